@@ -1,0 +1,278 @@
+//! The configuration as the rest of the program sees it: valid by construction.
+//!
+//! Names are resolved to indices, files are read, durations are durations. Nothing here can be wrong any more, so nothing
+//! that reads it has an error path.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::HeaderValue;
+use ipnet::IpNet;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::policy::{HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
+use crate::route::Conditions;
+
+/// A whole configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[log]`
+    pub log: Log,
+    /// `[[listener]]`, in the order of the file.
+    pub listeners: Vec<Listener>,
+    /// `[service.*]`, in the order of their names; a [`ServiceId`] is an index into it.
+    pub services: Vec<Service>,
+}
+
+/// Index of a service in [`Config::services`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ServiceId(pub usize);
+
+/// `[server]`
+#[derive(Debug)]
+pub struct Server {
+    /// Data-plane threads, at least 1 (0 in the file has become the number of cores).
+    pub workers: usize,
+    /// How long open exchanges may finish at a stop.
+    pub drain_timeout: Duration,
+    /// Where state is kept.
+    pub state_dir: PathBuf,
+}
+
+/// `[admin]`
+#[derive(Debug)]
+pub struct Admin {
+    /// Where the admin address listens.
+    pub bind: SocketAddr,
+    /// Bearer token asked of every request but `/healthz` and `/readyz`.
+    pub token: Option<String>,
+    /// TLS on the admin address.
+    pub tls: Option<ServerTls>,
+}
+
+/// `[log]`
+#[derive(Debug)]
+pub struct Log {
+    /// A `tracing` filter, such as `info` or `evenkeel=debug`.
+    pub level: String,
+    /// How log lines are written.
+    pub format: LogFormat,
+    /// Where the access log goes.
+    pub access: AccessLog,
+    /// How access log lines are written.
+    pub access_format: AccessFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Nowhere.
+    Off,
+    /// Standard output.
+    Stdout,
+    /// Appended to this file.
+    File(PathBuf),
+}
+
+/// How access log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessFormat {
+    /// One JSON object a line.
+    Json,
+    /// The Apache "combined" format.
+    Combined,
+}
+
+/// `[[listener]]`
+#[derive(Debug)]
+pub struct Listener {
+    /// Its unique name.
+    pub name: String,
+    /// Where it listens.
+    pub bind: Address,
+    /// Where everything goes that no route takes.
+    pub service: Option<ServiceId>,
+    /// Networks whose `Forwarded` and `X-Forwarded-*` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Connections at a time; 0 = no limit.
+    pub max_connections: usize,
+    /// A connection with nothing under way is closed after this time.
+    pub idle_timeout: Duration,
+    /// What clients may do.
+    pub limits: Limits,
+    /// TLS, when it is terminated here.
+    pub tls: Option<ServerTls>,
+    /// The routes, in the order of the file (which settles nothing but a tie).
+    pub routes: Vec<Route>,
+}
+
+/// An address to listen on or to connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A Unix socket's path.
+    Unix(PathBuf),
+}
+
+/// Terminated TLS: `[listener.tls]`, `admin.tls`.
+#[derive(Debug)]
+pub struct ServerTls {
+    /// At least one; each key fits its certificate.
+    pub certificates: Vec<Certificate>,
+    /// Protocols offered, in order of preference. Empty on the admin address (HTTP/1.1 only).
+    pub alpn: Vec<Vec<u8>>,
+    /// TLS 1.2 is spoken too.
+    pub tls12: bool,
+    /// Whether clients show a certificate.
+    pub client_auth: ClientAuth,
+}
+
+/// A certificate chain with its key.
+#[derive(Debug)]
+pub struct Certificate {
+    /// End entity first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The private key.
+    pub key: PrivateKeyDer<'static>,
+    /// The DNS names (lower case, `*.` wildcards as they stand) that it is for.
+    pub names: Vec<String>,
+    /// The file it came from, for messages.
+    pub path: PathBuf,
+}
+
+/// Whether clients show a certificate, and who signs it.
+#[derive(Debug)]
+pub enum ClientAuth {
+    /// They are not asked.
+    Off,
+    /// They are asked; those who show one must show a good one.
+    Optional(Vec<CertificateDer<'static>>),
+    /// No connection without a good one.
+    Required(Vec<CertificateDer<'static>>),
+}
+
+/// `[[listener.route]]`
+#[derive(Debug)]
+pub struct Route {
+    /// Which requests it takes.
+    pub when: Conditions,
+    /// What happens to them.
+    pub action: Action,
+    /// What changes on the way to the backend.
+    pub rewrite: Option<Rewrite>,
+    /// Changes to the request's fields.
+    pub request_headers: HeaderChanges,
+    /// Changes to the response's fields.
+    pub response_headers: HeaderChanges,
+    /// Time-outs that replace the service's.
+    pub timeout: TimeoutOverride,
+}
+
+/// What happens to a request.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// It goes to a service.
+    Service(ServiceId),
+    /// It goes to one of these at random, by weight; the sum of the weights is not 0.
+    Split(Vec<(ServiceId, u32)>),
+    /// It is answered with a redirect. `${host}`, `${path}`, `${query}` (with its `?`) in `to` are filled in.
+    Redirect {
+        /// The target, a template.
+        to: String,
+        /// 301, 302, 303, 307 or 308.
+        status: StatusCode,
+    },
+    /// It is answered here.
+    Respond {
+        /// The status.
+        status: StatusCode,
+        /// The body.
+        body: Arc<str>,
+        /// The `Content-Type`, when there is a body.
+        content_type: HeaderValue,
+    },
+}
+
+/// `[service.NAME]`
+#[derive(Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// How a backend is picked.
+    pub balance: Balance,
+    /// What is spoken to the backends.
+    pub protocol: UpstreamProtocol,
+    /// The backends, in the order of the file.
+    pub backends: Vec<Backend>,
+    /// TLS towards them.
+    pub tls: Option<ClientTls>,
+    /// Time-outs.
+    pub timeout: Timeouts,
+    /// The connection pool.
+    pub pool: Pool,
+}
+
+/// `balance = "..."`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Balance {
+    /// Next available backend in turn.
+    RoundRobin,
+}
+
+impl Balance {
+    /// As written in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round_robin",
+        }
+    }
+}
+
+/// `[[service.NAME.backend]]`
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Unique in the service.
+    pub id: String,
+    /// The address as written.
+    pub name: String,
+    /// Where it is (a name has been looked up).
+    pub address: Address,
+    /// The host part of what was written, for SNI and certificate verification.
+    pub host: String,
+    /// Its weight; 0 = no new work.
+    pub weight: u32,
+    /// Its zone; may be empty.
+    pub zone: String,
+    /// Gets no new work.
+    pub drain: bool,
+}
+
+/// `[service.NAME.tls]`
+#[derive(Debug)]
+pub struct ClientTls {
+    /// The name asked for and verified; `None` = the backend's host.
+    pub server_name: Option<String>,
+    /// Trust anchors; `None` = the system's.
+    pub ca: Option<Vec<CertificateDer<'static>>>,
+    /// `false` = whatever certificate the backend shows is taken.
+    pub verify: bool,
+    /// What we show when asked.
+    pub client: Option<Certificate>,
+}

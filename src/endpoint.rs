@@ -1,0 +1,70 @@
+//! A backend as the data plane sees it: who it is, and an `Arc` of atomics that outlives every snapshot.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A backend of a service. Shared by all workers and the control plane; carried from snapshot to snapshot.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Unique in its service.
+    pub id: String,
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The address as written in the configuration, which is shown to people.
+    pub name: String,
+    /// Where to connect to.
+    pub target: Target,
+    /// The host part of the address as written: `Host` of last resort, and the name asked for in TLS.
+    pub host: String,
+    /// Configured weight; 0 = no new work.
+    pub weight: u32,
+    /// Where it stands; may be empty.
+    pub zone: String,
+    /// Gets no new work.
+    pub draining: bool,
+    /// What changes while it works.
+    pub live: Arc<Live>,
+}
+
+/// Where a backend is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A Unix socket's path.
+    Unix(PathBuf),
+}
+
+/// The hot atomics of an endpoint, on a cache line of their own: they are written at each exchange by every worker, and
+/// what stands beside them in [`Endpoint`] is read at each exchange by every worker. 128 bytes because x86-64 prefetches
+/// lines in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Live {
+    in_flight: AtomicU32,
+}
+
+/// One exchange in flight; the count goes down when this is dropped, however the exchange ends.
+#[derive(Debug)]
+pub struct InFlight(Arc<Live>);
+
+impl Live {
+    /// Counts one exchange more.
+    pub fn enter(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    /// Exchanges in flight now.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,202 @@
+//! One error type for everything that can go wrong in an exchange.
+//!
+//! An [`Error`] says *what* went wrong ([`Kind`]), *whose* it is ([`Side`]) and whether the exchange could be
+//! tried again ([`Retry`]). It becomes an answer to the client in one exhaustive place, `forward/rescue.rs`; nothing else
+//! in the proxy chooses a status code for a failure.
+
+use std::fmt;
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The request does not follow RFC 9110/9112/9113.
+    MalformedRequest,
+    /// The request line, or the target in it, is longer than the limit.
+    TargetTooLong,
+    /// The header section is longer, or has more fields, than the limit.
+    HeadersTooLarge,
+    /// The body is longer than `limits.max_body`.
+    BodyTooLarge,
+    /// The head, or the body, of the request came too slowly.
+    SlowRequest,
+    /// A transfer coding that we do not know.
+    UnknownTransferCoding,
+    /// An HTTP version that we do not speak.
+    UnsupportedVersion,
+    /// The expectation in `Expect` is unknown.
+    UnknownExpectation,
+    /// The request is for a host that the certificate of this connection does not name.
+    Misdirected,
+    /// No route takes the request.
+    NoRoute,
+    /// The service has no backend that may be used.
+    NoBackend,
+    /// Evenkeel is at one of its own limits.
+    Overload,
+    /// The connection to the backend was refused, or its address can't be reached.
+    Connect,
+    /// The connection to the backend was not made in time.
+    ConnectTimeout,
+    /// The TLS handshake with the backend failed.
+    UpstreamTls,
+    /// The backend closed or reset the connection before an answer came.
+    UpstreamClosed,
+    /// What the backend sent is not HTTP, or breaks its framing.
+    UpstreamMalformed,
+    /// The backend's header section is larger than we take.
+    UpstreamHeadersTooLarge,
+    /// No answer from the backend in time, or its body stalled, or the exchange took longer than `timeout.total`.
+    UpstreamTimeout,
+    /// The client went away.
+    ClientGone,
+    /// A defect of ours.
+    Internal,
+}
+
+/// Whose fault an error is: it decides who is charged with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The client's.
+    Client,
+    /// The backend's.
+    Upstream,
+    /// Ours.
+    Internal,
+}
+
+/// Whether the same request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// Nothing of the request reached the backend, or the backend said that it did nothing with it.
+    Safe,
+    /// The backend may have executed it: again only when the method is idempotent (RFC 9110, section 9.2.2).
+    IfIdempotent,
+    /// Trying again can't help, or would be wrong.
+    Never,
+}
+
+/// An error of an exchange. Cheap to make: no allocation unless there is a cause from outside.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    retry: Retry,
+    detail: &'static str,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Kind {
+    /// Whose fault this kind is.
+    pub fn side(self) -> Side {
+        match self {
+            Self::MalformedRequest
+            | Self::TargetTooLong
+            | Self::HeadersTooLarge
+            | Self::BodyTooLarge
+            | Self::SlowRequest
+            | Self::UnknownTransferCoding
+            | Self::UnsupportedVersion
+            | Self::UnknownExpectation
+            | Self::Misdirected
+            | Self::NoRoute
+            | Self::ClientGone => Side::Client,
+            Self::Connect
+            | Self::ConnectTimeout
+            | Self::UpstreamTls
+            | Self::UpstreamClosed
+            | Self::UpstreamMalformed
+            | Self::UpstreamHeadersTooLarge
+            | Self::UpstreamTimeout => Side::Upstream,
+            Self::NoBackend | Self::Overload | Self::Internal => Side::Internal,
+        }
+    }
+
+    /// The name used in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "malformed request",
+            Self::TargetTooLong => "request target too long",
+            Self::HeadersTooLarge => "request headers too large",
+            Self::BodyTooLarge => "request body too large",
+            Self::SlowRequest => "request too slow",
+            Self::UnknownTransferCoding => "unknown transfer coding",
+            Self::UnsupportedVersion => "unsupported HTTP version",
+            Self::UnknownExpectation => "unknown expectation",
+            Self::Misdirected => "misdirected request",
+            Self::NoRoute => "no route",
+            Self::NoBackend => "no backend available",
+            Self::Overload => "overload",
+            Self::Connect => "connection to the backend failed",
+            Self::ConnectTimeout => "connection to the backend timed out",
+            Self::UpstreamTls => "TLS with the backend failed",
+            Self::UpstreamClosed => "the backend closed the connection",
+            Self::UpstreamMalformed => "the backend's answer is malformed",
+            Self::UpstreamHeadersTooLarge => "the backend's headers are too large",
+            Self::UpstreamTimeout => "the backend took too long",
+            Self::ClientGone => "the client went away",
+            Self::Internal => "internal error",
+        }
+    }
+}
+
+impl Error {
+    /// An error that must not be retried; `detail` is for the log and never shown to a client.
+    pub fn new(kind: Kind, detail: &'static str) -> Self {
+        Self { kind, retry: Retry::Never, detail, source: None }
+    }
+
+    /// Says whether the request may be sent again.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Keeps what caused it.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whose fault it is.
+    pub fn side(&self) -> Side {
+        self.kind.side()
+    }
+
+    /// Whether the request may be sent again.
+    pub fn retryability(&self) -> Retry {
+        self.retry
+    }
+
+    /// What exactly, for the log.
+    pub fn detail(&self) -> &'static str {
+        self.detail
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.as_str())?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        if let Some(source) = &self.source {
+            write!(f, ": {source}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|s| s as _)
+    }
+}
