@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// A backend of a service. Shared by all workers and the control plane; carried from snapshot to snapshot.
 #[derive(Debug)]
 pub struct Endpoint {
+    /// Unique in this process and kept while the backend stays; small, so that a worker can index by it.
+    pub key: u32,
     /// Unique in its service.
     pub id: String,
     /// The service's name.

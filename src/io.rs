@@ -1,0 +1,108 @@
+//! Byte streams: a TCP or Unix socket, in clear or under TLS, as one type.
+//!
+//! One enum instead of a generic parameter or a boxed trait object: everything above is compiled once, and a call costs a
+//! predictable branch.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected socket.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix stream socket.
+    Unix(UnixStream),
+}
+
+/// A socket, in clear or under TLS, of either role.
+#[derive(Debug)]
+pub enum Stream {
+    /// In clear.
+    Plain(Socket),
+    /// A client's connection under TLS.
+    TlsServer(Box<tokio_rustls::server::TlsStream<Socket>>),
+    /// Our connection to a backend under TLS.
+    TlsClient(Box<tokio_rustls::client::TlsStream<Socket>>),
+}
+
+macro_rules! each {
+    ($self:expr, $($variant:path),+ => $inner:ident => $call:expr) => {
+        match $self.get_mut() { $($variant($inner) => $call,)+ }
+    };
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(self, Self::Tcp, Self::Unix => s => Pin::new(s).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, Self::Tcp, Self::Unix => s => Pin::new(s).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, Self::Tcp, Self::Unix => s => Pin::new(s).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, Self::Tcp, Self::Unix => s => Pin::new(s).poll_shutdown(cx))
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(self, Self::Plain, Self::TlsServer, Self::TlsClient => s => Pin::new(s).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, Self::Plain, Self::TlsServer, Self::TlsClient => s => Pin::new(s).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, Self::Plain, Self::TlsServer, Self::TlsClient => s => Pin::new(s).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, Self::Plain, Self::TlsServer, Self::TlsClient => s => Pin::new(s).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, Self::Plain, Self::TlsServer, Self::TlsClient => s => Pin::new(s).poll_shutdown(cx))
+    }
+}
+
+impl Stream {
+    /// Whether bytes are held back in the stream (TLS records) and want a flush.
+    pub fn is_buffered(&self) -> bool {
+        !matches!(self, Self::Plain(_))
+    }
+}

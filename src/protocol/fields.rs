@@ -1,0 +1,170 @@
+//! Fields that a proxy writes: `Date`, `Via`, `Forwarded` and its older kin.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::Version;
+
+use crate::timer::Timers;
+
+/// `X-Forwarded-For`
+pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// `X-Forwarded-Proto`
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// `X-Forwarded-Host`
+pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// `Proxy-Status` (RFC 9209)
+pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// The worker's `Date`, made anew at most once a second.
+#[derive(Debug, Clone, Default)]
+pub struct Date(Rc<RefCell<CachedDate>>);
+
+#[derive(Debug, Default)]
+struct CachedDate {
+    tick: Option<u64>,
+    text: [u8; 29],
+}
+
+impl Date {
+    /// The time as an HTTP date (RFC 9110, section 5.6.7).
+    pub fn now(&self, timers: &Timers) -> [u8; 29] {
+        let mut cached = self.0.borrow_mut();
+        let tick = timers.now();
+        if cached.tick != Some(tick) {
+            cached.tick = Some(tick);
+            let text = httpdate::fmt_http_date(SystemTime::now());
+            if let Ok(text) = text.as_bytes().try_into() {
+                cached.text = text;
+            }
+        }
+        cached.text
+    }
+}
+
+/// What is said to backends about a client; the same for all requests of a connection, so it is made once for it.
+#[derive(Debug)]
+pub struct Client {
+    /// The client's address; `None` over a Unix socket.
+    pub address: Option<IpAddr>,
+    /// What it says about those before it is believed.
+    pub trusted: bool,
+    proto: &'static str,
+    forwarded_for: HeaderValue,
+    /// `Forwarded` for the host that was asked for last.
+    forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
+}
+
+impl Client {
+    /// A client at `address`, over TLS or not.
+    pub fn new(address: Option<IpAddr>, tls: bool, trusted: bool) -> Self {
+        let address = address.map(|a| a.to_canonical());
+        let text = address.map_or_else(|| "unknown".to_owned(), |a| a.to_string());
+        Self {
+            address,
+            trusted,
+            proto: if tls { "https" } else { "http" },
+            forwarded_for: HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown")),
+            forwarded: RefCell::new(None),
+        }
+    }
+
+    /// Writes `Forwarded` (RFC 7239) and `X-Forwarded-*`. What a client that is not trusted says there is dropped; a trusted
+    /// one's is kept, and it is added to the list.
+    pub fn forward(&self, headers: &mut HeaderMap, host: Option<&HeaderValue>) {
+        let forwarded = self.forwarded(host);
+        if self.trusted {
+            append_to_list(headers, header::FORWARDED, &forwarded);
+            append_to_list(headers, X_FORWARDED_FOR, &self.forwarded_for);
+            headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(self.proto));
+            if let Some(host) = host {
+                headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
+            }
+            return;
+        }
+        headers.insert(header::FORWARDED, forwarded);
+        headers.insert(X_FORWARDED_FOR, self.forwarded_for.clone());
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(self.proto));
+        match host {
+            Some(host) => headers.insert(X_FORWARDED_HOST, host.clone()),
+            None => headers.remove(X_FORWARDED_HOST),
+        };
+    }
+
+    fn forwarded(&self, host: Option<&HeaderValue>) -> HeaderValue {
+        let mut cached = self.forwarded.borrow_mut();
+        let host = host.cloned().unwrap_or(HeaderValue::from_static(""));
+        match &*cached {
+            Some((of, value)) if *of == host => value.clone(),
+            _ => {
+                let value = self.render(&host);
+                *cached = Some((host, value.clone()));
+                value
+            }
+        }
+    }
+
+    fn render(&self, host: &HeaderValue) -> HeaderValue {
+        let mut text = match self.address {
+            Some(IpAddr::V6(address)) => format!("for=\"[{address}]\""),
+            Some(IpAddr::V4(address)) => format!("for={address}"),
+            None => "for=unknown".to_owned(),
+        };
+        if let Ok(host) = host.to_str()
+            && !host.is_empty()
+        {
+            // a port's colon and the brackets of IPv6 are no token characters: RFC 7239, section 4
+            let quote = if host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) { "" } else { "\"" };
+            let _ = write!(text, ";host={quote}{host}{quote}");
+        }
+        text.push_str(";proto=");
+        text.push_str(self.proto);
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("for=unknown"))
+    }
+}
+
+/// Adds `value` as the last element of a list field, in one line.
+fn append_to_list(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
+    let mut all: Vec<u8> = Vec::new();
+    for before in headers.get_all(&name) {
+        all.extend_from_slice(before.as_bytes());
+        all.extend_from_slice(b", ");
+    }
+    all.extend_from_slice(value.as_bytes());
+    if let Ok(all) = HeaderValue::from_bytes(&all) {
+        headers.insert(name, all);
+    }
+}
+
+/// Adds ourselves to `Via` (RFC 9110, section 7.6.3), with the version that the request came by.
+pub fn via(headers: &mut HeaderMap, version: Version) {
+    let us = match version {
+        Version::HTTP_10 => HeaderValue::from_static("1.0 evenkeel"),
+        Version::HTTP_2 => HeaderValue::from_static("2 evenkeel"),
+        _ => HeaderValue::from_static("1.1 evenkeel"),
+    };
+    if headers.contains_key(header::VIA) {
+        append_to_list(headers, header::VIA, &us);
+    } else {
+        headers.insert(header::VIA, us);
+    }
+}
+
+/// Joins the `Cookie` fields into one: HTTP/2 may split them (RFC 9113, section 8.2.3), others do not know that.
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(header::COOKIE).iter();
+    if let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) {
+        let mut all = first.as_bytes().to_vec();
+        for crumb in std::iter::once(second).chain(crumbs) {
+            all.extend_from_slice(b"; ");
+            all.extend_from_slice(crumb.as_bytes());
+        }
+        if let Ok(all) = HeaderValue::from_bytes(&all) {
+            headers.insert(header::COOKIE, all);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Bodies of HTTP/1 messages: from bytes to data, by the framing of the head.
+//!
+//! Pure: it is given what has arrived and gives back what it means. The chunked coding (RFC 9112, section 7.1) is read
+//! without leniency: hexadecimal digits only, CRLF only, and a bound on what extensions and trailers may cost.
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+
+use super::framing::Length;
+use super::head;
+use crate::error::{Error, Kind, Result};
+
+/// A chunk's line, its extensions included.
+const MAX_CHUNK_LINE: usize = 4 * 1024;
+/// The trailer section.
+const MAX_TRAILERS: usize = 16 * 1024;
+
+/// Reads one body.
+#[derive(Debug)]
+pub struct Decoder {
+    state: State,
+    /// How a violation is reported: whose body it is.
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Fixed(u64),
+    ChunkLine,
+    Chunk(u64),
+    ChunkEnd,
+    Trailers,
+    UntilClose,
+    Done,
+}
+
+/// What the bytes at hand mean.
+#[derive(Debug)]
+pub enum Decoded {
+    /// Data, never empty.
+    Data(Bytes),
+    /// The trailer section, never empty; the body ends with it.
+    Trailers(HeaderMap),
+    /// The body has ended.
+    End,
+    /// More bytes are needed.
+    Starved,
+}
+
+impl Decoder {
+    /// For a body of `length`; what breaks the framing is an error of `kind`.
+    pub fn new(length: Length, kind: Kind) -> Self {
+        let state = match length {
+            Length::Fixed(0) => State::Done,
+            Length::Fixed(left) => State::Fixed(left),
+            Length::Chunked => State::ChunkLine,
+            Length::UntilClose => State::UntilClose,
+        };
+        Self { state, kind }
+    }
+
+    /// Whether the whole body has been read.
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Whether the body ends where the connection does.
+    pub fn ends_with_connection(&self) -> bool {
+        self.state == State::UntilClose
+    }
+
+    /// The bytes still to come, where that is known.
+    pub fn remaining(&self) -> Option<u64> {
+        match self.state {
+            State::Fixed(left) => Some(left),
+            State::Done => Some(0),
+            _ => None,
+        }
+    }
+
+    /// The connection ended where a body that lasts until then does.
+    pub fn end_of_stream(&mut self) -> bool {
+        if self.state == State::UntilClose {
+            self.state = State::Done;
+        }
+        self.is_done()
+    }
+
+    /// Takes the next piece from the front of `buf`.
+    pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Decoded> {
+        loop {
+            match self.state {
+                State::Done => return Ok(Decoded::End),
+                _ if buf.is_empty() => return Ok(Decoded::Starved),
+                State::Fixed(left) => {
+                    let (data, left) = take(buf, left);
+                    self.state = if left == 0 { State::Done } else { State::Fixed(left) };
+                    return Ok(Decoded::Data(data));
+                }
+                State::UntilClose => return Ok(Decoded::Data(buf.split().freeze())),
+                State::Chunk(left) => {
+                    let (data, left) = take(buf, left);
+                    self.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
+                    return Ok(Decoded::Data(data));
+                }
+                State::ChunkLine => match self.line(buf, MAX_CHUNK_LINE)? {
+                    None => return Ok(Decoded::Starved),
+                    Some(line) => match self.chunk_size(&line)? {
+                        0 => self.state = State::Trailers,
+                        size => self.state = State::Chunk(size),
+                    },
+                },
+                State::ChunkEnd => match self.line(buf, 2)? {
+                    None => return Ok(Decoded::Starved),
+                    Some(_) => self.state = State::ChunkLine,
+                },
+                State::Trailers => return self.trailers(buf),
+            }
+        }
+    }
+
+    /// A line of at most `max` bytes with its CRLF, which is not given back.
+    fn line(&self, buf: &mut BytesMut, max: usize) -> Result<Option<Bytes>> {
+        let window = &buf[..buf.len().min(max)];
+        match memchr::memchr(b'\n', window) {
+            Some(at) if at > 0 && window[at - 1] == b'\r' => {
+                let mut line = buf.split_to(at + 1).freeze();
+                line.truncate(at - 1);
+                Ok(Some(line))
+            }
+            None if window.len() < max => Ok(None),
+            _ => Err(self.broken()),
+        }
+    }
+
+    /// `1*HEXDIG [ chunk-ext ]`; extensions are dropped.
+    fn chunk_size(&self, line: &[u8]) -> Result<u64> {
+        let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        let (number, rest) = line.split_at(digits);
+        let clean = !rest.iter().any(|&b| (b < b' ' && b != b'\t') || b == 0x7f);
+        let extension = matches!(rest.trim_ascii_start().first(), None | Some(b';'));
+        // white space is only for before an extension
+        if !clean || !extension || (!rest.is_empty() && rest.trim_ascii_start().is_empty()) {
+            return Err(self.broken());
+        }
+        // more digits than a u64 holds, or none at all, fail here
+        let text = std::str::from_utf8(number).map_err(|_| self.broken())?;
+        u64::from_str_radix(text, 16).map_err(|_| self.broken())
+    }
+
+    fn trailers(&mut self, buf: &mut BytesMut) -> Result<Decoded> {
+        if buf.starts_with(b"\r\n") {
+            let _ = buf.split_to(2);
+            self.state = State::Done;
+            return Ok(Decoded::End);
+        }
+        match memchr::memmem::find(buf, b"\r\n\r\n") {
+            Some(at) => {
+                let section = buf.split_to(at + 4).freeze();
+                if memchr::memchr_iter(b'\n', &section).any(|at| at == 0 || section[at - 1] != b'\r') {
+                    return Err(self.broken());
+                }
+                let map = head::trailers(&section, self.kind)?;
+                self.state = State::Done;
+                Ok(if map.is_empty() { Decoded::End } else { Decoded::Trailers(map) })
+            }
+            None if buf.len() > MAX_TRAILERS => Err(self.broken()),
+            None => Ok(Decoded::Starved),
+        }
+    }
+
+    fn broken(&self) -> Error {
+        Error::new(self.kind, "the chunked coding is broken")
+    }
+}
+
+fn take(buf: &mut BytesMut, left: u64) -> (Bytes, u64) {
+    let here = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+    (buf.split_to(here).freeze(), left - here as u64)
+}

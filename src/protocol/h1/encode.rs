@@ -1,0 +1,161 @@
+//! Heads of HTTP/1 messages: from fields to bytes. Framing fields are written here and nowhere else.
+
+use bytes::{BufMut, BytesMut};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, StatusCode, Uri};
+
+use super::framing::Length;
+use super::outbound::Coding;
+
+/// How the head of a request is to be written.
+#[derive(Debug)]
+pub struct RequestLine<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// The target: its path and query are written.
+    pub uri: &'a Uri,
+    /// The value of `Host`.
+    pub host: &'a HeaderValue,
+    /// How long the body is.
+    pub length: Length,
+    /// Announce an upgrade to this protocol.
+    pub upgrade: Option<&'a HeaderValue>,
+    /// `TE: trailers`.
+    pub te_trailers: bool,
+    /// `Expect: 100-continue`.
+    pub expect_continue: bool,
+}
+
+/// What becomes of the connection after a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// It stays open, as HTTP/1.1 does without a word.
+    Open,
+    /// It stays open, said to an HTTP/1.0 client.
+    KeepAlive,
+    /// It is closed.
+    Close,
+    /// It is another protocol's.
+    Upgrade,
+}
+
+/// Writes the head of a request; gives back how its body is to be written.
+pub fn request(out: &mut BytesMut, line: &RequestLine<'_>, headers: &HeaderMap) -> Coding {
+    out.reserve(512);
+    out.put_slice(line.method.as_str().as_bytes());
+    out.put_u8(b' ');
+    out.put_slice(line.uri.path_and_query().map_or("/", |p| p.as_str()).as_bytes());
+    out.put_slice(b" HTTP/1.1\r\nhost: ");
+    out.put_slice(line.host.as_bytes());
+    out.put_slice(b"\r\n");
+    fields(out, headers);
+    match (line.upgrade, line.te_trailers) {
+        (Some(protocol), _) => {
+            out.put_slice(b"connection: upgrade\r\nupgrade: ");
+            out.put_slice(protocol.as_bytes());
+            out.put_slice(b"\r\n");
+        }
+        (None, true) => out.put_slice(b"connection: te\r\nte: trailers\r\n"),
+        (None, false) => {}
+    }
+    if line.expect_continue {
+        out.put_slice(b"expect: 100-continue\r\n");
+    }
+    let coding = match line.length {
+        // RFC 9110, section 8.6: no Content-Length where a body has no meaning anyway
+        Length::Fixed(0) if !matches!(*line.method, Method::POST | Method::PUT | Method::PATCH) => Coding::Plain,
+        Length::Fixed(length) => {
+            content_length(out, length);
+            Coding::Plain
+        }
+        Length::Chunked | Length::UntilClose => {
+            out.put_slice(b"transfer-encoding: chunked\r\n");
+            Coding::Chunked
+        }
+    };
+    out.put_slice(b"\r\n");
+    coding
+}
+
+/// Writes the head of a response. `length` is `None` where nothing is to be said about a body.
+pub fn response(
+    out: &mut BytesMut,
+    status: StatusCode,
+    headers: &HeaderMap,
+    date: Option<&[u8]>,
+    length: Option<Length>,
+    after: After,
+) {
+    out.reserve(512);
+    status_line(out, status);
+    fields(out, headers);
+    if let Some(date) = date
+        && !headers.contains_key(header::DATE)
+    {
+        out.put_slice(b"date: ");
+        out.put_slice(date);
+        out.put_slice(b"\r\n");
+    }
+    match length {
+        Some(Length::Fixed(length)) => content_length(out, length),
+        Some(Length::Chunked) => out.put_slice(b"transfer-encoding: chunked\r\n"),
+        Some(Length::UntilClose) | None => {}
+    }
+    match after {
+        After::Open => {}
+        After::KeepAlive => out.put_slice(b"connection: keep-alive\r\n"),
+        After::Close => out.put_slice(b"connection: close\r\n"),
+        After::Upgrade => out.put_slice(b"connection: upgrade\r\n"),
+    }
+    out.put_slice(b"\r\n");
+}
+
+/// Writes an interim (1xx) response.
+pub fn interim(out: &mut BytesMut, status: StatusCode, headers: &HeaderMap) {
+    status_line(out, status);
+    fields(out, headers);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// We answer as HTTP/1.1 whatever the client speaks (RFC 9110, section 6.2). The reason is optional in the grammar, the space
+/// before it is not (RFC 9112, section 4).
+fn status_line(out: &mut BytesMut, status: StatusCode) {
+    if status == StatusCode::OK {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.extend_from_slice(b" ");
+    out.extend_from_slice(status.canonical_reason().unwrap_or("").as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes fields, each with its line end.
+pub fn fields(out: &mut BytesMut, headers: &HeaderMap) {
+    for (name, value) in headers {
+        let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+        out.reserve(name.len() + value.len() + 4);
+        out.put_slice(name);
+        out.put_slice(b": ");
+        out.put_slice(value);
+        out.put_slice(b"\r\n");
+    }
+}
+
+fn content_length(out: &mut BytesMut, length: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut left = length;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    out.put_slice(b"content-length: ");
+    out.put_slice(&digits[at..]);
+    out.put_slice(b"\r\n");
+}

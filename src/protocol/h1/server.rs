@@ -1,0 +1,497 @@
+//! A client's HTTP/1 connection, from its first byte to its last.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::header::{self, HeaderMap};
+use http::{Method, Response, StatusCode, Version};
+use http_body::Body;
+use tokio::io::AsyncWrite;
+
+use super::body::RequestBody;
+use super::decode::{Decoded, Decoder};
+use super::encode::{self, After};
+use super::framing::{self, Length};
+use super::head::{self, HeadLimits, RequestHead, Scan};
+use super::inbound::Inbound;
+use super::outbound::{Coding, Outbound};
+use crate::drain::{Drain, Watch};
+use crate::error::{Error, Kind, Result};
+use crate::io::{Socket, Stream};
+use crate::policy::Limits;
+use crate::protocol::fields::Date;
+use crate::protocol::tunnel::{MayTunnel, Relay};
+use crate::protocol::{Handler, Request, Upgrade};
+use crate::timer::{Alarm, Timers};
+
+/// Room for a head.
+const HEAD_ROOM: usize = 1024;
+/// Room to see that a client went away, or has sent its next request already.
+const WATCH_ROOM: usize = 64;
+/// Requests sent ahead of their turn are read up to this size; then the client has to wait.
+const AHEAD: usize = 64 * 1024;
+/// How long, and how much, is read from a client that sends on after a last answer, so that it gets to read that answer: data
+/// that arrives on a closed socket makes the kernel send RST, which discards what the client has not read yet.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// What a connection is served with.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What the client may do.
+    pub limits: Limits,
+    /// How long nothing may be under way, and how long a client may stop reading.
+    pub idle_timeout: Duration,
+    /// The worker's time-outs.
+    pub timers: Timers,
+    /// The worker's drain.
+    pub drain: Drain,
+    /// The worker's `Date`.
+    pub date: Date,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub enum End {
+    /// It is over.
+    Closed,
+    /// The client speaks HTTP/2 by prior knowledge: the stream, and what was read of it.
+    Http2(Stream, BytesMut),
+}
+
+/// The two directions of a connection, shared between its loop and the body that is being read.
+#[derive(Debug)]
+pub struct Wire {
+    io: Stream,
+    inbound: Inbound,
+    out: Outbound,
+    /// Of the current request's body.
+    pub(super) decoder: Decoder,
+    /// The body has been asked for.
+    pub(super) body_touched: bool,
+    /// The client waits for a 100 before it sends the body.
+    owes_continue: bool,
+}
+
+/// A way to send interim (1xx) responses before the answer.
+#[derive(Debug, Clone)]
+pub struct Interim(Rc<RefCell<Wire>>);
+
+struct Connection<'a, H> {
+    wire: Rc<RefCell<Wire>>,
+    handler: &'a H,
+    setup: &'a Setup,
+    drain: Watch,
+    scan: Scan,
+    served: u64,
+}
+
+enum Arrived {
+    Request(RequestHead),
+    Http2,
+    Nothing,
+}
+
+/// What follows an exchange.
+enum Next {
+    Request,
+    /// Closed in order: the client gets to read everything.
+    Close,
+    /// The client went away, or must see that what it got is not whole.
+    Abort,
+}
+
+/// Serves a connection; `early` was read from it before.
+pub async fn serve<H: Handler>(io: Stream, early: BytesMut, handler: &H, setup: &Setup) -> End {
+    let wire = Rc::new(RefCell::new(Wire {
+        io,
+        inbound: Inbound::new(early),
+        out: Outbound::default(),
+        decoder: Decoder::new(Length::Fixed(0), Kind::MalformedRequest),
+        body_touched: false,
+        owes_continue: false,
+    }));
+    let mut connection = Connection {
+        wire: Rc::clone(&wire),
+        handler,
+        setup,
+        drain: setup.drain.watch(),
+        scan: Scan::default(),
+        served: 0,
+    };
+    let http2 = connection.run().await;
+    connection.account();
+    drop(connection);
+    match Rc::try_unwrap(wire) {
+        Ok(wire) if http2 => {
+            let wire = wire.into_inner();
+            End::Http2(wire.io, wire.inbound.buf)
+        }
+        _ => End::Closed,
+    }
+}
+
+impl<H: Handler> Connection<'_, H> {
+    /// Request after request; `true` when it turns out to be HTTP/2.
+    async fn run(&mut self) -> bool {
+        loop {
+            let next = match self.read_head().await {
+                Ok(Arrived::Request(head)) => self.exchange(head).await,
+                Ok(Arrived::Nothing) => Next::Close,
+                Ok(Arrived::Http2) => return true,
+                Err(error) => self.refuse(&error).await,
+            };
+            self.account();
+            match next {
+                Next::Request => {}
+                Next::Close => {
+                    self.close().await;
+                    return false;
+                }
+                Next::Abort => return false,
+            }
+        }
+    }
+
+    /// Waits for the next request's head: `idle_timeout` for its first byte, then `header_timeout` for the rest.
+    async fn read_head(&mut self) -> Result<Arrived> {
+        let limits = &self.setup.limits;
+        let head_limits = HeadLimits { bytes: limits.max_header_bytes, fields: limits.max_headers };
+        let mut started = false;
+        let mut alarm: Option<Alarm> = None;
+        poll_fn(|cx| {
+            loop {
+                let wire = &mut *self.wire.borrow_mut();
+                let buf = &mut wire.inbound.buf;
+                if self.served == 0 && buf.starts_with(b"PRI ") {
+                    return Poll::Ready(Ok(Arrived::Http2));
+                }
+                if let Some(head) = head::request(buf, &mut self.scan, head_limits)? {
+                    return Poll::Ready(Ok(Arrived::Request(head)));
+                }
+                if !started && !buf.is_empty() {
+                    started = true;
+                    alarm = None;
+                }
+                if self.drain.poll(cx) && !started {
+                    return Poll::Ready(Ok(Arrived::Nothing));
+                }
+                match wire.inbound.poll_fill(&mut wire.io, cx, HEAD_ROOM) {
+                    Poll::Ready(Ok(true)) => {}
+                    Poll::Ready(Ok(false)) if !started => return Poll::Ready(Ok(Arrived::Nothing)),
+                    Poll::Ready(Ok(false)) => return Poll::Ready(Err(gone("closed within a head"))),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(gone("").because(error))),
+                    Poll::Pending => {
+                        let limit = if started { limits.header_timeout } else { self.setup.idle_timeout };
+                        let alarm = alarm.get_or_insert_with(|| Alarm::new(&self.setup.timers, limit));
+                        ready!(alarm.poll(cx));
+                        return Poll::Ready(match started {
+                            true => Err(Error::new(Kind::SlowRequest, "its head took longer than header_timeout")),
+                            false => Ok(Arrived::Nothing),
+                        });
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    async fn exchange(&mut self, head: RequestHead) -> Next {
+        self.served += 1;
+        let max = self.setup.limits.max_requests_per_connection;
+        let persists = head.hop.persists(head.version) && (max == 0 || self.served < max);
+        let (method, version) = (head.method.clone(), head.version);
+        let limits = &self.setup.limits;
+        if limits.max_body != 0 && matches!(head.length, Length::Fixed(length) if length > limits.max_body) {
+            return self.refuse(&Error::new(Kind::BodyTooLarge, "Content-Length is above limits.max_body")).await;
+        }
+        let request = self.request(head);
+        let Some(mut response) = self.answer(request).await else { return Next::Abort };
+        if let Some(relay) = response.body_mut().take_tunnel() {
+            return self.tunnel(&response, relay).await;
+        }
+        self.respond(response, &method, version, persists).await
+    }
+
+    /// The request for the handler, and the connection made ready for its body.
+    fn request(&self, head: RequestHead) -> Request {
+        let limits = &self.setup.limits;
+        let mut wire = self.wire.borrow_mut();
+        wire.decoder = Decoder::new(head.length, Kind::MalformedRequest);
+        wire.body_touched = false;
+        wire.owes_continue = head.expect_continue && !wire.decoder.is_done();
+        let body = match wire.decoder.is_done() {
+            true => crate::protocol::RequestBody::Empty,
+            false => crate::protocol::RequestBody::H1(RequestBody::new(
+                Rc::clone(&self.wire),
+                limits.max_body,
+                limits.min_body_rate,
+                &self.setup.timers,
+            )),
+        };
+        Request {
+            method: head.method,
+            uri: head.uri,
+            version: head.version,
+            host: head.host,
+            headers: head.headers,
+            body,
+            length: head.length,
+            upgrade: head.hop.upgrade.filter(|_| head.version == Version::HTTP_11).map(Upgrade::H1),
+            te_trailers: head.hop.te_trailers,
+            expect_continue: wire.owes_continue,
+            interim: (head.version == Version::HTTP_11).then(|| Interim(Rc::clone(&self.wire))),
+        }
+    }
+
+    /// Lets the handler work, while the client is watched; `None` = it went away.
+    async fn answer(&self, request: Request) -> Option<Response<H::Body>> {
+        let mut answer = pin!(self.handler.handle(request));
+        poll_fn(|cx| {
+            if let Poll::Ready(response) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Some(response));
+            }
+            self.wire.borrow_mut().poll_gone(cx).map(|()| None)
+        })
+        .await
+    }
+
+    async fn respond(
+        &mut self,
+        response: Response<H::Body>,
+        method: &Method,
+        version: Version,
+        persists: bool,
+    ) -> Next {
+        let (parts, body) = response.into_parts();
+        let (length, coding) = body_length(&body, &parts.headers, method, parts.status, version);
+        let persists = {
+            let wire = &mut *self.wire.borrow_mut();
+            let persists = persists
+                && wire.decoder.is_done()
+                && !wire.inbound.eof
+                && length != Some(Length::UntilClose)
+                && !parts.headers.contains_key(header::CONNECTION)
+                && !self.setup.drain.has_begun();
+            let after = match (persists, version) {
+                (false, _) => After::Close,
+                (true, Version::HTTP_10) => After::KeepAlive,
+                (true, _) => After::Open,
+            };
+            let date = self.setup.date.now(&self.setup.timers);
+            encode::response(wire.out.buffer(), parts.status, &parts.headers, Some(&date), length, after);
+            persists
+        };
+        let bodiless = framing::is_bodiless(method, parts.status);
+        match self.write_body(body, coding, bodiless).await {
+            Err(()) => {
+                if length == Some(Length::UntilClose) {
+                    self.wire.borrow().reset_on_close();
+                }
+                Next::Abort
+            }
+            Ok(()) if persists && self.wire.borrow().decoder.is_done() => Next::Request,
+            Ok(()) => Next::Close,
+        }
+    }
+
+    /// Writes a body as it comes, while the client is watched. An error means that it is not whole.
+    async fn write_body(&self, body: H::Body, coding: Coding, bodiless: bool) -> Result<(), ()> {
+        let mut body = pin!(body);
+        let mut ended = bodiless;
+        let mut alarm: Option<Alarm> = None;
+        poll_fn(|cx| {
+            loop {
+                let mut starved = false;
+                while !ended && self.wire.borrow().out.has_room() {
+                    // not while the connection is borrowed: the body may have to read the request's body from it
+                    match body.as_mut().poll_frame(cx) {
+                        Poll::Ready(Some(Ok(frame))) => {
+                            let out = &mut self.wire.borrow_mut().out;
+                            match frame.into_data() {
+                                Ok(data) => out.data(data, coding),
+                                Err(frame) => {
+                                    out.end(coding, frame.trailers_ref());
+                                    ended = true;
+                                }
+                            }
+                        }
+                        Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(())),
+                        Poll::Ready(None) => {
+                            self.wire.borrow_mut().out.end(coding, None);
+                            ended = true;
+                        }
+                        Poll::Pending => {
+                            starved = true;
+                            break;
+                        }
+                    }
+                }
+                let wire = &mut *self.wire.borrow_mut();
+                match wire.out.poll_flush(&mut wire.io, cx) {
+                    Poll::Ready(Ok(())) if ended => return Poll::Ready(Ok(())),
+                    Poll::Ready(Ok(())) if starved => return wire.poll_gone(cx).map(Err),
+                    Poll::Ready(Ok(())) => alarm = None,
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(())),
+                    Poll::Pending => {
+                        let idle = self.setup.idle_timeout;
+                        let alarm = alarm.get_or_insert_with(|| Alarm::new(&self.setup.timers, idle));
+                        return alarm.poll(cx).map(Err);
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Answers what did not become a request, and closes.
+    async fn refuse(&mut self, error: &Error) -> Next {
+        if error.kind() == Kind::ClientGone {
+            return Next::Abort;
+        }
+        let response = self.handler.refuse(error);
+        // whatever it sends on is not looked at
+        self.wire.borrow_mut().decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
+        self.respond(response, &Method::GET, Version::HTTP_11, false).await
+    }
+
+    /// The connection becomes another protocol's.
+    async fn tunnel(&mut self, response: &Response<H::Body>, mut relay: Relay) -> Next {
+        {
+            let wire = &mut *self.wire.borrow_mut();
+            encode::response(wire.out.buffer(), response.status(), response.headers(), None, None, After::Upgrade);
+            relay.sent_early(wire.inbound.buf.split());
+        }
+        let done = poll_fn(|cx| {
+            let wire = &mut *self.wire.borrow_mut();
+            match ready!(wire.out.poll_flush(&mut wire.io, cx)) {
+                Ok(()) => relay.poll(&mut wire.io, cx),
+                Err(error) => Poll::Ready(Err(error)),
+            }
+        });
+        let whole = done.await.is_ok();
+        self.handler.transferred(relay.from_client(), relay.to_client());
+        if !whole {
+            self.wire.borrow().reset_on_close();
+        }
+        Next::Abort
+    }
+
+    /// Closes so that the client gets to read all that was sent.
+    async fn close(&self) {
+        let mut left = LINGER_BYTES;
+        let closing = poll_fn(|cx| {
+            let wire = &mut *self.wire.borrow_mut();
+            let _ = ready!(Pin::new(&mut wire.io).poll_shutdown(cx));
+            let unread = !wire.decoder.is_done() || !wire.inbound.buf.is_empty();
+            while unread && left > 0 {
+                wire.inbound.buf.clear();
+                match ready!(wire.inbound.poll_fill(&mut wire.io, cx, HEAD_ROOM)) {
+                    Ok(true) => left = left.saturating_sub(wire.inbound.buf.len()),
+                    _ => break,
+                }
+                // so that what arrives next is still looked for
+                wire.decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
+            }
+            Poll::Ready(())
+        });
+        let _ = self.setup.timers.within(LINGER, closing).await;
+    }
+
+    fn account(&self) {
+        let wire = &mut *self.wire.borrow_mut();
+        let (received, sent) = (std::mem::take(&mut wire.inbound.received), std::mem::take(&mut wire.out.sent));
+        if received + sent > 0 {
+            self.handler.transferred(received, sent);
+        }
+    }
+}
+
+impl Wire {
+    /// Ready when the client is gone. Until then what it sends ahead is read, up to a bound. A client that only ended its side
+    /// still waits for its answer.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.out.is_empty()
+            && let Poll::Ready(Err(_)) = self.out.poll_flush(&mut self.io, cx)
+        {
+            return Poll::Ready(());
+        }
+        // while a body is to come, it is read by whoever wants it
+        while self.decoder.is_done() && !self.inbound.eof && self.inbound.buf.len() < AHEAD {
+            if ready!(self.inbound.poll_fill(&mut self.io, cx, WATCH_ROOM)).is_err() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
+    /// The next piece of the request's body.
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Decoded>> {
+        self.body_touched = true;
+        if self.owes_continue {
+            self.owes_continue = false;
+            self.out.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            let _ = self.out.poll_flush(&mut self.io, cx);
+        }
+        loop {
+            match self.decoder.decode(&mut self.inbound.buf)? {
+                Decoded::Starved => {}
+                decoded => return Poll::Ready(Ok(decoded)),
+            }
+            match ready!(self.inbound.poll_fill(&mut self.io, cx, HEAD_ROOM)) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Ready(Err(gone("closed within a body"))),
+                Err(error) => return Poll::Ready(Err(gone("").because(error))),
+            }
+        }
+    }
+
+    /// Makes the end of this connection a reset, where a clean end would say that a body is whole.
+    fn reset_on_close(&self) {
+        if let Stream::Plain(Socket::Tcp(tcp)) = &self.io {
+            let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl Interim {
+    /// Queues an interim response; it leaves with the next flush.
+    pub fn send(&self, status: StatusCode, headers: &HeaderMap) {
+        let mut wire = self.0.borrow_mut();
+        if status == StatusCode::CONTINUE {
+            // sent when the body is asked for, and only once
+            return;
+        }
+        encode::interim(wire.out.buffer(), status, headers);
+    }
+}
+
+fn gone(detail: &'static str) -> Error {
+    Error::new(Kind::ClientGone, detail)
+}
+
+/// How the length of a response's body is said to the client, and how the body is written.
+fn body_length<B: Body>(
+    body: &B,
+    headers: &HeaderMap,
+    method: &Method,
+    status: StatusCode,
+    version: Version,
+) -> (Option<Length>, Coding) {
+    let exact = body.size_hint().exact().map(Length::Fixed);
+    if framing::is_bodiless(method, status) {
+        // an answer to HEAD may say what GET would have got, and a 304 what a 200 would have
+        let said = headers.contains_key(header::CONTENT_LENGTH) || *method != Method::HEAD;
+        return (if said { None } else { exact.filter(|&length| length != Length::Fixed(0)) }, Coding::Plain);
+    }
+    match exact {
+        Some(length) => (Some(length), Coding::Plain),
+        None if version == Version::HTTP_11 => (Some(Length::Chunked), Coding::Chunked),
+        None => (Some(Length::UntilClose), Coding::Plain),
+    }
+}

@@ -1,0 +1,67 @@
+//! What is spoken on connections: HTTP/1 by our own hand, HTTP/2 through hyper, tunnels after an upgrade; and what both
+//! versions of HTTP have in common, so that the exchange in `forward/` is written once.
+
+pub mod body;
+pub mod fields;
+pub mod h1;
+pub mod h2;
+pub mod tunnel;
+
+use http::header::{HeaderMap, HeaderValue};
+use http::{Method, Response, Uri, Version};
+
+pub use body::RequestBody;
+use h1::framing::Length;
+
+use crate::error::Error;
+
+/// A request, whichever version of HTTP it came by. Hop-by-hop fields are gone; what they said is in fields of this type.
+#[derive(Debug)]
+pub struct Request {
+    /// Its method.
+    pub method: Method,
+    /// Its target as sent.
+    pub uri: Uri,
+    /// The version that it came by.
+    pub version: Version,
+    /// The host (and port) that it is for.
+    pub host: Option<HeaderValue>,
+    /// Its fields, without hop-by-hop ones, `Host`, `Content-Length`, `Expect`.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: RequestBody,
+    /// How long that is.
+    pub length: Length,
+    /// It asks for another protocol.
+    pub upgrade: Option<Upgrade>,
+    /// The client takes trailers.
+    pub te_trailers: bool,
+    /// The client waits for a 100 before it sends the body.
+    pub expect_continue: bool,
+    /// Where interim responses may go.
+    pub interim: Option<h1::server::Interim>,
+}
+
+/// A request's wish for another protocol.
+#[derive(Debug)]
+pub enum Upgrade {
+    /// HTTP/1.1 `Upgrade`, with the protocols that it names.
+    H1(HeaderValue),
+    /// HTTP/2 extended CONNECT (RFC 8441), with its `:protocol` and what becomes of the stream.
+    H2(HeaderValue, hyper::upgrade::OnUpgrade),
+}
+
+/// What answers the requests of a connection.
+pub trait Handler {
+    /// The body of an answer.
+    type Body: http_body::Body<Data = bytes::Bytes, Error = Error> + tunnel::MayTunnel + Unpin + 'static;
+
+    /// Answers a request. Never fails: a failure is an answer.
+    fn handle(&self, request: Request) -> impl Future<Output = Response<Self::Body>>;
+
+    /// Answers what was too malformed to become a request.
+    fn refuse(&self, error: &Error) -> Response<Self::Body>;
+
+    /// Counts bytes that crossed the connection.
+    fn transferred(&self, received: u64, sent: u64);
+}

@@ -1,0 +1,137 @@
+//! TLS towards clients: the handshake, and the choice of a certificate by SNI.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig, crypto::aws_lc_rs};
+use tokio_rustls::server::TlsStream;
+
+use super::names;
+use crate::io::Socket;
+
+/// What a TLS listener is made of.
+#[derive(Debug)]
+pub struct ServerSettings<'a> {
+    /// Chain, key and names of each certificate; the first is for clients that ask for none of the names.
+    pub certificates: Vec<(&'a [CertificateDer<'static>], &'a PrivateKeyDer<'static>, &'a [String])>,
+    /// ALPN, in order of preference.
+    pub alpn: &'a [Vec<u8>],
+    /// TLS 1.2 is spoken too.
+    pub tls12: bool,
+    /// Who signs the clients' certificates; `None` = they are not asked for any.
+    pub client_ca: Option<&'a [CertificateDer<'static>]>,
+    /// No connection without a client certificate.
+    pub client_required: bool,
+}
+
+/// Accepts TLS connections.
+#[derive(Clone)]
+pub struct Acceptor {
+    inner: tokio_rustls::TlsAcceptor,
+    certificates: Arc<Certificates>,
+}
+
+#[derive(Debug)]
+struct Certificates {
+    all: Vec<Entry>,
+    exact: AHashMap<String, usize>,
+    /// By the name behind `*.`.
+    wildcard: AHashMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: Arc<CertifiedKey>,
+    names: Vec<String>,
+}
+
+impl Acceptor {
+    /// Builds it; the error is for people.
+    pub fn new(settings: &ServerSettings<'_>) -> Result<Self, String> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let certificates = Arc::new(Certificates::new(settings, &provider)?);
+        let versions: &[_] = match settings.tls12 {
+            true => &[&rustls::version::TLS13, &rustls::version::TLS12],
+            false => &[&rustls::version::TLS13],
+        };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions)
+            .map_err(|e| e.to_string())?;
+        let builder = match settings.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(ca) => {
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider);
+                let verifier = if settings.client_required { verifier } else { verifier.allow_unauthenticated() };
+                builder.with_client_cert_verifier(verifier.build().map_err(|e| e.to_string())?)
+            }
+        };
+        let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = settings.alpn.to_vec();
+        // tickets instead of a session cache: nothing to share or lock between workers
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(|e| e.to_string())?;
+        Ok(Self { inner: Arc::new(config).into(), certificates })
+    }
+
+    /// The handshake on a new connection.
+    pub async fn accept(&self, socket: Socket) -> std::io::Result<TlsStream<Socket>> {
+        self.inner.accept(socket).await
+    }
+
+    /// Whether the certificate that is shown to clients who ask for `sni` is also for `host`.
+    pub fn same_certificate(&self, sni: &str, host: &str) -> bool {
+        sni.eq_ignore_ascii_case(host)
+            || self.certificates.find(sni).is_none_or(|entry| entry.names.iter().any(|n| names::covers(n, host)))
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").field("certificates", &self.certificates.all.len()).finish()
+    }
+}
+
+impl Certificates {
+    fn new(settings: &ServerSettings<'_>, provider: &rustls::crypto::CryptoProvider) -> Result<Self, String> {
+        let mut all = Vec::new();
+        let (mut exact, mut wildcard) = (AHashMap::new(), AHashMap::new());
+        for (at, (chain, key, names)) in settings.certificates.iter().enumerate() {
+            let key = CertifiedKey::from_der(chain.to_vec(), key.clone_key(), provider).map_err(|e| e.to_string())?;
+            for name in *names {
+                match name.strip_prefix("*.") {
+                    // the first one in the file wins
+                    Some(parent) => wildcard.entry(parent.to_owned()).or_insert(at),
+                    None => exact.entry(name.clone()).or_insert(at),
+                };
+            }
+            all.push(Entry { key: Arc::new(key), names: names.to_vec() });
+        }
+        Ok(Self { all, exact, wildcard })
+    }
+
+    /// The certificate for a name that a client asks for, if there is one.
+    fn find(&self, sni: &str) -> Option<&Entry> {
+        let lower = sni.to_ascii_lowercase();
+        let at = self.exact.get(&lower).or_else(|| self.wildcard.get(lower.split_once('.')?.1))?;
+        self.all.get(*at)
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let named = hello.server_name().and_then(|sni| self.find(sni));
+        named.or(self.all.first()).map(|entry| Arc::clone(&entry.key))
+    }
+}
+
+/// A store of trust anchors.
+pub(super) fn roots(ca: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in ca {
+        roots.add(certificate.clone()).map_err(|e| e.to_string())?;
+    }
+    Ok(roots)
+}

@@ -1,0 +1,94 @@
+//! TLS towards backends.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use super::acceptor::roots;
+
+/// What is offered to, and asked of, a service's backends.
+#[derive(Debug)]
+pub struct ClientSettings<'a> {
+    /// Trust anchors; `None` = the system's.
+    pub ca: Option<&'a [CertificateDer<'static>]>,
+    /// `false`: any certificate is taken.
+    pub verify: bool,
+    /// Our own certificate and key, for backends that ask.
+    pub client: Option<(&'a [CertificateDer<'static>], &'a PrivateKeyDer<'static>)>,
+    /// ALPN, in order of preference.
+    pub alpn: &'a [&'a [u8]],
+}
+
+/// Builds it; the error is for people.
+pub fn client_config(settings: &ClientSettings<'_>) -> Result<Arc<ClientConfig>, String> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| e.to_string())?;
+    let builder = match (settings.verify, settings.ca) {
+        (false, _) => builder.dangerous().with_custom_certificate_verifier(Arc::new(TakeAny(provider))),
+        (true, Some(ca)) => builder.with_root_certificates(roots(ca)?),
+        (true, None) => builder.with_root_certificates(system_roots()?),
+    };
+    let mut config = match settings.client {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => {
+            builder.with_client_auth_cert(chain.to_vec(), key.clone_key()).map_err(|e| e.to_string())?
+        }
+    };
+    config.alpn_protocols = settings.alpn.iter().map(|p| p.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+fn system_roots() -> Result<RootCertStore, String> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    match (added, found.errors.first()) {
+        (0, Some(error)) => Err(format!("the system's trust anchors can't be read: {error}")),
+        (0, None) => Err("the system has no trust anchors: install its ca-certificates, or set `ca`".to_owned()),
+        _ => Ok(roots),
+    }
+}
+
+/// `verify = false`: proves only that the backend holds the key of the certificate that it shows.
+#[derive(Debug)]
+struct TakeAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for TakeAny {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

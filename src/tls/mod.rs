@@ -1,0 +1,9 @@
+//! TLS of both sides, by rustls with aws-lc-rs: what clients are served with, and how backends are verified.
+//!
+//! One [`rustls::ServerConfig`] serves all workers, so that a session ticket given by one is taken by all.
+
+pub mod acceptor;
+pub mod connector;
+mod names;
+
+pub use acceptor::{Acceptor, ServerSettings};

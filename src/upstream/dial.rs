@@ -1,0 +1,61 @@
+//! Making a connection to a backend.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use crate::endpoint::{Endpoint, Target};
+use crate::error::{Error, Kind, Result, Retry};
+use crate::io::{Socket, Stream};
+use crate::timer::Timers;
+
+/// TLS towards a backend.
+#[derive(Debug, Clone, Copy)]
+pub struct Tls<'a> {
+    /// What is offered and verified.
+    pub config: &'a Arc<rustls::ClientConfig>,
+    /// The name that is asked for and verified.
+    pub name: &'a ServerName<'static>,
+}
+
+/// Connects within `limit`, the TLS handshake included.
+pub async fn dial(endpoint: &Endpoint, tls: Option<Tls<'_>>, timers: &Timers, limit: Duration) -> Result<Stream> {
+    match timers.within(limit, connect(endpoint, tls)).await {
+        Some(connected) => connected,
+        None => Err(Error::new(Kind::ConnectTimeout, "").retry(Retry::Safe)),
+    }
+}
+
+async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>) -> Result<Stream> {
+    let socket = match &endpoint.target {
+        Target::Tcp(address) => TcpStream::connect(address).await.and_then(|tcp| {
+            tcp.set_nodelay(true)?;
+            Ok(Socket::Tcp(tcp))
+        }),
+        Target::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
+    };
+    let socket = socket.map_err(not_connected)?;
+    let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
+    match TlsConnector::from(Arc::clone(tls.config)).connect(tls.name.clone(), socket).await {
+        Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),
+        Err(error) => Err(Error::new(Kind::UpstreamTls, "").retry(Retry::Safe).because(error)),
+    }
+}
+
+fn not_connected(error: io::Error) -> Error {
+    // EMFILE and ENFILE: out of file descriptors, which is our trouble and not the backend's
+    let kind = match error.raw_os_error() {
+        Some(23 | 24) => Kind::Overload,
+        _ => Kind::Connect,
+    };
+    Error::new(kind, "").retry(Retry::Safe).because(error)
+}
+
+/// Whether the backend chose HTTP/2 by ALPN.
+pub fn chose_h2(stream: &Stream) -> bool {
+    matches!(stream, Stream::TlsClient(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"))
+}

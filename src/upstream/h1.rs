@@ -1,0 +1,380 @@
+//! One exchange with a backend over HTTP/1.1, driven by the task that wants its answer.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderValue};
+use http::{Method, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+
+use super::dial::{self, Tls};
+use super::pool::{Counted, glance};
+use super::{Answer, Home};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Kind, Result, Retry};
+use crate::io::Stream;
+use crate::policy::Timeouts;
+use crate::protocol::RequestBody;
+use crate::protocol::h1::decode::{Decoded, Decoder};
+use crate::protocol::h1::encode::{self, RequestLine};
+use crate::protocol::h1::framing::{self, Length};
+use crate::protocol::h1::head::{self, HeadLimits, ResponseHead, Scan};
+use crate::protocol::h1::inbound::Inbound;
+use crate::protocol::h1::outbound::{Coding, Outbound};
+use crate::protocol::h1::server::Interim;
+use crate::timer::{Alarm, Timers};
+
+/// What the head of an answer may be.
+const HEAD_LIMITS: HeadLimits = HeadLimits { bytes: 64 * 1024, fields: 100 };
+/// Interim responses before the answer.
+const MAX_INTERIM: u32 = 16;
+/// Room for a read of an answer.
+const ROOM: usize = 1024;
+/// How long a backend is waited for to say 100; RFC 9110, section 10.1.1, says not to wait indefinitely.
+const CONTINUE: Duration = Duration::from_secs(1);
+
+/// An HTTP/1.1 connection to a backend.
+#[derive(Debug)]
+pub struct Connection {
+    io: Stream,
+    inbound: Inbound,
+    out: Outbound,
+    /// It has carried an exchange before.
+    reused: bool,
+    pub(super) counted: Counted,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+struct Call {
+    connection: Box<Connection>,
+    body: RequestBody,
+    coding: Coding,
+    /// The body waits for the backend's 100.
+    held: bool,
+    /// Everything was put into the connection's buffers.
+    ended: bool,
+    /// Everything was written, or can't be.
+    sent: bool,
+    /// Writing failed: there may be an answer all the same.
+    broken: bool,
+}
+
+/// What a call is made with.
+#[derive(Debug)]
+pub struct Terms<'a> {
+    /// Time-outs.
+    pub timeouts: Timeouts,
+    /// The worker's.
+    pub timers: &'a Timers,
+    /// Where interim responses go.
+    pub interim: Option<&'a Interim>,
+}
+
+/// How a call that failed leaves things.
+#[derive(Debug)]
+pub struct Failed {
+    /// What happened.
+    pub error: Error,
+    /// The body, to be sent again if it was not touched.
+    pub body: RequestBody,
+    /// The connection had been used before: it may have been closed while the request was on its way.
+    pub reused: bool,
+}
+
+/// What a backend answers.
+#[derive(Debug)]
+pub enum Reply {
+    /// An answer.
+    Answer(Answer<ResponseBody>),
+    /// 101: the connection is another protocol's. The stream, and what was read of it.
+    Upgraded(Answer<()>, Stream, BytesMut),
+}
+
+/// The body of a backend's answer. When it was read to its end, the connection goes back to its pool.
+#[derive(Debug)]
+pub struct ResponseBody {
+    call: Option<Call>,
+    decoder: Decoder,
+    alarm: Alarm,
+    idle: Duration,
+    reusable: bool,
+    home: Rc<Home>,
+}
+
+impl Connection {
+    /// Dials a new connection.
+    pub async fn dial(
+        endpoint: &Endpoint,
+        tls: Option<Tls<'_>>,
+        home: &Home,
+        terms: &Terms<'_>,
+    ) -> Result<Box<Self>> {
+        let io = dial::dial(endpoint, tls, terms.timers, terms.timeouts.connect).await?;
+        Ok(Self::new(io, home.gauge.opened()))
+    }
+
+    pub(super) fn new(io: Stream, counted: Counted) -> Box<Self> {
+        Box::new(Self { io, inbound: Inbound::default(), out: Outbound::default(), reused: false, counted })
+    }
+
+    /// Whether nothing came since the last answer: no end, no error, and no bytes that nobody asked for. Without news from the
+    /// kernel this is no system call.
+    pub fn is_quiet(&mut self) -> bool {
+        glance(|cx| self.inbound.poll_fill(&mut self.io, cx, 1)).is_pending()
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub async fn call(
+        mut self: Box<Self>,
+        line: &RequestLine<'_>,
+        headers: &http::HeaderMap,
+        body: RequestBody,
+        home: &Rc<Home>,
+        terms: &Terms<'_>,
+    ) -> Result<Reply, Failed> {
+        let reused = std::mem::replace(&mut self.reused, true);
+        let coding = encode::request(self.out.buffer(), line, headers);
+        let ended = line.length == Length::Fixed(0);
+        let mut call =
+            Call { connection: self, body, coding, held: line.expect_continue, ended, sent: false, broken: false };
+        let head = call.head(line, terms).await;
+        match head.and_then(|head| call.length(&head, line.method).map(|length| (head, length))) {
+            Ok((head, length)) => Ok(call.reply(head, length, line.method, home, terms)),
+            Err(error) => Err(Failed { error, body: call.body, reused }),
+        }
+    }
+}
+
+impl Call {
+    /// Puts the request into the connection as far as it goes. Ready when all was written; an error is the client's.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        while !self.sent {
+            let mut starved = false;
+            while !self.ended && self.connection.out.has_room() {
+                if self.held {
+                    starved = true;
+                    break;
+                }
+                match Pin::new(&mut self.body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                        Ok(data) => self.connection.out.data(data, self.coding),
+                        Err(frame) => {
+                            self.connection.out.end(self.coding, frame.trailers_ref());
+                            self.ended = true;
+                        }
+                    },
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                    Poll::Ready(None) => {
+                        self.connection.out.end(self.coding, None);
+                        self.ended = true;
+                    }
+                    Poll::Pending => {
+                        starved = true;
+                        break;
+                    }
+                }
+            }
+            let connection = &mut *self.connection;
+            match ready!(connection.out.poll_flush(&mut connection.io, cx)) {
+                Ok(()) if self.ended => self.sent = true,
+                Ok(()) if starved => return Poll::Pending,
+                Ok(()) => {}
+                Err(_) => (self.sent, self.broken) = (true, true),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for the head of the answer, past the interim ones.
+    async fn head(&mut self, line: &RequestLine<'_>, terms: &Terms<'_>) -> Result<ResponseHead> {
+        let mut scan = Scan::default();
+        let mut interim = 0;
+        let mut alarm: Option<Alarm> = None;
+        let mut moved = 0;
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+                    return Poll::Ready(Err(error));
+                }
+                let inbound = &mut self.connection.inbound;
+                if !inbound.buf.is_empty()
+                    && let Some(head) = head::response(&mut inbound.buf, &mut scan, HEAD_LIMITS)?
+                {
+                    let last = !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS;
+                    if last {
+                        return Poll::Ready(self.accept(head, line));
+                    }
+                    interim += 1;
+                    if interim > MAX_INTERIM {
+                        return Poll::Ready(Err(Error::new(Kind::UpstreamMalformed, "too many interim responses")));
+                    }
+                    self.held = false;
+                    if let Some(to) = terms.interim {
+                        to.send(head.status, &head.headers);
+                    }
+                    continue;
+                }
+                match inbound.poll_fill(&mut self.connection.io, cx, ROOM) {
+                    Poll::Ready(Ok(true)) => continue,
+                    Poll::Ready(Ok(false)) => return Poll::Ready(Err(self.closed("closed before an answer"))),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(self.closed("").because(error))),
+                    Poll::Pending => {}
+                }
+                let limit = self.patience(&terms.timeouts);
+                let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
+                let progress = self.connection.out.sent;
+                if moved != progress {
+                    moved = progress;
+                    alarm.set(limit);
+                }
+                ready!(alarm.poll(cx));
+                if self.held {
+                    self.held = false;
+                    alarm.set(self.patience(&terms.timeouts));
+                    continue;
+                }
+                return Poll::Ready(Err(self.too_slow()));
+            }
+        })
+        .await
+    }
+
+    /// How long the next thing may take.
+    fn patience(&self, timeouts: &Timeouts) -> Duration {
+        match (self.held, self.sent) {
+            (true, _) => CONTINUE.min(timeouts.response),
+            (_, true) => timeouts.response,
+            (_, false) => timeouts.idle,
+        }
+    }
+
+    fn too_slow(&self) -> Error {
+        // nothing left to write and not at the end: it is the client who is waited for
+        if !self.sent && self.connection.out.is_empty() {
+            return Error::new(Kind::SlowRequest, "its body stalled");
+        }
+        Error::new(Kind::UpstreamTimeout, "no answer in time")
+    }
+
+    fn closed(&self, detail: &'static str) -> Error {
+        let retry = match (self.connection.out.sent, self.connection.inbound.buf.is_empty()) {
+            (0, true) => Retry::Safe,
+            (_, true) => Retry::IfIdempotent,
+            (_, false) => Retry::Never,
+        };
+        Error::new(Kind::UpstreamClosed, detail).retry(retry)
+    }
+
+    /// A head that is the answer: does it fit the request?
+    fn accept(&self, head: ResponseHead, line: &RequestLine<'_>) -> Result<ResponseHead> {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS && line.upgrade.is_none() {
+            return Err(Error::new(Kind::UpstreamMalformed, "it switched protocols without being asked"));
+        }
+        Ok(head)
+    }
+
+    fn length(&self, head: &ResponseHead, method: &Method) -> Result<Length> {
+        framing::response(&head.fields, method, head.status, head.version)
+    }
+
+    fn reply(self, head: ResponseHead, length: Length, method: &Method, home: &Rc<Home>, terms: &Terms<'_>) -> Reply {
+        let ResponseHead { status, version, mut headers, fields, hop } = head;
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            if let Some(protocol) = hop.upgrade {
+                headers.insert(header::UPGRADE, protocol);
+            }
+            let connection = *self.connection;
+            return Reply::Upgraded(Answer { status, headers, body: () }, connection.io, connection.inbound.buf);
+        }
+        // says what a GET would have got: passed on, though nothing follows
+        if let Some(said) = fields.content_length
+            && (*method == Method::HEAD || status == StatusCode::NOT_MODIFIED)
+        {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(said));
+        }
+        let reusable = hop.persists(version) && length != Length::UntilClose;
+        let mut body = ResponseBody {
+            call: Some(self),
+            decoder: Decoder::new(length, Kind::UpstreamMalformed),
+            alarm: Alarm::new(terms.timers, terms.timeouts.idle),
+            idle: terms.timeouts.idle,
+            reusable,
+            home: Rc::clone(home),
+        };
+        body.finish_if_done();
+        Reply::Answer(Answer { status, headers, body })
+    }
+}
+
+impl ResponseBody {
+    /// Gives the connection back once the whole answer was read, or closes it.
+    fn finish_if_done(&mut self) {
+        if !self.decoder.is_done() {
+            return;
+        }
+        if let Some(call) = self.call.take() {
+            let clean = call.sent && !call.broken && call.connection.inbound.buf.is_empty();
+            if self.reusable && clean {
+                let mut connection = call.connection;
+                connection.out.sent = 0;
+                self.home.park(connection);
+            }
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        loop {
+            let Some(call) = &mut self.call else { return Poll::Ready(None) };
+            if let Poll::Ready(Err(error)) = call.poll_send(cx) {
+                return Poll::Ready(Some(Err(error)));
+            }
+            let frame = match self.decoder.decode(&mut call.connection.inbound.buf)? {
+                Decoded::Data(data) => Some(Frame::data(data)),
+                Decoded::Trailers(trailers) => Some(Frame::trailers(trailers)),
+                Decoded::End => None,
+                Decoded::Starved => {
+                    match call.connection.inbound.poll_fill(&mut call.connection.io, cx, ROOM) {
+                        Poll::Ready(Ok(true)) => {}
+                        Poll::Ready(Ok(false)) if self.decoder.end_of_stream() => {}
+                        Poll::Ready(Ok(false)) => {
+                            return Poll::Ready(Some(Err(Error::new(Kind::UpstreamClosed, "within a body"))));
+                        }
+                        Poll::Ready(Err(error)) => {
+                            return Poll::Ready(Some(Err(Error::new(Kind::UpstreamClosed, "").because(error))));
+                        }
+                        Poll::Pending => {
+                            ready!(self.alarm.poll(cx));
+                            return Poll::Ready(Some(Err(Error::new(Kind::UpstreamTimeout, "its body stalled"))));
+                        }
+                    }
+                    continue;
+                }
+            };
+            self.alarm.set(self.idle);
+            self.finish_if_done();
+            return Poll::Ready(frame.map(Ok));
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        self.get_mut().poll_next(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.call.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.decoder.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

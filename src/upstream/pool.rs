@@ -1,0 +1,166 @@
+//! Connections that wait for their next exchange.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use super::{h1, h2};
+use crate::endpoint::Endpoint;
+use crate::metrics::UpstreamMetrics;
+use crate::policy::Pool as Policy;
+use crate::timer::{TICK, Timers};
+
+/// How often idle connections are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// A worker's connections to all backends.
+#[derive(Debug)]
+pub struct Pools {
+    /// By [`Endpoint::key`].
+    homes: RefCell<Vec<Option<Rc<Home>>>>,
+    worker: usize,
+    timers: Timers,
+}
+
+/// A worker's connections to one backend.
+#[derive(Debug)]
+pub struct Home {
+    idle: RefCell<Vec<Idle>>,
+    policy: Cell<Policy>,
+    timers: Timers,
+    pub(super) shared: h2::Connections,
+    pub(super) gauge: Gauge,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Box<h1::Connection>,
+    since: u64,
+}
+
+/// Counts the connections of one worker to one backend.
+#[derive(Debug, Clone)]
+pub struct Gauge {
+    metrics: Arc<UpstreamMetrics>,
+    worker: usize,
+}
+
+/// One open connection, counted while it exists.
+#[derive(Debug)]
+pub struct Counted {
+    gauge: Gauge,
+    idle: bool,
+}
+
+impl Pools {
+    /// No connections yet.
+    pub fn new(worker: usize, timers: &Timers) -> Self {
+        Self { homes: RefCell::default(), worker, timers: timers.clone() }
+    }
+
+    /// The connections to `endpoint`.
+    pub fn home(&self, endpoint: &Endpoint, policy: Policy, metrics: &Arc<UpstreamMetrics>) -> Rc<Home> {
+        let key = endpoint.key as usize;
+        let mut homes = self.homes.borrow_mut();
+        if homes.len() <= key {
+            homes.resize_with(key + 1, || None);
+        }
+        let home = homes[key].get_or_insert_with(|| {
+            let gauge = Gauge { metrics: Arc::clone(metrics), worker: self.worker };
+            Rc::new(Home::new(policy, gauge, &self.timers))
+        });
+        home.policy.set(policy);
+        Rc::clone(home)
+    }
+
+    /// Closes what has been idle for too long or was closed by its backend, for ever. To be spawned once on the worker.
+    pub async fn sweep(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            for home in self.homes.borrow().iter().flatten() {
+                home.sweep();
+            }
+        }
+    }
+
+    /// Closes every idle connection: the worker is about to stop.
+    pub fn clear(&self) {
+        self.homes.borrow_mut().clear();
+    }
+}
+
+impl Home {
+    fn new(policy: Policy, gauge: Gauge, timers: &Timers) -> Self {
+        Self {
+            idle: RefCell::default(),
+            policy: Cell::new(policy),
+            timers: timers.clone(),
+            shared: h2::Connections::default(),
+            gauge,
+        }
+    }
+
+    /// A connection that was used before and that its backend has not closed since, as far as is known: the one that was used
+    /// last, because the backend will close that one last.
+    pub fn take(&self) -> Option<Box<h1::Connection>> {
+        loop {
+            let mut idle = self.idle.borrow_mut().pop()?;
+            if idle.connection.is_quiet() {
+                idle.connection.counted.idle(false);
+                return Some(idle.connection);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next exchange.
+    pub fn park(&self, mut connection: Box<h1::Connection>) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < self.policy.get().max_idle {
+            connection.counted.idle(true);
+            idle.push(Idle { connection, since: self.timers.now() });
+        }
+    }
+
+    fn sweep(&self) {
+        let limit = self.policy.get().idle_timeout.as_millis() / TICK.as_millis();
+        let now = self.timers.now();
+        self.idle
+            .borrow_mut()
+            .retain_mut(|idle| u128::from(now.saturating_sub(idle.since)) < limit && idle.connection.is_quiet());
+        self.shared.sweep(now, limit);
+    }
+}
+
+impl Gauge {
+    /// Counts a new connection.
+    pub fn opened(&self) -> Counted {
+        self.metrics.connected(self.worker);
+        Counted { gauge: self.clone(), idle: false }
+    }
+}
+
+impl Counted {
+    fn idle(&mut self, idle: bool) {
+        if self.idle != idle {
+            self.idle = idle;
+            match idle {
+                true => self.gauge.metrics.parked(self.gauge.worker),
+                false => self.gauge.metrics.unparked(self.gauge.worker),
+            }
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.idle(false);
+        self.gauge.metrics.closed(self.gauge.worker);
+    }
+}
+
+/// A context whose waker does nothing: to look at a connection without waiting for it.
+pub(super) fn glance<T>(look: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    look(&mut Context::from_waker(Waker::noop()))
+}
