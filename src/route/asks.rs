@@ -1,0 +1,150 @@
+//! The conditions of a route beside host and path: methods, fields, query.
+
+use http::{HeaderName, Method};
+
+use super::Lookup;
+
+/// What a route asks of a request that its host and path already fit.
+#[derive(Debug)]
+pub(super) struct Asks {
+    methods: Vec<Method>,
+    headers: Vec<(HeaderName, String)>,
+    query: Vec<(String, String)>,
+}
+
+impl Asks {
+    pub(super) fn new(methods: Vec<Method>, headers: Vec<(HeaderName, String)>, query: Vec<(String, String)>) -> Self {
+        Self { methods, headers, query }
+    }
+
+    /// How many conditions these are: each field and each parameter is one, the methods together are one (a longer list of
+    /// methods takes more requests, so it doesn't make a route more specific).
+    pub(super) fn count(&self) -> usize {
+        usize::from(!self.methods.is_empty()) + self.headers.len() + self.query.len()
+    }
+
+    /// Whether all of them hold.
+    pub(super) fn hold(&self, request: &Lookup<'_>) -> bool {
+        (self.methods.is_empty() || self.methods.contains(request.method))
+            && self.headers.iter().all(|(name, value)| has_field(request, name, value))
+            && self.query.iter().all(|(name, value)| has_parameter(request.query.unwrap_or(""), name, value))
+    }
+}
+
+/// Whether one of the lines of the field is exactly `value`.
+fn has_field(request: &Lookup<'_>, name: &HeaderName, value: &str) -> bool {
+    request.headers.get_all(name).iter().any(|line| line.as_bytes() == value.as_bytes())
+}
+
+/// Whether one of the parameters is `name=value` once percent-decoded. A parameter without `=` has an empty value.
+fn has_parameter(query: &str, name: &str, value: &str) -> bool {
+    query.split('&').filter(|pair| !pair.is_empty()).any(|pair| {
+        let (its_name, its_value) = pair.split_once('=').unwrap_or((pair, ""));
+        decoded(its_name).eq(name.bytes()) && decoded(its_value).eq(value.bytes())
+    })
+}
+
+/// The bytes of `text` with `%XX` decoded (RFC 3986, section 2.1). A `%` that no two hexadecimal digits follow stays as it
+/// is; so does `+`, which means a space in forms only.
+fn decoded(text: &str) -> impl Iterator<Item = u8> {
+    let mut rest = text.as_bytes();
+    std::iter::from_fn(move || {
+        let (&byte, tail) = rest.split_first()?;
+        if byte == b'%'
+            && let [high, low, after @ ..] = tail
+            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
+        {
+            rest = after;
+            return Some(high << 4 | low);
+        }
+        rest = tail;
+        Some(byte)
+    })
+}
+
+/// The value of a hexadecimal digit.
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+
+    use super::*;
+
+    fn ask(methods: &[Method], headers: &[(&'static str, &str)], query: &[(&str, &str)]) -> Asks {
+        Asks::new(
+            methods.to_vec(),
+            headers.iter().map(|(n, v)| (HeaderName::from_static(n), (*v).to_owned())).collect(),
+            query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        )
+    }
+
+    fn request<'a>(method: &'a Method, headers: &'a HeaderMap, query: Option<&'a str>) -> Lookup<'a> {
+        Lookup { host: "", path: "/", query, method, headers }
+    }
+
+    #[test]
+    fn nothing_asked_holds_always() {
+        assert!(ask(&[], &[], &[]).hold(&request(&Method::TRACE, &HeaderMap::new(), None)));
+    }
+
+    #[test]
+    fn one_of_the_methods_is_enough_and_head_is_not_get() {
+        let asks = ask(&[Method::GET, Method::POST], &[], &[]);
+        let none = HeaderMap::new();
+        assert!(asks.hold(&request(&Method::POST, &none, None)));
+        assert!(!asks.hold(&request(&Method::HEAD, &none, None)));
+    }
+
+    #[test]
+    fn every_field_must_have_its_value_on_one_of_its_lines() {
+        let asks = ask(&[], &[("x-env", "canary"), ("x-team", "a")], &[]);
+        let mut headers = HeaderMap::new();
+        headers.append("x-env", HeaderValue::from_static("blue"));
+        headers.append("x-env", HeaderValue::from_static("canary"));
+        assert!(!asks.hold(&request(&Method::GET, &headers, None)));
+        headers.append("x-team", HeaderValue::from_static("a"));
+        assert!(asks.hold(&request(&Method::GET, &headers, None)));
+    }
+
+    #[test]
+    fn a_field_value_is_compared_whole_and_with_its_case() {
+        let asks = ask(&[], &[("x-env", "canary")], &[]);
+        for other in ["Canary", "canary2", "blue, canary", ""] {
+            let mut headers = HeaderMap::new();
+            headers.append("x-env", HeaderValue::from_static(other));
+            assert!(!asks.hold(&request(&Method::GET, &headers, None)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_compared_after_percent_decoding() {
+        let none = HeaderMap::new();
+        let holds = |name, value, query| ask(&[], &[], &[(name, value)]).hold(&request(&Method::GET, &none, query));
+        assert!(holds("beta", "1", Some("a=2&beta=1")));
+        assert!(holds("beta", "1", Some("b%65ta=%31")));
+        assert!(holds("beta", "1", Some("beta=0&beta=1")), "any of several");
+        assert!(holds("q", "é b", Some("q=%C3%a9%20b")));
+        assert!(holds("q", "a=b", Some("q=a=b")));
+        assert!(holds("q", "100%", Some("q=100%")), "a lone % is itself");
+        assert!(holds("q", "%zz", Some("q=%zz")));
+        assert!(holds("q", "", Some("q")) && holds("q", "", Some("q=")));
+        assert!(!holds("q", "a b", Some("q=a+b")), "+ is a plus");
+        assert!(!holds("beta", "1", Some("beta=10")) && !holds("beta", "1", Some("Beta=1")));
+        assert!(!holds("beta", "1", None) && !holds("beta", "1", Some("")));
+        assert!(!holds("", "", Some("a=1&&b=2")), "nothing between two & is no parameter");
+    }
+
+    #[test]
+    fn methods_count_once_the_rest_one_by_one() {
+        assert_eq!(ask(&[], &[], &[]).count(), 0);
+        assert_eq!(ask(&[Method::GET, Method::PUT], &[("a", "1"), ("b", "1")], &[("c", "1")]).count(), 4);
+    }
+}
