@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// A backend of a service. Shared by all workers and the control plane; carried from snapshot to snapshot.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Unique in this process and kept while the backend stays; small, so that a worker can index by it.
+    /// Unique in the process: by it each worker's pool finds the connections that were made to this backend, this way. It
+    /// stays from snapshot to snapshot for as long as a connection made before is as good as one made now.
     pub key: u32,
     /// Unique in its service.
     pub id: String,
@@ -51,6 +52,14 @@ pub struct Live {
 /// One exchange in flight; the count goes down when this is dropped, however the exchange ends.
 #[derive(Debug)]
 pub struct InFlight(Arc<Live>);
+
+impl Endpoint {
+    /// A key that no endpoint had before.
+    pub fn new_key() -> u32 {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+}
 
 impl Live {
     /// Counts one exchange more.

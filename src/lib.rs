@@ -1,5 +1,6 @@
 //! Evenkeel.
 
+pub mod balance;
 pub mod config;
 pub mod drain;
 pub mod endpoint;
@@ -9,6 +10,7 @@ pub mod metrics;
 pub mod policy;
 pub mod protocol;
 pub mod route;
+pub mod snapshot;
 pub mod timer;
 pub mod tls;
 pub mod upstream;

@@ -1,0 +1,247 @@
+//! Configuration and the snapshot before -> the next snapshot.
+//!
+//! What of a backend stays from one snapshot to the next, from least to most:
+//!
+//! - its `Live`, and with it all that was learned, while service, id and address stay: it is the same process, whatever
+//!   else is said of it now;
+//! - its key as well, and with it the connections that workers keep, while a new connection would be made the same way
+//!   (protocol, TLS settings, host);
+//! - the `Arc<Endpoint>` itself while nothing has changed.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use super::view::parse_server_name;
+use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
+use crate::balance::{Balancer, RoundRobin};
+use crate::config::model;
+use crate::endpoint::{Endpoint, Live, Target};
+use crate::policy::{HeaderChanges, TimeoutOverride};
+use crate::route::{Path, Table};
+
+/// Makes the TLS settings towards a service's backends, or says why it can't.
+pub type MakeTls<'a> = &'a mut dyn FnMut(&model::ClientTls) -> Result<Arc<ClientConfig>, String>;
+
+/// Why no snapshot could be built. The one before stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildError {
+    /// What it is about, such as ``service `api` ``.
+    subject: String,
+    reason: String,
+}
+
+/// Builds the snapshot that follows `previous`.
+///
+/// # Errors
+///
+/// When `make_tls` fails, when a backend has no name to verify its certificate by, or when the weights of a split are all 0.
+pub fn build(
+    config: &model::Config,
+    previous: Option<&Snapshot>,
+    make_tls: MakeTls<'_>,
+) -> Result<Snapshot, BuildError> {
+    let before: HashMap<&str, &Service> =
+        previous.iter().flat_map(|snapshot| &snapshot.services).map(|service| (&*service.name, &**service)).collect();
+    let mut services = Vec::with_capacity(config.services.len());
+    for (index, service) in config.services.iter().enumerate() {
+        services.push(Arc::new(build_service(index, service, before.get(&*service.name).copied(), make_tls)?));
+    }
+    let mut listeners = Vec::with_capacity(config.listeners.len());
+    for (index, listener) in config.listeners.iter().enumerate() {
+        listeners.push(Arc::new(build_listener(index, listener, &services)?));
+    }
+    Ok(Snapshot { generation: previous.map_or(0, |snapshot| snapshot.generation) + 1, listeners, services })
+}
+
+fn build_service(
+    index: usize,
+    service: &model::Service,
+    before: Option<&Service>,
+    make_tls: MakeTls<'_>,
+) -> Result<Service, BuildError> {
+    let failed = |reason: String| BuildError { subject: format!("service `{}`", service.name), reason };
+    let tls_fingerprint = fingerprint(service.tls.as_ref());
+    let tls = match (&service.tls, before) {
+        (None, _) => None,
+        // The same settings stay the same object, with the TLS sessions that it could resume.
+        (Some(_), Some(before)) if before.tls_fingerprint == tls_fingerprint => before.tls.clone(),
+        (Some(tls), _) => Some(make_tls(tls).map_err(|reason| failed(format!("TLS to its backends: {reason}")))?),
+    };
+    let tls_server_name = check_server_names(service).map_err(failed)?;
+    let name: Arc<str> = service.name.as_str().into();
+    let same_way = before.is_some_and(|b| b.protocol == service.protocol && b.tls_fingerprint == tls_fingerprint);
+    let known: HashMap<&str, &Arc<Endpoint>> =
+        before.iter().flat_map(|before| &before.endpoints).map(|endpoint| (&*endpoint.id, endpoint)).collect();
+    let endpoints: Vec<_> = service
+        .backends
+        .iter()
+        .map(|backend| build_endpoint(&name, backend, known.get(&*backend.id).copied(), same_way))
+        .collect();
+    Ok(Service {
+        index,
+        name,
+        protocol: service.protocol,
+        timeouts: service.timeout,
+        pool: service.pool,
+        balancer: balancer(service.balance, &endpoints),
+        endpoints,
+        tls,
+        tls_server_name,
+        tls_fingerprint,
+    })
+}
+
+/// The TLS name for the whole service, after making sure that every backend has a name, this one or its own.
+fn check_server_names(service: &model::Service) -> Result<Option<ServerName<'static>>, String> {
+    let Some(tls) = &service.tls else { return Ok(None) };
+    if let Some(name) = &tls.server_name {
+        return match parse_server_name(name) {
+            Some(name) => Ok(Some(name)),
+            None => Err(format!("tls.server_name `{name}` is neither a DNS name nor an IP address")),
+        };
+    }
+    match service.backends.iter().find(|backend| parse_server_name(&backend.host).is_none()) {
+        Some(backend) => Err(format!(
+            "the address of backend `{}` ({}) has no host name to verify its certificate by: set tls.server_name",
+            backend.id, backend.name
+        )),
+        None => Ok(None),
+    }
+}
+
+/// The backend as an endpoint; `known` is the one that had its id in the snapshot before, `same_way` says whether a
+/// connection to it is still made in the same way.
+fn build_endpoint(
+    service: &Arc<str>,
+    backend: &model::Backend,
+    known: Option<&Arc<Endpoint>>,
+    same_way: bool,
+) -> Arc<Endpoint> {
+    let target = match &backend.address {
+        model::Address::Tcp(address) => Target::Tcp(*address),
+        model::Address::Unix(path) => Target::Unix(path.clone()),
+    };
+    let known = known.filter(|known| known.target == target);
+    let connected = known.filter(|known| same_way && known.host == backend.host);
+    let unchanged = connected.filter(|known| {
+        known.name == backend.name
+            && known.weight == backend.weight
+            && known.zone == backend.zone
+            && known.draining == backend.drain
+    });
+    if let Some(unchanged) = unchanged {
+        return Arc::clone(unchanged);
+    }
+    Arc::new(Endpoint {
+        key: connected.map_or_else(Endpoint::new_key, |known| known.key),
+        id: backend.id.clone(),
+        service: Arc::clone(service),
+        name: backend.name.clone(),
+        target,
+        host: backend.host.clone(),
+        weight: backend.weight,
+        zone: backend.zone.clone(),
+        draining: backend.drain,
+        live: known.map_or_else(|| Arc::new(Live::default()), |known| Arc::clone(&known.live)),
+    })
+}
+
+/// The algorithm over the backends that get new work.
+fn balancer(balance: model::Balance, endpoints: &[Arc<Endpoint>]) -> Box<dyn Balancer> {
+    let available = endpoints
+        .iter()
+        .enumerate()
+        .filter(|(_, endpoint)| endpoint.weight > 0 && !endpoint.draining)
+        .map(|(index, _)| index)
+        .collect();
+    match balance {
+        model::Balance::RoundRobin => Box::new(RoundRobin::new(available)),
+    }
+}
+
+/// A hash of everything that connections under these settings depend on.
+fn fingerprint(tls: Option<&model::ClientTls>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    if let Some(model::ClientTls { server_name, ca, verify, client }) = tls {
+        (server_name, verify).hash(&mut hasher);
+        ca.as_ref().map(|anchors| anchors.iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>()).hash(&mut hasher);
+        if let Some(client) = client {
+            client.chain.iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>().hash(&mut hasher);
+            client.key.secret_der().hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+fn build_listener(index: usize, listener: &model::Listener, services: &[Arc<Service>]) -> Result<Listener, BuildError> {
+    let mut routes = Vec::with_capacity(listener.routes.len());
+    for (number, route) in listener.routes.iter().enumerate() {
+        let built = build_route(route, services).map_err(|reason| BuildError {
+            subject: format!("listener `{}`, route {}", listener.name, number + 1),
+            reason,
+        })?;
+        routes.push((route.when.clone(), Arc::new(built)));
+    }
+    let default = listener.service.map(|service| {
+        Arc::new(Route {
+            action: Action::Service(Arc::clone(&services[service.0])),
+            rewrite: None,
+            matched_prefix: None,
+            request_headers: HeaderChanges::default(),
+            response_headers: HeaderChanges::default(),
+            timeout: TimeoutOverride::default(),
+        })
+    });
+    Ok(Listener {
+        index,
+        name: listener.name.as_str().into(),
+        routes: Table::new(routes),
+        default,
+        trusted_proxies: listener.trusted_proxies.clone(),
+        limits: listener.limits.clone(),
+        idle_timeout: listener.idle_timeout,
+        max_connections: listener.max_connections,
+    })
+}
+
+fn build_route(route: &model::Route, services: &[Arc<Service>]) -> Result<Route, String> {
+    let service = |id: &model::ServiceId| Arc::clone(&services[id.0]);
+    let action = match &route.action {
+        model::Action::Service(id) => Action::Service(service(id)),
+        model::Action::Split(weights) => {
+            let split = Split::new(weights.iter().map(|(id, weight)| (service(id), *weight)));
+            Action::Split(split.ok_or("the weights of its split are all 0")?)
+        }
+        model::Action::Redirect { to, status } => Action::Redirect { to: RedirectTemplate::new(to), status: *status },
+        model::Action::Respond { status, body, content_type } => Action::Respond {
+            status: *status,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            content_type: content_type.clone(),
+        },
+    };
+    Ok(Route {
+        action,
+        rewrite: route.rewrite.clone(),
+        matched_prefix: match &route.when.path {
+            Some(Path::Exact(text) | Path::Prefix(text)) => Some(text.len()),
+            Some(Path::Regex(_)) | None => None,
+        },
+        request_headers: route.request_headers.clone(),
+        response_headers: route.response_headers.clone(),
+        timeout: route.timeout,
+    })
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.reason)
+    }
+}
+
+impl std::error::Error for BuildError {}

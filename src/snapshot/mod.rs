@@ -1,0 +1,17 @@
+//! The data plane's view of the configuration: one immutable [`Snapshot`], published in one atomic swap.
+//!
+//! `view` is what workers see, `build` makes it from the configuration and the snapshot before it, `store` holds the one that
+//! is current. A worker looks at exactly one snapshot for a whole exchange, so it never sees half of a change; what was
+//! learned about a backend lives in its [`Endpoint`](crate::endpoint::Endpoint), which moves from snapshot to snapshot.
+
+mod build;
+mod redirect;
+mod split;
+mod store;
+mod view;
+
+pub use build::{BuildError, MakeTls, build};
+pub use redirect::RedirectTemplate;
+pub use split::Split;
+pub use store::{Current, Reader, Store};
+pub use view::{Action, Listener, Route, Service, Snapshot};

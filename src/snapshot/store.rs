@@ -1,0 +1,119 @@
+//! The current snapshot: written by the control plane, read by every worker at each exchange.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+
+use super::Snapshot;
+
+/// Holds the current snapshot.
+#[derive(Debug)]
+pub struct Store {
+    current: Arc<ArcSwap<Snapshot>>,
+}
+
+/// A worker's access to the current snapshot. It stays on the worker's thread.
+#[derive(Debug)]
+pub struct Reader {
+    inner: RefCell<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    cache: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
+    held: Rc<Current>,
+}
+
+/// The snapshot of an exchange. It is handed out in an `Rc`, counted within the worker's thread: workers that counted their
+/// exchanges in the snapshot's own `Arc` would contend for that one counter.
+#[derive(Debug)]
+pub struct Current(Arc<Snapshot>);
+
+impl Store {
+    /// Starts with a first snapshot.
+    pub fn new(first: Snapshot) -> Self {
+        Self { current: Arc::new(ArcSwap::from_pointee(first)) }
+    }
+
+    /// The current snapshot, for the control plane.
+    pub fn load(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Replaces the snapshot for every exchange that starts from now on; those under way keep theirs. To be called by the
+    /// control plane only, one at a time: the snapshot is built from the one that it replaces.
+    pub fn publish(&self, next: Snapshot) {
+        self.current.store(Arc::new(next));
+    }
+
+    /// Access for a worker, to be made on its thread.
+    pub fn reader(&self) -> Reader {
+        let mut cache = Cache::new(Arc::clone(&self.current));
+        let held = Rc::new(Current(Arc::clone(cache.load())));
+        Reader { inner: RefCell::new(Inner { cache, held }) }
+    }
+}
+
+impl Reader {
+    /// The current snapshot, to be held for one exchange. One relaxed atomic load when nothing has changed.
+    pub fn current(&self) -> Rc<Current> {
+        let mut inner = self.inner.borrow_mut();
+        let Inner { cache, held } = &mut *inner;
+        let current = cache.load();
+        if !Arc::ptr_eq(current, &held.0) {
+            *held = Rc::new(Current(Arc::clone(current)));
+        }
+        Rc::clone(held)
+    }
+}
+
+impl Deref for Current {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(generation: u64) -> Snapshot {
+        Snapshot { generation, listeners: Vec::new(), services: Vec::new() }
+    }
+
+    #[test]
+    fn a_reader_sees_the_newest_and_an_exchange_keeps_its_own() {
+        let store = Store::new(snapshot(1));
+        let reader = store.reader();
+        let exchange = reader.current();
+        store.publish(snapshot(2));
+        assert_eq!(exchange.generation, 1);
+        assert_eq!(reader.current().generation, 2);
+        assert_eq!(store.load().generation, 2);
+    }
+
+    #[test]
+    fn nothing_is_made_anew_while_nothing_changes() {
+        let store = Store::new(snapshot(1));
+        let reader = store.reader();
+        assert!(Rc::ptr_eq(&reader.current(), &reader.current()));
+    }
+
+    #[test]
+    fn an_old_snapshot_goes_with_its_last_exchange() {
+        let store = Store::new(snapshot(1));
+        let reader = store.reader();
+        let old = Arc::downgrade(&store.load());
+        let exchange = reader.current();
+        store.publish(snapshot(2));
+        reader.current();
+        assert!(old.upgrade().is_some());
+        drop(exchange);
+        assert!(old.upgrade().is_none());
+    }
+}
