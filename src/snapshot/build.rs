@@ -17,11 +17,13 @@ use bytes::Bytes;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use super::view::Series;
 use super::view::parse_server_name;
 use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
 use crate::balance::{Balancer, RoundRobin};
 use crate::config::model;
 use crate::endpoint::{Endpoint, Live, Target};
+use crate::metrics::Registry;
 use crate::policy::{HeaderChanges, TimeoutOverride};
 use crate::route::{Path, Table};
 
@@ -45,16 +47,23 @@ pub fn build(
     config: &model::Config,
     previous: Option<&Snapshot>,
     make_tls: MakeTls<'_>,
+    registry: &Registry,
 ) -> Result<Snapshot, BuildError> {
     let before: HashMap<&str, &Service> =
         previous.iter().flat_map(|snapshot| &snapshot.services).map(|service| (&*service.name, &**service)).collect();
     let mut services = Vec::with_capacity(config.services.len());
     for (index, service) in config.services.iter().enumerate() {
-        services.push(Arc::new(build_service(index, service, before.get(&*service.name).copied(), make_tls)?));
+        services.push(Arc::new(build_service(
+            index,
+            service,
+            before.get(&*service.name).copied(),
+            make_tls,
+            (config, registry),
+        )?));
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
     for (index, listener) in config.listeners.iter().enumerate() {
-        listeners.push(Arc::new(build_listener(index, listener, &services)?));
+        listeners.push(Arc::new(build_listener(index, listener, &services, registry)?));
     }
     Ok(Snapshot { generation: previous.map_or(0, |snapshot| snapshot.generation) + 1, listeners, services })
 }
@@ -64,6 +73,7 @@ fn build_service(
     service: &model::Service,
     before: Option<&Service>,
     make_tls: MakeTls<'_>,
+    (config, registry): (&model::Config, &Registry),
 ) -> Result<Service, BuildError> {
     let failed = |reason: String| BuildError { subject: format!("service `{}`", service.name), reason };
     let tls_fingerprint = fingerprint(service.tls.as_ref());
@@ -90,11 +100,21 @@ fn build_service(
         timeouts: service.timeout,
         pool: service.pool,
         balancer: balancer(service.balance, &endpoints),
+        durations: registry.durations(&service.name),
+        series: config.listeners.iter().map(|listener| series(&listener.name, service, registry)).collect(),
+        upstream: service.backends.iter().map(|backend| registry.upstream(&service.name, &backend.id)).collect(),
         endpoints,
         tls,
         tls_server_name,
         tls_fingerprint,
     })
+}
+
+fn series(listener: &str, service: &model::Service, registry: &Registry) -> Series {
+    Series {
+        backends: service.backends.iter().map(|b| registry.requests(listener, &service.name, &b.id)).collect(),
+        none: registry.requests(listener, &service.name, ""),
+    }
 }
 
 /// The TLS name for the whole service, after making sure that every backend has a name, this one or its own.
@@ -179,7 +199,12 @@ fn fingerprint(tls: Option<&model::ClientTls>) -> u64 {
     hasher.finish()
 }
 
-fn build_listener(index: usize, listener: &model::Listener, services: &[Arc<Service>]) -> Result<Listener, BuildError> {
+fn build_listener(
+    index: usize,
+    listener: &model::Listener,
+    services: &[Arc<Service>],
+    registry: &Registry,
+) -> Result<Listener, BuildError> {
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {
         let built = build_route(route, services).map_err(|reason| BuildError {
@@ -207,6 +232,7 @@ fn build_listener(index: usize, listener: &model::Listener, services: &[Arc<Serv
         limits: listener.limits.clone(),
         idle_timeout: listener.idle_timeout,
         max_connections: listener.max_connections,
+        local: registry.requests(&listener.name, "", ""),
     })
 }
 

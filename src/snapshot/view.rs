@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use super::{RedirectTemplate, Split};
 use crate::balance::{Balancer, Cursors, Pick};
 use crate::endpoint::Endpoint;
+use crate::metrics::{Durations, Requests, UpstreamMetrics};
 use crate::policy::{HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
 use crate::route::Table;
 
@@ -45,6 +46,8 @@ pub struct Listener {
     pub idle_timeout: Duration,
     /// Connections at a time; 0 = no limit.
     pub max_connections: usize,
+    /// Exchanges that no service takes.
+    pub local: Arc<Requests>,
 }
 
 /// What happens to a request that a route takes.
@@ -115,8 +118,23 @@ pub struct Service {
     pub tls_server_name: Option<ServerName<'static>>,
     /// Picks among the backends that get new work.
     pub balancer: Box<dyn Balancer>,
+    /// How long its exchanges take.
+    pub durations: Arc<Durations>,
+    /// By listener: its exchanges.
+    pub series: Vec<Series>,
+    /// By backend: the connections to it.
+    pub upstream: Vec<Arc<UpstreamMetrics>>,
     /// What the TLS settings were, so that the next build can tell whether they have changed.
     pub(super) tls_fingerprint: u64,
+}
+
+/// A service's exchanges that came by one listener.
+#[derive(Debug)]
+pub struct Series {
+    /// By backend, as in [`Service::endpoints`].
+    pub backends: Vec<Arc<Requests>>,
+    /// Those that reached no backend.
+    pub none: Arc<Requests>,
 }
 
 impl Route {

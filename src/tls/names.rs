@@ -5,9 +5,9 @@
 pub fn covers(pattern: &str, host: &str) -> bool {
     match pattern.strip_prefix("*.") {
         None => pattern.eq_ignore_ascii_case(host),
-        Some(parent) => host
-            .split_once('.')
-            .is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(parent)),
+        Some(parent) => {
+            host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(parent))
+        }
     }
 }
 

@@ -108,12 +108,7 @@ pub struct ResponseBody {
 
 impl Connection {
     /// Dials a new connection.
-    pub async fn dial(
-        endpoint: &Endpoint,
-        tls: Option<Tls<'_>>,
-        home: &Home,
-        terms: &Terms<'_>,
-    ) -> Result<Box<Self>> {
+    pub async fn dial(endpoint: &Endpoint, tls: Option<Tls<'_>>, home: &Home, terms: &Terms<'_>) -> Result<Box<Self>> {
         let io = dial::dial(endpoint, tls, terms.timers, terms.timeouts.connect).await?;
         Ok(Self::new(io, home.gauge.opened()))
     }

@@ -30,7 +30,8 @@ pub struct Home {
     idle: RefCell<Vec<Idle>>,
     policy: Cell<Policy>,
     timers: Timers,
-    pub(super) shared: h2::Connections,
+    /// Those over HTTP/2, which exchanges share.
+    pub shared: h2::Connections,
     pub(super) gauge: Gauge,
 }
 

@@ -176,10 +176,7 @@ fn with_fields<'a, T>(max: usize, parse: impl FnOnce(&mut [MaybeUninit<httparse:
     }
 }
 
-fn parse_request<'a>(
-    bytes: &'a Bytes,
-    fields: &mut [MaybeUninit<httparse::Header<'a>>],
-) -> Result<RequestHead> {
+fn parse_request<'a>(bytes: &'a Bytes, fields: &mut [MaybeUninit<httparse::Header<'a>>]) -> Result<RequestHead> {
     let mut parsed = httparse::Request::new(&mut []);
     let parser = httparse::ParserConfig::default();
     match parser.parse_request_with_uninit_headers(&mut parsed, bytes, fields) {
@@ -244,7 +241,8 @@ fn parse_response<'a>(bytes: &'a Bytes, fields: &mut [MaybeUninit<httparse::Head
         }
         _ => return Err(broken("the head of its answer is malformed")),
     }
-    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(broken("its status is malformed"))?;
+    let status =
+        parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(broken("its status is malformed"))?;
     let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let mut hop = Hop::default();
     let mut framing = framing::Fields::default();
@@ -351,7 +349,8 @@ fn expectation(expect: Option<HeaderValue>, version: Version) -> Result<bool> {
 }
 
 fn convert(bytes: &Bytes, field: &httparse::Header<'_>, kind: Kind) -> Result<(HeaderName, HeaderValue)> {
-    let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Error::new(kind, "a field's name is malformed"))?;
+    let name =
+        HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Error::new(kind, "a field's name is malformed"))?;
     let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
         .map_err(|_| Error::new(kind, "a field's value is malformed"))?;
     Ok((name, value))

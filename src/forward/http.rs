@@ -1,0 +1,314 @@
+//! An HTTP exchange, from the request's head to the answer's.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, Response, StatusCode, Uri};
+use hyper::upgrade::OnUpgrade;
+
+use super::attempt::{self, Outgoing};
+use super::body::{Body, Content};
+use super::exchange::Exchange;
+use super::{Worker, rescue};
+use crate::error::{Error, Kind, Result};
+use crate::metrics::ListenerMetrics;
+use crate::policy::{HeaderChanges, Rewrite};
+use crate::protocol::fields::{self, Client};
+use crate::protocol::h1::encode::RequestLine;
+use crate::protocol::h1::framing::Length;
+use crate::protocol::tunnel::Relay;
+use crate::protocol::{Handler, Request, Upgrade, h2};
+use crate::record::access;
+use crate::route::Lookup;
+use crate::snapshot::{Action, Current, Route, Service};
+use crate::timer::Alarm;
+use crate::tls::Acceptor;
+use crate::upstream::Answer;
+use crate::upstream::h1::Terms;
+
+/// A client's connection, as its exchanges see it.
+#[derive(Debug)]
+pub struct Connection {
+    /// The worker that serves it.
+    pub worker: Rc<Worker>,
+    /// The listener that accepted it.
+    pub listener: usize,
+    /// What backends are told of the client.
+    pub client: Client,
+    /// The name that the client asked for in TLS, and who answered it.
+    pub sni: Option<(String, Acceptor)>,
+    /// The listener's counters.
+    pub metrics: Arc<ListenerMetrics>,
+}
+
+impl Handler for Connection {
+    type Body = Body;
+
+    async fn handle(&self, request: Request) -> Response<Body> {
+        let snapshot = self.worker.snapshot();
+        let mut exchange = Exchange::begin(&self.worker, &snapshot, self.listener);
+        if self.worker.recorder.logs_access() {
+            exchange.log(self.entry(&request));
+        }
+        match self.run(&snapshot, request, &mut exchange).await {
+            Ok(Outcome::Own(response)) => own(response, exchange),
+            Ok(Outcome::Backend(response, deadline)) => {
+                exchange.answered(response.status());
+                response.map(|content| Body::new(content, deadline, Some(exchange)))
+            }
+            Ok(Outcome::Tunnel(response, on_upgrade, relay)) => {
+                exchange.answered(response.status());
+                h2::relay(on_upgrade, *relay, move |relay| exchange.sent(relay.to_client()));
+                response.map(|()| Body::new(Content::Own(Bytes::new()), None, None))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "an exchange failed");
+                exchange.failed(error.kind());
+                own(rescue::answer(error.kind()), exchange)
+            }
+        }
+    }
+
+    fn refuse(&self, error: &Error) -> Response<Body> {
+        tracing::debug!(%error, "a request was refused");
+        let mut exchange = Exchange::begin(&self.worker, &self.worker.snapshot(), self.listener);
+        exchange.failed(error.kind());
+        own(rescue::answer(error.kind()), exchange)
+    }
+
+    fn transferred(&self, received: u64, sent: u64) {
+        self.metrics.transferred(self.worker.index, received, sent);
+    }
+}
+
+/// How an exchange was settled.
+enum Outcome {
+    /// We answer.
+    Own(Response<Bytes>),
+    /// A backend does.
+    Backend(Response<Content>, Option<Alarm>),
+    /// The stream becomes a tunnel.
+    Tunnel(Response<()>, OnUpgrade, Box<Relay>),
+}
+
+fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
+    exchange.answered(response.status());
+    response.map(|bytes| Body::new(Content::Own(bytes), None, Some(exchange)))
+}
+
+impl Connection {
+    async fn run(&self, snapshot: &Rc<Current>, mut request: Request, exchange: &mut Exchange) -> Result<Outcome> {
+        let route = self.route(snapshot, &request)?;
+        let service = match &route.action {
+            Action::Service(service) => service,
+            Action::Split(split) => split.choose(self.worker.random.borrow_mut().u32(..)),
+            Action::Redirect { to, status } => return redirect(to, *status, &request, route).map(Outcome::Own),
+            Action::Respond { status, body, content_type } => {
+                let mut response = Response::new(body.clone());
+                *response.status_mut() = *status;
+                if !body.is_empty() {
+                    response.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
+                }
+                change(response.headers_mut(), &route.response_headers);
+                return Ok(Outcome::Own(response));
+            }
+        };
+        exchange.service(service.index);
+        self.prepare(&mut request, route)?;
+        let timeouts = route.timeouts(service);
+        let timers = &self.worker.timers;
+        let mut deadline = timeouts.total.map(|total| Alarm::new(timers, total));
+        let (upgrade, interim) = (request.upgrade.take(), request.interim.take());
+        let terms = Terms { timeouts, timers, interim: interim.as_ref() };
+        let answer = {
+            let mut answer = pin!(self.ask(service, request, upgrade.as_ref(), &terms, exchange));
+            poll_fn(|cx| {
+                if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                    return Poll::Ready(answer);
+                }
+                match &mut deadline {
+                    Some(deadline) => {
+                        deadline.poll(cx).map(|()| Err(Error::new(Kind::UpstreamTimeout, "longer than timeout.total")))
+                    }
+                    None => Poll::Pending,
+                }
+            })
+            .await?
+        };
+        Ok(respond(answer, route, upgrade, deadline))
+    }
+
+    fn route<'s>(&self, snapshot: &'s Current, request: &Request) -> Result<&'s Route> {
+        let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if let Some((sni, acceptor)) = &self.sni {
+            let name = crate::route::without_port(host);
+            if !name.is_empty() && !acceptor.same_certificate(sni, name) {
+                return Err(Error::new(Kind::Misdirected, ""));
+            }
+        }
+        let listener = &snapshot.listeners[self.listener];
+        let lookup = Lookup {
+            host,
+            path: request.uri.path(),
+            query: request.uri.query(),
+            method: &request.method,
+            headers: &request.headers,
+        };
+        let route = listener.routes.find(&lookup).or(listener.default.as_ref());
+        route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
+    }
+
+    /// Turns the request that came into the one that goes.
+    fn prepare(&self, request: &mut Request, route: &Route) -> Result<()> {
+        self.client.forward(&mut request.headers, request.host.as_ref());
+        fields::via(&mut request.headers, request.version);
+        change(&mut request.headers, &route.request_headers);
+        if let Some(host) = request.headers.remove(header::HOST) {
+            request.host = Some(host);
+        }
+        if let Some(rewrite) = &route.rewrite {
+            if let Some(host) = &rewrite.host {
+                request.host = Some(host.clone());
+            }
+            rewrite_path(&mut request.uri, rewrite, route.matched_prefix)?;
+        }
+        if let Some(Upgrade::H2(..)) = &request.upgrade {
+            // RFC 8441, section 5: over HTTP/2 neither is sent; the backend's HTTP/1.1 wants them
+            request.method = Method::GET;
+            request.headers.insert(header::SEC_WEBSOCKET_KEY, self.websocket_key());
+        }
+        Ok(())
+    }
+
+    async fn ask(
+        &self,
+        service: &Service,
+        request: Request,
+        upgrade: Option<&Upgrade>,
+        terms: &Terms<'_>,
+        exchange: &mut Exchange,
+    ) -> Result<Answer<Content>> {
+        let nameless = HeaderValue::from_static("");
+        let outgoing = Outgoing {
+            line: RequestLine {
+                method: &request.method,
+                uri: &request.uri,
+                host: request.host.as_ref().unwrap_or(&nameless),
+                length: request.length,
+                upgrade: upgrade.map(|(Upgrade::H1(protocol) | Upgrade::H2(protocol, _))| protocol),
+                te_trailers: request.te_trailers,
+                expect_continue: request.expect_continue && request.length != Length::Fixed(0),
+            },
+            hostless: request.host.as_ref().is_none_or(HeaderValue::is_empty),
+            headers: &request.headers,
+        };
+        attempt::run(&self.worker, service, &outgoing, request.body, terms, exchange).await
+    }
+
+    /// 16 random bytes in base64, as RFC 6455, section 4.1, asks. The last of 22 characters holds two bits.
+    fn websocket_key(&self) -> HeaderValue {
+        const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut random = self.worker.random.borrow_mut();
+        let mut key: String = (0..21).map(|_| char::from(BASE64[random.usize(..64)])).collect();
+        key.push(char::from(b"AQgw"[random.usize(..4)]));
+        key.push_str("==");
+        HeaderValue::try_from(key).unwrap_or(HeaderValue::from_static("AAAAAAAAAAAAAAAAAAAAAA=="))
+    }
+
+    fn entry(&self, request: &Request) -> access::Entry {
+        access::Entry {
+            client: self.client.address,
+            method: request.method.clone(),
+            target: request.uri.clone(),
+            version: request.version,
+            host: request.host.clone(),
+            referer: request.headers.get(header::REFERER).cloned(),
+            user_agent: request.headers.get(header::USER_AGENT).cloned(),
+        }
+    }
+}
+
+/// The backend's answer as the client gets it.
+fn respond(answer: Answer<Content>, route: &Route, upgrade: Option<Upgrade>, deadline: Option<Alarm>) -> Outcome {
+    let mut response = Response::new(());
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    change(response.headers_mut(), &route.response_headers);
+    match (answer.body, upgrade) {
+        (Content::Tunnel(Some(relay)), Some(Upgrade::H2(_, on_upgrade))) => {
+            // RFC 8441, section 5: a 200 stands for the 101
+            *response.status_mut() = StatusCode::OK;
+            response.headers_mut().remove(header::UPGRADE);
+            response.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
+            Outcome::Tunnel(response, on_upgrade, relay)
+        }
+        (content, _) => Outcome::Backend(response.map(|()| content), deadline),
+    }
+}
+
+fn redirect(
+    to: &crate::snapshot::RedirectTemplate,
+    status: StatusCode,
+    request: &Request,
+    route: &Route,
+) -> Result<Response<Bytes>> {
+    let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let location = to.render(host, request.uri.path(), request.uri.query());
+    let location = location.ok_or(Error::new(Kind::MalformedRequest, "its target can't be a Location"))?;
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::LOCATION, location);
+    change(response.headers_mut(), &route.response_headers);
+    Ok(response)
+}
+
+/// Fields that say how a message is framed, or that are of one hop: no configuration may write them.
+fn is_ours(name: &HeaderName) -> bool {
+    *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING || *name == header::CONNECTION
+}
+
+fn change(headers: &mut HeaderMap, changes: &HeaderChanges) {
+    for name in changes.remove.iter().filter(|name| !is_ours(name)) {
+        headers.remove(name);
+    }
+    for (name, value) in changes.set.iter().filter(|(name, _)| !is_ours(name)) {
+        headers.insert(name.clone(), value.clone());
+    }
+    for (name, value) in changes.add.iter().filter(|(name, _)| !is_ours(name)) {
+        headers.append(name.clone(), value.clone());
+    }
+}
+
+/// Puts `rewrite.prefix` where the part of the path was that the route matched.
+fn rewrite_path(uri: &mut Uri, rewrite: &Rewrite, matched: Option<usize>) -> Result<()> {
+    let (Some(prefix), Some(matched)) = (&rewrite.prefix, matched) else { return Ok(()) };
+    let malformed = |_| Error::new(Kind::MalformedRequest, "its path can't be rewritten");
+    let rest = uri.path().get(matched..).unwrap_or_default();
+    let mut path = prefix.clone();
+    // "/v1/" -> "/" and "/v1" -> "/" both leave one slash between the two parts
+    match (path.ends_with('/'), rest.starts_with('/')) {
+        (true, true) => path.push_str(&rest[1..]),
+        (false, false) if !rest.is_empty() && !path.is_empty() => {
+            path.push('/');
+            path.push_str(rest);
+        }
+        _ => path.push_str(rest),
+    }
+    if !path.starts_with('/') {
+        path.insert(0, '/');
+    }
+    if let Some(query) = uri.query() {
+        path.push('?');
+        path.push_str(query);
+    }
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(malformed)?);
+    *uri = Uri::from_parts(parts).map_err(|_| Error::new(Kind::MalformedRequest, "its path can't be rewritten"))?;
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! Error -> answer. The only place where a failure gets a status code, and a new kind of error does not compile until it has
+//! been given one.
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+
+use crate::error::Kind;
+use crate::protocol::fields::PROXY_STATUS;
+
+/// The status, and the error type of RFC 9209 that tells the answer from a backend's.
+fn status(kind: Kind) -> (StatusCode, &'static str) {
+    match kind {
+        Kind::MalformedRequest => (StatusCode::BAD_REQUEST, "evenkeel; error=http_request_error"),
+        Kind::TargetTooLong => (StatusCode::URI_TOO_LONG, "evenkeel; error=http_request_error"),
+        Kind::HeadersTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "evenkeel; error=http_request_error"),
+        Kind::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "evenkeel; error=http_request_error"),
+        // also for a client that is gone: nobody reads it, but it is what the record says
+        Kind::SlowRequest | Kind::ClientGone => (StatusCode::REQUEST_TIMEOUT, "evenkeel; error=http_request_error"),
+        Kind::UnknownTransferCoding => (StatusCode::NOT_IMPLEMENTED, "evenkeel; error=http_request_error"),
+        Kind::UnsupportedVersion => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "evenkeel; error=http_request_error"),
+        Kind::UnknownExpectation => (StatusCode::EXPECTATION_FAILED, "evenkeel; error=http_request_error"),
+        Kind::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "evenkeel; error=http_request_error"),
+        Kind::NoRoute => (StatusCode::NOT_FOUND, "evenkeel; error=destination_not_found"),
+        Kind::NoBackend => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable"),
+        Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),
+        Kind::Connect => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_refused"),
+        Kind::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=connection_timeout"),
+        Kind::UpstreamTls => (StatusCode::BAD_GATEWAY, "evenkeel; error=tls_protocol_error"),
+        Kind::UpstreamClosed => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_terminated"),
+        Kind::UpstreamMalformed => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_protocol_error"),
+        Kind::UpstreamHeadersTooLarge => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_response_header_section_size"),
+        Kind::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=http_response_timeout"),
+        Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "evenkeel; error=proxy_internal_error"),
+    }
+}
+
+/// The answer to an exchange that failed.
+pub fn answer(kind: Kind) -> Response<Bytes> {
+    let (status, proxy_status) = status(kind);
+    let body = format!("{} {}\n", status.as_str(), status.canonical_reason().unwrap_or_default());
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(PROXY_STATUS, HeaderValue::from_static(proxy_status));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}

@@ -1,0 +1,161 @@
+//! One worker's accepting on one listener.
+
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+
+use crate::forward::{Connection, Worker};
+use crate::io::{Socket, Stream};
+use crate::metrics::ListenerMetrics;
+use crate::protocol::fields::Client;
+use crate::protocol::h1::server::{self, End, Setup};
+use crate::protocol::h2;
+use crate::tls::Acceptor;
+
+/// The kernel has no more file descriptors or memory for us: what is open must end first.
+const EXHAUSTED: Duration = Duration::from_millis(50);
+
+/// A listening socket in a worker's runtime.
+#[derive(Debug)]
+pub(super) enum Listening {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// What one worker needs to serve one listener.
+#[derive(Debug, Clone)]
+pub(super) struct Serving {
+    pub worker: Rc<Worker>,
+    /// The listener's place in the snapshot.
+    pub listener: usize,
+    pub tls: Option<Acceptor>,
+    pub metrics: Arc<ListenerMetrics>,
+    /// Places for connections, shared by all workers; `None` = no limit.
+    pub places: Option<Arc<Semaphore>>,
+}
+
+/// Counts an open connection while it exists.
+struct Open {
+    metrics: Arc<ListenerMetrics>,
+    worker: usize,
+}
+
+/// Accepts for ever.
+pub(super) async fn run(listening: Listening, serving: Serving) {
+    loop {
+        let (socket, address) = match listening.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) if is_exhausted(&error) => {
+                tracing::error!(%error, "no connection can be accepted");
+                tokio::time::sleep(EXHAUSTED).await;
+                continue;
+            }
+            // the connection was gone before it was accepted
+            Err(_) => continue,
+        };
+        // over the limit, this connection waits here, and those behind it in the kernel's queue
+        let place = match &serving.places {
+            Some(places) => Arc::clone(places).acquire_owned().await.ok(),
+            None => None,
+        };
+        let serving = serving.clone();
+        tokio::task::spawn_local(async move {
+            serve(socket, address, serving).await;
+            drop(place);
+        });
+    }
+}
+
+async fn serve(socket: Socket, address: Option<IpAddr>, serving: Serving) {
+    let _open = Open::new(&serving);
+    let setup = setup(&serving);
+    let Some(tls) = &serving.tls else {
+        let handler = Rc::new(connection(address, &serving, None));
+        return speak(Stream::Plain(socket), handler, &setup).await;
+    };
+    let worker = &serving.worker;
+    let handshake = worker.timers.within(setup.limits.header_timeout, tls.accept(socket)).await;
+    let stream = match handshake {
+        Some(Ok(stream)) => stream,
+        Some(Err(error)) => return tracing::debug!(%error, client = ?address, "a TLS handshake failed"),
+        None => return tracing::debug!(client = ?address, "a TLS handshake took longer than header_timeout"),
+    };
+    let session = stream.get_ref().1;
+    let sni = session.server_name().map(|sni| (sni.to_owned(), tls.clone()));
+    let is_h2 = session.alpn_protocol() == Some(b"h2");
+    let handler = Rc::new(connection(address, &serving, sni));
+    let stream = Stream::TlsServer(Box::new(stream));
+    match is_h2 {
+        true => h2::serve(stream, BytesMut::new(), handler, &setup).await,
+        false => speak(stream, handler, &setup).await,
+    }
+}
+
+/// HTTP/1, or HTTP/2 when the client begins with its preface.
+async fn speak(stream: Stream, handler: Rc<Connection>, setup: &Setup) {
+    if let End::Http2(stream, early) = server::serve(stream, BytesMut::new(), &*handler, setup).await {
+        h2::serve(stream, early, handler, setup).await;
+    }
+}
+
+fn setup(serving: &Serving) -> Setup {
+    let worker = &serving.worker;
+    let snapshot = worker.snapshot();
+    let listener = &snapshot.listeners[serving.listener];
+    Setup {
+        limits: listener.limits.clone(),
+        idle_timeout: listener.idle_timeout,
+        timers: worker.timers.clone(),
+        drain: worker.drain.clone(),
+        date: worker.date.clone(),
+    }
+}
+
+fn connection(address: Option<IpAddr>, serving: &Serving, sni: Option<(String, Acceptor)>) -> Connection {
+    let snapshot = serving.worker.snapshot();
+    let trusted = &snapshot.listeners[serving.listener].trusted_proxies;
+    let trusted = address.is_some_and(|a| trusted.iter().any(|network| network.contains(&a.to_canonical())));
+    Connection {
+        worker: Rc::clone(&serving.worker),
+        listener: serving.listener,
+        client: Client::new(address, serving.tls.is_some(), trusted),
+        sni,
+        metrics: Arc::clone(&serving.metrics),
+    }
+}
+
+/// EMFILE, ENFILE, ENOBUFS, ENOMEM: trying again at once would only burn the core.
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
+}
+
+impl Listening {
+    async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (socket, address) = listener.accept().await?;
+                Ok((Socket::Tcp(socket), Some(address.ip())))
+            }
+            Self::Unix(listener) => Ok((Socket::Unix(listener.accept().await?.0), None)),
+        }
+    }
+}
+
+impl Open {
+    fn new(serving: &Serving) -> Self {
+        serving.metrics.opened(serving.worker.index);
+        Self { metrics: Arc::clone(&serving.metrics), worker: serving.worker.index }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.metrics.closed(self.worker);
+    }
+}
