@@ -19,6 +19,8 @@ mod conditions;
 mod host;
 mod paths;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use conditions::{Conditions, Host, Path};
 pub use host::without_port;

@@ -89,19 +89,42 @@ impl<T> Table<T> {
         if self.wildcard.is_empty() {
             return None;
         }
-        suffixes(&name)
-            .filter(|suffix| suffix.len() <= self.longest_wildcard)
+        suffixes(&name, self.longest_wildcard)
             .filter_map(|suffix| self.wildcard.get(suffix))
             .find_map(|paths| paths.find(request))
     }
 }
 
-/// What follows each dot of a name, the longest first. A dot at the start has no label before it and doesn't count.
-fn suffixes(name: &str) -> impl Iterator<Item = &str> {
-    name.match_indices('.').filter(|(at, _)| *at > 0).map(|(at, _)| &name[at + 1..])
+/// What follows each dot of a name, the longest first, as far as it isn't longer than `longest`. A dot at the start has no
+/// label before it and doesn't count.
+fn suffixes(name: &str, longest: usize) -> impl Iterator<Item = &str> {
+    let dots = name.match_indices('.').filter(|(at, _)| *at > 0);
+    dots.map(|(at, _)| &name[at + 1..]).filter(move |suffix| suffix.len() <= longest)
 }
 
 /// Sorts the routes of each host.
 fn sorted<T>(by_host: HashMap<Box<str>, Vec<Unsorted<T>>>) -> ByHost<T> {
     by_host.into_iter().map(|(name, routes)| (name, Paths::new(routes))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suffixes_of(name: &str, longest: usize) -> Vec<&str> {
+        suffixes(name, longest).collect()
+    }
+
+    #[test]
+    fn suffixes_come_longest_first() {
+        assert_eq!(suffixes_of("a.b.example", 100), ["b.example", "example"]);
+        assert_eq!(suffixes_of("example", 100), [""; 0]);
+        assert_eq!(suffixes_of(".example", 100), [""; 0]);
+    }
+
+    #[test]
+    fn a_host_of_thousands_of_labels_has_no_more_suffixes_than_wildcards_can_match() {
+        let name = "a.".repeat(30_000) + "a";
+        assert_eq!(suffixes_of(&name, 3), ["a.a", "a"]);
+    }
 }

@@ -8,6 +8,9 @@
 //!   (protocol, TLS settings, host);
 //! - the `Arc<Endpoint>` itself while nothing has changed.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,0 +1,309 @@
+//! Snapshots built from configurations made by hand.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::{Action, BuildError, Route, Snapshot, build};
+use crate::balance::Cursors;
+use crate::config::model::{self, Address, Backend, Balance, ClientTls, ServiceId};
+use crate::policy::{HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
+use crate::route::{Conditions, Lookup, Path};
+
+fn backend(id: &str, port: u16) -> Backend {
+    Backend {
+        id: id.to_owned(),
+        name: format!("127.0.0.1:{port}"),
+        address: Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port))),
+        host: "127.0.0.1".to_owned(),
+        weight: 1,
+        zone: String::new(),
+        drain: false,
+    }
+}
+
+fn service(name: &str, backends: Vec<Backend>) -> model::Service {
+    let second = Duration::from_secs(1);
+    model::Service {
+        name: name.to_owned(),
+        balance: Balance::RoundRobin,
+        protocol: UpstreamProtocol::Http1,
+        backends,
+        tls: None,
+        timeout: Timeouts { connect: second, response: 2 * second, idle: 3 * second, total: Some(4 * second) },
+        pool: Pool { max_idle: 8, idle_timeout: second },
+    }
+}
+
+fn route(path: Option<Path>, action: model::Action) -> model::Route {
+    model::Route {
+        when: Conditions { path, ..Conditions::default() },
+        action,
+        rewrite: None,
+        request_headers: HeaderChanges::default(),
+        response_headers: HeaderChanges::default(),
+        timeout: TimeoutOverride::default(),
+    }
+}
+
+fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Config {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = model::Listener {
+        name: "web".to_owned(),
+        bind: Address::Tcp(address),
+        service: (!services.is_empty()).then_some(ServiceId(0)),
+        trusted_proxies: Vec::new(),
+        max_connections: 7,
+        idle_timeout: Duration::from_secs(75),
+        limits: Limits {
+            header_timeout: Duration::from_secs(10),
+            max_header_bytes: 65_536,
+            max_headers: 100,
+            max_body: 0,
+            min_body_rate: 0,
+            max_requests_per_connection: 0,
+            max_concurrent_streams: 128,
+        },
+        tls: None,
+        routes,
+    };
+    model::Config {
+        server: model::Server { workers: 1, drain_timeout: Duration::ZERO, state_dir: PathBuf::new() },
+        admin: model::Admin { bind: address, token: None, tls: None },
+        log: model::Log {
+            level: "info".to_owned(),
+            format: model::LogFormat::Text,
+            access: model::AccessLog::Off,
+            access_format: model::AccessFormat::Json,
+        },
+        listeners: vec![listener],
+        services,
+    }
+}
+
+fn client_tls(server_name: Option<&str>) -> ClientTls {
+    ClientTls { server_name: server_name.map(str::to_owned), ca: None, verify: true, client: None }
+}
+
+fn make_tls(_: &ClientTls) -> Result<Arc<ClientConfig>, String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|error| error.to_string())?;
+    Ok(Arc::new(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth()))
+}
+
+fn first(config: &model::Config) -> Snapshot {
+    build(config, None, &mut make_tls).unwrap()
+}
+
+fn next(config: &model::Config, previous: &Snapshot) -> Snapshot {
+    build(config, Some(previous), &mut make_tls).unwrap()
+}
+
+/// The route of the only listener that a GET of `path` takes.
+fn find<'a>(snapshot: &'a Snapshot, path: &str) -> Option<&'a Arc<Route>> {
+    let (method, headers) = (Method::GET, HeaderMap::new());
+    snapshot.listeners[0].routes.find(&Lookup { host: "h", path, query: None, method: &method, headers: &headers })
+}
+
+#[test]
+fn listeners_and_services_keep_their_order_and_their_settings() {
+    let snapshot = first(&config(vec![service("a", vec![backend("1", 1)]), service("b", Vec::new())], Vec::new()));
+    assert_eq!(snapshot.generation, 1);
+    let listener = &snapshot.listeners[0];
+    assert_eq!((listener.index, &*listener.name, listener.max_connections), (0, "web", 7));
+    assert!(matches!(&listener.default.as_ref().unwrap().action, Action::Service(s) if s.index == 0));
+    let names: Vec<_> = snapshot.services.iter().map(|service| (service.index, &*service.name)).collect();
+    assert_eq!(names, [(0, "a"), (1, "b")]);
+    let endpoint = &snapshot.services[0].endpoints[0];
+    assert_eq!((&*endpoint.id, &*endpoint.service, &*endpoint.name), ("1", "a", "127.0.0.1:1"));
+}
+
+#[test]
+fn a_listener_without_a_service_has_no_default() {
+    assert!(first(&config(Vec::new(), Vec::new())).listeners[0].default.is_none());
+}
+
+#[test]
+fn routes_lead_where_the_configuration_says() {
+    let exact = |path: &str| Some(Path::Exact(path.to_owned()));
+    let mut to_service = route(Some(Path::Prefix("/b/".to_owned())), model::Action::Service(ServiceId(1)));
+    to_service.rewrite = Some(Rewrite { prefix: Some("/".to_owned()), host: None });
+    let split = model::Action::Split(vec![(ServiceId(0), 1), (ServiceId(1), 3)]);
+    let redirect = model::Action::Redirect { to: "/new${query}".to_owned(), status: StatusCode::FOUND };
+    let respond = model::Action::Respond {
+        status: StatusCode::NOT_FOUND,
+        body: "gone".into(),
+        content_type: HeaderValue::from_static("text/plain"),
+    };
+    let routes = vec![
+        to_service,
+        route(exact("/split"), split),
+        route(exact("/redirect"), redirect),
+        route(exact("/respond"), respond),
+    ];
+    let snapshot = first(&config(vec![service("a", Vec::new()), service("b", Vec::new())], routes));
+
+    let route = find(&snapshot, "/b/x").unwrap();
+    assert!(matches!(&route.action, Action::Service(s) if Arc::ptr_eq(s, &snapshot.services[1])));
+    assert_eq!(route.matched_prefix, Some(3));
+    assert!(route.rewrite.is_some());
+    let Action::Split(split) = &find(&snapshot, "/split").unwrap().action else { panic!("no split") };
+    assert_eq!(split.services().count(), 2);
+    let Action::Redirect { to, status } = &find(&snapshot, "/redirect").unwrap().action else { panic!("no redirect") };
+    assert_eq!(
+        (to.render("h", "/", Some("q")).unwrap(), *status),
+        (HeaderValue::from_static("/new?q"), StatusCode::FOUND)
+    );
+    let Action::Respond { body, .. } = &find(&snapshot, "/respond").unwrap().action else { panic!("no response") };
+    assert_eq!(&**body, b"gone");
+    assert!(find(&snapshot, "/elsewhere").is_none());
+}
+
+#[test]
+fn a_route_replaces_the_time_outs_that_it_sets() {
+    let mut own = route(None, model::Action::Service(ServiceId(0)));
+    own.timeout = TimeoutOverride { response: Some(Duration::from_secs(9)), total: Some(None), ..own.timeout };
+    let snapshot = first(&config(vec![service("a", Vec::new())], vec![own]));
+    let timeouts = find(&snapshot, "/").unwrap().timeouts(&snapshot.services[0]);
+    let second = Duration::from_secs(1);
+    assert_eq!((timeouts.connect, timeouts.response), (second, 9 * second));
+    assert_eq!((timeouts.idle, timeouts.total), (3 * second, None));
+}
+
+#[test]
+fn only_backends_that_get_new_work_are_picked() {
+    let mut backends: Vec<_> = (0..4).map(|n| backend(&n.to_string(), n)).collect();
+    backends[1].weight = 0;
+    backends[2].drain = true;
+    let snapshot = first(&config(vec![service("a", backends)], Vec::new()));
+    let (service, mut cursors) = (&snapshot.services[0], Cursors::new(0));
+    assert_eq!(service.endpoints.len(), 4);
+    let picks: Vec<_> = (0..4).filter_map(|_| service.pick(&mut cursors, &[])).collect();
+    assert_eq!(picks, [0, 3, 0, 3]);
+    assert_eq!(service.pick(&mut cursors, &[0]), Some(3));
+}
+
+#[test]
+fn a_backend_that_stays_is_the_same_object() {
+    let before = first(&config(vec![service("a", vec![backend("1", 1), backend("2", 2)])], Vec::new()));
+    let in_flight = before.services[0].endpoints[1].live.enter();
+    let services = vec![service("0", vec![backend("1", 1)]), service("a", vec![backend("3", 3), backend("2", 2)])];
+    let after = next(&config(services, Vec::new()), &before);
+
+    assert_eq!(after.generation, 2);
+    let (old, new) = (&before.services[0].endpoints[1], &after.services[1].endpoints[1]);
+    assert!(Arc::ptr_eq(old, new));
+    assert_eq!(new.live.in_flight(), 1);
+    drop(in_flight);
+    assert_eq!(new.live.in_flight(), 0);
+    let of_the_other_service = &after.services[0].endpoints[0];
+    assert!(!Arc::ptr_eq(&of_the_other_service.live, &before.services[0].endpoints[0].live));
+}
+
+#[test]
+fn a_backend_whose_settings_change_keeps_what_was_learned_and_its_connections() {
+    let before = first(&config(vec![service("a", vec![backend("1", 1)])], Vec::new()));
+    let _in_flight = before.services[0].endpoints[0].live.enter();
+    let draining = Backend { drain: true, weight: 5, zone: "z".to_owned(), ..backend("1", 1) };
+    let after = next(&config(vec![service("a", vec![draining])], Vec::new()), &before);
+
+    let (old, new) = (&before.services[0].endpoints[0], &after.services[0].endpoints[0]);
+    assert_eq!((new.draining, new.weight, &*new.zone), (true, 5, "z"));
+    assert_eq!((new.key, new.live.in_flight()), (old.key, 1));
+}
+
+#[test]
+fn a_backend_at_another_address_is_another_one() {
+    let before = first(&config(vec![service("a", vec![backend("1", 1)])], Vec::new()));
+    let _in_flight = before.services[0].endpoints[0].live.enter();
+    let after = next(&config(vec![service("a", vec![backend("1", 2)])], Vec::new()), &before);
+    let (old, new) = (&before.services[0].endpoints[0], &after.services[0].endpoints[0]);
+    assert_ne!(new.key, old.key);
+    assert_eq!(new.live.in_flight(), 0);
+}
+
+#[test]
+fn connections_made_in_another_way_are_not_used_again() {
+    let plain = || service("a", vec![backend("1", 1)]);
+    let http2 = model::Service { protocol: UpstreamProtocol::Http2, ..plain() };
+    let tls = model::Service { tls: Some(client_tls(None)), ..plain() };
+    let other_tls = model::Service { tls: Some(ClientTls { verify: false, ..client_tls(None) }), ..plain() };
+    let other_host = service("a", vec![Backend { host: "localhost".to_owned(), ..backend("1", 1) }]);
+    let chain = [plain(), http2, tls, other_tls, plain(), other_host];
+    let mut keys = Vec::new();
+    let mut previous: Option<Snapshot> = None;
+    for service in chain {
+        let snapshot = build(&config(vec![service], Vec::new()), previous.as_ref(), &mut make_tls).unwrap();
+        let endpoint = &snapshot.services[0].endpoints[0];
+        if let Some(previous) = &previous {
+            assert!(Arc::ptr_eq(&endpoint.live, &previous.services[0].endpoints[0].live), "it is the same process");
+        }
+        assert!(!keys.contains(&endpoint.key));
+        keys.push(endpoint.key);
+        previous = Some(snapshot);
+    }
+}
+
+#[test]
+fn tls_settings_that_stay_are_not_made_again() {
+    let config =
+        config(vec![model::Service { tls: Some(client_tls(None)), ..service("a", vec![backend("1", 1)]) }], Vec::new());
+    let before = first(&config);
+    let after = build(&config, Some(&before), &mut |_| Err("made again".to_owned())).unwrap();
+    assert!(Arc::ptr_eq(before.services[0].tls.as_ref().unwrap(), after.services[0].tls.as_ref().unwrap()));
+    assert_eq!(after.services[0].endpoints[0].key, before.services[0].endpoints[0].key);
+}
+
+#[test]
+fn every_backend_has_a_name_in_tls() {
+    let with = |name, host: &str| {
+        let backend = Backend { host: host.to_owned(), ..backend("1", 1) };
+        let service = model::Service { tls: Some(client_tls(name)), ..service("a", vec![backend]) };
+        let snapshot = build(&config(vec![service], Vec::new()), None, &mut make_tls)?;
+        let service = &snapshot.services[0];
+        Ok::<_, BuildError>(service.server_name(&service.endpoints[0]).unwrap().to_str().into_owned())
+    };
+    assert_eq!(with(None, "b.internal").unwrap(), "b.internal");
+    assert_eq!(with(None, "[::1]").unwrap(), "::1");
+    assert_eq!(with(Some("api.internal"), "").unwrap(), "api.internal");
+    assert_eq!(
+        with(None, "").unwrap_err().to_string(),
+        "service `a`: the address of backend `1` (127.0.0.1:1) has no host name to verify its certificate by: \
+         set tls.server_name"
+    );
+    assert_eq!(
+        with(Some("not a name"), "h").unwrap_err().to_string(),
+        "service `a`: tls.server_name `not a name` is neither a DNS name nor an IP address"
+    );
+}
+
+#[test]
+fn a_failure_names_what_it_is_about() {
+    let service_with_tls = model::Service { tls: Some(client_tls(None)), ..service("a", Vec::new()) };
+    let error = build(&config(vec![service_with_tls], Vec::new()), None, &mut |_| Err("no roots".to_owned()));
+    assert_eq!(error.unwrap_err().to_string(), "service `a`: TLS to its backends: no roots");
+
+    let split = route(None, model::Action::Split(vec![(ServiceId(0), 0)]));
+    let error = build(&config(vec![service("a", Vec::new())], vec![split]), None, &mut make_tls);
+    assert_eq!(error.unwrap_err().to_string(), "listener `web`, route 1: the weights of its split are all 0");
+}
+
+#[test]
+fn a_split_divides_by_weight() {
+    let weights = [(ServiceId(0), 95), (ServiceId(1), 0), (ServiceId(2), 5)];
+    let split = route(None, model::Action::Split(weights.to_vec()));
+    let services = ["a", "b", "c"].map(|name| service(name, Vec::new())).into();
+    let snapshot = first(&config(services, vec![split]));
+    let Action::Split(split) = &find(&snapshot, "/").unwrap().action else { panic!("no split") };
+    // 1000 points spread evenly over all of u32, both ends included.
+    let step = u32::MAX / 999;
+    let chosen: Vec<_> = (0..1000).map(|n| split.choose(n * step).index).collect();
+    let times = |index| chosen.iter().filter(|&&c| c == index).count();
+    assert_eq!((times(0), times(1), times(2)), (950, 0, 50));
+    assert_eq!(split.choose(u32::MAX).index, 2);
+}

@@ -1,0 +1,410 @@
+//! Who may import whom: reads every path in `src/` that names a room of this crate and fails on an arrow that goes up or
+//! sideways. The floors are explained in ARCHITECTURE.md; what holds is the table below.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Each room with its floor. A room imports from the floors below its own, and from itself.
+const FLOORS: &[(&str, u8)] = &[
+    ("main", TOP),
+    ("cli", TOP),
+    ("app", TOP),
+    ("demo", TOP),
+    ("listener", 5),
+    ("admin", 5),
+    ("forward", 4),
+    ("snapshot", 3),
+    ("upstream", 3),
+    ("health", 3),
+    ("recover", 3),
+    ("config", 2),
+    ("tls", 2),
+    ("protocol", 2),
+    ("record", 2),
+    ("route", 1),
+    ("balance", 1),
+    ("error", 0),
+    ("endpoint", 0),
+    ("outcome", 0),
+    ("metrics", 0),
+    ("policy", 0),
+    ("timer", 0),
+    ("io", 0),
+];
+
+/// The floor where everything is put together: its rooms may import each other as well.
+const TOP: u8 = 6;
+
+/// Arrows that go down and are forbidden all the same.
+const FORBIDDEN: &[(&str, &str, &str)] = &[
+    ("forward", "config", "the data plane obeys a snapshot; what it needs of the configuration belongs there"),
+    ("forward", "health", "the data plane sees health only through the set of backends in its snapshot"),
+    ("config", "endpoint", "the configuration says what is wanted and knows nothing of what is live"),
+    ("config", "balance", "the configuration says what is wanted and knows nothing of what is live"),
+];
+
+/// What lives while Evenkeel runs, as against what was written in the configuration.
+const LIVE: &[&str] = &["endpoint", "balance", "snapshot", "upstream"];
+
+/// The only modules (a file, or a folder) that may name both the configuration and what is live.
+const SEE_BOTH: &[&str] = &["snapshot/build", "app"];
+
+/// A room named in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mention {
+    line: usize,
+    room: String,
+}
+
+/// An arrow that must not be.
+#[derive(Debug, PartialEq, Eq)]
+struct Violation {
+    file: String,
+    line: usize,
+    from: String,
+    to: String,
+    why: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "src/{}:{}: `{}` imports `{}`: {}", self.file, self.line, self.from, self.to, self.why)
+    }
+}
+
+#[test]
+fn imports_go_down_only() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = rust_files(&source);
+    assert!(files.len() > 10, "only {} files below {}", files.len(), source.display());
+    let mut violations = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        let name = file.strip_prefix(&source).unwrap().to_string_lossy().replace('\\', "/");
+        violations.extend(check(&name, &text));
+    }
+    let report: Vec<_> = violations.iter().map(Violation::to_string).collect();
+    assert!(report.is_empty(), "{} forbidden imports:\n  {}", report.len(), report.join("\n  "));
+}
+
+/// All Rust files below a folder, in order.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn floor(room: &str) -> Option<u8> {
+    FLOORS.iter().find(|(name, _)| *name == room).map(|(_, floor)| *floor)
+}
+
+/// What is wrong with a file, named by its path below `src/`.
+fn check(file: &str, text: &str) -> Vec<Violation> {
+    let from = file.split('/').next().unwrap_or(file).trim_end_matches(".rs");
+    if from == "lib" {
+        return Vec::new();
+    }
+    let violation = |mention: &Mention, why: String| Violation {
+        file: file.to_owned(),
+        line: mention.line,
+        from: from.to_owned(),
+        to: mention.room.clone(),
+        why,
+    };
+    let Some(own_floor) = floor(from) else {
+        let itself = Mention { line: 1, room: from.to_owned() };
+        return vec![violation(&itself, "a new room: add its row to FLOORS in tests/architecture.rs".to_owned())];
+    };
+    let mentions = mentions(file, &blank_out(text));
+    let mut violations = Vec::new();
+    for mention in mentions.iter().filter(|mention| mention.room != from) {
+        if let Some(why) = why_not(from, own_floor, &mention.room) {
+            violations.push(violation(mention, why));
+        }
+    }
+    let config = mentions.iter().find(|mention| mention.room == "config" && from != "config");
+    let live = mentions.iter().find(|mention| LIVE.contains(&&*mention.room));
+    if let (Some(config), Some(live)) = (config, live)
+        && !may_see_both(file)
+    {
+        let why = format!(
+            "this file also imports `{}` (line {}), and only {} may see both the configuration and what is live",
+            live.room,
+            live.line,
+            SEE_BOTH.join(" and ")
+        );
+        violations.push(violation(config, why));
+    }
+    violations
+}
+
+fn may_see_both(file: &str) -> bool {
+    SEE_BOTH.iter().any(|module| file.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/')))
+}
+
+/// Why a room may not import another one; `None` when it may.
+fn why_not(from: &str, own_floor: u8, to: &str) -> Option<String> {
+    if to == "*" {
+        return Some("a glob hides what is imported: name it".to_owned());
+    }
+    if let Some((_, _, why)) = FORBIDDEN.iter().find(|(f, t, _)| *f == from && *t == to) {
+        return Some((*why).to_owned());
+    }
+    match floor(to) {
+        None => {
+            Some("no such room: add its row to FLOORS in tests/architecture.rs, or name its room in full".to_owned())
+        }
+        Some(TOP) if own_floor == TOP => None,
+        Some(floor) if floor < own_floor => None,
+        Some(floor) if floor == own_floor => Some(format!(
+            "both are on floor {floor}; rooms of one floor don't know each other: what both need belongs one floor down"
+        )),
+        Some(floor) => Some(format!(
+            "it goes up, from floor {own_floor} to floor {floor}: hand it in as an argument, or move what is needed down"
+        )),
+    }
+}
+
+/// The rooms that the paths in a file name: `crate::room`, `crate::{room, room::...}`, `super::room` where that leaves the
+/// room, and in `main.rs` the same with the crate's name. Comments and texts have been blanked out.
+fn mentions(file: &str, code: &str) -> Vec<Mention> {
+    let mut found = Vec::new();
+    for root in if file == "main.rs" { ["crate", "evenkeel"].as_slice() } else { &["crate"] } {
+        for (at, _) in code.match_indices(root) {
+            let before = code[..at].chars().next_back();
+            let Some(path) = code[at + root.len()..].trim_start().strip_prefix("::") else { continue };
+            if before.is_none_or(|c| !is_word(c)) {
+                let start = code.len() - path.len();
+                found.extend(heads(code, start));
+            }
+        }
+    }
+    found.extend(escapes(file, code));
+    found.sort_by_key(|mention| mention.line);
+    found
+}
+
+/// The first names of the path that starts at `start`, or of each path of the group there.
+fn heads(code: &str, start: usize) -> Vec<Mention> {
+    let rest = code[start..].trim_start();
+    let start = code.len() - rest.len();
+    let Some(group) = rest.strip_prefix('{') else {
+        return head(code, start).into_iter().collect();
+    };
+    let mut depth = 1;
+    let mut found: Vec<Mention> = head(code, start + 1).into_iter().collect();
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => found.extend(head(code, start + 1 + at + 1)),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    found
+}
+
+/// The name at the start of a path; none for `self` and for the end of a group.
+fn head(code: &str, start: usize) -> Option<Mention> {
+    let rest = code[start..].trim_start();
+    let line = 1 + code[..code.len() - rest.len()].matches('\n').count();
+    let rest = rest.strip_prefix("r#").unwrap_or(rest);
+    let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+    let room = if rest.starts_with('*') { "*" } else { &rest[..end] };
+    (!room.is_empty() && room != "self").then(|| Mention { line, room: room.to_owned() })
+}
+
+/// Rooms named by a chain of `super::` long enough to leave this file's own room. Modules inside the file are not counted,
+/// so only names that are rooms are taken for one.
+fn escapes(file: &str, code: &str) -> Vec<Mention> {
+    let depth =
+        file.trim_end_matches("mod.rs").trim_end_matches(".rs").split('/').filter(|part| !part.is_empty()).count();
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("super::") {
+        let start = at + "super::".len();
+        let mut supers = 1;
+        let mut before = &code[..at];
+        while let Some(shorter) = before.strip_suffix("super::") {
+            supers += 1;
+            before = shorter;
+        }
+        if supers >= depth {
+            found.extend(heads(code, start).into_iter().filter(|mention| floor(&mention.room).is_some()));
+        }
+    }
+    found
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The code with comments, texts and characters replaced by spaces, so that lines and everything else stay in place.
+fn blank_out(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let word_before = code.chars().next_back().is_some_and(is_word);
+        let skip = match first {
+            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => block_comment(rest),
+            '"' => quoted(rest),
+            'r' if !word_before || code.ends_with('b') => raw_text(rest).unwrap_or(0),
+            '\'' => character(rest).unwrap_or(0),
+            _ => 0,
+        };
+        let (blank, keep) = if skip > 0 { (skip, 0) } else { (0, first.len_utf8()) };
+        code.extend(rest[..blank].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        code.push_str(&rest[..keep]);
+        rest = &rest[blank + keep..];
+    }
+    code
+}
+
+/// Length of a block comment, comments inside it included.
+fn block_comment(text: &str) -> usize {
+    let mut depth = 0;
+    let mut at = 0;
+    while at < text.len() {
+        let rest = &text.as_bytes()[at..];
+        if rest.starts_with(b"/*") {
+            depth += 1;
+            at += 2;
+        } else if rest.starts_with(b"*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return at;
+            }
+        } else {
+            at += 1;
+        }
+    }
+    text.len()
+}
+
+/// Length of a text in double quotes.
+fn quoted(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            '"' if !escaped => return at + 1,
+            '\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    text.len()
+}
+
+/// Length of a raw text, `r"..."` or `r#"..."#`.
+fn raw_text(text: &str) -> Option<usize> {
+    let hashes = text[1..].chars().take_while(|c| *c == '#').count();
+    let body = text[1 + hashes..].strip_prefix('"')?;
+    let end = format!("\"{}", "#".repeat(hashes));
+    let start = text.len() - body.len();
+    Some(body.find(&end).map_or(text.len(), |at| start + at + end.len()))
+}
+
+/// Length of a character literal; none for a lifetime.
+fn character(text: &str) -> Option<usize> {
+    let mut chars = text.char_indices().skip(1);
+    let (_, first) = chars.next()?;
+    if first == '\\' {
+        chars.next();
+        return chars.find(|(_, c)| *c == '\'').map(|(at, _)| at + 1);
+    }
+    chars.next().filter(|(_, c)| *c == '\'').map(|(at, _)| at + 1)
+}
+
+// ---------------------------------------------------------------- does the check see what it must see?
+
+/// The arrows that are found in a file, as `line from->to`.
+fn arrows(file: &str, text: &str) -> Vec<String> {
+    check(file, text).iter().map(|v| format!("{} {}->{}", v.line, v.from, v.to)).collect()
+}
+
+#[test]
+fn an_arrow_down_is_fine_and_one_up_or_sideways_is_not() {
+    assert_eq!(arrows("forward/http.rs", "use crate::route::Table;\nuse crate::forward::x;"), [""; 0]);
+    assert_eq!(arrows("route/mod.rs", "\nuse crate::forward::http;"), ["2 route->forward"]);
+    assert_eq!(arrows("route/mod.rs", "fn f(x: crate::balance::Cursor) {}"), ["1 route->balance"]);
+    assert_eq!(arrows("endpoint.rs", "use crate::policy::Pool;"), ["1 endpoint->policy"]);
+    assert_eq!(arrows("cli/run.rs", "use crate::app;"), [""; 0]);
+}
+
+#[test]
+fn forward_sees_neither_configuration_nor_health() {
+    assert_eq!(arrows("forward/mod.rs", "use crate::config::model;"), ["1 forward->config"]);
+    assert_eq!(arrows("forward/mod.rs", "use crate::{health, error};"), ["1 forward->health"]);
+}
+
+#[test]
+fn only_two_files_see_both_configuration_and_what_is_live() {
+    let both = "use crate::endpoint::Live;\nuse crate::config::model;";
+    assert_eq!(arrows("snapshot/build.rs", both), [""; 0]);
+    assert_eq!(arrows("snapshot/build/tests.rs", both), [""; 0]);
+    assert_eq!(arrows("app.rs", both), [""; 0]);
+    assert_eq!(arrows("snapshot/builder.rs", both), ["2 snapshot->config"]);
+    assert_eq!(arrows("snapshot/view.rs", both), ["2 snapshot->config"]);
+    assert_eq!(arrows("admin/status.rs", both), ["2 admin->config"]);
+    assert_eq!(arrows("config/check.rs", both), ["1 config->endpoint"]);
+}
+
+#[test]
+fn a_room_that_is_not_in_the_table_is_reported() {
+    assert_eq!(arrows("novel/mod.rs", ""), ["1 novel->novel"]);
+    assert_eq!(arrows("forward/mod.rs", "use crate::novel::X;"), ["1 forward->novel"]);
+    assert_eq!(arrows("forward/mod.rs", "use crate::*;"), ["1 forward->*"]);
+}
+
+#[test]
+fn groups_and_lines_are_read() {
+    let text = "use crate::{\n    self,\n    error::{Error, Kind},\n    forward, // up\n    route::{Path, x::{y}}, listener::z,\n};";
+    assert_eq!(arrows("snapshot/view.rs", text), ["4 snapshot->forward", "5 snapshot->listener"]);
+    assert_eq!(arrows("route/mod.rs", "use crate ::\n  forward;"), ["2 route->forward"]);
+    assert_eq!(arrows("main.rs", "use evenkeel::{cli, nothing};"), ["1 main->nothing"]);
+}
+
+#[test]
+fn a_way_out_by_super_is_seen() {
+    assert_eq!(arrows("route/mod.rs", "use super::forward::x;"), ["1 route->forward"]);
+    assert_eq!(arrows("route/table.rs", "use super::super::{error, forward};"), ["1 route->forward"]);
+    assert_eq!(arrows("route/table.rs", "use super::forward;"), [""; 0], "a module of its own");
+    assert_eq!(arrows("route/mod.rs", "mod tests { use super::*; }"), [""; 0]);
+}
+
+#[test]
+fn comments_and_texts_are_not_code() {
+    let text = r###"
+        //! [`crate::forward`]
+        /* crate::forward /* crate::admin */ crate::admin */
+        const A: &str = "crate::forward \" crate::forward";
+        const B: &str = r#"crate::forward " crate::forward"#;
+        const C: [char; 3] = ['"', '\'', '\u{22}'];
+        fn f<'a>(x: &'a str) {} // "
+        use crate::admin;
+    "###;
+    assert_eq!(arrows("route/mod.rs", text), ["8 route->admin"]);
+}
+
+#[test]
+fn a_violation_says_where_and_why() {
+    let violations = check("route/mod.rs", "use crate::admin;");
+    let want = "src/route/mod.rs:1: `route` imports `admin`: it goes up, from floor 1 to floor 5: \
+                hand it in as an argument, or move what is needed down";
+    assert_eq!(violations.iter().map(Violation::to_string).collect::<Vec<_>>(), [want]);
+}
