@@ -178,6 +178,37 @@ fn other_conditions_that_fail_leave_the_request_to_the_next_most_specific() {
     assert_eq!(table.find(&Lookup { path: "*", ..post }), Some(&"no path"));
 }
 
+/// The example in `docs/routing.md`, with its numbers.
+#[test]
+fn the_documented_example_holds() {
+    let mut canary = when("api.example.com /v1/*");
+    canary.headers = vec![(HeaderName::from_static("x-env"), "canary".to_owned())];
+    let reports = Conditions { methods: vec![Method::GET], ..when("api.example.com ~^/v1/reports/[0-9]+$") };
+    let table = Table::new(vec![
+        (when("api.example.com /v1/*"), 1),
+        (canary, 2),
+        (reports, 3),
+        (when("*.example.com /healthz"), 4),
+        (when("- /old/*"), 5),
+    ]);
+    let (plain, mut env) = (HeaderMap::new(), HeaderMap::new());
+    env.insert("x-env", HeaderValue::from_static("canary"));
+    let get = Lookup { host: "api.example.com", path: "/v1/users", query: None, method: &Method::GET, headers: &plain };
+    let report = Lookup { path: "/v1/reports/7", ..get };
+    for (request, number) in [
+        (get, Some(1)),
+        (Lookup { headers: &env, ..get }, Some(2)),
+        (report, Some(3)),
+        (Lookup { method: &Method::POST, ..report }, Some(1)),
+        (Lookup { path: "/healthz", ..get }, Some(4)),
+        (Lookup { host: "API.example.com:443", path: "/healthz", ..get }, Some(4)),
+        (Lookup { host: "www.example.com", path: "/old/page", ..get }, Some(5)),
+        (Lookup { host: "www.example.com", path: "/", ..get }, None),
+    ] {
+        assert_eq!(table.find(&request).copied(), number, "{request:?}");
+    }
+}
+
 // ---------------------------------------------------------------- against the naive list
 
 /// How specific a route is for a request that it takes; `None` when it doesn't take it.
