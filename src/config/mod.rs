@@ -1,3 +1,115 @@
 //! `proxy.toml` in three steps: raw (what serde sees) -> check (all mistakes at once) -> model (valid by construction).
+//!
+//! 1. The text becomes a tree in which each key and value knows its place (`tree`); `${NAME}` is replaced (`environment`).
+//! 2. The tree is checked against the JSON Schema of the raw types (`raw`, `schema`, `shape`). What is wrong is reported and
+//!    taken out of the tree, so that the rest deserialises, and one mistake never hides another.
+//! 3. What the raw types hold is checked for sense and built into the model (`check`): names that must exist, files that
+//!    must be readable, addresses that must be different.
+//!
+//! The habit of three types is ripgrep's (`lowargs` -> `hiargs`), the look of the messages rustc's.
 
+mod check;
+mod diagnostics;
+mod effective;
+mod environment;
+mod mistake;
 pub mod model;
+mod raw;
+mod schema;
+mod shape;
+mod syntax;
+mod tree;
+mod units;
+
+use std::path::Path;
+
+use serde::Deserialize as _;
+
+use mistake::{Findings, Mistake};
+use tree::Node;
+
+pub use diagnostics::{Diagnostic, Diagnostics, Severity};
+
+/// The largest file that is read. Far above any configuration; below it, every position fits everywhere.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the rest of the program works with.
+    pub config: model::Config,
+    /// What is probably not what was meant.
+    pub warnings: Diagnostics,
+    /// Every value in effect, defaults included, by the keys of the file. Secrets are left out: strings with `${NAME}` stand
+    /// as they are written, `server.environment` has only its names, and headers and parameters that carry credentials are
+    /// masked.
+    pub effective: serde_json::Value,
+}
+
+/// Reads and checks a file. Relative paths in it are relative to its folder.
+///
+/// Certificates, keys and other files that it names are read, and the names of backends are looked up; so this blocks, and
+/// belongs on the control plane.
+///
+/// # Errors
+/// Everything that is wrong with the file, in one go; warnings are among it.
+pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    let unreadable = |message: String, help: &str| Diagnostics::unreadable(path, message, help);
+    let size = std::fs::metadata(path).map(|m| m.len());
+    if size.is_ok_and(|size| size > MAX_FILE_BYTES) {
+        return Err(unreadable("the file is larger than 64 MiB".to_owned(), "is this the right file?"));
+    }
+    let bytes = std::fs::read(path).map_err(|error| {
+        unreadable(
+            format!("the configuration can't be read: {error}"),
+            "name the file with -c, and see to its permissions",
+        )
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        unreadable(format!("the file is not UTF-8 text (byte {at})"), "save it as UTF-8")
+    })?;
+    parse(&text, path)
+}
+
+/// As [`load`], with the text given. `file_name` is for the messages, and its folder for relative paths.
+///
+/// # Errors
+/// Everything that is wrong with the text, in one go; warnings are among it.
+pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
+    let source = diagnostics::Source::new(file_name, text);
+    let mut root = match Node::parse(text) {
+        Ok(root) => root,
+        Err((span, message)) => {
+            let mistake = Mistake::new(span, &tree::KeyPath::default(), format!("this is not TOML: {message}"));
+            return Err(source.diagnostics(vec![mistake]));
+        }
+    };
+    let mut findings = Findings::default();
+    let written = environment::expand(&mut root, &|name| std::env::var(name).ok(), &mut findings);
+    shape::check(&mut root, &mut findings);
+    let raw = match raw::File::deserialize(root.to_json()) {
+        Ok(raw) => raw,
+        // The shape check lets nothing through that serde refuses; if it does, that is our defect, and no reason to die.
+        Err(error) => {
+            findings.add(Mistake::whole_file(format!("the file can't be used: {error}")));
+            return Err(source.diagnostics(findings.mistakes));
+        }
+    };
+    let folder = file_name.parent().unwrap_or(Path::new(""));
+    let config = check::check(&raw, &root, folder, &source, &mut findings);
+    let failed = findings.has_errors();
+    let diagnostics = source.diagnostics(findings.mistakes);
+    match config {
+        Some(config) if !failed => {
+            Ok(Loaded { config, warnings: diagnostics, effective: effective::values(&raw, &written) })
+        }
+        _ => Err(diagnostics),
+    }
+}
+
+/// The JSON Schema (draft 2020-12) of `proxy.toml`, with descriptions, defaults and every key; for editors and tools.
+/// Keys that begin with `x-` are Evenkeel's own and can be ignored.
+pub fn schema() -> serde_json::Value {
+    schema::get().clone()
+}

@@ -1,0 +1,95 @@
+//! `[[listener]]`: names, addresses, TLS; its routes are next door.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::{Check, all, all_or_nothing};
+use crate::config::mistake::Mistake;
+use crate::config::model::{Address, Listener};
+use crate::config::raw;
+use crate::config::syntax::{self, Listen};
+use crate::config::tree::KeyPath;
+use crate::policy::Limits;
+
+impl Check<'_> {
+    pub(super) fn listeners(&mut self, raw: &[raw::Listener], admin: Option<SocketAddr>) -> Option<Vec<Listener>> {
+        let at = KeyPath::default().key("listener");
+        if raw.is_empty() && !self.findings.removed.contains(&at) {
+            let mistake = Mistake::whole_file("there is no listener");
+            self.report(mistake.help("add a section [[listener]] with name, bind and service"));
+            return None;
+        }
+        self.unique_listeners(&at, raw, admin);
+        all(raw.iter().enumerate().map(|(index, listener)| self.listener(&at.index(index), listener)).collect())
+    }
+
+    fn unique_listeners(&mut self, at: &KeyPath, raw: &[raw::Listener], admin: Option<SocketAddr>) {
+        let (mut names, mut binds) = (HashMap::new(), HashMap::new());
+        if let Some(admin) = admin.filter(|a| a.port() != 0) {
+            binds.insert(Listen::Tcp(admin), KeyPath::default().key("admin").key("bind"));
+        }
+        for (index, listener) in raw.iter().enumerate() {
+            let at = at.index(index);
+            if let Some(name) = &listener.name
+                && let Some(first) = names.insert(name.clone(), at.key("name"))
+            {
+                let mistake = self.mistake(&at.key("name"), format!("another listener is named `{name}`"));
+                self.report(mistake.help(self.first_in(&first)));
+            }
+            let Some(bind) = listener.bind.as_deref().and_then(|text| syntax::listen(text).ok()) else { continue };
+            // Port 0 is another port each time.
+            if matches!(&bind, Listen::Tcp(address) if address.port() == 0) {
+                continue;
+            }
+            if let Some(first) = binds.insert(bind, at.key("bind")) {
+                let text = listener.bind.as_deref().unwrap_or_default();
+                let mistake = self.mistake(&at.key("bind"), format!("`{text}` is taken"));
+                let help = match self.root.has(&first) {
+                    true => self.first_in(&first),
+                    false => "it is the default of admin.bind".to_owned(),
+                };
+                self.report(mistake.expected("an address of its own").help(help));
+            }
+        }
+    }
+
+    fn listener(&mut self, at: &KeyPath, raw: &raw::Listener) -> Option<Listener> {
+        let bind = raw.bind.as_deref().and_then(|text| syntax::listen(text).ok()).map(|bind| match bind {
+            Listen::Tcp(address) => Address::Tcp(address),
+            Listen::Unix(path) => Address::Unix(self.folder.join(path)),
+        });
+        let service = raw.service.as_ref().map(|name| self.service_named(&at.key("service"), name));
+        if !self.present(&at.key("service")) && !self.present(&at.key("route")) {
+            let mistake = self.mistake(at, "this listener sends nothing anywhere");
+            self.report(mistake.help("set `service`, or add [[listener.route]] sections"));
+        }
+        let tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
+        let routes = at.key("route");
+        let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
+        let (service, tls, routes) = (all_or_nothing(service), all_or_nothing(tls), all(routes));
+        Some(Listener {
+            name: raw.name.clone()?,
+            bind: bind?,
+            service: service?,
+            trusted_proxies: raw.trusted_proxies.iter().filter_map(|text| syntax::network(text).ok()).collect(),
+            max_connections: raw.max_connections as usize,
+            idle_timeout: raw.idle_timeout.0,
+            limits: limits(&raw.limits),
+            tls: tls?,
+            routes: routes?,
+        })
+    }
+}
+
+fn limits(raw: &raw::Limits) -> Limits {
+    Limits {
+        header_timeout: raw.header_timeout.0,
+        // The schema keeps it below 16 MiB.
+        max_header_bytes: usize::try_from(raw.max_header_bytes.0).unwrap_or(usize::MAX),
+        max_headers: raw.max_headers as usize,
+        max_body: raw.max_body.0,
+        min_body_rate: raw.min_body_rate.0,
+        max_requests_per_connection: u64::from(raw.max_requests_per_connection),
+        max_concurrent_streams: raw.max_concurrent_streams,
+    }
+}

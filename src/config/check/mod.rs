@@ -1,0 +1,181 @@
+//! From the raw types to the model: everything that only makes sense in the light of something else.
+//!
+//! By now every value is well-formed, or it has been reported and taken out. So a value that is missing here and was
+//! required is passed over in silence, and each check goes as far as it can: what one part lacks never hides another's
+//! mistakes. The model is complete exactly when nothing was reported.
+
+mod certificate;
+mod listener;
+mod route;
+mod service;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::diagnostics::Source;
+use super::mistake::{Findings, Mistake};
+use super::model::{self, AccessFormat, AccessLog, Config, LogFormat, Server, ServiceId};
+use super::raw;
+use super::syntax::{self, nearest};
+use super::tree::{KeyPath, Node};
+
+/// Checks a file for sense. `None` = something is wrong, and has been reported.
+pub(super) fn check(
+    raw: &raw::File,
+    root: &Node,
+    folder: &Path,
+    source: &Source<'_>,
+    findings: &mut Findings,
+) -> Option<Config> {
+    let names = raw.service.keys().enumerate().map(|(index, name)| (name.clone(), ServiceId(index))).collect();
+    let mut check =
+        Check { root, folder, source, findings, services: names, used: BTreeSet::new(), looked_up: HashMap::new() };
+    let server = check.server(&raw.server);
+    let admin = check.admin(&raw.admin);
+    let log = check.log(&raw.log);
+    let listeners = check.listeners(&raw.listener, admin.as_ref().map(|admin| admin.bind));
+    let services = check.services(&raw.service);
+    Some(Config { server, admin: admin?, log, listeners: listeners?, services: services? })
+}
+
+struct Check<'a> {
+    root: &'a Node,
+    /// Of the configuration file; relative paths are relative to it.
+    folder: &'a Path,
+    source: &'a Source<'a>,
+    findings: &'a mut Findings,
+    services: BTreeMap<String, ServiceId>,
+    /// Services to which something is sent.
+    used: BTreeSet<String>,
+    /// Names of backends that were looked up, so that each is asked for once.
+    looked_up: HashMap<(String, u16), Result<SocketAddr, String>>,
+}
+
+impl Check<'_> {
+    /// A mistake in the value at this path.
+    fn mistake(&self, path: &KeyPath, message: impl Into<String>) -> Mistake {
+        Mistake::new(self.root.span_of(path), path, message)
+    }
+
+    /// A mistake that is the presence of a key.
+    fn key_mistake(&self, path: &KeyPath, message: impl Into<String>) -> Mistake {
+        Mistake::new(self.root.key_span_of(path), path, message)
+    }
+
+    fn report(&mut self, mistake: Mistake) {
+        self.findings.add(mistake);
+    }
+
+    /// Whether the file has this key, be it with a value that can't be used.
+    fn present(&self, path: &KeyPath) -> bool {
+        self.root.has(path) || self.findings.removed.contains(path)
+    }
+
+    /// "The first one is in line N."
+    fn first_in(&self, path: &KeyPath) -> String {
+        format!("the first one is in line {}", self.source.line(self.root.span_of(path).start))
+    }
+
+    /// A file that the configuration names.
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The service that something is to be sent to.
+    fn service_named(&mut self, path: &KeyPath, name: &str) -> Option<ServiceId> {
+        self.used.insert(name.to_owned());
+        let found = self.services.get(name).copied();
+        let defined = KeyPath::default().key("service");
+        // A service that is there, but too broken to be used, has been reported.
+        if found.is_none() && !self.present(&defined.key(name)) && !self.findings.removed.contains(&defined) {
+            let near = nearest(name, self.services.keys().map(String::as_str)).map(str::to_owned);
+            let mistake = self.mistake(path, format!("there is no service `{name}`"));
+            let known: Vec<&str> = self.services.keys().map(String::as_str).collect();
+            let expected = match &known[..] {
+                [] => format!("a section [service.{name}]"),
+                [only] => format!("the name of a service: {only}"),
+                known => format!("the name of a service: one of {}", known.join(", ")),
+            };
+            self.report(mistake.expected(expected).near(near));
+        }
+        found
+    }
+
+    fn server(&self, raw: &raw::Server) -> Server {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = match raw.workers {
+            0 => cores(),
+            workers => workers as usize,
+        };
+        Server { workers, drain_timeout: raw.drain_timeout.0, state_dir: self.file(&raw.state_dir) }
+    }
+
+    fn admin(&mut self, raw: &raw::Admin) -> Option<model::Admin> {
+        let at = KeyPath::default().key("admin");
+        let bind = syntax::socket(&raw.bind).ok();
+        let guarded = self.present(&at.key("token_file")) || self.present(&at.key("tls"));
+        if !guarded && bind.is_some_and(|bind| !bind.ip().to_canonical().is_loopback()) {
+            let message = "the admin address can be reached from other machines by anyone";
+            let mistake = self.mistake(&at.key("bind"), message).expected("an address on loopback");
+            self.report(mistake.help("or set token_file or tls in [admin]"));
+        }
+        let token = raw.token_file.as_ref().map(|file| self.token(&at.key("token_file"), file));
+        let tls = raw.tls.as_ref().map(|tls| self.admin_tls(&at.key("tls"), tls));
+        Some(model::Admin { bind: bind?, token: all_or_nothing(token)?, tls: all_or_nothing(tls)? })
+    }
+
+    fn token(&mut self, path: &KeyPath, file: &str) -> Option<String> {
+        let file = self.file(file);
+        match std::fs::read_to_string(&file) {
+            Ok(text) => {
+                let token = text.trim();
+                if !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()) {
+                    return Some(token.to_owned());
+                }
+                let mistake = self.mistake(path, format!("`{}` holds no token", file.display()));
+                self.report(mistake.expected("a file with one line of printable ASCII without spaces"));
+            }
+            Err(error) => self.unreadable(path, &file, &error.to_string()),
+        }
+        None
+    }
+
+    fn unreadable(&mut self, path: &KeyPath, file: &Path, reason: &str) {
+        let mistake = self.mistake(path, format!("`{}` can't be read: {reason}", file.display()));
+        self.report(mistake.expected("a file that can be read"));
+    }
+
+    fn log(&self, raw: &raw::Log) -> model::Log {
+        model::Log {
+            level: raw.level.clone(),
+            format: match raw.format {
+                raw::LogFormat::Text => LogFormat::Text,
+                raw::LogFormat::Json => LogFormat::Json,
+            },
+            access: match raw.access.as_str() {
+                "off" => AccessLog::Off,
+                "stdout" => AccessLog::Stdout,
+                file => AccessLog::File(self.file(file)),
+            },
+            access_format: match raw.access_format {
+                raw::AccessFormat::Json => AccessFormat::Json,
+                raw::AccessFormat::Combined => AccessFormat::Combined,
+            },
+        }
+    }
+}
+
+/// What the file has must have been good: `Some(None)` = there was nothing to read, `None` = it was bad.
+fn all_or_nothing<T>(checked: Option<Option<T>>) -> Option<Option<T>> {
+    match checked {
+        None => Some(None),
+        Some(None) => None,
+        Some(good) => Some(good),
+    }
+}
+
+/// All of them, or `None` when one was bad.
+fn all<T>(checked: Vec<Option<T>>) -> Option<Vec<T>> {
+    checked.into_iter().collect()
+}

@@ -1,0 +1,156 @@
+//! `[service.NAME]`: its backends, and TLS towards them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{SocketAddr, ToSocketAddrs as _};
+
+use rustls::pki_types::ServerName;
+
+use super::{Check, all, all_or_nothing};
+use crate::config::model::{Address, Backend, Balance, ClientTls, Service};
+use crate::config::raw;
+use crate::config::syntax::{self, Target};
+use crate::config::tree::KeyPath;
+use crate::policy::{Pool, Timeouts, UpstreamProtocol};
+
+impl Check<'_> {
+    pub(super) fn services(&mut self, raw: &BTreeMap<String, raw::Service>) -> Option<Vec<Service>> {
+        let at = KeyPath::default().key("service");
+        let services = raw.iter().map(|(name, service)| {
+            let at = at.key(name);
+            if !self.used.contains(name) {
+                let mistake = self.mistake(&at, format!("nothing is ever sent to the service `{name}`"));
+                self.report(mistake.warning().help("no listener and no route names it"));
+            }
+            self.service(&at, name, service)
+        });
+        all(services.collect())
+    }
+
+    fn service(&mut self, at: &KeyPath, name: &str, raw: &raw::Service) -> Option<Service> {
+        let backends_at = at.key("backend");
+        if raw.backend.is_empty() && !self.findings.removed.contains(&backends_at) && !self.present(&at.key("discover"))
+        {
+            let mistake = self.mistake(at, format!("the service `{name}` has no backends"));
+            self.report(mistake.help(format!("add [[service.{name}.backend]] sections")));
+        }
+        self.unique_backends(&backends_at, &raw.backend);
+        let idle = |b: &raw::Backend| b.weight == 0 || b.drain;
+        if !raw.backend.is_empty() && raw.backend.iter().all(idle) {
+            let mistake = self.mistake(at, format!("no backend of the service `{name}` gets any work"));
+            self.report(mistake.warning().help("each one has weight = 0 or drain = true"));
+        }
+        let tls = raw.tls.as_ref().map(|tls| self.client_tls(&at.key("tls"), tls));
+        let names_itself = raw.tls.as_ref().is_some_and(|tls| tls.server_name.is_empty() && tls.verify);
+        let backends = raw.backend.iter().enumerate();
+        let backends = all(backends.map(|(i, b)| self.backend(&backends_at.index(i), b, names_itself)).collect());
+        Some(Service {
+            name: name.to_owned(),
+            balance: Balance::RoundRobin,
+            protocol: match raw.protocol {
+                raw::ServiceProtocol::Http1 => UpstreamProtocol::Http1,
+                raw::ServiceProtocol::H2 => UpstreamProtocol::Http2,
+                raw::ServiceProtocol::Auto => UpstreamProtocol::Auto,
+            },
+            backends: backends?,
+            tls: all_or_nothing(tls)?,
+            timeout: Timeouts {
+                connect: raw.timeout.connect.0,
+                response: raw.timeout.response.0,
+                idle: raw.timeout.idle.0,
+                total: (!raw.timeout.total.0.is_zero()).then_some(raw.timeout.total.0),
+            },
+            pool: Pool { max_idle: raw.pool.max_idle as usize, idle_timeout: raw.pool.idle_timeout.0 },
+        })
+    }
+
+    fn unique_backends(&mut self, at: &KeyPath, raw: &[raw::Backend]) {
+        let (mut ids, mut addresses) = (HashMap::new(), HashMap::new());
+        for (index, backend) in raw.iter().enumerate() {
+            let at = at.index(index);
+            let Some(address) = &backend.address else { continue };
+            if let Some(first) = addresses.insert(address, at.key("address")) {
+                let mistake = self.mistake(&at.key("address"), format!("the service has `{address}` twice"));
+                self.report(mistake.help(self.first_in(&first)));
+                if backend.id.is_none() {
+                    continue;
+                }
+            }
+            let (id, key) = match &backend.id {
+                Some(id) => (id, "id"),
+                None => (address, "address"),
+            };
+            if let Some(first) = ids.insert(id, at.key(key)) {
+                let mistake = self.mistake(&at.key(key), format!("another backend of the service has the id `{id}`"));
+                self.report(mistake.help(self.first_in(&first)));
+            }
+        }
+    }
+
+    /// `names_itself`: its host is the name that its certificate is verified against.
+    fn backend(&mut self, at: &KeyPath, raw: &raw::Backend, names_itself: bool) -> Option<Backend> {
+        let written = raw.address.as_ref()?;
+        let at = at.key("address");
+        let (address, host) = match syntax::backend(written).ok()? {
+            Target::Tcp(address) => (Address::Tcp(address), address.ip().to_string()),
+            Target::Name { host, port } => (Address::Tcp(self.look_up(&at, &host, port)?), host),
+            Target::Unix(path) => {
+                if names_itself {
+                    let message = "the certificate of this backend can't be verified: a Unix socket has no name";
+                    let mistake = self.mistake(&at, message);
+                    self.report(mistake.help("set server_name in the service's tls section"));
+                }
+                (Address::Unix(self.folder.join(path)), "localhost".to_owned())
+            }
+        };
+        Some(Backend {
+            id: raw.id.clone().unwrap_or_else(|| written.clone()),
+            name: written.clone(),
+            address,
+            host,
+            weight: raw.weight,
+            zone: raw.zone.clone(),
+            drain: raw.drain,
+        })
+    }
+
+    /// The first address of a name, in the order of the system's resolver.
+    fn look_up(&mut self, at: &KeyPath, host: &str, port: u16) -> Option<SocketAddr> {
+        let ask = || match (host, port).to_socket_addrs() {
+            Ok(mut addresses) => addresses.next().ok_or_else(|| "it has no address".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let answer = self.looked_up.entry((host.to_owned(), port)).or_insert_with(ask).clone();
+        match answer {
+            Ok(address) => Some(address),
+            Err(reason) => {
+                let mistake = self.mistake(at, format!("the name `{host}` can't be looked up: {reason}"));
+                self.report(mistake.expected("a name that DNS or the hosts file knows, or an IP address"));
+                None
+            }
+        }
+    }
+
+    fn client_tls(&mut self, at: &KeyPath, raw: &raw::ServiceTls) -> Option<ClientTls> {
+        let server_name = Some(raw.server_name.clone()).filter(|name| !name.is_empty());
+        if let Some(name) = &server_name
+            && ServerName::try_from(name.as_str()).is_err()
+        {
+            let mistake = self.mistake(&at.key("server_name"), format!("`{name}` can't be a server's name"));
+            self.report(mistake.expected("a DNS name or an IP address, without a port"));
+        }
+        if !raw.verify && self.present(&at.key("ca")) {
+            let mistake = self.mistake(&at.key("verify"), "with verify = false, `ca` has no effect");
+            self.report(mistake.warning().help("whatever certificate a backend shows is taken"));
+        }
+        let ca = raw.ca.as_ref().map(|file| self.authorities(&at.key("ca"), file));
+        for (one, other) in [("cert", "key"), ("key", "cert")] {
+            if self.present(&at.key(one)) && !self.present(&at.key(other)) {
+                let mistake = self.key_mistake(&at.key(one), format!("`{one}` without `{other}`"));
+                self.report(mistake.help("a client certificate is both"));
+            }
+        }
+        let client = (raw.cert.is_some() && raw.key.is_some())
+            .then(|| self.certificate(at, raw.cert.as_deref(), raw.key.as_deref()));
+        Some(ClientTls { server_name, ca: all_or_nothing(ca)?, verify: raw.verify, client: all_or_nothing(client)? })
+    }
+}

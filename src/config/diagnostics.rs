@@ -1,0 +1,253 @@
+//! What is wrong with a configuration file, told so that it can be put right without looking anything up.
+//!
+//! While a file is read, mistakes are gathered with ranges of bytes (`mistake.rs`). [`Diagnostics`] is what comes out:
+//! lines, columns and the source line itself, to be printed or to be sent as JSON.
+
+use std::fmt::{self, Write as _};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::mistake::Mistake;
+
+/// How bad a diagnostic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The configuration can't be used.
+    Error,
+    /// It can, but it is probably not what was meant.
+    Warning,
+}
+
+/// One thing that is wrong, with its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file, as it was named on the command line.
+    pub file: String,
+    /// From 1; 0 when it is about the file as a whole.
+    pub line: usize,
+    /// In characters, from 1; 0 when it is about the file as a whole.
+    pub column: usize,
+    /// How many characters of the line are meant; at least 1.
+    pub width: usize,
+    /// The key, such as `listener[0].route[2].host`. Empty for the file as a whole, or when it is no TOML at all.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What should have been there instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// The nearest known name, when one is near.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The line it is in, ready to be printed: tabs and control characters replaced by one character each.
+    pub source: String,
+}
+
+/// All that is wrong with a file, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+    #[serde(skip)]
+    file: String,
+}
+
+impl Diagnostics {
+    /// About the file as a whole: it could not be read.
+    pub(super) fn unreadable(file: &Path, message: String, help: &str) -> Self {
+        let mistake = Mistake::whole_file(message).help(help);
+        Source::new(file, "").diagnostics(vec![mistake])
+    }
+
+    /// One after the other, in the order of the file.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.list.iter()
+    }
+
+    /// How many there are, warnings included.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many of them keep the configuration from being used.
+    pub fn errors(&self) -> usize {
+        self.list.iter().filter(|d| d.severity == Severity::Error).count()
+    }
+
+    /// All of them as text for a terminal (or, without `color`, for a file), with a line at the end that counts them.
+    /// Empty when there are none.
+    pub fn render(&self, color: bool) -> String {
+        if self.list.is_empty() {
+            return String::new();
+        }
+        let paint = if color { Paint::TERMINAL } else { Paint::PLAIN };
+        let mut out = String::new();
+        for diagnostic in &self.list {
+            // Writing to a `String` can't fail.
+            let _ = diagnostic.render(&mut out, &paint);
+            out.push('\n');
+        }
+        let _ = writeln!(out, "{}{}{}", paint.bold, self.count(), paint.reset);
+        out
+    }
+
+    fn count(&self) -> String {
+        let named = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let (errors, warnings) = (self.errors(), self.len() - self.errors());
+        let counted = match (errors, warnings) {
+            (e, 0) => named(e, "mistake"),
+            (0, w) => named(w, "warning"),
+            (e, w) => format!("{} and {}", named(e, "mistake"), named(w, "warning")),
+        };
+        format!("{counted} in {}", self.file)
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.iter()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+/// The escape sequences of a rendering; all empty when it goes to a file.
+struct Paint {
+    bold: &'static str,
+    error: &'static str,
+    warning: &'static str,
+    frame: &'static str,
+    reset: &'static str,
+}
+
+impl Paint {
+    const PLAIN: Self = Self { bold: "", error: "", warning: "", frame: "", reset: "" };
+    const TERMINAL: Self =
+        Self { bold: "\x1b[1m", error: "\x1b[1;31m", warning: "\x1b[1;33m", frame: "\x1b[1;34m", reset: "\x1b[0m" };
+}
+
+impl Diagnostic {
+    fn render(&self, out: &mut String, paint: &Paint) -> fmt::Result {
+        let Paint { bold, frame, reset, .. } = paint;
+        let (word, tint) = match self.severity {
+            Severity::Error => ("error", paint.error),
+            Severity::Warning => ("warning", paint.warning),
+        };
+        writeln!(out, "{tint}{word}{reset}{bold}: {}{reset}", self.message)?;
+        let label = match (&self.suggestion, &self.expected) {
+            (Some(name), _) => format!("did you mean `{name}`?"),
+            (None, Some(expected)) => format!("expected {expected}"),
+            (None, None) => String::new(),
+        };
+        let gutter = " ".repeat(self.line.to_string().len());
+        if self.line == 0 {
+            writeln!(out, "{gutter}{frame}-->{reset} {}", self.file)?;
+        } else {
+            writeln!(out, "{gutter}{frame}-->{reset} {}:{}:{}", self.file, self.line, self.column)?;
+            writeln!(out, "{gutter} {frame}|{reset}")?;
+            writeln!(out, "{frame}{} |{reset} {}", self.line, self.source)?;
+            let (indent, carets) = (" ".repeat(self.column - 1), "^".repeat(self.width));
+            let line = format!("{gutter} {frame}|{reset} {indent}{tint}{carets} {label}");
+            writeln!(out, "{}{reset}", line.trim_end())?;
+        }
+        if let (Some(expected), true) = (&self.expected, self.suggestion.is_some() || self.line == 0) {
+            writeln!(out, "{gutter} {frame}={reset} expected {expected}")?;
+        }
+        if let Some(help) = &self.help {
+            writeln!(out, "{gutter} {frame}={reset} help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The text of a file and where its lines begin.
+pub(super) struct Source<'a> {
+    file: String,
+    text: &'a str,
+    line_starts: Vec<usize>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(file: &Path, text: &'a str) -> Self {
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { file: file.display().to_string(), text, line_starts }
+    }
+
+    /// From 1.
+    pub(super) fn line(&self, at: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= at)
+    }
+
+    /// Puts the mistakes into the order of the file and finds their lines.
+    pub(super) fn diagnostics(&self, mut mistakes: Vec<Mistake>) -> Diagnostics {
+        mistakes.sort_by_key(|m| m.span.as_ref().map_or((0, 0), |s| (s.start + 1, s.end)));
+        let list = mistakes.into_iter().map(|m| self.diagnostic(m)).collect();
+        Diagnostics { list, file: self.file.clone() }
+    }
+
+    fn diagnostic(&self, mistake: Mistake) -> Diagnostic {
+        let (mut line, mut column, mut width, mut source) = (0, 0, 1, String::new());
+        if let Some(span) = mistake.span {
+            let at = self.char_boundary(span.start);
+            line = self.line(at);
+            let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+            let shown = self.text[start..].lines().next().unwrap_or("");
+            let line_end = start + shown.len();
+            column = self.text[start..at.min(line_end)].chars().count() + 1;
+            let end = self.char_boundary(span.end).clamp(at, line_end.max(at));
+            width = self.text[at..end].chars().count().max(1);
+            source = shown.chars().map(printable).collect();
+        }
+        Diagnostic {
+            severity: mistake.severity,
+            file: self.file.clone(),
+            line,
+            column,
+            width,
+            path: mistake.path.to_string(),
+            message: mistake.message,
+            expected: mistake.expected,
+            suggestion: mistake.suggestion,
+            help: mistake.help,
+            source,
+        }
+    }
+
+    /// The syntax errors of the TOML parser may point into a character, or behind the end.
+    fn char_boundary(&self, at: usize) -> usize {
+        let mut at = at.min(self.text.len());
+        while !self.text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    }
+}
+
+/// What may be in a file must not drive a terminal; and the caret must stand where it should.
+fn printable(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}

@@ -1,0 +1,173 @@
+//! `${NAME}` in the strings of the file: from `server.environment`, else from the process's environment.
+//!
+//! `$${` stands for a literal `${`. A few strings have placeholders of their own, which stay.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::mistake::{Findings, Mistake};
+use super::syntax::nearest;
+use super::tree::{KeyPath, Node, Value};
+
+/// The strings in which something was replaced, as they are written: what is shown to people, since a value from the
+/// environment may be a secret.
+pub(super) type Written = BTreeMap<KeyPath, String>;
+
+/// Replaces what there is to replace; a string in which something is unset is reported and taken out.
+/// `process` looks a variable up in the process's environment.
+pub(super) fn expand(root: &mut Node, process: &dyn Fn(&str) -> Option<String>, findings: &mut Findings) -> Written {
+    let own_path = KeyPath::default().key("server").key("environment");
+    let mut expansion = Expansion { own: BTreeMap::new(), process, findings, written: Written::new() };
+    // Its own values first; they can't refer to one another, so that their order means nothing.
+    if let Some(own) = root.table_mut("server").and_then(|server| server.table_mut("environment")) {
+        expansion.node(&own_path, own, &(0..0));
+        expansion.own = own.texts();
+    }
+    expansion.node(&KeyPath::default(), root, &(0..0));
+    expansion.written
+}
+
+struct Expansion<'a> {
+    own: BTreeMap<String, String>,
+    process: &'a dyn Fn(&str) -> Option<String>,
+    findings: &'a mut Findings,
+    written: Written,
+}
+
+impl Expansion<'_> {
+    /// Whether the value can stay.
+    fn node(&mut self, path: &KeyPath, node: &mut Node, span: &Range<usize>) -> bool {
+        match &mut node.value {
+            Value::Table(table) => {
+                table.retain(|key, entry| {
+                    let path = path.key(key);
+                    let span = entry.node.span.clone();
+                    // Already expanded, and not to be expanded twice.
+                    let done = !self.own.is_empty() && path.is(&["server", "environment"]);
+                    done || self.node(&path, &mut entry.node, &span) || !self.findings.removed.insert(path)
+                });
+                true
+            }
+            Value::Array(items) => {
+                let mut keep = true;
+                for (index, item) in items.iter_mut().enumerate() {
+                    let span = item.span.clone();
+                    keep &= self.node(&path.index(index), item, &span);
+                }
+                keep
+            }
+            Value::Text(text) if text.contains("${") => match self.text(path, text, span) {
+                Some(expanded) => {
+                    self.written.insert(path.clone(), std::mem::replace(text, expanded));
+                    true
+                }
+                None => false,
+            },
+            _ => true,
+        }
+    }
+
+    /// `None` = something in it is wrong, and has been reported.
+    fn text(&mut self, path: &KeyPath, text: &str, span: &Range<usize>) -> Option<String> {
+        let kept = placeholders(path);
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        let mut good = true;
+        while let Some(at) = rest.find("${") {
+            let (before, from) = rest.split_at(at);
+            if let Some(escaped) = before.strip_suffix('$') {
+                out.push_str(escaped);
+                out.push_str("${");
+                rest = &from[2..];
+                continue;
+            }
+            out.push_str(before);
+            let Some(end) = from.find('}') else {
+                let mistake = Mistake::new(span.clone(), path, "`${` without a closing `}`");
+                self.findings.add(mistake.help("write `$${` for a literal `${`"));
+                return None;
+            };
+            let name = &from[2..end];
+            rest = &from[end + 1..];
+            if kept.contains(&name) {
+                out.push_str(&from[..=end]);
+                continue;
+            }
+            match self.own.get(name).cloned().or_else(|| (self.process)(name)) {
+                Some(value) => out.push_str(&value),
+                None => {
+                    good = false;
+                    self.unset(path, name, span, kept);
+                }
+            }
+        }
+        out.push_str(rest);
+        good.then_some(out)
+    }
+
+    fn unset(&mut self, path: &KeyPath, name: &str, span: &Range<usize>, kept: &[&str]) {
+        let near = nearest(name, kept.iter().copied().chain(self.own.keys().map(String::as_str)));
+        let near = near.map(|near| format!("${{{near}}}"));
+        let help = "set it in the environment or in server.environment; write `$${` for a literal `${`";
+        let mistake = Mistake::new(span.clone(), path, format!("`${{{name}}}` is not set"));
+        self.findings.add(mistake.near(near).help(help));
+    }
+}
+
+/// The placeholders that are filled in later.
+fn placeholders(path: &KeyPath) -> &'static [&'static str] {
+    if path.ends_with("redirect", "to") {
+        &["host", "path", "query"]
+    } else if path.last_key() == Some("run") {
+        &["backend"]
+    } else {
+        &[]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(text: &str) -> (serde_json::Value, Findings) {
+        let mut root = Node::parse(text).unwrap();
+        let mut findings = Findings::default();
+        let process = |name: &str| (name == "HOME").then(|| "/home/a".to_owned());
+        expand(&mut root, &process, &mut findings);
+        (root.to_json(), findings)
+    }
+
+    #[test]
+    fn the_file_hides_the_process() {
+        let (json, findings) = expanded("a = '${HOME}/${X}'\n[server.environment]\nX = '1'\n");
+        assert_eq!(json["a"], "/home/a/1");
+        assert!(findings.mistakes.is_empty());
+        let (json, _) = expanded("a = '${HOME}'\n[server.environment]\nHOME = '/other'\n");
+        assert_eq!(json["a"], "/other");
+    }
+
+    #[test]
+    fn a_value_may_come_from_the_process_and_is_replaced_once() {
+        let (json, findings) = expanded("a = '${X}'\n[server.environment]\nX = '${HOME}$${HOME}'\n");
+        assert_eq!(json["a"], "/home/a${HOME}");
+        assert_eq!(json["server"]["environment"]["X"], "/home/a${HOME}");
+        assert!(findings.mistakes.is_empty());
+    }
+
+    #[test]
+    fn placeholders_of_later_stay() {
+        let (json, findings) =
+            expanded("[redirect]\nto = 'https://${host}${path}${HOME}$${x}'\n[[recover]]\nrun = ['${backend}']\n");
+        assert_eq!(json["redirect"]["to"], "https://${host}${path}/home/a${x}");
+        assert_eq!(json["recover"][0]["run"][0], "${backend}");
+        assert!(findings.mistakes.is_empty());
+    }
+
+    #[test]
+    fn what_is_unset_is_reported_and_taken_out() {
+        let (json, findings) = expanded("a = '${NO}${NEITHER}'\nb = ['x', '${NO}']\nc = '${'\nd = 1\n");
+        assert_eq!(json, serde_json::json!({ "d": 1 }));
+        assert_eq!(findings.mistakes.len(), 4);
+        assert_eq!(findings.removed.len(), 3);
+    }
+}

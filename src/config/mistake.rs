@@ -1,0 +1,87 @@
+//! Mistakes while the file is still being read: ranges of bytes instead of lines and columns.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::diagnostics::Severity;
+use super::syntax::Problem;
+use super::tree::KeyPath;
+
+/// A mistake while the file is still being read: a range of bytes instead of a line and a column.
+#[derive(Debug)]
+pub(super) struct Mistake {
+    pub(super) severity: Severity,
+    /// `None` = the file as a whole.
+    pub(super) span: Option<Range<usize>>,
+    pub(super) path: KeyPath,
+    pub(super) message: String,
+    pub(super) expected: Option<String>,
+    pub(super) suggestion: Option<String>,
+    pub(super) help: Option<String>,
+}
+
+impl Mistake {
+    pub(super) fn new(span: Range<usize>, path: &KeyPath, message: impl Into<String>) -> Self {
+        Self { span: Some(span), path: path.clone(), ..Self::whole_file(message) }
+    }
+
+    pub(super) fn whole_file(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            span: None,
+            path: KeyPath::default(),
+            message: message.into(),
+            expected: None,
+            suggestion: None,
+            help: None,
+        }
+    }
+
+    /// It can be lived with.
+    pub(super) fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// Completes the sentence "expected ...".
+    pub(super) fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    /// The nearest known name.
+    pub(super) fn near(mut self, suggestion: Option<impl Into<String>>) -> Self {
+        self.suggestion = suggestion.map(Into::into);
+        self
+    }
+
+    /// What to do about it.
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// A string that is not what it should be.
+    pub(super) fn problem(span: Range<usize>, path: &KeyPath, problem: Problem) -> Self {
+        let mistake = Self::new(span, path, problem.message).expected(problem.expected).near(problem.suggestion);
+        Self { help: problem.help, ..mistake }
+    }
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) mistakes: Vec<Mistake>,
+    /// Values that were reported and taken out of the tree: what only follows from their absence is no mistake.
+    pub(super) removed: HashSet<KeyPath>,
+}
+
+impl Findings {
+    pub(super) fn add(&mut self, mistake: Mistake) {
+        self.mistakes.push(mistake);
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        self.mistakes.iter().any(|m| m.severity == Severity::Error)
+    }
+}

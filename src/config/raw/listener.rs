@@ -1,0 +1,264 @@
+//! `[[listener]]` and everything below it.
+
+use std::collections::BTreeMap;
+
+use super::{section, words};
+use crate::config::units::{Size, Span};
+
+words! {
+    /// What is spoken on a listener.
+    #[schemars(extend("x-unsupported-values" = ["tcp", "tls", "udp"]))]
+    ListenerProtocol { Http = "http", Tcp = "tcp", Tls = "tls", Udp = "udp", }
+}
+
+words! {
+    /// Whether connections begin with a PROXY header.
+    #[schemars(extend("x-unsupported-values" = ["accept"]))]
+    ProxyProtocol { Off = "off", Accept = "accept", }
+}
+
+section! {
+    /// Where clients are listened to.
+    #[schemars(extend("required" = ["name", "bind"]))]
+    Listener {
+        /// Unique among the listeners.
+        #[schemars(extend("x-syntax" = "name"))]
+        name: Option<String> = None,
+        /// address:port, or "unix:/path/of/socket".
+        #[schemars(extend("x-syntax" = "listen"))]
+        bind: Option<String> = None,
+        /// What is spoken: "http" (HTTP/1.1 and HTTP/2), "tcp", "tls" (routed by SNI, not decrypted) or "udp".
+        protocol: ListenerProtocol = ListenerProtocol::Http,
+        /// The service where everything goes that no route takes.
+        service: Option<String> = None,
+        /// Whether connections begin with a PROXY header (v1 or v2, from `trusted_proxies` only).
+        proxy_protocol: ProxyProtocol = ProxyProtocol::Off,
+        /// Networks whose PROXY header, Forwarded and X-Forwarded-* are believed.
+        #[schemars(extend("x-syntax" = "network"))]
+        trusted_proxies: Vec<String> = Vec::new(),
+        /// Connections at a time, 0 = no limit; over it, connections wait in the kernel's queue.
+        max_connections: u32 = 0,
+        /// A client connection with nothing under way is closed after this time.
+        #[schemars(extend("x-positive" = true))]
+        idle_timeout: Span = Span::secs(75),
+        /// What clients may do.
+        limits: Limits = Limits::default(),
+        /// Present = TLS is terminated here.
+        tls: Option<ListenerTls> = None,
+        /// Which requests go elsewhere; the most specific route wins.
+        route: Vec<Route> = Vec::new(),
+    }
+}
+
+section! {
+    /// What clients may do.
+    Limits {
+        /// From the first byte of a request to the end of its headers.
+        #[schemars(extend("x-positive" = true))]
+        header_timeout: Span = Span::secs(10),
+        /// The whole head of a request; over it: 431.
+        #[schemars(extend("minimum" = 1024, "maximum" = 16_777_216))]
+        max_header_bytes: Size = Size(64 << 10),
+        /// Fields of a request; over it: 431.
+        #[schemars(range(min = 1, max = 10_000))]
+        max_headers: u32 = 100,
+        /// The body of a request, 0 = no limit; over it: 413.
+        max_body: Size = Size(0),
+        /// Bytes a second that the sender of a body must keep up, after a grace of 10 s; 0 = no limit.
+        min_body_rate: Size = Size(0),
+        /// Requests on one connection; 0 = no limit.
+        max_requests_per_connection: u32 = 0,
+        /// HTTP/2 streams open at a time on one connection.
+        #[schemars(range(min = 1))]
+        max_concurrent_streams: u32 = 128,
+    }
+}
+
+words! {
+    /// Whether clients show a certificate.
+    ClientAuth { Off = "off", Optional = "optional", Required = "required", }
+}
+
+words! {
+    /// The oldest version of TLS that is spoken.
+    TlsVersion { V1_2 = "1.2", V1_3 = "1.3", }
+}
+
+words! {
+    /// A protocol that clients may choose by ALPN.
+    Alpn { H2 = "h2", Http1 = "http/1.1", }
+}
+
+impl Alpn {
+    /// As it is said in the handshake.
+    pub(in crate::config) fn as_str(self) -> &'static str {
+        match self {
+            Self::H2 => "h2",
+            Self::Http1 => "http/1.1",
+        }
+    }
+}
+
+section! {
+    /// TLS, terminated at this listener.
+    #[schemars(extend("required" = ["certificates"]))]
+    ListenerTls {
+        /// Certificates with their keys, chosen by SNI; the first one when no name fits.
+        certificates: Vec<CertificateFiles> = Vec::new(),
+        /// Protocols offered, in order of preference.
+        alpn: Vec<Alpn> = vec![Alpn::H2, Alpn::Http1],
+        /// The oldest version of TLS that is spoken.
+        min_version: TlsVersion = TlsVersion::V1_2,
+        /// Whether clients show a certificate; "optional" and "required" need `client_ca`.
+        client_auth: ClientAuth = ClientAuth::Off,
+        /// PEM file with the authorities of client certificates.
+        #[schemars(extend("x-syntax" = "text"))]
+        client_ca: Option<String> = None,
+    }
+}
+
+section! {
+    /// A certificate with its key.
+    #[schemars(extend("required" = ["cert", "key"]))]
+    CertificateFiles {
+        /// PEM file with the certificate chain, the server's own first.
+        #[schemars(extend("x-syntax" = "text"))]
+        cert: Option<String> = None,
+        /// PEM file with the private key.
+        #[schemars(extend("x-syntax" = "text"))]
+        key: Option<String> = None,
+    }
+}
+
+section! {
+    /// Which requests go elsewhere, and what happens to them: one of service, split, redirect, respond.
+    Route {
+        /// Requests for this host: a name, or "*.example.com" for every name below it.
+        #[schemars(extend("x-syntax" = "host"))]
+        host: Option<String> = None,
+        /// Requests for exactly this path. At most one of path, path_prefix, path_regex.
+        #[schemars(extend("x-syntax" = "path"))]
+        path: Option<String> = None,
+        /// Requests whose path begins with this text.
+        #[schemars(extend("x-syntax" = "path"))]
+        path_prefix: Option<String> = None,
+        /// Requests whose path matches this regular expression.
+        #[schemars(extend("x-syntax" = "regex"))]
+        path_regex: Option<String> = None,
+        /// Requests with one of these methods; empty = every method.
+        #[schemars(extend("x-syntax" = "method"))]
+        methods: Vec<String> = Vec::new(),
+        /// Requests in which each of these headers has this value.
+        #[schemars(extend("x-key-syntax" = "header-name", "x-syntax" = "header-value"))]
+        headers: BTreeMap<String, String> = BTreeMap::new(),
+        /// Requests in which each of these query parameters has this value.
+        #[schemars(extend("x-key-syntax" = "text"))]
+        query: BTreeMap<String, String> = BTreeMap::new(),
+        /// They go to this service.
+        service: Option<String> = None,
+        /// They go to one of these services at random, by weight.
+        split: Option<Vec<Share>> = None,
+        /// They are answered with a redirect.
+        redirect: Option<Redirect> = None,
+        /// They are answered here.
+        respond: Option<Respond> = None,
+        /// What changes in the target on the way to the backend.
+        rewrite: Option<Rewrite> = None,
+        /// Changes to the headers on the way to the backend.
+        request_headers: HeaderChanges = HeaderChanges::default(),
+        /// Changes to the headers on the way to the client.
+        response_headers: HeaderChanges = HeaderChanges::default(),
+        /// Time-outs that replace those of the service.
+        timeout: RouteTimeout = RouteTimeout::default(),
+    }
+}
+
+section! {
+    /// A service and its share of the requests.
+    #[schemars(extend("required" = ["service", "weight"]))]
+    Share {
+        /// The service.
+        service: Option<String> = None,
+        /// Its share is this by the sum of all weights.
+        #[schemars(range(max = 65_535))]
+        weight: u32 = 1,
+    }
+}
+
+section! {
+    /// An answer that sends the client elsewhere.
+    #[schemars(extend("required" = ["to"]))]
+    Redirect {
+        /// Where to; ${host}, ${path} and ${query} (with its "?") are those of the request.
+        #[schemars(extend("x-syntax" = "redirect"))]
+        to: Option<String> = None,
+        /// 301, 302, 303, 307 or 308.
+        #[schemars(extend("enum" = [301, 302, 303, 307, 308]))]
+        status: u16 = 308,
+    }
+}
+
+section! {
+    /// An answer that Evenkeel gives by itself.
+    #[schemars(extend("required" = ["status"]))]
+    Respond {
+        /// Its status.
+        #[schemars(range(min = 200, max = 599))]
+        status: u16 = 200,
+        /// Its body.
+        body: String = String::new(),
+        /// The Content-Type of the body.
+        #[schemars(extend("x-syntax" = "header-value"))]
+        content_type: String = "text/plain".to_owned(),
+    }
+}
+
+section! {
+    /// What changes in the target on the way to the backend.
+    Rewrite {
+        /// Replaces the part of the path that `path` or `path_prefix` matched.
+        #[schemars(extend("x-syntax" = "path"))]
+        prefix: Option<String> = None,
+        /// Replaces the host.
+        #[schemars(extend("x-syntax" = "authority"))]
+        host: Option<String> = None,
+    }
+}
+
+section! {
+    /// Changes to headers: removed first, then set, then added.
+    HeaderChanges {
+        /// Replaced, or added when missing.
+        #[schemars(extend("x-key-syntax" = "header-name", "x-syntax" = "header-value"))]
+        set: BTreeMap<String, String> = BTreeMap::new(),
+        /// Added beside what is there.
+        #[schemars(extend("x-key-syntax" = "header-name", "x-syntax" = "header-value"))]
+        add: BTreeMap<String, String> = BTreeMap::new(),
+        /// Removed.
+        #[schemars(extend("x-syntax" = "header-name"))]
+        remove: Vec<String> = Vec::new(),
+    }
+}
+
+section! {
+    /// Time-outs of a route; what is not here is as in the service.
+    RouteTimeout {
+        /// To a connection, its TLS handshake included.
+        #[schemars(extend("x-positive" = true))]
+        connect: Option<Span> = None,
+        /// To the response's headers.
+        #[schemars(extend("x-positive" = true))]
+        response: Option<Span> = None,
+        /// Between two reads or writes of a body.
+        #[schemars(extend("x-positive" = true))]
+        idle: Option<Span> = None,
+        /// The whole exchange; 0 = no limit.
+        total: Option<Span> = None,
+        /// Waiting for a backend below its max_connections.
+        #[schemars(extend("x-unsupported" = true))]
+        queue: Option<Span> = None,
+        /// Requests that may wait.
+        #[schemars(extend("x-unsupported" = true))]
+        queue_length: Option<u32> = None,
+    }
+}

@@ -1,0 +1,146 @@
+//! `proxy.toml` as serde sees it: every section, every key, every default, and nothing checked yet.
+//!
+//! The JSON Schema is generated from these types, and the shape of a file is checked against that schema, so this is the one
+//! place where a key is added. The comments here are the descriptions in the schema. Keys of the schema that are ours:
+//!
+//! - `x-syntax`: the language of a string, or of the strings in an array or a table (see `syntax.rs`);
+//! - `x-key-syntax`: the language of a table's keys;
+//! - `x-positive`: a duration or a size that can't be 0;
+//! - `x-unsupported`: refused by this version, unless it has exactly this value, at which it does nothing (`true`: always);
+//! - `x-unsupported-values`: the values, among those of an enumeration, that this version refuses.
+//!
+//! Nothing is required as far as serde is concerned: a required key (`required` in the schema) that is missing has been
+//! reported before, and the checks go on without it.
+
+mod later;
+mod listener;
+mod service;
+
+use std::collections::BTreeMap;
+
+use super::units::Span;
+
+pub(super) use listener::{
+    ClientAuth, HeaderChanges, Limits, Listener, ListenerTls, Respond, Rewrite, Route, Share, TlsVersion,
+};
+pub(super) use service::{Backend, Service, ServiceProtocol, ServiceTls};
+
+/// A table of the file, written as in the documentation: `key: Type = default`.
+macro_rules! section {
+    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
+        #[derive(Debug, Clone, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(default, deny_unknown_fields)]
+        $(#[$meta])*
+        pub(in crate::config) struct $name {
+            $($(#[$field_meta])* pub(in crate::config) $field: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
+
+/// One of several words.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident = $word:literal,)* }) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        $(#[$meta])*
+        pub(in crate::config) enum $name {
+            $(#[serde(rename = $word)] $variant,)*
+        }
+    };
+}
+
+pub(in crate::config) use {section, words};
+
+section! {
+    /// The configuration of Evenkeel, a reverse proxy and load balancer.
+    File {
+        /// The process as a whole.
+        server: Server = Server::default(),
+        /// The admin address: status, metrics, dashboard.
+        admin: Admin = Admin::default(),
+        /// Log and access log.
+        log: Log = Log::default(),
+        /// Where clients are listened to; at least one.
+        listener: Vec<Listener> = Vec::new(),
+        /// The services, by name: a group of backends that do the same.
+        #[schemars(extend("x-key-syntax" = "name"))]
+        service: BTreeMap<String, Service> = BTreeMap::new(),
+    }
+}
+
+section! {
+    /// The process as a whole.
+    Server {
+        /// Data-plane threads; 0 = one per core.
+        #[schemars(range(max = 1024))]
+        workers: u32 = 0,
+        /// How long open exchanges may finish at stop, upgrade, or removal of a backend.
+        drain_timeout: Span = Span::secs(30),
+        /// Where availability history and what was learned is kept; created when missing.
+        #[schemars(extend("x-syntax" = "text"))]
+        state_dir: String = "state".to_owned(),
+        /// Values for ${NAME} in this file, beside the process's environment variables, which they hide.
+        environment: BTreeMap<String, String> = BTreeMap::new(),
+    }
+}
+
+section! {
+    /// The admin address: status, metrics, dashboard.
+    Admin {
+        /// Where it listens; anything but loopback needs `token_file` or `tls`.
+        #[schemars(extend("x-syntax" = "socket"))]
+        bind: String = "127.0.0.1:9900".to_owned(),
+        /// File with the bearer token that requests must show.
+        #[schemars(extend("x-syntax" = "text"))]
+        token_file: Option<String> = None,
+        /// TLS on the admin address.
+        tls: Option<AdminTls> = None,
+    }
+}
+
+section! {
+    /// TLS on the admin address.
+    #[schemars(extend("required" = ["cert", "key"]))]
+    AdminTls {
+        /// PEM file with the certificate chain, the server's own first.
+        #[schemars(extend("x-syntax" = "text"))]
+        cert: Option<String> = None,
+        /// PEM file with the private key.
+        #[schemars(extend("x-syntax" = "text"))]
+        key: Option<String> = None,
+        /// PEM file with the authorities of client certificates; present = a client certificate is required.
+        #[schemars(extend("x-syntax" = "text"))]
+        client_ca: Option<String> = None,
+    }
+}
+
+words! {
+    /// How log lines are written.
+    LogFormat { Text = "text", Json = "json", }
+}
+
+words! {
+    /// How lines of the access log are written.
+    AccessFormat { Json = "json", Combined = "combined", }
+}
+
+section! {
+    /// Log and access log.
+    Log {
+        /// error, warn, info, debug, trace, off; or a filter such as "info,evenkeel=debug".
+        #[schemars(extend("x-syntax" = "log-filter"))]
+        level: String = "info".to_owned(),
+        /// How log lines are written: for people, or as JSON objects.
+        format: LogFormat = LogFormat::Text,
+        /// Where the access log goes: "off", "stdout", or a file's path.
+        #[schemars(extend("x-syntax" = "text"))]
+        access: String = "off".to_owned(),
+        /// How lines of the access log are written.
+        access_format: AccessFormat = AccessFormat::Json,
+    }
+}

@@ -1,0 +1,182 @@
+//! `[service.NAME]` and what this version supports below it.
+
+use super::later::{
+    Affinity, CircuitBreaker, Detect, Discover, Fallback, HashKey, Health, LoadReports, Outlier, Recover, Recovery,
+    Retry, Sla,
+};
+use super::{section, words};
+use crate::config::units::Span;
+
+words! {
+    /// How a backend is picked.
+    #[schemars(extend("x-unsupported-values" = [
+        "weighted_round_robin", "least_connections", "weighted_least_connections", "resource_based", "response_time",
+        "consistent_hash", "power_of_two"
+    ]))]
+    Balance {
+        RoundRobin = "round_robin",
+        WeightedRoundRobin = "weighted_round_robin",
+        LeastConnections = "least_connections",
+        WeightedLeastConnections = "weighted_least_connections",
+        ResourceBased = "resource_based",
+        ResponseTime = "response_time",
+        ConsistentHash = "consistent_hash",
+        PowerOfTwo = "power_of_two",
+    }
+}
+
+words! {
+    /// What is spoken to the backends.
+    ServiceProtocol { Http1 = "http1", H2 = "h2", Auto = "auto", }
+}
+
+words! {
+    /// Whether connections to the backends begin with a PROXY header.
+    #[schemars(extend("x-unsupported-values" = ["v1", "v2"]))]
+    SendProxyProtocol { Off = "off", V1 = "v1", V2 = "v2", }
+}
+
+section! {
+    /// A group of backends that do the same.
+    Service {
+        /// How a backend is picked.
+        balance: Balance = Balance::RoundRobin,
+        /// What is spoken to the backends: "http1", "h2" (by prior knowledge, or by ALPN with tls), or "auto".
+        protocol: ServiceProtocol = ServiceProtocol::Http1,
+        /// A backend that comes back gets its full share after this time.
+        #[schemars(extend("x-unsupported" = "0s"))]
+        slow_start: Span = Span::secs(0),
+        /// The share of available backends under which health is ignored; 0 = never.
+        #[schemars(range(min = 0.0, max = 1.0), extend("x-unsupported" = 0))]
+        panic_threshold: f64 = 0.5,
+        /// Whether connections to the backends begin with a PROXY header.
+        send_proxy_protocol: SendProxyProtocol = SendProxyProtocol::Off,
+        /// Backends from DNS or from a watched file.
+        #[schemars(extend("x-unsupported" = true))]
+        discover: Option<Discover> = None,
+        /// The answer when no backend can be used.
+        #[schemars(extend("x-unsupported" = true))]
+        fallback: Option<Fallback> = None,
+        /// The backends; at least one.
+        backend: Vec<Backend> = Vec::new(),
+        /// What the consistent hash is taken of.
+        #[schemars(extend("x-unsupported" = true))]
+        hash: Option<HashKey> = None,
+        /// Present = a client stays with its backend.
+        #[schemars(extend("x-unsupported" = true))]
+        affinity: Option<Affinity> = None,
+        /// Present = TLS towards the backends.
+        tls: Option<ServiceTls> = None,
+        /// Present = active checks.
+        #[schemars(extend("x-unsupported" = true))]
+        health: Option<Health> = None,
+        /// When a backend is taken out because of its answers.
+        #[schemars(extend("x-unsupported" = true))]
+        outlier: Option<Outlier> = None,
+        /// Present = a backend that fails gets no requests for a while.
+        #[schemars(extend("x-unsupported" = true))]
+        circuit_breaker: Option<CircuitBreaker> = None,
+        /// When a request is sent again.
+        #[schemars(extend("x-unsupported" = true))]
+        retry: Option<Retry> = None,
+        /// How long things may take.
+        timeout: Timeout = Timeout::default(),
+        /// Idle connections to the backends.
+        pool: Pool = Pool::default(),
+        /// What backends say about their load.
+        #[schemars(extend("x-unsupported" = true))]
+        load_reports: Option<LoadReports> = None,
+        /// Present = faults are detected.
+        #[schemars(extend("x-unsupported" = true))]
+        detect: Option<Detect> = None,
+        /// What is done about a fault, in this order.
+        #[schemars(extend("x-unsupported" = true))]
+        recover: Option<Vec<Recover>> = None,
+        /// How recovery as a whole behaves.
+        #[schemars(extend("x-unsupported" = true))]
+        recovery: Option<Recovery> = None,
+        /// Present = availability is accounted.
+        #[schemars(extend("x-unsupported" = true))]
+        sla: Option<Sla> = None,
+    }
+}
+
+section! {
+    /// One backend of a service.
+    #[schemars(extend("required" = ["address"]))]
+    Backend {
+        /// address:port, name:port or "unix:/path/of/socket".
+        #[schemars(extend("x-syntax" = "backend"))]
+        address: Option<String> = None,
+        /// Unique in the service; the address when missing.
+        #[schemars(extend("x-syntax" = "text"))]
+        id: Option<String> = None,
+        /// 0 = no new work.
+        #[schemars(range(max = 65_535))]
+        weight: u32 = 1,
+        /// Exchanges at a time; 0 = no limit.
+        #[schemars(extend("x-unsupported" = 0))]
+        max_connections: u32 = 0,
+        /// Used only when no other backend is available.
+        #[schemars(extend("x-unsupported" = false))]
+        backup: bool = false,
+        /// Where it stands.
+        zone: String = String::new(),
+        /// It keeps its sessions and gets no new ones.
+        drain: bool = false,
+    }
+}
+
+section! {
+    /// TLS towards the backends.
+    ServiceTls {
+        /// The name asked for and verified; empty = the host of the backend's address.
+        server_name: String = String::new(),
+        /// PEM file with the authorities that the backends' certificates are verified against; missing = the system's.
+        #[schemars(extend("x-syntax" = "text"))]
+        ca: Option<String> = None,
+        /// false = whatever certificate a backend shows is taken.
+        verify: bool = true,
+        /// PEM file with the client certificate shown to the backends.
+        #[schemars(extend("x-syntax" = "text"))]
+        cert: Option<String> = None,
+        /// PEM file with its private key.
+        #[schemars(extend("x-syntax" = "text"))]
+        key: Option<String> = None,
+    }
+}
+
+section! {
+    /// How long things may take.
+    Timeout {
+        /// To a connection, its TLS handshake included.
+        #[schemars(extend("x-positive" = true))]
+        connect: Span = Span::secs(2),
+        /// To the response's headers.
+        #[schemars(extend("x-positive" = true))]
+        response: Span = Span::secs(30),
+        /// Between two reads or writes of a body.
+        #[schemars(extend("x-positive" = true))]
+        idle: Span = Span::secs(60),
+        /// The whole exchange; 0 = no limit.
+        total: Span = Span::secs(0),
+        /// Waiting for a backend below its max_connections.
+        #[schemars(extend("x-unsupported" = true))]
+        queue: Span = Span::secs(1),
+        /// Requests that may wait.
+        #[schemars(extend("x-unsupported" = true))]
+        queue_length: u32 = 1024,
+    }
+}
+
+section! {
+    /// Idle connections to the backends.
+    Pool {
+        /// Kept for each backend by each worker.
+        #[schemars(range(max = 65_535))]
+        max_idle: u32 = 256,
+        /// For how long; less than the backends' own keep-alive time.
+        #[schemars(extend("x-positive" = true))]
+        idle_timeout: Span = Span::secs(50),
+    }
+}

@@ -1,0 +1,309 @@
+//! The shape of a file against the schema: unknown keys, wrong types, values out of range, strings that can't be read,
+//! required keys that are missing, and what this version does not support.
+//!
+//! What is wrong is reported and taken out of the tree. What is left always deserialises into the raw types.
+
+use std::ops::Range;
+
+use serde_json::Value as Json;
+
+use super::mistake::{Findings, Mistake};
+use super::schema::{self, Rules};
+use super::syntax::{self, nearest};
+use super::tree::{Entry, KeyPath, Node, Value};
+use super::units::{Size, Span};
+
+/// Reports every mistake of shape and takes the values that have one out of the tree.
+pub(super) fn check(root: &mut Node, findings: &mut Findings) {
+    let schema = schema::get();
+    let mut walker = Walker { schema, findings };
+    // There is nothing around the root that it could be taken out of.
+    let _ = walker.node(&KeyPath::default(), Rules::new(schema, schema), root, &(0..0));
+}
+
+struct Walker<'a> {
+    schema: &'static Json,
+    findings: &'a mut Findings,
+}
+
+/// A value can't be used; it has been reported.
+struct Unusable;
+
+type Verdict = Result<(), Unusable>;
+
+impl Walker<'_> {
+    fn report(&mut self, mistake: Mistake) -> Verdict {
+        self.findings.add(mistake);
+        Err(Unusable)
+    }
+
+    /// `span` is what to underline when something is wrong with the value as a whole.
+    fn node(&mut self, path: &KeyPath, rules: Rules<'static>, node: &mut Node, span: &Range<usize>) -> Verdict {
+        self.check_type(path, rules, &node.value, span)?;
+        match &mut node.value {
+            Value::Table(_) => self.table(path, rules, node, span)?,
+            Value::Array(items) => self.array(path, rules, items)?,
+            Value::Text(text) => self.text(path, rules, text, span)?,
+            Value::Integer(number) => self.integer(path, rules, *number, span)?,
+            Value::Float(number) => self.float(path, rules, *number, span)?,
+            Value::Bool(_) | Value::DateTime => {}
+        }
+        self.supported(path, rules, node, span)
+    }
+
+    fn check_type(&mut self, path: &KeyPath, rules: Rules<'_>, value: &Value, span: &Range<usize>) -> Verdict {
+        let fits = |kind: &str| match value {
+            Value::Table(_) => kind == "object",
+            Value::Array(_) => kind == "array",
+            Value::Text(_) => kind == "string",
+            Value::Integer(_) => kind == "integer" || kind == "number",
+            Value::Float(_) => kind == "number",
+            Value::Bool(_) => kind == "boolean",
+            Value::DateTime => false,
+        };
+        let good = match rules.get("type") {
+            Some(Json::String(kind)) => fits(kind),
+            Some(Json::Array(kinds)) => kinds.iter().filter_map(Json::as_str).any(fits),
+            _ => true,
+        };
+        if good {
+            return Ok(());
+        }
+        let name = path.last_key().unwrap_or_default();
+        let message = format!("`{name}` can't be {}", value.kind());
+        let mut mistake = Mistake::new(span.clone(), path, message).expected(wanted(rules));
+        if matches!((value, rules.text("type")), (Value::Table(_), Some("array"))) {
+            mistake = mistake.help(format!("write [[{name}]] for each one, with two brackets"));
+        }
+        self.report(mistake)
+    }
+
+    fn table(&mut self, path: &KeyPath, rules: Rules<'static>, node: &mut Node, span: &Range<usize>) -> Verdict {
+        let Value::Table(table) = &mut node.value else { return Ok(()) };
+        for key in rules.list("required").filter(|key| !table.contains_key(*key)) {
+            if !self.findings.removed.contains(&path.key(key)) {
+                let mistake = Mistake::new(span.clone(), path, format!("`{key}` is missing"));
+                self.findings.add(mistake.help(format!("{} needs it", path.section())));
+                self.findings.removed.insert(path.key(key));
+            }
+        }
+        table.retain(|key, entry| {
+            let path = path.key(key);
+            let verdict = match rules.properties().map(|p| p.get(key)) {
+                Some(Some(property)) => self.entry(&path, Rules::new(self.schema, property), entry),
+                Some(None) => self.unknown_key(&path, key, rules, entry),
+                None => self.free_key(&path, key, rules, entry),
+            };
+            verdict.is_ok() || !self.findings.removed.insert(path)
+        });
+        Ok(())
+    }
+
+    fn entry(&mut self, path: &KeyPath, rules: Rules<'static>, entry: &mut Entry) -> Verdict {
+        let span = entry.node.shown_span(Some(&entry.key));
+        self.node(path, rules, &mut entry.node, &span)
+    }
+
+    /// A key of a table whose keys are names that the file chooses.
+    fn free_key(&mut self, path: &KeyPath, key: &str, rules: Rules<'static>, entry: &mut Entry) -> Verdict {
+        if let Some(Err(problem)) = rules.text("x-key-syntax").map(|language| syntax::check(language, key)) {
+            self.findings.add(Mistake::problem(entry.key.clone(), path, problem));
+            return Err(Unusable);
+        }
+        if let Some(values) = rules.get("additionalProperties").filter(|v| v.is_object()) {
+            self.entry(path, Rules::new(self.schema, values), entry)?;
+        }
+        match (&entry.node.value, rules.text("x-syntax")) {
+            (Value::Text(text), Some(language)) => self.language(path, language, text, &entry.node.span),
+            _ => Ok(()),
+        }
+    }
+
+    fn unknown_key(&mut self, path: &KeyPath, key: &str, rules: Rules<'_>, entry: &Entry) -> Verdict {
+        let known: Vec<&str> = rules.properties().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let near = nearest(key, known.iter().copied());
+        let elsewhere = self.tables_with(key);
+        let mut mistake = Mistake::new(entry.key.clone(), path, format!("unknown key `{key}`")).near(near);
+        if near.is_none() {
+            mistake = mistake.expected(format!("one of {}", known.join(", ")));
+            if !elsewhere.is_empty() {
+                let help = format!(
+                    "`{key}` is a key of {}; a key belongs to the last [header] above it",
+                    elsewhere.join(", ")
+                );
+                mistake = mistake.help(help);
+            }
+        }
+        self.report(mistake)
+    }
+
+    /// The tables that do have such a key.
+    fn tables_with(&self, key: &str) -> Vec<&'static str> {
+        const TABLES: [(&str, &str); 12] = [
+            ("Server", "[server]"),
+            ("Admin", "[admin]"),
+            ("Log", "[log]"),
+            ("Listener", "[[listener]]"),
+            ("Limits", "[listener.limits]"),
+            ("ListenerTls", "[listener.tls]"),
+            ("Route", "[[listener.route]]"),
+            ("Service", "[service.NAME]"),
+            ("Backend", "[[service.NAME.backend]]"),
+            ("ServiceTls", "[service.NAME.tls]"),
+            ("Timeout", "[service.NAME.timeout]"),
+            ("Pool", "[service.NAME.pool]"),
+        ];
+        let properties = |name: &str| self.schema.get("$defs")?.get(name)?.get("properties");
+        TABLES.iter().filter(|(name, _)| properties(name).is_some_and(|p| p.get(key).is_some())).map(|t| t.1).collect()
+    }
+
+    /// One element of the wrong shape takes the whole array out: what is left would mean something else.
+    fn array(&mut self, path: &KeyPath, rules: Rules<'static>, items: &mut [Node]) -> Verdict {
+        let mut verdict = Ok(());
+        let Some(item_rules) = rules.get("items").map(|own| Rules::new(self.schema, own)) else { return Ok(()) };
+        for (index, item) in items.iter_mut().enumerate() {
+            let (path, span) = (path.index(index), item.span.clone());
+            let mut one = self.node(&path, item_rules, item, &span);
+            if let (Ok(()), Value::Text(text), Some(language)) = (&one, &item.value, rules.text("x-syntax")) {
+                one = self.language(&path, language, text, &span);
+            }
+            verdict = verdict.and(one);
+        }
+        verdict
+    }
+
+    fn text(&mut self, path: &KeyPath, rules: Rules<'_>, text: &str, span: &Range<usize>) -> Verdict {
+        if let Some(language) = rules.text("x-syntax") {
+            self.language(path, language, text, span)?;
+            self.size_range(path, rules, text, span)?;
+        }
+        let words = rules.list("enum");
+        if words.clone().next().is_none() || words.clone().any(|word| word == text) {
+            return Ok(());
+        }
+        let name = path.last_key().unwrap_or_default();
+        let mistake = Mistake::new(span.clone(), path, format!("`{name}` can't be {text:?}"));
+        let listed: Vec<String> = words.clone().map(|word| format!("{word:?}")).collect();
+        self.report(mistake.expected(one_of(&listed)).near(nearest(text, words)))
+    }
+
+    fn language(&mut self, path: &KeyPath, language: &str, text: &str, span: &Range<usize>) -> Verdict {
+        match syntax::check(language, text) {
+            Ok(()) => Ok(()),
+            Err(problem) => self.report(Mistake::problem(span.clone(), path, problem)),
+        }
+    }
+
+    /// The range of a duration or a size that is written as a string.
+    fn size_range(&mut self, path: &KeyPath, rules: Rules<'_>, text: &str, span: &Range<usize>) -> Verdict {
+        if rules.is("x-positive") && Span::parse(text).is_ok_and(|d| d.0.is_zero()) {
+            let name = path.last_key().unwrap_or_default();
+            let mistake = Mistake::new(span.clone(), path, format!("`{name}` can't be 0"));
+            return self.report(mistake.expected("a duration above 0"));
+        }
+        match (rules.text("x-syntax"), Size::parse(text)) {
+            (Some("size"), Ok(size)) => self.integer(path, rules, i128::from(size.0), span),
+            _ => Ok(()),
+        }
+    }
+
+    fn integer(&mut self, path: &KeyPath, rules: Rules<'_>, number: i128, span: &Range<usize>) -> Verdict {
+        let bound = |word| rules.get(word).and_then(|v| v.as_i64().map(i128::from).or(v.as_f64().map(|f| f as i128)));
+        let widest = match rules.text("format") {
+            Some("uint16") => i128::from(u16::MAX),
+            Some("uint32") => i128::from(u32::MAX),
+            _ => i128::from(i64::MAX),
+        };
+        let (least, most) = (bound("minimum").unwrap_or(0), bound("maximum").unwrap_or(widest));
+        let listed = rules.get("enum").and_then(Json::as_array);
+        let name = path.last_key().unwrap_or_default();
+        if let Some(listed) = listed {
+            if listed.iter().any(|v| v.as_i64().map(i128::from) == Some(number)) {
+                return Ok(());
+            }
+            let listed: Vec<String> = listed.iter().map(Json::to_string).collect();
+            let mistake = Mistake::new(span.clone(), path, format!("`{name}` can't be {number}"));
+            return self.report(mistake.expected(one_of(&listed)));
+        }
+        if (least..=most).contains(&number) {
+            return Ok(());
+        }
+        let expected = match (rules.text("x-syntax"), number < least) {
+            (Some("size"), true) => format!("at least {}", in_bytes(least)),
+            (Some("size"), false) => format!("at most {}", in_bytes(most)),
+            _ => format!("a number from {least} to {most}"),
+        };
+        let mistake = Mistake::new(span.clone(), path, format!("`{name}` is out of range"));
+        self.report(mistake.expected(expected))
+    }
+
+    fn float(&mut self, path: &KeyPath, rules: Rules<'_>, number: f64, span: &Range<usize>) -> Verdict {
+        let bound = |word| rules.get(word).and_then(Json::as_f64);
+        let (least, most) = (bound("minimum").unwrap_or(0.0), bound("maximum").unwrap_or(f64::MAX));
+        if (least..=most).contains(&number) {
+            return Ok(());
+        }
+        let name = path.last_key().unwrap_or_default();
+        let expected = match bound("maximum") {
+            Some(most) => format!("a number from {least} to {most}"),
+            None => format!("a number of at least {least}"),
+        };
+        self.report(Mistake::new(span.clone(), path, format!("`{name}` is out of range")).expected(expected))
+    }
+
+    fn supported(&mut self, path: &KeyPath, rules: Rules<'_>, node: &Node, span: &Range<usize>) -> Verdict {
+        let name = path.last_key().unwrap_or_default();
+        if let Value::Text(text) = &node.value
+            && rules.list("x-unsupported-values").any(|word| word == text)
+        {
+            let refused: Vec<&str> = rules.list("x-unsupported-values").collect();
+            let supported: Vec<String> =
+                rules.list("enum").filter(|w| !refused.contains(w)).map(|w| format!("{w:?}")).collect();
+            let message = format!("`{name} = {text:?}` is not supported by this version");
+            return self.report(Mistake::new(span.clone(), path, message).expected(one_of(&supported)));
+        }
+        match rules.get("x-unsupported") {
+            Some(nothing) if *nothing != node.to_json() => {
+                let message = format!("`{name}` is not supported by this version");
+                let mistake = Mistake::new(span.clone(), path, message);
+                self.report(mistake.help("take it out; this version does nothing with it"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The type that the schema asks for, in words.
+fn wanted(rules: Rules<'_>) -> String {
+    match rules.text("x-syntax") {
+        Some("duration") => return syntax::DURATION.to_owned(),
+        Some("size") => return syntax::SIZE.to_owned(),
+        _ => {}
+    }
+    let words: Vec<String> = rules.list("enum").map(|word| format!("{word:?}")).collect();
+    if !words.is_empty() {
+        return one_of(&words);
+    }
+    match rules.text("type") {
+        Some("object") => "a table",
+        Some("array") => "an array",
+        Some("string") => "a string",
+        Some("integer") => "an integer",
+        Some("number") => "a number",
+        Some("boolean") => "true or false",
+        _ => "something else",
+    }
+    .to_owned()
+}
+
+fn one_of(words: &[String]) -> String {
+    match words {
+        [only] => only.clone(),
+        words => format!("one of {}", words.join(", ")),
+    }
+}
+
+fn in_bytes(bytes: i128) -> String {
+    let size = Size(u64::try_from(bytes).unwrap_or(u64::MAX));
+    serde_json::to_value(size).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_else(|| bytes.to_string())
+}

@@ -1,0 +1,236 @@
+//! Durations (`"250ms"`) and sizes (`"64KiB"`) as they are written in the file.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::syntax;
+
+/// The units of a duration, longest first, in milliseconds.
+const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// The units of a size, largest first, in bytes.
+const SIZE_UNITS: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// The longest duration taken, so that adding one to the clock can never overflow: ten years.
+const LONGEST_MS: u64 = 3_650 * 86_400_000;
+
+/// The largest size taken: what TOML and JSON integers both hold.
+const LARGEST: u64 = i64::MAX as u64;
+
+/// A duration as it is written: a whole number and a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span(pub(super) Duration);
+
+/// A number of bytes as it is written: a whole number and a unit, or a bare integer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size(pub(super) u64);
+
+/// Why a number with a unit can't be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum UnitError {
+    /// Not a whole number followed by one of the units; with what was probably meant.
+    Form(Option<String>),
+    /// Above the largest value taken.
+    TooLarge,
+}
+
+impl Span {
+    pub(super) const fn ms(ms: u64) -> Self {
+        Self(Duration::from_millis(ms))
+    }
+
+    pub(super) const fn secs(secs: u64) -> Self {
+        Self(Duration::from_secs(secs))
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, UnitError> {
+        const OTHER_NAMES: [(&str, &str); 12] = [
+            ("sec", "s"),
+            ("secs", "s"),
+            ("second", "s"),
+            ("seconds", "s"),
+            ("min", "m"),
+            ("mins", "m"),
+            ("minute", "m"),
+            ("minutes", "m"),
+            ("hour", "h"),
+            ("hours", "h"),
+            ("day", "d"),
+            ("days", "d"),
+        ];
+        number_with_unit(text, &DURATION_UNITS, LONGEST_MS, |unit| {
+            OTHER_NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, meant)| *meant)
+        })
+        .map(Self::ms)
+    }
+}
+
+impl Size {
+    pub(super) fn parse(text: &str) -> Result<Self, UnitError> {
+        number_with_unit(text, &SIZE_UNITS, LARGEST, |unit| {
+            let first = unit.chars().next()?.to_ascii_uppercase();
+            SIZE_UNITS.iter().map(|(name, _)| *name).find(|name| name.starts_with(first))
+        })
+        .map(Self)
+    }
+}
+
+/// `meant` maps an unknown unit to the one that was probably meant.
+fn number_with_unit(
+    text: &str,
+    units: &[(&'static str, u64)],
+    largest: u64,
+    meant: impl Fn(&str) -> Option<&'static str>,
+) -> Result<u64, UnitError> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    if number.is_empty() {
+        return Err(UnitError::Form(None));
+    }
+    let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
+        return Err(UnitError::Form(suggestion(number, unit.trim(), units, meant)));
+    };
+    match number.parse::<u64>().ok().and_then(|n| n.checked_mul(*factor)) {
+        Some(value) if value <= largest => Ok(value),
+        _ => Err(UnitError::TooLarge),
+    }
+}
+
+fn suggestion(
+    number: &str,
+    unit: &str,
+    units: &[(&'static str, u64)],
+    meant: impl Fn(&str) -> Option<&'static str>,
+) -> Option<String> {
+    let same = |name: &&(&'static str, u64)| name.0.eq_ignore_ascii_case(unit);
+    let unit = units.iter().find(same).map(|(name, _)| *name).or_else(|| meant(unit))?;
+    Some(format!("{number}{unit}"))
+}
+
+/// The largest unit in which it is a whole number.
+fn written(value: u64, units: &[(&str, u64)]) -> Option<String> {
+    let (unit, factor) = units.iter().find(|(_, factor)| value >= *factor && value.is_multiple_of(*factor))?;
+    Some(format!("{}{unit}", value / factor))
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ms = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        serializer.serialize_str(&written(ms, &DURATION_UNITS).unwrap_or_else(|| "0s".to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|_| de::Error::custom(syntax::DURATION))
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A whole number and one of ms, s, m, h, d.",
+            "pattern": "^([0-9]+(ms|s|m|h|d)|.*\\$\\{.*)$",
+            "x-syntax": "duration"
+        })
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match written(self.0, &SIZE_UNITS) {
+            Some(text) => serializer.serialize_str(&text),
+            None => serializer.serialize_u64(self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Bytes(u64),
+            Text(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Bytes(bytes) => Ok(Self(bytes)),
+            Written::Text(text) => Self::parse(&text).map_err(|_| de::Error::custom(syntax::SIZE)),
+        }
+    }
+}
+
+impl JsonSchema for Size {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "integer"],
+            "description": "A whole number and one of B, KiB, MiB, GiB, TiB; or a bare number of bytes.",
+            "pattern": "^([0-9]+(B|KiB|MiB|GiB|TiB)|.*\\$\\{.*)$",
+            "minimum": 0,
+            "x-syntax": "size"
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read() {
+        for (text, ms) in [("250ms", 250), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000), ("30d", 2_592_000_000)]
+        {
+            assert_eq!(Span::parse(text), Ok(Span::ms(ms)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_meant_is_suggested() {
+        for (text, meant) in [
+            ("5 seconds", Some("5s")),
+            ("5S", Some("5s")),
+            ("2min", Some("2m")),
+            ("5", None),
+            ("", None),
+            ("-1s", None),
+            ("1.5s", None),
+        ] {
+            assert_eq!(Span::parse(text), Err(UnitError::Form(meant.map(str::to_owned))), "{text}");
+        }
+        for (text, meant) in [("64kb", Some("64KiB")), ("10M", Some("10MiB")), ("64 KiB", Some("64KiB")), ("7x", None)]
+        {
+            assert_eq!(Size::parse(text), Err(UnitError::Form(meant.map(str::to_owned))), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_overflow_is_too_large() {
+        assert_eq!(Span::parse("99999999d"), Err(UnitError::TooLarge));
+        assert_eq!(Span::parse("99999999999999999999999s"), Err(UnitError::TooLarge));
+        assert_eq!(Size::parse("16777216TiB"), Err(UnitError::TooLarge));
+    }
+
+    #[test]
+    fn they_are_written_as_they_were_read() {
+        for text in ["250ms", "90s", "5m", "36h", "30d", "0s"] {
+            assert_eq!(serde_json::to_value(Span::parse(text).unwrap()).unwrap(), text);
+        }
+        for text in ["64KiB", "10MiB", "1000B"] {
+            assert_eq!(serde_json::to_value(Size::parse(text).unwrap()).unwrap(), text);
+        }
+        assert_eq!(serde_json::to_value(Size(0)).unwrap(), 0);
+    }
+}
