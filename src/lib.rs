@@ -1,6 +1,8 @@
 //! Evenkeel.
 
+pub mod app;
 pub mod balance;
+pub mod cli;
 pub mod config;
 pub mod drain;
 pub mod endpoint;
@@ -8,6 +10,7 @@ pub mod error;
 pub mod forward;
 pub mod io;
 pub mod listener;
+pub mod log;
 pub mod metrics;
 pub mod outcome;
 pub mod policy;

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use http::header::HeaderValue;
@@ -84,17 +85,18 @@ pub struct Names<'a> {
 }
 
 impl Log {
-    /// Opens the destination and starts the writer.
+    /// Opens the destination and starts the writer. Its thread ends, with everything written, when the last clone of the
+    /// log is gone.
     ///
     /// # Errors
     ///
     /// When the file can't be opened or the thread not be started.
-    pub fn start(destination: Destination, format: Format) -> io::Result<Self> {
+    pub fn start(destination: Destination, format: Format) -> io::Result<(Self, JoinHandle<()>)> {
         let (lines, queue) = mpsc::sync_channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
         let mut writer = Writer { out: open(&destination)?, destination, format, dropped: Arc::clone(&dropped) };
-        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run(&queue))?;
-        Ok(Self { format, lines, dropped })
+        let thread = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run(&queue))?;
+        Ok((Self { format, lines, dropped }, thread))
     }
 
     /// Opens the file anew: it was moved away by a log rotation.

@@ -27,11 +27,11 @@ use crate::balance::{Balancer, RoundRobin};
 use crate::config::model;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::Registry;
-use crate::policy::{HeaderChanges, TimeoutOverride};
+use crate::policy::{HeaderChanges, TimeoutOverride, UpstreamProtocol};
 use crate::route::{Path, Table};
 
-/// Makes the TLS settings towards a service's backends, or says why it can't.
-pub type MakeTls<'a> = &'a mut dyn FnMut(&model::ClientTls) -> Result<Arc<ClientConfig>, String>;
+/// Makes the TLS settings towards a service's backends, which speak this protocol, or says why it can't.
+pub type MakeTls<'a> = &'a mut dyn FnMut(&model::ClientTls, UpstreamProtocol) -> Result<Arc<ClientConfig>, String>;
 
 /// Why no snapshot could be built. The one before stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,15 +80,17 @@ fn build_service(
 ) -> Result<Service, BuildError> {
     let failed = |reason: String| BuildError { subject: format!("service `{}`", service.name), reason };
     let tls_fingerprint = fingerprint(service.tls.as_ref());
+    let same_way = before.is_some_and(|b| b.protocol == service.protocol && b.tls_fingerprint == tls_fingerprint);
     let tls = match (&service.tls, before) {
         (None, _) => None,
         // The same settings stay the same object, with the TLS sessions that it could resume.
-        (Some(_), Some(before)) if before.tls_fingerprint == tls_fingerprint => before.tls.clone(),
-        (Some(tls), _) => Some(make_tls(tls).map_err(|reason| failed(format!("TLS to its backends: {reason}")))?),
+        (Some(_), Some(before)) if same_way => before.tls.clone(),
+        (Some(tls), _) => {
+            Some(make_tls(tls, service.protocol).map_err(|reason| failed(format!("TLS to its backends: {reason}")))?)
+        }
     };
     let tls_server_name = check_server_names(service).map_err(failed)?;
     let name: Arc<str> = service.name.as_str().into();
-    let same_way = before.is_some_and(|b| b.protocol == service.protocol && b.tls_fingerprint == tls_fingerprint);
     let known: HashMap<&str, &Arc<Endpoint>> =
         before.iter().flat_map(|before| &before.endpoints).map(|endpoint| (&*endpoint.id, endpoint)).collect();
     let endpoints: Vec<_> = service
@@ -99,6 +101,7 @@ fn build_service(
     Ok(Service {
         index,
         name,
+        balance: service.balance.as_str(),
         protocol: service.protocol,
         timeouts: service.timeout,
         pool: service.pool,

@@ -103,6 +103,8 @@ pub struct Service {
     pub index: usize,
     /// Its name.
     pub name: Arc<str>,
+    /// The algorithm's name, as in the configuration.
+    pub balance: &'static str,
     /// What is spoken to its backends.
     pub protocol: UpstreamProtocol,
     /// Time-outs, for routes that set none.

@@ -1,0 +1,107 @@
+//! Live parts, each made from its section of the configuration.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rustls::ClientConfig;
+use socket2::{Domain, Socket, Type};
+
+use crate::config::model::{self, Address, ClientAuth};
+use crate::endpoint::Target;
+use crate::listener::{self, Plan};
+use crate::metrics::Registry;
+use crate::policy::UpstreamProtocol;
+use crate::record::access::{Destination, Format, Log};
+use crate::tls::connector::{ClientSettings, client_config};
+use crate::tls::{Acceptor, ServerSettings};
+
+/// TLS towards the backends of a service.
+pub(super) fn backend_tls(tls: &model::ClientTls, protocol: UpstreamProtocol) -> Result<Arc<ClientConfig>, String> {
+    let alpn: &[&[u8]] = match protocol {
+        UpstreamProtocol::Http1 => &[b"http/1.1"],
+        UpstreamProtocol::Http2 => &[b"h2"],
+        UpstreamProtocol::Auto => &[b"h2", b"http/1.1"],
+    };
+    client_config(&ClientSettings {
+        ca: tls.ca.as_deref(),
+        verify: tls.verify,
+        client: tls.client.as_ref().map(|own| (&own.chain[..], &own.key)),
+        alpn,
+    })
+}
+
+/// TLS towards clients.
+pub(super) fn client_tls(tls: &model::ServerTls) -> Result<Acceptor, String> {
+    let (client_ca, client_required) = match &tls.client_auth {
+        ClientAuth::Off => (None, false),
+        ClientAuth::Optional(ca) => (Some(&ca[..]), false),
+        ClientAuth::Required(ca) => (Some(&ca[..]), true),
+    };
+    Acceptor::new(&ServerSettings {
+        certificates: tls.certificates.iter().map(|c| (&c.chain[..], &c.key, &c.names[..])).collect(),
+        alpn: &tls.alpn,
+        tls12: tls.tls12,
+        client_ca,
+        client_required,
+    })
+}
+
+/// Every listener, bound; in the order of the configuration.
+pub(super) fn plans(config: &model::Config, registry: &Registry) -> Result<Vec<Plan>, String> {
+    let mut plans = Vec::with_capacity(config.listeners.len());
+    for listener in &config.listeners {
+        let about = |what: &dyn std::fmt::Display| format!("listener `{}`: {what}", listener.name);
+        let tls = listener.tls.as_ref().map(client_tls).transpose().map_err(|error| about(&format!("TLS: {error}")))?;
+        let (target, address) = match &listener.bind {
+            Address::Tcp(address) => (Target::Tcp(*address), address.to_string()),
+            Address::Unix(path) => (Target::Unix(path.clone()), format!("unix:{}", path.display())),
+        };
+        let bound = free(&target)
+            .and_then(|()| listener::bind(&target, config.server.workers))
+            .map_err(|error| about(&format!("{address}: {}", reason(&error))))?;
+        tracing::info!(listener = listener.name, address = bound.describe(), tls = tls.is_some(), "listening");
+        plans.push(Plan {
+            bound,
+            tls,
+            metrics: registry.listener(&listener.name),
+            max_connections: listener.max_connections,
+        });
+    }
+    Ok(plans)
+}
+
+/// Fails when somebody listens on the address. With `SO_REUSEPORT`, which the listeners have, the kernel would let a second
+/// process of ours in and deal the connections out between the two.
+fn free(target: &Target) -> io::Result<()> {
+    let Target::Tcp(address) = target else { return Ok(()) };
+    let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::into(*address))
+}
+
+/// What the kernel said, in the words of its manual and without its number.
+pub(super) fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "address already in use".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "no such address on this machine".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The access log with its writer's thread, when there is to be one.
+pub(super) fn access_log(log: &model::Log) -> Result<Option<(Log, JoinHandle<()>)>, String> {
+    let destination = match &log.access {
+        model::AccessLog::Off => return Ok(None),
+        model::AccessLog::Stdout => Destination::Stdout,
+        model::AccessLog::File(path) => Destination::File(path.clone()),
+    };
+    let format = match log.access_format {
+        model::AccessFormat::Json => Format::Json,
+        model::AccessFormat::Combined => Format::Combined,
+    };
+    let started = Log::start(destination.clone(), format);
+    started.map(Some).map_err(|error| format!("the access log ({destination:?}) can't be written: {error}"))
+}

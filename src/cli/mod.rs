@@ -1,0 +1,66 @@
+//! The command line: arguments in, an exit code out. One file for each command.
+
+mod check;
+mod run;
+mod schema;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Something went wrong that is not the configuration's fault.
+const FAILURE: u8 = 1;
+
+/// The configuration can't be used. clap exits with it too, for arguments that it does not understand.
+const BAD_CONFIGURATION: u8 = 2;
+
+/// A Layer-4/Layer-7 reverse proxy load balancer.
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the proxy until SIGTERM or SIGINT
+    Run(ConfigFile),
+    /// Tell every mistake in the configuration at once
+    Check(ConfigFile),
+    /// Print the JSON Schema of proxy.toml
+    Schema,
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration
+    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = "proxy.toml")]
+    path: PathBuf,
+}
+
+/// Does what the process's arguments say.
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run(file) => run::run(&file.path),
+        Command::Check(file) => check::run(&file.path),
+        Command::Schema => schema::run(),
+    }
+}
+
+/// Writes to standard output; that it was closed by the reader (`| head`) is no failure.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => fail(&error.to_string()),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Says on standard error what went wrong.
+fn fail(why: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "evenkeel: {why}");
+    ExitCode::from(FAILURE)
+}
