@@ -7,11 +7,13 @@ mod parts;
 mod signals;
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions};
 
+use crate::admin::{self, Phase};
 use crate::config::Loaded;
 use crate::listener::{self, Control};
 use crate::metrics::Registry;
@@ -60,17 +62,30 @@ async fn control(loaded: Loaded, ready: impl FnOnce(&Ready)) -> Result<(), Strin
     registry.set_generation(snapshot.generation);
     let store = Arc::new(Store::new(snapshot));
 
+    // first: of two processes that start with the same configuration at the same time only one gets past it
+    let (admin_socket, admin_tls, admin_address) = parts::admin(&config.admin)?;
     let plans = parts::plans(config, &registry)?;
-    let listeners = plans.iter().map(|plan| plan.bound.describe()).collect();
+    let listeners = parts::shown(config, &plans);
+    let addresses = listeners.iter().map(|listener| listener.address.clone()).collect();
+    let admin = Rc::new(admin::State::new(admin::Sources {
+        store: Arc::clone(&store),
+        registry: Arc::clone(&registry),
+        listeners,
+        effective: loaded.effective,
+        token: config.admin.token.clone(),
+    }));
+    tokio::task::spawn_local(admin::serve(admin_socket, admin_tls, Rc::clone(&admin)));
     let (log, writer) = parts::access_log(&config.log)?.unzip();
     let recorder = Recorder::new(log.clone());
     let workers = listener::start(config.server.workers, plans, &store, &recorder, &registry)
         .map_err(|error| format!("the workers can't start: {error}"))?;
-    ready(&Ready { admin: config.admin.bind, listeners });
+    admin.enter(Phase::Ready);
+    ready(&Ready { admin: admin_address, listeners: addresses });
     tracing::info!("ready");
 
     let signal = serve(&mut signals, log.as_ref()).await;
     tracing::info!(%signal, "stopping");
+    admin.enter(Phase::Draining);
     drain(&workers, config.server.drain_timeout, &mut signals).await;
     workers.stop();
     // the writer ends when the last handle of its log is gone, with every line written

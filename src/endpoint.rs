@@ -59,6 +59,11 @@ impl Endpoint {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         NEXT.fetch_add(1, Ordering::Relaxed)
     }
+
+    /// Whether it may be picked.
+    pub fn gets_new_work(&self) -> bool {
+        self.weight > 0 && !self.draining
+    }
 }
 
 impl Live {

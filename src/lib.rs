@@ -1,5 +1,6 @@
 //! Evenkeel.
 
+pub mod admin;
 pub mod app;
 pub mod balance;
 pub mod cli;

@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 
 use rustls::ClientConfig;
 use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
 
+use crate::admin;
 use crate::config::model::{self, Address, ClientAuth};
 use crate::endpoint::Target;
 use crate::listener::{self, Plan};
@@ -33,7 +35,7 @@ pub(super) fn backend_tls(tls: &model::ClientTls, protocol: UpstreamProtocol) ->
 }
 
 /// TLS towards clients.
-pub(super) fn client_tls(tls: &model::ServerTls) -> Result<Acceptor, String> {
+fn client_tls(tls: &model::ServerTls) -> Result<Acceptor, String> {
     let (client_ca, client_required) = match &tls.client_auth {
         ClientAuth::Off => (None, false),
         ClientAuth::Optional(ca) => (Some(&ca[..]), false),
@@ -46,6 +48,30 @@ pub(super) fn client_tls(tls: &model::ServerTls) -> Result<Acceptor, String> {
         client_ca,
         client_required,
     })
+}
+
+/// The admin address, bound: its socket, its TLS, and the address with the port that the kernel chose.
+pub(super) fn admin(admin: &model::Admin) -> Result<(TcpListener, Option<Acceptor>, SocketAddr), String> {
+    let tls = admin.tls.as_ref().map(client_tls).transpose().map_err(|error| format!("admin: TLS: {error}"))?;
+    let bound = std::net::TcpListener::bind(admin.bind).and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        Ok((TcpListener::from_std(socket)?, address))
+    });
+    let (socket, address) = bound.map_err(|error| format!("admin: {}: {}", admin.bind, reason(&error)))?;
+    tracing::info!(%address, tls = tls.is_some(), token = admin.token.is_some(), "admin listening");
+    Ok((socket, tls, address))
+}
+
+/// The listeners as the admin address shows them.
+pub(super) fn shown(config: &model::Config, plans: &[Plan]) -> Vec<admin::Listener> {
+    let listeners = config.listeners.iter().zip(plans).map(|(listener, plan)| admin::Listener {
+        name: listener.name.clone(),
+        address: plan.bound.describe(),
+        tls: plan.tls.is_some(),
+        metrics: Arc::clone(&plan.metrics),
+    });
+    listeners.collect()
 }
 
 /// Every listener, bound; in the order of the configuration.
@@ -82,7 +108,7 @@ fn free(target: &Target) -> io::Result<()> {
 }
 
 /// What the kernel said, in the words of its manual and without its number.
-pub(super) fn reason(error: &io::Error) -> String {
+fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "address already in use".to_owned(),
         io::ErrorKind::AddrNotAvailable => "no such address on this machine".to_owned(),

@@ -180,12 +180,8 @@ fn build_endpoint(
 
 /// The algorithm over the backends that get new work.
 fn balancer(balance: model::Balance, endpoints: &[Arc<Endpoint>]) -> Box<dyn Balancer> {
-    let available = endpoints
-        .iter()
-        .enumerate()
-        .filter(|(_, endpoint)| endpoint.weight > 0 && !endpoint.draining)
-        .map(|(index, _)| index)
-        .collect();
+    let available =
+        endpoints.iter().enumerate().filter(|(_, endpoint)| endpoint.gets_new_work()).map(|(index, _)| index).collect();
     match balance {
         model::Balance::RoundRobin => Box::new(RoundRobin::new(available)),
     }

@@ -1,0 +1,121 @@
+//! The admin address: probes, metrics, status and the page for a browser.
+//!
+//! It lives on the control plane and only reads: the snapshot, and the counters that the workers write. Nothing here can make
+//! an exchange wait.
+
+mod answer;
+mod routes;
+mod serve;
+mod status;
+mod token;
+mod window;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+
+use crate::metrics::{ListenerMetrics, Registry};
+use crate::snapshot::Store;
+use crate::tls::Acceptor;
+use token::Token;
+use window::Window;
+
+/// Where the answers come from.
+#[derive(Debug)]
+pub struct Sources {
+    /// The snapshot.
+    pub store: Arc<Store>,
+    /// The counters.
+    pub registry: Arc<Registry>,
+    /// In the order of the configuration.
+    pub listeners: Vec<Listener>,
+    /// The configuration that runs, without secrets.
+    pub effective: serde_json::Value,
+    /// The bearer token, when one is asked for.
+    pub token: Option<String>,
+}
+
+/// A listener, as it is shown.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// What it is bound to.
+    pub address: String,
+    /// Whether TLS is terminated there.
+    pub tls: bool,
+    /// What it counts.
+    pub metrics: Arc<ListenerMetrics>,
+}
+
+/// How far the process is, which `/readyz` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Clients are not served yet.
+    Starting,
+    /// They are.
+    Ready,
+    /// New ones no more.
+    Draining,
+}
+
+/// What the answers are made from. It stays on the control plane's thread.
+pub struct State {
+    store: Arc<Store>,
+    registry: Arc<Registry>,
+    listeners: Vec<Listener>,
+    effective: serde_json::Value,
+    token: Option<Token>,
+    started: Instant,
+    phase: Cell<Phase>,
+    /// By service.
+    windows: RefCell<HashMap<String, Window>>,
+}
+
+impl State {
+    /// Starting.
+    pub fn new(sources: Sources) -> Self {
+        let Sources { store, registry, listeners, effective, token } = sources;
+        Self {
+            store,
+            registry,
+            listeners,
+            effective,
+            token: token.map(Token::new),
+            started: Instant::now(),
+            phase: Cell::new(Phase::Starting),
+            windows: RefCell::default(),
+        }
+    }
+
+    /// The process has come this far.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+    }
+
+    /// Samples the counters of every service.
+    fn sample(&self) {
+        let snapshot = self.store.load();
+        let mut windows = self.windows.borrow_mut();
+        windows.retain(|name, _| snapshot.services.iter().any(|service| *service.name == **name));
+        for service in &snapshot.services {
+            windows.entry(service.name.to_string()).or_default().push(status::sample(service));
+        }
+    }
+}
+
+/// Serves on this socket for ever; to be spawned in the control plane's runtime.
+pub async fn serve(listener: TcpListener, tls: Option<Acceptor>, state: Rc<State>) {
+    let sampling = async {
+        let mut ticks = tokio::time::interval(window::SAMPLE);
+        loop {
+            ticks.tick().await;
+            state.sample();
+        }
+    };
+    tokio::join!(serve::serve(listener, tls, Rc::clone(&state)), sampling);
+}

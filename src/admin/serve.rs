@@ -1,0 +1,81 @@
+//! The admin address's connections.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::{State, routes};
+use crate::io::Socket;
+use crate::tls::Acceptor;
+
+/// Connections at a time: far more than operators and their tools have, few enough that they can't hurt the data plane.
+const CONNECTIONS: usize = 256;
+
+/// For the TLS handshake, and again for each request's head.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection is closed after its next answer from then on, so that one that is forgotten gives its place back.
+const LIFE: Duration = Duration::from_secs(300);
+
+/// After a connection could not be accepted.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts for ever.
+pub(super) async fn serve(listener: TcpListener, tls: Option<Acceptor>, state: Rc<State>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let (tls, state) = (tls.clone(), Rc::clone(&state));
+                tokio::task::spawn_local(async move {
+                    connection(socket, tls, state).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "admin: no connection can be accepted");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(socket: TcpStream, tls: Option<Acceptor>, state: Rc<State>) {
+    let Some(tls) = tls else { return requests(socket, state).await };
+    match timeout(PATIENCE, tls.accept(Socket::Tcp(socket))).await {
+        Ok(Ok(stream)) => requests(stream, state).await,
+        Ok(Err(error)) => tracing::debug!(%error, "admin: a TLS handshake failed"),
+        Err(_) => tracing::debug!("admin: a TLS handshake took too long"),
+    }
+}
+
+async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, state: Rc<State>) {
+    let service = service_fn(|request| {
+        let answer = routes::answer(&state, request.method(), request.uri().path(), request.headers());
+        async { Ok::<_, Infallible>(answer) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = sleep(LIFE) => {
+            connection.as_mut().graceful_shutdown();
+            timeout(PATIENCE, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "admin: a connection broke");
+    }
+}
