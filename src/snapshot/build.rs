@@ -79,7 +79,7 @@ fn build_service(
     (config, registry): (&model::Config, &Registry),
 ) -> Result<Service, BuildError> {
     let failed = |reason: String| BuildError { subject: format!("service `{}`", service.name), reason };
-    let tls_fingerprint = fingerprint(service.tls.as_ref());
+    let tls_fingerprint = fingerprint(service.tls.as_ref(), service.protocol);
     let same_way = before.is_some_and(|b| b.protocol == service.protocol && b.tls_fingerprint == tls_fingerprint);
     let tls = match (&service.tls, before) {
         (None, _) => None,
@@ -188,8 +188,10 @@ fn balancer(balance: model::Balance, endpoints: &[Arc<Endpoint>]) -> Box<dyn Bal
 }
 
 /// A hash of everything that connections under these settings depend on.
-fn fingerprint(tls: Option<&model::ClientTls>) -> u64 {
+fn fingerprint(tls: Option<&model::ClientTls>, protocol: UpstreamProtocol) -> u64 {
     let mut hasher = DefaultHasher::new();
+    // it decides what is offered by ALPN
+    std::mem::discriminant(&protocol).hash(&mut hasher);
     if let Some(model::ClientTls { server_name, ca, verify, client }) = tls {
         (server_name, verify).hash(&mut hasher);
         ca.as_ref().map(|anchors| anchors.iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>()).hash(&mut hasher);

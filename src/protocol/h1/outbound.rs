@@ -174,8 +174,8 @@ mod tests {
         assert_eq!(out.piece.len(), COPY + 1);
         assert_eq!(out.tail, b"\r\n0\r\n\r\n"[..]);
         out.advance(10);
-        assert_eq!(out.head, b"l 2001\r\n"[..]);
-        out.advance(8 + COPY);
+        assert_eq!(out.head, b" 2001\r\n"[..]);
+        out.advance(7 + COPY);
         assert_eq!((out.head.len(), out.piece.len()), (0, 1));
         out.advance(3);
         assert_eq!(out.tail, b"0\r\n\r\n"[..]);

@@ -11,6 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::{Action, BuildError, Route, Snapshot, build};
 use crate::balance::Cursors;
 use crate::config::model::{self, Address, Backend, Balance, ClientTls, ServiceId};
+use crate::metrics::Registry;
 use crate::policy::{HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
 use crate::route::{Conditions, Lookup, Path};
 
@@ -89,7 +90,7 @@ fn client_tls(server_name: Option<&str>) -> ClientTls {
     ClientTls { server_name: server_name.map(str::to_owned), ca: None, verify: true, client: None }
 }
 
-fn make_tls(_: &ClientTls) -> Result<Arc<ClientConfig>, String> {
+fn make_tls(_: &ClientTls, _: UpstreamProtocol) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| error.to_string())?;
@@ -97,11 +98,11 @@ fn make_tls(_: &ClientTls) -> Result<Arc<ClientConfig>, String> {
 }
 
 fn first(config: &model::Config) -> Snapshot {
-    build(config, None, &mut make_tls).unwrap()
+    build(config, None, &mut make_tls, &Registry::new(1)).unwrap()
 }
 
 fn next(config: &model::Config, previous: &Snapshot) -> Snapshot {
-    build(config, Some(previous), &mut make_tls).unwrap()
+    build(config, Some(previous), &mut make_tls, &Registry::new(1)).unwrap()
 }
 
 /// The route of the only listener that a GET of `path` takes.
@@ -238,7 +239,8 @@ fn connections_made_in_another_way_are_not_used_again() {
     let mut keys = Vec::new();
     let mut previous: Option<Snapshot> = None;
     for service in chain {
-        let snapshot = build(&config(vec![service], Vec::new()), previous.as_ref(), &mut make_tls).unwrap();
+        let snapshot =
+            build(&config(vec![service], Vec::new()), previous.as_ref(), &mut make_tls, &Registry::new(1)).unwrap();
         let endpoint = &snapshot.services[0].endpoints[0];
         if let Some(previous) = &previous {
             assert!(Arc::ptr_eq(&endpoint.live, &previous.services[0].endpoints[0].live), "it is the same process");
@@ -254,7 +256,7 @@ fn tls_settings_that_stay_are_not_made_again() {
     let config =
         config(vec![model::Service { tls: Some(client_tls(None)), ..service("a", vec![backend("1", 1)]) }], Vec::new());
     let before = first(&config);
-    let after = build(&config, Some(&before), &mut |_| Err("made again".to_owned())).unwrap();
+    let after = build(&config, Some(&before), &mut |_, _| Err("made again".to_owned()), &Registry::new(1)).unwrap();
     assert!(Arc::ptr_eq(before.services[0].tls.as_ref().unwrap(), after.services[0].tls.as_ref().unwrap()));
     assert_eq!(after.services[0].endpoints[0].key, before.services[0].endpoints[0].key);
 }
@@ -264,7 +266,7 @@ fn every_backend_has_a_name_in_tls() {
     let with = |name, host: &str| {
         let backend = Backend { host: host.to_owned(), ..backend("1", 1) };
         let service = model::Service { tls: Some(client_tls(name)), ..service("a", vec![backend]) };
-        let snapshot = build(&config(vec![service], Vec::new()), None, &mut make_tls)?;
+        let snapshot = build(&config(vec![service], Vec::new()), None, &mut make_tls, &Registry::new(1))?;
         let service = &snapshot.services[0];
         Ok::<_, BuildError>(service.server_name(&service.endpoints[0]).unwrap().to_str().into_owned())
     };
@@ -285,11 +287,16 @@ fn every_backend_has_a_name_in_tls() {
 #[test]
 fn a_failure_names_what_it_is_about() {
     let service_with_tls = model::Service { tls: Some(client_tls(None)), ..service("a", Vec::new()) };
-    let error = build(&config(vec![service_with_tls], Vec::new()), None, &mut |_| Err("no roots".to_owned()));
+    let error = build(
+        &config(vec![service_with_tls], Vec::new()),
+        None,
+        &mut |_, _| Err("no roots".to_owned()),
+        &Registry::new(1),
+    );
     assert_eq!(error.unwrap_err().to_string(), "service `a`: TLS to its backends: no roots");
 
     let split = route(None, model::Action::Split(vec![(ServiceId(0), 0)]));
-    let error = build(&config(vec![service("a", Vec::new())], vec![split]), None, &mut make_tls);
+    let error = build(&config(vec![service("a", Vec::new())], vec![split]), None, &mut make_tls, &Registry::new(1));
     assert_eq!(error.unwrap_err().to_string(), "listener `web`, route 1: the weights of its split are all 0");
 }
 
