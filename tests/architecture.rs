@@ -10,6 +10,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("cli", TOP),
     ("app", TOP),
     ("demo", TOP),
+    ("log", TOP),
     ("listener", 5),
     ("admin", 5),
     ("forward", 4),
@@ -25,11 +26,12 @@ const FLOORS: &[(&str, u8)] = &[
     ("balance", 1),
     ("error", 0),
     ("endpoint", 0),
-    ("outcome", 0),
+    ("outcome", 1),
     ("metrics", 0),
     ("policy", 0),
     ("timer", 0),
     ("io", 0),
+    ("drain", 0),
 ];
 
 /// The floor where everything is put together: its rooms may import each other as well.
