@@ -1,12 +1,15 @@
 //! The Prometheus text format, version 0.0.4.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::time::UNIX_EPOCH;
 
-use super::Registry;
-use super::series::{BUCKETS, CLASSES};
+use super::names::{self, Metric};
+use super::requests::CLASSES;
+use super::{Registry, process};
+
+/// The media type of what [`Registry::render`] writes.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What is known of a backend elsewhere than here, at the time of the reading.
 #[derive(Debug)]
@@ -25,122 +28,143 @@ pub struct Backend<'a> {
 struct Page<'a>(&'a mut String);
 
 impl Registry {
-    /// Writes everything to `out`.
+    /// Writes everything to `out`, in the format that [`CONTENT_TYPE`] names.
     pub fn render(&self, backends: &[Backend<'_>], out: &mut String) {
         let mut page = Page(out);
-        self.exchanges(&mut page);
-        self.connections(&mut page);
-        page.family("evenkeel_in_flight", "gauge", "Exchanges under way with a backend.");
-        for b in backends {
-            page.line("evenkeel_in_flight", &[("service", b.service), ("backend", b.id)], f64::from(b.in_flight));
+        self.requests_to(&mut page);
+        self.durations_to(&mut page);
+        backends_to(backends, &mut page);
+        self.upstreams_to(&mut page);
+        self.listeners_to(&mut page);
+        page.single(&names::PANICS, &[], self.panics.load(Ordering::Relaxed) as f64);
+        page.single(&names::CONFIG_GENERATION, &[], self.generation.load(Ordering::Relaxed) as f64);
+        page.single(&names::BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        page.single(&names::START_TIME, &[], started.as_secs_f64());
+        for (metric, value) in process::read() {
+            page.single(metric, &[], value);
         }
-        page.family("evenkeel_backend_up", "gauge", "1 when a backend may be picked.");
-        for b in backends {
-            page.line("evenkeel_backend_up", &[("service", b.service), ("backend", b.id)], f64::from(u8::from(b.up)));
-        }
-        page.family("evenkeel_config_generation", "gauge", "Configurations applied since the start.");
-        page.line("evenkeel_config_generation", &[], self.generation.load(Ordering::Relaxed) as f64);
-        page.family("evenkeel_panics_total", "counter", "Defects that ended one connection.");
-        page.line("evenkeel_panics_total", &[], self.panics.load(Ordering::Relaxed) as f64);
-        page.family("evenkeel_build_info", "gauge", "The version that runs.");
-        page.line("evenkeel_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-        process(&mut page);
     }
 
-    fn exchanges(&self, page: &mut Page<'_>) {
-        let series = self.series();
-        page.family("evenkeel_requests_total", "counter", "Ended exchanges by the class of their status.");
-        for ([listener, service, backend], requests) in live(&series.requests) {
-            for (class, count) in CLASSES.iter().zip(requests.read()).filter(|(_, count)| *count > 0) {
+    fn requests_to(&self, page: &mut Page<'_>) {
+        page.announce(&names::REQUESTS);
+        for ([listener, service, backend], requests) in self.requests.held() {
+            for (class, count) in CLASSES.into_iter().zip(requests.read()) {
+                // the two rare classes appear with their first count; the others are there from the start, so that the
+                // first failure is an increase, which a series that begins with it would not show
+                if count == 0 && matches!(class, "none" | "1xx") {
+                    continue;
+                }
                 let labels =
-                    [("listener", &**listener), ("service", service), ("backend", backend), ("code_class", class)];
-                page.line("evenkeel_requests_total", &labels, count as f64);
+                    [("listener", &*listener), ("service", &service), ("backend", &backend), ("code_class", class)];
+                page.line(names::REQUESTS.name, &labels, count);
             }
-        }
-        let name = "evenkeel_request_duration_seconds";
-        page.family(name, "histogram", "From a request's head to the last byte of its answer.");
-        for ([service], durations) in live(&series.durations) {
-            let read = durations.read();
-            let mut below = 0;
-            for (at, count) in read.buckets.iter().enumerate() {
-                below += count;
-                let bound = BUCKETS.get(at).map_or("+Inf".to_owned(), |us| (*us as f64 / 1e6).to_string());
-                let labels = [("service", &**service), ("le", &bound)];
-                page.line("evenkeel_request_duration_seconds_bucket", &labels, below as f64);
-            }
-            let labels = [("service", &**service)];
-            page.line("evenkeel_request_duration_seconds_sum", &labels, read.sum_us as f64 / 1e6);
-            page.line("evenkeel_request_duration_seconds_count", &labels, below as f64);
         }
     }
 
-    fn connections(&self, page: &mut Page<'_>) {
-        let series = self.series();
-        page.family("evenkeel_client_connections", "gauge", "Open connections of clients.");
-        for ([listener], metrics) in live(&series.listeners) {
-            page.line("evenkeel_client_connections", &[("listener", listener)], metrics.connections() as f64);
+    fn durations_to(&self, page: &mut Page<'_>) {
+        page.announce(&names::REQUEST_DURATION);
+        let [bucket, sum, count] =
+            ["bucket", "sum", "count"].map(|part| format!("{}_{part}", names::REQUEST_DURATION.name));
+        for ([service], durations) in self.durations.held() {
+            let read = durations.read();
+            for (bound, up_to) in read.cumulative() {
+                page.line(&bucket, &[("service", &service), ("le", &bound.to_string())], up_to);
+            }
+            page.line(&bucket, &[("service", &service), ("le", "+Inf")], read.count());
+            page.line(&sum, &[("service", &service)], read.sum_seconds());
+            page.line(&count, &[("service", &service)], read.count());
         }
-        page.family("evenkeel_bytes_total", "counter", "Bytes from (in) and to (out) clients, without TLS.");
-        for ([listener], metrics) in live(&series.listeners) {
-            let (received, sent) = metrics.bytes();
-            page.line("evenkeel_bytes_total", &[("listener", listener), ("direction", "in")], received as f64);
-            page.line("evenkeel_bytes_total", &[("listener", listener), ("direction", "out")], sent as f64);
-        }
-        let name = "evenkeel_upstream_connections";
-        page.family(name, "gauge", "Open connections to backends.");
-        for ([service, backend], metrics) in live(&series.upstreams) {
+    }
+
+    fn upstreams_to(&self, page: &mut Page<'_>) {
+        let upstreams = self.upstreams.held();
+        page.announce(&names::UPSTREAM_CONNECTIONS);
+        for ([service, backend], metrics) in &upstreams {
             let (active, idle) = metrics.read();
             for (state, count) in [("active", active), ("idle", idle)] {
                 let labels = [("service", &**service), ("backend", backend), ("state", state)];
-                page.line(name, &labels, count as f64);
+                page.line(names::UPSTREAM_CONNECTIONS.name, &labels, count);
+            }
+        }
+        page.announce(&names::UPSTREAM_CONNECTS);
+        for ([service, backend], metrics) in &upstreams {
+            let labels = [("service", &**service), ("backend", backend)];
+            page.line(names::UPSTREAM_CONNECTS.name, &labels, metrics.connects());
+        }
+    }
+
+    fn listeners_to(&self, page: &mut Page<'_>) {
+        let listeners = self.listeners.held();
+        page.announce(&names::CLIENT_CONNECTIONS);
+        for ([listener], metrics) in &listeners {
+            page.line(names::CLIENT_CONNECTIONS.name, &[("listener", listener)], metrics.connections());
+        }
+        page.announce(&names::CLIENT_ACCEPTED);
+        for ([listener], metrics) in &listeners {
+            page.line(names::CLIENT_ACCEPTED.name, &[("listener", listener)], metrics.accepted());
+        }
+        page.announce(&names::BYTES);
+        for ([listener], metrics) in &listeners {
+            let (received, sent) = metrics.bytes();
+            for (direction, bytes) in [("in", received), ("out", sent)] {
+                page.line(names::BYTES.name, &[("listener", listener), ("direction", direction)], bytes);
             }
         }
     }
 }
 
-/// What the kernel says of this process; left out where it says nothing.
-fn process(page: &mut Page<'_>) {
-    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
-        page.family("process_open_fds", "gauge", "Open file descriptors.");
-        page.line("process_open_fds", &[], open.count() as f64);
+fn backends_to(backends: &[Backend<'_>], page: &mut Page<'_>) {
+    page.announce(&names::IN_FLIGHT);
+    for backend in backends {
+        let labels = [("service", backend.service), ("backend", backend.id)];
+        page.line(names::IN_FLIGHT.name, &labels, backend.in_flight);
     }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let resident =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
-    if let Some(kib) = resident {
-        let kib: f64 = kib;
-        page.family("process_resident_memory_bytes", "gauge", "Resident memory.");
-        page.line("process_resident_memory_bytes", &[], kib * 1024.0);
+    page.announce(&names::BACKEND_UP);
+    for backend in backends {
+        let labels = [("service", backend.service), ("backend", backend.id)];
+        page.line(names::BACKEND_UP.name, &labels, u8::from(backend.up));
     }
-}
-
-fn live<L, S>(series: &BTreeMap<L, Weak<S>>) -> impl Iterator<Item = (&L, Arc<S>)> {
-    series.iter().filter_map(|(labels, series)| Some((labels, series.upgrade()?)))
 }
 
 impl Page<'_> {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    /// A metric with one series.
+    fn single(&mut self, metric: &Metric, labels: &[(&str, &str)], value: f64) {
+        self.announce(metric);
+        self.line(metric.name, labels, value);
     }
 
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+    /// The lines that come before those of a metric; all of its lines must follow in one go.
+    fn announce(&mut self, Metric { name, kind, help }: &Metric) {
+        // writing to a String can't fail
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {}\n", kind.as_str());
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.0.push_str(name);
         for (at, (label, text)) in labels.iter().enumerate() {
-            let _ = write!(self.0, "{}{label}=\"", if at == 0 { '{' } else { ',' });
-            for c in text.chars() {
-                match c {
-                    '\\' => self.0.push_str("\\\\"),
-                    '"' => self.0.push_str("\\\""),
-                    '\n' => self.0.push_str("\\n"),
-                    c => self.0.push(c),
-                }
-            }
+            self.0.push(if at == 0 { '{' } else { ',' });
+            self.0.push_str(label);
+            self.0.push_str("=\"");
+            self.escaped(text);
             self.0.push('"');
         }
         if !labels.is_empty() {
             self.0.push('}');
         }
         let _ = writeln!(self.0, " {value}");
+    }
+
+    /// Backslash, quote and line feed are escaped, and nothing else.
+    fn escaped(&mut self, text: &str) {
+        for c in text.chars() {
+            match c {
+                '\\' => self.0.push_str("\\\\"),
+                '"' => self.0.push_str("\\\""),
+                '\n' => self.0.push_str("\\n"),
+                c => self.0.push(c),
+            }
+        }
     }
 }
 
@@ -150,41 +174,133 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn everything_is_shown_with_its_labels_escaped() {
-        let registry = Registry::new(2);
-        let requests = registry.requests("web", "a\"p\\i\n", "b");
-        requests.count(1, 200);
-        let durations = registry.durations("api");
-        durations.observe(0, Duration::from_micros(300));
-        durations.observe(1, Duration::from_secs(90));
-        let listener = registry.listener("web");
-        listener.opened(0);
-        listener.transferred(0, 3, 5);
-        let mut text = String::new();
-        registry.render(&[Backend { service: "api", id: "b", in_flight: 2, up: true }], &mut text);
-        for line in [
-            "evenkeel_requests_total{listener=\"web\",service=\"a\\\"p\\\\i\\n\",backend=\"b\",code_class=\"2xx\"} 1",
-            "evenkeel_request_duration_seconds_bucket{service=\"api\",le=\"0.00025\"} 0",
-            "evenkeel_request_duration_seconds_bucket{service=\"api\",le=\"0.0005\"} 1",
-            "evenkeel_request_duration_seconds_bucket{service=\"api\",le=\"+Inf\"} 2",
-            "evenkeel_request_duration_seconds_count{service=\"api\"} 2",
-            "evenkeel_client_connections{listener=\"web\"} 1",
-            "evenkeel_bytes_total{listener=\"web\",direction=\"out\"} 5",
-            "evenkeel_in_flight{service=\"api\",backend=\"b\"} 2",
-        ] {
-            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    /// What a scraper reads: the value of each series, by its name and its labels' values.
+    struct Scrape(Vec<(String, Vec<String>, f64)>);
+
+    impl Scrape {
+        /// Reads a text back; panics where it breaks the format.
+        fn of(registry: &Registry, backends: &[Backend<'_>]) -> Self {
+            let mut text = String::new();
+            registry.render(backends, &mut text);
+            let mut announced: Vec<&str> = Vec::new();
+            let mut series: Vec<(String, Vec<String>, f64)> = Vec::new();
+            for line in text.strip_suffix('\n').unwrap().split('\n') {
+                if let Some(comment) = line.strip_prefix("# ") {
+                    let name = comment.split(' ').nth(1).unwrap();
+                    match comment.starts_with("HELP") {
+                        true => assert!(!announced.contains(&name), "{name} is announced twice"),
+                        false => assert_eq!(announced.last(), Some(&name)),
+                    }
+                    announced.push(name);
+                    continue;
+                }
+                let (name, labels, value) = Self::series(line);
+                let part = name.strip_prefix(announced.last().unwrap());
+                assert!(matches!(part, Some("" | "_bucket" | "_sum" | "_count")), "{line} is not announced");
+                assert!(!series.iter().any(|s| s.0 == name && s.1 == labels), "{line} is there twice");
+                series.push((name, labels, value));
+            }
+            Self(series)
+        }
+
+        fn series(line: &str) -> (String, Vec<String>, f64) {
+            let (left, value) = line.rsplit_once(' ').unwrap();
+            let (name, labels) = left.split_once('{').unwrap_or((left, "}"));
+            let mut rest = labels.strip_suffix('}').unwrap();
+            let mut values = Vec::new();
+            while let Some((_, after)) = rest.split_once("=\"") {
+                let mut value = String::new();
+                let mut chars = after.char_indices();
+                let end = loop {
+                    match chars.next().unwrap() {
+                        (at, '"') => break at,
+                        (_, '\\') => value.push(match chars.next().unwrap().1 {
+                            'n' => '\n',
+                            c @ ('\\' | '"') => c,
+                            c => panic!("\\{c} is no escape"),
+                        }),
+                        (_, c) => value.push(c),
+                    }
+                };
+                values.push(value);
+                rest = &after[end + 1..];
+            }
+            assert_eq!(rest, "");
+            (name.to_owned(), values, value.parse().unwrap())
+        }
+
+        fn get(&self, name: &str, labels: &[&str]) -> Option<f64> {
+            self.0.iter().find(|series| series.0 == name && series.1 == labels).map(|series| series.2)
         }
     }
 
     #[test]
-    fn a_series_survives_as_long_as_something_holds_it() {
+    fn a_scraper_reads_back_what_was_counted() {
+        let registry = Registry::new(2);
+        let requests = registry.requests("web", "api", "a");
+        requests.count(0, 200);
+        requests.count(1, 204);
+        requests.count(1, 502);
+        let durations = registry.durations("api");
+        durations.observe(0, Duration::from_millis(1));
+        durations.observe(1, Duration::from_secs(1_000));
+        let listener = registry.listener("web");
+        listener.opened(1);
+        listener.transferred(1, 5, 7);
+        let upstream = registry.upstream("api", "a");
+        upstream.connected(0);
+        registry.count_panic();
+        registry.set_generation(3);
+
+        let scrape = Scrape::of(&registry, &[Backend { service: "api", id: "a", in_flight: 2, up: true }]);
+        for (name, labels, value) in [
+            ("evenkeel_requests_total", &["web", "api", "a", "2xx"][..], 2.0),
+            ("evenkeel_requests_total", &["web", "api", "a", "4xx"], 0.0),
+            ("evenkeel_requests_total", &["web", "api", "a", "5xx"], 1.0),
+            ("evenkeel_request_duration_seconds_bucket", &["api", "0.0005"], 0.0),
+            ("evenkeel_request_duration_seconds_bucket", &["api", "0.001"], 1.0),
+            ("evenkeel_request_duration_seconds_bucket", &["api", "100"], 1.0),
+            ("evenkeel_request_duration_seconds_bucket", &["api", "+Inf"], 2.0),
+            ("evenkeel_request_duration_seconds_count", &["api"], 2.0),
+            ("evenkeel_request_duration_seconds_sum", &["api"], 1_000.001),
+            ("evenkeel_in_flight", &["api", "a"], 2.0),
+            ("evenkeel_backend_up", &["api", "a"], 1.0),
+            ("evenkeel_upstream_connections", &["api", "a", "active"], 1.0),
+            ("evenkeel_upstream_connections", &["api", "a", "idle"], 0.0),
+            ("evenkeel_upstream_connects_total", &["api", "a"], 1.0),
+            ("evenkeel_client_connections", &["web"], 1.0),
+            ("evenkeel_client_connections_total", &["web"], 1.0),
+            ("evenkeel_bytes_total", &["web", "in"], 5.0),
+            ("evenkeel_bytes_total", &["web", "out"], 7.0),
+            ("evenkeel_panics_total", &[], 1.0),
+            ("evenkeel_config_generation", &[], 3.0),
+            ("evenkeel_build_info", &[env!("CARGO_PKG_VERSION")], 1.0),
+        ] {
+            assert_eq!(scrape.get(name, labels), Some(value), "{name}{labels:?}");
+        }
+        assert_eq!(scrape.get("evenkeel_requests_total", &["web", "api", "a", "none"]), None);
+        assert!(scrape.get("process_start_time_seconds", &[]) > Some(1.6e9));
+    }
+
+    #[test]
+    fn labels_survive_the_escaping() {
         let registry = Registry::new(1);
-        let first = registry.requests("l", "s", "b");
-        first.count(0, 200);
-        assert_eq!(registry.requests("l", "s", "b").read()[2], 1);
-        drop(first);
-        registry.prune();
-        assert_eq!(registry.requests("l", "s", "b").read()[2], 0);
+        let odd = "unix:/tmp/ü\\n\"},{=\n";
+        let held = registry.upstream("api", odd);
+        held.connected(0);
+        assert_eq!(Scrape::of(&registry, &[]).get("evenkeel_upstream_connects_total", &["api", odd]), Some(1.0));
+    }
+
+    #[test]
+    fn a_series_survives_a_reload_and_leaves_with_its_last_holder() {
+        let registry = Registry::new(1);
+        let shown = || Scrape::of(&registry, &[]).get("evenkeel_requests_total", &["web", "api", "a", "2xx"]);
+        let old = registry.requests("web", "api", "a");
+        old.count(0, 200);
+        let new = registry.requests("web", "api", "a");
+        drop(old);
+        assert_eq!(shown(), Some(1.0));
+        drop(new);
+        assert_eq!(shown(), None);
     }
 }

@@ -1,0 +1,140 @@
+//! Connections on both sides, and bytes.
+
+use super::slots::{Count, PerWorker};
+
+/// What one listener sees of its clients.
+#[derive(Debug)]
+pub struct ListenerMetrics(PerWorker<ListenerSlot>);
+
+#[derive(Debug, Default)]
+struct ListenerSlot {
+    accepted: Count,
+    open: Count,
+    received: Count,
+    sent: Count,
+}
+
+impl ListenerMetrics {
+    pub(super) fn new(workers: usize) -> Self {
+        Self(PerWorker::new(workers))
+    }
+
+    /// A client connected, on the thread of `worker`, which keeps the connection to its end.
+    pub fn opened(&self, worker: usize) {
+        let slot = self.0.of(worker);
+        slot.accepted.add(1);
+        slot.open.add(1);
+    }
+
+    /// A client's connection ended.
+    pub fn closed(&self, worker: usize) {
+        self.0.of(worker).open.sub(1);
+    }
+
+    /// Bytes crossed clients' connections.
+    pub fn transferred(&self, worker: usize, received: u64, sent: u64) {
+        let slot = self.0.of(worker);
+        slot.received.add(received);
+        slot.sent.add(sent);
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> u64 {
+        self.0.sum(|slot| &slot.open)
+    }
+
+    /// Connections accepted so far.
+    pub fn accepted(&self) -> u64 {
+        self.0.sum(|slot| &slot.accepted)
+    }
+
+    /// Bytes received from clients, and sent to them.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.0.sum(|slot| &slot.received), self.0.sum(|slot| &slot.sent))
+    }
+}
+
+/// The connections to one backend of one service.
+///
+/// A connection counts from [`connected`](Self::connected) to [`closed`](Self::closed), and as idle between
+/// [`parked`](Self::parked) and [`unparked`](Self::unparked); all of it on the thread of the worker that made it.
+#[derive(Debug)]
+pub struct UpstreamMetrics(PerWorker<UpstreamSlot>);
+
+#[derive(Debug, Default)]
+struct UpstreamSlot {
+    connects: Count,
+    open: Count,
+    idle: Count,
+}
+
+impl UpstreamMetrics {
+    pub(super) fn new(workers: usize) -> Self {
+        Self(PerWorker::new(workers))
+    }
+
+    /// A connection was made.
+    pub fn connected(&self, worker: usize) {
+        let slot = self.0.of(worker);
+        slot.connects.add(1);
+        slot.open.add(1);
+    }
+
+    /// A connection was closed; one that was idle has been [`unparked`](Self::unparked) before.
+    pub fn closed(&self, worker: usize) {
+        self.0.of(worker).open.sub(1);
+    }
+
+    /// A connection became idle.
+    pub fn parked(&self, worker: usize) {
+        self.0.of(worker).idle.add(1);
+    }
+
+    /// A connection is idle no more.
+    pub fn unparked(&self, worker: usize) {
+        self.0.of(worker).idle.sub(1);
+    }
+
+    /// Connections that carry an exchange, and idle ones. Never below 0, though the two are not read at one instant.
+    pub fn read(&self) -> (u64, u64) {
+        let idle = self.0.sum(|slot| &slot.idle);
+        (self.0.sum(|slot| &slot.open).saturating_sub(idle), idle)
+    }
+
+    /// Connections made so far.
+    pub fn connects(&self) -> u64 {
+        self.0.sum(|slot| &slot.connects)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_connections_are_summed_over_workers() {
+        let listener = ListenerMetrics::new(2);
+        for worker in [0, 1, 1] {
+            listener.opened(worker);
+        }
+        listener.closed(1);
+        listener.transferred(0, 10, 100);
+        listener.transferred(1, 1, 2);
+        assert_eq!((listener.connections(), listener.accepted()), (2, 3));
+        assert_eq!(listener.bytes(), (11, 102));
+    }
+
+    #[test]
+    fn a_connection_is_idle_or_active() {
+        let upstream = UpstreamMetrics::new(2);
+        upstream.connected(0);
+        upstream.connected(1);
+        upstream.parked(1);
+        assert_eq!(upstream.read(), (1, 1));
+        upstream.unparked(1);
+        assert_eq!(upstream.read(), (2, 0));
+        upstream.closed(0);
+        upstream.closed(1);
+        assert_eq!((upstream.read(), upstream.connects()), ((0, 0), 2));
+    }
+}
