@@ -1,21 +1,18 @@
 //! `evenkeel check`
 
-use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{BAD_CONFIGURATION, print};
+use super::{bad_configuration, print, show};
 use crate::config::{self, model::Config};
 
 pub(super) fn run(path: &Path) -> ExitCode {
-    let (found, checked) = match config::load(path) {
-        Ok(loaded) => (loaded.warnings, Some(loaded.config)),
-        Err(mistakes) => (mistakes, None),
-    };
-    let _ = stderr().write_all(found.render(stderr().is_terminal()).as_bytes());
-    match checked {
-        Some(config) => print(&format!("{}: no mistakes ({})\n", path.display(), summary(&config))),
-        None => ExitCode::from(BAD_CONFIGURATION),
+    match config::load(path) {
+        Ok(loaded) => {
+            show(&loaded.warnings);
+            print(&format!("{}: no mistakes ({})\n", path.display(), summary(&loaded.config)))
+        }
+        Err(mistakes) => bad_configuration(&mistakes),
     }
 }
 

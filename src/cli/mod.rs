@@ -1,14 +1,17 @@
 //! The command line: arguments in, an exit code out. One file for each command.
 
 mod check;
+mod demo;
 mod run;
 mod schema;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::Diagnostics;
 
 /// Something went wrong that is not the configuration's fault.
 const FAILURE: u8 = 1;
@@ -30,6 +33,8 @@ enum Command {
     Run(ConfigFile),
     /// Tell every mistake in the configuration at once
     Check(ConfigFile),
+    /// Show the whole thing on this machine, with backends of its own
+    Demo(demo::Addresses),
     /// Print the JSON Schema of proxy.toml
     Schema,
 }
@@ -46,6 +51,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.path),
         Command::Check(file) => check::run(&file.path),
+        Command::Demo(addresses) => demo::run(&addresses),
         Command::Schema => schema::run(),
     }
 }
@@ -59,8 +65,18 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
+/// Says on standard error what is wrong with a configuration.
+fn bad_configuration(mistakes: &Diagnostics) -> ExitCode {
+    show(mistakes);
+    ExitCode::from(BAD_CONFIGURATION)
+}
+
+fn show(found: &Diagnostics) {
+    let _ = stderr().write_all(found.render(stderr().is_terminal()).as_bytes());
+}
+
 /// Says on standard error what went wrong.
 fn fail(why: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "evenkeel: {why}");
+    let _ = writeln!(stderr(), "evenkeel: {why}");
     ExitCode::from(FAILURE)
 }

@@ -4,34 +4,38 @@ use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{BAD_CONFIGURATION, FAILURE, fail};
+use tracing::Level;
+
+use super::{FAILURE, bad_configuration, fail};
 use crate::config::{self, Diagnostics, Loaded, model::LogFormat};
 use crate::{app, log};
 
 pub(super) fn run(path: &Path) -> ExitCode {
     let loaded = match config::load(path) {
         Ok(loaded) => loaded,
-        Err(mistakes) => {
-            let _ = stderr().write_all(mistakes.render(stderr().is_terminal()).as_bytes());
-            return ExitCode::from(BAD_CONFIGURATION);
-        }
+        Err(mistakes) => return bad_configuration(&mistakes),
     };
-    start(loaded, |_| {})
-}
-
-/// Runs a configuration to its end.
-pub(super) fn start(loaded: Loaded, ready: impl FnOnce(&app::Ready)) -> ExitCode {
-    if let Err(why) = log::start(&loaded.config.log) {
-        return fail(&why);
-    }
-    warn(&loaded.warnings, loaded.config.log.format);
-    match app::run(loaded, ready) {
+    let json = loaded.config.log.format == LogFormat::Json;
+    match start(loaded, |_| {}) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
+        // into the log that is read by a machine, unless there is no such log
+        Err(why) if json && tracing::enabled!(Level::ERROR) => {
             tracing::error!("{why}");
             ExitCode::from(FAILURE)
         }
+        Err(why) => fail(&why),
     }
+}
+
+/// Runs a configuration to its end.
+///
+/// # Errors
+///
+/// Why it could not start.
+pub(super) fn start(loaded: Loaded, ready: impl FnOnce(&app::Ready)) -> Result<(), String> {
+    log::start(&loaded.config.log)?;
+    warn(&loaded.warnings, loaded.config.log.format);
+    app::run(loaded, ready)
 }
 
 /// Shows the warnings: as they are to people, in one record to what reads JSON.
