@@ -131,3 +131,29 @@ pub(super) fn access_log(log: &model::Log) -> Result<Option<(Log, JoinHandle<()>
     let started = Log::start(destination.clone(), format);
     started.map(Some).map_err(|error| format!("the access log ({destination:?}) can't be written: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_listened_on_with_reuseport_is_not_free() {
+        let any = Target::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let bound = listener::bind(&any, 1).unwrap();
+        let taken = Target::Tcp(bound.describe().parse().unwrap());
+        // the kernel alone would let us in
+        drop(listener::bind(&taken, 1).unwrap());
+        let refused = free(&taken).unwrap_err();
+        assert_eq!(reason(&refused), "address already in use");
+        free(&any).unwrap();
+    }
+
+    #[test]
+    fn backends_are_offered_what_their_service_speaks() {
+        let tls = model::ClientTls { server_name: None, ca: None, verify: false, client: None };
+        let alpn = |protocol| backend_tls(&tls, protocol).unwrap().alpn_protocols.clone();
+        assert_eq!(alpn(UpstreamProtocol::Http1), [b"http/1.1".to_vec()]);
+        assert_eq!(alpn(UpstreamProtocol::Http2), [b"h2".to_vec()]);
+        assert_eq!(alpn(UpstreamProtocol::Auto), [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    }
+}

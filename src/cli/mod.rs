@@ -80,3 +80,26 @@ fn fail(why: &str) -> ExitCode {
     let _ = writeln!(stderr(), "evenkeel: {why}");
     ExitCode::from(FAILURE)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_file_is_proxy_toml_unless_it_is_named() {
+        let path = |arguments: &[&str]| match Arguments::try_parse_from(arguments).map(|parsed| parsed.command) {
+            Ok(Command::Run(file) | Command::Check(file)) => Some(file.path),
+            _ => None,
+        };
+        assert_eq!(path(&["evenkeel", "run"]), Some(PathBuf::from("proxy.toml")));
+        assert_eq!(path(&["evenkeel", "check", "-c", "a.toml"]), Some(PathBuf::from("a.toml")));
+        assert_eq!(path(&["evenkeel", "reload"]), None);
+    }
+}
