@@ -16,7 +16,7 @@ pub use fleet::{Fleet, Member};
 pub fn configuration(fleet: &[Member], listen: SocketAddr, admin: SocketAddr, state_dir: &Path) -> String {
     let state_dir = toml::Value::from(state_dir.to_string_lossy().into_owned());
     let mut text = format!(
-        "[server]\nstate_dir = {state_dir}\ndrain_timeout = \"5s\"\n\n[admin]\nbind = \"{admin}\"\n\n\
+        "[server]\nworkers = 1\nstate_dir = {state_dir}\ndrain_timeout = \"5s\"\n\n[admin]\nbind = \"{admin}\"\n\n\
          [log]\nlevel = \"warn\"\n\n[[listener]]\nname = \"web\"\nbind = \"{listen}\"\nservice = \"demo\"\n\n\
          [service.demo]\nbalance = \"round_robin\"\n"
     );
@@ -40,7 +40,7 @@ Evenkeel {version}: a fleet of {count} backends, and the proxy in front of it.
 
 Try, in another terminal:
 
-  # who answers? the backends share the work
+  # who answers? the backends in turn
   for i in 1 2 3 4 5 6; do curl -s http://{web}/ | head -1; done
   # what a backend gets to see of the client
   curl http://{web}/any/path

@@ -7,11 +7,20 @@ use ahash::AHashMap;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{RootCertStore, ServerConfig, crypto::aws_lc_rs};
+use rustls::{CipherSuite, RootCertStore, ServerConfig, crypto::aws_lc_rs};
 use tokio_rustls::server::TlsStream;
 
 use super::names;
 use crate::io::Socket;
+
+/// The suites that we choose wherever a client offers them: AES-128 with SHA-256 has the strength of the certificates' curve,
+/// and the hash is in hardware where SHA-384 is not. Clients mostly put AES-256 first, which costs a handshake a fifth of its
+/// time.
+const FIRST: [CipherSuite; 3] = [
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+];
 
 /// What a TLS listener is made of.
 #[derive(Debug)]
@@ -52,7 +61,10 @@ struct Entry {
 impl Acceptor {
     /// Builds it; the error is for people.
     pub fn new(settings: &ServerSettings<'_>) -> Result<Self, String> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut provider = aws_lc_rs::default_provider();
+        // stable: the rest of rustls's order stays
+        provider.cipher_suites.sort_by_key(|suite| !FIRST.contains(&suite.suite()));
+        let provider = Arc::new(provider);
         let certificates = Arc::new(Certificates::new(settings, &provider)?);
         let versions: &[_] = match settings.tls12 {
             true => &[&rustls::version::TLS13, &rustls::version::TLS12],
@@ -71,6 +83,7 @@ impl Acceptor {
         };
         let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = settings.alpn.to_vec();
+        config.ignore_client_order = true;
         // tickets instead of a session cache: nothing to share or lock between workers
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(|e| e.to_string())?;
         Ok(Self { inner: Arc::new(config).into(), certificates })

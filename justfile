@@ -1,0 +1,31 @@
+# What .ci/run runs, each step on its own too. `just` alone lists them.
+
+default:
+    @just --list
+
+# everything that must pass
+ci: fmt lint test demo real-clients
+
+# the code is formatted
+fmt:
+    cargo fmt --check
+
+# no warning of the compiler or of clippy
+lint:
+    cargo clippy --locked --all-targets -- -D warnings
+
+# the README's second command
+test:
+    cargo test --locked
+
+# the README's first command, asked with curl
+demo:
+    scripts/demo.sh
+
+# curl, wrk, h2load, a WebSocket and a gRPC client through the real binary
+real-clients:
+    scripts/real-clients.sh
+
+# advisories, licences, bans (needs cargo-deny)
+deny:
+    cargo deny check
