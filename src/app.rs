@@ -119,7 +119,7 @@ async fn drain(workers: &Control, limit: Duration, signals: &mut Signals) {
     let began = Instant::now();
     workers.drain();
     tracing::info!(connections = workers.connections(), ?limit, "draining");
-    while workers.connections() > 0 {
+    while !workers.is_drained() {
         if began.elapsed() >= limit {
             return tracing::warn!(
                 connections = workers.connections(),

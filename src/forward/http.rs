@@ -87,7 +87,9 @@ impl Handler for Connection {
     }
 }
 
-/// How an exchange was settled.
+/// How an exchange was settled. It lives for a moment on the stack: boxing the large variant would cost every exchange an
+/// allocation.
+#[allow(clippy::large_enum_variant)]
 enum Outcome {
     /// We answer.
     Own(Response<Bytes>),

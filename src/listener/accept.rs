@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::forward::{Connection, Worker};
 use crate::io::{Socket, Stream};
@@ -46,10 +47,17 @@ struct Open {
     worker: usize,
 }
 
-/// Accepts for ever.
-pub(super) async fn run(listening: Listening, serving: Serving) {
+/// Accepts until `stop` says so; then takes what the kernel has accepted for us already: closing the socket would reset those
+/// connections, whose clients may have sent their requests.
+pub(super) async fn run(listening: Listening, serving: Serving, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
     loop {
-        let (socket, address) = match listening.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            accepted = listening.accept() => accepted,
+        };
+        let (socket, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if is_exhausted(&error) => {
                 tracing::error!(%error, "no connection can be accepted");
@@ -64,16 +72,31 @@ pub(super) async fn run(listening: Listening, serving: Serving) {
             Some(places) => Arc::clone(places).acquire_owned().await.ok(),
             None => None,
         };
-        let serving = serving.clone();
-        tokio::task::spawn_local(async move {
-            serve(socket, address, serving).await;
-            drop(place);
-        });
+        spawn(socket, address, &serving, place);
+    }
+    for (socket, address) in listening.queued() {
+        let place = match &serving.places {
+            Some(places) => match Arc::clone(places).try_acquire_owned() {
+                Ok(place) => Some(place),
+                Err(_) => break,
+            },
+            None => None,
+        };
+        spawn(socket, address, &serving, place);
     }
 }
 
+fn spawn(socket: Socket, address: Option<IpAddr>, serving: &Serving, place: Option<OwnedSemaphorePermit>) {
+    let serving = serving.clone();
+    // counted here, so that a drain that begins before the task's first turn knows of it
+    let open = Open::new(&serving);
+    tokio::task::spawn_local(async move {
+        serve(socket, address, serving).await;
+        drop((place, open));
+    });
+}
+
 async fn serve(socket: Socket, address: Option<IpAddr>, serving: Serving) {
-    let _open = Open::new(&serving);
     let setup = setup(&serving);
     let Some(tls) = &serving.tls else {
         let handler = Rc::new(connection(address, &serving, None));
@@ -143,6 +166,31 @@ impl Listening {
                 Ok((Socket::Tcp(socket), Some(address.ip())))
             }
             Self::Unix(listener) => Ok((Socket::Unix(listener.accept().await?.0), None)),
+        }
+    }
+
+    /// The connections that wait in the kernel's queue now.
+    fn queued(self) -> Vec<(Socket, Option<IpAddr>)> {
+        // asked through std: tokio knows of what has come only after its next look at the kernel's events
+        match self {
+            Self::Tcp(listener) => match listener.into_std() {
+                Ok(listener) => std::iter::from_fn(|| {
+                    let (socket, address) = listener.accept().ok()?;
+                    socket.set_nonblocking(true).ok()?;
+                    Some((Socket::Tcp(TcpStream::from_std(socket).ok()?), Some(address.ip())))
+                })
+                .collect(),
+                Err(_) => Vec::new(),
+            },
+            Self::Unix(listener) => match listener.into_std() {
+                Ok(listener) => std::iter::from_fn(|| {
+                    let socket = listener.accept().ok()?.0;
+                    socket.set_nonblocking(true).ok()?;
+                    Some((Socket::Unix(UnixStream::from_std(socket).ok()?), None))
+                })
+                .collect(),
+                Err(_) => Vec::new(),
+            },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
@@ -40,6 +40,8 @@ pub struct Control {
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
     listeners: Vec<Arc<ListenerMetrics>>,
+    /// Held by each worker that accepts.
+    accepts: Weak<()>,
     _files: Vec<Socketfile>,
 }
 
@@ -68,17 +70,19 @@ pub fn start(
     let (phase, _) = watch::channel(Phase::Serving);
     let listeners = plans.iter().map(|plan| Arc::clone(&plan.metrics)).collect();
     let (shares, files) = share(workers, plans)?;
+    let accepts = Arc::new(());
     let mut threads = Vec::with_capacity(workers);
     for (index, share) in shares.into_iter().enumerate() {
         // made here, so that failing to is an error of the start
         let (store, recorder, phase) = (Arc::clone(store), recorder.clone(), phase.subscribe());
+        let accepts = Arc::clone(&accepts);
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
-            Ok(runtime) => runtime.block_on(run(index, share, &store, recorder, phase)),
+            Ok(runtime) => runtime.block_on(run(index, share, &store, recorder, phase, accepts)),
             Err(error) => tracing::error!(%error, worker = index, "a worker can't start"),
         })?;
         threads.push(thread);
     }
-    Ok(Control { phase, threads, listeners, _files: files })
+    Ok(Control { phase, threads, listeners, accepts: Arc::downgrade(&accepts), _files: files })
 }
 
 fn runtime() -> io::Result<LocalRuntime> {
@@ -127,7 +131,14 @@ fn share(workers: usize, plans: Vec<Plan>) -> io::Result<(Vec<Vec<Share>>, Vec<S
 }
 
 /// One worker's life.
-async fn run(index: usize, shares: Vec<Share>, store: &Store, recorder: Recorder, mut phase: watch::Receiver<Phase>) {
+async fn run(
+    index: usize,
+    shares: Vec<Share>,
+    store: &Store,
+    recorder: Recorder,
+    mut phase: watch::Receiver<Phase>,
+    accepts: Arc<()>,
+) {
     let worker = Rc::new(Worker::new(index, store.reader(), recorder));
     tokio::task::spawn_local(worker.timers.clone().run());
     tokio::task::spawn_local(Rc::clone(&worker.pools).sweep());
@@ -145,15 +156,21 @@ async fn run(index: usize, shares: Vec<Share>, store: &Store, recorder: Recorder
             places: share.places,
         };
         match listening {
-            Ok(listening) => accepting.push(tokio::task::spawn_local(accept::run(listening, serving))),
+            Ok(listening) => {
+                let mut phase = phase.clone();
+                let stop = async move { _ = phase.wait_for(|phase| *phase != Phase::Serving).await };
+                accepting.push(tokio::task::spawn_local(accept::run(listening, serving, stop)));
+            }
             Err(error) => tracing::error!(%error, worker = index, "a worker can't listen"),
         }
     }
     let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
     for task in accepting {
-        task.abort();
+        let _ = task.await;
     }
     worker.drain.begin();
+    // the control plane counts those that still accept
+    drop(accepts);
     let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
 }
 
@@ -166,6 +183,11 @@ impl Control {
     /// Connections of clients that are open.
     pub fn connections(&self) -> u64 {
         self.listeners.iter().map(|listener| listener.connections()).sum()
+    }
+
+    /// Whether, after [`drain`](Self::drain), nothing is accepted any more and every connection has ended.
+    pub fn is_drained(&self) -> bool {
+        self.accepts.strong_count() == 0 && self.connections() == 0
     }
 
     /// Drops what is left and ends the threads.

@@ -1,6 +1,7 @@
 //! HTTP/2 towards clients, by hyper: streams become [`Request`]s for the same handler that serves HTTP/1.
 
-use std::future::{Future, poll_fn};
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -27,7 +28,7 @@ use super::tunnel::Relay;
 use super::{Handler, Request, Upgrade};
 use crate::error::{Error, Kind};
 use crate::io::Stream;
-use crate::timer::Alarm;
+use crate::timer::{Alarm, Timers};
 
 /// What a client may have on its way to us: for a stream, and for the connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -51,6 +52,64 @@ where
     }
 }
 
+/// Runs the streams of one connection, and gives up one whose client does not take its answer: hyper asks for the next piece
+/// only when there is room for it, so nothing inside the stream can tell.
+#[derive(Clone)]
+struct StreamExecutor {
+    traffic: Rc<Traffic>,
+    timers: Timers,
+    idle: Duration,
+}
+
+impl<F> Executor<F> for StreamExecutor
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        // hyper asks the service for the answer, then for this task: what the service left is for it
+        let Some(pace) = self.traffic.next.take() else {
+            tokio::task::spawn_local(future);
+            return;
+        };
+        let (timers, idle) = (self.timers.clone(), self.idle);
+        tokio::task::spawn_local(async move {
+            let mut future = pin!(future);
+            let mut alarm: Option<(u64, Alarm)> = None;
+            poll_fn(|cx| {
+                if future.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                let Some(given) = pace.unanswered() else {
+                    alarm = None;
+                    return Poll::Pending;
+                };
+                match &mut alarm {
+                    Some((since, alarm)) if *since == given => alarm.poll(cx),
+                    stale => stale.insert((given, Alarm::new(&timers, idle))).1.poll(cx),
+                }
+            })
+            .await;
+        });
+    }
+}
+
+/// How a stream's answer goes, as seen from its body.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Pieces that were given to hyper.
+    given: Cell<u64>,
+    /// The backend is waited for, or nothing is left.
+    waiting: Cell<bool>,
+}
+
+impl Pace {
+    /// The number of the last piece, while it is the client's turn to take it.
+    fn unanswered(&self) -> Option<u64> {
+        (self.given.get() > 0 && !self.waiting.get()).then(|| self.given.get())
+    }
+}
+
 /// Serves a connection; `early` was read from it before.
 pub async fn serve<H: Handler + 'static>(io: Stream, early: BytesMut, handler: Rc<H>, setup: &Setup) {
     let traffic = Rc::new(Traffic::default());
@@ -59,15 +118,18 @@ pub async fn serve<H: Handler + 'static>(io: Stream, early: BytesMut, handler: R
     let service = service_fn(|request| {
         let handler = Rc::clone(&handler);
         let stream = traffic.open();
+        traffic.next.set(Some(Rc::clone(&stream.pace)));
         let (received, sent) = traffic.take();
         handler.transferred(received, sent);
         let setup = setup.clone();
         async move {
             let answer = answer(request, &*handler, &setup).await;
-            Ok::<_, std::convert::Infallible>(answer.map(|body| Held { body, _stream: stream }))
+            Ok::<_, std::convert::Infallible>(answer.map(|body| Held { body, stream }))
         }
     });
-    let connection = http2::Builder::new(LocalExecutor)
+    let executor =
+        StreamExecutor { traffic: Rc::clone(&traffic), timers: setup.timers.clone(), idle: setup.idle_timeout };
+    let connection = http2::Builder::new(executor)
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -210,26 +272,28 @@ fn host(uri: &http::Uri, field: Option<HeaderValue>) -> Result<Option<HeaderValu
 }
 
 /// What went over a connection, and how many streams are open on it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Traffic {
-    received: std::cell::Cell<u64>,
-    sent: std::cell::Cell<u64>,
-    streams: std::cell::Cell<usize>,
+    received: Cell<u64>,
+    sent: Cell<u64>,
+    streams: Cell<usize>,
+    /// Of the stream whose task is spawned next.
+    next: Cell<Option<Rc<Pace>>>,
 }
 
 /// One open stream, from its head to the end of its answer.
-#[derive(Debug)]
-struct Open(Rc<Traffic>);
+struct Open {
+    traffic: Rc<Traffic>,
+    pace: Rc<Pace>,
+}
 
 /// The body of an answer, with its stream's place in the count.
-#[derive(Debug)]
 struct Held<B> {
     body: B,
-    _stream: Open,
+    stream: Open,
 }
 
 /// A stream that counts its bytes, and starts with what was read before.
-#[derive(Debug)]
 struct Counting {
     io: Stream,
     early: BytesMut,
@@ -239,7 +303,7 @@ struct Counting {
 impl Traffic {
     fn open(self: &Rc<Self>) -> Open {
         self.streams.set(self.streams.get() + 1);
-        Open(Rc::clone(self))
+        Open { traffic: Rc::clone(self), pace: Rc::default() }
     }
 
     fn is_idle(&self) -> bool {
@@ -254,7 +318,7 @@ impl Traffic {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get() - 1);
+        self.traffic.streams.set(self.traffic.streams.get() - 1);
     }
 }
 
@@ -266,7 +330,12 @@ impl<B: Body + Unpin> Body for Held<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<hyper::body::Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        let pace = &this.stream.pace;
+        pace.waiting.set(!matches!(polled, Poll::Ready(Some(Ok(_)))));
+        pace.given.set(pace.given.get() + 1);
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

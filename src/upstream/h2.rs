@@ -29,6 +29,7 @@ use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
 use crate::protocol::RequestBody;
 use crate::protocol::h1::encode::RequestLine;
+use crate::protocol::h1::framing::Length;
 use crate::protocol::h2::LocalExecutor;
 use crate::timer::{Alarm, Timers};
 
@@ -51,7 +52,7 @@ pub struct Connections {
 /// One of them.
 #[derive(Debug)]
 pub struct Connection {
-    sender: RefCell<SendRequest<RequestBody>>,
+    sender: RefCell<SendRequest<Outgoing>>,
     streams: Cell<usize>,
     /// What the backend allows.
     allowed: Rc<Cell<usize>>,
@@ -73,6 +74,23 @@ pub enum Dialled {
     H1(Box<h1::Connection>),
     /// HTTP/2.
     H2(Rc<Connection>),
+}
+
+/// A request's body on its way, watched: hyper reads it in a task of its own.
+#[derive(Debug)]
+struct Outgoing {
+    body: RequestBody,
+    progress: Rc<Progress>,
+}
+
+/// How far a request's body has gone.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Pieces given to hyper, and one more for its end.
+    steps: Cell<u64>,
+    ended: Cell<bool>,
+    /// The client is waited for.
+    starved: Cell<bool>,
 }
 
 /// The body of an answer.
@@ -172,28 +190,29 @@ impl Connection {
         terms: &Terms<'_>,
     ) -> Result<Answer<ResponseBody>, Failed> {
         let failed = |error, body| Failed { error, body, reused: true };
-        let mut request = match request(line, tls, headers) {
-            Ok(request) => request.map(|()| RequestBody::Empty),
+        let request = match request(line, tls, headers) {
+            Ok(request) => request,
             Err(error) => return Err(failed(error, body)),
         };
-        *request.body_mut() = body;
+        let progress = Rc::new(Progress::default());
+        progress.ended.set(line.length == Length::Fixed(0));
+        let repeatable = progress.ended.get();
         self.streams.set(self.streams.get() + 1);
         let place = Place { connection: Rc::clone(&self), timers: terms.timers.clone() };
+        let request = request.map(|()| Outgoing { body, progress: Rc::clone(&progress) });
         let sending = self.sender.borrow_mut().try_send_request(request);
-        let response = match terms.timers.within(terms.timeouts.response, sending).await {
-            None => {
-                let error = Error::new(Kind::UpstreamTimeout, "no answer in time");
-                return Err(failed(error, RequestBody::Empty));
-            }
-            Some(Err(mut error)) => {
-                // what was never sent comes back whole
+        let response = match progress.watch(sending, terms).await {
+            Err(error) => return Err(failed(error, RequestBody::Empty)),
+            Ok(Err(mut error)) => {
+                // what was never sent comes back whole; what was sent can be again only if there is no body that is lost
                 let (body, retry) = match error.take_message() {
-                    Some(request) => (request.into_body(), Retry::Safe),
+                    Some(request) => (request.into_body().body, Retry::Safe),
+                    None if repeatable => (RequestBody::Empty, Retry::IfIdempotent),
                     None => (RequestBody::Empty, Retry::Never),
                 };
                 return Err(failed(call_error(error.into_error(), retry), body));
             }
-            Some(Ok(response)) => response,
+            Ok(Ok(response)) => response,
         };
         let (parts, incoming) = response.into_parts();
         let alarm = Alarm::new(terms.timers, terms.timeouts.idle);
@@ -203,13 +222,80 @@ impl Connection {
 }
 
 fn call_error(error: hyper::Error, retry: Retry) -> Error {
-    let client = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<Error>());
-    if let Some(client) = client {
+    let source = std::error::Error::source(&error);
+    if let Some(client) = source.and_then(|source| source.downcast_ref::<Error>()) {
         // the request's body failed, which is not the backend's doing
         return Error::new(client.kind(), client.detail());
     }
+    let reset = source.and_then(|source| source.downcast_ref::<h2::Error>()).filter(|error| error.is_reset());
+    let retry = match (reset.and_then(h2::Error::reason), retry) {
+        // RFC 9113, section 8.7: it did nothing with it
+        (Some(h2::Reason::REFUSED_STREAM), Retry::IfIdempotent) => Retry::Safe,
+        // any other reset is this exchange's own end
+        (Some(_), _) => Retry::Never,
+        (None, retry) => retry,
+    };
     let kind = if error.is_parse() || error.is_user() { Kind::UpstreamMalformed } else { Kind::UpstreamClosed };
     Error::new(kind, "HTTP/2").retry(retry).because(error)
+}
+
+impl Progress {
+    /// Waits for an answer: `response` from the end of the request, `idle` between its pieces before that.
+    async fn watch<F: Future>(&self, sending: F, terms: &Terms<'_>) -> Result<F::Output> {
+        let mut sending = pin!(sending);
+        let mut alarm: Option<Alarm> = None;
+        let mut steps = 0;
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = sending.as_mut().poll(cx) {
+                return Poll::Ready(Ok(answer));
+            }
+            loop {
+                let limit = if self.ended.get() { terms.timeouts.response } else { terms.timeouts.idle };
+                let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
+                ready!(alarm.poll(cx));
+                // this task is not woken when hyper's takes a piece: what it took is only seen here
+                if self.steps.get() == steps {
+                    return Poll::Ready(Err(match self.starved.get() {
+                        true => Error::new(Kind::SlowRequest, "its body stalled"),
+                        false => Error::new(Kind::UpstreamTimeout, "no answer in time"),
+                    }));
+                }
+                steps = self.steps.get();
+                alarm.set(limit);
+            }
+        })
+        .await
+    }
+
+    fn step(&self, ended: bool) {
+        self.steps.set(self.steps.get() + 1);
+        self.ended.set(ended);
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        this.progress.starved.set(polled.is_pending());
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => this.progress.step(frame.is_trailers() || this.body.is_end_stream()),
+            Poll::Ready(_) => this.progress.step(true),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 fn request(line: &RequestLine<'_>, tls: bool, headers: &HeaderMap) -> Result<Request<()>> {

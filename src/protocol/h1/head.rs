@@ -266,6 +266,8 @@ fn wrong_version(bytes: &[u8]) -> Error {
     let line = bytes.split(|&b| b == b'\r').next().unwrap_or_default();
     let version = line.rsplit(|&b| b == b' ').next().unwrap_or_default();
     match version {
+        // ours, so it is what stands before it that is wrong
+        b"HTTP/1.0" | b"HTTP/1.1" => malformed("the request line is malformed"),
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             Error::new(Kind::UnsupportedVersion, "only HTTP/1.0, 1.1 and 2 are spoken")
         }

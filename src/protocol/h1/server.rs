@@ -92,10 +92,14 @@ struct Connection<'a, H> {
 }
 
 enum Arrived {
-    Request(RequestHead),
+    /// Boxed: it is large, and what waits for it is every idle connection.
+    Request(Box<RequestHead>),
     Http2,
     Nothing,
 }
+
+/// How long a drain waits for the first request of a client that has connected just before it.
+const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What follows an exchange.
 enum Next {
@@ -141,7 +145,7 @@ impl<H: Handler> Connection<'_, H> {
     async fn run(&mut self) -> bool {
         loop {
             let next = match self.read_head().await {
-                Ok(Arrived::Request(head)) => self.exchange(head).await,
+                Ok(Arrived::Request(head)) => self.exchange(*head).await,
                 Ok(Arrived::Nothing) => Next::Close,
                 Ok(Arrived::Http2) => return true,
                 Err(error) => self.refuse(&error).await,
@@ -163,6 +167,7 @@ impl<H: Handler> Connection<'_, H> {
         let limits = &self.setup.limits;
         let head_limits = HeadLimits { bytes: limits.max_header_bytes, fields: limits.max_headers };
         let mut started = false;
+        let mut last = false;
         let mut alarm: Option<Alarm> = None;
         poll_fn(|cx| {
             loop {
@@ -172,14 +177,11 @@ impl<H: Handler> Connection<'_, H> {
                     return Poll::Ready(Ok(Arrived::Http2));
                 }
                 if let Some(head) = head::request(buf, &mut self.scan, head_limits)? {
-                    return Poll::Ready(Ok(Arrived::Request(head)));
+                    return Poll::Ready(Ok(Arrived::Request(Box::new(head))));
                 }
                 if !started && !buf.is_empty() {
                     started = true;
                     alarm = None;
-                }
-                if self.drain.poll(cx) && !started {
-                    return Poll::Ready(Ok(Arrived::Nothing));
                 }
                 match wire.inbound.poll_fill(&mut wire.io, cx, HEAD_ROOM) {
                     Poll::Ready(Ok(true)) => {}
@@ -187,7 +189,19 @@ impl<H: Handler> Connection<'_, H> {
                     Poll::Ready(Ok(false)) => return Poll::Ready(Err(gone("closed within a head"))),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(gone("").because(error))),
                     Poll::Pending => {
-                        let limit = if started { limits.header_timeout } else { self.setup.idle_timeout };
+                        // only now: what was sent before the drain is answered, and who has just connected may send
+                        if self.drain.poll(cx) && !started && !last {
+                            if self.served > 0 {
+                                return Poll::Ready(Ok(Arrived::Nothing));
+                            }
+                            last = true;
+                            alarm = None;
+                        }
+                        let limit = match (started, last) {
+                            (true, _) => limits.header_timeout,
+                            (false, true) => limits.header_timeout.min(LAST_CALL),
+                            (false, false) => self.setup.idle_timeout,
+                        };
                         let alarm = alarm.get_or_insert_with(|| Alarm::new(&self.setup.timers, limit));
                         ready!(alarm.poll(cx));
                         return Poll::Ready(match started {
@@ -242,7 +256,13 @@ impl<H: Handler> Connection<'_, H> {
             headers: head.headers,
             body,
             length: head.length,
-            upgrade: head.hop.upgrade.filter(|_| head.version == Version::HTTP_11).map(Upgrade::H1),
+            // HTTP/2 from an HTTP/1 connection was taken out of the protocol (RFC 9113, section 3.1), and let through it would
+            // be a way past the routes
+            upgrade: head
+                .hop
+                .upgrade
+                .filter(|wanted| head.version == Version::HTTP_11 && !head::has_token(wanted.as_bytes(), b"h2c"))
+                .map(Upgrade::H1),
             te_trailers: head.hop.te_trailers,
             expect_continue: wire.owes_continue,
             interim: (head.version == Version::HTTP_11).then(|| Interim(Rc::clone(&self.wire))),

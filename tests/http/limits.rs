@@ -1,0 +1,234 @@
+//! What a client may take: time, bytes, requests.
+
+use crate::support::{Origin, Proxy, config, h2, wait_until};
+
+const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[test]
+fn a_head_that_stalls_is_answered_with_408() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nheader_timeout = \"300ms\"", "", &[&origin]));
+    for start in ["G", "GET /x HTTP/1.1\r\n", "GET /x HTTP/1.1\r\nHost: a\r\nX: y"] {
+        let mut client = proxy.client();
+        client.send(start);
+        let answer = client.response();
+        assert_eq!(answer.status, 408, "{start:?}");
+        assert_eq!(answer.field("proxy-status"), Some("evenkeel; error=http_request_error"));
+        assert!(answer.head.lists("connection", "close"));
+        assert!(client.is_closed());
+    }
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn a_second_head_that_stalls_is_answered_with_408_too() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nheader_timeout = \"300ms\"", "", &[&origin]));
+    let mut client = proxy.client();
+    assert_eq!(client.get("/x").status, 200);
+    client.send("GET /y HT");
+    assert_eq!(client.response().status, 408);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_head_that_comes_slowly_but_in_time_is_served() {
+    let origin = Origin::ok();
+    let proxy = Proxy::to(&origin);
+    let mut client = proxy.client();
+    for byte in GET.as_bytes() {
+        client.send([*byte]);
+    }
+    assert_eq!(client.response().status, 200);
+}
+
+#[test]
+fn an_idle_connection_is_closed_without_a_word() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("idle_timeout = \"200ms\"", "", &[&origin]));
+    assert!(proxy.client().is_closed());
+    let mut used = proxy.client();
+    assert_eq!(used.get("/x").status, 200);
+    assert!(used.is_closed());
+}
+
+#[test]
+fn idle_time_outs_leave_an_exchange_alone() {
+    let origin = Origin::script(|conn| {
+        // longer than the client's idle time-out
+        while conn.request().is_ok() {
+            std::thread::sleep(std::time::Duration::from_millis(600));
+            conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let listener = "idle_timeout = \"200ms\"\n[listener.limits]\nheader_timeout = \"200ms\"";
+    let proxy = Proxy::start(&config(listener, "", &[&origin]));
+    assert_eq!(proxy.client().get("/x").status, 200);
+}
+
+#[test]
+fn a_content_length_above_max_body_is_answered_with_413() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nmax_body = \"1KiB\"", "", &[&origin]));
+    let mut client = proxy.client();
+    client.send(format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n{}", "b".repeat(1025)));
+    let answer = client.response();
+    assert_eq!(answer.status, 413);
+    assert_eq!(answer.field("proxy-status"), Some("evenkeel; error=http_request_error"));
+    assert!(client.is_closed());
+    assert_eq!(origin.connections(), 0);
+
+    let mut client = proxy.client();
+    client.send(format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1024\r\n\r\n{}", "b".repeat(1024)));
+    assert_eq!(client.response().status, 200);
+    assert_eq!(origin.request().body.len(), 1024);
+}
+
+#[test]
+fn chunks_above_max_body_are_answered_with_413() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nmax_body = \"1KiB\"", "", &[&origin]));
+    let chunk = format!("200\r\n{}\r\n", "b".repeat(512));
+    let mut client = proxy.client();
+    client
+        .send(format!("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(3)));
+    let answer = client.response();
+    assert_eq!(answer.status, 413);
+    assert!(answer.head.lists("connection", "close"));
+    assert!(client.is_closed());
+
+    let mut client = proxy.client();
+    client
+        .send(format!("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(2)));
+    assert_eq!(client.response().status, 200);
+    assert_eq!(origin.request().body.len(), 1024, "the body above the limit arrived whole");
+}
+
+#[test]
+fn a_413_is_read_by_a_client_that_sends_on() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nmax_body = \"1KiB\"", "", &[&origin]));
+    let mut client = proxy.client();
+    client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n");
+    // more than all buffers between here and there hold, if nobody reads it
+    let _ = client.try_send("b".repeat(500_000));
+    assert_eq!(client.response().status, 413);
+}
+
+#[test]
+fn the_last_request_that_a_connection_may_carry_closes_it() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nmax_requests_per_connection = 3", "", &[&origin]));
+    let mut client = proxy.client();
+    client.send(GET.repeat(5));
+    for last in [false, false, true] {
+        let answer = client.response();
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.head.lists("connection", "close"), last);
+    }
+    assert!(client.is_closed());
+    assert_eq!(origin.requests().len(), 3);
+}
+
+#[test]
+fn connections_above_the_limit_wait_for_their_turn() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("max_connections = 1", "", &[&origin]));
+    let mut first = proxy.client();
+    assert_eq!(first.get("/first").status, 200);
+    let mut second = proxy.client();
+    second.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(first.get("/first").status, 200);
+    assert_eq!(origin.targets(), ["/first", "/first"]);
+    drop(first);
+    assert_eq!(second.response().status, 200);
+}
+
+#[test]
+fn a_head_of_exactly_the_limits_passes_and_one_more_does_not() {
+    let origin = Origin::ok();
+    let limits = "[listener.limits]\nmax_header_bytes = \"2KiB\"\nmax_headers = 10";
+    let proxy = Proxy::start(&config(limits, "", &[&origin]));
+    let of_bytes = |n: usize| {
+        let without = "GET /x HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n".len();
+        format!("GET /x HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "y".repeat(n - without))
+    };
+    let of_fields = |n: usize| {
+        let fields: String = (1..n).map(|i| format!("X-{i}: y\r\n")).collect();
+        format!("GET /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
+    };
+    for (head, status) in [(of_bytes(2048), 200), (of_bytes(2049), 431), (of_fields(10), 200), (of_fields(11), 431)] {
+        let mut client = proxy.client();
+        client.send(&head);
+        assert_eq!(client.response().status, status, "{} bytes", head.len());
+    }
+}
+
+#[test]
+fn a_body_that_stalls_is_answered_with_408() {
+    let origin = Origin::script(|conn| drop(conn.request()));
+    let proxy = Proxy::start(&config("", "[service.api.timeout]\nidle = \"300ms\"", &[&origin]));
+    for start in ["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+        let mut client = proxy.client();
+        client.send(format!("POST /x HTTP/1.1\r\nHost: a\r\n{start}"));
+        let answer = client.response();
+        assert_eq!((answer.status, answer.head.lists("connection", "close")), (408, true), "{start:?}");
+        assert!(client.is_closed());
+    }
+    wait_until("the backend's connections end", || origin.open() == 0);
+    assert!(origin.requests().is_empty());
+}
+
+#[test]
+fn a_body_that_stalls_over_http_2_is_answered_with_408() {
+    let origin = Origin::script(|conn| drop(conn.request()));
+    let proxy = Proxy::start(&config("", "[service.api.timeout]\nidle = \"300ms\"", &[&origin]));
+    h2::run(async {
+        let client = h2::Client::connect(proxy.address()).await;
+        let request = http::Request::post("http://a/x").body(()).unwrap();
+        let (answer, mut sending) = client.open(request, false).await;
+        h2::send(&mut sending, bytes::Bytes::from_static(b"half"), false).await.unwrap();
+        assert_eq!(answer.await.unwrap().status(), 408);
+    });
+    wait_until("the backend's connections end", || origin.open() == 0);
+}
+
+/// Sends without end, until nobody wants it any more.
+fn endless() -> Origin {
+    Origin::script(|conn| {
+        let _ = conn.request();
+        conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let chunk = format!("10000\r\n{}\r\n", "x".repeat(65536));
+        while conn.send(&chunk) {}
+    })
+}
+
+const IMPATIENT: (&str, &str) = ("idle_timeout = \"300ms\"", "[service.api.timeout]\nidle = \"300ms\"");
+
+#[test]
+fn a_client_that_stops_reading_is_given_up() {
+    let origin = endless();
+    let proxy = Proxy::start(&config(IMPATIENT.0, IMPATIENT.1, &[&origin]));
+    let mut client = proxy.client();
+    client.send(GET);
+    client.response_head();
+    wait_until("the backend is let go", || origin.connections() == 1 && origin.open() == 0);
+}
+
+#[test]
+fn a_stream_whose_client_stops_reading_is_given_up() {
+    let origin = endless();
+    let proxy = Proxy::start(&config(IMPATIENT.0, IMPATIENT.1, &[&origin]));
+    h2::run(async {
+        let client = h2::Client::connect(proxy.address()).await;
+        let (answer, _) = client.open(h2::get("http://a/x"), true).await;
+        // it is held, never read, and so its window never opens again, while the connection is well
+        let held = answer.await.unwrap();
+        tokio::task::spawn_blocking(move || {
+            wait_until("the backend is let go", || origin.connections() == 1 && origin.open() == 0);
+        })
+        .await
+        .unwrap();
+        drop(held);
+    });
+}

@@ -1,0 +1,17 @@
+//! HTTP through the proxy, from outside: what clients send and get, what backends get and send, and what is refused.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails should say so at once")]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "the harness serves more than this binary")]
+mod support;
+
+mod bad_http2;
+mod bad_input;
+mod exchange;
+mod faults;
+mod http2;
+mod limits;
+mod passing;
+mod process;
+mod tls;

@@ -1,0 +1,104 @@
+//! A certificate authority for the tests, and what it signs.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use super::ports::Scratch;
+
+/// A certificate authority.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    der: CertificateDer<'static>,
+}
+
+/// A certificate with its key, also as files.
+pub struct Identity {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    pub chain: CertificateDer<'static>,
+    private: PrivateKeyDer<'static>,
+}
+
+impl Authority {
+    /// A new one.
+    pub fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([]).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Authority of the tests");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        let (pem, der) = (certificate.pem(), certificate.der().clone());
+        Self { issuer: Issuer::new(params, key), pem, der }
+    }
+
+    /// The one that most tests share.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Authority> = OnceLock::new();
+        SHARED.get_or_init(Self::new)
+    }
+
+    /// Writes its certificate to `ca.pem` in a directory.
+    pub fn file(&self, dir: &Scratch) -> PathBuf {
+        dir.file("ca.pem", &self.pem)
+    }
+
+    /// Signs a certificate for these names, and writes it and its key to a directory.
+    pub fn sign(&self, dir: &Scratch, names: &[&str]) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let file = names[0].replace('*', "any");
+        let mut params = CertificateParams::new(names).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let private = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+        Identity {
+            cert: dir.file(&format!("{file}.pem"), &certificate.pem()),
+            key: dir.file(&format!("{file}.key"), &key.serialize_pem()),
+            chain: certificate.der().clone(),
+            private,
+        }
+    }
+
+    /// A client that trusts it, offers these protocols, and shows `identity` when it is asked.
+    pub fn client(&self, alpn: &[&str], identity: Option<&Identity>) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match identity {
+            Some(id) => builder.with_client_auth_cert(vec![id.chain.clone()], id.private.clone_key()).unwrap(),
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+impl Identity {
+    /// A server that shows it and speaks these protocols.
+    pub fn server(&self, alpn: &[&str]) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.chain.clone()], self.private.clone_key())
+            .unwrap();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+
+    /// As an element of `certificates` in `[listener.tls]`.
+    pub fn toml(&self) -> String {
+        let quoted = |path: &Path| format!("{:?}", path.to_str().unwrap());
+        format!("{{ cert = {}, key = {} }}", quoted(&self.cert), quoted(&self.key))
+    }
+}

@@ -1,0 +1,143 @@
+//! A client that writes raw bytes and reads answers strictly.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+use super::PATIENCE;
+use super::message::{Broken, Response};
+use super::wire::{Stream, Wire};
+
+/// One connection of a client.
+pub struct Client {
+    wire: Wire,
+}
+
+impl Client {
+    /// Over TCP.
+    pub fn connect(address: SocketAddr) -> Self {
+        let tcp = TcpStream::connect(address).unwrap();
+        tcp.set_nodelay(true).unwrap();
+        Self::over(Stream::Tcp(tcp))
+    }
+
+    /// Over a Unix socket.
+    pub fn connect_unix(path: &Path) -> Self {
+        Self::over(Stream::Unix(UnixStream::connect(path).unwrap()))
+    }
+
+    /// Over TLS, asking for `name`; the error is that of the handshake.
+    pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
+        let mut tcp = TcpStream::connect(address)?;
+        tcp.set_nodelay(true)?;
+        tcp.set_read_timeout(Some(PATIENCE))?;
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
+        while tls.is_handshaking() {
+            tls.complete_io(&mut tcp)?;
+        }
+        Ok(Self::over(Stream::TlsClient(Box::new(StreamOwned::new(tls, tcp)))))
+    }
+
+    fn over(stream: Stream) -> Self {
+        stream.set_limit(PATIENCE);
+        Self { wire: Wire::new(stream) }
+    }
+
+    /// The server's certificate, for a TLS connection.
+    pub fn certificate(&self) -> Vec<u8> {
+        match &self.wire.stream {
+            Stream::TlsClient(tls) => tls.conn.peer_certificates().unwrap()[0].to_vec(),
+            _ => panic!("not a TLS connection"),
+        }
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.wire.send(bytes.as_ref()).unwrap();
+    }
+
+    /// Sends bytes to a server that may have had enough of them.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.wire.send(bytes.as_ref())
+    }
+
+    /// Reads the answer to anything but a HEAD.
+    pub fn response(&mut self) -> Response {
+        self.response_to("GET")
+    }
+
+    /// Reads the answer to a request of this method.
+    pub fn response_to(&mut self, method: &str) -> Response {
+        let mut response = Response::default();
+        match response.read(&mut self.wire, method) {
+            Ok(()) => response,
+            Err(broken) => panic!("the answer is broken: {broken:?}, after {response:?}"),
+        }
+    }
+
+    /// Reads an answer that need not be whole: what there was of it, and how it broke.
+    pub fn broken_response(&mut self) -> (Response, Option<Broken>) {
+        let mut response = Response::default();
+        let broken = response.read(&mut self.wire, "GET").err();
+        (response, broken)
+    }
+
+    /// Reads the head of an answer, and not its body.
+    pub fn response_head(&mut self) -> Response {
+        let mut response = Response::default();
+        response.read_head(&mut self.wire).unwrap();
+        response
+    }
+
+    /// Reads exactly this many bytes.
+    pub fn bytes(&mut self, n: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.wire.exactly(n, &mut bytes).unwrap();
+        bytes
+    }
+
+    /// As [`bytes`](Self::bytes), for a server that may close instead.
+    pub fn try_bytes(&mut self, n: usize) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.wire.exactly(n, &mut bytes).ok().map(|()| bytes)
+    }
+
+    /// Reads some bytes, at least one; none at the end.
+    pub fn some(&mut self) -> Vec<u8> {
+        self.wire.some().unwrap()
+    }
+
+    /// Reads to the end of the connection.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let _ = self.wire.read_to_end(&mut rest);
+        rest
+    }
+
+    /// GET on a connection that stays open.
+    pub fn get(&mut self, target: &str) -> Response {
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        self.response()
+    }
+
+    /// Waits until the server closes; `false` when it sends something, or does nothing for [`PATIENCE`].
+    pub fn is_closed(&mut self) -> bool {
+        matches!(self.wire.at_end(), Ok(true) | Err(Broken::Reset))
+    }
+
+    /// Ends our direction.
+    pub fn finish(&mut self) {
+        self.wire.stream.finish();
+    }
+
+    /// Closes with a reset.
+    pub fn reset(self) {
+        self.wire.stream.reset();
+    }
+}

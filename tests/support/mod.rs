@@ -1,0 +1,37 @@
+//! The harness of the black-box tests: the real binary between real sockets.
+//!
+//! Three actors. A [`Proxy`] is the built binary with a configuration of its own, on ports of its own, killed when it goes
+//! out of scope. An [`Origin`] is a backend that does exactly what the test says, however rude, and remembers every byte it
+//! was sent. A [`Client`] writes raw bytes and reads answers strictly: what is not well-formed HTTP/1.1 is a failure.
+//! [`h2`] has their HTTP/2 counterparts.
+//!
+//! No test waits for time to pass. Whatever is awaited has a limit of [`PATIENCE`], so that a hang is a failure.
+
+pub mod certs;
+mod client;
+pub mod h2;
+mod message;
+mod origin;
+mod ports;
+mod proxy;
+mod wire;
+
+use std::time::{Duration, Instant};
+
+pub use client::Client;
+pub use message::{Broken, Request, Response};
+pub use origin::{Conn, Origin};
+pub use ports::{Port, Scratch};
+pub use proxy::{Proxy, config};
+
+/// How long anything may take before the test fails. Long, because nothing that works ever waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `done` says so; fails with `what` when it does not.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,210 @@
+//! A backend that does what the test says and remembers what it was sent.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::PATIENCE;
+use super::message::{Broken, Request};
+use super::wire::{Stream, Wire};
+
+/// A backend.
+pub struct Origin {
+    address: String,
+    wake: Option<SocketAddr>,
+    log: Arc<Log>,
+}
+
+/// What all connections of a backend share.
+#[derive(Default)]
+struct Log {
+    connections: AtomicUsize,
+    open: AtomicUsize,
+    requests: Mutex<Vec<Request>>,
+    tape: Arc<Mutex<Vec<u8>>>,
+    closing: AtomicBool,
+}
+
+/// One connection to a backend.
+pub struct Conn {
+    /// Its number, from 0.
+    pub number: usize,
+    wire: Wire,
+    log: Arc<Log>,
+    resets: bool,
+}
+
+impl Origin {
+    /// Runs `script` for each connection, on a thread of its own. The connection is closed when the script returns.
+    pub fn script(script: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let accept = move || listener.accept().map(|(tcp, _)| without_delay(tcp));
+        Self::run(address.to_string(), Some(address), accept, script)
+    }
+
+    /// As [`script`](Self::script), over a Unix socket.
+    pub fn script_unix(path: &Path, script: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        let accept = move || listener.accept().map(|(unix, _)| Stream::Unix(unix));
+        Self::run(format!("unix:{}", path.display()), None, accept, script)
+    }
+
+    /// As [`script`](Self::script), over TLS.
+    pub fn script_tls(config: &Arc<ServerConfig>, script: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = Arc::clone(config);
+        let accept = move || {
+            let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+            listener.accept().map(|(tcp, _)| Stream::TlsServer(Box::new(StreamOwned::new(tls, tcp))))
+        };
+        Self::run(address.to_string(), Some(address), accept, script)
+    }
+
+    /// Answers every request with these bytes.
+    pub fn answering(answer: impl AsRef<[u8]>) -> Self {
+        let answer = answer.as_ref().to_vec();
+        Self::script(move |conn| while conn.request().is_ok() && conn.send(&answer) {})
+    }
+
+    /// Answers 200 with a body of `ok`.
+    pub fn ok() -> Self {
+        Self::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    }
+
+    fn run(
+        address: String,
+        wake: Option<SocketAddr>,
+        accept: impl Fn() -> std::io::Result<Stream> + Send + 'static,
+        script: impl Fn(&mut Conn) + Send + Sync + 'static,
+    ) -> Self {
+        let log = Arc::new(Log::default());
+        let (shared, script) = (Arc::clone(&log), Arc::new(script));
+        thread::spawn(move || {
+            while let Ok(stream) = accept() {
+                if shared.closing.load(Ordering::SeqCst) {
+                    return;
+                }
+                let number = shared.connections.fetch_add(1, Ordering::SeqCst);
+                shared.open.fetch_add(1, Ordering::SeqCst);
+                let (log, script) = (Arc::clone(&shared), Arc::clone(&script));
+                thread::spawn(move || {
+                    stream.set_limit(PATIENCE);
+                    let wire = Wire::with_tape(stream, Arc::clone(&log.tape));
+                    let mut conn = Conn { number, wire, log, resets: false };
+                    script(&mut conn);
+                    if !conn.resets {
+                        conn.wire.stream.finish();
+                    }
+                    conn.log.open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Self { address, wake, log }
+    }
+
+    /// As written in a configuration.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The requests that came whole, in the order in which they ended.
+    pub fn requests(&self) -> Vec<Request> {
+        self.log.requests.lock().unwrap().clone()
+    }
+
+    /// The targets of [`requests`](Self::requests).
+    pub fn targets(&self) -> Vec<String> {
+        self.requests().iter().map(|r| r.target().to_owned()).collect()
+    }
+
+    /// The only request that came.
+    pub fn request(&self) -> Request {
+        let mut requests = self.requests();
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        requests.remove(0)
+    }
+
+    /// Everything that was read, on all connections.
+    pub fn tape(&self) -> String {
+        String::from_utf8_lossy(&self.log.tape.lock().unwrap()).into_owned()
+    }
+
+    /// Connections that were ever made.
+    pub fn connections(&self) -> usize {
+        self.log.connections.load(Ordering::SeqCst)
+    }
+
+    /// Connections whose script still runs.
+    pub fn open(&self) -> usize {
+        self.log.open.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.log.closing.store(true, Ordering::SeqCst);
+        if let Some(address) = self.wake {
+            let _ = TcpStream::connect(address);
+        }
+    }
+}
+
+impl Conn {
+    /// Reads a whole request.
+    pub fn request(&mut self) -> Result<Request, Broken> {
+        let mut request = Request::read_head(&mut self.wire)?;
+        self.finish_request(&mut request)?;
+        Ok(request)
+    }
+
+    /// Reads the head of a request.
+    pub fn request_head(&mut self) -> Result<Request, Broken> {
+        Request::read_head(&mut self.wire)
+    }
+
+    /// Reads the body after its head.
+    pub fn finish_request(&mut self, request: &mut Request) -> Result<(), Broken> {
+        request.read_body(&mut self.wire)?;
+        self.log.requests.lock().unwrap().push(request.clone());
+        Ok(())
+    }
+
+    /// Sends bytes as they are; `false` when the proxy does not want them any more.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.wire.send(bytes.as_ref()).is_ok()
+    }
+
+    /// Reads some bytes; none at the end, or when the connection broke.
+    pub fn some(&mut self) -> Vec<u8> {
+        self.wire.some().unwrap_or_default()
+    }
+
+    /// Waits until the proxy closes the connection; `false` when it sends something instead.
+    pub fn is_closed(&mut self) -> bool {
+        matches!(self.wire.at_end(), Ok(true) | Err(Broken::Reset))
+    }
+
+    /// Reads and writes fail after this time, instead of [`PATIENCE`].
+    pub fn set_limit(&self, limit: Duration) {
+        self.wire.stream.set_limit(limit);
+    }
+
+    /// Makes the close at the end of the script a reset.
+    pub fn reset(&mut self) {
+        self.wire.stream.reset_on_close();
+        self.resets = true;
+    }
+}
+
+fn without_delay(tcp: TcpStream) -> Stream {
+    tcp.set_nodelay(true).unwrap();
+    Stream::Tcp(tcp)
+}

@@ -1,0 +1,164 @@
+//! The built binary, with a configuration of its own.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::message::{Broken, Response};
+use super::ports::{Port, Scratch};
+use super::wire::{Stream, Wire};
+use super::{Client, Origin, PATIENCE, wait_until};
+
+/// A running proxy; killed when it goes out of scope.
+pub struct Proxy {
+    child: Child,
+    ports: Vec<Port>,
+    scratch: Scratch,
+}
+
+/// How many listeners a configuration may have: `{port}`, `{port2}`, `{port3}`.
+const LISTENERS: usize = 3;
+
+/// A configuration with one listener and one service `api`. `listener` and `service` are further keys of theirs; what is in
+/// a table of its own (`[listener.limits]`, `[service.api.timeout]`) comes last in each.
+pub fn config(listener: &str, service: &str, backends: &[&Origin]) -> String {
+    let backends: String =
+        backends.iter().map(|b| format!("[[service.api.backend]]\naddress = \"{}\"\n", b.address())).collect();
+    format!(
+        "[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:{{port}}\"\nservice = \"api\"\n{listener}\n\
+         [service.api]\n{service}\n{backends}"
+    )
+}
+
+impl Proxy {
+    /// In front of one backend.
+    pub fn to(origin: &Origin) -> Self {
+        Self::start(&config("", "", &[origin]))
+    }
+
+    /// With this configuration. `{port}`, `{port2}`, `{port3}` and `{admin}` become ports that nobody else has, `{dir}` an empty
+    /// directory; `[server]` and `[admin]` are written here, unless the configuration has its own `[server]`.
+    pub fn start(toml: &str) -> Self {
+        let scratch = Scratch::new();
+        // the last one is the admin address's
+        let ports: Vec<Port> = (0..=LISTENERS).map(|_| Port::reserve()).collect();
+        let mut toml = toml.replace("{dir}", scratch.path().to_str().unwrap());
+        for (name, port) in ["{port}", "{port2}", "{port3}", "{admin}"].iter().zip(&ports) {
+            toml = toml.replace(name, &port.address().port().to_string());
+        }
+        if !toml.contains("[server]") {
+            toml.push_str("\n[server]\nworkers = 2\n");
+        }
+        let state = scratch.path().join("state");
+        toml = toml.replace("[server]\n", &format!("[server]\nstate_dir = {state:?}\n"));
+        toml.push_str(&format!("\n[admin]\nbind = \"{}\"\n", ports[LISTENERS].address()));
+        let file = scratch.file("proxy.toml", &toml);
+        let child = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+            .arg("run")
+            .arg("-c")
+            .arg(file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(scratch.path().join("stderr")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut proxy = Self { child, ports, scratch };
+        proxy.wait_until_ready();
+        proxy
+    }
+
+    fn wait_until_ready(&mut self) {
+        wait_until("the proxy gets ready", || {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the proxy ended with {status}:\n{}", self.stderr());
+            }
+            self.admin("/readyz").is_ok_and(|ready| ready.status == 200)
+        });
+    }
+
+    /// Where the first listener is.
+    pub fn address(&self) -> SocketAddr {
+        self.ports[0].address()
+    }
+
+    /// Where the second listener is.
+    pub fn second_address(&self) -> SocketAddr {
+        self.ports[1].address()
+    }
+
+    /// A new connection to the first listener.
+    pub fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// Asks the admin address.
+    pub fn admin(&self, target: &str) -> Result<Response, Broken> {
+        let stream = TcpStream::connect(self.ports[LISTENERS].address()).map_err(|e| Broken::from_io(&e))?;
+        let stream = Stream::Tcp(stream);
+        stream.set_limit(PATIENCE);
+        let mut wire = Wire::new(stream);
+        let request = format!("GET {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+        wire.send(request.as_bytes()).map_err(|e| Broken::from_io(&e))?;
+        let mut response = Response::default();
+        response.read(&mut wire, "GET").map(|()| response)
+    }
+
+    /// A file in the proxy's directory (`{dir}`).
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// What it said so far.
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(self.scratch.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// Open file descriptors.
+    pub fn fds(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Resident memory in bytes.
+    pub fn rss(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the end of the process.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut ended = None;
+        wait_until("the proxy ends", || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        ended.unwrap()
+    }
+
+    /// Waits until the listener is closed.
+    pub fn wait_until_it_accepts_no_more(&self) {
+        wait_until("the listener closes", || {
+            TcpStream::connect_timeout(&self.address(), Duration::from_secs(1)).is_err()
+        });
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let stderr = self.stderr();
+        if std::thread::panicking() {
+            eprintln!("the proxy said:\n{stderr}");
+        } else {
+            assert!(!stderr.contains("a defect"), "the proxy panicked:\n{stderr}");
+        }
+    }
+}
