@@ -1,25 +1,44 @@
-//! Evenkeel.
+//! Evenkeel: a Layer-4/Layer-7 reverse proxy load balancer.
+//!
+//! ```text
+//!   proxy.toml ─▶ config ─▶ snapshot ◀── admin, signals          control plane: one thread, may be slow
+//!                              │
+//!                              ▼  one atomic load per exchange
+//!   client ─▶ listener ─▶ protocol ─▶ forward ─▶ upstream ─▶ backend     data plane: a thread per core,
+//!                │                       │                                nothing shared but atomics
+//!               tls               route, balance, record
+//! ```
+//!
+//! `ARCHITECTURE.md` tells what the rooms are for and who may import whom. Below they stand in the order in which an exchange
+//! meets them.
 
-pub mod admin;
+// how it is put together
 pub mod app;
-pub mod balance;
 pub mod cli;
-pub mod config;
 pub mod demo;
+pub mod log;
+
+// the way of an exchange
+pub mod listener;
+pub mod tls;
+pub mod protocol;
+pub mod forward;
+pub mod snapshot;
+pub mod route;
+pub mod balance;
+pub mod upstream;
+pub mod record;
+pub mod outcome;
+
+// what it is told and what it tells
+pub mod admin;
+pub mod config;
+pub mod metrics;
+
+// what all of them stand on
 pub mod drain;
 pub mod endpoint;
 pub mod error;
-pub mod forward;
 pub mod io;
-pub mod listener;
-pub mod log;
-pub mod metrics;
-pub mod outcome;
 pub mod policy;
-pub mod protocol;
-pub mod record;
-pub mod route;
-pub mod snapshot;
 pub mod timer;
-pub mod tls;
-pub mod upstream;
