@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::environment::Written;
+use super::model::Config;
 use super::raw;
 use super::schema::{self, Rules};
 
@@ -13,7 +14,7 @@ const MASK: &str = "***";
 const SECRET_WORDS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "session", "token"];
 
 /// The values of a configuration that has been found good.
-pub(super) fn values(raw: &raw::File, written: &Written) -> Value {
+pub(super) fn values(raw: &raw::File, written: &Written, config: &Config) -> Value {
     // Only maps with string keys and plain numbers are in there, which JSON can always hold.
     let mut values = serde_json::to_value(raw).unwrap_or_default();
     let schema = schema::get();
@@ -26,7 +27,24 @@ pub(super) fn values(raw: &raw::File, written: &Written) -> Value {
     if let Some(Value::Object(environment)) = values.pointer_mut("/server/environment") {
         environment.values_mut().for_each(mask);
     }
+    computed(&mut values, config);
     values
+}
+
+/// Defaults that the schema can't know: those that depend on the machine, or on another key.
+fn computed(values: &mut Value, config: &Config) {
+    if let Some(workers) = values.pointer_mut("/server/workers") {
+        *workers = Value::from(config.server.workers);
+    }
+    let services = values.get_mut("service").and_then(Value::as_object_mut);
+    for service in services.into_iter().flat_map(|services| services.values_mut()) {
+        let backends = service.get_mut("backend").and_then(Value::as_array_mut);
+        for backend in backends.into_iter().flatten().filter_map(Value::as_object_mut) {
+            if let Some(address) = backend.get("address").cloned() {
+                backend.entry("id").or_insert(address);
+            }
+        }
+    }
 }
 
 /// Takes out what is not set and what this version does not do, and masks credentials.

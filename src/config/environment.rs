@@ -44,7 +44,11 @@ impl Expansion<'_> {
                     let span = entry.node.span.clone();
                     // Already expanded, and not to be expanded twice.
                     let done = !self.own.is_empty() && path.is(&["server", "environment"]);
-                    done || self.node(&path, &mut entry.node, &span) || !self.findings.removed.insert(path)
+                    let keep = done || self.node(&path, &mut entry.node, &span);
+                    if !keep {
+                        self.findings.remove(path, entry.key.clone());
+                    }
+                    keep
                 });
                 true
             }
@@ -168,6 +172,8 @@ mod tests {
         let (json, findings) = expanded("a = '${NO}${NEITHER}'\nb = ['x', '${NO}']\nc = '${'\nd = 1\n");
         assert_eq!(json, serde_json::json!({ "d": 1 }));
         assert_eq!(findings.mistakes.len(), 4);
-        assert_eq!(findings.removed.len(), 3);
+        for key in ["a", "b", "c"] {
+            assert!(findings.removed(&KeyPath::default().key(key)).is_some(), "{key}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Mistakes while the file is still being read: ranges of bytes instead of lines and columns.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::diagnostics::Severity;
@@ -73,12 +73,23 @@ impl Mistake {
 pub(super) struct Findings {
     pub(super) mistakes: Vec<Mistake>,
     /// Values that were reported and taken out of the tree: what only follows from their absence is no mistake.
-    pub(super) removed: HashSet<KeyPath>,
+    /// With the place of the key.
+    removed: HashMap<KeyPath, Range<usize>>,
 }
 
 impl Findings {
     pub(super) fn add(&mut self, mistake: Mistake) {
         self.mistakes.push(mistake);
+    }
+
+    /// Notes that a value was taken out of the tree; `key` is where its key stands.
+    pub(super) fn remove(&mut self, path: KeyPath, key: Range<usize>) {
+        self.removed.insert(path, key);
+    }
+
+    /// Where the key of a value stands that was taken out.
+    pub(super) fn removed(&self, path: &KeyPath) -> Option<&Range<usize>> {
+        self.removed.get(path)
     }
 
     pub(super) fn has_errors(&self) -> bool {

@@ -102,7 +102,8 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
     let diagnostics = source.diagnostics(findings.mistakes);
     match config {
         Some(config) if !failed => {
-            Ok(Loaded { config, warnings: diagnostics, effective: effective::values(&raw, &written) })
+            let effective = effective::values(&raw, &written, &config);
+            Ok(Loaded { config, warnings: diagnostics, effective })
         }
         _ => Err(diagnostics),
     }

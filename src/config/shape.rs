@@ -3,6 +3,7 @@
 //!
 //! What is wrong is reported and taken out of the tree. What is left always deserialises into the raw types.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value as Json;
@@ -80,22 +81,27 @@ impl Walker<'_> {
 
     fn table(&mut self, path: &KeyPath, rules: Rules<'static>, node: &mut Node, span: &Range<usize>) -> Verdict {
         let Value::Table(table) = &mut node.value else { return Ok(()) };
+        let given: BTreeSet<String> = table.keys().cloned().collect();
+        table.retain(|key, entry| {
+            let at = path.key(key);
+            let verdict = match rules.properties().map(|p| p.get(key)) {
+                Some(Some(property)) => self.entry(&at, Rules::new(self.schema, property), entry),
+                Some(None) => self.unknown_key(path, key, rules, entry, &given),
+                None => self.free_key(&at, key, rules, entry),
+            };
+            if verdict.is_err() {
+                self.findings.remove(at, entry.key.clone());
+            }
+            verdict.is_ok()
+        });
         for key in rules.list("required").filter(|key| !table.contains_key(*key)) {
-            if !self.findings.removed.contains(&path.key(key)) {
+            // It may have been there, but of no use, or misspelt; that has been reported.
+            if self.findings.removed(&path.key(key)).is_none() {
+                self.findings.remove(path.key(key), span.clone());
                 let mistake = Mistake::new(span.clone(), path, format!("`{key}` is missing"));
                 self.findings.add(mistake.help(format!("{} needs it", path.section())));
-                self.findings.removed.insert(path.key(key));
             }
         }
-        table.retain(|key, entry| {
-            let path = path.key(key);
-            let verdict = match rules.properties().map(|p| p.get(key)) {
-                Some(Some(property)) => self.entry(&path, Rules::new(self.schema, property), entry),
-                Some(None) => self.unknown_key(&path, key, rules, entry),
-                None => self.free_key(&path, key, rules, entry),
-            };
-            verdict.is_ok() || !self.findings.removed.insert(path)
-        });
         Ok(())
     }
 
@@ -119,11 +125,23 @@ impl Walker<'_> {
         }
     }
 
-    fn unknown_key(&mut self, path: &KeyPath, key: &str, rules: Rules<'_>, entry: &Entry) -> Verdict {
+    /// `around` is the table, `given` what stands in it.
+    fn unknown_key(
+        &mut self,
+        around: &KeyPath,
+        key: &str,
+        rules: Rules<'_>,
+        entry: &Entry,
+        given: &BTreeSet<String>,
+    ) -> Verdict {
         let known: Vec<&str> = rules.properties().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
         let near = nearest(key, known.iter().copied());
+        // What was meant is there after all: it is not missing as well.
+        if let Some(meant) = near.filter(|near| !given.contains(*near)) {
+            self.findings.remove(around.key(meant), entry.key.clone());
+        }
         let elsewhere = self.tables_with(key);
-        let mut mistake = Mistake::new(entry.key.clone(), path, format!("unknown key `{key}`")).near(near);
+        let mut mistake = Mistake::new(entry.key.clone(), &around.key(key), format!("unknown key `{key}`")).near(near);
         if near.is_none() {
             mistake = mistake.expected(format!("one of {}", known.join(", ")));
             if !elsewhere.is_empty() {

@@ -17,7 +17,7 @@ use crate::config::tree::KeyPath;
 impl Check<'_> {
     pub(super) fn listener_tls(&mut self, at: &KeyPath, raw: &raw::ListenerTls) -> Option<ServerTls> {
         let certificates_at = at.key("certificates");
-        if raw.certificates.is_empty() && !self.findings.removed.contains(&certificates_at) {
+        if raw.certificates.is_empty() && self.findings.removed(&certificates_at).is_none() {
             let mistake = self.mistake(&certificates_at, "there is no certificate");
             self.report(mistake.expected("at least one { cert = \"...\", key = \"...\" }"));
         }
@@ -42,7 +42,7 @@ impl Check<'_> {
         match (raw.client_auth, authorities) {
             (raw::ClientAuth::Off, authorities) => {
                 // An unusable `client_auth` has been reported, and is not the same as "off".
-                if authorities.is_some() && !self.findings.removed.contains(&at.key("client_auth")) {
+                if authorities.is_some() && self.findings.removed(&at.key("client_auth")).is_none() {
                     let mistake = self.key_mistake(&ca_at, "`client_ca` has no effect while client_auth is \"off\"");
                     self.report(mistake.warning().help("set client_auth to \"optional\" or \"required\""));
                 }

@@ -14,7 +14,7 @@ use crate::policy::Limits;
 impl Check<'_> {
     pub(super) fn listeners(&mut self, raw: &[raw::Listener], admin: Option<SocketAddr>) -> Option<Vec<Listener>> {
         let at = KeyPath::default().key("listener");
-        if raw.is_empty() && !self.findings.removed.contains(&at) {
+        if raw.is_empty() && self.findings.removed(&at).is_none() {
             let mistake = Mistake::whole_file("there is no listener");
             self.report(mistake.help("add a section [[listener]] with name, bind and service"));
             return None;

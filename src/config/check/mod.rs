@@ -36,8 +36,12 @@ pub(super) fn check(
     let log = check.log(&raw.log);
     let listeners = check.listeners(&raw.listener, admin.as_ref().map(|admin| admin.bind));
     let services = check.services(&raw.service);
+    check.unused_services();
     Some(Config { server, admin: admin?, log, listeners: listeners?, services: services? })
 }
+
+/// More names than this are not listed in a message.
+const MANY: usize = 12;
 
 struct Check<'a> {
     root: &'a Node,
@@ -60,7 +64,8 @@ impl Check<'_> {
 
     /// A mistake that is the presence of a key.
     fn key_mistake(&self, path: &KeyPath, message: impl Into<String>) -> Mistake {
-        Mistake::new(self.root.key_span_of(path), path, message)
+        let span = self.findings.removed(path).cloned().unwrap_or_else(|| self.root.key_span_of(path));
+        Mistake::new(span, path, message)
     }
 
     fn report(&mut self, mistake: Mistake) {
@@ -69,7 +74,7 @@ impl Check<'_> {
 
     /// Whether the file has this key, be it with a value that can't be used.
     fn present(&self, path: &KeyPath) -> bool {
-        self.root.has(path) || self.findings.removed.contains(path)
+        self.root.has(path) || self.findings.removed(path).is_some()
     }
 
     /// "The first one is in line N."
@@ -88,18 +93,32 @@ impl Check<'_> {
         let found = self.services.get(name).copied();
         let defined = KeyPath::default().key("service");
         // A service that is there, but too broken to be used, has been reported.
-        if found.is_none() && !self.present(&defined.key(name)) && !self.findings.removed.contains(&defined) {
+        if found.is_none() && !self.present(&defined.key(name)) && self.findings.removed(&defined).is_none() {
             let near = nearest(name, self.services.keys().map(String::as_str)).map(str::to_owned);
             let mistake = self.mistake(path, format!("there is no service `{name}`"));
             let known: Vec<&str> = self.services.keys().map(String::as_str).collect();
             let expected = match &known[..] {
                 [] => format!("a section [service.{name}]"),
                 [only] => format!("the name of a service: {only}"),
-                known => format!("the name of a service: one of {}", known.join(", ")),
+                few if few.len() <= MANY => format!("the name of a service: one of {}", few.join(", ")),
+                many => format!("the name of one of the {} services", many.len()),
             };
             self.report(mistake.expected(expected).near(near));
         }
         found
+    }
+
+    /// Only when all else is well: what names a service may be among what could not be used.
+    fn unused_services(&mut self) {
+        if self.findings.has_errors() {
+            return;
+        }
+        let at = KeyPath::default().key("service");
+        let unused: Vec<String> = self.services.keys().filter(|name| !self.used.contains(*name)).cloned().collect();
+        for name in unused {
+            let mistake = self.mistake(&at.key(&name), format!("nothing is ever sent to the service `{name}`"));
+            self.report(mistake.warning().help("no listener and no route names it"));
+        }
     }
 
     fn server(&self, raw: &raw::Server) -> Server {

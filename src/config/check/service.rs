@@ -15,20 +15,12 @@ use crate::policy::{Pool, Timeouts, UpstreamProtocol};
 impl Check<'_> {
     pub(super) fn services(&mut self, raw: &BTreeMap<String, raw::Service>) -> Option<Vec<Service>> {
         let at = KeyPath::default().key("service");
-        let services = raw.iter().map(|(name, service)| {
-            let at = at.key(name);
-            if !self.used.contains(name) {
-                let mistake = self.mistake(&at, format!("nothing is ever sent to the service `{name}`"));
-                self.report(mistake.warning().help("no listener and no route names it"));
-            }
-            self.service(&at, name, service)
-        });
-        all(services.collect())
+        all(raw.iter().map(|(name, service)| self.service(&at.key(name), name, service)).collect())
     }
 
     fn service(&mut self, at: &KeyPath, name: &str, raw: &raw::Service) -> Option<Service> {
         let backends_at = at.key("backend");
-        if raw.backend.is_empty() && !self.findings.removed.contains(&backends_at) && !self.present(&at.key("discover"))
+        if raw.backend.is_empty() && self.findings.removed(&backends_at).is_none() && !self.present(&at.key("discover"))
         {
             let mistake = self.mistake(at, format!("the service `{name}` has no backends"));
             self.report(mistake.help(format!("add [[service.{name}.backend]] sections")));

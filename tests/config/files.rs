@@ -1,0 +1,186 @@
+//! Files: the configuration itself, the one in the repository, the contract, and what a configuration names.
+
+use std::path::Path;
+
+use evenkeel::config::model::{AccessLog, Address, ClientAuth};
+use evenkeel::config::{self, Severity};
+
+use crate::support::{Folder, GOOD, told};
+
+#[test]
+fn the_file_in_the_repository_is_good() {
+    let loaded = config::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/proxy.toml"))).unwrap();
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    assert_eq!(loaded.config.listeners[0].bind, Address::Tcp("127.0.0.1:8080".parse().unwrap()));
+    assert_eq!(loaded.config.admin.bind, "127.0.0.1:9900".parse().unwrap());
+    let app = loaded.config.services.iter().find(|s| s.name == "app").unwrap();
+    let ports: Vec<u16> = app
+        .backends
+        .iter()
+        .map(|b| match &b.address {
+            Address::Tcp(address) => address.port(),
+            Address::Unix(_) => 0,
+        })
+        .collect();
+    assert_eq!(ports, [9001, 9002, 9003]);
+}
+
+#[test]
+fn of_the_contract_everything_is_known() {
+    let diagnostics = config::parse(include_str!("contract.toml"), Path::new("contract.toml")).unwrap_err();
+    for d in &diagnostics {
+        let missing_file = d.message.contains("certs/site.") && d.message.contains("can't be read");
+        assert!(missing_file || d.message.ends_with("is not supported by this version"), "{diagnostics}");
+    }
+    let refused: Vec<&str> = diagnostics.iter().map(|d| d.path.as_str()).collect();
+    assert_eq!(
+        refused,
+        [
+            "listener[0].tls.certificates[0].cert",
+            "listener[0].tls.certificates[0].key",
+            "service.api.panic_threshold",
+            "service.api.hash",
+            "service.api.affinity",
+            "service.api.health",
+            "service.api.outlier",
+            "service.api.circuit_breaker",
+            "service.api.retry",
+            "service.api.timeout.queue",
+            "service.api.timeout.queue_length",
+            "service.api.load_reports",
+            "service.api.detect",
+            "service.api.recover",
+            "service.api.recovery",
+            "service.api.sla",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_or_no_text_is_one_mistake() {
+    let diagnostics = config::load(Path::new("/nowhere/proxy.toml")).unwrap_err();
+    assert_eq!(diagnostics.len(), 1);
+    assert!(diagnostics.to_string().contains("can't be read"), "{diagnostics}");
+    let folder = Folder::new();
+    let diagnostics = config::load(&folder.write("proxy.toml", b"name = \"\xff\"")).unwrap_err();
+    assert!(diagnostics.to_string().contains("not UTF-8 text (byte 8)"), "{diagnostics}");
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let folder = Folder::new();
+    folder.write("token", "secret-token\n");
+    folder.certificate("site", &["Example.com", "*.example.com"], 2020, 2100);
+    let text = r#"
+        server.state_dir = "st"
+        admin.token_file = "token"
+        log.access = "access.log"
+        [[listener]]
+        name = "web"
+        bind = "unix:web.sock"
+        service = "app"
+        [listener.tls]
+        certificates = [{ cert = "site.pem", key = "site.key" }]
+        min_version = "1.3"
+        client_auth = "required"
+        client_ca = "site.pem"
+        [service.app]
+        tls = { ca = "site.pem", server_name = "example.com", cert = "site.pem", key = "site.key" }
+        backend = [{ address = "unix:/run/app.sock" }]
+    "#;
+    let loaded = folder.load(text).unwrap();
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    let config = loaded.config;
+    assert_eq!(config.server.state_dir, folder.path().join("st"));
+    assert_eq!(config.admin.token.as_deref(), Some("secret-token"));
+    assert_eq!(config.log.access, AccessLog::File(folder.path().join("access.log")));
+    let listener = &config.listeners[0];
+    assert_eq!(listener.bind, Address::Unix(folder.path().join("web.sock")));
+    let tls = listener.tls.as_ref().unwrap();
+    assert_eq!(tls.certificates[0].names, ["example.com", "*.example.com"]);
+    assert!(!tls.tls12);
+    assert!(matches!(&tls.client_auth, ClientAuth::Required(ca) if ca.len() == 1));
+    let client = config.services[0].tls.as_ref().unwrap();
+    assert!(client.verify && client.client.is_some() && client.ca.is_some());
+    assert_eq!(config.services[0].backends[0].address, Address::Unix("/run/app.sock".into()));
+    let shown = loaded.effective.to_string();
+    assert!(!shown.contains("secret-token"), "{shown}");
+}
+
+/// The mistakes of a listener with this `[listener.tls]`.
+fn tls_mistakes(folder: &Folder, tls: &str) -> Vec<String> {
+    let text = GOOD.replace("service = \"app\"", &format!("service = \"app\"\ntls = {{ {tls} }}"));
+    let root = format!("{}/", folder.path().display());
+    let diagnostics = match folder.load(&text) {
+        Ok(loaded) => loaded.warnings,
+        Err(diagnostics) => diagnostics,
+    };
+    diagnostics.iter().map(|d| format!("{}: {}", d.path, d.message.replace(&root, ""))).collect()
+}
+
+#[test]
+fn certificates_and_keys_must_be_readable_and_fit() {
+    let folder = Folder::new();
+    folder.certificate("a", &["a.example"], 2020, 2100);
+    folder.certificate("b", &["b.example"], 2020, 2100);
+    folder.write("empty.pem", "");
+    folder.write("noise.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let at = "listener[0].tls.certificates[0]";
+    let pair = |cert: &str, key: &str| format!("certificates = [{{ cert = \"{cert}\", key = \"{key}\" }}]");
+    assert_eq!(tls_mistakes(&folder, &pair("a.pem", "a.key")), Vec::<String>::new());
+    assert_eq!(
+        tls_mistakes(&folder, &pair("a.pem", "b.key")),
+        [format!("{at}.key: this key does not fit the certificate")]
+    );
+    assert_eq!(
+        tls_mistakes(&folder, &pair("empty.pem", "a.pem")),
+        [format!("{at}.cert: `empty.pem` has no CERTIFICATE"), format!("{at}.key: `a.pem` has no PRIVATE KEY")]
+    );
+    assert_eq!(
+        tls_mistakes(&folder, &pair("gone.pem", "gone.key")),
+        [
+            format!("{at}.cert: `gone.pem` can't be read: No such file or directory (os error 2)"),
+            format!("{at}.key: `gone.key` can't be read: No such file or directory (os error 2)"),
+        ]
+    );
+    let noise = tls_mistakes(&folder, &pair("noise.pem", "a.key"));
+    assert_eq!(noise.len(), 1);
+    assert!(noise[0].starts_with(&format!("{at}.cert: the certificate in `noise.pem` can't be used")), "{noise:?}");
+    let authority = tls_mistakes(
+        &folder,
+        &format!("{}, client_auth = \"required\", client_ca = \"noise.pem\"", pair("a.pem", "a.key")),
+    );
+    assert_eq!(authority.len(), 1);
+    assert!(authority[0].starts_with("listener[0].tls.client_ca: `noise.pem` has a certificate that can't be used"));
+}
+
+#[test]
+fn a_certificate_out_of_date_is_a_warning() {
+    let folder = Folder::new();
+    folder.certificate("old", &["old.example"], 2010, 2020);
+    folder.certificate("new", &["new.example"], 2099, 2100);
+    let text = GOOD.replace(
+        "service = \"app\"",
+        "service = \"app\"\ntls.certificates = [{ cert = \"old.pem\", key = \"old.key\" }, { cert = \"new.pem\", key = \"new.key\" }]",
+    );
+    let warnings = folder.load(&text).unwrap().warnings;
+    assert!(warnings.iter().all(|w| w.severity == Severity::Warning));
+    let warnings = told(&warnings);
+    assert_eq!(warnings.len(), 2);
+    assert!(warnings[0].ends_with("old.pem` expired on Wed, 01 Jan 2020 00:00:00 GMT"), "{warnings:?}");
+    assert!(warnings[1].ends_with("new.pem` is not valid before Thu, 01 Jan 2099 00:00:00 GMT"), "{warnings:?}");
+}
+
+#[test]
+fn an_admin_address_for_all_needs_a_token_or_tls() {
+    let folder = Folder::new();
+    folder.certificate("admin", &["admin.example"], 2020, 2100);
+    folder.write("token", "t0ken");
+    folder.write("two", "one two");
+    let with = |admin: &str| folder.load(&format!("[admin]\nbind = \"0.0.0.0:9900\"\n{admin}\n{GOOD}"));
+    let message = |admin: &str| with(admin).unwrap_err().iter().next().unwrap().message.clone();
+    assert_eq!(message(""), "the admin address can be reached from other machines by anyone");
+    assert!(message("token_file = \"two\"").ends_with("two` holds no token"));
+    assert_eq!(with("token_file = \"token\"").unwrap().config.admin.token.as_deref(), Some("t0ken"));
+    assert!(with("tls = { cert = \"admin.pem\", key = \"admin.key\" }").unwrap().config.admin.tls.is_some());
+}

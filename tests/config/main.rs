@@ -1,0 +1,12 @@
+//! `proxy.toml` from the outside: what is read, how mistakes are told, and that nothing is ever ignored.
+
+// A test that can not go on says so by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod files;
+mod fuzz;
+mod mistakes;
+mod rendering;
+mod schema;
+mod support;
+mod values;

@@ -1,0 +1,109 @@
+//! What is read from a good file, its defaults, and what is shown of it.
+
+use std::time::Duration;
+
+use evenkeel::config::model::{Action, Address, ServiceId};
+use evenkeel::route::{Host, Path};
+
+use crate::support::{GOOD, good};
+
+#[test]
+fn defaults_are_those_of_the_contract() {
+    let config = good(GOOD).config;
+    assert!(config.server.workers >= 1);
+    assert_eq!(config.server.drain_timeout, Duration::from_secs(30));
+    assert_eq!(config.admin.bind, "127.0.0.1:9900".parse().unwrap());
+    assert_eq!(config.log.level, "info");
+    let listener = &config.listeners[0];
+    assert_eq!(listener.idle_timeout, Duration::from_secs(75));
+    assert_eq!(listener.limits.max_header_bytes, 65536);
+    assert_eq!(listener.limits.max_headers, 100);
+    assert_eq!(listener.limits.max_body, 0);
+    assert_eq!(listener.limits.max_concurrent_streams, 128);
+    assert_eq!(listener.limits.header_timeout, Duration::from_secs(10));
+    assert_eq!(listener.service, Some(ServiceId(0)));
+    let service = &config.services[0];
+    assert_eq!(service.timeout.connect, Duration::from_secs(2));
+    assert_eq!(service.timeout.response, Duration::from_secs(30));
+    assert_eq!(service.timeout.idle, Duration::from_secs(60));
+    assert_eq!(service.timeout.total, None);
+    assert_eq!(service.pool.max_idle, 256);
+    assert_eq!(service.pool.idle_timeout, Duration::from_secs(50));
+    let backend = &service.backends[0];
+    assert_eq!((backend.id.as_str(), backend.host.as_str(), backend.weight), ("127.0.0.1:9001", "127.0.0.1", 1));
+}
+
+#[test]
+fn routes_are_read() {
+    let text = r#"
+        [[listener]]
+        name = "web"
+        bind = "[::1]:8080"
+        [[listener.route]]
+        host = "*.Example.COM"
+        path_prefix = "/v1/"
+        methods = ["GET", "PURGE"]
+        headers = { X-Env = "canary" }
+        query = { beta = "1" }
+        split = [{ service = "b", weight = 95 }, { service = "a", weight = 5 }]
+        rewrite = { prefix = "/", host = "internal.example.com:81" }
+        request_headers = { set = { X-A = "1" }, remove = ["x-b"] }
+        timeout = { total = "0s", idle = "5s" }
+        [[listener.route]]
+        redirect = { to = "https://example.com${path}${query}" }
+        [service]
+        b = { backend = [{ address = "[::1]:81" }] }
+        a = { backend = [{ address = "LOCALHOST:80" }] }
+    "#;
+    let config = good(text).config;
+    let [first, second] = &config.listeners[0].routes[..] else { panic!("two routes") };
+    assert_eq!(first.when.host, Some(Host::Wildcard("example.com".to_owned())));
+    assert!(matches!(&first.when.path, Some(Path::Prefix(prefix)) if prefix == "/v1/"));
+    assert_eq!(first.when.methods.len(), 2);
+    assert_eq!(first.when.headers[0].0, "x-env");
+    assert!(matches!(&first.action, Action::Split(s) if s[..] == [(ServiceId(1), 95), (ServiceId(0), 5)]));
+    assert_eq!(first.timeout.total, Some(None));
+    assert_eq!(first.timeout.idle, Some(Duration::from_secs(5)));
+    assert_eq!(first.timeout.connect, None);
+    assert_eq!(first.request_headers.set[0].0, "x-a");
+    assert_eq!(first.rewrite.as_ref().unwrap().host.as_ref().unwrap(), "internal.example.com:81");
+    assert!(matches!(&second.action, Action::Redirect { to, status }
+        if to == "https://example.com${path}${query}" && status.as_u16() == 308));
+    // In the order of their names.
+    assert_eq!(config.services[0].name, "a");
+    assert_eq!(config.services[0].backends[0].host, "localhost");
+    assert!(
+        matches!(config.services[0].backends[0].address, Address::Tcp(a) if a.ip().is_loopback() && a.port() == 80)
+    );
+    assert_eq!(config.services[1].backends[0].host, "::1");
+}
+
+#[test]
+fn variables_are_filled_in_and_shown_as_they_are_written() {
+    let text = format!("[server.environment]\nPORT = '8080'\nSECRET = 'hunter2'\n{}", GOOD.replace("8080", "${PORT}"))
+        .replace("[[service.app", "[[listener.route]]\nservice = 'app'\nrequest_headers.set = { x-a = 'Bearer ${SECRET}', authorization = 'Basic aHVudGVy', x-b = '$${SECRET}' }\n[[service.app");
+    let loaded = good(&text);
+    assert_eq!(loaded.config.listeners[0].bind, Address::Tcp("127.0.0.1:8080".parse().unwrap()));
+    let set = &loaded.config.listeners[0].routes[0].request_headers.set;
+    let value = |name: &str| set.iter().find(|(n, _)| n == name).unwrap().1.to_str().unwrap().to_owned();
+    assert_eq!((value("x-a").as_str(), value("x-b").as_str()), ("Bearer hunter2", "${SECRET}"));
+    let shown = &loaded.effective;
+    assert_eq!(shown["listener"][0]["bind"], "127.0.0.1:${PORT}");
+    assert_eq!(shown["server"]["environment"]["SECRET"], "***");
+    let headers = &shown["listener"][0]["route"][0]["request_headers"]["set"];
+    assert_eq!(headers["x-a"], "Bearer ${SECRET}");
+    assert_eq!(headers["authorization"], "***");
+    assert!(!shown.to_string().contains("hunter2") && !shown.to_string().contains("aHVudGVy"));
+}
+
+#[test]
+fn what_is_shown_has_every_default_and_nothing_of_later_versions() {
+    let shown = good(GOOD).effective;
+    assert_eq!(shown["listener"][0]["limits"]["max_header_bytes"], "64KiB");
+    assert_eq!(shown["service"]["app"]["timeout"]["connect"], "2s");
+    assert_eq!(shown["service"]["app"]["backend"][0]["id"], "127.0.0.1:9001");
+    assert!(shown["server"]["workers"].as_u64().unwrap() >= 1);
+    for later in ["slow_start", "panic_threshold", "health", "retry"] {
+        assert!(shown["service"]["app"].get(later).is_none(), "{later}");
+    }
+}
