@@ -36,6 +36,7 @@ pub mod config;
 pub mod metrics;
 
 // what all of them stand on
+pub mod clock;
 pub mod drain;
 pub mod endpoint;
 pub mod error;

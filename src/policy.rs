@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 
 /// `[listener.limits]`
@@ -89,4 +90,102 @@ pub enum UpstreamProtocol {
     Http2,
     /// With TLS what ALPN says, HTTP/1.1 without.
     Auto,
+}
+
+/// `balance = "..."`
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Balance {
+    /// Next available backend in turn.
+    RoundRobin,
+    /// In turn, by weight, evenly mixed.
+    WeightedRoundRobin,
+    /// Fewest exchanges in flight.
+    LeastConnections,
+    /// Fewest exchanges in flight for its weight.
+    WeightedLeastConnections,
+    /// Lowest load, as reported.
+    ResourceBased,
+    /// Lowest expected response time.
+    ResponseTime,
+    /// By the hash of something in the request.
+    ConsistentHash(Ring),
+    /// The less loaded of two.
+    PowerOfTwo,
+}
+
+/// What of `[service.NAME.hash]` shapes the ring.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ring {
+    /// Points on the ring for each unit of weight.
+    pub virtual_nodes: u32,
+    /// No backend above this many times the mean of exchanges in flight; 0 = off, otherwise above 1.
+    pub bounded_load: f64,
+}
+
+/// Where a key is taken from: `hash.on`, `affinity.by`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyFrom {
+    /// The client's address.
+    ClientIp,
+    /// The path, without the query.
+    Path,
+    /// The path with the query.
+    Uri,
+    /// The value of a field.
+    Header(HeaderName),
+    /// The value of a cookie.
+    Cookie(String),
+    /// The value of a query parameter.
+    Query(String),
+}
+
+/// `[service.NAME.circuit_breaker]`
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Breaker {
+    /// Failures in a row that open it.
+    pub failures: u32,
+    /// Share of failures over the last 10 s, with at least 20 exchanges, that opens it; 0 = off.
+    pub error_rate: f64,
+    /// How long it stays open.
+    pub open_for: Duration,
+    /// Trials at a time once that time is over.
+    pub half_open: u32,
+}
+
+/// `[service.NAME.outlier]`
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outlier {
+    /// Failures in a row that eject; 0 = off.
+    pub consecutive_failures: u32,
+    /// Share of failures over `window` that ejects; 0 = off.
+    pub error_rate: f64,
+    /// Ejected when slower than this many times the peers' median; 0 = off.
+    pub latency_factor: f64,
+    /// Over what time.
+    pub window: Duration,
+    /// With fewer exchanges in `window` no rate and no latency is judged.
+    pub min_requests: u32,
+    /// For how long, times the number of ejections so far.
+    pub eject_for: Duration,
+    /// Share of the backends that may be out.
+    pub max_ejected: f64,
+}
+
+/// `[service.NAME.retry]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retry {
+    /// Attempts beyond the first.
+    pub attempts: u32,
+    /// Share of the exchanges of late that attempts beyond the first may be.
+    pub budget: f64,
+    /// No connection could be made.
+    pub on_connect: bool,
+    /// A connection ended before a whole answer.
+    pub on_reset: bool,
+    /// Answers with these statuses.
+    pub on_status: Vec<StatusCode>,
+    /// Before the second retry; it doubles, and is drawn at random from zero upwards.
+    pub back_off: Duration,
+    /// An answer whose length is known and at most this is passed on only when it is whole.
+    pub hold: usize,
 }

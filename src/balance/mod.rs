@@ -15,6 +15,30 @@ mod round_robin;
 pub use round_robin::RoundRobin;
 
 use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::endpoint::Live;
+use crate::policy::Balance;
+
+/// A backend that may be used.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Its place in the service's list.
+    pub index: usize,
+    /// Its identity, the same on every instance: by it the ring is made.
+    pub id: Arc<str>,
+    /// Its weight, above 0.
+    pub weight: u32,
+    /// What changes while it works.
+    pub live: Arc<Live>,
+}
+
+/// The algorithm over these backends.
+pub fn build(balance: Balance, candidates: Vec<Candidate>) -> Box<dyn Balancer> {
+    let _ = balance;
+    Box::new(RoundRobin::new(candidates.iter().map(|candidate| candidate.index).collect()))
+}
 
 /// An algorithm over an unchanging set of available backends.
 pub trait Balancer: Debug + Send + Sync {
@@ -30,8 +54,14 @@ pub trait Balancer: Debug + Send + Sync {
 pub struct Pick<'a> {
     /// What this worker remembers of its picks from this service.
     pub cursor: &'a mut Cursor,
-    /// The backends that this exchange was sent to already; a handful at most.
+    /// The backends that this exchange was sent to already, or that may not be used now; a handful at most.
     pub tried: &'a [usize],
+    /// The worker's random source.
+    pub random: &'a mut fastrand::Rng,
+    /// When the exchange began.
+    pub now: Moment,
+    /// The hash of what the exchange is told by: the same for the same client (or path, ...), on every instance.
+    pub key: u64,
 }
 
 /// What one worker remembers from pick to pick for one service.
@@ -74,17 +104,25 @@ impl Cursors {
 }
 
 #[cfg(test)]
+impl<'a> Pick<'a> {
+    fn test(cursor: &'a mut Cursor, tried: &'a [usize], random: &'a mut fastrand::Rng) -> Self {
+        Self { cursor, tried, random, now: Moment::NEVER, key: 0 }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_worker_starts_elsewhere_and_each_service_has_its_own_place() {
         let balancer = RoundRobin::new(vec![0, 1, 2]);
-        let first = |worker| balancer.pick(Pick { cursor: Cursors::new(worker).of(7), tried: &[] });
+        let first =
+            |worker| balancer.pick(Pick::test(Cursors::new(worker).of(7), &[], &mut fastrand::Rng::with_seed(1)));
         assert_eq!([first(0), first(1), first(2), first(3)], [Some(0), Some(1), Some(2), Some(0)]);
 
         let mut cursors = Cursors::new(0);
-        let mut pick = |service| balancer.pick(Pick { cursor: cursors.of(service), tried: &[] });
+        let mut pick = |service| balancer.pick(Pick::test(cursors.of(service), &[], &mut fastrand::Rng::with_seed(1)));
         assert_eq!([pick(0), pick(0), pick(5), pick(0)], [Some(0), Some(1), Some(0), Some(2)]);
     }
 }

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     fn picks(balancer: &RoundRobin, cursor: &mut Cursor, count: usize) -> Vec<usize> {
-        (0..count).filter_map(|_| balancer.pick(Pick { cursor, tried: &[] })).collect()
+        (0..count).filter_map(|_| balancer.pick(Pick::test(cursor, &[], &mut fastrand::Rng::with_seed(1)))).collect()
     }
 
     #[test]
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn none_one_and_two() {
         let none = RoundRobin::new(Vec::new());
-        assert_eq!(none.pick(Pick { cursor: &mut Cursor::new(5), tried: &[0] }), None);
+        assert_eq!(none.pick(Pick::test(&mut Cursor::new(5), &[0], &mut fastrand::Rng::with_seed(1))), None);
         let one = RoundRobin::new(vec![4]);
         assert_eq!(picks(&one, &mut Cursor::new(5), 3), [4, 4, 4]);
         let two = RoundRobin::new(vec![0, 1]);
@@ -87,7 +87,8 @@ mod tests {
         let balancer = RoundRobin::new(vec![0, 1, 2, 3]);
         for start in 0..4 {
             for tried in [&[0][..], &[1, 2], &[3, 0], &[0, 1, 2], &[2, 1, 3]] {
-                let backend = balancer.pick(Pick { cursor: &mut Cursor::new(start), tried });
+                let backend =
+                    balancer.pick(Pick::test(&mut Cursor::new(start), tried, &mut fastrand::Rng::with_seed(1)));
                 assert!(backend.is_some_and(|b| !tried.contains(&b)), "from {start} without {tried:?}: {backend:?}");
             }
         }
@@ -96,18 +97,22 @@ mod tests {
     #[test]
     fn one_that_was_tried_when_there_is_no_other() {
         let one = RoundRobin::new(vec![2]);
-        assert_eq!(one.pick(Pick { cursor: &mut Cursor::new(0), tried: &[2] }), Some(2));
+        assert_eq!(one.pick(Pick::test(&mut Cursor::new(0), &[2], &mut fastrand::Rng::with_seed(1))), Some(2));
         let two = RoundRobin::new(vec![0, 1]);
         let mut cursor = Cursor::new(1);
-        assert_eq!(two.pick(Pick { cursor: &mut cursor, tried: &[0, 1] }), Some(1));
-        assert_eq!(two.pick(Pick { cursor: &mut cursor, tried: &[0, 1] }), Some(0), "and they take turns");
+        assert_eq!(two.pick(Pick::test(&mut cursor, &[0, 1], &mut fastrand::Rng::with_seed(1))), Some(1));
+        assert_eq!(
+            two.pick(Pick::test(&mut cursor, &[0, 1], &mut fastrand::Rng::with_seed(1))),
+            Some(0),
+            "and they take turns"
+        );
     }
 
     #[test]
     fn passing_over_gives_nobody_two_places_in_a_row() {
         let balancer = RoundRobin::new(vec![0, 1, 2]);
         let mut cursor = Cursor::new(0);
-        assert_eq!(balancer.pick(Pick { cursor: &mut cursor, tried: &[0] }), Some(1));
+        assert_eq!(balancer.pick(Pick::test(&mut cursor, &[0], &mut fastrand::Rng::with_seed(1))), Some(1));
         assert_eq!(picks(&balancer, &mut cursor, 3), [2, 0, 1]);
     }
 

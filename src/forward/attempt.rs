@@ -7,6 +7,7 @@ use http::header::{HeaderMap, HeaderValue};
 use super::Worker;
 use super::body::Content;
 use super::exchange::Exchange;
+use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::policy::UpstreamProtocol;
@@ -41,7 +42,10 @@ pub async fn run(
     terms: &Terms<'_>,
     exchange: &mut Exchange,
 ) -> Result<Answer<Content>> {
-    let pick = |tried: &[usize]| service.pick(&mut worker.cursors.borrow_mut(), tried);
+    let now = Moment::now();
+    let pick = |tried: &[usize]| {
+        service.pick(&mut worker.cursors.borrow_mut(), &mut worker.random.borrow_mut(), tried, now, 0)
+    };
     let mut tried = Vec::new();
     let mut backend = pick(&tried).ok_or(Error::new(Kind::NoBackend, "no backend takes new work"))?;
     // set once a kept connection turned out to be closed

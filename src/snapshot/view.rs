@@ -11,6 +11,7 @@ use rustls::pki_types::ServerName;
 
 use super::{RedirectTemplate, Split};
 use crate::balance::{Balancer, Cursors, Pick};
+use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::metrics::{Durations, Requests, UpstreamMetrics};
 use crate::policy::{HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
@@ -156,8 +157,15 @@ impl Service {
     /// The backend for the next attempt, as an index into `endpoints`; `None` when none gets new work.
     ///
     /// `tried` are the backends that this exchange was sent to already: none of them is picked while there is another.
-    pub fn pick(&self, cursors: &mut Cursors, tried: &[usize]) -> Option<usize> {
-        self.balancer.pick(Pick { cursor: cursors.of(self.index), tried })
+    pub fn pick(
+        &self,
+        cursors: &mut Cursors,
+        random: &mut fastrand::Rng,
+        tried: &[usize],
+        now: Moment,
+        key: u64,
+    ) -> Option<usize> {
+        self.balancer.pick(Pick { cursor: cursors.of(self.index), tried, random, now, key })
     }
 
     /// The name to ask `endpoint` for in TLS, and to verify its certificate against. With TLS there is always one: a service

@@ -443,3 +443,27 @@ fn an_answer_of_a_backend_that_did_not_wait_for_the_body_is_passed_on() {
         assert_eq!((answer.status, answer.text().as_str()), (413, "big"));
     }
 }
+
+#[test]
+fn what_came_before_the_break_is_passed_on_or_it_is_a_502() {
+    // closed without a byte, a client takes its request for one that never arrived, and may well send it again
+    let rows = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+    ];
+    for answer in rows {
+        let origin = Origin::answering_once(answer);
+        let proxy = Proxy::to(&origin);
+        // whether head, body and end arrive together is up to the kernel
+        for _ in 0..50 {
+            let mut client = proxy.client();
+            client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+            let (answer, broken) = client.broken_response();
+            assert!(
+                (answer.status == 200 && broken.is_some()) || (answer.status == 502 && broken.is_none()),
+                "{broken:?}, {answer:?}"
+            );
+        }
+    }
+}

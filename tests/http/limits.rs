@@ -1,6 +1,8 @@
 //! What a client may take: time, bytes, requests.
 
-use crate::support::{Origin, Proxy, config, h2, wait_until};
+use std::time::{Duration, Instant};
+
+use crate::support::{Origin, PATIENCE, Proxy, config, h2, wait_until};
 
 const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -57,7 +59,7 @@ fn idle_time_outs_leave_an_exchange_alone() {
     let origin = Origin::script(|conn| {
         // longer than the client's idle time-out
         while conn.request().is_ok() {
-            std::thread::sleep(std::time::Duration::from_millis(600));
+            std::thread::sleep(Duration::from_millis(600));
             conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         }
     });
@@ -231,4 +233,41 @@ fn a_stream_whose_client_stops_reading_is_given_up() {
         .unwrap();
         drop(held);
     });
+}
+
+#[test]
+fn a_head_that_trickles_in_has_no_more_time_than_any_other() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nheader_timeout = \"300ms\"", "", &[&origin]));
+    let mut client = proxy.client();
+    client.send("GET /x HTTP/1.1\r\nHost: a\r\n");
+    let began = Instant::now();
+    // each line comes well within the time-out, all of them never do
+    while client.try_send("X: y\r\n").is_ok() && !client.has_news(Duration::from_millis(50)) {
+        assert!(began.elapsed() < PATIENCE, "every line put the time-out off");
+    }
+    assert_eq!(client.response().status, 408);
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn kept_connections_to_backends_are_closed_in_time() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("", "[service.api.pool]\nidle_timeout = \"200ms\"", &[&origin]));
+    let mut client = proxy.client();
+    assert_eq!(client.get("/x").status, 200);
+    wait_until("the backend's connection is closed", || origin.open() == 0);
+    assert_eq!(client.get("/x").status, 200);
+    assert_eq!(origin.connections(), 2);
+}
+
+#[test]
+fn no_connections_to_backends_are_kept_where_none_may_be() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("", "[service.api.pool]\nmax_idle = 0", &[&origin]));
+    let mut client = proxy.client();
+    for _ in 0..3 {
+        assert_eq!(client.get("/x").status, 200);
+    }
+    assert_eq!(origin.connections(), 3);
 }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
@@ -124,6 +125,14 @@ impl Client {
     pub fn get(&mut self, target: &str) -> Response {
         self.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
         self.response()
+    }
+
+    /// Whether something comes within this time: bytes, or the end.
+    pub fn has_news(&mut self, limit: Duration) -> bool {
+        self.wire.stream.set_limit(limit);
+        let news = self.wire.peek() != Err(Broken::TimedOut);
+        self.wire.stream.set_limit(PATIENCE);
+        news
     }
 
     /// Waits until the server closes; `false` when it sends something, or does nothing for [`PATIENCE`].

@@ -74,6 +74,12 @@ impl Origin {
         Self::script(move |conn| while conn.request().is_ok() && conn.send(&answer) {})
     }
 
+    /// Answers the first request of each connection with these bytes and closes.
+    pub fn answering_once(answer: impl AsRef<[u8]>) -> Self {
+        let answer = answer.as_ref().to_vec();
+        Self::script(move |conn| drop((conn.request(), conn.send(&answer))))
+    }
+
     /// Answers 200 with a body of `ok`.
     pub fn ok() -> Self {
         Self::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")

@@ -134,6 +134,14 @@ impl Wire {
         Ok(self.ahead.is_empty() && !self.fill()?)
     }
 
+    /// Waits until there is something to read, or the end.
+    pub fn peek(&mut self) -> Result<(), Broken> {
+        if self.ahead.is_empty() {
+            self.fill()?;
+        }
+        Ok(())
+    }
+
     /// A line without its CRLF. A bare LF or CR in it is an error.
     pub fn line(&mut self) -> Result<Vec<u8>, Broken> {
         let mut from = 0;

@@ -324,6 +324,7 @@ impl<H: Handler> Connection<'_, H> {
     async fn write_body(&self, body: H::Body, coding: Coding, bodiless: bool) -> Result<(), ()> {
         let mut body = pin!(body);
         let mut ended = bodiless;
+        let mut whole = Ok(());
         let mut alarm: Option<Alarm> = None;
         poll_fn(|cx| {
             loop {
@@ -341,7 +342,12 @@ impl<H: Handler> Connection<'_, H> {
                                 }
                             }
                         }
-                        Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(())),
+                        // what came before goes out first: a client that gets nothing at all may take its request for one that
+                        // never arrived, and send it again
+                        Poll::Ready(Some(Err(_))) => {
+                            whole = Err(());
+                            ended = true;
+                        }
                         Poll::Ready(None) => {
                             self.wire.borrow_mut().out.end(coding, None);
                             ended = true;
@@ -354,7 +360,7 @@ impl<H: Handler> Connection<'_, H> {
                 }
                 let wire = &mut *self.wire.borrow_mut();
                 match wire.out.poll_flush(&mut wire.io, cx) {
-                    Poll::Ready(Ok(())) if ended => return Poll::Ready(Ok(())),
+                    Poll::Ready(Ok(())) if ended => return Poll::Ready(whole),
                     Poll::Ready(Ok(())) if starved => return wire.poll_gone(cx).map(Err),
                     Poll::Ready(Ok(())) => alarm = None,
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(())),

@@ -10,6 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::{Action, BuildError, Route, Snapshot, build};
 use crate::balance::Cursors;
+use crate::clock::Moment;
 use crate::config::model::{self, Address, Backend, Balance, ClientTls, ServiceId};
 use crate::metrics::Registry;
 use crate::policy::{HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
@@ -183,10 +184,11 @@ fn only_backends_that_get_new_work_are_picked() {
     backends[2].drain = true;
     let snapshot = first(&config(vec![service("a", backends)], Vec::new()));
     let (service, mut cursors) = (&snapshot.services[0], Cursors::new(0));
+    let mut random = fastrand::Rng::with_seed(1);
     assert_eq!(service.endpoints.len(), 4);
-    let picks: Vec<_> = (0..4).filter_map(|_| service.pick(&mut cursors, &[])).collect();
+    let picks: Vec<_> = (0..4).filter_map(|_| service.pick(&mut cursors, &mut random, &[], Moment::NEVER, 0)).collect();
     assert_eq!(picks, [0, 3, 0, 3]);
-    assert_eq!(service.pick(&mut cursors, &[0]), Some(3));
+    assert_eq!(service.pick(&mut cursors, &mut random, &[0], Moment::NEVER, 0), Some(3));
 }
 
 #[test]

@@ -1,9 +1,19 @@
 //! A backend as the data plane sees it: who it is, and an `Arc` of atomics that outlives every snapshot.
 
+pub mod breaker;
+pub mod latency;
+pub mod load;
+pub mod standing;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use breaker::Breaker;
+use latency::Latency;
+use load::Load;
+use standing::Standing;
 
 /// A backend of a service. Shared by all workers and the control plane; carried from snapshot to snapshot.
 #[derive(Debug)]
@@ -47,6 +57,14 @@ pub enum Target {
 #[repr(align(128))]
 pub struct Live {
     in_flight: AtomicU32,
+    /// How long its answers take.
+    pub latency: Latency,
+    /// What it says about its load.
+    pub load: Load,
+    /// Its circuit breaker.
+    pub breaker: Breaker,
+    /// What the control plane holds of it.
+    pub standing: Standing,
 }
 
 /// One exchange in flight; the count goes down when this is dropped, however the exchange ends.

@@ -1,0 +1,68 @@
+//! Time as the data plane compares it: whole milliseconds, small enough for an atomic.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+/// Where [`Moment`]s count from.
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The moment of [`EPOCH`]. Above zero, so that [`Moment::NEVER`] lies before everything that happens, by more than any window
+/// over which something is compared.
+const START: u64 = 1 << 40;
+
+/// A moment, in milliseconds on the process's monotonic clock. What depends on time takes it as an argument, so that a
+/// simulation can run weeks in a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// Long before the process started.
+    pub const NEVER: Self = Self(0);
+
+    /// Now: one reading of the clock.
+    pub fn now() -> Self {
+        Self::at(Instant::now())
+    }
+
+    /// A reading of the clock that was made already.
+    pub fn at(instant: Instant) -> Self {
+        let since = instant.saturating_duration_since(*EPOCH).as_millis();
+        Self(START.saturating_add(u64::try_from(since).unwrap_or(u64::MAX)))
+    }
+
+    /// From what [`as_millis`](Self::as_millis) gave.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// As a number, for an atomic.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to this; zero when that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This much later.
+    #[must_use]
+    pub fn plus(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_ordered_and_never_wrap() {
+        let now = Moment::now();
+        assert!(now > Moment::NEVER);
+        assert_eq!(now.plus(Duration::from_secs(2)).since(now), Duration::from_secs(2));
+        assert_eq!(now.since(now.plus(Duration::from_secs(2))), Duration::ZERO);
+        assert!(now.plus(Duration::MAX) > now);
+        assert_eq!(Moment::from_millis(now.as_millis()), now);
+    }
+}

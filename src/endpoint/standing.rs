@@ -1,0 +1,231 @@
+//! What the control plane holds of a backend: its health, what operators said, whether it is ejected.
+//!
+//! Written by the control plane alone, read by it when a snapshot is built, and by the admin address. It lives beside the hot
+//! atomics so that it outlives every snapshot and every reload, as they do.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use crate::clock::Moment;
+
+/// What the last checks said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Health {
+    /// Nothing yet, or nobody checks.
+    #[default]
+    Unknown,
+    /// It is well.
+    Up,
+    /// It is not.
+    Down,
+}
+
+/// What an operator, or the backend's own agent, wants of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wanted {
+    /// What the configuration says.
+    #[default]
+    Configured,
+    /// It keeps its sessions and gets no new ones.
+    Drained,
+    /// It gets nothing.
+    Disabled,
+    /// It takes part, whatever the configuration says of draining.
+    Enabled,
+}
+
+/// The standing of one backend.
+#[derive(Debug)]
+pub struct Standing {
+    health: AtomicU8,
+    operator: AtomicU8,
+    agent: AtomicU8,
+    /// `u32::MAX` = as configured.
+    weight: AtomicU32,
+    /// Share of the weight in thousandths that the agent asks for.
+    agent_weight: AtomicU32,
+    ejected_until: AtomicU64,
+    ejections: AtomicU32,
+    joined: AtomicU64,
+}
+
+/// `Standing::weight` when nobody has set one.
+const AS_CONFIGURED: u32 = u32::MAX;
+/// All of its weight, in thousandths.
+const WHOLE: u32 = 1000;
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self {
+            health: AtomicU8::new(0),
+            operator: AtomicU8::new(0),
+            agent: AtomicU8::new(0),
+            weight: AtomicU32::new(AS_CONFIGURED),
+            agent_weight: AtomicU32::new(WHOLE),
+            ejected_until: AtomicU64::new(0),
+            ejections: AtomicU32::new(0),
+            joined: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Standing {
+    /// What the checks say.
+    pub fn health(&self) -> Health {
+        match self.health.load(Ordering::Relaxed) {
+            1 => Health::Up,
+            2 => Health::Down,
+            _ => Health::Unknown,
+        }
+    }
+
+    /// The checks say this.
+    pub fn set_health(&self, health: Health) {
+        self.health.store(health as u8, Ordering::Relaxed);
+    }
+
+    /// What operators want. Their word goes before the agent's.
+    pub fn operator(&self) -> Wanted {
+        wanted(&self.operator)
+    }
+
+    /// An operator wants this.
+    pub fn set_operator(&self, wanted: Wanted) {
+        self.operator.store(wanted as u8, Ordering::Relaxed);
+    }
+
+    /// What the backend's agent wants.
+    pub fn agent(&self) -> Wanted {
+        wanted(&self.agent)
+    }
+
+    /// The backend's agent wants this.
+    pub fn set_agent(&self, wanted: Wanted) {
+        self.agent.store(wanted as u8, Ordering::Relaxed);
+    }
+
+    /// The weight that it has, where `configured` is what the file says.
+    pub fn weight(&self, configured: u32) -> u32 {
+        let base = match self.weight.load(Ordering::Relaxed) {
+            AS_CONFIGURED => configured,
+            set => set,
+        };
+        match self.agent_weight.load(Ordering::Relaxed) {
+            WHOLE => base,
+            share => {
+                let scaled = u64::from(base) * u64::from(share) / u64::from(WHOLE);
+                // a share above nothing never rounds to nothing
+                u32::try_from(scaled).unwrap_or(u32::MAX - 1).max(u32::from(base > 0 && share > 0))
+            }
+        }
+    }
+
+    /// An operator sets the weight; `None` = as configured.
+    pub fn set_weight(&self, weight: Option<u32>) {
+        self.weight.store(weight.unwrap_or(AS_CONFIGURED), Ordering::Relaxed);
+    }
+
+    /// The agent asks for this share of the weight, in thousandths.
+    pub fn set_agent_weight(&self, thousandths: u32) {
+        self.agent_weight.store(thousandths, Ordering::Relaxed);
+    }
+
+    /// Whether it is ejected at `now`.
+    pub fn is_ejected(&self, now: Moment) -> bool {
+        self.ejected_until.load(Ordering::Relaxed) > now.as_millis()
+    }
+
+    /// Until when it is ejected.
+    pub fn ejected_until(&self) -> Moment {
+        Moment::from_millis(self.ejected_until.load(Ordering::Relaxed))
+    }
+
+    /// Ejects it; gives back how often that has happened by now.
+    pub fn eject(&self, until: Moment) -> u32 {
+        self.ejected_until.store(until.as_millis(), Ordering::Relaxed);
+        self.ejections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Ends its ejection; the count of them stays.
+    pub fn readmit(&self) {
+        self.ejected_until.store(0, Ordering::Relaxed);
+    }
+
+    /// How often it was ejected.
+    pub fn ejections(&self) -> u32 {
+        self.ejections.load(Ordering::Relaxed)
+    }
+
+    /// It has been well for long: the next ejection is a first one again.
+    pub fn forget_ejections(&self) {
+        self.ejections.store(0, Ordering::Relaxed);
+    }
+
+    /// When it last came, or came back: slow start counts from here.
+    pub fn joined(&self) -> Moment {
+        Moment::from_millis(self.joined.load(Ordering::Relaxed))
+    }
+
+    /// It comes, or comes back.
+    pub fn join(&self, now: Moment) {
+        self.joined.store(now.as_millis(), Ordering::Relaxed);
+    }
+}
+
+fn wanted(of: &AtomicU8) -> Wanted {
+    match of.load(Ordering::Relaxed) {
+        1 => Wanted::Drained,
+        2 => Wanted::Disabled,
+        3 => Wanted::Enabled,
+        _ => Wanted::Configured,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_read_back() {
+        let standing = Standing::default();
+        assert_eq!((standing.health(), standing.operator(), standing.agent()), Default::default());
+        for health in [Health::Up, Health::Down, Health::Unknown] {
+            standing.set_health(health);
+            assert_eq!(standing.health(), health);
+        }
+        for wanted in [Wanted::Drained, Wanted::Disabled, Wanted::Enabled, Wanted::Configured] {
+            standing.set_operator(wanted);
+            standing.set_agent(wanted);
+            assert_eq!((standing.operator(), standing.agent()), (wanted, wanted));
+        }
+    }
+
+    #[test]
+    fn weights_of_operators_replace_and_those_of_agents_scale() {
+        let standing = Standing::default();
+        assert_eq!(standing.weight(7), 7);
+        standing.set_weight(Some(20));
+        standing.set_agent_weight(500);
+        assert_eq!(standing.weight(7), 10);
+        standing.set_weight(None);
+        standing.set_agent_weight(1);
+        assert_eq!(standing.weight(7), 1, "a share above nothing never rounds to nothing");
+        standing.set_agent_weight(0);
+        assert_eq!(standing.weight(7), 0);
+    }
+
+    #[test]
+    fn an_ejection_ends_by_itself_or_early_and_is_counted() {
+        let (standing, now) = (Standing::default(), Moment::now());
+        assert!(!standing.is_ejected(now));
+        assert_eq!(standing.eject(now.plus(Duration::from_secs(10))), 1);
+        assert!(standing.is_ejected(now.plus(Duration::from_millis(9_999))));
+        assert!(!standing.is_ejected(now.plus(Duration::from_secs(10))));
+        standing.readmit();
+        assert!(!standing.is_ejected(now));
+        assert_eq!(standing.eject(now), 2);
+        standing.forget_ejections();
+        assert_eq!(standing.ejections(), 0);
+    }
+}
