@@ -10,12 +10,33 @@
 //! To add an algorithm: a file with a type that implements [`Balancer`] and is built from just what it needs; what it must
 //! know of the exchange goes into [`Pick`]; what it remembers from pick to pick goes into [`Cursor`].
 
+pub mod available;
+mod consistent_hash;
+mod draw;
+mod least_connections;
+mod power_of_two;
+mod resource_based;
+mod response_time;
+mod ring;
 mod round_robin;
+pub mod slow_start;
+mod weighted_least_connections;
+mod weighted_round_robin;
 
+pub use consistent_hash::ConsistentHash;
+pub use least_connections::LeastConnections;
+pub use power_of_two::PowerOfTwo;
+pub use resource_based::{EXPIRE, ResourceBased, reported};
+pub use response_time::ResponseTime;
+pub use ring::{Ring, hash_key};
 pub use round_robin::RoundRobin;
+pub use weighted_least_connections::WeightedLeastConnections;
+pub use weighted_round_robin::WeightedRoundRobin;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::endpoint::Live;
@@ -34,10 +55,36 @@ pub struct Candidate {
     pub live: Arc<Live>,
 }
 
-/// The algorithm over these backends.
+impl Candidate {
+    /// The exchanges that count against it: those in flight, and more when it keeps failing.
+    pub fn burden(&self, now: Moment) -> u32 {
+        self.live.in_flight().saturating_add(self.live.latency.failing(now))
+    }
+}
+
+/// The algorithm over these backends, with load reports that expire after [`EXPIRE`].
 pub fn build(balance: Balance, candidates: Vec<Candidate>) -> Box<dyn Balancer> {
-    let _ = balance;
-    Box::new(RoundRobin::new(candidates.iter().map(|candidate| candidate.index).collect()))
+    build_with(balance, candidates, EXPIRE)
+}
+
+/// The algorithm over these backends; load reports that are older than `reports_expire` are not believed.
+pub fn build_with(balance: Balance, candidates: Vec<Candidate>, reports_expire: Duration) -> Box<dyn Balancer> {
+    match balance {
+        Balance::RoundRobin => Box::new(RoundRobin::new(candidates.iter().map(|candidate| candidate.index).collect())),
+        Balance::WeightedRoundRobin => Box::new(WeightedRoundRobin::new(&candidates)),
+        Balance::LeastConnections => Box::new(LeastConnections::new(candidates)),
+        Balance::WeightedLeastConnections => Box::new(WeightedLeastConnections::new(candidates)),
+        Balance::ResourceBased => Box::new(ResourceBased::new(candidates, reports_expire)),
+        Balance::ResponseTime => Box::new(ResponseTime::new(candidates)),
+        Balance::ConsistentHash(shape) => Box::new(ConsistentHash::new(candidates, shape)),
+        Balance::PowerOfTwo => Box::new(PowerOfTwo::new(candidates)),
+    }
+}
+
+/// A number that no balancer had before: by it a [`Cursor`] tells whether what it remembers is of this one.
+fn new_identity() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// An algorithm over an unchanging set of available backends.
@@ -65,11 +112,24 @@ pub struct Pick<'a> {
 }
 
 /// What one worker remembers from pick to pick for one service.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Cursor {
     /// The place in the turn. It may lie beyond the end (at the start, or when backends have gone): then it is taken modulo
     /// their number.
     position: usize,
+    memory: Memory,
+}
+
+/// What an algorithm remembers beside the place in the turn. A service has one algorithm, so there is one of these.
+#[derive(Debug, Clone)]
+enum Memory {
+    Nothing,
+    /// Of weighted round robin: who is due when.
+    Turns(Box<weighted_round_robin::Turns>),
+    /// Of resource based: the average of the loads seen of late.
+    AverageLoad(f64),
+    /// Of consistent hash with bounded load: how many were in flight in all.
+    Counted(consistent_hash::Counted),
 }
 
 /// One worker's cursors, one for each service.
@@ -82,7 +142,7 @@ pub struct Cursors {
 impl Cursor {
     /// A cursor that starts its first turn at the backend `start`, modulo their number.
     pub fn new(start: usize) -> Self {
-        Self { position: start }
+        Self { position: start, memory: Memory::Nothing }
     }
 }
 
@@ -106,13 +166,95 @@ impl Cursors {
 #[cfg(test)]
 impl<'a> Pick<'a> {
     fn test(cursor: &'a mut Cursor, tried: &'a [usize], random: &'a mut fastrand::Rng) -> Self {
-        Self { cursor, tried, random, now: Moment::NEVER, key: 0 }
+        Self { cursor, tried, random, now: tests::Fleet::NOW, key: 0 }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::InFlight;
+
+    /// Backends of these weights, called `10.0.0.N:80`.
+    pub(super) struct Fleet {
+        candidates: Vec<Candidate>,
+        held: Vec<InFlight>,
+    }
+
+    impl Fleet {
+        pub(super) const NOW: Moment = Moment::from_millis((1 << 40) + 1_000_000);
+
+        pub(super) fn new(weights: &[u32]) -> Self {
+            let candidate = |(index, &weight)| Candidate {
+                index,
+                id: format!("10.0.0.{index}:80").into(),
+                weight,
+                live: Arc::new(Live::default()),
+            };
+            Self { candidates: weights.iter().enumerate().map(candidate).collect(), held: Vec::new() }
+        }
+
+        pub(super) fn with_in_flight(mut self, counts: &[u32]) -> Self {
+            for (candidate, &count) in self.candidates.iter().zip(counts) {
+                self.held.extend((0..count).map(|_| candidate.live.enter()));
+            }
+            self
+        }
+
+        pub(super) fn candidates(&self) -> Vec<Candidate> {
+            self.candidates.clone()
+        }
+
+        pub(super) fn live(&self, backend: usize) -> &Arc<Live> {
+            &self.candidates[backend].live
+        }
+
+        /// How many exchanges each backend has in flight after `count` that never end.
+        pub(super) fn hold(&self, balancer: &dyn Balancer, count: u32) -> Vec<u32> {
+            self.hold_key(balancer, count, 0)
+        }
+
+        pub(super) fn hold_key(&self, balancer: &dyn Balancer, count: u32, key: u64) -> Vec<u32> {
+            let (mut cursor, mut random) = (Cursor::new(0), fastrand::Rng::with_seed(1));
+            let mut held = Vec::new();
+            for _ in 0..count {
+                let pick = Pick { key, ..Pick::test(&mut cursor, &[], &mut random) };
+                held.push(self.live(balancer.pick(pick).unwrap()).enter());
+            }
+            self.candidates.iter().map(|candidate| candidate.live.in_flight()).collect()
+        }
+    }
+
+    pub(super) fn pick_with(
+        balancer: &dyn Balancer,
+        cursor: &mut Cursor,
+        random: &mut fastrand::Rng,
+        tried: &[usize],
+    ) -> Option<usize> {
+        balancer.pick(Pick::test(cursor, tried, random))
+    }
+
+    pub(super) fn pick_key(balancer: &dyn Balancer, key: u64, tried: &[usize]) -> Option<usize> {
+        let (mut cursor, mut random) = (Cursor::new(0), fastrand::Rng::with_seed(1));
+        balancer.pick(Pick { key, ..Pick::test(&mut cursor, tried, &mut random) })
+    }
+
+    pub(super) fn picks(
+        balancer: &dyn Balancer,
+        cursor: &mut Cursor,
+        random: &mut fastrand::Rng,
+        count: usize,
+    ) -> Vec<usize> {
+        (0..count).filter_map(|_| pick_with(balancer, cursor, random, &[])).collect()
+    }
+
+    /// How often each of `backends` is picked in so many picks.
+    pub(super) fn count(balancer: &dyn Balancer, backends: usize, picks: usize) -> Vec<u32> {
+        let (mut cursor, mut random) = (Cursor::new(0), fastrand::Rng::with_seed(1));
+        let mut counts = vec![0; backends];
+        self::picks(balancer, &mut cursor, &mut random, picks).into_iter().for_each(|backend| counts[backend] += 1);
+        counts
+    }
 
     #[test]
     fn each_worker_starts_elsewhere_and_each_service_has_its_own_place() {

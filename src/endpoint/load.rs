@@ -1,5 +1,7 @@
 //! What a backend last said about its load.
 
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
 use crate::clock::Moment;
 
 /// A report that was found good: every share from 0 upwards, none of them NaN or infinite.
@@ -14,15 +16,90 @@ pub struct Report {
 }
 
 /// The last report of one backend, shared by all workers without a lock.
-#[derive(Debug, Default)]
-pub struct Load {}
+///
+/// Each number is an atomic of its own. Who reads while a report comes in may get some numbers of it and some of the one
+/// before: each of them is one that the backend said a moment ago, which is all that a load ever is.
+#[derive(Debug)]
+pub struct Load {
+    /// Bits of an `f32`; those of a NaN when it wasn't told, as no report holds one.
+    cpu: AtomicU32,
+    memory: AtomicU32,
+    utilization: AtomicU32,
+    in_flight: AtomicU32,
+    /// [`Moment::NEVER`] before the first report. Written last and read first, so that a first report is never half read.
+    at: AtomicU64,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        let untold = || AtomicU32::new(f32::NAN.to_bits());
+        Self {
+            cpu: untold(),
+            memory: untold(),
+            utilization: untold(),
+            in_flight: AtomicU32::new(0),
+            at: AtomicU64::new(Moment::NEVER.as_millis()),
+        }
+    }
+}
 
 impl Load {
     /// Takes a report that came at `now`, with `in_flight` exchanges under way.
-    pub fn report(&self, _report: Report, _in_flight: u32, _now: Moment) {}
+    pub fn report(&self, report: Report, in_flight: u32, now: Moment) {
+        let store =
+            |to: &AtomicU32, share: Option<f32>| to.store(share.unwrap_or(f32::NAN).to_bits(), Ordering::Relaxed);
+        store(&self.cpu, report.cpu);
+        store(&self.memory, report.memory);
+        store(&self.utilization, report.utilization);
+        self.in_flight.store(in_flight, Ordering::Relaxed);
+        self.at.store(now.as_millis(), Ordering::Release);
+    }
 
     /// The last report and when it came.
     pub fn last(&self) -> Option<(Report, Moment)> {
-        None
+        let at = Moment::from_millis(self.at.load(Ordering::Acquire));
+        if at == Moment::NEVER {
+            return None;
+        }
+        let load =
+            |from: &AtomicU32| Some(f32::from_bits(from.load(Ordering::Relaxed))).filter(|share| !share.is_nan());
+        let report = Report { cpu: load(&self.cpu), memory: load(&self.memory), utilization: load(&self.utilization) };
+        Some((report, at))
+    }
+
+    /// The exchanges that were under way when the last report came.
+    pub fn in_flight_then(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_report_is_told_with_its_moment() {
+        let load = Load::default();
+        assert_eq!(load.last(), None);
+        let full = Report { cpu: Some(0.75), memory: Some(0.0), utilization: Some(1.5) };
+        load.report(full, 7, Moment::from_millis(100));
+        assert_eq!((load.last(), load.in_flight_then()), (Some((full, Moment::from_millis(100))), 7));
+        let part = Report { memory: Some(0.5), ..Report::default() };
+        load.report(part, 0, Moment::from_millis(200));
+        assert_eq!((load.last(), load.in_flight_then()), (Some((part, Moment::from_millis(200))), 0));
+    }
+
+    #[test]
+    fn a_read_while_reports_come_in_gives_numbers_that_were_reported() {
+        let load = Load::default();
+        let report = |share: f32| Report { cpu: Some(share), memory: None, utilization: Some(share) };
+        std::thread::scope(|scope| {
+            scope
+                .spawn(|| (0..10_000).for_each(|i| load.report(report((i % 2) as f32), 1, Moment::from_millis(1 + i))));
+            for (report, at) in (0..10_000).filter_map(|_| load.last()) {
+                assert!(matches!(report.cpu, Some(0.0 | 1.0)) && matches!(report.utilization, Some(0.0 | 1.0)));
+                assert!(report.memory.is_none() && at > Moment::NEVER);
+            }
+        });
     }
 }

@@ -1,0 +1,171 @@
+//! Which backends may be picked, from how each of them stands.
+//!
+//! Backups stand in only when no primary is available. When fewer of the primaries are available than the panic threshold
+//! says, health is ignored and all of them are used: either the checks are wrong, or the few that are left would be crushed
+//! by what was meant for many (Envoy's "panic threshold"). Whoever was told to take no work gets none even then.
+
+/// What counts about a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// How it stands.
+    pub state: State,
+    /// 0 = no work.
+    pub weight: u32,
+    /// Used only when no other is available.
+    pub backup: bool,
+}
+
+/// How a backend stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing speaks against it.
+    Usable,
+    /// Its checks fail.
+    Down,
+    /// Real traffic went wrong with it, so it is out for a while.
+    Ejected,
+    /// It keeps its sessions and gets no new ones.
+    Drained,
+    /// It gets nothing.
+    Disabled,
+}
+
+/// Who may be picked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Available {
+    /// Their indices, in order.
+    pub backends: Vec<usize>,
+    /// Whether health is ignored.
+    pub panic: bool,
+}
+
+/// Who may be picked. `panic_threshold` is the share of the primaries that must be available; 0 = health is never ignored.
+/// Empty only when there is nobody to use: with a threshold of 0 none is usable, otherwise all are to take no work.
+pub fn available(members: &[Member], panic_threshold: f64) -> Available {
+    let wanted = |backup: bool, usable_only: bool| -> Vec<usize> {
+        let picked = |member: &Member| {
+            member.backup == backup && member.takes_work() && (!usable_only || member.state == State::Usable)
+        };
+        members.iter().enumerate().filter(|(_, member)| picked(member)).map(|(index, _)| index).collect()
+    };
+    let (primaries, usable) = (wanted(false, false), wanted(false, true));
+    if usable.is_empty() {
+        let backups = wanted(true, true);
+        if !backups.is_empty() {
+            return Available { backends: backups, panic: false };
+        }
+    }
+    let enough = (usable.len() as f64) >= panic_threshold * primaries.len() as f64;
+    if !usable.is_empty() && enough || panic_threshold <= 0.0 {
+        return Available { backends: usable, panic: false };
+    }
+    let backends = if primaries.is_empty() { wanted(true, false) } else { primaries };
+    Available { panic: !backends.is_empty(), backends }
+}
+
+impl Member {
+    /// Whether it may get work when it is well.
+    pub fn takes_work(&self) -> bool {
+        self.weight > 0 && !matches!(self.state, State::Drained | State::Disabled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::State::{Disabled, Down, Drained, Ejected, Usable};
+    use super::*;
+
+    const fn primary(state: State) -> Member {
+        Member { state, weight: 1, backup: false }
+    }
+
+    const fn backup(state: State) -> Member {
+        Member { state, weight: 1, backup: true }
+    }
+
+    const WEIGHTLESS: Member = Member { state: Usable, weight: 0, backup: false };
+
+    fn of(members: &[Member], threshold: f64) -> (Vec<usize>, bool) {
+        let available = available(members, threshold);
+        (available.backends, available.panic)
+    }
+
+    #[test]
+    fn usable_primaries_take_the_work() {
+        let members = [primary(Usable), primary(Down), primary(Usable), primary(Ejected), backup(Usable)];
+        assert_eq!(of(&members, 0.5), (vec![0, 2], false), "half of them is not less than half");
+    }
+
+    #[test]
+    fn below_the_threshold_all_primaries_are_used_but_not_those_that_shall_not_work() {
+        let members = [
+            primary(Usable),
+            primary(Down),
+            primary(Ejected),
+            primary(Drained),
+            primary(Disabled),
+            WEIGHTLESS,
+            backup(Usable),
+        ];
+        assert_eq!(of(&members, 0.5), (vec![0, 1, 2], true));
+        assert_eq!(of(&members, 0.3), (vec![0], false), "a third is available: those told not to work don't count");
+        assert_eq!(of(&members, 0.0), (vec![0], false));
+    }
+
+    #[test]
+    fn backups_stand_in_when_no_primary_is_available() {
+        let members = [primary(Down), primary(Drained), backup(Usable), backup(Down), backup(Usable)];
+        for threshold in [0.0, 0.5, 1.0] {
+            assert_eq!(of(&members, threshold), (vec![2, 4], false));
+        }
+    }
+
+    #[test]
+    fn with_everything_down_the_primaries_are_tried_unless_health_must_not_be_ignored() {
+        let members = [primary(Down), primary(Ejected), primary(Disabled), backup(Down)];
+        assert_eq!(of(&members, 0.5), (vec![0, 1], true));
+        assert_eq!(of(&members, 0.0), (vec![], false));
+        assert_eq!(
+            of(&[primary(Drained), backup(Down)], 0.5),
+            (vec![1], true),
+            "or the backups where there are no others"
+        );
+    }
+
+    #[test]
+    fn nobody_is_there_or_nobody_shall_work() {
+        assert_eq!(of(&[], 0.5), (vec![], false));
+        assert_eq!(of(&[primary(Drained), primary(Disabled), WEIGHTLESS], 0.5), (vec![], false));
+    }
+
+    fn any_member() -> impl Strategy<Value = Member> {
+        let state = prop_oneof![Just(Usable), Just(Down), Just(Ejected), Just(Drained), Just(Disabled)];
+        (state, 0..3_u32, any::<bool>()).prop_map(|(state, weight, backup)| Member { state, weight, backup })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_the_rules_hold(
+            members in proptest::collection::vec(any_member(), 0..12),
+            threshold in prop_oneof![Just(0.0), 0.0..=1.0],
+        ) {
+            let available = available(&members, threshold);
+            let picked: Vec<_> = available.backends.iter().map(|&index| members[index]).collect();
+            prop_assert!(picked.iter().all(Member::takes_work), "those told not to work never do");
+            prop_assert!(available.backends.is_sorted_by(|a, b| a < b));
+            let usable = |member: &Member| member.takes_work() && member.state == Usable;
+            if members.iter().any(usable) {
+                prop_assert!(picked.iter().any(usable), "never nothing while a backend is usable");
+            }
+            if members.iter().any(|member| usable(member) && !member.backup) {
+                prop_assert!(picked.iter().all(|member| !member.backup), "no backup while a primary is available");
+            }
+            if !available.panic {
+                prop_assert!(picked.iter().all(usable), "nobody unwell without panic");
+            }
+            prop_assert!(!(available.panic && threshold == 0.0));
+        }
+    }
+}
