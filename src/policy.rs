@@ -37,6 +37,10 @@ pub struct Timeouts {
     pub idle: Duration,
     /// From the head of the request to the end of the response; `None` = no limit.
     pub total: Option<Duration>,
+    /// Waiting for a backend below its `max_connections`.
+    pub queue: Duration,
+    /// Exchanges that may wait so, for each worker and service.
+    pub queue_length: usize,
 }
 
 /// `timeout = { ... }` of a route: what is `None` is as in the service.
@@ -50,6 +54,10 @@ pub struct TimeoutOverride {
     pub idle: Option<Duration>,
     /// As in [`Timeouts`], `Some(None)` = no limit.
     pub total: Option<Option<Duration>>,
+    /// As in [`Timeouts`].
+    pub queue: Option<Duration>,
+    /// As in [`Timeouts`].
+    pub queue_length: Option<usize>,
 }
 
 /// `[service.NAME.pool]`
@@ -111,6 +119,22 @@ pub enum Balance {
     ConsistentHash(Ring),
     /// The less loaded of two.
     PowerOfTwo,
+}
+
+impl Balance {
+    /// As written in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round_robin",
+            Self::WeightedRoundRobin => "weighted_round_robin",
+            Self::LeastConnections => "least_connections",
+            Self::WeightedLeastConnections => "weighted_least_connections",
+            Self::ResourceBased => "resource_based",
+            Self::ResponseTime => "response_time",
+            Self::ConsistentHash(_) => "consistent_hash",
+            Self::PowerOfTwo => "power_of_two",
+        }
+    }
 }
 
 /// What of `[service.NAME.hash]` shapes the ring.
@@ -188,4 +212,52 @@ pub struct Retry {
     pub back_off: Duration,
     /// An answer whose length is known and at most this is passed on only when it is whole.
     pub hold: usize,
+}
+
+/// `[service.NAME.affinity]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affinity {
+    /// What a session is told by; `None` = the cookie that Evenkeel sets.
+    pub by: Option<KeyFrom>,
+    /// The name of the cookie that Evenkeel sets.
+    pub cookie: String,
+    /// A session that is not used for this long is forgotten.
+    pub ttl: Duration,
+    /// Sessions remembered, for all but the cookie.
+    pub max_entries: usize,
+}
+
+/// `[service.NAME.load_reports]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadReports {
+    /// `endpoint-load-metrics` is read from responses.
+    pub orca: bool,
+    /// An agent beside each backend: its port, and how often it is asked.
+    pub agent: Option<(u16, Duration)>,
+    /// A report is forgotten after this time.
+    pub expire: Duration,
+}
+
+/// `fallback = { ... }`: the answer when no backend can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: bytes::Bytes,
+    /// The type of the body.
+    pub content_type: HeaderValue,
+    /// `Retry-After`, in whole seconds.
+    pub retry_after: Option<u64>,
+}
+
+/// Statuses, as ranges of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statuses(pub Vec<std::ops::RangeInclusive<u16>>);
+
+impl Statuses {
+    /// Whether this is one of them.
+    pub fn contain(&self, status: StatusCode) -> bool {
+        self.0.iter().any(|range| range.contains(&status.as_u16()))
+    }
 }

@@ -43,7 +43,7 @@ fn service(state: &State, service: &Service) -> Value {
     let backends: Vec<Value> =
         service.endpoints.iter().enumerate().map(|(at, endpoint)| backend(service, at, endpoint)).collect();
     json!({
-        "balance": service.balance,
+        "balance": service.balance.as_str(),
         "healthy": service.endpoints.iter().filter(|endpoint| endpoint.gets_new_work()).count(),
         "total": service.endpoints.len(),
         "panic": false,
@@ -68,7 +68,7 @@ fn stats(recent: &Sample) -> Value {
 fn backend(service: &Service, at: usize, endpoint: &Endpoint) -> Value {
     let (_, failures, requests) = add_up(service.series.iter().map(|series| &*series.backends[at]));
     json!({
-        "id": endpoint.id,
+        "id": &*endpoint.id,
         "address": endpoint.name,
         "weight": endpoint.weight,
         "zone": endpoint.zone,
@@ -108,6 +108,7 @@ pub(super) fn metrics(state: &State) -> String {
             id: &endpoint.id,
             in_flight: endpoint.live.in_flight(),
             up: endpoint.gets_new_work(),
+            breaker: None,
         })
         .collect();
     let mut page = String::new();

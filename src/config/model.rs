@@ -13,7 +13,7 @@ use http::header::HeaderValue;
 use ipnet::IpNet;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::policy::{HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
+use crate::policy::{self, HeaderChanges, KeyFrom, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
 use crate::route::Conditions;
 
 /// A whole configuration.
@@ -216,7 +216,29 @@ pub struct Service {
     /// Its name.
     pub name: String,
     /// How a backend is picked.
-    pub balance: Balance,
+    pub balance: policy::Balance,
+    /// What a consistent hash is taken of.
+    pub hash_on: KeyFrom,
+    /// A backend that comes, or comes back, gets its full share after this time.
+    pub slow_start: Duration,
+    /// The share of available backends under which health is ignored; 0 = never.
+    pub panic_threshold: f64,
+    /// A client stays with its backend.
+    pub affinity: Option<Affinity>,
+    /// When a backend is taken out because of its answers.
+    pub outlier: policy::Outlier,
+    /// A backend that fails gets no requests for a while.
+    pub breaker: Option<policy::Breaker>,
+    /// Answers that count as failures of a backend.
+    pub failure_status: policy::Statuses,
+    /// When a request is sent again.
+    pub retry: policy::Retry,
+    /// The answer when no backend can be used.
+    pub fallback: Option<policy::Fallback>,
+    /// What backends say about their load.
+    pub load_reports: policy::LoadReports,
+    /// Backends from elsewhere, beside those of the file.
+    pub discover: Option<Discover>,
     /// What is spoken to the backends.
     pub protocol: UpstreamProtocol,
     /// The backends, in the order of the file.
@@ -229,20 +251,38 @@ pub struct Service {
     pub pool: Pool,
 }
 
-/// `balance = "..."`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Balance {
-    /// Next available backend in turn.
-    RoundRobin,
+/// `[service.NAME.affinity]`
+#[derive(Debug)]
+pub struct Affinity {
+    /// What the data plane obeys.
+    pub policy: policy::Affinity,
+    /// The key that signs the cookie; `None` = the one that is kept in `state_dir`.
+    pub secret: Option<Vec<u8>>,
 }
 
-impl Balance {
-    /// As written in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RoundRobin => "round_robin",
-        }
-    }
+/// `discover = { ... }`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discover {
+    /// Where backends are found.
+    pub from: Source,
+    /// How often names are looked up.
+    pub refresh: Duration,
+}
+
+/// Where backends are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The A and AAAA records of a name.
+    Dns {
+        /// The name.
+        name: String,
+        /// The port of every backend.
+        port: u16,
+    },
+    /// The SRV records of a name.
+    Srv(String),
+    /// A JSON file.
+    File(PathBuf),
 }
 
 /// `[[service.NAME.backend]]`
@@ -258,6 +298,10 @@ pub struct Backend {
     pub host: String,
     /// Its weight; 0 = no new work.
     pub weight: u32,
+    /// Exchanges at a time; 0 = no limit.
+    pub max_connections: u32,
+    /// Used only when no other backend is available.
+    pub backup: bool,
     /// Its zone; may be empty.
     pub zone: String,
     /// Gets no new work.

@@ -3,6 +3,8 @@
 //! Each has one function that reads it. The shape check (which knows a language by the name that the schema gives it) uses
 //! it to find what is wrong, the building of the model to get the value; so the two can't disagree.
 
+pub(super) mod service;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -67,6 +69,15 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "network" => network(text).map(drop),
         "header-name" => header_name(text).map(drop),
         "header-value" => header_value(text).map(drop),
+        "hash-key" => service::hash_key(text).map(drop),
+        "session-key" => service::session_key(text).map(drop),
+        "cookie-name" => service::cookie_name(text),
+        "health-path" => service::health_path(text),
+        "authority-or-empty" => service::authority_or_empty(text),
+        "status-ranges" => service::status_ranges(text).map(drop),
+        "retry-condition" => service::retry_condition(text).map(drop),
+        "name-and-port" => service::name_and_port(text).map(drop),
+        "srv-name" => service::srv_name(text),
         "redirect" => redirect(text),
         "log-filter" => log_filter(text),
         "name" => name(text),

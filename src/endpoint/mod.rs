@@ -3,6 +3,7 @@
 pub mod breaker;
 pub mod latency;
 pub mod load;
+pub mod passive;
 pub mod standing;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use breaker::Breaker;
 use latency::Latency;
 use load::Load;
+use passive::Passive;
 use standing::Standing;
 
 /// A backend of a service. Shared by all workers and the control plane; carried from snapshot to snapshot.
@@ -22,7 +24,7 @@ pub struct Endpoint {
     /// stays from snapshot to snapshot for as long as a connection made before is as good as one made now.
     pub key: u32,
     /// Unique in its service.
-    pub id: String,
+    pub id: Arc<str>,
     /// The service's name.
     pub service: Arc<str>,
     /// The address as written in the configuration, which is shown to people.
@@ -33,6 +35,10 @@ pub struct Endpoint {
     pub host: String,
     /// Configured weight; 0 = no new work.
     pub weight: u32,
+    /// Exchanges at a time; 0 = no limit.
+    pub max_connections: u32,
+    /// Used only when no other backend is available.
+    pub backup: bool,
     /// Where it stands; may be empty.
     pub zone: String,
     /// Gets no new work.
@@ -63,6 +69,8 @@ pub struct Live {
     pub load: Load,
     /// Its circuit breaker.
     pub breaker: Breaker,
+    /// Its failures in a row.
+    pub passive: Passive,
     /// What the control plane holds of it.
     pub standing: Standing,
 }
@@ -89,6 +97,16 @@ impl Live {
     pub fn enter(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))
+    }
+
+    /// Counts one exchange more unless there are `limit` already; 0 = no limit.
+    pub fn enter_below(self: &Arc<Self>, limit: u32) -> Option<InFlight> {
+        if limit == 0 {
+            return Some(self.enter());
+        }
+        let one_more = |count: u32| (count < limit).then_some(count + 1);
+        self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(InFlight(Arc::clone(self)))
     }
 
     /// Exchanges in flight now.

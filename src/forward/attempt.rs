@@ -1,13 +1,12 @@
-//! One exchange with the backends of a service: a try with one of them, and another where that is safe.
+//! One try with one backend.
 
 use std::rc::Rc;
 
+use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderValue};
 
 use super::Worker;
 use super::body::Content;
-use super::exchange::Exchange;
-use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::policy::UpstreamProtocol;
@@ -18,9 +17,6 @@ use crate::snapshot::Service;
 use crate::upstream::h1::{Failed, Reply, Terms};
 use crate::upstream::h2::Dialled;
 use crate::upstream::{Answer, Home, Tls, h1};
-
-/// Backends that are tried when no connection can be made, beyond the first.
-const OTHERS: usize = 2;
 
 /// A request as it goes to a backend.
 #[derive(Debug)]
@@ -33,66 +29,47 @@ pub struct Outgoing<'a> {
     pub headers: &'a HeaderMap,
 }
 
-/// Sends a request to a backend of `service`, and to another (or again, on a new connection) where that can't execute it twice.
+/// Which connection carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// A kept one, or else a new one.
+    Any,
+    /// A new one: a kept one turned out to be closed.
+    New,
+}
+
+/// Sends the request to the backend with this index and waits for the head of its answer; when the answer is a small one,
+/// for all of it.
 pub async fn run(
     worker: &Rc<Worker>,
     service: &Service,
+    backend: usize,
+    carrier: Carrier,
     outgoing: &Outgoing<'_>,
-    mut body: RequestBody,
+    body: RequestBody,
     terms: &Terms<'_>,
-    exchange: &mut Exchange,
-) -> Result<Answer<Content>> {
-    let now = Moment::now();
-    let pick = |tried: &[usize]| {
-        service.pick(&mut worker.cursors.borrow_mut(), &mut worker.random.borrow_mut(), tried, now, 0)
-    };
-    let mut tried = Vec::new();
-    let mut backend = pick(&tried).ok_or(Error::new(Kind::NoBackend, "no backend takes new work"))?;
-    // set once a kept connection turned out to be closed
-    let mut fresh = false;
-    loop {
-        exchange.backend(backend);
-        let failed = match once(worker, service, backend, fresh, outgoing, body, terms).await {
-            Ok(answer) => return Ok(answer),
-            Err(failed) => failed,
-        };
-        let endpoint = &service.endpoints[backend];
-        tracing::debug!(service = %service.name, backend = %endpoint.id, error = %failed.error, "an attempt failed");
-        if !failed.body.is_untouched() {
-            return Err(failed.error);
-        }
-        match failed.error.retryability() {
-            // a connection that was kept may have been closed while the request was on its way (RFC 9112, section 9.3.1)
-            Retry::Safe if failed.reused && !fresh => fresh = true,
-            Retry::IfIdempotent if failed.reused && !fresh && outgoing.line.method.is_idempotent() => fresh = true,
-            Retry::Safe if tried.len() < OTHERS => {
-                tried.push(backend);
-                match pick(&tried).filter(|next| !tried.contains(next)) {
-                    Some(next) => backend = next,
-                    None => return Err(failed.error),
-                }
-            }
-            _ => return Err(failed.error),
-        }
-        body = failed.body;
-    }
+) -> Result<Answer<Content>, Failed> {
+    let answer = call(worker, service, backend, carrier, outgoing, body, terms).await?;
+    let held = hold(answer, service.retry.hold).await;
+    held.map_err(|error| Failed { error, body: RequestBody::Empty, raced: false })
 }
 
-/// One try with one backend.
-async fn once(
+async fn call(
     worker: &Rc<Worker>,
     service: &Service,
     backend: usize,
-    fresh: bool,
+    carrier: Carrier,
     outgoing: &Outgoing<'_>,
     body: RequestBody,
     terms: &Terms<'_>,
 ) -> Result<Answer<Content>, Failed> {
     let endpoint = &*service.endpoints[backend];
     let home = worker.pools.home(endpoint, service.pool, &service.upstream[backend]);
-    let carrier = match carrier(service, endpoint, &home, fresh, terms).await {
-        Ok(carrier) => carrier,
-        Err(error) => return Err(Failed { error, body, reused: false }),
+    // a request that can't be repeated takes no risk with a backend that closes its connections as they are used
+    let fresh = carrier == Carrier::New || (home.races() && !outgoing.line.method.is_idempotent());
+    let connection = match connect(service, endpoint, &home, fresh, terms).await {
+        Ok(connection) => connection,
+        Err(error) => return Err(Failed { error, body, raced: false }),
     };
     let own_host;
     let host = match outgoing.hostless {
@@ -103,26 +80,61 @@ async fn once(
         }
     };
     let line = RequestLine { host, ..outgoing.line };
-    match carrier {
+    let answer = match connection {
         Dialled::H2(connection) => {
             let answer = connection.call(&line, service.tls.is_some(), outgoing.headers, body, terms).await?;
-            Ok(Answer { status: answer.status, headers: answer.headers, body: Content::H2(answer.body) })
+            Answer { status: answer.status, headers: answer.headers, body: Content::H2(answer.body) }
         }
-        Dialled::H1(connection) => match connection.call(&line, outgoing.headers, body, &home, terms).await? {
-            Reply::Answer(answer) => {
-                Ok(Answer { status: answer.status, headers: answer.headers, body: Content::H1(answer.body) })
+        Dialled::H1(connection) => match connection.call(&line, outgoing.headers, body, &home, terms).await {
+            Ok(Reply::Answer(answer)) => {
+                Answer { status: answer.status, headers: answer.headers, body: Content::H1(answer.body) }
             }
-            Reply::Upgraded(answer, stream, early) => {
+            Ok(Reply::Upgraded(answer, stream, early)) => {
                 let relay = Relay::new(stream, early, terms.timeouts.idle, terms.timers);
                 let body = Content::Tunnel(Some(Box::new(relay)));
-                Ok(Answer { status: answer.status, headers: answer.headers, body })
+                Answer { status: answer.status, headers: answer.headers, body }
+            }
+            Err(failed) => {
+                if failed.raced {
+                    home.raced();
+                }
+                return Err(failed);
             }
         },
+    };
+    Ok(answer)
+}
+
+/// Reads a small answer to its end before any of it is passed on: if its backend dies half-way, nobody has seen it yet, and
+/// the request may still be sent to another.
+async fn hold(mut answer: Answer<Content>, limit: usize) -> Result<Answer<Content>> {
+    let small = |body: &Content| body.size_hint().exact().is_some_and(|length| length > 0 && length <= limit as u64);
+    if !matches!(answer.body, Content::H1(_) | Content::H2(_)) || !small(&answer.body) {
+        return Ok(answer);
     }
+    let (mut whole, mut trailers) = (Bytes::new(), None);
+    while let Some(frame) = std::future::poll_fn(|cx| answer.body.poll_frame(cx)).await {
+        // passed on to nobody yet, so only the request decides whether it may be sent again
+        let frame = frame.map_err(|error| Error::new(error.kind(), error.detail()).retry(Retry::IfIdempotent))?;
+        match frame.into_data() {
+            Ok(data) if whole.is_empty() => whole = data,
+            Ok(data) => {
+                let mut joined = BytesMut::from(whole);
+                joined.extend_from_slice(&data);
+                whole = joined.freeze();
+            }
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
+    let body = match trailers {
+        None => Content::Own(whole),
+        Some(trailers) => Content::Whole(whole, Some(Box::new(trailers))),
+    };
+    Ok(Answer { body, ..answer })
 }
 
 /// A connection that can carry the request: a kept one, unless it must be `fresh`, or a new one.
-async fn carrier(
+async fn connect(
     service: &Service,
     endpoint: &Endpoint,
     home: &Rc<Home>,
@@ -147,4 +159,9 @@ async fn carrier(
         return home.shared.open(endpoint, tls, alpn, home, terms).await;
     }
     h1::Connection::dial(endpoint, tls, home, terms).await.map(Dialled::H1)
+}
+
+/// An error that says that this backend could not be reached at all.
+pub fn is_unreachable(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Connect)
 }

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::exchange::Exchange;
@@ -24,8 +25,10 @@ pub struct Body {
 /// Where it comes from.
 #[derive(Debug)]
 pub enum Content {
-    /// Ours.
+    /// Ours, or a backend's that was read whole.
     Own(Bytes),
+    /// A backend's that was read whole, with its trailers.
+    Whole(Bytes, Option<Box<HeaderMap>>),
     /// From a backend over HTTP/1.
     H1(h1::ResponseBody),
     /// From a backend over HTTP/2.
@@ -39,14 +42,46 @@ impl Body {
     pub fn new(content: Content, deadline: Option<Alarm>, exchange: Option<Exchange>) -> Self {
         Self { content, deadline, exchange }
     }
+}
 
-    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match &mut self.content {
-            Content::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Content::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::H1(body) => Pin::new(body).poll_frame(cx),
-            Content::H2(body) => Pin::new(body).poll_frame(cx),
-            Content::Tunnel(_) => Poll::Ready(None),
+impl Content {
+    /// Whether the backend is still to send some of it.
+    pub fn is_streamed(&self) -> bool {
+        matches!(self, Self::H1(_) | Self::H2(_) | Self::Tunnel(_)) && !self.is_end()
+    }
+
+    fn is_end(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_empty(),
+            Self::Whole(bytes, trailers) => bytes.is_empty() && trailers.is_none(),
+            Self::H1(body) => body.is_end_stream(),
+            Self::H2(body) => body.is_end_stream(),
+            Self::Tunnel(_) => true,
+        }
+    }
+
+    /// What is known of its length.
+    pub fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) | Self::Whole(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
+            Self::H1(body) => body.size_hint(),
+            Self::H2(body) => body.size_hint(),
+            Self::Tunnel(_) => SizeHint::with_exact(0),
+        }
+    }
+
+    /// The next piece.
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self {
+            Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Whole(bytes, trailers) if bytes.is_empty() => {
+                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
+            }
+            Self::Whole(bytes, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::H1(body) => Pin::new(body).poll_frame(cx),
+            Self::H2(body) => Pin::new(body).poll_frame(cx),
+            Self::Tunnel(_) => Poll::Ready(None),
         }
     }
 }
@@ -57,7 +92,7 @@ impl http_body::Body for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        let mut polled = this.poll_content(cx);
+        let mut polled = this.content.poll_frame(cx);
         if polled.is_pending()
             && let Some(deadline) = &mut this.deadline
             && deadline.poll(cx).is_ready()
@@ -75,21 +110,11 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Own(bytes) => bytes.is_empty(),
-            Content::H1(body) => body.is_end_stream(),
-            Content::H2(body) => body.is_end_stream(),
-            Content::Tunnel(_) => true,
-        }
+        self.content.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::H1(body) => body.size_hint(),
-            Content::H2(body) => body.size_hint(),
-            Content::Tunnel(_) => SizeHint::with_exact(0),
-        }
+        self.content.size_hint()
     }
 }
 

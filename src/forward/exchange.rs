@@ -1,16 +1,17 @@
 //! The record of an exchange while it lasts: dropped when the exchange is over, however that comes, and recorded then.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
 use super::Worker;
-use crate::endpoint::InFlight;
-use crate::error::Kind;
+use super::admit::Admission;
+use crate::clock::Moment;
+use crate::error::{Kind, Side};
 use crate::outcome::Outcome;
 use crate::record::{self, access};
-use crate::snapshot::Current;
+use crate::snapshot::{Current, Service};
 
 /// One exchange.
 #[derive(Debug)]
@@ -20,10 +21,29 @@ pub struct Exchange {
     listener: usize,
     service: Option<usize>,
     backend: Option<usize>,
-    in_flight: Option<InFlight>,
+    attempt: Option<Attempt>,
     outcome: Outcome,
     /// What the access log says of the request, when there is one.
     access: Option<Box<access::Entry>>,
+}
+
+/// The attempt that is under way.
+#[derive(Debug)]
+struct Attempt {
+    admission: Admission,
+    began: Instant,
+    /// The head of its answer came so long after that. Set where the client's reading may take longer than the backend's
+    /// answering.
+    answered: Option<Duration>,
+}
+
+/// What an attempt says about its backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Well,
+    Failed,
+    /// Nothing: the client went away, or made a mistake.
+    Silent,
 }
 
 impl Exchange {
@@ -35,10 +55,15 @@ impl Exchange {
             listener,
             service: None,
             backend: None,
-            in_flight: None,
+            attempt: None,
             outcome: Outcome::begun(Instant::now()),
             access: None,
         }
+    }
+
+    /// When it began.
+    pub fn began(&self) -> Instant {
+        self.outcome.began
     }
 
     /// What the access log is to say of the request.
@@ -51,15 +76,34 @@ impl Exchange {
         self.service = Some(index);
     }
 
-    /// It goes to this backend of the service, and counts as in flight there until it ends or goes to another.
-    pub fn backend(&mut self, index: usize) {
-        self.backend = Some(index);
-        self.in_flight = self.service.map(|s| self.snapshot.services[s].endpoints[index].live.enter());
+    /// It is tried with a backend.
+    pub fn attempt(&mut self, admission: Admission) {
+        // the clock is read again for the rare second attempt only
+        let began = if self.backend.is_none() { self.outcome.began } else { Instant::now() };
+        self.backend = Some(admission.backend);
+        self.attempt = Some(Attempt { admission, began, answered: None });
     }
 
-    /// This is what the client is answered with.
-    pub fn answered(&mut self, status: StatusCode) {
+    /// The attempt failed; `raced`: a connection was closed as it was used, which is nobody's failure.
+    pub fn attempt_failed(&mut self, kind: Kind, raced: bool) {
+        self.end_attempt(match kind.side() {
+            Side::Upstream if !raced => Verdict::Failed,
+            _ => Verdict::Silent,
+        });
+    }
+
+    /// The attempt was answered with this, which the client does not get to see.
+    pub fn attempt_answered(&mut self, status: StatusCode) {
+        let failed = self.current().is_some_and(|service| service.failure_status.contain(status));
+        self.end_attempt(if failed { Verdict::Failed } else { Verdict::Well });
+    }
+
+    /// This is what the client is answered with. `streamed`: its body is still to come.
+    pub fn answered(&mut self, status: StatusCode, streamed: bool) {
         self.outcome.status = Some(status);
+        if streamed && let Some(attempt) = &mut self.attempt {
+            attempt.answered = Some(attempt.began.elapsed());
+        }
     }
 
     /// It failed, in whole or within the body.
@@ -71,12 +115,67 @@ impl Exchange {
     pub fn sent(&mut self, bytes: u64) {
         self.outcome.body_bytes += bytes;
     }
+
+    /// The service that it goes to.
+    pub fn current(&self) -> Option<&Service> {
+        self.service.map(|service| &*self.snapshot.services[service])
+    }
+
+    /// What the last attempt says, at the end of the exchange.
+    fn verdict(&self) -> Verdict {
+        match (self.outcome.failure, self.outcome.status) {
+            (Some(kind), _) if kind.side() == Side::Upstream => Verdict::Failed,
+            (Some(_), _) | (None, None) => Verdict::Silent,
+            (None, Some(status)) => match self.current().is_some_and(|s| s.failure_status.contain(status)) {
+                true => Verdict::Failed,
+                false => Verdict::Well,
+            },
+        }
+    }
+
+    /// Gives the place at the backend back, and tells what there is to tell about it.
+    fn end_attempt(&mut self, verdict: Verdict) {
+        let Some(Attempt { admission, began, answered }) = self.attempt.take() else { return };
+        let Some(service) = self.current() else { return };
+        let endpoint = &service.endpoints[admission.backend];
+        let live = &endpoint.live;
+        if verdict == Verdict::Silent {
+            if let Some(permit) = admission.permit {
+                live.breaker.forgo(permit);
+            }
+        } else {
+            let ended = Instant::now();
+            let now = Moment::at(ended);
+            let elapsed = answered.unwrap_or_else(|| ended.saturating_duration_since(began));
+            let failed = verdict == Verdict::Failed;
+            service.upstream[admission.backend].attempted(self.worker.index, failed, elapsed);
+            let mut news = false;
+            match failed {
+                true => live.latency.observe_failure(elapsed, now),
+                false => live.latency.observe(elapsed, now),
+            }
+            if live.passive.record(failed) == service.outlier.consecutive_failures {
+                news = true;
+            }
+            if let (Some(policy), Some(permit)) = (&service.breaker, admission.permit) {
+                news |= live.breaker.record(permit, failed, policy, now).is_some();
+            }
+            if news {
+                self.worker.news.notify_one();
+            }
+        }
+        drop(admission.in_flight);
+        if endpoint.max_connections > 0 {
+            self.worker.queues.left(&service.name);
+        }
+    }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.end_attempt(self.verdict());
         let listener = &self.snapshot.listeners[self.listener];
-        let service = self.service.map(|s| &*self.snapshot.services[s]);
+        let service = self.current();
         let series = match (service, self.backend) {
             (Some(service), Some(backend)) => &service.series[self.listener].backends[backend],
             (Some(service), None) => &service.series[self.listener].none,
@@ -85,7 +184,9 @@ impl Drop for Exchange {
         let handles = record::Handles { requests: series, durations: service.map(|s| &*s.durations) };
         let elapsed = self.worker.recorder.exchange(self.worker.index, &handles, &self.outcome);
         if let Some(entry) = self.access.take() {
+            let service = self.current();
             let backend = service.zip(self.backend).map(|(s, b)| &*s.endpoints[b].id);
+            let listener = &self.snapshot.listeners[self.listener];
             let names = access::Names { listener: &listener.name, service: service.map(|s| &*s.name), backend };
             self.worker.recorder.access(&entry, &names, &self.outcome, elapsed);
         }

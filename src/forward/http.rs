@@ -12,10 +12,11 @@ use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Uri};
 use hyper::upgrade::OnUpgrade;
 
-use super::attempt::{self, Outgoing};
+use super::attempt::Outgoing;
+use super::attempts::{self, Placement};
 use super::body::{Body, Content};
 use super::exchange::Exchange;
-use super::{Worker, rescue};
+use super::{Worker, key, rescue};
 use crate::error::{Error, Kind, Result};
 use crate::metrics::ListenerMetrics;
 use crate::policy::{HeaderChanges, Rewrite};
@@ -59,18 +60,20 @@ impl Handler for Connection {
         match self.run(&snapshot, request, &mut exchange).await {
             Ok(Outcome::Own(response)) => own(response, exchange),
             Ok(Outcome::Backend(response, deadline)) => {
-                exchange.answered(response.status());
+                exchange.answered(response.status(), response.body().is_streamed());
                 response.map(|content| Body::new(content, deadline, Some(exchange)))
             }
             Ok(Outcome::Tunnel(response, on_upgrade, relay)) => {
-                exchange.answered(response.status());
+                exchange.answered(response.status(), true);
                 h2::relay(on_upgrade, *relay, move |relay| exchange.sent(relay.to_client()));
                 response.map(|()| Body::new(Content::Own(Bytes::new()), None, None))
             }
             Err(error) => {
                 tracing::debug!(%error, "an exchange failed");
                 exchange.failed(error.kind());
-                own(rescue::answer(error.kind()), exchange)
+                let fallback = exchange.current().and_then(|service| service.fallback.as_ref());
+                let answer = fallback.and_then(|fallback| rescue::fallback(error.kind(), fallback));
+                own(answer.unwrap_or_else(|| rescue::answer(error.kind())), exchange)
             }
         }
     }
@@ -100,7 +103,7 @@ enum Outcome {
 }
 
 fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
-    exchange.answered(response.status());
+    exchange.answered(response.status(), false);
     response.map(|bytes| Body::new(Content::Own(bytes), None, Some(exchange)))
 }
 
@@ -108,7 +111,7 @@ impl Connection {
     async fn run(&self, snapshot: &Rc<Current>, mut request: Request, exchange: &mut Exchange) -> Result<Outcome> {
         let route = self.route(snapshot, &request)?;
         let service = match &route.action {
-            Action::Service(service) => service,
+            Action::Service(service) => *service,
             Action::Split(split) => split.choose(self.worker.random.borrow_mut().u32(..)),
             Action::Redirect { to, status } => return redirect(to, *status, &request, route).map(Outcome::Own),
             Action::Respond { status, body, content_type } => {
@@ -121,7 +124,9 @@ impl Connection {
                 return Ok(Outcome::Own(response));
             }
         };
+        let service = &*snapshot.services[service];
         exchange.service(service.index);
+        let placement = Placement { wanted: None, key: key::of(&service.hash_on, &request, &self.client) };
         self.prepare(&mut request, route)?;
         let timeouts = route.timeouts(service);
         let timers = &self.worker.timers;
@@ -129,7 +134,7 @@ impl Connection {
         let (upgrade, interim) = (request.upgrade.take(), request.interim.take());
         let terms = Terms { timeouts, timers, interim: interim.as_ref() };
         let answer = {
-            let mut answer = pin!(self.ask(service, request, upgrade.as_ref(), &terms, exchange));
+            let mut answer = pin!(self.ask(service, request, upgrade.as_ref(), &terms, exchange, placement));
             poll_fn(|cx| {
                 if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                     return Poll::Ready(answer);
@@ -195,6 +200,7 @@ impl Connection {
         upgrade: Option<&Upgrade>,
         terms: &Terms<'_>,
         exchange: &mut Exchange,
+        placement: Placement,
     ) -> Result<Answer<Content>> {
         let nameless = HeaderValue::from_static("");
         let outgoing = Outgoing {
@@ -210,7 +216,7 @@ impl Connection {
             hostless: request.host.as_ref().is_none_or(HeaderValue::is_empty),
             headers: &request.headers,
         };
-        attempt::run(&self.worker, service, &outgoing, request.body, terms, exchange).await
+        attempts::run(&self.worker, service, &outgoing, request.body, terms, exchange, placement).await
     }
 
     /// 16 random bytes in base64, as RFC 6455, section 4.1, asks. The last of 22 characters holds two bits.

@@ -1,27 +1,36 @@
 //! The story of one exchange: a request comes in, a route takes it, a backend answers it or we do, and however it ends it is
 //! recorded once.
 //!
-//! `http` tells it from top to bottom; `attempt` is one try with one backend; `rescue` turns an error into an answer, in one
+//! `http` tells it from top to bottom; `attempts` are the tries with backends, `admit` a place at one, `attempt` one of them,
+//! `retry` whether there is to be another; `rescue` turns an error into an answer, in one
 //! exhaustive place; `body` is what the client gets to read, with the exchange's record hanging on it, so that the record is
 //! made when the last byte has gone, or when anything on the way is dropped.
 
+mod admit;
 mod attempt;
+mod attempts;
 mod body;
 mod exchange;
 mod http;
+mod key;
 mod rescue;
+mod retry;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
 
 pub use body::Body;
 pub use http::Connection;
 
 use crate::balance::Cursors;
+use crate::clock::Moment;
 use crate::drain::Drain;
 use crate::protocol::fields::Date;
 use crate::record::Recorder;
-use crate::snapshot;
+use crate::snapshot::{self, Service};
 use crate::timer::Timers;
 use crate::upstream::Pools;
 
@@ -41,6 +50,11 @@ pub struct Worker {
     /// Where the ends of exchanges are recorded.
     pub recorder: Recorder,
     snapshot: snapshot::Reader,
+    /// Told when something happened that the control plane should look at now: a breaker opened, failures in a row.
+    news: Arc<Notify>,
+    queues: admit::Queues,
+    /// By service.
+    budgets: RefCell<Vec<retry::Budget>>,
     cursors: RefCell<Cursors>,
     random: RefCell<fastrand::Rng>,
 }
@@ -55,7 +69,10 @@ impl Worker {
             date: Date::default(),
             pools: Rc::new(Pools::new(index, &timers)),
             recorder,
+            news: Arc::clone(snapshot.news()),
             snapshot,
+            queues: admit::Queues::default(),
+            budgets: RefCell::default(),
             cursors: RefCell::new(Cursors::new(index)),
             random: RefCell::new(fastrand::Rng::new()),
             timers,
@@ -65,5 +82,19 @@ impl Worker {
     /// The current snapshot.
     pub fn snapshot(&self) -> Rc<snapshot::Current> {
         self.snapshot.current()
+    }
+
+    /// An exchange with this service began: its share is added to what may be retried.
+    fn deposit(&self, service: &Service, now: Moment) {
+        let mut budgets = self.budgets.borrow_mut();
+        if budgets.len() <= service.index {
+            budgets.resize_with(service.index + 1, retry::Budget::default);
+        }
+        budgets[service.index].deposit(service.retry.budget, now);
+    }
+
+    /// Whether another attempt may be made with this service.
+    fn withdraw(&self, service: &Service) -> bool {
+        self.budgets.borrow_mut().get_mut(service.index).is_some_and(retry::Budget::withdraw)
     }
 }

@@ -6,6 +6,7 @@ use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::error::Kind;
+use crate::policy::Fallback;
 use crate::protocol::fields::PROXY_STATUS;
 
 /// The status, and the error type of RFC 9209 that tells the answer from a backend's.
@@ -33,6 +34,25 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=http_response_timeout"),
         Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "evenkeel; error=proxy_internal_error"),
     }
+}
+
+/// The answer that the configuration has for a service with nothing left; `None` when the failure is another one.
+pub fn fallback(kind: Kind, fallback: &Fallback) -> Option<Response<Bytes>> {
+    if !matches!(kind, Kind::NoBackend | Kind::Overload) {
+        return None;
+    }
+    let mut response = Response::new(fallback.body.clone());
+    *response.status_mut() = fallback.status;
+    let headers = response.headers_mut();
+    headers.insert(PROXY_STATUS, HeaderValue::from_static(status(kind).1));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if !fallback.body.is_empty() {
+        headers.insert(header::CONTENT_TYPE, fallback.content_type.clone());
+    }
+    if let Some(seconds) = fallback.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    Some(response)
 }
 
 /// The answer to an exchange that failed.

@@ -1,5 +1,7 @@
 //! Connections on both sides, and bytes.
 
+use std::time::Duration;
+
 use super::slots::{Count, PerWorker};
 
 /// What one listener sees of its clients.
@@ -66,6 +68,21 @@ struct UpstreamSlot {
     connects: Count,
     open: Count,
     idle: Count,
+    attempts: Count,
+    failed: Count,
+    micros: Count,
+}
+
+/// Attempts with a backend that have ended, since the start. Those that say nothing about it (their client went away) are not
+/// among them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// All of them.
+    pub ended: u64,
+    /// Those that failed by the backend's doing.
+    pub failed: u64,
+    /// How long they took, in microseconds, added up.
+    pub micros: u64,
 }
 
 impl UpstreamMetrics {
@@ -99,6 +116,23 @@ impl UpstreamMetrics {
     pub fn read(&self) -> (u64, u64) {
         let idle = self.0.sum(|slot| &slot.idle);
         (self.0.sum(|slot| &slot.open).saturating_sub(idle), idle)
+    }
+
+    /// An attempt ended, with this result, after this time.
+    pub fn attempted(&self, worker: usize, failed: bool, elapsed: Duration) {
+        let slot = self.0.of(worker);
+        slot.attempts.add(1);
+        slot.failed.add(u64::from(failed));
+        slot.micros.add(u64::try_from(elapsed.as_micros()).unwrap_or(0));
+    }
+
+    /// Attempts so far.
+    pub fn attempts(&self) -> Attempts {
+        Attempts {
+            ended: self.0.sum(|slot| &slot.attempts),
+            failed: self.0.sum(|slot| &slot.failed),
+            micros: self.0.sum(|slot| &slot.micros),
+        }
     }
 
     /// Connections made so far.

@@ -14,7 +14,9 @@ mod durations;
 mod family;
 mod names;
 mod process;
+mod rare;
 mod requests;
+pub mod retries;
 mod slots;
 mod text;
 
@@ -22,12 +24,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub use connections::{ListenerMetrics, UpstreamMetrics};
+pub use connections::{Attempts, ListenerMetrics, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
 pub use requests::{CLASSES, Requests};
+pub use retries::Retries;
 pub use text::{Backend, CONTENT_TYPE};
 
 use family::Family;
+use rare::Rare;
 
 /// All series of the process. Made once; asked by the control plane only.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub struct Registry {
     durations: Family<1, Durations>,
     listeners: Family<1, ListenerMetrics>,
     upstreams: Family<2, UpstreamMetrics>,
+    retries: Family<1, Retries>,
+    rare: Rare,
     generation: AtomicU64,
     panics: AtomicU64,
     started: SystemTime,
@@ -51,6 +57,8 @@ impl Registry {
             durations: Family::default(),
             listeners: Family::default(),
             upstreams: Family::default(),
+            retries: Family::default(),
+            rare: Rare::default(),
             generation: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             started: SystemTime::now(),
@@ -76,6 +84,16 @@ impl Registry {
     /// Connections to a backend.
     pub fn upstream(&self, service: &str, backend: &str) -> Arc<UpstreamMetrics> {
         self.upstreams.get([service, backend], || UpstreamMetrics::new(self.workers))
+    }
+
+    /// The retries of a service.
+    pub fn retries(&self, service: &str) -> Arc<Retries> {
+        self.retries.get([service], || Retries::new(self.workers))
+    }
+
+    /// A backend was ejected, for this reason.
+    pub fn count_ejection(&self, service: &str, backend: &str, reason: &str) {
+        self.rare.count(&names::EJECTIONS, &[service, backend, reason]);
     }
 
     /// A configuration with this generation runs now.

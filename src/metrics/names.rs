@@ -68,6 +68,25 @@ pub(super) static UPSTREAM_CONNECTS: Metric = counter(
     "evenkeel_upstream_connects_total",
     "Connections made to a backend; far below its requests when connections are reused.",
 );
+/// `{service,backend}`
+pub(super) static BREAKER_STATE: Metric =
+    gauge("evenkeel_breaker_state", "The circuit breaker of a backend: 0 closed, 1 half-open, 2 open.");
+/// `{service,outcome}`
+pub(super) static RETRIES: Metric = counter(
+    "evenkeel_retries_total",
+    "Attempts beyond the first: `succeeded`, `failed`, or `over_budget` when they were not made.",
+);
+/// `{service,backend,reason}`
+pub(super) static EJECTIONS: Metric =
+    counter("evenkeel_ejections_total", "How often a backend was taken out because of its answers.");
+/// `{service,backend}`
+pub(super) static ATTEMPTS: Metric = counter(
+    "evenkeel_backend_attempts_total",
+    "Attempts with a backend that ended, retried ones included, clients that went away left out.",
+);
+/// `{service,backend}`
+pub(super) static ATTEMPTS_FAILED: Metric =
+    counter("evenkeel_backend_failures_total", "Attempts with a backend that failed by its doing.");
 /// `{listener}`
 pub(super) static CLIENT_CONNECTIONS: Metric = gauge("evenkeel_client_connections", "Client connections open.");
 /// `{listener}`
@@ -99,7 +118,12 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 17] = [
+    const ALL: [&Metric; 22] = [
+        &BREAKER_STATE,
+        &RETRIES,
+        &EJECTIONS,
+        &ATTEMPTS,
+        &ATTEMPTS_FAILED,
         &REQUESTS,
         &REQUEST_DURATION,
         &IN_FLIGHT,

@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use super::names::{self, Metric};
 use super::requests::CLASSES;
+use super::retries::OUTCOMES;
 use super::{Registry, process};
 
 /// The media type of what [`Registry::render`] writes.
@@ -22,6 +23,8 @@ pub struct Backend<'a> {
     pub in_flight: u32,
     /// It may be picked.
     pub up: bool,
+    /// Its circuit breaker: 0 closed, 1 half-open, 2 open; `None` = it has none.
+    pub breaker: Option<u8>,
 }
 
 /// One text in the making.
@@ -35,6 +38,7 @@ impl Registry {
         self.durations_to(&mut page);
         backends_to(backends, &mut page);
         self.upstreams_to(&mut page);
+        self.retries_to(&mut page);
         self.listeners_to(&mut page);
         page.single(&names::PANICS, &[], self.panics.load(Ordering::Relaxed) as f64);
         page.single(&names::CONFIG_GENERATION, &[], self.generation.load(Ordering::Relaxed) as f64);
@@ -92,6 +96,32 @@ impl Registry {
             let labels = [("service", &**service), ("backend", backend)];
             page.line(names::UPSTREAM_CONNECTS.name, &labels, metrics.connects());
         }
+        page.announce(&names::ATTEMPTS);
+        for ([service, backend], metrics) in &upstreams {
+            let labels = [("service", &**service), ("backend", backend)];
+            page.line(names::ATTEMPTS.name, &labels, metrics.attempts().ended);
+        }
+        page.announce(&names::ATTEMPTS_FAILED);
+        for ([service, backend], metrics) in &upstreams {
+            let labels = [("service", &**service), ("backend", backend)];
+            page.line(names::ATTEMPTS_FAILED.name, &labels, metrics.attempts().failed);
+        }
+    }
+
+    fn retries_to(&self, page: &mut Page<'_>) {
+        page.announce(&names::RETRIES);
+        for ([service], retries) in self.retries.held() {
+            for (outcome, count) in OUTCOMES.into_iter().zip(retries.read()) {
+                page.line(names::RETRIES.name, &[("service", &service), ("outcome", outcome)], count);
+            }
+        }
+        page.announce(&names::EJECTIONS);
+        for (labels, count) in self.rare.of(&names::EJECTIONS) {
+            if let [service, backend, reason] = &labels[..] {
+                let labels = [("service", &**service), ("backend", backend), ("reason", reason)];
+                page.line(names::EJECTIONS.name, &labels, count);
+            }
+        }
     }
 
     fn listeners_to(&self, page: &mut Page<'_>) {
@@ -124,6 +154,13 @@ fn backends_to(backends: &[Backend<'_>], page: &mut Page<'_>) {
     for backend in backends {
         let labels = [("service", backend.service), ("backend", backend.id)];
         page.line(names::BACKEND_UP.name, &labels, u8::from(backend.up));
+    }
+    page.announce(&names::BREAKER_STATE);
+    for backend in backends {
+        if let Some(state) = backend.breaker {
+            let labels = [("service", backend.service), ("backend", backend.id)];
+            page.line(names::BREAKER_STATE.name, &labels, state);
+        }
     }
 }
 
@@ -252,7 +289,8 @@ mod tests {
         registry.count_panic();
         registry.set_generation(3);
 
-        let scrape = Scrape::of(&registry, &[Backend { service: "api", id: "a", in_flight: 2, up: true }]);
+        let scrape =
+            Scrape::of(&registry, &[Backend { service: "api", id: "a", in_flight: 2, up: true, breaker: Some(2) }]);
         for (name, labels, value) in [
             ("evenkeel_requests_total", &["web", "api", "a", "2xx"][..], 2.0),
             ("evenkeel_requests_total", &["web", "api", "a", "4xx"], 0.0),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::h1;
+use super::{h1, replay};
 use crate::error::{Error, Kind};
 
 /// A request's body.
@@ -20,6 +20,8 @@ pub enum RequestBody {
     H1(h1::RequestBody),
     /// From an HTTP/2 stream.
     H2(H2Body),
+    /// One of these, as one attempt of several sends it.
+    Kept(replay::Attempt),
 }
 
 /// The body of an HTTP/2 request, held to `max_body`.
@@ -59,6 +61,7 @@ impl RequestBody {
             Self::Empty => true,
             Self::H1(body) => body.is_untouched(),
             Self::H2(body) => !body.touched,
+            Self::Kept(body) => body.is_untouched(),
         }
     }
 }
@@ -72,6 +75,7 @@ impl Body for RequestBody {
             Self::Empty => Poll::Ready(None),
             Self::H1(body) => body.poll(cx),
             Self::H2(body) => body.poll(cx),
+            Self::Kept(body) => body.poll(cx),
         }
     }
 
@@ -80,6 +84,7 @@ impl Body for RequestBody {
             Self::Empty => true,
             Self::H1(body) => body.is_done(),
             Self::H2(body) => body.incoming.is_end_stream(),
+            Self::Kept(body) => body.is_end_stream(),
         }
     }
 
@@ -88,6 +93,7 @@ impl Body for RequestBody {
             Self::Empty => SizeHint::with_exact(0),
             Self::H1(body) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
             Self::H2(body) => body.incoming.size_hint(),
+            Self::Kept(body) => body.size_hint(),
         }
     }
 }

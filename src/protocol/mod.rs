@@ -5,6 +5,7 @@ pub mod body;
 pub mod fields;
 pub mod h1;
 pub mod h2;
+pub mod replay;
 pub mod tunnel;
 
 use http::header::{HeaderMap, HeaderValue};

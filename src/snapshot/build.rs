@@ -20,10 +20,9 @@ use bytes::Bytes;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::view::Series;
-use super::view::parse_server_name;
+use super::service::{Series, Settings, parse_server_name};
 use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
-use crate::balance::{Balancer, RoundRobin};
+use crate::clock::Moment;
 use crate::config::model;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::Registry;
@@ -66,7 +65,7 @@ pub fn build(
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
     for (index, listener) in config.listeners.iter().enumerate() {
-        listeners.push(Arc::new(build_listener(index, listener, &services, registry)?));
+        listeners.push(Arc::new(build_listener(index, listener, registry)?));
     }
     Ok(Snapshot { generation: previous.map_or(0, |snapshot| snapshot.generation) + 1, listeners, services })
 }
@@ -98,22 +97,32 @@ fn build_service(
         .iter()
         .map(|backend| build_endpoint(&name, backend, known.get(&*backend.id).copied(), same_way))
         .collect();
-    Ok(Service {
+    let settings = Settings {
         index,
         name,
-        balance: service.balance.as_str(),
+        balance: service.balance,
+        hash_on: service.hash_on.clone(),
+        slow_start: service.slow_start,
+        panic_threshold: service.panic_threshold,
         protocol: service.protocol,
         timeouts: service.timeout,
         pool: service.pool,
-        balancer: balancer(service.balance, &endpoints),
+        retry: service.retry.clone(),
+        breaker: service.breaker,
+        outlier: service.outlier,
+        failure_status: service.failure_status.clone(),
+        fallback: service.fallback.clone(),
+        load_reports: service.load_reports,
         durations: registry.durations(&service.name),
+        retries: registry.retries(&service.name),
         series: config.listeners.iter().map(|listener| series(&listener.name, service, registry)).collect(),
         upstream: service.backends.iter().map(|backend| registry.upstream(&service.name, &backend.id)).collect(),
         endpoints,
         tls,
         tls_server_name,
         tls_fingerprint,
-    })
+    };
+    Ok(Service::new(Arc::new(settings), Moment::now()))
 }
 
 fn series(listener: &str, service: &model::Service, registry: &Registry) -> Series {
@@ -158,6 +167,8 @@ fn build_endpoint(
     let unchanged = connected.filter(|known| {
         known.name == backend.name
             && known.weight == backend.weight
+            && known.max_connections == backend.max_connections
+            && known.backup == backend.backup
             && known.zone == backend.zone
             && known.draining == backend.drain
     });
@@ -166,25 +177,18 @@ fn build_endpoint(
     }
     Arc::new(Endpoint {
         key: connected.map_or_else(Endpoint::new_key, |known| known.key),
-        id: backend.id.clone(),
+        id: backend.id.as_str().into(),
         service: Arc::clone(service),
         name: backend.name.clone(),
         target,
         host: backend.host.clone(),
         weight: backend.weight,
+        max_connections: backend.max_connections,
+        backup: backend.backup,
         zone: backend.zone.clone(),
         draining: backend.drain,
         live: known.map_or_else(|| Arc::new(Live::default()), |known| Arc::clone(&known.live)),
     })
-}
-
-/// The algorithm over the backends that get new work.
-fn balancer(balance: model::Balance, endpoints: &[Arc<Endpoint>]) -> Box<dyn Balancer> {
-    let available =
-        endpoints.iter().enumerate().filter(|(_, endpoint)| endpoint.gets_new_work()).map(|(index, _)| index).collect();
-    match balance {
-        model::Balance::RoundRobin => Box::new(RoundRobin::new(available)),
-    }
 }
 
 /// A hash of everything that connections under these settings depend on.
@@ -203,15 +207,10 @@ fn fingerprint(tls: Option<&model::ClientTls>, protocol: UpstreamProtocol) -> u6
     hasher.finish()
 }
 
-fn build_listener(
-    index: usize,
-    listener: &model::Listener,
-    services: &[Arc<Service>],
-    registry: &Registry,
-) -> Result<Listener, BuildError> {
+fn build_listener(index: usize, listener: &model::Listener, registry: &Registry) -> Result<Listener, BuildError> {
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {
-        let built = build_route(route, services).map_err(|reason| BuildError {
+        let built = build_route(route).map_err(|reason| BuildError {
             subject: format!("listener `{}`, route {}", listener.name, number + 1),
             reason,
         })?;
@@ -219,7 +218,7 @@ fn build_listener(
     }
     let default = listener.service.map(|service| {
         Arc::new(Route {
-            action: Action::Service(Arc::clone(&services[service.0])),
+            action: Action::Service(service.0),
             rewrite: None,
             matched_prefix: None,
             request_headers: HeaderChanges::default(),
@@ -240,12 +239,11 @@ fn build_listener(
     })
 }
 
-fn build_route(route: &model::Route, services: &[Arc<Service>]) -> Result<Route, String> {
-    let service = |id: &model::ServiceId| Arc::clone(&services[id.0]);
+fn build_route(route: &model::Route) -> Result<Route, String> {
     let action = match &route.action {
-        model::Action::Service(id) => Action::Service(service(id)),
+        model::Action::Service(id) => Action::Service(id.0),
         model::Action::Split(weights) => {
-            let split = Split::new(weights.iter().map(|(id, weight)| (service(id), *weight)));
+            let split = Split::new(weights.iter().map(|(id, weight)| (id.0, *weight)));
             Action::Split(split.ok_or("the weights of its split are all 0")?)
         }
         model::Action::Redirect { to, status } => Action::Redirect { to: RedirectTemplate::new(to), status: *status },

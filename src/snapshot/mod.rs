@@ -1,17 +1,20 @@
 //! The data plane's view of the configuration: one immutable [`Snapshot`], published in one atomic swap.
 //!
-//! `view` is what workers see, `build` makes it from the configuration and the snapshot before it, `store` holds the one that
-//! is current. A worker looks at exactly one snapshot for a whole exchange, so it never sees half of a change; what was
+//! `view` and `service` are what workers see, `build` makes it from the configuration and the snapshot before it, `refresh` brings it up to date with who is
+//! well, `store` holds the one that is current. A worker looks at exactly one snapshot for a whole exchange, so it never sees half of a change; what was
 //! learned about a backend lives in its [`Endpoint`](crate::endpoint::Endpoint), which moves from snapshot to snapshot.
 
 mod build;
 mod redirect;
+mod refresh;
+mod service;
 mod split;
 mod store;
 mod view;
 
 pub use build::{BuildError, MakeTls, build};
 pub use redirect::RedirectTemplate;
+pub use service::{Available, Series, Service, Settings};
 pub use split::Split;
 pub use store::{Current, Reader, Store};
-pub use view::{Action, Listener, Route, Service, Snapshot};
+pub use view::{Action, Listener, Route, Snapshot};

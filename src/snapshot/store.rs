@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
+use tokio::sync::Notify;
 
 use super::Snapshot;
 
@@ -13,12 +14,14 @@ use super::Snapshot;
 #[derive(Debug)]
 pub struct Store {
     current: Arc<ArcSwap<Snapshot>>,
+    news: Arc<Notify>,
 }
 
 /// A worker's access to the current snapshot. It stays on the worker's thread.
 #[derive(Debug)]
 pub struct Reader {
     inner: RefCell<Inner>,
+    news: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub struct Current(Arc<Snapshot>);
 impl Store {
     /// Starts with a first snapshot.
     pub fn new(first: Snapshot) -> Self {
-        Self { current: Arc::new(ArcSwap::from_pointee(first)) }
+        Self { current: Arc::new(ArcSwap::from_pointee(first)), news: Arc::default() }
     }
 
     /// The current snapshot, for the control plane.
@@ -49,15 +52,25 @@ impl Store {
         self.current.store(Arc::new(next));
     }
 
+    /// Tells the control plane that the availability of backends should be looked at now.
+    pub fn news(&self) -> &Arc<Notify> {
+        &self.news
+    }
+
     /// Access for a worker, to be made on its thread.
     pub fn reader(&self) -> Reader {
         let mut cache = Cache::new(Arc::clone(&self.current));
         let held = Rc::new(Current(Arc::clone(cache.load())));
-        Reader { inner: RefCell::new(Inner { cache, held }) }
+        Reader { inner: RefCell::new(Inner { cache, held }), news: Arc::clone(&self.news) }
     }
 }
 
 impl Reader {
+    /// As [`Store::news`].
+    pub fn news(&self) -> &Arc<Notify> {
+        &self.news
+    }
+
     /// The current snapshot, to be held for one exchange. One relaxed atomic load when nothing has changed.
     pub fn current(&self) -> Rc<Current> {
         let mut inner = self.inner.borrow_mut();

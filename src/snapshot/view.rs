@@ -7,14 +7,11 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::HeaderValue;
 use ipnet::IpNet;
-use rustls::pki_types::ServerName;
 
-use super::{RedirectTemplate, Split};
-use crate::balance::{Balancer, Cursors, Pick};
-use crate::clock::Moment;
-use crate::endpoint::Endpoint;
-use crate::metrics::{Durations, Requests, UpstreamMetrics};
-use crate::policy::{HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
+use super::service::Settings;
+use super::{RedirectTemplate, Service, Split};
+use crate::metrics::Requests;
+use crate::policy::{HeaderChanges, Limits, Rewrite, TimeoutOverride, Timeouts};
 use crate::route::Table;
 
 /// Everything that an exchange is decided by.
@@ -72,8 +69,8 @@ pub struct Route {
 /// Who answers a request.
 #[derive(Debug)]
 pub enum Action {
-    /// A service.
-    Service(Arc<Service>),
+    /// A service, by its place in [`Snapshot::services`].
+    Service(usize),
     /// One of several services, at random.
     Split(Split),
     /// We do, with a redirect.
@@ -94,89 +91,17 @@ pub enum Action {
     },
 }
 
-/// A service and its backends.
-///
-/// What is counted for a service and for its backends gets its handles here, made when the snapshot is built, so that the
-/// data path looks nothing up by name.
-#[derive(Debug)]
-pub struct Service {
-    /// Its place in [`Snapshot::services`].
-    pub index: usize,
-    /// Its name.
-    pub name: Arc<str>,
-    /// The algorithm's name, as in the configuration.
-    pub balance: &'static str,
-    /// What is spoken to its backends.
-    pub protocol: UpstreamProtocol,
-    /// Time-outs, for routes that set none.
-    pub timeouts: Timeouts,
-    /// What is kept of the connections to its backends.
-    pub pool: Pool,
-    /// All its backends, in the order of the configuration, also those that get no new work.
-    pub endpoints: Vec<Arc<Endpoint>>,
-    /// TLS towards the backends.
-    pub tls: Option<Arc<rustls::ClientConfig>>,
-    /// The name that is asked for and verified in TLS, for all backends; `None` = each backend's host
-    /// (see [`Service::server_name`]).
-    pub tls_server_name: Option<ServerName<'static>>,
-    /// Picks among the backends that get new work.
-    pub balancer: Box<dyn Balancer>,
-    /// How long its exchanges take.
-    pub durations: Arc<Durations>,
-    /// By listener: its exchanges.
-    pub series: Vec<Series>,
-    /// By backend: the connections to it.
-    pub upstream: Vec<Arc<UpstreamMetrics>>,
-    /// What the TLS settings were, so that the next build can tell whether they have changed.
-    pub(super) tls_fingerprint: u64,
-}
-
-/// A service's exchanges that came by one listener.
-#[derive(Debug)]
-pub struct Series {
-    /// By backend, as in [`Service::endpoints`].
-    pub backends: Vec<Arc<Requests>>,
-    /// Those that reached no backend.
-    pub none: Arc<Requests>,
-}
-
 impl Route {
     /// The time-outs of an exchange of this route with `service`.
-    pub fn timeouts(&self, service: &Service) -> Timeouts {
+    pub fn timeouts(&self, service: &Settings) -> Timeouts {
         let (own, base) = (&self.timeout, &service.timeouts);
         Timeouts {
             connect: own.connect.unwrap_or(base.connect),
             response: own.response.unwrap_or(base.response),
             idle: own.idle.unwrap_or(base.idle),
             total: own.total.unwrap_or(base.total),
+            queue: own.queue.unwrap_or(base.queue),
+            queue_length: own.queue_length.unwrap_or(base.queue_length),
         }
     }
-}
-
-impl Service {
-    /// The backend for the next attempt, as an index into `endpoints`; `None` when none gets new work.
-    ///
-    /// `tried` are the backends that this exchange was sent to already: none of them is picked while there is another.
-    pub fn pick(
-        &self,
-        cursors: &mut Cursors,
-        random: &mut fastrand::Rng,
-        tried: &[usize],
-        now: Moment,
-        key: u64,
-    ) -> Option<usize> {
-        self.balancer.pick(Pick { cursor: cursors.of(self.index), tried, random, now, key })
-    }
-
-    /// The name to ask `endpoint` for in TLS, and to verify its certificate against. With TLS there is always one: a service
-    /// for which this would be `None` isn't built.
-    pub fn server_name(&self, endpoint: &Endpoint) -> Option<ServerName<'static>> {
-        self.tls_server_name.clone().or_else(|| parse_server_name(&endpoint.host))
-    }
-}
-
-/// A DNS name or an IP address (IPv6 in brackets or without) as a name for TLS.
-pub(super) fn parse_server_name(name: &str) -> Option<ServerName<'static>> {
-    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    ServerName::try_from(bare.to_owned()).ok()
 }

@@ -82,8 +82,9 @@ pub struct Failed {
     pub error: Error,
     /// The body, to be sent again if it was not touched.
     pub body: RequestBody,
-    /// The connection had been used before: it may have been closed while the request was on its way.
-    pub reused: bool,
+    /// The connection had been used before, and was closed without a byte: the request and the close may have crossed on
+    /// their way.
+    pub raced: bool,
 }
 
 /// What a backend answers.
@@ -140,7 +141,11 @@ impl Connection {
         let head = call.head(line, terms).await;
         match head.and_then(|head| call.length(&head, line.method).map(|length| (head, length))) {
             Ok((head, length)) => Ok(call.reply(head, length, line.method, home, terms)),
-            Err(error) => Err(Failed { error, body: call.body, reused }),
+            Err(error) => {
+                let unanswered = call.connection.inbound.buf.is_empty();
+                let raced = reused && unanswered && error.kind() == Kind::UpstreamClosed;
+                Err(Failed { error, body: call.body, raced })
+            }
         }
     }
 }
@@ -253,14 +258,14 @@ impl Call {
         if !self.sent && self.connection.out.is_empty() {
             return Error::new(Kind::SlowRequest, "its body stalled");
         }
-        Error::new(Kind::UpstreamTimeout, "no answer in time")
+        Error::new(Kind::UpstreamTimeout, "no answer in time").retry(Retry::IfIdempotent)
     }
 
     fn closed(&self, detail: &'static str) -> Error {
         let retry = match (self.connection.out.sent, self.connection.inbound.buf.is_empty()) {
             (0, true) => Retry::Safe,
-            (_, true) => Retry::IfIdempotent,
-            (_, false) => Retry::Never,
+            // nothing of an answer was passed on, however much of it came
+            (_, _) => Retry::IfIdempotent,
         };
         Error::new(Kind::UpstreamClosed, detail).retry(retry)
     }

@@ -189,7 +189,11 @@ impl Connection {
         body: RequestBody,
         terms: &Terms<'_>,
     ) -> Result<Answer<ResponseBody>, Failed> {
-        let failed = |error, body| Failed { error, body, reused: true };
+        let failed = |error: Error, body| {
+            // one that others use too may have been told to close before this stream was on it
+            let raced = error.kind() == Kind::UpstreamClosed && error.retryability() != Retry::Never;
+            Failed { error, body, raced }
+        };
         let request = match request(line, tls, headers) {
             Ok(request) => request,
             Err(error) => return Err(failed(error, body)),
@@ -257,7 +261,7 @@ impl Progress {
                 if self.steps.get() == steps {
                     return Poll::Ready(Err(match self.starved.get() {
                         true => Error::new(Kind::SlowRequest, "its body stalled"),
-                        false => Error::new(Kind::UpstreamTimeout, "no answer in time"),
+                        false => Error::new(Kind::UpstreamTimeout, "no answer in time").retry(Retry::IfIdempotent),
                     }));
                 }
                 steps = self.steps.get();

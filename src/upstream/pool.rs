@@ -15,6 +15,9 @@ use crate::timer::{TICK, Timers};
 /// How often idle connections are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Ticks for which requests that can't be repeated get new connections to a backend that closed one as it was used: 10 s.
+const RACES: u64 = 10_000 / TICK.as_millis() as u64;
+
 /// A worker's connections to all backends.
 #[derive(Debug)]
 pub struct Pools {
@@ -30,6 +33,8 @@ pub struct Home {
     idle: RefCell<Vec<Idle>>,
     policy: Cell<Policy>,
     timers: Timers,
+    /// Tick until which the backend is taken for one that closes connections as they are used.
+    races_until: Cell<u64>,
     /// Those over HTTP/2, which exchanges share.
     pub shared: h2::Connections,
     pub(super) gauge: Gauge,
@@ -98,6 +103,7 @@ impl Home {
             idle: RefCell::default(),
             policy: Cell::new(policy),
             timers: timers.clone(),
+            races_until: Cell::new(0),
             shared: h2::Connections::default(),
             gauge,
         }
@@ -122,6 +128,16 @@ impl Home {
             connection.counted.idle(true);
             idle.push(Idle { connection, since: self.timers.now() });
         }
+    }
+
+    /// A kept connection was closed as it was used.
+    pub fn raced(&self) {
+        self.races_until.set(self.timers.now() + RACES);
+    }
+
+    /// Whether that happened lately.
+    pub fn races(&self) -> bool {
+        self.races_until.get() > 0 && self.races_until.get() > self.timers.now()
     }
 
     fn sweep(&self) {

@@ -4,8 +4,10 @@
 //! required is passed over in silence, and each check goes as far as it can: what one part lacks never hides another's
 //! mistakes. The model is complete exactly when nothing was reported.
 
+mod balancing;
 mod certificate;
 mod listener;
+mod resilience;
 mod route;
 mod service;
 

@@ -33,6 +33,8 @@ impl Check<'_> {
             response: raw.timeout.response.map(|t| t.0),
             idle: raw.timeout.idle.map(|t| t.0),
             total: raw.timeout.total.map(|t| (!t.0.is_zero()).then_some(t.0)),
+            queue: raw.timeout.queue.map(|t| t.0),
+            queue_length: raw.timeout.queue_length.map(|length| length as usize),
         };
         Some(Route { when, action: action?, rewrite, request_headers, response_headers, timeout })
     }

@@ -6,11 +6,11 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use rustls::pki_types::ServerName;
 
 use super::{Check, all, all_or_nothing};
-use crate::config::model::{Address, Backend, Balance, ClientTls, Service};
+use crate::config::model::{Address, Backend, ClientTls, Service};
 use crate::config::raw;
 use crate::config::syntax::{self, Target};
 use crate::config::tree::KeyPath;
-use crate::policy::{Pool, Timeouts, UpstreamProtocol};
+use crate::policy::{Pool, Statuses, Timeouts, UpstreamProtocol};
 
 impl Check<'_> {
     pub(super) fn services(&mut self, raw: &BTreeMap<String, raw::Service>) -> Option<Vec<Service>> {
@@ -33,11 +33,26 @@ impl Check<'_> {
         }
         let tls = raw.tls.as_ref().map(|tls| self.client_tls(&at.key("tls"), tls));
         let names_itself = raw.tls.as_ref().is_some_and(|tls| tls.server_name.is_empty() && tls.verify);
+        let balance = self.balance(at, raw);
+        let affinity = raw.affinity.as_ref().map(|affinity| self.affinity(&at.key("affinity"), affinity));
+        let fallback = raw.fallback.as_ref().map(|fallback| self.fallback(&at.key("fallback"), fallback));
+        let discover = raw.discover.as_ref().map(|discover| self.discover(&at.key("discover"), discover));
         let backends = raw.backend.iter().enumerate();
         let backends = all(backends.map(|(i, b)| self.backend(&backends_at.index(i), b, names_itself)).collect());
         Some(Service {
             name: name.to_owned(),
-            balance: Balance::RoundRobin,
+            balance,
+            hash_on: self.hash_on(&raw.hash),
+            slow_start: raw.slow_start.0,
+            panic_threshold: raw.panic_threshold,
+            affinity: all_or_nothing(affinity)?,
+            outlier: self.outlier(&raw.outlier),
+            breaker: raw.circuit_breaker.as_ref().map(|breaker| self.breaker(breaker)),
+            failure_status: Statuses(syntax::service::status_ranges(&raw.failure_status).ok()?),
+            retry: self.retry(&raw.retry),
+            fallback: all_or_nothing(fallback)?,
+            load_reports: self.load_reports(&raw.load_reports),
+            discover: all_or_nothing(discover)?,
             protocol: match raw.protocol {
                 raw::ServiceProtocol::Http1 => UpstreamProtocol::Http1,
                 raw::ServiceProtocol::H2 => UpstreamProtocol::Http2,
@@ -50,6 +65,8 @@ impl Check<'_> {
                 response: raw.timeout.response.0,
                 idle: raw.timeout.idle.0,
                 total: (!raw.timeout.total.0.is_zero()).then_some(raw.timeout.total.0),
+                queue: raw.timeout.queue.0,
+                queue_length: raw.timeout.queue_length as usize,
             },
             pool: Pool { max_idle: raw.pool.max_idle as usize, idle_timeout: raw.pool.idle_timeout.0 },
         })
@@ -100,6 +117,8 @@ impl Check<'_> {
             address,
             host,
             weight: raw.weight,
+            max_connections: raw.max_connections,
+            backup: raw.backup,
             zone: raw.zone.clone(),
             drain: raw.drain,
         })

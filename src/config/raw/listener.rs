@@ -255,10 +255,9 @@ section! {
         /// The whole exchange; 0 = no limit.
         total: Option<Span> = None,
         /// Waiting for a backend below its max_connections.
-        #[schemars(extend("x-unsupported" = true))]
+        #[schemars(extend("x-positive" = true))]
         queue: Option<Span> = None,
         /// Requests that may wait.
-        #[schemars(extend("x-unsupported" = true))]
         queue_length: Option<u32> = None,
     }
 }

@@ -12,18 +12,22 @@
 //! Nothing is required as far as serde is concerned: a required key (`required` in the schema) that is missing has been
 //! reported before, and the checks go on without it.
 
+mod balancing;
 mod later;
 mod listener;
+mod resilience;
 mod service;
 
 use std::collections::BTreeMap;
 
 use super::units::Span;
 
+pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use listener::{
     ClientAuth, HeaderChanges, Limits, Listener, ListenerTls, Respond, Rewrite, Route, Share, TlsVersion,
 };
-pub(super) use service::{Backend, Service, ServiceProtocol, ServiceTls};
+pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
+pub(super) use service::{Backend, Balance, Service, ServiceProtocol, ServiceTls};
 
 /// A table of the file, written as in the documentation: `key: Type = default`.
 macro_rules! section {

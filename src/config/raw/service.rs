@@ -1,18 +1,13 @@
 //! `[service.NAME]` and what this version supports below it.
 
-use super::later::{
-    Affinity, CircuitBreaker, Detect, Discover, Fallback, HashKey, Health, LoadReports, Outlier, Recover, Recovery,
-    Retry, Sla,
-};
+use super::balancing::{Affinity, HashKey, LoadReports};
+use super::later::{Detect, Recover, Recovery, Sla};
+use super::resilience::{CircuitBreaker, Discover, Fallback, Health, Outlier, Retry};
 use super::{section, words};
 use crate::config::units::Span;
 
 words! {
     /// How a backend is picked.
-    #[schemars(extend("x-unsupported-values" = [
-        "weighted_round_robin", "least_connections", "weighted_least_connections", "resource_based", "response_time",
-        "consistent_hash", "power_of_two"
-    ]))]
     Balance {
         RoundRobin = "round_robin",
         WeightedRoundRobin = "weighted_round_robin",
@@ -44,48 +39,41 @@ section! {
         /// What is spoken to the backends: "http1", "h2" (by prior knowledge, or by ALPN with tls), or "auto".
         protocol: ServiceProtocol = ServiceProtocol::Http1,
         /// A backend that comes back gets its full share after this time.
-        #[schemars(extend("x-unsupported" = "0s"))]
         slow_start: Span = Span::secs(0),
         /// The share of available backends under which health is ignored; 0 = never.
-        #[schemars(range(min = 0.0, max = 1.0), extend("x-unsupported" = 0))]
+        #[schemars(range(min = 0.0, max = 1.0))]
         panic_threshold: f64 = 0.5,
         /// Whether connections to the backends begin with a PROXY header.
         send_proxy_protocol: SendProxyProtocol = SendProxyProtocol::Off,
         /// Backends from DNS or from a watched file.
-        #[schemars(extend("x-unsupported" = true))]
         discover: Option<Discover> = None,
         /// The answer when no backend can be used.
-        #[schemars(extend("x-unsupported" = true))]
         fallback: Option<Fallback> = None,
         /// The backends; at least one.
         backend: Vec<Backend> = Vec::new(),
         /// What the consistent hash is taken of.
-        #[schemars(extend("x-unsupported" = true))]
-        hash: Option<HashKey> = None,
+        hash: HashKey = HashKey::default(),
         /// Present = a client stays with its backend.
-        #[schemars(extend("x-unsupported" = true))]
         affinity: Option<Affinity> = None,
         /// Present = TLS towards the backends.
         tls: Option<ServiceTls> = None,
         /// Present = active checks.
-        #[schemars(extend("x-unsupported" = true))]
         health: Option<Health> = None,
         /// When a backend is taken out because of its answers.
-        #[schemars(extend("x-unsupported" = true))]
-        outlier: Option<Outlier> = None,
+        outlier: Outlier = Outlier::default(),
         /// Present = a backend that fails gets no requests for a while.
-        #[schemars(extend("x-unsupported" = true))]
         circuit_breaker: Option<CircuitBreaker> = None,
+        /// Answers that count as failures of a backend, for `outlier`, `circuit_breaker` and balance = "response_time".
+        #[schemars(extend("x-syntax" = "status-ranges"))]
+        failure_status: String = "500-599".to_owned(),
         /// When a request is sent again.
-        #[schemars(extend("x-unsupported" = true))]
-        retry: Option<Retry> = None,
+        retry: Retry = Retry::default(),
         /// How long things may take.
         timeout: Timeout = Timeout::default(),
         /// Idle connections to the backends.
         pool: Pool = Pool::default(),
         /// What backends say about their load.
-        #[schemars(extend("x-unsupported" = true))]
-        load_reports: Option<LoadReports> = None,
+        load_reports: LoadReports = LoadReports::default(),
         /// Present = faults are detected.
         #[schemars(extend("x-unsupported" = true))]
         detect: Option<Detect> = None,
@@ -115,10 +103,8 @@ section! {
         #[schemars(range(max = 65_535))]
         weight: u32 = 1,
         /// Exchanges at a time; 0 = no limit.
-        #[schemars(extend("x-unsupported" = 0))]
         max_connections: u32 = 0,
         /// Used only when no other backend is available.
-        #[schemars(extend("x-unsupported" = false))]
         backup: bool = false,
         /// Where it stands.
         zone: String = String::new(),
@@ -161,10 +147,9 @@ section! {
         /// The whole exchange; 0 = no limit.
         total: Span = Span::secs(0),
         /// Waiting for a backend below its max_connections.
-        #[schemars(extend("x-unsupported" = true))]
+        #[schemars(extend("x-positive" = true))]
         queue: Span = Span::secs(1),
         /// Requests that may wait.
-        #[schemars(extend("x-unsupported" = true))]
         queue_length: u32 = 1024,
     }
 }

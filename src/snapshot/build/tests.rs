@@ -10,10 +10,11 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::{Action, BuildError, Route, Snapshot, build};
 use crate::balance::Cursors;
+use crate::balance::Pick;
 use crate::clock::Moment;
-use crate::config::model::{self, Address, Backend, Balance, ClientTls, ServiceId};
+use crate::config::model::{self, Address, Backend, ClientTls, ServiceId};
 use crate::metrics::Registry;
-use crate::policy::{HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
+use crate::policy::{self, HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
 use crate::route::{Conditions, Lookup, Path};
 
 fn backend(id: &str, port: u16) -> Backend {
@@ -23,6 +24,8 @@ fn backend(id: &str, port: u16) -> Backend {
         address: Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port))),
         host: "127.0.0.1".to_owned(),
         weight: 1,
+        max_connections: 0,
+        backup: false,
         zone: String::new(),
         drain: false,
     }
@@ -32,11 +35,45 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
     let second = Duration::from_secs(1);
     model::Service {
         name: name.to_owned(),
-        balance: Balance::RoundRobin,
+        balance: policy::Balance::RoundRobin,
+        hash_on: policy::KeyFrom::ClientIp,
+        slow_start: Duration::ZERO,
+        panic_threshold: 0.0,
+        affinity: None,
+        outlier: policy::Outlier {
+            consecutive_failures: 5,
+            error_rate: 0.5,
+            latency_factor: 0.0,
+            window: second,
+            min_requests: 20,
+            eject_for: second,
+            max_ejected: 0.5,
+        },
+        breaker: None,
+        failure_status: policy::Statuses(vec![500..=599]),
+        retry: policy::Retry {
+            attempts: 2,
+            budget: 0.2,
+            on_connect: true,
+            on_reset: true,
+            on_status: Vec::new(),
+            back_off: second,
+            hold: 0,
+        },
+        fallback: None,
+        load_reports: policy::LoadReports { orca: true, agent: None, expire: second },
+        discover: None,
         protocol: UpstreamProtocol::Http1,
         backends,
         tls: None,
-        timeout: Timeouts { connect: second, response: 2 * second, idle: 3 * second, total: Some(4 * second) },
+        timeout: Timeouts {
+            connect: second,
+            response: 2 * second,
+            idle: 3 * second,
+            total: Some(4 * second),
+            queue: second,
+            queue_length: 10,
+        },
         pool: Pool { max_idle: 8, idle_timeout: second },
     }
 }
@@ -118,7 +155,7 @@ fn listeners_and_services_keep_their_order_and_their_settings() {
     assert_eq!(snapshot.generation, 1);
     let listener = &snapshot.listeners[0];
     assert_eq!((listener.index, &*listener.name, listener.max_connections), (0, "web", 7));
-    assert!(matches!(&listener.default.as_ref().unwrap().action, Action::Service(s) if s.index == 0));
+    assert!(matches!(&listener.default.as_ref().unwrap().action, Action::Service(0)));
     let names: Vec<_> = snapshot.services.iter().map(|service| (service.index, &*service.name)).collect();
     assert_eq!(names, [(0, "a"), (1, "b")]);
     let endpoint = &snapshot.services[0].endpoints[0];
@@ -151,11 +188,10 @@ fn routes_lead_where_the_configuration_says() {
     let snapshot = first(&config(vec![service("a", Vec::new()), service("b", Vec::new())], routes));
 
     let route = find(&snapshot, "/b/x").unwrap();
-    assert!(matches!(&route.action, Action::Service(s) if Arc::ptr_eq(s, &snapshot.services[1])));
+    assert!(matches!(&route.action, Action::Service(1)));
     assert_eq!(route.matched_prefix, Some(3));
     assert!(route.rewrite.is_some());
-    let Action::Split(split) = &find(&snapshot, "/split").unwrap().action else { panic!("no split") };
-    assert_eq!(split.services().count(), 2);
+    assert!(matches!(&find(&snapshot, "/split").unwrap().action, Action::Split(_)));
     let Action::Redirect { to, status } = &find(&snapshot, "/redirect").unwrap().action else { panic!("no redirect") };
     assert_eq!(
         (to.render("h", "/", Some("q")).unwrap(), *status),
@@ -186,9 +222,13 @@ fn only_backends_that_get_new_work_are_picked() {
     let (service, mut cursors) = (&snapshot.services[0], Cursors::new(0));
     let mut random = fastrand::Rng::with_seed(1);
     assert_eq!(service.endpoints.len(), 4);
-    let picks: Vec<_> = (0..4).filter_map(|_| service.pick(&mut cursors, &mut random, &[], Moment::NEVER, 0)).collect();
+    let mut pick = |tried: &[usize]| {
+        let (cursor, now) = (cursors.of(service.index), Moment::NEVER);
+        service.pick(Pick { cursor, tried, random: &mut random, now, key: 0 })
+    };
+    let picks: Vec<_> = (0..4).filter_map(|_| pick(&[])).collect();
     assert_eq!(picks, [0, 3, 0, 3]);
-    assert_eq!(service.pick(&mut cursors, &mut random, &[0], Moment::NEVER, 0), Some(3));
+    assert_eq!(pick(&[0]), Some(3));
 }
 
 #[test]
@@ -311,8 +351,8 @@ fn a_split_divides_by_weight() {
     let Action::Split(split) = &find(&snapshot, "/").unwrap().action else { panic!("no split") };
     // 1000 points spread evenly over all of u32, both ends included.
     let step = u32::MAX / 999;
-    let chosen: Vec<_> = (0..1000).map(|n| split.choose(n * step).index).collect();
+    let chosen: Vec<_> = (0..1000).map(|n| split.choose(n * step)).collect();
     let times = |index| chosen.iter().filter(|&&c| c == index).count();
     assert_eq!((times(0), times(1), times(2)), (950, 0, 50));
-    assert_eq!(split.choose(u32::MAX).index, 2);
+    assert_eq!(split.choose(u32::MAX), 2);
 }

@@ -1,0 +1,93 @@
+//! What keeps a service up: ejection, breakers, retries, the fallback, and where backends come from.
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::Check;
+use crate::config::model::{Discover, Source};
+use crate::config::raw;
+use crate::config::syntax::header_value;
+use crate::config::syntax::service::{self as syntax, RetryOn};
+use crate::config::tree::KeyPath;
+use crate::policy::{Breaker, Fallback, Outlier, Retry};
+
+impl Check<'_> {
+    pub(super) fn outlier(&self, raw: &raw::Outlier) -> Outlier {
+        Outlier {
+            consecutive_failures: raw.consecutive_failures,
+            error_rate: raw.error_rate,
+            latency_factor: raw.latency_factor,
+            window: raw.window.0,
+            min_requests: raw.min_requests,
+            eject_for: raw.eject_for.0,
+            max_ejected: raw.max_ejected,
+        }
+    }
+
+    pub(super) fn breaker(&self, raw: &raw::CircuitBreaker) -> Breaker {
+        Breaker {
+            failures: raw.failures,
+            error_rate: raw.error_rate,
+            open_for: raw.open_for.0,
+            half_open: raw.half_open,
+        }
+    }
+
+    pub(super) fn retry(&self, raw: &raw::Retry) -> Retry {
+        let on: Vec<RetryOn> = raw.on.iter().filter_map(|text| syntax::retry_condition(text).ok()).collect();
+        let status = |on: &RetryOn| match on {
+            RetryOn::Status(status) => Some(*status),
+            RetryOn::Connect | RetryOn::Reset => None,
+        };
+        Retry {
+            attempts: raw.attempts,
+            budget: raw.budget,
+            on_connect: on.contains(&RetryOn::Connect),
+            on_reset: on.contains(&RetryOn::Reset),
+            on_status: on.iter().filter_map(status).collect(),
+            back_off: raw.back_off.0,
+            hold: usize::try_from(raw.hold.0).unwrap_or(usize::MAX),
+        }
+    }
+
+    pub(super) fn fallback(&mut self, at: &KeyPath, raw: &raw::Fallback) -> Option<Fallback> {
+        let status = StatusCode::from_u16(raw.status).ok()?;
+        if raw.body.is_empty() && self.present(&at.key("content_type")) {
+            let mistake = self.key_mistake(&at.key("content_type"), "`content_type` has no effect");
+            self.report(mistake.warning().help("there is no body"));
+        }
+        Some(Fallback {
+            status,
+            body: Bytes::copy_from_slice(raw.body.as_bytes()),
+            content_type: header_value(&raw.content_type).ok()?,
+            // delay-seconds are whole (RFC 9110, section 10.2.3): rather a little later than too early
+            retry_after: raw.retry_after.map(|after| after.0.as_millis().div_ceil(1000) as u64),
+        })
+    }
+
+    pub(super) fn discover(&mut self, at: &KeyPath, raw: &raw::Discover) -> Option<Discover> {
+        let given: Vec<&str> = [("dns", raw.dns.is_some()), ("srv", raw.srv.is_some()), ("file", raw.file.is_some())]
+            .into_iter()
+            .filter_map(|(key, given)| (given || self.present(&at.key(key))).then_some(key))
+            .collect();
+        if given.len() != 1 {
+            let message = match given.len() {
+                0 => "`discover` does not say where backends are found".to_owned(),
+                _ => format!("backends can't be discovered by {} at once", given.join(" and ")),
+            };
+            let mistake = self.mistake(at, message);
+            self.report(mistake.expected("one of dns, srv and file"));
+            return None;
+        }
+        let from = match (&raw.dns, &raw.srv, &raw.file) {
+            (Some(dns), _, _) => {
+                let (name, port) = syntax::name_and_port(dns).ok()?;
+                Source::Dns { name, port }
+            }
+            (_, Some(srv), _) => Source::Srv(srv.clone()),
+            (_, _, Some(file)) => Source::File(self.file(file)),
+            (None, None, None) => return None,
+        };
+        Some(Discover { from, refresh: raw.refresh.0 })
+    }
+}

@@ -1,0 +1,161 @@
+//! Sections of a service that keep it up: checks, ejection, breakers, retries, fallback, and where backends come from.
+
+use super::{section, words};
+use crate::config::units::{Size, Span};
+
+words! {
+    /// What an active check does.
+    HealthKind { Http = "http", Tcp = "tcp", Grpc = "grpc", Agent = "agent", }
+}
+
+words! {
+    /// What a backend is before its first check.
+    Initial { Up = "up", Down = "down", CheckFirst = "check_first", }
+}
+
+section! {
+    /// Active checks.
+    Health {
+        /// What a check does.
+        kind: HealthKind = HealthKind::Http,
+        /// The path asked for.
+        #[schemars(extend("x-syntax" = "health-path"))]
+        path: String = "/".to_owned(),
+        /// The method used.
+        #[schemars(extend("x-syntax" = "method"))]
+        method: String = "GET".to_owned(),
+        /// The Host sent; empty = the backend's.
+        #[schemars(extend("x-syntax" = "authority-or-empty"))]
+        host: String = String::new(),
+        /// The statuses of a healthy backend.
+        #[schemars(extend("x-syntax" = "status-ranges"))]
+        expect_status: String = "200-399".to_owned(),
+        /// Text that must be in the body.
+        expect_body: Option<String> = None,
+        /// Where to check; missing = the backend's port.
+        #[schemars(range(min = 1))]
+        port: Option<u16> = None,
+        /// What is sent, for "tcp".
+        send: Option<String> = None,
+        /// What must come back, for "tcp".
+        expect: Option<String> = None,
+        /// Between two checks.
+        #[schemars(extend("x-positive" = true))]
+        interval: Span = Span::secs(2),
+        /// The same while the state is in doubt.
+        #[schemars(extend("x-positive" = true))]
+        fast_interval: Span = Span::ms(500),
+        /// How long a check may take.
+        #[schemars(extend("x-positive" = true))]
+        timeout: Span = Span::secs(1),
+        /// Failures in a row that take a backend out.
+        #[schemars(range(min = 1))]
+        fall: u32 = 3,
+        /// Successes in a row that bring it back.
+        #[schemars(range(min = 1))]
+        rise: u32 = 2,
+        /// How much intervals vary.
+        #[schemars(range(min = 0.0, max = 1.0))]
+        jitter: f64 = 0.1,
+        /// What a backend is before its first check.
+        initial: Initial = Initial::Up,
+    }
+}
+
+section! {
+    /// When a backend is taken out because of its answers.
+    Outlier {
+        /// Failures in a row.
+        consecutive_failures: u32 = 5,
+        /// Share of failures over `window`, with at least `min_requests`.
+        #[schemars(range(min = 0.0, max = 1.0))]
+        error_rate: f64 = 0.5,
+        /// 0 = off; 3.0 = slower than 3 times the peers' median.
+        #[schemars(range(min = 0.0, max = 1000.0))]
+        latency_factor: f64 = 0.0,
+        /// Over what time.
+        #[schemars(extend("x-positive" = true))]
+        window: Span = Span::secs(10),
+        /// Below it nothing is said.
+        #[schemars(range(min = 1))]
+        min_requests: u32 = 20,
+        /// For how long, times the number of ejections so far.
+        #[schemars(extend("x-positive" = true))]
+        eject_for: Span = Span::secs(10),
+        /// Share of the backends that may be out.
+        #[schemars(range(min = 0.0, max = 1.0))]
+        max_ejected: f64 = 0.5,
+    }
+}
+
+section! {
+    /// A backend that fails gets no requests for a while.
+    CircuitBreaker {
+        /// Failures in a row.
+        #[schemars(range(min = 1))]
+        failures: u32 = 5,
+        /// Share of failures; 0 = off.
+        #[schemars(range(min = 0.0, max = 1.0))]
+        error_rate: f64 = 0.0,
+        /// For how long it gets none.
+        #[schemars(extend("x-positive" = true))]
+        open_for: Span = Span::secs(30),
+        /// Requests that try whether it is well again.
+        #[schemars(range(min = 1))]
+        half_open: u32 = 3,
+    }
+}
+
+section! {
+    /// When a request is sent again.
+    Retry {
+        /// Beyond the first.
+        #[schemars(range(max = 10))]
+        attempts: u32 = 2,
+        /// Share of all requests that may be such attempts.
+        #[schemars(range(min = 0.0, max = 1.0))]
+        budget: f64 = 0.2,
+        /// What is tried again: "connect", "reset", or a status.
+        #[schemars(extend("x-syntax" = "retry-condition"))]
+        on: Vec<String> = ["connect", "reset", "502", "503", "504"].map(str::to_owned).to_vec(),
+        /// Before the second attempt; it grows.
+        back_off: Span = Span::ms(25),
+        /// An answer of at most this length is passed on only when it is whole; 0 = at once.
+        #[schemars(range(max = 1_048_576))]
+        hold: Size = Size(16 << 10),
+    }
+}
+
+section! {
+    /// The answer when no backend can be used.
+    Fallback {
+        /// Its status.
+        #[schemars(range(min = 200, max = 599))]
+        status: u16 = 503,
+        /// Its body.
+        body: String = String::new(),
+        /// The Content-Type of the body.
+        #[schemars(extend("x-syntax" = "header-value"))]
+        content_type: String = "text/plain".to_owned(),
+        /// Its Retry-After.
+        retry_after: Option<Span> = None,
+    }
+}
+
+section! {
+    /// Backends from elsewhere: one of dns, srv, file.
+    Discover {
+        /// A name and a port: the backends are its A and AAAA records.
+        #[schemars(extend("x-syntax" = "name-and-port"))]
+        dns: Option<String> = None,
+        /// The name of SRV records.
+        #[schemars(extend("x-syntax" = "srv-name"))]
+        srv: Option<String> = None,
+        /// A watched JSON file: [{ "address": "...", "weight": 1 }].
+        #[schemars(extend("x-syntax" = "text"))]
+        file: Option<String> = None,
+        /// How often names are looked up.
+        #[schemars(extend("x-positive" = true))]
+        refresh: Span = Span::secs(10),
+    }
+}

@@ -1,0 +1,169 @@
+//! The languages of a service's sections: where keys are taken from, statuses, what is retried, names for DNS.
+
+use std::ops::RangeInclusive;
+
+use http::StatusCode;
+
+use super::{Problem, Result, authority, header_name, is_host_name, path};
+use crate::policy::KeyFrom;
+
+/// What a retry is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum RetryOn {
+    Connect,
+    Reset,
+    Status(StatusCode),
+}
+
+/// What a consistent hash is taken of.
+pub(in crate::config) fn hash_key(text: &str) -> Result<KeyFrom> {
+    let expected = "\"client_ip\", \"path\", \"uri\", \"header:NAME\", \"cookie:NAME\" or \"query:NAME\"";
+    match text {
+        "path" => Ok(KeyFrom::Path),
+        "uri" => Ok(KeyFrom::Uri),
+        text => key_from(text, expected),
+    }
+}
+
+/// What a session is told by; `None` = the cookie that Evenkeel sets.
+pub(in crate::config) fn session_key(text: &str) -> Result<Option<KeyFrom>> {
+    let expected = "\"cookie\", \"client_ip\", \"header:NAME\", \"cookie:NAME\" or \"query:NAME\"";
+    match text {
+        "cookie" => Ok(None),
+        text => key_from(text, expected).map(Some),
+    }
+}
+
+fn key_from(text: &str, expected: &str) -> Result<KeyFrom> {
+    let bad = || Problem::new(format!("`{text}` is nothing that a key can be taken from"), expected);
+    match text.split_once(':') {
+        None if text == "client_ip" => Ok(KeyFrom::ClientIp),
+        Some(("header", name)) => header_name(name).map(KeyFrom::Header),
+        Some(("cookie", name)) => cookie_name(name).map(|()| KeyFrom::Cookie(name.to_owned())),
+        Some(("query", name)) if !name.is_empty() => Ok(KeyFrom::Query(name.to_owned())),
+        _ => {
+            let near = super::nearest(text, ["client_ip", "path", "uri"]).filter(|near| expected.contains(near));
+            Err(bad().suggest(near.map(str::to_owned)))
+        }
+    }
+}
+
+/// RFC 6265, section 4.1.1: the name of a cookie is a token.
+pub(in crate::config) fn cookie_name(text: &str) -> Result<()> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    match !text.is_empty() && text.bytes().all(token) {
+        true => Ok(()),
+        false => Err(Problem::new(format!("{text:?} can't be the name of a cookie"), "letters, digits, \"-\", \"_\"")),
+    }
+}
+
+/// A path with or without a query, for checks.
+pub(in crate::config) fn health_path(text: &str) -> Result<()> {
+    let (bare, query) = text.split_once('?').unwrap_or((text, ""));
+    path(bare)?;
+    match query.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+        true => Ok(()),
+        false => Err(Problem::new("a query can't contain spaces or \"#\"", "a path such as \"/health?full=1\"")),
+    }
+}
+
+/// A host, or nothing.
+pub(in crate::config) fn authority_or_empty(text: &str) -> Result<()> {
+    if text.is_empty() { Ok(()) } else { authority(text).map(drop) }
+}
+
+/// Statuses and ranges of them: "200", "200-399", "200-299,404".
+pub(in crate::config) fn status_ranges(text: &str) -> Result<Vec<RangeInclusive<u16>>> {
+    let bad = || {
+        Problem::new(format!("`{text}` names no statuses"), "statuses such as \"200\", \"200-399\", \"200-299,404\"")
+    };
+    let one = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let range = first.trim().parse().ok()?..=last.trim().parse().ok()?;
+        (*range.start() >= 100 && *range.end() <= 599 && range.start() <= range.end()).then_some(range)
+    };
+    text.split(',').map(|part| one(part.trim()).ok_or_else(bad)).collect()
+}
+
+/// "connect", "reset", or a status from 400 on.
+pub(in crate::config) fn retry_condition(text: &str) -> Result<RetryOn> {
+    match text {
+        "connect" => return Ok(RetryOn::Connect),
+        "reset" => return Ok(RetryOn::Reset),
+        _ => {}
+    }
+    let status = text.parse::<u16>().ok().and_then(|code| StatusCode::from_u16(code).ok());
+    match status.filter(|status| (400..=599).contains(&status.as_u16())) {
+        Some(status) => Ok(RetryOn::Status(status)),
+        None => {
+            let expected = "\"connect\", \"reset\", or a status from \"400\" to \"599\"";
+            let near = super::nearest(text, ["connect", "reset"]).map(str::to_owned);
+            Err(Problem::new(format!("`{text}` is nothing that a retry can be for"), expected).suggest(near))
+        }
+    }
+}
+
+/// name:port, to be looked up.
+pub(in crate::config) fn name_and_port(text: &str) -> Result<(String, u16)> {
+    let bad =
+        || Problem::new(format!("`{text}` can't be looked up"), "a name and a port, such as \"api.internal:8080\"");
+    let (name, port) = text.rsplit_once(':').ok_or_else(|| bad().help("the port is missing"))?;
+    match port.parse::<u16>() {
+        Ok(port) if port > 0 && is_host_name(name.trim_end_matches('.')) => Ok((name.to_owned(), port)),
+        _ => Err(bad()),
+    }
+}
+
+/// The name of SRV records (RFC 2782).
+pub(in crate::config) fn srv_name(text: &str) -> Result<()> {
+    let labels: Vec<&str> = text.trim_end_matches('.').split('.').collect();
+    match labels[..] {
+        [service, protocol, _, ..]
+            if service.starts_with('_') && protocol.starts_with('_') && is_host_name(text.trim_end_matches('.')) =>
+        {
+            Ok(())
+        }
+        _ => Err(Problem::new(format!("`{text}` is not the name of SRV records"), "a name such as \"_http._tcp.api\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_taken_from_where_they_can_be() {
+        assert_eq!(hash_key("client_ip").unwrap(), KeyFrom::ClientIp);
+        assert_eq!(hash_key("cookie:sid").unwrap(), KeyFrom::Cookie("sid".to_owned()));
+        assert_eq!(session_key("cookie").unwrap(), None);
+        assert!(session_key("path").is_err());
+        for bad in ["", "ip", "header:", "header:a b", "cookie:a=b", "query:", "cookie"] {
+            assert!(hash_key(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn statuses_and_ranges_of_them() {
+        assert_eq!(status_ranges("200-299, 404").unwrap(), [200..=299, 404..=404]);
+        for bad in ["", "ok", "200-", "399-200", "99", "600", "200,,300"] {
+            assert!(status_ranges(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn retries_are_for_connections_and_failures() {
+        assert_eq!(retry_condition("reset").unwrap(), RetryOn::Reset);
+        assert_eq!(retry_condition("503").unwrap(), RetryOn::Status(StatusCode::SERVICE_UNAVAILABLE));
+        for bad in ["200", "conect", "", "600"] {
+            assert!(retry_condition(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_to_look_up() {
+        assert_eq!(name_and_port("api.internal:80").unwrap(), ("api.internal".to_owned(), 80));
+        assert!(["api", "api:0", "1.2.3.4:80", ":80"].iter().all(|bad| name_and_port(bad).is_err()));
+        assert!(srv_name("_http._tcp.api.internal").is_ok());
+        assert!(["http.tcp.api", "_http.api", "_http._tcp", ""].iter().all(|bad| srv_name(bad).is_err()));
+    }
+}

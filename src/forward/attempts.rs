@@ -1,0 +1,239 @@
+//! One exchange with the backends of a service: a try with one of them, and more where that is safe, wanted and within the
+//! budget.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::Worker;
+use super::admit::{self, Wish};
+use super::attempt::{self, Carrier, Outgoing};
+use super::body::Content;
+use super::exchange::Exchange;
+use super::retry::{self, Pushback};
+use crate::clock::Moment;
+use crate::error::{Error, Kind, Result};
+use crate::metrics::retries::Outcome;
+use crate::protocol::RequestBody;
+use crate::protocol::h1::framing::Length;
+use crate::protocol::replay::{KEPT, Replay};
+use crate::snapshot::Service;
+use crate::upstream::Answer;
+use crate::upstream::h1::Terms;
+
+/// The request's body over several attempts.
+enum Source {
+    /// There is none.
+    Nothing,
+    /// It can be sent again while it was not touched; `None` = it is with an attempt, or gone.
+    Once(Option<RequestBody>),
+    /// It can be sent again, up to a bound.
+    Kept(Replay),
+}
+
+/// Where an exchange goes first.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Placement {
+    /// The backend of its session.
+    pub wanted: Option<usize>,
+    /// The hash of what it is told by.
+    pub key: u64,
+}
+
+/// What has happened so far.
+struct Course<'a> {
+    worker: &'a Rc<Worker>,
+    service: &'a Service,
+    idempotent: bool,
+    /// Backends that failed.
+    tried: Vec<usize>,
+    /// Attempts beyond the first, those after a lost race not counted.
+    retries: u32,
+    /// The next attempt goes to this backend.
+    wanted: Option<usize>,
+    carrier: Carrier,
+}
+
+/// Sends a request to a backend of `service`, and again where that can't execute it twice.
+pub async fn run(
+    worker: &Rc<Worker>,
+    service: &Service,
+    outgoing: &Outgoing<'_>,
+    body: RequestBody,
+    terms: &Terms<'_>,
+    exchange: &mut Exchange,
+    placement: Placement,
+) -> Result<Answer<Content>> {
+    let now = Moment::at(exchange.began());
+    worker.deposit(service, now);
+    let mut source = Source::new(body, outgoing.line.length, service);
+    let mut course = Course {
+        worker,
+        service,
+        idempotent: outgoing.line.method.is_idempotent(),
+        tried: Vec::new(),
+        retries: 0,
+        wanted: placement.wanted,
+        carrier: Carrier::Any,
+    };
+    loop {
+        let wish = Wish { tried: &course.tried, wanted: course.wanted.take(), key: placement.key, now };
+        let admission = admit::admit(worker, service, wish, &terms.timeouts).await?;
+        let backend = admission.backend;
+        exchange.attempt(admission);
+        let result = attempt::run(worker, service, backend, course.carrier, outgoing, source.take(), terms).await;
+        course.carrier = Carrier::Any;
+        let pause = match result {
+            Ok(answer) => match course.after_answer(backend, &answer, &source) {
+                Some(pause) => {
+                    exchange.attempt_answered(answer.status);
+                    pause
+                }
+                None => {
+                    course.settled(Outcome::Succeeded);
+                    return Ok(answer);
+                }
+            },
+            Err(failed) => {
+                let endpoint = &service.endpoints[backend];
+                tracing::debug!(service = %service.name, backend = %endpoint.id, error = %failed.error, "an attempt failed");
+                source.give_back(failed.body);
+                let (error, raced) = (failed.error, failed.raced);
+                match course.after_failure(backend, &error, raced, &source) {
+                    Some(pause) => {
+                        exchange.attempt_failed(error.kind(), raced);
+                        pause
+                    }
+                    None => {
+                        course.settled(Outcome::Failed);
+                        exchange.attempt_failed(error.kind(), raced);
+                        return Err(course.last_word(error));
+                    }
+                }
+            }
+        };
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+impl Course<'_> {
+    /// The pause before the next attempt, when there is to be one after this answer.
+    fn after_answer(&mut self, backend: usize, answer: &Answer<Content>, source: &Source) -> Option<Duration> {
+        let policy = &self.service.retry;
+        if !policy.on_status.contains(&answer.status) || !self.idempotent || !source.is_whole() {
+            return None;
+        }
+        let pushback = retry::pushback(&answer.headers);
+        self.tried.push(backend);
+        let other = self.has_another();
+        match (pushback, other) {
+            (Pushback::Never, false) => None,
+            // the word is about that backend: another need not wait
+            (Pushback::After(time), false) => self.again().map(|pause| pause.max(time)),
+            (_, _) => self.again(),
+        }
+    }
+
+    /// The pause before the next attempt, when there is to be one after this failure.
+    fn after_failure(&mut self, backend: usize, error: &Error, raced: bool, source: &Source) -> Option<Duration> {
+        if !source.is_whole() {
+            return None;
+        }
+        let repeatable = self.idempotent || error.retryability() == crate::error::Retry::Safe;
+        if raced && repeatable {
+            // a connection that was kept was closed while the request was on its way (RFC 9112, section 9.3.1): nobody's
+            // failure, and no retry of the kind that the budget is for
+            self.wanted = Some(backend);
+            self.carrier = Carrier::New;
+            return Some(Duration::ZERO);
+        }
+        self.tried.push(backend);
+        if !retry::is_wanted(error, self.idempotent, &self.service.retry) {
+            return None;
+        }
+        // one that can't be reached will not be in a moment either
+        if attempt::is_unreachable(error) && !self.has_another() {
+            return None;
+        }
+        self.again()
+    }
+
+    /// The pause before another attempt, if one may be made.
+    fn again(&mut self) -> Option<Duration> {
+        let policy = &self.service.retry;
+        if self.retries >= policy.attempts {
+            return None;
+        }
+        if !self.worker.withdraw(self.service) {
+            self.service.retries.count(self.worker.index, Outcome::OverBudget);
+            return None;
+        }
+        if self.retries > 0 {
+            self.service.retries.count(self.worker.index, Outcome::Failed);
+        }
+        // somebody who was not asked yet need not be spared
+        let step = if self.has_another() { 0 } else { self.retries + 1 };
+        self.retries += 1;
+        Some(retry::back_off(step, policy.back_off, &mut self.worker.random.borrow_mut()))
+    }
+
+    /// Whether there is a backend that this exchange was not sent to.
+    fn has_another(&self) -> bool {
+        self.service.available.members.iter().any(|(index, _)| !self.tried.contains(index))
+    }
+
+    /// The last attempt ended so.
+    fn settled(&self, outcome: Outcome) {
+        if self.retries > 0 {
+            self.service.retries.count(self.worker.index, outcome);
+        }
+    }
+
+    /// What the client is told when nothing more is tried.
+    fn last_word(&self, error: Error) -> Error {
+        match attempt::is_unreachable(&error) && !self.has_another() {
+            true => Error::new(Kind::NoBackend, "no backend can be reached").because(error),
+            false => error,
+        }
+    }
+}
+
+impl Source {
+    fn new(body: RequestBody, length: Length, service: &Service) -> Self {
+        let small = match length {
+            Length::Fixed(length) => length <= KEPT as u64,
+            _ => true,
+        };
+        match body {
+            RequestBody::Empty => Self::Nothing,
+            body if small && service.retry.attempts > 0 => Self::Kept(Replay::new(body)),
+            body => Self::Once(Some(body)),
+        }
+    }
+
+    fn take(&mut self) -> RequestBody {
+        match self {
+            Self::Nothing => RequestBody::Empty,
+            Self::Once(body) => body.take().unwrap_or_default(),
+            Self::Kept(replay) => RequestBody::Kept(replay.attempt()),
+        }
+    }
+
+    fn give_back(&mut self, body: RequestBody) {
+        if let Self::Once(own) = self
+            && !matches!(body, RequestBody::Empty)
+        {
+            *own = Some(body);
+        }
+    }
+
+    /// Whether the next attempt would get all of it.
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Once(body) => body.as_ref().is_some_and(RequestBody::is_untouched),
+            Self::Kept(replay) => replay.is_whole(),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What an exchange is told by: the hash of something in the request, for the ring and for sessions.
+
+use std::net::IpAddr;
+
+use http::header::{self, HeaderMap};
+
+use crate::balance::hash_key;
+use crate::policy::KeyFrom;
+use crate::protocol::Request;
+use crate::protocol::fields::Client;
+
+/// The hash of what `from` names; the same on every instance. A request without it has the hash of nothing.
+pub fn of(from: &KeyFrom, request: &Request, client: &Client) -> u64 {
+    find(from, request, client).unwrap_or_else(|| hash_key(b""))
+}
+
+/// The same, `None` where the request has no such thing.
+pub fn find(from: &KeyFrom, request: &Request, client: &Client) -> Option<u64> {
+    match from {
+        KeyFrom::ClientIp => client.address.map(|address| match address {
+            IpAddr::V4(address) => hash_key(&address.octets()),
+            IpAddr::V6(address) => hash_key(&address.octets()),
+        }),
+        KeyFrom::Path => Some(hash_key(request.uri.path().as_bytes())),
+        KeyFrom::Uri => request.uri.path_and_query().map(|target| hash_key(target.as_str().as_bytes())),
+        KeyFrom::Header(name) if *name == header::HOST => request.host.as_ref().map(|host| hash_key(host.as_bytes())),
+        KeyFrom::Header(name) => request.headers.get(name).map(|value| hash_key(value.as_bytes())),
+        KeyFrom::Cookie(name) => cookie(&request.headers, name).map(hash_key),
+        KeyFrom::Query(name) => query(request.uri.query()?, name).map(|value| hash_key(value.as_bytes())),
+    }
+}
+
+/// The value of a cookie (RFC 6265, section 4.2).
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let fields = headers.get_all(header::COOKIE).into_iter();
+    let mut pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
+    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// The first value of a query parameter, as it stands.
+fn query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_found_by_its_whole_name() {
+        let headers = HeaderMap::from_iter([
+            (header::COOKIE, HeaderValue::from_static("a=1; sid=x=y; sidx=2")),
+            (header::COOKIE, HeaderValue::from_static("last=3")),
+        ]);
+        assert_eq!(cookie(&headers, "sid"), Some(&b"x=y"[..]));
+        assert_eq!(cookie(&headers, "last"), Some(&b"3"[..]));
+        assert_eq!(cookie(&headers, "si"), None);
+    }
+
+    #[test]
+    fn a_parameter_is_found_by_its_whole_name() {
+        assert_eq!(query("user=7&u=8", "u"), Some("8"));
+        assert_eq!(query("user=7", "use"), None);
+    }
+}

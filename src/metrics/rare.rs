@@ -1,0 +1,30 @@
+//! Counters of what happens rarely and on the control plane: by name and labels, behind a lock.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::names::Metric;
+
+/// Counts by metric and labels' values.
+#[derive(Debug, Default)]
+pub(super) struct Rare(Mutex<BTreeMap<(&'static str, Vec<String>), u64>>);
+
+impl Rare {
+    /// Counts one more.
+    pub(super) fn count(&self, metric: &Metric, labels: &[&str]) {
+        let key = (metric.name, labels.iter().map(|&label| label.to_owned()).collect());
+        *self.counts().entry(key).or_default() += 1;
+    }
+
+    /// The counts of one metric, by its labels' values.
+    pub(super) fn of(&self, metric: &Metric) -> Vec<(Vec<String>, u64)> {
+        let counts = self.counts();
+        let own = counts.iter().filter(|((name, _), _)| *name == metric.name);
+        own.map(|((_, labels), count)| (labels.clone(), *count)).collect()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Vec<String>), u64>> {
+        // the map is whole whatever panicked while it was held
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

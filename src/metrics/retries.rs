@@ -1,0 +1,37 @@
+//! Attempts beyond the first, by what came of them.
+
+use super::slots::{Count, PerWorker};
+
+/// `outcome`, in the order of [`Outcome`].
+pub const OUTCOMES: [&str; 3] = ["succeeded", "failed", "over_budget"];
+
+/// What came of a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its answer went to the client.
+    Succeeded,
+    /// It failed as well.
+    Failed,
+    /// It was not made: too many exchanges of late were retries.
+    OverBudget,
+}
+
+/// The retries of one service.
+#[derive(Debug)]
+pub struct Retries(PerWorker<[Count; OUTCOMES.len()]>);
+
+impl Retries {
+    pub(super) fn new(workers: usize) -> Self {
+        Self(PerWorker::new(workers))
+    }
+
+    /// Counts one, on the thread of `worker`.
+    pub fn count(&self, worker: usize, outcome: Outcome) {
+        self.0.of(worker)[outcome as usize].add(1);
+    }
+
+    /// So far, as in [`OUTCOMES`].
+    pub fn read(&self) -> [u64; OUTCOMES.len()] {
+        std::array::from_fn(|outcome| self.0.sum(|outcomes| &outcomes[outcome]))
+    }
+}

@@ -1,0 +1,140 @@
+//! A service as workers see it: what is set, and who may be picked now.
+//!
+//! The two change at different times: settings with a reload, availability whenever a check, an ejection, an operator or a
+//! breaker says so. So the settings are shared from snapshot to snapshot, and a change of availability builds no more than the
+//! algorithm over those that may be used (`refresh`).
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+
+use crate::balance::{Balancer, Pick, slow_start};
+use crate::endpoint::Endpoint;
+use crate::metrics::{Durations, Requests, Retries, UpstreamMetrics};
+use crate::policy::{
+    Balance, Breaker, Fallback, KeyFrom, LoadReports, Outlier, Pool, Retry, Statuses, Timeouts, UpstreamProtocol,
+};
+
+/// A service and its backends.
+#[derive(Debug)]
+pub struct Service {
+    pub(super) settings: Arc<Settings>,
+    /// Who may be picked now.
+    pub available: Available,
+}
+
+/// What of a service only a reload changes.
+///
+/// What is counted for a service and for its backends gets its handles here, made when the snapshot is built, so that the
+/// data path looks nothing up by name.
+#[derive(Debug)]
+pub struct Settings {
+    /// Its place in [`Snapshot::services`](super::Snapshot::services).
+    pub index: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The algorithm.
+    pub balance: Balance,
+    /// What a consistent hash is taken of.
+    pub hash_on: KeyFrom,
+    /// A backend that comes, or comes back, gets its full share after this time.
+    pub slow_start: Duration,
+    /// The share of available backends under which health is ignored; 0 = never.
+    pub panic_threshold: f64,
+    /// What is spoken to its backends.
+    pub protocol: UpstreamProtocol,
+    /// Time-outs, for routes that set none.
+    pub timeouts: Timeouts,
+    /// What is kept of the connections to its backends.
+    pub pool: Pool,
+    /// When a request is sent again.
+    pub retry: Retry,
+    /// A backend that fails gets no requests for a while.
+    pub breaker: Option<Breaker>,
+    /// When a backend is taken out because of its answers.
+    pub outlier: Outlier,
+    /// Answers that count as failures of a backend.
+    pub failure_status: Statuses,
+    /// The answer when no backend can be used.
+    pub fallback: Option<Fallback>,
+    /// What backends say about their load.
+    pub load_reports: LoadReports,
+    /// All its backends, in the order of the configuration, also those that get no new work.
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// TLS towards the backends.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// The name that is asked for and verified in TLS, for all backends; `None` = each backend's host
+    /// (see [`Settings::server_name`]).
+    pub tls_server_name: Option<ServerName<'static>>,
+    /// How long its exchanges take.
+    pub durations: Arc<Durations>,
+    /// Its retries.
+    pub retries: Arc<Retries>,
+    /// By listener: its exchanges.
+    pub series: Vec<Series>,
+    /// By backend: the connections to it, and how attempts with it end.
+    pub upstream: Vec<Arc<UpstreamMetrics>>,
+    /// What the TLS settings were, so that the next build can tell whether they have changed.
+    pub(super) tls_fingerprint: u64,
+}
+
+/// Who may be picked.
+#[derive(Debug)]
+pub struct Available {
+    /// Picks among them.
+    pub balancer: Box<dyn Balancer>,
+    /// Their indices and weights.
+    pub members: Vec<(usize, u32)>,
+    /// So few are well that health is ignored.
+    pub panic: bool,
+}
+
+/// A service's exchanges that came by one listener.
+#[derive(Debug)]
+pub struct Series {
+    /// By backend, as in [`Settings::endpoints`].
+    pub backends: Vec<Arc<Requests>>,
+    /// Those that reached no backend.
+    pub none: Arc<Requests>,
+}
+
+impl Settings {
+    /// The name to ask `endpoint` for in TLS, and to verify its certificate against. With TLS there is always one: a service
+    /// for which this would be `None` isn't built.
+    pub fn server_name(&self, endpoint: &Endpoint) -> Option<ServerName<'static>> {
+        self.tls_server_name.clone().or_else(|| parse_server_name(&endpoint.host))
+    }
+}
+
+impl Service {
+    /// The backend for the next attempt, as an index into `endpoints`; `None` when none may be used.
+    pub fn pick(&self, pick: Pick<'_>) -> Option<usize> {
+        let balancer = &*self.available.balancer;
+        match self.slow_start.is_zero() {
+            true => balancer.pick(pick),
+            false => {
+                let now = pick.now;
+                let share = |index: usize| {
+                    slow_start::share(self.endpoints[index].live.standing.joined(), now, self.slow_start)
+                };
+                slow_start::pick(balancer, pick, share)
+            }
+        }
+    }
+}
+
+impl Deref for Service {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+/// A DNS name or an IP address (IPv6 in brackets or without) as a name for TLS.
+pub(super) fn parse_server_name(name: &str) -> Option<ServerName<'static>> {
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    ServerName::try_from(bare.to_owned()).ok()
+}
