@@ -20,6 +20,9 @@ use crate::snapshot::Service;
 use crate::upstream::Answer;
 use crate::upstream::h1::Terms;
 
+/// Kept connections of one backend that may turn out to be closed, one after the other, for one exchange.
+const MAX_RACES: u32 = 2;
+
 /// The request's body over several attempts.
 enum Source {
     /// There is none.
@@ -48,6 +51,8 @@ struct Course<'a> {
     tried: Vec<usize>,
     /// Attempts beyond the first, those after a lost race not counted.
     retries: u32,
+    /// Races lost; one that loses them again and again is no race.
+    races: u32,
     /// The next attempt goes to this backend.
     wanted: Option<usize>,
     carrier: Carrier,
@@ -72,6 +77,7 @@ pub async fn run(
         idempotent: outgoing.line.method.is_idempotent(),
         tried: Vec::new(),
         retries: 0,
+        races: 0,
         wanted: placement.wanted,
         carrier: Carrier::Any,
     };
@@ -141,7 +147,8 @@ impl Course<'_> {
             return None;
         }
         let repeatable = self.idempotent || error.retryability() == crate::error::Retry::Safe;
-        if raced && repeatable {
+        if raced && repeatable && self.races < MAX_RACES {
+            self.races += 1;
             // a connection that was kept was closed while the request was on its way (RFC 9112, section 9.3.1): nobody's
             // failure, and no retry of the kind that the budget is for
             self.wanted = Some(backend);

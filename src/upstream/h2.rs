@@ -189,11 +189,7 @@ impl Connection {
         body: RequestBody,
         terms: &Terms<'_>,
     ) -> Result<Answer<ResponseBody>, Failed> {
-        let failed = |error: Error, body| {
-            // one that others use too may have been told to close before this stream was on it
-            let raced = error.kind() == Kind::UpstreamClosed && error.retryability() != Retry::Never;
-            Failed { error, body, raced }
-        };
+        let failed = |error, body| Failed { error, body, raced: false };
         let request = match request(line, tls, headers) {
             Ok(request) => request,
             Err(error) => return Err(failed(error, body)),
@@ -214,7 +210,11 @@ impl Connection {
                     None if repeatable => (RequestBody::Empty, Retry::IfIdempotent),
                     None => (RequestBody::Empty, Retry::Never),
                 };
-                return Err(failed(call_error(error.into_error(), retry), body));
+                let error = error.into_error();
+                // a connection that others use too may have been told to close before this stream was on it; a stream that is
+                // reset was refused
+                let raced = retry != Retry::Never && !is_reset(&error);
+                return Err(Failed { error: call_error(error, retry), body, raced });
             }
             Ok(Ok(response)) => response,
         };
@@ -223,6 +223,11 @@ impl Connection {
         let body = ResponseBody { incoming, alarm, idle: terms.timeouts.idle, _place: place };
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
+}
+
+fn is_reset(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.and_then(|source| source.downcast_ref::<h2::Error>()).is_some_and(h2::Error::is_reset)
 }
 
 fn call_error(error: hyper::Error, retry: Retry) -> Error {

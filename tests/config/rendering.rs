@@ -11,7 +11,7 @@ service = "ap"
 
 [service.app]
 timeout = { connect = 5, idle = "1 minute" }
-balance = "power_of_two"
+send_proxy_protocol = "v2"
 [[service.app.backend]]
 address = "127.0.0.1:9001"
 "#;
@@ -41,11 +41,11 @@ error: `1 minute` can't be read
   |                                 ^^^^^^^^^^ did you mean `1m`?
   = expected a duration: a whole number and one of ms, s, m, h, d, such as "30s"
 
-error: `balance = "power_of_two"` is not supported by this version
- --> proxy.toml:8:11
+error: `send_proxy_protocol = "v2"` is not supported by this version
+ --> proxy.toml:8:23
   |
-8 | balance = "power_of_two"
-  |           ^^^^^^^^^^^^^^ expected "round_robin"
+8 | send_proxy_protocol = "v2"
+  |                       ^^^^ expected "off"
 
 5 mistakes in proxy.toml
 "#;

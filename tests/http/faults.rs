@@ -29,14 +29,16 @@ fn assert_own(answer: &Response, status: u16, error: &str) {
 }
 
 #[test]
-fn a_backend_that_refuses_is_a_502() {
+fn a_service_whose_only_backend_refuses_has_nothing_left() {
     let nobody = Port::reserve();
     let toml = config("", "", &[]) + &format!("[[service.api.backend]]\naddress = \"{}\"\n", nobody.address());
     let proxy = Proxy::start(&toml);
     let mut client = proxy.client();
-    assert_own(&client.get("/x"), 502, "connection_refused");
+    assert_own(&client.get("/x"), 503, "destination_unavailable");
     // the client did nothing wrong, so its connection stays
-    assert_own(&client.get("/x"), 502, "connection_refused");
+    let answer = client.get("/x");
+    assert_own(&answer, 503, "destination_unavailable");
+    assert_eq!(answer.field("retry-after"), Some("1"));
 }
 
 #[test]
@@ -169,7 +171,7 @@ fn a_body_that_stalls_is_cut_off() {
         conn.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
         conn.is_closed();
     });
-    let proxy = Proxy::start(&config("", "[service.api.timeout]\nidle = \"200ms\"", &[&origin]));
+    let proxy = Proxy::start(&config("", "retry.hold = 0\n[service.api.timeout]\nidle = \"200ms\"", &[&origin]));
     let mut client = proxy.client();
     client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
     let (answer, broken) = client.broken_response();
@@ -179,10 +181,27 @@ fn a_body_that_stalls_is_cut_off() {
 
 #[test]
 fn half_a_body_of_known_length_is_seen_to_be_broken() {
-    let (answer, broken) = get_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
+    // above `retry.hold`, so it is passed on as it comes
+    let (answer, broken) = get_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf");
     assert!(matches!(answer.status, 0 | 200), "{answer:?}");
     assert!(answer.body.len() <= 4, "{answer:?}");
     assert!(matches!(broken, Some(Broken::Closed | Broken::Reset)), "{broken:?}");
+}
+
+#[test]
+fn half_of_a_small_answer_is_never_seen() {
+    let half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
+    let (answer, broken) = get_bytes(half.as_bytes());
+    assert_own(&answer, 502, "connection_terminated");
+    assert!(broken.is_none());
+    // and with another backend nobody learns of it
+    let (dying, origin) = (Origin::answering_once(half), Origin::ok());
+    let proxy = Proxy::start(&config("", "", &[&dying, &origin]));
+    for _ in 0..4 {
+        let answer = proxy.client().get("/x");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    }
+    assert!(dying.connections() > 0);
 }
 
 #[test]
@@ -448,7 +467,7 @@ fn an_answer_of_a_backend_that_did_not_wait_for_the_body_is_passed_on() {
 fn what_came_before_the_break_is_passed_on_or_it_is_a_502() {
     // closed without a byte, a client takes its request for one that never arrived, and may well send it again
     let rows = [
-        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
     ];
