@@ -1,11 +1,19 @@
 #!/usr/bin/env bash
-# The clients that scripts/real-clients.sh speaks through the proxy: curl, wrk, h2load from Debian's packages.
+# What scripts/demo.sh and scripts/real-clients.sh need, from Debian's packages; does nothing when it is all there.
 set -euo pipefail
 missing=()
-command -v curl >/dev/null || missing+=(curl)
-command -v wrk >/dev/null || missing+=(wrk)
-command -v h2load >/dev/null || missing+=(nghttp2-client)
-if [ "${#missing[@]}" -gt 0 ]; then
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
-fi
+need() { # COMMAND PACKAGE
+    command -v "$1" >/dev/null || missing+=("$2")
+}
+need curl curl
+need wrk wrk
+need h2load nghttp2-client
+need openssl openssl
+need python3 python3
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+[ "${#missing[@]}" -gt 0 ] || exit 0
+
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+$as_root apt-get update -qq
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
