@@ -9,6 +9,7 @@ mod attempt;
 mod body;
 mod exchange;
 mod http;
+mod ingress;
 mod rescue;
 
 use std::cell::RefCell;
@@ -16,9 +17,9 @@ use std::rc::Rc;
 
 pub use body::Body;
 pub use http::Connection;
+pub use ingress::Ingress;
 
 use crate::balance::Cursors;
-use crate::drain::Drain;
 use crate::protocol::fields::Date;
 use crate::record::Recorder;
 use crate::snapshot;
@@ -32,8 +33,6 @@ pub struct Worker {
     pub index: usize,
     /// Its time-outs.
     pub timers: Timers,
-    /// Its drain.
-    pub drain: Drain,
     /// Its `Date`.
     pub date: Date,
     /// Its connections to backends.
@@ -51,7 +50,6 @@ impl Worker {
         let timers = Timers::new();
         Self {
             index,
-            drain: Drain::default(),
             date: Date::default(),
             pools: Rc::new(Pools::new(index, &timers)),
             recorder,

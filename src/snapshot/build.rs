@@ -66,7 +66,10 @@ pub fn build(
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
     for (index, listener) in config.listeners.iter().enumerate() {
-        listeners.push(Arc::new(build_listener(index, listener, &services, registry)?));
+        let bind = target(&listener.bind);
+        let known = previous.and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, &listener.name)));
+        let key = known.map_or_else(Listener::new_key, |known| known.key);
+        listeners.push(Arc::new(build_listener((index, key, bind), listener, &services, registry)?));
     }
     Ok(Snapshot { generation: previous.map_or(0, |snapshot| snapshot.generation) + 1, listeners, services })
 }
@@ -149,10 +152,7 @@ fn build_endpoint(
     known: Option<&Arc<Endpoint>>,
     same_way: bool,
 ) -> Arc<Endpoint> {
-    let target = match &backend.address {
-        model::Address::Tcp(address) => Target::Tcp(*address),
-        model::Address::Unix(path) => Target::Unix(path.clone()),
-    };
+    let target = target(&backend.address);
     let known = known.filter(|known| known.target == target);
     let connected = known.filter(|known| same_way && known.host == backend.host);
     let unchanged = connected.filter(|known| {
@@ -176,6 +176,13 @@ fn build_endpoint(
         draining: backend.drain,
         live: known.map_or_else(|| Arc::new(Live::default()), |known| Arc::clone(&known.live)),
     })
+}
+
+fn target(address: &model::Address) -> Target {
+    match address {
+        model::Address::Tcp(address) => Target::Tcp(*address),
+        model::Address::Unix(path) => Target::Unix(path.clone()),
+    }
 }
 
 /// The algorithm over the backends that get new work.
@@ -204,7 +211,7 @@ fn fingerprint(tls: Option<&model::ClientTls>, protocol: UpstreamProtocol) -> u6
 }
 
 fn build_listener(
-    index: usize,
+    (index, key, bind): (usize, u32, Target),
     listener: &model::Listener,
     services: &[Arc<Service>],
     registry: &Registry,
@@ -228,8 +235,10 @@ fn build_listener(
         })
     });
     Ok(Listener {
+        key,
         index,
         name: listener.name.as_str().into(),
+        bind,
         routes: Table::new(routes),
         default,
         trusted_proxies: listener.trusted_proxies.clone(),

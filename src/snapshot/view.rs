@@ -1,6 +1,7 @@
 //! What a worker sees: listeners with their routes, services with their backends. Nothing in it changes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use rustls::pki_types::ServerName;
 use super::{RedirectTemplate, Split};
 use crate::balance::{Balancer, Cursors, Pick};
 use crate::clock::Moment;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Target};
 use crate::metrics::{Durations, Requests, UpstreamMetrics};
 use crate::policy::{HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
 use crate::route::Table;
@@ -31,10 +32,15 @@ pub struct Snapshot {
 /// What happens to the requests of one listener.
 #[derive(Debug)]
 pub struct Listener {
+    /// Unique in the process: by it a connection finds its listener in whatever snapshot is current, where it may stand at
+    /// another place. It stays for as long as the address does, whatever else changes.
+    pub key: u32,
     /// Its place in [`Snapshot::listeners`].
     pub index: usize,
     /// Its name.
     pub name: Arc<str>,
+    /// What it is bound to, as in the configuration.
+    pub bind: Target,
     /// Which route takes a request.
     pub routes: Table<Arc<Route>>,
     /// What takes a request that no route takes: the listener's `service` as a route.
@@ -138,6 +144,21 @@ pub struct Series {
     pub backends: Vec<Arc<Requests>>,
     /// Those that reached no backend.
     pub none: Arc<Requests>,
+}
+
+impl Listener {
+    /// A key that no listener had before.
+    pub fn new_key() -> u32 {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether it is bound to what `bind` says and `name` still means the same sockets: port 0 is another port for each
+    /// listener, so there the name decides.
+    pub fn is_at(&self, bind: &Target, name: &str) -> bool {
+        let chosen = matches!(bind, Target::Tcp(address) if address.port() == 0);
+        self.bind == *bind && (!chosen || *self.name == *name)
+    }
 }
 
 impl Route {
