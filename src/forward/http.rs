@@ -16,7 +16,7 @@ use super::attempt::Outgoing;
 use super::attempts::{self, Placement};
 use super::body::{Body, Content};
 use super::exchange::Exchange;
-use super::{Worker, key, rescue};
+use super::{Ingress, Worker, key, rescue};
 use crate::error::{Error, Kind, Result};
 use crate::metrics::ListenerMetrics;
 use crate::policy::{HeaderChanges, Rewrite};
@@ -27,7 +27,7 @@ use crate::protocol::tunnel::Relay;
 use crate::protocol::{Handler, Request, Upgrade, h2};
 use crate::record::access;
 use crate::route::Lookup;
-use crate::snapshot::{Action, Current, Route, Service};
+use crate::snapshot::{Action, Current, Listener, Route, Service};
 use crate::timer::Alarm;
 use crate::tls::Acceptor;
 use crate::upstream::Answer;
@@ -39,7 +39,7 @@ pub struct Connection {
     /// The worker that serves it.
     pub worker: Rc<Worker>,
     /// The listener that accepted it.
-    pub listener: usize,
+    pub ingress: Rc<Ingress>,
     /// What backends are told of the client.
     pub client: Client,
     /// The name that the client asked for in TLS, and who answered it.
@@ -52,12 +52,12 @@ impl Handler for Connection {
     type Body = Body;
 
     async fn handle(&self, request: Request) -> Response<Body> {
-        let snapshot = self.worker.snapshot();
-        let mut exchange = Exchange::begin(&self.worker, &snapshot, self.listener);
+        let Some((snapshot, listener)) = self.ingress.current() else { return homeless() };
+        let mut exchange = Exchange::begin(&self.worker, &snapshot, listener);
         if self.worker.recorder.logs_access() {
             exchange.log(self.entry(&request));
         }
-        match self.run(&snapshot, request, &mut exchange).await {
+        match self.run((&snapshot, listener), request, &mut exchange).await {
             Ok(Outcome::Own(response)) => own(response, exchange),
             Ok(Outcome::Backend(response, deadline)) => {
                 exchange.answered(response.status(), response.body().is_streamed());
@@ -80,7 +80,8 @@ impl Handler for Connection {
 
     fn refuse(&self, error: &Error) -> Response<Body> {
         tracing::debug!(%error, "a request was refused");
-        let mut exchange = Exchange::begin(&self.worker, &self.worker.snapshot(), self.listener);
+        let Some((snapshot, listener)) = self.ingress.current() else { return homeless() };
+        let mut exchange = Exchange::begin(&self.worker, &snapshot, listener);
         exchange.failed(error.kind());
         own(rescue::answer(error.kind()), exchange)
     }
@@ -107,9 +108,20 @@ fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
     response.map(|bytes| Body::new(Content::Own(bytes), None, Some(exchange)))
 }
 
+/// The answer when no snapshot knows the connection's listener, which the order in which listeners go makes impossible: it
+/// can't even be recorded.
+fn homeless() -> Response<Body> {
+    rescue::answer(Kind::Internal).map(|bytes| Body::new(Content::Own(bytes), None, None))
+}
+
 impl Connection {
-    async fn run(&self, snapshot: &Rc<Current>, mut request: Request, exchange: &mut Exchange) -> Result<Outcome> {
-        let route = self.route(snapshot, &request)?;
+    async fn run(
+        &self,
+        (snapshot, listener): (&Rc<Current>, usize),
+        mut request: Request,
+        exchange: &mut Exchange,
+    ) -> Result<Outcome> {
+        let route = self.route(&snapshot.listeners[listener], &request)?;
         let service = match &route.action {
             Action::Service(service) => *service,
             Action::Split(split) => split.choose(self.worker.random.borrow_mut().u32(..)),
@@ -151,7 +163,7 @@ impl Connection {
         Ok(respond(answer, route, upgrade, deadline))
     }
 
-    fn route<'s>(&self, snapshot: &'s Current, request: &Request) -> Result<&'s Route> {
+    fn route<'s>(&self, listener: &'s Listener, request: &Request) -> Result<&'s Route> {
         let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
         if let Some((sni, acceptor)) = &self.sni {
             let name = crate::route::without_port(host);
@@ -159,7 +171,6 @@ impl Connection {
                 return Err(Error::new(Kind::Misdirected, ""));
             }
         }
-        let listener = &snapshot.listeners[self.listener];
         let lookup = Lookup {
             host,
             path: request.uri.path(),

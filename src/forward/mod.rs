@@ -12,6 +12,7 @@ mod attempts;
 mod body;
 mod exchange;
 mod http;
+mod ingress;
 mod key;
 mod rescue;
 mod retry;
@@ -24,10 +25,10 @@ use tokio::sync::Notify;
 
 pub use body::Body;
 pub use http::Connection;
+pub use ingress::Ingress;
 
 use crate::balance::Cursors;
 use crate::clock::Moment;
-use crate::drain::Drain;
 use crate::protocol::fields::Date;
 use crate::record::Recorder;
 use crate::snapshot::{self, Service};
@@ -41,8 +42,6 @@ pub struct Worker {
     pub index: usize,
     /// Its time-outs.
     pub timers: Timers,
-    /// Its drain.
-    pub drain: Drain,
     /// Its `Date`.
     pub date: Date,
     /// Its connections to backends.
@@ -65,7 +64,6 @@ impl Worker {
         let timers = Timers::new();
         Self {
             index,
-            drain: Drain::default(),
             date: Date::default(),
             pools: Rc::new(Pools::new(index, &timers)),
             recorder,

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::forward::{Connection, Worker};
+use crate::forward::{Connection, Ingress};
 use crate::io::{Socket, Stream};
 use crate::metrics::ListenerMetrics;
 use crate::protocol::fields::Client;
@@ -32,9 +32,7 @@ pub(super) enum Listening {
 /// What one worker needs to serve one listener.
 #[derive(Debug, Clone)]
 pub(super) struct Serving {
-    pub worker: Rc<Worker>,
-    /// The listener's place in the snapshot.
-    pub listener: usize,
+    pub ingress: Rc<Ingress>,
     pub tls: Option<Acceptor>,
     pub metrics: Arc<ListenerMetrics>,
     /// Places for connections, shared by all workers; `None` = no limit.
@@ -97,13 +95,12 @@ fn spawn(socket: Socket, address: Option<IpAddr>, serving: &Serving, place: Opti
 }
 
 async fn serve(socket: Socket, address: Option<IpAddr>, serving: Serving) {
-    let setup = setup(&serving);
+    let Some(setup) = setup(&serving) else { return };
     let Some(tls) = &serving.tls else {
-        let handler = Rc::new(connection(address, &serving, None));
-        return speak(Stream::Plain(socket), handler, &setup).await;
+        let Some(handler) = connection(address, &serving, None) else { return };
+        return speak(Stream::Plain(socket), Rc::new(handler), &setup).await;
     };
-    let worker = &serving.worker;
-    let handshake = worker.timers.within(setup.limits.header_timeout, tls.accept(socket)).await;
+    let handshake = setup.timers.within(setup.limits.header_timeout, tls.accept(socket)).await;
     let stream = match handshake {
         Some(Ok(stream)) => stream,
         Some(Err(error)) => return tracing::debug!(%error, client = ?address, "a TLS handshake failed"),
@@ -112,7 +109,7 @@ async fn serve(socket: Socket, address: Option<IpAddr>, serving: Serving) {
     let session = stream.get_ref().1;
     let sni = session.server_name().map(|sni| (sni.to_owned(), tls.clone()));
     let is_h2 = session.alpn_protocol() == Some(b"h2");
-    let handler = Rc::new(connection(address, &serving, sni));
+    let Some(handler) = connection(address, &serving, sni).map(Rc::new) else { return };
     let stream = Stream::TlsServer(Box::new(stream));
     match is_h2 {
         true => h2::serve(stream, BytesMut::new(), handler, &setup).await,
@@ -127,30 +124,30 @@ async fn speak(stream: Stream, handler: Rc<Connection>, setup: &Setup) {
     }
 }
 
-fn setup(serving: &Serving) -> Setup {
-    let worker = &serving.worker;
-    let snapshot = worker.snapshot();
-    let listener = &snapshot.listeners[serving.listener];
-    Setup {
+fn setup(serving: &Serving) -> Option<Setup> {
+    let worker = serving.ingress.worker();
+    let (snapshot, listener) = serving.ingress.current()?;
+    let listener = &snapshot.listeners[listener];
+    Some(Setup {
         limits: listener.limits.clone(),
         idle_timeout: listener.idle_timeout,
         timers: worker.timers.clone(),
-        drain: worker.drain.clone(),
+        drain: serving.ingress.drain.clone(),
         date: worker.date.clone(),
-    }
+    })
 }
 
-fn connection(address: Option<IpAddr>, serving: &Serving, sni: Option<(String, Acceptor)>) -> Connection {
-    let snapshot = serving.worker.snapshot();
-    let trusted = &snapshot.listeners[serving.listener].trusted_proxies;
+fn connection(address: Option<IpAddr>, serving: &Serving, sni: Option<(String, Acceptor)>) -> Option<Connection> {
+    let (snapshot, listener) = serving.ingress.current()?;
+    let trusted = &snapshot.listeners[listener].trusted_proxies;
     let trusted = address.is_some_and(|a| trusted.iter().any(|network| network.contains(&a.to_canonical())));
-    Connection {
-        worker: Rc::clone(&serving.worker),
-        listener: serving.listener,
+    Some(Connection {
+        worker: Rc::clone(serving.ingress.worker()),
+        ingress: Rc::clone(&serving.ingress),
         client: Client::new(address, serving.tls.is_some(), trusted),
         sni,
         metrics: Arc::clone(&serving.metrics),
-    }
+    })
 }
 
 /// EMFILE, ENFILE, ENOBUFS, ENOMEM: trying again at once would only burn the core.
@@ -197,8 +194,9 @@ impl Listening {
 
 impl Open {
     fn new(serving: &Serving) -> Self {
-        serving.metrics.opened(serving.worker.index);
-        Self { metrics: Arc::clone(&serving.metrics), worker: serving.worker.index }
+        let worker = serving.ingress.worker().index;
+        serving.metrics.opened(worker);
+        Self { metrics: Arc::clone(&serving.metrics), worker }
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod accept;
 mod bind;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use bind::{Bound, bind};

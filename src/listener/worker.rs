@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use super::Bound;
 use super::accept::{self, Listening, Serving};
 use super::bind::Socketfile;
-use crate::forward::Worker;
+use crate::forward::{Ingress, Worker};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::record::Recorder;
 use crate::snapshot::Store;
@@ -143,18 +143,16 @@ async fn run(
     tokio::task::spawn_local(worker.timers.clone().run());
     tokio::task::spawn_local(Rc::clone(&worker.pools).sweep());
     let mut accepting = Vec::new();
-    for (listener, share) in shares.into_iter().enumerate() {
+    let known = worker.snapshot();
+    let mut ingresses = Vec::new();
+    for (listener, share) in known.listeners.iter().zip(shares) {
+        let ingress = Rc::new(Ingress::new(&worker, listener.key));
+        ingresses.push(Rc::clone(&ingress));
         let listening = match share.socket {
             Part::Tcp(socket) => tokio::net::TcpListener::from_std(socket).map(Listening::Tcp),
             Part::Unix(socket) => tokio::net::UnixListener::from_std(socket).map(Listening::Unix),
         };
-        let serving = Serving {
-            worker: Rc::clone(&worker),
-            listener,
-            tls: share.tls,
-            metrics: share.metrics,
-            places: share.places,
-        };
+        let serving = Serving { ingress, tls: share.tls, metrics: share.metrics, places: share.places };
         match listening {
             Ok(listening) => {
                 let mut phase = phase.clone();
@@ -164,11 +162,12 @@ async fn run(
             Err(error) => tracing::error!(%error, worker = index, "a worker can't listen"),
         }
     }
+    drop(known);
     let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
     for task in accepting {
         let _ = task.await;
     }
-    worker.drain.begin();
+    ingresses.iter().for_each(|ingress| ingress.drain.begin());
     // the control plane counts those that still accept
     drop(accepts);
     let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;

@@ -65,7 +65,10 @@ pub fn build(
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
     for (index, listener) in config.listeners.iter().enumerate() {
-        listeners.push(Arc::new(build_listener(index, listener, registry)?));
+        let bind = target(&listener.bind);
+        let known = previous.and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, &listener.name)));
+        let key = known.map_or_else(Listener::new_key, |known| known.key);
+        listeners.push(Arc::new(build_listener((index, key, bind), listener, registry)?));
     }
     Ok(Snapshot { generation: previous.map_or(0, |snapshot| snapshot.generation) + 1, listeners, services })
 }
@@ -158,10 +161,7 @@ fn build_endpoint(
     known: Option<&Arc<Endpoint>>,
     same_way: bool,
 ) -> Arc<Endpoint> {
-    let target = match &backend.address {
-        model::Address::Tcp(address) => Target::Tcp(*address),
-        model::Address::Unix(path) => Target::Unix(path.clone()),
-    };
+    let target = target(&backend.address);
     let known = known.filter(|known| known.target == target);
     let connected = known.filter(|known| same_way && known.host == backend.host);
     let unchanged = connected.filter(|known| {
@@ -191,6 +191,13 @@ fn build_endpoint(
     })
 }
 
+fn target(address: &model::Address) -> Target {
+    match address {
+        model::Address::Tcp(address) => Target::Tcp(*address),
+        model::Address::Unix(path) => Target::Unix(path.clone()),
+    }
+}
+
 /// A hash of everything that connections under these settings depend on.
 fn fingerprint(tls: Option<&model::ClientTls>, protocol: UpstreamProtocol) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -207,7 +214,11 @@ fn fingerprint(tls: Option<&model::ClientTls>, protocol: UpstreamProtocol) -> u6
     hasher.finish()
 }
 
-fn build_listener(index: usize, listener: &model::Listener, registry: &Registry) -> Result<Listener, BuildError> {
+fn build_listener(
+    (index, key, bind): (usize, u32, Target),
+    listener: &model::Listener,
+    registry: &Registry,
+) -> Result<Listener, BuildError> {
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {
         let built = build_route(route).map_err(|reason| BuildError {
@@ -227,8 +238,10 @@ fn build_listener(index: usize, listener: &model::Listener, registry: &Registry)
         })
     });
     Ok(Listener {
+        key,
         index,
         name: listener.name.as_str().into(),
+        bind,
         routes: Table::new(routes),
         default,
         trusted_proxies: listener.trusted_proxies.clone(),

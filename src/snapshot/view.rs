@@ -1,6 +1,7 @@
 //! What a worker sees: listeners with their routes, services with their backends. Nothing in it changes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use ipnet::IpNet;
 
 use super::service::Settings;
 use super::{RedirectTemplate, Service, Split};
+use crate::endpoint::Target;
 use crate::metrics::Requests;
 use crate::policy::{HeaderChanges, Limits, Rewrite, TimeoutOverride, Timeouts};
 use crate::route::Table;
@@ -28,10 +30,15 @@ pub struct Snapshot {
 /// What happens to the requests of one listener.
 #[derive(Debug)]
 pub struct Listener {
+    /// Unique in the process: by it a connection finds its listener in whatever snapshot is current, where it may stand at
+    /// another place. It stays for as long as the address does, whatever else changes.
+    pub key: u32,
     /// Its place in [`Snapshot::listeners`].
     pub index: usize,
     /// Its name.
     pub name: Arc<str>,
+    /// What it is bound to, as in the configuration.
+    pub bind: Target,
     /// Which route takes a request.
     pub routes: Table<Arc<Route>>,
     /// What takes a request that no route takes: the listener's `service` as a route.
@@ -89,6 +96,21 @@ pub enum Action {
         /// Its type.
         content_type: HeaderValue,
     },
+}
+
+impl Listener {
+    /// A key that no listener had before.
+    pub fn new_key() -> u32 {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether it is bound to what `bind` says and `name` still means the same sockets: port 0 is another port for each
+    /// listener, so there the name decides.
+    pub fn is_at(&self, bind: &Target, name: &str) -> bool {
+        let chosen = matches!(bind, Target::Tcp(address) if address.port() == 0);
+        self.bind == *bind && (!chosen || *self.name == *name)
+    }
 }
 
 impl Route {

@@ -28,7 +28,7 @@ fn the_file_in_the_repository_is_good() {
 #[test]
 fn of_the_contract_everything_is_known() {
     let diagnostics = config::parse(include_str!("contract.toml"), Path::new("contract.toml")).unwrap_err();
-    let errors: Vec<_> = diagnostics.iter().filter(|d| d.severity == config::Severity::Error).collect();
+    let errors: Vec<_> = diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
     for d in &errors {
         let missing_file = d.message.contains("certs/site.") && d.message.contains("can't be read");
         assert!(missing_file || d.message.ends_with("is not supported by this version"), "{diagnostics}");
