@@ -1,9 +1,11 @@
 //! The admin address: probes, metrics, status and the page for a browser.
 //!
-//! It lives on the control plane and only reads: the snapshot, and the counters that the workers write. Nothing here can make
-//! an exchange wait.
+//! It lives on the control plane and reads the snapshot and the counters that the workers write; what operators order is set in
+//! the standing of a backend, from which the next snapshot is made. Nothing here can make an exchange wait.
 
 mod answer;
+mod backends;
+mod pick;
 mod routes;
 mod serve;
 mod status;

@@ -1,11 +1,19 @@
 //! Which answer a request gets.
 
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_SECURITY_POLICY, WWW_AUTHENTICATE};
-use http::{HeaderMap, Method, StatusCode};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_SECURITY_POLICY, HeaderName, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::answer::{self, Answer};
+use super::backends::{self, Command};
+use super::pick::Question;
 use super::{Phase, State, status};
+use crate::endpoint::Endpoint;
 
 const PAGE: &str = include_str!("page.html");
 
@@ -13,33 +21,142 @@ const PAGE: &str = include_str!("page.html");
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                            base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Where a browser's request comes from (W3C Fetch Metadata).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// A request, read whole.
+#[derive(Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) method: &'a Method,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// What there is.
+#[derive(Debug, PartialEq, Eq)]
+enum Resource<'a> {
+    Health,
+    Ready,
+    Page,
+    Metrics,
+    Status,
+    Config,
+    Pick,
+    /// Of a service, by name.
+    Backend(Cow<'a, str>, Cow<'a, str>),
+    Command(Cow<'a, str>, Cow<'a, str>, Command),
+}
+
+impl<'a> Resource<'a> {
+    fn at(path: &'a str) -> Option<Self> {
+        Some(match path {
+            "/healthz" => Self::Health,
+            "/readyz" => Self::Ready,
+            "/" => Self::Page,
+            "/metrics" => Self::Metrics,
+            "/api/v1/status" => Self::Status,
+            "/api/v1/config" => Self::Config,
+            "/api/v1/pick" => Self::Pick,
+            path => {
+                let parts: Vec<&str> = path.strip_prefix("/api/v1/services/")?.split('/').collect();
+                let name = |part: &'a str| percent_decode_str(part).decode_utf8_lossy();
+                match parts[..] {
+                    [service, "backends", backend] => Self::Backend(name(service), name(backend)),
+                    [service, "backends", backend, command] => {
+                        Self::Command(name(service), name(backend), Command::named(command)?)
+                    }
+                    _ => return None,
+                }
+            }
+        })
+    }
+
+    /// The methods that it takes.
+    fn methods(&self) -> &'static str {
+        match self {
+            Self::Backend(..) => "PUT",
+            Self::Command(..) => "POST",
+            _ => "GET, HEAD",
+        }
+    }
+}
+
 /// The answer. That of a HEAD is cut off behind its head by hyper.
-pub(super) fn answer(state: &State, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
+pub(super) fn answer(state: &State, ask: &Ask<'_>) -> Answer {
+    let path = ask.uri.path();
+    let found = Resource::at(path);
     // nobody learns without the token what there is
-    let open = matches!(path, "/healthz" | "/readyz");
-    if !open && state.token.as_ref().is_some_and(|token| !token.is_in(headers.get(AUTHORIZATION))) {
-        return unauthorized(headers.contains_key(AUTHORIZATION));
+    let open = matches!(found, Some(Resource::Health | Resource::Ready));
+    if !open && state.token.as_ref().is_some_and(|token| !token.is_in(ask.headers.get(AUTHORIZATION))) {
+        return unauthorized(ask.headers.contains_key(AUTHORIZATION));
     }
-    let found: Option<fn(&State) -> Answer> = match path {
-        "/healthz" => Some(|_| answer::text("text/plain; charset=utf-8", "ok\n")),
-        "/readyz" => Some(ready),
-        "/" => {
-            Some(|_| answer::with(answer::text("text/html; charset=utf-8", PAGE), CONTENT_SECURITY_POLICY, PAGE_POLICY))
-        }
-        "/metrics" => Some(|state| answer::text("text/plain; version=0.0.4; charset=utf-8", status::metrics(state))),
-        "/api/v1/status" => Some(|state| answer::json(&status::status(state))),
-        "/api/v1/config" => Some(|state| answer::json(&state.effective)),
-        _ => None,
+    let Some(found) = found else {
+        return answer::problem(StatusCode::NOT_FOUND, &format!("there is nothing at {path}"), &[]);
     };
-    match found {
-        None => answer::problem(StatusCode::NOT_FOUND, &format!("there is nothing at {path}"), &[]),
-        Some(_) if !matches!(*method, Method::GET | Method::HEAD) => {
-            let problem =
-                answer::problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} can't be asked to {method}"), &[]);
-            answer::with(problem, ALLOW, "GET, HEAD")
-        }
-        Some(found) => found(state),
+    let methods = found.methods();
+    if !methods.split(", ").any(|method| method == ask.method.as_str()) {
+        let detail = format!("{path} can't be asked to {}", ask.method);
+        return answer::with(answer::problem(StatusCode::METHOD_NOT_ALLOWED, &detail, &[]), ALLOW, methods);
     }
+    // a page of somebody else's, in an operator's browser, must not be able to change anything
+    let site = ask.headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
+    if methods != "GET, HEAD" && !matches!(site, None | Some(b"same-origin" | b"none")) {
+        return answer::problem(StatusCode::FORBIDDEN, "another site's page can't ask for this", &[]);
+    }
+    match found {
+        Resource::Health => answer::text("text/plain; charset=utf-8", "ok\n"),
+        Resource::Ready => ready(state),
+        Resource::Page => {
+            answer::with(answer::text("text/html; charset=utf-8", PAGE), CONTENT_SECURITY_POLICY, PAGE_POLICY)
+        }
+        Resource::Metrics => answer::text("text/plain; version=0.0.4; charset=utf-8", status::metrics(state)),
+        Resource::Status => answer::json(&status::status(state)),
+        Resource::Config => answer::json(&state.effective),
+        Resource::Pick => pick(state, ask.uri.query().unwrap_or_default()),
+        Resource::Command(service, backend, command) => match endpoint(state, &service, &backend) {
+            Ok(endpoint) => answer::json(&command.run(state, &endpoint)),
+            Err(missing) => missing,
+        },
+        Resource::Backend(service, backend) => match endpoint(state, &service, &backend) {
+            Ok(endpoint) => match backends::set_weight(state, &endpoint, &ask.body) {
+                Ok(done) => answer::json(&done),
+                Err(detail) => answer::problem(StatusCode::BAD_REQUEST, &detail, &[]),
+            },
+            Err(missing) => missing,
+        },
+    }
+}
+
+fn pick(state: &State, query: &str) -> Answer {
+    let bad = |detail: String| answer::problem(StatusCode::BAD_REQUEST, &detail, &[]);
+    let question = match Question::parse(query) {
+        Ok(question) => question,
+        Err(detail) => return bad(detail),
+    };
+    let name = match question.service() {
+        Ok(name) => name,
+        Err(detail) => return bad(detail),
+    };
+    match state.store.load().services.iter().find(|service| &*service.name == name) {
+        Some(service) => answer::json(&question.answer(service)),
+        None => no_service(name),
+    }
+}
+
+fn no_service(name: &str) -> Answer {
+    answer::problem(StatusCode::NOT_FOUND, &format!("there is no service {name:?}"), &[])
+}
+
+/// The backend with this id, or the answer that there is none.
+fn endpoint(state: &State, service: &str, backend: &str) -> Result<Arc<Endpoint>, Answer> {
+    let snapshot = state.store.load();
+    let Some(found) = snapshot.services.iter().find(|s| &*s.name == service) else { return Err(no_service(service)) };
+    let endpoint = found.endpoints.iter().find(|endpoint| &*endpoint.id == backend);
+    endpoint.cloned().ok_or_else(|| {
+        let detail = format!("the service {service:?} has no backend {backend:?}");
+        answer::problem(StatusCode::NOT_FOUND, &detail, &[])
+    })
 }
 
 fn ready(state: &State) -> Answer {
@@ -81,8 +198,13 @@ mod tests {
         })
     }
 
+    fn ask(state: &State, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
+        let uri = path.parse().unwrap_or_default();
+        answer(state, &Ask { method, uri: &uri, headers, body: Bytes::new() })
+    }
+
     fn get(state: &State, path: &str) -> Answer {
-        answer(state, &Method::GET, path, &HeaderMap::new())
+        ask(state, &Method::GET, path, &HeaderMap::new())
     }
 
     #[test]
@@ -90,12 +212,12 @@ mod tests {
         let state = state(None);
         for path in ["/", "/healthz", "/metrics", "/api/v1/status", "/api/v1/config"] {
             assert_eq!(get(&state, path).status(), 200, "{path}");
-            let head = answer(&state, &Method::HEAD, path, &HeaderMap::new());
+            let head = ask(&state, &Method::HEAD, path, &HeaderMap::new());
             assert_eq!(head.status(), 200, "{path}");
-            let post = answer(&state, &Method::POST, path, &HeaderMap::new());
+            let post = ask(&state, &Method::POST, path, &HeaderMap::new());
             assert_eq!((post.status().as_u16(), &post.headers()[ALLOW]), (405, &HeaderValue::from_static("GET, HEAD")));
         }
-        for path in ["/api", "/api/v1/status/", "/metrics2", ""] {
+        for path in ["/api", "/api/v1/status/", "/metrics2", "/api/v1/services/a", "/api/v1/services/a/backends/b/x"] {
             let answer = get(&state, path);
             assert_eq!(answer.status(), 404, "{path}");
             assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
@@ -125,7 +247,23 @@ mod tests {
         assert_eq!(get(&state, "/healthz").status(), 200);
         assert_eq!(get(&state, "/readyz").status(), 200);
         let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"))]);
-        assert_eq!(answer(&state, &Method::GET, "/api/v1/status", &headers).status(), 200);
-        assert_eq!(answer(&state, &Method::GET, "/nothing", &headers).status(), 404);
+        assert_eq!(ask(&state, &Method::GET, "/api/v1/status", &headers).status(), 200);
+        assert_eq!(ask(&state, &Method::GET, "/nothing", &headers).status(), 404);
+    }
+    #[test]
+    fn what_changes_something_is_not_for_other_sites_pages() {
+        let state = state(None);
+        let path = "/api/v1/services/a/backends/b/drain";
+        assert_eq!(ask(&state, &Method::POST, path, &HeaderMap::new()).status(), 404, "there is no such service");
+        let from = |site| HeaderMap::from_iter([(SEC_FETCH_SITE, HeaderValue::from_static(site))]);
+        assert_eq!(ask(&state, &Method::POST, path, &from("cross-site")).status(), 403);
+        assert_eq!(ask(&state, &Method::POST, path, &from("same-origin")).status(), 404);
+        assert_eq!(ask(&state, &Method::GET, path, &from("same-origin")).status(), 405);
+    }
+
+    #[test]
+    fn names_in_paths_are_decoded() {
+        let found = Resource::at("/api/v1/services/a%20b/backends/unix:%2Frun%2Fx/enable");
+        assert_eq!(found, Some(Resource::Command("a b".into(), "unix:/run/x".into(), Command::Enable)));
     }
 }

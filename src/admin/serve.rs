@@ -6,6 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,7 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::{State, routes};
+use super::routes::Ask;
+use super::{State, answer, routes};
 use crate::io::Socket;
 use crate::tls::Acceptor;
 
@@ -23,6 +27,9 @@ const CONNECTIONS: usize = 256;
 
 /// For the TLS handshake, and again for each request's head.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The largest body of a request.
+const BODY: usize = 64 * 1024;
 
 /// A connection is closed after its next answer from then on, so that one that is forgotten gives its place back.
 const LIFE: Duration = Duration::from_secs(300);
@@ -61,9 +68,16 @@ async fn connection(socket: TcpStream, tls: Option<Acceptor>, state: Rc<State>) 
 }
 
 async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, state: Rc<State>) {
-    let service = service_fn(|request| {
-        let answer = routes::answer(&state, request.method(), request.uri().path(), request.headers());
-        async { Ok::<_, Infallible>(answer) }
+    let service = service_fn(async |request: Request<Incoming>| {
+        let (parts, body) = request.into_parts();
+        let answer = match Limited::new(body, BODY).collect().await {
+            Ok(body) => {
+                let (method, uri, headers) = (&parts.method, &parts.uri, &parts.headers);
+                routes::answer(&state, &Ask { method, uri, headers, body: body.to_bytes() })
+            }
+            Err(_) => answer::problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB, or broken", &[]),
+        };
+        Ok::<_, Infallible>(answer)
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);

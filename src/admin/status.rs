@@ -4,7 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::State;
 use super::window::{Sample, add_up};
-use crate::endpoint::Endpoint;
+use crate::balance::available::{self, State::Usable};
+use crate::clock::Moment;
+use crate::endpoint::breaker;
+use crate::endpoint::standing::Health;
 use crate::metrics::Backend;
 use crate::snapshot::Service;
 
@@ -35,18 +38,18 @@ pub(super) fn status(state: &State) -> Value {
 }
 
 fn service(state: &State, service: &Service) -> Value {
-    let now = sample(service);
+    let now = Moment::now();
+    let counted = sample(service);
     let recent = match state.windows.borrow().get(&*service.name) {
-        Some(window) => window.up_to(now),
-        None => now,
+        Some(window) => window.up_to(counted),
+        None => counted,
     };
-    let backends: Vec<Value> =
-        service.endpoints.iter().enumerate().map(|(at, endpoint)| backend(service, at, endpoint)).collect();
+    let backends: Vec<Value> = (0..service.endpoints.len()).map(|at| backend(service, at, now)).collect();
     json!({
         "balance": service.balance.as_str(),
-        "healthy": service.endpoints.iter().filter(|endpoint| endpoint.gets_new_work()).count(),
+        "healthy": (0..service.endpoints.len()).filter(|&at| service.state(at, now) == Usable).count(),
         "total": service.endpoints.len(),
-        "panic": false,
+        "panic": service.available.panic,
         "stats_5m": stats(&recent),
         "backends": backends,
     })
@@ -65,25 +68,46 @@ fn stats(recent: &Sample) -> Value {
     })
 }
 
-fn backend(service: &Service, at: usize, endpoint: &Endpoint) -> Value {
-    let (_, failures, requests) = add_up(service.series.iter().map(|series| &*series.backends[at]));
+fn backend(service: &Service, at: usize, now: Moment) -> Value {
+    let endpoint = &*service.endpoints[at];
+    let live = &endpoint.live;
+    let standing = &live.standing;
+    let (_, _, requests) = add_up(service.series.iter().map(|series| &*series.backends[at]));
+    let report = live.load.last().filter(|(_, when)| now.since(*when) < service.load_reports.expire);
     json!({
         "id": &*endpoint.id,
         "address": endpoint.name,
-        "weight": endpoint.weight,
+        "weight": standing.weight(endpoint.weight),
         "zone": endpoint.zone,
-        "backup": false,
-        "state": if endpoint.draining { "draining" } else { "up" },
-        "in_flight": endpoint.live.in_flight(),
-        "breaker": "closed",
-        "ejected": false,
-        "ewma_ms": null,
-        "cpu": null,
-        "memory": null,
+        "backup": endpoint.backup,
+        "state": state_word(service, at, now),
+        "in_flight": live.in_flight(),
+        "max_connections": endpoint.max_connections,
+        "breaker": service.breaker.as_ref().map_or("closed", |policy| match live.breaker.state(policy, now) {
+            breaker::State::Closed => "closed",
+            breaker::State::Open => "open",
+            breaker::State::HalfOpen => "half_open",
+        }),
+        "ejected": standing.is_ejected(now),
+        "ewma_ms": live.latency.average(now).map(|average| rounded(average.as_secs_f64() * 1e3)),
+        "cpu": report.and_then(|(report, _)| report.cpu),
+        "memory": report.and_then(|(report, _)| report.memory),
         "requests": requests,
-        "failures": failures,
+        "failures": service.upstream[at].attempts().failed,
         "last_check": null,
     })
+}
+
+/// As in the API: what an operator or the configuration wants goes before what the checks say.
+fn state_word(service: &Service, at: usize, now: Moment) -> &'static str {
+    match service.state(at, now) {
+        available::State::Drained => "draining",
+        available::State::Disabled | available::State::Down => "down",
+        available::State::Usable | available::State::Ejected => match service.endpoints[at].live.standing.health() {
+            Health::Unknown if service.health.is_some() => "unknown",
+            _ => "up",
+        },
+    }
 }
 
 /// To the microsecond: what is finer is not measured.
@@ -101,14 +125,22 @@ pub(super) fn sample(service: &Service) -> Sample {
 /// The Prometheus page.
 pub(super) fn metrics(state: &State) -> String {
     let snapshot = state.store.load();
-    let endpoints = snapshot.services.iter().flat_map(|service| &service.endpoints);
-    let backends: Vec<Backend<'_>> = endpoints
-        .map(|endpoint| Backend {
-            service: &endpoint.service,
-            id: &endpoint.id,
-            in_flight: endpoint.live.in_flight(),
-            up: endpoint.gets_new_work(),
-            breaker: None,
+    let now = Moment::now();
+    let all = snapshot.services.iter().flat_map(|service| (0..service.endpoints.len()).map(move |at| (service, at)));
+    let backends: Vec<Backend<'_>> = all
+        .map(|(service, at)| {
+            let endpoint = &service.endpoints[at];
+            Backend {
+                service: &endpoint.service,
+                id: &endpoint.id,
+                in_flight: endpoint.live.in_flight(),
+                up: service.state(at, now) == Usable,
+                breaker: service.breaker.as_ref().map(|policy| match endpoint.live.breaker.state(policy, now) {
+                    breaker::State::Closed => 0,
+                    breaker::State::Open => 1,
+                    breaker::State::HalfOpen => 2,
+                }),
+            }
         })
         .collect();
     let mut page = String::new();

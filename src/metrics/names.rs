@@ -70,7 +70,7 @@ pub(super) static UPSTREAM_CONNECTS: Metric = counter(
 );
 /// `{service,backend}`
 pub(super) static BREAKER_STATE: Metric =
-    gauge("evenkeel_breaker_state", "The circuit breaker of a backend: 0 closed, 1 half-open, 2 open.");
+    gauge("evenkeel_breaker_state", "The circuit breaker of a backend: 0 closed, 1 open, 2 half-open.");
 /// `{service,outcome}`
 pub(super) static RETRIES: Metric = counter(
     "evenkeel_retries_total",

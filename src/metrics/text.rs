@@ -23,7 +23,7 @@ pub struct Backend<'a> {
     pub in_flight: u32,
     /// It may be picked.
     pub up: bool,
-    /// Its circuit breaker: 0 closed, 1 half-open, 2 open; `None` = it has none.
+    /// Its circuit breaker: 0 closed, 1 open, 2 half-open; `None` = it has none.
     pub breaker: Option<u8>,
 }
 

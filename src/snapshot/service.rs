@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
+use super::refresh;
+use crate::balance::available::State;
 use crate::balance::{Balancer, Pick, slow_start};
+use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::metrics::{Durations, Requests, Retries, UpstreamMetrics};
 use crate::policy::{
@@ -122,6 +125,13 @@ impl Service {
                 slow_start::pick(balancer, pick, share)
             }
         }
+    }
+}
+
+impl Settings {
+    /// How the backend at this place stands at `now`.
+    pub fn state(&self, index: usize, now: Moment) -> State {
+        refresh::state(self, &self.endpoints[index], now)
     }
 }
 

@@ -1,0 +1,67 @@
+//! What operators do to one backend: drain, disable, enable, and its weight. It holds until they say otherwise or the process
+//! ends; a reload does not change it.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::State;
+use crate::endpoint::Endpoint;
+use crate::endpoint::standing::Wanted;
+
+/// The largest weight, as in the configuration.
+const HEAVIEST: u32 = 65_535;
+
+/// What may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Command {
+    /// It keeps its sessions and gets no new ones.
+    Drain,
+    /// It gets nothing.
+    Disable,
+    /// It takes part.
+    Enable,
+}
+
+/// The body of `PUT /api/v1/services/S/backends/B`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    weight: u32,
+}
+
+impl Command {
+    /// By the last part of its path.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "drain" => Some(Self::Drain),
+            "disable" => Some(Self::Disable),
+            "enable" => Some(Self::Enable),
+            _ => None,
+        }
+    }
+
+    /// Does it.
+    pub(super) fn run(self, state: &State, endpoint: &Endpoint) -> Value {
+        let (wanted, word) = match self {
+            Self::Drain => (Wanted::Drained, "draining"),
+            Self::Disable => (Wanted::Disabled, "disabled"),
+            Self::Enable => (Wanted::Enabled, "enabled"),
+        };
+        endpoint.live.standing.set_operator(wanted);
+        state.store.news().notify_one();
+        tracing::info!(service = %endpoint.service, backend = %endpoint.id, "{word} by an operator");
+        json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "state": word })
+    }
+}
+
+/// Sets the weight that the body says; an error says what is wrong with it.
+pub(super) fn set_weight(state: &State, endpoint: &Endpoint, body: &[u8]) -> Result<Value, String> {
+    let Change { weight } = serde_json::from_slice(body).map_err(|error| format!("the body: {error}"))?;
+    if weight > HEAVIEST {
+        return Err(format!("a weight is at most {HEAVIEST}"));
+    }
+    endpoint.live.standing.set_weight(Some(weight));
+    state.store.news().notify_one();
+    tracing::info!(service = %endpoint.service, backend = %endpoint.id, weight, "weight set by an operator");
+    Ok(json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "weight": weight }))
+}
