@@ -1,12 +1,36 @@
 //! The circuit breaker of a backend: closed, open, half-open, in atomics only.
+//!
+//! It opens after some failures in a row, or when too large a share of the exchanges of the last 10 s failed. While it is open
+//! nothing passes; after `open_for` a few trials do. When all of them succeed it closes, when one fails it opens again.
+//!
+//! How it stands is one word: phase, epoch, and since when. The epoch grows with each change and every [`Permit`] carries the
+//! one it was given in, so what ends late, after the breaker has moved on, changes nothing: it neither keeps the breaker open
+//! for longer nor takes part in a round of trials that it does not belong to. The other words are tagged with the epoch as
+//! well, so that none of them has to be reset in one step with the first.
+//!
+//! An exchange that passes and succeeds while the breaker is closed costs two relaxed loads and no write.
+
+mod window;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::policy;
+use window::Window;
 
-/// What an exchange was admitted as. It must be given back to [`Breaker::record`] or [`Breaker::forgo`], once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Trials that have said nothing for this long (or `open_for`, if that is longer) are no longer waited for: an exchange may
+/// stream for days, and the breaker would stay half-open with it. Twice the default of `timeout.response`.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What an exchange was admitted as. It must be given back to [`Breaker::record`] or [`Breaker::forgo`], also when the
+/// exchange is cancelled: a trial that is not keeps its place.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a trial that is not given back keeps its place"]
 pub struct Permit {
-    _private: (),
+    epoch: u64,
+    trial: bool,
+    first: bool,
 }
 
 /// How it stands.
@@ -22,29 +46,275 @@ pub enum State {
 
 /// The breaker of one backend, shared by all workers without a lock.
 #[derive(Debug, Default)]
-pub struct Breaker {}
+pub struct Breaker {
+    /// [`Word`], packed. Zero is closed.
+    word: AtomicU64,
+    /// Failures in a row: the epoch in the upper half, their number in the lower.
+    streak: AtomicU64,
+    /// [`Trials`], packed.
+    trials: AtomicU64,
+    /// Used only where an error rate is set.
+    window: Window,
+}
+
+/// How the breaker stands, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Word {
+    state: State,
+    epoch: u64,
+    since: Moment,
+}
+
+/// The trials of one half-open phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Trials {
+    epoch: u64,
+    in_flight: u64,
+    succeeded: u64,
+}
+
+impl Permit {
+    /// Whether the exchange is a trial of a half-open breaker.
+    pub fn is_trial(&self) -> bool {
+        self.trial
+    }
+
+    /// Whether it is the first of its round: with it the breaker went from open to half-open.
+    pub fn is_first_trial(&self) -> bool {
+        self.first
+    }
+}
 
 impl Breaker {
     /// Whether an exchange may go to the backend at `now`; a place among the trials is taken when it is half-open.
-    pub fn admit(&self, _policy: &policy::Breaker, _now: Moment) -> Option<Permit> {
-        Some(Permit { _private: () })
+    pub fn admit(&self, policy: &policy::Breaker, now: Moment) -> Option<Permit> {
+        let word = Word::unpack(self.word.load(Ordering::Relaxed));
+        if word.state == State::Closed {
+            return Some(Permit { epoch: word.epoch, trial: false, first: false });
+        }
+        self.admit_trial(policy, now)
     }
 
     /// Whether [`admit`](Self::admit) would let an exchange pass; takes nothing.
-    pub fn would_admit(&self, _policy: &policy::Breaker, _now: Moment) -> bool {
-        true
+    pub fn would_admit(&self, policy: &policy::Breaker, now: Moment) -> bool {
+        let word = Word::unpack(self.word.load(Ordering::Acquire));
+        match word.state {
+            State::Closed => true,
+            State::Open => word.is_over(policy, now),
+            State::HalfOpen => {
+                let trials = Trials::unpack(self.trials.load(Ordering::Acquire));
+                trials.of(word.epoch).is_none_or(|trials| trials.has_room(policy)) || word.is_stale(policy, now)
+            }
+        }
     }
 
     /// The exchange ended, well or not. Gives back the state when it changed by this.
-    pub fn record(&self, _permit: Permit, _failed: bool, _policy: &policy::Breaker, _now: Moment) -> Option<State> {
-        None
+    pub fn record(&self, permit: Permit, failed: bool, policy: &policy::Breaker, now: Moment) -> Option<State> {
+        match (permit.trial, failed) {
+            (false, false) => {
+                self.succeeded(permit.epoch, policy, now);
+                None
+            }
+            (false, true) => self.failed(permit.epoch, policy, now),
+            (true, false) => self.trial_succeeded(permit.epoch, policy, now),
+            (true, true) => self.change(permit.epoch, State::HalfOpen, State::Open, now),
+        }
     }
 
-    /// The exchange ended in a way that says nothing about the backend: its client went away, or made a mistake.
-    pub fn forgo(&self, _permit: Permit) {}
+    /// The exchange ended in a way that says nothing about the backend: its client went away, or made a mistake. A trial
+    /// gives its place to another one.
+    pub fn forgo(&self, permit: Permit) {
+        if permit.trial {
+            self.end_trial(permit.epoch, false);
+        }
+    }
 
     /// How it stands at `now`.
-    pub fn state(&self, _policy: &policy::Breaker, _now: Moment) -> State {
-        State::Closed
+    pub fn state(&self, policy: &policy::Breaker, now: Moment) -> State {
+        let word = Word::unpack(self.word.load(Ordering::Relaxed));
+        if word.state == State::Open && word.is_over(policy, now) { State::HalfOpen } else { word.state }
+    }
+
+    /// Takes a place among the trials, if it is time for them and there is one.
+    #[cold]
+    fn admit_trial(&self, policy: &policy::Breaker, now: Moment) -> Option<Permit> {
+        loop {
+            let standing = self.word.load(Ordering::Acquire);
+            let word = Word::unpack(standing);
+            match word.state {
+                State::Closed => return Some(Permit { epoch: word.epoch, trial: false, first: false }),
+                State::Open if !word.is_over(policy, now) => return None,
+                State::Open => {
+                    self.change(word.epoch, State::Open, State::HalfOpen, now);
+                    continue;
+                }
+                State::HalfOpen => {}
+            }
+            let before = self.trials.load(Ordering::Acquire);
+            if self.word.load(Ordering::Acquire) != standing {
+                // what was read may be of a later phase
+                continue;
+            }
+            let known = Trials::unpack(before).of(word.epoch);
+            let trials = known.unwrap_or(Trials { epoch: word.epoch, in_flight: 0, succeeded: 0 });
+            if trials.has_room(policy) {
+                let taken = Trials { in_flight: trials.in_flight + 1, ..trials };
+                if swap(&self.trials, before, taken.pack()) {
+                    return Some(Permit { epoch: word.epoch, trial: true, first: known.is_none() });
+                }
+            } else if word.is_stale(policy, now) {
+                self.change(word.epoch, State::HalfOpen, State::HalfOpen, now);
+            } else {
+                return None;
+            }
+        }
+    }
+
+    fn succeeded(&self, epoch: u64, policy: &policy::Breaker, now: Moment) {
+        let streak = self.streak.load(Ordering::Relaxed);
+        if streak & LOWER != 0 && streak >> HALF == epoch {
+            self.streak.store(epoch << HALF, Ordering::Relaxed);
+        }
+        if policy.error_rate > 0.0 && Word::unpack(self.word.load(Ordering::Relaxed)).epoch == epoch {
+            self.window.add(false, now);
+        }
+    }
+
+    #[cold]
+    fn failed(&self, epoch: u64, policy: &policy::Breaker, now: Moment) -> Option<State> {
+        let word = Word::unpack(self.word.load(Ordering::Acquire));
+        if word.epoch != epoch {
+            return None;
+        }
+        let streak = self.lengthen_streak(epoch);
+        let mut trips = policy.failures > 0 && streak >= u64::from(policy.failures);
+        if policy.error_rate > 0.0 {
+            self.window.add(true, now);
+            trips |= self.window.exceeds(policy.error_rate, word.since, now);
+        }
+        if trips { self.change(epoch, State::Closed, State::Open, now) } else { None }
+    }
+
+    /// One failure more in a row; gives back how many.
+    fn lengthen_streak(&self, epoch: u64) -> u64 {
+        loop {
+            let streak = self.streak.load(Ordering::Relaxed);
+            let before = if streak >> HALF == epoch { streak & LOWER } else { 0 };
+            let length = (before + 1).min(LOWER);
+            if swap(&self.streak, streak, epoch << HALF | length) {
+                return length;
+            }
+        }
+    }
+
+    fn trial_succeeded(&self, epoch: u64, policy: &policy::Breaker, now: Moment) -> Option<State> {
+        let succeeded = self.end_trial(epoch, true)?;
+        if succeeded < places(policy) {
+            return None;
+        }
+        self.change(epoch, State::HalfOpen, State::Closed, now)
+    }
+
+    /// Gives back a trial's place; `None` when the breaker has moved on. Otherwise how many have succeeded.
+    fn end_trial(&self, epoch: u64, succeeded: bool) -> Option<u64> {
+        loop {
+            let packed = self.trials.load(Ordering::Acquire);
+            let trials = Trials::unpack(packed).of(epoch)?;
+            let ended = Trials {
+                in_flight: trials.in_flight.saturating_sub(1),
+                succeeded: trials.succeeded + u64::from(succeeded),
+                ..trials
+            };
+            if swap(&self.trials, packed, ended.pack()) {
+                return Some(ended.succeeded);
+            }
+        }
+    }
+
+    /// Goes from one state to another, if it is still in that one and in that epoch.
+    fn change(&self, epoch: u64, from: State, to: State, now: Moment) -> Option<State> {
+        loop {
+            let packed = self.word.load(Ordering::Acquire);
+            let word = Word::unpack(packed);
+            if word.epoch != epoch || word.state != from {
+                return None;
+            }
+            let next = Word { state: to, epoch: (epoch + 1) & EPOCHS, since: now };
+            if swap(&self.word, packed, next.pack()) {
+                return Some(to);
+            }
+        }
     }
 }
+
+/// Bits of the epoch. A million changes: even at ten a second, a permit would have to be a day old to be taken for a new one.
+const EPOCH_BITS: u32 = 20;
+const EPOCHS: u64 = (1 << EPOCH_BITS) - 1;
+/// Bits of a moment in milliseconds: enough for 100 years beyond where the clock starts.
+const SINCE_BITS: u32 = 42;
+const SINCES: u64 = (1 << SINCE_BITS) - 1;
+/// Bits of each count of trials.
+const COUNT_BITS: u32 = 22;
+const COUNTS: u64 = (1 << COUNT_BITS) - 1;
+const HALF: u32 = 32;
+const LOWER: u64 = (1 << HALF) - 1;
+
+impl Word {
+    fn pack(self) -> u64 {
+        let state = match self.state {
+            State::Closed => 0,
+            State::Open => 1,
+            State::HalfOpen => 2,
+        };
+        (state << EPOCH_BITS | self.epoch) << SINCE_BITS | (self.since.as_millis() & SINCES)
+    }
+
+    fn unpack(packed: u64) -> Self {
+        let state = match packed >> (EPOCH_BITS + SINCE_BITS) {
+            0 => State::Closed,
+            1 => State::Open,
+            _ => State::HalfOpen,
+        };
+        Self { state, epoch: packed >> SINCE_BITS & EPOCHS, since: Moment::from_millis(packed & SINCES) }
+    }
+
+    /// The open time is over.
+    fn is_over(self, policy: &policy::Breaker, now: Moment) -> bool {
+        now.since(self.since) >= policy.open_for
+    }
+
+    /// The trials have been waited for long enough.
+    fn is_stale(self, policy: &policy::Breaker, now: Moment) -> bool {
+        now.since(self.since) >= policy.open_for.max(PATIENCE)
+    }
+}
+
+impl Trials {
+    fn pack(self) -> u64 {
+        (self.epoch << COUNT_BITS | self.in_flight.min(COUNTS)) << COUNT_BITS | self.succeeded.min(COUNTS)
+    }
+
+    fn unpack(packed: u64) -> Self {
+        Self { epoch: packed >> (2 * COUNT_BITS), in_flight: packed >> COUNT_BITS & COUNTS, succeeded: packed & COUNTS }
+    }
+
+    fn of(self, epoch: u64) -> Option<Self> {
+        (self.epoch == epoch).then_some(self)
+    }
+
+    /// Those that have succeeded keep their places: there are never more trials than must succeed.
+    fn has_room(self, policy: &policy::Breaker) -> bool {
+        self.in_flight + self.succeeded < places(policy)
+    }
+}
+
+fn places(policy: &policy::Breaker) -> u64 {
+    u64::from(policy.half_open.max(1)).min(COUNTS)
+}
+
+fn swap(word: &AtomicU64, from: u64, to: u64) -> bool {
+    word.compare_exchange_weak(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+}
+
+#[cfg(test)]
+mod tests;
