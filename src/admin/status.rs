@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::State;
 use super::window::{Sample, add_up};
-use crate::balance::available::{self, State::Usable};
+use crate::balance::available::State as Stands;
+use crate::balance::available::State::Usable;
 use crate::clock::Moment;
 use crate::endpoint::breaker;
 use crate::endpoint::standing::Health;
@@ -101,9 +102,9 @@ fn backend(service: &Service, at: usize, now: Moment) -> Value {
 /// As in the API: what an operator or the configuration wants goes before what the checks say.
 fn state_word(service: &Service, at: usize, now: Moment) -> &'static str {
     match service.state(at, now) {
-        available::State::Drained => "draining",
-        available::State::Disabled | available::State::Down => "down",
-        available::State::Usable | available::State::Ejected => match service.endpoints[at].live.standing.health() {
+        Stands::Drained => "draining",
+        Stands::Disabled | Stands::Down => "down",
+        Usable | Stands::Ejected => match service.endpoints[at].live.standing.health() {
             Health::Unknown if service.health.is_some() => "unknown",
             _ => "up",
         },

@@ -225,6 +225,8 @@ pub struct Service {
     pub panic_threshold: f64,
     /// A client stays with its backend.
     pub affinity: Option<Affinity>,
+    /// Active checks.
+    pub health: Option<policy::Health>,
     /// When a backend is taken out because of its answers.
     pub outlier: policy::Outlier,
     /// A backend that fails gets no requests for a while.

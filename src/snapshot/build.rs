@@ -112,6 +112,7 @@ fn build_service(
         pool: service.pool,
         retry: service.retry.clone(),
         breaker: service.breaker,
+        health: service.health.clone(),
         outlier: service.outlier,
         failure_status: service.failure_status.clone(),
         fallback: service.fallback.clone(),

@@ -17,7 +17,7 @@ use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::metrics::{Durations, Requests, Retries, UpstreamMetrics};
 use crate::policy::{
-    Balance, Breaker, Fallback, KeyFrom, LoadReports, Outlier, Pool, Retry, Statuses, Timeouts, UpstreamProtocol,
+    Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, Retry, Statuses, Timeouts, UpstreamProtocol,
 };
 
 /// A service and its backends.
@@ -56,6 +56,8 @@ pub struct Settings {
     pub retry: Retry,
     /// A backend that fails gets no requests for a while.
     pub breaker: Option<Breaker>,
+    /// Active checks.
+    pub health: Option<Health>,
     /// When a backend is taken out because of its answers.
     pub outlier: Outlier,
     /// Answers that count as failures of a backend.

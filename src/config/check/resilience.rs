@@ -6,12 +6,81 @@ use http::StatusCode;
 use super::Check;
 use crate::config::model::{Discover, Source};
 use crate::config::raw;
-use crate::config::syntax::header_value;
+use crate::config::syntax::{authority, header_name, header_value, method};
 use crate::config::syntax::service::{self as syntax, RetryOn};
 use crate::config::tree::KeyPath;
-use crate::policy::{Breaker, Fallback, Outlier, Retry};
+use crate::policy::{
+    Breaker, Check as CheckKind, Fallback, Health, HttpCheck, Initial, Outlier, Retry,
+};
 
 impl Check<'_> {
+    pub(super) fn health(&mut self, at: &KeyPath, raw: &raw::Health) -> Option<Health> {
+        self.of_no_effect(at, raw);
+        if raw.fast_interval.0 > raw.interval.0 && self.present(&at.key("fast_interval")) {
+            let mistake = self.mistake(&at.key("fast_interval"), "`fast_interval` is longer than `interval`");
+            self.report(mistake.expected("a time of at most `interval`"));
+        }
+        let kind = match raw.kind {
+            raw::HealthKind::Http => CheckKind::Http(self.http_check(raw)?),
+            raw::HealthKind::Tcp => CheckKind::Tcp {
+                send: raw.send.clone().unwrap_or_default().into_bytes(),
+                expect: raw.expect.clone().unwrap_or_default().into_bytes(),
+            },
+            raw::HealthKind::Grpc => CheckKind::Grpc { service: raw.service.clone() },
+            raw::HealthKind::Agent => {
+                if raw.port.is_none() && !self.present(&at.key("port")) {
+                    let mistake = self.mistake(at, "an agent is not asked at the backend's own port");
+                    self.report(mistake.expected("`port`, where the agents listen"));
+                }
+                CheckKind::Agent
+            }
+        };
+        Some(Health {
+            kind,
+            port: raw.port,
+            interval: raw.interval.0,
+            fast_interval: raw.fast_interval.0.min(raw.interval.0),
+            timeout: raw.timeout.0,
+            fall: raw.fall,
+            rise: raw.rise,
+            jitter: raw.jitter,
+            initial: match raw.initial {
+                raw::Initial::Up => Initial::Up,
+                raw::Initial::Down => Initial::Down,
+                raw::Initial::CheckFirst => Initial::CheckFirst,
+            },
+        })
+    }
+
+    fn http_check(&self, raw: &raw::Health) -> Option<HttpCheck> {
+        let mut headers = Vec::with_capacity(raw.headers.len());
+        for (name, value) in &raw.headers {
+            headers.push((header_name(name).ok()?, header_value(value).ok()?));
+        }
+        Some(HttpCheck {
+            path: raw.path.parse().ok()?,
+            method: method(&raw.method).ok()?,
+            host: if raw.host.is_empty() { None } else { Some(authority(&raw.host).ok()?) },
+            headers,
+            expect_status: syntax::status_ranges(&raw.expect_status).ok()?,
+            expect_body: raw.expect_body.clone(),
+        })
+    }
+
+    /// Warns of what is for another kind of check.
+    fn of_no_effect(&mut self, at: &KeyPath, raw: &raw::Health) {
+        const HTTP: &[&str] = &["path", "method", "host", "headers", "expect_status", "expect_body"];
+        const TCP: &[&str] = &["send", "expect"];
+        const GRPC: &[&str] = &["service"];
+        let kinds = [(raw::HealthKind::Http, HTTP), (raw::HealthKind::Tcp, TCP), (raw::HealthKind::Grpc, GRPC)];
+        for (kind, keys) in kinds.into_iter().filter(|(kind, _)| *kind != raw.kind) {
+            for key in keys.iter().filter(|key| self.root.has(&at.key(*key))).copied().collect::<Vec<_>>() {
+                let mistake = self.key_mistake(&at.key(key), format!("`{key}` has no effect"));
+                self.report(mistake.warning().help(format!("it is for kind = \"{}\"", kind.as_str())));
+            }
+        }
+    }
+
     pub(super) fn outlier(&self, raw: &raw::Outlier) -> Outlier {
         Outlier {
             consecutive_failures: raw.consecutive_failures,

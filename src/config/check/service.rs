@@ -36,6 +36,7 @@ impl Check<'_> {
         let balance = self.balance(at, raw);
         let affinity = raw.affinity.as_ref().map(|affinity| self.affinity(&at.key("affinity"), affinity));
         let fallback = raw.fallback.as_ref().map(|fallback| self.fallback(&at.key("fallback"), fallback));
+        let health = raw.health.as_ref().map(|health| self.health(&at.key("health"), health));
         let discover = raw.discover.as_ref().map(|discover| self.discover(&at.key("discover"), discover));
         let backends = raw.backend.iter().enumerate();
         let backends = all(backends.map(|(i, b)| self.backend(&backends_at.index(i), b, names_itself)).collect());
@@ -46,6 +47,7 @@ impl Check<'_> {
             slow_start: raw.slow_start.0,
             panic_threshold: raw.panic_threshold,
             affinity: all_or_nothing(affinity)?,
+            health: all_or_nothing(health)?,
             outlier: self.outlier(&raw.outlier),
             breaker: raw.circuit_breaker.as_ref().map(|breaker| self.breaker(breaker)),
             failure_status: Statuses(syntax::service::status_ranges(&raw.failure_status).ok()?),

@@ -89,16 +89,6 @@ words! {
     Alpn { H2 = "h2", Http1 = "http/1.1", }
 }
 
-impl Alpn {
-    /// As it is said in the handshake.
-    pub(in crate::config) fn as_str(self) -> &'static str {
-        match self {
-            Self::H2 => "h2",
-            Self::Http1 => "http/1.1",
-        }
-    }
-}
-
 section! {
     /// TLS, terminated at this listener.
     #[schemars(extend("required" = ["certificates"]))]

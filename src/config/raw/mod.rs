@@ -55,6 +55,16 @@ macro_rules! words {
         pub(in crate::config) enum $name {
             $(#[serde(rename = $word)] $variant,)*
         }
+
+        impl $name {
+            /// As written in the file.
+            #[allow(dead_code)]
+            pub(in crate::config) fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
     };
 }
 

@@ -1,5 +1,7 @@
 //! Sections of a service that keep it up: checks, ejection, breakers, retries, fallback, and where backends come from.
 
+use std::collections::BTreeMap;
+
 use super::{section, words};
 use crate::config::units::{Size, Span};
 
@@ -27,6 +29,11 @@ section! {
         /// The Host sent; empty = the backend's.
         #[schemars(extend("x-syntax" = "authority-or-empty"))]
         host: String = String::new(),
+        /// Headers sent beside Host.
+        #[schemars(extend("x-key-syntax" = "header-name", "x-syntax" = "header-value"))]
+        headers: BTreeMap<String, String> = BTreeMap::new(),
+        /// The gRPC service asked about; empty = the whole server.
+        service: String = String::new(),
         /// The statuses of a healthy backend.
         #[schemars(extend("x-syntax" = "status-ranges"))]
         expect_status: String = "200-399".to_owned(),

@@ -40,6 +40,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
         slow_start: Duration::ZERO,
         panic_threshold: 0.0,
         affinity: None,
+        health: None,
         outlier: policy::Outlier {
             consecutive_failures: 5,
             error_rate: 0.5,
