@@ -86,16 +86,17 @@ impl Balancer for ConsistentHash {
         let untried = |owner: &Candidate| !pick.tried.contains(&owner.index);
         let within = self.bound.as_ref().and_then(|bound| {
             let total = self.total(&mut pick.cursor.memory, pick.now);
-            self.first(pick.key, |owner| untried(owner) && bound.has_room(owner, total))
+            self.first(pick.key, |owner| untried(owner) && bound.has_room(owner, total, pick.now))
         });
         within.or_else(|| self.first(pick.key, untried)).or_else(|| self.first(pick.key, |_| true))
     }
 }
 
 impl Bound {
-    /// Whether one more leaves the backend within its bound, that one counted on both sides. A bound is at least 1.
-    fn has_room(&self, candidate: &Candidate, total: u64) -> bool {
-        let in_flight = candidate.live.in_flight();
+    /// Whether one more leaves the backend within its bound, that one counted on both sides. A bound is at least 1. One that
+    /// keeps failing has no room: with nothing in flight it would take in what its neighbours have no room for.
+    fn has_room(&self, candidate: &Candidate, total: u64, now: Moment) -> bool {
+        let in_flight = candidate.burden(now);
         let fair = (total as f64 + 1.0) * f64::from(candidate.weight) / self.weight;
         in_flight == 0 || f64::from(in_flight) + 1.0 <= (self.factor * fair).ceil()
     }
@@ -160,6 +161,13 @@ mod tests {
         let fleet = Fleet::new(&[1, 3]);
         let held = fleet.hold_key(&balancer(&fleet, 1.0), 400, 7);
         assert_eq!(held, [100, 300]);
+    }
+
+    #[test]
+    fn one_that_fails_at_once_takes_in_nothing_from_the_others() {
+        let fleet = Fleet::new(&[1; 3]).with_in_flight(&[2, 0, 2]);
+        (0..5).for_each(|_| fleet.live(1).latency.observe_failure(std::time::Duration::ZERO, Fleet::NOW));
+        assert!(keys(300).all(|key| pick_key(&balancer(&fleet, 1.25), key, &[]) != Some(1)));
     }
 
     #[test]
