@@ -5,6 +5,7 @@
 
 mod parts;
 mod signals;
+mod upkeep;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -74,6 +75,7 @@ async fn control(loaded: Loaded, ready: impl FnOnce(&Ready)) -> Result<(), Strin
         effective: loaded.effective,
         token: config.admin.token.clone(),
     }));
+    tokio::task::spawn_local(upkeep::run(Arc::clone(&store)));
     tokio::task::spawn_local(admin::serve(admin_socket, admin_tls, Rc::clone(&admin)));
     let (log, writer) = parts::access_log(&config.log)?.unzip();
     let recorder = Recorder::new(log.clone());

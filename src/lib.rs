@@ -26,6 +26,7 @@ pub mod forward;
 pub mod snapshot;
 pub mod route;
 pub mod balance;
+pub mod affinity;
 pub mod upstream;
 pub mod record;
 pub mod outcome;

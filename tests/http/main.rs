@@ -8,10 +8,12 @@ mod support;
 
 mod bad_http2;
 mod bad_input;
+mod balance;
 mod exchange;
 mod faults;
 mod http2;
 mod limits;
 mod passing;
 mod process;
+mod retries;
 mod tls;

@@ -94,14 +94,22 @@ impl Proxy {
 
     /// Asks the admin address.
     pub fn admin(&self, target: &str) -> Result<Response, Broken> {
+        self.admin_call("GET", target, "")
+    }
+
+    /// Tells the admin address something.
+    pub fn admin_call(&self, method: &str, target: &str, body: &str) -> Result<Response, Broken> {
         let stream = TcpStream::connect(self.ports[LISTENERS].address()).map_err(|e| Broken::from_io(&e))?;
         let stream = Stream::Tcp(stream);
         stream.set_limit(PATIENCE);
         let mut wire = Wire::new(stream);
-        let request = format!("GET {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+        let length = body.len();
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
         wire.send(request.as_bytes()).map_err(|e| Broken::from_io(&e))?;
         let mut response = Response::default();
-        response.read(&mut wire, "GET").map(|()| response)
+        response.read(&mut wire, method).map(|()| response)
     }
 
     /// A file in the proxy's directory (`{dir}`).

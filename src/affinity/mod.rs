@@ -1,0 +1,194 @@
+//! Which backend a session belongs to: a client that was served by one backend is served by it again.
+//!
+//! Two kinds. A signed cookie ([`seal`], [`cookie`]) carries the session with the client: nothing is kept here, and every
+//! instance with the same key understands it, also after a restart. A table ([`table`]) keeps the sessions of clients that are
+//! told apart by something that they send anyway. The third kind of affinity, the hash ring, is an algorithm of `balance`.
+//!
+//! Both follow the same rule, [`Affinity::decide`]: the backend that the session wants, when it may be used; otherwise whatever
+//! the balancer picks, and that is where the session stays from then on, also when its first backend comes back. Whether a
+//! backend "may be used" is the caller's to say, because it differs from what may be picked for a new session: a drained
+//! backend keeps the sessions that it has.
+//!
+//! An [`Affinity`] belongs to one service and is built with each snapshot. Backends are named by their index in the service's
+//! list; what outlives a snapshot (a cookie, a table's entry) goes by the backend's id, so sessions stay when others come and go.
+
+pub mod cookie;
+pub mod seal;
+pub mod table;
+
+mod numbers;
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use crate::clock::Moment;
+use cookie::Cookie;
+use table::Sessions;
+
+/// The affinity of one service.
+#[derive(Debug)]
+pub enum Affinity {
+    /// Carried by the client. Shared, so that snapshots with the same backends can go on with the same one: making it takes
+    /// an HMAC for each backend.
+    Cookie(Arc<Cookie>),
+    /// Kept here.
+    Table(Sessions),
+}
+
+/// The session of one exchange.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Session {
+    /// What the table finds it by.
+    key: Option<u64>,
+    /// Where its cookie says that it belongs.
+    backend: Option<usize>,
+    /// When that cookie was made, in Unix seconds; `None` when the session has moved since.
+    issued: Option<u64>,
+}
+
+impl Affinity {
+    /// The session of a request. `cookies` are the values of its `Cookie` fields; `key` gives the hash of what clients are told
+    /// apart by, `None` when the request has no such thing: it then has no session and is served by any backend.
+    pub fn session<'a>(
+        &self,
+        cookies: impl Iterator<Item = &'a [u8]>,
+        key: impl FnOnce() -> Option<u64>,
+        unix_now: u64,
+    ) -> Session {
+        match self {
+            Self::Cookie(cookie) => match cookie.read(cookies, unix_now) {
+                Some(named) => Session { key: None, backend: Some(named.backend), issued: Some(named.issued) },
+                None => Session::default(),
+            },
+            Self::Table(_) => Session { key: key(), backend: None, issued: None },
+        }
+    }
+
+    /// The backend that this exchange goes to; `None` only when `pick` has none. To be called again for each further attempt,
+    /// with a `usable` that leaves out the backends that were tried: the session then moves.
+    pub fn decide(
+        &self,
+        session: &mut Session,
+        now: Moment,
+        usable: impl Fn(usize) -> bool,
+        pick: impl FnOnce() -> Option<usize>,
+    ) -> Option<usize> {
+        if let (Self::Table(sessions), Some(key)) = (self, session.key) {
+            return sessions.decide(key, now, usable, pick);
+        }
+        if let Some(wanted) = session.backend.filter(|wanted| usable(*wanted)) {
+            return Some(wanted);
+        }
+        let picked = pick()?;
+        *session = Session { key: None, backend: Some(picked), issued: None };
+        Some(picked)
+    }
+
+    /// The `Set-Cookie` for an answer that came from the backend `used`; `None` when the client has a cookie that says so and is
+    /// not about to expire, and for tables. `secure`: the client came over TLS.
+    pub fn set_cookie(&self, session: &Session, used: usize, unix_now: u64, secure: bool) -> Option<HeaderValue> {
+        match self {
+            Self::Cookie(cookie) => {
+                let still_good = session.backend == Some(used)
+                    && session.issued.is_some_and(|issued| !cookie.seal.is_due(issued, unix_now));
+                if still_good { None } else { cookie.render(used, unix_now, secure) }
+            }
+            Self::Table(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::seal::{Seal, Secret};
+    use super::table::Table;
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+    const TTL: Duration = Duration::from_secs(3600);
+
+    fn by_cookie(ids: &[&str]) -> Affinity {
+        let secret = Secret::new(&[7; 32]).unwrap();
+        let seal = Seal::new(&secret, "api", ids.iter().copied(), TTL);
+        Affinity::Cookie(Arc::new(Cookie::new("evenkeel".to_owned(), seal)))
+    }
+
+    /// The `Cookie` field that a client sends back for a `Set-Cookie`.
+    fn sent_back(set: &HeaderValue) -> String {
+        set.to_str().unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    fn read(affinity: &Affinity, field: &str, now: u64) -> Session {
+        affinity.session([field.as_bytes()].into_iter(), || None, now)
+    }
+
+    #[test]
+    fn a_client_that_shows_its_cookie_comes_back_to_its_backend() {
+        let affinity = by_cookie(&["a", "b", "c"]);
+        let mut first = read(&affinity, "", NOW);
+        assert_eq!(affinity.decide(&mut first, Moment::NEVER, |_| true, || Some(1)), Some(1));
+        let set = affinity.set_cookie(&first, 1, NOW, false).unwrap();
+
+        let mut second = read(&affinity, &sent_back(&set), NOW + 10);
+        let decided = affinity.decide(&mut second, Moment::NEVER, |_| true, || panic!("nothing to pick"));
+        assert_eq!(decided, Some(1));
+        assert_eq!(affinity.set_cookie(&second, 1, NOW + 10, false), None, "it has a good one");
+    }
+
+    #[test]
+    fn a_cookie_is_renewed_when_half_of_its_time_is_over() {
+        let affinity = by_cookie(&["a"]);
+        let set = affinity.set_cookie(&Session::default(), 0, NOW, false).unwrap();
+        let at = |now| {
+            let session = read(&affinity, &sent_back(&set), now);
+            affinity.set_cookie(&session, 0, now, false).is_some()
+        };
+        assert_eq!([at(NOW + 1799), at(NOW + 1801)], [false, true]);
+    }
+
+    #[test]
+    fn a_session_moves_once_and_stays_where_it_moved() {
+        let affinity = by_cookie(&["a", "b", "c"]);
+        let set = affinity.set_cookie(&Session::default(), 0, NOW, false).unwrap();
+        let mut session = read(&affinity, &sent_back(&set), NOW);
+        assert_eq!(affinity.decide(&mut session, Moment::NEVER, |at| at != 0, || Some(2)), Some(2));
+        let moved = affinity.set_cookie(&session, 2, NOW, false).expect("it says where the session is now");
+        let mut session = read(&affinity, &sent_back(&moved), NOW);
+        assert_eq!(affinity.decide(&mut session, Moment::NEVER, |_| true, || Some(1)), Some(2), "though 0 is back");
+    }
+
+    #[test]
+    fn a_second_attempt_moves_the_session_and_the_cookie_names_who_answered() {
+        let affinity = by_cookie(&["a", "b"]);
+        let set = affinity.set_cookie(&Session::default(), 0, NOW, false).unwrap();
+        let mut session = read(&affinity, &sent_back(&set), NOW);
+        assert_eq!(affinity.decide(&mut session, Moment::NEVER, |_| true, || Some(1)), Some(0));
+        assert_eq!(affinity.decide(&mut session, Moment::NEVER, |at| at != 0, || Some(1)), Some(1));
+        assert!(affinity.set_cookie(&session, 1, NOW, false).is_some());
+    }
+
+    #[test]
+    fn with_no_backend_there_is_no_decision() {
+        let affinity = by_cookie(&[]);
+        assert_eq!(affinity.decide(&mut Session::default(), Moment::NEVER, |_| true, || None), None);
+        assert_eq!(affinity.set_cookie(&Session::default(), 0, NOW, false), None, "nothing to name");
+    }
+
+    #[test]
+    fn a_request_without_a_key_has_no_session_in_a_table() {
+        let table = Arc::new(Table::new(10, TTL, 1));
+        let affinity = Affinity::Table(Sessions::new(table, ["a", "b"].into_iter(), Moment::NEVER));
+        let mut session = affinity.session([].into_iter(), || None, NOW);
+        for pick in [0, 1] {
+            assert_eq!(affinity.decide(&mut session.clone(), Moment::NEVER, |_| true, || Some(pick)), Some(pick));
+        }
+        session = affinity.session([].into_iter(), || Some(42), NOW);
+        for pick in [1, 0] {
+            assert_eq!(affinity.decide(&mut session, Moment::NEVER, |_| true, || Some(pick)), Some(1));
+        }
+        assert_eq!(affinity.set_cookie(&session, 1, NOW, false), None);
+    }
+}

@@ -1,0 +1,323 @@
+//! The sessions that are kept here: from the hash of what a client is known by to the number of its backend.
+//!
+//! All workers use one table, in each exchange. A sharded map with a lock for each shard (dashmap is one) would make a worker
+//! wait for another that was taken off its core while it held the lock, and an exact order of last use would have to write to
+//! shared memory at each hit. So the table is an array of atomic words, with a whole session in each:
+//!
+//! ```text
+//!   fingerprint (24) | number of the backend (16) | second of the last use (24)
+//! ```
+//!
+//! Because an entry is one word, it changes in one compare-and-swap and is never seen half changed; no operation waits, and
+//! each looks at a bounded number of words. A hit reads two cache lines, and writes only when the second has changed. What is
+//! given up for that: when two workers meet a new session at the same moment, and others come into the same buckets just then,
+//! its first two exchanges may go to two backends; from then on it has one.
+//!
+//! A session may stand in either of two buckets of eight words (one cache line each) and goes into the emptier one (Azar, Broder,
+//! Karlin, Upfal, "Balanced allocations", 1994): with twice as many words as sessions, a bucket is then practically never
+//! full. When `max_entries` is reached, the oldest of those in 32 buckets (about a hundred sessions) makes room, expired ones
+//! first: on average it is among the oldest hundredth of all, and no order has to be kept for that.
+//!
+//! The bucket and the fingerprint together tell sessions apart by about 40 bits: a new session is taken for another one once in
+//! a million times, and then shares its backend, which harms neither. Buckets depend on a seed, so that no client can choose
+//! values that all fall into one.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::numbers::{NONE, Numbers};
+use crate::clock::Moment;
+
+/// No session.
+const EMPTY: u64 = 0;
+/// Words of a bucket: a cache line.
+const WORDS: usize = 8;
+/// Buckets that are searched for the oldest when the table is full.
+const SAMPLE: usize = 32;
+/// How often a change is tried again because another worker was faster. Each time, that worker made progress.
+const TRIES: usize = 8;
+
+const STAMP_BITS: u32 = 24;
+const STAMP_MASK: u32 = (1 << STAMP_BITS) - 1;
+/// Stamps are compared in a circle: what seems older than this is taken for a stamp of a worker whose clock reading is newer.
+const HALF: u32 = 1 << (STAMP_BITS - 1);
+/// The longest time to live, in seconds (48 days): well below [`HALF`].
+const LONGEST: u32 = 1 << 22;
+
+/// The sessions of one service. It stays from snapshot to snapshot.
+pub struct Table {
+    buckets: Box<[Bucket]>,
+    max_entries: usize,
+    seed: u64,
+    /// Seconds.
+    ttl: AtomicU32,
+    used: Count,
+    /// Only the control plane takes this, when it builds a snapshot.
+    numbers: Mutex<Numbers>,
+}
+
+/// A cache line of sessions.
+#[derive(Default)]
+#[repr(align(64))]
+struct Bucket([AtomicU64; WORDS]);
+
+/// Written at each new session by every worker: apart from the fields that every worker reads.
+#[derive(Default)]
+#[repr(align(128))]
+struct Count(AtomicUsize);
+
+/// A [`Table`] with the backends of one snapshot.
+#[derive(Debug)]
+pub struct Sessions {
+    table: Arc<Table>,
+    /// By index in the service's list.
+    numbers: Box<[u16]>,
+    /// By number.
+    indices: Box<[Option<u32>]>,
+}
+
+/// What a session is looked for by: where it may stand, and its fingerprint in place.
+#[derive(Clone, Copy)]
+struct Place {
+    buckets: [usize; 2],
+    fingerprint: u64,
+    now: u32,
+    ttl: u32,
+}
+
+impl Sessions {
+    /// The table's sessions over the backends with these ids, in the order of the service's list.
+    pub fn new<'a>(table: Arc<Table>, ids: impl Iterator<Item = &'a str>, now: Moment) -> Self {
+        let numbers: Box<[u16]> = {
+            let keep = Duration::from_secs(u64::from(table.ttl.load(Relaxed)) + 1);
+            table.numbers.lock().unwrap_or_else(PoisonError::into_inner).assign(ids, now, keep).into()
+        };
+        let highest = numbers.iter().copied().max().unwrap_or_default();
+        let mut indices = vec![None; usize::from(highest) + 1];
+        for (index, number) in numbers.iter().enumerate().filter(|(_, number)| **number != NONE) {
+            indices[usize::from(*number)] = u32::try_from(index).ok();
+        }
+        Self { table, numbers, indices: indices.into() }
+    }
+
+    /// The table, for the next snapshot.
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// The backend of the session with this key: the one it has, when that is `usable`, else what `pick` gives, remembered.
+    pub fn decide(
+        &self,
+        key: u64,
+        now: Moment,
+        usable: impl Fn(usize) -> bool,
+        pick: impl FnOnce() -> Option<usize>,
+    ) -> Option<usize> {
+        let place = self.table.place(key, now);
+        let had = self.table.find(place);
+        if let Some(index) = had.and_then(|number| self.index(number)).filter(|index| usable(*index)) {
+            return Some(index);
+        }
+        let picked = pick()?;
+        let number = self.numbers.get(picked).copied().unwrap_or(NONE);
+        if number == NONE {
+            return Some(picked);
+        }
+        // when another worker was faster, what it chose for this session holds for this exchange as well
+        let held = self.table.remember(place, number, had);
+        Some(self.index(held).filter(|index| usable(*index)).unwrap_or(picked))
+    }
+
+    fn index(&self, number: u16) -> Option<usize> {
+        let index = (*self.indices.get(usize::from(number))?)?;
+        Some(index as usize)
+    }
+}
+
+impl Table {
+    /// A table for this many sessions (at least one), each forgotten when it was not used for `ttl` (1 s to 48 days).
+    pub fn new(max_entries: usize, ttl: Duration, seed: u64) -> Self {
+        let max_entries = max_entries.max(1);
+        let buckets = (max_entries.saturating_mul(2)).div_ceil(WORDS).next_power_of_two();
+        let table = Self {
+            buckets: std::iter::repeat_with(Bucket::default).take(buckets).collect(),
+            max_entries,
+            seed,
+            ttl: AtomicU32::new(1),
+            used: Count::default(),
+            numbers: Mutex::default(),
+        };
+        table.set_ttl(ttl);
+        table
+    }
+
+    /// Another time to live, from now on, also for the sessions that are there.
+    pub fn set_ttl(&self, ttl: Duration) {
+        let seconds = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
+        self.ttl.store(u32::try_from(seconds).unwrap_or(LONGEST).clamp(1, LONGEST), Relaxed);
+    }
+
+    /// How many sessions it was made for.
+    pub fn max_entries(&self) -> usize {
+        self.max_entries
+    }
+
+    /// How many entries there are, those included that have expired and were not overwritten yet.
+    pub fn len(&self) -> usize {
+        self.used.0.load(Relaxed)
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn place(&self, key: u64, now: Moment) -> Place {
+        let hash = mix(key ^ self.seed);
+        let mask = self.buckets.len() - 1;
+        // three parts of the hash that don't overlap up to a million buckets
+        let first = usize::try_from(hash & 0xf_ffff_ffff).unwrap_or_default() & mask;
+        let second = usize::try_from(hash.rotate_right(20) & 0xf_ffff_ffff).unwrap_or_default() & mask;
+        let seconds = now.as_millis() / 1000;
+        Place {
+            buckets: [first, second],
+            fingerprint: hash >> 40 << 40,
+            now: u32::try_from(seconds & u64::from(STAMP_MASK)).unwrap_or_default(),
+            ttl: self.ttl.load(Relaxed),
+        }
+    }
+
+    /// The number that the session has; it counts as used now.
+    fn find(&self, place: Place) -> Option<u16> {
+        let (slot, word) = place
+            .buckets
+            .into_iter()
+            .flat_map(|bucket| &self.buckets[bucket].0)
+            .map(|slot| (slot, slot.load(Relaxed)))
+            .find(|(_, word)| place.is_mine(*word) && !place.is_expired(*word))?;
+        if stamp(word) != place.now && place.age(word) > 0 {
+            // when it fails another worker has just used it, or moved it
+            let _ = slot.compare_exchange(word, place.word(number(word)), Relaxed, Relaxed);
+        }
+        Some(number(word))
+    }
+
+    /// Makes `wanted` the session's number, unless it has got another than `had` in the meantime. Gives back what it has.
+    ///
+    /// Workers that race for a new session choose the same word for it, as long as they see the same two buckets: one wins it,
+    /// and the others find the session there.
+    fn remember(&self, place: Place, wanted: u16, had: Option<u16>) -> u16 {
+        for _ in 0..TRIES {
+            let (slot, seen) = self.best_word(place);
+            if place.is_mine(seen) && !place.is_expired(seen) && Some(number(seen)) != had {
+                return number(seen);
+            }
+            if slot.compare_exchange(seen, place.word(wanted), Relaxed, Relaxed).is_ok() {
+                if seen == EMPTY && self.used.0.fetch_add(1, Relaxed) >= self.max_entries {
+                    self.make_room(place);
+                }
+                break;
+            }
+        }
+        // when all tries failed, so much is going on around this session that its next exchange may try
+        wanted
+    }
+
+    /// The session's own word when it has one, else, in the emptier of its buckets, one that is free, or the oldest.
+    fn best_word(&self, place: Place) -> (&AtomicU64, u64) {
+        let [(first, used), (second, used_by_second)] = place.buckets.map(|bucket| {
+            let mut best: Option<(&AtomicU64, u64)> = None;
+            let mut used = 0;
+            for slot in &self.buckets[bucket].0 {
+                let word = slot.load(Relaxed);
+                used += u32::from(word != EMPTY && !place.is_expired(word));
+                if best.is_none_or(|(_, best)| place.rank(word) > place.rank(best)) {
+                    best = Some((slot, word));
+                }
+            }
+            (best.unwrap_or((&self.buckets[bucket].0[0], EMPTY)), used)
+        });
+        let second_is_better = used_by_second < used || place.is_mine(second.1);
+        if second_is_better && !place.is_mine(first.1) { second } else { first }
+    }
+
+    /// Removes the oldest among [`SAMPLE`] buckets, but not the session that was just put in.
+    fn make_room(&self, place: Place) {
+        let start = usize::try_from(mix(place.fingerprint ^ place.buckets[0] as u64) >> 32).unwrap_or_default();
+        for _ in 0..TRIES {
+            let slots = (start..start + SAMPLE.min(self.buckets.len()))
+                .flat_map(|bucket| &self.buckets[bucket & (self.buckets.len() - 1)].0);
+            let oldest = slots
+                .map(|slot| (slot, slot.load(Relaxed)))
+                .filter(|(_, word)| *word != EMPTY && !place.is_mine(*word))
+                .max_by_key(|(_, word)| place.age(*word));
+            let Some((slot, word)) = oldest else { break };
+            if slot.compare_exchange(word, EMPTY, Relaxed, Relaxed).is_ok() {
+                self.used.0.fetch_sub(1, Relaxed);
+                return;
+            }
+        }
+    }
+}
+
+impl Place {
+    /// The session's entry, used now.
+    fn word(self, number: u16) -> u64 {
+        self.fingerprint | u64::from(number) << STAMP_BITS | u64::from(self.now)
+    }
+
+    fn is_mine(self, word: u64) -> bool {
+        word != EMPTY && word >> 40 == self.fingerprint >> 40
+    }
+
+    fn age(self, word: u64) -> u32 {
+        let age = self.now.wrapping_sub(stamp(word)) & STAMP_MASK;
+        if age < HALF { age } else { 0 }
+    }
+
+    fn is_expired(self, word: u64) -> bool {
+        self.age(word) > self.ttl
+    }
+
+    /// The higher, the sooner this word is overwritten.
+    fn rank(self, word: u64) -> u32 {
+        match word {
+            _ if self.is_mine(word) => u32::MAX,
+            EMPTY => u32::MAX - 1,
+            _ => self.age(word),
+        }
+    }
+}
+
+fn stamp(word: u64) -> u32 {
+    u32::try_from(word & u64::from(STAMP_MASK)).unwrap_or_default()
+}
+
+fn number(word: u64) -> u16 {
+    u16::try_from(word >> STAMP_BITS & u64::from(u16::MAX)).unwrap_or_default()
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014): each bit of the
+/// result depends on each bit of `x`.
+fn mix(x: u64) -> u64 {
+    let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ x >> 31
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("max_entries", &self.max_entries)
+            .field("ttl", &self.ttl)
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

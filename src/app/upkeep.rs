@@ -1,0 +1,81 @@
+//! Keeps the snapshot true between two reloads: who may be picked changes with checks, ejections, breakers and what operators
+//! say, and some of it changes by the mere passing of time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::endpoint::breaker::State;
+use crate::snapshot::{Snapshot, Store};
+
+/// How often everything is looked at without being told to: ejections and open breakers end by themselves.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Looks after the availability of every backend, for ever.
+pub(super) async fn run(store: Arc<Store>) {
+    let mut breakers = Breakers::default();
+    loop {
+        tokio::select! {
+            () = store.news().notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let now = Moment::now();
+        let snapshot = store.load();
+        breakers.look(&snapshot, now);
+        // no await between the look and the swap: nobody else publishes on this thread meanwhile
+        if let Some(next) = snapshot.refreshed(now) {
+            tell(&snapshot, &next);
+            store.publish(next);
+        }
+    }
+}
+
+/// Says when a service begins or ceases to ignore health.
+fn tell(before: &Snapshot, after: &Snapshot) {
+    for (old, new) in before.services.iter().zip(&after.services) {
+        let (available, total) = (new.available.members.len(), new.endpoints.len());
+        match (old.available.panic, new.available.panic) {
+            (false, true) => tracing::warn!(
+                service = %new.name,
+                total,
+                "too few backends are well: health is ignored (panic_threshold)"
+            ),
+            (true, false) => {
+                tracing::info!(service = %new.name, available, total, "enough backends are well again");
+            }
+            _ => {}
+        }
+        if available == 0 && !old.available.members.is_empty() {
+            tracing::error!(service = %new.name, total, "no backend can be used");
+        }
+    }
+}
+
+/// What the breakers were when they were last looked at.
+#[derive(Debug, Default)]
+struct Breakers(HashMap<u32, State>);
+
+impl Breakers {
+    /// Says which have changed.
+    fn look(&mut self, snapshot: &Snapshot, now: Moment) {
+        let mut seen = HashMap::with_capacity(self.0.len());
+        for service in &snapshot.services {
+            let Some(policy) = &service.breaker else { continue };
+            for endpoint in &service.endpoints {
+                let state = endpoint.live.breaker.state(policy, now);
+                let before = self.0.get(&endpoint.key).copied().unwrap_or(State::Closed);
+                if state != before {
+                    let (service, backend) = (&service.name, &endpoint.id);
+                    match state {
+                        State::Open => tracing::warn!(%service, %backend, "its circuit breaker is open: it fails"),
+                        State::HalfOpen => tracing::info!(%service, %backend, "its circuit breaker lets trials pass"),
+                        State::Closed => tracing::info!(%service, %backend, "its circuit breaker is closed: it works"),
+                    }
+                }
+                seen.insert(endpoint.key, state);
+            }
+        }
+        self.0 = seen;
+    }
+}

@@ -1,0 +1,202 @@
+//! What is tried again and what is not, places at backends, breakers, and what is answered when nothing is left.
+
+use crate::support::{Conn, Origin, Proxy, config, wait_until};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A backend that reads a whole request and then resets the connection.
+fn resetting() -> Origin {
+    Origin::script(|conn| {
+        let _ = conn.request();
+        conn.reset();
+    })
+}
+
+fn busy(answer: &'static str) -> Origin {
+    Origin::answering(answer)
+}
+
+#[test]
+fn a_get_whose_backend_resets_goes_to_another() {
+    let (broken, origin) = (resetting(), Origin::ok());
+    let proxy = Proxy::start(&config("", "", &[&broken, &origin]));
+    let mut client = proxy.client();
+    for _ in 0..4 {
+        assert_eq!(client.get("/x").status, 200);
+    }
+    assert!(!broken.requests().is_empty());
+    assert_eq!(origin.requests().len(), 4);
+}
+
+#[test]
+fn a_post_that_may_have_been_executed_is_sent_once() {
+    let (broken, origin) = (resetting(), Origin::ok());
+    let proxy = Proxy::start(&config("", "", &[&broken, &origin]));
+    let mut client = proxy.client();
+    let statuses: Vec<u16> = (0..4)
+        .map(|n| {
+            client.send(format!("POST /{n} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"));
+            client.response().status
+        })
+        .collect();
+    assert_eq!(statuses.iter().filter(|&&status| status == 502).count(), broken.requests().len(), "{statuses:?}");
+    let mut all = broken.targets();
+    all.extend(origin.targets());
+    all.sort();
+    assert_eq!(all, ["/0", "/1", "/2", "/3"], "each of them once");
+}
+
+#[test]
+fn a_body_is_sent_again_with_its_request() {
+    let (broken, origin) = (resetting(), Origin::ok());
+    let proxy = Proxy::start(&config("", "", &[&broken, &origin]));
+    let mut client = proxy.client();
+    for _ in 0..2 {
+        client.send("PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+        assert_eq!(client.response().status, 200);
+        client.send("PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+        assert_eq!(client.response().status, 200);
+    }
+    assert!(!broken.requests().is_empty());
+    assert_eq!(origin.requests().len(), 4);
+    assert!(origin.requests().iter().all(|request| request.body == b"hello"));
+}
+
+#[test]
+fn a_large_body_that_was_sent_in_part_is_not_sent_again() {
+    let (broken, origin) = (resetting(), Origin::ok());
+    let proxy = Proxy::start(&config("", "", &[&broken, &origin]));
+    let body = "x".repeat(200_000);
+    let statuses: Vec<u16> = (0..2)
+        .map(|_| {
+            let mut client = proxy.client();
+            client.send(format!("PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+            client.response().status
+        })
+        .collect();
+    assert!(statuses.contains(&200) && statuses.contains(&502), "{statuses:?}");
+}
+
+#[test]
+fn a_503_is_tried_elsewhere_and_a_500_is_passed_on() {
+    let unwell = busy("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno");
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("", "", &[&unwell, &origin]));
+    let mut client = proxy.client();
+    for _ in 0..4 {
+        assert_eq!(client.get("/x").status, 200);
+    }
+    let broken = busy("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno");
+    let proxy = Proxy::start(&config("", "", &[&broken, &origin]));
+    let mut client = proxy.client();
+    let statuses = [client.get("/x").status, client.get("/x").status];
+    assert!(statuses.contains(&500) && statuses.contains(&200), "{statuses:?}");
+}
+
+#[test]
+fn the_last_answer_is_the_client_s_when_all_are_unwell() {
+    let unwell = || busy("HTTP/1.1 503 Service Unavailable\r\nX-Why: full\r\nContent-Length: 2\r\n\r\nno");
+    let (a, b) = (unwell(), unwell());
+    let proxy = Proxy::start(&config("", "", &[&a, &b]));
+    let answer = proxy.client().get("/x");
+    assert_eq!((answer.status, answer.field("x-why"), answer.text().as_str()), (503, Some("full"), "no"));
+    assert_eq!(a.requests().len() + b.requests().len(), 3, "the first and two more");
+}
+
+#[test]
+fn a_backend_that_asks_for_time_is_not_asked_again_at_once() {
+    let unwell = busy("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 2\r\n\r\nno");
+    let proxy = Proxy::to(&unwell);
+    assert_eq!(proxy.client().get("/x").status, 503);
+    assert_eq!(unwell.requests().len(), 1);
+}
+
+#[test]
+fn no_retry_is_made_where_none_is_wanted() {
+    let (broken, origin) = (resetting(), Origin::ok());
+    let proxy = Proxy::start(&config("", "retry.attempts = 0", &[&broken, &origin]));
+    let statuses: Vec<u16> = (0..2).map(|_| proxy.client().get("/x").status).collect();
+    assert!(statuses.contains(&502), "{statuses:?}");
+}
+
+/// A backend that answers a request only when the one after it has come on another connection, or never.
+fn holding() -> Origin {
+    Origin::script(|conn: &mut Conn| {
+        while conn.request().is_ok_and(|request| request.target() != "/hold" || conn.is_closed()) {
+            conn.send(OK);
+        }
+    })
+}
+
+fn limited(service: &str) -> (Origin, Proxy) {
+    let origin = holding();
+    let toml = config("", service, &[]) + &format!("[[service.api.backend]]\naddress = \"{}\"\nmax_connections = 1\n", origin.address());
+    let proxy = Proxy::start(&toml);
+    (origin, proxy)
+}
+
+#[test]
+fn a_backend_at_its_limit_is_waited_for() {
+    let (origin, proxy) = limited("timeout.queue = \"20s\"");
+    let mut holder = proxy.client();
+    holder.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("it is under way", || origin.requests().len() == 1);
+    let mut waiting = proxy.client();
+    waiting.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    // the place is left when the client that holds it goes
+    holder.reset();
+    assert_eq!(waiting.response().status, 200);
+}
+
+#[test]
+fn one_that_waits_too_long_or_behind_too_many_is_a_503() {
+    for service in ["timeout.queue = \"100ms\"", "timeout.queue_length = 0"] {
+        let (origin, proxy) = limited(service);
+        let mut holder = proxy.client();
+        holder.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+        wait_until("it is under way", || origin.requests().len() == 1);
+        let answer = proxy.client().get("/x");
+        assert_eq!((answer.status, answer.field("retry-after")), (503, Some("1")), "{service}");
+        assert_eq!(answer.field("proxy-status"), Some("evenkeel; error=connection_limit_reached"));
+        assert_eq!(origin.requests().len(), 1);
+    }
+}
+
+#[test]
+fn a_service_with_nothing_left_answers_with_its_fallback() {
+    let toml = "fallback = { status = 200, body = \"back soon\", content_type = \"text/html\", retry_after = \"1500ms\" }";
+    let origin = Origin::ok();
+    let idle = format!("[[service.api.backend]]\naddress = \"{}\"\nweight = 0\n", origin.address());
+    let proxy = Proxy::start(&(config("", toml, &[]) + &idle));
+    let answer = proxy.client().get("/x");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "back soon"));
+    assert_eq!((answer.field("content-type"), answer.field("retry-after")), (Some("text/html"), Some("2")));
+    assert_eq!(answer.field("proxy-status"), Some("evenkeel; error=destination_unavailable"));
+}
+
+#[test]
+fn a_breaker_that_opens_spares_its_backend() {
+    let broken = busy("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
+    let breaker = "circuit_breaker = { failures = 3, open_for = \"10m\" }\noutlier.consecutive_failures = 0";
+    let proxy = Proxy::start(&config("", breaker, &[&broken]));
+    let mut client = proxy.client();
+    for _ in 0..3 {
+        assert_eq!(client.get("/x").status, 500);
+    }
+    assert_eq!(client.get("/x").status, 503);
+    assert_eq!(broken.requests().len(), 3);
+    let status = proxy.admin("/api/v1/status").unwrap().text();
+    assert!(status.contains("\"breaker\":\"open\""), "{status}");
+    let metrics = proxy.admin("/metrics").unwrap().text();
+    assert!(metrics.contains("evenkeel_breaker_state{"), "{metrics}");
+}
+
+#[test]
+fn the_clients_own_mistakes_open_no_breaker() {
+    let origin = busy("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    let proxy = Proxy::start(&config("", "circuit_breaker = { failures = 3 }", &[&origin]));
+    let mut client = proxy.client();
+    for _ in 0..10 {
+        assert_eq!(client.get("/x").status, 404);
+    }
+}
