@@ -50,7 +50,7 @@ pub struct Connection {
 impl Handler for Connection {
     type Body = Body;
 
-    async fn handle(&self, request: Request) -> Response<Body> {
+    async fn handle(&self, request: Box<Request>) -> Response<Body> {
         let snapshot = self.worker.snapshot();
         let mut exchange = Exchange::begin(&self.worker, &snapshot, self.listener);
         if self.worker.recorder.logs_access() {
@@ -105,7 +105,7 @@ fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
 }
 
 impl Connection {
-    async fn run(&self, snapshot: &Rc<Current>, mut request: Request, exchange: &mut Exchange) -> Result<Outcome> {
+    async fn run(&self, snapshot: &Rc<Current>, mut request: Box<Request>, exchange: &mut Exchange) -> Result<Outcome> {
         let route = self.route(snapshot, &request)?;
         let service = match &route.action {
             Action::Service(service) => service,
@@ -191,7 +191,7 @@ impl Connection {
     async fn ask(
         &self,
         service: &Service,
-        request: Request,
+        request: Box<Request>,
         upgrade: Option<&Upgrade>,
         terms: &Terms<'_>,
         exchange: &mut Exchange,
