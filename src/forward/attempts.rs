@@ -223,7 +223,7 @@ impl Source {
         match self {
             Self::Nothing => RequestBody::Empty,
             Self::Once(body) => body.take().unwrap_or_default(),
-            Self::Kept(replay) => RequestBody::Kept(replay.attempt()),
+            Self::Kept(replay) => RequestBody::Kept(Box::new(replay.attempt())),
         }
     }
 

@@ -51,7 +51,7 @@ pub struct Connection {
 impl Handler for Connection {
     type Body = Body;
 
-    async fn handle(&self, request: Request) -> Response<Body> {
+    async fn handle(&self, request: Box<Request>) -> Response<Body> {
         let Some((snapshot, listener)) = self.ingress.current() else { return homeless() };
         let mut exchange = Exchange::begin(&self.worker, &snapshot, listener);
         if self.worker.recorder.logs_access() {
@@ -118,7 +118,7 @@ impl Connection {
     async fn run(
         &self,
         (snapshot, listener): (&Rc<Current>, usize),
-        mut request: Request,
+        mut request: Box<Request>,
         exchange: &mut Exchange,
     ) -> Result<Outcome> {
         let route = self.route(&snapshot.listeners[listener], &request)?;
@@ -207,7 +207,7 @@ impl Connection {
     async fn ask(
         &self,
         service: &Service,
-        request: Request,
+        request: Box<Request>,
         upgrade: Option<&Upgrade>,
         terms: &Terms<'_>,
         exchange: &mut Exchange,

@@ -96,31 +96,49 @@ fn spawn(socket: Socket, address: Option<IpAddr>, serving: &Serving, place: Opti
 
 async fn serve(socket: Socket, address: Option<IpAddr>, serving: Serving) {
     let Some(setup) = setup(&serving) else { return };
-    let Some(tls) = &serving.tls else {
-        let Some(handler) = connection(address, &serving, None) else { return };
-        return speak(Stream::Plain(socket), Rc::new(handler), &setup).await;
+    let (stream, sni, is_h2) = match &serving.tls {
+        None => (Stream::Plain(socket), None, false),
+        // boxed, like HTTP/2 below: a future is as large as the largest thing that it waits for, and every connection has one
+        Some(tls) => match Box::pin(handshake(socket, address, tls, &setup)).await {
+            Some(shaken) => shaken,
+            None => return,
+        },
     };
-    let handshake = setup.timers.within(setup.limits.header_timeout, tls.accept(socket)).await;
-    let stream = match handshake {
+    let Some(handler) = connection(address, &serving, sni).map(Rc::new) else { return };
+    match is_h2 {
+        true => Box::pin(h2::serve(stream, BytesMut::new(), handler, &setup)).await,
+        false => speak(stream, handler, &setup).await,
+    }
+}
+
+/// The stream, the name that the client asked for, and whether ALPN chose HTTP/2; `None` = it failed.
+async fn handshake(
+    socket: Socket,
+    address: Option<IpAddr>,
+    tls: &Acceptor,
+    setup: &Setup,
+) -> Option<(Stream, Option<(String, Acceptor)>, bool)> {
+    let stream = match setup.timers.within(setup.limits.header_timeout, tls.accept(socket)).await {
         Some(Ok(stream)) => stream,
-        Some(Err(error)) => return tracing::debug!(%error, client = ?address, "a TLS handshake failed"),
-        None => return tracing::debug!(client = ?address, "a TLS handshake took longer than header_timeout"),
+        Some(Err(error)) => {
+            tracing::debug!(%error, client = ?address, "a TLS handshake failed");
+            return None;
+        }
+        None => {
+            tracing::debug!(client = ?address, "a TLS handshake took longer than header_timeout");
+            return None;
+        }
     };
     let session = stream.get_ref().1;
     let sni = session.server_name().map(|sni| (sni.to_owned(), tls.clone()));
     let is_h2 = session.alpn_protocol() == Some(b"h2");
-    let Some(handler) = connection(address, &serving, sni).map(Rc::new) else { return };
-    let stream = Stream::TlsServer(Box::new(stream));
-    match is_h2 {
-        true => h2::serve(stream, BytesMut::new(), handler, &setup).await,
-        false => speak(stream, handler, &setup).await,
-    }
+    Some((Stream::TlsServer(Box::new(stream)), sni, is_h2))
 }
 
 /// HTTP/1, or HTTP/2 when the client begins with its preface.
 async fn speak(stream: Stream, handler: Rc<Connection>, setup: &Setup) {
     if let End::Http2(stream, early) = server::serve(stream, BytesMut::new(), &*handler, setup).await {
-        h2::serve(stream, early, handler, setup).await;
+        Box::pin(h2::serve(stream, early, handler, setup)).await;
     }
 }
 

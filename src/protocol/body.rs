@@ -10,18 +10,18 @@ use hyper::body::Incoming;
 use super::{h1, replay};
 use crate::error::{Error, Kind};
 
-/// A request's body.
+/// A request's body. Boxed where there is one: most requests have none, and it is moved from hand to hand.
 #[derive(Debug, Default)]
 pub enum RequestBody {
     /// There is none.
     #[default]
     Empty,
     /// From an HTTP/1 connection.
-    H1(h1::RequestBody),
+    H1(Box<h1::RequestBody>),
     /// From an HTTP/2 stream.
-    H2(H2Body),
+    H2(Box<H2Body>),
     /// One of these, as one attempt of several sends it.
-    Kept(replay::Attempt),
+    Kept(Box<replay::Attempt>),
 }
 
 /// The body of an HTTP/2 request, held to `max_body`.

@@ -122,10 +122,11 @@ pub async fn serve<H: Handler + 'static>(io: Stream, early: BytesMut, handler: R
         let (received, sent) = traffic.take();
         handler.transferred(received, sent);
         let setup = setup.clone();
-        async move {
+        // boxed: hyper moves it seven times before it is first polled
+        Box::pin(async move {
             let answer = answer(request, &*handler, &setup).await;
             Ok::<_, std::convert::Infallible>(answer.map(|body| Held { body, stream }))
-        }
+        })
     });
     let executor =
         StreamExecutor { traffic: Rc::clone(&traffic), timers: setup.timers.clone(), idle: setup.idle_timeout };
@@ -198,7 +199,7 @@ pub fn relay(on_upgrade: hyper::upgrade::OnUpgrade, mut relay: Relay, done: impl
     });
 }
 
-fn convert(request: http::Request<Incoming>, setup: &Setup) -> Result<Request, Error> {
+fn convert(request: http::Request<Incoming>, setup: &Setup) -> Result<Box<Request>, Error> {
     let malformed = |detail| Error::new(Kind::MalformedRequest, detail);
     let limits = &setup.limits;
     let (mut parts, incoming) = request.into_parts();
@@ -232,9 +233,9 @@ fn convert(request: http::Request<Incoming>, setup: &Setup) -> Result<Request, E
     }
     let body = match length {
         Length::Fixed(0) => RequestBody::Empty,
-        _ => RequestBody::H2(H2Body::new(incoming, limits.max_body)),
+        _ => RequestBody::H2(Box::new(H2Body::new(incoming, limits.max_body))),
     };
-    Ok(Request {
+    Ok(Box::new(Request {
         method: parts.method,
         uri: parts.uri,
         version: Version::HTTP_2,
@@ -246,7 +247,7 @@ fn convert(request: http::Request<Incoming>, setup: &Setup) -> Result<Request, E
         te_trailers,
         expect_continue: false,
         interim: None,
-    })
+    }))
 }
 
 /// `:authority`, or `Host` where that is missing; RFC 9113, section 8.3.1: they must not differ.

@@ -58,7 +58,7 @@ pub trait Handler {
     type Body: http_body::Body<Data = bytes::Bytes, Error = Error> + tunnel::MayTunnel + Unpin + 'static;
 
     /// Answers a request. Never fails: a failure is an answer.
-    fn handle(&self, request: Request) -> impl Future<Output = Response<Self::Body>>;
+    fn handle(&self, request: Box<Request>) -> impl Future<Output = Response<Self::Body>>;
 
     /// Answers what was too malformed to become a request.
     fn refuse(&self, error: &Error) -> Response<Self::Body>;

@@ -24,7 +24,8 @@ pub struct Tls<'a> {
 
 /// Connects within `limit`, the TLS handshake included.
 pub async fn dial(endpoint: &Endpoint, tls: Option<Tls<'_>>, timers: &Timers, limit: Duration) -> Result<Stream> {
-    match timers.within(limit, connect(endpoint, tls)).await {
+    // boxed: it is large, above all its TLS handshake, and would lie in every exchange's future, which hardly ever dials
+    match Box::pin(timers.within(limit, connect(endpoint, tls))).await {
         Some(connected) => connected,
         None => Err(Error::new(Kind::ConnectTimeout, "").retry(Retry::Safe)),
     }

@@ -43,6 +43,7 @@ pub struct Connection {
     io: Stream,
     inbound: Inbound,
     out: Outbound,
+    scan: Scan,
     /// It has carried an exchange before.
     reused: bool,
     pub(super) counted: Counted,
@@ -115,7 +116,14 @@ impl Connection {
     }
 
     pub(super) fn new(io: Stream, counted: Counted) -> Box<Self> {
-        Box::new(Self { io, inbound: Inbound::default(), out: Outbound::default(), reused: false, counted })
+        Box::new(Self {
+            io,
+            inbound: Inbound::default(),
+            out: Outbound::default(),
+            scan: Scan::default(),
+            reused: false,
+            counted,
+        })
     }
 
     /// Whether nothing came since the last answer: no end, no error, and no bytes that nobody asked for. Without news from the
@@ -192,7 +200,6 @@ impl Call {
 
     /// Waits for the head of the answer, past the interim ones.
     async fn head(&mut self, line: &RequestLine<'_>, terms: &Terms<'_>) -> Result<ResponseHead> {
-        let mut scan = Scan::default();
         let mut interim = 0;
         let mut alarm: Option<Alarm> = None;
         let mut moved = 0;
@@ -201,9 +208,9 @@ impl Call {
                 if let Poll::Ready(Err(error)) = self.poll_send(cx) {
                     return Poll::Ready(Err(error));
                 }
-                let inbound = &mut self.connection.inbound;
+                let Connection { io, inbound, scan, .. } = &mut *self.connection;
                 if !inbound.buf.is_empty()
-                    && let Some(head) = head::response(&mut inbound.buf, &mut scan, HEAD_LIMITS)?
+                    && let Some(head) = head::response(&mut inbound.buf, scan, HEAD_LIMITS)?
                 {
                     let last = !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS;
                     if last {
@@ -219,7 +226,7 @@ impl Call {
                     }
                     continue;
                 }
-                match inbound.poll_fill(&mut self.connection.io, cx, ROOM) {
+                match inbound.poll_fill(io, cx, ROOM) {
                     Poll::Ready(Ok(true)) => continue,
                     Poll::Ready(Ok(false)) => return Poll::Ready(Err(self.closed("closed before an answer"))),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(self.closed("").because(error))),

@@ -142,7 +142,7 @@ impl Connections {
         if tls.is_some() && !dial::chose_h2(&io) {
             return Err(Error::new(Kind::UpstreamTls, "it does not speak h2 by ALPN"));
         }
-        let connection = Rc::new(handshake(io, counted).await?);
+        let connection = Rc::new(Box::pin(handshake(io, counted)).await?);
         self.open.borrow_mut().push(Rc::clone(&connection));
         Ok(Dialled::H2(connection))
     }
@@ -200,7 +200,7 @@ impl Connection {
         self.streams.set(self.streams.get() + 1);
         let place = Place { connection: Rc::clone(&self), timers: terms.timers.clone() };
         let request = request.map(|()| Outgoing { body, progress: Rc::clone(&progress) });
-        let sending = self.sender.borrow_mut().try_send_request(request);
+        let sending = pin!(self.sender.borrow_mut().try_send_request(request));
         let response = match progress.watch(sending, terms).await {
             Err(error) => return Err(failed(error, RequestBody::Empty)),
             Ok(Err(mut error)) => {
@@ -250,8 +250,7 @@ fn call_error(error: hyper::Error, retry: Retry) -> Error {
 
 impl Progress {
     /// Waits for an answer: `response` from the end of the request, `idle` between its pieces before that.
-    async fn watch<F: Future>(&self, sending: F, terms: &Terms<'_>) -> Result<F::Output> {
-        let mut sending = pin!(sending);
+    async fn watch<F: Future>(&self, mut sending: Pin<&mut F>, terms: &Terms<'_>) -> Result<F::Output> {
         let mut alarm: Option<Alarm> = None;
         let mut steps = 0;
         poll_fn(|cx| {

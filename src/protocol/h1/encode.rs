@@ -88,9 +88,9 @@ pub fn response(
 ) {
     out.reserve(512);
     status_line(out, status);
-    fields(out, headers);
+    let dated = fields(out, headers);
     if let Some(date) = date
-        && !headers.contains_key(header::DATE)
+        && !dated
     {
         out.put_slice(b"date: ");
         out.put_slice(date);
@@ -131,9 +131,11 @@ fn status_line(out: &mut BytesMut, status: StatusCode) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes fields, each with its line end.
-pub fn fields(out: &mut BytesMut, headers: &HeaderMap) {
+/// Writes fields, each with its line end; gives back whether `Date` is among them.
+pub fn fields(out: &mut BytesMut, headers: &HeaderMap) -> bool {
+    let mut dated = false;
     for (name, value) in headers {
+        dated |= *name == header::DATE;
         let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
         out.reserve(name.len() + value.len() + 4);
         out.put_slice(name);
@@ -141,6 +143,7 @@ pub fn fields(out: &mut BytesMut, headers: &HeaderMap) {
         out.put_slice(value);
         out.put_slice(b"\r\n");
     }
+    dated
 }
 
 fn content_length(out: &mut BytesMut, length: u64) {

@@ -1,7 +1,7 @@
 //! How long a message's body is: RFC 9112, section 6, to the letter where it says MUST, and the stricter choice where it
 //! leaves one. Whoever disagrees with a backend about this can be made to smuggle requests.
 
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderName};
 use http::{Method, StatusCode, Version};
 
 use crate::error::{Error, Kind, Result};
@@ -38,15 +38,15 @@ enum Coding {
 
 impl Fields {
     /// Takes a framing field; `false` = it is not one.
-    pub fn take(&mut self, name: &HeaderName, value: &HeaderValue, kind: Kind) -> Result<bool> {
-        if name == header::CONTENT_LENGTH {
-            self.take_length(value.as_bytes(), kind)?;
-        } else if name == header::TRANSFER_ENCODING {
-            for coding in value.as_bytes().split(|&b| b == b',') {
-                self.coding = self.coding.then(coding.trim_ascii());
+    pub fn take(&mut self, name: &str, value: &[u8], kind: Kind) -> Result<bool> {
+        match name {
+            "content-length" => self.take_length(value, kind)?,
+            "transfer-encoding" => {
+                for coding in value.split(|&b| b == b',') {
+                    self.coding = self.coding.then(coding.trim_ascii());
+                }
             }
-        } else {
-            return Ok(false);
+            _ => return Ok(false),
         }
         Ok(true)
     }

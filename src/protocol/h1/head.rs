@@ -1,26 +1,26 @@
 //! Heads of HTTP/1 messages: from bytes to fields, strictly.
 //!
-//! httparse does the vectorised scan. What decides over framing and over the connection is taken out while the fields are
-//! read, so that no later code can look at it in another way, and so that a head without hop-by-hop fields, which is nearly
-//! every head, needs no second pass. Stricter than RFC 9112 demands where leniency is how requests are smuggled: a bare LF
-//! is refused (section 2.2 allows to take it), so is obs-fold (5.2) and white space before the colon (5.1).
-
-use std::mem::MaybeUninit;
+//! One vectorised scan finds the ends of the lines; names and values are then verified by the types that hold them. What
+//! decides over framing and over the connection is taken out while the fields are read, so that no later code can look at it
+//! in another way, and so that a head without hop-by-hop fields, which is nearly every head, needs no second pass. Stricter
+//! than RFC 9112 demands where leniency is how requests are smuggled: a bare LF is refused (section 2.2 allows to take it), so
+//! is obs-fold (5.2) and white space before the colon (5.1).
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, StatusCode, Version};
 
-use super::framing::{self, Length};
+use super::framing;
 use crate::error::{Error, Kind, Result};
+use crate::protocol::{Request, RequestBody, Upgrade};
 
-/// The end of a head.
-const END: &[u8] = b"\r\n\r\n";
-/// Fields that fit without an allocation; a higher `max_headers` is served from the heap.
-const INLINE_FIELDS: usize = 100;
 /// The longest target that `http::Uri` takes.
 const MAX_TARGET: usize = u16::MAX as usize - 1;
+/// Fields of a trailer section.
+const MAX_TRAILERS: usize = 32;
+/// The list of a head's lines is kept for the next head unless it has grown beyond this.
+const KEEP_LINES: usize = 128;
 
 /// What `Connection` and its kin said; the fields themselves are not in the map any more.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -42,22 +42,10 @@ pub struct Hop {
 /// The head of a request.
 #[derive(Debug)]
 pub struct RequestHead {
-    /// Its method.
-    pub method: Method,
-    /// The target, as sent.
-    pub uri: Uri,
-    /// 1.0 or 1.1.
-    pub version: Version,
-    /// The fields, without hop-by-hop ones, `Content-Length`, `Host` and `Expect`.
-    pub headers: HeaderMap,
-    /// The host (and port) that it is for: of the target when that is absolute, else of `Host`.
-    pub host: Option<HeaderValue>,
-    /// How long its body is.
-    pub length: Length,
-    /// What `Connection` said.
-    pub hop: Hop,
-    /// `Expect: 100-continue`.
-    pub expect_continue: bool,
+    /// The request, as yet without its body. Boxed: it is large, and is passed on by everyone who has to do with it.
+    pub request: Box<Request>,
+    /// Whether the client lets the connection stay open after it.
+    pub persists: bool,
 }
 
 /// The head of a response.
@@ -75,9 +63,13 @@ pub struct ResponseHead {
     pub hop: Hop,
 }
 
-/// How far a head has been looked for its end, so that one that comes byte by byte is not scanned again and again.
+/// How far a head has been looked through for its end, so that one that comes byte by byte is not scanned again and again.
 #[derive(Debug, Default)]
-pub struct Scan(usize);
+pub struct Scan {
+    looked: usize,
+    /// Where its lines end, so far; without the empty one.
+    lines: Vec<usize>,
+}
 
 /// What a head may be at most.
 #[derive(Debug, Clone, Copy)]
@@ -90,9 +82,10 @@ pub struct HeadLimits {
 
 /// Takes the head of a request from the front of `buf`; `None` = there is more to come.
 pub fn request(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Result<Option<RequestHead>> {
-    while scan.0 == 0 && buf.starts_with(b"\r\n") {
+    while scan.lines.is_empty() && buf.starts_with(b"\r\n") {
         // section 2.2: at least one empty line before a request is to be ignored
         let _ = buf.split_to(2);
+        scan.looked = 0;
     }
     let Some(end) = scan.end(buf, limits.bytes, Kind::MalformedRequest)? else {
         if buf.len() >= limits.bytes {
@@ -100,12 +93,12 @@ pub fn request(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Resul
         }
         return Ok(None);
     };
-    if end > limits.bytes {
-        return Err(too_large(&buf[..end]));
+    if scan.lines.len() > limits.fields + 1 {
+        return Err(Error::new(Kind::HeadersTooLarge, "more fields than max_headers"));
     }
-    let bytes = buf.split_to(end).freeze();
-    *scan = Scan::default();
-    with_fields(limits.fields, |fields| parse_request(&bytes, fields)).map(Some)
+    let head = parse_request(&buf.split_to(end).freeze(), &scan.lines);
+    scan.clear();
+    head.map(Some)
 }
 
 /// Takes the head of a response from the front of `buf`; `None` = there is more to come.
@@ -119,43 +112,81 @@ pub fn response(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Resu
         }
         return Ok(None);
     };
-    let bytes = buf.split_to(end).freeze();
-    *scan = Scan::default();
-    with_fields(limits.fields, |fields| parse_response(&bytes, fields)).map(Some)
+    if scan.lines.len() > limits.fields + 1 {
+        return Err(Error::new(Kind::UpstreamHeadersTooLarge, "it sent too many fields"));
+    }
+    let head = parse_response(&buf.split_to(end).freeze(), &scan.lines);
+    scan.clear();
+    head.map(Some)
 }
 
-/// Takes a trailer section, up to its empty line, from the front of `buf`.
+/// Reads a trailer section, its empty line included.
 pub fn trailers(bytes: &Bytes, kind: Kind) -> Result<HeaderMap> {
-    let mut fields = [httparse::EMPTY_HEADER; 32];
-    match httparse::parse_headers(bytes, &mut fields) {
-        Ok(httparse::Status::Complete((_, fields))) => {
-            let mut map = HeaderMap::with_capacity(fields.len());
-            for field in fields {
-                let (name, value) = convert(bytes, field, kind)?;
-                if framing::allowed_in_trailer(&name) {
-                    map.append(name, value);
-                }
-            }
-            Ok(map)
-        }
-        _ => Err(Error::new(kind, "its trailer section is malformed")),
+    let mut scan = Scan::default();
+    let end = scan.end(bytes, bytes.len(), kind)?;
+    if end != Some(bytes.len()) || scan.lines.len() > MAX_TRAILERS {
+        return Err(Error::new(kind, "its trailer section is malformed"));
     }
+    let mut map = HeaderMap::with_capacity(scan.lines.len());
+    for line in lines(bytes, &scan.lines) {
+        let (name, value) = field(bytes, line, kind)?;
+        if framing::allowed_in_trailer(&name) {
+            map.append(name, value);
+        }
+    }
+    Ok(map)
 }
 
 impl Scan {
+    /// Where the head ends, its empty line included, when that is within `limit`.
     fn end(&mut self, buf: &[u8], limit: usize, kind: Kind) -> Result<Option<usize>> {
         let window = &buf[..buf.len().min(limit)];
-        let from = self.0.saturating_sub(END.len() - 1);
-        let found = memchr::memmem::find(&window[from..], END).map(|at| from + at + END.len());
-        let head = &window[from..found.unwrap_or(window.len())];
-        // a line feed without its carriage return (at the very start of the window it has been looked at before)
-        let bare = memchr::memchr_iter(b'\n', head).any(|at| if at == 0 { from == 0 } else { head[at - 1] != b'\r' });
-        if bare {
-            return Err(Error::new(kind, "a line ends in LF without CR"));
+        let from = self.looked;
+        for at in memchr::memchr_iter(b'\n', &window[from..]) {
+            let at = from + at;
+            if at == 0 || window[at - 1] != b'\r' {
+                return Err(Error::new(kind, "a line ends in LF without CR"));
+            }
+            let start = self.lines.last().copied().unwrap_or(0);
+            if at == start + 1 {
+                return Ok(Some(at + 1));
+            }
+            self.lines.push(at + 1);
         }
-        self.0 = window.len();
-        Ok(found)
+        self.looked = window.len();
+        Ok(None)
     }
+
+    /// Makes it ready for the next head.
+    fn clear(&mut self) {
+        self.looked = 0;
+        self.lines.clear();
+        self.lines.shrink_to(KEEP_LINES);
+    }
+}
+
+/// The lines of a head that end `at` these places, without their line ends.
+fn lines<'a>(head: &'a [u8], at: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
+    let mut start = 0;
+    at.iter().map(move |&end| {
+        let line = &head[start..end - 2];
+        start = end;
+        line
+    })
+}
+
+/// `field-name ":" OWS field-value OWS`. White space in a name, as before the colon or in a folded line, is what no name may
+/// hold.
+fn field(head: &Bytes, line: &[u8], kind: Kind) -> Result<(HeaderName, HeaderValue)> {
+    let colon = line.iter().position(|&b| b == b':').unwrap_or(0);
+    let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| Error::new(kind, "a field's name is malformed"))?;
+    let mut value = &line[colon + 1..];
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    let value = HeaderValue::from_maybe_shared(head.slice_ref(value))
+        .map_err(|_| Error::new(kind, "a field's value is malformed"))?;
+    Ok((name, value))
 }
 
 fn too_large(head: &[u8]) -> Error {
@@ -165,57 +196,36 @@ fn too_large(head: &[u8]) -> Error {
     }
 }
 
-/// Runs `parse` with room for `max` fields.
-fn with_fields<'a, T>(max: usize, parse: impl FnOnce(&mut [MaybeUninit<httparse::Header<'a>>]) -> T) -> T {
-    if max <= INLINE_FIELDS {
-        let mut fields = [const { MaybeUninit::uninit() }; INLINE_FIELDS];
-        parse(&mut fields[..max])
-    } else {
-        let mut fields = vec![MaybeUninit::uninit(); max];
-        parse(&mut fields)
-    }
-}
-
-fn parse_request<'a>(bytes: &'a Bytes, fields: &mut [MaybeUninit<httparse::Header<'a>>]) -> Result<RequestHead> {
-    let mut parsed = httparse::Request::new(&mut []);
-    let parser = httparse::ParserConfig::default();
-    match parser.parse_request_with_uninit_headers(&mut parsed, bytes, fields) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(malformed("the head ends early")),
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(Error::new(Kind::HeadersTooLarge, "more fields than max_headers"));
-        }
-        Err(httparse::Error::Version) => return Err(wrong_version(bytes)),
-        Err(httparse::Error::HeaderName) => return Err(malformed("a field's name is malformed")),
-        Err(httparse::Error::HeaderValue) => return Err(malformed("a field's value is malformed")),
-        Err(_) => return Err(malformed("the request line is malformed")),
-    }
-    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
-        return Err(malformed("the request line is malformed"));
-    };
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| malformed("the method is malformed"))?;
-    let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
-    let uri = parse_target(bytes, target, &method)?;
-
+fn parse_request(head: &Bytes, at: &[usize]) -> Result<RequestHead> {
+    let mut lines = lines(head, at);
+    let (method, uri, version) = request_line(head, lines.next().unwrap_or_default())?;
     let mut hop = Hop::default();
     let mut framing = framing::Fields::default();
     let mut host: Option<HeaderValue> = None;
     let mut expect = None;
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len() + OURS);
-    for field in parsed.headers.iter() {
-        let (name, value) = convert(bytes, field, Kind::MalformedRequest)?;
-        if name == header::HOST {
-            if host.replace(value).is_some() {
-                return Err(malformed("more than one Host"));
+    let mut headers = HeaderMap::with_capacity(at.len() + OURS);
+    for line in lines {
+        let (name, value) = field(head, line, Kind::MalformedRequest)?;
+        match name.as_str() {
+            "host" => {
+                if host.replace(value).is_some() {
+                    return Err(malformed("more than one Host"));
+                }
             }
-        } else if name == header::EXPECT {
-            expect = Some(value);
-        } else if !framing.take(&name, &value, Kind::MalformedRequest)? && !hop.take(&name, &value) {
-            headers.append(name, value);
+            "expect" => expect = Some(value),
+            plain => {
+                if !framing.take(plain, value.as_bytes(), Kind::MalformedRequest)? && !hop.take(plain, &value) {
+                    headers.append(name, value);
+                }
+            }
         }
     }
     hop.finish(&mut headers);
-    Ok(RequestHead {
+    let persists = hop.persists(version);
+    // HTTP/2 from an HTTP/1 connection was taken out of the protocol (RFC 9113, section 3.1), and let through it would be a way
+    // past the routes
+    let upgrade = hop.upgrade.filter(|wanted| version == Version::HTTP_11 && !has_token(wanted.as_bytes(), b"h2c"));
+    let request = Box::new(Request {
         host: effective_host(&uri, host, version)?,
         length: framing::request(&framing, version)?,
         expect_continue: expectation(expect, version)?,
@@ -223,33 +233,44 @@ fn parse_request<'a>(bytes: &'a Bytes, fields: &mut [MaybeUninit<httparse::Heade
         uri,
         version,
         headers,
-        hop,
-    })
+        body: RequestBody::Empty,
+        upgrade: upgrade.map(Upgrade::H1),
+        te_trailers: hop.te_trailers,
+        interim: None,
+    });
+    Ok(RequestHead { request, persists })
 }
 
 /// Fields that we add to a request ourselves: room for them, so that the map does not grow twice.
 const OURS: usize = 8;
 
-fn parse_response<'a>(bytes: &'a Bytes, fields: &mut [MaybeUninit<httparse::Header<'a>>]) -> Result<ResponseHead> {
-    let broken = |detail| Error::new(Kind::UpstreamMalformed, detail);
-    let mut parsed = httparse::Response::new(&mut []);
-    let parser = httparse::ParserConfig::default();
-    match parser.parse_response_with_uninit_headers(&mut parsed, bytes, fields) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(Error::new(Kind::UpstreamHeadersTooLarge, "it sent too many fields"));
-        }
-        _ => return Err(broken("the head of its answer is malformed")),
-    }
-    let status =
-        parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(broken("its status is malformed"))?;
-    let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+/// `method SP request-target SP HTTP-version`, each with exactly one space.
+fn request_line(head: &Bytes, line: &[u8]) -> Result<(Method, Uri, Version)> {
+    let mut parts = line.splitn(3, |&b| b == b' ');
+    let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(wrong_version(line));
+    };
+    let version = match version {
+        b"HTTP/1.1" => Version::HTTP_11,
+        b"HTTP/1.0" => Version::HTTP_10,
+        _ => return Err(wrong_version(line)),
+    };
+    let method = Method::from_bytes(method).map_err(|_| malformed("the method is malformed"))?;
+    let uri = parse_target(head, target, &method)?;
+    Ok((method, uri, version))
+}
+
+fn parse_response(head: &Bytes, at: &[usize]) -> Result<ResponseHead> {
+    let mut lines = lines(head, at);
+    let (status, version) = status_line(lines.next().unwrap_or_default())
+        .ok_or(Error::new(Kind::UpstreamMalformed, "the first line of its answer is malformed"))?;
     let mut hop = Hop::default();
     let mut framing = framing::Fields::default();
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len() + 2);
-    for field in parsed.headers.iter() {
-        let (name, value) = convert(bytes, field, Kind::UpstreamMalformed)?;
-        if !framing.take(&name, &value, Kind::UpstreamMalformed)? && !hop.take(&name, &value) {
+    let mut headers = HeaderMap::with_capacity(at.len() + 2);
+    for line in lines {
+        let (name, value) = field(head, line, Kind::UpstreamMalformed)?;
+        let plain = name.as_str();
+        if !framing.take(plain, value.as_bytes(), Kind::UpstreamMalformed)? && !hop.take(plain, &value) {
             headers.append(name, value);
         }
     }
@@ -257,13 +278,26 @@ fn parse_response<'a>(bytes: &'a Bytes, fields: &mut [MaybeUninit<httparse::Head
     Ok(ResponseHead { status, version, headers, fields: framing, hop })
 }
 
+/// `HTTP-version SP status-code [ SP [ reason-phrase ] ]`: the last space is missing so often that it is not insisted on.
+fn status_line(line: &[u8]) -> Option<(StatusCode, Version)> {
+    let (version, rest) = line.split_at_checked(b"HTTP/1.1 ".len())?;
+    let version = match version {
+        b"HTTP/1.1 " => Version::HTTP_11,
+        b"HTTP/1.0 " => Version::HTTP_10,
+        _ => return None,
+    };
+    let (status, reason) = rest.split_at_checked(3)?;
+    let fits = |&b: &u8| b == b'\t' || (b >= b' ' && b != 0x7f);
+    let well_formed = matches!(reason, [] | [b' ', ..]) && reason.iter().all(fits);
+    StatusCode::from_bytes(status).ok().filter(|_| well_formed).map(|status| (status, version))
+}
+
 fn malformed(detail: &'static str) -> Error {
     Error::new(Kind::MalformedRequest, detail)
 }
 
 /// A version that is well formed but not ours is 505; anything else (HTTP/0.9 has none at all) is malformed.
-fn wrong_version(bytes: &[u8]) -> Error {
-    let line = bytes.split(|&b| b == b'\r').next().unwrap_or_default();
+fn wrong_version(line: &[u8]) -> Error {
     let version = line.rsplit(|&b| b == b' ').next().unwrap_or_default();
     match version {
         // ours, so it is what stands before it that is wrong
@@ -277,19 +311,22 @@ fn wrong_version(bytes: &[u8]) -> Error {
 
 /// The four forms of RFC 9112, section 3.2: origin, absolute, and asterisk; authority is for CONNECT, which a reverse proxy
 /// does not serve.
-fn parse_target(bytes: &Bytes, target: &str, method: &Method) -> Result<Uri> {
+fn parse_target(head: &Bytes, target: &[u8], method: &Method) -> Result<Uri> {
     if target.len() > MAX_TARGET {
         return Err(Error::new(Kind::TargetTooLong, "the target is longer than 65,534 bytes"));
     }
     if *method == Method::CONNECT {
         return Err(malformed("CONNECT is not served"));
     }
-    if target.contains('#') {
+    if target.contains(&b'#') {
         return Err(malformed("a fragment in the target"));
     }
-    let bytes = bytes.slice_ref(target.as_bytes());
+    if target.iter().any(|&b| b <= b' ' || b == 0x7f) {
+        return Err(malformed("a control character in the target"));
+    }
+    let bytes = head.slice_ref(target);
     let target_error = |_| malformed("the target is malformed");
-    if target.starts_with('/') {
+    if target.starts_with(b"/") {
         let path = PathAndQuery::from_maybe_shared(bytes).map_err(target_error)?;
         let mut parts = http::uri::Parts::default();
         parts.path_and_query = Some(path);
@@ -297,7 +334,7 @@ fn parse_target(bytes: &Bytes, target: &str, method: &Method) -> Result<Uri> {
     }
     let uri = Uri::from_maybe_shared(bytes).map_err(target_error)?;
     let absolute = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty());
-    if absolute || (target == "*" && *method == Method::OPTIONS) {
+    if absolute || (target == b"*" && *method == Method::OPTIONS) {
         return Ok(uri);
     }
     Err(malformed("the target is neither a path nor an http URI"))
@@ -335,7 +372,10 @@ pub fn is_host(host: &[u8]) -> bool {
         [b'[', inner @ .., b']'] => {
             !inner.is_empty() && inner.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'))
         }
-        _ => name.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(b)),
+        _ => name.iter().all(|&b| {
+            b.is_ascii_alphanumeric()
+                || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b',' | b';' | b'=')
+        }),
     };
     name_fits && (port.is_empty() || (port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit) && port.len() <= 6))
 }
@@ -350,28 +390,15 @@ fn expectation(expect: Option<HeaderValue>, version: Version) -> Result<bool> {
     }
 }
 
-fn convert(bytes: &Bytes, field: &httparse::Header<'_>, kind: Kind) -> Result<(HeaderName, HeaderValue)> {
-    let name =
-        HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Error::new(kind, "a field's name is malformed"))?;
-    let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
-        .map_err(|_| Error::new(kind, "a field's value is malformed"))?;
-    Ok((name, value))
-}
-
 impl Hop {
     /// Takes a hop-by-hop field (RFC 9110, section 7.6.1); `false` = it is not one.
-    fn take(&mut self, name: &HeaderName, value: &HeaderValue) -> bool {
-        if name == header::CONNECTION {
-            self.connection(value.as_bytes());
-        } else if name == header::UPGRADE {
-            self.upgrade = Some(value.clone());
-        } else if name == header::TE {
-            self.te_trailers |= has_token(value.as_bytes(), b"trailers");
-        } else {
-            return name == header::PROXY_AUTHORIZATION
-                || name == header::PROXY_AUTHENTICATE
-                || name.as_str() == "keep-alive"
-                || name.as_str() == "proxy-connection";
+    fn take(&mut self, name: &str, value: &HeaderValue) -> bool {
+        match name {
+            "connection" => self.connection(value.as_bytes()),
+            "upgrade" => self.upgrade = Some(value.clone()),
+            "te" => self.te_trailers |= has_token(value.as_bytes(), b"trailers"),
+            "proxy-authorization" | "proxy-authenticate" | "keep-alive" | "proxy-connection" => {}
+            _ => return false,
         }
         true
     }

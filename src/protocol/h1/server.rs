@@ -26,7 +26,7 @@ use crate::io::{Socket, Stream};
 use crate::policy::Limits;
 use crate::protocol::fields::Date;
 use crate::protocol::tunnel::{MayTunnel, Relay};
-use crate::protocol::{Handler, Request, Upgrade};
+use crate::protocol::{Handler, Request};
 use crate::timer::{Alarm, Timers};
 
 /// Room for a head.
@@ -92,8 +92,7 @@ struct Connection<'a, H> {
 }
 
 enum Arrived {
-    /// Boxed: it is large, and what waits for it is every idle connection.
-    Request(Box<RequestHead>),
+    Request(RequestHead),
     Http2,
     Nothing,
 }
@@ -145,7 +144,7 @@ impl<H: Handler> Connection<'_, H> {
     async fn run(&mut self) -> bool {
         loop {
             let next = match self.read_head().await {
-                Ok(Arrived::Request(head)) => self.exchange(*head).await,
+                Ok(Arrived::Request(head)) => self.exchange(head).await,
                 Ok(Arrived::Nothing) => Next::Close,
                 Ok(Arrived::Http2) => return true,
                 Err(error) => self.refuse(&error).await,
@@ -177,7 +176,7 @@ impl<H: Handler> Connection<'_, H> {
                     return Poll::Ready(Ok(Arrived::Http2));
                 }
                 if let Some(head) = head::request(buf, &mut self.scan, head_limits)? {
-                    return Poll::Ready(Ok(Arrived::Request(Box::new(head))));
+                    return Poll::Ready(Ok(Arrived::Request(head)));
                 }
                 if !started && !buf.is_empty() {
                     started = true;
@@ -217,14 +216,15 @@ impl<H: Handler> Connection<'_, H> {
 
     async fn exchange(&mut self, head: RequestHead) -> Next {
         self.served += 1;
-        let max = self.setup.limits.max_requests_per_connection;
-        let persists = head.hop.persists(head.version) && (max == 0 || self.served < max);
-        let (method, version) = (head.method.clone(), head.version);
+        let RequestHead { mut request, persists } = head;
         let limits = &self.setup.limits;
-        if limits.max_body != 0 && matches!(head.length, Length::Fixed(length) if length > limits.max_body) {
+        let max = limits.max_requests_per_connection;
+        let persists = persists && (max == 0 || self.served < max);
+        let (method, version) = (request.method.clone(), request.version);
+        if limits.max_body != 0 && matches!(request.length, Length::Fixed(length) if length > limits.max_body) {
             return self.refuse(&Error::new(Kind::BodyTooLarge, "Content-Length is above limits.max_body")).await;
         }
-        let request = self.request(head);
+        self.connect_body(&mut request);
         let Some(mut response) = self.answer(request).await else { return Next::Abort };
         if let Some(relay) = response.body_mut().take_tunnel() {
             return self.tunnel(&response, relay).await;
@@ -232,45 +232,27 @@ impl<H: Handler> Connection<'_, H> {
         self.respond(response, &method, version, persists).await
     }
 
-    /// The request for the handler, and the connection made ready for its body.
-    fn request(&self, head: RequestHead) -> Request {
+    /// Gives the request its body, and makes the connection ready for that.
+    fn connect_body(&self, request: &mut Request) {
         let limits = &self.setup.limits;
         let mut wire = self.wire.borrow_mut();
-        wire.decoder = Decoder::new(head.length, Kind::MalformedRequest);
+        wire.decoder = Decoder::new(request.length, Kind::MalformedRequest);
         wire.body_touched = false;
-        wire.owes_continue = head.expect_continue && !wire.decoder.is_done();
-        let body = match wire.decoder.is_done() {
-            true => crate::protocol::RequestBody::Empty,
-            false => crate::protocol::RequestBody::H1(RequestBody::new(
+        wire.owes_continue = request.expect_continue && !wire.decoder.is_done();
+        if !wire.decoder.is_done() {
+            request.body = crate::protocol::RequestBody::H1(Box::new(RequestBody::new(
                 Rc::clone(&self.wire),
                 limits.max_body,
                 limits.min_body_rate,
                 &self.setup.timers,
-            )),
-        };
-        Request {
-            method: head.method,
-            uri: head.uri,
-            version: head.version,
-            host: head.host,
-            headers: head.headers,
-            body,
-            length: head.length,
-            // HTTP/2 from an HTTP/1 connection was taken out of the protocol (RFC 9113, section 3.1), and let through it would
-            // be a way past the routes
-            upgrade: head
-                .hop
-                .upgrade
-                .filter(|wanted| head.version == Version::HTTP_11 && !head::has_token(wanted.as_bytes(), b"h2c"))
-                .map(Upgrade::H1),
-            te_trailers: head.hop.te_trailers,
-            expect_continue: wire.owes_continue,
-            interim: (head.version == Version::HTTP_11).then(|| Interim(Rc::clone(&self.wire))),
+            )));
         }
+        request.expect_continue = wire.owes_continue;
+        request.interim = (request.version == Version::HTTP_11).then(|| Interim(Rc::clone(&self.wire)));
     }
 
     /// Lets the handler work, while the client is watched; `None` = it went away.
-    async fn answer(&self, request: Request) -> Option<Response<H::Body>> {
+    async fn answer(&self, request: Box<Request>) -> Option<Response<H::Body>> {
         let mut answer = pin!(self.handler.handle(request));
         poll_fn(|cx| {
             if let Poll::Ready(response) = answer.as_mut().poll(cx) {
@@ -296,7 +278,6 @@ impl<H: Handler> Connection<'_, H> {
                 && wire.decoder.is_done()
                 && !wire.inbound.eof
                 && length != Some(Length::UntilClose)
-                && !parts.headers.contains_key(header::CONNECTION)
                 && !self.setup.drain.has_begun();
             let after = match (persists, version) {
                 (false, _) => After::Close,
