@@ -46,7 +46,7 @@ pub fn run(loaded: Loaded, ready: impl FnOnce(&Ready)) -> Result<(), String> {
 }
 
 /// The control plane's life.
-async fn control(loaded: Loaded, ready: impl FnOnce(&Ready)) -> Result<(), String> {
+async fn control(mut loaded: Loaded, ready: impl FnOnce(&Ready)) -> Result<(), String> {
     let config = &loaded.config;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -58,6 +58,8 @@ async fn control(loaded: Loaded, ready: impl FnOnce(&Ready)) -> Result<(), Strin
     let mut signals = Signals::new().map_err(|error| format!("signals can't be received: {error}"))?;
     let state_dir = &config.server.state_dir;
     std::fs::create_dir_all(state_dir).map_err(|error| format!("state_dir {}: {error}", state_dir.display()))?;
+    parts::complete(&mut loaded.config)?;
+    let config = &loaded.config;
     let registry = Registry::new(config.server.workers);
     let snapshot = snapshot::build(config, None, &mut parts::backend_tls, &registry).map_err(|e| e.to_string())?;
     registry.set_generation(snapshot.generation);

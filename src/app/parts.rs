@@ -1,7 +1,10 @@
 //! Live parts, each made from its section of the configuration.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -32,6 +35,39 @@ pub(super) fn backend_tls(tls: &model::ClientTls, protocol: UpstreamProtocol) ->
         client: tls.client.as_ref().map(|own| (&own.chain[..], &own.key)),
         alpn,
     })
+}
+
+/// The file in `state_dir` that holds the key which signs cookies.
+const AFFINITY_KEY: &str = "affinity.key";
+
+/// Gives every service whose cookies are signed, and that names no key of its own, the one that is kept in `state_dir`. It is
+/// made once, so that sessions outlive a restart.
+pub(super) fn complete(config: &mut model::Config) -> Result<(), String> {
+    let file = config.server.state_dir.join(AFFINITY_KEY);
+    let needy = config.services.iter_mut().filter_map(|service| service.affinity.as_mut());
+    let needy: Vec<_> = needy.filter(|affinity| affinity.policy.by.is_none() && affinity.secret.is_none()).collect();
+    if needy.is_empty() {
+        return Ok(());
+    }
+    let key = affinity_key(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    needy.into_iter().for_each(|affinity| affinity.secret = Some(key.clone()));
+    Ok(())
+}
+
+fn affinity_key(file: &Path) -> io::Result<Vec<u8>> {
+    match std::fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read,
+    }
+    let mut key = [0; 32];
+    aws_lc_rs::rand::fill(&mut key).map_err(|_| io::Error::other("no random bytes to be had"))?;
+    // whole or not at all, and readable by nobody else
+    let draft = file.with_extension("new");
+    let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    new.write_all(&key)?;
+    new.sync_all()?;
+    std::fs::rename(&draft, file)?;
+    Ok(key.to_vec())
 }
 
 /// TLS towards clients.

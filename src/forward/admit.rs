@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::Worker;
+use crate::affinity::Session;
 use crate::balance::Pick;
 use crate::clock::Moment;
 use crate::endpoint::InFlight;
@@ -41,6 +42,8 @@ pub struct Wish<'a> {
     pub wanted: Option<usize>,
     /// The hash of what it is told by.
     pub key: u64,
+    /// Its session, where the service has affinity.
+    pub session: Option<&'a Cell<Session>>,
     /// When it began.
     pub now: Moment,
 }
@@ -77,16 +80,16 @@ pub async fn admit(worker: &Worker, service: &Service, wish: Wish<'_>, timeouts:
 }
 
 fn place(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission, Refusal> {
-    let mut full = false;
-    let mut enter = |backend| match enter(service, backend, wish.now) {
+    let full = Cell::new(false);
+    let enter = |backend| match enter(service, backend, wish.now) {
         Ok(admission) => Some(admission),
         Err(Refusal::Full) => {
-            full = true;
+            full.set(true);
             None
         }
         Err(Refusal::Nobody) => None,
     };
-    if let Some(admission) = wish.wanted.and_then(&mut enter) {
+    if let Some(admission) = wish.wanted.and_then(enter) {
         return Ok(admission);
     }
     let cursors = &mut *worker.cursors.borrow_mut();
@@ -95,9 +98,23 @@ fn place(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission
         let cursor = cursors.of(service.index);
         service.pick(Pick { cursor, tried, random, now: wish.now, key: wish.key })
     };
-    let Some(first) = pick(wish.tried) else { return Err(Refusal::Nobody) };
-    if let Some(admission) = enter(first) {
-        return Ok(admission);
+    let (first, sticky) = match (&service.affinity, wish.session) {
+        (Some(affinity), Some(cell)) => {
+            let mut session = cell.get();
+            let before = session;
+            let usable = |index: usize| !wish.tried.contains(&index) && service.keeps_sessions(index, wish.now);
+            let decided = affinity.decide(&mut session, wish.now, usable, || pick(wish.tried));
+            cell.set(session);
+            (decided, before == session)
+        }
+        _ => (pick(wish.tried), false),
+    };
+    let Some(first) = first else { return Err(Refusal::Nobody) };
+    match enter(first) {
+        Some(admission) => return Ok(admission),
+        // a session waits for its backend rather than move because of a moment's rush
+        None if sticky && full.get() => return Err(Refusal::Full),
+        None => {}
     }
     // rare: somebody is full, or has failed since the snapshot was built
     let mut passed = wish.tried.to_vec();
@@ -108,7 +125,7 @@ fn place(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission
         }
         passed.push(next);
     }
-    Err(if full { Refusal::Full } else { Refusal::Nobody })
+    Err(if full.get() { Refusal::Full } else { Refusal::Nobody })
 }
 
 fn enter(service: &Service, backend: usize, now: Moment) -> Result<Admission, Refusal> {

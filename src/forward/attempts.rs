@@ -1,6 +1,7 @@
 //! One exchange with the backends of a service: a try with one of them, and more where that is safe, wanted and within the
 //! budget.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::attempt::{self, Carrier, Outgoing};
 use super::body::Content;
 use super::exchange::Exchange;
 use super::retry::{self, Pushback};
+use crate::affinity::Session;
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::retries::Outcome;
@@ -34,12 +36,12 @@ enum Source {
 }
 
 /// Where an exchange goes first.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug)]
 pub struct Placement {
-    /// The backend of its session.
-    pub wanted: Option<usize>,
     /// The hash of what it is told by.
     pub key: u64,
+    /// Its session, where the service has affinity.
+    pub session: Option<Cell<Session>>,
 }
 
 /// What has happened so far.
@@ -66,7 +68,7 @@ pub async fn run(
     body: RequestBody,
     terms: &Terms<'_>,
     exchange: &mut Exchange,
-    placement: Placement,
+    placement: &Placement,
 ) -> Result<Answer<Content>> {
     let now = Moment::at(exchange.began());
     worker.deposit(service, now);
@@ -78,11 +80,17 @@ pub async fn run(
         tried: Vec::new(),
         retries: 0,
         races: 0,
-        wanted: placement.wanted,
+        wanted: None,
         carrier: Carrier::Any,
     };
     loop {
-        let wish = Wish { tried: &course.tried, wanted: course.wanted.take(), key: placement.key, now };
+        let wish = Wish {
+            tried: &course.tried,
+            wanted: course.wanted.take(),
+            key: placement.key,
+            session: placement.session.as_ref(),
+            now,
+        };
         let admission = admit::admit(worker, service, wish, &terms.timeouts).await?;
         let backend = admission.backend;
         exchange.attempt(admission);

@@ -100,6 +100,11 @@ impl http_body::Body for Body {
             polled = Poll::Ready(Some(Err(Error::new(Kind::UpstreamTimeout, "longer than timeout.total"))));
         }
         if let Some(exchange) = &mut this.exchange {
+            if let Poll::Ready(Some(Ok(frame))) = &mut polled
+                && let Some(trailers) = frame.trailers_mut()
+            {
+                exchange.hear(trailers);
+            }
             match &polled {
                 Poll::Ready(Some(Ok(frame))) => exchange.sent(frame.data_ref().map_or(0, |data| data.len() as u64)),
                 Poll::Ready(Some(Err(error))) => exchange.failed(error.kind()),

@@ -3,12 +3,14 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use super::Worker;
 use super::admit::Admission;
 use crate::clock::Moment;
+use crate::endpoint::load::Report;
 use crate::error::{Kind, Side};
+use crate::load::{Refused, orca};
 use crate::outcome::Outcome;
 use crate::record::{self, access};
 use crate::snapshot::{Current, Service};
@@ -36,6 +38,9 @@ struct Attempt {
     /// answering.
     answered: Option<Duration>,
 }
+
+/// Reads one form of a load report.
+type Read = fn(&[u8]) -> Result<Report, Refused>;
 
 /// What an attempt says about its backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +119,30 @@ impl Exchange {
     /// Bytes of the answer's body.
     pub fn sent(&mut self, bytes: u64) {
         self.outcome.body_bytes += bytes;
+    }
+
+    /// The backend of the attempt that is under way.
+    pub fn used(&self) -> Option<usize> {
+        self.attempt.as_ref().map(|attempt| attempt.admission.backend)
+    }
+
+    /// Takes what the backend says about its load out of an answer's fields, or its trailers: that is for us, never for clients.
+    pub fn hear(&self, headers: &mut HeaderMap) {
+        let Some(service) = self.current() else { return };
+        for (field, read) in [(orca::FIELD, orca::read as Read), (orca::FIELD_BIN, orca::read_bin)] {
+            let Some(value) = headers.remove(&field) else { continue };
+            let Some(endpoint) = self.used().map(|backend| &service.endpoints[backend]) else { continue };
+            match read(value.as_bytes()) {
+                Ok(report) if service.load_reports.orca => {
+                    endpoint.live.load.report(report, endpoint.live.in_flight(), Moment::now());
+                }
+                Ok(_) => {}
+                Err(refused) => {
+                    let (service, backend) = (&service.name, &endpoint.id);
+                    tracing::debug!(%service, %backend, %refused, "a load report was refused");
+                }
+            }
+        }
     }
 
     /// The service that it goes to.

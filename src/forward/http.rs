@@ -1,10 +1,12 @@
 //! An HTTP exchange, from the request's head to the answer's.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -19,7 +21,7 @@ use super::exchange::Exchange;
 use super::{Ingress, Worker, key, rescue};
 use crate::error::{Error, Kind, Result};
 use crate::metrics::ListenerMetrics;
-use crate::policy::{HeaderChanges, Rewrite};
+use crate::policy::{Balance, HeaderChanges, Rewrite};
 use crate::protocol::fields::{self, Client};
 use crate::protocol::h1::encode::RequestLine;
 use crate::protocol::h1::framing::Length;
@@ -138,15 +140,15 @@ impl Connection {
         };
         let service = &*snapshot.services[service];
         exchange.service(service.index);
-        let placement = Placement { wanted: None, key: key::of(&service.hash_on, &request, &self.client) };
+        let placement = self.placement(service, &request);
         self.prepare(&mut request, route)?;
         let timeouts = route.timeouts(service);
         let timers = &self.worker.timers;
         let mut deadline = timeouts.total.map(|total| Alarm::new(timers, total));
         let (upgrade, interim) = (request.upgrade.take(), request.interim.take());
         let terms = Terms { timeouts, timers, interim: interim.as_ref() };
-        let answer = {
-            let mut answer = pin!(self.ask(service, request, upgrade.as_ref(), &terms, exchange, placement));
+        let mut answer = {
+            let mut answer = pin!(self.ask(service, request, upgrade.as_ref(), &terms, exchange, &placement));
             poll_fn(|cx| {
                 if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                     return Poll::Ready(answer);
@@ -160,6 +162,8 @@ impl Connection {
             })
             .await?
         };
+        exchange.hear(&mut answer.headers);
+        self.keep_session(service, &placement, exchange, &mut answer.headers);
         Ok(respond(answer, route, upgrade, deadline))
     }
 
@@ -180,6 +184,29 @@ impl Connection {
         };
         let route = listener.routes.find(&lookup).or(listener.default.as_ref());
         route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
+    }
+
+    /// What the exchange is told by: for the ring, and for its session.
+    fn placement(&self, service: &Service, request: &Request) -> Placement {
+        let key = match service.balance {
+            Balance::ConsistentHash(_) => key::of(&service.hash_on, request, &self.client),
+            _ => 0,
+        };
+        let session = service.affinity.as_ref().map(|affinity| {
+            let cookies = request.headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);
+            let told_by = || service.session_by.as_ref().and_then(|from| key::find(from, request, &self.client));
+            Cell::new(affinity.session(cookies, told_by, unix_now()))
+        });
+        Placement { key, session }
+    }
+
+    /// Gives the client the cookie that keeps it with the backend that answered.
+    fn keep_session(&self, service: &Service, placement: &Placement, exchange: &Exchange, headers: &mut HeaderMap) {
+        let (Some(affinity), Some(session)) = (&service.affinity, &placement.session) else { return };
+        let Some(used) = exchange.used() else { return };
+        if let Some(cookie) = affinity.set_cookie(&session.get(), used, unix_now(), self.client.is_tls()) {
+            headers.append(header::SET_COOKIE, cookie);
+        }
     }
 
     /// Turns the request that came into the one that goes.
@@ -211,7 +238,7 @@ impl Connection {
         upgrade: Option<&Upgrade>,
         terms: &Terms<'_>,
         exchange: &mut Exchange,
-        placement: Placement,
+        placement: &Placement,
     ) -> Result<Answer<Content>> {
         let nameless = HeaderValue::from_static("");
         let outgoing = Outgoing {
@@ -269,6 +296,11 @@ fn respond(answer: Answer<Content>, route: &Route, upgrade: Option<Upgrade>, dea
         }
         (content, _) => Outcome::Backend(response.map(|()| content), deadline),
     }
+}
+
+/// Seconds since 1970, which cookies count in: they outlive the process and its own clock.
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn redirect(

@@ -73,6 +73,11 @@ impl Client {
         }
     }
 
+    /// Whether it came over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.proto == "https"
+    }
+
     /// Writes `Forwarded` (RFC 7239) and `X-Forwarded-*`. What a client that is not trusted says there is dropped; a trusted
     /// one's is kept, and it is added to the list.
     pub fn forward(&self, headers: &mut HeaderMap, host: Option<&HeaderValue>) {

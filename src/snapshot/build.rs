@@ -22,6 +22,10 @@ use rustls::pki_types::ServerName;
 
 use super::service::{Series, Settings, parse_server_name};
 use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
+use crate::affinity::Affinity;
+use crate::affinity::cookie::Cookie;
+use crate::affinity::seal::{Seal, Secret};
+use crate::affinity::table::{Sessions, Table};
 use crate::clock::Moment;
 use crate::config::model;
 use crate::endpoint::{Endpoint, Live, Target};
@@ -105,6 +109,8 @@ fn build_service(
         name,
         balance: service.balance,
         hash_on: service.hash_on.clone(),
+        affinity: affinity(service, before, &endpoints).map_err(failed)?,
+        session_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
         protocol: service.protocol,
@@ -127,6 +133,37 @@ fn build_service(
         tls_fingerprint,
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
+}
+
+/// The service's affinity; its table stays while its size does.
+fn affinity(
+    service: &model::Service,
+    before: Option<&Service>,
+    endpoints: &[Arc<Endpoint>],
+) -> Result<Option<Affinity>, String> {
+    let Some(model::Affinity { policy, secret }) = &service.affinity else { return Ok(None) };
+    let ids = endpoints.iter().map(|endpoint| &*endpoint.id);
+    if policy.by.is_none() {
+        let secret = secret.as_deref().ok_or("there is no key to sign its cookies with")?;
+        let secret = Secret::new(secret).map_err(|_| "the key that signs its cookies is too short")?;
+        let seal = Seal::new(&secret, &service.name, ids, policy.ttl);
+        return Ok(Some(Affinity::Cookie(Arc::new(Cookie::new(policy.cookie.clone(), seal)))));
+    }
+    let known = match before.and_then(|before| before.affinity.as_ref()) {
+        Some(Affinity::Table(sessions)) => {
+            let same = before.is_some_and(|before| before.session_by == policy.by);
+            Some(sessions.table()).filter(|table| same && table.max_entries() == policy.max_entries)
+        }
+        _ => None,
+    };
+    let table = match known {
+        Some(table) => {
+            table.set_ttl(policy.ttl);
+            Arc::clone(table)
+        }
+        None => Arc::new(Table::new(policy.max_entries, policy.ttl, fastrand::u64(..))),
+    };
+    Ok(Some(Affinity::Table(Sessions::new(table, ids, Moment::now()))))
 }
 
 fn series(listener: &str, service: &model::Service, registry: &Registry) -> Series {

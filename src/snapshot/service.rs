@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 
 use super::refresh;
+use crate::affinity::Affinity;
 use crate::balance::available::State;
 use crate::balance::{Balancer, Pick, slow_start};
 use crate::clock::Moment;
@@ -42,6 +43,10 @@ pub struct Settings {
     pub balance: Balance,
     /// What a consistent hash is taken of.
     pub hash_on: KeyFrom,
+    /// A client stays with its backend.
+    pub affinity: Option<Affinity>,
+    /// What its sessions are told by; `None` = the cookie.
+    pub session_by: Option<KeyFrom>,
     /// A backend that comes, or comes back, gets its full share after this time.
     pub slow_start: Duration,
     /// The share of available backends under which health is ignored; 0 = never.
@@ -126,6 +131,17 @@ impl Service {
                 };
                 slow_start::pick(balancer, pick, share)
             }
+        }
+    }
+}
+
+impl Service {
+    /// Whether the sessions of the backend at this place may go on there: a drained one keeps them.
+    pub fn keeps_sessions(&self, index: usize, now: Moment) -> bool {
+        match self.state(index, now) {
+            State::Usable | State::Drained => true,
+            State::Down | State::Ejected => self.available.panic,
+            State::Disabled => false,
         }
     }
 }
