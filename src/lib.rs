@@ -27,6 +27,7 @@ pub mod snapshot;
 pub mod route;
 pub mod balance;
 pub mod affinity;
+pub mod load;
 pub mod upstream;
 pub mod record;
 pub mod outcome;

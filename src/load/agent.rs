@@ -1,0 +1,220 @@
+//! What an agent beside a backend says when it is asked: one line of words, as HAProxy's `agent-check` takes them.
+//!
+//! ```text
+//!   75%                       its weight, as a share of the configured one
+//!   up | down | failed | stopped
+//!   ready | drain | maint     takes part as configured; keeps its sessions only; gets nothing
+//!   maxconn:100
+//!   # the rest of the line    why
+//! ```
+//!
+//! Words stand in any order, apart by spaces, tabs or commas, in upper or lower case. What a line does not speak of stays as it
+//! was: [`Said`] holds what the agent has said and not taken back, apart from what checks and operators say, so that only the
+//! agent can revert what the agent did, and can't revert what others did.
+
+use super::{Refused, once};
+use crate::endpoint::standing::{Standing, Wanted};
+
+/// The longest line that is read.
+pub const LONGEST: usize = 1024;
+/// The highest share of the configured weight, in per cent.
+const HEAVIEST: u32 = 1000;
+/// How much of the reason is kept.
+const REASON: usize = 120;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Line {
+    /// Share of the configured weight, in thousandths.
+    pub weight: Option<u32>,
+    /// Whether it says that the backend is well.
+    pub up: Option<bool>,
+    /// What it wants of it.
+    pub wanted: Option<Wanted>,
+    /// Exchanges at a time; 0 = no limit.
+    pub max_connections: Option<u32>,
+    /// Why, for people; without control characters.
+    pub reason: Option<String>,
+}
+
+/// What an agent has said so far and not taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// Share of the configured weight, in thousandths.
+    pub weight: u32,
+    /// It said `down` and not `up` since.
+    pub down: bool,
+    /// It said `drain` or `maint` and not `ready` since.
+    pub wanted: Wanted,
+    /// Exchanges at a time, when it said so.
+    pub max_connections: Option<u32>,
+}
+
+impl Line {
+    /// Reads an answer. Only its first line counts.
+    ///
+    /// # Errors
+    ///
+    /// Why it was refused. Then nothing of it holds: half of what an agent wants may be the opposite of it.
+    pub fn read(answer: &[u8]) -> Result<Self, Refused> {
+        let end = answer.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(answer.len());
+        if end > LONGEST {
+            return Err(Refused::TooLong);
+        }
+        let text = String::from_utf8_lossy(&answer[..end]);
+        let (words, reason) = match text.split_once('#') {
+            Some((words, reason)) => (words, Some(reason)),
+            None => (&*text, None),
+        };
+        let mut line = Self::default();
+        for word in words.split([' ', '\t', ',']).filter(|word| !word.is_empty()) {
+            line.take(&word.to_ascii_lowercase())?;
+        }
+        if line == Self::default() {
+            return Err(Refused::Form);
+        }
+        line.reason = reason.map(|reason| reason.trim().chars().filter(|c| !c.is_control()).take(REASON).collect());
+        Ok(line)
+    }
+
+    fn take(&mut self, word: &str) -> Result<(), Refused> {
+        match word {
+            "up" => once(&mut self.up, true, "up"),
+            "down" | "fail" | "failed" | "stopped" => once(&mut self.up, false, "down"),
+            "ready" => once(&mut self.wanted, Wanted::Configured, "ready"),
+            "drain" => once(&mut self.wanted, Wanted::Drained, "drain"),
+            "maint" => once(&mut self.wanted, Wanted::Disabled, "maint"),
+            _ => {
+                if let Some(per_cent) = word.strip_suffix('%') {
+                    let per_cent = whole(per_cent).filter(|per_cent| *per_cent <= HEAVIEST);
+                    once(&mut self.weight, per_cent.ok_or(Refused::Number("weight"))? * 10, "weight")
+                } else if let Some(limit) = word.strip_prefix("maxconn:") {
+                    once(&mut self.max_connections, whole(limit).ok_or(Refused::Number("maxconn"))?, "maxconn")
+                } else {
+                    Err(Refused::Unknown)
+                }
+            }
+        }
+    }
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self { weight: 1000, down: false, wanted: Wanted::Configured, max_connections: None }
+    }
+}
+
+impl Said {
+    /// The agent says more; what it does not speak of stays.
+    pub fn hear(&mut self, line: &Line) {
+        self.weight = line.weight.unwrap_or(self.weight);
+        self.down = line.up.map_or(self.down, |up| !up);
+        self.wanted = line.wanted.unwrap_or(self.wanted);
+        self.max_connections = line.max_connections.or(self.max_connections);
+    }
+
+    /// Puts the weight and what is wanted where a backend's standing has room for its agent's words. Whether it is `down` goes
+    /// together with what the checks say, and is theirs to put.
+    pub fn apply(&self, standing: &Standing) {
+        standing.set_agent(self.wanted);
+        standing.set_agent_weight(self.weight);
+    }
+}
+
+/// A number of digits only: `parse` would take a sign too.
+fn whole(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(answer: &str) -> Line {
+        Line::read(answer.as_bytes()).unwrap()
+    }
+
+    fn refused(answer: &str) -> Refused {
+        Line::read(answer.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn each_word_says_its_thing() {
+        let line = Line::default();
+        assert_eq!(read("75%\n"), Line { weight: Some(750), ..line.clone() });
+        assert_eq!(read("0%\r\n"), Line { weight: Some(0), ..line.clone() });
+        assert_eq!(read("up"), Line { up: Some(true), ..line.clone() });
+        for word in ["down", "failed", "fail", "stopped", "DOWN"] {
+            assert_eq!(read(word), Line { up: Some(false), ..line.clone() });
+        }
+        assert_eq!(read("ready"), Line { wanted: Some(Wanted::Configured), ..line.clone() });
+        assert_eq!(read("drain"), Line { wanted: Some(Wanted::Drained), ..line.clone() });
+        assert_eq!(read("maint"), Line { wanted: Some(Wanted::Disabled), ..line.clone() });
+        assert_eq!(read("maxconn:64"), Line { max_connections: Some(64), ..line });
+    }
+
+    #[test]
+    fn words_stand_together_in_any_order_and_the_first_line_counts() {
+        let line = read(" ready,\tUp 50%,maxconn:10 # too\u{7} warm \nmaint\n");
+        let want = Line {
+            weight: Some(500),
+            up: Some(true),
+            wanted: Some(Wanted::Configured),
+            max_connections: Some(10),
+            reason: Some("too warm".to_owned()),
+        };
+        assert_eq!(line, want);
+        let long = format!("down#{}", "x".repeat(500));
+        assert_eq!(read(&long).reason.map(|reason| reason.len()), Some(REASON));
+    }
+
+    #[test]
+    fn lines_that_contradict_themselves_or_make_no_sense_are_refused() {
+        assert_eq!(refused("up down"), Refused::Twice("down"));
+        assert_eq!(refused("10% 20%"), Refused::Twice("weight"));
+        assert_eq!(refused("drain maint"), Refused::Twice("maint"));
+        for bad in ["-5%", "+5%", "1.5%", "%", "1001%", "99999999999%", "nan%"] {
+            assert_eq!(refused(bad), Refused::Number("weight"), "{bad}");
+        }
+        assert_eq!(refused("maxconn:"), Refused::Number("maxconn"));
+        assert_eq!(refused("maxconn:-1"), Refused::Number("maxconn"));
+        assert_eq!(refused("HTTP/1.1 400 Bad Request"), Refused::Unknown);
+        for empty in ["", "\n", "  ,, \nup", "# why"] {
+            assert_eq!(refused(empty), Refused::Form, "{empty:?}");
+        }
+        assert_eq!(Line::read(&[0xff, b' ', b'u', b'p']), Err(Refused::Unknown));
+        assert_eq!(refused(&" ".repeat(LONGEST + 1)), Refused::TooLong);
+    }
+
+    #[test]
+    fn only_the_word_that_undoes_it_undoes_what_was_said() {
+        let mut said = Said::default();
+        said.hear(&read("drain 50% down"));
+        let all = Said { weight: 500, down: true, wanted: Wanted::Drained, max_connections: None };
+        assert_eq!(said, all);
+        said.hear(&read("maxconn:5"));
+        assert_eq!(said, Said { max_connections: Some(5), ..all });
+        said.hear(&read("up"));
+        assert_eq!((said.down, said.wanted, said.weight), (false, Wanted::Drained, 500));
+        said.hear(&read("ready"));
+        assert_eq!((said.wanted, said.weight), (Wanted::Configured, 500));
+        said.hear(&read("100%"));
+        assert_eq!(said, Said { max_connections: Some(5), ..Said::default() });
+    }
+
+    #[test]
+    fn an_agent_does_not_touch_what_an_operator_said() {
+        let standing = Standing::default();
+        standing.set_operator(Wanted::Disabled);
+        let mut said = Said::default();
+        said.hear(&read("drain 50%"));
+        said.apply(&standing);
+        assert_eq!((standing.operator(), standing.agent(), standing.weight(4)), (Wanted::Disabled, Wanted::Drained, 2));
+        said.hear(&read("ready 100%"));
+        said.apply(&standing);
+        assert_eq!(
+            (standing.operator(), standing.agent(), standing.weight(4)),
+            (Wanted::Disabled, Wanted::Configured, 4)
+        );
+    }
+}

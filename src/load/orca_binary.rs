@@ -1,0 +1,136 @@
+//! The wire form of `OrcaLoadReport`: as much of protobuf as it takes to find three numbers in it and to pass over the rest.
+
+use super::Refused;
+use super::orca::{APPLICATION, CPU, MEMORY, take};
+use crate::endpoint::load::Report;
+
+/// Reads a message.
+///
+/// protobuf lets the last one win where a number is there twice; a report that contradicts itself is refused here.
+pub(super) fn read(mut message: &[u8]) -> Result<Report, Refused> {
+    let mut report = Report::default();
+    while !message.is_empty() {
+        let tag = varint(&mut message)?;
+        let name = match tag >> 3 {
+            0 => return Err(Refused::Form),
+            1 => Some(CPU),
+            2 => Some(MEMORY),
+            9 => Some(APPLICATION),
+            // rates and costs, and what later versions add
+            _ => None,
+        };
+        match (tag & 7, name) {
+            (1, Some(name)) => {
+                let bytes = bytes(&mut message, 8)?.try_into().map_err(|_| Refused::Form)?;
+                take(&mut report, name, f64::from_le_bytes(bytes))?;
+            }
+            (_, Some(_)) => return Err(Refused::Form),
+            (0, None) => drop(varint(&mut message)?),
+            (1, None) => drop(bytes(&mut message, 8)?),
+            (2, None) => {
+                let length = varint(&mut message)?;
+                bytes(&mut message, usize::try_from(length).map_err(|_| Refused::Form)?)?;
+            }
+            (5, None) => drop(bytes(&mut message, 4)?),
+            // groups, which proto3 does not have, and what protobuf does not have
+            _ => return Err(Refused::Form),
+        }
+    }
+    Ok(report)
+}
+
+/// Takes this many bytes off the front.
+fn bytes<'a>(message: &mut &'a [u8], count: usize) -> Result<&'a [u8], Refused> {
+    let (front, rest) = message.split_at_checked(count).ok_or(Refused::Form)?;
+    *message = rest;
+    Ok(front)
+}
+
+/// Takes a number of seven bits a byte, the lowest first, off the front.
+fn varint(message: &mut &[u8]) -> Result<u64, Refused> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = bytes(message, 1)?[0];
+        let bits = u64::from(byte & 0x7f);
+        // the tenth byte has room for one bit
+        if bits << shift >> shift != bits {
+            return Err(Refused::Form);
+        }
+        value |= bits << shift;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err(Refused::Form)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn double(field: u8, value: f64) -> Vec<u8> {
+        [&[field << 3 | 1][..], &value.to_le_bytes()].concat()
+    }
+
+    #[test]
+    fn the_three_numbers_are_found_among_everything_else() {
+        let message = [
+            &[0x18, 0xac, 0x02][..],                         // rps, deprecated
+            &double(1, 0.5),                                 // cpu_utilization
+            &[0x22, 0x05, 0x0a, 0x01, b'a', 0x11, 0x00][..], // request_cost, cut off inside: not looked into
+            &double(6, 12.5),                                // rps_fractional
+            &double(2, 0.25),                                // mem_utilization
+            &[0x42, 0x00][..],                               // named_metrics
+            &[0x7d, 1, 2, 3, 4][..],                         // field 15, 32 bits
+            &[0xfa, 0xff, 0xff, 0xff, 0x0f, 0x01, 0xff][..], // the highest field number there is
+            &double(9, 3.0),                                 // application_utilization
+        ]
+        .concat();
+        assert_eq!(read(&message), Ok(Report { cpu: Some(0.5), memory: Some(0.25), utilization: Some(3.0) }));
+        assert_eq!(read(b""), Ok(Report::default()));
+    }
+
+    #[test]
+    fn every_message_that_is_cut_off_inside_a_field_is_refused() {
+        let message = [double(1, 0.5), vec![0x22, 3, 1, 2, 3], double(9, 0.5)].concat();
+        let ends: Vec<_> = (0..=message.len()).filter(|end| read(&message[..*end]).is_ok()).collect();
+        assert_eq!(ends, [0, 9, 14, 23]);
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_and_second_ones_are_refused() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.5, 1e300] {
+            assert_eq!(read(&double(1, bad)), Err(Refused::Number(CPU)));
+        }
+        assert_eq!(read(&double(2, 1.5)), Err(Refused::Number(MEMORY)));
+        assert_eq!(read(&[double(9, 1.0), double(9, 1.0)].concat()), Err(Refused::Twice(APPLICATION)));
+    }
+
+    #[test]
+    fn what_is_no_protobuf_is_refused() {
+        for bad in [
+            &[0x00, 0x00][..],                                                   // field 0
+            &[0x08, 0x01],                                                       // cpu_utilization as an integer
+            &[0x1b],                                                             // a group
+            &[0x1e],                                                             // wire type 6
+            &[0x1f],                                                             // wire type 7
+            &[0x22, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], // a length beyond everything
+            &[0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], // 65 bits
+            &[0x80; 11],                                                         // a number without an end
+        ] {
+            assert_eq!(read(bad), Err(Refused::Form), "{bad:x?}");
+        }
+    }
+
+    #[test]
+    fn no_text_of_bytes_makes_it_panic() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut read_some = 0;
+        for _ in 0..100_000 {
+            let length = random.usize(0..24);
+            let message: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
+            read_some += usize::from(read(&message).is_ok());
+        }
+        assert!(read_some > 1000, "some of it is well-formed: {read_some}");
+    }
+}
