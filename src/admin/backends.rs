@@ -1,12 +1,16 @@
 //! What operators do to one backend: drain, disable, enable, and its weight. It holds until they say otherwise or the process
 //! ends; a reload does not change it.
 
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::State;
+use crate::clock::Moment;
 use crate::endpoint::Endpoint;
+use crate::endpoint::load::Report;
 use crate::endpoint::standing::Wanted;
+use crate::load::heartbeat::Heartbeat;
 
 /// The largest weight, as in the configuration.
 const HEAVIEST: u32 = 65_535;
@@ -52,6 +56,22 @@ impl Command {
         tracing::info!(service = %endpoint.service, backend = %endpoint.id, "{word} by an operator");
         json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "state": word })
     }
+}
+
+/// Takes a heartbeat: a sign of life, with the backend's load if it likes. An error says what is wrong with it.
+pub(super) fn heartbeat(state: &State, body: &[u8]) -> Result<Value, (StatusCode, String)> {
+    let beat = Heartbeat::read(body).map_err(|refused| (StatusCode::BAD_REQUEST, refused.to_string()))?;
+    let snapshot = state.store.load();
+    let service = snapshot.services.iter().find(|service| *service.name == *beat.service);
+    let endpoint = service.and_then(|service| service.endpoints.iter().find(|endpoint| *endpoint.id == *beat.backend));
+    let Some(endpoint) = endpoint else {
+        let detail = format!("there is no backend {:?} in a service {:?}", beat.backend, beat.service);
+        return Err((StatusCode::NOT_FOUND, detail));
+    };
+    if beat.report != Report::default() {
+        endpoint.live.load.report(beat.report, endpoint.live.in_flight(), Moment::now());
+    }
+    Ok(json!({ "service": beat.service, "backend": beat.backend }))
 }
 
 /// Sets the weight that the body says; an error says what is wrong with it.

@@ -43,6 +43,7 @@ enum Resource<'a> {
     Status,
     Config,
     Pick,
+    Heartbeat,
     /// Of a service, by name.
     Backend(Cow<'a, str>, Cow<'a, str>),
     Command(Cow<'a, str>, Cow<'a, str>, Command),
@@ -58,6 +59,7 @@ impl<'a> Resource<'a> {
             "/api/v1/status" => Self::Status,
             "/api/v1/config" => Self::Config,
             "/api/v1/pick" => Self::Pick,
+            "/api/v1/heartbeat" => Self::Heartbeat,
             path => {
                 let parts: Vec<&str> = path.strip_prefix("/api/v1/services/")?.split('/').collect();
                 let name = |part: &'a str| percent_decode_str(part).decode_utf8_lossy();
@@ -76,7 +78,7 @@ impl<'a> Resource<'a> {
     fn methods(&self) -> &'static str {
         match self {
             Self::Backend(..) => "PUT",
-            Self::Command(..) => "POST",
+            Self::Command(..) | Self::Heartbeat => "POST",
             _ => "GET, HEAD",
         }
     }
@@ -114,6 +116,10 @@ pub(super) fn answer(state: &State, ask: &Ask<'_>) -> Answer {
         Resource::Status => answer::json(&status::status(state)),
         Resource::Config => answer::json(&state.effective),
         Resource::Pick => pick(state, ask.uri.query().unwrap_or_default()),
+        Resource::Heartbeat => match backends::heartbeat(state, &ask.body) {
+            Ok(done) => answer::json(&done),
+            Err((status, detail)) => answer::problem(status, &detail, &[]),
+        },
         Resource::Command(service, backend, command) => match endpoint(state, &service, &backend) {
             Ok(endpoint) => answer::json(&command.run(state, &endpoint)),
             Err(missing) => missing,

@@ -91,8 +91,8 @@ fn backend(service: &Service, at: usize, now: Moment) -> Value {
         }),
         "ejected": standing.is_ejected(now),
         "ewma_ms": live.latency.average(now).map(|average| rounded(average.as_secs_f64() * 1e3)),
-        "cpu": report.and_then(|(report, _)| report.cpu),
-        "memory": report.and_then(|(report, _)| report.memory),
+        "cpu": report.and_then(|(report, _)| report.cpu).map(|share| rounded(f64::from(share))),
+        "memory": report.and_then(|(report, _)| report.memory).map(|share| rounded(f64::from(share))),
         "requests": requests,
         "failures": service.upstream[at].attempts().failed,
         "last_check": null,
@@ -111,7 +111,7 @@ fn state_word(service: &Service, at: usize, now: Moment) -> &'static str {
     }
 }
 
-/// To the microsecond: what is finer is not measured.
+/// To three places: what is finer than a microsecond, or a tenth of a percent, is not measured.
 fn rounded(ms: f64) -> f64 {
     (ms * 1e3).round() / 1e3
 }

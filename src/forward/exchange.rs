@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, StatusCode};
+use http::header::{HeaderMap, HeaderName};
+use http::StatusCode;
 
 use super::Worker;
 use super::admit::Admission;
@@ -38,6 +39,10 @@ struct Attempt {
     /// answering.
     answered: Option<Duration>,
 }
+
+/// Where a load report comes.
+const REPORT: HeaderName = HeaderName::from_static(orca::FIELD);
+const REPORT_BIN: HeaderName = HeaderName::from_static(orca::FIELD_BIN);
 
 /// Reads one form of a load report.
 type Read = fn(&[u8]) -> Result<Report, Refused>;
@@ -129,8 +134,8 @@ impl Exchange {
     /// Takes what the backend says about its load out of an answer's fields, or its trailers: that is for us, never for clients.
     pub fn hear(&self, headers: &mut HeaderMap) {
         let Some(service) = self.current() else { return };
-        for (field, read) in [(orca::FIELD, orca::read as Read), (orca::FIELD_BIN, orca::read_bin)] {
-            let Some(value) = headers.remove(&field) else { continue };
+        for (field, read) in [(&REPORT, orca::read as Read), (&REPORT_BIN, orca::read_bin)] {
+            let Some(value) = headers.remove(field) else { continue };
             let Some(endpoint) = self.used().map(|backend| &service.endpoints[backend]) else { continue };
             match read(value.as_bytes()) {
                 Ok(report) if service.load_reports.orca => {

@@ -25,7 +25,7 @@ use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split}
 use crate::affinity::Affinity;
 use crate::affinity::cookie::Cookie;
 use crate::affinity::seal::{Seal, Secret};
-use crate::affinity::table::{Sessions, Table};
+use crate::affinity::table::{self, Sessions};
 use crate::clock::Moment;
 use crate::config::model;
 use crate::endpoint::{Endpoint, Live, Target};
@@ -161,7 +161,7 @@ fn affinity(
             table.set_ttl(policy.ttl);
             Arc::clone(table)
         }
-        None => Arc::new(Table::new(policy.max_entries, policy.ttl, fastrand::u64(..))),
+        None => Arc::new(table::Table::new(policy.max_entries, policy.ttl, fastrand::u64(..))),
     };
     Ok(Some(Affinity::Table(Sessions::new(table, ids, Moment::now()))))
 }

@@ -134,3 +134,91 @@ fn a_backend_that_fails_five_times_in_a_row_is_ejected() {
     let metrics = proxy.admin("/metrics").unwrap().text();
     assert!(metrics.contains("evenkeel_ejections_total{"), "{metrics}");
 }
+
+fn cookie_of(answer: &crate::support::Response) -> Option<String> {
+    answer.field("set-cookie").and_then(|cookie| cookie.split(';').next()).map(str::to_owned)
+}
+
+#[test]
+fn a_signed_cookie_keeps_a_client_with_its_backend() {
+    let (_origins, proxy) = fleet("affinity = {}", &["", "", ""]);
+    let mut client = proxy.client();
+    let first = client.get("/x");
+    let cookie = first.field("set-cookie").unwrap().to_owned();
+    assert!(["; HttpOnly", "; SameSite=Lax", "; Path=/", "; Max-Age=3600"].iter().all(|part| cookie.contains(part)), "{cookie}");
+    assert!(!cookie.contains("Secure"), "{cookie}");
+    let cookie = cookie_of(&first).unwrap();
+    assert!(cookie.starts_with("evenkeel="));
+    for _ in 0..6 {
+        client.send(format!("GET /x HTTP/1.1\r\nHost: a\r\nCookie: other=1; {cookie}\r\n\r\n"));
+        let answer = client.response();
+        assert_eq!(answer.text(), first.text());
+        assert!(answer.field("set-cookie").is_none(), "it has one already");
+    }
+    // one that was tampered with is no cookie at all
+    let mut forged = cookie.clone();
+    let last = if forged.pop() == Some('A') { 'B' } else { 'A' };
+    forged.push(last);
+    client.send(format!("GET /x HTTP/1.1\r\nHost: a\r\nCookie: {forged}\r\n\r\n"));
+    assert!(client.response().field("set-cookie").is_some());
+}
+
+#[test]
+fn a_drained_backend_keeps_its_sessions_and_a_disabled_one_s_move_once() {
+    for affinity in ["affinity = {}", "affinity = { by = \"header:x-user\" }"] {
+        let (_origins, proxy) = fleet(affinity, &["", "", ""]);
+        let mut client = proxy.client();
+        let mut cookie = "none=1".to_owned();
+        let mut ask = |client: &mut Client| {
+            client.send(format!("GET /x HTTP/1.1\r\nHost: a\r\nX-User: 7\r\nCookie: {cookie}\r\n\r\n"));
+            let answer = client.response();
+            cookie = cookie_of(&answer).unwrap_or_else(|| cookie.clone());
+            answer.text()
+        };
+        let first = ask(&mut client);
+        let command = |what: &str| {
+            let target = format!("/api/v1/services/api/backends/{first}/{what}");
+            assert_eq!(proxy.admin_call("POST", &target, "").unwrap().status, 200);
+        };
+        command("drain");
+        wait_until("new sessions go elsewhere", || (0..3).all(|_| proxy.client().get("/x").text() != first));
+        assert_eq!(ask(&mut client), first, "{affinity}");
+        command("disable");
+        wait_until("the session moves", || ask(&mut client) != first);
+        let second = ask(&mut client);
+        command("enable");
+        wait_until("new sessions come back", || (0..3).any(|_| proxy.client().get("/x").text() == first));
+        for _ in 0..3 {
+            assert_eq!(ask(&mut client), second, "it stays where it moved, {affinity}");
+        }
+    }
+}
+
+#[test]
+fn load_reports_are_heard_and_never_passed_on() {
+    let busy = Origin::answering(
+        "HTTP/1.1 200 OK\r\nEndpoint-Load-Metrics: TEXT cpu_utilization=0.9, mem_utilization=0.8\r\nContent-Length: 1\r\n\r\na",
+    );
+    let free = Origin::answering(
+        "HTTP/1.1 200 OK\r\nEndpoint-Load-Metrics: JSON {\"cpu_utilization\":0.1,\"mem_utilization\":0.1}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n1\r\nb\r\n0\r\nEndpoint-Load-Metrics: TEXT cpu_utilization=0.1\r\n\r\n",
+    );
+    let proxy = Proxy::start(&config("", "balance = \"resource_based\"", &[&busy, &free]));
+    let mut client = proxy.client();
+    wait_until("both have said something", || {
+        client.send("GET /x HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n");
+        let answer = client.response();
+        assert!(answer.field("endpoint-load-metrics").is_none(), "{answer:?}");
+        assert!(answer.trailers.is_empty(), "{answer:?}");
+        let status = proxy.admin("/api/v1/status").unwrap().text();
+        status.contains("\"cpu\":0.9") && status.contains("\"cpu\":0.1")
+    });
+    let shares = share(&mut client, 20);
+    assert!(is(&shares, &[("b", 20)]), "{shares:?}");
+    let beat = |body: &str| proxy.admin_call("POST", "/api/v1/heartbeat", body).unwrap().status;
+    let backend = free.address();
+    assert_eq!(beat(&format!("{{\"service\":\"api\",\"backend\":\"{backend}\",\"cpu\":0.5}}")), 200);
+    assert!(proxy.admin("/api/v1/status").unwrap().text().contains("\"cpu\":0.5"));
+    assert_eq!(beat("{\"service\":\"api\",\"backend\":\"x\",\"cpu\":0.5}"), 404);
+    assert_eq!(beat(&format!("{{\"service\":\"api\",\"backend\":\"{backend}\",\"cpu\":-1}}")), 400);
+}
