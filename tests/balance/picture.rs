@@ -20,12 +20,12 @@ const SITUATIONS: [(&str, &str, Backend); 4] = [
     ("one slow", "the eighth takes ten times as long", Backend { weight: 4, slots: 8, does: |_| Does::Answers(100.0) }),
     (
         "one weak",
-        "the eighth has a quarter of the capacity, and of the weight",
+        "the eighth does a quarter as much; and has a quarter of the weight",
         Backend { weight: 1, slots: 2, does: |_| Does::Answers(10.0) },
     ),
     (
         "one dead",
-        "the eighth fails at once; tried again elsewhere",
+        "the eighth fails at once,; tried again elsewhere; nobody ejects it",
         Backend { weight: 4, slots: 8, does: |_| Does::Fails },
     ),
 ];
@@ -41,7 +41,7 @@ fn picture() {
 fn situation((name, what, last): &(&str, &str, Backend)) -> Value {
     let mut backends = vec![Backend { weight: 4, slots: 8, does: |_| Does::Answers(10.0) }; BACKENDS];
     backends[BACKENDS - 1] = *last;
-    // 30 % to 40 % of what they can do: enough for lines to form where the work is badly spread
+    // about 40 % of what they can do: enough for lines to form where the work is badly spread
     let scenario = Scenario { backends, rate: 2_400.0, seconds: 30, clients: 5_000, seed: 1 };
     let rows: Vec<_> = ALL
         .iter()
@@ -56,7 +56,8 @@ fn situation((name, what, last): &(&str, &str, Backend)) -> Value {
             })
         })
         .collect();
-    json!({ "name": name, "what": what, "runs": rows })
+    let weights: Vec<_> = scenario.backends.iter().map(|backend| backend.weight).collect();
+    json!({ "name": name, "what": what, "weights": weights, "runs": rows })
 }
 
 fn rounded(value: f64) -> f64 {
