@@ -3,6 +3,7 @@
 pub mod breaker;
 pub mod latency;
 pub mod load;
+pub mod passive;
 pub mod standing;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use breaker::Breaker;
 use latency::Latency;
 use load::Load;
+use passive::Passive;
 use standing::Standing;
 
 /// A backend of a service. Shared by all workers and the control plane; carried from snapshot to snapshot.
@@ -63,6 +65,8 @@ pub struct Live {
     pub load: Load,
     /// Its circuit breaker.
     pub breaker: Breaker,
+    /// Its failures in a row.
+    pub passive: Passive,
     /// What the control plane holds of it.
     pub standing: Standing,
 }
