@@ -33,6 +33,7 @@ pub mod record;
 pub mod outcome;
 
 // what it is told and what it tells
+pub mod health;
 pub mod admin;
 pub mod config;
 pub mod metrics;

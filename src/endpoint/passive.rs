@@ -1,21 +1,46 @@
-//! temp
+//! How many exchanges in a row have failed: what passive ejection counts where each exchange ends.
+
 use std::sync::atomic::{AtomicU32, Ordering};
-/// t
+
+/// The row of one backend, shared by all workers without a lock.
 #[derive(Debug, Default)]
 pub struct Passive {
     consecutive: AtomicU32,
 }
+
 impl Passive {
-    /// t
+    /// An exchange ended, well or not; gives back how many in a row have failed. While all is well this is one relaxed load.
     pub fn record(&self, failed: bool) -> u32 {
-        match failed {
-            true => self.consecutive.fetch_add(1, Ordering::Relaxed) + 1,
-            false => {
-                if self.consecutive.load(Ordering::Relaxed) != 0 {
-                    self.consecutive.store(0, Ordering::Relaxed);
-                }
-                0
-            }
+        if failed {
+            return self.consecutive.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         }
+        if self.consecutive() != 0 {
+            self.reset();
+        }
+        0
+    }
+
+    /// Failures in a row, up to now.
+    pub fn consecutive(&self) -> u32 {
+        self.consecutive.load(Ordering::Relaxed)
+    }
+
+    /// Starts anew.
+    pub fn reset(&self) {
+        self.consecutive.store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_are_counted_until_one_succeeds() {
+        let passive = Passive::default();
+        assert_eq!([true, true, false, false, true].map(|failed| passive.record(failed)), [1, 2, 0, 0, 1]);
+        assert_eq!(passive.consecutive(), 1);
+        passive.reset();
+        assert_eq!(passive.record(true), 1);
     }
 }

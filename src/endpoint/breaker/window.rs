@@ -67,7 +67,7 @@ impl Window {
 
 /// The number of the second; modulo what a word has room for, which is 8 years.
 fn second(of: Moment) -> u64 {
-    of.as_millis() / 1000 & (u64::MAX >> (2 * COUNT_BITS))
+    (of.as_millis() / 1000) & (u64::MAX >> (2 * COUNT_BITS))
 }
 
 impl Second {

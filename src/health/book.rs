@@ -1,0 +1,355 @@
+//! Who is checked, how each stands, and when the next check of each is due. Pure: checks are made elsewhere.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::counter::Counter;
+use super::probe::{Outcome, Target};
+use super::schedule::Schedule;
+use crate::clock::Moment;
+use crate::endpoint::standing::Health;
+
+/// All backends that are checked.
+#[derive(Debug)]
+pub struct Book {
+    /// By the key under which they are scheduled.
+    entries: HashMap<u64, Entry>,
+    /// The keys, by service and backend.
+    keys: HashMap<(Arc<str>, String), u64>,
+    schedule: Schedule,
+    next_key: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    target: Rc<Target>,
+    counter: Counter,
+    last: Option<LastCheck>,
+}
+
+/// A check to be made now.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// To be given back with what it came to.
+    pub key: u64,
+    /// Whom to check.
+    pub target: Rc<Target>,
+}
+
+/// What the last check of a backend came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastCheck {
+    /// When it ended.
+    pub at: Moment,
+    /// Whether it was good.
+    pub ok: bool,
+    /// How long it took.
+    pub took: Duration,
+    /// Why it failed, or what was good.
+    pub reason: Cow<'static, str>,
+}
+
+/// A backend's health changed.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Whose.
+    pub target: Rc<Target>,
+    /// Into what.
+    pub health: Health,
+}
+
+impl Book {
+    /// An empty one.
+    pub fn new(seed: u64) -> Self {
+        Self { entries: HashMap::new(), keys: HashMap::new(), schedule: Schedule::new(seed), next_key: 0 }
+    }
+
+    /// From now on these are checked. Those that stay, known by their name and their atomics, keep what is known of them, and
+    /// their place in the schedule unless they are now checked in another way.
+    pub fn update(&mut self, targets: Vec<Target>, now: Moment) {
+        let mut before = std::mem::take(&mut self.keys);
+        let mut fresh = Vec::new();
+        for target in targets {
+            let name = (Arc::clone(&target.service), target.id.clone());
+            let known = before.remove(&name).and_then(|key| Some((key, self.entries.remove(&key)?)));
+            let (key, entry) = match known {
+                Some((key, entry)) if entry.is_same_check(&target) => (key, entry.with(target)),
+                known => {
+                    let key = self.new_key();
+                    fresh.push((key, target.policy.interval));
+                    (key, Entry::new(target, known.map(|(_, entry)| entry)))
+                }
+            };
+            self.entries.insert(key, entry);
+            self.keys.insert(name, key);
+        }
+        // nobody checks them any more
+        for entry in before.into_values().filter_map(|key| self.entries.remove(&key)) {
+            entry.publish(Health::Unknown);
+        }
+        for (key, interval) in &fresh {
+            self.schedule.first(*key, fresh.len(), *interval, now);
+        }
+    }
+
+    /// When the next check is due.
+    pub fn earliest(&self) -> Option<Moment> {
+        self.schedule.earliest()
+    }
+
+    /// Takes a check that is due at `now`.
+    pub fn take(&mut self, now: Moment) -> Option<Job> {
+        loop {
+            let key = self.schedule.take(now)?;
+            if let Some(entry) = self.entries.get(&key) {
+                return Some(Job { key, target: Rc::clone(&entry.target) });
+            }
+        }
+    }
+
+    /// A check that began at `began` came to this. Gives back the change of health that it made.
+    pub fn finish(&mut self, key: u64, outcome: Outcome, began: Moment, now: Moment) -> Option<Change> {
+        let entry = self.entries.get_mut(&key)?;
+        let ours = outcome.as_ref().is_err_and(|fault| fault.is_ours);
+        let policy = &entry.target.policy;
+        let changed = match ours {
+            true => None,
+            false => entry.counter.observe(outcome.is_ok(), policy.fall, policy.rise),
+        };
+        let interval = match ours || entry.counter.is_in_doubt() {
+            true => policy.fast_interval.min(policy.interval),
+            false => policy.interval,
+        };
+        self.schedule.next(key, interval, policy.jitter, began, now);
+        let ok = outcome.is_ok();
+        let reason = outcome.unwrap_or_else(|fault| fault.reason);
+        entry.last = Some(LastCheck { at: now, ok, took: now.since(began), reason });
+        let health = changed.filter(|_| !entry.target.advisory)?;
+        entry.publish(health);
+        if health == Health::Up {
+            entry.welcome(now);
+        }
+        Some(Change { target: Rc::clone(&entry.target), health })
+    }
+
+    /// What the last check of a backend came to.
+    pub fn last_check(&self, service: &str, id: &str) -> Option<LastCheck> {
+        let key = self.keys.get(&(Arc::from(service), id.to_owned()))?;
+        self.entries.get(key)?.last.clone()
+    }
+
+    /// Whether every backend has been checked at least once.
+    pub fn is_checked(&self) -> bool {
+        self.entries.values().all(|entry| entry.last.is_some())
+    }
+
+    fn new_key(&mut self) -> u64 {
+        self.next_key += 1;
+        self.next_key
+    }
+}
+
+impl Entry {
+    /// A backend to be checked from now on, or in another way than `before`.
+    fn new(target: Target, before: Option<Self>) -> Self {
+        let kept = before.filter(|entry| Arc::ptr_eq(&entry.target.live, &target.live));
+        let (counter, last) = match kept {
+            Some(entry) => (entry.counter, entry.last),
+            None => (Counter::new(target.policy.initial), None),
+        };
+        let entry = Self { target: Rc::new(target), counter, last };
+        entry.publish(entry.counter.state());
+        entry
+    }
+
+    fn is_same_check(&self, target: &Target) -> bool {
+        Arc::ptr_eq(&self.target.live, &target.live) && self.target.policy == target.policy
+    }
+
+    fn with(self, target: Target) -> Self {
+        Self { target: Rc::new(target), ..self }
+    }
+
+    fn publish(&self, health: Health) {
+        if !self.target.advisory {
+            self.target.live.standing.set_health(health);
+        }
+    }
+
+    /// It is well again: slow start begins, and what it was ejected for is over.
+    fn welcome(&self, now: Moment) {
+        let standing = &self.target.live.standing;
+        standing.join(now);
+        standing.readmit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::probe::Fault;
+    use super::*;
+    use crate::endpoint::{Live, Target as Address};
+    use crate::policy::{self, Check, Initial, UpstreamProtocol};
+
+    const START: Moment = Moment::from_millis(1 << 40);
+
+    fn policy() -> policy::Health {
+        policy::Health {
+            kind: Check::Tcp { send: Vec::new(), expect: Vec::new() },
+            port: None,
+            interval: Duration::from_secs(2),
+            fast_interval: Duration::from_millis(500),
+            timeout: Duration::from_secs(1),
+            fall: 3,
+            rise: 2,
+            jitter: 0.0,
+            initial: Initial::Up,
+        }
+    }
+
+    fn target(id: &str, live: &Arc<Live>, policy: policy::Health) -> Target {
+        Target {
+            service: "api".into(),
+            id: id.to_owned(),
+            live: Arc::clone(live),
+            address: Address::Tcp(([127, 0, 0, 1], 1).into()),
+            host: String::new(),
+            protocol: UpstreamProtocol::Http1,
+            tls: None,
+            preamble: super::super::probe::Preamble::Off,
+            policy: Arc::new(policy),
+            advisory: false,
+        }
+    }
+
+    fn refused() -> Outcome {
+        Err(Fault { reason: "connection refused".into(), is_ours: false })
+    }
+
+    /// Makes the next check, which takes no time and comes to this; gives back when that was and what changed.
+    fn step(book: &mut Book, outcome: Outcome) -> (Moment, Option<Health>) {
+        let now = book.earliest().unwrap();
+        let job = book.take(now).unwrap();
+        (now, book.finish(job.key, outcome, now, now).map(|change| change.health))
+    }
+
+    #[test]
+    fn a_backend_that_dies_and_comes_back_is_seen_by_the_fast_interval() {
+        let live = Arc::<Live>::default();
+        let mut book = Book::new(1);
+        book.update(vec![target("a", &live, policy())], START);
+        assert_eq!(live.standing.health(), Health::Up);
+        assert!(!book.is_checked());
+        let (first, _) = step(&mut book, Ok("connected".into()));
+        assert!(book.is_checked());
+        live.standing.eject(START.plus(Duration::from_secs(1000)));
+
+        let checks = [refused(), refused(), refused(), refused(), Ok("connected".into()), Ok("connected".into())];
+        let seen = checks.map(|outcome| {
+            let (at, changed) = step(&mut book, outcome);
+            (at.since(first).as_millis(), changed)
+        });
+        let down_at = 3000;
+        let up_at = down_at + 2000 + 2000 + 500;
+        assert_eq!(
+            seen,
+            [
+                (2000, None),
+                (2500, None),
+                (down_at, Some(Health::Down)),
+                (down_at + 2000, None),
+                (down_at + 4000, None),
+                (up_at, Some(Health::Up))
+            ]
+        );
+        let back = first.plus(Duration::from_millis(u64::try_from(up_at).unwrap()));
+        assert_eq!(live.standing.health(), Health::Up);
+        assert_eq!(live.standing.joined(), back);
+        assert!(!live.standing.is_ejected(back), "what it was ejected for is over");
+    }
+
+    #[test]
+    fn what_the_last_check_came_to_is_kept() {
+        let mut book = Book::new(1);
+        book.update(vec![target("a", &Arc::default(), policy())], START);
+        assert_eq!(book.last_check("api", "a"), None);
+        let now = book.earliest().unwrap();
+        let job = book.take(now).unwrap();
+        let took = Duration::from_millis(7);
+        book.finish(job.key, refused(), now, now.plus(took));
+        let last = book.last_check("api", "a").unwrap();
+        assert_eq!(last, LastCheck { at: now.plus(took), ok: false, took, reason: "connection refused".into() });
+        assert_eq!(book.last_check("api", "b"), None);
+    }
+
+    #[test]
+    fn an_update_keeps_what_stays_and_forgets_what_goes() {
+        let (a, b) = (Arc::<Live>::default(), Arc::<Live>::default());
+        let mut book = Book::new(1);
+        book.update(vec![target("a", &a, policy()), target("b", &b, policy())], START);
+        for _ in 0..6 {
+            step(&mut book, refused());
+        }
+        assert_eq!((a.standing.health(), b.standing.health()), (Health::Down, Health::Down));
+        let due = book.earliest();
+        book.update(vec![target("a", &a, policy())], START);
+        assert_eq!((a.standing.health(), b.standing.health()), (Health::Down, Health::Unknown));
+        assert_eq!(book.earliest(), due);
+        assert!(book.is_checked());
+        // the one that went is skipped in the schedule
+        let later = START.plus(Duration::from_secs(100));
+        assert_eq!(book.take(later).map(|job| job.target.id.clone()).as_deref(), Some("a"));
+        assert!(book.take(later).is_none());
+    }
+
+    #[test]
+    fn another_way_to_check_keeps_the_state_and_another_backend_does_not() {
+        let a = Arc::<Live>::default();
+        let mut book = Book::new(1);
+        book.update(vec![target("a", &a, policy())], START);
+        for _ in 0..3 {
+            step(&mut book, refused());
+        }
+        let under_way = book.take(START.plus(Duration::from_secs(100))).unwrap();
+        let slower = policy::Health { interval: Duration::from_secs(60), ..policy() };
+        book.update(vec![target("a", &a, slower)], START);
+        assert_eq!(a.standing.health(), Health::Down);
+        assert!(book.finish(under_way.key, Ok("".into()), START, START).is_none(), "what was under way counts no more");
+        assert!(book.earliest().unwrap() <= START.plus(Duration::from_millis(1)), "it is checked soon");
+
+        let other = Arc::<Live>::default();
+        book.update(vec![target("a", &other, policy())], START);
+        assert_eq!(other.standing.health(), Health::Up);
+        assert!(!book.is_checked());
+    }
+
+    #[test]
+    fn a_check_that_could_not_be_made_says_nothing() {
+        let live = Arc::<Live>::default();
+        let mut book = Book::new(1);
+        book.update(vec![target("a", &live, policy())], START);
+        let mut last = START;
+        for _ in 0..10 {
+            let ours = Fault { reason: "too many open files".into(), is_ours: true };
+            let (at, changed) = step(&mut book, Err(ours));
+            assert_eq!(changed, None);
+            assert!(at.since(last) <= Duration::from_millis(500), "but it is tried again soon");
+            last = at;
+        }
+        assert_eq!(live.standing.health(), Health::Up);
+    }
+
+    #[test]
+    fn advice_does_not_decide() {
+        let live = Arc::<Live>::default();
+        let mut book = Book::new(1);
+        book.update(vec![Target { advisory: true, ..target("a", &live, policy()) }], START);
+        for _ in 0..5 {
+            assert_eq!(step(&mut book, refused()).1, None);
+        }
+        assert_eq!(live.standing.health(), Health::Unknown);
+    }
+}

@@ -1,0 +1,222 @@
+//! Makes the checks when they are due, on the control plane's thread, many at a time.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::book::{Book, Change, Job, LastCheck};
+use super::probe::{self, Agent, Fault, Outcome, Target};
+use crate::clock::Moment;
+use crate::endpoint::standing::Health;
+
+/// All active checks. A handle: its copies are the same monitor.
+#[derive(Debug, Clone)]
+pub struct Monitor(Rc<Inner>);
+
+struct Inner {
+    book: RefCell<Book>,
+    /// There may be something due that was not before.
+    updated: Notify,
+    /// The owner is told that a backend's health changed.
+    changed: Arc<Notify>,
+    agent: Rc<Agent>,
+}
+
+impl Monitor {
+    /// One that checks nobody yet. `changed` is notified after every change of a backend's health; `agent` takes what agents say.
+    pub fn new(seed: u64, changed: Arc<Notify>, agent: Rc<Agent>) -> Self {
+        Self(Rc::new(Inner { book: RefCell::new(Book::new(seed)), updated: Notify::new(), changed, agent }))
+    }
+
+    /// From now on these are checked; to be called for each new snapshot. What is known of those that stay is kept.
+    pub fn update(&self, targets: Vec<Target>) {
+        self.0.book.borrow_mut().update(targets, Moment::now());
+        self.0.updated.notify_one();
+    }
+
+    /// What the last check of a backend came to.
+    pub fn last_check(&self, service: &str, id: &str) -> Option<LastCheck> {
+        self.0.book.borrow().last_check(service, id)
+    }
+
+    /// Whether every backend has been checked at least once.
+    pub fn is_checked(&self) -> bool {
+        self.0.book.borrow().is_checked()
+    }
+
+    /// Checks for ever. To be spawned once, where `spawn_local` works.
+    pub async fn run(self) {
+        loop {
+            let now = Moment::now();
+            while let Some(job) = self.take(now) {
+                tokio::task::spawn_local(self.clone().check(job));
+            }
+            let earliest = self.0.book.borrow().earliest();
+            let due = async {
+                match earliest {
+                    Some(at) => tokio::time::sleep(at.since(now)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => {}
+                () = self.0.updated.notified() => {}
+            }
+        }
+    }
+
+    fn take(&self, now: Moment) -> Option<Job> {
+        self.0.book.borrow_mut().take(now)
+    }
+
+    async fn check(self, job: Job) {
+        let mut under_way = UnderWay { monitor: &self, key: job.key, began: Moment::now(), outcome: None };
+        under_way.outcome = Some(probe::check(&job.target, &*self.0.agent).await);
+    }
+
+    fn finish(&self, key: u64, outcome: Outcome, began: Moment) {
+        let reason = match &outcome {
+            Ok(good) => good.clone(),
+            Err(fault) => fault.reason.clone(),
+        };
+        let mut book = self.0.book.borrow_mut();
+        let before = book.earliest();
+        if let Some(change) = book.finish(key, outcome, began, Moment::now()) {
+            log(&change, &reason);
+            self.0.changed.notify_one();
+        }
+        // the loop sleeps until what was the first to be due
+        if book.earliest().is_some_and(|at| before.is_none_or(|before| at < before)) {
+            self.0.updated.notify_one();
+        }
+    }
+}
+
+/// A check that is being made. It is entered in the book whatever becomes of it: a backend whose check broke off would never
+/// be checked again.
+struct UnderWay<'a> {
+    monitor: &'a Monitor,
+    key: u64,
+    began: Moment,
+    outcome: Option<Outcome>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let broke_off = || Err(Fault { reason: "the check broke off".into(), is_ours: true });
+        self.monitor.finish(self.key, self.outcome.take().unwrap_or_else(broke_off), self.began);
+    }
+}
+
+fn log(change: &Change, reason: &str) {
+    let Target { service, id, policy, .. } = &*change.target;
+    match change.health {
+        Health::Up => tracing::info!(service = &**service, backend = id, rise = policy.rise, reason, "backend is up"),
+        _ => tracing::warn!(service = &**service, backend = id, fall = policy.fall, reason, "backend is down"),
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("book", &self.book).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::task::LocalSet;
+
+    use super::super::probe::testing::{Server, http, target};
+    use super::*;
+    use crate::policy::{Check, Initial};
+
+    fn quick(target: &mut Target) {
+        let policy = Arc::make_mut(&mut target.policy);
+        policy.interval = Duration::from_millis(20);
+        policy.fast_interval = Duration::from_millis(10);
+        policy.initial = Initial::CheckFirst;
+    }
+
+    fn monitor(changed: &Arc<Notify>) -> Monitor {
+        Monitor::new(1, Arc::clone(changed), Rc::new(|_, _| Ok(())))
+    }
+
+    async fn until(live: &crate::endpoint::Live, health: Health, changed: &Notify) {
+        while live.standing.health() != health {
+            changed.notified().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn each_change_is_told_to_the_owner_with_its_reason() {
+        let test = async {
+            let changed = Arc::new(Notify::new());
+            let monitor = monitor(&changed);
+            tokio::task::spawn_local(monitor.clone().run());
+            assert!(monitor.is_checked(), "there is nobody to check");
+            let server = Server::answer("\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n").await;
+            let mut target = target(server.address, Check::Http(http()));
+            quick(&mut target);
+            monitor.update(vec![target.clone()]);
+            assert!(!monitor.is_checked());
+            until(&target.live, Health::Up, &changed).await;
+            assert!(monitor.is_checked());
+            assert_eq!(monitor.last_check("api", "a").unwrap().reason, "status 200");
+
+            target.address = crate::endpoint::Target::Tcp(Server::nobody().await);
+            monitor.update(vec![target.clone()]);
+            until(&target.live, Health::Down, &changed).await;
+            let last = monitor.last_check("api", "a").unwrap();
+            assert_eq!((last.ok, &*last.reason), (false, "connection refused"));
+        };
+        LocalSet::new().run_until(test).await;
+    }
+
+    #[tokio::test]
+    async fn a_backend_that_hangs_does_not_hold_up_the_others() {
+        let test = async {
+            let changed = Arc::new(Notify::new());
+            let monitor = monitor(&changed);
+            tokio::task::spawn_local(monitor.clone().run());
+            let (hanging, well) = (Server::hang().await, Server::answer("", b"").await);
+            let mut hanging = target(hanging.address, Check::Http(http()));
+            let mut well = target(well.address, Check::Tcp { send: Vec::new(), expect: Vec::new() });
+            hanging.id = "hanging".to_owned();
+            quick(&mut hanging);
+            quick(&mut well);
+            monitor.update(vec![hanging.clone(), well.clone()]);
+            until(&well.live, Health::Up, &changed).await;
+            assert_eq!(hanging.live.standing.health(), Health::Unknown);
+            assert!(!monitor.is_checked());
+        };
+        LocalSet::new().run_until(test).await;
+    }
+
+    #[tokio::test]
+    async fn a_check_that_panics_is_made_again() {
+        let test = async {
+            let changed = Arc::new(Notify::new());
+            let calls = Rc::new(std::cell::Cell::new(0));
+            let counted = Rc::clone(&calls);
+            let agent = move |_: &Target, _: &str| {
+                counted.set(counted.get() + 1);
+                assert!(counted.get() > 2, "a defect, on purpose");
+                Ok(())
+            };
+            let monitor = Monitor::new(1, Arc::clone(&changed), Rc::new(agent));
+            tokio::task::spawn_local(monitor.clone().run());
+            let server = Server::answer("", b"up\n").await;
+            let mut target = target(server.address, Check::Agent);
+            quick(&mut target);
+            monitor.update(vec![target.clone()]);
+            until(&target.live, Health::Up, &changed).await;
+            assert_eq!(calls.get(), 3);
+        };
+        LocalSet::new().run_until(test).await;
+    }
+}

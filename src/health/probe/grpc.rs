@@ -1,0 +1,142 @@
+//! A check by `grpc.health.v1.Health/Check`: <https://github.com/grpc/grpc/blob/master/doc/health-checking.md>.
+//!
+//! Both messages are a handful of bytes, written and read here by hand.
+
+use std::borrow::Cow;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+
+use super::h2::{Question, ask, broken};
+use super::{Fault, Outcome, Target};
+use crate::io::Stream;
+
+/// The most that an answer may be: 2 bytes, and room for fields that we do not know.
+const MAX_MESSAGE: usize = 4096;
+/// Compressed or not, and the length of the message.
+const PREFIX: usize = 5;
+/// `ServingStatus.SERVING`
+const SERVING: u64 = 1;
+
+/// Asks how `service` is; empty = the whole server.
+pub async fn check(stream: Stream, target: &Target, service: &str) -> Outcome {
+    let mut headers = HeaderMap::with_capacity(3);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static("evenkeel-health-check"));
+    let question = Question {
+        method: Method::POST,
+        path: PathAndQuery::from_static("/grpc.health.v1.Health/Check"),
+        authority: if target.host.is_empty() { "localhost" } else { &target.host },
+        headers,
+        body: request(service),
+    };
+    let mut answer = ask(stream, question).await?;
+    if answer.status() != StatusCode::OK {
+        return Err(Fault::new(format!("status {}, expected 200", answer.status().as_u16())));
+    }
+    if let Some(status) = grpc_status(answer.headers()) {
+        accept(status)?;
+    }
+    let (mut message, mut trailers) = (BytesMut::new(), None);
+    while let Some(frame) = answer.frame().await {
+        match frame.map_err(broken)?.into_data() {
+            Ok(data) if message.len() + data.len() > MAX_MESSAGE => return Err(Fault::new("its message is too long")),
+            Ok(data) => message.extend_from_slice(&data),
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
+    match trailers.as_ref().and_then(grpc_status) {
+        Some(status) => accept(status)?,
+        None => return Err(Fault::new("its answer has no grpc-status")),
+    }
+    match serving_status(&message) {
+        Some(SERVING) => Ok(Cow::Borrowed("SERVING")),
+        Some(0) => Err(Fault::new("gRPC health is UNKNOWN")),
+        Some(2) => Err(Fault::new("gRPC health is NOT_SERVING")),
+        Some(3) => Err(Fault::new("gRPC health is SERVICE_UNKNOWN")),
+        Some(other) => Err(Fault::new(format!("gRPC health is {other}"))),
+        None => Err(Fault::new("its message can't be read")),
+    }
+}
+
+/// `HealthCheckRequest { string service = 1; }` behind its prefix.
+fn request(service: &str) -> Bytes {
+    let mut message = BytesMut::new();
+    if !service.is_empty() {
+        message.put_u8(1 << 3 | 2);
+        let mut length = service.len();
+        while length >= 0x80 {
+            message.put_u8(length as u8 | 0x80);
+            length >>= 7;
+        }
+        message.put_u8(length as u8);
+        message.put_slice(service.as_bytes());
+    }
+    let mut framed = BytesMut::with_capacity(PREFIX + message.len());
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    framed.put_slice(&message);
+    framed.freeze()
+}
+
+/// `HealthCheckResponse { ServingStatus status = 1; }` behind its prefix; fields that we do not know are passed over.
+fn serving_status(framed: &[u8]) -> Option<u64> {
+    let (prefix, mut message) = framed.split_at_checked(PREFIX)?;
+    let length = u32::from_be_bytes(prefix[1..].try_into().ok()?);
+    if prefix[0] != 0 || length as usize != message.len() {
+        return None;
+    }
+    // what is not there is 0
+    let mut status = 0;
+    while !message.is_empty() {
+        let tag = varint(&mut message)?;
+        let skip = match tag & 7 {
+            0 => {
+                let value = varint(&mut message)?;
+                if tag >> 3 == 1 {
+                    status = value;
+                }
+                0
+            }
+            1 => 8,
+            2 => varint(&mut message)?,
+            5 => 4,
+            _ => return None,
+        };
+        message = message.get(usize::try_from(skip).ok()?..)?;
+    }
+    Some(status)
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for at in 0..10 {
+        let byte;
+        (byte, *bytes) = bytes.split_first()?;
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn grpc_status(fields: &HeaderMap) -> Option<&HeaderValue> {
+    fields.get("grpc-status")
+}
+
+fn accept(status: &HeaderValue) -> Result<(), Fault> {
+    match status.as_bytes() {
+        b"0" => Ok(()),
+        b"5" => Err(Fault::new("gRPC status 5: it does not know the service")),
+        b"12" => Err(Fault::new("gRPC status 12: it has no health service")),
+        other => Err(Fault::new(format!("gRPC status {}", String::from_utf8_lossy(other)))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

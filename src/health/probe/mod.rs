@@ -1,0 +1,247 @@
+//! One check of one backend, over a connection of its own, within its time-out.
+//!
+//! What a backend answers is bounded in every way: heads and bodies to 64 KiB, time by the time-out. Every failure has a
+//! reason short enough for a line of the log.
+
+pub mod agent;
+pub mod grpc;
+mod h2;
+pub mod http;
+mod search;
+pub mod tcp;
+
+#[cfg(test)]
+pub(super) mod testing;
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use crate::endpoint::{self, Live};
+use crate::io::{Socket, Stream};
+use crate::policy::{Check, Health, UpstreamProtocol};
+
+/// The most that is read of any answer.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// A backend that is checked.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its service.
+    pub service: Arc<str>,
+    /// Unique in its service.
+    pub id: String,
+    /// Its atomics: a backend that stays is known by them.
+    pub live: Arc<Live>,
+    /// Where it is.
+    pub address: endpoint::Target,
+    /// The host part of its address as written.
+    pub host: String,
+    /// What its service speaks with it.
+    pub protocol: UpstreamProtocol,
+    /// TLS, where its service uses it, with the name asked for and verified.
+    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// PROXY protocol, where its service uses it.
+    pub preamble: Preamble,
+    /// How it is checked.
+    pub policy: Arc<Health>,
+    /// Its answers are passed on, but do not decide over its health.
+    pub advisory: bool,
+}
+
+/// The PROXY header that a check begins with. It says that the connection is the proxy's own and nobody's behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preamble {
+    /// None.
+    Off,
+    /// `UNKNOWN`
+    V1,
+    /// `LOCAL`
+    V2,
+}
+
+/// What a check came to: a short word on what was good, or why it failed.
+pub type Outcome = Result<Cow<'static, str>, Fault>;
+
+/// Why a check failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// For people; short.
+    pub reason: Cow<'static, str>,
+    /// It was this process that could not ask: the check says nothing about the backend.
+    pub is_ours: bool,
+}
+
+/// Takes the line of an agent: does what it says, and tells whether it means that the backend is well.
+pub type Agent = dyn Fn(&Target, &str) -> Result<(), String>;
+
+/// Checks a backend once.
+pub async fn check(target: &Target, agent: &Agent) -> Outcome {
+    let limit = target.policy.timeout;
+    let deadline = Instant::now() + limit;
+    let stream = timeout_at(deadline, connect(target)).await;
+    let stream = stream.unwrap_or_else(|_| Err(Fault::new(format!("no connection in {}", shown(limit)))))?;
+    let asked = timeout_at(deadline, ask(target, stream, agent)).await;
+    asked.unwrap_or_else(|_| Err(Fault::new(format!("no answer in {}", shown(limit)))))
+}
+
+async fn ask(target: &Target, mut stream: Stream, agent: &Agent) -> Outcome {
+    match &target.policy.kind {
+        Check::Http(check) if speaks_h2(target, &stream) => h2::check(stream, target, check).await,
+        Check::Http(check) => http::check(&mut stream, target, check).await,
+        Check::Tcp { send, expect } => tcp::check(&mut stream, send, expect).await,
+        Check::Grpc { service } => grpc::check(stream, target, service).await,
+        Check::Agent => agent::check(&mut stream, |line| agent(target, line)).await,
+    }
+}
+
+/// Whether the connection is to carry HTTP/2: by ALPN, or in clear by the service's word.
+fn speaks_h2(target: &Target, stream: &Stream) -> bool {
+    match stream {
+        Stream::TlsClient(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
+        _ => target.protocol == UpstreamProtocol::Http2,
+    }
+}
+
+async fn connect(target: &Target) -> Result<Stream, Fault> {
+    let mut socket = match &target.address {
+        endpoint::Target::Tcp(address) => {
+            let mut address = *address;
+            address.set_port(target.policy.port.unwrap_or(address.port()));
+            let tcp = TcpStream::connect(address).await?;
+            // a question is small and the only thing under way
+            tcp.set_nodelay(true)?;
+            Socket::Tcp(tcp)
+        }
+        endpoint::Target::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
+    };
+    // an agent is not the service: it speaks in clear, and knows nothing of PROXY headers
+    if target.policy.kind == Check::Agent {
+        return Ok(Stream::Plain(socket));
+    }
+    if target.preamble != Preamble::Off {
+        socket.write_all(target.preamble.bytes()).await?;
+    }
+    let Some((config, name)) = &target.tls else { return Ok(Stream::Plain(socket)) };
+    let connector = TlsConnector::from(offering(config, &target.policy.kind));
+    match connector.connect(name.clone(), socket).await {
+        Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),
+        Err(error) => Err(Fault::new(format!("TLS: {error}"))),
+    }
+}
+
+/// gRPC is HTTP/2, whatever the service's requests use.
+fn offering(config: &Arc<ClientConfig>, kind: &Check) -> Arc<ClientConfig> {
+    if !matches!(kind, Check::Grpc { .. }) || config.alpn_protocols == [b"h2"] {
+        return Arc::clone(config);
+    }
+    let mut config = ClientConfig::clone(config);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(config)
+}
+
+impl Preamble {
+    fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Off => b"",
+            Self::V1 => b"PROXY UNKNOWN\r\n",
+            // the signature; version 2, LOCAL; no family; nothing follows
+            Self::V2 => b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00",
+        }
+    }
+}
+
+impl Fault {
+    fn new(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason: reason.into(), is_ours: false }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        // ENFILE, EMFILE, EADDRNOTAVAIL: out of file descriptors, or of local ports
+        let is_ours = matches!(error.raw_os_error(), Some(23 | 24 | 99));
+        let reason = match error.kind() {
+            io::ErrorKind::ConnectionRefused => Cow::Borrowed("connection refused"),
+            io::ErrorKind::ConnectionReset => Cow::Borrowed("connection reset"),
+            io::ErrorKind::HostUnreachable => Cow::Borrowed("host unreachable"),
+            io::ErrorKind::NetworkUnreachable => Cow::Borrowed("network unreachable"),
+            _ => Cow::Owned(error.to_string()),
+        };
+        Self { reason, is_ours }
+    }
+}
+
+/// A time as people write it.
+fn shown(time: Duration) -> String {
+    let millis = time.as_millis();
+    if millis.is_multiple_of(1000) { format!("{} s", millis / 1000) } else { format!("{millis} ms") }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::sync::mpsc;
+
+    use super::testing::{Server, http, reason, target};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_check_that_was_given_up_closes_its_connection() {
+        let (closed, mut was_closed) = mpsc::unbounded_channel();
+        // reads all and says nothing
+        let server = Server::serve(move |mut stream| {
+            let closed = closed.clone();
+            async move {
+                while stream.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
+                let _ = closed.send(());
+            }
+        })
+        .await;
+        for kind in [Check::Http(http()), Check::Grpc { service: String::new() }, Check::Agent] {
+            let mut target = target(server.address, kind);
+            Arc::make_mut(&mut target.policy).timeout = Duration::from_millis(20);
+            let local = tokio::task::LocalSet::new();
+            let test = async {
+                let outcome = check(&target, &|_, _| Ok(())).await;
+                assert_eq!(outcome, Err(Fault::new("no answer in 20 ms")));
+                was_closed.recv().await
+            };
+            assert!(local.run_until(test).await.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_backend_behind_a_unix_socket_is_checked_there() {
+        let folder = std::env::temp_dir().join(format!("evenkeel-probe-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("backend.sock");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let mut target = target(([127, 0, 0, 1], 1).into(), Check::Tcp { send: Vec::new(), expect: Vec::new() });
+        target.address = endpoint::Target::Unix(path);
+        assert_eq!(reason(&target).await, "good: connected");
+        drop(listener);
+        assert_eq!(reason(&target).await, "connection refused");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn being_out_of_descriptors_is_our_trouble() {
+        assert!(Fault::from(io::Error::from_raw_os_error(24)).is_ours);
+        assert!(!Fault::from(io::Error::from_raw_os_error(111)).is_ours);
+    }
+
+    #[test]
+    fn times_are_written_as_people_do() {
+        assert_eq!(shown(Duration::from_secs(1)), "1 s");
+        assert_eq!(shown(Duration::from_millis(250)), "250 ms");
+    }
+}

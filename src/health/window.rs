@@ -1,0 +1,94 @@
+//! A sliding window over counters that only grow.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::outlier::Seen;
+use crate::clock::Moment;
+
+/// Pieces that a window slides by. It is exact to one of them, and a backend's costs a kilobyte.
+const PIECES: u32 = 20;
+
+/// What one backend's counters were, back to the start of the window.
+#[derive(Debug, Default)]
+pub struct Window {
+    past: VecDeque<(Moment, Seen)>,
+}
+
+impl Window {
+    /// The counters stand at `totals`; gives back what came in the last `length`.
+    pub fn slide(&mut self, totals: Seen, length: Duration, now: Moment) -> Seen {
+        // counters that went back are another backend's
+        if self.past.back().is_none_or(|(_, last)| totals.requests < last.requests) {
+            self.reset(totals, now);
+        }
+        while self.past.get(1).is_some_and(|(at, _)| now.since(*at) >= length) {
+            self.past.pop_front();
+        }
+        if self.past.back().is_some_and(|(at, _)| now.since(*at) >= length / PIECES) {
+            self.past.push_back((now, totals));
+        }
+        let Some((_, first)) = self.past.front() else { return Seen::default() };
+        Seen {
+            requests: totals.requests.saturating_sub(first.requests),
+            failures: totals.failures.saturating_sub(first.failures),
+            elapsed: totals.elapsed.saturating_sub(first.elapsed),
+        }
+    }
+
+    /// Forgets what was: it begins at `totals`.
+    pub fn reset(&mut self, totals: Seen, now: Moment) {
+        self.past.clear();
+        self.past.push_back((now, totals));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENGTH: Duration = Duration::from_secs(10);
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis((1 << 40) + millis)
+    }
+
+    fn totals(requests: u64) -> Seen {
+        Seen { requests, failures: requests / 2, elapsed: Duration::from_millis(requests) }
+    }
+
+    #[test]
+    fn it_shows_what_came_since_it_began_and_later_the_last_ten_seconds() {
+        let mut window = Window::default();
+        assert_eq!(window.slide(totals(1000), LENGTH, at(0)), Seen::default(), "what was before is not known");
+        for tick in 1..=1000 {
+            // ten at each tick of 100 ms
+            let seen = window.slide(totals(1000 + 10 * tick), LENGTH, at(100 * tick));
+            let exact = 10 * tick.min(100);
+            assert!(seen.requests >= exact && seen.requests <= exact + 50, "tick {tick}: {seen:?}");
+            assert_eq!(seen.failures, seen.requests / 2);
+            assert_eq!(seen.elapsed, Duration::from_millis(seen.requests));
+            assert!(window.past.len() <= 22);
+        }
+    }
+
+    #[test]
+    fn silence_empties_it() {
+        let mut window = Window::default();
+        window.slide(totals(0), LENGTH, at(0));
+        assert_eq!(window.slide(totals(70), LENGTH, at(100)).requests, 70);
+        let mut last = Seen::default();
+        for tick in 2..=220 {
+            last = window.slide(totals(70), LENGTH, at(100 * tick));
+        }
+        assert_eq!(last, Seen::default());
+    }
+
+    #[test]
+    fn counters_that_go_back_begin_it_anew() {
+        let mut window = Window::default();
+        window.slide(totals(500), LENGTH, at(0));
+        assert_eq!(window.slide(totals(3), LENGTH, at(100)), Seen::default());
+        assert_eq!(window.slide(totals(5), LENGTH, at(200)).requests, 2);
+    }
+}
