@@ -20,11 +20,11 @@ pub fn command(place: &Place) -> Command {
 pub fn configuration(setup: &Setup, place: &Place) -> String {
     let on_500 = if setup.retry_on_500 { " 500" } else { "" };
     let mut cfg = format!(
-        "global\n  maxconn 16000\n  nbthread 2\n  stats socket {}/socket mode 600 level admin expose-fd listeners\n\
+        "global\n  maxconn 4000\n  nbthread 2\n  stats socket {}/socket mode 600 level admin expose-fd listeners\n\
          defaults\n  mode http\n  timeout connect 2s\n  timeout client 75s\n  timeout server {}\n  timeout queue 1s\n\
          \x20 timeout http-request {}\n  timeout http-keep-alive 75s\n  retries 3\n  option redispatch 1\n\
          \x20 retry-on conn-failure empty-response response-timeout 502 503 504{on_500}\n  http-reuse always\n\
-         frontend web\n  bind {}\n  http-response set-header x-generation {}\n  use_backend crowd if {{ path_beg /crowd/ }}\n\
+         frontend web\n  bind {}\n  option idle-close-on-response\n  http-response set-header x-generation {}\n  use_backend crowd if {{ path_beg /crowd/ }}\n\
          \x20 default_backend api\n\
          backend api\n  balance roundrobin\n  option httpchk GET /\n  http-request disable-l7-retry if METH_POST\n\
          \x20 default-server check inter 500ms fall 3 rise 2 observe layer7 error-limit 5 on-error mark-down\n",

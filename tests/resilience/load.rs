@@ -41,6 +41,7 @@ struct Shared {
     next: AtomicU64,
     ended: AtomicBool,
     answered: [AtomicUsize; BACKENDS],
+    generation: AtomicUsize,
 }
 
 /// Backends have one letter as their name.
@@ -55,7 +56,8 @@ impl Load {
         let connections = plan.connections;
         let answered = std::array::from_fn(|_| AtomicUsize::new(0));
         let (next, ended) = (AtomicU64::new(0), AtomicBool::new(false));
-        let shared = Arc::new(Shared { plan, begun: Instant::now(), next, ended, answered });
+        let generation = AtomicUsize::new(0);
+        let shared = Arc::new(Shared { plan, begun: Instant::now(), next, ended, answered, generation });
         let workers = (0..connections).map(|_| {
             let shared = Arc::clone(&shared);
             thread::Builder::new().stack_size(128 * 1024).spawn(move || shared.work()).unwrap()
@@ -72,6 +74,11 @@ impl Load {
     /// Answers of all backends so far.
     pub fn answered(&self) -> usize {
         (0..BACKENDS).map(|backend| self.answered_by(backend)).sum()
+    }
+
+    /// The latest generation of the configuration that answered so far.
+    pub fn generation(&self) -> usize {
+        self.shared.generation.load(Ordering::Relaxed)
     }
 
     /// Ends it, waits for what is under way, and says what became of each request.
@@ -133,6 +140,7 @@ impl Shared {
         };
         sample.backend = head.field("x-backend").and_then(|name| usize::from(name.bytes().next()?).checked_sub(97));
         sample.generation = head.number("x-generation");
+        self.generation.fetch_max(sample.generation.unwrap_or(0), Ordering::Relaxed);
         let end = self.judge(&mut wire, &head, sample.backend.is_some());
         if matches!(end, End::Good | End::Status(_)) && !head.says("connection", "close") {
             *connection = Some(wire);

@@ -150,11 +150,6 @@ impl Proxy {
         status.map(|status| status.to_string())
     }
 
-    /// Whether a successor of the process that was started here is alive.
-    pub fn has_successor(&self) -> bool {
-        processes::of(self.place.directory()).iter().any(|pid| *pid != self.child.id())
-    }
-
     /// What it said so far.
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(self.place.directory().join("stderr")).unwrap_or_default()

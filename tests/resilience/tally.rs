@@ -121,11 +121,6 @@ impl Tally {
         self.0.iter().map(Sample::ended).min()
     }
 
-    /// The last generation of the configuration that answered.
-    pub fn last_generation(&self) -> usize {
-        self.0.iter().filter_map(|sample| sample.generation).max().unwrap_or(0)
-    }
-
     /// How many, and how they ended: `3 of 900: 2 x 502, 1 x cut`.
     pub fn of(&self, all: &Self) -> String {
         let mut ends: BTreeMap<End, usize> = BTreeMap::new();
