@@ -1,0 +1,106 @@
+//! Backends that die, hang and come back.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::{AFTERMATH, PATIENCE, Setting, from, three};
+use crate::processes::wait_until;
+use crate::proxy::Setup;
+use crate::report::{Report, ms, ms_or_never};
+use crate::tally::End;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The backend that has the trouble.
+const B: usize = 1;
+
+pub fn killed(setting: &Setting) -> Result<Report, String> {
+    let mut fleet = three();
+    let proxy = setting.proxy(&Setup::of(&fleet))?;
+    let load = setting.load(setting.plan(&proxy));
+    fleet.kill(B);
+    sleep(setting.span(3000, 1000));
+    let before = load.answered_by(B);
+    let back = fleet.revive(B);
+    let returned = wait_until(PATIENCE, || load.answered_by(B) > before);
+    sleep(setting.span(1500, 300));
+    let tally = load.end();
+
+    let mut report = Report::default();
+    report.nothing_lost(&tally);
+    report.must("traffic returns", returned, if returned { "it did" } else { "it did not" });
+    let after = from(back, tally.good_of(B).since(back).first_end());
+    report.timing("within 1 s", after.is_some_and(|t| t <= SECOND), ms_or_never(after));
+    Ok(report)
+}
+
+pub fn hangs(setting: &Setting) -> Result<Report, String> {
+    let mut fleet = three();
+    let setup = Setup { response_timeout: Some("1s"), ..Setup::of(&fleet) };
+    let proxy = setting.proxy(&setup)?;
+    let load = setting.load(setting.plan(&proxy));
+    let stopped = Instant::now();
+    fleet.stop(B);
+    sleep(setting.span(3000, 2000));
+    let last = Instant::now();
+    fleet.go_on(B);
+    sleep(setting.span(1500, 500));
+    let tally = load.end();
+
+    let mut report = Report::default();
+    report.nothing_lost(&tally);
+    // What is sent to it within the first second can't be told from what is merely slow. Then the first ones time out.
+    let ejected = stopped + SECOND + AFTERMATH;
+    let slow = tally.only(|sample| sample.took > SECOND);
+    let (sent, later) = (slow.before(ejected), slow.since(ejected).before(last));
+    let share = tally.since(stopped).before(ejected).len() / 3 + 1;
+    let measured = format!("{} slow, {share} sent to it, slowest {}", sent.len(), ms(tally.slowest()));
+    report.timing("only exchanges already on it slower than 1 s", sent.len() <= share + share / 10, measured);
+    report.timing("none after it is ejected", later.is_empty(), format!("{} slow", later.len()));
+    Ok(report)
+}
+
+pub fn flaps(setting: &Setting) -> Result<Report, String> {
+    let mut fleet = three();
+    let proxy = setting.proxy(&Setup::of(&fleet))?;
+    let load = setting.load(setting.plan(&proxy));
+    for _ in 0..setting.times(10, 4) {
+        fleet.kill(B);
+        sleep(Duration::from_millis(300));
+        fleet.revive(B);
+        sleep(Duration::from_millis(300));
+    }
+    let tally = load.end();
+    let mut report = Report::default();
+    report.nothing_lost(&tally);
+    Ok(report)
+}
+
+pub fn all_gone(setting: &Setting) -> Result<Report, String> {
+    let mut fleet = three();
+    let proxy = setting.proxy(&Setup::of(&fleet))?;
+    let load = setting.load(setting.plan(&proxy));
+    let gone = Instant::now();
+    fleet.kill_all();
+    sleep(setting.span(2000, 1000));
+    let before = load.answered();
+    let last = Instant::now();
+    let back = fleet.all().map(|n| fleet.revive(n)).min().unwrap_or(last);
+    let returned = wait_until(PATIENCE, || load.answered() > before);
+    sleep(setting.span(1500, 500));
+    let tally = load.end();
+
+    let mut report = Report::default();
+    let meanwhile = tally.since(gone + AFTERMATH).before(last);
+    let wrong = meanwhile.only(|sample| sample.end != End::Status(503));
+    report.must("503 to all", wrong.is_empty() && !meanwhile.is_empty(), meanwhile.of(&meanwhile));
+    let hanging = tally.only(|sample| sample.end == End::Late);
+    report.must("none hangs", hanging.is_empty(), hanging.of(&tally));
+    let slowest = meanwhile.slowest();
+    report.timing("within 20 ms each", slowest.as_millis() <= 20, format!("slowest {}", ms(slowest)));
+    report.must("traffic returns", returned, if returned { "it did" } else { "it did not" });
+    let good = tally.since(gone + AFTERMATH).only(|sample| sample.end == End::Good && sample.ended() >= back);
+    let first = from(back, good.first_end());
+    report.timing("first success within 50 ms", first.is_some_and(|t| t.as_millis() <= 50), ms_or_never(first));
+    Ok(report)
+}
