@@ -17,8 +17,8 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script
 pub(super) fn answer(state: &State, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
     // nobody learns without the token what there is
     let open = matches!(path, "/healthz" | "/readyz");
-    if !open && state.token.as_ref().is_some_and(|token| !token.is_in(headers.get(AUTHORIZATION))) {
-        return unauthorized(headers.contains_key(AUTHORIZATION));
+    if let Some(refused) = guard(state, headers).filter(|_| !open) {
+        return refused;
     }
     let found: Option<fn(&State) -> Answer> = match path {
         "/healthz" => Some(|_| answer::text("text/plain; charset=utf-8", "ok\n")),
@@ -28,18 +28,27 @@ pub(super) fn answer(state: &State, method: &Method, path: &str, headers: &Heade
         }
         "/metrics" => Some(|state| answer::text("text/plain; version=0.0.4; charset=utf-8", status::metrics(state))),
         "/api/v1/status" => Some(|state| answer::json(&status::status(state))),
-        "/api/v1/config" => Some(|state| answer::json(&state.effective)),
+        "/api/v1/config" => Some(|state| answer::json(&state.effective.borrow())),
         _ => None,
     };
     match found {
         None => answer::problem(StatusCode::NOT_FOUND, &format!("there is nothing at {path}"), &[]),
-        Some(_) if !matches!(*method, Method::GET | Method::HEAD) => {
-            let problem =
-                answer::problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} can't be asked to {method}"), &[]);
-            answer::with(problem, ALLOW, "GET, HEAD")
-        }
+        Some(_) if !matches!(*method, Method::GET | Method::HEAD) => not_allowed(path, method, "GET, HEAD"),
         Some(found) => found(state),
     }
+}
+
+/// The answer to whoever does not show the token, where one is asked for.
+pub(super) fn guard(state: &State, headers: &HeaderMap) -> Option<Answer> {
+    let token = state.token.borrow();
+    let refused = token.as_ref().is_some_and(|token| !token.is_in(headers.get(AUTHORIZATION)));
+    refused.then(|| unauthorized(headers.contains_key(AUTHORIZATION)))
+}
+
+/// The answer to a method that `path` does not have.
+pub(super) fn not_allowed(path: &str, method: &Method, allowed: &'static str) -> Answer {
+    let detail = format!("{path} can't be asked to {method}");
+    answer::with(answer::problem(StatusCode::METHOD_NOT_ALLOWED, &detail, &[]), ALLOW, allowed)
 }
 
 fn ready(state: &State) -> Answer {
@@ -78,6 +87,7 @@ mod tests {
             listeners: Vec::new(),
             effective: json!({ "log": { "level": "info" } }),
             token: token.map(str::to_owned),
+            reload: tokio::sync::mpsc::channel(1).0,
         })
     }
 

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::{State, routes};
+use super::answer::Answer;
+use super::{State, reload, routes};
 use crate::io::Socket;
 use crate::tls::Acceptor;
 
@@ -60,10 +63,18 @@ async fn connection(socket: TcpStream, tls: Option<Acceptor>, state: Rc<State>) 
     }
 }
 
+async fn answer(state: &State, request: &Request<Incoming>) -> Answer {
+    let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
+    match path {
+        reload::PATH => reload::answer(state, method, headers).await,
+        _ => routes::answer(state, method, path, headers),
+    }
+}
+
 async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, state: Rc<State>) {
-    let service = service_fn(|request| {
-        let answer = routes::answer(&state, request.method(), request.uri().path(), request.headers());
-        async { Ok::<_, Infallible>(answer) }
+    let service = service_fn(|request: Request<Incoming>| {
+        let state = Rc::clone(&state);
+        async move { Ok::<_, Infallible>(answer(&state, &request).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);

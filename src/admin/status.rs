@@ -13,6 +13,7 @@ pub(super) fn status(state: &State) -> Value {
     let snapshot = state.store.load();
     let listeners: Vec<Value> = state
         .listeners
+        .borrow()
         .iter()
         .map(|listener| {
             json!({

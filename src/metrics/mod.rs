@@ -38,6 +38,8 @@ pub struct Registry {
     listeners: Family<1, ListenerMetrics>,
     upstreams: Family<2, UpstreamMetrics>,
     generation: AtomicU64,
+    /// Those that worked, those that failed.
+    reloads: [AtomicU64; 2],
     panics: AtomicU64,
     started: SystemTime,
 }
@@ -52,6 +54,7 @@ impl Registry {
             listeners: Family::default(),
             upstreams: Family::default(),
             generation: AtomicU64::new(0),
+            reloads: Default::default(),
             panics: AtomicU64::new(0),
             started: SystemTime::now(),
         })
@@ -81,6 +84,11 @@ impl Registry {
     /// A configuration with this generation runs now.
     pub fn set_generation(&self, generation: u64) {
         self.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// The configuration was read again, and used or not.
+    pub fn count_reload(&self, ok: bool) {
+        self.reloads[usize::from(!ok)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// A task panicked, on whatever thread: it is rare enough for one shared counter.

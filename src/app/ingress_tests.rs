@@ -1,4 +1,4 @@
-//! [`Ingress`] under reloads, told here because only from this floor on up a snapshot can be made from a configuration.
+//! [`Ingress`] under reloads, told here because a snapshot is made from a configuration only on this floor.
 
 use std::path::Path;
 use std::rc::Rc;
