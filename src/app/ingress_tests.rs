@@ -51,5 +51,6 @@ fn a_listener_that_goes_serves_its_connections_by_the_last_snapshot_that_knew_it
     assert_eq!(at(&ingress), (1, "a".to_owned()), "the same address again is another listener");
     worker.snapshot();
     drop(ingress);
+    store.sweep();
     assert!(last.upgrade().is_none(), "it is held no longer than its connections are");
 }

@@ -112,8 +112,12 @@ impl Listeners {
         if !inherited.is_empty() {
             return Bound::inherit(inherited, self.workers);
         }
-        free(target)?;
-        listener::bind(target, self.workers)
+        let free = free(target);
+        let bound = listener::bind(target, self.workers)?;
+        if let Err(error) = free {
+            tracing::warn!(address = bound.describe(), %error, "another process listens there too: the kernel deals connections out between the two");
+        }
+        Ok(bound)
     }
 
     /// The keys of those that are open and that `prepared` does not have.
@@ -225,8 +229,9 @@ fn fingerprint(tls: &model::ServerTls) -> u64 {
     hasher.finish()
 }
 
-/// Fails when somebody listens on the address. With `SO_REUSEPORT`, which the listeners have, the kernel would let a second
-/// process of ours in and deal the connections out between the two.
+/// Fails when somebody listens on the address. With `SO_REUSEPORT`, which the listeners have, the kernel lets a second process of
+/// the same user in. That is a way to replace one instance by another, and it may be meant; a second start by mistake fails at the
+/// admin address.
 fn free(target: &Target) -> io::Result<()> {
     let Target::Tcp(address) = target else { return Ok(()) };
     let socket = socket2::Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
