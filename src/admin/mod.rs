@@ -6,6 +6,7 @@
 mod answer;
 mod backends;
 mod pick;
+mod reload;
 mod routes;
 mod serve;
 mod status;
@@ -19,6 +20,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+pub use reload::{Refused, Reload};
 
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::snapshot::Store;
@@ -39,6 +43,8 @@ pub struct Sources {
     pub effective: serde_json::Value,
     /// The bearer token, when one is asked for.
     pub token: Option<String>,
+    /// Who reads the configuration again.
+    pub reload: mpsc::Sender<Reload>,
 }
 
 /// A listener, as it is shown.
@@ -69,9 +75,10 @@ pub enum Phase {
 pub struct State {
     store: Arc<Store>,
     registry: Arc<Registry>,
-    listeners: Vec<Listener>,
-    effective: serde_json::Value,
-    token: Option<Token>,
+    listeners: RefCell<Vec<Listener>>,
+    effective: RefCell<serde_json::Value>,
+    token: RefCell<Option<Token>>,
+    reload: mpsc::Sender<Reload>,
     started: Instant,
     phase: Cell<Phase>,
     /// By service.
@@ -81,13 +88,14 @@ pub struct State {
 impl State {
     /// Starting.
     pub fn new(sources: Sources) -> Self {
-        let Sources { store, registry, listeners, effective, token } = sources;
+        let Sources { store, registry, listeners, effective, token, reload } = sources;
         Self {
             store,
             registry,
-            listeners,
-            effective,
-            token: token.map(Token::new),
+            listeners: RefCell::new(listeners),
+            effective: RefCell::new(effective),
+            token: RefCell::new(token.map(Token::new)),
+            reload,
             started: Instant::now(),
             phase: Cell::new(Phase::Starting),
             windows: RefCell::default(),
@@ -97,6 +105,17 @@ impl State {
     /// The process has come this far.
     pub fn enter(&self, phase: Phase) {
         self.phase.set(phase);
+    }
+
+    /// Another configuration runs now.
+    pub fn reloaded(&self, listeners: Vec<Listener>, effective: serde_json::Value) {
+        self.listeners.replace(listeners);
+        self.effective.replace(effective);
+    }
+
+    /// Another token is asked for from now on.
+    pub fn guard(&self, token: String) {
+        self.token.replace(Some(Token::new(token)));
     }
 
     /// Samples the counters of every service.

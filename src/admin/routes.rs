@@ -90,21 +90,20 @@ pub(super) fn answer(state: &State, ask: &Ask<'_>) -> Answer {
     let found = Resource::at(path);
     // nobody learns without the token what there is
     let open = matches!(found, Some(Resource::Health | Resource::Ready));
-    if !open && state.token.as_ref().is_some_and(|token| !token.is_in(ask.headers.get(AUTHORIZATION))) {
-        return unauthorized(ask.headers.contains_key(AUTHORIZATION));
+    if let Some(refused) = guard(state, ask.headers).filter(|_| !open) {
+        return refused;
     }
     let Some(found) = found else {
         return answer::problem(StatusCode::NOT_FOUND, &format!("there is nothing at {path}"), &[]);
     };
     let methods = found.methods();
     if !methods.split(", ").any(|method| method == ask.method.as_str()) {
-        let detail = format!("{path} can't be asked to {}", ask.method);
-        return answer::with(answer::problem(StatusCode::METHOD_NOT_ALLOWED, &detail, &[]), ALLOW, methods);
+        return not_allowed(path, ask.method, methods);
     }
-    // a page of somebody else's, in an operator's browser, must not be able to change anything
-    let site = ask.headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
-    if methods != "GET, HEAD" && !matches!(site, None | Some(b"same-origin" | b"none")) {
-        return answer::problem(StatusCode::FORBIDDEN, "another site's page can't ask for this", &[]);
+    if methods != "GET, HEAD"
+        && let Some(refused) = foreign(ask.headers)
+    {
+        return refused;
     }
     match found {
         Resource::Health => answer::text("text/plain; charset=utf-8", "ok\n"),
@@ -114,7 +113,7 @@ pub(super) fn answer(state: &State, ask: &Ask<'_>) -> Answer {
         }
         Resource::Metrics => answer::text("text/plain; version=0.0.4; charset=utf-8", status::metrics(state)),
         Resource::Status => answer::json(&status::status(state)),
-        Resource::Config => answer::json(&state.effective),
+        Resource::Config => answer::json(&state.effective.borrow()),
         Resource::Pick => pick(state, ask.uri.query().unwrap_or_default()),
         Resource::Heartbeat => match backends::heartbeat(state, &ask.body) {
             Ok(done) => answer::json(&done),
@@ -165,6 +164,26 @@ fn endpoint(state: &State, service: &str, backend: &str) -> Result<Arc<Endpoint>
     })
 }
 
+/// The answer to whoever does not show the token, where one is asked for.
+pub(super) fn guard(state: &State, headers: &HeaderMap) -> Option<Answer> {
+    let token = state.token.borrow();
+    let refused = token.as_ref().is_some_and(|token| !token.is_in(headers.get(AUTHORIZATION)));
+    refused.then(|| unauthorized(headers.contains_key(AUTHORIZATION)))
+}
+
+/// The answer to a page of somebody else's, in an operator's browser, which must not be able to change anything.
+pub(super) fn foreign(headers: &HeaderMap) -> Option<Answer> {
+    let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
+    let refused = !matches!(site, None | Some(b"same-origin" | b"none"));
+    refused.then(|| answer::problem(StatusCode::FORBIDDEN, "another site's page can't ask for this", &[]))
+}
+
+/// The answer to a method that `path` does not have.
+pub(super) fn not_allowed(path: &str, method: &Method, allowed: &'static str) -> Answer {
+    let detail = format!("{path} can't be asked to {method}");
+    answer::with(answer::problem(StatusCode::METHOD_NOT_ALLOWED, &detail, &[]), ALLOW, allowed)
+}
+
 fn ready(state: &State) -> Answer {
     let reason = match state.phase.get() {
         Phase::Ready => return answer::json(&json!({ "ready": true })),
@@ -201,6 +220,7 @@ mod tests {
             listeners: Vec::new(),
             effective: json!({ "log": { "level": "info" } }),
             token: token.map(str::to_owned),
+            reload: tokio::sync::mpsc::channel(1).0,
         })
     }
 

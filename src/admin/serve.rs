@@ -17,8 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use super::answer::Answer;
 use super::routes::Ask;
-use super::{State, answer, routes};
+use super::{State, answer as form, reload, routes};
 use crate::io::Socket;
 use crate::tls::Acceptor;
 
@@ -67,17 +68,22 @@ async fn connection(socket: TcpStream, tls: Option<Acceptor>, state: Rc<State>) 
     }
 }
 
+async fn answer(state: &State, request: Request<Incoming>) -> Answer {
+    let (parts, body) = request.into_parts();
+    let (method, uri, headers) = (&parts.method, &parts.uri, &parts.headers);
+    if uri.path() == reload::PATH {
+        return reload::answer(state, method, headers).await;
+    }
+    match Limited::new(body, BODY).collect().await {
+        Ok(body) => routes::answer(state, &Ask { method, uri, headers, body: body.to_bytes() }),
+        Err(_) => form::problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB, or broken", &[]),
+    }
+}
+
 async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, state: Rc<State>) {
-    let service = service_fn(async |request: Request<Incoming>| {
-        let (parts, body) = request.into_parts();
-        let answer = match Limited::new(body, BODY).collect().await {
-            Ok(body) => {
-                let (method, uri, headers) = (&parts.method, &parts.uri, &parts.headers);
-                routes::answer(&state, &Ask { method, uri, headers, body: body.to_bytes() })
-            }
-            Err(_) => answer::problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB, or broken", &[]),
-        };
-        Ok::<_, Infallible>(answer)
+    let service = service_fn(|request: Request<Incoming>| {
+        let state = Rc::clone(&state);
+        async move { Ok::<_, Infallible>(answer(&state, request).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);

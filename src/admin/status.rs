@@ -17,6 +17,7 @@ pub(super) fn status(state: &State) -> Value {
     let snapshot = state.store.load();
     let listeners: Vec<Value> = state
         .listeners
+        .borrow()
         .iter()
         .map(|listener| {
             json!({

@@ -2,21 +2,17 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rustls::ClientConfig;
-use socket2::{Domain, Socket, Type};
-use tokio::net::TcpListener;
 
-use crate::admin;
-use crate::config::model::{self, Address, ClientAuth};
+use super::inherit::Inherited;
+use crate::config::model::{self, ClientAuth};
 use crate::endpoint::Target;
-use crate::listener::{self, Plan};
-use crate::metrics::Registry;
 use crate::policy::UpstreamProtocol;
 use crate::record::access::{Destination, Format, Log};
 use crate::tls::connector::{ClientSettings, client_config};
@@ -71,7 +67,7 @@ fn affinity_key(file: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// TLS towards clients.
-fn client_tls(tls: &model::ServerTls) -> Result<Acceptor, String> {
+pub(super) fn client_tls(tls: &model::ServerTls) -> Result<Acceptor, String> {
     let (client_ca, client_required) = match &tls.client_auth {
         ClientAuth::Off => (None, false),
         ClientAuth::Optional(ca) => (Some(&ca[..]), false),
@@ -86,65 +82,33 @@ fn client_tls(tls: &model::ServerTls) -> Result<Acceptor, String> {
     })
 }
 
-/// The admin address, bound: its socket, its TLS, and the address with the port that the kernel chose.
-pub(super) fn admin(admin: &model::Admin) -> Result<(TcpListener, Option<Acceptor>, SocketAddr), String> {
+/// The admin address, bound.
+#[derive(Debug)]
+pub(super) struct AdminAddress {
+    /// Its socket; one that is served is a duplicate of it.
+    pub socket: TcpListener,
+    /// Its TLS.
+    pub tls: Option<Acceptor>,
+    /// The address, its port filled in.
+    pub address: SocketAddr,
+}
+
+/// Binds the admin address, unless its socket was handed to us.
+pub(super) fn admin(admin: &model::Admin, inherited: &mut Inherited) -> Result<AdminAddress, String> {
     let tls = admin.tls.as_ref().map(client_tls).transpose().map_err(|error| format!("admin: TLS: {error}"))?;
-    let bound = std::net::TcpListener::bind(admin.bind).and_then(|socket| {
+    let socket = inherited.admin(&Target::Tcp(admin.bind)).map_or_else(|| TcpListener::bind(admin.bind), Ok);
+    let bound = socket.and_then(|socket| {
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
-        Ok((TcpListener::from_std(socket)?, address))
+        Ok((socket, address))
     });
     let (socket, address) = bound.map_err(|error| format!("admin: {}: {}", admin.bind, reason(&error)))?;
     tracing::info!(%address, tls = tls.is_some(), token = admin.token.is_some(), "admin listening");
-    Ok((socket, tls, address))
-}
-
-/// The listeners as the admin address shows them.
-pub(super) fn shown(config: &model::Config, plans: &[Plan]) -> Vec<admin::Listener> {
-    let listeners = config.listeners.iter().zip(plans).map(|(listener, plan)| admin::Listener {
-        name: listener.name.clone(),
-        address: plan.bound.describe(),
-        tls: plan.tls.is_some(),
-        metrics: Arc::clone(&plan.metrics),
-    });
-    listeners.collect()
-}
-
-/// Every listener, bound; in the order of the configuration.
-pub(super) fn plans(config: &model::Config, registry: &Registry) -> Result<Vec<Plan>, String> {
-    let mut plans = Vec::with_capacity(config.listeners.len());
-    for listener in &config.listeners {
-        let about = |what: &dyn std::fmt::Display| format!("listener `{}`: {what}", listener.name);
-        let tls = listener.tls.as_ref().map(client_tls).transpose().map_err(|error| about(&format!("TLS: {error}")))?;
-        let (target, address) = match &listener.bind {
-            Address::Tcp(address) => (Target::Tcp(*address), address.to_string()),
-            Address::Unix(path) => (Target::Unix(path.clone()), format!("unix:{}", path.display())),
-        };
-        let bound = free(&target)
-            .and_then(|()| listener::bind(&target, config.server.workers))
-            .map_err(|error| about(&format!("{address}: {}", reason(&error))))?;
-        tracing::info!(listener = listener.name, address = bound.describe(), tls = tls.is_some(), "listening");
-        plans.push(Plan {
-            bound,
-            tls,
-            metrics: registry.listener(&listener.name),
-            max_connections: listener.max_connections,
-        });
-    }
-    Ok(plans)
-}
-
-/// Fails when somebody listens on the address. With `SO_REUSEPORT`, which the listeners have, the kernel would let a second
-/// process of ours in and deal the connections out between the two.
-fn free(target: &Target) -> io::Result<()> {
-    let Target::Tcp(address) = target else { return Ok(()) };
-    let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&SocketAddr::into(*address))
+    Ok(AdminAddress { socket, tls, address })
 }
 
 /// What the kernel said, in the words of its manual and without its number.
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "address already in use".to_owned(),
         io::ErrorKind::AddrNotAvailable => "no such address on this machine".to_owned(),
@@ -171,18 +135,6 @@ pub(super) fn access_log(log: &model::Log) -> Result<Option<(Log, JoinHandle<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_that_is_listened_on_with_reuseport_is_not_free() {
-        let any = Target::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
-        let bound = listener::bind(&any, 1).unwrap();
-        let taken = Target::Tcp(bound.describe().parse().unwrap());
-        // the kernel alone would let us in
-        drop(listener::bind(&taken, 1).unwrap());
-        let refused = free(&taken).unwrap_err();
-        assert_eq!(reason(&refused), "address already in use");
-        free(&any).unwrap();
-    }
 
     #[test]
     fn backends_are_offered_what_their_service_speaks() {

@@ -12,8 +12,10 @@ pub(super) enum Signal {
     Terminate,
     /// Ctrl-C.
     Interrupt,
-    /// From log rotation.
+    /// Read the configuration again; also from log rotation.
     Hangup,
+    /// SIGUSR2: make room for a new process.
+    Upgrade,
 }
 
 /// Receives them; while it exists they don't end the process.
@@ -22,6 +24,7 @@ pub(super) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
     hangup: unix::Signal,
+    upgrade: unix::Signal,
 }
 
 impl Signals {
@@ -31,6 +34,7 @@ impl Signals {
             terminate: unix::signal(SignalKind::terminate())?,
             interrupt: unix::signal(SignalKind::interrupt())?,
             hangup: unix::signal(SignalKind::hangup())?,
+            upgrade: unix::signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -40,6 +44,7 @@ impl Signals {
             _ = self.terminate.recv() => Signal::Terminate,
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.hangup.recv() => Signal::Hangup,
+            _ = self.upgrade.recv() => Signal::Upgrade,
         }
     }
 }
@@ -50,6 +55,7 @@ impl fmt::Display for Signal {
             Self::Terminate => "SIGTERM",
             Self::Interrupt => "SIGINT",
             Self::Hangup => "SIGHUP",
+            Self::Upgrade => "SIGUSR2",
         })
     }
 }

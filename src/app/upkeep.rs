@@ -28,6 +28,7 @@ pub(super) async fn run(store: Arc<Store>) {
             tell(&snapshot, &next);
             store.publish(next);
         }
+        store.sweep();
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn run(addresses: &Addresses) -> ExitCode {
         Ok(loaded) => loaded,
         Err(mistakes) => return bad_configuration(&mistakes),
     };
-    let ended = run::start(loaded, |ready| {
+    let ended = run::start(loaded, None, |ready| {
         for web in &ready.listeners {
             print(&banner(&fleet.members, web, ready.admin));
         }

@@ -16,7 +16,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Err(mistakes) => return bad_configuration(&mistakes),
     };
     let json = loaded.config.log.format == LogFormat::Json;
-    match start(loaded, |_| {}) {
+    match start(loaded, Some(path), |_| {}) {
         Ok(()) => ExitCode::SUCCESS,
         // into the log that is read by a machine, unless there is no such log
         Err(why) if json && tracing::enabled!(Level::ERROR) => {
@@ -27,15 +27,15 @@ pub(super) fn run(path: &Path) -> ExitCode {
     }
 }
 
-/// Runs a configuration to its end.
+/// Runs a configuration to its end; `source` is the file that it came from.
 ///
 /// # Errors
 ///
 /// Why it could not start.
-pub(super) fn start(loaded: Loaded, ready: impl FnOnce(&app::Ready)) -> Result<(), String> {
+pub(super) fn start(loaded: Loaded, source: Option<&Path>, ready: impl FnOnce(&app::Ready)) -> Result<(), String> {
     log::start(&loaded.config.log)?;
     warn(&loaded.warnings, loaded.config.log.format);
-    app::run(loaded, ready)
+    app::run(loaded, source, ready)
 }
 
 /// Shows the warnings: as they are to people, in one record to what reads JSON.

@@ -7,10 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Cache};
 use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::Settings;
 use crate::forward::{Connection, Ingress};
 use crate::io::{Socket, Stream};
 use crate::metrics::ListenerMetrics;
@@ -30,13 +32,28 @@ pub(super) enum Listening {
 }
 
 /// What one worker needs to serve one listener.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Serving {
-    pub ingress: Rc<Ingress>,
-    pub tls: Option<Acceptor>,
-    pub metrics: Arc<ListenerMetrics>,
-    /// Places for connections, shared by all workers; `None` = no limit.
-    pub places: Option<Arc<Semaphore>>,
+    ingress: Rc<Ingress>,
+    settings: Cache<Arc<ArcSwap<Settings>>, Arc<Settings>>,
+}
+
+/// What one connection is served with.
+struct Accepted {
+    ingress: Rc<Ingress>,
+    settings: Arc<Settings>,
+}
+
+impl Serving {
+    /// What the listener's connections are treated by may change at any time.
+    pub fn new(ingress: Rc<Ingress>, settings: &Arc<ArcSwap<Settings>>) -> Self {
+        Self { ingress, settings: Cache::new(Arc::clone(settings)) }
+    }
+
+    /// For a connection that is accepted now.
+    fn next(&mut self) -> Accepted {
+        Accepted { ingress: Rc::clone(&self.ingress), settings: Arc::clone(self.settings.load()) }
+    }
 }
 
 /// Counts an open connection while it exists.
@@ -47,7 +64,7 @@ struct Open {
 
 /// Accepts until `stop` says so; then takes what the kernel has accepted for us already: closing the socket would reset those
 /// connections, whose clients may have sent their requests.
-pub(super) async fn run(listening: Listening, serving: Serving, stop: impl Future<Output = ()>) {
+pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl Future<Output = ()>) {
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -66,26 +83,34 @@ pub(super) async fn run(listening: Listening, serving: Serving, stop: impl Futur
             Err(_) => continue,
         };
         // over the limit, this connection waits here, and those behind it in the kernel's queue
-        let place = match &serving.places {
-            Some(places) => Arc::clone(places).acquire_owned().await.ok(),
+        let accepted = serving.next();
+        let place = match &accepted.settings.places {
+            Some(places) => tokio::select! {
+                place = Arc::clone(places).acquire_owned() => place.ok(),
+                // the listener goes: it is served above the limit, as the last one
+                () = &mut stop => {
+                    spawn(socket, address, accepted, None);
+                    break;
+                }
+            },
             None => None,
         };
-        spawn(socket, address, &serving, place);
+        spawn(socket, address, accepted, place);
     }
     for (socket, address) in listening.queued() {
-        let place = match &serving.places {
+        let accepted = serving.next();
+        let place = match &accepted.settings.places {
             Some(places) => match Arc::clone(places).try_acquire_owned() {
                 Ok(place) => Some(place),
                 Err(_) => break,
             },
             None => None,
         };
-        spawn(socket, address, &serving, place);
+        spawn(socket, address, accepted, place);
     }
 }
 
-fn spawn(socket: Socket, address: Option<IpAddr>, serving: &Serving, place: Option<OwnedSemaphorePermit>) {
-    let serving = serving.clone();
+fn spawn(socket: Socket, address: Option<IpAddr>, serving: Accepted, place: Option<OwnedSemaphorePermit>) {
     // counted here, so that a drain that begins before the task's first turn knows of it
     let open = Open::new(&serving);
     tokio::task::spawn_local(async move {
@@ -94,9 +119,9 @@ fn spawn(socket: Socket, address: Option<IpAddr>, serving: &Serving, place: Opti
     });
 }
 
-async fn serve(socket: Socket, address: Option<IpAddr>, serving: Serving) {
+async fn serve(socket: Socket, address: Option<IpAddr>, serving: Accepted) {
     let Some(setup) = setup(&serving) else { return };
-    let (stream, sni, is_h2) = match &serving.tls {
+    let (stream, sni, is_h2) = match &serving.settings.tls {
         None => (Stream::Plain(socket), None, false),
         // boxed, like HTTP/2 below: a future is as large as the largest thing that it waits for, and every connection has one
         Some(tls) => match Box::pin(handshake(socket, address, tls, &setup)).await {
@@ -142,7 +167,7 @@ async fn speak(stream: Stream, handler: Rc<Connection>, setup: &Setup) {
     }
 }
 
-fn setup(serving: &Serving) -> Option<Setup> {
+fn setup(serving: &Accepted) -> Option<Setup> {
     let worker = serving.ingress.worker();
     let (snapshot, listener) = serving.ingress.current()?;
     let listener = &snapshot.listeners[listener];
@@ -155,16 +180,16 @@ fn setup(serving: &Serving) -> Option<Setup> {
     })
 }
 
-fn connection(address: Option<IpAddr>, serving: &Serving, sni: Option<(String, Acceptor)>) -> Option<Connection> {
+fn connection(address: Option<IpAddr>, serving: &Accepted, sni: Option<(String, Acceptor)>) -> Option<Connection> {
     let (snapshot, listener) = serving.ingress.current()?;
     let trusted = &snapshot.listeners[listener].trusted_proxies;
     let trusted = address.is_some_and(|a| trusted.iter().any(|network| network.contains(&a.to_canonical())));
     Some(Connection {
         worker: Rc::clone(serving.ingress.worker()),
         ingress: Rc::clone(&serving.ingress),
-        client: Client::new(address, serving.tls.is_some(), trusted),
+        client: Client::new(address, serving.settings.tls.is_some(), trusted),
         sni,
-        metrics: Arc::clone(&serving.metrics),
+        metrics: Arc::clone(&serving.settings.metrics),
     })
 }
 
@@ -211,10 +236,10 @@ impl Listening {
 }
 
 impl Open {
-    fn new(serving: &Serving) -> Self {
+    fn new(serving: &Accepted) -> Self {
         let worker = serving.ingress.worker().index;
-        serving.metrics.opened(worker);
-        Self { metrics: Arc::clone(&serving.metrics), worker }
+        serving.settings.metrics.opened(worker);
+        Self { metrics: Arc::clone(&serving.settings.metrics), worker }
     }
 }
 

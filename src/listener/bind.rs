@@ -2,29 +2,37 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::endpoint::Target;
 
 /// Connections that the kernel keeps for us while we are busy; it lowers this to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// The sockets of one listener, one for each worker, not yet in any runtime.
+/// A listening socket, not yet in any runtime.
 #[derive(Debug)]
-pub enum Bound {
-    /// TCP, each its own queue.
-    Tcp(Vec<std::net::TcpListener>),
-    /// A Unix socket: one queue, shared.
-    Unix(Vec<UnixListener>, Socketfile),
+pub enum Socket {
+    /// TCP.
+    Tcp(std::net::TcpListener),
+    /// Unix.
+    Unix(UnixListener),
+}
+
+/// The sockets of one listener. Those that workers accept on are duplicates of these: a socket is closed when both are.
+#[derive(Debug)]
+pub struct Bound {
+    sockets: Vec<Socket>,
+    file: Option<Socketfile>,
 }
 
 /// A Unix socket's file, removed with the listener.
 #[derive(Debug)]
-pub struct Socketfile(PathBuf);
+struct Socketfile(PathBuf);
 
 /// Binds an address for this many workers.
 ///
@@ -34,25 +42,21 @@ pub struct Socketfile(PathBuf);
 pub fn bind(address: &Target, workers: usize) -> io::Result<Bound> {
     match address {
         Target::Tcp(address) => {
-            let first = tcp(*address)?;
-            // port 0 is chosen once
-            let address = first.local_addr()?;
-            let rest = (1..workers).map(|_| tcp(address));
-            Ok(Bound::Tcp(std::iter::once(Ok(first)).chain(rest).collect::<io::Result<_>>()?))
+            let mut bound = Bound { sockets: vec![Socket::Tcp(tcp(*address)?)], file: None };
+            bound.complete(workers)?;
+            Ok(bound)
         }
         Target::Unix(path) => {
             remove_stale(path)?;
             let listener = UnixListener::bind(path)?;
             listener.set_nonblocking(true)?;
-            let clones = (1..workers).map(|_| listener.try_clone()).collect::<io::Result<Vec<_>>>()?;
-            let listeners = std::iter::once(listener).chain(clones).collect();
-            Ok(Bound::Unix(listeners, Socketfile(path.clone())))
+            Ok(Bound { sockets: vec![Socket::Unix(listener)], file: Some(Socketfile(path.clone())) })
         }
     }
 }
 
 fn tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
@@ -71,15 +75,106 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-impl Bound {
-    /// The address that it listens on, for the log.
-    pub fn describe(&self) -> String {
+impl Socket {
+    /// Where it listens.
+    pub fn target(&self) -> Option<Target> {
         match self {
-            Self::Tcp(listeners) => match listeners.first().map(std::net::TcpListener::local_addr) {
-                Some(Ok(address)) => address.to_string(),
-                _ => "?".to_owned(),
-            },
-            Self::Unix(_, file) => format!("unix:{}", file.0.display()),
+            Self::Tcp(socket) => socket.local_addr().ok().map(Target::Tcp),
+            Self::Unix(socket) => Some(Target::Unix(socket.local_addr().ok()?.as_pathname()?.to_path_buf())),
+        }
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
+            Self::Unix(socket) => socket.try_clone().map(Self::Unix),
+        }
+    }
+
+    /// One of several sockets on one address, each with its own queue.
+    fn is_one_of_many(&self) -> bool {
+        matches!(self, Self::Tcp(socket) if SockRef::from(socket).reuse_port().unwrap_or(false))
+    }
+}
+
+impl From<Socket> for OwnedFd {
+    fn from(socket: Socket) -> Self {
+        match socket {
+            Socket::Tcp(socket) => socket.into(),
+            Socket::Unix(socket) => socket.into(),
+        }
+    }
+}
+
+impl Bound {
+    /// Takes over sockets that another process has bound to one address, for this many workers. There is at least one.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn inherit(sockets: Vec<Socket>, workers: usize) -> io::Result<Self> {
+        for socket in &sockets {
+            match socket {
+                Socket::Tcp(socket) => {
+                    socket.set_nonblocking(true)?;
+                    SockRef::from(socket).set_tcp_nodelay(true)?;
+                }
+                Socket::Unix(socket) => socket.set_nonblocking(true)?,
+            }
+        }
+        let file = match sockets.first().and_then(Socket::target) {
+            Some(Target::Unix(path)) => Some(Socketfile(path)),
+            _ => None,
+        };
+        let mut bound = Self { sockets, file };
+        bound.complete(workers)?;
+        Ok(bound)
+    }
+
+    /// A socket for each worker, where there may be several.
+    fn complete(&mut self, workers: usize) -> io::Result<()> {
+        let Some(first) = self.sockets.first().filter(|first| first.is_one_of_many()) else { return Ok(()) };
+        // port 0 is chosen once
+        let Some(Target::Tcp(address)) = first.target() else { return Ok(()) };
+        while self.sockets.len() < workers {
+            self.sockets.push(Socket::Tcp(tcp(address)?));
+        }
+        Ok(())
+    }
+
+    /// The address that it listens on, for people.
+    pub fn describe(&self) -> String {
+        match self.sockets.first().and_then(Socket::target) {
+            Some(Target::Tcp(address)) => address.to_string(),
+            Some(Target::Unix(path)) => format!("unix:{}", path.display()),
+            None => "?".to_owned(),
+        }
+    }
+
+    /// Duplicates of all sockets.
+    ///
+    /// # Errors
+    ///
+    /// When there are no file descriptors left.
+    pub fn duplicates(&self) -> io::Result<Vec<Socket>> {
+        self.sockets.iter().map(Socket::try_clone).collect()
+    }
+
+    /// For each worker, what it accepts on: of sockets with a queue each, its part, so that every queue has one worker and
+    /// none has no worker; of one with a queue for all, a duplicate.
+    pub(super) fn deal(&self, workers: usize) -> io::Result<Vec<Vec<Socket>>> {
+        let own = self.sockets.first().is_some_and(Socket::is_one_of_many);
+        let part = |worker: usize| {
+            let sockets = self.sockets.iter().enumerate();
+            sockets.filter(|(at, _)| !own || at % workers == worker).map(|(_, socket)| socket.try_clone()).collect()
+        };
+        (0..workers).map(part).collect()
+    }
+
+    /// Lets go without removing the socket's file: another process listens there now.
+    pub fn leave(mut self) {
+        if let Some(file) = self.file.take() {
+            std::mem::forget(file);
         }
     }
 }
@@ -87,5 +182,36 @@ impl Bound {
 impl Drop for Socketfile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn any() -> Target {
+        Target::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    fn ports(sockets: &[Vec<Socket>]) -> Vec<usize> {
+        sockets.iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn every_queue_has_exactly_one_worker() {
+        let bound = bind(&any(), 4).unwrap();
+        assert_eq!(ports(&bound.deal(4).unwrap()), [1, 1, 1, 1]);
+        let fewer = Bound::inherit(bound.duplicates().unwrap(), 3).unwrap();
+        assert_eq!(ports(&fewer.deal(3).unwrap()), [2, 1, 1]);
+        let more = Bound::inherit(bound.duplicates().unwrap(), 6).unwrap();
+        assert_eq!(ports(&more.deal(6).unwrap()), [1; 6]);
+        assert_eq!(more.describe(), bound.describe());
+    }
+
+    #[test]
+    fn a_socket_with_one_queue_is_shared_by_all_workers() {
+        let one = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let bound = Bound::inherit(vec![Socket::Tcp(one)], 3).unwrap();
+        assert_eq!(ports(&bound.deal(3).unwrap()), [1, 1, 1]);
     }
 }

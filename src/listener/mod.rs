@@ -2,12 +2,15 @@
 //!
 //! Each worker has a socket of its own on each TCP address (`SO_REUSEPORT`): the kernel deals connections out by the hash of
 //! their addresses, and no worker wakes for another's connection. A connection stays on the worker that accepted it.
+//!
+//! Listeners come and go while the workers run: the control plane binds, and orders each worker to accept or to stop. It
+//! keeps a duplicate of every socket, so that it can hand them to the process that comes after it.
 
 mod accept;
 mod bind;
-#[cfg(test)]
-mod tests;
+mod settings;
 mod worker;
 
-pub use bind::{Bound, bind};
+pub use bind::{Bound, Socket, bind};
+pub use settings::Settings;
 pub use worker::{Control, Plan, start};

@@ -5,17 +5,16 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Bound;
 use super::accept::{self, Listening, Serving};
-use super::bind::Socketfile;
+use super::{Bound, Settings, Socket};
 use crate::forward::{Ingress, Worker};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::record::Recorder;
 use crate::snapshot::Store;
-use crate::tls::Acceptor;
 
 /// How often the event loop looks for input and output while tasks are ready to run. tokio's own 61 lets a busy worker run a
 /// long queue of tasks before it accepts or reads anything new, which is where a p99 comes from.
@@ -23,26 +22,25 @@ const EVENT_INTERVAL: u32 = 31;
 
 /// One listener, ready to be served.
 #[derive(Debug)]
-pub struct Plan {
-    /// Its sockets.
-    pub bound: Bound,
-    /// Its TLS.
-    pub tls: Option<Acceptor>,
-    /// Its counters.
-    pub metrics: Arc<ListenerMetrics>,
-    /// Connections at a time over all workers; 0 = no limit.
-    pub max_connections: usize,
+pub struct Plan<'a> {
+    /// [`Listener::key`](crate::snapshot::Listener::key)
+    pub key: u32,
+    /// Its sockets; the workers get duplicates.
+    pub bound: &'a Bound,
+    /// What its connections are treated by.
+    pub settings: &'a Arc<ArcSwap<Settings>>,
 }
 
-/// The running data plane, for the control plane to end.
+/// The running data plane, for the control plane to order about.
 #[derive(Debug)]
 pub struct Control {
     phase: watch::Sender<Phase>,
+    orders: Vec<mpsc::UnboundedSender<Order>>,
     threads: Vec<JoinHandle<()>>,
-    listeners: Vec<Arc<ListenerMetrics>>,
+    /// Of every listener that has connections, also of those that were taken away.
+    listeners: Vec<Weak<ListenerMetrics>>,
     /// Held by each worker that accepts.
     accepts: Weak<()>,
-    _files: Vec<Socketfile>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,86 +52,67 @@ enum Phase {
     Stopping,
 }
 
-/// Starts the workers. The plans are in the order of the snapshot's listeners.
+/// What the control plane wants of one worker.
+#[derive(Debug)]
+enum Order {
+    /// Accept on these too.
+    Accept(Share),
+    /// The next snapshot won't know this listener.
+    Retire(u32, oneshot::Sender<()>),
+    /// Accept no more on this one, and let its connections end.
+    Remove(u32),
+}
+
+/// One worker's part of a listener.
+#[derive(Debug)]
+struct Share {
+    key: u32,
+    sockets: Vec<Socket>,
+    settings: Arc<ArcSwap<Settings>>,
+}
+
+/// Starts the workers, which accept nothing yet.
 ///
 /// # Errors
 ///
 /// When a thread or its runtime can't be made.
-pub fn start(
-    workers: usize,
-    plans: Vec<Plan>,
-    store: &Arc<Store>,
-    recorder: &Recorder,
-    registry: &Arc<Registry>,
-) -> io::Result<Control> {
+pub fn start(workers: usize, store: &Arc<Store>, recorder: &Recorder, registry: &Arc<Registry>) -> io::Result<Control> {
     count_panics(registry);
     let (phase, _) = watch::channel(Phase::Serving);
-    let listeners = plans.iter().map(|plan| Arc::clone(&plan.metrics)).collect();
-    let (shares, files) = share(workers, plans)?;
     let accepts = Arc::new(());
-    let mut threads = Vec::with_capacity(workers);
-    for (index, share) in shares.into_iter().enumerate() {
-        // made here, so that failing to is an error of the start
+    let (mut threads, mut orders) = (Vec::with_capacity(workers), Vec::with_capacity(workers));
+    for index in 0..workers {
+        let (order, ordered) = mpsc::unbounded_channel();
         let (store, recorder, phase) = (Arc::clone(store), recorder.clone(), phase.subscribe());
         let accepts = Arc::clone(&accepts);
+        // made here, so that failing to is an error of the start
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
-            Ok(runtime) => runtime.block_on(run(index, share, &store, recorder, phase, accepts)),
+            Ok(runtime) => runtime.block_on(run(index, ordered, &store, recorder, phase, accepts)),
             Err(error) => tracing::error!(%error, worker = index, "a worker can't start"),
         })?;
         threads.push(thread);
+        orders.push(order);
     }
-    Ok(Control { phase, threads, listeners, accepts: Arc::downgrade(&accepts), _files: files })
+    Ok(Control { phase, orders, threads, listeners: Vec::new(), accepts: Arc::downgrade(&accepts) })
 }
 
 fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build_local(LocalOptions::default())
 }
 
-/// One worker's part of a listener.
-#[derive(Debug)]
-struct Share {
-    socket: Part,
-    tls: Option<Acceptor>,
-    metrics: Arc<ListenerMetrics>,
-    places: Option<Arc<Semaphore>>,
-}
-
-#[derive(Debug)]
-enum Part {
-    Tcp(std::net::TcpListener),
-    Unix(std::os::unix::net::UnixListener),
-}
-
-/// Deals the sockets of all listeners out to the workers.
-fn share(workers: usize, plans: Vec<Plan>) -> io::Result<(Vec<Vec<Share>>, Vec<Socketfile>)> {
-    let mut shares: Vec<Vec<Share>> = (0..workers).map(|_| Vec::new()).collect();
-    let mut files = Vec::new();
-    for plan in plans {
-        let places = (plan.max_connections > 0)
-            .then(|| Arc::new(Semaphore::new(plan.max_connections.min(Semaphore::MAX_PERMITS))));
-        let parts: Vec<Part> = match plan.bound {
-            Bound::Tcp(sockets) => sockets.into_iter().map(Part::Tcp).collect(),
-            Bound::Unix(sockets, file) => {
-                files.push(file);
-                sockets.into_iter().map(Part::Unix).collect()
-            }
-        };
-        for (share, socket) in shares.iter_mut().zip(parts) {
-            share.push(Share {
-                socket,
-                tls: plan.tls.clone(),
-                metrics: Arc::clone(&plan.metrics),
-                places: places.clone(),
-            });
-        }
-    }
-    Ok((shares, files))
+/// A listener that a worker accepts on.
+struct Accepting {
+    ingress: Rc<Ingress>,
+    key: u32,
+    /// Dropped to make the tasks stop.
+    stop: Option<watch::Sender<()>>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 /// One worker's life.
 async fn run(
     index: usize,
-    shares: Vec<Share>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
     store: &Store,
     recorder: Recorder,
     mut phase: watch::Receiver<Phase>,
@@ -142,38 +121,115 @@ async fn run(
     let worker = Rc::new(Worker::new(index, store.reader(), recorder));
     tokio::task::spawn_local(worker.timers.clone().run());
     tokio::task::spawn_local(Rc::clone(&worker.pools).sweep());
-    let mut accepting = Vec::new();
-    let known = worker.snapshot();
-    let mut ingresses = Vec::new();
-    for (listener, share) in known.listeners.iter().zip(shares) {
-        let ingress = Rc::new(Ingress::new(&worker, listener.key));
-        ingresses.push(Rc::clone(&ingress));
-        let listening = match share.socket {
-            Part::Tcp(socket) => tokio::net::TcpListener::from_std(socket).map(Listening::Tcp),
-            Part::Unix(socket) => tokio::net::UnixListener::from_std(socket).map(Listening::Unix),
+    let mut accepting: Vec<Accepting> = Vec::new();
+    loop {
+        let order = tokio::select! {
+            biased;
+            order = orders.recv() => order,
+            _ = phase.wait_for(|phase| *phase != Phase::Serving) => break,
         };
-        let serving = Serving { ingress, tls: share.tls, metrics: share.metrics, places: share.places };
-        match listening {
-            Ok(listening) => {
-                let mut phase = phase.clone();
-                let stop = async move { _ = phase.wait_for(|phase| *phase != Phase::Serving).await };
-                accepting.push(tokio::task::spawn_local(accept::run(listening, serving, stop)));
+        match order {
+            Some(Order::Accept(share)) => accepting.push(Accepting::start(&worker, share)),
+            Some(Order::Retire(key, done)) => {
+                accepting.iter().filter(|a| a.key == key).for_each(|a| a.ingress.retire());
+                // the control plane that no longer waits is one that has ended
+                let _ = done.send(());
             }
-            Err(error) => tracing::error!(%error, worker = index, "a worker can't listen"),
+            Some(Order::Remove(key)) => {
+                if let Some(at) = accepting.iter().position(|a| a.key == key) {
+                    let (gone, accepts) = (accepting.swap_remove(at), Arc::clone(&accepts));
+                    tokio::task::spawn_local(async move {
+                        gone.end().await;
+                        drop(accepts);
+                    });
+                }
+            }
+            None => break,
         }
     }
-    drop(known);
-    let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
-    for task in accepting {
-        let _ = task.await;
+    accepting.iter_mut().for_each(|accepting| drop(accepting.stop.take()));
+    for accepting in accepting {
+        accepting.end().await;
     }
-    ingresses.iter().for_each(|ingress| ingress.drain.begin());
     // the control plane counts those that still accept
     drop(accepts);
     let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
 }
 
+impl Accepting {
+    fn start(worker: &Rc<Worker>, share: Share) -> Self {
+        let ingress = Rc::new(Ingress::new(worker, share.key));
+        let (stop, stopped) = watch::channel(());
+        let mut tasks = Vec::with_capacity(share.sockets.len());
+        for socket in share.sockets {
+            let listening = match socket {
+                Socket::Tcp(socket) => tokio::net::TcpListener::from_std(socket).map(Listening::Tcp),
+                Socket::Unix(socket) => tokio::net::UnixListener::from_std(socket).map(Listening::Unix),
+            };
+            match listening {
+                Ok(listening) => {
+                    let serving = Serving::new(Rc::clone(&ingress), &share.settings);
+                    let mut stopped = stopped.clone();
+                    let stop = async move { while stopped.changed().await.is_ok() {} };
+                    tasks.push(tokio::task::spawn_local(accept::run(listening, serving, stop)));
+                }
+                Err(error) => tracing::error!(%error, worker = worker.index, "a worker can't listen"),
+            }
+        }
+        Self { ingress, key: share.key, stop: Some(stop), tasks }
+    }
+
+    /// Accepts no more; then connections end as soon as nothing is under way on them.
+    async fn end(mut self) {
+        drop(self.stop.take());
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        self.ingress.drain.begin();
+    }
+}
+
 impl Control {
+    /// Lets every worker accept on a listener that the current snapshot knows.
+    ///
+    /// # Errors
+    ///
+    /// When there are no file descriptors left: no worker accepts then.
+    pub fn accept(&mut self, plan: &Plan<'_>) -> io::Result<()> {
+        let parts = plan.bound.deal(self.orders.len())?;
+        self.counts(&plan.settings.load().metrics);
+        for (order, sockets) in self.orders.iter().zip(parts) {
+            // a worker that is gone has said why
+            let _ = order.send(Order::Accept(Share { key: plan.key, sockets, settings: Arc::clone(plan.settings) }));
+        }
+        Ok(())
+    }
+
+    /// A listener has these counters from now on.
+    pub fn counts(&mut self, metrics: &Arc<ListenerMetrics>) {
+        self.listeners.retain(|known| known.strong_count() > 0 && !std::ptr::eq(known.as_ptr(), &**metrics));
+        self.listeners.push(Arc::downgrade(metrics));
+    }
+
+    /// Prepares every worker for a snapshot without this listener; done when all are prepared. What is accepted meanwhile is
+    /// served as before, and when that snapshot does not come after all, nothing has changed.
+    pub async fn retire(&self, key: u32) {
+        let prepared = self.orders.iter().map(|order| {
+            let (done, prepared) = oneshot::channel();
+            let _ = order.send(Order::Retire(key, done));
+            prepared
+        });
+        for prepared in prepared.collect::<Vec<_>>() {
+            let _ = prepared.await;
+        }
+    }
+
+    /// Accepts no more on a [retired](Self::retire) listener; its connections end as soon as nothing is under way on them.
+    /// The duplicates of its sockets must be closed by now: the kernel would go on queueing connections for them.
+    pub fn remove(&self, key: u32) {
+        self.orders.iter().for_each(|order| _ = order.send(Order::Remove(key)));
+    }
+
     /// Stops accepting; connections end as soon as nothing is under way on them.
     pub fn drain(&self) {
         self.phase.send_replace(Phase::Draining);
@@ -181,7 +237,7 @@ impl Control {
 
     /// Connections of clients that are open.
     pub fn connections(&self) -> u64 {
-        self.listeners.iter().map(|listener| listener.connections()).sum()
+        self.listeners.iter().filter_map(Weak::upgrade).map(|listener| listener.connections()).sum()
     }
 
     /// Whether, after [`drain`](Self::drain), nothing is accepted any more and every connection has ended.

@@ -44,6 +44,8 @@ pub struct Registry {
     retries: Family<1, Retries>,
     rare: Rare,
     generation: AtomicU64,
+    /// Those that worked, those that failed.
+    reloads: [AtomicU64; 2],
     panics: AtomicU64,
     started: SystemTime,
 }
@@ -60,6 +62,7 @@ impl Registry {
             retries: Family::default(),
             rare: Rare::default(),
             generation: AtomicU64::new(0),
+            reloads: Default::default(),
             panics: AtomicU64::new(0),
             started: SystemTime::now(),
         })
@@ -99,6 +102,11 @@ impl Registry {
     /// A configuration with this generation runs now.
     pub fn set_generation(&self, generation: u64) {
         self.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// The configuration was read again, and used or not.
+    pub fn count_reload(&self, ok: bool) {
+        self.reloads[usize::from(!ok)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// A task panicked, on whatever thread: it is rare enough for one shared counter.

@@ -101,6 +101,11 @@ pub(super) static PANICS: Metric =
 /// No labels.
 pub(super) static CONFIG_GENERATION: Metric =
     gauge("evenkeel_config_generation", "Number of the configuration that runs; grows at each reload.");
+/// `{outcome}`
+pub(super) static RELOADS: Metric = counter(
+    "evenkeel_reloads_total",
+    "Times the configuration was read again: `ok`, or `failed` and the one before stayed.",
+);
 /// `{version}`
 pub(super) static BUILD_INFO: Metric = gauge("evenkeel_build_info", "Always 1; the labels say what runs.");
 /// No labels.
@@ -118,7 +123,7 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 22] = [
+    const ALL: [&Metric; 23] = [
         &BREAKER_STATE,
         &RETRIES,
         &EJECTIONS,
@@ -135,6 +140,7 @@ mod tests {
         &BYTES,
         &PANICS,
         &CONFIG_GENERATION,
+        &RELOADS,
         &BUILD_INFO,
         &START_TIME,
         &OPEN_FDS,

@@ -42,6 +42,10 @@ impl Registry {
         self.listeners_to(&mut page);
         page.single(&names::PANICS, &[], self.panics.load(Ordering::Relaxed) as f64);
         page.single(&names::CONFIG_GENERATION, &[], self.generation.load(Ordering::Relaxed) as f64);
+        page.announce(&names::RELOADS);
+        for (outcome, count) in ["ok", "failed"].into_iter().zip(&self.reloads) {
+            page.line(names::RELOADS.name, &[("outcome", outcome)], count.load(Ordering::Relaxed));
+        }
         page.single(&names::BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         page.single(&names::START_TIME, &[], started.as_secs_f64());
@@ -288,6 +292,7 @@ mod tests {
         upstream.connected(0);
         registry.count_panic();
         registry.set_generation(3);
+        registry.count_reload(false);
 
         let scrape =
             Scrape::of(&registry, &[Backend { service: "api", id: "a", in_flight: 2, up: true, breaker: Some(2) }]);
@@ -312,6 +317,8 @@ mod tests {
             ("evenkeel_bytes_total", &["web", "out"], 7.0),
             ("evenkeel_panics_total", &[], 1.0),
             ("evenkeel_config_generation", &[], 3.0),
+            ("evenkeel_reloads_total", &["ok"], 0.0),
+            ("evenkeel_reloads_total", &["failed"], 1.0),
             ("evenkeel_build_info", &[env!("CARGO_PKG_VERSION")], 1.0),
         ] {
             assert_eq!(scrape.get(name, labels), Some(value), "{name}{labels:?}");

@@ -1,9 +1,12 @@
 //! The current snapshot: written by the control plane, read by every worker at each exchange.
+//!
+//! Those before it are kept until nobody holds them, and then let go by the control plane: freeing ten thousand backends takes
+//! milliseconds, for which a worker that happened to hold the last reference would stand still.
 
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Cache};
 use tokio::sync::Notify;
@@ -15,6 +18,7 @@ use super::Snapshot;
 pub struct Store {
     current: Arc<ArcSwap<Snapshot>>,
     news: Arc<Notify>,
+    replaced: Mutex<Vec<Arc<Snapshot>>>,
 }
 
 /// A worker's access to the current snapshot. It stays on the worker's thread.
@@ -38,7 +42,11 @@ pub struct Current(Arc<Snapshot>);
 impl Store {
     /// Starts with a first snapshot.
     pub fn new(first: Snapshot) -> Self {
-        Self { current: Arc::new(ArcSwap::from_pointee(first)), news: Arc::default() }
+        Self {
+            current: Arc::new(ArcSwap::from_pointee(first)),
+            news: Arc::default(),
+            replaced: Mutex::default(),
+        }
     }
 
     /// The current snapshot, for the control plane.
@@ -49,7 +57,20 @@ impl Store {
     /// Replaces the snapshot for every exchange that starts from now on; those under way keep theirs. To be called by the
     /// control plane only, one at a time: the snapshot is built from the one that it replaces.
     pub fn publish(&self, next: Snapshot) {
-        self.current.store(Arc::new(next));
+        let before = self.current.swap(Arc::new(next));
+        self.replaced().push(before);
+    }
+
+    /// Lets go of the snapshots that no exchange holds any more. To be called by the control plane, now and then.
+    pub fn sweep(&self) {
+        // a worker can't come by one that only this list holds
+        let free: Vec<_> = self.replaced().extract_if(.., |old| Arc::strong_count(old) == 1).collect();
+        drop(free);
+    }
+
+    fn replaced(&self) -> MutexGuard<'_, Vec<Arc<Snapshot>>> {
+        // the list is whole whatever panicked while it was held
+        self.replaced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the control plane that the availability of backends should be looked at now.
@@ -118,15 +139,18 @@ mod tests {
     }
 
     #[test]
-    fn an_old_snapshot_goes_with_its_last_exchange() {
+    fn an_old_snapshot_is_let_go_by_the_control_plane_after_its_last_exchange() {
         let store = Store::new(snapshot(1));
         let reader = store.reader();
         let old = Arc::downgrade(&store.load());
         let exchange = reader.current();
         store.publish(snapshot(2));
         reader.current();
+        store.sweep();
         assert!(old.upgrade().is_some());
         drop(exchange);
+        assert!(old.upgrade().is_some(), "not by the worker");
+        store.sweep();
         assert!(old.upgrade().is_none());
     }
 }

@@ -17,6 +17,9 @@ pub struct Proxy {
     scratch: Scratch,
 }
 
+/// The configuration's name in the proxy's directory.
+const FILE: &str = "proxy.toml";
+
 /// How many listeners a configuration may have: `{port}`, `{port2}`, `{port3}`.
 const LISTENERS: usize = 3;
 
@@ -31,6 +34,20 @@ pub fn config(listener: &str, service: &str, backends: &[&Origin]) -> String {
     )
 }
 
+/// The configuration with everything filled in.
+fn complete(toml: &str, ports: &[Port], scratch: &Scratch) -> String {
+    let mut toml = toml.replace("{dir}", scratch.path().to_str().unwrap());
+    for (name, port) in ["{port}", "{port2}", "{port3}", "{admin}"].iter().zip(ports) {
+        toml = toml.replace(name, &port.address().port().to_string());
+    }
+    if !toml.contains("[server]") {
+        toml.push_str("\n[server]\nworkers = 2\n");
+    }
+    let state = scratch.path().join("state");
+    toml = toml.replace("[server]\n", &format!("[server]\nstate_dir = {state:?}\n"));
+    toml + &format!("\n[admin]\nbind = \"{}\"\n", ports[LISTENERS].address())
+}
+
 impl Proxy {
     /// In front of one backend.
     pub fn to(origin: &Origin) -> Self {
@@ -43,17 +60,7 @@ impl Proxy {
         let scratch = Scratch::new();
         // the last one is the admin address's
         let ports: Vec<Port> = (0..=LISTENERS).map(|_| Port::reserve()).collect();
-        let mut toml = toml.replace("{dir}", scratch.path().to_str().unwrap());
-        for (name, port) in ["{port}", "{port2}", "{port3}", "{admin}"].iter().zip(&ports) {
-            toml = toml.replace(name, &port.address().port().to_string());
-        }
-        if !toml.contains("[server]") {
-            toml.push_str("\n[server]\nworkers = 2\n");
-        }
-        let state = scratch.path().join("state");
-        toml = toml.replace("[server]\n", &format!("[server]\nstate_dir = {state:?}\n"));
-        toml.push_str(&format!("\n[admin]\nbind = \"{}\"\n", ports[LISTENERS].address()));
-        let file = scratch.file("proxy.toml", &toml);
+        let file = scratch.file(FILE, &complete(toml, &ports, &scratch));
         let child = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
             .arg("run")
             .arg("-c")
@@ -90,6 +97,17 @@ impl Proxy {
     /// A new connection to the first listener.
     pub fn client(&self) -> Client {
         Client::connect(self.address())
+    }
+
+    /// Writes another configuration, as for [`start`](Self::start), and tells nobody.
+    pub fn rewrite(&self, toml: &str) {
+        self.scratch.file(FILE, &complete(toml, &self.ports, &self.scratch));
+    }
+
+    /// Writes another configuration and has it loaded; what the admin address answers.
+    pub fn reload(&self, toml: &str) -> Response {
+        self.rewrite(toml);
+        self.admin_call("POST", "/api/v1/reload", "").unwrap()
     }
 
     /// Asks the admin address.

@@ -97,7 +97,8 @@ enum Arrived {
     Nothing,
 }
 
-/// How long a drain waits for the first request of a client that has connected just before it.
+/// How long a drain waits for a client's next request, or its first: what the client sent before it could know must be answered, and
+/// a connection that carries load is told by `Connection: close` in time.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What follows an exchange.
@@ -188,11 +189,8 @@ impl<H: Handler> Connection<'_, H> {
                     Poll::Ready(Ok(false)) => return Poll::Ready(Err(gone("closed within a head"))),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(gone("").because(error))),
                     Poll::Pending => {
-                        // only now: what was sent before the drain is answered, and who has just connected may send
+                        // only now: what was sent before the drain is answered, and who is about to send may send
                         if self.drain.poll(cx) && !started && !last {
-                            if self.served > 0 {
-                                return Poll::Ready(Ok(Arrived::Nothing));
-                            }
                             last = true;
                             alarm = None;
                         }

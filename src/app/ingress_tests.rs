@@ -1,4 +1,4 @@
-//! [`Ingress`] under reloads, told here because only from this floor on up a snapshot can be made from a configuration.
+//! [`Ingress`] under reloads, told here because a snapshot is made from a configuration only on this floor.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -51,5 +51,6 @@ fn a_listener_that_goes_serves_its_connections_by_the_last_snapshot_that_knew_it
     assert_eq!(at(&ingress), (1, "a".to_owned()), "the same address again is another listener");
     worker.snapshot();
     drop(ingress);
+    store.sweep();
     assert!(last.upgrade().is_none(), "it is held no longer than its connections are");
 }

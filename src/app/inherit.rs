@@ -1,0 +1,101 @@
+//! Sockets that this process was started with: by systemd (socket activation), or by the process that it replaces.
+//!
+//! Both say so in the same way, that of sd_listen_fds(3): `LISTEN_FDS` sockets from file descriptor 3 on, their names in
+//! `LISTEN_FDNAMES`. A socket is found by the address that it is bound to; by its name only where the configuration leaves the port
+//! to the kernel.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+
+use listenfd::ListenFd;
+use socket2::{Domain, Type};
+
+use crate::endpoint::Target;
+use crate::listener::Socket;
+
+/// The name of the socket through which the process before learns that this one is ready.
+pub(super) const READY: &str = "evenkeel-ready";
+
+/// The name of the admin address's socket.
+pub(super) const ADMIN: &str = "evenkeel-admin";
+
+/// What nobody has claimed yet.
+#[derive(Debug, Default)]
+pub(super) struct Inherited {
+    sockets: Vec<(String, Socket)>,
+    /// The process before waits for a byte on it.
+    pub ready: Option<UnixStream>,
+}
+
+impl Inherited {
+    /// What the environment tells of. To be called once, before there are threads: it is taken out of the environment.
+    pub fn take() -> Self {
+        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let mut names = names.split(':').map(str::to_owned);
+        let mut fds = ListenFd::from_env();
+        let mut inherited = Self::default();
+        for at in 0..fds.len() {
+            let name = names.next().unwrap_or_default();
+            if name == READY {
+                let (family, kind) = (i32::from(Domain::UNIX), i32::from(Type::STREAM));
+                inherited.ready = fds.take_custom(at, family, kind, "Unix stream socket").ok().flatten();
+            } else if let Ok(Some(socket)) = fds.take_tcp_listener(at) {
+                inherited.sockets.push((name, Socket::Tcp(socket)));
+            } else if let Ok(Some(socket)) = fds.take_unix_listener(at) {
+                inherited.sockets.push((name, Socket::Unix(socket)));
+            }
+        }
+        inherited
+    }
+
+    /// The sockets of a listener.
+    pub fn listener(&mut self, target: &Target, name: &str) -> Vec<Socket> {
+        self.sockets.extract_if(.., |(given, socket)| fits(socket, target, given == name)).map(|(_, s)| s).collect()
+    }
+
+    /// The admin address's socket.
+    pub fn admin(&mut self, target: &Target) -> Option<TcpListener> {
+        self.listener(target, ADMIN).into_iter().find_map(|socket| match socket {
+            Socket::Tcp(socket) => Some(socket),
+            Socket::Unix(_) => None,
+        })
+    }
+
+    /// Closes what nobody claims, and says so.
+    pub fn close_the_rest(&mut self) {
+        for (name, socket) in self.sockets.drain(..) {
+            tracing::warn!(name, address = ?socket.target(), "a socket that was handed over is no listener's and is closed");
+        }
+    }
+}
+
+fn fits(socket: &Socket, wanted: &Target, same_name: bool) -> bool {
+    match (socket.target(), wanted) {
+        (Some(Target::Tcp(is)), Target::Tcp(wanted)) if wanted.port() == 0 => same_name && is.ip() == wanted.ip(),
+        (Some(is), wanted) => is == *wanted,
+        (None, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket() -> (Target, Socket) {
+        let socket = Socket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
+        (socket.target().unwrap(), socket)
+    }
+
+    #[test]
+    fn a_socket_is_found_by_its_address_or_by_its_name_where_the_port_is_left_open() {
+        let ((at, first), (_, second), (_, third)) = (socket(), socket(), socket());
+        let sockets = [("x", first), ("web", second), ("web", third)].map(|(name, socket)| (name.to_owned(), socket));
+        let mut inherited = Inherited { sockets: sockets.into(), ready: None };
+        assert_eq!(inherited.listener(&at, "another").len(), 1);
+        assert_eq!(inherited.listener(&at, "another").len(), 0, "a socket has one listener");
+        let any = Target::Tcp("127.0.0.1:0".parse().unwrap());
+        assert_eq!(inherited.listener(&any, "another").len(), 0);
+        assert_eq!(inherited.listener(&any, "web").len(), 2);
+        assert_eq!(inherited.sockets.len(), 0);
+    }
+}

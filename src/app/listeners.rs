@@ -1,0 +1,257 @@
+//! The listeners that are open: which stay, come and go with a configuration, and their sockets.
+//!
+//! A listener is its address. While that stays, so do its sockets, whatever becomes of its name, its TLS and its limits; nobody who
+//! is connecting notices.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::CertificateDer;
+use socket2::{Domain, Type};
+
+use super::inherit::Inherited;
+use super::parts;
+use crate::admin;
+use crate::config::model::{self, Address, ClientAuth};
+use crate::endpoint::Target;
+use crate::listener::{self, Bound, Control, Plan, Settings, Socket};
+use crate::metrics::{ListenerMetrics, Registry};
+use crate::snapshot::Snapshot;
+use crate::tls::Acceptor;
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    open: Vec<Open>,
+    workers: usize,
+}
+
+/// One that is open.
+#[derive(Debug)]
+struct Open {
+    key: u32,
+    name: String,
+    bound: Bound,
+    settings: Arc<ArcSwap<Settings>>,
+    /// A hash of what its TLS was made of.
+    tls: Option<u64>,
+}
+
+/// What a configuration asks for, made and bound as far as it was not there, and not used yet. Dropped, it has changed nothing.
+#[derive(Debug)]
+pub(super) struct Prepared(Vec<Next>);
+
+/// One listener of a configuration.
+#[derive(Debug)]
+struct Next {
+    name: String,
+    /// The key of the one that is open at its address.
+    known: Option<u32>,
+    /// Its sockets, when none is.
+    bound: Option<Bound>,
+    tls: Option<(u64, Acceptor)>,
+    metrics: Arc<ListenerMetrics>,
+    max_connections: usize,
+}
+
+impl Listeners {
+    /// None, for this many workers.
+    pub fn new(workers: usize) -> Self {
+        Self { open: Vec::new(), workers }
+    }
+
+    /// Makes TLS and binds what is new. `current` is the snapshot that runs.
+    ///
+    /// # Errors
+    ///
+    /// What can't be made or bound; for people.
+    pub fn prepare(
+        &self,
+        config: &model::Config,
+        current: Option<&Snapshot>,
+        registry: &Registry,
+        inherited: &mut Inherited,
+    ) -> Result<Prepared, String> {
+        let mut prepared = Vec::with_capacity(config.listeners.len());
+        for listener in &config.listeners {
+            let about = |what: &dyn std::fmt::Display| format!("listener `{}`: {what}", listener.name);
+            let (target, address) = target(&listener.bind);
+            let known = current.and_then(|s| s.listeners.iter().find(|l| l.is_at(&target, &listener.name)));
+            let known = known.and_then(|known| self.open.iter().find(|open| open.key == known.key));
+            let tls = tls(listener.tls.as_ref(), known).map_err(|error| about(&format!("TLS: {error}")))?;
+            let bound = match known {
+                Some(_) => None,
+                None => {
+                    let bound = self.bind(&target, inherited.listener(&target, &listener.name));
+                    let bound = bound.map_err(|error| about(&format!("{address}: {}", parts::reason(&error))))?;
+                    tracing::info!(
+                        listener = listener.name,
+                        address = bound.describe(),
+                        tls = tls.is_some(),
+                        "listening"
+                    );
+                    Some(bound)
+                }
+            };
+            prepared.push(Next {
+                name: listener.name.clone(),
+                known: known.map(|known| known.key),
+                bound,
+                tls,
+                metrics: registry.listener(&listener.name),
+                max_connections: listener.max_connections,
+            });
+        }
+        Ok(Prepared(prepared))
+    }
+
+    fn bind(&self, target: &Target, inherited: Vec<Socket>) -> io::Result<Bound> {
+        if !inherited.is_empty() {
+            return Bound::inherit(inherited, self.workers);
+        }
+        let free = free(target);
+        let bound = listener::bind(target, self.workers)?;
+        if let Err(error) = free {
+            tracing::warn!(address = bound.describe(), %error, "another process listens there too: the kernel deals connections out between the two");
+        }
+        Ok(bound)
+    }
+
+    /// The keys of those that are open and that `prepared` does not have.
+    pub fn going(&self, prepared: &Prepared) -> Vec<u32> {
+        let stays = |key: u32| prepared.0.iter().any(|next| next.known == Some(key));
+        self.open.iter().map(|open| open.key).filter(|key| !stays(*key)).collect()
+    }
+
+    /// Makes it so. `current` is the snapshot of the same configuration, and is published by now; those that go were
+    /// [retired](Control::retire) before.
+    pub fn commit(&mut self, prepared: Prepared, current: &Snapshot, control: &mut Control) {
+        for key in self.going(&prepared) {
+            // our duplicates are closed first, so that the queues end with the workers' sockets
+            self.open.extract_if(.., |open| open.key == key).for_each(drop);
+            control.remove(key);
+        }
+        for (next, listener) in prepared.0.into_iter().zip(&current.listeners) {
+            let Next { name, known, bound, tls, metrics, max_connections } = next;
+            let (fingerprint, acceptor) = tls.unzip();
+            let open = self.open.iter_mut().find(|open| known == Some(open.key));
+            match (open, bound) {
+                (Some(open), _) => {
+                    control.counts(&metrics);
+                    open.settings.store(Arc::new(open.settings.load().next(acceptor, metrics, max_connections)));
+                    (open.name, open.tls) = (name, fingerprint);
+                }
+                (None, Some(bound)) => {
+                    let settings = Settings::new(acceptor, metrics, max_connections);
+                    let open = Open { key: listener.key, name, bound, settings, tls: fingerprint };
+                    if let Err(error) =
+                        control.accept(&Plan { key: open.key, bound: &open.bound, settings: &open.settings })
+                    {
+                        tracing::error!(%error, listener = open.name, "no worker can accept on it");
+                    }
+                    self.open.push(open);
+                }
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// As the admin address shows them.
+    pub fn shown(&self, current: &Snapshot) -> Vec<admin::Listener> {
+        let open = current.listeners.iter().filter_map(|l| self.open.iter().find(|open| open.key == l.key));
+        let shown = open.map(|open| admin::Listener {
+            name: open.name.clone(),
+            address: open.bound.describe(),
+            tls: open.tls.is_some(),
+            metrics: Arc::clone(&open.settings.load().metrics),
+        });
+        shown.collect()
+    }
+
+    /// Duplicates of all sockets, with their listeners' names.
+    ///
+    /// # Errors
+    ///
+    /// When there are no file descriptors left.
+    pub fn duplicates(&self) -> io::Result<Vec<(String, Socket)>> {
+        let mut all = Vec::new();
+        for open in &self.open {
+            all.extend(open.bound.duplicates()?.into_iter().map(|socket| (open.name.clone(), socket)));
+        }
+        Ok(all)
+    }
+
+    /// Closes our duplicates, so that the queues end when the workers stop accepting.
+    pub fn close(&mut self) {
+        self.open.clear();
+    }
+
+    /// The same, when another process listens on the same sockets now.
+    pub fn leave(&mut self) {
+        self.open.drain(..).for_each(|open| open.bound.leave());
+    }
+}
+
+fn target(bind: &Address) -> (Target, String) {
+    match bind {
+        Address::Tcp(address) => (Target::Tcp(*address), address.to_string()),
+        Address::Unix(path) => (Target::Unix(path.clone()), format!("unix:{}", path.display())),
+    }
+}
+
+/// TLS towards clients. What is made of the same settings stays the same object, and with it the keys of the session tickets that
+/// clients hold.
+fn tls(settings: Option<&model::ServerTls>, known: Option<&Open>) -> Result<Option<(u64, Acceptor)>, String> {
+    let Some(settings) = settings else { return Ok(None) };
+    let fingerprint = fingerprint(settings);
+    let same = known.filter(|known| known.tls == Some(fingerprint)).and_then(|known| known.settings.load().tls.clone());
+    let acceptor = same.map_or_else(|| parts::client_tls(settings), Ok)?;
+    Ok(Some((fingerprint, acceptor)))
+}
+
+fn fingerprint(tls: &model::ServerTls) -> u64 {
+    fn bytes<'a>(certificates: &'a [CertificateDer<'static>]) -> Vec<&'a [u8]> {
+        certificates.iter().map(AsRef::as_ref).collect()
+    }
+    let mut hasher = DefaultHasher::new();
+    for certificate in &tls.certificates {
+        (bytes(&certificate.chain), certificate.key.secret_der(), &certificate.names).hash(&mut hasher);
+    }
+    (&tls.alpn, tls.tls12).hash(&mut hasher);
+    match &tls.client_auth {
+        ClientAuth::Off => 0.hash(&mut hasher),
+        ClientAuth::Optional(ca) => (1, bytes(ca)).hash(&mut hasher),
+        ClientAuth::Required(ca) => (2, bytes(ca)).hash(&mut hasher),
+    }
+    hasher.finish()
+}
+
+/// Fails when somebody listens on the address. With `SO_REUSEPORT`, which the listeners have, the kernel lets a second process of
+/// the same user in. That is a way to replace one instance by another, and it may be meant; a second start by mistake fails at the
+/// admin address.
+fn free(target: &Target) -> io::Result<()> {
+    let Target::Tcp(address) = target else { return Ok(()) };
+    let socket = socket2::Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::into(*address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_listened_on_with_reuseport_is_not_free() {
+        let any = Target::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let bound = listener::bind(&any, 1).unwrap();
+        let taken = Target::Tcp(bound.describe().parse().unwrap());
+        // the kernel alone would let us in
+        drop(listener::bind(&taken, 1).unwrap());
+        let refused = free(&taken).unwrap_err();
+        assert_eq!(parts::reason(&refused), "address already in use");
+        free(&any).unwrap();
+    }
+}

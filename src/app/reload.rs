@@ -1,0 +1,205 @@
+//! The running system, and how it takes on another configuration without anybody noticing.
+//!
+//! Everything that can fail happens first: the file is read and checked, TLS is made, new addresses are bound, the snapshot is
+//! built. Then come the steps that can't: one snapshot is published, listeners that are new are accepted on, those that are gone
+//! drain. So a reload happens as a whole or not at all.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::changes::Changes;
+use super::inherit::Inherited;
+use super::listeners::{Listeners, Prepared};
+use super::{notify, parts};
+use crate::admin::{self, Refused};
+use crate::config::{self, Loaded, model};
+use crate::listener::Control;
+use crate::metrics::Registry;
+use crate::snapshot::{self, Snapshot, Store};
+
+/// What can't change while the process runs, by its place in the configuration in effect.
+const FIXED: [&str; 8] = [
+    "/server/workers",
+    "/server/state_dir",
+    "/admin/bind",
+    "/admin/tls",
+    "/log/level",
+    "/log/format",
+    "/log/access",
+    "/log/access_format",
+];
+
+/// What runs.
+pub(super) struct System {
+    /// The file that the configuration came from, if it came from one.
+    pub source: Option<PathBuf>,
+    pub store: Arc<Store>,
+    pub registry: Arc<Registry>,
+    pub listeners: Listeners,
+    pub workers: Control,
+    pub admin: Rc<admin::State>,
+    /// How long open exchanges may finish at a stop.
+    pub drain_timeout: Duration,
+    /// The configuration in effect, for comparison.
+    pub effective: Value,
+    /// The token of the admin address.
+    pub token: Option<String>,
+}
+
+/// Says when the file has changed.
+///
+/// This is the one place where a watcher of files is plugged in: it sends a `()` for each change, and may send more than it
+/// must.
+pub(super) fn changes(_source: Option<&Path>) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+    mpsc::channel(1)
+}
+
+impl System {
+    /// Reads the configuration again and makes it so; `why` is for the log. Gives back the generation that runs.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in it; nothing has changed then.
+    pub async fn reload(&mut self, why: &str) -> Result<u64, Refused> {
+        let began = Instant::now();
+        notify::reloading();
+        let done = self.try_reload().await;
+        notify::ready();
+        self.registry.count_reload(done.is_ok());
+        match &done {
+            Ok((generation, changes)) => {
+                tracing::info!(generation, %changes, took = ?began.elapsed(), "reloaded ({why})");
+            }
+            Err(refused) => {
+                tracing::error!(took = ?began.elapsed(), "not reloaded ({why}), what runs stays: {}", refused.detail);
+            }
+        }
+        done.map(|(generation, _)| generation)
+    }
+
+    async fn try_reload(&mut self) -> Result<(u64, Changes), Refused> {
+        let Loaded { mut config, warnings, mut effective } = self.read().await?;
+        parts::complete(&mut config).map_err(Refused::because)?;
+        let before = self.store.load();
+        let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
+        let prepared = prepared.map_err(Refused::because)?;
+        drop(before);
+        self.publish(&config, prepared).await?;
+
+        // from here on it is done
+        if !warnings.is_empty() {
+            tracing::warn!("{warnings}");
+        }
+        self.drain_timeout = config.server.drain_timeout;
+        keep_fixed(&self.effective, &mut effective);
+        self.guard(&config.admin, &effective);
+        let changes = Changes::between(&self.effective, &effective);
+        self.effective = effective.clone();
+        let current = self.store.load();
+        self.admin.reloaded(self.listeners.shown(&current), effective);
+        Ok((current.generation, changes))
+    }
+
+    /// Reads and checks the file, elsewhere: names are looked up, which may take its time.
+    async fn read(&self) -> Result<Loaded, Refused> {
+        let Some(source) = self.source.clone() else {
+            return Err(Refused::because("it was started without a file".to_owned()));
+        };
+        let read = tokio::task::spawn_blocking(move || config::load(&source)).await;
+        match read {
+            Ok(Ok(loaded)) => Ok(loaded),
+            Ok(Err(mistakes)) => Err(Refused {
+                detail: format!("the configuration can't be used\n{mistakes}"),
+                mistakes: serde_json::to_value(&mistakes).unwrap_or_default(),
+            }),
+            Err(error) => Err(Refused::because(error.to_string())),
+        }
+    }
+
+    async fn publish(&mut self, config: &model::Config, prepared: Prepared) -> Result<(), Refused> {
+        // so that what can go wrong goes wrong before anything is touched
+        self.build(config)?;
+        for key in self.listeners.going(&prepared) {
+            self.workers.retire(key).await;
+        }
+        // once more and without a pause: what another has published meanwhile must not be lost
+        let next = self.build(config)?;
+        self.registry.set_generation(next.generation);
+        self.store.publish(next);
+        self.listeners.commit(prepared, &self.store.load(), &mut self.workers);
+        Ok(())
+    }
+
+    fn build(&self, config: &model::Config) -> Result<Snapshot, Refused> {
+        let built = snapshot::build(config, Some(&self.store.load()), &mut parts::backend_tls, &self.registry);
+        built.map_err(|error| Refused::because(error.to_string()))
+    }
+
+    /// Asks for another token, where that takes nothing away: the address may have been checked with another guard.
+    fn guard(&mut self, admin: &model::Admin, effective: &Value) {
+        if admin.token == self.token {
+            return;
+        }
+        let same_address =
+            ["/admin/bind", "/admin/tls"].iter().all(|at| effective.pointer(at) == self.effective.pointer(at));
+        match &admin.token {
+            Some(token) if same_address => {
+                self.admin.guard(token.clone());
+                self.token = Some(token.clone());
+            }
+            _ => tracing::warn!("admin.token_file can't be taken away while the process runs: the token stays"),
+        }
+    }
+}
+
+/// Puts back what can't change, and says so.
+fn keep_fixed(before: &Value, after: &mut Value) {
+    for at in FIXED {
+        let (old, new) = (before.pointer(at).cloned(), after.pointer(at).cloned());
+        if old == new {
+            continue;
+        }
+        let key = at.trim_start_matches('/').replace('/', ".");
+        let (was, will) = (old.clone().unwrap_or_default(), new.unwrap_or_default());
+        tracing::warn!(
+            "{key} can't change while the process runs: it stays {was}, and becomes {will} with the next start"
+        );
+        if let Some((parent, key)) = at.rsplit_once('/')
+            && let Some(Value::Object(parent)) = after.pointer_mut(parent)
+        {
+            match old {
+                Some(old) => _ = parent.insert(key.to_owned(), old),
+                None => _ = parent.remove(key),
+            }
+        }
+    }
+}
+
+impl Refused {
+    fn because(detail: String) -> Self {
+        Self { detail, mistakes: Value::Array(Vec::new()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_change_is_shown_as_it_stays() {
+        let before = json!({ "server": { "workers": 2 }, "admin": { "bind": "a" }, "log": { "level": "info" } });
+        let mut after = json!({ "server": { "workers": 4 }, "admin": { "bind": "a", "tls": {} }, "log": {}, "new": 1 });
+        keep_fixed(&before, &mut after);
+        assert_eq!(
+            after,
+            json!({ "server": { "workers": 2 }, "admin": { "bind": "a" }, "log": { "level": "info" }, "new": 1 })
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! SIGUSR2: the binary as it is on disk now is started with our sockets, and takes over when it is ready.
+//!
+//! The sockets themselves are handed over, all of them: connections wait in a socket's queue, and whichever process accepts them
+//! serves them, so there is no moment at which nobody does. Until the new process says that it is ready, and if it never
+//! does, this one serves on as if nothing had been asked.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use command_fds::{CommandFdExt as _, FdMapping};
+use tokio::time::{Instant, timeout_at};
+
+use super::inherit::READY;
+use crate::listener::Socket;
+
+/// How long the new process may take. It reads its configuration and binds what is new; names are looked up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The first file descriptor that is handed over: SD_LISTEN_FDS_START of sd_listen_fds(3).
+const FIRST: i32 = 3;
+
+/// How this process was started.
+#[derive(Debug)]
+pub(super) struct Start {
+    binary: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+/// A process that is to take over.
+#[derive(Debug)]
+pub(super) struct Successor {
+    child: Child,
+    ready: tokio::net::UnixStream,
+    deadline: Instant,
+}
+
+impl Start {
+    /// To be remembered early: once the file is replaced, the kernel tells no path that leads anywhere.
+    pub fn remember() -> io::Result<Self> {
+        Ok(Self { binary: std::env::current_exe()?, arguments: std::env::args_os().skip(1).collect() })
+    }
+
+    /// Starts the binary in the same way again, with these sockets and their names.
+    pub fn again(&self, sockets: Vec<(String, Socket)>) -> io::Result<Successor> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let ready = tokio::net::UnixStream::from_std(ours)?;
+        let (mut names, mut fds): (Vec<String>, Vec<OwnedFd>) =
+            sockets.into_iter().map(|(name, socket)| (name.replace(':', "_"), OwnedFd::from(socket))).unzip();
+        names.push(READY.to_owned());
+        fds.push(theirs.into());
+        let mut command = Command::new(&self.binary);
+        command
+            .args(&self.arguments)
+            .env("LISTEN_FDS", fds.len().to_string())
+            .env("LISTEN_FDNAMES", names.join(":"))
+            // of systemd, and about us
+            .env_remove("LISTEN_PID")
+            .env_remove("WATCHDOG_PID");
+        let mappings = fds.into_iter().zip(FIRST..).map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
+        command.fd_mappings(mappings.collect()).map_err(io::Error::other)?;
+        // our copies of what is handed over are closed with the command
+        Ok(Successor { child: command.spawn()?, ready, deadline: Instant::now() + PATIENCE })
+    }
+}
+
+impl Successor {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it is ready. It may be dropped and waited for again.
+    ///
+    /// # Errors
+    ///
+    /// Why it won't be; it has ended by then.
+    pub async fn ready(&mut self) -> Result<(), String> {
+        let said = timeout_at(self.deadline, async {
+            loop {
+                self.ready.readable().await?;
+                match self.ready.try_read(&mut [0]) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    read => return read,
+                }
+            }
+        });
+        let why = match said.await {
+            Ok(Ok(1..)) => return Ok(()),
+            // it closes its end without a word when it ends
+            Ok(Ok(0)) => "it ended before it was ready; its own log says why".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("it was not ready within {PATIENCE:?}"),
+        };
+        let _ = self.child.kill();
+        // it has ended or does so now; unwaited for, it would remain in the process table
+        let ended = self.child.wait().map(|status| format!(" ({status})")).unwrap_or_default();
+        Err(why + &ended)
+    }
+}
+
+/// Tells the process before that this one is ready.
+pub(super) fn take_over(mut before: UnixStream) {
+    if let Err(error) = before.write_all(b"R") {
+        tracing::warn!(%error, "the process before can't be told that this one is ready");
+    }
+}

@@ -1,0 +1,92 @@
+//! What may change of a listener while its sockets stay: published to the accept loops of all workers in one swap.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
+
+use crate::metrics::ListenerMetrics;
+use crate::tls::Acceptor;
+
+/// What a new connection is treated by. Those that are open keep what they were accepted with.
+#[derive(Debug)]
+pub struct Settings {
+    /// Its TLS.
+    pub tls: Option<Acceptor>,
+    /// Its counters.
+    pub metrics: Arc<ListenerMetrics>,
+    /// Places for connections, shared by all workers; `None` = no limit.
+    pub(super) places: Option<Arc<Semaphore>>,
+    max_connections: usize,
+}
+
+impl Settings {
+    /// For a new listener. `max_connections` is over all workers; 0 = no limit.
+    pub fn new(tls: Option<Acceptor>, metrics: Arc<ListenerMetrics>, max_connections: usize) -> Arc<ArcSwap<Self>> {
+        let max_connections = max_connections.min(MOST);
+        let places = (max_connections > 0).then(|| Arc::new(Semaphore::new(max_connections)));
+        Arc::new(ArcSwap::from_pointee(Self { tls, metrics, places, max_connections }))
+    }
+
+    /// What follows these. The limit is moved, not replaced: connections that are open go on counting. Only a limit where
+    /// there was none begins to count with the next connection.
+    pub fn next(&self, tls: Option<Acceptor>, metrics: Arc<ListenerMetrics>, max_connections: usize) -> Self {
+        let max_connections = max_connections.min(MOST);
+        let places = match &self.places {
+            _ if max_connections == 0 => None,
+            None => Some(Arc::new(Semaphore::new(max_connections))),
+            Some(places) => {
+                resize(places, self.max_connections, max_connections);
+                Some(Arc::clone(places))
+            }
+        };
+        Self { tls, metrics, places, max_connections }
+    }
+}
+
+/// As many places as anybody can mean, and as a semaphore can count.
+const MOST: usize = u32::MAX as usize >> 4;
+
+fn resize(places: &Arc<Semaphore>, from: usize, to: usize) {
+    if to >= from {
+        return places.add_permits(to - from);
+    }
+    let taken = places.forget_permits(from - to);
+    let owed = u32::try_from(from - to - taken).unwrap_or(u32::MAX);
+    if owed > 0 {
+        // taken out of use as they become free, before anybody who has come later
+        let places = Arc::clone(places);
+        tokio::task::spawn_local(async move {
+            if let Ok(places) = places.acquire_many_owned(owed).await {
+                places.forget();
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Registry;
+
+    #[tokio::test(flavor = "local")]
+    async fn a_smaller_limit_takes_places_away_as_they_become_free() {
+        let metrics = Registry::new(1).listener("web");
+        let first = Settings::new(None, Arc::clone(&metrics), 3).load_full();
+        let places = Arc::clone(first.places.as_ref().unwrap());
+        let mut open: Vec<_> = (0..3).map(|_| Arc::clone(&places).try_acquire_owned().unwrap()).collect();
+        let second = first.next(None, Arc::clone(&metrics), 1);
+        tokio::task::yield_now().await;
+        for _ in 0..2 {
+            open.pop();
+            tokio::task::yield_now().await;
+            assert!(places.try_acquire().is_err(), "it is owed");
+        }
+        open.pop();
+        tokio::task::yield_now().await;
+        assert_eq!(places.available_permits(), 1);
+        let third = second.next(None, Arc::clone(&metrics), 5);
+        assert_eq!(third.places.as_ref().unwrap().available_permits(), 5);
+        assert!(third.next(None, metrics, 0).places.is_none());
+    }
+}

@@ -1,0 +1,95 @@
+//! Another configuration, under load and on demand.
+
+use crate::load::Load;
+use crate::support::{Origin, Proxy, config, wait_until};
+
+fn metric(proxy: &Proxy, line: &str) -> Option<u64> {
+    let page = proxy.admin("/metrics").unwrap().text();
+    page.lines().find_map(|l| l.strip_prefix(line)).and_then(|value| value.trim().parse().ok())
+}
+
+fn generation(proxy: &Proxy) -> u64 {
+    metric(proxy, "evenkeel_config_generation ").unwrap()
+}
+
+#[test]
+fn reloads_under_load_lose_nothing_and_traffic_goes_where_the_last_one_says() {
+    let (a, b) = (Origin::ok(), Origin::ok());
+    let proxy = Proxy::start(&config("", "", &[&a]));
+    let load = Load::on(proxy.address());
+    for round in 0..10 {
+        let backends: &[&Origin] = if round % 2 == 0 { &[&a, &b] } else { &[&b] };
+        let answer = proxy.reload(&config("", "", backends));
+        assert_eq!((answer.status, answer.text()), (200, format!("{{\"config_generation\":{}}}\n", round + 2)));
+        load.goes_on(20);
+    }
+    load.lost_nothing();
+    assert!(b.connections() > 0);
+    let before = a.requests().len();
+    assert_eq!(proxy.client().get("/x").text(), "ok");
+    assert_eq!(a.requests().len(), before, "the last one knows only b");
+    assert_eq!(metric(&proxy, "evenkeel_reloads_total{outcome=\"ok\"} "), Some(10));
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_every_mistake_is_told() {
+    let origin = Origin::ok();
+    let proxy = Proxy::to(&origin);
+    let mut client = proxy.client();
+    assert_eq!(client.get("/before").text(), "ok");
+    let bad = config("wrong = 1", "balance = \"nearest\"", &[&origin]);
+    let answer = proxy.reload(&bad);
+    assert_eq!(answer.status, 422);
+    assert_eq!(answer.head.field("content-type"), Some("application/problem+json"));
+    for place in ["listener[0].wrong", "service.api.balance"] {
+        assert!(answer.text().contains(place), "{}", answer.text());
+    }
+    assert!(proxy.stderr().contains("2 mistakes in "), "{}", proxy.stderr());
+    assert_eq!(client.get("/after").text(), "ok");
+    assert_eq!((generation(&proxy), metric(&proxy, "evenkeel_reloads_total{outcome=\"failed\"} ")), (1, Some(1)));
+}
+
+#[test]
+fn sighup_reloads() {
+    let (a, b) = (Origin::ok(), Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb"));
+    let proxy = Proxy::to(&a);
+    let mut client = proxy.client();
+    assert_eq!(client.get("/x").text(), "ok");
+    proxy.rewrite(&config("", "", &[&b]));
+    proxy.signal("HUP");
+    wait_until("the configuration is read", || generation(&proxy) == 2);
+    assert_eq!(client.get("/x").text(), "b", "on the same connection");
+    let said = proxy.stderr();
+    assert!(said.contains("backends added: api/") && said.contains("backends removed: api/"), "{said}");
+}
+
+#[test]
+fn what_was_counted_of_a_backend_that_stays_stays() {
+    let (a, b) = (Origin::ok(), Origin::ok());
+    let proxy = Proxy::to(&a);
+    assert_eq!(proxy.client().get("/x").text(), "ok");
+    let count = format!(
+        "evenkeel_requests_total{{listener=\"web\",service=\"api\",backend=\"{}\",code_class=\"2xx\"}} ",
+        a.address()
+    );
+    wait_until("it is counted", || metric(&proxy, &count) == Some(1));
+    assert_eq!(proxy.reload(&config("", "", &[&b, &a])).status, 200);
+    assert_eq!(metric(&proxy, &count), Some(1));
+}
+
+#[test]
+fn what_cannot_change_is_said_and_stays() {
+    let origin = Origin::ok();
+    let toml = config("", "", &[&origin]);
+    let proxy = Proxy::start(&(toml.clone() + "[server]\nworkers = 1\n"));
+    assert_eq!(proxy.reload(&(toml + "[server]\nworkers = 2\n")).status, 200);
+    assert!(proxy.stderr().contains("server.workers can't change while the process runs: it stays 1"));
+    assert!(proxy.admin("/api/v1/config").unwrap().text().contains("\"workers\":1"));
+}
+
+#[test]
+fn a_reload_is_asked_for_by_post_only() {
+    let proxy = Proxy::to(&Origin::ok());
+    let answer = proxy.admin("/api/v1/reload").unwrap();
+    assert_eq!((answer.status, answer.head.field("allow")), (405, Some("POST")));
+}

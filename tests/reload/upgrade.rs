@@ -1,0 +1,89 @@
+//! Another process in the place of the one that runs.
+
+use std::process::Command;
+
+use crate::load::Load;
+use crate::support::{Origin, Proxy, config, wait_until};
+
+/// The process that took over; killed when it goes out of scope, for it is no child of ours.
+struct Successor(String);
+
+impl Successor {
+    /// The one that `proxy` has started by now.
+    fn of(proxy: &Proxy) -> Option<Self> {
+        let said = proxy.stderr();
+        let line = said.lines().rev().find(|line| line.contains("takes over when it is ready"))?;
+        Some(Self(line.rsplit_once("pid=")?.1.trim().to_owned()))
+    }
+
+    fn signal(&self, name: &str) -> bool {
+        Command::new("kill").args(["-s", name, &self.0]).status().unwrap().success()
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        self.signal("KILL");
+    }
+}
+
+#[test]
+fn an_upgrade_under_load_refuses_and_resets_nothing() {
+    let origin = Origin::ok();
+    let mut proxy = Proxy::start(&config("", "", &[&origin]));
+    let load = Load::on(proxy.address());
+    load.goes_on(20);
+    proxy.signal("USR2");
+    assert_eq!(proxy.wait().code(), Some(0), "the old one leaves by itself");
+    let successor = Successor::of(&proxy).unwrap();
+    load.goes_on(50);
+    assert_eq!(proxy.admin("/readyz").unwrap().status, 200);
+    load.lost_nothing();
+    assert!(successor.signal("TERM"));
+    wait_until("it stops as any other", || proxy.stderr().matches("stopped").count() == 2);
+}
+
+#[test]
+fn a_new_process_that_fails_leaves_the_old_one_serving() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("", "", &[&origin]));
+    proxy.rewrite(&config("wrong = 1", "", &[&origin]));
+    let load = Load::on(proxy.address());
+    proxy.signal("USR2");
+    wait_until("the old one says so", || proxy.stderr().contains("this process serves on, the new one failed"));
+    load.goes_on(50);
+    load.lost_nothing();
+    // and nothing is left over that would keep the next try from working
+    proxy.rewrite(&config("", "", &[&origin]));
+    proxy.signal("USR2");
+    wait_until("the next one takes over", || proxy.stderr().contains("another process has taken over"));
+    let _successor = Successor::of(&proxy);
+    assert_eq!(proxy.client().get("/x").text(), "ok");
+}
+
+#[test]
+fn a_unix_socket_is_handed_over_with_its_file() {
+    let origin = Origin::ok();
+    let mut proxy = Proxy::start(&config("", "", &[&origin]).replace("127.0.0.1:{port}", "unix:{dir}/web.sock"));
+    proxy.signal("USR2");
+    assert_eq!(proxy.wait().code(), Some(0));
+    let _successor = Successor::of(&proxy);
+    let mut client = crate::support::Client::connect_unix(&proxy.path("web.sock"));
+    assert_eq!(client.get("/x").text(), "ok");
+}
+
+#[test]
+fn a_term_under_load_with_another_process_on_the_same_sockets_loses_nothing() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("", "", &[&origin]));
+    let port = proxy.address().port().to_string();
+    let other = Proxy::start(&config("", "", &[&origin]).replace("{port}", &port));
+    let load = Load::on(proxy.address());
+    load.goes_on(20);
+    let mut first = proxy;
+    first.signal("TERM");
+    assert_eq!(first.wait().code(), Some(0));
+    load.goes_on(20);
+    load.lost_nothing();
+    drop(other);
+}
