@@ -4,6 +4,7 @@
 //! admin address until the end.
 
 mod changes;
+mod checks;
 mod inherit;
 #[cfg(test)]
 mod ingress_tests;
@@ -27,6 +28,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{self, Phase, Refused, Reload};
 use crate::config::Loaded;
+use crate::health::monitor::Monitor;
 use crate::listener::{self, Socket};
 use crate::metrics::Registry;
 use crate::record::{Recorder, access};
@@ -111,7 +113,10 @@ async fn control(
         None => notify::ready(),
     }
     tokio::task::spawn_local(notify::live());
-    tokio::task::spawn_local(upkeep::run(Arc::clone(&running.system.store)));
+    let (store, registry) = (Arc::clone(&running.system.store), Arc::clone(&running.system.registry));
+    let monitor = running.system.monitor.clone();
+    tokio::task::spawn_local(monitor.clone().run());
+    tokio::task::spawn_local(upkeep::run(store, registry, monitor));
 
     let ended = running.serve().await;
     running.stop(ended).await;
@@ -142,7 +147,9 @@ fn system(
     let workers = listener::start(workers, &store, recorder, &registry);
     let mut workers = workers.map_err(|error| format!("the workers can't start: {error}"))?;
     listeners.commit(prepared, &store.load(), &mut workers);
+    let monitor = Monitor::new(fastrand::u64(..), Arc::clone(store.news()), checks::agent());
     let admin = Rc::new(admin::State::new(admin::Sources {
+        monitor: monitor.clone(),
         store: Arc::clone(&store),
         registry: Arc::clone(&registry),
         listeners: listeners.shown(&store.load()),
@@ -154,6 +161,7 @@ fn system(
         source: source.map(Path::to_path_buf),
         store,
         registry,
+        monitor,
         listeners,
         workers,
         admin,

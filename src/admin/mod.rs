@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 
 pub use reload::{Refused, Reload};
 
+use crate::health::monitor::Monitor;
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::snapshot::Store;
 use crate::tls::Acceptor;
@@ -35,6 +36,8 @@ use window::Window;
 pub struct Sources {
     /// The snapshot.
     pub store: Arc<Store>,
+    /// The checks.
+    pub monitor: Monitor,
     /// The counters.
     pub registry: Arc<Registry>,
     /// In the order of the configuration.
@@ -74,6 +77,7 @@ pub enum Phase {
 /// What the answers are made from. It stays on the control plane's thread.
 pub struct State {
     store: Arc<Store>,
+    monitor: Monitor,
     registry: Arc<Registry>,
     listeners: RefCell<Vec<Listener>>,
     effective: RefCell<serde_json::Value>,
@@ -88,9 +92,10 @@ pub struct State {
 impl State {
     /// Starting.
     pub fn new(sources: Sources) -> Self {
-        let Sources { store, registry, listeners, effective, token, reload } = sources;
+        let Sources { store, monitor, registry, listeners, effective, token, reload } = sources;
         Self {
             store,
+            monitor,
             registry,
             listeners: RefCell::new(listeners),
             effective: RefCell::new(effective),

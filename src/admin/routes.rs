@@ -186,6 +186,7 @@ pub(super) fn not_allowed(path: &str, method: &Method, allowed: &'static str) ->
 
 fn ready(state: &State) -> Answer {
     let reason = match state.phase.get() {
+        Phase::Ready if !state.monitor.is_checked() => "checking: not every backend was checked for the first time",
         Phase::Ready => return answer::json(&json!({ "ready": true })),
         Phase::Starting => "starting: not every listener is bound",
         Phase::Draining => "draining: no new connections are accepted",
@@ -210,11 +211,13 @@ mod tests {
 
     use super::*;
     use crate::admin::Sources;
+    use crate::health::monitor::Monitor;
     use crate::metrics::Registry;
     use crate::snapshot::{Snapshot, Store};
 
     fn state(token: Option<&str>) -> State {
         State::new(Sources {
+            monitor: Monitor::new(1, Arc::default(), std::rc::Rc::new(|_, _| Ok(()))),
             store: Arc::new(Store::new(Snapshot { generation: 7, listeners: Vec::new(), services: Vec::new() })),
             registry: Registry::new(1),
             listeners: Vec::new(),

@@ -46,7 +46,7 @@ fn service(state: &State, service: &Service) -> Value {
         Some(window) => window.up_to(counted),
         None => counted,
     };
-    let backends: Vec<Value> = (0..service.endpoints.len()).map(|at| backend(service, at, now)).collect();
+    let backends: Vec<Value> = (0..service.endpoints.len()).map(|at| backend(state, service, at, now)).collect();
     json!({
         "balance": service.balance.as_str(),
         "healthy": (0..service.endpoints.len()).filter(|&at| service.state(at, now) == Usable).count(),
@@ -70,7 +70,7 @@ fn stats(recent: &Sample) -> Value {
     })
 }
 
-fn backend(service: &Service, at: usize, now: Moment) -> Value {
+fn backend(state: &State, service: &Service, at: usize, now: Moment) -> Value {
     let endpoint = &*service.endpoints[at];
     let live = &endpoint.live;
     let standing = &live.standing;
@@ -96,7 +96,12 @@ fn backend(service: &Service, at: usize, now: Moment) -> Value {
         "memory": report.and_then(|(report, _)| report.memory).map(|share| rounded(f64::from(share))),
         "requests": requests,
         "failures": service.upstream[at].attempts().failed,
-        "last_check": null,
+        "last_check": state.monitor.last_check(&service.name, &endpoint.id).map(|check| json!({
+            "ok": check.ok,
+            "ms": rounded(check.took.as_secs_f64() * 1e3),
+            "ago_s": rounded(now.since(check.at).as_secs_f64()),
+            "reason": check.reason,
+        })),
     })
 }
 

@@ -18,6 +18,7 @@ use super::listeners::{Listeners, Prepared};
 use super::{notify, parts};
 use crate::admin::{self, Refused};
 use crate::config::{self, Loaded, model};
+use crate::health::monitor::Monitor;
 use crate::listener::Control;
 use crate::metrics::Registry;
 use crate::snapshot::{self, Snapshot, Store};
@@ -40,6 +41,7 @@ pub(super) struct System {
     pub source: Option<PathBuf>,
     pub store: Arc<Store>,
     pub registry: Arc<Registry>,
+    pub monitor: Monitor,
     pub listeners: Listeners,
     pub workers: Control,
     pub admin: Rc<admin::State>,

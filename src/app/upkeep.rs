@@ -5,23 +5,38 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::checks;
 use crate::clock::Moment;
 use crate::endpoint::breaker::State;
+use crate::health::ejector::Ejector;
+use crate::health::monitor::Monitor;
+use crate::health::outlier::Seen;
+use crate::metrics::{Registry, UpstreamMetrics};
 use crate::snapshot::{Snapshot, Store};
 
 /// How often everything is looked at without being told to: ejections and open breakers end by themselves.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Looks after the availability of every backend, for ever.
-pub(super) async fn run(store: Arc<Store>) {
+pub(super) async fn run(store: Arc<Store>, registry: Arc<Registry>, monitor: Monitor) {
     let mut breakers = Breakers::default();
+    let mut ejector = Ejector::default();
+    let mut generation = 0;
     loop {
-        tokio::select! {
-            () = store.news().notified() => {}
-            () = tokio::time::sleep(LOOK) => {}
-        }
         let now = Moment::now();
         let snapshot = store.load();
+        // availability changes within a generation, who there is does not
+        if snapshot.generation != generation {
+            generation = snapshot.generation;
+            monitor.update(checks::targets(&snapshot));
+            ejector.update(checks::watched(&snapshot));
+        }
+        let totals = Totals::of(&snapshot);
+        for event in ejector.tick(now, |service, backend| totals.seen(service, &backend.id)) {
+            if let Some(reason) = event.ejected {
+                registry.count_ejection(&event.service, &event.id, reason.label());
+            }
+        }
         breakers.look(&snapshot, now);
         // no await between the look and the swap: nobody else publishes on this thread meanwhile
         if let Some(next) = snapshot.refreshed(now) {
@@ -29,6 +44,10 @@ pub(super) async fn run(store: Arc<Store>) {
             store.publish(next);
         }
         store.sweep();
+        tokio::select! {
+            () = store.news().notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
     }
 }
 
@@ -50,6 +69,26 @@ fn tell(before: &Snapshot, after: &Snapshot) {
         if available == 0 && !old.available.members.is_empty() {
             tracing::error!(service = %new.name, total, "no backend can be used");
         }
+    }
+}
+
+/// Where the exchanges of each backend are counted.
+struct Totals<'a>(HashMap<(&'a str, &'a str), &'a UpstreamMetrics>);
+
+impl<'a> Totals<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let mut counted = HashMap::new();
+        for service in &snapshot.services {
+            for (endpoint, metrics) in service.endpoints.iter().zip(&service.upstream) {
+                counted.insert((&*service.name, &*endpoint.id), &**metrics);
+            }
+        }
+        Self(counted)
+    }
+
+    fn seen(&self, service: &str, backend: &str) -> Seen {
+        let attempts = self.0.get(&(service, backend)).map(|metrics| metrics.attempts()).unwrap_or_default();
+        Seen { requests: attempts.ended, failures: attempts.failed, elapsed: Duration::from_micros(attempts.micros) }
     }
 }
 

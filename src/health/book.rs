@@ -17,8 +17,8 @@ use crate::endpoint::standing::Health;
 pub struct Book {
     /// By the key under which they are scheduled.
     entries: HashMap<u64, Entry>,
-    /// The keys, by service and backend.
-    keys: HashMap<(Arc<str>, String), u64>,
+    /// The keys, by service and backend, and whether the check is advisory: a backend may have one of each.
+    keys: HashMap<(Arc<str>, String, bool), u64>,
     schedule: Schedule,
     next_key: u64,
 }
@@ -73,7 +73,7 @@ impl Book {
         let mut before = std::mem::take(&mut self.keys);
         let mut fresh = Vec::new();
         for target in targets {
-            let name = (Arc::clone(&target.service), target.id.clone());
+            let name = (Arc::clone(&target.service), target.id.clone(), target.advisory);
             let known = before.remove(&name).and_then(|key| Some((key, self.entries.remove(&key)?)));
             let (key, entry) = match known {
                 Some((key, entry)) if entry.is_same_check(&target) => (key, entry.with(target)),
@@ -137,7 +137,7 @@ impl Book {
 
     /// What the last check of a backend came to.
     pub fn last_check(&self, service: &str, id: &str) -> Option<LastCheck> {
-        let key = self.keys.get(&(Arc::from(service), id.to_owned()))?;
+        let key = self.keys.get(&(Arc::from(service), id.to_owned(), false))?;
         self.entries.get(key)?.last.clone()
     }
 

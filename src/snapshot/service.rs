@@ -18,7 +18,8 @@ use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::metrics::{Durations, Requests, Retries, UpstreamMetrics};
 use crate::policy::{
-    Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, Retry, Statuses, Timeouts, UpstreamProtocol,
+    Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, Retry, Statuses, Timeouts,
+    UpstreamProtocol,
 };
 
 /// A service and its backends.

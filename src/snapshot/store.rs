@@ -42,11 +42,7 @@ pub struct Current(Arc<Snapshot>);
 impl Store {
     /// Starts with a first snapshot.
     pub fn new(first: Snapshot) -> Self {
-        Self {
-            current: Arc::new(ArcSwap::from_pointee(first)),
-            news: Arc::default(),
-            replaced: Mutex::default(),
-        }
+        Self { current: Arc::new(ArcSwap::from_pointee(first)), news: Arc::default(), replaced: Mutex::default() }
     }
 
     /// The current snapshot, for the control plane.

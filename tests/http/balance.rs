@@ -100,7 +100,8 @@ fn a_backup_is_used_only_when_nobody_else_can_be() {
 fn operators_drain_enable_and_weigh_backends() {
     let (_origins, proxy) = fleet("balance = \"weighted_round_robin\"", &["", ""]);
     let mut client = proxy.client();
-    let command = |target: &str| proxy.admin_call("POST", &format!("/api/v1/services/api/backends/{target}"), "").unwrap();
+    let command =
+        |target: &str| proxy.admin_call("POST", &format!("/api/v1/services/api/backends/{target}"), "").unwrap();
     assert_eq!(command("a/drain").status, 200);
     wait_until("a gets nothing", || is(&share(&mut client, 10), &[("b", 10)]));
     assert!(proxy.admin("/api/v1/status").unwrap().text().contains("\"state\":\"draining\""));
@@ -145,7 +146,10 @@ fn a_signed_cookie_keeps_a_client_with_its_backend() {
     let mut client = proxy.client();
     let first = client.get("/x");
     let cookie = first.field("set-cookie").unwrap().to_owned();
-    assert!(["; HttpOnly", "; SameSite=Lax", "; Path=/", "; Max-Age=3600"].iter().all(|part| cookie.contains(part)), "{cookie}");
+    assert!(
+        ["; HttpOnly", "; SameSite=Lax", "; Path=/", "; Max-Age=3600"].iter().all(|part| cookie.contains(part)),
+        "{cookie}"
+    );
     assert!(!cookie.contains("Secure"), "{cookie}");
     let cookie = cookie_of(&first).unwrap();
     assert!(cookie.starts_with("evenkeel="));

@@ -130,7 +130,8 @@ fn holding() -> Origin {
 
 fn limited(service: &str) -> (Origin, Proxy) {
     let origin = holding();
-    let toml = config("", service, &[]) + &format!("[[service.api.backend]]\naddress = \"{}\"\nmax_connections = 1\n", origin.address());
+    let toml = config("", service, &[])
+        + &format!("[[service.api.backend]]\naddress = \"{}\"\nmax_connections = 1\n", origin.address());
     let proxy = Proxy::start(&toml);
     (origin, proxy)
 }
@@ -164,7 +165,8 @@ fn one_that_waits_too_long_or_behind_too_many_is_a_503() {
 
 #[test]
 fn a_service_with_nothing_left_answers_with_its_fallback() {
-    let toml = "fallback = { status = 200, body = \"back soon\", content_type = \"text/html\", retry_after = \"1500ms\" }";
+    let toml =
+        "fallback = { status = 200, body = \"back soon\", content_type = \"text/html\", retry_after = \"1500ms\" }";
     let origin = Origin::ok();
     let idle = format!("[[service.api.backend]]\naddress = \"{}\"\nweight = 0\n", origin.address());
     let proxy = Proxy::start(&(config("", toml, &[]) + &idle));

@@ -6,12 +6,10 @@ use http::StatusCode;
 use super::Check;
 use crate::config::model::{Discover, Source};
 use crate::config::raw;
-use crate::config::syntax::{authority, header_name, header_value, method};
 use crate::config::syntax::service::{self as syntax, RetryOn};
+use crate::config::syntax::{authority, header_name, header_value, method};
 use crate::config::tree::KeyPath;
-use crate::policy::{
-    Breaker, Check as CheckKind, Fallback, Health, HttpCheck, Initial, Outlier, Retry,
-};
+use crate::policy::{Breaker, Check as CheckKind, Fallback, Health, HttpCheck, Initial, Outlier, Retry};
 
 impl Check<'_> {
     pub(super) fn health(&mut self, at: &KeyPath, raw: &raw::Health) -> Option<Health> {
