@@ -19,6 +19,7 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::rdata::SRV;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{Answer, Backend, sorted};
@@ -26,6 +27,8 @@ use crate::endpoint::Target;
 
 /// How long all look-ups of one answer may take together.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Targets that are looked up at once: two look-ups each, and the resolver takes 32 on a connection.
+const AT_ONCE: usize = 16;
 /// The most targets of SRV records: each costs two look-ups.
 const MOST_TARGETS: usize = 1_000;
 
@@ -47,6 +50,12 @@ pub enum Query {
 #[derive(Clone)]
 pub struct Dns {
     resolver: Arc<Result<TokioResolver, String>>,
+}
+
+/// Whether the last good answer had addresses of each kind: IPv4, IPv6.
+#[derive(Clone, Copy)]
+struct Had {
+    kinds: [bool; 2],
 }
 
 /// The addresses of a name.
@@ -92,6 +101,8 @@ impl Dns {
     /// Why there is no answer, for people.
     pub async fn ask(&self, query: &Query, last: &[Backend]) -> Result<Answer, String> {
         let resolver = self.resolver.as_ref().as_ref().map_err(Clone::clone)?;
+        let is = |backend: &Backend, v6: bool| matches!(backend.target, Target::Tcp(at) if at.is_ipv6() == v6);
+        let last = Had { kinds: [false, true].map(|v6| last.iter().any(|backend| is(backend, v6))) };
         let asking = async {
             match query {
                 Query::Host { name, port } => hosts(resolver, name, *port, last).await,
@@ -103,7 +114,7 @@ impl Dns {
     }
 }
 
-async fn hosts(resolver: &TokioResolver, name: &str, port: u16, last: &[Backend]) -> Result<Answer, String> {
+async fn hosts(resolver: &TokioResolver, name: &str, port: u16, last: Had) -> Result<Answer, String> {
     let Addresses { ips, ttl } = addresses(resolver, name, last).await?;
     if ips.is_empty() {
         return Err("it has no address".to_owned());
@@ -112,24 +123,23 @@ async fn hosts(resolver: &TokioResolver, name: &str, port: u16, last: &[Backend]
     Ok(Answer { backends: sorted(backends)?, ttl })
 }
 
-async fn services(resolver: &TokioResolver, name: &str, last: &[Backend]) -> Result<Answer, String> {
+async fn services(resolver: &TokioResolver, name: &str, last: Had) -> Result<Answer, String> {
     let lookup = resolver.lookup(name, RecordType::SRV).await.map_err(|error| error.to_string())?;
     let mut ttl = shortest(&lookup);
-    let services: Vec<&SRV> = lookup.answers().iter().filter_map(|record| srv(&record.data)).collect();
+    let services = lookup.answers().iter().filter_map(|record| srv(&record.data));
+    let services: Vec<&SRV> = services.filter(|srv| !srv.target.is_root() && srv.port != 0).collect();
     if services.len() > MOST_TARGETS {
         return Err(format!("it has {} targets, more than {MOST_TARGETS}", services.len()));
     }
     let first = services.iter().map(|srv| srv.priority).min();
     let mut backends = Vec::new();
-    for srv in services.into_iter().filter(|srv| !srv.target.is_root() && srv.port != 0) {
-        let host = srv.target.to_utf8();
-        // the full stop at its end keeps search domains out of it
-        let Addresses { ips, ttl: its } = addresses(resolver, &host, last).await?;
-        ttl = ttl.into_iter().chain(its).min();
-        let backup = Some(srv.priority) != first;
-        let weight = u32::from(srv.weight).max(1);
-        let found = ips.into_iter().map(|ip| SocketAddr::new(ip, srv.port));
-        backends.extend(found.map(|at| backend(at, &host, weight, backup)));
+    for some in services.chunks(AT_ONCE) {
+        for (srv, Addresses { ips, ttl: its }) in targets(resolver, some, last).await? {
+            ttl = ttl.into_iter().chain(its).min();
+            let (host, weight) = (srv.target.to_utf8(), u32::from(srv.weight).max(1));
+            let found = ips.into_iter().map(|ip| SocketAddr::new(ip, srv.port));
+            backends.extend(found.map(|at| backend(at, &host, weight, Some(srv.priority) != first)));
+        }
     }
     if backends.is_empty() {
         return Err("none of its targets has an address".to_owned());
@@ -139,8 +149,26 @@ async fn services(resolver: &TokioResolver, name: &str, last: &[Backend]) -> Res
     Ok(Answer { backends: sorted(backends)?, ttl })
 }
 
+/// The addresses of these records' targets, all looked up at once.
+async fn targets(resolver: &TokioResolver, services: &[&SRV], last: Had) -> Result<Vec<(SRV, Addresses)>, String> {
+    let mut asked = JoinSet::new();
+    for srv in services {
+        let (resolver, srv) = (resolver.clone(), (*srv).clone());
+        asked.spawn(async move {
+            // the full stop at the target's end keeps search domains out of it
+            let addresses = addresses(&resolver, &srv.target.to_utf8(), last).await;
+            addresses.map(|addresses| (srv, addresses))
+        });
+    }
+    let mut all = Vec::with_capacity(services.len());
+    while let Some(answered) = asked.join_next().await {
+        all.push(answered.map_err(|error| error.to_string())??);
+    }
+    Ok(all)
+}
+
 /// The addresses of both kinds; empty when the name has none.
-async fn addresses(resolver: &TokioResolver, name: &str, last: &[Backend]) -> Result<Addresses, String> {
+async fn addresses(resolver: &TokioResolver, name: &str, last: Had) -> Result<Addresses, String> {
     let (a, aaaa) = tokio::join!(resolver.lookup(name, RecordType::A), resolver.lookup(name, RecordType::AAAA));
     let mut found = Addresses { ips: Vec::new(), ttl: None };
     let mut failed = None;
@@ -152,9 +180,7 @@ async fn addresses(resolver: &TokioResolver, name: &str, last: &[Backend]) -> Re
             }
             Err(error) if is_certain(&error) => {}
             Err(error) => {
-                let had_some =
-                    last.iter().any(|backend| matches!(backend.target, Target::Tcp(at) if at.is_ipv6() == is_v6));
-                if had_some {
+                if last.kinds[usize::from(is_v6)] {
                     return Err(error.to_string());
                 }
                 failed = Some(error);

@@ -1,6 +1,7 @@
 //! DNS over real sockets, against a server that answers by hand.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME};
@@ -14,6 +15,7 @@ use super::*;
 struct Zone {
     records: HashMap<(String, RecordType), Vec<Record>>,
     codes: HashMap<(String, RecordType), ResponseCode>,
+    asked: Arc<AtomicU32>,
 }
 
 impl Zone {
@@ -58,6 +60,7 @@ impl Zone {
     }
 
     fn answer(&self, question: &[u8]) -> Vec<u8> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let mut message = Message::from_vec(question).unwrap();
         let query = message.queries[0].clone();
         let key = (query.name().to_ascii().to_ascii_lowercase(), query.query_type());
@@ -99,7 +102,18 @@ async fn all_addresses_of_both_kinds_are_backends_for_the_shortest_of_their_time
 }
 
 #[tokio::test]
-async fn each_question_goes_to_the_server_and_an_alias_is_followed() {
+async fn each_question_goes_to_the_server_though_the_last_answer_would_still_hold() {
+    let zone = Zone::default().a("api.test.", 3600, "10.0.0.1");
+    let asked = Arc::clone(&zone.asked);
+    let dns = zone.serve().await;
+    for times in 1..=3 {
+        dns.ask(&host("api.test."), &[]).await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), times * 2, "A and AAAA");
+    }
+}
+
+#[tokio::test]
+async fn an_alias_is_followed_and_its_time_counts() {
     let zone = Zone::default().a("real.test.", 3600, "10.0.0.1");
     let dns = zone.add("api.test.", 7, RData::CNAME(CNAME(Name::from_ascii("real.test.").unwrap()))).serve().await;
     let answer = dns.ask(&host("api.test."), &[]).await.unwrap();
@@ -125,6 +139,18 @@ async fn srv_records_give_ports_weights_and_backups() {
     let rest: Vec<_> = answer.backends.iter().map(|found| (&*found.host, found.weight, found.backup)).collect();
     assert_eq!(rest, [("a.test", 5, false), ("b.test", 1, false), ("c.test", 9, true), ("a.test", 5, false)]);
     assert_eq!(answer.ttl, Some(Duration::from_secs(30)));
+}
+
+#[tokio::test]
+async fn dozens_of_targets_are_looked_up() {
+    let mut zone = Zone::default();
+    // few enough for one datagram of the server, which knows no TCP; many enough for several rounds
+    for at in 1..=40_u16 {
+        let target = format!("{at}.t.");
+        zone = zone.srv("_s._tcp.t.", 60, [1, 1, at], &target).a(&target, 60, &format!("10.0.0.{at}"));
+    }
+    let answer = zone.serve().await.ask(&Query::Srv("_s._tcp.t.".to_owned()), &[]).await.unwrap();
+    assert_eq!(answer.backends.len(), 40);
 }
 
 #[tokio::test]
