@@ -29,6 +29,7 @@ pub mod balance;
 pub mod affinity;
 pub mod load;
 pub mod upstream;
+pub mod discover;
 pub mod record;
 pub mod outcome;
 

@@ -1,0 +1,210 @@
+//! Backends from a JSON file, with the keys that a `[[service.NAME.backend]]` has:
+//!
+//! ```json
+//! [{ "address": "10.0.0.1:8080", "weight": 2, "zone": "a" }, { "address": "unix:/run/api.sock", "id": "local" }]
+//! ```
+//!
+//! A file with a mistake in it is refused as a whole: half of a list looks like a fleet that is half gone.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Backend, MOST, sorted};
+use crate::endpoint::Target;
+
+/// The largest file that is read.
+pub const LARGEST: u64 = 16 << 20;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    address: String,
+    id: Option<String>,
+    #[serde(default = "one")]
+    weight: u32,
+    #[serde(default)]
+    zone: String,
+    #[serde(default)]
+    max_connections: u32,
+    #[serde(default)]
+    backup: bool,
+    #[serde(default)]
+    drain: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Reads the backends that are in a file, sorted by id. Blocks: it reads a disk and may look up names.
+///
+/// # Errors
+///
+/// What is wrong with the file, for people.
+pub fn read(path: &Path) -> Result<Vec<Backend>, String> {
+    let in_file = |reason: String| format!("{}: {reason}", path.display());
+    let text = load(path).map_err(in_file)?;
+    parse(&text, path.parent().unwrap_or(Path::new("."))).map_err(in_file)
+}
+
+fn load(path: &Path) -> Result<Vec<u8>, String> {
+    let why = |error: std::io::Error| error.to_string();
+    // anything else (a pipe, a terminal) could keep us waiting for ever
+    if !std::fs::metadata(path).map_err(why)?.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    let mut text = Vec::new();
+    File::open(path).map_err(why)?.take(LARGEST + 1).read_to_end(&mut text).map_err(why)?;
+    if text.len() as u64 > LARGEST {
+        return Err(format!("it is larger than {} MiB", LARGEST >> 20));
+    }
+    Ok(text)
+}
+
+/// `folder`: what relative paths of sockets are relative to.
+fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
+    let entries: Vec<Entry> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if entries.len() > MOST {
+        return Err(format!("it has {} backends, more than {MOST}", entries.len()));
+    }
+    let mut ids = HashSet::with_capacity(entries.len());
+    let mut backends = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let (target, host) = place(&entry.address, folder)?;
+        let id = entry.id.unwrap_or_else(|| entry.address.clone());
+        if id.is_empty() {
+            return Err(format!("the id of `{}` is empty", entry.address));
+        }
+        if !ids.insert(id.clone()) {
+            return Err(format!("two backends are called `{id}`"));
+        }
+        backends.push(Backend {
+            id,
+            name: entry.address,
+            target,
+            host,
+            weight: entry.weight,
+            zone: entry.zone,
+            max_connections: entry.max_connections,
+            backup: entry.backup,
+            drain: entry.drain,
+        });
+    }
+    sorted(backends)
+}
+
+/// Where an address is, and its host part.
+fn place(address: &str, folder: &Path) -> Result<(Target, String), String> {
+    if let Some(path) = address.strip_prefix("unix:") {
+        return match path {
+            "" => Err("a Unix socket needs a path".to_owned()),
+            path => Ok((Target::Unix(folder.join(PathBuf::from(path))), "localhost".to_owned())),
+        };
+    }
+    let bad = || format!("`{address}` is no address of a backend: IP:PORT, NAME:PORT or unix:PATH");
+    if let Ok(socket) = address.parse::<SocketAddr>() {
+        let usable = socket.port() != 0 && !socket.ip().is_unspecified();
+        return if usable { Ok((Target::Tcp(socket), socket.ip().to_string())) } else { Err(bad()) };
+    }
+    let (host, port) = host_and_port(address).ok_or_else(bad)?;
+    let addresses = (host, port).to_socket_addrs();
+    let mut addresses = addresses.map_err(|error| format!("`{host}` can't be looked up: {error}"))?;
+    let socket = addresses.next().ok_or_else(|| format!("`{host}` has no address"))?;
+    Ok((Target::Tcp(socket), host.to_ascii_lowercase()))
+}
+
+/// The parts of `NAME:PORT`.
+pub fn host_and_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (!host.is_empty() && host.len() <= 254 && host.bytes().all(is_name)).then_some((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Vec<Backend>, String> {
+        super::parse(text.as_bytes(), Path::new("/etc/evenkeel"))
+    }
+
+    #[test]
+    fn keys_have_the_defaults_of_the_configuration_and_ids_are_in_order() {
+        let all = parse(
+            r#"[{ "address": "10.0.0.2:80" },
+                { "address": "[::1]:80", "id": "0", "weight": 7, "zone": "z", "max_connections": 5, "backup": true, "drain": true },
+                { "address": "unix:api.sock" }]"#,
+        )
+        .unwrap();
+        assert_eq!(all.iter().map(|backend| &*backend.id).collect::<Vec<_>>(), ["0", "10.0.0.2:80", "unix:api.sock"]);
+        let full = Backend {
+            id: "0".to_owned(),
+            name: "[::1]:80".to_owned(),
+            target: Target::Tcp("[::1]:80".parse().unwrap()),
+            host: "::1".to_owned(),
+            weight: 7,
+            zone: "z".to_owned(),
+            max_connections: 5,
+            backup: true,
+            drain: true,
+        };
+        assert_eq!(all[0], full);
+        assert_eq!((all[1].weight, &*all[1].host, all[1].backup), (1, "10.0.0.2", false));
+        assert_eq!(all[2].target, Target::Unix("/etc/evenkeel/api.sock".into()));
+        assert_eq!(parse("[]"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn names_are_looked_up() {
+        let local = parse(r#"[{ "address": "LocalHost:81" }]"#).unwrap();
+        let Target::Tcp(address) = &local[0].target else { panic!("{local:?}") };
+        assert!(address.ip().is_loopback() && address.port() == 81 && local[0].host == "localhost");
+    }
+
+    #[test]
+    fn a_mistake_refuses_the_whole_file() {
+        for (text, reason) in [
+            ("", "EOF"),
+            ("{}", "expected a sequence"),
+            (r#"[{ "address": "10.0.0.1:80", "wieght": 1 }]"#, "`wieght`"),
+            (r#"[{ "weight": 1 }]"#, "`address`"),
+            (r#"[{ "address": "10.0.0.1:80", "weight": -1 }]"#, "-1"),
+            (r#"[{ "address": "10.0.0.1:80", "weight": 1, "weight": 2 }]"#, "duplicate"),
+            (r#"[{ "address": "10.0.0.1:80" }, { "address": "10.0.0.1:80" }]"#, "two backends"),
+            (r#"[{ "address": "10.0.0.1" }]"#, "NAME:PORT"),
+            (r#"[{ "address": "0.0.0.0:80" }]"#, "NAME:PORT"),
+            (r#"[{ "address": "10.0.0.1:0" }]"#, "NAME:PORT"),
+            (r#"[{ "address": "http://api:80" }]"#, "NAME:PORT"),
+            (r#"[{ "address": ":80" }]"#, "NAME:PORT"),
+            (r#"[{ "address": "unix:" }]"#, "path"),
+            (r#"[{ "address": "10.0.0.1:80", "id": "" }]"#, "empty"),
+            (r#"[{ "address": "10.0.0.1:80" }] x"#, "trailing"),
+        ] {
+            let refused = parse(text).unwrap_err();
+            assert!(refused.contains(reason), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn there_is_a_limit_to_how_many() {
+        let list = |count: usize| {
+            let entry = |at| format!(r#"{{"address":"10.0.{}.{}:80"}}"#, at / 256, at % 256);
+            let entries: Vec<_> = (0..count).map(entry).collect();
+            parse(&format!("[{}]", entries.join(",")))
+        };
+        assert_eq!(list(MOST).map(|all| all.len()), Ok(MOST));
+        assert!(list(MOST + 1).unwrap_err().contains("10001"));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_read() {
+        assert!(read(Path::new("/dev/zero")).unwrap_err().contains("not a file"));
+        assert!(read(Path::new("/nowhere/at/all")).unwrap_err().starts_with("/nowhere/at/all: "));
+    }
+}

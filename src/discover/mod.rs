@@ -1,0 +1,187 @@
+//! Backends that are found rather than written down: from DNS, or from a file that something else keeps up to date.
+//!
+//! A [`Discovery`] runs on the control plane, one for each service that has a `discover` section. It tells its owner, through a
+//! channel that keeps the newest only, when the set of backends has changed; what then happens (the next snapshot) is the owner's.
+//! The set is sorted by id and has no id twice, so that the same answer in another order is no change.
+//!
+//! What it never does is take backends away because it could not ask: a look-up that fails and a file that can't be read leave the
+//! last good answer in place, are logged once, and are tried again at growing intervals ([`course`]).
+
+pub mod course;
+pub mod dns;
+pub mod file;
+pub mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch::{Receiver, Sender, channel};
+use tracing::{info, warn};
+
+use crate::endpoint::Target;
+use course::{Course, Turn};
+use dns::{Dns, Query};
+use watch::FileWatch;
+
+/// The most backends of one service.
+pub const MOST: usize = 10_000;
+
+/// A backend that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// Unique in the service.
+    pub id: String,
+    /// Its address as people read it.
+    pub name: String,
+    /// Where it is.
+    pub target: Target,
+    /// The host that it was found by: `Host` of last resort, and the name asked for in TLS.
+    pub host: String,
+    /// Its weight; 0 = no new work.
+    pub weight: u32,
+    /// Where it stands; may be empty.
+    pub zone: String,
+    /// Exchanges at a time; 0 = no limit.
+    pub max_connections: u32,
+    /// Used only when no other backend is available.
+    pub backup: bool,
+    /// Gets no new work.
+    pub drain: bool,
+}
+
+/// The backends that are there now: sorted, no id twice. `None` until something was found for the first time.
+pub type Found = Option<Arc<[Backend]>>;
+
+/// Where backends come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// DNS, asked at least every `refresh`, and sooner when the answer holds for less.
+    Dns {
+        /// What is asked.
+        query: Query,
+        /// The longest time between two look-ups.
+        refresh: Duration,
+    },
+    /// A file, read when it changes.
+    File(PathBuf),
+}
+
+/// Keeps one service's backends up to date.
+#[derive(Debug)]
+pub struct Discovery {
+    service: String,
+    asked: Asked,
+    course: Course,
+    found: Sender<Found>,
+}
+
+/// How a source is asked.
+#[derive(Debug)]
+enum Asked {
+    Dns { dns: Dns, query: Query },
+    File { path: PathBuf, watch: FileWatch },
+}
+
+/// A good answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Sorted by id, no id twice.
+    pub backends: Vec<Backend>,
+    /// How long it holds; `None` when that is not said.
+    pub ttl: Option<Duration>,
+}
+
+impl Discovery {
+    /// A discovery for this service, and where it tells what it finds. `dns` is what DNS sources ask.
+    pub fn new(service: String, source: Source, dns: Dns) -> (Self, Receiver<Found>) {
+        let (asked, refresh) = match source {
+            Source::Dns { query, refresh } => (Asked::Dns { dns, query }, Some(refresh)),
+            Source::File(path) => (Asked::File { watch: FileWatch::new(path.clone()), path }, None),
+        };
+        let (found, told) = channel(None);
+        (Self { service, asked, course: Course::new(refresh), found }, told)
+    }
+
+    /// Goes on until nobody listens any more.
+    pub async fn run(mut self) {
+        loop {
+            let turn = self.step().await;
+            let found = self.found.clone();
+            tokio::select! {
+                () = found.closed() => return,
+                () = self.asked.wait(turn.delay) => {}
+            }
+        }
+    }
+
+    /// Asks once, and tells what has changed.
+    async fn step(&mut self) -> Turn {
+        let result = self.asked.ask(self.course.last()).await;
+        let turn = self.course.take(result);
+        self.log(&turn);
+        if turn.changed {
+            self.found.send_replace(self.course.last().cloned());
+        }
+        turn
+    }
+
+    fn log(&self, turn: &Turn) {
+        let service = &*self.service;
+        if let Some(reason) = &turn.failing {
+            warn!(service, "discovery fails, the last good answer stays in force: {reason}");
+        }
+        if turn.recovered {
+            info!(service, "discovery works again");
+        }
+        if turn.changed {
+            let backends = self.course.last().map_or(0, |backends| backends.len());
+            info!(service, backends, "the backends that were found have changed");
+        }
+    }
+}
+
+impl Asked {
+    async fn ask(&mut self, last: Option<&Arc<[Backend]>>) -> Result<Answer, String> {
+        match self {
+            Self::Dns { dns, query } => dns.ask(query, last.map_or(&[], |last| last)).await,
+            Self::File { path, .. } => {
+                let path = path.clone();
+                // names in it are looked up as well: the control plane does not wait for that
+                let read = tokio::task::spawn_blocking(move || file::read(&path)).await;
+                let backends = read.unwrap_or_else(|_| Err("reading it panicked".to_owned()))?;
+                Ok(Answer { backends, ttl: None })
+            }
+        }
+    }
+
+    /// Until it is to be asked again: after `delay`, or, for a file, when it has changed.
+    async fn wait(&mut self, delay: Option<Duration>) {
+        let later = async {
+            match delay {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => std::future::pending().await,
+            }
+        };
+        match self {
+            Self::Dns { .. } => later.await,
+            Self::File { watch, .. } => tokio::select! {
+                () = later => {}
+                () = watch.changed() => {}
+            },
+        }
+    }
+}
+
+/// Sorts by id; of backends with the same id the first stays.
+fn sorted(mut backends: Vec<Backend>) -> Result<Vec<Backend>, String> {
+    backends.sort_by(|a, b| a.id.cmp(&b.id));
+    backends.dedup_by(|later, first| later.id == first.id);
+    if backends.len() > MOST {
+        return Err(format!("it has {} backends, more than {MOST}", backends.len()));
+    }
+    Ok(backends)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! Tells when a file has become another one, however that was done.
+//!
+//! Editors write a new file and rename it over the old one; Kubernetes keeps the files of a ConfigMap behind a symbolic link
+//! to a folder, and swaps that link. So what is watched is not the file but the folder that it is in, and the folder
+//! that it is in once all links are followed. What happens there is only a hint: whether the file has changed is decided by what
+//! the system says of it ([`Stamp`]), looked at when the folders have been quiet for a moment, and every few seconds besides: network
+//! file systems tell nothing, and a folder may go and come back.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+/// How long a folder has to be quiet: an editor's several steps are one change.
+const QUIET: Duration = Duration::from_millis(50);
+/// How many such times are waited for it: where something is written all the time, there is no quiet.
+const MOST_QUIETS: u32 = 10;
+/// How often the file is looked at when nothing is told.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Watches one file, which need not exist.
+#[derive(Debug)]
+pub struct FileWatch {
+    path: PathBuf,
+    seen: Option<Stamp>,
+    hint: Arc<Notify>,
+    /// `None` when the system has no watches left: then the file is looked at now and then.
+    watcher: Option<RecommendedWatcher>,
+    folders: Vec<PathBuf>,
+}
+
+/// What tells one version of a file from another.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    /// Where it is once links are followed.
+    at: PathBuf,
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileWatch {
+    /// From now on: what [`changed`](Self::changed) tells is what happens after this.
+    pub fn new(path: PathBuf) -> Self {
+        let hint = Arc::new(Notify::new());
+        let watcher = watcher(Arc::clone(&hint));
+        let mut watch = Self { path, seen: None, hint, watcher, folders: Vec::new() };
+        watch.watch_folders();
+        watch.seen = Stamp::of(&watch.path);
+        watch
+    }
+
+    /// Waits until the file is another one than when this last returned, or than at the start. To be gone is a change as well.
+    /// Nothing is lost when the wait is given up.
+    pub async fn changed(&mut self) {
+        loop {
+            // the folders first: what happens after this look is hinted at again
+            self.watch_folders();
+            let now = Stamp::of(&self.path);
+            if now != self.seen {
+                self.seen = now;
+                return;
+            }
+            if timeout(LOOK, self.hint.notified()).await.is_ok() {
+                self.quiet().await;
+            }
+        }
+    }
+
+    async fn quiet(&self) {
+        for _ in 0..MOST_QUIETS {
+            sleep(QUIET).await;
+            // a hint that came in the meantime is there at once
+            if timeout(Duration::ZERO, self.hint.notified()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Watches the folders in which the file is now. One that was replaced by another of the same name needs a new watch too,
+    /// so all are set anew; for those that are watched already that changes nothing.
+    fn watch_folders(&mut self) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let folders = folders(&self.path);
+        for gone in self.folders.iter().filter(|folder| !folders.contains(folder)) {
+            // it may be gone altogether
+            let _ = watcher.unwatch(gone);
+        }
+        for folder in &folders {
+            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+                debug!(folder = %folder.display(), "can't be watched, is looked at every few seconds: {error}");
+            }
+        }
+        self.folders = folders;
+    }
+}
+
+impl Stamp {
+    /// `None` when there is no such file.
+    fn of(path: &Path) -> Option<Self> {
+        let at = path.canonicalize().ok()?;
+        let metadata: Metadata = at.metadata().ok()?;
+        Some(Self {
+            at,
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+fn watcher(hint: Arc<Notify>) -> Option<RecommendedWatcher> {
+    let hear = move |event: notify::Result<notify::Event>| match event {
+        // our own reading is no news
+        Ok(event) if is_only_reading(event.kind) => {}
+        // nor is it an error that something was missed: it is looked at
+        _ => hint.notify_one(),
+    };
+    let made = notify::recommended_watcher(hear);
+    made.inspect_err(|error| debug!("files are looked at every few seconds: {error}")).ok()
+}
+
+fn is_only_reading(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
+        EventKind::Access(_) => true,
+        _ => false,
+    }
+}
+
+/// The folder that the path names, and the one that the file is in.
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let parent = |path: &Path| match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) => parent.to_owned(),
+        None => path.to_owned(),
+    };
+    let mut folders = vec![parent(path)];
+    if let Ok(real) = path.canonicalize() {
+        let real = parent(&real);
+        if folders[0].canonicalize().ok().as_ref() != Some(&real) {
+            folders.push(real);
+        }
+    }
+    folders
+}
