@@ -10,18 +10,15 @@
 //!
 //! An exchange that passes and succeeds while the breaker is closed costs two relaxed loads and no write.
 
+mod packed;
 mod window;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::policy;
+use packed::{EPOCHS, Trials, Word, places};
 use window::Window;
-
-/// Trials that have said nothing for this long (or `open_for`, if that is longer) are no longer waited for: an exchange may
-/// stream for days, and the breaker would stay half-open with it. Twice the default of `timeout.response`.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What an exchange was admitted as. It must be given back to [`Breaker::record`] or [`Breaker::forgo`], also when the
 /// exchange is cancelled: a trial that is not keeps its place.
@@ -55,22 +52,6 @@ pub struct Breaker {
     trials: AtomicU64,
     /// Used only where an error rate is set.
     window: Window,
-}
-
-/// How the breaker stands, and since when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Word {
-    state: State,
-    epoch: u64,
-    since: Moment,
-}
-
-/// The trials of one half-open phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Trials {
-    epoch: u64,
-    in_flight: u64,
-    succeeded: u64,
 }
 
 impl Permit {
@@ -247,70 +228,9 @@ impl Breaker {
     }
 }
 
-/// Bits of the epoch. A million changes: even at ten a second, a permit would have to be a day old to be taken for a new one.
-const EPOCH_BITS: u32 = 20;
-const EPOCHS: u64 = (1 << EPOCH_BITS) - 1;
-/// Bits of a moment in milliseconds: enough for 100 years beyond where the clock starts.
-const SINCE_BITS: u32 = 42;
-const SINCES: u64 = (1 << SINCE_BITS) - 1;
-/// Bits of each count of trials.
-const COUNT_BITS: u32 = 22;
-const COUNTS: u64 = (1 << COUNT_BITS) - 1;
+/// Where the count of failures in a row ends and its epoch begins.
 const HALF: u32 = 32;
 const LOWER: u64 = (1 << HALF) - 1;
-
-impl Word {
-    fn pack(self) -> u64 {
-        let state = match self.state {
-            State::Closed => 0,
-            State::Open => 1,
-            State::HalfOpen => 2,
-        };
-        (state << EPOCH_BITS | self.epoch) << SINCE_BITS | (self.since.as_millis() & SINCES)
-    }
-
-    fn unpack(packed: u64) -> Self {
-        let state = match packed >> (EPOCH_BITS + SINCE_BITS) {
-            0 => State::Closed,
-            1 => State::Open,
-            _ => State::HalfOpen,
-        };
-        Self { state, epoch: packed >> SINCE_BITS & EPOCHS, since: Moment::from_millis(packed & SINCES) }
-    }
-
-    /// The open time is over.
-    fn is_over(self, policy: &policy::Breaker, now: Moment) -> bool {
-        now.since(self.since) >= policy.open_for
-    }
-
-    /// The trials have been waited for long enough.
-    fn is_stale(self, policy: &policy::Breaker, now: Moment) -> bool {
-        now.since(self.since) >= policy.open_for.max(PATIENCE)
-    }
-}
-
-impl Trials {
-    fn pack(self) -> u64 {
-        (self.epoch << COUNT_BITS | self.in_flight.min(COUNTS)) << COUNT_BITS | self.succeeded.min(COUNTS)
-    }
-
-    fn unpack(packed: u64) -> Self {
-        Self { epoch: packed >> (2 * COUNT_BITS), in_flight: packed >> COUNT_BITS & COUNTS, succeeded: packed & COUNTS }
-    }
-
-    fn of(self, epoch: u64) -> Option<Self> {
-        (self.epoch == epoch).then_some(self)
-    }
-
-    /// Those that have succeeded keep their places: there are never more trials than must succeed.
-    fn has_room(self, policy: &policy::Breaker) -> bool {
-        self.in_flight + self.succeeded < places(policy)
-    }
-}
-
-fn places(policy: &policy::Breaker) -> u64 {
-    u64::from(policy.half_open.max(1)).min(COUNTS)
-}
 
 fn swap(word: &AtomicU64, from: u64, to: u64) -> bool {
     word.compare_exchange_weak(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()

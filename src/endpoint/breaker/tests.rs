@@ -1,6 +1,8 @@
 use std::sync::atomic::AtomicU32;
 use std::thread;
+use std::time::Duration;
 
+use super::packed::PATIENCE;
 use super::*;
 
 const POLICY: policy::Breaker =

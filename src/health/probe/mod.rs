@@ -119,6 +119,8 @@ async fn connect(target: &Target) -> Result<Stream, Fault> {
             let tcp = TcpStream::connect(address).await?;
             // a question is small and the only thing under way
             tcp.set_nodelay(true)?;
+            // closed by a reset once the answer is here: that spares both sides the farewell and us a port in TIME_WAIT
+            tcp.set_zero_linger()?;
             Socket::Tcp(tcp)
         }
         endpoint::Target::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),

@@ -1,0 +1,97 @@
+//! The words of a breaker: several small numbers in one atomic each, so that they change together.
+
+use std::time::Duration;
+
+use super::State;
+use crate::clock::Moment;
+use crate::policy;
+
+/// Trials that have said nothing for this long (or `open_for`, if that is longer) are no longer waited for: an exchange may
+/// stream for days, and the breaker would stay half-open with it. Twice the default of `timeout.response`.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bits of the epoch. A million changes: even at ten a second, a permit would have to be a day old to be taken for a new one.
+const EPOCH_BITS: u32 = 20;
+/// All bits of an epoch.
+pub const EPOCHS: u64 = (1 << EPOCH_BITS) - 1;
+/// Bits of a moment in milliseconds: enough for 100 years beyond where the clock starts.
+const SINCE_BITS: u32 = 42;
+const SINCES: u64 = (1 << SINCE_BITS) - 1;
+/// Bits of each count of trials.
+const COUNT_BITS: u32 = 22;
+const COUNTS: u64 = (1 << COUNT_BITS) - 1;
+
+/// How the breaker stands, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    pub state: State,
+    pub epoch: u64,
+    pub since: Moment,
+}
+
+/// The trials of one half-open phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trials {
+    pub epoch: u64,
+    pub in_flight: u64,
+    pub succeeded: u64,
+}
+
+impl Word {
+    /// As a word for an atomic.
+    pub fn pack(self) -> u64 {
+        let state = match self.state {
+            State::Closed => 0,
+            State::Open => 1,
+            State::HalfOpen => 2,
+        };
+        (state << EPOCH_BITS | self.epoch) << SINCE_BITS | (self.since.as_millis() & SINCES)
+    }
+
+    /// From what [`pack`](Self::pack) gave.
+    pub fn unpack(packed: u64) -> Self {
+        let state = match packed >> (EPOCH_BITS + SINCE_BITS) {
+            0 => State::Closed,
+            1 => State::Open,
+            _ => State::HalfOpen,
+        };
+        Self { state, epoch: packed >> SINCE_BITS & EPOCHS, since: Moment::from_millis(packed & SINCES) }
+    }
+
+    /// The open time is over.
+    pub fn is_over(self, policy: &policy::Breaker, now: Moment) -> bool {
+        now.since(self.since) >= policy.open_for
+    }
+
+    /// The trials have been waited for long enough.
+    pub fn is_stale(self, policy: &policy::Breaker, now: Moment) -> bool {
+        now.since(self.since) >= policy.open_for.max(PATIENCE)
+    }
+}
+
+impl Trials {
+    /// As a word for an atomic.
+    pub fn pack(self) -> u64 {
+        (self.epoch << COUNT_BITS | self.in_flight.min(COUNTS)) << COUNT_BITS | self.succeeded.min(COUNTS)
+    }
+
+    /// From what [`pack`](Self::pack) gave.
+    pub fn unpack(packed: u64) -> Self {
+        Self { epoch: packed >> (2 * COUNT_BITS), in_flight: packed >> COUNT_BITS & COUNTS, succeeded: packed & COUNTS }
+    }
+
+    /// These, if they are of this epoch.
+    pub fn of(self, epoch: u64) -> Option<Self> {
+        (self.epoch == epoch).then_some(self)
+    }
+
+    /// Those that have succeeded keep their places: there are never more trials than must succeed.
+    pub fn has_room(self, policy: &policy::Breaker) -> bool {
+        self.in_flight + self.succeeded < places(policy)
+    }
+}
+
+/// How many trials must succeed, and so how many there may be.
+pub fn places(policy: &policy::Breaker) -> u64 {
+    u64::from(policy.half_open.max(1)).min(COUNTS)
+}
