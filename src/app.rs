@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{self, Phase, Refused, Reload};
 use crate::config::Loaded;
 use crate::health::monitor::Monitor;
-use crate::listener::{self, Socket};
+use crate::listener::{self, Queue, Socket};
 use crate::metrics::Registry;
 use crate::record::{Recorder, access};
 use crate::snapshot::{self, Store};
@@ -96,10 +96,10 @@ async fn control(
     let (log, writer) = parts::access_log(&config.log)?.unzip();
     let recorder = Recorder::new(log.clone());
     let (wishes, reloads) = mpsc::channel(1);
-    let system = system(loaded, source, &recorder, (wishes, &mut inherited))?;
+    let system = system(loaded, source, (log, &recorder), (wishes, &mut inherited))?;
     inherited.close_the_rest();
 
-    let mut running = Running { serving: None, admin, system, signals, log, start, reloads };
+    let mut running = Running { serving: None, admin, system, signals, start, reloads };
     running.serve_admin()?;
     running.system.admin.enter(Phase::Ready);
     let shown = running.system.listeners.shown(&running.system.store.load());
@@ -133,7 +133,7 @@ async fn control(
 fn system(
     loaded: Loaded,
     source: Option<&Path>,
-    recorder: &Recorder,
+    (log, recorder): (Option<access::Log>, &Recorder),
     (wishes, inherited): (mpsc::Sender<Reload>, &mut Inherited),
 ) -> Result<System, String> {
     let Loaded { config, effective, .. } = loaded;
@@ -168,6 +168,7 @@ fn system(
         drain_timeout: config.server.drain_timeout,
         effective,
         token: config.admin.token,
+        log,
     })
 }
 
@@ -178,7 +179,6 @@ struct Running {
     admin: AdminAddress,
     system: System,
     signals: Signals,
-    log: Option<access::Log>,
     start: std::io::Result<Start>,
     /// Wishes for a reload, from the admin address.
     reloads: mpsc::Receiver<Reload>,
@@ -211,7 +211,7 @@ impl Running {
             tokio::select! {
                 signal = self.signals.next() => match signal {
                     Signal::Hangup => {
-                        if let Some(log) = &self.log {
+                        if let Some(log) = &self.system.log {
                             log.reopen();
                         }
                         _ = self.reload("SIGHUP", successor.as_ref()).await;
@@ -220,6 +220,10 @@ impl Running {
                     Signal::Upgrade => successor = self.upgrade(),
                     Signal::Terminate | Signal::Interrupt => {
                         tracing::info!(%signal, "stopping");
+                        // it was to serve in our place, and nobody is to serve any more
+                        if let Some(mut successor) = successor {
+                            successor.end();
+                        }
                         return Ended::Stopped;
                     }
                 },
@@ -277,10 +281,11 @@ impl Running {
     /// Lets what is under way end, then everything.
     async fn stop(mut self, ended: Ended) {
         self.system.admin.enter(Phase::Draining);
-        match ended {
+        let queue = match ended {
             Ended::Stopped => {
                 notify::stopping();
                 self.system.listeners.close();
+                Queue::Ours
             }
             Ended::Replaced(successor) => {
                 tracing::info!(pid = successor.pid(), "another process has taken over");
@@ -289,16 +294,17 @@ impl Running {
                 }
                 self.system.listeners.leave();
                 notify::replaced_by(successor.pid());
+                Queue::HandedOver
             }
-        }
-        self.drain().await;
+        };
+        self.drain(queue).await;
         self.system.workers.stop();
     }
 
     /// Until what is under way has ended, its time is over, or another signal says stop.
-    async fn drain(&mut self) {
+    async fn drain(&mut self, queue: Queue) {
         let (began, limit, workers) = (Instant::now(), self.system.drain_timeout, &self.system.workers);
-        workers.drain();
+        workers.drain(queue);
         tracing::info!(connections = workers.connections(), ?limit, "draining");
         while !workers.is_drained() {
             if began.elapsed() >= limit {

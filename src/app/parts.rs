@@ -117,13 +117,18 @@ pub(super) fn reason(error: &io::Error) -> String {
     }
 }
 
+/// Where the access log goes; `None` = nowhere.
+pub(super) fn destination(log: &model::AccessLog) -> Option<Destination> {
+    match log {
+        model::AccessLog::Off => None,
+        model::AccessLog::Stdout => Some(Destination::Stdout),
+        model::AccessLog::File(path) => Some(Destination::File(path.clone())),
+    }
+}
+
 /// The access log with its writer's thread, when there is to be one.
 pub(super) fn access_log(log: &model::Log) -> Result<Option<(Log, JoinHandle<()>)>, String> {
-    let destination = match &log.access {
-        model::AccessLog::Off => return Ok(None),
-        model::AccessLog::Stdout => Destination::Stdout,
-        model::AccessLog::File(path) => Destination::File(path.clone()),
-    };
+    let Some(destination) = destination(&log.access) else { return Ok(None) };
     let format = match log.access_format {
         model::AccessFormat::Json => Format::Json,
         model::AccessFormat::Combined => Format::Combined,

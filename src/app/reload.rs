@@ -21,6 +21,7 @@ use crate::config::{self, Loaded, model};
 use crate::health::monitor::Monitor;
 use crate::listener::Control;
 use crate::metrics::Registry;
+use crate::record::access;
 use crate::snapshot::{self, Snapshot, Store};
 
 /// What can't change while the process runs, by its place in the configuration in effect.
@@ -51,6 +52,8 @@ pub(super) struct System {
     pub effective: Value,
     /// The token of the admin address.
     pub token: Option<String>,
+    /// The access log.
+    pub log: Option<access::Log>,
 }
 
 /// Says when the file has changed.
@@ -98,6 +101,9 @@ impl System {
             tracing::warn!("{warnings}");
         }
         self.drain_timeout = config.server.drain_timeout;
+        if let (Some(log), Some(destination)) = (&self.log, parts::destination(&config.log.access)) {
+            log.redirect(destination);
+        }
         keep_fixed(&self.effective, &mut effective);
         self.guard(&config.admin, &effective);
         let changes = Changes::between(&self.effective, &effective);
@@ -163,7 +169,9 @@ impl System {
 fn keep_fixed(before: &Value, after: &mut Value) {
     for at in FIXED {
         let (old, new) = (before.pointer(at).cloned(), after.pointer(at).cloned());
-        if old == new {
+        // the access log may go elsewhere, but workers either collect what it says or don't
+        let elsewhere = at == "/log/access" && [&old, &new].iter().all(|v| v.as_ref().is_some_and(|v| v != "off"));
+        if old == new || elsewhere {
             continue;
         }
         let key = at.trim_start_matches('/').replace('/', ".");

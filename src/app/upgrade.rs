@@ -97,10 +97,14 @@ impl Successor {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("it was not ready within {PATIENCE:?}"),
         };
+        Err(format!("{why}{}", self.end()))
+    }
+
+    /// Ends it, if it has not ended by itself; gives back how, for people.
+    pub fn end(&mut self) -> String {
         let _ = self.child.kill();
-        // it has ended or does so now; unwaited for, it would remain in the process table
-        let ended = self.child.wait().map(|status| format!(" ({status})")).unwrap_or_default();
-        Err(why + &ended)
+        // unwaited for, it would remain in the process table
+        self.child.wait().map(|status| format!(" ({status})")).unwrap_or_default()
     }
 }
 

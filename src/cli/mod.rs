@@ -1,9 +1,13 @@
 //! The command line: arguments in, an exit code out. One file for each command.
 
+mod ask;
 mod check;
 mod demo;
+mod drain;
+mod reload;
 mod run;
 mod schema;
+mod status;
 
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::PathBuf;
@@ -35,6 +39,12 @@ enum Command {
     Check(ConfigFile),
     /// Show the whole thing on this machine, with backends of its own
     Demo(demo::Addresses),
+    /// Have the running proxy read its configuration again
+    Reload(ask::Admin),
+    /// Give a backend no new work
+    Drain(drain::Backend),
+    /// Show what the running proxy does
+    Status(status::Status),
     /// Print the JSON Schema of proxy.toml
     Schema,
 }
@@ -52,6 +62,9 @@ pub fn main() -> ExitCode {
         Command::Run(file) => run::run(&file.path),
         Command::Check(file) => check::run(&file.path),
         Command::Demo(addresses) => demo::run(&addresses),
+        Command::Reload(admin) => reload::run(&admin),
+        Command::Drain(backend) => drain::run(&backend),
+        Command::Status(status) => status::run(&status),
         Command::Schema => schema::run(),
     }
 }
@@ -100,6 +113,6 @@ mod tests {
         };
         assert_eq!(path(&["evenkeel", "run"]), Some(PathBuf::from("proxy.toml")));
         assert_eq!(path(&["evenkeel", "check", "-c", "a.toml"]), Some(PathBuf::from("a.toml")));
-        assert_eq!(path(&["evenkeel", "reload"]), None);
+        assert_eq!(path(&["evenkeel", "nonsense"]), None);
     }
 }

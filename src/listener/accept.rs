@@ -62,14 +62,22 @@ struct Open {
     worker: usize,
 }
 
-/// Accepts until `stop` says so; then takes what the kernel has accepted for us already: closing the socket would reset those
-/// connections, whose clients may have sent their requests.
-pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl Future<Output = ()>) {
+/// What becomes of the connections that wait in a queue when nobody here accepts any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// They are ours: closing the socket would reset them, and their clients may have sent their requests.
+    Ours,
+    /// Another process accepts them.
+    HandedOver,
+}
+
+/// Accepts until `stop` says so; then takes what the kernel has accepted for us already, unless it is for another.
+pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl Future<Output = Queue>) {
     let mut stop = pin!(stop);
-    loop {
+    let queue = loop {
         let accepted = tokio::select! {
             biased;
-            () = &mut stop => break,
+            queue = &mut stop => break queue,
             accepted = listening.accept() => accepted,
         };
         let (socket, address) = match accepted {
@@ -88,14 +96,17 @@ pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl F
             Some(places) => tokio::select! {
                 place = Arc::clone(places).acquire_owned() => place.ok(),
                 // the listener goes: it is served above the limit, as the last one
-                () = &mut stop => {
+                queue = &mut stop => {
                     spawn(socket, address, accepted, None);
-                    break;
+                    break queue;
                 }
             },
             None => None,
         };
         spawn(socket, address, accepted, place);
+    };
+    if queue == Queue::HandedOver {
+        return;
     }
     for (socket, address) in listening.queued() {
         let accepted = serving.next();

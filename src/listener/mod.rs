@@ -11,6 +11,7 @@ mod bind;
 mod settings;
 mod worker;
 
+pub use accept::Queue;
 pub use bind::{Bound, Socket, bind};
 pub use settings::Settings;
 pub use worker::{Control, Plan, start};

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::accept::{self, Listening, Serving};
+use super::accept::{self, Listening, Queue, Serving};
 use super::{Bound, Settings, Socket};
 use crate::forward::{Ingress, Worker};
 use crate::metrics::{ListenerMetrics, Registry};
@@ -47,7 +47,7 @@ pub struct Control {
 enum Phase {
     Serving,
     /// Nothing new is accepted; what is under way ends in its own time.
-    Draining,
+    Draining(Queue),
     /// Whatever is left is dropped.
     Stopping,
 }
@@ -105,7 +105,7 @@ struct Accepting {
     ingress: Rc<Ingress>,
     key: u32,
     /// Dropped to make the tasks stop.
-    stop: Option<watch::Sender<()>>,
+    stop: Option<watch::Sender<Queue>>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -147,7 +147,13 @@ async fn run(
             None => break,
         }
     }
-    accepting.iter_mut().for_each(|accepting| drop(accepting.stop.take()));
+    let queue = match *phase.borrow() {
+        Phase::Draining(queue) => queue,
+        Phase::Serving | Phase::Stopping => Queue::Ours,
+    };
+    for stop in accepting.iter_mut().filter_map(|accepting| accepting.stop.take()) {
+        stop.send_replace(queue);
+    }
     for accepting in accepting {
         accepting.end().await;
     }
@@ -159,7 +165,7 @@ async fn run(
 impl Accepting {
     fn start(worker: &Rc<Worker>, share: Share) -> Self {
         let ingress = Rc::new(Ingress::new(worker, share.key));
-        let (stop, stopped) = watch::channel(());
+        let (stop, stopped) = watch::channel(Queue::Ours);
         let mut tasks = Vec::with_capacity(share.sockets.len());
         for socket in share.sockets {
             let listening = match socket {
@@ -170,7 +176,10 @@ impl Accepting {
                 Ok(listening) => {
                     let serving = Serving::new(Rc::clone(&ingress), &share.settings);
                     let mut stopped = stopped.clone();
-                    let stop = async move { while stopped.changed().await.is_ok() {} };
+                    let stop = async move {
+                        while stopped.changed().await.is_ok() {}
+                        *stopped.borrow()
+                    };
                     tasks.push(tokio::task::spawn_local(accept::run(listening, serving, stop)));
                 }
                 Err(error) => tracing::error!(%error, worker = worker.index, "a worker can't listen"),
@@ -231,8 +240,8 @@ impl Control {
     }
 
     /// Stops accepting; connections end as soon as nothing is under way on them.
-    pub fn drain(&self) {
-        self.phase.send_replace(Phase::Draining);
+    pub fn drain(&self, queue: Queue) {
+        self.phase.send_replace(Phase::Draining(queue));
     }
 
     /// Connections of clients that are open.

@@ -52,6 +52,7 @@ pub struct Log {
 enum Message {
     Line(String),
     Reopen,
+    Redirect(Destination),
 }
 
 /// What a line says of a request; kept while the exchange lasts.
@@ -105,6 +106,11 @@ impl Log {
         let _ = self.lines.try_send(Message::Reopen);
     }
 
+    /// Writes there from the next line on. Where that can't be opened, the log goes on as it is.
+    pub fn redirect(&self, destination: Destination) {
+        let _ = self.lines.try_send(Message::Redirect(destination));
+    }
+
     /// Writes a line.
     pub fn write(&self, entry: &Entry, names: &Names<'_>, outcome: &Outcome, elapsed: Duration) {
         let line = match self.format {
@@ -143,7 +149,8 @@ impl Writer {
             };
             match message {
                 Message::Line(line) => self.line(&line),
-                Message::Reopen => self.reopen(),
+                Message::Reopen => self.to(self.destination.clone()),
+                Message::Redirect(destination) => self.to(destination),
             }
         }
         self.flush();
@@ -169,11 +176,13 @@ impl Writer {
         }
     }
 
-    fn reopen(&mut self) {
+    fn to(&mut self, destination: Destination) {
         self.flush();
-        match open(&self.destination) {
-            Ok(out) => self.out = out,
-            Err(error) => tracing::error!(%error, "the access log can't be opened anew: the old file is written on"),
+        match open(&destination) {
+            Ok(out) => (self.out, self.destination) = (out, destination),
+            Err(error) => {
+                tracing::error!(%error, ?destination, "the access log can't be opened: the old file is written on");
+            }
         }
     }
 }

@@ -9,4 +9,6 @@ mod support;
 mod listeners;
 mod load;
 mod reloading;
+mod shell;
+mod systemd;
 mod upgrade;

@@ -57,19 +57,25 @@ impl Proxy {
     /// With this configuration. `{port}`, `{port2}`, `{port3}` and `{admin}` become ports that nobody else has, `{dir}` an empty
     /// directory; `[server]` and `[admin]` are written here, unless the configuration has its own `[server]`.
     pub fn start(toml: &str) -> Self {
+        Self::start_with(toml, |_| {})
+    }
+
+    /// As [`start`](Self::start), with the command prepared further.
+    pub fn start_with(toml: &str, prepare: impl FnOnce(&mut Command)) -> Self {
         let scratch = Scratch::new();
         // the last one is the admin address's
         let ports: Vec<Port> = (0..=LISTENERS).map(|_| Port::reserve()).collect();
         let file = scratch.file(FILE, &complete(toml, &ports, &scratch));
-        let child = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+        command
             .arg("run")
             .arg("-c")
             .arg(file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(scratch.path().join("stderr")).unwrap())
-            .spawn()
-            .unwrap();
+            .stderr(File::create(scratch.path().join("stderr")).unwrap());
+        prepare(&mut command);
+        let child = command.spawn().unwrap();
         let mut proxy = Self { child, ports, scratch };
         proxy.wait_until_ready();
         proxy
