@@ -46,7 +46,7 @@ pub fn upgrade(setting: &Setting) -> Result<Report, String> {
     sleep(setting.span(3000, 1000));
     // HAProxy's master stays and replaces its worker
     let waits = setting.peer == Peer::Evenkeel && serves.is_some();
-    let ended = if waits { proxy.ends_within(LEAVES) } else { None };
+    let ended = proxy.ends_within(if waits { LEAVES } else { Duration::ZERO });
     sleep(setting.span(1000, 300));
     let tally = load.end();
     let mut report = Report::default();
