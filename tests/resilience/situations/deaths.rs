@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::{AFTERMATH, PATIENCE, Setting, from, three};
+use super::{PATIENCE, Setting, from, three};
 use crate::processes::wait_until;
 use crate::proxy::Setup;
 use crate::report::{Report, ms, ms_or_never};
@@ -50,7 +50,7 @@ pub fn hangs(setting: &Setting) -> Result<Report, String> {
     let mut report = Report::default();
     report.nothing_lost(&tally);
     // What is sent to it within the first second can't be told from what is merely slow. Then the first ones time out.
-    let ejected = stopped + SECOND + AFTERMATH;
+    let ejected = stopped + SECOND + setting.aftermath();
     let slow = tally.only(|sample| sample.took > SECOND);
     let (sent, later) = (slow.before(ejected), slow.since(ejected).before(last));
     let share = tally.since(stopped).before(ejected).len() / 3 + 1;
@@ -91,7 +91,9 @@ pub fn all_gone(setting: &Setting) -> Result<Report, String> {
     let tally = load.end();
 
     let mut report = Report::default();
-    let meanwhile = tally.since(gone + AFTERMATH).before(last);
+    // the last of them may be answered by a backend that is back already
+    let meanwhile = tally.since(gone + setting.aftermath()).before(last);
+    let meanwhile = meanwhile.only(|sample| sample.end != End::Good || sample.ended() < back);
     let wrong = meanwhile.only(|sample| sample.end != End::Status(503));
     report.must("503 to all", wrong.is_empty() && !meanwhile.is_empty(), meanwhile.of(&meanwhile));
     let hanging = tally.only(|sample| sample.end == End::Late);
@@ -99,7 +101,7 @@ pub fn all_gone(setting: &Setting) -> Result<Report, String> {
     let slowest = meanwhile.slowest();
     report.timing("within 20 ms each", slowest.as_millis() <= 20, format!("slowest {}", ms(slowest)));
     report.must("traffic returns", returned, if returned { "it did" } else { "it did not" });
-    let good = tally.since(gone + AFTERMATH).only(|sample| sample.end == End::Good && sample.ended() >= back);
+    let good = tally.since(gone + setting.aftermath()).only(|sample| sample.end == End::Good && sample.ended() >= back);
     let first = from(back, good.first_end());
     report.timing("first success within 50 ms", first.is_some_and(|t| t.as_millis() <= 50), ms_or_never(first));
     Ok(report)

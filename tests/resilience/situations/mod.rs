@@ -108,9 +108,6 @@ pub struct Setting {
 /// How long anything may take that works at all.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long the last answers may take to come in after something happened, before what comes later counts as late.
-const AFTERMATH: Duration = Duration::from_millis(100);
-
 impl Setting {
     /// A time at full length, and as a test.
     fn span(&self, full_ms: u64, short_ms: u64) -> Duration {
@@ -120,6 +117,11 @@ impl Setting {
     /// How often something is done at full length, and as a test.
     fn times(&self, full: usize, short: usize) -> usize {
         if self.full { full } else { short }
+    }
+
+    /// What begins within this time after something happened may still feel it. As a test, with patience for a slow machine.
+    fn aftermath(&self) -> Duration {
+        self.span(100, 300)
     }
 
     /// A proxy in front of these backends.
