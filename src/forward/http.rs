@@ -171,7 +171,11 @@ impl Connection {
         self.client.forward(&mut request.headers, request.host.as_ref());
         fields::via(&mut request.headers, request.version);
         change(&mut request.headers, &route.request_headers);
-        if let Some(host) = request.headers.remove(header::HOST) {
+        // `Host` is in there only if the configuration has set it
+        let changes = &route.request_headers;
+        if !(changes.set.is_empty() && changes.add.is_empty())
+            && let Some(host) = request.headers.remove(header::HOST)
+        {
             request.host = Some(host);
         }
         if let Some(rewrite) = &route.rewrite {

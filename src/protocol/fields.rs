@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use http::Version;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
 use crate::timer::Timers;
 
@@ -96,13 +96,14 @@ impl Client {
     }
 
     fn forwarded(&self, host: Option<&HeaderValue>) -> HeaderValue {
+        let nameless = HeaderValue::from_static("");
         let mut cached = self.forwarded.borrow_mut();
-        let host = host.cloned().unwrap_or(HeaderValue::from_static(""));
+        let host = host.unwrap_or(&nameless);
         match &*cached {
-            Some((of, value)) if *of == host => value.clone(),
+            Some((of, value)) if of == host => value.clone(),
             _ => {
-                let value = self.render(&host);
-                *cached = Some((host, value.clone()));
+                let value = self.render(host);
+                *cached = Some((host.clone(), value.clone()));
                 value
             }
         }
@@ -147,10 +148,9 @@ pub fn via(headers: &mut HeaderMap, version: Version) {
         Version::HTTP_2 => HeaderValue::from_static("2 evenkeel"),
         _ => HeaderValue::from_static("1.1 evenkeel"),
     };
-    if headers.contains_key(header::VIA) {
-        append_to_list(headers, header::VIA, &us);
-    } else {
-        headers.insert(header::VIA, us);
+    match headers.entry(header::VIA) {
+        Entry::Vacant(entry) => _ = entry.insert(us),
+        Entry::Occupied(_) => append_to_list(headers, header::VIA, &us),
     }
 }
 
