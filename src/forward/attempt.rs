@@ -7,7 +7,6 @@ use http::header::{HeaderMap, HeaderValue};
 use super::Worker;
 use super::body::Content;
 use super::exchange::Exchange;
-use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::policy::UpstreamProtocol;
@@ -42,7 +41,7 @@ pub async fn run(
     terms: &Terms<'_>,
     exchange: &mut Exchange,
 ) -> Result<Answer<Content>> {
-    let now = Moment::now();
+    let now = exchange.began();
     let pick = |tried: &[usize]| {
         service.pick(&mut worker.cursors.borrow_mut(), &mut worker.random.borrow_mut(), tried, now, 0)
     };

@@ -6,6 +6,7 @@ use std::time::Instant;
 use http::StatusCode;
 
 use super::Worker;
+use crate::clock::Moment;
 use crate::endpoint::InFlight;
 use crate::error::Kind;
 use crate::outcome::Outcome;
@@ -39,6 +40,11 @@ impl Exchange {
             outcome: Outcome::begun(Instant::now()),
             access: None,
         }
+    }
+
+    /// When it began.
+    pub fn began(&self) -> Moment {
+        Moment::at(self.outcome.began)
     }
 
     /// What the access log is to say of the request.
