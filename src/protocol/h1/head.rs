@@ -221,7 +221,7 @@ fn parse_request(head: &Bytes, at: &[usize]) -> Result<RequestHead> {
     let mut framing = framing::Fields::default();
     let mut host: Option<HeaderValue> = None;
     let mut expect = None;
-    let mut headers = HeaderMap::with_capacity(at.len() + OURS);
+    let mut headers = HeaderMap::with_capacity(at.len());
     for line in lines {
         let (name, said) = field(line, KIND)?;
         match name.as_str() {
@@ -256,14 +256,11 @@ fn parse_request(head: &Bytes, at: &[usize]) -> Result<RequestHead> {
         body: RequestBody::Empty,
         upgrade: upgrade.map(Upgrade::H1),
         te_trailers: hop.te_trailers,
+        forwarded: None,
         interim: None,
     });
     Ok(RequestHead { request, persists })
 }
-
-/// Lines more than the first and `Host`, which are not in the map, that we add to a request ourselves: room for them, so that
-/// the map does not grow twice. No more than needed: the allocator is slower from a kilobyte on.
-const OURS: usize = 3;
 
 /// `method SP request-target SP HTTP-version`, each with exactly one space.
 fn request_line(head: &Bytes, line: &[u8]) -> Result<(Method, Uri, Version)> {
