@@ -3,7 +3,7 @@
 //! One enum instead of a generic parameter or a boxed trait object: everything above is compiled once, and a call costs a
 //! predictable branch.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -101,6 +101,23 @@ impl AsyncWrite for Stream {
 }
 
 impl Stream {
+    /// Writes the last bytes: under TLS the end of the stream (`close_notify`) goes with them, in one system call and, when there
+    /// is room, in one packet.
+    pub fn poll_write_last(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<usize>> {
+        if let Self::TlsServer(tls) = self {
+            let session = tls.get_mut().1;
+            // with something held back already there may be no room
+            if !session.wants_write() {
+                let taken = session.writer().write(last)?;
+                if taken == last.len() {
+                    session.send_close_notify();
+                }
+                return Poll::Ready(Ok(taken));
+            }
+        }
+        Pin::new(self).poll_write(cx, last)
+    }
+
     /// Whether bytes are held back in the stream (TLS records) and want a flush.
     pub fn is_buffered(&self) -> bool {
         !matches!(self, Self::Plain(_))

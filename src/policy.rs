@@ -82,6 +82,13 @@ pub struct HeaderChanges {
     pub remove: Vec<HeaderName>,
 }
 
+impl HeaderChanges {
+    /// Whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
+    }
+}
+
 /// `rewrite = { ... }`
 #[derive(Debug, Clone, Default)]
 pub struct Rewrite {

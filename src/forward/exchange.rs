@@ -96,16 +96,17 @@ impl Exchange {
 
     /// The attempt failed; `raced`: a connection was closed as it was used, which is nobody's failure.
     pub fn attempt_failed(&mut self, kind: Kind, raced: bool) {
-        self.end_attempt(match kind.side() {
+        let verdict = match kind.side() {
             Side::Upstream if !raced => Verdict::Failed,
             _ => Verdict::Silent,
-        });
+        };
+        self.end_attempt(verdict, Instant::now());
     }
 
     /// The attempt was answered with this, which the client does not get to see.
     pub fn attempt_answered(&mut self, status: StatusCode) {
         let failed = self.current().is_some_and(|service| service.failure_status.contain(status));
-        self.end_attempt(if failed { Verdict::Failed } else { Verdict::Well });
+        self.end_attempt(if failed { Verdict::Failed } else { Verdict::Well }, Instant::now());
     }
 
     /// This is what the client is answered with. `streamed`: its body is still to come.
@@ -168,7 +169,7 @@ impl Exchange {
     }
 
     /// Gives the place at the backend back, and tells what there is to tell about it.
-    fn end_attempt(&mut self, verdict: Verdict) {
+    fn end_attempt(&mut self, verdict: Verdict, ended: Instant) {
         let Some(Attempt { admission, began, answered }) = self.attempt.take() else { return };
         let Some(service) = self.current() else { return };
         let endpoint = &service.endpoints[admission.backend];
@@ -178,7 +179,6 @@ impl Exchange {
                 live.breaker.forgo(permit);
             }
         } else {
-            let ended = Instant::now();
             let now = Moment::at(ended);
             let elapsed = answered.unwrap_or_else(|| ended.saturating_duration_since(began));
             let failed = verdict == Verdict::Failed;
@@ -207,7 +207,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.end_attempt(self.verdict());
+        // one reading of the clock serves everything that ends here
+        let ended = Instant::now();
+        self.end_attempt(self.verdict(), ended);
         let listener = &self.snapshot.listeners[self.listener];
         let service = self.current();
         let series = match (service, self.backend) {
@@ -216,7 +218,7 @@ impl Drop for Exchange {
             (None, _) => &listener.local,
         };
         let handles = record::Handles { requests: series, durations: service.map(|s| &*s.durations) };
-        let elapsed = self.worker.recorder.exchange(self.worker.index, &handles, &self.outcome);
+        let elapsed = self.worker.recorder.exchange(self.worker.index, &handles, &self.outcome, ended);
         if let Some(entry) = self.access.take() {
             let service = self.current();
             let backend = service.zip(self.backend).map(|(s, b)| &*s.endpoints[b].id);

@@ -211,11 +211,18 @@ impl Connection {
 
     /// Turns the request that came into the one that goes.
     fn prepare(&self, request: &mut Request, route: &Route) -> Result<()> {
-        self.client.forward(&mut request.headers, request.host.as_ref());
-        fields::via(&mut request.headers, request.version);
-        change(&mut request.headers, &route.request_headers);
-        if let Some(host) = request.headers.remove(header::HOST) {
-            request.host = Some(host);
+        let changes = &route.request_headers;
+        if changes.is_empty() {
+            request.forwarded = self.client.forwarded(&request.headers, request.host.as_ref(), request.version);
+        }
+        if request.forwarded.is_none() {
+            self.client.forward(&mut request.headers, request.host.as_ref());
+            fields::via(&mut request.headers, request.version);
+            change(&mut request.headers, changes);
+            // in there only if the configuration has set it
+            if let Some(host) = request.headers.remove(header::HOST) {
+                request.host = Some(host);
+            }
         }
         if let Some(rewrite) = &route.rewrite {
             if let Some(host) = &rewrite.host {
@@ -246,6 +253,7 @@ impl Connection {
                 method: &request.method,
                 uri: &request.uri,
                 host: request.host.as_ref().unwrap_or(&nameless),
+                forwarded: request.forwarded.as_deref(),
                 length: request.length,
                 upgrade: upgrade.map(|(Upgrade::H1(protocol) | Upgrade::H2(protocol, _))| protocol),
                 te_trailers: request.te_trailers,

@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use bytes::BytesMut;
 use http::Version;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
+use super::h1::encode;
 use crate::timer::Timers;
 
 /// `X-Forwarded-For`
@@ -55,8 +57,19 @@ pub struct Client {
     pub trusted: bool,
     proto: &'static str,
     forwarded_for: HeaderValue,
-    /// `Forwarded` for the host that was asked for last.
-    forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
+    /// For the host that was asked for last.
+    forwarded: RefCell<Option<Rc<Forwarded>>>,
+}
+
+/// What backends are told of where a request came from and by whom, when nobody before us has said anything of that.
+#[derive(Debug)]
+pub struct Forwarded {
+    /// The fields.
+    pub fields: HeaderMap,
+    /// The same, as HTTP/1 has them in a head.
+    pub lines: BytesMut,
+    host: Option<HeaderValue>,
+    version: Version,
 }
 
 impl Client {
@@ -78,10 +91,40 @@ impl Client {
         self.proto == "https"
     }
 
+    /// What to add to a request whose fields say nothing yet of where it came from; `None` = they do, so that
+    /// [`forward`](Self::forward) and [`via`] must write into them. Most requests are told apart by
+    /// nothing that matters here: what they get is made once, and written as a whole.
+    pub fn forwarded(
+        &self,
+        headers: &HeaderMap,
+        host: Option<&HeaderValue>,
+        version: Version,
+    ) -> Option<Rc<Forwarded>> {
+        const SAID: [HeaderName; 5] =
+            [header::FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, header::VIA];
+        if SAID.iter().any(|name| headers.contains_key(name)) {
+            return None;
+        }
+        let mut cached = self.forwarded.borrow_mut();
+        match &*cached {
+            Some(made) if made.host.as_ref() == host && made.version == version => Some(Rc::clone(made)),
+            _ => {
+                let mut fields = HeaderMap::with_capacity(SAID.len());
+                self.forward(&mut fields, host);
+                via(&mut fields, version);
+                let mut lines = BytesMut::new();
+                encode::fields(&mut lines, &fields);
+                let made = Rc::new(Forwarded { fields, lines, host: host.cloned(), version });
+                *cached = Some(Rc::clone(&made));
+                Some(made)
+            }
+        }
+    }
+
     /// Writes `Forwarded` (RFC 7239) and `X-Forwarded-*`. What a client that is not trusted says there is dropped; a trusted
     /// one's is kept, and it is added to the list.
     pub fn forward(&self, headers: &mut HeaderMap, host: Option<&HeaderValue>) {
-        let forwarded = self.forwarded(host);
+        let forwarded = self.render(host);
         if self.trusted {
             append_to_list(headers, header::FORWARDED, &forwarded);
             append_to_list(headers, X_FORWARDED_FOR, &self.forwarded_for);
@@ -100,26 +143,14 @@ impl Client {
         };
     }
 
-    fn forwarded(&self, host: Option<&HeaderValue>) -> HeaderValue {
-        let mut cached = self.forwarded.borrow_mut();
-        let host = host.cloned().unwrap_or(HeaderValue::from_static(""));
-        match &*cached {
-            Some((of, value)) if *of == host => value.clone(),
-            _ => {
-                let value = self.render(&host);
-                *cached = Some((host, value.clone()));
-                value
-            }
-        }
-    }
-
-    fn render(&self, host: &HeaderValue) -> HeaderValue {
+    /// The value of `Forwarded`.
+    fn render(&self, host: Option<&HeaderValue>) -> HeaderValue {
         let mut text = match self.address {
             Some(IpAddr::V6(address)) => format!("for=\"[{address}]\""),
             Some(IpAddr::V4(address)) => format!("for={address}"),
             None => "for=unknown".to_owned(),
         };
-        if let Ok(host) = host.to_str()
+        if let Some(Ok(host)) = host.map(HeaderValue::to_str)
             && !host.is_empty()
         {
             // a port's colon and the brackets of IPv6 are no token characters: RFC 7239, section 4
@@ -152,10 +183,9 @@ pub fn via(headers: &mut HeaderMap, version: Version) {
         Version::HTTP_2 => HeaderValue::from_static("2 evenkeel"),
         _ => HeaderValue::from_static("1.1 evenkeel"),
     };
-    if headers.contains_key(header::VIA) {
-        append_to_list(headers, header::VIA, &us);
-    } else {
-        headers.insert(header::VIA, us);
+    match headers.entry(header::VIA) {
+        Entry::Vacant(entry) => _ = entry.insert(us),
+        Entry::Occupied(_) => append_to_list(headers, header::VIA, &us),
     }
 }
 

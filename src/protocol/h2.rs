@@ -72,25 +72,23 @@ where
             tokio::task::spawn_local(future);
             return;
         };
+        // boxed: it would lie in the task twice, before and after its first turn
+        let mut future = Box::pin(future);
         let (timers, idle) = (self.timers.clone(), self.idle);
-        tokio::task::spawn_local(async move {
-            let mut future = pin!(future);
-            let mut alarm: Option<(u64, Alarm)> = None;
-            poll_fn(|cx| {
-                if future.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(());
-                }
-                let Some(given) = pace.unanswered() else {
-                    alarm = None;
-                    return Poll::Pending;
-                };
-                match &mut alarm {
-                    Some((since, alarm)) if *since == given => alarm.poll(cx),
-                    stale => stale.insert((given, Alarm::new(&timers, idle))).1.poll(cx),
-                }
-            })
-            .await;
-        });
+        let mut alarm: Option<(u64, Alarm)> = None;
+        tokio::task::spawn_local(poll_fn(move |cx| {
+            if future.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let Some(given) = pace.unanswered() else {
+                alarm = None;
+                return Poll::Pending;
+            };
+            match &mut alarm {
+                Some((since, alarm)) if *since == given => alarm.poll(cx),
+                stale => stale.insert((given, Alarm::new(&timers, idle))).1.poll(cx),
+            }
+        }));
     }
 }
 
@@ -246,6 +244,7 @@ fn convert(request: http::Request<Incoming>, setup: &Setup) -> Result<Box<Reques
         upgrade,
         te_trailers,
         expect_continue: false,
+        forwarded: None,
         interim: None,
     }))
 }

@@ -8,10 +8,13 @@ pub mod h2;
 pub mod replay;
 pub mod tunnel;
 
+use std::rc::Rc;
+
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Response, Uri, Version};
 
 pub use body::RequestBody;
+use fields::Forwarded;
 use h1::framing::Length;
 
 use crate::error::Error;
@@ -39,6 +42,8 @@ pub struct Request {
     pub te_trailers: bool,
     /// The client waits for a 100 before it sends the body.
     pub expect_continue: bool,
+    /// What is added to its fields on the way to the backend.
+    pub forwarded: Option<Rc<Forwarded>>,
     /// Where interim responses may go.
     pub interim: Option<h1::server::Interim>,
 }

@@ -2,7 +2,7 @@
 
 pub mod access;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::metrics::{Durations, Requests};
 use crate::outcome::Outcome;
@@ -33,9 +33,9 @@ impl Recorder {
         self.access.is_some()
     }
 
-    /// Counts an exchange that ended now; gives back how long it took.
-    pub fn exchange(&self, worker: usize, handles: &Handles<'_>, outcome: &Outcome) -> Duration {
-        let elapsed = outcome.began.elapsed();
+    /// Counts an exchange that ended then; gives back how long it took.
+    pub fn exchange(&self, worker: usize, handles: &Handles<'_>, outcome: &Outcome, ended: Instant) -> Duration {
+        let elapsed = ended.saturating_duration_since(outcome.began);
         handles.requests.count(worker, outcome.status.map_or(0, |status| status.as_u16()));
         if let Some(durations) = handles.durations {
             durations.observe(worker, elapsed);

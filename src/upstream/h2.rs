@@ -317,6 +317,10 @@ fn request(line: &RequestLine<'_>, tls: bool, headers: &HeaderMap) -> Result<Req
     *request.version_mut() = Version::HTTP_2;
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| malformed())?;
     *request.headers_mut() = headers.clone();
+    if let Some(forwarded) = line.forwarded {
+        let fields = forwarded.fields.iter();
+        request.headers_mut().extend(fields.map(|(name, value)| (name.clone(), value.clone())));
+    }
     if line.te_trailers {
         request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
     }

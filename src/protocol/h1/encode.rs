@@ -6,6 +6,7 @@ use http::{Method, StatusCode, Uri};
 
 use super::framing::Length;
 use super::outbound::Coding;
+use crate::protocol::fields::Forwarded;
 
 /// How the head of a request is to be written.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct RequestLine<'a> {
     pub uri: &'a Uri,
     /// The value of `Host`.
     pub host: &'a HeaderValue,
+    /// Fields beside its own.
+    pub forwarded: Option<&'a Forwarded>,
     /// How long the body is.
     pub length: Length,
     /// Announce an upgrade to this protocol.
@@ -49,6 +52,9 @@ pub fn request(out: &mut BytesMut, line: &RequestLine<'_>, headers: &HeaderMap) 
     out.put_slice(line.host.as_bytes());
     out.put_slice(b"\r\n");
     fields(out, headers);
+    if let Some(forwarded) = line.forwarded {
+        out.extend_from_slice(&forwarded.lines);
+    }
     match (line.upgrade, line.te_trailers) {
         (Some(protocol), _) => {
             out.put_slice(b"connection: upgrade\r\nupgrade: ");

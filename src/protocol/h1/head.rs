@@ -129,7 +129,8 @@ pub fn trailers(bytes: &Bytes, kind: Kind) -> Result<HeaderMap> {
     }
     let mut map = HeaderMap::with_capacity(scan.lines.len());
     for line in lines(bytes, &scan.lines) {
-        let (name, value) = field(bytes, line, kind)?;
+        let (name, said) = field(line, kind)?;
+        let value = value(bytes, said, kind)?;
         if framing::allowed_in_trailer(&name) {
             map.append(name, value);
         }
@@ -142,6 +143,9 @@ impl Scan {
     fn end(&mut self, buf: &[u8], limit: usize, kind: Kind) -> Result<Option<usize>> {
         let window = &buf[..buf.len().min(limit)];
         let from = self.looked;
+        if from == window.len() {
+            return Ok(None);
+        }
         for at in memchr::memchr_iter(b'\n', &window[from..]) {
             let at = from + at;
             if at == 0 || window[at - 1] != b'\r' {
@@ -175,18 +179,31 @@ fn lines<'a>(head: &'a [u8], at: &'a [usize]) -> impl Iterator<Item = &'a [u8]> 
     })
 }
 
-/// `field-name ":" OWS field-value OWS`. White space in a name, as before the colon or in a folded line, is what no name may
-/// hold.
-fn field(head: &Bytes, line: &[u8], kind: Kind) -> Result<(HeaderName, HeaderValue)> {
+/// `field-name ":" OWS field-value OWS`, with the value still unverified. White space in a name, as before the colon or in a
+/// folded line, is what no name may hold.
+fn field(line: &[u8], kind: Kind) -> Result<(HeaderName, &[u8])> {
     let colon = line.iter().position(|&b| b == b':').unwrap_or(0);
     let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| Error::new(kind, "a field's name is malformed"))?;
     let mut value = &line[colon + 1..];
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
-    let value = HeaderValue::from_maybe_shared(head.slice_ref(value))
-        .map_err(|_| Error::new(kind, "a field's value is malformed"))?;
     Ok((name, value))
+}
+
+/// The value of a field, verified and without a copy.
+fn value(head: &Bytes, value: &[u8], kind: Kind) -> Result<HeaderValue> {
+    HeaderValue::from_maybe_shared(head.slice_ref(value)).map_err(|_| bad_value(kind))
+}
+
+/// What [`value`] verifies, for a value of which no more than its meaning is kept.
+fn verify(value: &[u8], kind: Kind) -> Result<()> {
+    let fits = value.iter().all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f));
+    if fits { Ok(()) } else { Err(bad_value(kind)) }
+}
+
+fn bad_value(kind: Kind) -> Error {
+    Error::new(kind, "a field's value is malformed")
 }
 
 fn too_large(head: &[u8]) -> Error {
@@ -197,25 +214,28 @@ fn too_large(head: &[u8]) -> Error {
 }
 
 fn parse_request(head: &Bytes, at: &[usize]) -> Result<RequestHead> {
+    const KIND: Kind = Kind::MalformedRequest;
     let mut lines = lines(head, at);
     let (method, uri, version) = request_line(head, lines.next().unwrap_or_default())?;
     let mut hop = Hop::default();
     let mut framing = framing::Fields::default();
     let mut host: Option<HeaderValue> = None;
     let mut expect = None;
-    let mut headers = HeaderMap::with_capacity(at.len() + OURS);
+    let mut headers = HeaderMap::with_capacity(at.len());
     for line in lines {
-        let (name, value) = field(head, line, Kind::MalformedRequest)?;
+        let (name, said) = field(line, KIND)?;
         match name.as_str() {
             "host" => {
-                if host.replace(value).is_some() {
+                if host.replace(value(head, said, KIND)?).is_some() {
                     return Err(malformed("more than one Host"));
                 }
             }
-            "expect" => expect = Some(value),
+            "expect" => expect = Some(value(head, said, KIND)?),
             plain => {
-                if !framing.take(plain, value.as_bytes(), Kind::MalformedRequest)? && !hop.take(plain, &value) {
-                    headers.append(name, value);
+                if framing.take(plain, said, KIND)? || hop.take(plain, said) {
+                    verify(said, KIND)?;
+                } else {
+                    headers.append(name, value(head, said, KIND)?);
                 }
             }
         }
@@ -236,13 +256,11 @@ fn parse_request(head: &Bytes, at: &[usize]) -> Result<RequestHead> {
         body: RequestBody::Empty,
         upgrade: upgrade.map(Upgrade::H1),
         te_trailers: hop.te_trailers,
+        forwarded: None,
         interim: None,
     });
     Ok(RequestHead { request, persists })
 }
-
-/// Fields that we add to a request ourselves: room for them, so that the map does not grow twice.
-const OURS: usize = 8;
 
 /// `method SP request-target SP HTTP-version`, each with exactly one space.
 fn request_line(head: &Bytes, line: &[u8]) -> Result<(Method, Uri, Version)> {
@@ -261,17 +279,20 @@ fn request_line(head: &Bytes, line: &[u8]) -> Result<(Method, Uri, Version)> {
 }
 
 fn parse_response(head: &Bytes, at: &[usize]) -> Result<ResponseHead> {
+    const KIND: Kind = Kind::UpstreamMalformed;
     let mut lines = lines(head, at);
     let (status, version) = status_line(lines.next().unwrap_or_default())
-        .ok_or(Error::new(Kind::UpstreamMalformed, "the first line of its answer is malformed"))?;
+        .ok_or(Error::new(KIND, "the first line of its answer is malformed"))?;
     let mut hop = Hop::default();
     let mut framing = framing::Fields::default();
-    let mut headers = HeaderMap::with_capacity(at.len() + 2);
+    let mut headers = HeaderMap::with_capacity(at.len());
     for line in lines {
-        let (name, value) = field(head, line, Kind::UpstreamMalformed)?;
+        let (name, said) = field(line, KIND)?;
         let plain = name.as_str();
-        if !framing.take(plain, value.as_bytes(), Kind::UpstreamMalformed)? && !hop.take(plain, &value) {
-            headers.append(name, value);
+        if framing.take(plain, said, KIND)? || hop.take(plain, said) {
+            verify(said, KIND)?;
+        } else {
+            headers.append(name, value(head, said, KIND)?);
         }
     }
     hop.finish(&mut headers);
@@ -318,11 +339,8 @@ fn parse_target(head: &Bytes, target: &[u8], method: &Method) -> Result<Uri> {
     if *method == Method::CONNECT {
         return Err(malformed("CONNECT is not served"));
     }
-    if target.contains(&b'#') {
-        return Err(malformed("a fragment in the target"));
-    }
-    if target.iter().any(|&b| b <= b' ' || b == 0x7f) {
-        return Err(malformed("a control character in the target"));
+    if target.iter().any(|&b| b <= b' ' || b == b'#' || b == 0x7f) {
+        return Err(malformed("a fragment or a control character in the target"));
     }
     let bytes = head.slice_ref(target);
     let target_error = |_| malformed("the target is malformed");
@@ -372,13 +390,22 @@ pub fn is_host(host: &[u8]) -> bool {
         [b'[', inner @ .., b']'] => {
             !inner.is_empty() && inner.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'))
         }
-        _ => name.iter().all(|&b| {
-            b.is_ascii_alphanumeric()
-                || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b',' | b';' | b'=')
-        }),
+        _ => name.iter().all(|&b| IN_NAME[usize::from(b)]),
     };
     name_fits && (port.is_empty() || (port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit) && port.len() <= 6))
 }
+
+/// The characters of a registered name, percent signs included: RFC 3986, section 3.2.2.
+const IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0u8;
+    while b < 0x80 {
+        table[b as usize] = b.is_ascii_alphanumeric()
+            || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b',' | b';' | b'=');
+        b += 1;
+    }
+    table
+};
 
 /// RFC 9110, section 10.1.1: the only expectation there is; any other is answered with 417, and one in HTTP/1.0 is ignored.
 fn expectation(expect: Option<HeaderValue>, version: Version) -> Result<bool> {
@@ -392,11 +419,12 @@ fn expectation(expect: Option<HeaderValue>, version: Version) -> Result<bool> {
 
 impl Hop {
     /// Takes a hop-by-hop field (RFC 9110, section 7.6.1); `false` = it is not one.
-    fn take(&mut self, name: &str, value: &HeaderValue) -> bool {
+    fn take(&mut self, name: &str, value: &[u8]) -> bool {
         match name {
-            "connection" => self.connection(value.as_bytes()),
-            "upgrade" => self.upgrade = Some(value.clone()),
-            "te" => self.te_trailers |= has_token(value.as_bytes(), b"trailers"),
+            "connection" => self.connection(value),
+            // a value that can't be one is refused by who verifies it
+            "upgrade" => self.upgrade = HeaderValue::from_bytes(value).ok(),
+            "te" => self.te_trailers |= has_token(value, b"trailers"),
             "proxy-authorization" | "proxy-authenticate" | "keep-alive" | "proxy-connection" => {}
             _ => return false,
         }

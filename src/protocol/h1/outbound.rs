@@ -27,6 +27,8 @@ pub struct Outbound {
     tail: BytesMut,
     /// Bytes written so far.
     pub sent: u64,
+    /// Nothing comes after what is here.
+    last: bool,
     /// The stream holds back bytes of ours until it is flushed.
     unflushed: bool,
 }
@@ -87,6 +89,11 @@ impl Outbound {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// Tells that nothing comes after what was put here: the stream may be ended with it.
+    pub fn finish(&mut self) {
+        self.last = true;
+    }
+
     /// Writes until everything is written.
     pub fn poll_flush(&mut self, io: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !(self.head.is_empty() && self.piece.is_empty() && self.tail.is_empty()) {
@@ -107,6 +114,9 @@ impl Outbound {
 
     fn poll_write(&self, io: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.piece.is_empty() && self.tail.is_empty() {
+            if self.last {
+                return io.poll_write_last(cx, &self.head);
+            }
             return Pin::new(io).poll_write(cx, &self.head);
         }
         let all = [IoSlice::new(&self.head), IoSlice::new(&self.piece), IoSlice::new(&self.tail)];

@@ -287,7 +287,7 @@ impl<H: Handler> Connection<'_, H> {
             persists
         };
         let bodiless = framing::is_bodiless(method, parts.status);
-        match self.write_body(body, coding, bodiless).await {
+        match self.write_body(body, coding, bodiless, persists).await {
             Err(()) => {
                 if length == Some(Length::UntilClose) {
                     self.wire.borrow().reset_on_close();
@@ -300,7 +300,7 @@ impl<H: Handler> Connection<'_, H> {
     }
 
     /// Writes a body as it comes, while the client is watched. An error means that it is not whole.
-    async fn write_body(&self, body: H::Body, coding: Coding, bodiless: bool) -> Result<(), ()> {
+    async fn write_body(&self, body: H::Body, coding: Coding, bodiless: bool, persists: bool) -> Result<(), ()> {
         let mut body = pin!(body);
         let mut ended = bodiless;
         let mut whole = Ok(());
@@ -338,6 +338,9 @@ impl<H: Handler> Connection<'_, H> {
                     }
                 }
                 let wire = &mut *self.wire.borrow_mut();
+                if ended && !persists && whole.is_ok() {
+                    wire.out.finish();
+                }
                 match wire.out.poll_flush(&mut wire.io, cx) {
                     Poll::Ready(Ok(())) if ended => return Poll::Ready(whole),
                     Poll::Ready(Ok(())) if starved => return wire.poll_gone(cx).map(Err),
