@@ -5,6 +5,7 @@
 
 mod changes;
 mod checks;
+mod discovery;
 mod inherit;
 #[cfg(test)]
 mod ingress_tests;
@@ -33,6 +34,7 @@ use crate::listener::{self, Queue, Socket};
 use crate::metrics::Registry;
 use crate::record::{Recorder, access};
 use crate::snapshot::{self, Store};
+use discovery::Lookouts;
 use inherit::Inherited;
 use listeners::Listeners;
 use parts::AdminAddress;
@@ -96,10 +98,11 @@ async fn control(
     let (log, writer) = parts::access_log(&config.log)?.unzip();
     let recorder = Recorder::new(log.clone());
     let (wishes, reloads) = mpsc::channel(1);
-    let system = system(loaded, source, (log, &recorder), (wishes, &mut inherited))?;
+    let (lookouts, discoveries) = Lookouts::new();
+    let system = system(loaded, source, lookouts, (log, &recorder), (wishes, &mut inherited))?;
     inherited.close_the_rest();
 
-    let mut running = Running { serving: None, admin, system, signals, start, reloads };
+    let mut running = Running { serving: None, admin, system, signals, start, reloads, discoveries };
     running.serve_admin()?;
     running.system.admin.enter(Phase::Ready);
     let shown = running.system.listeners.shown(&running.system.store.load());
@@ -133,6 +136,7 @@ async fn control(
 fn system(
     loaded: Loaded,
     source: Option<&Path>,
+    mut lookouts: Lookouts,
     (log, recorder): (Option<access::Log>, &Recorder),
     (wishes, inherited): (mpsc::Sender<Reload>, &mut Inherited),
 ) -> Result<System, String> {
@@ -157,6 +161,7 @@ fn system(
         token: config.admin.token.clone(),
         reload: wishes,
     }));
+    lookouts.update(&config);
     Ok(System {
         source: source.map(Path::to_path_buf),
         store,
@@ -167,8 +172,10 @@ fn system(
         admin,
         drain_timeout: config.server.drain_timeout,
         effective,
-        token: config.admin.token,
+        token: config.admin.token.clone(),
         log,
+        config,
+        lookouts,
     })
 }
 
@@ -182,6 +189,8 @@ struct Running {
     start: std::io::Result<Start>,
     /// Wishes for a reload, from the admin address.
     reloads: mpsc::Receiver<Reload>,
+    /// A service's backends were found to be others.
+    discoveries: mpsc::Receiver<()>,
 }
 
 /// Why it no longer serves.
@@ -203,8 +212,7 @@ impl Running {
 
     /// Until a signal says stop, or another process has taken over.
     async fn serve(&mut self) -> Ended {
-        // the sender is held, or there would be no end of changes
-        let (_changed, mut changes) = reload::changes(self.system.source.as_deref());
+        let mut changes = reload::changes(self.system.source.as_deref());
         let mut sweep = tokio::time::interval(SWEEP);
         let mut successor: Option<Successor> = None;
         loop {
@@ -235,6 +243,7 @@ impl Running {
                 Some(()) = changes.recv() => {
                     _ = self.reload("the file has changed", successor.as_ref()).await;
                 }
+                Some(()) = self.discoveries.recv() => self.system.discovered(),
                 _ = sweep.tick() => self.system.store.sweep(),
                 outcome = taken_over(&mut successor) => match (outcome, successor.take()) {
                     (Ok(()), Some(successor)) => return Ended::Replaced(successor),

@@ -13,11 +13,13 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::changes::Changes;
+use super::discovery::Lookouts;
 use super::inherit::Inherited;
 use super::listeners::{Listeners, Prepared};
 use super::{notify, parts};
 use crate::admin::{self, Refused};
 use crate::config::{self, Loaded, model};
+use crate::discover::watch::FileWatch;
 use crate::health::monitor::Monitor;
 use crate::listener::Control;
 use crate::metrics::Registry;
@@ -43,6 +45,9 @@ pub(super) struct System {
     pub store: Arc<Store>,
     pub registry: Arc<Registry>,
     pub monitor: Monitor,
+    /// The configuration that runs, with what was discovered.
+    pub config: model::Config,
+    pub lookouts: Lookouts,
     pub listeners: Listeners,
     pub workers: Control,
     pub admin: Rc<admin::State>,
@@ -56,12 +61,21 @@ pub(super) struct System {
     pub log: Option<access::Log>,
 }
 
-/// Says when the file has changed.
-///
-/// This is the one place where a watcher of files is plugged in: it sends a `()` for each change, and may send more than it
-/// must.
-pub(super) fn changes(_source: Option<&Path>) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
-    mpsc::channel(1)
+/// Says when the file has changed. Without one, never.
+pub(super) fn changes(source: Option<&Path>) -> mpsc::Receiver<()> {
+    let (tell, told) = mpsc::channel(1);
+    let source = source.map(Path::to_path_buf);
+    tokio::task::spawn_local(async move {
+        let Some(source) = source else { return tell.closed().await };
+        let mut watch = FileWatch::new(source);
+        loop {
+            watch.changed().await;
+            if tell.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    told
 }
 
 impl System {
@@ -94,9 +108,11 @@ impl System {
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(Refused::because)?;
         drop(before);
+        self.lookouts.fill(&mut config);
         self.publish(&config, prepared).await?;
 
         // from here on it is done
+        self.lookouts.update(&config);
         if !warnings.is_empty() {
             tracing::warn!("{warnings}");
         }
@@ -110,7 +126,21 @@ impl System {
         self.effective = effective.clone();
         let current = self.store.load();
         self.admin.reloaded(self.listeners.shown(&current), effective);
+        self.config = config;
         Ok((current.generation, changes))
+    }
+
+    /// Takes on what was discovered.
+    pub fn discovered(&mut self) {
+        self.lookouts.fill(&mut self.config);
+        match self.build(&self.config) {
+            Ok(next) => {
+                self.registry.set_generation(next.generation);
+                self.store.publish(next);
+                self.store.news().notify_one();
+            }
+            Err(refused) => tracing::error!("discovered backends can't be used: {}", refused.detail),
+        }
     }
 
     /// Reads and checks the file, elsewhere: names are looked up, which may take its time.

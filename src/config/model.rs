@@ -243,8 +243,10 @@ pub struct Service {
     pub discover: Option<Discover>,
     /// What is spoken to the backends.
     pub protocol: UpstreamProtocol,
-    /// The backends, in the order of the file.
+    /// The backends, in the order of the file; behind them those that were discovered.
     pub backends: Vec<Backend>,
+    /// How many of them the file has.
+    pub written: usize,
     /// TLS towards them.
     pub tls: Option<ClientTls>,
     /// Time-outs.

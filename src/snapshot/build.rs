@@ -102,7 +102,7 @@ fn build_service(
     let endpoints: Vec<_> = service
         .backends
         .iter()
-        .map(|backend| build_endpoint(&name, backend, known.get(&*backend.id).copied(), same_way))
+        .map(|backend| build_endpoint(&name, backend, known.get(&*backend.id).copied(), same_way, before.is_some()))
         .collect();
     let settings = Settings {
         index,
@@ -192,12 +192,13 @@ fn check_server_names(service: &model::Service) -> Result<Option<ServerName<'sta
 }
 
 /// The backend as an endpoint; `known` is the one that had its id in the snapshot before, `same_way` says whether a
-/// connection to it is still made in the same way.
+/// connection to it is still made in the same way, `joins` whether the service was there before.
 fn build_endpoint(
     service: &Arc<str>,
     backend: &model::Backend,
     known: Option<&Arc<Endpoint>>,
     same_way: bool,
+    joins: bool,
 ) -> Arc<Endpoint> {
     let target = target(&backend.address);
     let known = known.filter(|known| known.target == target);
@@ -225,8 +226,17 @@ fn build_endpoint(
         backup: backend.backup,
         zone: backend.zone.clone(),
         draining: backend.drain,
-        live: known.map_or_else(|| Arc::new(Live::default()), |known| Arc::clone(&known.live)),
+        live: known.map_or_else(|| new_live(joins), |known| Arc::clone(&known.live)),
     })
+}
+
+/// What is known of a new backend: nothing, but that it comes to a service that runs already, and starts slowly there.
+fn new_live(joins: bool) -> Arc<Live> {
+    let live = Live::default();
+    if joins {
+        live.standing.join(Moment::now());
+    }
+    Arc::new(live)
 }
 
 fn target(address: &model::Address) -> Target {

@@ -60,6 +60,7 @@ impl Check<'_> {
                 raw::ServiceProtocol::H2 => UpstreamProtocol::Http2,
                 raw::ServiceProtocol::Auto => UpstreamProtocol::Auto,
             },
+            written: raw.backend.len(),
             backends: backends?,
             tls: all_or_nothing(tls)?,
             timeout: Timeouts {

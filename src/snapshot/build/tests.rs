@@ -40,6 +40,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
         slow_start: Duration::ZERO,
         panic_threshold: 0.0,
         affinity: None,
+        written: 0,
         health: None,
         outlier: policy::Outlier {
             consecutive_failures: 5,
