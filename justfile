@@ -26,6 +26,10 @@ demo:
 real-clients:
     scripts/real-clients.sh
 
+# every situation of the fault suite at full length, as a table (about 3 minutes)
+resilience:
+    scripts/resilience.sh
+
 # advisories, licences, bans (needs cargo-deny)
 deny:
     cargo deny check

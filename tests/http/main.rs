@@ -9,6 +9,7 @@ mod support;
 mod bad_http2;
 mod bad_input;
 mod balance;
+mod discovery;
 mod exchange;
 mod faults;
 mod http2;
