@@ -128,6 +128,7 @@ fn system(
     (wishes, inherited): (mpsc::Sender<Reload>, &mut Inherited),
 ) -> Result<System, String> {
     let Loaded { config, effective, .. } = loaded;
+    let effective = Rc::new(effective);
     let workers = config.server.workers;
     let registry = Registry::new(workers);
     let mut listeners = Listeners::new(workers);
@@ -142,7 +143,7 @@ fn system(
         store: Arc::clone(&store),
         registry: Arc::clone(&registry),
         listeners: listeners.shown(&store.load()),
-        effective: effective.clone(),
+        effective: Rc::clone(&effective),
         token: config.admin.token.clone(),
         reload: wishes,
     }));
