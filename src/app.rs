@@ -13,6 +13,7 @@ mod listeners;
 mod notify;
 mod parts;
 mod reload;
+mod running;
 mod signals;
 mod upgrade;
 mod upkeep;
@@ -21,32 +22,24 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
-use crate::admin::{self, Phase, Refused, Reload};
+use crate::admin::{self, Phase, Reload};
 use crate::config::Loaded;
 use crate::health::monitor::Monitor;
-use crate::listener::{self, Queue, Socket};
+use crate::listener;
 use crate::metrics::Registry;
 use crate::record::{Recorder, access};
 use crate::snapshot::{self, Store};
 use discovery::Lookouts;
 use inherit::Inherited;
 use listeners::Listeners;
-use parts::AdminAddress;
 use reload::System;
-use signals::{Signal, Signals};
-use upgrade::{Start, Successor};
-
-/// How often a drain looks whether it is done. What waits for it is a deployment, not an exchange.
-const DRAIN_LOOK: Duration = Duration::from_millis(50);
-
-/// How often snapshots that nobody holds any more are let go.
-const SWEEP: Duration = Duration::from_secs(1);
+use running::Running;
+use signals::Signals;
+use upgrade::Start;
 
 /// Where a system that is ready can be reached.
 #[derive(Debug)]
@@ -141,6 +134,7 @@ fn system(
     (wishes, inherited): (mpsc::Sender<Reload>, &mut Inherited),
 ) -> Result<System, String> {
     let Loaded { config, effective, .. } = loaded;
+    let effective = Rc::new(effective);
     let workers = config.server.workers;
     let registry = Registry::new(workers);
     let mut listeners = Listeners::new(workers);
@@ -157,7 +151,7 @@ fn system(
         store: Arc::clone(&store),
         registry: Arc::clone(&registry),
         listeners: listeners.shown(&store.load()),
-        effective: effective.clone(),
+        effective: Rc::clone(&effective),
         token: config.admin.token.clone(),
         reload: wishes,
     }));
@@ -177,167 +171,4 @@ fn system(
         config,
         lookouts,
     })
-}
-
-/// The process, once it serves.
-struct Running {
-    /// The task that accepts on the admin address.
-    serving: Option<JoinHandle<()>>,
-    admin: AdminAddress,
-    system: System,
-    signals: Signals,
-    start: std::io::Result<Start>,
-    /// Wishes for a reload, from the admin address.
-    reloads: mpsc::Receiver<Reload>,
-    /// A service's backends were found to be others.
-    discoveries: mpsc::Receiver<()>,
-}
-
-/// Why it no longer serves.
-enum Ended {
-    /// It was told to stop.
-    Stopped,
-    /// This process serves now.
-    Replaced(Successor),
-}
-
-impl Running {
-    fn serve_admin(&mut self) -> Result<(), String> {
-        let failed = |error: std::io::Error| format!("admin: {error}");
-        let socket = self.admin.socket.try_clone().and_then(tokio::net::TcpListener::from_std).map_err(failed)?;
-        let served = admin::serve(socket, self.admin.tls.clone(), Rc::clone(&self.system.admin));
-        self.serving = Some(tokio::task::spawn_local(served));
-        Ok(())
-    }
-
-    /// Until a signal says stop, or another process has taken over.
-    async fn serve(&mut self) -> Ended {
-        let mut changes = reload::changes(self.system.source.as_deref());
-        let mut sweep = tokio::time::interval(SWEEP);
-        let mut successor: Option<Successor> = None;
-        loop {
-            tokio::select! {
-                signal = self.signals.next() => match signal {
-                    Signal::Hangup => {
-                        if let Some(log) = &self.system.log {
-                            log.reopen();
-                        }
-                        _ = self.reload("SIGHUP", successor.as_ref()).await;
-                    }
-                    Signal::Upgrade if successor.is_some() => tracing::warn!("SIGUSR2: an upgrade is under way already"),
-                    Signal::Upgrade => successor = self.upgrade(),
-                    Signal::Terminate | Signal::Interrupt => {
-                        tracing::info!(%signal, "stopping");
-                        // it was to serve in our place, and nobody is to serve any more
-                        if let Some(mut successor) = successor {
-                            successor.end();
-                        }
-                        return Ended::Stopped;
-                    }
-                },
-                Some(wish) = self.reloads.recv() => {
-                    let done = self.reload("POST /api/v1/reload", successor.as_ref()).await;
-                    // who asked may have gone
-                    let _ = wish.send(done);
-                }
-                Some(()) = changes.recv() => {
-                    _ = self.reload("the file has changed", successor.as_ref()).await;
-                }
-                Some(()) = self.discoveries.recv() => self.system.discovered(),
-                _ = sweep.tick() => self.system.store.sweep(),
-                outcome = taken_over(&mut successor) => match (outcome, successor.take()) {
-                    (Ok(()), Some(successor)) => return Ended::Replaced(successor),
-                    (Err(why), _) => tracing::error!("SIGUSR2: this process serves on, the new one failed: {why}"),
-                    (Ok(()), None) => {}
-                },
-            }
-        }
-    }
-
-    async fn reload(&mut self, why: &str, successor: Option<&Successor>) -> Result<u64, Refused> {
-        if successor.is_some() {
-            let detail = "another process is about to take over, with the file as it is".to_owned();
-            tracing::warn!("not reloaded ({why}): {detail}");
-            return Err(Refused { detail, mistakes: serde_json::Value::Array(Vec::new()) });
-        }
-        self.system.reload(why).await
-    }
-
-    /// Starts the process that is to take over.
-    fn upgrade(&self) -> Option<Successor> {
-        let started = (|| {
-            let start = self.start.as_ref().map_err(|error| format!("the binary's path is not known: {error}"))?;
-            if self.system.source.is_none() {
-                return Err("it was started without a file".to_owned());
-            }
-            let mut sockets = self.system.listeners.duplicates().map_err(|error| error.to_string())?;
-            let admin = self.admin.socket.try_clone().map_err(|error| error.to_string())?;
-            sockets.push((inherit::ADMIN.to_owned(), Socket::Tcp(admin)));
-            start.again(sockets).map_err(|error| error.to_string())
-        })();
-        match started {
-            Ok(successor) => {
-                tracing::info!(pid = successor.pid(), "SIGUSR2: started a process that takes over when it is ready");
-                Some(successor)
-            }
-            Err(why) => {
-                tracing::error!("SIGUSR2: this process serves on, no new one can be started: {why}");
-                None
-            }
-        }
-    }
-
-    /// Lets what is under way end, then everything.
-    async fn stop(mut self, ended: Ended) {
-        self.system.admin.enter(Phase::Draining);
-        let queue = match ended {
-            Ended::Stopped => {
-                notify::stopping();
-                self.system.listeners.close();
-                Queue::Ours
-            }
-            Ended::Replaced(successor) => {
-                tracing::info!(pid = successor.pid(), "another process has taken over");
-                if let Some(serving) = self.serving.take() {
-                    serving.abort();
-                }
-                self.system.listeners.leave();
-                notify::replaced_by(successor.pid());
-                Queue::HandedOver
-            }
-        };
-        self.drain(queue).await;
-        self.system.workers.stop();
-    }
-
-    /// Until what is under way has ended, its time is over, or another signal says stop.
-    async fn drain(&mut self, queue: Queue) {
-        let (began, limit, workers) = (Instant::now(), self.system.drain_timeout, &self.system.workers);
-        workers.drain(queue);
-        tracing::info!(connections = workers.connections(), ?limit, "draining");
-        while !workers.is_drained() {
-            if began.elapsed() >= limit {
-                return tracing::warn!(
-                    connections = workers.connections(),
-                    "drain_timeout is over: what is left is cut off"
-                );
-            }
-            tokio::select! {
-                () = tokio::time::sleep(DRAIN_LOOK) => {}
-                signal = self.signals.next() => {
-                    if matches!(signal, Signal::Terminate | Signal::Interrupt) {
-                        return tracing::warn!(%signal, connections = workers.connections(), "stopping at once");
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Waits until the successor is ready, or is not going to be; for ever where there is none.
-async fn taken_over(successor: &mut Option<Successor>) -> Result<(), String> {
-    match successor {
-        Some(successor) => successor.ready().await,
-        None => std::future::pending().await,
-    }
 }

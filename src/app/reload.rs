@@ -54,7 +54,7 @@ pub(super) struct System {
     /// How long open exchanges may finish at a stop.
     pub drain_timeout: Duration,
     /// The configuration in effect, for comparison.
-    pub effective: Value,
+    pub effective: Rc<Value>,
     /// The token of the admin address.
     pub token: Option<String>,
     /// The access log.
@@ -123,9 +123,9 @@ impl System {
         keep_fixed(&self.effective, &mut effective);
         self.guard(&config.admin, &effective);
         let changes = Changes::between(&self.effective, &effective);
-        self.effective = effective.clone();
+        self.effective = Rc::new(effective);
         let current = self.store.load();
-        self.admin.reloaded(self.listeners.shown(&current), effective);
+        self.admin.reloaded(self.listeners.shown(&current), Rc::clone(&self.effective));
         self.config = config;
         Ok((current.generation, changes))
     }
@@ -133,7 +133,7 @@ impl System {
     /// Takes on what was discovered.
     pub fn discovered(&mut self) {
         self.lookouts.fill(&mut self.config);
-        match self.build(&self.config) {
+        match self.build(&self.config, &self.store.load()) {
             Ok(next) => {
                 self.registry.set_generation(next.generation);
                 self.store.publish(next);
@@ -161,20 +161,24 @@ impl System {
 
     async fn publish(&mut self, config: &model::Config, prepared: Prepared) -> Result<(), Refused> {
         // so that what can go wrong goes wrong before anything is touched
-        self.build(config)?;
+        let before = self.store.load();
+        let mut next = self.build(config, &before)?;
         for key in self.listeners.going(&prepared) {
             self.workers.retire(key).await;
         }
-        // once more and without a pause: what another has published meanwhile must not be lost
-        let next = self.build(config)?;
+        // what another has published in that pause must not be lost; from here on there is none
+        let now = self.store.load();
+        if !Arc::ptr_eq(&before, &now) {
+            next = self.build(config, &now)?;
+        }
         self.registry.set_generation(next.generation);
         self.store.publish(next);
         self.listeners.commit(prepared, &self.store.load(), &mut self.workers);
         Ok(())
     }
 
-    fn build(&self, config: &model::Config) -> Result<Snapshot, Refused> {
-        let built = snapshot::build(config, Some(&self.store.load()), &mut parts::backend_tls, &self.registry);
+    fn build(&self, config: &model::Config, before: &Snapshot) -> Result<Snapshot, Refused> {
+        let built = snapshot::build(config, Some(before), &mut parts::backend_tls, &self.registry);
         built.map_err(|error| Refused::because(error.to_string()))
     }
 

@@ -93,3 +93,17 @@ fn a_reload_is_asked_for_by_post_only() {
     let answer = proxy.admin("/api/v1/reload").unwrap();
     assert_eq!((answer.status, answer.head.field("allow")), (405, Some("POST")));
 }
+
+#[test]
+fn the_access_log_goes_elsewhere_with_the_next_request() {
+    let origin = Origin::ok();
+    let toml = |file: &str| config("", "", &[&origin]) + &format!("[log]\naccess = \"{{dir}}/{file}\"\n");
+    let proxy = Proxy::start(&toml("first.log"));
+    let lines = |file: &str| std::fs::read_to_string(proxy.path(file)).unwrap_or_default().lines().count();
+    proxy.client().get("/x");
+    wait_until("the line is written", || lines("first.log") == 1);
+    assert_eq!(proxy.reload(&toml("second.log")).status, 200);
+    proxy.client().get("/x");
+    wait_until("the line is written", || lines("second.log") == 1);
+    assert_eq!(lines("first.log"), 1);
+}

@@ -1,0 +1,189 @@
+//! The process while it serves: signals, wishes and changes come in, and one of them is the last.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::parts::AdminAddress;
+use super::reload::{self, System};
+use super::signals::{Signal, Signals};
+use super::upgrade::{Start, Successor};
+use super::{inherit, notify};
+use crate::admin::{self, Phase, Refused, Reload};
+use crate::listener::{Queue, Socket};
+
+/// How often a drain looks whether it is done. What waits for it is a deployment, not an exchange.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
+
+/// How often snapshots that nobody holds any more are let go.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// The process, once it serves.
+pub(super) struct Running {
+    /// The task that accepts on the admin address.
+    pub serving: Option<JoinHandle<()>>,
+    /// The admin address.
+    pub admin: AdminAddress,
+    /// What runs.
+    pub system: System,
+    /// What the process is told by the kernel.
+    pub signals: Signals,
+    /// How it was started.
+    pub start: std::io::Result<Start>,
+    /// Wishes for a reload, from the admin address.
+    pub reloads: mpsc::Receiver<Reload>,
+    /// A service's backends were found to be others.
+    pub discoveries: mpsc::Receiver<()>,
+}
+
+/// Why it no longer serves.
+pub(super) enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// This process serves now.
+    Replaced(Successor),
+}
+
+impl Running {
+    /// Begins to answer the admin address.
+    pub fn serve_admin(&mut self) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("admin: {error}");
+        let socket = self.admin.socket.try_clone().and_then(tokio::net::TcpListener::from_std).map_err(failed)?;
+        let served = admin::serve(socket, self.admin.tls.clone(), Rc::clone(&self.system.admin));
+        self.serving = Some(tokio::task::spawn_local(served));
+        Ok(())
+    }
+
+    /// Until a signal says stop, or another process has taken over.
+    pub async fn serve(&mut self) -> Ended {
+        let mut changes = reload::changes(self.system.source.as_deref());
+        let mut sweep = tokio::time::interval(SWEEP);
+        let mut successor: Option<Successor> = None;
+        loop {
+            tokio::select! {
+                signal = self.signals.next() => match signal {
+                    Signal::Hangup => {
+                        if let Some(log) = &self.system.log {
+                            log.reopen();
+                        }
+                        _ = self.reload("SIGHUP", successor.as_ref()).await;
+                    }
+                    Signal::Upgrade if successor.is_some() => tracing::warn!("SIGUSR2: an upgrade is under way already"),
+                    Signal::Upgrade => successor = self.upgrade(),
+                    Signal::Terminate | Signal::Interrupt => {
+                        tracing::info!(%signal, "stopping");
+                        // it was to serve in our place, and nobody is to serve any more
+                        if let Some(mut successor) = successor {
+                            successor.end();
+                        }
+                        return Ended::Stopped;
+                    }
+                },
+                Some(wish) = self.reloads.recv() => {
+                    let done = self.reload("POST /api/v1/reload", successor.as_ref()).await;
+                    // who asked may have gone
+                    let _ = wish.send(done);
+                }
+                Some(()) = changes.recv() => {
+                    _ = self.reload("the file has changed", successor.as_ref()).await;
+                }
+                Some(()) = self.discoveries.recv() => self.system.discovered(),
+                _ = sweep.tick() => self.system.store.sweep(),
+                outcome = taken_over(&mut successor) => match (outcome, successor.take()) {
+                    (Ok(()), Some(successor)) => return Ended::Replaced(successor),
+                    (Err(why), _) => tracing::error!("SIGUSR2: this process serves on, the new one failed: {why}"),
+                    (Ok(()), None) => {}
+                },
+            }
+        }
+    }
+
+    async fn reload(&mut self, why: &str, successor: Option<&Successor>) -> Result<u64, Refused> {
+        if successor.is_some() {
+            let detail = "another process is about to take over, with the file as it is".to_owned();
+            tracing::warn!("not reloaded ({why}): {detail}");
+            return Err(Refused { detail, mistakes: serde_json::Value::Array(Vec::new()) });
+        }
+        self.system.reload(why).await
+    }
+
+    /// Starts the process that is to take over.
+    fn upgrade(&self) -> Option<Successor> {
+        let started = (|| {
+            let start = self.start.as_ref().map_err(|error| format!("the binary's path is not known: {error}"))?;
+            if self.system.source.is_none() {
+                return Err("it was started without a file".to_owned());
+            }
+            let mut sockets = self.system.listeners.duplicates().map_err(|error| error.to_string())?;
+            let admin = self.admin.socket.try_clone().map_err(|error| error.to_string())?;
+            sockets.push((inherit::ADMIN.to_owned(), Socket::Tcp(admin)));
+            start.again(sockets).map_err(|error| error.to_string())
+        })();
+        match started {
+            Ok(successor) => {
+                tracing::info!(pid = successor.pid(), "SIGUSR2: started a process that takes over when it is ready");
+                Some(successor)
+            }
+            Err(why) => {
+                tracing::error!("SIGUSR2: this process serves on, no new one can be started: {why}");
+                None
+            }
+        }
+    }
+
+    /// Lets what is under way end, then everything.
+    pub async fn stop(mut self, ended: Ended) {
+        self.system.admin.enter(Phase::Draining);
+        let queue = match ended {
+            Ended::Stopped => {
+                notify::stopping();
+                self.system.listeners.close();
+                Queue::Ours
+            }
+            Ended::Replaced(successor) => {
+                tracing::info!(pid = successor.pid(), "another process has taken over");
+                if let Some(serving) = self.serving.take() {
+                    serving.abort();
+                }
+                self.system.listeners.leave();
+                notify::replaced_by(successor.pid());
+                Queue::HandedOver
+            }
+        };
+        self.drain(queue).await;
+        self.system.workers.stop();
+    }
+
+    /// Until what is under way has ended, its time is over, or another signal says stop.
+    async fn drain(&mut self, queue: Queue) {
+        let (began, limit, workers) = (Instant::now(), self.system.drain_timeout, &self.system.workers);
+        workers.drain(queue);
+        tracing::info!(connections = workers.connections(), ?limit, "draining");
+        while !workers.is_drained() {
+            if began.elapsed() >= limit {
+                return tracing::warn!(
+                    connections = workers.connections(),
+                    "drain_timeout is over: what is left is cut off"
+                );
+            }
+            tokio::select! {
+                () = tokio::time::sleep(DRAIN_LOOK) => {}
+                signal = self.signals.next() => {
+                    if matches!(signal, Signal::Terminate | Signal::Interrupt) {
+                        return tracing::warn!(%signal, connections = workers.connections(), "stopping at once");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the successor is ready, or is not going to be; for ever where there is none.
+async fn taken_over(successor: &mut Option<Successor>) -> Result<(), String> {
+    match successor {
+        Some(successor) => successor.ready().await,
+        None => std::future::pending().await,
+    }
+}
