@@ -121,14 +121,14 @@ pub(super) fn answer(state: &State, ask: &Ask<'_>) -> Answer {
         },
         Resource::Command(service, backend, command) => match endpoint(state, &service, &backend) {
             Ok(endpoint) => answer::json(&command.run(state, &endpoint)),
-            Err(missing) => missing,
+            Err(missing) => *missing,
         },
         Resource::Backend(service, backend) => match endpoint(state, &service, &backend) {
             Ok(endpoint) => match backends::set_weight(state, &endpoint, &ask.body) {
                 Ok(done) => answer::json(&done),
                 Err(detail) => answer::problem(StatusCode::BAD_REQUEST, &detail, &[]),
             },
-            Err(missing) => missing,
+            Err(missing) => *missing,
         },
     }
 }
@@ -154,13 +154,15 @@ fn no_service(name: &str) -> Answer {
 }
 
 /// The backend with this id, or the answer that there is none.
-fn endpoint(state: &State, service: &str, backend: &str) -> Result<Arc<Endpoint>, Answer> {
+fn endpoint(state: &State, service: &str, backend: &str) -> Result<Arc<Endpoint>, Box<Answer>> {
     let snapshot = state.store.load();
-    let Some(found) = snapshot.services.iter().find(|s| &*s.name == service) else { return Err(no_service(service)) };
+    let Some(found) = snapshot.services.iter().find(|s| &*s.name == service) else {
+        return Err(Box::new(no_service(service)));
+    };
     let endpoint = found.endpoints.iter().find(|endpoint| &*endpoint.id == backend);
     endpoint.cloned().ok_or_else(|| {
         let detail = format!("the service {service:?} has no backend {backend:?}");
-        answer::problem(StatusCode::NOT_FOUND, &detail, &[])
+        Box::new(answer::problem(StatusCode::NOT_FOUND, &detail, &[]))
     })
 }
 

@@ -189,7 +189,9 @@ impl Connection {
     /// What the exchange is told by: for the ring, and for its session.
     fn placement(&self, service: &Service, request: &Request) -> Placement {
         let key = match service.balance {
-            Balance::ConsistentHash(_) => key::of(&service.hash_on, request, &self.client),
+            // those that are told by nothing must not all go to one backend
+            Balance::ConsistentHash(_) => key::find(&service.hash_on, request, &self.client)
+                .unwrap_or_else(|| self.worker.random.borrow_mut().u64(..)),
             _ => 0,
         };
         let session = service.affinity.as_ref().map(|affinity| {

@@ -9,12 +9,7 @@ use crate::policy::KeyFrom;
 use crate::protocol::Request;
 use crate::protocol::fields::Client;
 
-/// The hash of what `from` names; the same on every instance. A request without it has the hash of nothing.
-pub fn of(from: &KeyFrom, request: &Request, client: &Client) -> u64 {
-    find(from, request, client).unwrap_or_else(|| hash_key(b""))
-}
-
-/// The same, `None` where the request has no such thing.
+/// The hash of what `from` names, the same on every instance; `None` where the request has no such thing.
 pub fn find(from: &KeyFrom, request: &Request, client: &Client) -> Option<u64> {
     match from {
         KeyFrom::ClientIp => client.address.map(|address| match address {

@@ -72,7 +72,7 @@ impl Check<'_> {
         const GRPC: &[&str] = &["service"];
         let kinds = [(raw::HealthKind::Http, HTTP), (raw::HealthKind::Tcp, TCP), (raw::HealthKind::Grpc, GRPC)];
         for (kind, keys) in kinds.into_iter().filter(|(kind, _)| *kind != raw.kind) {
-            for key in keys.iter().filter(|key| self.root.has(&at.key(*key))).copied().collect::<Vec<_>>() {
+            for key in keys.iter().filter(|key| self.root.has(&at.key(key))).copied().collect::<Vec<_>>() {
                 let mistake = self.key_mistake(&at.key(key), format!("`{key}` has no effect"));
                 self.report(mistake.warning().help(format!("it is for kind = \"{}\"", kind.as_str())));
             }
