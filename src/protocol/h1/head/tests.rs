@@ -26,7 +26,7 @@ fn a_head_means_the_same_however_it_is_cut() {
         let (mut buf, mut scan) = (BytesMut::from(&whole[..cut]), Scan::default());
         assert!(request(&mut buf, &mut scan, LIMITS).unwrap().is_none(), "{cut}");
         buf.extend_from_slice(&whole[cut..]);
-        let RequestHead { request, persists } = super::request(&mut buf, &mut scan, LIMITS).unwrap().unwrap();
+        let RequestHead { request, persists } = request(&mut buf, &mut scan, LIMITS).unwrap().unwrap();
         assert_eq!((request.method.as_str(), request.uri.path(), request.uri.query()), ("POST", "/a", Some("b")));
         assert_eq!((request.host.unwrap(), request.headers.len()), (HeaderValue::from_static("h:1"), 2));
         assert_eq!(
