@@ -6,6 +6,9 @@
 //! than RFC 9112 demands where leniency is how requests are smuggled: a bare LF is refused (section 2.2 allows to take it), so
 //! is obs-fold (5.2) and white space before the colon (5.1).
 
+#[cfg(test)]
+mod tests;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};

@@ -1,0 +1,132 @@
+//! What is a head and what is not, byte by byte.
+
+use bytes::{Bytes, BytesMut};
+
+use super::*;
+
+const LIMITS: HeadLimits = HeadLimits { bytes: 1024, fields: 4 };
+
+fn ask(head: &[u8]) -> Result<Option<RequestHead>> {
+    request(&mut BytesMut::from(head), &mut Scan::default(), LIMITS)
+}
+
+fn answer(head: &[u8]) -> Result<Option<ResponseHead>> {
+    response(&mut BytesMut::from(head), &mut Scan::default(), LIMITS)
+}
+
+/// The kind of the error with which a request that has this field is refused.
+fn refused(field: &[u8]) -> Option<Kind> {
+    ask(&[b"GET / HTTP/1.1\r\nHost: h\r\n", field, b"\r\n\r\n"].concat()).err().map(|error| error.kind())
+}
+
+#[test]
+fn a_head_means_the_same_however_it_is_cut() {
+    let whole = b"\r\nPOST /a?b HTTP/1.1\r\nHost: h:1\r\nX-One:  a b\t\r\nContent-Length: 3\r\nX-Two:\r\n\r\nrest";
+    for cut in 0..whole.len() - b"rest".len() {
+        let (mut buf, mut scan) = (BytesMut::from(&whole[..cut]), Scan::default());
+        assert!(request(&mut buf, &mut scan, LIMITS).unwrap().is_none(), "{cut}");
+        buf.extend_from_slice(&whole[cut..]);
+        let RequestHead { request, persists } = request(&mut buf, &mut scan, LIMITS).unwrap().unwrap();
+        assert_eq!((request.method.as_str(), request.uri.path(), request.uri.query()), ("POST", "/a", Some("b")));
+        assert_eq!((request.host.unwrap(), request.headers.len()), (HeaderValue::from_static("h:1"), 2));
+        assert_eq!(
+            (&request.headers["x-one"], &request.headers["x-two"]),
+            (&HeaderValue::from_static("a b"), &HeaderValue::from_static(""))
+        );
+        assert_eq!((request.length, persists, &buf[..]), (framing::Length::Fixed(3), true, &b"rest"[..]));
+    }
+}
+
+#[test]
+fn every_byte_that_a_name_or_a_value_may_not_hold_is_refused() {
+    for byte in 0..=u8::MAX {
+        let token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        // a colon ends the name, a line feed the line
+        if byte != b':' && byte != b'\n' {
+            assert_eq!(refused(&[b'x', byte, b'y', b':', b'v']).is_none(), token, "{byte} in a name");
+        }
+        let text = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+        for name in [&b"X: a"[..], b"Connection: a", b"Upgrade: a", b"Keep-Alive: a", b"TE: a"] {
+            assert_eq!(refused(&[name, &[byte, b'a']].concat()).is_none(), text, "{byte} in {name:?}");
+        }
+    }
+    for framing in [&b"Content-Length: 1\x0c"[..], b"Content-Length: 1\x0b", b"Transfer-Encoding: chunked\x0c"] {
+        assert_eq!(refused(framing), Some(Kind::MalformedRequest), "{framing:?}");
+    }
+    for line in [&b"no colon"[..], b": no name", b"space before : v", b" folded: v", b"\tfolded"] {
+        assert_eq!(refused(line), Some(Kind::MalformedRequest), "{line:?}");
+    }
+}
+
+#[test]
+fn a_request_line_has_three_parts_and_two_spaces() {
+    let kind = |line: &[u8]| ask(&[line, b"\r\nHost: h\r\n\r\n"].concat()).err().map(|error| error.kind());
+    for good in [&b"GET / HTTP/1.1"[..], b"M-SEARCH /a HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET http://h/ HTTP/1.0"] {
+        assert_eq!(kind(good), None, "{good:?}");
+    }
+    for bad in [
+        &b"GET /"[..],
+        b"GET  / HTTP/1.1",
+        b"GET / HTTP/1.1 ",
+        b"GET /a b HTTP/1.1",
+        b"GET\t/ HTTP/1.1",
+        b" GET / HTTP/1.1",
+        b"G(T / HTTP/1.1",
+        b"GET /\x7f HTTP/1.1",
+        b"GET /\x01 HTTP/1.1",
+        b"GET /\xff HTTP/1.1",
+        b"GET /#f HTTP/1.1",
+        b"GET a HTTP/1.1",
+        b"GET / http/1.1",
+        b"GET / HTTP/1.10",
+    ] {
+        assert_eq!(kind(bad), Some(Kind::MalformedRequest), "{bad:?}");
+    }
+    assert_eq!(kind(b"GET / HTTP/2.0"), Some(Kind::UnsupportedVersion));
+}
+
+#[test]
+fn a_status_line_may_do_without_its_reason_but_not_without_its_form() {
+    let status =
+        |line: &[u8]| answer(&[line, b"\r\nServer: s\r\n\r\n"].concat()).ok().flatten().map(|h| h.status.as_u16());
+    for (good, code) in [
+        (&b"HTTP/1.1 200 OK"[..], 200),
+        (b"HTTP/1.0 404 ", 404),
+        (b"HTTP/1.1 204", 204),
+        (b"HTTP/1.1 500 caf\xe9 closed", 500),
+    ] {
+        assert_eq!(status(good), Some(code), "{good:?}");
+    }
+    for bad in [
+        &b"HTTP/1.1  200 OK"[..],
+        b"HTTP/1.1 20 OK",
+        b"HTTP/1.1 2000 OK",
+        b"HTTP/1.1 099 OK",
+        b"HTTP/1.1 200OK",
+        b"HTTP/1.1 200 O\x7fK",
+        b"HTTP/1.2 200 OK",
+        b"HTTP/2 200 OK",
+        b"ICY 200 OK",
+    ] {
+        assert_eq!(status(bad), None, "{bad:?}");
+    }
+}
+
+#[test]
+fn too_many_fields_are_too_many() {
+    let head = |fields: usize| {
+        [b"GET / HTTP/1.1\r\nHost: h\r\n".to_vec(), b"a: b\r\n".repeat(fields - 1), b"\r\n".to_vec()].concat()
+    };
+    assert!(ask(&head(4)).is_ok());
+    assert_eq!(ask(&head(5)).unwrap_err().kind(), Kind::HeadersTooLarge);
+}
+
+#[test]
+fn trailers_are_read_to_their_empty_line() {
+    let read = |section: &'static [u8]| trailers(&Bytes::from_static(section), Kind::UpstreamMalformed);
+    let map = read(b"x-sum: 1\r\nContent-Length: 5\r\n\r\n").unwrap();
+    assert_eq!((map.len(), &map["x-sum"]), (1, &HeaderValue::from_static("1")));
+    for bad in [&b"x-sum: 1\r\n"[..], b"x-sum: 1\n\r\n", b"x sum: 1\r\n\r\n", b"x-sum: \x00\r\n\r\n"] {
+        assert!(read(bad).is_err(), "{bad:?}");
+    }
+}
