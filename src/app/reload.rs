@@ -9,6 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -25,6 +27,9 @@ use crate::listener::Control;
 use crate::metrics::Registry;
 use crate::record::access;
 use crate::snapshot::{self, Snapshot, Store};
+
+/// How nice the thread is that reads and checks a file, of 19.
+const NICE: i32 = 10;
 
 /// What can't change while the process runs, by its place in the configuration in effect.
 const FIXED: [&str; 8] = [
@@ -148,7 +153,12 @@ impl System {
         let Some(source) = self.source.clone() else {
             return Err(Refused::because("it was started without a file".to_owned()));
         };
-        let read = tokio::task::spawn_blocking(move || config::load(&source)).await;
+        let read = tokio::task::spawn_blocking(move || {
+            // on Linux this is the thread's own: where all cores are busy, the workers go first
+            let _ = setpriority_process(Some(gettid()), NICE);
+            config::load(&source)
+        });
+        let read = read.await;
         match read {
             Ok(Ok(loaded)) => Ok(loaded),
             Ok(Err(mistakes)) => Err(Refused {

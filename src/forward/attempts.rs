@@ -205,9 +205,10 @@ impl Course<'_> {
         }
     }
 
-    /// What the client is told when nothing more is tried.
+    /// What the client is told when nothing more is tried. One that can't be reached is not there: that is no answer of a
+    /// backend's, and the service has nothing to answer with.
     fn last_word(&self, error: Error) -> Error {
-        match attempt::is_unreachable(&error) && !self.has_another() {
+        match attempt::is_unreachable(&error) {
             true => Error::new(Kind::NoBackend, "no backend can be reached").because(error),
             false => error,
         }
