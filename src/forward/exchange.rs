@@ -134,6 +134,10 @@ impl Exchange {
 
     /// Takes what the backend says about its load out of an answer's fields, or its trailers: that is for us, never for clients.
     pub fn hear(&self, headers: &mut HeaderMap) {
+        // a look at the names costs less than two look-ups by hash, and nearly no answer has either
+        if !headers.keys().any(|name| name.as_str().starts_with(orca::FIELD)) {
+            return;
+        }
         let Some(service) = self.current() else { return };
         for (field, read) in [(&REPORT, orca::read as Read), (&REPORT_BIN, orca::read_bin)] {
             let Some(value) = headers.remove(field) else { continue };

@@ -226,3 +226,88 @@ fn load_reports_are_heard_and_never_passed_on() {
     assert_eq!(beat("{\"service\":\"api\",\"backend\":\"x\",\"cpu\":0.5}"), 404);
     assert_eq!(beat(&format!("{{\"service\":\"api\",\"backend\":\"{backend}\",\"cpu\":-1}}")), 400);
 }
+
+/// Sessions in the test below; `EVENKEEL_SESSIONS` makes it more, for a longer look.
+fn sessions() -> usize {
+    std::env::var("EVENKEEL_SESSIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000)
+}
+
+/// One request of each of these, in batches that are sent at once; the bodies, and the cookies set.
+fn ask_all(proxy: &Proxy, requests: &[String]) -> Vec<(String, Option<String>)> {
+    let mut client = proxy.client();
+    let mut answers = Vec::with_capacity(requests.len());
+    for batch in requests.chunks(50) {
+        client.send(batch.concat());
+        for _ in batch {
+            let answer = client.response();
+            answers.push((answer.text(), cookie_of(&answer)));
+        }
+    }
+    answers
+}
+
+fn with_cookie(cookie: &str) -> String {
+    format!("GET /x HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n")
+}
+
+#[test]
+fn no_session_is_lost_when_a_backend_is_added_or_the_proxy_is_killed() {
+    let origins: Vec<Origin> = ["a", "b", "c", "d"].map(named).into();
+    let toml = |count: usize| {
+        let backends = origins[..count].iter().zip('a'..).map(|(origin, id)| {
+            format!("[[service.api.backend]]\nid = \"{id}\"\naddress = \"{}\"\n", origin.address())
+        });
+        config("", "affinity = {}", &[]) + &backends.collect::<String>()
+    };
+    let mut proxy = Proxy::start(&toml(3));
+    let first = ask_all(&proxy, &vec!["GET /x HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(); sessions()]);
+    let again: Vec<String> = first.iter().map(|(_, cookie)| with_cookie(cookie.as_deref().unwrap())).collect();
+    let stayed = |proxy: &Proxy| {
+        ask_all(proxy, &again).iter().zip(&first).filter(|((now, _), (before, _))| now == before).count()
+    };
+    assert_eq!(stayed(&proxy), sessions());
+    assert_eq!(proxy.reload(&toml(4)).status, 200);
+    assert_eq!(stayed(&proxy), sessions(), "with another backend");
+    proxy.kill_and_start();
+    assert_eq!(stayed(&proxy), sessions(), "after SIGKILL and a new start");
+}
+
+#[test]
+fn the_ring_is_the_same_after_a_kill() {
+    let (_origins, mut proxy) =
+        fleet("balance = \"consistent_hash\"\nhash.on = \"query:user\"", &["", "weight = 3", ""]);
+    let requests: Vec<String> =
+        (0..500).map(|user| format!("GET /x?user={user} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
+    let before = ask_all(&proxy, &requests);
+    proxy.kill_and_start();
+    assert_eq!(ask_all(&proxy, &requests), before);
+    let heavy = before.iter().filter(|(name, _)| name == "b").count();
+    assert!((200..400).contains(&heavy), "{heavy} of 500, where 300 are its share");
+}
+
+#[test]
+fn a_slow_backend_gets_less_of_those_that_look_at_it() {
+    for algorithm in ["least_connections", "power_of_two", "response_time"] {
+        let slow = Origin::script(|conn| {
+            while conn.request().is_ok() {
+                // unequal speed is what this is about; nothing waits for it to pass
+                std::thread::sleep(std::time::Duration::from_millis(30));
+                conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
+            }
+        });
+        let (fast, other) = (named("fast"), named("fast"));
+        let proxy = Proxy::start(&config("", &format!("balance = \"{algorithm}\""), &[&slow, &fast, &other]));
+        let slow_ones: usize = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut client = proxy.client();
+                        (0..50).filter(|_| client.get("/x").text() == "slow").count()
+                    })
+                })
+                .collect();
+            clients.into_iter().map(|client| client.join().unwrap()).sum()
+        });
+        assert!(slow_ones < 100, "{algorithm}: {slow_ones} of 400, where a third would be 133");
+    }
+}

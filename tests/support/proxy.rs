@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -48,6 +49,19 @@ fn complete(toml: &str, ports: &[Port], scratch: &Scratch) -> String {
     toml + &format!("\n[admin]\nbind = \"{}\"\n", ports[LISTENERS].address())
 }
 
+/// The command that runs it with this file.
+fn run(file: &Path, scratch: &Scratch) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+    command
+        .arg("run")
+        .arg("-c")
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(scratch.path().join("stderr")).unwrap());
+    command
+}
+
 impl Proxy {
     /// In front of one backend.
     pub fn to(origin: &Origin) -> Self {
@@ -66,19 +80,20 @@ impl Proxy {
         // the last one is the admin address's
         let ports: Vec<Port> = (0..=LISTENERS).map(|_| Port::reserve()).collect();
         let file = scratch.file(FILE, &complete(toml, &ports, &scratch));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
-        command
-            .arg("run")
-            .arg("-c")
-            .arg(file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(scratch.path().join("stderr")).unwrap());
+        let mut command = run(&file, &scratch);
         prepare(&mut command);
         let child = command.spawn().unwrap();
         let mut proxy = Self { child, ports, scratch };
         proxy.wait_until_ready();
         proxy
+    }
+
+    /// Ends it as a crash does, and starts it again with the same file, ports and directory.
+    pub fn kill_and_start(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = run(&self.scratch.path().join(FILE), &self.scratch).spawn().unwrap();
+        self.wait_until_ready();
     }
 
     fn wait_until_ready(&mut self) {
