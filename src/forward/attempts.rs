@@ -20,7 +20,7 @@ use crate::protocol::h1::framing::Length;
 use crate::protocol::replay::{KEPT, Replay};
 use crate::snapshot::Service;
 use crate::upstream::Answer;
-use crate::upstream::h1::Terms;
+use crate::upstream::h1::{Failed, Terms};
 
 /// Kept connections of one backend that may turn out to be closed, one after the other, for one exchange.
 const MAX_RACES: u32 = 2;
@@ -73,16 +73,7 @@ pub async fn run(
     let now = Moment::at(exchange.began());
     worker.deposit(service, now);
     let mut source = Source::new(body, outgoing.line.length, service);
-    let mut course = Course {
-        worker,
-        service,
-        idempotent: outgoing.line.method.is_idempotent(),
-        tried: Vec::new(),
-        retries: 0,
-        races: 0,
-        wanted: None,
-        carrier: Carrier::Any,
-    };
+    let mut course = Course::new(worker, service, outgoing.line.method.is_idempotent());
     loop {
         let wish = Wish {
             tried: &course.tried,
@@ -107,19 +98,15 @@ pub async fn run(
                     return Ok(answer);
                 }
             },
-            Err(failed) => {
-                let endpoint = &service.endpoints[backend];
-                tracing::debug!(service = %service.name, backend = %endpoint.id, error = %failed.error, "an attempt failed");
-                source.give_back(failed.body);
-                let (error, raced) = (failed.error, failed.raced);
+            Err(Failed { error, body, raced }) => {
+                let id = &service.endpoints[backend].id;
+                tracing::debug!(service = %service.name, backend = %id, %error, "an attempt failed");
+                source.give_back(body);
+                exchange.attempt_failed(error.kind(), raced);
                 match course.after_failure(backend, &error, raced, &source) {
-                    Some(pause) => {
-                        exchange.attempt_failed(error.kind(), raced);
-                        pause
-                    }
+                    Some(pause) => pause,
                     None => {
                         course.settled(Outcome::Failed);
-                        exchange.attempt_failed(error.kind(), raced);
                         return Err(course.last_word(error));
                     }
                 }
@@ -131,22 +118,27 @@ pub async fn run(
     }
 }
 
-impl Course<'_> {
+impl<'a> Course<'a> {
+    fn new(worker: &'a Rc<Worker>, service: &'a Service, idempotent: bool) -> Self {
+        let (tried, carrier) = (Vec::new(), Carrier::Any);
+        Self { worker, service, idempotent, tried, retries: 0, races: 0, wanted: None, carrier }
+    }
+
     /// The pause before the next attempt, when there is to be one after this answer.
     fn after_answer(&mut self, backend: usize, answer: &Answer<Content>, source: &Source) -> Option<Duration> {
         let policy = &self.service.retry;
         if !policy.on_status.contains(&answer.status) || !self.idempotent || !source.is_whole() {
             return None;
         }
-        let pushback = retry::pushback(&answer.headers);
         self.tried.push(backend);
-        let other = self.has_another();
-        match (pushback, other) {
-            (Pushback::Never, false) => None,
-            // the word is about that backend: another need not wait
-            (Pushback::After(time), false) => self.again().map(|pause| pause.max(time)),
-            (_, _) => self.again(),
-        }
+        let least = match retry::pushback(&answer.headers) {
+            Pushback::None => Duration::ZERO,
+            Pushback::Stop => return None,
+            Pushback::Wait(time) => time,
+            Pushback::Elsewhere(_) if self.has_another() => Duration::ZERO,
+            Pushback::Elsewhere(time) => time?,
+        };
+        self.again().map(|pause| pause.max(least))
     }
 
     /// The pause before the next attempt, when there is to be one after this failure.

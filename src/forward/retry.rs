@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Retry};
@@ -35,10 +35,12 @@ pub struct Budget {
 pub enum Pushback {
     /// Nothing.
     None,
-    /// Not to.
-    Never,
-    /// Not before this time is over.
-    After(Duration),
+    /// Not to, wherever (a gRPC server knows that it would not help).
+    Stop,
+    /// Not before this time is over, wherever.
+    Wait(Duration),
+    /// Not to come back before this time is over, `None` = not in any time that is worth waiting. Others may be asked at once.
+    Elsewhere(Option<Duration>),
 }
 
 impl Default for Budget {
@@ -99,28 +101,20 @@ pub fn back_off(retry: u32, base: Duration, random: &mut fastrand::Rng) -> Durat
 /// What the answer says about trying again: `grpc-retry-pushback-ms`, or `Retry-After` in seconds (a date is far enough away
 /// to mean never).
 pub fn pushback(headers: &HeaderMap) -> Pushback {
-    let after = |value: &header::HeaderValue, unit: fn(u64) -> Duration| match value
-        .to_str()
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .map(unit)
-    {
-        Some(time) if time <= LONGEST => Pushback::After(time),
-        _ => Pushback::Never,
-    };
+    let number = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let short = |time: &Duration| *time <= LONGEST;
     if let Some(value) = headers.get(GRPC_PUSHBACK) {
-        return after(value, Duration::from_millis);
+        let time = number(value).map(Duration::from_millis).filter(short);
+        return time.map_or(Pushback::Stop, Pushback::Wait);
     }
     match headers.get(header::RETRY_AFTER) {
-        Some(value) => after(value, Duration::from_secs),
+        Some(value) => Pushback::Elsewhere(number(value).map(Duration::from_secs).filter(short)),
         None => Pushback::None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn policy() -> policy::Retry {
@@ -189,10 +183,10 @@ mod tests {
     fn a_backend_can_ask_for_time_or_for_no_retry_at_all() {
         let said = |name, value| pushback(&HeaderMap::from_iter([(name, HeaderValue::from_static(value))]));
         assert_eq!(pushback(&HeaderMap::new()), Pushback::None);
-        assert_eq!(said(GRPC_PUSHBACK, "250"), Pushback::After(Duration::from_millis(250)));
-        assert_eq!(said(GRPC_PUSHBACK, "-1"), Pushback::Never);
-        assert_eq!(said(header::RETRY_AFTER, "1"), Pushback::After(Duration::from_secs(1)));
-        assert_eq!(said(header::RETRY_AFTER, "120"), Pushback::Never);
-        assert_eq!(said(header::RETRY_AFTER, "Tue, 24 Nov 2026 10:00:00 GMT"), Pushback::Never);
+        assert_eq!(said(GRPC_PUSHBACK, "250"), Pushback::Wait(Duration::from_millis(250)));
+        assert_eq!(said(GRPC_PUSHBACK, "-1"), Pushback::Stop);
+        assert_eq!(said(header::RETRY_AFTER, "1"), Pushback::Elsewhere(Some(Duration::from_secs(1))));
+        assert_eq!(said(header::RETRY_AFTER, "120"), Pushback::Elsewhere(None));
+        assert_eq!(said(header::RETRY_AFTER, "Tue, 24 Nov 2026 10:00:00 GMT"), Pushback::Elsewhere(None));
     }
 }
