@@ -17,8 +17,25 @@ use crate::snapshot::{Snapshot, Store};
 /// How often everything is looked at without being told to: ejections and open breakers end by themselves.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Looks after the availability of every backend, for ever.
+/// The pause after a defect.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The least time between two looks: many backends that fail at once are one look's work.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Looks after the availability of every backend, for ever: also after a defect, which costs what had not been written down.
 pub(super) async fn run(store: Arc<Store>, registry: Arc<Registry>, monitor: Monitor) {
+    loop {
+        let (store, registry, monitor) = (Arc::clone(&store), Arc::clone(&registry), monitor.clone());
+        match tokio::task::spawn_local(look_after(store, registry, monitor)).await {
+            // the panic itself has been counted and said
+            Err(error) if error.is_panic() => tokio::time::sleep(AGAIN).await,
+            _ => return,
+        }
+    }
+}
+
+async fn look_after(store: Arc<Store>, registry: Arc<Registry>, monitor: Monitor) {
     let mut breakers = Breakers::default();
     let mut ejector = Ejector::default();
     let mut generation = 0;
@@ -44,6 +61,7 @@ pub(super) async fn run(store: Arc<Store>, registry: Arc<Registry>, monitor: Mon
             store.publish(next);
         }
         store.sweep();
+        tokio::time::sleep(PAUSE).await;
         tokio::select! {
             () = store.news().notified() => {}
             () = tokio::time::sleep(LOOK) => {}

@@ -392,11 +392,14 @@ impl<H: Handler> Connection<'_, H> {
 
     /// Closes so that the client gets to read all that was sent.
     async fn close(&self) {
+        if self.wire.borrow().closes_cleanly() {
+            return;
+        }
         let mut left = LINGER_BYTES;
         let closing = poll_fn(|cx| {
             let wire = &mut *self.wire.borrow_mut();
             let _ = ready!(Pin::new(&mut wire.io).poll_shutdown(cx));
-            let unread = !wire.decoder.is_done() || !wire.inbound.buf.is_empty();
+            let unread = wire.is_unread();
             while unread && left > 0 {
                 wire.inbound.buf.clear();
                 match ready!(wire.inbound.poll_fill(&mut wire.io, cx, HEAD_ROOM)) {
@@ -421,6 +424,17 @@ impl<H: Handler> Connection<'_, H> {
 }
 
 impl Wire {
+    /// Whether the client has sent, or is still to send, something that nobody reads.
+    fn is_unread(&self) -> bool {
+        !self.decoder.is_done() || !self.inbound.buf.is_empty()
+    }
+
+    /// Whether letting go of the socket ends it in order: with nothing unread the kernel sends FIN, so that shutting it down
+    /// before would be a system call in vain.
+    fn closes_cleanly(&self) -> bool {
+        !self.is_unread() && matches!(self.io, Stream::Plain(_))
+    }
+
     /// Ready when the client is gone. Until then what it sends ahead is read, up to a bound. A client that only ended its side
     /// still waits for its answer.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
