@@ -134,7 +134,7 @@ fn system(
     (wishes, inherited): (mpsc::Sender<Reload>, &mut Inherited),
 ) -> Result<System, String> {
     let Loaded { config, effective, .. } = loaded;
-    let effective = Rc::new(effective);
+    let effective = Arc::new(effective);
     let workers = config.server.workers;
     let registry = Registry::new(workers);
     let mut listeners = Listeners::new(workers);
@@ -151,7 +151,7 @@ fn system(
         store: Arc::clone(&store),
         registry: Arc::clone(&registry),
         listeners: listeners.shown(&store.load()),
-        effective: Rc::clone(&effective),
+        effective: Arc::clone(&effective),
         token: config.admin.token.clone(),
         reload: wishes,
     }));
@@ -168,7 +168,7 @@ fn system(
         effective,
         token: config.admin.token.clone(),
         log,
-        config,
+        config: Arc::new(config),
         lookouts,
     })
 }

@@ -43,7 +43,7 @@ pub struct Sources {
     /// In the order of the configuration.
     pub listeners: Vec<Listener>,
     /// The configuration that runs, without secrets.
-    pub effective: Rc<serde_json::Value>,
+    pub effective: Arc<serde_json::Value>,
     /// The bearer token, when one is asked for.
     pub token: Option<String>,
     /// Who reads the configuration again.
@@ -80,7 +80,7 @@ pub struct State {
     monitor: Monitor,
     registry: Arc<Registry>,
     listeners: RefCell<Vec<Listener>>,
-    effective: RefCell<Rc<serde_json::Value>>,
+    effective: RefCell<Arc<serde_json::Value>>,
     token: RefCell<Option<Token>>,
     reload: mpsc::Sender<Reload>,
     started: Instant,
@@ -113,7 +113,7 @@ impl State {
     }
 
     /// Another configuration runs now.
-    pub fn reloaded(&self, listeners: Vec<Listener>, effective: Rc<serde_json::Value>) {
+    pub fn reloaded(&self, listeners: Vec<Listener>, effective: Arc<serde_json::Value>) {
         self.listeners.replace(listeners);
         self.effective.replace(effective);
     }

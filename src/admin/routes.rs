@@ -223,7 +223,7 @@ mod tests {
             store: Arc::new(Store::new(Snapshot { generation: 7, listeners: Vec::new(), services: Vec::new() })),
             registry: Registry::new(1),
             listeners: Vec::new(),
-            effective: std::rc::Rc::new(json!({ "log": { "level": "info" } })),
+            effective: Arc::new(json!({ "log": { "level": "info" } })),
             token: token.map(str::to_owned),
             reload: tokio::sync::mpsc::channel(1).0,
         })

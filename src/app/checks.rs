@@ -65,7 +65,8 @@ fn asking(port: u16, interval: Duration) -> Health {
 
 /// What the passive ejection watches.
 pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::Service> {
-    let backend = |endpoint: &Arc<Endpoint>| ejector::Backend {
+    let backend = |(index, endpoint): (usize, &Arc<Endpoint>)| ejector::Backend {
+        index,
         id: endpoint.id.to_string(),
         live: Arc::clone(&endpoint.live),
         gets_new_work: endpoint.gets_new_work(),
@@ -73,7 +74,7 @@ pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::Service> {
     let service = |service: &Arc<Service>| ejector::Service {
         name: Arc::clone(&service.name),
         policy: service.outlier,
-        backends: service.endpoints.iter().map(backend).collect(),
+        backends: service.endpoints.iter().enumerate().map(backend).collect(),
     };
     snapshot.services.iter().map(service).collect()
 }

@@ -28,7 +28,7 @@ use crate::metrics::Registry;
 use crate::record::access;
 use crate::snapshot::{self, Snapshot, Store};
 
-/// How nice the thread is that reads and checks a file, of 19.
+/// How nice the threads are that read, check, build and compare, of 19.
 const NICE: i32 = 10;
 
 /// What can't change while the process runs, by its place in the configuration in effect.
@@ -51,7 +51,7 @@ pub(super) struct System {
     pub registry: Arc<Registry>,
     pub monitor: Monitor,
     /// The configuration that runs, with what was discovered.
-    pub config: model::Config,
+    pub config: Arc<model::Config>,
     pub lookouts: Lookouts,
     pub listeners: Listeners,
     pub workers: Control,
@@ -59,7 +59,7 @@ pub(super) struct System {
     /// How long open exchanges may finish at a stop.
     pub drain_timeout: Duration,
     /// The configuration in effect, for comparison.
-    pub effective: Rc<Value>,
+    pub effective: Arc<Value>,
     /// The token of the admin address.
     pub token: Option<String>,
     /// The access log.
@@ -107,13 +107,17 @@ impl System {
     }
 
     async fn try_reload(&mut self) -> Result<(u64, Changes), Refused> {
-        let Loaded { mut config, warnings, mut effective } = self.read().await?;
+        let Loaded { mut config, warnings, effective } = self.read().await?;
         parts::complete(&mut config).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(Refused::because)?;
         drop(before);
         self.lookouts.fill(&mut config);
+        let config = Arc::new(config);
+        let before = Arc::clone(&self.effective);
+        let compared = nicely(move || compare(&before, effective)).await;
+        let (effective, changes) = compared.map_err(Refused::because)?;
         self.publish(&config, prepared).await?;
 
         // from here on it is done
@@ -125,20 +129,20 @@ impl System {
         if let (Some(log), Some(destination)) = (&self.log, parts::destination(&config.log.access)) {
             log.redirect(destination);
         }
-        keep_fixed(&self.effective, &mut effective);
         self.guard(&config.admin, &effective);
-        let changes = Changes::between(&self.effective, &effective);
-        self.effective = Rc::new(effective);
+        self.effective = Arc::new(effective);
         let current = self.store.load();
-        self.admin.reloaded(self.listeners.shown(&current), Rc::clone(&self.effective));
+        self.admin.reloaded(self.listeners.shown(&current), Arc::clone(&self.effective));
         self.config = config;
         Ok((current.generation, changes))
     }
 
     /// Takes on what was discovered.
     pub fn discovered(&mut self) {
-        self.lookouts.fill(&mut self.config);
-        match self.build(&self.config, &self.store.load()) {
+        // nobody else holds it between two reloads
+        let Some(config) = Arc::get_mut(&mut self.config) else { return };
+        self.lookouts.fill(config);
+        match build(&self.config, &self.store.load(), &self.registry) {
             Ok(next) => {
                 self.registry.set_generation(next.generation);
                 self.store.publish(next);
@@ -153,43 +157,34 @@ impl System {
         let Some(source) = self.source.clone() else {
             return Err(Refused::because("it was started without a file".to_owned()));
         };
-        let read = tokio::task::spawn_blocking(move || {
-            // on Linux this is the thread's own: where all cores are busy, the workers go first
-            let _ = setpriority_process(Some(gettid()), NICE);
-            config::load(&source)
-        });
-        let read = read.await;
-        match read {
+        match nicely(move || config::load(&source)).await {
             Ok(Ok(loaded)) => Ok(loaded),
             Ok(Err(mistakes)) => Err(Refused {
                 detail: format!("the configuration can't be used\n{mistakes}"),
                 mistakes: serde_json::to_value(&mistakes).unwrap_or_default(),
             }),
-            Err(error) => Err(Refused::because(error.to_string())),
+            Err(error) => Err(Refused::because(error)),
         }
     }
 
-    async fn publish(&mut self, config: &model::Config, prepared: Prepared) -> Result<(), Refused> {
+    async fn publish(&mut self, config: &Arc<model::Config>, prepared: Prepared) -> Result<(), Refused> {
         // so that what can go wrong goes wrong before anything is touched
         let before = self.store.load();
-        let mut next = self.build(config, &before)?;
+        let (wanted, current, registry) = (Arc::clone(config), Arc::clone(&before), Arc::clone(&self.registry));
+        let built = nicely(move || build(&wanted, &current, &registry)).await;
+        let mut next = built.map_err(Refused::because)??;
         for key in self.listeners.going(&prepared) {
             self.workers.retire(key).await;
         }
         // what another has published in that pause must not be lost; from here on there is none
         let now = self.store.load();
         if !Arc::ptr_eq(&before, &now) {
-            next = self.build(config, &now)?;
+            next = build(config, &now, &self.registry)?;
         }
         self.registry.set_generation(next.generation);
         self.store.publish(next);
         self.listeners.commit(prepared, &self.store.load(), &mut self.workers);
         Ok(())
-    }
-
-    fn build(&self, config: &model::Config, before: &Snapshot) -> Result<Snapshot, Refused> {
-        let built = snapshot::build(config, Some(before), &mut parts::backend_tls, &self.registry);
-        built.map_err(|error| Refused::because(error.to_string()))
     }
 
     /// Asks for another token, where that takes nothing away: the address may have been checked with another guard.
@@ -207,6 +202,28 @@ impl System {
             _ => tracing::warn!("admin.token_file can't be taken away while the process runs: the token stays"),
         }
     }
+}
+
+/// Does what may take its time on a thread of its own, and says why when that failed. On Linux a niceness is the thread's: where
+/// all cores are busy, the workers go first.
+async fn nicely<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(move || {
+        let _ = setpriority_process(Some(gettid()), NICE);
+        work()
+    });
+    done.await.map_err(|error| error.to_string())
+}
+
+fn build(config: &model::Config, before: &Snapshot, registry: &Registry) -> Result<Snapshot, Refused> {
+    let built = snapshot::build(config, Some(before), &mut parts::backend_tls, registry);
+    built.map_err(|error| Refused::because(error.to_string()))
+}
+
+/// What is in effect from now on, and what that changes.
+fn compare(before: &Value, mut after: Value) -> (Value, Changes) {
+    keep_fixed(before, &mut after);
+    let changes = Changes::between(before, &after);
+    (after, changes)
 }
 
 /// Puts back what can't change, and says so.

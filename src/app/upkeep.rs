@@ -11,8 +11,8 @@ use crate::endpoint::breaker::State;
 use crate::health::ejector::Ejector;
 use crate::health::monitor::Monitor;
 use crate::health::outlier::Seen;
-use crate::metrics::{Registry, UpstreamMetrics};
-use crate::snapshot::{Snapshot, Store};
+use crate::metrics::Registry;
+use crate::snapshot::{Service, Snapshot, Store};
 
 /// How often everything is looked at without being told to: ejections and open breakers end by themselves.
 const LOOK: Duration = Duration::from_millis(100);
@@ -49,7 +49,7 @@ async fn look_after(store: Arc<Store>, registry: Arc<Registry>, monitor: Monitor
             ejector.update(checks::watched(&snapshot));
         }
         let totals = Totals::of(&snapshot);
-        for event in ejector.tick(now, |service, backend| totals.seen(service, &backend.id)) {
+        for event in ejector.tick(now, |service, backend| totals.seen(service, backend.index)) {
             if let Some(reason) = event.ejected {
                 registry.count_ejection(&event.service, &event.id, reason.label());
             }
@@ -90,22 +90,17 @@ fn tell(before: &Snapshot, after: &Snapshot) {
     }
 }
 
-/// Where the exchanges of each backend are counted.
-struct Totals<'a>(HashMap<(&'a str, &'a str), &'a UpstreamMetrics>);
+/// Where the exchanges of each service's backends are counted.
+struct Totals<'a>(HashMap<&'a str, &'a Service>);
 
 impl<'a> Totals<'a> {
     fn of(snapshot: &'a Snapshot) -> Self {
-        let mut counted = HashMap::new();
-        for service in &snapshot.services {
-            for (endpoint, metrics) in service.endpoints.iter().zip(&service.upstream) {
-                counted.insert((&*service.name, &*endpoint.id), &**metrics);
-            }
-        }
-        Self(counted)
+        Self(snapshot.services.iter().map(|service| (&*service.name, &**service)).collect())
     }
 
-    fn seen(&self, service: &str, backend: &str) -> Seen {
-        let attempts = self.0.get(&(service, backend)).map(|metrics| metrics.attempts()).unwrap_or_default();
+    fn seen(&self, service: &str, backend: usize) -> Seen {
+        let metrics = self.0.get(service).and_then(|service| service.upstream.get(backend));
+        let attempts = metrics.map(|metrics| metrics.attempts()).unwrap_or_default();
         Seen { requests: attempts.ended, failures: attempts.failed, elapsed: Duration::from_micros(attempts.micros) }
     }
 }

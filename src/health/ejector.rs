@@ -28,6 +28,8 @@ pub struct Service {
 /// A backend that is watched.
 #[derive(Debug, Clone)]
 pub struct Backend {
+    /// Its place among the service's backends.
+    pub index: usize,
     /// Unique in its service.
     pub id: String,
     /// Its atomics: a backend that stays is known by them.
@@ -188,8 +190,13 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            let backend = |id: &str| Backend { id: id.to_owned(), live: Arc::default(), gets_new_work: true };
-            let backends: Vec<_> = ["a", "b", "c"].map(backend).into();
+            let backend = |(index, id): (usize, &str)| Backend {
+                index,
+                id: id.to_owned(),
+                live: Arc::default(),
+                gets_new_work: true,
+            };
+            let backends: Vec<_> = ["a", "b", "c"].into_iter().enumerate().map(backend).collect();
             let mut ejector = Ejector::default();
             ejector.update(service(backends.clone()));
             let mut world = Self { ejector, backends, totals: Default::default(), now: Moment::from_millis(1 << 40) };
