@@ -158,6 +158,7 @@ fn system(
     lookouts.update(&config);
     Ok(System {
         source: source.map(Path::to_path_buf),
+        seen: source.and_then(reload::hash),
         store,
         registry,
         monitor,

@@ -4,6 +4,7 @@
 //! built. Then come the steps that can't: one snapshot is published, listeners that are new are accepted on, those that are gone
 //! drain. So a reload happens as a whole or not at all.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ const FIXED: [&str; 8] = [
 pub(super) struct System {
     /// The file that the configuration came from, if it came from one.
     pub source: Option<PathBuf>,
+    /// What it held when it was last read, in short.
+    pub seen: Option<u64>,
     pub store: Arc<Store>,
     pub registry: Arc<Registry>,
     pub monitor: Monitor,
@@ -152,11 +155,20 @@ impl System {
         }
     }
 
+    /// Whether the file holds something else than when it was last read. A watcher tells of every touch, also of one that was
+    /// followed by a signal and has been read since.
+    pub async fn is_other(&self) -> bool {
+        let Some(source) = self.source.clone() else { return false };
+        nicely(move || hash(&source)).await.is_ok_and(|now| now != self.seen)
+    }
+
     /// Reads and checks the file, elsewhere: names are looked up, which may take its time.
-    async fn read(&self) -> Result<Loaded, Refused> {
+    async fn read(&mut self) -> Result<Loaded, Refused> {
         let Some(source) = self.source.clone() else {
             return Err(Refused::because("it was started without a file".to_owned()));
         };
+        // before it is read: a change in between is read twice rather than not at all
+        self.seen = hash(&source);
         match nicely(move || config::load(&source)).await {
             Ok(Ok(loaded)) => Ok(loaded),
             Ok(Err(mistakes)) => Err(Refused {
@@ -202,6 +214,13 @@ impl System {
             _ => tracing::warn!("admin.token_file can't be taken away while the process runs: the token stays"),
         }
     }
+}
+
+/// What a file holds, in short; `None` when it can't be read.
+pub(super) fn hash(file: &Path) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    std::fs::read(file).ok()?.hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 /// Does what may take its time on a thread of its own, and says why when that failed. On Linux a niceness is the thread's: where

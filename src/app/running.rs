@@ -86,9 +86,9 @@ impl Running {
                     // who asked may have gone
                     let _ = wish.send(done);
                 }
-                Some(()) = changes.recv() => {
+                Some(()) = changes.recv() => if self.system.is_other().await {
                     _ = self.reload("the file has changed", successor.as_ref()).await;
-                }
+                },
                 Some(()) = self.discoveries.recv() => self.system.discovered(),
                 _ = sweep.tick() => self.system.store.sweep(),
                 outcome = taken_over(&mut successor) => match (outcome, successor.take()) {
