@@ -133,10 +133,12 @@ impl System {
             log.redirect(destination);
         }
         self.guard(&config.admin, &effective);
-        self.effective = Arc::new(effective);
+        let before =
+            (std::mem::replace(&mut self.effective, Arc::new(effective)), std::mem::replace(&mut self.config, config));
         let current = self.store.load();
         self.admin.reloaded(self.listeners.shown(&current), Arc::clone(&self.effective));
-        self.config = config;
+        // to free ten thousand backends takes its time as well
+        tokio::task::spawn_blocking(move || drop(before));
         Ok((current.generation, changes))
     }
 
