@@ -302,11 +302,12 @@ fn it_does_what_the_model_does_whatever_happens() {
     }
 }
 
-/// A clock that every step of every thread moves on, so that the phases change at full speed.
+/// A clock that every step of every thread moves on, so that the phases change at full speed. Four steps are a millisecond: all
+/// of them together take less than the time after which a silent trial is given up, however long a thread is not run.
 fn hammer(breaker: &Breaker, policy: &policy::Breaker, clock: &AtomicU64, trials: &[AtomicU32], seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     for _ in 0..50_000 {
-        let now = at(clock.fetch_add(1, Ordering::Relaxed));
+        let now = at(clock.fetch_add(1, Ordering::Relaxed) / 4);
         let Some(permit) = breaker.admit(policy, now) else { continue };
         let in_flight = permit.is_trial().then(|| &trials[permit.epoch as usize % trials.len()]);
         if let Some(in_flight) = in_flight {
@@ -342,7 +343,7 @@ fn many_threads_never_have_too_many_trials_and_never_lose_a_place() {
     let epoch = Word::unpack(breaker.word.load(Ordering::Relaxed)).epoch;
     assert!(epoch > 100, "it moved: {epoch}");
     // nothing is in flight: it opens up within its open time, without waiting for lost trials
-    let now = at(clock.load(Ordering::Relaxed)).plus(policy.open_for);
+    let now = at(clock.load(Ordering::Relaxed) / 4).plus(policy.open_for);
     for _ in 0..policy.half_open {
         let permit = breaker.admit(&policy, now).expect("no place was lost");
         breaker.record(permit, false, &policy, now);
