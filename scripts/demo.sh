@@ -31,8 +31,11 @@ abcabc | bcabca | cabcab) ;;
 *) fail "the backends did not answer in turn: '$seen'" ;;
 esac
 [ "$(curl -sf http://127.0.0.1:9900/healthz)" = ok ] || fail "/healthz is not ok"
-curl -sf http://127.0.0.1:9900/metrics | grep -q '^evenkeel_requests_total{.*code_class="2xx"} [1-9]' || fail "/metrics counts nothing"
-curl -sf http://127.0.0.1:9900/api/v1/status | grep -q '"demo"' || fail "/api/v1/status does not know the service"
+# into files: `curl | grep -q` fails by pipefail when grep has seen enough before curl has written all
+curl -sf -o "$work/metrics" http://127.0.0.1:9900/metrics || fail "/metrics does not answer"
+grep -q '^evenkeel_requests_total{.*code_class="2xx"} [1-9]' "$work/metrics" || fail "/metrics counts nothing"
+curl -sf -o "$work/status" http://127.0.0.1:9900/api/v1/status || fail "/api/v1/status does not answer"
+grep -q '"demo"' "$work/status" || fail "/api/v1/status does not know the service"
 
 kill -TERM "$demo"
 wait "$demo" || fail "it did not stop with exit code 0"
