@@ -70,7 +70,8 @@ pub fn build(
     let mut listeners = Vec::with_capacity(config.listeners.len());
     for (index, listener) in config.listeners.iter().enumerate() {
         let bind = target(&listener.bind);
-        let known = previous.and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, &listener.name)));
+        let known = previous
+            .and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, listener.protocol, &listener.name)));
         let key = known.map_or_else(Listener::new_key, |known| known.key);
         listeners.push(Arc::new(build_listener((index, key, bind), listener, registry)?));
     }
@@ -114,6 +115,7 @@ fn build_service(
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
         protocol: service.protocol,
+        proxy_header: service.proxy_header,
         timeouts: service.timeout,
         pool: service.pool,
         retry: service.retry.clone(),
@@ -290,6 +292,8 @@ fn build_listener(
         index,
         name: listener.name.as_str().into(),
         bind,
+        protocol: listener.protocol,
+        proxy_protocol: listener.proxy_protocol,
         routes: Table::new(routes),
         default,
         trusted_proxies: listener.trusted_proxies.clone(),
