@@ -87,7 +87,9 @@ fn build_service(
 ) -> Result<Service, BuildError> {
     let failed = |reason: String| BuildError { subject: format!("service `{}`", service.name), reason };
     let tls_fingerprint = fingerprint(service.tls.as_ref(), service.protocol);
-    let same_way = before.is_some_and(|b| b.protocol == service.protocol && b.tls_fingerprint == tls_fingerprint);
+    let same_way = before.is_some_and(|b| {
+        b.protocol == service.protocol && b.proxy_header == service.proxy_header && b.tls_fingerprint == tls_fingerprint
+    });
     let tls = match (&service.tls, before) {
         (None, _) => None,
         // The same settings stay the same object, with the TLS sessions that it could resume.
