@@ -58,6 +58,11 @@ impl Client {
         }
     }
 
+    /// The same connection once more, for another thread to write on while this one reads. Not over TLS.
+    pub fn split(&self) -> Self {
+        Self { wire: Wire::new(self.wire.stream.again()) }
+    }
+
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.wire.send(bytes.as_ref()).unwrap();
@@ -138,6 +143,11 @@ impl Client {
     /// Waits until the server closes; `false` when it sends something, or does nothing for [`PATIENCE`].
     pub fn is_closed(&mut self) -> bool {
         matches!(self.wire.at_end(), Ok(true) | Err(Broken::Reset))
+    }
+
+    /// Waits until the connection ends; whether it ends by a reset.
+    pub fn is_reset(&mut self) -> bool {
+        self.wire.at_end() == Err(Broken::Reset)
     }
 
     /// Ends our direction.

@@ -193,6 +193,22 @@ impl Conn {
         self.wire.some().unwrap_or_default()
     }
 
+    /// Reads exactly so many bytes; `None` when the connection ends before.
+    pub fn bytes(&mut self, n: usize) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.wire.exactly(n, &mut bytes).ok().map(|()| bytes)
+    }
+
+    /// Ends our direction.
+    pub fn finish(&mut self) {
+        self.wire.stream.finish();
+    }
+
+    /// Waits until the connection ends; whether it ends by a reset.
+    pub fn is_reset(&mut self) -> bool {
+        self.wire.at_end() == Err(Broken::Reset)
+    }
+
     /// Waits until the proxy closes the connection; `false` when it sends something instead.
     pub fn is_closed(&mut self) -> bool {
         matches!(self.wire.at_end(), Ok(true) | Err(Broken::Reset))
