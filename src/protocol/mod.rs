@@ -5,6 +5,7 @@ pub mod body;
 pub mod fields;
 pub mod h1;
 pub mod h2;
+pub mod proxy_protocol;
 pub mod replay;
 pub mod tunnel;
 
