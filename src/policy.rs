@@ -319,6 +319,40 @@ pub struct LoadReports {
     pub expire: Duration,
 }
 
+/// `listener.protocol`: what is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListenerProtocol {
+    /// HTTP/1.1 and HTTP/2.
+    Http,
+    /// Bytes of whatever kind.
+    Tcp,
+    /// TLS that ends at the backend: routed by the name that the client asks for, not decrypted.
+    Tls,
+    /// Datagrams.
+    Udp,
+}
+
+/// `service.send_proxy_protocol`: the version of the PROXY header that connections to backends begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProxyHeader {
+    /// One line of text.
+    V1,
+    /// Binary, with what is known of the client's TLS.
+    V2,
+}
+
+impl ListenerProtocol {
+    /// The word for it in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Udp => "udp",
+        }
+    }
+}
+
 /// `fallback = { ... }`: the answer when no backend can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fallback {

@@ -79,7 +79,8 @@ impl Listeners {
         for listener in &config.listeners {
             let about = |what: &dyn std::fmt::Display| format!("listener `{}`: {what}", listener.name);
             let (target, address) = target(&listener.bind);
-            let known = current.and_then(|s| s.listeners.iter().find(|l| l.is_at(&target, &listener.name)));
+            let known =
+                current.and_then(|s| s.listeners.iter().find(|l| l.is_at(&target, listener.protocol, &listener.name)));
             let known = known.and_then(|known| self.open.iter().find(|open| open.key == known.key));
             let tls = tls(listener.tls.as_ref(), known).map_err(|error| about(&format!("TLS: {error}")))?;
             let bound = match known {

@@ -13,7 +13,10 @@ use http::header::HeaderValue;
 use ipnet::IpNet;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::policy::{self, HeaderChanges, KeyFrom, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
+use crate::policy::{
+    self, HeaderChanges, KeyFrom, Limits, ListenerProtocol, Pool, ProxyHeader, Rewrite, TimeoutOverride, Timeouts,
+    UpstreamProtocol,
+};
 use crate::route::Conditions;
 
 /// A whole configuration.
@@ -106,9 +109,13 @@ pub struct Listener {
     pub name: String,
     /// Where it listens.
     pub bind: Address,
+    /// What is spoken.
+    pub protocol: ListenerProtocol,
+    /// Connections begin with a PROXY header.
+    pub proxy_protocol: bool,
     /// Where everything goes that no route takes.
     pub service: Option<ServiceId>,
-    /// Networks whose `Forwarded` and `X-Forwarded-*` are believed.
+    /// Networks whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Connections at a time; 0 = no limit.
     pub max_connections: usize,
@@ -243,6 +250,8 @@ pub struct Service {
     pub discover: Option<Discover>,
     /// What is spoken to the backends.
     pub protocol: UpstreamProtocol,
+    /// What connections to them begin with.
+    pub proxy_header: Option<ProxyHeader>,
     /// The backends, in the order of the file; behind them those that were discovered.
     pub backends: Vec<Backend>,
     /// How many of them the file has.

@@ -271,15 +271,6 @@ impl Walker<'_> {
 
     fn supported(&mut self, path: &KeyPath, rules: Rules<'_>, node: &Node, span: &Range<usize>) -> Verdict {
         let name = path.last_key().unwrap_or_default();
-        if let Value::Text(text) = &node.value
-            && rules.list("x-unsupported-values").any(|word| word == text)
-        {
-            let refused: Vec<&str> = rules.list("x-unsupported-values").collect();
-            let supported: Vec<String> =
-                rules.list("enum").filter(|w| !refused.contains(w)).map(|w| format!("{w:?}")).collect();
-            let message = format!("`{name} = {text:?}` is not supported by this version");
-            return self.report(Mistake::new(span.clone(), path, message).expected(one_of(&supported)));
-        }
         match rules.get("x-unsupported") {
             Some(nothing) if *nothing != node.to_json() => {
                 let message = format!("`{name}` is not supported by this version");

@@ -70,7 +70,8 @@ pub fn build(
     let mut listeners = Vec::with_capacity(config.listeners.len());
     for (index, listener) in config.listeners.iter().enumerate() {
         let bind = target(&listener.bind);
-        let known = previous.and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, &listener.name)));
+        let known = previous
+            .and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, listener.protocol, &listener.name)));
         let key = known.map_or_else(Listener::new_key, |known| known.key);
         listeners.push(Arc::new(build_listener((index, key, bind), listener, registry)?));
     }
@@ -86,7 +87,9 @@ fn build_service(
 ) -> Result<Service, BuildError> {
     let failed = |reason: String| BuildError { subject: format!("service `{}`", service.name), reason };
     let tls_fingerprint = fingerprint(service.tls.as_ref(), service.protocol);
-    let same_way = before.is_some_and(|b| b.protocol == service.protocol && b.tls_fingerprint == tls_fingerprint);
+    let same_way = before.is_some_and(|b| {
+        b.protocol == service.protocol && b.proxy_header == service.proxy_header && b.tls_fingerprint == tls_fingerprint
+    });
     let tls = match (&service.tls, before) {
         (None, _) => None,
         // The same settings stay the same object, with the TLS sessions that it could resume.
@@ -114,6 +117,7 @@ fn build_service(
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
         protocol: service.protocol,
+        proxy_header: service.proxy_header,
         timeouts: service.timeout,
         pool: service.pool,
         retry: service.retry.clone(),
@@ -290,6 +294,8 @@ fn build_listener(
         index,
         name: listener.name.as_str().into(),
         bind,
+        protocol: listener.protocol,
+        proxy_protocol: listener.proxy_protocol,
         routes: Table::new(routes),
         default,
         trusted_proxies: listener.trusted_proxies.clone(),

@@ -18,7 +18,7 @@ use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::metrics::{Durations, Requests, Retries, UpstreamMetrics};
 use crate::policy::{
-    Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, Retry, Statuses, Timeouts,
+    Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses, Timeouts,
     UpstreamProtocol,
 };
 
@@ -54,6 +54,8 @@ pub struct Settings {
     pub panic_threshold: f64,
     /// What is spoken to its backends.
     pub protocol: UpstreamProtocol,
+    /// What connections to its backends begin with.
+    pub proxy_header: Option<ProxyHeader>,
     /// Time-outs, for routes that set none.
     pub timeouts: Timeouts,
     /// What is kept of the connections to its backends.

@@ -13,7 +13,7 @@ use super::service::Settings;
 use super::{RedirectTemplate, Service, Split};
 use crate::endpoint::Target;
 use crate::metrics::Requests;
-use crate::policy::{HeaderChanges, Limits, Rewrite, TimeoutOverride, Timeouts};
+use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts};
 use crate::route::Table;
 
 /// Everything that an exchange is decided by.
@@ -39,11 +39,15 @@ pub struct Listener {
     pub name: Arc<str>,
     /// What it is bound to, as in the configuration.
     pub bind: Target,
+    /// What is spoken.
+    pub protocol: ListenerProtocol,
+    /// Connections begin with a PROXY header, believed when it comes from one of `trusted_proxies`.
+    pub proxy_protocol: bool,
     /// Which route takes a request.
     pub routes: Table<Arc<Route>>,
     /// What takes a request that no route takes: the listener's `service` as a route.
     pub default: Option<Arc<Route>>,
-    /// Networks whose `Forwarded` and `X-Forwarded-*` are believed.
+    /// Networks whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// What clients may do.
     pub limits: Limits,
@@ -105,9 +109,13 @@ impl Listener {
         NEXT.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Whether it is bound to what `bind` says and `name` still means the same sockets: port 0 is another port for each
-    /// listener, so there the name decides.
-    pub fn is_at(&self, bind: &Target, name: &str) -> bool {
+    /// Whether it is bound to what `bind` says and `name` still means the same sockets: datagrams have sockets of their own,
+    /// and port 0 is another port for each listener, so there the name decides.
+    pub fn is_at(&self, bind: &Target, protocol: ListenerProtocol, name: &str) -> bool {
+        let datagrams = |protocol| protocol == ListenerProtocol::Udp;
+        if datagrams(self.protocol) != datagrams(protocol) {
+            return false;
+        }
         let chosen = matches!(bind, Target::Tcp(address) if address.port() == 0);
         self.bind == *bind && (!chosen || *self.name == *name)
     }

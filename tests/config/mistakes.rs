@@ -33,7 +33,7 @@ service = 5
 name = "web"
 bind = "127.0.0.1:8081"
 service = "app"
-protocol = "tcp"
+protocol = "tpc"
 
 [service.app]
 balance = "least_connections"
@@ -64,7 +64,7 @@ fn many_mistakes_are_told_at_once_and_nothing_else_is() {
             "22:14 listener[0].route[1].path_regex: this regular expression is wrong: unclosed group",
             "23:11 listener[0].route[1].service: `service` can't be an integer",
             "26:8 listener[1].name: another listener is named `web`",
-            "29:12 listener[1].protocol: `protocol = \"tcp\"` is not supported by this version",
+            "29:12 listener[1].protocol: `protocol` can't be \"tpc\"",
             "35:10 service.app.backend[0].weight: `weight` is out of range",
             "37:11 service.app.backend[1].address: the service has `127.0.0.1:1` twice",
             "38:8 service.app.backend[1].zone: `${EVENKEEL_TEST_UNSET}` is not set",
@@ -93,6 +93,7 @@ fn near_names_are_suggested() {
         ("listener[0].bnd", "bind"),
         ("listener[0].service", "app"),
         ("listener[0].route[0].path", "/v1"),
+        ("listener[1].protocol", "tcp"),
         ("service.app.health.intervall", "interval"),
     ];
     assert_eq!(suggestions, expected.map(|(path, name)| (path.to_owned(), Some(name.to_owned()))));
@@ -117,6 +118,59 @@ fn a_key_under_the_wrong_header_is_told_where_it_belongs() {
 }
 
 #[test]
+fn what_needs_requests_is_refused_where_there_are_none() {
+    let listener = |protocol: &str, rest: &str| {
+        format!(
+            "{GOOD}\n[[listener]]\nname = \"b\"\nbind = \"127.0.0.1:1\"\nprotocol = \"{protocol}\"\nservice = \"app\"\n{rest}\n"
+        )
+    };
+    let tls = "[listener.tls]\ncertificates = []";
+    for (protocol, rest, mistake) in [
+        ("tls", tls, "listener[1].tls: a `tls` listener passes TLS on and can't end it"),
+        ("udp", tls, "listener[1].tls: a `udp` listener has no TLS"),
+        ("udp", "proxy_protocol = \"accept\"", "listener[1].proxy_protocol: datagrams don't begin with a PROXY header"),
+        (
+            "tcp",
+            "[[listener.route]]\nhost = \"a\"\nservice = \"app\"",
+            "listener[1].route[0].host: `host` has no effect: a `tcp` listener sees no requests",
+        ),
+        (
+            "tls",
+            "[[listener.route]]\nhost = \"a\"\npath = \"/\"\nservice = \"app\"",
+            "listener[1].route[0].path: `path` has no effect: a `tls` listener sees no requests",
+        ),
+        (
+            "tls",
+            "[[listener.route]]\nhost = \"a\"\nrespond.status = 200",
+            "listener[1].route[0].respond: `respond` has no effect: a `tls` listener sees no requests",
+        ),
+        (
+            "tcp",
+            "[service.app.affinity]\nby = \"header:x\"",
+            "listener[1].service: a `tcp` listener can't use the service `app`: its affinity is by `header:x`, and there is no request",
+        ),
+        (
+            "tls",
+            "[service.app.tls]",
+            "listener[1].service: a `tls` listener can't use the service `app`: it has a `tls` section, and what is passed on is TLS already",
+        ),
+    ] {
+        let text = listener(protocol, rest);
+        let mistakes: Vec<String> = bad(&text).iter().map(|d| format!("{}: {}", d.path, d.message)).collect();
+        assert!(mistakes.iter().any(|told| told == mistake), "{mistakes:#?}\n{rest}");
+    }
+    // an address may be listened on for connections and for datagrams
+    good(&format!(
+        "{GOOD}\n[[listener]]\nname = \"b\"\nbind = \"127.0.0.1:8080\"\nprotocol = \"udp\"\nservice = \"app\""
+    ));
+    let unused = listener("tcp", "limits.max_body = \"1MiB\"\nlimits.header_timeout = \"1s\"");
+    let told = told(&good(&unused).warnings);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let expected = "listener[1].limits.max_body: `max_body` has no effect: a `tcp` listener sees no requests";
+    assert!(told[0].ends_with(expected), "{told:?}");
+}
+
+#[test]
 fn listeners_must_be_told_apart_and_lead_somewhere() {
     assert_eq!(only_mistake(""), ": there is no listener");
     let listener = |rest: &str| format!("{GOOD}\n[[listener]]\n{rest}\n");
@@ -132,10 +186,6 @@ fn listeners_must_be_told_apart_and_lead_somewhere() {
         ("name = \"b\"\nbind = \"127.0.0.1:9900\"\nservice = \"app\"", "listener[1].bind: `127.0.0.1:9900` is taken"),
         ("name = \"b\"\nbind = \":80\"\nservice = \"app\"", "listener[1].bind: `:80` is not an address to listen on"),
         ("name = \"b c\"\nbind = \"127.0.0.1:1\"\nservice = \"app\"", "listener[1].name: \"b c\" can't be a name"),
-        (
-            "name = \"b\"\nbind = \"127.0.0.1:1\"\nservice = \"app\"\nproxy_protocol = \"accept\"",
-            "listener[1].proxy_protocol: `proxy_protocol = \"accept\"` is not supported by this version",
-        ),
         (
             "name = \"b\"\nbind = \"127.0.0.1:1\"\nservice = \"app\"\ntrusted_proxies = [\"10.0.0.1/8\"]",
             "listener[1].trusted_proxies[0]: `10.0.0.1/8` is not a network",

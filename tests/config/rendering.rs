@@ -11,7 +11,7 @@ service = "ap"
 
 [service.app]
 timeout = { connect = 5, idle = "1 minute" }
-send_proxy_protocol = "v2"
+send_proxy_protocol = "v3"
 [[service.app.backend]]
 address = "127.0.0.1:9001"
 "#;
@@ -41,11 +41,12 @@ error: `1 minute` can't be read
   |                                 ^^^^^^^^^^ did you mean `1m`?
   = expected a duration: a whole number and one of ms, s, m, h, d, such as "30s"
 
-error: `send_proxy_protocol = "v2"` is not supported by this version
+error: `send_proxy_protocol` can't be "v3"
  --> proxy.toml:8:23
   |
-8 | send_proxy_protocol = "v2"
-  |                       ^^^^ expected "off"
+8 | send_proxy_protocol = "v3"
+  |                       ^^^^ did you mean `v1`?
+  = expected one of "off", "v1", "v2"
 
 5 mistakes in proxy.toml
 "#;

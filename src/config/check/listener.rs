@@ -9,7 +9,7 @@ use crate::config::model::{Address, Listener};
 use crate::config::raw;
 use crate::config::syntax::{self, Listen};
 use crate::config::tree::KeyPath;
-use crate::policy::Limits;
+use crate::policy::{Limits, ListenerProtocol};
 
 impl Check<'_> {
     pub(super) fn listeners(&mut self, raw: &[raw::Listener], admin: Option<SocketAddr>) -> Option<Vec<Listener>> {
@@ -26,7 +26,7 @@ impl Check<'_> {
     fn unique_listeners(&mut self, at: &KeyPath, raw: &[raw::Listener], admin: Option<SocketAddr>) {
         let (mut names, mut binds) = (HashMap::new(), HashMap::new());
         if let Some(admin) = admin.filter(|a| a.port() != 0) {
-            binds.insert(Listen::Tcp(admin), KeyPath::default().key("admin").key("bind"));
+            binds.insert((Listen::Tcp(admin), false), KeyPath::default().key("admin").key("bind"));
         }
         for (index, listener) in raw.iter().enumerate() {
             let at = at.index(index);
@@ -41,7 +41,9 @@ impl Check<'_> {
             if matches!(&bind, Listen::Tcp(address) if address.port() == 0) {
                 continue;
             }
-            if let Some(first) = binds.insert(bind, at.key("bind")) {
+            // a TCP and a UDP socket may share an address and a port
+            let datagrams = listener.protocol == raw::ListenerProtocol::Udp;
+            if let Some(first) = binds.insert((bind, datagrams), at.key("bind")) {
                 let text = listener.bind.as_deref().unwrap_or_default();
                 let mistake = self.mistake(&at.key("bind"), format!("`{text}` is taken"));
                 let help = match self.root.has(&first) {
@@ -63,6 +65,7 @@ impl Check<'_> {
             let mistake = self.mistake(at, "this listener sends nothing anywhere");
             self.report(mistake.help("set `service`, or add [[listener.route]] sections"));
         }
+        self.layer4(at, raw);
         let tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
@@ -70,6 +73,8 @@ impl Check<'_> {
         Some(Listener {
             name: raw.name.clone()?,
             bind: bind?,
+            protocol: protocol(raw.protocol),
+            proxy_protocol: raw.proxy_protocol == raw::ProxyProtocol::Accept,
             service: service?,
             trusted_proxies: raw.trusted_proxies.iter().filter_map(|text| syntax::network(text).ok()).collect(),
             max_connections: raw.max_connections as usize,
@@ -78,6 +83,15 @@ impl Check<'_> {
             tls: tls?,
             routes: routes?,
         })
+    }
+}
+
+pub(super) fn protocol(raw: raw::ListenerProtocol) -> ListenerProtocol {
+    match raw {
+        raw::ListenerProtocol::Http => ListenerProtocol::Http,
+        raw::ListenerProtocol::Tcp => ListenerProtocol::Tcp,
+        raw::ListenerProtocol::Tls => ListenerProtocol::Tls,
+        raw::ListenerProtocol::Udp => ListenerProtocol::Udp,
     }
 }
 

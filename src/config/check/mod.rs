@@ -6,6 +6,7 @@
 
 mod balancing;
 mod certificate;
+mod layer4;
 mod listener;
 mod resilience;
 mod route;
@@ -38,6 +39,7 @@ pub(super) fn check(
     let log = check.log(&raw.log);
     let listeners = check.listeners(&raw.listener, admin.as_ref().map(|admin| admin.bind));
     let services = check.services(&raw.service);
+    check.layer4_services(&raw.listener, &raw.service);
     check.unused_services();
     Some(Config { server, admin: admin?, log, listeners: listeners?, services: services? })
 }

@@ -10,7 +10,7 @@ use crate::config::model::{Address, Backend, ClientTls, Service};
 use crate::config::raw;
 use crate::config::syntax::{self, Target};
 use crate::config::tree::KeyPath;
-use crate::policy::{Pool, Statuses, Timeouts, UpstreamProtocol};
+use crate::policy::{Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
 
 impl Check<'_> {
     pub(super) fn services(&mut self, raw: &BTreeMap<String, raw::Service>) -> Option<Vec<Service>> {
@@ -59,6 +59,11 @@ impl Check<'_> {
                 raw::ServiceProtocol::Http1 => UpstreamProtocol::Http1,
                 raw::ServiceProtocol::H2 => UpstreamProtocol::Http2,
                 raw::ServiceProtocol::Auto => UpstreamProtocol::Auto,
+            },
+            proxy_header: match raw.send_proxy_protocol {
+                raw::SendProxyProtocol::Off => None,
+                raw::SendProxyProtocol::V1 => Some(ProxyHeader::V1),
+                raw::SendProxyProtocol::V2 => Some(ProxyHeader::V2),
             },
             written: raw.backend.len(),
             backends: backends?,

@@ -7,13 +7,11 @@ use crate::config::units::{Size, Span};
 
 words! {
     /// What is spoken on a listener.
-    #[schemars(extend("x-unsupported-values" = ["tcp", "tls", "udp"]))]
     ListenerProtocol { Http = "http", Tcp = "tcp", Tls = "tls", Udp = "udp", }
 }
 
 words! {
     /// Whether connections begin with a PROXY header.
-    #[schemars(extend("x-unsupported-values" = ["accept"]))]
     ProxyProtocol { Off = "off", Accept = "accept", }
 }
 

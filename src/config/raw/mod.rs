@@ -6,8 +6,7 @@
 //! - `x-syntax`: the language of a string, or of the strings in an array or a table (see `syntax.rs`);
 //! - `x-key-syntax`: the language of a table's keys;
 //! - `x-positive`: a duration or a size that can't be 0;
-//! - `x-unsupported`: refused by this version, unless it has exactly this value, at which it does nothing (`true`: always);
-//! - `x-unsupported-values`: the values, among those of an enumeration, that this version refuses.
+//! - `x-unsupported`: refused by this version, unless it has exactly this value, at which it does nothing (`true`: always).
 //!
 //! Nothing is required as far as serde is concerned: a required key (`required` in the schema) that is missing has been
 //! reported before, and the checks go on without it.
@@ -24,10 +23,11 @@ use super::units::Span;
 
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use listener::{
-    ClientAuth, HeaderChanges, Limits, Listener, ListenerTls, Respond, Rewrite, Route, Share, TlsVersion,
+    ClientAuth, HeaderChanges, Limits, Listener, ListenerProtocol, ListenerTls, ProxyProtocol, Respond, Rewrite, Route,
+    Share, TlsVersion,
 };
 pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
-pub(super) use service::{Backend, Balance, Service, ServiceProtocol, ServiceTls};
+pub(super) use service::{Backend, Balance, SendProxyProtocol, Service, ServiceProtocol, ServiceTls};
 
 /// A table of the file, written as in the documentation: `key: Type = default`.
 macro_rules! section {

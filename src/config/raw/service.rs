@@ -27,7 +27,6 @@ words! {
 
 words! {
     /// Whether connections to the backends begin with a PROXY header.
-    #[schemars(extend("x-unsupported-values" = ["v1", "v2"]))]
     SendProxyProtocol { Off = "off", V1 = "v1", V2 = "v2", }
 }
 

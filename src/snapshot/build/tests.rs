@@ -14,7 +14,9 @@ use crate::balance::Pick;
 use crate::clock::Moment;
 use crate::config::model::{self, Address, Backend, ClientTls, ServiceId};
 use crate::metrics::Registry;
-use crate::policy::{self, HeaderChanges, Limits, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol};
+use crate::policy::{
+    self, HeaderChanges, Limits, ListenerProtocol, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol,
+};
 use crate::route::{Conditions, Lookup, Path};
 
 fn backend(id: &str, port: u16) -> Backend {
@@ -66,6 +68,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
         load_reports: policy::LoadReports { orca: true, agent: None, expire: second },
         discover: None,
         protocol: UpstreamProtocol::Http1,
+        proxy_header: None,
         backends,
         tls: None,
         timeout: Timeouts {
@@ -96,6 +99,8 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
     let listener = model::Listener {
         name: "web".to_owned(),
         bind: Address::Tcp(address),
+        protocol: ListenerProtocol::Http,
+        proxy_protocol: false,
         service: (!services.is_empty()).then_some(ServiceId(0)),
         trusted_proxies: Vec::new(),
         max_connections: 7,

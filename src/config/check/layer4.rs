@@ -1,0 +1,165 @@
+//! What makes no sense on a listener that sees no requests: `protocol = "tcp"`, `"tls"` or `"udp"`.
+//!
+//! A service may serve listeners of several protocols, so what is wrong with a service is said at the listener that can't use it.
+
+use std::collections::BTreeMap;
+
+use super::Check;
+use crate::config::mistake::Mistake;
+use crate::config::raw::{self, ListenerProtocol as Protocol};
+use crate::config::tree::KeyPath;
+
+/// What a route may look at in a request.
+const REQUEST: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "headers", "query"];
+
+/// What a route may do with a request or an answer.
+const CHANGES: [&str; 5] = ["redirect", "respond", "rewrite", "request_headers", "response_headers"];
+
+/// Limits of what a client may ask; `header_timeout` is for the bytes before a session, too.
+const LIMITS: [&str; 6] = [
+    "max_header_bytes",
+    "max_headers",
+    "max_body",
+    "min_body_rate",
+    "max_requests_per_connection",
+    "max_concurrent_streams",
+];
+
+impl Check<'_> {
+    /// Reports what of this listener a protocol without requests can't have.
+    pub(super) fn layer4(&mut self, at: &KeyPath, raw: &raw::Listener) {
+        match raw.protocol {
+            Protocol::Http => return,
+            Protocol::Tcp => {}
+            Protocol::Tls => self.refuse(at, "tls", "a `tls` listener passes TLS on and can't end it", TERMINATES),
+            Protocol::Udp => {
+                self.refuse(
+                    at,
+                    "tls",
+                    "a `udp` listener has no TLS",
+                    "QUIC is passed on as it is; take the section out",
+                );
+                if raw.proxy_protocol == raw::ProxyProtocol::Accept {
+                    let path = at.key("proxy_protocol");
+                    let mistake = self.mistake(&path, "datagrams don't begin with a PROXY header");
+                    self.report(mistake.expected("\"off\" on a `udp` listener"));
+                }
+                if raw.bind.as_deref().is_some_and(|bind| bind.starts_with("unix:")) {
+                    let mistake = self.mistake(&at.key("bind"), "a `udp` listener can't listen on a Unix socket");
+                    self.report(mistake.expected("address:port"));
+                }
+            }
+        }
+        let unused = LIMITS.into_iter().filter(|key| self.root.has(&at.key("limits").key(key))).collect::<Vec<_>>();
+        for key in unused {
+            self.no_requests(&at.key("limits").key(key), key, raw.protocol).warn(self);
+        }
+        if raw.protocol == Protocol::Udp && self.root.has(&at.key("limits").key("header_timeout")) {
+            self.no_requests(&at.key("limits").key("header_timeout"), "header_timeout", raw.protocol).warn(self);
+        }
+        for (index, _) in raw.route.iter().enumerate() {
+            self.layer4_route(&at.key("route").index(index), raw.protocol);
+        }
+    }
+
+    fn layer4_route(&mut self, at: &KeyPath, protocol: Protocol) {
+        let hosts = if protocol == Protocol::Tls { None } else { Some("host") };
+        for key in REQUEST.into_iter().chain(CHANGES).chain(hosts) {
+            if self.present(&at.key(key)) {
+                let NoRequests(mistake) = self.no_requests(&at.key(key), key, protocol);
+                let help = match protocol {
+                    Protocol::Tls => {
+                        "a route looks at `host`, the name that the client asks for, and leads to service or split"
+                    }
+                    _ => "its connections are told apart by nothing: a route can only share them out, by split",
+                };
+                self.report(mistake.help(help));
+            }
+        }
+        for key in ["response", "total"] {
+            let path = at.key("timeout").key(key);
+            if self.root.has(&path) {
+                self.no_requests(&path, key, protocol).warn(self);
+            }
+        }
+    }
+
+    fn no_requests(&self, path: &KeyPath, key: &str, protocol: Protocol) -> NoRequests {
+        let protocol = super::listener::protocol(protocol).as_str();
+        NoRequests(self.key_mistake(path, format!("`{key}` has no effect: a `{protocol}` listener sees no requests")))
+    }
+
+    fn refuse(&mut self, at: &KeyPath, key: &str, message: &str, help: &str) {
+        if self.present(&at.key(key)) {
+            let mistake = self.key_mistake(&at.key(key), message);
+            self.report(mistake.help(help));
+        }
+    }
+
+    /// Reports what of the services that such a listener leads to it can't use.
+    pub(super) fn layer4_services(&mut self, listeners: &[raw::Listener], services: &BTreeMap<String, raw::Service>) {
+        for (index, listener) in listeners.iter().enumerate().filter(|(_, l)| l.protocol != Protocol::Http) {
+            let at = KeyPath::default().key("listener").index(index);
+            for (path, name) in led_to(&at, listener) {
+                if let Some(service) = services.get(name) {
+                    self.layer4_service(&path, listener.protocol, name, service);
+                }
+            }
+        }
+    }
+
+    fn layer4_service(&mut self, path: &KeyPath, protocol: Protocol, name: &str, service: &raw::Service) {
+        let own = super::listener::protocol(protocol).as_str();
+        let mut refuse = |what: String, help: &str| {
+            let mistake = self.mistake(path, format!("a `{own}` listener can't use the service `{name}`: {what}"));
+            self.report(mistake.help(help));
+        };
+        if service.balance == raw::Balance::ConsistentHash && service.hash.on != "client_ip" {
+            refuse(format!("it hashes `{}`, and there is no request", service.hash.on), "set hash.on = \"client_ip\"");
+        }
+        if let Some(affinity) = service.affinity.as_ref().filter(|affinity| affinity.by != "client_ip") {
+            refuse(
+                format!("its affinity is by `{}`, and there is no request", affinity.by),
+                "set affinity.by = \"client_ip\"",
+            );
+        }
+        if service.tls.is_some() && protocol == Protocol::Tls {
+            refuse(
+                "it has a `tls` section, and what is passed on is TLS already".to_owned(),
+                "take [service.*.tls] out",
+            );
+        }
+        if service.tls.is_some() && protocol == Protocol::Udp {
+            refuse("it has a `tls` section, and datagrams have no TLS".to_owned(), "take [service.*.tls] out");
+        }
+        if service.send_proxy_protocol != raw::SendProxyProtocol::Off && protocol == Protocol::Udp {
+            refuse("datagrams don't begin with a PROXY header".to_owned(), "set send_proxy_protocol = \"off\"");
+        }
+    }
+}
+
+const TERMINATES: &str = "protocol = \"tcp\" or \"http\" with this section ends TLS here";
+
+/// A mistake that may be only a warning.
+struct NoRequests(Mistake);
+
+impl NoRequests {
+    fn warn(self, check: &mut Check<'_>) {
+        check.report(self.0.warning().help("it is for protocol = \"http\""));
+    }
+}
+
+/// The services that a listener leads to, with where it says so.
+fn led_to<'a>(at: &KeyPath, listener: &'a raw::Listener) -> Vec<(KeyPath, &'a str)> {
+    let own = listener.service.as_deref().map(|name| (at.key("service"), name));
+    let routes = listener.route.iter().enumerate().flat_map(|(index, route)| {
+        let at = at.key("route").index(index);
+        let one = route.service.as_deref().map(|name| (at.key("service"), name));
+        let shares = route.split.iter().flatten().enumerate().filter_map({
+            let at = at.key("split");
+            move |(index, share)| Some((at.index(index).key("service"), share.service.as_deref()?))
+        });
+        one.into_iter().chain(shares).collect::<Vec<_>>()
+    });
+    own.into_iter().chain(routes).collect()
+}
