@@ -10,7 +10,7 @@ pub mod h2;
 mod pool;
 
 pub use dial::Tls;
-pub use pool::{Home, Pools};
+pub use pool::{ClientPools, Home, Pools};
 
 /// The head of a backend's answer, and what follows it.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ pub struct Sender<'a> {
     /// The name that the client asked for in TLS.
     pub authority: Option<&'a str>,
     /// TLS with the client, where it ended with us.
-    pub tls: Option<Tls<'a>>,
+    pub tls: Option<&'a Tls>,
     /// The name of the client's connection.
     pub unique_id: &'a [u8],
     /// What our own peer said of the connection.
@@ -24,16 +24,16 @@ pub struct Sender<'a> {
 }
 
 /// What was agreed on in TLS with the client.
-#[derive(Debug, Clone, Copy)]
-pub struct Tls<'a> {
+#[derive(Debug, Clone)]
+pub struct Tls {
     /// The version, as OpenSSL writes it.
-    pub version: &'a str,
-    /// The cipher suite.
-    pub cipher: &'a str,
+    pub version: &'static str,
+    /// The cipher suite, likewise.
+    pub cipher: &'static str,
     /// The client showed a certificate, and it was found to be good.
     pub verified: bool,
     /// The common name in it.
-    pub common_name: Option<&'a str>,
+    pub common_name: Option<Box<str>>,
 }
 
 impl Sender<'_> {
@@ -53,7 +53,7 @@ impl Sender<'_> {
         if let Some(authority) = self.authority {
             list.push(tlv::AUTHORITY, authority.as_bytes());
         }
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = self.tls {
             let shown = if tls.verified { tlv::CLIENT_CERT_CONN | tlv::CLIENT_CERT_SESS } else { 0 };
             list.push_ssl(tlv::CLIENT_SSL | shown, u32::from(!tls.verified), &inner(tls));
         }
@@ -65,11 +65,11 @@ impl Sender<'_> {
     }
 }
 
-fn inner(tls: &Tls<'_>) -> Builder {
+fn inner(tls: &Tls) -> Builder {
     let mut inner = Builder::default();
     inner.push(tlv::SSL_VERSION, tls.version.as_bytes());
     inner.push(tlv::SSL_CIPHER, tls.cipher.as_bytes());
-    if let Some(name) = tls.common_name {
+    if let Some(name) = &tls.common_name {
         inner.push(tlv::SSL_CN, name.as_bytes());
     }
     inner
@@ -249,13 +249,13 @@ mod tests {
             version: "TLSv1.3",
             cipher: "TLS_AES_128_GCM_SHA256",
             verified: true,
-            common_name: Some("client.example"),
+            common_name: Some("client.example".into()),
         };
         let sender = Sender {
             endpoints: &endpoints,
             alpn: Some(b"h2"),
             authority: Some("site.example"),
-            tls: Some(tls),
+            tls: Some(&tls),
             unique_id: b"id",
             received: &received,
         };
@@ -267,7 +267,8 @@ mod tests {
         assert_eq!(tlvs.iter().filter(|(kind, _)| *kind == tlv::CRC32C).count(), 1);
         let ssl = tlvs.ssl().unwrap();
         assert_eq!((ssl.client, ssl.is_verified(), ssl.common_name()), (7, true, Some("client.example")));
-        let anonymous = Sender { tls: Some(Tls { verified: false, common_name: None, ..tls }), ..sender };
+        let nobody = Tls { verified: false, common_name: None, ..tls };
+        let anonymous = Sender { tls: Some(&nobody), ..sender };
         let header = decode(&anonymous.header(Version::V2)).unwrap();
         let ssl = header.tlvs.ssl().unwrap();
         assert_eq!((ssl.client, ssl.verify, ssl.common_name()), (1, 1, None));

@@ -10,15 +10,19 @@
 mod crc32c;
 pub mod decode;
 pub mod encode;
+mod peer;
 mod read;
 pub mod tlv;
 
 use std::fmt;
 use std::net::SocketAddr;
 
-pub use encode::Sender;
-pub use read::read;
+pub use encode::{Sender, Tls};
+pub use peer::Peer;
+pub use read::{Failure, read};
 pub use tlv::Tlvs;
+
+pub use crate::policy::ProxyHeader as Version;
 
 /// What version 2 begins with: no protocol that is known begins so, and most stumble over it at once.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -29,15 +33,6 @@ pub const MAX_LINE: usize = 107;
 /// The most that may follow the fixed part of version 2. The protocol allows 65,535 bytes; addresses, names and an id take a
 /// few hundred, a client's certificate among the TLVs some more, and even a peer that is trusted may have gone mad.
 pub const MAX_PAYLOAD: usize = 4096;
-
-/// A version of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    /// A line of text.
-    V1,
-    /// A binary block.
-    V2,
-}
 
 /// A header.
 #[derive(Debug, Clone, PartialEq, Eq)]
