@@ -19,7 +19,6 @@ use super::attempts::{self, Placement};
 use super::body::{Body, Content};
 use super::exchange::Exchange;
 use super::{Ingress, Worker, key, rescue};
-use crate::endpoint::Target;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::ListenerMetrics;
 use crate::policy::{Balance, HeaderChanges, ProxyHeader, Rewrite};
@@ -286,13 +285,8 @@ impl Connection {
 
     /// What is its own in the way to backends that are told of it.
     fn own(&self, version: ProxyHeader, listener: &Listener) -> Own<'_> {
-        let listens_at = match listener.bind {
-            Target::Tcp(address) => Some(address),
-            Target::Unix(_) => None,
-        };
         let pools = self.own.get_or_init(|| Box::new(ClientPools::new(self.worker.index, &self.worker.timers)));
-        let id = || self.worker.random.borrow_mut().u128(..);
-        Own { pools, header: self.peer.header(version, listens_at, id) }
+        Own { pools, header: self.worker.header(&self.peer, version, listener) }
     }
 
     fn entry(&self, request: &Request) -> access::Entry {

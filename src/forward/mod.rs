@@ -1,8 +1,8 @@
 //! The story of one exchange: a request comes in, a route takes it, a backend answers it or we do, and however it ends it is
-//! recorded once.
+//! recorded once. And the story of a `session` of Layer 4, which has no requests.
 //!
 //! `http` tells it from top to bottom; `attempts` are the tries with backends, `admit` a place at one, `attempt` one of them,
-//! `retry` whether there is to be another; `rescue` turns an error into an answer, in one
+//! `tries` and `retry` whether there is to be another, `verdict` what it says about its backend; `rescue` turns an error into an answer, in one
 //! exhaustive place; `body` is what the client gets to read, with the exchange's record hanging on it, so that the record is
 //! made when the last byte has gone, or when anything on the way is dropped.
 
@@ -16,6 +16,9 @@ mod ingress;
 mod key;
 mod rescue;
 mod retry;
+pub mod session;
+mod tries;
+mod verdict;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -29,9 +32,13 @@ pub use ingress::Ingress;
 
 use crate::balance::Cursors;
 use crate::clock::Moment;
+use crate::endpoint::Target;
+use crate::policy::ProxyHeader;
+use crate::protocol::duplex;
 use crate::protocol::fields::Date;
+use crate::protocol::proxy_protocol::Peer;
 use crate::record::Recorder;
-use crate::snapshot::{self, Service};
+use crate::snapshot::{self, Listener, Service};
 use crate::timer::Timers;
 use crate::upstream::Pools;
 
@@ -46,6 +53,8 @@ pub struct Worker {
     pub date: Date,
     /// Its connections to backends.
     pub pools: Rc<Pools>,
+    /// What its sessions of Layer 4 share.
+    pub shared: duplex::Shared,
     /// Where the ends of exchanges are recorded.
     pub recorder: Recorder,
     snapshot: snapshot::Reader,
@@ -66,6 +75,7 @@ impl Worker {
             index,
             date: Date::default(),
             pools: Rc::new(Pools::new(index, &timers)),
+            shared: duplex::Shared::default(),
             recorder,
             news: Arc::clone(snapshot.news()),
             snapshot,
@@ -80,6 +90,15 @@ impl Worker {
     /// The current snapshot.
     pub fn snapshot(&self) -> Rc<snapshot::Current> {
         self.snapshot.current()
+    }
+
+    /// The PROXY header for connections that are made for this client of the listener.
+    fn header<'p>(&self, peer: &'p Peer, version: ProxyHeader, listener: &Listener) -> &'p [u8] {
+        let listens_at = match listener.bind {
+            Target::Tcp(address) => Some(address),
+            Target::Unix(_) => None,
+        };
+        peer.header(version, listens_at, || self.random.borrow_mut().u128(..))
     }
 
     /// An exchange with this service began: its share is added to what may be retried.

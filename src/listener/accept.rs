@@ -13,10 +13,11 @@ use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Settings, peer};
+use super::{Settings, peer, sessions};
 use crate::forward::{Connection, Ingress};
 use crate::io::{Socket, Stream};
 use crate::metrics::ListenerMetrics;
+use crate::policy::ListenerProtocol;
 use crate::protocol::fields::Client;
 use crate::protocol::h1::server::{self, End, Setup};
 use crate::protocol::h2;
@@ -41,9 +42,9 @@ pub(super) struct Serving {
 }
 
 /// What one connection is served with.
-struct Accepted {
-    ingress: Rc<Ingress>,
-    settings: Arc<Settings>,
+pub(super) struct Accepted {
+    pub(super) ingress: Rc<Ingress>,
+    pub(super) settings: Arc<Settings>,
 }
 
 impl Serving {
@@ -133,17 +134,24 @@ fn spawn(socket: Socket, address: Option<SocketAddr>, serving: Accepted, place: 
 }
 
 async fn serve(mut socket: Socket, address: Option<SocketAddr>, serving: Accepted) {
-    let Some(setup) = setup(&serving) else { return };
+    let Some((setup, protocol)) = setup(&serving) else { return };
     let metrics = &serving.settings.metrics;
     let Some(mut peer) = peer::identify(&mut socket, address, &serving.ingress, metrics).await else { return };
+    // boxed, as is HTTP/2 below: a future is as large as the largest thing that it waits for, and every connection has one
+    if protocol == ListenerProtocol::Tls {
+        return Box::pin(sessions::by_name(socket, peer, &serving, &setup)).await;
+    }
     let (stream, sni, is_h2) = match &serving.settings.tls {
         None => (Stream::Plain(socket), None, false),
-        // boxed, like HTTP/2 below: a future is as large as the largest thing that it waits for, and every connection has one
         Some(tls) => match Box::pin(handshake(socket, &mut peer, tls, &setup)).await {
             Some(shaken) => shaken,
             None => return,
         },
     };
+    if protocol == ListenerProtocol::Tcp {
+        let server_name = sni.map(|(name, _)| name.into());
+        return Box::pin(sessions::serve(stream, peer, server_name, &serving)).await;
+    }
     let Some(handler) = connection(peer, &serving, sni).map(Rc::new) else { return };
     match is_h2 {
         true => Box::pin(h2::serve(stream, BytesMut::new(), handler, &setup)).await,
@@ -183,27 +191,27 @@ async fn speak(stream: Stream, handler: Rc<Connection>, setup: &Setup) {
     }
 }
 
-fn setup(serving: &Accepted) -> Option<Setup> {
+fn setup(serving: &Accepted) -> Option<(Setup, ListenerProtocol)> {
     let worker = serving.ingress.worker();
     let (snapshot, listener) = serving.ingress.current()?;
     let listener = &snapshot.listeners[listener];
-    Some(Setup {
+    let setup = Setup {
         limits: listener.limits.clone(),
         idle_timeout: listener.idle_timeout,
         timers: worker.timers.clone(),
         drain: serving.ingress.drain.clone(),
         date: worker.date.clone(),
-    })
+    };
+    Some((setup, listener.protocol))
 }
 
 fn connection(peer: Peer, serving: &Accepted, sni: Option<(String, Acceptor)>) -> Option<Connection> {
     let (snapshot, listener) = serving.ingress.current()?;
     let trusted = peer::is_trusted(&snapshot.listeners[listener], peer.address());
-    let address = peer.address().map(|address| address.ip());
     Some(Connection {
         worker: Rc::clone(serving.ingress.worker()),
         ingress: Rc::clone(&serving.ingress),
-        client: Client::new(address, serving.settings.tls.is_some(), trusted),
+        client: Client::new(peer.ip(), serving.settings.tls.is_some(), trusted),
         peer,
         sni,
         metrics: Arc::clone(&serving.settings.metrics),

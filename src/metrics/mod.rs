@@ -28,7 +28,7 @@ use std::time::SystemTime;
 pub use connections::{Attempts, ListenerMetrics, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
 pub use refusals::Refusal;
-pub use requests::{CLASSES, Requests};
+pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
 pub use text::{Backend, CONTENT_TYPE};
 

@@ -9,8 +9,8 @@ pub mod h1;
 pub mod h2;
 mod pool;
 
-pub use dial::Tls;
-pub use pool::{ClientPools, Home, Pools};
+pub use dial::{Tls, dial};
+pub use pool::{ClientPools, Counted, Home, Pools};
 
 /// The head of a backend's answer, and what follows it.
 #[derive(Debug)]

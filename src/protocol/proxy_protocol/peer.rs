@@ -66,6 +66,11 @@ impl Peer {
         self.source
     }
 
+    /// The address alone, and of IPv4 what is IPv4.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.source.map(|source| source.ip().to_canonical())
+    }
+
     /// What the header said beyond addresses.
     pub fn tlvs(&self) -> Option<&Tlvs> {
         Some(&self.more.get()?.received.as_ref()?.tlvs)
