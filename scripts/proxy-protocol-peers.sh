@@ -181,6 +181,7 @@ check() { # NAME COMMAND...: every step of it must succeed. Not `if "$@"`: bash 
 }
 
 # from an address that is nobody else's
+# shellcheck disable=SC2154 # each check sets its client
 ask() { timeout --kill-after=5 20 curl --silent --show-error --fail --noproxy '*' --cacert "$ca" --interface "$client" "$@"; }
 
 has() { # TEXT PATTERN
