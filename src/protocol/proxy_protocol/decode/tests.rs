@@ -158,7 +158,8 @@ fn blocks_of_every_family_are_read() {
 /// ssl,ssl-cipher,crc32c,authority,unique-id`).
 #[test]
 fn a_block_of_another_implementation_is_read_and_its_checksum_verified() {
-    let payload = b"\x7F\0\0\x01\x7F\0\0\x01\x9E|\xB6\x19\x03\0\x04W\xE2Ez\x01\0\x02h2\x02\0\x0Csite.example\x05\0\x06peer-1\
+    let payload =
+        b"\x7F\0\0\x01\x7F\0\0\x01\x9E|\xB6\x19\x03\0\x04W\xE2Ez\x01\0\x02h2\x02\0\x0Csite.example\x05\0\x06peer-1\
         \x20\0\x28\x01\0\0\0\0!\0\x07TLSv1.3#\0\x16TLS_AES_256_GCM_SHA384";
     let header = decode(&v2(0x21, 0x11, payload)).unwrap();
     assert_eq!(header.endpoints, inet("127.0.0.1:40572", "127.0.0.1:46617", Transport::Stream));
