@@ -220,7 +220,12 @@ mod tests {
     fn state(token: Option<&str>) -> State {
         State::new(Sources {
             monitor: Monitor::new(1, Arc::default(), std::rc::Rc::new(|_, _| Ok(()))),
-            store: Arc::new(Store::new(Snapshot { generation: 7, listeners: Vec::new(), services: Vec::new() })),
+            store: Arc::new(Store::new(Snapshot {
+                generation: 7,
+                listeners: Vec::new(),
+                services: Vec::new(),
+                tells_of_clients: false,
+            })),
             registry: Registry::new(1),
             listeners: Vec::new(),
             effective: Arc::new(json!({ "log": { "level": "info" } })),

@@ -11,7 +11,7 @@ use crate::endpoint::standing::Wanted;
 use crate::health::ejector;
 use crate::health::probe::{Agent, Preamble, Target};
 use crate::load::agent::{Line, Said};
-use crate::policy::{Check, Health, Initial};
+use crate::policy::{Check, Health, Initial, ProxyHeader};
 use crate::snapshot::{Service, Snapshot};
 
 /// Every check that the services of a snapshot ask for.
@@ -42,7 +42,11 @@ fn target(service: &Service, endpoint: &Endpoint, policy: &Arc<Health>, advisory
         host: endpoint.host.clone(),
         protocol: service.protocol,
         tls: service.tls.clone().zip(name),
-        preamble: Preamble::Off,
+        preamble: match service.proxy_header {
+            None => Preamble::Off,
+            Some(ProxyHeader::V1) => Preamble::V1,
+            Some(ProxyHeader::V2) => Preamble::V2,
+        },
         policy: Arc::clone(policy),
         advisory,
     }

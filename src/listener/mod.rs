@@ -8,6 +8,7 @@
 
 mod accept;
 mod bind;
+mod peer;
 mod sessions;
 mod settings;
 mod worker;

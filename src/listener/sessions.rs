@@ -1,7 +1,5 @@
 //! From a connection to a session of Layer 4: what has to be known of the client before a backend can be chosen.
 
-use std::net::IpAddr;
-
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
@@ -11,17 +9,17 @@ use crate::forward::session::{self, Arrival};
 use crate::io::{Socket, Stream};
 use crate::protocol::client_hello::{self, ClientHello, Progress};
 use crate::protocol::h1::server::Setup;
+use crate::protocol::proxy_protocol::Peer;
 
 /// Serves a connection whose bytes mean nothing to us. `server_name` is what the client asked for, where its TLS ends here.
-pub(super) async fn serve(stream: Stream, address: Option<IpAddr>, server_name: Option<Box<str>>, serving: &Accepted) {
-    let client = address.map(|address| address.to_canonical());
-    let arrival = Arrival { stream, client, server_name, early: Bytes::new() };
-    session::serve(arrival, &serving.ingress, &serving.settings.metrics).await;
+pub(super) async fn serve(stream: Stream, peer: Peer, server_name: Option<Box<str>>, serving: &Accepted) {
+    let arrival = Arrival { stream, server_name, early: Bytes::new() };
+    session::serve(arrival, &peer, &serving.ingress, &serving.settings.metrics).await;
 }
 
 /// Serves a connection whose TLS is passed on: it goes where the name that the client asks for says.
-pub(super) async fn by_name(mut socket: Socket, address: Option<IpAddr>, serving: &Accepted, setup: &Setup) {
-    let client = address.map(|address| address.to_canonical());
+pub(super) async fn by_name(mut socket: Socket, mut peer: Peer, serving: &Accepted, setup: &Setup) {
+    let client = peer.ip();
     let limit = setup.limits.header_timeout;
     let (hello, early) = match setup.timers.within(limit, hello(&mut socket)).await {
         Some(Ok(read)) => read,
@@ -34,8 +32,11 @@ pub(super) async fn by_name(mut socket: Socket, address: Option<IpAddr>, serving
             return session::refuse(client, &serving.ingress, Kind::SlowRequest);
         }
     };
-    let arrival = Arrival { stream: Stream::Plain(socket), client, server_name: hello.server_name, early };
-    session::serve(arrival, &serving.ingress, &serving.settings.metrics).await;
+    if peer.keeps_more() {
+        peer.asked_for(hello.server_name.as_deref(), None);
+    }
+    let arrival = Arrival { stream: Stream::Plain(socket), server_name: hello.server_name, early };
+    session::serve(arrival, &peer, &serving.ingress, &serving.settings.metrics).await;
 }
 
 /// Reads until the client has said what it wants; with all that was read.

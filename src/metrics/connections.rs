@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::refusals::Refusal;
 use super::slots::{Count, PerWorker};
 
 /// What one listener sees of its clients.
@@ -14,6 +15,9 @@ struct ListenerSlot {
     open: Count,
     received: Count,
     sent: Count,
+    /// Those that had to have a PROXY header, and those that were refused for it.
+    with_header: Count,
+    refused: [Count; Refusal::ALL.len()],
 }
 
 impl ListenerMetrics {
@@ -38,6 +42,24 @@ impl ListenerMetrics {
         let slot = self.0.of(worker);
         slot.received.add(received);
         slot.sent.add(sent);
+    }
+
+    /// A connection has to begin with a PROXY header.
+    pub fn wants_header(&self, worker: usize) {
+        self.0.of(worker).with_header.add(1);
+    }
+
+    /// It was refused for that. Tells how many times that happened on this worker.
+    pub fn refused(&self, worker: usize, refusal: Refusal) -> u64 {
+        let count = &self.0.of(worker).refused[refusal as usize];
+        count.add(1);
+        count.get()
+    }
+
+    /// Connections refused for their PROXY header so far, as in [`Refusal::ALL`]; `None` where none was ever wanted.
+    pub fn refusals(&self) -> Option<[u64; Refusal::ALL.len()]> {
+        let wanted = self.0.sum(|slot| &slot.with_header) > 0;
+        wanted.then(|| std::array::from_fn(|at| self.0.sum(|slot| &slot.refused[at])))
     }
 
     /// Connections open now.
@@ -156,6 +178,18 @@ mod tests {
         listener.transferred(1, 1, 2);
         assert_eq!((listener.connections(), listener.accepted()), (2, 3));
         assert_eq!(listener.bytes(), (11, 102));
+    }
+
+    #[test]
+    fn refusals_are_told_where_headers_are_wanted() {
+        let listener = ListenerMetrics::new(2);
+        listener.opened(0);
+        assert_eq!(listener.refusals(), None);
+        listener.wants_header(1);
+        assert_eq!(listener.refusals(), Some([0; 5]));
+        let counts = [(0, Refusal::Missing), (1, Refusal::Missing), (1, Refusal::Missing), (1, Refusal::Timeout)];
+        assert_eq!(counts.map(|(worker, refusal)| listener.refused(worker, refusal)), [1, 1, 2, 1]);
+        assert_eq!(listener.refusals(), Some([0, 3, 0, 0, 1]));
     }
 
     #[test]

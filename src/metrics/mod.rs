@@ -15,6 +15,7 @@ mod family;
 mod names;
 mod process;
 mod rare;
+mod refusals;
 mod requests;
 pub mod retries;
 mod slots;
@@ -26,6 +27,7 @@ use std::time::SystemTime;
 
 pub use connections::{Attempts, ListenerMetrics, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
+pub use refusals::Refusal;
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
 pub use text::{Backend, CONTENT_TYPE};

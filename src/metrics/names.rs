@@ -92,6 +92,9 @@ pub(super) static CLIENT_CONNECTIONS: Metric = gauge("evenkeel_client_connection
 /// `{listener}`
 pub(super) static CLIENT_ACCEPTED: Metric =
     counter("evenkeel_client_connections_total", "Client connections accepted.");
+/// `{listener,reason}`
+pub(super) static PROXY_REFUSED: Metric =
+    counter("evenkeel_proxy_protocol_refused_total", "Connections closed unanswered for want of a good PROXY header.");
 /// `{listener,direction}`
 pub(super) static BYTES: Metric =
     counter("evenkeel_bytes_total", "Bytes from clients (`in`) and to clients (`out`), without TLS.");
@@ -123,7 +126,7 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 23] = [
+    const ALL: [&Metric; 24] = [
         &BREAKER_STATE,
         &RETRIES,
         &EJECTIONS,
@@ -137,6 +140,7 @@ mod tests {
         &UPSTREAM_CONNECTS,
         &CLIENT_CONNECTIONS,
         &CLIENT_ACCEPTED,
+        &PROXY_REFUSED,
         &BYTES,
         &PANICS,
         &CONFIG_GENERATION,

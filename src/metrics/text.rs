@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use super::names::{self, Metric};
+use super::refusals::Refusal;
 use super::requests::CLASSES;
 use super::retries::OUTCOMES;
 use super::{Registry, process};
@@ -137,6 +138,13 @@ impl Registry {
         page.announce(&names::CLIENT_ACCEPTED);
         for ([listener], metrics) in &listeners {
             page.line(names::CLIENT_ACCEPTED.name, &[("listener", listener)], metrics.accepted());
+        }
+        page.announce(&names::PROXY_REFUSED);
+        for ([listener], metrics) in &listeners {
+            for (reason, count) in Refusal::ALL.into_iter().zip(metrics.refusals().into_iter().flatten()) {
+                let labels = [("listener", &**listener), ("reason", reason.as_str())];
+                page.line(names::PROXY_REFUSED.name, &labels, count);
+            }
         }
         page.announce(&names::BYTES);
         for ([listener], metrics) in &listeners {

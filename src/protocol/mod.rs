@@ -7,6 +7,7 @@ pub mod duplex;
 pub mod fields;
 pub mod h1;
 pub mod h2;
+pub mod proxy_protocol;
 pub mod replay;
 pub mod tunnel;
 

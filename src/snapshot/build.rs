@@ -75,7 +75,9 @@ pub fn build(
         let key = known.map_or_else(Listener::new_key, |known| known.key);
         listeners.push(Arc::new(build_listener((index, key, bind), listener, registry)?));
     }
-    Ok(Snapshot { generation: previous.map_or(0, |snapshot| snapshot.generation) + 1, listeners, services })
+    let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
+    let tells_of_clients = services.iter().any(|service| service.proxy_header.is_some());
+    Ok(Snapshot { generation, listeners, services, tells_of_clients })
 }
 
 fn build_service(

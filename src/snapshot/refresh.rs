@@ -27,7 +27,12 @@ impl Snapshot {
                 None => Arc::clone(service),
             })
             .collect();
-        changed.then(|| Self { generation: self.generation, listeners: self.listeners.clone(), services })
+        changed.then(|| Self {
+            generation: self.generation,
+            listeners: self.listeners.clone(),
+            services,
+            tells_of_clients: self.tells_of_clients,
+        })
     }
 }
 

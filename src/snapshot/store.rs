@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn snapshot(generation: u64) -> Snapshot {
-        Snapshot { generation, listeners: Vec::new(), services: Vec::new() }
+        Snapshot { generation, listeners: Vec::new(), services: Vec::new(), tells_of_clients: false }
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub mod h2;
 mod pool;
 
 pub use dial::{Tls, dial};
-pub use pool::{Counted, Home, Pools};
+pub use pool::{ClientPools, Counted, Home, Pools};
 
 /// The head of a backend's answer, and what follows it.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! A client that writes raw bytes and reads answers strictly.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -22,7 +22,11 @@ pub struct Client {
 impl Client {
     /// Over TCP.
     pub fn connect(address: SocketAddr) -> Self {
-        let tcp = TcpStream::connect(address).unwrap();
+        Self::from_tcp(TcpStream::connect(address).unwrap())
+    }
+
+    /// Over this connection.
+    pub fn from_tcp(tcp: TcpStream) -> Self {
         tcp.set_nodelay(true).unwrap();
         Self::over(Stream::Tcp(tcp))
     }
@@ -34,11 +38,24 @@ impl Client {
 
     /// Over TLS, asking for `name`; the error is that of the handshake.
     pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
+        Self::connect_tls_behind(&[], address, config, name)
+    }
+
+    /// As [`connect_tls`](Self::connect_tls), with these bytes before the hello and in one segment with it.
+    pub fn connect_tls_behind(
+        first: &[u8],
+        address: SocketAddr,
+        config: &Arc<ClientConfig>,
+        name: &str,
+    ) -> io::Result<Self> {
         let mut tcp = TcpStream::connect(address)?;
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
+        let mut hello = first.to_vec();
+        tls.write_tls(&mut hello)?;
+        tcp.write_all(&hello)?;
         while tls.is_handshaking() {
             tls.complete_io(&mut tcp)?;
         }

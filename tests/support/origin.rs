@@ -188,6 +188,12 @@ impl Conn {
         self.wire.send(bytes.as_ref()).is_ok()
     }
 
+    /// Reads exactly this many bytes; `None` when there are not so many.
+    pub fn bytes(&mut self, n: usize) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.wire.exactly(n, &mut bytes).ok().map(|()| bytes)
+    }
+
     /// Reads some bytes; none at the end, or when the connection broke.
     pub fn some(&mut self) -> Vec<u8> {
         self.wire.some().unwrap_or_default()

@@ -66,6 +66,7 @@ impl Check<'_> {
             self.report(mistake.help("set `service`, or add [[listener.route]] sections"));
         }
         self.layer4(at, raw);
+        self.trusts_somebody(at, raw);
         let tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
@@ -83,6 +84,18 @@ impl Check<'_> {
             tls: tls?,
             routes: routes?,
         })
+    }
+
+    /// Without anybody who may send the header that is required, nobody gets in. Over a Unix socket its permissions say who may.
+    fn trusts_somebody(&mut self, at: &KeyPath, raw: &raw::Listener) {
+        let wants_header =
+            raw.proxy_protocol == raw::ProxyProtocol::Accept && raw.protocol != raw::ListenerProtocol::Udp;
+        let over_tcp = raw.bind.as_deref().is_some_and(|bind| !bind.starts_with("unix:"));
+        if wants_header && over_tcp && raw.trusted_proxies.is_empty() {
+            let path = at.key("proxy_protocol");
+            let mistake = self.mistake(&path, "nobody can connect: PROXY headers are accepted from no address");
+            self.report(mistake.help("list the proxies in front in trusted_proxies, such as [\"10.0.0.0/8\"]"));
+        }
     }
 }
 
