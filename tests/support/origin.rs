@@ -199,12 +199,6 @@ impl Conn {
         self.wire.some().unwrap_or_default()
     }
 
-    /// Reads exactly so many bytes; `None` when the connection ends before.
-    pub fn bytes(&mut self, n: usize) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.wire.exactly(n, &mut bytes).ok().map(|()| bytes)
-    }
-
     /// Ends our direction.
     pub fn finish(&mut self) {
         self.wire.stream.finish();
