@@ -198,8 +198,8 @@ has() { # TEXT PATTERN
     }
 }
 
-logged() { # PATTERN: the last header that Evenkeel took has it
-    has "$(grep 'introduced by a PROXY header' "$work/proxy.log" | tail -n 1)" "$1"
+logged() { # PATTERN: the last header that Evenkeel took, but for those of checks, has it
+    has "$(grep 'introduced by a PROXY header","listener":"accepts-v2"' "$work/proxy.log" | tail -n 1)" "$1"
 }
 
 # ---------------------------------------------------------------- HAProxy before us
