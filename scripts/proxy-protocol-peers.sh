@@ -111,8 +111,9 @@ backend checked
     server v2 127.0.0.1:$ours check inter 200ms send-proxy-v2
 frontend health
     bind 127.0.0.1:$health
-    use_backend checked if { path /never }
     http-request return status 200 content-type text/plain lf-string "%[srv_is_up(checked/v1)] %[srv_is_up(checked/v2)]"
+    # never reached: so the backend is one that is used, and checked
+    default_backend checked
 
 # behind Evenkeel
 frontend told
@@ -150,6 +151,12 @@ checked='health = { kind = "http", path = "/check", interval = "200ms", initial 
 
 haproxy -db -f "$work/haproxy.cfg" >>"$work/haproxy.log" 2>&1 &
 haproxy=$!
+# not before it: our first checks are to be good
+for _ in $(seq 200); do
+    curl --silent --noproxy '*' --output /dev/null "http://127.0.0.1:$health/" && break
+    kill -0 "$haproxy" 2>/dev/null || give_up "HAProxy ended"
+    sleep 0.05
+done
 "$evenkeel" run -c "$work/proxy.toml" >"$work/proxy.log" 2>&1 &
 proxy=$!
 for _ in $(seq 200); do
@@ -191,8 +198,8 @@ has() { # TEXT PATTERN
     }
 }
 
-logged() { # PATTERN: the last header that Evenkeel took has it
-    has "$(grep 'introduced by a PROXY header' "$work/proxy.log" | tail -n 1)" "$1"
+logged() { # PATTERN: the last header that Evenkeel took, but for those of checks, has it
+    has "$(grep 'introduced by a PROXY header","listener":"accepts-v2"' "$work/proxy.log" | tail -n 1)" "$1"
 }
 
 # ---------------------------------------------------------------- HAProxy before us
@@ -286,6 +293,6 @@ client=127.0.0.26 check 'our health checks of HAProxy accept-proxy, v1 and v2' o
 
 # ---------------------------------------------------------------- the end
 
-! grep -q panic "$work/proxy.log" || give_up "Evenkeel panicked"
+! grep -q panicked "$work/proxy.log" || give_up "Evenkeel panicked"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

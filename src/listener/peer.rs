@@ -8,9 +8,12 @@ use rustls::ServerConnection;
 use crate::forward::Ingress;
 use crate::io::Socket;
 use crate::metrics::{ListenerMetrics, Refusal};
-use crate::protocol::proxy_protocol::{self, Failure, Header, Peer, Refused, Tls};
+use crate::protocol::proxy_protocol::{self, Failure, Peer, Refused, Tls};
 use crate::snapshot::Listener;
 use crate::tls::describe;
+
+/// Logged as a warning for the 1st, the 2nd, the 4th, the 8th, ... refusal of a kind on each worker.
+const REFUSED: &str = "a connection was refused for its PROXY header";
 
 /// Tells who a new connection is from. Where the listener wants PROXY headers, one is read off the socket first; `None` =
 /// there was none that may be believed, and the connection is to be closed.
@@ -37,29 +40,32 @@ pub(super) async fn identify(
     drop(snapshot);
     // boxed: few listeners want headers, and every connection has room for what it waits for
     let header = match trusted {
-        false => Err(Refusal::Untrusted),
+        false => Err((Refusal::Untrusted, None)),
         true => match ingress.worker().timers.within(limit, Box::pin(proxy_protocol::read(socket))).await {
-            None => Err(Refusal::Timeout),
+            None => Err((Refusal::Timeout, None)),
             Some(Ok(header)) => Ok(header),
             Some(Err(Failure::Closed)) => return None,
             Some(Err(Failure::Broken(error))) => {
                 tracing::debug!(listener = %name, ?source, %error, "a connection broke before its PROXY header");
                 return None;
             }
-            Some(Err(Failure::Refused(refused))) => {
-                tracing::debug!(listener = %name, ?source, "{refused}");
-                Err(reason(refused))
-            }
+            Some(Err(Failure::Refused(refused))) => Err((reason(refused), Some(refused))),
         },
     };
     match header {
         Ok(header) => {
-            debug(&name, source, &header);
+            tracing::debug!(listener = %name, ?source, ?header, "a connection is introduced by a PROXY header");
             Some(peer.introduced(header))
         }
-        Err(refusal) => {
+        Err((refusal, why)) => {
             let count = metrics.refused(ingress.worker().index, refusal);
-            tell(&name, source, refusal, count);
+            let why = why.map(tracing::field::display);
+            let reason = refusal.as_str();
+            // a peer that is set up wrongly may do this a thousand times a second
+            match count.is_power_of_two() {
+                true => tracing::warn!(listener = %name, ?source, reason, why, count, "{REFUSED}"),
+                false => tracing::debug!(listener = %name, ?source, reason, why, "{REFUSED}"),
+            }
             None
         }
     }
@@ -103,21 +109,5 @@ fn reason(refused: Refused) -> Refusal {
         Refused::Missing => Refusal::Missing,
         Refused::Truncated => Refusal::Truncated,
         Refused::Malformed(_) | Refused::TooLarge | Refused::Checksum => Refusal::Malformed,
-    }
-}
-
-fn debug(name: &str, source: Option<SocketAddr>, header: &Header) {
-    tracing::debug!(listener = %name, ?source, ?header, "a connection is introduced by a PROXY header");
-}
-
-/// A peer that is set up wrongly may do this a thousand times a second: the log has a warning of the 1st, the 2nd, the 4th,
-/// the 8th of each worker's, and so on.
-fn tell(name: &str, source: Option<SocketAddr>, refusal: Refusal, count: u64) {
-    let reason = refusal.as_str();
-    match count.is_power_of_two() {
-        true => {
-            tracing::warn!(listener = %name, ?source, reason, count, "a connection was refused for its PROXY header")
-        }
-        false => tracing::debug!(listener = %name, ?source, reason, "a connection was refused for its PROXY header"),
     }
 }

@@ -222,8 +222,25 @@ impl<'a> Iterator for Iter<'a> {
 
 impl fmt::Debug for Tlvs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |(kind, value): (u8, &[u8])| (format!("{kind:#04x}"), value.escape_ascii().to_string());
-        f.debug_map().entries(self.iter().map(shown)).finish()
+        f.debug_map().entries(self.iter().map(|(kind, value)| (Kind(kind), Value(value)))).finish()
+    }
+}
+
+/// As people read it.
+struct Kind(u8);
+
+/// As people read it where it is text, and else as they can make out.
+struct Value<'a>(&'a [u8]);
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#04x}", self.0)
+    }
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}'", self.0.escape_ascii())
     }
 }
 

@@ -82,3 +82,9 @@ fn what_has_no_room_is_not_passed_on() {
     built.pass_on(&received, 20);
     assert_eq!(built.finish(), list(&[(0xE1, b"small")]));
 }
+
+#[test]
+fn the_log_shows_types_as_numbers_and_text_as_text() {
+    let tlvs = list(&[(AUTHORITY, b"a.example"), (0xE0, b"\0\xFF")]);
+    assert_eq!(format!("{tlvs:?}"), r"{0x02: 'a.example', 0xe0: '\x00\xff'}");
+}
