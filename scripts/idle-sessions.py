@@ -98,10 +98,13 @@ def open_connections(admin):
     return next(line.split()[-1] for line in lines if line.startswith("evenkeel_client_connections{"))
 
 
-def allow(descriptors):
-    """The proxy has two for each session. Above the hard limit only root may go."""
+def affordable(sessions):
+    """As many sessions as the limit of file descriptors allows: the proxy has two for each."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(descriptors, hard),) * 2)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if 2 * sessions + 500 > hard:
+        print(f"no more than {hard} file descriptors are allowed here (ulimit -Hn)")
+    return min(sessions, (hard - 500) // 2)
 
 
 def settled(measure, wanted, seconds=5):
@@ -119,7 +122,7 @@ def main():
     options.add_argument("--seconds", type=int, default=60)
     options.add_argument("--rate", type=int, default=200)
     options = options.parse_args()
-    allow(2 * options.sessions + 1000)
+    options.sessions = affordable(options.sessions)
     origin, origin_pid = backend()
     with tempfile.TemporaryDirectory() as folder:
         proxy, front, admin = start(options.evenkeel, folder, origin)

@@ -125,22 +125,27 @@ pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl F
 }
 
 fn spawn(socket: Socket, address: Option<SocketAddr>, serving: Accepted, place: Option<OwnedSemaphorePermit>) {
+    let Some((setup, protocol)) = setup(&serving) else { return };
     // counted here, so that a drain that begins before the task's first turn knows of it
     let open = Open::new(&serving);
-    tokio::task::spawn_local(async move {
-        serve(socket, address, serving).await;
-        drop((place, open));
-    });
+    // a task each, for a task is as large as the largest thing that it waits for, and a session needs less than HTTP
+    match protocol {
+        ListenerProtocol::Http => tokio::task::spawn_local(async move {
+            exchanges(socket, address, serving, setup).await;
+            drop((place, open));
+        }),
+        ListenerProtocol::Tcp | ListenerProtocol::Tls | ListenerProtocol::Udp => tokio::task::spawn_local(async move {
+            sessions::serve(socket, address, protocol, serving, setup).await;
+            drop((place, open));
+        }),
+    };
 }
 
-async fn serve(mut socket: Socket, address: Option<SocketAddr>, serving: Accepted) {
-    let Some((setup, protocol)) = setup(&serving) else { return };
+/// Serves a connection that carries HTTP.
+async fn exchanges(mut socket: Socket, address: Option<SocketAddr>, serving: Accepted, setup: Setup) {
     let metrics = &serving.settings.metrics;
     let Some(mut peer) = peer::identify(&mut socket, address, &serving.ingress, metrics).await else { return };
-    // boxed, as is HTTP/2 below: a future is as large as the largest thing that it waits for, and every connection has one
-    if protocol == ListenerProtocol::Tls {
-        return Box::pin(sessions::by_name(socket, peer, &serving, &setup)).await;
-    }
+    // boxed, as is HTTP/2 below: few connections are in it, and all would have room for it
     let (stream, sni, is_h2) = match &serving.settings.tls {
         None => (Stream::Plain(socket), None, false),
         Some(tls) => match Box::pin(handshake(socket, &mut peer, tls, &setup)).await {
@@ -148,10 +153,6 @@ async fn serve(mut socket: Socket, address: Option<SocketAddr>, serving: Accepte
             None => return,
         },
     };
-    if protocol == ListenerProtocol::Tcp {
-        let server_name = sni.map(|(name, _)| name.into());
-        return Box::pin(sessions::serve(stream, peer, server_name, &serving)).await;
-    }
     let Some(handler) = connection(peer, &serving, sni).map(Rc::new) else { return };
     match is_h2 {
         true => Box::pin(h2::serve(stream, BytesMut::new(), handler, &setup)).await,
@@ -160,7 +161,7 @@ async fn serve(mut socket: Socket, address: Option<SocketAddr>, serving: Accepte
 }
 
 /// The stream, the name that the client asked for, and whether ALPN chose HTTP/2; `None` = it failed.
-async fn handshake(
+pub(super) async fn handshake(
     socket: Socket,
     peer: &mut Peer,
     tls: &Acceptor,

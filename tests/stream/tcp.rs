@@ -198,7 +198,9 @@ fn tls_may_end_here_and_begin_again_towards_the_backend() {
     let towards = format!("[service.api.tls]\nserver_name = \"inner.example\"\nca = {:?}", ca.file(&dir));
     let proxy = tcp(&tls, &towards, &[&origin]);
     // what the listener does not name is not chosen: these bytes are no HTTP of ours
-    let mut client = Client::connect_tls(proxy.address(), &ca.client(&[], None), "site.example").unwrap();
+    let offers = ca.client(&["h2", "http/1.1"], None);
+    let mut client = Client::connect_tls(proxy.address(), &offers, "site.example").unwrap();
+    assert_eq!(client.alpn(), None);
     let large = pattern(1 << 20);
     client.send(&large[..1 << 18]);
     assert!(client.bytes(1 << 18) == large[..1 << 18]);

@@ -75,6 +75,14 @@ impl Client {
         }
     }
 
+    /// The protocol that the server chose by ALPN.
+    pub fn alpn(&self) -> Option<Vec<u8>> {
+        match &self.wire.stream {
+            Stream::TlsClient(tls) => tls.conn.alpn_protocol().map(<[u8]>::to_vec),
+            _ => panic!("not a TLS connection"),
+        }
+    }
+
     /// The same connection once more, for another thread to write on while this one reads. Not over TLS.
     pub fn split(&self) -> Self {
         Self { wire: Wire::new(self.wire.stream.again()) }

@@ -67,7 +67,14 @@ impl Check<'_> {
         }
         self.layer4(at, raw);
         self.trusts_somebody(at, raw);
-        let tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
+        let mut tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
+        // what is not written is no promise: the bytes of a session are no HTTP of ours
+        if raw.protocol != raw::ListenerProtocol::Http
+            && !self.present(&at.key("tls").key("alpn"))
+            && let Some(Some(tls)) = &mut tls
+        {
+            tls.alpn.clear();
+        }
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
         let (service, tls, routes) = (all_or_nothing(service), all_or_nothing(tls), all(routes));
