@@ -69,16 +69,10 @@ fn asking(port: u16, interval: Duration) -> Health {
 
 /// What the passive ejection watches.
 pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::Service> {
-    let backend = |(index, endpoint): (usize, &Arc<Endpoint>)| ejector::Backend {
-        index,
-        id: endpoint.id.to_string(),
-        live: Arc::clone(&endpoint.live),
-        gets_new_work: endpoint.gets_new_work(),
-    };
     let service = |service: &Arc<Service>| ejector::Service {
         name: Arc::clone(&service.name),
         policy: service.outlier,
-        backends: service.endpoints.iter().enumerate().map(backend).collect(),
+        backends: service.endpoints.clone(),
     };
     snapshot.services.iter().map(service).collect()
 }

@@ -1,5 +1,6 @@
 //! Connections on both sides, and bytes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::refusals::Refusal;
@@ -83,7 +84,26 @@ impl ListenerMetrics {
 /// A connection counts from [`connected`](Self::connected) to [`closed`](Self::closed), and as idle between
 /// [`parked`](Self::parked) and [`unparked`](Self::unparked); all of it on the thread of the worker that made it.
 #[derive(Debug)]
-pub struct UpstreamMetrics(PerWorker<UpstreamSlot>);
+pub struct UpstreamMetrics {
+    slots: PerWorker<UpstreamSlot>,
+    service: Arc<ServiceAttempts>,
+}
+
+/// Attempts with all backends of a service together. Who looks at each of ten thousand backends now and then need not while this
+/// stays as it is.
+#[derive(Debug)]
+pub struct ServiceAttempts(PerWorker<Count>);
+
+impl ServiceAttempts {
+    pub(super) fn new(workers: usize) -> Self {
+        Self(PerWorker::new(workers))
+    }
+
+    /// How many have ended since the start.
+    pub fn ended(&self) -> u64 {
+        self.0.sum(|count| count)
+    }
+}
 
 #[derive(Debug, Default)]
 struct UpstreamSlot {
@@ -108,58 +128,59 @@ pub struct Attempts {
 }
 
 impl UpstreamMetrics {
-    pub(super) fn new(workers: usize) -> Self {
-        Self(PerWorker::new(workers))
+    pub(super) fn new(workers: usize, service: Arc<ServiceAttempts>) -> Self {
+        Self { slots: PerWorker::new(workers), service }
     }
 
     /// A connection was made.
     pub fn connected(&self, worker: usize) {
-        let slot = self.0.of(worker);
+        let slot = self.slots.of(worker);
         slot.connects.add(1);
         slot.open.add(1);
     }
 
     /// A connection was closed; one that was idle has been [`unparked`](Self::unparked) before.
     pub fn closed(&self, worker: usize) {
-        self.0.of(worker).open.sub(1);
+        self.slots.of(worker).open.sub(1);
     }
 
     /// A connection became idle.
     pub fn parked(&self, worker: usize) {
-        self.0.of(worker).idle.add(1);
+        self.slots.of(worker).idle.add(1);
     }
 
     /// A connection is idle no more.
     pub fn unparked(&self, worker: usize) {
-        self.0.of(worker).idle.sub(1);
+        self.slots.of(worker).idle.sub(1);
     }
 
     /// Connections that carry an exchange, and idle ones. Never below 0, though the two are not read at one instant.
     pub fn read(&self) -> (u64, u64) {
-        let idle = self.0.sum(|slot| &slot.idle);
-        (self.0.sum(|slot| &slot.open).saturating_sub(idle), idle)
+        let idle = self.slots.sum(|slot| &slot.idle);
+        (self.slots.sum(|slot| &slot.open).saturating_sub(idle), idle)
     }
 
     /// An attempt ended, with this result, after this time.
     pub fn attempted(&self, worker: usize, failed: bool, elapsed: Duration) {
-        let slot = self.0.of(worker);
+        let slot = self.slots.of(worker);
         slot.attempts.add(1);
         slot.failed.add(u64::from(failed));
         slot.micros.add(u64::try_from(elapsed.as_micros()).unwrap_or(0));
+        self.service.0.of(worker).add(1);
     }
 
     /// Attempts so far.
     pub fn attempts(&self) -> Attempts {
-        Attempts {
-            ended: self.0.sum(|slot| &slot.attempts),
-            failed: self.0.sum(|slot| &slot.failed),
-            micros: self.0.sum(|slot| &slot.micros),
-        }
+        self.slots.used().fold(Attempts::default(), |sum, slot| Attempts {
+            ended: sum.ended + slot.attempts.get(),
+            failed: sum.failed + slot.failed.get(),
+            micros: sum.micros + slot.micros.get(),
+        })
     }
 
     /// Connections made so far.
     pub fn connects(&self) -> u64 {
-        self.0.sum(|slot| &slot.connects)
+        self.slots.sum(|slot| &slot.connects)
     }
 }
 
@@ -194,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_idle_or_active() {
-        let upstream = UpstreamMetrics::new(2);
+        let upstream = UpstreamMetrics::new(2, Arc::new(ServiceAttempts::new(2)));
         upstream.connected(0);
         upstream.connected(1);
         upstream.parked(1);
@@ -204,5 +225,16 @@ mod tests {
         upstream.closed(0);
         upstream.closed(1);
         assert_eq!((upstream.read(), upstream.connects()), ((0, 0), 2));
+    }
+
+    #[test]
+    fn attempts_with_any_backend_are_attempts_of_the_service() {
+        let service = Arc::new(ServiceAttempts::new(2));
+        let [one, other] = [0, 1].map(|_| UpstreamMetrics::new(2, Arc::clone(&service)));
+        one.attempted(0, true, Duration::from_micros(3));
+        one.attempted(1, false, Duration::from_micros(4));
+        other.attempted(1, false, Duration::from_micros(5));
+        assert_eq!(service.ended(), 3);
+        assert_eq!(one.attempts(), Attempts { ended: 2, failed: 1, micros: 7 });
     }
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub use connections::{Attempts, ListenerMetrics, UpstreamMetrics};
+pub use connections::{Attempts, ListenerMetrics, ServiceAttempts, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
 pub use refusals::Refusal;
 pub use requests::{CLASSES, Requests, SessionEnd};
@@ -43,6 +43,7 @@ pub struct Registry {
     durations: Family<1, Durations>,
     listeners: Family<1, ListenerMetrics>,
     upstreams: Family<2, UpstreamMetrics>,
+    attempts: Family<1, ServiceAttempts>,
     retries: Family<1, Retries>,
     rare: Rare,
     generation: AtomicU64,
@@ -61,6 +62,7 @@ impl Registry {
             durations: Family::default(),
             listeners: Family::default(),
             upstreams: Family::default(),
+            attempts: Family::default(),
             retries: Family::default(),
             rare: Rare::default(),
             generation: AtomicU64::new(0),
@@ -88,7 +90,12 @@ impl Registry {
 
     /// Connections to a backend.
     pub fn upstream(&self, service: &str, backend: &str) -> Arc<UpstreamMetrics> {
-        self.upstreams.get([service, backend], || UpstreamMetrics::new(self.workers))
+        self.upstreams.get([service, backend], || UpstreamMetrics::new(self.workers, self.attempts(service)))
+    }
+
+    /// The attempts with the backends of a service, all together.
+    pub fn attempts(&self, service: &str) -> Arc<ServiceAttempts> {
+        self.attempts.get([service], || ServiceAttempts::new(self.workers))
     }
 
     /// The retries of a service.
