@@ -12,16 +12,21 @@ use crate::protocol::fields::Client;
 /// The hash of what `from` names, the same on every instance; `None` where the request has no such thing.
 pub fn find(from: &KeyFrom, request: &Request, client: &Client) -> Option<u64> {
     match from {
-        KeyFrom::ClientIp => client.address.map(|address| match address {
-            IpAddr::V4(address) => hash_key(&address.octets()),
-            IpAddr::V6(address) => hash_key(&address.octets()),
-        }),
+        KeyFrom::ClientIp => client.address.map(of_address),
         KeyFrom::Path => Some(hash_key(request.uri.path().as_bytes())),
         KeyFrom::Uri => request.uri.path_and_query().map(|target| hash_key(target.as_str().as_bytes())),
         KeyFrom::Header(name) if *name == header::HOST => request.host.as_ref().map(|host| hash_key(host.as_bytes())),
         KeyFrom::Header(name) => request.headers.get(name).map(|value| hash_key(value.as_bytes())),
         KeyFrom::Cookie(name) => cookie(&request.headers, name).map(hash_key),
         KeyFrom::Query(name) => query(request.uri.query()?, name).map(|value| hash_key(value.as_bytes())),
+    }
+}
+
+/// The hash of a client's address.
+pub fn of_address(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(address) => hash_key(&address.octets()),
+        IpAddr::V6(address) => hash_key(&address.octets()),
     }
 }
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub use connections::{Attempts, ListenerMetrics, UpstreamMetrics};
+pub use connections::{Attempts, ListenerMetrics, Loss, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
 pub use requests::{CLASSES, Requests};
 pub use retries::Retries;

@@ -95,6 +95,14 @@ pub(super) static CLIENT_ACCEPTED: Metric =
 /// `{listener,direction}`
 pub(super) static BYTES: Metric =
     counter("evenkeel_bytes_total", "Bytes from clients (`in`) and to clients (`out`), without TLS.");
+/// `{listener,direction}`
+pub(super) static DATAGRAMS: Metric =
+    counter("evenkeel_datagrams_total", "Datagrams from clients (`in`) and to clients (`out`).");
+/// `{listener,reason}`
+pub(super) static DATAGRAMS_LOST: Metric = counter(
+    "evenkeel_datagrams_lost_total",
+    "Datagrams that were not passed on: `no_room` for another session, `no_backend` takes it, `not_sent` by the kernel, `draining`.",
+);
 /// No labels.
 pub(super) static PANICS: Metric =
     counter("evenkeel_panics_total", "Panics caught, each a defect of Evenkeel that cost one connection.");
@@ -123,7 +131,7 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 23] = [
+    const ALL: [&Metric; 25] = [
         &BREAKER_STATE,
         &RETRIES,
         &EJECTIONS,
@@ -138,6 +146,8 @@ mod tests {
         &CLIENT_CONNECTIONS,
         &CLIENT_ACCEPTED,
         &BYTES,
+        &DATAGRAMS,
+        &DATAGRAMS_LOST,
         &PANICS,
         &CONFIG_GENERATION,
         &RELOADS,

@@ -5,8 +5,10 @@ pub mod body;
 pub mod fields;
 pub mod h1;
 pub mod h2;
+pub mod quic;
 pub mod replay;
 pub mod tunnel;
+pub mod udp;
 
 use std::rc::Rc;
 
