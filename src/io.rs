@@ -3,11 +3,16 @@
 //! One enum instead of a generic parameter or a boxed trait object: everything above is compiled once, and a call costs a
 //! predictable branch.
 
+pub mod pipe;
+
 use std::io::{self, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected socket.
@@ -34,6 +39,52 @@ macro_rules! each {
     ($self:expr, $($variant:path),+ => $inner:ident => $call:expr) => {
         match $self.get_mut() { $($variant($inner) => $call,)+ }
     };
+}
+
+impl Socket {
+    /// Ready when there may be something to read.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime ends.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => tcp.poll_read_ready(cx),
+            Self::Unix(unix) => unix.poll_read_ready(cx),
+        }
+    }
+
+    /// Ready when something may be written.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime ends.
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => tcp.poll_write_ready(cx),
+            Self::Unix(unix) => unix.poll_write_ready(cx),
+        }
+    }
+
+    /// Runs a system call on the socket; where it would block, the socket is not ready any more.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call.
+    pub fn try_io<R>(&self, interest: Interest, call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+        match self {
+            Self::Tcp(tcp) => tcp.try_io(interest, || call(tcp.as_fd())),
+            Self::Unix(unix) => unix.try_io(interest, || call(unix.as_fd())),
+        }
+    }
+
+    /// What is closed with a TCP connection after this is a reset, which nobody takes for the end of a stream. A Unix socket
+    /// knows no resets.
+    pub fn reset_on_close(&self) {
+        if let Self::Tcp(tcp) = self {
+            let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        }
+    }
 }
 
 impl AsyncRead for Socket {
@@ -101,6 +152,15 @@ impl AsyncWrite for Stream {
 }
 
 impl Stream {
+    /// The socket below.
+    pub fn socket(&self) -> &Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::TlsServer(tls) => tls.get_ref().0,
+            Self::TlsClient(tls) => tls.get_ref().0,
+        }
+    }
+
     /// Writes the last bytes: under TLS the end of the stream (`close_notify`) goes with them, in one system call and, when there
     /// is room, in one packet.
     pub fn poll_write_last(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<usize>> {

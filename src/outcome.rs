@@ -1,6 +1,6 @@
-//! What happened in one exchange.
+//! What happened in one exchange, or in one session of Layer 4.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
@@ -23,5 +23,29 @@ impl Outcome {
     /// Nothing has happened yet.
     pub fn begun(began: Instant) -> Self {
         Self { began, status: None, failure: None, body_bytes: 0 }
+    }
+}
+
+/// What happened in a session, complete once it has ended.
+#[derive(Debug)]
+pub struct Session {
+    /// When the client came.
+    pub began: Instant,
+    /// How long after that it had a backend.
+    pub connected: Option<Duration>,
+    /// Why it failed, where it did.
+    pub failure: Option<Kind>,
+    /// It was ended because nothing was said for `idle_timeout`.
+    pub idle: bool,
+    /// Bytes from the client.
+    pub received: u64,
+    /// Bytes to the client.
+    pub sent: u64,
+}
+
+impl Session {
+    /// Nothing has happened yet.
+    pub fn begun(began: Instant) -> Self {
+        Self { began, connected: None, failure: None, idle: false, received: 0, sent: 0 }
     }
 }

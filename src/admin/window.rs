@@ -17,9 +17,9 @@ const SAMPLES: usize = 60;
 /// The counters of a service at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sample {
-    /// Answered with a status below 500.
+    /// Answered with a status below 500, or a session that ended as it should.
     pub succeeded: u64,
-    /// Answered with a status from 500 on, by a backend or for want of one.
+    /// Answered with a status from 500 on, or a session that failed, by a backend or for want of one.
     pub failed: u64,
     /// How long they took.
     pub durations: Distribution,
@@ -57,7 +57,8 @@ impl Window {
 pub(super) fn add_up<'a>(series: impl Iterator<Item = &'a Requests>) -> (u64, u64, u64) {
     series.map(Requests::read).fold((0, 0, 0), |(succeeded, failed, ended), classes| {
         let all: u64 = classes.iter().sum();
-        (succeeded + all - classes[0] - classes[5], failed + classes[5], ended + all)
+        let lost = classes[5] + classes[7];
+        (succeeded + all - classes[0] - lost, failed + lost, ended + all)
     })
 }
 

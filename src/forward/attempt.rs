@@ -8,7 +8,7 @@ use http::header::{HeaderMap, HeaderValue};
 use super::Worker;
 use super::body::Content;
 use crate::endpoint::Endpoint;
-use crate::error::{Error, Kind, Result, Retry};
+use crate::error::{Error, Result, Retry};
 use crate::policy::UpstreamProtocol;
 use crate::protocol::RequestBody;
 use crate::protocol::h1::encode::RequestLine;
@@ -159,9 +159,4 @@ async fn connect(
         return home.shared.open(endpoint, tls, alpn, home, terms).await;
     }
     h1::Connection::dial(endpoint, tls, home, terms).await.map(Dialled::H1)
-}
-
-/// An error that says that this backend could not be reached at all.
-pub fn is_unreachable(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Connect)
 }

@@ -11,10 +11,12 @@ use super::attempt::{self, Carrier, Outgoing};
 use super::body::Content;
 use super::exchange::Exchange;
 use super::retry::{self, Pushback};
+use super::tries::Tries;
 use crate::affinity::Session;
 use crate::clock::Moment;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::metrics::retries::Outcome;
+use crate::policy;
 use crate::protocol::RequestBody;
 use crate::protocol::h1::framing::Length;
 use crate::protocol::replay::{KEPT, Replay};
@@ -46,13 +48,8 @@ pub struct Placement {
 
 /// What has happened so far.
 struct Course<'a> {
-    worker: &'a Rc<Worker>,
-    service: &'a Service,
+    tries: Tries<'a>,
     idempotent: bool,
-    /// Backends that failed.
-    tried: Vec<usize>,
-    /// Attempts beyond the first, those after a lost race not counted.
-    retries: u32,
     /// Races lost; one that loses them again and again is no race.
     races: u32,
     /// The next attempt goes to this backend.
@@ -76,7 +73,7 @@ pub async fn run(
     let mut course = Course::new(worker, service, outgoing.line.method.is_idempotent());
     loop {
         let wish = Wish {
-            tried: &course.tried,
+            tried: &course.tries.tried,
             wanted: course.wanted.take(),
             key: placement.key,
             session: placement.session.as_ref(),
@@ -88,13 +85,13 @@ pub async fn run(
         let result = attempt::run(worker, service, backend, course.carrier, outgoing, source.take(), terms).await;
         course.carrier = Carrier::Any;
         let pause = match result {
-            Ok(answer) => match course.after_answer(backend, &answer, &source) {
+            Ok(answer) => match course.after_answer(backend, &answer, &source, &service.retry) {
                 Some(pause) => {
                     exchange.attempt_answered(answer.status);
                     pause
                 }
                 None => {
-                    course.settled(Outcome::Succeeded);
+                    course.tries.settled(Outcome::Succeeded);
                     return Ok(answer);
                 }
             },
@@ -106,8 +103,8 @@ pub async fn run(
                 match course.after_failure(backend, &error, raced, &source) {
                     Some(pause) => pause,
                     None => {
-                        course.settled(Outcome::Failed);
-                        return Err(course.last_word(error));
+                        course.tries.settled(Outcome::Failed);
+                        return Err(course.tries.last_word(error));
                     }
                 }
             }
@@ -120,25 +117,29 @@ pub async fn run(
 
 impl<'a> Course<'a> {
     fn new(worker: &'a Rc<Worker>, service: &'a Service, idempotent: bool) -> Self {
-        let (tried, carrier) = (Vec::new(), Carrier::Any);
-        Self { worker, service, idempotent, tried, retries: 0, races: 0, wanted: None, carrier }
+        Self { tries: Tries::new(worker, service), idempotent, races: 0, wanted: None, carrier: Carrier::Any }
     }
 
     /// The pause before the next attempt, when there is to be one after this answer.
-    fn after_answer(&mut self, backend: usize, answer: &Answer<Content>, source: &Source) -> Option<Duration> {
-        let policy = &self.service.retry;
+    fn after_answer(
+        &mut self,
+        backend: usize,
+        answer: &Answer<Content>,
+        source: &Source,
+        policy: &policy::Retry,
+    ) -> Option<Duration> {
         if !policy.on_status.contains(&answer.status) || !self.idempotent || !source.is_whole() {
             return None;
         }
-        self.tried.push(backend);
+        self.tries.tried.push(backend);
         let least = match retry::pushback(&answer.headers) {
             Pushback::None => Duration::ZERO,
             Pushback::Stop => return None,
             Pushback::Wait(time) => time,
-            Pushback::Elsewhere(_) if self.has_another() => Duration::ZERO,
+            Pushback::Elsewhere(_) if self.tries.has_another() => Duration::ZERO,
             Pushback::Elsewhere(time) => time?,
         };
-        self.again().map(|pause| pause.max(least))
+        self.tries.again().map(|pause| pause.max(least))
     }
 
     /// The pause before the next attempt, when there is to be one after this failure.
@@ -155,55 +156,7 @@ impl<'a> Course<'a> {
             self.carrier = Carrier::New;
             return Some(Duration::ZERO);
         }
-        self.tried.push(backend);
-        if !retry::is_wanted(error, self.idempotent, &self.service.retry) {
-            return None;
-        }
-        // one that can't be reached will not be in a moment either
-        if attempt::is_unreachable(error) && !self.has_another() {
-            return None;
-        }
-        self.again()
-    }
-
-    /// The pause before another attempt, if one may be made.
-    fn again(&mut self) -> Option<Duration> {
-        let policy = &self.service.retry;
-        if self.retries >= policy.attempts {
-            return None;
-        }
-        if !self.worker.withdraw(self.service) {
-            self.service.retries.count(self.worker.index, Outcome::OverBudget);
-            return None;
-        }
-        if self.retries > 0 {
-            self.service.retries.count(self.worker.index, Outcome::Failed);
-        }
-        // somebody who was not asked yet need not be spared
-        let step = if self.has_another() { 0 } else { self.retries + 1 };
-        self.retries += 1;
-        Some(retry::back_off(step, policy.back_off, &mut self.worker.random.borrow_mut()))
-    }
-
-    /// Whether there is a backend that this exchange was not sent to.
-    fn has_another(&self) -> bool {
-        self.service.available.members.iter().any(|(index, _)| !self.tried.contains(index))
-    }
-
-    /// The last attempt ended so.
-    fn settled(&self, outcome: Outcome) {
-        if self.retries > 0 {
-            self.service.retries.count(self.worker.index, outcome);
-        }
-    }
-
-    /// What the client is told when nothing more is tried. One that can't be reached is not there: that is no answer of a
-    /// backend's, and the service has nothing to answer with.
-    fn last_word(&self, error: Error) -> Error {
-        match attempt::is_unreachable(&error) {
-            true => Error::new(Kind::NoBackend, "no backend can be reached").because(error),
-            false => error,
-        }
+        self.tries.after_failure(backend, error, self.idempotent)
     }
 }
 

@@ -183,33 +183,21 @@ impl Exchange {
                 live.breaker.forgo(permit);
             }
         } else {
-            let now = Moment::at(ended);
-            let elapsed = answered.unwrap_or_else(|| ended.saturating_duration_since(began));
-            let failed = verdict == Verdict::Failed;
-            service.upstream[admission.backend].attempted(self.worker.index, failed, elapsed);
-            match failed {
-                true => live.latency.observe_failure(elapsed, now),
-                false => live.latency.observe(elapsed, now),
-            }
-            let in_a_row = live.passive.record(failed);
-            let mut news = reaches(in_a_row, service.outlier.consecutive_failures);
-            if let (Some(policy), Some(permit)) = (&service.breaker, admission.permit) {
-                news |= live.breaker.record(permit, failed, policy, now).is_some();
-            }
-            if news {
-                self.worker.news.notify_one();
-            }
+            let told = super::verdict::Verdict {
+                live,
+                upstream: &service.upstream[admission.backend],
+                breaker: admission.permit.zip(service.breaker.as_ref()),
+                consecutive_failures: service.outlier.consecutive_failures,
+                failed: verdict == Verdict::Failed,
+                elapsed: answered.unwrap_or_else(|| ended.saturating_duration_since(began)),
+            };
+            told.tell(&self.worker, Moment::at(ended));
         }
         drop(admission.in_flight);
         if endpoint.max_connections > 0 {
             self.worker.queues.left(&service.name);
         }
     }
-}
-
-/// Whether so many failures in a row are what ejects, as of this one; a limit of 0 ejects nobody.
-fn reaches(in_a_row: u32, limit: u32) -> bool {
-    limit > 0 && in_a_row == limit
 }
 
 impl Drop for Exchange {
@@ -233,17 +221,5 @@ impl Drop for Exchange {
             let names = access::Names { listener: &listener.name, service: service.map(|s| &*s.name), backend };
             self.worker.recorder.access(&entry, &names, &self.outcome, elapsed);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_control_plane_is_told_of_the_failure_that_ejects_and_of_no_other() {
-        assert_eq!([4, 5, 6].map(|in_a_row| reaches(in_a_row, 5)), [false, true, false]);
-        assert!(!reaches(0, 0), "a success is no news where nothing ejects");
-        assert!(!reaches(1, 0));
     }
 }

@@ -1,8 +1,8 @@
 //! The story of one exchange: a request comes in, a route takes it, a backend answers it or we do, and however it ends it is
-//! recorded once.
+//! recorded once. And the story of a `session` of Layer 4, which has no requests.
 //!
 //! `http` tells it from top to bottom; `attempts` are the tries with backends, `admit` a place at one, `attempt` one of them,
-//! `retry` whether there is to be another; `rescue` turns an error into an answer, in one
+//! `tries` and `retry` whether there is to be another, `verdict` what it says about its backend; `rescue` turns an error into an answer, in one
 //! exhaustive place; `body` is what the client gets to read, with the exchange's record hanging on it, so that the record is
 //! made when the last byte has gone, or when anything on the way is dropped.
 
@@ -17,6 +17,9 @@ mod ingress;
 mod key;
 mod rescue;
 mod retry;
+pub mod session;
+mod tries;
+mod verdict;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -30,6 +33,7 @@ pub use ingress::Ingress;
 
 use crate::balance::Cursors;
 use crate::clock::Moment;
+use crate::protocol::duplex;
 use crate::protocol::fields::Date;
 use crate::record::Recorder;
 use crate::snapshot::{self, Service};
@@ -47,6 +51,8 @@ pub struct Worker {
     pub date: Date,
     /// Its connections to backends.
     pub pools: Rc<Pools>,
+    /// What its sessions of Layer 4 share.
+    pub shared: duplex::Shared,
     /// Where the ends of exchanges are recorded.
     pub recorder: Recorder,
     snapshot: snapshot::Reader,
@@ -67,6 +73,7 @@ impl Worker {
             index,
             date: Date::default(),
             pools: Rc::new(Pools::new(index, &timers)),
+            shared: duplex::Shared::default(),
             recorder,
             news: Arc::clone(snapshot.news()),
             snapshot,

@@ -132,9 +132,18 @@ fn spawn(socket: Socket, address: Option<IpAddr>, serving: Accepted, place: Opti
 
 async fn serve(socket: Socket, address: Option<IpAddr>, serving: Accepted) {
     let Some(setup) = setup(&serving) else { return };
+    // boxed: a future is as large as the largest thing that it waits for, and every connection has one
+    match setup.protocol {
+        ListenerProtocol::Http => exchanges(socket, address, serving, setup).await,
+        ListenerProtocol::Tls => Box::pin(named_session(socket, address, serving, &setup)).await,
+        ListenerProtocol::Tcp | ListenerProtocol::Udp => Box::pin(session(socket, address, serving, &setup)).await,
+    }
+}
+
+/// HTTP.
+async fn exchanges(socket: Socket, address: Option<IpAddr>, serving: Accepted, setup: Setup) {
     let (stream, sni, is_h2) = match &serving.settings.tls {
         None => (Stream::Plain(socket), None, false),
-        // boxed, like HTTP/2 below: a future is as large as the largest thing that it waits for, and every connection has one
         Some(tls) => match Box::pin(handshake(socket, address, tls, &setup)).await {
             Some(shaken) => shaken,
             None => return,
@@ -142,8 +151,8 @@ async fn serve(socket: Socket, address: Option<IpAddr>, serving: Accepted) {
     };
     let Some(handler) = connection(address, &serving, sni).map(Rc::new) else { return };
     match is_h2 {
-        true => Box::pin(h2::serve(stream, BytesMut::new(), handler, &setup)).await,
-        false => speak(stream, handler, &setup).await,
+        true => Box::pin(h2::serve(stream, BytesMut::new(), handler, &setup.http)).await,
+        false => speak(stream, handler, &setup.http).await,
     }
 }
 

@@ -26,7 +26,7 @@ use std::time::SystemTime;
 
 pub use connections::{Attempts, ListenerMetrics, Loss, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
-pub use requests::{CLASSES, Requests};
+pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
 pub use text::{Backend, CONTENT_TYPE};
 

@@ -2,8 +2,20 @@
 
 use super::slots::{Count, PerWorker};
 
-/// `code_class`, by hundreds; the first is for a client that was gone before it could be answered.
-pub const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+/// `code_class`: by hundreds, the first for a client that was gone before it could be answered; and how a session ended, which has
+/// no status.
+pub const CLASSES: [&str; 8] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx", "ok", "failed"];
+
+/// How a session of Layer 4 ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// By the client's doing, or before it had said what it wants.
+    Gone = 0,
+    /// As it should.
+    Ok = 6,
+    /// For want of a backend, or by the backend's doing.
+    Failed = 7,
+}
 
 /// Exchanges of one listener with one backend (or with none) that have ended.
 #[derive(Debug)]
@@ -18,6 +30,11 @@ impl Requests {
     /// above 599 is an error of the server's (RFC 9110, section 15).
     pub fn count(&self, worker: usize, status: u16) {
         self.0.of(worker)[usize::from(status / 100).min(5)].add(1);
+    }
+
+    /// Counts a session that ended, on the thread of `worker`.
+    pub fn count_session(&self, worker: usize, end: SessionEnd) {
+        self.0.of(worker)[end as usize].add(1);
     }
 
     /// Ended exchanges by class, as in [`CLASSES`].
@@ -36,6 +53,10 @@ mod tests {
         for (at, status) in [0, 101, 200, 204, 301, 404, 499, 500, 599, 999].into_iter().enumerate() {
             requests.count(at % 2, status);
         }
-        assert_eq!(requests.read(), [1, 1, 2, 1, 2, 3]);
+        for (at, end) in [SessionEnd::Ok, SessionEnd::Gone, SessionEnd::Failed, SessionEnd::Ok].into_iter().enumerate()
+        {
+            requests.count_session(at % 2, end);
+        }
+        assert_eq!(requests.read(), [2, 1, 2, 1, 2, 3, 2, 1]);
     }
 }

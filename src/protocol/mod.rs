@@ -2,6 +2,8 @@
 //! versions of HTTP have in common, so that the exchange in `forward/` is written once.
 
 pub mod body;
+pub mod client_hello;
+pub mod duplex;
 pub mod fields;
 pub mod h1;
 pub mod h2;

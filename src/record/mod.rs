@@ -1,11 +1,12 @@
-//! The end of every exchange, in one call: counters, durations, and the access log.
+//! The end of every exchange and of every session, in one call: counters, durations, and the access log.
 
 pub mod access;
 
 use std::time::{Duration, Instant};
 
-use crate::metrics::{Durations, Requests};
-use crate::outcome::Outcome;
+use crate::error::Side;
+use crate::metrics::{Durations, Requests, SessionEnd};
+use crate::outcome::{self, Outcome};
 
 /// A worker's way to record.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +47,41 @@ impl Recorder {
     /// Writes its line to the access log.
     pub fn access(&self, entry: &access::Entry, names: &access::Names<'_>, outcome: &Outcome, elapsed: Duration) {
         if let Some(log) = &self.access {
-            log.write(entry, names, outcome, elapsed);
+            log.exchange(entry, names, outcome, elapsed);
+        }
+    }
+
+    /// Counts a session that ended then; gives back how long it took.
+    pub fn session(
+        &self,
+        worker: usize,
+        handles: &Handles<'_>,
+        outcome: &outcome::Session,
+        ended: Instant,
+    ) -> Duration {
+        let elapsed = ended.saturating_duration_since(outcome.began);
+        let end = match outcome.failure {
+            None => SessionEnd::Ok,
+            Some(kind) if kind.side() == Side::Client => SessionEnd::Gone,
+            Some(_) => SessionEnd::Failed,
+        };
+        handles.requests.count_session(worker, end);
+        if let Some(durations) = handles.durations {
+            durations.observe(worker, elapsed);
+        }
+        elapsed
+    }
+
+    /// Writes the session's line to the access log.
+    pub fn session_access(
+        &self,
+        entry: &access::session::Entry,
+        names: &access::Names<'_>,
+        outcome: &outcome::Session,
+        elapsed: Duration,
+    ) {
+        if let Some(log) = &self.access {
+            log.session(entry, names, outcome, elapsed);
         }
     }
 }

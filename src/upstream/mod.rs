@@ -10,8 +10,8 @@ pub mod h2;
 mod pool;
 pub mod udp;
 
-pub use dial::Tls;
-pub use pool::{Home, Pools};
+pub use dial::{Tls, dial};
+pub use pool::{Counted, Home, Pools};
 
 /// The head of a backend's answer, and what follows it.
 #[derive(Debug)]

@@ -121,6 +121,11 @@ impl Home {
         }
     }
 
+    /// Counts a new connection that is not kept here.
+    pub fn opened(&self) -> Counted {
+        self.gauge.opened()
+    }
+
     /// Keeps a connection for the next exchange.
     pub fn park(&self, mut connection: Box<h1::Connection>) {
         let mut idle = self.idle.borrow_mut();

@@ -22,7 +22,7 @@ use super::inbound::Inbound;
 use super::outbound::{Coding, Outbound};
 use crate::drain::{Drain, Watch};
 use crate::error::{Error, Kind, Result};
-use crate::io::{Socket, Stream};
+use crate::io::Stream;
 use crate::policy::Limits;
 use crate::protocol::fields::Date;
 use crate::protocol::tunnel::{MayTunnel, Relay};
@@ -475,8 +475,8 @@ impl Wire {
 
     /// Makes the end of this connection a reset, where a clean end would say that a body is whole.
     fn reset_on_close(&self) {
-        if let Stream::Plain(Socket::Tcp(tcp)) = &self.io {
-            let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        if let Stream::Plain(socket) = &self.io {
+            socket.reset_on_close();
         }
     }
 }

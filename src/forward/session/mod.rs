@@ -1,0 +1,250 @@
+//! A session of Layer 4: a client's connection comes in, a backend is connected to, and bytes go both ways until they end.
+//!
+//! A backend that can't be reached, or that breaks the connection before anything was moved, costs the client nothing: another
+//! one is tried. Once a byte has gone, nobody can tell what it has done.
+
+mod record;
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use http::header::HeaderMap;
+use tokio::io::AsyncWriteExt;
+
+pub use record::Record;
+
+use super::admit::{self, Wish};
+use super::tries::Tries;
+use super::{Ingress, Worker, key};
+use crate::affinity;
+use crate::clock::Moment;
+use crate::endpoint::Live;
+use crate::error::{Error, Kind, Result, Retry};
+use crate::io::Stream;
+use crate::metrics::ListenerMetrics;
+use crate::metrics::retries::Outcome;
+use crate::policy::{Balance, ListenerProtocol};
+use crate::protocol::duplex::{Duplex, End};
+use crate::record::access::session::Entry;
+use crate::route::Lookup;
+use crate::snapshot::{Action, Current, Listener, Route, Service};
+use crate::timer::Alarm;
+use crate::upstream::{self, Counted, Tls};
+
+/// A client's connection that is to become a session.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The connection.
+    pub stream: Stream,
+    /// Who is at its other end; `None` over a Unix socket.
+    pub client: Option<IpAddr>,
+    /// The name that it asked for in TLS.
+    pub server_name: Option<Box<str>>,
+    /// What it has sent already.
+    pub early: Bytes,
+}
+
+/// A session that has a backend.
+struct Joined {
+    duplex: Duplex,
+    record: Record,
+    /// The backend.
+    live: Arc<Live>,
+    /// It ends when nothing was said for so long.
+    idle_timeout: Duration,
+    /// Counts the connection to the backend.
+    _counted: Counted,
+}
+
+/// A session that its backend broke before anything was moved.
+struct Unmoved {
+    client: Stream,
+    record: Record,
+    by: Arc<Live>,
+}
+
+/// Serves a connection to its end.
+pub async fn serve(arrival: Arrival, ingress: &Ingress, metrics: &ListenerMetrics) {
+    let Some((snapshot, listener)) = ingress.current() else { return };
+    let mut record = Record::begin(ingress.worker(), &snapshot.listeners[listener]);
+    if ingress.worker().recorder.logs_access() {
+        record.log(Entry {
+            client: arrival.client,
+            protocol: snapshot.listeners[listener].protocol,
+            server_name: arrival.server_name.clone(),
+        });
+    }
+    drop(snapshot);
+    let (client, mut arrival, mut broke) = (arrival.client, arrival, Vec::new());
+    loop {
+        // boxed: it is large, and a session that is connected is done with it
+        let Some(joined) = Box::pin(join(arrival, ingress, &broke, record)).await else { return };
+        let Some(unmoved) = relay(joined, ingress.worker(), metrics).await else { return };
+        broke.push(unmoved.by);
+        record = unmoved.record;
+        // a session of which nothing was moved had sent nothing, not even the name that it wants
+        arrival = Arrival { stream: unmoved.client, client, server_name: None, early: Bytes::new() };
+    }
+}
+
+/// Connects the client with a backend that is none of those that `broke` the connection; `None` when there is none, which is
+/// recorded and told to the client.
+async fn join(mut arrival: Arrival, ingress: &Ingress, broke: &[Arc<Live>], mut record: Record) -> Option<Joined> {
+    let (snapshot, listener) = ingress.current()?;
+    match connect(&arrival, ingress.worker(), (&snapshot, listener), broke, &mut record).await {
+        Ok((backend, live, counted)) => {
+            record.connected();
+            let idle_timeout = snapshot.listeners[listener].idle_timeout;
+            let duplex = Duplex::new(arrival.stream, backend, arrival.early);
+            Some(Joined { duplex, record, live, idle_timeout, _counted: counted })
+        }
+        Err(error) => {
+            let name = &snapshot.listeners[listener].name;
+            tracing::debug!(listener = %name, client = ?arrival.client, %error, "a session has no backend");
+            record.failed(error.kind());
+            if snapshot.listeners[listener].protocol == ListenerProtocol::Tls {
+                alert(&mut arrival.stream, error.kind()).await;
+            } else {
+                // a clean end would say that the backend had nothing to say
+                arrival.stream.socket().reset_on_close();
+            }
+            None
+        }
+    }
+}
+
+async fn connect(
+    arrival: &Arrival,
+    worker: &Rc<Worker>,
+    (snapshot, listener): (&Current, usize),
+    broke: &[Arc<Live>],
+    record: &mut Record,
+) -> Result<(Stream, Arc<Live>, Counted)> {
+    let route = route(&snapshot.listeners[listener], arrival.server_name.as_deref())?;
+    let service = match &route.action {
+        Action::Service(service) => *service,
+        Action::Split(split) => split.choose(worker.random.borrow_mut().u32(..)),
+        // the configuration has none of these where there are no requests
+        Action::Redirect { .. } | Action::Respond { .. } => return Err(Error::new(Kind::Internal, "no request")),
+    };
+    let service = &*snapshot.services[service];
+    record.service(service, listener);
+    let now = Moment::at(record.began());
+    let mut tries = Tries::new(worker, service);
+    if broke.is_empty() {
+        worker.deposit(service, now);
+    }
+    for live in broke {
+        let error = Error::new(Kind::UpstreamClosed, "before anything was moved").retry(Retry::Safe);
+        let backend = service.endpoints.iter().position(|endpoint| Arc::ptr_eq(&endpoint.live, live));
+        let Some(pause) = tries.after_failure(backend.unwrap_or(usize::MAX), &error, true) else { return Err(error) };
+        tokio::time::sleep(pause).await;
+    }
+    let timeouts = route.timeouts(service);
+    let (key, session) = placement(service, arrival.client, worker);
+    loop {
+        let wish = Wish { tried: &tries.tried, wanted: None, key, session: session.as_ref(), now };
+        let admission = admit::admit(worker, service, wish, &timeouts).await?;
+        let backend = admission.backend;
+        record.attempt(service, listener, admission);
+        let endpoint = &*service.endpoints[backend];
+        let name = service.tls.as_ref().and_then(|_| service.server_name(endpoint));
+        let tls = service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
+        let error = match upstream::dial(endpoint, tls, &worker.timers, timeouts.connect).await {
+            Ok(stream) => {
+                tries.settled(Outcome::Succeeded);
+                let home = worker.pools.home(endpoint, service.pool, &service.upstream[backend]);
+                return Ok((stream, Arc::clone(&endpoint.live), home.opened()));
+            }
+            Err(error) => error,
+        };
+        tracing::debug!(service = %service.name, backend = %endpoint.id, %error, "an attempt failed");
+        record.attempt_failed(error.kind());
+        match tries.after_failure(backend, &error, true) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => {
+                tries.settled(Outcome::Failed);
+                return Err(tries.last_word(error));
+            }
+        }
+    }
+}
+
+/// The route by the name that the client asked for; where it asked for none, or nothing is decided by it, the listener's own.
+fn route<'s>(listener: &'s Listener, server_name: Option<&str>) -> Result<&'s Route> {
+    let headers = HeaderMap::new();
+    let host = server_name.unwrap_or_default();
+    let lookup = Lookup { host, path: "/", query: None, method: &Method::CONNECT, headers: &headers };
+    let route = listener.routes.find(&lookup).or(listener.default.as_ref());
+    route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
+}
+
+/// What the session is told by, for the ring and for its affinity: the client's address.
+fn placement(service: &Service, client: Option<IpAddr>, worker: &Worker) -> (u64, Option<Cell<affinity::Session>>) {
+    let told_by = || client.map(key::of_address);
+    let key = match service.balance {
+        // those that are told by nothing must not all go to one backend
+        Balance::ConsistentHash(_) => told_by().unwrap_or_else(|| worker.random.borrow_mut().u64(..)),
+        _ => 0,
+    };
+    let session = service.affinity.as_ref().map(|a| Cell::new(a.session(std::iter::empty(), told_by, 0)));
+    (key, session)
+}
+
+/// Moves bytes until the session ends. Gives it back when its backend broke it before anything was moved.
+async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -> Option<Unmoved> {
+    let mut idle = Alarm::new(&worker.timers, joined.idle_timeout);
+    let (mut received, mut sent) = (0, 0);
+    let end = poll_fn(|cx| {
+        let Joined { duplex, record, idle_timeout, .. } = &mut joined;
+        let end = duplex.poll(&worker.shared, cx);
+        let (up, down) = (duplex.from_client() - received, duplex.from_backend() - sent);
+        if up + down > 0 {
+            metrics.transferred(worker.index, up, down);
+            idle.set(*idle_timeout);
+            if sent == 0 && down > 0 {
+                record.answered();
+            }
+            (received, sent) = (received + up, sent + down);
+        }
+        match end {
+            Poll::Ready(end) => Poll::Ready(Some(end)),
+            Poll::Pending => idle.poll(cx).map(|()| None),
+        }
+    })
+    .await;
+    let Joined { duplex, mut record, live, .. } = joined;
+    record.moved(received, sent);
+    match end {
+        Some(End::BackendReset) if received + sent == 0 => {
+            record.attempt_failed(Kind::UpstreamClosed);
+            return Some(Unmoved { client: duplex.into_client(), record, by: live });
+        }
+        Some(End::BackendReset) => record.failed(Kind::UpstreamClosed),
+        Some(End::ClientReset) => record.failed(Kind::ClientGone),
+        Some(End::Closed) => {}
+        None => record.idled(),
+    }
+    duplex.close(end.unwrap_or(End::Closed));
+    None
+}
+
+/// Tells a TLS client why it is not served, where TLS has a word for it (RFC 8446, section 6; RFC 6066, section 3).
+async fn alert(stream: &mut Stream, kind: Kind) {
+    const UNRECOGNIZED_NAME: u8 = 112;
+    const INTERNAL_ERROR: u8 = 80;
+    let description = match kind {
+        Kind::NoRoute => UNRECOGNIZED_NAME,
+        _ => INTERNAL_ERROR,
+    };
+    // a record of type alert and version 1.2, two bytes long: fatal, and why. A client that is gone need not be told
+    let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, description]).await;
+    let _ = stream.shutdown().await;
+}

@@ -1,0 +1,111 @@
+//! The line of an exchange.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use http::header::HeaderValue;
+use http::{Method, Uri, Version};
+
+use super::Names;
+use super::time::rfc3339;
+use crate::outcome::Outcome;
+
+/// What a line says of a request; kept while the exchange lasts.
+#[derive(Debug)]
+pub struct Entry {
+    /// Who sent it; `None` over a Unix socket.
+    pub client: Option<IpAddr>,
+    /// Its method.
+    pub method: Method,
+    /// Its target.
+    pub target: Uri,
+    /// Its version.
+    pub version: Version,
+    /// The host that it was for.
+    pub host: Option<HeaderValue>,
+    /// `Referer`
+    pub referer: Option<HeaderValue>,
+    /// `User-Agent`
+    pub user_agent: Option<HeaderValue>,
+}
+
+/// One JSON object.
+pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Outcome, elapsed: Duration) -> String {
+    let text = |value: &Option<HeaderValue>| value.as_ref().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+    let line = serde_json::json!({
+        "time": rfc3339(SystemTime::now()),
+        "client": entry.client,
+        "listener": names.listener,
+        "method": entry.method.as_str(),
+        "host": text(&entry.host),
+        "target": entry.target.path_and_query().map(|p| p.as_str()),
+        "protocol": version(entry.version),
+        "status": outcome.status.map(|s| s.as_u16()),
+        "bytes": outcome.body_bytes,
+        "duration_ms": (elapsed.as_secs_f64() * 1e6).round() / 1e3,
+        "service": names.service,
+        "backend": names.backend,
+        "failure": outcome.failure.map(|kind| kind.as_str()),
+        "referer": text(&entry.referer),
+        "user_agent": text(&entry.user_agent),
+    });
+    format!("{line}\n")
+}
+
+/// As Apache's "combined", with microseconds at the end.
+pub(super) fn combined(entry: &Entry, outcome: &Outcome, elapsed: Duration) -> String {
+    let mut line = String::with_capacity(256);
+    match entry.client {
+        Some(client) => _ = write!(line, "{client} - - ["),
+        None => line.push_str("- - - ["),
+    }
+    let _ = write!(
+        line,
+        "{}] \"{} {} {}\" {} {} ",
+        rfc3339(SystemTime::now()),
+        entry.method,
+        entry.target.path_and_query().map_or("", |p| p.as_str()),
+        version(entry.version),
+        outcome.status.map_or(499, |s| s.as_u16()),
+        outcome.body_bytes,
+    );
+    for value in [&entry.referer, &entry.user_agent] {
+        quoted(&mut line, value.as_ref());
+    }
+    let _ = writeln!(line, "{}", elapsed.as_micros());
+    line
+}
+
+/// A value in quotes; what could end the quotes, or is no printable ASCII, as `\xHH`, as Apache does.
+fn quoted(line: &mut String, value: Option<&HeaderValue>) {
+    line.push('"');
+    for &byte in value.map_or(&b"-"[..], HeaderValue::as_bytes) {
+        match byte {
+            b'"' | b'\\' => _ = write!(line, "\\{}", char::from(byte)),
+            b' '..=b'~' => line.push(char::from(byte)),
+            _ => _ = write!(line, "\\x{byte:02x}"),
+        }
+    }
+    line.push_str("\" ");
+}
+
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_cannot_be_ended_from_within() {
+        let mut line = String::new();
+        quoted(&mut line, HeaderValue::from_bytes(b"a\" \\ \xff").ok().as_ref());
+        assert_eq!(line, "\"a\\\" \\\\ \\xff\" ");
+    }
+}

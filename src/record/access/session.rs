@@ -1,0 +1,112 @@
+//! The line of a session.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use super::Names;
+use super::time::rfc3339;
+use crate::outcome::Session;
+use crate::policy::ListenerProtocol;
+
+/// What a line says of a session's client; kept while the session lasts.
+#[derive(Debug)]
+pub struct Entry {
+    /// Who it is; `None` over a Unix socket.
+    pub client: Option<IpAddr>,
+    /// What is spoken.
+    pub protocol: ListenerProtocol,
+    /// The name that it asked for in TLS.
+    pub server_name: Option<Box<str>>,
+}
+
+/// One JSON object.
+pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Session, elapsed: Duration) -> String {
+    let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    let line = serde_json::json!({
+        "time": rfc3339(SystemTime::now()),
+        "client": entry.client,
+        "listener": names.listener,
+        "protocol": protocol(entry.protocol),
+        "server_name": entry.server_name,
+        "bytes_received": outcome.received,
+        "bytes": outcome.sent,
+        "duration_ms": millis(elapsed),
+        "connect_ms": outcome.connected.map(millis),
+        "service": names.service,
+        "backend": names.backend,
+        "end": end(outcome),
+        "failure": outcome.failure.map(|kind| kind.as_str()),
+    });
+    format!("{line}\n")
+}
+
+/// As near to Apache's "combined" as what has no request can be: the request is the protocol, the name that was asked for, and
+/// where it went; the status is the word for its end.
+pub(super) fn combined(entry: &Entry, names: &Names<'_>, outcome: &Session, elapsed: Duration) -> String {
+    let mut line = String::with_capacity(160);
+    match entry.client {
+        Some(client) => _ = write!(line, "{client} - - ["),
+        None => line.push_str("- - - ["),
+    }
+    let _ = writeln!(
+        line,
+        "{}] \"{} {} {}\" {} {} \"-\" \"-\" {}",
+        rfc3339(SystemTime::now()),
+        protocol(entry.protocol),
+        // a name that was read from a ClientHello has no other characters than a host name's
+        entry.server_name.as_deref().unwrap_or("-"),
+        names.backend.unwrap_or("-"),
+        end(outcome),
+        outcome.sent,
+        elapsed.as_micros(),
+    );
+    line
+}
+
+fn protocol(protocol: ListenerProtocol) -> &'static str {
+    match protocol {
+        ListenerProtocol::Http => "HTTP",
+        ListenerProtocol::Tcp => "TCP",
+        ListenerProtocol::Tls => "TLS",
+        ListenerProtocol::Udp => "UDP",
+    }
+}
+
+fn end(outcome: &Session) -> &'static str {
+    match (outcome.failure, outcome.idle) {
+        (Some(_), _) => "failed",
+        (None, true) => "idle",
+        (None, false) => "closed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_line_says_who_where_how_much_and_how_it_ended() {
+        let entry = Entry {
+            client: "192.0.2.7".parse().ok(),
+            protocol: ListenerProtocol::Tls,
+            server_name: Some("a.example".into()),
+        };
+        let names = Names { listener: "edge", service: Some("app"), backend: Some("b1") };
+        let mut outcome = Session::begun(Instant::now());
+        (outcome.received, outcome.sent, outcome.connected) = (7, 9, Some(Duration::from_micros(1_500)));
+        let line: serde_json::Value =
+            serde_json::from_str(&json(&entry, &names, &outcome, Duration::from_secs(2))).unwrap();
+        assert_eq!(line["client"], "192.0.2.7");
+        assert_eq!((&line["bytes_received"], &line["bytes"]), (&7.into(), &9.into()));
+        assert_eq!((&line["connect_ms"], &line["duration_ms"]), (&1.5.into(), &2000.0.into()));
+        assert_eq!((&line["end"], &line["failure"]), (&"closed".into(), &serde_json::Value::Null));
+        outcome.failure = Some(Kind::UpstreamClosed);
+        let line = combined(&entry, &names, &outcome, Duration::from_micros(12));
+        assert!(line.starts_with("192.0.2.7 - - ["), "{line}");
+        assert!(line.ends_with("] \"TLS a.example b1\" failed 9 \"-\" \"-\" 12\n"), "{line}");
+    }
+}
