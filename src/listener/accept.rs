@@ -12,10 +12,11 @@ use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Settings;
+use super::{Settings, sessions};
 use crate::forward::{Connection, Ingress};
 use crate::io::{Socket, Stream};
 use crate::metrics::ListenerMetrics;
+use crate::policy::ListenerProtocol;
 use crate::protocol::fields::Client;
 use crate::protocol::h1::server::{self, End, Setup};
 use crate::protocol::h2;
@@ -39,9 +40,9 @@ pub(super) struct Serving {
 }
 
 /// What one connection is served with.
-struct Accepted {
-    ingress: Rc<Ingress>,
-    settings: Arc<Settings>,
+pub(super) struct Accepted {
+    pub(super) ingress: Rc<Ingress>,
+    pub(super) settings: Arc<Settings>,
 }
 
 impl Serving {
@@ -131,17 +132,11 @@ fn spawn(socket: Socket, address: Option<IpAddr>, serving: Accepted, place: Opti
 }
 
 async fn serve(socket: Socket, address: Option<IpAddr>, serving: Accepted) {
-    let Some(setup) = setup(&serving) else { return };
-    // boxed: a future is as large as the largest thing that it waits for, and every connection has one
-    match setup.protocol {
-        ListenerProtocol::Http => exchanges(socket, address, serving, setup).await,
-        ListenerProtocol::Tls => Box::pin(named_session(socket, address, serving, &setup)).await,
-        ListenerProtocol::Tcp | ListenerProtocol::Udp => Box::pin(session(socket, address, serving, &setup)).await,
+    let Some((setup, protocol)) = setup(&serving) else { return };
+    // boxed, as is HTTP/2 below: a future is as large as the largest thing that it waits for, and every connection has one
+    if protocol == ListenerProtocol::Tls {
+        return Box::pin(sessions::by_name(socket, address, &serving, &setup)).await;
     }
-}
-
-/// HTTP.
-async fn exchanges(socket: Socket, address: Option<IpAddr>, serving: Accepted, setup: Setup) {
     let (stream, sni, is_h2) = match &serving.settings.tls {
         None => (Stream::Plain(socket), None, false),
         Some(tls) => match Box::pin(handshake(socket, address, tls, &setup)).await {
@@ -149,10 +144,14 @@ async fn exchanges(socket: Socket, address: Option<IpAddr>, serving: Accepted, s
             None => return,
         },
     };
+    if protocol == ListenerProtocol::Tcp {
+        let server_name = sni.map(|(name, _)| name.into());
+        return Box::pin(sessions::serve(stream, address, server_name, &serving)).await;
+    }
     let Some(handler) = connection(address, &serving, sni).map(Rc::new) else { return };
     match is_h2 {
-        true => Box::pin(h2::serve(stream, BytesMut::new(), handler, &setup.http)).await,
-        false => speak(stream, handler, &setup.http).await,
+        true => Box::pin(h2::serve(stream, BytesMut::new(), handler, &setup)).await,
+        false => speak(stream, handler, &setup).await,
     }
 }
 
@@ -187,17 +186,18 @@ async fn speak(stream: Stream, handler: Rc<Connection>, setup: &Setup) {
     }
 }
 
-fn setup(serving: &Accepted) -> Option<Setup> {
+fn setup(serving: &Accepted) -> Option<(Setup, ListenerProtocol)> {
     let worker = serving.ingress.worker();
     let (snapshot, listener) = serving.ingress.current()?;
     let listener = &snapshot.listeners[listener];
-    Some(Setup {
+    let setup = Setup {
         limits: listener.limits.clone(),
         idle_timeout: listener.idle_timeout,
         timers: worker.timers.clone(),
         drain: serving.ingress.drain.clone(),
         date: worker.date.clone(),
-    })
+    };
+    Some((setup, listener.protocol))
 }
 
 fn connection(address: Option<IpAddr>, serving: &Accepted, sni: Option<(String, Acceptor)>) -> Option<Connection> {

@@ -8,6 +8,7 @@
 
 mod accept;
 mod bind;
+mod sessions;
 mod settings;
 mod worker;
 

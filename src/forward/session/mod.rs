@@ -72,16 +72,7 @@ struct Unmoved {
 
 /// Serves a connection to its end.
 pub async fn serve(arrival: Arrival, ingress: &Ingress, metrics: &ListenerMetrics) {
-    let Some((snapshot, listener)) = ingress.current() else { return };
-    let mut record = Record::begin(ingress.worker(), &snapshot.listeners[listener]);
-    if ingress.worker().recorder.logs_access() {
-        record.log(Entry {
-            client: arrival.client,
-            protocol: snapshot.listeners[listener].protocol,
-            server_name: arrival.server_name.clone(),
-        });
-    }
-    drop(snapshot);
+    let Some(mut record) = begin(arrival.client, arrival.server_name.as_deref(), ingress) else { return };
     let (client, mut arrival, mut broke) = (arrival.client, arrival, Vec::new());
     loop {
         // boxed: it is large, and a session that is connected is done with it
@@ -92,6 +83,23 @@ pub async fn serve(arrival: Arrival, ingress: &Ingress, metrics: &ListenerMetric
         // a session of which nothing was moved had sent nothing, not even the name that it wants
         arrival = Arrival { stream: unmoved.client, client, server_name: None, early: Bytes::new() };
     }
+}
+
+/// Records a connection that can't become a session.
+pub fn refuse(client: Option<IpAddr>, ingress: &Ingress, why: Kind) {
+    if let Some(mut record) = begin(client, None, ingress) {
+        record.failed(why);
+    }
+}
+
+fn begin(client: Option<IpAddr>, server_name: Option<&str>, ingress: &Ingress) -> Option<Record> {
+    let (snapshot, listener) = ingress.current()?;
+    let listener = &snapshot.listeners[listener];
+    let mut record = Record::begin(ingress.worker(), listener);
+    if ingress.worker().recorder.logs_access() {
+        record.log(Entry { client, protocol: listener.protocol, server_name: server_name.map(Into::into) });
+    }
+    Some(record)
 }
 
 /// Connects the client with a backend that is none of those that `broke` the connection; `None` when there is none, which is
