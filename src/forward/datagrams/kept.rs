@@ -22,11 +22,6 @@ impl Kept {
     pub fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().map(|datagram| &**datagram)
     }
-
-    /// Keeps nothing any more.
-    pub fn forget(&mut self) {
-        self.0 = Vec::new();
-    }
 }
 
 #[cfg(test)]
@@ -45,8 +40,6 @@ mod tests {
             (2, 1200),
             (4, 100)
         ]);
-        kept.forget();
-        assert_eq!(kept.datagrams().count(), 0);
     }
 
     #[test]

@@ -9,5 +9,5 @@ pub mod batch;
 pub mod options;
 pub mod socket;
 
-pub use batch::{Batch, Received};
+pub use batch::{Batch, Payload, Received};
 pub use socket::{Driver, Socket};
