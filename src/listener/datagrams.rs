@@ -2,12 +2,13 @@
 
 use std::net::UdpSocket;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::accept::{Accepted, Queue, Serving};
 use crate::forward::datagrams::{Sessions, Terms};
-use crate::protocol::udp::{Batch, Socket, batch};
+use crate::protocol::udp::{Batch, Ready, Socket, batch};
 
 /// How often silent sessions are looked for: often enough that `idle_timeout` is exceeded by a quarter at most.
 const SHARE: u32 = 4;
@@ -52,10 +53,10 @@ pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Futu
                 look.as_mut().reset(tokio::time::Instant::now() + pause);
             }
             ready = socket.ready(), if stopped != Some(Queue::HandedOver) => {
-                if let Err(error) = ready {
-                    return tracing::error!(%error, "no datagram can be received any more");
-                }
-                let full = receive(&socket, &mut batch, &sessions, &mut serving);
+                let full = match ready {
+                    Ok(mut ready) => receive(&mut ready, &mut batch, &sessions, &mut serving),
+                    Err(error) => return tracing::error!(%error, "no datagram can be received any more"),
+                };
                 if full {
                     // more than one batch at a time would keep the answers waiting
                     tokio::task::yield_now().await;
@@ -66,8 +67,8 @@ pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Futu
 }
 
 /// Passes on one batch; gives back whether there may be more.
-fn receive(socket: &Socket, batch: &mut Batch, sessions: &std::rc::Rc<Sessions>, serving: &mut Serving) -> bool {
-    match socket.receive(sessions.driver(), batch, batch::SLOTS) {
+fn receive(ready: &mut Ready<'_>, batch: &mut Batch, sessions: &Rc<Sessions>, serving: &mut Serving) -> bool {
+    match ready.receive(sessions.driver(), batch, batch::SLOTS) {
         Ok(full) => {
             let Accepted { settings, .. } = serving.next();
             let terms = Terms { metrics: Arc::clone(&settings.metrics), places: settings.places.clone() };

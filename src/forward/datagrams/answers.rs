@@ -7,7 +7,7 @@ use super::session::Session;
 use crate::clock::Moment;
 use crate::metrics::Loss;
 use crate::protocol::quic;
-use crate::protocol::udp::{Payload, Socket};
+use crate::protocol::udp::{Payload, Ready, Socket};
 use crate::upstream::udp::is_unreachable;
 
 /// Datagrams, or runs of them, that are read for one session in one call. Most sessions have one at a time.
@@ -28,9 +28,9 @@ enum Next {
 
 /// Reads what the session's backend says, and passes it on, for as long as the session lasts.
 pub(super) async fn read(sessions: Weak<Sessions>, session: Weak<Session>, socket: Rc<Socket>) {
-    while socket.ready().await.is_ok() {
+    while let Ok(mut ready) = socket.ready().await {
         let next = match (sessions.upgrade(), session.upgrade()) {
-            (Some(sessions), Some(session)) => sessions.read(&session, &socket),
+            (Some(sessions), Some(session)) => sessions.read(&session, &socket, &mut ready),
             _ => Next::End,
         };
         match next {
@@ -42,11 +42,11 @@ pub(super) async fn read(sessions: Weak<Sessions>, session: Weak<Session>, socke
 }
 
 impl Sessions {
-    fn read(self: &Rc<Self>, session: &Rc<Session>, socket: &Socket) -> Next {
+    fn read(self: &Rc<Self>, session: &Rc<Session>, socket: &Socket, ready: &mut Ready<'_>) -> Next {
         let now = Moment::now();
         let mut room = self.room.borrow_mut();
         for _ in 0..ROUNDS {
-            match socket.receive(&self.driver, &mut room, SLOTS) {
+            match ready.receive(&self.driver, &mut room, SLOTS) {
                 Ok(more) => {
                     for received in room.received() {
                         self.answer(session, &received.payload, now);

@@ -10,4 +10,4 @@ pub mod options;
 pub mod socket;
 
 pub use batch::{Batch, Payload, Received};
-pub use socket::{Driver, Socket};
+pub use socket::{Driver, Ready, Socket};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::batch::{Batch, Payload};
 
@@ -24,6 +24,10 @@ pub struct Socket {
     // for reading alone: one that waits for room to write, too, would be woken by each datagram that has left
     io: AsyncFd<Arc<UdpSocket>>,
 }
+
+/// There is something to read, as far as is known.
+#[derive(Debug)]
+pub struct Ready<'a>(AsyncFdReadyGuard<'a, Arc<UdpSocket>>);
 
 impl Driver {
     /// # Errors
@@ -101,32 +105,33 @@ impl Socket {
     /// # Errors
     ///
     /// When the runtime ends.
-    pub async fn ready(&self) -> io::Result<()> {
-        self.io.ready(Interest::READABLE | Interest::ERROR).await.map(|mut guard| guard.retain_ready())
-    }
-
-    /// Reads into up to `slots` slots of `batch`; gives back whether there may be more.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel says, also of what was sent before. Nothing to read is no error.
-    pub fn receive(&self, driver: &Driver, batch: &mut Batch, slots: usize) -> io::Result<bool> {
-        let mut more = false;
-        batch.clear();
-        let read = self.io.try_io(Interest::READABLE | Interest::ERROR, |socket| {
-            more = batch.fill(slots, |slices, metas| driver.0.recv((&**socket).into(), slices, metas))?;
-            // less than there was room for is all that there was: what comes from now on wakes us, so no call is needed to hear
-            // that there is nothing
-            if more { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
-        });
-        match read {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            read => read.map(|()| more),
-        }
+    pub async fn ready(&self) -> io::Result<Ready<'_>> {
+        self.io.ready(Interest::READABLE | Interest::ERROR).await.map(Ready)
     }
 
     /// Takes in the errors that the kernel keeps beside the last one.
     pub fn forget_errors(&self, driver: &Driver) {
         while let Ok(Some(_)) = driver.0.recv_transport_error((&**self.get()).into()) {}
+    }
+}
+
+impl Ready<'_> {
+    /// Reads into up to `slots` slots of `batch`; gives back whether there may be more.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says, also of what was sent before. Nothing to read is no error.
+    pub fn receive(&mut self, driver: &Driver, batch: &mut Batch, slots: usize) -> io::Result<bool> {
+        batch.clear();
+        let read = self.0.try_io(|io| {
+            let socket = &**io.get_ref();
+            // less than there was room for is all that there was: what comes from now on wakes us, so no call is needed to hear
+            // that there is nothing
+            match batch.fill(slots, |slices, metas| driver.0.recv(socket.into(), slices, metas)) {
+                Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
+                read => read,
+            }
+        });
+        read.unwrap_or(Ok(false))
     }
 }
