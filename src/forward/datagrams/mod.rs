@@ -22,11 +22,10 @@ use std::io;
 use std::net::UdpSocket;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-pub use roaming::Roaming;
 
 use super::Ingress;
 use crate::clock::Moment;
@@ -34,7 +33,7 @@ use crate::metrics::{ListenerMetrics, Loss};
 use crate::protocol::udp::{Batch, Driver, Payload, Received};
 use crate::snapshot::Current;
 use crate::upstream::udp::is_unreachable;
-use roaming::Path;
+use roaming::{Path, Roaming};
 use session::Session;
 use table::{Flow, Table};
 
@@ -47,6 +46,15 @@ const SPARED: Duration = Duration::from_millis(100);
 /// While it drains, a session that was silent for so long is over. A datagram more would come to whoever listens then.
 const DRAINED: Duration = Duration::from_secs(1);
 
+/// What the sessions of one listener have in common, over all workers.
+#[derive(Debug, Default)]
+pub struct Shared {
+    roaming: Roaming,
+    /// Sessions that could not begin for want of a place since places were looked for last, where no session of the same worker
+    /// could give its own.
+    wanted: AtomicUsize,
+}
+
 /// The sessions of one listening socket.
 #[derive(Debug)]
 pub struct Sessions {
@@ -55,7 +63,7 @@ pub struct Sessions {
     gate: Arc<UdpSocket>,
     driver: Driver,
     table: RefCell<Table<Entry>>,
-    roaming: Arc<Roaming>,
+    shared: Arc<Shared>,
     /// What backends' datagrams are read into.
     room: RefCell<Batch>,
     random: RefCell<fastrand::Rng>,
@@ -105,13 +113,13 @@ impl Sessions {
     /// # Errors
     ///
     /// When there are no file descriptors left.
-    pub fn new(ingress: &Rc<Ingress>, gate: Arc<UdpSocket>, roaming: Arc<Roaming>) -> io::Result<Rc<Self>> {
+    pub fn new(ingress: &Rc<Ingress>, gate: Arc<UdpSocket>, shared: Arc<Shared>) -> io::Result<Rc<Self>> {
         Ok(Rc::new(Self {
             ingress: Rc::clone(ingress),
             gate,
             driver: Driver::new()?,
             table: RefCell::default(),
-            roaming,
+            shared,
             room: RefCell::default(),
             random: RefCell::new(fastrand::Rng::new()),
             closing: Cell::new(false),
@@ -154,7 +162,7 @@ impl Sessions {
 
     /// From an address that has no session.
     fn unknown(self: &Rc<Self>, flow: Flow, payload: &Payload<'_>, scene: &Scene<'_>) {
-        let Some(path) = self.roaming.find(payload.bytes).filter(|path| !path.is_closed()) else {
+        let Some(path) = self.shared.roaming.find(payload.bytes).filter(|path| !path.is_closed()) else {
             return self.open(flow, payload, scene, None);
         };
         if self.table.borrow().len() >= MOST && !self.make_room(scene.now) {
@@ -207,7 +215,7 @@ impl Sessions {
     /// A client whose answers go to another address is at this one again, if its datagram says so by its connection id.
     fn turn_back(&self, path: &Arc<Path>, flow: Flow, payload: &Payload<'_>) {
         if path.moved_to().is_some_and(|client| client != flow)
-            && self.roaming.find(payload.bytes).is_some_and(|found| Arc::ptr_eq(&found, path))
+            && self.shared.roaming.find(payload.bytes).is_some_and(|found| Arc::ptr_eq(&found, path))
         {
             path.move_to(flow);
         }
@@ -230,6 +238,9 @@ impl Sessions {
                 session.idled();
             }
         }
+        // a share of them at a time: a flood of clients that get no place must not cost all those that have one theirs
+        let wanted = self.shared.wanted.swap(0, Relaxed).min(self.len().div_ceil(8));
+        let _ = (0..wanted).try_for_each(|_| self.make_room(now).then_some(()));
         self.len()
     }
 
@@ -265,7 +276,12 @@ impl Sessions {
         }
         let Some(places) = &scene.terms.places else { return Some(Place(None)) };
         let place = || Arc::clone(places).try_acquire_owned().ok();
-        place().or_else(|| self.make_room(scene.now).then(place).flatten()).map(|permit| Place(Some(permit)))
+        let place = place().or_else(|| self.make_room(scene.now).then(place).flatten());
+        if place.is_none() {
+            // another worker's session may give its own: who has sent this sends it again
+            self.shared.wanted.fetch_add(1, Relaxed);
+        }
+        place.map(|permit| Place(Some(permit)))
     }
 
     /// Ends a session that has long been silent, whether or not its time is over; gives back whether there was one.

@@ -51,10 +51,10 @@ impl Sessions {
             }
         };
         let counted = CountedClient::new(metrics, self.worker(), place);
-        let session = Session::new(flow, opening, record, counted, &self.roaming, (first, scene.now));
+        let session = Session::new(flow, opening, record, counted, &self.shared, (first, scene.now));
         let session = Rc::new(session);
         session.received(first, scene.now);
-        if self.join(&session, scene.now) {
+        if self.join(&session, Some(first), scene.now) {
             self.table.borrow_mut().insert(flow, Entry::Own(session));
         } else {
             metrics.lost(self.worker(), Loss::NoBackend, first.count());
@@ -91,8 +91,9 @@ impl Sessions {
         })
     }
 
-    /// Finds the session a backend and sends it what was kept; gives back whether it has one. When it has not, that is recorded.
-    fn join(self: &Rc<Self>, session: &Rc<Session>, now: Moment) -> bool {
+    /// Finds the session a backend and sends it what came first, or what was kept of that; gives back whether it has one. When it
+    /// has not, that is recorded.
+    fn join(self: &Rc<Self>, session: &Rc<Session>, first: Option<&Payload<'_>>, now: Moment) -> bool {
         let mut opening = session.opening.borrow_mut();
         let Some(opening) = opening.as_mut() else { return false };
         loop {
@@ -100,9 +101,11 @@ impl Sessions {
                 Ok(link) => {
                     let (socket, address) = (Arc::clone(link.socket.get()), link.address);
                     *session.link.borrow_mut() = Some(link);
-                    let sent = opening.kept.datagrams().try_for_each(|datagram| {
-                        self.driver.send_to_peer(&socket, address, &Payload::one(datagram))
-                    });
+                    let send = |payload: &Payload<'_>| self.driver.send_to_peer(&socket, address, payload);
+                    let sent = match first {
+                        Some(first) => send(first),
+                        None => opening.kept.datagrams().try_for_each(|datagram| send(&Payload::one(datagram))),
+                    };
                     match sent {
                         Err(error) if udp::is_unreachable(&error) => refused(error),
                         // lost on the way, as UDP may
@@ -184,7 +187,7 @@ impl Sessions {
                 false
             }
         };
-        let goes_on = again && self.join(session, Moment::now());
+        let goes_on = again && self.join(session, None, Moment::now());
         if !goes_on {
             self.end(session);
         }

@@ -4,13 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::net::{SocketAddr, UdpSocket};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
 use super::kept::Kept;
-use super::roaming::{Path, Roaming};
+use super::roaming::Path;
 use super::table::Flow;
-use super::{Place, Scene};
+use super::{Place, Scene, Shared};
 use crate::affinity;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
@@ -25,6 +26,9 @@ use crate::upstream::Counted;
 
 /// Connection ids that are learned of one session: that of a retry, that of the handshake, and one to spare.
 const IDS: usize = 4;
+
+/// How often a session asks whether its backend is well.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A session.
 #[derive(Debug)]
@@ -41,9 +45,9 @@ pub(super) struct Session {
     pub is_quic: bool,
     record: RefCell<Record>,
     ids: RefCell<Vec<ConnectionId>>,
-    roaming: Arc<Roaming>,
-    /// The snapshot in which its backend was found to be well.
-    seen: RefCell<Weak<Current>>,
+    shared: Arc<Shared>,
+    /// The snapshot in which its backend was found to be well, and when.
+    seen: RefCell<(Weak<Current>, Moment)>,
     last: Cell<Moment>,
     tally: Cell<Tally>,
     pub counted: CountedClient,
@@ -105,19 +109,19 @@ impl Session {
         opening: Opening,
         record: Record,
         counted: CountedClient,
-        roaming: &Arc<Roaming>,
+        shared: &Arc<Shared>,
         (first, now): (&Payload<'_>, Moment),
     ) -> Self {
         Self {
             flow,
             link: RefCell::default(),
-            seen: RefCell::new(Rc::downgrade(&opening.snapshot)),
+            seen: RefCell::new((Rc::downgrade(&opening.snapshot), now)),
             opening: RefCell::new(Some(Box::new(opening))),
             path: RefCell::default(),
             is_quic: first.datagrams().next().is_some_and(crate::protocol::quic::begins),
             record: RefCell::new(record),
             ids: RefCell::default(),
-            roaming: Arc::clone(roaming),
+            shared: Arc::clone(shared),
             last: Cell::new(now),
             tally: Cell::default(),
             counted,
@@ -192,20 +196,22 @@ impl Session {
         let Some((socket, backend)) = self.way() else { return };
         let mut path = self.path.borrow_mut();
         let path = path.get_or_insert_with(|| Arc::new(Path::new(socket, backend, self.flow)));
-        if self.roaming.learn(id, path) {
+        if self.shared.roaming.learn(id, path) {
             ids.push(id);
         }
     }
 
-    /// Whether it stays with its backend. Looked at once for each snapshot.
+    /// Whether it stays with its backend. Looked at for each snapshot, and now and then: what makes no difference to new
+    /// sessions (a drained backend is disabled) makes no new snapshot.
     pub fn holds(&self, scene: &Scene<'_>) -> bool {
         let mut seen = self.seen.borrow_mut();
-        if seen.as_ptr() == Rc::as_ptr(scene.snapshot) {
+        let (snapshot, at) = &*seen;
+        if snapshot.as_ptr() == Rc::as_ptr(scene.snapshot) && scene.now.since(*at) < LOOK {
             return true;
         }
         let holds = self.link.borrow().as_ref().is_some_and(|link| keeps(&link.endpoint, scene));
         if holds {
-            *seen = Rc::downgrade(scene.snapshot);
+            *seen = (Rc::downgrade(scene.snapshot), scene.now);
         }
         holds
     }
@@ -263,7 +269,7 @@ impl Drop for Session {
         let mut tally = self.tally.get();
         if let Some(path) = self.path.take() {
             path.close();
-            self.roaming.forget(&self.ids.take());
+            self.shared.roaming.forget(&self.ids.take());
             let (datagrams, bytes) = path.tally();
             tally.datagrams[0] += datagrams;
             tally.bytes[0] += bytes;

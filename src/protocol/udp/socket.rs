@@ -59,12 +59,16 @@ impl Driver {
             segment_size: payload.is_run().then_some(payload.stride),
             src_ip: from,
         };
-        let as_run = payload.stride <= LONGEST_OF_RUN && self.0.max_gso_segments() as u64 >= payload.count();
-        if !payload.is_run() || (as_run && self.0.try_send(socket.into(), &transmit).is_ok()) {
-            return match payload.is_run() {
-                true => Ok(()),
-                false => self.0.try_send(socket.into(), &transmit),
+        if !payload.is_run() {
+            return match (payload.ecn, from) {
+                // with nothing more to say, the kernel has nothing more to read
+                (None, None) => socket.send_to(payload.bytes, to).map(|_| ()),
+                _ => self.0.try_send(socket.into(), &transmit),
             };
+        }
+        let as_run = payload.stride <= LONGEST_OF_RUN && self.0.max_gso_segments() as u64 >= payload.count();
+        if as_run && self.0.try_send(socket.into(), &transmit).is_ok() {
+            return Ok(());
         }
         payload.datagrams().try_for_each(|contents| {
             self.0.try_send(socket.into(), &Transmit { contents, segment_size: None, ..transmit.clone() })
