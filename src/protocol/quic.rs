@@ -121,6 +121,22 @@ mod tests {
     }
 
     #[test]
+    fn whatever_comes_is_read_within_its_bounds() {
+        let mut random = fastrand::Rng::with_seed(8999);
+        for _ in 0..20_000 {
+            let mut datagram: Vec<u8> = (0..random.usize(..48)).map(|_| random.u8(..)).collect();
+            // lengths that are near what there is
+            if let Some(length) = datagram.get_mut(5) {
+                *length %= 48;
+            }
+            if let Some(Head::Long { to, from, .. }) = head(&datagram) {
+                assert!(7 + to.len() + from.len() <= datagram.len());
+            }
+            assert!(chosen(&datagram).is_none_or(|id| (SHORTEST..=LONGEST).contains(&id.length())));
+        }
+    }
+
+    #[test]
     fn a_connection_begins_with_a_large_datagram_and_an_id_that_can_t_be_guessed() {
         let mut initial = INITIAL.to_vec();
         initial.resize(1200, 0);

@@ -185,8 +185,7 @@ impl Sessions {
             self.turn_back(path, session.flow, payload);
         }
         session.received(payload, scene.now);
-        let Some((socket, backend)) = session.way() else { return };
-        match self.driver.send_to_peer(&socket, backend, payload) {
+        match session.send(&self.driver, payload) {
             Ok(()) => {}
             // of something that was sent before; this datagram has not gone
             Err(error) if is_unreachable(&error) => {

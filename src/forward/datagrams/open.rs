@@ -99,9 +99,8 @@ impl Sessions {
         loop {
             let error = match self.connect(session, opening, now) {
                 Ok(link) => {
-                    let (socket, address) = (Arc::clone(link.socket.get()), link.address);
                     *session.link.borrow_mut() = Some(link);
-                    let send = |payload: &Payload<'_>| self.driver.send_to_peer(&socket, address, payload);
+                    let send = |payload: &Payload<'_>| session.send(&self.driver, payload);
                     let sent = match first {
                         Some(first) => send(first),
                         None => opening.kept.datagrams().try_for_each(|datagram| send(&Payload::one(datagram))),

@@ -1,7 +1,8 @@
 //! One session.
 
 use std::cell::{Cell, RefCell};
-use std::net::{SocketAddr, UdpSocket};
+use std::io;
+use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::forward::Worker;
 use crate::forward::session::Record;
 use crate::metrics::ListenerMetrics;
 use crate::protocol::quic::ConnectionId;
-use crate::protocol::udp::{Payload, Socket};
+use crate::protocol::udp::{Driver, Payload, Socket};
 use crate::snapshot::{Action, Current, Service};
 use crate::upstream::Counted;
 
@@ -156,9 +157,12 @@ impl Session {
         self.tally.set(tally);
     }
 
-    /// The socket to its backend, and the backend's address.
-    pub fn way(&self) -> Option<(Arc<UdpSocket>, SocketAddr)> {
-        self.link.borrow().as_ref().map(|link| (Arc::clone(link.socket.get()), link.address))
+    /// Sends something to its backend.
+    pub fn send(&self, driver: &Driver, payload: &Payload<'_>) -> io::Result<()> {
+        match &*self.link.borrow() {
+            Some(link) => driver.send_to_peer(link.socket.get(), link.address, payload),
+            None => Ok(()),
+        }
     }
 
     /// Its backend.
@@ -193,9 +197,12 @@ impl Session {
         if ids.len() >= IDS || ids.contains(&id) {
             return;
         }
-        let Some((socket, backend)) = self.way() else { return };
+        let link = self.link.borrow();
+        let Some(link) = &*link else { return };
         let mut path = self.path.borrow_mut();
-        let path = path.get_or_insert_with(|| Arc::new(Path::new(socket, backend, self.flow)));
+        let path = path.get_or_insert_with(|| {
+            Arc::new(Path::new(Arc::clone(link.socket.get()), link.address, self.flow))
+        });
         if self.shared.roaming.learn(id, path) {
             ids.push(id);
         }
