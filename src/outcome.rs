@@ -41,11 +41,13 @@ pub struct Session {
     pub received: u64,
     /// Bytes to the client.
     pub sent: u64,
+    /// Where they came in datagrams: those from the client, and those to it.
+    pub datagrams: Option<[u64; 2]>,
 }
 
 impl Session {
     /// Nothing has happened yet.
     pub fn begun(began: Instant) -> Self {
-        Self { began, connected: None, failure: None, idle: false, received: 0, sent: 0 }
+        Self { began, connected: None, failure: None, idle: false, received: 0, sent: 0, datagrams: None }
     }
 }

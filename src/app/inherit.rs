@@ -12,6 +12,7 @@ use socket2::{Domain, Type};
 
 use crate::endpoint::Target;
 use crate::listener::Socket;
+use crate::policy::ListenerProtocol;
 
 /// The name of the socket through which the process before learns that this one is ready.
 pub(super) const READY: &str = "evenkeel-ready";
@@ -43,21 +44,27 @@ impl Inherited {
                 inherited.sockets.push((name, Socket::Tcp(socket)));
             } else if let Ok(Some(socket)) = fds.take_unix_listener(at) {
                 inherited.sockets.push((name, Socket::Unix(socket)));
+            } else if let Ok(Some(socket)) = fds.take_udp_socket(at) {
+                inherited.sockets.push((name, Socket::Udp(socket)));
             }
         }
         inherited
     }
 
     /// The sockets of a listener.
-    pub fn listener(&mut self, target: &Target, name: &str) -> Vec<Socket> {
-        self.sockets.extract_if(.., |(given, socket)| fits(socket, target, given == name)).map(|(_, s)| s).collect()
+    pub fn listener(&mut self, target: &Target, protocol: ListenerProtocol, name: &str) -> Vec<Socket> {
+        let datagrams = protocol == ListenerProtocol::Udp;
+        let fits = |(given, socket): &mut (String, Socket)| {
+            socket.is_datagrams() == datagrams && fits(socket, target, given == name)
+        };
+        self.sockets.extract_if(.., fits).map(|(_, socket)| socket).collect()
     }
 
     /// The admin address's socket.
     pub fn admin(&mut self, target: &Target) -> Option<TcpListener> {
-        self.listener(target, ADMIN).into_iter().find_map(|socket| match socket {
+        self.listener(target, ListenerProtocol::Http, ADMIN).into_iter().find_map(|socket| match socket {
             Socket::Tcp(socket) => Some(socket),
-            Socket::Unix(_) => None,
+            Socket::Unix(_) | Socket::Udp(_) => None,
         })
     }
 
@@ -81,6 +88,22 @@ fn fits(socket: &Socket, wanted: &Target, same_name: bool) -> bool {
 mod tests {
     use super::*;
 
+    const HTTP: ListenerProtocol = ListenerProtocol::Http;
+
+    #[test]
+    fn a_tcp_and_a_udp_socket_at_one_address_are_told_apart() {
+        let tcp = Socket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
+        let at = tcp.target().unwrap();
+        let Target::Tcp(address) = &at else { panic!("{at:?}") };
+        let udp = Socket::Udp(std::net::UdpSocket::bind(address).unwrap());
+        let sockets = [tcp, udp].map(|socket| ("dns".to_owned(), socket));
+        let mut inherited = Inherited { sockets: sockets.into(), ready: None };
+        let found = inherited.listener(&at, ListenerProtocol::Udp, "dns");
+        assert!(matches!(found[..], [Socket::Udp(_)]), "{found:?}");
+        let found = inherited.listener(&at, ListenerProtocol::Tcp, "dns");
+        assert!(matches!(found[..], [Socket::Tcp(_)]), "{found:?}");
+    }
+
     fn socket() -> (Target, Socket) {
         let socket = Socket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
         (socket.target().unwrap(), socket)
@@ -91,11 +114,11 @@ mod tests {
         let ((at, first), (_, second), (_, third)) = (socket(), socket(), socket());
         let sockets = [("x", first), ("web", second), ("web", third)].map(|(name, socket)| (name.to_owned(), socket));
         let mut inherited = Inherited { sockets: sockets.into(), ready: None };
-        assert_eq!(inherited.listener(&at, "another").len(), 1);
-        assert_eq!(inherited.listener(&at, "another").len(), 0, "a socket has one listener");
+        assert_eq!(inherited.listener(&at, HTTP, "another").len(), 1);
+        assert_eq!(inherited.listener(&at, HTTP, "another").len(), 0, "a socket has one listener");
         let any = Target::Tcp("127.0.0.1:0".parse().unwrap());
-        assert_eq!(inherited.listener(&any, "another").len(), 0);
-        assert_eq!(inherited.listener(&any, "web").len(), 2);
+        assert_eq!(inherited.listener(&any, HTTP, "another").len(), 0);
+        assert_eq!(inherited.listener(&any, HTTP, "web").len(), 2);
         assert_eq!(inherited.sockets.len(), 0);
     }
 }

@@ -19,6 +19,7 @@ use crate::config::model::{self, Address, ClientAuth};
 use crate::endpoint::Target;
 use crate::listener::{self, Bound, Control, Plan, Settings, Socket};
 use crate::metrics::{ListenerMetrics, Registry};
+use crate::policy::ListenerProtocol;
 use crate::snapshot::Snapshot;
 use crate::tls::Acceptor;
 
@@ -86,7 +87,9 @@ impl Listeners {
             let bound = match known {
                 Some(_) => None,
                 None => {
-                    let bound = self.bind(&target, inherited.listener(&target, &listener.name));
+                    let protocol = listener.protocol;
+                    let sockets = inherited.listener(&target, protocol, &listener.name);
+                    let bound = self.bind(&target, protocol, sockets);
                     let bound = bound.map_err(|error| about(&format!("{address}: {}", parts::reason(&error))))?;
                     tracing::info!(
                         listener = listener.name,
@@ -109,12 +112,17 @@ impl Listeners {
         Ok(Prepared(prepared))
     }
 
-    fn bind(&self, target: &Target, inherited: Vec<Socket>) -> io::Result<Bound> {
+    fn bind(&self, target: &Target, protocol: ListenerProtocol, inherited: Vec<Socket>) -> io::Result<Bound> {
         if !inherited.is_empty() {
             return Bound::inherit(inherited, self.workers);
         }
-        let free = free(target);
-        let bound = listener::bind(target, self.workers)?;
+        let free = free(target, protocol);
+        let bound = match target {
+            Target::Tcp(address) if protocol == ListenerProtocol::Udp => {
+                listener::bind_datagrams(*address, self.workers)?
+            }
+            target => listener::bind(target, self.workers)?,
+        };
         if let Err(error) = free {
             tracing::warn!(address = bound.describe(), %error, "another process listens there too: the kernel deals connections out between the two");
         }
@@ -233,10 +241,13 @@ fn fingerprint(tls: &model::ServerTls) -> u64 {
 /// Fails when somebody listens on the address. With `SO_REUSEPORT`, which the listeners have, the kernel lets a second process of
 /// the same user in. That is a way to replace one instance by another, and it may be meant; a second start by mistake fails at the
 /// admin address.
-fn free(target: &Target) -> io::Result<()> {
+fn free(target: &Target, protocol: ListenerProtocol) -> io::Result<()> {
     let Target::Tcp(address) = target else { return Ok(()) };
-    let socket = socket2::Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
+    let datagrams = protocol == ListenerProtocol::Udp;
+    let kind = if datagrams { Type::DGRAM } else { Type::STREAM };
+    let socket = socket2::Socket::new(Domain::for_address(*address), kind, None)?;
+    // with it a TCP address is free while old connections wait out their time, and a UDP address always
+    socket.set_reuse_address(!datagrams)?;
     socket.bind(&SocketAddr::into(*address))
 }
 
@@ -251,8 +262,18 @@ mod tests {
         let taken = Target::Tcp(bound.describe().parse().unwrap());
         // the kernel alone would let us in
         drop(listener::bind(&taken, 1).unwrap());
-        let refused = free(&taken).unwrap_err();
+        let refused = free(&taken, ListenerProtocol::Http).unwrap_err();
         assert_eq!(parts::reason(&refused), "address already in use");
-        free(&any).unwrap();
+        free(&any, ListenerProtocol::Http).unwrap();
+    }
+
+    #[test]
+    fn an_address_that_gets_datagrams_is_not_free_for_others() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let bound = listener::bind_datagrams(address, 2).unwrap();
+        let taken = Target::Tcp(bound.describe().parse().unwrap());
+        let refused = free(&taken, ListenerProtocol::Udp).unwrap_err();
+        assert_eq!(parts::reason(&refused), "address already in use");
+        free(&Target::Tcp(address), ListenerProtocol::Udp).unwrap();
     }
 }

@@ -79,6 +79,14 @@ pub async fn admit(worker: &Worker, service: &Service, wish: Wish<'_>, timeouts:
     }
 }
 
+/// Finds a place now or not at all: for what need not wait, since who sent it sends it again.
+pub fn at_once(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission> {
+    place(worker, service, wish).map_err(|refusal| match refusal {
+        Refusal::Nobody => Error::new(Kind::NoBackend, "no backend takes new work"),
+        Refusal::Full => Error::new(Kind::Overload, "every backend has as much as it takes"),
+    })
+}
+
 fn place(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission, Refusal> {
     let full = Cell::new(false);
     let enter = |backend| match enter(service, backend, wish.now) {

@@ -10,6 +10,7 @@ mod admit;
 mod attempt;
 mod attempts;
 mod body;
+pub mod datagrams;
 mod exchange;
 mod http;
 mod ingress;

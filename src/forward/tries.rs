@@ -26,6 +26,12 @@ impl<'a> Tries<'a> {
         Self { worker, service, tried: Vec::new(), retries: 0 }
     }
 
+    /// These have failed, and after each of them another try was made.
+    pub fn resumed(worker: &'a Rc<Worker>, service: &'a Service, tried: Vec<usize>) -> Self {
+        let retries = u32::try_from(tried.len()).unwrap_or(u32::MAX);
+        Self { worker, service, tried, retries }
+    }
+
     /// The pause before another try after this failure, if one is wanted, makes sense and may be made.
     pub fn after_failure(&mut self, backend: usize, error: &Error, idempotent: bool) -> Option<Duration> {
         self.tried.push(backend);

@@ -54,7 +54,7 @@ impl Serving {
     }
 
     /// For a connection that is accepted now.
-    fn next(&mut self) -> Accepted {
+    pub(super) fn next(&mut self) -> Accepted {
         Accepted { ingress: Rc::clone(&self.ingress), settings: Arc::clone(self.settings.load()) }
     }
 }

@@ -1,7 +1,7 @@
 //! Listening sockets.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::endpoint::Target;
+use crate::protocol::udp::options;
 
 /// Connections that the kernel keeps for us while we are busy; it lowers this to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -21,6 +22,8 @@ pub enum Socket {
     Tcp(std::net::TcpListener),
     /// Unix.
     Unix(UnixListener),
+    /// UDP.
+    Udp(UdpSocket),
 }
 
 /// The sockets of one listener. Those that workers accept on are duplicates of these: a socket is closed when both are.
@@ -55,6 +58,17 @@ pub fn bind(address: &Target, workers: usize) -> io::Result<Bound> {
     }
 }
 
+/// Binds an address for datagrams, for this many workers.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn bind_datagrams(address: SocketAddr, workers: usize) -> io::Result<Bound> {
+    let mut bound = Bound { sockets: vec![Socket::Udp(options::listen(address)?)], file: None };
+    bound.complete(workers)?;
+    Ok(bound)
+}
+
 fn tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
@@ -81,6 +95,7 @@ impl Socket {
         match self {
             Self::Tcp(socket) => socket.local_addr().ok().map(Target::Tcp),
             Self::Unix(socket) => Some(Target::Unix(socket.local_addr().ok()?.as_pathname()?.to_path_buf())),
+            Self::Udp(socket) => socket.local_addr().ok().map(Target::Tcp),
         }
     }
 
@@ -88,12 +103,23 @@ impl Socket {
         match self {
             Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
             Self::Unix(socket) => socket.try_clone().map(Self::Unix),
+            Self::Udp(socket) => socket.try_clone().map(Self::Udp),
         }
+    }
+
+    /// Whether it is for datagrams.
+    pub fn is_datagrams(&self) -> bool {
+        matches!(self, Self::Udp(_))
     }
 
     /// One of several sockets on one address, each with its own queue.
     fn is_one_of_many(&self) -> bool {
-        matches!(self, Self::Tcp(socket) if SockRef::from(socket).reuse_port().unwrap_or(false))
+        let socket = match self {
+            Self::Tcp(socket) => SockRef::from(socket),
+            Self::Udp(socket) => SockRef::from(socket),
+            Self::Unix(_) => return false,
+        };
+        socket.reuse_port().unwrap_or(false)
     }
 }
 
@@ -102,6 +128,7 @@ impl From<Socket> for OwnedFd {
         match socket {
             Socket::Tcp(socket) => socket.into(),
             Socket::Unix(socket) => socket.into(),
+            Socket::Udp(socket) => socket.into(),
         }
     }
 }
@@ -120,6 +147,7 @@ impl Bound {
                     SockRef::from(socket).set_tcp_nodelay(true)?;
                 }
                 Socket::Unix(socket) => socket.set_nonblocking(true)?,
+                Socket::Udp(socket) => options::prepare(socket)?,
             }
         }
         let file = match sockets.first().and_then(Socket::target) {
@@ -136,8 +164,12 @@ impl Bound {
         let Some(first) = self.sockets.first().filter(|first| first.is_one_of_many()) else { return Ok(()) };
         // port 0 is chosen once
         let Some(Target::Tcp(address)) = first.target() else { return Ok(()) };
+        let datagrams = first.is_datagrams();
         while self.sockets.len() < workers {
-            self.sockets.push(Socket::Tcp(tcp(address)?));
+            self.sockets.push(match datagrams {
+                true => Socket::Udp(options::listen(address)?),
+                false => Socket::Tcp(tcp(address)?),
+            });
         }
         Ok(())
     }
@@ -161,9 +193,10 @@ impl Bound {
     }
 
     /// For each worker, what it accepts on: of sockets with a queue each, its part, so that every queue has one worker and
-    /// none has no worker; of one with a queue for all, a duplicate.
+    /// none has no worker; of one with a queue for all, a duplicate. A queue of datagrams is one worker's in any case: all that a
+    /// client sends must come to the worker that has its session.
     pub(super) fn deal(&self, workers: usize) -> io::Result<Vec<Vec<Socket>>> {
-        let own = self.sockets.first().is_some_and(Socket::is_one_of_many);
+        let own = self.sockets.first().is_some_and(|first| first.is_one_of_many() || first.is_datagrams());
         let part = |worker: usize| {
             let sockets = self.sockets.iter().enumerate();
             sockets.filter(|(at, _)| !own || at % workers == worker).map(|(_, socket)| socket.try_clone()).collect()
@@ -206,6 +239,16 @@ mod tests {
         let more = Bound::inherit(bound.duplicates().unwrap(), 6).unwrap();
         assert_eq!(ports(&more.deal(6).unwrap()), [1; 6]);
         assert_eq!(more.describe(), bound.describe());
+    }
+
+    #[test]
+    fn every_queue_of_datagrams_has_exactly_one_worker_even_where_there_is_one_queue() {
+        let bound = bind_datagrams(SocketAddr::from(([127, 0, 0, 1], 0)), 3).unwrap();
+        assert_eq!(ports(&bound.deal(3).unwrap()), [1, 1, 1]);
+        assert_eq!(ports(&Bound::inherit(bound.duplicates().unwrap(), 2).unwrap().deal(2).unwrap()), [2, 1]);
+        let one = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let one = Bound::inherit(vec![Socket::Udp(one)], 3).unwrap();
+        assert_eq!(ports(&one.deal(3).unwrap()), [1, 0, 0]);
     }
 
     #[test]

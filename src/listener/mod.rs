@@ -8,12 +8,13 @@
 
 mod accept;
 mod bind;
+mod datagrams;
 mod peer;
 mod sessions;
 mod settings;
 mod worker;
 
 pub use accept::Queue;
-pub use bind::{Bound, Socket, bind};
+pub use bind::{Bound, Socket, bind, bind_datagrams};
 pub use settings::Settings;
 pub use worker::{Control, Plan, start};

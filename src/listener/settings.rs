@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
+use crate::forward::datagrams;
 use crate::metrics::ListenerMetrics;
 use crate::tls::Acceptor;
 
@@ -17,6 +18,8 @@ pub struct Settings {
     pub metrics: Arc<ListenerMetrics>,
     /// Places for connections, shared by all workers; `None` = no limit.
     pub(super) places: Option<Arc<Semaphore>>,
+    /// What its sessions have in common, where it gets datagrams.
+    pub(super) datagrams: Arc<datagrams::Shared>,
     max_connections: usize,
 }
 
@@ -25,7 +28,7 @@ impl Settings {
     pub fn new(tls: Option<Acceptor>, metrics: Arc<ListenerMetrics>, max_connections: usize) -> Arc<ArcSwap<Self>> {
         let max_connections = max_connections.min(MOST);
         let places = (max_connections > 0).then(|| Arc::new(Semaphore::new(max_connections)));
-        Arc::new(ArcSwap::from_pointee(Self { tls, metrics, places, max_connections }))
+        Arc::new(ArcSwap::from_pointee(Self { tls, metrics, places, datagrams: Arc::default(), max_connections }))
     }
 
     /// What follows these. The limit is moved, not replaced: connections that are open go on counting. Only a limit where
@@ -40,7 +43,7 @@ impl Settings {
                 Some(Arc::clone(places))
             }
         };
-        Self { tls, metrics, places, max_connections }
+        Self { tls, metrics, places, datagrams: Arc::clone(&self.datagrams), max_connections }
     }
 }
 

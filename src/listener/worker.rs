@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::accept::{self, Listening, Queue, Serving};
-use super::{Bound, Settings, Socket};
+use super::{Bound, Settings, Socket, datagrams};
 use crate::forward::{Ingress, Worker};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::record::Recorder;
@@ -154,8 +154,10 @@ async fn run(
     for stop in accepting.iter_mut().filter_map(|accepting| accepting.stop.take()) {
         stop.send_replace(queue);
     }
-    for accepting in accepting {
-        accepting.end().await;
+    // all at once: where datagrams come, that lasts until the last session is silent
+    let ending: Vec<_> = accepting.into_iter().map(|accepting| tokio::task::spawn_local(accepting.end())).collect();
+    for ended in ending {
+        let _ = ended.await;
     }
     // the control plane counts those that still accept
     drop(accepts);
@@ -168,18 +170,22 @@ impl Accepting {
         let (stop, stopped) = watch::channel(Queue::Ours);
         let mut tasks = Vec::with_capacity(share.sockets.len());
         for socket in share.sockets {
+            let serving = Serving::new(Rc::clone(&ingress), &share.settings);
+            let mut stopped = stopped.clone();
+            let stop = async move {
+                while stopped.changed().await.is_ok() {}
+                *stopped.borrow()
+            };
             let listening = match socket {
+                Socket::Udp(socket) => {
+                    tasks.push(tokio::task::spawn_local(datagrams::run(socket, serving, stop)));
+                    continue;
+                }
                 Socket::Tcp(socket) => tokio::net::TcpListener::from_std(socket).map(Listening::Tcp),
                 Socket::Unix(socket) => tokio::net::UnixListener::from_std(socket).map(Listening::Unix),
             };
             match listening {
                 Ok(listening) => {
-                    let serving = Serving::new(Rc::clone(&ingress), &share.settings);
-                    let mut stopped = stopped.clone();
-                    let stop = async move {
-                        while stopped.changed().await.is_ok() {}
-                        *stopped.borrow()
-                    };
                     tasks.push(tokio::task::spawn_local(accept::run(listening, serving, stop)));
                 }
                 Err(error) => tracing::error!(%error, worker = worker.index, "a worker can't listen"),

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub use connections::{Attempts, ListenerMetrics, ServiceAttempts, UpstreamMetrics};
+pub use connections::{Attempts, ListenerMetrics, Loss, ServiceAttempts, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
 pub use refusals::Refusal;
 pub use requests::{CLASSES, Requests, SessionEnd};

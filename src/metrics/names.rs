@@ -98,6 +98,14 @@ pub(super) static PROXY_REFUSED: Metric =
 /// `{listener,direction}`
 pub(super) static BYTES: Metric =
     counter("evenkeel_bytes_total", "Bytes from clients (`in`) and to clients (`out`), without TLS.");
+/// `{listener,direction}`
+pub(super) static DATAGRAMS: Metric =
+    counter("evenkeel_datagrams_total", "Datagrams from clients (`in`) and to clients (`out`).");
+/// `{listener,reason}`
+pub(super) static DATAGRAMS_LOST: Metric = counter(
+    "evenkeel_datagrams_lost_total",
+    "Datagrams that were not passed on: `no_room` for another session, `no_backend` takes it, `not_sent` by the kernel, `draining`.",
+);
 /// No labels.
 pub(super) static PANICS: Metric =
     counter("evenkeel_panics_total", "Panics caught, each a defect of Evenkeel that cost one connection.");
@@ -126,7 +134,7 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 24] = [
+    const ALL: [&Metric; 26] = [
         &BREAKER_STATE,
         &RETRIES,
         &EJECTIONS,
@@ -142,6 +150,8 @@ mod tests {
         &CLIENT_ACCEPTED,
         &PROXY_REFUSED,
         &BYTES,
+        &DATAGRAMS,
+        &DATAGRAMS_LOST,
         &PANICS,
         &CONFIG_GENERATION,
         &RELOADS,

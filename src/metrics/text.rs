@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
+use super::connections::LOSSES;
 use super::names::{self, Metric};
 use super::refusals::Refusal;
 use super::requests::CLASSES;
@@ -151,6 +152,21 @@ impl Registry {
             let (received, sent) = metrics.bytes();
             for (direction, bytes) in [("in", received), ("out", sent)] {
                 page.line(names::BYTES.name, &[("listener", listener), ("direction", direction)], bytes);
+            }
+        }
+        // of listeners that get datagrams only
+        let read = listeners.iter().map(|([listener], metrics)| (listener, metrics.datagrams_read()));
+        let read: Vec<_> = read.filter(|(_, ([received, _], _))| *received > 0).collect();
+        page.announce(&names::DATAGRAMS);
+        for (listener, (both, _)) in &read {
+            for (direction, count) in ["in", "out"].into_iter().zip(both) {
+                page.line(names::DATAGRAMS.name, &[("listener", listener), ("direction", direction)], count);
+            }
+        }
+        page.announce(&names::DATAGRAMS_LOST);
+        for (listener, (_, lost)) in &read {
+            for (reason, count) in LOSSES.into_iter().zip(lost) {
+                page.line(names::DATAGRAMS_LOST.name, &[("listener", listener), ("reason", reason)], count);
             }
         }
     }

@@ -8,8 +8,10 @@ pub mod fields;
 pub mod h1;
 pub mod h2;
 pub mod proxy_protocol;
+pub mod quic;
 pub mod replay;
 pub mod tunnel;
+pub mod udp;
 
 use std::rc::Rc;
 

@@ -8,6 +8,7 @@ mod dial;
 pub mod h1;
 pub mod h2;
 mod pool;
+pub mod udp;
 
 pub use dial::{Tls, dial};
 pub use pool::{ClientPools, Counted, Home, Pools};

@@ -130,6 +130,11 @@ fn what_needs_requests_is_refused_where_there_are_none() {
         ("udp", tls, "listener[1].tls: a `udp` listener has no TLS"),
         ("udp", "proxy_protocol = \"accept\"", "listener[1].proxy_protocol: datagrams don't begin with a PROXY header"),
         (
+            "udp",
+            "[[service.app.backend]]\naddress = \"unix:/x\"",
+            "listener[1].service: a `udp` listener can't use the service `app`: it has a backend at a Unix socket",
+        ),
+        (
             "tcp",
             "[[listener.route]]\nhost = \"a\"\nservice = \"app\"",
             "listener[1].route[0].host: `host` has no effect: a `tcp` listener sees no requests",
@@ -163,6 +168,10 @@ fn what_needs_requests_is_refused_where_there_are_none() {
     good(&format!(
         "{GOOD}\n[[listener]]\nname = \"b\"\nbind = \"127.0.0.1:8080\"\nprotocol = \"udp\"\nservice = \"app\""
     ));
+    let blind =
+        |port: &str| told(&good(&listener("udp", &format!("[service.app.health]\nkind = \"tcp\"\n{port}"))).warnings);
+    assert!(blind("")[0].ends_with("the checks of `app` go by TCP to the port where its backends get datagrams"));
+    assert_eq!(blind("port = 53"), [""; 0]);
     let unused = listener("tcp", "limits.max_body = \"1MiB\"\nlimits.header_timeout = \"1s\"");
     let told = told(&good(&unused).warnings);
     assert_eq!(told.len(), 1, "{told:?}");

@@ -24,7 +24,7 @@ mod tally;
 mod wire;
 
 #[path = "../support/ports.rs"]
-#[allow(dead_code, reason = "the harness serves more than this binary")]
+#[allow(dead_code, unused_imports, reason = "the harness serves more than this binary")]
 mod ports;
 
 use std::process::ExitCode;

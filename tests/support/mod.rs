@@ -14,6 +14,7 @@ mod message;
 mod origin;
 mod ports;
 mod proxy;
+mod udp;
 mod wire;
 
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ pub use message::{Broken, Request, Response};
 pub use origin::{Conn, Origin};
 pub use ports::{Port, Scratch};
 pub use proxy::{Proxy, config};
+pub use udp::{UdpClient, UdpOrigin};
 
 /// How long anything may take before the test fails. Long, because nothing that works ever waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -135,6 +135,23 @@ impl Check<'_> {
         if service.send_proxy_protocol != raw::SendProxyProtocol::Off && protocol == Protocol::Udp {
             refuse("datagrams don't begin with a PROXY header".to_owned(), "set send_proxy_protocol = \"off\"");
         }
+        if protocol == Protocol::Udp {
+            self.udp_service(path, name, service);
+        }
+    }
+
+    fn udp_service(&mut self, path: &KeyPath, name: &str, service: &raw::Service) {
+        let unix = |backend: &raw::Backend| backend.address.as_deref().is_some_and(|at| at.starts_with("unix:"));
+        if service.backend.iter().any(unix) {
+            let message = format!("a `udp` listener can't use the service `{name}`: it has a backend at a Unix socket");
+            let mistake = self.mistake(path, message);
+            self.report(mistake.help("datagrams go to an address and a port"));
+        }
+        if service.health.as_ref().is_some_and(|health| health.port.is_none()) {
+            let message = format!("the checks of `{name}` go by TCP to the port where its backends get datagrams");
+            let mistake = self.mistake(path, message).warning();
+            self.report(mistake.help("set health.port; where TCP is answered at that same port, set that one"));
+        }
     }
 }
 

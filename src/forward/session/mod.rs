@@ -192,7 +192,7 @@ async fn connect(
 }
 
 /// The route by the name that the client asked for; where it asked for none, or nothing is decided by it, the listener's own.
-fn route<'s>(listener: &'s Listener, server_name: Option<&str>) -> Result<&'s Route> {
+pub(super) fn route<'s>(listener: &'s Listener, server_name: Option<&str>) -> Result<&'s Route> {
     let headers = HeaderMap::new();
     let host = server_name.unwrap_or_default();
     let lookup = Lookup { host, path: "/", query: None, method: &Method::CONNECT, headers: &headers };
@@ -201,7 +201,11 @@ fn route<'s>(listener: &'s Listener, server_name: Option<&str>) -> Result<&'s Ro
 }
 
 /// What the session is told by, for the ring and for its affinity: the client's address.
-fn placement(service: &Service, client: Option<IpAddr>, worker: &Worker) -> (u64, Option<Cell<affinity::Session>>) {
+pub(super) fn placement(
+    service: &Service,
+    client: Option<IpAddr>,
+    worker: &Worker,
+) -> (u64, Option<Cell<affinity::Session>>) {
     let told_by = || client.map(key::of_address);
     let key = match service.balance {
         // those that are told by nothing must not all go to one backend

@@ -111,6 +111,11 @@ impl Record {
         self.leave();
     }
 
+    /// The backend of the try that is under way, by its place in the service.
+    pub fn backend(&self) -> Option<usize> {
+        self.attempt.as_ref().and_then(|attempt| attempt.admission.as_ref()).map(|admission| admission.backend)
+    }
+
     /// The backend has been reached.
     pub fn connected(&mut self) {
         self.outcome.connected = Some(self.outcome.began.elapsed());
@@ -134,6 +139,11 @@ impl Record {
     /// So many bytes, in all, came from the client and went to it.
     pub fn moved(&mut self, received: u64, sent: u64) {
         (self.outcome.received, self.outcome.sent) = (received, sent);
+    }
+
+    /// They came in so many datagrams.
+    pub fn datagrams(&mut self, received: u64, sent: u64) {
+        self.outcome.datagrams = Some([received, sent]);
     }
 
     /// Tells what the try says about its backend, once. How long it took is how long the backend took to be reached, or to fail.

@@ -23,7 +23,7 @@ pub struct Entry {
 /// One JSON object.
 pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Session, elapsed: Duration) -> String {
     let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-    let line = serde_json::json!({
+    let mut line = serde_json::json!({
         "time": rfc3339(SystemTime::now()),
         "client": entry.client,
         "listener": names.listener,
@@ -38,6 +38,10 @@ pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Session, elapsed:
         "end": end(outcome),
         "failure": outcome.failure.map(|kind| kind.as_str()),
     });
+    if let Some([received, sent]) = outcome.datagrams {
+        line["datagrams_received"] = received.into();
+        line["datagrams"] = sent.into();
+    }
     format!("{line}\n")
 }
 

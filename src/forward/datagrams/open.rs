@@ -1,0 +1,208 @@
+//! How a session gets its backend, and another one when that is not there.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::kept::Kept;
+use super::session::{CountedClient, Link, Opening, Session};
+use super::table::Flow;
+use super::{Entry, Scene, Sessions, answers};
+use crate::clock::Moment;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Kind, Result, Retry};
+use crate::forward::admit::{self, Wish};
+use crate::forward::session::{Record, placement, route};
+use crate::forward::tries::Tries;
+use crate::metrics::Loss;
+use crate::metrics::retries::Outcome;
+use crate::protocol::udp::{Payload, Socket, options};
+use crate::record::access::session::Entry as Line;
+use crate::snapshot::Action;
+use crate::upstream::udp;
+
+impl Sessions {
+    /// Begins a session with its first datagram, with another backend than `avoided` if there is one.
+    pub(super) fn open(
+        self: &Rc<Self>,
+        flow: Flow,
+        first: &Payload<'_>,
+        scene: &Scene<'_>,
+        avoided: Option<&Endpoint>,
+    ) {
+        let metrics = &scene.terms.metrics;
+        if self.closing.get() {
+            return metrics.lost(self.worker(), Loss::Draining, first.count());
+        }
+        let Some(place) = self.place(scene) else {
+            return metrics.lost(self.worker(), Loss::NoRoom, first.count());
+        };
+        let worker = self.ingress.worker();
+        let listener = &scene.snapshot.listeners[scene.listener];
+        let mut record = Record::begin(worker, listener);
+        let client = flow.client.ip().to_canonical();
+        if worker.recorder.logs_access() {
+            record.log(Line { client: Some(client), protocol: listener.protocol, server_name: None });
+        }
+        let opening = match self.opening(client, scene, avoided, &mut record) {
+            Ok(opening) => opening,
+            Err(error) => {
+                record.failed(error.kind());
+                return metrics.lost(self.worker(), Loss::NoBackend, first.count());
+            }
+        };
+        let counted = CountedClient::new(metrics, self.worker(), place);
+        let session = Session::new(flow, opening, record, counted, &self.shared, (first, scene.now));
+        let session = Rc::new(session);
+        session.received(first, scene.now);
+        if self.join(&session, Some(first), scene.now) {
+            self.table.borrow_mut().insert(flow, Entry::Own(session));
+        } else {
+            metrics.lost(self.worker(), Loss::NoBackend, first.count());
+        }
+    }
+
+    fn opening(
+        &self,
+        client: std::net::IpAddr,
+        scene: &Scene<'_>,
+        avoided: Option<&Endpoint>,
+        record: &mut Record,
+    ) -> Result<Opening> {
+        let worker = self.ingress.worker();
+        let service = match &route(&scene.snapshot.listeners[scene.listener], None)?.action {
+            Action::Service(service) => *service,
+            Action::Split(split) => split.choose(worker.random.borrow_mut().u32(..)),
+            // the configuration has none of these where there are no requests
+            Action::Redirect { .. } | Action::Respond { .. } => return Err(Error::new(Kind::Internal, "no request")),
+        };
+        let service = &scene.snapshot.services[service];
+        record.service(service, scene.listener);
+        worker.deposit(service, scene.now);
+        let (key, affinity) = placement(service, Some(client), worker);
+        let avoided = avoided.and_then(|avoided| service.endpoints.iter().position(|e| e.key == avoided.key));
+        Ok(Opening {
+            snapshot: Rc::clone(scene.snapshot),
+            listener: scene.listener,
+            service: service.index,
+            tried: avoided.into_iter().collect(),
+            key,
+            affinity,
+            kept: Kept::default(),
+        })
+    }
+
+    /// Finds the session a backend and sends it what came first, or what was kept of that; gives back whether it has one. When it
+    /// has not, that is recorded.
+    fn join(self: &Rc<Self>, session: &Rc<Session>, first: Option<&Payload<'_>>, now: Moment) -> bool {
+        let mut opening = session.opening.borrow_mut();
+        let Some(opening) = opening.as_mut() else { return false };
+        loop {
+            let error = match self.connect(session, opening, now) {
+                Ok(link) => {
+                    *session.link.borrow_mut() = Some(link);
+                    let send = |payload: &Payload<'_>| session.send(&self.driver, payload);
+                    let sent = match first {
+                        Some(first) => send(first),
+                        None => opening.kept.datagrams().try_for_each(|datagram| send(&Payload::one(datagram))),
+                    };
+                    match sent {
+                        Err(error) if udp::is_unreachable(&error) => refused(error),
+                        // lost on the way, as UDP may
+                        _ => return true,
+                    }
+                }
+                Err(error) => error,
+            };
+            if !self.again(session, opening, error) {
+                return false;
+            }
+        }
+    }
+
+    /// A place at a backend, and a socket that leads there.
+    fn connect(self: &Rc<Self>, session: &Rc<Session>, opening: &mut Opening, now: Moment) -> Result<Link> {
+        let worker = self.ingress.worker();
+        let service = &*opening.snapshot.services[opening.service];
+        let wish =
+            Wish { tried: &opening.tried, wanted: None, key: opening.key, session: opening.affinity.as_ref(), now };
+        let admission = admit::at_once(worker, service, wish)?;
+        let backend = admission.backend;
+        session.record().attempt(service, opening.listener, admission);
+        let endpoint = &service.endpoints[backend];
+        let mut connected = udp::connect(endpoint);
+        // no file descriptor, or no port: another session may give its own
+        if connected.as_ref().is_err_and(|error| error.kind() == Kind::Overload) && self.make_room(now) {
+            connected = udp::connect(endpoint);
+        }
+        let (socket, address) = connected?;
+        if session.is_quic {
+            options::join_runs(&socket, &address);
+        }
+        let socket = Socket::new(Arc::new(socket)).map_err(|error| Error::new(Kind::Overload, "").because(error))?;
+        let socket = Rc::new(socket);
+        let reading = answers::read(Rc::downgrade(self), Rc::downgrade(session), Rc::clone(&socket));
+        Ok(Link {
+            socket,
+            address,
+            endpoint: Arc::clone(endpoint),
+            reader: tokio::task::spawn_local(reading).abort_handle(),
+            _counted: worker.pools.home(endpoint, service.pool, &service.upstream[backend]).opened(),
+        })
+    }
+
+    /// A try failed so: whether another one is to be made. When none is, the session has failed.
+    fn again(&self, session: &Session, opening: &mut Opening, error: Error) -> bool {
+        let worker = self.ingress.worker();
+        let service = &*opening.snapshot.services[opening.service];
+        tracing::debug!(service = %service.name, client = %session.flow.client, %error, "an attempt failed");
+        let mut record = session.record();
+        let Some(backend) = record.backend() else {
+            // it got no place at all
+            record.failed(error.kind());
+            return false;
+        };
+        record.attempt_failed(error.kind());
+        let mut tries = Tries::resumed(worker, service, std::mem::take(&mut opening.tried));
+        // nothing waits: whoever sent it sends it again before long
+        let again = tries.after_failure(backend, &error, true).is_some_and(|pause| pause.is_zero());
+        if !again {
+            tries.settled(Outcome::Failed);
+            record.failed(tries.last_word(error).kind());
+        }
+        opening.tried = tries.tried;
+        again
+    }
+
+    /// The backend of a session is not there, as an ICMP message says. Gives back whether the session goes on with another one;
+    /// if not, it is over.
+    pub(super) fn broken(self: &Rc<Self>, session: &Rc<Session>, error: &std::io::Error) -> bool {
+        if let Some(link) = &*session.link.borrow() {
+            link.socket.forget_errors(&self.driver);
+        }
+        let again = match session.opening.borrow_mut().as_mut() {
+            Some(opening) => self.again(session, opening, refused(error.kind().into())),
+            None => {
+                session.failed(Kind::Connect);
+                false
+            }
+        };
+        let goes_on = again && self.join(session, None, Moment::now());
+        if !goes_on {
+            self.end(session);
+        }
+        goes_on
+    }
+}
+
+impl Opening {
+    /// The backend has answered: whatever was tried before, this was the last try.
+    pub fn settled(&self, worker: &Rc<crate::forward::Worker>) {
+        let service = &*self.snapshot.services[self.service];
+        Tries::resumed(worker, service, self.tried.clone()).settled(Outcome::Succeeded);
+    }
+}
+
+/// Nobody has got it, so that it may be sent to another.
+fn refused(error: std::io::Error) -> Error {
+    Error::new(Kind::Connect, "an ICMP message says so").retry(Retry::Safe).because(error)
+}

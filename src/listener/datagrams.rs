@@ -1,0 +1,85 @@
+//! One worker's receiving on one socket for datagrams.
+
+use std::net::UdpSocket;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::accept::{Accepted, Queue, Serving};
+use crate::forward::datagrams::{Sessions, Terms};
+use crate::protocol::udp::{Batch, Ready, Socket, batch};
+
+/// How often silent sessions are looked for: often enough that `idle_timeout` is exceeded by a quarter at most.
+const SHARE: u32 = 4;
+const OFTEN: Duration = Duration::from_millis(50);
+const SELDOM: Duration = Duration::from_secs(1);
+
+/// While it drains.
+const DRAINING: Duration = Duration::from_millis(100);
+
+/// Receives until `stop` says so. Then no session begins any more, and it ends with the last one; what still comes for those that
+/// there are is received, unless another process receives it.
+pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Future<Output = Queue>) {
+    let socket = Arc::new(socket);
+    let Accepted { ingress, settings } = serving.next();
+    let made = Sessions::new(&ingress, Arc::clone(&socket), Arc::clone(&settings.datagrams));
+    let made = made.and_then(|sessions| Ok((sessions, Socket::new(socket)?)));
+    let (sessions, socket) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            return tracing::error!(%error, worker = ingress.worker().index, "a worker can't receive datagrams");
+        }
+    };
+    drop((ingress, settings));
+    let (mut stop, mut stopped) = (pin!(stop), None);
+    let mut batch = Batch::default();
+    let mut look = pin!(tokio::time::sleep(OFTEN));
+    loop {
+        tokio::select! {
+            biased;
+            queue = &mut stop, if stopped.is_none() => {
+                stopped = Some(queue);
+                sessions.close();
+                look.as_mut().reset(tokio::time::Instant::now());
+            }
+            () = &mut look, if stopped.is_some() || !sessions.is_empty() => {
+                let left = sessions.sweep();
+                if stopped.is_some() && left == 0 {
+                    return;
+                }
+                let pause = match stopped {
+                    Some(_) => DRAINING,
+                    None => (sessions.idle_timeout() / SHARE).clamp(OFTEN, SELDOM),
+                };
+                look.as_mut().reset(tokio::time::Instant::now() + pause);
+            }
+            ready = socket.ready(), if stopped != Some(Queue::HandedOver) => {
+                let full = match ready {
+                    Ok(mut ready) => receive(&mut ready, &mut batch, &sessions, &mut serving),
+                    Err(error) => return tracing::error!(%error, "no datagram can be received any more"),
+                };
+                if full {
+                    // more than one batch at a time would keep the answers waiting
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+/// Passes on one batch; gives back whether there may be more.
+fn receive(ready: &mut Ready<'_>, batch: &mut Batch, sessions: &Rc<Sessions>, serving: &mut Serving) -> bool {
+    match ready.receive(sessions.driver(), batch, batch::SLOTS) {
+        Ok(full) => {
+            let Accepted { settings, .. } = serving.next();
+            let terms = Terms { metrics: Arc::clone(&settings.metrics), places: settings.places.clone() };
+            sessions.take(batch, &terms);
+            full
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a datagram can't be received");
+            true
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Datagrams to a backend: a connected socket for each session.
+//!
+//! A session costs the kernel a socket, and a local port of its own, by which it tells the answers of one session from those of
+//! another: `net.ipv4.ip_local_port_range` (28,232 ports where nobody changed it) bounds the sessions of the whole machine.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use crate::endpoint::{Endpoint, Target};
+use crate::error::{Error, Kind, Result, Retry};
+use crate::protocol::udp::options;
+
+/// A socket connected to the backend.
+pub fn connect(endpoint: &Endpoint) -> Result<(UdpSocket, SocketAddr)> {
+    match &endpoint.target {
+        Target::Tcp(address) => match options::connect(*address) {
+            Ok(socket) => Ok((socket, *address)),
+            Err(error) => Err(Error::new(kind(&error), "").retry(Retry::Safe).because(error)),
+        },
+        Target::Unix(_) => Err(Error::new(Kind::Connect, "datagrams don't go to Unix sockets").retry(Retry::Safe)),
+    }
+}
+
+fn kind(error: &io::Error) -> Kind {
+    match error.raw_os_error() {
+        // EMFILE, ENFILE; EAGAIN and EADDRNOTAVAIL, with which connect tells that there is no free port; ENOBUFS, ENOMEM:
+        // all of these are our trouble and not the backend's
+        Some(24 | 23 | 11 | 99 | 105 | 12) => Kind::Overload,
+        _ => Kind::Connect,
+    }
+}
+
+/// Whether this is an ICMP message's word that the backend can't be reached: refused (no one is listening), host or network
+/// unreachable, protocol unknown there, forbidden on the way. Others are about one datagram: too large, no room in a buffer.
+pub fn is_unreachable(error: &io::Error) -> bool {
+    // ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT, EHOSTDOWN, ENONET, EACCES
+    matches!(error.raw_os_error(), Some(111 | 113 | 101 | 92 | 112 | 64 | 13))
+}
