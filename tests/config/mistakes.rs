@@ -168,7 +168,8 @@ fn what_needs_requests_is_refused_where_there_are_none() {
     good(&format!(
         "{GOOD}\n[[listener]]\nname = \"b\"\nbind = \"127.0.0.1:8080\"\nprotocol = \"udp\"\nservice = \"app\""
     ));
-    let blind = |port: &str| told(&good(&listener("udp", &format!("[service.app.health]\nkind = \"tcp\"\n{port}"))).warnings);
+    let blind =
+        |port: &str| told(&good(&listener("udp", &format!("[service.app.health]\nkind = \"tcp\"\n{port}"))).warnings);
     assert!(blind("")[0].ends_with("the checks of `app` go by TCP to the port where its backends get datagrams"));
     assert_eq!(blind("port = 53"), [""; 0]);
     let unused = listener("tcp", "limits.max_body = \"1MiB\"\nlimits.header_timeout = \"1s\"");

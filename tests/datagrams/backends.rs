@@ -15,7 +15,10 @@ fn where_nobody_is_listening_another_backend_gets_what_was_sent() {
     let failures = format!("evenkeel_backend_failures_total{{service=\"api\",backend=\"{NOBODY}\"}}");
     assert!(metric(&proxy, &failures) >= 2, "with two workers, at least every second of eight or so");
     assert_eq!(origin.datagrams().len(), 10, "nothing came twice");
-    assert_eq!(metric(&proxy, "evenkeel_retries_total{service=\"api\",outcome=\"succeeded\"}"), metric(&proxy, &failures));
+    assert_eq!(
+        metric(&proxy, "evenkeel_retries_total{service=\"api\",outcome=\"succeeded\"}"),
+        metric(&proxy, &failures)
+    );
 }
 
 #[test]
@@ -108,7 +111,8 @@ fn clients_of_one_address_go_to_one_backend_where_the_hash_says_so() {
 fn a_backend_takes_no_more_sessions_than_it_may() {
     let origins = [UdpOrigin::saying("a"), UdpOrigin::saying("b")];
     let toml = config("", "", &origins.each_ref().map(UdpOrigin::address));
-    let proxy = Proxy::start(&toml.replacen("[[service.api.backend]]", "[[service.api.backend]]\nmax_connections = 1", 1));
+    let proxy =
+        Proxy::start(&toml.replacen("[[service.api.backend]]", "[[service.api.backend]]\nmax_connections = 1", 1));
     let clients: Vec<UdpClient> = (0..6).map(|_| client(&proxy)).collect();
     let answers: Vec<Vec<u8>> = clients.iter().map(|client| client.ask(b"?")).collect();
     assert_eq!(answers.iter().filter(|answer| *answer == b"a").count(), 1, "{answers:?}");

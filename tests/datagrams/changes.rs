@@ -57,7 +57,10 @@ fn at_the_end_sessions_go_on_until_they_are_silent() {
     }
     late.send(b"?");
     assert_eq!(proxy.wait().code(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(15), "no idle_timeout (75 s) nor drain_timeout (30 s) was waited for");
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "no idle_timeout (75 s) nor drain_timeout (30 s) was waited for"
+    );
     assert!(!late.has_heard());
     assert_eq!(origin.peers().len(), 1);
 }

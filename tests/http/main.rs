@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails should say so at once")]
 
 #[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "the harness serves more than this binary")]
+#[allow(dead_code, unused_imports, reason = "the harness serves more than this binary")]
 mod support;
 
 mod bad_http2;

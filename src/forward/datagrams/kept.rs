@@ -34,12 +34,10 @@ mod tests {
         for (at, length) in [1200, 1200, 1200, 1200, 100, 1].into_iter().enumerate() {
             kept.keep(&vec![at as u8; length]);
         }
-        assert_eq!(kept.datagrams().map(|d| (d[0], d.len())).collect::<Vec<_>>(), [
-            (0, 1200),
-            (1, 1200),
-            (2, 1200),
-            (4, 100)
-        ]);
+        assert_eq!(
+            kept.datagrams().map(|d| (d[0], d.len())).collect::<Vec<_>>(),
+            [(0, 1200), (1, 1200), (2, 1200), (4, 100)]
+        );
     }
 
     #[test]

@@ -180,8 +180,7 @@ mod tests {
 
     #[test]
     fn an_id_keeps_its_first_owner_until_it_is_forgotten() {
-        let (roaming, first, second, id) =
-            (Roaming::default(), path(), path(), ConnectionId::new(&[1; 8]).unwrap());
+        let (roaming, first, second, id) = (Roaming::default(), path(), path(), ConnectionId::new(&[1; 8]).unwrap());
         assert!(roaming.learn(id, &first));
         assert!(!roaming.learn(id, &second));
         assert!(Arc::ptr_eq(&roaming.find(&short(&[1; 8])).unwrap(), &first));

@@ -200,9 +200,8 @@ impl Session {
         let link = self.link.borrow();
         let Some(link) = &*link else { return };
         let mut path = self.path.borrow_mut();
-        let path = path.get_or_insert_with(|| {
-            Arc::new(Path::new(Arc::clone(link.socket.get()), link.address, self.flow))
-        });
+        let path =
+            path.get_or_insert_with(|| Arc::new(Path::new(Arc::clone(link.socket.get()), link.address, self.flow)));
         if self.shared.roaming.learn(id, path) {
             ids.push(id);
         }
