@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What scripts/demo.sh and scripts/real-clients.sh need, from Debian's packages; does nothing when it is all there.
+# What the scripts beside this one need, from Debian's packages; does nothing when it is all there.
 set -euo pipefail
 missing=()
 need() { # COMMAND PACKAGE
@@ -10,6 +10,13 @@ need wrk wrk
 need h2load nghttp2-client
 need openssl openssl
 need python3 python3
+[ -x /usr/sbin/haproxy ] || need haproxy haproxy
+need redis-server redis-server
+need redis-cli redis-tools
+[ -x /usr/sbin/dnsmasq ] || need dnsmasq dnsmasq-base
+need dig bind9-dnsutils
+need dnsperf dnsperf
+[ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing+=(postgresql)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 [ "${#missing[@]}" -gt 0 ] || exit 0
 

@@ -10,6 +10,7 @@ mod inherit;
 #[cfg(test)]
 mod ingress_tests;
 mod listeners;
+mod nicely;
 mod notify;
 mod parts;
 mod reload;
@@ -151,7 +152,7 @@ fn system(
         store: Arc::clone(&store),
         registry: Arc::clone(&registry),
         listeners: listeners.shown(&store.load()),
-        effective: Arc::clone(&effective),
+        effective: reload::shown(&effective),
         token: config.admin.token.clone(),
         reload: wishes,
     }));

@@ -31,8 +31,10 @@ use crate::tls::Acceptor;
 use token::Token;
 use window::Window;
 
+/// Makes JSON of the configuration that runs. There may be ten thousand backends in it, and seldom somebody who asks.
+pub type Effective = Rc<dyn Fn() -> serde_json::Value>;
+
 /// Where the answers come from.
-#[derive(Debug)]
 pub struct Sources {
     /// The snapshot.
     pub store: Arc<Store>,
@@ -43,7 +45,7 @@ pub struct Sources {
     /// In the order of the configuration.
     pub listeners: Vec<Listener>,
     /// The configuration that runs, without secrets.
-    pub effective: Arc<serde_json::Value>,
+    pub effective: Effective,
     /// The bearer token, when one is asked for.
     pub token: Option<String>,
     /// Who reads the configuration again.
@@ -80,7 +82,7 @@ pub struct State {
     monitor: Monitor,
     registry: Arc<Registry>,
     listeners: RefCell<Vec<Listener>>,
-    effective: RefCell<Arc<serde_json::Value>>,
+    effective: RefCell<Effective>,
     token: RefCell<Option<Token>>,
     reload: mpsc::Sender<Reload>,
     started: Instant,
@@ -113,7 +115,7 @@ impl State {
     }
 
     /// Another configuration runs now.
-    pub fn reloaded(&self, listeners: Vec<Listener>, effective: Arc<serde_json::Value>) {
+    pub fn reloaded(&self, listeners: Vec<Listener>, effective: Effective) {
         self.listeners.replace(listeners);
         self.effective.replace(effective);
     }

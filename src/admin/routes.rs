@@ -113,7 +113,7 @@ pub(super) fn answer(state: &State, ask: &Ask<'_>) -> Answer {
         }
         Resource::Metrics => answer::text("text/plain; version=0.0.4; charset=utf-8", status::metrics(state)),
         Resource::Status => answer::json(&status::status(state)),
-        Resource::Config => answer::json(&state.effective.borrow()),
+        Resource::Config => answer::json(&(state.effective.borrow())()),
         Resource::Pick => pick(state, ask.uri.query().unwrap_or_default()),
         Resource::Heartbeat => match backends::heartbeat(state, &ask.body) {
             Ok(done) => answer::json(&done),
@@ -206,6 +206,7 @@ fn unauthorized(shown: bool) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
     use std::sync::Arc;
 
     use http::HeaderValue;
@@ -219,11 +220,16 @@ mod tests {
 
     fn state(token: Option<&str>) -> State {
         State::new(Sources {
-            monitor: Monitor::new(1, Arc::default(), std::rc::Rc::new(|_, _| Ok(()))),
-            store: Arc::new(Store::new(Snapshot { generation: 7, listeners: Vec::new(), services: Vec::new() })),
+            monitor: Monitor::new(1, Arc::default(), Rc::new(|_, _| Ok(()))),
+            store: Arc::new(Store::new(Snapshot {
+                generation: 7,
+                listeners: Vec::new(),
+                services: Vec::new(),
+                tells_of_clients: false,
+            })),
             registry: Registry::new(1),
             listeners: Vec::new(),
-            effective: Arc::new(json!({ "log": { "level": "info" } })),
+            effective: Rc::new(|| json!({ "log": { "level": "info" } })),
             token: token.map(str::to_owned),
             reload: tokio::sync::mpsc::channel(1).0,
         })

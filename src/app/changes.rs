@@ -1,9 +1,12 @@
 //! What a reload has changed, by the names of things, for one line in the log.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::Hash;
 
+use ahash::AHashMap;
 use serde_json::Value;
+
+use crate::config::model;
 
 /// What differs between two configurations, as they are in effect.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,69 +19,88 @@ pub(super) struct Changes {
 /// What differs between two sets of named things.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Difference {
-    added: Vec<String>,
-    removed: Vec<String>,
-    changed: Vec<String>,
+    added: Names,
+    removed: Names,
+    changed: Names,
+}
+
+/// Names of one kind.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Names {
+    count: usize,
+    /// The first of them.
+    listed: Vec<String>,
 }
 
 /// Names that are listed; of more only the number is told.
 const LISTED: usize = 5;
 
-type Named<'a> = BTreeMap<String, &'a Value>;
+/// A configuration: what is in effect but the backends, and the same as the rest of the program sees it.
+type Seen<'a> = (&'a Value, &'a model::Config);
 
 impl Changes {
-    /// From one to the next.
-    pub fn between(before: &Value, after: &Value) -> Self {
+    /// From one to the next. Of the backends, those of the file are told of, not those that were discovered.
+    pub fn between(before: Seen<'_>, after: Seen<'_>) -> Self {
+        let name = |name: &str| name.to_owned();
+        let id = |(service, id): (&str, &str)| format!("{service}/{id}");
         Self {
-            listeners: Difference::between(&listeners(before), &listeners(after), Value::eq),
-            services: Difference::between(&services(before), &services(after), same_but_backends),
-            backends: Difference::between(&backends(before), &backends(after), Value::eq),
+            listeners: Difference::between(listeners(before.0), listeners(after.0), Value::eq, name),
+            services: Difference::between(services(before.0), services(after.0), Value::eq, name),
+            backends: Difference::between(backends(before.1), backends(after.1), model::Backend::eq, id),
         }
     }
 }
 
-fn listeners(config: &Value) -> Named<'_> {
+fn listeners(config: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let listeners = config.get("listener").and_then(Value::as_array).into_iter().flatten();
-    listeners.filter_map(|listener| Some((listener.get("name")?.as_str()?.to_owned(), listener))).collect()
+    listeners.filter_map(|listener| Some((listener.get("name")?.as_str()?, listener)))
 }
 
-fn services(config: &Value) -> Named<'_> {
+fn services(config: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let services = config.get("service").and_then(Value::as_object).into_iter().flatten();
-    services.map(|(name, service)| (name.clone(), service)).collect()
+    services.map(|(name, service)| (name.as_str(), service))
 }
 
-fn backends(config: &Value) -> Named<'_> {
-    let services = config.get("service").and_then(Value::as_object).into_iter().flatten();
-    let backends = services.flat_map(|(name, service)| {
-        let backends = service.get("backend").and_then(Value::as_array).into_iter().flatten();
-        backends.filter_map(move |b| Some((format!("{name}/{}", b.get("id")?.as_str()?), b)))
-    });
-    backends.collect()
-}
-
-/// Compares two services without their backends, which are told of one by one.
-fn same_but_backends(one: &Value, other: &Value) -> bool {
-    let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else { return one == other };
-    let rest = |service: &serde_json::Map<String, Value>| service.len() - usize::from(service.contains_key("backend"));
-    rest(one) == rest(other) && one.iter().all(|(key, value)| key == "backend" || other.get(key) == Some(value))
+fn backends(config: &model::Config) -> impl Iterator<Item = ((&str, &str), &model::Backend)> {
+    config.services.iter().flat_map(|service| {
+        let written = service.backends.iter().take(service.written);
+        written.map(|backend| ((service.name.as_str(), backend.id.as_str()), backend))
+    })
 }
 
 impl Difference {
-    fn between(before: &Named<'_>, after: &Named<'_>, same: impl Fn(&Value, &Value) -> bool) -> Self {
+    fn between<'a, K: Copy + Eq + Hash, V: 'a>(
+        before: impl Iterator<Item = (K, &'a V)>,
+        after: impl Iterator<Item = (K, &'a V)>,
+        same: impl Fn(&V, &V) -> bool,
+        shown: impl Fn(K) -> String,
+    ) -> Self {
+        let mut before: AHashMap<K, &V> = before.collect();
         let mut difference = Self::default();
         for (name, value) in after {
-            match before.get(name) {
-                None => difference.added.push(name.clone()),
-                Some(old) if !same(old, value) => difference.changed.push(name.clone()),
+            match before.remove(&name) {
+                None => difference.added.note(|| shown(name)),
+                Some(old) if !same(old, value) => difference.changed.note(|| shown(name)),
                 Some(_) => {}
             }
         }
-        difference.removed = before.keys().filter(|name| !after.contains_key(*name)).cloned().collect();
+        before.into_keys().for_each(|name| difference.removed.note(|| shown(name)));
+        // a map has no order
+        difference.removed.listed.sort_unstable();
         difference
     }
 
-    fn parts(&self) -> [(&'static str, &[String]); 3] {
+    fn parts(&self) -> [(&'static str, &Names); 3] {
         [("added", &self.added), ("removed", &self.removed), ("changed", &self.changed)]
+    }
+}
+
+impl Names {
+    fn note(&mut self, name: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.listed.len() < LISTED {
+            self.listed.push(name());
+        }
     }
 }
 
@@ -87,11 +109,11 @@ impl fmt::Display for Changes {
         let all = [("listeners", &self.listeners), ("services", &self.services), ("backends", &self.backends)];
         let mut nothing = true;
         for (what, difference) in all {
-            for (how, names) in difference.parts().into_iter().filter(|(_, names)| !names.is_empty()) {
+            for (how, names) in difference.parts().into_iter().filter(|(_, names)| names.count > 0) {
                 let separator = if nothing { "" } else { "; " };
                 nothing = false;
-                match names.len() {
-                    ..=LISTED => write!(f, "{separator}{what} {how}: {}", names.join(", "))?,
+                match names.count {
+                    ..=LISTED => write!(f, "{separator}{what} {how}: {}", names.listed.join(", "))?,
                     many => write!(f, "{separator}{many} {what} {how}")?,
                 }
             }
@@ -102,37 +124,76 @@ impl fmt::Display for Changes {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::path::Path;
 
     use super::*;
+    use crate::config::{self, Loaded};
+
+    fn load(text: &str) -> Loaded {
+        let text = format!("admin.bind = '127.0.0.1:0'\n{text}");
+        config::parse(&text, Path::new("proxy.toml")).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    }
+
+    fn told(before: &str, after: &str) -> String {
+        let (before, after) = (load(before), load(after));
+        Changes::between((before.effective.values(), &before.config), (after.effective.values(), &after.config))
+            .to_string()
+    }
 
     #[test]
     fn each_thing_is_told_of_once_where_it_changed() {
-        let before = json!({
-            "listener": [{ "name": "a", "bind": "x" }, { "name": "b", "bind": "y" }],
-            "service": {
-                "s": { "balance": "round_robin", "backend": [{ "id": "1", "weight": 1 }, { "id": "2", "weight": 1 }] },
-                "gone": {},
-            },
-        });
-        let after = json!({
-            "listener": [{ "name": "b", "bind": "z" }, { "name": "c", "bind": "y" }],
-            "service": { "s": { "balance": "round_robin", "backend": [{ "id": "2", "weight": 9 }, { "id": "3" }] } },
-        });
+        let before = r#"
+            listener = [
+                { name = "a", bind = "[::1]:1", service = "s" },
+                { name = "b", bind = "[::1]:2", service = "t" },
+                { name = "d", bind = "[::1]:4", service = "gone" },
+            ]
+            [service]
+            s = { backend = [{ id = "1", address = "[::1]:81" }, { id = "2", address = "[::1]:82" }] }
+            t = { backend = [{ address = "[::1]:83" }] }
+            gone = { backend = [{ address = "[::1]:84" }] }
+        "#;
+        let after = r#"
+            listener = [
+                { name = "b", bind = "[::1]:3", service = "t" },
+                { name = "c", bind = "[::1]:2", service = "s" },
+                { name = "d", bind = "[::1]:4", service = "gone" },
+            ]
+            [service]
+            s = { backend = [{ id = "2", address = "[::1]:82", weight = 9 }, { id = "3", address = "[::1]:85" }] }
+            t = { slow_start = "1s", backend = [{ address = "[::1]:83" }] }
+            gone = { backend = [{ address = "[::1]:84" }] }
+        "#;
         assert_eq!(
-            Changes::between(&before, &after).to_string(),
-            "listeners added: c; listeners removed: a; listeners changed: b; services removed: gone; \
+            told(before, after),
+            "listeners added: c; listeners removed: a; listeners changed: b; services changed: t; \
              backends added: s/3; backends removed: s/1; backends changed: s/2"
         );
-        assert_eq!(Changes::between(&after, &after).to_string(), "no listener, service or backend has changed");
+        assert_eq!(told(after, after), "no listener, service or backend has changed");
+    }
+
+    #[test]
+    fn a_service_comes_and_goes_with_its_backends() {
+        let one = "listener = [{ name = 'a', bind = '[::1]:1', service = 's' }]\n\
+                   service.s.backend = [{ address = '[::1]:81' }]\n";
+        let other = one.replace("service = 's'", "service = 't'").replace("service.s", "service.t");
+        assert_eq!(
+            told(one, &other),
+            "listeners changed: a; services added: t; services removed: s; \
+             backends added: t/[::1]:81; backends removed: s/[::1]:81"
+        );
     }
 
     #[test]
     fn of_many_only_the_number_is_told() {
-        let many = |n: usize| {
-            let backends: Vec<_> = (0..n).map(|id| json!({ "id": id.to_string() })).collect();
-            json!({ "service": { "s": { "backend": backends } } })
+        let many = |n: u32| {
+            let backends: Vec<_> = (1..=n).map(|port| format!("{{ address = '[::1]:{port}' }}")).collect();
+            format!(
+                "listener = [{{ name = 'a', bind = '[::1]:1', service = 's' }}]\nservice.s.backend = [{}]\n",
+                backends.join(", ")
+            )
         };
-        assert_eq!(Changes::between(&many(1), &many(100)).to_string(), "99 backends added");
+        assert_eq!(told(&many(1), &many(100)), "99 backends added");
+        assert_eq!(told(&many(100), &many(2)), "98 backends removed");
     }
 }

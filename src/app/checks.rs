@@ -11,7 +11,7 @@ use crate::endpoint::standing::Wanted;
 use crate::health::ejector;
 use crate::health::probe::{Agent, Preamble, Target};
 use crate::load::agent::{Line, Said};
-use crate::policy::{Check, Health, Initial};
+use crate::policy::{Check, Health, Initial, ProxyHeader};
 use crate::snapshot::{Service, Snapshot};
 
 /// Every check that the services of a snapshot ask for.
@@ -42,7 +42,11 @@ fn target(service: &Service, endpoint: &Endpoint, policy: &Arc<Health>, advisory
         host: endpoint.host.clone(),
         protocol: service.protocol,
         tls: service.tls.clone().zip(name),
-        preamble: Preamble::Off,
+        preamble: match service.proxy_header {
+            None => Preamble::Off,
+            Some(ProxyHeader::V1) => Preamble::V1,
+            Some(ProxyHeader::V2) => Preamble::V2,
+        },
         policy: Arc::clone(policy),
         advisory,
     }
@@ -65,16 +69,10 @@ fn asking(port: u16, interval: Duration) -> Health {
 
 /// What the passive ejection watches.
 pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::Service> {
-    let backend = |(index, endpoint): (usize, &Arc<Endpoint>)| ejector::Backend {
-        index,
-        id: endpoint.id.to_string(),
-        live: Arc::clone(&endpoint.live),
-        gets_new_work: endpoint.gets_new_work(),
-    };
     let service = |service: &Arc<Service>| ejector::Service {
         name: Arc::clone(&service.name),
         policy: service.outlier,
-        backends: service.endpoints.iter().enumerate().map(backend).collect(),
+        backends: service.endpoints.clone(),
     };
     snapshot.services.iter().map(service).collect()
 }

@@ -4,33 +4,29 @@
 //! built. Then come the steps that can't: one snapshot is published, listeners that are new are accepted on, those that are gone
 //! drain. So a reload happens as a whole or not at all.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::setpriority_process;
-use rustix::thread::gettid;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::changes::Changes;
 use super::discovery::Lookouts;
 use super::inherit::Inherited;
 use super::listeners::{Listeners, Prepared};
+use super::nicely::{let_go, nicely};
 use super::{notify, parts};
 use crate::admin::{self, Refused};
-use crate::config::{self, Loaded, model};
+use crate::config::{self, Effective, Loaded, model};
 use crate::discover::watch::FileWatch;
 use crate::health::monitor::Monitor;
 use crate::listener::Control;
 use crate::metrics::Registry;
 use crate::record::access;
 use crate::snapshot::{self, Snapshot, Store};
-
-/// How nice the threads are that read, check, build and compare, of 19.
-const NICE: i32 = 10;
 
 /// What can't change while the process runs, by its place in the configuration in effect.
 const FIXED: [&str; 8] = [
@@ -62,7 +58,7 @@ pub(super) struct System {
     /// How long open exchanges may finish at a stop.
     pub drain_timeout: Duration,
     /// The configuration in effect, for comparison.
-    pub effective: Arc<Value>,
+    pub effective: Arc<Effective>,
     /// The token of the admin address.
     pub token: Option<String>,
     /// The access log.
@@ -118,8 +114,8 @@ impl System {
         drop(before);
         self.lookouts.fill(&mut config);
         let config = Arc::new(config);
-        let before = Arc::clone(&self.effective);
-        let compared = nicely(move || compare(&before, effective)).await;
+        let (before, after) = ((Arc::clone(&self.effective), Arc::clone(&self.config)), Arc::clone(&config));
+        let compared = nicely(move || compare((&before.0, &before.1), effective, &after)).await;
         let (effective, changes) = compared.map_err(Refused::because)?;
         self.publish(&config, prepared).await?;
 
@@ -136,9 +132,8 @@ impl System {
         let before =
             (std::mem::replace(&mut self.effective, Arc::new(effective)), std::mem::replace(&mut self.config, config));
         let current = self.store.load();
-        self.admin.reloaded(self.listeners.shown(&current), Arc::clone(&self.effective));
-        // to free ten thousand backends takes its time as well
-        tokio::task::spawn_blocking(move || drop(before));
+        self.admin.reloaded(self.listeners.shown(&current), shown(&self.effective));
+        let_go(vec![before]);
         Ok((current.generation, changes))
     }
 
@@ -170,14 +165,14 @@ impl System {
             return Err(Refused::because("it was started without a file".to_owned()));
         };
         // before it is read: a change in between is read twice rather than not at all
-        self.seen = hash(&source);
-        match nicely(move || config::load(&source)).await {
-            Ok(Ok(loaded)) => Ok(loaded),
-            Ok(Err(mistakes)) => Err(Refused {
+        let (seen, loaded) = nicely(move || (hash(&source), config::load(&source))).await.map_err(Refused::because)?;
+        self.seen = seen;
+        match loaded {
+            Ok(loaded) => Ok(loaded),
+            Err(mistakes) => Err(Refused {
                 detail: format!("the configuration can't be used\n{mistakes}"),
                 mistakes: serde_json::to_value(&mistakes).unwrap_or_default(),
             }),
-            Err(error) => Err(Refused::because(error)),
         }
     }
 
@@ -202,12 +197,13 @@ impl System {
     }
 
     /// Asks for another token, where that takes nothing away: the address may have been checked with another guard.
-    fn guard(&mut self, admin: &model::Admin, effective: &Value) {
+    fn guard(&mut self, admin: &model::Admin, effective: &Effective) {
         if admin.token == self.token {
             return;
         }
-        let same_address =
-            ["/admin/bind", "/admin/tls"].iter().all(|at| effective.pointer(at) == self.effective.pointer(at));
+        let same_address = ["/admin/bind", "/admin/tls"]
+            .iter()
+            .all(|at| effective.values().pointer(at) == self.effective.values().pointer(at));
         match &admin.token {
             Some(token) if same_address => {
                 self.admin.guard(token.clone());
@@ -218,21 +214,15 @@ impl System {
     }
 }
 
-/// What a file holds, in short; `None` when it can't be read.
-pub(super) fn hash(file: &Path) -> Option<u64> {
-    let mut hasher = DefaultHasher::new();
-    std::fs::read(file).ok()?.hash(&mut hasher);
-    Some(hasher.finish())
+/// What the admin address shows of a configuration.
+pub(super) fn shown(effective: &Arc<Effective>) -> admin::Effective {
+    let effective = Arc::clone(effective);
+    Rc::new(move || effective.to_json())
 }
 
-/// Does what may take its time on a thread of its own, and says why when that failed. On Linux a niceness is the thread's: where
-/// all cores are busy, the workers go first.
-async fn nicely<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    let done = tokio::task::spawn_blocking(move || {
-        let _ = setpriority_process(Some(gettid()), NICE);
-        work()
-    });
-    done.await.map_err(|error| error.to_string())
+/// What a file holds, in short; `None` when it can't be read.
+pub(super) fn hash(file: &Path) -> Option<u64> {
+    Some(xxh3_64(&std::fs::read(file).ok()?))
 }
 
 fn build(config: &model::Config, before: &Snapshot, registry: &Registry) -> Result<Snapshot, Refused> {
@@ -241,9 +231,9 @@ fn build(config: &model::Config, before: &Snapshot, registry: &Registry) -> Resu
 }
 
 /// What is in effect from now on, and what that changes.
-fn compare(before: &Value, mut after: Value) -> (Value, Changes) {
-    keep_fixed(before, &mut after);
-    let changes = Changes::between(before, &after);
+fn compare(before: (&Effective, &model::Config), mut after: Effective, config: &model::Config) -> (Effective, Changes) {
+    keep_fixed(before.0.values(), after.values_mut());
+    let changes = Changes::between((before.0.values(), before.1), (after.values(), config));
     (after, changes)
 }
 

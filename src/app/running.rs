@@ -10,7 +10,7 @@ use super::parts::AdminAddress;
 use super::reload::{self, System};
 use super::signals::{Signal, Signals};
 use super::upgrade::{Start, Successor};
-use super::{inherit, notify};
+use super::{inherit, nicely, notify};
 use crate::admin::{self, Phase, Refused, Reload};
 use crate::listener::{Queue, Socket};
 
@@ -90,7 +90,7 @@ impl Running {
                     _ = self.reload("the file has changed", successor.as_ref()).await;
                 },
                 Some(()) = self.discoveries.recv() => self.system.discovered(),
-                _ = sweep.tick() => self.system.store.sweep(),
+                _ = sweep.tick() => nicely::let_go(self.system.store.sweep()),
                 outcome = taken_over(&mut successor) => match (outcome, successor.take()) {
                     (Ok(()), Some(successor)) => return Ended::Replaced(successor),
                     (Err(why), _) => tracing::error!("SIGUSR2: this process serves on, the new one failed: {why}"),

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::checks;
+use super::{checks, nicely};
 use crate::clock::Moment;
 use crate::endpoint::breaker::State;
-use crate::health::ejector::Ejector;
+use crate::endpoint::standing;
+use crate::health::ejector::{Ejector, Totals};
 use crate::health::monitor::Monitor;
 use crate::health::outlier::Seen;
 use crate::metrics::Registry;
-use crate::snapshot::{Service, Snapshot, Store};
+use crate::snapshot::{Snapshot, Store};
 
 /// How often everything is looked at without being told to: ejections and open breakers end by themselves.
 const LOOK: Duration = Duration::from_millis(100);
@@ -38,29 +39,29 @@ pub(super) async fn run(store: Arc<Store>, registry: Arc<Registry>, monitor: Mon
 async fn look_after(store: Arc<Store>, registry: Arc<Registry>, monitor: Monitor) {
     let mut breakers = Breakers::default();
     let mut ejector = Ejector::default();
-    let mut generation = 0;
+    let (mut generation, mut changes) = (0, 0);
     loop {
         let now = Moment::now();
         let snapshot = store.load();
         // availability changes within a generation, who there is does not
-        if snapshot.generation != generation {
-            generation = snapshot.generation;
+        let is_other = std::mem::replace(&mut generation, snapshot.generation) != snapshot.generation;
+        if is_other {
             monitor.update(checks::targets(&snapshot));
             ejector.update(checks::watched(&snapshot));
         }
-        let totals = Totals::of(&snapshot);
-        for event in ejector.tick(now, |service, backend| totals.seen(service, backend.index)) {
+        for event in ejector.tick(now, &Counted(&snapshot)) {
             if let Some(reason) = event.ejected {
                 registry.count_ejection(&event.service, &event.id, reason.label());
             }
         }
         breakers.look(&snapshot, now);
         // no await between the look and the swap: nobody else publishes on this thread meanwhile
-        if let Some(next) = snapshot.refreshed(now) {
+        let before = std::mem::replace(&mut changes, standing::changes());
+        if let Some(next) = snapshot.refreshed(now, is_other || changes != before) {
             tell(&snapshot, &next);
             store.publish(next);
         }
-        store.sweep();
+        nicely::let_go(store.sweep());
         tokio::time::sleep(PAUSE).await;
         tokio::select! {
             () = store.news().notified() => {}
@@ -90,29 +91,29 @@ fn tell(before: &Snapshot, after: &Snapshot) {
     }
 }
 
-/// Where the exchanges of each service's backends are counted.
-struct Totals<'a>(HashMap<&'a str, &'a Service>);
+/// What is counted for the backends of a snapshot; what is watched is in the same order.
+struct Counted<'a>(&'a Snapshot);
 
-impl<'a> Totals<'a> {
-    fn of(snapshot: &'a Snapshot) -> Self {
-        Self(snapshot.services.iter().map(|service| (&*service.name, &**service)).collect())
+impl Totals for Counted<'_> {
+    fn attempts(&self, service: usize) -> u64 {
+        self.0.services.get(service).map(|service| service.attempts.ended()).unwrap_or_default()
     }
 
-    fn seen(&self, service: &str, backend: usize) -> Seen {
-        let metrics = self.0.get(service).and_then(|service| service.upstream.get(backend));
+    fn seen(&self, service: usize, backend: usize) -> Seen {
+        let metrics = self.0.services.get(service).and_then(|service| service.upstream.get(backend));
         let attempts = metrics.map(|metrics| metrics.attempts()).unwrap_or_default();
         Seen { requests: attempts.ended, failures: attempts.failed, elapsed: Duration::from_micros(attempts.micros) }
     }
 }
 
-/// What the breakers were when they were last looked at.
+/// What the breakers that were not closed were when they were last looked at.
 #[derive(Debug, Default)]
 struct Breakers(HashMap<u32, State>);
 
 impl Breakers {
     /// Says which have changed.
     fn look(&mut self, snapshot: &Snapshot, now: Moment) {
-        let mut seen = HashMap::with_capacity(self.0.len());
+        let mut seen = HashMap::new();
         for service in &snapshot.services {
             let Some(policy) = &service.breaker else { continue };
             for endpoint in &service.endpoints {
@@ -126,7 +127,9 @@ impl Breakers {
                         State::Closed => tracing::info!(%service, %backend, "its circuit breaker is closed: it works"),
                     }
                 }
-                seen.insert(endpoint.key, state);
+                if state != State::Closed {
+                    seen.insert(endpoint.key, state);
+                }
             }
         }
         self.0 = seen;

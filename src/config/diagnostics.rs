@@ -3,6 +3,7 @@
 //! While a file is read, mistakes are gathered with ranges of bytes (`mistake.rs`). [`Diagnostics`] is what comes out:
 //! lines, columns and the source line itself, to be printed or to be sent as JSON.
 
+use std::cell::OnceCell;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
@@ -184,18 +185,23 @@ impl Diagnostic {
 pub(super) struct Source<'a> {
     file: String,
     text: &'a str,
-    line_starts: Vec<usize>,
+    /// Found when somebody asks: nobody does while nothing is wrong.
+    line_starts: OnceCell<Vec<usize>>,
 }
 
 impl<'a> Source<'a> {
     pub(super) fn new(file: &Path, text: &'a str) -> Self {
-        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { file: file.display().to_string(), text, line_starts }
+        Self { file: file.display().to_string(), text, line_starts: OnceCell::new() }
+    }
+
+    fn line_starts(&self) -> &[usize] {
+        let found = || std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        self.line_starts.get_or_init(found)
     }
 
     /// From 1.
     pub(super) fn line(&self, at: usize) -> usize {
-        self.line_starts.partition_point(|start| *start <= at)
+        self.line_starts().partition_point(|start| *start <= at)
     }
 
     /// Puts the mistakes into the order of the file and finds their lines.
@@ -210,7 +216,7 @@ impl<'a> Source<'a> {
         if let Some(span) = mistake.span {
             let at = self.char_boundary(span.start);
             line = self.line(at);
-            let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+            let start = self.line_starts().get(line - 1).copied().unwrap_or(0);
             let shown = self.text[start..].lines().next().unwrap_or("");
             let line_end = start + shown.len();
             column = self.text[start..at.min(line_end)].chars().count() + 1;

@@ -1,6 +1,8 @@
 //! Every value in effect, for people: defaults filled in, secrets left out.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 use super::environment::Written;
 use super::model::Config;
@@ -13,29 +15,78 @@ const MASK: &str = "***";
 /// Words in the names of headers and parameters that carry credentials.
 const SECRET_WORDS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "session", "token"];
 
-/// The values of a configuration that has been found good.
-pub(super) fn values(raw: &raw::File, written: &Written, config: &Config) -> Value {
-    // Only maps with string keys and plain numbers are in there, which JSON can always hold.
-    let mut values = serde_json::to_value(raw).unwrap_or_default();
-    let schema = schema::get();
-    tidy(&mut values, Rules::new(schema, schema), schema);
-    for (path, text) in written {
-        if let Some(value) = values.pointer_mut(&path.json_pointer()) {
-            *value = Value::String(text.clone());
-        }
-    }
-    if let Some(Value::Object(environment)) = values.pointer_mut("/server/environment") {
-        environment.values_mut().for_each(mask);
-    }
-    computed(&mut values, config);
-    values
+/// Every value in effect, defaults included, by the keys of the file. Secrets are left out: strings with `${NAME}` stand as they
+/// are written, `server.environment` has only its names, and headers and parameters that carry credentials are masked.
+#[derive(Debug)]
+pub struct Effective {
+    /// All of them but the backends.
+    values: Value,
+    /// By service. There may be very many, and nearly nobody asks for them: they become JSON when somebody does.
+    backends: BTreeMap<String, Vec<raw::Backend>>,
+    /// Strings of the backends as they are written, by their places.
+    written: Vec<(String, String)>,
 }
 
-/// Defaults that the schema can't know: those that depend on the machine, or on another key.
-fn computed(values: &mut Value, config: &Config) {
-    if let Some(workers) = values.pointer_mut("/server/workers") {
-        *workers = Value::from(config.server.workers);
+impl Effective {
+    /// The values of a configuration that has been found good.
+    pub(super) fn new(mut raw: raw::File, written: Written, config: &Config) -> Self {
+        let backends = raw.service.iter_mut();
+        let backends = backends.map(|(name, service)| (name.clone(), std::mem::take(&mut service.backend))).collect();
+        // Only maps with string keys and plain numbers are in there, which JSON can always hold.
+        let mut values = serde_json::to_value(&raw).unwrap_or_default();
+        tidy(&mut values, schema::rules());
+        let written = written.into_iter().map(|(path, text)| (path.json_pointer(), text));
+        let written = written.filter_map(|(at, text)| replace(&mut values, at, text)).collect();
+        if let Some(Value::Object(environment)) = values.pointer_mut("/server/environment") {
+            environment.values_mut().for_each(mask);
+        }
+        // the schema can't know it: it depends on the machine
+        if let Some(workers) = values.pointer_mut("/server/workers") {
+            *workers = Value::from(config.server.workers);
+        }
+        Self { values, backends, written }
     }
+
+    /// All values but the backends, whose lists are empty.
+    pub fn values(&self) -> &Value {
+        &self.values
+    }
+
+    /// The same, to be changed.
+    pub fn values_mut(&mut self) -> &mut Value {
+        &mut self.values
+    }
+
+    /// All values.
+    pub fn to_json(&self) -> Value {
+        let services = self.backends.iter().map(|(name, backends)| (name.clone(), json!({ "backend": backends })));
+        let mut listed = json!({ "service": services.collect::<Map<_, _>>() });
+        tidy(&mut listed, schema::rules());
+        let mut json = self.values.clone();
+        for name in self.backends.keys() {
+            json["service"][name]["backend"] = listed["service"][name]["backend"].take();
+        }
+        for (at, text) in &self.written {
+            replace(&mut json, at.clone(), text.clone());
+        }
+        identify(&mut json);
+        json
+    }
+}
+
+/// Puts a text where `at` points to, or gives both back where there is nothing.
+fn replace(values: &mut Value, at: String, text: String) -> Option<(String, String)> {
+    match values.pointer_mut(&at) {
+        Some(value) => {
+            *value = Value::String(text);
+            None
+        }
+        None => Some((at, text)),
+    }
+}
+
+/// A backend without an id is called by its address.
+fn identify(values: &mut Value) {
     let services = values.get_mut("service").and_then(Value::as_object_mut);
     for service in services.into_iter().flat_map(|services| services.values_mut()) {
         let backends = service.get_mut("backend").and_then(Value::as_array_mut);
@@ -48,26 +99,26 @@ fn computed(values: &mut Value, config: &Config) {
 }
 
 /// Takes out what is not set and what this version does not do, and masks credentials.
-fn tidy(value: &mut Value, rules: Rules<'_>, schema: &Value) {
+fn tidy(value: &mut Value, rules: &Rules) {
     match value {
         Value::Object(object) => {
-            let free_keys = rules.properties().is_none();
+            let free_keys = rules.properties.is_none();
             object.retain(|key, value| {
-                let property = match rules.properties() {
-                    Some(properties) => properties.get(key),
-                    None => rules.get("additionalProperties"),
+                let property = match &rules.properties {
+                    Some(properties) => properties.get(key.as_str()),
+                    None => rules.values.as_deref(),
                 };
-                let Some(property) = property.map(|own| Rules::new(schema, own)) else { return false };
-                tidy(value, property, schema);
+                let Some(property) = property else { return false };
+                tidy(value, property);
                 if free_keys && value.is_string() && is_secret(key) {
                     mask(value);
                 }
-                !value.is_null() && property.get("x-unsupported").is_none()
+                !value.is_null() && property.unsupported.is_none()
             });
         }
         Value::Array(items) => {
-            if let Some(own) = rules.get("items") {
-                items.iter_mut().for_each(|item| tidy(item, Rules::new(schema, own), schema));
+            if let Some(rules) = &rules.items {
+                items.iter_mut().for_each(|item| tidy(item, rules));
             }
         }
         _ => {}

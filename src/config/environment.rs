@@ -6,24 +6,33 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::mistake::{Findings, Mistake};
+use super::path::{KeyPath, Trail};
 use super::syntax::nearest;
-use super::tree::{KeyPath, Node, Value};
+use super::tree::{Node, Value};
 
 /// The strings in which something was replaced, as they are written: what is shown to people, since a value from the
 /// environment may be a secret.
 pub(super) type Written = BTreeMap<KeyPath, String>;
 
+/// Whether there may be anything to replace in a file with this text. An escape may stand for a `$`.
+pub(super) fn is_in(text: &str) -> bool {
+    memchr::memchr2(b'$', b'\\', text.as_bytes()).is_some()
+}
+
 /// Replaces what there is to replace; a string in which something is unset is reported and taken out.
 /// `process` looks a variable up in the process's environment.
-pub(super) fn expand(root: &mut Node, process: &dyn Fn(&str) -> Option<String>, findings: &mut Findings) -> Written {
-    let own_path = KeyPath::default().key("server").key("environment");
+pub(super) fn expand(
+    root: &mut Node<'_>,
+    process: &dyn Fn(&str) -> Option<String>,
+    findings: &mut Findings,
+) -> Written {
     let mut expansion = Expansion { own: BTreeMap::new(), process, findings, written: Written::new() };
     // Its own values first; they can't refer to one another, so that their order means nothing.
     if let Some(own) = root.table_mut("server").and_then(|server| server.table_mut("environment")) {
-        expansion.node(&own_path, own, &(0..0));
+        expansion.node(&Trail::Root.key("server").key("environment"), own, &(0..0));
         expansion.own = own.texts();
     }
-    expansion.node(&KeyPath::default(), root, &(0..0));
+    expansion.node(&Trail::Root, root, &(0..0));
     expansion.written
 }
 
@@ -36,17 +45,17 @@ struct Expansion<'a> {
 
 impl Expansion<'_> {
     /// Whether the value can stay.
-    fn node(&mut self, path: &KeyPath, node: &mut Node, span: &Range<usize>) -> bool {
+    fn node(&mut self, path: &Trail<'_>, node: &mut Node<'_>, span: &Range<usize>) -> bool {
         match &mut node.value {
             Value::Table(table) => {
-                table.retain(|key, entry| {
-                    let path = path.key(key);
+                table.retain(|entry| {
+                    let path = path.key(&entry.name);
                     let span = entry.node.span.clone();
                     // Already expanded, and not to be expanded twice.
-                    let done = !self.own.is_empty() && path.is(&["server", "environment"]);
+                    let done = !self.own.is_empty() && path.is("server", "environment");
                     let keep = done || self.node(&path, &mut entry.node, &span);
                     if !keep {
-                        self.findings.remove(path, entry.key.clone());
+                        self.findings.remove(path.path(), entry.key.clone());
                     }
                     keep
                 });
@@ -62,7 +71,8 @@ impl Expansion<'_> {
             }
             Value::Text(text) if text.contains("${") => match self.text(path, text, span) {
                 Some(expanded) => {
-                    self.written.insert(path.clone(), std::mem::replace(text, expanded));
+                    let written = std::mem::replace(text, expanded.into());
+                    self.written.insert(path.path(), written.into_owned());
                     true
                 }
                 None => false,
@@ -72,7 +82,7 @@ impl Expansion<'_> {
     }
 
     /// `None` = something in it is wrong, and has been reported.
-    fn text(&mut self, path: &KeyPath, text: &str, span: &Range<usize>) -> Option<String> {
+    fn text(&mut self, path: &Trail<'_>, text: &str, span: &Range<usize>) -> Option<String> {
         let kept = placeholders(path);
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -87,7 +97,7 @@ impl Expansion<'_> {
             }
             out.push_str(before);
             let Some(end) = from.find('}') else {
-                let mistake = Mistake::new(span.clone(), path, "`${` without a closing `}`");
+                let mistake = Mistake::new(span.clone(), &path.path(), "`${` without a closing `}`");
                 self.findings.add(mistake.help("write `$${` for a literal `${`"));
                 return None;
             };
@@ -109,17 +119,17 @@ impl Expansion<'_> {
         good.then_some(out)
     }
 
-    fn unset(&mut self, path: &KeyPath, name: &str, span: &Range<usize>, kept: &[&str]) {
+    fn unset(&mut self, path: &Trail<'_>, name: &str, span: &Range<usize>, kept: &[&str]) {
         let near = nearest(name, kept.iter().copied().chain(self.own.keys().map(String::as_str)));
         let near = near.map(|near| format!("${{{near}}}"));
         let help = "set it in the environment or in server.environment; write `$${` for a literal `${`";
-        let mistake = Mistake::new(span.clone(), path, format!("`${{{name}}}` is not set"));
+        let mistake = Mistake::new(span.clone(), &path.path(), format!("`${{{name}}}` is not set"));
         self.findings.add(mistake.near(near).help(help));
     }
 }
 
 /// The placeholders that are filled in later.
-fn placeholders(path: &KeyPath) -> &'static [&'static str] {
+fn placeholders(path: &Trail<'_>) -> &'static [&'static str] {
     if path.ends_with("redirect", "to") {
         &["host", "path", "query"]
     } else if path.last_key() == Some("run") {

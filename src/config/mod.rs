@@ -9,11 +9,13 @@
 //! The habit of three types is ripgrep's (`lowargs` -> `hiargs`), the look of the messages rustc's.
 
 mod check;
+mod deserialize;
 mod diagnostics;
 mod effective;
 mod environment;
 mod mistake;
 pub mod model;
+mod path;
 mod raw;
 mod schema;
 mod shape;
@@ -29,6 +31,7 @@ use mistake::{Findings, Mistake};
 use tree::Node;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
+pub use effective::Effective;
 
 /// The largest file that is read. Far above any configuration; below it, every position fits everywhere.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -40,10 +43,8 @@ pub struct Loaded {
     pub config: model::Config,
     /// What is probably not what was meant.
     pub warnings: Diagnostics,
-    /// Every value in effect, defaults included, by the keys of the file. Secrets are left out: strings with `${NAME}` stand
-    /// as they are written, `server.environment` has only its names, and headers and parameters that carry credentials are
-    /// masked.
-    pub effective: serde_json::Value,
+    /// Every value in effect, for people.
+    pub effective: Effective,
 }
 
 /// Reads and checks a file. Relative paths in it are relative to its folder.
@@ -86,9 +87,12 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
         }
     };
     let mut findings = Findings::default();
-    let written = environment::expand(&mut root, &|name| std::env::var(name).ok(), &mut findings);
+    let written = match environment::is_in(text) {
+        true => environment::expand(&mut root, &|name| std::env::var(name).ok(), &mut findings),
+        false => environment::Written::new(),
+    };
     shape::check(&mut root, &mut findings);
-    let raw = match raw::File::deserialize(root.to_json()) {
+    let raw = match raw::File::deserialize(&root) {
         Ok(raw) => raw,
         // The shape check lets nothing through that serde refuses; if it does, that is our defect, and no reason to die.
         Err(error) => {
@@ -102,7 +106,7 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
     let diagnostics = source.diagnostics(findings.mistakes);
     match config {
         Some(config) if !failed => {
-            let effective = effective::values(&raw, &written, &config);
+            let effective = Effective::new(raw, written, &config);
             Ok(Loaded { config, warnings: diagnostics, effective })
         }
         _ => Err(diagnostics),

@@ -299,7 +299,7 @@ pub enum Source {
 }
 
 /// `[[service.NAME.backend]]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
     /// Unique in the service.
     pub id: String,

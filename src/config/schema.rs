@@ -1,5 +1,6 @@
 //! The JSON Schema of `proxy.toml`, generated from the raw types.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use schemars::generate::SchemaSettings;
@@ -51,39 +52,73 @@ fn unwrap_optional(object: &mut Map<String, Value>) {
     }
 }
 
-/// What the schema says about one value: the words beside a `$ref` come before those of its target.
-#[derive(Clone, Copy)]
-pub(super) struct Rules<'a> {
-    own: &'a Value,
-    target: Option<&'a Value>,
+/// What the schema says about one value. It is asked for every value of a file, so what is asked for each of them is looked up
+/// once. The words beside a `$ref` come before those of its target.
+pub(super) struct Rules {
+    own: &'static Value,
+    target: Option<&'static Value>,
+    /// What it may be, in the words of JSON Schema; empty = anything.
+    pub(super) kinds: Vec<&'static str>,
+    /// The keys of a table with fixed keys.
+    pub(super) properties: Option<BTreeMap<&'static str, Self>>,
+    /// The values of a table whose keys are free.
+    pub(super) values: Option<Box<Self>>,
+    /// The elements of an array.
+    pub(super) items: Option<Box<Self>>,
+    /// The keys that must be there.
+    pub(super) required: Vec<&'static str>,
+    /// The strings that it may be; empty = any.
+    pub(super) words: Vec<&'static str>,
+    /// The language of a string, or of the strings in an array or a table.
+    pub(super) syntax: Option<&'static str>,
+    /// The language of the keys of a table.
+    pub(super) key_syntax: Option<&'static str>,
+    /// A duration or a size that can't be 0.
+    pub(super) positive: bool,
+    /// The value at which it does nothing; this version refuses any other.
+    pub(super) unsupported: Option<&'static Value>,
 }
 
-impl<'a> Rules<'a> {
+/// What the schema says about the file.
+pub(super) fn rules() -> &'static Rules {
+    static RULES: OnceLock<Rules> = OnceLock::new();
+    RULES.get_or_init(|| Rules::new(get(), get()))
+}
+
+impl Rules {
     /// `root` is the whole schema.
-    pub(super) fn new(root: &'a Value, own: &'a Value) -> Self {
+    fn new(root: &'static Value, own: &'static Value) -> Self {
         let name = own.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/"));
-        Self { own, target: name.and_then(|name| root.get("$defs")?.get(name)) }
+        let target = name.and_then(|name| root.get("$defs")?.get(name));
+        let get = |word: &str| look_up(own, target, word);
+        let text = |word: &str| get(word).and_then(Value::as_str);
+        let list = |word: &str| -> Vec<&'static str> {
+            get(word).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+        };
+        let below = |word: &str| get(word).filter(|v| v.is_object()).map(|own| Box::new(Self::new(root, own)));
+        let properties = get("properties").and_then(Value::as_object);
+        Self {
+            own,
+            target,
+            kinds: text("type").map_or_else(|| list("type"), |only| vec![only]),
+            properties: properties.map(|all| all.iter().map(|(k, own)| (k.as_str(), Self::new(root, own))).collect()),
+            values: below("additionalProperties"),
+            items: below("items"),
+            required: list("required"),
+            words: list("enum"),
+            syntax: text("x-syntax"),
+            key_syntax: text("x-key-syntax"),
+            positive: get("x-positive") == Some(&Value::Bool(true)),
+            unsupported: get("x-unsupported"),
+        }
     }
 
-    pub(super) fn get(&self, word: &str) -> Option<&'a Value> {
-        self.own.get(word).or_else(|| self.target?.get(word))
+    /// What else it says.
+    pub(super) fn get(&self, word: &str) -> Option<&'static Value> {
+        look_up(self.own, self.target, word)
     }
+}
 
-    pub(super) fn text(&self, word: &str) -> Option<&'a str> {
-        self.get(word)?.as_str()
-    }
-
-    pub(super) fn is(&self, word: &str) -> bool {
-        self.get(word) == Some(&Value::Bool(true))
-    }
-
-    /// The properties of a table with fixed keys.
-    pub(super) fn properties(&self) -> Option<&'a Map<String, Value>> {
-        self.get("properties")?.as_object()
-    }
-
-    /// The strings of a list.
-    pub(super) fn list(&self, word: &str) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
-        self.get(word).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-    }
+fn look_up(own: &'static Value, target: Option<&'static Value>, word: &str) -> Option<&'static Value> {
+    own.get(word).or_else(|| target?.get(word))
 }

@@ -9,21 +9,20 @@ use std::ops::Range;
 use serde_json::Value as Json;
 
 use super::mistake::{Findings, Mistake};
+use super::path::Trail;
 use super::schema::{self, Rules};
 use super::syntax::{self, nearest};
-use super::tree::{Entry, KeyPath, Node, Value};
+use super::tree::{Entry, Node, Value};
 use super::units::{Size, Span};
 
 /// Reports every mistake of shape and takes the values that have one out of the tree.
-pub(super) fn check(root: &mut Node, findings: &mut Findings) {
-    let schema = schema::get();
-    let mut walker = Walker { schema, findings };
+pub(super) fn check(root: &mut Node<'_>, findings: &mut Findings) {
+    let mut walker = Walker { findings };
     // There is nothing around the root that it could be taken out of.
-    let _ = walker.node(&KeyPath::default(), Rules::new(schema, schema), root, &(0..0));
+    let _ = walker.node(&Trail::Root, schema::rules(), root, &(0..0));
 }
 
 struct Walker<'a> {
-    schema: &'static Json,
     findings: &'a mut Findings,
 }
 
@@ -39,7 +38,7 @@ impl Walker<'_> {
     }
 
     /// `span` is what to underline when something is wrong with the value as a whole.
-    fn node(&mut self, path: &KeyPath, rules: Rules<'static>, node: &mut Node, span: &Range<usize>) -> Verdict {
+    fn node(&mut self, path: &Trail<'_>, rules: &Rules, node: &mut Node<'_>, span: &Range<usize>) -> Verdict {
         self.check_type(path, rules, &node.value, span)?;
         match &mut node.value {
             Value::Table(_) => self.table(path, rules, node, span)?,
@@ -52,7 +51,7 @@ impl Walker<'_> {
         self.supported(path, rules, node, span)
     }
 
-    fn check_type(&mut self, path: &KeyPath, rules: Rules<'_>, value: &Value, span: &Range<usize>) -> Verdict {
+    fn check_type(&mut self, path: &Trail<'_>, rules: &Rules, value: &Value<'_>, span: &Range<usize>) -> Verdict {
         let fits = |kind: &str| match value {
             Value::Table(_) => kind == "object",
             Value::Array(_) => kind == "array",
@@ -62,65 +61,67 @@ impl Walker<'_> {
             Value::Bool(_) => kind == "boolean",
             Value::DateTime => false,
         };
-        let good = match rules.get("type") {
-            Some(Json::String(kind)) => fits(kind),
-            Some(Json::Array(kinds)) => kinds.iter().filter_map(Json::as_str).any(fits),
-            _ => true,
-        };
-        if good {
+        if rules.kinds.is_empty() || rules.kinds.iter().any(|kind| fits(kind)) {
             return Ok(());
         }
         let name = path.last_key().unwrap_or_default();
         let message = format!("`{name}` can't be {}", value.kind());
-        let mut mistake = Mistake::new(span.clone(), path, message).expected(wanted(rules));
-        if matches!((value, rules.text("type")), (Value::Table(_), Some("array"))) {
+        let mut mistake = Mistake::new(span.clone(), &path.path(), message).expected(wanted(rules));
+        if matches!((value, &rules.kinds[..]), (Value::Table(_), ["array"])) {
             mistake = mistake.help(format!("write [[{name}]] for each one, with two brackets"));
         }
         self.report(mistake)
     }
 
-    fn table(&mut self, path: &KeyPath, rules: Rules<'static>, node: &mut Node, span: &Range<usize>) -> Verdict {
+    fn table(&mut self, path: &Trail<'_>, rules: &Rules, node: &mut Node<'_>, span: &Range<usize>) -> Verdict {
         let Value::Table(table) = &mut node.value else { return Ok(()) };
-        let given: BTreeSet<String> = table.keys().cloned().collect();
-        table.retain(|key, entry| {
-            let at = path.key(key);
-            let verdict = match rules.properties().map(|p| p.get(key)) {
-                Some(Some(property)) => self.entry(&at, Rules::new(self.schema, property), entry),
-                Some(None) => self.unknown_key(path, key, rules, entry, &given),
-                None => self.free_key(&at, key, rules, entry),
+        let properties = rules.properties.as_ref();
+        let is_unknown = |entry: &Entry<'_>| properties.is_some_and(|known| !known.contains_key(&*entry.name));
+        let given: BTreeSet<String> = match table.iter().any(is_unknown) {
+            true => table.iter().map(|entry| entry.name.to_string()).collect(),
+            false => BTreeSet::new(),
+        };
+        table.retain(|entry| {
+            let verdict = match properties.map(|known| known.get(&*entry.name)) {
+                Some(Some(property)) => self.entry(path, property, entry),
+                Some(None) => self.unknown_key(path, rules, entry, &given),
+                None => self.free_key(path, rules, entry),
             };
             if verdict.is_err() {
-                self.findings.remove(at, entry.key.clone());
+                self.findings.remove(path.key(&entry.name).path(), entry.key.clone());
             }
             verdict.is_ok()
         });
-        for key in rules.list("required").filter(|key| !table.contains_key(*key)) {
+        for key in rules.required.iter().filter(|key| table.get(key).is_none()) {
             // It may have been there, but of no use, or misspelt; that has been reported.
-            if self.findings.removed(&path.key(key)).is_none() {
-                self.findings.remove(path.key(key), span.clone());
-                let mistake = Mistake::new(span.clone(), path, format!("`{key}` is missing"));
-                self.findings.add(mistake.help(format!("{} needs it", path.section())));
+            let at = path.key(key).path();
+            if self.findings.removed(&at).is_none() {
+                self.findings.remove(at, span.clone());
+                let mistake = Mistake::new(span.clone(), &path.path(), format!("`{key}` is missing"));
+                self.findings.add(mistake.help(format!("{} needs it", path.path().section())));
             }
         }
         Ok(())
     }
 
-    fn entry(&mut self, path: &KeyPath, rules: Rules<'static>, entry: &mut Entry) -> Verdict {
+    fn entry(&mut self, around: &Trail<'_>, rules: &Rules, entry: &mut Entry<'_>) -> Verdict {
         let span = entry.node.shown_span(Some(&entry.key));
-        self.node(path, rules, &mut entry.node, &span)
+        self.node(&around.key(&entry.name), rules, &mut entry.node, &span)
     }
 
     /// A key of a table whose keys are names that the file chooses.
-    fn free_key(&mut self, path: &KeyPath, key: &str, rules: Rules<'static>, entry: &mut Entry) -> Verdict {
-        if let Some(Err(problem)) = rules.text("x-key-syntax").map(|language| syntax::check(language, key)) {
-            self.findings.add(Mistake::problem(entry.key.clone(), path, problem));
+    fn free_key(&mut self, around: &Trail<'_>, rules: &Rules, entry: &mut Entry<'_>) -> Verdict {
+        if let Some(Err(problem)) = rules.key_syntax.map(|language| syntax::check(language, &entry.name)) {
+            self.findings.add(Mistake::problem(entry.key.clone(), &around.key(&entry.name).path(), problem));
             return Err(Unusable);
         }
-        if let Some(values) = rules.get("additionalProperties").filter(|v| v.is_object()) {
-            self.entry(path, Rules::new(self.schema, values), entry)?;
+        if let Some(values) = &rules.values {
+            self.entry(around, values, entry)?;
         }
-        match (&entry.node.value, rules.text("x-syntax")) {
-            (Value::Text(text), Some(language)) => self.language(path, language, text, &entry.node.span),
+        match (&entry.node.value, rules.syntax) {
+            (Value::Text(text), Some(language)) => {
+                self.language(&around.key(&entry.name), language, text, &entry.node.span)
+            }
             _ => Ok(()),
         }
     }
@@ -128,20 +129,21 @@ impl Walker<'_> {
     /// `around` is the table, `given` what stands in it.
     fn unknown_key(
         &mut self,
-        around: &KeyPath,
-        key: &str,
-        rules: Rules<'_>,
-        entry: &Entry,
+        around: &Trail<'_>,
+        rules: &Rules,
+        entry: &Entry<'_>,
         given: &BTreeSet<String>,
     ) -> Verdict {
-        let known: Vec<&str> = rules.properties().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let key = &*entry.name;
+        let known: Vec<&str> = rules.properties.iter().flatten().map(|(name, _)| *name).collect();
         let near = nearest(key, known.iter().copied());
         // What was meant is there after all: it is not missing as well.
         if let Some(meant) = near.filter(|near| !given.contains(*near)) {
-            self.findings.remove(around.key(meant), entry.key.clone());
+            self.findings.remove(around.key(meant).path(), entry.key.clone());
         }
-        let elsewhere = self.tables_with(key);
-        let mut mistake = Mistake::new(entry.key.clone(), &around.key(key), format!("unknown key `{key}`")).near(near);
+        let elsewhere = tables_with(key);
+        let mut mistake =
+            Mistake::new(entry.key.clone(), &around.key(key).path(), format!("unknown key `{key}`")).near(near);
         if near.is_none() {
             mistake = mistake.expected(format!("one of {}", known.join(", ")));
             if !elsewhere.is_empty() {
@@ -155,34 +157,14 @@ impl Walker<'_> {
         self.report(mistake)
     }
 
-    /// The tables that do have such a key.
-    fn tables_with(&self, key: &str) -> Vec<&'static str> {
-        const TABLES: [(&str, &str); 12] = [
-            ("Server", "[server]"),
-            ("Admin", "[admin]"),
-            ("Log", "[log]"),
-            ("Listener", "[[listener]]"),
-            ("Limits", "[listener.limits]"),
-            ("ListenerTls", "[listener.tls]"),
-            ("Route", "[[listener.route]]"),
-            ("Service", "[service.NAME]"),
-            ("Backend", "[[service.NAME.backend]]"),
-            ("ServiceTls", "[service.NAME.tls]"),
-            ("Timeout", "[service.NAME.timeout]"),
-            ("Pool", "[service.NAME.pool]"),
-        ];
-        let properties = |name: &str| self.schema.get("$defs")?.get(name)?.get("properties");
-        TABLES.iter().filter(|(name, _)| properties(name).is_some_and(|p| p.get(key).is_some())).map(|t| t.1).collect()
-    }
-
     /// One element of the wrong shape takes the whole array out: what is left would mean something else.
-    fn array(&mut self, path: &KeyPath, rules: Rules<'static>, items: &mut [Node]) -> Verdict {
+    fn array(&mut self, path: &Trail<'_>, rules: &Rules, items: &mut [Node<'_>]) -> Verdict {
         let mut verdict = Ok(());
-        let Some(item_rules) = rules.get("items").map(|own| Rules::new(self.schema, own)) else { return Ok(()) };
+        let Some(item_rules) = &rules.items else { return Ok(()) };
         for (index, item) in items.iter_mut().enumerate() {
             let (path, span) = (path.index(index), item.span.clone());
             let mut one = self.node(&path, item_rules, item, &span);
-            if let (Ok(()), Value::Text(text), Some(language)) = (&one, &item.value, rules.text("x-syntax")) {
+            if let (Ok(()), Value::Text(text), Some(language)) = (&one, &item.value, rules.syntax) {
                 one = self.language(&path, language, text, &span);
             }
             verdict = verdict.and(one);
@@ -190,44 +172,44 @@ impl Walker<'_> {
         verdict
     }
 
-    fn text(&mut self, path: &KeyPath, rules: Rules<'_>, text: &str, span: &Range<usize>) -> Verdict {
-        if let Some(language) = rules.text("x-syntax") {
+    fn text(&mut self, path: &Trail<'_>, rules: &Rules, text: &str, span: &Range<usize>) -> Verdict {
+        if let Some(language) = rules.syntax {
             self.language(path, language, text, span)?;
             self.size_range(path, rules, text, span)?;
         }
-        let words = rules.list("enum");
-        if words.clone().next().is_none() || words.clone().any(|word| word == text) {
+        let words = &rules.words;
+        if words.is_empty() || words.contains(&text) {
             return Ok(());
         }
         let name = path.last_key().unwrap_or_default();
-        let mistake = Mistake::new(span.clone(), path, format!("`{name}` can't be {text:?}"));
-        let listed: Vec<String> = words.clone().map(|word| format!("{word:?}")).collect();
-        self.report(mistake.expected(one_of(&listed)).near(nearest(text, words)))
+        let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` can't be {text:?}"));
+        let near = nearest(text, words.iter().copied());
+        self.report(mistake.expected(one_of(&quoted(words))).near(near))
     }
 
-    fn language(&mut self, path: &KeyPath, language: &str, text: &str, span: &Range<usize>) -> Verdict {
+    fn language(&mut self, path: &Trail<'_>, language: &str, text: &str, span: &Range<usize>) -> Verdict {
         match syntax::check(language, text) {
             Ok(()) => Ok(()),
-            Err(problem) => self.report(Mistake::problem(span.clone(), path, problem)),
+            Err(problem) => self.report(Mistake::problem(span.clone(), &path.path(), problem)),
         }
     }
 
     /// The range of a duration or a size that is written as a string.
-    fn size_range(&mut self, path: &KeyPath, rules: Rules<'_>, text: &str, span: &Range<usize>) -> Verdict {
-        if rules.is("x-positive") && Span::parse(text).is_ok_and(|d| d.0.is_zero()) {
+    fn size_range(&mut self, path: &Trail<'_>, rules: &Rules, text: &str, span: &Range<usize>) -> Verdict {
+        if rules.positive && Span::parse(text).is_ok_and(|d| d.0.is_zero()) {
             let name = path.last_key().unwrap_or_default();
-            let mistake = Mistake::new(span.clone(), path, format!("`{name}` can't be 0"));
+            let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` can't be 0"));
             return self.report(mistake.expected("a duration above 0"));
         }
-        match (rules.text("x-syntax"), Size::parse(text)) {
-            (Some("size"), Ok(size)) => self.integer(path, rules, i128::from(size.0), span),
+        match rules.syntax.filter(|language| *language == "size").map(|_| Size::parse(text)) {
+            Some(Ok(size)) => self.integer(path, rules, i128::from(size.0), span),
             _ => Ok(()),
         }
     }
 
-    fn integer(&mut self, path: &KeyPath, rules: Rules<'_>, number: i128, span: &Range<usize>) -> Verdict {
+    fn integer(&mut self, path: &Trail<'_>, rules: &Rules, number: i128, span: &Range<usize>) -> Verdict {
         let bound = |word| rules.get(word).and_then(|v| v.as_i64().map(i128::from).or(v.as_f64().map(|f| f as i128)));
-        let widest = match rules.text("format") {
+        let widest = match rules.get("format").and_then(Json::as_str) {
             Some("uint16") => i128::from(u16::MAX),
             Some("uint32") => i128::from(u32::MAX),
             _ => i128::from(i64::MAX),
@@ -240,22 +222,22 @@ impl Walker<'_> {
                 return Ok(());
             }
             let listed: Vec<String> = listed.iter().map(Json::to_string).collect();
-            let mistake = Mistake::new(span.clone(), path, format!("`{name}` can't be {number}"));
+            let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` can't be {number}"));
             return self.report(mistake.expected(one_of(&listed)));
         }
         if (least..=most).contains(&number) {
             return Ok(());
         }
-        let expected = match (rules.text("x-syntax"), number < least) {
+        let expected = match (rules.syntax, number < least) {
             (Some("size"), true) => format!("at least {}", in_bytes(least)),
             (Some("size"), false) => format!("at most {}", in_bytes(most)),
             _ => format!("a number from {least} to {most}"),
         };
-        let mistake = Mistake::new(span.clone(), path, format!("`{name}` is out of range"));
+        let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range"));
         self.report(mistake.expected(expected))
     }
 
-    fn float(&mut self, path: &KeyPath, rules: Rules<'_>, number: f64, span: &Range<usize>) -> Verdict {
+    fn float(&mut self, path: &Trail<'_>, rules: &Rules, number: f64, span: &Range<usize>) -> Verdict {
         let bound = |word| rules.get(word).and_then(Json::as_f64);
         let (least, most) = (bound("minimum").unwrap_or(0.0), bound("maximum").unwrap_or(f64::MAX));
         if (least..=most).contains(&number) {
@@ -266,15 +248,15 @@ impl Walker<'_> {
             Some(most) => format!("a number from {least} to {most}"),
             None => format!("a number of at least {least}"),
         };
-        self.report(Mistake::new(span.clone(), path, format!("`{name}` is out of range")).expected(expected))
+        self.report(Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range")).expected(expected))
     }
 
-    fn supported(&mut self, path: &KeyPath, rules: Rules<'_>, node: &Node, span: &Range<usize>) -> Verdict {
+    fn supported(&mut self, path: &Trail<'_>, rules: &Rules, node: &Node<'_>, span: &Range<usize>) -> Verdict {
         let name = path.last_key().unwrap_or_default();
-        match rules.get("x-unsupported") {
+        match rules.unsupported {
             Some(nothing) if *nothing != node.to_json() => {
                 let message = format!("`{name}` is not supported by this version");
-                let mistake = Mistake::new(span.clone(), path, message);
+                let mistake = Mistake::new(span.clone(), &path.path(), message);
                 self.report(mistake.help("take it out; this version does nothing with it"))
             }
             _ => Ok(()),
@@ -282,27 +264,50 @@ impl Walker<'_> {
     }
 }
 
+/// The tables that do have such a key.
+fn tables_with(key: &str) -> Vec<&'static str> {
+    const TABLES: [(&str, &str); 12] = [
+        ("Server", "[server]"),
+        ("Admin", "[admin]"),
+        ("Log", "[log]"),
+        ("Listener", "[[listener]]"),
+        ("Limits", "[listener.limits]"),
+        ("ListenerTls", "[listener.tls]"),
+        ("Route", "[[listener.route]]"),
+        ("Service", "[service.NAME]"),
+        ("Backend", "[[service.NAME.backend]]"),
+        ("ServiceTls", "[service.NAME.tls]"),
+        ("Timeout", "[service.NAME.timeout]"),
+        ("Pool", "[service.NAME.pool]"),
+    ];
+    let properties = |name: &str| schema::get().get("$defs")?.get(name)?.get("properties");
+    TABLES.iter().filter(|(name, _)| properties(name).is_some_and(|p| p.get(key).is_some())).map(|t| t.1).collect()
+}
+
 /// The type that the schema asks for, in words.
-fn wanted(rules: Rules<'_>) -> String {
-    match rules.text("x-syntax") {
+fn wanted(rules: &Rules) -> String {
+    match rules.syntax {
         Some("duration") => return syntax::DURATION.to_owned(),
         Some("size") => return syntax::SIZE.to_owned(),
         _ => {}
     }
-    let words: Vec<String> = rules.list("enum").map(|word| format!("{word:?}")).collect();
-    if !words.is_empty() {
-        return one_of(&words);
+    if !rules.words.is_empty() {
+        return one_of(&quoted(&rules.words));
     }
-    match rules.text("type") {
-        Some("object") => "a table",
-        Some("array") => "an array",
-        Some("string") => "a string",
-        Some("integer") => "an integer",
-        Some("number") => "a number",
-        Some("boolean") => "true or false",
+    match rules.kinds[..] {
+        ["object"] => "a table",
+        ["array"] => "an array",
+        ["string"] => "a string",
+        ["integer"] => "an integer",
+        ["number"] => "a number",
+        ["boolean"] => "true or false",
         _ => "something else",
     }
     .to_owned()
+}
+
+fn quoted(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| format!("{word:?}")).collect()
 }
 
 fn one_of(words: &[String]) -> String {

@@ -3,118 +3,29 @@
 //! Mistakes are found in this tree, and values that can't be used are taken out of it, so that what is left can be
 //! deserialised as a whole and the next checks see everything that is well-formed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// The way from the root to a value.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct KeyPath(Vec<Step>);
+pub(super) use super::path::KeyPath;
+use super::path::Step;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Step {
-    Key(String),
-    Index(usize),
-}
-
-impl KeyPath {
-    pub(super) fn key(&self, key: &str) -> Self {
-        self.with(Step::Key(key.to_owned()))
-    }
-
-    pub(super) fn index(&self, index: usize) -> Self {
-        self.with(Step::Index(index))
-    }
-
-    fn with(&self, step: Step) -> Self {
-        let mut steps = Vec::with_capacity(self.0.len() + 1);
-        steps.extend_from_slice(&self.0);
-        steps.push(step);
-        Self(steps)
-    }
-
-    /// The last key on the way, whatever indices come after it.
-    pub(super) fn last_key(&self) -> Option<&str> {
-        self.0.iter().rev().find_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
-            Step::Index(_) => None,
-        })
-    }
-
-    /// As a JSON Pointer (RFC 6901).
-    pub(super) fn json_pointer(&self) -> String {
-        let step = |step: &Step| match step {
-            Step::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-            Step::Index(index) => format!("/{index}"),
-        };
-        self.0.iter().map(step).collect()
-    }
-
-    /// Whether these are its last two keys.
-    pub(super) fn ends_with(&self, table: &str, key: &str) -> bool {
-        matches!(&self.0[..], [.., Step::Key(t), Step::Key(k)] if t == table && k == key)
-    }
-
-    /// Whether it consists of exactly these keys.
-    pub(super) fn is(&self, keys: &[&str]) -> bool {
-        self.0.len() == keys.len() && self.0.iter().zip(keys).all(|(s, k)| matches!(s, Step::Key(key) if key == k))
-    }
-
-    /// The table a person would look for, as it is written in the file: `[[listener.route]]`, `[service.api]`.
-    pub(super) fn section(&self) -> String {
-        if self.0.is_empty() {
-            return "the file".to_owned();
-        }
-        let keys: Vec<String> = self.0.iter().filter(|s| matches!(s, Step::Key(_))).map(|s| s.to_string()).collect();
-        match self.0.last() {
-            Some(Step::Index(_)) => format!("[[{}]]", keys.join(".")),
-            _ => format!("[{}]", keys.join(".")),
-        }
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key(key) if !key.is_empty() && key.bytes().all(is_bare) => f.write_str(key),
-            Self::Key(key) => write!(f, "{key:?}"),
-            Self::Index(index) => write!(f, "[{index}]"),
-        }
-    }
-}
-
-fn is_bare(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
-}
-
-impl fmt::Display for KeyPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, step) in self.0.iter().enumerate() {
-            if at > 0 && matches!(step, Step::Key(_)) {
-                f.write_str(".")?;
-            }
-            write!(f, "{step}")?;
-        }
-        Ok(())
-    }
-}
-
-/// A value and where it stands.
-#[derive(Debug, Clone)]
-pub(super) struct Node {
+/// A value and where it stands. Strings are those of the file itself, as far as they stand there as they are meant.
+#[derive(Debug)]
+pub(super) struct Node<'t> {
     pub(super) span: Range<usize>,
-    pub(super) value: Value,
+    pub(super) value: Value<'t>,
 }
 
 /// A value.
-#[derive(Debug, Clone)]
-pub(super) enum Value {
-    Table(BTreeMap<String, Entry>),
-    Array(Vec<Node>),
-    Text(String),
+#[derive(Debug)]
+pub(super) enum Value<'t> {
+    Table(Table<'t>),
+    Array(Vec<Node<'t>>),
+    Text(Cow<'t, str>),
     /// Wider than any integer of the configuration, so that one too large is a matter of range, not of syntax.
     Integer(i128),
     Float(f64),
@@ -122,19 +33,24 @@ pub(super) enum Value {
     DateTime,
 }
 
+/// The entries of a table, in the order of their names: nearly all tables have a few, for which no map is worth its memory.
+#[derive(Debug)]
+pub(super) struct Table<'t>(Vec<Entry<'t>>);
+
 /// A key of a table with its value.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
+#[derive(Debug)]
+pub(super) struct Entry<'t> {
+    pub(super) name: Cow<'t, str>,
     /// Where the key stands.
     pub(super) key: Range<usize>,
-    pub(super) node: Node,
+    pub(super) node: Node<'t>,
 }
 
-impl Node {
+impl<'t> Node<'t> {
     /// Reads a file; a syntax error is the parser's message and its place.
-    pub(super) fn parse(text: &str) -> Result<Self, (Range<usize>, String)> {
+    pub(super) fn parse(text: &'t str) -> Result<Self, (Range<usize>, String)> {
         match DeTable::parse(text) {
-            Ok(table) => Ok(Self { span: 0..0, value: Value::Table(entries(table.get_ref())) }),
+            Ok(table) => Ok(Self { span: 0..0, value: Value::Table(Table::from(table.into_inner())) }),
             Err(error) => Err((error.span().unwrap_or(0..0), error.message().to_owned())),
         }
     }
@@ -143,7 +59,7 @@ impl Node {
     fn at(&self, path: &KeyPath) -> Option<(&Self, Option<&Range<usize>>)> {
         let mut node = self;
         let mut key = None;
-        for step in &path.0 {
+        for step in path.steps() {
             (node, key) = match (step, &node.value) {
                 (Step::Key(name), Value::Table(table)) => {
                     let entry = table.get(name)?;
@@ -168,10 +84,10 @@ impl Node {
     pub(super) fn texts(&self) -> BTreeMap<String, String> {
         let Value::Table(table) = &self.value else { return BTreeMap::new() };
         let text = |entry: &Entry| match &entry.node.value {
-            Value::Text(text) => Some(text.clone()),
+            Value::Text(text) => Some(text.to_string()),
             _ => None,
         };
-        table.iter().filter_map(|(key, entry)| Some((key.clone(), text(entry)?))).collect()
+        table.iter().filter_map(|entry| Some((entry.name.to_string(), text(entry)?))).collect()
     }
 
     /// Whether there is a value at this path.
@@ -186,7 +102,7 @@ impl Node {
             if let Some((node, key)) = self.at(&path) {
                 return node.shown_span(key);
             }
-            path.0.pop();
+            path = path.around();
         }
     }
 
@@ -206,13 +122,13 @@ impl Node {
         }
     }
 
-    /// As JSON, which is what the raw types are read from.
+    /// As JSON.
     pub(super) fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
         match &self.value {
-            Value::Table(table) => table.iter().map(|(key, entry)| (key.clone(), entry.node.to_json())).collect(),
+            Value::Table(table) => table.iter().map(|entry| (entry.name.to_string(), entry.node.to_json())).collect(),
             Value::Array(items) => items.iter().map(Self::to_json).collect(),
-            Value::Text(text) => Json::String(text.clone()),
+            Value::Text(text) => Json::String(text.to_string()),
             Value::Integer(number) => i64::try_from(*number)
                 .map(Json::from)
                 .or_else(|_| u64::try_from(*number).map(Json::from))
@@ -224,7 +140,31 @@ impl Node {
     }
 }
 
-impl Value {
+impl<'t> Table<'t> {
+    /// In the order of their names.
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Entry<'t>> {
+        self.0.iter()
+    }
+
+    /// Keeps those that are to be kept.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&mut Entry<'t>) -> bool) {
+        self.0.retain_mut(keep);
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Entry<'t>> {
+        self.place(name).map(|place| &self.0[place])
+    }
+
+    fn get_mut(&mut self, name: &str) -> Option<&mut Entry<'t>> {
+        self.place(name).map(|place| &mut self.0[place])
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.0.binary_search_by(|entry| (*entry.name).cmp(name)).ok()
+    }
+}
+
+impl Value<'_> {
     /// With an article, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -239,22 +179,34 @@ impl Value {
     }
 }
 
-fn entries(table: &DeTable<'_>) -> BTreeMap<String, Entry> {
-    table.iter().map(|(key, value)| (key.get_ref().to_string(), Entry { key: key.span(), node: node(value) })).collect()
+impl<'t> From<DeTable<'t>> for Table<'t> {
+    fn from(table: DeTable<'t>) -> Self {
+        let entry = |(key, value): (Spanned<Cow<'t, str>>, _)| Entry {
+            key: key.span(),
+            name: key.into_inner(),
+            node: Node::from(value),
+        };
+        let mut entries: Vec<_> = table.into_iter().map(entry).collect();
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Self(entries)
+    }
 }
 
-fn node(value: &Spanned<DeValue<'_>>) -> Node {
-    let converted = match value.get_ref() {
-        DeValue::Table(table) => Value::Table(entries(table)),
-        DeValue::Array(items) => Value::Array(items.iter().map(node).collect()),
-        DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Integer(number) => {
-            let parsed = i128::from_str_radix(number.as_str(), number.radix());
-            Value::Integer(parsed.unwrap_or(if number.as_str().starts_with('-') { i128::MIN } else { i128::MAX }))
-        }
-        DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
-        DeValue::Boolean(yes) => Value::Bool(*yes),
-        DeValue::Datetime(_) => Value::DateTime,
-    };
-    Node { span: value.span(), value: converted }
+impl<'t> From<Spanned<DeValue<'t>>> for Node<'t> {
+    fn from(value: Spanned<DeValue<'t>>) -> Self {
+        let span = value.span();
+        let value = match value.into_inner() {
+            DeValue::Table(table) => Value::Table(Table::from(table)),
+            DeValue::Array(items) => Value::Array(items.into_iter().map(Node::from).collect()),
+            DeValue::String(text) => Value::Text(text),
+            DeValue::Integer(number) => {
+                let parsed = i128::from_str_radix(number.as_str(), number.radix());
+                Value::Integer(parsed.unwrap_or(if number.as_str().starts_with('-') { i128::MIN } else { i128::MAX }))
+            }
+            DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+            DeValue::Boolean(yes) => Value::Bool(yes),
+            DeValue::Datetime(_) => Value::DateTime,
+        };
+        Self { span, value }
+    }
 }

@@ -48,6 +48,15 @@ pub struct Standing {
     joined: AtomicU64,
 }
 
+/// Changes of any standing so far.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// How often the standing of any backend has changed: who looks at ten thousand of them many times a second need not when none
+/// has. What changes by time alone, the end of an ejection, is not among it.
+pub fn changes() -> u64 {
+    CHANGES.load(Ordering::Relaxed)
+}
+
 /// `Standing::weight` when nobody has set one.
 const AS_CONFIGURED: u32 = u32::MAX;
 /// All of its weight, in thousandths.
@@ -81,6 +90,7 @@ impl Standing {
     /// The checks say this.
     pub fn set_health(&self, health: Health) {
         self.health.store(health as u8, Ordering::Relaxed);
+        changed();
     }
 
     /// What operators want. Their word goes before the agent's.
@@ -91,6 +101,7 @@ impl Standing {
     /// An operator wants this.
     pub fn set_operator(&self, wanted: Wanted) {
         self.operator.store(wanted as u8, Ordering::Relaxed);
+        changed();
     }
 
     /// What the backend's agent wants.
@@ -101,6 +112,7 @@ impl Standing {
     /// The backend's agent wants this.
     pub fn set_agent(&self, wanted: Wanted) {
         self.agent.store(wanted as u8, Ordering::Relaxed);
+        changed();
     }
 
     /// The weight that it has, where `configured` is what the file says.
@@ -122,11 +134,13 @@ impl Standing {
     /// An operator sets the weight; `None` = as configured.
     pub fn set_weight(&self, weight: Option<u32>) {
         self.weight.store(weight.unwrap_or(AS_CONFIGURED), Ordering::Relaxed);
+        changed();
     }
 
     /// The agent asks for this share of the weight, in thousandths.
     pub fn set_agent_weight(&self, thousandths: u32) {
         self.agent_weight.store(thousandths, Ordering::Relaxed);
+        changed();
     }
 
     /// Whether it is ejected at `now`.
@@ -142,12 +156,14 @@ impl Standing {
     /// Ejects it; gives back how often that has happened by now.
     pub fn eject(&self, until: Moment) -> u32 {
         self.ejected_until.store(until.as_millis(), Ordering::Relaxed);
+        changed();
         self.ejections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Ends its ejection; the count of them stays.
     pub fn readmit(&self) {
         self.ejected_until.store(0, Ordering::Relaxed);
+        changed();
     }
 
     /// How often it was ejected.
@@ -169,6 +185,11 @@ impl Standing {
     pub fn join(&self, now: Moment) {
         self.joined.store(now.as_millis(), Ordering::Relaxed);
     }
+}
+
+/// Comes after what has changed.
+fn changed() {
+    CHANGES.fetch_add(1, Ordering::Relaxed);
 }
 
 fn wanted(of: &AtomicU8) -> Wanted {

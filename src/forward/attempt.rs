@@ -64,7 +64,11 @@ async fn call(
     terms: &Terms<'_>,
 ) -> Result<Answer<Content>, Failed> {
     let endpoint = &*service.endpoints[backend];
-    let home = worker.pools.home(endpoint, service.pool, &service.upstream[backend]);
+    let metrics = &service.upstream[backend];
+    let home = match &terms.own {
+        None => worker.pools.home(endpoint, service.pool, metrics),
+        Some(own) => own.pools.home(endpoint, service.pool, metrics),
+    };
     // a request that can't be repeated takes no risk with a backend that closes its connections as they are used
     let fresh = carrier == Carrier::New || (home.races() && !outgoing.line.method.is_idempotent());
     let connection = match connect(service, endpoint, &home, fresh, terms).await {

@@ -1,6 +1,6 @@
 //! An HTTP exchange, from the request's head to the answer's.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -21,10 +21,11 @@ use super::exchange::Exchange;
 use super::{Ingress, Worker, key, rescue};
 use crate::error::{Error, Kind, Result};
 use crate::metrics::ListenerMetrics;
-use crate::policy::{Balance, HeaderChanges, Rewrite};
+use crate::policy::{Balance, HeaderChanges, ProxyHeader, Rewrite};
 use crate::protocol::fields::{self, Client};
 use crate::protocol::h1::encode::RequestLine;
 use crate::protocol::h1::framing::Length;
+use crate::protocol::proxy_protocol::Peer;
 use crate::protocol::tunnel::Relay;
 use crate::protocol::{Handler, Request, Upgrade, h2};
 use crate::record::access;
@@ -32,8 +33,8 @@ use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
 use crate::timer::Alarm;
 use crate::tls::Acceptor;
-use crate::upstream::Answer;
-use crate::upstream::h1::Terms;
+use crate::upstream::h1::{Own, Terms};
+use crate::upstream::{Answer, ClientPools};
 
 /// A client's connection, as its exchanges see it.
 #[derive(Debug)]
@@ -42,12 +43,16 @@ pub struct Connection {
     pub worker: Rc<Worker>,
     /// The listener that accepted it.
     pub ingress: Rc<Ingress>,
-    /// What backends are told of the client.
+    /// Who the client is.
+    pub peer: Peer,
+    /// What backends are told of the client in each request.
     pub client: Client,
     /// The name that the client asked for in TLS, and who answered it.
     pub sni: Option<(String, Acceptor)>,
     /// The listener's counters.
     pub metrics: Arc<ListenerMetrics>,
+    /// Its own connections to backends that are told of it with a PROXY header.
+    pub own: OnceCell<Box<ClientPools>>,
 }
 
 impl Handler for Connection {
@@ -146,7 +151,8 @@ impl Connection {
         let timers = &self.worker.timers;
         let mut deadline = timeouts.total.map(|total| Alarm::new(timers, total));
         let (upgrade, interim) = (request.upgrade.take(), request.interim.take());
-        let terms = Terms { timeouts, timers, interim: interim.as_ref() };
+        let own = service.proxy_header.map(|version| self.own(version, &snapshot.listeners[listener]));
+        let terms = Terms { timeouts, timers, interim: interim.as_ref(), own };
         let mut answer = {
             let mut answer = pin!(self.ask(service, request, upgrade.as_ref(), &terms, exchange, &placement));
             poll_fn(|cx| {
@@ -275,6 +281,12 @@ impl Connection {
         key.push(char::from(b"AQgw"[random.usize(..4)]));
         key.push_str("==");
         HeaderValue::try_from(key).unwrap_or(HeaderValue::from_static("AAAAAAAAAAAAAAAAAAAAAA=="))
+    }
+
+    /// What is its own in the way to backends that are told of it.
+    fn own(&self, version: ProxyHeader, listener: &Listener) -> Own<'_> {
+        let pools = self.own.get_or_init(|| Box::new(ClientPools::new(self.worker.index, &self.worker.timers)));
+        Own { pools, header: self.worker.header(&self.peer, version, listener) }
     }
 
     fn entry(&self, request: &Request) -> access::Entry {

@@ -33,10 +33,13 @@ pub use ingress::Ingress;
 
 use crate::balance::Cursors;
 use crate::clock::Moment;
+use crate::endpoint::Target;
+use crate::policy::ProxyHeader;
 use crate::protocol::duplex;
 use crate::protocol::fields::Date;
+use crate::protocol::proxy_protocol::Peer;
 use crate::record::Recorder;
-use crate::snapshot::{self, Service};
+use crate::snapshot::{self, Listener, Service};
 use crate::timer::Timers;
 use crate::upstream::Pools;
 
@@ -88,6 +91,15 @@ impl Worker {
     /// The current snapshot.
     pub fn snapshot(&self) -> Rc<snapshot::Current> {
         self.snapshot.current()
+    }
+
+    /// The PROXY header for connections that are made for this client of the listener.
+    fn header<'p>(&self, peer: &'p Peer, version: ProxyHeader, listener: &Listener) -> &'p [u8] {
+        let listens_at = match listener.bind {
+            Target::Tcp(address) => Some(address),
+            Target::Unix(_) => None,
+        };
+        peer.header(version, listens_at, || self.random.borrow_mut().u128(..))
     }
 
     /// An exchange with this service began: its share is added to what may be retried.

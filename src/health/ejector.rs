@@ -1,13 +1,21 @@
 //! Looks at every service now and then, ejects what stands out, and lets it in again.
+//!
+//! A service may have ten thousand backends and no traffic. While nothing is under way in it that could come to anything, its
+//! backends are not looked at one by one.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ahash::AHashMap;
+
 use super::outlier::{self, Reason, Seen, Sight};
 use super::window::Window;
 use crate::clock::Moment;
-use crate::endpoint::Live;
+use crate::endpoint::Endpoint;
 use crate::endpoint::standing::{Health, Wanted};
 use crate::policy::Outlier;
 
@@ -22,20 +30,7 @@ pub struct Service {
     /// By what rules.
     pub policy: Outlier,
     /// Its backends.
-    pub backends: Vec<Backend>,
-}
-
-/// A backend that is watched.
-#[derive(Debug, Clone)]
-pub struct Backend {
-    /// Its place among the service's backends.
-    pub index: usize,
-    /// Unique in its service.
-    pub id: String,
-    /// Its atomics: a backend that stays is known by them.
-    pub live: Arc<Live>,
-    /// By configuration it gets new work.
-    pub gets_new_work: bool,
+    pub backends: Vec<Arc<Endpoint>>,
 }
 
 /// What became of a backend. Each of them wants a new snapshot.
@@ -44,9 +39,18 @@ pub struct Event {
     /// Its service.
     pub service: Arc<str>,
     /// Which one.
-    pub id: String,
+    pub id: Arc<str>,
     /// Why it is out; `None` = it is in again.
     pub ejected: Option<Reason>,
+}
+
+/// What exchanges have come to since there are any. Services and backends are told by their places in what is watched.
+pub trait Totals {
+    /// How many attempts with the backends of a service have ended.
+    fn attempts(&self, service: usize) -> u64;
+
+    /// What the attempts with a backend have come to.
+    fn seen(&self, service: usize, backend: usize) -> Seen;
 }
 
 /// Watches all services.
@@ -60,6 +64,10 @@ struct Watched {
     service: Service,
     /// In the order of `service.backends`.
     states: Vec<State>,
+    /// The attempts with its backends, when it was last asked for them.
+    attempts: Option<u64>,
+    /// At the last look nothing spoke, or could come to speak, for or against any of them without another attempt.
+    is_quiet: bool,
 }
 
 #[derive(Debug, Default)]
@@ -71,66 +79,100 @@ struct State {
 impl Ejector {
     /// What there is to watch now. What is known of a backend that stays is kept.
     pub fn update(&mut self, services: Vec<Service>) {
-        let mut known = HashMap::new();
-        for watched in self.services.drain(..) {
-            for (backend, state) in watched.service.backends.into_iter().zip(watched.states) {
-                known.insert(Arc::as_ptr(&backend.live), (state, backend));
-            }
-        }
+        let before = self.services.drain(..).map(|watched| (Arc::clone(&watched.service.name), watched));
+        let mut before: HashMap<_, _> = before.collect();
         let watched = |service: Service| {
-            let state = |backend: &Backend| {
-                known.remove(&Arc::as_ptr(&backend.live)).map(|(state, _)| state).unwrap_or_default()
-            };
-            Watched { states: service.backends.iter().map(state).collect(), service }
+            let before = before.remove(&service.name);
+            let attempts = before.as_ref().and_then(|before| before.attempts);
+            let known = before.map(Watched::into_known).unwrap_or_default();
+            Watched { states: kept(known, &service.backends), service, attempts, is_quiet: false }
         };
         self.services = services.into_iter().map(watched).collect();
-        // whom nobody watches any more nobody would let in again
-        for (_, backend) in known.into_values().filter(|(state, _)| state.is_ejected) {
-            backend.live.standing.readmit();
-        }
+        before.into_values().flat_map(Watched::into_known).for_each(forget);
     }
 
-    /// One look at all of them. `totals` reads what a backend's exchanges have come to since it exists.
-    pub fn tick(&mut self, now: Moment, mut totals: impl FnMut(&str, &Backend) -> Seen) -> Vec<Event> {
+    /// One look at all of them.
+    pub fn tick(&mut self, now: Moment, totals: &impl Totals) -> Vec<Event> {
         let mut events = Vec::new();
-        for watched in &mut self.services {
-            watched.tick(now, &mut totals, &mut events);
+        for (at, watched) in self.services.iter_mut().enumerate() {
+            let attempts = Some(totals.attempts(at));
+            let is_unchanged = std::mem::replace(&mut watched.attempts, attempts) == attempts;
+            if !(is_unchanged && watched.is_quiet) {
+                let is_quiet = watched.look(now, |backend| totals.seen(at, backend), &mut events);
+                // an attempt may be in the one number and not yet in the other: only a look without any counts
+                watched.is_quiet = is_unchanged && is_quiet;
+            }
         }
         events
     }
 }
 
 impl Watched {
-    fn tick(&mut self, now: Moment, totals: &mut impl FnMut(&str, &Backend) -> Seen, events: &mut Vec<Event>) {
+    fn into_known(self) -> Vec<(Arc<Endpoint>, State)> {
+        self.service.backends.into_iter().zip(self.states).collect()
+    }
+
+    /// Looks at every backend; gives back whether it is quiet there.
+    fn look(&mut self, now: Moment, totals: impl Fn(usize) -> Seen, events: &mut Vec<Event>) -> bool {
         let Service { name, policy, backends } = &self.service;
         let mut sights = Vec::with_capacity(backends.len());
-        for (backend, state) in backends.iter().zip(&mut self.states) {
-            let totals = totals(name, backend);
+        let mut is_quiet = true;
+        for (at, (backend, state)) in backends.iter().zip(&mut self.states).enumerate() {
+            let totals = totals(at);
             if state.look(backend, policy, totals, now) {
-                tracing::info!(service = &**name, backend = backend.id, "backend is in again after its ejection");
-                events.push(Event { service: Arc::clone(name), id: backend.id.clone(), ejected: None });
+                tracing::info!(service = &**name, backend = &*backend.id, "backend is in again after its ejection");
+                events.push(Event { service: Arc::clone(name), id: Arc::clone(&backend.id), ejected: None });
             }
-            sights.push(Sight {
-                takes_part: backend.takes_part(),
+            let sight = Sight {
+                takes_part: takes_part(backend),
                 is_ejected: state.is_ejected,
                 consecutive: backend.live.passive.consecutive(),
                 seen: state.window.slide(totals, policy.window, now),
-            });
+            };
+            is_quiet &= sight.is_quiet() && backend.live.standing.ejections() == 0;
+            sights.push(sight);
         }
         for (at, reason) in outlier::judge(policy, &sights) {
             let backend = &backends[at];
             let length = outlier::sentence(policy, backend.live.standing.ejections());
             backend.live.standing.eject(now.plus(length));
             self.states[at].is_ejected = true;
-            tracing::warn!(service = &**name, backend = backend.id, %reason, ?length, "backend is ejected");
-            events.push(Event { service: Arc::clone(name), id: backend.id.clone(), ejected: Some(reason) });
+            tracing::warn!(service = &**name, backend = &*backend.id, %reason, ?length, "backend is ejected");
+            events.push(Event { service: Arc::clone(name), id: Arc::clone(&backend.id), ejected: Some(reason) });
         }
+        is_quiet
+    }
+}
+
+/// The states of these backends, of what was known before.
+fn kept(known: Vec<(Arc<Endpoint>, State)>, backends: &[Arc<Endpoint>]) -> Vec<State> {
+    let mut known: Vec<_> = known.into_iter().map(Some).collect();
+    // nearly all stay at their places
+    let in_place = backends.iter().enumerate().map(|(at, backend)| {
+        known.get_mut(at)?.take_if(|(known, _)| Arc::ptr_eq(&known.live, &backend.live)).map(|(_, state)| state)
+    });
+    let in_place: Vec<_> = in_place.collect();
+    let others = known.into_iter().flatten();
+    let mut others: AHashMap<_, _> = others.map(|known| (Arc::as_ptr(&known.0.live), known)).collect();
+    let states = in_place.into_iter().zip(backends).map(|(state, backend)| {
+        let moved = || others.remove(&Arc::as_ptr(&backend.live)).map(|(_, state)| state);
+        state.or_else(moved).unwrap_or_default()
+    });
+    let states = states.collect();
+    others.into_values().for_each(forget);
+    states
+}
+
+/// Whom nobody watches any more nobody would let in again.
+fn forget((backend, state): (Arc<Endpoint>, State)) {
+    if state.is_ejected {
+        backend.live.standing.readmit();
     }
 }
 
 impl State {
     /// Whether an ejection has ended since the last look, by its time or because somebody ended it.
-    fn look(&mut self, backend: &Backend, policy: &Outlier, totals: Seen, now: Moment) -> bool {
+    fn look(&mut self, backend: &Endpoint, policy: &Outlier, totals: Seen, now: Moment) -> bool {
         let standing = &backend.live.standing;
         let was = std::mem::replace(&mut self.is_ejected, standing.is_ejected(now));
         if was && !self.is_ejected {
@@ -150,160 +192,17 @@ impl State {
     }
 }
 
-impl Backend {
-    fn takes_part(&self) -> bool {
-        let standing = &self.live.standing;
-        let wanted = match standing.operator() {
-            Wanted::Configured => standing.agent(),
-            operator => operator,
-        };
-        let is_wanted = match wanted {
-            Wanted::Configured => self.gets_new_work,
-            Wanted::Enabled => true,
-            Wanted::Drained | Wanted::Disabled => false,
-        };
-        is_wanted && standing.health() != Health::Down
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: Outlier = Outlier {
-        consecutive_failures: 5,
-        error_rate: 0.5,
-        latency_factor: 0.0,
-        window: Duration::from_secs(10),
-        min_requests: 20,
-        eject_for: Duration::from_secs(10),
-        max_ejected: 0.5,
+/// Whether a backend may get work.
+fn takes_part(backend: &Endpoint) -> bool {
+    let standing = &backend.live.standing;
+    let wanted = match standing.operator() {
+        Wanted::Configured => standing.agent(),
+        operator => operator,
     };
-
-    /// Three backends, what each has done, and the time.
-    struct World {
-        ejector: Ejector,
-        backends: Vec<Backend>,
-        totals: [Seen; 3],
-        now: Moment,
-    }
-
-    impl World {
-        fn new() -> Self {
-            let backend = |(index, id): (usize, &str)| Backend {
-                index,
-                id: id.to_owned(),
-                live: Arc::default(),
-                gets_new_work: true,
-            };
-            let backends: Vec<_> = ["a", "b", "c"].into_iter().enumerate().map(backend).collect();
-            let mut ejector = Ejector::default();
-            ejector.update(service(backends.clone()));
-            let mut world = Self { ejector, backends, totals: Default::default(), now: Moment::from_millis(1 << 40) };
-            assert_eq!(world.tick(), [] as [&str; 0]);
-            world
-        }
-
-        /// A tick, and what came of it: `-b` is out, `+b` is in again.
-        fn tick(&mut self) -> Vec<String> {
-            self.now = self.now.plus(TICK);
-            let totals = self.totals;
-            let events = self
-                .ejector
-                .tick(self.now, |_, backend| totals[["a", "b", "c"].iter().position(|id| *id == backend.id).unwrap()]);
-            let shown = |event: &Event| format!("{}{}", if event.ejected.is_some() { '-' } else { '+' }, event.id);
-            events.iter().map(shown).collect()
-        }
-
-        /// Ticks until something comes of one; gives back what, and how long it took.
-        fn until_an_event(&mut self) -> (Vec<String>, Duration) {
-            let began = self.now;
-            for _ in 0..10_000 {
-                let events = self.tick();
-                if !events.is_empty() {
-                    return (events, self.now.since(began));
-                }
-            }
-            panic!("nothing happens");
-        }
-
-        fn fail(&self, at: usize, times: u32) {
-            for _ in 0..times {
-                self.backends[at].live.passive.record(true);
-            }
-        }
-    }
-
-    fn service(backends: Vec<Backend>) -> Vec<Service> {
-        vec![Service { name: "api".into(), policy: POLICY, backends }]
-    }
-
-    fn moment(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn it_is_out_for_longer_each_time_until_it_has_been_well_for_long() {
-        let mut world = World::new();
-        for seconds in [10, 20, 30] {
-            world.fail(1, 5);
-            assert_eq!(world.tick(), ["-b"]);
-            assert!(world.backends[1].live.standing.is_ejected(world.now));
-            // what was under way fails after it has gone
-            world.fail(1, 5);
-            assert_eq!(world.until_an_event(), (vec!["+b".to_owned()], moment(seconds)));
-            assert_eq!(world.backends[1].live.standing.joined(), world.now, "slow start begins");
-        }
-        for _ in 0..1001 {
-            assert_eq!(world.tick(), [] as [&str; 0]);
-        }
-        world.fail(1, 5);
-        assert_eq!(world.tick(), ["-b"]);
-        assert_eq!(world.until_an_event().1, moment(10));
-    }
-
-    #[test]
-    fn failures_from_before_an_ejection_are_not_counted_again_after_it() {
-        let mut world = World::new();
-        world.totals[2] = Seen { requests: 40, failures: 30, elapsed: moment(1) };
-        assert_eq!(world.tick(), ["-c"]);
-        world.totals[2] = Seen { requests: 80, failures: 70, elapsed: moment(2) };
-        assert_eq!(world.until_an_event().0, ["+c"]);
-        for _ in 0..20 {
-            assert_eq!(world.tick(), [] as [&str; 0]);
-        }
-    }
-
-    #[test]
-    fn an_ejection_that_somebody_ends_is_noticed() {
-        let mut world = World::new();
-        world.fail(0, 5);
-        assert_eq!(world.tick(), ["-a"]);
-        world.backends[0].live.standing.readmit();
-        assert_eq!(world.tick(), ["+a"]);
-    }
-
-    #[test]
-    fn what_stays_is_kept_over_an_update_and_what_nobody_watches_is_let_in() {
-        let mut world = World::new();
-        world.fail(0, 5);
-        assert_eq!(world.tick(), ["-a"]);
-        world.ejector.update(service(world.backends.clone()));
-        assert_eq!(world.until_an_event(), (vec!["+a".to_owned()], moment(10)));
-        world.fail(0, 5);
-        assert_eq!(world.tick(), ["-a"]);
-        world.ejector.update(Vec::new());
-        assert!(!world.backends[0].live.standing.is_ejected(world.now));
-    }
-
-    #[test]
-    fn what_is_down_or_not_wanted_is_not_ejected_on_top() {
-        let mut world = World::new();
-        (0..3).for_each(|at| world.fail(at, 9));
-        world.backends[0].live.standing.set_health(Health::Down);
-        world.backends[1].live.standing.set_operator(Wanted::Drained);
-        assert_eq!(world.tick(), [] as [&str; 0], "and the third is the last one");
-        world.backends[1].live.standing.set_operator(Wanted::Configured);
-        assert_eq!(world.tick().len(), 1);
-    }
+    let is_wanted = match wanted {
+        Wanted::Configured => backend.gets_new_work(),
+        Wanted::Enabled => true,
+        Wanted::Drained | Wanted::Disabled => false,
+    };
+    is_wanted && standing.health() != Health::Down
 }

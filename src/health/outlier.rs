@@ -118,6 +118,13 @@ fn peers_median(policy: &Outlier, sights: &[Sight], but: usize) -> Option<Durati
     Some(*means.select_nth_unstable(middle).1)
 }
 
+impl Sight {
+    /// Nothing is under way that could come to anything by the mere passing of time.
+    pub fn is_quiet(&self) -> bool {
+        !self.is_ejected && self.consecutive == 0 && self.seen == Seen::default()
+    }
+}
+
 impl Seen {
     fn is_enough(&self, policy: &Outlier) -> bool {
         self.requests > 0 && self.requests >= u64::from(policy.min_requests)

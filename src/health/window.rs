@@ -12,23 +12,27 @@ const PIECES: u32 = 20;
 /// What one backend's counters were, back to the start of the window.
 #[derive(Debug, Default)]
 pub struct Window {
-    past: VecDeque<(Moment, Seen)>,
+    /// Where it begins.
+    first: Option<(Moment, Seen)>,
+    /// What came after that; nothing for a backend without exchanges.
+    later: VecDeque<(Moment, Seen)>,
 }
 
 impl Window {
     /// The counters stand at `totals`; gives back what came in the last `length`.
     pub fn slide(&mut self, totals: Seen, length: Duration, now: Moment) -> Seen {
         // counters that went back are another backend's
-        if self.past.back().is_none_or(|(_, last)| totals.requests < last.requests) {
+        if self.last().is_none_or(|(_, last)| totals.requests < last.requests) {
             self.reset(totals, now);
         }
-        while self.past.get(1).is_some_and(|(at, _)| now.since(*at) >= length) {
-            self.past.pop_front();
+        while self.later.front().is_some_and(|(at, _)| now.since(*at) >= length) {
+            self.first = self.later.pop_front();
         }
-        if self.past.back().is_some_and(|(at, _)| now.since(*at) >= length / PIECES) {
-            self.past.push_back((now, totals));
+        // what stays the same needs no second entry
+        if self.last().is_some_and(|(at, last)| last != totals && now.since(at) >= length / PIECES) {
+            self.later.push_back((now, totals));
         }
-        let Some((_, first)) = self.past.front() else { return Seen::default() };
+        let Some((_, first)) = self.first else { return Seen::default() };
         Seen {
             requests: totals.requests.saturating_sub(first.requests),
             failures: totals.failures.saturating_sub(first.failures),
@@ -38,8 +42,12 @@ impl Window {
 
     /// Forgets what was: it begins at `totals`.
     pub fn reset(&mut self, totals: Seen, now: Moment) {
-        self.past.clear();
-        self.past.push_back((now, totals));
+        self.later.clear();
+        self.first = Some((now, totals));
+    }
+
+    fn last(&self) -> Option<(Moment, Seen)> {
+        self.later.back().copied().or(self.first)
     }
 }
 
@@ -68,7 +76,7 @@ mod tests {
             assert!(seen.requests >= exact && seen.requests <= exact + 50, "tick {tick}: {seen:?}");
             assert_eq!(seen.failures, seen.requests / 2);
             assert_eq!(seen.elapsed, Duration::from_millis(seen.requests));
-            assert!(window.past.len() <= 22);
+            assert!(window.later.len() <= 21);
         }
     }
 
@@ -82,6 +90,9 @@ mod tests {
             last = window.slide(totals(70), LENGTH, at(100 * tick));
         }
         assert_eq!(last, Seen::default());
+        assert!(window.later.is_empty());
+        let later = window.slide(totals(80), LENGTH, at(1_000_000));
+        assert_eq!(later.requests, 10, "what comes after a silence");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! One worker's accepting on one listener.
 
+use std::cell::OnceCell;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Settings, sessions};
+use super::{Settings, peer, sessions};
 use crate::forward::{Connection, Ingress};
 use crate::io::{Socket, Stream};
 use crate::metrics::ListenerMetrics;
@@ -20,6 +21,7 @@ use crate::policy::ListenerProtocol;
 use crate::protocol::fields::Client;
 use crate::protocol::h1::server::{self, End, Setup};
 use crate::protocol::h2;
+use crate::protocol::proxy_protocol::Peer;
 use crate::tls::Acceptor;
 
 /// The kernel has no more file descriptors or memory for us: what is open must end first.
@@ -122,33 +124,36 @@ pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl F
     }
 }
 
-fn spawn(socket: Socket, address: Option<IpAddr>, serving: Accepted, place: Option<OwnedSemaphorePermit>) {
+fn spawn(socket: Socket, address: Option<SocketAddr>, serving: Accepted, place: Option<OwnedSemaphorePermit>) {
+    let Some((setup, protocol)) = setup(&serving) else { return };
     // counted here, so that a drain that begins before the task's first turn knows of it
     let open = Open::new(&serving);
-    tokio::task::spawn_local(async move {
-        serve(socket, address, serving).await;
-        drop((place, open));
-    });
+    // a task each, for a task is as large as the largest thing that it waits for, and a session needs less than HTTP
+    match protocol {
+        ListenerProtocol::Http => tokio::task::spawn_local(async move {
+            exchanges(socket, address, serving, setup).await;
+            drop((place, open));
+        }),
+        ListenerProtocol::Tcp | ListenerProtocol::Tls | ListenerProtocol::Udp => tokio::task::spawn_local(async move {
+            sessions::serve(socket, address, protocol, serving, setup).await;
+            drop((place, open));
+        }),
+    };
 }
 
-async fn serve(socket: Socket, address: Option<IpAddr>, serving: Accepted) {
-    let Some((setup, protocol)) = setup(&serving) else { return };
-    // boxed, as is HTTP/2 below: a future is as large as the largest thing that it waits for, and every connection has one
-    if protocol == ListenerProtocol::Tls {
-        return Box::pin(sessions::by_name(socket, address, &serving, &setup)).await;
-    }
+/// Serves a connection that carries HTTP.
+async fn exchanges(mut socket: Socket, address: Option<SocketAddr>, serving: Accepted, setup: Setup) {
+    let metrics = &serving.settings.metrics;
+    let Some(mut peer) = peer::identify(&mut socket, address, &serving.ingress, metrics).await else { return };
+    // boxed, as is HTTP/2 below: few connections are in it, and all would have room for it
     let (stream, sni, is_h2) = match &serving.settings.tls {
         None => (Stream::Plain(socket), None, false),
-        Some(tls) => match Box::pin(handshake(socket, address, tls, &setup)).await {
+        Some(tls) => match Box::pin(handshake(socket, &mut peer, tls, &setup)).await {
             Some(shaken) => shaken,
             None => return,
         },
     };
-    if protocol == ListenerProtocol::Tcp {
-        let server_name = sni.map(|(name, _)| name.into());
-        return Box::pin(sessions::serve(stream, address, server_name, &serving)).await;
-    }
-    let Some(handler) = connection(address, &serving, sni).map(Rc::new) else { return };
+    let Some(handler) = connection(peer, &serving, sni).map(Rc::new) else { return };
     match is_h2 {
         true => Box::pin(h2::serve(stream, BytesMut::new(), handler, &setup)).await,
         false => speak(stream, handler, &setup).await,
@@ -156,24 +161,25 @@ async fn serve(socket: Socket, address: Option<IpAddr>, serving: Accepted) {
 }
 
 /// The stream, the name that the client asked for, and whether ALPN chose HTTP/2; `None` = it failed.
-async fn handshake(
+pub(super) async fn handshake(
     socket: Socket,
-    address: Option<IpAddr>,
+    peer: &mut Peer,
     tls: &Acceptor,
     setup: &Setup,
 ) -> Option<(Stream, Option<(String, Acceptor)>, bool)> {
     let stream = match setup.timers.within(setup.limits.header_timeout, tls.accept(socket)).await {
         Some(Ok(stream)) => stream,
         Some(Err(error)) => {
-            tracing::debug!(%error, client = ?address, "a TLS handshake failed");
+            tracing::debug!(%error, client = ?peer.address(), "a TLS handshake failed");
             return None;
         }
         None => {
-            tracing::debug!(client = ?address, "a TLS handshake took longer than header_timeout");
+            tracing::debug!(client = ?peer.address(), "a TLS handshake took longer than header_timeout");
             return None;
         }
     };
     let session = stream.get_ref().1;
+    peer::secured(peer, session);
     let sni = session.server_name().map(|sni| (sni.to_owned(), tls.clone()));
     let is_h2 = session.alpn_protocol() == Some(b"h2");
     Some((Stream::TlsServer(Box::new(stream)), sni, is_h2))
@@ -200,16 +206,17 @@ fn setup(serving: &Accepted) -> Option<(Setup, ListenerProtocol)> {
     Some((setup, listener.protocol))
 }
 
-fn connection(address: Option<IpAddr>, serving: &Accepted, sni: Option<(String, Acceptor)>) -> Option<Connection> {
+fn connection(peer: Peer, serving: &Accepted, sni: Option<(String, Acceptor)>) -> Option<Connection> {
     let (snapshot, listener) = serving.ingress.current()?;
-    let trusted = &snapshot.listeners[listener].trusted_proxies;
-    let trusted = address.is_some_and(|a| trusted.iter().any(|network| network.contains(&a.to_canonical())));
+    let trusted = peer::is_trusted(&snapshot.listeners[listener], peer.address());
     Some(Connection {
         worker: Rc::clone(serving.ingress.worker()),
         ingress: Rc::clone(&serving.ingress),
-        client: Client::new(address, serving.settings.tls.is_some(), trusted),
+        client: Client::new(peer.ip(), serving.settings.tls.is_some(), trusted),
+        peer,
         sni,
         metrics: Arc::clone(&serving.settings.metrics),
+        own: OnceCell::new(),
     })
 }
 
@@ -219,25 +226,25 @@ fn is_exhausted(error: &io::Error) -> bool {
 }
 
 impl Listening {
-    async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+    async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => {
                 let (socket, address) = listener.accept().await?;
-                Ok((Socket::Tcp(socket), Some(address.ip())))
+                Ok((Socket::Tcp(socket), Some(address)))
             }
             Self::Unix(listener) => Ok((Socket::Unix(listener.accept().await?.0), None)),
         }
     }
 
     /// The connections that wait in the kernel's queue now.
-    fn queued(self) -> Vec<(Socket, Option<IpAddr>)> {
+    fn queued(self) -> Vec<(Socket, Option<SocketAddr>)> {
         // asked through std: tokio knows of what has come only after its next look at the kernel's events
         match self {
             Self::Tcp(listener) => match listener.into_std() {
                 Ok(listener) => std::iter::from_fn(|| {
                     let (socket, address) = listener.accept().ok()?;
                     socket.set_nonblocking(true).ok()?;
-                    Some((Socket::Tcp(TcpStream::from_std(socket).ok()?), Some(address.ip())))
+                    Some((Socket::Tcp(TcpStream::from_std(socket).ok()?), Some(address)))
                 })
                 .collect(),
                 Err(_) => Vec::new(),

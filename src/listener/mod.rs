@@ -9,6 +9,7 @@
 mod accept;
 mod bind;
 mod datagrams;
+mod peer;
 mod sessions;
 mod settings;
 mod worker;

@@ -1,41 +1,74 @@
 //! From a connection to a session of Layer 4: what has to be known of the client before a backend can be chosen.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
-use super::accept::Accepted;
+use super::accept::{Accepted, handshake};
+use super::peer;
 use crate::error::Kind;
 use crate::forward::session::{self, Arrival};
 use crate::io::{Socket, Stream};
+use crate::policy::ListenerProtocol;
 use crate::protocol::client_hello::{self, ClientHello, Progress};
 use crate::protocol::h1::server::Setup;
+use crate::protocol::proxy_protocol::Peer;
 
-/// Serves a connection whose bytes mean nothing to us. `server_name` is what the client asked for, where its TLS ends here.
-pub(super) async fn serve(stream: Stream, address: Option<IpAddr>, server_name: Option<Box<str>>, serving: &Accepted) {
-    let client = address.map(|address| address.to_canonical());
-    let arrival = Arrival { stream, client, server_name, early: Bytes::new() };
-    session::serve(arrival, &serving.ingress, &serving.settings.metrics).await;
+/// Serves a connection whose bytes are passed on.
+pub(super) async fn serve(
+    socket: Socket,
+    address: Option<SocketAddr>,
+    protocol: ListenerProtocol,
+    serving: Accepted,
+    setup: Setup,
+) {
+    // boxed: a session that has begun is done with it
+    let Some((arrival, peer)) = Box::pin(arrive(socket, address, protocol, &serving, setup)).await else { return };
+    session::serve(arrival, &peer, &serving.ingress, &serving.settings.metrics).await;
 }
 
-/// Serves a connection whose TLS is passed on: it goes where the name that the client asks for says.
-pub(super) async fn by_name(mut socket: Socket, address: Option<IpAddr>, serving: &Accepted, setup: &Setup) {
-    let client = address.map(|address| address.to_canonical());
-    let limit = setup.limits.header_timeout;
-    let (hello, early) = match setup.timers.within(limit, hello(&mut socket)).await {
-        Some(Ok(read)) => read,
+/// What there is to know of the client before its session begins; `None` when there will be none.
+async fn arrive(
+    mut socket: Socket,
+    address: Option<SocketAddr>,
+    protocol: ListenerProtocol,
+    serving: &Accepted,
+    setup: Setup,
+) -> Option<(Arrival, Peer)> {
+    let mut peer = peer::identify(&mut socket, address, &serving.ingress, &serving.settings.metrics).await?;
+    let arrival = match (protocol, &serving.settings.tls) {
+        (ListenerProtocol::Tls, _) => named(socket, &mut peer, serving, &setup).await?,
+        (_, None) => Arrival { stream: Stream::Plain(socket), server_name: None, early: Bytes::new() },
+        (_, Some(tls)) => {
+            let (stream, sni, _) = handshake(socket, &mut peer, tls, &setup).await?;
+            Arrival { stream, server_name: sni.map(|(name, _)| name.into()), early: Bytes::new() }
+        }
+    };
+    Some((arrival, peer))
+}
+
+/// A client whose TLS is passed on: where to is for the name to say that it asks for.
+async fn named(mut socket: Socket, peer: &mut Peer, serving: &Accepted, setup: &Setup) -> Option<Arrival> {
+    let client = peer.ip();
+    let why = match setup.timers.within(setup.limits.header_timeout, hello(&mut socket)).await {
+        Some(Ok((hello, early))) => {
+            if peer.keeps_more() {
+                peer.asked_for(hello.server_name.as_deref(), None);
+            }
+            return Some(Arrival { stream: Stream::Plain(socket), server_name: hello.server_name, early });
+        }
         Some(Err(reason)) => {
             tracing::debug!(?client, reason, "a connection is not TLS that can be passed on");
-            return session::refuse(client, &serving.ingress, Kind::MalformedRequest);
+            Kind::MalformedRequest
         }
         None => {
             tracing::debug!(?client, "a ClientHello took longer than header_timeout");
-            return session::refuse(client, &serving.ingress, Kind::SlowRequest);
+            Kind::SlowRequest
         }
     };
-    let arrival = Arrival { stream: Stream::Plain(socket), client, server_name: hello.server_name, early };
-    session::serve(arrival, &serving.ingress, &serving.settings.metrics).await;
+    session::refuse(client, &serving.ingress, why);
+    None
 }
 
 /// Reads until the client has said what it wants; with all that was read.

@@ -1,45 +1,59 @@
 //! The series of one metric, by their labels.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use ahash::RandomState;
+use hashbrown::HashTable;
 
 /// Series by labels, each for as long as somebody holds its handle.
 ///
 /// The registry holds them weakly: a reload that builds the next snapshot before it drops the last one gets the same
 /// series again, counts included, while those of a backend that is gone leave the exposition with the last exchange
-/// that knew it. Touched by the control plane only, so a lock and an ordered map (a stable exposition) are good enough.
+/// that knew it. Touched by the control plane only, so a lock is good enough; but a reload may ask for tens of thousands, so
+/// a series that is there is found by borrowed labels.
 #[derive(Debug)]
 pub(super) struct Family<const LABELS: usize, T> {
-    series: Mutex<BTreeMap<[String; LABELS], Weak<T>>>,
+    series: Mutex<HashTable<Series<LABELS, T>>>,
+    hasher: RandomState,
 }
+
+/// One of them, with its labels.
+type Series<const LABELS: usize, T> = ([Box<str>; LABELS], Weak<T>);
 
 impl<const LABELS: usize, T> Default for Family<LABELS, T> {
     fn default() -> Self {
-        Self { series: Mutex::new(BTreeMap::new()) }
+        Self { series: Mutex::default(), hasher: RandomState::new() }
     }
 }
 
 impl<const LABELS: usize, T> Family<LABELS, T> {
     /// The series with these labels, made with `make` when there is none.
     pub(super) fn get(&self, labels: [&str; LABELS], make: impl FnOnce() -> T) -> Arc<T> {
-        let mut series = self.series();
-        let slot = series.entry(labels.map(str::to_owned)).or_default();
-        slot.upgrade().unwrap_or_else(|| {
+        let mut all = self.series();
+        let same = |(own, _): &Series<LABELS, T>| own.iter().zip(labels).all(|(own, label)| **own == *label);
+        let hash = |(own, _): &Series<LABELS, T>| self.hasher.hash_one(own.each_ref().map(|label| &**label));
+        let entry = all.entry(self.hasher.hash_one(labels), same, hash);
+        let mut entry = entry.or_insert_with(|| (labels.map(Box::from), Weak::new()));
+        let series = &mut entry.get_mut().1;
+        series.upgrade().unwrap_or_else(|| {
             let made = Arc::new(make());
-            *slot = Arc::downgrade(&made);
+            *series = Arc::downgrade(&made);
             made
         })
     }
 
     /// All series that somebody holds, ordered by their labels; forgets the others.
     pub(super) fn held(&self) -> Vec<([String; LABELS], Arc<T>)> {
-        let mut series = self.series();
-        series.retain(|_, series| series.strong_count() > 0);
-        series.iter().filter_map(|(labels, series)| Some((labels.clone(), series.upgrade()?))).collect()
+        let mut all = self.series();
+        all.retain(|(_, series)| series.strong_count() > 0);
+        let labels = |own: &[Box<str>; LABELS]| own.each_ref().map(|label| label.to_string());
+        let mut held: Vec<_> = all.iter().filter_map(|(own, series)| Some((labels(own), series.upgrade()?))).collect();
+        held.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        held
     }
 
-    fn series(&self) -> MutexGuard<'_, BTreeMap<[String; LABELS], Weak<T>>> {
-        // the map is whole whatever panicked while it was held
+    fn series(&self) -> MutexGuard<'_, HashTable<Series<LABELS, T>>> {
+        // the table is whole whatever panicked while it was held
         self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,9 +12,11 @@
 mod connections;
 mod durations;
 mod family;
+mod losses;
 mod names;
 mod process;
 mod rare;
+mod refusals;
 mod requests;
 pub mod retries;
 mod slots;
@@ -24,8 +26,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub use connections::{Attempts, ListenerMetrics, Loss, UpstreamMetrics};
+pub use connections::{Attempts, ListenerMetrics, ServiceAttempts, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
+pub use losses::Loss;
+pub use refusals::Refusal;
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
 pub use text::{Backend, CONTENT_TYPE};
@@ -41,6 +45,7 @@ pub struct Registry {
     durations: Family<1, Durations>,
     listeners: Family<1, ListenerMetrics>,
     upstreams: Family<2, UpstreamMetrics>,
+    attempts: Family<1, ServiceAttempts>,
     retries: Family<1, Retries>,
     rare: Rare,
     generation: AtomicU64,
@@ -59,6 +64,7 @@ impl Registry {
             durations: Family::default(),
             listeners: Family::default(),
             upstreams: Family::default(),
+            attempts: Family::default(),
             retries: Family::default(),
             rare: Rare::default(),
             generation: AtomicU64::new(0),
@@ -86,7 +92,12 @@ impl Registry {
 
     /// Connections to a backend.
     pub fn upstream(&self, service: &str, backend: &str) -> Arc<UpstreamMetrics> {
-        self.upstreams.get([service, backend], || UpstreamMetrics::new(self.workers))
+        self.upstreams.get([service, backend], || UpstreamMetrics::new(self.workers, self.attempts(service)))
+    }
+
+    /// The attempts with the backends of a service, all together.
+    pub fn attempts(&self, service: &str) -> Arc<ServiceAttempts> {
+        self.attempts.get([service], || ServiceAttempts::new(self.workers))
     }
 
     /// The retries of a service.

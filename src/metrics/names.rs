@@ -92,6 +92,9 @@ pub(super) static CLIENT_CONNECTIONS: Metric = gauge("evenkeel_client_connection
 /// `{listener}`
 pub(super) static CLIENT_ACCEPTED: Metric =
     counter("evenkeel_client_connections_total", "Client connections accepted.");
+/// `{listener,reason}`
+pub(super) static PROXY_REFUSED: Metric =
+    counter("evenkeel_proxy_protocol_refused_total", "Connections closed unanswered for want of a good PROXY header.");
 /// `{listener,direction}`
 pub(super) static BYTES: Metric =
     counter("evenkeel_bytes_total", "Bytes from clients (`in`) and to clients (`out`), without TLS.");
@@ -131,7 +134,7 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 25] = [
+    const ALL: [&Metric; 26] = [
         &BREAKER_STATE,
         &RETRIES,
         &EJECTIONS,
@@ -145,6 +148,7 @@ mod tests {
         &UPSTREAM_CONNECTS,
         &CLIENT_CONNECTIONS,
         &CLIENT_ACCEPTED,
+        &PROXY_REFUSED,
         &BYTES,
         &DATAGRAMS,
         &DATAGRAMS_LOST,

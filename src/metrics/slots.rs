@@ -55,10 +55,14 @@ impl<T: Default> PerWorker<T> {
         &self.0[worker].get_or_init(Box::default).0
     }
 
+    /// The slots that were made so far.
+    pub(super) fn used(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().filter_map(OnceLock::get).map(|line| &line.0)
+    }
+
     /// The sum over the workers of one count in their slots.
     pub(super) fn sum(&self, count: impl Fn(&T) -> &Count) -> u64 {
-        let used = self.0.iter().filter_map(OnceLock::get);
-        used.map(|line| count(&line.0).get()).fold(0, u64::wrapping_add)
+        self.used().map(|slot| count(slot).get()).fold(0, u64::wrapping_add)
     }
 }
 

@@ -4,8 +4,9 @@ use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
-use super::connections::LOSSES;
+use super::losses::Loss;
 use super::names::{self, Metric};
+use super::refusals::Refusal;
 use super::requests::CLASSES;
 use super::retries::OUTCOMES;
 use super::{Registry, process};
@@ -139,6 +140,13 @@ impl Registry {
         for ([listener], metrics) in &listeners {
             page.line(names::CLIENT_ACCEPTED.name, &[("listener", listener)], metrics.accepted());
         }
+        page.announce(&names::PROXY_REFUSED);
+        for ([listener], metrics) in &listeners {
+            for (reason, count) in Refusal::ALL.into_iter().zip(metrics.refusals().into_iter().flatten()) {
+                let labels = [("listener", &**listener), ("reason", reason.as_str())];
+                page.line(names::PROXY_REFUSED.name, &labels, count);
+            }
+        }
         page.announce(&names::BYTES);
         for ([listener], metrics) in &listeners {
             let (received, sent) = metrics.bytes();
@@ -157,7 +165,7 @@ impl Registry {
         }
         page.announce(&names::DATAGRAMS_LOST);
         for (listener, (_, lost)) in &read {
-            for (reason, count) in LOSSES.into_iter().zip(lost) {
+            for (reason, count) in Loss::ALL.into_iter().map(Loss::as_str).zip(lost) {
                 page.line(names::DATAGRAMS_LOST.name, &[("listener", listener), ("reason", reason)], count);
             }
         }

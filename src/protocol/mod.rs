@@ -8,6 +8,7 @@ pub mod fields;
 pub mod h1;
 pub mod h2;
 pub mod quic;
+pub mod proxy_protocol;
 pub mod replay;
 pub mod tunnel;
 pub mod udp;

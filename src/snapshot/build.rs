@@ -8,6 +8,7 @@
 //!   (protocol, TLS settings, host);
 //! - the `Arc<Endpoint>` itself while nothing has changed.
 
+mod handles;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::service::{Series, Settings, parse_server_name};
+use super::service::{Settings, parse_server_name};
 use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
 use crate::affinity::Affinity;
 use crate::affinity::cookie::Cookie;
@@ -32,6 +33,7 @@ use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::Registry;
 use crate::policy::{HeaderChanges, TimeoutOverride, UpstreamProtocol};
 use crate::route::{Path, Table};
+use handles::Handles;
 
 /// Makes the TLS settings towards a service's backends, which speak this protocol, or says why it can't.
 pub type MakeTls<'a> = &'a mut dyn FnMut(&model::ClientTls, UpstreamProtocol) -> Result<Arc<ClientConfig>, String>;
@@ -64,7 +66,7 @@ pub fn build(
             service,
             before.get(&*service.name).copied(),
             make_tls,
-            (config, registry),
+            (config, previous, registry),
         )?));
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
@@ -75,7 +77,9 @@ pub fn build(
         let key = known.map_or_else(Listener::new_key, |known| known.key);
         listeners.push(Arc::new(build_listener((index, key, bind), listener, registry)?));
     }
-    Ok(Snapshot { generation: previous.map_or(0, |snapshot| snapshot.generation) + 1, listeners, services })
+    let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
+    let tells_of_clients = services.iter().any(|service| service.proxy_header.is_some());
+    Ok(Snapshot { generation, listeners, services, tells_of_clients })
 }
 
 fn build_service(
@@ -83,7 +87,7 @@ fn build_service(
     service: &model::Service,
     before: Option<&Service>,
     make_tls: MakeTls<'_>,
-    (config, registry): (&model::Config, &Registry),
+    (config, previous, registry): (&model::Config, Option<&Snapshot>, &Registry),
 ) -> Result<Service, BuildError> {
     let failed = |reason: String| BuildError { subject: format!("service `{}`", service.name), reason };
     let tls_fingerprint = fingerprint(service.tls.as_ref(), service.protocol);
@@ -100,13 +104,12 @@ fn build_service(
     };
     let tls_server_name = check_server_names(service).map_err(failed)?;
     let name: Arc<str> = service.name.as_str().into();
-    let known: HashMap<&str, &Arc<Endpoint>> =
-        before.iter().flat_map(|before| &before.endpoints).map(|endpoint| (&*endpoint.id, endpoint)).collect();
-    let endpoints: Vec<_> = service
-        .backends
-        .iter()
-        .map(|backend| build_endpoint(&name, backend, known.get(&*backend.id).copied(), same_way, before.is_some()))
-        .collect();
+    let places = handles::places(service, before);
+    let known = places.iter().map(|place| place.and_then(|at| before?.endpoints.get(at)));
+    let backends = service.backends.iter().zip(known);
+    let endpoints: Vec<_> =
+        backends.map(|(backend, known)| build_endpoint(&name, backend, known, same_way, before.is_some())).collect();
+    let handles = Handles { registry, service, before: previous.zip(before), places: &places };
     let settings = Settings {
         index,
         name,
@@ -129,8 +132,9 @@ fn build_service(
         load_reports: service.load_reports,
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
-        series: config.listeners.iter().map(|listener| series(&listener.name, service, registry)).collect(),
-        upstream: service.backends.iter().map(|backend| registry.upstream(&service.name, &backend.id)).collect(),
+        attempts: registry.attempts(&service.name),
+        series: config.listeners.iter().map(|listener| handles.series(&listener.name)).collect(),
+        upstream: handles.upstream(),
         endpoints,
         tls,
         tls_server_name,
@@ -168,13 +172,6 @@ fn affinity(
         None => Arc::new(table::Table::new(policy.max_entries, policy.ttl, fastrand::u64(..))),
     };
     Ok(Some(Affinity::Table(Sessions::new(table, ids, Moment::now()))))
-}
-
-fn series(listener: &str, service: &model::Service, registry: &Registry) -> Series {
-    Series {
-        backends: service.backends.iter().map(|b| registry.requests(listener, &service.name, &b.id)).collect(),
-        none: registry.requests(listener, &service.name, ""),
-    }
 }
 
 /// The TLS name for the whole service, after making sure that every backend has a name, this one or its own.

@@ -13,13 +13,14 @@ use crate::endpoint::standing::{Health, Wanted};
 
 impl Snapshot {
     /// The same with everybody's availability as it is at `now`; `None` when that is what it says already. The generation
-    /// stays: the configuration is the same.
-    pub fn refreshed(&self, now: Moment) -> Option<Self> {
+    /// stays: the configuration is the same. Where no standing has changed since this was last asked, only those are looked at
+    /// whose availability changes by itself.
+    pub fn refreshed(&self, now: Moment, has_changed: bool) -> Option<Self> {
         let mut changed = false;
         let services = self
             .services
             .iter()
-            .map(|service| match Service::refreshed(service, now) {
+            .map(|service| match Service::refreshed(service, now, has_changed) {
                 Some(refreshed) => {
                     changed = true;
                     Arc::new(refreshed)
@@ -27,46 +28,60 @@ impl Snapshot {
                 None => Arc::clone(service),
             })
             .collect();
-        changed.then(|| Self { generation: self.generation, listeners: self.listeners.clone(), services })
+        changed.then(|| Self {
+            generation: self.generation,
+            listeners: self.listeners.clone(),
+            services,
+            tells_of_clients: self.tells_of_clients,
+        })
     }
 }
 
 impl Service {
     /// With everybody's availability as it is at `now`.
     pub(super) fn new(settings: Arc<Settings>, now: Moment) -> Self {
-        let (members, panic) = members(&settings, now);
-        let available = Available::new(&settings, members, panic);
+        let available = Available::new(&settings, settings.standings(now).collect());
         Self { settings, available }
     }
 
-    fn refreshed(&self, now: Moment) -> Option<Self> {
-        let (members, panic) = members(&self.settings, now);
-        if members == self.available.members && panic == self.available.panic {
+    fn refreshed(&self, now: Moment, has_changed: bool) -> Option<Self> {
+        if !has_changed && !self.changes_by_itself() {
+            return None;
+        }
+        // many backends are looked at many times a second, and hardly ever has one changed
+        if self.settings.standings(now).eq(self.available.seen.iter().copied()) {
             return None;
         }
         let settings = Arc::clone(&self.settings);
-        let available = Available::new(&settings, members, panic);
+        let available = Available::new(&settings, settings.standings(now).collect());
         Some(Self { settings, available })
+    }
+
+    /// Breakers are the workers', and ejections end.
+    fn changes_by_itself(&self) -> bool {
+        self.breaker.is_some() || self.available.are_some_ejected
     }
 }
 
 impl Available {
-    fn new(settings: &Settings, members: Vec<(usize, u32)>, panic: bool) -> Self {
+    fn new(settings: &Settings, seen: Vec<Member>) -> Self {
+        let available::Available { backends, panic } = available::available(&seen, settings.panic_threshold);
+        let members: Vec<_> = backends.into_iter().map(|index| (index, seen[index].weight)).collect();
         let candidates = members.iter().map(|&(index, weight)| {
             let endpoint = &settings.endpoints[index];
             Candidate { index, id: Arc::clone(&endpoint.id), weight, live: Arc::clone(&endpoint.live) }
         });
         let balancer = balance::build_with(settings.balance, candidates.collect(), settings.load_reports.expire);
-        Self { balancer, members, panic }
+        let are_some_ejected = seen.iter().any(|member| member.state == State::Ejected);
+        Self { balancer, members, panic, seen, are_some_ejected }
     }
 }
 
-/// The indices and weights of those that may be picked, and whether that is for want of any better.
-fn members(settings: &Settings, now: Moment) -> (Vec<(usize, u32)>, bool) {
-    let members: Vec<Member> = settings.endpoints.iter().map(|endpoint| member(settings, endpoint, now)).collect();
-    let available = available::available(&members, settings.panic_threshold);
-    let picked = available.backends.iter().map(|&index| (index, members[index].weight)).collect();
-    (picked, available.panic)
+impl Settings {
+    /// What each backend may be used for at `now`.
+    fn standings(&self, now: Moment) -> impl Iterator<Item = Member> {
+        self.endpoints.iter().map(move |endpoint| member(self, endpoint, now))
+    }
 }
 
 /// What a backend may be used for at `now`.

@@ -12,11 +12,11 @@ use rustls::pki_types::ServerName;
 
 use super::refresh;
 use crate::affinity::Affinity;
-use crate::balance::available::State;
+use crate::balance::available::{Member, State};
 use crate::balance::{Balancer, Pick, slow_start};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::metrics::{Durations, Requests, Retries, UpstreamMetrics};
+use crate::metrics::{Durations, Requests, Retries, ServiceAttempts, UpstreamMetrics};
 use crate::policy::{
     Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses, Timeouts,
     UpstreamProtocol,
@@ -85,6 +85,8 @@ pub struct Settings {
     pub durations: Arc<Durations>,
     /// Its retries.
     pub retries: Arc<Retries>,
+    /// The attempts with its backends, all together.
+    pub attempts: Arc<ServiceAttempts>,
     /// By listener: its exchanges.
     pub series: Vec<Series>,
     /// By backend: the connections to it, and how attempts with it end.
@@ -102,6 +104,10 @@ pub struct Available {
     pub members: Vec<(usize, u32)>,
     /// So few are well that health is ignored.
     pub panic: bool,
+    /// How every backend stood when this was found, so that it is found out again only when one has changed.
+    pub(super) seen: Vec<Member>,
+    /// Whether some of them were out for a while only.
+    pub(super) are_some_ejected: bool,
 }
 
 /// A service's exchanges that came by one listener.

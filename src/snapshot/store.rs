@@ -57,11 +57,10 @@ impl Store {
         self.replaced().push(before);
     }
 
-    /// Lets go of the snapshots that no exchange holds any more. To be called by the control plane, now and then.
-    pub fn sweep(&self) {
+    /// Gives back the snapshots that no exchange holds any more, to be let go of. To be called by the control plane, now and then.
+    pub fn sweep(&self) -> Vec<Arc<Snapshot>> {
         // a worker can't come by one that only this list holds
-        let free: Vec<_> = self.replaced().extract_if(.., |old| Arc::strong_count(old) == 1).collect();
-        drop(free);
+        self.replaced().extract_if(.., |old| Arc::strong_count(old) == 1).collect()
     }
 
     fn replaced(&self) -> MutexGuard<'_, Vec<Arc<Snapshot>>> {
@@ -113,7 +112,7 @@ mod tests {
     use super::*;
 
     fn snapshot(generation: u64) -> Snapshot {
-        Snapshot { generation, listeners: Vec::new(), services: Vec::new() }
+        Snapshot { generation, listeners: Vec::new(), services: Vec::new(), tells_of_clients: false }
     }
 
     #[test]

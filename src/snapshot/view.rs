@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub listeners: Vec<Arc<Listener>>,
     /// In the order of the configuration.
     pub services: Vec<Arc<Service>>,
+    /// Some of them send PROXY headers: what is known of clients has to be kept for them.
+    pub tells_of_clients: bool,
 }
 
 /// What happens to the requests of one listener.

@@ -4,6 +4,7 @@
 
 pub mod acceptor;
 pub mod connector;
+pub mod describe;
 mod names;
 
 pub use acceptor::{Acceptor, ServerSettings};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
@@ -22,16 +23,22 @@ pub struct Tls<'a> {
     pub name: &'a ServerName<'static>,
 }
 
-/// Connects within `limit`, the TLS handshake included.
-pub async fn dial(endpoint: &Endpoint, tls: Option<Tls<'_>>, timers: &Timers, limit: Duration) -> Result<Stream> {
+/// Connects within `limit`, the TLS handshake included. `first` goes before everything else: a PROXY header, or nothing.
+pub async fn dial(
+    endpoint: &Endpoint,
+    tls: Option<Tls<'_>>,
+    first: &[u8],
+    timers: &Timers,
+    limit: Duration,
+) -> Result<Stream> {
     // boxed: it is large, above all its TLS handshake, and would lie in every exchange's future, which hardly ever dials
-    match Box::pin(timers.within(limit, connect(endpoint, tls))).await {
+    match Box::pin(timers.within(limit, connect(endpoint, tls, first))).await {
         Some(connected) => connected,
         None => Err(Error::new(Kind::ConnectTimeout, "").retry(Retry::Safe)),
     }
 }
 
-async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>) -> Result<Stream> {
+async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8]) -> Result<Stream> {
     let socket = match &endpoint.target {
         Target::Tcp(address) => TcpStream::connect(address).await.and_then(|tcp| {
             tcp.set_nodelay(true)?;
@@ -39,7 +46,10 @@ async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>) -> Result<Stream> {
         }),
         Target::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
     };
-    let socket = socket.map_err(not_connected)?;
+    let mut socket = socket.map_err(not_connected)?;
+    if !first.is_empty() {
+        socket.write_all(first).await.map_err(not_connected)?;
+    }
     let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
     match TlsConnector::from(Arc::clone(tls.config)).connect(tls.name.clone(), socket).await {
         Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),

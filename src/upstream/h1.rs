@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::dial::{self, Tls};
 use super::pool::{Counted, glance};
-use super::{Answer, Home};
+use super::{Answer, ClientPools, Home};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
@@ -74,6 +74,17 @@ pub struct Terms<'a> {
     pub timers: &'a Timers,
     /// Where interim responses go.
     pub interim: Option<&'a Interim>,
+    /// The backend is told of the client at the beginning of each connection, so that none can carry another client's.
+    pub own: Option<Own<'a>>,
+}
+
+/// A client's own connections to backends.
+#[derive(Debug, Clone, Copy)]
+pub struct Own<'a> {
+    /// Those that wait.
+    pub pools: &'a ClientPools,
+    /// What a new one begins with.
+    pub header: &'a [u8],
 }
 
 /// How a call that failed leaves things.
@@ -108,10 +119,17 @@ pub struct ResponseBody {
     home: Rc<Home>,
 }
 
+impl<'a> Terms<'a> {
+    /// What a new connection begins with.
+    pub(super) fn first(&self) -> &'a [u8] {
+        self.own.map_or(&[], |own| own.header)
+    }
+}
+
 impl Connection {
     /// Dials a new connection.
     pub async fn dial(endpoint: &Endpoint, tls: Option<Tls<'_>>, home: &Home, terms: &Terms<'_>) -> Result<Box<Self>> {
-        let io = dial::dial(endpoint, tls, terms.timers, terms.timeouts.connect).await?;
+        let io = dial::dial(endpoint, tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
         Ok(Self::new(io, home.gauge.opened()))
     }
 

@@ -111,6 +111,11 @@ impl Connections {
         (freest.streams.get() < freest.limit()).then(|| Rc::clone(freest))
     }
 
+    /// Whether none is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.borrow().is_empty()
+    }
+
     /// Closes what has had no stream for `limit` ticks.
     pub(super) fn sweep(&self, now: u64, limit: u128) {
         self.open.borrow_mut().retain(|c| {
@@ -134,7 +139,7 @@ impl Connections {
         if let Some(connection) = self.take() {
             return Ok(Dialled::H2(connection));
         }
-        let io = dial::dial(endpoint, tls, terms.timers, terms.timeouts.connect).await?;
+        let io = dial::dial(endpoint, tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
         let counted = home.gauge.opened();
         if alpn && !dial::chose_h2(&io) {
             return Ok(Dialled::H1(h1::Connection::new(io, counted)));

@@ -11,7 +11,7 @@ mod pool;
 pub mod udp;
 
 pub use dial::{Tls, dial};
-pub use pool::{Counted, Home, Pools};
+pub use pool::{ClientPools, Counted, Home, Pools};
 
 /// The head of a backend's answer, and what follows it.
 #[derive(Debug)]

@@ -27,7 +27,16 @@ pub struct Pools {
     timers: Timers,
 }
 
-/// A worker's connections to one backend.
+/// One client's connections to backends that are told whose they are. They go when the client does.
+#[derive(Debug)]
+pub struct ClientPools {
+    /// By [`Endpoint::key`]; a client meets few backends.
+    homes: RefCell<Vec<(u32, Rc<Home>)>>,
+    worker: usize,
+    timers: Timers,
+}
+
+/// Connections to one backend: a worker's, or one client's.
 #[derive(Debug)]
 pub struct Home {
     idle: RefCell<Vec<Idle>>,
@@ -73,10 +82,7 @@ impl Pools {
         if homes.len() <= key {
             homes.resize_with(key + 1, || None);
         }
-        let home = homes[key].get_or_insert_with(|| {
-            let gauge = Gauge { metrics: Arc::clone(metrics), worker: self.worker };
-            Rc::new(Home::new(policy, gauge, &self.timers))
-        });
+        let home = homes[key].get_or_insert_with(|| Home::new(policy, metrics, self.worker, &self.timers));
         home.policy.set(policy);
         Rc::clone(home)
     }
@@ -97,16 +103,40 @@ impl Pools {
     }
 }
 
+impl ClientPools {
+    /// No connections yet.
+    pub fn new(worker: usize, timers: &Timers) -> Self {
+        Self { homes: RefCell::default(), worker, timers: timers.clone() }
+    }
+
+    /// The client's connections to `endpoint`. Nobody else looks through them, so those that have waited for too long are
+    /// closed here, on the way.
+    pub fn home(&self, endpoint: &Endpoint, policy: Policy, metrics: &Arc<UpstreamMetrics>) -> Rc<Home> {
+        let mut homes = self.homes.borrow_mut();
+        homes.retain(|(_, home)| {
+            home.sweep();
+            Rc::strong_count(home) > 1 || !home.is_empty()
+        });
+        if let Some((_, home)) = homes.iter().find(|(key, _)| *key == endpoint.key) {
+            home.policy.set(policy);
+            return Rc::clone(home);
+        }
+        let home = Home::new(policy, metrics, self.worker, &self.timers);
+        homes.push((endpoint.key, Rc::clone(&home)));
+        home
+    }
+}
+
 impl Home {
-    fn new(policy: Policy, gauge: Gauge, timers: &Timers) -> Self {
-        Self {
+    fn new(policy: Policy, metrics: &Arc<UpstreamMetrics>, worker: usize, timers: &Timers) -> Rc<Self> {
+        Rc::new(Self {
             idle: RefCell::default(),
             policy: Cell::new(policy),
             timers: timers.clone(),
             races_until: Cell::new(0),
             shared: h2::Connections::default(),
-            gauge,
-        }
+            gauge: Gauge { metrics: Arc::clone(metrics), worker },
+        })
     }
 
     /// A connection that was used before and that its backend has not closed since, as far as is known: the one that was used
@@ -143,6 +173,10 @@ impl Home {
     /// Whether that happened lately.
     pub fn races(&self) -> bool {
         self.races_until.get() > 0 && self.races_until.get() > self.timers.now()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.idle.borrow().is_empty() && self.shared.is_empty()
     }
 
     fn sweep(&self) {

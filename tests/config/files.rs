@@ -94,7 +94,7 @@ fn paths_are_relative_to_the_file() {
     let client = config.services[0].tls.as_ref().unwrap();
     assert!(client.verify && client.client.is_some() && client.ca.is_some());
     assert_eq!(config.services[0].backends[0].address, Address::Unix("/run/app.sock".into()));
-    let shown = loaded.effective.to_string();
+    let shown = loaded.effective.to_json().to_string();
     assert!(!shown.contains("secret-token"), "{shown}");
 }
 

@@ -307,6 +307,20 @@ fn routes_must_say_what_happens_and_to_what() {
 }
 
 #[test]
+fn a_listener_that_wants_proxy_headers_must_trust_somebody() {
+    let listener = |bind: &str, more: &str| {
+        let own = format!("name = \"b\"\nbind = \"{bind}\"\nservice = \"app\"\nproxy_protocol = \"accept\"\n{more}");
+        format!("{GOOD}\n[[listener]]\n{own}\n")
+    };
+    assert_eq!(
+        only_mistake(&listener("127.0.0.1:1", "")),
+        "listener[1].proxy_protocol: nobody can connect: PROXY headers are accepted from no address"
+    );
+    good(&listener("127.0.0.1:1", "trusted_proxies = [\"127.0.0.1\"]"));
+    good(&listener("unix:/run/b.sock", ""));
+}
+
+#[test]
 fn services_must_have_distinct_backends() {
     let service = |rest: &str| format!("{GOOD}\n{rest}\n");
     let backend = |rest: &str| service(&format!("[[service.app.backend]]\n{rest}"));

@@ -87,7 +87,7 @@ fn variables_are_filled_in_and_shown_as_they_are_written() {
     let set = &loaded.config.listeners[0].routes[0].request_headers.set;
     let value = |name: &str| set.iter().find(|(n, _)| n == name).unwrap().1.to_str().unwrap().to_owned();
     assert_eq!((value("x-a").as_str(), value("x-b").as_str()), ("Bearer hunter2", "${SECRET}"));
-    let shown = &loaded.effective;
+    let shown = loaded.effective.to_json();
     assert_eq!(shown["listener"][0]["bind"], "127.0.0.1:${PORT}");
     assert_eq!(shown["server"]["environment"]["SECRET"], "***");
     let headers = &shown["listener"][0]["route"][0]["request_headers"]["set"];
@@ -98,7 +98,7 @@ fn variables_are_filled_in_and_shown_as_they_are_written() {
 
 #[test]
 fn what_is_shown_has_every_default_and_nothing_of_later_versions() {
-    let shown = good(GOOD).effective;
+    let shown = good(GOOD).effective.to_json();
     assert_eq!(shown["listener"][0]["limits"]["max_header_bytes"], "64KiB");
     assert_eq!(shown["service"]["app"]["timeout"]["connect"], "2s");
     assert_eq!(shown["service"]["app"]["backend"][0]["id"], "127.0.0.1:9001");
@@ -107,4 +107,15 @@ fn what_is_shown_has_every_default_and_nothing_of_later_versions() {
     for later in ["detect", "recover", "sla", "health"] {
         assert!(shown["service"]["app"].get(later).is_none(), "{later}");
     }
+}
+
+#[test]
+fn backends_are_shown_as_they_are_written() {
+    let text =
+        format!("[server.environment]\nHOST = '127.0.0.1'\n{}", GOOD.replace("\"127.0.0.1:9001\"", "'${HOST}:9001'"));
+    let loaded = good(&text);
+    assert_eq!(loaded.config.services[0].backends[0].id, "127.0.0.1:9001");
+    let backend = &loaded.effective.to_json()["service"]["app"]["backend"][0];
+    assert_eq!((&backend["address"], &backend["id"]), (&"${HOST}:9001".into(), &"${HOST}:9001".into()));
+    assert_eq!((&backend["weight"], &backend["zone"]), (&1.into(), &"".into()));
 }

@@ -16,5 +16,6 @@ mod http2;
 mod limits;
 mod passing;
 mod process;
+mod proxy_protocol;
 mod retries;
 mod tls;

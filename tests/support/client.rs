@@ -1,6 +1,6 @@
 //! A client that writes raw bytes and reads answers strictly.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -22,7 +22,11 @@ pub struct Client {
 impl Client {
     /// Over TCP.
     pub fn connect(address: SocketAddr) -> Self {
-        let tcp = TcpStream::connect(address).unwrap();
+        Self::from_tcp(TcpStream::connect(address).unwrap())
+    }
+
+    /// Over this connection.
+    pub fn from_tcp(tcp: TcpStream) -> Self {
         tcp.set_nodelay(true).unwrap();
         Self::over(Stream::Tcp(tcp))
     }
@@ -34,11 +38,24 @@ impl Client {
 
     /// Over TLS, asking for `name`; the error is that of the handshake.
     pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
+        Self::connect_tls_behind(&[], address, config, name)
+    }
+
+    /// As [`connect_tls`](Self::connect_tls), with these bytes before the hello and in one segment with it.
+    pub fn connect_tls_behind(
+        first: &[u8],
+        address: SocketAddr,
+        config: &Arc<ClientConfig>,
+        name: &str,
+    ) -> io::Result<Self> {
         let mut tcp = TcpStream::connect(address)?;
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
+        let mut hello = first.to_vec();
+        tls.write_tls(&mut hello)?;
+        tcp.write_all(&hello)?;
         while tls.is_handshaking() {
             tls.complete_io(&mut tcp)?;
         }
@@ -56,6 +73,19 @@ impl Client {
             Stream::TlsClient(tls) => tls.conn.peer_certificates().unwrap()[0].to_vec(),
             _ => panic!("not a TLS connection"),
         }
+    }
+
+    /// The protocol that the server chose by ALPN.
+    pub fn alpn(&self) -> Option<Vec<u8>> {
+        match &self.wire.stream {
+            Stream::TlsClient(tls) => tls.conn.alpn_protocol().map(<[u8]>::to_vec),
+            _ => panic!("not a TLS connection"),
+        }
+    }
+
+    /// The same connection once more, for another thread to write on while this one reads. Not over TLS.
+    pub fn split(&self) -> Self {
+        Self { wire: Wire::new(self.wire.stream.again()) }
     }
 
     /// Sends bytes as they are.
@@ -138,6 +168,11 @@ impl Client {
     /// Waits until the server closes; `false` when it sends something, or does nothing for [`PATIENCE`].
     pub fn is_closed(&mut self) -> bool {
         matches!(self.wire.at_end(), Ok(true) | Err(Broken::Reset))
+    }
+
+    /// Waits until the connection ends; whether it ends by a reset.
+    pub fn is_reset(&mut self) -> bool {
+        self.wire.at_end() == Err(Broken::Reset)
     }
 
     /// Ends our direction.

@@ -12,7 +12,7 @@ use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
@@ -42,8 +42,14 @@ pub struct Whole {
 impl Client {
     /// By prior knowledge.
     pub async fn connect(address: SocketAddr) -> Self {
-        let tcp = TcpStream::connect(address).await.unwrap();
+        Self::connect_behind(&[], address).await
+    }
+
+    /// By prior knowledge, with these bytes before the preface.
+    pub async fn connect_behind(first: &[u8], address: SocketAddr) -> Self {
+        let mut tcp = TcpStream::connect(address).await.unwrap();
         tcp.set_nodelay(true).unwrap();
+        tcp.write_all(first).await.unwrap();
         Self::over(tcp).await
     }
 

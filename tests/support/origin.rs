@@ -188,9 +188,25 @@ impl Conn {
         self.wire.send(bytes.as_ref()).is_ok()
     }
 
+    /// Reads exactly this many bytes; `None` when there are not so many.
+    pub fn bytes(&mut self, n: usize) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.wire.exactly(n, &mut bytes).ok().map(|()| bytes)
+    }
+
     /// Reads some bytes; none at the end, or when the connection broke.
     pub fn some(&mut self) -> Vec<u8> {
         self.wire.some().unwrap_or_default()
+    }
+
+    /// Ends our direction.
+    pub fn finish(&mut self) {
+        self.wire.stream.finish();
+    }
+
+    /// Waits until the connection ends; whether it ends by a reset.
+    pub fn is_reset(&mut self) -> bool {
+        self.wire.at_end() == Err(Broken::Reset)
     }
 
     /// Waits until the proxy closes the connection; `false` when it sends something instead.

@@ -37,6 +37,15 @@ impl Stream {
         let _ = socket.set_write_timeout(Some(limit));
     }
 
+    /// Another handle of the same socket.
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Tcp(s) => Self::Tcp(s.try_clone().unwrap()),
+            Self::Unix(s) => Self::Unix(s.try_clone().unwrap()),
+            Self::TlsClient(_) | Self::TlsServer(_) => panic!("TLS has one state for both directions"),
+        }
+    }
+
     /// Closes with RST instead of FIN.
     pub fn reset(self) {
         self.reset_on_close();

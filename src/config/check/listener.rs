@@ -66,7 +66,15 @@ impl Check<'_> {
             self.report(mistake.help("set `service`, or add [[listener.route]] sections"));
         }
         self.layer4(at, raw);
-        let tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
+        self.trusts_somebody(at, raw);
+        let mut tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
+        // what is not written is no promise: the bytes of a session are no HTTP of ours
+        if raw.protocol != raw::ListenerProtocol::Http
+            && !self.present(&at.key("tls").key("alpn"))
+            && let Some(Some(tls)) = &mut tls
+        {
+            tls.alpn.clear();
+        }
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
         let (service, tls, routes) = (all_or_nothing(service), all_or_nothing(tls), all(routes));
@@ -83,6 +91,18 @@ impl Check<'_> {
             tls: tls?,
             routes: routes?,
         })
+    }
+
+    /// Without anybody who may send the header that is required, nobody gets in. Over a Unix socket its permissions say who may.
+    fn trusts_somebody(&mut self, at: &KeyPath, raw: &raw::Listener) {
+        let wants_header =
+            raw.proxy_protocol == raw::ProxyProtocol::Accept && raw.protocol != raw::ListenerProtocol::Udp;
+        let over_tcp = raw.bind.as_deref().is_some_and(|bind| !bind.starts_with("unix:"));
+        if wants_header && over_tcp && raw.trusted_proxies.is_empty() {
+            let path = at.key("proxy_protocol");
+            let mistake = self.mistake(&path, "nobody can connect: PROXY headers are accepted from no address");
+            self.report(mistake.help("list the proxies in front in trusted_proxies, such as [\"10.0.0.0/8\"]"));
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use super::tree::{KeyPath, Node};
 /// Checks a file for sense. `None` = something is wrong, and has been reported.
 pub(super) fn check(
     raw: &raw::File,
-    root: &Node,
+    root: &Node<'_>,
     folder: &Path,
     source: &Source<'_>,
     findings: &mut Findings,
@@ -48,7 +48,7 @@ pub(super) fn check(
 const MANY: usize = 12;
 
 struct Check<'a> {
-    root: &'a Node,
+    root: &'a Node<'a>,
     /// Of the configuration file; relative paths are relative to it.
     folder: &'a Path,
     source: &'a Source<'a>,

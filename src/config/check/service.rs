@@ -1,8 +1,9 @@
 //! `[service.NAME]`: its backends, and TLS towards them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
+use ahash::AHashMap;
 use rustls::pki_types::ServerName;
 
 use super::{Check, all, all_or_nothing};
@@ -39,7 +40,7 @@ impl Check<'_> {
         let health = raw.health.as_ref().map(|health| self.health(&at.key("health"), health));
         let discover = raw.discover.as_ref().map(|discover| self.discover(&at.key("discover"), discover));
         let backends = raw.backend.iter().enumerate();
-        let backends = all(backends.map(|(i, b)| self.backend(&backends_at.index(i), b, names_itself)).collect());
+        let backends = all(backends.map(|(i, b)| self.backend((&backends_at, i), b, names_itself)).collect());
         Some(Service {
             name: name.to_owned(),
             balance,
@@ -81,13 +82,13 @@ impl Check<'_> {
     }
 
     fn unique_backends(&mut self, at: &KeyPath, raw: &[raw::Backend]) {
-        let (mut ids, mut addresses) = (HashMap::new(), HashMap::new());
+        let place = |(index, key): (usize, &str)| at.index(index).key(key);
+        let (mut ids, mut addresses) = (AHashMap::with_capacity(raw.len()), AHashMap::with_capacity(raw.len()));
         for (index, backend) in raw.iter().enumerate() {
-            let at = at.index(index);
             let Some(address) = &backend.address else { continue };
-            if let Some(first) = addresses.insert(address, at.key("address")) {
-                let mistake = self.mistake(&at.key("address"), format!("the service has `{address}` twice"));
-                self.report(mistake.help(self.first_in(&first)));
+            if let Some(first) = addresses.insert(address, (index, "address")) {
+                let mistake = self.mistake(&place((index, "address")), format!("the service has `{address}` twice"));
+                self.report(mistake.help(self.first_in(&place(first))));
                 if backend.id.is_none() {
                     continue;
                 }
@@ -96,24 +97,25 @@ impl Check<'_> {
                 Some(id) => (id, "id"),
                 None => (address, "address"),
             };
-            if let Some(first) = ids.insert(id, at.key(key)) {
-                let mistake = self.mistake(&at.key(key), format!("another backend of the service has the id `{id}`"));
-                self.report(mistake.help(self.first_in(&first)));
+            if let Some(first) = ids.insert(id, (index, key)) {
+                let message = format!("another backend of the service has the id `{id}`");
+                let mistake = self.mistake(&place((index, key)), message);
+                self.report(mistake.help(self.first_in(&place(first))));
             }
         }
     }
 
-    /// `names_itself`: its host is the name that its certificate is verified against.
-    fn backend(&mut self, at: &KeyPath, raw: &raw::Backend, names_itself: bool) -> Option<Backend> {
+    /// `at` is the list and its place there. `names_itself`: its host is the name that its certificate is verified against.
+    fn backend(&mut self, at: (&KeyPath, usize), raw: &raw::Backend, names_itself: bool) -> Option<Backend> {
         let written = raw.address.as_ref()?;
-        let at = at.key("address");
+        let at = || at.0.index(at.1).key("address");
         let (address, host) = match syntax::backend(written).ok()? {
             Target::Tcp(address) => (Address::Tcp(address), address.ip().to_string()),
-            Target::Name { host, port } => (Address::Tcp(self.look_up(&at, &host, port)?), host),
+            Target::Name { host, port } => (Address::Tcp(self.look_up(at, &host, port)?), host),
             Target::Unix(path) => {
                 if names_itself {
                     let message = "the certificate of this backend can't be verified: a Unix socket has no name";
-                    let mistake = self.mistake(&at, message);
+                    let mistake = self.mistake(&at(), message);
                     self.report(mistake.help("set server_name in the service's tls section"));
                 }
                 (Address::Unix(self.folder.join(path)), "localhost".to_owned())
@@ -133,7 +135,7 @@ impl Check<'_> {
     }
 
     /// The first address of a name, in the order of the system's resolver.
-    fn look_up(&mut self, at: &KeyPath, host: &str, port: u16) -> Option<SocketAddr> {
+    fn look_up(&mut self, at: impl Fn() -> KeyPath, host: &str, port: u16) -> Option<SocketAddr> {
         let ask = || match (host, port).to_socket_addrs() {
             Ok(mut addresses) => addresses.next().ok_or_else(|| "it has no address".to_owned()),
             Err(error) => Err(error.to_string()),
@@ -142,7 +144,7 @@ impl Check<'_> {
         match answer {
             Ok(address) => Some(address),
             Err(reason) => {
-                let mistake = self.mistake(at, format!("the name `{host}` can't be looked up: {reason}"));
+                let mistake = self.mistake(&at(), format!("the name `{host}` can't be looked up: {reason}"));
                 self.report(mistake.expected("a name that DNS or the hosts file knows, or an IP address"));
                 None
             }

@@ -32,6 +32,7 @@ use crate::metrics::ListenerMetrics;
 use crate::metrics::retries::Outcome;
 use crate::policy::{Balance, ListenerProtocol};
 use crate::protocol::duplex::{Duplex, End};
+use crate::protocol::proxy_protocol::Peer;
 use crate::record::access::session::Entry;
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
@@ -43,8 +44,6 @@ use crate::upstream::{self, Counted, Tls};
 pub struct Arrival {
     /// The connection.
     pub stream: Stream,
-    /// Who is at its other end; `None` over a Unix socket.
-    pub client: Option<IpAddr>,
     /// The name that it asked for in TLS.
     pub server_name: Option<Box<str>>,
     /// What it has sent already.
@@ -71,17 +70,17 @@ struct Unmoved {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(arrival: Arrival, ingress: &Ingress, metrics: &ListenerMetrics) {
-    let Some(mut record) = begin(arrival.client, arrival.server_name.as_deref(), ingress) else { return };
-    let (client, mut arrival, mut broke) = (arrival.client, arrival, Vec::new());
+pub async fn serve(mut arrival: Arrival, peer: &Peer, ingress: &Ingress, metrics: &ListenerMetrics) {
+    let Some(mut record) = begin(peer.ip(), arrival.server_name.as_deref(), ingress) else { return };
+    let mut broke = Vec::new();
     loop {
         // boxed: it is large, and a session that is connected is done with it
-        let Some(joined) = Box::pin(join(arrival, ingress, &broke, record)).await else { return };
+        let Some(joined) = Box::pin(join((arrival, peer), ingress, &broke, record)).await else { return };
         let Some(unmoved) = relay(joined, ingress.worker(), metrics).await else { return };
         broke.push(unmoved.by);
         record = unmoved.record;
         // a session of which nothing was moved had sent nothing, not even the name that it wants
-        arrival = Arrival { stream: unmoved.client, client, server_name: None, early: Bytes::new() };
+        arrival = Arrival { stream: unmoved.client, server_name: None, early: Bytes::new() };
     }
 }
 
@@ -104,9 +103,14 @@ fn begin(client: Option<IpAddr>, server_name: Option<&str>, ingress: &Ingress) -
 
 /// Connects the client with a backend that is none of those that `broke` the connection; `None` when there is none, which is
 /// recorded and told to the client.
-async fn join(mut arrival: Arrival, ingress: &Ingress, broke: &[Arc<Live>], mut record: Record) -> Option<Joined> {
+async fn join(
+    (mut arrival, peer): (Arrival, &Peer),
+    ingress: &Ingress,
+    broke: &[Arc<Live>],
+    mut record: Record,
+) -> Option<Joined> {
     let (snapshot, listener) = ingress.current()?;
-    match connect(&arrival, ingress.worker(), (&snapshot, listener), broke, &mut record).await {
+    match connect((&arrival, peer), ingress.worker(), (&snapshot, listener), broke, &mut record).await {
         Ok((backend, live, counted)) => {
             record.connected();
             let idle_timeout = snapshot.listeners[listener].idle_timeout;
@@ -115,7 +119,7 @@ async fn join(mut arrival: Arrival, ingress: &Ingress, broke: &[Arc<Live>], mut 
         }
         Err(error) => {
             let name = &snapshot.listeners[listener].name;
-            tracing::debug!(listener = %name, client = ?arrival.client, %error, "a session has no backend");
+            tracing::debug!(listener = %name, client = ?peer.ip(), %error, "a session has no backend");
             record.failed(error.kind());
             if snapshot.listeners[listener].protocol == ListenerProtocol::Tls {
                 alert(&mut arrival.stream, error.kind()).await;
@@ -129,7 +133,7 @@ async fn join(mut arrival: Arrival, ingress: &Ingress, broke: &[Arc<Live>], mut 
 }
 
 async fn connect(
-    arrival: &Arrival,
+    (arrival, peer): (&Arrival, &Peer),
     worker: &Rc<Worker>,
     (snapshot, listener): (&Current, usize),
     broke: &[Arc<Live>],
@@ -156,7 +160,9 @@ async fn connect(
         tokio::time::sleep(pause).await;
     }
     let timeouts = route.timeouts(service);
-    let (key, session) = placement(service, arrival.client, worker);
+    let (key, session) = placement(service, peer.ip(), worker);
+    let first =
+        service.proxy_header.map_or(&[][..], |version| worker.header(peer, version, &snapshot.listeners[listener]));
     loop {
         let wish = Wish { tried: &tries.tried, wanted: None, key, session: session.as_ref(), now };
         let admission = admit::admit(worker, service, wish, &timeouts).await?;
@@ -165,7 +171,7 @@ async fn connect(
         let endpoint = &*service.endpoints[backend];
         let name = service.tls.as_ref().and_then(|_| service.server_name(endpoint));
         let tls = service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
-        let error = match upstream::dial(endpoint, tls, &worker.timers, timeouts.connect).await {
+        let error = match upstream::dial(endpoint, tls, first, &worker.timers, timeouts.connect).await {
             Ok(stream) => {
                 tries.settled(Outcome::Succeeded);
                 let home = worker.pools.home(endpoint, service.pool, &service.upstream[backend]);

@@ -13,6 +13,7 @@ use crate::balance::Cursors;
 use crate::balance::Pick;
 use crate::clock::Moment;
 use crate::config::model::{self, Address, Backend, ClientTls, ServiceId};
+use crate::endpoint::standing;
 use crate::metrics::Registry;
 use crate::policy::{
     self, HeaderChanges, Limits, ListenerProtocol, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol,
@@ -362,4 +363,40 @@ fn a_split_divides_by_weight() {
     let times = |index| chosen.iter().filter(|&&c| c == index).count();
     assert_eq!((times(0), times(1), times(2)), (950, 0, 50));
     assert_eq!(split.choose(u32::MAX), 2);
+}
+
+#[test]
+fn availability_is_looked_for_where_a_standing_has_changed_or_time_changes_it() {
+    let before = first(&config(vec![service("s", vec![backend("a", 1), backend("b", 2)])], Vec::new()));
+    let members = |snapshot: &Snapshot| -> Vec<usize> {
+        snapshot.services[0].available.members.iter().map(|(index, _)| *index).collect()
+    };
+    let (now, second) = (Moment::now(), Duration::from_secs(1));
+    assert!(before.refreshed(now, true).is_none(), "nobody has changed");
+    let changes = standing::changes();
+    before.services[0].endpoints[1].live.standing.eject(now.plus(second));
+    assert!(standing::changes() > changes);
+    let ejected = before.refreshed(now, true).unwrap();
+    assert_eq!(members(&ejected), [0]);
+    assert!(ejected.refreshed(now, false).is_none());
+    let after = ejected.refreshed(now.plus(2 * second), false).unwrap();
+    assert_eq!(members(&after), [0, 1], "its ejection ends without anybody's doing");
+    assert!(after.refreshed(now, false).is_none(), "nobody is looked at");
+}
+
+#[test]
+fn what_is_counted_goes_on_where_a_backend_moves_to_another_place() {
+    let registry = Registry::new(1);
+    let made = |config: &model::Config, before: Option<&Snapshot>| {
+        build(config, before, &mut make_tls, &registry).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let [a, b, c] = ["a", "b", "c"].map(|id| backend(id, 1));
+    let before = made(&config(vec![service("s", vec![a.clone(), b])], Vec::new()), None);
+    let after = made(&config(vec![service("s", vec![c, a])], Vec::new()), Some(&before));
+    let (before, after) = (&before.services[0], &after.services[0]);
+    assert!(Arc::ptr_eq(&before.upstream[0], &after.upstream[1]));
+    assert!(Arc::ptr_eq(&before.series[0].backends[0], &after.series[0].backends[1]));
+    assert!(Arc::ptr_eq(&before.series[0].none, &after.series[0].none));
+    assert!(!Arc::ptr_eq(&before.upstream[1], &after.upstream[0]));
+    assert!(Arc::ptr_eq(&after.upstream[0], &registry.upstream("s", "c")));
 }

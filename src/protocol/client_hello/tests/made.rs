@@ -1,5 +1,6 @@
 //! Hellos made by hand, most of them wrong in one place.
 
+use super::super::message::LYING_LENGTH;
 use super::*;
 
 /// What a hello is made of, each field as it stands on the wire, with its length where it has one.
@@ -99,7 +100,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
         (vec![a(), names(&[(1, "")])], "two server_name extensions"),
         (vec![names(&[(0, "a.example"), (0, "a.example")])], "two host names in the server_name extension"),
         (vec![alpn(b"\x02h2"), a(), alpn(b"\x02h2")], "two ALPN extensions"),
-        (vec![extension(0, &[])], super::super::message::LYING_LENGTH),
+        (vec![extension(0, &[])], LYING_LENGTH),
         (vec![names(&[])], "an empty list of server names"),
         (vec![alpn(b"")], "an empty list of ALPN protocols"),
         (vec![alpn(b"\x02h2\0")], "an empty ALPN protocol"),
@@ -148,7 +149,7 @@ fn a_length_that_lies_is_refused_before_what_it_promises_has_come() {
         bytes[at] = if at == compressions || at == name_extension || at == ciphers - 1 { 0xff } else { bytes[at] + 1 };
         // nothing but the byte that lies is needed to see it
         let Progress::NotTls(reason) = read(&bytes[..=at + 1]) else { panic!("not refused at once: byte {at}") };
-        assert_eq!(reason, super::super::message::LYING_LENGTH, "byte {at}");
+        assert_eq!(reason, LYING_LENGTH, "byte {at}");
         assert!(matches!(read(&bytes[..at - 1]), Progress::Need(_)), "refused too early: byte {at}");
         refusal(&bytes);
     }
@@ -172,7 +173,8 @@ fn records_that_can_not_be_those_of_a_hello_are_refused() {
         (change(3, 0x41), "a record of more than 16 KiB"),
         (change(5, 2), "a TLS handshake that does not begin with a ClientHello"),
         (change(6, 1), "a ClientHello of more than 64 KiB"),
-        (change(8, 40), super::super::message::LYING_LENGTH),
+        (change(8, 40), "a record goes on behind the ClientHello"),
+        (in_records(&[&[1, 0, 0, 34][..], &[3; 34]].concat(), []), LYING_LENGTH),
         (in_records(&message, [10, 10]), "an empty record inside the ClientHello"),
         (in_records(&message, [0]), "an empty record inside the ClientHello"),
         (in_records(&[&message[..], &[1]].concat(), []), "a record goes on behind the ClientHello"),
@@ -203,7 +205,7 @@ fn what_is_not_tls_is_called_by_its_name() {
     }
 }
 
-/// A hello of such a length in all, in records of such a size, padded by an extension that nobody knows.
+/// A hello of nearly such a length in all, in records of such a size, padded by an extension that nobody knows.
 fn padded(length: usize, fragment: usize) -> Vec<u8> {
     let make = |padding: usize| {
         let mut extensions = names(&[(0, "a.example")]);
@@ -213,7 +215,12 @@ fn padded(length: usize, fragment: usize) -> Vec<u8> {
         let message = Made { extensions: vector(&extensions), ..Made::default() }.message();
         in_records(&message, (fragment..message.len()).step_by(fragment))
     };
-    (0..).rev().skip_while(|padding| make(*padding).len() > length).map(make).next().unwrap()
+    let (mut fits, mut too_much) = (0, length);
+    while too_much - fits > 1 {
+        let middle = fits.midpoint(too_much);
+        *(if make(middle).len() <= length { &mut fits } else { &mut too_much }) = middle;
+    }
+    make(fits)
 }
 
 #[test]

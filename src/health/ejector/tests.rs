@@ -1,0 +1,210 @@
+use std::cell::Cell;
+
+use super::*;
+use crate::endpoint::Target;
+
+const POLICY: Outlier = Outlier {
+    consecutive_failures: 5,
+    error_rate: 0.5,
+    latency_factor: 0.0,
+    window: Duration::from_secs(10),
+    min_requests: 20,
+    eject_for: Duration::from_secs(10),
+    max_ejected: 0.5,
+};
+
+/// Three backends, what each has done, and the time.
+struct World {
+    ejector: Ejector,
+    backends: Vec<Arc<Endpoint>>,
+    totals: [Seen; 3],
+    /// How many backends were looked at.
+    looks: Cell<u32>,
+    now: Moment,
+}
+
+struct Counted<'a> {
+    totals: [Seen; 3],
+    looks: &'a Cell<u32>,
+}
+
+impl Totals for Counted<'_> {
+    fn attempts(&self, _: usize) -> u64 {
+        self.totals.iter().map(|seen| seen.requests).sum()
+    }
+
+    fn seen(&self, _: usize, backend: usize) -> Seen {
+        self.looks.set(self.looks.get() + 1);
+        self.totals[backend]
+    }
+}
+
+fn backend(id: &str) -> Arc<Endpoint> {
+    Arc::new(Endpoint {
+        key: 0,
+        id: id.into(),
+        service: "api".into(),
+        name: String::new(),
+        target: Target::Unix(id.into()),
+        host: String::new(),
+        weight: 1,
+        max_connections: 0,
+        backup: false,
+        zone: String::new(),
+        draining: false,
+        live: Arc::default(),
+    })
+}
+
+impl World {
+    fn new() -> Self {
+        let backends = ["a", "b", "c"].map(backend).to_vec();
+        let mut ejector = Ejector::default();
+        ejector.update(service(backends.clone()));
+        let mut world = Self {
+            ejector,
+            backends,
+            totals: Default::default(),
+            looks: Cell::default(),
+            now: Moment::from_millis(1 << 40),
+        };
+        assert_eq!(world.tick(), [] as [&str; 0]);
+        world
+    }
+
+    /// A tick, and what came of it: `-b` is out, `+b` is in again.
+    fn tick(&mut self) -> Vec<String> {
+        self.now = self.now.plus(TICK);
+        let events = self.ejector.tick(self.now, &Counted { totals: self.totals, looks: &self.looks });
+        let shown = |event: &Event| format!("{}{}", if event.ejected.is_some() { '-' } else { '+' }, event.id);
+        events.iter().map(shown).collect()
+    }
+
+    /// Ticks until something comes of one; gives back what, and how long it took.
+    fn until_an_event(&mut self) -> (Vec<String>, Duration) {
+        let began = self.now;
+        for _ in 0..10_000 {
+            let events = self.tick();
+            if !events.is_empty() {
+                return (events, self.now.since(began));
+            }
+        }
+        panic!("nothing happens");
+    }
+
+    fn fail(&mut self, at: usize, times: u32) {
+        for _ in 0..times {
+            self.totals[at].requests += 1;
+            self.backends[at].live.passive.record(true);
+        }
+    }
+
+    /// How many backends the next ticks look at.
+    fn looks(&mut self, ticks: u32) -> u32 {
+        let before = self.looks.get();
+        for _ in 0..ticks {
+            assert_eq!(self.tick(), [] as [&str; 0]);
+        }
+        self.looks.get() - before
+    }
+}
+
+fn service(backends: Vec<Arc<Endpoint>>) -> Vec<Service> {
+    vec![Service { name: "api".into(), policy: POLICY, backends }]
+}
+
+fn moment(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn it_is_out_for_longer_each_time_until_it_has_been_well_for_long() {
+    let mut world = World::new();
+    for seconds in [10, 20, 30] {
+        world.fail(1, 5);
+        assert_eq!(world.tick(), ["-b"]);
+        assert!(world.backends[1].live.standing.is_ejected(world.now));
+        // what was under way fails after it has gone
+        world.fail(1, 5);
+        assert_eq!(world.until_an_event(), (vec!["+b".to_owned()], moment(seconds)));
+        assert_eq!(world.backends[1].live.standing.joined(), world.now, "slow start begins");
+    }
+    for _ in 0..1001 {
+        assert_eq!(world.tick(), [] as [&str; 0]);
+    }
+    world.fail(1, 5);
+    assert_eq!(world.tick(), ["-b"]);
+    assert_eq!(world.until_an_event().1, moment(10));
+}
+
+#[test]
+fn failures_from_before_an_ejection_are_not_counted_again_after_it() {
+    let mut world = World::new();
+    world.totals[2] = Seen { requests: 40, failures: 30, elapsed: moment(1) };
+    assert_eq!(world.tick(), ["-c"]);
+    world.totals[2] = Seen { requests: 80, failures: 70, elapsed: moment(2) };
+    assert_eq!(world.until_an_event().0, ["+c"]);
+    for _ in 0..20 {
+        assert_eq!(world.tick(), [] as [&str; 0]);
+    }
+}
+
+#[test]
+fn an_ejection_that_somebody_ends_is_noticed() {
+    let mut world = World::new();
+    world.fail(0, 5);
+    assert_eq!(world.tick(), ["-a"]);
+    world.backends[0].live.standing.readmit();
+    assert_eq!(world.tick(), ["+a"]);
+}
+
+#[test]
+fn what_stays_is_kept_over_an_update_and_what_nobody_watches_is_let_in() {
+    let mut world = World::new();
+    world.fail(0, 5);
+    assert_eq!(world.tick(), ["-a"]);
+    world.ejector.update(service(world.backends.clone()));
+    assert_eq!(world.until_an_event(), (vec!["+a".to_owned()], moment(10)));
+    world.fail(0, 5);
+    assert_eq!(world.tick(), ["-a"]);
+    world.ejector.update(Vec::new());
+    assert!(!world.backends[0].live.standing.is_ejected(world.now));
+}
+
+#[test]
+fn what_is_down_or_not_wanted_is_not_ejected_on_top() {
+    let mut world = World::new();
+    (0..3).for_each(|at| world.fail(at, 9));
+    world.backends[0].live.standing.set_health(Health::Down);
+    world.backends[1].live.standing.set_operator(Wanted::Drained);
+    assert_eq!(world.tick(), [] as [&str; 0], "and the third is the last one");
+    world.backends[1].live.standing.set_operator(Wanted::Configured);
+    assert_eq!(world.tick().len(), 1);
+}
+
+#[test]
+fn nobody_is_looked_at_while_nothing_is_under_way() {
+    let mut world = World::new();
+    assert_eq!(world.looks(100), 3, "the second look is the last");
+    world.totals[1].requests += 1;
+    let seconds = |looks: u32| looks / 3 / 10;
+    assert_eq!(seconds(world.looks(1000)), 10, "for as long as the window shows it");
+    assert_eq!(world.looks(100), 0);
+    world.fail(2, 5);
+    assert_eq!(world.tick(), ["-c"]);
+    assert_eq!(world.until_an_event(), (vec!["+c".to_owned()], moment(10)));
+    assert_eq!(world.looks(2), 6, "its ejections are not forgotten yet");
+    world.ejector.update(service(world.backends.clone()));
+    assert_eq!(world.looks(3), 9, "nor after an update");
+}
+
+#[test]
+fn what_moves_within_its_service_is_kept_as_well() {
+    let mut world = World::new();
+    world.fail(2, 5);
+    assert_eq!(world.tick(), ["-c"]);
+    let moved = [2, 0].map(|at: usize| world.backends[at].clone()).to_vec();
+    world.ejector.update(service(moved));
+    world.totals = [world.totals[2], world.totals[0], world.totals[1]];
+    assert_eq!(world.until_an_event(), (vec!["+c".to_owned()], moment(10)));
+}

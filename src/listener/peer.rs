@@ -1,0 +1,113 @@
+//! Who a new connection is from: its other end, or, behind a proxy that sends PROXY headers, whom the header names.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+use rustls::ServerConnection;
+
+use crate::forward::Ingress;
+use crate::io::Socket;
+use crate::metrics::{ListenerMetrics, Refusal};
+use crate::protocol::proxy_protocol::{self, Failure, Peer, Refused, Tls};
+use crate::snapshot::Listener;
+use crate::tls::describe;
+
+/// Logged as a warning for the 1st, the 2nd, the 4th, the 8th, ... refusal of a kind on each worker.
+const REFUSED: &str = "a connection was refused for its PROXY header";
+
+/// Tells who a new connection is from. Where the listener wants PROXY headers, one is read off the socket first; `None` =
+/// there was none that may be believed, and the connection is to be closed.
+pub(super) async fn identify(
+    socket: &mut Socket,
+    source: Option<SocketAddr>,
+    ingress: &Ingress,
+    metrics: &ListenerMetrics,
+) -> Option<Peer> {
+    let (snapshot, listener) = ingress.current()?;
+    let listener = &snapshot.listeners[listener];
+    let peer = match snapshot.tells_of_clients {
+        true => Peer::new(source).reached(local(socket)),
+        false => Peer::new(source),
+    };
+    if !listener.proxy_protocol {
+        return Some(peer);
+    }
+    metrics.wants_header(ingress.worker().index);
+    // over a Unix socket there is no address to tell peers by: who may open it is for its permissions to say
+    let trusted = source.is_none_or(|source| is_among(&listener.trusted_proxies, source.ip()));
+    let (name, limit) = (listener.name.clone(), listener.limits.header_timeout);
+    // not for as long as the header takes
+    drop(snapshot);
+    // boxed: few listeners want headers, and every connection has room for what it waits for
+    let header = match trusted {
+        false => Err((Refusal::Untrusted, None)),
+        true => match ingress.worker().timers.within(limit, Box::pin(proxy_protocol::read(socket))).await {
+            None => Err((Refusal::Timeout, None)),
+            Some(Ok(header)) => Ok(header),
+            Some(Err(Failure::Closed)) => return None,
+            Some(Err(Failure::Broken(error))) => {
+                tracing::debug!(listener = %name, ?source, %error, "a connection broke before its PROXY header");
+                return None;
+            }
+            Some(Err(Failure::Refused(refused))) => Err((reason(refused), Some(refused))),
+        },
+    };
+    match header {
+        Ok(header) => {
+            tracing::debug!(listener = %name, ?source, ?header, "a connection is introduced by a PROXY header");
+            Some(peer.introduced(header))
+        }
+        Err((refusal, why)) => {
+            let count = metrics.refused(ingress.worker().index, refusal);
+            let why = why.map(tracing::field::display);
+            let reason = refusal.as_str();
+            // a peer that is set up wrongly may do this a thousand times a second
+            match count.is_power_of_two() {
+                true => tracing::warn!(listener = %name, ?source, reason, why, count, "{REFUSED}"),
+                false => tracing::debug!(listener = %name, ?source, reason, why, "{REFUSED}"),
+            }
+            None
+        }
+    }
+}
+
+/// What is kept of TLS that ended with us, for backends that are told of it.
+pub(super) fn secured(peer: &mut Peer, session: &ServerConnection) {
+    if !peer.keeps_more() {
+        return;
+    }
+    peer.asked_for(session.server_name(), session.alpn_protocol());
+    // those that were shown were verified, or there would be no connection
+    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    peer.secured(Tls {
+        version: session.protocol_version().map_or("unknown", describe::version),
+        cipher: session.negotiated_cipher_suite().map_or("unknown", |suite| describe::cipher(suite.suite())),
+        verified: certificate.is_some(),
+        common_name: certificate.and_then(describe::common_name).map(Into::into),
+    });
+}
+
+/// Whether a peer or a client at `address` is one of the proxies that `listener` trusts.
+pub(super) fn is_trusted(listener: &Listener, address: Option<SocketAddr>) -> bool {
+    address.is_some_and(|address| is_among(&listener.trusted_proxies, address.ip()))
+}
+
+fn is_among(networks: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
+}
+
+fn local(socket: &Socket) -> Option<SocketAddr> {
+    match socket {
+        Socket::Tcp(tcp) => tcp.local_addr().ok(),
+        Socket::Unix(_) => None,
+    }
+}
+
+fn reason(refused: Refused) -> Refusal {
+    match refused {
+        Refused::Missing => Refusal::Missing,
+        Refused::Truncated => Refusal::Truncated,
+        Refused::Malformed(_) | Refused::TooLarge | Refused::Checksum => Refusal::Malformed,
+    }
+}

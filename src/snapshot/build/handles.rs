@@ -1,0 +1,57 @@
+//! What counts for a service and its backends. Of the backends that were there before the handles are those of the snapshot before:
+//! the registry would give the same ones, after a look-up for each.
+
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use super::super::service::Series;
+use super::super::{Service, Snapshot};
+use crate::config::model;
+use crate::metrics::{Registry, Requests, UpstreamMetrics};
+
+/// Makes the handles of one service.
+pub(super) struct Handles<'a> {
+    pub registry: &'a Registry,
+    pub service: &'a model::Service,
+    /// The snapshot before and the service of this name in it.
+    pub before: Option<(&'a Snapshot, &'a Service)>,
+    /// For each backend, the place that it had there; see [`places`].
+    pub places: &'a [Option<usize>],
+}
+
+/// Where each of a service's backends, known by its id, stood in the snapshot before.
+pub(super) fn places(service: &model::Service, before: Option<&Service>) -> Vec<Option<usize>> {
+    let endpoints = before.map_or(&[][..], |before| &before.endpoints);
+    let known: AHashMap<&str, usize> = endpoints.iter().enumerate().map(|(at, known)| (&*known.id, at)).collect();
+    service.backends.iter().map(|backend| known.get(&*backend.id).copied()).collect()
+}
+
+impl Handles<'_> {
+    /// By backend: the connections to it.
+    pub fn upstream(&self) -> Vec<Arc<UpstreamMetrics>> {
+        let before = self.before.map_or(&[][..], |(_, service)| &service.upstream);
+        self.all(before, |id| self.registry.upstream(&self.service.name, id))
+    }
+
+    /// The exchanges that come by this listener.
+    pub fn series(&self, listener: &str) -> Series {
+        let before = self.before.and_then(|(snapshot, service)| {
+            let at = snapshot.listeners.iter().position(|known| *known.name == *listener)?;
+            service.series.get(at)
+        });
+        let requests = |id: &str| -> Arc<Requests> { self.registry.requests(listener, &self.service.name, id) };
+        Series { backends: self.all(before.map_or(&[][..], |series| &series.backends), requests), none: requests("") }
+    }
+
+    /// One handle for each backend: from those of before, or made by its id.
+    fn all<T>(&self, before: &[Arc<T>], make: impl Fn(&str) -> Arc<T>) -> Vec<Arc<T>> {
+        let known = self.places.iter().map(|place| place.and_then(|at| before.get(at)));
+        self.service
+            .backends
+            .iter()
+            .zip(known)
+            .map(|(b, known)| known.map_or_else(|| make(&b.id), Arc::clone))
+            .collect()
+    }
+}
