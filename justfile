@@ -4,7 +4,7 @@ default:
     @just --list
 
 # everything that must pass
-ci: fmt lint test demo real-clients
+ci: fmt lint test demo real-clients real-protocols proxy-protocol-peers
 
 # the code is formatted
 fmt:
@@ -25,6 +25,14 @@ demo:
 # curl, wrk, h2load, a WebSocket and a gRPC client through the real binary
 real-clients:
     scripts/real-clients.sh
+
+# Redis, PostgreSQL, HTTPS by name and DNS, with their own clients, through Layer 4 of the real binary
+real-protocols:
+    scripts/real-protocols.sh
+
+# HAProxy as a peer on either side of PROXY headers
+proxy-protocol-peers:
+    scripts/proxy-protocol-peers.sh
 
 # every situation of the fault suite at full length, as a table (about 3 minutes)
 resilience:

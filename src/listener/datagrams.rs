@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::accept::{Accepted, Queue, Serving};
 use crate::forward::datagrams::{Sessions, Terms};
-use crate::protocol::udp::{Batch, Ready, Socket, batch};
+use crate::protocol::udp::batch::SLOTS;
+use crate::protocol::udp::{Batch, Ready, Socket};
 
 /// How often silent sessions are looked for: often enough that `idle_timeout` is exceeded by a quarter at most.
 const SHARE: u32 = 4;
@@ -70,7 +71,7 @@ pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Futu
 
 /// Passes on one batch; gives back whether there may be more.
 fn receive(ready: &mut Ready<'_>, batch: &mut Batch, sessions: &Rc<Sessions>, serving: &mut Serving) -> bool {
-    match ready.receive(sessions.driver(), batch, batch::SLOTS) {
+    match ready.receive::<SLOTS>(sessions.driver(), batch) {
         Ok(full) => {
             let Accepted { settings, .. } = serving.next();
             let terms = Terms { metrics: Arc::clone(&settings.metrics), places: settings.places.clone() };

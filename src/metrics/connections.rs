@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::losses::Loss;
 use super::refusals::Refusal;
 use super::slots::{Count, PerWorker};
 
@@ -16,27 +17,11 @@ struct ListenerSlot {
     open: Count,
     received: Count,
     sent: Count,
+    datagrams: [Count; 2],
+    lost: [Count; Loss::ALL.len()],
     /// Those that had to have a PROXY header, and those that were refused for it.
     with_header: Count,
     refused: [Count; Refusal::ALL.len()],
-    datagrams: [Count; 2],
-    lost: [Count; LOSSES.len()],
-}
-
-/// Why a datagram was not passed on, in the order of [`Loss`].
-pub const LOSSES: [&str; 4] = ["no_room", "no_backend", "not_sent", "draining"];
-
-/// Why a datagram was not passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
-    /// It would have begun a session, and there are as many as there may be.
-    NoRoom,
-    /// No backend takes it.
-    NoBackend,
-    /// The kernel did not take it: its buffer is full, or there is no way.
-    NotSent,
-    /// It would have begun a session, and the listener is to end.
-    Draining,
 }
 
 impl ListenerMetrics {
@@ -63,6 +48,24 @@ impl ListenerMetrics {
         slot.sent.add(sent);
     }
 
+    /// Datagrams were received from clients, and passed on to them.
+    pub fn datagrams(&self, worker: usize, received: u64, sent: u64) {
+        let slot = self.0.of(worker);
+        slot.datagrams[0].add(received);
+        slot.datagrams[1].add(sent);
+    }
+
+    /// Datagrams were not passed on.
+    pub fn lost(&self, worker: usize, why: Loss, datagrams: u64) {
+        self.0.of(worker).lost[why as usize].add(datagrams);
+    }
+
+    /// Datagrams received from clients, and passed on to them; then those that were lost, as in [`Loss::ALL`].
+    pub fn datagrams_read(&self) -> ([u64; 2], [u64; Loss::ALL.len()]) {
+        let both = std::array::from_fn(|at| self.0.sum(|slot| &slot.datagrams[at]));
+        (both, std::array::from_fn(|at| self.0.sum(|slot| &slot.lost[at])))
+    }
+
     /// A connection has to begin with a PROXY header.
     pub fn wants_header(&self, worker: usize) {
         self.0.of(worker).with_header.add(1);
@@ -79,24 +82,6 @@ impl ListenerMetrics {
     pub fn refusals(&self) -> Option<[u64; Refusal::ALL.len()]> {
         let wanted = self.0.sum(|slot| &slot.with_header) > 0;
         wanted.then(|| std::array::from_fn(|at| self.0.sum(|slot| &slot.refused[at])))
-    }
-
-    /// Datagrams were received from clients, and passed on to them.
-    pub fn datagrams(&self, worker: usize, received: u64, sent: u64) {
-        let slot = self.0.of(worker);
-        slot.datagrams[0].add(received);
-        slot.datagrams[1].add(sent);
-    }
-
-    /// Datagrams were not passed on.
-    pub fn lost(&self, worker: usize, why: Loss, datagrams: u64) {
-        self.0.of(worker).lost[why as usize].add(datagrams);
-    }
-
-    /// Datagrams received from clients, and passed on to them; then those that were lost, as in [`LOSSES`].
-    pub fn datagrams_read(&self) -> ([u64; 2], [u64; LOSSES.len()]) {
-        let both = std::array::from_fn(|at| self.0.sum(|slot| &slot.datagrams[at]));
-        (both, std::array::from_fn(|at| self.0.sum(|slot| &slot.lost[at])))
     }
 
     /// Connections open now.

@@ -12,6 +12,7 @@
 mod connections;
 mod durations;
 mod family;
+mod losses;
 mod names;
 mod process;
 mod rare;
@@ -25,8 +26,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub use connections::{Attempts, ListenerMetrics, Loss, ServiceAttempts, UpstreamMetrics};
+pub use connections::{Attempts, ListenerMetrics, ServiceAttempts, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
+pub use losses::Loss;
 pub use refusals::Refusal;
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;

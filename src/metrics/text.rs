@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
-use super::connections::LOSSES;
+use super::losses::Loss;
 use super::names::{self, Metric};
 use super::refusals::Refusal;
 use super::requests::CLASSES;
@@ -165,7 +165,7 @@ impl Registry {
         }
         page.announce(&names::DATAGRAMS_LOST);
         for (listener, (_, lost)) in &read {
-            for (reason, count) in LOSSES.into_iter().zip(lost) {
+            for (reason, count) in Loss::ALL.into_iter().map(Loss::as_str).zip(lost) {
                 page.line(names::DATAGRAMS_LOST.name, &[("listener", listener), ("reason", reason)], count);
             }
         }

@@ -46,7 +46,7 @@ impl Sessions {
         let now = Moment::now();
         let mut room = self.room.borrow_mut();
         for _ in 0..ROUNDS {
-            match ready.receive(&self.driver, &mut room, SLOTS) {
+            match ready.receive::<SLOTS>(&self.driver, &mut room) {
                 Ok(more) => {
                     for received in room.received() {
                         self.answer(session, &received.payload, now);

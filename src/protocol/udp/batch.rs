@@ -47,19 +47,16 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Reads with `read` into the first `slots` slots; gives back whether all of them were needed, so that there may be more.
-    pub fn fill(
+    /// Reads with `read` into the first `N` slots; gives back whether all of them were needed, so that there may be more.
+    pub fn fill<const N: usize>(
         &mut self,
-        slots: usize,
         read: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         self.clear();
-        let slots = slots.min(SLOTS);
         let mut room = self.room.chunks_exact_mut(SLOT);
-        let mut slices: [IoSliceMut<'_>; SLOTS] =
-            std::array::from_fn(|_| IoSliceMut::new(room.next().unwrap_or_default()));
-        self.filled = read(&mut slices[..slots], &mut self.metas[..slots])?;
-        Ok(self.filled == slots)
+        let mut slices: [IoSliceMut<'_>; N] = std::array::from_fn(|_| IoSliceMut::new(room.next().unwrap_or_default()));
+        self.filled = read(&mut slices, &mut self.metas[..N.min(SLOTS)])?;
+        Ok(self.filled == N)
     }
 
     /// Nothing was read.
@@ -140,11 +137,11 @@ mod tests {
             }
             Ok(slices.len())
         };
-        assert!(batch.fill(3, read).unwrap());
+        assert!(batch.fill::<3>(read).unwrap());
         assert_eq!(batch.received().map(|r| r.payload.bytes).collect::<Vec<_>>(), [b"ab"; 3]);
-        assert!(!batch.fill(3, |_, _| Ok(1)).unwrap());
+        assert!(!batch.fill::<3>(|_, _| Ok(1)).unwrap());
         assert_eq!(batch.received().count(), 1);
-        assert!(batch.fill(3, |_, _| Err(io::ErrorKind::WouldBlock.into())).is_err());
+        assert!(batch.fill::<3>(|_, _| Err(io::ErrorKind::WouldBlock.into())).is_err());
         assert_eq!(batch.received().count(), 0);
     }
 }

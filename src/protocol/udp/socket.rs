@@ -123,18 +123,18 @@ impl Socket {
 }
 
 impl Ready<'_> {
-    /// Reads into up to `slots` slots of `batch`; gives back whether there may be more.
+    /// Reads into up to `N` slots of `batch`; gives back whether there may be more.
     ///
     /// # Errors
     ///
     /// What the kernel says, also of what was sent before. Nothing to read is no error.
-    pub fn receive(&mut self, driver: &Driver, batch: &mut Batch, slots: usize) -> io::Result<bool> {
+    pub fn receive<const N: usize>(&mut self, driver: &Driver, batch: &mut Batch) -> io::Result<bool> {
         batch.clear();
         let read = self.0.try_io(|io| {
             let socket = &**io.get_ref();
             // less than there was room for is all that there was: what comes from now on wakes us, so no call is needed to hear
             // that there is nothing
-            match batch.fill(slots, |slices, metas| driver.0.recv(socket.into(), slices, metas)) {
+            match batch.fill::<N>(|slices, metas| driver.0.recv(socket.into(), slices, metas)) {
                 Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
                 read => read,
             }
