@@ -36,9 +36,7 @@ fn a_listener_that_is_taken_away_begins_no_session_and_closes() {
         late.send(b"?");
         // refused: the socket is closed
         late.socket().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        let heard = late.socket().recv(&mut [0]);
-        assert!(heard.is_err(), "a session began");
-        heard.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+        late.socket().recv(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
     });
     assert_eq!(UdpClient::new(address(&proxy, "other")).ask(b"?"), b"?");
 }
@@ -98,10 +96,13 @@ fn an_upgrade_loses_no_datagram() {
 #[test]
 fn connections_and_datagrams_may_share_a_port() {
     let (http, udp) = (crate::support::Origin::ok(), UdpOrigin::echo());
-    let toml = config("", "", &[udp.address()]).replace("127.0.0.1:0", "127.0.0.9:{port}");
-    let web = "[[listener]]\nname = \"web\"\nbind = \"127.0.0.9:{port}\"\nservice = \"web\"\n";
+    let toml = config("", "", &[udp.address()]).replace("127.0.0.1:0", "127.0.0.9:0");
+    let proxy = Proxy::start(&toml);
+    // a port that the kernel has chosen for datagrams; connections of no other test have anything of 127.0.0.9
+    let port = address(&proxy, "udp");
+    let web = format!("[[listener]]\nname = \"web\"\nbind = \"{port}\"\nservice = \"web\"\n");
     let backend = format!("[[service.web.backend]]\naddress = \"{}\"\n", http.address());
-    let proxy = Proxy::start(&format!("{web}{toml}{backend}"));
+    assert_eq!(proxy.reload(&format!("{web}{toml}{backend}")).status, 200);
     assert_eq!(client(&proxy).ask(b"?"), b"?");
     let mut client = crate::support::Client::connect(address(&proxy, "web"));
     assert_eq!(client.get("/").text(), "ok");
