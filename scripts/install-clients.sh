@@ -16,6 +16,7 @@ need redis-cli redis-tools
 [ -x /usr/sbin/dnsmasq ] || need dnsmasq dnsmasq-base
 need dig bind9-dnsutils
 need dnsperf dnsperf
+need iperf3 iperf3
 [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing+=(postgresql)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 [ "${#missing[@]}" -gt 0 ] || exit 0

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# One large TCP stream through Evenkeel and through HAProxy with `option splice-auto`, in the same run: iperf3's own rate, and the
+# proxy's CPU time for each gigabyte.
+#
+#   scripts/streams.sh [SECONDS [ROUNDS]]       for each measurement; default 5, and 3 rounds, of which the median counts
+#
+# Each proxy has one worker, alone on the first core; iperf3's client and server share the others.
+# EVENKEEL names the binary (default: target/release/evenkeel, built when it is not there).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:-5}
+rounds=${2:-3}
+scripts/install-clients.sh
+evenkeel=${EVENKEEL:-target/release/evenkeel}
+[ -n "${EVENKEEL:-}" ] || [ -x "$evenkeel" ] || cargo build --locked --release
+work=$(mktemp -d)
+pids=()
+trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
+others=1-$(($(nproc) - 1))
+[ "$(nproc)" -gt 1 ] || others=0
+mapfile -t ports < <(python3 - <<'PY'
+import socket
+held = [socket.socket() for _ in range(4)]
+for s in held: s.bind(("127.0.0.1", 0))
+for s in held: print(s.getsockname()[1])
+PY
+)
+server=${ports[0]} ours=${ports[1]} theirs=${ports[2]} admin=${ports[3]}
+
+cat >"$work/haproxy.cfg" <<EOF
+global
+  nbthread 1
+  maxconn 1000
+defaults
+  mode tcp
+  option splice-auto
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+listen iperf
+  bind 127.0.0.1:$theirs
+  server iperf 127.0.0.1:$server
+EOF
+cat >"$work/proxy.toml" <<EOF
+[server]
+workers = 1
+state_dir = "$work/state"
+[admin]
+bind = "127.0.0.1:$admin"
+[[listener]]
+name = "iperf"
+bind = "127.0.0.1:$ours"
+protocol = "tcp"
+service = "iperf"
+[[service.iperf.backend]]
+address = "127.0.0.1:$server"
+EOF
+taskset -c "$others" iperf3 -s -B 127.0.0.1 -p "$server" >"$work/server.log" 2>&1 &
+pids+=($!)
+taskset -c 0 haproxy -db -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 &
+pids+=($!) haproxy=$!
+taskset -c 0 "$evenkeel" run -c "$work/proxy.toml" >"$work/evenkeel.log" 2>&1 &
+pids+=($!) evenkeel_pid=$!
+sleep 1
+
+ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+measure() { # NAME PID PORT DIRECTION ARGUMENTS...
+    local before after
+    before=$(ticks "$2")
+    taskset -c "$others" iperf3 -c 127.0.0.1 -p "$3" -t "$seconds" -J "${@:5}" >"$work/json"
+    after=$(ticks "$2")
+    python3 - "$work/json" "$((after - before))" "$(getconf CLK_TCK)" <<'PY' >>"$work/$1.$4"
+import json, sys
+end = json.load(open(sys.argv[1]))["end"]["sum_received"]
+print(end["bits_per_second"] / 1e9, int(sys.argv[2]) / int(sys.argv[3]) / (end["bytes"] / 1e9))
+PY
+}
+for _ in $(seq "$rounds"); do
+    for direction in up down; do
+        reverse=()
+        [ "$direction" = up ] || reverse=(--reverse)
+        measure haproxy "$haproxy" "$theirs" "$direction" "${reverse[@]}"
+        measure evenkeel "$evenkeel_pid" "$ours" "$direction" "${reverse[@]}"
+    done
+done
+printf '%-10s %-6s %10s %14s\n' proxy way Gbit/s 'CPU s per GB'
+for direction in up down; do
+    for name in haproxy evenkeel; do
+        python3 - "$name" "$direction" "$work/$name.$direction" <<'PY'
+import statistics, sys
+rows = [tuple(map(float, line.split())) for line in open(sys.argv[3])]
+rate, cpu = (statistics.median(column) for column in zip(*rows))
+print(f"{sys.argv[1]:<10} {sys.argv[2]:<6} {rate:>10.2f} {cpu:>14.4f}")
+PY
+    done
+done
