@@ -104,7 +104,7 @@ pub(super) static DATAGRAMS: Metric =
 /// `{listener,reason}`
 pub(super) static DATAGRAMS_LOST: Metric = counter(
     "evenkeel_datagrams_lost_total",
-    "Datagrams that were not passed on: `no_room` for another session, `no_backend` takes it, `not_sent` by the kernel, `draining`.",
+    "Datagrams that were not passed on: `no_room` for another session, `no_backend` is there, `not_sent` by the kernel, `draining`.",
 );
 /// No labels.
 pub(super) static PANICS: Metric =

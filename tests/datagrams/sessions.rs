@@ -1,6 +1,6 @@
 //! What a session is: a client's address, a backend, and the end of silence.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 
 use quinn_udp::{Transmit, UdpSocketState};
 
@@ -45,11 +45,11 @@ fn an_empty_datagram_and_the_largest_one_pass() {
 }
 
 /// Sends a run of datagrams of one size, as a QUIC endpoint does.
-fn send_run(client: &UdpClient, to: SocketAddr, bytes: &[u8], size: usize) {
-    let state = UdpSocketState::new(client.socket().into()).unwrap();
-    client.socket().set_nonblocking(false).unwrap();
+fn send_run(socket: &UdpSocket, to: SocketAddr, bytes: &[u8], size: usize) {
+    let state = UdpSocketState::new(socket.into()).unwrap();
+    socket.set_nonblocking(false).unwrap();
     let run = Transmit { destination: to, ecn: None, contents: bytes, segment_size: Some(size), src_ip: None };
-    state.try_send(client.socket().into(), &run).unwrap();
+    state.try_send(socket.into(), &run).unwrap();
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_run_of_datagrams_arrives_as_the_datagrams_that_it_is_made_of() {
     // 40 datagrams of 1,200 bytes, each of another letter, and a shorter one
     let mut run: Vec<u8> = (0..40).flat_map(|at| [b'A' + at; 1200]).collect();
     run.extend([b'z'; 7]);
-    send_run(&client, address(&proxy, "udp"), &run, 1200);
+    send_run(client.socket(), address(&proxy, "udp"), &run, 1200);
     wait_until("all have arrived", || origin.datagrams().len() == 41);
     let arrived: Vec<(u8, usize)> = origin.datagrams().iter().map(|(_, bytes)| (bytes[0], bytes.len())).collect();
     let mut sent: Vec<(u8, usize)> = (0..40).map(|at| (b'A' + at, 1200)).collect();
@@ -68,6 +68,25 @@ fn a_run_of_datagrams_arrives_as_the_datagrams_that_it_is_made_of() {
     assert_eq!(arrived, sent);
     assert!(origin.datagrams().iter().all(|(_, bytes)| bytes.iter().all(|byte| *byte == bytes[0])));
     assert_eq!(metric(&proxy, "evenkeel_datagrams_total{listener=\"udp\",direction=\"in\"}"), 41);
+}
+
+#[test]
+fn a_run_of_answers_comes_back_as_the_datagrams_that_it_is_made_of() {
+    let backend = UdpSocket::bind("127.0.0.1:0").unwrap();
+    backend.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    let proxy = Proxy::start(&config("", "", &[backend.local_addr().unwrap().to_string()]));
+    let client = client(&proxy);
+    // what begins as a QUIC connection is expected to bring runs
+    let mut initial = vec![0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0];
+    initial.resize(1200, 0);
+    client.send(&initial);
+    let (length, session) = backend.recv_from(&mut [0; 2000]).unwrap();
+    assert_eq!(length, 1200);
+    let run: Vec<u8> = (0..30).flat_map(|at| [b'A' + at; 1300]).chain([b'z'; 9]).collect();
+    send_run(&backend, session, &run, 1300);
+    let came: Vec<Vec<u8>> = (0..31).map(|_| client.receive()).collect();
+    assert_eq!(came.concat(), run);
+    assert_eq!((came[0].len(), came[30].len()), (1300, 9));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! A session is a client's address (and port) and a socket of its own that is connected to the backend. The kernel deals
 //! clients out to the workers' listening sockets, so that a session belongs to one worker and nothing of it is shared, but for QUIC
-//! connections that come by another address all of a sudden (`roaming`). `table` finds sessions, `open` begins them, `answers` reads
+//! connections that come by another address all of a sudden (`guest`, `roaming`). `table` finds sessions, `open` begins them, `answers` reads
 //! what their backends say; a session has a task that waits for that and nothing else.
 //!
 //! What UDP promises nobody is not promised here: a datagram that can't be passed on at once is dropped, and counted. But an ICMP
@@ -11,6 +11,7 @@
 //! has sent goes to another one (`kept`).
 
 mod answers;
+mod guest;
 mod kept;
 mod open;
 mod roaming;
@@ -33,11 +34,12 @@ use crate::metrics::{ListenerMetrics, Loss};
 use crate::protocol::udp::{Batch, Driver, Payload, Received};
 use crate::snapshot::Current;
 use crate::upstream::udp::is_unreachable;
-use roaming::{Path, Roaming};
+use guest::Guest;
+use roaming::Roaming;
 use session::Session;
 use table::{Flow, Table};
 
-/// Sessions of one worker by one socket. Each costs a file descriptor and about a kilobyte.
+/// Sessions of one worker by one socket. Each costs a file descriptor and about two kilobytes.
 const MOST: usize = 65_536;
 
 /// A session that was silent for less than this makes no room for another one: it may wait for its answer.
@@ -77,12 +79,6 @@ enum Entry {
     Own(Rc<Session>),
     /// A session, maybe of another worker, whose client came by another address before.
     Guest(Rc<Guest>),
-}
-
-#[derive(Debug)]
-struct Guest {
-    path: Arc<Path>,
-    last: Cell<Moment>,
 }
 
 /// A place for a session; one that nobody counts where there is no limit.
@@ -160,20 +156,6 @@ impl Sessions {
         }
     }
 
-    /// From an address that has no session.
-    fn unknown(self: &Rc<Self>, flow: Flow, payload: &Payload<'_>, scene: &Scene<'_>) {
-        let Some(path) = self.shared.roaming.find(payload.bytes).filter(|path| !path.is_closed()) else {
-            return self.open(flow, payload, scene, None);
-        };
-        if self.table.borrow().len() >= MOST && !self.make_room(scene.now) {
-            return scene.terms.metrics.lost(self.worker(), Loss::NoRoom, payload.count());
-        }
-        tracing::debug!(client = %flow.client, "a QUIC client has another address");
-        let guest = Rc::new(Guest { path, last: Cell::new(scene.now) });
-        self.table.borrow_mut().insert(flow, Entry::Guest(Rc::clone(&guest)));
-        self.pass_on_guest(&guest, flow, payload, scene);
-    }
-
     /// Sends what the client of a session has sent to its backend.
     fn pass_on(self: &Rc<Self>, session: &Rc<Session>, payload: &Payload<'_>, scene: &Scene<'_>) {
         if !session.holds(scene) {
@@ -194,29 +176,6 @@ impl Sessions {
                 }
             }
             Err(_) => scene.terms.metrics.lost(self.worker(), Loss::NotSent, payload.count()),
-        }
-    }
-
-    fn pass_on_guest(&self, guest: &Guest, flow: Flow, payload: &Payload<'_>, scene: &Scene<'_>) {
-        guest.last.set(scene.now);
-        let path = &guest.path;
-        if path.moved_to().is_none() {
-            path.move_to(flow);
-        } else {
-            self.turn_back(path, flow, payload);
-        }
-        path.received(payload.count(), payload.bytes.len() as u64, scene.now);
-        if self.driver.send_to_peer(&path.socket, path.backend, payload).is_err() {
-            scene.terms.metrics.lost(self.worker(), Loss::NotSent, payload.count());
-        }
-    }
-
-    /// A client whose answers go to another address is at this one again, if its datagram says so by its connection id.
-    fn turn_back(&self, path: &Arc<Path>, flow: Flow, payload: &Payload<'_>) {
-        if path.moved_to().is_some_and(|client| client != flow)
-            && self.shared.roaming.find(payload.bytes).is_some_and(|found| Arc::ptr_eq(&found, path))
-        {
-            path.move_to(flow);
         }
     }
 

@@ -54,10 +54,9 @@ impl Sessions {
         let session = Session::new(flow, opening, record, counted, &self.shared, (first, scene.now));
         let session = Rc::new(session);
         session.received(first, scene.now);
-        if self.join(&session, Some(first), scene.now) {
-            self.table.borrow_mut().insert(flow, Entry::Own(session));
-        } else {
-            metrics.lost(self.worker(), Loss::NoBackend, first.count());
+        match self.join(&session, Some(first), scene.now) {
+            Ok(()) => self.table.borrow_mut().insert(flow, Entry::Own(session)),
+            Err(loss) => metrics.lost(self.worker(), loss, first.count()),
         }
     }
 
@@ -91,11 +90,10 @@ impl Sessions {
         })
     }
 
-    /// Finds the session a backend and sends it what came first, or what was kept of that; gives back whether it has one. When it
-    /// has not, that is recorded.
-    fn join(self: &Rc<Self>, session: &Rc<Session>, first: Option<&Payload<'_>>, now: Moment) -> bool {
+    /// Finds the session a backend and sends it what came first, or what was kept of that. When it has none, that is recorded.
+    fn join(self: &Rc<Self>, session: &Rc<Session>, first: Option<&Payload<'_>>, now: Moment) -> Result<(), Loss> {
         let mut opening = session.opening.borrow_mut();
-        let Some(opening) = opening.as_mut() else { return false };
+        let Some(opening) = opening.as_mut() else { return Err(Loss::NoBackend) };
         loop {
             let error = match self.connect(session, opening, now) {
                 Ok(link) => {
@@ -108,13 +106,14 @@ impl Sessions {
                     match sent {
                         Err(error) if udp::is_unreachable(&error) => refused(error),
                         // lost on the way, as UDP may
-                        _ => return true,
+                        _ => return Ok(()),
                     }
                 }
                 Err(error) => error,
             };
+            let loss = if error.kind() == Kind::Overload { Loss::NoRoom } else { Loss::NoBackend };
             if !self.again(session, opening, error) {
-                return false;
+                return Err(loss);
             }
         }
     }
@@ -186,7 +185,7 @@ impl Sessions {
                 false
             }
         };
-        let goes_on = again && self.join(session, None, Moment::now());
+        let goes_on = again && self.join(session, None, Moment::now()).is_ok();
         if !goes_on {
             self.end(session);
         }
