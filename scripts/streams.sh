@@ -4,7 +4,7 @@
 #
 #   scripts/streams.sh [SECONDS [ROUNDS]]       for each measurement; default 5, and 3 rounds, of which the median counts
 #
-# Each proxy has one worker, alone on the first core; iperf3's client and server share the others.
+# Each proxy has one worker. Nothing is pinned: with client and server of iperf3 on one core, it is these two that are measured.
 # EVENKEEL names the binary (default: target/release/evenkeel, built when it is not there).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,8 +16,6 @@ evenkeel=${EVENKEEL:-target/release/evenkeel}
 work=$(mktemp -d)
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
-others=1-$(($(nproc) - 1))
-[ "$(nproc)" -gt 1 ] || others=0
 mapfile -t ports < <(python3 - <<'PY'
 import socket
 held = [socket.socket() for _ in range(4)]
@@ -55,11 +53,11 @@ service = "iperf"
 [[service.iperf.backend]]
 address = "127.0.0.1:$server"
 EOF
-taskset -c "$others" iperf3 -s -B 127.0.0.1 -p "$server" >"$work/server.log" 2>&1 &
+iperf3 -s -B 127.0.0.1 -p "$server" >"$work/server.log" 2>&1 &
 pids+=($!)
-taskset -c 0 haproxy -db -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 &
+haproxy -db -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 &
 pids+=($!) haproxy=$!
-taskset -c 0 "$evenkeel" run -c "$work/proxy.toml" >"$work/evenkeel.log" 2>&1 &
+"$evenkeel" run -c "$work/proxy.toml" >"$work/evenkeel.log" 2>&1 &
 pids+=($!) evenkeel_pid=$!
 sleep 1
 
@@ -67,7 +65,7 @@ ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 measure() { # NAME PID PORT DIRECTION ARGUMENTS...
     local before after
     before=$(ticks "$2")
-    taskset -c "$others" iperf3 -c 127.0.0.1 -p "$3" -t "$seconds" -J "${@:5}" >"$work/json"
+    iperf3 -c 127.0.0.1 -p "$3" -t "$seconds" -J "${@:5}" >"$work/json"
     after=$(ticks "$2")
     python3 - "$work/json" "$((after - before))" "$(getconf CLK_TCK)" <<'PY' >>"$work/$1.$4"
 import json, sys

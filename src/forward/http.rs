@@ -292,6 +292,7 @@ impl Connection {
     fn entry(&self, request: &Request) -> access::Entry {
         access::Entry {
             client: self.client.address,
+            told: self.peer.told(),
             method: request.method.clone(),
             target: request.uri.clone(),
             version: request.version,

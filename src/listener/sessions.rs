@@ -67,7 +67,7 @@ async fn named(mut socket: Socket, peer: &mut Peer, serving: &Accepted, setup: &
             Kind::SlowRequest
         }
     };
-    session::refuse(client, &serving.ingress, why);
+    session::refuse(peer, &serving.ingress, why);
     None
 }
 

@@ -41,7 +41,7 @@ impl Sessions {
         let mut record = Record::begin(worker, listener);
         let client = flow.client.ip().to_canonical();
         if worker.recorder.logs_access() {
-            record.log(Line { client: Some(client), protocol: listener.protocol, server_name: None });
+            record.log(Line { client: Some(client), protocol: listener.protocol, told: Vec::new(), server_name: None });
         }
         let opening = match self.opening(client, scene, avoided, &mut record) {
             Ok(opening) => opening,

@@ -71,7 +71,7 @@ struct Unmoved {
 
 /// Serves a connection to its end.
 pub async fn serve(mut arrival: Arrival, peer: &Peer, ingress: &Ingress, metrics: &ListenerMetrics) {
-    let Some(mut record) = begin(peer.ip(), arrival.server_name.as_deref(), ingress) else { return };
+    let Some(mut record) = begin(peer, arrival.server_name.as_deref(), ingress) else { return };
     let mut broke = Vec::new();
     loop {
         // boxed: it is large, and a session that is connected is done with it
@@ -85,18 +85,19 @@ pub async fn serve(mut arrival: Arrival, peer: &Peer, ingress: &Ingress, metrics
 }
 
 /// Records a connection that can't become a session.
-pub fn refuse(client: Option<IpAddr>, ingress: &Ingress, why: Kind) {
-    if let Some(mut record) = begin(client, None, ingress) {
+pub fn refuse(peer: &Peer, ingress: &Ingress, why: Kind) {
+    if let Some(mut record) = begin(peer, None, ingress) {
         record.failed(why);
     }
 }
 
-fn begin(client: Option<IpAddr>, server_name: Option<&str>, ingress: &Ingress) -> Option<Record> {
+fn begin(peer: &Peer, server_name: Option<&str>, ingress: &Ingress) -> Option<Record> {
     let (snapshot, listener) = ingress.current()?;
     let listener = &snapshot.listeners[listener];
     let mut record = Record::begin(ingress.worker(), listener);
     if ingress.worker().recorder.logs_access() {
-        record.log(Entry { client, protocol: listener.protocol, server_name: server_name.map(Into::into) });
+        let server_name = server_name.map(Into::into);
+        record.log(Entry { client: peer.ip(), protocol: listener.protocol, told: peer.told(), server_name });
     }
     Some(record)
 }

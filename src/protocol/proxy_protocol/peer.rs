@@ -76,6 +76,12 @@ impl Peer {
         Some(&self.more.get()?.received.as_ref()?.tlvs)
     }
 
+    /// The same as text, for the access log: what each is, and its value with `\xHH` for what is not printable. Nothing, and no
+    /// allocation, where there was no header.
+    pub fn told(&self) -> Vec<(Box<str>, Box<str>)> {
+        self.tlvs().map(Tlvs::told).unwrap_or_default()
+    }
+
     /// What goes first on a connection to a backend that is made for this client; the same for all of them. `listens_at` is
     /// for clients that came before backends were told of any, `id` for those that nobody has named yet.
     pub fn header(&self, version: Version, listens_at: Option<SocketAddr>, id: impl FnOnce() -> u128) -> &[u8] {

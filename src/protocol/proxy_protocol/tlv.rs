@@ -141,6 +141,20 @@ impl Tlvs {
         text(self.get(NETNS))
     }
 
+    /// All that say something, as text: what each is, and its value with `\xHH` for what is not printable.
+    pub fn told(&self) -> Vec<(Box<str>, Box<str>)> {
+        let named = |kind: u8| match kind {
+            ALPN => "alpn".into(),
+            AUTHORITY => "authority".into(),
+            UNIQUE_ID => "unique_id".into(),
+            NETNS => "netns".into(),
+            SSL => "ssl".into(),
+            kind => format!("{kind:#04x}").into(),
+        };
+        let said = self.iter().filter(|(kind, _)| !matches!(*kind, CRC32C | NOOP));
+        said.map(|(kind, value)| (named(kind), value.escape_ascii().to_string().into())).collect()
+    }
+
     /// What was agreed on in TLS.
     pub fn ssl(&self) -> Option<Ssl<'_>> {
         let (&[client, a, b, c, d], inner) = self.get(SSL)?.split_first_chunk::<SSL_HEAD>()?;

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use http::header::HeaderValue;
 use http::{Method, Uri, Version};
 
-use super::Names;
 use super::time::rfc3339;
+use super::{Names, add_told};
 use crate::outcome::Outcome;
 
 /// What a line says of a request; kept while the exchange lasts.
@@ -22,6 +22,8 @@ pub struct Entry {
     pub target: Uri,
     /// Its version.
     pub version: Version,
+    /// What a PROXY header said of the client beyond its address.
+    pub told: Vec<(Box<str>, Box<str>)>,
     /// The host that it was for.
     pub host: Option<HeaderValue>,
     /// `Referer`
@@ -33,7 +35,7 @@ pub struct Entry {
 /// One JSON object.
 pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Outcome, elapsed: Duration) -> String {
     let text = |value: &Option<HeaderValue>| value.as_ref().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
-    let line = serde_json::json!({
+    let mut line = serde_json::json!({
         "time": rfc3339(SystemTime::now()),
         "client": entry.client,
         "listener": names.listener,
@@ -50,6 +52,7 @@ pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Outcome, elapsed:
         "referer": text(&entry.referer),
         "user_agent": text(&entry.user_agent),
     });
+    add_told(&mut line, &entry.told);
     format!("{line}\n")
 }
 

@@ -180,6 +180,14 @@ impl Writer {
     }
 }
 
+/// Adds what a PROXY header said, where there was one.
+fn add_told(line: &mut serde_json::Value, told: &[(Box<str>, Box<str>)]) {
+    if !told.is_empty() {
+        let told = told.iter().map(|(what, value)| ((**what).to_owned(), serde_json::Value::from(&**value)));
+        line["proxy"] = serde_json::Value::Object(told.collect());
+    }
+}
+
 fn open(destination: &Destination) -> io::Result<BufWriter<Box<dyn Write + Send>>> {
     let out: Box<dyn Write + Send> = match destination {
         Destination::Stdout => Box::new(io::stdout()),

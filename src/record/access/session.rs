@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use super::Names;
 use super::time::rfc3339;
+use super::{Names, add_told};
 use crate::outcome::Session;
 use crate::policy::ListenerProtocol;
 
@@ -16,6 +16,8 @@ pub struct Entry {
     pub client: Option<IpAddr>,
     /// What is spoken.
     pub protocol: ListenerProtocol,
+    /// What a PROXY header said of it beyond its address.
+    pub told: Vec<(Box<str>, Box<str>)>,
     /// The name that it asked for in TLS.
     pub server_name: Option<Box<str>>,
 }
@@ -42,6 +44,7 @@ pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Session, elapsed:
         line["datagrams_received"] = received.into();
         line["datagrams"] = sent.into();
     }
+    add_told(&mut line, &entry.told);
     format!("{line}\n")
 }
 
@@ -97,6 +100,7 @@ mod tests {
         let entry = Entry {
             client: "192.0.2.7".parse().ok(),
             protocol: ListenerProtocol::Tls,
+            told: vec![("unique_id".into(), "7f".into())],
             server_name: Some("a.example".into()),
         };
         let names = Names { listener: "edge", service: Some("app"), backend: Some("b1") };
@@ -105,6 +109,7 @@ mod tests {
         let line: serde_json::Value =
             serde_json::from_str(&json(&entry, &names, &outcome, Duration::from_secs(2))).unwrap();
         assert_eq!(line["client"], "192.0.2.7");
+        assert_eq!(line["proxy"]["unique_id"], "7f");
         assert_eq!((&line["bytes_received"], &line["bytes"]), (&7.into(), &9.into()));
         assert_eq!((&line["connect_ms"], &line["duration_ms"]), (&1.5.into(), &2000.0.into()));
         assert_eq!((&line["end"], &line["failure"]), (&"closed".into(), &serde_json::Value::Null));
