@@ -59,6 +59,8 @@ pub struct Listener {
     pub name: String,
     /// What it is bound to.
     pub address: String,
+    /// What is spoken there, as in the configuration.
+    pub protocol: &'static str,
     /// Whether TLS is terminated there.
     pub tls: bool,
     /// What it counts.

@@ -23,6 +23,7 @@ pub(super) fn status(state: &State) -> Value {
             json!({
                 "name": listener.name,
                 "address": listener.address,
+                "protocol": listener.protocol,
                 "tls": listener.tls,
                 "connections": listener.metrics.connections(),
             })

@@ -94,6 +94,7 @@ impl Listeners {
                     tracing::info!(
                         listener = listener.name,
                         address = bound.describe(),
+                        protocol = listener.protocol.as_str(),
                         tls = tls.is_some(),
                         "listening"
                     );
@@ -170,9 +171,13 @@ impl Listeners {
 
     /// As the admin address shows them.
     pub fn shown(&self, current: &Snapshot) -> Vec<admin::Listener> {
-        let open = current.listeners.iter().filter_map(|l| self.open.iter().find(|open| open.key == l.key));
-        let shown = open.map(|open| admin::Listener {
+        let open = current
+            .listeners
+            .iter()
+            .filter_map(|l| self.open.iter().find(|open| open.key == l.key).map(|open| (l, open)));
+        let shown = open.map(|(listener, open)| admin::Listener {
             name: open.name.clone(),
+            protocol: listener.protocol.as_str(),
             address: open.bound.describe(),
             tls: open.tls.is_some(),
             metrics: Arc::clone(&open.settings.load().metrics),

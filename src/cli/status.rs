@@ -38,8 +38,8 @@ fn text(status: &Value) -> String {
     // writing to a String can't fail
     for listener in status["listeners"].as_array().into_iter().flatten() {
         let (name, address) = (plain(&listener["name"]), plain(&listener["address"]));
-        let tls = if listener["tls"] == true { ", TLS" } else { "" };
-        let _ = writeln!(out, "{name}  {address}{tls}  {} connections", listener["connections"]);
+        let (protocol, tls) = (plain(&listener["protocol"]), if listener["tls"] == true { ", TLS" } else { "" });
+        let _ = writeln!(out, "{name}  {address} {protocol}{tls}  {} connections", listener["connections"]);
     }
     for (name, service) in status["services"].as_object().into_iter().flatten() {
         let recent = &service["stats_5m"];
@@ -86,7 +86,7 @@ mod tests {
     fn a_status_reads_from_the_whole_to_its_parts() {
         let status = json!({
             "version": "1.0", "uptime_s": 5, "config_generation": 2,
-            "listeners": [{ "name": "web", "address": "a:1", "tls": true, "connections": 3 }],
+            "listeners": [{ "name": "web", "address": "a:1", "protocol": "http", "tls": true, "connections": 3 }],
             "services": { "api": {
                 "balance": "round_robin", "healthy": 1, "total": 1,
                 "stats_5m": { "total": 9, "failed": 1, "p50_ms": 0.5, "p99_ms": 2.0 },
@@ -95,7 +95,7 @@ mod tests {
         });
         assert_eq!(
             text(&status),
-            "evenkeel 1.0, up 5 s, configuration 2\n\nweb  a:1, TLS  3 connections\n\n\
+            "evenkeel 1.0, up 5 s, configuration 2\n\nweb  a:1 http, TLS  3 connections\n\n\
              api  round_robin, 1 of 1 healthy; last 5 minutes: 9 requests, 1 failed, p50 0.5 ms, p99 2.0 ms\n  \
              b  up  weight 1, 0 in flight, 9 requests, 1 failed\n"
         );

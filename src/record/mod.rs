@@ -66,8 +66,10 @@ impl Recorder {
             Some(_) => SessionEnd::Failed,
         };
         handles.requests.count_session(worker, end);
-        if let Some(durations) = handles.durations {
-            durations.observe(worker, elapsed);
+        // how long the client has waited for its backend: how long they then talk is no matter of ours
+        let waited = outcome.connected.or(outcome.failure.map(|_| elapsed));
+        if let Some((durations, waited)) = handles.durations.zip(waited) {
+            durations.observe(worker, waited);
         }
         elapsed
     }

@@ -144,19 +144,18 @@ fn a_breaker_is_closed_by_a_session_that_works_however_long_it_lasts() {
         client.send("x");
         assert!(client.is_reset());
     }
+    let closed = || {
+        let metrics = proxy.admin("/metrics").unwrap().text();
+        metrics.lines().any(|line| line.starts_with("evenkeel_breaker_state") && line.ends_with(" 0"))
+    };
+    // a client sees the reset a moment before the failure is counted
+    wait_until("the breaker opens", || !closed());
     let mut lasting = None;
     wait_until("the trial gets through", || {
         let mut client = proxy.client();
         lasting = client.try_bytes(1).map(|_| client);
         lasting.is_some()
     });
-    wait_until("the breaker is closed while the trial's session lasts", || {
-        proxy
-            .admin("/metrics")
-            .unwrap()
-            .text()
-            .lines()
-            .any(|l| l.starts_with("evenkeel_breaker_state") && l.ends_with(" 0"))
-    });
+    wait_until("the breaker is closed while the trial's session lasts", closed);
     drop((lasting, go));
 }
