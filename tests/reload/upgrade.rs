@@ -62,6 +62,33 @@ fn a_new_process_that_fails_leaves_the_old_one_serving() {
 }
 
 #[test]
+fn a_session_of_layer_4_goes_on_in_the_old_process_and_new_ones_begin_in_the_new_one() {
+    let origin = Origin::script(|conn| {
+        let mut said = conn.some();
+        while !said.is_empty() && conn.send(&said) {
+            said = conn.some();
+        }
+    });
+    let mut proxy = Proxy::start(&config("protocol = \"tcp\"", "", &[&origin]));
+    let mut session = proxy.client();
+    session.send("a");
+    assert_eq!(session.bytes(1), b"a");
+    proxy.signal("USR2");
+    wait_until("the next one takes over", || proxy.stderr().contains("another process has taken over"));
+    let _successor = Successor::of(&proxy);
+    let mut another = proxy.client();
+    another.send("b");
+    assert_eq!(another.bytes(1), b"b");
+    session.send("c");
+    assert_eq!(session.bytes(1), b"c");
+    session.finish();
+    assert!(session.is_closed());
+    assert_eq!(proxy.wait().code(), Some(0), "the old one leaves with its last session");
+    another.send("d");
+    assert_eq!(another.bytes(1), b"d");
+}
+
+#[test]
 fn a_unix_socket_is_handed_over_with_its_file() {
     let origin = Origin::ok();
     let mut proxy = Proxy::start(&config("", "", &[&origin]).replace("127.0.0.1:{port}", "unix:{dir}/web.sock"));
