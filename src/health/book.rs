@@ -194,7 +194,7 @@ mod tests {
     use crate::endpoint::{Live, Target as Address};
     use crate::policy::{self, Check, Initial, UpstreamProtocol};
 
-    const START: Moment = Moment::from_millis(1 << 40);
+    const START: Moment = Moment::from_millis(1_100_000_000_000);
 
     fn policy() -> policy::Health {
         policy::Health {

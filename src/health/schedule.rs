@@ -3,13 +3,20 @@
 //! An interval runs from the start of one check to that of the next, so that a slow answer does not lower the rate. Jitter
 //! only shortens it: what was set as an interval is what a change takes to be seen at most. At the start checks are spread over
 //! as many milliseconds as there are backends (no more than an interval): a thousand are not asked in one breath, and three do
-//! not keep readiness waiting.
+//! not keep readiness waiting. From then on they begin together where they fall due at nearly the same time: waking up costs more
+//! than a check.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use crate::clock::Moment;
+
+/// Checks that are due within the same span of this length begin at its start.
+const TOGETHER: u64 = 10;
+
+/// At most this part of an interval is given up for it.
+const PART: u64 = 20;
 
 /// What is due when. Keys are never taken out: the owner skips one that it does not know any more.
 #[derive(Debug)]
@@ -35,7 +42,10 @@ impl Schedule {
     pub fn next(&mut self, key: u64, interval: Duration, jitter: f64, began: Moment, now: Moment) {
         let shortened = interval.mul_f64(1.0 - jitter.clamp(0.0, 1.0) * self.random.f64());
         // an interval of nothing would be a loop without end
-        let due = began.plus(shortened.max(Duration::from_millis(1)));
+        let due = began.plus(shortened.max(Duration::from_millis(1))).as_millis();
+        let grid = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX) / PART;
+        let grid = grid.clamp(1, TOGETHER);
+        let due = Moment::from_millis(due - due % grid);
         self.due.push(Reverse((due.max(now), key)));
     }
 
@@ -59,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    const NOW: Moment = Moment::from_millis(1 << 40);
+    const NOW: Moment = Moment::from_millis(1_100_000_000_000);
     const INTERVAL: Duration = Duration::from_secs(2);
 
     fn drain(schedule: &mut Schedule) -> Vec<(Moment, u64)> {
@@ -97,7 +107,25 @@ mod tests {
         (0..1000).for_each(|key| schedule.next(key, INTERVAL, 0.1, NOW, NOW));
         let waits: Vec<_> = drain(&mut schedule).iter().map(|(at, _)| at.since(NOW).as_millis()).collect();
         assert!(waits[0] >= 1800 && waits[0] < 1805, "{}", waits[0]);
-        assert!(waits[999] <= 2000 && waits[999] > 1995, "{}", waits[999]);
+        assert!(waits[999] <= 2000 && waits[999] >= 1990, "{}", waits[999]);
+    }
+
+    #[test]
+    fn those_that_fall_due_at_nearly_the_same_time_begin_together_and_none_too_late() {
+        let mut schedule = Schedule::new(7);
+        let began = |key: u64| NOW.plus(Duration::from_millis(key));
+        (0..1000).for_each(|key| schedule.next(key, INTERVAL, 0.0, began(key), began(key)));
+        let taken = drain(&mut schedule);
+        let wakings: std::collections::HashSet<_> = taken.iter().map(|(at, _)| *at).collect();
+        assert_eq!(wakings.len(), 100);
+        let early = taken.iter().map(|(at, key)| began(*key).plus(INTERVAL).since(*at));
+        assert!(early.clone().all(|early| early < Duration::from_millis(10)));
+        assert!(taken.iter().all(|(at, key)| *at <= began(*key).plus(INTERVAL)));
+        // a short interval gives up no more than a twentieth
+        schedule.next(1, Duration::from_millis(20), 0.0, NOW, NOW);
+        assert_eq!(schedule.earliest(), Some(NOW.plus(Duration::from_millis(20))));
+        schedule.next(2, Duration::from_millis(7), 0.0, began(3), NOW);
+        assert_eq!(schedule.earliest(), Some(began(10)));
     }
 
     #[test]
