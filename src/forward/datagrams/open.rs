@@ -11,13 +11,12 @@ use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::forward::admit::{self, Wish};
-use crate::forward::session::{Record, placement, route};
+use crate::forward::session::{Record, leads_to, placement, route};
 use crate::forward::tries::Tries;
 use crate::metrics::Loss;
 use crate::metrics::retries::Outcome;
 use crate::protocol::udp::{Payload, Socket, options};
 use crate::record::access::session::Entry as Line;
-use crate::snapshot::Action;
 use crate::upstream::udp;
 
 impl Sessions {
@@ -68,13 +67,8 @@ impl Sessions {
         record: &mut Record,
     ) -> Result<Opening> {
         let worker = self.ingress.worker();
-        let service = match &route(&scene.snapshot.listeners[scene.listener], None)?.action {
-            Action::Service(service) => *service,
-            Action::Split(split) => split.choose(worker.random.borrow_mut().u32(..)),
-            // the configuration has none of these where there are no requests
-            Action::Redirect { .. } | Action::Respond { .. } => return Err(Error::new(Kind::Internal, "no request")),
-        };
-        let service = &scene.snapshot.services[service];
+        let route = route(&scene.snapshot.listeners[scene.listener], None)?;
+        let service = &scene.snapshot.services[leads_to(route, worker)?];
         record.service(service, scene.listener);
         worker.deposit(service, scene.now);
         let (key, affinity) = placement(service, Some(client), worker);

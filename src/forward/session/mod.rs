@@ -141,13 +141,7 @@ async fn connect(
     record: &mut Record,
 ) -> Result<(Stream, Arc<Live>, Counted)> {
     let route = route(&snapshot.listeners[listener], arrival.server_name.as_deref())?;
-    let service = match &route.action {
-        Action::Service(service) => *service,
-        Action::Split(split) => split.choose(worker.random.borrow_mut().u32(..)),
-        // the configuration has none of these where there are no requests
-        Action::Redirect { .. } | Action::Respond { .. } => return Err(Error::new(Kind::Internal, "no request")),
-    };
-    let service = &*snapshot.services[service];
+    let service = &*snapshot.services[leads_to(route, worker)?];
     record.service(service, listener);
     let now = Moment::at(record.began());
     let mut tries = Tries::new(worker, service);
@@ -199,6 +193,16 @@ pub(super) fn route<'s>(listener: &'s Listener, server_name: Option<&str>) -> Re
     let lookup = Lookup { host, path: "/", query: None, method: &Method::CONNECT, headers: &headers };
     let route = listener.routes.find(&lookup).or(listener.default.as_ref());
     route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
+}
+
+/// The service that a session of this route goes to, by its place in the snapshot.
+pub(super) fn leads_to(route: &Route, worker: &Worker) -> Result<usize> {
+    match &route.action {
+        Action::Service(service) => Ok(*service),
+        Action::Split(split) => Ok(split.choose(worker.random.borrow_mut().u32(..))),
+        // the configuration has none of these where there are no requests
+        Action::Redirect { .. } | Action::Respond { .. } => Err(Error::new(Kind::Internal, "no request")),
+    }
 }
 
 /// What the session is told by, for the ring and for its affinity: the client's address.
