@@ -76,8 +76,7 @@ fn a_service_with_nothing_left_breaks_off_at_once() {
     let proxy = Proxy::start(&with_a_dead_one(&dead, "", &[]));
     let mut client = proxy.client();
     assert!(client.is_reset(), "a clean end would say that there was nothing to say");
-    let metrics = proxy.admin("/metrics").unwrap().text();
-    assert!(metrics.contains("code_class=\"failed\"} 1"), "{metrics}");
+    proxy.wait_for_metrics("code_class=\"failed\"} 1");
 }
 
 #[test]

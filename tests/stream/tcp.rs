@@ -232,10 +232,9 @@ fn sessions_are_counted_and_logged() {
     let mut client = proxy.client();
     client.send("12345");
     client.bytes(5);
-    let metrics = proxy.admin("/metrics").unwrap().text();
-    assert!(metrics.contains("evenkeel_client_connections{listener=\"web\"} 1"), "{metrics}");
+    proxy.wait_for_metrics("evenkeel_client_connections{listener=\"web\"} 1");
     // a session that lasts is counted as it goes, not at its end
-    assert!(metrics.contains("evenkeel_bytes_total{listener=\"web\",direction=\"in\"} 5"), "{metrics}");
+    proxy.wait_for_metrics("evenkeel_bytes_total{listener=\"web\",direction=\"in\"} 5");
     client.finish();
     assert!(client.is_closed());
     let log = proxy.path("access.log");
@@ -245,8 +244,7 @@ fn sessions_are_counted_and_logged() {
     assert_eq!(line["client"], "127.0.0.1");
     assert_eq!((&line["bytes_received"], &line["bytes"], &line["end"]), (&5.into(), &5.into(), &"closed".into()));
     assert_eq!((&line["service"], &line["backend"]), (&"api".into(), &origin.address().into()));
-    let metrics = proxy.admin("/metrics").unwrap().text();
-    assert!(metrics.contains("code_class=\"ok\"} 1"), "{metrics}");
+    proxy.wait_for_metrics("code_class=\"ok\"} 1");
     let status = proxy.admin("/api/v1/status").unwrap().text();
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status["services"]["api"]["stats_5m"]["succeeded"], 1, "{status}");

@@ -22,7 +22,7 @@ pub struct Client {
 impl Client {
     /// Over TCP.
     pub fn connect(address: SocketAddr) -> Self {
-        Self::from_tcp(TcpStream::connect(address).unwrap())
+        Self::over(Stream::connect(address).unwrap())
     }
 
     /// Over this connection.

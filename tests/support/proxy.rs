@@ -131,6 +131,11 @@ impl Proxy {
         self.admin_call("POST", "/api/v1/reload", "").unwrap()
     }
 
+    /// Waits until `/metrics` has this in it: a client can see the end of something a moment before it is counted.
+    pub fn wait_for_metrics(&self, piece: &str) {
+        wait_until(piece, || self.admin("/metrics").unwrap().text().contains(piece));
+    }
+
     /// Asks the admin address.
     pub fn admin(&self, target: &str) -> Result<Response, Broken> {
         self.admin_call("GET", target, "")
