@@ -76,14 +76,23 @@ fn a_session_of_layer_4_goes_on_in_the_old_process_and_new_ones_begin_in_the_new
     proxy.signal("USR2");
     wait_until("the next one takes over", || proxy.stderr().contains("another process has taken over"));
     let _successor = Successor::of(&proxy);
-    let mut another = proxy.client();
-    another.send("b");
-    assert_eq!(another.bytes(1), b"b");
+    let mut another = None;
+    // the old one may accept for a moment yet; who answers the admin address is the new one
+    wait_until("new sessions begin in the new one", || {
+        let mut client = proxy.client();
+        client.send("b");
+        assert_eq!(client.bytes(1), b"b");
+        let metrics = proxy.admin("/metrics").unwrap().text();
+        let new = metrics.contains("evenkeel_client_connections{listener=\"web\"} 1");
+        another = new.then_some(client);
+        new
+    });
     session.send("c");
     assert_eq!(session.bytes(1), b"c");
     session.finish();
     assert!(session.is_closed());
     assert_eq!(proxy.wait().code(), Some(0), "the old one leaves with its last session");
+    let mut another = another.unwrap();
     another.send("d");
     assert_eq!(another.bytes(1), b"d");
 }
