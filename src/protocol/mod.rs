@@ -7,6 +7,7 @@ pub mod duplex;
 pub mod fields;
 pub mod h1;
 pub mod h2;
+pub mod hpack;
 pub mod proxy_protocol;
 pub mod quic;
 pub mod replay;

@@ -1,0 +1,203 @@
+//! The two tables that fields are named by (RFC 7541, sections 2.3 and 4, appendix A).
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use http::header::{HeaderName, HeaderValue};
+
+use super::decode::Broken;
+use super::name::Name;
+use super::{Field, Pseudo};
+
+/// What an entry counts for beside its name and value (section 4.1).
+const OVERHEAD: usize = 32;
+
+/// A field of a table.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) name: Name,
+    /// `None` = one that no field may have.
+    pub(super) value: Option<HeaderValue>,
+    /// How long the name was that was sent: a malformed one counts as well.
+    pub(super) name_length: usize,
+    /// What it counts for.
+    pub(super) size: usize,
+}
+
+impl Entry {
+    pub(super) const fn new(name: Name, name_length: usize, value: Option<HeaderValue>, value_length: usize) -> Self {
+        Self { name, value, name_length, size: name_length + value_length + OVERHEAD }
+    }
+
+    /// The field.
+    #[inline(always)]
+    pub(super) fn field(&self) -> Field {
+        match (&self.name, &self.value) {
+            (Name::Pseudo(pseudo), Some(value)) => Field::Pseudo(*pseudo, value.clone()),
+            (Name::Plain(name), Some(value)) => Field::Plain(name.clone(), value.clone()),
+            _ => Field::Malformed,
+        }
+    }
+}
+
+/// Both tables in one row, the newest entry of the dynamic one behind the static one (section 2.3.3).
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The newest first.
+    entries: VecDeque<Entry>,
+    /// What they count for.
+    size: usize,
+    /// What they may count for: the client has chosen it.
+    limit: usize,
+    /// What it may choose.
+    max: usize,
+}
+
+impl Table {
+    pub(super) fn new(max: usize) -> Self {
+        Self { entries: VecDeque::new(), size: 0, limit: max, max }
+    }
+
+    /// The entry that an index names.
+    #[inline]
+    pub(super) fn get(&self, index: usize) -> Result<&Entry, Broken> {
+        // 0 names nothing, and becomes what is beyond every table
+        let at = index.wrapping_sub(1);
+        STATIC.get(at).or_else(|| self.entries.get(at.wrapping_sub(STATIC.len()))).ok_or(Broken)
+    }
+
+    /// Adds an entry; old ones make room. One that is larger than the table empties it (section 4.4).
+    pub(super) fn add(&mut self, entry: Entry) {
+        let room = self.limit.checked_sub(entry.size);
+        self.shrink(room.unwrap_or(0));
+        if room.is_some() {
+            self.size += entry.size;
+            self.entries.push_front(entry);
+        }
+    }
+
+    /// Obeys a size update (section 6.3).
+    pub(super) fn resize(&mut self, limit: usize) -> Result<(), Broken> {
+        if limit > self.max {
+            return Err(Broken);
+        }
+        self.limit = limit;
+        self.shrink(limit);
+        Ok(())
+    }
+
+    /// Evicts the oldest until the others count for `size` at most.
+    fn shrink(&mut self, size: usize) {
+        while self.size > size
+            && let Some(oldest) = self.entries.pop_back()
+        {
+            self.size -= oldest.size;
+        }
+    }
+
+    /// What the entries count for, added up anew.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        assert_eq!(self.size, self.entries.iter().map(|entry| entry.size).sum::<usize>());
+        assert!(self.size <= self.limit && self.limit <= self.max);
+        self.size
+    }
+
+    /// The fields of the dynamic table, the newest first.
+    #[cfg(test)]
+    pub(super) fn fields(&self) -> Vec<Field> {
+        self.entries.iter().map(Entry::field).collect()
+    }
+}
+
+const fn pseudo(pseudo: Pseudo, name: &'static str, value: &'static str) -> Entry {
+    Entry::new(Name::Pseudo(pseudo), name.len(), Some(HeaderValue::from_static(value)), value.len())
+}
+
+const fn plain(name: &'static str, value: &'static str) -> Entry {
+    Entry::new(
+        Name::Plain(HeaderName::from_static(name)),
+        name.len(),
+        Some(HeaderValue::from_static(value)),
+        value.len(),
+    )
+}
+
+/// Appendix A: writes the static table, and the names in it that are not of pseudo-header fields.
+macro_rules! appendix_a {
+    ($($pseudo:ident $pseudo_name:literal $pseudo_value:literal)* - $($name:literal $value:literal)*) => {
+        /// From index 1 on.
+        pub(super) static STATIC: [Entry; 61] =
+            [$(pseudo(Pseudo::$pseudo, $pseudo_name, $pseudo_value),)* $(plain($name, $value)),*];
+
+        /// From index 15 on.
+        pub(super) const NAMES: [&str; 47] = [$($name),*];
+    };
+}
+
+appendix_a! {
+    Authority ":authority" ""
+    Method ":method" "GET"
+    Method ":method" "POST"
+    Path ":path" "/"
+    Path ":path" "/index.html"
+    Scheme ":scheme" "http"
+    Scheme ":scheme" "https"
+    Status ":status" "200"
+    Status ":status" "204"
+    Status ":status" "206"
+    Status ":status" "304"
+    Status ":status" "400"
+    Status ":status" "404"
+    Status ":status" "500"
+    -
+    "accept-charset" ""
+    "accept-encoding" "gzip, deflate"
+    "accept-language" ""
+    "accept-ranges" ""
+    "accept" ""
+    "access-control-allow-origin" ""
+    "age" ""
+    "allow" ""
+    "authorization" ""
+    "cache-control" ""
+    "content-disposition" ""
+    "content-encoding" ""
+    "content-language" ""
+    "content-length" ""
+    "content-location" ""
+    "content-range" ""
+    "content-type" ""
+    "cookie" ""
+    "date" ""
+    "etag" ""
+    "expect" ""
+    "expires" ""
+    "from" ""
+    "host" ""
+    "if-match" ""
+    "if-modified-since" ""
+    "if-none-match" ""
+    "if-range" ""
+    "if-unmodified-since" ""
+    "last-modified" ""
+    "link" ""
+    "location" ""
+    "max-forwards" ""
+    "proxy-authenticate" ""
+    "proxy-authorization" ""
+    "range" ""
+    "referer" ""
+    "refresh" ""
+    "retry-after" ""
+    "server" ""
+    "set-cookie" ""
+    "strict-transport-security" ""
+    "transfer-encoding" ""
+    "user-agent" ""
+    "vary" ""
+    "via" ""
+    "www-authenticate" ""
+}
