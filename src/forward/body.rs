@@ -130,4 +130,10 @@ impl MayTunnel for Body {
             _ => None,
         }
     }
+
+    fn tunnelled(&mut self, bytes: u64) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.sent(bytes);
+        }
+    }
 }

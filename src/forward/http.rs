@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Uri};
-use hyper::upgrade::OnUpgrade;
 
 use super::attempt::Outgoing;
 use super::attempts::{self, Placement};
@@ -26,8 +25,7 @@ use crate::protocol::fields::{self, Client};
 use crate::protocol::h1::encode::RequestLine;
 use crate::protocol::h1::framing::Length;
 use crate::protocol::proxy_protocol::Peer;
-use crate::protocol::tunnel::Relay;
-use crate::protocol::{Handler, Request, Upgrade, h2};
+use crate::protocol::{Handler, Request, Upgrade};
 use crate::record::access;
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
@@ -70,11 +68,6 @@ impl Handler for Connection {
                 exchange.answered(response.status(), response.body().is_streamed());
                 response.map(|content| Body::new(content, deadline, Some(exchange)))
             }
-            Ok(Outcome::Tunnel(response, on_upgrade, relay)) => {
-                exchange.answered(response.status(), true);
-                h2::relay(on_upgrade, *relay, move |relay| exchange.sent(relay.to_client()));
-                response.map(|()| Body::new(Content::Own(Bytes::new()), None, None))
-            }
             Err(error) => {
                 tracing::debug!(%error, "an exchange failed");
                 exchange.failed(error.kind());
@@ -106,8 +99,6 @@ enum Outcome {
     Own(Response<Bytes>),
     /// A backend does.
     Backend(Response<Content>, Option<Alarm>),
-    /// The stream becomes a tunnel.
-    Tunnel(Response<()>, OnUpgrade, Box<Relay>),
 }
 
 fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
@@ -238,7 +229,7 @@ impl Connection {
             }
             rewrite_path(&mut request.uri, rewrite, route.matched_prefix)?;
         }
-        if let Some(Upgrade::H2(..)) = &request.upgrade {
+        if let Some(Upgrade::H2(_)) = &request.upgrade {
             // RFC 8441, section 5: over HTTP/2 neither is sent; the backend's HTTP/1.1 wants them
             request.method = Method::GET;
             request.headers.insert(header::SEC_WEBSOCKET_KEY, self.websocket_key());
@@ -263,7 +254,7 @@ impl Connection {
                 host: request.host.as_ref().unwrap_or(&nameless),
                 forwarded: request.forwarded.as_deref(),
                 length: request.length,
-                upgrade: upgrade.map(|(Upgrade::H1(protocol) | Upgrade::H2(protocol, _))| protocol),
+                upgrade: upgrade.map(|(Upgrade::H1(protocol) | Upgrade::H2(protocol))| protocol),
                 te_trailers: request.te_trailers,
                 expect_continue: request.expect_continue && request.length != Length::Fixed(0),
             },
@@ -309,16 +300,13 @@ fn respond(answer: Answer<Content>, route: &Route, upgrade: Option<Upgrade>, dea
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     change(response.headers_mut(), &route.response_headers);
-    match (answer.body, upgrade) {
-        (Content::Tunnel(Some(relay)), Some(Upgrade::H2(_, on_upgrade))) => {
-            // RFC 8441, section 5: a 200 stands for the 101
-            *response.status_mut() = StatusCode::OK;
-            response.headers_mut().remove(header::UPGRADE);
-            response.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
-            Outcome::Tunnel(response, on_upgrade, relay)
-        }
-        (content, _) => Outcome::Backend(response.map(|()| content), deadline),
+    if matches!((&answer.body, &upgrade), (Content::Tunnel(_), Some(Upgrade::H2(_)))) {
+        // RFC 8441, section 5: a 200 stands for the 101
+        *response.status_mut() = StatusCode::OK;
+        response.headers_mut().remove(header::UPGRADE);
+        response.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
     }
+    Outcome::Backend(response.map(|()| answer.body), deadline)
 }
 
 /// Seconds since 1970, which cookies count in: they outlive the process and its own clock.

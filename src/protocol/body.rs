@@ -1,14 +1,13 @@
 //! The body of a request, whichever protocol it came by, as one concrete type.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use super::{h1, replay};
-use crate::error::{Error, Kind};
+use super::{h1, h2, replay};
+use crate::error::Error;
 
 /// A request's body. Boxed where there is one: most requests have none, and it is moved from hand to hand.
 #[derive(Debug, Default)]
@@ -19,39 +18,9 @@ pub enum RequestBody {
     /// From an HTTP/1 connection.
     H1(Box<h1::RequestBody>),
     /// From an HTTP/2 stream.
-    H2(Box<H2Body>),
+    H2(Box<h2::RequestBody>),
     /// One of these, as one attempt of several sends it.
     Kept(Box<replay::Attempt>),
-}
-
-/// The body of an HTTP/2 request, held to `max_body`.
-#[derive(Debug)]
-pub struct H2Body {
-    incoming: Incoming,
-    seen: u64,
-    max: u64,
-    touched: bool,
-}
-
-impl H2Body {
-    /// Not more than `max` bytes of it are taken; 0 = no limit.
-    pub fn new(incoming: Incoming, max: u64) -> Self {
-        Self { incoming, seen: 0, max, touched: false }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.touched = true;
-        let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
-            None => return Poll::Ready(None),
-            Some(Ok(frame)) => frame,
-            Some(Err(error)) => return Poll::Ready(Some(Err(Error::new(Kind::ClientGone, "").because(error)))),
-        };
-        self.seen += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if self.max != 0 && self.seen > self.max {
-            return Poll::Ready(Some(Err(Error::new(Kind::BodyTooLarge, "more than limits.max_body"))));
-        }
-        Poll::Ready(Some(Ok(frame)))
-    }
 }
 
 impl RequestBody {
@@ -60,7 +29,7 @@ impl RequestBody {
         match self {
             Self::Empty => true,
             Self::H1(body) => body.is_untouched(),
-            Self::H2(body) => !body.touched,
+            Self::H2(body) => body.is_untouched(),
             Self::Kept(body) => body.is_untouched(),
         }
     }
@@ -83,7 +52,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::H1(body) => body.is_done(),
-            Self::H2(body) => body.incoming.is_end_stream(),
+            Self::H2(body) => body.is_done(),
             Self::Kept(body) => body.is_end_stream(),
         }
     }
@@ -92,7 +61,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::H1(body) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
-            Self::H2(body) => body.incoming.size_hint(),
+            Self::H2(body) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
             Self::Kept(body) => body.size_hint(),
         }
     }

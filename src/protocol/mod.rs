@@ -1,13 +1,15 @@
-//! What is spoken on connections: HTTP/1 by our own hand, HTTP/2 through hyper, tunnels after an upgrade; and what both
+//! What is spoken on connections: HTTP/1, HTTP/2 towards clients (to backends it is hyper's), tunnels after an upgrade; and what both
 //! versions of HTTP have in common, so that the exchange in `forward/` is written once.
 
 pub mod body;
 pub mod client_hello;
 pub mod duplex;
+pub mod executor;
 pub mod fields;
 pub mod h1;
 pub mod h2;
 pub mod hpack;
+pub mod pace;
 pub mod proxy_protocol;
 pub mod quic;
 pub mod replay;
@@ -17,7 +19,7 @@ pub mod udp;
 use std::rc::Rc;
 
 use http::header::{HeaderMap, HeaderValue};
-use http::{Method, Response, Uri, Version};
+use http::{Method, Response, StatusCode, Uri, Version};
 
 pub use body::RequestBody;
 use fields::Forwarded;
@@ -51,7 +53,7 @@ pub struct Request {
     /// What is added to its fields on the way to the backend.
     pub forwarded: Option<Rc<Forwarded>>,
     /// Where interim responses may go.
-    pub interim: Option<h1::server::Interim>,
+    pub interim: Option<Interim>,
 }
 
 /// A request's wish for another protocol.
@@ -59,8 +61,27 @@ pub struct Request {
 pub enum Upgrade {
     /// HTTP/1.1 `Upgrade`, with the protocols that it names.
     H1(HeaderValue),
-    /// HTTP/2 extended CONNECT (RFC 8441), with its `:protocol` and what becomes of the stream.
-    H2(HeaderValue, hyper::upgrade::OnUpgrade),
+    /// HTTP/2 extended CONNECT (RFC 8441), with its `:protocol`.
+    H2(HeaderValue),
+}
+
+/// Where interim (1xx) responses to a request go.
+#[derive(Debug, Clone)]
+pub enum Interim {
+    /// To an HTTP/1.1 connection.
+    H1(h1::server::Interim),
+    /// To an HTTP/2 stream.
+    H2(h2::Interim),
+}
+
+impl Interim {
+    /// Queues one. A 100 is not passed on: it is sent when the body is asked for.
+    pub fn send(&self, status: StatusCode, headers: &HeaderMap) {
+        match self {
+            Self::H1(interim) => interim.send(status, headers),
+            Self::H2(interim) => interim.send(status, headers),
+        }
+    }
 }
 
 /// What answers the requests of a connection.

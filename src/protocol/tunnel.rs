@@ -18,6 +18,9 @@ const ROOM: usize = 16 * 1024;
 pub trait MayTunnel {
     /// The relay to the backend, when this answer is a 101 (or the 200 to an extended CONNECT).
     fn take_tunnel(&mut self) -> Option<Relay>;
+
+    /// The tunnel is over: this many bytes went to the client.
+    fn tunnelled(&mut self, bytes: u64);
 }
 
 /// The backend's side of a tunnel, and what is on the way in both directions. Half-closes are passed on; it ends when both

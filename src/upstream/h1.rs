@@ -18,14 +18,13 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
 use crate::policy::Timeouts;
-use crate::protocol::RequestBody;
 use crate::protocol::h1::decode::{Decoded, Decoder};
 use crate::protocol::h1::encode::{self, RequestLine};
 use crate::protocol::h1::framing::{self, Length};
 use crate::protocol::h1::head::{self, HeadLimits, ResponseHead, Scan};
 use crate::protocol::h1::inbound::Inbound;
 use crate::protocol::h1::outbound::{Coding, Outbound};
-use crate::protocol::h1::server::Interim;
+use crate::protocol::{Interim, RequestBody};
 use crate::timer::{Alarm, Timers};
 
 /// What the head of an answer may be.

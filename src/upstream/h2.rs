@@ -28,9 +28,9 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
 use crate::protocol::RequestBody;
+use crate::protocol::executor::LocalExecutor;
 use crate::protocol::h1::encode::RequestLine;
 use crate::protocol::h1::framing::Length;
-use crate::protocol::h2::LocalExecutor;
 use crate::timer::{Alarm, Timers};
 
 /// Streams on a connection before another is opened; the usual limit of servers.

@@ -12,6 +12,7 @@ mod balance;
 mod discovery;
 mod exchange;
 mod faults;
+mod h2_frames;
 mod http2;
 mod limits;
 mod passing;

@@ -14,7 +14,7 @@ use super::search::Search;
 use super::{Fault, MAX_ANSWER, Outcome, Target};
 use crate::io::Stream;
 use crate::policy::HttpCheck;
-use crate::protocol::h2::LocalExecutor;
+use crate::protocol::executor::LocalExecutor;
 
 /// The most that a head may be.
 const MAX_HEAD: u32 = MAX_ANSWER as u32;

@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::protocol::{Request, RequestBody, Upgrade};
 
 /// The longest target that `http::Uri` takes.
-const MAX_TARGET: usize = u16::MAX as usize - 1;
+pub const MAX_TARGET: usize = u16::MAX as usize - 1;
 /// Fields of a trailer section.
 const MAX_TRAILERS: usize = 32;
 /// The list of a head's lines is kept for the next head unless it has grown beyond this.

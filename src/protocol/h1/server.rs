@@ -26,7 +26,7 @@ use crate::io::Stream;
 use crate::policy::Limits;
 use crate::protocol::fields::Date;
 use crate::protocol::tunnel::{MayTunnel, Relay};
-use crate::protocol::{Handler, Request};
+use crate::protocol::{self, Handler, Request};
 use crate::timer::{Alarm, Timers};
 
 /// Room for a head.
@@ -225,7 +225,7 @@ impl<H: Handler> Connection<'_, H> {
         self.connect_body(&mut request);
         let Some(mut response) = self.answer(request).await else { return Next::Abort };
         if let Some(relay) = response.body_mut().take_tunnel() {
-            return self.tunnel(&response, relay).await;
+            return self.tunnel(response, relay).await;
         }
         self.respond(response, &method, version, persists).await
     }
@@ -238,7 +238,7 @@ impl<H: Handler> Connection<'_, H> {
         wire.body_touched = false;
         wire.owes_continue = request.expect_continue && !wire.decoder.is_done();
         if !wire.decoder.is_done() {
-            request.body = crate::protocol::RequestBody::H1(Box::new(RequestBody::new(
+            request.body = protocol::RequestBody::H1(Box::new(RequestBody::new(
                 Rc::clone(&self.wire),
                 limits.max_body,
                 limits.min_body_rate,
@@ -246,7 +246,8 @@ impl<H: Handler> Connection<'_, H> {
             )));
         }
         request.expect_continue = wire.owes_continue;
-        request.interim = (request.version == Version::HTTP_11).then(|| Interim(Rc::clone(&self.wire)));
+        request.interim =
+            (request.version == Version::HTTP_11).then(|| protocol::Interim::H1(Interim(Rc::clone(&self.wire))));
     }
 
     /// Lets the handler work, while the client is watched; `None` = it went away.
@@ -369,7 +370,7 @@ impl<H: Handler> Connection<'_, H> {
     }
 
     /// The connection becomes another protocol's.
-    async fn tunnel(&mut self, response: &Response<H::Body>, mut relay: Relay) -> Next {
+    async fn tunnel(&mut self, mut response: Response<H::Body>, mut relay: Relay) -> Next {
         {
             let wire = &mut *self.wire.borrow_mut();
             encode::response(wire.out.buffer(), response.status(), response.headers(), None, None, After::Upgrade);
@@ -383,6 +384,7 @@ impl<H: Handler> Connection<'_, H> {
             }
         });
         let whole = done.await.is_ok();
+        response.body_mut().tunnelled(relay.to_client());
         self.handler.transferred(relay.from_client(), relay.to_client());
         if !whole {
             self.wire.borrow().reset_on_close();
@@ -498,7 +500,7 @@ fn gone(detail: &'static str) -> Error {
 }
 
 /// How the length of a response's body is said to the client, and how the body is written.
-fn body_length<B: Body>(
+pub(in crate::protocol) fn body_length<B: Body>(
     body: &B,
     headers: &HeaderMap,
     method: &Method,

@@ -1,0 +1,211 @@
+//! The task of one stream: it has the request answered, and puts the answer on its connection as windows allow.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::header::HeaderMap;
+use http::{Method, Response, StatusCode, Version};
+use http_body::Body;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::frame::Reason;
+use super::stream::{Piece, Stream};
+use crate::protocol::h1::framing::{self, Length};
+use crate::protocol::h1::server::{Setup, body_length};
+use crate::protocol::tunnel::{MayTunnel, Relay};
+use crate::protocol::{Handler, Request};
+use crate::timer::Alarm;
+
+/// Where interim (1xx) responses to a stream's request go.
+#[derive(Debug, Clone)]
+pub struct Interim(pub(super) Rc<Stream>);
+
+/// Resets its stream when the task ends before the answer does: by a panic, or because the answer broke off.
+struct Ended<'a>(&'a Stream);
+
+/// How long a client may take nothing, and when it last took something.
+#[derive(Default)]
+struct Patience(Option<(u64, Alarm)>);
+
+/// A stream as a tunnel sees it.
+struct Ends<'a> {
+    stream: &'a Rc<Stream>,
+    /// Came and was not taken yet.
+    left: Bytes,
+}
+
+/// Answers a request.
+pub(super) async fn run<H: Handler>(stream: Rc<Stream>, handler: Rc<H>, request: Box<Request>, setup: Rc<Setup>) {
+    let _ended = Ended(&stream);
+    let (method, connects) = (request.method.clone(), request.upgrade.is_some());
+    let response = {
+        let mut answer = pin!(handler.handle(request));
+        poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            Poll::Pending => stream.poll_over(cx).map(|()| None),
+        })
+        .await
+    };
+    let Some(mut response) = response else { return };
+    if connects && let Some(relay) = response.body_mut().take_tunnel() {
+        return tunnel(&stream, response, relay, &setup).await;
+    }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // HTTP/2 has no such status (RFC 9113, section 8.6)
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+    }
+    answer(&stream, response, &method, &setup).await;
+}
+
+/// Answers what did not become a request.
+pub(super) async fn refuse<B>(stream: Rc<Stream>, response: Response<B>, setup: Rc<Setup>)
+where
+    B: Body<Data = Bytes, Error = crate::error::Error> + Unpin,
+{
+    let _ended = Ended(&stream);
+    answer(&stream, response, &Method::GET, &setup).await;
+}
+
+async fn answer<B>(stream: &Rc<Stream>, response: Response<B>, method: &Method, setup: &Setup)
+where
+    B: Body<Data = Bytes, Error = crate::error::Error> + Unpin,
+{
+    let (parts, body) = response.into_parts();
+    let length = match body_length(&body, &parts.headers, method, parts.status, Version::HTTP_2).0 {
+        Some(Length::Fixed(length)) => Some(length),
+        _ => None,
+    };
+    let ends = framing::is_bodiless(method, parts.status) || body.is_end_stream();
+    let date = setup.date.now(&setup.timers);
+    stream.head(parts.status, &parts.headers, &date, length, ends);
+    if !ends {
+        deliver(stream, body, setup).await;
+    }
+}
+
+/// Sends a body as it comes and as the client takes it; a client that takes nothing for `idle_timeout` is given up.
+async fn deliver<B>(stream: &Rc<Stream>, mut body: B, setup: &Setup)
+where
+    B: Body<Data = Bytes, Error = crate::error::Error> + Unpin,
+{
+    let mut patience = Patience::default();
+    let whole = poll_fn(|cx| {
+        while stream.has_room() {
+            match Pin::new(&mut body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => stream.send(data, body.is_end_stream()),
+                    Err(frame) => stream.finish(frame.into_trailers().ok()),
+                },
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Reason::Internal)),
+                Poll::Ready(None) => stream.finish(None),
+                Poll::Pending => return stream.poll_over(cx).map(Ok),
+            }
+        }
+        patience.poll_taken(stream, setup, cx)
+    });
+    if let Err(reason) = whole.await {
+        stream.reset(reason);
+    }
+}
+
+/// The stream becomes another protocol's (RFC 8441).
+async fn tunnel<B: MayTunnel>(stream: &Rc<Stream>, mut response: Response<B>, mut relay: Relay, setup: &Setup) {
+    let date = setup.date.now(&setup.timers);
+    stream.become_tunnel();
+    stream.head(response.status(), response.headers(), &date, None, false);
+    let mut ends = Ends { stream, left: Bytes::new() };
+    let relayed = poll_fn(|cx| relay.poll(&mut ends, cx)).await;
+    response.body_mut().tunnelled(relay.to_client());
+    if let Err(error) = relayed {
+        tracing::debug!(%error, "a tunnel over HTTP/2 broke");
+        return stream.reset(Reason::Connect);
+    }
+    // its end may still wait for the client's window
+    let mut patience = Patience::default();
+    if let Err(reason) = poll_fn(|cx| patience.poll_taken(stream, setup, cx)).await {
+        stream.reset(reason);
+    }
+}
+
+impl Patience {
+    /// Ready when the client has taken all that was given to the stream, or nothing of it for `idle_timeout`.
+    fn poll_taken(&mut self, stream: &Stream, setup: &Setup, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        if stream.poll_over(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let moved = stream.moved();
+        let alarm = match &mut self.0 {
+            Some((before, alarm)) if *before == moved => alarm,
+            stale => &mut stale.insert((moved, Alarm::new(&setup.timers, setup.idle_timeout))).1,
+        };
+        alarm.poll(cx).map(|()| Err(Reason::Cancel))
+    }
+}
+
+impl Interim {
+    /// Queues an interim response.
+    pub fn send(&self, status: StatusCode, headers: &HeaderMap) {
+        // a 100 is sent when the body is asked for, and only once
+        if status != StatusCode::CONTINUE {
+            self.0.interim(status, headers);
+        }
+    }
+}
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.reset(Reason::Internal);
+    }
+}
+
+impl AsyncRead for Ends<'_> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.left.is_empty() {
+            match ready!(this.stream.poll_piece(cx)) {
+                Some(Ok(Piece::Data(data))) => this.left = data,
+                // trailers mean nothing to what is in the tunnel
+                Some(Ok(Piece::Trailers(_))) | None => {}
+                Some(Err(_)) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            }
+        }
+        let here = this.left.len().min(buf.remaining());
+        buf.put_slice(&this.left[..here]);
+        this.left.advance(here);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Ends<'_> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.stream.is_over() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if !self.stream.has_room() {
+            ready!(self.stream.poll_over(cx));
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        self.stream.send(Bytes::copy_from_slice(bytes), false);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // the connection's task writes
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.stream.is_over() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.stream.has_room() {
+            self.stream.finish(None);
+            return Poll::Ready(Ok(()));
+        }
+        self.stream.poll_over(cx).map(|()| Ok(()))
+    }
+}

@@ -1,0 +1,97 @@
+//! Flow control (RFC 9113, section 5.2 and 6.9): how much may be sent, and how much the peer may send.
+
+use super::frame::MAX_WINDOW;
+
+/// How much may be sent. It can be negative: the peer may lower its initial window while data is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window(i64);
+
+/// How much the peer may still send, and what has been used up of that and not been given back to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inflow {
+    left: u32,
+    used: u32,
+    size: u32,
+}
+
+impl Window {
+    /// A window of this size.
+    pub fn new(size: u32) -> Self {
+        Self(i64::from(size))
+    }
+
+    /// Bytes that may be sent now.
+    pub fn room(self) -> usize {
+        usize::try_from(self.0).unwrap_or(0)
+    }
+
+    /// This many are sent. Not more than there is [room](Self::room) for.
+    pub fn take(&mut self, bytes: usize) {
+        self.0 -= bytes as i64;
+    }
+
+    /// Moves it by `by`; `false` when it becomes larger than any window may be.
+    #[must_use]
+    pub fn shift(&mut self, by: i64) -> bool {
+        self.0 += by;
+        self.0 <= i64::from(MAX_WINDOW)
+    }
+}
+
+impl Inflow {
+    /// The peer may have `size` bytes under way.
+    pub fn new(size: u32) -> Self {
+        Self { left: size, used: 0, size }
+    }
+
+    /// This many have come; `false` when they were too many.
+    #[must_use]
+    pub fn receive(&mut self, bytes: u32) -> bool {
+        match self.left.checked_sub(bytes) {
+            Some(left) => self.left = left,
+            None => return false,
+        }
+        true
+    }
+
+    /// This many have been used; gives back by how much the window grows, once that is worth a frame: half a window.
+    #[must_use]
+    pub fn release(&mut self, bytes: u32) -> Option<u32> {
+        self.used += bytes;
+        if self.used < self.size / 2 {
+            return None;
+        }
+        self.left += self.used;
+        Some(std::mem::take(&mut self.used))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_may_become_negative_and_may_not_become_too_large() {
+        let mut window = Window::new(100);
+        window.take(60);
+        assert_eq!(window.room(), 40);
+        assert!(window.shift(-100));
+        assert_eq!(window.room(), 0);
+        assert!(window.shift(61));
+        assert_eq!(window.room(), 1);
+        assert!(window.shift(i64::from(MAX_WINDOW) - 1));
+        assert!(!window.shift(1));
+    }
+
+    #[test]
+    fn what_was_used_is_given_back_by_halves() {
+        let mut inflow = Inflow::new(1000);
+        assert!(inflow.receive(700));
+        assert!(!inflow.receive(301));
+        assert_eq!(inflow.release(499), None);
+        assert_eq!(inflow.release(1), Some(500));
+        assert_eq!(inflow.release(200), None);
+        assert!(inflow.receive(800));
+        assert!(!inflow.receive(1));
+    }
+}

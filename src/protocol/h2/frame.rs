@@ -1,0 +1,410 @@
+//! Frames of HTTP/2 (RFC 9113, sections 4 and 6): from bytes and to bytes. What a frame means where is decided elsewhere.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// Bytes of a frame's head.
+pub const HEAD: usize = 9;
+/// The largest payload that is taken: the initial value of SETTINGS_MAX_FRAME_SIZE, which we leave as it is.
+pub const MAX_PAYLOAD: usize = 16_384;
+/// The largest window (section 6.9.1), and the largest id of a stream.
+pub const MAX_WINDOW: u32 = 0x7fff_ffff;
+
+/// Types of frames (section 11.2).
+pub mod kind {
+    pub const DATA: u8 = 0;
+    pub const HEADERS: u8 = 1;
+    pub const PRIORITY: u8 = 2;
+    pub const RST_STREAM: u8 = 3;
+    pub const SETTINGS: u8 = 4;
+    pub const PUSH_PROMISE: u8 = 5;
+    pub const PING: u8 = 6;
+    pub const GOAWAY: u8 = 7;
+    pub const WINDOW_UPDATE: u8 = 8;
+    pub const CONTINUATION: u8 = 9;
+}
+
+/// Flags of frames.
+pub mod flag {
+    pub const END_STREAM: u8 = 1;
+    pub const ACK: u8 = 1;
+    pub const END_HEADERS: u8 = 4;
+    pub const PADDED: u8 = 8;
+    pub const PRIORITY: u8 = 0x20;
+}
+
+/// Settings (section 6.5.2; the last by RFC 8441).
+pub mod setting {
+    pub const HEADER_TABLE_SIZE: u16 = 1;
+    pub const ENABLE_PUSH: u16 = 2;
+    pub const MAX_CONCURRENT_STREAMS: u16 = 3;
+    pub const INITIAL_WINDOW_SIZE: u16 = 4;
+    pub const MAX_FRAME_SIZE: u16 = 5;
+    pub const MAX_HEADER_LIST_SIZE: u16 = 6;
+    pub const ENABLE_CONNECT_PROTOCOL: u16 = 8;
+}
+
+/// Why a stream or a connection ends (section 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// In order.
+    NoError = 0,
+    /// The peer broke a rule that has no reason of its own.
+    Protocol = 1,
+    /// Our own failure.
+    Internal = 2,
+    /// More was sent than the window allowed.
+    FlowControl = 3,
+    /// A frame for a stream that is over.
+    StreamClosed = 5,
+    /// A frame of a size that it can't have.
+    FrameSize = 6,
+    /// Nothing was done with it.
+    RefusedStream = 7,
+    /// Nobody wants it any more.
+    Cancel = 8,
+    /// The compression of fields is out of step.
+    Compression = 9,
+    /// What a tunnel led to broke.
+    Connect = 10,
+    /// More work was asked for than is decent.
+    EnhanceYourCalm = 11,
+}
+
+/// What a peer did wrong, and what ends by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection.
+    Connection(Reason, &'static str),
+    /// One stream.
+    Stream(u32, Reason),
+}
+
+/// The head of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes of its payload.
+    pub length: usize,
+    /// [`kind`]
+    pub kind: u8,
+    /// [`flag`]
+    pub flags: u8,
+    /// The stream; 0 = the connection.
+    pub stream: u32,
+}
+
+/// A frame that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A piece of a body. `flow` counts against the windows: the padding too.
+    Data { stream: u32, data: Bytes, flow: u32, end: bool },
+    /// The beginning of a field block.
+    Headers { stream: u32, block: Bytes, end_stream: bool, end_headers: bool, depends_on: Option<u32> },
+    /// More of it.
+    Continuation { stream: u32, block: Bytes, end_headers: bool },
+    /// A dependency, of which nobody makes anything any more.
+    Priority { stream: u32, depends_on: u32 },
+    /// The peer ends a stream.
+    Reset { stream: u32 },
+    /// The peer's settings.
+    Settings(Bytes),
+    /// It took ours.
+    SettingsAck,
+    /// A question for a sign of life.
+    Ping([u8; 8]),
+    /// The answer to ours.
+    Pong([u8; 8]),
+    /// The peer opens no more streams.
+    GoAway,
+    /// A window grows.
+    WindowUpdate { stream: u32, increment: u32 },
+    /// One of a type that we do not know.
+    Unknown,
+}
+
+impl Head {
+    /// The head at the beginning of `bytes`; `None` while it is not whole.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let head = bytes.get(..HEAD)?;
+        Some(Self {
+            length: usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]),
+            kind: head[3],
+            flags: head[4],
+            // the reserved bit is ignored (section 4.1)
+            stream: u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & MAX_WINDOW,
+        })
+    }
+
+    fn is(self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+impl Frame {
+    /// Understands a payload.
+    ///
+    /// # Errors
+    ///
+    /// When its size, its stream or its padding can't be.
+    pub fn parse(head: Head, mut payload: Bytes) -> Result<Self, Fault> {
+        let stream = head.stream;
+        match head.kind {
+            kind::DATA => {
+                of_stream(head)?;
+                let flow = head.length as u32;
+                unpad(head, &mut payload)?;
+                Ok(Self::Data { stream, data: payload, flow, end: head.is(flag::END_STREAM) })
+            }
+            kind::HEADERS => {
+                of_stream(head)?;
+                unpad(head, &mut payload)?;
+                let depends_on = match head.is(flag::PRIORITY) {
+                    true if payload.len() < 5 && head.is(flag::PADDED) => {
+                        return Err(protocol("padding where the priority should be"));
+                    }
+                    true if payload.len() < 5 => return Err(size("HEADERS without the priority that it announces")),
+                    true => {
+                        let on = payload.get_u32() & MAX_WINDOW;
+                        payload.advance(1);
+                        Some(on)
+                    }
+                    false => None,
+                };
+                let (end_stream, end_headers) = (head.is(flag::END_STREAM), head.is(flag::END_HEADERS));
+                Ok(Self::Headers { stream, block: payload, end_stream, end_headers, depends_on })
+            }
+            kind::CONTINUATION => {
+                of_stream(head)?;
+                Ok(Self::Continuation { stream, block: payload, end_headers: head.is(flag::END_HEADERS) })
+            }
+            kind::PRIORITY => {
+                of_stream(head)?;
+                match payload.len() {
+                    5 => Ok(Self::Priority { stream, depends_on: payload.get_u32() & MAX_WINDOW }),
+                    _ => Err(Fault::Stream(stream, Reason::FrameSize)),
+                }
+            }
+            kind::RST_STREAM => {
+                of_stream(head)?;
+                exactly(4, &payload, "RST_STREAM")?;
+                Ok(Self::Reset { stream })
+            }
+            kind::SETTINGS => {
+                of_connection(head)?;
+                match (head.is(flag::ACK), payload.len()) {
+                    (true, 0) => Ok(Self::SettingsAck),
+                    (false, length) if length % 6 == 0 => Ok(Self::Settings(payload)),
+                    _ => Err(size("SETTINGS of a size that it can't have")),
+                }
+            }
+            kind::PING => {
+                of_connection(head)?;
+                let opaque = payload[..].try_into().map_err(|_| size("PING is not of 8 bytes"))?;
+                Ok(if head.is(flag::ACK) { Self::Pong(opaque) } else { Self::Ping(opaque) })
+            }
+            kind::GOAWAY => {
+                of_connection(head)?;
+                if payload.len() < 8 { Err(size("GOAWAY is too short")) } else { Ok(Self::GoAway) }
+            }
+            kind::WINDOW_UPDATE => {
+                exactly(4, &payload, "WINDOW_UPDATE")?;
+                match payload.get_u32() & MAX_WINDOW {
+                    0 if stream == 0 => Err(protocol("WINDOW_UPDATE by nothing")),
+                    0 => Err(Fault::Stream(stream, Reason::Protocol)),
+                    increment => Ok(Self::WindowUpdate { stream, increment }),
+                }
+            }
+            kind::PUSH_PROMISE => Err(protocol("PUSH_PROMISE from a client")),
+            _ => Ok(Self::Unknown),
+        }
+    }
+}
+
+/// The peer broke a rule that has no reason of its own.
+pub fn protocol(detail: &'static str) -> Fault {
+    Fault::Connection(Reason::Protocol, detail)
+}
+
+fn size(detail: &'static str) -> Fault {
+    Fault::Connection(Reason::FrameSize, detail)
+}
+
+fn of_stream(head: Head) -> Result<(), Fault> {
+    if head.stream == 0 { Err(protocol("a frame of a stream on stream 0")) } else { Ok(()) }
+}
+
+fn of_connection(head: Head) -> Result<(), Fault> {
+    if head.stream != 0 { Err(protocol("a frame of the connection on a stream")) } else { Ok(()) }
+}
+
+fn exactly(length: usize, payload: &Bytes, name: &'static str) -> Result<(), Fault> {
+    if payload.len() == length { Ok(()) } else { Err(Fault::Connection(Reason::FrameSize, name)) }
+}
+
+/// Takes the padding off: DATA and HEADERS may have some (section 6.1).
+fn unpad(head: Head, payload: &mut Bytes) -> Result<(), Fault> {
+    if !head.is(flag::PADDED) {
+        return Ok(());
+    }
+    if payload.is_empty() {
+        return Err(size("padded, and nothing in it"));
+    }
+    let padding = usize::from(payload.get_u8());
+    if padding > payload.len() {
+        return Err(protocol("more padding than payload"));
+    }
+    payload.truncate(payload.len() - padding);
+    Ok(())
+}
+
+/// Writes a head.
+pub fn head(out: &mut BytesMut, length: usize, kind: u8, flags: u8, stream: u32) {
+    out.put_slice(&head_bytes(length, kind, flags, stream));
+}
+
+/// A head, to be written in its place when the length is known.
+pub fn head_bytes(length: usize, kind: u8, flags: u8, stream: u32) -> [u8; HEAD] {
+    let ([_, a, b, c], [d, e, f, g]) = ((length as u32).to_be_bytes(), stream.to_be_bytes());
+    [a, b, c, kind, flags, d, e, f, g]
+}
+
+/// Writes SETTINGS.
+pub fn settings(out: &mut BytesMut, settings: &[(u16, u32)]) {
+    head(out, settings.len() * 6, kind::SETTINGS, 0, 0);
+    for (id, value) in settings {
+        out.put_u16(*id);
+        out.put_u32(*value);
+    }
+}
+
+/// Writes the answer to SETTINGS.
+pub fn settings_ack(out: &mut BytesMut) {
+    head(out, 0, kind::SETTINGS, flag::ACK, 0);
+}
+
+/// Writes PING, or the answer to one.
+pub fn ping(out: &mut BytesMut, opaque: [u8; 8], ack: bool) {
+    head(out, 8, kind::PING, if ack { flag::ACK } else { 0 }, 0);
+    out.put_slice(&opaque);
+}
+
+/// Writes RST_STREAM.
+pub fn reset(out: &mut BytesMut, stream: u32, reason: Reason) {
+    head(out, 4, kind::RST_STREAM, 0, stream);
+    out.put_u32(reason as u32);
+}
+
+/// Writes GOAWAY.
+pub fn go_away(out: &mut BytesMut, last: u32, reason: Reason) {
+    head(out, 8, kind::GOAWAY, 0, 0);
+    out.put_u32(last);
+    out.put_u32(reason as u32);
+}
+
+/// Writes WINDOW_UPDATE.
+pub fn window_update(out: &mut BytesMut, stream: u32, increment: u32) {
+    head(out, 4, kind::WINDOW_UPDATE, 0, stream);
+    out.put_u32(increment);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(bytes: &[u8]) -> Result<Frame, Fault> {
+        let head = Head::parse(bytes).unwrap();
+        assert_eq!(head.length, bytes.len() - HEAD);
+        Frame::parse(head, Bytes::copy_from_slice(&bytes[HEAD..]))
+    }
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        [&head_bytes(payload.len(), kind, flags, stream)[..], payload].concat()
+    }
+
+    #[test]
+    fn a_head_is_read_as_it_was_written_and_the_reserved_bit_is_ignored() {
+        let bytes = head_bytes(0x01_02_03, 9, 5, 0x8000_0007);
+        let head = Head { length: 0x01_02_03, kind: 9, flags: 5, stream: 7 };
+        assert_eq!(Head::parse(&bytes), Some(head));
+        assert_eq!(Head::parse(&bytes[..8]), None);
+    }
+
+    #[test]
+    fn padding_is_taken_off_and_counts_for_the_window() {
+        let padded = frame(kind::DATA, flag::PADDED | flag::END_STREAM, 1, b"\x03dataxxx");
+        let data = Bytes::from_static(b"data");
+        assert_eq!(parse(&padded), Ok(Frame::Data { stream: 1, data, flow: 8, end: true }));
+        let all = frame(kind::DATA, flag::PADDED, 1, b"\x02xx");
+        assert_eq!(parse(&all), Ok(Frame::Data { stream: 1, data: Bytes::new(), flow: 3, end: false }));
+        let more = frame(kind::DATA, flag::PADDED, 1, b"\x03xx");
+        assert!(matches!(parse(&more), Err(Fault::Connection(Reason::Protocol, _))));
+        let none = frame(kind::DATA, flag::PADDED, 1, b"");
+        assert!(matches!(parse(&none), Err(Fault::Connection(Reason::FrameSize, _))));
+    }
+
+    #[test]
+    fn headers_may_name_a_dependency_behind_their_padding() {
+        let flags = flag::PADDED | flag::PRIORITY | flag::END_HEADERS;
+        let bytes = frame(kind::HEADERS, flags, 3, b"\x01\x80\x00\x00\x05\x10blockp");
+        let block = Bytes::from_static(b"block");
+        let expected = Frame::Headers { stream: 3, block, end_stream: false, end_headers: true, depends_on: Some(5) };
+        assert_eq!(parse(&bytes), Ok(expected));
+        let short = frame(kind::HEADERS, flag::PRIORITY, 3, b"\x00\x00\x00\x01");
+        assert!(matches!(parse(&short), Err(Fault::Connection(Reason::FrameSize, _))));
+    }
+
+    #[test]
+    fn frames_stand_on_streams_or_on_the_connection_and_have_their_sizes() {
+        use Reason::{FrameSize, Protocol};
+        let rows: &[(u8, u8, u32, &[u8], Fault)] = &[
+            (kind::DATA, 0, 0, b"x", protocol("")),
+            (kind::HEADERS, 4, 0, b"x", protocol("")),
+            (kind::CONTINUATION, 4, 0, b"x", protocol("")),
+            (kind::PRIORITY, 0, 0, b"12345", protocol("")),
+            (kind::PRIORITY, 0, 5, b"1234", Fault::Stream(5, FrameSize)),
+            (kind::RST_STREAM, 0, 0, b"1234", protocol("")),
+            (kind::RST_STREAM, 0, 1, b"123", size("")),
+            (kind::SETTINGS, 0, 1, b"", protocol("")),
+            (kind::SETTINGS, 0, 0, b"12345", size("")),
+            (kind::SETTINGS, flag::ACK, 0, b"123456", size("")),
+            (kind::PING, 0, 1, b"12345678", protocol("")),
+            (kind::PING, 0, 0, b"1234567", size("")),
+            (kind::GOAWAY, 0, 1, b"12345678", protocol("")),
+            (kind::GOAWAY, 0, 0, b"1234567", size("")),
+            (kind::WINDOW_UPDATE, 0, 0, b"123", size("")),
+            (kind::WINDOW_UPDATE, 0, 0, b"\x80\0\0\0", protocol("")),
+            (kind::WINDOW_UPDATE, 0, 3, b"\0\0\0\0", Fault::Stream(3, Protocol)),
+            (kind::PUSH_PROMISE, 4, 1, b"1234", protocol("")),
+        ];
+        for (kind, flags, stream, payload, expected) in rows {
+            let fault = parse(&frame(*kind, *flags, *stream, payload)).unwrap_err();
+            let same = match (fault, *expected) {
+                (Fault::Connection(a, _), Fault::Connection(b, _)) => a == b,
+                (a, b) => a == b,
+            };
+            assert!(same, "type {kind}, stream {stream}, {payload:?}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_understood() {
+        let mut out = BytesMut::new();
+        ping(&mut out, *b"12345678", true);
+        assert_eq!(parse(&out), Ok(Frame::Pong(*b"12345678")));
+        out.clear();
+        window_update(&mut out, 7, 1000);
+        assert_eq!(parse(&out), Ok(Frame::WindowUpdate { stream: 7, increment: 1000 }));
+        out.clear();
+        reset(&mut out, 7, Reason::Cancel);
+        assert_eq!(parse(&out), Ok(Frame::Reset { stream: 7 }));
+        out.clear();
+        settings(&mut out, &[(setting::ENABLE_PUSH, 0), (setting::MAX_FRAME_SIZE, 16_384)]);
+        assert_eq!(parse(&out), Ok(Frame::Settings(Bytes::from_static(b"\0\x02\0\0\0\0\0\x05\0\0\x40\0"))));
+        out.clear();
+        settings_ack(&mut out);
+        assert_eq!(parse(&out), Ok(Frame::SettingsAck));
+        out.clear();
+        go_away(&mut out, 5, Reason::NoError);
+        assert_eq!(parse(&out), Ok(Frame::GoAway));
+        assert_eq!(parse(&frame(0xbe, 0xff, 9, b"anything")), Ok(Frame::Unknown));
+    }
+}

@@ -1,0 +1,283 @@
+//! The head of a request on an HTTP/2 stream: from fields to a [`Request`], by the rules of RFC 9113, section 8.
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::uri::{self, PathAndQuery, Uri};
+use http::{Method, Version};
+
+use crate::error::{Error, Kind};
+use crate::policy::Limits;
+use crate::protocol::fields;
+use crate::protocol::h1::framing::Length;
+use crate::protocol::h1::head::{MAX_TARGET, is_host};
+use crate::protocol::hpack::{Field, Pseudo};
+use crate::protocol::{Request, RequestBody, Upgrade};
+
+/// The fields of a block as they come.
+#[derive(Debug)]
+pub struct Fields {
+    method: Option<HeaderValue>,
+    scheme: Option<HeaderValue>,
+    authority: Option<HeaderValue>,
+    path: Option<HeaderValue>,
+    protocol: Option<HeaderValue>,
+    headers: HeaderMap,
+    /// Pseudo-header fields may come no more.
+    regular: bool,
+    count: usize,
+    malformed: Option<&'static str>,
+    /// Of the list, as RFC 9113, section 6.5.2, counts.
+    size: usize,
+    limits: (usize, usize),
+}
+
+/// Why a block did not become a request.
+#[derive(Debug)]
+pub enum Refused {
+    /// It breaks the rules of HTTP/2: its stream is reset.
+    Malformed(Error),
+    /// It gets an answer.
+    Answered(Error),
+}
+
+impl Fields {
+    /// None yet.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            method: None,
+            scheme: None,
+            authority: None,
+            path: None,
+            protocol: None,
+            headers: HeaderMap::with_capacity(8),
+            regular: false,
+            count: 0,
+            malformed: None,
+            size: 0,
+            limits: (limits.max_header_bytes, limits.max_headers),
+        }
+    }
+
+    /// Takes the next field, which counts with this size. What is above the limits is not kept.
+    pub fn take(&mut self, field: Field, size: usize) {
+        self.size = self.size.saturating_add(size);
+        if self.malformed.is_some() || self.size > self.limits.0 {
+            return;
+        }
+        match field {
+            Field::Plain(name, value) => {
+                self.regular = true;
+                self.count += 1;
+                if let Some(broken) = forbidden(&name, &value) {
+                    self.malformed = Some(broken);
+                } else if self.count <= self.limits.1 {
+                    self.headers.append(name, value);
+                }
+            }
+            Field::Pseudo(name, value) => self.pseudo(name, value),
+            Field::Malformed => self.malformed = Some("a field's name or value is malformed"),
+        }
+    }
+
+    fn pseudo(&mut self, name: Pseudo, value: HeaderValue) {
+        let place = match name {
+            Pseudo::Method => &mut self.method,
+            Pseudo::Scheme => &mut self.scheme,
+            Pseudo::Authority => &mut self.authority,
+            Pseudo::Path => &mut self.path,
+            Pseudo::Protocol => &mut self.protocol,
+            Pseudo::Status => {
+                self.malformed = Some("a pseudo-header field of answers");
+                return;
+            }
+        };
+        if self.regular {
+            self.malformed = Some("a pseudo-header field after others");
+        } else if place.replace(value).is_some() {
+            self.malformed = Some("a pseudo-header field twice");
+        }
+    }
+
+    /// The fields as trailers; `None` when they can't be.
+    pub fn trailers(mut self) -> Option<HeaderMap> {
+        let pseudo = [&self.method, &self.scheme, &self.authority, &self.path, &self.protocol];
+        if self.malformed.is_some() || self.is_too_large() || pseudo.iter().any(|field| field.is_some()) {
+            return None;
+        }
+        // they would say how a message is framed that is over (RFC 9110, section 6.5.1)
+        for name in [header::CONTENT_LENGTH, header::HOST, header::TRAILER, header::TE] {
+            self.headers.remove(name);
+        }
+        Some(self.headers)
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.size > self.limits.0 || self.count > self.limits.1
+    }
+
+    /// The fields as a request without its body; `ended` = there is none. Beside it, the length that was announced.
+    pub fn request(mut self, limits: &Limits, ended: bool) -> Result<(Box<Request>, Option<u64>), Refused> {
+        if let Some(detail) = self.malformed {
+            return Err(malformed(detail));
+        }
+        if self.is_too_large() {
+            let detail = "more fields than max_headers, or more bytes than max_header_bytes";
+            return Err(Refused::Answered(Error::new(Kind::HeadersTooLarge, detail)));
+        }
+        let announced = self.announced(ended)?;
+        let (method, uri) = self.target()?;
+        let upgrade = match (&method, self.protocol.take()) {
+            (&Method::CONNECT, Some(protocol)) => Some(Upgrade::H2(protocol)),
+            (&Method::CONNECT, None) => return Err(answered("CONNECT is not served")),
+            (_, Some(_)) => return Err(malformed(":protocol without CONNECT")),
+            (_, None) => None,
+        };
+        let host = self.host()?;
+        let headers = &mut self.headers;
+        fields::join_cookies(headers);
+        headers.remove(header::PROXY_AUTHORIZATION);
+        let te_trailers = headers.remove(header::TE).is_some();
+        let expects = headers.remove(header::EXPECT);
+        let length = match (ended || upgrade.is_some(), announced) {
+            (true, _) => Length::Fixed(0),
+            (false, Some(length)) => Length::Fixed(length),
+            (false, None) => Length::Chunked,
+        };
+        if limits.max_body != 0 && matches!(length, Length::Fixed(length) if length > limits.max_body) {
+            let error = Error::new(Kind::BodyTooLarge, "content-length is above limits.max_body");
+            return Err(Refused::Answered(error));
+        }
+        let expect_continue = match expects {
+            Some(expects) if expects.as_bytes().eq_ignore_ascii_case(b"100-continue") => length != Length::Fixed(0),
+            Some(_) => return Err(Refused::Answered(Error::new(Kind::UnknownExpectation, ""))),
+            None => false,
+        };
+        let request = Request {
+            method,
+            uri,
+            version: Version::HTTP_2,
+            host: Some(host),
+            headers: self.headers,
+            body: RequestBody::Empty,
+            length,
+            upgrade,
+            te_trailers,
+            expect_continue,
+            forwarded: None,
+            interim: None,
+        };
+        Ok((Box::new(request), announced))
+    }
+
+    /// `content-length`; all values must be one number. Section 8.1.1: where nothing follows it must be 0.
+    fn announced(&mut self, ended: bool) -> Result<Option<u64>, Refused> {
+        let mut announced = None;
+        for value in self.headers.get_all(header::CONTENT_LENGTH) {
+            let digits = value.as_bytes();
+            let number = match digits.iter().all(u8::is_ascii_digit) {
+                true => value.to_str().ok().and_then(|digits| digits.parse::<u64>().ok()),
+                false => None,
+            };
+            let number = number.ok_or_else(|| malformed("content-length is not a number"))?;
+            if announced.replace(number).is_some_and(|before| before != number) {
+                return Err(malformed("two different values of content-length"));
+            }
+        }
+        if announced.is_some() {
+            self.headers.remove(header::CONTENT_LENGTH);
+        }
+        if ended && announced.is_some_and(|length| length > 0) {
+            return Err(malformed("content-length announces a body, and there is none"));
+        }
+        Ok(announced)
+    }
+
+    /// `:method`, `:scheme` and `:path` (section 8.3.1).
+    fn target(&mut self) -> Result<(Method, Uri), Refused> {
+        let method = self.method.take().ok_or_else(|| malformed("no :method"))?;
+        let method = Method::from_bytes(method.as_bytes()).map_err(|_| malformed(":method is malformed"))?;
+        let (scheme, path) = match (self.scheme.take(), self.path.take()) {
+            (Some(scheme), Some(path)) => (scheme, path),
+            // section 8.5: a plain CONNECT has neither
+            (None, None) if method == Method::CONNECT && self.protocol.is_none() => {
+                return Ok((method, Uri::default()));
+            }
+            _ => return Err(malformed("no :scheme, or no :path")),
+        };
+        if method == Method::CONNECT && self.protocol.is_none() {
+            return Err(malformed("CONNECT with :scheme and :path"));
+        }
+        if !is_scheme(scheme.as_bytes()) {
+            return Err(malformed(":scheme is malformed"));
+        }
+        Ok((method.clone(), parse_path(&path, &method)?))
+    }
+
+    /// `:authority`, or `Host` where that is missing; they must not differ (section 8.3.1).
+    fn host(&mut self) -> Result<HeaderValue, Refused> {
+        let mut fields = self.headers.get_all(header::HOST).iter();
+        if let (Some(_), Some(_)) = (fields.next(), fields.next()) {
+            return Err(answered("more than one Host"));
+        }
+        let field = self.headers.remove(header::HOST);
+        if let (Some(authority), Some(field)) = (&self.authority, &field)
+            && !authority.as_bytes().eq_ignore_ascii_case(field.as_bytes())
+        {
+            return Err(answered("Host is not :authority"));
+        }
+        match self.authority.take().or(field) {
+            Some(host) if !is_host(host.as_bytes()) => Err(answered("its host is malformed")),
+            Some(host) if host.is_empty() => Err(answered("its host is empty")),
+            Some(host) => Ok(host),
+            None => Err(answered("neither :authority nor Host")),
+        }
+    }
+}
+
+/// What a field of HTTP/2 may not be (section 8.2.2).
+fn forbidden(name: &header::HeaderName, value: &HeaderValue) -> Option<&'static str> {
+    match name.as_str() {
+        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => {
+            Some("a field of one connection")
+        }
+        "te" if !value.as_bytes().eq_ignore_ascii_case(b"trailers") => Some("TE other than trailers"),
+        _ => None,
+    }
+}
+
+/// RFC 3986, section 3.1.
+fn is_scheme(scheme: &[u8]) -> bool {
+    scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+}
+
+/// A path and query, or `*` for OPTIONS.
+fn parse_path(path: &HeaderValue, method: &Method) -> Result<Uri, Refused> {
+    let bytes = path.as_bytes();
+    let whole = bytes.first() == Some(&b'/') || (bytes == b"*" && *method == Method::OPTIONS);
+    if !whole || bytes.iter().any(|&b| b <= b' ' || b == b'#' || b == 0x7f) {
+        return Err(malformed(":path is malformed"));
+    }
+    if bytes.len() > MAX_TARGET {
+        return Err(Refused::Answered(Error::new(Kind::TargetTooLong, "the target is longer than 65,534 bytes")));
+    }
+    let broken = |_| malformed(":path is malformed");
+    let path = match bytes {
+        b"/" => PathAndQuery::from_static("/"),
+        _ => PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(bytes)).map_err(broken)?,
+    };
+    let mut parts = uri::Parts::default();
+    parts.path_and_query = Some(path);
+    Uri::from_parts(parts).map_err(|_| malformed(":path is malformed"))
+}
+
+fn malformed(detail: &'static str) -> Refused {
+    Refused::Malformed(Error::new(Kind::MalformedRequest, detail))
+}
+
+fn answered(detail: &'static str) -> Refused {
+    Refused::Answered(Error::new(Kind::MalformedRequest, detail))
+}
+
+#[cfg(test)]
+mod tests;

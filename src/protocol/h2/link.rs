@@ -1,0 +1,317 @@
+//! What the tasks of one HTTP/2 connection share: the connection's task, which reads and writes the socket, and one task for
+//! each stream, which puts its answer here.
+//!
+//! All of them are on one thread, so this is a [`RefCell`] and no lock. It is never borrowed while code of others runs: wakers
+//! only put a task into the runtime's queue.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::Waker;
+
+use ahash::HashMap;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode, header};
+
+use super::flow::{Inflow, Window};
+use super::frame::{self, Fault, HEAD, Reason, flag, kind};
+use super::guard::Guard;
+use super::outbound::Outbound;
+use super::stream::{Ending, Inner, Stream};
+use super::{CONNECTION_WINDOW, DEFAULT_WINDOW};
+use crate::protocol::hpack::encode;
+
+/// Streams that we have reset whose frames may still be under way: as many are remembered.
+const REMEMBERED: usize = 128;
+/// The largest piece of a body in one frame, whatever the client would take: streams take turns by frames.
+const TURN: usize = 16_384;
+
+/// One connection, as its tasks share it.
+#[derive(Debug)]
+pub struct Link {
+    pub(super) state: RefCell<State>,
+}
+
+/// Its state.
+#[derive(Debug)]
+pub(super) struct State {
+    pub out: Outbound,
+    /// What may be sent of all bodies together.
+    pub window: Window,
+    /// What may come of all bodies together.
+    pub inflow: Inflow,
+    /// The client's SETTINGS_INITIAL_WINDOW_SIZE.
+    pub initial: u32,
+    /// The client's SETTINGS_MAX_FRAME_SIZE.
+    pub max_frame: usize,
+    /// Those that are not over.
+    pub streams: HashMap<u32, Rc<Stream>>,
+    pub guard: Guard,
+    /// Streams that have something to send, and whose own windows let it go: each in turn sends one frame.
+    ready: VecDeque<Rc<Stream>>,
+    /// The last streams that we have reset.
+    ours: VecDeque<u32>,
+    /// The client wants a smaller table for our fields than there is by default: it is to be told that we use none.
+    pub tell_tableless: bool,
+    waker: Option<Waker>,
+}
+
+impl Link {
+    /// A new connection's.
+    pub fn new(guard: Guard) -> Self {
+        Self {
+            state: RefCell::new(State {
+                out: Outbound::default(),
+                window: Window::new(DEFAULT_WINDOW),
+                inflow: Inflow::new(CONNECTION_WINDOW),
+                initial: DEFAULT_WINDOW,
+                max_frame: frame::MAX_PAYLOAD,
+                streams: HashMap::default(),
+                guard,
+                ready: VecDeque::new(),
+                ours: VecDeque::new(),
+                tell_tableless: false,
+                waker: None,
+            }),
+        }
+    }
+
+    /// The task that reads and writes.
+    pub fn attend(&self, waker: &Waker) {
+        let ours = &mut self.state.borrow_mut().waker;
+        if !ours.as_ref().is_some_and(|ours| ours.will_wake(waker)) {
+            *ours = Some(waker.clone());
+        }
+    }
+
+    /// The connection is no more: neither are its streams.
+    pub fn lose(&self) {
+        let mut state = self.state.borrow_mut();
+        state.ready.clear();
+        for stream in std::mem::take(&mut state.streams).into_values() {
+            stream.inner.borrow_mut().end();
+        }
+    }
+}
+
+impl State {
+    /// Has the connection's task look at what there is to write.
+    pub fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Writes HEADERS, and CONTINUATION where one frame does not hold them; `block` writes the fields.
+    pub fn headers(&mut self, stream: u32, end: bool, block: impl FnOnce(&mut BytesMut)) {
+        let out = self.out.buffer();
+        let at = out.len();
+        out.extend_from_slice(&[0; HEAD]);
+        if std::mem::take(&mut self.tell_tableless) {
+            encode::no_table(out);
+        }
+        block(out);
+        let length = out.len() - at - HEAD;
+        let mut flags = if end { flag::END_STREAM } else { 0 };
+        if length <= self.max_frame {
+            flags |= flag::END_HEADERS;
+            out[at..at + HEAD].copy_from_slice(&frame::head_bytes(length, kind::HEADERS, flags, stream));
+            return;
+        }
+        let rest = out.split_off(at + HEAD + self.max_frame);
+        out[at..at + HEAD].copy_from_slice(&frame::head_bytes(self.max_frame, kind::HEADERS, flags, stream));
+        let mut pieces = rest.chunks(self.max_frame).peekable();
+        while let Some(piece) = pieces.next() {
+            let flags = if pieces.peek().is_none() { flag::END_HEADERS } else { 0 };
+            frame::head(out, piece.len(), kind::CONTINUATION, flags, stream);
+            out.extend_from_slice(piece);
+        }
+    }
+
+    /// Puts a stream that has something to send at the end of the queue.
+    pub fn schedule(&mut self, stream: &Rc<Stream>) {
+        if !std::mem::replace(&mut stream.inner.borrow_mut().scheduled, true) {
+            self.ready.push_back(Rc::clone(stream));
+        }
+    }
+
+    /// Moves what the windows and the buffer allow from the streams to the buffer; each in turn one frame.
+    pub fn pump(&mut self) {
+        while self.out.has_room() {
+            let Some(stream) = self.ready.pop_front() else { return };
+            match self.turn(&stream) {
+                Turn::Again => self.ready.push_back(stream),
+                Turn::Over => stream.inner.borrow_mut().scheduled = false,
+                Turn::Blocked => {
+                    self.ready.push_front(stream);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self, stream: &Rc<Stream>) -> Turn {
+        let inner = &mut *stream.inner.borrow_mut();
+        if inner.over {
+            return Turn::Over;
+        }
+        if !inner.piece.is_empty() {
+            let fits = inner.window.room().min(self.max_frame.min(TURN));
+            let length = inner.piece.len().min(fits).min(self.window.room());
+            if length == 0 {
+                // the stream's own window brings it back
+                return if fits == 0 { Turn::Over } else { Turn::Blocked };
+            }
+            inner.window.take(length);
+            self.window.take(length);
+            let piece = inner.piece.split_to(length);
+            inner.moved += 1;
+            let last = inner.piece.is_empty() && matches!(inner.ending, Ending::Data);
+            self.data(stream.id, piece, last);
+            if last {
+                inner.ending = Ending::Done;
+            } else if !inner.piece.is_empty() {
+                return Turn::Again;
+            }
+        }
+        match std::mem::replace(&mut inner.ending, Ending::Done) {
+            Ending::Open => inner.ending = Ending::Open,
+            Ending::Done => {}
+            Ending::Data => self.data(stream.id, Bytes::new(), true),
+            Ending::Trailers(trailers) => self.headers(stream.id, true, |block| _ = fields(block, &trailers)),
+        }
+        // room for its next piece, or the end of its task
+        inner.wake_task();
+        if inner.is_answered() {
+            self.answered(stream.id, inner);
+        }
+        Turn::Over
+    }
+
+    fn data(&mut self, stream: u32, data: Bytes, end: bool) {
+        let flags = if end { flag::END_STREAM } else { 0 };
+        frame::head(self.out.buffer(), data.len(), kind::DATA, flags, stream);
+        self.out.data(data);
+    }
+
+    /// The whole answer is on its way: a client that has not sent the whole request need not send the rest (section 8.1).
+    pub fn answered(&mut self, id: u32, inner: &mut Inner) {
+        inner.over = true;
+        self.guard.earn();
+        self.forget(id, inner);
+        if !inner.ended {
+            self.write_reset(id, Reason::NoError);
+        }
+    }
+
+    /// Ends a stream before its time.
+    pub fn reset(&mut self, stream: &Stream, reason: Reason) {
+        let inner = &mut *stream.inner.borrow_mut();
+        if inner.over {
+            return;
+        }
+        self.forget(stream.id, inner);
+        inner.end();
+        self.write_reset(stream.id, reason);
+    }
+
+    /// Says that a stream is over.
+    pub fn write_reset(&mut self, id: u32, reason: Reason) {
+        frame::reset(self.out.buffer(), id, reason);
+        self.expect_more_of(id);
+    }
+
+    /// Frames of a stream that is over for us may still come.
+    pub fn expect_more_of(&mut self, id: u32) {
+        if self.ours.len() == REMEMBERED {
+            self.ours.pop_front();
+        }
+        self.ours.push_back(id);
+    }
+
+    /// Whether we have reset this stream a short time ago.
+    pub fn was_reset_by_us(&self, id: u32) -> bool {
+        self.ours.contains(&id)
+    }
+
+    /// Takes a stream out, and gives the connection's window back what it held.
+    pub fn forget(&mut self, id: u32, inner: &mut Inner) {
+        self.streams.remove(&id);
+        self.release(inner.discard());
+    }
+
+    /// Bytes of bodies were used: the client may send more.
+    pub fn release(&mut self, bytes: u32) {
+        if let Some(increment) = self.inflow.release(bytes) {
+            frame::window_update(self.out.buffer(), 0, increment);
+        }
+    }
+
+    /// The client's initial window changed: so do the windows of all streams (section 6.9.2).
+    pub fn set_initial(&mut self, initial: u32) -> Result<(), Fault> {
+        let by = i64::from(initial) - i64::from(self.initial);
+        self.initial = initial;
+        for stream in self.streams.values() {
+            let inner = &mut *stream.inner.borrow_mut();
+            if !inner.window.shift(by) {
+                return Err(Fault::Connection(Reason::FlowControl, "an initial window that makes one too large"));
+            }
+            if !inner.piece.is_empty() && !std::mem::replace(&mut inner.scheduled, true) {
+                self.ready.push_back(Rc::clone(stream));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a stream's turn came to.
+enum Turn {
+    /// It has more.
+    Again,
+    /// It has nothing more, or must wait for its own window.
+    Over,
+    /// It must wait for the connection's window.
+    Blocked,
+}
+
+/// Writes the head of an answer.
+pub(super) fn head(
+    block: &mut BytesMut,
+    status: StatusCode,
+    headers: &HeaderMap,
+    date: Option<&[u8]>,
+    length: Option<u64>,
+) {
+    encode::status(block, status);
+    let said = fields(block, headers);
+    if let Some(date) = date
+        && !said.date
+    {
+        encode::field(block, &header::DATE, date, false);
+    }
+    if let Some(length) = length
+        && !said.length
+    {
+        encode::field(block, &header::CONTENT_LENGTH, header::HeaderValue::from(length).as_bytes(), false);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    date: bool,
+    length: bool,
+}
+
+/// Writes fields; gives back which of ours are among them.
+fn fields(block: &mut BytesMut, headers: &HeaderMap) -> Said {
+    let mut said = Said::default();
+    for (name, value) in headers {
+        said.date |= *name == header::DATE;
+        said.length |= *name == header::CONTENT_LENGTH;
+        encode::field(block, name, value.as_bytes(), value.is_sensitive());
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! What the frames of a client do to its connection and its streams (RFC 9113, sections 5 and 6).
+
+use std::rc::Rc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::task::spawn_local;
+
+use super::body::RequestBody as Body;
+use super::connection::{Connection, Failed, TABLE};
+use super::exchange::{self, Interim};
+use super::frame::{self, Fault, Frame, MAX_WINDOW, Reason, protocol, setting};
+use super::head::{Fields, Refused};
+use super::leave::{Leaving, SIGN};
+use super::stream::Stream;
+use crate::protocol::h1::framing::Length;
+use crate::protocol::{self, Handler, RequestBody};
+
+/// Frames of one field block, of any size: CONTINUATION without end is an attack (CVE-2024-27316).
+const MAX_FRAGMENTS: usize = 64;
+/// The least bytes that a block may have before they are too many, whatever `max_header_bytes` says.
+const MIN_BLOCK: usize = 64 * 1024;
+
+/// A field block that is not whole.
+#[derive(Debug)]
+pub(super) struct Block {
+    stream: u32,
+    end_stream: bool,
+    /// It depends on itself (RFC 7540, section 5.3.1): an error of that stream, still.
+    circular: bool,
+    fields: BytesMut,
+    fragments: usize,
+}
+
+impl<H: Handler + 'static> Connection<H> {
+    /// Does what a frame asks for.
+    pub(super) fn take(&mut self, frame: Result<Frame, Fault>) -> Result<(), Failed> {
+        match frame.and_then(|frame| self.act(frame)) {
+            Ok(()) => Ok(()),
+            Err(Fault::Stream(id, reason)) => self.reset(id, reason),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    fn act(&mut self, frame: Frame) -> Result<(), Fault> {
+        match (&self.block, &frame) {
+            (Some(block), Frame::Continuation { stream, .. }) if block.stream == *stream => {}
+            (Some(_), _) => return Err(protocol("a field block that is not finished")),
+            (None, Frame::Continuation { .. }) => return Err(protocol("CONTINUATION of nothing")),
+            (None, Frame::Settings(_)) => self.settled = true,
+            (None, _) if !self.settled => return Err(protocol("SETTINGS do not come first")),
+            (None, _) => {}
+        }
+        match frame {
+            Frame::Data { stream, data, flow, end } => self.data(stream, data, flow, end),
+            Frame::Headers { stream, block, end_stream, end_headers, depends_on } => {
+                let circular = depends_on == Some(stream);
+                if end_headers {
+                    return self.fields(stream, block, end_stream, circular);
+                }
+                self.block = Some(Block { stream, end_stream, circular, fields: block.into(), fragments: 1 });
+                Ok(())
+            }
+            Frame::Continuation { block, end_headers, .. } => self.more_fields(&block, end_headers),
+            Frame::Priority { stream, depends_on } if stream == depends_on => {
+                Err(Fault::Stream(stream, Reason::Protocol))
+            }
+            Frame::Priority { .. } | Frame::SettingsAck | Frame::Unknown => Ok(()),
+            Frame::Reset { stream } => self.reset_by_client(stream),
+            Frame::Settings(settings) => self.settings(settings),
+            Frame::Ping(opaque) => {
+                frame::ping(self.link.state.borrow_mut().out.buffer(), opaque, true);
+                Ok(())
+            }
+            Frame::Pong(opaque) => {
+                if opaque == SIGN && matches!(self.leaving, Leaving::Told(_)) {
+                    self.leave_now();
+                }
+                Ok(())
+            }
+            Frame::GoAway => {
+                if matches!(self.leaving, Leaving::No | Leaving::Told(_)) {
+                    self.leave_now();
+                }
+                Ok(())
+            }
+            Frame::WindowUpdate { stream, increment } => self.widen(stream, increment),
+        }
+    }
+
+    /// A stream is reset for what the client did; a connection on which that happens again and again is ended.
+    fn reset(&mut self, id: u32, reason: Reason) -> Result<(), Failed> {
+        if id > self.last {
+            return Err(Failed::Fault(reason, "an error of a stream that was never opened"));
+        }
+        self.spend()?;
+        let state = &mut *self.link.state.borrow_mut();
+        match state.streams.get(&id).cloned() {
+            Some(stream) => state.reset(&stream, reason),
+            None => state.write_reset(id, reason),
+        }
+        Ok(())
+    }
+
+    fn spend(&self) -> Result<(), Fault> {
+        let now = self.setup.timers.now();
+        match self.link.state.borrow_mut().guard.spend(now) {
+            true => Ok(()),
+            false => Err(Fault::Connection(Reason::EnhanceYourCalm, "more resets and empty frames than answers")),
+        }
+    }
+
+    fn data(&mut self, id: u32, data: Bytes, flow: u32, end: bool) -> Result<(), Fault> {
+        if data.is_empty() && !end {
+            self.spend()?;
+        }
+        let state = &mut *self.link.state.borrow_mut();
+        if id > self.last {
+            return Err(protocol("DATA on a stream that was never opened"));
+        }
+        if !state.inflow.receive(flow) {
+            return Err(Fault::Connection(Reason::FlowControl, "more data than the connection's window allows"));
+        }
+        match state.streams.get(&id).cloned() {
+            Some(stream) => stream.data(state, data, flow, end),
+            None => {
+                state.release(flow);
+                // what was under way when we reset it
+                if state.was_reset_by_us(id) { Ok(()) } else { Err(Fault::Stream(id, Reason::StreamClosed)) }
+            }
+        }
+    }
+
+    fn more_fields(&mut self, fields: &Bytes, whole: bool) -> Result<(), Fault> {
+        let most = MIN_BLOCK.max(2 * self.setup.limits.max_header_bytes);
+        let Some(block) = &mut self.block else { return Ok(()) };
+        block.fragments += 1;
+        block.fields.extend_from_slice(fields);
+        if block.fragments > MAX_FRAGMENTS || block.fields.len() > most {
+            return Err(Fault::Connection(Reason::EnhanceYourCalm, "a field block without end"));
+        }
+        match self.block.take_if(|_| whole) {
+            Some(block) => self.fields(block.stream, block.fields.freeze(), block.end_stream, block.circular),
+            None => Ok(()),
+        }
+    }
+
+    /// A whole field block: a request, or the trailers of one.
+    fn fields(&mut self, id: u32, block: Bytes, end: bool, circular: bool) -> Result<(), Fault> {
+        // whatever becomes of them: the next block may refer to these
+        let mut fields = Fields::new(&self.setup.limits);
+        let decoded = self.decoder.decode(block, |field, size| fields.take(field, size));
+        decoded.map_err(|_| Fault::Connection(Reason::Compression, "a field block can't be decoded"))?;
+        if id > self.last {
+            return self.open(id, fields, end, circular);
+        }
+        let state = &mut *self.link.state.borrow_mut();
+        match state.streams.get(&id).cloned() {
+            Some(stream) => {
+                let trailers = fields.trailers().filter(|_| end).ok_or(Fault::Stream(id, Reason::Protocol));
+                stream.trailers(state, trailers)
+            }
+            None if state.was_reset_by_us(id) => Ok(()),
+            None => Err(Fault::Connection(Reason::StreamClosed, "HEADERS on a stream that is closed")),
+        }
+    }
+
+    fn open(&mut self, id: u32, fields: Fields, end: bool, circular: bool) -> Result<(), Fault> {
+        if id.is_multiple_of(2) {
+            return Err(protocol("a stream of a client with an even id"));
+        }
+        if matches!(self.leaving, Leaving::Last | Leaving::Closing { .. }) {
+            // it was told which stream is the last, and sends this to another connection; what belongs to it is ignored too
+            self.last = id;
+            self.link.state.borrow_mut().expect_more_of(id);
+            return Ok(());
+        }
+        self.last = id;
+        let limits = &self.setup.limits;
+        if self.link.state.borrow().streams.len() >= limits.max_concurrent_streams as usize {
+            return Err(Fault::Stream(id, Reason::RefusedStream));
+        }
+        if circular {
+            return Err(Fault::Stream(id, Reason::Protocol));
+        }
+        self.served += 1;
+        if limits.max_requests_per_connection != 0 && self.served >= limits.max_requests_per_connection {
+            self.leave();
+        }
+        match fields.request(&self.setup.limits, end) {
+            Ok((request, announced)) => self.begin(id, request, announced, end),
+            Err(Refused::Answered(error)) => {
+                let response = self.handler.refuse(&error);
+                let stream = self.stream(id, end, None);
+                stream.abandon();
+                spawn_local(exchange::refuse(stream, response, Rc::clone(&self.setup)));
+            }
+            Err(Refused::Malformed(error)) => {
+                // recorded as what HTTP/1 answers it with
+                drop(self.handler.refuse(&error));
+                return Err(Fault::Stream(id, Reason::Protocol));
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, id: u32, mut request: Box<protocol::Request>, announced: Option<u64>, end: bool) {
+        let stream = self.stream(id, end, announced);
+        if request.length != Length::Fixed(0) {
+            let setup = &self.setup;
+            let body = Body::new(Rc::clone(&stream), &setup.limits, &setup.timers, request.expect_continue);
+            request.body = RequestBody::H2(Box::new(body));
+        }
+        request.interim = Some(protocol::Interim::H2(Interim(Rc::clone(&stream))));
+        // boxed here: the runtime copies what it is given several times before it lies where it stays
+        spawn_local(Box::pin(exchange::run(stream, Rc::clone(&self.handler), request, Rc::clone(&self.setup))));
+    }
+
+    fn stream(&self, id: u32, ended: bool, announced: Option<u64>) -> Rc<Stream> {
+        let state = &mut *self.link.state.borrow_mut();
+        let stream = Stream::new(id, &self.link, state.initial, ended, announced);
+        state.streams.insert(id, Rc::clone(&stream));
+        stream
+    }
+
+    fn reset_by_client(&mut self, id: u32) -> Result<(), Fault> {
+        if id > self.last {
+            return Err(protocol("RST_STREAM on a stream that was never opened"));
+        }
+        let state = &mut *self.link.state.borrow_mut();
+        let Some(stream) = state.streams.get(&id).cloned() else { return Ok(()) };
+        let inner = &mut *stream.inner.borrow_mut();
+        state.forget(id, inner);
+        inner.end();
+        let now = self.setup.timers.now();
+        match state.guard.spend(now) {
+            true => Ok(()),
+            false => Err(Fault::Connection(Reason::EnhanceYourCalm, "more resets than answers")),
+        }
+    }
+
+    fn widen(&mut self, id: u32, by: u32) -> Result<(), Fault> {
+        let state = &mut *self.link.state.borrow_mut();
+        if id == 0 {
+            if !state.window.shift(i64::from(by)) {
+                return Err(Fault::Connection(Reason::FlowControl, "the connection's window is too large"));
+            }
+            return Ok(());
+        }
+        if id > self.last {
+            return Err(protocol("WINDOW_UPDATE on a stream that was never opened"));
+        }
+        match state.streams.get(&id).cloned() {
+            Some(stream) => stream.widen(state, by),
+            None => Ok(()),
+        }
+    }
+
+    fn settings(&mut self, mut settings: Bytes) -> Result<(), Fault> {
+        self.spend()?;
+        let state = &mut *self.link.state.borrow_mut();
+        while settings.has_remaining() {
+            let (id, value) = (settings.get_u16(), settings.get_u32());
+            match id {
+                setting::ENABLE_PUSH | setting::ENABLE_CONNECT_PROTOCOL if value > 1 => {
+                    return Err(protocol("a setting that is neither 0 nor 1"));
+                }
+                // RFC 7541, section 4.2: only a smaller table than before must be answered
+                setting::HEADER_TABLE_SIZE if (value as usize) < TABLE => state.tell_tableless = true,
+                setting::INITIAL_WINDOW_SIZE if value > MAX_WINDOW => {
+                    return Err(Fault::Connection(Reason::FlowControl, "SETTINGS_INITIAL_WINDOW_SIZE is too large"));
+                }
+                setting::INITIAL_WINDOW_SIZE => state.set_initial(value)?,
+                setting::MAX_FRAME_SIZE if !(16_384..=0xff_ffff).contains(&value) => {
+                    return Err(protocol("SETTINGS_MAX_FRAME_SIZE can't be that"));
+                }
+                setting::MAX_FRAME_SIZE => state.max_frame = value as usize,
+                // our encoder has no table, we push nothing, open no streams, and send what fields a backend has sent
+                _ => {}
+            }
+        }
+        frame::settings_ack(state.out.buffer());
+        Ok(())
+    }
+}

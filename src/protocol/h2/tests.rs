@@ -1,0 +1,213 @@
+//! Whole connections, with clients that send anything at all.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes};
+use http::Response;
+use http_body::{Body, Frame};
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::runtime::{Builder, LocalOptions};
+
+use super::frame::{Head, Reason, flag, head_bytes, kind};
+use super::*;
+use crate::drain::Drain;
+use crate::error::Error;
+use crate::io::Socket;
+use crate::policy::Limits;
+use crate::protocol::fields::Date;
+use crate::protocol::tunnel::{MayTunnel, Relay};
+use crate::protocol::{Request, RequestBody};
+use crate::timer::Timers;
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// `GET / http://a`: three fields of the static table and a literal.
+const GET: &[u8] = b"\x82\x86\x84\x01\x01a";
+const POST: &[u8] = b"\x83\x86\x84\x01\x01a";
+
+/// Sends every body back as it comes.
+struct Echo;
+
+struct EchoBody(RequestBody);
+
+impl Handler for Echo {
+    type Body = EchoBody;
+
+    async fn handle(&self, request: Box<Request>) -> Response<EchoBody> {
+        Response::new(EchoBody(request.body))
+    }
+
+    fn refuse(&self, _: &Error) -> Response<EchoBody> {
+        Response::builder().status(400).body(EchoBody(RequestBody::Empty)).unwrap()
+    }
+
+    fn transferred(&self, _: u64, _: u64) {}
+}
+
+impl Body for EchoBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        // what the client broke off is answered with an end: any reset for an error of our own is then a panic
+        Pin::new(&mut self.get_mut().0).poll_frame(cx).map(|frame| frame.filter(Result::is_ok))
+    }
+}
+
+impl MayTunnel for EchoBody {
+    fn take_tunnel(&mut self) -> Option<Relay> {
+        None
+    }
+
+    fn tunnelled(&mut self, _: u64) {}
+}
+
+fn setup() -> Setup {
+    Setup {
+        limits: Limits {
+            header_timeout: Duration::from_secs(10),
+            max_header_bytes: 4096,
+            max_headers: 100,
+            max_body: 0,
+            min_body_rate: 0,
+            max_requests_per_connection: 0,
+            max_concurrent_streams: 4,
+        },
+        idle_timeout: Duration::from_secs(10),
+        timers: Timers::new(),
+        drain: Drain::default(),
+        date: Date::default(),
+    }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    [&head_bytes(payload.len(), kind, flags, stream)[..], payload].concat()
+}
+
+/// What a server answers to a client that says this and ends.
+fn answered(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    runtime.block_on(async move {
+        let (client, server) = UnixStream::pair()?;
+        let setup = setup();
+        tokio::task::spawn_local(setup.timers.clone().run());
+        let serving = tokio::task::spawn_local(async move {
+            serve(Stream::Plain(Socket::Unix(server)), BytesMut::new(), Rc::new(Echo), &setup).await;
+        });
+        let (mut reading, mut writing) = client.into_split();
+        tokio::task::spawn_local(async move {
+            // a server that has had enough stops reading
+            let _ = writing.write_all(&bytes).await;
+            // answers that are on their way get theirs
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        });
+        let mut said = Vec::new();
+        let limit = Duration::from_secs(20);
+        let end = tokio::time::timeout(limit, reading.read_to_end(&mut said)).await;
+        end.map_err(|_| io::Error::other("it never ended"))?.or_else(|error| match error.kind() {
+            io::ErrorKind::ConnectionReset => Ok(0),
+            _ => Err(error),
+        })?;
+        tokio::time::timeout(limit, serving).await.map_err(|_| io::Error::other("it is served for ever"))??;
+        Ok(said)
+    })
+}
+
+/// The frames in what a server said: type, stream, payload.
+fn frames(mut said: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while let Some(head) = Head::parse(said) {
+        let Some(payload) = said.get(frame::HEAD..frame::HEAD + head.length) else { break };
+        frames.push((head.kind, head.stream, payload.to_vec()));
+        said = &said[frame::HEAD + head.length..];
+    }
+    frames
+}
+
+#[derive(Debug, Clone)]
+enum Piece {
+    Frame(u8, u8, u32, Vec<u8>),
+    Request(u32, bool),
+    Data(u32, usize, bool),
+    Widen(u32, u32),
+    Bytes(Vec<u8>),
+}
+
+fn piece() -> impl Strategy<Value = Piece> {
+    let stream = || 0..14u32;
+    let bytes = |most| proptest::collection::vec(any::<u8>(), 0..most);
+    prop_oneof![
+        3 => (0..11u8, any::<u8>(), stream(), bytes(40)).prop_map(|(k, f, s, p)| Piece::Frame(k, f, s, p)),
+        8 => (stream(), any::<bool>()).prop_map(|(s, end)| Piece::Request(s | 1, end)),
+        6 => (stream(), 0..20_000usize, any::<bool>()).prop_map(|(s, n, end)| Piece::Data(s | 1, n.min(16_384), end)),
+        2 => (stream(), 0..100_000u32).prop_map(|(s, by)| Piece::Widen(s, by)),
+        1 => bytes(20).prop_map(Piece::Bytes),
+    ]
+}
+
+fn bytes_of(piece: Piece) -> Vec<u8> {
+    match piece {
+        Piece::Frame(kind, flags, stream, payload) => frame(kind, flags, stream, &payload),
+        Piece::Request(stream, true) => frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, stream, GET),
+        Piece::Request(stream, false) => frame(kind::HEADERS, flag::END_HEADERS, stream, POST),
+        Piece::Data(stream, length, end) => {
+            frame(kind::DATA, if end { flag::END_STREAM } else { 0 }, stream, &vec![7; length])
+        }
+        Piece::Widen(stream, by) => frame(kind::WINDOW_UPDATE, 0, stream, &by.to_be_bytes()),
+        Piece::Bytes(bytes) => bytes,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever a client says: the connection comes to its end, nothing panics, and what we say is well formed.
+    #[test]
+    fn nothing_that_a_client_says_breaks_its_connection_otherwise_than_in_order(
+        pieces in proptest::collection::vec(piece(), 0..40)
+    ) {
+        let mut bytes = [PREFACE, &frame(kind::SETTINGS, 0, 0, &[])].concat();
+        bytes.extend(pieces.into_iter().flat_map(bytes_of));
+        let said = answered(bytes).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let frames = frames(&said);
+        prop_assert_eq!(frames.first().map(|(kind, stream, _)| (*kind, *stream)), Some((kind::SETTINGS, 0)));
+        let mut gone = false;
+        for (kind, _, payload) in &frames {
+            let reason = match *kind {
+                kind::RST_STREAM => &payload[..4],
+                kind::GOAWAY => &payload[4..8],
+                _ => continue,
+            };
+            prop_assert_ne!(reason, (Reason::Internal as u32).to_be_bytes());
+            prop_assert!(!gone || *kind == kind::GOAWAY, "a stream is reset behind the last word");
+            gone |= *kind == kind::GOAWAY;
+        }
+    }
+}
+
+#[test]
+fn bodies_come_back_whole_through_small_windows_in_both_directions() {
+    let mut bytes = PREFACE.to_vec();
+    // windows of 1,000 bytes, which the client never widens by more than that
+    let mut settings = Vec::new();
+    settings.put_u16(4);
+    settings.put_u32(1000);
+    bytes.extend(frame(kind::SETTINGS, 0, 0, &settings));
+    for stream in [1, 3] {
+        bytes.extend(frame(kind::HEADERS, flag::END_HEADERS, stream, POST));
+        bytes.extend(frame(kind::DATA, flag::END_STREAM, stream, &vec![stream as u8; 5000]));
+        for _ in 0..4 {
+            bytes.extend(frame(kind::WINDOW_UPDATE, 0, stream, &1000u32.to_be_bytes()));
+        }
+    }
+    let said = frames(&answered(bytes).unwrap());
+    for stream in [1u32, 3] {
+        let body: Vec<u8> =
+            said.iter().filter(|f| f.0 == kind::DATA && f.1 == stream).flat_map(|f| f.2.clone()).collect();
+        assert_eq!(body, vec![stream as u8; 5000]);
+    }
+}

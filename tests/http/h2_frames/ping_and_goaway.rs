@@ -1,0 +1,121 @@
+//! PING, and the ways in which a connection is left (RFC 9113, sections 6.7 and 6.8).
+
+use std::sync::Mutex;
+use std::sync::mpsc;
+
+use super::connection::Connection;
+use super::frame::{ACK, END_STREAM, GOAWAY, NO_ERROR, PING, data, frame, get, ping, post};
+use crate::support::{Origin, PATIENCE, Proxy, wait_until};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A backend that answers when it is told to.
+fn told() -> (mpsc::Sender<()>, Origin) {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = Mutex::new(gone);
+    let origin = Origin::script(move |conn| {
+        while conn.request().is_ok() && gone.lock().unwrap().recv_timeout(PATIENCE).is_ok() && conn.send(OK) {}
+    });
+    (go, origin)
+}
+
+/// GOAWAY of a client, with words of its own.
+fn goaway(code: u32) -> Vec<u8> {
+    frame(GOAWAY, 0, 0, &[&0u32.to_be_bytes()[..], &code.to_be_bytes(), b"words of its own"].concat())
+}
+
+#[test]
+fn pings_are_answered_with_what_they_carry() {
+    let origin = Origin::ok();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    for payload in [b"12345678", b"\0\0\0\0\0\0\0\0", b"\xff\xff\xff\xff\xff\xff\xff\xff", b"87654321"] {
+        connection.send(ping(payload));
+    }
+    connection.until(|c| c.pongs.len() == 4);
+    assert_eq!(connection.pongs[0], b"12345678");
+    assert_eq!(connection.pongs[2], [0xff; 8]);
+    assert_eq!(connection.pongs[3], b"87654321");
+}
+
+#[test]
+fn an_answer_to_a_ping_nobody_sent_is_not_answered() {
+    let origin = Origin::ok();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    connection.send(frame(PING, ACK, 0, b"nobody's"));
+    assert!(connection.is_alive());
+    assert_eq!(connection.pongs.len(), 1, "{:?}", connection.pongs);
+    assert_eq!(connection.get(1, "/x").status, 200);
+}
+
+#[test]
+fn pings_are_answered_while_an_answer_is_waited_for_and_a_body_comes() {
+    let (go, origin) = told();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    connection.send([get(1, "/x"), post(3, "/x"), data(3, 0, "half")].concat());
+    assert!(connection.is_alive());
+    connection.send(data(3, END_STREAM, ""));
+    assert!(connection.is_alive());
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    assert_eq!((connection.answer(1).status, connection.answer(3).status), (200, 200));
+}
+
+#[test]
+fn a_client_that_goes_away_still_gets_its_answers() {
+    for code in [NO_ERROR, 0xffff_ffff] {
+        let (go, origin) = told();
+        let proxy = Proxy::to(&origin);
+        let mut connection = Connection::open(&proxy);
+        connection.send([get(1, "/x"), goaway(code)].concat());
+        wait_until("the request is under way", || origin.requests().len() == 1);
+        go.send(()).unwrap();
+        // one that goes away in anger may be left at once
+        if code == NO_ERROR {
+            assert_eq!(connection.answer(1).body, b"ok");
+        }
+        connection.end();
+    }
+}
+
+#[test]
+fn a_client_that_goes_away_with_nothing_under_way_is_let_go() {
+    let origin = Origin::ok();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    assert_eq!(connection.get(1, "/x").status, 200);
+    connection.send(goaway(NO_ERROR));
+    assert_eq!(connection.end().unwrap_or(NO_ERROR), NO_ERROR);
+}
+
+#[test]
+fn a_client_that_ends_its_side_is_let_go() {
+    let origin = Origin::ok();
+    let proxy = Proxy::to(&origin);
+    for under_way in [get(1, "/x"), post(1, "/bad"), Vec::new()] {
+        let mut connection = Connection::open(&proxy);
+        connection.send(under_way);
+        connection.finish();
+        connection.end();
+    }
+    assert!(!origin.targets().contains(&"/bad".to_owned()));
+}
+
+#[test]
+fn a_proxy_that_stops_says_so_answers_what_is_under_way_and_closes() {
+    let (go, origin) = told();
+    let mut proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    connection.send(get(1, "/x"));
+    wait_until("the request is under way", || origin.requests().len() == 1);
+    proxy.signal("TERM");
+    connection.until(|c| c.goaway.is_some());
+    let (last, code) = connection.goaway.unwrap();
+    assert!(last >= 1 && code == NO_ERROR, "{last} {code}");
+    go.send(()).unwrap();
+    assert_eq!(connection.answer(1).body, b"ok");
+    assert_eq!(connection.end(), Some(NO_ERROR));
+    assert_eq!(proxy.wait().code(), Some(0));
+}

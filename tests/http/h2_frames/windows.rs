@@ -1,0 +1,194 @@
+//! Bodies of requests within the proxy's windows, which it has to give back (RFC 9113, sections 5.2 and 6.9).
+
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use super::connection::{Connection, Outcome};
+use super::frame::{
+    CANCEL, END_STREAM, FLOW_CONTROL_ERROR, FRAME_SIZE, INTERNAL_ERROR, PROTOCOL_ERROR, data, fields, headers, post,
+    reset,
+};
+use super::rows::assert_still_serves;
+use crate::support::{Origin, PATIENCE, Proxy, config};
+
+/// A backend that says how long the body was.
+fn measure() -> Origin {
+    Origin::script(|conn| {
+        while let Ok(request) = conn.request() {
+            let length = request.body.len().to_string();
+            conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{length}", length.len()));
+        }
+    })
+}
+
+/// A backend that reads no body of `/stuck`, until the sender is dropped.
+fn stuck() -> (mpsc::Sender<()>, Origin) {
+    let (held, gone) = mpsc::channel::<()>();
+    let gone = Mutex::new(gone);
+    let origin = Origin::script(move |conn| {
+        while let Ok(mut request) = conn.request_head() {
+            if request.target() == "/stuck" {
+                let _ = gone.lock().unwrap().recv_timeout(PATIENCE);
+                return;
+            }
+            let whole = conn.finish_request(&mut request).is_ok();
+            if !whole || !conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") {
+                return;
+            }
+        }
+    });
+    (held, origin)
+}
+
+#[test]
+fn a_large_body_passes_because_the_windows_are_given_back() {
+    let origin = measure();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    for stream in [1, 3] {
+        connection.send(post(stream, "/x"));
+        assert!(connection.upload(stream, &vec![b'u'; 4 << 20]));
+        assert_eq!(connection.answer(stream).body, b"4194304");
+    }
+}
+
+#[test]
+fn bodies_of_many_streams_may_come_interleaved() {
+    let origin = measure();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    let streams = || (0..20).map(|i| (1 + 2 * i, 1 + 10 * i as usize));
+    for (stream, _) in streams() {
+        connection.send(post(stream, "/x"));
+    }
+    for round in 0..40 {
+        for (stream, length) in streams() {
+            let end = if round == 39 { END_STREAM } else { 0 };
+            while connection.room_to_send(stream) < 200 {
+                assert!(connection.next().is_some(), "the connection ended: {:?}", connection.goaway);
+            }
+            connection.send(data(stream, end, vec![b'u'; length]));
+            connection.sent(stream, length);
+        }
+    }
+    for (stream, length) in streams() {
+        assert_eq!(connection.answer(stream).body, (40 * length).to_string().as_bytes());
+    }
+}
+
+#[test]
+fn padding_counts_and_is_given_back() {
+    let origin = measure();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    connection.send(post(1, "/x"));
+    // 8 MiB of padding, more than any window here
+    let padded = [&[255][..], b"u", &[0; 255]].concat();
+    for _ in 0..32_768 {
+        while connection.room_to_send(1) < 257 {
+            assert!(connection.next().is_some(), "the connection ended: {:?}", connection.goaway);
+        }
+        connection.send(data(1, super::frame::PADDED, &padded));
+        connection.sent(1, padded.len());
+    }
+    connection.send(data(1, END_STREAM, ""));
+    assert_eq!(connection.answer(1).body, b"32768");
+}
+
+#[test]
+fn a_body_that_nobody_reads_does_not_keep_the_connection_s_window() {
+    let origin = Origin::ok();
+    let listener = "[listener.limits]\nmax_body = \"1KiB\"\n[[listener.route]]\npath = \"/none\"\n\
+                    respond = { status = 404, body = \"\", content_type = \"text/plain\" }\n";
+    let proxy = Proxy::start(&config(listener, "", &[&origin]));
+    let mut connection = Connection::open(&proxy);
+    let mut too_large = fields("POST", "/bad/large");
+    too_large.push(("content-length", "65536"));
+    for i in 0..200 {
+        let stream = 1 + 2 * i;
+        let (head, status) =
+            if i % 2 == 0 { (headers(stream, 0, &too_large), 413) } else { (post(stream, "/none"), 404) };
+        while connection.window() < 65_536 {
+            assert!(connection.next().is_some(), "the connection ended: {:?}", connection.goaway);
+        }
+        connection.send(head);
+        // all of it at once: the proxy may have answered before it has read any of it
+        for part in 0..4 {
+            let end = if part == 3 { END_STREAM } else { 0 };
+            connection.send(data(stream, end, [b'u'; FRAME_SIZE]));
+            connection.sent(stream, FRAME_SIZE);
+        }
+        let outcome = connection.outcome(stream);
+        assert!(!matches!(outcome, Outcome::ConnectionEnded(_)), "stream {stream}: {outcome:?}");
+        assert_eq!(connection.stream(stream).status, status, "stream {stream}");
+    }
+    assert_eq!(connection.get(1001, "/x").status, 200);
+    assert_eq!(origin.targets(), ["/x"]);
+}
+
+#[test]
+fn a_body_whose_stream_is_reset_does_not_keep_the_connection_s_window() {
+    let origin = super::backend();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    for stream in (1..401).step_by(2) {
+        connection.send(post(stream, "/hold"));
+        while connection.room_to_send(stream) < 65_536 {
+            assert!(connection.next().is_some(), "the connection ended: {:?}", connection.goaway);
+        }
+        for _ in 0..4 {
+            connection.send(data(stream, 0, [b'u'; FRAME_SIZE]));
+            connection.sent(stream, FRAME_SIZE);
+        }
+        connection.send(reset(stream, CANCEL));
+    }
+    assert_eq!(connection.get(1001, "/x").status, 200);
+}
+
+#[test]
+fn a_body_that_its_backend_does_not_read_does_not_hold_up_the_others() {
+    let (held, origin) = stuck();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    connection.send(post(1, "/stuck"));
+    // as much as the stream's window takes at once
+    let most = usize::try_from(connection.room_to_send(1)).unwrap().min(1 << 20);
+    for _ in 0..most / FRAME_SIZE {
+        connection.send(data(1, 0, [b'u'; FRAME_SIZE]));
+        connection.sent(1, FRAME_SIZE);
+    }
+    for stream in [3, 5] {
+        connection.send(post(stream, "/x"));
+        assert!(connection.upload(stream, &vec![b'u'; 1 << 20]));
+        assert_eq!(connection.answer(stream).status, 200);
+    }
+    drop(held);
+}
+
+#[test]
+fn a_client_that_sends_more_than_it_may_is_stopped() {
+    let (held, origin) = stuck();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    connection.send(post(1, "/stuck"));
+    let mut writer = connection.writer();
+    // the backend reads nothing, so what the sockets between can hold ends at some time
+    let sender = thread::spawn(move || {
+        let piece = data(1, 0, [b'u'; FRAME_SIZE]).repeat(4);
+        let mut sent = 0;
+        while sent < 64 << 20 && writer.try_send(&piece).is_ok() {
+            sent += 4 * FRAME_SIZE;
+        }
+    });
+    match connection.outcome(1) {
+        Outcome::Reset(FLOW_CONTROL_ERROR | PROTOCOL_ERROR | INTERNAL_ERROR) => {}
+        Outcome::ConnectionEnded(None | Some(FLOW_CONTROL_ERROR | PROTOCOL_ERROR | INTERNAL_ERROR)) => {}
+        other => panic!("{other:?}"),
+    }
+    while !sender.is_finished() && connection.next().is_some() {}
+    drop(connection);
+    sender.join().unwrap();
+    drop(held);
+    assert_still_serves(&proxy);
+    assert!(!origin.targets().contains(&"/stuck".to_owned()));
+}
