@@ -145,7 +145,7 @@ fn system(
     let store = Arc::new(Store::new(snapshot));
     let workers = listener::start(workers, &store, recorder, &registry);
     let mut workers = workers.map_err(|error| format!("the workers can't start: {error}"))?;
-    listeners.commit(prepared, &store.load(), &mut workers);
+    listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
     let monitor = Monitor::new(fastrand::u64(..), Arc::clone(store.news()), checks::agent());
     let admin = Rc::new(admin::State::new(admin::Sources {
         monitor: monitor.clone(),

@@ -1,8 +1,11 @@
-//! The word that it is time to finish: one flag for a worker, and the tasks that want to be woken by it.
+//! The word that it is time to finish: one flag, and the tasks that want to be woken by it. And the tasks that have not finished
+//! when the time is over.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Waker};
+
+use tokio::task::AbortHandle;
 
 /// One worker's drain flag.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +23,23 @@ struct Inner {
 pub struct Watch {
     drain: Drain,
     slot: Option<usize>,
+}
+
+/// Tasks that may be cut off together. That costs them nothing while they work, for none of them asks.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks(Rc<RefCell<Places>>);
+
+#[derive(Debug, Default)]
+struct Places {
+    tasks: Vec<Option<AbortHandle>>,
+    free: Vec<usize>,
+}
+
+/// A task's place among the others; to be held by the task itself, and given up on drop.
+#[derive(Debug)]
+pub struct Place {
+    tasks: Tasks,
+    at: usize,
 }
 
 impl Drain {
@@ -65,5 +85,73 @@ impl Drop for Watch {
             self.drain.0.wakers.borrow_mut()[slot] = None;
             self.drain.0.free.borrow_mut().push(slot);
         }
+    }
+}
+
+impl Tasks {
+    /// Starts one on this thread's runtime.
+    pub fn spawn<F: Future<Output = ()> + 'static>(&self, task: impl FnOnce(Place) -> F) {
+        let place = self.place();
+        let at = place.at;
+        // it does not run before it is waited for, and so not before its handle is here
+        let handle = tokio::task::spawn_local(task(place)).abort_handle();
+        self.0.borrow_mut().tasks[at] = Some(handle);
+    }
+
+    fn place(&self) -> Place {
+        let places = &mut *self.0.borrow_mut();
+        let at = places.free.pop().unwrap_or_else(|| {
+            places.tasks.push(None);
+            places.tasks.len() - 1
+        });
+        Place { tasks: self.clone(), at }
+    }
+
+    /// Cuts all of them off; gives back how many there were.
+    pub fn cut(&self) -> usize {
+        let left: Vec<AbortHandle> = self.0.borrow_mut().tasks.iter_mut().filter_map(Option::take).collect();
+        left.iter().for_each(AbortHandle::abort);
+        left.len()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let places = &mut *self.tasks.0.borrow_mut();
+        places.tasks[self.at] = None;
+        places.free.push(self.at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "local")]
+    async fn what_has_not_ended_is_cut_off_and_counted() {
+        let tasks = Tasks::default();
+        let ended = Rc::new(Cell::new(0));
+        for at in 0..5 {
+            let ended = Rc::clone(&ended);
+            tasks.spawn(async move |_place| match at {
+                0 | 3 => ended.set(ended.get() + 1),
+                _ => std::future::pending().await,
+            });
+        }
+        tokio::task::yield_now().await;
+        assert_eq!((ended.get(), tasks.cut()), (2, 3));
+        tokio::task::yield_now().await;
+        assert_eq!(Rc::strong_count(&ended), 1, "they are gone, with all that they held");
+        assert_eq!(tasks.cut(), 0);
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn a_place_is_taken_again() {
+        let tasks = Tasks::default();
+        for _ in 0..3 {
+            tasks.spawn(async |_place| {});
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(tasks.0.borrow().tasks.len(), 1);
     }
 }

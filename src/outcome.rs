@@ -35,8 +35,8 @@ pub struct Session {
     pub connected: Option<Duration>,
     /// Why it failed, where it did.
     pub failure: Option<Kind>,
-    /// It was ended because nothing was said for `idle_timeout`.
-    pub idle: bool,
+    /// How it ended, where it did not fail.
+    pub end: End,
     /// Bytes from the client.
     pub received: u64,
     /// Bytes to the client.
@@ -45,9 +45,20 @@ pub struct Session {
     pub datagrams: Option<[u64; 2]>,
 }
 
+/// How a session ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// In its own time.
+    Closed,
+    /// Nothing was said for `idle_timeout`.
+    Idle,
+    /// It was cut off: what it went through is no more.
+    Cut,
+}
+
 impl Session {
-    /// Nothing has happened yet.
+    /// Nothing has happened yet; when nothing is said of its end, it was cut off.
     pub fn begun(began: Instant) -> Self {
-        Self { began, connected: None, failure: None, idle: false, received: 0, sent: 0, datagrams: None }
+        Self { began, connected: None, failure: None, end: End::Cut, received: 0, sent: 0, datagrams: None }
     }
 }

@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::CertificateDer;
@@ -137,12 +138,14 @@ impl Listeners {
     }
 
     /// Makes it so. `current` is the snapshot of the same configuration, and is published by now; those that go were
-    /// [retired](Control::retire) before.
-    pub fn commit(&mut self, prepared: Prepared, current: &Snapshot, control: &mut Control) {
+    /// [retired](Control::retire) before, and what is open on them may go on for `drain_timeout`.
+    pub fn commit(&mut self, prepared: Prepared, current: &Snapshot, control: &mut Control, drain_timeout: Duration) {
         for key in self.going(&prepared) {
             // our duplicates are closed first, so that the queues end with the workers' sockets
-            self.open.extract_if(.., |open| open.key == key).for_each(drop);
-            control.remove(key);
+            for Open { name, bound, .. } in self.open.extract_if(.., |open| open.key == key) {
+                drop(bound);
+                control.remove(key, name, drain_timeout);
+            }
         }
         for (next, listener) in prepared.0.into_iter().zip(&current.listeners) {
             let Next { name, known, bound, tls, metrics, max_connections } = next;

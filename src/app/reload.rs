@@ -192,7 +192,7 @@ impl System {
         }
         self.registry.set_generation(next.generation);
         self.store.publish(next);
-        self.listeners.commit(prepared, &self.store.load(), &mut self.workers);
+        self.listeners.commit(prepared, &self.store.load(), &mut self.workers, config.server.drain_timeout);
         Ok(())
     }
 

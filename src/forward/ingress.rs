@@ -3,13 +3,15 @@
 //! A connection lives on while snapshots come and go, and in each of them its listener may stand at another place, or be gone.
 //! So a connection never remembers a place: it asks here, at each exchange, for the snapshot that decides and for the
 //! listener's place in it. A listener that is taken away keeps the last snapshot that knew it until its connections have
-//! ended, so that what is still under way on them is answered, and recorded, as if nothing had happened.
+//! ended, so that what is still under way on them is answered, and recorded, as if nothing had happened. That is not for ever: what
+//! has not ended when its time is over is cut off.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::Worker;
-use crate::drain::Drain;
+use super::datagrams::Sessions;
+use crate::drain::{Drain, Tasks};
 use crate::snapshot::{Current, Snapshot};
 
 /// One listener on one worker.
@@ -17,6 +19,10 @@ use crate::snapshot::{Current, Snapshot};
 pub struct Ingress {
     /// Its drain.
     pub drain: Drain,
+    /// Its connections.
+    pub connections: Tasks,
+    /// Its sessions, where it gets datagrams: a socket's each.
+    sessions: RefCell<Vec<Weak<Sessions>>>,
     worker: Rc<Worker>,
     /// [`Listener::key`](crate::snapshot::Listener::key)
     key: u32,
@@ -29,7 +35,15 @@ pub struct Ingress {
 impl Ingress {
     /// The listener with this key on this worker.
     pub fn new(worker: &Rc<Worker>, key: u32) -> Self {
-        Self { drain: Drain::default(), worker: Rc::clone(worker), key, place: Cell::new(0), last: RefCell::default() }
+        Self {
+            drain: Drain::default(),
+            connections: Tasks::default(),
+            sessions: RefCell::default(),
+            worker: Rc::clone(worker),
+            key,
+            place: Cell::new(0),
+            last: RefCell::default(),
+        }
     }
 
     /// The worker.
@@ -51,6 +65,17 @@ impl Ingress {
     /// The next snapshot won't know the listener: its connections stay with the one that is current now.
     pub fn retire(&self) {
         *self.last.borrow_mut() = Some(self.worker.snapshot());
+    }
+
+    /// These are sessions of it.
+    pub(super) fn has(&self, sessions: &Rc<Sessions>) {
+        self.sessions.borrow_mut().push(Rc::downgrade(sessions));
+    }
+
+    /// Cuts off the connections and sessions that have not ended; gives back how many there were.
+    pub fn cut(&self) -> usize {
+        let sessions = self.sessions.take();
+        self.connections.cut() + sessions.iter().filter_map(Weak::upgrade).map(|sessions| sessions.cut()).sum::<usize>()
     }
 
     fn find(&self, snapshot: &Snapshot) -> Option<usize> {

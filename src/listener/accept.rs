@@ -128,17 +128,20 @@ fn spawn(socket: Socket, address: Option<SocketAddr>, serving: Accepted, place: 
     let Some((setup, protocol)) = setup(&serving) else { return };
     // counted here, so that a drain that begins before the task's first turn knows of it
     let open = Open::new(&serving);
+    let connections = serving.ingress.connections.clone();
     // a task each, for a task is as large as the largest thing that it waits for, and a session needs less than HTTP
     match protocol {
-        ListenerProtocol::Http => tokio::task::spawn_local(async move {
+        ListenerProtocol::Http => connections.spawn(async move |among| {
             exchanges(socket, address, serving, setup).await;
-            drop((place, open));
+            drop((place, open, among));
         }),
-        ListenerProtocol::Tcp | ListenerProtocol::Tls | ListenerProtocol::Udp => tokio::task::spawn_local(async move {
-            sessions::serve(socket, address, protocol, serving, setup).await;
-            drop((place, open));
-        }),
-    };
+        ListenerProtocol::Tcp | ListenerProtocol::Tls | ListenerProtocol::Udp => {
+            connections.spawn(async move |among| {
+                sessions::serve(socket, address, protocol, serving, setup).await;
+                drop((place, open, among));
+            })
+        }
+    }
 }
 
 /// Serves a connection that carries HTTP.

@@ -1,9 +1,11 @@
 //! The data plane's threads: one runtime each, nothing shared but what the snapshot and the endpoints share.
 
 use std::io;
-use std::rc::Rc;
-use std::sync::{Arc, Weak};
+use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{self, Arc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
@@ -38,9 +40,9 @@ pub struct Control {
     orders: Vec<mpsc::UnboundedSender<Order>>,
     threads: Vec<JoinHandle<()>>,
     /// Of every listener that has connections, also of those that were taken away.
-    listeners: Vec<Weak<ListenerMetrics>>,
+    listeners: Vec<sync::Weak<ListenerMetrics>>,
     /// Held by each worker that accepts.
-    accepts: Weak<()>,
+    accepts: sync::Weak<()>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,7 @@ enum Order {
     /// The next snapshot won't know this listener.
     Retire(u32, oneshot::Sender<()>),
     /// Accept no more on this one, and let its connections end.
-    Remove(u32),
+    Remove(u32, Arc<Farewell>),
 }
 
 /// One worker's part of a listener.
@@ -69,6 +71,15 @@ struct Share {
     key: u32,
     sockets: Vec<Socket>,
     settings: Arc<ArcSwap<Settings>>,
+}
+
+/// A listener that goes, for all workers: what has to be cut off is told of once.
+#[derive(Debug)]
+struct Farewell {
+    listener: String,
+    /// How long its connections may go on.
+    limit: Duration,
+    cut: AtomicUsize,
 }
 
 /// Starts the workers, which accept nothing yet.
@@ -135,9 +146,10 @@ async fn run(
                 // the control plane that no longer waits is one that has ended
                 let _ = done.send(());
             }
-            Some(Order::Remove(key)) => {
+            Some(Order::Remove(key, farewell)) => {
                 if let Some(at) = accepting.iter().position(|a| a.key == key) {
                     let (gone, accepts) = (accepting.swap_remove(at), Arc::clone(&accepts));
+                    tokio::task::spawn_local(farewell.say(Rc::downgrade(&gone.ingress)));
                     tokio::task::spawn_local(async move {
                         gone.end().await;
                         drop(accepts);
@@ -156,12 +168,18 @@ async fn run(
     }
     // all at once: where datagrams come, that lasts until the last session is silent
     let ending: Vec<_> = accepting.into_iter().map(|accepting| tokio::task::spawn_local(accepting.end())).collect();
-    for ended in ending {
-        let _ = ended.await;
+    let ended = async {
+        for ended in ending {
+            let _ = ended.await;
+        }
+        // the control plane counts those that still accept
+        drop(accepts);
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = ended => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
     }
-    // the control plane counts those that still accept
-    drop(accepts);
-    let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
 }
 
 impl Accepting {
@@ -204,6 +222,29 @@ impl Accepting {
     }
 }
 
+impl Farewell {
+    /// Cuts off what is left on one worker when the time is over; what has ended by itself is not held for that.
+    async fn say(self: Arc<Self>, ingress: Weak<Ingress>) {
+        tokio::time::sleep(self.limit).await;
+        if let Some(ingress) = ingress.upgrade() {
+            self.cut.fetch_add(ingress.cut(), Relaxed);
+        }
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let (listener, connections) = (&self.listener, *self.cut.get_mut());
+        if connections > 0 {
+            tracing::warn!(
+                %listener,
+                connections,
+                "the listener was taken away and drain_timeout is over: what is left of it is cut off"
+            );
+        }
+    }
+}
+
 impl Control {
     /// Lets every worker accept on a listener that the current snapshot knows.
     ///
@@ -239,10 +280,12 @@ impl Control {
         }
     }
 
-    /// Accepts no more on a [retired](Self::retire) listener; its connections end as soon as nothing is under way on them.
+    /// Accepts no more on a [retired](Self::retire) listener; its connections end as soon as nothing is under way on them, and after
+    /// `limit` in any case. `name` is for the log.
     /// The duplicates of its sockets must be closed by now: the kernel would go on queueing connections for them.
-    pub fn remove(&self, key: u32) {
-        self.orders.iter().for_each(|order| _ = order.send(Order::Remove(key)));
+    pub fn remove(&self, key: u32, name: String, limit: Duration) {
+        let farewell = Arc::new(Farewell { listener: name, limit, cut: AtomicUsize::new(0) });
+        self.orders.iter().for_each(|order| _ = order.send(Order::Remove(key, Arc::clone(&farewell))));
     }
 
     /// Stops accepting; connections end as soon as nothing is under way on them.
@@ -252,7 +295,7 @@ impl Control {
 
     /// Connections of clients that are open.
     pub fn connections(&self) -> u64 {
-        self.listeners.iter().filter_map(Weak::upgrade).map(|listener| listener.connections()).sum()
+        self.listeners.iter().filter_map(sync::Weak::upgrade).map(|listener| listener.connections()).sum()
     }
 
     /// Whether, after [`drain`](Self::drain), nothing is accepted any more and every connection has ended.

@@ -127,6 +127,12 @@ impl Duplex {
         }
     }
 
+    /// What is closed with either side from now on is a reset: neither has ended.
+    pub fn cut(&self) {
+        self.client.socket().reset_on_close();
+        self.backend.socket().reset_on_close();
+    }
+
     /// Gives the client's side back: nothing has been moved yet.
     pub fn into_client(self) -> Stream {
         self.client

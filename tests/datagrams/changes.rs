@@ -1,6 +1,7 @@
 //! Change without interruption: another configuration, the end, another process.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::support::{Proxy, UdpClient, UdpOrigin, wait_until};
@@ -39,6 +40,52 @@ fn a_listener_that_is_taken_away_begins_no_session_and_closes() {
         late.socket().recv(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
     });
     assert_eq!(UdpClient::new(address(&proxy, "other")).ask(b"?"), b"?");
+}
+
+/// A drain that is soon over, and a log of what became of sessions.
+const BRIEF: &str = "[server]\ndrain_timeout = \"100ms\"\n[log]\naccess = \"{dir}/access.log\"\n";
+
+fn was_cut(proxy: &Proxy) -> bool {
+    std::fs::read_to_string(proxy.path("access.log")).is_ok_and(|text| text.contains("\"end\":\"cut\""))
+}
+
+#[test]
+fn a_session_that_is_never_silent_is_cut_off_when_its_listener_was_taken_away_for_drain_timeout() {
+    let origin = UdpOrigin::echo();
+    let toml = config("", "", &[origin.address()]) + BRIEF;
+    let proxy = Proxy::start(&toml);
+    let client = client(&proxy);
+    client.ask(b"?");
+    assert_eq!(proxy.reload(&toml.replace("\"udp\"\nbind", "\"other\"\nbind")).status, 200);
+    wait_until("it is cut off", || {
+        // refused once the socket is closed
+        let _ = client.socket().send(b"still here?");
+        was_cut(&proxy)
+    });
+    wait_until("it is told of", || proxy.stderr().contains("listener=udp connections=1"));
+}
+
+#[test]
+fn a_session_that_is_never_silent_does_not_keep_the_process_from_its_end() {
+    let origin = UdpOrigin::echo();
+    let mut proxy = Proxy::start(&(config("", "", &[origin.address()]) + BRIEF));
+    let client = client(&proxy);
+    client.ask(b"?");
+    client.socket().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    proxy.signal("TERM");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Relaxed) {
+                let _ = client.socket().send(b"still here?");
+                let _ = client.socket().recv(&mut [0; 16]);
+            }
+        });
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| proxy.wait().code()));
+        over.store(true, Relaxed);
+        assert_eq!(ended.ok(), Some(Some(0)));
+    });
+    assert!(was_cut(&proxy));
 }
 
 #[test]

@@ -58,6 +58,29 @@ fn what_is_under_way_on_a_listener_that_goes_is_finished_and_counted() {
 }
 
 #[test]
+fn what_does_not_finish_on_a_listener_that_goes_is_cut_off_after_drain_timeout() {
+    let origin = Origin::script(|conn| {
+        let request = conn.request().unwrap();
+        if request.target() == "/tunnel" {
+            conn.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+        }
+        conn.is_closed();
+    });
+    let one = config("", "", &[&origin]) + "[server]\nworkers = 1\ndrain_timeout = \"100ms\"\n";
+    let proxy = Proxy::start(&(one.clone() + &second("extra")));
+    let mut tunnel = Client::connect(proxy.second_address());
+    tunnel.send("GET /tunnel HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    assert_eq!(tunnel.response_head().status, 101);
+    let mut slow = Client::connect(proxy.second_address());
+    slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("it is under way", || origin.requests().len() == 2);
+    assert_eq!(proxy.reload(&one).status, 200);
+    assert!(tunnel.is_closed());
+    assert!(slow.is_closed());
+    wait_until("it is told of", || proxy.stderr().contains("listener=extra connections=2"));
+}
+
+#[test]
 fn a_listener_that_is_renamed_keeps_its_connections_and_its_sockets() {
     let origin = Origin::ok();
     let toml = config("", "", &[&origin]);

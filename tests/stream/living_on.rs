@@ -1,6 +1,8 @@
 //! Sessions through reloads, drains and stops.
 
-use crate::support::{Origin, Proxy, config};
+use std::sync::mpsc;
+
+use crate::support::{Client, Origin, PATIENCE, Proxy, config, wait_until};
 use crate::tcp::{TCP, echo, tcp};
 
 #[test]
@@ -19,16 +21,56 @@ fn a_stop_waits_for_its_sessions() {
     assert_eq!(proxy.wait().code(), Some(0));
 }
 
+/// A drain that is soon over, and a log of what became of sessions.
+const BRIEF: &str = "\n[server]\ndrain_timeout = \"100ms\"\n[log]\naccess = \"{dir}/access.log\"\n";
+
+/// The line that the access log has, or gets.
+fn line(proxy: &Proxy) -> serde_json::Value {
+    let log = proxy.path("access.log");
+    wait_until("the line is written", || std::fs::read_to_string(&log).is_ok_and(|text| text.ends_with('\n')));
+    serde_json::from_str(&std::fs::read_to_string(&log).unwrap()).unwrap()
+}
+
 #[test]
 fn a_session_that_does_not_end_is_cut_off_after_drain_timeout() {
-    let origin = Origin::script(echo);
-    let mut proxy = Proxy::start(&(config(TCP, "", &[&origin]) + "\n[server]\ndrain_timeout = \"100ms\"\n"));
+    let (over, ended) = mpsc::channel();
+    let origin = Origin::script(move |conn| {
+        conn.send("a");
+        let _ = over.send(conn.is_reset());
+    });
+    let mut proxy = Proxy::start(&(config(TCP, "", &[&origin]) + BRIEF));
     let mut client = proxy.client();
-    client.send("a");
     client.bytes(1);
     proxy.signal("TERM");
-    assert!(client.is_closed());
+    assert!(client.is_reset(), "its backend has not ended");
+    assert!(ended.recv_timeout(PATIENCE).unwrap(), "its client has not ended");
     assert_eq!(proxy.wait().code(), Some(0));
+    let line = line(&proxy);
+    assert_eq!((&line["end"], &line["failure"], &line["bytes"]), (&"cut".into(), &serde_json::Value::Null, &1.into()));
+}
+
+#[test]
+fn sessions_of_a_listener_that_is_taken_away_are_cut_off_after_drain_timeout_and_no_others() {
+    let origin = Origin::script(echo);
+    let stays = config(TCP, "", &[&origin]).replace("{port}", "{port2}").replace("\"web\"", "\"stays\"") + BRIEF;
+    let goes = "[[listener]]\nname = \"goes\"\nbind = \"127.0.0.1:{port}\"\nprotocol = \"tcp\"\nservice = \"api\"\n";
+    let proxy = Proxy::start(&(goes.to_owned() + &stays));
+    let (mut first, mut second) = (proxy.client(), proxy.client());
+    let mut other = Client::connect(proxy.second_address());
+    for client in [&mut first, &mut second, &mut other] {
+        client.send("a");
+        assert_eq!(client.bytes(1), b"a");
+    }
+    first.finish();
+    assert!(first.is_closed());
+    assert_eq!(proxy.reload(&stays).status, 200);
+    assert!(second.is_reset(), "its backend has not ended");
+    wait_until("it is told of", || proxy.stderr().contains("listener=goes connections=1"));
+    other.send("b");
+    assert_eq!(other.bytes(1), b"b");
+    let log = proxy.path("access.log");
+    let cut = |line: &str| line.contains("\"end\":\"cut\"") && line.contains("\"listener\":\"goes\"");
+    wait_until("it is recorded", || std::fs::read_to_string(&log).unwrap().lines().any(cut));
 }
 
 #[test]

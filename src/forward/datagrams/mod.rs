@@ -31,6 +31,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Ingress;
 use crate::clock::Moment;
 use crate::metrics::{ListenerMetrics, Loss};
+use crate::outcome::End;
 use crate::protocol::udp::{Batch, Driver, Payload, Received};
 use crate::snapshot::Current;
 use crate::upstream::udp::is_unreachable;
@@ -110,7 +111,7 @@ impl Sessions {
     ///
     /// When there are no file descriptors left.
     pub fn new(ingress: &Rc<Ingress>, gate: Arc<UdpSocket>, shared: Arc<Shared>) -> io::Result<Rc<Self>> {
-        Ok(Rc::new(Self {
+        let sessions = Rc::new(Self {
             ingress: Rc::clone(ingress),
             gate,
             driver: Driver::new()?,
@@ -119,7 +120,9 @@ impl Sessions {
             room: RefCell::default(),
             random: RefCell::new(fastrand::Rng::new()),
             closing: Cell::new(false),
-        }))
+        });
+        ingress.has(&sessions);
+        Ok(sessions)
     }
 
     /// How the kernel is spoken to.
@@ -160,6 +163,7 @@ impl Sessions {
     fn pass_on(self: &Rc<Self>, session: &Rc<Session>, payload: &Payload<'_>, scene: &Scene<'_>) {
         if !session.holds(scene) {
             // its backend has gone, or is not well
+            session.ended(End::Closed);
             self.end(session);
             return self.open(session.flow, payload, scene, None);
         }
@@ -193,7 +197,7 @@ impl Sessions {
         });
         for entry in gone {
             if let Entry::Own(session) = entry {
-                session.idled();
+                session.ended(End::Idle);
             }
         }
         // a share of them at a time: a flood of clients that get no place must not cost all those that have one theirs
@@ -211,6 +215,12 @@ impl Sessions {
     /// Begins no session any more; those that there are end as soon as they are silent.
     pub fn close(&self) {
         self.closing.set(true);
+    }
+
+    /// Cuts off those that there are; gives back how many.
+    pub fn cut(&self) -> usize {
+        let left = std::mem::take(&mut *self.table.borrow_mut()).into_entries();
+        left.filter(|entry| matches!(entry, Entry::Own(_))).count()
     }
 
     /// How many there are.
@@ -253,7 +263,7 @@ impl Sessions {
         let gone = silent.and_then(|flow| self.table.borrow_mut().remove(&flow));
         match gone {
             Some(Entry::Own(session)) => {
-                session.idled();
+                session.ended(End::Idle);
                 true
             }
             Some(Entry::Guest(_)) => true,

@@ -20,6 +20,7 @@ use crate::error::Kind;
 use crate::forward::Worker;
 use crate::forward::session::Record;
 use crate::metrics::ListenerMetrics;
+use crate::outcome::End;
 use crate::protocol::quic::ConnectionId;
 use crate::protocol::udp::{Driver, Payload, Socket};
 use crate::snapshot::{Action, Current, Service};
@@ -181,9 +182,9 @@ impl Session {
         path.as_ref().map_or(self.last.get(), |path| path.last().max(self.last.get()))
     }
 
-    /// It was silent for too long.
-    pub fn idled(&self) {
-        self.record.borrow_mut().idled();
+    /// It ended so.
+    pub fn ended(&self, end: End) {
+        self.record.borrow_mut().ended(end);
     }
 
     /// It failed.

@@ -80,6 +80,11 @@ impl<T> Table<T> {
         gone
     }
 
+    /// All of them.
+    pub fn into_entries(self) -> impl Iterator<Item = T> {
+        self.entries.into_iter().map(|(_, value)| value)
+    }
+
     /// The longest silent of some drawn at random, of those that spoke last at or before `until`.
     pub fn silent(&self, last: impl Fn(&T) -> Moment, until: Moment, random: &mut fastrand::Rng) -> Option<Flow> {
         if self.entries.is_empty() {

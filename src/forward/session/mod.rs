@@ -30,6 +30,7 @@ use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
 use crate::metrics::ListenerMetrics;
 use crate::metrics::retries::Outcome;
+use crate::outcome;
 use crate::policy::{Balance, ListenerProtocol};
 use crate::protocol::duplex::{Duplex, End};
 use crate::protocol::proxy_protocol::Peer;
@@ -60,6 +61,13 @@ struct Joined {
     idle_timeout: Duration,
     /// Counts the connection to the backend.
     _counted: Counted,
+}
+
+/// A session while it is relayed. Dropped before it has ended, it is cut off: to either side that must not look like the other one's
+/// end.
+struct Relayed<'s> {
+    session: &'s mut Joined,
+    has_ended: bool,
 }
 
 /// A session that its backend broke before anything was moved.
@@ -225,8 +233,9 @@ pub(super) fn placement(
 async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -> Option<Unmoved> {
     let mut idle = Alarm::new(&worker.timers, joined.idle_timeout);
     let (mut received, mut sent) = (0, 0);
+    let mut relayed = Relayed { session: &mut joined, has_ended: false };
     let end = poll_fn(|cx| {
-        let Joined { duplex, record, idle_timeout, .. } = &mut joined;
+        let Joined { duplex, record, idle_timeout, .. } = &mut *relayed.session;
         let end = duplex.poll(&worker.shared, cx);
         let (up, down) = (duplex.from_client() - received, duplex.from_backend() - sent);
         if up + down > 0 {
@@ -236,6 +245,7 @@ async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -
                 record.answered();
             }
             (received, sent) = (received + up, sent + down);
+            record.moved(received, sent);
         }
         match end {
             Poll::Ready(end) => Poll::Ready(Some(end)),
@@ -243,8 +253,9 @@ async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -
         }
     })
     .await;
+    relayed.has_ended = true;
+    drop(relayed);
     let Joined { duplex, mut record, live, .. } = joined;
-    record.moved(received, sent);
     match end {
         Some(End::BackendReset) if received + sent == 0 => {
             record.attempt_failed(Kind::UpstreamClosed);
@@ -252,11 +263,19 @@ async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -
         }
         Some(End::BackendReset) => record.failed(Kind::UpstreamClosed),
         Some(End::ClientReset) => record.failed(Kind::ClientGone),
-        Some(End::Closed) => {}
-        None => record.idled(),
+        Some(End::Closed) => record.ended(outcome::End::Closed),
+        None => record.ended(outcome::End::Idle),
     }
     duplex.close(end.unwrap_or(End::Closed));
     None
+}
+
+impl Drop for Relayed<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.session.duplex.cut();
+        }
+    }
 }
 
 /// Tells a TLS client why it is not served, where TLS has a word for it (RFC 8446, section 6; RFC 6066, section 3).

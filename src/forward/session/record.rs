@@ -131,9 +131,9 @@ impl Record {
         self.outcome.failure = Some(kind);
     }
 
-    /// It was silent for too long.
-    pub fn idled(&mut self) {
-        self.outcome.idle = true;
+    /// It ended so.
+    pub fn ended(&mut self, end: outcome::End) {
+        self.outcome.end = end;
     }
 
     /// So many bytes, in all, came from the client and went to it.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::time::rfc3339;
 use super::{Names, add_told};
-use crate::outcome::Session;
+use crate::outcome::{End, Session};
 use crate::policy::ListenerProtocol;
 
 /// What a line says of a session's client; kept while the session lasts.
@@ -81,10 +81,11 @@ fn protocol(protocol: ListenerProtocol) -> &'static str {
 }
 
 fn end(outcome: &Session) -> &'static str {
-    match (outcome.failure, outcome.idle) {
+    match (outcome.failure, outcome.end) {
         (Some(_), _) => "failed",
-        (None, true) => "idle",
-        (None, false) => "closed",
+        (None, End::Closed) => "closed",
+        (None, End::Idle) => "idle",
+        (None, End::Cut) => "cut",
     }
 }
 
@@ -106,6 +107,7 @@ mod tests {
         let names = Names { listener: "edge", service: Some("app"), backend: Some("b1") };
         let mut outcome = Session::begun(Instant::now());
         (outcome.received, outcome.sent, outcome.connected) = (7, 9, Some(Duration::from_micros(1_500)));
+        outcome.end = End::Closed;
         let line: serde_json::Value =
             serde_json::from_str(&json(&entry, &names, &outcome, Duration::from_secs(2))).unwrap();
         assert_eq!(line["client"], "192.0.2.7");
@@ -113,6 +115,10 @@ mod tests {
         assert_eq!((&line["bytes_received"], &line["bytes"]), (&7.into(), &9.into()));
         assert_eq!((&line["connect_ms"], &line["duration_ms"]), (&1.5.into(), &2000.0.into()));
         assert_eq!((&line["end"], &line["failure"]), (&"closed".into(), &serde_json::Value::Null));
+        for (how, word) in [(End::Idle, "idle"), (End::Cut, "cut")] {
+            outcome.end = how;
+            assert_eq!(end(&outcome), word);
+        }
         outcome.failure = Some(Kind::UpstreamClosed);
         let line = combined(&entry, &names, &outcome, Duration::from_micros(12));
         assert!(line.starts_with("192.0.2.7 - - ["), "{line}");
