@@ -28,12 +28,14 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 use crate::admin::{self, Phase, Reload};
+use crate::clock::Moment;
 use crate::config::Loaded;
 use crate::health::monitor::Monitor;
 use crate::listener;
 use crate::metrics::Registry;
 use crate::record::{Recorder, access};
 use crate::snapshot::{self, Store};
+use checks::Agents;
 use discovery::Lookouts;
 use inherit::Inherited;
 use listeners::Listeners;
@@ -111,9 +113,9 @@ async fn control(
     }
     tokio::task::spawn_local(notify::live());
     let (store, registry) = (Arc::clone(&running.system.store), Arc::clone(&running.system.registry));
-    let monitor = running.system.monitor.clone();
+    let (monitor, agents) = (running.system.monitor.clone(), running.system.agents.clone());
     tokio::task::spawn_local(monitor.clone().run());
-    tokio::task::spawn_local(upkeep::run(store, registry, monitor));
+    tokio::task::spawn_local(upkeep::run(store, registry, monitor, agents));
 
     let ended = running.serve().await;
     running.stop(ended).await;
@@ -146,7 +148,10 @@ fn system(
     let workers = listener::start(workers, &store, recorder, &registry);
     let mut workers = workers.map_err(|error| format!("the workers can't start: {error}"))?;
     listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
-    let monitor = Monitor::new(fastrand::u64(..), Arc::clone(store.news()), checks::agent());
+    let agents = Agents::default();
+    let heard = agents.clone();
+    let hear = Rc::new(move |target: &_, line: &_| heard.hear(target, line, Moment::now()));
+    let monitor = Monitor::new(fastrand::u64(..), Arc::clone(store.news()), hear);
     let admin = Rc::new(admin::State::new(admin::Sources {
         monitor: monitor.clone(),
         store: Arc::clone(&store),
@@ -163,6 +168,7 @@ fn system(
         store,
         registry,
         monitor,
+        agents,
         listeners,
         workers,
         admin,

@@ -85,7 +85,8 @@ fn backend(state: &State, service: &Service, at: usize, now: Moment) -> Value {
         "backup": endpoint.backup,
         "state": state_word(service, at, now),
         "in_flight": live.in_flight(),
-        "max_connections": endpoint.max_connections,
+        "max_connections": endpoint.limit(),
+        "agent_max_connections": standing.agent_limit(),
         "breaker": service.breaker.as_ref().map_or("closed", |policy| match live.breaker.state(policy, now) {
             breaker::State::Closed => "closed",
             breaker::State::Open => "open",

@@ -6,13 +6,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::endpoint::Endpoint;
+use crate::clock::Moment;
 use crate::endpoint::standing::Wanted;
+use crate::endpoint::{Endpoint, Live};
 use crate::health::ejector;
-use crate::health::probe::{Agent, Preamble, Target};
+use crate::health::probe::{Preamble, Target};
 use crate::load::agent::{Line, Said};
 use crate::policy::{Check, Health, Initial, ProxyHeader};
 use crate::snapshot::{Service, Snapshot};
+
+/// An agent that has missed as many of its turns is silent, however soon reports expire: one that is late is not.
+const MISSED: u32 = 3;
 
 /// Every check that the services of a snapshot ask for.
 pub(super) fn targets(snapshot: &Snapshot) -> Vec<Target> {
@@ -49,6 +53,7 @@ fn target(service: &Service, endpoint: &Endpoint, policy: &Arc<Health>, advisory
         },
         policy: Arc::clone(policy),
         advisory,
+        expire: service.load_reports.expire.max(policy.interval * MISSED),
     }
 }
 
@@ -77,15 +82,33 @@ pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::Service> {
     snapshot.services.iter().map(service).collect()
 }
 
-/// Does what agents say, and remembers it: an agent takes back only what it said itself.
-pub(super) fn agent() -> Rc<Agent> {
-    let said: RefCell<HashMap<(Arc<str>, String), Said>> = RefCell::default();
-    Rc::new(move |target, line| {
+/// What agents have said: an agent takes back only what it said itself. A handle: its copies are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Agents(Rc<RefCell<Heard>>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    said: HashMap<Name, Said>,
+    /// Those that bound their backends' exchanges, and until when that holds.
+    limits: HashMap<Name, (Arc<Live>, Moment)>,
+}
+
+/// A service and a backend.
+type Name = (Arc<str>, String);
+
+impl Agents {
+    /// Does what an agent says, and tells whether its backend is well.
+    pub fn hear(&self, target: &Target, line: &str, now: Moment) -> Result<(), String> {
         let line = Line::read(line.as_bytes()).map_err(|refused| refused.to_string())?;
-        let mut said = said.borrow_mut();
-        let said = said.entry((Arc::clone(&target.service), target.id.clone())).or_default();
+        let name = (Arc::clone(&target.service), target.id.clone());
+        let Heard { said, limits } = &mut *self.0.borrow_mut();
+        let said = said.entry(name.clone()).or_default();
         said.hear(&line);
         said.apply(&target.live.standing);
+        match said.max_connections {
+            Some(_) => _ = limits.insert(name, (Arc::clone(&target.live), now.plus(target.expire))),
+            None => _ = limits.remove(&name),
+        }
         if !said.down {
             return Ok(());
         }
@@ -94,5 +117,69 @@ pub(super) fn agent() -> Rc<Agent> {
             target.live.standing.set_agent(Wanted::Disabled);
         }
         Err(line.reason.unwrap_or_else(|| "its agent says that it is down".to_owned()))
-    })
+    }
+
+    /// Lifts the limits of agents that have not been heard since, or are not asked any more.
+    pub fn expire(&self, now: Moment) {
+        self.0.borrow_mut().limits.retain(|(service, backend), (live, until)| {
+            let holds = *until > now;
+            if !holds {
+                tracing::warn!(%service, backend, "its agent is not heard any more: its `maxconn` does not hold");
+                live.standing.set_agent_limit(None);
+            }
+            holds
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::Target as Address;
+    use crate::policy::UpstreamProtocol;
+
+    const START: Moment = Moment::from_millis(1_100_000_000_000);
+
+    fn asked(live: &Arc<Live>) -> Target {
+        Target {
+            service: "api".into(),
+            id: "a".to_owned(),
+            live: Arc::clone(live),
+            address: Address::Tcp(([127, 0, 0, 1], 1).into()),
+            host: String::new(),
+            protocol: UpstreamProtocol::Http1,
+            tls: None,
+            preamble: Preamble::Off,
+            policy: Arc::new(asking(1, Duration::from_secs(2))),
+            advisory: true,
+            expire: Duration::from_secs(10),
+        }
+    }
+
+    #[test]
+    fn a_limit_is_lifted_when_its_agent_has_been_silent_for_too_long() {
+        let (live, agents) = (Arc::<Live>::default(), Agents::default());
+        let target = asked(&live);
+        let after = |seconds| START.plus(Duration::from_secs(seconds));
+        agents.hear(&target, "maxconn:5", START).unwrap();
+        agents.hear(&target, "maxconn:4", after(6)).unwrap();
+        // what makes no sense is as good as silence
+        agents.hear(&target, "maxconn:x", after(8)).unwrap_err();
+        agents.expire(after(15));
+        assert_eq!(live.standing.limit(0), 4);
+        agents.expire(after(16));
+        assert_eq!(live.standing.limit(0), 0);
+        agents.hear(&target, "maxconn:5", after(17)).unwrap();
+        assert_eq!(live.standing.limit(0), 5, "it is heard again");
+    }
+
+    #[test]
+    fn an_agent_that_says_no_limit_any_more_is_not_said_to_be_silent() {
+        let (live, agents) = (Arc::<Live>::default(), Agents::default());
+        let target = asked(&live);
+        agents.hear(&target, "maxconn:5", START).unwrap();
+        agents.hear(&target, "up", START).unwrap();
+        assert_eq!(live.standing.limit(0), 0);
+        assert!(agents.0.borrow().limits.is_empty());
+    }
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::changes::Changes;
+use super::checks::Agents;
 use super::discovery::Lookouts;
 use super::inherit::Inherited;
 use super::listeners::{Listeners, Prepared};
@@ -49,6 +50,7 @@ pub(super) struct System {
     pub store: Arc<Store>,
     pub registry: Arc<Registry>,
     pub monitor: Monitor,
+    pub agents: Agents,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub lookouts: Lookouts,

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{checks, nicely};
+use super::checks::{self, Agents};
+use super::nicely;
 use crate::clock::Moment;
 use crate::endpoint::breaker::State;
 use crate::endpoint::standing;
@@ -25,10 +26,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Looks after the availability of every backend, for ever: also after a defect, which costs what had not been written down.
-pub(super) async fn run(store: Arc<Store>, registry: Arc<Registry>, monitor: Monitor) {
+pub(super) async fn run(store: Arc<Store>, registry: Arc<Registry>, monitor: Monitor, agents: Agents) {
     loop {
-        let (store, registry, monitor) = (Arc::clone(&store), Arc::clone(&registry), monitor.clone());
-        match tokio::task::spawn_local(look_after(store, registry, monitor)).await {
+        let (store, registry) = (Arc::clone(&store), Arc::clone(&registry));
+        match tokio::task::spawn_local(look_after(store, registry, monitor.clone(), agents.clone())).await {
             // the panic itself has been counted and said
             Err(error) if error.is_panic() => tokio::time::sleep(AGAIN).await,
             _ => return,
@@ -36,7 +37,7 @@ pub(super) async fn run(store: Arc<Store>, registry: Arc<Registry>, monitor: Mon
     }
 }
 
-async fn look_after(store: Arc<Store>, registry: Arc<Registry>, monitor: Monitor) {
+async fn look_after(store: Arc<Store>, registry: Arc<Registry>, monitor: Monitor, agents: Agents) {
     let mut breakers = Breakers::default();
     let mut ejector = Ejector::default();
     let (mut generation, mut changes) = (0, 0);
@@ -55,6 +56,7 @@ async fn look_after(store: Arc<Store>, registry: Arc<Registry>, monitor: Monitor
             }
         }
         breakers.look(&snapshot, now);
+        agents.expire(now);
         // no await between the look and the swap: nobody else publishes on this thread meanwhile
         let before = std::mem::replace(&mut changes, standing::changes());
         if let Some(next) = snapshot.refreshed(now, is_other || changes != before) {

@@ -35,7 +35,7 @@ pub struct Endpoint {
     pub host: String,
     /// Configured weight; 0 = no new work.
     pub weight: u32,
-    /// Exchanges at a time; 0 = no limit.
+    /// Exchanges at a time as configured; 0 = no limit.
     pub max_connections: u32,
     /// Used only when no other backend is available.
     pub backup: bool,
@@ -89,6 +89,11 @@ impl Endpoint {
     /// Whether it may be picked.
     pub fn gets_new_work(&self) -> bool {
         self.weight > 0 && !self.draining
+    }
+
+    /// Exchanges at a time, by the configuration and by its agent; 0 = no limit.
+    pub fn limit(&self) -> u32 {
+        self.live.standing.limit(self.max_connections)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the control plane holds of a backend: its health, what operators said, whether it is ejected.
 //!
-//! Written by the control plane alone, read by it when a snapshot is built, and by the admin address. It lives beside the hot
+//! Written by the control plane alone, read by it when a snapshot is built, and by the admin address; the data plane reads the
+//! [limit](Standing::limit). It lives beside the hot
 //! atomics so that it outlives every snapshot and every reload, as they do.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -43,6 +44,8 @@ pub struct Standing {
     weight: AtomicU32,
     /// Share of the weight in thousandths that the agent asks for.
     agent_weight: AtomicU32,
+    /// Exchanges at a time that the agent bounds it to; 0 = it does not.
+    agent_limit: AtomicU32,
     ejected_until: AtomicU64,
     ejections: AtomicU32,
     joined: AtomicU64,
@@ -70,6 +73,7 @@ impl Default for Standing {
             agent: AtomicU8::new(0),
             weight: AtomicU32::new(AS_CONFIGURED),
             agent_weight: AtomicU32::new(WHOLE),
+            agent_limit: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
             ejections: AtomicU32::new(0),
             joined: AtomicU64::new(0),
@@ -141,6 +145,29 @@ impl Standing {
     pub fn set_agent_weight(&self, thousandths: u32) {
         self.agent_weight.store(thousandths, Ordering::Relaxed);
         changed();
+    }
+
+    /// The exchanges at a time that it takes, where `configured` is what the file says; 0 = no limit. The agent can only lower what
+    /// the file says: that may be there to protect what stands behind the backend, which the agent knows nothing of.
+    ///
+    /// The one thing here that the data plane reads: what changes from one moment to the next can't wait for a snapshot.
+    pub fn limit(&self, configured: u32) -> u32 {
+        match (configured, self.agent_limit.load(Ordering::Relaxed)) {
+            (configured, 0) => configured,
+            (0, agent) => agent,
+            (configured, agent) => configured.min(agent),
+        }
+    }
+
+    /// The exchanges at a time that the agent bounds it to.
+    pub fn agent_limit(&self) -> Option<u32> {
+        Some(self.agent_limit.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
+    }
+
+    /// The agent bounds it to this many exchanges at a time; `None` = it does not.
+    pub fn set_agent_limit(&self, limit: Option<u32>) {
+        // no snapshot depends on it
+        self.agent_limit.store(limit.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// Whether it is ejected at `now`.
@@ -234,6 +261,17 @@ mod tests {
         assert_eq!(standing.weight(7), 1, "a share above nothing never rounds to nothing");
         standing.set_agent_weight(0);
         assert_eq!(standing.weight(7), 0);
+    }
+
+    #[test]
+    fn an_agent_can_lower_what_a_backend_takes_and_not_raise_it() {
+        let standing = Standing::default();
+        assert_eq!((standing.limit(0), standing.limit(7)), (0, 7));
+        standing.set_agent_limit(Some(5));
+        assert_eq!((standing.limit(0), standing.limit(7), standing.limit(3)), (5, 5, 3));
+        assert_eq!(standing.agent_limit(), Some(5));
+        standing.set_agent_limit(None);
+        assert_eq!((standing.limit(0), standing.limit(7), standing.agent_limit()), (0, 7, None));
     }
 
     #[test]

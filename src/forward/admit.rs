@@ -138,7 +138,7 @@ fn place(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission
 
 fn enter(service: &Service, backend: usize, now: Moment) -> Result<Admission, Refusal> {
     let endpoint = &service.endpoints[backend];
-    let in_flight = endpoint.live.enter_below(endpoint.max_connections).ok_or(Refusal::Full)?;
+    let in_flight = endpoint.live.enter_below(endpoint.limit()).ok_or(Refusal::Full)?;
     let permit = match &service.breaker {
         Some(policy) => Some(endpoint.live.breaker.admit(policy, now).ok_or(Refusal::Nobody)?),
         None => None,

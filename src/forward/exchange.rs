@@ -194,7 +194,7 @@ impl Exchange {
             told.tell(&self.worker, Moment::at(ended));
         }
         drop(admission.in_flight);
-        if endpoint.max_connections > 0 {
+        if endpoint.limit() > 0 {
             self.worker.queues.left(&service.name);
         }
     }

@@ -222,6 +222,7 @@ mod tests {
             preamble: super::super::probe::Preamble::Off,
             policy: Arc::new(policy),
             advisory: false,
+            expire: Duration::from_secs(10),
         }
     }
 

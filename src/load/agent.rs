@@ -4,13 +4,16 @@
 //!   75%                       its weight, as a share of the configured one
 //!   up | down | failed | stopped
 //!   ready | drain | maint     takes part as configured; keeps its sessions only; gets nothing
-//!   maxconn:100
+//!   maxconn:100               at most so many exchanges at a time; 0 = as configured
 //!   # the rest of the line    why
 //! ```
 //!
 //! Words stand in any order, apart by spaces, tabs or commas, in upper or lower case. What a line does not speak of stays as it
 //! was: [`Said`] holds what the agent has said and not taken back, apart from what checks and operators say, so that only the
 //! agent can revert what the agent did, and can't revert what others did.
+//!
+//! `maxconn` is the exception: it holds until the next line. There is no word that takes it back, and an agent that has said a
+//! number in an hour of need can't know the number that was configured.
 
 use super::{Refused, once};
 use crate::endpoint::standing::{Standing, Wanted};
@@ -46,7 +49,7 @@ pub struct Said {
     pub down: bool,
     /// It said `drain` or `maint` and not `ready` since.
     pub wanted: Wanted,
-    /// Exchanges at a time, when it said so.
+    /// Exchanges at a time, when its last line said so.
     pub max_connections: Option<u32>,
 }
 
@@ -105,19 +108,20 @@ impl Default for Said {
 }
 
 impl Said {
-    /// The agent says more; what it does not speak of stays.
+    /// The agent says more; what it does not speak of stays, but for the limit.
     pub fn hear(&mut self, line: &Line) {
         self.weight = line.weight.unwrap_or(self.weight);
         self.down = line.up.map_or(self.down, |up| !up);
         self.wanted = line.wanted.unwrap_or(self.wanted);
-        self.max_connections = line.max_connections.or(self.max_connections);
+        self.max_connections = line.max_connections.filter(|limit| *limit > 0);
     }
 
-    /// Puts the weight and what is wanted where a backend's standing has room for its agent's words. Whether it is `down` goes
+    /// Puts the weight, the limit and what is wanted where a backend's standing has room for its agent's words. Whether it is `down` goes
     /// together with what the checks say, and is theirs to put.
     pub fn apply(&self, standing: &Standing) {
         standing.set_agent(self.wanted);
         standing.set_agent_weight(self.weight);
+        standing.set_agent_limit(self.max_connections);
     }
 }
 
@@ -192,14 +196,24 @@ mod tests {
         said.hear(&read("drain 50% down"));
         let all = Said { weight: 500, down: true, wanted: Wanted::Drained, max_connections: None };
         assert_eq!(said, all);
-        said.hear(&read("maxconn:5"));
-        assert_eq!(said, Said { max_connections: Some(5), ..all });
         said.hear(&read("up"));
         assert_eq!((said.down, said.wanted, said.weight), (false, Wanted::Drained, 500));
         said.hear(&read("ready"));
         assert_eq!((said.wanted, said.weight), (Wanted::Configured, 500));
         said.hear(&read("100%"));
-        assert_eq!(said, Said { max_connections: Some(5), ..Said::default() });
+        assert_eq!(said, Said::default());
+    }
+
+    #[test]
+    fn a_limit_holds_until_the_next_line() {
+        let (mut said, standing) = (Said::default(), Standing::default());
+        for (line, limit) in
+            [("maxconn:5", 5), ("up maxconn:3", 3), ("up", 100), ("maxconn:200", 100), ("maxconn:0", 100)]
+        {
+            said.hear(&read(line));
+            said.apply(&standing);
+            assert_eq!(standing.limit(100), limit, "{line}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is tried again and what is not, places at backends, breakers, and what is answered when nothing is left.
 
+use std::sync::{Arc, Mutex};
+
 use crate::support::{Conn, Origin, Proxy, config, wait_until};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -161,6 +163,53 @@ fn one_that_waits_too_long_or_behind_too_many_is_a_503() {
         assert_eq!(answer.field("proxy-status"), Some("evenkeel; error=connection_limit_reached"));
         assert_eq!(origin.requests().len(), 1);
     }
+}
+
+/// An agent that says what it is told to say.
+fn agent(says: &Arc<Mutex<&'static str>>) -> Origin {
+    let says = Arc::clone(says);
+    Origin::script(move |conn: &mut Conn| {
+        conn.send(format!("{}\n", says.lock().unwrap()));
+    })
+}
+
+/// What the status says of the only backend.
+fn told(proxy: &Proxy, member: &str) -> serde_json::Value {
+    let status: serde_json::Value = serde_json::from_str(&proxy.admin("/api/v1/status").unwrap().text()).unwrap();
+    status["services"]["api"]["backends"][0][member].clone()
+}
+
+#[test]
+fn an_agent_bounds_what_its_backend_gets_for_as_long_as_it_says_so() {
+    let says = Arc::new(Mutex::new("maxconn:1"));
+    let (origin, agent) = (holding(), agent(&says));
+    let port = agent.address().rsplit_once(':').unwrap().1;
+    let service =
+        format!("timeout.queue_length = 0\nload_reports = {{ agent = {{ port = {port}, interval = \"20ms\" }} }}");
+    let proxy = Proxy::start(&config("", &service, &[&origin]));
+    wait_until("the agent is heard", || told(&proxy, "agent_max_connections") == 1);
+    assert_eq!(told(&proxy, "max_connections"), 1);
+    let mut holder = proxy.client();
+    holder.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("it is under way", || origin.requests().len() == 1);
+    let answer = proxy.client().get("/x");
+    assert_eq!((answer.status, answer.field("proxy-status")), (503, Some("evenkeel; error=connection_limit_reached")));
+    *says.lock().unwrap() = "up";
+    wait_until("it is heard again", || told(&proxy, "agent_max_connections").is_null());
+    assert_eq!(proxy.client().get("/x").status, 200);
+}
+
+#[test]
+fn the_limit_of_an_agent_that_is_gone_does_not_hold() {
+    let (origin, agent) = (Origin::ok(), agent(&Arc::new(Mutex::new("maxconn:1"))));
+    let port = agent.address().rsplit_once(':').unwrap().1.to_owned();
+    let service = |rest: &str| format!("load_reports = {{ expire = \"20ms\"{rest} }}");
+    let asked = service(&format!(", agent = {{ port = {port}, interval = \"20ms\" }}"));
+    let proxy = Proxy::start(&config("", &asked, &[&origin]));
+    wait_until("the agent is heard", || told(&proxy, "agent_max_connections") == 1);
+    drop(agent);
+    wait_until("it is not heard any more", || told(&proxy, "agent_max_connections").is_null());
+    assert_eq!(told(&proxy, "max_connections"), 0);
 }
 
 #[test]

@@ -178,7 +178,7 @@ impl Record {
             attempt.endpoint.live.breaker.forgo(permit);
         }
         drop(admission.in_flight);
-        if attempt.endpoint.max_connections > 0 {
+        if attempt.endpoint.limit() > 0 {
             self.worker.queues.left(&service.name);
         }
     }

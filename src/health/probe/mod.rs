@@ -55,6 +55,8 @@ pub struct Target {
     pub policy: Arc<Health>,
     /// Its answers are passed on, but do not decide over its health.
     pub advisory: bool,
+    /// How long a limit holds that its agent has told.
+    pub expire: Duration,
 }
 
 /// The PROXY header that a check begins with. It says that the connection is the proxy's own and nobody's behind it.

@@ -115,6 +115,7 @@ pub fn target(address: SocketAddr, kind: Check) -> Target {
             initial: Initial::Up,
         }),
         advisory: false,
+        expire: Duration::from_secs(10),
     }
 }
 
