@@ -86,8 +86,9 @@ impl Running {
                     // who asked may have gone
                     let _ = wish.send(done);
                 }
-                Some(()) = changes.recv() => if self.system.is_other().await {
-                    _ = self.reload("the file has changed", successor.as_ref()).await;
+                Some(()) = changes.recv() => match self.system.is_other().await {
+                    true => _ = self.reload("the file has changed", successor.as_ref()).await,
+                    false => tracing::debug!("the file was touched, and holds what it held: not reloaded"),
                 },
                 Some(()) = self.discoveries.recv() => self.system.discovered(),
                 _ = sweep.tick() => nicely::let_go(self.system.store.sweep()),

@@ -64,6 +64,23 @@ fn sighup_reloads() {
 }
 
 #[test]
+fn a_file_that_is_touched_and_holds_what_it_held_is_not_loaded_again() {
+    let (a, b) = (Origin::ok(), Origin::ok());
+    let toml = |backend: &Origin| config("", "", &[backend]) + "[log]\nlevel = \"debug\"\n";
+    let proxy = Proxy::start(&toml(&a));
+    // not written anew: there must be no moment in which it is empty
+    let file = std::fs::File::options().append(true).open(proxy.path("proxy.toml")).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    drop(file);
+    wait_until("its watcher has told of it", || {
+        proxy.stderr().contains("the file was touched, and holds what it held")
+    });
+    assert_eq!((generation(&proxy), metric(&proxy, "evenkeel_reloads_total{outcome=\"ok\"} ").unwrap_or(0)), (1, 0));
+    proxy.rewrite(&toml(&b));
+    wait_until("a change is taken", || generation(&proxy) == 2);
+}
+
+#[test]
 fn what_was_counted_of_a_backend_that_stays_stays() {
     let (a, b) = (Origin::ok(), Origin::ok());
     let proxy = Proxy::to(&a);
