@@ -12,12 +12,12 @@
 #
 # EVENKEEL names the binary (default: target/release/evenkeel, built when it is not there). Needs Debian's unbound, dnsperf,
 # bind9-dnsutils, nginx-light and libnginx-mod-stream, which are installed where they are missing.
-set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
 
 seconds=${1:-10}
-evenkeel=${EVENKEEL:-target/release/evenkeel}
-[ -n "${EVENKEEL:-}" ] || [ -x "$evenkeel" ] || cargo build --locked --release
+the_binary
 missing=
 for need in unbound:unbound dnsperf:dnsperf dig:bind9-dnsutils nginx:nginx-light; do
     command -v "${need%%:*}" >/dev/null || missing="$missing ${need#*:}"
@@ -26,9 +26,6 @@ done
 # shellcheck disable=SC2086
 [ -z "$missing" ] || apt-get install -qq -y --no-install-recommends $missing >/dev/null
 
-work=$(mktemp -d)
-pids=
-trap 'for pid in $pids; do kill "$pid" 2>/dev/null || true; done; rm -rf "$work"' EXIT
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 others=1-$(($(nproc) - 1))
 [ "$(nproc)" -gt 1 ] || others=0
@@ -62,7 +59,7 @@ daemon off;
 worker_processes 1;
 worker_rlimit_nofile 65536;
 pid $work/nginx.pid;
-error_log $work/nginx.log crit;
+error_log stderr crit;
 events { worker_connections 60000; }
 stream {
     upstream dns { server 127.0.0.1:$server; }
@@ -89,21 +86,18 @@ service = "dns"
 address = "127.0.0.1:$server"
 EOF
 
-taskset -c "$others" unbound -c "$work/unbound.conf" & pids="$pids $!"
-taskset -c 0 nginx -c "$work/nginx.conf" -e "$work/nginx.log" & pids="$pids $!"
-taskset -c 0 "$evenkeel" run -c "$work/proxy.toml" & own=$!; pids="$pids $own"
+start server taskset -c "$others" unbound -c "$work/unbound.conf"
+start nginx taskset -c 0 nginx -c "$work/nginx.conf" -e stderr
+start proxy taskset -c 0 "$evenkeel" run -c "$work/proxy.toml"
+own=$!
 
-answers() { dig +short +time=1 +tries=1 -p "$1" @127.0.0.1 name7.example A 2>/dev/null | grep -qx 192.0.2.7; }
+answers() { [ "$(dig +short +time=1 +tries=1 -p "$1" @127.0.0.1 name7.example A)" = 192.0.2.7 ]; }
 for port in $server $theirs $ours; do
-    for _ in $(seq 100); do answers $port && break; sleep 0.1; done
-    answers $port || { echo "dns: nobody answers at port $port" >&2; cat "$work"/*.log >&2; exit 1; }
+    until_it "an answer from port $port" answers "$port"
 done
 worker=$(pgrep -P "$(cat "$work/nginx.pid")" | head -n 1)
 
-# user and system time of a process, in ticks of 10 ms
-ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
-
-measure() { # NAME PID PORT ARGUMENTS...: one line
+measure() { # NAME PID PORT ARGUMENTS...: one line. A tick is 10 ms
     local name=$1 pid=$2 port=$3 before after
     shift 3
     before=$(ticks "$pid")

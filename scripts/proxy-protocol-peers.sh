@@ -3,51 +3,25 @@
 #
 # curl, from addresses of its own on loopback, asks HAProxy, which asks Evenkeel, which asks HAProxy again; the last one answers
 # with what it was told of the client. EVENKEEL names the binary (default: target/release/evenkeel, built when it is not there).
-set -euo pipefail
 cd "$(dirname "$0")/.."
-[ "${PEERS_BOUNDED:-}" = yes ] || PEERS_BOUNDED=yes exec timeout --kill-after=10 120 "$0" "$@"
+bound=120
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
 
 scripts/install-clients.sh
 export PATH="$PATH:/usr/sbin"
-evenkeel=${EVENKEEL:-target/release/evenkeel}
-[ -n "${EVENKEEL:-}" ] || [ -x "$evenkeel" ] || cargo build --locked --release
-work=$(mktemp -d)
-proxy=
-haproxy=
-passed=0
-failed=0
-
-finish() {
-    for pid in $proxy $haproxy; do
-        kill "$pid" 2>/dev/null || true
-    done
-    wait
-    rm -rf "$work"
-}
-trap finish EXIT
-
-say() { echo "proxy-protocol-peers: $*"; }
-
-give_up() {
-    say "$*" >&2
-    tail -n 50 "$work"/*.log >&2 || true
-    exit 1
-}
+the_binary
 
 # ---------------------------------------------------------------- both of them
 
 # each asks the other, so the ports are chosen before either starts
-read -ra port <<<"$(python3 -c '
-import socket
-held = [socket.socket() for _ in range(20)]
-for s in held: s.bind(("127.0.0.1", 0))
-print(*(s.getsockname()[1] for s in held))')"
+read -ra port <<<"$(free_ports 17)"
 front_plain=${port[0]} front_v1=${port[1]} front_v2=${port[2]} front_tls=${port[3]} front_through=${port[4]} health=${port[5]}
 told=${port[6]} told_tls=${port[7]}
 ours=${port[8]} ours_v1=${port[9]} ours_v2=${port[10]} ours_tls=${port[11]} ours_tcp=${port[12]} ours_own=${port[13]}
 ours_own_tls=${port[14]} ours_through=${port[15]} admin=${port[16]}
 
-scripts/make-certs.sh "$work/certs" localhost 127.0.0.1 >"$work/certs.log" 2>&1 || give_up "no certificates"
+certificates "$work/certs" localhost 127.0.0.1
 ca=$work/certs/ca.pem
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=client.example' \
     -keyout "$work/client.key" -out "$work/client.pem" -CA "$ca" -CAkey "$work/certs/ca.key" \
@@ -123,7 +97,7 @@ frontend told-tls
     bind 127.0.0.1:$told_tls accept-proxy ssl crt $work/certs/both.pem alpn h2
     http-request return status 200 content-type text/plain lf-string "src=%[src]:%[src_port] dst=%[dst]:%[dst_port] over=%[ssl_fc_alpn]"
 CFG
-haproxy -c -q -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 || give_up "HAProxy refuses its configuration"
+haproxy -c -q -f "$work/haproxy.cfg" >"$work/haproxy-check.log" 2>&1 || give_up "HAProxy refuses its configuration"
 
 service() { # NAME VERSION PORT MORE
     printf '[service.%s]\nsend_proxy_protocol = "%s"\n%b[[service.%s.backend]]\naddress = "127.0.0.1:%s"\n' "$1" "$2" "$4" "$1" "$3"
@@ -149,43 +123,12 @@ checked='health = { kind = "http", path = "/check", interval = "200ms", initial 
     service tls v2 "$told_tls" 'protocol = "h2"\ntls = { ca = "certs/ca.pem", server_name = "localhost" }\n'
 } >"$work/proxy.toml"
 
-haproxy -db -f "$work/haproxy.cfg" >>"$work/haproxy.log" 2>&1 &
-haproxy=$!
+start haproxy haproxy -db -f "$work/haproxy.cfg"
 # not before it: our first checks are to be good
-for _ in $(seq 200); do
-    curl --silent --noproxy '*' --output /dev/null "http://127.0.0.1:$health/" && break
-    kill -0 "$haproxy" 2>/dev/null || give_up "HAProxy ended"
-    sleep 0.05
-done
-"$evenkeel" run -c "$work/proxy.toml" >"$work/proxy.log" 2>&1 &
+until_it HAProxy curl --silent --noproxy '*' "http://127.0.0.1:$health/"
+start proxy "$evenkeel" run -c "$work/proxy.toml"
 proxy=$!
-for _ in $(seq 200); do
-    curl --silent --fail --noproxy '*' --output /dev/null "http://127.0.0.1:$admin/readyz" && break
-    kill -0 "$proxy" "$haproxy" 2>/dev/null || give_up "one of them ended"
-    sleep 0.05
-done
-
-# ---------------------------------------------------------------- how it is told
-
-check() { # NAME COMMAND...: every step of it must succeed. Not `if "$@"`: bash ignores `set -e` in a condition.
-    local name=$1 code
-    shift
-    set +e
-    (
-        set -e
-        "$@"
-    ) >"$work/out" 2>&1
-    code=$?
-    set -e
-    if [ "$code" = 0 ]; then
-        say "$name ok"
-        passed=$((passed + 1))
-    else
-        say "$name FAILED"
-        tail -n 20 "$work/out" | sed 's/^/    /'
-        failed=$((failed + 1))
-    fi
-}
+until_it Evenkeel curl --silent --fail --noproxy '*' "http://127.0.0.1:$admin/readyz"
 
 # from an address that is nobody else's
 # shellcheck disable=SC2154 # each check sets its client
@@ -293,6 +236,4 @@ client=127.0.0.26 check 'our health checks of HAProxy accept-proxy, v1 and v2' o
 
 # ---------------------------------------------------------------- the end
 
-! grep -q panicked "$work/proxy.log" || give_up "Evenkeel panicked"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+stop_and_sum_up "$proxy"

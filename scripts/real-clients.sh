@@ -3,35 +3,14 @@
 #
 # EVENKEEL names the binary (default: target/release/evenkeel, built when it is not there). What is needed is installed from
 # Debian's packages and PyPI; the rest happens on loopback, on ports that the kernel chooses, within five minutes.
-set -euo pipefail
 cd "$(dirname "$0")/.."
-[ "${REAL_CLIENTS_BOUNDED:-}" = yes ] || REAL_CLIENTS_BOUNDED=yes exec timeout --kill-after=10 300 "$0" "$@"
+bound=300
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
 
 scripts/install-clients.sh
-evenkeel=${EVENKEEL:-target/release/evenkeel}
-[ -n "${EVENKEEL:-}" ] || [ -x "$evenkeel" ] || cargo build --locked --release
+the_binary
 here=scripts/real-clients
-work=$(mktemp -d)
-proxy=
-origins=
-passed=0
-failed=0
-
-finish() {
-    for pid in $proxy $origins; do
-        kill "$pid" 2>/dev/null || true
-    done
-    rm -rf "$work"
-}
-trap finish EXIT
-
-say() { echo "real-clients: $*"; }
-
-give_up() {
-    say "$*" >&2
-    tail -n 50 "$work"/*.log >&2 || true
-    exit 1
-}
 
 # ---------------------------------------------------------------- what it takes
 
@@ -45,24 +24,16 @@ if ! cmp -s "$here/requirements.txt" "$venv/installed"; then
 fi
 python=$venv/bin/python
 
-scripts/make-certs.sh "$work/certs" localhost 127.0.0.1 >"$work/certs.log" 2>&1 || give_up "no certificates"
+certificates "$work/certs" localhost 127.0.0.1
 ca=$work/certs/ca.pem
 
 # they end when their standard input does
 mkfifo "$work/life"
 "$python" "$here/origins.py" "$work/certs/site.pem" "$work/certs/site.key" "$work/ports" \
     <"$work/life" >"$work/origins.log" 2>&1 &
-origins=$!
+pids+=($!)
 exec 9>"$work/life"
-wait_for() { # FILE PATTERN PID: until a line of the file matches
-    for _ in $(seq 200); do
-        grep -qs "$2" "$1" && return
-        kill -0 "$3" 2>/dev/null || give_up "process $3 ended"
-        sleep 0.05
-    done
-    give_up "no '$2' in $1 within 10 s"
-}
-wait_for "$work/ports" GRPCS_PORT "$origins"
+until_it 'the origins' grep -s GRPCS_PORT "$work/ports"
 # shellcheck source=/dev/null
 . "$work/ports"
 
@@ -120,42 +91,16 @@ ca = "certs/ca.pem"
 address = "127.0.0.1:$GRPCS_PORT"
 TOML
 
-"$evenkeel" run -c "$work/proxy.toml" >"$work/proxy.log" 2>&1 9>&- &
+start proxy "$evenkeel" run -c "$work/proxy.toml" 9>&-
 proxy=$!
-wait_for "$work/proxy.log" '"message":"ready"' "$proxy"
+until_it Evenkeel grep -s '"message":"ready"' "$work/proxy.log"
 port_of() { # LISTENER
     sed -n "/\"message\":\"listening\"/s/.*\"listener\":\"$1\".*\"address\":\"127.0.0.1:\([0-9]*\)\".*/\1/p" "$work/proxy.log"
 }
 clear=127.0.0.1:$(port_of clear)
 secure=localhost:$(port_of secure)
 
-# ---------------------------------------------------------------- how it is told
-
-# tell NAME CODE: what the command printed is in $work/out
-tell() {
-    if [ "$2" = 0 ]; then
-        say "$1 ok"
-        passed=$((passed + 1))
-    else
-        say "$1 FAILED"
-        tail -n 40 "$work/out" | sed 's/^/    /'
-        failed=$((failed + 1))
-    fi
-}
-
-# check NAME COMMAND...: every step of the command must succeed. Not `if "$@"`: bash ignores `set -e` in a condition.
-check() {
-    local name=$1 code
-    shift
-    set +e
-    (
-        set -e
-        "$@"
-    ) >"$work/out" 2>&1
-    code=$?
-    set -e
-    tell "$name" "$code"
-}
+# ---------------------------------------------------------------- how they are asked
 
 limited() { timeout --kill-after=5 30 "$@"; }
 
@@ -269,14 +214,4 @@ check 'gRPC: failure with trailers, TLS' rpc failure "$secure" "$ca"
 
 # ---------------------------------------------------------------- the end
 
-# here and not in `check`: only the parent of a process can wait for it
-kill -TERM "$proxy"
-code=0
-wait "$proxy" || code=$?
-none panic "$work/proxy.log" >"$work/out" || code=101
-same 'exit code' 0 "$code" >>"$work/out" || true
-tell 'evenkeel: stops on SIGTERM with exit code 0, nothing panicked' "$code"
-proxy=
-[ "$failed" = 0 ] || tail -n 30 "$work/proxy.log"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+stop_and_sum_up "$proxy"

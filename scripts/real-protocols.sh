@@ -4,75 +4,21 @@
 #
 # EVENKEEL names the binary (default: target/release/evenkeel, built when it is not there). What is needed is installed from
 # Debian's packages; the rest happens on loopback, on ports that nobody else has, within five minutes.
-set -euo pipefail
 cd "$(dirname "$0")/.."
-[ "${BOUNDED:-}" = yes ] || BOUNDED=yes exec timeout --kill-after=10 300 "$0" "$@"
+bound=300
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
 
 scripts/install-clients.sh
-evenkeel=${EVENKEEL:-target/release/evenkeel}
-[ -n "${EVENKEEL:-}" ] || [ -x "$evenkeel" ] || cargo build --locked --release
+the_binary
+# shellcheck disable=SC2012 # the names are Debian's
 postgres=$(ls -d /usr/lib/postgresql/*/bin | tail -1)
-work=$(mktemp -d)
+# PostgreSQL runs as somebody else
 chmod 755 "$work"
-pids=()
-passed=0
-failed=0
-
-finish() {
-    for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
-    # PostgreSQL writes until it has ended
-    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-    rm -rf "$work"
-}
-trap finish EXIT
-
-give_up() {
-    echo "real-protocols: $*" >&2
-    tail -n 30 "$work"/*.log >&2 || true
-    exit 1
-}
-
-check() { # NAME COMMAND...: passes when the command does
-    local name=$1
-    shift
-    if "$@" >"$work/out" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok      $name"
-    else
-        failed=$((failed + 1))
-        echo "FAILED  $name"
-        tail -n 20 "$work/out"
-    fi
-}
-
-start() { # LOG COMMAND...
-    local log=$1
-    shift
-    "$@" >"$work/$log.log" 2>&1 &
-    pids+=($!)
-}
-
-until_it() { # WHAT COMMAND...
-    local what=$1
-    shift
-    for _ in $(seq 200); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.05
-    done
-    give_up "$what does not answer"
-}
 
 # ---------------------------------------------------------------- the servers
 
-mapfile -t ports < <(python3 - <<'PY'
-import socket
-held = [socket.socket() for _ in range(12)]
-for s in held: s.bind(("127.0.0.1", 0))
-for s in held: print(s.getsockname()[1])
-PY
-)
-redis=${ports[0]} sql=${ports[1]} site_a=${ports[2]} site_b=${ports[3]} dns=${ports[4]}
-front_redis=${ports[5]} front_sql=${ports[6]} front_tls=${ports[7]} front_dns=${ports[8]} admin=${ports[9]}
+read -r redis sql site_a site_b dns front_redis front_sql front_tls front_dns admin <<<"$(free_ports 10)"
 
 start redis redis-server --port "$redis" --bind 127.0.0.1 --save '' --appendonly no --dir "$work"
 
@@ -86,7 +32,7 @@ fi
 start sql "${as_somebody[@]}" "$postgres/postgres" -D "$work/sql" -p "$sql" -h 127.0.0.1 -k "$work/sql"
 
 for name in a b; do
-    scripts/make-certs.sh "$work/$name" "$name.example" >"$work/certs-$name.log" 2>&1 || give_up "no certificates"
+    certificates "$work/$name" "$name.example"
 done
 site() { # NAME PORT
     start "site-$1" openssl s_server -accept "127.0.0.1:$2" -cert "$work/$1/site.pem" -key "$work/$1/site.key" -WWW -quiet
@@ -153,11 +99,12 @@ until_it 'site a' curl -sk "https://127.0.0.1:$site_a/a"
 until_it 'site b' curl -sk "https://127.0.0.1:$site_b/b"
 until_it dnsmasq dig +short +time=1 +tries=1 -p "$dns" @127.0.0.1 site.test
 start proxy "$evenkeel" run -c "$work/proxy.toml"
-proxy=${pids[-1]}
-until_it evenkeel curl -sf "http://127.0.0.1:$admin/readyz"
+proxy=$!
+until_it Evenkeel curl -sf "http://127.0.0.1:$admin/readyz"
 
 # ---------------------------------------------------------------- Redis
 
+# shellcheck disable=SC2154 # each check sets what it expects
 in_redis() { [ "$(redis-cli -p "$front_redis" "$@")" = "$expected" ]; }
 expected=OK check 'redis-cli: SET' in_redis set greeting hello
 expected=hello check 'redis-cli: GET' in_redis get greeting
@@ -200,7 +147,7 @@ pgbench() { command pgbench -h 127.0.0.1 -p "$front_sql" -U postgres "$@" postgr
 check 'pgbench: prepared' pgbench -i -q
 check 'pgbench: 2 s, 8 clients' pgbench -T 2 -c 8 -n
 cancelled() { # the request to cancel comes on a connection of its own
-    ! timeout --signal=INT 1 psql -h 127.0.0.1 -p "$front_sql" -U postgres -c 'select pg_sleep(30)' 2>"$work/cancel"
+    if timeout --signal=INT 1 psql -h 127.0.0.1 -p "$front_sql" -U postgres -c 'select pg_sleep(30)' 2>"$work/cancel"; then return 1; fi
     grep -q 'canceling statement due to user request' "$work/cancel"
 }
 check 'psql: a query is cancelled' cancelled
@@ -217,7 +164,7 @@ check 'curl: a.example is not shown as b.example' bash -c "! curl -sS --cacert '
 large() { get a.example a large | cmp - "$work/www/large"; }
 check 'curl: 5 MiB' large
 refused() {
-    ! curl -sS --resolve "who.test:$front_tls:127.0.0.1" "https://who.test:$front_tls/" 2>"$work/refused"
+    if curl -sS --resolve "who.test:$front_tls:127.0.0.1" "https://who.test:$front_tls/" 2>"$work/refused"; then return 1; fi
     grep -qi 'unrecognized name' "$work/refused"
 }
 check 'curl: a name that nobody has is told so' refused
@@ -238,11 +185,4 @@ check 'dnsperf: 5,000 a second for 2 s, 20 clients, none lost' queries
 
 # ---------------------------------------------------------------- the end
 
-kill -TERM "$proxy"
-code=0
-wait "$proxy" || code=$?
-check 'evenkeel: stops on SIGTERM with exit code 0' [ "$code" = 0 ]
-check 'evenkeel: nothing panicked' bash -c "! grep -q 'a defect' '$work/proxy.log'"
-[ "$failed" = 0 ] || tail -n 30 "$work/proxy.log"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+stop_and_sum_up "$proxy"

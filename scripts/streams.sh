@@ -6,24 +6,14 @@
 #
 # Each proxy has one worker. Nothing is pinned: with client and server of iperf3 on one core, it is these two that are measured.
 # EVENKEEL names the binary (default: target/release/evenkeel, built when it is not there).
-set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
 seconds=${1:-5}
 rounds=${2:-3}
 scripts/install-clients.sh
-evenkeel=${EVENKEEL:-target/release/evenkeel}
-[ -n "${EVENKEEL:-}" ] || [ -x "$evenkeel" ] || cargo build --locked --release
-work=$(mktemp -d)
-pids=()
-trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
-mapfile -t ports < <(python3 - <<'PY'
-import socket
-held = [socket.socket() for _ in range(4)]
-for s in held: s.bind(("127.0.0.1", 0))
-for s in held: print(s.getsockname()[1])
-PY
-)
-server=${ports[0]} ours=${ports[1]} theirs=${ports[2]} admin=${ports[3]}
+the_binary
+read -r server ours theirs admin <<<"$(free_ports 4)"
 
 cat >"$work/haproxy.cfg" <<EOF
 global
@@ -53,15 +43,15 @@ service = "iperf"
 [[service.iperf.backend]]
 address = "127.0.0.1:$server"
 EOF
-iperf3 -s -B 127.0.0.1 -p "$server" >"$work/server.log" 2>&1 &
-pids+=($!)
-haproxy -db -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 &
-pids+=($!) haproxy=$!
-"$evenkeel" run -c "$work/proxy.toml" >"$work/evenkeel.log" 2>&1 &
-pids+=($!) evenkeel_pid=$!
-sleep 1
+start server iperf3 -s -B 127.0.0.1 -p "$server"
+start haproxy haproxy -db -f "$work/haproxy.cfg"
+haproxy=$!
+start proxy "$evenkeel" run -c "$work/proxy.toml"
+own=$!
+for port in "$server" "$ours" "$theirs"; do
+    until_it "somebody at port $port" listens "$port"
+done
 
-ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 measure() { # NAME PID PORT DIRECTION ARGUMENTS...
     local before after
     before=$(ticks "$2")
@@ -78,7 +68,7 @@ for _ in $(seq "$rounds"); do
         reverse=()
         [ "$direction" = up ] || reverse=(--reverse)
         measure haproxy "$haproxy" "$theirs" "$direction" "${reverse[@]}"
-        measure evenkeel "$evenkeel_pid" "$ours" "$direction" "${reverse[@]}"
+        measure evenkeel "$own" "$ours" "$direction" "${reverse[@]}"
     done
 done
 printf '%-10s %-6s %10s %14s\n' proxy way Gbit/s 'CPU s per GB'
