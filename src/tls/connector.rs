@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::acceptor::roots;
 
@@ -17,10 +18,13 @@ pub struct ClientSettings<'a> {
     /// `false`: any certificate is taken.
     pub verify: bool,
     /// Our own certificate and key, for backends that ask.
-    pub client: Option<(&'a [CertificateDer<'static>], &'a PrivateKeyDer<'static>)>,
+    pub client: Option<Identity<'a>>,
     /// ALPN, in order of preference.
     pub alpn: &'a [&'a [u8]],
 }
+
+/// A certificate with its chain, and its key.
+pub type Identity<'a> = (&'a [CertificateDer<'static>], &'a PrivateKeyDer<'static>);
 
 /// Builds it; the error is for people.
 pub fn client_config(settings: &ClientSettings<'_>) -> Result<Arc<ClientConfig>, String> {
@@ -33,14 +37,20 @@ pub fn client_config(settings: &ClientSettings<'_>) -> Result<Arc<ClientConfig>,
         (true, Some(ca)) => builder.with_root_certificates(roots(ca)?),
         (true, None) => builder.with_root_certificates(system_roots()?),
     };
-    let mut config = match settings.client {
-        None => builder.with_no_client_auth(),
-        Some((chain, key)) => {
-            builder.with_client_auth_cert(chain.to_vec(), key.clone_key()).map_err(|e| e.to_string())?
-        }
-    };
+    let mut config = own(builder, settings.client)?;
     config.alpn_protocols = settings.alpn.iter().map(|p| p.to_vec()).collect();
     Ok(Arc::new(config))
+}
+
+/// Says who we are to servers that ask.
+pub(super) fn own(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    identity: Option<Identity<'_>>,
+) -> Result<ClientConfig, String> {
+    match identity {
+        None => Ok(builder.with_no_client_auth()),
+        Some((chain, key)) => builder.with_client_auth_cert(chain.to_vec(), key.clone_key()).map_err(|e| e.to_string()),
+    }
 }
 
 fn system_roots() -> Result<RootCertStore, String> {

@@ -2,7 +2,8 @@
 
 use std::process::{Command, Output};
 
-use crate::support::{Origin, Proxy, config};
+use crate::support::certs::{Authority, Identity};
+use crate::support::{Origin, Proxy, Scratch, config};
 
 fn evenkeel(proxy: &Proxy, arguments: &[&str]) -> Output {
     let file = proxy.path("proxy.toml");
@@ -48,4 +49,60 @@ fn a_proxy_that_does_not_run_is_said() {
         assert_eq!(failed.status.code(), Some(1));
         assert!(said(&failed.stderr).contains("can't be asked"), "{}", said(&failed.stderr));
     }
+}
+
+/// A proxy whose admin address shows this, and more about its TLS.
+fn secured(identity: &Identity, more: &str) -> Proxy {
+    let tls = format!("[admin.tls]\ncert = {:?}\nkey = {:?}\n{more}\n", identity.cert, identity.key);
+    Proxy::start_unasked(&(config("", "", &[&Origin::ok()]) + &tls))
+}
+
+#[test]
+fn an_admin_address_with_tls_is_known_by_the_configured_certificate() {
+    let dir = Scratch::new();
+    // for no name that is asked for
+    let proxy = secured(&Authority::shared().sign(&dir, &["admin.example"]), "");
+    let status = evenkeel(&proxy, &["status"]);
+    assert_eq!(status.status.code(), Some(0), "{}", said(&status.stderr));
+    assert!(said(&status.stdout).contains("configuration 1"));
+    assert_eq!(said(&evenkeel(&proxy, &["reload"]).stdout), "reloaded: configuration 2 runs\n");
+    // the file becomes another one's, in place
+    Authority::new().sign(&dir, &["admin.example"]);
+    let refused = evenkeel(&proxy, &["status"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused.stderr).contains("its certificate is not the one in"), "{}", said(&refused.stderr));
+}
+
+#[test]
+fn an_admin_address_with_tls_is_verified_against_an_authority_that_is_named() {
+    let dir = Scratch::new();
+    let authority = Authority::new();
+    let proxy = secured(&authority.sign(&dir, &["localhost"]), "");
+    let ask = |url: String, ca: &std::path::Path| {
+        let asked = evenkeel(&proxy, &["status", "--admin", &url, "--ca", ca.to_str().unwrap()]);
+        (asked.status.code(), said(&asked.stderr))
+    };
+    let (ca, port) = (authority.file(&dir), proxy.admin_address().port());
+    assert_eq!(ask(format!("https://localhost:{port}"), &ca), (Some(0), String::new()));
+    let (code, why) = ask(format!("https://127.0.0.1:{port}"), &ca);
+    assert_eq!(code, Some(1), "it is not for this name");
+    assert!(why.contains("invalid peer certificate"), "{why}");
+    let (code, why) = ask(format!("https://localhost:{port}"), &Authority::new().file(&Scratch::new()));
+    assert_eq!(code, Some(1), "somebody else has signed it");
+    assert!(why.contains("--ca trusts another authority"), "{why}");
+}
+
+#[test]
+fn an_admin_address_that_asks_for_a_certificate_is_shown_one() {
+    let dir = Scratch::new();
+    let operators = Authority::new();
+    let operator = operators.sign(&dir, &["operator.example"]);
+    let more = format!("client_ca = {:?}", operators.file(&dir));
+    let proxy = secured(&Authority::shared().sign(&dir, &["admin.example"]), &more);
+    let (cert, key) = (operator.cert.to_str().unwrap(), operator.key.to_str().unwrap());
+    let shown = evenkeel(&proxy, &["status", "--cert", cert, "--key", key]);
+    assert_eq!(shown.status.code(), Some(0), "{}", said(&shown.stderr));
+    let refused = evenkeel(&proxy, &["status"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused.stderr).contains("--cert and --key show one"), "{}", said(&refused.stderr));
 }

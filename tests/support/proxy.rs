@@ -76,6 +76,22 @@ impl Proxy {
 
     /// As [`start`](Self::start), with the command prepared further.
     pub fn start_with(toml: &str, prepare: impl FnOnce(&mut Command)) -> Self {
+        let mut proxy = Self::spawn(toml, prepare);
+        proxy.wait_until_ready();
+        proxy
+    }
+
+    /// As [`start`](Self::start), where the admin address can't be asked by what is here: it says itself that it is ready.
+    pub fn start_unasked(toml: &str) -> Self {
+        let mut proxy = Self::spawn(toml, |_| {});
+        wait_until("the proxy gets ready", || {
+            assert_eq!(proxy.child.try_wait().unwrap(), None, "it ended:\n{}", proxy.stderr());
+            proxy.stderr().lines().any(|line| line.ends_with(" ready"))
+        });
+        proxy
+    }
+
+    fn spawn(toml: &str, prepare: impl FnOnce(&mut Command)) -> Self {
         let scratch = Scratch::new();
         // the last one is the admin address's
         let ports: Vec<Port> = (0..=LISTENERS).map(|_| Port::reserve()).collect();
@@ -83,9 +99,7 @@ impl Proxy {
         let mut command = run(&file, &scratch);
         prepare(&mut command);
         let child = command.spawn().unwrap();
-        let mut proxy = Self { child, ports, scratch };
-        proxy.wait_until_ready();
-        proxy
+        Self { child, ports, scratch }
     }
 
     /// Ends it as a crash does, and starts it again with the same file, ports and directory.
@@ -113,6 +127,11 @@ impl Proxy {
     /// Where the second listener is.
     pub fn second_address(&self) -> SocketAddr {
         self.ports[1].address()
+    }
+
+    /// Where the admin address is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.ports[LISTENERS].address()
     }
 
     /// A new connection to the first listener.

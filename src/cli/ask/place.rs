@@ -1,0 +1,221 @@
+//! Where the admin address is, how it is spoken to, and by what it is known: from the arguments, or from the configuration.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use http::Uri;
+use rustls::ClientConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+
+use crate::tls::connector::{ClientSettings, client_config};
+use crate::tls::known;
+
+/// Where it is unless something else is said: the default of `admin.bind`.
+const DEFAULT: &str = "127.0.0.1:9900";
+
+/// Which one is asked.
+#[derive(Debug, Default, Args)]
+pub(in crate::cli) struct Admin {
+    /// The admin address [default: admin.bind of the configuration, or http://127.0.0.1:9900]
+    #[arg(long = "admin", value_name = "URL")]
+    url: Option<String>,
+    /// The configuration to take `admin.bind`, `admin.token_file` and `admin.tls` from
+    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = "proxy.toml")]
+    path: PathBuf,
+    /// The file with the bearer token
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Authorities that its certificate is verified against [default: it is the configured one; with --admin, the system's]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// A client certificate, where it asks for one
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The key of the client certificate
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+}
+
+/// Where and how it is asked.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// A name, or an address; with the port.
+    pub address: String,
+    /// The bearer token.
+    pub token: Option<String>,
+    /// TLS, and the name that is asked for.
+    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The file with the certificate that it is known by.
+    pub known_by: Option<PathBuf>,
+}
+
+/// `[admin]` of the configuration. It is not checked: a file that is full of mistakes may be what the command is about.
+struct Configured {
+    table: toml::Table,
+    folder: PathBuf,
+}
+
+/// Where a URL leads.
+#[derive(Debug, PartialEq, Eq)]
+struct Located {
+    secure: bool,
+    /// Without brackets.
+    host: String,
+    /// As it is connected to.
+    address: String,
+}
+
+impl Admin {
+    /// Finds out.
+    ///
+    /// # Errors
+    ///
+    /// What can't be used; for people.
+    pub(super) fn place(&self) -> Result<Place, String> {
+        let configured = Configured::read(&self.path);
+        let located = match &self.url {
+            Some(url) => locate(url)?,
+            None => {
+                let scheme = if configured.has_tls() { "https" } else { "http" };
+                locate(&format!("{scheme}://{}", reachable(configured.text("bind").unwrap_or(DEFAULT))))?
+            }
+        };
+        // the file's token and certificate are for the file's address
+        let configured = Some(configured).filter(|_| self.url.is_none());
+        let token = self.token_file.clone().or_else(|| configured.as_ref()?.file("token_file"));
+        let token = token.map(|path| {
+            std::fs::read_to_string(&path)
+                .map_err(|error| format!("the token in {} can't be read: {error}", path.display()))
+        });
+        let token = token.transpose()?.map(|token| token.trim().to_owned());
+        if !located.secure {
+            return match [&self.ca, &self.cert].into_iter().any(Option::is_some) {
+                true => Err("--ca and --cert are for an admin address with TLS (https://)".to_owned()),
+                false => Ok(Place { address: located.address, token, tls: None, known_by: None }),
+            };
+        }
+        let known_by = match &self.ca {
+            Some(_) => None,
+            None => configured.as_ref().map(Configured::certificate).transpose()?,
+        };
+        let name = ServerName::try_from(located.host.clone());
+        let name = name.map_err(|_| format!("`{}` can't be the name of a server", located.host))?;
+        let config = self.tls(known_by.as_deref())?;
+        Ok(Place { address: located.address, token, tls: Some((config, name)), known_by })
+    }
+
+    fn tls(&self, known_by: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+        let own = self.cert.as_deref().zip(self.key.as_deref());
+        let own = own.map(|(cert, key)| Ok::<_, String>((certificates(cert)?, private_key(key)?))).transpose()?;
+        let client = own.as_ref().map(|(chain, key)| (&chain[..], key));
+        let unusable = |file: &Path, error: String| format!("{} can't be used: {error}", file.display());
+        match (known_by, &self.ca) {
+            (Some(file), _) => known::config(&certificates(file)?, client).map_err(|error| unusable(file, error)),
+            (None, ca) => {
+                let ca = ca.as_deref().map(certificates).transpose()?;
+                client_config(&ClientSettings { ca: ca.as_deref(), verify: true, client, alpn: &[] })
+            }
+        }
+    }
+}
+
+impl Configured {
+    fn read(path: &Path) -> Self {
+        let table = std::fs::read_to_string(path).unwrap_or_default().parse::<toml::Table>().unwrap_or_default();
+        let admin = table.get("admin").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+        Self { table: admin, folder: path.parent().unwrap_or(Path::new("")).to_path_buf() }
+    }
+
+    fn has_tls(&self) -> bool {
+        self.table.contains_key("tls")
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.table.get(key).and_then(toml::Value::as_str)
+    }
+
+    fn file(&self, key: &str) -> Option<PathBuf> {
+        self.text(key).map(|name| self.folder.join(name))
+    }
+
+    fn certificate(&self) -> Result<PathBuf, String> {
+        let cert = self.table.get("tls").and_then(|tls| tls.get("cert")).and_then(toml::Value::as_str);
+        cert.map(|name| self.folder.join(name)).ok_or_else(|| "admin.tls names no `cert`: say --ca".to_owned())
+    }
+}
+
+/// `http://host:port`, `https://host:port`, or `host:port`, which is http.
+fn locate(url: &str) -> Result<Located, String> {
+    let wrong = || format!("`{url}` is not an address such as http://127.0.0.1:9900 or https://admin.example:9900");
+    let uri: Uri = url.parse().map_err(|_| wrong())?;
+    let secure = match uri.scheme_str() {
+        None | Some("http") => false,
+        Some("https") => true,
+        Some(_) => return Err(wrong()),
+    };
+    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err(wrong());
+    }
+    let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok(Located { secure, host: bare, address: format!("{host}:{port}") })
+}
+
+/// Where an address that is bound can be reached from here.
+fn reachable(bind: &str) -> String {
+    match bind.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_unspecified() => match address {
+            SocketAddr::V4(_) => format!("127.0.0.1:{}", address.port()),
+            SocketAddr::V6(_) => format!("[::1]:{}", address.port()),
+        },
+        _ => bind.to_owned(),
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    match CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        Ok(_) => Err(format!("{} has no certificate", path.display())),
+        Err(error) => Err(format!("the certificates in {} can't be read: {error}", path.display())),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| format!("the key in {} can't be read: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_where_and_whether_by_tls() {
+        let at = |url: &str| locate(url).map(|l| (l.secure, l.host, l.address)).ok();
+        let place = |secure, host: &str, address: &str| Some((secure, host.to_owned(), address.to_owned()));
+        assert_eq!(at("127.0.0.1:9900"), place(false, "127.0.0.1", "127.0.0.1:9900"));
+        assert_eq!(at("http://localhost:9900/"), place(false, "localhost", "localhost:9900"));
+        assert_eq!(at("https://[::1]:9900"), place(true, "::1", "[::1]:9900"));
+        assert_eq!(at("https://admin.example"), place(true, "admin.example", "admin.example:443"));
+        for wrong in ["", "ftp://a:1", "https://", "http://a:1/metrics", "/api"] {
+            assert_eq!(at(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_for_all_interfaces_is_asked_on_loopback() {
+        assert_eq!(reachable("0.0.0.0:9900"), "127.0.0.1:9900");
+        assert_eq!(reachable("[::]:1"), "[::1]:1");
+        assert_eq!(reachable("10.0.0.1:9900"), "10.0.0.1:9900");
+    }
+
+    #[test]
+    fn what_is_for_tls_is_refused_without_it() {
+        let url = Some("http://127.0.0.1:1".to_owned());
+        let admin = Admin { url, ca: Some("ca.pem".into()), ..Admin::default() };
+        assert!(admin.place().unwrap_err().contains("--ca"));
+    }
+}
