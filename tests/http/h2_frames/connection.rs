@@ -1,8 +1,11 @@
 //! A client's connection that does by hand what a client has to, and takes nothing that a server must not send.
 
+mod outbound;
 mod received;
 
 use std::collections::{BTreeMap, VecDeque};
+
+use outbound::Outbound;
 
 use super::frame::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, FRAME_SIZE, Frame, HEADER_TABLE_SIZE, HEADERS, INITIAL_WINDOW_SIZE,
@@ -26,6 +29,7 @@ pub struct Connection {
     initial_room: i64,
     max_frame: usize,
     /// What the proxy lets us send.
+    outbound: Outbound,
     window: i64,
     initial_window: i64,
     /// Settings of ours that are not acknowledged.
@@ -109,6 +113,7 @@ impl Connection {
             room: WINDOW,
             initial_room: WINDOW,
             max_frame: FRAME_SIZE,
+            outbound: Outbound::default(),
             window: WINDOW,
             initial_window: WINDOW,
             pending: VecDeque::new(),
@@ -119,8 +124,11 @@ impl Connection {
         }
     }
 
-    /// Sends bytes to a proxy that may have had enough of them; `false` then.
+    /// Sends bytes to a proxy that may have had enough of them; `false` then. What is DATA in them is counted.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        for (stream, length) in self.outbound.data(bytes.as_ref()) {
+            self.sent(stream, length);
+        }
         self.client.try_send(bytes).is_ok()
     }
 
@@ -258,13 +266,12 @@ impl Connection {
             }
             let end = if piece == rest.len() { END_STREAM } else { 0 };
             self.send(data(stream, end, &rest[..piece]));
-            self.sent(stream, piece);
             rest = &rest[piece..];
         }
         true
     }
 
-    /// Counts DATA that was sent by hand.
+    /// Counts DATA that [`send`](Self::send) does not see.
     pub fn sent(&mut self, stream: u32, length: usize) {
         let length = i64::try_from(length).unwrap();
         self.window -= length;

@@ -76,7 +76,11 @@ fn headers_may_be_padded_and_padding_has_to_fit() {
         Row("padding and priority", padded(PRIORITIZED, &[4, 0, 0, 0, 0, 9], &good(), &[0; 4]), Served(1)),
         Row("padding as long as the frame", padded(0, &[5], &[], &[0; 4]), error),
         Row("padding longer than the frame", padded(0, &[255], &bad(), &[]), error),
-        Row("padding where the priority should be", padded(PRIORITIZED, &[4], &[], &[0; 5]), error),
+        Row(
+            "padding where the priority should be",
+            padded(PRIORITIZED, &[4], &[], &[0; 5]),
+            Connection(FRAME_SIZE_ERROR),
+        ),
         Row("no room for the length of the padding", padded(0, &[], &[], &[]), Connection(FRAME_SIZE_ERROR)),
     ]);
 }

@@ -6,6 +6,7 @@
 //! end without GOAWAY, and a generic error code may stand for a specific one.
 
 mod attacks;
+mod chaos;
 pub mod connection;
 mod flow_control;
 pub mod frame;

@@ -39,7 +39,7 @@ fn a_client_that_has_ended_its_side_may_not_go_on() {
         Row("trailers after HEADERS", after(trailers.clone()), error),
         Row("trailers after DATA", after_data(trailers.clone()), error),
         Row("HEADERS after HEADERS", after(get(1, "/bad")), error),
-        Row("CONTINUATION", after(frame(CONTINUATION, END_HEADERS, 1, &[0x82])), Connection(PROTOCOL_ERROR)),
+        Row("CONTINUATION", after(frame(CONTINUATION, END_HEADERS, 1, &[0x82])), Connection(STREAM_CLOSED)),
         Row("a window update", after(window_update(1, 1)), Nothing),
         Row("priority", after(frame(PRIORITY, 0, 1, &PRIORITY_15)), Nothing),
         Row("a reset", after(reset(1, CANCEL)), Nothing),
@@ -59,7 +59,7 @@ fn nothing_comes_of_what_is_sent_on_a_stream_that_was_reset() {
         Row("trailers", open(headers(1, END_STREAM, &[("x", "y")])), Unanswered(1)),
         Row("another reset", after(reset(1, CANCEL)), Unanswered(1)),
         Row("a window update", after(window_update(1, 1)), Unanswered(1)),
-        Row("CONTINUATION", after(frame(CONTINUATION, END_HEADERS, 1, &[0x82])), Connection(PROTOCOL_ERROR)),
+        Row("CONTINUATION", after(frame(CONTINUATION, END_HEADERS, 1, &[0x82])), Connection(STREAM_CLOSED)),
         Row("priority", after(frame(PRIORITY, 0, 1, &PRIORITY_15)), Nothing),
     ]);
 }

@@ -5,11 +5,13 @@ use std::thread;
 
 use super::connection::{Connection, Outcome};
 use super::frame::{
-    CANCEL, END_STREAM, FLOW_CONTROL_ERROR, FRAME_SIZE, INTERNAL_ERROR, PROTOCOL_ERROR, data, fields, headers, post,
-    reset,
+    CANCEL, END_STREAM, FLOW_CONTROL_ERROR, INTERNAL_ERROR, PROTOCOL_ERROR, data, fields, headers, post, reset,
 };
 use super::rows::assert_still_serves;
 use crate::support::{Origin, PATIENCE, Proxy, config};
+
+/// Four of them fit into the smallest window that a server may start with.
+const PIECE: [u8; 16_000] = [b'u'; 16_000];
 
 /// A backend that says how long the body was.
 fn measure() -> Origin {
@@ -68,7 +70,6 @@ fn bodies_of_many_streams_may_come_interleaved() {
                 assert!(connection.next().is_some(), "the connection ended: {:?}", connection.goaway);
             }
             connection.send(data(stream, end, vec![b'u'; length]));
-            connection.sent(stream, length);
         }
     }
     for (stream, length) in streams() {
@@ -82,17 +83,16 @@ fn padding_counts_and_is_given_back() {
     let proxy = Proxy::to(&origin);
     let mut connection = Connection::open(&proxy);
     connection.send(post(1, "/x"));
-    // 8 MiB of padding, more than any window here
-    let padded = [&[255][..], b"u", &[0; 255]].concat();
-    for _ in 0..32_768 {
-        while connection.room_to_send(1) < 257 {
+    // 2 MiB of padding, more than a window here; and twice as much data, so that it does not look like an attack
+    let padded = [&[255][..], &[b'u'; 512], &[0; 255]].concat();
+    for _ in 0..8192 {
+        while connection.room_to_send(1) < 768 {
             assert!(connection.next().is_some(), "the connection ended: {:?}", connection.goaway);
         }
         connection.send(data(1, super::frame::PADDED, &padded));
-        connection.sent(1, padded.len());
     }
     connection.send(data(1, END_STREAM, ""));
-    assert_eq!(connection.answer(1).body, b"32768");
+    assert_eq!(connection.answer(1).body, b"4194304");
 }
 
 #[test]
@@ -103,20 +103,19 @@ fn a_body_that_nobody_reads_does_not_keep_the_connection_s_window() {
     let proxy = Proxy::start(&config(listener, "", &[&origin]));
     let mut connection = Connection::open(&proxy);
     let mut too_large = fields("POST", "/bad/large");
-    too_large.push(("content-length", "65536"));
+    too_large.push(("content-length", "64000"));
     for i in 0..200 {
         let stream = 1 + 2 * i;
         let (head, status) =
             if i % 2 == 0 { (headers(stream, 0, &too_large), 413) } else { (post(stream, "/none"), 404) };
-        while connection.window() < 65_536 {
+        while connection.window() < 64_000 {
             assert!(connection.next().is_some(), "the connection ended: {:?}", connection.goaway);
         }
         connection.send(head);
         // all of it at once: the proxy may have answered before it has read any of it
         for part in 0..4 {
             let end = if part == 3 { END_STREAM } else { 0 };
-            connection.send(data(stream, end, [b'u'; FRAME_SIZE]));
-            connection.sent(stream, FRAME_SIZE);
+            connection.send(data(stream, end, PIECE));
         }
         let outcome = connection.outcome(stream);
         assert!(!matches!(outcome, Outcome::ConnectionEnded(_)), "stream {stream}: {outcome:?}");
@@ -133,12 +132,11 @@ fn a_body_whose_stream_is_reset_does_not_keep_the_connection_s_window() {
     let mut connection = Connection::open(&proxy);
     for stream in (1..401).step_by(2) {
         connection.send(post(stream, "/hold"));
-        while connection.room_to_send(stream) < 65_536 {
+        while connection.room_to_send(stream) < 64_000 {
             assert!(connection.next().is_some(), "the connection ended: {:?}", connection.goaway);
         }
         for _ in 0..4 {
-            connection.send(data(stream, 0, [b'u'; FRAME_SIZE]));
-            connection.sent(stream, FRAME_SIZE);
+            connection.send(data(stream, 0, PIECE));
         }
         connection.send(reset(stream, CANCEL));
     }
@@ -153,9 +151,8 @@ fn a_body_that_its_backend_does_not_read_does_not_hold_up_the_others() {
     connection.send(post(1, "/stuck"));
     // as much as the stream's window takes at once
     let most = usize::try_from(connection.room_to_send(1)).unwrap().min(1 << 20);
-    for _ in 0..most / FRAME_SIZE {
-        connection.send(data(1, 0, [b'u'; FRAME_SIZE]));
-        connection.sent(1, FRAME_SIZE);
+    for _ in 0..most / PIECE.len() {
+        connection.send(data(1, 0, PIECE));
     }
     for stream in [3, 5] {
         connection.send(post(stream, "/x"));
@@ -165,6 +162,9 @@ fn a_body_that_its_backend_does_not_read_does_not_hold_up_the_others() {
     drop(held);
 }
 
+/// More than all buffers between a client and a backend hold.
+const MOST: usize = 64 << 20;
+
 #[test]
 fn a_client_that_sends_more_than_it_may_is_stopped() {
     let (held, origin) = stuck();
@@ -172,12 +172,13 @@ fn a_client_that_sends_more_than_it_may_is_stopped() {
     let mut connection = Connection::open(&proxy);
     connection.send(post(1, "/stuck"));
     let mut writer = connection.writer();
+    connection.sent(1, MOST);
     // the backend reads nothing, so what the sockets between can hold ends at some time
     let sender = thread::spawn(move || {
-        let piece = data(1, 0, [b'u'; FRAME_SIZE]).repeat(4);
+        let piece = data(1, 0, PIECE).repeat(4);
         let mut sent = 0;
-        while sent < 64 << 20 && writer.try_send(&piece).is_ok() {
-            sent += 4 * FRAME_SIZE;
+        while sent < MOST && writer.try_send(&piece).is_ok() {
+            sent += piece.len();
         }
     });
     match connection.outcome(1) {
