@@ -9,6 +9,8 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::exchange::Exchange;
 use crate::error::{Error, Kind};
+use crate::io::pipe::Pipe;
+use crate::protocol::splice::MaySplice;
 use crate::protocol::tunnel::{MayTunnel, Relay};
 use crate::timer::Alarm;
 use crate::upstream::{h1, h2};
@@ -41,6 +43,16 @@ impl Body {
     /// The body of an answer that ends `exchange`.
     pub fn new(content: Content, deadline: Option<Alarm>, exchange: Option<Exchange>) -> Self {
         Self { content, deadline, exchange }
+    }
+
+    /// Ready when the whole exchange takes too long.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        match &mut self.deadline {
+            Some(deadline) => {
+                deadline.poll(cx).map(|()| Error::new(Kind::UpstreamTimeout, "longer than timeout.total"))
+            }
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -93,11 +105,8 @@ impl http_body::Body for Body {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
         let mut polled = this.content.poll_frame(cx);
-        if polled.is_pending()
-            && let Some(deadline) = &mut this.deadline
-            && deadline.poll(cx).is_ready()
-        {
-            polled = Poll::Ready(Some(Err(Error::new(Kind::UpstreamTimeout, "longer than timeout.total"))));
+        if polled.is_pending() {
+            polled = this.poll_deadline(cx).map(|late| Some(Err(late)));
         }
         if let Some(exchange) = &mut this.exchange {
             if let Poll::Ready(Some(Ok(frame))) = &mut polled
@@ -120,6 +129,29 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         self.content.size_hint()
+    }
+}
+
+impl MaySplice for Body {
+    fn spliceable(&self) -> u64 {
+        match &self.content {
+            Content::H1(body) => body.spliceable(),
+            _ => 0,
+        }
+    }
+
+    fn poll_splice(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
+        let Content::H1(body) = &mut self.content else { return Poll::Ready(Ok(0)) };
+        let mut polled = body.poll_splice(pipe, cx);
+        if polled.is_pending() {
+            polled = self.poll_deadline(cx).map(Err);
+        }
+        match (&mut self.exchange, &polled) {
+            (Some(exchange), Poll::Ready(Ok(moved))) => exchange.sent(*moved as u64),
+            (Some(exchange), Poll::Ready(Err(error))) => exchange.failed(error.kind()),
+            _ => {}
+        }
+        polled
     }
 }
 

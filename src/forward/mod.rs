@@ -34,6 +34,7 @@ pub use ingress::Ingress;
 use crate::balance::Cursors;
 use crate::clock::Moment;
 use crate::endpoint::Target;
+use crate::io::pipe::Pipes;
 use crate::policy::ProxyHeader;
 use crate::protocol::duplex;
 use crate::protocol::fields::Date;
@@ -54,6 +55,8 @@ pub struct Worker {
     pub date: Date,
     /// Its connections to backends.
     pub pools: Rc<Pools>,
+    /// Pipes of the kernel that bodies and sessions are spliced through.
+    pub pipes: Rc<Pipes>,
     /// What its sessions of Layer 4 share.
     pub shared: duplex::Shared,
     /// Where the ends of exchanges are recorded.
@@ -72,11 +75,13 @@ impl Worker {
     /// Worker number `index`; to be made on its own thread.
     pub fn new(index: usize, snapshot: snapshot::Reader, recorder: Recorder) -> Self {
         let timers = Timers::new();
+        let pipes = Rc::default();
         Self {
             index,
             date: Date::default(),
             pools: Rc::new(Pools::new(index, &timers)),
-            shared: duplex::Shared::default(),
+            shared: duplex::Shared::new(&pipes),
+            pipes,
             recorder,
             news: Arc::clone(snapshot.news()),
             snapshot,

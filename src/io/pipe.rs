@@ -51,6 +51,46 @@ impl Pipes {
     }
 }
 
+/// A pipe that goes back to where it was taken from.
+#[derive(Debug)]
+pub struct Lent<'a> {
+    pipes: &'a Pipes,
+    pipe: Option<Pipe>,
+}
+
+impl<'a> Lent<'a> {
+    /// None yet.
+    pub fn none(pipes: &'a Pipes) -> Self {
+        Self { pipes, pipe: None }
+    }
+
+    /// The pipe, taken now if need be; `None` when the kernel gives none that is worth it.
+    pub fn get(&mut self) -> Option<&mut Pipe> {
+        if self.pipe.is_none() {
+            self.pipe = self.pipes.take();
+        }
+        self.pipe.as_mut()
+    }
+
+    /// Bytes in it.
+    pub fn held(&self) -> usize {
+        self.pipe.as_ref().map_or(0, Pipe::held)
+    }
+
+    /// Gives it back.
+    pub fn give_back(&mut self) {
+        if let Some(pipe) = self.pipe.take() {
+            self.pipes.give(pipe);
+        }
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
 impl Pipe {
     fn new() -> Option<Self> {
         let (read, write) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()?;
@@ -63,17 +103,23 @@ impl Pipe {
         self.held == 0
     }
 
-    /// Fills an empty pipe with what the socket has received; 0 = the stream has ended.
+    /// Bytes in it.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Fills an empty pipe with what the socket has received, at most `most` bytes of it; 0 = the stream has ended.
     ///
     /// # Errors
     ///
     /// Those of the socket.
-    pub fn poll_fill(&mut self, from: &Socket, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub fn poll_fill(&mut self, from: &Socket, most: u64, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let most = usize::try_from(most).map_or(self.room, |most| most.min(self.room));
         loop {
             ready!(from.poll_read_ready(cx))?;
             // an empty pipe has room, so "would block" is the socket's word
-            let filled = from
-                .try_io(Interest::READABLE, |socket| Ok(splice(socket, None, &self.write, None, self.room, FLAGS)?));
+            let filled =
+                from.try_io(Interest::READABLE, |socket| Ok(splice(socket, None, &self.write, None, most, FLAGS)?));
             match filled {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),

@@ -205,6 +205,7 @@ fn setup(serving: &Accepted) -> Option<(Setup, ListenerProtocol)> {
         timers: worker.timers.clone(),
         drain: serving.ingress.drain.clone(),
         date: worker.date.clone(),
+        pipes: Rc::clone(&worker.pipes),
     };
     Some((setup, listener.protocol))
 }

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -28,7 +29,7 @@ const WORTH_A_PIPE: u64 = 16 * 1024;
 #[derive(Debug)]
 pub struct Shared {
     buffer: RefCell<Box<[u8]>>,
-    pipes: Pipes,
+    pipes: Rc<Pipes>,
 }
 
 /// A client's connection joined with a backend's.
@@ -79,9 +80,10 @@ enum Broken {
     To,
 }
 
-impl Default for Shared {
-    fn default() -> Self {
-        Self { buffer: RefCell::new(vec![0; BUFFER].into_boxed_slice()), pipes: Pipes::default() }
+impl Shared {
+    /// With the worker's pipes.
+    pub fn new(pipes: &Rc<Pipes>) -> Self {
+        Self { buffer: RefCell::new(vec![0; BUFFER].into_boxed_slice()), pipes: Rc::clone(pipes) }
     }
 }
 
@@ -233,7 +235,7 @@ impl Way {
             self.full = 0;
             return Poll::Ready(Ok(()));
         };
-        match self.pipe.insert(pipe).poll_fill(from, cx) {
+        match self.pipe.insert(pipe).poll_fill(from, u64::MAX, cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(_)) => Poll::Ready(Err(Broken::From)),
             Poll::Ready(Ok(moved)) => {

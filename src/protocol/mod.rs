@@ -13,6 +13,7 @@ pub mod pace;
 pub mod proxy_protocol;
 pub mod quic;
 pub mod replay;
+pub mod splice;
 pub mod tunnel;
 pub mod udp;
 
@@ -87,7 +88,11 @@ impl Interim {
 /// What answers the requests of a connection.
 pub trait Handler {
     /// The body of an answer.
-    type Body: http_body::Body<Data = bytes::Bytes, Error = Error> + tunnel::MayTunnel + Unpin + 'static;
+    type Body: http_body::Body<Data = bytes::Bytes, Error = Error>
+        + tunnel::MayTunnel
+        + splice::MaySplice
+        + Unpin
+        + 'static;
 
     /// Answers a request. Never fails: a failure is an answer.
     fn handle(&self, request: Box<Request>) -> impl Future<Output = Response<Self::Body>>;

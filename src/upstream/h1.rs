@@ -17,6 +17,7 @@ use super::{Answer, ClientPools, Home};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
+use crate::io::pipe::Pipe;
 use crate::policy::Timeouts;
 use crate::protocol::h1::decode::{Decoded, Decoder};
 use crate::protocol::h1::encode::{self, RequestLine};
@@ -347,6 +348,38 @@ impl ResponseBody {
                 let mut connection = call.connection;
                 connection.out.sent = 0;
                 self.home.park(connection);
+            }
+        }
+    }
+
+    /// What of it is still to come through the socket as it is: nothing of it was read ahead, and the request has gone.
+    pub fn spliceable(&self) -> u64 {
+        match (&self.call, self.decoder.remaining()) {
+            (Some(Call { connection, sent: true, .. }), Some(left))
+                if connection.inbound.buf.is_empty() && matches!(connection.io, Stream::Plain(_)) =>
+            {
+                left
+            }
+            _ => 0,
+        }
+    }
+
+    /// Moves what has come of it into an empty pipe.
+    pub fn poll_splice(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+        let (left, call) = (self.spliceable(), self.call.as_ref());
+        let Some(Stream::Plain(socket)) = call.map(|call| &call.connection.io) else { return Poll::Ready(Ok(0)) };
+        match pipe.poll_fill(socket, left, cx) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(Error::new(Kind::UpstreamClosed, "within a body"))),
+            Poll::Ready(Ok(moved)) => {
+                self.decoder.skip(moved as u64);
+                self.alarm.set(self.idle);
+                self.finish_if_done();
+                Poll::Ready(Ok(moved))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(Error::new(Kind::UpstreamClosed, "").because(error))),
+            Poll::Pending => {
+                ready!(self.alarm.poll(cx));
+                Poll::Ready(Err(Error::new(Kind::UpstreamTimeout, "its body stalled")))
             }
         }
     }

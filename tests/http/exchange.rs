@@ -4,7 +4,9 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{Origin, PATIENCE, Proxy, config, wait_until};
+use socket2::{Domain, Socket, Type};
+
+use crate::support::{Client, Origin, PATIENCE, Proxy, config, wait_until};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const MIB: usize = 1024 * 1024;
@@ -117,6 +119,29 @@ fn a_large_download_takes_little_memory() {
         most = most.max(proxy.rss());
     }
     assert!(most.saturating_sub(before) < 16 * MIB as u64, "{before} -> {most}");
+}
+
+#[test]
+fn a_client_that_takes_little_at_a_time_gets_a_large_body_to_its_last_byte() {
+    // more than the kernel between has room for, and no two places in it are alike
+    let body: Vec<u8> = (0..16 * MIB as u32 / 4).flat_map(u32::to_be_bytes).collect();
+    let sent = body.clone();
+    let origin = Origin::script(move |conn| {
+        while conn.request().is_ok() {
+            conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", sent.len()));
+            conn.send(&sent);
+        }
+    });
+    let proxy = Proxy::to(&origin);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    socket.connect(&proxy.address().into()).unwrap();
+    let mut client = Client::from_tcp(socket.into());
+    for _ in 0..2 {
+        let answer = client.get("/x");
+        assert!(answer.body == body, "{} bytes", answer.body.len());
+    }
+    assert_eq!(origin.connections(), 1, "the backend's connection is kept");
 }
 
 #[test]

@@ -78,6 +78,13 @@ impl Decoder {
         }
     }
 
+    /// This many bytes of a body of known length went another way. Not more than [remain](Self::remaining).
+    pub fn skip(&mut self, bytes: u64) {
+        if let State::Fixed(left) = self.state {
+            self.state = if left <= bytes { State::Done } else { State::Fixed(left - bytes) };
+        }
+    }
+
     /// The connection ended where a body that lasts until then does.
     pub fn end_of_stream(&mut self) -> bool {
         if self.state == State::UntilClose {

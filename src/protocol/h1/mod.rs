@@ -19,5 +19,6 @@ pub mod head;
 pub mod inbound;
 pub mod outbound;
 pub mod server;
+mod writing;
 
 pub use body::RequestBody;

@@ -20,9 +20,11 @@ use super::framing::{self, Length};
 use super::head::{self, HeadLimits, RequestHead, Scan};
 use super::inbound::Inbound;
 use super::outbound::{Coding, Outbound};
+use super::writing::Writing;
 use crate::drain::{Drain, Watch};
 use crate::error::{Error, Kind, Result};
 use crate::io::Stream;
+use crate::io::pipe::Pipes;
 use crate::policy::Limits;
 use crate::protocol::fields::Date;
 use crate::protocol::tunnel::{MayTunnel, Relay};
@@ -53,6 +55,8 @@ pub struct Setup {
     pub drain: Drain,
     /// The worker's `Date`.
     pub date: Date,
+    /// The worker's pipes, for large bodies.
+    pub pipes: Rc<Pipes>,
 }
 
 /// How a connection ended.
@@ -67,9 +71,9 @@ pub enum End {
 /// The two directions of a connection, shared between its loop and the body that is being read.
 #[derive(Debug)]
 pub struct Wire {
-    io: Stream,
+    pub(super) io: Stream,
     inbound: Inbound,
-    out: Outbound,
+    pub(super) out: Outbound,
     /// Of the current request's body.
     pub(super) decoder: Decoder,
     /// The body has been asked for.
@@ -288,7 +292,8 @@ impl<H: Handler> Connection<'_, H> {
             persists
         };
         let bodiless = framing::is_bodiless(method, parts.status);
-        match self.write_body(body, coding, bodiless, persists).await {
+        let writing = Writing::new(&self.wire, body, coding, self.setup).ended(bodiless).last(!persists);
+        match writing.run().await {
             Err(()) => {
                 if length == Some(Length::UntilClose) {
                     self.wire.borrow().reset_on_close();
@@ -298,64 +303,6 @@ impl<H: Handler> Connection<'_, H> {
             Ok(()) if persists && self.wire.borrow().decoder.is_done() => Next::Request,
             Ok(()) => Next::Close,
         }
-    }
-
-    /// Writes a body as it comes, while the client is watched. An error means that it is not whole.
-    async fn write_body(&self, body: H::Body, coding: Coding, bodiless: bool, persists: bool) -> Result<(), ()> {
-        let mut body = pin!(body);
-        let mut ended = bodiless;
-        let mut whole = Ok(());
-        let mut alarm: Option<Alarm> = None;
-        poll_fn(|cx| {
-            loop {
-                let mut starved = false;
-                while !ended && self.wire.borrow().out.has_room() {
-                    // not while the connection is borrowed: the body may have to read the request's body from it
-                    match body.as_mut().poll_frame(cx) {
-                        Poll::Ready(Some(Ok(frame))) => {
-                            let out = &mut self.wire.borrow_mut().out;
-                            match frame.into_data() {
-                                Ok(data) => out.data(data, coding),
-                                Err(frame) => {
-                                    out.end(coding, frame.trailers_ref());
-                                    ended = true;
-                                }
-                            }
-                        }
-                        // what came before goes out first: a client that gets nothing at all may take its request for one that
-                        // never arrived, and send it again
-                        Poll::Ready(Some(Err(_))) => {
-                            whole = Err(());
-                            ended = true;
-                        }
-                        Poll::Ready(None) => {
-                            self.wire.borrow_mut().out.end(coding, None);
-                            ended = true;
-                        }
-                        Poll::Pending => {
-                            starved = true;
-                            break;
-                        }
-                    }
-                }
-                let wire = &mut *self.wire.borrow_mut();
-                if ended && !persists && whole.is_ok() {
-                    wire.out.finish();
-                }
-                match wire.out.poll_flush(&mut wire.io, cx) {
-                    Poll::Ready(Ok(())) if ended => return Poll::Ready(whole),
-                    Poll::Ready(Ok(())) if starved => return wire.poll_gone(cx).map(Err),
-                    Poll::Ready(Ok(())) => alarm = None,
-                    Poll::Ready(Err(_)) => return Poll::Ready(Err(())),
-                    Poll::Pending => {
-                        let idle = self.setup.idle_timeout;
-                        let alarm = alarm.get_or_insert_with(|| Alarm::new(&self.setup.timers, idle));
-                        return alarm.poll(cx).map(Err);
-                    }
-                }
-            }
-        })
-        .await
     }
 
     /// Answers what did not become a request, and closes.
@@ -439,7 +386,7 @@ impl Wire {
 
     /// Ready when the client is gone. Until then what it sends ahead is read, up to a bound. A client that only ended its side
     /// still waits for its answer.
-    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.out.is_empty()
             && let Poll::Ready(Err(_)) = self.out.poll_flush(&mut self.io, cx)
         {

@@ -18,8 +18,10 @@ use super::*;
 use crate::drain::Drain;
 use crate::error::Error;
 use crate::io::Socket;
+use crate::io::pipe::Pipe;
 use crate::policy::Limits;
 use crate::protocol::fields::Date;
+use crate::protocol::splice::MaySplice;
 use crate::protocol::tunnel::{MayTunnel, Relay};
 use crate::protocol::{Request, RequestBody};
 use crate::timer::Timers;
@@ -66,6 +68,16 @@ impl MayTunnel for EchoBody {
     fn tunnelled(&mut self, _: u64) {}
 }
 
+impl MaySplice for EchoBody {
+    fn spliceable(&self) -> u64 {
+        0
+    }
+
+    fn poll_splice(&mut self, _: &mut Pipe, _: &mut Context<'_>) -> Poll<Result<usize, Error>> {
+        Poll::Pending
+    }
+}
+
 fn setup() -> Setup {
     Setup {
         limits: Limits {
@@ -81,6 +93,7 @@ fn setup() -> Setup {
         timers: Timers::new(),
         drain: Drain::default(),
         date: Date::default(),
+        pipes: Rc::default(),
     }
 }
 

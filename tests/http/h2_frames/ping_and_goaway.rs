@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use super::connection::Connection;
 use super::frame::{ACK, END_STREAM, GOAWAY, NO_ERROR, PING, data, frame, get, ping, post};
-use crate::support::{Origin, PATIENCE, Proxy, wait_until};
+use crate::support::{Origin, PATIENCE, Proxy, config, wait_until};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -118,4 +118,34 @@ fn a_proxy_that_stops_says_so_answers_what_is_under_way_and_closes() {
     assert_eq!(connection.answer(1).body, b"ok");
     assert_eq!(connection.end(), Some(NO_ERROR));
     assert_eq!(proxy.wait().code(), Some(0));
+}
+
+#[test]
+fn a_connection_has_as_many_requests_as_it_may_and_those_that_were_on_their_way() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nmax_requests_per_connection = 2", "", &[&origin]));
+    let mut connection = Connection::open(&proxy);
+    assert_eq!(connection.get(1, "/x").status, 200);
+    assert!(connection.is_alive() && connection.goaway.is_none());
+    // the third is sent before the client can know
+    connection.send([get(3, "/x"), get(5, "/x")].concat());
+    assert_eq!((connection.answer(3).status, connection.answer(5).status), (200, 200));
+    assert_eq!(connection.end(), Some(NO_ERROR));
+    assert_eq!(origin.targets().len(), 3);
+}
+
+#[test]
+fn what_is_opened_after_the_last_word_is_not_served_and_disturbs_nobody() {
+    let (go, origin) = told();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    connection.send([get(1, "/x"), goaway(NO_ERROR)].concat());
+    connection.until(|c| c.goaway.is_some());
+    assert_eq!(connection.goaway, Some((1, NO_ERROR)));
+    connection.send([post(3, "/bad"), data(3, END_STREAM, "all of it")].concat());
+    assert!(connection.is_alive());
+    go.send(()).unwrap();
+    assert_eq!(connection.answer(1).body, b"ok");
+    assert_eq!(connection.end(), Some(NO_ERROR));
+    assert_eq!(origin.targets(), ["/x"]);
 }
