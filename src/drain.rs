@@ -93,8 +93,9 @@ impl Tasks {
     pub fn spawn<F: Future<Output = ()> + 'static>(&self, task: impl FnOnce(Place) -> F) {
         let place = self.place();
         let at = place.at;
-        // it does not run before it is waited for, and so not before its handle is here
-        let handle = tokio::task::spawn_local(task(place)).abort_handle();
+        // boxed, for on its way from here to the heap, and at its end, the runtime copies a task eight times; it does not run before
+        // it is waited for, and so not before its handle is here
+        let handle = tokio::task::spawn_local(Box::pin(task(place))).abort_handle();
         self.0.borrow_mut().tasks[at] = Some(handle);
     }
 

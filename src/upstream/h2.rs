@@ -323,7 +323,7 @@ fn request(line: &RequestLine<'_>, tls: bool, headers: &HeaderMap) -> Result<Req
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| malformed())?;
     *request.headers_mut() = headers.clone();
     if let Some(forwarded) = line.forwarded {
-        let fields = forwarded.fields.iter();
+        let fields = forwarded.fields().iter();
         request.headers_mut().extend(fields.map(|(name, value)| (name.clone(), value.clone())));
     }
     if line.te_trailers {

@@ -153,9 +153,16 @@ pub fn fields(out: &mut BytesMut, headers: &HeaderMap) -> bool {
 }
 
 fn content_length(out: &mut BytesMut, length: u64) {
+    out.put_slice(b"content-length: ");
+    decimal(out, length);
+    out.put_slice(b"\r\n");
+}
+
+/// Writes a number.
+pub fn decimal(out: &mut BytesMut, number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
-    let mut left = length;
+    let mut left = number;
     loop {
         at -= 1;
         digits[at] = b'0' + (left % 10) as u8;
@@ -164,7 +171,5 @@ fn content_length(out: &mut BytesMut, length: u64) {
             break;
         }
     }
-    out.put_slice(b"content-length: ");
     out.put_slice(&digits[at..]);
-    out.put_slice(b"\r\n");
 }
