@@ -4,8 +4,10 @@
 //! predictable branch.
 
 pub mod pipe;
+mod unwatched;
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,12 +16,15 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use unwatched::Unwatched;
 
 /// A connected socket.
 #[derive(Debug)]
 pub enum Socket {
     /// TCP.
     Tcp(TcpStream),
+    /// TCP, watched by nobody until it has to be waited for.
+    Unwatched(Unwatched),
     /// A Unix stream socket.
     Unix(UnixStream),
 }
@@ -41,7 +46,51 @@ macro_rules! each {
     };
 }
 
+/// Tries an unwatched socket at once; where that fails for now, it is watched, and waited for as others are.
+macro_rules! at_once {
+    ($self:expr, $unwatched:ident => $try:expr, $watched:ident => $poll:expr) => {{
+        let this = $self.get_mut();
+        if let Self::Unwatched($unwatched) = this {
+            if let Some(done) = $try {
+                return Poll::Ready(done);
+            }
+            this.watch()?;
+        }
+        match this {
+            Self::Tcp($watched) => $poll,
+            Self::Unix($watched) => $poll,
+            Self::Unwatched(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }};
+}
+
 impl Socket {
+    /// A connection that was accepted just now, and does not block.
+    pub fn accepted(tcp: std::net::TcpStream) -> Self {
+        Self::Unwatched(Unwatched::new(tcp))
+    }
+
+    /// Has it watched from now on. To be called before it is asked whether it is ready.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn watch(&mut self) -> io::Result<()> {
+        if let Self::Unwatched(unwatched) = self {
+            *self = Self::Tcp(unwatched.watch()?);
+        }
+        Ok(())
+    }
+
+    /// The address that the client connected to, over TCP.
+    pub fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(tcp) => tcp.local_addr().ok(),
+            Self::Unwatched(unwatched) => unwatched.tcp().and_then(|tcp| tcp.local_addr()).ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Ready when there may be something to read.
     ///
     /// # Errors
@@ -50,6 +99,7 @@ impl Socket {
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => tcp.poll_read_ready(cx),
+            Self::Unwatched(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
             Self::Unix(unix) => unix.poll_read_ready(cx),
         }
     }
@@ -62,6 +112,7 @@ impl Socket {
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => tcp.poll_write_ready(cx),
+            Self::Unwatched(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
             Self::Unix(unix) => unix.poll_write_ready(cx),
         }
     }
@@ -74,6 +125,7 @@ impl Socket {
     pub fn try_io<R>(&self, interest: Interest, call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
         match self {
             Self::Tcp(tcp) => tcp.try_io(interest, || call(tcp.as_fd())),
+            Self::Unwatched(unwatched) => call(unwatched.tcp()?.as_fd()),
             Self::Unix(unix) => unix.try_io(interest, || call(unix.as_fd())),
         }
     }
@@ -81,21 +133,27 @@ impl Socket {
     /// What is closed with a TCP connection after this is a reset, which nobody takes for the end of a stream. A Unix socket
     /// knows no resets.
     pub fn reset_on_close(&self) {
-        if let Self::Tcp(tcp) = self {
-            let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
-        }
+        let socket = match self {
+            Self::Tcp(tcp) => SockRef::from(tcp),
+            Self::Unwatched(unwatched) => match unwatched.tcp() {
+                Ok(tcp) => SockRef::from(tcp),
+                Err(_) => return,
+            },
+            Self::Unix(_) => return,
+        };
+        let _ = socket.set_linger(Some(Duration::ZERO));
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        each!(self, Self::Tcp, Self::Unix => s => Pin::new(s).poll_read(cx, buf))
+        at_once!(self, unwatched => unwatched.read(buf), s => Pin::new(s).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, Self::Tcp, Self::Unix => s => Pin::new(s).poll_write(cx, buf))
+        at_once!(self, unwatched => unwatched.write(buf), s => Pin::new(s).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -103,7 +161,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self, Self::Tcp, Self::Unix => s => Pin::new(s).poll_write_vectored(cx, bufs))
+        at_once!(self, unwatched => unwatched.write_vectored(bufs), s => Pin::new(s).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -115,7 +173,11 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, Self::Tcp, Self::Unix => s => Pin::new(s).poll_shutdown(cx))
+        match self.get_mut() {
+            Self::Tcp(s) => Pin::new(s).poll_shutdown(cx),
+            Self::Unwatched(unwatched) => Poll::Ready(unwatched.shutdown()),
+            Self::Unix(s) => Pin::new(s).poll_shutdown(cx),
+        }
     }
 }
 
@@ -159,6 +221,30 @@ impl Stream {
             Self::TlsServer(tls) => tls.get_ref().0,
             Self::TlsClient(tls) => tls.get_ref().0,
         }
+    }
+
+    /// The socket below, in clear, watched from now on if it was not: to be waited for by hand.
+    pub fn plain(&mut self) -> Option<&Socket> {
+        match self {
+            Self::Plain(socket) => socket.watch().ok().map(|()| &*socket),
+            Self::TlsServer(_) | Self::TlsClient(_) => None,
+        }
+    }
+
+    /// Whether nobody watches it, so that its end would not be seen.
+    pub fn is_unwatched(&self) -> bool {
+        matches!(self, Self::Plain(Socket::Unwatched(_)))
+    }
+
+    /// Whether the runtime has heard of nothing that could be read: no system call, and no more than a look. Under TLS there may be
+    /// something all the same.
+    pub fn has_no_news(&self) -> bool {
+        matches!(self, Self::Plain(socket) if socket.try_io(Interest::READABLE, |_| Ok(())).is_err())
+    }
+
+    /// Whether there is something unread that nobody has been told of.
+    pub fn has_more(&self) -> bool {
+        matches!(self, Self::Plain(Socket::Unwatched(unwatched)) if unwatched.has_more())
     }
 
     /// Writes the last bytes: under TLS the end of the stream (`close_notify`) goes with them, in one system call and, when there

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 use bytes::BytesMut;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use rustix::net::{SocketFlags, acceptfrom_with};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Settings, peer, sessions};
@@ -30,7 +33,7 @@ const EXHAUSTED: Duration = Duration::from_millis(50);
 /// A listening socket in a worker's runtime.
 #[derive(Debug)]
 pub(super) enum Listening {
-    Tcp(TcpListener),
+    Tcp(AsyncFd<TcpListener>),
     Unix(UnixListener),
 }
 
@@ -230,29 +233,27 @@ fn is_exhausted(error: &io::Error) -> bool {
 }
 
 impl Listening {
+    /// A TCP socket that does not block.
+    #[expect(deprecated, reason = "what follows it is unsafe, for types that change their descriptor; std's keeps it")]
+    pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
+        AsyncFd::with_interest(listener, Interest::READABLE).map(Self::Tcp)
+    }
+
     async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         match self {
-            Self::Tcp(listener) => {
-                let (socket, address) = listener.accept().await?;
-                Ok((Socket::Tcp(socket), Some(address)))
-            }
+            Self::Tcp(listener) => listener.async_io(Interest::READABLE, accept).await,
             Self::Unix(listener) => Ok((Socket::Unix(listener.accept().await?.0), None)),
         }
     }
 
     /// The connections that wait in the kernel's queue now.
     fn queued(self) -> Vec<(Socket, Option<SocketAddr>)> {
-        // asked through std: tokio knows of what has come only after its next look at the kernel's events
+        // asked by ourselves: tokio knows of what has come only after its next look at the kernel's events
         match self {
-            Self::Tcp(listener) => match listener.into_std() {
-                Ok(listener) => std::iter::from_fn(|| {
-                    let (socket, address) = listener.accept().ok()?;
-                    socket.set_nonblocking(true).ok()?;
-                    Some((Socket::Tcp(TcpStream::from_std(socket).ok()?), Some(address)))
-                })
-                .collect(),
-                Err(_) => Vec::new(),
-            },
+            Self::Tcp(listener) => {
+                let listener = listener.into_inner();
+                std::iter::from_fn(|| accept(&listener).ok()).collect()
+            }
             Self::Unix(listener) => match listener.into_std() {
                 Ok(listener) => std::iter::from_fn(|| {
                     let socket = listener.accept().ok()?.0;
@@ -264,6 +265,13 @@ impl Listening {
             },
         }
     }
+}
+
+/// The next connection, by the kernel's own call: std's would need a second one to make it non-blocking, and tokio has it watched
+/// at once.
+fn accept(listener: &TcpListener) -> io::Result<(Socket, Option<SocketAddr>)> {
+    let (socket, address) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+    Ok((Socket::accepted(socket.into()), address.and_then(|address| address.try_into().ok())))
 }
 
 impl Open {

@@ -26,7 +26,7 @@ pub(super) async fn identify(
     let (snapshot, listener) = ingress.current()?;
     let listener = &snapshot.listeners[listener];
     let peer = match snapshot.tells_of_clients {
-        true => Peer::new(source).reached(local(socket)),
+        true => Peer::new(source).reached(socket.local()),
         false => Peer::new(source),
     };
     if !listener.proxy_protocol {
@@ -95,13 +95,6 @@ pub(super) fn is_trusted(listener: &Listener, address: Option<SocketAddr>) -> bo
 fn is_among(networks: &[IpNet], address: IpAddr) -> bool {
     let address = address.to_canonical();
     networks.iter().any(|network| network.contains(&address))
-}
-
-fn local(socket: &Socket) -> Option<SocketAddr> {
-    match socket {
-        Socket::Tcp(tcp) => tcp.local_addr().ok(),
-        Socket::Unix(_) => None,
-    }
 }
 
 fn reason(refused: Refused) -> Refusal {

@@ -39,13 +39,19 @@ async fn arrive(
     let mut peer = peer::identify(&mut socket, address, &serving.ingress, &serving.settings.metrics).await?;
     let arrival = match (protocol, &serving.settings.tls) {
         (ListenerProtocol::Tls, _) => named(socket, &mut peer, serving, &setup).await?,
-        (_, None) => Arrival { stream: Stream::Plain(socket), server_name: None, early: Bytes::new() },
+        (_, None) => Arrival { stream: plain(socket)?, server_name: None, early: Bytes::new() },
         (_, Some(tls)) => {
             let (stream, sni, _) = handshake(socket, &mut peer, tls, &setup).await?;
             Arrival { stream, server_name: sni.map(|(name, _)| name.into()), early: Bytes::new() }
         }
     };
     Some((arrival, peer))
+}
+
+/// What is passed on as it comes is passed on when it comes.
+fn plain(mut socket: Socket) -> Option<Stream> {
+    socket.watch().ok()?;
+    Some(Stream::Plain(socket))
 }
 
 /// A client whose TLS is passed on: where to is for the name to say that it asks for.
@@ -56,7 +62,7 @@ async fn named(mut socket: Socket, peer: &mut Peer, serving: &Accepted, setup: &
             if peer.keeps_more() {
                 peer.asked_for(hello.server_name.as_deref(), None);
             }
-            return Some(Arrival { stream: Stream::Plain(socket), server_name: hello.server_name, early });
+            return Some(Arrival { stream: plain(socket)?, server_name: hello.server_name, early });
         }
         Some(Err(reason)) => {
             tracing::debug!(?client, reason, "a connection is not TLS that can be passed on");

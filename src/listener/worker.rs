@@ -199,7 +199,7 @@ impl Accepting {
                     tasks.push(tokio::task::spawn_local(datagrams::run(socket, serving, stop)));
                     continue;
                 }
-                Socket::Tcp(socket) => tokio::net::TcpListener::from_std(socket).map(Listening::Tcp),
+                Socket::Tcp(socket) => Listening::tcp(socket),
                 Socket::Unix(socket) => tokio::net::UnixListener::from_std(socket).map(Listening::Unix),
             };
             match listening {

@@ -1,7 +1,6 @@
 //! Fields that a proxy writes: `Date`, `Via`, `Forwarded` and its older kin.
 
 use std::cell::{OnceCell, RefCell};
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -10,7 +9,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::Version;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
-use super::h1::encode;
 use crate::timer::Timers;
 
 /// `X-Forwarded-For`
@@ -118,11 +116,12 @@ impl Client {
     /// connection with one request it is the largest part of what is its own to do.
     fn lines(&self, host: Option<&HeaderValue>, version: Version) -> Bytes {
         let host_length = host.map_or(0, HeaderValue::len);
+        let address = self.address_text();
         let mut lines = BytesMut::with_capacity(256 + 2 * host_length);
         lines.put_slice(b"forwarded: ");
-        self.put_forwarded(&mut lines, host);
+        self.put_forwarded(&mut lines, &address, host);
         lines.put_slice(b"\r\nx-forwarded-for: ");
-        self.put_address(&mut lines);
+        lines.put_slice(address.as_bytes());
         lines.put_slice(b"\r\nx-forwarded-proto: ");
         lines.put_slice(self.proto.as_bytes());
         if let Some(host) = host {
@@ -138,8 +137,12 @@ impl Client {
     /// Writes `Forwarded` (RFC 7239) and `X-Forwarded-*`. What a client that is not trusted says there is dropped; a trusted
     /// one's is kept, and it is added to the list.
     pub fn forward(&self, headers: &mut HeaderMap, host: Option<&HeaderValue>) {
-        let forwarded = value(|text| self.put_forwarded(text, host));
-        let forwarded_for = value(|text| self.put_address(text));
+        let address = self.address_text();
+        let mut forwarded = BytesMut::with_capacity(128);
+        self.put_forwarded(&mut forwarded, &address, host);
+        let or_unknown =
+            |value: Bytes| HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static("unknown"));
+        let (forwarded, forwarded_for) = (or_unknown(forwarded.freeze()), or_unknown(address.into()));
         if self.trusted {
             append_to_list(headers, header::FORWARDED, &forwarded);
             append_to_list(headers, X_FORWARDED_FOR, &forwarded_for);
@@ -159,14 +162,14 @@ impl Client {
     }
 
     /// Writes the value of `Forwarded`.
-    fn put_forwarded(&self, out: &mut BytesMut, host: Option<&HeaderValue>) {
+    fn put_forwarded(&self, out: &mut BytesMut, address: &str, host: Option<&HeaderValue>) {
         // the brackets of IPv6 and a port's colon are no token characters: RFC 7239, section 4
         let (before, after): (&[u8], &[u8]) = match self.address {
             Some(IpAddr::V6(_)) => (b"for=\"[", b"]\""),
             Some(IpAddr::V4(_)) | None => (b"for=", b""),
         };
         out.put_slice(before);
-        self.put_address(out);
+        out.put_slice(address.as_bytes());
         out.put_slice(after);
         if let Some(Ok(host)) = host.map(HeaderValue::to_str)
             && !host.is_empty()
@@ -182,20 +185,25 @@ impl Client {
         out.put_slice(self.proto.as_bytes());
     }
 
-    /// Writes the client's address.
-    fn put_address(&self, out: &mut BytesMut) {
+    /// The client's address, as `Display` writes it; of IPv4 in a tenth of the time.
+    fn address_text(&self) -> String {
         match self.address {
-            // as `Display` writes it, in a tenth of the time
             Some(IpAddr::V4(address)) => {
-                for (at, octet) in address.octets().into_iter().enumerate() {
-                    if at > 0 {
-                        out.put_u8(b'.');
+                let mut text = String::with_capacity(15);
+                for octet in address.octets() {
+                    if !text.is_empty() {
+                        text.push('.');
                     }
-                    encode::decimal(out, octet.into());
+                    for (least, unit) in [(100, 100), (10, 10), (0, 1)] {
+                        if octet >= least {
+                            text.push(char::from(b'0' + octet / unit % 10));
+                        }
+                    }
                 }
+                text
             }
-            Some(IpAddr::V6(address)) => _ = write!(out, "{address}"),
-            None => out.put_slice(b"unknown"),
+            Some(IpAddr::V6(address)) => address.to_string(),
+            None => "unknown".to_owned(),
         }
     }
 }
@@ -214,13 +222,6 @@ impl Forwarded {
             fields.collect()
         })
     }
-}
-
-/// A value of what is written by `put`.
-fn value(put: impl FnOnce(&mut BytesMut)) -> HeaderValue {
-    let mut text = BytesMut::with_capacity(128);
-    put(&mut text);
-    HeaderValue::from_maybe_shared(text.freeze()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 /// Adds `value` as the last element of a list field, in one line.
@@ -286,6 +287,13 @@ mod tests {
             assert_eq!(*made.fields(), written);
             let lines: Vec<_> = written.iter().map(|(n, v)| format!("{n}: {}\r\n", v.to_str().unwrap())).collect();
             assert_eq!(made.lines, lines.concat().as_bytes());
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_as_std_writes_it() {
+        for address in ["0.0.0.0", "1.10.100.255", "127.0.0.1", "192.0.2.99", "209.110.9.90", "2001:db8::1", "::"] {
+            assert_eq!(Client::new(address.parse().ok(), false, false).address_text(), address);
         }
     }
 

@@ -113,7 +113,9 @@ pub enum Reply {
 pub struct ResponseBody {
     call: Option<Call>,
     decoder: Decoder,
-    alarm: Alarm,
+    /// While it is waited for.
+    alarm: Option<Alarm>,
+    timers: Timers,
     idle: Duration,
     reusable: bool,
     home: Rc<Home>,
@@ -147,7 +149,7 @@ impl Connection {
     /// Whether nothing came since the last answer: no end, no error, and no bytes that nobody asked for. Without news from the
     /// kernel this is no system call.
     pub fn is_quiet(&mut self) -> bool {
-        glance(|cx| self.inbound.poll_fill(&mut self.io, cx, 1)).is_pending()
+        self.io.has_no_news() || glance(|cx| self.inbound.poll_fill(&mut self.io, cx, 1)).is_pending()
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -164,15 +166,16 @@ impl Connection {
         let ended = line.length == Length::Fixed(0);
         let mut call =
             Call { connection: self, body, coding, held: line.expect_continue, ended, sent: false, broken: false };
-        let head = call.head(line, terms).await;
-        match head.and_then(|head| call.length(&head, line.method).map(|length| (head, length))) {
-            Ok((head, length)) => Ok(call.reply(head, length, line.method, home, terms)),
-            Err(error) => {
-                let unanswered = call.connection.inbound.buf.is_empty();
-                let raced = reused && unanswered && error.kind() == Kind::UpstreamClosed;
-                Err(Failed { error, body: call.body, raced })
-            }
-        }
+        let error = match call.head(line, terms).await {
+            Ok(head) => match framing::response(&head.fields, line.method, head.status, head.version) {
+                Ok(length) => return Ok(call.reply(head, length, line.method, home, terms)),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        let unanswered = call.connection.inbound.buf.is_empty();
+        let raced = reused && unanswered && error.kind() == Kind::UpstreamClosed;
+        Err(Failed { error, body: call.body, raced })
     }
 }
 
@@ -232,7 +235,7 @@ impl Call {
                 {
                     let last = !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS;
                     if last {
-                        return Poll::Ready(self.accept(head, line));
+                        return Poll::Ready(fits(&head, line).map(|()| head));
                     }
                     interim += 1;
                     if interim > MAX_INTERIM {
@@ -295,18 +298,6 @@ impl Call {
         Error::new(Kind::UpstreamClosed, detail).retry(retry)
     }
 
-    /// A head that is the answer: does it fit the request?
-    fn accept(&self, head: ResponseHead, line: &RequestLine<'_>) -> Result<ResponseHead> {
-        if head.status == StatusCode::SWITCHING_PROTOCOLS && line.upgrade.is_none() {
-            return Err(Error::new(Kind::UpstreamMalformed, "it switched protocols without being asked"));
-        }
-        Ok(head)
-    }
-
-    fn length(&self, head: &ResponseHead, method: &Method) -> Result<Length> {
-        framing::response(&head.fields, method, head.status, head.version)
-    }
-
     fn reply(self, head: ResponseHead, length: Length, method: &Method, home: &Rc<Home>, terms: &Terms<'_>) -> Reply {
         let ResponseHead { status, version, mut headers, fields, hop } = head;
         if status == StatusCode::SWITCHING_PROTOCOLS {
@@ -326,7 +317,8 @@ impl Call {
         let mut body = ResponseBody {
             call: Some(self),
             decoder: Decoder::new(length, Kind::UpstreamMalformed),
-            alarm: Alarm::new(terms.timers, terms.timeouts.idle),
+            alarm: None,
+            timers: terms.timers.clone(),
             idle: terms.timeouts.idle,
             reusable,
             home: Rc::clone(home),
@@ -334,6 +326,14 @@ impl Call {
         body.finish_if_done();
         Reply::Answer(Answer { status, headers, body })
     }
+}
+
+/// A head that is the answer: does it fit the request?
+fn fits(head: &ResponseHead, line: &RequestLine<'_>) -> Result<()> {
+    if head.status == StatusCode::SWITCHING_PROTOCOLS && line.upgrade.is_none() {
+        return Err(Error::new(Kind::UpstreamMalformed, "it switched protocols without being asked"));
+    }
+    Ok(())
 }
 
 impl ResponseBody {
@@ -372,16 +372,26 @@ impl ResponseBody {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(Error::new(Kind::UpstreamClosed, "within a body"))),
             Poll::Ready(Ok(moved)) => {
                 self.decoder.skip(moved as u64);
-                self.alarm.set(self.idle);
-                self.finish_if_done();
+                self.moved();
                 Poll::Ready(Ok(moved))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(Error::new(Kind::UpstreamClosed, "").because(error))),
-            Poll::Pending => {
-                ready!(self.alarm.poll(cx));
-                Poll::Ready(Err(Error::new(Kind::UpstreamTimeout, "its body stalled")))
-            }
+            Poll::Pending => self.poll_stalled(cx).map(Err),
         }
+    }
+
+    /// Something of it came: the backend has its time again, and the connection goes back if that was the last of it.
+    fn moved(&mut self) {
+        if let Some(alarm) = &mut self.alarm {
+            alarm.set(self.idle);
+        }
+        self.finish_if_done();
+    }
+
+    /// Ready when nothing has come for too long.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let alarm = self.alarm.get_or_insert_with(|| Alarm::new(&self.timers, self.idle));
+        alarm.poll(cx).map(|()| Error::new(Kind::UpstreamTimeout, "its body stalled"))
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
@@ -404,16 +414,12 @@ impl ResponseBody {
                         Poll::Ready(Err(error)) => {
                             return Poll::Ready(Some(Err(Error::new(Kind::UpstreamClosed, "").because(error))));
                         }
-                        Poll::Pending => {
-                            ready!(self.alarm.poll(cx));
-                            return Poll::Ready(Some(Err(Error::new(Kind::UpstreamTimeout, "its body stalled"))));
-                        }
+                        Poll::Pending => return self.poll_stalled(cx).map(|stalled| Some(Err(stalled))),
                     }
                     continue;
                 }
             };
-            self.alarm.set(self.idle);
-            self.finish_if_done();
+            self.moved();
             return Poll::Ready(frame.map(Ok));
         }
     }

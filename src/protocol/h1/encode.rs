@@ -153,16 +153,9 @@ pub fn fields(out: &mut BytesMut, headers: &HeaderMap) -> bool {
 }
 
 fn content_length(out: &mut BytesMut, length: u64) {
-    out.put_slice(b"content-length: ");
-    decimal(out, length);
-    out.put_slice(b"\r\n");
-}
-
-/// Writes a number.
-pub fn decimal(out: &mut BytesMut, number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
-    let mut left = number;
+    let mut left = length;
     loop {
         at -= 1;
         digits[at] = b'0' + (left % 10) as u8;
@@ -171,5 +164,7 @@ pub fn decimal(out: &mut BytesMut, number: u64) {
             break;
         }
     }
+    out.put_slice(b"content-length: ");
     out.put_slice(&digits[at..]);
+    out.put_slice(b"\r\n");
 }

@@ -41,14 +41,16 @@ impl Fields {
     pub fn take(&mut self, name: &str, value: &[u8], kind: Kind) -> Result<bool> {
         match name {
             "content-length" => self.take_length(value, kind)?,
-            "transfer-encoding" => {
-                for coding in value.split(|&b| b == b',') {
-                    self.coding = self.coding.then(coding.trim_ascii());
-                }
-            }
+            "transfer-encoding" => self.take_codings(value),
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    fn take_codings(&mut self, value: &[u8]) {
+        for coding in value.split(|&b| b == b',') {
+            self.coding = self.coding.then(coding.trim_ascii());
+        }
     }
 
     /// Section 6.3, rule 5: a list of identical values counts as one; everything else but plain digits is refused.

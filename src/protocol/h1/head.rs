@@ -15,6 +15,7 @@ use http::uri::{PathAndQuery, Uri};
 use http::{Method, StatusCode, Version};
 
 use super::framing;
+use super::hop::{Hop, has_token};
 use crate::error::{Error, Kind, Result};
 use crate::protocol::{Request, RequestBody, Upgrade};
 
@@ -24,23 +25,6 @@ pub const MAX_TARGET: usize = u16::MAX as usize - 1;
 const MAX_TRAILERS: usize = 32;
 /// The list of a head's lines is kept for the next head unless it has grown beyond this.
 const KEEP_LINES: usize = 128;
-
-/// What `Connection` and its kin said; the fields themselves are not in the map any more.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Hop {
-    /// `Connection: close`.
-    pub close: bool,
-    /// `Connection: keep-alive`.
-    pub keep_alive: bool,
-    /// The protocols of `Upgrade`, when `Connection` names it.
-    pub upgrade: Option<HeaderValue>,
-    /// `TE: trailers`.
-    pub te_trailers: bool,
-    /// Fields that `Connection` named beyond the known ones.
-    named: Vec<HeaderName>,
-    /// There was an `Upgrade` field, and `Connection` named it.
-    names_upgrade: bool,
-}
 
 /// The head of a request.
 #[derive(Debug)]
@@ -132,8 +116,8 @@ pub fn trailers(bytes: &Bytes, kind: Kind) -> Result<HeaderMap> {
     }
     let mut map = HeaderMap::with_capacity(scan.lines.len());
     for line in lines(bytes, &scan.lines) {
-        let (name, said) = field(line, kind)?;
-        let value = value(bytes, said, kind)?;
+        let (named, said) = split(line);
+        let (name, value) = (name(named, kind)?, value(bytes, said, kind)?);
         if framing::allowed_in_trailer(&name) {
             map.append(name, value);
         }
@@ -182,16 +166,38 @@ fn lines<'a>(head: &'a [u8], at: &'a [usize]) -> impl Iterator<Item = &'a [u8]> 
     })
 }
 
-/// `field-name ":" OWS field-value OWS`, with the value still unverified. White space in a name, as before the colon or in a
-/// folded line, is what no name may hold.
-fn field(line: &[u8], kind: Kind) -> Result<(HeaderName, &[u8])> {
+/// `field-name ":" OWS field-value OWS`, both still unverified. White space in a name, as before the colon or in a folded line,
+/// is what no name may hold.
+fn split(line: &[u8]) -> (&[u8], &[u8]) {
     let colon = line.iter().position(|&b| b == b':').unwrap_or(0);
-    let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| Error::new(kind, "a field's name is malformed"))?;
     let mut value = &line[colon + 1..];
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
-    Ok((name, value))
+    (&line[..colon], value)
+}
+
+/// The name of a field, verified.
+fn name(name: &[u8], kind: Kind) -> Result<HeaderName> {
+    HeaderName::from_bytes(name).map_err(|_| Error::new(kind, "a field's name is malformed"))
+}
+
+/// Fields that are taken out of every head.
+const TAKEN: [&str; 9] = [
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "keep-alive",
+    "upgrade",
+    "te",
+    "proxy-connection",
+    "proxy-authorization",
+    "proxy-authenticate",
+];
+
+/// Which of these names it is, whatever its case: one that is taken out needs no [`HeaderName`], which costs more than to know it.
+fn known(name: &[u8], among: &[&'static str]) -> Option<&'static str> {
+    among.iter().copied().find(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// The value of a field, verified and without a copy.
@@ -226,21 +232,17 @@ fn parse_request(head: &Bytes, at: &[usize]) -> Result<RequestHead> {
     let mut expect = None;
     let mut headers = HeaderMap::with_capacity(at.len());
     for line in lines {
-        let (name, said) = field(line, KIND)?;
-        match name.as_str() {
-            "host" => {
-                if host.replace(value(head, said, KIND)?).is_some() {
-                    return Err(malformed("more than one Host"));
-                }
+        let (named, said) = split(line);
+        if let Some(taken) = known(named, &TAKEN) {
+            take(taken, said, KIND, &mut framing, &mut hop)?;
+        } else if named.eq_ignore_ascii_case(b"host") {
+            if host.replace(value(head, said, KIND)?).is_some() {
+                return Err(malformed("more than one Host"));
             }
-            "expect" => expect = Some(value(head, said, KIND)?),
-            plain => {
-                if framing.take(plain, said, KIND)? || hop.take(plain, said) {
-                    verify(said, KIND)?;
-                } else {
-                    headers.append(name, value(head, said, KIND)?);
-                }
-            }
+        } else if named.eq_ignore_ascii_case(b"expect") {
+            expect = Some(value(head, said, KIND)?);
+        } else {
+            headers.append(name(named, KIND)?, value(head, said, KIND)?);
         }
     }
     hop.finish(&mut headers);
@@ -290,12 +292,10 @@ fn parse_response(head: &Bytes, at: &[usize]) -> Result<ResponseHead> {
     let mut framing = framing::Fields::default();
     let mut headers = HeaderMap::with_capacity(at.len());
     for line in lines {
-        let (name, said) = field(line, KIND)?;
-        let plain = name.as_str();
-        if framing.take(plain, said, KIND)? || hop.take(plain, said) {
-            verify(said, KIND)?;
-        } else {
-            headers.append(name, value(head, said, KIND)?);
+        let (named, said) = split(line);
+        match known(named, &TAKEN) {
+            Some(taken) => take(taken, said, KIND, &mut framing, &mut hop)?,
+            None => _ = headers.append(name(named, KIND)?, value(head, said, KIND)?),
         }
     }
     hop.finish(&mut headers);
@@ -314,6 +314,14 @@ fn status_line(line: &[u8]) -> Option<(StatusCode, Version)> {
     let fits = |&b: &u8| b == b'\t' || (b >= b' ' && b != 0x7f);
     let well_formed = matches!(reason, [] | [b' ', ..]) && reason.iter().all(fits);
     StatusCode::from_bytes(status).ok().filter(|_| well_formed).map(|status| (status, version))
+}
+
+/// Takes one of the fields of [`TAKEN`]: what it means is kept in its place.
+fn take(name: &str, value: &[u8], kind: Kind, framing: &mut framing::Fields, hop: &mut Hop) -> Result<()> {
+    if !framing.take(name, value, kind)? {
+        hop.take(name, value);
+    }
+    verify(value, kind)
 }
 
 fn malformed(detail: &'static str) -> Error {
@@ -418,60 +426,4 @@ fn expectation(expect: Option<HeaderValue>, version: Version) -> Result<bool> {
         Some(_) => Err(Error::new(Kind::UnknownExpectation, "")),
         None => Ok(false),
     }
-}
-
-impl Hop {
-    /// Takes a hop-by-hop field (RFC 9110, section 7.6.1); `false` = it is not one.
-    fn take(&mut self, name: &str, value: &[u8]) -> bool {
-        match name {
-            "connection" => self.connection(value),
-            // a value that can't be one is refused by who verifies it
-            "upgrade" => self.upgrade = HeaderValue::from_bytes(value).ok(),
-            "te" => self.te_trailers |= has_token(value, b"trailers"),
-            "proxy-authorization" | "proxy-authenticate" | "keep-alive" | "proxy-connection" => {}
-            _ => return false,
-        }
-        true
-    }
-
-    fn connection(&mut self, value: &[u8]) {
-        for token in tokens(value) {
-            if token.eq_ignore_ascii_case(b"close") {
-                self.close = true;
-            } else if token.eq_ignore_ascii_case(b"keep-alive") {
-                self.keep_alive = true;
-            } else if token.eq_ignore_ascii_case(b"upgrade") {
-                self.names_upgrade = true;
-            } else if !token.eq_ignore_ascii_case(b"te")
-                && let Ok(name) = HeaderName::from_bytes(token)
-            {
-                self.named.push(name);
-            }
-        }
-    }
-
-    /// After the last field: removes what `Connection` named.
-    fn finish(&mut self, headers: &mut HeaderMap) {
-        for name in self.named.drain(..) {
-            headers.remove(name);
-        }
-        if !self.names_upgrade {
-            self.upgrade = None;
-        }
-    }
-
-    /// Whether the connection stays open after this message, as far as its sender is concerned (RFC 9112, section 9.3).
-    pub fn persists(&self, version: Version) -> bool {
-        !self.close && (version == Version::HTTP_11 || self.keep_alive)
-    }
-}
-
-/// The comma-separated elements of a field's value.
-fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
-}
-
-/// Whether `wanted` is among the elements, parameters aside.
-pub fn has_token(value: &[u8], wanted: &[u8]) -> bool {
-    tokens(value).any(|t| t.split(|&b| b == b';').next().is_some_and(|t| t.trim_ascii().eq_ignore_ascii_case(wanted)))
 }

@@ -6,7 +6,7 @@
 //! is (a library that has removed a `Content-Length` beside a `Transfer-Encoding` can't be asked about it), a slow one be
 //! answered with 408, and `Expect: 100-continue` be the backend's decision.
 //!
-//! * `head`, `framing`, `decode`: bytes -> meaning; pure
+//! * `head`, `hop`, `framing`, `decode`: bytes -> meaning; pure
 //! * `encode`, `outbound`: meaning -> bytes, in as few system calls as can be
 //! * `inbound`: filling the read buffer
 //! * `server`: a client's connection, from its first byte to its last; `body`: the body of a request on it
@@ -16,6 +16,7 @@ pub mod decode;
 pub mod encode;
 pub mod framing;
 pub mod head;
+pub mod hop;
 pub mod inbound;
 pub mod outbound;
 pub mod server;

@@ -29,7 +29,7 @@ use crate::policy::Limits;
 use crate::protocol::fields::Date;
 use crate::protocol::tunnel::{MayTunnel, Relay};
 use crate::protocol::{self, Handler, Request};
-use crate::timer::{Alarm, Timers};
+use crate::timer::{Alarm, TICK, Timers};
 
 /// Room for a head.
 const HEAD_ROOM: usize = 1024;
@@ -41,6 +41,9 @@ const AHEAD: usize = 64 * 1024;
 /// that arrives on a closed socket makes the kernel send RST, which discards what the client has not read yet.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
+/// How long a client may be gone while its request is worked on without anybody seeing it, where nobody watches its connection
+/// yet: most answers are there long before.
+const UNSEEN: Duration = TICK;
 
 /// What a connection is served with.
 #[derive(Debug, Clone)]
@@ -231,7 +234,7 @@ impl<H: Handler> Connection<'_, H> {
         if let Some(relay) = response.body_mut().take_tunnel() {
             return self.tunnel(response, relay).await;
         }
-        self.respond(response, &method, version, persists).await
+        self.respond(&mut response, &method, version, persists).await
     }
 
     /// Gives the request its body, and makes the connection ready for that.
@@ -257,24 +260,30 @@ impl<H: Handler> Connection<'_, H> {
     /// Lets the handler work, while the client is watched; `None` = it went away.
     async fn answer(&self, request: Box<Request>) -> Option<Response<H::Body>> {
         let mut answer = pin!(self.handler.handle(request));
+        let mut unseen: Option<Alarm> = None;
         poll_fn(|cx| {
             if let Poll::Ready(response) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Some(response));
             }
-            self.wire.borrow_mut().poll_gone(cx).map(|()| None)
+            let wire = &mut *self.wire.borrow_mut();
+            if wire.io.is_unwatched() && wire.out.is_empty() {
+                ready!(unseen.get_or_insert_with(|| Alarm::new(&self.setup.timers, UNSEEN)).poll(cx));
+            }
+            wire.poll_gone(cx).map(|()| None)
         })
         .await
     }
 
+    /// Sends an answer. It is lent, not given: it is large, and a future keeps room for each place that it is moved to.
     async fn respond(
         &mut self,
-        response: Response<H::Body>,
+        response: &mut Response<H::Body>,
         method: &Method,
         version: Version,
         persists: bool,
     ) -> Next {
-        let (parts, body) = response.into_parts();
-        let (length, coding) = body_length(&body, &parts.headers, method, parts.status, version);
+        let status = response.status();
+        let (length, coding) = body_length(response.body(), response.headers(), method, status, version);
         let persists = {
             let wire = &mut *self.wire.borrow_mut();
             let persists = persists
@@ -288,11 +297,11 @@ impl<H: Handler> Connection<'_, H> {
                 (true, _) => After::Open,
             };
             let date = self.setup.date.now(&self.setup.timers);
-            encode::response(wire.out.buffer(), parts.status, &parts.headers, Some(&date), length, after);
+            encode::response(wire.out.buffer(), status, response.headers(), Some(&date), length, after);
             persists
         };
-        let bodiless = framing::is_bodiless(method, parts.status);
-        let writing = Writing::new(&self.wire, body, coding, self.setup).ended(bodiless).last(!persists);
+        let bodiless = framing::is_bodiless(method, status);
+        let writing = Writing::new(&self.wire, response.body_mut(), coding, self.setup).ended(bodiless).last(!persists);
         match writing.run().await {
             Err(()) => {
                 if length == Some(Length::UntilClose) {
@@ -310,10 +319,10 @@ impl<H: Handler> Connection<'_, H> {
         if error.kind() == Kind::ClientGone {
             return Next::Abort;
         }
-        let response = self.handler.refuse(error);
+        let mut response = self.handler.refuse(error);
         // whatever it sends on is not looked at
         self.wire.borrow_mut().decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
-        self.respond(response, &Method::GET, Version::HTTP_11, false).await
+        self.respond(&mut response, &Method::GET, Version::HTTP_11, false).await
     }
 
     /// The connection becomes another protocol's.
@@ -341,7 +350,7 @@ impl<H: Handler> Connection<'_, H> {
 
     /// Closes so that the client gets to read all that was sent.
     async fn close(&self) {
-        if self.wire.borrow().closes_cleanly() {
+        if self.wire.borrow_mut().closes_cleanly() {
             return;
         }
         let mut left = LINGER_BYTES;
@@ -380,8 +389,16 @@ impl Wire {
 
     /// Whether letting go of the socket ends it in order: with nothing unread the kernel sends FIN, so that shutting it down
     /// before would be a system call in vain.
-    fn closes_cleanly(&self) -> bool {
-        !self.is_unread() && matches!(self.io, Stream::Plain(_))
+    fn closes_cleanly(&mut self) -> bool {
+        if self.is_unread() || !matches!(self.io, Stream::Plain(_)) {
+            return false;
+        }
+        let more = self.io.has_more();
+        if more {
+            // nobody looked since the request came
+            self.decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
+        }
+        !more
     }
 
     /// Ready when the client is gone. Until then what it sends ahead is read, up to a bound. A client that only ended its side

@@ -11,7 +11,6 @@ use http_body::Body;
 use super::outbound::Coding;
 use super::server::{Setup, Wire};
 use crate::error::Error;
-use crate::io::Stream;
 use crate::protocol::splice::{MaySplice, Moved, Splice};
 use crate::timer::Alarm;
 
@@ -19,7 +18,7 @@ use crate::timer::Alarm;
 pub(super) struct Writing<'a, B> {
     wire: &'a RefCell<Wire>,
     setup: &'a Setup,
-    body: B,
+    body: &'a mut B,
     coding: Coding,
     splice: Splice<'a>,
     /// Nothing is left of the body.
@@ -45,7 +44,7 @@ enum Full {
 
 impl<'a, B: Body<Data = Bytes, Error = Error> + MaySplice + Unpin> Writing<'a, B> {
     /// Of which nothing was written yet.
-    pub fn new(wire: &'a RefCell<Wire>, body: B, coding: Coding, setup: &'a Setup) -> Self {
+    pub fn new(wire: &'a RefCell<Wire>, body: &'a mut B, coding: Coding, setup: &'a Setup) -> Self {
         let splice = Splice::new(&setup.pipes);
         Self { wire, setup, body, coding, splice, ended: false, whole: true, last: false, alarm: None }
     }
@@ -93,10 +92,10 @@ impl<'a, B: Body<Data = Bytes, Error = Error> + MaySplice + Unpin> Writing<'a, B
     /// to read the request's body from it.
     fn take_up(&mut self, cx: &mut Context<'_>) -> Full {
         while !self.ended && self.wire.borrow().out.has_room() {
-            if self.coding == Coding::Plain && self.splice.fits(&self.body, &self.wire.borrow().io) {
+            if self.coding == Coding::Plain && self.splice.fits(self.body, &self.wire.borrow().io) {
                 return Full::Spliced;
             }
-            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else { return Full::Starved };
+            let Poll::Ready(frame) = Pin::new(&mut *self.body).poll_frame(cx) else { return Full::Starved };
             let out = &mut self.wire.borrow_mut().out;
             match frame.map(|frame| frame.map(|frame| frame.into_data())) {
                 Some(Ok(Ok(data))) => {
@@ -130,12 +129,12 @@ impl<'a, B: Body<Data = Bytes, Error = Error> + MaySplice + Unpin> Writing<'a, B
     /// Moves what is there from socket to socket.
     fn spliced(&mut self, cx: &mut Context<'_>) -> Moved {
         loop {
-            let filled = self.splice.poll_fill(&mut self.body, cx);
+            let filled = self.splice.poll_fill(self.body, cx);
             if filled != Moved::Done {
                 return filled;
             }
             let wire = &mut *self.wire.borrow_mut();
-            let Stream::Plain(client) = &wire.io else { return Moved::Done };
+            let Some(client) = wire.io.plain() else { return Moved::Broken };
             let (sent, moved) = self.splice.poll_drain(client, cx);
             wire.out.sent += sent as u64;
             if moved != Moved::Done || sent == 0 {

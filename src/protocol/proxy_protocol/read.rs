@@ -28,6 +28,7 @@ pub enum Failure {
 /// What has come is looked at before it is taken: then either the header ends in it, and just that much is taken, or all of
 /// it belongs to the header. A header that comes in one segment costs two system calls.
 pub async fn read(socket: &mut Socket) -> Result<Header, Failure> {
+    socket.watch()?;
     let mut bytes = [0; ROOM];
     let mut have = 0;
     let whole = loop {
@@ -61,6 +62,7 @@ async fn peek(socket: &Socket, bytes: &mut [u8]) -> io::Result<usize> {
         Socket::Tcp(tcp) => {
             tcp.async_io(Interest::READABLE, || Ok(rustix::net::recv(tcp, &mut *bytes, RecvFlags::PEEK)?.0)).await
         }
+        Socket::Unwatched(_) => Err(io::ErrorKind::Unsupported.into()),
         Socket::Unix(unix) => {
             unix.async_io(Interest::READABLE, || Ok(rustix::net::recv(unix, &mut *bytes, RecvFlags::PEEK)?.0)).await
         }

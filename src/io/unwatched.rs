@@ -1,0 +1,184 @@
+//! A connection that was accepted a moment ago, and of which the event loop has not been told yet.
+//!
+//! To have a socket watched, and not watched any more, takes two system calls, room in the kernel's tables and in the runtime's,
+//! and a look at each of its events. A client that sends one request with its connection, and takes its answer, never makes
+//! anybody wait for it: for such a connection all of that is in vain. So a socket is tried first, and watched from the moment
+//! that it would have to be waited for.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+
+use tokio::io::ReadBuf;
+
+/// Room for one read.
+const ROOM: usize = 4 * 1024;
+/// How many times it is tried: the runtime, which makes tasks give way to others, knows only of what it watches.
+const TRIES: u8 = 16;
+
+thread_local! {
+    /// Where the kernel writes to. It takes no memory that was not written before; to clear all that a read has room for costs more
+    /// than to copy the little that comes.
+    static SCRATCH: RefCell<[u8; ROOM]> = const { RefCell::new([0; ROOM]) };
+}
+
+/// A TCP connection that nobody watches.
+#[derive(Debug)]
+pub struct Unwatched {
+    /// Until it is watched.
+    tcp: Option<TcpStream>,
+    tries: Cell<u8>,
+}
+
+impl Unwatched {
+    /// Of a socket that does not block.
+    pub fn new(tcp: TcpStream) -> Self {
+        Self { tcp: Some(tcp), tries: Cell::new(0) }
+    }
+
+    /// Reads what is there; `None` = it has to be watched first.
+    pub fn read(&self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let room = buf.remaining().min(ROOM);
+            let read = self.attempt(|mut tcp| tcp.read(&mut scratch[..room]))?;
+            Some(read.map(|read| buf.put_slice(&scratch[..read])))
+        })
+    }
+
+    /// Writes what there is room for; `None` = it has to be watched first.
+    pub fn write(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        self.attempt(|mut tcp| tcp.write(bytes))
+    }
+
+    /// The same, from several places.
+    pub fn write_vectored(&self, bytes: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
+        self.attempt(|mut tcp| tcp.write_vectored(bytes))
+    }
+
+    /// Ends our side.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn shutdown(&self) -> io::Result<()> {
+        self.tcp()?.shutdown(Shutdown::Write)
+    }
+
+    /// Whether the client has sent something that was not read.
+    pub fn has_more(&self) -> bool {
+        self.tcp().and_then(|tcp| tcp.peek(&mut [0])).is_ok_and(|more| more > 0)
+    }
+
+    /// The same connection, watched from now on.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn watch(&mut self) -> io::Result<tokio::net::TcpStream> {
+        let tcp = self.tcp.take().ok_or(io::ErrorKind::NotConnected)?;
+        tokio::net::TcpStream::from_std(tcp)
+    }
+
+    /// The socket.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be watched, and is gone.
+    pub fn tcp(&self) -> io::Result<&TcpStream> {
+        self.tcp.as_ref().ok_or(io::ErrorKind::NotConnected.into())
+    }
+
+    fn attempt<R>(&self, call: impl FnOnce(&TcpStream) -> io::Result<R>) -> Option<io::Result<R>> {
+        let tries = self.tries.get();
+        if tries == TRIES {
+            return None;
+        }
+        self.tries.set(tries + 1);
+        match self.tcp().and_then(call) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            done => Some(done),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::pin::Pin;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::super::{Socket, Stream};
+    use super::*;
+
+    /// The client's end, and ours.
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
+    /// What the client sends is there when this returns.
+    fn send(client: &mut TcpStream, ours: &TcpStream, bytes: &[u8]) {
+        client.write_all(bytes).unwrap();
+        ours.set_nonblocking(false).unwrap();
+        ours.peek(&mut [0]).unwrap();
+        ours.set_nonblocking(true).unwrap();
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn what_is_there_is_read_and_an_answer_written_while_nobody_watches() {
+        let (mut client, ours) = pair();
+        send(&mut client, &ours, b"request");
+        let mut socket = Socket::accepted(ours);
+        let mut read = [0; 20];
+        assert_eq!(socket.read(&mut read).await.unwrap(), 7);
+        assert_eq!(&read[..7], b"request");
+        socket.write_all(b"answer").await.unwrap();
+        socket.shutdown().await.unwrap();
+        assert!(matches!(socket, Socket::Unwatched(_)));
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "answer");
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn what_is_not_there_yet_is_watched_for() {
+        let (mut client, ours) = pair();
+        ours.set_nonblocking(true).unwrap();
+        let mut socket = Socket::accepted(ours);
+        let mut read = [0; 20];
+        {
+            let mut reading = Box::pin(socket.read(&mut read));
+            let first = std::future::poll_fn(|cx| std::task::Poll::Ready(Pin::as_mut(&mut reading).poll(cx))).await;
+            assert!(first.is_pending());
+            client.write_all(b"late").unwrap();
+            assert_eq!(reading.await.unwrap(), 4);
+        }
+        assert!(matches!(socket, Socket::Tcp(_)));
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn one_that_always_has_something_is_watched_after_a_while() {
+        let (mut client, ours) = pair();
+        send(&mut client, &ours, &[b'x'; 100]);
+        let mut socket = Socket::accepted(ours);
+        for _ in 0..TRIES {
+            assert_eq!(socket.read(&mut [0]).await.unwrap(), 1);
+        }
+        assert!(matches!(socket, Socket::Unwatched(_)));
+        assert_eq!(socket.read(&mut [0]).await.unwrap(), 1);
+        assert!(matches!(socket, Socket::Tcp(_)));
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn what_nobody_has_read_is_known_without_being_watched() {
+        let (mut client, ours) = pair();
+        ours.set_nonblocking(true).unwrap();
+        let twin = ours.try_clone().unwrap();
+        let stream = Stream::Plain(Socket::accepted(ours));
+        assert!(stream.is_unwatched() && !stream.has_more());
+        send(&mut client, &twin, b"more");
+        assert!(stream.is_unwatched() && stream.has_more());
+    }
+}
