@@ -17,10 +17,16 @@ fn reloads_under_load_lose_nothing_and_traffic_goes_where_the_last_one_says() {
     let (a, b) = (Origin::ok(), Origin::ok());
     let proxy = Proxy::start(&config("", "", &[&a]));
     let load = Load::on(proxy.address());
+    let mut last = 1;
     for round in 0..10 {
         let backends: &[&Origin] = if round % 2 == 0 { &[&a, &b] } else { &[&b] };
         let answer = proxy.reload(&config("", "", backends));
-        assert_eq!((answer.status, answer.text()), (200, format!("{{\"config_generation\":{}}}\n", round + 2)));
+        assert_eq!(answer.status, 200);
+        let said: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
+        let now = said["config_generation"].as_u64().unwrap();
+        // it may have seen by itself that the file has changed, before it was told
+        assert!(now == last + 1 || now == last + 2, "{last}, then {now}");
+        last = now;
         load.goes_on(20);
     }
     load.lost_nothing();
@@ -28,7 +34,7 @@ fn reloads_under_load_lose_nothing_and_traffic_goes_where_the_last_one_says() {
     let before = a.requests().len();
     assert_eq!(proxy.client().get("/x").text(), "ok");
     assert_eq!(a.requests().len(), before, "the last one knows only b");
-    assert_eq!(metric(&proxy, "evenkeel_reloads_total{outcome=\"ok\"} "), Some(10));
+    assert_eq!(metric(&proxy, "evenkeel_reloads_total{outcome=\"ok\"} "), Some(last - 1));
 }
 
 #[test]
@@ -46,7 +52,9 @@ fn a_bad_file_changes_nothing_and_every_mistake_is_told() {
     }
     assert!(proxy.stderr().contains("2 mistakes in "), "{}", proxy.stderr());
     assert_eq!(client.get("/after").text(), "ok");
-    assert_eq!((generation(&proxy), metric(&proxy, "evenkeel_reloads_total{outcome=\"failed\"} ")), (1, Some(1)));
+    assert_eq!(generation(&proxy), 1);
+    let failed = metric(&proxy, "evenkeel_reloads_total{outcome=\"failed\"} ");
+    assert!(failed >= Some(1), "{failed:?}");
 }
 
 #[test]
@@ -57,7 +65,7 @@ fn sighup_reloads() {
     assert_eq!(client.get("/x").text(), "ok");
     proxy.rewrite(&config("", "", &[&b]));
     proxy.signal("HUP");
-    wait_until("the configuration is read", || generation(&proxy) == 2);
+    wait_until("the configuration is read", || generation(&proxy) >= 2);
     assert_eq!(client.get("/x").text(), "b", "on the same connection");
     let said = proxy.stderr();
     assert!(said.contains("backends added: api/") && said.contains("backends removed: api/"), "{said}");

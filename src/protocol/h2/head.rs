@@ -1,7 +1,7 @@
 //! The head of a request on an HTTP/2 stream: from fields to a [`Request`], by the rules of RFC 9113, section 8.
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{self, PathAndQuery, Uri};
 use http::{Method, Version};
 
@@ -235,14 +235,17 @@ impl Fields {
 }
 
 /// What a field of HTTP/2 may not be (section 8.2.2).
-fn forbidden(name: &header::HeaderName, value: &HeaderValue) -> Option<&'static str> {
-    match name.as_str() {
-        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => {
-            Some("a field of one connection")
-        }
-        "te" if !value.as_bytes().eq_ignore_ascii_case(b"trailers") => Some("TE other than trailers"),
-        _ => None,
+fn forbidden(name: &HeaderName, value: &HeaderValue) -> Option<&'static str> {
+    if is_of_connection(name) {
+        return Some("a field of one connection");
     }
+    let other = *name == header::TE && !value.as_bytes().eq_ignore_ascii_case(b"trailers");
+    other.then_some("TE other than trailers")
+}
+
+/// Whether a field says something of one connection of HTTP/1 only.
+pub(super) fn is_of_connection(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade")
 }
 
 /// RFC 3986, section 3.1.

@@ -16,6 +16,7 @@ use http::{HeaderMap, StatusCode, header};
 use super::flow::{Inflow, Window};
 use super::frame::{self, Fault, HEAD, Reason, flag, kind};
 use super::guard::Guard;
+use super::head::is_of_connection;
 use super::outbound::Outbound;
 use super::stream::{Ending, Inner, Stream};
 use super::{CONNECTION_WINDOW, DEFAULT_WINDOW};
@@ -306,6 +307,10 @@ struct Said {
 fn fields(block: &mut BytesMut, headers: &HeaderMap) -> Said {
     let mut said = Said::default();
     for (name, value) in headers {
+        // no backend's, for those are gone, but a configuration may set some
+        if is_of_connection(name) {
+            continue;
+        }
         said.date |= *name == header::DATE;
         said.length |= *name == header::CONTENT_LENGTH;
         encode::field(block, name, value.as_bytes(), value.is_sensitive());

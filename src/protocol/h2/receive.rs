@@ -258,6 +258,7 @@ impl<H: Handler + 'static> Connection<H> {
     fn settings(&mut self, mut settings: Bytes) -> Result<(), Fault> {
         self.spend()?;
         let state = &mut *self.link.state.borrow_mut();
+        let mut initial = None;
         while settings.has_remaining() {
             let (id, value) = (settings.get_u16(), settings.get_u32());
             match id {
@@ -269,7 +270,7 @@ impl<H: Handler + 'static> Connection<H> {
                 setting::INITIAL_WINDOW_SIZE if value > MAX_WINDOW => {
                     return Err(Fault::Connection(Reason::FlowControl, "SETTINGS_INITIAL_WINDOW_SIZE is too large"));
                 }
-                setting::INITIAL_WINDOW_SIZE => state.set_initial(value)?,
+                setting::INITIAL_WINDOW_SIZE => initial = Some(value),
                 setting::MAX_FRAME_SIZE if !(16_384..=0xff_ffff).contains(&value) => {
                     return Err(protocol("SETTINGS_MAX_FRAME_SIZE can't be that"));
                 }
@@ -277,6 +278,10 @@ impl<H: Handler + 'static> Connection<H> {
                 // our encoder has no table, we push nothing, open no streams, and send what fields a backend has sent
                 _ => {}
             }
+        }
+        // once, for it is a walk through all streams: of several values it is the last that holds
+        if let Some(initial) = initial {
+            state.set_initial(initial)?;
         }
         frame::settings_ack(state.out.buffer());
         Ok(())

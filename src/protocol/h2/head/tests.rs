@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use http::header::HeaderName;
-
 use super::*;
 
 fn limits() -> Limits {

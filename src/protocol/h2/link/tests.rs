@@ -120,6 +120,29 @@ fn fields_that_one_frame_does_not_hold_go_on_in_others() {
 }
 
 #[test]
+fn fields_of_one_connection_are_not_said_and_what_an_answer_must_say_is() {
+    let link = link();
+    let stream = open(&link, 1, 0);
+    let mut headers = HeaderMap::new();
+    for name in [header::CONNECTION, header::UPGRADE, header::SERVER, header::HeaderName::from_static("keep-alive")] {
+        headers.insert(name, header::HeaderValue::from_static("x"));
+    }
+    stream.head(StatusCode::OK, &headers, b"now", Some(5), false);
+    let frames = written(&link);
+    let [Frame::Headers { block, .. }] = &frames[..] else { panic!("{frames:?}") };
+    let mut said = Vec::new();
+    let each = |field, _| said.push(format!("{field:?}"));
+    crate::protocol::hpack::Decoder::new(4096).decode(block.clone(), each).unwrap();
+    let expected = [
+        r#"Pseudo(Status, "200")"#,
+        r#"Plain("server", "x")"#,
+        r#"Plain("date", "now")"#,
+        r#"Plain("content-length", "5")"#,
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn an_answer_before_the_end_of_its_request_stops_the_client() {
     let link = link();
     let stream = Stream::new(1, &link, 1000, false, None);
