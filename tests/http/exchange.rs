@@ -369,6 +369,26 @@ fn a_client_that_ends_its_side_gets_its_answer() {
 }
 
 #[test]
+fn what_a_client_sends_after_its_last_request_does_not_cost_it_the_end_of_its_answer() {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = Mutex::new(gone);
+    let origin = Origin::script(move |conn| {
+        let _ = conn.request();
+        gone.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        conn.send(OK);
+    });
+    let proxy = Proxy::to(&origin);
+    let mut client = proxy.client();
+    client.send("GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    wait_until("the backend has the request", || origin.requests().len() == 1);
+    client.send("GET /never HTTP/1.1\r\nHost: a\r\n\r\n");
+    go.send(()).unwrap();
+    assert_eq!(client.response().text(), "ok");
+    assert!(!client.is_reset());
+    assert_eq!(origin.targets(), ["/x"]);
+}
+
+#[test]
 fn a_client_that_goes_away_ends_the_work_of_its_backend() {
     let (tell, told) = mpsc::channel();
     let origin = Origin::script(move |conn| {
