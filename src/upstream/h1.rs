@@ -347,6 +347,7 @@ impl ResponseBody {
             if self.reusable && clean {
                 let mut connection = call.connection;
                 connection.out.sent = 0;
+                connection.inbound.rest();
                 self.home.park(connection);
             }
         }

@@ -196,6 +196,7 @@ impl<H: Handler> Connection<'_, H> {
                     Poll::Ready(Ok(false)) => return Poll::Ready(Err(gone("closed within a head"))),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(gone("").because(error))),
                     Poll::Pending => {
+                        wire.inbound.rest();
                         // only now: what was sent before the drain is answered, and who is about to send may send
                         if self.drain.poll(cx) && !started && !last {
                             last = true;

@@ -269,6 +269,7 @@ impl<H: Handler + 'static> Connection<H> {
         } else if !state.streams.is_empty() {
             (Phase::Open, PING, self.inbound.received)
         } else {
+            self.inbound.rest();
             (Phase::Idle, self.setup.idle_timeout, 0)
         };
         if (phase, progress) != (self.phase, self.progress) {
