@@ -30,6 +30,7 @@ pub(super) const TABLE: usize = 4096;
 const PING: Duration = Duration::from_secs(20);
 /// Nothing is read while this much waits for a client that does not read.
 const BACKLOG: usize = 256 * 1024;
+
 /// A connection that is served.
 pub(super) struct Connection<H> {
     pub(super) io: Io,
