@@ -28,6 +28,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) const TABLE: usize = 4096;
 /// A client with open streams that says nothing for so long is asked for a sign of life, and given up after as long again.
 const PING: Duration = Duration::from_secs(20);
+/// Of what was read, only larger pieces of bodies are not copied: fields and crumbs would keep the whole buffer for as long as
+/// somebody holds them.
+const COPY: usize = 1024;
 /// Nothing is read while this much waits for a client that does not read.
 const BACKLOG: usize = 256 * 1024;
 
@@ -232,7 +235,11 @@ impl<H: Handler + 'static> Connection<H> {
             return Next::Missing(whole - buf.len());
         }
         buf.advance(HEAD);
-        let payload = if head.length == 0 { Bytes::new() } else { buf.split_to(head.length).freeze() };
+        if head.kind == frame::kind::DATA && head.length > COPY {
+            return Next::Frame(Frame::parse(head, buf.split_to(head.length).freeze()));
+        }
+        let payload = Bytes::copy_from_slice(&buf[..head.length]);
+        buf.advance(head.length);
         Next::Frame(Frame::parse(head, payload))
     }
 
