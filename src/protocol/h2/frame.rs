@@ -154,24 +154,7 @@ impl Frame {
                 unpad(head, &mut payload)?;
                 Ok(Self::Data { stream, data: payload, flow, end: head.is(flag::END_STREAM) })
             }
-            kind::HEADERS => {
-                of_stream(head)?;
-                unpad(head, &mut payload)?;
-                let depends_on = match head.is(flag::PRIORITY) {
-                    true if payload.len() < 5 && head.is(flag::PADDED) => {
-                        return Err(protocol("padding where the priority should be"));
-                    }
-                    true if payload.len() < 5 => return Err(size("HEADERS without the priority that it announces")),
-                    true => {
-                        let on = payload.get_u32() & MAX_WINDOW;
-                        payload.advance(1);
-                        Some(on)
-                    }
-                    false => None,
-                };
-                let (end_stream, end_headers) = (head.is(flag::END_STREAM), head.is(flag::END_HEADERS));
-                Ok(Self::Headers { stream, block: payload, end_stream, end_headers, depends_on })
-            }
+            kind::HEADERS => headers(head, payload),
             kind::CONTINUATION => {
                 of_stream(head)?;
                 Ok(Self::Continuation { stream, block: payload, end_headers: head.is(flag::END_HEADERS) })
@@ -217,6 +200,25 @@ impl Frame {
             _ => Ok(Self::Unknown),
         }
     }
+}
+
+fn headers(head: Head, mut payload: Bytes) -> Result<Frame, Fault> {
+    of_stream(head)?;
+    unpad(head, &mut payload)?;
+    let depends_on = match head.is(flag::PRIORITY) {
+        true if payload.len() < 5 && head.is(flag::PADDED) => {
+            return Err(protocol("padding where the priority should be"));
+        }
+        true if payload.len() < 5 => return Err(size("HEADERS without the priority that it announces")),
+        true => {
+            let on = payload.get_u32() & MAX_WINDOW;
+            payload.advance(1);
+            Some(on)
+        }
+        false => None,
+    };
+    let (end_stream, end_headers) = (head.is(flag::END_STREAM), head.is(flag::END_HEADERS));
+    Ok(Frame::Headers { stream: head.stream, block: payload, end_stream, end_headers, depends_on })
 }
 
 /// The peer broke a rule that has no reason of its own.
