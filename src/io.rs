@@ -3,6 +3,7 @@
 //! One enum instead of a generic parameter or a boxed trait object: everything above is compiled once, and a call costs a
 //! predictable branch.
 
+mod calls;
 pub mod pipe;
 mod unwatched;
 
@@ -10,7 +11,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -48,20 +49,14 @@ macro_rules! each {
 
 /// Tries an unwatched socket at once; where that fails for now, it is watched, and waited for as others are.
 macro_rules! at_once {
-    ($self:expr, $unwatched:ident => $try:expr, $watched:ident => $poll:expr) => {{
-        let this = $self.get_mut();
-        if let Self::Unwatched($unwatched) = this {
+    ($socket:ident, $unwatched:ident => $try:expr) => {
+        if let Self::Unwatched($unwatched) = $socket {
             if let Some(done) = $try {
                 return Poll::Ready(done);
             }
-            this.watch()?;
+            $socket.watch()?;
         }
-        match this {
-            Self::Tcp($watched) => $poll,
-            Self::Unix($watched) => $poll,
-            Self::Unwatched(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-        }
-    }};
+    };
 }
 
 impl Socket {
@@ -130,6 +125,34 @@ impl Socket {
         }
     }
 
+    /// Runs a call that moves bytes once the socket is ready for it. One that moves fewer than it might has met the end of what the
+    /// kernel has, or has room for: the socket is not ready any more, without another call that would say so (epoll(7), the
+    /// ninth question).
+    fn poll_move(
+        &self,
+        interest: Interest,
+        most: usize,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(if interest.is_readable() { self.poll_read_ready(cx) } else { self.poll_write_ready(cx) })?;
+            let mut moved = None;
+            let tried = self.try_io(interest, |fd| match call(fd)? {
+                some if 0 < some && some < most => {
+                    moved = Some(some);
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                all => Ok(all),
+            });
+            match (moved, tried) {
+                (Some(moved), _) => return Poll::Ready(Ok(moved)),
+                (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                (None, tried) => return Poll::Ready(tried),
+            }
+        }
+    }
+
     /// What is closed with a TCP connection after this is a reset, which nobody takes for the end of a stream. A Unix socket
     /// knows no resets.
     pub fn reset_on_close(&self) {
@@ -147,13 +170,24 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        at_once!(self, unwatched => unwatched.read(buf), s => Pin::new(s).poll_read(cx, buf))
+        let socket = self.get_mut();
+        at_once!(socket, unwatched => unwatched.read(buf));
+        match socket {
+            Self::Tcp(tcp) if !calls::has_room_for(buf) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Unix(unix) if !calls::has_room_for(buf) => Pin::new(unix).poll_read(cx, buf),
+            _ => {
+                let room = buf.remaining();
+                socket.poll_move(Interest::READABLE, room, cx, |fd| calls::receive(fd, buf)).map_ok(|_| ())
+            }
+        }
     }
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        at_once!(self, unwatched => unwatched.write(buf), s => Pin::new(s).poll_write(cx, buf))
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let socket = self.get_mut();
+        at_once!(socket, unwatched => unwatched.write(bytes));
+        socket.poll_move(Interest::WRITABLE, bytes.len(), cx, |fd| calls::send(fd, bytes))
     }
 
     fn poll_write_vectored(
@@ -161,7 +195,10 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        at_once!(self, unwatched => unwatched.write_vectored(bufs), s => Pin::new(s).poll_write_vectored(cx, bufs))
+        let socket = self.get_mut();
+        at_once!(socket, unwatched => unwatched.write_vectored(bufs));
+        let all = bufs.iter().map(|buf| buf.len()).sum();
+        socket.poll_move(Interest::WRITABLE, all, cx, |fd| calls::send_vectored(fd, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

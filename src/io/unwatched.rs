@@ -5,22 +5,16 @@
 //! anybody wait for it: for such a connection all of that is in vain. So a socket is tried first, and watched from the moment
 //! that it would have to be waited for.
 
-use std::cell::{Cell, RefCell};
-use std::io::{self, IoSlice, Read as _, Write as _};
+use std::cell::Cell;
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, TcpStream};
 
 use tokio::io::ReadBuf;
 
-/// Room for one read.
-const ROOM: usize = 4 * 1024;
+use super::calls;
+
 /// How many times it is tried: the runtime, which makes tasks give way to others, knows only of what it watches.
 const TRIES: u8 = 16;
-
-thread_local! {
-    /// Where the kernel writes to. It takes no memory that was not written before; to clear all that a read has room for costs more
-    /// than to copy the little that comes.
-    static SCRATCH: RefCell<[u8; ROOM]> = const { RefCell::new([0; ROOM]) };
-}
 
 /// A TCP connection that nobody watches.
 #[derive(Debug)]
@@ -38,21 +32,17 @@ impl Unwatched {
 
     /// Reads what is there; `None` = it has to be watched first.
     pub fn read(&self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let room = buf.remaining().min(ROOM);
-            let read = self.attempt(|mut tcp| tcp.read(&mut scratch[..room]))?;
-            Some(read.map(|read| buf.put_slice(&scratch[..read])))
-        })
+        Some(self.attempt(|tcp| calls::receive(tcp, buf))?.map(|_| ()))
     }
 
     /// Writes what there is room for; `None` = it has to be watched first.
     pub fn write(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
-        self.attempt(|mut tcp| tcp.write(bytes))
+        self.attempt(|tcp| calls::send(tcp, bytes))
     }
 
     /// The same, from several places.
     pub fn write_vectored(&self, bytes: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
-        self.attempt(|mut tcp| tcp.write_vectored(bytes))
+        self.attempt(|tcp| calls::send_vectored(tcp, bytes))
     }
 
     /// Ends our side.
@@ -103,6 +93,7 @@ impl Unwatched {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
     use std::pin::Pin;
 
