@@ -125,6 +125,11 @@ impl Socket {
         }
     }
 
+    fn poll_write_last(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<usize>> {
+        at_once!(self, unwatched => unwatched.write_last(last));
+        self.poll_move(Interest::WRITABLE, last.len(), cx, |fd| calls::send_last(fd, last))
+    }
+
     /// Runs a call that moves bytes once the socket is ready for it. One that moves fewer than it might has met the end of what the
     /// kernel has, or has room for: the socket is not ready any more, without another call that would say so (epoll(7), the
     /// ninth question).
@@ -284,21 +289,25 @@ impl Stream {
         matches!(self, Self::Plain(Socket::Unwatched(unwatched)) if unwatched.has_more())
     }
 
-    /// Writes the last bytes: under TLS the end of the stream (`close_notify`) goes with them, in one system call and, when there
-    /// is room, in one packet.
+    /// Writes the last bytes, which are to be followed by a shutdown, or by letting go, at once: the end of the stream goes with
+    /// them. Under TLS that is `close_notify`, in the same system call; in clear it is FIN, in the same packet.
     pub fn poll_write_last(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<usize>> {
-        if let Self::TlsServer(tls) = self {
-            let session = tls.get_mut().1;
-            // with something held back already there may be no room
-            if !session.wants_write() {
+        match self {
+            Self::Plain(socket) => socket.poll_write_last(cx, last),
+            Self::TlsServer(tls) => {
+                let session = tls.get_mut().1;
+                // with something held back already there may be no room
+                if session.wants_write() {
+                    return Pin::new(tls).poll_write(cx, last);
+                }
                 let taken = session.writer().write(last)?;
                 if taken == last.len() {
                     session.send_close_notify();
                 }
-                return Poll::Ready(Ok(taken));
+                Poll::Ready(Ok(taken))
             }
+            Self::TlsClient(tls) => Pin::new(tls).poll_write(cx, last),
         }
-        Pin::new(self).poll_write(cx, last)
     }
 
     /// Whether bytes are held back in the stream (TLS records) and want a flush.

@@ -51,6 +51,15 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
 }
 
+/// Writes once; the stream is ended at once after it, and its end is to leave in the same packet.
+///
+/// # Errors
+///
+/// Those of send(2).
+pub fn send_last(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::MORE)?)
+}
+
 /// Writes once, from several places.
 ///
 /// # Errors

@@ -40,6 +40,11 @@ impl Unwatched {
         self.attempt(|tcp| calls::send(tcp, bytes))
     }
 
+    /// The same, before the stream is ended.
+    pub fn write_last(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        self.attempt(|tcp| calls::send_last(tcp, bytes))
+    }
+
     /// The same, from several places.
     pub fn write_vectored(&self, bytes: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
         self.attempt(|tcp| calls::send_vectored(tcp, bytes))
