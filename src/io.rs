@@ -133,6 +133,9 @@ impl Socket {
     /// Runs a call that moves bytes once the socket is ready for it. One that moves fewer than it might has met the end of what the
     /// kernel has, or has room for: the socket is not ready any more, without another call that would say so (epoll(7), the
     /// ninth question).
+    ///
+    /// The runtime is asked before a read, for it counts, and makes a task that always has something to read give way to others;
+    /// before a write only when the last one did not find room for all.
     fn poll_move(
         &self,
         interest: Interest,
@@ -140,8 +143,10 @@ impl Socket {
         cx: &mut Context<'_>,
         mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        if interest.is_readable() {
+            ready!(self.poll_read_ready(cx))?;
+        }
         loop {
-            ready!(if interest.is_readable() { self.poll_read_ready(cx) } else { self.poll_write_ready(cx) })?;
             let mut moved = None;
             let tried = self.try_io(interest, |fd| match call(fd)? {
                 some if 0 < some && some < most => {
@@ -152,7 +157,9 @@ impl Socket {
             });
             match (moved, tried) {
                 (Some(moved), _) => return Poll::Ready(Ok(moved)),
-                (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(if interest.is_readable() { self.poll_read_ready(cx) } else { self.poll_write_ready(cx) })?;
+                }
                 (None, tried) => return Poll::Ready(tried),
             }
         }
