@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::Shutdown;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -63,6 +64,11 @@ impl Socket {
     /// A connection that was accepted just now, and does not block.
     pub fn accepted(tcp: std::net::TcpStream) -> Self {
         Self::Unwatched(Unwatched::new(tcp))
+    }
+
+    /// What is left where a connection was taken away: reading and writing fail.
+    pub fn gone() -> Self {
+        Self::Unwatched(Unwatched::gone())
     }
 
     /// Has it watched from now on. To be called before it is asked whether it is ready.
@@ -165,18 +171,29 @@ impl Socket {
         }
     }
 
+    /// Ends our side, at once.
+    ///
+    /// # Errors
+    ///
+    /// Where the other side has ended the connection.
+    pub fn end(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(self.fd()?, Shutdown::Write)?)
+    }
+
     /// What is closed with a TCP connection after this is a reset, which nobody takes for the end of a stream. A Unix socket
     /// knows no resets.
     pub fn reset_on_close(&self) {
-        let socket = match self {
-            Self::Tcp(tcp) => SockRef::from(tcp),
-            Self::Unwatched(unwatched) => match unwatched.tcp() {
-                Ok(tcp) => SockRef::from(tcp),
-                Err(_) => return,
-            },
-            Self::Unix(_) => return,
-        };
-        let _ = socket.set_linger(Some(Duration::ZERO));
+        if let (Self::Tcp(_) | Self::Unwatched(_), Ok(fd)) = (self, self.fd()) {
+            let _ = SockRef::from(&fd).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        match self {
+            Self::Tcp(tcp) => Ok(tcp.as_fd()),
+            Self::Unwatched(unwatched) => Ok(unwatched.tcp()?.as_fd()),
+            Self::Unix(unix) => Ok(unix.as_fd()),
+        }
     }
 }
 
@@ -221,12 +238,8 @@ impl AsyncWrite for Socket {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(s) => Pin::new(s).poll_shutdown(cx),
-            Self::Unwatched(unwatched) => Poll::Ready(unwatched.shutdown()),
-            Self::Unix(s) => Pin::new(s).poll_shutdown(cx),
-        }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.end())
     }
 }
 
@@ -296,8 +309,8 @@ impl Stream {
         matches!(self, Self::Plain(Socket::Unwatched(unwatched)) if unwatched.has_more())
     }
 
-    /// Writes the last bytes, which are to be followed by a shutdown, or by letting go, at once: the end of the stream goes with
-    /// them. Under TLS that is `close_notify`, in the same system call; in clear it is FIN, in the same packet.
+    /// Writes the last bytes, which [an end](Socket::end) or a shutdown has to follow at once: the end of the stream goes with them.
+    /// Under TLS that is `close_notify`, in the same system call; in clear it is FIN, in the same packet.
     pub fn poll_write_last(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_write_last(cx, last),

@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 
 use tokio::io::ReadBuf;
 
@@ -19,7 +19,7 @@ const TRIES: u8 = 16;
 /// A TCP connection that nobody watches.
 #[derive(Debug)]
 pub struct Unwatched {
-    /// Until it is watched.
+    /// Until it is watched, or taken away.
     tcp: Option<TcpStream>,
     tries: Cell<u8>,
 }
@@ -28,6 +28,11 @@ impl Unwatched {
     /// Of a socket that does not block.
     pub fn new(tcp: TcpStream) -> Self {
         Self { tcp: Some(tcp), tries: Cell::new(0) }
+    }
+
+    /// Of none.
+    pub fn gone() -> Self {
+        Self { tcp: None, tries: Cell::new(0) }
     }
 
     /// Reads what is there; `None` = it has to be watched first.
@@ -48,15 +53,6 @@ impl Unwatched {
     /// The same, from several places.
     pub fn write_vectored(&self, bytes: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
         self.attempt(|tcp| calls::send_vectored(tcp, bytes))
-    }
-
-    /// Ends our side.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel says.
-    pub fn shutdown(&self) -> io::Result<()> {
-        self.tcp()?.shutdown(Shutdown::Write)
     }
 
     /// Whether the client has sent something that was not read.
@@ -136,6 +132,25 @@ mod tests {
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "answer");
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn the_last_bytes_leave_when_our_side_is_ended_watched_or_not() {
+        for watched in [false, true] {
+            let (mut client, ours) = pair();
+            ours.set_nonblocking(true).unwrap();
+            let mut socket = Socket::accepted(ours);
+            if watched {
+                socket.watch().unwrap();
+            }
+            let written = std::future::poll_fn(|cx| socket.poll_write_last(cx, b"bye")).await;
+            assert_eq!(written.unwrap(), 3);
+            socket.end().unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            assert_eq!(answer, "bye");
+            assert_eq!(matches!(socket, Socket::Tcp(_)), watched);
+        }
     }
 
     #[tokio::test(flavor = "local")]

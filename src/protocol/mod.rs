@@ -9,11 +9,14 @@ pub mod fields;
 pub mod h1;
 pub mod h2;
 pub mod hpack;
+pub mod intake;
 pub mod pace;
 pub mod proxy_protocol;
 pub mod quic;
 pub mod replay;
 pub mod splice;
+#[cfg(test)]
+mod testing;
 pub mod tunnel;
 pub mod udp;
 

@@ -9,23 +9,22 @@ use http_body::Frame;
 
 use super::decode::Decoded;
 use super::server::Wire;
-use crate::error::{Error, Kind};
-use crate::protocol::pace::Pace;
+use crate::error::Error;
+use crate::policy::Limits;
+use crate::protocol::intake::Intake;
 use crate::timer::Timers;
 
 /// A body that is read from the client's connection as it is asked for.
 #[derive(Debug)]
 pub struct RequestBody {
     wire: Rc<RefCell<Wire>>,
-    received: u64,
-    max: u64,
-    pace: Option<Pace>,
+    intake: Intake,
 }
 
 impl RequestBody {
-    /// A body on `wire`; limits of 0 do not limit.
-    pub(super) fn new(wire: Rc<RefCell<Wire>>, max: u64, min_rate: u64, timers: &Timers) -> Self {
-        Self { wire, received: 0, max, pace: Pace::new(min_rate, timers) }
+    /// A body on `wire`, within these limits.
+    pub(super) fn new(wire: Rc<RefCell<Wire>>, limits: &Limits, timers: &Timers) -> Self {
+        Self { wire, intake: Intake::new(limits, timers) }
     }
 
     /// Whether nothing of it has been asked for yet.
@@ -47,23 +46,11 @@ impl RequestBody {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = self.wire.borrow_mut().poll_body(cx);
         match polled {
-            Poll::Ready(Ok(Decoded::Data(data))) => {
-                self.received += data.len() as u64;
-                if let Some(pace) = &mut self.pace {
-                    pace.arrived();
-                }
-                if self.max != 0 && self.received > self.max {
-                    return Poll::Ready(Some(Err(Error::new(Kind::BodyTooLarge, "more than limits.max_body"))));
-                }
-                Poll::Ready(Some(Ok(Frame::data(data))))
-            }
+            Poll::Ready(Ok(Decoded::Data(data))) => Poll::Ready(Some(self.intake.data(data))),
             Poll::Ready(Ok(Decoded::Trailers(trailers))) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
             Poll::Ready(Ok(Decoded::End | Decoded::Starved)) => Poll::Ready(None),
             Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error))),
-            Poll::Pending => match &mut self.pace {
-                Some(pace) => pace.poll(self.received, cx).map(|slow| Some(Err(slow))),
-                None => Poll::Pending,
-            },
+            Poll::Pending => self.intake.poll_late(cx).map(|late| Some(Err(late))),
         }
     }
 }

@@ -20,6 +20,8 @@ pub mod hop;
 pub mod inbound;
 pub mod outbound;
 pub mod server;
+#[cfg(test)]
+mod tests;
 mod writing;
 
 pub use body::RequestBody;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -23,8 +24,8 @@ use super::outbound::{Coding, Outbound};
 use super::writing::Writing;
 use crate::drain::{Drain, Watch};
 use crate::error::{Error, Kind, Result};
-use crate::io::Stream;
 use crate::io::pipe::Pipes;
+use crate::io::{Socket, Stream};
 use crate::policy::Limits;
 use crate::protocol::fields::Date;
 use crate::protocol::tunnel::{MayTunnel, Relay};
@@ -138,12 +139,12 @@ pub async fn serve<H: Handler>(io: Stream, early: BytesMut, handler: &H, setup: 
     let http2 = connection.run().await;
     connection.account();
     drop(connection);
-    match Rc::try_unwrap(wire) {
-        Ok(wire) if http2 => {
-            let wire = wire.into_inner();
-            End::Http2(wire.io, wire.inbound.buf)
-        }
-        _ => End::Closed,
+    let Wire { io, inbound, .. } = &mut *wire.borrow_mut();
+    // taken out, for a body may still be held by somebody, which must not keep the client waiting for the end
+    let io = std::mem::replace(io, Stream::Plain(Socket::gone()));
+    match http2 {
+        true => End::Http2(io, std::mem::take(&mut inbound.buf)),
+        false => End::Closed,
     }
 }
 
@@ -240,7 +241,6 @@ impl<H: Handler> Connection<'_, H> {
 
     /// Gives the request its body, and makes the connection ready for that.
     fn connect_body(&self, request: &mut Request) {
-        let limits = &self.setup.limits;
         let mut wire = self.wire.borrow_mut();
         wire.decoder = Decoder::new(request.length, Kind::MalformedRequest);
         wire.body_touched = false;
@@ -248,8 +248,7 @@ impl<H: Handler> Connection<'_, H> {
         if !wire.decoder.is_done() {
             request.body = protocol::RequestBody::H1(Box::new(RequestBody::new(
                 Rc::clone(&self.wire),
-                limits.max_body,
-                limits.min_body_rate,
+                &self.setup.limits,
                 &self.setup.timers,
             )));
         }
@@ -351,7 +350,7 @@ impl<H: Handler> Connection<'_, H> {
 
     /// Closes so that the client gets to read all that was sent.
     async fn close(&self) {
-        if self.wire.borrow_mut().closes_cleanly() {
+        if self.wire.borrow_mut().ends_cleanly() {
             return;
         }
         let mut left = LINGER_BYTES;
@@ -388,18 +387,17 @@ impl Wire {
         !self.decoder.is_done() || !self.inbound.buf.is_empty()
     }
 
-    /// Whether letting go of the socket ends it in order: with nothing unread the kernel sends FIN, so that shutting it down
-    /// before would be a system call in vain.
-    fn closes_cleanly(&mut self) -> bool {
-        if self.is_unread() || !matches!(self.io, Stream::Plain(_)) {
-            return false;
-        }
-        let more = self.io.has_more();
-        if more {
+    /// Ends our side in clear, which is when the last bytes leave: whatever the client does now, they are on their way. Tells whether
+    /// nothing is left to be read, so that letting go of the socket ends it in order.
+    fn ends_cleanly(&mut self) -> bool {
+        let Stream::Plain(socket) = &self.io else { return false };
+        // one that is gone need not be told
+        let _: io::Result<()> = socket.end();
+        if self.io.has_more() {
             // nobody looked since the request came
             self.decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
         }
-        !more
+        !self.is_unread()
     }
 
     /// Ready when the client is gone. Until then what it sends ahead is read, up to a bound. A client that only ended its side

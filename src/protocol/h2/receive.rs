@@ -93,6 +93,10 @@ impl<H: Handler + 'static> Connection<H> {
             return Err(Failed::Fault(reason, "an error of a stream that was never opened"));
         }
         self.spend()?;
+        if self.last_served.is_some_and(|last| id > last) {
+            // behind our last word: nothing that is sent on it is looked at
+            return Ok(());
+        }
         let state = &mut *self.link.state.borrow_mut();
         match state.streams.get(&id).cloned() {
             Some(stream) => state.reset(&stream, reason),

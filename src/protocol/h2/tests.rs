@@ -1,13 +1,9 @@
 //! Whole connections, with clients that send anything at all.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes};
-use http::Response;
-use http_body::{Body, Frame};
+use bytes::BufMut;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -15,87 +11,13 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use super::frame::{Head, Reason, flag, head_bytes, kind};
 use super::*;
-use crate::drain::Drain;
-use crate::error::Error;
 use crate::io::Socket;
-use crate::io::pipe::Pipe;
-use crate::policy::Limits;
-use crate::protocol::fields::Date;
-use crate::protocol::splice::MaySplice;
-use crate::protocol::tunnel::{MayTunnel, Relay};
-use crate::protocol::{Request, RequestBody};
-use crate::timer::Timers;
+use crate::protocol::testing::{Echo, setup};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// `GET / http://a`: three fields of the static table and a literal.
 const GET: &[u8] = b"\x82\x86\x84\x01\x01a";
 const POST: &[u8] = b"\x83\x86\x84\x01\x01a";
-
-/// Sends every body back as it comes.
-struct Echo;
-
-struct EchoBody(RequestBody);
-
-impl Handler for Echo {
-    type Body = EchoBody;
-
-    async fn handle(&self, request: Box<Request>) -> Response<EchoBody> {
-        Response::new(EchoBody(request.body))
-    }
-
-    fn refuse(&self, _: &Error) -> Response<EchoBody> {
-        Response::builder().status(400).body(EchoBody(RequestBody::Empty)).unwrap()
-    }
-
-    fn transferred(&self, _: u64, _: u64) {}
-}
-
-impl Body for EchoBody {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        // what the client broke off is answered with an end: any reset for an error of our own is then a panic
-        Pin::new(&mut self.get_mut().0).poll_frame(cx).map(|frame| frame.filter(Result::is_ok))
-    }
-}
-
-impl MayTunnel for EchoBody {
-    fn take_tunnel(&mut self) -> Option<Relay> {
-        None
-    }
-
-    fn tunnelled(&mut self, _: u64) {}
-}
-
-impl MaySplice for EchoBody {
-    fn spliceable(&self) -> u64 {
-        0
-    }
-
-    fn poll_splice(&mut self, _: &mut Pipe, _: &mut Context<'_>) -> Poll<Result<usize, Error>> {
-        Poll::Pending
-    }
-}
-
-fn setup() -> Setup {
-    Setup {
-        limits: Limits {
-            header_timeout: Duration::from_secs(10),
-            max_header_bytes: 4096,
-            max_headers: 100,
-            max_body: 0,
-            min_body_rate: 0,
-            max_requests_per_connection: 0,
-            max_concurrent_streams: 4,
-        },
-        idle_timeout: Duration::from_secs(10),
-        timers: Timers::new(),
-        drain: Drain::default(),
-        date: Date::default(),
-        pipes: Rc::default(),
-    }
-}
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&head_bytes(payload.len(), kind, flags, stream)[..], payload].concat()
@@ -188,16 +110,17 @@ proptest! {
         let said = answered(bytes).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let frames = frames(&said);
         prop_assert_eq!(frames.first().map(|(kind, stream, _)| (*kind, *stream)), Some((kind::SETTINGS, 0)));
-        let mut gone = false;
-        for (kind, _, payload) in &frames {
-            let reason = match *kind {
-                kind::RST_STREAM => &payload[..4],
-                kind::GOAWAY => &payload[4..8],
+        // the last stream that our last word leaves to be finished; an error leaves none
+        let mut left = u32::MAX;
+        for (kind, stream, payload) in &frames {
+            let (reason, last) = match *kind {
+                kind::RST_STREAM => (&payload[..4], left),
+                kind::GOAWAY => (&payload[4..8], u32::from_be_bytes(payload[..4].try_into().unwrap())),
                 _ => continue,
             };
             prop_assert_ne!(reason, (Reason::Internal as u32).to_be_bytes());
-            prop_assert!(!gone || *kind == kind::GOAWAY, "a stream is reset behind the last word");
-            gone |= *kind == kind::GOAWAY;
+            prop_assert!(*stream <= left, "a stream is reset behind the last word");
+            left = if *kind == kind::GOAWAY && reason != [0; 4] { 0 } else { left.min(last) };
         }
     }
 }
