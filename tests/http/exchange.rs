@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{Client, Origin, PATIENCE, Proxy, config, wait_until};
+use crate::support::{Client, Cue, OK, Origin, PATIENCE, Proxy, config, wait_until};
 
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const MIB: usize = 1024 * 1024;
 
 #[test]
@@ -76,13 +75,7 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn many_clients_at_once_get_their_own_answers() {
-    let origin = Origin::script(|conn| {
-        while let Ok(request) = conn.request() {
-            let body = request.body;
-            conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()));
-            conn.send(body);
-        }
-    });
+    let origin = Origin::echoing();
     let proxy = Proxy::to(&origin);
     std::thread::scope(|scope| {
         for client_number in 0..16 {
@@ -200,12 +193,12 @@ fn a_client_that_does_not_read_holds_its_backend_back() {
 
 #[test]
 fn an_answer_is_passed_on_as_it_comes() {
-    let (go, gone) = mpsc::channel::<()>();
-    let gone = Mutex::new(gone);
+    let cue = Cue::default();
+    let awaited = cue.clone();
     let origin = Origin::script(move |conn| {
         let _ = conn.request();
         conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
-        gone.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        awaited.wait();
         conn.send("6\r\nsecond\r\n0\r\n\r\n");
     });
     let proxy = Proxy::to(&origin);
@@ -213,7 +206,7 @@ fn an_answer_is_passed_on_as_it_comes() {
     client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
     client.response_head();
     assert_eq!(client.bytes(10), b"5\r\nfirst\r\n");
-    go.send(()).unwrap();
+    cue.give();
     assert_eq!(client.bytes(16), b"6\r\nsecond\r\n0\r\n\r\n");
 }
 
@@ -351,38 +344,26 @@ fn connection_close_is_obeyed() {
 
 #[test]
 fn a_client_that_ends_its_side_gets_its_answer() {
-    let (go, gone) = mpsc::channel::<()>();
-    let gone = Mutex::new(gone);
-    let origin = Origin::script(move |conn| {
-        let _ = conn.request();
-        gone.lock().unwrap().recv_timeout(PATIENCE).unwrap();
-        conn.send(OK);
-    });
+    let (origin, cue) = Origin::answering_on_cue();
     let proxy = Proxy::to(&origin);
     let mut client = proxy.client();
     client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
     client.finish();
     wait_until("the backend has the request", || origin.requests().len() == 1);
-    go.send(()).unwrap();
+    cue.give();
     assert_eq!(client.response().text(), "ok");
     assert!(client.is_closed());
 }
 
 #[test]
 fn what_a_client_sends_after_its_last_request_does_not_cost_it_the_end_of_its_answer() {
-    let (go, gone) = mpsc::channel::<()>();
-    let gone = Mutex::new(gone);
-    let origin = Origin::script(move |conn| {
-        let _ = conn.request();
-        gone.lock().unwrap().recv_timeout(PATIENCE).unwrap();
-        conn.send(OK);
-    });
+    let (origin, cue) = Origin::answering_on_cue();
     let proxy = Proxy::to(&origin);
     let mut client = proxy.client();
     client.send("GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     wait_until("the backend has the request", || origin.requests().len() == 1);
     client.send("GET /never HTTP/1.1\r\nHost: a\r\n\r\n");
-    go.send(()).unwrap();
+    cue.give();
     assert_eq!(client.response().text(), "ok");
     assert!(!client.is_reset());
     assert_eq!(origin.targets(), ["/x"]);
@@ -390,20 +371,19 @@ fn what_a_client_sends_after_its_last_request_does_not_cost_it_the_end_of_its_an
 
 #[test]
 fn a_client_that_goes_away_ends_the_work_of_its_backend() {
-    let (tell, told) = mpsc::channel();
+    let closed = Cue::default();
+    let seen = closed.clone();
     let origin = Origin::script(move |conn| {
-        if conn.request().is_ok() {
-            tell.send(()).unwrap();
-            assert!(conn.is_closed());
-            tell.send(()).unwrap();
+        if conn.request().is_ok() && conn.is_closed() {
+            seen.give();
         }
     });
     let proxy = Proxy::to(&origin);
     let mut client = proxy.client();
     client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
-    told.recv_timeout(PATIENCE).unwrap();
+    wait_until("the backend has the request", || origin.requests().len() == 1);
     client.reset();
-    told.recv_timeout(PATIENCE).expect("the backend's connection is closed");
+    assert!(closed.wait(), "the backend's connection is not closed");
 }
 
 #[test]
@@ -413,12 +393,7 @@ fn an_upgraded_connection_passes_bytes_both_ways() {
         assert_eq!(request.field("upgrade"), Some("echo"));
         assert!(request.head.lists("connection", "upgrade"));
         conn.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nwelcome");
-        loop {
-            let some = conn.some();
-            if some.is_empty() || !conn.send(some) {
-                return;
-            }
-        }
+        conn.echo();
     });
     let proxy = Proxy::to(&origin);
     let mut client = proxy.client();

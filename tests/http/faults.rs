@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use crate::support::{Broken, Conn, Origin, Port, Proxy, Response, config, wait_until};
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+use crate::support::{Broken, Conn, OK, Origin, Port, Proxy, Response, config, wait_until};
 
 /// One GET to a backend that runs `script`, and what the client gets.
 fn get(script: impl Fn(&mut Conn) + Send + Sync + 'static) -> (Response, Option<Broken>) {
@@ -144,10 +142,7 @@ fn interim_responses_without_an_end_are_a_502() {
 
 #[test]
 fn a_backend_that_says_nothing_is_a_504() {
-    let origin = Origin::script(|conn| {
-        let _ = conn.request();
-        conn.is_closed();
-    });
+    let origin = Origin::silent();
     let proxy = Proxy::start(&config("", "[service.api.timeout]\nresponse = \"200ms\"", &[&origin]));
     let mut client = proxy.client();
     assert_own(&client.get("/x"), 504, "http_response_timeout");
@@ -156,10 +151,7 @@ fn a_backend_that_says_nothing_is_a_504() {
 
 #[test]
 fn a_backend_that_takes_longer_than_total_is_a_504() {
-    let origin = Origin::script(|conn| {
-        let _ = conn.request();
-        conn.is_closed();
-    });
+    let origin = Origin::silent();
     let proxy = Proxy::start(&config("", "[service.api.timeout]\ntotal = \"200ms\"", &[&origin]));
     assert_own(&proxy.client().get("/x"), 504, "http_response_timeout");
 }

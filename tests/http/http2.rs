@@ -7,19 +7,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 
 use crate::support::h2::{self, Client, get};
-use crate::support::{Origin, Proxy, config, wait_until};
+use crate::support::{OK, Origin, Proxy, config, wait_until};
 
 const MIB: usize = 1024 * 1024;
-
-/// A backend that sends every body back.
-fn echo() -> Origin {
-    Origin::script(|conn| {
-        while let Ok(request) = conn.request() {
-            conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", request.body.len()));
-            conn.send(request.body);
-        }
-    })
-}
 
 /// A service of HTTP/2 backends behind a listener.
 fn to_h2(origin: &h2::Origin) -> Proxy {
@@ -33,7 +23,7 @@ fn post(uri: &str) -> Request<()> {
 
 #[test]
 fn prior_knowledge_is_understood_and_becomes_http_1_for_the_backend() {
-    let origin = echo();
+    let origin = Origin::echoing();
     let proxy = Proxy::to(&origin);
     h2::run(async {
         let client = Client::connect(proxy.address()).await;
@@ -52,7 +42,7 @@ fn prior_knowledge_is_understood_and_becomes_http_1_for_the_backend() {
 
 #[test]
 fn many_streams_at_once_get_their_own_answers() {
-    let origin = echo();
+    let origin = Origin::echoing();
     let proxy = Proxy::to(&origin);
     h2::run(async {
         let client = Client::connect(proxy.address()).await;
@@ -73,7 +63,7 @@ fn many_streams_at_once_get_their_own_answers() {
 
 #[test]
 fn large_bodies_pass_through_the_windows() {
-    let origin = echo();
+    let origin = Origin::echoing();
     let proxy = Proxy::to(&origin);
     let sent = Bytes::from(vec![b'w'; 4 * MIB]);
     h2::run(async {
@@ -90,7 +80,7 @@ fn large_bodies_pass_through_the_windows() {
 
 #[test]
 fn crumbs_of_cookies_are_joined() {
-    let origin = echo();
+    let origin = Origin::echoing();
     let proxy = Proxy::to(&origin);
     h2::run(async {
         let client = Client::connect(proxy.address()).await;
@@ -125,7 +115,7 @@ fn half_an_answer_ends_the_stream_with_an_error_and_not_the_connection() {
                 conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
                 return;
             }
-            conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            conn.send(OK);
         }
     });
     let proxy = Proxy::to(&origin);
@@ -166,37 +156,25 @@ fn a_stream_that_is_reset_ends_the_work_of_its_backend() {
     h2::run(async {
         let client = Client::connect(proxy.address()).await;
         let (answer, mut sending) = client.open(get("http://a/x"), true).await;
-        while origin.requests().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
+        h2::wait_until("the request is under way", || origin.requests().len() == 1).await;
         sending.send_reset(::h2::Reason::CANCEL);
         drop(answer);
-        while !let_go.load(Ordering::SeqCst) {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
+        h2::wait_until("the backend is let go", || let_go.load(Ordering::SeqCst)).await;
     });
 }
 
 #[test]
 fn sigterm_lets_open_streams_finish() {
-    let (go, gone) = std::sync::mpsc::channel::<()>();
-    let gone = std::sync::Mutex::new(gone);
-    let origin = Origin::script(move |conn| {
-        let _ = conn.request();
-        let _ = gone.lock().unwrap().recv();
-        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    });
+    let (origin, cue) = Origin::answering_on_cue();
     let mut proxy = Proxy::to(&origin);
     h2::run(async {
         let client = Client::connect(proxy.address()).await;
         let (answer, _) = client.open(get("http://a/x"), true).await;
         let answer = tokio::spawn(async { h2::whole(answer.await.unwrap()).await.unwrap() });
-        while origin.requests().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
+        h2::wait_until("the request is under way", || origin.requests().len() == 1).await;
         proxy.signal("TERM");
         proxy.wait_until_it_accepts_no_more();
-        go.send(()).unwrap();
+        cue.give();
         assert_eq!(answer.await.unwrap().body, "ok");
     });
     assert_eq!(proxy.wait().code(), Some(0));
@@ -374,12 +352,7 @@ fn a_websocket_over_http_2_reaches_an_http_1_backend() {
                 "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
                  Sec-WebSocket-Accept: x\r\n\r\nwelcome",
             );
-            loop {
-                let some = conn.some();
-                if some.is_empty() || !conn.send(some) {
-                    return;
-                }
-            }
+            return conn.echo();
         }
     });
     let proxy = Proxy::to(&origin);

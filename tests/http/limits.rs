@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Origin, PATIENCE, Proxy, config, h2, wait_until};
+use crate::support::{OK, Origin, PATIENCE, Proxy, config, h2, wait_until};
 
 const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -60,7 +60,7 @@ fn idle_time_outs_leave_an_exchange_alone() {
         // longer than the client's idle time-out
         while conn.request().is_ok() {
             std::thread::sleep(Duration::from_millis(600));
-            conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            conn.send(OK);
         }
     });
     let listener = "idle_timeout = \"200ms\"\n[listener.limits]\nheader_timeout = \"200ms\"";

@@ -1,11 +1,6 @@
 //! The process around the exchanges: its sockets, its end.
 
-use std::sync::Mutex;
-use std::sync::mpsc;
-
-use crate::support::{Client, Origin, PATIENCE, Proxy, Scratch, config, wait_until};
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+use crate::support::{Client, OK, Origin, Proxy, Scratch, config, wait_until};
 
 #[test]
 fn unix_sockets_serve_on_both_sides() {
@@ -28,13 +23,7 @@ fn unix_sockets_serve_on_both_sides() {
 
 #[test]
 fn sigterm_lets_what_is_under_way_finish_and_exits_with_0() {
-    let (go, gone) = mpsc::channel::<()>();
-    let gone = Mutex::new(gone);
-    let origin = Origin::script(move |conn| {
-        let _ = conn.request();
-        gone.lock().unwrap().recv_timeout(PATIENCE).unwrap();
-        conn.send(OK);
-    });
+    let (origin, cue) = Origin::answering_on_cue();
     let mut proxy = Proxy::to(&origin);
     let mut idle = proxy.client();
     let mut busy = proxy.client();
@@ -43,7 +32,7 @@ fn sigterm_lets_what_is_under_way_finish_and_exits_with_0() {
     proxy.signal("TERM");
     proxy.wait_until_it_accepts_no_more();
     assert!(idle.is_closed(), "an idle connection holds nothing up");
-    go.send(()).unwrap();
+    cue.give();
     let answer = busy.response();
     assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
     assert!(answer.head.lists("connection", "close"));
@@ -62,10 +51,7 @@ fn sigint_stops_as_sigterm_does() {
 
 #[test]
 fn what_does_not_end_is_cut_off_after_drain_timeout() {
-    let origin = Origin::script(|conn| {
-        let _ = conn.request();
-        conn.is_closed();
-    });
+    let origin = Origin::silent();
     let mut proxy = Proxy::start(&(config("", "", &[&origin]) + "[server]\nworkers = 1\ndrain_timeout = \"200ms\"\n"));
     let mut client = proxy.client();
     client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -77,10 +63,7 @@ fn what_does_not_end_is_cut_off_after_drain_timeout() {
 
 #[test]
 fn a_second_sigterm_stops_at_once() {
-    let origin = Origin::script(|conn| {
-        let _ = conn.request();
-        conn.is_closed();
-    });
+    let origin = Origin::silent();
     let mut proxy = Proxy::start(&(config("", "", &[&origin]) + "[server]\nworkers = 1\ndrain_timeout = \"10m\"\n"));
     let mut client = proxy.client();
     client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");

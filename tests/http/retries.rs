@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::support::{Conn, Origin, Proxy, config, wait_until};
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+use crate::support::{Conn, OK, Origin, Proxy, config, wait_until};
 
 /// A backend that reads a whole request and then resets the connection.
 fn resetting() -> Origin {

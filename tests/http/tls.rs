@@ -6,9 +6,7 @@ use rustls::ClientConfig;
 
 use crate::support::certs::{Authority, Identity};
 use crate::support::h2::{self, get};
-use crate::support::{Client, Origin, Proxy, Scratch, config};
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+use crate::support::{Client, OK, Origin, Proxy, Scratch, config};
 
 /// A listener with these certificates, and further keys of `[listener.tls]`.
 fn listener(identities: &[&Identity], more: &str) -> String {

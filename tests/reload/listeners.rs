@@ -1,12 +1,10 @@
 //! Listeners that come, go and change while clients are connected.
 
 use std::net::TcpStream;
-use std::sync::Mutex;
-use std::sync::mpsc;
 
 use crate::load::Load;
 use crate::support::certs::Authority;
-use crate::support::{Client, Origin, PATIENCE, Proxy, Scratch, config, wait_until};
+use crate::support::{Client, Origin, Proxy, Scratch, config, wait_until};
 
 fn second(name: &str) -> String {
     format!("\n[[listener]]\nname = \"{name}\"\nbind = \"127.0.0.1:{{port2}}\"\nservice = \"api\"\n")
@@ -34,16 +32,7 @@ fn a_listener_is_added_and_removed_while_another_carries_load() {
 
 #[test]
 fn what_is_under_way_on_a_listener_that_goes_is_finished_and_counted() {
-    let (go, gone) = mpsc::channel::<()>();
-    let gone = Mutex::new(gone);
-    let origin = Origin::script(move |conn| {
-        while conn.request().is_ok() {
-            let _ = gone.lock().unwrap().recv_timeout(PATIENCE);
-            if !conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") {
-                return;
-            }
-        }
-    });
+    let (origin, cue) = Origin::answering_on_cue();
     let one = config("", "", &[&origin]);
     // it stands first, so that the other takes its place when it goes
     let proxy = Proxy::start(&(second("extra") + &one));
@@ -51,7 +40,7 @@ fn what_is_under_way_on_a_listener_that_goes_is_finished_and_counted() {
     client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
     wait_until("it is under way", || origin.requests().len() == 1);
     assert_eq!(proxy.reload(&one).status, 200);
-    go.send(()).unwrap();
+    cue.give();
     let answer = client.response();
     assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
     assert!(client.is_closed(), "its listener is gone");

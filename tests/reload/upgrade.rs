@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::load::Load;
-use crate::support::{Origin, Proxy, config, wait_until};
+use crate::support::{Conn, Origin, Proxy, config, wait_until};
 
 /// The process that took over; killed when it goes out of scope, for it is no child of ours.
 struct Successor(String);
@@ -63,12 +63,7 @@ fn a_new_process_that_fails_leaves_the_old_one_serving() {
 
 #[test]
 fn a_session_of_layer_4_goes_on_in_the_old_process_and_new_ones_begin_in_the_new_one() {
-    let origin = Origin::script(|conn| {
-        let mut said = conn.some();
-        while !said.is_empty() && conn.send(&said) {
-            said = conn.some();
-        }
-    });
+    let origin = Origin::script(Conn::echo);
     let mut proxy = Proxy::start(&config("protocol = \"tcp\"", "", &[&origin]));
     let mut session = proxy.client();
     session.send("a");

@@ -2,12 +2,12 @@
 
 use std::sync::mpsc;
 
-use crate::support::{Client, Origin, PATIENCE, Proxy, config, wait_until};
-use crate::tcp::{TCP, echo, tcp};
+use crate::support::{Client, Conn, Origin, PATIENCE, Proxy, config, wait_until};
+use crate::tcp::{TCP, tcp};
 
 #[test]
 fn a_stop_waits_for_its_sessions() {
-    let origin = Origin::script(echo);
+    let origin = Origin::script(Conn::echo);
     let mut proxy = tcp("", "", &[&origin]);
     let mut client = proxy.client();
     client.send("a");
@@ -51,7 +51,7 @@ fn a_session_that_does_not_end_is_cut_off_after_drain_timeout() {
 
 #[test]
 fn sessions_of_a_listener_that_is_taken_away_are_cut_off_after_drain_timeout_and_no_others() {
-    let origin = Origin::script(echo);
+    let origin = Origin::script(Conn::echo);
     let stays = config(TCP, "", &[&origin]).replace("{port}", "{port2}").replace("\"web\"", "\"stays\"") + BRIEF;
     let goes = "[[listener]]\nname = \"goes\"\nbind = \"127.0.0.1:{port}\"\nprotocol = \"tcp\"\nservice = \"api\"\n";
     let proxy = Proxy::start(&(goes.to_owned() + &stays));
@@ -75,7 +75,7 @@ fn sessions_of_a_listener_that_is_taken_away_are_cut_off_after_drain_timeout_and
 
 #[test]
 fn a_session_outlives_its_listener_and_its_backend_s_place_in_the_configuration() {
-    let (a, b) = (Origin::script(echo), Origin::ok());
+    let (a, b) = (Origin::script(Conn::echo), Origin::ok());
     let proxy = tcp("", "", &[&a]);
     let mut client = proxy.client();
     client.send("a");
@@ -92,7 +92,7 @@ fn a_session_outlives_its_listener_and_its_backend_s_place_in_the_configuration(
 
 #[test]
 fn an_address_that_speaks_another_protocol_from_now_on_does_so_for_new_connections() {
-    let (a, b) = (Origin::script(echo), Origin::ok());
+    let (a, b) = (Origin::script(Conn::echo), Origin::ok());
     let proxy = tcp("", "", &[&a]);
     let mut session = proxy.client();
     session.send("a");

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, ClientConnection};
 
 use crate::support::certs::Authority;
-use crate::support::{Client, Origin, PATIENCE, Proxy, Scratch};
-use crate::tcp::echo;
+use crate::support::{Client, Conn, Origin, PATIENCE, Proxy, Scratch};
 
 /// What a backend of a name is: its certificate is for that name alone.
 struct Sites {
@@ -22,7 +21,7 @@ struct Sites {
 
 fn sites(more: &str) -> Sites {
     let (dir, ca) = (Scratch::new(), Authority::shared());
-    let site = |names: &[&str]| Origin::script_tls(&ca.sign(&dir, names).server(&[]), echo);
+    let site = |names: &[&str]| Origin::script_tls(&ca.sign(&dir, names).server(&[]), Conn::echo);
     let (a, b, other) = (site(&["a.example"]), site(&["x.b.example"]), site(&["other.example", "localhost"]));
     let mut toml = format!("[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:{{port}}\"\nprotocol = \"tls\"\n{more}\n");
     for (host, service) in [("a.example", "a"), ("*.b.example", "b")] {

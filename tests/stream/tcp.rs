@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{LazyLock, Mutex, mpsc};
+use std::sync::{LazyLock, mpsc};
 
 use crate::support::certs::Authority;
 use crate::support::{Client, Conn, Origin, PATIENCE, Proxy, Scratch, config, wait_until};
@@ -15,16 +15,6 @@ pub const TCP: &str = "protocol = \"tcp\"";
 /// A proxy of Layer 4 in front of these.
 pub fn tcp(listener: &str, service: &str, backends: &[&Origin]) -> Proxy {
     Proxy::start(&config(&format!("{TCP}\n{listener}"), service, backends))
-}
-
-/// Sends back what it gets, until the other side ends.
-pub fn echo(conn: &mut Conn) {
-    loop {
-        let some = conn.some();
-        if some.is_empty() || !conn.send(&some) {
-            return;
-        }
-    }
 }
 
 /// Bytes that are never the same at two places.
@@ -44,7 +34,7 @@ fn plain(proxy: &Proxy) -> TcpStream {
 
 #[test]
 fn bytes_go_both_ways_as_they_come() {
-    let origin = Origin::script(echo);
+    let origin = Origin::script(Conn::echo);
     let proxy = tcp("", "", &[&origin]);
     let mut client = proxy.client();
     for text in ["a", "bc", "\0\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"] {
@@ -59,7 +49,7 @@ fn bytes_go_both_ways_as_they_come() {
 fn a_server_may_speak_first() {
     let origin = Origin::script(|conn| {
         conn.send("220 ready\r\n");
-        echo(conn);
+        conn.echo();
     });
     let proxy = tcp("", "", &[&origin]);
     let mut client = proxy.client();
@@ -70,7 +60,7 @@ fn a_server_may_speak_first() {
 
 #[test]
 fn large_streams_pass_unchanged_in_both_directions_at_once() {
-    let origin = Origin::script(echo);
+    let origin = Origin::script(Conn::echo);
     let proxy = tcp("", "", &[&origin]);
     for _ in 0..2 {
         let mut client = plain(&proxy);
@@ -126,19 +116,18 @@ fn a_backend_that_has_said_all_still_gets_what_the_client_says() {
 
 #[test]
 fn a_client_s_reset_is_a_reset_to_the_backend() {
-    let (told, tell) = mpsc::channel();
-    let told = Mutex::new(told);
+    let (tell, told) = mpsc::channel();
     let origin = Origin::script(move |conn| {
         conn.bytes(5);
         conn.send("hello");
-        told.lock().unwrap().send(conn.is_reset()).unwrap();
+        let _ = tell.send(conn.is_reset());
     });
     let proxy = tcp("", "", &[&origin]);
     let mut client = proxy.client();
     client.send("hello");
     client.bytes(5);
     client.reset();
-    assert!(tell.recv_timeout(PATIENCE).unwrap(), "the backend took it for a clean end");
+    assert!(told.recv_timeout(PATIENCE).unwrap(), "the backend took it for a clean end");
 }
 
 #[test]
@@ -159,7 +148,7 @@ fn a_backend_s_reset_is_a_reset_to_the_client() {
 
 #[test]
 fn a_session_that_is_silent_for_too_long_is_closed() {
-    let origin = Origin::script(echo);
+    let origin = Origin::script(Conn::echo);
     let proxy = tcp("idle_timeout = \"200ms\"", "", &[&origin]);
     let mut client = proxy.client();
     client.send("a");
@@ -193,7 +182,7 @@ fn a_reader_that_takes_its_time_loses_nothing_and_fills_no_memory() {
 fn tls_may_end_here_and_begin_again_towards_the_backend() {
     let (dir, ca) = (Scratch::new(), Authority::shared());
     let (site, inner) = (ca.sign(&dir, &["site.example"]), ca.sign(&dir, &["inner.example"]));
-    let origin = Origin::script_tls(&inner.server(&[]), echo);
+    let origin = Origin::script_tls(&inner.server(&[]), Conn::echo);
     let tls = format!("[listener.tls]\ncertificates = [{}]", site.toml());
     let towards = format!("[service.api.tls]\nserver_name = \"inner.example\"\nca = {:?}", ca.file(&dir));
     let proxy = tcp(&tls, &towards, &[&origin]);
@@ -213,7 +202,7 @@ fn tls_may_end_here_and_begin_again_towards_the_backend() {
 #[test]
 fn unix_sockets_serve_on_both_sides() {
     let dir = Scratch::new();
-    let origin = Origin::script_unix(&dir.path().join("backend.sock"), echo);
+    let origin = Origin::script_unix(&dir.path().join("backend.sock"), Conn::echo);
     let toml = config(TCP, "", &[&origin]).replace("127.0.0.1:{port}", "unix:{dir}/tcp.sock");
     let proxy = Proxy::start(&toml);
     let mut client = Client::connect_unix(&proxy.path("tcp.sock"));
@@ -226,7 +215,7 @@ fn unix_sockets_serve_on_both_sides() {
 
 #[test]
 fn sessions_are_counted_and_logged() {
-    let origin = Origin::script(echo);
+    let origin = Origin::script(Conn::echo);
     let toml = config(TCP, "", &[&origin]) + "\n[log]\naccess = \"{dir}/access.log\"\n";
     let proxy = Proxy::start(&toml);
     let mut client = proxy.client();

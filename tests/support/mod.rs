@@ -9,6 +9,7 @@
 
 pub mod certs;
 mod client;
+mod cue;
 pub mod h2;
 mod message;
 mod origin;
@@ -20,11 +21,15 @@ mod wire;
 use std::time::{Duration, Instant};
 
 pub use client::Client;
+pub use cue::Cue;
 pub use message::{Broken, Request, Response};
 pub use origin::{Conn, Origin};
 pub use ports::{Port, Scratch};
 pub use proxy::{Proxy, config};
 pub use udp::{UdpClient, UdpOrigin};
+
+/// The answer of most backends.
+pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// How long anything may take before the test fails. Long, because nothing that works ever waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);

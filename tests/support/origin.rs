@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::PATIENCE;
 use super::message::{Broken, Request};
 use super::wire::{Stream, Wire};
+use super::{Cue, OK, PATIENCE};
 
 /// A backend.
 pub struct Origin {
@@ -82,7 +82,38 @@ impl Origin {
 
     /// Answers 200 with a body of `ok`.
     pub fn ok() -> Self {
-        Self::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        Self::answering(OK)
+    }
+
+    /// Answers 200 with this body.
+    pub fn saying(body: &str) -> Self {
+        Self::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    }
+
+    /// Answers 200 with the body of the request.
+    pub fn echoing() -> Self {
+        Self::script(|conn| {
+            while let Ok(request) = conn.request() {
+                conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", request.body.len()));
+                conn.send(request.body);
+            }
+        })
+    }
+
+    /// Reads each request and answers it with [`OK`] when the cue is given.
+    pub fn answering_on_cue() -> (Self, Cue) {
+        let cue = Cue::default();
+        let awaited = cue.clone();
+        let origin = Self::script(move |conn| while conn.request().is_ok() && awaited.wait() && conn.send(OK) {});
+        (origin, cue)
+    }
+
+    /// Reads one request of each connection and never answers it; the proxy may close when it has waited enough.
+    pub fn silent() -> Self {
+        Self::script(|conn| {
+            let _ = conn.request();
+            conn.is_closed();
+        })
     }
 
     fn run(
@@ -197,6 +228,16 @@ impl Conn {
     /// Reads some bytes; none at the end, or when the connection broke.
     pub fn some(&mut self) -> Vec<u8> {
         self.wire.some().unwrap_or_default()
+    }
+
+    /// Sends back what it gets, until the other side ends.
+    pub fn echo(&mut self) {
+        loop {
+            let some = self.some();
+            if some.is_empty() || !self.send(some) {
+                return;
+            }
+        }
     }
 
     /// Ends our direction.

@@ -181,18 +181,10 @@ fn requests_whose_answers_are_not_read_take_no_memory() {
 /// What makes the proxy reset this stream.
 type Provocation = fn(u32) -> Vec<u8>;
 
-/// A backend that never answers.
-fn silent() -> Origin {
-    Origin::script(|conn| {
-        let _ = conn.request();
-        conn.is_closed();
-    })
-}
-
 #[test]
 fn a_flood_of_resets_ends_the_connection() {
     // CVE-2023-44487: a stream that is reset at once costs its client next to nothing
-    let origin = silent();
+    let origin = Origin::silent();
     let proxy = Proxy::to(&origin);
     let mut connection = Connection::open(&proxy);
     for stream in (1..100_001).step_by(2) {
@@ -217,7 +209,7 @@ fn a_client_that_provokes_resets_does_not_get_more_work_done_than_others() {
         ("HEADERS without an end", |stream| headers(stream, 0, &[("x", "y")])),
     ];
     for (name, provoke) in unwanted {
-        let origin = silent();
+        let origin = Origin::silent();
         let proxy = Proxy::to(&origin);
         let mut connection = Connection::open(&proxy);
         let mut last = 0;

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::frame::{END_STREAM, data, fields, headers, post};
-use crate::support::{Origin, Proxy};
+use crate::support::{OK, Origin, Proxy};
 
 #[test]
 fn answers_without_a_body_have_none() {
@@ -98,7 +98,7 @@ fn an_answer_that_breaks_ends_its_stream_and_no_other() {
                     conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
                 }
                 _ => {
-                    conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                    conn.send(OK);
                     continue;
                 }
             }

@@ -1,23 +1,8 @@
 //! PING, and the ways in which a connection is left (RFC 9113, sections 6.7 and 6.8).
 
-use std::sync::Mutex;
-use std::sync::mpsc;
-
 use super::connection::Connection;
 use super::frame::{ACK, END_STREAM, GOAWAY, NO_ERROR, PING, data, frame, get, ping, post};
-use crate::support::{Origin, PATIENCE, Proxy, config, wait_until};
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
-/// A backend that answers when it is told to.
-fn told() -> (mpsc::Sender<()>, Origin) {
-    let (go, gone) = mpsc::channel::<()>();
-    let gone = Mutex::new(gone);
-    let origin = Origin::script(move |conn| {
-        while conn.request().is_ok() && gone.lock().unwrap().recv_timeout(PATIENCE).is_ok() && conn.send(OK) {}
-    });
-    (go, origin)
-}
+use crate::support::{Origin, Proxy, config, wait_until};
 
 /// GOAWAY of a client, with words of its own.
 fn goaway(code: u32) -> Vec<u8> {
@@ -51,27 +36,27 @@ fn an_answer_to_a_ping_nobody_sent_is_not_answered() {
 
 #[test]
 fn pings_are_answered_while_an_answer_is_waited_for_and_a_body_comes() {
-    let (go, origin) = told();
+    let (origin, cue) = Origin::answering_on_cue();
     let proxy = Proxy::to(&origin);
     let mut connection = Connection::open(&proxy);
     connection.send([get(1, "/x"), post(3, "/x"), data(3, 0, "half")].concat());
     assert!(connection.is_alive());
     connection.send(data(3, END_STREAM, ""));
     assert!(connection.is_alive());
-    go.send(()).unwrap();
-    go.send(()).unwrap();
+    cue.give();
+    cue.give();
     assert_eq!((connection.answer(1).status, connection.answer(3).status), (200, 200));
 }
 
 #[test]
 fn a_client_that_goes_away_still_gets_its_answers() {
     for code in [NO_ERROR, 0xffff_ffff] {
-        let (go, origin) = told();
+        let (origin, cue) = Origin::answering_on_cue();
         let proxy = Proxy::to(&origin);
         let mut connection = Connection::open(&proxy);
         connection.send([get(1, "/x"), goaway(code)].concat());
         wait_until("the request is under way", || origin.requests().len() == 1);
-        go.send(()).unwrap();
+        cue.give();
         // one that goes away in anger may be left at once
         if code == NO_ERROR {
             assert_eq!(connection.answer(1).body, b"ok");
@@ -105,7 +90,7 @@ fn a_client_that_ends_its_side_is_let_go() {
 
 #[test]
 fn a_proxy_that_stops_says_so_answers_what_is_under_way_and_closes() {
-    let (go, origin) = told();
+    let (origin, cue) = Origin::answering_on_cue();
     let mut proxy = Proxy::to(&origin);
     let mut connection = Connection::open(&proxy);
     connection.send(get(1, "/x"));
@@ -114,7 +99,7 @@ fn a_proxy_that_stops_says_so_answers_what_is_under_way_and_closes() {
     connection.until(|c| c.goaway.is_some());
     let (last, code) = connection.goaway.unwrap();
     assert!(last >= 1 && code == NO_ERROR, "{last} {code}");
-    go.send(()).unwrap();
+    cue.give();
     assert_eq!(connection.answer(1).body, b"ok");
     assert_eq!(connection.end(), Some(NO_ERROR));
     assert_eq!(proxy.wait().code(), Some(0));
@@ -136,7 +121,7 @@ fn a_connection_has_as_many_requests_as_it_may_and_those_that_were_on_their_way(
 
 #[test]
 fn what_is_opened_after_the_last_word_is_not_served_and_disturbs_nobody() {
-    let (go, origin) = told();
+    let (origin, cue) = Origin::answering_on_cue();
     let proxy = Proxy::to(&origin);
     let mut connection = Connection::open(&proxy);
     connection.send([get(1, "/x"), goaway(NO_ERROR)].concat());
@@ -144,7 +129,7 @@ fn what_is_opened_after_the_last_word_is_not_served_and_disturbs_nobody() {
     assert_eq!(connection.goaway, Some((1, NO_ERROR)));
     connection.send([post(3, "/bad"), data(3, END_STREAM, "all of it")].concat());
     assert!(connection.is_alive());
-    go.send(()).unwrap();
+    cue.give();
     assert_eq!(connection.answer(1).body, b"ok");
     assert_eq!(connection.end(), Some(NO_ERROR));
     assert_eq!(origin.targets(), ["/x"]);

@@ -11,7 +11,7 @@ use super::frame::{
 };
 use super::hpack;
 use super::rows::assert_still_serves;
-use crate::support::{Origin, PATIENCE, Proxy, config, wait_until};
+use crate::support::{OK, Origin, PATIENCE, Proxy, config, wait_until};
 
 fn impatient(origin: &Origin) -> Proxy {
     Proxy::start(&config("idle_timeout = \"300ms\"\n[listener.limits]\nheader_timeout = \"300ms\"", "", &[origin]))
@@ -113,7 +113,7 @@ fn a_client_that_waits_for_its_backend_is_not_idle() {
         // longer than the client's idle time-out
         while conn.request().is_ok() {
             thread::sleep(Duration::from_millis(800));
-            conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            conn.send(OK);
         }
     });
     let proxy = impatient(&origin);

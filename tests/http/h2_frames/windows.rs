@@ -1,6 +1,5 @@
 //! Bodies of requests within the proxy's windows, which it has to give back (RFC 9113, sections 5.2 and 6.9).
 
-use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use super::connection::{Connection, Outcome};
@@ -8,7 +7,7 @@ use super::frame::{
     CANCEL, END_STREAM, FLOW_CONTROL_ERROR, INTERNAL_ERROR, PROTOCOL_ERROR, data, fields, headers, post, reset,
 };
 use super::rows::assert_still_serves;
-use crate::support::{Origin, PATIENCE, Proxy, config};
+use crate::support::{Cue, OK, Origin, Proxy, config};
 
 /// Four of them fit into the smallest window that a server may start with.
 const PIECE: [u8; 16_000] = [b'u'; 16_000];
@@ -23,23 +22,23 @@ fn measure() -> Origin {
     })
 }
 
-/// A backend that reads no body of `/stuck`, until the sender is dropped.
-fn stuck() -> (mpsc::Sender<()>, Origin) {
-    let (held, gone) = mpsc::channel::<()>();
-    let gone = Mutex::new(gone);
+/// A backend that reads no body of `/stuck`, and leaves it on cue.
+fn stuck() -> (Origin, Cue) {
+    let cue = Cue::default();
+    let awaited = cue.clone();
     let origin = Origin::script(move |conn| {
         while let Ok(mut request) = conn.request_head() {
             if request.target() == "/stuck" {
-                let _ = gone.lock().unwrap().recv_timeout(PATIENCE);
+                awaited.wait();
                 return;
             }
             let whole = conn.finish_request(&mut request).is_ok();
-            if !whole || !conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") {
+            if !whole || !conn.send(OK) {
                 return;
             }
         }
     });
-    (held, origin)
+    (origin, cue)
 }
 
 #[test]
@@ -145,7 +144,7 @@ fn a_body_whose_stream_is_reset_does_not_keep_the_connection_s_window() {
 
 #[test]
 fn a_body_that_its_backend_does_not_read_does_not_hold_up_the_others() {
-    let (held, origin) = stuck();
+    let (origin, cue) = stuck();
     let proxy = Proxy::to(&origin);
     let mut connection = Connection::open(&proxy);
     connection.send(post(1, "/stuck"));
@@ -159,7 +158,7 @@ fn a_body_that_its_backend_does_not_read_does_not_hold_up_the_others() {
         assert!(connection.upload(stream, &vec![b'u'; 1 << 20]));
         assert_eq!(connection.answer(stream).status, 200);
     }
-    drop(held);
+    cue.give();
 }
 
 /// More than all buffers between a client and a backend hold.
@@ -167,7 +166,7 @@ const MOST: usize = 64 << 20;
 
 #[test]
 fn a_client_that_sends_more_than_it_may_is_stopped() {
-    let (held, origin) = stuck();
+    let (origin, cue) = stuck();
     let proxy = Proxy::to(&origin);
     let mut connection = Connection::open(&proxy);
     connection.send(post(1, "/stuck"));
@@ -189,7 +188,7 @@ fn a_client_that_sends_more_than_it_may_is_stopped() {
     while !sender.is_finished() && connection.next().is_some() {}
     drop(connection);
     sender.join().unwrap();
-    drop(held);
+    cue.give();
     assert_still_serves(&proxy);
     assert!(!origin.targets().contains(&"/stuck".to_owned()));
 }
