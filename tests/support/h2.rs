@@ -112,6 +112,11 @@ pub fn get(uri: &str) -> Request<()> {
     Request::get(uri).body(()).unwrap()
 }
 
+/// A POST to this URI.
+pub fn post(uri: &str) -> Request<()> {
+    Request::post(uri).body(()).unwrap()
+}
+
 /// Reads a response to its end.
 pub async fn whole(response: Response<RecvStream>) -> Result<Whole, h2::Error> {
     let (parts, mut stream) = response.into_parts();

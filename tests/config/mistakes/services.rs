@@ -1,0 +1,72 @@
+//! Mistakes in `[service.NAME]`.
+
+use crate::support::{GOOD, only_mistake};
+
+#[test]
+fn services_must_have_distinct_backends() {
+    let service = |rest: &str| format!("{GOOD}\n{rest}\n");
+    let backend = |rest: &str| service(&format!("[[service.app.backend]]\n{rest}"));
+    for (text, mistake) in [
+        (service("[service.b]"), "service.b: the service `b` has no backends"),
+        (service("[service.'a b'.backend]"), "service.\"a b\": \"a b\" can't be a name"),
+        (backend("id = 'x'"), "service.app.backend[1]: `address` is missing"),
+        (
+            backend("address = '127.0.0.1:9001'"),
+            "service.app.backend[1].address: the service has `127.0.0.1:9001` twice",
+        ),
+        (
+            backend("address = '127.0.0.1:1'\nid = '127.0.0.1:9001'"),
+            "service.app.backend[1].id: another backend of the service has the id `127.0.0.1:9001`",
+        ),
+        (
+            backend("address = 'http://a/'"),
+            "service.app.backend[1].address: `http://a/` is not the address of a backend",
+        ),
+        (
+            backend("address = '127.0.0.1:0'"),
+            "service.app.backend[1].address: `127.0.0.1:0` is not the address of a backend",
+        ),
+        (
+            backend("address = '1.2.3.4.5:1'"),
+            "service.app.backend[1].address: `1.2.3.4.5:1` is not the address of a backend",
+        ),
+        (
+            backend("address = '127.0.0.1:1'\nmax_connections = -5"),
+            "service.app.backend[1].max_connections: `max_connections` is out of range",
+        ),
+        (service("[service.app.tls]\ncert = 'x'"), "service.app.tls.cert: `cert` without `key`"),
+        (
+            service("[service.app.tls]\nserver_name = 'a b'"),
+            "service.app.tls.server_name: `a b` can't be a server's name",
+        ),
+        (service("[service.app]\nslow_start = '5'"), "service.app.slow_start: `5` can't be read"),
+        (service("[service.app.sla]"), "service.app.sla: `sla` is not supported by this version"),
+        (
+            service("[service.app]\npanic_threshold = 1.5"),
+            "service.app.panic_threshold: `panic_threshold` is out of range",
+        ),
+    ] {
+        let text = text.replace("[service.app]\n", "[service.app.pool]\n[service.app.timeout]\n[service.app]\n");
+        // TOML wants [service.app] before its parts.
+        let text = match text.split_once("[service.app]\n") {
+            Some((before, after)) => {
+                format!("[service.app]\n{after}{}", before.replace("[service.app.pool]\n[service.app.timeout]\n", ""))
+            }
+            None => text,
+        };
+        assert_eq!(only_mistake(&text), mistake, "{text}");
+    }
+    let unix = "[service.app]\ntls = {}\nbackend = [{ address = 'unix:/x' }]";
+    let text = format!("{}\n{unix}", GOOD.split("[[service").next().unwrap());
+    assert!(only_mistake(&text).ends_with("a Unix socket has no name"));
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_a_mistake() {
+    // RFC 6761: never resolves.
+    let text = GOOD.replace("127.0.0.1:9001", "backend.invalid:80");
+    assert!(
+        only_mistake(&text)
+            .starts_with("service.app.backend[0].address: the name `backend.invalid` can't be looked up")
+    );
+}

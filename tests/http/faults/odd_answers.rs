@@ -1,0 +1,69 @@
+//! Answers that are whole and unlike most.
+
+use super::get_bytes;
+use crate::support::{Origin, Proxy};
+
+#[test]
+fn a_body_until_the_close_of_an_old_backend_is_delivered() {
+    let (answer, broken) = get_bytes(b"HTTP/1.0 200 OK\r\n\r\nhello");
+    assert_eq!((answer.text().as_str(), broken), ("hello", None));
+    let (answer, broken) = get_bytes(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello");
+    assert_eq!((answer.text().as_str(), broken), ("hello", None));
+}
+
+#[test]
+fn an_interim_response_comes_before_the_answer() {
+    let (answer, broken) =
+        get_bytes(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_eq!((answer.text().as_str(), broken), ("ok", None));
+    assert_eq!(answer.interim, [103]);
+}
+
+#[test]
+fn a_100_that_nobody_waits_for_is_left_out() {
+    let (answer, broken) = get_bytes(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_eq!((answer.text().as_str(), broken), ("ok", None));
+}
+
+#[test]
+fn answers_without_a_body_have_none() {
+    let origin = Origin::script(|conn| {
+        while let Ok(request) = conn.request() {
+            conn.send(match request.target() {
+                "/204" => "HTTP/1.1 204 No Content\r\n\r\n",
+                "/304" => "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n",
+                "/head" => "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n",
+                "/chunked" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                _ => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            });
+        }
+    });
+    let proxy = Proxy::to(&origin);
+    let mut client = proxy.client();
+    assert_eq!(client.get("/204").status, 204);
+    assert_eq!(client.get("/304").status, 304);
+    client.send("HEAD /head HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.response_to("HEAD").field("content-length"), Some("7"));
+    client.send("HEAD /chunked HTTP/1.1\r\nHost: a\r\n\r\n");
+    let chunked = client.response_to("HEAD");
+    assert_eq!((chunked.status, chunked.field("content-length")), (200, None));
+    assert_eq!(client.get("/empty").field("content-length"), Some("0"));
+    assert_eq!(origin.connections(), 1, "one connection does for all of them");
+}
+
+#[test]
+fn an_answer_of_a_backend_that_did_not_wait_for_the_body_is_passed_on() {
+    let origin = Origin::script(|conn| {
+        // closing with much unread makes the kernel send RST right behind the answer
+        let _ = conn.request_head();
+        conn.send("HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig");
+    });
+    let proxy = Proxy::to(&origin);
+    for _ in 0..10 {
+        let mut client = proxy.client();
+        client.send(format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 1 << 20));
+        let _ = client.try_send(vec![b'x'; 1 << 20]);
+        let answer = client.response();
+        assert_eq!((answer.status, answer.text().as_str()), (413, "big"));
+    }
+}
