@@ -1,7 +1,7 @@
 //! Backends that are not there, that go, and that are chosen.
 
 use crate::support::{Proxy, UdpClient, UdpOrigin, wait_until};
-use crate::{NOBODY, client, config, metric, open_sessions};
+use crate::{NOBODY, client, config, open_sessions};
 
 #[test]
 fn where_nobody_is_listening_another_backend_gets_what_was_sent() {
@@ -13,12 +13,9 @@ fn where_nobody_is_listening_another_backend_gets_what_was_sent() {
         assert_eq!(client.ask(b"?"), b"?", "sent once, answered once");
     }
     let failures = format!("evenkeel_backend_failures_total{{service=\"api\",backend=\"{NOBODY}\"}}");
-    assert!(metric(&proxy, &failures) >= 2, "with two workers, at least every second of eight or so");
+    assert!(proxy.metric(&failures) >= 2, "with two workers, at least every second of eight or so");
     assert_eq!(origin.datagrams().len(), 10, "nothing came twice");
-    assert_eq!(
-        metric(&proxy, "evenkeel_retries_total{service=\"api\",outcome=\"succeeded\"}"),
-        metric(&proxy, &failures)
-    );
+    assert_eq!(proxy.metric("evenkeel_retries_total{service=\"api\",outcome=\"succeeded\"}"), proxy.metric(&failures));
 }
 
 #[test]
@@ -29,7 +26,7 @@ fn a_backend_that_is_not_there_is_ejected() {
     let ejections = format!("evenkeel_ejections_total{{service=\"api\",backend=\"{NOBODY}\"");
     wait_until("it is ejected", || {
         assert_eq!(client(&proxy).ask(b"?"), b"?");
-        metric(&proxy, &ejections) == 1
+        proxy.metric(&ejections) == 1
     });
 }
 
@@ -40,7 +37,7 @@ fn where_nobody_is_there_at_all_the_failure_is_counted() {
     let failed = format!(
         "evenkeel_requests_total{{listener=\"udp\",service=\"api\",backend=\"{NOBODY}\",code_class=\"failed\"}}"
     );
-    wait_until("it is counted", || metric(&proxy, &failed) == 1);
+    wait_until("it is counted", || proxy.metric(&failed) == 1);
     assert_eq!(open_sessions(&proxy), 0);
 }
 
@@ -73,10 +70,7 @@ fn an_operator_can_send_sessions_elsewhere_and_leave_them_where_they_are() {
     let client = client(&proxy);
     let first = client.ask(b"?");
     let (used, other) = if first == b"a" { (&origins[0], "b") } else { (&origins[1], "a") };
-    let tell = |what: &str| {
-        let target = format!("/api/v1/services/api/backends/{}/{what}", used.address());
-        assert_eq!(proxy.admin_call("POST", &target, "").unwrap().status, 200);
-    };
+    let tell = |what: &str| assert_eq!(proxy.command(what, &used.address()), 200);
     tell("drain");
     for _ in 0..3 {
         assert_eq!(client.ask(b"?"), first, "a drained backend keeps its sessions");

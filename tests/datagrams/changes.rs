@@ -1,10 +1,9 @@
 //! Change without interruption: another configuration, the end, another process.
 
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::support::{Proxy, UdpClient, UdpOrigin, wait_until};
+use crate::support::{LOG, Proxy, Successor, UdpClient, UdpOrigin, wait_until};
 use crate::{address, client, config, open_sessions};
 
 #[test]
@@ -42,17 +41,17 @@ fn a_listener_that_is_taken_away_begins_no_session_and_closes() {
     assert_eq!(UdpClient::new(address(&proxy, "other")).ask(b"?"), b"?");
 }
 
-/// A drain that is soon over, and a log of what became of sessions.
-const BRIEF: &str = "[server]\ndrain_timeout = \"100ms\"\n[log]\naccess = \"{dir}/access.log\"\n";
+/// A drain that is soon over.
+const BRIEF: &str = "[server]\ndrain_timeout = \"100ms\"\n";
 
 fn was_cut(proxy: &Proxy) -> bool {
-    std::fs::read_to_string(proxy.path("access.log")).is_ok_and(|text| text.contains("\"end\":\"cut\""))
+    proxy.log().iter().any(|line| line.contains("\"end\":\"cut\""))
 }
 
 #[test]
 fn a_session_that_is_never_silent_is_cut_off_when_its_listener_was_taken_away_for_drain_timeout() {
     let origin = UdpOrigin::echo();
-    let toml = config("", "", &[origin.address()]) + BRIEF;
+    let toml = config("", "", &[origin.address()]) + BRIEF + LOG;
     let proxy = Proxy::start(&toml);
     let client = client(&proxy);
     client.ask(b"?");
@@ -68,7 +67,7 @@ fn a_session_that_is_never_silent_is_cut_off_when_its_listener_was_taken_away_fo
 #[test]
 fn a_session_that_is_never_silent_does_not_keep_the_process_from_its_end() {
     let origin = UdpOrigin::echo();
-    let mut proxy = Proxy::start(&(config("", "", &[origin.address()]) + BRIEF));
+    let mut proxy = Proxy::start(&(config("", "", &[origin.address()]) + BRIEF + LOG));
     let client = client(&proxy);
     client.ask(b"?");
     client.socket().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
@@ -110,15 +109,6 @@ fn at_the_end_sessions_go_on_until_they_are_silent() {
     assert_eq!(origin.peers().len(), 1);
 }
 
-/// The process that took over; killed when it goes out of scope, for it is no child of ours.
-struct Successor(String);
-
-impl Drop for Successor {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-s", "KILL", &self.0]).status();
-    }
-}
-
 #[test]
 fn an_upgrade_loses_no_datagram() {
     let origin = UdpOrigin::echo();
@@ -131,9 +121,7 @@ fn an_upgrade_loses_no_datagram() {
     while !proxy.stderr().contains("another process has taken over") {
         clients.iter().for_each(|client| assert_eq!(client.ask(b"during"), b"during"));
     }
-    let said = proxy.stderr();
-    let line = said.lines().rev().find(|line| line.contains("takes over when it is ready")).unwrap();
-    let _successor = Successor(line.rsplit_once("pid=").unwrap().1.trim().to_owned());
+    let _successor = Successor::of(&proxy);
     clients.iter().for_each(|client| assert_eq!(client.ask(b"after"), b"after"));
     assert_eq!(proxy.wait().code(), Some(0), "the old one leaves by itself");
     clients.iter().for_each(|client| assert_eq!(client.ask(b"alone"), b"alone"));

@@ -17,12 +17,11 @@ mod sessions;
 
 use std::net::SocketAddr;
 
-use support::{Proxy, UdpClient};
+use support::{Proxy, UdpClient, backend};
 
 /// One listener and one service. `listener` and `service` are further keys of theirs.
 fn config(listener: &str, service: &str, backends: &[String]) -> String {
-    let backends: String =
-        backends.iter().map(|address| format!("[[service.api.backend]]\naddress = \"{address}\"\n")).collect();
+    let backends: String = backends.iter().map(backend).collect();
     // a port that the kernel chooses: unlike one for connections, one for datagrams can't be reserved without getting them
     format!(
         "[[listener]]\nname = \"udp\"\nbind = \"127.0.0.1:0\"\nprotocol = \"udp\"\nservice = \"api\"\n{listener}\n\
@@ -32,7 +31,7 @@ fn config(listener: &str, service: &str, backends: &[String]) -> String {
 
 /// Where a listener is.
 fn address(proxy: &Proxy, name: &str) -> SocketAddr {
-    let status: serde_json::Value = serde_json::from_str(&proxy.admin("/api/v1/status").unwrap().text()).unwrap();
+    let status = proxy.status();
     let listeners = status["listeners"].as_array().unwrap();
     let listener = listeners.iter().find(|listener| listener["name"] == name).unwrap();
     listener["address"].as_str().unwrap().parse().unwrap()
@@ -43,16 +42,9 @@ fn client(proxy: &Proxy) -> UdpClient {
     UdpClient::new(address(proxy, "udp"))
 }
 
-/// The value of a series, by how its line begins; 0 when there is none.
-fn metric(proxy: &Proxy, series: &str) -> u64 {
-    let text = proxy.admin("/metrics").unwrap().text().to_owned();
-    let line = text.lines().find(|line| line.starts_with(series));
-    line.map_or(0, |line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
-}
-
 /// Sessions that there are.
 fn open_sessions(proxy: &Proxy) -> u64 {
-    metric(proxy, "evenkeel_client_connections{listener=\"udp\"}")
+    proxy.metric("evenkeel_client_connections{listener=\"udp\"}")
 }
 
 /// Nobody listens there, nor will anybody: an address of the loopback network that no other test uses.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use quinn_udp::{Transmit, UdpSocketState};
 
 use crate::support::{Proxy, UdpClient, UdpOrigin, wait_until};
-use crate::{address, client, config, metric, open_sessions};
+use crate::{address, client, config, open_sessions};
 
 #[test]
 fn what_a_client_sends_comes_to_a_backend_and_the_answer_comes_back() {
@@ -67,7 +67,7 @@ fn a_run_of_datagrams_arrives_as_the_datagrams_that_it_is_made_of() {
     sent.push((b'z', 7));
     assert_eq!(arrived, sent);
     assert!(origin.datagrams().iter().all(|(_, bytes)| bytes.iter().all(|byte| *byte == bytes[0])));
-    assert_eq!(metric(&proxy, "evenkeel_datagrams_total{listener=\"udp\",direction=\"in\"}"), 41);
+    assert_eq!(proxy.metric("evenkeel_datagrams_total{listener=\"udp\",direction=\"in\"}"), 41);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_silent_session_ends_and_the_client_gets_another_one() {
     let client = client(&proxy);
     client.ask(b"1");
     wait_until("the session ends", || open_sessions(&proxy) == 0);
-    assert_eq!(metric(&proxy, "evenkeel_in_flight"), 0);
+    assert_eq!(proxy.metric("evenkeel_in_flight"), 0);
     assert_eq!(client.ask(b"2"), b"2");
     let [first, second] = origin.peers()[..] else { panic!("{:?}", origin.peers()) };
     assert_ne!(first, second);

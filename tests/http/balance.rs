@@ -2,23 +2,16 @@
 
 use std::collections::HashMap;
 
-use crate::support::{Client, Origin, Proxy, config, wait_until};
-
-/// A backend that says who it is.
-fn named(name: &str) -> Origin {
-    Origin::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len()))
-}
+use crate::support::{Client, Origin, Proxy, Response, backend, config, wait_until};
 
 /// Backends a, b, ... with these additions to their sections.
 fn fleet(service: &str, additions: &[&str]) -> (Vec<Origin>, Proxy) {
-    let origins: Vec<Origin> = ('a'..).take(additions.len()).map(|name| named(&name.to_string())).collect();
+    let origins: Vec<Origin> = ('a'..).take(additions.len()).map(|name| Origin::saying(&name.to_string())).collect();
     let sections: String = origins
         .iter()
         .zip('a'..)
         .zip(additions)
-        .map(|((origin, id), addition)| {
-            format!("[[service.api.backend]]\nid = \"{id}\"\naddress = \"{}\"\n{addition}\n", origin.address())
-        })
+        .map(|((origin, id), addition)| backend(origin.address()) + &format!("id = \"{id}\"\n{addition}\n"))
         .collect();
     // one worker, so that there is one turn
     let proxy = Proxy::start(&(config("", service, &[]) + &sections + "[server]\nworkers = 1\n"));
@@ -91,7 +84,7 @@ fn the_same_key_goes_to_the_same_backend_whoever_asks() {
 fn a_backup_is_used_only_when_nobody_else_can_be() {
     let (_origins, proxy) = fleet("", &["", "backup = true"]);
     assert!(is(&share(&mut proxy.client(), 10), &[("a", 10)]));
-    assert_eq!(proxy.admin_call("POST", "/api/v1/services/api/backends/a/drain", "").unwrap().status, 200);
+    assert_eq!(proxy.command("drain", "a"), 200);
     let mut client = proxy.client();
     wait_until("the backup takes over", || client.get("/x").text() == "b");
 }
@@ -100,21 +93,19 @@ fn a_backup_is_used_only_when_nobody_else_can_be() {
 fn operators_drain_enable_and_weigh_backends() {
     let (_origins, proxy) = fleet("balance = \"weighted_round_robin\"", &["", ""]);
     let mut client = proxy.client();
-    let command =
-        |target: &str| proxy.admin_call("POST", &format!("/api/v1/services/api/backends/{target}"), "").unwrap();
-    assert_eq!(command("a/drain").status, 200);
+    assert_eq!(proxy.command("drain", "a"), 200);
     wait_until("a gets nothing", || is(&share(&mut client, 10), &[("b", 10)]));
     assert!(proxy.admin("/api/v1/status").unwrap().text().contains("\"state\":\"draining\""));
-    assert_eq!(command("a/enable").status, 200);
+    assert_eq!(proxy.command("enable", "a"), 200);
     wait_until("a is back", || is(&share(&mut client, 10), &[("a", 5), ("b", 5)]));
-    assert_eq!(command("b/disable").status, 200);
+    assert_eq!(proxy.command("disable", "b"), 200);
     wait_until("b gets nothing", || is(&share(&mut client, 10), &[("a", 10)]));
-    assert_eq!(command("b/enable").status, 200);
+    assert_eq!(proxy.command("enable", "b"), 200);
     let weighed = proxy.admin_call("PUT", "/api/v1/services/api/backends/b", "{\"weight\":4}").unwrap();
     assert_eq!(weighed.status, 200);
     wait_until("b has four times as much", || is(&share(&mut client, 10), &[("a", 2), ("b", 8)]));
-    assert_eq!(command("c/drain").status, 404);
-    assert_eq!(command("a/explode").status, 404);
+    assert_eq!(proxy.command("drain", "c"), 404);
+    assert_eq!(proxy.command("explode", "a"), 404);
     let bad = proxy.admin_call("PUT", "/api/v1/services/api/backends/b", "{\"wieght\":4}").unwrap();
     assert_eq!(bad.status, 400);
 }
@@ -132,11 +123,11 @@ fn a_backend_that_fails_five_times_in_a_row_is_ejected() {
     for _ in 0..10 {
         assert_eq!(client.get("/x").status, 200);
     }
-    let metrics = proxy.admin("/metrics").unwrap().text();
+    let metrics = proxy.metrics();
     assert!(metrics.contains("evenkeel_ejections_total{"), "{metrics}");
 }
 
-fn cookie_of(answer: &crate::support::Response) -> Option<String> {
+fn cookie_of(answer: &Response) -> Option<String> {
     answer.field("set-cookie").and_then(|cookie| cookie.split(';').next()).map(str::to_owned)
 }
 
@@ -180,10 +171,7 @@ fn a_drained_backend_keeps_its_sessions_and_a_disabled_one_s_move_once() {
             answer.text()
         };
         let first = ask(&mut client);
-        let command = |what: &str| {
-            let target = format!("/api/v1/services/api/backends/{first}/{what}");
-            assert_eq!(proxy.admin_call("POST", &target, "").unwrap().status, 200);
-        };
+        let command = |what: &str| assert_eq!(proxy.command(what, &first), 200);
         command("drain");
         wait_until("new sessions go elsewhere", || (0..3).all(|_| proxy.client().get("/x").text() != first));
         assert_eq!(ask(&mut client), first, "{affinity}");
@@ -220,11 +208,11 @@ fn load_reports_are_heard_and_never_passed_on() {
     let shares = share(&mut client, 20);
     assert!(is(&shares, &[("b", 20)]), "{shares:?}");
     let beat = |body: &str| proxy.admin_call("POST", "/api/v1/heartbeat", body).unwrap().status;
-    let backend = free.address();
-    assert_eq!(beat(&format!("{{\"service\":\"api\",\"backend\":\"{backend}\",\"cpu\":0.5}}")), 200);
+    let address = free.address();
+    assert_eq!(beat(&format!("{{\"service\":\"api\",\"backend\":\"{address}\",\"cpu\":0.5}}")), 200);
     assert!(proxy.admin("/api/v1/status").unwrap().text().contains("\"cpu\":0.5"));
     assert_eq!(beat("{\"service\":\"api\",\"backend\":\"x\",\"cpu\":0.5}"), 404);
-    assert_eq!(beat(&format!("{{\"service\":\"api\",\"backend\":\"{backend}\",\"cpu\":-1}}")), 400);
+    assert_eq!(beat(&format!("{{\"service\":\"api\",\"backend\":\"{address}\",\"cpu\":-1}}")), 400);
 }
 
 /// Sessions in the test below; `EVENKEEL_SESSIONS` makes it more, for a longer look.
@@ -252,11 +240,12 @@ fn with_cookie(cookie: &str) -> String {
 
 #[test]
 fn no_session_is_lost_when_a_backend_is_added_or_the_proxy_is_killed() {
-    let origins: Vec<Origin> = ["a", "b", "c", "d"].map(named).into();
+    let origins: Vec<Origin> = ["a", "b", "c", "d"].map(Origin::saying).into();
     let toml = |count: usize| {
-        let backends = origins[..count].iter().zip('a'..).map(|(origin, id)| {
-            format!("[[service.api.backend]]\nid = \"{id}\"\naddress = \"{}\"\n", origin.address())
-        });
+        let backends = origins[..count]
+            .iter()
+            .zip('a'..)
+            .map(|(origin, id)| backend(origin.address()) + &format!("id = \"{id}\"\n"));
         config("", "affinity = {}", &[]) + &backends.collect::<String>()
     };
     let mut proxy = Proxy::start(&toml(3));
@@ -295,7 +284,7 @@ fn a_slow_backend_gets_less_of_those_that_look_at_it() {
                 conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
             }
         });
-        let (fast, other) = (named("fast"), named("fast"));
+        let (fast, other) = (Origin::saying("fast"), Origin::saying("fast"));
         let proxy = Proxy::start(&config("", &format!("balance = \"{algorithm}\""), &[&slow, &fast, &other]));
         let slow_ones: usize = std::thread::scope(|scope| {
             let clients: Vec<_> = (0..8)

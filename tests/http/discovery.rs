@@ -4,10 +4,6 @@ use std::path::Path;
 
 use crate::support::{Origin, Proxy, config, wait_until};
 
-fn named(name: &str) -> Origin {
-    Origin::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len()))
-}
-
 fn write(path: &Path, backends: &[&Origin]) {
     let entries: Vec<String> = backends.iter().map(|b| format!("{{ \"address\": \"{}\" }}", b.address())).collect();
     // as editors and ConfigMaps do it: another file takes the place of the old one
@@ -22,7 +18,7 @@ fn discovering() -> Proxy {
 
 #[test]
 fn backends_come_and_go_with_a_file() {
-    let (a, b) = (named("a"), named("b"));
+    let (a, b) = (Origin::saying("a"), Origin::saying("b"));
     let proxy = discovering();
     let mut client = proxy.client();
     assert_eq!(client.get("/x").status, 503, "nothing is known yet");
@@ -35,7 +31,7 @@ fn backends_come_and_go_with_a_file() {
 
 #[test]
 fn a_broken_file_takes_nothing_away() {
-    let a = named("a");
+    let a = Origin::saying("a");
     let proxy = discovering();
     write(&proxy.path("backends.json"), &[&a]);
     let mut client = proxy.client();
@@ -49,7 +45,7 @@ fn a_broken_file_takes_nothing_away() {
 
 #[test]
 fn the_configuration_is_reloaded_when_its_file_changes() {
-    let (a, b) = (named("a"), named("b"));
+    let (a, b) = (Origin::saying("a"), Origin::saying("b"));
     let proxy = Proxy::start(&config("", "", &[&a]));
     let mut client = proxy.client();
     assert_eq!(client.get("/x").text(), "a");

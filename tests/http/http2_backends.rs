@@ -4,12 +4,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 
 use crate::support::h2::{self, Client, post};
-use crate::support::{Proxy, config};
+use crate::support::{Proxy, backend, config};
 
 /// A service of HTTP/2 backends behind a listener.
 fn to_h2(origin: &h2::Origin) -> Proxy {
-    let backend = format!("[[service.api.backend]]\naddress = \"{}\"\n", origin.address());
-    Proxy::start(&(config("", "protocol = \"h2\"", &[]) + &backend))
+    Proxy::start(&(config("", "protocol = \"h2\"", &[]) + &backend(origin.address())))
 }
 
 /// As a gRPC server does: trailers after the messages, and messages in both directions as they come.
@@ -91,9 +90,7 @@ fn an_http_1_client_reaches_an_http_2_backend() {
 fn a_stream_that_a_backend_refuses_goes_to_another() {
     let refusing = h2::Origin::script(|_, mut respond| async move { respond.send_reset(::h2::Reason::REFUSED_STREAM) });
     let origin = h2::Origin::script(converse);
-    let backends: String = [&refusing, &origin]
-        .map(|origin| format!("[[service.api.backend]]\naddress = \"{}\"\n", origin.address()))
-        .concat();
+    let backends = [&refusing, &origin].map(|origin| backend(origin.address())).concat();
     let proxy = Proxy::start(&(config("", "protocol = \"h2\"", &[]) + &backends));
     let mut client = proxy.client();
     for _ in 0..4 {
@@ -149,9 +146,8 @@ fn the_response_time_out_starts_when_the_request_has_been_sent() {
         let mut sending = respond.send_response(Response::new(()), false).unwrap();
         let _ = h2::send(&mut sending, body, true).await;
     });
-    let backend = format!("[[service.api.backend]]\naddress = \"{}\"\n", origin.address());
-    let proxy =
-        Proxy::start(&(config("", "protocol = \"h2\"\n[service.api.timeout]\nresponse = \"1s\"", &[]) + &backend));
+    let service = "protocol = \"h2\"\n[service.api.timeout]\nresponse = \"1s\"";
+    let proxy = Proxy::start(&(config("", service, &[]) + &backend(origin.address())));
     let mut client = proxy.client();
     client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
     for byte in b"slow!" {

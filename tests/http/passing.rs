@@ -2,11 +2,6 @@
 
 use crate::support::{Origin, Proxy, Request, config};
 
-/// A backend whose answers say its name.
-fn named(name: &'static str) -> Origin {
-    Origin::answering(format!("HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Length: {}\r\n\r\n{name}", name.len()))
-}
-
 /// A service of that name with one backend.
 fn service(name: &str, origin: &Origin) -> String {
     format!("[service.{name}]\n[[service.{name}.backend]]\naddress = \"{}\"\n", origin.address())
@@ -24,7 +19,7 @@ fn forwarded(listener: &str, fields: &str) -> Request {
 
 #[test]
 fn round_robin_takes_each_backend_in_turn() {
-    let origins = [named("a"), named("b"), named("c")];
+    let origins = ["a", "b", "c"].map(Origin::saying);
     let backends: Vec<&Origin> = origins.iter().collect();
     let proxy = Proxy::start(&config("", "balance = \"round_robin\"", &backends));
     let mut client = proxy.client();
@@ -39,7 +34,7 @@ fn round_robin_takes_each_backend_in_turn() {
 
 #[test]
 fn routes_go_by_host_path_method_header_and_query() {
-    let (a, b, c) = (named("a"), named("b"), named("c"));
+    let (a, b, c) = (Origin::saying("a"), Origin::saying("b"), Origin::saying("c"));
     let routes = "
         [[listener.route]]
         host = \"b.example\"
@@ -116,7 +111,7 @@ fn without_a_route_there_is_a_404() {
 
 #[test]
 fn a_split_goes_to_all_that_have_weight() {
-    let (a, b, c) = (named("a"), named("b"), named("c"));
+    let (a, b, c) = (Origin::saying("a"), Origin::saying("b"), Origin::saying("c"));
     let route = "[[listener.route]]\npath = \"/split\"\n\
         split = [{ service = \"b\", weight = 50 }, { service = \"c\", weight = 50 }, { service = \"api\", weight = 0 }]\n";
     let proxy = Proxy::start(&(config(route, "", &[&a]) + &service("b", &b) + &service("c", &c)));

@@ -12,10 +12,6 @@ fn resetting() -> Origin {
     })
 }
 
-fn busy(answer: &'static str) -> Origin {
-    Origin::answering(answer)
-}
-
 #[test]
 fn a_get_whose_backend_resets_goes_to_another() {
     let (broken, origin) = (resetting(), Origin::ok());
@@ -79,14 +75,14 @@ fn a_large_body_that_was_sent_in_part_is_not_sent_again() {
 
 #[test]
 fn a_503_is_tried_elsewhere_and_a_500_is_passed_on() {
-    let unwell = busy("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno");
+    let unwell = Origin::answering("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno");
     let origin = Origin::ok();
     let proxy = Proxy::start(&config("", "", &[&unwell, &origin]));
     let mut client = proxy.client();
     for _ in 0..4 {
         assert_eq!(client.get("/x").status, 200);
     }
-    let broken = busy("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno");
+    let broken = Origin::answering("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno");
     let proxy = Proxy::start(&config("", "", &[&broken, &origin]));
     let mut client = proxy.client();
     let statuses = [client.get("/x").status, client.get("/x").status];
@@ -95,7 +91,7 @@ fn a_503_is_tried_elsewhere_and_a_500_is_passed_on() {
 
 #[test]
 fn the_last_answer_is_the_client_s_when_all_are_unwell() {
-    let unwell = || busy("HTTP/1.1 503 Service Unavailable\r\nX-Why: full\r\nContent-Length: 2\r\n\r\nno");
+    let unwell = || Origin::answering("HTTP/1.1 503 Service Unavailable\r\nX-Why: full\r\nContent-Length: 2\r\n\r\nno");
     let (a, b) = (unwell(), unwell());
     let proxy = Proxy::start(&config("", "", &[&a, &b]));
     let answer = proxy.client().get("/x");
@@ -105,7 +101,8 @@ fn the_last_answer_is_the_client_s_when_all_are_unwell() {
 
 #[test]
 fn a_backend_that_asks_for_time_is_not_asked_again_at_once() {
-    let unwell = busy("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 2\r\n\r\nno");
+    let unwell =
+        Origin::answering("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 2\r\n\r\nno");
     let proxy = Proxy::to(&unwell);
     assert_eq!(proxy.client().get("/x").status, 503);
     assert_eq!(unwell.requests().len(), 1);
@@ -130,9 +127,7 @@ fn holding() -> Origin {
 
 fn limited(service: &str) -> (Origin, Proxy) {
     let origin = holding();
-    let toml = config("", service, &[])
-        + &format!("[[service.api.backend]]\naddress = \"{}\"\nmax_connections = 1\n", origin.address());
-    let proxy = Proxy::start(&toml);
+    let proxy = Proxy::start(&(config("", service, &[&origin]) + "max_connections = 1\n"));
     (origin, proxy)
 }
 
@@ -173,8 +168,7 @@ fn agent(says: &Arc<Mutex<&'static str>>) -> Origin {
 
 /// What the status says of the only backend.
 fn told(proxy: &Proxy, member: &str) -> serde_json::Value {
-    let status: serde_json::Value = serde_json::from_str(&proxy.admin("/api/v1/status").unwrap().text()).unwrap();
-    status["services"]["api"]["backends"][0][member].clone()
+    proxy.status()["services"]["api"]["backends"][0][member].clone()
 }
 
 #[test]
@@ -215,8 +209,7 @@ fn a_service_with_nothing_left_answers_with_its_fallback() {
     let toml =
         "fallback = { status = 200, body = \"back soon\", content_type = \"text/html\", retry_after = \"1500ms\" }";
     let origin = Origin::ok();
-    let idle = format!("[[service.api.backend]]\naddress = \"{}\"\nweight = 0\n", origin.address());
-    let proxy = Proxy::start(&(config("", toml, &[]) + &idle));
+    let proxy = Proxy::start(&(config("", toml, &[&origin]) + "weight = 0\n"));
     let answer = proxy.client().get("/x");
     assert_eq!((answer.status, answer.text().as_str()), (200, "back soon"));
     assert_eq!((answer.field("content-type"), answer.field("retry-after")), (Some("text/html"), Some("2")));
@@ -225,7 +218,7 @@ fn a_service_with_nothing_left_answers_with_its_fallback() {
 
 #[test]
 fn a_breaker_that_opens_spares_its_backend() {
-    let broken = busy("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
+    let broken = Origin::answering("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
     let breaker = "circuit_breaker = { failures = 3, open_for = \"10m\" }\noutlier.consecutive_failures = 0";
     let proxy = Proxy::start(&config("", breaker, &[&broken]));
     let mut client = proxy.client();
@@ -236,13 +229,13 @@ fn a_breaker_that_opens_spares_its_backend() {
     assert_eq!(broken.requests().len(), 3);
     let status = proxy.admin("/api/v1/status").unwrap().text();
     assert!(status.contains("\"breaker\":\"open\""), "{status}");
-    let metrics = proxy.admin("/metrics").unwrap().text();
+    let metrics = proxy.metrics();
     assert!(metrics.contains("evenkeel_breaker_state{"), "{metrics}");
 }
 
 #[test]
 fn the_clients_own_mistakes_open_no_breaker() {
-    let origin = busy("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    let origin = Origin::answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     let proxy = Proxy::start(&config("", "circuit_breaker = { failures = 3 }", &[&origin]));
     let mut client = proxy.client();
     for _ in 0..10 {

@@ -81,13 +81,12 @@ fn a_listener_that_is_renamed_keeps_its_connections_and_its_sockets() {
     load.goes_on(10);
     assert_eq!(client.get("/x").text(), "ok");
     load.lost_nothing();
-    let counted = "evenkeel_requests_total{listener=\"site\",service=\"api\"";
-    wait_until("it counts under its new name", || proxy.admin("/metrics").unwrap().text().contains(counted));
+    proxy.wait_for_metrics("evenkeel_requests_total{listener=\"site\",service=\"api\"");
 }
 
 #[test]
 fn listeners_that_change_places_keep_their_connections_apart() {
-    let (a, b) = (Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"), Origin::ok());
+    let (a, b) = (Origin::saying("a"), Origin::ok());
     let services =
         |backend: &str, address: &str| format!("[service.{backend}]\nbackend = [{{ address = \"{address}\" }}]\n");
     let listener = |port: &str, service: &str| {

@@ -1,31 +1,7 @@
 //! Another process in the place of the one that runs.
 
-use std::process::Command;
-
 use crate::load::Load;
-use crate::support::{Conn, Origin, Proxy, config, wait_until};
-
-/// The process that took over; killed when it goes out of scope, for it is no child of ours.
-struct Successor(String);
-
-impl Successor {
-    /// The one that `proxy` has started by now.
-    fn of(proxy: &Proxy) -> Option<Self> {
-        let said = proxy.stderr();
-        let line = said.lines().rev().find(|line| line.contains("takes over when it is ready"))?;
-        Some(Self(line.rsplit_once("pid=")?.1.trim().to_owned()))
-    }
-
-    fn signal(&self, name: &str) -> bool {
-        Command::new("kill").args(["-s", name, &self.0]).status().unwrap().success()
-    }
-}
-
-impl Drop for Successor {
-    fn drop(&mut self) {
-        self.signal("KILL");
-    }
-}
+use crate::support::{Client, Conn, Origin, Proxy, Successor, config, wait_until};
 
 #[test]
 fn an_upgrade_under_load_refuses_and_resets_nothing() {
@@ -35,7 +11,7 @@ fn an_upgrade_under_load_refuses_and_resets_nothing() {
     load.goes_on(20);
     proxy.signal("USR2");
     assert_eq!(proxy.wait().code(), Some(0), "the old one leaves by itself");
-    let successor = Successor::of(&proxy).unwrap();
+    let successor = Successor::of(&proxy);
     load.goes_on(50);
     assert_eq!(proxy.admin("/readyz").unwrap().status, 200);
     load.lost_nothing();
@@ -77,7 +53,7 @@ fn a_session_of_layer_4_goes_on_in_the_old_process_and_new_ones_begin_in_the_new
         let mut client = proxy.client();
         client.send("b");
         assert_eq!(client.bytes(1), b"b");
-        let metrics = proxy.admin("/metrics").unwrap().text();
+        let metrics = proxy.metrics();
         let new = metrics.contains("evenkeel_client_connections{listener=\"web\"} 1");
         another = new.then_some(client);
         new
@@ -99,7 +75,7 @@ fn a_unix_socket_is_handed_over_with_its_file() {
     proxy.signal("USR2");
     assert_eq!(proxy.wait().code(), Some(0));
     let _successor = Successor::of(&proxy);
-    let mut client = crate::support::Client::connect_unix(&proxy.path("web.sock"));
+    let mut client = Client::connect_unix(&proxy.path("web.sock"));
     assert_eq!(client.get("/x").text(), "ok");
 }
 

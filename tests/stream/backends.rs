@@ -1,6 +1,6 @@
 //! Which backend a session goes to, and what becomes of it when that one is unwell.
 
-use crate::support::{Origin, Port, Proxy, config, wait_until};
+use crate::support::{Origin, Port, Proxy, backend, config, wait_until};
 use crate::tcp::{TCP, tcp};
 
 /// A backend that says who it is, and then what it hears.
@@ -13,8 +13,7 @@ fn named(name: &'static str) -> Origin {
 
 /// A configuration with a backend that nobody listens at, and these.
 fn with_a_dead_one(dead: &Port, service: &str, backends: &[&Origin]) -> String {
-    let dead = format!("[[service.api.backend]]\naddress = \"{}\"\n", dead.address());
-    config(TCP, service, backends) + &dead
+    config(TCP, service, backends) + &backend(dead.address())
 }
 
 #[test]
@@ -34,12 +33,12 @@ fn a_backend_that_refuses_costs_the_client_nothing() {
     for _ in 0..20 {
         assert_eq!(proxy.client().bytes(1), b"a");
     }
-    let metrics = proxy.admin("/metrics").unwrap().text();
+    let metrics = proxy.metrics();
     let failures = format!("evenkeel_backend_failures_total{{service=\"api\",backend=\"{}\"}}", dead.address());
     assert!(metrics.lines().any(|line| line.starts_with(&failures) && !line.ends_with(" 0")), "{metrics}");
     wait_until("its failures in a row eject it", || {
         let _ = proxy.client().bytes(1);
-        proxy.admin("/metrics").unwrap().text().contains("evenkeel_ejections_total{service=\"api\"")
+        proxy.metrics().contains("evenkeel_ejections_total{service=\"api\"")
     });
 }
 
@@ -112,8 +111,7 @@ fn a_drained_backend_keeps_its_sessions_and_gets_no_new_ones() {
             break client;
         }
     };
-    let drain = format!("/api/v1/services/api/backends/{}/drain", a.address());
-    assert_eq!(proxy.admin_call("POST", &drain, "").unwrap().status, 200);
+    assert_eq!(proxy.command("drain", a.address()), 200);
     // both workers see it in a moment
     wait_until("new ones go to the other", || (0..6).all(|_| proxy.client().bytes(1) == b"b"));
     on_a.send("still there?");
@@ -139,7 +137,7 @@ fn a_breaker_is_closed_by_a_session_that_works_however_long_it_lasts() {
         assert!(client.is_reset());
     }
     let closed = || {
-        let metrics = proxy.admin("/metrics").unwrap().text();
+        let metrics = proxy.metrics();
         metrics.lines().any(|line| line.starts_with("evenkeel_breaker_state") && line.ends_with(" 0"))
     };
     // a client sees the reset a moment before the failure is counted

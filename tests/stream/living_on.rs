@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use crate::support::{Client, Conn, Origin, PATIENCE, Proxy, config, wait_until};
+use crate::support::{Client, Conn, LOG, Origin, PATIENCE, Proxy, config, wait_until};
 use crate::tcp::{TCP, tcp};
 
 #[test]
@@ -21,15 +21,8 @@ fn a_stop_waits_for_its_sessions() {
     assert_eq!(proxy.wait().code(), Some(0));
 }
 
-/// A drain that is soon over, and a log of what became of sessions.
-const BRIEF: &str = "\n[server]\ndrain_timeout = \"100ms\"\n[log]\naccess = \"{dir}/access.log\"\n";
-
-/// The line that the access log has, or gets.
-fn line(proxy: &Proxy) -> serde_json::Value {
-    let log = proxy.path("access.log");
-    wait_until("the line is written", || std::fs::read_to_string(&log).is_ok_and(|text| text.ends_with('\n')));
-    serde_json::from_str(&std::fs::read_to_string(&log).unwrap()).unwrap()
-}
+/// A drain that is soon over.
+const BRIEF: &str = "\n[server]\ndrain_timeout = \"100ms\"\n";
 
 #[test]
 fn a_session_that_does_not_end_is_cut_off_after_drain_timeout() {
@@ -38,21 +31,21 @@ fn a_session_that_does_not_end_is_cut_off_after_drain_timeout() {
         conn.send("a");
         let _ = over.send(conn.is_reset());
     });
-    let mut proxy = Proxy::start(&(config(TCP, "", &[&origin]) + BRIEF));
+    let mut proxy = Proxy::start(&(config(TCP, "", &[&origin]) + BRIEF + LOG));
     let mut client = proxy.client();
     client.bytes(1);
     proxy.signal("TERM");
     assert!(client.is_reset(), "its backend has not ended");
     assert!(ended.recv_timeout(PATIENCE).unwrap(), "its client has not ended");
     assert_eq!(proxy.wait().code(), Some(0));
-    let line = line(&proxy);
+    let line = proxy.logged();
     assert_eq!((&line["end"], &line["failure"], &line["bytes"]), (&"cut".into(), &serde_json::Value::Null, &1.into()));
 }
 
 #[test]
 fn sessions_of_a_listener_that_is_taken_away_are_cut_off_after_drain_timeout_and_no_others() {
     let origin = Origin::script(Conn::echo);
-    let stays = config(TCP, "", &[&origin]).replace("{port}", "{port2}").replace("\"web\"", "\"stays\"") + BRIEF;
+    let stays = config(TCP, "", &[&origin]).replace("{port}", "{port2}").replace("\"web\"", "\"stays\"") + BRIEF + LOG;
     let goes = "[[listener]]\nname = \"goes\"\nbind = \"127.0.0.1:{port}\"\nprotocol = \"tcp\"\nservice = \"api\"\n";
     let proxy = Proxy::start(&(goes.to_owned() + &stays));
     let (mut first, mut second) = (proxy.client(), proxy.client());
@@ -68,9 +61,8 @@ fn sessions_of_a_listener_that_is_taken_away_are_cut_off_after_drain_timeout_and
     wait_until("it is told of", || proxy.stderr().contains("listener=goes connections=1"));
     other.send("b");
     assert_eq!(other.bytes(1), b"b");
-    let log = proxy.path("access.log");
-    let cut = |line: &str| line.contains("\"end\":\"cut\"") && line.contains("\"listener\":\"goes\"");
-    wait_until("it is recorded", || std::fs::read_to_string(&log).unwrap().lines().any(cut));
+    let cut = |line: &String| line.contains("\"end\":\"cut\"") && line.contains("\"listener\":\"goes\"");
+    wait_until("it is recorded", || proxy.log().iter().any(cut));
 }
 
 #[test]

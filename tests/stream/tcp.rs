@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{LazyLock, mpsc};
 
 use crate::support::certs::Authority;
-use crate::support::{Client, Conn, Origin, PATIENCE, Proxy, Scratch, config, wait_until};
+use crate::support::{Client, Conn, LOG, Origin, PATIENCE, Proxy, Scratch, config, wait_until};
 
 /// More than a socket's buffers and a pipe hold together.
 const LARGE: usize = 24 << 20;
@@ -216,8 +216,7 @@ fn unix_sockets_serve_on_both_sides() {
 #[test]
 fn sessions_are_counted_and_logged() {
     let origin = Origin::script(Conn::echo);
-    let toml = config(TCP, "", &[&origin]) + "\n[log]\naccess = \"{dir}/access.log\"\n";
-    let proxy = Proxy::start(&toml);
+    let proxy = Proxy::start(&(config(TCP, "", &[&origin]) + LOG));
     let mut client = proxy.client();
     client.send("12345");
     client.bytes(5);
@@ -226,15 +225,12 @@ fn sessions_are_counted_and_logged() {
     proxy.wait_for_metrics("evenkeel_bytes_total{listener=\"web\",direction=\"in\"} 5");
     client.finish();
     assert!(client.is_closed());
-    let log = proxy.path("access.log");
-    wait_until("the line is written", || std::fs::read_to_string(&log).is_ok_and(|log| log.ends_with('\n')));
-    let line: serde_json::Value = serde_json::from_str(std::fs::read_to_string(&log).unwrap().trim()).unwrap();
+    let line = proxy.logged();
     assert_eq!(line["protocol"], "TCP");
     assert_eq!(line["client"], "127.0.0.1");
     assert_eq!((&line["bytes_received"], &line["bytes"], &line["end"]), (&5.into(), &5.into(), &"closed".into()));
     assert_eq!((&line["service"], &line["backend"]), (&"api".into(), &origin.address().into()));
     proxy.wait_for_metrics("code_class=\"ok\"} 1");
-    let status = proxy.admin("/api/v1/status").unwrap().text();
-    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let status = proxy.status();
     assert_eq!(status["services"]["api"]["stats_5m"]["succeeded"], 1, "{status}");
 }

@@ -7,6 +7,7 @@
 //!
 //! No test waits for time to pass. Whatever is awaited has a limit of [`PATIENCE`], so that a hang is a failure.
 
+mod admin;
 pub mod certs;
 mod client;
 mod cue;
@@ -15,17 +16,20 @@ mod message;
 mod origin;
 mod ports;
 mod proxy;
+mod successor;
 mod udp;
 mod wire;
 
 use std::time::{Duration, Instant};
 
+pub use admin::LOG;
 pub use client::Client;
 pub use cue::Cue;
 pub use message::{Broken, Request, Response};
 pub use origin::{Conn, Origin};
 pub use ports::{Port, Scratch};
-pub use proxy::{Proxy, config};
+pub use proxy::{Proxy, backend, config};
+pub use successor::Successor;
 pub use udp::{UdpClient, UdpOrigin};
 
 /// The answer of most backends.

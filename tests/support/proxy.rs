@@ -1,15 +1,14 @@
 //! The built binary, with a configuration of its own.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::message::{Broken, Response};
 use super::ports::{Port, Scratch};
-use super::wire::{Stream, Wire};
-use super::{Client, Origin, PATIENCE, wait_until};
+use super::{Client, Origin, wait_until};
 
 /// A running proxy; killed when it goes out of scope.
 pub struct Proxy {
@@ -25,14 +24,18 @@ const FILE: &str = "proxy.toml";
 const LISTENERS: usize = 3;
 
 /// A configuration with one listener and one service `api`. `listener` and `service` are further keys of theirs; what is in
-/// a table of its own (`[listener.limits]`, `[service.api.timeout]`) comes last in each.
+/// a table of its own (`[listener.limits]`, `[service.api.timeout]`) comes last in each. Keys of the last backend may follow.
 pub fn config(listener: &str, service: &str, backends: &[&Origin]) -> String {
-    let backends: String =
-        backends.iter().map(|b| format!("[[service.api.backend]]\naddress = \"{}\"\n", b.address())).collect();
+    let backends: String = backends.iter().map(|origin| backend(origin.address())).collect();
     format!(
         "[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:{{port}}\"\nservice = \"api\"\n{listener}\n\
          [service.api]\n{service}\n{backends}"
     )
+}
+
+/// One more backend for the service `api` at the end of a configuration. Further keys of it may follow.
+pub fn backend(address: impl Display) -> String {
+    format!("[[service.api.backend]]\naddress = \"{address}\"\n")
 }
 
 /// The configuration with everything filled in.
@@ -142,37 +145,6 @@ impl Proxy {
     /// Writes another configuration, as for [`start`](Self::start), and tells nobody.
     pub fn rewrite(&self, toml: &str) {
         self.scratch.file(FILE, &complete(toml, &self.ports, &self.scratch));
-    }
-
-    /// Writes another configuration and has it loaded; what the admin address answers.
-    pub fn reload(&self, toml: &str) -> Response {
-        self.rewrite(toml);
-        self.admin_call("POST", "/api/v1/reload", "").unwrap()
-    }
-
-    /// Waits until `/metrics` has this in it: a client can see the end of something a moment before it is counted.
-    pub fn wait_for_metrics(&self, piece: &str) {
-        wait_until(piece, || self.admin("/metrics").unwrap().text().contains(piece));
-    }
-
-    /// Asks the admin address.
-    pub fn admin(&self, target: &str) -> Result<Response, Broken> {
-        self.admin_call("GET", target, "")
-    }
-
-    /// Tells the admin address something.
-    pub fn admin_call(&self, method: &str, target: &str, body: &str) -> Result<Response, Broken> {
-        let stream = TcpStream::connect(self.ports[LISTENERS].address()).map_err(|e| Broken::from_io(&e))?;
-        let stream = Stream::Tcp(stream);
-        stream.set_limit(PATIENCE);
-        let mut wire = Wire::new(stream);
-        let length = body.len();
-        let request = format!(
-            "{method} {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-        wire.send(request.as_bytes()).map_err(|e| Broken::from_io(&e))?;
-        let mut response = Response::default();
-        response.read(&mut wire, method).map(|()| response)
     }
 
     /// A file in the proxy's directory (`{dir}`).

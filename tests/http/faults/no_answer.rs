@@ -1,12 +1,12 @@
 //! Backends that give no answer, or none that could be passed on: the client gets one of ours, and learns why.
 
 use super::{assert_own, get, get_bytes};
-use crate::support::{Origin, Port, Proxy, config, wait_until};
+use crate::support::{Origin, Port, Proxy, backend, config, wait_until};
 
 #[test]
 fn a_service_whose_only_backend_refuses_has_nothing_left() {
     let nobody = Port::reserve();
-    let toml = config("", "", &[]) + &format!("[[service.api.backend]]\naddress = \"{}\"\n", nobody.address());
+    let toml = config("", "", &[]) + &backend(nobody.address());
     let proxy = Proxy::start(&toml);
     let mut client = proxy.client();
     assert_own(&client.get("/x"), 503, "destination_unavailable");
@@ -20,7 +20,7 @@ fn a_service_whose_only_backend_refuses_has_nothing_left() {
 fn another_backend_takes_over_when_one_refuses() {
     let nobody = Port::reserve();
     let origin = Origin::ok();
-    let toml = config("", "", &[&origin]) + &format!("[[service.api.backend]]\naddress = \"{}\"\n", nobody.address());
+    let toml = config("", "", &[&origin]) + &backend(nobody.address());
     let proxy = Proxy::start(&toml);
     let mut client = proxy.client();
     for _ in 0..4 {

@@ -1,6 +1,7 @@
 //! Headers to backends.
 
 use super::*;
+use crate::support::backend;
 
 #[test]
 fn backends_are_told_of_the_client() {
@@ -151,11 +152,8 @@ fn http_2_to_a_backend_begins_with_a_header_too_and_streams_share_it() {
         respond.send_response(http::Response::new(()), true).unwrap();
     });
     let (address, told) = stripping(origin.address().parse().unwrap());
-    let service = format!(
-        "[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:{{port}}\"\nservice = \"api\"\n{ACCEPT}\n[service.api]\n\
-         protocol = \"h2\"\nsend_proxy_protocol = \"v2\"\n[[service.api.backend]]\naddress = \"{address}\"\n"
-    );
-    let proxy = Proxy::start(&service);
+    let service = "protocol = \"h2\"\nsend_proxy_protocol = \"v2\"";
+    let proxy = Proxy::start(&(config(ACCEPT, service, &[]) + &backend(address)));
     h2::run(async {
         for number in 1..=2 {
             let line = header(Version::V1, &format!("192.0.2.{number}:5"), Tlvs::default());

@@ -17,7 +17,7 @@ use evenkeel::protocol::proxy_protocol::{Endpoints, Header, Tlvs, Transport, Ver
 
 use crate::support::certs::Authority;
 use crate::support::h2::{self, get};
-use crate::support::{Client, Conn, OK, Origin, PATIENCE, Proxy, Scratch, config, wait_until};
+use crate::support::{Client, Conn, LOG, OK, Origin, PATIENCE, Proxy, Scratch, config, wait_until};
 
 const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
 const LINE: &str = "PROXY TCP4 192.0.2.1 198.51.100.9 56324 443\r\n";
@@ -104,9 +104,7 @@ fn only(told: &Told) -> Header {
 
 /// How often a connection was refused for this reason.
 fn refused(proxy: &Proxy, reason: &str) -> u64 {
-    let metrics = proxy.admin("/metrics").unwrap().text();
-    let series = format!("evenkeel_proxy_protocol_refused_total{{listener=\"web\",reason=\"{reason}\"}} ");
-    metrics.lines().find_map(|line| line.strip_prefix(&series)).map_or(0, |count| count.parse().unwrap())
+    proxy.metric(&format!("evenkeel_proxy_protocol_refused_total{{listener=\"web\",reason=\"{reason}\"}} "))
 }
 
 fn client(address: &str) -> Option<SocketAddr> {

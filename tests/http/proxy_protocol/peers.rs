@@ -6,8 +6,7 @@ use super::*;
 fn the_client_is_whom_the_header_names() {
     for header in both("192.0.2.1:56324") {
         let origin = Origin::ok();
-        let log = "[log]\naccess = \"{dir}/access.log\"\n";
-        let proxy = Proxy::start(&format!("{}\n{log}", config(ACCEPT, "", &[&origin])));
+        let proxy = Proxy::start(&(config(ACCEPT, "", &[&origin]) + LOG));
         let mut client = proxy.client();
         client.send([&header[..], GET.as_bytes()].concat());
         assert_eq!(client.response().text(), "ok");
@@ -16,9 +15,9 @@ fn the_client_is_whom_the_header_names() {
             assert_eq!(request.field("x-forwarded-for"), Some("192.0.2.1"));
             assert_eq!(request.field("forwarded"), Some("for=192.0.2.1;host=a;proto=http"));
         }
-        let log = || std::fs::read_to_string(proxy.path("access.log")).unwrap_or_default();
-        wait_until("the access log is written", || log().lines().count() == 2);
-        assert!(log().lines().all(|line| line.contains("\"client\":\"192.0.2.1\"")), "{}", log());
+        wait_until("the access log is written", || proxy.log().len() == 2);
+        let log = proxy.log();
+        assert!(log.iter().all(|line| line.contains("\"client\":\"192.0.2.1\"")), "{log:?}");
     }
 }
 
