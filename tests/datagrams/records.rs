@@ -6,7 +6,7 @@ use crate::{client, config, open_sessions};
 #[test]
 fn a_session_is_counted_while_it_lasts_and_recorded_when_it_is_over() {
     let origin = UdpOrigin::saying("four");
-    let toml = config("idle_timeout = \"300ms\"", "", &[origin.address()]);
+    let toml = config("idle_timeout = \"1s\"", "", &[origin.address()]);
     let proxy = Proxy::start(&(toml + LOG));
     let client = client(&proxy);
     for _ in 0..3 {

@@ -25,7 +25,7 @@ fn a_head_that_stalls_is_answered_with_408() {
 #[test]
 fn a_second_head_that_stalls_is_answered_with_408_too() {
     let origin = Origin::ok();
-    let proxy = Proxy::start(&config("[listener.limits]\nheader_timeout = \"300ms\"", "", &[&origin]));
+    let proxy = Proxy::start(&config("[listener.limits]\nheader_timeout = \"1s\"", "", &[&origin]));
     let mut client = proxy.client();
     assert_eq!(client.get("/x").status, 200);
     client.send("GET /y HT");
@@ -47,7 +47,7 @@ fn a_head_that_comes_slowly_but_in_time_is_served() {
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
     let origin = Origin::ok();
-    let proxy = Proxy::start(&config("idle_timeout = \"200ms\"", "", &[&origin]));
+    let proxy = Proxy::start(&config("idle_timeout = \"1s\"", "", &[&origin]));
     assert!(proxy.client().is_closed());
     let mut used = proxy.client();
     assert_eq!(used.get("/x").status, 200);
@@ -59,11 +59,11 @@ fn idle_time_outs_leave_an_exchange_alone() {
     let origin = Origin::script(|conn| {
         // longer than the client's idle time-out
         while conn.request().is_ok() {
-            std::thread::sleep(Duration::from_millis(600));
+            std::thread::sleep(Duration::from_millis(2500));
             conn.send(OK);
         }
     });
-    let listener = "idle_timeout = \"200ms\"\n[listener.limits]\nheader_timeout = \"200ms\"";
+    let listener = "idle_timeout = \"1s\"\n[listener.limits]\nheader_timeout = \"1s\"";
     let proxy = Proxy::start(&config(listener, "", &[&origin]));
     assert_eq!(proxy.client().get("/x").status, 200);
 }

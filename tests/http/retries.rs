@@ -195,7 +195,7 @@ fn an_agent_bounds_what_its_backend_gets_for_as_long_as_it_says_so() {
 fn the_limit_of_an_agent_that_is_gone_does_not_hold() {
     let (origin, agent) = (Origin::ok(), agent(&Arc::new(Mutex::new("maxconn:1"))));
     let port = agent.address().rsplit_once(':').unwrap().1.to_owned();
-    let service = |rest: &str| format!("load_reports = {{ expire = \"20ms\"{rest} }}");
+    let service = |rest: &str| format!("load_reports = {{ expire = \"200ms\"{rest} }}");
     let asked = service(&format!(", agent = {{ port = {port}, interval = \"20ms\" }}"));
     let proxy = Proxy::start(&config("", &asked, &[&origin]));
     wait_until("the agent is heard", || told(&proxy, "agent_max_connections") == 1);

@@ -159,7 +159,7 @@ fn what_is_not_tls_on_a_tls_port_is_closed() {
     let proxy = Proxy::start(&config(&listener(&[&site], ""), "", &[&origin]));
     let mut client = proxy.client();
     client.send("GET /x HTTP/1.1\r\nHost: site.example\r\n\r\n");
-    client.rest();
+    assert!(client.ends());
     assert_eq!(get_as(&proxy, &ca.client(&[], None), "site.example", "site.example"), 200);
     assert_eq!(origin.requests().len(), 1);
 }

@@ -99,7 +99,7 @@ fn what_is_not_tls_reaches_nobody() {
 
 #[test]
 fn a_hello_that_does_not_come_is_waited_for_no_longer_than_header_timeout() {
-    let sites = sites("service = \"other\"\nlimits = { header_timeout = \"200ms\" }");
+    let sites = sites("service = \"other\"\nlimits = { header_timeout = \"1s\" }");
     let mut silent = sites.proxy.client();
     assert!(silent.is_closed());
     let mut half = sites.proxy.client();

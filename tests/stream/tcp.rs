@@ -149,7 +149,7 @@ fn a_backend_s_reset_is_a_reset_to_the_client() {
 #[test]
 fn a_session_that_is_silent_for_too_long_is_closed() {
     let origin = Origin::script(Conn::echo);
-    let proxy = tcp("idle_timeout = \"200ms\"", "", &[&origin]);
+    let proxy = tcp("idle_timeout = \"1s\"", "", &[&origin]);
     let mut client = proxy.client();
     client.send("a");
     assert_eq!(client.bytes(1), b"a");

@@ -144,11 +144,17 @@ impl Client {
         self.wire.some().unwrap()
     }
 
-    /// Reads to the end of the connection.
+    /// Reads to the end of the connection, be it in order or by a reset; it has to come.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        let _ = self.wire.read_to_end(&mut rest);
+        let end = self.wire.read_to_end(&mut rest);
+        assert_ne!(end, Err(Broken::TimedOut), "the connection does not end");
         rest
+    }
+
+    /// Waits for the end of the connection, whatever comes before it; `false` when it does not come.
+    pub fn ends(&mut self) -> bool {
+        self.wire.read_to_end(&mut Vec::new()) != Err(Broken::TimedOut)
     }
 
     /// GET on a connection that stays open.

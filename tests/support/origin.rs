@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,7 @@ use super::message::{Broken, Request};
 use super::wire::{Stream, Wire};
 use super::{Cue, OK, PATIENCE};
 
-/// A backend.
+/// A backend. What its scripts assert fails the test, at the latest when this goes out of scope.
 pub struct Origin {
     address: String,
     wake: Option<SocketAddr>,
@@ -29,6 +30,8 @@ struct Log {
     requests: Mutex<Vec<Request>>,
     tape: Arc<Mutex<Vec<u8>>>,
     closing: AtomicBool,
+    /// A script has panicked: what it asserts is an assertion of its test.
+    failed: AtomicBool,
 }
 
 /// One connection to a backend.
@@ -136,7 +139,8 @@ impl Origin {
                     stream.set_limit(PATIENCE);
                     let wire = Wire::with_tape(stream, Arc::clone(&log.tape));
                     let mut conn = Conn { number, wire, log, resets: false };
-                    script(&mut conn);
+                    let run = catch_unwind(AssertUnwindSafe(|| script(&mut conn)));
+                    conn.log.failed.fetch_or(run.is_err(), Ordering::SeqCst);
                     if !conn.resets {
                         conn.wire.stream.finish();
                     }
@@ -190,6 +194,13 @@ impl Drop for Origin {
         self.log.closing.store(true, Ordering::SeqCst);
         if let Some(address) = self.wake {
             let _ = TcpStream::connect(address);
+        }
+        if !thread::panicking() {
+            assert!(
+                !self.log.failed.load(Ordering::SeqCst),
+                "the backend {} met what it does not expect",
+                self.address
+            );
         }
     }
 }

@@ -1,7 +1,5 @@
 //! How a connection starts (RFC 9113, sections 3.3 and 3.4).
 
-use std::time::Duration;
-
 use super::connection::Connection;
 use super::frame::{
     DATA, END_STREAM, HEADERS, PING, PREFACE, PRIORITY, WINDOW_UPDATE, data, frame, get, ping, settings, window_update,
@@ -9,12 +7,6 @@ use super::frame::{
 use super::rows::assert_still_serves;
 use crate::support::certs::Authority;
 use crate::support::{Client, Origin, Proxy, Scratch, config};
-
-/// Waits for the end of a connection, whatever comes before it.
-fn ends(client: &mut Client) -> bool {
-    client.rest();
-    client.has_news(Duration::from_millis(1))
-}
 
 #[test]
 fn a_preface_that_is_none_is_not_served_as_http_2() {
@@ -33,7 +25,7 @@ fn a_preface_that_is_none_is_not_served_as_http_2() {
     for preface in prefaces {
         let mut client = proxy.client();
         let _ = client.try_send([preface, &after].concat());
-        assert!(ends(&mut client), "{:?}", String::from_utf8_lossy(preface));
+        assert!(client.ends(), "{:?}", String::from_utf8_lossy(preface));
     }
     assert_still_serves(&proxy);
     assert_eq!(origin.targets(), ["/after"]);
@@ -51,7 +43,7 @@ fn half_a_preface_is_ended_by_its_client_or_by_a_time_out() {
             if finish {
                 client.finish();
             }
-            assert!(ends(&mut client), "after {length} bytes, {}", if finish { "and a FIN" } else { "and silence" });
+            assert!(client.ends(), "after {length} bytes, {}", if finish { "and a FIN" } else { "and silence" });
         }
     }
     assert_eq!(origin.connections(), 0);
@@ -129,7 +121,7 @@ fn over_tls_http_2_is_what_alpn_says() {
     // who chose it speaks it: HTTP/1.1 is no preface
     let mut client = Client::connect_tls(proxy.address(), &ca.client(&["h2"], None), "a").unwrap();
     let _ = client.try_send("GET /bad HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(ends(&mut client));
+    assert!(client.ends());
     assert_eq!(origin.targets(), ["/x"]);
 }
 

@@ -126,7 +126,7 @@ fn without_a_good_header_a_connection_is_closed_without_an_answer() {
 #[test]
 fn every_truncation_is_refused_within_the_time_out_and_at_once_when_the_peer_ends() {
     let origin = Origin::ok();
-    let limits = "[listener.limits]\nheader_timeout = \"200ms\"";
+    let limits = "[listener.limits]\nheader_timeout = \"1s\"";
     let proxy = Proxy::start(&config(&format!("{ACCEPT}\n{limits}"), "", &[&origin]));
     let mut cuts = 0;
     for header in both("192.0.2.1:56324") {
