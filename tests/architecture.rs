@@ -1,8 +1,15 @@
 //! Who may import whom: reads every path in `src/` that names a room of this crate and fails on an arrow that goes up or
 //! sideways. The floors are explained in ARCHITECTURE.md; what holds is the table below.
 
+#[path = "architecture/rust_text.rs"]
+mod rust_text;
+#[path = "architecture/what_it_sees.rs"]
+mod what_it_sees;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+use rust_text::{blank_out, is_word};
 
 /// Each room with its floor. A room imports from the floors below its own, and from itself.
 const FLOORS: &[(&str, u8)] = &[
@@ -253,164 +260,4 @@ fn escapes(file: &str, code: &str) -> Vec<Mention> {
         }
     }
     found
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-/// The code with comments, texts and characters replaced by spaces, so that lines and everything else stay in place.
-fn blank_out(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let word_before = code.chars().next_back().is_some_and(is_word);
-        let skip = match first {
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => block_comment(rest),
-            '"' => quoted(rest),
-            'r' if !word_before || code.ends_with('b') => raw_text(rest).unwrap_or(0),
-            '\'' => character(rest).unwrap_or(0),
-            _ => 0,
-        };
-        let (blank, keep) = if skip > 0 { (skip, 0) } else { (0, first.len_utf8()) };
-        code.extend(rest[..blank].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
-        code.push_str(&rest[..keep]);
-        rest = &rest[blank + keep..];
-    }
-    code
-}
-
-/// Length of a block comment, comments inside it included.
-fn block_comment(text: &str) -> usize {
-    let mut depth = 0;
-    let mut at = 0;
-    while at < text.len() {
-        let rest = &text.as_bytes()[at..];
-        if rest.starts_with(b"/*") {
-            depth += 1;
-            at += 2;
-        } else if rest.starts_with(b"*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                return at;
-            }
-        } else {
-            at += 1;
-        }
-    }
-    text.len()
-}
-
-/// Length of a text in double quotes.
-fn quoted(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        match c {
-            '"' if !escaped => return at + 1,
-            '\\' => escaped = !escaped,
-            _ => escaped = false,
-        }
-    }
-    text.len()
-}
-
-/// Length of a raw text, `r"..."` or `r#"..."#`.
-fn raw_text(text: &str) -> Option<usize> {
-    let hashes = text[1..].chars().take_while(|c| *c == '#').count();
-    let body = text[1 + hashes..].strip_prefix('"')?;
-    let end = format!("\"{}", "#".repeat(hashes));
-    let start = text.len() - body.len();
-    Some(body.find(&end).map_or(text.len(), |at| start + at + end.len()))
-}
-
-/// Length of a character literal; none for a lifetime.
-fn character(text: &str) -> Option<usize> {
-    let mut chars = text.char_indices().skip(1);
-    let (_, first) = chars.next()?;
-    if first == '\\' {
-        chars.next();
-        return chars.find(|(_, c)| *c == '\'').map(|(at, _)| at + 1);
-    }
-    chars.next().filter(|(_, c)| *c == '\'').map(|(at, _)| at + 1)
-}
-
-// ---------------------------------------------------------------- does the check see what it must see?
-
-/// The arrows that are found in a file, as `line from->to`.
-fn arrows(file: &str, text: &str) -> Vec<String> {
-    check(file, text).iter().map(|v| format!("{} {}->{}", v.line, v.from, v.to)).collect()
-}
-
-#[test]
-fn an_arrow_down_is_fine_and_one_up_or_sideways_is_not() {
-    assert_eq!(arrows("forward/http.rs", "use crate::route::Table;\nuse crate::forward::x;"), [""; 0]);
-    assert_eq!(arrows("route/mod.rs", "\nuse crate::forward::http;"), ["2 route->forward"]);
-    assert_eq!(arrows("route/mod.rs", "fn f(x: crate::balance::Cursor) {}"), ["1 route->balance"]);
-    assert_eq!(arrows("timer.rs", "use crate::policy::Pool;"), ["1 timer->policy"]);
-    assert_eq!(arrows("cli/run.rs", "use crate::app;"), [""; 0]);
-}
-
-#[test]
-fn forward_sees_neither_configuration_nor_health() {
-    assert_eq!(arrows("forward/mod.rs", "use crate::config::model;"), ["1 forward->config"]);
-    assert_eq!(arrows("forward/mod.rs", "use crate::{health, error};"), ["1 forward->health"]);
-}
-
-#[test]
-fn only_two_files_see_both_configuration_and_what_is_live() {
-    let both = "use crate::endpoint::Live;\nuse crate::config::model;";
-    assert_eq!(arrows("snapshot/build.rs", both), [""; 0]);
-    assert_eq!(arrows("snapshot/build/tests.rs", both), [""; 0]);
-    assert_eq!(arrows("app.rs", both), [""; 0]);
-    assert_eq!(arrows("snapshot/builder.rs", both), ["2 snapshot->config"]);
-    assert_eq!(arrows("snapshot/view.rs", both), ["2 snapshot->config"]);
-    assert_eq!(arrows("admin/status.rs", both), ["2 admin->config"]);
-    assert_eq!(arrows("config/check.rs", both), ["1 config->endpoint"]);
-}
-
-#[test]
-fn a_room_that_is_not_in_the_table_is_reported() {
-    assert_eq!(arrows("novel/mod.rs", ""), ["1 novel->novel"]);
-    assert_eq!(arrows("forward/mod.rs", "use crate::novel::X;"), ["1 forward->novel"]);
-    assert_eq!(arrows("forward/mod.rs", "use crate::*;"), ["1 forward->*"]);
-}
-
-#[test]
-fn groups_and_lines_are_read() {
-    let text = "use crate::{\n    self,\n    error::{Error, Kind},\n    forward, // up\n    route::{Path, x::{y}}, listener::z,\n};";
-    assert_eq!(arrows("snapshot/view.rs", text), ["4 snapshot->forward", "5 snapshot->listener"]);
-    assert_eq!(arrows("route/mod.rs", "use crate ::\n  forward;"), ["2 route->forward"]);
-    assert_eq!(arrows("main.rs", "use evenkeel::{cli, nothing};"), ["1 main->nothing"]);
-}
-
-#[test]
-fn a_way_out_by_super_is_seen() {
-    assert_eq!(arrows("route/mod.rs", "use super::forward::x;"), ["1 route->forward"]);
-    assert_eq!(arrows("route/table.rs", "use super::super::{error, forward};"), ["1 route->forward"]);
-    assert_eq!(arrows("route/table.rs", "use super::forward;"), [""; 0], "a module of its own");
-    assert_eq!(arrows("route/mod.rs", "mod tests { use super::*; }"), [""; 0]);
-}
-
-#[test]
-fn comments_and_texts_are_not_code() {
-    let text = r###"
-        //! [`crate::forward`]
-        /* crate::forward /* crate::admin */ crate::admin */
-        const A: &str = "crate::forward \" crate::forward";
-        const B: &str = r#"crate::forward " crate::forward"#;
-        const C: [char; 3] = ['"', '\'', '\u{22}'];
-        fn f<'a>(x: &'a str) {} // "
-        use crate::admin;
-    "###;
-    assert_eq!(arrows("route/mod.rs", text), ["8 route->admin"]);
-}
-
-#[test]
-fn a_violation_says_where_and_why() {
-    let violations = check("route/mod.rs", "use crate::admin;");
-    let want = "src/route/mod.rs:1: `route` imports `admin`: it goes up, from floor 2 to floor 6: \
-                hand it in as an argument, or move what is needed down";
-    assert_eq!(violations.iter().map(Violation::to_string).collect::<Vec<_>>(), [want]);
 }

@@ -1,10 +1,13 @@
 //! What the tests have in common: a text to configuration or complaints, and a folder with certificates.
 
+#[path = "../support/scratch.rs"]
+mod scratch;
+
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use evenkeel::config::{self, Diagnostics, Loaded, Severity};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use scratch::Scratch;
 
 /// A listener and a service that are good, so that a test is only about what it adds.
 pub const GOOD: &str = r#"
@@ -59,25 +62,19 @@ pub fn only_mistake(text: &str) -> String {
 }
 
 /// A folder of its own that is gone when the test is.
-pub struct Folder(PathBuf);
+pub struct Folder(Scratch);
 
 impl Folder {
     pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("evenkeel-config-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(Scratch::new())
     }
 
     pub fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).unwrap();
-        path
+        self.0.file(name, content)
     }
 
     /// NAME.pem and NAME.key, valid in these years.
@@ -92,11 +89,5 @@ impl Folder {
 
     pub fn load(&self, text: &str) -> Result<Loaded, Diagnostics> {
         config::load(&self.write("proxy.toml", text))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

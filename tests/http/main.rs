@@ -6,6 +6,7 @@
 #[allow(dead_code, unused_imports, reason = "the harness serves more than this binary")]
 mod support;
 
+mod affinity;
 mod bad_http2;
 mod bad_input;
 mod balance;
@@ -22,5 +23,6 @@ mod passing;
 mod process;
 mod proxy_protocol;
 mod retries;
+mod routes;
 mod tls;
 mod upgrades;

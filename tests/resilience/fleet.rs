@@ -7,8 +7,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use crate::origin;
-use crate::ports::{Port, Scratch};
+use crate::ports::Port;
 use crate::processes;
+use crate::scratch::Scratch;
 
 /// The backends of one situation: `a`, `b`, `c`... in this order.
 pub struct Fleet {

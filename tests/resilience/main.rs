@@ -26,6 +26,9 @@ mod wire;
 #[path = "../support/ports.rs"]
 #[allow(dead_code, unused_imports, reason = "the harness serves more than this binary")]
 mod ports;
+#[path = "../support/scratch.rs"]
+#[allow(dead_code, unused_imports, reason = "the harness serves more than this binary")]
+mod scratch;
 
 use std::process::ExitCode;
 

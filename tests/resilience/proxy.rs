@@ -8,8 +8,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::fleet::Fleet;
-use crate::ports::{Port, Scratch};
+use crate::ports::Port;
 use crate::processes::{self, wait_until};
+use crate::scratch::Scratch;
 use crate::{evenkeel, haproxy};
 
 /// Who is put to the test.

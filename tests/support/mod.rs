@@ -16,6 +16,7 @@ mod message;
 mod origin;
 mod ports;
 mod proxy;
+mod scratch;
 mod successor;
 mod udp;
 mod wire;
@@ -27,8 +28,9 @@ pub use client::Client;
 pub use cue::Cue;
 pub use message::{Broken, Request, Response};
 pub use origin::{Conn, Origin};
-pub use ports::{Port, Scratch};
+pub use ports::Port;
 pub use proxy::{Proxy, backend, config};
+pub use scratch::Scratch;
 pub use successor::Successor;
 pub use udp::{UdpClient, UdpOrigin};
 

@@ -7,8 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::ports::{Port, Scratch};
-use super::{Client, Origin, wait_until};
+use super::{Client, Origin, Port, Scratch, wait_until};
 
 /// A running proxy; killed when it goes out of scope.
 pub struct Proxy {
