@@ -1,7 +1,7 @@
 //! Sessions that stay with their backend, and move once when they have to.
 
 use crate::balance::fleet;
-use crate::support::{Client, Origin, Proxy, Response, backend, config, wait_until};
+use crate::support::{Client, GET, Origin, Proxy, Response, backend, config, wait_until};
 
 fn cookie_of(answer: &Response) -> Option<String> {
     answer.field("set-cookie").and_then(|cookie| cookie.split(';').next()).map(str::to_owned)
@@ -96,7 +96,7 @@ fn no_session_is_lost_when_a_backend_is_added_or_the_proxy_is_killed() {
         config("", "affinity = {}", &[]) + &backends.collect::<String>()
     };
     let mut proxy = Proxy::start(&toml(3));
-    let first = ask_all(&proxy, &vec!["GET /x HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(); sessions()]);
+    let first = ask_all(&proxy, &vec![GET.to_owned(); sessions()]);
     let again: Vec<String> = first.iter().map(|(_, cookie)| with_cookie(cookie.as_deref().unwrap())).collect();
     let stayed = |proxy: &Proxy| {
         ask_all(proxy, &again).iter().zip(&first).filter(|((now, _), (before, _))| now == before).count()

@@ -1,6 +1,7 @@
 //! Which backend gets what, over real sockets, and what operators can change about it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::support::{Client, Origin, Proxy, backend, config, wait_until};
 
@@ -174,13 +175,7 @@ fn load_reports_are_heard_and_never_passed_on() {
 #[test]
 fn a_slow_backend_gets_less_of_those_that_look_at_it() {
     for algorithm in ["least_connections", "power_of_two", "response_time"] {
-        let slow = Origin::script(|conn| {
-            while conn.request().is_ok() {
-                // unequal speed is what this is about; nothing waits for it to pass
-                std::thread::sleep(std::time::Duration::from_millis(30));
-                conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
-            }
-        });
+        let slow = Origin::saying_late("slow", Duration::from_millis(30));
         let (fast, other) = (Origin::saying("fast"), Origin::saying("fast"));
         let proxy = Proxy::start(&config("", &format!("balance = \"{algorithm}\""), &[&slow, &fast, &other]));
         let slow_ones: usize = std::thread::scope(|scope| {

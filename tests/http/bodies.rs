@@ -4,9 +4,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use socket2::{Domain, Socket, Type};
-
-use crate::support::{Client, Cue, OK, Origin, PATIENCE, Proxy, config};
+use crate::support::{Client, Cue, GET, OK, Origin, PATIENCE, Proxy, config, tcp_with_room_for};
 
 const MIB: usize = 1024 * 1024;
 
@@ -23,7 +21,7 @@ fn a_large_download_takes_little_memory() {
     let proxy = Proxy::to(&origin);
     let before = proxy.rss();
     let mut client = proxy.client();
-    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(GET);
     assert_eq!(client.response_head().field("content-length"), Some((64 * MIB).to_string().as_str()));
     let mut most = 0;
     for _ in 0..64 {
@@ -45,10 +43,7 @@ fn a_client_that_takes_little_at_a_time_gets_a_large_body_to_its_last_byte() {
         }
     });
     let proxy = Proxy::to(&origin);
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(64 * 1024).unwrap();
-    socket.connect(&proxy.address().into()).unwrap();
-    let mut client = Client::from_tcp(socket.into());
+    let mut client = Client::from_tcp(tcp_with_room_for(64 * 1024, proxy.address()));
     for _ in 0..2 {
         let answer = client.get("/x");
         assert!(answer.body == body, "{} bytes", answer.body.len());
@@ -103,7 +98,7 @@ fn a_client_that_does_not_read_holds_its_backend_back() {
     let proxy = Proxy::to(&origin);
     let before = proxy.rss();
     let mut client = proxy.client();
-    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(GET);
     client.response_head();
     let taken = told.recv_timeout(PATIENCE).unwrap();
     assert!(taken < 64, "nobody reads, and the proxy took it all");
@@ -122,7 +117,7 @@ fn an_answer_is_passed_on_as_it_comes() {
     });
     let proxy = Proxy::to(&origin);
     let mut client = proxy.client();
-    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(GET);
     client.response_head();
     assert_eq!(client.bytes(10), b"5\r\nfirst\r\n");
     cue.give();
@@ -150,11 +145,8 @@ fn the_response_time_out_starts_when_the_request_has_been_sent() {
     let proxy = Proxy::start(&config("", "[service.api.timeout]\nresponse = \"1s\"", &[&origin]));
     let mut client = proxy.client();
     client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
-    for byte in b"slow!" {
-        // all in all longer than the time-out
-        std::thread::sleep(Duration::from_millis(300));
-        client.send([*byte]);
-    }
+    // all in all longer than the time-out
+    client.trickle(b"slow!", Duration::from_millis(300));
     assert_eq!(client.response().text(), "ok");
     assert_eq!(origin.request().body, b"slow!");
 }

@@ -1,6 +1,6 @@
 //! Clients' connections: which of them stay, and how they end.
 
-use crate::support::{Cue, Origin, Proxy, wait_until};
+use crate::support::{Cue, GET, Origin, Proxy, wait_until};
 
 #[test]
 fn http_1_0_clients_are_served() {
@@ -60,7 +60,7 @@ fn a_client_that_ends_its_side_gets_its_answer() {
     let (origin, cue) = Origin::answering_on_cue();
     let proxy = Proxy::to(&origin);
     let mut client = proxy.client();
-    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(GET);
     client.finish();
     wait_until("the backend has the request", || origin.requests().len() == 1);
     cue.give();
@@ -93,7 +93,7 @@ fn a_client_that_goes_away_ends_the_work_of_its_backend() {
     });
     let proxy = Proxy::to(&origin);
     let mut client = proxy.client();
-    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(GET);
     wait_until("the backend has the request", || origin.requests().len() == 1);
     client.reset();
     assert!(closed.wait(), "the backend's connection is not closed");

@@ -1,5 +1,7 @@
 //! HTTP/2 to backends.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 
@@ -150,11 +152,8 @@ fn the_response_time_out_starts_when_the_request_has_been_sent() {
     let proxy = Proxy::start(&(config("", service, &[]) + &backend(origin.address())));
     let mut client = proxy.client();
     client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
-    for byte in b"slow!" {
-        // all in all longer than the time-out
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        client.send([*byte]);
-    }
+    // all in all longer than the time-out
+    client.trickle(b"slow!", Duration::from_millis(300));
     assert_eq!(client.response().text(), "slow!");
 }
 

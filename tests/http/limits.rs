@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{OK, Origin, PATIENCE, Proxy, config, h2, wait_until};
-
-const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+use crate::support::{GET, Origin, PATIENCE, Proxy, config, h2, wait_until};
 
 #[test]
 fn a_head_that_stalls_is_answered_with_408() {
@@ -56,13 +54,8 @@ fn an_idle_connection_is_closed_without_a_word() {
 
 #[test]
 fn idle_time_outs_leave_an_exchange_alone() {
-    let origin = Origin::script(|conn| {
-        // longer than the client's idle time-out
-        while conn.request().is_ok() {
-            std::thread::sleep(Duration::from_millis(2500));
-            conn.send(OK);
-        }
-    });
+    // longer than each of the time-outs
+    let origin = Origin::saying_late("ok", Duration::from_millis(2500));
     let listener = "idle_timeout = \"1s\"\n[listener.limits]\nheader_timeout = \"1s\"";
     let proxy = Proxy::start(&config(listener, "", &[&origin]));
     assert_eq!(proxy.client().get("/x").status, 200);
@@ -226,11 +219,7 @@ fn a_stream_whose_client_stops_reading_is_given_up() {
         let (answer, _) = client.open(h2::get("http://a/x"), true).await;
         // it is held, never read, and so its window never opens again, while the connection is well
         let held = answer.await.unwrap();
-        tokio::task::spawn_blocking(move || {
-            wait_until("the backend is let go", || origin.connections() == 1 && origin.open() == 0);
-        })
-        .await
-        .unwrap();
+        h2::wait_until("the backend is let go", || origin.connections() == 1 && origin.open() == 0).await;
         drop(held);
     });
 }

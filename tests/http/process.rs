@@ -1,6 +1,6 @@
 //! The process around the exchanges: its sockets, its end.
 
-use crate::support::{Client, OK, Origin, Proxy, Scratch, config, wait_until};
+use crate::support::{Client, GET, OK, Origin, Proxy, Scratch, config, wait_until};
 
 #[test]
 fn unix_sockets_serve_on_both_sides() {
@@ -27,7 +27,7 @@ fn sigterm_lets_what_is_under_way_finish_and_exits_with_0() {
     let mut proxy = Proxy::to(&origin);
     let mut idle = proxy.client();
     let mut busy = proxy.client();
-    busy.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    busy.send(GET);
     wait_until("the request is under way", || origin.requests().len() == 1);
     proxy.signal("TERM");
     proxy.wait_until_it_accepts_no_more();
@@ -54,7 +54,7 @@ fn what_does_not_end_is_cut_off_after_drain_timeout() {
     let origin = Origin::silent();
     let mut proxy = Proxy::start(&(config("", "", &[&origin]) + "[server]\nworkers = 1\ndrain_timeout = \"200ms\"\n"));
     let mut client = proxy.client();
-    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(GET);
     wait_until("the request is under way", || origin.requests().len() == 1);
     proxy.signal("TERM");
     assert!(client.is_closed());
@@ -66,7 +66,7 @@ fn a_second_sigterm_stops_at_once() {
     let origin = Origin::silent();
     let mut proxy = Proxy::start(&(config("", "", &[&origin]) + "[server]\nworkers = 1\ndrain_timeout = \"10m\"\n"));
     let mut client = proxy.client();
-    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(GET);
     wait_until("the request is under way", || origin.requests().len() == 1);
     proxy.signal("TERM");
     proxy.wait_until_it_accepts_no_more();

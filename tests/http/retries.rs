@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::support::{Conn, OK, Origin, Proxy, config, wait_until};
+use crate::support::{Conn, GET, OK, Origin, Proxy, config, wait_until};
 
 /// A backend that reads a whole request and then resets the connection.
 fn resetting() -> Origin {
@@ -138,7 +138,7 @@ fn a_backend_at_its_limit_is_waited_for() {
     holder.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
     wait_until("it is under way", || origin.requests().len() == 1);
     let mut waiting = proxy.client();
-    waiting.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    waiting.send(GET);
     // the place is left when the client that holds it goes
     holder.reset();
     assert_eq!(waiting.response().status, 200);

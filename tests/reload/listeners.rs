@@ -4,7 +4,7 @@ use std::net::TcpStream;
 
 use crate::load::Load;
 use crate::support::certs::Authority;
-use crate::support::{Client, Origin, Proxy, Scratch, config, wait_until};
+use crate::support::{Client, GET, Origin, Proxy, Scratch, config, wait_until};
 
 fn second(name: &str) -> String {
     format!("\n[[listener]]\nname = \"{name}\"\nbind = \"127.0.0.1:{{port2}}\"\nservice = \"api\"\n")
@@ -37,7 +37,7 @@ fn what_is_under_way_on_a_listener_that_goes_is_finished_and_counted() {
     // it stands first, so that the other takes its place when it goes
     let proxy = Proxy::start(&(second("extra") + &one));
     let mut client = Client::connect(proxy.second_address());
-    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(GET);
     wait_until("it is under way", || origin.requests().len() == 1);
     assert_eq!(proxy.reload(&one).status, 200);
     cue.give();

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use rustls::{ClientConfig, ClientConnection};
+use rustls::ClientConfig;
 
-use crate::support::certs::Authority;
+use crate::support::certs::{Authority, hello};
 use crate::support::{Client, Conn, Origin, PATIENCE, Proxy, Scratch};
 
 /// What a backend of a name is: its certificate is for that name alone.
@@ -41,14 +41,6 @@ impl Sites {
         client.send("hello");
         assert_eq!(client.bytes(5), b"hello");
     }
-}
-
-/// The first bytes of a client that asks for `name`.
-fn hello(config: &Arc<ClientConfig>, name: &str) -> Vec<u8> {
-    let mut client = ClientConnection::new(Arc::clone(config), name.to_owned().try_into().unwrap()).unwrap();
-    let mut bytes = Vec::new();
-    client.write_tls(&mut bytes).unwrap();
-    bytes
 }
 
 #[test]

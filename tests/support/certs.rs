@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
 use super::Scratch;
 
@@ -59,8 +59,8 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let private = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
         Identity {
-            cert: dir.file(&format!("{file}.pem"), &certificate.pem()),
-            key: dir.file(&format!("{file}.key"), &key.serialize_pem()),
+            cert: dir.file(&format!("{file}.pem"), certificate.pem()),
+            key: dir.file(&format!("{file}.key"), key.serialize_pem()),
             chain: certificate.der().clone(),
             private,
         }
@@ -101,4 +101,12 @@ impl Identity {
         let quoted = |path: &Path| format!("{:?}", path.to_str().unwrap());
         format!("{{ cert = {}, key = {} }}", quoted(&self.cert), quoted(&self.key))
     }
+}
+
+/// The first bytes of a client that asks for `name`.
+pub fn hello(config: &Arc<ClientConfig>, name: &str) -> Vec<u8> {
+    let mut client = ClientConnection::new(Arc::clone(config), name.to_owned().try_into().unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    bytes
 }

@@ -9,10 +9,19 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use socket2::{Domain, Socket, Type};
 
 use super::PATIENCE;
 use super::message::{Broken, Response};
 use super::wire::{Stream, Wire};
+
+/// A connection whose kernel takes little more than this of what nobody reads.
+pub fn tcp_with_room_for(bytes: usize, address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(bytes).unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.into()
+}
 
 /// One connection of a client.
 pub struct Client {
@@ -101,6 +110,14 @@ impl Client {
     /// Reads the answer to anything but a HEAD.
     pub fn response(&mut self) -> Response {
         self.response_to("GET")
+    }
+
+    /// Sends bytes one by one, with this pause before each.
+    pub fn trickle(&mut self, bytes: &[u8], pause: Duration) {
+        for byte in bytes {
+            std::thread::sleep(pause);
+            self.send([*byte]);
+        }
     }
 
     /// Reads the answer to a request of this method.

@@ -3,9 +3,11 @@
 //! Three actors. A [`Proxy`] is the built binary with a configuration of its own, on ports of its own, killed when it goes
 //! out of scope. An [`Origin`] is a backend that does exactly what the test says, however rude, and remembers every byte it
 //! was sent. A [`Client`] writes raw bytes and reads answers strictly: what is not well-formed HTTP/1.1 is a failure.
-//! [`h2`] has their HTTP/2 counterparts.
+//! [`h2`] has their HTTP/2 counterparts, [`UdpOrigin`] and [`UdpClient`] those for datagrams.
 //!
-//! No test waits for time to pass. Whatever is awaited has a limit of [`PATIENCE`], so that a hang is a failure.
+//! No test waits for time to pass in the hope that something has happened by then: it waits for the thing, be it a [`Cue`],
+//! an answer or a condition ([`wait_until`]). Whatever is awaited has a limit of [`PATIENCE`], so that a hang is a failure.
+//! Only where a time-out must not end something does a test let more time pass than it has.
 
 mod admin;
 pub mod certs;
@@ -24,7 +26,7 @@ mod wire;
 use std::time::{Duration, Instant};
 
 pub use admin::LOG;
-pub use client::Client;
+pub use client::{Client, tcp_with_room_for};
 pub use cue::Cue;
 pub use message::{Broken, Request, Response};
 pub use origin::{Conn, Origin};
@@ -33,6 +35,9 @@ pub use proxy::{Proxy, backend, config};
 pub use scratch::Scratch;
 pub use successor::Successor;
 pub use udp::{UdpClient, UdpOrigin};
+
+/// The request of most clients.
+pub const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// The answer of most backends.
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

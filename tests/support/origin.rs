@@ -90,7 +90,18 @@ impl Origin {
 
     /// Answers 200 with this body.
     pub fn saying(body: &str) -> Self {
-        Self::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+        Self::answering(answer(body))
+    }
+
+    /// Answers 200 with this body, so long after the request has come: for those who must not take offence at it.
+    pub fn saying_late(body: &str, after: Duration) -> Self {
+        let answer = answer(body);
+        Self::script(move |conn| {
+            while conn.request().is_ok() {
+                thread::sleep(after);
+                conn.send(&answer);
+            }
+        })
     }
 
     /// Answers 200 with the body of the request.
@@ -276,6 +287,10 @@ impl Conn {
         self.wire.stream.reset_on_close();
         self.resets = true;
     }
+}
+
+fn answer(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
 fn without_delay(tcp: TcpStream) -> Stream {

@@ -97,7 +97,7 @@ impl Proxy {
         let scratch = Scratch::new();
         // the last one is the admin address's
         let ports: Vec<Port> = (0..=LISTENERS).map(|_| Port::reserve()).collect();
-        let file = scratch.file(FILE, &complete(toml, &ports, &scratch));
+        let file = scratch.file(FILE, complete(toml, &ports, &scratch));
         let mut command = run(&file, &scratch);
         prepare(&mut command);
         let child = command.spawn().unwrap();
@@ -143,7 +143,7 @@ impl Proxy {
 
     /// Writes another configuration, as for [`start`](Self::start), and tells nobody.
     pub fn rewrite(&self, toml: &str) {
-        self.scratch.file(FILE, &complete(toml, &self.ports, &self.scratch));
+        self.scratch.file(FILE, complete(toml, &self.ports, &self.scratch));
     }
 
     /// A file in the proxy's directory (`{dir}`).

@@ -1,7 +1,7 @@
 //! Answers that begin and do not end: no client takes one for whole.
 
 use super::{assert_own, get, get_bytes};
-use crate::support::{Broken, Origin, Proxy, config};
+use crate::support::{Broken, GET, Origin, Proxy, config};
 
 #[test]
 fn a_body_that_stalls_is_cut_off() {
@@ -12,7 +12,7 @@ fn a_body_that_stalls_is_cut_off() {
     });
     let proxy = Proxy::start(&config("", "retry.hold = 0\n[service.api.timeout]\nidle = \"200ms\"", &[&origin]));
     let mut client = proxy.client();
-    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(GET);
     let (answer, broken) = client.broken_response();
     assert_eq!((answer.status, answer.body.as_slice()), (200, &b"half"[..]));
     assert!(matches!(broken, Some(Broken::Closed | Broken::Reset)), "{broken:?}");
@@ -92,7 +92,7 @@ fn what_came_before_the_break_is_passed_on_or_it_is_a_502() {
         // whether head, body and end arrive together is up to the kernel
         for _ in 0..50 {
             let mut client = proxy.client();
-            client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+            client.send(GET);
             let (answer, broken) = client.broken_response();
             assert!(
                 (answer.status == 200 && broken.is_some()) || (answer.status == 502 && broken.is_none()),

@@ -7,14 +7,14 @@ mod odd_answers;
 
 use std::time::Instant;
 
-use crate::support::{Broken, Conn, OK, Origin, Proxy, Response, wait_until};
+use crate::support::{Broken, Conn, GET, OK, Origin, Proxy, Response, wait_until};
 
 /// One GET to a backend that runs `script`, and what the client gets.
 fn get(script: impl Fn(&mut Conn) + Send + Sync + 'static) -> (Response, Option<Broken>) {
     let origin = Origin::script(script);
     let proxy = Proxy::to(&origin);
     let mut client = proxy.client();
-    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(GET);
     client.broken_response()
 }
 
@@ -49,7 +49,7 @@ fn ten_thousand_misbehaving_exchanges_leave_nothing_behind() {
     let exchange = |i: usize| {
         let mut client = proxy.client();
         match i % 4 {
-            0 => drop(client.try_send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n")),
+            0 => drop(client.try_send(GET)),
             1 => drop(client.try_send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")),
             2 => drop(client.try_send("nonsense\r\n\r\n")),
             _ => {

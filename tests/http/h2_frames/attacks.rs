@@ -6,8 +6,6 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use socket2::{Domain, Socket, Type};
-
 use super::connection::{Connection, Outcome};
 use super::frame::{
     ACK, CANCEL, CONTINUATION, END_HEADERS, END_STREAM, FRAME_SIZE, HEADERS, INITIAL_WINDOW_SIZE, MAX_WINDOW, PING,
@@ -15,7 +13,7 @@ use super::frame::{
 };
 use super::hpack::{self, NEWEST, indexed, insert, literal};
 use super::rows::assert_still_serves;
-use crate::support::{Origin, Proxy};
+use crate::support::{Origin, Proxy, tcp_with_room_for};
 
 const MIB: usize = 1024 * 1024;
 
@@ -41,10 +39,7 @@ fn send_to_the_end(connection: &mut Connection, piece: &[u8], times: usize) {
 
 /// A client that has room for next to nothing and reads none of it: sends this until nobody takes it any more.
 fn send_unread(proxy: &Proxy, start: &[u8], piece: &[u8], most: usize) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    socket.connect(&proxy.address().into()).unwrap();
-    let mut tcp = TcpStream::from(socket);
+    let mut tcp = tcp_with_room_for(4096, proxy.address());
     tcp.write_all(&[PREFACE, start].concat()).unwrap();
     // who has taken nothing for so long waits for us to read; if it is only slow, the attack is shorter
     tcp.set_write_timeout(Some(Duration::from_millis(200))).unwrap();

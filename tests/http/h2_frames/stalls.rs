@@ -1,8 +1,8 @@
 //! Clients that stop: time-outs end what they hold.
 
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-use std::{io::Write as _, thread};
 
 use super::connection::{Connection, Outcome};
 use super::frame::{
@@ -11,7 +11,7 @@ use super::frame::{
 };
 use super::hpack;
 use super::rows::assert_still_serves;
-use crate::support::{OK, Origin, PATIENCE, Proxy, config, wait_until};
+use crate::support::{Origin, PATIENCE, Proxy, config, wait_until};
 
 /// With time-outs that are short, and longer than a machine under load takes to begin a connection.
 fn impatient(origin: &Origin) -> Proxy {
@@ -109,13 +109,8 @@ fn a_connection_without_streams_is_left_after_a_while() {
 
 #[test]
 fn a_client_that_waits_for_its_backend_is_not_idle() {
-    let origin = Origin::script(|conn| {
-        // longer than the client's idle time-out
-        while conn.request().is_ok() {
-            thread::sleep(Duration::from_millis(2500));
-            conn.send(OK);
-        }
-    });
+    // longer than each of the time-outs
+    let origin = Origin::saying_late("ok", Duration::from_millis(2500));
     let proxy = impatient(&origin);
     let mut connection = Connection::open(&proxy);
     assert_eq!(connection.get(1, "/x").status, 200);

@@ -17,9 +17,8 @@ use evenkeel::protocol::proxy_protocol::{Endpoints, Header, Tlvs, Transport, Ver
 
 use crate::support::certs::Authority;
 use crate::support::h2::{self, get};
-use crate::support::{Client, Conn, LOG, OK, Origin, PATIENCE, Proxy, Scratch, config, wait_until};
+use crate::support::{Client, Conn, GET, LOG, OK, Origin, PATIENCE, Proxy, Scratch, config, wait_until};
 
-const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
 const LINE: &str = "PROXY TCP4 192.0.2.1 198.51.100.9 56324 443\r\n";
 
 /// A listener that wants a header, from this machine.

@@ -1,6 +1,7 @@
 //! Headers of sessions of Layer 4.
 
 use super::*;
+use crate::support::certs::hello;
 
 /// A listener of this protocol, and one backend, which answers a line with its length and is told of the client.
 fn session(protocol: &str, more: &str) -> (Proxy, Told, Origin) {
@@ -36,10 +37,7 @@ fn a_session_over_tcp_is_told_of_with_the_address_in_its_header() {
 fn a_session_whose_tls_is_passed_on_is_told_of_with_the_name_that_it_asked_for() {
     let (proxy, told, _origin) = session("tls", "");
     let mut client = proxy.client();
-    let config = Authority::shared().client(&[], None);
-    let mut tls = rustls::ClientConnection::new(config, "site.example".try_into().unwrap()).unwrap();
-    let mut hello = Vec::new();
-    tls.write_tls(&mut hello).unwrap();
+    let hello = hello(&Authority::shared().client(&[], None), "site.example");
     client.send([LINE.as_bytes(), &hello].concat());
     assert_eq!(client.rest(), format!("{} bytes", hello.len()).as_bytes());
     let header = only(&told);
