@@ -36,17 +36,21 @@ fn without_names(text: &str) -> bool {
 
 #[test]
 fn truncated_anywhere() {
+    let mut texts = 0;
     for at in (0..GOOD.len()).filter(|at| GOOD.is_char_boundary(*at)).step_by(7) {
         if without_names(&GOOD[..at]) {
             read(&GOOD[..at]);
+            texts += 1;
         }
     }
+    assert!(texts > GOOD.len() / 7 / 2, "{texts}");
 }
 
 #[test]
 fn with_bytes_changed_at_random() {
     let mut random = fastrand::Rng::with_seed(1);
     let alphabet: Vec<char> = "\"'[]{}=.,#\n\\$ \t-_0159aeitx\u{0}\u{7f}é\u{1F600}".chars().collect();
+    let mut texts = 0;
     for _ in 0..600 {
         let mut chars: Vec<char> = GOOD.chars().collect();
         for _ in 0..random.usize(1..6) {
@@ -61,8 +65,10 @@ fn with_bytes_changed_at_random() {
         let text: String = chars.into_iter().collect();
         if without_names(&text) {
             read(&text);
+            texts += 1;
         }
     }
+    assert!(texts > 300, "{texts} of 600");
 }
 
 #[test]
@@ -71,8 +77,10 @@ fn with_values_replaced_by_other_values() {
         ["0", "-1", "99999999999999999999", "nan", "inf", "1e400", "true", "\"\"", "\"\\u0000\"", "[]", "{}", "[[]]"];
     let more = ["2026-12-01", "\"${\"", "\"${X Y}\"", "\"$${\"", "[{}]", "{ a = {} }", "\"unix:\"", "\"\u{1F600}\""];
     let lines: Vec<&str> = GOOD.lines().collect();
+    let mut keys = 0;
     for (number, line) in lines.iter().enumerate() {
         let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else { continue };
+        keys += 1;
         for value in values.iter().chain(&more) {
             let changed = format!("{key} = {value}");
             let mut lines = lines.clone();
@@ -80,6 +88,7 @@ fn with_values_replaced_by_other_values() {
             read(&lines.join("\n"));
         }
     }
+    assert!(keys > 10, "{keys}");
 }
 
 #[test]

@@ -76,6 +76,14 @@ impl Client {
         Self { wire: Wire::new(stream) }
     }
 
+    /// Its own end, for a connection over TCP.
+    pub fn own_address(&self) -> SocketAddr {
+        match &self.wire.stream {
+            Stream::Tcp(tcp) => tcp.local_addr().unwrap(),
+            _ => panic!("not a connection over TCP"),
+        }
+    }
+
     /// The server's certificate, for a TLS connection.
     pub fn certificate(&self) -> Vec<u8> {
         match &self.wire.stream {

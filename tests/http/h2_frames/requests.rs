@@ -173,12 +173,7 @@ fn an_extended_connect_becomes_a_tunnel() {
             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Accept: x\r\n\r\nwelcome",
         );
-        loop {
-            let some = conn.some();
-            if some.is_empty() || !conn.send(some) {
-                return;
-            }
-        }
+        conn.echo();
     });
     let proxy = Proxy::to(&origin);
     let mut connection = Connection::open(&proxy);

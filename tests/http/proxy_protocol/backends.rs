@@ -8,9 +8,8 @@ fn backends_are_told_of_the_client() {
     for (word, version) in [("v1", Version::V1), ("v2", Version::V2)] {
         let (origin, told) = told();
         let proxy = Proxy::start(&config("", &format!("send_proxy_protocol = \"{word}\""), &[&origin]));
-        let tcp = TcpStream::connect(proxy.address()).unwrap();
-        let own = tcp.local_addr().unwrap();
-        let mut client = Client::from_tcp(tcp);
+        let mut client = proxy.client();
+        let own = client.own_address();
         for target in ["/a", "/b"] {
             assert_eq!(client.get(target).text(), "ok");
         }
@@ -188,9 +187,8 @@ fn a_reload_may_turn_headers_on_for_connections_that_are_open() {
     let before = config("", "", &[&plain]);
     let after = config("", "send_proxy_protocol = \"v1\"", &[&origin]);
     let proxy = Proxy::start(&before);
-    let tcp = TcpStream::connect(proxy.address()).unwrap();
-    let own = tcp.local_addr().unwrap();
-    let mut client = Client::from_tcp(tcp);
+    let mut client = proxy.client();
+    let own = client.own_address();
     assert_eq!(client.get("/before").status, 200);
     assert_eq!(proxy.reload(&after).status, 200);
     assert_eq!(client.get("/after").status, 200);
