@@ -103,7 +103,7 @@ fn an_id_that_a_second_backend_claims_stays_with_the_first() {
 #[test]
 fn an_id_is_forgotten_with_its_session() {
     let origin = backend("a:");
-    let proxy = Proxy::start(&config("idle_timeout = \"200ms\"", "", &[origin.address()]));
+    let proxy = Proxy::start(&config("idle_timeout = \"1s\"", "", &[origin.address()]));
     let first = client(&proxy);
     first.ask(&initial(1));
     crate::support::wait_until("the session ends", || open_sessions(&proxy) == 0);

@@ -18,7 +18,7 @@ fn a_session_is_counted_while_it_lasts_and_recorded_when_it_is_over() {
         "requests_total{{listener=\"udp\",service=\"api\",backend=\"{}\",code_class=\"ok\"}}",
         origin.address()
     );
-    assert_eq!(proxy.metric(&of(&ended)), 1);
+    wait_until("it is counted", || proxy.metric(&of(&ended)) == 1);
     assert_eq!(proxy.metric(&of("request_duration_seconds_count{service=\"api\"}")), 1);
     assert_eq!(proxy.metric(&of("client_connections_total{listener=\"udp\"}")), 1);
     for (direction, bytes) in [("in", 6), ("out", 12)] {

@@ -67,7 +67,10 @@ fn a_run_of_datagrams_arrives_as_the_datagrams_that_it_is_made_of() {
     sent.push((b'z', 7));
     assert_eq!(arrived, sent);
     assert!(origin.datagrams().iter().all(|(_, bytes)| bytes.iter().all(|byte| *byte == bytes[0])));
-    assert_eq!(proxy.metric("evenkeel_datagrams_total{listener=\"udp\",direction=\"in\"}"), 41);
+    // a backend can have the last one a moment before it is counted
+    let counted = || proxy.metric("evenkeel_datagrams_total{listener=\"udp\",direction=\"in\"}");
+    wait_until("all are counted", || counted() >= 41);
+    assert_eq!(counted(), 41);
 }
 
 #[test]
@@ -92,7 +95,7 @@ fn a_run_of_answers_comes_back_as_the_datagrams_that_it_is_made_of() {
 #[test]
 fn a_silent_session_ends_and_the_client_gets_another_one() {
     let origin = UdpOrigin::echo();
-    let proxy = Proxy::start(&config("idle_timeout = \"200ms\"", "", &[origin.address()]));
+    let proxy = Proxy::start(&config("idle_timeout = \"1s\"", "", &[origin.address()]));
     let client = client(&proxy);
     client.ask(b"1");
     wait_until("the session ends", || open_sessions(&proxy) == 0);

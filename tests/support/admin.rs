@@ -54,9 +54,11 @@ impl Proxy {
         self.admin("/metrics").unwrap().text()
     }
 
-    /// The value of the first series whose line begins like this; 0 when there is none.
+    /// The value of the first series whose line begins like this; 0 when there is none, for a metric that there is.
     pub fn metric(&self, series: &str) -> u64 {
         let metrics = self.metrics();
+        let name = series.split(['{', ' ']).next().unwrap().trim_end_matches("_count");
+        assert!(metrics.contains(&format!("# TYPE {name} ")), "no metric has the name {name}");
         let line = metrics.lines().find(|line| line.starts_with(series));
         line.map_or(0, |line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
     }
