@@ -1,9 +1,12 @@
 //! Which backend gets what, over real sockets, and what operators can change about it.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::support::{Client, Origin, Proxy, backend, config, wait_until};
+use crate::support::{Client, OK, Origin, Proxy, backend, config, wait_until};
 
 /// Backends a, b, ... with these additions to their sections.
 pub fn fleet(service: &str, additions: &[&str]) -> (Vec<Origin>, Proxy) {
@@ -172,23 +175,73 @@ fn load_reports_are_heard_and_never_passed_on() {
     assert_eq!(beat(&format!("{{\"service\":\"api\",\"backend\":\"{address}\",\"cpu\":-1}}")), 400);
 }
 
+/// A run of requests by clients that share them, over two fast backends and one that is slow: its answer to a request comes
+/// after [`LAG`](Self::LAG) answers of the others. So it is as many times slower as it should be on any machine.
+#[derive(Default)]
+struct Race {
+    begun: AtomicUsize,
+    fast: AtomicUsize,
+    slow: AtomicUsize,
+}
+
+impl Race {
+    const REQUESTS: usize = 400;
+    const CLIENTS: usize = 8;
+    const LAG: usize = 10 * Self::CLIENTS;
+    /// When all clients wait for the slow one, it has to go on by itself.
+    const STUCK: Duration = Duration::from_secs(2);
+
+    fn fast(self: &Arc<Self>) -> Origin {
+        let race = Arc::clone(self);
+        Origin::script(move |conn| {
+            while conn.request().is_ok() {
+                race.fast.fetch_add(1, SeqCst);
+                conn.send(OK);
+            }
+        })
+    }
+
+    fn slow(self: &Arc<Self>) -> Origin {
+        let race = Arc::clone(self);
+        Origin::script(move |conn| {
+            while conn.request().is_ok() {
+                race.slow.fetch_add(1, SeqCst);
+                let (began, until) = (Instant::now(), race.fast.load(SeqCst) + Self::LAG);
+                while race.fast.load(SeqCst) < until && !race.is_over() && began.elapsed() < Self::STUCK {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                conn.send(OK);
+            }
+        })
+    }
+
+    fn is_over(&self) -> bool {
+        self.begun.load(SeqCst) >= Self::REQUESTS
+    }
+
+    fn run(&self, proxy: &Proxy) {
+        thread::scope(|scope| {
+            for _ in 0..Self::CLIENTS {
+                scope.spawn(|| {
+                    let mut client = proxy.client();
+                    while self.begun.fetch_add(1, SeqCst) < Self::REQUESTS {
+                        assert_eq!(client.get("/x").status, 200);
+                    }
+                });
+            }
+        });
+    }
+}
+
 #[test]
 fn a_slow_backend_gets_less_of_those_that_look_at_it() {
     for algorithm in ["least_connections", "power_of_two", "response_time"] {
-        let slow = Origin::saying_late("slow", Duration::from_millis(30));
-        let (fast, other) = (Origin::saying("fast"), Origin::saying("fast"));
+        let race = Arc::new(Race::default());
+        let (slow, fast, other) = (race.slow(), race.fast(), race.fast());
         let proxy = Proxy::start(&config("", &format!("balance = \"{algorithm}\""), &[&slow, &fast, &other]));
-        let slow_ones: usize = std::thread::scope(|scope| {
-            let clients: Vec<_> = (0..8)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut client = proxy.client();
-                        (0..50).filter(|_| client.get("/x").text() == "slow").count()
-                    })
-                })
-                .collect();
-            clients.into_iter().map(|client| client.join().unwrap()).sum()
-        });
-        assert!(slow_ones < 100, "{algorithm}: {slow_ones} of 400, where a third would be 133");
+        race.run(&proxy);
+        let slow_ones = race.slow.load(SeqCst);
+        assert!(slow_ones < 100, "{algorithm}: {slow_ones} of {}, where a third would be 133", Race::REQUESTS);
+        assert_eq!(slow_ones + race.fast.load(SeqCst), Race::REQUESTS, "{algorithm}");
     }
 }

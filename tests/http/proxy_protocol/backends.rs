@@ -137,7 +137,9 @@ fn a_header_goes_before_tls_to_the_backend() {
     let origin = Origin::script_tls(&identity.server(&[]), |conn| while conn.request().is_ok() && conn.send(OK) {});
     let (address, told) = stripping(origin.address().parse().unwrap());
     let tls = format!("[service.api.tls]\nserver_name = \"localhost\"\nca = {:?}\n", ca.file(&dir).to_str().unwrap());
-    let toml = config(ACCEPT, &format!("send_proxy_protocol = \"v1\"\n{tls}"), &[&origin]);
+    // there is one connection, however long its handshake takes
+    let service = format!("send_proxy_protocol = \"v1\"\ntimeout.connect = \"20s\"\n{tls}");
+    let toml = config(ACCEPT, &service, &[&origin]);
     let proxy = Proxy::start(&toml.replace(origin.address(), &address.to_string()));
     let mut conn = proxy.client();
     conn.send([LINE, GET].concat());
