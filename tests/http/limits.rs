@@ -55,7 +55,7 @@ fn an_idle_connection_is_closed_without_a_word() {
 #[test]
 fn idle_time_outs_leave_an_exchange_alone() {
     // longer than each of the time-outs
-    let origin = Origin::saying_late("ok", Duration::from_millis(2500));
+    let origin = Origin::ok_after(Duration::from_millis(2500));
     let listener = "idle_timeout = \"1s\"\n[listener.limits]\nheader_timeout = \"1s\"";
     let proxy = Proxy::start(&config(listener, "", &[&origin]));
     assert_eq!(proxy.client().get("/x").status, 200);

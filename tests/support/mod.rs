@@ -12,6 +12,7 @@
 mod admin;
 pub mod certs;
 mod client;
+mod conn;
 mod cue;
 pub mod h2;
 mod message;
@@ -27,9 +28,10 @@ use std::time::{Duration, Instant};
 
 pub use admin::LOG;
 pub use client::{Client, tcp_with_room_for};
+pub use conn::Conn;
 pub use cue::Cue;
 pub use message::{Broken, Request, Response};
-pub use origin::{Conn, Origin};
+pub use origin::Origin;
 pub use ports::Port;
 pub use proxy::{Proxy, backend, config};
 pub use scratch::Scratch;

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::message::{Broken, Request};
+use super::message::Request;
 use super::wire::{Stream, Wire};
-use super::{Cue, OK, PATIENCE};
+use super::{Conn, Cue, OK, PATIENCE};
 
 /// A backend. What its scripts assert fails the test, at the latest when this goes out of scope.
 pub struct Origin {
@@ -24,23 +24,14 @@ pub struct Origin {
 
 /// What all connections of a backend share.
 #[derive(Default)]
-struct Log {
+pub(super) struct Log {
     connections: AtomicUsize,
     open: AtomicUsize,
-    requests: Mutex<Vec<Request>>,
+    pub(super) requests: Mutex<Vec<Request>>,
     tape: Arc<Mutex<Vec<u8>>>,
     closing: AtomicBool,
     /// A script has panicked: what it asserts is an assertion of its test.
     failed: AtomicBool,
-}
-
-/// One connection to a backend.
-pub struct Conn {
-    /// Its number, from 0.
-    pub number: usize,
-    wire: Wire,
-    log: Arc<Log>,
-    resets: bool,
 }
 
 impl Origin {
@@ -90,16 +81,15 @@ impl Origin {
 
     /// Answers 200 with this body.
     pub fn saying(body: &str) -> Self {
-        Self::answering(answer(body))
+        Self::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
     }
 
-    /// Answers 200 with this body, so long after the request has come: for those who must not take offence at it.
-    pub fn saying_late(body: &str, after: Duration) -> Self {
-        let answer = answer(body);
+    /// As [`ok`](Self::ok), so long after each request: for those who must not take offence at it.
+    pub fn ok_after(pause: Duration) -> Self {
         Self::script(move |conn| {
             while conn.request().is_ok() {
-                thread::sleep(after);
-                conn.send(&answer);
+                thread::sleep(pause);
+                conn.send(OK);
             }
         })
     }
@@ -214,83 +204,6 @@ impl Drop for Origin {
             );
         }
     }
-}
-
-impl Conn {
-    /// Reads a whole request.
-    pub fn request(&mut self) -> Result<Request, Broken> {
-        let mut request = Request::read_head(&mut self.wire)?;
-        self.finish_request(&mut request)?;
-        Ok(request)
-    }
-
-    /// Reads the head of a request.
-    pub fn request_head(&mut self) -> Result<Request, Broken> {
-        Request::read_head(&mut self.wire)
-    }
-
-    /// Reads the body after its head.
-    pub fn finish_request(&mut self, request: &mut Request) -> Result<(), Broken> {
-        request.read_body(&mut self.wire)?;
-        self.log.requests.lock().unwrap().push(request.clone());
-        Ok(())
-    }
-
-    /// Sends bytes as they are; `false` when the proxy does not want them any more.
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.wire.send(bytes.as_ref()).is_ok()
-    }
-
-    /// Reads exactly this many bytes; `None` when there are not so many.
-    pub fn bytes(&mut self, n: usize) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.wire.exactly(n, &mut bytes).ok().map(|()| bytes)
-    }
-
-    /// Reads some bytes; none at the end, or when the connection broke.
-    pub fn some(&mut self) -> Vec<u8> {
-        self.wire.some().unwrap_or_default()
-    }
-
-    /// Sends back what it gets, until the other side ends.
-    pub fn echo(&mut self) {
-        loop {
-            let some = self.some();
-            if some.is_empty() || !self.send(some) {
-                return;
-            }
-        }
-    }
-
-    /// Ends our direction.
-    pub fn finish(&mut self) {
-        self.wire.stream.finish();
-    }
-
-    /// Waits until the connection ends; whether it ends by a reset.
-    pub fn is_reset(&mut self) -> bool {
-        self.wire.at_end() == Err(Broken::Reset)
-    }
-
-    /// Waits until the proxy closes the connection; `false` when it sends something instead.
-    pub fn is_closed(&mut self) -> bool {
-        matches!(self.wire.at_end(), Ok(true) | Err(Broken::Reset))
-    }
-
-    /// Reads and writes fail after this time, instead of [`PATIENCE`].
-    pub fn set_limit(&self, limit: Duration) {
-        self.wire.stream.set_limit(limit);
-    }
-
-    /// Makes the close at the end of the script a reset.
-    pub fn reset(&mut self) {
-        self.wire.stream.reset_on_close();
-        self.resets = true;
-    }
-}
-
-fn answer(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
 fn without_delay(tcp: TcpStream) -> Stream {

@@ -110,7 +110,7 @@ fn a_connection_without_streams_is_left_after_a_while() {
 #[test]
 fn a_client_that_waits_for_its_backend_is_not_idle() {
     // longer than each of the time-outs
-    let origin = Origin::saying_late("ok", Duration::from_millis(2500));
+    let origin = Origin::ok_after(Duration::from_millis(2500));
     let proxy = impatient(&origin);
     let mut connection = Connection::open(&proxy);
     assert_eq!(connection.get(1, "/x").status, 200);
