@@ -73,6 +73,7 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::State::{Disabled, Down, Drained, Ejected, Usable};
     use super::*;
@@ -146,6 +147,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(8), ..ProptestConfig::default() })]
+
         #[test]
         fn whatever_happens_the_rules_hold(
             members in proptest::collection::vec(any_member(), 0..12),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::BufMut;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, LocalOptions};
@@ -98,7 +99,7 @@ fn bytes_of(piece: Piece) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::with_cases(300) })]
 
     /// Whatever a client says: the connection comes to its end, nothing panics, and what we say is well formed.
     #[test]

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::*;
 use crate::protocol::h2::frame::{Frame, Head, MAX_WINDOW};
@@ -182,6 +183,8 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(2), ..ProptestConfig::default() })]
+
     /// Whatever happens in whatever order: no window is overdrawn, nothing is lost, nothing is said after an end, and what can go
     /// goes.
     #[test]

@@ -1,5 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::super::huffman::tests::encode as huffman;
 use super::*;
@@ -278,6 +279,8 @@ fn any_block() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(4), ..ProptestConfig::default() })]
+
     #[test]
     fn any_bytes_are_fields_or_an_error_and_the_table_stays_in_its_bounds(
         blocks in vec(prop_oneof![vec(any::<u8>(), 0..200), any_block()], 1..8),

@@ -2,6 +2,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::super::{Decoder, Field, Pseudo};
 use super::*;
@@ -95,6 +96,8 @@ fn any_value() -> impl Strategy<Value = HeaderValue> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(6), ..ProptestConfig::default() })]
+
     #[test]
     fn what_is_written_is_read_again(fields in vec((any_name(), any_value(), any::<bool>()), 0..20)) {
         let block = written(|out| {
