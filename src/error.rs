@@ -27,6 +27,8 @@ pub enum Kind {
     UnknownExpectation,
     /// The request is for a host that the certificate of this connection does not name.
     Misdirected,
+    /// The backend did not become what the request asks it to become.
+    NotUpgraded,
     /// No route takes the request.
     NoRoute,
     /// The service has no backend that may be used.
@@ -100,6 +102,8 @@ impl Kind {
             | Self::UnsupportedVersion
             | Self::UnknownExpectation
             | Self::Misdirected
+            // a backend need not: it answered as one that knows nothing of it does
+            | Self::NotUpgraded
             | Self::NoRoute
             | Self::ClientGone => Side::Client,
             Self::Connect
@@ -125,6 +129,7 @@ impl Kind {
             Self::UnsupportedVersion => "unsupported HTTP version",
             Self::UnknownExpectation => "unknown expectation",
             Self::Misdirected => "misdirected request",
+            Self::NotUpgraded => "the backend did not upgrade",
             Self::NoRoute => "no route",
             Self::NoBackend => "no backend available",
             Self::Overload => "overload",

@@ -17,7 +17,7 @@ use super::attempt::Outgoing;
 use super::attempts::{self, Placement};
 use super::body::{Body, Content};
 use super::exchange::Exchange;
-use super::{Ingress, Worker, key, rescue};
+use super::{Ingress, Worker, hops, key, rescue};
 use crate::error::{Error, Kind, Result};
 use crate::metrics::ListenerMetrics;
 use crate::policy::{Balance, HeaderChanges, ProxyHeader, Rewrite};
@@ -134,6 +134,9 @@ impl Connection {
                 return Ok(Outcome::Own(response));
             }
         };
+        if let Some(response) = hops::count(&mut request) {
+            return Ok(Outcome::Own(response));
+        }
         let service = &*snapshot.services[service];
         exchange.service(service.index);
         let placement = self.placement(service, &request);
@@ -160,6 +163,7 @@ impl Connection {
             .await?
         };
         exchange.hear(&mut answer.headers);
+        opened(&answer, upgrade.as_ref())?;
         self.keep_session(service, &placement, exchange, &mut answer.headers);
         Ok(respond(answer, route, upgrade, deadline))
     }
@@ -292,6 +296,16 @@ impl Connection {
             user_agent: request.headers.get(header::USER_AGENT).cloned(),
         }
     }
+}
+
+/// RFC 8441, section 5: to who asked for another protocol over HTTP/2, any 2xx says that the stream speaks it from here on. An
+/// HTTP/1 backend that answers 200 has only ignored the wish.
+fn opened(answer: &Answer<Content>, upgrade: Option<&Upgrade>) -> Result<()> {
+    let asked = matches!(upgrade, Some(Upgrade::H2(_)));
+    if asked && answer.status.is_success() && !matches!(answer.body, Content::Tunnel(_)) {
+        return Err(Error::new(Kind::NotUpgraded, ""));
+    }
+    Ok(())
 }
 
 /// The backend's answer as the client gets it.

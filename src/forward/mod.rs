@@ -12,6 +12,7 @@ mod attempts;
 mod body;
 pub mod datagrams;
 mod exchange;
+mod hops;
 mod http;
 mod ingress;
 mod key;

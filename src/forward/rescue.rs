@@ -22,6 +22,7 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::UnsupportedVersion => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "evenkeel; error=http_request_error"),
         Kind::UnknownExpectation => (StatusCode::EXPECTATION_FAILED, "evenkeel; error=http_request_error"),
         Kind::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "evenkeel; error=http_request_error"),
+        Kind::NotUpgraded => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_upgrade_failed"),
         Kind::NoRoute => (StatusCode::NOT_FOUND, "evenkeel; error=destination_not_found"),
         Kind::NoBackend => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable"),
         Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),

@@ -241,7 +241,8 @@ impl Call {
                     if interim > MAX_INTERIM {
                         return Poll::Ready(Err(Error::new(Kind::UpstreamMalformed, "too many interim responses")));
                     }
-                    self.held = false;
+                    // another one, such as 103, is no wish for the body
+                    self.held &= head.status != StatusCode::CONTINUE;
                     if let Some(to) = terms.interim {
                         to.send(head.status, &head.headers);
                     }

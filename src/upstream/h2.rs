@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::{Authority, Scheme};
-use http::{Request, Uri, Version};
+use http::{Method, Request, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
@@ -30,7 +30,7 @@ use crate::io::Stream;
 use crate::protocol::RequestBody;
 use crate::protocol::executor::LocalExecutor;
 use crate::protocol::h1::encode::RequestLine;
-use crate::protocol::h1::framing::Length;
+use crate::protocol::h1::framing::{self, Length};
 use crate::timer::{Alarm, Timers};
 
 /// Streams on a connection before another is opened; the usual limit of servers.
@@ -223,7 +223,11 @@ impl Connection {
             }
             Ok(Ok(response)) => response,
         };
-        let (parts, incoming) = response.into_parts();
+        let (mut parts, incoming) = response.into_parts();
+        if *line.method != Method::HEAD && parts.status != StatusCode::NOT_MODIFIED {
+            // the body says how long it is; only those two say it of a body that is not there
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
         let alarm = Alarm::new(terms.timers, terms.timeouts.idle);
         let body = ResponseBody { incoming, alarm, idle: terms.timeouts.idle, _place: place };
         Ok(Answer { status: parts.status, headers: parts.headers, body })
@@ -332,6 +336,18 @@ fn request(line: &RequestLine<'_>, tls: bool, headers: &HeaderMap) -> Result<Req
     Ok(request)
 }
 
+/// A frame without what no trailer section may say, which an HTTP/1 client could take for its framing.
+fn without_framing(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(trailers) if trailers.keys().all(framing::allowed_in_trailer) => Frame::trailers(trailers),
+        Ok(trailers) => {
+            let fields = trailers.iter().filter(|(name, _)| framing::allowed_in_trailer(name));
+            Frame::trailers(fields.map(|(name, value)| (name.clone(), value.clone())).collect())
+        }
+        Err(frame) => frame,
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.connection.streams.set(self.connection.streams.get() - 1);
@@ -348,6 +364,7 @@ impl Body for ResponseBody {
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
                 this.alarm.set(this.idle);
+                let frame = frame.map(|frame| frame.map(without_framing));
                 Poll::Ready(frame.map(|f| f.map_err(|error| Error::new(Kind::UpstreamClosed, "HTTP/2").because(error))))
             }
             Poll::Pending => {

@@ -24,5 +24,6 @@ mod process;
 mod proxy_protocol;
 mod retries;
 mod routes;
+mod semantics;
 mod tls;
 mod upgrades;

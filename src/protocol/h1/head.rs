@@ -363,10 +363,26 @@ fn parse_target(head: &Bytes, target: &[u8], method: &Method) -> Result<Uri> {
     }
     let uri = Uri::from_maybe_shared(bytes).map_err(target_error)?;
     let absolute = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty());
-    if absolute || (target == b"*" && *method == Method::OPTIONS) {
-        return Ok(uri);
+    match absolute {
+        true => with_path(uri, target, method),
+        false if target == b"*" && *method == Method::OPTIONS => Ok(uri),
+        false => Err(malformed("the target is neither a path nor an http URI")),
     }
-    Err(malformed("the target is neither a path nor an http URI"))
+}
+
+/// An absolute URI whose path is empty goes on with `/`, or as the `*` of OPTIONS for the whole server (section 3.2.1 and
+/// 3.2.4). An [`Uri`] has `/` in place of an empty path, but not before a query, and doesn't tell one from the other.
+fn with_path(uri: Uri, target: &[u8], method: &Method) -> Result<Uri> {
+    let length = |part: Option<&str>| part.map_or(0, str::len);
+    let before = length(uri.scheme_str()) + b"://".len() + length(uri.authority().map(|authority| authority.as_str()));
+    let path = match target.get(before..).unwrap_or_default() {
+        [] if *method == Method::OPTIONS => Ok(PathAndQuery::from_static("*")),
+        query @ [b'?', ..] => PathAndQuery::from_maybe_shared(Bytes::from([b"/", query].concat())),
+        _ => return Ok(uri),
+    };
+    let mut parts = uri.into_parts();
+    parts.path_and_query = Some(path.map_err(|_| malformed("the target is malformed"))?);
+    Uri::from_parts(parts).map_err(|_| malformed("the target is malformed"))
 }
 
 /// Section 3.2.2: the authority of an absolute target replaces `Host`; section 3.2: a request without a `Host`, or with an

@@ -61,13 +61,13 @@ pub(super) async fn run<H: Handler>(stream: Rc<Stream>, handler: Rc<H>, request:
     answer(&stream, response, &method, &setup).await;
 }
 
-/// Answers what did not become a request.
-pub(super) async fn refuse<B>(stream: Rc<Stream>, response: Response<B>, setup: Rc<Setup>)
+/// Answers what did not become a request of this method.
+pub(super) async fn refuse<B>(stream: Rc<Stream>, response: Response<B>, method: Method, setup: Rc<Setup>)
 where
     B: Body<Data = Bytes, Error = crate::error::Error> + Unpin,
 {
     let _ended = Ended(&stream);
-    answer(&stream, response, &Method::GET, &setup).await;
+    answer(&stream, response, &method, &setup).await;
 }
 
 async fn answer<B>(stream: &Rc<Stream>, response: Response<B>, method: &Method, setup: &Setup)

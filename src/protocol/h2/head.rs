@@ -111,6 +111,14 @@ impl Fields {
         Some(self.headers)
     }
 
+    /// What an answer that refuses them has to look like an answer to: HEAD gets no body, whatever else is wrong.
+    pub fn answered_as(&self) -> Method {
+        match &self.method {
+            Some(method) if method == "HEAD" => Method::HEAD,
+            _ => Method::GET,
+        }
+    }
+
     fn is_too_large(&self) -> bool {
         self.size > self.limits.0 || self.count > self.limits.1
     }

@@ -190,13 +190,14 @@ impl<H: Handler + 'static> Connection<H> {
         if limits.max_requests_per_connection != 0 && self.served >= limits.max_requests_per_connection {
             self.leave();
         }
+        let method = fields.answered_as();
         match fields.request(&self.setup.limits, end) {
             Ok((request, announced)) => self.begin(id, request, announced, end),
             Err(Refused::Answered(error)) => {
                 let response = self.handler.refuse(&error);
                 let stream = self.stream(id, end, None);
                 stream.abandon();
-                spawn_local(exchange::refuse(stream, response, Rc::clone(&self.setup)));
+                spawn_local(exchange::refuse(stream, response, method, Rc::clone(&self.setup)));
             }
             Err(Refused::Malformed(error)) => {
                 // recorded as what HTTP/1 answers it with

@@ -1,0 +1,141 @@
+//! What RFC 9110 and its kin ask of an intermediary beyond the framing of messages: targets, hops, interim answers, and what
+//! one version says that another can't.
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+
+use crate::support::h2::{self, Client};
+use crate::support::{Origin, Proxy, config};
+
+/// The target with which this request line reaches a backend.
+fn reaches_as(line: &str) -> String {
+    let origin = Origin::ok();
+    let proxy = Proxy::to(&origin);
+    let mut client = proxy.client();
+    client.send(format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert_eq!(client.response().status, 200, "{line}");
+    origin.request().target().to_owned()
+}
+
+#[test]
+fn an_absolute_target_without_a_path_gets_one() {
+    assert_eq!(reaches_as("GET http://a.example"), "/");
+    assert_eq!(reaches_as("GET http://a.example?b=c"), "/?b=c");
+    assert_eq!(reaches_as("GET http://a.example:80/?b=c"), "/?b=c");
+}
+
+#[test]
+fn options_for_a_whole_server_stay_that() {
+    assert_eq!(reaches_as("OPTIONS *"), "*");
+    assert_eq!(reaches_as("OPTIONS http://a.example"), "*");
+    assert_eq!(reaches_as("OPTIONS http://a.example/"), "/");
+    assert_eq!(reaches_as("OPTIONS http://a.example?b"), "/?b");
+}
+
+#[test]
+fn a_request_that_counts_its_hops_is_counted_and_stops_at_the_last() {
+    let origin = Origin::ok();
+    let proxy = Proxy::to(&origin);
+    let mut client = proxy.client();
+    let mut ask = |method: &str, fields: &str| {
+        client.send(format!("{method} /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        client.response()
+    };
+    for (method, sent, passed) in
+        [("OPTIONS", "1", "0"), ("TRACE", "70", "69"), ("GET", "3", "3"), ("OPTIONS", "many", "many")]
+    {
+        assert_eq!(ask(method, &format!("Max-Forwards: {sent}\r\n")).status, 200);
+        assert_eq!(origin.requests().last().unwrap().field("max-forwards"), Some(passed), "{method} {sent}");
+    }
+    let asked = origin.requests().len();
+    let answer = ask("OPTIONS", "Max-Forwards: 0\r\n");
+    assert_eq!((answer.status, answer.text().as_str(), answer.field("proxy-status")), (200, "", Some("evenkeel")));
+    assert_eq!(ask("TRACE", "Max-Forwards: 0\r\n").status, 501);
+    assert_eq!(origin.requests().len(), asked, "neither went further");
+}
+
+#[test]
+fn early_hints_are_no_wish_for_the_body() {
+    let origin = Origin::script(|conn| {
+        let _ = conn.request_head();
+        conn.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+        conn.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+        conn.is_closed();
+    });
+    let proxy = Proxy::to(&origin);
+    let mut client = proxy.client();
+    client.send("POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    let answer = client.response();
+    assert_eq!((answer.status, answer.interim.as_slice()), (401, &[103][..]));
+}
+
+#[test]
+fn an_http_2_backend_s_length_is_said_once_and_trailers_do_not_frame() {
+    let origin = h2::Origin::script(|request, mut respond| async move {
+        let mut answer = Response::builder().status(200);
+        match request.uri().path() {
+            "/trailers" => {}
+            "/204" => answer = answer.status(204),
+            _ => answer = answer.header("content-length", 2),
+        }
+        if request.method() == Method::HEAD || request.uri().path() == "/204" {
+            respond.send_response(answer.body(()).unwrap(), true).unwrap();
+            return;
+        }
+        let mut stream = respond.send_response(answer.body(()).unwrap(), false).unwrap();
+        stream.send_data("ok".into(), false).unwrap();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", HeaderValue::from_static("1"));
+        trailers.insert("content-length", HeaderValue::from_static("9"));
+        stream.send_trailers(trailers).unwrap();
+    });
+    let backend = format!("[[service.api.backend]]\naddress = \"{}\"\n", origin.address());
+    let proxy = Proxy::start(&(config("", "protocol = \"h2\"", &[]) + &backend));
+    let mut client = proxy.client();
+    let answer = client.get("/length");
+    assert_eq!((answer.head.all("content-length"), answer.text().as_str()), (vec!["2"], "ok"));
+    client.send("HEAD /length HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.response_to("HEAD").head.all("content-length"), ["2"]);
+    assert_eq!(client.get("/204").head.all("content-length"), [""; 0]);
+    let answer = client.get("/trailers");
+    assert_eq!((answer.text().as_str(), answer.trailers), ("ok", vec![("x-sum".to_owned(), "1".to_owned())]));
+}
+
+/// What an HTTP/2 client gets that asks for a WebSocket from a backend that answers with this.
+fn websocket(answer: &'static str) -> Response<()> {
+    let origin = Origin::answering(answer);
+    let proxy = Proxy::to(&origin);
+    h2::run(async {
+        let client = Client::connect(proxy.address()).await;
+        assert!(client.takes_extended_connect().await);
+        let mut request = Request::builder().method(Method::CONNECT).uri("http://a/chat").body(()).unwrap();
+        request.extensions_mut().insert(::h2::ext::Protocol::from_static("websocket"));
+        let (answer, _sending) = client.open(request, false).await;
+        answer.await.unwrap().map(|_| ())
+    })
+}
+
+#[test]
+fn a_websocket_over_http_2_that_the_backend_did_not_open_is_not_open() {
+    // RFC 8441, section 5: a 2xx would say that it is
+    let answer = websocket("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    assert_eq!(answer.status(), 502);
+    assert_eq!(answer.headers()["proxy-status"], "evenkeel; error=http_upgrade_failed");
+    assert_eq!(websocket("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").status(), 403);
+}
+
+#[test]
+fn a_refused_head_over_http_2_has_no_body() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nmax_headers = 2", "", &[&origin]));
+    h2::run(async {
+        let client = Client::connect(proxy.address()).await;
+        let ask = |method: Method| {
+            let request = Request::builder().method(method).uri("http://a/x");
+            request.header("x-a", "1").header("x-b", "2").header("x-c", "3").body(()).unwrap()
+        };
+        let got = client.call(ask(Method::GET), "").await;
+        assert_eq!((got.status, got.body.len()), (431, "431 Request Header Fields Too Large\n".len()));
+        let got = client.call(ask(Method::HEAD), "").await;
+        assert_eq!((got.status, got.body.len()), (431, 0));
+    });
+}
