@@ -97,8 +97,10 @@ impl Acceptor {
         self.inner.accept(socket).await
     }
 
-    /// Whether the certificate that is shown to clients who ask for `sni` is also for `host`.
+    /// Whether the certificate that is shown to clients who ask for `sni` is also for `host`. The dot that ends a fully qualified
+    /// name is in no certificate, and clients leave it out of SNI (RFC 6066, section 3).
     pub fn same_certificate(&self, sni: &str, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
         sni.eq_ignore_ascii_case(host)
             || self.certificates.find(sni).is_none_or(|entry| entry.names.iter().any(|n| names::covers(n, host)))
     }

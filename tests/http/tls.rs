@@ -103,10 +103,11 @@ fn a_host_that_is_not_the_certificate_s_is_misdirected() {
     let client = ca.client(&[], None);
     assert_eq!(get_as(&proxy, &client, "one.example", "one.example"), 200);
     assert_eq!(get_as(&proxy, &client, "one.example", "ONE.example:443"), 200);
+    assert_eq!(get_as(&proxy, &client, "one.example", "one.example."), 200, "the same name, fully qualified");
     assert_eq!(get_as(&proxy, &client, "one.example", "alias.example"), 200);
     assert_eq!(get_as(&proxy, &client, "one.example", "two.example"), 421);
     assert_eq!(get_as(&proxy, &client, "two.example", "one.example"), 421);
-    assert_eq!(origin.requests().len(), 3);
+    assert_eq!(origin.requests().len(), 4);
     h2::run(async {
         let client = ca.client(&["h2"], None);
         let client = h2::Client::connect_tls(proxy.address(), &client, "one.example").await.unwrap();

@@ -119,6 +119,10 @@ impl Check<'_> {
 
     pub(super) fn fallback(&mut self, at: &KeyPath, raw: &raw::Fallback) -> Option<Fallback> {
         let status = StatusCode::from_u16(raw.status).ok()?;
+        if matches!(raw.status, 204 | 205 | 304) && !raw.body.is_empty() {
+            let mistake = self.mistake(&at.key("body"), format!("an answer with status {} has no body", raw.status));
+            self.report(mistake.expected("no body, or another status"));
+        }
         if raw.body.is_empty() && self.present(&at.key("content_type")) {
             let mistake = self.key_mistake(&at.key("content_type"), "`content_type` has no effect");
             self.report(mistake.warning().help("there is no body"));

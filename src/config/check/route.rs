@@ -20,6 +20,9 @@ const ACTIONS: [&str; 4] = ["service", "split", "redirect", "respond"];
 const FRAMING: [&str; 8] =
     ["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
+/// Fields that are taken out of a request before it is routed: a condition on one would never hold.
+const NEVER_SEEN: [&str; 4] = ["expect", "host", "proxy-authorization", "proxy-authenticate"];
+
 impl Check<'_> {
     pub(super) fn route(&mut self, at: &KeyPath, raw: &raw::Route) -> Option<Route> {
         let when = self.conditions(at, raw);
@@ -46,6 +49,9 @@ impl Check<'_> {
             let mistake = self.key_mistake(&at.key(second), format!("`{second}` beside `{first}`"));
             self.report(mistake.expected("only one of path, path_prefix, path_regex"));
         }
+        for key in raw.headers.keys() {
+            self.may_be_asked_for(&at.key("headers").key(key), &key.to_ascii_lowercase());
+        }
         let path = match (&raw.path, &raw.path_prefix, &raw.path_regex) {
             (Some(path), _, _) => Some(Path::Exact(path.clone())),
             (None, Some(prefix), _) => Some(Path::Prefix(prefix.clone())),
@@ -63,6 +69,17 @@ impl Check<'_> {
                 .collect(),
             query: raw.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         }
+    }
+
+    fn may_be_asked_for(&mut self, at: &KeyPath, name: &str) {
+        if !NEVER_SEEN.contains(&name) && !FRAMING.contains(&name) || name == "trailer" {
+            return;
+        }
+        let mistake = self.key_mistake(at, format!("a condition on `{name}` would never hold"));
+        self.report(mistake.help(match name {
+            "host" => "use `host` of the route",
+            _ => "it belongs to the connection or frames the message; routes don't see it",
+        }));
     }
 
     fn action(&mut self, at: &KeyPath, raw: &raw::Route) -> Option<Action> {

@@ -76,7 +76,7 @@ pub fn request(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Resul
     }
     let Some(end) = scan.end(buf, limits.bytes, Kind::MalformedRequest)? else {
         if buf.len() >= limits.bytes {
-            return Err(too_large(buf));
+            return Err(too_large(&buf[..limits.bytes]));
         }
         return Ok(None);
     };
@@ -215,6 +215,7 @@ fn bad_value(kind: Kind) -> Error {
     Error::new(kind, "a field's value is malformed")
 }
 
+/// What is wrong with a head of which this much, the most that is taken, is not all; what else of it is here already says nothing.
 fn too_large(head: &[u8]) -> Error {
     match memchr::memchr(b'\n', head) {
         Some(_) => Error::new(Kind::HeadersTooLarge, "the head is longer than max_header_bytes"),

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use http::header::HeaderValue;
 use http::{Method, Uri, Version};
 
-use super::time::rfc3339;
+use super::time::{clf, rfc3339};
 use super::{Names, add_told};
 use crate::outcome::Outcome;
 
@@ -63,34 +63,28 @@ pub(super) fn combined(entry: &Entry, outcome: &Outcome, elapsed: Duration) -> S
         Some(client) => _ = write!(line, "{client} - - ["),
         None => line.push_str("- - - ["),
     }
-    let _ = write!(
-        line,
-        "{}] \"{} {} {}\" {} {} ",
-        rfc3339(SystemTime::now()),
-        entry.method,
-        entry.target.path_and_query().map_or("", |p| p.as_str()),
-        version(entry.version),
-        outcome.status.map_or(499, |s| s.as_u16()),
-        outcome.body_bytes,
-    );
+    let _ = write!(line, "{}] \"{} ", clf(SystemTime::now()), entry.method);
+    escaped(&mut line, entry.target.path_and_query().map_or("", |p| p.as_str()).as_bytes());
+    let status = outcome.status.map_or(499, |s| s.as_u16());
+    let _ = write!(line, " {}\" {status} {} ", version(entry.version), outcome.body_bytes);
     for value in [&entry.referer, &entry.user_agent] {
-        quoted(&mut line, value.as_ref());
+        line.push('"');
+        escaped(&mut line, value.as_ref().map_or(&b"-"[..], HeaderValue::as_bytes));
+        line.push_str("\" ");
     }
     let _ = writeln!(line, "{}", elapsed.as_micros());
     line
 }
 
-/// A value in quotes; what could end the quotes, or is no printable ASCII, as `\xHH`, as Apache does.
-fn quoted(line: &mut String, value: Option<&HeaderValue>) {
-    line.push('"');
-    for &byte in value.map_or(&b"-"[..], HeaderValue::as_bytes) {
+/// What stands in quotes; what could end them, or is no printable ASCII, as `\xHH`, as Apache does.
+fn escaped(line: &mut String, value: &[u8]) {
+    for &byte in value {
         match byte {
             b'"' | b'\\' => _ = write!(line, "\\{}", char::from(byte)),
             b' '..=b'~' => line.push(char::from(byte)),
             _ => _ = write!(line, "\\x{byte:02x}"),
         }
     }
-    line.push_str("\" ");
 }
 
 fn version(version: Version) -> &'static str {
@@ -107,8 +101,20 @@ mod tests {
 
     #[test]
     fn quotes_cannot_be_ended_from_within() {
-        let mut line = String::new();
-        quoted(&mut line, HeaderValue::from_bytes(b"a\" \\ \xff").ok().as_ref());
-        assert_eq!(line, "\"a\\\" \\\\ \\xff\" ");
+        let hostile = HeaderValue::from_bytes(b"a\" \\ \xff").ok();
+        let entry = Entry {
+            client: None,
+            method: Method::GET,
+            target: "/a\"b?\\\u{e9}".parse().unwrap(),
+            version: Version::HTTP_11,
+            told: Vec::new(),
+            host: None,
+            referer: hostile,
+            user_agent: None,
+        };
+        let line = combined(&entry, &Outcome::begun(std::time::Instant::now()), Duration::from_micros(7));
+        let (_, after_time) = line.split_once("] ").unwrap();
+        let want = r#""GET /a\"b?\\\xc3\xa9 HTTP/1.1" 499 0 "a\" \\ \xff" "-" 7"#;
+        assert_eq!(after_time, format!("{want}\n"));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use super::time::rfc3339;
+use super::time::{clf, rfc3339};
 use super::{Names, add_told};
 use crate::outcome::{End, Session};
 use crate::policy::ListenerProtocol;
@@ -59,7 +59,7 @@ pub(super) fn combined(entry: &Entry, names: &Names<'_>, outcome: &Session, elap
     let _ = writeln!(
         line,
         "{}] \"{} {} {}\" {} {} \"-\" \"-\" {}",
-        rfc3339(SystemTime::now()),
+        clf(SystemTime::now()),
         protocol(entry.protocol),
         // a name that was read from a ClientHello has no other characters than a host name's
         entry.server_name.as_deref().unwrap_or("-"),

@@ -170,6 +170,14 @@ fn routes_must_say_what_happens_and_to_what() {
             "service = 'app'\nheaders = { 'a b' = 'c' }",
             format!("{at}.headers.\"a b\": \"a b\" is not the name of a header"),
         ),
+        (
+            "service = 'app'\nheaders = { Upgrade = 'websocket' }",
+            format!("{at}.headers.Upgrade: a condition on `upgrade` would never hold"),
+        ),
+        (
+            "service = 'app'\nheaders = { host = 'a' }",
+            format!("{at}.headers.host: a condition on `host` would never hold"),
+        ),
         ("redirect = { to = 'x' }", format!("{at}.redirect.to: `x` is not a target to redirect to")),
         ("redirect = { to = '/x', status = 200 }", format!("{at}.redirect.status: `status` can't be 200")),
         ("respond = { status = 700 }", format!("{at}.respond.status: `status` is out of range")),

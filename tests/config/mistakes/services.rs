@@ -1,6 +1,6 @@
 //! Mistakes in `[service.NAME]`.
 
-use crate::support::{GOOD, only_mistake};
+use crate::support::{GOOD, good, only_mistake};
 
 #[test]
 fn services_must_have_distinct_backends() {
@@ -69,4 +69,14 @@ fn a_name_that_does_not_resolve_is_a_mistake() {
         only_mistake(&text)
             .starts_with("service.app.backend[0].address: the name `backend.invalid` can't be looked up")
     );
+}
+
+#[test]
+fn a_fallback_has_a_body_only_where_its_status_may() {
+    let fallback = |rest: &str| format!("{GOOD}\n[service.app.fallback]\n{rest}\n");
+    assert_eq!(
+        only_mistake(&fallback("status = 204\nbody = 'x'")),
+        "service.app.fallback.body: an answer with status 204 has no body"
+    );
+    good(&fallback("status = 204"));
 }

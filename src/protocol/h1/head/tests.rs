@@ -59,6 +59,17 @@ fn every_byte_that_a_name_or_a_value_may_not_hold_is_refused() {
 }
 
 #[test]
+fn what_is_too_long_does_not_depend_on_how_much_of_it_came_at_once() {
+    let long = "a".repeat(LIMITS.bytes);
+    let target = format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n");
+    let field = format!("GET / HTTP/1.1\r\nHost: h\r\nX: {long}\r\n\r\n");
+    for cut in [LIMITS.bytes, target.len()] {
+        assert_eq!(ask(&target.as_bytes()[..cut]).unwrap_err().kind(), Kind::TargetTooLong, "{cut}");
+        assert_eq!(ask(&field.as_bytes()[..cut]).unwrap_err().kind(), Kind::HeadersTooLarge, "{cut}");
+    }
+}
+
+#[test]
 fn a_request_line_has_three_parts_and_two_spaces() {
     let kind = |line: &[u8]| ask(&[line, b"\r\nHost: h\r\n\r\n"].concat()).err().map(|error| error.kind());
     for good in [&b"GET / HTTP/1.1"[..], b"M-SEARCH /a HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET http://h/ HTTP/1.0"] {
