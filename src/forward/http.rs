@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use super::attempt::Outgoing;
 use super::attempts::{self, Placement};
 use super::body::{Body, Content};
 use super::exchange::Exchange;
-use super::{Ingress, Worker, hops, key, rescue};
+use super::{Ingress, Worker, hops, key, rescue, sender};
 use crate::error::{Error, Kind, Result};
 use crate::metrics::ListenerMetrics;
 use crate::policy::{Balance, HeaderChanges, ProxyHeader, Rewrite};
@@ -60,7 +61,7 @@ impl Handler for Connection {
         let Some((snapshot, listener)) = self.ingress.current() else { return homeless() };
         let mut exchange = Exchange::begin(&self.worker, &snapshot, listener);
         if self.worker.recorder.logs_access() {
-            exchange.log(self.entry(&request));
+            exchange.log(self.entry(&request, &snapshot.listeners[listener]));
         }
         match self.run((&snapshot, listener), request, &mut exchange).await {
             Ok(Outcome::Own(response)) => own(response, exchange),
@@ -139,7 +140,7 @@ impl Connection {
         }
         let service = &*snapshot.services[service];
         exchange.service(service.index);
-        let placement = self.placement(service, &request);
+        let placement = self.placement(&snapshot.listeners[listener], service, &request);
         self.prepare(&mut request, route)?;
         let timeouts = route.timeouts(service);
         let timers = &self.worker.timers;
@@ -188,16 +189,18 @@ impl Connection {
     }
 
     /// What the exchange is told by: for the ring, and for its session.
-    fn placement(&self, service: &Service, request: &Request) -> Placement {
+    fn placement(&self, listener: &Listener, service: &Service, request: &Request) -> Placement {
+        let find = |from| key::find(from, request, || self.sender(listener, request));
         let key = match service.balance {
             // those that are told by nothing must not all go to one backend
-            Balance::ConsistentHash(_) => key::find(&service.hash_on, request, &self.client)
-                .unwrap_or_else(|| self.worker.random.borrow_mut().u64(..)),
+            Balance::ConsistentHash(_) => {
+                find(&service.hash_on).unwrap_or_else(|| self.worker.random.borrow_mut().u64(..))
+            }
             _ => 0,
         };
         let session = service.affinity.as_ref().map(|affinity| {
             let cookies = request.headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);
-            let told_by = || service.session_by.as_ref().and_then(|from| key::find(from, request, &self.client));
+            let told_by = || service.session_by.as_ref().and_then(find);
             Cell::new(affinity.session(cookies, told_by, unix_now()))
         });
         Placement { key, session }
@@ -284,9 +287,13 @@ impl Connection {
         Own { pools, header: self.worker.header(&self.peer, version, listener) }
     }
 
-    fn entry(&self, request: &Request) -> access::Entry {
+    fn sender(&self, listener: &Listener, request: &Request) -> Option<IpAddr> {
+        sender::find(&self.client, &request.headers, &listener.trusted_proxies)
+    }
+
+    fn entry(&self, request: &Request, listener: &Listener) -> access::Entry {
         access::Entry {
-            client: self.client.address,
+            client: self.sender(listener, request),
             told: self.peer.told(),
             method: request.method.clone(),
             target: request.uri.clone(),

@@ -7,12 +7,11 @@ use http::header::{self, HeaderMap};
 use crate::balance::hash_key;
 use crate::policy::KeyFrom;
 use crate::protocol::Request;
-use crate::protocol::fields::Client;
 
-/// The hash of what `from` names, the same on every instance; `None` where the request has no such thing.
-pub fn find(from: &KeyFrom, request: &Request, client: &Client) -> Option<u64> {
+/// The hash of what `from` names, the same on every instance; `None` where the request has no such thing. `sender` tells who sent it.
+pub fn find(from: &KeyFrom, request: &Request, sender: impl FnOnce() -> Option<IpAddr>) -> Option<u64> {
     match from {
-        KeyFrom::ClientIp => client.address.map(of_address),
+        KeyFrom::ClientIp => sender().map(of_address),
         KeyFrom::Path => Some(hash_key(request.uri.path().as_bytes())),
         KeyFrom::Uri => request.uri.path_and_query().map(|target| hash_key(target.as_str().as_bytes())),
         KeyFrom::Header(name) if *name == header::HOST => request.host.as_ref().map(|host| hash_key(host.as_bytes())),

@@ -18,6 +18,7 @@ mod ingress;
 mod key;
 mod rescue;
 mod retry;
+mod sender;
 pub mod session;
 mod tries;
 mod verdict;

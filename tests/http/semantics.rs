@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 
 use crate::support::h2::{self, Client};
-use crate::support::{Origin, Proxy, config};
+use crate::support::{Origin, Proxy, config, wait_until};
 
 /// The target with which this request line reaches a backend.
 fn reaches_as(line: &str) -> String {
@@ -138,4 +138,32 @@ fn a_refused_head_over_http_2_has_no_body() {
         let got = client.call(ask(Method::HEAD), "").await;
         assert_eq!((got.status, got.body.len()), (431, 0));
     });
+}
+
+#[test]
+fn the_client_that_a_trusted_proxy_names_is_the_client() {
+    let origins =
+        ["a", "b"].map(|name| Origin::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{name}")));
+    let run = |trusted: &str| {
+        let affinity =
+            "[service.api.affinity]\nby = \"client_ip\"\n[log]\naccess = \"{dir}/access\"\n[server]\nworkers = 1\n";
+        let listener = format!("trusted_proxies = [{trusted}]");
+        let proxy = Proxy::start(&(config(&listener, "", &[&origins[0], &origins[1]]) + affinity));
+        let mut client = proxy.client();
+        let mut from = |address: &str| {
+            client.send(format!("GET /x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6, {address}\r\n\r\n"));
+            client.response().text()
+        };
+        let got: Vec<String> = ["192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.2"].map(&mut from).into();
+        wait_until("the access log has it", || {
+            std::fs::read_to_string(proxy.path("access")).is_ok_and(|log| log.lines().count() == 4)
+        });
+        (got, std::fs::read_to_string(proxy.path("access")).unwrap())
+    };
+    let (got, log) = run("\"127.0.0.0/8\"");
+    assert!(got[0] != got[1] && got[..2] == got[2..], "each has a session of its own: {got:?}");
+    assert!(log.contains("\"client\":\"192.0.2.2\"") && !log.contains("\"client\":\"127.0.0.1\""), "{log}");
+    let (got, log) = run("");
+    assert!(got.iter().all(|one| *one == got[0]), "whoever can't be believed is one client: {got:?}");
+    assert!(log.lines().all(|line| line.contains("\"client\":\"127.0.0.1\"")), "{log}");
 }

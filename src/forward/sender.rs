@@ -1,0 +1,124 @@
+//! Who sent a request. A proxy that is trusted speaks for others: then it is whom its `X-Forwarded-For`, or its `Forwarded`
+//! (RFC 7239), names.
+//!
+//! Both lists grow to the right, one element for each proxy, and whoever came first may have begun them with lies. So they are
+//! read from the right, for as long as what is read names a proxy that is trusted too: the first that is not is as far as
+//! anybody vouches for it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::{self, HeaderMap, HeaderValue};
+use ipnet::IpNet;
+
+use crate::protocol::fields::{Client, X_FORWARDED_FOR};
+
+/// The address of who sent the request with these fields over a connection of `client`; `trusted` are the proxies that are believed.
+pub fn find(client: &Client, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+    if !client.trusted {
+        return client.address;
+    }
+    // some proxies pass on a client's own `Forwarded` untouched; hardly one does that with the older field
+    let told = match headers.contains_key(X_FORWARDED_FOR) {
+        true => last_untrusted(elements(headers, X_FORWARDED_FOR).map(address), trusted),
+        false => last_untrusted(elements(headers, header::FORWARDED).map(node), trusted),
+    };
+    told.or(client.address)
+}
+
+/// The last address that is not of a trusted proxy, or the first of all; what is left of one that can't be read says nothing.
+fn last_untrusted(hops: impl DoubleEndedIterator<Item = Option<IpAddr>>, trusted: &[IpNet]) -> Option<IpAddr> {
+    let mut last = None;
+    for hop in hops.rev() {
+        let Some(address) = hop else { break };
+        last = Some(address);
+        if !trusted.iter().any(|network| network.contains(&address)) {
+            break;
+        }
+    }
+    last
+}
+
+/// The elements of a list, over all lines of its field.
+fn elements(headers: &HeaderMap, name: header::HeaderName) -> impl DoubleEndedIterator<Item = &str> {
+    let lines = headers.get_all(name).into_iter().map(|line| HeaderValue::to_str(line).unwrap_or_default());
+    lines.flat_map(|line| line.split(',')).map(|element| element.trim_matches([' ', '\t']))
+}
+
+/// The `for` of an element of `Forwarded`.
+fn node(element: &str) -> Option<IpAddr> {
+    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, node) = pairs.map(|(name, node)| (name.trim(), node)).find(|(name, _)| name.eq_ignore_ascii_case("for"))?;
+    let node = node.trim();
+    address(node.strip_prefix('"').and_then(|node| node.strip_suffix('"')).unwrap_or(node))
+}
+
+/// An address as proxies write it: with or without a port, IPv6 with or without brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().or_else(|_| text.parse().map(|with_port: SocketAddr| with_port.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who sent a request that 10.0.0.1 passes on with these lines of a field, when 10.0.0.0/8 is believed.
+    fn sender(name: &'static str, lines: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(name, HeaderValue::from_str(line).unwrap());
+        }
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "2001:db8:1::/48".parse().unwrap()];
+        let client = Client::new("10.0.0.1".parse().ok(), false, true);
+        find(&client, &headers, &trusted).unwrap().to_string()
+    }
+
+    #[test]
+    fn it_is_the_last_that_no_trusted_proxy_is() {
+        let xff = |lines: &[&str]| sender("x-forwarded-for", lines);
+        assert_eq!(xff(&["192.0.2.7"]), "192.0.2.7");
+        assert_eq!(xff(&["6.6.6.6, 192.0.2.7"]), "192.0.2.7", "what stands before it is its own word");
+        assert_eq!(xff(&["6.6.6.6", "192.0.2.7,10.2.0.1", "2001:db8:1::5"]), "192.0.2.7", "over several lines");
+        assert_eq!(xff(&["10.3.0.1, 10.2.0.1"]), "10.3.0.1", "all within");
+        assert_eq!(xff(&[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn what_can_t_be_read_ends_the_chain() {
+        let xff = |lines: &[&str]| sender("x-forwarded-for", lines);
+        for nothing in ["", "unknown", "6.6.6.6 7.7.7.7", "[::1", "\"", "é", "1.2.3.4:x"] {
+            assert_eq!(xff(&[nothing]), "10.0.0.1", "{nothing}");
+            assert_eq!(xff(&["6.6.6.6", nothing, "10.2.0.1"]), "10.2.0.1", "{nothing}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_as_proxies_write_them() {
+        for (written, address) in [
+            ("192.0.2.7:4711", "192.0.2.7"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:DB8::1]:4711", "2001:db8::1"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+        ] {
+            assert_eq!(sender("x-forwarded-for", &[written]), address, "{written}");
+        }
+        for (written, address) in [
+            ("for=192.0.2.7", "192.0.2.7"),
+            ("proto=https; For=\"[2001:db8::1]:4711\" ;by=_x", "2001:db8::1"),
+            ("for=6.6.6.6, for=\"192.0.2.7:80\";host=a, for=10.2.0.1", "192.0.2.7"),
+            ("for=_hidden", "10.0.0.1"),
+            ("host=a", "10.0.0.1"),
+        ] {
+            assert_eq!(sender("forwarded", &[written]), address, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_is_not_trusted_is_who_it_is() {
+        let headers = HeaderMap::from_iter([(X_FORWARDED_FOR, HeaderValue::from_static("6.6.6.6"))]);
+        let client = Client::new("192.0.2.7".parse().ok(), false, false);
+        assert_eq!(find(&client, &headers, &[]), client.address);
+    }
+}
