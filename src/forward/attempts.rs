@@ -72,6 +72,7 @@ pub async fn run(
     let mut source = Source::new(body, outgoing.line.length, service);
     let mut course = Course::new(worker, service, outgoing.line.method.is_idempotent());
     loop {
+        terms.starved.set(false);
         let wish = Wish {
             tried: &course.tries.tried,
             wanted: course.wanted.take(),

@@ -147,7 +147,8 @@ impl Connection {
         let mut deadline = timeouts.total.map(|total| Alarm::new(timers, total));
         let (upgrade, interim) = (request.upgrade.take(), request.interim.take());
         let own = service.proxy_header.map(|version| self.own(version, &snapshot.listeners[listener]));
-        let terms = Terms { timeouts, timers, interim: interim.as_ref(), own };
+        let starved = Cell::new(false);
+        let terms = Terms { timeouts, timers, interim: interim.as_ref(), starved: &starved, own };
         let mut answer = {
             let mut answer = pin!(self.ask(service, request, upgrade.as_ref(), &terms, exchange, &placement));
             poll_fn(|cx| {
@@ -155,9 +156,7 @@ impl Connection {
                     return Poll::Ready(answer);
                 }
                 match &mut deadline {
-                    Some(deadline) => {
-                        deadline.poll(cx).map(|()| Err(Error::new(Kind::UpstreamTimeout, "longer than timeout.total")))
-                    }
+                    Some(deadline) => deadline.poll(cx).map(|()| Err(too_late(starved.get()))),
                     None => Poll::Pending,
                 }
             })
@@ -303,6 +302,12 @@ impl Connection {
             user_agent: request.headers.get(header::USER_AGENT).cloned(),
         }
     }
+}
+
+/// The time of an exchange is over. A client that was still to send its body has used it up, and its backend is not to be charged.
+fn too_late(starved: bool) -> Error {
+    let kind = if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout };
+    Error::new(kind, "longer than timeout.total")
 }
 
 /// RFC 8441, section 5: to who asked for another protocol over HTTP/2, any 2xx says that the stream speaks it from here on. An

@@ -42,12 +42,14 @@ impl RedirectTemplate {
     /// The `Location` for a request: `${host}` is the host without its port (that of the target would hardly be the same),
     /// `${path}` the path as sent, `${query}` the query with its `?`, or nothing when there is none.
     ///
-    /// `None` when it can't stand in a field: the request holds something that isn't allowed there.
+    /// `None` when there is no such place: the request holds something that can't stand in a field, or names no host where one is
+    /// needed (`https:///evil.example` leads browsers to the first segment of the path).
     pub fn render(&self, host: &str, path: &str, query: Option<&str>) -> Option<HeaderValue> {
         let mut location = String::with_capacity(self.parts.len() * 16 + path.len() + query.map_or(0, str::len));
         for part in &self.parts {
             match part {
                 Part::Text(text) => location.push_str(text),
+                Part::Host if without_port(host).is_empty() => return None,
                 Part::Host => location.push_str(without_port(host)),
                 Part::Path => push_path(&mut location, path),
                 Part::Query => {
@@ -133,5 +135,8 @@ mod tests {
     #[test]
     fn what_cannot_stand_in_a_field_is_refused() {
         assert_eq!(RedirectTemplate::new("${path}").render("h", "/a\r\nset-cookie: x", None), None);
+        for host in ["", ":80"] {
+            assert_eq!(RedirectTemplate::new("https://${host}${path}").render(host, "/a", None), None, "{host}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One exchange with a backend over HTTP/1.1, driven by the task that wants its answer.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -74,6 +75,8 @@ pub struct Terms<'a> {
     pub timers: &'a Timers,
     /// Where interim responses go.
     pub interim: Option<&'a Interim>,
+    /// Kept up to date by the call: it is the client that is waited for, to send more of its body.
+    pub starved: &'a Cell<bool>,
     /// The backend is told of the client at the beginning of each connection, so that none can carry another client's.
     pub own: Option<Own<'a>>,
 }
@@ -254,6 +257,7 @@ impl Call {
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(self.closed("").because(error))),
                     Poll::Pending => {}
                 }
+                terms.starved.set(!self.held && self.is_starved());
                 let limit = self.patience(&terms.timeouts);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
                 let progress = self.connection.out.sent;
@@ -282,9 +286,13 @@ impl Call {
         }
     }
 
+    /// Nothing is left to write, and it is not at the end: it is the client who is waited for.
+    fn is_starved(&self) -> bool {
+        !self.sent && self.connection.out.is_empty()
+    }
+
     fn too_slow(&self) -> Error {
-        // nothing left to write and not at the end: it is the client who is waited for
-        if !self.sent && self.connection.out.is_empty() {
+        if self.is_starved() {
             return Error::new(Kind::SlowRequest, "its body stalled");
         }
         Error::new(Kind::UpstreamTimeout, "no answer in time").retry(Retry::IfIdempotent)

@@ -266,6 +266,7 @@ impl Progress {
             if let Poll::Ready(answer) = sending.as_mut().poll(cx) {
                 return Poll::Ready(Ok(answer));
             }
+            terms.starved.set(self.starved.get() && !self.ended.get());
             loop {
                 let limit = if self.ended.get() { terms.timeouts.response } else { terms.timeouts.idle };
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));

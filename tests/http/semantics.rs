@@ -167,3 +167,23 @@ fn the_client_that_a_trusted_proxy_names_is_the_client() {
     assert!(got.iter().all(|one| *one == got[0]), "whoever can't be believed is one client: {got:?}");
     assert!(log.lines().all(|line| line.contains("\"client\":\"127.0.0.1\"")), "{log}");
 }
+
+#[test]
+fn a_client_that_uses_up_the_time_of_its_request_costs_its_backend_nothing() {
+    let never = h2::Origin::script(|request, respond| async move {
+        let _kept = (request, respond);
+        std::future::pending().await
+    });
+    let origins = (Origin::ok(), never);
+    for (protocol, address) in [("http1", origins.0.address().to_owned()), ("h2", origins.1.address())] {
+        let proxy = Proxy::start(&format!(
+            "{}[[service.api.backend]]\naddress = \"{address}\"\n[service.api.timeout]\ntotal = \"200ms\"\n",
+            config("", &format!("protocol = \"{protocol}\""), &[])
+        ));
+        let mut client = proxy.client();
+        client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
+        assert_eq!(client.response().status, 408, "{protocol}");
+        let status = proxy.admin("/api/v1/status").unwrap().text();
+        assert!(status.contains("\"failures\":0"), "{protocol}: {status}");
+    }
+}
