@@ -337,14 +337,10 @@ fn request(line: &RequestLine<'_>, tls: bool, headers: &HeaderMap) -> Result<Req
     Ok(request)
 }
 
-/// A frame without what no trailer section may say, which an HTTP/1 client could take for its framing.
-fn without_framing(frame: Frame<Bytes>) -> Frame<Bytes> {
+/// A frame with no more than a trailer section may have, if it is one: an HTTP/1 client could take it for its framing.
+fn as_allowed(frame: Frame<Bytes>) -> Frame<Bytes> {
     match frame.into_trailers() {
-        Ok(trailers) if trailers.keys().all(framing::allowed_in_trailer) => Frame::trailers(trailers),
-        Ok(trailers) => {
-            let fields = trailers.iter().filter(|(name, _)| framing::allowed_in_trailer(name));
-            Frame::trailers(fields.map(|(name, value)| (name.clone(), value.clone())).collect())
-        }
+        Ok(trailers) => Frame::trailers(framing::as_trailers(trailers)),
         Err(frame) => frame,
     }
 }
@@ -365,7 +361,7 @@ impl Body for ResponseBody {
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
                 this.alarm.set(this.idle);
-                let frame = frame.map(|frame| frame.map(without_framing));
+                let frame = frame.map(|frame| frame.map(as_allowed));
                 Poll::Ready(frame.map(|f| f.map_err(|error| Error::new(Kind::UpstreamClosed, "HTTP/2").because(error))))
             }
             Poll::Pending => {

@@ -187,3 +187,21 @@ fn a_client_that_uses_up_the_time_of_its_request_costs_its_backend_nothing() {
         assert!(status.contains("\"failures\":0"), "{protocol}: {status}");
     }
 }
+
+#[test]
+fn what_says_who_asks_and_for_what_has_no_place_in_the_trailers_of_http_2_either() {
+    let origin = Origin::ok();
+    let proxy = Proxy::to(&origin);
+    h2::run(async {
+        let client = Client::connect(proxy.address()).await;
+        let (answer, mut sending) = client.open(Request::post("http://a/x").body(()).unwrap(), false).await;
+        sending.send_data("hello".into(), false).unwrap();
+        let mut trailers = HeaderMap::new();
+        for name in ["x-sum", "authorization", "cookie", "content-length", "host", "content-type", "set-cookie"] {
+            trailers.insert(name, HeaderValue::from_static("5"));
+        }
+        sending.send_trailers(trailers).unwrap();
+        assert_eq!(answer.await.unwrap().status(), 200);
+    });
+    assert_eq!(origin.request().trailers, [("x-sum".to_owned(), "5".to_owned())]);
+}

@@ -1,7 +1,7 @@
 //! How long a message's body is: RFC 9112, section 6, to the letter where it says MUST, and the stricter choice where it
 //! leaves one. Whoever disagrees with a backend about this can be made to smuggle requests.
 
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode, Version};
 
 use crate::error::{Error, Kind, Result};
@@ -116,6 +116,15 @@ pub fn is_bodiless(method: &Method, status: StatusCode) -> bool {
         || status.is_informational()
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED
+}
+
+/// What of these fields a trailer section may have.
+pub fn as_trailers(fields: HeaderMap) -> HeaderMap {
+    if fields.keys().all(allowed_in_trailer) {
+        return fields;
+    }
+    let allowed = fields.iter().filter(|(name, _)| allowed_in_trailer(name));
+    allowed.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// RFC 9110, section 6.5.1: fields for framing, routing, authentication and the like are ignored in a trailer section.

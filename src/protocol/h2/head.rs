@@ -8,7 +8,7 @@ use http::{Method, Version};
 use crate::error::{Error, Kind};
 use crate::policy::Limits;
 use crate::protocol::fields;
-use crate::protocol::h1::framing::Length;
+use crate::protocol::h1::framing::{self, Length};
 use crate::protocol::h1::head::{MAX_TARGET, is_host};
 use crate::protocol::hpack::{Field, Pseudo};
 use crate::protocol::{Request, RequestBody, Upgrade};
@@ -99,16 +99,12 @@ impl Fields {
     }
 
     /// The fields as trailers; `None` when they can't be.
-    pub fn trailers(mut self) -> Option<HeaderMap> {
+    pub fn trailers(self) -> Option<HeaderMap> {
         let pseudo = [&self.method, &self.scheme, &self.authority, &self.path, &self.protocol];
         if self.malformed.is_some() || self.is_too_large() || pseudo.iter().any(|field| field.is_some()) {
             return None;
         }
-        // they would say how a message is framed that is over (RFC 9110, section 6.5.1)
-        for name in [header::CONTENT_LENGTH, header::HOST, header::TRAILER, header::TE] {
-            self.headers.remove(name);
-        }
-        Some(self.headers)
+        Some(framing::as_trailers(self.headers))
     }
 
     /// What an answer that refuses them has to look like an answer to: HEAD gets no body, whatever else is wrong.
