@@ -41,6 +41,8 @@ pub enum Kind {
     ConnectTimeout,
     /// The TLS handshake with the backend failed.
     UpstreamTls,
+    /// The backend's certificate is not one that is believed.
+    UpstreamCertificate,
     /// The backend closed or reset the connection before an answer came.
     UpstreamClosed,
     /// What the backend sent is not HTTP, or breaks its framing.
@@ -109,6 +111,7 @@ impl Kind {
             Self::Connect
             | Self::ConnectTimeout
             | Self::UpstreamTls
+            | Self::UpstreamCertificate
             | Self::UpstreamClosed
             | Self::UpstreamMalformed
             | Self::UpstreamHeadersTooLarge
@@ -136,6 +139,7 @@ impl Kind {
             Self::Connect => "connection to the backend failed",
             Self::ConnectTimeout => "connection to the backend timed out",
             Self::UpstreamTls => "TLS with the backend failed",
+            Self::UpstreamCertificate => "the backend's certificate is not believed",
             Self::UpstreamClosed => "the backend closed the connection",
             Self::UpstreamMalformed => "the backend's answer is malformed",
             Self::UpstreamHeadersTooLarge => "the backend's headers are too large",

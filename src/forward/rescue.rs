@@ -29,6 +29,7 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::Connect => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_refused"),
         Kind::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=connection_timeout"),
         Kind::UpstreamTls => (StatusCode::BAD_GATEWAY, "evenkeel; error=tls_protocol_error"),
+        Kind::UpstreamCertificate => (StatusCode::BAD_GATEWAY, "evenkeel; error=tls_certificate_error"),
         Kind::UpstreamClosed => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_terminated"),
         Kind::UpstreamMalformed => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_protocol_error"),
         Kind::UpstreamHeadersTooLarge => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_response_header_section_size"),

@@ -78,7 +78,7 @@ pub fn is_wanted(error: &Error, idempotent: bool, policy: &policy::Retry) -> boo
         Retry::Never => false,
     };
     let wanted = match error.kind() {
-        Kind::Connect | Kind::ConnectTimeout | Kind::UpstreamTls => policy.on_connect,
+        Kind::Connect | Kind::ConnectTimeout | Kind::UpstreamTls | Kind::UpstreamCertificate => policy.on_connect,
         Kind::UpstreamClosed => policy.on_reset,
         // what the client would be answered with decides
         Kind::UpstreamTimeout => policy.on_status.contains(&StatusCode::GATEWAY_TIMEOUT),

@@ -53,7 +53,7 @@ async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8]) -> Res
     let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
     match TlsConnector::from(Arc::clone(tls.config)).connect(tls.name.clone(), socket).await {
         Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),
-        Err(error) => Err(Error::new(Kind::UpstreamTls, "").retry(Retry::Safe).because(error)),
+        Err(error) => Err(Error::new(not_agreed(&error), "").retry(Retry::Safe).because(error)),
     }
 }
 
@@ -64,6 +64,14 @@ fn not_connected(error: io::Error) -> Error {
         _ => Kind::Connect,
     };
     Error::new(kind, "").retry(Retry::Safe).because(error)
+}
+
+/// Why a handshake failed: RFC 9209, section 2.3, tells a certificate that is not believed from all else.
+fn not_agreed(error: &io::Error) -> Kind {
+    match error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_)) => Kind::UpstreamCertificate,
+        _ => Kind::UpstreamTls,
+    }
 }
 
 /// Whether the backend chose HTTP/2 by ALPN.
