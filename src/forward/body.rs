@@ -48,12 +48,16 @@ impl Body {
     /// Ready when the whole exchange takes too long.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         match &mut self.deadline {
-            Some(deadline) => {
-                deadline.poll(cx).map(|()| Error::new(Kind::UpstreamTimeout, "longer than timeout.total"))
-            }
+            Some(deadline) => deadline.poll(cx).map(|()| too_late(self.content.is_starved())),
             None => Poll::Pending,
         }
     }
+}
+
+/// The time of an exchange is over. A client that was still to send its body has used it up, and its backend is not to be charged.
+pub(super) fn too_late(starved: bool) -> Error {
+    let kind = if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout };
+    Error::new(kind, "longer than timeout.total")
 }
 
 impl Content {
@@ -69,6 +73,15 @@ impl Content {
             Self::H1(body) => body.is_end_stream(),
             Self::H2(body) => body.is_end_stream(),
             Self::Tunnel(_) => true,
+        }
+    }
+
+    /// Whether the client is waited for, which has still to send some of its request.
+    fn is_starved(&self) -> bool {
+        match self {
+            Self::H1(body) => body.is_starved(),
+            Self::H2(body) => body.is_starved(),
+            Self::Own(_) | Self::Whole(..) | Self::Tunnel(_) => false,
         }
     }
 

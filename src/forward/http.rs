@@ -16,7 +16,7 @@ use http::{Method, Response, StatusCode, Uri};
 
 use super::attempt::Outgoing;
 use super::attempts::{self, Placement};
-use super::body::{Body, Content};
+use super::body::{Body, Content, too_late};
 use super::exchange::Exchange;
 use super::{Ingress, Worker, hops, key, rescue, sender};
 use crate::error::{Error, Kind, Result};
@@ -302,12 +302,6 @@ impl Connection {
             user_agent: request.headers.get(header::USER_AGENT).cloned(),
         }
     }
-}
-
-/// The time of an exchange is over. A client that was still to send its body has used it up, and its backend is not to be charged.
-fn too_late(starved: bool) -> Error {
-    let kind = if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout };
-    Error::new(kind, "longer than timeout.total")
 }
 
 /// RFC 8441, section 5: to who asked for another protocol over HTTP/2, any 2xx says that the stream speaks it from here on. An

@@ -118,6 +118,8 @@ pub struct ResponseBody {
     decoder: Decoder,
     /// While it is waited for.
     alarm: Option<Alarm>,
+    /// What of the request had been written when that was set.
+    written: u64,
     timers: Timers,
     idle: Duration,
     reusable: bool,
@@ -293,7 +295,7 @@ impl Call {
 
     fn too_slow(&self) -> Error {
         if self.is_starved() {
-            return Error::new(Kind::SlowRequest, "its body stalled");
+            return stalled(true);
         }
         Error::new(Kind::UpstreamTimeout, "no answer in time").retry(Retry::IfIdempotent)
     }
@@ -327,6 +329,7 @@ impl Call {
             call: Some(self),
             decoder: Decoder::new(length, Kind::UpstreamMalformed),
             alarm: None,
+            written: 0,
             timers: terms.timers.clone(),
             idle: terms.timeouts.idle,
             reusable,
@@ -335,6 +338,11 @@ impl Call {
         body.finish_if_done();
         Reply::Answer(Answer { status, headers, body })
     }
+}
+
+/// Nothing has moved for too long; `starved`: it was the client's turn, which is nothing that a backend can do about.
+pub(super) fn stalled(starved: bool) -> Error {
+    Error::new(if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout }, "its body stalled")
 }
 
 /// A head that is the answer: does it fit the request?
@@ -398,10 +406,21 @@ impl ResponseBody {
         self.finish_if_done();
     }
 
-    /// Ready when nothing has come for too long.
+    /// Whether the client is waited for, which has still to send some of its request.
+    pub fn is_starved(&self) -> bool {
+        self.call.as_ref().is_some_and(Call::is_starved)
+    }
+
+    /// Ready when nothing has come for too long, and nothing of the request could go.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let alarm = self.alarm.get_or_insert_with(|| Alarm::new(&self.timers, self.idle));
-        alarm.poll(cx).map(|()| Error::new(Kind::UpstreamTimeout, "its body stalled"))
+        let written = self.call.as_ref().map_or(0, |call| call.connection.out.sent);
+        if self.written != written {
+            self.written = written;
+            alarm.set(self.idle);
+        }
+        let starved = self.call.as_ref().is_some_and(Call::is_starved);
+        alarm.poll(cx).map(|()| stalled(starved))
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {

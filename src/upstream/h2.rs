@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -78,14 +78,21 @@ pub enum Dialled {
 
 /// A request's body on its way, watched: hyper reads it in a task of its own.
 #[derive(Debug)]
-struct Outgoing {
-    body: RequestBody,
-    progress: Rc<Progress>,
-}
+struct Outgoing(Rc<Progress>);
 
-/// How far a request's body has gone.
+/// An exchange's hold on its request: when the exchange is over, so is what is left of the body. Else hyper's task would keep it, and with
+/// it the client's connection, for as long as neither side moves.
+#[derive(Debug)]
+struct Hold(Rc<Progress>);
+
+/// A request's body, and how far it has gone.
 #[derive(Debug, Default)]
 struct Progress {
+    body: RefCell<RequestBody>,
+    /// Nobody waits for an answer any more.
+    over: Cell<bool>,
+    /// Hyper's task, while it waits for more.
+    task: RefCell<Option<Waker>>,
     /// Pieces given to hyper, and one more for its end.
     steps: Cell<u64>,
     ended: Cell<bool>,
@@ -97,6 +104,9 @@ struct Progress {
 #[derive(Debug)]
 pub struct ResponseBody {
     incoming: Incoming,
+    /// How far the request's body is, and how far it was when the alarm was set.
+    request: Hold,
+    steps: u64,
     alarm: Alarm,
     idle: Duration,
     _place: Place,
@@ -199,19 +209,20 @@ impl Connection {
             Ok(request) => request,
             Err(error) => return Err(failed(error, body)),
         };
-        let progress = Rc::new(Progress::default());
+        let progress = Rc::new(Progress { body: RefCell::new(body), ..Progress::default() });
+        let hold = Hold(Rc::clone(&progress));
         progress.ended.set(line.length == Length::Fixed(0));
         let repeatable = progress.ended.get();
         self.streams.set(self.streams.get() + 1);
         let place = Place { connection: Rc::clone(&self), timers: terms.timers.clone() };
-        let request = request.map(|()| Outgoing { body, progress: Rc::clone(&progress) });
+        let request = request.map(|()| Outgoing(Rc::clone(&progress)));
         let sending = pin!(self.sender.borrow_mut().try_send_request(request));
         let response = match progress.watch(sending, terms).await {
             Err(error) => return Err(failed(error, RequestBody::Empty)),
             Ok(Err(mut error)) => {
                 // what was never sent comes back whole; what was sent can be again only if there is no body that is lost
                 let (body, retry) = match error.take_message() {
-                    Some(request) => (request.into_body().body, Retry::Safe),
+                    Some(_) => (progress.body.take(), Retry::Safe),
                     None if repeatable => (RequestBody::Empty, Retry::IfIdempotent),
                     None => (RequestBody::Empty, Retry::Never),
                 };
@@ -229,7 +240,9 @@ impl Connection {
             parts.headers.remove(header::CONTENT_LENGTH);
         }
         let alarm = Alarm::new(terms.timers, terms.timeouts.idle);
-        let body = ResponseBody { incoming, alarm, idle: terms.timeouts.idle, _place: place };
+        let steps = progress.steps.get();
+        let idle = terms.timeouts.idle;
+        let body = ResponseBody { incoming, request: hold, steps, alarm, idle, _place: place };
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }
@@ -266,15 +279,15 @@ impl Progress {
             if let Poll::Ready(answer) = sending.as_mut().poll(cx) {
                 return Poll::Ready(Ok(answer));
             }
-            terms.starved.set(self.starved.get() && !self.ended.get());
+            terms.starved.set(self.is_starved());
             loop {
                 let limit = if self.ended.get() { terms.timeouts.response } else { terms.timeouts.idle };
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
                 ready!(alarm.poll(cx));
                 // this task is not woken when hyper's takes a piece: what it took is only seen here
                 if self.steps.get() == steps {
-                    return Poll::Ready(Err(match self.starved.get() {
-                        true => Error::new(Kind::SlowRequest, "its body stalled"),
+                    return Poll::Ready(Err(match self.is_starved() {
+                        true => h1::stalled(true),
                         false => Error::new(Kind::UpstreamTimeout, "no answer in time").retry(Retry::IfIdempotent),
                     }));
                 }
@@ -285,9 +298,34 @@ impl Progress {
         .await
     }
 
+    /// It is the client that is waited for.
+    fn is_starved(&self) -> bool {
+        self.starved.get() && !self.ended.get()
+    }
+
     fn step(&self, ended: bool) {
         self.steps.set(self.steps.get() + 1);
         self.ended.set(ended);
+    }
+
+    fn wait(&self, cx: &Context<'_>) {
+        let mut task = self.task.borrow_mut();
+        if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+            *task = Some(cx.waker().clone());
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.0.ended.get() {
+            return;
+        }
+        self.0.over.set(true);
+        drop(self.0.body.take());
+        if let Some(task) = self.0.task.take() {
+            task.wake();
+        }
     }
 }
 
@@ -296,23 +334,29 @@ impl Body for Outgoing {
     type Error = Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
-        this.progress.starved.set(polled.is_pending());
+        let progress = &*self.0;
+        if progress.over.get() {
+            // hyper resets the stream with what it finds in here
+            let cancel = h2::Error::from(h2::Reason::CANCEL);
+            return Poll::Ready(Some(Err(Error::new(Kind::ClientGone, "the exchange is over").because(cancel))));
+        }
+        let mut body = progress.body.borrow_mut();
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        progress.starved.set(polled.is_pending());
         match &polled {
-            Poll::Ready(Some(Ok(frame))) => this.progress.step(frame.is_trailers() || this.body.is_end_stream()),
-            Poll::Ready(_) => this.progress.step(true),
-            Poll::Pending => {}
+            Poll::Ready(Some(Ok(frame))) => progress.step(frame.is_trailers() || body.is_end_stream()),
+            Poll::Ready(_) => progress.step(true),
+            Poll::Pending => progress.wait(cx),
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.0.body.borrow().is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.0.body.borrow().size_hint()
     }
 }
 
@@ -352,6 +396,27 @@ impl Drop for Place {
     }
 }
 
+impl ResponseBody {
+    /// Whether the client is waited for, which has still to send some of its request.
+    pub fn is_starved(&self) -> bool {
+        self.request.0.is_starved()
+    }
+
+    /// Ready when nothing has come for too long, and nothing of the request could go.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        loop {
+            ready!(self.alarm.poll(cx));
+            // this task is not woken when hyper's takes a piece: what it took is only seen here
+            let steps = self.request.0.steps.get();
+            if self.steps == steps {
+                return Poll::Ready(h1::stalled(self.is_starved()));
+            }
+            self.steps = steps;
+            self.alarm.set(self.idle);
+        }
+    }
+}
+
 impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Error;
@@ -364,10 +429,7 @@ impl Body for ResponseBody {
                 let frame = frame.map(|frame| frame.map(as_allowed));
                 Poll::Ready(frame.map(|f| f.map_err(|error| Error::new(Kind::UpstreamClosed, "HTTP/2").because(error))))
             }
-            Poll::Pending => {
-                ready!(this.alarm.poll(cx));
-                Poll::Ready(Some(Err(Error::new(Kind::UpstreamTimeout, "its body stalled"))))
-            }
+            Poll::Pending => this.poll_stalled(cx).map(|stalled| Some(Err(stalled))),
         }
     }
 

@@ -1,10 +1,11 @@
 //! What RFC 9110 and its kin ask of an intermediary beyond the framing of messages: targets, hops, interim answers, and what
 //! one version says that another can't.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 
 use crate::support::h2::{self, Client};
-use crate::support::{Origin, Proxy, config, wait_until};
+use crate::support::{Broken, Origin, Proxy, config, wait_until};
 
 /// The target with which this request line reaches a backend.
 fn reaches_as(line: &str) -> String {
@@ -168,23 +169,72 @@ fn the_client_that_a_trusted_proxy_names_is_the_client() {
     assert!(log.lines().all(|line| line.contains("\"client\":\"127.0.0.1\"")), "{log}");
 }
 
+/// Two backends that want the whole request, one over HTTP/1 and one over HTTP/2; `early`: they begin to answer before. Each
+/// with the protocol that it speaks.
+fn insatiable(early: bool) -> (Origin, h2::Origin) {
+    let one = Origin::script(move |conn| {
+        let Ok(mut request) = conn.request_head() else { return };
+        if early {
+            conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
+        }
+        if conn.finish_request(&mut request).is_ok() {
+            conn.send("0\r\n\r\n");
+        }
+    });
+    let two = h2::Origin::script(move |mut request, mut respond| async move {
+        let mut stream = early.then(|| {
+            let mut stream = respond.send_response(Response::new(()), false).unwrap();
+            stream.send_data("hi".into(), false).unwrap();
+            stream
+        });
+        if h2::read(request.body_mut()).await.is_ok() {
+            stream.as_mut().map(|stream| stream.send_data(Bytes::new(), true));
+        }
+    });
+    (one, two)
+}
+
+/// The proxy in front of each of them, with this in `[service.api.timeout]`.
+fn before_each((one, two): &(Origin, h2::Origin), timeout: &str) -> [Proxy; 2] {
+    [("http1", one.address().to_owned()), ("h2", two.address())].map(|(protocol, address)| {
+        let service = config("", &format!("protocol = \"{protocol}\""), &[]);
+        let backend = format!("[[service.api.backend]]\naddress = \"{address}\"");
+        Proxy::start(&format!("{service}{backend}\n[service.api.timeout]\n{timeout}\n"))
+    })
+}
+
 #[test]
 fn a_client_that_uses_up_the_time_of_its_request_costs_its_backend_nothing() {
-    let never = h2::Origin::script(|request, respond| async move {
-        let _kept = (request, respond);
-        std::future::pending().await
-    });
-    let origins = (Origin::ok(), never);
-    for (protocol, address) in [("http1", origins.0.address().to_owned()), ("h2", origins.1.address())] {
-        let proxy = Proxy::start(&format!(
-            "{}[[service.api.backend]]\naddress = \"{address}\"\n[service.api.timeout]\ntotal = \"200ms\"\n",
-            config("", &format!("protocol = \"{protocol}\""), &[])
-        ));
+    for (early, timeout) in [(false, "total = \"200ms\""), (true, "total = \"200ms\""), (true, "idle = \"200ms\"")] {
+        let backends = insatiable(early);
+        for proxy in before_each(&backends, timeout) {
+            let mut client = proxy.client();
+            client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
+            match early {
+                false => assert_eq!(client.response().status, 408, "{timeout}"),
+                true => {
+                    let broken = client.broken_response().1;
+                    assert_eq!(broken, Some(Broken::Closed), "{timeout}: what has begun can only break");
+                }
+            }
+            proxy.wait_for_metrics("evenkeel_backend_attempts_total{service=\"api\"");
+            let status = proxy.admin("/api/v1/status").unwrap().text();
+            assert!(status.contains("\"failures\":0"), "{timeout}, early: {early}: {status}");
+        }
+    }
+}
+
+#[test]
+fn an_upload_that_goes_on_keeps_an_answer_that_has_begun_from_stalling() {
+    let backends = insatiable(true);
+    for proxy in before_each(&backends, "idle = \"500ms\"") {
         let mut client = proxy.client();
-        client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
-        assert_eq!(client.response().status, 408, "{protocol}");
-        let status = proxy.admin("/api/v1/status").unwrap().text();
-        assert!(status.contains("\"failures\":0"), "{protocol}: {status}");
+        client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+        for _ in 0..9 {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            client.send("x");
+        }
+        assert_eq!(client.response().text(), "hi");
     }
 }
 
