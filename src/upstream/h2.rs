@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +32,10 @@ use crate::protocol::executor::LocalExecutor;
 use crate::protocol::h1::encode::RequestLine;
 use crate::protocol::h1::framing::{self, Length};
 use crate::timer::{Alarm, Timers};
+
+mod upload;
+
+use upload::{Hold, Outgoing, Progress};
 
 /// Streams on a connection before another is opened; the usual limit of servers.
 const STREAMS: usize = 100;
@@ -74,30 +78,6 @@ pub enum Dialled {
     H1(Box<h1::Connection>),
     /// HTTP/2.
     H2(Rc<Connection>),
-}
-
-/// A request's body on its way, watched: hyper reads it in a task of its own.
-#[derive(Debug)]
-struct Outgoing(Rc<Progress>);
-
-/// An exchange's hold on its request: when the exchange is over, so is what is left of the body. Else hyper's task would keep it, and with
-/// it the client's connection, for as long as neither side moves.
-#[derive(Debug)]
-struct Hold(Rc<Progress>);
-
-/// A request's body, and how far it has gone.
-#[derive(Debug, Default)]
-struct Progress {
-    body: RefCell<RequestBody>,
-    /// Nobody waits for an answer any more.
-    over: Cell<bool>,
-    /// Hyper's task, while it waits for more.
-    task: RefCell<Option<Waker>>,
-    /// Pieces given to hyper, and one more for its end.
-    steps: Cell<u64>,
-    ended: Cell<bool>,
-    /// The client is waited for.
-    starved: Cell<bool>,
 }
 
 /// The body of an answer.
@@ -209,9 +189,8 @@ impl Connection {
             Ok(request) => request,
             Err(error) => return Err(failed(error, body)),
         };
-        let progress = Rc::new(Progress { body: RefCell::new(body), ..Progress::default() });
+        let progress = Rc::new(Progress::new(body, line.length == Length::Fixed(0)));
         let hold = Hold(Rc::clone(&progress));
-        progress.ended.set(line.length == Length::Fixed(0));
         let repeatable = progress.ended.get();
         self.streams.set(self.streams.get() + 1);
         let place = Place { connection: Rc::clone(&self), timers: terms.timers.clone() };
@@ -268,96 +247,6 @@ fn call_error(error: hyper::Error, retry: Retry) -> Error {
     };
     let kind = if error.is_parse() || error.is_user() { Kind::UpstreamMalformed } else { Kind::UpstreamClosed };
     Error::new(kind, "HTTP/2").retry(retry).because(error)
-}
-
-impl Progress {
-    /// Waits for an answer: `response` from the end of the request, `idle` between its pieces before that.
-    async fn watch<F: Future>(&self, mut sending: Pin<&mut F>, terms: &Terms<'_>) -> Result<F::Output> {
-        let mut alarm: Option<Alarm> = None;
-        let mut steps = 0;
-        poll_fn(|cx| {
-            if let Poll::Ready(answer) = sending.as_mut().poll(cx) {
-                return Poll::Ready(Ok(answer));
-            }
-            terms.starved.set(self.is_starved());
-            loop {
-                let limit = if self.ended.get() { terms.timeouts.response } else { terms.timeouts.idle };
-                let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
-                ready!(alarm.poll(cx));
-                // this task is not woken when hyper's takes a piece: what it took is only seen here
-                if self.steps.get() == steps {
-                    return Poll::Ready(Err(match self.is_starved() {
-                        true => h1::stalled(true),
-                        false => Error::new(Kind::UpstreamTimeout, "no answer in time").retry(Retry::IfIdempotent),
-                    }));
-                }
-                steps = self.steps.get();
-                alarm.set(limit);
-            }
-        })
-        .await
-    }
-
-    /// It is the client that is waited for.
-    fn is_starved(&self) -> bool {
-        self.starved.get() && !self.ended.get()
-    }
-
-    fn step(&self, ended: bool) {
-        self.steps.set(self.steps.get() + 1);
-        self.ended.set(ended);
-    }
-
-    fn wait(&self, cx: &Context<'_>) {
-        let mut task = self.task.borrow_mut();
-        if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
-            *task = Some(cx.waker().clone());
-        }
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        if self.0.ended.get() {
-            return;
-        }
-        self.0.over.set(true);
-        drop(self.0.body.take());
-        if let Some(task) = self.0.task.take() {
-            task.wake();
-        }
-    }
-}
-
-impl Body for Outgoing {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
-        let progress = &*self.0;
-        if progress.over.get() {
-            // hyper resets the stream with what it finds in here
-            let cancel = h2::Error::from(h2::Reason::CANCEL);
-            return Poll::Ready(Some(Err(Error::new(Kind::ClientGone, "the exchange is over").because(cancel))));
-        }
-        let mut body = progress.body.borrow_mut();
-        let polled = Pin::new(&mut *body).poll_frame(cx);
-        progress.starved.set(polled.is_pending());
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => progress.step(frame.is_trailers() || body.is_end_stream()),
-            Poll::Ready(_) => progress.step(true),
-            Poll::Pending => progress.wait(cx),
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.body.borrow().is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.body.borrow().size_hint()
-    }
 }
 
 fn request(line: &RequestLine<'_>, tls: bool, headers: &HeaderMap) -> Result<Request<()>> {
