@@ -55,6 +55,26 @@ fn a_request_that_counts_its_hops_is_counted_and_stops_at_the_last() {
 }
 
 #[test]
+fn a_head_request_that_is_refused_gets_no_body() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nmax_body = \"10B\"", "", &[&origin]));
+    for (rest, status) in [
+        ("/ HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n", 413),
+        ("/ HTTP/1.1\r\n\r\n", 400),
+        ("/ HTTP/1.1\r\nHost: a\r\nno field\r\n\r\n", 400),
+    ] {
+        for (method, has_body) in [("GET", true), ("HEAD", false)] {
+            let mut client = proxy.client();
+            client.send(format!("{method} {rest}"));
+            let answer = String::from_utf8(client.rest()).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{method}: {answer}");
+            assert_eq!(!body.is_empty(), has_body, "{method} {rest}");
+        }
+    }
+}
+
+#[test]
 fn early_hints_are_no_wish_for_the_body() {
     let origin = Origin::script(|conn| {
         let _ = conn.request_head();

@@ -103,6 +103,8 @@ enum Arrived {
     Request(RequestHead),
     Http2,
     Nothing,
+    /// Did not become a request: an answer to HEAD has no body, whatever else is wrong with it.
+    Refused(Error, Method),
 }
 
 /// How long a drain waits for a client's next request, or its first: what the client sent before it could know must be answered, and
@@ -153,10 +155,10 @@ impl<H: Handler> Connection<'_, H> {
     async fn run(&mut self) -> bool {
         loop {
             let next = match self.read_head().await {
-                Ok(Arrived::Request(head)) => self.exchange(head).await,
-                Ok(Arrived::Nothing) => Next::Close,
-                Ok(Arrived::Http2) => return true,
-                Err(error) => self.refuse(&error).await,
+                Arrived::Request(head) => self.exchange(head).await,
+                Arrived::Nothing => Next::Close,
+                Arrived::Http2 => return true,
+                Arrived::Refused(error, method) => self.refuse(&error, &method).await,
             };
             self.account();
             match next {
@@ -171,7 +173,7 @@ impl<H: Handler> Connection<'_, H> {
     }
 
     /// Waits for the next request's head: `idle_timeout` for its first byte, then `header_timeout` for the rest.
-    async fn read_head(&mut self) -> Result<Arrived> {
+    async fn read_head(&mut self) -> Arrived {
         let limits = &self.setup.limits;
         let head_limits = HeadLimits { bytes: limits.max_header_bytes, fields: limits.max_headers };
         let mut started = false;
@@ -182,10 +184,14 @@ impl<H: Handler> Connection<'_, H> {
                 let wire = &mut *self.wire.borrow_mut();
                 let buf = &mut wire.inbound.buf;
                 if self.served == 0 && buf.starts_with(b"PRI ") {
-                    return Poll::Ready(Ok(Arrived::Http2));
+                    return Poll::Ready(Arrived::Http2);
                 }
-                if let Some(head) = head::request(buf, &mut self.scan, head_limits)? {
-                    return Poll::Ready(Ok(Arrived::Request(head)));
+                let method = if buf.starts_with(b"HEAD ") { Method::HEAD } else { Method::GET };
+                let refused = |error| Poll::Ready(Arrived::Refused(error, method));
+                match head::request(buf, &mut self.scan, head_limits) {
+                    Ok(Some(head)) => return Poll::Ready(Arrived::Request(head)),
+                    Ok(None) => {}
+                    Err(error) => return refused(error),
                 }
                 if !started && !buf.is_empty() {
                     started = true;
@@ -193,9 +199,9 @@ impl<H: Handler> Connection<'_, H> {
                 }
                 match wire.inbound.poll_fill(&mut wire.io, cx, HEAD_ROOM) {
                     Poll::Ready(Ok(true)) => {}
-                    Poll::Ready(Ok(false)) if !started => return Poll::Ready(Ok(Arrived::Nothing)),
-                    Poll::Ready(Ok(false)) => return Poll::Ready(Err(gone("closed within a head"))),
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(gone("").because(error))),
+                    Poll::Ready(Ok(false)) if !started => return Poll::Ready(Arrived::Nothing),
+                    Poll::Ready(Ok(false)) => return refused(gone("closed within a head")),
+                    Poll::Ready(Err(error)) => return refused(gone("").because(error)),
                     Poll::Pending => {
                         wire.inbound.rest();
                         // only now: what was sent before the drain is answered, and who is about to send may send
@@ -210,10 +216,10 @@ impl<H: Handler> Connection<'_, H> {
                         };
                         let alarm = alarm.get_or_insert_with(|| Alarm::new(&self.setup.timers, limit));
                         ready!(alarm.poll(cx));
-                        return Poll::Ready(match started {
-                            true => Err(Error::new(Kind::SlowRequest, "its head took longer than header_timeout")),
-                            false => Ok(Arrived::Nothing),
-                        });
+                        return match started {
+                            true => refused(Error::new(Kind::SlowRequest, "its head took longer than header_timeout")),
+                            false => Poll::Ready(Arrived::Nothing),
+                        };
                     }
                 }
             }
@@ -229,7 +235,8 @@ impl<H: Handler> Connection<'_, H> {
         let persists = persists && (max == 0 || self.served < max);
         let (method, version) = (request.method.clone(), request.version);
         if limits.max_body != 0 && matches!(request.length, Length::Fixed(length) if length > limits.max_body) {
-            return self.refuse(&Error::new(Kind::BodyTooLarge, "Content-Length is above limits.max_body")).await;
+            let too_large = Error::new(Kind::BodyTooLarge, "Content-Length is above limits.max_body");
+            return self.refuse(&too_large, &method).await;
         }
         self.connect_body(&mut request);
         let Some(mut response) = self.answer(request).await else { return Next::Abort };
@@ -315,14 +322,14 @@ impl<H: Handler> Connection<'_, H> {
     }
 
     /// Answers what did not become a request, and closes.
-    async fn refuse(&mut self, error: &Error) -> Next {
+    async fn refuse(&mut self, error: &Error, method: &Method) -> Next {
         if error.kind() == Kind::ClientGone {
             return Next::Abort;
         }
         let mut response = self.handler.refuse(error);
         // whatever it sends on is not looked at
         self.wire.borrow_mut().decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
-        self.respond(&mut response, &Method::GET, Version::HTTP_11, false).await
+        self.respond(&mut response, method, Version::HTTP_11, false).await
     }
 
     /// The connection becomes another protocol's.
