@@ -10,7 +10,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 use crate::io::pipe::{Pipe, Pipes};
 use crate::io::{Socket, Stream};
@@ -117,6 +118,31 @@ impl Duplex {
             (Poll::Ready(Err(Broken::To)), Poll::Ready(_)) => Poll::Ready(End::BackendReset),
             (Poll::Ready(_), Poll::Ready(Err(Broken::To))) => Poll::Ready(End::ClientReset),
             (Poll::Pending, _) | (_, Poll::Pending) => Poll::Pending,
+        }
+    }
+
+    /// Whether the backend has said all that it had to say, and the client has been told.
+    pub fn backend_has_ended(&self) -> bool {
+        self.down.done == Some(Ok(()))
+    }
+
+    /// Whether one side has ended while the other one goes on.
+    pub fn is_half_closed(&self) -> bool {
+        self.up.done.is_some() != self.down.done.is_some()
+    }
+
+    /// How the session has ended, if a side that has ended before is broken now. That is not seen by waiting for it: such a side may
+    /// be read from at any time, and always says that it has ended.
+    pub fn broke_after_its_end(&self) -> Option<End> {
+        // what has ended is ready to be read, and the call is made
+        let is_broken = |stream: &Stream| {
+            let failed = stream.socket().try_io(Interest::READABLE, |socket| SockRef::from(&socket).take_error());
+            matches!(failed, Ok(Some(_)))
+        };
+        match (self.up.done, self.down.done) {
+            (Some(Ok(())), None) if is_broken(&self.client) => Some(End::ClientReset),
+            (None, Some(Ok(()))) if is_broken(&self.backend) => Some(End::BackendReset),
+            _ => None,
         }
     }
 

@@ -9,4 +9,5 @@ mod support;
 mod backends;
 mod living_on;
 mod passthrough;
+mod resets;
 mod tcp;

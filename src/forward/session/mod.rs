@@ -4,6 +4,7 @@
 //! one is tried. Once a byte has gone, nobody can tell what it has done.
 
 mod record;
+mod silence;
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -19,6 +20,7 @@ use http::header::HeaderMap;
 use tokio::io::AsyncWriteExt;
 
 pub use record::Record;
+use silence::Silence;
 
 use super::admit::{self, Wish};
 use super::tries::Tries;
@@ -37,7 +39,6 @@ use crate::protocol::proxy_protocol::Peer;
 use crate::record::access::session::Entry;
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
-use crate::timer::Alarm;
 use crate::upstream::{self, Counted, Tls};
 
 /// A client's connection that is to become a session.
@@ -231,16 +232,16 @@ pub(super) fn placement(
 
 /// Moves bytes until the session ends. Gives it back when its backend broke it before anything was moved.
 async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -> Option<Unmoved> {
-    let mut idle = Alarm::new(&worker.timers, joined.idle_timeout);
+    let mut silence = Silence::new(&worker.timers, joined.idle_timeout);
     let (mut received, mut sent) = (0, 0);
     let mut relayed = Relayed { session: &mut joined, has_ended: false };
     let end = poll_fn(|cx| {
-        let Joined { duplex, record, idle_timeout, .. } = &mut *relayed.session;
+        let Joined { duplex, record, .. } = &mut *relayed.session;
         let end = duplex.poll(&worker.shared, cx);
         let (up, down) = (duplex.from_client() - received, duplex.from_backend() - sent);
         if up + down > 0 {
             metrics.transferred(worker.index, up, down);
-            idle.set(*idle_timeout);
+            silence.restart();
             if sent == 0 && down > 0 {
                 record.answered();
             }
@@ -249,7 +250,7 @@ async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -
         }
         match end {
             Poll::Ready(end) => Poll::Ready(Some(end)),
-            Poll::Pending => idle.poll(cx).map(|()| None),
+            Poll::Pending => silence.poll(duplex, cx),
         }
     })
     .await;
@@ -257,7 +258,7 @@ async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -
     drop(relayed);
     let Joined { duplex, mut record, live, .. } = joined;
     match end {
-        Some(End::BackendReset) if received + sent == 0 => {
+        Some(End::BackendReset) if received + sent == 0 && !duplex.backend_has_ended() => {
             record.attempt_failed(Kind::UpstreamClosed);
             return Some(Unmoved { client: duplex.into_client(), record, by: live });
         }
