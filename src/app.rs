@@ -108,7 +108,10 @@ async fn control(
     });
     tracing::info!("ready");
     match inherited.ready.take() {
-        Some(before) => upgrade::take_over(before),
+        Some(before) => {
+            running.system.listeners.own();
+            upgrade::take_over(before);
+        }
         None => notify::ready(),
     }
     tokio::task::spawn_local(notify::live());

@@ -20,6 +20,10 @@ pub(super) const READY: &str = "evenkeel-ready";
 /// The name of the admin address's socket.
 pub(super) const ADMIN: &str = "evenkeel-admin";
 
+/// The name of a Unix socket whose file goes with it. Without it the file stays: it is systemd's, which goes on listening there
+/// when we stop.
+pub(super) const WITH_FILE: &str = "evenkeel-file";
+
 /// What nobody has claimed yet.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
@@ -51,18 +55,19 @@ impl Inherited {
         inherited
     }
 
-    /// The sockets of a listener.
-    pub fn listener(&mut self, target: &Target, protocol: ListenerProtocol, name: &str) -> Vec<Socket> {
+    /// The sockets of a listener, and whether their file goes with them.
+    pub fn listener(&mut self, target: &Target, protocol: ListenerProtocol, name: &str) -> (Vec<Socket>, bool) {
         let datagrams = protocol == ListenerProtocol::Udp;
         let fits = |(given, socket): &mut (String, Socket)| {
             socket.is_datagrams() == datagrams && fits(socket, target, given == name)
         };
-        self.sockets.extract_if(.., fits).map(|(_, socket)| socket).collect()
+        let (names, sockets): (Vec<String>, Vec<Socket>) = self.sockets.extract_if(.., fits).unzip();
+        (sockets, names.iter().any(|name| name == WITH_FILE))
     }
 
     /// The admin address's socket.
     pub fn admin(&mut self, target: &Target) -> Option<TcpListener> {
-        self.listener(target, ListenerProtocol::Http, ADMIN).into_iter().find_map(|socket| match socket {
+        self.listener(target, ListenerProtocol::Http, ADMIN).0.into_iter().find_map(|socket| match socket {
             Socket::Tcp(socket) => Some(socket),
             Socket::Unix(_) | Socket::Udp(_) => None,
         })
@@ -98,9 +103,9 @@ mod tests {
         let udp = Socket::Udp(std::net::UdpSocket::bind(address).unwrap());
         let sockets = [tcp, udp].map(|socket| ("dns".to_owned(), socket));
         let mut inherited = Inherited { sockets: sockets.into(), ready: None };
-        let found = inherited.listener(&at, ListenerProtocol::Udp, "dns");
+        let found = inherited.listener(&at, ListenerProtocol::Udp, "dns").0;
         assert!(matches!(found[..], [Socket::Udp(_)]), "{found:?}");
-        let found = inherited.listener(&at, ListenerProtocol::Tcp, "dns");
+        let found = inherited.listener(&at, ListenerProtocol::Tcp, "dns").0;
         assert!(matches!(found[..], [Socket::Tcp(_)]), "{found:?}");
     }
 
@@ -114,11 +119,11 @@ mod tests {
         let ((at, first), (_, second), (_, third)) = (socket(), socket(), socket());
         let sockets = [("x", first), ("web", second), ("web", third)].map(|(name, socket)| (name.to_owned(), socket));
         let mut inherited = Inherited { sockets: sockets.into(), ready: None };
-        assert_eq!(inherited.listener(&at, HTTP, "another").len(), 1);
-        assert_eq!(inherited.listener(&at, HTTP, "another").len(), 0, "a socket has one listener");
+        assert_eq!(inherited.listener(&at, HTTP, "another").0.len(), 1);
+        assert_eq!(inherited.listener(&at, HTTP, "another").0.len(), 0, "a socket has one listener");
         let any = Target::Tcp("127.0.0.1:0".parse().unwrap());
-        assert_eq!(inherited.listener(&any, HTTP, "another").len(), 0);
-        assert_eq!(inherited.listener(&any, HTTP, "web").len(), 2);
+        assert_eq!(inherited.listener(&any, HTTP, "another").0.len(), 0);
+        assert_eq!(inherited.listener(&any, HTTP, "web").0.len(), 2);
         assert_eq!(inherited.sockets.len(), 0);
     }
 }

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Type};
 
-use super::inherit::Inherited;
+use super::inherit::{self, Inherited};
 use super::parts;
 use crate::admin;
 use crate::config::model::{self, Address, ClientAuth};
@@ -53,10 +53,18 @@ struct Next {
     /// The key of the one that is open at its address.
     known: Option<u32>,
     /// Its sockets, when none is.
-    bound: Option<Bound>,
+    fresh: Option<Fresh>,
     tls: Option<(u64, Acceptor)>,
     metrics: Arc<ListenerMetrics>,
     max_connections: usize,
+}
+
+/// Sockets that nobody accepts on yet.
+#[derive(Debug)]
+struct Fresh {
+    bound: Bound,
+    /// What each worker is to accept on.
+    parts: Vec<Vec<Socket>>,
 }
 
 impl Listeners {
@@ -77,7 +85,7 @@ impl Listeners {
         registry: &Registry,
         inherited: &mut Inherited,
     ) -> Result<Prepared, String> {
-        let mut prepared = Vec::with_capacity(config.listeners.len());
+        let mut prepared: Vec<Next> = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
             let about = |what: &dyn std::fmt::Display| format!("listener `{}`: {what}", listener.name);
             let (target, address) = target(&listener.bind);
@@ -85,27 +93,27 @@ impl Listeners {
                 current.and_then(|s| s.listeners.iter().find(|l| l.is_at(&target, listener.protocol, &listener.name)));
             let known = known.and_then(|known| self.open.iter().find(|open| open.key == known.key));
             let tls = tls(listener.tls.as_ref(), known).map_err(|error| about(&format!("TLS: {error}")))?;
-            let bound = match known {
+            let fresh = match known {
                 Some(_) => None,
                 None => {
-                    let protocol = listener.protocol;
-                    let sockets = inherited.listener(&target, protocol, &listener.name);
-                    let bound = self.bind(&target, protocol, sockets);
-                    let bound = bound.map_err(|error| about(&format!("{address}: {}", parts::reason(&error))))?;
+                    let handed = inherited.listener(&target, listener.protocol, &listener.name);
+                    let shares = self.shares_port(&prepared, &target);
+                    let fresh = self.bind(&target, listener.protocol, handed, shares);
+                    let fresh = fresh.map_err(|error| about(&format!("{address}: {}", parts::reason(&error))))?;
                     tracing::info!(
                         listener = listener.name,
-                        address = bound.describe(),
+                        address = fresh.bound.describe(),
                         protocol = listener.protocol.as_str(),
                         tls = tls.is_some(),
                         "listening"
                     );
-                    Some(bound)
+                    Some(fresh)
                 }
             };
             prepared.push(Next {
                 name: listener.name.clone(),
                 known: known.map(|known| known.key),
-                bound,
+                fresh,
                 tls,
                 metrics: registry.listener(&listener.name),
                 max_connections: listener.max_connections,
@@ -114,11 +122,35 @@ impl Listeners {
         Ok(Prepared(prepared))
     }
 
-    fn bind(&self, target: &Target, protocol: ListenerProtocol, inherited: Vec<Socket>) -> io::Result<Bound> {
-        if !inherited.is_empty() {
-            return Bound::inherit(inherited, self.workers);
-        }
-        let free = free(target, protocol);
+    /// Whether the port is one that we listen on already, by another address or, until a listener is gone, by the same one.
+    fn shares_port(&self, prepared: &[Next], target: &Target) -> bool {
+        let prepared = prepared.iter().filter_map(|next| next.fresh.as_ref()).map(|fresh| &fresh.bound);
+        let ours = self.open.iter().map(|open| &open.bound).chain(prepared);
+        ours.filter_map(Bound::target).any(|ours| match (ours, target) {
+            (Target::Tcp(ours), Target::Tcp(target)) => ours.port() == target.port(),
+            _ => false,
+        })
+    }
+
+    fn bind(
+        &self,
+        target: &Target,
+        protocol: ListenerProtocol,
+        (inherited, with_file): (Vec<Socket>, bool),
+        shares_port: bool,
+    ) -> io::Result<Fresh> {
+        let bound = match (inherited.is_empty(), with_file) {
+            (true, _) => self.bind_new(target, protocol, shares_port)?,
+            (false, false) => Bound::inherit(inherited, self.workers)?,
+            (false, true) => Bound::inherit(inherited, self.workers)?.with_file(),
+        };
+        let parts = bound.deal(self.workers)?;
+        Ok(Fresh { bound, parts })
+    }
+
+    fn bind_new(&self, target: &Target, protocol: ListenerProtocol, shares_port: bool) -> io::Result<Bound> {
+        // who else listens there can't be told where we do
+        let free = if shares_port { Ok(()) } else { free(target, protocol) };
         let bound = match target {
             Target::Tcp(address) if protocol == ListenerProtocol::Udp => {
                 listener::bind_datagrams(*address, self.workers)?
@@ -148,24 +180,19 @@ impl Listeners {
             }
         }
         for (next, listener) in prepared.0.into_iter().zip(&current.listeners) {
-            let Next { name, known, bound, tls, metrics, max_connections } = next;
+            let Next { name, known, fresh, tls, metrics, max_connections } = next;
             let (fingerprint, acceptor) = tls.unzip();
             let open = self.open.iter_mut().find(|open| known == Some(open.key));
-            match (open, bound) {
+            match (open, fresh) {
                 (Some(open), _) => {
                     control.counts(&metrics);
                     open.settings.store(Arc::new(open.settings.load().next(acceptor, metrics, max_connections)));
                     (open.name, open.tls) = (name, fingerprint);
                 }
-                (None, Some(bound)) => {
+                (None, Some(Fresh { bound, parts })) => {
                     let settings = Settings::new(acceptor, metrics, max_connections);
-                    let open = Open { key: listener.key, name, bound, settings, tls: fingerprint };
-                    if let Err(error) =
-                        control.accept(&Plan { key: open.key, bound: &open.bound, settings: &open.settings })
-                    {
-                        tracing::error!(%error, listener = open.name, "no worker can accept on it");
-                    }
-                    self.open.push(open);
+                    control.accept(Plan { key: listener.key, parts, settings: &settings });
+                    self.open.push(Open { key: listener.key, name, bound, settings, tls: fingerprint });
                 }
                 (None, None) => {}
             }
@@ -196,9 +223,15 @@ impl Listeners {
     pub fn duplicates(&self) -> io::Result<Vec<(String, Socket)>> {
         let mut all = Vec::new();
         for open in &self.open {
-            all.extend(open.bound.duplicates()?.into_iter().map(|socket| (open.name.clone(), socket)));
+            let name = if open.bound.has_file() { inherit::WITH_FILE } else { &open.name };
+            all.extend(open.bound.duplicates()?.into_iter().map(|socket| (name.to_owned(), socket)));
         }
         Ok(all)
+    }
+
+    /// Whoever handed sockets to us listens on them no more.
+    pub fn own(&mut self) {
+        self.open.iter_mut().for_each(|open| open.bound.own());
     }
 
     /// Closes our duplicates, so that the queues end when the workers stop accepting.

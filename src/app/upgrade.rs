@@ -13,13 +13,16 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::inherit::READY;
 use crate::listener::Socket;
 
 /// How long the new process may take. It reads its configuration and binds what is new; names are looked up.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a new process that has given up may take to say why, and to end.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// The first file descriptor that is handed over: SD_LISTEN_FDS_START of sd_listen_fds(3).
 const FIRST: i32 = 3;
@@ -93,11 +96,24 @@ impl Successor {
         let why = match said.await {
             Ok(Ok(1..)) => return Ok(()),
             // it closes its end without a word when it ends
-            Ok(Ok(0)) => "it ended before it was ready; its own log says why".to_owned(),
+            Ok(Ok(0)) => {
+                self.last_word().await;
+                "it ended before it was ready; its own log says why".to_owned()
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("it was not ready within {PATIENCE:?}"),
         };
         Err(format!("{why}{}", self.end()))
+    }
+
+    /// Waits until it has ended by itself, but not for long.
+    async fn last_word(&mut self) {
+        let ending = async {
+            while let Ok(None) = self.child.try_wait() {
+                sleep(LAST_WORD / 100).await;
+            }
+        };
+        let _ = timeout(LAST_WORD, ending).await;
     }
 
     /// Ends it, if it has not ended by itself; gives back how, for people.

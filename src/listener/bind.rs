@@ -35,7 +35,11 @@ pub struct Bound {
 
 /// A Unix socket's file, removed with the listener.
 #[derive(Debug)]
-struct Socketfile(PathBuf);
+struct Socketfile {
+    path: PathBuf,
+    /// Not while another process still listens there, and may go on to.
+    is_ours: bool,
+}
 
 /// Binds an address for this many workers.
 ///
@@ -53,7 +57,10 @@ pub fn bind(address: &Target, workers: usize) -> io::Result<Bound> {
             remove_stale(path)?;
             let listener = UnixListener::bind(path)?;
             listener.set_nonblocking(true)?;
-            Ok(Bound { sockets: vec![Socket::Unix(listener)], file: Some(Socketfile(path.clone())) })
+            Ok(Bound {
+                sockets: vec![Socket::Unix(listener)],
+                file: Some(Socketfile { path: path.clone(), is_ours: true }),
+            })
         }
     }
 }
@@ -150,13 +157,29 @@ impl Bound {
                 Socket::Udp(socket) => options::prepare(socket)?,
             }
         }
-        let file = match sockets.first().and_then(Socket::target) {
-            Some(Target::Unix(path)) => Some(Socketfile(path)),
-            _ => None,
-        };
-        let mut bound = Self { sockets, file };
+        let mut bound = Self { sockets, file: None };
         bound.complete(workers)?;
         Ok(bound)
+    }
+
+    /// The socket's file is handed over too, and is ours from [`own`](Self::own) on.
+    pub fn with_file(mut self) -> Self {
+        if let Some(Target::Unix(path)) = self.target() {
+            self.file = Some(Socketfile { path, is_ours: false });
+        }
+        self
+    }
+
+    /// Whether a file goes with it.
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Who handed it over listens there no more.
+    pub fn own(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.is_ours = true;
+        }
     }
 
     /// A socket for each worker, where there may be several.
@@ -174,9 +197,14 @@ impl Bound {
         Ok(())
     }
 
+    /// Where it listens.
+    pub fn target(&self) -> Option<Target> {
+        self.sockets.first().and_then(Socket::target)
+    }
+
     /// The address that it listens on, for people.
     pub fn describe(&self) -> String {
-        match self.sockets.first().and_then(Socket::target) {
+        match self.target() {
             Some(Target::Tcp(address)) => address.to_string(),
             Some(Target::Unix(path)) => format!("unix:{}", path.display()),
             None => "?".to_owned(),
@@ -195,7 +223,11 @@ impl Bound {
     /// For each worker, what it accepts on: of sockets with a queue each, its part, so that every queue has one worker and
     /// none has no worker; of one with a queue for all, a duplicate. A queue of datagrams is one worker's in any case: all that a
     /// client sends must come to the worker that has its session.
-    pub(super) fn deal(&self, workers: usize) -> io::Result<Vec<Vec<Socket>>> {
+    ///
+    /// # Errors
+    ///
+    /// When there are no file descriptors left.
+    pub fn deal(&self, workers: usize) -> io::Result<Vec<Vec<Socket>>> {
         let own = self.sockets.first().is_some_and(|first| first.is_one_of_many() || first.is_datagrams());
         let part = |worker: usize| {
             let sockets = self.sockets.iter().enumerate();
@@ -206,15 +238,17 @@ impl Bound {
 
     /// Lets go without removing the socket's file: another process listens there now.
     pub fn leave(mut self) {
-        if let Some(file) = self.file.take() {
-            std::mem::forget(file);
+        if let Some(file) = &mut self.file {
+            file.is_ours = false;
         }
     }
 }
 
 impl Drop for Socketfile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if self.is_ours {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::accept::{self, Listening, Queue, Serving};
-use super::{Bound, Settings, Socket, datagrams};
+use super::{Settings, Socket, datagrams};
 use crate::forward::{Ingress, Worker};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::record::Recorder;
@@ -27,8 +27,8 @@ const EVENT_INTERVAL: u32 = 31;
 pub struct Plan<'a> {
     /// [`Listener::key`](crate::snapshot::Listener::key)
     pub key: u32,
-    /// Its sockets; the workers get duplicates.
-    pub bound: &'a Bound,
+    /// What each worker accepts on.
+    pub parts: Vec<Vec<Socket>>,
     /// What its connections are treated by.
     pub settings: &'a Arc<ArcSwap<Settings>>,
 }
@@ -91,19 +91,30 @@ pub fn start(workers: usize, store: &Arc<Store>, recorder: &Recorder, registry: 
     count_panics(registry);
     let (phase, _) = watch::channel(Phase::Serving);
     let accepts = Arc::new(());
+    let (tell, told) = sync::mpsc::channel();
     let (mut threads, mut orders) = (Vec::with_capacity(workers), Vec::with_capacity(workers));
     for index in 0..workers {
         let (order, ordered) = mpsc::unbounded_channel();
         let (store, recorder, phase) = (Arc::clone(store), recorder.clone(), phase.subscribe());
-        let accepts = Arc::clone(&accepts);
-        // made here, so that failing to is an error of the start
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
-            Ok(runtime) => runtime.block_on(run(index, ordered, &store, recorder, phase, accepts)),
-            Err(error) => tracing::error!(%error, worker = index, "a worker can't start"),
+        let (accepts, tell) = (Arc::clone(&accepts), tell.clone());
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let (runtime, made) = match runtime() {
+                Ok(runtime) => (Some(runtime), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
+            // who started it waits for this
+            let _ = tell.send(made);
+            drop(tell);
+            if let Some(runtime) = runtime {
+                runtime.block_on(run(index, ordered, &store, recorder, phase, accepts));
+            }
         })?;
         threads.push(thread);
         orders.push(order);
     }
+    drop(tell);
+    // a runtime stays on its thread; that it can't be made is an error of the start all the same
+    told.into_iter().collect::<io::Result<()>>()?;
     Ok(Control { phase, orders, threads, listeners: Vec::new(), accepts: Arc::downgrade(&accepts) })
 }
 
@@ -247,18 +258,12 @@ impl Drop for Farewell {
 
 impl Control {
     /// Lets every worker accept on a listener that the current snapshot knows.
-    ///
-    /// # Errors
-    ///
-    /// When there are no file descriptors left: no worker accepts then.
-    pub fn accept(&mut self, plan: &Plan<'_>) -> io::Result<()> {
-        let parts = plan.bound.deal(self.orders.len())?;
+    pub fn accept(&mut self, plan: Plan<'_>) {
         self.counts(&plan.settings.load().metrics);
-        for (order, sockets) in self.orders.iter().zip(parts) {
+        for (order, sockets) in self.orders.iter().zip(plan.parts) {
             // a worker that is gone has said why
             let _ = order.send(Order::Accept(Share { key: plan.key, sockets, settings: Arc::clone(plan.settings) }));
         }
-        Ok(())
     }
 
     /// A listener has these counters from now on.

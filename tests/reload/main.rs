@@ -11,4 +11,5 @@ mod load;
 mod reloading;
 mod shell;
 mod systemd;
+mod unix_sockets;
 mod upgrade;
