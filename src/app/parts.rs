@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use rustls::ClientConfig;
 
 use super::inherit::Inherited;
+use crate::affinity::seal::Secret;
 use crate::config::model::{self, ClientAuth};
 use crate::endpoint::Target;
 use crate::policy::UpstreamProtocol;
@@ -53,6 +54,7 @@ pub(super) fn complete(config: &mut model::Config) -> Result<(), String> {
 fn affinity_key(file: &Path) -> io::Result<Vec<u8>> {
     match std::fs::read(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Ok(key) if Secret::new(&key).is_err() => return Err(io::Error::other("it is too short to be a key")),
         read => return read,
     }
     let mut key = [0; 32];
@@ -134,7 +136,7 @@ pub(super) fn access_log(log: &model::Log) -> Result<Option<(Log, JoinHandle<()>
         model::AccessFormat::Combined => Format::Combined,
     };
     let started = Log::start(destination.clone(), format);
-    started.map(Some).map_err(|error| format!("the access log ({destination:?}) can't be written: {error}"))
+    started.map(Some).map_err(|error| format!("the access log {destination} can't be written: {error}"))
 }
 
 #[cfg(test)]

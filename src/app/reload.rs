@@ -109,6 +109,8 @@ impl System {
 
     async fn try_reload(&mut self) -> Result<(u64, Changes), Refused> {
         let Loaded { mut config, warnings, effective } = self.read().await?;
+        // it can't change, and the key that signs cookies is in it
+        config.server.state_dir.clone_from(&self.config.server.state_dir);
         parts::complete(&mut config).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());

@@ -137,6 +137,9 @@ impl Running {
     /// Lets what is under way end, then everything.
     pub async fn stop(mut self, ended: Ended) {
         self.system.admin.enter(Phase::Draining);
+        // whoever asks for a reload from now on, or waits for one, is told that there will be none
+        self.reloads.close();
+        while self.reloads.try_recv().is_ok() {}
         let queue = match ended {
             Ended::Stopped => {
                 notify::stopping();

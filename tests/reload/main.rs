@@ -8,6 +8,7 @@ mod support;
 
 mod listeners;
 mod load;
+mod refusals;
 mod reloading;
 mod shell;
 mod systemd;

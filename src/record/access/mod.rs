@@ -7,6 +7,7 @@ mod exchange;
 pub mod session;
 mod time;
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -39,6 +40,15 @@ pub enum Destination {
     Stdout,
     /// A file, appended to.
     File(PathBuf),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("stdout"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// A handle for workers.
@@ -174,7 +184,7 @@ impl Writer {
         match open(&destination) {
             Ok(out) => (self.out, self.destination) = (out, destination),
             Err(error) => {
-                tracing::error!(%error, ?destination, "the access log can't be opened: the old file is written on");
+                tracing::error!(%error, %destination, "the access log can't be opened: the old file is written on");
             }
         }
     }
