@@ -73,6 +73,22 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     parse(&text, path)
 }
 
+/// `[admin]` of a file, unchecked and with `${NAME}` replaced: for who wants to ask a running process about a file that may be full of
+/// mistakes.
+///
+/// # Errors
+/// When it can't be read, or when it is no TOML and the rest of it says nothing of the address; for people.
+pub fn admin(path: &Path) -> Result<serde_json::Value, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{} can't be read: {error}", path.display()))?;
+    let (mut root, errors) = Node::recover(&text);
+    environment::expand(&mut root, &|name| std::env::var(name).ok(), &mut Findings::default());
+    let admin = root.to_json()["admin"].take();
+    match admin["bind"].is_string() || errors.is_empty() {
+        true => Ok(admin),
+        false => Err(format!("{} is not TOML: say --admin", path.display())),
+    }
+}
+
 /// As [`load`], with the text given. `file_name` is for the messages, and its folder for relative paths.
 ///
 /// # Errors
@@ -81,9 +97,10 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
     let source = diagnostics::Source::new(file_name, text);
     let mut root = match Node::parse(text) {
         Ok(root) => root,
-        Err((span, message)) => {
-            let mistake = Mistake::new(span, &tree::KeyPath::default(), format!("this is not TOML: {message}"));
-            return Err(source.diagnostics(vec![mistake]));
+        Err(errors) => {
+            let mistake =
+                |(span, message)| Mistake::new(span, &tree::KeyPath::default(), format!("this is not TOML: {message}"));
+            return Err(source.diagnostics(errors.into_iter().map(mistake).collect()));
         }
     };
     let mut findings = Findings::default();

@@ -46,13 +46,27 @@ pub(super) struct Entry<'t> {
     pub(super) node: Node<'t>,
 }
 
+/// Syntax errors that are told of: a file with more is no configuration.
+const MOST_ERRORS: usize = 100;
+
 impl<'t> Node<'t> {
-    /// Reads a file; a syntax error is the parser's message and its place.
-    pub(super) fn parse(text: &'t str) -> Result<Self, (Range<usize>, String)> {
-        match DeTable::parse(text) {
-            Ok(table) => Ok(Self { span: 0..0, value: Value::Table(Table::from(table.into_inner())) }),
-            Err(error) => Err((error.span().unwrap_or(0..0), error.message().to_owned())),
-        }
+    /// Reads a file; syntax errors are the parser's messages and their places.
+    pub(super) fn parse(text: &'t str) -> Result<Self, Vec<(Range<usize>, String)>> {
+        let (root, errors) = Self::recover(text);
+        if errors.is_empty() { Ok(root) } else { Err(errors) }
+    }
+
+    /// What can be read of a file, and its syntax errors.
+    pub(super) fn recover(text: &'t str) -> (Self, Vec<(Range<usize>, String)>) {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let errors = errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned()));
+        let mut errors: Vec<_> = errors.take(MOST_ERRORS).collect();
+        // what the parser says of the rest of a line is mostly because of what was wrong before
+        errors.dedup_by(|one, before| {
+            let between = text.get(before.0.start..one.0.start).unwrap_or_default();
+            !between.is_empty() && !between.contains('\n')
+        });
+        (Self { span: 0..0, value: Value::Table(Table::from(table.into_inner())) }, errors)
     }
 
     /// The value at the end of a path.

@@ -27,6 +27,30 @@ fn reload_tells_what_runs_now_or_every_mistake() {
 }
 
 #[test]
+fn reload_finds_the_process_by_a_file_that_is_no_toml_and_through_variables() {
+    let origin = Origin::ok();
+    let proxy = Proxy::to(&origin);
+    proxy.rewrite(&config("wrong = = 1", "", &[&origin]));
+    let bad = evenkeel(&proxy, &["reload"]);
+    assert!(said(&bad.stderr).contains("this is not TOML"), "{}", said(&bad.stderr));
+    assert_eq!(bad.status.code(), Some(2));
+    let file = proxy.path("proxy.toml");
+    let ask = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        evenkeel(&proxy, &["status"])
+    };
+    let bind = format!("\n[admin]\nbind = \"${{HOST}}:{}\"\n", proxy.admin_address().port());
+    let good = ask(&format!("[server]\nenvironment = {{ HOST = \"127.0.0.1\" }}\n{bind}"));
+    assert_eq!(good.status.code(), Some(0), "{}", said(&good.stderr));
+    // with nothing to go by, no other process is asked
+    let lost = ask("[admin\nbind = 1");
+    assert!(said(&lost.stderr).contains("is not TOML: say --admin"), "{}", said(&lost.stderr));
+    std::fs::remove_file(&file).unwrap();
+    let lost = evenkeel(&proxy, &["status"]);
+    assert!(said(&lost.stderr).contains("proxy.toml can't be read"), "{}", said(&lost.stderr));
+}
+
+#[test]
 fn status_shows_listeners_services_and_backends() {
     let origin = Origin::ok();
     let proxy = Proxy::to(&origin);

@@ -9,12 +9,17 @@ use http::Uri;
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use serde_json::Value;
 
+use crate::config;
 use crate::tls::connector::{ClientSettings, client_config};
 use crate::tls::known;
 
 /// Where it is unless something else is said: the default of `admin.bind`.
 const DEFAULT: &str = "127.0.0.1:9900";
+
+/// The configuration, unless another one is named.
+const FILE: &str = "proxy.toml";
 
 /// Which one is asked.
 #[derive(Debug, Default, Args)]
@@ -23,7 +28,7 @@ pub(in crate::cli) struct Admin {
     #[arg(long = "admin", value_name = "URL")]
     url: Option<String>,
     /// The configuration to take `admin.bind`, `admin.token_file` and `admin.tls` from
-    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = "proxy.toml")]
+    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = FILE)]
     path: PathBuf,
     /// The file with the bearer token
     #[arg(long, value_name = "FILE")]
@@ -54,7 +59,7 @@ pub(super) struct Place {
 
 /// `[admin]` of the configuration. It is not checked: a file that is full of mistakes may be what the command is about.
 struct Configured {
-    table: toml::Table,
+    table: Value,
     folder: PathBuf,
 }
 
@@ -75,16 +80,16 @@ impl Admin {
     ///
     /// What can't be used; for people.
     pub(super) fn place(&self) -> Result<Place, String> {
-        let configured = Configured::read(&self.path);
-        let located = match &self.url {
-            Some(url) => locate(url)?,
-            None => {
-                let scheme = if configured.has_tls() { "https" } else { "http" };
-                locate(&format!("{scheme}://{}", reachable(configured.text("bind").unwrap_or(DEFAULT))))?
+        // the file's token and certificate are for the file's address
+        let configured = if self.url.is_none() { Some(Configured::read(&self.path)?) } else { None };
+        let located = match (&self.url, &configured) {
+            (Some(url), _) => locate(url)?,
+            (None, configured) => {
+                let scheme = if configured.as_ref().is_some_and(Configured::has_tls) { "https" } else { "http" };
+                let bind = configured.as_ref().and_then(|configured| configured.text("bind"));
+                locate(&format!("{scheme}://{}", reachable(bind.unwrap_or(DEFAULT))))?
             }
         };
-        // the file's token and certificate are for the file's address
-        let configured = Some(configured).filter(|_| self.url.is_none());
         let token = self.token_file.clone().or_else(|| configured.as_ref()?.file("token_file"));
         let token = token.map(|path| {
             std::fs::read_to_string(&path)
@@ -123,18 +128,21 @@ impl Admin {
 }
 
 impl Configured {
-    fn read(path: &Path) -> Self {
-        let table = std::fs::read_to_string(path).unwrap_or_default().parse::<toml::Table>().unwrap_or_default();
-        let admin = table.get("admin").and_then(toml::Value::as_table).cloned().unwrap_or_default();
-        Self { table: admin, folder: path.parent().unwrap_or(Path::new("")).to_path_buf() }
+    fn read(path: &Path) -> Result<Self, String> {
+        let table = match path == Path::new(FILE) && !path.exists() {
+            // nobody has said that there is one
+            true => Value::Null,
+            false => config::admin(path)?,
+        };
+        Ok(Self { table, folder: path.parent().unwrap_or(Path::new("")).to_path_buf() })
     }
 
     fn has_tls(&self) -> bool {
-        self.table.contains_key("tls")
+        self.table.get("tls").is_some()
     }
 
     fn text(&self, key: &str) -> Option<&str> {
-        self.table.get(key).and_then(toml::Value::as_str)
+        self.table.get(key).and_then(Value::as_str)
     }
 
     fn file(&self, key: &str) -> Option<PathBuf> {
@@ -142,7 +150,7 @@ impl Configured {
     }
 
     fn certificate(&self) -> Result<PathBuf, String> {
-        let cert = self.table.get("tls").and_then(|tls| tls.get("cert")).and_then(toml::Value::as_str);
+        let cert = self.table.get("tls").and_then(|tls| tls.get("cert")).and_then(Value::as_str);
         cert.map(|name| self.folder.join(name)).ok_or_else(|| "admin.tls names no `cert`: say --ca".to_owned())
     }
 }

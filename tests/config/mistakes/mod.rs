@@ -112,6 +112,13 @@ fn text_that_is_no_toml_is_one_mistake() {
 }
 
 #[test]
+fn text_that_is_no_toml_in_several_places_is_told_of_in_all_of_them() {
+    let text = "[server]\nworkers = = 2\ndrain_timeout = \"30s\n[[listener]]\nname = \"a\"\nname = \"b\"\nbind = 127.0.0.1:80\n";
+    let lines: Vec<_> = bad(text).iter().map(|mistake| mistake.line).collect();
+    assert_eq!(lines, [2, 3, 6, 7]);
+}
+
+#[test]
 fn a_key_under_the_wrong_header_is_told_where_it_belongs() {
     let text = format!("{GOOD}\n[service.app.pool]\ncertificates = []\n");
     let diagnostics = bad(&text);
