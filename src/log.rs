@@ -15,6 +15,8 @@ pub fn start(settings: &Log) -> Result<(), String> {
     let filter = EnvFilter::builder().parse(&settings.level);
     let filter = filter.map_err(|error| format!("log.level `{}`: {error}", settings.level))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
+    // told on standard error, which is what has failed, and whoever says so there panics
+    let log = log.log_internal_errors(false);
     let started = match settings.format {
         LogFormat::Text => log.with_ansi(stderr().is_terminal()).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),

@@ -86,6 +86,33 @@ fn with_too_few_file_descriptors_it_does_not_claim_to_serve() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_any_more_stops_nothing() {
+    let origin = Origin::ok();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut proxy = Proxy::start_with(&config("", "", &[&origin]), |command| _ = command.stderr(writer));
+    drop(reader);
+    assert_eq!(proxy.admin_call("POST", "/api/v1/reload", "").unwrap().status, 200);
+    assert_eq!(proxy.client().get("/x").text(), "ok");
+    proxy.signal("TERM");
+    assert_eq!(proxy.wait().code(), Some(0));
+}
+
+#[test]
+fn a_disk_that_is_full_is_told_of_once() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&(config("", "", &[&origin]) + "[log]\naccess = \"/dev/full\"\n"));
+    let told = || proxy.stderr().matches("the access log can't be written").count();
+    for _ in 0..100 {
+        proxy.client().get("/x");
+    }
+    wait_until("it is told of", || told() > 0);
+    for _ in 0..100 {
+        proxy.client().get("/x");
+    }
+    assert_eq!(told(), 1);
+}
+
+#[test]
 fn a_file_that_cannot_be_used_is_named() {
     let proxy = Proxy::to(&Origin::ok());
     let fails = |toml: &str| {

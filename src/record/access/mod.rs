@@ -87,7 +87,8 @@ impl Log {
     pub fn start(destination: Destination, format: Format) -> io::Result<(Self, JoinHandle<()>)> {
         let (lines, queue) = mpsc::sync_channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
-        let mut writer = Writer { out: open(&destination)?, destination, format, dropped: Arc::clone(&dropped) };
+        let mut writer =
+            Writer { out: open(&destination)?, destination, format, dropped: Arc::clone(&dropped), is_failing: false };
         let thread = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run(&queue))?;
         Ok((Self { format, lines, dropped }, thread))
     }
@@ -131,6 +132,8 @@ struct Writer {
     destination: Destination,
     format: Format,
     dropped: Arc<AtomicU64>,
+    /// It could not be written to, and that was said.
+    is_failing: bool,
 }
 
 impl Writer {
@@ -161,6 +164,13 @@ impl Writer {
 
     fn line(&mut self, line: &str) {
         if let Err(error) = self.out.write_all(line.as_bytes()) {
+            self.failed(&error);
+        }
+    }
+
+    /// Said once: a disk that is full would be filled with that as well.
+    fn failed(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_failing, true) {
             tracing::error!(%error, "the access log can't be written");
         }
     }
@@ -174,8 +184,12 @@ impl Writer {
             };
             self.line(&line);
         }
-        if let Err(error) = self.out.flush() {
-            tracing::error!(%error, "the access log can't be written");
+        match self.out.flush() {
+            Err(error) => self.failed(&error),
+            Ok(()) if std::mem::take(&mut self.is_failing) => {
+                tracing::warn!("the access log is written again; lines are missing");
+            }
+            Ok(()) => {}
         }
     }
 
