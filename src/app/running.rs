@@ -164,6 +164,8 @@ impl Running {
     async fn drain(&mut self, queue: Queue) {
         let (began, limit, workers) = (Instant::now(), self.system.drain_timeout, &self.system.workers);
         workers.drain(queue);
+        // who has given way to another process drains without having been told to stop
+        let mut told = queue == Queue::Ours;
         tracing::info!(connections = workers.connections(), ?limit, "draining");
         while !workers.is_drained() {
             if began.elapsed() >= limit {
@@ -176,7 +178,10 @@ impl Running {
                 () = tokio::time::sleep(DRAIN_LOOK) => {}
                 signal = self.signals.next() => {
                     if matches!(signal, Signal::Terminate | Signal::Interrupt) {
-                        return tracing::warn!(%signal, connections = workers.connections(), "stopping at once");
+                        if std::mem::replace(&mut told, true) {
+                            return tracing::warn!(%signal, connections = workers.connections(), "stopping at once");
+                        }
+                        tracing::info!(%signal, "stopping: it drains already");
                     }
                 }
             }

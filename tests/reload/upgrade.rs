@@ -69,6 +69,31 @@ fn a_session_of_layer_4_goes_on_in_the_old_process_and_new_ones_begin_in_the_new
 }
 
 #[test]
+fn who_was_replaced_and_is_told_to_stop_goes_on_draining_until_it_is_told_again() {
+    let origin = Origin::script(|conn| {
+        let mut said = conn.some();
+        while !said.is_empty() && conn.send(&said) {
+            said = conn.some();
+        }
+    });
+    let mut proxy = Proxy::start(&config("protocol = \"tcp\"", "", &[&origin]));
+    let mut session = proxy.client();
+    session.send("a");
+    assert_eq!(session.bytes(1), b"a");
+    proxy.signal("USR2");
+    wait_until("the next one takes over", || proxy.stderr().contains("draining"));
+    let _successor = Successor::of(&proxy);
+    // as systemd does to all processes of a service
+    proxy.signal("TERM");
+    wait_until("it has heard", || proxy.stderr().contains("it drains already"));
+    session.send("b");
+    assert_eq!(session.bytes(1), b"b");
+    proxy.signal("TERM");
+    assert!(session.is_reset());
+    assert_eq!(proxy.wait().code(), Some(0));
+}
+
+#[test]
 fn a_unix_socket_is_handed_over_with_its_file() {
     let origin = Origin::ok();
     let mut proxy = Proxy::start(&config("", "", &[&origin]).replace("127.0.0.1:{port}", "unix:{dir}/web.sock"));
