@@ -64,7 +64,10 @@ pub fn run(loaded: Loaded, source: Option<&Path>, ready: impl FnOnce(&Ready)) ->
     let inherited = Inherited::take();
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     let runtime = runtime.map_err(|error| format!("the control plane can't start: {error}"))?;
-    runtime.block_on(control(loaded, source, inherited, ready))
+    let ended = runtime.block_on(control(loaded, source, inherited, ready));
+    // a file that can't be read, or a name that is looked up, keeps its thread and must not keep us
+    runtime.shutdown_background();
+    ended
 }
 
 /// The control plane's life.
@@ -98,7 +101,8 @@ async fn control(
     let system = system(loaded, source, lookouts, (log, &recorder), (wishes, &mut inherited))?;
     inherited.close_the_rest();
 
-    let mut running = Running { serving: None, admin, system, signals, start, reloads, discoveries };
+    let told = None;
+    let mut running = Running { serving: None, admin, system, signals, start, told, reloads, discoveries };
     running.serve_admin()?;
     running.system.admin.enter(Phase::Ready);
     let shown = running.system.listeners.shown(&running.system.store.load());

@@ -32,6 +32,8 @@ pub(super) struct Running {
     pub signals: Signals,
     /// How it was started.
     pub start: std::io::Result<Start>,
+    /// It was told to stop while it was at something else.
+    pub told: Option<Signal>,
     /// Wishes for a reload, from the admin address.
     pub reloads: mpsc::Receiver<Reload>,
     /// A service's backends were found to be others.
@@ -62,8 +64,10 @@ impl Running {
         let mut sweep = tokio::time::interval(SWEEP);
         let mut successor: Option<Successor> = None;
         loop {
+            let told = self.told.take();
             tokio::select! {
-                signal = self.signals.next() => match signal {
+                biased;
+                signal = async { match told { Some(told) => told, None => self.signals.next().await } } => match signal {
                     Signal::Hangup => {
                         if let Some(log) = &self.system.log {
                             log.reopen();
@@ -83,10 +87,12 @@ impl Running {
                 },
                 Some(wish) = self.reloads.recv() => {
                     let done = self.reload("POST /api/v1/reload", successor.as_ref()).await;
-                    // who asked may have gone
-                    let _ = wish.send(done);
+                    // who asked may have gone; who asked in vain is told that the process is stopping
+                    if self.told.is_none() {
+                        let _ = wish.send(done);
+                    }
                 }
-                Some(()) = changes.recv() => match self.system.is_other().await {
+                Some(()) = changes.recv() => match self.is_other().await {
                     true => _ = self.reload("the file has changed", successor.as_ref()).await,
                     false => tracing::debug!("the file was touched, and holds what it held: not reloaded"),
                 },
@@ -107,7 +113,26 @@ impl Running {
             tracing::warn!("not reloaded ({why}): {detail}");
             return Err(Refused { detail, mistakes: serde_json::Value::Array(Vec::new()) });
         }
-        self.system.reload(why).await
+        // names that are looked up, or a file far away, may keep a reload for long
+        tokio::select! {
+            done = self.system.reload(why) => done,
+            signal = self.signals.stop() => {
+                self.told = Some(signal);
+                let detail = "the process is stopping".to_owned();
+                Err(Refused { detail, mistakes: serde_json::Value::Array(Vec::new()) })
+            }
+        }
+    }
+
+    /// Whether the file that was touched is to be read again.
+    async fn is_other(&mut self) -> bool {
+        tokio::select! {
+            is_other = self.system.is_other() => is_other,
+            signal = self.signals.stop() => {
+                self.told = Some(signal);
+                false
+            }
+        }
     }
 
     /// Starts the process that is to take over.

@@ -47,6 +47,14 @@ impl Signals {
             _ = self.upgrade.recv() => Signal::Upgrade,
         }
     }
+
+    /// Waits for one that says stop; the others stay for [`next`](Self::next).
+    pub async fn stop(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+        }
+    }
 }
 
 impl fmt::Display for Signal {

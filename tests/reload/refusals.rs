@@ -29,6 +29,19 @@ fn a_reload_that_is_asked_for_during_a_drain_is_refused_at_once() {
 }
 
 #[test]
+fn a_reload_that_takes_for_ever_does_not_keep_the_process_from_stopping() {
+    let mut proxy = Proxy::to(&Origin::ok());
+    let pipe = proxy.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // nobody ever writes into it, so that to open it takes for ever
+    std::fs::rename(&pipe, proxy.path("proxy.toml")).unwrap();
+    proxy.signal("HUP");
+    proxy.signal("TERM");
+    assert_eq!(proxy.wait().code(), Some(0));
+    assert!(proxy.stderr().contains("stopping signal=SIGTERM"), "{}", proxy.stderr());
+}
+
+#[test]
 fn another_state_dir_is_for_the_next_start_and_refuses_no_reload() {
     let origin = Origin::ok();
     let toml = |state: &str| config("", "", &[&origin]) + &format!("[service.api.affinity]\nby = \"cookie\"\n{state}");
