@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use rustix::net::Shutdown;
+use rustix::net::{RecvFlags, Shutdown, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -304,9 +304,16 @@ impl Stream {
         matches!(self, Self::Plain(socket) if socket.try_io(Interest::READABLE, |_| Ok(())).is_err())
     }
 
-    /// Whether there is something unread that nobody has been told of.
+    /// Whether there is something, in clear, that nobody has read. A system call only where the runtime has heard of something, or
+    /// has not been asked to listen.
     pub fn has_more(&self) -> bool {
-        matches!(self, Self::Plain(Socket::Unwatched(unwatched)) if unwatched.has_more())
+        match self {
+            Self::Plain(socket) => {
+                let peeked = socket.try_io(Interest::READABLE, |fd| Ok(recv(fd, &mut [0], RecvFlags::PEEK)?.0));
+                peeked.is_ok_and(|more| more > 0)
+            }
+            Self::TlsServer(_) | Self::TlsClient(_) => false,
+        }
     }
 
     /// Writes the last bytes, which [an end](Socket::end) or a shutdown has to follow at once: the end of the stream goes with them.

@@ -55,11 +55,6 @@ impl Unwatched {
         self.attempt(|tcp| calls::send_vectored(tcp, bytes))
     }
 
-    /// Whether the client has sent something that was not read.
-    pub fn has_more(&self) -> bool {
-        self.tcp().and_then(|tcp| tcp.peek(&mut [0])).is_ok_and(|more| more > 0)
-    }
-
     /// The same connection, watched from now on.
     ///
     /// # Errors

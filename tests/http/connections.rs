@@ -1,6 +1,6 @@
 //! Clients' connections: which of them stay, and how they end.
 
-use crate::support::{Cue, GET, Origin, Proxy, wait_until};
+use crate::support::{Client, Cue, GET, Origin, Proxy, config, tcp_with_room_for, wait_until};
 
 #[test]
 fn http_1_0_clients_are_served() {
@@ -97,4 +97,20 @@ fn a_client_that_goes_away_ends_the_work_of_its_backend() {
     wait_until("the backend has the request", || origin.requests().len() == 1);
     client.reset();
     assert!(closed.wait(), "the backend's connection is not closed");
+}
+
+#[test]
+fn a_request_that_crosses_the_last_answer_does_not_cost_the_client_that_answer() {
+    const LARGE: usize = 256 << 10;
+    let origin = Origin::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n{}", "x".repeat(LARGE)));
+    let proxy = Proxy::start(&config("[listener.limits]\nmax_requests_per_connection = 1", "", &[&origin]));
+    // most of the answer waits on our side when it is all written
+    let mut client = Client::from_tcp(tcp_with_room_for(16 * 1024, proxy.address()));
+    client.send(GET);
+    assert_eq!(client.response_head().status, 200);
+    proxy.wait_for_metrics("evenkeel_request_duration_seconds_count{service=\"api\"} 1\n");
+    client.send(GET);
+    assert_eq!(client.try_bytes(LARGE).map(|piece| piece.len()), Some(LARGE));
+    assert!(client.is_closed() && !client.is_reset());
+    assert_eq!(origin.requests().len(), 1);
 }

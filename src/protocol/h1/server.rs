@@ -232,7 +232,7 @@ impl<H: Handler> Connection<'_, H> {
         let RequestHead { mut request, persists } = head;
         let limits = &self.setup.limits;
         let max = limits.max_requests_per_connection;
-        let persists = persists && (max == 0 || self.served < max);
+        let may_persist = persists && (max == 0 || self.served < max);
         let (method, version) = (request.method.clone(), request.version);
         if limits.max_body != 0 && matches!(request.length, Length::Fixed(length) if length > limits.max_body) {
             let too_large = Error::new(Kind::BodyTooLarge, "Content-Length is above limits.max_body");
@@ -243,7 +243,12 @@ impl<H: Handler> Connection<'_, H> {
         if let Some(relay) = response.body_mut().take_tunnel() {
             return self.tunnel(response, relay).await;
         }
-        self.respond(&mut response, &method, version, persists).await
+        let next = self.respond(&mut response, &method, version, may_persist).await;
+        if persists && matches!(next, Next::Close) {
+            // it is we who close: a next request may be on its way, and closing at it would break off what was answered before
+            self.wire.borrow_mut().decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
+        }
+        next
     }
 
     /// Gives the request its body, and makes the connection ready for that.
