@@ -120,8 +120,43 @@ impl Live {
     }
 }
 
+impl Target {
+    /// What a request to it has as `Host` or `:authority` when nothing else says: `host`, its name, with the port unless that is the
+    /// scheme's own (RFC 9110, section 7.2; RFC 3986, section 3.2). `port` takes the place of its own; a Unix socket has none.
+    pub fn authority(&self, host: &str, port: Option<u16>, secure: bool) -> String {
+        let Self::Tcp(address) = self else { return host.to_owned() };
+        let port = port.unwrap_or(address.port());
+        let usual = if secure { 443 } else { 80 };
+        // only an IPv6 address has a colon, and stands in brackets
+        match (host.contains(':'), port == usual) {
+            (true, true) => format!("[{host}]"),
+            (true, false) => format!("[{host}]:{port}"),
+            (false, true) => host.to_owned(),
+            (false, false) => format!("{host}:{port}"),
+        }
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_is_asked_for_with_its_port_unless_that_is_the_schemes_own() {
+        let at = |address: &str| Target::Tcp(address.parse().unwrap());
+        let named = |port: u16, secure| at(&format!("10.0.0.1:{port}")).authority("api.internal", None, secure);
+        assert_eq!([named(80, false), named(443, true)], ["api.internal", "api.internal"]);
+        assert_eq!([named(80, true), named(443, false)], ["api.internal:80", "api.internal:443"]);
+        assert_eq!(named(8080, false), "api.internal:8080");
+        assert_eq!(at("10.0.0.1:80").authority("10.0.0.1", Some(9101), false), "10.0.0.1:9101", "asked at another port");
+        assert_eq!(at("[::1]:8080").authority("::1", None, false), "[::1]:8080");
+        assert_eq!(at("[::1]:80").authority("::1", None, false), "[::1]");
+        assert_eq!(Target::Unix("/run/api.sock".into()).authority("localhost", None, false), "localhost");
     }
 }

@@ -23,7 +23,7 @@ use crate::upstream::{Answer, Home, Tls, h1};
 pub struct Outgoing<'a> {
     /// Its first line and framing. `host` is that of the request.
     pub line: RequestLine<'a>,
-    /// `Host` where the request has none: the backend's own name.
+    /// The request has no `Host`: it gets the backend's own.
     pub hostless: bool,
     /// Its fields.
     pub headers: &'a HeaderMap,
@@ -79,7 +79,8 @@ async fn call(
     let host = match outgoing.hostless {
         false => outgoing.line.host,
         true => {
-            own_host = HeaderValue::from_str(&endpoint.host).unwrap_or(HeaderValue::from_static("localhost"));
+            let authority = endpoint.target.authority(&endpoint.host, None, service.tls.is_some());
+            own_host = HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("localhost"));
             &own_host
         }
     };

@@ -13,7 +13,7 @@ fn http_1_0_clients_are_served() {
     assert!(client.is_closed());
     let request = origin.request();
     assert_eq!(request.head.start, "GET /x HTTP/1.1");
-    assert_eq!(request.field("host"), Some(origin.address().split(':').next().unwrap()), "the backend's own");
+    assert_eq!(request.field("host"), Some(origin.address()), "the backend's own, with its port");
 }
 
 #[test]

@@ -27,10 +27,11 @@ pub async fn check(stream: Stream, target: &Target, service: &str) -> Outcome {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static("evenkeel-health-check"));
+    let authority = target.authority();
     let question = Question {
         method: Method::POST,
         path: PathAndQuery::from_static("/grpc.health.v1.Health/Check"),
-        authority: if target.host.is_empty() { "localhost" } else { &target.host },
+        authority: &authority,
         headers,
         body: request(service),
     };

@@ -48,7 +48,7 @@ pub(super) fn fields(check: &HttpCheck) -> HeaderMap {
 
 /// As whom the backend is asked.
 pub(super) fn host(target: &Target, check: &HttpCheck) -> HeaderValue {
-    let named = check.host.clone().or_else(|| HeaderValue::from_str(&target.host).ok());
+    let named = check.host.clone().or_else(|| HeaderValue::try_from(target.authority()).ok());
     named.unwrap_or(HeaderValue::from_static("localhost"))
 }
 
@@ -209,8 +209,11 @@ mod tests {
         let mut target = target(server.address, Check::Http(http()));
         target.preamble = Preamble::V1;
         assert_eq!(reason(&target).await, "good: status 200");
-        let asked = "PROXY UNKNOWN\r\nGET /health?deep=1 HTTP/1.1\r\nhost: backend.test\r\n\
-                     user-agent: evenkeel-health-check\r\nconnection: close\r\n\r\n";
+        let asked = format!(
+            "PROXY UNKNOWN\r\nGET /health?deep=1 HTTP/1.1\r\nhost: backend.test:{}\r\n\
+             user-agent: evenkeel-health-check\r\nconnection: close\r\n\r\n",
+            server.address.port()
+        );
         assert_eq!(server.heard().await, asked);
 
         let mut server = Server::answer("\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n").await;

@@ -95,6 +95,13 @@ pub async fn check(target: &Target, agent: &Agent) -> Outcome {
     asked.unwrap_or_else(|_| Err(Fault::new(format!("no answer in {}", shown(limit)))))
 }
 
+impl Target {
+    /// As whom it is asked when the check does not say: with the port that it is asked at.
+    fn authority(&self) -> String {
+        self.address.authority(&self.host, self.policy.port, self.tls.is_some())
+    }
+}
+
 async fn ask(target: &Target, mut stream: Stream, agent: &Agent) -> Outcome {
     match &target.policy.kind {
         Check::Http(check) if speaks_h2(target, &stream) => h2::check(stream, target, check).await,
