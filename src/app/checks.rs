@@ -1,7 +1,7 @@
 //! What is checked: the backends of a snapshot as the checks and the passive ejection see them, and what an agent's line does.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +88,8 @@ pub(super) struct Agents(Rc<RefCell<Heard>>);
 
 #[derive(Debug, Default)]
 struct Heard {
-    said: HashMap<Name, Said>,
+    /// By whom, and of which backend: another one may come by the same name.
+    said: HashMap<Name, (Arc<Live>, Said)>,
     /// Those that bound their backends' exchanges, and until when that holds.
     limits: HashMap<Name, (Arc<Live>, Moment)>,
 }
@@ -102,7 +103,10 @@ impl Agents {
         let line = Line::read(line.as_bytes()).map_err(|refused| refused.to_string())?;
         let name = (Arc::clone(&target.service), target.id.clone());
         let Heard { said, limits } = &mut *self.0.borrow_mut();
-        let said = said.entry(name.clone()).or_default();
+        let (of, said) = said.entry(name.clone()).or_insert_with(|| (Arc::clone(&target.live), Said::default()));
+        if !Arc::ptr_eq(of, &target.live) {
+            (*of, *said) = (Arc::clone(&target.live), Said::default());
+        }
         said.hear(&line);
         said.apply(&target.live.standing);
         match said.max_connections {
@@ -117,6 +121,21 @@ impl Agents {
             target.live.standing.set_agent(Wanted::Disabled);
         }
         Err(line.reason.unwrap_or_else(|| "its agent says that it is down".to_owned()))
+    }
+
+    /// Takes back what agents have said that are not asked any more, and forgets it: nobody else could.
+    pub fn update(&self, targets: &[Target]) {
+        let asked = targets.iter().filter(|target| target.policy.kind == Check::Agent);
+        let asked: HashSet<_> = asked.map(|target| Arc::as_ptr(&target.live)).collect();
+        let Heard { said, limits } = &mut *self.0.borrow_mut();
+        said.retain(|name, (live, _)| {
+            let stays = asked.contains(&Arc::as_ptr(live));
+            if !stays {
+                Said::default().apply(&live.standing);
+                limits.remove(name);
+            }
+            stays
+        });
     }
 
     /// Lifts the limits of agents that have not been heard since, or are not asked any more.
@@ -181,5 +200,32 @@ mod tests {
         agents.hear(&target, "up", START).unwrap();
         assert_eq!(live.standing.limit(0), 0);
         assert!(agents.0.borrow().limits.is_empty());
+    }
+
+    #[test]
+    fn what_an_agent_said_is_taken_back_when_it_is_asked_no_more() {
+        let (live, agents) = (Arc::<Live>::default(), Agents::default());
+        let target = asked(&live);
+        agents.hear(&target, "maint 50% maxconn:5", START).unwrap();
+        agents.update(std::slice::from_ref(&target));
+        assert_eq!((live.standing.agent(), live.standing.weight(8), live.standing.limit(0)), (Wanted::Disabled, 4, 5));
+        // a check of another kind asks no agent
+        let mut other = target.clone();
+        Arc::make_mut(&mut other.policy).kind = Check::Tcp { send: Vec::new(), expect: Vec::new() };
+        agents.update(&[other]);
+        assert_eq!(
+            (live.standing.agent(), live.standing.weight(8), live.standing.limit(0)),
+            (Wanted::Configured, 8, 0)
+        );
+        assert!(agents.0.borrow().said.is_empty() && agents.0.borrow().limits.is_empty());
+    }
+
+    #[test]
+    fn what_an_agent_said_is_not_said_of_another_backend_with_its_name() {
+        let agents = Agents::default();
+        let (before, after) = (Arc::<Live>::default(), Arc::<Live>::default());
+        agents.hear(&asked(&before), "drain down", START).unwrap_err();
+        agents.hear(&asked(&after), "50%", START).unwrap();
+        assert_eq!((after.standing.agent(), after.standing.weight(8)), (Wanted::Configured, 4));
     }
 }

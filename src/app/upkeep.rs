@@ -47,7 +47,9 @@ async fn look_after(store: Arc<Store>, registry: Arc<Registry>, monitor: Monitor
         // availability changes within a generation, who there is does not
         let is_other = std::mem::replace(&mut generation, snapshot.generation) != snapshot.generation;
         if is_other {
-            monitor.update(checks::targets(&snapshot));
+            let targets = checks::targets(&snapshot);
+            agents.update(&targets);
+            monitor.update(targets);
             ejector.update(checks::watched(&snapshot));
         }
         for event in ejector.tick(now, &Counted(&snapshot)) {
