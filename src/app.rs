@@ -29,12 +29,12 @@ use tokio::sync::mpsc;
 
 use crate::admin::{self, Phase, Reload};
 use crate::clock::Moment;
-use crate::config::Loaded;
+use crate::config::{Loaded, model};
 use crate::health::monitor::Monitor;
 use crate::listener;
 use crate::metrics::Registry;
 use crate::record::{Recorder, access};
-use crate::snapshot::{self, Store};
+use crate::snapshot::{self, BuildError, Snapshot, Store};
 use checks::Agents;
 use discovery::Lookouts;
 use inherit::Inherited;
@@ -97,7 +97,10 @@ async fn control(
     let (log, writer) = parts::access_log(&config.log)?.unzip();
     let recorder = Recorder::new(log.clone());
     let (wishes, reloads) = mpsc::channel(1);
-    let (lookouts, discoveries) = Lookouts::new();
+    let (mut lookouts, discoveries) = Lookouts::new();
+    // before anything is served, and, at an upgrade, before the process before is told to leave
+    let fresh = lookouts.begin(config).await;
+    lookouts.commit(config, fresh);
     let system = system(loaded, source, lookouts, (log, &recorder), (wishes, &mut inherited))?;
     inherited.close_the_rest();
 
@@ -139,7 +142,7 @@ async fn control(
 fn system(
     loaded: Loaded,
     source: Option<&Path>,
-    mut lookouts: Lookouts,
+    lookouts: Lookouts,
     (log, recorder): (Option<access::Log>, &Recorder),
     (wishes, inherited): (mpsc::Sender<Reload>, &mut Inherited),
 ) -> Result<System, String> {
@@ -149,7 +152,7 @@ fn system(
     let registry = Registry::new(workers);
     let mut listeners = Listeners::new(workers);
     let prepared = listeners.prepare(&config, None, &registry, inherited)?;
-    let snapshot = snapshot::build(&config, None, &mut parts::backend_tls, &registry).map_err(|e| e.to_string())?;
+    let (config, snapshot) = first(config, &lookouts, &registry)?;
     registry.set_generation(snapshot.generation);
     let store = Arc::new(Store::new(snapshot));
     let workers = listener::start(workers, &store, recorder, &registry);
@@ -168,7 +171,6 @@ fn system(
         token: config.admin.token.clone(),
         reload: wishes,
     }));
-    lookouts.update(&config);
     Ok(System {
         source: source.map(Path::to_path_buf),
         seen: source.and_then(reload::hash),
@@ -186,4 +188,23 @@ fn system(
         config: Arc::new(config),
         lookouts,
     })
+}
+
+/// The first snapshot, with what was discovered, and the configuration that it is made of.
+fn first(
+    mut config: model::Config,
+    lookouts: &Lookouts,
+    registry: &Registry,
+) -> Result<(model::Config, Snapshot), String> {
+    let mut build = |config: &_| snapshot::build(config, None, &mut parts::backend_tls, registry);
+    lookouts.fill(&mut config);
+    let built = build(&config).or_else(|refused| {
+        // as at any later time: what is found may be of no use, but can't keep the rest from being served
+        config.services.iter_mut().for_each(|service| service.backends.truncate(service.written));
+        let without = build(&config)?;
+        tracing::error!("discovered backends can't be used: {refused}");
+        Ok(without)
+    });
+    let snapshot = built.map_err(|refused: BuildError| refused.to_string())?;
+    Ok((config, snapshot))
 }

@@ -3,14 +3,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::model::{self, Address};
 use crate::discover::dns::{Dns, Query};
 use crate::discover::{Backend, Discovery, Found, Source};
 use crate::endpoint::Target;
+
+/// How long a configuration waits for the first answers of its sources. A file takes milliseconds; a name server that has not answered
+/// by then may be silent for long, and the rest is to be served.
+const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// The look-outs of all services. They belong to the control plane's thread.
 pub(super) struct Lookouts {
@@ -19,9 +24,15 @@ pub(super) struct Lookouts {
     news: mpsc::Sender<()>,
 }
 
+/// Look-outs that a configuration needs and that are not running yet. They look already.
+pub(super) struct Fresh(HashMap<String, Lookout>);
+
 struct Lookout {
     what: model::Discover,
-    found: tokio::sync::watch::Receiver<Found>,
+    found: watch::Receiver<Found>,
+    asked_once: watch::Receiver<bool>,
+    /// What the same source had said to the look-out before this one.
+    before: Found,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -32,18 +43,39 @@ impl Lookouts {
         (Self { running: HashMap::new(), news }, told)
     }
 
-    /// Starts those that a configuration asks for and ends those that it does not; those that look for the same go on.
-    pub fn update(&mut self, config: &model::Config) {
-        let mut before = std::mem::take(&mut self.running);
+    /// Starts those that a configuration asks for beyond what runs, and waits until each has asked once: a service must not be
+    /// without backends only because nobody has looked yet.
+    pub async fn begin(&self, config: &model::Config) -> Fresh {
+        let mut fresh = Fresh(HashMap::new());
         for service in &config.services {
             let Some(what) = &service.discover else { continue };
-            let known = before.remove(&service.name).filter(|lookout| lookout.what == *what);
-            let lookout = known.unwrap_or_else(|| self.start(&service.name, what));
-            self.running.insert(service.name.clone(), lookout);
+            let known = self.running.get(&service.name);
+            if known.is_some_and(|lookout| lookout.what == *what) {
+                continue;
+            }
+            let before = known.filter(|lookout| lookout.what.from == what.from).and_then(Lookout::found);
+            fresh.0.insert(service.name.clone(), self.start(&service.name, what, before));
         }
+        let all = async {
+            for lookout in fresh.0.values_mut() {
+                // it ends only with its look-out
+                let _ = lookout.asked_once.wait_for(|asked| *asked).await;
+            }
+        };
+        if tokio::time::timeout(FIRST_ANSWERS, all).await.is_err() {
+            tracing::warn!("not every source of backends has answered within {FIRST_ANSWERS:?}: goes on without");
+        }
+        fresh
     }
 
-    fn start(&self, service: &str, what: &model::Discover) -> Lookout {
+    /// A configuration is in force: those that were started for it are, and those that it does not ask for end.
+    pub fn commit(&mut self, config: &model::Config, fresh: Fresh) {
+        self.running.extend(fresh.0);
+        let asked_for = |name: &String| config.services.iter().any(|s| s.name == *name && s.discover.is_some());
+        self.running.retain(|name, _| asked_for(name));
+    }
+
+    fn start(&self, service: &str, what: &model::Discover, before: Found) -> Lookout {
         let refresh = what.refresh;
         let source = match &what.from {
             model::Source::Dns { name, port } => {
@@ -53,6 +85,7 @@ impl Lookouts {
             model::Source::File(path) => Source::File(path.clone()),
         };
         let (discovery, found) = Discovery::new(service.to_owned(), source, Dns::system());
+        let asked_once = discovery.asked_once();
         let (mut told, news) = (found.clone(), self.news.clone());
         let looking = tokio::task::spawn_local(discovery.run());
         let telling = tokio::task::spawn_local(async move {
@@ -61,21 +94,33 @@ impl Lookouts {
                 let _ = news.try_send(());
             }
         });
-        Lookout { what: what.clone(), found, tasks: [looking, telling] }
+        Lookout { what: what.clone(), found, asked_once, before, tasks: [looking, telling] }
     }
 
     /// Puts what was found behind each service's own backends, in the place of what was found before. An id that the file has
     /// as well is the file's.
     pub fn fill(&self, config: &mut model::Config) {
+        self.fill_with(&Fresh(HashMap::new()), config);
+    }
+
+    /// The same before [`commit`](Self::commit).
+    pub fn fill_with(&self, fresh: &Fresh, config: &mut model::Config) {
         for service in &mut config.services {
             service.backends.truncate(service.written);
-            let Some(found) = self.running.get(&service.name).and_then(|lookout| lookout.found.borrow().clone()) else {
-                continue;
-            };
+            let lookout = fresh.0.get(&service.name).or_else(|| self.running.get(&service.name));
+            // one that is about to end because the service has no such section any more finds nothing
+            let lookout = lookout.filter(|_| service.discover.is_some());
+            let Some(found) = lookout.and_then(Lookout::found) else { continue };
             let own: Vec<Arc<str>> = service.backends.iter().map(|backend| backend.id.as_str().into()).collect();
             let others = found.iter().filter(|backend| !own.iter().any(|id| **id == *backend.id));
             service.backends.extend(others.map(backend));
         }
+    }
+}
+
+impl Lookout {
+    fn found(&self) -> Found {
+        self.found.borrow().clone().or_else(|| self.before.clone())
     }
 }
 

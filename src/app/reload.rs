@@ -116,7 +116,8 @@ impl System {
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(Refused::because)?;
         drop(before);
-        self.lookouts.fill(&mut config);
+        let fresh = self.lookouts.begin(&config).await;
+        self.lookouts.fill_with(&fresh, &mut config);
         let config = Arc::new(config);
         let (before, after) = ((Arc::clone(&self.effective), Arc::clone(&self.config)), Arc::clone(&config));
         let compared = nicely(move || compare((&before.0, &before.1), effective, &after)).await;
@@ -124,7 +125,7 @@ impl System {
         self.publish(&config, prepared).await?;
 
         // from here on it is done
-        self.lookouts.update(&config);
+        self.lookouts.commit(&config, fresh);
         if !warnings.is_empty() {
             tracing::warn!("{warnings}");
         }

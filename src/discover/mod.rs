@@ -74,6 +74,8 @@ pub struct Discovery {
     asked: Asked,
     course: Course,
     found: Sender<Found>,
+    /// Whether the source was asked once, with whatever result.
+    asked_once: Sender<bool>,
 }
 
 /// How a source is asked.
@@ -100,7 +102,12 @@ impl Discovery {
             Source::File(path) => (Asked::File { watch: FileWatch::new(path.clone()), path }, None),
         };
         let (found, told) = channel(None);
-        (Self { service, asked, course: Course::new(refresh), found }, told)
+        (Self { service, asked, course: Course::new(refresh), found, asked_once: channel(false).0 }, told)
+    }
+
+    /// Tells when the source was asked for the first time, also when it did not answer.
+    pub fn asked_once(&self) -> Receiver<bool> {
+        self.asked_once.subscribe()
     }
 
     /// Goes on until nobody listens any more.
@@ -123,6 +130,7 @@ impl Discovery {
         if turn.changed {
             self.found.send_replace(self.course.last().cloned());
         }
+        self.asked_once.send_replace(true);
         turn
     }
 

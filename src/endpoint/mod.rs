@@ -154,7 +154,11 @@ mod tests {
         assert_eq!([named(80, false), named(443, true)], ["api.internal", "api.internal"]);
         assert_eq!([named(80, true), named(443, false)], ["api.internal:80", "api.internal:443"]);
         assert_eq!(named(8080, false), "api.internal:8080");
-        assert_eq!(at("10.0.0.1:80").authority("10.0.0.1", Some(9101), false), "10.0.0.1:9101", "asked at another port");
+        assert_eq!(
+            at("10.0.0.1:80").authority("10.0.0.1", Some(9101), false),
+            "10.0.0.1:9101",
+            "asked at another port"
+        );
         assert_eq!(at("[::1]:8080").authority("::1", None, false), "[::1]:8080");
         assert_eq!(at("[::1]:80").authority("::1", None, false), "[::1]");
         assert_eq!(Target::Unix("/run/api.sock".into()).authority("localhost", None, false), "localhost");
