@@ -196,7 +196,7 @@ fn first(
     lookouts: &Lookouts,
     registry: &Registry,
 ) -> Result<(model::Config, Snapshot), String> {
-    let mut build = |config: &_| snapshot::build(config, None, &mut parts::backend_tls, registry);
+    let build = |config: &_| snapshot::build(config, None, &mut parts::backend_tls, registry);
     lookouts.fill(&mut config);
     let built = build(&config).or_else(|refused| {
         // as at any later time: what is found may be of no use, but can't keep the rest from being served

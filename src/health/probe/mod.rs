@@ -105,6 +105,7 @@ impl Target {
 async fn ask(target: &Target, mut stream: Stream, agent: &Agent) -> Outcome {
     match &target.policy.kind {
         Check::Http(check) if speaks_h2(target, &stream) => h2::check(stream, target, check).await,
+        Check::Http(_) if is_refused_h2(target, &stream) => Err(Fault::new("TLS: it does not choose HTTP/2 (ALPN)")),
         Check::Http(check) => http::check(&mut stream, target, check).await,
         Check::Tcp { send, expect } => tcp::check(&mut stream, send, expect).await,
         Check::Grpc { service } => grpc::check(stream, target, service).await,
@@ -118,6 +119,11 @@ fn speaks_h2(target: &Target, stream: &Stream) -> bool {
         Stream::TlsClient(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
         _ => target.protocol == UpstreamProtocol::Http2,
     }
+}
+
+/// Whether it is where requests go, which would be over HTTP/2 and nothing else, and does not speak that.
+fn is_refused_h2(target: &Target, stream: &Stream) -> bool {
+    target.protocol == UpstreamProtocol::Http2 && target.policy.port.is_none() && matches!(stream, Stream::TlsClient(_))
 }
 
 async fn connect(target: &Target) -> Result<Stream, Fault> {

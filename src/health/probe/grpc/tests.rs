@@ -58,8 +58,8 @@ async fn a_backend_that_does_not_speak_http2_fails() {
     assert!(reason.starts_with("HTTP/2: "), "{reason}");
 }
 
-#[tokio::test]
-async fn over_tls_it_offers_h2_whatever_the_service_offers() {
+/// A certificate for `backend.test`, and a server that shows it and knows these protocols.
+fn tls(alpn: &[&[u8]]) -> (Vec<rustls::pki_types::CertificateDer<'static>>, TlsAcceptor) {
     let key = rcgen::generate_simple_self_signed(["backend.test".to_owned()]).unwrap();
     let chain = vec![key.cert.der().clone()];
     let private = rustls::pki_types::PrivateKeyDer::Pkcs8(key.signing_key.serialize_der().into());
@@ -70,8 +70,13 @@ async fn over_tls_it_offers_h2_whatever_the_service_offers() {
         .with_no_client_auth()
         .with_single_cert(chain.clone(), private)
         .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    (chain, TlsAcceptor::from(Arc::new(config)))
+}
+
+#[tokio::test]
+async fn over_tls_it_offers_h2_whatever_the_service_offers() {
+    let (chain, acceptor) = tls(&[b"h2"]);
     let server = Server::serve(move |stream| {
         let acceptor = acceptor.clone();
         async move {
@@ -90,6 +95,31 @@ async fn over_tls_it_offers_h2_whatever_the_service_offers() {
     target.tls = Some((client, "other.test".try_into().unwrap()));
     let wrong = reason(&target).await;
     assert!(wrong.starts_with("TLS: "), "{wrong}");
+}
+
+#[tokio::test]
+async fn an_http_check_fails_where_requests_would_because_http2_is_not_chosen() {
+    let (chain, acceptor) = tls(&[]);
+    let server = Server::serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n").await;
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 1024]).await;
+        }
+    })
+    .await;
+    let settings =
+        crate::tls::connector::ClientSettings { ca: Some(&chain), verify: true, client: None, alpn: &[b"h2"] };
+    let client = crate::tls::connector::client_config(&settings).unwrap();
+    let mut target = target(server.address, Check::Http(http()));
+    target.tls = Some((client, "backend.test".try_into().unwrap()));
+    assert_eq!(reason(&target).await, "good: status 200");
+    target.protocol = UpstreamProtocol::Http2;
+    assert_eq!(reason(&target).await, "TLS: it does not choose HTTP/2 (ALPN)");
+    // at a port of its own there is something else, which may well speak HTTP/1.1
+    Arc::make_mut(&mut target.policy).port = Some(server.address.port());
+    assert_eq!(reason(&target).await, "good: status 200");
 }
 
 #[tokio::test]
