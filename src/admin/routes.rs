@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_SECURITY_POLICY, HeaderName, WWW_AUTHENTICATE};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, HeaderName, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
@@ -175,9 +175,19 @@ pub(super) fn guard(state: &State, headers: &HeaderMap) -> Option<Answer> {
 
 /// The answer to a page of somebody else's, in an operator's browser, which must not be able to change anything.
 pub(super) fn foreign(headers: &HeaderMap) -> Option<Answer> {
-    let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
-    let refused = !matches!(site, None | Some(b"same-origin" | b"none"));
+    let refused = match headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes()) {
+        Some(site) => !matches!(site, b"same-origin" | b"none"),
+        // browsers leave it out where the address is no secure context, and old ones do not know it
+        None => headers.get(ORIGIN).is_some_and(|origin| !is_own(origin.as_bytes(), headers)),
+    };
     refused.then(|| answer::problem(StatusCode::FORBIDDEN, "another site's page can't ask for this", &[]))
+}
+
+/// Whether an `Origin` is the place that was asked.
+fn is_own(origin: &[u8], headers: &HeaderMap) -> bool {
+    let authority = memchr::memmem::find(origin, b"://").map(|at| &origin[at + 3..]);
+    let host = headers.get(HOST).map(|host| host.as_bytes());
+    matches!((authority, host), (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host))
 }
 
 /// The answer to a method that `path` does not have.
@@ -296,6 +306,20 @@ mod tests {
         assert_eq!(ask(&state, &Method::POST, path, &from("cross-site")).status(), 403);
         assert_eq!(ask(&state, &Method::POST, path, &from("same-origin")).status(), 404);
         assert_eq!(ask(&state, &Method::GET, path, &from("same-origin")).status(), 405);
+    }
+
+    #[test]
+    fn without_fetch_metadata_it_is_the_origin_that_tells_another_sites_page() {
+        let state = state(None);
+        let path = "/api/v1/services/a/backends/b/drain";
+        let from = |origin| {
+            let origin = (ORIGIN, HeaderValue::from_static(origin));
+            HeaderMap::from_iter([(HOST, HeaderValue::from_static("127.0.0.1:9900")), origin])
+        };
+        for foreign in ["http://evil.example", "http://127.0.0.1:8080", "http://127.0.0.1", "null", ""] {
+            assert_eq!(ask(&state, &Method::POST, path, &from(foreign)).status(), 403, "{foreign}");
+        }
+        assert_eq!(ask(&state, &Method::POST, path, &from("http://127.0.0.1:9900")).status(), 404);
     }
 
     #[test]

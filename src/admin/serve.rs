@@ -26,7 +26,7 @@ use crate::tls::Acceptor;
 /// Connections at a time: far more than operators and their tools have, few enough that they can't hurt the data plane.
 const CONNECTIONS: usize = 256;
 
-/// For the TLS handshake, and again for each request's head.
+/// For the TLS handshake, and again for each request's head, and for its body.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The largest body of a request.
@@ -74,9 +74,10 @@ async fn answer(state: &State, request: Request<Incoming>) -> Answer {
     if uri.path() == reload::PATH {
         return reload::answer(state, method, headers).await;
     }
-    match Limited::new(body, BODY).collect().await {
-        Ok(body) => routes::answer(state, &Ask { method, uri, headers, body: body.to_bytes() }),
-        Err(_) => form::problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB, or broken", &[]),
+    match timeout(PATIENCE, Limited::new(body, BODY).collect()).await {
+        Ok(Ok(body)) => routes::answer(state, &Ask { method, uri, headers, body: body.to_bytes() }),
+        Err(_) => form::problem(StatusCode::REQUEST_TIMEOUT, "the body took too long", &[]),
+        Ok(Err(_)) => form::problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB, or broken", &[]),
     }
 }
 

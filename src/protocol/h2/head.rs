@@ -131,7 +131,7 @@ impl Fields {
         let announced = self.announced(ended)?;
         let (method, uri) = self.target()?;
         let upgrade = match (&method, self.protocol.take()) {
-            (&Method::CONNECT, Some(protocol)) => Some(Upgrade::H2(protocol)),
+            (&Method::CONNECT, Some(protocol)) => Some(Upgrade::H2(tunnelled(protocol)?)),
             (&Method::CONNECT, None) => return Err(answered("CONNECT is not served")),
             (_, Some(_)) => return Err(malformed(":protocol without CONNECT")),
             (_, None) => None,
@@ -250,6 +250,20 @@ fn forbidden(name: &HeaderName, value: &HeaderValue) -> Option<&'static str> {
 /// Whether a field says something of one connection of HTTP/1 only.
 pub(super) fn is_of_connection(name: &HeaderName) -> bool {
     matches!(name.as_str(), "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade")
+}
+
+/// `:protocol`, which is one token of the Upgrade registry (RFC 8441, section 4) and becomes the `Upgrade` of HTTP/1, where a list
+/// would be several. HTTP/2 within it would be a way past the routes, as over HTTP/1.
+fn tunnelled(protocol: HeaderValue) -> Result<HeaderValue, Refused> {
+    let bytes = protocol.as_bytes();
+    // a field's name is a token too
+    if HeaderName::from_bytes(bytes).is_err() {
+        return Err(malformed(":protocol is malformed"));
+    }
+    match bytes.eq_ignore_ascii_case(b"h2c") || bytes.eq_ignore_ascii_case(b"h2") {
+        true => Err(answered("HTTP/2 within a stream is not served")),
+        false => Ok(protocol),
+    }
 }
 
 /// RFC 3986, section 3.1.

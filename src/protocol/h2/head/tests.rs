@@ -150,6 +150,21 @@ fn an_extended_connect_is_an_upgrade() {
 }
 
 #[test]
+fn an_extended_connect_asks_for_one_protocol_that_is_not_http_2() {
+    let refused = |protocol| {
+        let mut all = get_and(&[(":protocol", protocol)]);
+        all[0].1 = "CONNECT";
+        fields(&all).request(&limits(), false).map(|_| ()).unwrap_err()
+    };
+    for protocol in ["", "x, h2c", "websocket,h2c", "web socket", "websocket;h2c", "h2c/1"] {
+        assert!(matches!(refused(protocol), Refused::Malformed(_)), "{protocol:?}");
+    }
+    for protocol in ["h2c", "H2C", "h2"] {
+        assert!(matches!(refused(protocol), Refused::Answered(_)), "{protocol:?}");
+    }
+}
+
+#[test]
 fn trailers_have_no_pseudo_fields_and_say_nothing_of_framing() {
     assert!(fields(&[("x", "y"), (":path", "/")]).trailers().is_none());
     assert!(fields(&[("connection", "close")]).trailers().is_none());
