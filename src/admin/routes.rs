@@ -215,7 +215,7 @@ fn unauthorized(shown: bool) -> Answer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::rc::Rc;
     use std::sync::Arc;
 
@@ -228,7 +228,7 @@ mod tests {
     use crate::metrics::Registry;
     use crate::snapshot::{Snapshot, Store};
 
-    fn state(token: Option<&str>) -> State {
+    pub(in crate::admin) fn state(token: Option<&str>) -> State {
         State::new(Sources {
             monitor: Monitor::new(1, Arc::default(), Rc::new(|_, _| Ok(()))),
             store: Arc::new(Store::new(Snapshot {

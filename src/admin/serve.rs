@@ -100,3 +100,24 @@ async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, state: Rc<State>)
         tracing::debug!(%error, "admin: a connection broke");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stalls_gives_its_place_back_in_time() {
+        let (mut client, server) = duplex(64 * 1024);
+        let asked = b"POST /api/v1/heartbeat HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{";
+        client.write_all(asked).await.unwrap();
+        let begun = Instant::now();
+        requests(server, Rc::new(routes::tests::state(None))).await;
+        assert!(begun.elapsed() < 2 * PATIENCE, "{:?}", begun.elapsed());
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+}
