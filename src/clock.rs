@@ -52,9 +52,40 @@ impl Moment {
     }
 }
 
+/// What is said at most once in a while, for a condition that would be told of again and again while it lasts.
+#[derive(Debug)]
+pub struct Seldom {
+    pause: Duration,
+    last: Moment,
+}
+
+impl Seldom {
+    /// Once in this time.
+    pub const fn new(pause: Duration) -> Self {
+        Self { pause, last: Moment::NEVER }
+    }
+
+    /// Whether it may be said now; it counts as said then.
+    pub fn is_due(&mut self, now: Moment) -> bool {
+        let due = now.since(self.last) >= self.pause;
+        if due {
+            self.last = now;
+        }
+        due
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lasts_is_said_once_in_a_while() {
+        let mut seldom = Seldom::new(Duration::from_secs(10));
+        let begun = Moment::now();
+        let said = (0..1000).filter(|n| seldom.is_due(begun.plus(Duration::from_millis(50 * n)))).count();
+        assert_eq!(said, 5, "in 50 seconds");
+    }
 
     #[test]
     fn moments_are_ordered_and_never_wrap() {

@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::answer::Answer;
 use super::routes::Ask;
 use super::{State, answer as form, reload, routes};
+use crate::clock::{Moment, Seldom};
 use crate::io::Socket;
 use crate::tls::Acceptor;
 
@@ -37,10 +38,13 @@ const LIFE: Duration = Duration::from_secs(300);
 
 /// After a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often that is said while it lasts.
+const COMPLAINTS: Duration = Duration::from_secs(10);
 
 /// Accepts for ever.
 pub(super) async fn serve(listener: TcpListener, tls: Option<Acceptor>, state: Rc<State>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut complaint = Seldom::new(COMPLAINTS);
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
@@ -52,7 +56,9 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<Acceptor>, state: R
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "admin: no connection can be accepted");
+                if complaint.is_due(Moment::now()) {
+                    tracing::warn!(%error, "admin: no connection can be accepted");
+                }
                 sleep(PAUSE).await;
             }
         }

@@ -17,6 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Settings, peer, sessions};
+use crate::clock::{Moment, Seldom};
 use crate::forward::{Connection, Ingress};
 use crate::io::{Socket, Stream};
 use crate::metrics::ListenerMetrics;
@@ -29,6 +30,8 @@ use crate::tls::Acceptor;
 
 /// The kernel has no more file descriptors or memory for us: what is open must end first.
 const EXHAUSTED: Duration = Duration::from_millis(50);
+/// How often that is said while it lasts.
+const COMPLAINTS: Duration = Duration::from_secs(10);
 
 /// A listening socket in a worker's runtime.
 #[derive(Debug)]
@@ -80,6 +83,7 @@ pub enum Queue {
 /// Accepts until `stop` says so; then takes what the kernel has accepted for us already, unless it is for another.
 pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl Future<Output = Queue>) {
     let mut stop = pin!(stop);
+    let mut complaint = Seldom::new(COMPLAINTS);
     let queue = loop {
         let accepted = tokio::select! {
             biased;
@@ -89,7 +93,9 @@ pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl F
         let (socket, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if is_exhausted(&error) => {
-                tracing::error!(%error, "no connection can be accepted");
+                if complaint.is_due(Moment::now()) {
+                    tracing::error!(%error, "no connection can be accepted");
+                }
                 tokio::time::sleep(EXHAUSTED).await;
                 continue;
             }
