@@ -70,14 +70,8 @@ pub fn run(loaded: Loaded, source: Option<&Path>, ready: impl FnOnce(&Ready)) ->
     ended
 }
 
-/// The control plane's life.
-async fn control(
-    mut loaded: Loaded,
-    source: Option<&Path>,
-    mut inherited: Inherited,
-    ready: impl FnOnce(&Ready),
-) -> Result<(), String> {
-    let config = &loaded.config;
+/// Says who starts, and with how much to do.
+fn introduce(config: &model::Config) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
@@ -86,6 +80,17 @@ async fn control(
         services = config.services.len(),
         "evenkeel starts"
     );
+}
+
+/// The control plane's life.
+async fn control(
+    mut loaded: Loaded,
+    source: Option<&Path>,
+    mut inherited: Inherited,
+    ready: impl FnOnce(&Ready),
+) -> Result<(), String> {
+    let config = &loaded.config;
+    introduce(config);
     let start = Start::remember();
     let signals = Signals::new().map_err(|error| format!("signals can't be received: {error}"))?;
     let state_dir = &config.server.state_dir;
