@@ -413,13 +413,13 @@ impl ResponseBody {
 
     /// Ready when nothing has come for too long, and nothing of the request could go.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let starved = self.is_starved();
         let alarm = self.alarm.get_or_insert_with(|| Alarm::new(&self.timers, self.idle));
         let written = self.call.as_ref().map_or(0, |call| call.connection.out.sent);
         if self.written != written {
             self.written = written;
             alarm.set(self.idle);
         }
-        let starved = self.call.as_ref().is_some_and(Call::is_starved);
         alarm.poll(cx).map(|()| stalled(starved))
     }
 
