@@ -15,9 +15,9 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::flow::{Inflow, Window};
 use super::frame::{self, Fault, HEAD, Reason, flag, kind};
-use super::guard::Guard;
-use super::head::is_of_connection;
 use super::outbound::Outbound;
+use super::server::guard::Guard;
+use super::server::head::is_of_connection;
 use super::stream::{Ending, Inner, Stream};
 use super::{CONNECTION_WINDOW, DEFAULT_WINDOW};
 use crate::protocol::hpack::encode;

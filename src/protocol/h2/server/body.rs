@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::Frame;
 
-use super::stream::{Piece, Stream};
 use crate::error::Error;
 use crate::policy::Limits;
+use crate::protocol::h2::stream::{Piece, Stream};
 use crate::protocol::intake::Intake;
 use crate::timer::Timers;
 

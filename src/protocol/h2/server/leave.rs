@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 
 use super::connection::Connection;
-use super::frame::{self, HEAD, MAX_WINDOW, Reason};
-use super::outbound::Outbound;
 use crate::io::Stream as Io;
 use crate::protocol::Handler;
 use crate::protocol::h1::inbound::Inbound;
+use crate::protocol::h2::frame::{self, HEAD, MAX_WINDOW, Reason};
+use crate::protocol::h2::outbound::Outbound;
 use crate::timer::Alarm;
 
 /// What our own pings carry.

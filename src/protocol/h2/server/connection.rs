@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::frame::{self, Fault, Frame, HEAD, MAX_PAYLOAD, Reason, protocol, setting};
 use super::guard::Guard;
 use super::leave::{Leaving, SIGN};
-use super::link::Link;
 use super::receive::Block;
-use super::{CONNECTION_WINDOW, DEFAULT_WINDOW, STREAM_WINDOW};
 use crate::drain::Watch;
 use crate::io::Stream as Io;
 use crate::protocol::Handler;
 use crate::protocol::h1::inbound::Inbound;
 use crate::protocol::h1::server::Setup;
+use crate::protocol::h2::frame::{self, Fault, Frame, HEAD, MAX_PAYLOAD, Reason, protocol, setting};
+use crate::protocol::h2::link::Link;
+use crate::protocol::h2::{CONNECTION_WINDOW, DEFAULT_WINDOW, STREAM_WINDOW};
 use crate::protocol::hpack::Decoder;
 use crate::timer::Alarm;
 

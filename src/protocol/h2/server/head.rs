@@ -248,7 +248,7 @@ fn forbidden(name: &HeaderName, value: &HeaderValue) -> Option<&'static str> {
 }
 
 /// Whether a field says something of one connection of HTTP/1 only.
-pub(super) fn is_of_connection(name: &HeaderName) -> bool {
+pub(in crate::protocol::h2) fn is_of_connection(name: &HeaderName) -> bool {
     matches!(name.as_str(), "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade")
 }
 

@@ -8,11 +8,11 @@ use tokio::task::spawn_local;
 use super::body::RequestBody as Body;
 use super::connection::{Connection, Failed, TABLE};
 use super::exchange::{self, Interim};
-use super::frame::{self, Fault, Frame, MAX_WINDOW, Reason, protocol, setting};
 use super::head::{Fields, Refused};
 use super::leave::{Leaving, SIGN};
-use super::stream::Stream;
 use crate::protocol::h1::framing::Length;
+use crate::protocol::h2::frame::{self, Fault, Frame, MAX_WINDOW, Reason, protocol, setting};
+use crate::protocol::h2::stream::Stream;
 use crate::protocol::{self, Handler, RequestBody};
 
 /// Frames of one field block, of any size: CONTINUATION without end is an attack (CVE-2024-27316).

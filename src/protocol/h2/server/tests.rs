@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, LocalOptions};
 
-use super::frame::{Head, Reason, flag, head_bytes, kind};
 use super::*;
 use crate::io::Socket;
+use crate::protocol::h2::frame::{self, Head, Reason, flag, head_bytes, kind};
 use crate::protocol::testing::{Echo, setup};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -12,10 +12,10 @@ use http::{Method, Response, StatusCode, Version};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frame::Reason;
-use super::stream::{Piece, Stream};
 use crate::protocol::h1::framing::{self, Length};
 use crate::protocol::h1::server::{Setup, body_length};
+use crate::protocol::h2::frame::Reason;
+use crate::protocol::h2::stream::{Piece, Stream};
 use crate::protocol::tunnel::{MayTunnel, Relay};
 use crate::protocol::{Handler, Request};
 use crate::timer::Alarm;
