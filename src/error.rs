@@ -45,10 +45,18 @@ pub enum Kind {
     UpstreamCertificate,
     /// The backend closed or reset the connection before an answer came.
     UpstreamClosed,
+    /// The backend has refused the request without looking at it (`REFUSED_STREAM`).
+    UpstreamRefused,
+    /// The backend ended the exchange before its answer was whole, and kept the connection (`RST_STREAM`).
+    UpstreamReset,
+    /// What the backend sent breaks the rules of its connection, with which all exchanges on it end.
+    UpstreamProtocol,
     /// What the backend sent is not HTTP, or breaks its framing.
     UpstreamMalformed,
     /// The backend's header section is larger than we take.
     UpstreamHeadersTooLarge,
+    /// The backend's trailer section is larger than we take.
+    UpstreamTrailersTooLarge,
     /// No answer from the backend in time, or its body stalled, or the exchange took longer than `timeout.total`.
     UpstreamTimeout,
     /// The client went away.
@@ -113,8 +121,12 @@ impl Kind {
             | Self::UpstreamTls
             | Self::UpstreamCertificate
             | Self::UpstreamClosed
+            | Self::UpstreamRefused
+            | Self::UpstreamReset
+            | Self::UpstreamProtocol
             | Self::UpstreamMalformed
             | Self::UpstreamHeadersTooLarge
+            | Self::UpstreamTrailersTooLarge
             | Self::UpstreamTimeout => Side::Upstream,
             Self::NoBackend | Self::Overload | Self::Internal => Side::Internal,
         }
@@ -141,8 +153,12 @@ impl Kind {
             Self::UpstreamTls => "TLS with the backend failed",
             Self::UpstreamCertificate => "the backend's certificate is not believed",
             Self::UpstreamClosed => "the backend closed the connection",
+            Self::UpstreamRefused => "the backend refused the stream",
+            Self::UpstreamReset => "the backend reset the stream",
+            Self::UpstreamProtocol => "the backend broke the rules of HTTP/2",
             Self::UpstreamMalformed => "the backend's answer is malformed",
             Self::UpstreamHeadersTooLarge => "the backend's headers are too large",
+            Self::UpstreamTrailersTooLarge => "the backend's trailers are too large",
             Self::UpstreamTimeout => "the backend took too long",
             Self::ClientGone => "the client went away",
             Self::Internal => "internal error",

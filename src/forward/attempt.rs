@@ -1,22 +1,26 @@
 //! One try with one backend.
 
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderValue};
+use rustls::pki_types::ServerName;
 
 use super::Worker;
 use super::body::Content;
 use crate::endpoint::Endpoint;
-use crate::error::{Error, Result, Retry};
+use crate::error::{Error, Kind, Result, Retry};
 use crate::policy::UpstreamProtocol;
 use crate::protocol::RequestBody;
 use crate::protocol::h1::encode::RequestLine;
-use crate::protocol::tunnel::Relay;
+use crate::protocol::h2::client::Client;
+use crate::protocol::tunnel::{self, Relay};
 use crate::snapshot::Service;
-use crate::upstream::h1::{Failed, Reply, Terms};
-use crate::upstream::h2::Dialled;
-use crate::upstream::{Answer, Home, Tls, h1};
+use crate::upstream::h1::{Failed, Terms};
+use crate::upstream::h2::{Dialled, Way};
+use crate::upstream::{Answer, Home, Tls, h1, h2};
 
 /// A request as it goes to a backend.
 #[derive(Debug)]
@@ -63,7 +67,7 @@ async fn call(
     body: RequestBody,
     terms: &Terms<'_>,
 ) -> Result<Answer<Content>, Failed> {
-    let endpoint = &*service.endpoints[backend];
+    let endpoint = &service.endpoints[backend];
     let metrics = &service.upstream[backend];
     let home = match &terms.own {
         None => worker.pools.home(endpoint, service.pool, metrics),
@@ -71,7 +75,8 @@ async fn call(
     };
     // a request that can't be repeated takes no risk with a backend that closes its connections as they are used
     let fresh = carrier == Carrier::New || (home.races() && !outgoing.line.method.is_idempotent());
-    let connection = match connect(service, endpoint, &home, fresh, terms).await {
+    let way = Path { service, endpoint, home: &home, fresh, upgrades: outgoing.line.upgrade.is_some() };
+    let connection = match way.connect(terms).await {
         Ok(connection) => connection,
         Err(error) => return Err(Failed { error, body, raced: false }),
     };
@@ -85,29 +90,31 @@ async fn call(
         }
     };
     let line = RequestLine { host, ..outgoing.line };
-    let answer = match connection {
-        Dialled::H2(connection) => {
-            let answer = connection.call(&line, service.tls.is_some(), outgoing.headers, body, terms).await?;
-            Answer { status: answer.status, headers: answer.headers, body: Content::H2(answer.body) }
+    let tunnel =
+        |backend, early| Content::Tunnel(Some(Box::new(Relay::new(backend, early, terms.timeouts.idle, terms.timers))));
+    match connection {
+        Dialled::H2(client) => {
+            let is_tls = service.tls.is_some();
+            match h2::Call::run(&client, &line, is_tls, outgoing.headers, body, &home, terms).await? {
+                h2::Reply::Answer(answer) => Ok(answer.map(Content::H2)),
+                h2::Reply::Upgraded(answer, stream) => {
+                    Ok(answer.map(|()| tunnel(tunnel::Backend::H2(stream), BytesMut::new())))
+                }
+            }
         }
         Dialled::H1(connection) => match connection.call(&line, outgoing.headers, body, &home, terms).await {
-            Ok(Reply::Answer(answer)) => {
-                Answer { status: answer.status, headers: answer.headers, body: Content::H1(answer.body) }
-            }
-            Ok(Reply::Upgraded(answer, stream, early)) => {
-                let relay = Relay::new(stream, early, terms.timeouts.idle, terms.timers);
-                let body = Content::Tunnel(Some(Box::new(relay)));
-                Answer { status: answer.status, headers: answer.headers, body }
+            Ok(h1::Reply::Answer(answer)) => Ok(answer.map(Content::H1)),
+            Ok(h1::Reply::Upgraded(answer, stream, early)) => {
+                Ok(answer.map(|()| tunnel(tunnel::Backend::Stream(stream), early)))
             }
             Err(failed) => {
                 if failed.raced {
                     home.raced();
                 }
-                return Err(failed);
+                Err(failed)
             }
         },
-    };
-    Ok(answer)
+    }
 }
 
 /// Reads a small answer to its end before any of it is passed on: if its backend dies half-way, nobody has seen it yet, and
@@ -118,7 +125,7 @@ async fn hold(mut answer: Answer<Content>, limit: usize) -> Result<Answer<Conten
         return Ok(answer);
     }
     let (mut whole, mut trailers) = (Bytes::new(), None);
-    while let Some(frame) = std::future::poll_fn(|cx| answer.body.poll_frame(cx)).await {
+    while let Some(frame) = poll_fn(|cx| answer.body.poll_frame(cx)).await {
         // passed on to nobody yet, so only the request decides whether it may be sent again
         let frame = frame.map_err(|error| Error::new(error.kind(), error.detail()).retry(Retry::IfIdempotent))?;
         match frame.into_data() {
@@ -138,30 +145,75 @@ async fn hold(mut answer: Answer<Content>, limit: usize) -> Result<Answer<Conten
     Ok(Answer { body, ..answer })
 }
 
-/// A connection that can carry the request: a kept one, unless it must be `fresh`, or a new one.
-async fn connect(
-    service: &Service,
-    endpoint: &Endpoint,
-    home: &Rc<Home>,
+/// The way of a request to its backend.
+struct Path<'a> {
+    service: &'a Service,
+    endpoint: &'a Arc<Endpoint>,
+    home: &'a Rc<Home>,
+    /// No kept connection of HTTP/1.
     fresh: bool,
-    terms: &Terms<'_>,
-) -> Result<Dialled> {
-    let multiplexed = match service.protocol {
-        UpstreamProtocol::Http1 => false,
-        UpstreamProtocol::Http2 => true,
-        UpstreamProtocol::Auto => service.tls.is_some(),
-    };
-    if multiplexed && let Some(connection) = home.shared.take() {
-        return Ok(Dialled::H2(connection));
+    /// It asks for another protocol.
+    upgrades: bool,
+}
+
+impl Path<'_> {
+    /// A connection that can carry the request: a kept one, or a new one.
+    async fn connect(&self, terms: &Terms<'_>) -> Result<Dialled> {
+        let alpn = self.service.protocol == UpstreamProtocol::Auto;
+        let multiplexed = match self.service.protocol {
+            UpstreamProtocol::Http1 => false,
+            UpstreamProtocol::Http2 => true,
+            UpstreamProtocol::Auto => self.service.tls.is_some(),
+        };
+        if !multiplexed {
+            return self.http1(self.service.tls.as_ref(), terms).await;
+        }
+        if alpn
+            && self.home.shared.are_h1()
+            && let Some(connection) = self.kept()
+        {
+            return Ok(Dialled::H1(connection));
+        }
+        let found = match self.home.shared.take(self.home) {
+            Some(client) => Dialled::H2(client),
+            None => {
+                let name = self.name();
+                let tls = self.service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
+                h2::open(self.home, Way { endpoint: self.endpoint, tls, alpn }, terms).await?
+            }
+        };
+        match found {
+            Dialled::H2(client) if self.upgrades => self.upgrade(client, terms).await,
+            found => Ok(found),
+        }
     }
-    if !fresh && let Some(connection) = home.take() {
-        return Ok(Dialled::H1(connection));
+
+    /// RFC 8441: a stream becomes a tunnel where the backend takes that. Else only a connection of HTTP/1.1 can.
+    async fn upgrade(&self, client: Client, terms: &Terms<'_>) -> Result<Dialled> {
+        let told = poll_fn(|cx| client.poll_takes_tunnels(cx));
+        if terms.timers.within(terms.timeouts.connect, told).await == Some(true) {
+            return Ok(Dialled::H2(client));
+        }
+        match &self.service.tls_http1 {
+            Some(tls) => self.http1(Some(tls), terms).await,
+            None => Err(Error::new(Kind::NotUpgraded, "its HTTP/2 has no extended CONNECT (RFC 8441)")),
+        }
     }
-    let name = service.tls.as_ref().and_then(|_| service.server_name(endpoint));
-    let tls = service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
-    if multiplexed {
-        let alpn = service.protocol == UpstreamProtocol::Auto;
-        return home.shared.open(endpoint, tls, alpn, home, terms).await;
+
+    async fn http1(&self, tls: Option<&Arc<rustls::ClientConfig>>, terms: &Terms<'_>) -> Result<Dialled> {
+        if let Some(connection) = self.kept() {
+            return Ok(Dialled::H1(connection));
+        }
+        let name = self.name();
+        let tls = tls.zip(name.as_ref()).map(|(config, name)| Tls { config, name });
+        h1::Connection::dial(self.endpoint, tls, self.home, terms).await.map(Dialled::H1)
     }
-    h1::Connection::dial(endpoint, tls, home, terms).await.map(Dialled::H1)
+
+    fn kept(&self) -> Option<Box<h1::Connection>> {
+        if self.fresh { None } else { self.home.take() }
+    }
+
+    fn name(&self) -> Option<ServerName<'static>> {
+        self.service.tls.as_ref().and_then(|_| self.service.server_name(self.endpoint))
+    }
 }

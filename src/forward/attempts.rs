@@ -14,7 +14,7 @@ use super::retry::{self, Pushback};
 use super::tries::Tries;
 use crate::affinity::Session;
 use crate::clock::Moment;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result, Retry};
 use crate::metrics::retries::Outcome;
 use crate::policy;
 use crate::protocol::RequestBody;
@@ -26,6 +26,8 @@ use crate::upstream::h1::{Failed, Terms};
 
 /// Kept connections of one backend that may turn out to be closed, one after the other, for one exchange.
 const MAX_RACES: u32 = 2;
+/// The same for connections that their backend leaves without having looked at the request (RFC 9113, section 6.8).
+const MAX_UNSEEN: u32 = 4;
 
 /// The request's body over several attempts.
 enum Source {
@@ -148,12 +150,17 @@ impl<'a> Course<'a> {
         if !source.is_whole() {
             return None;
         }
-        let repeatable = self.idempotent || error.retryability() == crate::error::Retry::Safe;
-        if raced && repeatable && self.races < MAX_RACES {
+        let is_safe = error.retryability() == Retry::Safe;
+        let most = if error.kind() == Kind::UpstreamClosed && is_safe { MAX_UNSEEN } else { MAX_RACES };
+        if raced && (self.idempotent || is_safe) && self.races < most {
             self.races += 1;
-            // a connection that was kept was closed while the request was on its way (RFC 9112, section 9.3.1): nobody's
-            // failure, and no retry of the kind that the budget is for
-            self.wanted = Some(backend);
+            // a connection that was kept was closed while the request was on its way (RFC 9112, section 9.3.1), or the backend did not
+            // look at it: nobody's failure, and no retry of the kind that the budget is for
+            match error.kind() {
+                // it has more than it takes; another one may have less
+                Kind::UpstreamRefused if self.tries.has_another_than(backend) => self.tries.tried.push(backend),
+                _ => self.wanted = Some(backend),
+            }
             self.carrier = Carrier::New;
             return Some(Duration::ZERO);
         }

@@ -31,8 +31,17 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::UpstreamTls => (StatusCode::BAD_GATEWAY, "evenkeel; error=tls_protocol_error"),
         Kind::UpstreamCertificate => (StatusCode::BAD_GATEWAY, "evenkeel; error=tls_certificate_error"),
         Kind::UpstreamClosed => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_terminated"),
+        // nothing was executed: it may be sent again, as what no backend was found for
+        Kind::UpstreamRefused => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable"),
+        Kind::UpstreamReset => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_response_incomplete"),
+        Kind::UpstreamProtocol => {
+            (StatusCode::BAD_GATEWAY, "evenkeel; error=http_protocol_error; details=\"HTTP/2 connection error\"")
+        }
         Kind::UpstreamMalformed => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_protocol_error"),
         Kind::UpstreamHeadersTooLarge => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_response_header_section_size"),
+        Kind::UpstreamTrailersTooLarge => {
+            (StatusCode::BAD_GATEWAY, "evenkeel; error=http_response_trailer_section_size")
+        }
         Kind::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=http_response_timeout"),
         Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "evenkeel; error=proxy_internal_error"),
     }

@@ -79,7 +79,7 @@ pub fn is_wanted(error: &Error, idempotent: bool, policy: &policy::Retry) -> boo
     };
     let wanted = match error.kind() {
         Kind::Connect | Kind::ConnectTimeout | Kind::UpstreamTls | Kind::UpstreamCertificate => policy.on_connect,
-        Kind::UpstreamClosed => policy.on_reset,
+        Kind::UpstreamClosed | Kind::UpstreamRefused | Kind::UpstreamReset | Kind::UpstreamProtocol => policy.on_reset,
         // what the client would be answered with decides
         Kind::UpstreamTimeout => policy.on_status.contains(&StatusCode::GATEWAY_TIMEOUT),
         Kind::UpstreamMalformed | Kind::UpstreamHeadersTooLarge => policy.on_status.contains(&StatusCode::BAD_GATEWAY),

@@ -69,6 +69,11 @@ impl<'a> Tries<'a> {
         self.service.available.members.iter().any(|(index, _)| !self.tried.contains(index))
     }
 
+    /// Whether there is one beside this one.
+    pub fn has_another_than(&self, backend: usize) -> bool {
+        self.service.available.members.iter().any(|(index, _)| *index != backend && !self.tried.contains(index))
+    }
+
     /// The last try ended so.
     pub fn settled(&self, outcome: Outcome) {
         if self.retries > 0 {

@@ -6,9 +6,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::io::Stream;
+use crate::protocol::h2::client::Tunnel;
 use crate::timer::{Alarm, Timers};
 
 /// Room for one read.
@@ -27,11 +28,20 @@ pub trait MayTunnel {
 /// directions have ended, one of them broke, or nothing moved for a while.
 #[derive(Debug)]
 pub struct Relay {
-    backend: Stream,
+    backend: Backend,
     up: Direction,
     down: Direction,
     idle: Duration,
     alarm: Alarm,
+}
+
+/// Where a tunnel leads.
+#[derive(Debug)]
+pub enum Backend {
+    /// A connection of its own.
+    Stream(Stream),
+    /// A stream of an HTTP/2 connection (RFC 8441).
+    H2(Box<Tunnel>),
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +55,7 @@ struct Direction {
 
 impl Relay {
     /// Joins a client to `backend`, from which `early` was read already. It ends after `idle` without a byte.
-    pub fn new(backend: Stream, early: BytesMut, idle: Duration, timers: &Timers) -> Self {
+    pub fn new(backend: Backend, early: BytesMut, idle: Duration, timers: &Timers) -> Self {
         let down = Direction { buf: early, ..Direction::default() };
         Self { backend, up: Direction::default(), down, idle, alarm: Alarm::new(timers, idle) }
     }
@@ -81,6 +91,38 @@ impl Relay {
             self.alarm.set(self.idle);
         }
         self.alarm.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Backend {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Stream(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::H2(tunnel) => Pin::new(&mut **tunnel).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Backend {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Stream(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::H2(tunnel) => Pin::new(&mut **tunnel).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Stream(stream) => Pin::new(stream).poll_flush(cx),
+            Self::H2(tunnel) => Pin::new(&mut **tunnel).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Stream(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::H2(tunnel) => Pin::new(&mut **tunnel).poll_shutdown(cx),
+        }
     }
 }
 

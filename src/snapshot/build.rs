@@ -136,6 +136,7 @@ fn build_service(
         series: config.listeners.iter().map(|listener| handles.series(&listener.name)).collect(),
         upstream: handles.upstream(),
         endpoints,
+        tls_http1: tls.as_ref().filter(|_| service.protocol == UpstreamProtocol::Auto).map(only_http1),
         tls,
         tls_server_name,
         tls_fingerprint,
@@ -248,6 +249,13 @@ fn target(address: &model::Address) -> Target {
 }
 
 /// A hash of everything that connections under these settings depend on.
+/// TLS that offers HTTP/1.1 only.
+fn only_http1(tls: &Arc<ClientConfig>) -> Arc<ClientConfig> {
+    let mut tls = ClientConfig::clone(tls);
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(tls)
+}
+
 fn fingerprint(tls: Option<&model::ClientTls>, protocol: UpstreamProtocol) -> u64 {
     let mut hasher = DefaultHasher::new();
     // it decides what is offered by ALPN

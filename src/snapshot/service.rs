@@ -78,6 +78,8 @@ pub struct Settings {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// TLS towards the backends.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// The same where the backend is to choose HTTP/1.1: for what HTTP/2 can't carry there. `None` where that is not left to it.
+    pub tls_http1: Option<Arc<rustls::ClientConfig>>,
     /// The name that is asked for and verified in TLS, for all backends; `None` = each backend's host
     /// (see [`Settings::server_name`]).
     pub tls_server_name: Option<ServerName<'static>>,

@@ -30,13 +30,11 @@ use crate::protocol::{Interim, RequestBody};
 use crate::timer::{Alarm, Timers};
 
 /// What the head of an answer may be.
-const HEAD_LIMITS: HeadLimits = HeadLimits { bytes: 64 * 1024, fields: 100 };
-/// Interim responses before the answer.
-const MAX_INTERIM: u32 = 16;
+pub(super) const HEAD_LIMITS: HeadLimits = HeadLimits { bytes: 64 * 1024, fields: 100 };
 /// Room for a read of an answer.
 const ROOM: usize = 1024;
 /// How long a backend is waited for to say 100; RFC 9110, section 10.1.1, says not to wait indefinitely.
-const CONTINUE: Duration = Duration::from_secs(1);
+pub(super) const CONTINUE: Duration = Duration::from_secs(1);
 
 /// An HTTP/1.1 connection to a backend.
 #[derive(Debug)]
@@ -137,7 +135,7 @@ impl Connection {
     /// Dials a new connection.
     pub async fn dial(endpoint: &Endpoint, tls: Option<Tls<'_>>, home: &Home, terms: &Terms<'_>) -> Result<Box<Self>> {
         let io = dial::dial(endpoint, tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
-        Ok(Self::new(io, home.gauge.opened()))
+        Ok(Self::new(io, home.opened()))
     }
 
     pub(super) fn new(io: Stream, counted: Counted) -> Box<Self> {
@@ -235,21 +233,28 @@ impl Call {
                     return Poll::Ready(Err(error));
                 }
                 let Connection { io, inbound, scan, .. } = &mut *self.connection;
-                if !inbound.buf.is_empty()
+                let before = inbound.buf.len();
+                if before > 0
                     && let Some(head) = head::response(&mut inbound.buf, scan, HEAD_LIMITS)?
                 {
                     let last = !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS;
                     if last {
                         return Poll::Ready(fits(&head, line).map(|()| head));
                     }
-                    interim += 1;
-                    if interim > MAX_INTERIM {
-                        return Poll::Ready(Err(Error::new(Kind::UpstreamMalformed, "too many interim responses")));
+                    interim += before - inbound.buf.len();
+                    if interim > HEAD_LIMITS.bytes {
+                        return Poll::Ready(Err(Error::new(
+                            Kind::UpstreamMalformed,
+                            "more bytes of interim responses than a head may have",
+                        )));
                     }
                     // another one, such as 103, is no wish for the body
                     self.held &= head.status != StatusCode::CONTINUE;
                     if let Some(to) = terms.interim {
                         to.send(head.status, &head.headers);
+                    }
+                    if extends(head.status) {
+                        alarm = None;
                     }
                     continue;
                 }
@@ -338,6 +343,12 @@ impl Call {
         body.finish_if_done();
         Reply::Answer(Answer { status, headers, body })
     }
+}
+
+/// Whether this interim response says that the answer takes its time: 102 of WebDAV (RFC 2518, section 10.1), and 104 of resumable
+/// uploads, which tells how much has arrived.
+pub(super) fn extends(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 102 | 104)
 }
 
 /// Nothing has moved for too long; `starved`: it was the client's turn, which is nothing that a backend can do about.

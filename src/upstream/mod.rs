@@ -4,6 +4,7 @@
 //! lock, no other core's cache lines. The price, connections that another worker could have used, is bounded by
 //! `pool.max_idle` for each worker and backend.
 
+mod age;
 mod dial;
 pub mod h1;
 pub mod h2;
@@ -23,4 +24,11 @@ pub struct Answer<B> {
     pub headers: http::HeaderMap,
     /// Its body.
     pub body: B,
+}
+
+impl<B> Answer<B> {
+    /// The same answer with another body.
+    pub fn map<C>(self, body: impl FnOnce(B) -> C) -> Answer<C> {
+        Answer { status: self.status, headers: self.headers, body: body(self.body) }
+    }
 }

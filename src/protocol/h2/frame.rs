@@ -70,6 +70,59 @@ pub enum Reason {
     EnhanceYourCalm = 11,
 }
 
+/// The name of a code of RST_STREAM or GOAWAY (section 7), for the log.
+pub fn code_name(code: u32) -> &'static str {
+    const NAMES: [&str; 14] = [
+        "NO_ERROR",
+        "PROTOCOL_ERROR",
+        "INTERNAL_ERROR",
+        "FLOW_CONTROL_ERROR",
+        "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR",
+        "REFUSED_STREAM",
+        "CANCEL",
+        "COMPRESSION_ERROR",
+        "CONNECT_ERROR",
+        "ENHANCE_YOUR_CALM",
+        "INADEQUATE_SECURITY",
+        "HTTP_1_1_REQUIRED",
+    ];
+    NAMES.get(code as usize).copied().unwrap_or("a code that is not registered")
+}
+
+/// What is next in what was read.
+#[derive(Debug)]
+pub enum Next {
+    /// A frame, or what is wrong with it.
+    Frame(Result<Frame, Fault>),
+    /// This many bytes are needed before it can be told.
+    Missing(usize),
+}
+
+/// Of what was read, only larger pieces of bodies are not copied: fields and crumbs would keep the whole buffer for as long as
+/// somebody holds them.
+pub const COPY: usize = 1024;
+
+/// Takes the next frame out of what was read.
+pub fn next(buf: &mut BytesMut) -> Next {
+    let Some(head) = Head::parse(buf) else { return Next::Missing(HEAD) };
+    if head.length > MAX_PAYLOAD {
+        return Next::Frame(Err(size("a frame larger than SETTINGS_MAX_FRAME_SIZE")));
+    }
+    let whole = HEAD + head.length;
+    if buf.len() < whole {
+        return Next::Missing(whole - buf.len());
+    }
+    buf.advance(HEAD);
+    if head.kind == kind::DATA && head.length > COPY {
+        return Next::Frame(Frame::parse(head, buf.split_to(head.length).freeze()));
+    }
+    let payload = Bytes::copy_from_slice(&buf[..head.length]);
+    buf.advance(head.length);
+    Next::Frame(Frame::parse(head, payload))
+}
+
 /// What a peer did wrong, and what ends by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -103,8 +156,8 @@ pub enum Frame {
     Continuation { stream: u32, block: Bytes, end_headers: bool },
     /// A dependency, of which nobody makes anything any more.
     Priority { stream: u32, depends_on: u32 },
-    /// The peer ends a stream.
-    Reset { stream: u32 },
+    /// The peer ends a stream, with one of the [codes](Reason) or any other number.
+    Reset { stream: u32, code: u32 },
     /// The peer's settings.
     Settings(Bytes),
     /// It took ours.
@@ -113,8 +166,8 @@ pub enum Frame {
     Ping([u8; 8]),
     /// The answer to ours.
     Pong([u8; 8]),
-    /// The peer opens no more streams.
-    GoAway,
+    /// The peer takes no more streams, and has not looked at those above `last`.
+    GoAway { last: u32, code: u32 },
     /// A window grows.
     WindowUpdate { stream: u32, increment: u32 },
     /// One of a type that we do not know.
@@ -169,7 +222,7 @@ impl Frame {
             kind::RST_STREAM => {
                 of_stream(head)?;
                 exactly(4, &payload, "RST_STREAM")?;
-                Ok(Self::Reset { stream })
+                Ok(Self::Reset { stream, code: payload.get_u32() })
             }
             kind::SETTINGS => {
                 of_connection(head)?;
@@ -186,7 +239,10 @@ impl Frame {
             }
             kind::GOAWAY => {
                 of_connection(head)?;
-                if payload.len() < 8 { Err(size("GOAWAY is too short")) } else { Ok(Self::GoAway) }
+                if payload.len() < 8 {
+                    return Err(size("GOAWAY is too short"));
+                }
+                Ok(Self::GoAway { last: payload.get_u32() & MAX_WINDOW, code: payload.get_u32() })
             }
             kind::WINDOW_UPDATE => {
                 exactly(4, &payload, "WINDOW_UPDATE")?;
@@ -196,7 +252,9 @@ impl Frame {
                     increment => Ok(Self::WindowUpdate { stream, increment }),
                 }
             }
-            kind::PUSH_PROMISE => Err(protocol("PUSH_PROMISE from a client")),
+            kind::PUSH_PROMISE => {
+                Err(protocol("PUSH_PROMISE, which a client never sends and we have forbidden to servers"))
+            }
             _ => Ok(Self::Unknown),
         }
     }
@@ -397,7 +455,7 @@ mod tests {
         assert_eq!(parse(&out), Ok(Frame::WindowUpdate { stream: 7, increment: 1000 }));
         out.clear();
         reset(&mut out, 7, Reason::Cancel);
-        assert_eq!(parse(&out), Ok(Frame::Reset { stream: 7 }));
+        assert_eq!(parse(&out), Ok(Frame::Reset { stream: 7, code: 8 }));
         out.clear();
         settings(&mut out, &[(setting::ENABLE_PUSH, 0), (setting::MAX_FRAME_SIZE, 16_384)]);
         assert_eq!(parse(&out), Ok(Frame::Settings(Bytes::from_static(b"\0\x02\0\0\0\0\0\x05\0\0\x40\0"))));
@@ -406,7 +464,7 @@ mod tests {
         assert_eq!(parse(&out), Ok(Frame::SettingsAck));
         out.clear();
         go_away(&mut out, 5, Reason::NoError);
-        assert_eq!(parse(&out), Ok(Frame::GoAway));
+        assert_eq!(parse(&out), Ok(Frame::GoAway { last: 5, code: 0 }));
         assert_eq!(parse(&frame(0xbe, 0xff, 9, b"anything")), Ok(Frame::Unknown));
     }
 }

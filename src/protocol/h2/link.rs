@@ -10,16 +10,16 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use ahash::HashMap;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 
 use super::flow::{Inflow, Window};
-use super::frame::{self, Fault, HEAD, Reason, flag, kind};
+use super::frame::{self, Fault, HEAD, MAX_WINDOW, Reason, flag, kind, protocol, setting};
+use super::guard::Guard;
 use super::outbound::Outbound;
-use super::server::guard::Guard;
 use super::server::head::is_of_connection;
-use super::stream::{Ending, Inner, Stream};
-use super::{CONNECTION_WINDOW, DEFAULT_WINDOW};
+use super::stream::{Cause, Ending, Inner, Stream};
+use super::{CONNECTION_WINDOW, DEFAULT_WINDOW, HPACK_TABLE};
 use crate::protocol::hpack::encode;
 
 /// Streams that we have reset whose frames may still be under way: as many are remembered.
@@ -41,9 +41,9 @@ pub(super) struct State {
     pub window: Window,
     /// What may come of all bodies together.
     pub inflow: Inflow,
-    /// The client's SETTINGS_INITIAL_WINDOW_SIZE.
+    /// The peer's SETTINGS_INITIAL_WINDOW_SIZE.
     pub initial: u32,
-    /// The client's SETTINGS_MAX_FRAME_SIZE.
+    /// The peer's SETTINGS_MAX_FRAME_SIZE.
     pub max_frame: usize,
     /// Those that are not over.
     pub streams: HashMap<u32, Rc<Stream>>,
@@ -52,25 +52,38 @@ pub(super) struct State {
     ready: VecDeque<Rc<Stream>>,
     /// The last streams that we have reset.
     ours: VecDeque<u32>,
-    /// The client wants a smaller table for our fields than there is by default: it is to be told that we use none.
+    /// The peer's bytes are given back to the connection's window as they arrive and not as they are read: who reads one stream
+    /// slowly holds up that stream, and none of its neighbours.
+    credits_on_arrival: bool,
+    /// The peer wants a smaller table for our fields than there is by default: it is to be told that we use none.
     pub tell_tableless: bool,
     waker: Option<Waker>,
 }
 
 impl Link {
-    /// A new connection's.
+    /// A client's new connection to us.
     pub fn new(guard: Guard) -> Self {
+        Self::with_window(guard, CONNECTION_WINDOW, false)
+    }
+
+    /// Our new connection to a server, which may have `window` bytes on their way to us.
+    pub fn to_server(guard: Guard, window: u32) -> Self {
+        Self::with_window(guard, window, true)
+    }
+
+    fn with_window(guard: Guard, window: u32, credits_on_arrival: bool) -> Self {
         Self {
             state: RefCell::new(State {
                 out: Outbound::default(),
                 window: Window::new(DEFAULT_WINDOW),
-                inflow: Inflow::new(CONNECTION_WINDOW),
+                inflow: Inflow::new(window),
                 initial: DEFAULT_WINDOW,
                 max_frame: frame::MAX_PAYLOAD,
                 streams: HashMap::default(),
                 guard,
                 ready: VecDeque::new(),
                 ours: VecDeque::new(),
+                credits_on_arrival,
                 tell_tableless: false,
                 waker: None,
             }),
@@ -85,12 +98,19 @@ impl Link {
         }
     }
 
-    /// The connection is no more: neither are its streams.
-    pub fn lose(&self) {
+    /// Has those who wait for something on a stream look at how the connection stands.
+    pub fn wake_streams(&self) {
+        self.state.borrow().streams.values().for_each(|stream| stream.inner.borrow_mut().wake_reader());
+    }
+
+    /// The connection is no more: neither are its streams. What was never written of one has reached nobody.
+    pub fn lose(&self, cause: Cause) {
         let mut state = self.state.borrow_mut();
         state.ready.clear();
+        let sent = state.out.sent;
         for stream in std::mem::take(&mut state.streams).into_values() {
-            stream.inner.borrow_mut().end();
+            let inner = &mut *stream.inner.borrow_mut();
+            inner.end(if inner.begins_at >= sent { Cause::Unprocessed } else { cause });
         }
     }
 }
@@ -153,7 +173,7 @@ impl State {
 
     fn turn(&mut self, stream: &Rc<Stream>) -> Turn {
         let inner = &mut *stream.inner.borrow_mut();
-        if inner.over {
+        if inner.over.is_some() {
             return Turn::Over;
         }
         if !inner.piece.is_empty() {
@@ -183,8 +203,8 @@ impl State {
         }
         // room for its next piece, or the end of its task
         inner.wake_task();
-        if inner.is_answered() {
-            self.answered(stream.id, inner);
+        if inner.is_finished() {
+            self.finished(stream.id, inner);
         }
         Turn::Over
     }
@@ -195,9 +215,10 @@ impl State {
         self.out.data(data);
     }
 
-    /// The whole answer is on its way: a client that has not sent the whole request need not send the rest (section 8.1).
-    pub fn answered(&mut self, id: u32, inner: &mut Inner) {
-        inner.over = true;
+    /// A stream has come to its end in order. A client that has not sent all of a request whose whole answer is on its way need not
+    /// send the rest (section 8.1).
+    pub fn finished(&mut self, id: u32, inner: &mut Inner) {
+        inner.over = Some(Cause::Finished);
         self.guard.earn();
         self.forget(id, inner);
         if !inner.ended {
@@ -208,11 +229,11 @@ impl State {
     /// Ends a stream before its time.
     pub fn reset(&mut self, stream: &Stream, reason: Reason) {
         let inner = &mut *stream.inner.borrow_mut();
-        if inner.over {
+        if inner.over.is_some() {
             return;
         }
         self.forget(stream.id, inner);
-        inner.end();
+        inner.end(Cause::Reset(reason as u32));
         self.write_reset(stream.id, reason);
     }
 
@@ -238,18 +259,69 @@ impl State {
     /// Takes a stream out, and gives the connection's window back what it held.
     pub fn forget(&mut self, id: u32, inner: &mut Inner) {
         self.streams.remove(&id);
-        self.release(inner.discard());
+        if !self.credits_on_arrival {
+            self.release(inner.discard());
+        }
     }
 
-    /// Bytes of bodies were used: the client may send more.
-    pub fn release(&mut self, bytes: u32) {
+    /// A frame of a body has come.
+    pub fn arrive(&mut self, flow: u32) -> Result<(), Fault> {
+        if !self.inflow.receive(flow) {
+            return Err(Fault::Connection(Reason::FlowControl, "more data than the connection's window allows"));
+        }
+        if self.credits_on_arrival {
+            self.release(flow);
+        }
+        Ok(())
+    }
+
+    /// Bytes of bodies were read, or won't be.
+    pub fn consume(&mut self, bytes: u32) {
+        if !self.credits_on_arrival {
+            self.release(bytes);
+        }
+    }
+
+    /// The peer may send so many bytes more.
+    fn release(&mut self, bytes: u32) {
         if let Some(increment) = self.inflow.release(bytes) {
             frame::window_update(self.out.buffer(), 0, increment);
         }
     }
 
-    /// The client's initial window changed: so do the windows of all streams (section 6.9.2).
-    pub fn set_initial(&mut self, initial: u32) -> Result<(), Fault> {
+    /// Does what the peer's SETTINGS say of what we send (section 6.5.2), and answers them; `each` gets those of one role.
+    pub fn settings(
+        &mut self,
+        mut settings: Bytes,
+        mut each: impl FnMut(u16, u32) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut initial = None;
+        while settings.has_remaining() {
+            let (id, value) = (settings.get_u16(), settings.get_u32());
+            match id {
+                // RFC 7541, section 4.2: only a smaller table than before must be answered
+                setting::HEADER_TABLE_SIZE if (value as usize) < HPACK_TABLE => self.tell_tableless = true,
+                setting::INITIAL_WINDOW_SIZE if value > MAX_WINDOW => {
+                    return Err(Fault::Connection(Reason::FlowControl, "SETTINGS_INITIAL_WINDOW_SIZE is too large"));
+                }
+                setting::INITIAL_WINDOW_SIZE => initial = Some(value),
+                setting::MAX_FRAME_SIZE if !(16_384..=0xff_ffff).contains(&value) => {
+                    return Err(protocol("SETTINGS_MAX_FRAME_SIZE can't be that"));
+                }
+                setting::MAX_FRAME_SIZE => self.max_frame = value as usize,
+                _ => each(id, value)?,
+            }
+        }
+        // once, for it is a walk through all streams: of several values it is the last that holds
+        if let Some(initial) = initial {
+            self.set_initial(initial)?;
+        }
+        frame::settings_ack(self.out.buffer());
+        Ok(())
+    }
+
+    /// The peer's initial window changed: so do the windows of all streams (section 6.9.2).
+    fn set_initial(&mut self, initial: u32) -> Result<(), Fault> {
         let by = i64::from(initial) - i64::from(self.initial);
         self.initial = initial;
         for stream in self.streams.values() {

@@ -4,8 +4,12 @@
 //! What both share: a connection's task reads and writes, the tasks of its streams put what they say on the [`link`], and a [`stream`] has
 //! its two directions. Bytes are made and understood without any state in [`frame`], windows are counted in [`flow`].
 
+mod block;
+pub mod client;
+mod ends;
 mod flow;
 mod frame;
+mod guard;
 mod link;
 mod outbound;
 pub mod server;
@@ -18,3 +22,7 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Windows before anybody said anything (section 6.9.2).
 const DEFAULT_WINDOW: u32 = 65_535;
+/// The table that a peer may use for its fields: SETTINGS_HEADER_TABLE_SIZE as it is when nothing is said.
+const HPACK_TABLE: usize = 4096;
+/// What a client sends first (section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -1,20 +1,22 @@
-//! One stream of an HTTP/2 connection: the request that comes and the answer that goes, each at its own pace.
+//! One stream of an HTTP/2 connection: what comes on it and what goes, each at its own pace.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
-use super::STREAM_WINDOW;
 use super::flow::{Inflow, Window};
-use super::frame::{self, Fault, Reason};
+use super::frame::{self, COPY, Fault, Reason};
 use super::link::{self, Link, State};
-use crate::error::{Error, Kind};
 
-/// A stream, held by its connection until it is over, by its task, and by the request's body.
+/// A reader that is so far behind gets what follows copied together: each piece would keep the buffer that it was read into, which
+/// is much larger.
+const BEHIND: usize = 64 * 1024;
+
+/// A stream, held by its connection until it is over, by its task, and by the body that comes on it.
 #[derive(Debug)]
 pub struct Stream {
     pub(super) id: u32,
@@ -25,35 +27,105 @@ pub struct Stream {
 /// Its state.
 #[derive(Debug)]
 pub(super) struct Inner {
-    /// Neither side says more: both have ended, or one has reset it, or the connection is gone.
-    pub over: bool,
-    /// Of the request's body, what came and was not read.
-    pub queue: VecDeque<Bytes>,
+    /// Neither side says more, and why.
+    pub over: Option<Cause>,
+    /// Of the body that comes, what came and was not read.
+    received: Received,
     trailers: Option<Box<HeaderMap>>,
-    /// The whole request has come.
+    /// All that comes has come.
     pub ended: bool,
-    /// Nobody reads the request's body.
+    /// Nobody reads the body that comes.
     unwanted: bool,
     inflow: Inflow,
     /// What `content-length` lets come.
-    expected: Option<u64>,
+    pub expected: Option<u64>,
+    /// Heads of the answer to a request of ours.
+    pub heads: Heads,
     reader: Option<Waker>,
     /// What may be sent.
     pub window: Window,
-    /// The part of the answer's body that waits for windows and its turn.
+    /// The part of the body that goes which waits for windows and its turn.
     pub piece: Bytes,
     pub ending: Ending,
     /// It is in the queue of those that send.
     pub scheduled: bool,
-    /// Frames of the answer's body so far.
+    /// Frames of the body that goes so far.
     pub moved: u64,
     head_sent: bool,
-    /// It is a tunnel, whose directions end each for itself.
-    tunnel: bool,
+    /// Bytes that the connection had to send before this stream's first.
+    pub begins_at: u64,
+    /// Its two directions end each for itself: a request of ours, or a tunnel. Else it is over with the answer.
+    duplex: bool,
     task: Option<Waker>,
 }
 
-/// How the answer ends behind the piece that waits.
+/// Why a stream is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Both sides have said all.
+    Finished,
+    /// One of them has reset it, with this code (section 7).
+    Reset(u32),
+    /// The peer has not looked at it, and will not: GOAWAY said so, or it was never sent (section 8.7).
+    Unprocessed,
+    /// The peer has refused it without looking at it, with REFUSED_STREAM (section 8.7).
+    Refused,
+    /// The connection is gone.
+    Lost,
+    /// What the peer sent on it is no message (section 8.1.1).
+    Malformed(&'static str),
+    /// A head, or trailers, larger than is taken.
+    TooLarge(Section),
+    /// The peer broke the rules of the connection.
+    Fault(&'static str),
+}
+
+/// A part of a message that has fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Its head.
+    Head,
+    /// Its trailers.
+    Trailers,
+}
+
+/// The head of an answer.
+#[derive(Debug)]
+pub struct Head {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its fields.
+    pub headers: HeaderMap,
+}
+
+/// Heads of an answer that were not taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    /// Interim (1xx) responses.
+    pub interim: VecDeque<Head>,
+    /// The head of the answer itself.
+    pub last: Option<Head>,
+    /// That has come.
+    pub complete: bool,
+    /// Bytes of interim responses so far.
+    pub interim_bytes: usize,
+    /// What they answer.
+    pub asked: Asked,
+}
+
+/// What a request asks for, as far as it matters for how long its answer is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The head only.
+    Head,
+    /// That the stream becomes a tunnel.
+    Tunnel,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+/// How the body that goes ends behind the piece that waits.
 #[derive(Debug)]
 pub(super) enum Ending {
     /// More is to come.
@@ -66,24 +138,34 @@ pub(super) enum Ending {
     Done,
 }
 
-/// A piece of a request's body.
+/// A piece of a body that comes.
 #[derive(Debug)]
 pub(super) enum Piece {
     Data(Bytes),
     Trailers(HeaderMap),
 }
 
+/// A body as far as it came and was not read.
+#[derive(Debug, Default)]
+struct Received {
+    pieces: VecDeque<Bytes>,
+    /// Small pieces behind those, copied together.
+    rest: BytesMut,
+    bytes: usize,
+}
+
 impl Stream {
-    /// A stream whose request's head has come; `ended` = all of it.
+    /// A stream on which the peer may send its body, unless that has `ended`; `window` is what may go.
     pub(super) fn new(id: u32, link: &Rc<Link>, window: u32, ended: bool, expected: Option<u64>) -> Rc<Self> {
         let inner = Inner {
-            over: false,
-            queue: VecDeque::new(),
+            over: None,
+            received: Received::default(),
             trailers: None,
             ended,
             unwanted: ended,
-            inflow: Inflow::new(STREAM_WINDOW),
+            inflow: Inflow::new(super::STREAM_WINDOW),
             expected,
+            heads: Heads::default(),
             reader: None,
             window: Window::new(window),
             piece: Bytes::new(),
@@ -91,10 +173,22 @@ impl Stream {
             scheduled: false,
             moved: 0,
             head_sent: false,
-            tunnel: false,
+            begins_at: 0,
+            duplex: false,
             task: None,
         };
         Rc::new(Self { id, link: Rc::clone(link), inner: RefCell::new(inner) })
+    }
+
+    /// A stream for a request of ours: `window` is what may go, `inflow` what may come.
+    pub(super) fn to_server(id: u32, link: &Rc<Link>, window: u32, inflow: u32) -> Rc<Self> {
+        let stream = Self::new(id, link, window, false, None);
+        {
+            let inner = &mut *stream.inner.borrow_mut();
+            inner.inflow = Inflow::new(inflow);
+            inner.duplex = true;
+        }
+        stream
     }
 
     /// Data came, with the frame that counts `flow` for the windows. The connection's was counted already, and gets it back here
@@ -103,27 +197,25 @@ impl Stream {
         let inner = &mut *self.inner.borrow_mut();
         let arrived = inner.arrive(self.id, data.len(), flow, end);
         if arrived.is_err() || inner.unwanted {
-            state.release(flow);
+            state.consume(flow);
             return arrived;
         }
         let padding = flow - data.len() as u32;
         if padding > 0 {
-            state.release(padding);
+            state.consume(padding);
             if let Some(increment) = inner.inflow.release(padding) {
                 frame::window_update(state.out.buffer(), self.id, increment);
             }
         }
-        if !data.is_empty() {
-            inner.queue.push_back(data);
-        }
-        if end || !inner.queue.is_empty() {
+        inner.received.push(data);
+        if end || inner.received.bytes > 0 {
             inner.wake_reader();
         }
-        inner.close_tunnel(self.id, state);
+        inner.close_if_finished(self.id, state);
         Ok(())
     }
 
-    /// The request ends with these trailers, or with fields that can't be trailers.
+    /// What comes ends with these trailers, or with fields that can't be trailers.
     pub(super) fn trailers(&self, state: &mut State, trailers: Result<HeaderMap, Fault>) -> Result<(), Fault> {
         let inner = &mut *self.inner.borrow_mut();
         if inner.ended {
@@ -133,11 +225,35 @@ impl Stream {
         inner.finish(self.id)?;
         inner.trailers = (!trailers.is_empty()).then(|| Box::new(trailers));
         inner.wake_reader();
-        inner.close_tunnel(self.id, state);
+        inner.close_if_finished(self.id, state);
         Ok(())
     }
 
-    /// The client lets more of the answer come.
+    /// The head of an answer came, or an interim one; with `end` nothing follows. `expected` is how long its body may be.
+    pub(super) fn answered(
+        &self,
+        state: &mut State,
+        head: Head,
+        expected: Option<u64>,
+        end: bool,
+    ) -> Result<(), Fault> {
+        let inner = &mut *self.inner.borrow_mut();
+        if head.status.is_informational() {
+            inner.heads.interim.push_back(head);
+        } else {
+            inner.heads.last = Some(head);
+            inner.heads.complete = true;
+            inner.expected = expected;
+            if end {
+                inner.finish(self.id)?;
+            }
+        }
+        inner.wake_reader();
+        inner.close_if_finished(self.id, state);
+        Ok(())
+    }
+
+    /// The peer lets more go.
     pub(super) fn widen(self: &Rc<Self>, state: &mut State, by: u32) -> Result<(), Fault> {
         let mut inner = self.inner.borrow_mut();
         if !inner.window.shift(i64::from(by)) {
@@ -151,10 +267,10 @@ impl Stream {
         Ok(())
     }
 
-    /// Ready when the stream is over before its answer is.
+    /// Ready when the stream is over before all has gone.
     pub(super) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
         let inner = &mut *self.inner.borrow_mut();
-        if inner.over {
+        if inner.over.is_some() {
             return Poll::Ready(());
         }
         inner.keep_task(cx);
@@ -165,7 +281,7 @@ impl Stream {
     pub(super) fn interim(&self, status: StatusCode, headers: &HeaderMap) {
         let state = &mut *self.link.state.borrow_mut();
         let inner = self.inner.borrow();
-        if inner.over || inner.head_sent {
+        if inner.over.is_some() || inner.head_sent {
             return;
         }
         state.headers(self.id, false, |block| link::head(block, status, headers, None, None));
@@ -176,45 +292,64 @@ impl Stream {
     pub(super) fn head(&self, status: StatusCode, headers: &HeaderMap, date: &[u8], length: Option<u64>, end: bool) {
         let state = &mut *self.link.state.borrow_mut();
         let inner = &mut *self.inner.borrow_mut();
-        if inner.over {
+        if inner.over.is_some() {
             return;
         }
         inner.head_sent = true;
         state.headers(self.id, end, |block| link::head(block, status, headers, Some(date), length));
         if end {
             inner.ending = Ending::Done;
-            state.answered(self.id, inner);
+            state.finished(self.id, inner);
+        }
+        state.wake();
+    }
+
+    /// Sends the head of a request, whose fields `block` writes; with `end` there is nothing else.
+    pub(super) fn ask(&self, asked: Asked, end: bool, block: impl FnOnce(&mut BytesMut)) {
+        let state = &mut *self.link.state.borrow_mut();
+        let inner = &mut *self.inner.borrow_mut();
+        inner.heads.asked = asked;
+        inner.begins_at = state.out.sent + state.out.waiting() as u64;
+        state.headers(self.id, end, block);
+        if end {
+            inner.ending = Ending::Done;
         }
         state.wake();
     }
 
     /// What comes and goes from now on is a tunnel's.
     pub(super) fn become_tunnel(&self) {
-        self.inner.borrow_mut().tunnel = true;
+        self.inner.borrow_mut().duplex = true;
     }
 
-    /// Whether the next piece of the answer's body may be given.
+    /// Whether the next piece of the body that goes may be given.
     pub(super) fn has_room(&self) -> bool {
         let inner = self.inner.borrow();
-        !inner.over && inner.piece.is_empty() && matches!(inner.ending, Ending::Open)
+        inner.over.is_none() && inner.piece.is_empty() && matches!(inner.ending, Ending::Open)
     }
 
-    /// Whether nothing is left to be said.
+    /// Whether nothing is left to be said, by either side.
     pub(super) fn is_over(&self) -> bool {
-        self.inner.borrow().over
+        self.inner.borrow().over.is_some()
     }
 
-    /// Frames of the answer's body that were sent so far.
+    /// Whether all that goes has gone, or can't go any more.
+    pub(super) fn is_sent(&self) -> bool {
+        let inner = self.inner.borrow();
+        inner.over.is_some() || matches!(inner.ending, Ending::Done)
+    }
+
+    /// Frames of the body that goes which were sent so far.
     pub(super) fn moved(&self) -> u64 {
         self.inner.borrow().moved
     }
 
-    /// Sends a piece of the answer's body, when [there is room](Self::has_room); with `end` it is the last.
+    /// Sends a piece of a body, when [there is room](Self::has_room); with `end` it is the last.
     pub(super) fn send(self: &Rc<Self>, data: Bytes, end: bool) {
         self.say(data, if end { Ending::Data } else { Ending::Open });
     }
 
-    /// Ends the answer.
+    /// Ends the body that goes.
     pub(super) fn finish(self: &Rc<Self>, trailers: Option<HeaderMap>) {
         let ending = trailers.map_or(Ending::Data, |trailers| Ending::Trailers(Box::new(trailers)));
         self.say(Bytes::new(), ending);
@@ -224,7 +359,7 @@ impl Stream {
         let state = &mut *self.link.state.borrow_mut();
         {
             let inner = &mut *self.inner.borrow_mut();
-            if inner.over {
+            if inner.over.is_some() {
                 return;
             }
             if !data.is_empty() {
@@ -245,13 +380,26 @@ impl Stream {
         state.wake();
     }
 
-    /// The next piece of the request's body.
-    pub(super) fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Error>>> {
+    /// The next interim response, or the head of the answer; an error is why none comes.
+    pub(super) fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Result<Head, Cause>> {
+        let inner = &mut *self.inner.borrow_mut();
+        if let Some(head) = inner.heads.interim.pop_front().or_else(|| inner.heads.last.take()) {
+            return Poll::Ready(Ok(head));
+        }
+        if let Some(cause) = inner.over {
+            return Poll::Ready(Err(cause));
+        }
+        inner.keep_reader(cx);
+        Poll::Pending
+    }
+
+    /// The next piece of the body that comes; an error is why it breaks off.
+    pub(super) fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cause>>> {
         let state = &mut *self.link.state.borrow_mut();
         let inner = &mut *self.inner.borrow_mut();
-        if let Some(data) = inner.queue.pop_front() {
+        if let Some(data) = inner.received.pop() {
             let used = data.len() as u32;
-            state.release(used);
+            state.consume(used);
             if !inner.ended
                 && let Some(increment) = inner.inflow.release(used)
             {
@@ -265,38 +413,46 @@ impl Stream {
         if inner.ended {
             return Poll::Ready(inner.trailers.take().map(|trailers| Ok(Piece::Trailers(*trailers))));
         }
-        if inner.over {
-            return Poll::Ready(Some(Err(Error::new(Kind::ClientGone, "its stream is over"))));
+        if let Some(cause) = inner.over {
+            return Poll::Ready(Some(Err(cause)));
         }
-        if !inner.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
-            inner.reader = Some(cx.waker().clone());
-        }
+        inner.keep_reader(cx);
         Poll::Pending
     }
 
-    /// Nobody reads the request's body any more.
+    /// Nobody reads the body that comes any more.
     pub(super) fn abandon(&self) {
         let state = &mut *self.link.state.borrow_mut();
         let inner = &mut *self.inner.borrow_mut();
         inner.unwanted = true;
-        let held: usize = inner.queue.drain(..).map(|data| data.len()).sum();
+        let held = std::mem::take(&mut inner.received).bytes;
         if held > 0 {
-            state.release(held as u32);
+            state.consume(held as u32);
             state.wake();
         }
     }
 
-    /// Whether the whole request's body was read.
+    /// Whether all that comes was read.
     pub(super) fn is_read(&self) -> bool {
         let inner = self.inner.borrow();
-        inner.ended && inner.queue.is_empty() && inner.trailers.is_none()
+        inner.ended && inner.received.bytes == 0 && inner.trailers.is_none()
     }
 
-    /// The bytes of the request's body that are still to be read, when that is known.
+    /// The bytes of the body that are still to be read, when that is known.
     pub(super) fn unread(&self) -> Option<u64> {
         let inner = self.inner.borrow();
-        let queued = || inner.queue.iter().map(|data| data.len() as u64).sum::<u64>();
-        if inner.ended { Some(queued()) } else { inner.expected.map(|expected| expected + queued()) }
+        let held = inner.received.bytes as u64;
+        match inner.ended {
+            // HTTP/1 has no trailers behind a body whose length was said
+            true if inner.trailers.is_some() && inner.expected.is_none() => None,
+            true => Some(held),
+            false => inner.expected.map(|expected| expected + held),
+        }
+    }
+
+    /// Whether more has come than a reader that keeps up would leave.
+    pub(super) fn is_behind(&self) -> bool {
+        self.inner.borrow().received.bytes > BEHIND
     }
 }
 
@@ -311,7 +467,7 @@ impl Inner {
             return Err(Fault::Connection(Reason::FlowControl, "more data than a stream's window allows"));
         }
         if let Some(expected) = &mut self.expected {
-            // section 8.1.1: a body of another length than said makes the request malformed
+            // section 8.1.1: a body of another length than said makes the message malformed
             *expected = expected.checked_sub(length as u64).ok_or(Fault::Stream(id, Reason::Protocol))?;
         }
         if end { self.finish(id) } else { Ok(()) }
@@ -328,33 +484,33 @@ impl Inner {
         Ok(())
     }
 
-    /// A tunnel is over when its second direction ends.
-    fn close_tunnel(&mut self, id: u32, state: &mut State) {
-        if self.tunnel && self.is_answered() && !self.over {
-            state.answered(id, self);
+    /// What has two directions is over when the second one ends.
+    fn close_if_finished(&mut self, id: u32, state: &mut State) {
+        if self.duplex && self.is_finished() && self.over.is_none() {
+            state.finished(id, self);
             self.wake_task();
         }
     }
 
-    /// Whether the answer is whole, and so is a request that goes on after it.
-    pub(super) fn is_answered(&self) -> bool {
-        matches!(self.ending, Ending::Done) && (self.ended || !self.tunnel)
+    /// Whether all has gone, and has come where the stream goes on after that.
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(self.ending, Ending::Done) && (self.ended || !self.duplex)
     }
 
     /// It is over, whoever ended it: whoever waits for it need not.
-    pub(super) fn end(&mut self) {
-        self.over = true;
+    pub(super) fn end(&mut self, cause: Cause) {
+        self.over = Some(cause);
         self.piece = Bytes::new();
         self.wake_task();
         self.wake_reader();
     }
 
-    /// Gives up what came of a request that won't be whole; gives back how much that was.
+    /// Gives up what came of a message that won't be whole; gives back how much that was.
     pub(super) fn discard(&mut self) -> u32 {
         if self.ended {
             return 0;
         }
-        self.queue.drain(..).map(|data| data.len() as u32).sum()
+        std::mem::take(&mut self.received).bytes as u32
     }
 
     pub(super) fn wake_task(&mut self) {
@@ -363,15 +519,73 @@ impl Inner {
         }
     }
 
-    fn wake_reader(&mut self) {
+    pub(super) fn wake_reader(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
     }
 
     fn keep_task(&mut self, cx: &Context<'_>) {
-        if !self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
-            self.task = Some(cx.waker().clone());
+        keep(&mut self.task, cx);
+    }
+
+    fn keep_reader(&mut self, cx: &Context<'_>) {
+        keep(&mut self.reader, cx);
+    }
+}
+
+fn keep(kept: &mut Option<Waker>, cx: &Context<'_>) {
+    if !kept.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
+        *kept = Some(cx.waker().clone());
+    }
+}
+
+impl Received {
+    /// A body costs about what it weighs, however small its pieces are and however much was read with them.
+    fn push(&mut self, data: Bytes) {
+        if data.is_empty() {
+            return;
         }
+        let apart = self.bytes == 0 || (data.len() > COPY && self.bytes <= BEHIND);
+        self.bytes += data.len();
+        if !apart {
+            self.rest.extend_from_slice(&data);
+            return;
+        }
+        if !self.rest.is_empty() {
+            self.pieces.push_back(self.rest.split().freeze());
+        }
+        self.pieces.push_back(data);
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        let piece = match self.pieces.pop_front() {
+            Some(piece) => piece,
+            None if self.rest.is_empty() => return None,
+            None => std::mem::take(&mut self.rest).freeze(),
+        };
+        self.bytes -= piece.len();
+        Some(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_in_tiny_pieces_is_kept_together_and_in_order() {
+        let mut received = Received::default();
+        let large = |byte| Bytes::from(vec![byte; 2 * COPY]);
+        let sent = [Bytes::from_static(b"a"), Bytes::from_static(b"b"), Bytes::from_static(b"c"), large(b'L')];
+        for _ in 0..1000 {
+            sent.iter().for_each(|piece| received.push(piece.clone()));
+        }
+        assert!(received.pieces.len() < 80, "{}", received.pieces.len());
+        let whole = sent.concat().repeat(1000);
+        assert_eq!(received.bytes, whole.len());
+        let got: Vec<u8> = std::iter::from_fn(|| received.pop()).flatten().collect();
+        assert_eq!(got, whole);
+        assert_eq!(received.bytes, 0);
     }
 }

@@ -154,7 +154,7 @@ fn an_answer_before_the_end_of_its_request_stops_the_client() {
     stream.head(StatusCode::PAYLOAD_TOO_LARGE, &HeaderMap::new(), b"now", Some(0), true);
     let frames = written(&link);
     assert!(matches!(&frames[0], Frame::Headers { end_stream: true, .. }), "{frames:?}");
-    assert_eq!(frames[1..], [Frame::Reset { stream: 1 }]);
+    assert_eq!(frames[1..], [Frame::Reset { stream: 1, code: 0 }]);
     assert!(link.state.borrow().was_reset_by_us(1));
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::Frame;
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::policy::Limits;
 use crate::protocol::h2::stream::{Piece, Stream};
 use crate::protocol::intake::Intake;
@@ -53,7 +53,7 @@ impl RequestBody {
         match self.stream.poll_piece(cx) {
             Poll::Ready(Some(Ok(Piece::Data(data)))) => Poll::Ready(Some(self.intake.data(data))),
             Poll::Ready(Some(Ok(Piece::Trailers(trailers)))) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Error::new(Kind::ClientGone, "its stream is over")))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => self.intake.poll_late(cx).map(|late| Some(Err(late))),
         }

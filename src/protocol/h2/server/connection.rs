@@ -6,31 +6,25 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 
-use super::guard::Guard;
 use super::leave::{Leaving, SIGN};
-use super::receive::Block;
 use crate::drain::Watch;
 use crate::io::Stream as Io;
 use crate::protocol::Handler;
 use crate::protocol::h1::inbound::Inbound;
 use crate::protocol::h1::server::Setup;
-use crate::protocol::h2::frame::{self, Fault, Frame, HEAD, MAX_PAYLOAD, Reason, protocol, setting};
+use crate::protocol::h2::block::Block;
+use crate::protocol::h2::frame::{self, Fault, Next, Reason, protocol, setting};
+use crate::protocol::h2::guard::Guard;
 use crate::protocol::h2::link::Link;
-use crate::protocol::h2::{CONNECTION_WINDOW, DEFAULT_WINDOW, STREAM_WINDOW};
+use crate::protocol::h2::stream::Cause;
+use crate::protocol::h2::{CONNECTION_WINDOW, DEFAULT_WINDOW, HPACK_TABLE, PREFACE, STREAM_WINDOW};
 use crate::protocol::hpack::Decoder;
 use crate::timer::Alarm;
 
-/// What a client sends first (section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// The table that clients may use for their fields: SETTINGS_HEADER_TABLE_SIZE as it is when nothing is said.
-pub(super) const TABLE: usize = 4096;
 /// A client with open streams that says nothing for so long is asked for a sign of life, and given up after as long again.
 const PING: Duration = Duration::from_secs(20);
-/// Of what was read, only larger pieces of bodies are not copied: fields and crumbs would keep the whole buffer for as long as
-/// somebody holds them.
-const COPY: usize = 1024;
 /// Nothing is read while this much waits for a client that does not read.
 const BACKLOG: usize = 256 * 1024;
 
@@ -87,13 +81,6 @@ pub(super) enum Failed {
     Fault(Reason, &'static str),
 }
 
-/// What is next in what was read.
-enum Next {
-    Frame(Result<Frame, Fault>),
-    /// This many bytes are needed before it can be told.
-    Missing(usize),
-}
-
 /// How reading stopped.
 enum Read {
     /// Nothing is there to be read.
@@ -126,7 +113,7 @@ impl<H: Handler + 'static> Connection<H> {
             inbound: Inbound::new(early),
             link: Rc::new(link),
             handler,
-            decoder: Decoder::new(TABLE),
+            decoder: Decoder::new(HPACK_TABLE),
             block: None,
             last: 0,
             last_served: None,
@@ -225,22 +212,7 @@ impl<H: Handler + 'static> Connection<H> {
             buf.advance(PREFACE.len());
             self.greeted = true;
         }
-        let Some(head) = frame::Head::parse(buf) else { return Next::Missing(HEAD) };
-        if head.length > MAX_PAYLOAD {
-            let detail = "a frame larger than SETTINGS_MAX_FRAME_SIZE";
-            return Next::Frame(Err(Fault::Connection(Reason::FrameSize, detail)));
-        }
-        let whole = HEAD + head.length;
-        if buf.len() < whole {
-            return Next::Missing(whole - buf.len());
-        }
-        buf.advance(HEAD);
-        if head.kind == frame::kind::DATA && head.length > COPY {
-            return Next::Frame(Frame::parse(head, buf.split_to(head.length).freeze()));
-        }
-        let payload = Bytes::copy_from_slice(&buf[..head.length]);
-        buf.advance(head.length);
-        Next::Frame(Frame::parse(head, payload))
+        frame::next(buf)
     }
 
     /// Moves what streams have to say to the socket, as far as windows and the client go.
@@ -299,7 +271,7 @@ impl<H: Handler + 'static> Connection<H> {
 
 impl<H> Drop for Connection<H> {
     fn drop(&mut self) {
-        self.link.lose();
+        self.link.lose(Cause::Lost);
     }
 }
 

@@ -1,21 +1,20 @@
 //! The task of one stream: it has the request answered, and puts the answer on its connection as windows allow.
 
 use std::future::poll_fn;
-use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::protocol::h1::framing::{self, Length};
 use crate::protocol::h1::server::{Setup, body_length};
+use crate::protocol::h2::ends::Ends;
 use crate::protocol::h2::frame::Reason;
-use crate::protocol::h2::stream::{Piece, Stream};
+use crate::protocol::h2::stream::Stream;
 use crate::protocol::tunnel::{MayTunnel, Relay};
 use crate::protocol::{Handler, Request};
 use crate::timer::Alarm;
@@ -30,13 +29,6 @@ struct Ended<'a>(&'a Stream);
 /// How long a client may take nothing, and when it last took something.
 #[derive(Default)]
 struct Patience(Option<(u64, Alarm)>);
-
-/// A stream as a tunnel sees it.
-struct Ends<'a> {
-    stream: &'a Rc<Stream>,
-    /// Came and was not taken yet.
-    left: Bytes,
-}
 
 /// Answers a request.
 pub(super) async fn run<H: Handler>(stream: Rc<Stream>, handler: Rc<H>, request: Box<Request>, setup: Rc<Setup>) {
@@ -117,7 +109,7 @@ async fn tunnel<B: MayTunnel>(stream: &Rc<Stream>, mut response: Response<B>, mu
     let date = setup.date.now(&setup.timers);
     stream.become_tunnel();
     stream.head(response.status(), response.headers(), &date, None, false);
-    let mut ends = Ends { stream, left: Bytes::new() };
+    let mut ends = Ends::new(stream);
     let relayed = poll_fn(|cx| relay.poll(&mut ends, cx)).await;
     response.body_mut().tunnelled(relay.to_client());
     if let Err(error) = relayed {
@@ -159,53 +151,5 @@ impl Interim {
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
         self.0.reset(Reason::Internal);
-    }
-}
-
-impl AsyncRead for Ends<'_> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.left.is_empty() {
-            match ready!(this.stream.poll_piece(cx)) {
-                Some(Ok(Piece::Data(data))) => this.left = data,
-                // trailers mean nothing to what is in the tunnel
-                Some(Ok(Piece::Trailers(_))) | None => {}
-                Some(Err(_)) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-            }
-        }
-        let here = this.left.len().min(buf.remaining());
-        buf.put_slice(&this.left[..here]);
-        this.left.advance(here);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Ends<'_> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.stream.is_over() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        if !self.stream.has_room() {
-            ready!(self.stream.poll_over(cx));
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        self.stream.send(Bytes::copy_from_slice(bytes), false);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // the connection's task writes
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.stream.is_over() {
-            return Poll::Ready(Ok(()));
-        }
-        if self.stream.has_room() {
-            self.stream.finish(None);
-            return Poll::Ready(Ok(()));
-        }
-        self.stream.poll_over(cx).map(|()| Ok(()))
     }
 }

@@ -239,7 +239,7 @@ impl Fields {
 }
 
 /// What a field of HTTP/2 may not be (section 8.2.2).
-fn forbidden(name: &HeaderName, value: &HeaderValue) -> Option<&'static str> {
+pub(in crate::protocol::h2) fn forbidden(name: &HeaderName, value: &HeaderValue) -> Option<&'static str> {
     if is_of_connection(name) {
         return Some("a field of one connection");
     }

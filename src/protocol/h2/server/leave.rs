@@ -12,6 +12,7 @@ use crate::protocol::Handler;
 use crate::protocol::h1::inbound::Inbound;
 use crate::protocol::h2::frame::{self, HEAD, MAX_WINDOW, Reason};
 use crate::protocol::h2::outbound::Outbound;
+use crate::protocol::h2::stream::Cause;
 use crate::timer::Alarm;
 
 /// What our own pings carry.
@@ -86,7 +87,7 @@ impl<H: Handler + 'static> Connection<H> {
     /// Ends the connection for what the client did.
     pub(super) fn fail(&mut self, reason: Reason, detail: &'static str) {
         tracing::debug!(?reason, detail, "an HTTP/2 connection of a client is ended");
-        self.link.lose();
+        self.link.lose(Cause::Lost);
         let last = self.last_served.unwrap_or(self.last);
         frame::go_away(self.link.state.borrow_mut().out.buffer(), last, reason);
         self.begin_closing();

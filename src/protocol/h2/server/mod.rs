@@ -7,7 +7,6 @@
 mod body;
 mod connection;
 mod exchange;
-pub(super) mod guard;
 pub(super) mod head;
 mod leave;
 mod receive;

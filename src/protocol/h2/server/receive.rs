@@ -2,34 +2,22 @@
 
 use std::rc::Rc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::task::spawn_local;
 
 use super::body::RequestBody as Body;
-use super::connection::{Connection, Failed, TABLE};
+use super::connection::{Connection, Failed};
 use super::exchange::{self, Interim};
 use super::head::{Fields, Refused};
 use super::leave::{Leaving, SIGN};
 use crate::protocol::h1::framing::Length;
-use crate::protocol::h2::frame::{self, Fault, Frame, MAX_WINDOW, Reason, protocol, setting};
-use crate::protocol::h2::stream::Stream;
+use crate::protocol::h2::block::Block;
+use crate::protocol::h2::frame::{self, Fault, Frame, Reason, protocol, setting};
+use crate::protocol::h2::stream::{Cause, Stream};
 use crate::protocol::{self, Handler, RequestBody};
 
-/// Frames of one field block, of any size: CONTINUATION without end is an attack (CVE-2024-27316).
-const MAX_FRAGMENTS: usize = 64;
 /// The least bytes that a block may have before they are too many, whatever `max_header_bytes` says.
 const MIN_BLOCK: usize = 64 * 1024;
-
-/// A field block that is not whole.
-#[derive(Debug)]
-pub(super) struct Block {
-    stream: u32,
-    end_stream: bool,
-    /// It depends on itself (RFC 7540, section 5.3.1): an error of that stream, still.
-    circular: bool,
-    fields: BytesMut,
-    fragments: usize,
-}
 
 impl<H: Handler + 'static> Connection<H> {
     /// Does what a frame asks for.
@@ -57,7 +45,7 @@ impl<H: Handler + 'static> Connection<H> {
                 if end_headers {
                     return self.fields(stream, block, end_stream, circular);
                 }
-                self.block = Some(Block { stream, end_stream, circular, fields: block.into(), fragments: 1 });
+                self.block = Some(Block::new(stream, end_stream, circular, block));
                 Ok(())
             }
             Frame::Continuation { block, end_headers, .. } => self.more_fields(&block, end_headers),
@@ -65,7 +53,7 @@ impl<H: Handler + 'static> Connection<H> {
                 Err(Fault::Stream(stream, Reason::Protocol))
             }
             Frame::Priority { .. } | Frame::SettingsAck | Frame::Unknown => Ok(()),
-            Frame::Reset { stream } => self.reset_by_client(stream),
+            Frame::Reset { stream, code } => self.reset_by_client(stream, code),
             Frame::Settings(settings) => self.settings(settings),
             Frame::Ping(opaque) => {
                 frame::ping(self.link.state.borrow_mut().out.buffer(), opaque, true);
@@ -77,7 +65,7 @@ impl<H: Handler + 'static> Connection<H> {
                 }
                 Ok(())
             }
-            Frame::GoAway => {
+            Frame::GoAway { .. } => {
                 if matches!(self.leaving, Leaving::No | Leaving::Told(_)) {
                     self.leave_now();
                 }
@@ -121,13 +109,11 @@ impl<H: Handler + 'static> Connection<H> {
         if id > self.last {
             return Err(protocol("DATA on a stream that was never opened"));
         }
-        if !state.inflow.receive(flow) {
-            return Err(Fault::Connection(Reason::FlowControl, "more data than the connection's window allows"));
-        }
+        state.arrive(flow)?;
         match state.streams.get(&id).cloned() {
             Some(stream) => stream.data(state, data, flow, end),
             None => {
-                state.release(flow);
+                state.consume(flow);
                 // what was under way when we reset it
                 if state.was_reset_by_us(id) { Ok(()) } else { Err(Fault::Stream(id, Reason::StreamClosed)) }
             }
@@ -137,13 +123,12 @@ impl<H: Handler + 'static> Connection<H> {
     fn more_fields(&mut self, fields: &Bytes, whole: bool) -> Result<(), Fault> {
         let most = MIN_BLOCK.max(2 * self.setup.limits.max_header_bytes);
         let Some(block) = &mut self.block else { return Ok(()) };
-        block.fragments += 1;
-        block.fields.extend_from_slice(fields);
-        if block.fragments > MAX_FRAGMENTS || block.fields.len() > most {
-            return Err(Fault::Connection(Reason::EnhanceYourCalm, "a field block without end"));
-        }
+        block.add(fields, most)?;
         match self.block.take_if(|_| whole) {
-            Some(block) => self.fields(block.stream, block.fields.freeze(), block.end_stream, block.circular),
+            Some(block) => {
+                let (stream, end, circular) = (block.stream, block.end_stream, block.circular);
+                self.fields(stream, block.into_fields(), end, circular)
+            }
             None => Ok(()),
         }
     }
@@ -227,7 +212,7 @@ impl<H: Handler + 'static> Connection<H> {
         stream
     }
 
-    fn reset_by_client(&mut self, id: u32) -> Result<(), Fault> {
+    fn reset_by_client(&mut self, id: u32, code: u32) -> Result<(), Fault> {
         if id > self.last {
             return Err(protocol("RST_STREAM on a stream that was never opened"));
         }
@@ -235,7 +220,7 @@ impl<H: Handler + 'static> Connection<H> {
         let Some(stream) = state.streams.get(&id).cloned() else { return Ok(()) };
         let inner = &mut *stream.inner.borrow_mut();
         state.forget(id, inner);
-        inner.end();
+        inner.end(Cause::Reset(code));
         let now = self.setup.timers.now();
         match state.guard.spend(now) {
             true => Ok(()),
@@ -260,35 +245,14 @@ impl<H: Handler + 'static> Connection<H> {
         }
     }
 
-    fn settings(&mut self, mut settings: Bytes) -> Result<(), Fault> {
+    fn settings(&mut self, settings: Bytes) -> Result<(), Fault> {
         self.spend()?;
-        let state = &mut *self.link.state.borrow_mut();
-        let mut initial = None;
-        while settings.has_remaining() {
-            let (id, value) = (settings.get_u16(), settings.get_u32());
-            match id {
-                setting::ENABLE_PUSH | setting::ENABLE_CONNECT_PROTOCOL if value > 1 => {
-                    return Err(protocol("a setting that is neither 0 nor 1"));
-                }
-                // RFC 7541, section 4.2: only a smaller table than before must be answered
-                setting::HEADER_TABLE_SIZE if (value as usize) < TABLE => state.tell_tableless = true,
-                setting::INITIAL_WINDOW_SIZE if value > MAX_WINDOW => {
-                    return Err(Fault::Connection(Reason::FlowControl, "SETTINGS_INITIAL_WINDOW_SIZE is too large"));
-                }
-                setting::INITIAL_WINDOW_SIZE => initial = Some(value),
-                setting::MAX_FRAME_SIZE if !(16_384..=0xff_ffff).contains(&value) => {
-                    return Err(protocol("SETTINGS_MAX_FRAME_SIZE can't be that"));
-                }
-                setting::MAX_FRAME_SIZE => state.max_frame = value as usize,
-                // our encoder has no table, we push nothing, open no streams, and send what fields a backend has sent
-                _ => {}
+        // we push nothing, open no streams, and send what fields a backend has sent: the others say nothing to us
+        self.link.state.borrow_mut().settings(settings, |id, value| match id {
+            setting::ENABLE_PUSH | setting::ENABLE_CONNECT_PROTOCOL if value > 1 => {
+                Err(protocol("a setting that is neither 0 nor 1"))
             }
-        }
-        // once, for it is a walk through all streams: of several values it is the last that holds
-        if let Some(initial) = initial {
-            state.set_initial(initial)?;
-        }
-        frame::settings_ack(state.out.buffer());
-        Ok(())
+            _ => Ok(()),
+        })
     }
 }
