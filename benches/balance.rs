@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use evenkeel::balance::{Balancer, Candidate, Cursor, Pick, Ring, build, hash_key};
+use evenkeel::balance::{Balancer, Candidate, Cursor, Pick, Ring, Tried, build, hash_key};
 use evenkeel::clock::Moment;
 use evenkeel::endpoint::Live;
 use evenkeel::endpoint::load::Report;
@@ -70,7 +70,13 @@ impl Worker {
     fn pick(&mut self, balancer: &dyn Balancer) -> usize {
         // keys all over the ring; taking them from a request is not the balancer's work
         self.key = self.key.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let pick = Pick { cursor: &mut self.cursor, tried: &[], random: &mut self.random, now: NOW, key: self.key };
+        let pick = Pick {
+            cursor: &mut self.cursor,
+            tried: Tried::default(),
+            random: &mut self.random,
+            now: NOW,
+            key: self.key,
+        };
         black_box(balancer.pick(pick)).unwrap_or(0)
     }
 

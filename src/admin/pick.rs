@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::balance::{Cursor, Pick, hash_key};
+use crate::balance::{Cursor, Pick, Tried, hash_key};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::policy::Balance;
@@ -50,7 +50,9 @@ impl Question {
         let mut random = fastrand::Rng::new();
         let key = hash_key(self.key.as_deref().unwrap_or_default().as_bytes());
         let picks: Vec<Value> = (0..self.count.unwrap_or(1))
-            .map_while(|_| service.pick(Pick { cursor: &mut cursor, tried: &[], random: &mut random, now, key }))
+            .map_while(|_| {
+                service.pick(Pick { cursor: &mut cursor, tried: Tried::default(), random: &mut random, now, key })
+            })
             .map(|index| {
                 let endpoint = &*service.endpoints[index];
                 json!({ "backend": &*endpoint.id, "why": why(service, endpoint, now) })

@@ -83,7 +83,7 @@ impl ConsistentHash {
 
 impl Balancer for ConsistentHash {
     fn pick(&self, pick: Pick<'_>) -> Option<usize> {
-        let untried = |owner: &Candidate| !pick.tried.contains(&owner.index);
+        let untried = |owner: &Candidate| !pick.tried.contains(owner.index);
         let within = self.bound.as_ref().and_then(|bound| {
             let total = self.total(&mut pick.cursor.memory, pick.now);
             self.first(pick.key, |owner| untried(owner) && bound.has_room(owner, total, pick.now))

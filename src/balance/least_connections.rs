@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Balancer, Candidate, Pick};
+use super::{Balancer, Candidate, Pick, Tried};
 
 /// Fewest exchanges in flight.
 #[derive(Debug)]
@@ -30,10 +30,10 @@ impl Balancer for LeastConnections {
 /// each as likely as its weight says.
 pub(super) fn least(candidates: &[Candidate], pick: Pick<'_>, weight: impl Fn(&Candidate) -> u32) -> Option<usize> {
     let Pick { tried, random, now, .. } = pick;
-    let mut among = |tried: &[usize]| {
+    let mut among = |tried: Tried<'_>| {
         let mut best: Option<(&Candidate, u64, u64)> = None;
         let mut tied = 0;
-        for candidate in candidates.iter().filter(|candidate| !tried.contains(&candidate.index)) {
+        for candidate in candidates.iter().filter(|candidate| !tried.contains(candidate.index)) {
             let (burden, weight) = (u64::from(candidate.burden(now)), u64::from(weight(candidate)));
             // burden / weight against the best one's, multiplied out: integers divided would make 1/2 and 1/3 the same
             let order = best.map_or(Ordering::Less, |(_, least, of)| (burden * of).cmp(&(least * weight)));
@@ -49,7 +49,7 @@ pub(super) fn least(candidates: &[Candidate], pick: Pick<'_>, weight: impl Fn(&C
         }
         best.map(|(candidate, ..)| candidate.index)
     };
-    among(tried).or_else(|| among(&[]))
+    among(tried).or_else(|| among(Tried::default()))
 }
 
 #[cfg(test)]

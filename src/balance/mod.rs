@@ -20,6 +20,7 @@ mod response_time;
 mod ring;
 mod round_robin;
 pub mod slow_start;
+mod tried;
 mod weighted_least_connections;
 mod weighted_round_robin;
 
@@ -30,6 +31,7 @@ pub use resource_based::{EXPIRE, ResourceBased, reported};
 pub use response_time::ResponseTime;
 pub use ring::{Ring, hash_key};
 pub use round_robin::RoundRobin;
+pub use tried::{Places, Tried};
 pub use weighted_least_connections::WeightedLeastConnections;
 pub use weighted_round_robin::WeightedRoundRobin;
 
@@ -101,8 +103,8 @@ pub trait Balancer: Debug + Send + Sync {
 pub struct Pick<'a> {
     /// What this worker remembers of its picks from this service.
     pub cursor: &'a mut Cursor,
-    /// The backends that this exchange was sent to already, or that may not be used now; a handful at most.
-    pub tried: &'a [usize],
+    /// The backends that this exchange was sent to already, or that can't take it now.
+    pub tried: Tried<'a>,
     /// The worker's random source.
     pub random: &'a mut fastrand::Rng,
     /// When the exchange began.
@@ -166,7 +168,7 @@ impl Cursors {
 #[cfg(test)]
 impl<'a> Pick<'a> {
     fn test(cursor: &'a mut Cursor, tried: &'a [usize], random: &'a mut fastrand::Rng) -> Self {
-        Self { cursor, tried, random, now: tests::Fleet::NOW, key: 0 }
+        Self { cursor, tried: tried.into(), random, now: tests::Fleet::NOW, key: 0 }
     }
 }
 

@@ -23,7 +23,7 @@ impl PowerOfTwo {
 impl Balancer for PowerOfTwo {
     fn pick(&self, pick: Pick<'_>) -> Option<usize> {
         let count = self.candidates.len();
-        let tried = |place: usize| pick.tried.contains(&self.candidates[place].index);
+        let tried = |place: usize| pick.tried.contains(self.candidates[place].index);
         let (first, second) = draw_two(count, pick.tried.len(), pick.random, tried)
             .or_else(|| draw_two(count, 0, pick.random, |_| false))?;
         let burden = |place: usize| self.candidates[place].burden(pick.now);

@@ -57,7 +57,7 @@ impl Balancer for ResourceBased {
     fn pick(&self, pick: Pick<'_>) -> Option<usize> {
         let Pick { cursor, tried, random, now, .. } = pick;
         let count = self.candidates.len();
-        let is_tried = |place: usize| tried.contains(&self.candidates[place].index);
+        let is_tried = |place: usize| tried.contains(self.candidates[place].index);
         let (first, second) =
             draw_two(count, tried.len(), random, is_tried).or_else(|| draw_two(count, 0, random, |_| false))?;
         let first = &self.candidates[first];

@@ -10,7 +10,7 @@
 //! A backend of which nothing is known, or nothing new for a while, is tried with one exchange at a time: taken for fast it
 //! would be overrun, taken for slow it would never get a chance.
 
-use super::{Balancer, Candidate, Pick};
+use super::{Balancer, Candidate, Pick, Tried};
 use crate::clock::Moment;
 
 /// Lowest expected response time.
@@ -33,9 +33,9 @@ impl ResponseTime {
     }
 
     /// The one to use among the first few from `start` that were not tried.
-    fn cheapest(&self, start: usize, tried: &[usize], now: Moment) -> Option<usize> {
+    fn cheapest(&self, start: usize, tried: Tried<'_>, now: Moment) -> Option<usize> {
         let (later, sooner) = (self.candidates[start..].iter(), self.candidates[..start].iter());
-        let untried = later.chain(sooner).filter(|candidate| !tried.contains(&candidate.index));
+        let untried = later.chain(sooner).filter(|candidate| !tried.contains(candidate.index));
         let mut best: Option<(f64, usize)> = None;
         for candidate in untried.take(LOOKED_AT) {
             let cost = cost(candidate, now);
@@ -53,7 +53,7 @@ impl Balancer for ResponseTime {
             return None;
         }
         let start = pick.random.usize(..self.candidates.len());
-        self.cheapest(start, pick.tried, pick.now).or_else(|| self.cheapest(start, &[], pick.now))
+        self.cheapest(start, pick.tried, pick.now).or_else(|| self.cheapest(start, Tried::default(), pick.now))
     }
 }
 

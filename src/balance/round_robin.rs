@@ -32,9 +32,9 @@ impl Balancer for RoundRobin {
             within if within < count => within,
             beyond => beyond % count,
         };
-        // `tried` holds a handful, so this ends after a handful of steps.
+        // nearly always the first one: those that are passed over are few, or else the search is over after one turn
         let (later, sooner) = (self.available[start..].iter(), self.available[..start].iter());
-        let untried = later.chain(sooner).position(|backend| !pick.tried.contains(backend));
+        let untried = later.chain(sooner).position(|backend| !pick.tried.contains(*backend));
         let place = (start + untried.unwrap_or(0)) % count;
         pick.cursor.position = place + 1;
         Some(self.available[place])

@@ -27,12 +27,13 @@ pub fn pick(balancer: &dyn Balancer, pick: Pick<'_>, share: impl Fn(usize) -> f6
         return Some(first);
     }
     // only while a backend ramps up, so the list that grows costs nothing on most days
-    let mut rejected = tried.to_vec();
+    let mut rejected = tried.few().to_vec();
     let mut last = first;
     loop {
         rejected.push(last);
-        match balancer.pick(Pick { cursor, tried: &rejected, random, now, key }) {
-            Some(next) if !rejected.contains(&next) => last = next,
+        let passed = tried.with_few(&rejected);
+        match balancer.pick(Pick { cursor, tried: passed, random, now, key }) {
+            Some(next) if !passed.contains(next) => last = next,
             _ => return Some(first),
         }
         if accepted(share(last), random) {
@@ -69,7 +70,7 @@ mod tests {
         let mut counts = [0; 4];
         for request in 0..40_000_u64 {
             let key = super::super::hash_key(&request.to_le_bytes());
-            let pick_now = Pick { cursor: &mut cursor, tried, random: &mut random, now: Fleet::NOW, key };
+            let pick_now = Pick { cursor: &mut cursor, tried: tried.into(), random: &mut random, now: Fleet::NOW, key };
             counts[pick(balancer, pick_now, &share).unwrap()] += 1;
         }
         counts

@@ -15,7 +15,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{Balancer, Candidate, Memory, Pick, new_identity};
+use super::{Balancer, Candidate, Memory, Pick, Tried, new_identity};
 
 /// Smooth weighted round robin.
 #[derive(Debug)]
@@ -101,11 +101,11 @@ impl WeightedRoundRobin {
 
     /// The first that is due and was not tried. Those that were lose their turn: one that must not be used for a while
     /// should not have a backlog when it may be used again.
-    fn pass_over(&self, turns: &mut Turns, tried: &[usize]) -> Option<usize> {
+    fn pass_over(&self, turns: &mut Turns, tried: Tried<'_>) -> Option<usize> {
         let mut passed = Vec::new();
         let chosen = loop {
             match turns.heap.pop() {
-                Some(Reverse(turn)) if tried.contains(&self.index(turn)) => passed.push(turn),
+                Some(Reverse(turn)) if tried.contains(self.index(turn)) => passed.push(turn),
                 Some(Reverse(turn)) => break Some(turn),
                 None => break None,
             }
@@ -134,7 +134,7 @@ impl Balancer for WeightedRoundRobin {
         let start = turns.start;
         let mut first = turns.heap.peek_mut()?;
         let turn = first.0;
-        if pick.tried.contains(&self.index(turn)) {
+        if pick.tried.contains(self.index(turn)) {
             drop(first);
             return self.pass_over(turns, pick.tried);
         }

@@ -230,6 +230,8 @@ pub struct Service {
     pub slow_start: Duration,
     /// The share of available backends under which health is ignored; 0 = never.
     pub panic_threshold: f64,
+    /// A client that ends its side while its request waits for a place at a backend is taken for gone.
+    pub abort_on_close: bool,
     /// A client stays with its backend.
     pub affinity: Option<Affinity>,
     /// Active checks.

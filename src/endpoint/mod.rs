@@ -5,6 +5,7 @@ pub mod latency;
 pub mod load;
 pub mod passive;
 pub mod standing;
+pub mod waiting;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -117,6 +118,13 @@ impl Live {
     /// Exchanges in flight now.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+impl InFlight {
+    /// Of which backend.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.0
     }
 }
 

@@ -1,26 +1,20 @@
-//! A place at a backend: one that is available, whose breaker lets the exchange pass, and that is below its limit; or a wait
-//! until one is.
+//! A place at a backend: one that is available, whose breaker lets the exchange pass, and that is below its limit; or a wait in
+//! the `queue` until one is.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::Notify;
 
 use super::Worker;
+use super::queue::{Need, Place, Turn};
 use crate::affinity::Session;
-use crate::balance::Pick;
+use crate::balance::{Pick, Tried};
 use crate::clock::Moment;
 use crate::endpoint::InFlight;
 use crate::endpoint::breaker::Permit;
 use crate::error::{Error, Kind, Result};
 use crate::policy::Timeouts;
+use crate::protocol::h1::presence::Presence;
 use crate::snapshot::Service;
-
-/// How often one that waits looks for a place that another worker's exchange has left.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// A place at a backend. It is given back when this is dropped.
 #[derive(Debug)]
@@ -44,153 +38,260 @@ pub struct Wish<'a> {
     pub key: u64,
     /// Its session, where the service has affinity.
     pub session: Option<&'a Cell<Session>>,
+    /// Its client, while nothing was sent to a backend.
+    pub client: Option<&'a Presence>,
     /// When it began.
     pub now: Moment,
 }
 
-/// A worker's exchanges that wait for a place, by service.
-#[derive(Debug, Default)]
-pub struct Queues(RefCell<HashMap<Arc<str>, Rc<Queue>>>);
-
-#[derive(Debug, Default)]
-struct Queue {
-    /// Wakes the one that has waited longest.
-    left: Notify,
-    waiting: Cell<usize>,
-}
-
-/// One that waits, counted while it does.
-struct Waiting(Rc<Queue>);
-
 /// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
     /// Nobody may be used.
     Nobody,
     /// Somebody may, but everybody has as much as they take.
     Full,
+    /// The backend that the session belongs to has as much as it takes.
+    OwnIsFull(usize),
 }
 
 /// Finds a place, if need be after a wait.
 pub async fn admit(worker: &Worker, service: &Service, wish: Wish<'_>, timeouts: &Timeouts) -> Result<Admission> {
-    match place(worker, service, wish) {
+    match arrive(worker, service, wish) {
         Ok(admission) => Ok(admission),
-        Err(Refusal::Nobody) => Err(Error::new(Kind::NoBackend, "no backend takes new work")),
-        Err(Refusal::Full) => wait(worker, service, wish, timeouts).await,
+        Err(Refusal::Nobody) => Err(nobody()),
+        Err(Refusal::Full) => wait(worker, service, wish, None, timeouts).await,
+        Err(Refusal::OwnIsFull(own)) => wait(worker, service, wish, Some(own), timeouts).await,
     }
 }
 
 /// Finds a place now or not at all: for what need not wait, since who sent it sends it again.
 pub fn at_once(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission> {
-    place(worker, service, wish).map_err(|refusal| match refusal {
-        Refusal::Nobody => Error::new(Kind::NoBackend, "no backend takes new work"),
-        Refusal::Full => Error::new(Kind::Overload, "every backend has as much as it takes"),
+    arrive(worker, service, wish).map_err(|refusal| match refusal {
+        Refusal::Nobody => nobody(),
+        Refusal::Full | Refusal::OwnIsFull(_) => Error::new(Kind::Overload, "every backend has as much as it takes"),
     })
 }
 
-fn place(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission, Refusal> {
-    let full = Cell::new(false);
-    let enter = |backend| match enter(service, backend, wish.now) {
-        Ok(admission) => Some(admission),
-        Err(Refusal::Full) => {
-            full.set(true);
-            None
+fn nobody() -> Error {
+    Error::new(Kind::NoBackend, "no backend takes new work")
+}
+
+/// Finds a place that nobody waits for.
+fn arrive(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission, Refusal> {
+    if !service.waiting.is_on(worker.index) {
+        return place(worker, service, wish, false);
+    }
+    let Some(queue) = worker.queues.of(&service.name) else { return place(worker, service, wish, false) };
+    let Admission { backend, permit, in_flight } = place(worker, service, wish, queue.has_undemanding())?;
+    match queue.hand(Place { in_flight, backend }) {
+        // it has come free unseen, and somebody has waited for it
+        None => {
+            forgo(service, backend, permit);
+            Err(Refusal::Full)
         }
-        Err(Refusal::Nobody) => None,
-    };
-    if let Some(admission) = wish.wanted.and_then(enter) {
+        Some(Place { in_flight, .. }) => Ok(Admission { backend, permit, in_flight }),
+    }
+}
+
+/// Finds a place; `behind` others it is only that of its session's own backend.
+fn place(worker: &Worker, service: &Service, wish: Wish<'_>, behind: bool) -> Result<Admission, Refusal> {
+    if let Some(admission) = wish.wanted.and_then(|wanted| enter(service, wanted, wish.now).ok()) {
         return Ok(admission);
     }
+    let find = || if behind { Err(Refusal::Full) } else { find(worker, service, wish) };
+    match (&service.affinity, wish.session) {
+        (Some(affinity), Some(session)) => {
+            let mut found = None;
+            let mut decided = session.get();
+            let usable = |index: usize| !wish.tried.contains(&index) && service.keeps_sessions(index, wish.now);
+            let own = affinity.decide(&mut decided, wish.now, usable, || match found.insert(find()) {
+                Ok(admission) => Some(admission.backend),
+                Err(_) => None,
+            });
+            session.set(decided);
+            keep(service, wish.now, own, found).unwrap_or_else(find)
+        }
+        _ => find(),
+    }
+}
+
+/// The place of a session that belongs to the backend `own`, where another one was `found` only if it belonged to none; `None` =
+/// its own can't be used now, so that it goes wherever there is a place.
+fn keep(
+    service: &Service,
+    now: Moment,
+    own: Option<usize>,
+    found: Option<Result<Admission, Refusal>>,
+) -> Option<Result<Admission, Refusal>> {
+    let Some(own) = own else { return found };
+    match (found, enter(service, own, now)) {
+        (Some(Ok(found)), _) if found.backend == own => Some(Ok(found)),
+        // another worker was faster, and has placed this session elsewhere
+        (found, Ok(admission)) => {
+            if let Some(Ok(found)) = found {
+                forgo(service, found.backend, found.permit);
+            }
+            Some(Ok(admission))
+        }
+        // a session waits for its backend rather than move because of a moment's rush
+        (None, Err(Refusal::Full)) => Some(Err(Refusal::OwnIsFull(own))),
+        (found, Err(_)) => found,
+    }
+}
+
+/// Finds a place at whatever backend the algorithm prefers of those who have one.
+fn find(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission, Refusal> {
     let cursors = &mut *worker.cursors.borrow_mut();
     let random = &mut *worker.random.borrow_mut();
-    let mut pick = |tried: &[usize]| {
+    let mut pick = |tried: Tried<'_>| {
         let cursor = cursors.of(service.index);
         service.pick(Pick { cursor, tried, random, now: wish.now, key: wish.key })
     };
-    let (first, sticky) = match (&service.affinity, wish.session) {
-        (Some(affinity), Some(cell)) => {
-            let mut session = cell.get();
-            let before = session;
-            let usable = |index: usize| !wish.tried.contains(&index) && service.keeps_sessions(index, wish.now);
-            let decided = affinity.decide(&mut session, wish.now, usable, || pick(wish.tried));
-            cell.set(session);
-            (decided, before == session)
-        }
-        _ => (pick(wish.tried), false),
-    };
-    let Some(first) = first else { return Err(Refusal::Nobody) };
-    match enter(first) {
-        Some(admission) => return Ok(admission),
-        // a session waits for its backend rather than move because of a moment's rush
-        None if sticky && full.get() => return Err(Refusal::Full),
-        None => {}
+    let first = pick(wish.tried.into()).ok_or(Refusal::Nobody)?;
+    if let Ok(admission) = enter(service, first, wish.now) {
+        return Ok(admission);
     }
-    // rare: somebody is full, or has failed since the snapshot was built
-    let mut passed = wish.tried.to_vec();
-    passed.push(first);
-    while let Some(next) = pick(&passed).filter(|next| !passed.contains(next)) {
-        if let Some(admission) = enter(next) {
-            return Ok(admission);
+    // rare: somebody is full, or has failed since the snapshot was built. One look at all tells who has a place
+    let members = &service.available.members;
+    let tried = if members.iter().all(|(index, _)| wish.tried.contains(index)) { &[] } else { wish.tried };
+    let refused = &mut *worker.refused.borrow_mut();
+    refused.clear();
+    let (mut left, mut is_full) = (0, false);
+    for &(index, _) in members.iter().filter(|(index, _)| !tried.contains(index)) {
+        match has_room(service, index, wish.now) {
+            Ok(()) => left += 1,
+            Err(refusal) => {
+                is_full |= refusal == Refusal::Full;
+                refused.insert(index);
+            }
         }
-        passed.push(next);
     }
-    Err(if full.get() { Refusal::Full } else { Refusal::Nobody })
+    while left > 0
+        && let Some(next) = pick(Tried::new(tried, refused)).filter(|next| !Tried::new(tried, refused).contains(*next))
+    {
+        match enter(service, next, wish.now) {
+            Ok(admission) => return Ok(admission),
+            // another worker was faster
+            Err(refusal) => is_full |= refusal == Refusal::Full,
+        }
+        refused.insert(next);
+        left -= 1;
+    }
+    Err(if is_full { Refusal::Full } else { Refusal::Nobody })
 }
 
 fn enter(service: &Service, backend: usize, now: Moment) -> Result<Admission, Refusal> {
     let endpoint = &service.endpoints[backend];
     let in_flight = endpoint.live.enter_below(endpoint.limit()).ok_or(Refusal::Full)?;
-    let permit = match &service.breaker {
-        Some(policy) => Some(endpoint.live.breaker.admit(policy, now).ok_or(Refusal::Nobody)?),
-        None => None,
-    };
+    let permit = pass(service, backend, now)?;
     Ok(Admission { backend, permit, in_flight })
 }
 
-/// Waits for a place, for at most `timeouts.queue`, behind at most `timeouts.queue_length` others.
-async fn wait(worker: &Worker, service: &Service, wish: Wish<'_>, timeouts: &Timeouts) -> Result<Admission> {
-    let queue = worker.queues.of(&service.name);
-    if queue.waiting.get() >= timeouts.queue_length {
+/// What a backend's breaker lets an exchange pass as.
+fn pass(service: &Service, backend: usize, now: Moment) -> Result<Option<Permit>, Refusal> {
+    match &service.breaker {
+        Some(policy) => {
+            let permit = service.endpoints[backend].live.breaker.admit(policy, now);
+            permit.map(Some).ok_or(Refusal::Nobody)
+        }
+        None => Ok(None),
+    }
+}
+
+/// Whether a backend would take an exchange; takes nothing.
+fn has_room(service: &Service, backend: usize, now: Moment) -> Result<(), Refusal> {
+    let endpoint = &service.endpoints[backend];
+    let limit = endpoint.limit();
+    if limit > 0 && endpoint.live.in_flight() >= limit {
+        return Err(Refusal::Full);
+    }
+    match &service.breaker {
+        Some(policy) if !endpoint.live.breaker.would_admit(policy, now) => Err(Refusal::Nobody),
+        _ => Ok(()),
+    }
+}
+
+fn forgo(service: &Service, backend: usize, permit: Option<Permit>) {
+    if let Some(permit) = permit {
+        service.endpoints[backend].live.breaker.forgo(permit);
+    }
+}
+
+/// Waits for a place, for at most `timeouts.queue`, beside at most `timeouts.queue_length` others; with a session, for one at its
+/// `own` backend.
+async fn wait(
+    worker: &Worker,
+    service: &Service,
+    wish: Wish<'_>,
+    own: Option<usize>,
+    timeouts: &Timeouts,
+) -> Result<Admission> {
+    if worker.queues.of(&service.name).map_or(0, |queue| queue.len()) >= timeouts.queue_length {
         return Err(Error::new(Kind::Overload, "the queue for its backends is full"));
     }
-    let waiting = Waiting::new(queue);
+    let live = |backend: usize| Arc::clone(&service.endpoints[backend].live);
+    let need = match own {
+        Some(own) => Need::Only(live(own)),
+        None if service.available.members.iter().all(|(index, _)| wish.tried.contains(index)) => {
+            Need::AnyBut(Vec::new())
+        }
+        None => Need::AnyBut(wish.tried.iter().map(|&backend| live(backend)).collect()),
+    };
+    let ticket = worker.queues.join(worker.index, service, wish.now, need);
+    let _watched = wish.client.map(|client| client.watch(service.abort_on_close));
     let placed = worker.timers.within(timeouts.queue, async {
         loop {
-            // whichever comes first: a place left by this worker, or a look for one left by another
-            worker.timers.within(LOOK, waiting.0.left.notified()).await;
-            match place(worker, service, wish) {
-                Ok(admission) => return Ok(admission),
-                Err(Refusal::Nobody) => return Err(Error::new(Kind::NoBackend, "no backend takes new work")),
-                Err(Refusal::Full) => {}
+            let turn = ticket.turn(worker).await;
+            // backends may have gone or come back, and what was open may be half-open
+            let snapshot = worker.snapshot();
+            let now = snapshot.services.get(service.index).filter(|now| now.is_set_as(service));
+            let service = now.map_or(service, |now| &**now);
+            let wish = Wish { now: Moment::now(), ..wish };
+            match turn {
+                Turn::Place(place) => match take(service, wish, own, place) {
+                    Ok(admission) => return Ok(admission),
+                    Err(place) => ticket.decline(place),
+                },
+                Turn::Look => match place(worker, service, wish, false) {
+                    Err(Refusal::Full | Refusal::OwnIsFull(_)) => ticket.found_nothing(),
+                    result => {
+                        ticket.found();
+                        return result.map_err(|_| nobody());
+                    }
+                },
             }
         }
     });
     placed.await.unwrap_or_else(|| Err(Error::new(Kind::Overload, "no place at a backend within timeout.queue")))
 }
 
-impl Queues {
-    fn of(&self, service: &Arc<str>) -> Rc<Queue> {
-        Rc::clone(self.0.borrow_mut().entry(Arc::clone(service)).or_default())
-    }
-
-    /// A place at a backend of this service was left.
-    pub fn left(&self, service: &str) {
-        if let Some(queue) = self.0.borrow().get(service)
-            && queue.waiting.get() > 0
-        {
-            queue.left.notify_one();
+/// Uses a place that was handed over, if its backend may be used now; else gives it back.
+fn take(service: &Service, wish: Wish<'_>, own: Option<usize>, place: Place) -> Result<Admission, Place> {
+    let Place { in_flight, backend: hint } = place;
+    let is_at = |index: &usize| {
+        service.endpoints.get(*index).is_some_and(|endpoint| Arc::ptr_eq(&endpoint.live, in_flight.live()))
+    };
+    let Some(backend) = Some(hint).filter(is_at).or_else(|| (0..service.endpoints.len()).find(is_at)) else {
+        return Err(Place { in_flight, backend: hint });
+    };
+    let may = match own {
+        Some(_) => service.keeps_sessions(backend, wish.now),
+        None => service.available.members.binary_search_by_key(&backend, |(index, _)| *index).is_ok(),
+    };
+    let permit = match pass(service, backend, wish.now) {
+        Ok(permit) if may => permit,
+        Ok(permit) => {
+            forgo(service, backend, permit);
+            return Err(Place { in_flight, backend });
         }
+        Err(_) => return Err(Place { in_flight, backend }),
+    };
+    if let (Some(affinity), Some(session)) = (&service.affinity, wish.session) {
+        // it had none, or it is this one
+        let mut decided = session.get();
+        affinity.decide(&mut decided, wish.now, |index| index == backend, || Some(backend));
+        session.set(decided);
     }
-}
-
-impl Waiting {
-    fn new(queue: Rc<Queue>) -> Self {
-        queue.waiting.set(queue.waiting.get() + 1);
-        Self(queue)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.waiting.set(self.0.waiting.get() - 1);
-    }
+    Ok(Admission { backend, permit, in_flight })
 }

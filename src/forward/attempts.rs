@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::admit::{self, Wish};
@@ -16,9 +16,10 @@ use crate::affinity::Session;
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::metrics::retries::Outcome;
-use crate::policy;
+use crate::policy::{self, Timeouts};
 use crate::protocol::RequestBody;
 use crate::protocol::h1::framing::Length;
+use crate::protocol::h1::presence::Presence;
 use crate::protocol::replay::{KEPT, Replay};
 use crate::snapshot::Service;
 use crate::upstream::Answer;
@@ -46,12 +47,16 @@ pub struct Placement {
     pub key: u64,
     /// Its session, where the service has affinity.
     pub session: Option<Cell<Session>>,
+    /// Its client, where it can be asked whether it is still there.
+    pub client: Option<Presence>,
 }
 
 /// What has happened so far.
 struct Course<'a> {
     tries: Tries<'a>,
     idempotent: bool,
+    /// A backend has not answered in time, and when that was.
+    late: Option<Instant>,
     /// Races lost; one that loses them again and again is no race.
     races: u32,
     /// The next attempt goes to this backend.
@@ -71,7 +76,8 @@ pub async fn run(
 ) -> Result<Answer<Content>> {
     let now = Moment::at(exchange.began());
     worker.deposit(service, now);
-    let mut source = Source::new(body, outgoing.line.length, service);
+    let mut source = Source::new(body, outgoing.line.length);
+    let given = &terms.timeouts;
     let mut course = Course::new(worker, service, outgoing.line.method.is_idempotent());
     loop {
         terms.starved.set(false);
@@ -80,9 +86,11 @@ pub async fn run(
             wanted: course.wanted.take(),
             key: placement.key,
             session: placement.session.as_ref(),
+            client: placement.client.as_ref().filter(|_| course.is_first()),
             now,
         };
-        let admission = admit::admit(worker, service, wish, &terms.timeouts).await?;
+        let admission = admit::admit(worker, service, wish, given).await?;
+        let terms = &Terms { timeouts: course.timeouts(given), ..*terms };
         let backend = admission.backend;
         exchange.attempt(admission);
         let result = attempt::run(worker, service, backend, course.carrier, outgoing, source.take(), terms).await;
@@ -103,7 +111,7 @@ pub async fn run(
                 tracing::debug!(service = %service.name, backend = %id, %error, "an attempt failed");
                 source.give_back(body);
                 exchange.attempt_failed(error.kind(), raced);
-                match course.after_failure(backend, &error, raced, &source) {
+                match course.after_failure(backend, (&error, raced), &source, given) {
                     Some(pause) => pause,
                     None => {
                         course.tries.settled(Outcome::Failed);
@@ -120,7 +128,31 @@ pub async fn run(
 
 impl<'a> Course<'a> {
     fn new(worker: &'a Rc<Worker>, service: &'a Service, idempotent: bool) -> Self {
-        Self { tries: Tries::new(worker, service), idempotent, races: 0, wanted: None, carrier: Carrier::Any }
+        Self {
+            tries: Tries::new(worker, service),
+            idempotent,
+            late: None,
+            races: 0,
+            wanted: None,
+            carrier: Carrier::Any,
+        }
+    }
+
+    /// Whether nothing was sent to a backend yet.
+    fn is_first(&self) -> bool {
+        self.tries.tried.is_empty() && self.races == 0
+    }
+
+    /// How long the next attempt may take. Once `timeout.response` has passed in vain, what is tried after that has as much in all:
+    /// no client waits for longer than twice that, unless `timeout.total` says how long it waits.
+    fn timeouts(&self, given: &Timeouts) -> Timeouts {
+        match self.late {
+            Some(late) if given.total.is_none() => {
+                let left = given.response.saturating_sub(late.elapsed());
+                Timeouts { connect: given.connect.min(left), response: left, ..*given }
+            }
+            _ => *given,
+        }
     }
 
     /// The pause before the next attempt, when there is to be one after this answer.
@@ -146,7 +178,13 @@ impl<'a> Course<'a> {
     }
 
     /// The pause before the next attempt, when there is to be one after this failure.
-    fn after_failure(&mut self, backend: usize, error: &Error, raced: bool, source: &Source) -> Option<Duration> {
+    fn after_failure(
+        &mut self,
+        backend: usize,
+        (error, raced): (&Error, bool),
+        source: &Source,
+        timeouts: &Timeouts,
+    ) -> Option<Duration> {
         if !source.is_whole() {
             return None;
         }
@@ -164,19 +202,28 @@ impl<'a> Course<'a> {
             self.carrier = Carrier::New;
             return Some(Duration::ZERO);
         }
+        if let Some(late) = self.late
+            && timeouts.total.is_none()
+            && (error.kind() == Kind::UpstreamTimeout || late.elapsed() >= timeouts.response)
+        {
+            return None;
+        }
+        if error.kind() == Kind::UpstreamTimeout {
+            self.late.get_or_insert_with(Instant::now);
+        }
         self.tries.after_failure(backend, error, self.idempotent)
     }
 }
 
 impl Source {
-    fn new(body: RequestBody, length: Length, service: &Service) -> Self {
+    fn new(body: RequestBody, length: Length) -> Self {
         let small = match length {
             Length::Fixed(length) => length <= KEPT as u64,
             _ => true,
         };
         match body {
             RequestBody::Empty => Self::Nothing,
-            body if small && service.retry.attempts > 0 => Self::Kept(Replay::new(body)),
+            body if small => Self::Kept(Replay::new(body)),
             body => Self::Once(Some(body)),
         }
     }

@@ -7,13 +7,16 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Rest};
 use crate::error::{Error, Kind};
 use crate::io::pipe::Pipe;
 use crate::protocol::splice::MaySplice;
 use crate::protocol::tunnel::{MayTunnel, Relay};
 use crate::timer::Alarm;
 use crate::upstream::{h1, h2};
+
+/// A body up to this length is short: however slow its client is, little of it is left when the sockets' buffers are full.
+const SHORT: u64 = 1024 * 1024;
 
 /// What a client gets to read, and the exchange that ends with it.
 #[derive(Debug)]
@@ -61,9 +64,17 @@ pub(super) fn too_late(starved: bool) -> Error {
 }
 
 impl Content {
-    /// Whether the backend is still to send some of it.
-    pub fn is_streamed(&self) -> bool {
-        matches!(self, Self::H1(_) | Self::H2(_) | Self::Tunnel(_)) && !self.is_end()
+    /// How it comes, and whether that may take for ever: a body of known length ends when its client has taken it.
+    pub fn rest(&self) -> Rest {
+        match self {
+            Self::Tunnel(_) => Rest::Lasting,
+            Self::Own(_) | Self::Whole(..) => Rest::Whole,
+            Self::H1(_) | Self::H2(_) if self.is_end() => Rest::Whole,
+            Self::H1(_) | Self::H2(_) => match self.size_hint().exact() {
+                Some(length) if length <= SHORT => Rest::Streamed,
+                _ => Rest::Lasting,
+            },
+        }
     }
 
     fn is_end(&self) -> bool {
@@ -132,6 +143,9 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Err(error))) => exchange.failed(error.kind()),
                 Poll::Ready(None) | Poll::Pending => {}
             }
+            if polled.is_ready() && this.content.is_end() {
+                exchange.backend_done();
+            }
         }
         polled
     }
@@ -160,7 +174,12 @@ impl MaySplice for Body {
             polled = self.poll_deadline(cx).map(Err);
         }
         match (&mut self.exchange, &polled) {
-            (Some(exchange), Poll::Ready(Ok(moved))) => exchange.sent(*moved as u64),
+            (Some(exchange), Poll::Ready(Ok(moved))) => {
+                exchange.sent(*moved as u64);
+                if self.content.is_end() {
+                    exchange.backend_done();
+                }
+            }
             (Some(exchange), Poll::Ready(Err(error))) => exchange.failed(error.kind()),
             _ => {}
         }

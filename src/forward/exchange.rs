@@ -8,6 +8,9 @@ use http::header::{HeaderMap, HeaderName};
 
 use super::Worker;
 use super::admit::Admission;
+use super::counted::Counted;
+use super::queue::Place;
+use super::verdict;
 use crate::clock::Moment;
 use crate::endpoint::load::Report;
 use crate::error::{Kind, Side};
@@ -20,12 +23,11 @@ use crate::snapshot::{Current, Service};
 #[derive(Debug)]
 pub struct Exchange {
     worker: Rc<Worker>,
-    snapshot: Rc<Current>,
-    listener: usize,
-    service: Option<usize>,
-    backend: Option<usize>,
+    counted: Counted,
     attempt: Option<Attempt>,
     outcome: Outcome,
+    /// The status that the client is answered with counts as a failure of the backend.
+    is_failure: bool,
     /// What the access log says of the request, when there is one.
     access: Option<Box<access::Entry>>,
 }
@@ -38,6 +40,17 @@ struct Attempt {
     /// The head of its answer came so long after that. Set where the client's reading may take longer than the backend's
     /// answering.
     answered: Option<Duration>,
+}
+
+/// How the rest of an answer comes after its head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// It is there already: its backend is done.
+    Whole,
+    /// The backend is still to send it.
+    Streamed,
+    /// The same, and it may take for ever: the exchange lets go of its snapshot.
+    Lasting,
 }
 
 /// Where a load report comes.
@@ -61,12 +74,10 @@ impl Exchange {
     pub fn begin(worker: &Rc<Worker>, snapshot: &Rc<Current>, listener: usize) -> Self {
         Self {
             worker: Rc::clone(worker),
-            snapshot: Rc::clone(snapshot),
-            listener,
-            service: None,
-            backend: None,
+            counted: Counted::new(snapshot, listener),
             attempt: None,
             outcome: Outcome::begun(Instant::now()),
+            is_failure: false,
             access: None,
         }
     }
@@ -83,14 +94,14 @@ impl Exchange {
 
     /// It goes to this service.
     pub fn service(&mut self, index: usize) {
-        self.service = Some(index);
+        self.counted.set_service(index);
     }
 
     /// It is tried with a backend.
     pub fn attempt(&mut self, admission: Admission) {
         // the clock is read again for the rare second attempt only
-        let began = if self.backend.is_none() { self.outcome.began } else { Instant::now() };
-        self.backend = Some(admission.backend);
+        let began = if self.counted.backend().is_none() { self.outcome.began } else { Instant::now() };
+        self.counted.set_backend(admission.backend);
         self.attempt = Some(Attempt { admission, began, answered: None });
     }
 
@@ -109,11 +120,25 @@ impl Exchange {
         self.end_attempt(if failed { Verdict::Failed } else { Verdict::Well }, Instant::now());
     }
 
-    /// This is what the client is answered with. `streamed`: its body is still to come.
-    pub fn answered(&mut self, status: StatusCode, streamed: bool) {
+    /// This is what the client is answered with.
+    pub fn answered(&mut self, status: StatusCode, rest: Rest) {
         self.outcome.status = Some(status);
-        if streamed && let Some(attempt) = &mut self.attempt {
-            attempt.answered = Some(attempt.began.elapsed());
+        self.is_failure = self.current().is_some_and(|service| service.failure_status.contain(status));
+        match (rest, &mut self.attempt) {
+            // whatever time the client takes from here on is its own
+            (Rest::Whole, _) => self.backend_done(),
+            (_, Some(attempt)) => attempt.answered = Some(attempt.began.elapsed()),
+            (_, None) => {}
+        }
+        if rest == Rest::Lasting {
+            self.counted.let_go();
+        }
+    }
+
+    /// The last of the answer came from the backend: it is judged, and its place is free, whatever the client does.
+    pub fn backend_done(&mut self) {
+        if self.attempt.is_some() {
+            self.end_attempt(self.verdict(), Instant::now());
         }
     }
 
@@ -138,26 +163,26 @@ impl Exchange {
         if !headers.keys().any(|name| name.as_str().starts_with(orca::FIELD)) {
             return;
         }
-        let Some(service) = self.current() else { return };
+        let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
         for (field, read) in [(&REPORT, orca::read as Read), (&REPORT_BIN, orca::read_bin)] {
             let Some(value) = headers.remove(field) else { continue };
-            let Some(endpoint) = self.used().map(|backend| &service.endpoints[backend]) else { continue };
+            let endpoint = used.endpoint;
             match read(value.as_bytes()) {
-                Ok(report) if service.load_reports.orca => {
+                Ok(report) if service.takes_reports => {
                     endpoint.live.load.report(report, endpoint.live.in_flight(), Moment::now());
                 }
                 Ok(_) => {}
                 Err(refused) => {
-                    let (service, backend) = (&service.name, &endpoint.id);
+                    let (service, backend) = (service.name, &endpoint.id);
                     tracing::debug!(%service, %backend, %refused, "a load report was refused");
                 }
             }
         }
     }
 
-    /// The service that it goes to.
+    /// The service that it goes to, until it is answered.
     pub fn current(&self) -> Option<&Service> {
-        self.service.map(|service| &*self.snapshot.services[service])
+        self.counted.deciding()
     }
 
     /// What the last attempt says, at the end of the exchange.
@@ -165,38 +190,33 @@ impl Exchange {
         match (self.outcome.failure, self.outcome.status) {
             (Some(kind), _) if kind.side() == Side::Upstream => Verdict::Failed,
             (Some(_), _) | (None, None) => Verdict::Silent,
-            (None, Some(status)) => match self.current().is_some_and(|s| s.failure_status.contain(status)) {
-                true => Verdict::Failed,
-                false => Verdict::Well,
-            },
+            (None, Some(_)) if self.is_failure => Verdict::Failed,
+            (None, Some(_)) => Verdict::Well,
         }
     }
 
     /// Gives the place at the backend back, and tells what there is to tell about it.
     fn end_attempt(&mut self, verdict: Verdict, ended: Instant) {
         let Some(Attempt { admission, began, answered }) = self.attempt.take() else { return };
-        let Some(service) = self.current() else { return };
-        let endpoint = &service.endpoints[admission.backend];
-        let live = &endpoint.live;
+        let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
+        let live = &used.endpoint.live;
         if verdict == Verdict::Silent {
             if let Some(permit) = admission.permit {
                 live.breaker.forgo(permit);
             }
         } else {
-            let told = super::verdict::Verdict {
+            let told = verdict::Verdict {
                 live,
-                upstream: &service.upstream[admission.backend],
-                breaker: admission.permit.zip(service.breaker.as_ref()),
-                consecutive_failures: service.outlier.consecutive_failures,
+                upstream: used.upstream,
+                breaker: admission.permit.zip(service.breaker),
+                consecutive_failures: service.consecutive_failures,
                 failed: verdict == Verdict::Failed,
                 elapsed: answered.unwrap_or_else(|| ended.saturating_duration_since(began)),
             };
             told.tell(&self.worker, Moment::at(ended));
         }
-        drop(admission.in_flight);
-        if endpoint.limit() > 0 {
-            self.worker.queues.left(&service.name);
-        }
+        let place = Place { in_flight: admission.in_flight, backend: used.place };
+        self.worker.leave(service.name, service.waiting, used.endpoint, place);
     }
 }
 
@@ -205,20 +225,16 @@ impl Drop for Exchange {
         // one reading of the clock serves everything that ends here
         let ended = Instant::now();
         self.end_attempt(self.verdict(), ended);
-        let listener = &self.snapshot.listeners[self.listener];
-        let service = self.current();
-        let series = match (service, self.backend) {
-            (Some(service), Some(backend)) => &service.series[self.listener].backends[backend],
-            (Some(service), None) => &service.series[self.listener].none,
-            (None, _) => &listener.local,
-        };
-        let handles = record::Handles { requests: series, durations: service.map(|s| &*s.durations) };
+        let service = self.counted.service();
+        let handles =
+            record::Handles { requests: self.counted.requests(), durations: service.map(|service| service.durations) };
         let elapsed = self.worker.recorder.exchange(self.worker.index, &handles, &self.outcome, ended);
         if let Some(entry) = self.access.take() {
-            let service = self.current();
-            let backend = service.zip(self.backend).map(|(s, b)| &*s.endpoints[b].id);
-            let listener = &self.snapshot.listeners[self.listener];
-            let names = access::Names { listener: &listener.name, service: service.map(|s| &*s.name), backend };
+            let names = access::Names {
+                listener: self.counted.listener(),
+                service: service.map(|service| &**service.name),
+                backend: self.counted.backend().map(|used| &*used.endpoint.id),
+            };
             self.worker.recorder.access(&entry, &names, &self.outcome, elapsed);
         }
     }

@@ -17,7 +17,7 @@ use http::{Method, Response, StatusCode, Uri};
 use super::attempt::Outgoing;
 use super::attempts::{self, Placement};
 use super::body::{Body, Content, too_late};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Rest};
 use super::{Ingress, Worker, hops, key, rescue, sender};
 use crate::error::{Error, Kind, Result};
 use crate::metrics::ListenerMetrics;
@@ -66,7 +66,7 @@ impl Handler for Connection {
         match self.run((&snapshot, listener), request, &mut exchange).await {
             Ok(Outcome::Own(response)) => own(response, exchange),
             Ok(Outcome::Backend(response, deadline)) => {
-                exchange.answered(response.status(), response.body().is_streamed());
+                exchange.answered(response.status(), response.body().rest());
                 response.map(|content| Body::new(content, deadline, Some(exchange)))
             }
             Err(error) => {
@@ -103,7 +103,7 @@ enum Outcome {
 }
 
 fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
-    exchange.answered(response.status(), false);
+    exchange.answered(response.status(), Rest::Whole);
     response.map(|bytes| Body::new(Content::Own(bytes), None, Some(exchange)))
 }
 
@@ -140,7 +140,7 @@ impl Connection {
         }
         let service = &*snapshot.services[service];
         exchange.service(service.index);
-        let placement = self.placement(&snapshot.listeners[listener], service, &request);
+        let placement = self.placement(&snapshot.listeners[listener], service, &mut request);
         self.prepare(&mut request, route)?;
         let timeouts = route.timeouts(service);
         let timers = &self.worker.timers;
@@ -188,7 +188,7 @@ impl Connection {
     }
 
     /// What the exchange is told by: for the ring, and for its session.
-    fn placement(&self, listener: &Listener, service: &Service, request: &Request) -> Placement {
+    fn placement(&self, listener: &Listener, service: &Service, request: &mut Request) -> Placement {
         let find = |from| key::find(from, request, || self.sender(listener, request));
         let key = match service.balance {
             // those that are told by nothing must not all go to one backend
@@ -202,7 +202,7 @@ impl Connection {
             let told_by = || service.session_by.as_ref().and_then(find);
             Cell::new(affinity.session(cookies, told_by, unix_now()))
         });
-        Placement { key, session }
+        Placement { key, session, client: request.presence.take() }
     }
 
     /// Gives the client the cookie that keeps it with the backend that answered.

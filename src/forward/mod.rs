@@ -1,7 +1,7 @@
 //! The story of one exchange: a request comes in, a route takes it, a backend answers it or we do, and however it ends it is
 //! recorded once. And the story of a `session` of Layer 4, which has no requests.
 //!
-//! `http` tells it from top to bottom; `attempts` are the tries with backends, `admit` a place at one, `attempt` one of them,
+//! `http` tells it from top to bottom; `attempts` are the tries with backends, `admit` a place at one, `queue` the wait for it, `attempt` one of them,
 //! `tries` and `retry` whether there is to be another, `verdict` what it says about its backend; `rescue` turns an error into an answer, in one
 //! exhaustive place; `body` is what the client gets to read, with the exchange's record hanging on it, so that the record is
 //! made when the last byte has gone, or when anything on the way is dropped.
@@ -10,12 +10,14 @@ mod admit;
 mod attempt;
 mod attempts;
 mod body;
+mod counted;
 pub mod datagrams;
 mod exchange;
 mod hops;
 mod http;
 mod ingress;
 mod key;
+mod queue;
 mod rescue;
 mod retry;
 mod sender;
@@ -33,9 +35,10 @@ pub use body::Body;
 pub use http::Connection;
 pub use ingress::Ingress;
 
-use crate::balance::Cursors;
+use crate::balance::{Cursors, Places};
 use crate::clock::Moment;
-use crate::endpoint::Target;
+use crate::endpoint::waiting::Waiting;
+use crate::endpoint::{Endpoint, Target};
 use crate::io::pipe::Pipes;
 use crate::policy::ProxyHeader;
 use crate::protocol::duplex;
@@ -66,10 +69,12 @@ pub struct Worker {
     snapshot: snapshot::Reader,
     /// Told when something happened that the control plane should look at now: a breaker opened, failures in a row.
     news: Arc<Notify>,
-    queues: admit::Queues,
+    queues: queue::Queues,
     /// By service.
     budgets: RefCell<Vec<retry::Budget>>,
     cursors: RefCell<Cursors>,
+    /// Those that can't take the exchange that is being placed; kept for its memory.
+    refused: RefCell<Places>,
     random: RefCell<fastrand::Rng>,
 }
 
@@ -87,7 +92,8 @@ impl Worker {
             recorder,
             news: Arc::clone(snapshot.news()),
             snapshot,
-            queues: admit::Queues::default(),
+            queues: queue::Queues::default(),
+            refused: RefCell::default(),
             budgets: RefCell::default(),
             cursors: RefCell::new(Cursors::new(index)),
             random: RefCell::new(fastrand::Rng::new()),
@@ -109,6 +115,15 @@ impl Worker {
         peer.header(version, listens_at, || self.random.borrow_mut().u128(..))
     }
 
+    /// Gives a place at a backend of this service back, to whoever waits for one.
+    fn leave(&self, service: &str, waiting: &Waiting, endpoint: &Endpoint, place: queue::Place) {
+        let limit = endpoint.limit();
+        // nobody waits for a backend without a limit; and while there are more than a lower one allows, nobody follows
+        if limit > 0 && place.in_flight.live().in_flight() <= limit {
+            self.queues.left(self.index, service, waiting, place);
+        }
+    }
+
     /// An exchange with this service began: its share is added to what may be retried.
     fn deposit(&self, service: &Service, now: Moment) {
         let mut budgets = self.budgets.borrow_mut();
@@ -119,7 +134,7 @@ impl Worker {
     }
 
     /// Whether another attempt may be made with this service.
-    fn withdraw(&self, service: &Service) -> bool {
-        self.budgets.borrow_mut().get_mut(service.index).is_some_and(retry::Budget::withdraw)
+    fn withdraw(&self, service: &Service, now: Moment) -> bool {
+        self.budgets.borrow_mut().get_mut(service.index).is_some_and(|budget| budget.withdraw(now))
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Worker;
 use super::retry;
+use crate::clock::Moment;
 use crate::error::{Error, Kind};
 use crate::metrics::retries::Outcome;
 use crate::snapshot::Service;
@@ -18,23 +19,26 @@ pub struct Tries<'a> {
     pub tried: Vec<usize>,
     /// Attempts beyond the first, those after a lost race not counted.
     retries: u32,
+    /// One of them has not answered in time.
+    was_late: bool,
 }
 
 impl<'a> Tries<'a> {
     /// Nothing yet.
     pub fn new(worker: &'a Rc<Worker>, service: &'a Service) -> Self {
-        Self { worker, service, tried: Vec::new(), retries: 0 }
+        Self { worker, service, tried: Vec::new(), retries: 0, was_late: false }
     }
 
     /// These have failed, and after each of them another try was made.
     pub fn resumed(worker: &'a Rc<Worker>, service: &'a Service, tried: Vec<usize>) -> Self {
         let retries = u32::try_from(tried.len()).unwrap_or(u32::MAX);
-        Self { worker, service, tried, retries }
+        Self { worker, service, tried, retries, was_late: false }
     }
 
     /// The pause before another try after this failure, if one is wanted, makes sense and may be made.
     pub fn after_failure(&mut self, backend: usize, error: &Error, idempotent: bool) -> Option<Duration> {
         self.tried.push(backend);
+        self.was_late |= error.kind() == Kind::UpstreamTimeout;
         if !retry::is_wanted(error, idempotent, &self.service.retry) {
             return None;
         }
@@ -51,7 +55,11 @@ impl<'a> Tries<'a> {
         if self.retries >= policy.attempts {
             return None;
         }
-        if !self.worker.withdraw(self.service) {
+        // one that has let the client wait in vain is not asked again
+        if self.was_late && !self.has_another() {
+            return None;
+        }
+        if !self.worker.withdraw(self.service, Moment::now()) {
             self.service.retries.count(self.worker.index, Outcome::OverBudget);
             return None;
         }

@@ -74,6 +74,11 @@ impl Registry {
         })
     }
 
+    /// How many workers count in it.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// Ended exchanges that came through `listener`. `service` and `backend` are empty where there is none. Same labels, same
     /// series, for as long as somebody holds it: this goes for all of these.
     pub fn requests(&self, listener: &str, service: &str, backend: &str) -> Arc<Requests> {

@@ -58,6 +58,8 @@ pub struct Request {
     pub forwarded: Option<Rc<Forwarded>>,
     /// Where interim responses may go.
     pub interim: Option<Interim>,
+    /// Whether an HTTP/1 client is still there, to be asked while the request waits. An HTTP/2 client cancels its stream.
+    pub presence: Option<h1::presence::Presence>,
 }
 
 /// A request's wish for another protocol.

@@ -29,6 +29,7 @@ use crate::affinity::seal::{Seal, Secret};
 use crate::affinity::table::{self, Sessions};
 use crate::clock::Moment;
 use crate::config::model;
+use crate::endpoint::waiting::Waiting;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::Registry;
 use crate::policy::{HeaderChanges, TimeoutOverride, UpstreamProtocol};
@@ -130,6 +131,9 @@ fn build_service(
         failure_status: service.failure_status.clone(),
         fallback: service.fallback.clone(),
         load_reports: service.load_reports,
+        waiting: before
+            .map_or_else(|| Arc::new(Waiting::new(registry.workers())), |before| Arc::clone(&before.waiting)),
+        abort_on_close: service.abort_on_close,
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
         attempts: registry.attempts(&service.name),

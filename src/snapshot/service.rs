@@ -16,6 +16,7 @@ use crate::balance::available::{Member, State};
 use crate::balance::{Balancer, Pick, slow_start};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
+use crate::endpoint::waiting::Waiting;
 use crate::metrics::{Durations, Requests, Retries, ServiceAttempts, UpstreamMetrics};
 use crate::policy::{
     Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses, Timeouts,
@@ -83,6 +84,10 @@ pub struct Settings {
     /// The name that is asked for and verified in TLS, for all backends; `None` = each backend's host
     /// (see [`Settings::server_name`]).
     pub tls_server_name: Option<ServerName<'static>>,
+    /// Who waits for a place at its backends.
+    pub waiting: Arc<Waiting>,
+    /// A client that ends its side is taken for gone while it waits for a place, and nothing was sent to a backend.
+    pub abort_on_close: bool,
     /// How long its exchanges take.
     pub durations: Arc<Durations>,
     /// Its retries.
@@ -147,6 +152,11 @@ impl Service {
 }
 
 impl Service {
+    /// Whether this is another service at another time: the same but for who may be picked.
+    pub fn is_set_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.settings, &other.settings)
+    }
+
     /// Whether the sessions of the backend at this place may go on there: a drained one keeps them.
     pub fn keeps_sessions(&self, index: usize, now: Moment) -> bool {
         match self.state(index, now) {

@@ -48,7 +48,7 @@ impl Worker {
     }
 
     pub fn pick(&mut self, balancer: &dyn Balancer, tried: &[usize], key: u64, now: Moment) -> Option<usize> {
-        balancer.pick(Pick { cursor: &mut self.cursor, tried, random: &mut self.random, now, key })
+        balancer.pick(Pick { cursor: &mut self.cursor, tried: tried.into(), random: &mut self.random, now, key })
     }
 }
 

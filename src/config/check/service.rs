@@ -47,6 +47,7 @@ impl Check<'_> {
             hash_on: self.hash_on(&raw.hash),
             slow_start: raw.slow_start.0,
             panic_threshold: raw.panic_threshold,
+            abort_on_close: raw.abort_on_close,
             affinity: all_or_nothing(affinity)?,
             health: all_or_nothing(health)?,
             outlier: self.outlier(&raw.outlier),

@@ -42,6 +42,8 @@ section! {
         /// The share of available backends under which health is ignored; 0 = never.
         #[schemars(range(min = 0.0, max = 1.0))]
         panic_threshold: f64 = 0.5,
+        /// A client that ends its side of the connection while its request waits for a place at a backend is taken for gone.
+        abort_on_close: bool = true,
         /// Whether connections to the backends begin with a PROXY header.
         send_proxy_protocol: SendProxyProtocol = SendProxyProtocol::Off,
         /// Backends from DNS or from a watched file.

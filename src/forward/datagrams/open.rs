@@ -116,8 +116,8 @@ impl Sessions {
     fn connect(self: &Rc<Self>, session: &Rc<Session>, opening: &mut Opening, now: Moment) -> Result<Link> {
         let worker = self.ingress.worker();
         let service = &*opening.snapshot.services[opening.service];
-        let wish =
-            Wish { tried: &opening.tried, wanted: None, key: opening.key, session: opening.affinity.as_ref(), now };
+        let (tried, key, affinity) = (&opening.tried, opening.key, opening.affinity.as_ref());
+        let wish = Wish { tried, wanted: None, key, session: affinity, client: None, now };
         let admission = admit::at_once(worker, service, wish)?;
         let backend = admission.backend;
         session.record().attempt(service, opening.listener, admission);

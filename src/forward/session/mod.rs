@@ -168,7 +168,7 @@ async fn connect(
     let first =
         service.proxy_header.map_or(&[][..], |version| worker.header(peer, version, &snapshot.listeners[listener]));
     loop {
-        let wish = Wish { tried: &tries.tried, wanted: None, key, session: session.as_ref(), now };
+        let wish = Wish { tried: &tries.tried, wanted: None, key, session: session.as_ref(), client: None, now };
         let admission = admit::admit(worker, service, wish, &timeouts).await?;
         let backend = admission.backend;
         record.attempt(service, listener, admission);

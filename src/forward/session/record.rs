@@ -8,9 +8,11 @@ use std::time::Instant;
 
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
+use crate::endpoint::waiting::Waiting;
 use crate::error::{Kind, Side};
 use crate::forward::Worker;
 use crate::forward::admit::Admission;
+use crate::forward::queue::Place;
 use crate::forward::verdict::Verdict;
 use crate::metrics::{Durations, Requests, UpstreamMetrics};
 use crate::outcome;
@@ -37,6 +39,7 @@ pub struct Record {
 struct Served {
     name: Arc<str>,
     durations: Arc<Durations>,
+    waiting: Arc<Waiting>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
 }
@@ -83,6 +86,7 @@ impl Record {
         self.service = Some(Served {
             name: Arc::clone(&service.name),
             durations: Arc::clone(&service.durations),
+            waiting: Arc::clone(&service.waiting),
             breaker: service.breaker,
             consecutive_failures: service.outlier.consecutive_failures,
         });
@@ -177,10 +181,8 @@ impl Record {
         if let Some(permit) = admission.permit {
             attempt.endpoint.live.breaker.forgo(permit);
         }
-        drop(admission.in_flight);
-        if attempt.endpoint.limit() > 0 {
-            self.worker.queues.left(&service.name);
-        }
+        let place = Place { in_flight: admission.in_flight, backend: admission.backend };
+        self.worker.leave(&service.name, &service.waiting, &attempt.endpoint, place);
     }
 }
 

@@ -264,6 +264,7 @@ fn parse_request(head: &Bytes, at: &[usize]) -> Result<RequestHead> {
         te_trailers: hop.te_trailers,
         forwarded: None,
         interim: None,
+        presence: None,
     });
     Ok(RequestHead { request, persists })
 }

@@ -19,6 +19,7 @@ pub mod head;
 pub mod hop;
 pub mod inbound;
 pub mod outbound;
+pub mod presence;
 pub mod server;
 #[cfg(test)]
 mod tests;

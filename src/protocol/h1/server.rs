@@ -21,6 +21,7 @@ use super::framing::{self, Length};
 use super::head::{self, HeadLimits, RequestHead, Scan};
 use super::inbound::Inbound;
 use super::outbound::{Coding, Outbound};
+use super::presence::Presence;
 use super::writing::Writing;
 use crate::drain::{Drain, Watch};
 use crate::error::{Error, Kind, Result};
@@ -84,6 +85,8 @@ pub struct Wire {
     pub(super) body_touched: bool,
     /// The client waits for a 100 before it sends the body.
     owes_continue: bool,
+    /// While the request waits for a place at a backend: whether a client that ends its side is taken for gone.
+    pub(super) waits: Option<bool>,
 }
 
 /// A way to send interim (1xx) responses before the answer.
@@ -129,6 +132,7 @@ pub async fn serve<H: Handler>(io: Stream, early: BytesMut, handler: &H, setup: 
         decoder: Decoder::new(Length::Fixed(0), Kind::MalformedRequest),
         body_touched: false,
         owes_continue: false,
+        waits: None,
     }));
     let mut connection = Connection {
         wire: Rc::clone(&wire),
@@ -265,6 +269,7 @@ impl<H: Handler> Connection<'_, H> {
             )));
         }
         request.expect_continue = wire.owes_continue;
+        request.presence = Some(Presence::new(&self.wire));
         request.interim =
             (request.version == Version::HTTP_11).then(|| protocol::Interim::H1(Interim(Rc::clone(&self.wire))));
     }
@@ -420,13 +425,20 @@ impl Wire {
         {
             return Poll::Ready(());
         }
-        // while a body is to come, it is read by whoever wants it
-        while self.decoder.is_done() && !self.inbound.eof && self.inbound.buf.len() < AHEAD {
-            if ready!(self.inbound.poll_fill(&mut self.io, cx, WATCH_ROOM)).is_err() {
-                return Poll::Ready(());
+        // while a body is to come, it is read by whoever wants it, who is nobody before there is a backend
+        let room = if self.waits.is_some() { HEAD_ROOM } else { WATCH_ROOM };
+        let mut filled = Poll::Ready(Ok(true));
+        while (self.decoder.is_done() || self.waits.is_some()) && !self.inbound.eof && self.inbound.buf.len() < AHEAD {
+            filled = self.inbound.poll_fill(&mut self.io, cx, room);
+            if !matches!(filled, Poll::Ready(Ok(_))) {
+                break;
             }
         }
-        Poll::Pending
+        match filled {
+            Poll::Ready(Err(_)) => Poll::Ready(()),
+            _ if self.inbound.eof && self.waits == Some(true) => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
     }
 
     /// The next piece of the request's body.

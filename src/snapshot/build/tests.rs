@@ -42,6 +42,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
         hash_on: policy::KeyFrom::ClientIp,
         slow_start: Duration::ZERO,
         panic_threshold: 0.0,
+        abort_on_close: true,
         affinity: None,
         written: 0,
         health: None,
@@ -232,7 +233,7 @@ fn only_backends_that_get_new_work_are_picked() {
     assert_eq!(service.endpoints.len(), 4);
     let mut pick = |tried: &[usize]| {
         let (cursor, now) = (cursors.of(service.index), Moment::NEVER);
-        service.pick(Pick { cursor, tried, random: &mut random, now, key: 0 })
+        service.pick(Pick { cursor, tried: tried.into(), random: &mut random, now, key: 0 })
     };
     let picks: Vec<_> = (0..4).filter_map(|_| pick(&[])).collect();
     assert_eq!(picks, [0, 3, 0, 3]);

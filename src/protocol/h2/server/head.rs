@@ -169,6 +169,7 @@ impl Fields {
             expect_continue,
             forwarded: None,
             interim: None,
+            presence: None,
         };
         Ok((Box::new(request), announced))
     }

@@ -1,0 +1,153 @@
+//! Who waits for a place at the backends of a service, over all workers.
+//!
+//! Each worker has a queue of its own, in the order of arrival. What they have to know of each other is here: since when the
+//! longest has waited on each worker, so that a place goes where somebody has waited longer than here, and a count of the places
+//! that were left. While nobody waits, an exchange that ends reads one word that nobody writes.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+
+use tokio::sync::Notify;
+
+/// What the workers' queues for one service know of each other. It stays from snapshot to snapshot.
+#[derive(Debug)]
+pub struct Waiting {
+    workers: Box<[Worker]>,
+    /// Workers on which somebody waits.
+    queues: AtomicUsize,
+    /// Places that were left while somebody waited.
+    left: AtomicU64,
+}
+
+/// Of one worker, on cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Worker {
+    /// The turn of the one that waits longest; [`NOBODY`] when nobody waits. Written by that worker only.
+    first: AtomicU64,
+    /// Told when a place was left for it by another worker.
+    news: Notify,
+}
+
+/// No turn: larger than every other.
+const NOBODY: u64 = u64::MAX;
+
+impl Waiting {
+    /// For workers 0 to `workers - 1`.
+    pub fn new(workers: usize) -> Self {
+        let worker = || Worker { first: AtomicU64::new(NOBODY), news: Notify::new() };
+        Self {
+            workers: std::iter::repeat_with(worker).take(workers).collect(),
+            queues: AtomicUsize::new(0),
+            left: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether somebody waits on this worker.
+    pub fn is_on(&self, worker: usize) -> bool {
+        self.first(worker) != NOBODY
+    }
+
+    /// The turn of the one that waits longest on this worker; `None` = nobody waits there. To be told by that worker.
+    pub fn set_first(&self, worker: usize, turn: Option<u64>) {
+        let Some(slot) = self.workers.get(worker) else { return };
+        let before = slot.first.swap(turn.unwrap_or(NOBODY), Ordering::SeqCst);
+        match (before == NOBODY, turn.is_none()) {
+            (true, false) => _ = self.queues.fetch_add(1, Ordering::SeqCst),
+            (false, true) => _ = self.queues.fetch_sub(1, Ordering::SeqCst),
+            _ => {}
+        }
+        // and only now does it look for a place: see `left`
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether somebody has waited on another worker for longer than the one with this turn.
+    pub fn is_earlier_elsewhere(&self, worker: usize, turn: u64) -> bool {
+        self.longest_elsewhere(worker).is_some_and(|(_, first)| first < turn)
+    }
+
+    /// A place was left on this worker, and nobody there takes it: the one that has waited longest elsewhere is told.
+    pub fn left(&self, worker: usize) {
+        // either who comes to wait sees that place, or its waiting is seen here
+        fence(Ordering::SeqCst);
+        if self.queues.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        self.left.fetch_add(1, Ordering::Relaxed);
+        if let Some((longest, _)) = self.longest_elsewhere(worker) {
+            self.workers[longest].news.notify_one();
+        }
+    }
+
+    /// Places left so far while somebody waited: another number means that it is worth looking for one.
+    pub fn count(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Waits until a place was left for this worker.
+    pub async fn news(&self, worker: usize) {
+        match self.workers.get(worker) {
+            Some(worker) => worker.news.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn first(&self, worker: usize) -> u64 {
+        self.workers.get(worker).map_or(NOBODY, |worker| worker.first.load(Ordering::Relaxed))
+    }
+
+    fn longest_elsewhere(&self, worker: usize) -> Option<(usize, u64)> {
+        let others = (0..self.workers.len()).filter(|&other| other != worker);
+        others
+            .map(|other| (other, self.first(other)))
+            .filter(|(_, first)| *first != NOBODY)
+            .min_by_key(|(_, first)| *first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn has_news(waiting: &Waiting, worker: usize) -> bool {
+        pin!(waiting.news(worker)).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn the_worker_is_told_on_which_somebody_has_waited_longest() {
+        let waiting = Waiting::new(3);
+        waiting.set_first(1, Some(20));
+        waiting.set_first(2, Some(10));
+        waiting.left(0);
+        assert_eq!([1, 2].map(|worker| has_news(&waiting, worker)), [false, true]);
+        waiting.set_first(2, None);
+        waiting.left(0);
+        assert_eq!([1, 2].map(|worker| has_news(&waiting, worker)), [true, false]);
+        assert_eq!(waiting.count(), 2);
+    }
+
+    #[test]
+    fn nobody_is_told_while_nobody_waits() {
+        let waiting = Waiting::new(2);
+        waiting.left(0);
+        waiting.set_first(1, Some(5));
+        waiting.set_first(1, Some(6));
+        waiting.set_first(1, None);
+        waiting.left(0);
+        assert_eq!((waiting.count(), has_news(&waiting, 1)), (0, false));
+    }
+
+    #[test]
+    fn one_here_gives_way_only_to_who_has_waited_longer_elsewhere() {
+        let waiting = Waiting::new(2);
+        waiting.set_first(0, Some(7));
+        assert!(!waiting.is_earlier_elsewhere(0, 7));
+        waiting.set_first(1, Some(8));
+        assert!(!waiting.is_earlier_elsewhere(0, 7));
+        assert!(waiting.is_earlier_elsewhere(0, 9));
+        assert!(waiting.is_on(0) && waiting.is_on(1));
+    }
+}
