@@ -69,6 +69,8 @@ pub struct Pool {
     pub max_idle: usize,
     /// For how long.
     pub idle_timeout: Duration,
+    /// A connection that is older carries no other exchange; `None` = no limit.
+    pub max_age: Option<Duration>,
 }
 
 /// `request_headers`, `response_headers`: removed first, then set, then added.

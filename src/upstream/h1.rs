@@ -137,7 +137,7 @@ impl Connection {
     /// Dials a new connection.
     pub async fn dial(endpoint: &Endpoint, tls: Option<Tls<'_>>, home: &Home, terms: &Terms<'_>) -> Result<Box<Self>> {
         let io = dial::dial(endpoint, tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
-        Ok(Self::new(io, home.gauge.opened()))
+        Ok(Self::new(io, home.opened()))
     }
 
     pub(super) fn new(io: Stream, counted: Counted) -> Box<Self> {

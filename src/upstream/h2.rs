@@ -130,7 +130,7 @@ impl Connections {
             return Ok(Dialled::H2(connection));
         }
         let io = dial::dial(endpoint, tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
-        let counted = home.gauge.opened();
+        let counted = home.opened();
         if alpn && !dial::chose_h2(&io) {
             return Ok(Dialled::H1(h1::Connection::new(io, counted)));
         }

@@ -4,6 +4,7 @@
 //! lock, no other core's cache lines. The price, connections that another worker could have used, is bounded by
 //! `pool.max_idle` for each worker and backend.
 
+mod age;
 mod dial;
 pub mod h1;
 pub mod h2;

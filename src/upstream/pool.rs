@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use super::age::Age;
 use super::{h1, h2};
 use crate::endpoint::Endpoint;
 use crate::metrics::UpstreamMetrics;
@@ -46,7 +47,7 @@ pub struct Home {
     races_until: Cell<u64>,
     /// Those over HTTP/2, which exchanges share.
     pub shared: h2::Connections,
-    pub(super) gauge: Gauge,
+    gauge: Gauge,
 }
 
 #[derive(Debug)]
@@ -57,7 +58,7 @@ struct Idle {
 
 /// Counts the connections of one worker to one backend.
 #[derive(Debug, Clone)]
-pub struct Gauge {
+struct Gauge {
     metrics: Arc<UpstreamMetrics>,
     worker: usize,
 }
@@ -67,6 +68,7 @@ pub struct Gauge {
 pub struct Counted {
     gauge: Gauge,
     idle: bool,
+    age: Age,
 }
 
 impl Pools {
@@ -144,22 +146,29 @@ impl Home {
     pub fn take(&self) -> Option<Box<h1::Connection>> {
         loop {
             let mut idle = self.idle.borrow_mut().pop()?;
-            if idle.connection.is_quiet() {
+            if !self.is_too_old(&idle.connection.counted) && idle.connection.is_quiet() {
                 idle.connection.counted.idle(false);
                 return Some(idle.connection);
             }
         }
     }
 
-    /// Counts a new connection that is not kept here.
+    /// Counts a new connection.
     pub fn opened(&self) -> Counted {
-        self.gauge.opened()
+        self.gauge.metrics.connected(self.gauge.worker);
+        let age = Age::new(self.timers.now(), &mut fastrand::Rng::new());
+        Counted { gauge: self.gauge.clone(), idle: false, age }
+    }
+
+    /// Whether this connection of ours may carry no other exchange, because of its age (`pool.max_age`).
+    pub fn is_too_old(&self, connection: &Counted) -> bool {
+        connection.age.is_over(|| self.timers.now(), self.policy.get().max_age)
     }
 
     /// Keeps a connection for the next exchange.
     pub fn park(&self, mut connection: Box<h1::Connection>) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.policy.get().max_idle {
+        if idle.len() < self.policy.get().max_idle && !self.is_too_old(&connection.counted) {
             connection.counted.idle(true);
             idle.push(Idle { connection, since: self.timers.now() });
         }
@@ -182,18 +191,12 @@ impl Home {
     fn sweep(&self) {
         let limit = self.policy.get().idle_timeout.as_millis() / TICK.as_millis();
         let now = self.timers.now();
-        self.idle
-            .borrow_mut()
-            .retain_mut(|idle| u128::from(now.saturating_sub(idle.since)) < limit && idle.connection.is_quiet());
+        self.idle.borrow_mut().retain_mut(|idle| {
+            u128::from(now.saturating_sub(idle.since)) < limit
+                && !self.is_too_old(&idle.connection.counted)
+                && idle.connection.is_quiet()
+        });
         self.shared.sweep(now, limit);
-    }
-}
-
-impl Gauge {
-    /// Counts a new connection.
-    pub fn opened(&self) -> Counted {
-        self.metrics.connected(self.worker);
-        Counted { gauge: self.clone(), idle: false }
     }
 }
 

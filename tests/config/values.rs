@@ -29,6 +29,7 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(service.timeout.total, None);
     assert_eq!(service.pool.max_idle, 256);
     assert_eq!(service.pool.idle_timeout, Duration::from_secs(50));
+    assert_eq!(service.pool.max_age, None);
     let backend = &service.backends[0];
     assert_eq!((backend.id.as_str(), backend.host.as_str(), backend.weight), ("127.0.0.1:9001", "127.0.0.1", 1));
 }

@@ -7,6 +7,7 @@
 mod support;
 
 mod affinity;
+mod aging;
 mod bad_http2;
 mod bad_input;
 mod balance;

@@ -77,7 +77,11 @@ impl Check<'_> {
                 queue: raw.timeout.queue.0,
                 queue_length: raw.timeout.queue_length as usize,
             },
-            pool: Pool { max_idle: raw.pool.max_idle as usize, idle_timeout: raw.pool.idle_timeout.0 },
+            pool: Pool {
+                max_idle: raw.pool.max_idle as usize,
+                idle_timeout: raw.pool.idle_timeout.0,
+                max_age: (!raw.pool.max_age.0.is_zero()).then_some(raw.pool.max_age.0),
+            },
         })
     }
 

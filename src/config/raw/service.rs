@@ -162,5 +162,7 @@ section! {
         /// For how long; less than the backends' own keep-alive time.
         #[schemars(extend("x-positive" = true))]
         idle_timeout: Span = Span::secs(50),
+        /// An older connection carries no other request; 0 = no limit.
+        max_age: Span = Span::secs(0),
     }
 }

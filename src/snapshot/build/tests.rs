@@ -80,7 +80,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
             queue: second,
             queue_length: 10,
         },
-        pool: Pool { max_idle: 8, idle_timeout: second },
+        pool: Pool { max_idle: 8, idle_timeout: second, max_age: None },
     }
 }
 
