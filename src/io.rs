@@ -4,6 +4,7 @@
 //! predictable branch.
 
 mod calls;
+mod keepalive;
 pub mod pipe;
 mod unwatched;
 
@@ -14,6 +15,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+pub use keepalive::keep_alive;
 use rustix::net::{RecvFlags, Shutdown, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};

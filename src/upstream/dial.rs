@@ -1,6 +1,5 @@
 //! Making a connection to a backend.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Kind, Result, Retry};
-use crate::io::{Socket, Stream};
+use crate::io::{self, Socket, Stream};
 use crate::timer::Timers;
 
 /// TLS towards a backend.
@@ -42,6 +41,7 @@ async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8]) -> Res
     let socket = match &endpoint.target {
         Target::Tcp(address) => TcpStream::connect(address).await.and_then(|tcp| {
             tcp.set_nodelay(true)?;
+            io::keep_alive(&tcp)?;
             Ok(Socket::Tcp(tcp))
         }),
         Target::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
@@ -57,7 +57,7 @@ async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8]) -> Res
     }
 }
 
-fn not_connected(error: io::Error) -> Error {
+fn not_connected(error: std::io::Error) -> Error {
     // EMFILE and ENFILE: out of file descriptors, which is our trouble and not the backend's
     let kind = match error.raw_os_error() {
         Some(23 | 24) => Kind::Overload,
@@ -67,7 +67,7 @@ fn not_connected(error: io::Error) -> Error {
 }
 
 /// Why a handshake failed: RFC 9209, section 2.3, tells a certificate that is not believed from all else.
-fn not_agreed(error: &io::Error) -> Kind {
+fn not_agreed(error: &std::io::Error) -> Kind {
     match error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(_)) => Kind::UpstreamCertificate,
         _ => Kind::UpstreamTls,

@@ -19,6 +19,7 @@ mod faults;
 mod h2_frames;
 mod http2;
 mod http2_backends;
+mod keepalive;
 mod limits;
 mod passing;
 mod process;

@@ -15,6 +15,7 @@ mod client;
 mod conn;
 mod cue;
 pub mod h2;
+pub mod kernel;
 mod message;
 mod origin;
 mod ports;
