@@ -27,5 +27,6 @@ mod proxy_protocol;
 mod retries;
 mod routes;
 mod semantics;
+mod shortages;
 mod tls;
 mod upgrades;
