@@ -1,6 +1,7 @@
 //! Time as the data plane compares it: whole milliseconds, small enough for an atomic.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Where [`Moment`]s count from.
@@ -75,6 +76,28 @@ impl Seldom {
     }
 }
 
+/// As [`Seldom`], for all threads together.
+#[derive(Debug)]
+pub struct SeldomForAll {
+    pause: Duration,
+    last: AtomicU64,
+}
+
+impl SeldomForAll {
+    /// Once in this time.
+    pub const fn new(pause: Duration) -> Self {
+        Self { pause, last: AtomicU64::new(Moment::NEVER.0) }
+    }
+
+    /// Whether it may be said now; it counts as said then.
+    pub fn is_due(&self, now: Moment) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        // of several at a time one says it
+        now.since(Moment(last)) >= self.pause
+            && self.last.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +108,9 @@ mod tests {
         let begun = Moment::now();
         let said = (0..1000).filter(|n| seldom.is_due(begun.plus(Duration::from_millis(50 * n)))).count();
         assert_eq!(said, 5, "in 50 seconds");
+        let seldom = SeldomForAll::new(Duration::from_secs(10));
+        let said = (0..1000).filter(|n| seldom.is_due(begun.plus(Duration::from_millis(50 * n)))).count();
+        assert_eq!(said, 5, "by whomever");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub enum Kind {
     NoBackend,
     /// Evenkeel is at one of its own limits.
     Overload,
+    /// This machine could not even try to connect.
+    Lack(Lack),
     /// The connection to the backend was refused, or its address can't be reached.
     Connect,
     /// The connection to the backend was not made in time.
@@ -63,6 +65,21 @@ pub enum Kind {
     ClientGone,
     /// A defect of ours.
     Internal,
+}
+
+/// What this machine has to have for a connection, and has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lack {
+    /// A local port that is free for that destination.
+    Ports,
+    /// A file descriptor.
+    Descriptors,
+    /// Memory for a socket.
+    Memory,
+    /// A way into that network.
+    Route,
+    /// The leave of its own firewall.
+    Permission,
 }
 
 /// Whose fault an error is: it decides who is charged with it.
@@ -128,7 +145,7 @@ impl Kind {
             | Self::UpstreamHeadersTooLarge
             | Self::UpstreamTrailersTooLarge
             | Self::UpstreamTimeout => Side::Upstream,
-            Self::NoBackend | Self::Overload | Self::Internal => Side::Internal,
+            Self::NoBackend | Self::Overload | Self::Lack(_) | Self::Internal => Side::Internal,
         }
     }
 
@@ -148,6 +165,7 @@ impl Kind {
             Self::NoRoute => "no route",
             Self::NoBackend => "no backend available",
             Self::Overload => "overload",
+            Self::Lack(lack) => lack.as_str(),
             Self::Connect => "connection to the backend failed",
             Self::ConnectTimeout => "connection to the backend timed out",
             Self::UpstreamTls => "TLS with the backend failed",
@@ -163,6 +181,44 @@ impl Kind {
             Self::ClientGone => "the client went away",
             Self::Internal => "internal error",
         }
+    }
+}
+
+impl Lack {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Ports, Self::Descriptors, Self::Memory, Self::Route, Self::Permission];
+
+    /// What is said of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ports => "no local port is free",
+            Self::Descriptors => "no file descriptor is free",
+            Self::Memory => "the kernel has no memory for a socket",
+            Self::Route => "this machine has no route to it",
+            Self::Permission => "this machine does not allow it",
+        }
+    }
+
+    /// The word for it, as the label `reason` in the metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ports => "ports",
+            Self::Descriptors => "descriptors",
+            Self::Memory => "memory",
+            Self::Route => "route",
+            Self::Permission => "permission",
+        }
+    }
+
+    /// Whether it may pass within moments, because others give back what they have.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Ports | Self::Descriptors | Self::Memory)
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

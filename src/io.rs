@@ -4,6 +4,8 @@
 //! predictable branch.
 
 mod calls;
+mod connect;
+mod keepalive;
 pub mod pipe;
 mod unwatched;
 
@@ -14,6 +16,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+pub use connect::{NotConnected, Told, connect};
+pub use keepalive::keep_alive;
 use rustix::net::{RecvFlags, Shutdown, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};

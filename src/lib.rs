@@ -46,4 +46,5 @@ pub mod endpoint;
 pub mod error;
 pub mod io;
 pub mod policy;
+pub mod shortage;
 pub mod timer;

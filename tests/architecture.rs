@@ -36,6 +36,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("load", 2),
     ("outcome", 2),
     ("endpoint", 1),
+    ("shortage", 1),
     ("clock", 0),
     ("drain", 0),
     ("error", 0),

@@ -10,6 +10,7 @@ use crate::clock::Moment;
 use crate::endpoint::breaker;
 use crate::endpoint::standing::Health;
 use crate::metrics::Backend;
+use crate::shortage;
 use crate::snapshot::Service;
 
 /// The status, in the form that tools rely on. Members for which nothing is measured are null.
@@ -153,6 +154,6 @@ pub(super) fn metrics(state: &State) -> String {
         })
         .collect();
     let mut page = String::new();
-    state.registry.render(&backends, &mut page);
+    state.registry.render(&backends, &shortage::counts(), &mut page);
     page
 }

@@ -144,6 +144,10 @@ impl Listeners {
             (false, false) => Bound::inherit(inherited, self.workers)?,
             (false, true) => Bound::inherit(inherited, self.workers)?.with_file(),
         };
+        // an idle connection of HTTP does not last long; a session may be silent for hours
+        if matches!(protocol, ListenerProtocol::Tcp | ListenerProtocol::Tls) {
+            bound.keep_alive()?;
+        }
         let parts = bound.deal(self.workers)?;
         Ok(Fresh { bound, parts })
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
-use crate::error::Kind;
+use crate::error::{Kind, Lack};
 use crate::policy::Fallback;
 use crate::protocol::fields::PROXY_STATUS;
 
@@ -26,6 +26,7 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::NoRoute => (StatusCode::NOT_FOUND, "evenkeel; error=destination_not_found"),
         Kind::NoBackend => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable"),
         Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),
+        Kind::Lack(lack) => (StatusCode::SERVICE_UNAVAILABLE, lacking(lack)),
         Kind::Connect => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_refused"),
         Kind::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=connection_timeout"),
         Kind::UpstreamTls => (StatusCode::BAD_GATEWAY, "evenkeel; error=tls_protocol_error"),
@@ -47,9 +48,20 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
     }
 }
 
+/// What this machine lacks: the types of RFC 9209 that come nearest, and in words what they don't say.
+fn lacking(lack: Lack) -> &'static str {
+    match lack {
+        Lack::Ports => "evenkeel; error=connection_limit_reached; details=\"no local port is free\"",
+        Lack::Descriptors => "evenkeel; error=connection_limit_reached; details=\"no file descriptor is free\"",
+        Lack::Memory => "evenkeel; error=connection_limit_reached; details=\"no memory for a socket\"",
+        Lack::Route => "evenkeel; error=destination_ip_unroutable; details=\"no route from here\"",
+        Lack::Permission => "evenkeel; error=destination_ip_prohibited; details=\"not allowed from here\"",
+    }
+}
+
 /// The answer that the configuration has for a service with nothing left; `None` when the failure is another one.
 pub fn fallback(kind: Kind, fallback: &Fallback) -> Option<Response<Bytes>> {
-    if !matches!(kind, Kind::NoBackend | Kind::Overload) {
+    if !matches!(kind, Kind::NoBackend | Kind::Overload | Kind::Lack(_)) {
         return None;
     }
     let mut response = Response::new(fallback.body.clone());

@@ -42,15 +42,25 @@ impl<'a> Tries<'a> {
         if !retry::is_wanted(error, idempotent, &self.service.retry) {
             return None;
         }
-        // one that can't be reached will not be in a moment either
-        if is_unreachable(error) && !self.has_another() {
+        let lack = match error.kind() {
+            Kind::Lack(lack) => Some(lack),
+            _ => None,
+        };
+        // one that can't be reached will not be in a moment either; a port may be free then, or a kept connection
+        let stays = is_unreachable(error) || lack.is_some_and(|lack| !lack.is_passing());
+        if stays && !self.has_another() {
             return None;
         }
-        self.again()
+        self.after(lack.is_some())
     }
 
     /// The pause before another try, if one may be made.
     pub fn again(&mut self) -> Option<Duration> {
+        self.after(false)
+    }
+
+    /// The same. `unfelt`: no backend has had any work of the try before.
+    fn after(&mut self, unfelt: bool) -> Option<Duration> {
         let policy = &self.service.retry;
         if self.retries >= policy.attempts {
             return None;
@@ -59,7 +69,8 @@ impl<'a> Tries<'a> {
         if self.was_late && !self.has_another() {
             return None;
         }
-        if !self.worker.withdraw(self.service, Moment::now()) {
+        // the budget spares backends
+        if !unfelt && !self.worker.withdraw(self.service, Moment::now()) {
             self.service.retries.count(self.worker.index, Outcome::OverBudget);
             return None;
         }

@@ -236,6 +236,19 @@ impl Bound {
         (0..workers).map(part).collect()
     }
 
+    /// Has the kernel look after the connections of clients that say nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn keep_alive(&self) -> io::Result<()> {
+        let tcp = self.sockets.iter().filter_map(|socket| match socket {
+            Socket::Tcp(socket) => Some(socket),
+            Socket::Unix(_) | Socket::Udp(_) => None,
+        });
+        tcp.into_iter().try_for_each(crate::io::keep_alive)
+    }
+
     /// Lets go without removing the socket's file: another process listens there now.
     pub fn leave(mut self) {
         if let Some(file) = &mut self.file {

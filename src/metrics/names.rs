@@ -106,6 +106,11 @@ pub(super) static DATAGRAMS_LOST: Metric = counter(
     "evenkeel_datagrams_lost_total",
     "Datagrams that were not passed on: `no_room` for another session, `no_backend` is there, `not_sent` by the kernel, `draining`.",
 );
+/// `{reason}`
+pub(super) static SHORTAGES: Metric = counter(
+    "evenkeel_shortages_total",
+    "Connections to backends, checks' included, that could not be tried for want of something of this machine's: `ports`, `descriptors`, `memory`, a `route`, `permission`.",
+);
 /// No labels.
 pub(super) static PANICS: Metric =
     counter("evenkeel_panics_total", "Panics caught, each a defect of Evenkeel that cost one connection.");
@@ -134,7 +139,7 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 26] = [
+    const ALL: [&Metric; 27] = [
         &BREAKER_STATE,
         &RETRIES,
         &EJECTIONS,
@@ -152,6 +157,7 @@ mod tests {
         &BYTES,
         &DATAGRAMS,
         &DATAGRAMS_LOST,
+        &SHORTAGES,
         &PANICS,
         &CONFIG_GENERATION,
         &RELOADS,

@@ -33,8 +33,9 @@ pub struct Backend<'a> {
 struct Page<'a>(&'a mut String);
 
 impl Registry {
-    /// Writes everything to `out`, in the format that [`CONTENT_TYPE`] names.
-    pub fn render(&self, backends: &[Backend<'_>], out: &mut String) {
+    /// Writes everything to `out`, in the format that [`CONTENT_TYPE`] names. `shortages`: how often this machine was out of what, by its
+    /// label.
+    pub fn render(&self, backends: &[Backend<'_>], shortages: &[(&str, u64)], out: &mut String) {
         let mut page = Page(out);
         self.requests_to(&mut page);
         self.durations_to(&mut page);
@@ -42,6 +43,10 @@ impl Registry {
         self.upstreams_to(&mut page);
         self.retries_to(&mut page);
         self.listeners_to(&mut page);
+        page.announce(&names::SHORTAGES);
+        for (reason, count) in shortages {
+            page.line(names::SHORTAGES.name, &[("reason", reason)], *count);
+        }
         page.single(&names::PANICS, &[], self.panics.load(Ordering::Relaxed) as f64);
         page.single(&names::CONFIG_GENERATION, &[], self.generation.load(Ordering::Relaxed) as f64);
         page.announce(&names::RELOADS);
@@ -246,7 +251,7 @@ mod tests {
         /// Reads a text back; panics where it breaks the format.
         fn of(registry: &Registry, backends: &[Backend<'_>]) -> Self {
             let mut text = String::new();
-            registry.render(backends, &mut text);
+            registry.render(backends, &[("ports", 3)], &mut text);
             let mut announced: Vec<&str> = Vec::new();
             let mut series: Vec<(String, Vec<String>, f64)> = Vec::new();
             for line in text.strip_suffix('\n').unwrap().split('\n') {

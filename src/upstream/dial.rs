@@ -1,17 +1,18 @@
 //! Making a connection to a backend.
 
-use std::io;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
 
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Kind, Result, Retry};
-use crate::io::{Socket, Stream};
+use crate::io::{self, NotConnected, Socket, Stream, Told};
+use crate::shortage::{self, Net};
 use crate::timer::Timers;
 
 /// TLS towards a backend.
@@ -39,16 +40,23 @@ pub async fn dial(
 }
 
 async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8]) -> Result<Stream> {
-    let socket = match &endpoint.target {
-        Target::Tcp(address) => TcpStream::connect(address).await.and_then(|tcp| {
-            tcp.set_nodelay(true)?;
-            Ok(Socket::Tcp(tcp))
-        }),
-        Target::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
+    let (mut socket, net) = match &endpoint.target {
+        Target::Tcp(address) => {
+            let tcp = io::connect(*address).await;
+            let tcp = tcp.map_err(|NotConnected { error, told }| not_connected(error, Net::Ip, told, address))?;
+            // neither can fail on a socket that is connected; if they do, the connection is as good without
+            _ = tcp.set_nodelay(true).and_then(|()| io::keep_alive(&tcp));
+            (Socket::Tcp(tcp), Net::Ip)
+        }
+        Target::Unix(path) => {
+            let unix = UnixStream::connect(path).await;
+            let unix = unix.map_err(|error| not_connected(error, Net::Unix, Told::AtOnce, path.display()))?;
+            (Socket::Unix(unix), Net::Unix)
+        }
     };
-    let mut socket = socket.map_err(not_connected)?;
     if !first.is_empty() {
-        socket.write_all(first).await.map_err(not_connected)?;
+        let written = socket.write_all(first).await;
+        written.map_err(|error| not_connected(error, net, Told::Later, &endpoint.name))?;
     }
     let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
     match TlsConnector::from(Arc::clone(tls.config)).connect(tls.name.clone(), socket).await {
@@ -57,17 +65,20 @@ async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8]) -> Res
     }
 }
 
-fn not_connected(error: io::Error) -> Error {
-    // EMFILE and ENFILE: out of file descriptors, which is our trouble and not the backend's
-    let kind = match error.raw_os_error() {
-        Some(23 | 24) => Kind::Overload,
-        _ => Kind::Connect,
+/// The backend's trouble, or ours, which is told.
+pub(super) fn not_connected(error: std::io::Error, net: Net, told: Told, to: impl Display) -> Error {
+    let kind = match shortage::behind(&error, net, told) {
+        Some(lack) => {
+            shortage::tell(lack, to, &error);
+            Kind::Lack(lack)
+        }
+        None => Kind::Connect,
     };
     Error::new(kind, "").retry(Retry::Safe).because(error)
 }
 
 /// Why a handshake failed: RFC 9209, section 2.3, tells a certificate that is not believed from all else.
-fn not_agreed(error: &io::Error) -> Kind {
+fn not_agreed(error: &std::io::Error) -> Kind {
     match error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(_)) => Kind::UpstreamCertificate,
         _ => Kind::UpstreamTls,

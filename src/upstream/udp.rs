@@ -6,27 +6,21 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+use super::dial;
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Kind, Result, Retry};
+use crate::io::Told;
 use crate::protocol::udp::options;
+use crate::shortage::Net;
 
 /// A socket connected to the backend.
 pub fn connect(endpoint: &Endpoint) -> Result<(UdpSocket, SocketAddr)> {
     match &endpoint.target {
         Target::Tcp(address) => match options::connect(*address) {
             Ok(socket) => Ok((socket, *address)),
-            Err(error) => Err(Error::new(kind(&error), "").retry(Retry::Safe).because(error)),
+            Err(error) => Err(dial::not_connected(error, Net::Ip, Told::AtOnce, address)),
         },
         Target::Unix(_) => Err(Error::new(Kind::Connect, "datagrams don't go to Unix sockets").retry(Retry::Safe)),
-    }
-}
-
-fn kind(error: &io::Error) -> Kind {
-    match error.raw_os_error() {
-        // EMFILE, ENFILE; EAGAIN and EADDRNOTAVAIL, with which connect tells that there is no free port; ENOBUFS, ENOMEM:
-        // all of these are our trouble and not the backend's
-        Some(24 | 23 | 11 | 99 | 105 | 12) => Kind::Overload,
-        _ => Kind::Connect,
     }
 }
 

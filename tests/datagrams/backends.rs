@@ -111,3 +111,18 @@ fn a_backend_takes_no_more_sessions_than_it_may() {
     let answers: Vec<Vec<u8>> = clients.iter().map(|client| client.ask(b"?")).collect();
     assert_eq!(answers.iter().filter(|answer| *answer == b"a").count(), 1, "{answers:?}");
 }
+
+#[test]
+fn what_this_machine_does_not_allow_is_no_failure_of_the_backend() {
+    // the kernel lets no socket send to everybody that has not asked for leave to
+    const EVERYBODY: &str = "255.255.255.255:9";
+    let origin = UdpOrigin::echo();
+    let outlier = "[service.api.outlier]\nconsecutive_failures = 1\n";
+    let proxy = Proxy::start(&(config("", "", &[EVERYBODY.to_owned(), origin.address()]) + outlier));
+    for _ in 0..10 {
+        assert_eq!(client(&proxy).ask(b"?"), b"?");
+    }
+    assert!(proxy.metric("evenkeel_shortages_total{reason=\"permission\"}") >= 2);
+    assert_eq!(proxy.metric(&format!("evenkeel_backend_up{{service=\"api\",backend=\"{EVERYBODY}\"}}")), 1);
+    assert_eq!(proxy.metric(&format!("evenkeel_backend_failures_total{{service=\"api\",backend=\"{EVERYBODY}\"}}")), 0);
+}

@@ -7,6 +7,7 @@
 mod support;
 
 mod backends;
+mod keepalive;
 mod living_on;
 mod passthrough;
 mod resets;

@@ -105,7 +105,7 @@ impl Sessions {
                 }
                 Err(error) => error,
             };
-            let loss = if error.kind() == Kind::Overload { Loss::NoRoom } else { Loss::NoBackend };
+            let loss = if is_for_want_of_room(&error) { Loss::NoRoom } else { Loss::NoBackend };
             if !self.again(session, opening, error) {
                 return Err(loss);
             }
@@ -124,7 +124,7 @@ impl Sessions {
         let endpoint = &service.endpoints[backend];
         let mut connected = udp::connect(endpoint);
         // no file descriptor, or no port: another session may give its own
-        if connected.as_ref().is_err_and(|error| error.kind() == Kind::Overload) && self.make_room(now) {
+        if connected.as_ref().is_err_and(is_for_want_of_room) && self.make_room(now) {
             connected = udp::connect(endpoint);
         }
         let (socket, address) = connected?;
@@ -192,6 +192,15 @@ impl Opening {
     pub fn settled(&self, worker: &Rc<crate::forward::Worker>) {
         let service = &*self.snapshot.services[self.service];
         Tries::resumed(worker, service, self.tried.clone()).settled(Outcome::Succeeded);
+    }
+}
+
+/// What it lacks, another session may give back.
+fn is_for_want_of_room(error: &Error) -> bool {
+    match error.kind() {
+        Kind::Overload => true,
+        Kind::Lack(lack) => lack.is_passing(),
+        _ => false,
     }
 }
 

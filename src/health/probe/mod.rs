@@ -14,6 +14,7 @@ pub mod tcp;
 pub(super) mod testing;
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +22,14 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::endpoint::{self, Live};
-use crate::io::{Socket, Stream};
+use crate::io::{NotConnected, Socket, Stream, Told};
 use crate::policy::{Check, Health, UpstreamProtocol};
+use crate::shortage::{self, Net};
 
 /// The most that is read of any answer.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -131,14 +133,18 @@ async fn connect(target: &Target) -> Result<Stream, Fault> {
         endpoint::Target::Tcp(address) => {
             let mut address = *address;
             address.set_port(target.policy.port.unwrap_or(address.port()));
-            let tcp = TcpStream::connect(address).await?;
+            let tcp = crate::io::connect(address).await;
+            let tcp = tcp.map_err(|NotConnected { error, told }| Fault::unmade(error, Net::Ip, told, address))?;
             // a question is small and the only thing under way
             tcp.set_nodelay(true)?;
             // closed by a reset once the answer is here: that spares both sides the farewell and us a port in TIME_WAIT
             tcp.set_zero_linger()?;
             Socket::Tcp(tcp)
         }
-        endpoint::Target::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
+        endpoint::Target::Unix(path) => {
+            let unix = UnixStream::connect(path).await;
+            Socket::Unix(unix.map_err(|error| Fault::unmade(error, Net::Unix, Told::AtOnce, path.display()))?)
+        }
     };
     // an agent is not the service: it speaks in clear, and knows nothing of PROXY headers
     if target.policy.kind == Check::Agent {
@@ -180,12 +186,23 @@ impl Fault {
     fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self { reason: reason.into(), is_ours: false }
     }
+
+    /// No connection could be made.
+    fn unmade(error: io::Error, net: Net, told: Told, to: impl Display) -> Self {
+        let lack = shortage::behind(&error, net, told);
+        match lack {
+            Some(lack) => {
+                shortage::tell(lack, to, &error);
+                Self { reason: Cow::Borrowed(lack.as_str()), is_ours: true }
+            }
+            None => Self::from(error),
+        }
+    }
 }
 
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
-        // ENFILE, EMFILE, EADDRNOTAVAIL: out of file descriptors, or of local ports
-        let is_ours = matches!(error.raw_os_error(), Some(23 | 24 | 99));
+        let is_ours = shortage::behind(&error, Net::Ip, Told::Later).is_some();
         let reason = match error.kind() {
             io::ErrorKind::ConnectionRefused => Cow::Borrowed("connection refused"),
             io::ErrorKind::ConnectionReset => Cow::Borrowed("connection reset"),

@@ -1,0 +1,108 @@
+//! What this machine is out of when it can't make a connection: the one table of error numbers, and how an operator learns of it.
+//!
+//! A connection that could not even be tried says nothing about the backend. So it counts neither as its failure nor against its
+//! breaker, and a check that met it is no check. What can be done about it is said in the log, once in ten seconds for each cause.
+
+mod tell;
+
+use std::io;
+
+use rustix::io::Errno;
+
+use crate::error::Lack;
+use crate::io::Told;
+
+pub use tell::{counts, tell};
+
+/// What kind of socket it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Net {
+    /// TCP or UDP.
+    Ip,
+    /// A Unix socket.
+    Unix,
+}
+
+/// What of this machine's the error is about; `None` = it is the backend's, or the network's. The numbers are those of connect(2),
+/// socket(2), ip(7), udp(7) and unix(7).
+pub fn behind(error: &io::Error, net: Net, told: Told) -> Option<Lack> {
+    let number = Errno::from_io_error(error)?;
+    match number {
+        Errno::MFILE | Errno::NFILE => return Some(Lack::Descriptors),
+        Errno::NOMEM | Errno::NOBUFS => return Some(Lack::Memory),
+        _ => {}
+    }
+    // a Unix socket's `EAGAIN` is the backend's full queue, its `EACCES` the mode of the backend's file; and what was told later
+    // came from a router, a firewall on the way, or the backend
+    if net == Net::Unix || told == Told::Later {
+        return None;
+    }
+    match number {
+        // TCP has the first two; UDP has the third, and TCP had it in old kernels
+        Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::AGAIN => Some(Lack::Ports),
+        // an interface that is down; no route, or an `unreachable` one (ip-route(8)); IPv6 that is switched off
+        Errno::NETDOWN | Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::AFNOSUPPORT => Some(Lack::Route),
+        // a firewall, a `prohibit` route, SELinux, `IPAddressDeny` of a unit
+        Errno::ACCESS | Errno::PERM => Some(Lack::Permission),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(number: Errno, net: Net, told: Told) -> Option<Lack> {
+        behind(&number.into(), net, told)
+    }
+
+    #[test]
+    fn what_the_machine_is_out_of_is_ours_whenever_it_is_told() {
+        for told in [Told::AtOnce, Told::Later] {
+            for net in [Net::Ip, Net::Unix] {
+                assert_eq!(of(Errno::MFILE, net, told), Some(Lack::Descriptors));
+                assert_eq!(of(Errno::NFILE, net, told), Some(Lack::Descriptors));
+                assert_eq!(of(Errno::NOMEM, net, told), Some(Lack::Memory));
+                assert_eq!(of(Errno::NOBUFS, net, told), Some(Lack::Memory));
+            }
+        }
+    }
+
+    #[test]
+    fn ports_routes_and_permissions_are_ours_when_the_call_itself_fails() {
+        let at_once = |number| of(number, Net::Ip, Told::AtOnce);
+        for number in [Errno::ADDRNOTAVAIL, Errno::ADDRINUSE, Errno::AGAIN] {
+            assert_eq!(at_once(number), Some(Lack::Ports), "{number}");
+        }
+        for number in [Errno::NETUNREACH, Errno::NETDOWN, Errno::HOSTUNREACH, Errno::AFNOSUPPORT] {
+            assert_eq!(at_once(number), Some(Lack::Route), "{number}");
+        }
+        for number in [Errno::ACCESS, Errno::PERM] {
+            assert_eq!(at_once(number), Some(Lack::Permission), "{number}");
+        }
+    }
+
+    #[test]
+    fn what_the_backend_or_the_way_to_it_answers_is_not_ours() {
+        for told in [Told::AtOnce, Told::Later] {
+            for number in [Errno::CONNREFUSED, Errno::CONNRESET, Errno::TIMEDOUT, Errno::PIPE] {
+                assert_eq!(of(number, Net::Ip, told), None, "{number}");
+            }
+        }
+        for number in [Errno::NETUNREACH, Errno::HOSTUNREACH, Errno::ACCESS] {
+            assert_eq!(of(number, Net::Ip, Told::Later), None, "{number} is a router's word");
+        }
+    }
+
+    #[test]
+    fn a_unix_sockets_full_queue_and_its_mode_are_the_backends() {
+        for number in [Errno::AGAIN, Errno::ACCESS, Errno::NOENT, Errno::CONNREFUSED] {
+            assert_eq!(of(number, Net::Unix, Told::AtOnce), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_number_is_nobodys_shortage() {
+        assert_eq!(behind(&io::ErrorKind::NotFound.into(), Net::Ip, Told::AtOnce), None);
+    }
+}
