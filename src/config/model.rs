@@ -230,6 +230,8 @@ pub struct Service {
     pub slow_start: Duration,
     /// The share of available backends under which health is ignored; 0 = never.
     pub panic_threshold: f64,
+    /// The lines of an answer's head may end in LF without CR.
+    pub allow_bare_lf: bool,
     /// A client stays with its backend.
     pub affinity: Option<Affinity>,
     /// Active checks.

@@ -193,6 +193,7 @@ impl State {
         let flags = if end { flag::END_STREAM } else { 0 };
         frame::head(self.out.buffer(), data.len(), kind::DATA, flags, stream);
         self.out.data(data);
+        self.guard.sent();
     }
 
     /// The whole answer is on its way: a client that has not sent the whole request need not send the rest (section 8.1).
