@@ -26,6 +26,8 @@ pub struct Limits {
     pub max_requests_per_connection: u64,
     /// HTTP/2 streams open at a time on one connection.
     pub max_concurrent_streams: u32,
+    /// `%00`, `%0a` and `%0d` may stand in paths.
+    pub allow_encoded_controls: bool,
 }
 
 /// `[service.NAME.timeout]`
@@ -88,6 +90,11 @@ impl HeaderChanges {
     /// Whether nothing is changed.
     pub fn is_empty(&self) -> bool {
         self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
+    }
+
+    /// The names of what is changed.
+    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.set.iter().chain(&self.add).map(|(name, _)| name).chain(&self.remove)
     }
 }
 
@@ -233,6 +240,8 @@ pub struct HttpCheck {
     pub expect_status: Vec<RangeInclusive<u16>>,
     /// To be found within the first 64 KiB of the body.
     pub expect_body: Option<String>,
+    /// The lines of an answer's head may end in LF without CR.
+    pub allow_bare_lf: bool,
 }
 
 /// `health.initial`

@@ -232,6 +232,8 @@ pub struct Service {
     pub panic_threshold: f64,
     /// A client that ends its side while its request waits for a place at a backend is taken for gone.
     pub abort_on_close: bool,
+    /// The lines of an answer's head may end in LF without CR.
+    pub allow_bare_lf: bool,
     /// A client stays with its backend.
     pub affinity: Option<Affinity>,
     /// Active checks.

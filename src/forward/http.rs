@@ -148,7 +148,8 @@ impl Connection {
         let (upgrade, interim) = (request.upgrade.take(), request.interim.take());
         let own = service.proxy_header.map(|version| self.own(version, &snapshot.listeners[listener]));
         let starved = Cell::new(false);
-        let terms = Terms { timeouts, timers, interim: interim.as_ref(), starved: &starved, own };
+        let allow_bare_lf = service.allow_bare_lf;
+        let terms = Terms { timeouts, timers, interim: interim.as_ref(), starved: &starved, allow_bare_lf, own };
         let mut answer = {
             let mut answer = pin!(self.ask(service, request, upgrade.as_ref(), &terms, exchange, &placement));
             poll_fn(|cx| {
@@ -217,6 +218,7 @@ impl Connection {
     /// Turns the request that came into the one that goes.
     fn prepare(&self, request: &mut Request, route: &Route) -> Result<()> {
         let changes = &route.request_headers;
+        self.client.sift(&mut request.headers, changes);
         if changes.is_empty() {
             request.forwarded = self.client.forwarded(&request.headers, request.host.as_ref(), request.version);
         }

@@ -12,13 +12,16 @@ use crate::protocol::fields::PROXY_STATUS;
 /// The status, and the error type of RFC 9209 that tells the answer from a backend's.
 fn status(kind: Kind) -> (StatusCode, &'static str) {
     match kind {
-        Kind::MalformedRequest => (StatusCode::BAD_REQUEST, "evenkeel; error=http_request_error"),
+        // RFC 9112, section 6.1, has 501 for a coding that is unknown, and section 6.3, rule 4, has 400 for a length that nobody
+        // can tell, which is what is wrong here
+        Kind::MalformedRequest | Kind::UnknownTransferCoding => {
+            (StatusCode::BAD_REQUEST, "evenkeel; error=http_request_error")
+        }
         Kind::TargetTooLong => (StatusCode::URI_TOO_LONG, "evenkeel; error=http_request_error"),
         Kind::HeadersTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "evenkeel; error=http_request_error"),
         Kind::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "evenkeel; error=http_request_error"),
         // also for a client that is gone: nobody reads it, but it is what the record says
         Kind::SlowRequest | Kind::ClientGone => (StatusCode::REQUEST_TIMEOUT, "evenkeel; error=http_request_error"),
-        Kind::UnknownTransferCoding => (StatusCode::NOT_IMPLEMENTED, "evenkeel; error=http_request_error"),
         Kind::UnsupportedVersion => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "evenkeel; error=http_request_error"),
         Kind::UnknownExpectation => (StatusCode::EXPECTATION_FAILED, "evenkeel; error=http_request_error"),
         Kind::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "evenkeel; error=http_request_error"),

@@ -9,6 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::Version;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
+use crate::policy::HeaderChanges;
 use crate::timer::Timers;
 
 /// `X-Forwarded-For`
@@ -83,6 +84,20 @@ impl Client {
     /// Whether it came over TLS.
     pub fn is_tls(&self) -> bool {
         self.proto == "https"
+    }
+
+    /// Drops the fields by which a client could say what is the proxy's to say: `X-Forwarded-*` of any name, unless it is trusted;
+    /// and, from anybody, what is a name of those, or of a field that the route `changes`, but for a `_` in place of a `-` or the
+    /// other way round. Where no name is suspect this is one walk through them.
+    pub fn sift(&self, headers: &mut HeaderMap, changes: &HeaderChanges) {
+        if !headers.keys().any(is_suspect) && !changes.names().any(has_underscore) {
+            return;
+        }
+        let foreign = |name: &&HeaderName| (!self.trusted && is_x_forwarded(name)) || is_shadow(name, changes);
+        let foreign: Vec<HeaderName> = headers.keys().filter(foreign).cloned().collect();
+        for name in foreign {
+            headers.remove(name);
+        }
     }
 
     /// What to add to a request whose fields say nothing yet of where it came from; `None` = they do, so that
@@ -237,6 +252,38 @@ fn append_to_list(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue
     }
 }
 
+/// Whether two names in lower case are the same where `_` counts as `-`. They are to programs that get fields as variables, whose
+/// names can't have a `-`: CGI (RFC 3875, section 4.1.18) and its successors FastCGI, WSGI, Rack, PHP.
+pub fn alike(name: &str, other: &str) -> bool {
+    let joined = |b: u8| if b == b'_' { b'-' } else { b };
+    name.len() == other.len() && name.bytes().map(joined).eq(other.bytes().map(joined))
+}
+
+/// Whether a name is worth a second look: it has an underscore, or begins as `X-Forwarded-*` do. Hardly any name does.
+#[inline]
+pub fn is_suspect(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-forwarded") || has_underscore(name)
+}
+
+#[inline]
+fn has_underscore(name: &HeaderName) -> bool {
+    name.as_str().as_bytes().contains(&b'_')
+}
+
+/// Whether a name is `X-Forwarded`, or begins with `X-Forwarded-`, however its words are joined.
+pub fn is_x_forwarded(name: &HeaderName) -> bool {
+    const NAME: &str = "x-forwarded";
+    let split = name.as_str().split_at_checked(NAME.len());
+    split.is_some_and(|(start, rest)| alike(start, NAME) && (rest.is_empty() || rest.starts_with(['-', '_'])))
+}
+
+/// Whether a name is another spelling of one that the proxy answers for: of `X-Forwarded-*`, which we write, or of one that the
+/// route changes.
+fn is_shadow(name: &HeaderName, changes: &HeaderChanges) -> bool {
+    (has_underscore(name) && is_x_forwarded(name))
+        || changes.names().any(|other| name != other && alike(name.as_str(), other.as_str()))
+}
+
 /// Adds ourselves to `Via` (RFC 9110, section 7.6.3), with the version that the request came by.
 pub fn via(headers: &mut HeaderMap, version: Version) {
     let us = HeaderValue::from_static(us(version));
@@ -288,6 +335,50 @@ mod tests {
             let lines: Vec<_> = written.iter().map(|(n, v)| format!("{n}: {}\r\n", v.to_str().unwrap())).collect();
             assert_eq!(made.lines, lines.concat().as_bytes());
         }
+    }
+
+    #[test]
+    fn what_is_left_of_the_fields_that_a_client_sends() {
+        let names = [
+            "x-forwarded-for",
+            "x-forwarded-port",
+            "x-forwarded",
+            "x_forwarded_for",
+            "x-forwarded_proto",
+            "x_forwarded-any",
+            "x-forwardedness",
+            "x-auth-user",
+            "x_auth_user",
+            "x_auth-user",
+            "x-odd-name",
+            "x_odd_name",
+            "x_other",
+        ];
+        let change = |name| (HeaderName::from_static(name), HeaderValue::from_static("1"));
+        let changes = HeaderChanges {
+            set: vec![change("x-auth-user")],
+            add: vec![],
+            remove: vec![HeaderName::from_static("x_odd_name")],
+        };
+        let left = |trusted, changes: &HeaderChanges| {
+            let mut headers: HeaderMap = names.into_iter().map(change).collect();
+            Client::new(None, false, trusted).sift(&mut headers, changes);
+            names.into_iter().filter(|name| headers.contains_key(*name)).collect::<Vec<_>>()
+        };
+        let route = ["x-forwardedness", "x-auth-user", "x_odd_name", "x_other"];
+        assert_eq!(left(false, &changes), route);
+        let believed = ["x-forwarded-for", "x-forwarded-port", "x-forwarded"];
+        assert_eq!(left(true, &changes), [&believed[..], &route].concat());
+        assert_eq!(left(false, &HeaderChanges::default()), names[6..]);
+    }
+
+    #[test]
+    fn a_name_without_an_underscore_is_a_shadow_of_a_route_s_name_with_one() {
+        let field = |name| (HeaderName::from_static(name), HeaderValue::from_static("1"));
+        let mut headers = HeaderMap::from_iter([field("x-odd-name")]);
+        let changes = HeaderChanges { add: vec![field("x_odd_name")], ..HeaderChanges::default() };
+        Client::new(None, false, true).sift(&mut headers, &changes);
+        assert!(headers.is_empty());
     }
 
     #[test]

@@ -80,6 +80,7 @@ pub fn setup() -> Setup {
             min_body_rate: 0,
             max_requests_per_connection: 0,
             max_concurrent_streams: 4,
+            allow_encoded_controls: false,
         },
         idle_timeout: Duration::from_secs(10),
         timers: Timers::new(),

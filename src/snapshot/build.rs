@@ -120,6 +120,7 @@ fn build_service(
         session_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
+        allow_bare_lf: service.allow_bare_lf,
         protocol: service.protocol,
         proxy_header: service.proxy_header,
         timeouts: service.timeout,

@@ -53,6 +53,8 @@ pub struct Settings {
     pub slow_start: Duration,
     /// The share of available backends under which health is ignored; 0 = never.
     pub panic_threshold: f64,
+    /// The lines of an answer's head may end in LF without CR.
+    pub allow_bare_lf: bool,
     /// What is spoken to its backends.
     pub protocol: UpstreamProtocol,
     /// What connections to its backends begin with.

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, IpAddr, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, RootCertStore, ServerConfig, crypto::aws_lc_rs};
 use tokio_rustls::server::TlsStream;
+use webpki::EndEntityCert;
 
 use super::names;
 use crate::io::Socket;
@@ -21,6 +22,11 @@ const FIRST: [CipherSuite; 3] = [
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 ];
+
+/// Early data that is skipped, in bytes of its records. We accept none (RFC 8446, section 8: it can be sent again by anybody), but a
+/// client may bring a ticket of another server of the same name and send as much as that one allowed, which servers mostly set to
+/// 16 KiB (OpenSSL's, and so nginx's, default). It has to be skipped (section 4.2.10), and what is above this ends the connection.
+const SKIPPED: u32 = 64 * 1024;
 
 /// What a TLS listener is made of.
 #[derive(Debug)]
@@ -84,6 +90,8 @@ impl Acceptor {
         let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = settings.alpn.to_vec();
         config.ignore_client_order = true;
+        // with tickets, rustls accepts and announces no early data whatever this is: it is only how much is skipped
+        config.max_early_data_size = SKIPPED;
         // tickets instead of a session cache: nothing to share or lock between workers
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(|e| e.to_string())?;
         // each resumed connection brings the next ticket, so one is enough to go on; a second costs a key derivation, an
@@ -102,7 +110,9 @@ impl Acceptor {
     pub fn same_certificate(&self, sni: &str, host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host);
         sni.eq_ignore_ascii_case(host)
-            || self.certificates.find(sni).is_none_or(|entry| entry.names.iter().any(|n| names::covers(n, host)))
+            || self.certificates.find(sni).is_none_or(|entry| {
+                entry.names.iter().any(|name| names::covers(name, host)) || entry.has_address(host)
+            })
     }
 }
 
@@ -135,6 +145,18 @@ impl Certificates {
         let lower = sni.to_ascii_lowercase();
         let at = self.exact.get(&lower).or_else(|| self.wildcard.get(lower.split_once('.')?.1))?;
         self.all.get(*at)
+    }
+}
+
+impl Entry {
+    /// Whether the certificate is for this IP address (RFC 9525, section 6.5), which is in brackets if it is one of IPv6. It is looked
+    /// for in the certificate each time: clients that name a server in TLS hardly ever ask it for an address.
+    fn has_address(&self, host: &str) -> bool {
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let Ok(address) = IpAddr::try_from(host) else { return false };
+        let certificate = self.key.cert.first().and_then(|der| EndEntityCert::try_from(der).ok());
+        certificate
+            .is_some_and(|cert| cert.verify_is_valid_for_subject_name(&ServerName::IpAddress(address)).is_ok())
     }
 }
 

@@ -16,13 +16,14 @@ const REQUEST: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "hea
 const CHANGES: [&str; 5] = ["redirect", "respond", "rewrite", "request_headers", "response_headers"];
 
 /// Limits of what a client may ask; `header_timeout` is for the bytes before a session, too.
-const LIMITS: [&str; 6] = [
+const LIMITS: [&str; 7] = [
     "max_header_bytes",
     "max_headers",
     "max_body",
     "min_body_rate",
     "max_requests_per_connection",
     "max_concurrent_streams",
+    "allow_encoded_controls",
 ];
 
 impl Check<'_> {

@@ -125,5 +125,6 @@ fn limits(raw: &raw::Limits) -> Limits {
         min_body_rate: raw.min_body_rate.0,
         max_requests_per_connection: u64::from(raw.max_requests_per_connection),
         max_concurrent_streams: raw.max_concurrent_streams,
+        allow_encoded_controls: raw.allow_encoded_controls,
     }
 }

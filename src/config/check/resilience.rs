@@ -62,6 +62,8 @@ impl Check<'_> {
             headers,
             expect_status: syntax::status_ranges(&raw.expect_status).ok()?,
             expect_body: raw.expect_body.clone(),
+            // the service's, which sets it
+            allow_bare_lf: false,
         })
     }
 

@@ -11,7 +11,7 @@ use crate::config::model::{Address, Backend, ClientTls, Service};
 use crate::config::raw;
 use crate::config::syntax::{self, Target};
 use crate::config::tree::KeyPath;
-use crate::policy::{Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
+use crate::policy::{self, Health, Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
 
 impl Check<'_> {
     pub(super) fn services(&mut self, raw: &BTreeMap<String, raw::Service>) -> Option<Vec<Service>> {
@@ -49,7 +49,7 @@ impl Check<'_> {
             panic_threshold: raw.panic_threshold,
             abort_on_close: raw.abort_on_close,
             affinity: all_or_nothing(affinity)?,
-            health: all_or_nothing(health)?,
+            health: all_or_nothing(health)?.map(|health| lenient(health, raw.allow_bare_lf)),
             outlier: self.outlier(&raw.outlier),
             breaker: raw.circuit_breaker.as_ref().map(|breaker| self.breaker(breaker)),
             failure_status: Statuses(syntax::service::status_ranges(&raw.failure_status).ok()?),
@@ -67,6 +67,7 @@ impl Check<'_> {
                 raw::SendProxyProtocol::V1 => Some(ProxyHeader::V1),
                 raw::SendProxyProtocol::V2 => Some(ProxyHeader::V2),
             },
+            allow_bare_lf: raw.allow_bare_lf,
             written: raw.backend.len(),
             backends: backends?,
             tls: all_or_nothing(tls)?,
@@ -179,4 +180,12 @@ impl Check<'_> {
             .then(|| self.certificate(at, raw.cert.as_deref(), raw.key.as_deref()));
         Some(ClientTls { server_name, ca: all_or_nothing(ca)?, verify: raw.verify, client: all_or_nothing(client)? })
     }
+}
+
+/// Checks read answers as requests do.
+fn lenient(mut health: Health, allow_bare_lf: bool) -> Health {
+    if let policy::Check::Http(check) = &mut health.kind {
+        check.allow_bare_lf = allow_bare_lf;
+    }
+    health
 }

@@ -69,6 +69,8 @@ section! {
         /// HTTP/2 streams open at a time on one connection.
         #[schemars(range(min = 1))]
         max_concurrent_streams: u32 = 128,
+        /// true = `%00`, `%0a` and `%0d` in paths are passed on; false = 400.
+        allow_encoded_controls: bool = false,
     }
 }
 

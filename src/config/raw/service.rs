@@ -46,6 +46,8 @@ section! {
         abort_on_close: bool = true,
         /// Whether connections to the backends begin with a PROXY header.
         send_proxy_protocol: SendProxyProtocol = SendProxyProtocol::Off,
+        /// true = the lines of an answer's head may end in LF without CR, as those of some old HTTP/1.0 servers do; false = 502.
+        allow_bare_lf: bool = false,
         /// Backends from DNS or from a watched file.
         discover: Option<Discover> = None,
         /// The answer when no backend can be used.

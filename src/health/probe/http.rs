@@ -16,10 +16,8 @@ use crate::policy::HttpCheck;
 use crate::protocol::h1::decode::{Decoded, Decoder};
 use crate::protocol::h1::encode;
 use crate::protocol::h1::framing::{self, Length};
-use crate::protocol::h1::head::{self, HeadLimits, ResponseHead, Scan};
+use crate::protocol::h1::head::{self, HeadLimits, Leniency, ResponseHead, Scan};
 
-/// What the head of an answer may be.
-const HEAD_LIMITS: HeadLimits = HeadLimits { bytes: MAX_ANSWER, fields: 100 };
 /// Interim responses before the answer.
 const MAX_INTERIM: u32 = 16;
 
@@ -28,7 +26,7 @@ pub async fn check(stream: &mut Stream, target: &Target, check: &HttpCheck) -> O
     stream.write_all(&request(target, check)).await?;
     stream.flush().await?;
     let mut buf = BytesMut::with_capacity(2048);
-    let head = answer_head(stream, &mut buf).await?;
+    let head = answer_head(stream, &mut buf, check).await?;
     let good = judge_status(check, head.status)?;
     let Some(wanted) = &check.expect_body else { return Ok(good) };
     let length = framing::response(&head.fields, &check.method, head.status, head.version)?;
@@ -90,12 +88,14 @@ fn request(target: &Target, check: &HttpCheck) -> BytesMut {
     out
 }
 
-async fn answer_head(stream: &mut Stream, buf: &mut BytesMut) -> Result<ResponseHead, Fault> {
+async fn answer_head(stream: &mut Stream, buf: &mut BytesMut, check: &HttpCheck) -> Result<ResponseHead, Fault> {
+    let leniency = Leniency { bare_lf: check.allow_bare_lf, ..Leniency::default() };
+    let limits = HeadLimits { bytes: MAX_ANSWER, fields: 100, leniency };
     let mut scan = Scan::default();
     let mut interim = 0;
     loop {
         if !buf.is_empty()
-            && let Some(head) = head::response(buf, &mut scan, HEAD_LIMITS)?
+            && let Some(head) = head::response(buf, &mut scan, limits)?
         {
             if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(head);

@@ -128,6 +128,7 @@ pub fn http() -> HttpCheck {
         headers: Vec::new(),
         expect_status: vec![200..=399],
         expect_body: None,
+        allow_bare_lf: false,
     }
 }
 

@@ -1,17 +1,25 @@
 //! Bodies of HTTP/1 messages: from bytes to data, by the framing of the head.
 //!
 //! Pure: it is given what has arrived and gives back what it means. The chunked coding (RFC 9112, section 7.1) is read
-//! without leniency: hexadecimal digits only, CRLF only, and a bound on what extensions and trailers may cost.
+//! without leniency: hexadecimal digits only, CRLF only, extensions by the grammar, and a bound on what extensions and trailers
+//! may cost. What is wrong is refused as soon as it is there: none of it is waited behind.
+
+#[cfg(test)]
+mod tests;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::framing::Length;
+use super::extensions;
+use super::framing::MAX_LENGTH;
 use super::head;
 use crate::error::{Error, Kind, Result};
 
 /// A chunk's line, its extensions included.
 const MAX_CHUNK_LINE: usize = 4 * 1024;
+/// The digits of a chunk's size: as many as 64 bits have, leading zeros included.
+const MAX_DIGITS: usize = 16;
 /// The trailer section.
 const MAX_TRAILERS: usize = 16 * 1024;
 
@@ -29,7 +37,8 @@ enum State {
     ChunkLine,
     Chunk(u64),
     ChunkEnd,
-    Trailers,
+    /// Looked through up to here.
+    Trailers(usize),
     UntilClose,
     Done,
 }
@@ -110,70 +119,75 @@ impl Decoder {
                     self.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
                     return Ok(Decoded::Data(data));
                 }
-                State::ChunkLine => match self.line(buf, MAX_CHUNK_LINE)? {
+                State::ChunkLine => match self.line(buf)? {
                     None => return Ok(Decoded::Starved),
                     Some(line) => match self.chunk_size(&line)? {
-                        0 => self.state = State::Trailers,
+                        0 => self.state = State::Trailers(0),
                         size => self.state = State::Chunk(size),
                     },
                 },
-                State::ChunkEnd => match self.line(buf, 2)? {
-                    None => return Ok(Decoded::Starved),
-                    Some(_) => self.state = State::ChunkLine,
+                State::ChunkEnd => match buf[..] {
+                    [b'\r', b'\n', ..] => {
+                        let _ = buf.split_to(2);
+                        self.state = State::ChunkLine;
+                    }
+                    [b'\r'] => return Ok(Decoded::Starved),
+                    _ => return Err(self.broken()),
                 },
-                State::Trailers => return self.trailers(buf),
+                State::Trailers(looked) => return self.trailers(buf, looked),
             }
         }
     }
 
-    /// A line of at most `max` bytes with its CRLF, which is not given back.
-    fn line(&self, buf: &mut BytesMut, max: usize) -> Result<Option<Bytes>> {
-        let window = &buf[..buf.len().min(max)];
-        match memchr::memchr(b'\n', window) {
-            Some(at) if at > 0 && window[at - 1] == b'\r' => {
-                let mut line = buf.split_to(at + 1).freeze();
-                line.truncate(at - 1);
+    /// A chunk's line; its CRLF is not given back.
+    fn line(&self, buf: &mut BytesMut) -> Result<Option<Bytes>> {
+        let window = &buf[..buf.len().min(MAX_CHUNK_LINE)];
+        // whichever comes first: neither stands within a line
+        match memchr::memchr2(b'\r', b'\n', window) {
+            Some(at) if window[at..].starts_with(b"\r\n") => {
+                let mut line = buf.split_to(at + 2).freeze();
+                line.truncate(at);
                 Ok(Some(line))
             }
-            None if window.len() < max => Ok(None),
+            Some(at) if window[at..] != *b"\r" => Err(self.broken()),
+            _ if window.len() < MAX_CHUNK_LINE => Ok(None),
             _ => Err(self.broken()),
         }
     }
 
-    /// `1*HEXDIG [ chunk-ext ]`; extensions are dropped.
+    /// `1*HEXDIG [ chunk-ext ]`; extensions are dropped. Leading zeros are taken, for Varnish writes two of them before every size.
     fn chunk_size(&self, line: &[u8]) -> Result<u64> {
         let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
         let (number, rest) = line.split_at(digits);
-        let clean = !rest.iter().any(|&b| (b < b' ' && b != b'\t') || b == 0x7f);
-        let extension = matches!(rest.trim_ascii_start().first(), None | Some(b';'));
-        // white space is only for before an extension
-        if !clean || !extension || (!rest.is_empty() && rest.trim_ascii_start().is_empty()) {
+        if digits > MAX_DIGITS || !extensions::are_well_formed(rest) {
             return Err(self.broken());
         }
-        // more digits than a u64 holds, or none at all, fail here
+        // no digits at all fail here
         let text = std::str::from_utf8(number).map_err(|_| self.broken())?;
-        u64::from_str_radix(text, 16).map_err(|_| self.broken())
+        let size = u64::from_str_radix(text, 16).map_err(|_| self.broken())?;
+        if size <= MAX_LENGTH { Ok(size) } else { Err(self.broken()) }
     }
 
-    fn trailers(&mut self, buf: &mut BytesMut) -> Result<Decoded> {
-        if buf.starts_with(b"\r\n") {
-            let _ = buf.split_to(2);
-            self.state = State::Done;
-            return Ok(Decoded::End);
-        }
-        match memchr::memmem::find(buf, b"\r\n\r\n") {
-            Some(at) => {
-                let section = buf.split_to(at + 4).freeze();
-                if memchr::memchr_iter(b'\n', &section).any(|at| at == 0 || section[at - 1] != b'\r') {
-                    return Err(self.broken());
-                }
+    /// The trailer section: lines, each looked at once however they come, up to an empty one.
+    fn trailers(&mut self, buf: &mut BytesMut, looked: usize) -> Result<Decoded> {
+        let window = &buf[..buf.len().min(MAX_TRAILERS)];
+        for at in memchr::memchr_iter(b'\n', &window[looked..]) {
+            let end = looked + at + 1;
+            if !window[..end].ends_with(b"\r\n") {
+                return Err(Error::new(self.kind, "a line of its trailer section ends in LF without CR"));
+            }
+            if end == 2 || window[..end].ends_with(b"\r\n\r\n") {
+                let section = buf.split_to(end).freeze();
                 let map = head::trailers(&section, self.kind)?;
                 self.state = State::Done;
-                Ok(if map.is_empty() { Decoded::End } else { Decoded::Trailers(map) })
+                return Ok(if map.is_empty() { Decoded::End } else { Decoded::Trailers(map) });
             }
-            None if buf.len() > MAX_TRAILERS => Err(self.broken()),
-            None => Ok(Decoded::Starved),
         }
+        if window.len() == MAX_TRAILERS {
+            return Err(Error::new(self.kind, "its trailer section is too long"));
+        }
+        self.state = State::Trailers(window.len());
+        Ok(Decoded::Starved)
     }
 
     fn broken(&self) -> Error {

@@ -5,6 +5,10 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode, Version};
 
 use crate::error::{Error, Kind, Result};
+use crate::protocol::fields;
+
+/// The largest length of a body or a chunk: what is above it is negative to programs that keep lengths in signed numbers.
+pub const MAX_LENGTH: u64 = i64::MAX as u64;
 
 /// The framing of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +57,7 @@ impl Fields {
         }
     }
 
-    /// Section 6.3, rule 5: a list of identical values counts as one; everything else but plain digits is refused.
+    /// Section 6.3, rule 5: a list of identical values counts as one; everything else but a plain number is refused.
     fn take_length(&mut self, value: &[u8], kind: Kind) -> Result<()> {
         for one in value.split(|&b| b == b',') {
             let length = parse_length(one.trim_ascii()).ok_or(Error::new(kind, "Content-Length is not a number"))?;
@@ -75,11 +79,20 @@ impl Coding {
     }
 }
 
-fn parse_length(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+/// The value of `Content-Length`: digits (RFC 9110, section 8.6), up to [`MAX_LENGTH`]. Without leading zeros, which the grammar
+/// allows, nobody sends, and some programs take for the sign of an octal number.
+pub fn parse_length(digits: &[u8]) -> Option<u64> {
+    let canonical = matches!(digits, [b'0'] | [b'1'..=b'9', ..]) && digits.iter().all(u8::is_ascii_digit);
+    let length = std::str::from_utf8(digits).ok().filter(|_| canonical)?.parse().ok()?;
+    (length <= MAX_LENGTH).then_some(length)
+}
+
+/// Whether a name is not one of the framing fields, but is to programs for which `_` is the same as `-`: those behind CGI and its
+/// successors, which get fields as variables.
+pub fn is_twin(name: &HeaderName) -> bool {
+    const NAMES: [&str; 2] = ["content-length", "transfer-encoding"];
+    let name = name.as_str();
+    NAMES.iter().any(|of| name.len() == of.len() && name != *of && fields::alike(name, of))
 }
 
 /// The length of a request's body.
@@ -127,9 +140,10 @@ pub fn as_trailers(fields: HeaderMap) -> HeaderMap {
     allowed.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// RFC 9110, section 6.5.1: fields for framing, routing, authentication and the like are ignored in a trailer section.
+/// RFC 9110, section 6.5.1: fields for framing, routing, authentication and the like are ignored in a trailer section. So are
+/// those that a program may take for one of them, and what a client says of where a request came from.
 pub fn allowed_in_trailer(name: &HeaderName) -> bool {
-    const REFUSED: [HeaderName; 14] = [
+    const REFUSED: [HeaderName; 16] = [
         header::AUTHORIZATION,
         header::CACHE_CONTROL,
         header::CONNECTION,
@@ -138,12 +152,15 @@ pub fn allowed_in_trailer(name: &HeaderName) -> bool {
         header::CONTENT_RANGE,
         header::CONTENT_TYPE,
         header::COOKIE,
+        header::FORWARDED,
         header::HOST,
         header::SET_COOKIE,
         header::TE,
         header::TRAILER,
         header::TRANSFER_ENCODING,
         header::UPGRADE,
+        header::VIA,
     ];
-    !REFUSED.contains(name)
+    let stands_for = || REFUSED.iter().any(|refused| fields::alike(name.as_str(), refused.as_str()));
+    !REFUSED.contains(name) && !(fields::is_suspect(name) && (fields::is_x_forwarded(name) || stands_for()))
 }

@@ -4,23 +4,24 @@
 //! decides over framing and over the connection is taken out while the fields are read, so that no later code can look at it
 //! in another way, and so that a head without hop-by-hop fields, which is nearly every head, needs no second pass. Stricter
 //! than RFC 9112 demands where leniency is how requests are smuggled: a bare LF is refused (section 2.2 allows to take it), so
-//! is obs-fold (5.2) and white space before the colon (5.1).
+//! is obs-fold (5.2) and white space before the colon (5.1). What a target may hold is in `target.rs`.
 
 #[cfg(test)]
 mod tests;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::uri::{PathAndQuery, Uri};
+use http::uri::Uri;
 use http::{Method, StatusCode, Version};
 
 use super::framing;
 use super::hop::{Hop, has_token};
+use super::target;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::{Request, RequestBody, Upgrade};
 
-/// The longest target that `http::Uri` takes.
-pub const MAX_TARGET: usize = u16::MAX as usize - 1;
+/// The longest method. The registry's longest has 17 bytes (UPDATEREDIRECTREF); what is far above that is no method.
+pub const MAX_METHOD: usize = 64;
 /// Fields of a trailer section.
 const MAX_TRAILERS: usize = 32;
 /// The list of a head's lines is kept for the next head unless it has grown beyond this.
@@ -65,6 +66,17 @@ pub struct HeadLimits {
     pub bytes: usize,
     /// Number of fields.
     pub fields: usize,
+    /// What strict reading refuses and this one takes.
+    pub leniency: Leniency,
+}
+
+/// Deviations that a configuration allows; none by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Leniency {
+    /// Requests: `%00`, `%0a` and `%0d` in paths.
+    pub encoded_controls: bool,
+    /// Answers: lines of a head may end in LF without CR (RFC 9112, section 2.2, allows a recipient to take that).
+    pub bare_lf: bool,
 }
 
 /// Takes the head of a request from the front of `buf`; `None` = there is more to come.
@@ -74,7 +86,10 @@ pub fn request(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Resul
         let _ = buf.split_to(2);
         scan.looked = 0;
     }
-    let Some(end) = scan.end(buf, limits.bytes, Kind::MalformedRequest)? else {
+    let Some(end) = scan.end(buf, limits.bytes, Kind::MalformedRequest, false)? else {
+        if scan.lines.is_empty() && is_no_method(buf) {
+            return Err(malformed("the method does not end"));
+        }
         if buf.len() >= limits.bytes {
             return Err(too_large(&buf[..limits.bytes]));
         }
@@ -83,14 +98,14 @@ pub fn request(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Resul
     if scan.lines.len() > limits.fields + 1 {
         return Err(Error::new(Kind::HeadersTooLarge, "more fields than max_headers"));
     }
-    let head = parse_request(&buf.split_to(end).freeze(), &scan.lines);
+    let head = parse_request(&buf.split_to(end).freeze(), &scan.lines, limits.leniency);
     scan.clear();
     head.map(Some)
 }
 
 /// Takes the head of a response from the front of `buf`; `None` = there is more to come.
 pub fn response(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Result<Option<ResponseHead>> {
-    let Some(end) = scan.end(buf, limits.bytes, Kind::UpstreamMalformed)? else {
+    let Some(end) = scan.end(buf, limits.bytes, Kind::UpstreamMalformed, limits.leniency.bare_lf)? else {
         if buf.len() >= limits.bytes {
             return Err(Error::new(Kind::UpstreamHeadersTooLarge, "its head does not end within the limit"));
         }
@@ -110,7 +125,7 @@ pub fn response(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Resu
 /// Reads a trailer section, its empty line included.
 pub fn trailers(bytes: &Bytes, kind: Kind) -> Result<HeaderMap> {
     let mut scan = Scan::default();
-    let end = scan.end(bytes, bytes.len(), kind)?;
+    let end = scan.end(bytes, bytes.len(), kind, false)?;
     if end != Some(bytes.len()) || scan.lines.len() > MAX_TRAILERS {
         return Err(Error::new(kind, "its trailer section is malformed"));
     }
@@ -126,8 +141,8 @@ pub fn trailers(bytes: &Bytes, kind: Kind) -> Result<HeaderMap> {
 }
 
 impl Scan {
-    /// Where the head ends, its empty line included, when that is within `limit`.
-    fn end(&mut self, buf: &[u8], limit: usize, kind: Kind) -> Result<Option<usize>> {
+    /// Where the head ends, its empty line included, when that is within `limit`; `bare_lf` = a line may end without CR.
+    fn end(&mut self, buf: &[u8], limit: usize, kind: Kind, bare_lf: bool) -> Result<Option<usize>> {
         let window = &buf[..buf.len().min(limit)];
         let from = self.looked;
         if from == window.len() {
@@ -135,11 +150,12 @@ impl Scan {
         }
         for at in memchr::memchr_iter(b'\n', &window[from..]) {
             let at = from + at;
-            if at == 0 || window[at - 1] != b'\r' {
+            let start = self.lines.last().copied().unwrap_or(0);
+            let bare = at == start || window[at - 1] != b'\r';
+            if bare && !bare_lf {
                 return Err(Error::new(kind, "a line ends in LF without CR"));
             }
-            let start = self.lines.last().copied().unwrap_or(0);
-            if at == start + 1 {
+            if at + usize::from(bare) == start + 1 {
                 return Ok(Some(at + 1));
             }
             self.lines.push(at + 1);
@@ -160,9 +176,10 @@ impl Scan {
 fn lines<'a>(head: &'a [u8], at: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
     let mut start = 0;
     at.iter().map(move |&end| {
-        let line = &head[start..end - 2];
+        let line = &head[start..end - 1];
         start = end;
-        line
+        // without CR only where that is allowed
+        line.strip_suffix(b"\r").unwrap_or(line)
     })
 }
 
@@ -223,10 +240,15 @@ fn too_large(head: &[u8]) -> Error {
     }
 }
 
-fn parse_request(head: &Bytes, at: &[usize]) -> Result<RequestHead> {
+/// Whether a line begins with more bytes than a method has.
+fn is_no_method(line: &[u8]) -> bool {
+    line.len() > MAX_METHOD && memchr::memchr(b' ', &line[..=MAX_METHOD]).is_none()
+}
+
+fn parse_request(head: &Bytes, at: &[usize], leniency: Leniency) -> Result<RequestHead> {
     const KIND: Kind = Kind::MalformedRequest;
     let mut lines = lines(head, at);
-    let (method, uri, version) = request_line(head, lines.next().unwrap_or_default())?;
+    let (method, uri, version) = request_line(head, lines.next().unwrap_or_default(), leniency)?;
     let mut hop = Hop::default();
     let mut framing = framing::Fields::default();
     let mut host: Option<HeaderValue> = None;
@@ -243,7 +265,7 @@ fn parse_request(head: &Bytes, at: &[usize]) -> Result<RequestHead> {
         } else if named.eq_ignore_ascii_case(b"expect") {
             expect = Some(value(head, said, KIND)?);
         } else {
-            headers.append(name(named, KIND)?, value(head, said, KIND)?);
+            add(&mut headers, name(named, KIND)?, value(head, said, KIND)?, KIND)?;
         }
     }
     hop.finish(&mut headers);
@@ -270,19 +292,28 @@ fn parse_request(head: &Bytes, at: &[usize]) -> Result<RequestHead> {
 }
 
 /// `method SP request-target SP HTTP-version`, each with exactly one space.
-fn request_line(head: &Bytes, line: &[u8]) -> Result<(Method, Uri, Version)> {
+fn request_line(head: &Bytes, line: &[u8], leniency: Leniency) -> Result<(Method, Uri, Version)> {
     let mut parts = line.splitn(3, |&b| b == b' ');
     let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(wrong_version(line));
     };
-    let version = match version {
-        b"HTTP/1.1" => Version::HTTP_11,
-        b"HTTP/1.0" => Version::HTTP_10,
-        _ => return Err(wrong_version(line)),
-    };
+    let version = known_version(version).ok_or_else(|| wrong_version(line))?;
+    if method.len() > MAX_METHOD {
+        return Err(malformed("the method is too long"));
+    }
     let method = Method::from_bytes(method).map_err(|_| malformed("the method is malformed"))?;
-    let uri = parse_target(head, target, &method)?;
+    let uri = target::parse(head, target, &method, leniency.encoded_controls)?;
     Ok((method, uri, version))
+}
+
+/// `HTTP/1.` and a digit. A minor version that nobody knows yet is handled as the highest one that we know: RFC 9110,
+/// section 2.5.
+fn known_version(version: &[u8]) -> Option<Version> {
+    match version.strip_prefix(b"HTTP/1.")? {
+        b"0" => Some(Version::HTTP_10),
+        [b'1'..=b'9'] => Some(Version::HTTP_11),
+        _ => None,
+    }
 }
 
 fn parse_response(head: &Bytes, at: &[usize]) -> Result<ResponseHead> {
@@ -297,7 +328,7 @@ fn parse_response(head: &Bytes, at: &[usize]) -> Result<ResponseHead> {
         let (named, said) = split(line);
         match known(named, &TAKEN) {
             Some(taken) => take(taken, said, KIND, &mut framing, &mut hop)?,
-            None => _ = headers.append(name(named, KIND)?, value(head, said, KIND)?),
+            None => add(&mut headers, name(named, KIND)?, value(head, said, KIND)?, KIND)?,
         }
     }
     hop.finish(&mut headers);
@@ -306,16 +337,21 @@ fn parse_response(head: &Bytes, at: &[usize]) -> Result<ResponseHead> {
 
 /// `HTTP-version SP status-code [ SP [ reason-phrase ] ]`: the last space is missing so often that it is not insisted on.
 fn status_line(line: &[u8]) -> Option<(StatusCode, Version)> {
-    let (version, rest) = line.split_at_checked(b"HTTP/1.1 ".len())?;
-    let version = match version {
-        b"HTTP/1.1 " => Version::HTTP_11,
-        b"HTTP/1.0 " => Version::HTTP_10,
-        _ => return None,
-    };
-    let (status, reason) = rest.split_at_checked(3)?;
+    let (version, rest) = line.split_at_checked(b"HTTP/1.1".len())?;
+    let version = known_version(version)?;
+    let (status, reason) = rest.strip_prefix(b" ")?.split_at_checked(3)?;
     let fits = |&b: &u8| b == b'\t' || (b >= b' ' && b != 0x7f);
     let well_formed = matches!(reason, [] | [b' ', ..]) && reason.iter().all(fits);
     StatusCode::from_bytes(status).ok().filter(|_| well_formed).map(|status| (status, version))
+}
+
+/// Adds a field that is passed on; one that a backend may take for a field of framing is refused.
+fn add(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue, kind: Kind) -> Result<()> {
+    if framing::is_twin(&name) {
+        return Err(Error::new(kind, "a field's name differs from one of framing by an underscore"));
+    }
+    headers.append(name, value);
+    Ok(())
 }
 
 /// Takes one of the fields of [`TAKEN`]: what it means is kept in its place.
@@ -326,7 +362,7 @@ fn take(name: &str, value: &[u8], kind: Kind, framing: &mut framing::Fields, hop
     verify(value, kind)
 }
 
-fn malformed(detail: &'static str) -> Error {
+pub(super) fn malformed(detail: &'static str) -> Error {
     Error::new(Kind::MalformedRequest, detail)
 }
 
@@ -335,56 +371,12 @@ fn wrong_version(line: &[u8]) -> Error {
     let version = line.rsplit(|&b| b == b' ').next().unwrap_or_default();
     match version {
         // ours, so it is what stands before it that is wrong
-        b"HTTP/1.0" | b"HTTP/1.1" => malformed("the request line is malformed"),
+        ours if known_version(ours).is_some() => malformed("the request line is malformed"),
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             Error::new(Kind::UnsupportedVersion, "only HTTP/1.0, 1.1 and 2 are spoken")
         }
         _ => malformed("the request line has no HTTP version"),
     }
-}
-
-/// The four forms of RFC 9112, section 3.2: origin, absolute, and asterisk; authority is for CONNECT, which a reverse proxy
-/// does not serve.
-fn parse_target(head: &Bytes, target: &[u8], method: &Method) -> Result<Uri> {
-    if target.len() > MAX_TARGET {
-        return Err(Error::new(Kind::TargetTooLong, "the target is longer than 65,534 bytes"));
-    }
-    if *method == Method::CONNECT {
-        return Err(malformed("CONNECT is not served"));
-    }
-    if target.iter().any(|&b| b <= b' ' || b == b'#' || b == 0x7f) {
-        return Err(malformed("a fragment or a control character in the target"));
-    }
-    let bytes = head.slice_ref(target);
-    let target_error = |_| malformed("the target is malformed");
-    if target.starts_with(b"/") {
-        let path = PathAndQuery::from_maybe_shared(bytes).map_err(target_error)?;
-        let mut parts = http::uri::Parts::default();
-        parts.path_and_query = Some(path);
-        return Uri::from_parts(parts).map_err(|_| malformed("the target is malformed"));
-    }
-    let uri = Uri::from_maybe_shared(bytes).map_err(target_error)?;
-    let absolute = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty());
-    match absolute {
-        true => with_path(uri, target, method),
-        false if target == b"*" && *method == Method::OPTIONS => Ok(uri),
-        false => Err(malformed("the target is neither a path nor an http URI")),
-    }
-}
-
-/// An absolute URI whose path is empty goes on with `/`, or as the `*` of OPTIONS for the whole server (section 3.2.1 and
-/// 3.2.4). An [`Uri`] has `/` in place of an empty path, but not before a query, and doesn't tell one from the other.
-fn with_path(uri: Uri, target: &[u8], method: &Method) -> Result<Uri> {
-    let length = |part: Option<&str>| part.map_or(0, str::len);
-    let before = length(uri.scheme_str()) + b"://".len() + length(uri.authority().map(|authority| authority.as_str()));
-    let path = match target.get(before..).unwrap_or_default() {
-        [] if *method == Method::OPTIONS => Ok(PathAndQuery::from_static("*")),
-        query @ [b'?', ..] => PathAndQuery::from_maybe_shared(Bytes::from([b"/", query].concat())),
-        _ => return Ok(uri),
-    };
-    let mut parts = uri.into_parts();
-    parts.path_and_query = Some(path.map_err(|_| malformed("the target is malformed"))?);
-    Uri::from_parts(parts).map_err(|_| malformed("the target is malformed"))
 }
 
 /// Section 3.2.2: the authority of an absolute target replaces `Host`; section 3.2: a request without a `Host`, or with an
@@ -393,48 +385,20 @@ fn effective_host(uri: &Uri, host: Option<HeaderValue>, version: Version) -> Res
     if host.is_none() && version == Version::HTTP_11 {
         return Err(malformed("no Host"));
     }
-    if host.as_ref().is_some_and(|host| !is_host(host.as_bytes())) {
+    if host.as_ref().is_some_and(|host| !target::is_host(host.as_bytes())) {
         return Err(malformed("Host is malformed"));
     }
     match uri.authority() {
+        // section 3.2: it has to be empty where the target names none. No origin that we could pass it to is meant by that, and
+        // a backend must not be told another host's name instead
+        None if host.as_ref().is_some_and(HeaderValue::is_empty) => Err(malformed("Host is empty")),
         None => Ok(host),
-        Some(authority) if is_host(authority.as_str().as_bytes()) => {
+        Some(authority) if target::is_host(authority.as_str().as_bytes()) => {
             HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| malformed("the target's host is malformed"))
         }
         Some(_) => Err(malformed("the target's host is malformed")),
     }
 }
-
-/// `uri-host [ ":" port ]` of RFC 9110, section 7.2: a registered name, an IPv4 address, or an IP literal in brackets. Empty is
-/// allowed.
-pub fn is_host(host: &[u8]) -> bool {
-    let (name, port) = match host {
-        [b'[', ..] => match host.iter().position(|&b| b == b']') {
-            Some(end) => (&host[..=end], &host[end + 1..]),
-            None => return false,
-        },
-        _ => host.split_at(host.iter().position(|&b| b == b':').unwrap_or(host.len())),
-    };
-    let name_fits = match name {
-        [b'[', inner @ .., b']'] => {
-            !inner.is_empty() && inner.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'))
-        }
-        _ => name.iter().all(|&b| IN_NAME[usize::from(b)]),
-    };
-    name_fits && (port.is_empty() || (port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit) && port.len() <= 6))
-}
-
-/// The characters of a registered name, percent signs included: RFC 3986, section 3.2.2.
-const IN_NAME: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut b = 0u8;
-    while b < 0x80 {
-        table[b as usize] = b.is_ascii_alphanumeric()
-            || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b',' | b';' | b'=');
-        b += 1;
-    }
-    table
-};
 
 /// RFC 9110, section 10.1.1: the only expectation there is; any other is answered with 417, and one in HTTP/1.0 is ignored.
 fn expectation(expect: Option<HeaderValue>, version: Version) -> Result<bool> {

@@ -6,7 +6,7 @@
 //! is (a library that has removed a `Content-Length` beside a `Transfer-Encoding` can't be asked about it), a slow one be
 //! answered with 408, and `Expect: 100-continue` be the backend's decision.
 //!
-//! * `head`, `hop`, `framing`, `decode`: bytes -> meaning; pure
+//! * `head`, `target`, `hop`, `framing`, `decode`, `extensions`: bytes -> meaning; pure
 //! * `encode`, `outbound`: meaning -> bytes, in as few system calls as can be
 //! * `inbound`: filling the read buffer
 //! * `server`: a client's connection, from its first byte to its last; `body`: the body of a request on it
@@ -14,6 +14,7 @@
 pub mod body;
 pub mod decode;
 pub mod encode;
+mod extensions;
 pub mod framing;
 pub mod head;
 pub mod hop;
@@ -21,6 +22,7 @@ pub mod inbound;
 pub mod outbound;
 pub mod presence;
 pub mod server;
+pub mod target;
 #[cfg(test)]
 mod tests;
 mod writing;

@@ -18,7 +18,7 @@ use super::body::RequestBody;
 use super::decode::{Decoded, Decoder};
 use super::encode::{self, After};
 use super::framing::{self, Length};
-use super::head::{self, HeadLimits, RequestHead, Scan};
+use super::head::{self, HeadLimits, Leniency, RequestHead, Scan};
 use super::inbound::Inbound;
 use super::outbound::{Coding, Outbound};
 use super::presence::Presence;
@@ -179,7 +179,8 @@ impl<H: Handler> Connection<'_, H> {
     /// Waits for the next request's head: `idle_timeout` for its first byte, then `header_timeout` for the rest.
     async fn read_head(&mut self) -> Arrived {
         let limits = &self.setup.limits;
-        let head_limits = HeadLimits { bytes: limits.max_header_bytes, fields: limits.max_headers };
+        let leniency = Leniency { encoded_controls: limits.allow_encoded_controls, ..Leniency::default() };
+        let head_limits = HeadLimits { bytes: limits.max_header_bytes, fields: limits.max_headers, leniency };
         let mut started = false;
         let mut last = false;
         let mut alarm: Option<Alarm> = None;

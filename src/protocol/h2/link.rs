@@ -213,6 +213,7 @@ impl State {
         let flags = if end { flag::END_STREAM } else { 0 };
         frame::head(self.out.buffer(), data.len(), kind::DATA, flags, stream);
         self.out.data(data);
+        self.guard.sent();
     }
 
     /// A stream has come to its end in order. A client that has not sent all of a request whose whole answer is on its way need not

@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::*;
 
-const LIMITS: HeadLimits = HeadLimits { bytes: 1024, fields: 4 };
+const STRICT: Leniency = Leniency { encoded_controls: false, bare_lf: false };
+const LIMITS: HeadLimits = HeadLimits { bytes: 1024, fields: 4, leniency: STRICT };
 
 fn ask(head: &[u8]) -> Result<Option<RequestHead>> {
     request(&mut BytesMut::from(head), &mut Scan::default(), LIMITS)
@@ -72,7 +73,7 @@ fn what_is_too_long_does_not_depend_on_how_much_of_it_came_at_once() {
 #[test]
 fn a_request_line_has_three_parts_and_two_spaces() {
     let kind = |line: &[u8]| ask(&[line, b"\r\nHost: h\r\n\r\n"].concat()).err().map(|error| error.kind());
-    for good in [&b"GET / HTTP/1.1"[..], b"M-SEARCH /a HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET http://h/ HTTP/1.0"] {
+    for good in [&b"GET / HTTP/1.1"[..], b"M-SEARCH /a HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET /[]^{|} HTTP/1.2"] {
         assert_eq!(kind(good), None, "{good:?}");
     }
     for bad in [
@@ -86,6 +87,11 @@ fn a_request_line_has_three_parts_and_two_spaces() {
         b"GET /\x7f HTTP/1.1",
         b"GET /\x01 HTTP/1.1",
         b"GET /\xff HTTP/1.1",
+        b"GET /\" HTTP/1.1",
+        b"GET /a\\b HTTP/1.1",
+        b"GET /a%00 HTTP/1.1",
+        b"GET http://h/a%0D HTTP/1.1",
+        b"GET http://h\\a HTTP/1.1",
         b"GET /#f HTTP/1.1",
         b"GET a HTTP/1.1",
         b"GET / http/1.1",
@@ -105,6 +111,8 @@ fn a_status_line_may_do_without_its_reason_but_not_without_its_form() {
         (b"HTTP/1.0 404 ", 404),
         (b"HTTP/1.1 204", 204),
         (b"HTTP/1.1 500 caf\xe9 closed", 500),
+        // RFC 9110, section 2.5: a minor version that is not known yet is no reason to refuse it
+        (b"HTTP/1.2 200 OK", 200),
     ] {
         assert_eq!(status(good), Some(code), "{good:?}");
     }
@@ -115,7 +123,8 @@ fn a_status_line_may_do_without_its_reason_but_not_without_its_form() {
         b"HTTP/1.1 099 OK",
         b"HTTP/1.1 200OK",
         b"HTTP/1.1 200 O\x7fK",
-        b"HTTP/1.2 200 OK",
+        b"HTTP/1.10 200 OK",
+        b"HTTP/2.0 200 OK",
         b"HTTP/2 200 OK",
         b"ICY 200 OK",
     ] {
@@ -151,4 +160,73 @@ fn every_field_that_is_taken_out_is_one_of_framing_or_of_the_connection() {
     }
     assert_eq!(known(b"CoNTent-LENGTH", &TAKEN), Some("content-length"));
     assert_eq!(known(b"content-lengths", &TAKEN), None);
+}
+
+#[test]
+fn a_version_that_is_not_known_yet_is_the_highest_known_one_of_its_kind() {
+    for (version, meant) in [("1.0", Version::HTTP_10), ("1.1", Version::HTTP_11), ("1.9", Version::HTTP_11)] {
+        let head = ask(format!("GET / HTTP/{version}\r\nHost: h\r\n\r\n").as_bytes()).unwrap().unwrap();
+        assert_eq!((head.request.version, head.persists), (meant, meant == Version::HTTP_11));
+    }
+}
+
+#[test]
+fn a_method_has_64_bytes_at_most_and_more_are_not_waited_for() {
+    let good = "M".repeat(MAX_METHOD);
+    assert!(ask(format!("{good} / HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).is_ok());
+    assert!(ask(good.as_bytes()).unwrap().is_none());
+    for bad in [format!("{good}M"), format!("{good}M / HTTP/1.1\r\nHost: h\r\n\r\n"), "M".repeat(100_000)] {
+        assert_eq!(ask(bad.as_bytes()).unwrap_err().kind(), Kind::MalformedRequest);
+    }
+}
+
+#[test]
+fn a_host_that_names_nothing_is_refused_unless_the_target_names_one() {
+    let kind = |head: &str| ask(head.as_bytes()).err().map(|error| error.kind());
+    assert_eq!(kind("GET / HTTP/1.1\r\nHost:\r\n\r\n"), Some(Kind::MalformedRequest));
+    assert_eq!(kind("GET / HTTP/1.0\r\nHost: \r\n\r\n"), Some(Kind::MalformedRequest));
+    assert_eq!(kind("GET http://h/ HTTP/1.1\r\nHost:\r\n\r\n"), None);
+    assert_eq!(kind("GET / HTTP/1.0\r\n\r\n"), None);
+}
+
+#[test]
+fn names_that_some_programs_take_for_those_of_framing_are_refused_on_both_sides() {
+    for name in ["Content_Length", "transfer_encoding", "TRANSFER_ENCODING"] {
+        let line = format!("{name}: 5");
+        assert_eq!(refused(line.as_bytes()), Some(Kind::MalformedRequest), "{name}");
+        let answer = answer(format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\n").as_bytes());
+        assert_eq!(answer.unwrap_err().kind(), Kind::UpstreamMalformed, "{name}");
+    }
+    for name in ["content_type", "content_lengths", "transfer_encodings", "x_transfer_encoding"] {
+        assert_eq!(refused(format!("{name}: 5").as_bytes()), None, "{name}");
+    }
+}
+
+#[test]
+fn a_length_is_written_in_one_way_and_fits_a_signed_number() {
+    for value in ["0", "7", "9223372036854775807", "5, 5"] {
+        assert_eq!(refused(format!("Content-Length: {value}").as_bytes()), None, "{value}");
+    }
+    for value in ["00", "07", "+7", "9223372036854775808", "18446744073709551615", "18446744073709551616", "5, 05"] {
+        assert_eq!(refused(format!("Content-Length: {value}").as_bytes()), Some(Kind::MalformedRequest), "{value}");
+    }
+}
+
+#[test]
+fn an_answer_s_lines_may_end_in_lf_alone_where_that_is_allowed() {
+    let lenient = HeadLimits { leniency: Leniency { bare_lf: true, ..STRICT }, ..LIMITS };
+    let whole = b"HTTP/1.0 200 OK\nServer: s\r\nX:\n\nbody\n\n";
+    for cut in 0..=whole.len() {
+        let (mut buf, mut scan) = (BytesMut::from(&whole[..cut]), Scan::default());
+        let first = response(&mut buf, &mut scan, lenient).unwrap();
+        assert_eq!(first.is_some(), cut >= whole.len() - b"body\n\n".len(), "{cut}");
+        buf.extend_from_slice(&whole[cut..]);
+        let head = first.or_else(|| response(&mut buf, &mut scan, lenient).unwrap()).unwrap();
+        assert_eq!((&head.headers["server"], &head.headers["x"]), (&"s".parse().unwrap(), &"".parse().unwrap()));
+        assert_eq!(&buf[..], b"body\n\n", "{cut}");
+    }
+    assert!(answer(whole).is_err());
+    // one for requests there is not
+    let request = request(&mut BytesMut::from(&b"GET / HTTP/1.1\nHost: h\n\n"[..]), &mut Scan::default(), lenient);
+    assert!(request.is_err());
 }

@@ -205,11 +205,7 @@ impl Fields {
 pub fn announced(headers: &HeaderMap) -> Result<Option<u64>, Cause> {
     let mut announced = None;
     for value in headers.get_all(header::CONTENT_LENGTH) {
-        let digits = value.as_bytes();
-        let number = match digits.iter().all(u8::is_ascii_digit) {
-            true => value.to_str().ok().and_then(|digits| digits.parse::<u64>().ok()),
-            false => None,
-        };
+        let number = framing::parse_length(value.as_bytes());
         let number = number.ok_or(Cause::Malformed("content-length is not a number"))?;
         if announced.replace(number).is_some_and(|before| before != number) {
             return Err(Cause::Malformed("two different values of content-length"));

@@ -9,7 +9,8 @@ use crate::error::{Error, Kind};
 use crate::policy::Limits;
 use crate::protocol::fields;
 use crate::protocol::h1::framing::{self, Length};
-use crate::protocol::h1::head::{MAX_TARGET, is_host};
+use crate::protocol::h1::head::MAX_METHOD;
+use crate::protocol::h1::target::{self, MAX_TARGET, is_host};
 use crate::protocol::hpack::{Field, Pseudo};
 use crate::protocol::{Request, RequestBody, Upgrade};
 
@@ -29,6 +30,8 @@ pub struct Fields {
     /// Of the list, as RFC 9113, section 6.5.2, counts.
     size: usize,
     limits: (usize, usize),
+    /// What is wrong with it that HTTP/1 has an answer for.
+    refused: Option<&'static str>,
 }
 
 /// Why a block did not become a request.
@@ -55,21 +58,32 @@ impl Fields {
             malformed: None,
             size: 0,
             limits: (limits.max_header_bytes, limits.max_headers),
+            refused: None,
         }
     }
 
-    /// Takes the next field, which counts with this size. What is above the limits is not kept.
+    /// Takes the next field, which counts with this size. What is above the limits is not kept. Clients may send each cookie as a
+    /// field of its own (RFC 9113, section 8.2.3): together they are one, and only their bytes count each for itself.
     pub fn take(&mut self, field: Field, size: usize) {
         self.size = self.size.saturating_add(size);
+        if let Field::Pseudo(Pseudo::Method, method) = &field
+            && method.len() > MAX_METHOD
+        {
+            // said before it is too large for the limits: it would be wrong within them, too
+            self.refused = Some(":method is too long");
+        }
         if self.malformed.is_some() || self.size > self.limits.0 {
             return;
         }
         match field {
             Field::Plain(name, value) => {
                 self.regular = true;
-                self.count += 1;
+                let is_crumb = name == header::COOKIE && self.headers.contains_key(header::COOKIE);
+                self.count += usize::from(!is_crumb);
                 if let Some(broken) = forbidden(&name, &value) {
                     self.malformed = Some(broken);
+                } else if framing::is_twin(&name) {
+                    self.refused = Some("a field's name differs from one of framing by an underscore");
                 } else if self.count <= self.limits.1 {
                     self.headers.append(name, value);
                 }
@@ -124,12 +138,15 @@ impl Fields {
         if let Some(detail) = self.malformed {
             return Err(malformed(detail));
         }
+        if let Some(detail) = self.refused {
+            return Err(answered(detail));
+        }
         if self.is_too_large() {
             let detail = "more fields than max_headers, or more bytes than max_header_bytes";
             return Err(Refused::Answered(Error::new(Kind::HeadersTooLarge, detail)));
         }
         let announced = self.announced(ended)?;
-        let (method, uri) = self.target()?;
+        let (method, uri) = self.target(limits)?;
         let upgrade = match (&method, self.protocol.take()) {
             (&Method::CONNECT, Some(protocol)) => Some(Upgrade::H2(tunnelled(protocol)?)),
             (&Method::CONNECT, None) => return Err(answered("CONNECT is not served")),
@@ -178,11 +195,7 @@ impl Fields {
     fn announced(&mut self, ended: bool) -> Result<Option<u64>, Refused> {
         let mut announced = None;
         for value in self.headers.get_all(header::CONTENT_LENGTH) {
-            let digits = value.as_bytes();
-            let number = match digits.iter().all(u8::is_ascii_digit) {
-                true => value.to_str().ok().and_then(|digits| digits.parse::<u64>().ok()),
-                false => None,
-            };
+            let number = framing::parse_length(value.as_bytes());
             let number = number.ok_or_else(|| malformed("content-length is not a number"))?;
             if announced.replace(number).is_some_and(|before| before != number) {
                 return Err(malformed("two different values of content-length"));
@@ -198,7 +211,7 @@ impl Fields {
     }
 
     /// `:method`, `:scheme` and `:path` (section 8.3.1).
-    fn target(&mut self) -> Result<(Method, Uri), Refused> {
+    fn target(&mut self, limits: &Limits) -> Result<(Method, Uri), Refused> {
         let method = self.method.take().ok_or_else(|| malformed("no :method"))?;
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| malformed(":method is malformed"))?;
         let (scheme, path) = match (self.scheme.take(), self.path.take()) {
@@ -214,6 +227,9 @@ impl Fields {
         }
         if !is_scheme(scheme.as_bytes()) {
             return Err(malformed(":scheme is malformed"));
+        }
+        if let Some(objection) = target::objection(path.as_bytes(), limits.allow_encoded_controls) {
+            return Err(answered(objection));
         }
         Ok((method.clone(), parse_path(&path, &method)?))
     }

@@ -19,6 +19,10 @@ use crate::protocol::{self, Handler, RequestBody};
 /// The least bytes that a block may have before they are too many, whatever `max_header_bytes` says.
 const MIN_BLOCK: usize = 64 * 1024;
 
+/// What a window is widened by at least by clients that read in good faith, but for small answers. Less than this where no stream
+/// waits for it is talk; more than this often enough makes the window too large, which is an error (section 6.9.1).
+const SMALL_WINDOW: u32 = 1024;
+
 impl<H: Handler + 'static> Connection<H> {
     /// Does what a frame asks for.
     pub(super) fn take(&mut self, frame: Result<Frame, Fault>) -> Result<(), Failed> {
@@ -52,10 +56,11 @@ impl<H: Handler + 'static> Connection<H> {
             Frame::Priority { stream, depends_on } if stream == depends_on => {
                 Err(Fault::Stream(stream, Reason::Protocol))
             }
-            Frame::Priority { .. } | Frame::SettingsAck | Frame::Unknown => Ok(()),
+            Frame::Priority { .. } | Frame::SettingsAck | Frame::Unknown => self.talk(),
             Frame::Reset { stream, code } => self.reset_by_client(stream, code),
             Frame::Settings(settings) => self.settings(settings),
             Frame::Ping(opaque) => {
+                self.talk()?;
                 frame::ping(self.link.state.borrow_mut().out.buffer(), opaque, true);
                 Ok(())
             }
@@ -63,7 +68,7 @@ impl<H: Handler + 'static> Connection<H> {
                 if opaque == SIGN && matches!(self.leaving, Leaving::Told(_)) {
                     self.leave_now();
                 }
-                Ok(())
+                self.talk()
             }
             Frame::GoAway { .. } => {
                 if matches!(self.leaving, Leaving::No | Leaving::Told(_)) {
@@ -98,6 +103,15 @@ impl<H: Handler + 'static> Connection<H> {
         match self.link.state.borrow_mut().guard.spend(now) {
             true => Ok(()),
             false => Err(Fault::Connection(Reason::EnhanceYourCalm, "more resets and empty frames than answers")),
+        }
+    }
+
+    /// A frame that is about the connection: each one is legitimate, and a flood of them is not (RFC 9113, section 10.5).
+    fn talk(&self) -> Result<(), Fault> {
+        let now = self.setup.timers.now();
+        match self.link.state.borrow_mut().guard.talk(now) {
+            true => Ok(()),
+            false => Err(Fault::Connection(Reason::EnhanceYourCalm, "more PING, PRIORITY and the like than streams")),
         }
     }
 
@@ -207,6 +221,7 @@ impl<H: Handler + 'static> Connection<H> {
 
     fn stream(&self, id: u32, ended: bool, announced: Option<u64>) -> Rc<Stream> {
         let state = &mut *self.link.state.borrow_mut();
+        state.guard.opened();
         let stream = Stream::new(id, &self.link, state.initial, ended, announced);
         state.streams.insert(id, Rc::clone(&stream));
         stream
@@ -229,6 +244,9 @@ impl<H: Handler + 'static> Connection<H> {
     }
 
     fn widen(&mut self, id: u32, by: u32) -> Result<(), Fault> {
+        if by < SMALL_WINDOW && self.link.state.borrow().streams.is_empty() {
+            self.talk()?;
+        }
         let state = &mut *self.link.state.borrow_mut();
         if id == 0 {
             if !state.window.shift(i64::from(by)) {

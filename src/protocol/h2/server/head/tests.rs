@@ -11,6 +11,7 @@ fn limits() -> Limits {
         min_body_rate: 0,
         max_requests_per_connection: 0,
         max_concurrent_streams: 10,
+        allow_encoded_controls: false,
     }
 }
 
