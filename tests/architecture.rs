@@ -37,6 +37,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("outcome", 2),
     ("endpoint", 1),
     ("clock", 0),
+    ("crowd", 0),
     ("drain", 0),
     ("error", 0),
     ("io", 0),

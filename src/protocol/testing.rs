@@ -86,5 +86,6 @@ pub fn setup() -> Setup {
         drain: Drain::default(),
         date: Date::default(),
         pipes: Rc::default(),
+        resting: None,
     }
 }

@@ -85,6 +85,16 @@ impl Link {
         }
     }
 
+    /// Nothing is under way: what was made for streams is given back, unless it is little.
+    pub fn rest(&self) {
+        let state = &mut *self.state.borrow_mut();
+        if state.streams.is_empty() && state.ready.is_empty() {
+            state.streams = HashMap::default();
+            state.ready = VecDeque::new();
+            state.out.rest();
+        }
+    }
+
     /// The connection is no more: neither are its streams.
     pub fn lose(&self) {
         let mut state = self.state.borrow_mut();
