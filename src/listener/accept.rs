@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{Settings, peer, sessions};
 use crate::clock::{Moment, Seldom};
 use crate::crowd::Resting;
-use crate::forward::{Connection, Ingress};
+use crate::forward::{Connection, Ingress, Worker};
 use crate::io::{Socket, Stream};
 use crate::metrics::ListenerMetrics;
 use crate::policy::ListenerProtocol;
@@ -101,7 +101,7 @@ impl Serving {
 /// Counts an open connection while it exists.
 struct Open {
     metrics: Arc<ListenerMetrics>,
-    worker: usize,
+    worker: Rc<Worker>,
 }
 
 /// What becomes of the connections that wait in a queue when nobody here accepts any more.
@@ -350,14 +350,15 @@ fn accept(listener: &TcpListener) -> io::Result<(Socket, Option<SocketAddr>)> {
 
 impl Open {
     fn new(serving: &Accepted) -> Self {
-        let worker = serving.ingress.worker().index;
-        serving.settings.metrics.opened(worker);
+        let worker = Rc::clone(serving.ingress.worker());
+        serving.settings.metrics.opened(worker.index);
         Self { metrics: Arc::clone(&serving.settings.metrics), worker }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.metrics.closed(self.worker);
+        self.metrics.closed(self.worker.index);
+        self.worker.ended.notify_one();
     }
 }

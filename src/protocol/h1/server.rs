@@ -14,8 +14,8 @@ use bytes::BytesMut;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body;
-use wire::{ROOM, gone};
 pub use wire::{Interim, Wire};
+use wire::{ROOM, gone};
 
 use super::body::RequestBody;
 use super::decode::Decoder;
@@ -186,7 +186,9 @@ impl<H: Handler> Connection<'_, H> {
                     Poll::Ready(Err(error)) => return refused(gone("").because(error)),
                     Poll::Pending => {
                         wire.inbound.rest();
-                        if !started && self.rest.as_mut().is_some_and(|rest| rest.gives_way(self.setup.timers.now(), cx)) {
+                        if !started
+                            && self.rest.as_mut().is_some_and(|rest| rest.gives_way(self.setup.timers.now(), cx))
+                        {
                             return Poll::Ready(Arrived::Nothing);
                         }
                         // only now: what was sent before the drain is answered, and who is about to send may send
