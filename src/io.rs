@@ -7,6 +7,7 @@ mod calls;
 mod connect;
 mod keepalive;
 pub mod pipe;
+pub mod spare;
 mod unwatched;
 
 use std::io::{self, Write as _};
@@ -16,13 +17,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 pub use connect::{NotConnected, Told, connect};
 pub use keepalive::keep_alive;
 use rustix::net::{RecvFlags, Shutdown, recv};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use unwatched::Unwatched;
+
+pub use calls::LITTLE;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -133,6 +137,11 @@ impl Socket {
             Self::Unwatched(unwatched) => call(unwatched.tcp()?.as_fd()),
             Self::Unix(unix) => unix.try_io(interest, || call(unix.as_fd())),
         }
+    }
+
+    fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        at_once!(self, unwatched => unwatched.append(buf));
+        self.poll_move(Interest::READABLE, LITTLE, cx, |fd| calls::append(fd, buf))
     }
 
     fn poll_write_last(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<usize>> {
@@ -320,6 +329,20 @@ impl Stream {
         }
     }
 
+    /// Reads once, to the end of what is there; 0 = the end of the stream. No memory is needed before something has come: what waits
+    /// for a message holds no buffer. At most [`LITTLE`] comes of a socket in clear, and one record's content under TLS.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket, or of TLS.
+    pub fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => socket.poll_append(cx, buf),
+            Self::TlsServer(tls) => append_plaintext(Pin::new(tls), cx, buf),
+            Self::TlsClient(tls) => append_plaintext(Pin::new(tls), cx, buf),
+        }
+    }
+
     /// Writes the last bytes, which [an end](Socket::end) or a shutdown has to follow at once: the end of the stream goes with them.
     /// Under TLS that is `close_notify`, in the same system call; in clear it is FIN, in the same packet.
     pub fn poll_write_last(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<usize>> {
@@ -345,4 +368,17 @@ impl Stream {
     pub fn is_buffered(&self) -> bool {
         !matches!(self, Self::Plain(_))
     }
+}
+
+/// Takes what TLS has deciphered out of the session's own buffer, without another one between.
+fn append_plaintext<T: AsyncBufRead>(
+    mut tls: Pin<&mut T>,
+    cx: &mut Context<'_>,
+    buf: &mut BytesMut,
+) -> Poll<io::Result<usize>> {
+    let plaintext = ready!(tls.as_mut().poll_fill_buf(cx))?;
+    buf.extend_from_slice(plaintext);
+    let read = plaintext.len();
+    tls.consume(read);
+    Poll::Ready(Ok(read))
 }

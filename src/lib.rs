@@ -41,6 +41,7 @@ pub mod metrics;
 
 // what all of them stand on
 pub mod clock;
+pub mod crowd;
 pub mod drain;
 pub mod endpoint;
 pub mod error;

@@ -10,7 +10,7 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 
 /// `[listener.limits]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// From the first byte of a request to the end of its headers.
     pub header_timeout: Duration,

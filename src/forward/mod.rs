@@ -66,6 +66,8 @@ pub struct Worker {
     pub shared: duplex::Shared,
     /// Where the ends of exchanges are recorded.
     pub recorder: Recorder,
+    /// Told when a client's connection has ended.
+    pub ended: Notify,
     snapshot: snapshot::Reader,
     /// Told when something happened that the control plane should look at now: a breaker opened, failures in a row.
     news: Arc<Notify>,
@@ -90,6 +92,7 @@ impl Worker {
             shared: duplex::Shared::new(&pipes),
             pipes,
             recorder,
+            ended: Notify::new(),
             news: Arc::clone(snapshot.news()),
             snapshot,
             queues: queue::Queues::default(),

@@ -7,11 +7,12 @@ use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 
+use bytes::BytesMut;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::ReadBuf;
 
 /// What is read through memory that is written already; a large read would cost more to copy.
-const LITTLE: usize = 4 * 1024;
+pub const LITTLE: usize = 4 * 1024;
 
 thread_local! {
     /// Where the kernel writes to: to clear all that a read has room for costs more than to copy the little that comes.
@@ -33,6 +34,20 @@ pub fn receive(socket: impl AsFd, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
         let room = buf.remaining().min(LITTLE);
         let (read, _) = rustix::net::recv(socket, &mut scratch[..room], RecvFlags::empty())?;
         buf.put_slice(&scratch[..read]);
+        Ok(read)
+    })
+}
+
+/// Reads once, [`LITTLE`] at most, to the end of what is there; 0 = the end of the stream. The memory for it is made when it is known
+/// how much came, so that nobody has to hold any while it waits.
+///
+/// # Errors
+///
+/// Those of recv(2).
+pub fn append(socket: impl AsFd, buf: &mut BytesMut) -> io::Result<usize> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let (read, _) = rustix::net::recv(socket, &mut scratch[..], RecvFlags::empty())?;
+        buf.extend_from_slice(&scratch[..read]);
         Ok(read)
     })
 }

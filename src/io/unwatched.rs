@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::TcpStream;
 
+use bytes::BytesMut;
 use tokio::io::ReadBuf;
 
 use super::calls;
@@ -38,6 +39,11 @@ impl Unwatched {
     /// Reads what is there; `None` = it has to be watched first.
     pub fn read(&self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
         Some(self.attempt(|tcp| calls::receive(tcp, buf))?.map(|_| ()))
+    }
+
+    /// Reads what is there, in memory that is made for it; `None` = it has to be watched first.
+    pub fn append(&self, buf: &mut BytesMut) -> Option<io::Result<usize>> {
+        self.attempt(|tcp| calls::append(tcp, buf))
     }
 
     /// Writes what there is room for; `None` = it has to be watched first.

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
@@ -14,11 +14,12 @@ use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Settings, peer, sessions};
 use crate::clock::{Moment, Seldom};
-use crate::forward::{Connection, Ingress};
+use crate::crowd::Resting;
+use crate::forward::{Connection, Ingress, Worker};
 use crate::io::{Socket, Stream};
 use crate::metrics::ListenerMetrics;
 use crate::policy::ListenerProtocol;
@@ -30,6 +31,8 @@ use crate::tls::Acceptor;
 
 /// The kernel has no more file descriptors or memory for us: what is open must end first.
 const EXHAUSTED: Duration = Duration::from_millis(50);
+/// Who waits for a place calls upon the one that has rested longest, and after this again: it may just have got something to do.
+const CALL_AGAIN: Duration = Duration::from_millis(20);
 /// How often that is said while it lasts.
 const COMPLAINTS: Duration = Duration::from_secs(10);
 
@@ -45,6 +48,9 @@ pub(super) enum Listening {
 pub(super) struct Serving {
     ingress: Rc<Ingress>,
     settings: Cache<Arc<ArcSwap<Settings>>, Arc<Settings>>,
+    resting: Resting,
+    /// What the last connection was served with: nearly always the next one is too.
+    setup: Option<Rc<Setup>>,
 }
 
 /// What one connection is served with.
@@ -56,19 +62,46 @@ pub(super) struct Accepted {
 impl Serving {
     /// What the listener's connections are treated by may change at any time.
     pub fn new(ingress: Rc<Ingress>, settings: &Arc<ArcSwap<Settings>>) -> Self {
-        Self { ingress, settings: Cache::new(Arc::clone(settings)) }
+        let resting = Resting::new(&settings.load().crowd);
+        Self { ingress, settings: Cache::new(Arc::clone(settings)), resting, setup: None }
     }
 
     /// For a connection that is accepted now.
     pub(super) fn next(&mut self) -> Accepted {
         Accepted { ingress: Rc::clone(&self.ingress), settings: Arc::clone(self.settings.load()) }
     }
+
+    /// What it is served with, and what it speaks.
+    fn setup(&mut self, accepted: &Accepted) -> Option<(Rc<Setup>, ListenerProtocol)> {
+        let (snapshot, listener) = accepted.ingress.current()?;
+        let listener = &snapshot.listeners[listener];
+        let is_limited = accepted.settings.places.is_some();
+        let last = self.setup.as_ref().filter(|last| {
+            (last.idle_timeout, last.resting.is_some()) == (listener.idle_timeout, is_limited)
+                && last.limits == listener.limits
+        });
+        if let Some(last) = last {
+            return Some((Rc::clone(last), listener.protocol));
+        }
+        let worker = accepted.ingress.worker();
+        let setup = Rc::new(Setup {
+            limits: listener.limits.clone(),
+            idle_timeout: listener.idle_timeout,
+            timers: worker.timers.clone(),
+            drain: accepted.ingress.drain.clone(),
+            date: worker.date.clone(),
+            pipes: Rc::clone(&worker.pipes),
+            resting: is_limited.then(|| self.resting.clone()),
+        });
+        self.setup = Some(Rc::clone(&setup));
+        Some((setup, listener.protocol))
+    }
 }
 
 /// Counts an open connection while it exists.
 struct Open {
     metrics: Arc<ListenerMetrics>,
-    worker: usize,
+    worker: Rc<Worker>,
 }
 
 /// What becomes of the connections that wait in a queue when nobody here accepts any more.
@@ -84,6 +117,7 @@ pub enum Queue {
 pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl Future<Output = Queue>) {
     let mut stop = pin!(stop);
     let mut complaint = Seldom::new(COMPLAINTS);
+    let heeding = tokio::task::spawn_local(serving.resting.clone().heed());
     let queue = loop {
         let accepted = tokio::select! {
             biased;
@@ -106,17 +140,18 @@ pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl F
         let accepted = serving.next();
         let place = match &accepted.settings.places {
             Some(places) => tokio::select! {
-                place = Arc::clone(places).acquire_owned() => place.ok(),
+                place = place(places, &accepted) => place,
                 // the listener goes: it is served above the limit, as the last one
                 queue = &mut stop => {
-                    spawn(socket, address, accepted, None);
+                    serving.spawn(socket, address, accepted, None);
                     break queue;
                 }
             },
             None => None,
         };
-        spawn(socket, address, accepted, place);
+        serving.spawn(socket, address, accepted, place);
     };
+    heeding.abort();
     if queue == Queue::HandedOver {
         return;
     }
@@ -129,46 +164,101 @@ pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl F
             },
             None => None,
         };
-        spawn(socket, address, accepted, place);
+        serving.spawn(socket, address, accepted, place);
     }
 }
 
-fn spawn(socket: Socket, address: Option<SocketAddr>, serving: Accepted, place: Option<OwnedSemaphorePermit>) {
-    let Some((setup, protocol)) = setup(&serving) else { return };
-    // counted here, so that a drain that begins before the task's first turn knows of it
-    let open = Open::new(&serving);
-    let connections = serving.ingress.connections.clone();
-    // a task each, for a task is as large as the largest thing that it waits for, and a session needs less than HTTP
-    match protocol {
-        ListenerProtocol::Http => connections.spawn(async move |among| {
-            exchanges(socket, address, serving, setup).await;
-            drop((place, open, among));
-        }),
-        ListenerProtocol::Tcp | ListenerProtocol::Tls | ListenerProtocol::Udp => {
-            connections.spawn(async move |among| {
-                sessions::serve(socket, address, protocol, serving, setup).await;
-                drop((place, open, among));
-            })
+/// A place for a connection. Where there is none, the connection that has rested longest gives way, and those that are answered meanwhile
+/// are told to close theirs.
+async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Some(place);
+    }
+    let Settings { crowd, max_connections, .. } = &*accepted.settings;
+    accepted.complain(*max_connections);
+    let _waits = crowd.wait();
+    let mut place = pin!(Arc::clone(places).acquire_owned());
+    loop {
+        crowd.call();
+        tokio::select! {
+            place = &mut place => return place.ok(),
+            () = tokio::time::sleep(CALL_AGAIN) => {}
         }
     }
 }
 
-/// Serves a connection that carries HTTP.
-async fn exchanges(mut socket: Socket, address: Option<SocketAddr>, serving: Accepted, setup: Setup) {
+impl Accepted {
+    /// Says that there is no place left: once for all workers while it lasts.
+    fn complain(&self, max_connections: usize) {
+        let is_due = self.settings.said.lock().unwrap_or_else(PoisonError::into_inner).is_due(Moment::now());
+        if is_due && let Some((snapshot, listener)) = self.ingress.current() {
+            tracing::warn!(
+                listener = %snapshot.listeners[listener].name,
+                max_connections,
+                "max_connections is reached: new connections wait; of those that are open, the ones that have been idle longest are closed"
+            );
+        }
+    }
+}
+
+impl Serving {
+    fn spawn(
+        &mut self,
+        socket: Socket,
+        address: Option<SocketAddr>,
+        accepted: Accepted,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
+        let Some((setup, protocol)) = self.setup(&accepted) else { return };
+        // counted here, so that a drain that begins before the task's first turn knows of it
+        let open = Open::new(&accepted);
+        let connections = accepted.ingress.connections.clone();
+        // a task each, for a task is as large as the largest thing that it waits for, and a session needs less than HTTP
+        match protocol {
+            ListenerProtocol::Http => connections.spawn(move |among| {
+                // boxed, as is HTTP/2 below: a connection that has arrived has no room for its way here
+                let arriving = Box::pin(arrive(socket, address, accepted, Rc::clone(&setup)));
+                async move {
+                    if let Some((stream, handler, is_h2)) = arriving.await {
+                        exchanges(stream, handler, is_h2, &setup).await;
+                    }
+                    drop((place, open, among));
+                }
+            }),
+            ListenerProtocol::Tcp | ListenerProtocol::Tls | ListenerProtocol::Udp => {
+                connections.spawn(async move |among| {
+                    sessions::serve(socket, address, protocol, accepted, setup).await;
+                    drop((place, open, among));
+                })
+            }
+        }
+    }
+}
+
+/// A connection that is to carry HTTP, once it is known who is at its other end; and whether ALPN chose HTTP/2.
+async fn arrive(
+    mut socket: Socket,
+    address: Option<SocketAddr>,
+    serving: Accepted,
+    setup: Rc<Setup>,
+) -> Option<(Stream, Rc<Connection>, bool)> {
     let metrics = &serving.settings.metrics;
-    let Some(mut peer) = peer::identify(&mut socket, address, &serving.ingress, metrics).await else { return };
-    // boxed, as is HTTP/2 below: few connections are in it, and all would have room for it
+    let mut peer = peer::identify(&mut socket, address, &serving.ingress, metrics).await?;
     let (stream, sni, is_h2) = match &serving.settings.tls {
         None => (Stream::Plain(socket), None, false),
-        Some(tls) => match Box::pin(handshake(socket, &mut peer, tls, &setup)).await {
-            Some(shaken) => shaken,
-            None => return,
-        },
+        Some(tls) => Box::pin(handshake(socket, &mut peer, tls, &setup)).await?,
     };
-    let Some(handler) = connection(peer, &serving, sni).map(Rc::new) else { return };
-    match is_h2 {
-        true => Box::pin(h2::serve(stream, BytesMut::new(), handler, &setup)).await,
-        false => speak(stream, handler, &setup).await,
+    let handler = connection(peer, &serving, sni)?;
+    Some((stream, Rc::new(handler), is_h2))
+}
+
+/// Serves it: HTTP/2 where ALPN says so, or where the client begins with its preface.
+async fn exchanges(stream: Stream, handler: Rc<Connection>, is_h2: bool, setup: &Rc<Setup>) {
+    if is_h2 {
+        return Box::pin(h2::serve(stream, BytesMut::new(), handler, Rc::clone(setup))).await;
+    }
+    if let End::Http2(stream, early) = server::serve(stream, BytesMut::new(), &*handler, setup).await {
+        Box::pin(h2::serve(stream, early, handler, Rc::clone(setup))).await;
     }
 }
 
@@ -195,28 +285,6 @@ pub(super) async fn handshake(
     let sni = session.server_name().map(|sni| (sni.to_owned(), tls.clone()));
     let is_h2 = session.alpn_protocol() == Some(b"h2");
     Some((Stream::TlsServer(Box::new(stream)), sni, is_h2))
-}
-
-/// HTTP/1, or HTTP/2 when the client begins with its preface.
-async fn speak(stream: Stream, handler: Rc<Connection>, setup: &Setup) {
-    if let End::Http2(stream, early) = server::serve(stream, BytesMut::new(), &*handler, setup).await {
-        Box::pin(h2::serve(stream, early, handler, setup)).await;
-    }
-}
-
-fn setup(serving: &Accepted) -> Option<(Setup, ListenerProtocol)> {
-    let worker = serving.ingress.worker();
-    let (snapshot, listener) = serving.ingress.current()?;
-    let listener = &snapshot.listeners[listener];
-    let setup = Setup {
-        limits: listener.limits.clone(),
-        idle_timeout: listener.idle_timeout,
-        timers: worker.timers.clone(),
-        drain: serving.ingress.drain.clone(),
-        date: worker.date.clone(),
-        pipes: Rc::clone(&worker.pipes),
-    };
-    Some((setup, listener.protocol))
 }
 
 fn connection(peer: Peer, serving: &Accepted, sni: Option<(String, Acceptor)>) -> Option<Connection> {
@@ -282,14 +350,15 @@ fn accept(listener: &TcpListener) -> io::Result<(Socket, Option<SocketAddr>)> {
 
 impl Open {
     fn new(serving: &Accepted) -> Self {
-        let worker = serving.ingress.worker().index;
-        serving.settings.metrics.opened(worker);
+        let worker = Rc::clone(serving.ingress.worker());
+        serving.settings.metrics.opened(worker.index);
         Self { metrics: Arc::clone(&serving.settings.metrics), worker }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.metrics.closed(self.worker);
+        self.metrics.closed(self.worker.index);
+        self.worker.ended.notify_one();
     }
 }

@@ -9,6 +9,7 @@
 mod accept;
 mod bind;
 mod datagrams;
+mod memory;
 mod peer;
 mod sessions;
 mod settings;

@@ -1,6 +1,7 @@
 //! From a connection to a session of Layer 4: what has to be known of the client before a backend can be chosen.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
@@ -21,7 +22,7 @@ pub(super) async fn serve(
     address: Option<SocketAddr>,
     protocol: ListenerProtocol,
     serving: Accepted,
-    setup: Setup,
+    setup: Rc<Setup>,
 ) {
     // boxed: a session that has begun is done with it
     let Some((arrival, peer)) = Box::pin(arrive(socket, address, protocol, &serving, setup)).await else { return };
@@ -34,7 +35,7 @@ async fn arrive(
     address: Option<SocketAddr>,
     protocol: ListenerProtocol,
     serving: &Accepted,
-    setup: Setup,
+    setup: Rc<Setup>,
 ) -> Option<(Arrival, Peer)> {
     let mut peer = peer::identify(&mut socket, address, &serving.ingress, &serving.settings.metrics).await?;
     let arrival = match (protocol, &serving.settings.tls) {

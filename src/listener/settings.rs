@@ -1,10 +1,13 @@
 //! What may change of a listener while its sockets stay: published to the accept loops of all workers in one swap.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
+use crate::clock::Seldom;
+use crate::crowd::Crowd;
 use crate::forward::datagrams;
 use crate::metrics::ListenerMetrics;
 use crate::tls::Acceptor;
@@ -18,9 +21,13 @@ pub struct Settings {
     pub metrics: Arc<ListenerMetrics>,
     /// Places for connections, shared by all workers; `None` = no limit.
     pub(super) places: Option<Arc<Semaphore>>,
+    /// Those that hold the places, and those that wait for one.
+    pub(super) crowd: Arc<Crowd>,
+    /// How often it is said that there is no place left.
+    pub(super) said: Arc<Mutex<Seldom>>,
     /// What its sessions have in common, where it gets datagrams.
     pub(super) datagrams: Arc<datagrams::Shared>,
-    max_connections: usize,
+    pub(super) max_connections: usize,
 }
 
 impl Settings {
@@ -28,7 +35,9 @@ impl Settings {
     pub fn new(tls: Option<Acceptor>, metrics: Arc<ListenerMetrics>, max_connections: usize) -> Arc<ArcSwap<Self>> {
         let max_connections = max_connections.min(MOST);
         let places = (max_connections > 0).then(|| Arc::new(Semaphore::new(max_connections)));
-        Arc::new(ArcSwap::from_pointee(Self { tls, metrics, places, datagrams: Arc::default(), max_connections }))
+        let said = Arc::new(Mutex::new(Seldom::new(COMPLAINTS)));
+        let (crowd, datagrams) = (Arc::default(), Arc::default());
+        Arc::new(ArcSwap::from_pointee(Self { tls, metrics, places, crowd, said, datagrams, max_connections }))
     }
 
     /// What follows these. The limit is moved, not replaced: connections that are open go on counting. Only a limit where
@@ -43,10 +52,13 @@ impl Settings {
                 Some(Arc::clone(places))
             }
         };
-        Self { tls, metrics, places, datagrams: Arc::clone(&self.datagrams), max_connections }
+        let (crowd, said) = (Arc::clone(&self.crowd), Arc::clone(&self.said));
+        Self { tls, metrics, places, crowd, said, datagrams: Arc::clone(&self.datagrams), max_connections }
     }
 }
 
+/// How often it is said, while it lasts, that there is no place left.
+const COMPLAINTS: Duration = Duration::from_secs(60);
 /// As many places as anybody can mean, and as a semaphore can count.
 const MOST: usize = u32::MAX as usize >> 4;
 

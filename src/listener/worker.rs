@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::accept::{self, Listening, Queue, Serving};
-use super::{Settings, Socket, datagrams};
+use super::{Settings, Socket, datagrams, memory};
 use crate::forward::{Ingress, Worker};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::record::Recorder;
@@ -143,6 +143,7 @@ async fn run(
     let worker = Rc::new(Worker::new(index, store.reader(), recorder));
     tokio::task::spawn_local(worker.timers.clone().run());
     tokio::task::spawn_local(Rc::clone(&worker.pools).sweep());
+    tokio::task::spawn_local(memory::give_back(Rc::clone(&worker)));
     let mut accepting: Vec<Accepting> = Vec::new();
     loop {
         let order = tokio::select! {

@@ -65,7 +65,7 @@ pub struct Forwarded {
     /// The fields, as HTTP/1 has them in a head.
     pub lines: Bytes,
     /// The same for HTTP/2, which few backends speak.
-    fields: OnceCell<HeaderMap>,
+    fields: OnceCell<Box<HeaderMap>>,
     host: Option<HeaderValue>,
     version: Version,
 }
@@ -120,7 +120,9 @@ impl Client {
             Some(made) if made.host.as_ref() == host && made.version == version => Some(Rc::clone(made)),
             _ => {
                 let lines = self.lines(host, version);
-                let made = Rc::new(Forwarded { lines, fields: OnceCell::new(), host: host.cloned(), version });
+                // copied: it is a piece of the request's head, which would be kept as long as the connection
+                let host = host.and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
+                let made = Rc::new(Forwarded { lines, fields: OnceCell::new(), host, version });
                 *cached = Some(Rc::clone(&made));
                 Some(made)
             }
@@ -234,7 +236,7 @@ impl Forwarded {
                 let value = self.lines.slice_ref(&line[colon + 2..]);
                 Some((name, HeaderValue::from_maybe_shared(value).ok()?))
             });
-            fields.collect()
+            Box::new(fields.collect())
         })
     }
 }

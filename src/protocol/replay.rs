@@ -1,12 +1,14 @@
 //! A request's body that can be sent again: what was read of it is kept, up to a bound.
 //!
-//! The pieces are kept as they came, which copies nothing: they count references to the buffers that they were read into.
+//! What is kept costs about its size, however it came. A large piece is kept as it is, which copies nothing: it counts a reference to the
+//! buffer that it was read into. Small ones are copied together, for each would cost a reference, and might keep a large buffer alive that
+//! has nothing else of this body.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 
@@ -16,6 +18,9 @@ use crate::error::{Error, Kind};
 /// What is kept of a body. A longer one streams, and can't be sent again once it has begun.
 pub const KEPT: usize = 64 * 1024;
 
+/// A smaller piece is copied: what is kept holds no more than eight times its size, for no read is larger than 128 KiB.
+const COPIED: usize = 16 * 1024;
+
 /// A body and what was read of it.
 #[derive(Debug)]
 pub struct Replay(Rc<RefCell<Inner>>);
@@ -23,7 +28,8 @@ pub struct Replay(Rc<RefCell<Inner>>);
 #[derive(Debug)]
 struct Inner {
     source: RequestBody,
-    pieces: Vec<Bytes>,
+    kept: Kept,
+    /// Bytes read so far.
     size: usize,
     trailers: Option<HeaderMap>,
     ended: bool,
@@ -33,12 +39,22 @@ struct Inner {
     attempt: u32,
 }
 
+/// The beginning of a body.
+#[derive(Debug, Default)]
+struct Kept {
+    pieces: Vec<Bytes>,
+    /// What came behind them, in small pieces.
+    tail: BytesMut,
+    /// Bytes of all.
+    size: usize,
+}
+
 /// The body as one attempt sends it.
 #[derive(Debug)]
 pub struct Attempt {
     inner: Rc<RefCell<Inner>>,
     number: u32,
-    /// Pieces that this attempt has had.
+    /// Bytes that this attempt has had of what is kept.
     had: usize,
     had_trailers: bool,
 }
@@ -48,7 +64,7 @@ impl Replay {
     pub fn new(source: RequestBody) -> Self {
         Self(Rc::new(RefCell::new(Inner {
             source,
-            pieces: Vec::new(),
+            kept: Kept::default(),
             size: 0,
             trailers: None,
             ended: false,
@@ -75,11 +91,37 @@ impl Inner {
         self.size += piece.len();
         if self.size > KEPT {
             self.outgrown = true;
-            self.pieces = Vec::new();
+            self.kept = Kept::default();
         }
         if !self.outgrown {
-            self.pieces.push(piece.clone());
+            self.kept.push(piece);
         }
+    }
+}
+
+impl Kept {
+    fn push(&mut self, piece: &Bytes) {
+        self.size += piece.len();
+        if piece.len() < COPIED {
+            self.tail.extend_from_slice(piece);
+            return;
+        }
+        if !self.tail.is_empty() {
+            self.pieces.push(self.tail.split().freeze());
+        }
+        self.pieces.push(piece.clone());
+    }
+
+    /// What begins `at` bytes from the beginning; `None` where nothing does.
+    fn from(&self, at: usize) -> Option<Bytes> {
+        let mut start = 0;
+        for piece in &self.pieces {
+            if at < start + piece.len() {
+                return Some(piece.slice(at - start..));
+            }
+            start += piece.len();
+        }
+        self.tail.get(at - start..).filter(|tail| !tail.is_empty()).map(Bytes::copy_from_slice)
     }
 }
 
@@ -90,9 +132,9 @@ impl Attempt {
         if inner.attempt != self.number {
             return Poll::Ready(Some(Err(Error::new(Kind::ClientGone, "this attempt was given up"))));
         }
-        if let Some(piece) = inner.pieces.get(self.had) {
-            self.had += 1;
-            return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));
+        if let Some(piece) = inner.kept.from(self.had) {
+            self.had += piece.len();
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         if !inner.ended {
             match ready!(std::pin::Pin::new(&mut inner.source).poll_frame(cx)) {
@@ -100,7 +142,7 @@ impl Attempt {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
                         inner.keep(&data);
-                        self.had = inner.pieces.len();
+                        self.had = inner.kept.size;
                         inner.ended = inner.source.is_end_stream();
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
@@ -125,13 +167,13 @@ impl Attempt {
     pub fn is_end_stream(&self) -> bool {
         let inner = self.inner.borrow();
         let source_ended = inner.ended || inner.source.is_end_stream();
-        self.had >= inner.pieces.len() && source_ended && (inner.trailers.is_none() || self.had_trailers)
+        self.had >= inner.kept.size && source_ended && (inner.trailers.is_none() || self.had_trailers)
     }
 
     /// What is still to come.
     pub fn size_hint(&self) -> SizeHint {
         let inner = self.inner.borrow();
-        let kept: usize = inner.pieces.get(self.had..).unwrap_or_default().iter().map(Bytes::len).sum();
+        let kept = inner.kept.size.saturating_sub(self.had);
         let source = inner.source.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(source.lower() + kept as u64);
@@ -145,5 +187,49 @@ impl Attempt {
     pub fn is_untouched(&self) -> bool {
         let inner = self.inner.borrow();
         inner.size == 0 && inner.source.is_untouched()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pieces of these sizes, with bytes that tell where each stands.
+    fn kept(sizes: &[usize]) -> (Kept, Vec<u8>) {
+        let all: Vec<u8> = (0..sizes.iter().sum()).map(|at: usize| at as u8).collect();
+        let (mut kept, mut rest) = (Kept::default(), Bytes::from(all.clone()));
+        sizes.iter().for_each(|&size| kept.push(&rest.split_to(size)));
+        (kept, all)
+    }
+
+    #[test]
+    fn what_is_kept_is_read_from_anywhere_to_its_end() {
+        let (kept, all) = kept(&[1, 20_000, 3, 5000, 16_384, 16_383, 1]);
+        for from in [0, 1, 2, 20_001, 20_004, 25_003, 25_004, 25_005, 41_388, all.len() - 1, all.len()] {
+            let mut read = all[..from].to_vec();
+            while let Some(piece) = kept.from(read.len()) {
+                assert!(!piece.is_empty());
+                read.extend(piece);
+            }
+            assert_eq!(read, all, "from {from}");
+        }
+    }
+
+    #[test]
+    fn small_pieces_cost_about_their_size_and_hold_nothing_of_what_they_were_read_into() {
+        let mut kept = Kept::default();
+        let pieces: Vec<Bytes> = (0..KEPT).map(|_| Bytes::from(vec![7; 1000]).slice(..1)).collect();
+        pieces.iter().for_each(|piece| kept.push(piece));
+        assert!(pieces.iter().all(Bytes::is_unique));
+        assert_eq!((kept.size, kept.pieces.len()), (KEPT, 0));
+        assert!(kept.tail.capacity() <= 2 * KEPT);
+    }
+
+    #[test]
+    fn large_pieces_are_not_copied() {
+        let piece = Bytes::from(vec![7; COPIED]);
+        let mut kept = Kept::default();
+        kept.push(&piece);
+        assert_eq!(kept.from(0).map(|kept| kept.as_ptr()), Some(piece.as_ptr()));
     }
 }

@@ -87,5 +87,6 @@ pub fn setup() -> Setup {
         drain: Drain::default(),
         date: Date::default(),
         pipes: Rc::default(),
+        resting: None,
     }
 }

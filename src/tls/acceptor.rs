@@ -110,9 +110,10 @@ impl Acceptor {
     pub fn same_certificate(&self, sni: &str, host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host);
         sni.eq_ignore_ascii_case(host)
-            || self.certificates.find(sni).is_none_or(|entry| {
-                entry.names.iter().any(|name| names::covers(name, host)) || entry.has_address(host)
-            })
+            || self
+                .certificates
+                .find(sni)
+                .is_none_or(|entry| entry.names.iter().any(|name| names::covers(name, host)) || entry.has_address(host))
     }
 }
 
@@ -155,8 +156,7 @@ impl Entry {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let Ok(address) = IpAddr::try_from(host) else { return false };
         let certificate = self.key.cert.first().and_then(|der| EndEntityCert::try_from(der).ok());
-        certificate
-            .is_some_and(|cert| cert.verify_is_valid_for_subject_name(&ServerName::IpAddress(address)).is_ok())
+        certificate.is_some_and(|cert| cert.verify_is_valid_for_subject_name(&ServerName::IpAddress(address)).is_ok())
     }
 }
 

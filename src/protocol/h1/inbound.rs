@@ -7,14 +7,10 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 
-use crate::io::Stream;
+use crate::io::{LITTLE, Stream};
 
-/// Room for a read while heads are expected.
-const HEAD: usize = 4 * 1024;
 /// Room for a read of a body that fills what it is given.
 const BULK: usize = 128 * 1024;
-/// A buffer with more room than this is not kept while nothing is read.
-const KEEP: usize = 8 * 1024;
 
 /// What has been read and not been used.
 #[derive(Debug, Default)]
@@ -25,7 +21,8 @@ pub struct Inbound {
     pub eof: bool,
     /// Bytes read so far.
     pub received: u64,
-    /// Room made for the next read; grows while reads fill it, so that little answers take little memory.
+    /// Room made for the next read; grows while reads fill it, so that little answers take little memory. 0 = none is made before
+    /// it is known how much there is.
     room: usize,
 }
 
@@ -35,26 +32,32 @@ impl Inbound {
         Self { buf, ..Self::default() }
     }
 
-    /// Nothing is to be read for a while: a large buffer is given back. A connection that waits holds little then, and whoever reads
-    /// next gets memory that is still in the processor's caches.
+    /// Nothing is to be read for a while: a connection that waits holds no buffer, and whoever reads next gets memory that is still in
+    /// the processor's caches.
     pub fn rest(&mut self) {
-        if self.buf.is_empty() && self.buf.capacity() > KEEP {
+        if self.buf.is_empty() {
             self.buf = BytesMut::new();
         }
     }
 
-    /// Reads once, into at least `least` bytes of room. Ready with `false` at the end of the stream.
+    /// Reads once; where reads are large, into at least `least` bytes of room. Ready with `false` at the end of the stream.
     pub fn poll_fill(&mut self, io: &mut Stream, cx: &mut Context<'_>, least: usize) -> Poll<io::Result<bool>> {
         if self.eof {
             return Poll::Ready(Ok(false));
         }
-        let room = self.room.max(HEAD);
-        if self.buf.capacity() - self.buf.len() < least {
-            self.buf.reserve(room);
+        let (read, available) = match self.room {
+            0 => (ready!(io.poll_append(cx, &mut self.buf))?, LITTLE),
+            room => {
+                if self.buf.capacity() - self.buf.len() < least {
+                    self.buf.reserve(room);
+                }
+                let available = self.buf.capacity() - self.buf.len();
+                (ready!(pin!(io.read_buf(&mut self.buf)).poll(cx))?, available)
+            }
+        };
+        if read >= available {
+            self.room = (self.room.max(LITTLE) * 4).min(BULK);
         }
-        let available = self.buf.capacity() - self.buf.len();
-        let read = ready!(pin!(io.read_buf(&mut self.buf)).poll(cx))?;
-        self.room = if read == available { (room * 4).min(BULK) } else { room };
         self.eof = read == 0;
         self.received += read as u64;
         Poll::Ready(Ok(read > 0))
@@ -63,18 +66,43 @@ impl Inbound {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::UnixStream;
 
-    #[test]
-    fn a_large_buffer_is_given_back_when_nothing_is_in_it_and_a_small_one_is_kept() {
-        let with_room = |room, bytes: &[u8]| {
-            let mut inbound = Inbound::new(BytesMut::with_capacity(room));
-            inbound.buf.extend_from_slice(bytes);
-            inbound.rest();
-            inbound.buf.capacity() > 0
-        };
-        assert!(with_room(HEAD, b""));
-        assert!(!with_room(BULK, b""));
-        assert!(with_room(BULK, b"the beginning of the next message"));
+    use super::*;
+    use crate::io::Socket;
+
+    #[tokio::test(flavor = "local")]
+    async fn what_waits_holds_no_buffer_and_what_comes_takes_as_much_as_it_is() {
+        let (mut client, ours) = UnixStream::pair().unwrap();
+        let (mut inbound, mut io) = (Inbound::default(), Stream::Plain(Socket::Unix(ours)));
+        let waiting = std::future::poll_fn(|cx| Poll::Ready(inbound.poll_fill(&mut io, cx, 1024).is_pending())).await;
+        assert!(waiting);
+        assert_eq!(inbound.buf.capacity(), 0);
+        client.write_all(&[7; 100]).await.unwrap();
+        assert!(std::future::poll_fn(|cx| inbound.poll_fill(&mut io, cx, 1024)).await.unwrap());
+        assert_eq!(inbound.buf, [7; 100][..]);
+        assert!(inbound.buf.capacity() < 200, "{}", inbound.buf.capacity());
+        inbound.rest();
+        assert_eq!(inbound.buf.len(), 100, "nothing of a message is lost");
+        inbound.buf.clear();
+        inbound.rest();
+        assert_eq!(inbound.buf.capacity(), 0);
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn where_much_comes_reads_become_large() {
+        let (mut client, ours) = UnixStream::pair().unwrap();
+        let (mut inbound, mut io) = (Inbound::default(), Stream::Plain(Socket::Unix(ours)));
+        client.write_all(&[7; 100_000]).await.unwrap();
+        let mut reads = Vec::new();
+        while inbound.received < 100_000 {
+            let before = inbound.received;
+            assert!(std::future::poll_fn(|cx| inbound.poll_fill(&mut io, cx, 1024)).await.unwrap());
+            reads.push(inbound.received - before);
+        }
+        assert_eq!(reads[0], LITTLE as u64);
+        assert!(reads.len() < 8, "{reads:?}");
+        assert!(inbound.buf.iter().all(|&byte| byte == 7));
     }
 }

@@ -11,13 +11,11 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use tokio::io::AsyncWrite;
 
-use crate::io::Stream;
+use crate::io::{Stream, spare};
 
 /// Up to this size a piece of a body is copied behind its head: cheaper than a second buffer for the kernel, and under TLS one
 /// record instead of two.
 const COPY: usize = 8 * 1024;
-/// A head's buffer that has grown beyond this is given back after use.
-const KEEP: usize = 16 * 1024;
 
 /// The write side of a connection.
 #[derive(Debug, Default)]
@@ -45,7 +43,11 @@ pub enum Coding {
 impl Outbound {
     /// The buffer to write a head, or anything small, into: it comes after all that was put here before.
     pub fn buffer(&mut self) -> &mut BytesMut {
-        if self.piece.is_empty() { &mut self.head } else { &mut self.tail }
+        let buf = if self.piece.is_empty() { &mut self.head } else { &mut self.tail };
+        if buf.capacity() == 0 {
+            *buf = spare::take();
+        }
+        buf
     }
 
     /// Whether another piece of a body may be put here before a flush.
@@ -64,10 +66,10 @@ impl Outbound {
             return;
         }
         if coding == Coding::Chunked {
-            chunk_size(&mut self.head, data.len());
+            chunk_size(self.buffer(), data.len());
         }
         if data.len() <= COPY {
-            self.head.extend_from_slice(&data);
+            self.buffer().extend_from_slice(&data);
         } else {
             self.piece = data;
         }
@@ -126,11 +128,7 @@ impl Outbound {
 
     fn advance(&mut self, mut written: usize) {
         let of_head = written.min(self.head.len());
-        if of_head == self.head.len() {
-            if self.head.capacity() > KEEP { self.head = BytesMut::new() } else { self.head.clear() }
-        } else {
-            self.head.advance(of_head);
-        }
+        advance(&mut self.head, of_head);
         written -= of_head;
         let of_piece = written.min(self.piece.len());
         self.piece.advance(of_piece);
@@ -138,7 +136,16 @@ impl Outbound {
             // do not keep the memory of the piece alive
             self.piece = Bytes::new();
         }
-        self.tail.advance(written - of_piece);
+        advance(&mut self.tail, written - of_piece);
+    }
+}
+
+/// Takes away what was written; a buffer with nothing left in it is given back.
+fn advance(buf: &mut BytesMut, written: usize) {
+    if written < buf.len() {
+        buf.advance(written);
+    } else if buf.capacity() > 0 {
+        spare::give(std::mem::take(buf));
     }
 }
 

@@ -1,30 +1,33 @@
 //! A client's HTTP/1 connection, from its first byte to its last.
 
+mod closing;
+mod wire;
+
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body;
-use tokio::io::AsyncWrite;
+pub use wire::{Interim, Wire};
+use wire::{ROOM, gone};
 
 use super::body::RequestBody;
-use super::decode::{Decoded, Decoder};
+use super::decode::Decoder;
 use super::encode::{self, After};
 use super::framing::{self, Length};
 use super::head::{self, HeadLimits, Leniency, RequestHead, Scan};
-use super::inbound::Inbound;
-use super::outbound::{Coding, Outbound};
+use super::outbound::Coding;
 use super::presence::Presence;
 use super::writing::Writing;
+use crate::crowd::{Rest, Resting};
 use crate::drain::{Drain, Watch};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind};
 use crate::io::pipe::Pipes;
 use crate::io::{Socket, Stream};
 use crate::policy::Limits;
@@ -33,16 +36,6 @@ use crate::protocol::tunnel::{MayTunnel, Relay};
 use crate::protocol::{self, Handler, Request};
 use crate::timer::{Alarm, TICK, Timers};
 
-/// Room for a head.
-const HEAD_ROOM: usize = 1024;
-/// Room to see that a client went away, or has sent its next request already.
-const WATCH_ROOM: usize = 64;
-/// Requests sent ahead of their turn are read up to this size; then the client has to wait.
-const AHEAD: usize = 64 * 1024;
-/// How long, and how much, is read from a client that sends on after a last answer, so that it gets to read that answer: data
-/// that arrives on a closed socket makes the kernel send RST, which discards what the client has not read yet.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 1024 * 1024;
 /// How long a client may be gone while its request is worked on without anybody seeing it, where nobody watches its connection
 /// yet: most answers are there long before.
 const UNSEEN: Duration = TICK;
@@ -62,6 +55,8 @@ pub struct Setup {
     pub date: Date,
     /// The worker's pipes, for large bodies.
     pub pipes: Rc<Pipes>,
+    /// The listener's resting connections, where there is a limit to connections: they give way to those that wait for a place.
+    pub resting: Option<Resting>,
 }
 
 /// How a connection ended.
@@ -73,31 +68,13 @@ pub enum End {
     Http2(Stream, BytesMut),
 }
 
-/// The two directions of a connection, shared between its loop and the body that is being read.
-#[derive(Debug)]
-pub struct Wire {
-    pub(super) io: Stream,
-    inbound: Inbound,
-    pub(super) out: Outbound,
-    /// Of the current request's body.
-    pub(super) decoder: Decoder,
-    /// The body has been asked for.
-    pub(super) body_touched: bool,
-    /// The client waits for a 100 before it sends the body.
-    owes_continue: bool,
-    /// While the request waits for a place at a backend: whether a client that ends its side is taken for gone.
-    pub(super) waits: Option<bool>,
-}
-
-/// A way to send interim (1xx) responses before the answer.
-#[derive(Debug, Clone)]
-pub struct Interim(Rc<RefCell<Wire>>);
-
 struct Connection<'a, H> {
     wire: Rc<RefCell<Wire>>,
     handler: &'a H,
     setup: &'a Setup,
     drain: Watch,
+    /// Where there is a limit to connections.
+    rest: Option<Rest>,
     scan: Scan,
     served: u64,
 }
@@ -124,21 +101,19 @@ enum Next {
 }
 
 /// Serves a connection; `early` was read from it before.
-pub async fn serve<H: Handler>(io: Stream, early: BytesMut, handler: &H, setup: &Setup) -> End {
-    let wire = Rc::new(RefCell::new(Wire {
-        io,
-        inbound: Inbound::new(early),
-        out: Outbound::default(),
-        decoder: Decoder::new(Length::Fixed(0), Kind::MalformedRequest),
-        body_touched: false,
-        owes_continue: false,
-        waits: None,
-    }));
+pub fn serve<H: Handler>(io: Stream, early: BytesMut, handler: &H, setup: &Setup) -> impl Future<Output = End> {
+    // here, so that the future has no room for what it was given
+    let wire = Rc::new(RefCell::new(Wire::new(io, early)));
+    run(wire, handler, setup)
+}
+
+async fn run<H: Handler>(wire: Rc<RefCell<Wire>>, handler: &H, setup: &Setup) -> End {
     let mut connection = Connection {
         wire: Rc::clone(&wire),
         handler,
         setup,
         drain: setup.drain.watch(),
+        rest: setup.resting.as_ref().map(Resting::connection),
         scan: Scan::default(),
         served: 0,
     };
@@ -159,16 +134,17 @@ impl<H: Handler> Connection<'_, H> {
     async fn run(&mut self) -> bool {
         loop {
             let next = match self.read_head().await {
-                Arrived::Request(head) => self.exchange(head).await,
+                // boxed: a connection that waits for a request has no room for an exchange
+                Arrived::Request(head) => Box::pin(self.exchange(head)).await,
                 Arrived::Nothing => Next::Close,
                 Arrived::Http2 => return true,
-                Arrived::Refused(error, method) => self.refuse(&error, &method).await,
+                Arrived::Refused(error, method) => Box::pin(async { self.refuse(&error, &method).await }).await,
             };
             self.account();
             match next {
                 Next::Request => {}
                 Next::Close => {
-                    self.close().await;
+                    closing::close(&self.wire, &self.setup.timers).await;
                     return false;
                 }
                 Next::Abort => return false,
@@ -201,14 +177,22 @@ impl<H: Handler> Connection<'_, H> {
                 if !started && !buf.is_empty() {
                     started = true;
                     alarm = None;
+                    if let Some(rest) = &mut self.rest {
+                        rest.stir();
+                    }
                 }
-                match wire.inbound.poll_fill(&mut wire.io, cx, HEAD_ROOM) {
+                match wire.inbound.poll_fill(&mut wire.io, cx, ROOM) {
                     Poll::Ready(Ok(true)) => {}
                     Poll::Ready(Ok(false)) if !started => return Poll::Ready(Arrived::Nothing),
                     Poll::Ready(Ok(false)) => return refused(gone("closed within a head")),
                     Poll::Ready(Err(error)) => return refused(gone("").because(error)),
                     Poll::Pending => {
                         wire.inbound.rest();
+                        if !started
+                            && self.rest.as_mut().is_some_and(|rest| rest.gives_way(self.setup.timers.now(), cx))
+                        {
+                            return Poll::Ready(Arrived::Nothing);
+                        }
                         // only now: what was sent before the drain is answered, and who is about to send may send
                         if self.drain.poll(cx) && !started && !last {
                             last = true;
@@ -251,7 +235,7 @@ impl<H: Handler> Connection<'_, H> {
         let next = self.respond(&mut response, &method, version, may_persist).await;
         if persists && matches!(next, Next::Close) {
             // it is we who close: a next request may be on its way, and closing at it would break off what was answered before
-            self.wire.borrow_mut().decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
+            self.wire.borrow_mut().expect_anything();
         }
         next
     }
@@ -308,7 +292,8 @@ impl<H: Handler> Connection<'_, H> {
                 && wire.decoder.is_done()
                 && !wire.inbound.eof
                 && length != Some(Length::UntilClose)
-                && !self.setup.drain.has_begun();
+                && !self.setup.drain.has_begun()
+                && !self.setup.resting.as_ref().is_some_and(Resting::is_crowded);
             let after = match (persists, version) {
                 (false, _) => After::Close,
                 (true, Version::HTTP_10) => After::KeepAlive,
@@ -339,7 +324,7 @@ impl<H: Handler> Connection<'_, H> {
         }
         let mut response = self.handler.refuse(error);
         // whatever it sends on is not looked at
-        self.wire.borrow_mut().decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
+        self.wire.borrow_mut().expect_anything();
         self.respond(&mut response, method, Version::HTTP_11, false).await
     }
 
@@ -366,30 +351,6 @@ impl<H: Handler> Connection<'_, H> {
         Next::Abort
     }
 
-    /// Closes so that the client gets to read all that was sent.
-    async fn close(&self) {
-        if self.wire.borrow_mut().ends_cleanly() {
-            return;
-        }
-        let mut left = LINGER_BYTES;
-        let closing = poll_fn(|cx| {
-            let wire = &mut *self.wire.borrow_mut();
-            let _ = ready!(Pin::new(&mut wire.io).poll_shutdown(cx));
-            let unread = wire.is_unread();
-            while unread && left > 0 {
-                wire.inbound.buf.clear();
-                match ready!(wire.inbound.poll_fill(&mut wire.io, cx, HEAD_ROOM)) {
-                    Ok(true) => left = left.saturating_sub(wire.inbound.buf.len()),
-                    _ => break,
-                }
-                // so that what arrives next is still looked for
-                wire.decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
-            }
-            Poll::Ready(())
-        });
-        let _ = self.setup.timers.within(LINGER, closing).await;
-    }
-
     fn account(&self) {
         let wire = &mut *self.wire.borrow_mut();
         let (received, sent) = (std::mem::take(&mut wire.inbound.received), std::mem::take(&mut wire.out.sent));
@@ -397,94 +358,6 @@ impl<H: Handler> Connection<'_, H> {
             self.handler.transferred(received, sent);
         }
     }
-}
-
-impl Wire {
-    /// Whether the client has sent, or is still to send, something that nobody reads.
-    fn is_unread(&self) -> bool {
-        !self.decoder.is_done() || !self.inbound.buf.is_empty()
-    }
-
-    /// Ends our side in clear, which is when the last bytes leave: whatever the client does now, they are on their way. Tells whether
-    /// nothing is left to be read, so that letting go of the socket ends it in order.
-    fn ends_cleanly(&mut self) -> bool {
-        let Stream::Plain(socket) = &self.io else { return false };
-        // one that is gone need not be told
-        let _: io::Result<()> = socket.end();
-        if self.io.has_more() {
-            // nobody looked since the request came
-            self.decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
-        }
-        !self.is_unread()
-    }
-
-    /// Ready when the client is gone. Until then what it sends ahead is read, up to a bound. A client that only ended its side
-    /// still waits for its answer.
-    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.out.is_empty()
-            && let Poll::Ready(Err(_)) = self.out.poll_flush(&mut self.io, cx)
-        {
-            return Poll::Ready(());
-        }
-        // while a body is to come, it is read by whoever wants it, who is nobody before there is a backend
-        let room = if self.waits.is_some() { HEAD_ROOM } else { WATCH_ROOM };
-        let mut filled = Poll::Ready(Ok(true));
-        while (self.decoder.is_done() || self.waits.is_some()) && !self.inbound.eof && self.inbound.buf.len() < AHEAD {
-            filled = self.inbound.poll_fill(&mut self.io, cx, room);
-            if !matches!(filled, Poll::Ready(Ok(_))) {
-                break;
-            }
-        }
-        match filled {
-            Poll::Ready(Err(_)) => Poll::Ready(()),
-            _ if self.inbound.eof && self.waits == Some(true) => Poll::Ready(()),
-            _ => Poll::Pending,
-        }
-    }
-
-    /// The next piece of the request's body.
-    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Decoded>> {
-        self.body_touched = true;
-        if self.owes_continue {
-            self.owes_continue = false;
-            self.out.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-            let _ = self.out.poll_flush(&mut self.io, cx);
-        }
-        loop {
-            match self.decoder.decode(&mut self.inbound.buf)? {
-                Decoded::Starved => {}
-                decoded => return Poll::Ready(Ok(decoded)),
-            }
-            match ready!(self.inbound.poll_fill(&mut self.io, cx, HEAD_ROOM)) {
-                Ok(true) => {}
-                Ok(false) => return Poll::Ready(Err(gone("closed within a body"))),
-                Err(error) => return Poll::Ready(Err(gone("").because(error))),
-            }
-        }
-    }
-
-    /// Makes the end of this connection a reset, where a clean end would say that a body is whole.
-    fn reset_on_close(&self) {
-        if let Stream::Plain(socket) = &self.io {
-            socket.reset_on_close();
-        }
-    }
-}
-
-impl Interim {
-    /// Queues an interim response; it leaves with the next flush.
-    pub fn send(&self, status: StatusCode, headers: &HeaderMap) {
-        let mut wire = self.0.borrow_mut();
-        if status == StatusCode::CONTINUE {
-            // sent when the body is asked for, and only once
-            return;
-        }
-        encode::interim(wire.out.buffer(), status, headers);
-    }
-}
-
-fn gone(detail: &'static str) -> Error {
-    Error::new(Kind::ClientGone, detail)
 }
 
 /// How the length of a response's body is said to the client, and how the body is written.

@@ -103,6 +103,16 @@ impl Link {
         self.state.borrow().streams.values().for_each(|stream| stream.inner.borrow_mut().wake_reader());
     }
 
+    /// Nothing is under way: what was made for streams is given back, unless it is little.
+    pub fn rest(&self) {
+        let state = &mut *self.state.borrow_mut();
+        if state.streams.is_empty() && state.ready.is_empty() {
+            state.streams = HashMap::default();
+            state.ready = VecDeque::new();
+            state.out.rest();
+        }
+    }
+
     /// The connection is no more: neither are its streams. What was never written of one has reached nobody.
     pub fn lose(&self, cause: Cause) {
         let mut state = self.state.borrow_mut();

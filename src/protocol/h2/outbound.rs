@@ -71,6 +71,13 @@ impl Outbound {
         self.chunks.push_back(data);
     }
 
+    /// Nothing is to be written for a while: a connection that waits holds no buffer.
+    pub fn rest(&mut self) {
+        if self.waiting() == 0 {
+            (self.chunks, self.buf) = (VecDeque::new(), BytesMut::new());
+        }
+    }
+
     /// Writes until everything is written.
     pub fn poll_flush(&mut self, io: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.waiting() > 0 {

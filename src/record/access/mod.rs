@@ -1,7 +1,7 @@
 //! The access log: one line for each exchange and each session, formatted by the worker, written by a thread of its own.
 //!
-//! The data path never waits for a disk: lines go through a bounded queue, and when the writer does not keep up they are
-//! dropped and counted, which the writer says in the log itself.
+//! The data path never waits for a disk: lines go through a queue that is bounded in lines and in bytes, and when the writer does not keep
+//! up they are dropped and counted, which the writer says in the log itself.
 
 mod exchange;
 pub mod session;
@@ -12,7 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,6 +23,8 @@ use crate::outcome::{self, Outcome};
 
 /// Lines that may wait for the writer.
 const QUEUE: usize = 64 * 1024;
+/// The memory that they may take: a client may make each of them as long as a head.
+const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,16 @@ impl fmt::Display for Destination {
 pub struct Log {
     format: Format,
     lines: SyncSender<Message>,
-    dropped: Arc<AtomicU64>,
+    backlog: Arc<Backlog>,
+}
+
+/// What the writer has not written.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// Memory of the lines in the queue.
+    bytes: AtomicUsize,
+    /// Lines that did not get into it.
+    dropped: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -85,12 +96,17 @@ impl Log {
     ///
     /// When the file can't be opened or the thread not be started.
     pub fn start(destination: Destination, format: Format) -> io::Result<(Self, JoinHandle<()>)> {
-        let (lines, queue) = mpsc::sync_channel(QUEUE);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let mut writer =
-            Writer { out: open(&destination)?, destination, format, dropped: Arc::clone(&dropped), is_failing: false };
+        let (log, queue) = Self::queued(format);
+        let backlog = Arc::clone(&log.backlog);
+        let mut writer = Writer { out: open(&destination)?, destination, format, backlog, is_failing: false };
         let thread = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run(&queue))?;
-        Ok((Self { format, lines, dropped }, thread))
+        Ok((log, thread))
+    }
+
+    /// A log, and what a writer takes its lines from.
+    fn queued(format: Format) -> (Self, Receiver<Message>) {
+        let (lines, queue) = mpsc::sync_channel(QUEUE);
+        (Self { format, lines, backlog: Arc::default() }, queue)
     }
 
     /// Opens the file anew: it was moved away by a log rotation.
@@ -121,8 +137,11 @@ impl Log {
     }
 
     fn line(&self, line: String) {
-        if self.lines.try_send(Message::Line(line)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        let cost = line.capacity();
+        let waiting = self.backlog.bytes.fetch_add(cost, Relaxed);
+        if waiting + cost > QUEUE_BYTES || self.lines.try_send(Message::Line(line)).is_err() {
+            self.backlog.bytes.fetch_sub(cost, Relaxed);
+            self.backlog.dropped.fetch_add(1, Relaxed);
         }
     }
 }
@@ -131,7 +150,7 @@ struct Writer {
     out: BufWriter<Box<dyn Write + Send>>,
     destination: Destination,
     format: Format,
-    dropped: Arc<AtomicU64>,
+    backlog: Arc<Backlog>,
     /// It could not be written to, and that was said.
     is_failing: bool,
 }
@@ -154,7 +173,10 @@ impl Writer {
                 }
             };
             match message {
-                Message::Line(line) => self.line(&line),
+                Message::Line(line) => {
+                    self.line(&line);
+                    self.backlog.bytes.fetch_sub(line.capacity(), Relaxed);
+                }
                 Message::Reopen => self.to(self.destination.clone()),
                 Message::Redirect(destination) => self.to(destination),
             }
@@ -176,7 +198,7 @@ impl Writer {
     }
 
     fn flush(&mut self) {
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let dropped = self.backlog.dropped.swap(0, Relaxed);
         if dropped > 0 {
             let line = match self.format {
                 Format::Json => format!("{{\"dropped_lines\":{dropped}}}\n"),
@@ -221,4 +243,29 @@ fn open(destination: &Destination) -> io::Result<BufWriter<Box<dyn Write + Send>
         }
     };
     Ok(BufWriter::with_capacity(64 * 1024, out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(queue: &Receiver<Message>) -> usize {
+        let lines = queue.try_iter().map(|message| match message {
+            Message::Line(line) => line.capacity(),
+            Message::Reopen | Message::Redirect(_) => 0,
+        });
+        lines.sum()
+    }
+
+    #[test]
+    fn the_queue_holds_so_many_bytes_however_long_its_lines_are() {
+        for length in [300, 64 * 1024] {
+            let (log, queue) = Log::queued(Format::Json);
+            (0..2 * QUEUE_BYTES / length).for_each(|_| log.line("x".repeat(length)));
+            assert!(log.backlog.dropped.load(Relaxed) > 0);
+            let held = log.backlog.bytes.load(Relaxed);
+            assert!(held <= QUEUE_BYTES && held > QUEUE_BYTES / 2, "{held}");
+            assert_eq!(cost(&queue), held);
+        }
+    }
 }

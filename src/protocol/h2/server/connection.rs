@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 
 use super::leave::{Leaving, SIGN};
+use crate::crowd::{Rest, Resting};
 use crate::drain::Watch;
 use crate::io::Stream as Io;
 use crate::protocol::Handler;
@@ -49,6 +50,8 @@ pub(super) struct Connection<H> {
     pub(super) settled: bool,
     pub(super) leaving: Leaving,
     pub(super) drain: Watch,
+    /// Where there is a limit to connections.
+    rest: Option<Rest>,
     phase: Phase,
     alarm: Alarm,
     /// Bytes received or sent when the alarm was set.
@@ -93,7 +96,7 @@ enum Read {
 
 impl<H: Handler + 'static> Connection<H> {
     /// A connection of which `early` was read before.
-    pub fn new(io: Io, early: BytesMut, handler: Rc<H>, setup: &Setup) -> Self {
+    pub fn new(io: Io, early: BytesMut, handler: Rc<H>, setup: Rc<Setup>) -> Self {
         let limits = &setup.limits;
         let link = Link::new(Guard::new(limits.max_concurrent_streams, setup.timers.now()));
         {
@@ -122,12 +125,13 @@ impl<H: Handler + 'static> Connection<H> {
             settled: false,
             leaving: Leaving::No,
             drain: setup.drain.watch(),
+            rest: setup.resting.as_ref().map(Resting::connection),
             phase: Phase::Beginning,
             alarm: Alarm::new(&setup.timers, limits.header_timeout),
             progress: 0,
             asked: false,
             counted: (0, 0),
-            setup: Rc::new(setup.clone()),
+            setup,
         }
     }
 
@@ -249,7 +253,9 @@ impl<H: Handler + 'static> Connection<H> {
         } else if !state.streams.is_empty() {
             (Phase::Open, PING, self.inbound.received)
         } else {
+            drop(state);
             self.inbound.rest();
+            self.link.rest();
             (Phase::Idle, self.setup.idle_timeout, 0)
         };
         if (phase, progress) != (self.phase, self.progress) {
@@ -257,6 +263,17 @@ impl<H: Handler + 'static> Connection<H> {
             self.alarm.set(limit);
         }
         self.alarm.poll(cx).is_ready()
+    }
+
+    /// Whether it has to end because others wait for its place: nothing is under way on it, or nobody else can make room.
+    pub(super) fn gives_way(&mut self, cx: &Context<'_>) -> bool {
+        let (Some(rest), Some(resting)) = (&mut self.rest, &self.setup.resting) else { return false };
+        let state = self.link.state.borrow();
+        if state.streams.is_empty() && state.out.is_empty() && self.block.is_none() && self.inbound.buf.is_empty() {
+            return rest.gives_way(self.setup.timers.now(), cx);
+        }
+        rest.stir();
+        resting.is_pressed()
     }
 
     fn account(&mut self) {

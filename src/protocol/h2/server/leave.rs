@@ -43,6 +43,8 @@ impl<H: Handler + 'static> Connection<H> {
             Leaving::No => {
                 if self.drain.poll(cx) {
                     self.leave();
+                } else if self.gives_way(cx) {
+                    self.leave_now();
                 }
             }
             Leaving::Told(alarm) => {

@@ -25,7 +25,7 @@ use crate::protocol::Handler;
 use crate::protocol::h1::server::Setup;
 
 /// Serves a connection; `early` was read from it before.
-pub async fn serve<H: Handler + 'static>(io: Stream, early: BytesMut, handler: Rc<H>, setup: &Setup) {
+pub async fn serve<H: Handler + 'static>(io: Stream, early: BytesMut, handler: Rc<H>, setup: Rc<Setup>) {
     let mut connection = Connection::new(io, early, handler, setup);
     poll_fn(|cx| connection.poll(cx)).await;
 }

@@ -29,10 +29,10 @@ fn answered(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async move {
         let (client, server) = UnixStream::pair()?;
-        let setup = setup();
+        let setup = Rc::new(setup());
         tokio::task::spawn_local(setup.timers.clone().run());
         let serving = tokio::task::spawn_local(async move {
-            serve(Stream::Plain(Socket::Unix(server)), BytesMut::new(), Rc::new(Echo), &setup).await;
+            serve(Stream::Plain(Socket::Unix(server)), BytesMut::new(), Rc::new(Echo), setup).await;
         });
         let (mut reading, mut writing) = client.into_split();
         tokio::task::spawn_local(async move {
