@@ -17,12 +17,33 @@ pub struct Outcome {
     pub failure: Option<Kind>,
     /// Bytes of the answer's body that were given to the connection.
     pub body_bytes: u64,
+    /// How it ended as a gRPC call, where it is one.
+    pub grpc: Option<Grpc>,
+}
+
+/// How a gRPC call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grpc {
+    /// Nothing was said of that.
+    Unsaid,
+    /// With this status.
+    Status(u16),
+}
+
+impl Grpc {
+    /// Its status, where one was said.
+    pub fn status(self) -> Option<u16> {
+        match self {
+            Self::Unsaid => None,
+            Self::Status(status) => Some(status),
+        }
+    }
 }
 
 impl Outcome {
     /// Nothing has happened yet.
     pub fn begun(began: Instant) -> Self {
-        Self { began, status: None, failure: None, body_bytes: 0 }
+        Self { began, status: None, failure: None, body_bytes: 0, grpc: None }
     }
 }
 

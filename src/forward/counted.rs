@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::waiting::Waiting;
-use crate::metrics::{Durations, Requests, UpstreamMetrics};
+use crate::metrics::{Durations, GrpcCalls, Requests, UpstreamMetrics};
 use crate::policy::Breaker;
 use crate::snapshot::{Current, Service};
 
@@ -33,7 +33,7 @@ pub struct Within {
 pub struct Apart {
     listener: Arc<str>,
     requests: Arc<Requests>,
-    service: Option<(Arc<str>, Arc<Durations>, Arc<Waiting>)>,
+    service: Option<(Arc<str>, Arc<Durations>, Arc<Waiting>, Arc<GrpcCalls>)>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
     takes_reports: bool,
@@ -47,6 +47,8 @@ pub struct Served<'a> {
     pub name: &'a Arc<str>,
     /// How long its exchanges take.
     pub durations: &'a Durations,
+    /// How its gRPC calls ended.
+    pub grpc: &'a GrpcCalls,
     /// Who waits for a place at its backends.
     pub waiting: &'a Waiting,
     /// When a breaker opens.
@@ -96,7 +98,8 @@ impl Counted {
         let apart = Apart {
             listener: Arc::clone(&within.snapshot.listeners[within.listener].name),
             requests: Arc::clone(within.requests()),
-            service: service.map(|s| (Arc::clone(&s.name), Arc::clone(&s.durations), Arc::clone(&s.waiting))),
+            service: service
+                .map(|s| (Arc::clone(&s.name), Arc::clone(&s.durations), Arc::clone(&s.waiting), Arc::clone(&s.grpc))),
             breaker: service.and_then(|service| service.breaker),
             consecutive_failures: service.map_or(0, |service| service.outlier.consecutive_failures),
             takes_reports: service.is_some_and(|service| service.load_reports.orca),
@@ -136,14 +139,16 @@ impl Counted {
                 name: &service.name,
                 durations: &service.durations,
                 waiting: &service.waiting,
+                grpc: &service.grpc,
                 breaker: service.breaker.as_ref(),
                 consecutive_failures: service.outlier.consecutive_failures,
                 takes_reports: service.load_reports.orca,
             }),
-            Self::Apart(apart) => apart.service.as_ref().map(|(name, durations, waiting)| Served {
+            Self::Apart(apart) => apart.service.as_ref().map(|(name, durations, waiting, grpc)| Served {
                 name,
                 durations,
                 waiting,
+                grpc,
                 breaker: apart.breaker.as_ref(),
                 consecutive_failures: apart.consecutive_failures,
                 takes_reports: apart.takes_reports,

@@ -15,7 +15,8 @@ use crate::clock::Moment;
 use crate::endpoint::load::Report;
 use crate::error::{Kind, Side};
 use crate::load::{Refused, orca};
-use crate::outcome::Outcome;
+use crate::outcome::{Grpc, Outcome};
+use crate::protocol::grpc;
 use crate::record::{self, access};
 use crate::snapshot::{Current, Service};
 
@@ -157,8 +158,23 @@ impl Exchange {
         self.attempt.as_ref().map(|attempt| attempt.admission.backend)
     }
 
-    /// Takes what the backend says about its load out of an answer's fields, or its trailers: that is for us, never for clients.
-    pub fn hear(&self, headers: &mut HeaderMap) {
+    /// It is a gRPC call.
+    pub fn is_call(&mut self) {
+        self.outcome.grpc = Some(Grpc::Unsaid);
+    }
+
+    /// We have answered a gRPC call with this status.
+    pub fn ended_call(&mut self, status: grpc::Code) {
+        self.outcome.grpc = Some(Grpc::Status(status as u16));
+    }
+
+    /// Hears how a gRPC call ended, and takes what the backend says about its load out of an answer's fields, or its trailers: that is for us, never for clients.
+    pub fn hear(&mut self, headers: &mut HeaderMap) {
+        if self.outcome.grpc.is_some()
+            && let Some(status) = grpc::status(headers)
+        {
+            self.outcome.grpc = Some(Grpc::Status(status));
+        }
         // a look at the names costs less than two look-ups by hash, and nearly no answer has either
         if !headers.keys().any(|name| name.as_str().starts_with(orca::FIELD)) {
             return;
@@ -226,8 +242,11 @@ impl Drop for Exchange {
         let ended = Instant::now();
         self.end_attempt(self.verdict(), ended);
         let service = self.counted.service();
-        let handles =
-            record::Handles { requests: self.counted.requests(), durations: service.map(|service| service.durations) };
+        let handles = record::Handles {
+            requests: self.counted.requests(),
+            durations: service.map(|service| service.durations),
+            grpc: service.map(|service| service.grpc),
+        };
         let elapsed = self.worker.recorder.exchange(self.worker.index, &handles, &self.outcome, ended);
         if let Some(entry) = self.access.take() {
             let names = access::Names {

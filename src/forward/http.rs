@@ -23,6 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::metrics::ListenerMetrics;
 use crate::policy::{Balance, HeaderChanges, ProxyHeader, Rewrite};
 use crate::protocol::fields::{self, Client};
+use crate::protocol::grpc;
 use crate::protocol::h1::encode::RequestLine;
 use crate::protocol::h1::framing::Length;
 use crate::protocol::proxy_protocol::Peer;
@@ -63,6 +64,10 @@ impl Handler for Connection {
         if self.worker.recorder.logs_access() {
             exchange.log(self.entry(&request, &snapshot.listeners[listener]));
         }
+        let call = grpc::call(&request.headers).cloned();
+        if call.is_some() {
+            exchange.is_call();
+        }
         match self.run((&snapshot, listener), request, &mut exchange).await {
             Ok(Outcome::Own(response)) => own(response, exchange),
             Ok(Outcome::Backend(response, deadline)) => {
@@ -72,6 +77,10 @@ impl Handler for Connection {
             Err(error) => {
                 tracing::debug!(%error, "an exchange failed");
                 exchange.failed(error.kind());
+                if let Some(form) = call {
+                    exchange.ended_call(rescue::grpc_code(error.kind()));
+                    return own(rescue::grpc(error.kind(), form), exchange);
+                }
                 let fallback = exchange.current().and_then(|service| service.fallback.as_ref());
                 let answer = fallback.and_then(|fallback| rescue::fallback(error.kind(), fallback));
                 own(answer.unwrap_or_else(|| rescue::answer(error.kind())), exchange)

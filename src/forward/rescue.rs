@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use crate::error::{Kind, Lack};
 use crate::policy::Fallback;
 use crate::protocol::fields::PROXY_STATUS;
+use crate::protocol::grpc::{self, Code};
 
 /// The status, and the error type of RFC 9209 that tells the answer from a backend's.
 fn status(kind: Kind) -> (StatusCode, &'static str) {
@@ -95,4 +96,47 @@ pub fn answer(kind: Kind) -> Response<Bytes> {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
+}
+
+/// The answer to a gRPC call that failed, whose content type was this: its status is in the head, as where a server has nothing else to
+/// say ("Trailers-Only"), which gRPC-Web takes as well.
+pub fn grpc(kind: Kind, form: HeaderValue) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, form);
+    headers.insert(grpc::STATUS, HeaderValue::from(grpc_code(kind) as u16));
+    headers.insert(grpc::MESSAGE, grpc::message(kind.as_str()));
+    headers.insert(PROXY_STATUS, HeaderValue::from_static(status(kind).1));
+    response
+}
+
+/// What a failure is called in gRPC. What may have been executed is never `UNAVAILABLE`, which clients take for leave to try again.
+pub fn grpc_code(kind: Kind) -> Code {
+    match kind {
+        Kind::NoRoute => Code::Unimplemented,
+        Kind::HeadersTooLarge | Kind::TargetTooLong | Kind::BodyTooLarge => Code::ResourceExhausted,
+        Kind::MalformedRequest
+        | Kind::UnknownTransferCoding
+        | Kind::UnsupportedVersion
+        | Kind::UnknownExpectation
+        | Kind::Misdirected
+        | Kind::NotUpgraded
+        | Kind::UpstreamClosed
+        | Kind::UpstreamReset
+        | Kind::UpstreamProtocol
+        | Kind::UpstreamMalformed
+        | Kind::UpstreamHeadersTooLarge
+        | Kind::UpstreamTrailersTooLarge
+        | Kind::Internal => Code::Internal,
+        Kind::ClientGone => Code::Cancelled,
+        Kind::SlowRequest | Kind::UpstreamTimeout => Code::DeadlineExceeded,
+        Kind::NoBackend
+        | Kind::Overload
+        | Kind::Lack(_)
+        | Kind::Connect
+        | Kind::ConnectTimeout
+        | Kind::UpstreamTls
+        | Kind::UpstreamCertificate
+        | Kind::UpstreamRefused => Code::Unavailable,
+    }
 }

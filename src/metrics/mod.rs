@@ -12,6 +12,7 @@
 mod connections;
 mod durations;
 mod family;
+pub mod grpc;
 mod losses;
 mod names;
 mod process;
@@ -28,6 +29,7 @@ use std::time::SystemTime;
 
 pub use connections::{Attempts, ListenerMetrics, ServiceAttempts, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
+pub use grpc::GrpcCalls;
 pub use losses::Loss;
 pub use refusals::Refusal;
 pub use requests::{CLASSES, Requests, SessionEnd};
@@ -47,6 +49,7 @@ pub struct Registry {
     upstreams: Family<2, UpstreamMetrics>,
     attempts: Family<1, ServiceAttempts>,
     retries: Family<1, Retries>,
+    grpc: Family<1, GrpcCalls>,
     rare: Rare,
     generation: AtomicU64,
     /// Those that worked, those that failed.
@@ -66,6 +69,7 @@ impl Registry {
             upstreams: Family::default(),
             attempts: Family::default(),
             retries: Family::default(),
+            grpc: Family::default(),
             rare: Rare::default(),
             generation: AtomicU64::new(0),
             reloads: Default::default(),
@@ -108,6 +112,11 @@ impl Registry {
     /// The retries of a service.
     pub fn retries(&self, service: &str) -> Arc<Retries> {
         self.retries.get([service], || Retries::new(self.workers))
+    }
+
+    /// How the gRPC calls of a service ended.
+    pub fn grpc(&self, service: &str) -> Arc<GrpcCalls> {
+        self.grpc.get([service], || GrpcCalls::new(self.workers))
     }
 
     /// A backend was ejected, for this reason.

@@ -76,6 +76,11 @@ pub(super) static RETRIES: Metric = counter(
     "evenkeel_retries_total",
     "Attempts beyond the first: `succeeded`, `failed`, or `over_budget` when they were not made.",
 );
+/// `{service,code}`
+pub(super) static GRPC: Metric = counter(
+    "evenkeel_grpc_calls_total",
+    "gRPC calls by the status that they ended with; `none`: they broke off without one.",
+);
 /// `{service,backend,reason}`
 pub(super) static EJECTIONS: Metric =
     counter("evenkeel_ejections_total", "How often a backend was taken out because of its answers.");
@@ -139,9 +144,10 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 27] = [
+    const ALL: [&Metric; 28] = [
         &BREAKER_STATE,
         &RETRIES,
+        &GRPC,
         &EJECTIONS,
         &ATTEMPTS,
         &ATTEMPTS_FAILED,

@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
+use super::grpc::CODES;
 use super::losses::Loss;
 use super::names::{self, Metric};
 use super::refusals::Refusal;
@@ -42,6 +43,7 @@ impl Registry {
         backends_to(backends, &mut page);
         self.upstreams_to(&mut page);
         self.retries_to(&mut page);
+        self.grpc_to(&mut page);
         self.listeners_to(&mut page);
         page.announce(&names::SHORTAGES);
         for (reason, count) in shortages {
@@ -116,6 +118,15 @@ impl Registry {
         for ([service, backend], metrics) in &upstreams {
             let labels = [("service", &**service), ("backend", backend)];
             page.line(names::ATTEMPTS_FAILED.name, &labels, metrics.attempts().failed);
+        }
+    }
+
+    fn grpc_to(&self, page: &mut Page<'_>) {
+        page.announce(&names::GRPC);
+        for ([service], calls) in self.grpc.held() {
+            for (code, count) in CODES.into_iter().zip(calls.read()).filter(|(_, count)| *count > 0) {
+                page.line(names::GRPC.name, &[("service", &service), ("code", code)], count);
+            }
         }
     }
 

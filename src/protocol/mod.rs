@@ -6,6 +6,7 @@ pub mod client_hello;
 pub mod duplex;
 pub mod executor;
 pub mod fields;
+pub mod grpc;
 pub mod h1;
 pub mod h2;
 pub mod hpack;

@@ -5,7 +5,7 @@ pub mod access;
 use std::time::{Duration, Instant};
 
 use crate::error::Side;
-use crate::metrics::{Durations, Requests, SessionEnd};
+use crate::metrics::{Durations, GrpcCalls, Requests, SessionEnd};
 use crate::outcome::{self, Outcome};
 
 /// A worker's way to record.
@@ -21,6 +21,8 @@ pub struct Handles<'a> {
     pub requests: &'a Requests,
     /// Its service's durations.
     pub durations: Option<&'a Durations>,
+    /// How its service's gRPC calls ended.
+    pub grpc: Option<&'a GrpcCalls>,
 }
 
 impl Recorder {
@@ -40,6 +42,9 @@ impl Recorder {
         handles.requests.count(worker, outcome.status.map_or(0, |status| status.as_u16()));
         if let Some(durations) = handles.durations {
             durations.observe(worker, elapsed);
+        }
+        if let Some((call, calls)) = outcome.grpc.zip(handles.grpc) {
+            calls.count(worker, call.status());
         }
         elapsed
     }

@@ -137,6 +137,7 @@ fn build_service(
         abort_on_close: service.abort_on_close,
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
+        grpc: registry.grpc(&service.name),
         attempts: registry.attempts(&service.name),
         series: config.listeners.iter().map(|listener| handles.series(&listener.name)).collect(),
         upstream: handles.upstream(),

@@ -17,7 +17,7 @@ use crate::balance::{Balancer, Pick, slow_start};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::endpoint::waiting::Waiting;
-use crate::metrics::{Durations, Requests, Retries, ServiceAttempts, UpstreamMetrics};
+use crate::metrics::{Durations, GrpcCalls, Requests, Retries, ServiceAttempts, UpstreamMetrics};
 use crate::policy::{
     Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses, Timeouts,
     UpstreamProtocol,
@@ -94,6 +94,8 @@ pub struct Settings {
     pub durations: Arc<Durations>,
     /// Its retries.
     pub retries: Arc<Retries>,
+    /// How its gRPC calls ended.
+    pub grpc: Arc<GrpcCalls>,
     /// The attempts with its backends, all together.
     pub attempts: Arc<ServiceAttempts>,
     /// By listener: its exchanges.

@@ -17,6 +17,7 @@ mod discovery;
 mod exchange;
 mod faults;
 mod h2_frames;
+mod grpc;
 mod http2;
 mod http2_backends;
 mod keepalive;

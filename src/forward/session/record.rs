@@ -195,8 +195,11 @@ impl Drop for Record {
             _ => {}
         }
         self.leave();
-        let handles =
-            record::Handles { requests: &self.requests, durations: self.service.as_ref().map(|s| &*s.durations) };
+        let handles = record::Handles {
+            requests: &self.requests,
+            durations: self.service.as_ref().map(|s| &*s.durations),
+            grpc: None,
+        };
         let elapsed = self.worker.recorder.session(self.worker.index, &handles, &self.outcome, Instant::now());
         if let Some(entry) = self.access.take() {
             let names = access::Names {

@@ -52,6 +52,9 @@ pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Outcome, elapsed:
         "referer": text(&entry.referer),
         "user_agent": text(&entry.user_agent),
     });
+    if let Some(call) = outcome.grpc {
+        line["grpc_status"] = call.status().into();
+    }
     add_told(&mut line, &entry.told);
     format!("{line}\n")
 }
