@@ -89,14 +89,6 @@ impl Backend {
         Self { origin, seen }
     }
 
-    /// Answers everything with `ok`.
-    pub fn ok() -> Self {
-        Self::new(&[], |peer, asked| {
-            peer.upload(asked);
-            peer.answer(asked.stream, "ok")
-        })
-    }
-
     /// What it got so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()

@@ -164,8 +164,8 @@ fn a_connection_that_ends_before_an_answer_has_a_get_repeated_and_a_post_told() 
     let rows: [(&str, End); 5] = [
         ("closed", |_, _| {}),
         ("reset", |peer, _| peer.conn.reset()),
-        ("closed after GOAWAY that takes the stream", |peer, stream| drop(peer.send(goaway(stream, NO_ERROR)))),
-        ("closed after GOAWAY with an error", |peer, stream| drop(peer.send(goaway(stream, INTERNAL_ERROR)))),
+        ("closed after GOAWAY that takes the stream", |peer, stream| _ = peer.send(goaway(stream, NO_ERROR))),
+        ("closed after GOAWAY with an error", |peer, stream| _ = peer.send(goaway(stream, INTERNAL_ERROR))),
         ("closed within the head", |peer, stream| {
             peer.send(&headers(stream, 0, &[(":status", "200")])[..12]);
         }),
@@ -185,10 +185,11 @@ fn a_connection_that_ends_before_an_answer_has_a_get_repeated_and_a_post_told() 
 
 #[test]
 fn a_connection_that_ends_within_an_answer_breaks_it_visibly() {
+    type End = Box<dyn Fn(&mut Peer, u32) + Send + Sync>;
     let part = |peer: &mut Peer, stream| {
         peer.send([headers(stream, 0, &[(":status", "200")]), data(stream, 0, "part")].concat());
     };
-    let rows: [(&str, Box<dyn Fn(&mut Peer, u32) + Send + Sync>); 3] = [
+    let rows: [(&str, End); 3] = [
         ("closed", Box::new(part)),
         (
             "closed after GOAWAY",
