@@ -16,6 +16,7 @@ mod connections;
 mod discovery;
 mod exchange;
 mod faults;
+mod h2_backends;
 mod h2_frames;
 mod grpc;
 mod http2;

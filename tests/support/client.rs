@@ -139,8 +139,13 @@ impl Client {
 
     /// Reads an answer that need not be whole: what there was of it, and how it broke.
     pub fn broken_response(&mut self) -> (Response, Option<Broken>) {
+        self.broken_response_to("GET")
+    }
+
+    /// As [`broken_response`](Self::broken_response), to a request of this method.
+    pub fn broken_response_to(&mut self, method: &str) -> (Response, Option<Broken>) {
         let mut response = Response::default();
-        let broken = response.read(&mut self.wire, "GET").err();
+        let broken = response.read(&mut self.wire, method).err();
         (response, broken)
     }
 

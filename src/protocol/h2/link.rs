@@ -181,7 +181,8 @@ impl State {
         }
     }
 
-    fn turn(&mut self, stream: &Rc<Stream>) -> Turn {
+    /// Sends what a stream has to send, a frame of DATA at most.
+    pub fn turn(&mut self, stream: &Rc<Stream>) -> Turn {
         let inner = &mut *stream.inner.borrow_mut();
         if inner.over.is_some() {
             return Turn::Over;
@@ -349,7 +350,8 @@ impl State {
 }
 
 /// What a stream's turn came to.
-enum Turn {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
     /// It has more.
     Again,
     /// It has nothing more, or must wait for its own window.

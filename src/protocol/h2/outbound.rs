@@ -78,6 +78,11 @@ impl Outbound {
         }
     }
 
+    /// Gives up what waits, for nobody takes it.
+    pub fn discard(&mut self) {
+        *self = Self { sent: self.sent, ..Self::default() };
+    }
+
     /// Writes until everything is written.
     pub fn poll_flush(&mut self, io: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.waiting() > 0 {

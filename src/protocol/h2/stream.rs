@@ -357,6 +357,7 @@ impl Stream {
 
     fn say(self: &Rc<Self>, data: Bytes, ending: Ending) {
         let state = &mut *self.link.state.borrow_mut();
+        let needs_window = !data.is_empty();
         {
             let inner = &mut *self.inner.borrow_mut();
             if inner.over.is_some() {
@@ -368,8 +369,13 @@ impl Stream {
             inner.ending = ending;
             inner.task = None;
         }
-        state.schedule(self);
-        state.pump();
+        if needs_window {
+            state.schedule(self);
+            state.pump();
+        } else {
+            // an end alone waits behind nobody's data, for what that waits for may never come
+            state.turn(self);
+        }
         state.wake();
     }
 

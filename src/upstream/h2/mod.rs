@@ -95,10 +95,9 @@ impl Connections {
     pub fn take(&self, home: &Home) -> Option<Client> {
         let open = self.open.borrow();
         let free = |c: &&Connection| c.client.is_open() && !c.crowded.get() && !home.is_too_old(c.age);
-        let freest =
-            open.iter().filter(free).map(|c| (c.client.streams(), &c.client)).min_by_key(|(streams, _)| *streams);
-        let (streams, client) = freest?;
-        (streams < client.allowed()).then(|| client.clone())
+        let counted = open.iter().filter(free).map(|c| (c.client.streams(), &c.client));
+        let with_room = counted.filter(|(streams, client)| *streams < client.allowed());
+        with_room.min_by_key(|(streams, _)| *streams).map(|(_, client)| client.clone())
     }
 
     /// Whether the backend is known to choose HTTP/1.1.
@@ -136,8 +135,15 @@ impl Connections {
     /// How many dials those who wait are worth.
     fn wanted(&self) -> usize {
         let open = self.open.borrow();
-        let each = open.last().map_or(usize::MAX, |c| c.client.allowed()).clamp(1, 100);
+        let settled = open.iter().rev().find(|c| c.client.is_settled());
+        let each = settled.map_or(usize::MAX, |c| c.client.allowed()).clamp(1, 100);
         self.waiters.get().div_ceil(each)
+    }
+
+    /// How many connections have still to say how much room they have; the task is woken when one does.
+    fn unsettled(&self, cx: &mut Context<'_>) -> usize {
+        let open = self.open.borrow();
+        open.iter().filter(|c| c.client.is_open() && c.client.poll_takes_tunnels(cx).is_pending()).count()
     }
 
     fn keep(&self, client: Client, age: Age, now: u64) {
@@ -194,7 +200,8 @@ fn poll_found(
     {
         return Poll::Ready(Err(Error::new(kind, detail).retry(Retry::Safe)));
     }
-    while shared.dialling.get() < shared.wanted() {
+    let coming = shared.unsettled(cx);
+    while shared.dialling.get() + coming < shared.wanted() {
         dial_for_all(home, way, terms);
     }
     shared.waiting.borrow_mut().push(cx.waker().clone());

@@ -12,7 +12,7 @@ mod flow_control;
 pub mod frame;
 mod framing;
 mod header_blocks;
-mod hpack;
+pub mod hpack;
 mod messages;
 mod ping_and_goaway;
 mod requests;

@@ -46,6 +46,8 @@ pub(super) struct Connection {
     pub(super) block: Option<Block>,
     /// The backend's first SETTINGS were read.
     pub(super) settled: bool,
+    /// It can't be written to.
+    deaf: bool,
     phase: Phase,
     /// Bytes received or sent when the alarm was set.
     progress: u64,
@@ -65,6 +67,8 @@ enum Phase {
     GivingUp,
     /// The backend is to take what there is to write.
     Writing,
+    /// It takes nothing any more, and what it said before that is read.
+    Reading,
 }
 
 /// How reading stopped.
@@ -104,6 +108,7 @@ impl Connection {
             decoder: Decoder::new(HPACK_TABLE),
             block: None,
             settled: false,
+            deaf: false,
             phase: Phase::Heard,
             progress: 0,
             alarm: Alarm::new(timers, PING),
@@ -125,14 +130,16 @@ impl Connection {
                 Ok(Read::End) => return Poll::Ready(None),
                 Err(Failed::Gone) => return Poll::Ready(Some("it was reset")),
                 Err(Failed::Fault(reason, detail)) => {
+                    // requests that still go with it may be executed: only then is it told which were never written
+                    let said = self.say_goodbye(reason, cx);
                     self.over(Cause::Fault(detail));
-                    return self.say_goodbye(reason, cx).map(|()| Some(detail));
+                    return said.map(|()| Some(detail));
                 }
                 Ok(read) => read,
             };
             let flushed = self.flush(cx);
             if let Poll::Ready(Err(_)) = flushed {
-                return Poll::Ready(Some("it can't be written to"));
+                self.fall_deaf();
             }
             if flushed.is_ready() && matches!(read, Read::Full) {
                 continue;
@@ -151,6 +158,7 @@ impl Connection {
                 Phase::Sign => self.fall_silent(),
                 Phase::GivingUp => return Poll::Ready(Some("it gave no sign of life")),
                 Phase::Writing => return Poll::Ready(Some("it takes nothing")),
+                Phase::Reading => return Poll::Ready(Some("it can't be written to")),
             }
         }
     }
@@ -184,6 +192,10 @@ impl Connection {
     /// Moves what streams have to say to the socket, as far as windows and the backend go.
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = &mut *self.link.state.borrow_mut();
+        if self.deaf {
+            state.out.discard();
+            return Poll::Ready(Ok(()));
+        }
         loop {
             state.pump();
             if state.out.is_empty() {
@@ -196,7 +208,9 @@ impl Connection {
     /// Arms the alarm for what is waited for now; whether that takes too long.
     fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
         let state = self.link.state.borrow();
-        let (phase, limit, progress) = if self.peer.asked.get() {
+        let (phase, limit, progress) = if self.deaf {
+            (Phase::Reading, SIGN_WITHIN, self.inbound.received)
+        } else if self.peer.asked.get() {
             match self.phase {
                 Phase::GivingUp => (Phase::GivingUp, GIVE_UP, self.inbound.received),
                 _ => (Phase::Sign, SIGN_WITHIN, self.inbound.received),
@@ -225,6 +239,13 @@ impl Connection {
             self.peer.standing.set(Standing::Silent);
         }
         self.link.wake_streams();
+    }
+
+    /// The backend takes nothing any more. It may have said something before: an answer to an upload that it does not want, mostly.
+    fn fall_deaf(&mut self) {
+        self.deaf = true;
+        self.peer.standing.set(Standing::Leaving);
+        self.link.state.borrow_mut().out.discard();
     }
 
     /// Tells the backend why the connection ends, as far as it takes that, and ends our side.

@@ -109,9 +109,14 @@ impl Client {
         self.link.state.borrow().streams.len()
     }
 
-    /// How many there may be.
+    /// How many there may be. Before its settings have come that is one, which no backend has to refuse.
     pub fn allowed(&self) -> usize {
-        self.peer.allowed.get() as usize
+        if self.is_settled() { self.peer.allowed.get() as usize } else { 1 }
+    }
+
+    /// Whether the backend has said how many it takes.
+    pub fn is_settled(&self) -> bool {
+        self.peer.tunnels.get().is_some()
     }
 
     /// Streams whose readers are far behind: what the backend has to say on them may fill its buffers for all.
@@ -277,3 +282,6 @@ impl Drop for Request {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,9 @@ const STREAMS: u32 = 100;
 pub const SIGN: [u8; 8] = *b"evenkeel";
 /// A connection that has said nothing for so long is asked for a sign of life along with the next request.
 const STALE: u64 = Duration::from_secs(1).as_millis() as u64 / TICK.as_millis() as u64;
+/// Pings along with requests while the backend says nothing else: servers of gRPC end a connection with "too_many_pings" at the fourth
+/// that comes in five minutes without a HEADERS or DATA frame of theirs between (gRFC A8).
+const PINGS: u32 = 2;
 /// Streams that may be cancelled on a connection beyond those that are answered. Servers count resets for each connection (CVE-2023-44487)
 /// and end one that has too many, with everybody's streams: Undertow after 200 in 30 s, Envoy after 500. A connection is given up before.
 const CANCELLATIONS: u32 = 100;
@@ -35,6 +38,8 @@ pub struct Peer {
     /// The id of the next stream.
     next: Cell<u32>,
     cancellations: Cell<u32>,
+    /// Pings since it has said something of an answer.
+    pings: Cell<u32>,
     timers: Timers,
 }
 
@@ -65,6 +70,7 @@ impl Peer {
             heard: Cell::new(timers.now()),
             next: Cell::new(1),
             cancellations: Cell::new(CANCELLATIONS),
+            pings: Cell::new(0),
             timers: timers.clone(),
         }
     }
@@ -108,14 +114,20 @@ impl Peer {
 
     /// Whether it has been silent for so long that a request should not rely on it.
     pub fn is_worth_asking(&self) -> bool {
-        !self.asked.get() && self.timers.now().saturating_sub(self.heard.get()) > STALE
+        !self.asked.get() && self.pings.get() < PINGS && self.timers.now().saturating_sub(self.heard.get()) > STALE
     }
 
     /// Asks for a sign of life, if that was not done.
     pub fn ask(&self, state: &mut State) {
         if !self.asked.replace(true) {
+            self.pings.set(self.pings.get().saturating_add(1));
             frame::ping(state.out.buffer(), SIGN, false);
         }
+    }
+
+    /// It has said something of an answer.
+    pub fn speaks(&self) {
+        self.pings.set(0);
     }
 
     /// A stream was answered to its end.

@@ -91,6 +91,7 @@ impl Connection {
         }
         let state = &mut *self.link.state.borrow_mut();
         state.arrive(flow)?;
+        self.peer.speaks();
         let Some(stream) = state.streams.get(&id).cloned() else {
             // what was under way when we reset it
             return if state.was_reset_by_us(id) { Ok(()) } else { Err(Fault::Stream(id, Reason::StreamClosed)) };
@@ -132,6 +133,7 @@ impl Connection {
         if self.peer.is_unopened(id) {
             return Err(protocol("HEADERS on a stream that was never opened"));
         }
+        self.peer.speaks();
         let stream = {
             let state = self.link.state.borrow();
             match state.streams.get(&id).cloned() {
