@@ -53,6 +53,7 @@ fn service(state: &State, service: &Service) -> Value {
         "healthy": (0..service.endpoints.len()).filter(|&at| service.state(at, now) == Usable).count(),
         "total": service.endpoints.len(),
         "panic": service.available.panic,
+        "waiting": service.waiting.len(),
         "stats_5m": stats(&recent),
         "backends": backends,
     })
@@ -153,6 +154,7 @@ pub(super) fn metrics(state: &State) -> String {
         })
         .collect();
     let mut page = String::new();
-    state.registry.render(&backends, &mut page);
+    let waiting: Vec<_> = snapshot.services.iter().map(|service| (&*service.name, service.waiting.len())).collect();
+    state.registry.render(&backends, &waiting, &mut page);
     page
 }

@@ -33,7 +33,7 @@ pub struct Within {
 pub struct Apart {
     listener: Arc<str>,
     requests: Arc<Requests>,
-    service: Option<(Arc<str>, Arc<Durations>, Arc<Waiting>)>,
+    service: Option<(usize, Arc<str>, Arc<Durations>, Arc<Waiting>)>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
     takes_reports: bool,
@@ -43,6 +43,8 @@ pub struct Apart {
 /// The service that an exchange goes to.
 #[derive(Debug, Clone, Copy)]
 pub struct Served<'a> {
+    /// Its place in the snapshot that the exchange began with.
+    pub index: usize,
     /// Its name.
     pub name: &'a Arc<str>,
     /// How long its exchanges take.
@@ -96,7 +98,7 @@ impl Counted {
         let apart = Apart {
             listener: Arc::clone(&within.snapshot.listeners[within.listener].name),
             requests: Arc::clone(within.requests()),
-            service: service.map(|s| (Arc::clone(&s.name), Arc::clone(&s.durations), Arc::clone(&s.waiting))),
+            service: service.map(|s| (s.index, Arc::clone(&s.name), Arc::clone(&s.durations), Arc::clone(&s.waiting))),
             breaker: service.and_then(|service| service.breaker),
             consecutive_failures: service.map_or(0, |service| service.outlier.consecutive_failures),
             takes_reports: service.is_some_and(|service| service.load_reports.orca),
@@ -133,6 +135,7 @@ impl Counted {
     pub fn service(&self) -> Option<Served<'_>> {
         match self {
             Self::Within(within) => within.service().map(|service| Served {
+                index: service.index,
                 name: &service.name,
                 durations: &service.durations,
                 waiting: &service.waiting,
@@ -140,7 +143,8 @@ impl Counted {
                 consecutive_failures: service.outlier.consecutive_failures,
                 takes_reports: service.load_reports.orca,
             }),
-            Self::Apart(apart) => apart.service.as_ref().map(|(name, durations, waiting)| Served {
+            Self::Apart(apart) => apart.service.as_ref().map(|(index, name, durations, waiting)| Served {
+                index: *index,
                 name,
                 durations,
                 waiting,

@@ -33,12 +33,16 @@ pub struct Backend<'a> {
 struct Page<'a>(&'a mut String);
 
 impl Registry {
-    /// Writes everything to `out`, in the format that [`CONTENT_TYPE`] names.
-    pub fn render(&self, backends: &[Backend<'_>], out: &mut String) {
+    /// Writes everything to `out`, in the format that [`CONTENT_TYPE`] names. `waiting`: by service, the requests that wait.
+    pub fn render(&self, backends: &[Backend<'_>], waiting: &[(&str, usize)], out: &mut String) {
         let mut page = Page(out);
         self.requests_to(&mut page);
         self.durations_to(&mut page);
         backends_to(backends, &mut page);
+        page.announce(&names::REQUESTS_WAITING);
+        for (service, count) in waiting {
+            page.line(names::REQUESTS_WAITING.name, &[("service", service)], count);
+        }
         self.upstreams_to(&mut page);
         self.retries_to(&mut page);
         self.listeners_to(&mut page);
@@ -246,7 +250,7 @@ mod tests {
         /// Reads a text back; panics where it breaks the format.
         fn of(registry: &Registry, backends: &[Backend<'_>]) -> Self {
             let mut text = String::new();
-            registry.render(backends, &mut text);
+            registry.render(backends, &[("app", 3)], &mut text);
             let mut announced: Vec<&str> = Vec::new();
             let mut series: Vec<(String, Vec<String>, f64)> = Vec::new();
             for line in text.strip_suffix('\n').unwrap().split('\n') {
