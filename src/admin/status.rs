@@ -9,7 +9,7 @@ use crate::balance::available::State::Usable;
 use crate::clock::Moment;
 use crate::endpoint::breaker;
 use crate::endpoint::standing::Health;
-use crate::metrics::Backend;
+use crate::metrics::{Backend, Told};
 use crate::shortage;
 use crate::snapshot::Service;
 
@@ -54,6 +54,7 @@ fn service(state: &State, service: &Service) -> Value {
         "healthy": (0..service.endpoints.len()).filter(|&at| service.state(at, now) == Usable).count(),
         "total": service.endpoints.len(),
         "panic": service.available.panic,
+        "waiting": service.waiting.len(),
         "stats_5m": stats(&recent),
         "backends": backends,
     })
@@ -154,6 +155,8 @@ pub(super) fn metrics(state: &State) -> String {
         })
         .collect();
     let mut page = String::new();
-    state.registry.render(&backends, &shortage::counts(), &mut page);
+    let waiting: Vec<_> = snapshot.services.iter().map(|service| (&*service.name, service.waiting.len())).collect();
+    let told = Told { backends: &backends, waiting: &waiting, shortages: &shortage::counts() };
+    state.registry.render(&told, &mut page);
     page
 }

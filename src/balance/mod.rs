@@ -11,6 +11,7 @@
 //! know of the exchange goes into [`Pick`]; what it remembers from pick to pick goes into [`Cursor`].
 
 pub mod available;
+mod blocks;
 mod consistent_hash;
 mod draw;
 mod least_connections;
@@ -132,6 +133,8 @@ enum Memory {
     AverageLoad(f64),
     /// Of consistent hash with bounded load: how many were in flight in all.
     Counted(consistent_hash::Counted),
+    /// Of least connections over many backends: the best of each block, as last seen.
+    Best(Box<blocks::Best>),
 }
 
 /// One worker's cursors, one for each service.
@@ -145,6 +148,13 @@ impl Cursor {
     /// A cursor that starts its first turn at the backend `start`, modulo their number.
     pub fn new(start: usize) -> Self {
         Self { position: start, memory: Memory::Nothing }
+    }
+
+    /// An exchange with this backend, picked by this worker, has ended.
+    pub fn ended(&mut self, backend: usize) {
+        if let Memory::Best(best) = &mut self.memory {
+            best.end(backend);
+        }
     }
 }
 
@@ -200,6 +210,12 @@ mod tests {
             for (candidate, &count) in self.candidates.iter().zip(counts) {
                 self.held.extend((0..count).map(|_| candidate.live.enter()));
             }
+            self
+        }
+
+        pub(super) fn without_in_flight(mut self, backend: usize) -> Self {
+            let live = Arc::clone(self.live(backend));
+            self.held.retain(|held| !Arc::ptr_eq(held.live(), &live));
             self
         }
 

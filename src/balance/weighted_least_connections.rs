@@ -1,27 +1,27 @@
-//! The backend with the fewest exchanges in flight for its weight.
+//! The backend with the fewest exchanges in flight for its weight; of many backends found as [least connections](super::LeastConnections) finds it.
 //!
 //! Ties are broken by weight, as nginx's `least_conn` does it: while all are idle, which is most of the time in a service
 //! with little to do, the shares are those of the weights all the same.
 
-use super::least_connections::least;
+use super::blocks::Blocks;
 use super::{Balancer, Candidate, Pick};
 
 /// Fewest exchanges in flight per weight.
 #[derive(Debug)]
 pub struct WeightedLeastConnections {
-    candidates: Vec<Candidate>,
+    blocks: Blocks,
 }
 
 impl WeightedLeastConnections {
-    /// Looks at all of these.
+    /// Looks at these.
     pub fn new(candidates: Vec<Candidate>) -> Self {
-        Self { candidates }
+        Self { blocks: Blocks::new(candidates) }
     }
 }
 
 impl Balancer for WeightedLeastConnections {
     fn pick(&self, pick: Pick<'_>) -> Option<usize> {
-        least(&self.candidates, pick, |candidate| candidate.weight)
+        self.blocks.pick(pick, |candidate| candidate.weight)
     }
 }
 

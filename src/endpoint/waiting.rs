@@ -24,6 +24,8 @@ pub struct Waiting {
 struct Worker {
     /// The turn of the one that waits longest; [`NOBODY`] when nobody waits. Written by that worker only.
     first: AtomicU64,
+    /// How many wait there.
+    count: AtomicUsize,
     /// Told when a place was left for it by another worker.
     news: Notify,
 }
@@ -34,11 +36,28 @@ const NOBODY: u64 = u64::MAX;
 impl Waiting {
     /// For workers 0 to `workers - 1`.
     pub fn new(workers: usize) -> Self {
-        let worker = || Worker { first: AtomicU64::new(NOBODY), news: Notify::new() };
+        let worker = || Worker { first: AtomicU64::new(NOBODY), count: AtomicUsize::new(0), news: Notify::new() };
         Self {
             workers: std::iter::repeat_with(worker).take(workers).collect(),
             queues: AtomicUsize::new(0),
             left: AtomicU64::new(0),
+        }
+    }
+
+    /// How many wait, on all workers.
+    pub fn len(&self) -> usize {
+        self.workers.iter().map(|worker| worker.count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// So many wait on this worker now. To be told by that worker.
+    pub fn set_len(&self, worker: usize, count: usize) {
+        if let Some(slot) = self.workers.get(worker) {
+            slot.count.store(count, Ordering::Relaxed);
         }
     }
 
@@ -149,5 +168,15 @@ mod tests {
         assert!(!waiting.is_earlier_elsewhere(0, 7));
         assert!(waiting.is_earlier_elsewhere(0, 9));
         assert!(waiting.is_on(0) && waiting.is_on(1));
+    }
+
+    #[test]
+    fn those_who_wait_are_counted_over_all_workers() {
+        let waiting = Waiting::new(2);
+        assert!(waiting.is_empty());
+        waiting.set_len(0, 3);
+        waiting.set_len(1, 4);
+        waiting.set_len(0, 1);
+        assert_eq!(waiting.len(), 5);
     }
 }

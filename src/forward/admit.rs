@@ -83,7 +83,8 @@ fn arrive(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admissio
         return place(worker, service, wish, false);
     }
     let Some(queue) = worker.queues.of(&service.name) else { return place(worker, service, wish, false) };
-    let Admission { backend, permit, in_flight } = place(worker, service, wish, queue.has_undemanding())?;
+    let Admission { backend, permit, in_flight } =
+        place(worker, service, wish, queue.has_undemanding(service.settings_id()))?;
     match queue.hand(Place { in_flight, backend }) {
         // it has come free unseen, and somebody has waited for it
         None => {
@@ -238,7 +239,8 @@ async fn wait(
         }
         None => Need::AnyBut(wish.tried.iter().map(|&backend| live(backend)).collect()),
     };
-    let ticket = worker.queues.join(worker.index, service, wish.now, need);
+    let (name, settings) = ((&service.name, &service.waiting), service.settings_id());
+    let ticket = worker.queues.join(worker.index, name, settings, wish.now, need);
     let _watched = wish.client.map(|client| client.watch(service.abort_on_close));
     let placed = worker.timers.within(timeouts.queue, async {
         loop {

@@ -33,16 +33,28 @@ pub struct Within {
 pub struct Apart {
     listener: Arc<str>,
     requests: Arc<Requests>,
-    service: Option<(Arc<str>, Arc<Durations>, Arc<Waiting>, Arc<GrpcCalls>)>,
+    service: Option<ApartService>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
     takes_reports: bool,
     backend: Option<(usize, Arc<Endpoint>, Arc<UpstreamMetrics>)>,
 }
 
+/// The service that it went to.
+#[derive(Debug)]
+struct ApartService {
+    index: usize,
+    name: Arc<str>,
+    durations: Arc<Durations>,
+    waiting: Arc<Waiting>,
+    grpc: Arc<GrpcCalls>,
+}
+
 /// The service that an exchange goes to.
 #[derive(Debug, Clone, Copy)]
 pub struct Served<'a> {
+    /// Its place in the snapshot that the exchange began with.
+    pub index: usize,
     /// Its name.
     pub name: &'a Arc<str>,
     /// How long its exchanges take.
@@ -98,8 +110,7 @@ impl Counted {
         let apart = Apart {
             listener: Arc::clone(&within.snapshot.listeners[within.listener].name),
             requests: Arc::clone(within.requests()),
-            service: service
-                .map(|s| (Arc::clone(&s.name), Arc::clone(&s.durations), Arc::clone(&s.waiting), Arc::clone(&s.grpc))),
+            service: service.map(ApartService::of),
             breaker: service.and_then(|service| service.breaker),
             consecutive_failures: service.map_or(0, |service| service.outlier.consecutive_failures),
             takes_reports: service.is_some_and(|service| service.load_reports.orca),
@@ -136,6 +147,7 @@ impl Counted {
     pub fn service(&self) -> Option<Served<'_>> {
         match self {
             Self::Within(within) => within.service().map(|service| Served {
+                index: service.index,
                 name: &service.name,
                 durations: &service.durations,
                 waiting: &service.waiting,
@@ -144,11 +156,12 @@ impl Counted {
                 consecutive_failures: service.outlier.consecutive_failures,
                 takes_reports: service.load_reports.orca,
             }),
-            Self::Apart(apart) => apart.service.as_ref().map(|(name, durations, waiting, grpc)| Served {
-                name,
-                durations,
-                waiting,
-                grpc,
+            Self::Apart(apart) => apart.service.as_ref().map(|service| Served {
+                index: service.index,
+                name: &service.name,
+                durations: &service.durations,
+                waiting: &service.waiting,
+                grpc: &service.grpc,
                 breaker: apart.breaker.as_ref(),
                 consecutive_failures: apart.consecutive_failures,
                 takes_reports: apart.takes_reports,
@@ -167,6 +180,18 @@ impl Counted {
             Self::Apart(apart) => {
                 apart.backend.as_ref().map(|(place, endpoint, upstream)| Used { place: *place, endpoint, upstream })
             }
+        }
+    }
+}
+
+impl ApartService {
+    fn of(service: &Service) -> Self {
+        Self {
+            index: service.index,
+            name: Arc::clone(&service.name),
+            durations: Arc::clone(&service.durations),
+            waiting: Arc::clone(&service.waiting),
+            grpc: Arc::clone(&service.grpc),
         }
     }
 }

@@ -232,7 +232,7 @@ impl Exchange {
             told.tell(&self.worker, Moment::at(ended));
         }
         let place = Place { in_flight: admission.in_flight, backend: used.place };
-        self.worker.leave(service.name, service.waiting, used.endpoint, place);
+        self.worker.leave((service.index, service.name), service.waiting, used.endpoint, place);
     }
 }
 

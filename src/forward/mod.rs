@@ -119,7 +119,8 @@ impl Worker {
     }
 
     /// Gives a place at a backend of this service back, to whoever waits for one.
-    fn leave(&self, service: &str, waiting: &Waiting, endpoint: &Endpoint, place: queue::Place) {
+    fn leave(&self, (index, service): (usize, &str), waiting: &Waiting, endpoint: &Endpoint, place: queue::Place) {
+        self.cursors.borrow_mut().of(index).ended(place.backend);
         let limit = endpoint.limit();
         // nobody waits for a backend without a limit; and while there are more than a lower one allows, nobody follows
         if limit > 0 && place.in_flight.live().in_flight() <= limit {

@@ -18,7 +18,6 @@ use super::Worker;
 use crate::clock::Moment;
 use crate::endpoint::waiting::Waiting;
 use crate::endpoint::{InFlight, Live};
-use crate::snapshot::Settings;
 use crate::timer::Alarm;
 
 /// How often the first of a queue asks whether something has changed. A place that another worker has left for it is told at
@@ -44,8 +43,8 @@ pub struct Queue {
     entries: RefCell<BTreeMap<u64, Entry>>,
     /// How many have come.
     came: Cell<u64>,
-    /// Those that any backend will do for.
-    undemanding: Cell<usize>,
+    /// How the service was set when the last one came, and those of these settings that any backend will do for.
+    undemanding: Cell<(usize, usize)>,
     /// What there was to see when somebody last looked.
     seen: Cell<(u64, usize)>,
     /// How often it was asked since.
@@ -83,6 +82,8 @@ pub enum Turn {
 #[derive(Debug)]
 struct Entry {
     need: Need,
+    /// How its service is set.
+    settings: usize,
     place: Option<Place>,
     is_to_look: bool,
     waker: Option<Waker>,
@@ -105,13 +106,17 @@ impl Queues {
     }
 
     /// Waits in turn: behind all whose exchanges began earlier.
-    pub fn join(&self, worker: usize, service: &Settings, began: Moment, need: Need) -> Ticket<'_> {
-        let new = || {
-            let (service, others) = (Arc::clone(&service.name), Arc::clone(&service.waiting));
-            Rc::new(Queue::new(service, worker, others))
-        };
-        let queue = Rc::clone(self.0.borrow_mut().entry(Arc::clone(&service.name)).or_insert_with(new));
-        let turn = queue.add(began, need);
+    pub fn join(
+        &self,
+        worker: usize,
+        (service, others): (&Arc<str>, &Arc<Waiting>),
+        settings: usize,
+        began: Moment,
+        need: Need,
+    ) -> Ticket<'_> {
+        let new = || Rc::new(Queue::new(Arc::clone(service), worker, Arc::clone(others)));
+        let queue = Rc::clone(self.0.borrow_mut().entry(Arc::clone(service)).or_insert_with(new));
+        let turn = queue.add(settings, began, need);
         Ticket { queues: self, queue, turn, passes_on: Cell::new(false) }
     }
 
@@ -137,7 +142,7 @@ impl Queue {
             others,
             entries: RefCell::default(),
             came: Cell::new(0),
-            undemanding: Cell::new(0),
+            undemanding: Cell::new((0, 0)),
             seen: Cell::new((0, 0)),
             asked: Cell::new(0),
         }
@@ -148,9 +153,10 @@ impl Queue {
         self.entries.borrow().len()
     }
 
-    /// Whether somebody waits who can use any backend: whoever comes now can't find a place that would not be that one's.
-    pub fn has_undemanding(&self) -> bool {
-        self.undemanding.get() > 0
+    /// Whether somebody waits who can use any backend of these `settings`: whoever comes now can't find a place that would not be
+    /// that one's. Those who came before a reload know nothing of the backends that it has brought, and keep nobody from them.
+    pub fn has_undemanding(&self, settings: usize) -> bool {
+        matches!(self.undemanding.get(), (known, count) if known == settings && count > 0)
     }
 
     /// Gives a place to the one that has waited longest of those who can use it; gives it back when nobody here can, or when
@@ -165,19 +171,19 @@ impl Queue {
         entry.place = Some(place);
         entry.wake();
         drop(entries);
-        self.tell_first();
+        self.tell();
         None
     }
 
-    fn add(&self, began: Moment, need: Need) -> u64 {
+    fn add(&self, settings: usize, began: Moment, need: Need) -> u64 {
         let came = self.came.get();
         self.came.set(came + 1);
         let turn = began.as_millis() << SAME_MILLISECOND | came & ((1 << SAME_MILLISECOND) - 1);
-        if need.is_undemanding() {
-            self.undemanding.set(self.undemanding.get() + 1);
-        }
-        self.entries.borrow_mut().insert(turn, Entry { need, place: None, is_to_look: false, waker: None });
-        self.tell_first();
+        let (known, count) = self.undemanding.get();
+        let before = if known == settings { count } else { 0 };
+        self.undemanding.set((settings, before + usize::from(need.is_undemanding())));
+        self.entries.borrow_mut().insert(turn, Entry { need, settings, place: None, is_to_look: false, waker: None });
+        self.tell();
         // a place that another worker left before it could know of this one is still free
         if self.first() == Some(turn) {
             self.look_from(turn);
@@ -190,7 +196,8 @@ impl Queue {
         self.entries.borrow().iter().find(|(_, entry)| entry.place.is_none()).map(|(turn, _)| *turn)
     }
 
-    fn tell_first(&self) {
+    fn tell(&self) {
+        self.others.set_len(self.worker, self.len());
         self.others.set_first(self.worker, self.first());
     }
 
@@ -278,27 +285,34 @@ impl Ticket<'_> {
         self.passes_on.set(true);
     }
 
-    /// It can't use the place that it was handed, since the backend takes only what belongs to it already.
+    /// It can't use the place that it was handed: its backend takes only what belongs to it already, or nothing at all. A session
+    /// that belongs there looks for another one.
     pub fn decline(&self, place: Place) {
         let mut entries = self.queue.entries.borrow_mut();
         let belongs =
             |entry: &Entry| matches!(&entry.need, Need::Only(own) if Arc::ptr_eq(own, place.in_flight.live()));
-        if let Some(entry) = entries.values_mut().find(|entry| entry.place.is_none() && belongs(entry)) {
-            entry.place = Some(place);
-            entry.wake();
+        match entries.get_mut(&self.turn) {
+            Some(own) if belongs(own) => own.is_to_look = true,
+            _ => {
+                if let Some(entry) = entries.values_mut().find(|entry| entry.place.is_none() && belongs(entry)) {
+                    entry.place = Some(place);
+                    entry.wake();
+                }
+            }
         }
         drop(entries);
-        self.queue.tell_first();
+        self.queue.tell();
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let Some(entry) = self.queue.entries.borrow_mut().remove(&self.turn) else { return };
-        if entry.need.is_undemanding() {
-            self.queue.undemanding.set(self.queue.undemanding.get() - 1);
+        let (known, count) = self.queue.undemanding.get();
+        if entry.need.is_undemanding() && entry.settings == known {
+            self.queue.undemanding.set((known, count.saturating_sub(1)));
         }
-        self.queue.tell_first();
+        self.queue.tell();
         if let Some(unused) = entry.place.and_then(|place| self.queue.hand(place)) {
             drop(unused);
             self.queue.others.left(self.queue.worker);
@@ -335,3 +349,6 @@ impl Need {
         matches!(self, Self::AnyBut(tried) if tried.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests;

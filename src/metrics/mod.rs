@@ -34,7 +34,7 @@ pub use losses::Loss;
 pub use refusals::Refusal;
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
-pub use text::{Backend, CONTENT_TYPE};
+pub use text::{Backend, CONTENT_TYPE, Told};
 
 use family::Family;
 use rare::Rare;

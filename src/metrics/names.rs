@@ -58,6 +58,9 @@ pub(super) static REQUEST_DURATION: Metric =
     histogram("evenkeel_request_duration_seconds", "From the head of the request to the end of the answer.");
 /// `{service,backend}`
 pub(super) static IN_FLIGHT: Metric = gauge("evenkeel_in_flight", "Exchanges under way at a backend.");
+/// `{service}`
+pub(super) static REQUESTS_WAITING: Metric =
+    gauge("evenkeel_requests_waiting", "Requests that wait for a backend below its max_connections.");
 /// `{service,backend}`
 pub(super) static BACKEND_UP: Metric = gauge("evenkeel_backend_up", "1 when the backend may get new work, else 0.");
 /// `{service,backend,state}`

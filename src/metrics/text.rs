@@ -30,23 +30,37 @@ pub struct Backend<'a> {
     pub breaker: Option<u8>,
 }
 
+/// What is known elsewhere than here, at the time of the reading.
+#[derive(Debug)]
+pub struct Told<'a> {
+    /// Of each backend.
+    pub backends: &'a [Backend<'a>],
+    /// By service, the requests that wait for a place at one.
+    pub waiting: &'a [(&'a str, usize)],
+    /// How often this machine was out of what, by its label.
+    pub shortages: &'a [(&'a str, u64)],
+}
+
 /// One text in the making.
 struct Page<'a>(&'a mut String);
 
 impl Registry {
-    /// Writes everything to `out`, in the format that [`CONTENT_TYPE`] names. `shortages`: how often this machine was out of what, by its
-    /// label.
-    pub fn render(&self, backends: &[Backend<'_>], shortages: &[(&str, u64)], out: &mut String) {
+    /// Writes everything to `out`, in the format that [`CONTENT_TYPE`] names.
+    pub fn render(&self, told: &Told<'_>, out: &mut String) {
         let mut page = Page(out);
         self.requests_to(&mut page);
         self.durations_to(&mut page);
-        backends_to(backends, &mut page);
+        backends_to(told.backends, &mut page);
+        page.announce(&names::REQUESTS_WAITING);
+        for (service, count) in told.waiting {
+            page.line(names::REQUESTS_WAITING.name, &[("service", service)], count);
+        }
         self.upstreams_to(&mut page);
         self.retries_to(&mut page);
         self.grpc_to(&mut page);
         self.listeners_to(&mut page);
         page.announce(&names::SHORTAGES);
-        for (reason, count) in shortages {
+        for (reason, count) in told.shortages {
             page.line(names::SHORTAGES.name, &[("reason", reason)], *count);
         }
         page.single(&names::PANICS, &[], self.panics.load(Ordering::Relaxed) as f64);
@@ -262,7 +276,8 @@ mod tests {
         /// Reads a text back; panics where it breaks the format.
         fn of(registry: &Registry, backends: &[Backend<'_>]) -> Self {
             let mut text = String::new();
-            registry.render(backends, &[("ports", 3)], &mut text);
+            let told = Told { backends, waiting: &[("app", 3)], shortages: &[("ports", 3)] };
+            registry.render(&told, &mut text);
             let mut announced: Vec<&str> = Vec::new();
             let mut series: Vec<(String, Vec<String>, f64)> = Vec::new();
             for line in text.strip_suffix('\n').unwrap().split('\n') {

@@ -161,6 +161,11 @@ impl Service {
         Arc::ptr_eq(&self.settings, &other.settings)
     }
 
+    /// Tells its settings from others, for as long as they are held.
+    pub fn settings_id(&self) -> usize {
+        Arc::as_ptr(&self.settings).addr()
+    }
+
     /// Whether the sessions of the backend at this place may go on there: a drained one keeps them.
     pub fn keeps_sessions(&self, index: usize, now: Moment) -> bool {
         match self.state(index, now) {

@@ -26,6 +26,7 @@ mod limits;
 mod passing;
 mod process;
 mod proxy_protocol;
+mod queue;
 mod retries;
 mod routes;
 mod semantics;

@@ -242,3 +242,57 @@ fn the_clients_own_mistakes_open_no_breaker() {
         assert_eq!(client.get("/x").status, 404);
     }
 }
+
+fn asked(origins: &[Origin]) -> Vec<usize> {
+    origins.iter().map(|origin| origin.requests().len()).collect()
+}
+
+#[test]
+fn the_only_backend_is_asked_once_when_it_lets_its_time_pass() {
+    let silent = Origin::silent();
+    let proxy = Proxy::start(&config("", "timeout.response = \"100ms\"", &[&silent]));
+    assert_eq!(proxy.client().get("/x").status, 504);
+    assert_eq!(silent.requests().len(), 1);
+}
+
+#[test]
+fn a_get_whose_backend_lets_its_time_pass_goes_to_another() {
+    let (silent, origin) = (Origin::silent(), Origin::ok());
+    // long enough for the one that answers, however busy this machine is
+    let proxy = Proxy::start(&config("", "timeout.response = \"1s\"", &[&silent, &origin]));
+    let mut client = proxy.client();
+    assert_eq!([client.get("/x").status, client.get("/x").status], [200, 200]);
+    assert!((1..=2).contains(&silent.requests().len()), "it had its turn, once for each request");
+    assert_eq!(origin.requests().len(), 2);
+}
+
+#[test]
+fn a_client_waits_for_two_silent_backends_and_no_more() {
+    let silent: Vec<Origin> = (0..4).map(|_| Origin::silent()).collect();
+    let all: Vec<&Origin> = silent.iter().collect();
+    let proxy = Proxy::start(&config("", "timeout.response = \"100ms\"\nretry.attempts = 10", &all));
+    assert_eq!(proxy.client().get("/x").status, 504);
+    let asked = asked(&silent);
+    assert!(asked.iter().all(|&times| times <= 1) && asked.iter().sum::<usize>() == 2, "{asked:?}");
+}
+
+#[test]
+fn within_a_total_time_each_silent_backend_is_asked_once() {
+    let silent: Vec<Origin> = (0..4).map(|_| Origin::silent()).collect();
+    let all: Vec<&Origin> = silent.iter().collect();
+    let service = "timeout = { response = \"100ms\", total = \"60s\" }\nretry.attempts = 10";
+    let proxy = Proxy::start(&config("", service, &all));
+    assert_eq!(proxy.client().get("/x").status, 504);
+    assert_eq!(asked(&silent), [1; 4]);
+}
+
+#[test]
+fn one_that_was_late_is_not_asked_again_though_the_other_resets() {
+    let (silent, broken) = (Origin::silent(), resetting());
+    let service = "timeout = { response = \"200ms\", total = \"60s\" }\nretry.attempts = 10";
+    let proxy = Proxy::start(&config("", service, &[&silent, &broken]));
+    for _ in 0..2 {
+        assert!(matches!(proxy.client().get("/x").status, 502 | 504));
+    }
+    assert!(silent.requests().len() <= 2, "each of the requests went there once");
+}

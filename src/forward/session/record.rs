@@ -37,6 +37,7 @@ pub struct Record {
 /// The service that it went to.
 #[derive(Debug)]
 struct Served {
+    index: usize,
     name: Arc<str>,
     durations: Arc<Durations>,
     waiting: Arc<Waiting>,
@@ -84,6 +85,7 @@ impl Record {
     pub fn service(&mut self, service: &Service, listener: usize) {
         self.requests = Arc::clone(&service.series[listener].none);
         self.service = Some(Served {
+            index: service.index,
             name: Arc::clone(&service.name),
             durations: Arc::clone(&service.durations),
             waiting: Arc::clone(&service.waiting),
@@ -182,7 +184,7 @@ impl Record {
             attempt.endpoint.live.breaker.forgo(permit);
         }
         let place = Place { in_flight: admission.in_flight, backend: admission.backend };
-        self.worker.leave(&service.name, &service.waiting, &attempt.endpoint, place);
+        self.worker.leave((service.index, &service.name), &service.waiting, &attempt.endpoint, place);
     }
 }
 
