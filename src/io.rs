@@ -7,6 +7,8 @@ mod calls;
 mod connect;
 mod keepalive;
 pub mod pipe;
+mod race;
+mod resolve;
 mod unwatched;
 
 use std::io::{self, Write as _};
@@ -16,8 +18,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-pub use connect::{NotConnected, Told, connect};
+pub use connect::{NotConnected, Told};
 pub use keepalive::keep_alive;
+pub use race::connect_any;
+pub use resolve::resolve;
 use rustix::net::{RecvFlags, Shutdown, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};

@@ -21,6 +21,7 @@ mod http2;
 mod http2_backends;
 mod keepalive;
 mod limits;
+mod names;
 mod passing;
 mod process;
 mod proxy_protocol;

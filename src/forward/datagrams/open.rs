@@ -171,6 +171,7 @@ impl Sessions {
     pub(super) fn broken(self: &Rc<Self>, session: &Rc<Session>, error: &std::io::Error) -> bool {
         if let Some(link) = &*session.link.borrow() {
             link.socket.forget_errors(&self.driver);
+            link.endpoint.addresses.fails(link.address);
         }
         let again = match session.opening.borrow_mut().as_mut() {
             Some(opening) => self.again(session, opening, refused(error.kind().into())),
