@@ -16,6 +16,7 @@ mod connections;
 mod discovery;
 mod exchange;
 mod faults;
+mod forgetting;
 mod h2_frames;
 mod http2;
 mod http2_backends;
