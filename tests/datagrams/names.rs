@@ -13,7 +13,7 @@ fn a_session_goes_to_the_address_where_somebody_is() {
 fn two_addresses() {
     let origin = UdpOrigin::echo();
     let name = origin.address().replace("127.0.0.1", "dual.test");
-    let proxy = Proxy::start(&config("", "", &[name.clone()]));
+    let proxy = Proxy::start(&config("", "", std::slice::from_ref(&name)));
     for _ in 0..3 {
         assert_eq!(client(&proxy).ask(b"?"), b"?", "also the first datagram of the first session");
     }

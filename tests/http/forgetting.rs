@@ -86,7 +86,7 @@ fn a_service_and_a_listener_that_were_taken_away_are_forgotten() {
     assert_eq!(proxy.reload(&stays).status, 200);
     wait_until_forgotten(&proxy, "departing");
     wait_until_forgotten(&proxy, "\"second\"");
-    assert_eq!(b.open(), 0);
+    wait_until("its backend's connection is closed", || b.open() == 0);
 }
 
 #[test]
