@@ -10,6 +10,7 @@ mod inherit;
 #[cfg(test)]
 mod ingress_tests;
 mod listeners;
+mod names;
 mod nicely;
 mod notify;
 mod parts;

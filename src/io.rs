@@ -7,6 +7,8 @@ mod calls;
 mod connect;
 mod keepalive;
 pub mod pipe;
+mod race;
+mod resolve;
 pub mod spare;
 mod unwatched;
 
@@ -18,8 +20,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-pub use connect::{NotConnected, Told, connect};
+pub use connect::{NotConnected, Told};
 pub use keepalive::keep_alive;
+pub use race::connect_any;
+pub use resolve::resolve;
 use rustix::net::{RecvFlags, Shutdown, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, Interest, ReadBuf};

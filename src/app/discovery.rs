@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::names::Names;
 use crate::config::model::{self, Address};
 use crate::discover::dns::{Dns, Query};
 use crate::discover::{Backend, Discovery, Found, Source};
@@ -20,7 +21,9 @@ const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 /// The look-outs of all services. They belong to the control plane's thread.
 pub(super) struct Lookouts {
     running: HashMap<String, Lookout>,
-    /// Told, with the service's name, when one has found another set.
+    /// The names of the file's own backends.
+    names: Names,
+    /// Told when one has found another set.
     news: mpsc::Sender<()>,
 }
 
@@ -40,7 +43,9 @@ impl Lookouts {
     /// None yet; each change of what they find is told through the receiver.
     pub fn new() -> (Self, mpsc::Receiver<()>) {
         let (news, told) = mpsc::channel(1);
-        (Self { running: HashMap::new(), news }, told)
+        let names = Names::default();
+        tokio::task::spawn_local(names.clone().look(crate::io::resolve, news.clone()));
+        (Self { running: HashMap::new(), names, news }, told)
     }
 
     /// Starts those that a configuration asks for beyond what runs, and waits until each has asked once: a service must not be
@@ -70,6 +75,7 @@ impl Lookouts {
 
     /// A configuration is in force: those that were started for it are, and those that it does not ask for end.
     pub fn commit(&mut self, config: &model::Config, fresh: Fresh) {
+        self.names.commit(config);
         self.running.extend(fresh.0);
         let asked_for = |name: &String| config.services.iter().any(|s| s.name == *name && s.discover.is_some());
         self.running.retain(|name, _| asked_for(name));
@@ -100,6 +106,7 @@ impl Lookouts {
     /// Puts what was found behind each service's own backends, in the place of what was found before. An id that the file has
     /// as well is the file's.
     pub fn fill(&self, config: &mut model::Config) {
+        self.names.fill(config);
         self.fill_with(&Fresh(HashMap::new()), config);
     }
 
@@ -132,6 +139,7 @@ fn backend(found: &Backend) -> model::Backend {
             Target::Tcp(address) => Address::Tcp(*address),
             Target::Unix(path) => Address::Unix(path.clone()),
         },
+        further: found.further.clone(),
         host: found.host.clone(),
         weight: found.weight,
         max_connections: found.max_connections,

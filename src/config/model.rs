@@ -311,6 +311,8 @@ pub struct Backend {
     pub name: String,
     /// Where it is (a name has been looked up).
     pub address: Address,
+    /// Further addresses of its name, in the resolver's order.
+    pub further: Vec<SocketAddr>,
     /// The host part of what was written, for SNI and certificate verification.
     pub host: String,
     /// Its weight; 0 = no new work.

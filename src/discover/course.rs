@@ -86,6 +86,7 @@ mod tests {
             id: address.to_owned(),
             name: address.to_owned(),
             target: Target::Tcp(address.parse::<SocketAddr>().unwrap()),
+            further: Vec::new(),
             host: "api".to_owned(),
             weight: 1,
             zone: String::new(),

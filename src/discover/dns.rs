@@ -223,6 +223,7 @@ fn backend(address: SocketAddr, host: &str, weight: u32, backup: bool) -> Backen
         id: address.to_string(),
         name: address.to_string(),
         target: Target::Tcp(address),
+        further: Vec::new(),
         host: host.trim_end_matches('.').to_ascii_lowercase(),
         weight,
         zone: String::new(),

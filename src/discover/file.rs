@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -75,7 +75,7 @@ fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
     let mut ids = HashSet::with_capacity(entries.len());
     let mut backends = Vec::with_capacity(entries.len());
     for entry in entries {
-        let (target, host) = place(&entry.address, folder)?;
+        let (target, further, host) = place(&entry.address, folder)?;
         let id = entry.id.unwrap_or_else(|| entry.address.clone());
         if id.is_empty() {
             return Err(format!("the id of `{}` is empty", entry.address));
@@ -87,6 +87,7 @@ fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
             id,
             name: entry.address,
             target,
+            further,
             host,
             weight: entry.weight,
             zone: entry.zone,
@@ -99,23 +100,23 @@ fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
 }
 
 /// Where an address is, and its host part.
-fn place(address: &str, folder: &Path) -> Result<(Target, String), String> {
+fn place(address: &str, folder: &Path) -> Result<(Target, Vec<SocketAddr>, String), String> {
     if let Some(path) = address.strip_prefix("unix:") {
         return match path {
             "" => Err("a Unix socket needs a path".to_owned()),
-            path => Ok((Target::Unix(folder.join(PathBuf::from(path))), "localhost".to_owned())),
+            path => Ok((Target::Unix(folder.join(PathBuf::from(path))), Vec::new(), "localhost".to_owned())),
         };
     }
     let bad = || format!("`{address}` is no address of a backend: IP:PORT, NAME:PORT or unix:PATH");
     if let Ok(socket) = address.parse::<SocketAddr>() {
         let usable = socket.port() != 0 && !socket.ip().is_unspecified();
-        return if usable { Ok((Target::Tcp(socket), socket.ip().to_string())) } else { Err(bad()) };
+        return if usable { Ok((Target::Tcp(socket), Vec::new(), socket.ip().to_string())) } else { Err(bad()) };
     }
     let (host, port) = host_and_port(address).ok_or_else(bad)?;
-    let addresses = (host, port).to_socket_addrs();
-    let mut addresses = addresses.map_err(|error| format!("`{host}` can't be looked up: {error}"))?;
-    let socket = addresses.next().ok_or_else(|| format!("`{host}` has no address"))?;
-    Ok((Target::Tcp(socket), host.to_ascii_lowercase()))
+    let addresses = crate::io::resolve(host, port);
+    let mut addresses = addresses.map_err(|error| format!("`{host}` can't be looked up: {error}"))?.into_iter();
+    let first = addresses.next().ok_or_else(bad)?;
+    Ok((Target::Tcp(first), addresses.collect(), host.to_ascii_lowercase()))
 }
 
 /// The parts of `NAME:PORT`.
@@ -147,6 +148,7 @@ mod tests {
             id: "0".to_owned(),
             name: "[::1]:80".to_owned(),
             target: Target::Tcp("[::1]:80".parse().unwrap()),
+            further: Vec::new(),
             host: "::1".to_owned(),
             weight: 7,
             zone: "z".to_owned(),

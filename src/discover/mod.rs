@@ -12,6 +12,7 @@ pub mod dns;
 pub mod file;
 pub mod watch;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub struct Backend {
     pub name: String,
     /// Where it is.
     pub target: Target,
+    /// Further addresses of its name, in the resolver's order.
+    pub further: Vec<SocketAddr>,
     /// The host that it was found by: `Host` of last resort, and the name asked for in TLS.
     pub host: String,
     /// Its weight; 0 = no new work.

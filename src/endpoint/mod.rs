@@ -1,5 +1,6 @@
 //! A backend as the data plane sees it: who it is, and an `Arc` of atomics that outlives every snapshot.
 
+pub mod addresses;
 pub mod breaker;
 pub mod latency;
 pub mod load;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use addresses::Addresses;
 use breaker::Breaker;
 use latency::Latency;
 use load::Load;
@@ -30,8 +32,10 @@ pub struct Endpoint {
     pub service: Arc<str>,
     /// The address as written in the configuration, which is shown to people.
     pub name: String,
-    /// Where to connect to.
+    /// Where it is: of several addresses the first one.
     pub target: Target,
+    /// All addresses of its name, or its only one; none for a Unix socket.
+    pub addresses: Arc<Addresses>,
     /// The host part of the address as written: `Host` of last resort, and the name asked for in TLS.
     pub host: String,
     /// Configured weight; 0 = no new work.

@@ -216,6 +216,7 @@ mod tests {
             id: id.to_owned(),
             live: Arc::clone(live),
             address: Address::Tcp(([127, 0, 0, 1], 1).into()),
+            addresses: Arc::default(),
             host: String::new(),
             protocol: UpstreamProtocol::Http1,
             tls: None,

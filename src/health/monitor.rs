@@ -168,7 +168,7 @@ mod tests {
             assert!(monitor.is_checked());
             assert_eq!(monitor.last_check("api", "a").unwrap().reason, "status 200");
 
-            target.address = crate::endpoint::Target::Tcp(Server::nobody().await);
+            target.addresses = Arc::new(crate::endpoint::addresses::Addresses::new([Server::nobody().await]));
             monitor.update(vec![target.clone()]);
             until(&target.live, Health::Down, &changed).await;
             let last = monitor.last_check("api", "a").unwrap();

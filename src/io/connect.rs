@@ -20,6 +20,8 @@ pub enum Told {
 /// A connection that was not made.
 #[derive(Debug)]
 pub struct NotConnected {
+    /// Where to.
+    pub to: SocketAddr,
     /// What the kernel says.
     pub error: io::Error,
     /// When it said so.
@@ -32,7 +34,8 @@ pub struct NotConnected {
 ///
 /// What the kernel says, and when.
 pub async fn connect(address: SocketAddr) -> Result<TcpStream, NotConnected> {
-    let socket = begin(address).map_err(|error| told(at_once(error, address), Told::AtOnce))?;
+    let failed = |error, told| NotConnected { to: address, error, told };
+    let socket = begin(address).map_err(|error| failed(at_once(error, address), Told::AtOnce))?;
     let later = async {
         let tcp = TcpStream::from_std(socket)?;
         // ready for writing is what a connection is when it is made, and when it can't be
@@ -42,7 +45,7 @@ pub async fn connect(address: SocketAddr) -> Result<TcpStream, NotConnected> {
             None => Ok(tcp),
         }
     };
-    later.await.map_err(|error| told(error, Told::Later))
+    later.await.map_err(|error| failed(error, Told::Later))
 }
 
 /// Has the kernel begin.
@@ -66,8 +69,4 @@ fn at_once(error: io::Error, address: SocketAddr) -> io::Error {
         return Errno::NETUNREACH.into();
     }
     error
-}
-
-fn told(error: io::Error, told: Told) -> NotConnected {
-    NotConnected { error, told }
 }

@@ -142,7 +142,10 @@ async fn run(
 ) {
     let worker = Rc::new(Worker::new(index, store.reader(), recorder));
     tokio::task::spawn_local(worker.timers.clone().run());
-    tokio::task::spawn_local(Rc::clone(&worker.pools).sweep());
+    let looking = Rc::downgrade(&worker);
+    // a worker without exchanges must not hold a snapshot that was replaced, with all the backends that it had
+    let first = move || drop(looking.upgrade().map(|worker| worker.snapshot()));
+    tokio::task::spawn_local(Rc::clone(&worker.pools).sweep(first));
     tokio::task::spawn_local(memory::give_back(Rc::clone(&worker)));
     let mut accepting: Vec<Accepting> = Vec::new();
     loop {

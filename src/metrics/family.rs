@@ -30,6 +30,10 @@ impl<const LABELS: usize, T> Family<LABELS, T> {
     /// The series with these labels, made with `make` when there is none.
     pub(super) fn get(&self, labels: [&str; LABELS], make: impl FnOnce() -> T) -> Arc<T> {
         let mut all = self.series();
+        // where nobody reads, nobody else forgets
+        if all.len() == all.capacity() {
+            all.retain(|(_, series)| series.strong_count() > 0);
+        }
         let same = |(own, _): &Series<LABELS, T>| own.iter().zip(labels).all(|(own, label)| **own == *label);
         let hash = |(own, _): &Series<LABELS, T>| self.hasher.hash_one(own.each_ref().map(|label| &**label));
         let entry = all.entry(self.hasher.hash_one(labels), same, hash);
@@ -52,6 +56,13 @@ impl<const LABELS: usize, T> Family<LABELS, T> {
         held
     }
 
+    /// Whether somebody holds this one.
+    pub(super) fn is_held(&self, labels: [&str; LABELS]) -> bool {
+        let same = |(own, _): &Series<LABELS, T>| own.iter().zip(labels).all(|(own, label)| **own == *label);
+        let found = self.series().find(self.hasher.hash_one(labels), same).map(|(_, series)| series.strong_count() > 0);
+        found.unwrap_or(false)
+    }
+
     fn series(&self) -> MutexGuard<'_, HashTable<Series<LABELS, T>>> {
         // the table is whole whatever panicked while it was held
         self.series.lock().unwrap_or_else(PoisonError::into_inner)
@@ -72,5 +83,15 @@ mod tests {
         drop(first);
         assert!(family.held().is_empty());
         assert_eq!(*family.get(["a"], || 4), 4);
+    }
+
+    #[test]
+    fn what_nobody_holds_takes_no_room_also_where_nobody_reads() {
+        let family = Family::<1, u32>::default();
+        let held = family.get(["held"], || 1);
+        (0..10_000).for_each(|n| drop(family.get([&n.to_string()], || n)));
+        assert!(family.series().len() < 100);
+        assert_eq!(*family.get(["held"], || 2), *held);
+        assert!(family.is_held(["held"]) && !family.is_held(["9999"]) && !family.is_held(["another"]));
     }
 }

@@ -23,6 +23,11 @@ impl Rare {
         own.map(|((_, labels), count)| (labels.clone(), *count)).collect()
     }
 
+    /// Forgets those of one metric whose labels' values are not wanted any more.
+    pub(super) fn keep(&self, metric: &Metric, wanted: impl Fn(&[String]) -> bool) {
+        self.counts().retain(|(name, labels), _| *name != metric.name || wanted(labels));
+    }
+
     fn counts(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Vec<String>), u64>> {
         // the map is whole whatever panicked while it was held
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -152,6 +152,11 @@ impl Registry {
             }
         }
         page.announce(&names::EJECTIONS);
+        // a backend that is gone leaves with its last exchange
+        self.rare.keep(&names::EJECTIONS, |labels| match labels {
+            [service, backend, _] => self.upstreams.is_held([service, backend]),
+            _ => true,
+        });
         for (labels, count) in self.rare.of(&names::EJECTIONS) {
             if let [service, backend, reason] = &labels[..] {
                 let labels = [("service", &**service), ("backend", backend), ("reason", reason)];

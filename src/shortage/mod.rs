@@ -10,7 +10,7 @@ use std::io;
 use rustix::io::Errno;
 
 use crate::error::Lack;
-use crate::io::Told;
+use crate::io::{NotConnected, Told};
 
 pub use tell::{counts, tell};
 
@@ -48,9 +48,40 @@ pub fn behind(error: &io::Error, net: Net, told: Told) -> Option<Lack> {
     }
 }
 
+/// Of several addresses that all failed, the one whose failure decides, and what of this machine's it is about. A passing shortage
+/// comes first: that address may be well, so nothing is known of the backend. An address that there is no way to from here, such as one
+/// of IPv6 where there is none, comes last: the others tell whether the backend is there.
+pub fn decisive(failed: Vec<NotConnected>) -> Option<(NotConnected, Option<Lack>)> {
+    let judged = failed.into_iter().map(|failed| {
+        let lack = behind(&failed.error, Net::Ip, failed.told);
+        (failed, lack)
+    });
+    judged.min_by_key(|(_, lack)| match lack {
+        Some(lack) if lack.is_passing() => 0,
+        None => 1,
+        Some(_) => 2,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_addresses_the_one_that_says_most_decides() {
+        let failed = |numbers: &[Errno]| {
+            let failed = numbers.iter().map(|number| NotConnected {
+                to: ([127, 0, 0, 1], 1).into(),
+                error: (*number).into(),
+                told: Told::AtOnce,
+            });
+            decisive(failed.collect()).and_then(|(_, lack)| lack)
+        };
+        assert_eq!(failed(&[Errno::NETUNREACH, Errno::CONNREFUSED]), None, "it is not there where it can be asked");
+        assert_eq!(failed(&[Errno::CONNREFUSED, Errno::ADDRNOTAVAIL]), Some(Lack::Ports), "one could not be asked");
+        assert_eq!(failed(&[Errno::NETUNREACH, Errno::PERM]), Some(Lack::Route));
+        assert_eq!(failed(&[]), None);
+    }
 
     fn of(number: Errno, net: Net, told: Told) -> Option<Lack> {
         behind(&number.into(), net, told)

@@ -29,6 +29,7 @@ use crate::affinity::seal::{Seal, Secret};
 use crate::affinity::table::{self, Sessions};
 use crate::clock::Moment;
 use crate::config::model;
+use crate::endpoint::addresses::Addresses;
 use crate::endpoint::waiting::Waiting;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::Registry;
@@ -208,9 +209,10 @@ fn build_endpoint(
     same_way: bool,
     joins: bool,
 ) -> Arc<Endpoint> {
-    let target = target(&backend.address);
-    let known = known.filter(|known| known.target == target);
-    let connected = known.filter(|known| same_way && known.host == backend.host);
+    let (target, addresses) = (target(&backend.address), addresses(backend));
+    // a name that has got other addresses, but not only others, is the same backend
+    let known = known.filter(|known| known.target == target || known.addresses.meet(&addresses));
+    let connected = known.filter(|known| same_way && known.host == backend.host && known.addresses.are(&addresses));
     let unchanged = connected.filter(|known| {
         known.name == backend.name
             && known.weight == backend.weight
@@ -227,7 +229,8 @@ fn build_endpoint(
         id: backend.id.as_str().into(),
         service: Arc::clone(service),
         name: backend.name.clone(),
-        target,
+        target: connected.map_or(target, |known| known.target.clone()),
+        addresses: connected.map_or_else(|| Arc::new(addresses), |known| Arc::clone(&known.addresses)),
         host: backend.host.clone(),
         weight: backend.weight,
         max_connections: backend.max_connections,
@@ -245,6 +248,13 @@ fn new_live(joins: bool) -> Arc<Live> {
         live.standing.join(Moment::now());
     }
     Arc::new(live)
+}
+
+fn addresses(backend: &model::Backend) -> Addresses {
+    match &backend.address {
+        model::Address::Tcp(first) => Addresses::new(std::iter::once(first).chain(&backend.further).copied()),
+        model::Address::Unix(_) => Addresses::default(),
+    }
 }
 
 fn target(address: &model::Address) -> Target {

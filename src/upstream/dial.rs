@@ -24,7 +24,7 @@ pub struct Tls<'a> {
     pub name: &'a ServerName<'static>,
 }
 
-/// Connects within `limit`, the TLS handshake included. `first` goes before everything else: a PROXY header, or nothing.
+/// Connects within `limit`, to the first of the backend's addresses that answers, the TLS handshake included. `first` goes before everything else: a PROXY header, or nothing.
 pub async fn dial(
     endpoint: &Endpoint,
     tls: Option<Tls<'_>>,
@@ -33,17 +33,17 @@ pub async fn dial(
     limit: Duration,
 ) -> Result<Stream> {
     // boxed: it is large, above all its TLS handshake, and would lie in every exchange's future, which hardly ever dials
-    match Box::pin(timers.within(limit, connect(endpoint, tls, first))).await {
+    match Box::pin(timers.within(limit, connect(endpoint, tls, first, limit))).await {
         Some(connected) => connected,
         None => Err(Error::new(Kind::ConnectTimeout, "").retry(Retry::Safe)),
     }
 }
 
-async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8]) -> Result<Stream> {
+async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8], limit: Duration) -> Result<Stream> {
     let (mut socket, net) = match &endpoint.target {
-        Target::Tcp(address) => {
-            let tcp = io::connect(*address).await;
-            let tcp = tcp.map_err(|NotConnected { error, told }| not_connected(error, Net::Ip, told, address))?;
+        Target::Tcp(_) => {
+            let (tcp, address) = io::connect_any(endpoint.addresses.in_order(), limit).await.map_err(none_connected)?;
+            endpoint.addresses.works(address);
             // neither can fail on a socket that is connected; if they do, the connection is as good without
             _ = tcp.set_nodelay(true).and_then(|()| io::keep_alive(&tcp));
             (Socket::Tcp(tcp), Net::Ip)
@@ -62,6 +62,14 @@ async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8]) -> Res
     match TlsConnector::from(Arc::clone(tls.config)).connect(tls.name.clone(), socket).await {
         Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),
         Err(error) => Err(Error::new(not_agreed(&error), "").retry(Retry::Safe).because(error)),
+    }
+}
+
+/// None of a backend's addresses could be connected to.
+pub(super) fn none_connected(failed: Vec<NotConnected>) -> Error {
+    match shortage::decisive(failed) {
+        Some((failed, _)) => not_connected(failed.error, Net::Ip, failed.told, failed.to),
+        None => Error::new(Kind::Connect, "it has no address").retry(Retry::Safe),
     }
 }
 

@@ -2,13 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
+
+use hashbrown::HashTable;
 
 use super::age::Age;
 use super::{h1, h2};
 use crate::endpoint::Endpoint;
+use crate::endpoint::addresses::Addresses;
 use crate::metrics::UpstreamMetrics;
 use crate::policy::Pool as Policy;
 use crate::timer::{TICK, Timers};
@@ -22,8 +25,8 @@ const RACES: u64 = 10_000 / TICK.as_millis() as u64;
 /// A worker's connections to all backends.
 #[derive(Debug)]
 pub struct Pools {
-    /// By [`Endpoint::key`].
-    homes: RefCell<Vec<Option<Rc<Home>>>>,
+    /// By [`Endpoint::key`], for the backends that there are and those that were taken away and still have exchanges.
+    homes: RefCell<HashTable<(u32, Rc<Home>)>>,
     worker: usize,
     timers: Timers,
 }
@@ -40,6 +43,9 @@ pub struct ClientPools {
 /// Connections to one backend: a worker's, or one client's.
 #[derive(Debug)]
 pub struct Home {
+    /// The endpoints of all snapshots that share this home share their addresses too: when nobody has those any more, the backend is
+    /// gone and no exchange with it is left.
+    backend: Weak<Addresses>,
     idle: RefCell<Vec<Idle>>,
     policy: Cell<Policy>,
     pub(super) timers: Timers,
@@ -79,23 +85,26 @@ impl Pools {
 
     /// The connections to `endpoint`.
     pub fn home(&self, endpoint: &Endpoint, policy: Policy, metrics: &Arc<UpstreamMetrics>) -> Rc<Home> {
-        let key = endpoint.key as usize;
+        let key = endpoint.key;
         let mut homes = self.homes.borrow_mut();
-        if homes.len() <= key {
-            homes.resize_with(key + 1, || None);
-        }
-        let home = homes[key].get_or_insert_with(|| Home::new(policy, metrics, self.worker, &self.timers));
+        let entry = homes.entry(hash(key), |(known, _)| *known == key, |(known, _)| hash(*known));
+        let made = || (key, Home::new(endpoint, policy, metrics, self.worker, &self.timers));
+        let entry = entry.or_insert_with(made);
+        let (_, home) = entry.get();
         home.policy.set(policy);
         Rc::clone(home)
     }
 
-    /// Closes what has been idle for too long or was closed by its backend, for ever. To be spawned once on the worker.
-    pub async fn sweep(self: Rc<Self>) {
+    /// Closes what has been idle for too long or was closed by its backend, and forgets backends that are gone, for ever. Each time
+    /// `first` is called before. To be spawned once on the worker.
+    pub async fn sweep(self: Rc<Self>, first: impl Fn()) {
         loop {
             tokio::time::sleep(SWEEP).await;
-            for home in self.homes.borrow().iter().flatten() {
+            first();
+            self.homes.borrow_mut().retain(|(_, home)| {
                 home.sweep();
-            }
+                !home.is_forgotten()
+            });
         }
     }
 
@@ -103,6 +112,11 @@ impl Pools {
     pub fn clear(&self) {
         self.homes.borrow_mut().clear();
     }
+}
+
+/// Keys are given out one after the other: spread over all bits by Fibonacci hashing (Knuth, TAOCP vol. 3, section 6.4).
+fn hash(key: u32) -> u64 {
+    u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl ClientPools {
@@ -123,15 +137,22 @@ impl ClientPools {
             home.policy.set(policy);
             return Rc::clone(home);
         }
-        let home = Home::new(policy, metrics, self.worker, &self.timers);
+        let home = Home::new(endpoint, policy, metrics, self.worker, &self.timers);
         homes.push((endpoint.key, Rc::clone(&home)));
         home
     }
 }
 
 impl Home {
-    fn new(policy: Policy, metrics: &Arc<UpstreamMetrics>, worker: usize, timers: &Timers) -> Rc<Self> {
+    fn new(
+        endpoint: &Endpoint,
+        policy: Policy,
+        metrics: &Arc<UpstreamMetrics>,
+        worker: usize,
+        timers: &Timers,
+    ) -> Rc<Self> {
         Rc::new(Self {
+            backend: Arc::downgrade(&endpoint.addresses),
             idle: RefCell::default(),
             policy: Cell::new(policy),
             timers: timers.clone(),
@@ -188,8 +209,20 @@ impl Home {
         self.idle.borrow().is_empty() && self.shared.is_empty()
     }
 
+    /// Whether its backend is gone, and everything that was under way with it has ended.
+    fn is_forgotten(self: &Rc<Self>) -> bool {
+        self.is_abandoned() && self.is_empty() && Rc::strong_count(self) == 1
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.backend.strong_count() == 0
+    }
+
     fn sweep(&self) {
-        let limit = self.policy.get().idle_timeout.as_millis() / TICK.as_millis();
+        let limit = match self.is_abandoned() {
+            true => 0,
+            false => self.policy.get().idle_timeout.as_millis() / TICK.as_millis(),
+        };
         let now = self.timers.now();
         self.idle.borrow_mut().retain_mut(|idle| {
             u128::from(now.saturating_sub(idle.since)) < limit

@@ -9,19 +9,23 @@ use std::net::{SocketAddr, UdpSocket};
 use super::dial;
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Kind, Result, Retry};
-use crate::io::Told;
+use crate::io::{NotConnected, Told};
 use crate::protocol::udp::options;
-use crate::shortage::Net;
 
-/// A socket connected to the backend.
+/// A socket connected to the backend: to the first of its addresses that there is a way to. Whether somebody is there only datagrams
+/// find out; see [`Addresses::fails`](crate::endpoint::addresses::Addresses::fails).
 pub fn connect(endpoint: &Endpoint) -> Result<(UdpSocket, SocketAddr)> {
-    match &endpoint.target {
-        Target::Tcp(address) => match options::connect(*address) {
-            Ok(socket) => Ok((socket, *address)),
-            Err(error) => Err(dial::not_connected(error, Net::Ip, Told::AtOnce, address)),
-        },
-        Target::Unix(_) => Err(Error::new(Kind::Connect, "datagrams don't go to Unix sockets").retry(Retry::Safe)),
+    if let Target::Unix(_) = endpoint.target {
+        return Err(Error::new(Kind::Connect, "datagrams don't go to Unix sockets").retry(Retry::Safe));
     }
+    let mut failed = Vec::new();
+    for to in endpoint.addresses.in_order() {
+        match options::connect(to) {
+            Ok(socket) => return Ok((socket, to)),
+            Err(error) => failed.push(NotConnected { to, error, told: Told::AtOnce }),
+        }
+    }
+    Err(dial::none_connected(failed))
 }
 
 /// Whether this is an ICMP message's word that the backend can't be reached: refused (no one is listening), host or network

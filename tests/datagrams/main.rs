@@ -11,6 +11,7 @@ mod support;
 
 mod backends;
 mod changes;
+mod names;
 mod quic;
 mod records;
 mod sessions;

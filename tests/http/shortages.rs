@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{Client, Origin, PATIENCE, Proxy, backend, config, netns, wait_until};
+use crate::support::{Client, Origin, PATIENCE, Proxy, backend, config, namespace, wait_until};
 
 /// TCP can't go to a multicast address: connect(2) says at once that the network is unreachable, on every machine.
 const NO_WAY: &str = "224.0.0.1:80";
@@ -72,7 +72,7 @@ fn the_fallback_is_answered_where_there_is_one() {
 
 #[test]
 fn a_network_without_free_ports() {
-    netns::run_in_own_network("shortages::with_eight_local_ports");
+    namespace::run_in_own_network("shortages::with_eight_local_ports");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod support;
 mod backends;
 mod keepalive;
 mod living_on;
+mod names;
 mod passthrough;
 mod resets;
 mod tcp;

@@ -17,7 +17,7 @@ mod cue;
 pub mod h2;
 pub mod kernel;
 mod message;
-pub mod netns;
+pub mod namespace;
 mod origin;
 mod ports;
 mod proxy;

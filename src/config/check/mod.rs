@@ -57,7 +57,7 @@ struct Check<'a> {
     /// Services to which something is sent.
     used: BTreeSet<String>,
     /// Names of backends that were looked up, so that each is asked for once.
-    looked_up: HashMap<(String, u16), Result<SocketAddr, String>>,
+    looked_up: HashMap<(String, u16), Result<Vec<SocketAddr>, String>>,
 }
 
 impl Check<'_> {

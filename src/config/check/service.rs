@@ -1,7 +1,7 @@
 //! `[service.NAME]`: its backends, and TLS towards them.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 
 use ahash::AHashMap;
 use rustls::pki_types::ServerName;
@@ -115,9 +115,15 @@ impl Check<'_> {
     fn backend(&mut self, at: (&KeyPath, usize), raw: &raw::Backend, names_itself: bool) -> Option<Backend> {
         let written = raw.address.as_ref()?;
         let at = || at.0.index(at.1).key("address");
+        let mut further = Vec::new();
         let (address, host) = match syntax::backend(written).ok()? {
             Target::Tcp(address) => (Address::Tcp(address), address.ip().to_string()),
-            Target::Name { host, port } => (Address::Tcp(self.look_up(at, &host, port)?), host),
+            Target::Name { host, port } => {
+                let mut addresses = self.look_up(at, &host, port)?.into_iter();
+                let first = addresses.next()?;
+                further.extend(addresses);
+                (Address::Tcp(first), host)
+            }
             Target::Unix(path) => {
                 if names_itself {
                     let message = "the certificate of this backend can't be verified: a Unix socket has no name";
@@ -131,6 +137,7 @@ impl Check<'_> {
             id: raw.id.clone().unwrap_or_else(|| written.clone()),
             name: written.clone(),
             address,
+            further,
             host,
             weight: raw.weight,
             max_connections: raw.max_connections,
@@ -140,15 +147,12 @@ impl Check<'_> {
         })
     }
 
-    /// The first address of a name, in the order of the system's resolver.
-    fn look_up(&mut self, at: impl Fn() -> KeyPath, host: &str, port: u16) -> Option<SocketAddr> {
-        let ask = || match (host, port).to_socket_addrs() {
-            Ok(mut addresses) => addresses.next().ok_or_else(|| "it has no address".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
+    /// The addresses of a name, in the order of the system's resolver; there is at least one.
+    fn look_up(&mut self, at: impl Fn() -> KeyPath, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+        let ask = || crate::io::resolve(host, port);
         let answer = self.looked_up.entry((host.to_owned(), port)).or_insert_with(ask).clone();
         match answer {
-            Ok(address) => Some(address),
+            Ok(addresses) => Some(addresses),
             Err(reason) => {
                 let mistake = self.mistake(&at(), format!("the name `{host}` can't be looked up: {reason}"));
                 self.report(mistake.expected("a name that DNS or the hosts file knows, or an IP address"));

@@ -78,6 +78,7 @@ impl Sessions {
             listener: scene.listener,
             service: service.index,
             tried: avoided.into_iter().collect(),
+            turns: 0,
             key,
             affinity,
             kept: Kept::default(),
@@ -154,6 +155,11 @@ impl Sessions {
             record.failed(error.kind());
             return false;
         };
+        if error.kind() == Kind::Connect && turns_to_another_address(session, &mut opening.turns) {
+            // the backend has failed when nobody is at any of its addresses
+            record.attempt_failed(Kind::Overload);
+            return true;
+        }
         record.attempt_failed(error.kind());
         let mut tries = Tries::resumed(worker, service, std::mem::take(&mut opening.tried));
         // nothing waits: whoever sent it sends it again before long
@@ -193,6 +199,15 @@ impl Opening {
         let service = &*self.snapshot.services[self.service];
         Tries::resumed(worker, service, self.tried.clone()).settled(Outcome::Succeeded);
     }
+}
+
+/// Nobody is at the address that the session has tried: whether its backend has another one, which is tried next.
+fn turns_to_another_address(session: &Session, turns: &mut usize) -> bool {
+    let link = session.link.borrow();
+    let Some(Link { endpoint, address, .. }) = &*link else { return false };
+    endpoint.addresses.fails(*address);
+    *turns += 1;
+    *turns < endpoint.addresses.in_order().len()
 }
 
 /// What it lacks, another session may give back.

@@ -81,6 +81,8 @@ pub(super) struct Opening {
     pub service: usize,
     /// The backends that failed.
     pub tried: Vec<usize>,
+    /// How often a backend was tried again at another of its addresses.
+    pub turns: usize,
     /// What it is told by, for the ring.
     pub key: u64,
     /// Its affinity.

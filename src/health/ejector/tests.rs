@@ -46,6 +46,7 @@ fn backend(id: &str) -> Arc<Endpoint> {
         service: "api".into(),
         name: String::new(),
         target: Target::Unix(id.into()),
+        addresses: Arc::default(),
         host: String::new(),
         weight: 1,
         max_connections: 0,

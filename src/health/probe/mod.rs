@@ -16,18 +16,20 @@ pub(super) mod testing;
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::endpoint::addresses::Addresses;
 use crate::endpoint::{self, Live};
-use crate::io::{NotConnected, Socket, Stream, Told};
+use crate::io::{Socket, Stream, Told, connect_any};
 use crate::policy::{Check, Health, UpstreamProtocol};
 use crate::shortage::{self, Net};
 
@@ -45,6 +47,8 @@ pub struct Target {
     pub live: Arc<Live>,
     /// Where it is.
     pub address: endpoint::Target,
+    /// All addresses of its name, with what is known of them.
+    pub addresses: Arc<Addresses>,
     /// The host part of its address as written.
     pub host: String,
     /// What its service speaks with it.
@@ -130,11 +134,8 @@ fn is_refused_h2(target: &Target, stream: &Stream) -> bool {
 
 async fn connect(target: &Target) -> Result<Stream, Fault> {
     let mut socket = match &target.address {
-        endpoint::Target::Tcp(address) => {
-            let mut address = *address;
-            address.set_port(target.policy.port.unwrap_or(address.port()));
-            let tcp = crate::io::connect(address).await;
-            let tcp = tcp.map_err(|NotConnected { error, told }| Fault::unmade(error, Net::Ip, told, address))?;
+        endpoint::Target::Tcp(_) => {
+            let tcp = connect_tcp(target).await?;
             // a question is small and the only thing under way
             tcp.set_nodelay(true)?;
             // closed by a reset once the answer is here: that spares both sides the farewell and us a port in TIME_WAIT
@@ -158,6 +159,26 @@ async fn connect(target: &Target) -> Result<Stream, Fault> {
     match connector.connect(name.clone(), socket).await {
         Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),
         Err(error) => Err(Fault::new(format!("TLS: {error}"))),
+    }
+}
+
+/// A connection to the first of the backend's addresses that answers, at the port where it is checked.
+async fn connect_tcp(target: &Target) -> Result<TcpStream, Fault> {
+    let (all, port) = (&target.addresses, target.policy.port);
+    let addresses: Vec<SocketAddr> =
+        all.in_order().map(|at| SocketAddr::new(at.ip(), port.unwrap_or(at.port()))).collect();
+    match connect_any(addresses.into_iter(), target.policy.timeout).await {
+        Ok((tcp, address)) => {
+            // another port says nothing of where requests go
+            if port.is_none() {
+                all.works(address);
+            }
+            Ok(tcp)
+        }
+        Err(failed) => Err(match shortage::decisive(failed) {
+            Some((failed, _)) => Fault::unmade(failed.error, Net::Ip, failed.told, failed.to),
+            None => Fault::new("it has no address"),
+        }),
     }
 }
 

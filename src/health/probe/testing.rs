@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::{Preamble, Target, check};
 use crate::endpoint;
+use crate::endpoint::addresses::Addresses;
 use crate::policy::{Check, Health, HttpCheck, Initial, UpstreamProtocol};
 
 /// A backend.
@@ -98,6 +99,7 @@ pub fn target(address: SocketAddr, kind: Check) -> Target {
         id: "a".to_owned(),
         live: Arc::default(),
         address: endpoint::Target::Tcp(address),
+        addresses: Arc::new(Addresses::new([address])),
         host: "backend.test".to_owned(),
         protocol: UpstreamProtocol::Http1,
         tls: None,

@@ -22,6 +22,7 @@ use crate::route::{Conditions, Lookup, Path};
 
 fn backend(id: &str, port: u16) -> Backend {
     Backend {
+        further: Vec::new(),
         id: id.to_owned(),
         name: format!("127.0.0.1:{port}"),
         address: Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port))),
@@ -302,6 +303,32 @@ fn connections_made_in_another_way_are_not_used_again() {
         keys.push(endpoint.key);
         previous = Some(snapshot);
     }
+}
+
+#[test]
+fn a_name_is_one_backend_whatever_becomes_of_its_addresses() {
+    let built = |ports: &[u16], weight, previous: Option<&Snapshot>| {
+        let (host, name) = ("api.test".to_owned(), "api.test:1".to_owned());
+        let mut named = Backend { host, name, weight, ..backend("api", ports[0]) };
+        named.further = ports[1..].iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
+        let config = config(vec![service("a", vec![named])], Vec::new());
+        build(&config, previous, &mut make_tls, &Registry::new(1)).unwrap()
+    };
+    let endpoint = |snapshot: &Snapshot| Arc::clone(&snapshot.services[0].endpoints[0]);
+    let first = built(&[1, 2], 1, None);
+    let before = endpoint(&first);
+    assert_eq!(before.addresses.in_order().map(|address| address.port()).collect::<Vec<_>>(), [1, 2]);
+    assert!(Arc::ptr_eq(&endpoint(&built(&[2, 1], 1, Some(&first))), &before), "another order is no change");
+
+    let heavier = endpoint(&built(&[2, 1], 2, Some(&first)));
+    assert_eq!(heavier.key, before.key);
+    assert!(Arc::ptr_eq(&heavier.addresses, &before.addresses), "what is known of them is kept");
+
+    let moved = endpoint(&built(&[2, 3], 1, Some(&first)));
+    assert!(Arc::ptr_eq(&moved.live, &before.live), "it keeps an address, and so all that is known of it");
+    assert_ne!(moved.key, before.key, "connections may lead to an address that it has no more");
+    let gone = endpoint(&built(&[4], 1, Some(&first)));
+    assert!(!Arc::ptr_eq(&gone.live, &before.live));
 }
 
 #[test]

@@ -1,0 +1,117 @@
+//! The addresses of a backend whose name has several, and which of them works.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A backend's addresses in the order in which they are tried; none for a Unix socket.
+#[derive(Debug, Default)]
+pub struct Addresses {
+    all: Box<[SocketAddr]>,
+    /// The one that worked last: it is tried first.
+    best: AtomicUsize,
+}
+
+impl Addresses {
+    /// In the order of RFC 8305, section 4: as the resolver sorted them, but families take turns, the first one's first.
+    pub fn new(sorted: impl IntoIterator<Item = SocketAddr>) -> Self {
+        let mut sorted: VecDeque<SocketAddr> = sorted.into_iter().collect();
+        let mut all: Vec<SocketAddr> = Vec::with_capacity(sorted.len());
+        while let Some(first) = sorted.pop_front() {
+            if all.contains(&first) {
+                continue;
+            }
+            all.push(first);
+            // the next of the other family changes places with those before it
+            if let Some(at) = sorted.iter().position(|next| next.is_ipv4() != first.is_ipv4())
+                && let Some(other) = sorted.remove(at)
+            {
+                sorted.push_front(other);
+            }
+        }
+        Self { all: all.into(), best: AtomicUsize::new(0) }
+    }
+
+    /// All of them, the one that worked last first.
+    pub fn in_order(&self) -> impl ExactSizeIterator<Item = SocketAddr> {
+        let best = self.best.load(Ordering::Relaxed);
+        (0..self.all.len()).map(move |turn| match turn {
+            0 => self.all[best],
+            // those before the best one have moved back by one
+            turn if turn <= best => self.all[turn - 1],
+            turn => self.all[turn],
+        })
+    }
+
+    /// This one works.
+    pub fn works(&self, address: SocketAddr) {
+        if let Some(at) = self.all.iter().position(|known| *known == address)
+            && at != self.best.load(Ordering::Relaxed)
+        {
+            self.best.store(at, Ordering::Relaxed);
+        }
+    }
+
+    /// This one does not work: the next one is tried first from now on.
+    pub fn fails(&self, address: SocketAddr) {
+        if self.all.get(self.best.load(Ordering::Relaxed)) == Some(&address) {
+            let next = self.best.load(Ordering::Relaxed) + 1;
+            self.best.store(next % self.all.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether both have the same addresses. The order in which a name server tells them changes from answer to answer.
+    pub fn are(&self, other: &Self) -> bool {
+        self.all.len() == other.all.len() && self.all.iter().all(|address| other.all.contains(address))
+    }
+
+    /// Whether both have an address in common.
+    pub fn meet(&self, other: &Self) -> bool {
+        self.all.iter().any(|address| other.all.contains(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(all: &[&str]) -> Addresses {
+        Addresses::new(all.iter().map(|address| address.parse().unwrap()))
+    }
+
+    fn order(addresses: &Addresses) -> Vec<String> {
+        addresses.in_order().map(|address| address.ip().to_string()).collect()
+    }
+
+    #[test]
+    fn families_take_turns_as_long_as_there_are_two() {
+        let six_first = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.0.0.1:1", "1.0.0.2:1"]);
+        assert_eq!(order(&six_first), ["::1", "1.0.0.1", "::2", "1.0.0.2", "::3"]);
+        let four_first = addresses(&["1.0.0.1:1", "1.0.0.2:1", "[::1]:1"]);
+        assert_eq!(order(&four_first), ["1.0.0.1", "::1", "1.0.0.2"]);
+        assert_eq!(order(&addresses(&["1.0.0.1:1", "1.0.0.1:1"])), ["1.0.0.1"], "told twice");
+        assert!(order(&addresses(&[])).is_empty());
+    }
+
+    #[test]
+    fn the_one_that_worked_is_tried_first_until_it_fails() {
+        let all = addresses(&["[::1]:1", "1.0.0.1:1", "[::2]:1"]);
+        all.works("1.0.0.1:1".parse().unwrap());
+        assert_eq!(order(&all), ["1.0.0.1", "::1", "::2"]);
+        all.works("9.9.9.9:1".parse().unwrap());
+        all.fails("[::1]:1".parse().unwrap());
+        assert_eq!(order(&all), ["1.0.0.1", "::1", "::2"], "it is not the first one that failed");
+        all.fails("1.0.0.1:1".parse().unwrap());
+        assert_eq!(order(&all), ["::2", "::1", "1.0.0.1"]);
+        all.fails("[::2]:1".parse().unwrap());
+        assert_eq!(order(&all), ["::1", "1.0.0.1", "::2"]);
+    }
+
+    #[test]
+    fn the_order_of_an_answer_is_no_difference() {
+        let one = addresses(&["1.0.0.1:1", "1.0.0.2:1"]);
+        assert!(one.are(&addresses(&["1.0.0.2:1", "1.0.0.1:1"])));
+        assert!(!one.are(&addresses(&["1.0.0.2:1"])) && one.meet(&addresses(&["1.0.0.2:1"])));
+        assert!(!one.meet(&addresses(&["1.0.0.2:2"])), "another port is another place");
+    }
+}
