@@ -30,7 +30,8 @@ use crate::protocol::{Interim, RequestBody};
 use crate::timer::{Alarm, Timers};
 
 /// What the head of an answer may be.
-const HEAD_LIMITS: HeadLimits = HeadLimits { bytes: 64 * 1024, fields: 100, leniency: Leniency { encoded_controls: false, bare_lf: false } };
+const HEAD_LIMITS: HeadLimits =
+    HeadLimits { bytes: 64 * 1024, fields: 100, leniency: Leniency { encoded_controls: false, bare_lf: false } };
 /// Interim responses before the answer.
 const MAX_INTERIM: u32 = 16;
 /// Room for a read of an answer.

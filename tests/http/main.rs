@@ -19,6 +19,7 @@ mod h2_frames;
 mod http2;
 mod http2_backends;
 mod limits;
+mod names;
 mod passing;
 mod process;
 mod proxy_protocol;

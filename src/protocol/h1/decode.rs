@@ -10,8 +10,8 @@ mod tests;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::framing::Length;
 use super::extensions;
+use super::framing::Length;
 use super::framing::MAX_LENGTH;
 use super::head;
 use crate::error::{Error, Kind, Result};
