@@ -20,6 +20,7 @@ mod http2;
 mod http2_backends;
 mod limits;
 mod names;
+mod parsers;
 mod passing;
 mod process;
 mod proxy_protocol;
