@@ -69,7 +69,10 @@ fn check_request(head: &RequestHead) {
 fn check_fields(fields: &HeaderMap) {
     for (name, value) in fields {
         let spelled = name.as_str().replace('_', "-");
-        assert!(!["content-length", "transfer-encoding", "connection", "upgrade"].contains(&spelled.as_str()), "{name}");
+        assert!(
+            !["content-length", "transfer-encoding", "connection", "upgrade"].contains(&spelled.as_str()),
+            "{name}"
+        );
         let fits = |&b: &u8| b == b'\t' || (b >= b' ' && b != 0x7f);
         assert!(value.as_bytes().iter().all(fits), "{value:?}");
     }

@@ -207,7 +207,11 @@ mod tests {
     }
 
     /// A server of the same name that takes this much early data.
-    fn other_server(certificate: &CertificateDer<'static>, key: &PrivateKeyDer<'static>, early: u32) -> Arc<ServerConfig> {
+    fn other_server(
+        certificate: &CertificateDer<'static>,
+        key: &PrivateKeyDer<'static>,
+        early: u32,
+    ) -> Arc<ServerConfig> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut config =
