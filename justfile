@@ -4,7 +4,7 @@ default:
     @just --list
 
 # everything that must pass
-ci: fmt lint test demo real-clients real-protocols proxy-protocol-peers
+ci: fmt lint test demo real-clients real-protocols proxy-protocol-peers differential
 
 # the code is formatted
 fmt:
@@ -33,6 +33,10 @@ real-protocols:
 # HAProxy as a peer on either side of PROXY headers
 proxy-protocol-peers:
     scripts/proxy-protocol-peers.sh
+
+# llhttp and h11: what either refuses of HTTP/1 requests, Evenkeel refuses
+differential:
+    scripts/differential.sh
 
 # every situation of the fault suite at full length, as a table (about 3 minutes)
 resilience:

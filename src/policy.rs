@@ -3,6 +3,7 @@
 //! They stand below both, so that neither needs to know the other.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
@@ -84,17 +85,29 @@ pub struct HeaderChanges {
     pub add: Vec<(HeaderName, HeaderValue)>,
     /// Removed.
     pub remove: Vec<HeaderName>,
+    /// The names of all these. A body keeps them, which must not keep the whole route.
+    names: Arc<[HeaderName]>,
 }
 
 impl HeaderChanges {
+    /// These changes.
+    pub fn new(
+        set: Vec<(HeaderName, HeaderValue)>,
+        add: Vec<(HeaderName, HeaderValue)>,
+        remove: Vec<HeaderName>,
+    ) -> Self {
+        let names = set.iter().chain(&add).map(|(name, _)| name).chain(&remove).cloned().collect();
+        Self { set, add, remove, names }
+    }
+
     /// Whether nothing is changed.
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
+        self.names.is_empty()
     }
 
     /// The names of what is changed.
-    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.set.iter().chain(&self.add).map(|(name, _)| name).chain(&self.remove)
+    pub fn names(&self) -> &Arc<[HeaderName]> {
+        &self.names
     }
 }
 

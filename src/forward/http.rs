@@ -227,9 +227,12 @@ impl Connection {
     /// Turns the request that came into the one that goes.
     fn prepare(&self, request: &mut Request, route: &Route) -> Result<()> {
         let changes = &route.request_headers;
-        self.client.sift(&mut request.headers, changes);
+        self.client.sift(&mut request.headers, changes.names());
         if changes.is_empty() {
             request.forwarded = self.client.forwarded(&request.headers, request.host.as_ref(), request.version);
+        }
+        if !changes.is_empty() {
+            request.body.refuse_in_trailers(changes.names());
         }
         if request.forwarded.is_none() {
             self.client.forward(&mut request.headers, request.host.as_ref());

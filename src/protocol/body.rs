@@ -1,9 +1,11 @@
 //! The body of a request, whichever protocol it came by, as one concrete type.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 
 use super::{h1, h2, replay};
@@ -31,6 +33,16 @@ impl RequestBody {
             Self::H1(body) => body.is_untouched(),
             Self::H2(body) => body.is_untouched(),
             Self::Kept(body) => body.is_untouched(),
+        }
+    }
+
+    /// Has these fields dropped from its trailers, before anything of it is asked for.
+    pub fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
+        match self {
+            // a kept one is of a body that was told
+            Self::Empty | Self::Kept(_) => {}
+            Self::H1(body) => body.refuse_in_trailers(fields),
+            Self::H2(body) => body.refuse_in_trailers(fields),
         }
     }
 }

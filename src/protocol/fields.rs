@@ -9,7 +9,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::Version;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
-use crate::policy::HeaderChanges;
 use crate::timer::Timers;
 
 /// `X-Forwarded-For`
@@ -87,13 +86,13 @@ impl Client {
     }
 
     /// Drops the fields by which a client could say what is the proxy's to say: `X-Forwarded-*` of any name, unless it is trusted;
-    /// and, from anybody, what is a name of those, or of a field that the route `changes`, but for a `_` in place of a `-` or the
-    /// other way round. Where no name is suspect this is one walk through them.
-    pub fn sift(&self, headers: &mut HeaderMap, changes: &HeaderChanges) {
-        if !headers.keys().any(is_suspect) && !changes.names().any(has_underscore) {
+    /// and, from anybody, what is a name of those, or one that the route has `changed`, but for a `_` in place of a `-` or the other
+    /// way round. Where no name is suspect this is one walk through them.
+    pub fn sift(&self, headers: &mut HeaderMap, changed: &[HeaderName]) {
+        if !headers.keys().any(is_suspect) && !changed.iter().any(has_underscore) {
             return;
         }
-        let foreign = |name: &&HeaderName| (!self.trusted && is_x_forwarded(name)) || is_shadow(name, changes);
+        let foreign = |name: &&HeaderName| (!self.trusted && is_x_forwarded(name)) || is_shadow(name, changed);
         let foreign: Vec<HeaderName> = headers.keys().filter(foreign).cloned().collect();
         for name in foreign {
             headers.remove(name);
@@ -280,10 +279,20 @@ pub fn is_x_forwarded(name: &HeaderName) -> bool {
 }
 
 /// Whether a name is another spelling of one that the proxy answers for: of `X-Forwarded-*`, which we write, or of one that the
-/// route changes.
-fn is_shadow(name: &HeaderName, changes: &HeaderChanges) -> bool {
+/// route has changed.
+fn is_shadow(name: &HeaderName, changed: &[HeaderName]) -> bool {
     (has_underscore(name) && is_x_forwarded(name))
-        || changes.names().any(|other| name != other && alike(name.as_str(), other.as_str()))
+        || changed.iter().any(|other| name != other && alike(name.as_str(), other.as_str()))
+}
+
+/// Drops trailers that a program behind us may take for one of these fields.
+pub fn without(mut trailers: HeaderMap, refused: &[HeaderName]) -> HeaderMap {
+    let is_refused = |name: &&HeaderName| refused.iter().any(|other| alike(name.as_str(), other.as_str()));
+    let found: Vec<HeaderName> = trailers.keys().filter(is_refused).cloned().collect();
+    for name in found {
+        trailers.remove(name);
+    }
+    trailers
 }
 
 /// Adds ourselves to `Via` (RFC 9110, section 7.6.3), with the version that the request came by.
@@ -356,31 +365,29 @@ mod tests {
             "x_odd_name",
             "x_other",
         ];
-        let change = |name| (HeaderName::from_static(name), HeaderValue::from_static("1"));
-        let changes = HeaderChanges {
-            set: vec![change("x-auth-user")],
-            add: vec![],
-            remove: vec![HeaderName::from_static("x_odd_name")],
-        };
-        let left = |trusted, changes: &HeaderChanges| {
-            let mut headers: HeaderMap = names.into_iter().map(change).collect();
-            Client::new(None, false, trusted).sift(&mut headers, changes);
+        let field = |name| (HeaderName::from_static(name), HeaderValue::from_static("1"));
+        let changed = ["x-auth-user", "x_odd_name"].map(HeaderName::from_static);
+        let left = |trusted, changed: &[HeaderName]| {
+            let mut headers: HeaderMap = names.into_iter().map(field).collect();
+            Client::new(None, false, trusted).sift(&mut headers, changed);
             names.into_iter().filter(|name| headers.contains_key(*name)).collect::<Vec<_>>()
         };
         let route = ["x-forwardedness", "x-auth-user", "x_odd_name", "x_other"];
-        assert_eq!(left(false, &changes), route);
+        assert_eq!(left(false, &changed), route);
         let believed = ["x-forwarded-for", "x-forwarded-port", "x-forwarded"];
-        assert_eq!(left(true, &changes), [&believed[..], &route].concat());
-        assert_eq!(left(false, &HeaderChanges::default()), names[6..]);
+        assert_eq!(left(true, &changed), [&believed[..], &route].concat());
+        assert_eq!(left(false, &[]), names[6..]);
     }
 
     #[test]
     fn a_name_without_an_underscore_is_a_shadow_of_a_route_s_name_with_one() {
         let field = |name| (HeaderName::from_static(name), HeaderValue::from_static("1"));
         let mut headers = HeaderMap::from_iter([field("x-odd-name")]);
-        let changes = HeaderChanges { add: vec![field("x_odd_name")], ..HeaderChanges::default() };
-        Client::new(None, false, true).sift(&mut headers, &changes);
+        Client::new(None, false, true).sift(&mut headers, &[HeaderName::from_static("x_odd_name")]);
         assert!(headers.is_empty());
+        assert!(
+            without([field("x-odd-name")].into_iter().collect(), &[HeaderName::from_static("x-odd-name")]).is_empty()
+        );
     }
 
     #[test]

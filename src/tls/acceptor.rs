@@ -23,10 +23,11 @@ const FIRST: [CipherSuite; 3] = [
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 ];
 
-/// Early data that is skipped, in bytes of its records. We accept none (RFC 8446, section 8: it can be sent again by anybody), but a
-/// client may bring a ticket of another server of the same name and send as much as that one allowed, which servers mostly set to
-/// 16 KiB (OpenSSL's, and so nginx's, default). It has to be skipped (section 4.2.10), and what is above this ends the connection.
-const SKIPPED: u32 = 64 * 1024;
+/// How much of rejected early data rustls may try to decrypt, in bytes of records. We accept none (RFC 8446, section 8: anybody can
+/// send it again), but a client may bring a ticket of another server of the same name, and what it sends with it has to be skipped
+/// (section 4.2.10). It is mostly 16 KiB at most, OpenSSL's default and so nginx's, and rustls 0.23 has no room for more before the
+/// client's Finished. But it tries again all that it has with each read, and counts it again: so this is 16 KiB in reads of 256 bytes.
+const TRIED: u32 = 16 * 1024 * 64 / 2;
 
 /// What a TLS listener is made of.
 #[derive(Debug)]
@@ -90,8 +91,8 @@ impl Acceptor {
         let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = settings.alpn.to_vec();
         config.ignore_client_order = true;
-        // with tickets, rustls accepts and announces no early data whatever this is: it is only how much is skipped
-        config.max_early_data_size = SKIPPED;
+        // with tickets, rustls accepts and announces no early data whatever this is: it is only how much of it is tried
+        config.max_early_data_size = TRIED;
         // tickets instead of a session cache: nothing to share or lock between workers
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(|e| e.to_string())?;
         // each resumed connection brings the next ticket, so one is enough to go on; a second costs a key derivation, an
@@ -174,4 +175,127 @@ pub(super) fn roots(ca: &[CertificateDer<'static>]) -> Result<RootCertStore, Str
         roots.add(certificate.clone()).map_err(|e| e.to_string())?;
     }
     Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::client::Resumption;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::server::ServerSessionMemoryCache;
+    use rustls::{ClientConfig, ClientConnection, ServerConnection};
+
+    use super::*;
+
+    /// A self-signed certificate for `localhost`.
+    fn identity() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        (certificate.der().clone(), PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+    }
+
+    fn client(certificate: &CertificateDer<'static>) -> Arc<ClientConfig> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let roots = roots(std::slice::from_ref(certificate)).unwrap();
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        config.resumption = Resumption::in_memory_sessions(4);
+        config.enable_early_data = true;
+        Arc::new(config)
+    }
+
+    /// A server of the same name that takes this much early data.
+    fn other_server(
+        certificate: &CertificateDer<'static>,
+        key: &PrivateKeyDer<'static>,
+        early: u32,
+    ) -> Arc<ServerConfig> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let mut config =
+            builder.with_no_client_auth().with_single_cert(vec![certificate.clone()], key.clone_key()).unwrap();
+        config.max_early_data_size = early;
+        config.session_storage = ServerSessionMemoryCache::new(4);
+        Arc::new(config)
+    }
+
+    /// Passes what one side has written to the other, until neither has anything left to say; `None` = one has refused it.
+    fn talk(client: &mut ClientConnection, server: &mut ServerConnection) -> Option<()> {
+        while client.wants_write() || server.wants_write() {
+            let mut bytes = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut bytes).unwrap();
+            }
+            let mut bytes = &bytes[..];
+            while !bytes.is_empty() {
+                server.read_tls(&mut (&mut bytes).take(256)).unwrap();
+                server.process_new_packets().ok()?;
+            }
+            let mut bytes = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut bytes).unwrap();
+            }
+            let mut bytes = &bytes[..];
+            while !bytes.is_empty() {
+                client.read_tls(&mut bytes).unwrap();
+                client.process_new_packets().ok()?;
+            }
+        }
+        Some(())
+    }
+
+    #[test]
+    fn early_data_with_a_ticket_of_another_server_is_skipped() {
+        let (certificate, key) = identity();
+        let chain = [certificate.clone()];
+        let names = ["localhost".to_owned()];
+        let settings = ServerSettings {
+            certificates: vec![(&chain[..], &key, &names[..])],
+            alpn: &[],
+            tls12: true,
+            client_ca: None,
+            client_required: false,
+        };
+        let ours = Acceptor::new(&settings).unwrap();
+        for early in [100, 8 * 1024, 16 * 1024] {
+            let config = client(&certificate);
+            let connect = || ClientConnection::new(Arc::clone(&config), "localhost".try_into().unwrap()).unwrap();
+            let mut server = ServerConnection::new(other_server(&certificate, &key, early)).unwrap();
+            talk(&mut connect(), &mut server).unwrap();
+
+            let mut client = connect();
+            let sent = client.early_data().expect("its ticket allows it").write(&vec![b'x'; early as usize]).unwrap();
+            assert_eq!(sent, early as usize);
+            let mut server = ServerConnection::new(Arc::clone(ours.inner.config())).unwrap();
+            talk(&mut client, &mut server).unwrap_or_else(|| panic!("{early} bytes are too many"));
+            assert!(!client.is_early_data_accepted());
+            client.writer().write_all(b"said again").unwrap();
+            talk(&mut client, &mut server).unwrap();
+            let mut said = [0; 100];
+            let length = server.reader().read(&mut said).unwrap();
+            assert_eq!(&said[..length], b"said again", "nothing of the early data is taken");
+        }
+    }
+
+    #[test]
+    fn no_ticket_of_ours_allows_early_data() {
+        let (certificate, key) = identity();
+        let (chain, names) = ([certificate.clone()], ["localhost".to_owned()]);
+        let settings = ServerSettings {
+            certificates: vec![(&chain[..], &key, &names[..])],
+            alpn: &[],
+            tls12: false,
+            client_ca: None,
+            client_required: false,
+        };
+        let ours = Acceptor::new(&settings).unwrap();
+        let config = client(&certificate);
+        for _ in 0..2 {
+            let mut client = ClientConnection::new(Arc::clone(&config), "localhost".try_into().unwrap()).unwrap();
+            assert!(client.early_data().is_none());
+            talk(&mut client, &mut ServerConnection::new(Arc::clone(ours.inner.config())).unwrap()).unwrap();
+        }
+    }
 }

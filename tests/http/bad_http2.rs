@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::h2_frames::connection::{Connection, Outcome};
 use crate::h2_frames::frame::{END_STREAM, data, headers};
-use crate::support::{Origin, Proxy};
+use crate::support::{Origin, Proxy, config};
 
 /// Whether a connection of its own answers this request with 200.
 fn passes(proxy: &Proxy, fields: &[(&str, &str)], body: Option<&[u8]>) -> bool {
@@ -94,11 +94,66 @@ fn malformed_requests_never_reach_a_backend() {
 }
 
 #[test]
+fn what_http_1_answers_with_400_is_answered_so_over_http_2() {
+    let origin = Origin::ok();
+    let proxy = Proxy::to(&origin);
+    let method = "M".repeat(65);
+    let rows: Vec<(&str, Vec<(&str, &str)>)> = vec![
+        ("bytes above 127", with(":path", "/caf\u{e9}")),
+        ("a byte above 127 in the query", with(":path", "/?caf\u{e9}")),
+        ("a backslash", with(":path", "/a\\b")),
+        ("a quote", with(":path", "/a\"b")),
+        ("%00", with(":path", "/a%00b")),
+        ("%0d%0a", with(":path", "/a%0d%0ab")),
+        ("%0A", with(":path", "/a%0Ab")),
+        ("a method of 65 bytes", with(":method", &method)),
+        ("an empty authority", with(":authority", "")),
+        ("a twin of Content-Length", with("content_length", "5")),
+        ("a twin of Transfer-Encoding", with("transfer_encoding", "chunked")),
+    ];
+    let mut failures = String::new();
+    for (name, fields) in &rows {
+        let mut connection = Connection::open(&proxy);
+        connection.send(headers(1, END_STREAM, fields));
+        let outcome = connection.outcome(1);
+        if outcome != Outcome::Answered(400) {
+            writeln!(failures, "{name}: {outcome:?}").unwrap();
+        }
+    }
+    assert!(passes(&proxy, &with(":path", "/[]^{|}?%00%0d%0a\\"), None), "what browsers send bare");
+    assert!(failures.is_empty(), "\n{failures}");
+    assert_eq!(origin.targets(), ["/[]^{|}?%00%0d%0a\\"]);
+}
+
+#[test]
+fn encoded_controls_pass_over_http_2_where_the_listener_allows_them() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nallow_encoded_controls = true\n", "", &[&origin]));
+    assert!(passes(&proxy, &with(":path", "/a%00b%0d%0Ac"), None));
+}
+
+#[test]
+fn the_crumbs_of_a_cookie_are_one_field() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("[listener.limits]\nmax_headers = 10\n", "", &[&origin]));
+    let crumbs: Vec<String> = (0..150).map(|i| format!("c{i}=v")).collect();
+    let mut fields = with("x", "y");
+    fields.extend(crumbs.iter().map(|crumb| ("cookie", crumb.as_str())));
+    assert!(passes(&proxy, &fields, None));
+    assert_eq!(origin.request().field("cookie"), Some(crumbs.join("; ").as_str()));
+    fields.extend([("z", "y"); 9]);
+    let mut connection = Connection::open(&proxy);
+    connection.send(headers(1, END_STREAM, &fields));
+    assert_eq!(connection.outcome(1), Outcome::Answered(431), "of others there may be as many as before");
+}
+
+#[test]
 fn a_body_of_another_length_than_said_never_arrives_as_a_whole_one() {
     let origin = Origin::ok();
     let proxy = Proxy::to(&origin);
     let smuggled = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
-    for (said, body) in [("5", &smuggled[..]), ("1000", &smuggled[..]), ("+34", &smuggled[..])] {
+    for said in ["5", "1000", "+34", "034", "9223372036854775808", "18446744073709551650", ""] {
+        let body = &smuggled[..];
         let mut fields = with(":method", "POST");
         fields.push(("content-length", said));
         assert!(!passes(&proxy, &fields, Some(body)), "Content-Length: {said}");

@@ -6,6 +6,7 @@
 #[allow(dead_code, unused_imports, reason = "the harness serves more than this binary")]
 mod support;
 
+mod addresses;
 mod affinity;
 mod aging;
 mod bad_http2;
@@ -25,6 +26,7 @@ mod http2_backends;
 mod keepalive;
 mod limits;
 mod names;
+mod parsers;
 mod passing;
 mod process;
 mod proxy_protocol;

@@ -117,6 +117,27 @@ fn a_host_that_is_not_the_certificate_s_is_misdirected() {
 }
 
 #[test]
+fn a_certificate_with_an_address_is_for_that_address_too() {
+    let (dir, ca) = (Scratch::new(), Authority::shared());
+    let site = ca.sign(&dir, &["localhost", "127.0.0.1", "2001:db8::1"]);
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config(&listener(&[&site], ""), "", &[&origin]));
+    let client = ca.client(&[], None);
+    for host in ["localhost", "127.0.0.1", "127.0.0.1:8443", "[2001:db8::1]", "[2001:db8:0::1]:443"] {
+        assert_eq!(get_as(&proxy, &client, "localhost", host), 200, "{host}");
+    }
+    for host in ["127.0.0.2", "[2001:db8::2]", "[::ffff:127.0.0.1]", "0x7f.1"] {
+        assert_eq!(get_as(&proxy, &client, "localhost", host), 421, "{host}");
+    }
+    h2::run(async {
+        let client = ca.client(&["h2"], None);
+        let client = h2::Client::connect_tls(proxy.address(), &client, "localhost").await.unwrap();
+        assert_eq!(client.call(get("https://127.0.0.1:8443/x"), "").await.status, 200);
+        assert_eq!(client.call(get("https://127.0.0.2/x"), "").await.status, 421);
+    });
+}
+
+#[test]
 fn client_certificates_are_required_where_it_says_so() {
     let dir = Scratch::new();
     let (ca, strangers) = (Authority::new(), Authority::new());

@@ -167,7 +167,8 @@ impl Check<'_> {
             let path = remove.index(index);
             self.may_change(&path, &name, request).then_some(name)
         });
-        HeaderChanges { set, add, remove: remove.collect() }
+        let remove = remove.collect();
+        HeaderChanges::new(set, add, remove)
     }
 
     fn fields(

@@ -2,9 +2,11 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::HeaderName;
 use http_body::Frame;
 
 use super::decode::Decoded;
@@ -27,6 +29,11 @@ impl RequestBody {
         Self { wire, intake: Intake::new(limits, timers) }
     }
 
+    /// Has these fields dropped from its trailers.
+    pub fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
+        self.intake.refuse(fields);
+    }
+
     /// Whether nothing of it has been asked for yet.
     pub fn is_untouched(&self) -> bool {
         !self.wire.borrow().body_touched
@@ -47,7 +54,7 @@ impl RequestBody {
         let polled = self.wire.borrow_mut().poll_body(cx);
         match polled {
             Poll::Ready(Ok(Decoded::Data(data))) => Poll::Ready(Some(self.intake.data(data))),
-            Poll::Ready(Ok(Decoded::Trailers(trailers))) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+            Poll::Ready(Ok(Decoded::Trailers(trailers))) => Poll::Ready(self.intake.trailers(trailers).map(Ok)),
             Poll::Ready(Ok(Decoded::End | Decoded::Starved)) => Poll::Ready(None),
             Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error))),
             Poll::Pending => self.intake.poll_late(cx).map(|late| Some(Err(late))),

@@ -87,7 +87,7 @@ pub fn request(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Resul
         scan.looked = 0;
     }
     let Some(end) = scan.end(buf, limits.bytes, Kind::MalformedRequest, false)? else {
-        if scan.lines.is_empty() && is_no_method(buf) {
+        if is_no_method(buf) {
             return Err(malformed("the method does not end"));
         }
         if buf.len() >= limits.bytes {
@@ -240,9 +240,9 @@ fn too_large(head: &[u8]) -> Error {
     }
 }
 
-/// Whether a line begins with more bytes than a method has.
-fn is_no_method(line: &[u8]) -> bool {
-    line.len() > MAX_METHOD && memchr::memchr(b' ', &line[..=MAX_METHOD]).is_none()
+/// Whether what begins with these bytes begins with no method: it would have ended.
+fn is_no_method(head: &[u8]) -> bool {
+    head.len() > MAX_METHOD && memchr::memchr(b' ', &head[..=MAX_METHOD]).is_none()
 }
 
 fn parse_request(head: &Bytes, at: &[usize], leniency: Leniency) -> Result<RequestHead> {

@@ -101,3 +101,33 @@ fn what_came_before_the_break_is_passed_on_or_it_is_a_502() {
         }
     }
 }
+
+#[test]
+fn a_broken_chunk_or_trailer_of_a_backend_never_ends_an_answer_well() {
+    // what is whole before it may be on its way to the client already
+    let rows: &[&'static [u8]] = &[
+        b"5;\r\nhello\r\n0\r\n\r\n",
+        b"5;bad[=x\r\nhello\r\n0\r\n\r\n",
+        b"5;a=\"b\r\nhello\r\n0\r\n\r\n",
+        b"5;a;\r\nhello\r\n0\r\n\r\n",
+        b"5;a=\x80\r\nhello\r\n0\r\n\r\n",
+        b"ffffffffffffffff\r\nhello",
+        b"8000000000000000\r\nhello",
+        b"+5\r\nhello\r\n0\r\n\r\n",
+        b"5\r\nhello\n0\r\n\r\n",
+        b"5\r\nhello\r\n0\r\n\n",
+        b"5\r\nhello\r\n0\r\na: b\n\r\n",
+        b"5\r\nhello\r\n0\r\na: b\r\n\n",
+    ];
+    for body in rows {
+        // its side stays open: who waits for more waits longer than this reads
+        let origin = Origin::answering([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *body].concat());
+        let proxy = Proxy::to(&origin);
+        let mut client = proxy.client();
+        client.send(GET);
+        let (answer, broken) = client.broken_response();
+        let body = body.escape_ascii();
+        let cut = answer.status == 200 && matches!(broken, Some(Broken::Closed | Broken::Reset));
+        assert!(cut || (answer.status == 502 && broken.is_none()), "{body}: {broken:?}, {answer:?}");
+    }
+}

@@ -79,6 +79,11 @@ fn answers_that_are_not_http_are_a_502() {
         ("a negative length", b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
         ("a length that is no number", b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok"),
         ("a length above 64 bits", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nok"),
+        ("a length that is negative in 64 bits", b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\nok"),
+        ("a length with a leading zero", b"HTTP/1.1 200 OK\r\nContent-Length: 02\r\n\r\nok"),
+        ("a length with a plus", b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok"),
+        ("a twin of Content-Length", b"HTTP/1.1 200 OK\r\nContent_Length: 2\r\n\r\nok"),
+        ("a twin of Transfer-Encoding", b"HTTP/1.1 200 OK\r\ntransfer_encoding: chunked\r\n\r\n0\r\n\r\n"),
         ("an unknown coding", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok"),
         ("a coding before chunked", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
         (

@@ -1,7 +1,7 @@
 //! Answers that are whole and unlike most.
 
 use super::get_bytes;
-use crate::support::{Origin, Proxy};
+use crate::support::{Origin, Proxy, config, wait_until};
 
 #[test]
 fn a_body_until_the_close_of_an_old_backend_is_delivered() {
@@ -66,4 +66,26 @@ fn an_answer_of_a_backend_that_did_not_wait_for_the_body_is_passed_on() {
         let answer = client.response();
         assert_eq!((answer.status, answer.text().as_str()), (413, "big"));
     }
+}
+
+#[test]
+fn a_minor_version_that_nobody_knows_yet_is_taken_as_1_1() {
+    let (answer, broken) = get_bytes(b"HTTP/1.2 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_eq!((answer.text().as_str(), broken), ("ok", None));
+    let (answer, broken) = get_bytes(b"HTTP/1.3 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n002\r\nok\r\n00\r\n\r\n");
+    assert_eq!((answer.text().as_str(), broken), ("ok", None), "sizes with zeros before them are Varnish's way");
+}
+
+#[test]
+fn an_old_server_s_bare_line_ends_are_taken_where_the_service_says_so() {
+    const OLD: &str = "HTTP/1.0 200 OK\nServer: old\nContent-Length: 2\n\nok";
+    let origin = Origin::answering_once(OLD);
+    let health = "[service.api.health]\ninterval = \"50ms\"\nfall = 1\nrise = 1\ninitial = \"down\"\n";
+    let proxy = Proxy::start(&config("", &format!("allow_bare_lf = true\n{health}"), &[&origin]));
+    wait_until("its checks take them too", || proxy.client().get("/x").status == 200);
+    let answer = proxy.client().get("/x");
+    assert_eq!((answer.text().as_str(), answer.field("server")), ("ok", Some("old")));
+
+    let proxy = Proxy::to(&origin);
+    assert_eq!(proxy.client().get("/x").status, 502);
 }

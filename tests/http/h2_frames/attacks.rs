@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::connection::{Connection, Outcome};
 use super::frame::{
-    ACK, CANCEL, CONTINUATION, END_HEADERS, END_STREAM, FRAME_SIZE, HEADERS, INITIAL_WINDOW_SIZE, MAX_WINDOW, PING,
-    PREFACE, PRIORITY, data, fields, frame, get, headers, post, reset, settings, window_update,
+    ACK, CANCEL, CONTINUATION, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FRAME_SIZE, HEADERS, INITIAL_WINDOW_SIZE,
+    MAX_WINDOW, PING, PREFACE, PRIORITY, data, fields, frame, get, headers, post, reset, settings, window_update,
 };
 use super::hpack::{self, NEWEST, indexed, insert, literal};
 use super::rows::assert_still_serves;
@@ -172,6 +172,77 @@ fn requests_whose_answers_are_not_read_take_no_memory() {
         // forty of four megabytes each
         drop(send_unread(&proxy, &requests, &frame(PING, 0, 0, b"12345678"), 64 * MIB));
     });
+}
+
+#[test]
+fn a_flood_of_frames_about_the_connection_ends_it() {
+    let origin = super::backend();
+    let proxy = Proxy::to(&origin);
+    let rows = [
+        ("PING", frame(PING, 0, 0, b"12345678")),
+        ("acknowledged PING", frame(PING, ACK, 0, b"12345678")),
+        ("PRIORITY", frame(PRIORITY, 0, 3, &[0, 0, 0, 0, 9])),
+        ("unknown", frame(0x16, 0, 0, b"")),
+        ("WINDOW_UPDATE", window_update(0, 1)),
+    ];
+    for (name, piece) in rows {
+        let mut connection = Connection::open(&proxy);
+        let thousand = piece.repeat(1000);
+        let sent = (0..40).take_while(|_| connection.send(&thousand)).count();
+        // GOAWAY may be lost where the client sends on: a kernel that gets bytes for a closed socket discards what it holds
+        let end = connection.end();
+        assert!(matches!(end, Some(ENHANCE_YOUR_CALM) | None), "{name}: {end:?} after {sent},000");
+    }
+    // whoever stops sending gets to read it
+    let mut connection = Connection::open(&proxy);
+    connection.send(frame(PRIORITY, 0, 3, &[0, 0, 0, 0, 9]).repeat(1500));
+    assert_eq!(connection.end(), Some(ENHANCE_YOUR_CALM));
+    assert_still_serves(&proxy);
+}
+
+#[test]
+fn frames_about_the_connection_may_be_many_where_there_are_streams_for_them() {
+    let origin = super::backend();
+    let proxy = Proxy::to(&origin);
+    let mut connection = Connection::open(&proxy);
+    for stream in (1..2001).step_by(2) {
+        // what Firefox and nghttp2 say of a stream, and a PING for its answer, as gRPC has them
+        let priority = frame(PRIORITY, 0, stream, &[0, 0, 0, 0, 9]).repeat(3);
+        connection.send([get(stream, "/x"), priority, frame(PING, 0, 0, b"12345678")].concat());
+        assert_eq!(connection.answer(stream).status, 200, "{stream}");
+    }
+    assert!(connection.is_alive());
+}
+
+#[test]
+fn a_cookie_that_is_named_again_and_again_is_too_much_and_takes_no_memory() {
+    // its crumbs are one field (RFC 9113, section 8.2.3), and still as many bytes as they stand for
+    let origin = super::backend();
+    let proxy = Proxy::to(&origin);
+    let cookie = insert("cookie", &format!("c={}", "v".repeat(3900)));
+    let named = indexed(NEWEST).repeat(FRAME_SIZE - 5000);
+    let block = [hpack::block(&fields("GET", "/bad")), cookie, named].concat();
+    let more = indexed(NEWEST).repeat(FRAME_SIZE);
+    attack(&proxy, 16 * MIB, || {
+        let mut connection = Connection::open(&proxy);
+        let mut frames = frame(HEADERS, END_STREAM, 1, &block);
+        for left in (0..3).rev() {
+            let flags = if left == 0 { END_HEADERS } else { 0 };
+            frames.extend(frame(CONTINUATION, flags, 1, &more));
+        }
+        connection.send(frames);
+        // 60,000 times 4 KB, were they kept
+        assert_eq!(connection.outcome(1), Outcome::Answered(431));
+        // what both sides remember is as it was
+        connection.send(frame(
+            HEADERS,
+            END_HEADERS | END_STREAM,
+            3,
+            &[hpack::block(&fields("GET", "/after")), indexed(NEWEST)].concat(),
+        ));
+        assert_eq!(connection.outcome(3), Outcome::Answered(200));
+    });
+    assert!(!origin.targets().contains(&"/bad".to_owned()));
 }
 
 /// What makes the proxy reset this stream.

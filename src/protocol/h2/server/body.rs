@@ -1,9 +1,11 @@
 //! The body of a request on an HTTP/2 stream: the client's window grows as it is read, which is what makes back-pressure.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::HeaderName;
 use http::{HeaderMap, StatusCode};
 use http_body::Frame;
 
@@ -29,6 +31,11 @@ impl RequestBody {
         Self { stream, intake: Intake::new(limits, timers), touched: false, owes_continue }
     }
 
+    /// Has these fields dropped from its trailers.
+    pub fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
+        self.intake.refuse(fields);
+    }
+
     /// Whether nothing of it has been asked for yet.
     pub fn is_untouched(&self) -> bool {
         !self.touched
@@ -52,7 +59,7 @@ impl RequestBody {
         }
         match self.stream.poll_piece(cx) {
             Poll::Ready(Some(Ok(Piece::Data(data)))) => Poll::Ready(Some(self.intake.data(data))),
-            Poll::Ready(Some(Ok(Piece::Trailers(trailers)))) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+            Poll::Ready(Some(Ok(Piece::Trailers(trailers)))) => Poll::Ready(self.intake.trailers(trailers).map(Ok)),
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Error::new(Kind::ClientGone, "its stream is over")))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => self.intake.poll_late(cx).map(|late| Some(Err(late))),
