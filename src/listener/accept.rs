@@ -257,7 +257,8 @@ async fn exchanges(stream: Stream, handler: Rc<Connection>, is_h2: bool, setup: 
     if is_h2 {
         return Box::pin(h2::serve(stream, BytesMut::new(), handler, Rc::clone(setup))).await;
     }
-    if let End::Http2(stream, early) = server::serve(stream, BytesMut::new(), &*handler, setup).await {
+    if let End::Http2(begun) = server::serve(stream, BytesMut::new(), &*handler, setup).await {
+        let (stream, early) = *begun;
         Box::pin(h2::serve(stream, early, handler, Rc::clone(setup))).await;
     }
 }

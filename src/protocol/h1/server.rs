@@ -63,8 +63,8 @@ pub struct Setup {
 pub enum End {
     /// It is over.
     Closed,
-    /// The client speaks HTTP/2 by prior knowledge: the stream, and what was read of it.
-    Http2(Stream, BytesMut),
+    /// The client speaks HTTP/2 by prior knowledge: the stream, and what was read of it. Boxed, for few do.
+    Http2(Box<(Stream, BytesMut)>),
 }
 
 struct Connection<'a, H> {
@@ -123,7 +123,7 @@ async fn run<H: Handler>(wire: Rc<RefCell<Wire>>, handler: &H, setup: &Setup) ->
     // taken out, for a body may still be held by somebody, which must not keep the client waiting for the end
     let io = std::mem::replace(io, Stream::Plain(Socket::gone()));
     match http2 {
-        true => End::Http2(io, std::mem::take(&mut inbound.buf)),
+        true => End::Http2(Box::new((io, std::mem::take(&mut inbound.buf)))),
         false => End::Closed,
     }
 }
