@@ -175,8 +175,8 @@ async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSema
         return Some(place);
     }
     let Settings { crowd, max_connections, .. } = &*accepted.settings;
-    accepted.complain(*max_connections);
     let _waits = crowd.wait();
+    accepted.complain(*max_connections);
     let mut place = pin!(Arc::clone(places).acquire_owned());
     loop {
         crowd.call();
