@@ -132,7 +132,9 @@ impl<H: Handler> Connection<'_, H> {
     /// Request after request; `true` when it turns out to be HTTP/2.
     async fn run(&mut self) -> bool {
         loop {
-            let next = match self.read_head().await {
+            let arrived = self.read_head().await;
+            self.stir();
+            let next = match arrived {
                 // boxed: a connection that waits for a request has no room for an exchange
                 Arrived::Request(head) => Box::pin(self.exchange(head)).await,
                 Arrived::Nothing => Next::Close,
@@ -212,6 +214,13 @@ impl<H: Handler> Connection<'_, H> {
             }
         })
         .await
+    }
+
+    /// It does not rest.
+    fn stir(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.stir();
+        }
     }
 
     async fn exchange(&mut self, head: RequestHead) -> Next {
