@@ -175,8 +175,8 @@ async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSema
         return Some(place);
     }
     let Settings { crowd, max_connections, .. } = &*accepted.settings;
-    accepted.complain(*max_connections);
     let _waits = crowd.wait();
+    accepted.complain(*max_connections);
     let mut place = pin!(Arc::clone(places).acquire_owned());
     loop {
         crowd.call();
@@ -257,7 +257,8 @@ async fn exchanges(stream: Stream, handler: Rc<Connection>, is_h2: bool, setup: 
     if is_h2 {
         return Box::pin(h2::serve(stream, BytesMut::new(), handler, Rc::clone(setup))).await;
     }
-    if let End::Http2(stream, early) = server::serve(stream, BytesMut::new(), &*handler, setup).await {
+    if let End::Http2(begun) = server::serve(stream, BytesMut::new(), &*handler, setup).await {
+        let (stream, early) = *begun;
         Box::pin(h2::serve(stream, early, handler, Rc::clone(setup))).await;
     }
 }

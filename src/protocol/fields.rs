@@ -147,7 +147,8 @@ impl Client {
         lines.put_slice(b"\r\nvia: ");
         lines.put_slice(us(version).as_bytes());
         lines.put_slice(b"\r\n");
-        lines.freeze()
+        // kept as long as the connection: without the room that was not needed
+        Bytes::copy_from_slice(&lines)
     }
 
     /// Writes `Forwarded` (RFC 7239) and `X-Forwarded-*`. What a client that is not trusted says there is dropped; a trusted

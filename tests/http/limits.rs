@@ -125,18 +125,84 @@ fn the_last_request_that_a_connection_may_carry_closes_it() {
     assert_eq!(origin.requests().len(), 3);
 }
 
+/// With one worker, connections come to rest in the order of their answers.
+fn limited(connections: usize, origin: &Origin) -> Proxy {
+    let limit = format!("max_connections = {connections}");
+    Proxy::start(&format!("[server]\nworkers = 1\n{}", config(&limit, "", &[origin])))
+}
+
 #[test]
-fn connections_above_the_limit_wait_for_their_turn() {
-    let origin = Origin::ok();
-    let proxy = Proxy::start(&config("max_connections = 1", "", &[&origin]));
+fn connections_above_the_limit_wait_for_an_answer_and_that_says_close() {
+    let (origin, cue) = Origin::answering_on_cue();
+    let proxy = limited(1, &origin);
     let mut first = proxy.client();
-    assert_eq!(first.get("/first").status, 200);
+    first.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("it is under way", || origin.requests().len() == 1);
     let mut second = proxy.client();
     second.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_eq!(first.get("/first").status, 200);
-    assert_eq!(origin.targets(), ["/first", "/first"]);
-    drop(first);
-    assert_eq!(second.response().status, 200);
+    let complaints = || proxy.stderr().matches("max_connections is reached").count();
+    wait_until("the second waits", || complaints() == 1);
+    assert_eq!(origin.targets(), ["/first"]);
+    cue.give();
+    let answer = first.response();
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.lists("connection", "close"));
+    assert!(first.is_closed());
+    cue.give();
+    let answer = second.response();
+    assert_eq!(answer.status, 200);
+    assert!(!answer.head.lists("connection", "close"), "nobody waits any more");
+    let mut third = proxy.client();
+    third.send("GET /third HTTP/1.1\r\nHost: a\r\n\r\n");
+    cue.give();
+    assert_eq!(third.response().status, 200);
+    assert!(second.is_closed());
+    assert_eq!(complaints(), 1, "it is said once");
+}
+
+#[test]
+fn where_no_place_is_left_the_connection_that_was_idle_longest_is_closed() {
+    let origin = Origin::ok();
+    let proxy = limited(3, &origin);
+    let [mut first, mut second, mut third] = std::array::from_fn(|_| {
+        let mut client = proxy.client();
+        assert_eq!(client.get("/x").status, 200);
+        client
+    });
+    assert_eq!(first.get("/again").status, 200);
+    let mut fourth = proxy.client();
+    assert_eq!(fourth.get("/x").status, 200);
+    assert!(second.is_closed());
+    for client in [&mut first, &mut third, &mut fourth] {
+        assert_eq!(client.get("/still").status, 200);
+    }
+}
+
+#[test]
+fn a_connection_of_which_nothing_was_read_yet_makes_room_too_and_one_with_half_a_head_does_not() {
+    let origin = Origin::ok();
+    let proxy = limited(2, &origin);
+    let mut silent = proxy.client();
+    let mut half = proxy.client();
+    half.send("GET /half HTTP/1.1\r\nHost:");
+    assert_eq!(proxy.client().get("/x").status, 200);
+    assert!(silent.is_closed());
+    half.send(" a\r\n\r\n");
+    assert_eq!(half.response().status, 200);
+}
+
+#[test]
+fn who_waits_on_one_worker_gets_the_place_of_one_that_is_idle_on_another() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&format!("[server]\nworkers = 3\n{}", config("max_connections = 1", "", &[&origin])));
+    let mut last = proxy.client();
+    assert_eq!(last.get("/x").status, 200);
+    for _ in 0..20 {
+        let mut next = proxy.client();
+        assert_eq!(next.get("/x").status, 200);
+        assert!(last.is_closed());
+        last = next;
+    }
 }
 
 #[test]

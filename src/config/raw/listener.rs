@@ -34,7 +34,7 @@ section! {
         /// Networks whose PROXY header, Forwarded and X-Forwarded-* are believed.
         #[schemars(extend("x-syntax" = "network"))]
         trusted_proxies: Vec<String> = Vec::new(),
-        /// Connections at a time, 0 = no limit; over it, connections wait in the kernel's queue.
+        /// Connections at a time, 0 = no limit; over it, connections wait in the kernel's queue, and idle ones of HTTP make room.
         max_connections: u32 = 0,
         /// A client connection with nothing under way is closed after this time.
         #[schemars(extend("x-positive" = true))]

@@ -64,8 +64,8 @@ pub struct Setup {
 pub enum End {
     /// It is over.
     Closed,
-    /// The client speaks HTTP/2 by prior knowledge: the stream, and what was read of it.
-    Http2(Stream, BytesMut),
+    /// The client speaks HTTP/2 by prior knowledge: the stream, and what was read of it. Boxed, for few do.
+    Http2(Box<(Stream, BytesMut)>),
 }
 
 struct Connection<'a, H> {
@@ -124,7 +124,7 @@ async fn run<H: Handler>(wire: Rc<RefCell<Wire>>, handler: &H, setup: &Setup) ->
     // taken out, for a body may still be held by somebody, which must not keep the client waiting for the end
     let io = std::mem::replace(io, Stream::Plain(Socket::gone()));
     match http2 {
-        true => End::Http2(io, std::mem::take(&mut inbound.buf)),
+        true => End::Http2(Box::new((io, std::mem::take(&mut inbound.buf)))),
         false => End::Closed,
     }
 }
@@ -133,7 +133,9 @@ impl<H: Handler> Connection<'_, H> {
     /// Request after request; `true` when it turns out to be HTTP/2.
     async fn run(&mut self) -> bool {
         loop {
-            let next = match self.read_head().await {
+            let arrived = self.read_head().await;
+            self.stir();
+            let next = match arrived {
                 // boxed: a connection that waits for a request has no room for an exchange
                 Arrived::Request(head) => Box::pin(self.exchange(head)).await,
                 Arrived::Nothing => Next::Close,
@@ -214,6 +216,13 @@ impl<H: Handler> Connection<'_, H> {
             }
         })
         .await
+    }
+
+    /// It does not rest.
+    fn stir(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.stir();
+        }
     }
 
     async fn exchange(&mut self, head: RequestHead) -> Next {

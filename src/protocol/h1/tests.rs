@@ -59,3 +59,10 @@ async fn a_connection_ends_although_somebody_still_holds_a_body_that_was_read() 
     assert!(answer.unwrap().starts_with("HTTP/1.1 200"));
     assert_eq!(handler.0.borrow().len(), 1);
 }
+
+#[tokio::test(flavor = "local")]
+async fn what_waits_for_a_request_has_no_room_for_an_exchange() {
+    let (handler, setup) = (Hoarder::default(), setup());
+    let serving = server::serve(Stream::Plain(Socket::gone()), BytesMut::new(), &handler, &setup);
+    assert!(size_of_val(&serving) <= 400, "{}", size_of_val(&serving));
+}

@@ -134,3 +134,31 @@ fn what_is_opened_after_the_last_word_is_not_served_and_disturbs_nobody() {
     assert_eq!(connection.end(), Some(NO_ERROR));
     assert_eq!(origin.targets(), ["/x"]);
 }
+
+#[test]
+fn an_idle_connection_gives_its_place_to_one_that_waits_and_is_told_what_was_served() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("max_connections = 1", "", &[&origin]));
+    let mut connection = Connection::open(&proxy);
+    assert_eq!(connection.get(1, "/x").status, 200);
+    assert_eq!(proxy.client().get("/y").status, 200);
+    assert_eq!(connection.end(), Some(NO_ERROR));
+    assert_eq!(connection.goaway, Some((1, NO_ERROR)));
+}
+
+#[test]
+fn a_connection_with_an_open_stream_keeps_its_place_until_that_is_answered() {
+    let (origin, cue) = Origin::answering_on_cue();
+    let proxy = Proxy::start(&config("max_connections = 1", "", &[&origin]));
+    let mut connection = Connection::open(&proxy);
+    connection.send(get(1, "/x"));
+    wait_until("the request is under way", || origin.requests().len() == 1);
+    let mut second = proxy.client();
+    second.send("GET /y HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("the second waits", || proxy.stderr().contains("max_connections is reached"));
+    cue.give();
+    assert_eq!(connection.answer(1).status, 200);
+    assert_eq!(connection.end(), Some(NO_ERROR));
+    cue.give();
+    assert_eq!(second.response().status, 200);
+}
