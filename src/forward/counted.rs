@@ -33,11 +33,20 @@ pub struct Within {
 pub struct Apart {
     listener: Arc<str>,
     requests: Arc<Requests>,
-    service: Option<(usize, Arc<str>, Arc<Durations>, Arc<Waiting>)>,
+    service: Option<Kept>,
+    backend: Option<(usize, Arc<Endpoint>, Arc<UpstreamMetrics>)>,
+}
+
+/// What is left of its service.
+#[derive(Debug)]
+struct Kept {
+    index: usize,
+    name: Arc<str>,
+    durations: Arc<Durations>,
+    waiting: Arc<Waiting>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
     takes_reports: bool,
-    backend: Option<(usize, Arc<Endpoint>, Arc<UpstreamMetrics>)>,
 }
 
 /// The service that an exchange goes to.
@@ -98,10 +107,7 @@ impl Counted {
         let apart = Apart {
             listener: Arc::clone(&within.snapshot.listeners[within.listener].name),
             requests: Arc::clone(within.requests()),
-            service: service.map(|s| (s.index, Arc::clone(&s.name), Arc::clone(&s.durations), Arc::clone(&s.waiting))),
-            breaker: service.and_then(|service| service.breaker),
-            consecutive_failures: service.map_or(0, |service| service.outlier.consecutive_failures),
-            takes_reports: service.is_some_and(|service| service.load_reports.orca),
+            service: service.map(Kept::of),
             backend: backend.map(|(s, at)| (at, Arc::clone(&s.endpoints[at]), Arc::clone(&s.upstream[at]))),
         };
         *self = Self::Apart(Box::new(apart));
@@ -143,14 +149,14 @@ impl Counted {
                 consecutive_failures: service.outlier.consecutive_failures,
                 takes_reports: service.load_reports.orca,
             }),
-            Self::Apart(apart) => apart.service.as_ref().map(|(index, name, durations, waiting)| Served {
-                index: *index,
-                name,
-                durations,
-                waiting,
-                breaker: apart.breaker.as_ref(),
-                consecutive_failures: apart.consecutive_failures,
-                takes_reports: apart.takes_reports,
+            Self::Apart(apart) => apart.service.as_ref().map(|kept| Served {
+                index: kept.index,
+                name: &kept.name,
+                durations: &kept.durations,
+                waiting: &kept.waiting,
+                breaker: kept.breaker.as_ref(),
+                consecutive_failures: kept.consecutive_failures,
+                takes_reports: kept.takes_reports,
             }),
         }
     }
@@ -166,6 +172,20 @@ impl Counted {
             Self::Apart(apart) => {
                 apart.backend.as_ref().map(|(place, endpoint, upstream)| Used { place: *place, endpoint, upstream })
             }
+        }
+    }
+}
+
+impl Kept {
+    fn of(service: &Service) -> Self {
+        Self {
+            index: service.index,
+            name: Arc::clone(&service.name),
+            durations: Arc::clone(&service.durations),
+            waiting: Arc::clone(&service.waiting),
+            breaker: service.breaker,
+            consecutive_failures: service.outlier.consecutive_failures,
+            takes_reports: service.load_reports.orca,
         }
     }
 }
