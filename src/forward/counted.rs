@@ -33,21 +33,21 @@ pub struct Within {
 pub struct Apart {
     listener: Arc<str>,
     requests: Arc<Requests>,
-    service: Option<ApartService>,
-    breaker: Option<Breaker>,
-    consecutive_failures: u32,
-    takes_reports: bool,
+    service: Option<Kept>,
     backend: Option<(usize, Arc<Endpoint>, Arc<UpstreamMetrics>)>,
 }
 
-/// The service that it went to.
+/// What is left of its service.
 #[derive(Debug)]
-struct ApartService {
+struct Kept {
     index: usize,
     name: Arc<str>,
     durations: Arc<Durations>,
     waiting: Arc<Waiting>,
     grpc: Arc<GrpcCalls>,
+    breaker: Option<Breaker>,
+    consecutive_failures: u32,
+    takes_reports: bool,
 }
 
 /// The service that an exchange goes to.
@@ -110,10 +110,7 @@ impl Counted {
         let apart = Apart {
             listener: Arc::clone(&within.snapshot.listeners[within.listener].name),
             requests: Arc::clone(within.requests()),
-            service: service.map(ApartService::of),
-            breaker: service.and_then(|service| service.breaker),
-            consecutive_failures: service.map_or(0, |service| service.outlier.consecutive_failures),
-            takes_reports: service.is_some_and(|service| service.load_reports.orca),
+            service: service.map(Kept::of),
             backend: backend.map(|(s, at)| (at, Arc::clone(&s.endpoints[at]), Arc::clone(&s.upstream[at]))),
         };
         *self = Self::Apart(Box::new(apart));
@@ -156,15 +153,15 @@ impl Counted {
                 consecutive_failures: service.outlier.consecutive_failures,
                 takes_reports: service.load_reports.orca,
             }),
-            Self::Apart(apart) => apart.service.as_ref().map(|service| Served {
-                index: service.index,
-                name: &service.name,
-                durations: &service.durations,
-                waiting: &service.waiting,
-                grpc: &service.grpc,
-                breaker: apart.breaker.as_ref(),
-                consecutive_failures: apart.consecutive_failures,
-                takes_reports: apart.takes_reports,
+            Self::Apart(apart) => apart.service.as_ref().map(|kept| Served {
+                index: kept.index,
+                name: &kept.name,
+                durations: &kept.durations,
+                waiting: &kept.waiting,
+                grpc: &kept.grpc,
+                breaker: kept.breaker.as_ref(),
+                consecutive_failures: kept.consecutive_failures,
+                takes_reports: kept.takes_reports,
             }),
         }
     }
@@ -184,7 +181,7 @@ impl Counted {
     }
 }
 
-impl ApartService {
+impl Kept {
     fn of(service: &Service) -> Self {
         Self {
             index: service.index,
@@ -192,6 +189,9 @@ impl ApartService {
             durations: Arc::clone(&service.durations),
             waiting: Arc::clone(&service.waiting),
             grpc: Arc::clone(&service.grpc),
+            breaker: service.breaker,
+            consecutive_failures: service.outlier.consecutive_failures,
+            takes_reports: service.load_reports.orca,
         }
     }
 }
