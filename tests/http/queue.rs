@@ -210,7 +210,10 @@ fn those_who_wait_since_before_a_reload_keep_nobody_from_its_backends() {
     // those who wait know nothing of the other backend
     let other = Origin::ok();
     let service = "timeout = { queue = \"60s\" }";
-    let toml = config("", service, &[&origin, &other]) + "max_connections = 1\n[server]\nworkers = 1\n";
+    let toml = config("", service, &[&origin])
+        + "max_connections = 1\n"
+        + &backend(other.address())
+        + "[server]\nworkers = 1\n";
     assert_eq!(proxy.reload(&toml).status, 200);
     assert_eq!(ask(&proxy, "/new").response().status, 200);
     cue.give();
