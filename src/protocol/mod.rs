@@ -1,10 +1,9 @@
-//! What is spoken on connections: HTTP/1, HTTP/2 towards clients (to backends it is hyper's), tunnels after an upgrade; and what both
+//! What is spoken on connections: HTTP/1, HTTP/2, tunnels after an upgrade; and what both
 //! versions of HTTP have in common, so that the exchange in `forward/` is written once.
 
 pub mod body;
 pub mod client_hello;
 pub mod duplex;
-pub mod executor;
 pub mod fields;
 pub mod grpc;
 pub mod h1;

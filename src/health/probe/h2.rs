@@ -9,12 +9,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
+use super::executor::LocalExecutor;
 use super::http::{fields, host, judge_status, not_found};
 use super::search::Search;
 use super::{Fault, MAX_ANSWER, Outcome, Target};
 use crate::io::Stream;
 use crate::policy::HttpCheck;
-use crate::protocol::executor::LocalExecutor;
 
 /// The most that a head may be.
 const MAX_HEAD: u32 = MAX_ANSWER as u32;

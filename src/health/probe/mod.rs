@@ -4,6 +4,7 @@
 //! reason short enough for a line of the log.
 
 pub mod agent;
+mod executor;
 pub mod grpc;
 mod h2;
 pub mod http;

@@ -5,6 +5,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 
 use super::Limits;
+use super::table::Table;
 use crate::protocol::h1::framing;
 use crate::protocol::h2::server::head::{forbidden, is_of_connection};
 use crate::protocol::h2::stream::{Asked, Cause, Head, Section};
@@ -55,8 +56,8 @@ impl RequestHead<'_> {
         }
     }
 
-    /// Writes it.
-    pub fn write(&self, block: &mut BytesMut) {
+    /// Writes it; `table` is the backend's.
+    pub(super) fn write(&self, block: &mut BytesMut, table: &Table) {
         match (self.protocol, self.method) {
             (None, &Method::GET) => block.put_u8(0x80 | index::GET),
             (None, &Method::POST) => block.put_u8(0x80 | index::POST),
@@ -81,7 +82,7 @@ impl RequestHead<'_> {
             if is_of_connection(name) || (self.protocol.is_some() && *name == header::SEC_WEBSOCKET_KEY) {
                 continue;
             }
-            encode::field(block, name, value.as_bytes(), value.is_sensitive());
+            table.field(block, name, value);
         }
         if let Some(length) = self.length {
             encode::field(block, &header::CONTENT_LENGTH, HeaderValue::from(length).as_bytes(), false);

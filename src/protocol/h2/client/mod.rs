@@ -11,6 +11,7 @@ mod connection;
 mod head;
 mod peer;
 mod receive;
+mod table;
 
 use std::io;
 use std::pin::Pin;
@@ -145,7 +146,7 @@ impl Client {
             state.streams.insert(id, Rc::clone(&stream));
             stream
         };
-        stream.ask(head.asked(), end, |block| head.write(block));
+        stream.ask(head.asked(), end, |block| head.write(block, &self.peer.table));
         if self.peer.is_worth_asking() {
             self.peer.ask(&mut self.link.state.borrow_mut());
         }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::task::Waker;
 use std::time::Duration;
 
+use super::table::Table;
 use crate::protocol::h2::frame::{self, MAX_WINDOW};
 use crate::protocol::h2::link::State;
 use crate::timer::{TICK, Timers};
@@ -38,6 +39,8 @@ pub struct Peer {
     /// The id of the next stream.
     next: Cell<u32>,
     cancellations: Cell<u32>,
+    /// What it has of our fields.
+    pub table: Table,
     /// Pings since it has said something of an answer.
     pings: Cell<u32>,
     timers: Timers,
@@ -70,6 +73,7 @@ impl Peer {
             heard: Cell::new(timers.now()),
             next: Cell::new(1),
             cancellations: Cell::new(CANCELLATIONS),
+            table: Table::default(),
             pings: Cell::new(0),
             timers: timers.clone(),
         }

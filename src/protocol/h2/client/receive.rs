@@ -236,6 +236,9 @@ impl Connection {
             }
             Ok(())
         })?;
+        if self.link.state.borrow().tell_tableless {
+            self.peer.table.give_up();
+        }
         self.peer.tunnels.set(Some(tunnels));
         self.peer.settled();
         Ok(())
