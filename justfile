@@ -4,7 +4,7 @@ default:
     @just --list
 
 # everything that must pass
-ci: fmt lint test demo real-clients real-protocols proxy-protocol-peers differential
+ci: fmt lint test demo real-clients real-backends real-protocols proxy-protocol-peers differential
 
 # the code is formatted
 fmt:
@@ -25,6 +25,10 @@ demo:
 # curl, wrk, h2load, a WebSocket and a gRPC client through the real binary
 real-clients:
     scripts/real-clients.sh
+
+# nginx, grpcio, Envoy, Caddy and Node as HTTP/2 backends of the real binary
+real-backends:
+    scripts/real-backends.sh
 
 # Redis, PostgreSQL, HTTPS by name and DNS, with their own clients, through Layer 4 of the real binary
 real-protocols:

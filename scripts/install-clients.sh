@@ -11,6 +11,7 @@ need h2load nghttp2-client
 need openssl openssl
 need python3 python3
 [ -x /usr/sbin/haproxy ] || need haproxy haproxy
+[ -x /usr/sbin/nginx ] || need nginx nginx-light
 need redis-server redis-server
 need redis-cli redis-tools
 [ -x /usr/sbin/dnsmasq ] || need dnsmasq dnsmasq-base

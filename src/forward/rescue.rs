@@ -110,7 +110,8 @@ pub fn grpc(kind: Kind, form: HeaderValue) -> Response<Bytes> {
     response
 }
 
-/// What a failure is called in gRPC. What may have been executed is never `UNAVAILABLE`, which clients take for leave to try again.
+/// What a failure is called in gRPC, as its own libraries call it (`statuscodes.md`): a connection that breaks is `UNAVAILABLE`, whatever
+/// was sent on it.
 pub fn grpc_code(kind: Kind) -> Code {
     match kind {
         Kind::NoRoute => Code::Unimplemented,
@@ -121,7 +122,6 @@ pub fn grpc_code(kind: Kind) -> Code {
         | Kind::UnknownExpectation
         | Kind::Misdirected
         | Kind::NotUpgraded
-        | Kind::UpstreamClosed
         | Kind::UpstreamReset
         | Kind::UpstreamProtocol
         | Kind::UpstreamMalformed
@@ -137,6 +137,7 @@ pub fn grpc_code(kind: Kind) -> Code {
         | Kind::ConnectTimeout
         | Kind::UpstreamTls
         | Kind::UpstreamCertificate
+        | Kind::UpstreamClosed
         | Kind::UpstreamRefused => Code::Unavailable,
     }
 }
