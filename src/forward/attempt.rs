@@ -54,6 +54,8 @@ pub async fn run(
     terms: &Terms<'_>,
 ) -> Result<Answer<Content>, Failed> {
     let answer = call(worker, service, backend, carrier, outgoing, body, terms).await?;
+    // from here on it is the backend that is waited for, but where the body says otherwise
+    terms.starved.set(false);
     let held = hold(answer, service.retry.hold).await;
     held.map_err(|error| Failed { error, body: RequestBody::Empty, raced: false })
 }
@@ -160,12 +162,7 @@ impl Path<'_> {
     /// A connection that can carry the request: a kept one, or a new one.
     async fn connect(&self, terms: &Terms<'_>) -> Result<Dialled> {
         let alpn = self.service.protocol == UpstreamProtocol::Auto;
-        let multiplexed = match self.service.protocol {
-            UpstreamProtocol::Http1 => false,
-            UpstreamProtocol::Http2 => true,
-            UpstreamProtocol::Auto => self.service.tls.is_some(),
-        };
-        if !multiplexed {
+        if !self.service.is_multiplexed() {
             return self.http1(self.service.tls.as_ref(), terms).await;
         }
         if alpn
@@ -191,8 +188,11 @@ impl Path<'_> {
     /// RFC 8441: a stream becomes a tunnel where the backend takes that. Else only a connection of HTTP/1.1 can.
     async fn upgrade(&self, client: Client, terms: &Terms<'_>) -> Result<Dialled> {
         let told = poll_fn(|cx| client.poll_takes_tunnels(cx));
-        if terms.timers.within(terms.timeouts.connect, told).await == Some(true) {
-            return Ok(Dialled::H2(client));
+        match terms.timers.within(terms.timeouts.connect, told).await {
+            Some(true) => return Ok(Dialled::H2(client)),
+            Some(false) if !client.is_closed() => {}
+            Some(false) => return Err(Error::new(Kind::UpstreamClosed, "before its settings").retry(Retry::Safe)),
+            None => return Err(Error::new(Kind::ConnectTimeout, "its settings are late").retry(Retry::Safe)),
         }
         match &self.service.tls_http1 {
             Some(tls) => self.http1(Some(tls), terms).await,

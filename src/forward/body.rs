@@ -160,6 +160,14 @@ impl http_body::Body for Body {
 }
 
 impl MaySplice for Body {
+    fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        match &mut self.content {
+            Content::H1(body) => body.poll_upload(cx),
+            Content::H2(body) => body.poll_upload(cx),
+            Content::Own(_) | Content::Whole(..) | Content::Tunnel(_) => {}
+        }
+    }
+
     fn spliceable(&self) -> u64 {
         match &self.content {
             Content::H1(body) => body.spliceable(),

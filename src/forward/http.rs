@@ -274,7 +274,7 @@ impl Connection {
                 host: request.host.as_ref().unwrap_or(&nameless),
                 forwarded: request.forwarded.as_deref(),
                 length: request.length,
-                upgrade: upgrade.map(|(Upgrade::H1(protocol) | Upgrade::H2(protocol))| protocol),
+                upgrade: upgrade.and_then(|upgrade| wanted(upgrade, &request, service)),
                 te_trailers: request.te_trailers,
                 expect_continue: request.expect_continue && request.length != Length::Fixed(0),
             },
@@ -314,6 +314,20 @@ impl Connection {
             host: request.host.clone(),
             referer: request.headers.get(header::REFERER).cloned(),
             user_agent: request.headers.get(header::USER_AGENT).cloned(),
+        }
+    }
+}
+
+/// The protocol that a backend is asked to speak. A wish of HTTP/1.1 may be ignored (RFC 9110, section 7.8): over HTTP/2 only a WebSocket's
+/// handshake has a form (RFC 8441, section 5), and what else comes with such a wish is an ordinary request.
+fn wanted<'u>(upgrade: &'u Upgrade, request: &Request, service: &Service) -> Option<&'u HeaderValue> {
+    match upgrade {
+        Upgrade::H2(protocol) => Some(protocol),
+        Upgrade::H1(protocol) => {
+            let is_handshake = request.method == Method::GET
+                && request.length == Length::Fixed(0)
+                && protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
+            (is_handshake || !service.is_multiplexed()).then_some(protocol)
         }
     }
 }

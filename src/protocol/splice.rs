@@ -20,6 +20,10 @@ pub trait MaySplice {
 
     /// Moves what has come of it into an empty pipe; how much that was.
     fn poll_splice(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize, Error>>;
+
+    /// Nothing of it can be taken now, for its reader is slow: what of the request is still to go to where it comes from goes on. A reader
+    /// that takes the answer only when it has sent all of its request would else wait for ever.
+    fn poll_upload(&mut self, _: &mut Context<'_>) {}
 }
 
 /// How one body is moved.

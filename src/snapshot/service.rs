@@ -131,6 +131,15 @@ pub struct Series {
 }
 
 impl Settings {
+    /// Whether its backends may speak HTTP/2.
+    pub fn is_multiplexed(&self) -> bool {
+        match self.protocol {
+            UpstreamProtocol::Http1 => false,
+            UpstreamProtocol::Http2 => true,
+            UpstreamProtocol::Auto => self.tls.is_some(),
+        }
+    }
+
     /// The name to ask `endpoint` for in TLS, and to verify its certificate against. With TLS there is always one: a service
     /// for which this would be `None` isn't built.
     pub fn server_name(&self, endpoint: &Endpoint) -> Option<ServerName<'static>> {

@@ -439,6 +439,13 @@ impl ResponseBody {
         alarm.poll(cx).map(|()| stalled(starved))
     }
 
+    /// Sends more of the request while nobody takes the answer. What goes wrong is told when it is taken.
+    pub fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        if let Some(call) = &mut self.call {
+            let _: Poll<Result<()>> = call.poll_send(cx);
+        }
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         loop {
             let Some(call) = &mut self.call else { return Poll::Ready(None) };

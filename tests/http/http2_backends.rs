@@ -163,3 +163,36 @@ fn a_stream_that_the_backend_resets_is_a_502() {
     let proxy = to_h2(&origin);
     assert_eq!(proxy.client().get("/x").status, 502);
 }
+
+#[test]
+fn a_client_that_reads_only_when_it_has_sent_all_sends_all() {
+    // each more than the windows and buffers on the way hold
+    const SIZE: usize = 4 * 1024 * 1024;
+    let origin = h2::Origin::script(|request, mut respond| async move {
+        let mut sending = respond.send_response(Response::new(()), false).unwrap();
+        let mut body = request.into_body();
+        let answer = h2::send(&mut sending, Bytes::from(vec![b'y'; SIZE]), true);
+        let (read, sent) = tokio::join!(h2::read(&mut body), answer);
+        assert_eq!(read.unwrap().0.len(), SIZE);
+        sent.unwrap();
+    });
+    let proxy = to_h2(&origin);
+    h2::run(async {
+        let client = Client::connect(proxy.address()).await;
+        let (answer, mut sending) = client.open(post("http://a/both"), false).await;
+        let answer = answer.await.unwrap();
+        h2::send(&mut sending, Bytes::from(vec![b'x'; SIZE]), true).await.unwrap();
+        assert_eq!(h2::whole(answer).await.unwrap().body.len(), SIZE);
+    });
+}
+
+#[test]
+fn a_wish_for_another_protocol_that_http_2_can_t_carry_is_left_out() {
+    let origin = h2::Origin::script(converse);
+    let proxy = to_h2(&origin);
+    let mut client = proxy.client();
+    client.send("POST /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: foo\r\nContent-Length: 5\r\n\r\nhello");
+    let answer = client.response();
+    assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+    assert_eq!(origin.heads()[0].method, Method::POST);
+}

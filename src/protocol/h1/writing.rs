@@ -71,7 +71,10 @@ impl<'a, B: Body<Data = Bytes, Error = Error> + MaySplice + Unpin> Writing<'a, B
                 Poll::Ready(Ok(())) if self.ended => return Poll::Ready(if self.whole { Ok(()) } else { Err(()) }),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(())),
-                Poll::Pending => return self.poll_patience(cx).map(Err),
+                Poll::Pending => {
+                    self.body.poll_upload(cx);
+                    return self.poll_patience(cx).map(Err);
+                }
             }
             if full == Full::Spliced {
                 match self.spliced(cx) {

@@ -241,12 +241,12 @@ impl Stream {
         if head.status.is_informational() {
             inner.heads.interim.push_back(head);
         } else {
-            inner.heads.last = Some(head);
-            inner.heads.complete = true;
             inner.expected = expected;
             if end {
                 inner.finish(self.id)?;
             }
+            inner.heads.last = Some(head);
+            inner.heads.complete = true;
         }
         inner.wake_reader();
         inner.close_if_finished(self.id, state);

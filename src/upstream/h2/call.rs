@@ -140,7 +140,7 @@ impl Call {
                     let error = Error::new(Kind::UpstreamClosed, "its connection gives no sign of life");
                     return Poll::Ready(Err(Broken::Upstream(error.retry(Retry::IfIdempotent), false)));
                 }
-                terms.starved.set(!self.held && self.is_starved());
+                terms.starved.set(self.is_starved());
                 let limit = self.patience(terms);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
                 let progress = (self.request.moved(), self.request.is_sent());
@@ -170,7 +170,7 @@ impl Call {
 
     /// All that came of the request was taken, and it is not at the end: it is the client who is waited for.
     fn is_starved(&self) -> bool {
-        !self.given && self.request.is_free()
+        !self.held && !self.given && self.request.is_free()
     }
 
     fn too_slow(&self) -> Broken {
@@ -279,6 +279,11 @@ impl ResponseBody {
     /// Whether the client is waited for, which has still to send some of its request.
     pub fn is_starved(&self) -> bool {
         self.call.is_starved()
+    }
+
+    /// Sends more of the request while nobody takes the answer. What goes wrong is told when it is taken.
+    pub fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        let _: Result<()> = self.call.poll_send(cx);
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {

@@ -95,9 +95,11 @@ impl Connections {
     pub fn take(&self, home: &Home) -> Option<Client> {
         let open = self.open.borrow();
         let free = |c: &&Connection| c.client.is_open() && !c.crowded.get() && !home.is_too_old(c.age);
-        let counted = open.iter().filter(free).map(|c| (c.client.streams(), &c.client));
-        let with_room = counted.filter(|(streams, client)| *streams < client.allowed());
-        with_room.min_by_key(|(streams, _)| *streams).map(|(_, client)| client.clone())
+        let counted = open.iter().filter(free).map(|c| (c.client.streams(), c));
+        let with_room = counted.filter(|(streams, c)| *streams < c.client.allowed());
+        let (_, freest) = with_room.min_by_key(|(streams, _)| *streams)?;
+        freest.used.set(home.timers.now());
+        Some(freest.client.clone())
     }
 
     /// Whether the backend is known to choose HTTP/1.1.

@@ -144,7 +144,8 @@ impl Connection {
             if flushed.is_ready() && matches!(read, Read::Full) {
                 continue;
             }
-            if self.peer.standing.get() == Standing::Leaving && self.link.state.borrow().streams.is_empty() {
+            let has_left = self.peer.standing.get() == Standing::Leaving && self.link.state.borrow().streams.is_empty();
+            if has_left && flushed.is_ready() {
                 return self.say_goodbye(Reason::NoError, cx).map(|()| None);
             }
             if !self.is_overdue(cx) {
@@ -208,12 +209,17 @@ impl Connection {
     /// Arms the alarm for what is waited for now; whether that takes too long.
     fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
         let state = self.link.state.borrow();
+        // a backend behind a slow line answers a ping when it has come to it: as long as bytes leave, it is not silent
+        let moved = self.inbound.received + if state.out.is_empty() { 0 } else { state.out.sent };
+        if self.phase == Phase::Heard && self.progress != self.inbound.received && !self.peer.asked.get() {
+            self.pings = 0;
+        }
         let (phase, limit, progress) = if self.deaf {
             (Phase::Reading, SIGN_WITHIN, self.inbound.received)
         } else if self.peer.asked.get() {
             match self.phase {
-                Phase::GivingUp => (Phase::GivingUp, GIVE_UP, self.inbound.received),
-                _ => (Phase::Sign, SIGN_WITHIN, self.inbound.received),
+                Phase::GivingUp => (Phase::GivingUp, GIVE_UP, moved),
+                _ => (Phase::Sign, SIGN_WITHIN, moved),
             }
         } else if !state.out.is_empty() {
             (Phase::Writing, STUCK, state.out.sent)
@@ -222,9 +228,6 @@ impl Connection {
         };
         drop(state);
         if (phase, progress) != (self.phase, self.progress) {
-            if phase == Phase::Heard && self.phase == Phase::Heard {
-                self.pings = 0;
-            }
             (self.phase, self.progress) = (phase, progress);
             self.alarm.set(limit);
         }

@@ -15,6 +15,7 @@ use crate::protocol::h1::server::{Setup, body_length};
 use crate::protocol::h2::ends::Ends;
 use crate::protocol::h2::frame::Reason;
 use crate::protocol::h2::stream::Stream;
+use crate::protocol::splice::MaySplice;
 use crate::protocol::tunnel::{MayTunnel, Relay};
 use crate::protocol::{Handler, Request};
 use crate::timer::Alarm;
@@ -56,7 +57,7 @@ pub(super) async fn run<H: Handler>(stream: Rc<Stream>, handler: Rc<H>, request:
 /// Answers what did not become a request of this method.
 pub(super) async fn refuse<B>(stream: Rc<Stream>, response: Response<B>, method: Method, setup: Rc<Setup>)
 where
-    B: Body<Data = Bytes, Error = crate::error::Error> + Unpin,
+    B: Body<Data = Bytes, Error = crate::error::Error> + MaySplice + Unpin,
 {
     let _ended = Ended(&stream);
     answer(&stream, response, &method, &setup).await;
@@ -64,7 +65,7 @@ where
 
 async fn answer<B>(stream: &Rc<Stream>, response: Response<B>, method: &Method, setup: &Setup)
 where
-    B: Body<Data = Bytes, Error = crate::error::Error> + Unpin,
+    B: Body<Data = Bytes, Error = crate::error::Error> + MaySplice + Unpin,
 {
     let (parts, body) = response.into_parts();
     let length = match body_length(&body, &parts.headers, method, parts.status, Version::HTTP_2).0 {
@@ -82,7 +83,7 @@ where
 /// Sends a body as it comes and as the client takes it; a client that takes nothing for `idle_timeout` is given up.
 async fn deliver<B>(stream: &Rc<Stream>, mut body: B, setup: &Setup)
 where
-    B: Body<Data = Bytes, Error = crate::error::Error> + Unpin,
+    B: Body<Data = Bytes, Error = crate::error::Error> + MaySplice + Unpin,
 {
     let mut patience = Patience::default();
     let whole = poll_fn(|cx| {
@@ -97,6 +98,7 @@ where
                 Poll::Pending => return stream.poll_over(cx).map(Ok),
             }
         }
+        body.poll_upload(cx);
         patience.poll_taken(stream, setup, cx)
     });
     if let Err(reason) = whole.await {
