@@ -200,7 +200,8 @@ impl<'a> Course<'a> {
                 _ => self.wanted = Some(backend),
             }
             self.carrier = Carrier::New;
-            return Some(Duration::ZERO);
+            let is_full = error.kind() == Kind::UpstreamRefused && self.wanted.is_some();
+            return Some(if is_full { self.tries.pause() } else { Duration::ZERO });
         }
         if let Some(late) = self.late
             && timeouts.total.is_none()

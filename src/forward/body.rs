@@ -159,6 +159,17 @@ impl http_body::Body for Body {
     }
 }
 
+impl Drop for Body {
+    /// An answer that nobody takes to its end is no whole one: its client went away, or was given up.
+    fn drop(&mut self) {
+        if let (Some(exchange), Content::H1(_) | Content::H2(_)) = (&mut self.exchange, &self.content)
+            && !self.content.is_end()
+        {
+            exchange.broke_off();
+        }
+    }
+}
+
 impl MaySplice for Body {
     fn poll_upload(&mut self, cx: &mut Context<'_>) {
         match &mut self.content {

@@ -148,6 +148,11 @@ impl Exchange {
         self.outcome.failure = Some(kind);
     }
 
+    /// Its answer was not taken to the end; where nothing else went wrong that is the client's doing.
+    pub fn broke_off(&mut self) {
+        self.outcome.failure.get_or_insert(Kind::ClientGone);
+    }
+
     /// Bytes of the answer's body.
     pub fn sent(&mut self, bytes: u64) {
         self.outcome.body_bytes += bytes;

@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use data_encoding::BASE64;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Uri};
@@ -281,6 +282,9 @@ impl Connection {
             hostless: request.host.as_ref().is_none_or(HeaderValue::is_empty),
             headers: &request.headers,
         };
+        if outgoing.line.upgrade.is_some() && service.is_multiplexed() && !has_key(&request.headers) {
+            return Err(Error::new(Kind::MalformedRequest, "Sec-WebSocket-Key is not 16 bytes in base64"));
+        }
         attempts::run(&self.worker, service, &outgoing, request.body, terms, exchange, placement).await
     }
 
@@ -330,6 +334,13 @@ fn wanted<'u>(upgrade: &'u Upgrade, request: &Request, service: &Service) -> Opt
             (is_handshake || !service.is_multiplexed()).then_some(protocol)
         }
     }
+}
+
+/// RFC 6455, section 4.2.1: where the backend speaks HTTP/2, it is we who finish the handshake of HTTP/1.1, and so look at its key.
+fn has_key(headers: &HeaderMap) -> bool {
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    let is_key = |key: &HeaderValue| BASE64.decode(key.as_bytes()).is_ok_and(|key| key.len() == 16);
+    keys.next().is_some_and(is_key) && keys.next().is_none()
 }
 
 /// RFC 8441, section 5: to who asked for another protocol over HTTP/2, any 2xx says that the stream speaks it from here on. An

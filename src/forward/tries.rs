@@ -93,6 +93,11 @@ impl<'a> Tries<'a> {
         self.service.available.members.iter().any(|(index, _)| *index != backend && !self.tried.contains(index))
     }
 
+    /// The pause before a backend that has refused a stream is asked again.
+    pub fn pause(&self) -> Duration {
+        retry::back_off(1, self.service.retry.back_off, &mut self.worker.random.borrow_mut())
+    }
+
     /// The last try ended so.
     pub fn settled(&self, outcome: Outcome) {
         if self.retries > 0 {

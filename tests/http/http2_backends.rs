@@ -196,3 +196,19 @@ fn a_wish_for_another_protocol_that_http_2_can_t_carry_is_left_out() {
     assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
     assert_eq!(origin.heads()[0].method, Method::POST);
 }
+
+#[test]
+fn a_websocket_whose_key_is_none_does_not_open() {
+    let origin = h2::Origin::script(converse);
+    let proxy = to_h2(&origin);
+    for key in [
+        "",
+        "Sec-WebSocket-Key: abc\r\n",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    ] {
+        let mut client = proxy.client();
+        client.send(format!("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n"));
+        assert_eq!(client.response().status, 400, "{key}");
+    }
+    assert!(origin.heads().is_empty());
+}
