@@ -1,5 +1,5 @@
-//! What the tasks of one HTTP/2 connection share: the connection's task, which reads and writes the socket, and one task for
-//! each stream, which puts its answer here.
+//! What the tasks of one HTTP/2 connection share: the connection's task, which reads and writes the socket, and those who hold
+//! its streams, which put what they send here.
 //!
 //! All of them are on one thread, so this is a [`RefCell`] and no lock. It is never borrowed while code of others runs: wakers
 //! only put a task into the runtime's queue.

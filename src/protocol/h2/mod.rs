@@ -1,5 +1,5 @@
-//! HTTP/2 (RFC 9113), by our own hand, as [`server`] towards clients, whose streams become
-//! [`Request`](super::Request)s for the same handler that serves HTTP/1.
+//! HTTP/2 (RFC 9113), by our own hand, in both roles: [`server`] towards clients, whose streams become
+//! [`Request`](super::Request)s for the same handler that serves HTTP/1, and [`client`] towards backends.
 //!
 //! What both share: a connection's task reads and writes, the tasks of its streams put what they say on the [`link`], and a [`stream`] has
 //! its two directions. Bytes are made and understood without any state in [`frame`], windows are counted in [`flow`].
@@ -12,6 +12,7 @@ mod frame;
 mod guard;
 mod link;
 mod outbound;
+mod received;
 pub mod server;
 mod stream;
 

@@ -9,12 +9,9 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
 use super::flow::{Inflow, Window};
-use super::frame::{self, COPY, Fault, Reason};
+use super::frame::{self, Fault, Reason};
 use super::link::{self, Link, State};
-
-/// A reader that is so far behind gets what follows copied together: each piece would keep the buffer that it was read into, which
-/// is much larger.
-const BEHIND: usize = 64 * 1024;
+use super::received::{BEHIND, Received};
 
 /// A stream, held by its connection until it is over, by its task, and by the body that comes on it.
 #[derive(Debug)]
@@ -143,15 +140,6 @@ pub(super) enum Ending {
 pub(super) enum Piece {
     Data(Bytes),
     Trailers(HeaderMap),
-}
-
-/// A body as far as it came and was not read.
-#[derive(Debug, Default)]
-struct Received {
-    pieces: VecDeque<Bytes>,
-    /// Small pieces behind those, copied together.
-    rest: BytesMut,
-    bytes: usize,
 }
 
 impl Stream {
@@ -543,55 +531,5 @@ impl Inner {
 fn keep(kept: &mut Option<Waker>, cx: &Context<'_>) {
     if !kept.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
         *kept = Some(cx.waker().clone());
-    }
-}
-
-impl Received {
-    /// A body costs about what it weighs, however small its pieces are and however much was read with them.
-    fn push(&mut self, data: Bytes) {
-        if data.is_empty() {
-            return;
-        }
-        let apart = self.bytes == 0 || (data.len() > COPY && self.bytes <= BEHIND);
-        self.bytes += data.len();
-        if !apart {
-            self.rest.extend_from_slice(&data);
-            return;
-        }
-        if !self.rest.is_empty() {
-            self.pieces.push_back(self.rest.split().freeze());
-        }
-        self.pieces.push_back(data);
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        let piece = match self.pieces.pop_front() {
-            Some(piece) => piece,
-            None if self.rest.is_empty() => return None,
-            None => std::mem::take(&mut self.rest).freeze(),
-        };
-        self.bytes -= piece.len();
-        Some(piece)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_in_tiny_pieces_is_kept_together_and_in_order() {
-        let mut received = Received::default();
-        let large = |byte| Bytes::from(vec![byte; 2 * COPY]);
-        let sent = [Bytes::from_static(b"a"), Bytes::from_static(b"b"), Bytes::from_static(b"c"), large(b'L')];
-        for _ in 0..1000 {
-            sent.iter().for_each(|piece| received.push(piece.clone()));
-        }
-        assert!(received.pieces.len() < 80, "{}", received.pieces.len());
-        let whole = sent.concat().repeat(1000);
-        assert_eq!(received.bytes, whole.len());
-        let got: Vec<u8> = std::iter::from_fn(|| received.pop()).flatten().collect();
-        assert_eq!(got, whole);
-        assert_eq!(received.bytes, 0);
     }
 }

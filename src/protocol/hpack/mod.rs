@@ -1,5 +1,5 @@
-//! HPACK, the compression of fields in HTTP/2 (RFC 7541), as a server needs it: [`decode`] reads what clients send, [`encode`]
-//! writes responses.
+//! HPACK, the compression of fields in HTTP/2 (RFC 7541), as both roles need it: [`decode`] reads what the peer sends, [`encode`]
+//! writes what we send.
 //!
 //! Nothing is collected: each field is handed over as it is read, with the size that it counts for, so that a block of a
 //! few kilobytes that names one large field of the table over and over costs no memory here. The caller adds the sizes up and
