@@ -136,8 +136,12 @@ impl<H: Handler> Connection<'_, H> {
             let arrived = self.read_head().await;
             self.stir();
             let next = match arrived {
-                // boxed: a connection that waits for a request has no room for an exchange
-                Arrived::Request(head) => Box::pin(self.exchange(head)).await,
+                // boxed: a connection that waits for a request has no room for an exchange; and made in its box, not on the stack
+                // and copied into one
+                Arrived::Request(head) => {
+                    let room = Box::new_uninit();
+                    Box::into_pin(Box::write(room, self.exchange(head))).await
+                }
                 Arrived::Nothing => Next::Close,
                 Arrived::Http2 => return true,
                 Arrived::Refused(error, method) => Box::pin(async { self.refuse(&error, &method).await }).await,

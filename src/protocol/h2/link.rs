@@ -27,6 +27,9 @@ const REMEMBERED: usize = 128;
 /// The largest piece of a body in one frame, whatever the client would take: streams take turns by frames.
 const TURN: usize = 16_384;
 
+/// Streams for which a connection keeps room while none is open: some hundred bytes.
+const FEW: usize = 7;
+
 /// One connection, as its tasks share it.
 #[derive(Debug)]
 pub struct Link {
@@ -107,8 +110,12 @@ impl Link {
     pub fn rest(&self) {
         let state = &mut *self.state.borrow_mut();
         if state.streams.is_empty() && state.ready.is_empty() {
-            state.streams = HashMap::default();
-            state.ready = VecDeque::new();
+            if state.streams.capacity() > FEW {
+                state.streams = HashMap::default();
+            }
+            if state.ready.capacity() > FEW {
+                state.ready = VecDeque::new();
+            }
             state.out.rest();
         }
     }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
-use crate::io::Stream;
+use crate::io::{Stream, spare};
 
 /// Up to this size a piece of a body is copied behind its head.
 const COPY: usize = 4 * 1024;
@@ -39,6 +39,9 @@ pub struct Outbound {
 impl Outbound {
     /// The buffer to write anything small into: it comes after all that was put here before.
     pub fn buffer(&mut self) -> &mut BytesMut {
+        if self.buf.capacity() == 0 {
+            self.buf = spare::take();
+        }
         &mut self.buf
     }
 
@@ -60,7 +63,7 @@ impl Outbound {
     /// Puts a piece of a body here.
     pub fn data(&mut self, data: Bytes) {
         if data.len() <= COPY {
-            self.buf.extend_from_slice(&data);
+            self.buffer().extend_from_slice(&data);
             return;
         }
         let before = self.buf.split().freeze();
@@ -74,7 +77,8 @@ impl Outbound {
     /// Nothing is to be written for a while: a connection that waits holds no buffer.
     pub fn rest(&mut self) {
         if self.waiting() == 0 {
-            (self.chunks, self.buf) = (VecDeque::new(), BytesMut::new());
+            self.chunks = VecDeque::new();
+            spare::give(std::mem::take(&mut self.buf));
         }
     }
 

@@ -215,8 +215,11 @@ impl<H: Handler + 'static> Connection<H> {
             request.body = RequestBody::H2(Box::new(body));
         }
         request.interim = Some(protocol::Interim::H2(Interim(Rc::clone(&stream))));
-        // boxed here: the runtime copies what it is given several times before it lies where it stays
-        spawn_local(Box::pin(exchange::run(stream, Rc::clone(&self.handler), request, Rc::clone(&self.setup))));
+        // boxed here: the runtime copies what it is given several times before it lies where it stays; and made in its box, not on
+        // the stack and copied into one
+        let room = Box::new_uninit();
+        let exchange = exchange::run(stream, Rc::clone(&self.handler), request, Rc::clone(&self.setup));
+        spawn_local(Box::into_pin(Box::write(room, exchange)));
     }
 
     fn stream(&self, id: u32, ended: bool, announced: Option<u64>) -> Rc<Stream> {
