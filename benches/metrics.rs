@@ -41,7 +41,7 @@ fn scrape(c: &mut Criterion) {
     c.bench_function("metrics/scrape 1,000 backends of 64 workers", |b| {
         b.iter(|| {
             let mut out = String::new();
-            registry.render(&Told { backends: &[], waiting: &[], shortages: &[] }, &mut out);
+            registry.render(&Told { backends: &[], waiting: &[], shortages: &[], events: &[] }, &mut out);
             out.len()
         });
     });

@@ -31,9 +31,11 @@ use tokio::sync::mpsc;
 use crate::admin::{self, Phase, Reload};
 use crate::clock::Moment;
 use crate::config::{Loaded, model};
+use crate::event::{Events, Kind, Subject};
 use crate::health::monitor::Monitor;
 use crate::listener;
 use crate::metrics::Registry;
+use crate::operator::Operators;
 use crate::record::{Recorder, access};
 use crate::snapshot::{self, BuildError, Snapshot, Store};
 use checks::Agents;
@@ -119,10 +121,13 @@ async fn control(
         admin: running.admin.address,
         listeners: shown.into_iter().map(|listener| listener.address).collect(),
     });
-    tracing::info!("ready");
+    running.system.store.events().tell(Subject::default(), Kind::Ready { version: env!("CARGO_PKG_VERSION") });
     match inherited.ready.take() {
         Some(before) => {
             running.system.listeners.own();
+            // operators may have told the process before more, since this one has read what they said
+            running.system.operators.reload();
+            running.system.say_again();
             upgrade::take_over(before);
         }
         None => notify::ready(),
@@ -131,7 +136,8 @@ async fn control(
     let (store, registry) = (Arc::clone(&running.system.store), Arc::clone(&running.system.registry));
     let (monitor, agents) = (running.system.monitor.clone(), running.system.agents.clone());
     tokio::task::spawn_local(monitor.clone().run());
-    tokio::task::spawn_local(upkeep::run(store, registry, monitor, agents));
+    let operators = Arc::clone(&running.system.operators);
+    tokio::task::spawn_local(upkeep::run(store, registry, monitor, agents, operators));
 
     let ended = running.serve().await;
     running.stop(ended).await;
@@ -160,7 +166,12 @@ fn system(
     let prepared = listeners.prepare(&config, None, &registry, inherited)?;
     let (config, snapshot) = first(config, &lookouts, &registry)?;
     registry.set_generation(snapshot.generation);
-    let store = Arc::new(Store::new(snapshot));
+    let events = Arc::new(Events::default());
+    let operators = Arc::new(Operators::load(Some(&config.server.state_dir), Arc::clone(&events)));
+    operators.apply(snapshot.endpoints());
+    let store = Arc::new(Store::new(snapshot, events));
+    // an operator's word of before the restart holds for the first request
+    store.refresh(Moment::now(), true);
     let workers = listener::start(workers, &store, recorder, &registry);
     let mut workers = workers.map_err(|error| format!("the workers can't start: {error}"))?;
     listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
@@ -170,6 +181,7 @@ fn system(
     let monitor = Monitor::new(fastrand::u64(..), Arc::clone(store.news()), hear);
     let admin = Rc::new(admin::State::new(admin::Sources {
         monitor: monitor.clone(),
+        operators: Arc::clone(&operators),
         store: Arc::clone(&store),
         registry: Arc::clone(&registry),
         listeners: listeners.shown(&store.load()),
@@ -184,6 +196,7 @@ fn system(
         registry,
         monitor,
         agents,
+        operators,
         listeners,
         workers,
         admin,

@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use jiff::Timestamp;
 
 /// Where [`Moment`]s count from.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -51,6 +53,16 @@ impl Moment {
     pub fn plus(self, time: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
     }
+}
+
+/// A time of the wall's clock as RFC 3339 has it, to the millisecond, in UTC.
+pub fn rfc3339(time: SystemTime) -> String {
+    format!("{:.3}", Timestamp::try_from(time).unwrap_or_default())
+}
+
+/// Reads what [`rfc3339`] writes, and all else that RFC 3339 allows; `None` = it is no time.
+pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
+    text.parse::<Timestamp>().ok().and_then(|time| SystemTime::try_from(time).ok())
 }
 
 /// What is said at most once in a while, for a condition that would be told of again and again while it lasts.
@@ -111,6 +123,15 @@ mod tests {
         let seldom = SeldomForAll::new(Duration::from_secs(10));
         let said = (0..1000).filter(|n| seldom.is_due(begun.plus(Duration::from_millis(50 * n)))).count();
         assert_eq!(said, 5, "by whomever");
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH), "1970-01-01T00:00:00.000Z");
+        let leap = SystemTime::UNIX_EPOCH + Duration::from_millis(1_709_210_096_789);
+        assert_eq!(rfc3339(leap), "2024-02-29T12:34:56.789Z");
+        assert_eq!(parse_rfc3339("2024-02-29T13:34:56.789+01:00"), Some(leap));
+        assert_eq!(parse_rfc3339("tomorrow"), None);
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub mod health;
 pub mod admin;
 pub mod config;
 pub mod metrics;
+pub mod operator;
 
 // what all of them stand on
 pub mod clock;
@@ -45,6 +46,7 @@ pub mod crowd;
 pub mod drain;
 pub mod endpoint;
 pub mod error;
+pub mod event;
 pub mod io;
 pub mod policy;
 pub mod shortage;

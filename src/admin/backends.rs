@@ -51,9 +51,8 @@ impl Command {
             Self::Disable => (Wanted::Disabled, "disabled"),
             Self::Enable => (Wanted::Enabled, "enabled"),
         };
-        endpoint.live.standing.set_operator(wanted);
-        state.store.news().notify_one();
-        tracing::info!(service = %endpoint.service, backend = %endpoint.id, "{word} by an operator");
+        endpoint.live.standing.set_operator(wanted, "");
+        state.store.refresh(Moment::now(), true);
         json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "state": word })
     }
 }

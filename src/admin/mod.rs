@@ -26,6 +26,7 @@ pub use reload::{Refused, Reload};
 
 use crate::health::monitor::Monitor;
 use crate::metrics::{ListenerMetrics, Registry};
+use crate::operator::Operators;
 use crate::snapshot::Store;
 use crate::tls::Acceptor;
 use token::Token;
@@ -40,6 +41,8 @@ pub struct Sources {
     pub store: Arc<Store>,
     /// The checks.
     pub monitor: Monitor,
+    /// What operators have said.
+    pub operators: Arc<Operators>,
     /// The counters.
     pub registry: Arc<Registry>,
     /// In the order of the configuration.
@@ -82,6 +85,7 @@ pub enum Phase {
 pub struct State {
     store: Arc<Store>,
     monitor: Monitor,
+    operators: Arc<Operators>,
     registry: Arc<Registry>,
     listeners: RefCell<Vec<Listener>>,
     effective: RefCell<Effective>,
@@ -96,10 +100,11 @@ pub struct State {
 impl State {
     /// Starting.
     pub fn new(sources: Sources) -> Self {
-        let Sources { store, monitor, registry, listeners, effective, token, reload } = sources;
+        let Sources { store, monitor, operators, registry, listeners, effective, token, reload } = sources;
         Self {
             store,
             monitor,
+            operators,
             registry,
             listeners: RefCell::new(listeners),
             effective: RefCell::new(effective),

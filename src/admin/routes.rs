@@ -226,17 +226,17 @@ pub(super) mod tests {
     use crate::admin::Sources;
     use crate::health::monitor::Monitor;
     use crate::metrics::Registry;
+    use crate::operator::Operators;
     use crate::snapshot::{Snapshot, Store};
 
     pub(in crate::admin) fn state(token: Option<&str>) -> State {
         State::new(Sources {
             monitor: Monitor::new(1, Arc::default(), Rc::new(|_, _| Ok(()))),
-            store: Arc::new(Store::new(Snapshot {
-                generation: 7,
-                listeners: Vec::new(),
-                services: Vec::new(),
-                tells_of_clients: false,
-            })),
+            store: Arc::new(Store::new(
+                Snapshot { generation: 7, listeners: Vec::new(), services: Vec::new(), tells_of_clients: false },
+                Arc::default(),
+            )),
+            operators: Arc::new(Operators::load(None, Arc::default())),
             registry: Registry::new(1),
             listeners: Vec::new(),
             effective: Rc::new(|| json!({ "log": { "level": "info" } })),

@@ -1,15 +1,15 @@
 //! `GET /api/v1/status` and `/metrics`: the state of everything, read at the moment of the request.
 
+use std::time::SystemTime;
+
 use serde_json::{Map, Value, json};
 
 use super::State;
 use super::window::{Sample, add_up};
-use crate::balance::available::State as Stands;
-use crate::balance::available::State::Usable;
-use crate::clock::Moment;
+use crate::clock::{Moment, rfc3339};
 use crate::endpoint::breaker;
-use crate::endpoint::standing::Health;
-use crate::metrics::{Backend, Told};
+use crate::endpoint::state::{Condition, Told};
+use crate::metrics::{self, Backend};
 use crate::shortage;
 use crate::snapshot::Service;
 
@@ -51,7 +51,7 @@ fn service(state: &State, service: &Service) -> Value {
     let backends: Vec<Value> = (0..service.endpoints.len()).map(|at| backend(state, service, at, now)).collect();
     json!({
         "balance": service.balance.as_str(),
-        "healthy": (0..service.endpoints.len()).filter(|&at| service.state(at, now) == Usable).count(),
+        "healthy": (0..service.endpoints.len()).filter(|&at| told(service, at, now).condition.state.is_usable()).count(),
         "total": service.endpoints.len(),
         "panic": service.available.panic,
         "waiting": service.waiting.len(),
@@ -73,10 +73,11 @@ fn stats(recent: &Sample) -> Value {
     })
 }
 
-fn backend(state: &State, service: &Service, at: usize, now: Moment) -> Value {
+fn backend(whole: &State, service: &Service, at: usize, now: Moment) -> Value {
     let endpoint = &*service.endpoints[at];
     let live = &endpoint.live;
     let standing = &live.standing;
+    let Told { condition: Condition { state, by }, reason, at: since, .. } = told(service, at, now);
     let (_, _, requests) = add_up(service.series.iter().map(|series| &*series.backends[at]));
     let report = live.load.last().filter(|(_, when)| now.since(*when) < service.load_reports.expire);
     json!({
@@ -85,7 +86,10 @@ fn backend(state: &State, service: &Service, at: usize, now: Moment) -> Value {
         "weight": standing.weight(endpoint.weight),
         "zone": endpoint.zone,
         "backup": endpoint.backup,
-        "state": state_word(service, at, now),
+        "state": state.as_str(),
+        "reason": reason,
+        "since": rfc3339(since),
+        "by": by.as_str(),
         "in_flight": live.in_flight(),
         "max_connections": endpoint.limit(),
         "agent_max_connections": standing.agent_limit(),
@@ -100,7 +104,7 @@ fn backend(state: &State, service: &Service, at: usize, now: Moment) -> Value {
         "memory": report.and_then(|(report, _)| report.memory).map(|share| rounded(f64::from(share))),
         "requests": requests,
         "failures": service.upstream[at].attempts().failed,
-        "last_check": state.monitor.last_check(&service.name, &endpoint.id).map(|check| json!({
+        "last_check": whole.monitor.last_check(&service.name, &endpoint.id).map(|check| json!({
             "ok": check.ok,
             "ms": rounded(check.took.as_secs_f64() * 1e3),
             "ago_s": rounded(now.since(check.at).as_secs_f64()),
@@ -109,16 +113,11 @@ fn backend(state: &State, service: &Service, at: usize, now: Moment) -> Value {
     })
 }
 
-/// As in the API: what an operator or the configuration wants goes before what the checks say.
-fn state_word(service: &Service, at: usize, now: Moment) -> &'static str {
-    match service.state(at, now) {
-        Stands::Drained => "draining",
-        Stands::Disabled | Stands::Down => "down",
-        Usable | Stands::Ejected => match service.endpoints[at].live.standing.health() {
-            Health::Unknown if service.health.is_some() => "unknown",
-            _ => "up",
-        },
-    }
+/// How a backend stands, as it was told last: the log and the events say the same. Nobody was told of one that has come in this moment.
+fn told(service: &Service, at: usize, now: Moment) -> Told {
+    let found =
+        || Told { condition: service.condition(at, now), reason: String::new(), since: now, at: SystemTime::now() };
+    service.endpoints[at].live.standing.told().unwrap_or_else(found)
 }
 
 /// To three places: what is finer than a microsecond, or a tenth of a percent, is not measured.
@@ -141,11 +140,13 @@ pub(super) fn metrics(state: &State) -> String {
     let backends: Vec<Backend<'_>> = all
         .map(|(service, at)| {
             let endpoint = &service.endpoints[at];
+            let condition = told(service, at, now).condition;
             Backend {
                 service: &endpoint.service,
                 id: &endpoint.id,
                 in_flight: endpoint.live.in_flight(),
-                up: service.state(at, now) == Usable,
+                up: condition.state.is_usable(),
+                state: condition.state.as_str(),
                 breaker: service.breaker.as_ref().map(|policy| match endpoint.live.breaker.state(policy, now) {
                     breaker::State::Closed => 0,
                     breaker::State::Open => 1,
@@ -156,7 +157,9 @@ pub(super) fn metrics(state: &State) -> String {
         .collect();
     let mut page = String::new();
     let waiting: Vec<_> = snapshot.services.iter().map(|service| (&*service.name, service.waiting.len())).collect();
-    let told = Told { backends: &backends, waiting: &waiting, shortages: &shortage::counts() };
+    let events = state.store.events().counts();
+    let told =
+        metrics::Told { backends: &backends, waiting: &waiting, shortages: &shortage::counts(), events: &events };
     state.registry.render(&told, &mut page);
     page
 }

@@ -109,7 +109,8 @@ impl Agents {
             (*of, *said) = (Arc::clone(&target.live), Said::default());
         }
         said.hear(&line);
-        said.apply(&target.live.standing);
+        let reason = line.reason.clone().unwrap_or_else(|| "its agent says so".to_owned());
+        said.apply(&target.live.standing, &reason);
         match said.max_connections {
             Some(_) => _ = limits.insert(name, (Arc::clone(&target.live), now.plus(target.expire))),
             None => _ = limits.remove(&name),
@@ -119,7 +120,7 @@ impl Agents {
         }
         if target.advisory {
             // nothing else makes it so where the agent is no check
-            target.live.standing.set_agent(Wanted::Disabled);
+            target.live.standing.set_agent(Wanted::Disabled, &reason);
         }
         Err(line.reason.unwrap_or_else(|| "its agent says that it is down".to_owned()))
     }
@@ -132,7 +133,7 @@ impl Agents {
         said.retain(|name, (live, _)| {
             let stays = asked.contains(&Arc::as_ptr(live));
             if !stays {
-                Said::default().apply(&live.standing);
+                Said::default().apply(&live.standing, "");
                 limits.remove(name);
             }
             stays

@@ -28,7 +28,7 @@ fn at(ingress: &Ingress) -> (u64, String) {
 
 #[test]
 fn a_connection_finds_its_listener_wherever_a_reload_puts_it_and_whatever_it_is_called_then() {
-    let store = Store::new(publish(None, &[("a", 8001), ("b", 8002)]));
+    let store = Store::new(publish(None, &[("a", 8001), ("b", 8002)]), Arc::default());
     let worker = Rc::new(Worker::new(0, store.reader(), Recorder::default()));
     let key = store.load().listeners[1].key;
     let ingress = Ingress::new(&worker, key);
@@ -41,7 +41,7 @@ fn a_connection_finds_its_listener_wherever_a_reload_puts_it_and_whatever_it_is_
 
 #[test]
 fn a_listener_that_goes_serves_its_connections_by_the_last_snapshot_that_knew_it() {
-    let store = Store::new(publish(None, &[("a", 8001), ("b", 8002)]));
+    let store = Store::new(publish(None, &[("a", 8001), ("b", 8002)]), Arc::default());
     let worker = Rc::new(Worker::new(0, store.reader(), Recorder::default()));
     let ingress = Ingress::new(&worker, store.load().listeners[0].key);
     ingress.retire();

@@ -21,11 +21,14 @@ use super::listeners::{Listeners, Prepared};
 use super::nicely::{let_go, nicely};
 use super::{notify, parts};
 use crate::admin::{self, Refused};
+use crate::clock::Moment;
 use crate::config::{self, Effective, Loaded, model};
 use crate::discover::watch::FileWatch;
+use crate::event::{Kind, Subject};
 use crate::health::monitor::Monitor;
 use crate::listener::Control;
 use crate::metrics::Registry;
+use crate::operator::Operators;
 use crate::record::access;
 use crate::snapshot::{self, Snapshot, Store};
 
@@ -51,6 +54,7 @@ pub(super) struct System {
     pub registry: Arc<Registry>,
     pub monitor: Monitor,
     pub agents: Agents,
+    pub operators: Arc<Operators>,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub lookouts: Lookouts,
@@ -96,14 +100,14 @@ impl System {
         let done = self.try_reload().await;
         notify::ready();
         self.registry.count_reload(done.is_ok());
-        match &done {
+        let (why, took) = (why.to_owned(), began.elapsed());
+        let kind = match &done {
             Ok((generation, changes)) => {
-                tracing::info!(generation, %changes, took = ?began.elapsed(), "reloaded ({why})");
+                Kind::Reloaded { why, generation: *generation, changes: changes.to_string(), took }
             }
-            Err(refused) => {
-                tracing::error!(took = ?began.elapsed(), "not reloaded ({why}), what runs stays: {}", refused.detail);
-            }
-        }
+            Err(refused) => Kind::NotReloaded { why, detail: refused.detail.clone(), took },
+        };
+        self.store.events().tell(Subject::default(), kind);
         done.map(|(generation, _)| generation)
     }
 
@@ -150,11 +154,26 @@ impl System {
         match build(&self.config, &self.store.load(), &self.registry) {
             Ok(next) => {
                 self.registry.set_generation(next.generation);
-                self.store.publish(next);
-                self.store.news().notify_one();
+                self.put_in_force(next);
             }
             Err(refused) => tracing::error!("discovered backends can't be used: {}", refused.detail),
         }
+    }
+
+    /// Publishes a snapshot whose backends may be others than before.
+    fn put_in_force(&self, next: Snapshot) {
+        // before it is published: no worker may pick what an operator has taken out
+        self.operators.apply(next.endpoints());
+        self.store.publish(next);
+        self.store.refresh(Moment::now(), true);
+        // whom to check, and whom to watch, has changed
+        self.store.news().notify_one();
+    }
+
+    /// Does again what operators have said.
+    pub fn say_again(&self) {
+        self.operators.apply(self.store.load().endpoints());
+        self.store.refresh(Moment::now(), true);
     }
 
     /// Whether the file holds something else than when it was last read. A watcher tells of every touch, also of one that was
@@ -196,7 +215,7 @@ impl System {
             next = build(config, &now, &self.registry)?;
         }
         self.registry.set_generation(next.generation);
-        self.store.publish(next);
+        self.put_in_force(next);
         self.listeners.commit(prepared, &self.store.load(), &mut self.workers, config.server.drain_timeout);
         Ok(())
     }

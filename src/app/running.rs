@@ -12,6 +12,7 @@ use super::signals::{Signal, Signals};
 use super::upgrade::{Start, Successor};
 use super::{inherit, nicely, notify};
 use crate::admin::{self, Phase, Refused, Reload};
+use crate::event::{Kind, Subject};
 use crate::listener::{Queue, Socket};
 
 /// How often a drain looks whether it is done. What waits for it is a deployment, not an exchange.
@@ -77,7 +78,8 @@ impl Running {
                     Signal::Upgrade if successor.is_some() => tracing::warn!("SIGUSR2: an upgrade is under way already"),
                     Signal::Upgrade => successor = self.upgrade(),
                     Signal::Terminate | Signal::Interrupt => {
-                        tracing::info!(%signal, "stopping");
+                        let kind = Kind::Stopping { signal: signal.to_string() };
+                        self.system.store.events().tell(Subject::default(), kind);
                         // it was to serve in our place, and nobody is to serve any more
                         if let Some(mut successor) = successor {
                             successor.end();

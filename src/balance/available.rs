@@ -4,25 +4,27 @@
 //! says, health is ignored and all of them are used: either the checks are wrong, or the few that are left would be crushed
 //! by what was meant for many (Envoy's "panic threshold"). Whoever was told to take no work gets none even then.
 
+use crate::endpoint::state::State;
+
 /// What counts about a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
-    /// How it stands.
-    pub state: State,
+    /// What it may be used for.
+    pub availability: Availability,
     /// 0 = no work.
     pub weight: u32,
     /// Used only when no other is available.
     pub backup: bool,
 }
 
-/// How a backend stands.
+/// What a backend may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum Availability {
     /// Nothing speaks against it.
     Usable,
     /// Its checks fail.
     Down,
-    /// Real traffic went wrong with it, so it is out for a while.
+    /// Real traffic went wrong with it, so it is out for a while, or its breaker is open.
     Ejected,
     /// It keeps its sessions and gets no new ones.
     Drained,
@@ -44,7 +46,9 @@ pub struct Available {
 pub fn available(members: &[Member], panic_threshold: f64) -> Available {
     let wanted = |backup: bool, usable_only: bool| -> Vec<usize> {
         let picked = |member: &Member| {
-            member.backup == backup && member.takes_work() && (!usable_only || member.state == State::Usable)
+            member.backup == backup
+                && member.takes_work()
+                && (!usable_only || member.availability == Availability::Usable)
         };
         members.iter().enumerate().filter(|(_, member)| picked(member)).map(|(index, _)| index).collect()
     };
@@ -63,10 +67,22 @@ pub fn available(members: &[Member], panic_threshold: f64) -> Available {
     Available { panic: !backends.is_empty(), backends }
 }
 
+impl From<State> for Availability {
+    fn from(state: State) -> Self {
+        match state {
+            State::Up | State::Starting | State::Unknown => Self::Usable,
+            State::Down => Self::Down,
+            State::Ejected | State::Broken => Self::Ejected,
+            State::Draining => Self::Drained,
+            State::Disabled => Self::Disabled,
+        }
+    }
+}
+
 impl Member {
     /// Whether it may get work when it is well.
     pub fn takes_work(&self) -> bool {
-        self.weight > 0 && !matches!(self.state, State::Drained | State::Disabled)
+        self.weight > 0 && !matches!(self.availability, Availability::Drained | Availability::Disabled)
     }
 }
 
@@ -75,18 +91,18 @@ mod tests {
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
-    use super::State::{Disabled, Down, Drained, Ejected, Usable};
+    use super::Availability::{Disabled, Down, Drained, Ejected, Usable};
     use super::*;
 
-    const fn primary(state: State) -> Member {
-        Member { state, weight: 1, backup: false }
+    const fn primary(availability: Availability) -> Member {
+        Member { availability, weight: 1, backup: false }
     }
 
-    const fn backup(state: State) -> Member {
-        Member { state, weight: 1, backup: true }
+    const fn backup(availability: Availability) -> Member {
+        Member { availability, weight: 1, backup: true }
     }
 
-    const WEIGHTLESS: Member = Member { state: Usable, weight: 0, backup: false };
+    const WEIGHTLESS: Member = Member { availability: Usable, weight: 0, backup: false };
 
     fn of(members: &[Member], threshold: f64) -> (Vec<usize>, bool) {
         let available = available(members, threshold);
@@ -142,8 +158,12 @@ mod tests {
     }
 
     fn any_member() -> impl Strategy<Value = Member> {
-        let state = prop_oneof![Just(Usable), Just(Down), Just(Ejected), Just(Drained), Just(Disabled)];
-        (state, 0..3_u32, any::<bool>()).prop_map(|(state, weight, backup)| Member { state, weight, backup })
+        let availability = prop_oneof![Just(Usable), Just(Down), Just(Ejected), Just(Drained), Just(Disabled)];
+        (availability, 0..3_u32, any::<bool>()).prop_map(|(availability, weight, backup)| Member {
+            availability,
+            weight,
+            backup,
+        })
     }
 
     proptest! {
@@ -158,7 +178,7 @@ mod tests {
             let picked: Vec<_> = available.backends.iter().map(|&index| members[index]).collect();
             prop_assert!(picked.iter().all(Member::takes_work), "those told not to work never do");
             prop_assert!(available.backends.is_sorted_by(|a, b| a < b));
-            let usable = |member: &Member| member.takes_work() && member.state == Usable;
+            let usable = |member: &Member| member.takes_work() && member.availability == Usable;
             if members.iter().any(usable) {
                 prop_assert!(picked.iter().any(usable), "never nothing while a backend is usable");
             }

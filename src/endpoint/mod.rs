@@ -6,6 +6,9 @@ pub mod latency;
 pub mod load;
 pub mod passive;
 pub mod standing;
+pub mod state;
+#[cfg(test)]
+pub mod testing;
 pub mod waiting;
 
 use std::net::SocketAddr;

@@ -1,11 +1,14 @@
 //! What the control plane holds of a backend: its health, what operators said, whether it is ejected.
 //!
 //! Written by the control plane alone, read by it when a snapshot is built, and by the admin address; the data plane reads the
-//! [limit](Standing::limit). It lives beside the hot
-//! atomics so that it outlives every snapshot and every reload, as they do.
+//! [limit](Standing::limit), and whether an operator has [taken it out](Standing::is_taken_out). It lives beside the hot
+//! atomics so that it outlives every snapshot and every reload, as they do. What it comes to is found in [`state`](super::state).
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
+use super::state::{By, Condition, State, Told};
 use crate::clock::Moment;
 
 /// What the last checks said.
@@ -49,6 +52,19 @@ pub struct Standing {
     ejected_until: AtomicU64,
     ejections: AtomicU32,
     joined: AtomicU64,
+    /// The condition that everybody was told last, in one word; 0 = none yet.
+    known: AtomicU16,
+    texts: Mutex<Texts>,
+}
+
+/// What is said in words, by those who say it.
+#[derive(Debug, Default)]
+struct Texts {
+    health: String,
+    operator: String,
+    agent: String,
+    ejection: String,
+    told: Option<Told>,
 }
 
 /// Changes of any standing so far.
@@ -77,6 +93,8 @@ impl Default for Standing {
             ejected_until: AtomicU64::new(0),
             ejections: AtomicU32::new(0),
             joined: AtomicU64::new(0),
+            known: AtomicU16::new(0),
+            texts: Mutex::default(),
         }
     }
 }
@@ -91,8 +109,9 @@ impl Standing {
         }
     }
 
-    /// The checks say this.
-    pub fn set_health(&self, health: Health) {
+    /// The checks say this, and why.
+    pub fn set_health(&self, health: Health, reason: &str) {
+        self.texts().health = reason.to_owned();
         self.health.store(health as u8, Ordering::Relaxed);
         changed();
     }
@@ -102,10 +121,17 @@ impl Standing {
         wanted(&self.operator)
     }
 
-    /// An operator wants this.
-    pub fn set_operator(&self, wanted: Wanted) {
+    /// An operator wants this, and why.
+    pub fn set_operator(&self, wanted: Wanted, reason: &str) {
+        self.texts().operator = reason.to_owned();
         self.operator.store(wanted as u8, Ordering::Relaxed);
         changed();
+    }
+
+    /// Whether an operator has taken it out. The data plane asks at each pick: an operator's word is in force when it is answered, also
+    /// for exchanges that hold an older snapshot.
+    pub fn is_taken_out(&self) -> bool {
+        matches!(self.operator(), Wanted::Drained | Wanted::Disabled)
     }
 
     /// What the backend's agent wants.
@@ -113,8 +139,9 @@ impl Standing {
         wanted(&self.agent)
     }
 
-    /// The backend's agent wants this.
-    pub fn set_agent(&self, wanted: Wanted) {
+    /// The backend's agent wants this, and why.
+    pub fn set_agent(&self, wanted: Wanted, reason: &str) {
+        self.texts().agent = reason.to_owned();
         self.agent.store(wanted as u8, Ordering::Relaxed);
         changed();
     }
@@ -180,8 +207,9 @@ impl Standing {
         Moment::from_millis(self.ejected_until.load(Ordering::Relaxed))
     }
 
-    /// Ejects it; gives back how often that has happened by now.
-    pub fn eject(&self, until: Moment) -> u32 {
+    /// Ejects it, and says why; gives back how often that has happened by now.
+    pub fn eject(&self, until: Moment, reason: &str) -> u32 {
+        self.texts().ejection = reason.to_owned();
         self.ejected_until.store(until.as_millis(), Ordering::Relaxed);
         changed();
         self.ejections.fetch_add(1, Ordering::Relaxed) + 1
@@ -212,6 +240,44 @@ impl Standing {
     pub fn join(&self, now: Moment) {
         self.joined.store(now.as_millis(), Ordering::Relaxed);
     }
+
+    /// What everybody was told last of how it stands; `None` before the first look.
+    pub fn told(&self) -> Option<Told> {
+        self.texts().told.clone()
+    }
+
+    /// Makes a condition known, if it is another one than was told last; gives back the one before and this one then.
+    pub fn tell(&self, condition: Condition, now: Moment, at: SystemTime) -> Option<(Option<Told>, Told)> {
+        // ten thousand backends are looked at, and hardly ever has one changed
+        let word = word(condition);
+        if self.known.swap(word, Ordering::Relaxed) == word {
+            return None;
+        }
+        let texts = &mut *self.texts();
+        let reason = match condition.by {
+            By::Operator => texts.operator.clone(),
+            By::Configuration if condition.state == State::Draining => "`draining` in the configuration".to_owned(),
+            By::Configuration => String::new(),
+            By::Agent => texts.agent.clone(),
+            By::Checks if condition.state == State::Unknown => "not checked yet".to_owned(),
+            By::Checks => texts.health.clone(),
+            By::Outlier => texts.ejection.clone(),
+            By::Breaker => "its circuit breaker is open".to_owned(),
+            By::SlowStart => "its share of the work grows".to_owned(),
+        };
+        let told = Told { condition, reason, since: now, at };
+        Some((texts.told.replace(told.clone()), told))
+    }
+
+    fn texts(&self) -> MutexGuard<'_, Texts> {
+        // texts are whole whatever panicked while they were held
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A condition in one word above zero.
+fn word(Condition { state, by }: Condition) -> u16 {
+    (state as u16 + 1) << 8 | by as u16
 }
 
 /// Comes after what has changed.
@@ -239,14 +305,29 @@ mod tests {
         let standing = Standing::default();
         assert_eq!((standing.health(), standing.operator(), standing.agent()), Default::default());
         for health in [Health::Up, Health::Down, Health::Unknown] {
-            standing.set_health(health);
+            standing.set_health(health, "");
             assert_eq!(standing.health(), health);
         }
         for wanted in [Wanted::Drained, Wanted::Disabled, Wanted::Enabled, Wanted::Configured] {
-            standing.set_operator(wanted);
-            standing.set_agent(wanted);
+            standing.set_operator(wanted, "");
+            standing.set_agent(wanted, "");
             assert_eq!((standing.operator(), standing.agent()), (wanted, wanted));
         }
+    }
+
+    #[test]
+    fn a_condition_is_told_once_with_the_reason_of_who_says_so() {
+        let (standing, now, at) = (Standing::default(), Moment::now(), SystemTime::UNIX_EPOCH);
+        let up = Condition { state: State::Up, by: By::Checks };
+        standing.set_health(Health::Up, "status 200");
+        let (before, told) = standing.tell(up, now, at).unwrap();
+        assert_eq!((before, &*told.reason, told.since), (None, "status 200", now));
+        assert_eq!(standing.tell(up, now.plus(Duration::from_secs(1)), at), None);
+        standing.set_operator(Wanted::Drained, "a new disk");
+        let draining = Condition { state: State::Draining, by: By::Operator };
+        let (before, told) = standing.tell(draining, now.plus(Duration::from_secs(2)), at).unwrap();
+        assert_eq!((before.map(|told| told.condition), &*told.reason), (Some(up), "a new disk"));
+        assert_eq!(standing.told(), Some(told));
     }
 
     #[test]
@@ -278,12 +359,12 @@ mod tests {
     fn an_ejection_ends_by_itself_or_early_and_is_counted() {
         let (standing, now) = (Standing::default(), Moment::now());
         assert!(!standing.is_ejected(now));
-        assert_eq!(standing.eject(now.plus(Duration::from_secs(10))), 1);
+        assert_eq!(standing.eject(now.plus(Duration::from_secs(10)), ""), 1);
         assert!(standing.is_ejected(now.plus(Duration::from_millis(9_999))));
         assert!(!standing.is_ejected(now.plus(Duration::from_secs(10))));
         standing.readmit();
         assert!(!standing.is_ejected(now));
-        assert_eq!(standing.eject(now), 2);
+        assert_eq!(standing.eject(now, ""), 2);
         standing.forget_ejections();
         assert_eq!(standing.ejections(), 0);
     }

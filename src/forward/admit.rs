@@ -150,7 +150,9 @@ fn find(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission,
         service.pick(Pick { cursor, tried, random, now: wish.now, key: wish.key })
     };
     let first = pick(wish.tried.into()).ok_or(Refusal::Nobody)?;
-    if let Ok(admission) = enter(service, first, wish.now) {
+    if !is_taken_out(service, first)
+        && let Ok(admission) = enter(service, first, wish.now)
+    {
         return Ok(admission);
     }
     // rare: somebody is full, or has failed since the snapshot was built. One look at all tells who has a place
@@ -182,6 +184,11 @@ fn find(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission,
     Err(if is_full { Refusal::Full } else { Refusal::Nobody })
 }
 
+/// Whether an operator has taken a backend out since the snapshot was built: that holds as of its answer.
+fn is_taken_out(service: &Service, backend: usize) -> bool {
+    service.endpoints[backend].live.standing.is_taken_out()
+}
+
 fn enter(service: &Service, backend: usize, now: Moment) -> Result<Admission, Refusal> {
     let endpoint = &service.endpoints[backend];
     let in_flight = endpoint.live.enter_below(endpoint.limit()).ok_or(Refusal::Full)?;
@@ -203,6 +210,9 @@ fn pass(service: &Service, backend: usize, now: Moment) -> Result<Option<Permit>
 /// Whether a backend would take an exchange; takes nothing.
 fn has_room(service: &Service, backend: usize, now: Moment) -> Result<(), Refusal> {
     let endpoint = &service.endpoints[backend];
+    if is_taken_out(service, backend) {
+        return Err(Refusal::Nobody);
+    }
     let limit = endpoint.limit();
     if limit > 0 && endpoint.live.in_flight() >= limit {
         return Err(Refusal::Full);
@@ -279,7 +289,10 @@ fn take(service: &Service, wish: Wish<'_>, own: Option<usize>, place: Place) -> 
     };
     let may = match own {
         Some(_) => service.keeps_sessions(backend, wish.now),
-        None => service.available.members.binary_search_by_key(&backend, |(index, _)| *index).is_ok(),
+        None => {
+            service.available.members.binary_search_by_key(&backend, |(index, _)| *index).is_ok()
+                && !is_taken_out(service, backend)
+        }
     };
     let permit = match pass(service, backend, wish.now) {
         Ok(permit) if may => permit,

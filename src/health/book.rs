@@ -52,15 +52,6 @@ pub struct LastCheck {
     pub reason: Cow<'static, str>,
 }
 
-/// A backend's health changed.
-#[derive(Debug, Clone)]
-pub struct Change {
-    /// Whose.
-    pub target: Rc<Target>,
-    /// Into what.
-    pub health: Health,
-}
-
 impl Book {
     /// An empty one.
     pub fn new(seed: u64) -> Self {
@@ -88,7 +79,7 @@ impl Book {
         }
         // nobody checks them any more
         for entry in before.into_values().filter_map(|key| self.entries.remove(&key)) {
-            entry.publish(Health::Unknown);
+            entry.publish(Health::Unknown, "nobody checks it");
         }
         for (key, interval) in &fresh {
             self.schedule.first(*key, fresh.len(), *interval, now);
@@ -110,8 +101,8 @@ impl Book {
         }
     }
 
-    /// A check that began at `began` came to this. Gives back the change of health that it made.
-    pub fn finish(&mut self, key: u64, outcome: Outcome, began: Moment, now: Moment) -> Option<Change> {
+    /// A check that began at `began` came to this. Gives back the health of its backend where that has changed by this.
+    pub fn finish(&mut self, key: u64, outcome: Outcome, began: Moment, now: Moment) -> Option<Health> {
         let entry = self.entries.get_mut(&key)?;
         let ours = outcome.as_ref().is_err_and(|fault| fault.is_ours);
         let policy = &entry.target.policy;
@@ -126,13 +117,13 @@ impl Book {
         self.schedule.next(key, interval, policy.jitter, began, now);
         let ok = outcome.is_ok();
         let reason = outcome.unwrap_or_else(|fault| fault.reason);
-        entry.last = Some(LastCheck { at: now, ok, took: now.since(began), reason });
+        entry.last = Some(LastCheck { at: now, ok, took: now.since(began), reason: reason.clone() });
         let health = changed.filter(|_| !entry.target.advisory)?;
-        entry.publish(health);
+        entry.publish(health, &reason);
         if health == Health::Up {
             entry.welcome(now);
         }
-        Some(Change { target: Rc::clone(&entry.target), health })
+        Some(health)
     }
 
     /// What the last check of a backend came to.
@@ -161,7 +152,7 @@ impl Entry {
             None => (Counter::new(target.policy.initial), None),
         };
         let entry = Self { target: Rc::new(target), counter, last };
-        entry.publish(entry.counter.state());
+        entry.publish(entry.counter.state(), entry.last.as_ref().map_or("not checked yet", |last| &last.reason));
         entry
     }
 
@@ -173,9 +164,9 @@ impl Entry {
         Self { target: Rc::new(target), ..self }
     }
 
-    fn publish(&self, health: Health) {
+    fn publish(&self, health: Health, reason: &str) {
         if !self.target.advisory {
-            self.target.live.standing.set_health(health);
+            self.target.live.standing.set_health(health, reason);
         }
     }
 
@@ -235,7 +226,7 @@ mod tests {
     fn step(book: &mut Book, outcome: Outcome) -> (Moment, Option<Health>) {
         let now = book.earliest().unwrap();
         let job = book.take(now).unwrap();
-        (now, book.finish(job.key, outcome, now, now).map(|change| change.health))
+        (now, book.finish(job.key, outcome, now, now))
     }
 
     #[test]
@@ -247,7 +238,7 @@ mod tests {
         assert!(!book.is_checked());
         let (first, _) = step(&mut book, Ok("connected".into()));
         assert!(book.is_checked());
-        live.standing.eject(START.plus(Duration::from_secs(1000)));
+        live.standing.eject(START.plus(Duration::from_secs(1000)), "");
 
         let checks = [refused(), refused(), refused(), refused(), Ok("connected".into()), Ok("connected".into())];
         let seen = checks.map(|outcome| {

@@ -16,7 +16,7 @@ use super::outlier::{self, Reason, Seen, Sight};
 use super::window::Window;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::endpoint::standing::{Health, Wanted};
+use crate::endpoint::state::takes_part;
 use crate::policy::Outlier;
 
 /// How often the owner is to call [`Ejector::tick`].
@@ -120,7 +120,6 @@ impl Watched {
         for (at, (backend, state)) in backends.iter().zip(&mut self.states).enumerate() {
             let totals = totals(at);
             if state.look(backend, policy, totals, now) {
-                tracing::info!(service = &**name, backend = &*backend.id, "backend is in again after its ejection");
                 events.push(Event { service: Arc::clone(name), id: Arc::clone(&backend.id), ejected: None });
             }
             let sight = Sight {
@@ -135,9 +134,8 @@ impl Watched {
         for (at, reason) in outlier::judge(policy, &sights) {
             let backend = &backends[at];
             let length = outlier::sentence(policy, backend.live.standing.ejections());
-            backend.live.standing.eject(now.plus(length));
+            backend.live.standing.eject(now.plus(length), &format!("{reason}, for {length:?}"));
             self.states[at].is_ejected = true;
-            tracing::warn!(service = &**name, backend = &*backend.id, %reason, ?length, "backend is ejected");
             events.push(Event { service: Arc::clone(name), id: Arc::clone(&backend.id), ejected: Some(reason) });
         }
         is_quiet
@@ -190,19 +188,4 @@ impl State {
         }
         false
     }
-}
-
-/// Whether a backend may get work.
-fn takes_part(backend: &Endpoint) -> bool {
-    let standing = &backend.live.standing;
-    let wanted = match standing.operator() {
-        Wanted::Configured => standing.agent(),
-        operator => operator,
-    };
-    let is_wanted = match wanted {
-        Wanted::Configured => backend.gets_new_work(),
-        Wanted::Enabled => true,
-        Wanted::Drained | Wanted::Disabled => false,
-    };
-    is_wanted && standing.health() != Health::Down
 }

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::book::{Book, Change, Job, LastCheck};
+use super::book::{Book, Job, LastCheck};
 use super::probe::{self, Agent, Fault, Outcome, Target};
 use crate::clock::Moment;
-use crate::endpoint::standing::Health;
 
 /// All active checks. A handle: its copies are the same monitor.
 #[derive(Debug, Clone)]
@@ -78,14 +77,9 @@ impl Monitor {
     }
 
     fn finish(&self, key: u64, outcome: Outcome, began: Moment) {
-        let reason = match &outcome {
-            Ok(good) => good.clone(),
-            Err(fault) => fault.reason.clone(),
-        };
         let mut book = self.0.book.borrow_mut();
         let before = book.earliest();
-        if let Some(change) = book.finish(key, outcome, began, Moment::now()) {
-            log(&change, &reason);
+        if book.finish(key, outcome, began, Moment::now()).is_some() {
             self.0.changed.notify_one();
         }
         // the loop sleeps until what was the first to be due
@@ -111,14 +105,6 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-fn log(change: &Change, reason: &str) {
-    let Target { service, id, policy, .. } = &*change.target;
-    match change.health {
-        Health::Up => tracing::info!(service = &**service, backend = id, rise = policy.rise, reason, "backend is up"),
-        _ => tracing::warn!(service = &**service, backend = id, fall = policy.fall, reason, "backend is down"),
-    }
-}
-
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inner").field("book", &self.book).finish_non_exhaustive()
@@ -133,6 +119,7 @@ mod tests {
 
     use super::super::probe::testing::{Server, http, target};
     use super::*;
+    use crate::endpoint::standing::Health;
     use crate::policy::{Check, Initial};
 
     fn quick(target: &mut Target) {

@@ -116,10 +116,10 @@ impl Said {
         self.max_connections = line.max_connections.filter(|limit| *limit > 0);
     }
 
-    /// Puts the weight, the limit and what is wanted where a backend's standing has room for its agent's words. Whether it is `down` goes
+    /// Puts the weight, the limit and what is wanted, for this `reason`, where a backend's standing has room for its agent's words. Whether it is `down` goes
     /// together with what the checks say, and is theirs to put.
-    pub fn apply(&self, standing: &Standing) {
-        standing.set_agent(self.wanted);
+    pub fn apply(&self, standing: &Standing, reason: &str) {
+        standing.set_agent(self.wanted, reason);
         standing.set_agent_weight(self.weight);
         standing.set_agent_limit(self.max_connections);
     }
@@ -211,7 +211,7 @@ mod tests {
             [("maxconn:5", 5), ("up maxconn:3", 3), ("up", 100), ("maxconn:200", 100), ("maxconn:0", 100)]
         {
             said.hear(&read(line));
-            said.apply(&standing);
+            said.apply(&standing, "");
             assert_eq!(standing.limit(100), limit, "{line}");
         }
     }
@@ -219,13 +219,13 @@ mod tests {
     #[test]
     fn an_agent_does_not_touch_what_an_operator_said() {
         let standing = Standing::default();
-        standing.set_operator(Wanted::Disabled);
+        standing.set_operator(Wanted::Disabled, "");
         let mut said = Said::default();
         said.hear(&read("drain 50%"));
-        said.apply(&standing);
+        said.apply(&standing, "");
         assert_eq!((standing.operator(), standing.agent(), standing.weight(4)), (Wanted::Disabled, Wanted::Drained, 2));
         said.hear(&read("ready 100%"));
-        said.apply(&standing);
+        said.apply(&standing, "");
         assert_eq!(
             (standing.operator(), standing.agent(), standing.weight(4)),
             (Wanted::Disabled, Wanted::Configured, 4)

@@ -64,6 +64,13 @@ pub(super) static REQUESTS_WAITING: Metric =
 /// `{service,backend}`
 pub(super) static BACKEND_UP: Metric = gauge("evenkeel_backend_up", "1 when the backend may get new work, else 0.");
 /// `{service,backend,state}`
+pub(super) static BACKEND_STATE: Metric = gauge(
+    "evenkeel_backend_state",
+    "1 for the state that a backend is in: up, starting, draining, disabled, down, ejected, broken or unknown.",
+);
+/// `{kind}`
+pub(super) static EVENTS: Metric = counter("evenkeel_events_total", "Events by their kind; docs/events.md lists them.");
+/// `{service,backend,state}`
 pub(super) static UPSTREAM_CONNECTIONS: Metric =
     gauge("evenkeel_upstream_connections", "Connections to a backend, `active` in an exchange or `idle` in the pool.");
 /// `{service,backend}`
@@ -147,7 +154,7 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 28] = [
+    const ALL: [&Metric; 30] = [
         &BREAKER_STATE,
         &RETRIES,
         &GRPC,
@@ -158,6 +165,8 @@ mod tests {
         &REQUEST_DURATION,
         &IN_FLIGHT,
         &BACKEND_UP,
+        &BACKEND_STATE,
+        &EVENTS,
         &UPSTREAM_CONNECTIONS,
         &UPSTREAM_CONNECTS,
         &CLIENT_CONNECTIONS,

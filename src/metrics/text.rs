@@ -26,6 +26,8 @@ pub struct Backend<'a> {
     pub in_flight: u32,
     /// It may be picked.
     pub up: bool,
+    /// How it stands, as the API calls that.
+    pub state: &'a str,
     /// Its circuit breaker: 0 closed, 1 open, 2 half-open; `None` = it has none.
     pub breaker: Option<u8>,
 }
@@ -39,6 +41,8 @@ pub struct Told<'a> {
     pub waiting: &'a [(&'a str, usize)],
     /// How often this machine was out of what, by its label.
     pub shortages: &'a [(&'a str, u64)],
+    /// Events so far, by their kind.
+    pub events: &'a [(&'a str, u64)],
 }
 
 /// One text in the making.
@@ -62,6 +66,10 @@ impl Registry {
         page.announce(&names::SHORTAGES);
         for (reason, count) in told.shortages {
             page.line(names::SHORTAGES.name, &[("reason", reason)], *count);
+        }
+        page.announce(&names::EVENTS);
+        for (kind, count) in told.events {
+            page.line(names::EVENTS.name, &[("kind", kind)], *count);
         }
         page.single(&names::PANICS, &[], self.panics.load(Ordering::Relaxed) as f64);
         page.single(&names::CONFIG_GENERATION, &[], self.generation.load(Ordering::Relaxed) as f64);
@@ -218,6 +226,11 @@ fn backends_to(backends: &[Backend<'_>], page: &mut Page<'_>) {
         let labels = [("service", backend.service), ("backend", backend.id)];
         page.line(names::BACKEND_UP.name, &labels, u8::from(backend.up));
     }
+    page.announce(&names::BACKEND_STATE);
+    for backend in backends {
+        let labels = [("service", backend.service), ("backend", backend.id), ("state", backend.state)];
+        page.line(names::BACKEND_STATE.name, &labels, 1);
+    }
     page.announce(&names::BREAKER_STATE);
     for backend in backends {
         if let Some(state) = backend.breaker {
@@ -281,7 +294,8 @@ mod tests {
         /// Reads a text back; panics where it breaks the format.
         fn of(registry: &Registry, backends: &[Backend<'_>]) -> Self {
             let mut text = String::new();
-            let told = Told { backends, waiting: &[("app", 3)], shortages: &[("ports", 3)] };
+            let told =
+                Told { backends, waiting: &[("app", 3)], shortages: &[("ports", 3)], events: &[("service_up", 4)] };
             registry.render(&told, &mut text);
             let mut announced: Vec<&str> = Vec::new();
             let mut series: Vec<(String, Vec<String>, f64)> = Vec::new();
@@ -354,8 +368,10 @@ mod tests {
         registry.set_generation(3);
         registry.count_reload(false);
 
-        let scrape =
-            Scrape::of(&registry, &[Backend { service: "api", id: "a", in_flight: 2, up: true, breaker: Some(2) }]);
+        let scrape = Scrape::of(
+            &registry,
+            &[Backend { service: "api", id: "a", in_flight: 2, up: true, state: "up", breaker: Some(2) }],
+        );
         for (name, labels, value) in [
             ("evenkeel_requests_total", &["web", "api", "a", "2xx"][..], 2.0),
             ("evenkeel_requests_total", &["web", "api", "a", "4xx"], 0.0),
@@ -368,6 +384,8 @@ mod tests {
             ("evenkeel_request_duration_seconds_sum", &["api"], 1_000.001),
             ("evenkeel_in_flight", &["api", "a"], 2.0),
             ("evenkeel_backend_up", &["api", "a"], 1.0),
+            ("evenkeel_backend_state", &["api", "a", "up"], 1.0),
+            ("evenkeel_events_total", &["service_up"], 4.0),
             ("evenkeel_upstream_connections", &["api", "a", "active"], 1.0),
             ("evenkeel_upstream_connections", &["api", "a", "idle"], 0.0),
             ("evenkeel_upstream_connects_total", &["api", "a"], 1.0),

@@ -1,15 +1,18 @@
 //! Who may be picked, as the backends stand now: between two reloads, this is all that changes in a snapshot.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::service::Settings;
 use super::{Available, Service, Snapshot};
-use crate::balance::available::{self, Member, State};
+use crate::balance::available::{self, Availability, Member};
 use crate::balance::{self, Candidate};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::endpoint::breaker;
-use crate::endpoint::standing::{Health, Wanted};
+use crate::endpoint::state::{self, Condition, Told};
+use crate::event::{Events, Kind, Subject};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 impl Snapshot {
     /// The same with everybody's availability as it is at `now`; `None` when that is what it says already. The generation
@@ -37,6 +40,49 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// Tells of the backends that stand otherwise than was told last. Where no standing has changed, only those are looked at that
+    /// change by themselves.
+    pub(super) fn tell(&self, events: &Events, now: Moment, has_changed: bool) {
+        let at = SystemTime::now();
+        for service in self.services.iter().filter(|service| has_changed || service.changes_by_itself(now)) {
+            for endpoint in &service.endpoints {
+                let condition = state::condition(endpoint, service.rules(), now);
+                let Some((before, told)) = endpoint.live.standing.tell(condition, now, at) else { continue };
+                // it has come as it should
+                if before.is_none() && condition.state.is_usable() {
+                    continue;
+                }
+                let (was, after) = before.map(|before| (before.condition.state, now.since(before.since))).unzip();
+                let Told { condition: Condition { state, by }, reason, .. } = told;
+                let subject = Subject::backend(&endpoint.service, &endpoint.id);
+                events.tell(subject, Kind::Backend { state, by, reason, was, after });
+            }
+        }
+    }
+
+    /// Tells of the services that begin or cease to ignore health, or to have a backend at all.
+    pub(super) fn tell_services(&self, before: &Self, events: &Events) {
+        for (old, new) in before.services.iter().zip(&self.services) {
+            let (old, available, total) = (&old.available, new.available.members.len(), new.endpoints.len());
+            let tell = |kind| events.tell(Subject::service(&new.name), kind);
+            match (old.panic, new.available.panic) {
+                (false, true) => {
+                    let available = new.available.usable();
+                    tell(Kind::PanicBegan { available, total });
+                }
+                (true, false) => tell(Kind::PanicEnded { available, total }),
+                _ => {}
+            }
+            match (old.members.is_empty(), available == 0) {
+                (false, true) => tell(Kind::ServiceDown { total }),
+                (true, false) => tell(Kind::ServiceUp { available, total }),
+                _ => {}
+            }
+        }
+    }
+}
+
 impl Service {
     /// With everybody's availability as it is at `now`.
     pub(super) fn new(settings: Arc<Settings>, now: Moment) -> Self {
@@ -45,7 +91,7 @@ impl Service {
     }
 
     fn refreshed(&self, now: Moment, has_changed: bool) -> Option<Self> {
-        if !has_changed && !self.changes_by_itself() {
+        if !has_changed && !self.changes_by_itself(now) {
             return None;
         }
         // many backends are looked at many times a second, and hardly ever has one changed
@@ -57,9 +103,16 @@ impl Service {
         Some(Self { settings, available })
     }
 
-    /// Breakers are the workers', and ejections end.
-    fn changes_by_itself(&self) -> bool {
-        self.breaker.is_some() || self.available.are_some_ejected
+    /// Breakers are the workers', ejections end, and so does slow start.
+    fn changes_by_itself(&self, now: Moment) -> bool {
+        self.breaker.is_some() || self.available.are_some_ejected || self.is_starting(now)
+    }
+
+    /// Some of its backends get less than their share.
+    fn is_starting(&self, now: Moment) -> bool {
+        // one look more, to see the end of it
+        let lately = |endpoint: &Arc<Endpoint>| now.since(endpoint.live.standing.joined()) < self.slow_start + SECOND;
+        !self.slow_start.is_zero() && self.endpoints.iter().any(lately)
     }
 }
 
@@ -72,8 +125,13 @@ impl Available {
             Candidate { index, id: Arc::clone(&endpoint.id), weight, live: Arc::clone(&endpoint.live) }
         });
         let balancer = balance::build_with(settings.balance, candidates.collect(), settings.load_reports.expire);
-        let are_some_ejected = seen.iter().any(|member| member.state == State::Ejected);
+        let are_some_ejected = seen.iter().any(|member| member.availability == Availability::Ejected);
         Self { balancer, members, panic, seen, are_some_ejected }
+    }
+
+    /// How many are well, whether or not that counts now.
+    fn usable(&self) -> usize {
+        self.seen.iter().filter(|member| member.availability == Availability::Usable && member.takes_work()).count()
     }
 }
 
@@ -86,30 +144,6 @@ impl Settings {
 
 /// What a backend may be used for at `now`.
 fn member(settings: &Settings, endpoint: &Endpoint, now: Moment) -> Member {
-    let standing = &endpoint.live.standing;
-    Member { state: state(settings, endpoint, now), weight: standing.weight(endpoint.weight), backup: endpoint.backup }
-}
-
-/// How a backend stands at `now`.
-pub(super) fn state(settings: &Settings, endpoint: &Endpoint, now: Moment) -> State {
-    let standing = &endpoint.live.standing;
-    // an operator's word goes before the agent's, and that before the configuration's
-    let wanted = match standing.operator() {
-        Wanted::Configured => standing.agent(),
-        operator => operator,
-    };
-    match wanted {
-        Wanted::Disabled => return State::Disabled,
-        Wanted::Drained => return State::Drained,
-        Wanted::Configured if endpoint.draining => return State::Drained,
-        Wanted::Configured | Wanted::Enabled => {}
-    }
-    if standing.health() == Health::Down {
-        return State::Down;
-    }
-    let open = |policy| endpoint.live.breaker.state(policy, now) == breaker::State::Open;
-    match standing.is_ejected(now) || settings.breaker.as_ref().is_some_and(open) {
-        true => State::Ejected,
-        false => State::Usable,
-    }
+    let availability = state::condition(endpoint, settings.rules(), now).state.into();
+    Member { availability, weight: endpoint.live.standing.weight(endpoint.weight), backup: endpoint.backup }
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::refresh;
 use crate::affinity::Affinity;
-use crate::balance::available::{Member, State};
+use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
+use crate::endpoint::state::{self, Condition, Rules};
 use crate::endpoint::waiting::Waiting;
 use crate::metrics::{Durations, GrpcCalls, Requests, Retries, ServiceAttempts, UpstreamMetrics};
 use crate::policy::{
@@ -177,18 +177,23 @@ impl Service {
 
     /// Whether the sessions of the backend at this place may go on there: a drained one keeps them.
     pub fn keeps_sessions(&self, index: usize, now: Moment) -> bool {
-        match self.state(index, now) {
-            State::Usable | State::Drained => true,
-            State::Down | State::Ejected => self.available.panic,
-            State::Disabled => false,
+        match Availability::from(self.condition(index, now).state) {
+            Availability::Usable | Availability::Drained => true,
+            Availability::Down | Availability::Ejected => self.available.panic,
+            Availability::Disabled => false,
         }
     }
 }
 
 impl Settings {
     /// How the backend at this place stands at `now`.
-    pub fn state(&self, index: usize, now: Moment) -> State {
-        refresh::state(self, &self.endpoints[index], now)
+    pub fn condition(&self, index: usize, now: Moment) -> Condition {
+        state::condition(&self.endpoints[index], self.rules(), now)
+    }
+
+    /// What the state of its backends depends on.
+    pub(super) fn rules(&self) -> Rules<'_> {
+        Rules { breaker: self.breaker.as_ref(), slow_start: self.slow_start, is_checked: self.health.is_some() }
     }
 }
 

@@ -12,6 +12,8 @@ use arc_swap::{ArcSwap, Cache};
 use tokio::sync::Notify;
 
 use super::Snapshot;
+use crate::clock::Moment;
+use crate::event::Events;
 
 /// Holds the current snapshot.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub struct Store {
     current: Arc<ArcSwap<Snapshot>>,
     news: Arc<Notify>,
     replaced: Mutex<Vec<Arc<Snapshot>>>,
+    events: Arc<Events>,
 }
 
 /// A worker's access to the current snapshot. It stays on the worker's thread.
@@ -40,9 +43,27 @@ struct Inner {
 pub struct Current(Arc<Snapshot>);
 
 impl Store {
-    /// Starts with a first snapshot.
-    pub fn new(first: Snapshot) -> Self {
-        Self { current: Arc::new(ArcSwap::from_pointee(first)), news: Arc::default(), replaced: Mutex::default() }
+    /// Starts with a first snapshot; what becomes of its backends is told to `events`.
+    pub fn new(first: Snapshot, events: Arc<Events>) -> Self {
+        let current = Arc::new(ArcSwap::from_pointee(first));
+        Self { current, news: Arc::default(), replaced: Mutex::default(), events }
+    }
+
+    /// Where it is told what becomes of backends.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
+    /// Looks at how every backend stands at `now`, tells what has changed, and publishes a snapshot in which that is so. When this
+    /// returns it is in force for every exchange that begins. Where no standing has changed (`has_changed`), only those are looked at
+    /// that change by themselves. To be called by the control plane only, as [`publish`](Self::publish).
+    pub fn refresh(&self, now: Moment, has_changed: bool) {
+        let snapshot = self.load();
+        snapshot.tell(&self.events, now, has_changed);
+        if let Some(next) = snapshot.refreshed(now, has_changed) {
+            next.tell_services(&snapshot, &self.events);
+            self.publish(next);
+        }
     }
 
     /// The current snapshot, for the control plane.
@@ -117,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_reader_sees_the_newest_and_an_exchange_keeps_its_own() {
-        let store = Store::new(snapshot(1));
+        let store = Store::new(snapshot(1), Arc::default());
         let reader = store.reader();
         let exchange = reader.current();
         store.publish(snapshot(2));
@@ -128,14 +149,14 @@ mod tests {
 
     #[test]
     fn nothing_is_made_anew_while_nothing_changes() {
-        let store = Store::new(snapshot(1));
+        let store = Store::new(snapshot(1), Arc::default());
         let reader = store.reader();
         assert!(Rc::ptr_eq(&reader.current(), &reader.current()));
     }
 
     #[test]
     fn an_old_snapshot_is_let_go_by_the_control_plane_after_its_last_exchange() {
-        let store = Store::new(snapshot(1));
+        let store = Store::new(snapshot(1), Arc::default());
         let reader = store.reader();
         let old = Arc::downgrade(&store.load());
         let exchange = reader.current();

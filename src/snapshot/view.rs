@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::service::Settings;
 use super::{RedirectTemplate, Service, Split};
-use crate::endpoint::Target;
+use crate::endpoint::{Endpoint, Target};
 use crate::metrics::Requests;
 use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts};
 use crate::route::Table;
@@ -27,6 +27,13 @@ pub struct Snapshot {
     pub services: Vec<Arc<Service>>,
     /// Some of them send PROXY headers: what is known of clients has to be kept for them.
     pub tells_of_clients: bool,
+}
+
+impl Snapshot {
+    /// The backends of all services.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.services.iter().flat_map(|service| &service.endpoints)
+    }
 }
 
 /// What happens to the requests of one listener.

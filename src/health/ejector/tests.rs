@@ -2,6 +2,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::endpoint::Target;
+use crate::endpoint::standing::{Health, Wanted};
 
 const POLICY: Outlier = Outlier {
     consecutive_failures: 5,
@@ -176,10 +177,10 @@ fn what_stays_is_kept_over_an_update_and_what_nobody_watches_is_let_in() {
 fn what_is_down_or_not_wanted_is_not_ejected_on_top() {
     let mut world = World::new();
     (0..3).for_each(|at| world.fail(at, 9));
-    world.backends[0].live.standing.set_health(Health::Down);
-    world.backends[1].live.standing.set_operator(Wanted::Drained);
+    world.backends[0].live.standing.set_health(Health::Down, "");
+    world.backends[1].live.standing.set_operator(Wanted::Drained, "");
     assert_eq!(world.tick(), [] as [&str; 0], "and the third is the last one");
-    world.backends[1].live.standing.set_operator(Wanted::Configured);
+    world.backends[1].live.standing.set_operator(Wanted::Configured, "");
     assert_eq!(world.tick().len(), 1);
 }
 

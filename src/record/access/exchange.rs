@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use http::header::HeaderValue;
 use http::{Method, Uri, Version};
 
-use super::time::{clf, rfc3339};
+use super::time::clf;
 use super::{Names, add_told};
+use crate::clock::rfc3339;
 use crate::outcome::Outcome;
 
 /// What a line says of a request; kept while the exchange lasts.

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use super::time::{clf, rfc3339};
+use super::time::clf;
 use super::{Names, add_told};
+use crate::clock::rfc3339;
 use crate::outcome::{End, Session};
 use crate::policy::ListenerProtocol;
 

@@ -404,7 +404,7 @@ fn availability_is_looked_for_where_a_standing_has_changed_or_time_changes_it() 
     let (now, second) = (Moment::now(), Duration::from_secs(1));
     assert!(before.refreshed(now, true).is_none(), "nobody has changed");
     let changes = standing::changes();
-    before.services[0].endpoints[1].live.standing.eject(now.plus(second));
+    before.services[0].endpoints[1].live.standing.eject(now.plus(second), "");
     assert!(standing::changes() > changes);
     let ejected = before.refreshed(now, true).unwrap();
     assert_eq!(members(&ejected), [0]);

@@ -1,0 +1,206 @@
+//! What happens: one list of events, told once, read by all who want to know.
+//!
+//! Whoever changes something on the control plane tells it here. An event is written to the log and counted as it is told; the last
+//! [`KEPT`] are kept, and a [`Subscription`] reads them from there, each at its own pace. There is one list, so a subscriber that does
+//! not read costs no memory and holds nobody up: it finds its place gone and is told how many events it has missed.
+
+pub mod kind;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+pub use kind::{Kind, Level};
+
+use crate::clock::{Moment, rfc3339};
+
+/// Events that are kept for those who come later.
+pub const KEPT: usize = 10_000;
+
+/// What an event is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// A service, by name.
+    pub service: Option<Arc<str>>,
+    /// A backend of it, by id.
+    pub backend: Option<Arc<str>>,
+    /// A listener, by name.
+    pub listener: Option<Arc<str>>,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Greater than that of each event before, also of those before a restart.
+    pub id: u64,
+    /// When, on the wall's clock.
+    pub time: SystemTime,
+    /// When, on the process's.
+    pub moment: Moment,
+    /// To what.
+    pub subject: Subject,
+    /// What.
+    pub kind: Kind,
+}
+
+/// All events of the process.
+#[derive(Debug)]
+pub struct Events {
+    list: Mutex<List>,
+    /// The id of the newest event.
+    newest: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct List {
+    kept: VecDeque<Arc<Event>>,
+    next: u64,
+    /// Told so far, by the place of their kind in [`kind::NAMES`].
+    told: [u64; kind::NAMES.len()],
+}
+
+/// Reads events as they come.
+#[derive(Debug)]
+pub struct Subscription {
+    events: Arc<Events>,
+    newest: watch::Receiver<u64>,
+    /// The id of the last event that was read.
+    last: u64,
+}
+
+/// What a subscriber gets.
+#[derive(Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Events in their order.
+    pub events: Vec<Arc<Event>>,
+    /// Events before them that are not kept any more.
+    pub missed: u64,
+}
+
+impl Subject {
+    /// A service.
+    pub fn service(name: &Arc<str>) -> Self {
+        Self { service: Some(Arc::clone(name)), ..Self::default() }
+    }
+
+    /// A backend.
+    pub fn backend(service: &Arc<str>, id: &Arc<str>) -> Self {
+        Self { service: Some(Arc::clone(service)), backend: Some(Arc::clone(id)), listener: None }
+    }
+
+    /// A listener.
+    pub fn listener(name: &Arc<str>) -> Self {
+        Self { listener: Some(Arc::clone(name)), ..Self::default() }
+    }
+}
+
+impl Event {
+    /// As the API gives it.
+    pub fn to_json(&self) -> Value {
+        let mut event = Map::new();
+        event.insert("id".to_owned(), json!(self.id));
+        event.insert("time".to_owned(), json!(rfc3339(self.time)));
+        event.insert("kind".to_owned(), json!(self.kind.name()));
+        event.insert("level".to_owned(), json!(self.kind.level().as_str()));
+        let subject = &self.subject;
+        let named = [("listener", &subject.listener), ("service", &subject.service), ("backend", &subject.backend)];
+        for (name, value) in named {
+            if let Some(value) = value {
+                event.insert(name.to_owned(), json!(&**value));
+            }
+        }
+        event.insert("text".to_owned(), json!(self.kind.text()));
+        event.insert("cause".to_owned(), self.kind.cause());
+        Value::Object(event)
+    }
+}
+
+impl Default for Events {
+    /// None yet. Ids begin with the microseconds since 1970, which a restart does not take back, and JavaScript's numbers hold.
+    fn default() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self::beginning_with(u64::try_from(since.as_micros()).unwrap_or_default().max(1))
+    }
+}
+
+impl Events {
+    fn beginning_with(id: u64) -> Self {
+        let list = List { kept: VecDeque::new(), next: id, told: [0; kind::NAMES.len()] };
+        Self { list: Mutex::new(list), newest: watch::Sender::new(id - 1) }
+    }
+
+    /// Tells of something that happened just now.
+    pub fn tell(&self, subject: Subject, kind: Kind) {
+        kind.log(&subject);
+        let (time, moment) = (SystemTime::now(), Moment::now());
+        let mut list = self.list();
+        let id = list.next;
+        list.next += 1;
+        list.told[kind.place()] += 1;
+        if list.kept.len() == KEPT {
+            list.kept.pop_front();
+        }
+        list.kept.push_back(Arc::new(Event { id, time, moment, subject, kind }));
+        drop(list);
+        self.newest.send_replace(id);
+    }
+
+    /// Those after the one with this id, as far as they are kept, `most` of them at a time.
+    pub fn since(&self, last: u64, most: usize) -> Batch {
+        let list = self.list();
+        let Some(oldest) = list.kept.front().map(|event| event.id) else { return Batch::default() };
+        // ids are given one after the other, so that a place in the list is known by its id
+        let skipped = usize::try_from((last + 1).saturating_sub(oldest)).unwrap_or(usize::MAX);
+        let events = list.kept.iter().skip(skipped).take(most).cloned().collect();
+        // who asks for those of another life of the process has missed nothing that is counted here
+        let missed = if last == 0 || last < list.first() { 0 } else { oldest.saturating_sub(last + 1) };
+        Batch { events, missed }
+    }
+
+    /// How many have been told of each kind that there were any of.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let list = self.list();
+        kind::NAMES.iter().copied().zip(list.told).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// From here on, or after the event with the id `last`.
+    pub fn subscribe(self: &Arc<Self>, last: Option<u64>) -> Subscription {
+        let newest = self.newest.subscribe();
+        let last = last.unwrap_or(*newest.borrow());
+        Subscription { events: Arc::clone(self), newest, last }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        // the list is whole whatever panicked while it was held
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl List {
+    /// The id that the first event of this process has got, or will get.
+    fn first(&self) -> u64 {
+        self.next - self.told.iter().sum::<u64>()
+    }
+}
+
+impl Subscription {
+    /// Waits for what comes next, and gives up to `most` events of it.
+    pub async fn next(&mut self, most: usize) -> Batch {
+        loop {
+            let batch = self.events.since(self.last, most);
+            if let Some(newest) = batch.events.last() {
+                self.last = newest.id;
+                return batch;
+            }
+            // the sender is in `events`, which is held
+            let last = self.last;
+            let _ = self.newest.wait_for(|newest| *newest > last).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

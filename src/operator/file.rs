@@ -1,0 +1,117 @@
+//! What operators have said, in a file: JSON that people can read, replaced as a whole.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Command, Name, Note, Said};
+use crate::clock::{parse_rfc3339, rfc3339};
+
+/// Its name in `state_dir`.
+pub(super) const NAME: &str = "operators.json";
+/// The version of what is written here.
+const VERSION: u32 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct File {
+    version: u32,
+    said: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    service: String,
+    backend: String,
+    command: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weight: Option<u32>,
+    who: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+/// Reads what is there; a file that can't be understood is set aside, so that the next word is not written over it.
+pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, String> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let understood =
+        serde_json::from_slice(&text).map_err(|error| error.to_string()).and_then(|file: File| match file.version {
+            VERSION => file.said.into_iter().map(entry).collect::<Result<Vec<_>, _>>(),
+            other => Err(format!("it is of version {other}, and this is an Evenkeel that knows {VERSION}")),
+        });
+    understood.map(together).map_err(|why| {
+        let aside = path.with_extension("json.damaged");
+        match std::fs::rename(path, &aside) {
+            Ok(()) => format!("{why}; it was set aside as {}", aside.display()),
+            Err(error) => format!("{why}; it can't be set aside: {error}"),
+        }
+    })
+}
+
+/// Writes all of it, whole or not at all, and waits until the disk has it.
+pub(super) fn write(path: &Path, all: &[(Name, Said)]) -> io::Result<()> {
+    let file = File { version: VERSION, said: all.iter().flat_map(|(name, said)| entries(name, said)).collect() };
+    let mut text = serde_json::to_vec_pretty(&file)?;
+    text.push(b'\n');
+    let draft = path.with_extension("json.new");
+    let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    new.write_all(&text)?;
+    new.sync_all()?;
+    std::fs::rename(&draft, path)?;
+    // the new name is the folder's to keep
+    path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
+}
+
+fn entries(name: &Name, said: &Said) -> impl Iterator<Item = Entry> {
+    let entry = |command: &'static str, weight, note: &Note| Entry {
+        service: name.service.to_string(),
+        backend: name.backend.to_string(),
+        command: command.to_owned(),
+        weight,
+        who: note.who.clone(),
+        reason: note.reason.clone(),
+        until: note.until.map(rfc3339),
+    };
+    let wanted = said.wanted.as_ref().map(|(command, note)| entry(command.name(), None, note));
+    let weight = said.weight.as_ref().map(|(weight, note)| entry("weight", Some(*weight), note));
+    wanted.into_iter().chain(weight)
+}
+
+fn entry(entry: Entry) -> Result<(Name, Said), String> {
+    let Entry { service, backend, command, weight, who, reason, until } = entry;
+    let until = match until {
+        None => None,
+        Some(until) => Some(parse_rfc3339(&until).ok_or_else(|| format!("{until:?} is no time"))?),
+    };
+    let note = Note { who, reason, until };
+    let mut said = Said::default();
+    match (Command::named(&command), &*command, weight) {
+        (Some(command), ..) => said.wanted = Some((command, note)),
+        (None, "weight", Some(weight)) => said.weight = Some((weight, note)),
+        _ => return Err(format!("{command:?} is no command")),
+    }
+    Ok((Name { service: service.into(), backend: backend.into() }, said))
+}
+
+/// Those of one backend together.
+fn together(entries: Vec<(Name, Said)>) -> Vec<(Name, Said)> {
+    let mut all: Vec<(Name, Said)> = Vec::new();
+    for (name, said) in entries {
+        match all.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => {
+                known.wanted = said.wanted.or(known.wanted.take());
+                known.weight = said.weight.or(known.weight.take());
+            }
+            None => all.push((name, said)),
+        }
+    }
+    all
+}

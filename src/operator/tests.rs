@@ -1,0 +1,101 @@
+use std::time::Duration;
+
+use super::*;
+use crate::endpoint::testing;
+
+fn note(reason: &str) -> Note {
+    Note { who: "ci".to_owned(), reason: Some(reason.to_owned()), until: None }
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("evenkeel-operator-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn nowhere() -> Operators {
+    Operators::load(None, Arc::default())
+}
+
+fn stands(endpoint: &Endpoint) -> (Wanted, u32) {
+    let standing = &endpoint.live.standing;
+    (standing.operator(), standing.weight(endpoint.weight))
+}
+
+#[test]
+fn what_is_said_is_in_force_at_once_and_enable_takes_it_back() {
+    let (operators, endpoint) = (nowhere(), testing::endpoint());
+    operators.say(&endpoint, Command::Drain, note("a new disk"));
+    assert_eq!(stands(&endpoint), (Wanted::Drained, 1));
+    assert!(endpoint.live.standing.is_taken_out());
+    operators.say(&endpoint, Command::Weight(Some(7)), note("half"));
+    operators.say(&endpoint, Command::Disable, note("smoke"));
+    assert_eq!(stands(&endpoint), (Wanted::Disabled, 7));
+    operators.say(&endpoint, Command::Enable, note("done"));
+    assert_eq!(stands(&endpoint), (Wanted::Configured, 7), "a weight is another matter");
+    operators.say(&endpoint, Command::Weight(None), note("done"));
+    assert_eq!(stands(&endpoint), (Wanted::Configured, 1));
+    assert!(operators.said.is_empty());
+    assert_eq!(operators.events.counts(), [("operator", 5)]);
+}
+
+#[test]
+fn enable_goes_before_the_configuration_and_the_agent() {
+    let (operators, mut endpoint) = (nowhere(), testing::endpoint());
+    endpoint.draining = true;
+    operators.say(&endpoint, Command::Enable, note("it is needed"));
+    assert_eq!(stands(&endpoint).0, Wanted::Enabled);
+    endpoint.draining = false;
+    endpoint.live.standing.set_agent(Wanted::Disabled, "maint");
+    operators.say(&endpoint, Command::Enable, note("it is needed"));
+    assert_eq!(stands(&endpoint).0, Wanted::Enabled);
+}
+
+#[tokio::test]
+async fn what_was_said_holds_for_a_process_that_starts_later() {
+    let folder = folder("later");
+    let (operators, endpoint) = (Operators::load(Some(&folder), Arc::default()), testing::endpoint());
+    let until = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+    operators.say(&endpoint, Command::Drain, Note { until: Some(until), ..note("a new \"disk\"\n") });
+    operators.say(&endpoint, Command::Weight(Some(0)), note("none"));
+    assert!(operators.keep().await);
+
+    let (later, fresh) = (Operators::load(Some(&folder), Arc::default()), Arc::new(testing::endpoint()));
+    later.apply(std::iter::once(&fresh));
+    assert_eq!(stands(&fresh), (Wanted::Drained, 0));
+    assert!(!later.expire(until - Duration::from_secs(1), std::iter::once(&fresh)));
+    assert!(later.expire(until, std::iter::once(&fresh)));
+    assert_eq!(stands(&fresh), (Wanted::Configured, 0), "the weight was to hold for ever");
+    assert_eq!(later.events.counts(), [("operator_expired", 1)]);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_understood_is_set_aside_and_nothing_is_written_over_it() {
+    let folder = folder("damaged");
+    for damaged in [
+        "",
+        "{",
+        r#"{"version":2,"said":[]}"#,
+        r#"{"version":1,"said":[{"service":"a","backend":"b","command":"sell","who":"c"}]}"#,
+    ] {
+        std::fs::write(folder.join(file::NAME), damaged).unwrap();
+        let operators = Operators::load(Some(&folder), Arc::default());
+        assert!(operators.said.is_empty());
+        assert!(operators.keep().await);
+        assert_eq!(std::fs::read_to_string(folder.join("operators.json.damaged")).unwrap(), damaged);
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn what_can_not_be_written_is_told_and_holds_all_the_same() {
+    let folder = folder("gone");
+    let (operators, endpoint) = (Operators::load(Some(&folder), Arc::default()), testing::endpoint());
+    std::fs::remove_dir_all(&folder).unwrap();
+    operators.say(&endpoint, Command::Disable, note("smoke"));
+    assert!(!operators.keep().await);
+    assert_eq!(stands(&endpoint).0, Wanted::Disabled);
+    assert_eq!(operators.events.counts(), [("operator", 1), ("operator_not_kept", 1)]);
+}
