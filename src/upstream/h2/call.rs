@@ -19,8 +19,8 @@ use crate::protocol::h1::encode::RequestLine;
 use crate::protocol::h1::framing::Length;
 use crate::protocol::h2::client::{Cause, Head, Part, Request, RequestHead, Room, Section, Tunnel, code_name};
 use crate::timer::{Alarm, Timers};
-use crate::upstream::h1::{CONTINUE, Failed, Terms, extends, stalled};
 use crate::upstream::Answer;
+use crate::upstream::h1::{CONTINUE, Failed, Terms, extends, stalled};
 
 /// What HTTP/1.1's handshake of WebSocket adds to a key (RFC 6455, section 1.3).
 const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

@@ -70,7 +70,8 @@ fn a_backend_that_takes_none_gets_none_and_no_storm_of_connections() {
     clients.iter_mut().for_each(|client| client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n"));
     for client in &mut clients {
         let told = client.response();
-        assert_eq!((told.status, told.field("proxy-status")), (504, Some("evenkeel; error=connection_timeout")));
+        let why = "evenkeel; error=connection_timeout; details=\"it takes no more streams\"";
+        assert_eq!((told.status, told.field("proxy-status")), (504, Some(why)));
     }
     assert_eq!(backend.origin.connections(), 1);
     assert_eq!(backend.requests(), 1, "that one was sent before the settings were known");

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use super::backend::{Backend, Peer};
 use super::{CHARGING, assert_nobody_is_charged};
 use crate::h2_frames::frame::{
-    DATA, ENABLE_CONNECT_PROTOCOL, END_STREAM, MAX_CONCURRENT_STREAMS, PING, REFUSED_STREAM, data, headers, ping, reset,
-    settings,
+    DATA, ENABLE_CONNECT_PROTOCOL, END_STREAM, MAX_CONCURRENT_STREAMS, PING, REFUSED_STREAM, data, headers, ping,
+    reset, settings,
 };
 use crate::support::{Client, Cue, Origin, Proxy, config, wait_until};
 
