@@ -12,15 +12,7 @@ scripts/install-clients.sh
 the_binary
 here=scripts/differential
 
-# made anew only when the requirements change
-venv=target/differential/venv
-if ! cmp -s "$here/requirements.txt" "$venv/installed"; then
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    timeout 100 "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: -r "$here/requirements.txt"
-    cp "$here/requirements.txt" "$venv/installed"
-fi
-python=$venv/bin/python
+the_python
 
 start backend "$python" "$here/compare.py" backend
 until_it 'the backend' grep -s '^[0-9]' "$work/backend.log"

@@ -36,6 +36,18 @@ the_binary() {
     [ -n "${EVENKEEL:-}" ] || [ -x "$evenkeel" ] || cargo build --locked --release
 }
 
+# `$python`, with what scripts/NAME/requirements.txt asks for, in `$venv`; made anew only when that file changes
+the_python() {
+    local wanted=scripts/$script/requirements.txt
+    venv=target/$script/venv
+    python=$venv/bin/python
+    if cmp -s "$wanted" "$venv/installed"; then return; fi
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    timeout 200 "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: -r "$wanted"
+    cp "$wanted" "$venv/installed"
+}
+
 start() { # NAME COMMAND...: in the background, with what it prints in $work/NAME.log; its process is $!
     local name=$1
     shift

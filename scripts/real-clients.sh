@@ -14,15 +14,7 @@ here=scripts/real-clients
 
 # ---------------------------------------------------------------- what it takes
 
-# made anew only when the requirements change
-venv=target/real-clients/venv
-if ! cmp -s "$here/requirements.txt" "$venv/installed"; then
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    timeout 200 "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: -r "$here/requirements.txt"
-    cp "$here/requirements.txt" "$venv/installed"
-fi
-python=$venv/bin/python
+the_python
 
 certificates "$work/certs" localhost 127.0.0.1
 ca=$work/certs/ca.pem

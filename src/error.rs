@@ -41,6 +41,8 @@ pub enum Kind {
     Connect,
     /// The connection to the backend was not made in time.
     ConnectTimeout,
+    /// The backend's HTTP/2 connections had no room for another stream in time.
+    NoStream,
     /// The TLS handshake with the backend failed.
     UpstreamTls,
     /// The backend's certificate is not one that is believed.
@@ -135,6 +137,7 @@ impl Kind {
             | Self::ClientGone => Side::Client,
             Self::Connect
             | Self::ConnectTimeout
+            | Self::NoStream
             | Self::UpstreamTls
             | Self::UpstreamCertificate
             | Self::UpstreamClosed
@@ -168,6 +171,7 @@ impl Kind {
             Self::Lack(lack) => lack.as_str(),
             Self::Connect => "connection to the backend failed",
             Self::ConnectTimeout => "connection to the backend timed out",
+            Self::NoStream => "the backend takes no more streams",
             Self::UpstreamTls => "TLS with the backend failed",
             Self::UpstreamCertificate => "the backend's certificate is not believed",
             Self::UpstreamClosed => "the backend closed the connection",

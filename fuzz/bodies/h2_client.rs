@@ -51,7 +51,7 @@ async fn heard(said: Vec<u8>) {
     drop(requests);
     saying.await.unwrap();
     frames(&listening.await.unwrap());
-    assert_eq!(client.streams(), 0);
+    assert_eq!(client.taken(), 0);
     assert!(client.is_closed());
 }
 
@@ -68,7 +68,7 @@ fn ask(client: &Client, end: bool) -> Option<Request> {
         te_trailers: false,
         expect_continue: false,
     };
-    client.send(&head, end)
+    client.reserve().send(&head, end)
 }
 
 /// Reads an answer to whatever end it has.

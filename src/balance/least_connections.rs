@@ -1,28 +1,28 @@
 //! The backend with the fewest exchanges in flight.
 //!
 //! Up to 256 backends are all looked at, and the choice is exact. In a larger service that would cost more than everything
-//! else that a request takes, so there it is the best as far as this worker knows: see `blocks`. Ties are broken at random; the
+//! else that a request takes, so there it is the best as far as this worker knows: see `tournament`. Ties are broken at random; the
 //! first of several idle ones would get all that comes in a quiet hour.
 
-use super::blocks::Blocks;
+use super::tournament::Tournament;
 use super::{Balancer, Candidate, Pick};
 
 /// Fewest exchanges in flight.
 #[derive(Debug)]
 pub struct LeastConnections {
-    blocks: Blocks,
+    tournament: Tournament,
 }
 
 impl LeastConnections {
     /// Looks at these.
     pub fn new(candidates: Vec<Candidate>) -> Self {
-        Self { blocks: Blocks::new(candidates) }
+        Self { tournament: Tournament::new(candidates) }
     }
 }
 
 impl Balancer for LeastConnections {
     fn pick(&self, pick: Pick<'_>) -> Option<usize> {
-        self.blocks.pick(pick, |_| 1)
+        self.tournament.pick(pick, |_| 1)
     }
 }
 

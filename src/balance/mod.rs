@@ -11,7 +11,6 @@
 //! know of the exchange goes into [`Pick`]; what it remembers from pick to pick goes into [`Cursor`].
 
 pub mod available;
-mod blocks;
 mod consistent_hash;
 mod draw;
 mod least_connections;
@@ -21,6 +20,7 @@ mod response_time;
 mod ring;
 mod round_robin;
 pub mod slow_start;
+mod tournament;
 mod tried;
 mod weighted_least_connections;
 mod weighted_round_robin;
@@ -127,14 +127,14 @@ pub struct Cursor {
 #[derive(Debug, Clone)]
 enum Memory {
     Nothing,
-    /// Of weighted round robin: who is due when.
-    Turns(Box<weighted_round_robin::Turns>),
+    /// Of weighted round robin: where in the round it stands.
+    Turn(weighted_round_robin::Turn),
     /// Of resource based: the average of the loads seen of late.
     AverageLoad(f64),
     /// Of consistent hash with bounded load: how many were in flight in all.
     Counted(consistent_hash::Counted),
-    /// Of least connections over many backends: the best of each block, as last seen.
-    Best(Box<blocks::Best>),
+    /// Of least connections over many backends: how burdened each was when it was last looked at.
+    Seen(Box<tournament::Seen>),
 }
 
 /// One worker's cursors, one for each service.
@@ -152,8 +152,8 @@ impl Cursor {
 
     /// An exchange with this backend, picked by this worker, has ended.
     pub fn ended(&mut self, backend: usize) {
-        if let Memory::Best(best) = &mut self.memory {
-            best.end(backend);
+        if let Memory::Seen(seen) = &mut self.memory {
+            seen.end(backend);
         }
     }
 }

@@ -16,21 +16,26 @@ use super::Candidate;
 
 /// A ring over candidates, which are named by their place in the list that it was built from.
 pub struct Ring {
-    /// Where the points are, in order. Apart from who owns them, so that a search touches nothing else.
-    points: Vec<u64>,
-    /// By point.
-    owners: Vec<u32>,
-    /// By the leading bits of a key: the first point at or after the first key with these bits; and the end. About one point
-    /// lies between two of these, so a search reads two cache lines where one over all points would read twenty.
+    /// In order. A large ring is in no near cache: who owns a point stands beside it, so that both come with one miss.
+    points: Vec<Point>,
+    /// By the leading bits of a key: the first point at or after the first key with these bits; and the end. Between two of
+    /// these lie four points on average, which is a cache line, and a search over all points would read twenty.
     starts: Vec<u32>,
     /// How many bits a key has beside the leading ones.
     shift: u32,
 }
 
+/// A place on the circle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Point {
+    at: u64,
+    owner: u32,
+}
+
 /// Any value will do as long as it never changes: the bytes of "evenkeel".
 const SEED: u64 = 0x6576_656e_6b65_656c;
 
-/// 48 MB. Beyond this all backends get half as many points, and half of that, until they fit: weights of 100 each, which
+/// 68 MB. Beyond this all backends get half as many points, and half of that, until they fit: weights of 100 each, which
 /// people write for percentages, would otherwise cost a hundred times what they are worth.
 const MAX_POINTS: u64 = 1 << 22;
 
@@ -47,26 +52,25 @@ impl Ring {
         while total >> halved > MAX_POINTS {
             halved += 1;
         }
-        let mut ring: Vec<(u64, u32)> = Vec::with_capacity(usize::try_from(total >> halved).unwrap_or(0));
+        let mut ring: Vec<Point> = Vec::with_capacity(usize::try_from(total >> halved).unwrap_or(0));
         let mut name = Vec::new();
         for (place, candidate) in (0_u32..).zip(candidates) {
             for point in 0..points(candidate.weight, virtual_nodes, halved) {
                 name.clear();
                 name.extend_from_slice(candidate.id.as_bytes());
                 name.extend_from_slice(&point.to_le_bytes());
-                ring.push((hash_key(&name), place));
+                ring.push(Point { at: hash_key(&name), owner: place });
             }
         }
         // two on one point, which hardly ever happens: their identity decides, as it is the same everywhere
         ring.sort_unstable_by(|a, b| {
             let id = |place: u32| &candidates[place as usize].id;
-            a.0.cmp(&b.0).then_with(|| id(a.1).cmp(id(b.1)))
+            a.at.cmp(&b.at).then_with(|| id(a.owner).cmp(id(b.owner)))
         });
-        let (points, owners): (Vec<u64>, Vec<u32>) = ring.into_iter().unzip();
         // at least one bit: a shift by all 64 is none
-        let bits = points.len().next_power_of_two().trailing_zeros().max(1);
+        let bits = (ring.len() / 4).next_power_of_two().trailing_zeros().max(1);
         let shift = u64::BITS - bits;
-        Self { starts: starts(&points, bits), points, owners, shift }
+        Self { starts: starts(&ring, bits), points: ring, shift }
     }
 
     /// The places of the owners along the ring, from the key onwards and once around.
@@ -74,9 +78,9 @@ impl Ring {
         let leading = (key >> self.shift) as usize;
         let (from, to) = (self.starts[leading] as usize, self.starts[leading + 1] as usize);
         // when all of these are before the key, it is the next one; beyond the last of all, the first
-        let start = from + self.points[from..to].partition_point(|&point| point < key);
-        let (sooner, later) = self.owners.split_at(start);
-        later.iter().chain(sooner).map(|&place| place as usize)
+        let start = from + self.points[from..to].partition_point(|point| point.at < key);
+        let (sooner, later) = self.points.split_at(start);
+        later.iter().chain(sooner).map(|point| point.owner as usize)
     }
 
     /// How many points it has.
@@ -91,12 +95,12 @@ impl Ring {
 }
 
 /// For each value of the leading bits: how many points are before it; and how many there are.
-fn starts(points: &[u64], bits: u32) -> Vec<u32> {
+fn starts(points: &[Point], bits: u32) -> Vec<u32> {
     let mut starts = Vec::with_capacity((1 << bits) + 1);
     let mut before = 0_u32;
     for leading in 0..1_u64 << bits {
         let first = leading << (u64::BITS - bits);
-        while points.get(before as usize).is_some_and(|&point| point < first) {
+        while points.get(before as usize).is_some_and(|point| point.at < first) {
             before += 1;
         }
         starts.push(before);
@@ -131,7 +135,7 @@ mod tests {
         assert_eq!([hash_key(b""), hash_key(b"evenkeel"), hash_key(b"192.0.2.1")], GOLDEN_HASHES);
         let ring = Ring::new(&Fleet::new(&[1, 1, 2, 1]).candidates(), 150);
         assert_eq!(ring.len(), 5 * 150);
-        assert_eq!(ring.points[..3], GOLDEN_POINTS);
+        assert_eq!([0, 1, 2].map(|point| ring.points[point].at), GOLDEN_POINTS);
         let owners: Vec<_> = (0..20).map(|i| owner(&ring, &format!("user-{i}"))).collect();
         assert_eq!(owners, GOLDEN_OWNERS);
     }
@@ -155,10 +159,10 @@ mod tests {
     fn the_first_point_at_or_after_a_key_is_found_for_every_key() {
         for (weights, virtual_nodes) in [(&[1][..], 1), (&[1, 1], 1), (&[1, 2], 3), (&[3; 50], 20)] {
             let ring = Ring::new(&Fleet::new(weights).candidates(), virtual_nodes);
-            let near = ring.points.iter().flat_map(|&point| [point - 1, point, point + 1]);
+            let near = ring.points.iter().flat_map(|point| [point.at - 1, point.at, point.at + 1]);
             for key in near.chain([0, u64::MAX]).chain((0..64).map(|bit| 1 << bit)) {
-                let place = ring.points.iter().position(|&point| point >= key).unwrap_or(0);
-                assert_eq!(ring.owners_from(key).next(), Some(ring.owners[place] as usize), "{key:x}");
+                let place = ring.points.iter().position(|point| point.at >= key).unwrap_or(0);
+                assert_eq!(ring.owners_from(key).next(), Some(ring.points[place].owner as usize), "{key:x}");
             }
         }
     }
@@ -181,7 +185,7 @@ mod tests {
     fn huge_weights_keep_their_shares_in_a_ring_of_bounded_size() {
         let ring = Ring::new(&Fleet::new(&[4_000_000_000, 2_000_000_000, 1]).candidates(), 150);
         assert!(ring.len() as u64 <= MAX_POINTS + 3, "{}", ring.len());
-        let of = |place: u32| ring.owners.iter().filter(|&&owner| owner == place).count();
+        let of = |place: u32| ring.points.iter().filter(|point| point.owner == place).count();
         assert_eq!((of(0) / of(1), of(2)), (2, 1));
     }
 }

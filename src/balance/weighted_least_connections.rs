@@ -3,25 +3,25 @@
 //! Ties are broken by weight, as nginx's `least_conn` does it: while all are idle, which is most of the time in a service
 //! with little to do, the shares are those of the weights all the same.
 
-use super::blocks::Blocks;
+use super::tournament::Tournament;
 use super::{Balancer, Candidate, Pick};
 
 /// Fewest exchanges in flight per weight.
 #[derive(Debug)]
 pub struct WeightedLeastConnections {
-    blocks: Blocks,
+    tournament: Tournament,
 }
 
 impl WeightedLeastConnections {
     /// Looks at these.
     pub fn new(candidates: Vec<Candidate>) -> Self {
-        Self { blocks: Blocks::new(candidates) }
+        Self { tournament: Tournament::new(candidates) }
     }
 }
 
 impl Balancer for WeightedLeastConnections {
     fn pick(&self, pick: Pick<'_>) -> Option<usize> {
-        self.blocks.pick(pick, |candidate| candidate.weight)
+        self.tournament.pick(pick, |candidate| candidate.weight)
     }
 }
 

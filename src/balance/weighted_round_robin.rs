@@ -1,19 +1,17 @@
-//! In turn, by weight, and evenly mixed: earliest deadline first.
+//! In turn, by weight, and evenly mixed: a round in which each backend comes as often as its weight says, laid out once.
 //!
-//! Think of a round as one unit of time, in which a backend of weight w is due w times, at equal distances. The picks are
-//! these dues in their order. As they repeat with every round, any n picks in a row, where n is the sum of the weights, give
-//! each backend exactly its weight; and a heavy one is never picked much in a row where others could come between (5, 1, 1
-//! gives a a b a a c a, as nginx's smooth weighted round robin does).
+//! Think of the round as one unit of time, in which a backend of weight w is due w times, at equal distances. The round is these
+//! dues in their order (earliest deadline first). It is gone through again and again, so any n picks in a row, where n is the sum
+//! of the weights, give each backend exactly its weight; and a heavy one is never picked much in a row where others could come
+//! between (5, 1, 1 gives a a b a a c a, as nginx's smooth weighted round robin does).
 //!
-//! nginx looks at every backend for each pick; a heap of dues needs O(log n). Envoy does it so too, with the flaw that all
-//! backends of the same weight are due at the same time: a hundred light ones come in one block between those of a heavy one.
-//! Here each is due at a time of its own within its distance, spread by the golden ratio, whose multiples leave no gaps.
+//! nginx looks at every backend for each pick, and a heap of dues, as Envoy has it, at the logarithm of their number; here a pick
+//! reads one entry. Envoy's dues have the flaw that all backends of the same weight are due at the same time: a hundred light
+//! ones come in one block between those of a heavy one. Here each is due at a time of its own within its distance, spread by the
+//! golden ratio, whose multiples leave no gaps.
 //!
-//! Each worker has its own heap in its [`Cursor`](super::Cursor) and starts its rounds at another time, at random, so that
-//! workers that start together, or again because the set has changed, don't all begin with the same backend.
-
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+//! Each worker has its own place in the round in its [`Cursor`](super::Cursor) and begins at random, so that workers that start
+//! together, or again because the set has changed, don't all begin with the same backend.
 
 use super::{Balancer, Candidate, Memory, Pick, Tried, new_identity};
 
@@ -23,129 +21,97 @@ pub struct WeightedRoundRobin {
     identity: u64,
     /// Index and weight.
     backends: Vec<(usize, u32)>,
+    /// Indices of backends in the order in which they are due.
+    round: Vec<u32>,
 }
 
-/// Where one worker stands in its round.
-#[derive(Debug, Clone)]
-pub(super) struct Turns {
+/// Where one worker stands in the round.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
     /// The balancer that this is for.
     of: u64,
-    /// Where this worker's round begins.
-    start: u32,
-    heap: BinaryHeap<Reverse<Turn>>,
-}
-
-/// When a backend is due next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn {
-    due: Due,
-    place: u32,
-    /// How often it was due in this round already.
-    taken: u32,
-}
-
-/// A point in time: whole rounds, and the fraction of a round in units of 2^-32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Due {
-    round: u64,
-    within: u32,
+    next: usize,
 }
 
 /// 2^32 divided by the golden ratio.
 const GOLDEN: u32 = 0x9E37_79B9;
 
+/// 4 MB. Where the sum of the weights is larger, weights are scaled down to about this sum, and rounded, to 1 at least.
+const MAX_ROUND: u64 = 1 << 20;
+
+/// Places in the round that a pick looks at, for each backend, to find one that was not tried.
+const LOOKS: usize = 4;
+
 impl WeightedRoundRobin {
     /// Takes turns among these.
     pub fn new(candidates: &[Candidate]) -> Self {
-        let backends = candidates.iter().map(|candidate| (candidate.index, candidate.weight.max(1))).collect();
-        Self { identity: new_identity(), backends }
+        let weights = scaled(candidates.iter().map(|candidate| candidate.weight.max(1)).collect());
+        let backends: Vec<_> = candidates.iter().map(|candidate| candidate.index).zip(weights).collect();
+        let dues = (0_u32..).zip(&backends).flat_map(|(place, &(_, weight))| {
+            let offset = u64::from(place.wrapping_mul(GOLDEN));
+            // a fraction of the round in units of 2^-32: (n + offset) / weight, where offset is a fraction
+            (0..u64::from(weight)).map(move |n| ((n << 32 | offset) / u64::from(weight), place))
+        });
+        let mut dues: Vec<_> = dues.collect();
+        dues.sort_unstable();
+        let round = dues.into_iter().map(|(_, place)| backends[place as usize].0 as u32).collect();
+        Self { identity: new_identity(), backends, round }
     }
 
-    fn turns(&self, random: &mut fastrand::Rng) -> Turns {
-        let start = random.u32(..);
-        let turn = |place| Reverse(self.turn(start, place, 0, 0));
-        let heap = (0..u32::try_from(self.backends.len()).unwrap_or(u32::MAX)).map(turn).collect();
-        Turns { of: self.identity, start, heap }
-    }
-
-    /// The turn of a backend in this round, after it was due `taken` times.
-    fn turn(&self, start: u32, place: u32, round: u64, taken: u32) -> Turn {
-        let weight = self.weight(place);
-        if taken >= weight {
-            return self.turn(start, place, round + 1, 0);
-        }
-        // (taken + offset) / weight, where offset is a fraction; never 1, as taken is below weight
-        let within = (u64::from(taken) << 32 | u64::from(offset(start, place))) / u64::from(weight);
-        Turn { due: Due { round, within: within as u32 }, place, taken }
-    }
-
-    fn next(&self, start: u32, turn: Turn) -> Turn {
-        self.turn(start, turn.place, turn.due.round, turn.taken + 1)
-    }
-
-    /// The first turn of a backend after `due`: those before it are lost.
-    fn next_after(&self, start: u32, place: u32, due: Due) -> Turn {
-        // the smallest `taken` for which `turn` gives a `within` above: (taken 2^32 + offset) / weight >= within + 1
-        let least = (u64::from(due.within) + 1) * u64::from(self.weight(place));
-        let taken = least.saturating_sub(u64::from(offset(start, place))).div_ceil(1 << 32);
-        self.turn(start, place, due.round, u32::try_from(taken).unwrap_or(u32::MAX))
-    }
-
-    fn weight(&self, place: u32) -> u32 {
-        self.backends[place as usize].1
-    }
-
-    fn index(&self, turn: Turn) -> usize {
-        self.backends[turn.place as usize].0
-    }
-
-    /// The first that is due and was not tried. Those that were lose their turn: one that must not be used for a while
-    /// should not have a backlog when it may be used again.
-    fn pass_over(&self, turns: &mut Turns, tried: Tried<'_>) -> Option<usize> {
-        let mut passed = Vec::new();
-        let chosen = loop {
-            match turns.heap.pop() {
-                Some(Reverse(turn)) if tried.contains(self.index(turn)) => passed.push(turn),
-                Some(Reverse(turn)) => break Some(turn),
-                None => break None,
+    /// One that was not tried, at random by weight.
+    fn any_untried(&self, tried: Tried<'_>, random: &mut fastrand::Rng) -> Option<usize> {
+        let untried = || self.backends.iter().filter(|(backend, _)| !tried.contains(*backend));
+        let sum: u64 = untried().map(|&(_, weight)| u64::from(weight)).sum();
+        let mut among = if sum == 0 { return None } else { random.u64(..sum) };
+        for &(backend, weight) in untried() {
+            match among.checked_sub(u64::from(weight)) {
+                Some(rest) => among = rest,
+                None => return Some(backend),
             }
-        };
-        let start = turns.start;
-        let Some(turn) = chosen else {
-            // all were tried: the first that was due, and the others keep their turn
-            let first = *passed.first()?;
-            turns.heap.extend(passed.into_iter().skip(1).map(Reverse));
-            turns.heap.push(Reverse(self.next(start, first)));
-            return Some(self.index(first));
-        };
-        turns.heap.extend(passed.into_iter().map(|passed| Reverse(self.next_after(start, passed.place, turn.due))));
-        turns.heap.push(Reverse(self.next(start, turn)));
-        Some(self.index(turn))
+        }
+        None
     }
 }
 
 impl Balancer for WeightedRoundRobin {
     fn pick(&self, pick: Pick<'_>) -> Option<usize> {
-        let memory = &mut pick.cursor.memory;
-        if !matches!(memory, Memory::Turns(turns) if turns.of == self.identity) {
-            *memory = Memory::Turns(Box::new(self.turns(pick.random)));
+        let Pick { cursor, tried, random, .. } = pick;
+        if self.round.is_empty() {
+            return None;
         }
-        let Memory::Turns(turns) = memory else { return None };
-        let start = turns.start;
-        let mut first = turns.heap.peek_mut()?;
-        let turn = first.0;
-        if pick.tried.contains(self.index(turn)) {
-            drop(first);
-            return self.pass_over(turns, pick.tried);
-        }
-        first.0 = self.next(start, turn);
-        Some(self.index(turn))
+        let start = match cursor.memory {
+            Memory::Turn(turn) if turn.of == self.identity => turn.next,
+            _ => random.usize(..self.round.len()),
+        };
+        // Nearly always the first one. Those that were tried lose their turn: one that must not be used for a while should not
+        // have a backlog when it may be used again.
+        let (later, sooner) = (self.round[start..].iter(), self.round[..start].iter());
+        let mut dues = later.chain(sooner).take(LOOKS * self.backends.len()).map(|&backend| backend as usize);
+        let untried = dues.position(|backend| !tried.contains(backend));
+        let place = (start + untried.unwrap_or(0)) % self.round.len();
+        let next = if place + 1 == self.round.len() { 0 } else { place + 1 };
+        cursor.memory = Memory::Turn(Turn { of: self.identity, next });
+        // one that has nearly all of the weight was tried; or all were, and then it is the first that was due
+        let other = if untried.is_none() { self.any_untried(tried, random) } else { None };
+        Some(other.unwrap_or(self.round[place] as usize))
     }
 }
 
-/// When within its distance a backend is due, in units of 2^-32 of it.
-fn offset(start: u32, place: u32) -> u32 {
-    place.wrapping_mul(GOLDEN).wrapping_add(start)
+/// Weights in the same proportions whose sum is the length of a round.
+fn scaled(mut weights: Vec<u32>) -> Vec<u32> {
+    let divisor = weights.iter().fold(0, |divisor, &weight| greatest_common_divisor(divisor, weight)).max(1);
+    weights.iter_mut().for_each(|weight| *weight /= divisor);
+    let sum: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+    if sum > MAX_ROUND {
+        let scale = MAX_ROUND as f64 / sum as f64;
+        weights.iter_mut().for_each(|weight| *weight = ((f64::from(*weight) * scale).round() as u32).max(1));
+    }
+    weights
+}
+
+/// By Euclid.
+fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 #[cfg(test)]
@@ -225,20 +191,25 @@ mod tests {
     }
 
     #[test]
-    fn the_first_turn_after_a_moment_is_the_first_that_stepping_finds() {
-        for weights in [[1, 1], [3, 5], [7, 100], [u32::MAX, 2]] {
-            let balancer = WeightedRoundRobin::new(&Fleet::new(&weights).candidates());
-            let mut random = fastrand::Rng::with_seed(5);
-            for _ in 0..200 {
-                let (start, due) = (random.u32(..), Due { round: 9, within: random.u32(..) });
-                let mut stepped = balancer.turn(start, 1, 9, 0);
-                while stepped.due <= due {
-                    stepped = balancer.next(start, stepped);
-                }
-                assert_eq!(balancer.next_after(start, 1, due), stepped);
-                let heavy = balancer.next_after(start, 0, due);
-                assert!(heavy.due > due);
-            }
+    fn large_weights_keep_their_shares_in_a_round_of_bounded_length() {
+        let round = |weights: &[u32]| WeightedRoundRobin::new(&Fleet::new(weights).candidates()).round;
+        assert_eq!(round(&[4_000_000_000, 2_000_000_000]).len(), 3, "the same shares as 2 and 1");
+        assert_eq!(round(&[100; 300]).len(), 300);
+        let large = round(&[4_000_000_000, 2_000_000_001, 1]);
+        let of = |backend: u32| large.iter().filter(|&&picked| picked == backend).count() as u64;
+        assert!(large.len() as u64 <= MAX_ROUND + 3 && of(0).abs_diff(2 * of(1)) <= 2 && of(2) == 1);
+    }
+
+    #[test]
+    fn one_with_nearly_all_of_the_weight_is_passed_over_without_a_look_at_all_its_turns() {
+        let balancer = WeightedRoundRobin::new(&Fleet::new(&[1_000_000, 3, 1]).candidates());
+        let (mut cursor, mut random) = (Cursor::new(0), fastrand::Rng::with_seed(3));
+        let mut counts = [0_u32; 3];
+        for _ in 0..4_000 {
+            counts[pick_with(&balancer, &mut cursor, &mut random, &[0]).unwrap()] += 1;
         }
+        assert_eq!(counts[0], 0);
+        assert!(counts[1].abs_diff(3_000) < 150, "by weight: {counts:?}");
+        assert!(pick_with(&balancer, &mut cursor, &mut random, &[0, 1, 2]).is_some(), "all were tried");
     }
 }

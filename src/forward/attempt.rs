@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result, Retry};
 use crate::policy::UpstreamProtocol;
 use crate::protocol::RequestBody;
 use crate::protocol::h1::encode::RequestLine;
-use crate::protocol::h2::client::Client;
+use crate::protocol::h2::client::Room;
 use crate::protocol::tunnel::{self, Relay};
 use crate::snapshot::Service;
 use crate::upstream::h1::{Failed, Terms};
@@ -95,9 +95,9 @@ async fn call(
     let tunnel =
         |backend, early| Content::Tunnel(Some(Box::new(Relay::new(backend, early, terms.timeouts.idle, terms.timers))));
     match connection {
-        Dialled::H2(client) => {
+        Dialled::H2(room) => {
             let is_tls = service.tls.is_some();
-            match h2::Call::run(&client, &line, is_tls, outgoing.headers, body, &home, terms).await? {
+            match h2::Call::run(room, &line, is_tls, outgoing.headers, body, terms).await? {
                 h2::Reply::Answer(answer) => Ok(answer.map(Content::H2)),
                 h2::Reply::Upgraded(answer, stream) => {
                     Ok(answer.map(|()| tunnel(tunnel::Backend::H2(stream), BytesMut::new())))
@@ -172,7 +172,7 @@ impl Path<'_> {
             return Ok(Dialled::H1(connection));
         }
         let found = match self.home.shared.take(self.home) {
-            Some(client) => Dialled::H2(client),
+            Some(room) => Dialled::H2(room),
             None => {
                 let name = self.name();
                 let tls = self.service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
@@ -180,17 +180,18 @@ impl Path<'_> {
             }
         };
         match found {
-            Dialled::H2(client) if self.upgrades => self.upgrade(client, terms).await,
+            Dialled::H2(room) if self.upgrades => self.upgrade(room, terms).await,
             found => Ok(found),
         }
     }
 
     /// RFC 8441: a stream becomes a tunnel where the backend takes that. Else only a connection of HTTP/1.1 can.
-    async fn upgrade(&self, client: Client, terms: &Terms<'_>) -> Result<Dialled> {
-        let told = poll_fn(|cx| client.poll_takes_tunnels(cx));
+    async fn upgrade(&self, room: Room, terms: &Terms<'_>) -> Result<Dialled> {
+        let told = poll_fn(|cx| room.client().poll_takes_tunnels(cx));
         match terms.timers.within(terms.timeouts.connect, told).await {
-            Some(true) => return Ok(Dialled::H2(client)),
-            Some(false) if !client.is_closed() => {}
+            Some(true) => return Ok(Dialled::H2(room)),
+            // others may have the room while this one dials
+            Some(false) if !room.client().is_closed() => drop(room),
             Some(false) => return Err(Error::new(Kind::UpstreamClosed, "before its settings").retry(Retry::Safe)),
             None => return Err(Error::new(Kind::ConnectTimeout, "its settings are late").retry(Retry::Safe)),
         }

@@ -11,18 +11,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use data_encoding::BASE64;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::uri::PathAndQuery;
-use http::{Method, Response, StatusCode, Uri};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Response, StatusCode};
 
 use super::attempt::Outgoing;
 use super::attempts::{self, Placement};
 use super::body::{Body, Content, too_late};
+use super::changes::{change, rewrite_path};
 use super::exchange::{Exchange, Rest};
 use super::{Ingress, Worker, hops, key, rescue, sender};
 use crate::error::{Error, Kind, Result};
 use crate::metrics::ListenerMetrics;
-use crate::policy::{Balance, HeaderChanges, ProxyHeader, Rewrite};
+use crate::policy::{Balance, ProxyHeader};
 use crate::protocol::fields::{self, Client};
 use crate::protocol::grpc;
 use crate::protocol::h1::encode::RequestLine;
@@ -387,49 +387,4 @@ fn redirect(
     response.headers_mut().insert(header::LOCATION, location);
     change(response.headers_mut(), &route.response_headers);
     Ok(response)
-}
-
-/// Fields that say how a message is framed, or that are of one hop: no configuration may write them.
-fn is_ours(name: &HeaderName) -> bool {
-    *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING || *name == header::CONNECTION
-}
-
-fn change(headers: &mut HeaderMap, changes: &HeaderChanges) {
-    for name in changes.remove.iter().filter(|name| !is_ours(name)) {
-        headers.remove(name);
-    }
-    for (name, value) in changes.set.iter().filter(|(name, _)| !is_ours(name)) {
-        headers.insert(name.clone(), value.clone());
-    }
-    for (name, value) in changes.add.iter().filter(|(name, _)| !is_ours(name)) {
-        headers.append(name.clone(), value.clone());
-    }
-}
-
-/// Puts `rewrite.prefix` where the part of the path was that the route matched.
-fn rewrite_path(uri: &mut Uri, rewrite: &Rewrite, matched: Option<usize>) -> Result<()> {
-    let (Some(prefix), Some(matched)) = (&rewrite.prefix, matched) else { return Ok(()) };
-    let malformed = |_| Error::new(Kind::MalformedRequest, "its path can't be rewritten");
-    let rest = uri.path().get(matched..).unwrap_or_default();
-    let mut path = prefix.clone();
-    // "/v1/" -> "/" and "/v1" -> "/" both leave one slash between the two parts
-    match (path.ends_with('/'), rest.starts_with('/')) {
-        (true, true) => path.push_str(&rest[1..]),
-        (false, false) if !rest.is_empty() && !path.is_empty() => {
-            path.push('/');
-            path.push_str(rest);
-        }
-        _ => path.push_str(rest),
-    }
-    if !path.starts_with('/') {
-        path.insert(0, '/');
-    }
-    if let Some(query) = uri.query() {
-        path.push('?');
-        path.push_str(query);
-    }
-    let mut parts = std::mem::take(uri).into_parts();
-    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(malformed)?);
-    *uri = Uri::from_parts(parts).map_err(|_| Error::new(Kind::MalformedRequest, "its path can't be rewritten"))?;
-    Ok(())
 }

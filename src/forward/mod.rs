@@ -10,6 +10,7 @@ mod admit;
 mod attempt;
 mod attempts;
 mod body;
+mod changes;
 mod counted;
 pub mod datagrams;
 mod exchange;

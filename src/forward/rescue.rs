@@ -33,6 +33,9 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::Lack(lack) => (StatusCode::SERVICE_UNAVAILABLE, lacking(lack)),
         Kind::Connect => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_refused"),
         Kind::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=connection_timeout"),
+        Kind::NoStream => {
+            (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=connection_timeout; details=\"it takes no more streams\"")
+        }
         Kind::UpstreamTls => (StatusCode::BAD_GATEWAY, "evenkeel; error=tls_protocol_error"),
         Kind::UpstreamCertificate => (StatusCode::BAD_GATEWAY, "evenkeel; error=tls_certificate_error"),
         Kind::UpstreamClosed => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_terminated"),
@@ -135,6 +138,7 @@ pub fn grpc_code(kind: Kind) -> Code {
         | Kind::Lack(_)
         | Kind::Connect
         | Kind::ConnectTimeout
+        | Kind::NoStream
         | Kind::UpstreamTls
         | Kind::UpstreamCertificate
         | Kind::UpstreamClosed

@@ -103,7 +103,9 @@ pub fn is_wanted(error: &Error, idempotent: bool, policy: &policy::Retry) -> boo
         Retry::Never => false,
     };
     let wanted = match error.kind() {
-        Kind::Connect | Kind::ConnectTimeout | Kind::UpstreamTls | Kind::UpstreamCertificate => policy.on_connect,
+        Kind::Connect | Kind::ConnectTimeout | Kind::NoStream | Kind::UpstreamTls | Kind::UpstreamCertificate => {
+            policy.on_connect
+        }
         // nothing has left this machine
         Kind::Lack(_) => true,
         Kind::UpstreamClosed | Kind::UpstreamRefused | Kind::UpstreamReset | Kind::UpstreamProtocol => policy.on_reset,

@@ -20,13 +20,14 @@ use super::{Settings, peer, sessions};
 use crate::clock::{Moment, Seldom};
 use crate::crowd::Resting;
 use crate::forward::{Connection, Ingress, Worker};
-use crate::io::{Socket, Stream};
+use crate::io::{Socket, Stream, Told};
 use crate::metrics::ListenerMetrics;
 use crate::policy::ListenerProtocol;
 use crate::protocol::fields::Client;
 use crate::protocol::h1::server::{self, End, Setup};
 use crate::protocol::h2;
 use crate::protocol::proxy_protocol::Peer;
+use crate::shortage;
 use crate::tls::Acceptor;
 
 /// The kernel has no more file descriptors or memory for us: what is open must end first.
@@ -302,9 +303,10 @@ fn connection(peer: Peer, serving: &Accepted, sni: Option<(String, Acceptor)>) -
     })
 }
 
-/// EMFILE, ENFILE, ENOBUFS, ENOMEM: trying again at once would only burn the core.
+/// Whether there are no descriptors or no memory: trying again at once would only burn the core.
 fn is_exhausted(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
+    // accept(2) also tells of what has befallen the connection since, as what is told later does
+    shortage::behind(error, shortage::Net::Ip, Told::Later).is_some()
 }
 
 impl Listening {

@@ -2,7 +2,7 @@
 //! [`Request`](super::Request)s for the same handler that serves HTTP/1, and [`client`] towards backends.
 //!
 //! What both share: a connection's task reads and writes, the tasks of its streams put what they say on the [`link`], and a [`stream`] has
-//! its two directions. Bytes are made and understood without any state in [`frame`], windows are counted in [`flow`].
+//! its two directions ([`reading`] and [`sending`]). Bytes are made and understood without any state in [`frame`], windows are counted in [`flow`].
 
 mod block;
 pub mod client;
@@ -12,7 +12,9 @@ mod frame;
 mod guard;
 mod link;
 mod outbound;
+mod reading;
 mod received;
+mod sending;
 pub mod server;
 mod stream;
 

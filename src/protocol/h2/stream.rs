@@ -5,19 +5,19 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::flow::{Inflow, Window};
 use super::frame::{self, Fault, Reason};
-use super::link::{self, Link, State};
-use super::received::{BEHIND, Received};
+use super::link::{Link, State};
+use super::received::Received;
 
 /// A stream, held by its connection until it is over, by its task, and by the body that comes on it.
 #[derive(Debug)]
 pub struct Stream {
     pub(super) id: u32,
-    link: Rc<Link>,
+    pub(super) link: Rc<Link>,
     pub(super) inner: RefCell<Inner>,
 }
 
@@ -27,13 +27,13 @@ pub(super) struct Inner {
     /// Neither side says more, and why.
     pub over: Option<Cause>,
     /// Of the body that comes, what came and was not read.
-    received: Received,
-    trailers: Option<Box<HeaderMap>>,
+    pub received: Received,
+    pub trailers: Option<Box<HeaderMap>>,
     /// All that comes has come.
     pub ended: bool,
     /// Nobody reads the body that comes.
-    unwanted: bool,
-    inflow: Inflow,
+    pub unwanted: bool,
+    pub inflow: Inflow,
     /// What `content-length` lets come.
     pub expected: Option<u64>,
     /// Heads of the answer to a request of ours.
@@ -48,12 +48,12 @@ pub(super) struct Inner {
     pub scheduled: bool,
     /// Frames of the body that goes so far.
     pub moved: u64,
-    head_sent: bool,
+    pub head_sent: bool,
     /// Bytes that the connection had to send before this stream's first.
     pub begins_at: u64,
     /// Its two directions end each for itself: a request of ours, or a tunnel. Else it is over with the answer.
-    duplex: bool,
-    task: Option<Waker>,
+    pub duplex: bool,
+    pub task: Option<Waker>,
 }
 
 /// Why a stream is over.
@@ -265,106 +265,9 @@ impl Stream {
         Poll::Pending
     }
 
-    /// Sends an interim response, unless the answer has begun.
-    pub(super) fn interim(&self, status: StatusCode, headers: &HeaderMap) {
-        let state = &mut *self.link.state.borrow_mut();
-        let inner = self.inner.borrow();
-        if inner.over.is_some() || inner.head_sent {
-            return;
-        }
-        state.headers(self.id, false, |block| link::head(block, status, headers, None, None));
-        state.wake();
-    }
-
-    /// Sends the head of the answer; with `end` there is nothing else.
-    pub(super) fn head(&self, status: StatusCode, headers: &HeaderMap, date: &[u8], length: Option<u64>, end: bool) {
-        let state = &mut *self.link.state.borrow_mut();
-        let inner = &mut *self.inner.borrow_mut();
-        if inner.over.is_some() {
-            return;
-        }
-        inner.head_sent = true;
-        state.headers(self.id, end, |block| link::head(block, status, headers, Some(date), length));
-        if end {
-            inner.ending = Ending::Done;
-            state.finished(self.id, inner);
-        }
-        state.wake();
-    }
-
-    /// Sends the head of a request, whose fields `block` writes; with `end` there is nothing else.
-    pub(super) fn ask(&self, asked: Asked, end: bool, block: impl FnOnce(&mut BytesMut)) {
-        let state = &mut *self.link.state.borrow_mut();
-        let inner = &mut *self.inner.borrow_mut();
-        inner.heads.asked = asked;
-        inner.begins_at = state.out.sent + state.out.waiting() as u64;
-        state.headers(self.id, end, block);
-        if end {
-            inner.ending = Ending::Done;
-        }
-        state.wake();
-    }
-
-    /// What comes and goes from now on is a tunnel's.
-    pub(super) fn become_tunnel(&self) {
-        self.inner.borrow_mut().duplex = true;
-    }
-
-    /// Whether the next piece of the body that goes may be given.
-    pub(super) fn has_room(&self) -> bool {
-        let inner = self.inner.borrow();
-        inner.over.is_none() && inner.piece.is_empty() && matches!(inner.ending, Ending::Open)
-    }
-
     /// Whether nothing is left to be said, by either side.
     pub(super) fn is_over(&self) -> bool {
         self.inner.borrow().over.is_some()
-    }
-
-    /// Whether all that goes has gone, or can't go any more.
-    pub(super) fn is_sent(&self) -> bool {
-        let inner = self.inner.borrow();
-        inner.over.is_some() || matches!(inner.ending, Ending::Done)
-    }
-
-    /// Frames of the body that goes which were sent so far.
-    pub(super) fn moved(&self) -> u64 {
-        self.inner.borrow().moved
-    }
-
-    /// Sends a piece of a body, when [there is room](Self::has_room); with `end` it is the last.
-    pub(super) fn send(self: &Rc<Self>, data: Bytes, end: bool) {
-        self.say(data, if end { Ending::Data } else { Ending::Open });
-    }
-
-    /// Ends the body that goes.
-    pub(super) fn finish(self: &Rc<Self>, trailers: Option<HeaderMap>) {
-        let ending = trailers.map_or(Ending::Data, |trailers| Ending::Trailers(Box::new(trailers)));
-        self.say(Bytes::new(), ending);
-    }
-
-    fn say(self: &Rc<Self>, data: Bytes, ending: Ending) {
-        let state = &mut *self.link.state.borrow_mut();
-        let needs_window = !data.is_empty();
-        {
-            let inner = &mut *self.inner.borrow_mut();
-            if inner.over.is_some() {
-                return;
-            }
-            if !data.is_empty() {
-                inner.piece = data;
-            }
-            inner.ending = ending;
-            inner.task = None;
-        }
-        if needs_window {
-            state.schedule(self);
-            state.pump();
-        } else {
-            // an end alone waits behind nobody's data, for what that waits for may never come
-            state.turn(self);
-        }
-        state.wake();
     }
 
     /// Ends the stream with a reason; nothing if it is over.
@@ -372,81 +275,6 @@ impl Stream {
         let state = &mut *self.link.state.borrow_mut();
         state.reset(self, reason);
         state.wake();
-    }
-
-    /// The next interim response, or the head of the answer; an error is why none comes.
-    pub(super) fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Result<Head, Cause>> {
-        let inner = &mut *self.inner.borrow_mut();
-        if let Some(head) = inner.heads.interim.pop_front().or_else(|| inner.heads.last.take()) {
-            return Poll::Ready(Ok(head));
-        }
-        if let Some(cause) = inner.over {
-            return Poll::Ready(Err(cause));
-        }
-        inner.keep_reader(cx);
-        Poll::Pending
-    }
-
-    /// The next piece of the body that comes; an error is why it breaks off.
-    pub(super) fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cause>>> {
-        let state = &mut *self.link.state.borrow_mut();
-        let inner = &mut *self.inner.borrow_mut();
-        if let Some(data) = inner.received.pop() {
-            let used = data.len() as u32;
-            state.consume(used);
-            if !inner.ended
-                && let Some(increment) = inner.inflow.release(used)
-            {
-                frame::window_update(state.out.buffer(), self.id, increment);
-            }
-            if state.out.waiting() > 0 {
-                state.wake();
-            }
-            return Poll::Ready(Some(Ok(Piece::Data(data))));
-        }
-        if inner.ended {
-            return Poll::Ready(inner.trailers.take().map(|trailers| Ok(Piece::Trailers(*trailers))));
-        }
-        if let Some(cause) = inner.over {
-            return Poll::Ready(Some(Err(cause)));
-        }
-        inner.keep_reader(cx);
-        Poll::Pending
-    }
-
-    /// Nobody reads the body that comes any more.
-    pub(super) fn abandon(&self) {
-        let state = &mut *self.link.state.borrow_mut();
-        let inner = &mut *self.inner.borrow_mut();
-        inner.unwanted = true;
-        let held = std::mem::take(&mut inner.received).bytes;
-        if held > 0 {
-            state.consume(held as u32);
-            state.wake();
-        }
-    }
-
-    /// Whether all that comes was read.
-    pub(super) fn is_read(&self) -> bool {
-        let inner = self.inner.borrow();
-        inner.ended && inner.received.bytes == 0 && inner.trailers.is_none()
-    }
-
-    /// The bytes of the body that are still to be read, when that is known.
-    pub(super) fn unread(&self) -> Option<u64> {
-        let inner = self.inner.borrow();
-        let held = inner.received.bytes as u64;
-        match inner.ended {
-            // HTTP/1 has no trailers behind a body whose length was said
-            true if inner.trailers.is_some() && inner.expected.is_none() => None,
-            true => Some(held),
-            false => inner.expected.map(|expected| expected + held),
-        }
-    }
-
-    /// Whether more has come than a reader that keeps up would leave.
-    pub(super) fn is_behind(&self) -> bool {
-        self.inner.borrow().received.bytes > BEHIND
     }
 }
 
@@ -523,7 +351,7 @@ impl Inner {
         keep(&mut self.task, cx);
     }
 
-    fn keep_reader(&mut self, cx: &Context<'_>) {
+    pub(super) fn keep_reader(&mut self, cx: &Context<'_>) {
         keep(&mut self.reader, cx);
     }
 }

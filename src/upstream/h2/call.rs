@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,10 +17,10 @@ use crate::protocol::RequestBody;
 use crate::protocol::fields::Forwarded;
 use crate::protocol::h1::encode::RequestLine;
 use crate::protocol::h1::framing::Length;
-use crate::protocol::h2::client::{Cause, Client, Head, Part, Request, RequestHead, Section, Tunnel, code_name};
+use crate::protocol::h2::client::{Cause, Head, Part, Request, RequestHead, Room, Section, Tunnel, code_name};
 use crate::timer::{Alarm, Timers};
+use crate::upstream::Answer;
 use crate::upstream::h1::{CONTINUE, Failed, Terms, extends, stalled};
-use crate::upstream::{Answer, Home};
 
 /// What HTTP/1.1's handshake of WebSocket adds to a key (RFC 6455, section 1.3).
 const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -35,12 +34,7 @@ pub struct Call {
     held: bool,
     /// All of the body was given to the stream.
     given: bool,
-    _place: Place,
 }
-
-/// A stream's place on its connection: when it is left, one who waits may have it.
-#[derive(Debug)]
-struct Place(Rc<Home>);
 
 /// What a backend answers.
 #[derive(Debug)]
@@ -65,23 +59,22 @@ pub struct ResponseBody {
 impl Call {
     /// Sends a request and waits for the head of its answer.
     pub async fn run(
-        client: &Client,
+        room: Room,
         line: &RequestLine<'_>,
         is_tls: bool,
         headers: &HeaderMap,
         body: RequestBody,
-        home: &Rc<Home>,
         terms: &Terms<'_>,
     ) -> Result<Reply, Failed> {
         // what came without a body ends with its head, and nothing else does: gRPC servers wait for the DATA that ends a stream
         // whose head did not
         let ends = line.length == Length::Fixed(0) && line.upgrade.is_none();
-        let Some(request) = client.send(&head(line, is_tls, headers), ends) else {
+        let Some(request) = room.send(&head(line, is_tls, headers), ends) else {
             let error = Error::new(Kind::UpstreamClosed, "no more streams on its connection").retry(Retry::Safe);
             return Err(Failed { error, body, raced: true });
         };
         let given = ends || line.upgrade.is_some();
-        let mut call = Self { request, body, held: line.expect_continue, given, _place: Place(Rc::clone(home)) };
+        let mut call = Self { request, body, held: line.expect_continue, given };
         match call.head(line.method, terms).await {
             Ok(head) => Ok(call.reply(head, line, headers, terms)),
             Err(Broken::Client(error)) => Err(Failed { error, body: call.take_body(), raced: false }),
@@ -209,12 +202,6 @@ impl Call {
             headers,
             body: ResponseBody { call: self, alarm: None, moved: 0, timers, idle },
         })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.shared.left();
     }
 }
 

@@ -16,6 +16,7 @@ mod rows;
 mod settings;
 mod silence;
 mod tunnels;
+mod waiting;
 mod windows;
 
 use crate::support::{Proxy, config};

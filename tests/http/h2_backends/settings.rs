@@ -66,10 +66,15 @@ fn a_backend_that_takes_none_gets_none_and_no_storm_of_connections() {
     let backend =
         Backend::new(&[(MAX_CONCURRENT_STREAMS, 0)], |peer, asked| peer.send(reset(asked.stream, REFUSED_STREAM)));
     let proxy = proxy_with("[service.api.timeout]\nconnect = \"1s\"", &[&backend]);
-    let told = proxy.client().get("/x");
-    assert!([503, 504].contains(&told.status), "{told:?}");
-    let connections = backend.origin.connections();
-    assert!(connections <= 20, "{connections} connections");
+    let mut clients: Vec<_> = (0..10).map(|_| proxy.client()).collect();
+    clients.iter_mut().for_each(|client| client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n"));
+    for client in &mut clients {
+        let told = client.response();
+        let why = "evenkeel; error=connection_timeout; details=\"it takes no more streams\"";
+        assert_eq!((told.status, told.field("proxy-status")), (504, Some(why)));
+    }
+    assert_eq!(backend.origin.connections(), 1);
+    assert_eq!(backend.requests(), 1, "that one was sent before the settings were known");
 }
 
 #[test]

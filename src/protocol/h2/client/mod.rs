@@ -58,6 +58,13 @@ pub struct Client {
     peer: Rc<Peer>,
 }
 
+/// Room for one stream on a connection: kept for whoever holds this, so that nobody else opens one in its place.
+#[derive(Debug)]
+pub struct Room {
+    client: Client,
+    used: bool,
+}
+
 /// A request that was sent, and its answer. When it is dropped before both have ended, its stream is reset.
 #[derive(Debug)]
 pub struct Request {
@@ -105,9 +112,20 @@ impl Client {
         self.peer.standing.get() == Standing::Closed
     }
 
-    /// Streams that are open.
-    pub fn streams(&self) -> usize {
-        self.link.state.borrow().streams.len()
+    /// Streams that are open, or have room kept for them.
+    pub fn taken(&self) -> usize {
+        self.link.state.borrow().streams.len() + self.peer.reserved.get() as usize
+    }
+
+    /// Whether there is room for another.
+    pub fn has_room(&self) -> bool {
+        self.is_open() && self.taken() < self.allowed()
+    }
+
+    /// Keeps room for a stream. Whether there is some is asked before.
+    pub fn reserve(&self) -> Room {
+        self.peer.reserved.set(self.peer.reserved.get() + 1);
+        Room { client: self.clone(), used: false }
     }
 
     /// How many there may be. Before its settings have come that is one, which no backend has to refuse.
@@ -118,6 +136,11 @@ impl Client {
     /// Whether the backend has said how many it takes.
     pub fn is_settled(&self) -> bool {
         self.peer.tunnels.get().is_some()
+    }
+
+    /// Whether the backend takes none, and has taken none since its settings came.
+    pub fn is_shut(&self) -> bool {
+        self.peer.shut.get()
     }
 
     /// Streams whose readers are far behind: what the backend has to say on them may fill its buffers for all.
@@ -137,8 +160,7 @@ impl Client {
         }
     }
 
-    /// Sends a request's head; with `end` it has no body. `None`: this connection takes no more.
-    pub fn send(&self, head: &RequestHead<'_>, end: bool) -> Option<Request> {
+    fn send(&self, head: &RequestHead<'_>, end: bool) -> Option<Request> {
         let id = self.peer.next_id()?;
         let stream = {
             let state = &mut *self.link.state.borrow_mut();
@@ -168,6 +190,31 @@ impl Client {
         if matches!(self.peer.standing.get(), Standing::Open | Standing::Doubted | Standing::Silent) {
             self.peer.standing.set(Standing::Leaving);
             self.link.state.borrow().wake();
+        }
+    }
+}
+
+impl Room {
+    /// On which connection it is.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends a request's head; with `end` it has no body. `None`: this connection takes no more.
+    pub fn send(mut self, head: &RequestHead<'_>, end: bool) -> Option<Request> {
+        let request = self.client.send(head, end);
+        self.used = request.is_some();
+        request
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let peer = &self.client.peer;
+        peer.reserved.set(peer.reserved.get().saturating_sub(1));
+        if !self.used {
+            // the connection's task is where room is handed to those who wait for it
+            self.client.link.state.borrow().wake();
         }
     }
 }

@@ -28,6 +28,10 @@ pub struct Peer {
     pub standing: Cell<Standing>,
     /// Its SETTINGS_MAX_CONCURRENT_STREAMS, as far as we make use of it.
     pub allowed: Cell<u32>,
+    /// It has allowed none so far.
+    pub shut: Cell<bool>,
+    /// Streams that may be opened by those who hold a [`Room`](super::Room), and are not yet.
+    pub reserved: Cell<u32>,
     /// Its SETTINGS_ENABLE_CONNECT_PROTOCOL; `None` until its settings have come.
     pub tunnels: Cell<Option<bool>>,
     /// Those who wait for its settings.
@@ -67,6 +71,8 @@ impl Peer {
         Self {
             standing: Cell::new(Standing::Open),
             allowed: Cell::new(STREAMS),
+            shut: Cell::new(false),
+            reserved: Cell::new(0),
             tunnels: Cell::new(None),
             waiting: RefCell::default(),
             asked: Cell::new(false),
@@ -104,6 +110,8 @@ impl Peer {
 
     /// It allows so many streams.
     pub fn allow(&self, streams: u32) {
+        let is_first = self.tunnels.get().is_none();
+        self.shut.set(streams == 0 && (is_first || self.shut.get()));
         self.allowed.set(streams.min(STREAMS));
     }
 

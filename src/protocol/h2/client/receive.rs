@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::connection::{Connection, Failed};
 use super::head::{Fields, announced};
-use crate::protocol::h2::block::Block;
+use crate::protocol::h2::block::{Block, in_order};
 use crate::protocol::h2::frame::{self, Fault, Frame, Reason, protocol, setting};
 use crate::protocol::h2::stream::{Asked, Cause, Head, Stream};
 
@@ -24,16 +24,7 @@ impl Connection {
     }
 
     fn act(&mut self, frame: Frame) -> Result<(), Fault> {
-        match (&self.block, &frame) {
-            // section 6.10
-            (Some(block), Frame::Continuation { stream, .. }) if block.stream == *stream => {}
-            (Some(_), _) => return Err(protocol("a field block that is not finished")),
-            (None, Frame::Continuation { .. }) => return Err(protocol("CONTINUATION of nothing")),
-            // section 3.4
-            (None, Frame::Settings(_)) => self.settled = true,
-            (None, _) if !self.settled => return Err(protocol("SETTINGS do not come first")),
-            (None, _) => {}
-        }
+        in_order(self.block.as_ref(), &frame, &mut self.settled)?;
         match frame {
             Frame::Data { stream, data, flow, end } => self.data(stream, data, flow, end),
             Frame::Headers { stream, block, end_stream, end_headers, .. } => {

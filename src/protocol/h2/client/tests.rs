@@ -47,7 +47,7 @@ fn ask(client: &Client, end: bool) -> Option<Request> {
         te_trailers: false,
         expect_continue: false,
     };
-    client.send(&head, end)
+    client.reserve().send(&head, end)
 }
 
 /// A connection with both its ends. Time stands still.

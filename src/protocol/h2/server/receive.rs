@@ -11,7 +11,7 @@ use super::exchange::{self, Interim};
 use super::head::{Fields, Refused};
 use super::leave::{Leaving, SIGN};
 use crate::protocol::h1::framing::Length;
-use crate::protocol::h2::block::Block;
+use crate::protocol::h2::block::{Block, in_order};
 use crate::protocol::h2::frame::{self, Fault, Frame, Reason, protocol, setting};
 use crate::protocol::h2::stream::{Cause, Stream};
 use crate::protocol::{self, Handler, RequestBody};
@@ -34,14 +34,7 @@ impl<H: Handler + 'static> Connection<H> {
     }
 
     fn act(&mut self, frame: Frame) -> Result<(), Fault> {
-        match (&self.block, &frame) {
-            (Some(block), Frame::Continuation { stream, .. }) if block.stream == *stream => {}
-            (Some(_), _) => return Err(protocol("a field block that is not finished")),
-            (None, Frame::Continuation { .. }) => return Err(protocol("CONTINUATION of nothing")),
-            (None, Frame::Settings(_)) => self.settled = true,
-            (None, _) if !self.settled => return Err(protocol("SETTINGS do not come first")),
-            (None, _) => {}
-        }
+        in_order(self.block.as_ref(), &frame, &mut self.settled)?;
         match frame {
             Frame::Data { stream, data, flow, end } => self.data(stream, data, flow, end),
             Frame::Headers { stream, block, end_stream, end_headers, depends_on } => {

@@ -196,7 +196,7 @@ impl Model {
             exchange.check();
             drop(request);
         }
-        assert_eq!(self.both.client.streams(), 0);
+        assert_eq!(self.both.client.taken(), 0);
         assert!(self.both.client.is_closed());
     }
 }

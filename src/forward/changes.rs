@@ -1,0 +1,55 @@
+//! What the configuration changes in a message on its way: fields, and where a path begins.
+
+use bytes::Bytes;
+use http::Uri;
+use http::header::{self, HeaderMap, HeaderName};
+use http::uri::PathAndQuery;
+
+use crate::error::{Error, Kind, Result};
+use crate::policy::{HeaderChanges, Rewrite};
+
+/// Fields that say how a message is framed, or that are of one hop: no configuration may write them.
+fn is_ours(name: &HeaderName) -> bool {
+    *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING || *name == header::CONNECTION
+}
+
+/// Removes, sets and adds fields.
+pub(super) fn change(headers: &mut HeaderMap, changes: &HeaderChanges) {
+    for name in changes.remove.iter().filter(|name| !is_ours(name)) {
+        headers.remove(name);
+    }
+    for (name, value) in changes.set.iter().filter(|(name, _)| !is_ours(name)) {
+        headers.insert(name.clone(), value.clone());
+    }
+    for (name, value) in changes.add.iter().filter(|(name, _)| !is_ours(name)) {
+        headers.append(name.clone(), value.clone());
+    }
+}
+
+/// Puts `rewrite.prefix` where the part of the path was that the route matched.
+pub(super) fn rewrite_path(uri: &mut Uri, rewrite: &Rewrite, matched: Option<usize>) -> Result<()> {
+    let (Some(prefix), Some(matched)) = (&rewrite.prefix, matched) else { return Ok(()) };
+    let malformed = |_| Error::new(Kind::MalformedRequest, "its path can't be rewritten");
+    let rest = uri.path().get(matched..).unwrap_or_default();
+    let mut path = prefix.clone();
+    // "/v1/" -> "/" and "/v1" -> "/" both leave one slash between the two parts
+    match (path.ends_with('/'), rest.starts_with('/')) {
+        (true, true) => path.push_str(&rest[1..]),
+        (false, false) if !rest.is_empty() && !path.is_empty() => {
+            path.push('/');
+            path.push_str(rest);
+        }
+        _ => path.push_str(rest),
+    }
+    if !path.starts_with('/') {
+        path.insert(0, '/');
+    }
+    if let Some(query) = uri.query() {
+        path.push('?');
+        path.push_str(query);
+    }
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(malformed)?);
+    *uri = Uri::from_parts(parts).map_err(|_| Error::new(Kind::MalformedRequest, "its path can't be rewritten"))?;
+    Ok(())
+}
