@@ -46,7 +46,7 @@ pub(super) struct Inner {
     pub ending: Ending,
     /// It is in the queue of those that send.
     pub scheduled: bool,
-    /// Frames of the body that goes so far.
+    /// Bytes of the body that goes which were put into frames so far.
     pub moved: u64,
     head_sent: bool,
     /// Bytes that the connection had to send before this stream's first.
@@ -327,9 +327,16 @@ impl Stream {
         inner.over.is_some() || matches!(inner.ending, Ending::Done)
     }
 
-    /// Frames of the body that goes which were sent so far.
+    /// Bytes of the body that goes which were put into frames so far.
     pub(super) fn moved(&self) -> u64 {
         self.inner.borrow().moved
+    }
+
+    /// Bytes of the body that goes which may have left: no more than were written to the connection since its head.
+    pub(super) fn gone(&self) -> u64 {
+        let inner = self.inner.borrow();
+        let written = self.link.state.borrow().out.sent.saturating_sub(inner.begins_at);
+        inner.moved.min(written)
     }
 
     /// Sends a piece of a body, when [there is room](Self::has_room); with `end` it is the last.
@@ -382,6 +389,16 @@ impl Stream {
         }
         if let Some(cause) = inner.over {
             return Poll::Ready(Err(cause));
+        }
+        inner.keep_reader(cx);
+        Poll::Pending
+    }
+
+    /// Ready when there is something to read of the body that comes, or won't be.
+    pub(super) fn poll_begun(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let inner = &mut *self.inner.borrow_mut();
+        if inner.received.bytes > 0 || inner.ended || inner.over.is_some() {
+            return Poll::Ready(());
         }
         inner.keep_reader(cx);
         Poll::Pending
