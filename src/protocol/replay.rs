@@ -35,7 +35,7 @@ struct Inner {
     kept: Kept,
     trailers: Option<HeaderMap>,
     ended: bool,
-    /// More than [`KEPT`] has left: nothing more is kept.
+    /// More than [`KEPT`] has left, or there is no other attempt: nothing more is kept.
     outgrown: bool,
     /// The attempt that may read; one that was given up may still be held by a task of its connection.
     attempt: u32,
@@ -116,11 +116,13 @@ impl Kept {
 impl Attempt {
     /// So many bytes have left, or may have.
     pub fn has_gone(&mut self, bytes: u64) {
+        // an attempt whose answer is passed on is the last one: streams that last for days keep nothing
+        let is_last = Rc::strong_count(&self.inner) == 1;
         let inner = &mut *self.inner.borrow_mut();
         if inner.attempt != self.number {
             return;
         }
-        inner.outgrown |= bytes > KEPT as u64;
+        inner.outgrown |= is_last || bytes > KEPT as u64;
         // what an attempt after the first has still to send of it is needed until then
         if inner.outgrown && self.had >= inner.kept.size && inner.kept.size > 0 {
             inner.kept = Kept::default();
@@ -204,7 +206,82 @@ impl Attempt {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
+
+    /// A body that comes in pieces of these sizes, and its bytes.
+    fn body(sizes: &[usize]) -> (Replay, Vec<u8>) {
+        let (kept, all) = kept(sizes);
+        let source = Replay::new(RequestBody::Empty);
+        source.0.borrow_mut().kept = kept;
+        (Replay::new(RequestBody::Kept(Box::new(source.attempt()))), all)
+    }
+
+    fn next(attempt: &mut Attempt) -> Option<Bytes> {
+        match attempt.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(piece) => piece.map(|frame| frame.unwrap().into_data().unwrap()),
+            Poll::Pending => panic!("it is all there"),
+        }
+    }
+
+    /// Reads to the end, as a connection that writes what it is given at once; the bytes.
+    fn send(attempt: &mut Attempt) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while let Some(piece) = next(attempt) {
+            sent.extend(piece);
+            attempt.has_gone(sent.len() as u64);
+        }
+        assert!(attempt.is_end_stream());
+        sent
+    }
+
+    #[test]
+    fn what_was_read_and_has_not_left_is_there_for_the_next_attempt() {
+        let (replay, all) = body(&[20_000; 10]);
+        let mut first = replay.attempt();
+        let read: Vec<u8> = std::iter::from_fn(|| next(&mut first)).flatten().collect();
+        assert_eq!(read, all);
+        first.has_gone(KEPT as u64);
+        assert!(replay.is_whole());
+        let mut second = replay.attempt();
+        // one that was given up has no say
+        first.has_gone(1 << 20);
+        assert!(replay.is_whole());
+        assert_eq!(send(&mut second), all);
+        assert!(!replay.is_whole());
+        assert_eq!(replay.0.borrow().kept.size, 0);
+    }
+
+    #[test]
+    fn a_body_stays_whole_until_more_has_left_than_is_kept() {
+        for sizes in [&[KEPT + 1][..], &[1, KEPT], &[KEPT, 1], &[30_000; 3], &[200_000, 5]] {
+            let (replay, all) = body(sizes);
+            let mut attempt = replay.attempt();
+            let mut sent = 0;
+            while sent < KEPT {
+                sent += next(&mut attempt).unwrap().len();
+                attempt.has_gone(sent as u64);
+            }
+            assert!(sent == KEPT && replay.is_whole(), "{sizes:?}: {sent}");
+            assert!(!attempt.is_end_stream());
+            assert_eq!(send(&mut replay.attempt()), all, "{sizes:?}");
+            assert!(!replay.is_whole(), "{sizes:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_attempt_keeps_nothing() {
+        let (replay, all) = body(&[20_000; 3]);
+        let mut attempt = replay.attempt();
+        assert_eq!(next(&mut attempt).unwrap(), all[..20_000]);
+        attempt.has_gone(20_000);
+        assert_eq!(attempt.inner.borrow().kept.size, 20_000);
+        drop(replay);
+        attempt.has_gone(20_000);
+        assert_eq!(send(&mut attempt), all[20_000..]);
+        assert_eq!(attempt.inner.borrow().kept.size, 0);
+    }
 
     /// Pieces of these sizes, with bytes that tell where each stands.
     fn kept(sizes: &[usize]) -> (Kept, Vec<u8>) {

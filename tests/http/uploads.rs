@@ -89,8 +89,11 @@ fn a_client_that_is_told_to_continue_may_take_its_time() {
     }
 }
 
+/// Begins an upload, and gives back what leaves within it.
+type Begin = fn(&Proxy) -> Box<dyn FnOnce()>;
+
 /// Ways of a client to leave within its upload.
-fn leavings() -> Vec<(&'static str, fn(&Proxy) -> Box<dyn FnOnce()>)> {
+fn leavings() -> Vec<(&'static str, Begin)> {
     fn begun(proxy: &Proxy) -> Client {
         let mut client = proxy.client();
         client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\nhello");
