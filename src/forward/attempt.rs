@@ -15,7 +15,9 @@ use crate::error::{Error, Kind, Result, Retry};
 use crate::policy::UpstreamProtocol;
 use crate::protocol::RequestBody;
 use crate::protocol::h1::encode::RequestLine;
+use crate::protocol::h1::framing::Length;
 use crate::protocol::h2::client::Room;
+use crate::protocol::replay::KEPT;
 use crate::protocol::tunnel::{self, Relay};
 use crate::snapshot::Service;
 use crate::upstream::h1::{Failed, Terms};
@@ -57,7 +59,7 @@ pub async fn run(
     // from here on it is the backend that is waited for, but where the body says otherwise
     terms.starved.set(false);
     let held = hold(answer, service.retry.hold).await;
-    held.map_err(|error| Failed { error, body: RequestBody::Empty, raced: false })
+    held.map_err(|error| Failed { error, raced: false })
 }
 
 async fn call(
@@ -76,11 +78,11 @@ async fn call(
         Some(own) => own.pools.home(endpoint, service.pool, metrics),
     };
     // a request that can't be repeated takes no risk with a backend that closes its connections as they are used
-    let fresh = carrier == Carrier::New || (home.races() && !outgoing.line.method.is_idempotent());
+    let fresh = carrier == Carrier::New || (home.races() && !is_repeatable(&outgoing.line));
     let way = Path { service, endpoint, home: &home, fresh, upgrades: outgoing.line.upgrade.is_some() };
     let connection = match way.connect(terms).await {
         Ok(connection) => connection,
-        Err(error) => return Err(Failed { error, body, raced: false }),
+        Err(error) => return Err(Failed { error, raced: false }),
     };
     let own_host;
     let host = match outgoing.hostless {
@@ -117,6 +119,11 @@ async fn call(
             }
         },
     }
+}
+
+/// Whether it can be sent again, however much of it has left by then.
+fn is_repeatable(line: &RequestLine<'_>) -> bool {
+    line.method.is_idempotent() && !matches!(line.length, Length::Fixed(length) if length > KEPT as u64)
 }
 
 /// Reads a small answer to its end before any of it is passed on: if its backend dies half-way, nobody has seen it yet, and

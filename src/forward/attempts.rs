@@ -18,9 +18,8 @@ use crate::error::{Error, Kind, Result, Retry};
 use crate::metrics::retries::Outcome;
 use crate::policy::{self, Timeouts};
 use crate::protocol::RequestBody;
-use crate::protocol::h1::framing::Length;
 use crate::protocol::h1::presence::Presence;
-use crate::protocol::replay::{KEPT, Replay};
+use crate::protocol::replay::Replay;
 use crate::snapshot::Service;
 use crate::upstream::Answer;
 use crate::upstream::h1::{Failed, Terms};
@@ -30,15 +29,8 @@ const MAX_RACES: u32 = 2;
 /// The same for connections that their backend leaves without having looked at the request (RFC 9113, section 6.8).
 const MAX_UNSEEN: u32 = 4;
 
-/// The request's body over several attempts.
-enum Source {
-    /// There is none.
-    Nothing,
-    /// It can be sent again while it was not touched; `None` = it is with an attempt, or gone.
-    Once(Option<RequestBody>),
-    /// It can be sent again, up to a bound.
-    Kept(Replay),
-}
+/// The request's body over several attempts; `None` = it has none.
+struct Source(Option<Replay>);
 
 /// Where an exchange goes first.
 #[derive(Debug)]
@@ -76,7 +68,7 @@ pub async fn run(
 ) -> Result<Answer<Content>> {
     let now = Moment::at(exchange.began());
     worker.deposit(service, now);
-    let mut source = Source::new(body, outgoing.line.length);
+    let source = Source::new(body);
     let given = &terms.timeouts;
     let mut course = Course::new(worker, service, outgoing.line.method.is_idempotent());
     loop {
@@ -93,7 +85,7 @@ pub async fn run(
         let terms = &Terms { timeouts: course.timeouts(given), ..*terms };
         let backend = admission.backend;
         exchange.attempt(admission);
-        let result = attempt::run(worker, service, backend, course.carrier, outgoing, source.take(), terms).await;
+        let result = attempt::run(worker, service, backend, course.carrier, outgoing, source.attempt(), terms).await;
         course.carrier = Carrier::Any;
         let pause = match result {
             Ok(answer) => match course.after_answer(backend, &answer, &source, &service.retry) {
@@ -106,10 +98,9 @@ pub async fn run(
                     return Ok(answer);
                 }
             },
-            Err(Failed { error, body, raced }) => {
+            Err(Failed { error, raced }) => {
                 let id = &service.endpoints[backend].id;
                 tracing::debug!(service = %service.name, backend = %id, %error, "an attempt failed");
-                source.give_back(body);
                 exchange.attempt_failed(error.kind(), raced);
                 match course.after_failure(backend, (&error, raced), &source, given) {
                     Some(pause) => pause,
@@ -217,40 +208,17 @@ impl<'a> Course<'a> {
 }
 
 impl Source {
-    fn new(body: RequestBody, length: Length) -> Self {
-        let small = match length {
-            Length::Fixed(length) => length <= KEPT as u64,
-            _ => true,
-        };
-        match body {
-            RequestBody::Empty => Self::Nothing,
-            body if small => Self::Kept(Replay::new(body)),
-            body => Self::Once(Some(body)),
-        }
+    fn new(body: RequestBody) -> Self {
+        Self((!matches!(body, RequestBody::Empty)).then(|| Replay::new(body)))
     }
 
-    fn take(&mut self) -> RequestBody {
-        match self {
-            Self::Nothing => RequestBody::Empty,
-            Self::Once(body) => body.take().unwrap_or_default(),
-            Self::Kept(replay) => RequestBody::Kept(Box::new(replay.attempt())),
-        }
-    }
-
-    fn give_back(&mut self, body: RequestBody) {
-        if let Self::Once(own) = self
-            && !matches!(body, RequestBody::Empty)
-        {
-            *own = Some(body);
-        }
+    /// The body from its beginning.
+    fn attempt(&self) -> RequestBody {
+        self.0.as_ref().map_or(RequestBody::Empty, |replay| RequestBody::Kept(Box::new(replay.attempt())))
     }
 
     /// Whether the next attempt would get all of it.
     fn is_whole(&self) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::Once(body) => body.as_ref().is_some_and(RequestBody::is_untouched),
-            Self::Kept(replay) => replay.is_whole(),
-        }
+        self.0.as_ref().is_none_or(Replay::is_whole)
     }
 }

@@ -78,8 +78,13 @@ impl Handler for Connection {
             Err(error) => {
                 tracing::debug!(%error, "an exchange failed");
                 exchange.failed(error.kind());
-                if let Some(form) = call {
+                if call.is_some() {
                     exchange.ended_call(rescue::grpc_code(error.kind()));
+                }
+                if error.kind() == Kind::ClientGone {
+                    return unrecorded(error.kind());
+                }
+                if let Some(form) = call {
                     return own(rescue::grpc(error.kind(), form), exchange);
                 }
                 let fallback = exchange.current().and_then(|service| service.fallback.as_ref());
@@ -117,10 +122,15 @@ fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
     response.map(|bytes| Body::new(Content::Own(bytes), None, Some(exchange)))
 }
 
+/// An answer that the record knows nothing of.
+fn unrecorded(kind: Kind) -> Response<Body> {
+    rescue::answer(kind).map(|bytes| Body::new(Content::Own(bytes), None, None))
+}
+
 /// The answer when no snapshot knows the connection's listener, which the order in which listeners go makes impossible: it
 /// can't even be recorded.
 fn homeless() -> Response<Body> {
-    rescue::answer(Kind::Internal).map(|bytes| Body::new(Content::Own(bytes), None, None))
+    unrecorded(Kind::Internal)
 }
 
 impl Connection {

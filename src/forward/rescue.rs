@@ -21,8 +21,10 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::TargetTooLong => (StatusCode::URI_TOO_LONG, "evenkeel; error=http_request_error"),
         Kind::HeadersTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "evenkeel; error=http_request_error"),
         Kind::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "evenkeel; error=http_request_error"),
-        // also for a client that is gone: nobody reads it, but it is what the record says
-        Kind::SlowRequest | Kind::ClientGone => (StatusCode::REQUEST_TIMEOUT, "evenkeel; error=http_request_error"),
+        // mostly nobody reads it, and the record has no answer; who only ended its side is told that its request is not whole (RFC 9112,
+        // section 8)
+        Kind::ClientGone => (StatusCode::BAD_REQUEST, "evenkeel; error=http_request_error"),
+        Kind::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "evenkeel; error=http_request_error"),
         Kind::UnsupportedVersion => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "evenkeel; error=http_request_error"),
         Kind::UnknownExpectation => (StatusCode::EXPECTATION_FAILED, "evenkeel; error=http_request_error"),
         Kind::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "evenkeel; error=http_request_error"),

@@ -26,13 +26,13 @@ pub enum RequestBody {
 }
 
 impl RequestBody {
-    /// Whether nothing of it has been asked for yet, so that it can still be sent to another backend.
-    pub fn is_untouched(&self) -> bool {
+    /// Ready when its client has begun to send it, or won't: who waits for a 100 (RFC 9110, section 10.1.1) does neither.
+    pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Empty => true,
-            Self::H1(body) => body.is_untouched(),
-            Self::H2(body) => body.is_untouched(),
-            Self::Kept(body) => body.is_untouched(),
+            Self::Empty => Poll::Ready(()),
+            Self::H1(body) => body.poll_begun(cx),
+            Self::H2(body) => body.poll_begun(cx),
+            Self::Kept(body) => body.poll_begun(cx),
         }
     }
 

@@ -1,4 +1,7 @@
-//! A request's body that can be sent again: what was read of it is kept, up to a bound.
+//! A request's body that can be sent again: what has left of it is kept, up to a bound, and so is what was read and has not left.
+//!
+//! An attempt reads a piece when it can pass the one before on, so what was read and has not left is one piece, and what its connection
+//! has not written yet. The body can be repeated until more has left than is kept: then the beginning is let go of.
 //!
 //! What is kept costs about its size, however it came. A large piece is kept as it is, which copies nothing: it counts a reference to the
 //! buffer that it was read into. Small ones are copied together, for each would cost a reference, and might keep a large buffer alive that
@@ -15,7 +18,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use super::RequestBody;
 use crate::error::{Error, Kind};
 
-/// What is kept of a body. A longer one streams, and can't be sent again once it has begun.
+/// How much may have left of a body that is sent again. It is the window that a stream has when nobody says anything (65,535 bytes,
+/// RFC 9113, section 6.9.2): of a body for a backend that has not looked at it, no more than that has left.
 pub const KEPT: usize = 64 * 1024;
 
 /// A smaller piece is copied: what is kept holds no more than eight times its size, for no read is larger than 128 KiB.
@@ -29,11 +33,9 @@ pub struct Replay(Rc<RefCell<Inner>>);
 struct Inner {
     source: RequestBody,
     kept: Kept,
-    /// Bytes read so far.
-    size: usize,
     trailers: Option<HeaderMap>,
     ended: bool,
-    /// More than [`KEPT`] was read: the beginning is gone.
+    /// More than [`KEPT`] has left, or there is no other attempt: nothing more is kept.
     outgrown: bool,
     /// The attempt that may read; one that was given up may still be held by a task of its connection.
     attempt: u32,
@@ -65,7 +67,6 @@ impl Replay {
         Self(Rc::new(RefCell::new(Inner {
             source,
             kept: Kept::default(),
-            size: 0,
             trailers: None,
             ended: false,
             outgrown: false,
@@ -83,19 +84,6 @@ impl Replay {
     /// Whether another attempt would get all of it.
     pub fn is_whole(&self) -> bool {
         !self.0.borrow().outgrown
-    }
-}
-
-impl Inner {
-    fn keep(&mut self, piece: &Bytes) {
-        self.size += piece.len();
-        if self.size > KEPT {
-            self.outgrown = true;
-            self.kept = Kept::default();
-        }
-        if !self.outgrown {
-            self.kept.push(piece);
-        }
     }
 }
 
@@ -126,6 +114,31 @@ impl Kept {
 }
 
 impl Attempt {
+    /// So many bytes have left, or may have.
+    pub fn has_gone(&mut self, bytes: u64) {
+        // an attempt whose answer is passed on is the last one: streams that last for days keep nothing
+        let is_last = Rc::strong_count(&self.inner) == 1;
+        let inner = &mut *self.inner.borrow_mut();
+        if inner.attempt != self.number {
+            return;
+        }
+        inner.outgrown |= is_last || bytes > KEPT as u64;
+        // what an attempt after the first has still to send of it is needed until then
+        if inner.outgrown && self.had >= inner.kept.size && inner.kept.size > 0 {
+            inner.kept = Kept::default();
+            self.had = 0;
+        }
+    }
+
+    /// Ready when some of it is there without having been asked for: its sender does not wait for a 100 (RFC 9110, section 10.1.1).
+    pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let inner = &mut *self.inner.borrow_mut();
+        if inner.kept.size > 0 || inner.ended || inner.outgrown {
+            return Poll::Ready(());
+        }
+        inner.source.poll_begun(cx)
+    }
+
     /// The next piece.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let inner = &mut *self.inner.borrow_mut();
@@ -140,10 +153,17 @@ impl Attempt {
             match ready!(std::pin::Pin::new(&mut inner.source).poll_frame(cx)) {
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => {
-                        inner.keep(&data);
-                        self.had = inner.kept.size;
+                    Ok(mut data) => {
                         inner.ended = inner.source.is_end_stream();
+                        if !inner.outgrown {
+                            inner.kept.push(&data);
+                            // what is beyond the bound goes by itself: until it does, the body can be repeated
+                            let within = KEPT.saturating_sub(self.had);
+                            if within > 0 && within < data.len() {
+                                data.truncate(within);
+                            }
+                            self.had += data.len();
+                        }
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
                     Err(frame) => {
@@ -182,17 +202,86 @@ impl Attempt {
         }
         hint
     }
-
-    /// Whether nothing of it was ever asked for.
-    pub fn is_untouched(&self) -> bool {
-        let inner = self.inner.borrow();
-        inner.size == 0 && inner.source.is_untouched()
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
+
+    /// A body that comes in pieces of these sizes, and its bytes.
+    fn body(sizes: &[usize]) -> (Replay, Vec<u8>) {
+        let (kept, all) = kept(sizes);
+        let source = Replay::new(RequestBody::Empty);
+        source.0.borrow_mut().kept = kept;
+        (Replay::new(RequestBody::Kept(Box::new(source.attempt()))), all)
+    }
+
+    fn next(attempt: &mut Attempt) -> Option<Bytes> {
+        match attempt.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(piece) => piece.map(|frame| frame.unwrap().into_data().unwrap()),
+            Poll::Pending => panic!("it is all there"),
+        }
+    }
+
+    /// Reads to the end, as a connection that writes what it is given at once; the bytes.
+    fn send(attempt: &mut Attempt) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while let Some(piece) = next(attempt) {
+            sent.extend(piece);
+            attempt.has_gone(sent.len() as u64);
+        }
+        assert!(attempt.is_end_stream());
+        sent
+    }
+
+    #[test]
+    fn what_was_read_and_has_not_left_is_there_for_the_next_attempt() {
+        let (replay, all) = body(&[20_000; 10]);
+        let mut first = replay.attempt();
+        let read: Vec<u8> = std::iter::from_fn(|| next(&mut first)).flatten().collect();
+        assert_eq!(read, all);
+        first.has_gone(KEPT as u64);
+        assert!(replay.is_whole());
+        let mut second = replay.attempt();
+        // one that was given up has no say
+        first.has_gone(1 << 20);
+        assert!(replay.is_whole());
+        assert_eq!(send(&mut second), all);
+        assert!(!replay.is_whole());
+        assert_eq!(replay.0.borrow().kept.size, 0);
+    }
+
+    #[test]
+    fn a_body_stays_whole_until_more_has_left_than_is_kept() {
+        for sizes in [&[KEPT + 1][..], &[1, KEPT], &[KEPT, 1], &[30_000; 3], &[200_000, 5]] {
+            let (replay, all) = body(sizes);
+            let mut attempt = replay.attempt();
+            let mut sent = 0;
+            while sent < KEPT {
+                sent += next(&mut attempt).unwrap().len();
+                attempt.has_gone(sent as u64);
+            }
+            assert!(sent == KEPT && replay.is_whole(), "{sizes:?}: {sent}");
+            assert!(!attempt.is_end_stream());
+            assert_eq!(send(&mut replay.attempt()), all, "{sizes:?}");
+            assert!(!replay.is_whole(), "{sizes:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_attempt_keeps_nothing() {
+        let (replay, all) = body(&[20_000; 3]);
+        let mut attempt = replay.attempt();
+        assert_eq!(next(&mut attempt).unwrap(), all[..20_000]);
+        attempt.has_gone(20_000);
+        assert_eq!(attempt.inner.borrow().kept.size, 20_000);
+        drop(replay);
+        attempt.has_gone(20_000);
+        assert_eq!(send(&mut attempt), all[20_000..]);
+        assert_eq!(attempt.inner.borrow().kept.size, 0);
+    }
 
     /// Pieces of these sizes, with bytes that tell where each stands.
     fn kept(sizes: &[usize]) -> (Kept, Vec<u8>) {

@@ -55,7 +55,11 @@ struct Call {
     connection: Box<Connection>,
     body: RequestBody,
     coding: Coding,
-    /// The body waits for the backend's 100.
+    /// Bytes of the request's head.
+    head: u64,
+    /// Bytes of the body that were put into the connection's buffers.
+    given: u64,
+    /// The body waits for the backend's 100, and its client for ours.
     held: bool,
     /// Everything was put into the connection's buffers.
     ended: bool,
@@ -96,8 +100,6 @@ pub struct Own<'a> {
 pub struct Failed {
     /// What happened.
     pub error: Error,
-    /// The body, to be sent again if it was not touched.
-    pub body: RequestBody,
     /// The connection had been used before, and was closed without a byte: the request and the close may have crossed on
     /// their way.
     pub raced: bool,
@@ -170,8 +172,18 @@ impl Connection {
         let reused = std::mem::replace(&mut self.reused, true);
         let coding = encode::request(self.out.buffer(), line, headers);
         let ended = line.length == Length::Fixed(0);
-        let mut call =
-            Call { connection: self, body, coding, held: line.expect_continue, ended, sent: false, broken: false };
+        let head = self.out.buffer().len() as u64;
+        let mut call = Call {
+            connection: self,
+            body,
+            coding,
+            head,
+            given: 0,
+            held: line.expect_continue,
+            ended,
+            sent: false,
+            broken: false,
+        };
         let error = match call.head(line, terms).await {
             Ok(head) => match framing::response(&head.fields, line.method, head.status, head.version) {
                 Ok(length) => return Ok(call.reply(head, length, line.method, home, terms)),
@@ -181,14 +193,17 @@ impl Connection {
         };
         let unanswered = call.connection.inbound.buf.is_empty();
         let raced = reused && unanswered && error.kind() == Kind::UpstreamClosed;
-        Err(Failed { error, body: call.body, raced })
+        Err(Failed { error, raced })
     }
 }
 
 impl Call {
-    /// Puts the request into the connection as far as it goes. Ready when all was written; an error is the client's.
+    /// Puts the request into the connection as far as it goes. Ready when all was written; an error is the client's. The next piece is
+    /// asked for when the one before was written, or is small: a client gives no more than that ahead of what its backend takes.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.held = self.held && self.body.poll_begun(cx).is_pending();
         while !self.sent {
+            self.let_go();
             let mut starved = false;
             while !self.ended && self.connection.out.has_room() {
                 if self.held {
@@ -197,7 +212,10 @@ impl Call {
                 }
                 match Pin::new(&mut self.body).poll_frame(cx) {
                     Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                        Ok(data) => self.connection.out.data(data, self.coding),
+                        Ok(data) => {
+                            self.given += data.len() as u64;
+                            self.connection.out.data(data, self.coding);
+                        }
                         Err(frame) => {
                             self.connection.out.end(self.coding, frame.trailers_ref());
                             self.ended = true;
@@ -216,7 +234,10 @@ impl Call {
             }
             let connection = &mut *self.connection;
             match ready!(connection.out.poll_flush(&mut connection.io, cx)) {
-                Ok(()) if self.ended => self.sent = true,
+                Ok(()) if self.ended => {
+                    self.sent = true;
+                    self.let_go();
+                }
                 Ok(()) if starved => return Poll::Pending,
                 Ok(()) => {}
                 Err(_) => (self.sent, self.broken) = (true, true),
@@ -225,13 +246,20 @@ impl Call {
         Poll::Ready(Ok(()))
     }
 
+    /// Tells the body how much of it may have left: no more than was given to the connection, nor than was written behind the head.
+    fn let_go(&mut self) {
+        if let RequestBody::Kept(body) = &mut self.body {
+            body.has_gone(self.given.min(self.connection.out.sent.saturating_sub(self.head)));
+        }
+    }
+
     /// Waits for the head of the answer, past the interim ones.
     async fn head(&mut self, line: &RequestLine<'_>, terms: &Terms<'_>) -> Result<ResponseHead> {
         let leniency = Leniency { bare_lf: terms.allow_bare_lf, ..Leniency::default() };
         let limits = HeadLimits { leniency, ..HEAD_LIMITS };
         let mut interim = 0;
         let mut alarm: Option<Alarm> = None;
-        let mut moved = 0;
+        let mut moved = (0, self.held);
         poll_fn(|cx| {
             loop {
                 if let Poll::Ready(Err(error)) = self.poll_send(cx) {
@@ -272,15 +300,13 @@ impl Call {
                 terms.starved.set(!self.held && self.is_starved());
                 let limit = self.patience(&terms.timeouts);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
-                let progress = self.connection.out.sent;
+                let progress = (self.connection.out.sent, self.held);
                 if moved != progress {
                     moved = progress;
                     alarm.set(limit);
                 }
                 ready!(alarm.poll(cx));
-                if self.held {
-                    self.held = false;
-                    alarm.set(self.patience(&terms.timeouts));
+                if std::mem::take(&mut self.held) {
                     continue;
                 }
                 return Poll::Ready(Err(self.too_slow()));

@@ -37,3 +37,4 @@ mod semantics;
 mod shortages;
 mod tls;
 mod upgrades;
+mod uploads;

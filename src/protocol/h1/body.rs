@@ -34,9 +34,9 @@ impl RequestBody {
         self.intake.refuse(fields);
     }
 
-    /// Whether nothing of it has been asked for yet.
-    pub fn is_untouched(&self) -> bool {
-        !self.wire.borrow().body_touched
+    /// Ready when some of it has come, or its client has ended.
+    pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.wire.borrow_mut().poll_begun(cx)
     }
 
     /// Whether it has been read to its end.

@@ -257,7 +257,6 @@ impl<H: Handler> Connection<'_, H> {
     fn connect_body(&self, request: &mut Request) {
         let mut wire = self.wire.borrow_mut();
         wire.decoder = Decoder::new(request.length, Kind::MalformedRequest);
-        wire.body_touched = false;
         wire.owes_continue = request.expect_continue && !wire.decoder.is_done();
         if !wire.decoder.is_done() {
             request.body = protocol::RequestBody::H1(Box::new(RequestBody::new(

@@ -57,8 +57,19 @@ impl Inflow {
     /// This many have been used; gives back by how much the window grows, once that is worth a frame: half a window.
     #[must_use]
     pub fn release(&mut self, bytes: u32) -> Option<u32> {
+        self.release_from(self.size / 2, bytes)
+    }
+
+    /// The same for a window that many share: it also grows by as much as the peer has left. Where some hold most of a window for long,
+    /// half of it is never used by the others.
+    #[must_use]
+    pub fn release_shared(&mut self, bytes: u32) -> Option<u32> {
+        self.release_from((self.size / 2).min(self.left.max(1)), bytes)
+    }
+
+    fn release_from(&mut self, least: u32, bytes: u32) -> Option<u32> {
         self.used += bytes;
-        if self.used < self.size / 2 {
+        if self.used < least {
             return None;
         }
         self.left += self.used;
@@ -81,6 +92,18 @@ mod tests {
         assert_eq!(window.room(), 1);
         assert!(window.shift(i64::from(MAX_WINDOW) - 1));
         assert!(!window.shift(1));
+    }
+
+    #[test]
+    fn what_is_left_beside_what_others_hold_goes_round() {
+        let mut inflow = Inflow::new(1000);
+        // others hold 900 of it
+        assert!(inflow.receive(900));
+        for _ in 0..100 {
+            assert!(inflow.receive(100));
+            assert_eq!(inflow.release_shared(0), None);
+            assert_eq!(inflow.release_shared(100), Some(100));
+        }
     }
 
     #[test]

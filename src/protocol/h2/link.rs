@@ -204,7 +204,7 @@ impl State {
             inner.window.take(length);
             self.window.take(length);
             let piece = inner.piece.split_to(length);
-            inner.moved += 1;
+            inner.moved += length as u64;
             let last = inner.piece.is_empty() && matches!(inner.ending, Ending::Data);
             self.data(stream.id, piece, last);
             if last {
@@ -303,7 +303,7 @@ impl State {
 
     /// The peer may send so many bytes more.
     fn release(&mut self, bytes: u32) {
-        if let Some(increment) = self.inflow.release(bytes) {
+        if let Some(increment) = self.inflow.release_shared(bytes) {
             frame::window_update(self.out.buffer(), 0, increment);
         }
     }

@@ -20,7 +20,8 @@ mod stream;
 
 pub use server::{Interim, RequestBody, serve};
 
-/// What a client may have on its way to us: for a stream, and for the connection.
+/// What a client may have on its way to us: for a stream, and for the connection. The second one is given back as bodies are read, and not
+/// as they arrive: it is what bounds the memory of a client's uploads (128 streams of 256 KiB would be 32 MiB for each connection).
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Windows before anybody said anything (section 6.9.2).

@@ -20,6 +20,16 @@ impl Stream {
         Poll::Pending
     }
 
+    /// Ready when there is something to read of the body that comes, or won't be.
+    pub(super) fn poll_begun(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let inner = &mut *self.inner.borrow_mut();
+        if inner.received.bytes > 0 || inner.ended || inner.over.is_some() {
+            return Poll::Ready(());
+        }
+        inner.keep_reader(cx);
+        Poll::Pending
+    }
+
     /// The next piece of the body that comes; an error is why it breaks off.
     pub(super) fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cause>>> {
         let state = &mut *self.link.state.borrow_mut();

@@ -43,6 +43,8 @@ impl Received {
         let piece = match self.pieces.pop_front() {
             Some(piece) => piece,
             None if self.rest.is_empty() => return None,
+            // what its reader holds is no more than it would be of one that keeps up
+            None if self.rest.len() > BEHIND => self.rest.split_to(BEHIND).freeze(),
             None => std::mem::take(&mut self.rest).freeze(),
         };
         self.bytes -= piece.len();

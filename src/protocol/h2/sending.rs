@@ -66,9 +66,16 @@ impl Stream {
         inner.over.is_some() || matches!(inner.ending, Ending::Done)
     }
 
-    /// Frames of the body that goes which were sent so far.
+    /// Bytes of the body that goes which were put into frames so far.
     pub(super) fn moved(&self) -> u64 {
         self.inner.borrow().moved
+    }
+
+    /// Bytes of the body that goes which may have left: no more than were written to the connection since its head.
+    pub(super) fn gone(&self) -> u64 {
+        let inner = self.inner.borrow();
+        let written = self.link.state.borrow().out.sent.saturating_sub(inner.begins_at);
+        inner.moved.min(written)
     }
 
     /// Sends a piece of a body, when [there is room](Self::has_room); with `end` it is the last.

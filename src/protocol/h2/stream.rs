@@ -46,7 +46,7 @@ pub(super) struct Inner {
     pub ending: Ending,
     /// It is in the queue of those that send.
     pub scheduled: bool,
-    /// Frames of the body that goes so far.
+    /// Bytes of the body that goes which were put into frames so far.
     pub moved: u64,
     pub head_sent: bool,
     /// Bytes that the connection had to send before this stream's first.

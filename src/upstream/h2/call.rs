@@ -30,7 +30,7 @@ const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub struct Call {
     request: Request,
     body: RequestBody,
-    /// The body waits for the backend's 100.
+    /// The body waits for the backend's 100, and its client for ours.
     held: bool,
     /// All of the body was given to the stream.
     given: bool,
@@ -71,19 +71,24 @@ impl Call {
         let ends = line.length == Length::Fixed(0) && line.upgrade.is_none();
         let Some(request) = room.send(&head(line, is_tls, headers), ends) else {
             let error = Error::new(Kind::UpstreamClosed, "no more streams on its connection").retry(Retry::Safe);
-            return Err(Failed { error, body, raced: true });
+            return Err(Failed { error, raced: true });
         };
         let given = ends || line.upgrade.is_some();
         let mut call = Self { request, body, held: line.expect_continue, given };
         match call.head(line.method, terms).await {
             Ok(head) => Ok(call.reply(head, line, headers, terms)),
-            Err(Broken::Client(error)) => Err(Failed { error, body: call.take_body(), raced: false }),
-            Err(Broken::Upstream(error, raced)) => Err(Failed { error, body: call.take_body(), raced }),
+            Err(Broken::Client(error)) => Err(Failed { error, raced: false }),
+            Err(Broken::Upstream(error, raced)) => Err(Failed { error, raced }),
         }
     }
 
-    /// Puts the request's body on its stream as far as that takes it; an error is the client's.
+    /// Puts the request's body on its stream as far as that takes it; an error is the client's. The next piece is asked for when the
+    /// one before has gone into frames: a client gives no more than that ahead of what its backend takes.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        if let RequestBody::Kept(body) = &mut self.body {
+            body.has_gone(self.request.gone());
+        }
+        self.held = self.held && self.body.poll_begun(cx).is_pending();
         while !self.given && !self.held && self.request.has_room(cx) {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
@@ -110,7 +115,7 @@ impl Call {
     /// Waits for the head of the answer, sending the body meanwhile and passing interim responses on.
     async fn head(&mut self, method: &Method, terms: &Terms<'_>) -> Result<Head, Broken> {
         let mut alarm: Option<Alarm> = None;
-        let mut moved = (0, false);
+        let mut moved = (0, false, self.held);
         poll_fn(|cx| {
             loop {
                 self.poll_send(cx).map_err(Broken::Client)?;
@@ -136,14 +141,13 @@ impl Call {
                 terms.starved.set(self.is_starved());
                 let limit = self.patience(terms);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
-                let progress = (self.request.moved(), self.request.is_sent());
+                let progress = (self.request.moved(), self.request.is_sent(), self.held);
                 if moved != progress {
                     moved = progress;
                     alarm.set(limit);
                 }
                 ready!(alarm.poll(cx));
                 if std::mem::take(&mut self.held) {
-                    alarm.set(self.patience(terms));
                     continue;
                 }
                 return Poll::Ready(Err(self.too_slow()));
@@ -174,10 +178,6 @@ impl Call {
         self.request.doubt();
         let error = Error::new(Kind::UpstreamTimeout, "no answer in time").retry(Retry::IfIdempotent);
         Broken::Upstream(error, false)
-    }
-
-    fn take_body(&mut self) -> RequestBody {
-        std::mem::take(&mut self.body)
     }
 
     fn reply(self, head: Head, line: &RequestLine<'_>, asked: &HeaderMap, terms: &Terms<'_>) -> Reply {

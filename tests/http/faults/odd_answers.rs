@@ -1,6 +1,7 @@
 //! Answers that are whole and unlike most.
 
 use super::get_bytes;
+use crate::h2_frames::connection::Connection;
 use crate::support::{Origin, Proxy, config, wait_until};
 
 #[test]
@@ -9,6 +10,23 @@ fn a_body_until_the_close_of_an_old_backend_is_delivered() {
     assert_eq!((answer.text().as_str(), broken), ("hello", None));
     let (answer, broken) = get_bytes(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello");
     assert_eq!((answer.text().as_str(), broken), ("hello", None));
+}
+
+#[test]
+fn a_status_of_three_digits_that_no_class_has_is_passed_on_and_what_is_none_is_a_502() {
+    for (status, told) in
+        [("600", "600"), ("999", "999"), ("099", "502"), ("000", "502"), ("1000", "502"), ("20", "502")]
+    {
+        let origin = Origin::answering(format!("HTTP/1.1 {status} Odd\r\nContent-Length: 2\r\n\r\nok"));
+        let proxy = Proxy::to(&origin);
+        let mut client = proxy.client();
+        client.send("GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let answer = String::from_utf8(client.rest()).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {told} ")), "{answer}");
+        let own = "evenkeel; error=http_protocol_error";
+        assert_eq!(answer.contains(own), told == "502", "{answer}");
+        assert_eq!(Connection::open(&proxy).get(1, "/x").status.to_string(), told);
+    }
 }
 
 #[test]

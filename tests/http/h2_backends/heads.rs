@@ -71,6 +71,22 @@ fn answers_without_a_status_that_can_be_are_malformed() {
 }
 
 #[test]
+fn a_status_of_three_digits_that_no_class_has_is_passed_on() {
+    for status in ["600", "999"] {
+        let backend = Backend::new(&[], move |peer, asked| {
+            let ok = headers(asked.stream, 0, &[(":status", status), ("content-length", "2")]);
+            peer.send([ok, data(asked.stream, END_STREAM, "ok")].concat())
+        });
+        let proxy = proxy_to(&backend);
+        let mut client = proxy.client();
+        client.send("GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let answer = String::from_utf8(client.rest()).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.ends_with("\r\n\r\nok"), "{answer}");
+        assert_eq!(Connection::open(&proxy).get(1, "/x").status.to_string(), status);
+    }
+}
+
+#[test]
 fn answers_with_fields_that_can_t_be_are_malformed() {
     let with = |name, field: &'static str, value: &'static str| {
         malformed(name, move |s| headers(s, END_STREAM, &[(":status", "200"), (field, value)]))

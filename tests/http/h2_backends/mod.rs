@@ -4,7 +4,7 @@
 //! A [`Backend`] speaks frames that are written by hand, as its script says, and remembers the frames that it got. The clients speak
 //! HTTP/1.1 where nothing else is said: what a client is told must not depend on how it asked.
 
-mod backend;
+pub mod backend;
 mod errors;
 mod fuzzed;
 mod goaway;
@@ -16,6 +16,7 @@ mod rows;
 mod settings;
 mod silence;
 mod tunnels;
+mod uploads;
 mod waiting;
 mod windows;
 

@@ -31,8 +31,6 @@ pub struct Wire {
     pub(in crate::protocol::h1) out: Outbound,
     /// Of the current request's body.
     pub(in crate::protocol::h1) decoder: Decoder,
-    /// The body has been asked for.
-    pub(in crate::protocol::h1) body_touched: bool,
     /// The client waits for a 100 before it sends the body.
     pub(super) owes_continue: bool,
     /// While the request waits for a place at a backend: whether a client that ends its side is taken for gone.
@@ -51,7 +49,6 @@ impl Wire {
             inbound: Inbound::new(early),
             out: Outbound::default(),
             decoder: Decoder::new(Length::Fixed(0), Kind::MalformedRequest),
-            body_touched: false,
             owes_continue: false,
             waits: None,
         }
@@ -81,9 +78,18 @@ impl Wire {
         }
     }
 
+    /// Ready when some of the request's body has come, or the client has ended; it owes no 100 then (RFC 9110, section 10.1.1).
+    pub(in crate::protocol::h1) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.inbound.buf.is_empty() {
+            // what goes wrong here goes wrong again when the body is read
+            let _: bool = ready!(self.inbound.poll_fill(&mut self.io, cx, ROOM)).unwrap_or_default();
+        }
+        self.owes_continue = false;
+        Poll::Ready(())
+    }
+
     /// The next piece of the request's body.
     pub(in crate::protocol::h1) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Decoded>> {
-        self.body_touched = true;
         if self.owes_continue {
             self.owes_continue = false;
             self.out.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");

@@ -261,9 +261,14 @@ impl Request {
         self.stream.is_sent()
     }
 
-    /// Frames of the request's body that were sent so far.
+    /// Bytes of the request's body that were put into frames so far.
     pub fn moved(&self) -> u64 {
         self.stream.moved()
+    }
+
+    /// Bytes of the request's body that may have left.
+    pub fn gone(&self) -> u64 {
+        self.stream.gone()
     }
 
     /// Whether the whole answer was read.

@@ -20,7 +20,6 @@ use crate::timer::Timers;
 pub struct RequestBody {
     stream: Rc<Stream>,
     intake: Intake,
-    touched: bool,
     /// The client waits for a 100 before it sends the body.
     owes_continue: bool,
 }
@@ -28,7 +27,7 @@ pub struct RequestBody {
 impl RequestBody {
     /// A body within these limits, of a client that may wait for a 100.
     pub(super) fn new(stream: Rc<Stream>, limits: &Limits, timers: &Timers, owes_continue: bool) -> Self {
-        Self { stream, intake: Intake::new(limits, timers), touched: false, owes_continue }
+        Self { stream, intake: Intake::new(limits, timers), owes_continue }
     }
 
     /// Has these fields dropped from its trailers.
@@ -36,9 +35,12 @@ impl RequestBody {
         self.intake.refuse(fields);
     }
 
-    /// Whether nothing of it has been asked for yet.
-    pub fn is_untouched(&self) -> bool {
-        !self.touched
+    /// Ready when some of it has come, or its stream has ended.
+    pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let begun = self.stream.poll_begun(cx);
+        // a client that has begun waits for no 100
+        self.owes_continue &= begun.is_pending();
+        begun
     }
 
     /// Whether it has been read to its end.
@@ -53,7 +55,6 @@ impl RequestBody {
 
     /// The next piece.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.touched = true;
         if std::mem::take(&mut self.owes_continue) {
             self.stream.interim(StatusCode::CONTINUE, &HeaderMap::new());
         }
