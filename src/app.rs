@@ -166,7 +166,7 @@ fn system(
     listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
     let agents = Agents::default();
     let heard = agents.clone();
-    let hear = Rc::new(move |target: &_, line: &_| heard.hear(target, line, Moment::now()));
+    let hear = Arc::new(move |target: &_, line: &_| heard.hear(target, line, Moment::now()));
     let monitor = Monitor::new(fastrand::u64(..), Arc::clone(store.news()), hear);
     let admin = Rc::new(admin::State::new(admin::Sources {
         monitor: monitor.clone(),

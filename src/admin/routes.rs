@@ -230,7 +230,7 @@ pub(super) mod tests {
 
     pub(in crate::admin) fn state(token: Option<&str>) -> State {
         State::new(Sources {
-            monitor: Monitor::new(1, Arc::default(), Rc::new(|_, _| Ok(()))),
+            monitor: Monitor::new(1, Arc::default(), Arc::new(|_, _| Ok(()))),
             store: Arc::new(Store::new(Snapshot {
                 generation: 7,
                 listeners: Vec::new(),
