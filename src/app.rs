@@ -22,7 +22,6 @@ mod upkeep;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions};
@@ -168,7 +167,7 @@ fn system(
     let heard = agents.clone();
     let hear = Arc::new(move |target: &_, line: &_| heard.hear(target, line, Moment::now()));
     let monitor = Monitor::new(fastrand::u64(..), Arc::clone(store.news()), hear);
-    let admin = Rc::new(admin::State::new(admin::Sources {
+    let admin = Arc::new(admin::State::new(admin::Sources {
         monitor: monitor.clone(),
         store: Arc::clone(&store),
         registry: Arc::clone(&registry),

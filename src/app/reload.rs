@@ -5,7 +5,6 @@
 //! drain. So a reload happens as a whole or not at all.
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,7 +55,7 @@ pub(super) struct System {
     pub lookouts: Lookouts,
     pub listeners: Listeners,
     pub workers: Control,
-    pub admin: Rc<admin::State>,
+    pub admin: Arc<admin::State>,
     /// How long open exchanges may finish at a stop.
     pub drain_timeout: Duration,
     /// The configuration in effect, for comparison.
@@ -222,7 +221,7 @@ impl System {
 /// What the admin address shows of a configuration.
 pub(super) fn shown(effective: &Arc<Effective>) -> admin::Effective {
     let effective = Arc::clone(effective);
-    Rc::new(move || effective.to_json())
+    Arc::new(move || effective.to_json())
 }
 
 /// What a file holds, in short; `None` when it can't be read.
