@@ -22,7 +22,6 @@ mod upkeep;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions};
@@ -177,16 +176,17 @@ fn system(
     listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
     let agents = Agents::default();
     let heard = agents.clone();
-    let hear = Rc::new(move |target: &_, line: &_| heard.hear(target, line, Moment::now()));
+    let hear = Arc::new(move |target: &_, line: &_| heard.hear(target, line, Moment::now()));
     let monitor = Monitor::new(fastrand::u64(..), Arc::clone(store.news()), hear);
-    let admin = Rc::new(admin::State::new(admin::Sources {
+    let admin = Arc::new(admin::State::new(admin::Sources {
         monitor: monitor.clone(),
         operators: Arc::clone(&operators),
         store: Arc::clone(&store),
         registry: Arc::clone(&registry),
         listeners: listeners.shown(&store.load()),
         effective: reload::shown(&effective),
-        token: config.admin.token.clone(),
+        hosts: config.admin.hosts.clone(),
+        tokens: config.admin.tokens.clone(),
         reload: wishes,
     }));
     Ok(System {
@@ -202,7 +202,7 @@ fn system(
         admin,
         drain_timeout: config.server.drain_timeout,
         effective,
-        token: config.admin.token.clone(),
+        tokens: config.admin.tokens.clone(),
         log,
         config: Arc::new(config),
         lookouts,

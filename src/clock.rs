@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Where [`Moment`]s count from.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -63,6 +63,11 @@ pub fn rfc3339(time: SystemTime) -> String {
 /// Reads what [`rfc3339`] writes, and all else that RFC 3339 allows; `None` = it is no time.
 pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
     text.parse::<Timestamp>().ok().and_then(|time| SystemTime::try_from(time).ok())
+}
+
+/// Reads a time span such as `30s`, `1h30m` or `500ms`; `None` = it is none.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok())
 }
 
 /// What is said at most once in a while, for a condition that would be told of again and again while it lasts.
@@ -132,6 +137,9 @@ mod tests {
         assert_eq!(rfc3339(leap), "2024-02-29T12:34:56.789Z");
         assert_eq!(parse_rfc3339("2024-02-29T13:34:56.789+01:00"), Some(leap));
         assert_eq!(parse_rfc3339("tomorrow"), None);
+        let spans = ["30s", "1h30m", "500ms", "-3s", "3", "soon"].map(parse_duration);
+        let [secs, millis] = [Duration::from_secs, Duration::from_millis];
+        assert_eq!(spans, [Some(secs(30)), Some(secs(5400)), Some(millis(500)), None, None, None]);
     }
 
     #[test]

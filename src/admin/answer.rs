@@ -1,17 +1,18 @@
 //! The answers' forms; errors are problem details (RFC 9457).
 
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use http::{Response, StatusCode};
-use http_body_util::Full;
 use serde_json::{Value, json};
 
 /// What the admin address answers with.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response;
 
 /// An answer with this body.
 pub(super) fn text(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Body::from(body.into()));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     // all of it is true for a moment only
@@ -25,24 +26,60 @@ pub(super) fn json(value: &Value) -> Answer {
     text("application/json", format!("{value}\n"))
 }
 
-/// An error; `more` are members beside those of the standard.
-pub(super) fn problem(status: StatusCode, detail: &str, more: &[(&str, Value)]) -> Answer {
-    let mut problem = json!({
-        "type": "about:blank",
-        "title": status.canonical_reason(),
-        "status": status.as_u16(),
-        "detail": detail,
-    });
-    for (name, value) in more {
-        problem[name] = value.clone();
-    }
-    let mut answer = text("application/problem+json", format!("{problem}\n"));
-    *answer.status_mut() = status;
-    answer
+/// An error. A handler returns it, or an extractor refuses with it.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    detail: String,
+    /// Members beside those of the standard.
+    members: Vec<(&'static str, Value)>,
+    /// Fields of the answer's head.
+    fields: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// The same with one field more.
-pub(super) fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
-    answer.headers_mut().insert(name, HeaderValue::from_static(value));
-    answer
+impl Problem {
+    /// With a sentence for people.
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), members: Vec::new(), fields: Vec::new() }
+    }
+
+    /// The request can't be understood.
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// What is asked for is not there.
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// With one member more.
+    pub(super) fn member(mut self, name: &'static str, value: Value) -> Self {
+        self.members.push((name, value));
+        self
+    }
+
+    /// With one field more in its head.
+    pub(super) fn field(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Answer {
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        for (name, value) in self.members {
+            problem[name] = value;
+        }
+        let mut answer = text("application/problem+json", format!("{problem}\n"));
+        *answer.status_mut() = self.status;
+        answer.headers_mut().extend(self.fields);
+        answer
+    }
 }

@@ -1,86 +1,241 @@
-//! What operators do to one backend: drain, disable, enable, and its weight. It holds until they say otherwise or the process
-//! ends; a reload does not change it.
+//! What operators do to one backend: drain, disable, enable, and its weight. It is in force when it is answered, and holds until they take
+//! it back or its time is over.
 
-use http::StatusCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::extract::{self, FromRequestParts, Path, RawQuery};
+use http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
-use super::State;
-use crate::clock::Moment;
+use super::answer::{self, Answer, Problem};
+use super::body::Whole;
+use super::caller::Caller;
+use super::{Phase, State};
+use crate::clock::{Moment, parse_duration, parse_rfc3339};
 use crate::endpoint::Endpoint;
 use crate::endpoint::load::Report;
-use crate::endpoint::standing::Wanted;
 use crate::load::heartbeat::Heartbeat;
+use crate::operator::{Command, HEAVIEST, LONGEST_REASON, Note};
 
-/// The largest weight, as in the configuration.
-const HEAVIEST: u32 = 65_535;
+/// How often it is looked whether a drained backend has finished.
+const LOOK: Duration = Duration::from_millis(20);
+/// The longest that a request may wait for that.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// How long it waits where nothing else is said.
+const WAIT: Duration = Duration::from_secs(30);
 
-/// What may be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Command {
-    /// It keeps its sessions and gets no new ones.
-    Drain,
-    /// It gets nothing.
-    Disable,
-    /// It takes part.
-    Enable,
+/// What may stand in the body of a command.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    reason: Option<String>,
+    /// RFC 3339.
+    until: Option<String>,
 }
 
 /// The body of `PUT /api/v1/services/S/backends/B`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
-    weight: u32,
+    /// `null` = as configured.
+    #[serde(deserialize_with = "Option::deserialize")]
+    weight: Option<u32>,
+    reason: Option<String>,
+    until: Option<String>,
 }
 
-impl Command {
-    /// By the last part of its path.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        match name {
-            "drain" => Some(Self::Drain),
-            "disable" => Some(Self::Disable),
-            "enable" => Some(Self::Enable),
-            _ => None,
+/// The backend that the path of a request names.
+pub(super) struct Named(Arc<Endpoint>);
+
+impl FromRequestParts<Arc<State>> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, Problem> {
+        let path = parts.uri.path().to_owned();
+        let named = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Ok(Path((service, backend))) = named else {
+            // what is no UTF-8 can't be the name of anything
+            return Err(Problem::not_found(format!("there is nothing at {path}")));
+        };
+        let snapshot = state.store.load();
+        let Some(found) = snapshot.services.iter().find(|s| *s.name == *service) else {
+            return Err(no_service(&service));
+        };
+        let endpoint = found.endpoints.iter().find(|endpoint| *endpoint.id == *backend);
+        let missing = || Problem::not_found(format!("the service {service:?} has no backend {backend:?}"));
+        endpoint.cloned().map(Self).ok_or_else(missing)
+    }
+}
+
+/// The answer that there is none of this name.
+pub(super) fn no_service(name: &str) -> Problem {
+    Problem::not_found(format!("there is no service {name:?}"))
+}
+
+/// `POST .../drain`
+pub(super) async fn drain(
+    state: extract::State<Arc<State>>,
+    named: Named,
+    caller: Caller,
+    query: RawQuery,
+    body: Whole,
+) -> Result<Answer, Problem> {
+    command(Command::Drain, &state, &named, &caller, query, &body).await
+}
+
+/// `POST .../disable`
+pub(super) async fn disable(
+    state: extract::State<Arc<State>>,
+    named: Named,
+    caller: Caller,
+    query: RawQuery,
+    body: Whole,
+) -> Result<Answer, Problem> {
+    command(Command::Disable, &state, &named, &caller, query, &body).await
+}
+
+/// `POST .../enable`
+pub(super) async fn enable(
+    state: extract::State<Arc<State>>,
+    named: Named,
+    caller: Caller,
+    query: RawQuery,
+    body: Whole,
+) -> Result<Answer, Problem> {
+    command(Command::Enable, &state, &named, &caller, query, &body).await
+}
+
+/// Does what an operator orders: it is in force when this answers.
+async fn command(
+    command: Command,
+    state: &State,
+    Named(endpoint): &Named,
+    caller: &Caller,
+    RawQuery(query): RawQuery,
+    Whole(body): &Whole,
+) -> Result<Answer, Problem> {
+    let wait = wait(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
+    if wait.is_some() && command == Command::Enable {
+        return Err(Problem::bad_request("wait=drained is for drain and disable"));
+    }
+    let Words { reason, until } = match body.trim_ascii() {
+        [] => Words::default(),
+        body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?,
+    };
+    let kept = say(state, endpoint, command, note(caller, reason, until)?).await;
+    let word = match command {
+        Command::Drain => "draining",
+        Command::Disable => "disabled",
+        Command::Enable | Command::Weight(_) => "enabled",
+    };
+    let mut answer = answered(endpoint, kept);
+    answer["state"] = json!(word);
+    if let Some(limit) = wait {
+        let drained = finish(state, endpoint, limit).await;
+        answer["drained"] = json!(drained);
+    }
+    answer["in_flight"] = json!(endpoint.live.in_flight());
+    Ok(answer::json(&answer))
+}
+
+/// `PUT .../B`: sets the weight that the body says.
+pub(super) async fn weigh(
+    extract::State(state): extract::State<Arc<State>>,
+    Named(endpoint): Named,
+    caller: Caller,
+    Whole(body): Whole,
+) -> Result<Answer, Problem> {
+    let Change { weight, reason, until } =
+        serde_json::from_slice(&body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?;
+    if weight.is_some_and(|weight| weight > HEAVIEST) {
+        return Err(Problem::bad_request(format!("a weight is at most {HEAVIEST}")));
+    }
+    let kept = say(&state, &endpoint, Command::Weight(weight), note(&caller, reason, until)?).await;
+    let mut answer = answered(&endpoint, kept);
+    answer["weight"] = json!(endpoint.live.standing.weight(endpoint.weight));
+    Ok(answer::json(&answer))
+}
+
+/// Puts an operator's word in force, and then writes it down; gives back whether that worked.
+async fn say(state: &State, endpoint: &Endpoint, command: Command, note: Note) -> bool {
+    state.operators.say(endpoint, command, note);
+    // the snapshot that workers take their next picks from
+    state.store.refresh(Moment::now(), true);
+    state.operators.keep().await
+}
+
+fn answered(endpoint: &Endpoint, kept: bool) -> Value {
+    json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "kept": kept })
+}
+
+/// Who says something, why, and until when.
+fn note(caller: &Caller, reason: Option<String>, until: Option<String>) -> Result<Note, Problem> {
+    let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON || reason.contains(char::is_control)) {
+        let detail = format!("a reason is one line of at most {LONGEST_REASON} bytes");
+        return Err(Problem::bad_request(detail));
+    }
+    let until = match until {
+        None => None,
+        Some(text) => match parse_rfc3339(&text) {
+            Some(until) if until > SystemTime::now() => Some(until),
+            Some(_) => return Err(Problem::bad_request(format!("until: {text} is over already"))),
+            None => return Err(Problem::bad_request(format!("until: {text:?} is no time as RFC 3339 has it"))),
+        },
+    };
+    Ok(Note { who: caller.to_string(), reason, until })
+}
+
+/// How long the answer is to wait for the backend to finish what it has; `None` = it is not.
+fn wait(query: &str) -> Result<Option<Duration>, String> {
+    let (mut waits, mut limit) = (false, None);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match (&*name, &*value) {
+            ("wait", "drained") => waits = true,
+            ("wait", other) => return Err(format!("wait={other}: there is only drained")),
+            ("timeout", text) => {
+                let time = parse_duration(text).filter(|time| *time <= LONGEST_WAIT);
+                limit = Some(time.ok_or_else(|| format!("timeout={text}: a time such as 30s, at most 1h"))?);
+            }
+            (other, _) => return Err(format!("unknown parameter {other:?}: there are wait and timeout")),
         }
     }
+    Ok(waits.then(|| limit.unwrap_or(WAIT)))
+}
 
-    /// Does it.
-    pub(super) fn run(self, state: &State, endpoint: &Endpoint) -> Value {
-        let (wanted, word) = match self {
-            Self::Drain => (Wanted::Drained, "draining"),
-            Self::Disable => (Wanted::Disabled, "disabled"),
-            Self::Enable => (Wanted::Enabled, "enabled"),
-        };
-        endpoint.live.standing.set_operator(wanted, "");
-        state.store.refresh(Moment::now(), true);
-        json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "state": word })
+/// Whether the backend has finished what it has, within `limit`. A process that is to stop does not wait.
+async fn finish(state: &State, endpoint: &Endpoint, limit: Duration) -> bool {
+    let mut phase = state.phase.subscribe();
+    let finished = async {
+        while endpoint.live.in_flight() > 0 {
+            sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        () = finished => true,
+        () = sleep(limit) => false,
+        _ = phase.wait_for(|phase| *phase == Phase::Draining) => false,
     }
 }
 
-/// Takes a heartbeat: a sign of life, with the backend's load if it likes. An error says what is wrong with it.
-pub(super) fn heartbeat(state: &State, body: &[u8]) -> Result<Value, (StatusCode, String)> {
-    let beat = Heartbeat::read(body).map_err(|refused| (StatusCode::BAD_REQUEST, refused.to_string()))?;
+/// `POST /api/v1/heartbeat`: a sign of life, with the backend's load if it likes.
+pub(super) async fn heartbeat(
+    extract::State(state): extract::State<Arc<State>>,
+    Whole(body): Whole,
+) -> Result<Answer, Problem> {
+    let beat = Heartbeat::read(&body).map_err(|refused| Problem::bad_request(refused.to_string()))?;
     let snapshot = state.store.load();
     let service = snapshot.services.iter().find(|service| *service.name == *beat.service);
     let endpoint = service.and_then(|service| service.endpoints.iter().find(|endpoint| *endpoint.id == *beat.backend));
     let Some(endpoint) = endpoint else {
         let detail = format!("there is no backend {:?} in a service {:?}", beat.backend, beat.service);
-        return Err((StatusCode::NOT_FOUND, detail));
+        return Err(Problem::not_found(detail));
     };
     if beat.report != Report::default() {
         endpoint.live.load.report(beat.report, endpoint.live.in_flight(), Moment::now());
     }
-    Ok(json!({ "service": beat.service, "backend": beat.backend }))
-}
-
-/// Sets the weight that the body says; an error says what is wrong with it.
-pub(super) fn set_weight(state: &State, endpoint: &Endpoint, body: &[u8]) -> Result<Value, String> {
-    let Change { weight } = serde_json::from_slice(body).map_err(|error| format!("the body: {error}"))?;
-    if weight > HEAVIEST {
-        return Err(format!("a weight is at most {HEAVIEST}"));
-    }
-    endpoint.live.standing.set_weight(Some(weight));
-    state.store.news().notify_one();
-    tracing::info!(service = %endpoint.service, backend = %endpoint.id, weight, "weight set by an operator");
-    Ok(json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "weight": weight }))
+    Ok(answer::json(&json!({ "service": beat.service, "backend": beat.backend })))
 }

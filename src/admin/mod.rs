@@ -2,10 +2,23 @@
 //!
 //! It lives on the control plane and reads the snapshot and the counters that the workers write; what operators order is set in
 //! the standing of a backend, from which the next snapshot is made. Nothing here can make an exchange wait.
+//!
+//! **Which thread.** axum wants handlers whose futures are `Send`, and the control plane has one thread, whose tasks need not be. So the
+//! [`State`] is shared (`Arc`, and locks that nobody holds across an `await`) although only this thread ever takes it: that is simpler
+//! than handing each request over to something that is not `Send`. Connections are hyper's, accepted, limited and timed here and not by
+//! `axum::serve`, which knows neither TLS nor time-outs; each is a local task of the control plane. No worker waits for a lock that is
+//! taken here: what both sides know of are the snapshot, atomics and counters.
 
 mod answer;
 mod backends;
+mod body;
+mod caller;
+mod events;
+mod guard;
+mod hosts;
+mod page;
 mod pick;
+mod probes;
 mod reload;
 mod routes;
 mod serve;
@@ -13,27 +26,29 @@ mod status;
 mod token;
 mod window;
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub use reload::{Refused, Reload};
 
 use crate::health::monitor::Monitor;
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::operator::Operators;
+use crate::policy::AdminToken;
+use crate::route::Host;
 use crate::snapshot::Store;
 use crate::tls::Acceptor;
-use token::Token;
+use hosts::Hosts;
+use token::Tokens;
 use window::Window;
 
 /// Makes JSON of the configuration that runs. There may be ten thousand backends in it, and seldom somebody who asks.
-pub type Effective = Rc<dyn Fn() -> serde_json::Value>;
+pub type Effective = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 
 /// Where the answers come from.
 pub struct Sources {
@@ -49,8 +64,10 @@ pub struct Sources {
     pub listeners: Vec<Listener>,
     /// The configuration that runs, without secrets.
     pub effective: Effective,
-    /// The bearer token, when one is asked for.
-    pub token: Option<String>,
+    /// By which names it may be asked.
+    pub hosts: Vec<Host>,
+    /// The bearer tokens, when one is asked for.
+    pub tokens: Vec<AdminToken>,
     /// Who reads the configuration again.
     pub reload: mpsc::Sender<Reload>,
 }
@@ -81,61 +98,73 @@ pub enum Phase {
     Draining,
 }
 
-/// What the answers are made from. It stays on the control plane's thread.
+/// What the answers are made from.
 pub struct State {
     store: Arc<Store>,
     monitor: Monitor,
     operators: Arc<Operators>,
     registry: Arc<Registry>,
-    listeners: RefCell<Vec<Listener>>,
-    effective: RefCell<Effective>,
-    token: RefCell<Option<Token>>,
+    listeners: ArcSwap<Vec<Listener>>,
+    effective: ArcSwap<Effective>,
+    hosts: ArcSwap<Hosts>,
+    tokens: ArcSwap<Tokens>,
     reload: mpsc::Sender<Reload>,
     started: Instant,
-    phase: Cell<Phase>,
+    /// A handler that waits for something can learn here that the process is stopping.
+    phase: watch::Sender<Phase>,
     /// By service.
-    windows: RefCell<HashMap<String, Window>>,
+    windows: Mutex<HashMap<String, Window>>,
 }
 
 impl State {
     /// Starting.
     pub fn new(sources: Sources) -> Self {
-        let Sources { store, monitor, operators, registry, listeners, effective, token, reload } = sources;
+        let Sources { store, monitor, operators, registry, listeners, effective, hosts, tokens, reload } = sources;
         Self {
             store,
             monitor,
             operators,
             registry,
-            listeners: RefCell::new(listeners),
-            effective: RefCell::new(effective),
-            token: RefCell::new(token.map(Token::new)),
+            listeners: ArcSwap::from_pointee(listeners),
+            effective: ArcSwap::from_pointee(effective),
+            hosts: ArcSwap::from_pointee(Hosts::new(hosts)),
+            tokens: ArcSwap::from_pointee(Tokens::new(tokens)),
             reload,
             started: Instant::now(),
-            phase: Cell::new(Phase::Starting),
-            windows: RefCell::default(),
+            phase: watch::Sender::new(Phase::Starting),
+            windows: Mutex::default(),
         }
     }
 
     /// The process has come this far.
     pub fn enter(&self, phase: Phase) {
-        self.phase.set(phase);
+        self.phase.send_replace(phase);
     }
 
     /// Another configuration runs now.
     pub fn reloaded(&self, listeners: Vec<Listener>, effective: Effective) {
-        self.listeners.replace(listeners);
-        self.effective.replace(effective);
+        self.listeners.store(Arc::new(listeners));
+        self.effective.store(Arc::new(effective));
     }
 
-    /// Another token is asked for from now on.
-    pub fn guard(&self, token: String) {
-        self.token.replace(Some(Token::new(token)));
+    /// It may be asked by these names from now on.
+    pub fn name(&self, hosts: Vec<Host>) {
+        self.hosts.store(Arc::new(Hosts::new(hosts)));
+    }
+
+    /// One of these tokens is asked for from now on.
+    pub fn guard(&self, tokens: Vec<AdminToken>) {
+        self.tokens.store(Arc::new(Tokens::new(tokens)));
+    }
+
+    fn windows(&self) -> MutexGuard<'_, HashMap<String, Window>> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Samples the counters of every service.
     fn sample(&self) {
         let snapshot = self.store.load();
-        let mut windows = self.windows.borrow_mut();
+        let mut windows = self.windows();
         windows.retain(|name, _| snapshot.services.iter().any(|service| *service.name == **name));
         for service in &snapshot.services {
             windows.entry(service.name.to_string()).or_default().push(status::sample(service));
@@ -144,7 +173,7 @@ impl State {
 }
 
 /// Serves on this socket for ever; to be spawned in the control plane's runtime.
-pub async fn serve(listener: TcpListener, tls: Option<Acceptor>, state: Rc<State>) {
+pub async fn serve(listener: TcpListener, tls: Option<Acceptor>, state: Arc<State>) {
     let sampling = async {
         let mut ticks = tokio::time::interval(window::SAMPLE);
         loop {
@@ -152,5 +181,5 @@ pub async fn serve(listener: TcpListener, tls: Option<Acceptor>, state: Rc<State
             state.sample();
         }
     };
-    tokio::join!(serve::serve(listener, tls, Rc::clone(&state)), sampling);
+    tokio::join!(serve::serve(listener, tls, routes::router(&state)), sampling);
 }

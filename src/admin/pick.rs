@@ -1,8 +1,14 @@
 //! `GET /api/v1/pick`: which backends the balancer would choose now, and why. Nothing is changed by asking: the picks are made
 //! with a turn and a random source of their own.
 
+use std::sync::Arc;
+
+use axum::extract::{self, RawQuery};
 use serde_json::{Value, json};
 
+use super::State;
+use super::answer::{self, Answer, Problem};
+use super::backends::no_service;
 use crate::balance::{Cursor, Pick, Tried, hash_key};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
@@ -12,9 +18,22 @@ use crate::snapshot::Service;
 /// Picks that may be asked for at once.
 const MOST: usize = 1000;
 
+/// The answer to a question that can be understood.
+pub(super) async fn pick(
+    extract::State(state): extract::State<Arc<State>>,
+    RawQuery(query): RawQuery,
+) -> Result<Answer, Problem> {
+    let question = Question::parse(&query.unwrap_or_default()).map_err(Problem::bad_request)?;
+    let name = question.service().map_err(Problem::bad_request)?;
+    match state.store.load().services.iter().find(|service| &*service.name == name) {
+        Some(service) => Ok(answer::json(&question.answer(service))),
+        None => Err(no_service(name)),
+    }
+}
+
 /// What is asked.
 #[derive(Debug, Default)]
-pub(super) struct Question {
+struct Question {
     service: Option<String>,
     key: Option<String>,
     count: Option<usize>,
@@ -22,7 +41,7 @@ pub(super) struct Question {
 
 impl Question {
     /// From the query of a request; an error says what is wrong with it.
-    pub(super) fn parse(query: &str) -> Result<Self, String> {
+    fn parse(query: &str) -> Result<Self, String> {
         let mut question = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
@@ -39,12 +58,12 @@ impl Question {
     }
 
     /// The service that it is about.
-    pub(super) fn service(&self) -> Result<&str, String> {
+    fn service(&self) -> Result<&str, String> {
         self.service.as_deref().ok_or_else(|| "which service? ask with ?service=NAME".to_owned())
     }
 
     /// The answer.
-    pub(super) fn answer(&self, service: &Service) -> Value {
+    fn answer(&self, service: &Service) -> Value {
         let now = Moment::now();
         let mut cursor = Cursor::new(0);
         let mut random = fastrand::Rng::new();

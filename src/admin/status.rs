@@ -1,10 +1,13 @@
-//! `GET /api/v1/status` and `/metrics`: the state of everything, read at the moment of the request.
+//! `GET /api/v1/status`, `/api/v1/config` and `/metrics`: the state of everything, read at the moment of the request.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::extract;
 use serde_json::{Map, Value, json};
 
 use super::State;
+use super::answer::{self, Answer};
 use super::window::{Sample, add_up};
 use crate::clock::{Moment, rfc3339};
 use crate::endpoint::breaker;
@@ -13,12 +16,27 @@ use crate::metrics::{self, Backend};
 use crate::shortage;
 use crate::snapshot::Service;
 
+/// `GET /api/v1/status`
+pub(super) async fn show(extract::State(state): extract::State<Arc<State>>) -> Answer {
+    answer::json(&status(&state))
+}
+
+/// `GET /api/v1/config`
+pub(super) async fn show_config(extract::State(state): extract::State<Arc<State>>) -> Answer {
+    answer::json(&(state.effective.load())())
+}
+
+/// `GET /metrics`
+pub(super) async fn show_metrics(extract::State(state): extract::State<Arc<State>>) -> Answer {
+    answer::text("text/plain; version=0.0.4; charset=utf-8", metrics(&state))
+}
+
 /// The status, in the form that tools rely on. Members for which nothing is measured are null.
-pub(super) fn status(state: &State) -> Value {
+fn status(state: &State) -> Value {
     let snapshot = state.store.load();
     let listeners: Vec<Value> = state
         .listeners
-        .borrow()
+        .load()
         .iter()
         .map(|listener| {
             json!({
@@ -44,7 +62,7 @@ pub(super) fn status(state: &State) -> Value {
 fn service(state: &State, service: &Service) -> Value {
     let now = Moment::now();
     let counted = sample(service);
-    let recent = match state.windows.borrow().get(&*service.name) {
+    let recent = match state.windows().get(&*service.name) {
         Some(window) => window.up_to(counted),
         None => counted,
     };
@@ -133,7 +151,7 @@ pub(super) fn sample(service: &Service) -> Sample {
 }
 
 /// The Prometheus page.
-pub(super) fn metrics(state: &State) -> String {
+fn metrics(state: &State) -> String {
     let snapshot = state.store.load();
     let now = Moment::now();
     let all = snapshot.services.iter().flat_map(|service| (0..service.endpoints.len()).map(move |at| (service, at)));

@@ -1,9 +1,7 @@
 //! What is checked: the backends of a snapshot as the checks and the passive ejection see them, and what an agent's line does.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -85,7 +83,7 @@ pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::Service> {
 
 /// What agents have said: an agent takes back only what it said itself. A handle: its copies are the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Agents(Rc<RefCell<Heard>>);
+pub(super) struct Agents(Arc<Mutex<Heard>>);
 
 #[derive(Debug, Default)]
 struct Heard {
@@ -99,11 +97,15 @@ struct Heard {
 type Name = (Arc<str>, String);
 
 impl Agents {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Does what an agent says, and tells whether its backend is well.
     pub fn hear(&self, target: &Target, line: &str, now: Moment) -> Result<(), String> {
         let line = Line::read(line.as_bytes()).map_err(|refused| refused.to_string())?;
         let name = (Arc::clone(&target.service), target.id.clone());
-        let Heard { said, limits } = &mut *self.0.borrow_mut();
+        let Heard { said, limits } = &mut *self.heard();
         let (of, said) = said.entry(name.clone()).or_insert_with(|| (Arc::clone(&target.live), Said::default()));
         if !Arc::ptr_eq(of, &target.live) {
             (*of, *said) = (Arc::clone(&target.live), Said::default());
@@ -129,7 +131,7 @@ impl Agents {
     pub fn update(&self, targets: &[Target]) {
         let asked = targets.iter().filter(|target| target.policy.kind == Check::Agent);
         let asked: HashSet<_> = asked.map(|target| Arc::as_ptr(&target.live)).collect();
-        let Heard { said, limits } = &mut *self.0.borrow_mut();
+        let Heard { said, limits } = &mut *self.heard();
         said.retain(|name, (live, _)| {
             let stays = asked.contains(&Arc::as_ptr(live));
             if !stays {
@@ -142,7 +144,7 @@ impl Agents {
 
     /// Lifts the limits of agents that have not been heard since, or are not asked any more.
     pub fn expire(&self, now: Moment) {
-        self.0.borrow_mut().limits.retain(|(service, backend), (live, until)| {
+        self.heard().limits.retain(|(service, backend), (live, until)| {
             let holds = *until > now;
             if !holds {
                 tracing::warn!(%service, backend, "its agent is not heard any more: its `maxconn` does not hold");
@@ -202,7 +204,7 @@ mod tests {
         agents.hear(&target, "maxconn:5", START).unwrap();
         agents.hear(&target, "up", START).unwrap();
         assert_eq!(live.standing.limit(0), 0);
-        assert!(agents.0.borrow().limits.is_empty());
+        assert!(agents.heard().limits.is_empty());
     }
 
     #[test]
@@ -220,7 +222,8 @@ mod tests {
             (live.standing.agent(), live.standing.weight(8), live.standing.limit(0)),
             (Wanted::Configured, 8, 0)
         );
-        assert!(agents.0.borrow().said.is_empty() && agents.0.borrow().limits.is_empty());
+        let heard = agents.heard();
+        assert!(heard.said.is_empty() && heard.limits.is_empty());
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! drain. So a reload happens as a whole or not at all.
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +28,7 @@ use crate::health::monitor::Monitor;
 use crate::listener::Control;
 use crate::metrics::Registry;
 use crate::operator::Operators;
+use crate::policy::AdminToken;
 use crate::record::access;
 use crate::snapshot::{self, Snapshot, Store};
 
@@ -60,13 +60,13 @@ pub(super) struct System {
     pub lookouts: Lookouts,
     pub listeners: Listeners,
     pub workers: Control,
-    pub admin: Rc<admin::State>,
+    pub admin: Arc<admin::State>,
     /// How long open exchanges may finish at a stop.
     pub drain_timeout: Duration,
     /// The configuration in effect, for comparison.
     pub effective: Arc<Effective>,
-    /// The token of the admin address.
-    pub token: Option<String>,
+    /// The tokens of the admin address.
+    pub tokens: Vec<AdminToken>,
     /// The access log.
     pub log: Option<access::Log>,
 }
@@ -220,20 +220,23 @@ impl System {
         Ok(())
     }
 
-    /// Asks for another token, where that takes nothing away: the address may have been checked with another guard.
+    /// Takes on by which names the admin address may be asked, and by whom. Tokens may be others, more or fewer, but not none, and only
+    /// where the rest of the guard is what it was: the file may have been checked with another address or another TLS.
     fn guard(&mut self, admin: &model::Admin, effective: &Effective) {
-        if admin.token == self.token {
+        self.admin.name(admin.hosts.clone());
+        if admin.tokens == self.tokens {
             return;
         }
         let same_address = ["/admin/bind", "/admin/tls"]
             .iter()
             .all(|at| effective.values().pointer(at) == self.effective.values().pointer(at));
-        match &admin.token {
-            Some(token) if same_address => {
-                self.admin.guard(token.clone());
-                self.token = Some(token.clone());
-            }
-            _ => tracing::warn!("admin.token_file can't be taken away while the process runs: the token stays"),
+        if admin.tokens.is_empty() {
+            tracing::warn!("the last token of [admin] can't be taken away while the process runs: the tokens stay");
+        } else if !same_address {
+            tracing::warn!("the tokens of [admin] stay, as admin.bind and admin.tls do, until the next start");
+        } else {
+            self.admin.guard(admin.tokens.clone());
+            self.tokens.clone_from(&admin.tokens);
         }
     }
 }
@@ -241,7 +244,7 @@ impl System {
 /// What the admin address shows of a configuration.
 pub(super) fn shown(effective: &Arc<Effective>) -> admin::Effective {
     let effective = Arc::clone(effective);
-    Rc::new(move || effective.to_json())
+    Arc::new(move || effective.to_json())
 }
 
 /// What a file holds, in short; `None` when it can't be read.

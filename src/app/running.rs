@@ -1,6 +1,6 @@
 //! The process while it serves: signals, wishes and changes come in, and one of them is the last.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -54,7 +54,7 @@ impl Running {
     pub fn serve_admin(&mut self) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("admin: {error}");
         let socket = self.admin.socket.try_clone().and_then(tokio::net::TcpListener::from_std).map_err(failed)?;
-        let served = admin::serve(socket, self.admin.tls.clone(), Rc::clone(&self.system.admin));
+        let served = admin::serve(socket, self.admin.tls.clone(), Arc::clone(&self.system.admin));
         self.serving = Some(tokio::task::spawn_local(served));
         Ok(())
     }

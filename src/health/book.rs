@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ pub struct Book {
 
 #[derive(Debug)]
 struct Entry {
-    target: Rc<Target>,
+    target: Arc<Target>,
     counter: Counter,
     last: Option<LastCheck>,
 }
@@ -36,7 +35,7 @@ pub struct Job {
     /// To be given back with what it came to.
     pub key: u64,
     /// Whom to check.
-    pub target: Rc<Target>,
+    pub target: Arc<Target>,
 }
 
 /// What the last check of a backend came to.
@@ -96,7 +95,7 @@ impl Book {
         loop {
             let key = self.schedule.take(now)?;
             if let Some(entry) = self.entries.get(&key) {
-                return Some(Job { key, target: Rc::clone(&entry.target) });
+                return Some(Job { key, target: Arc::clone(&entry.target) });
             }
         }
     }
@@ -151,7 +150,7 @@ impl Entry {
             Some(entry) => (entry.counter, entry.last),
             None => (Counter::new(target.policy.initial), None),
         };
-        let entry = Self { target: Rc::new(target), counter, last };
+        let entry = Self { target: Arc::new(target), counter, last };
         entry.publish(entry.counter.state(), entry.last.as_ref().map_or("not checked yet", |last| &last.reason));
         entry
     }
@@ -161,7 +160,7 @@ impl Entry {
     }
 
     fn with(self, target: Target) -> Self {
-        Self { target: Rc::new(target), ..self }
+        Self { target: Arc::new(target), ..self }
     }
 
     fn publish(&self, health: Health, reason: &str) {

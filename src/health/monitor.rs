@@ -1,9 +1,7 @@
 //! Makes the checks when they are due, on the control plane's thread, many at a time.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -11,39 +9,40 @@ use super::book::{Book, Job, LastCheck};
 use super::probe::{self, Agent, Fault, Outcome, Target};
 use crate::clock::Moment;
 
-/// All active checks. A handle: its copies are the same monitor.
+/// All active checks. A handle: its copies are the same monitor. The checks run on the control plane's thread; the handle can be shared because
+/// the admin address's handlers have to be `Send`. Nobody holds the lock across an `await`.
 #[derive(Debug, Clone)]
-pub struct Monitor(Rc<Inner>);
+pub struct Monitor(Arc<Inner>);
 
 struct Inner {
-    book: RefCell<Book>,
+    book: Mutex<Book>,
     /// There may be something due that was not before.
     updated: Notify,
     /// The owner is told that a backend's health changed.
     changed: Arc<Notify>,
-    agent: Rc<Agent>,
+    agent: Arc<Agent>,
 }
 
 impl Monitor {
     /// One that checks nobody yet. `changed` is notified after every change of a backend's health; `agent` takes what agents say.
-    pub fn new(seed: u64, changed: Arc<Notify>, agent: Rc<Agent>) -> Self {
-        Self(Rc::new(Inner { book: RefCell::new(Book::new(seed)), updated: Notify::new(), changed, agent }))
+    pub fn new(seed: u64, changed: Arc<Notify>, agent: Arc<Agent>) -> Self {
+        Self(Arc::new(Inner { book: Mutex::new(Book::new(seed)), updated: Notify::new(), changed, agent }))
     }
 
     /// From now on these are checked; to be called for each new snapshot. What is known of those that stay is kept.
     pub fn update(&self, targets: Vec<Target>) {
-        self.0.book.borrow_mut().update(targets, Moment::now());
+        self.book().update(targets, Moment::now());
         self.0.updated.notify_one();
     }
 
     /// What the last check of a backend came to.
     pub fn last_check(&self, service: &str, id: &str) -> Option<LastCheck> {
-        self.0.book.borrow().last_check(service, id)
+        self.book().last_check(service, id)
     }
 
     /// Whether every backend has been checked at least once.
     pub fn is_checked(&self) -> bool {
-        self.0.book.borrow().is_checked()
+        self.book().is_checked()
     }
 
     /// Checks for ever. To be spawned once, where `spawn_local` works.
@@ -53,7 +52,7 @@ impl Monitor {
             while let Some(job) = self.take(now) {
                 tokio::task::spawn_local(self.clone().check(job));
             }
-            let earliest = self.0.book.borrow().earliest();
+            let earliest = self.book().earliest();
             let due = async {
                 match earliest {
                     Some(at) => tokio::time::sleep(at.since(now)).await,
@@ -67,8 +66,13 @@ impl Monitor {
         }
     }
 
+    /// A check that panicked has left the book whole: it is not held while a check runs.
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self, now: Moment) -> Option<Job> {
-        self.0.book.borrow_mut().take(now)
+        self.book().take(now)
     }
 
     async fn check(self, job: Job) {
@@ -77,7 +81,7 @@ impl Monitor {
     }
 
     fn finish(&self, key: u64, outcome: Outcome, began: Moment) {
-        let mut book = self.0.book.borrow_mut();
+        let mut book = self.book();
         let before = book.earliest();
         if book.finish(key, outcome, began, Moment::now()).is_some() {
             self.0.changed.notify_one();
@@ -113,6 +117,7 @@ impl fmt::Debug for Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
     use tokio::task::LocalSet;
@@ -130,7 +135,7 @@ mod tests {
     }
 
     fn monitor(changed: &Arc<Notify>) -> Monitor {
-        Monitor::new(1, Arc::clone(changed), Rc::new(|_, _| Ok(())))
+        Monitor::new(1, Arc::clone(changed), Arc::new(|_, _| Ok(())))
     }
 
     async fn until(live: &crate::endpoint::Live, health: Health, changed: &Notify) {
@@ -188,21 +193,20 @@ mod tests {
     async fn a_check_that_panics_is_made_again() {
         let test = async {
             let changed = Arc::new(Notify::new());
-            let calls = Rc::new(std::cell::Cell::new(0));
-            let counted = Rc::clone(&calls);
+            let calls = Arc::new(AtomicU32::new(0));
+            let counted = Arc::clone(&calls);
             let agent = move |_: &Target, _: &str| {
-                counted.set(counted.get() + 1);
-                assert!(counted.get() > 2, "a defect, on purpose");
+                assert!(counted.fetch_add(1, Ordering::Relaxed) >= 2, "a defect, on purpose");
                 Ok(())
             };
-            let monitor = Monitor::new(1, Arc::clone(&changed), Rc::new(agent));
+            let monitor = Monitor::new(1, Arc::clone(&changed), Arc::new(agent));
             tokio::task::spawn_local(monitor.clone().run());
             let server = Server::answer("", b"up\n").await;
             let mut target = target(server.address, Check::Agent);
             quick(&mut target);
             monitor.update(vec![target.clone()]);
             until(&target.live, Health::Up, &changed).await;
-            assert_eq!(calls.get(), 3);
+            assert_eq!(calls.load(Ordering::Relaxed), 3);
         };
         LocalSet::new().run_until(test).await;
     }

@@ -48,6 +48,13 @@ pub fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
     None
 }
 
+/// Whom a certificate is for, in a word: its common name, else its first DNS name, else that nothing is in it that names anybody.
+pub fn subject(certificate: &CertificateDer<'_>) -> String {
+    let parsed = || webpki::EndEntityCert::try_from(certificate).ok();
+    let dns_name = || parsed()?.valid_dns_names().next().map(str::to_owned);
+    common_name(certificate).or_else(dns_name).unwrap_or_else(|| "without a name".to_owned())
+}
+
 const OBJECT_ID: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
@@ -85,6 +92,8 @@ mod tests {
         let parts = [(DnType::OrganizationName, "Some & Sons"), (DnType::CommonName, "client.example")];
         assert_eq!(common_name(&certificate(&parts)), Some("client.example".to_owned()));
         assert_eq!(common_name(&certificate(&parts[..1])), None);
+        assert_eq!(subject(&certificate(&parts)), "client.example");
+        assert_eq!(subject(&certificate(&parts[..1])), "a.example");
         let long = "ä".repeat(100);
         assert_eq!(common_name(&certificate(&[(DnType::CommonName, &long)])), Some(long));
         assert_eq!(common_name(&CertificateDer::from(vec![0x30, 0x80])), None);

@@ -90,7 +90,7 @@ pub struct Fault {
 }
 
 /// Takes the line of an agent: does what it says, and tells whether it means that the backend is well.
-pub type Agent = dyn Fn(&Target, &str) -> Result<(), String>;
+pub type Agent = dyn Fn(&Target, &str) -> Result<(), String> + Send + Sync;
 
 /// Checks a backend once.
 pub async fn check(target: &Target, agent: &Agent) -> Outcome {

@@ -1,0 +1,159 @@
+//! `GET /api/v1/events`: what happened, oldest first; as server-sent events, for those who accept `text/event-stream`, also what happens
+//! from then on. (Server-sent events: HTML Living Standard, section 9.2.)
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{self, RawQuery};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http_body::Frame;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::answer::{self, Answer, Problem};
+use super::{Phase, State};
+use crate::event::{Batch, KEPT};
+
+/// Events in one answer, unless more are asked for.
+const SOME: usize = 1000;
+/// A stream says so often that it is alive, so that a client, and a proxy between, can tell it from one that is not.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// Events that are put into a stream at a time.
+const AT_ONCE: usize = 64;
+
+/// How many events before those that are shown are not kept any more.
+static MISSED: HeaderName = HeaderName::from_static("evenkeel-events-missed");
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What is asked.
+#[derive(Debug, PartialEq, Eq)]
+struct Question {
+    since: Option<u64>,
+    limit: usize,
+}
+
+impl Question {
+    fn parse(query: &str) -> Result<Self, String> {
+        let mut question = Self { since: None, limit: SOME };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "since" => question.since = Some(value.parse().map_err(|_| "since must be the id of an event")?),
+                "limit" => match value.parse() {
+                    Ok(limit) if (1..=KEPT).contains(&limit) => question.limit = limit,
+                    _ => return Err(format!("limit must be a number from 1 to {KEPT}")),
+                },
+                other => return Err(format!("unknown parameter {other:?}: there are since and limit")),
+            }
+        }
+        Ok(question)
+    }
+}
+
+/// `GET /api/v1/events`
+pub(super) async fn events(
+    extract::State(state): extract::State<Arc<State>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Answer, Problem> {
+    let question = Question::parse(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
+    let streams = headers.get(ACCEPT).is_some_and(|accept| is_event_stream(accept.as_bytes()));
+    if streams {
+        let last = headers.get(&LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
+        return Ok(stream(&state, last.or(question.since)));
+    }
+    let Batch { events, missed } = state.store.events().since(question.since.unwrap_or(0), question.limit);
+    let all: Vec<Value> = events.iter().map(|event| event.to_json()).collect();
+    let mut answer = answer::json(&Value::Array(all));
+    if missed > 0 {
+        answer.headers_mut().insert(&MISSED, HeaderValue::from(missed));
+    }
+    Ok(answer)
+}
+
+fn is_event_stream(accept: &[u8]) -> bool {
+    memchr::memmem::find(&accept.to_ascii_lowercase(), b"text/event-stream").is_some()
+}
+
+/// What comes after the event with the id `last`; without one, from now on.
+fn stream(state: &Arc<State>, last: Option<u64>) -> Answer {
+    let (tell, told) = mpsc::channel(1);
+    let mut subscription = state.store.events().subscribe(last);
+    let mut phase = state.phase.subscribe();
+    tokio::spawn(async move {
+        let stopping = async move { _ = phase.wait_for(|phase| *phase == Phase::Draining).await };
+        let telling = async {
+            // a first sign at once, so that a client knows that it is connected
+            let mut next = Some(Bytes::from_static(b": events follow\n\n"));
+            loop {
+                if let Some(text) = next.take()
+                    && tell.send(text).await.is_err()
+                {
+                    return;
+                }
+                next = Some(match timeout(SIGN_OF_LIFE, subscription.next(AT_ONCE)).await {
+                    Ok(batch) => written(&batch),
+                    Err(_) => Bytes::from_static(b":\n\n"),
+                });
+            }
+        };
+        tokio::select! {
+            () = telling => {}
+            () = tell.closed() => {}
+            () = stopping => {}
+        }
+    });
+    let mut answer = answer::text("text/event-stream", Bytes::new());
+    *answer.body_mut() = Body::new(Told(told));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    answer
+}
+
+/// Events as a stream has them.
+fn written(Batch { events, missed }: &Batch) -> Bytes {
+    let mut text = String::new();
+    if *missed > 0 {
+        text.push_str(&format!("event: missed\ndata: {{\"missed\":{missed}}}\n\n"));
+    }
+    for event in events {
+        text.push_str(&format!("id: {}\nevent: {}\ndata: {}\n\n", event.id, event.kind.name(), event.to_json()));
+    }
+    text.into()
+}
+
+/// What a task has to tell, as a body.
+struct Told(mpsc::Receiver<Bytes>);
+
+impl http_body::Body for Told {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.0.poll_recv(cx).map(|told| told.map(|text| Ok(Frame::data(text))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_says_since_when_and_how_many() {
+        assert_eq!(Question::parse(""), Ok(Question { since: None, limit: SOME }));
+        assert_eq!(Question::parse("since=7&limit=3"), Ok(Question { since: Some(7), limit: 3 }));
+        for wrong in ["since=x", "since=-1", "limit=0", "limit=10001", "from=3"] {
+            assert!(Question::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn who_accepts_a_stream_gets_one() {
+        assert!(is_event_stream(b"text/event-stream"));
+        assert!(is_event_stream(b"application/json, Text/Event-Stream;q=0.5"));
+        assert!(!is_event_stream(b"*/*"));
+    }
+}

@@ -1,0 +1,30 @@
+//! `/healthz` and `/readyz`, which an orchestrator asks: they answer whoever asks, by whatever name.
+
+use std::sync::Arc;
+
+use axum::extract;
+use http::StatusCode;
+use serde_json::json;
+
+use super::answer::{self, Answer, Problem};
+use super::{Phase, State};
+
+/// Where they are.
+pub(super) const PATHS: [&str; 2] = ["/healthz", "/readyz"];
+
+/// The control plane lives.
+pub(super) async fn health() -> Answer {
+    answer::text("text/plain; charset=utf-8", "ok\n")
+}
+
+/// Whether clients are served, or why not.
+pub(super) async fn ready(extract::State(state): extract::State<Arc<State>>) -> Result<Answer, Problem> {
+    let phase = *state.phase.borrow();
+    let reason = match phase {
+        Phase::Ready if !state.monitor.is_checked() => "checking: not every backend was checked for the first time",
+        Phase::Ready => return Ok(answer::json(&json!({ "ready": true }))),
+        Phase::Starting => "starting: not every listener is bound",
+        Phase::Draining => "draining: no new connections are accepted",
+    };
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not ready").member("reasons", json!([reason])))
+}
