@@ -173,7 +173,8 @@ fn system(
         registry: Arc::clone(&registry),
         listeners: listeners.shown(&store.load()),
         effective: reload::shown(&effective),
-        token: config.admin.token.clone(),
+        hosts: config.admin.hosts.clone(),
+        tokens: config.admin.tokens.clone(),
         reload: wishes,
     }));
     Ok(System {
@@ -188,7 +189,7 @@ fn system(
         admin,
         drain_timeout: config.server.drain_timeout,
         effective,
-        token: config.admin.token.clone(),
+        tokens: config.admin.tokens.clone(),
         log,
         config: Arc::new(config),
         lookouts,

@@ -2,6 +2,8 @@
 //!
 //! They stand below both, so that neither needs to know the other.
 
+mod admin;
+
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use std::time::Duration;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
+
+pub use admin::{Access, AdminToken, TokenSecret};
 
 /// `[listener.limits]`
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,10 @@
 //! can be reached around it.
 //!
 //! 1. Probes pass.
-//! 2. Who asks must be known: by the token, where one is asked for. Nobody learns without it what there is.
-//! 3. What may change something (every method but GET and HEAD) must not come from another site's page in an operator's browser.
+//! 2. The name by which it is asked must be one of ours ([`hosts`](super::hosts)).
+//! 3. Who asks must be known: by a token, where one is asked for. Nobody learns without it what there is.
+//! 4. What may change something (every method but GET and HEAD) must not come from another site's page in an operator's browser, and
+//!    not with a token that may only read.
 
 use std::sync::Arc;
 
@@ -15,7 +17,9 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::answer::{Answer, Problem};
 use super::caller::{Caller, Peer};
+use super::token::Shown;
 use super::{State, probes};
+use crate::policy::{Access, AdminToken};
 
 /// Where a browser's request comes from (W3C Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -39,18 +43,34 @@ pub(super) async fn guard(
 }
 
 fn admit(state: &State, request: &Request) -> Result<Caller, Problem> {
+    state.hosts.load().check(request)?;
     let headers = request.headers();
-    let peer = Peer::of(request.extensions());
-    let name = match &**state.token.load() {
-        None => None,
-        Some(token) if token.is_in(headers.get(AUTHORIZATION)) => Some("admin".into()),
-        Some(_) => return Err(unauthorized(headers.contains_key(AUTHORIZATION))),
+    let tokens = state.tokens.load();
+    let token = match tokens.shown_in(headers.get(AUTHORIZATION)) {
+        _ if tokens.is_empty() => None,
+        Shown::Token(token) => Some(token),
+        Shown::Nothing | Shown::Unknown => return Err(unauthorized(headers.contains_key(AUTHORIZATION))),
     };
-    let only_reads = [Method::GET, Method::HEAD].contains(request.method());
-    if !only_reads && is_foreign(headers) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "another site's page can't ask for this"));
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        may_change(headers, token)?;
     }
-    Ok(Caller::new(&peer, name))
+    let peer = Peer::of(request.extensions());
+    Ok(Caller::new(&peer, token.map(|token| Arc::clone(&token.name))))
+}
+
+/// Refuses what may change something to those who may only read, and to other sites' pages.
+fn may_change(headers: &HeaderMap, token: Option<&AdminToken>) -> Result<(), Problem> {
+    let forbidden = |detail: String| Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    if is_foreign(headers) {
+        return forbidden("another site's page can't ask for this".to_owned());
+    }
+    match token {
+        Some(AdminToken { name, access: Access::Read, .. }) => forbidden(format!(
+            "the token {name:?} may only read (GET and HEAD): this needs one with access = \"write\" in admin.tokens, or that of \
+             admin.token_file"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Whether this comes from a page of somebody else's.
@@ -72,7 +92,9 @@ fn is_own(origin: &[u8], headers: &HeaderMap) -> bool {
 fn unauthorized(shown: bool) -> Problem {
     let (detail, challenge) = match shown {
         true => ("the bearer token is not the right one", "Bearer realm=\"evenkeel\", error=\"invalid_token\""),
-        false => ("this needs the bearer token of admin.token_file", "Bearer realm=\"evenkeel\""),
+        false => {
+            ("this needs a bearer token: that of admin.token_file, or one of admin.tokens", "Bearer realm=\"evenkeel\"")
+        }
     };
     Problem::new(StatusCode::UNAUTHORIZED, detail).field(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }

@@ -14,6 +14,7 @@ mod backends;
 mod body;
 mod caller;
 mod guard;
+mod hosts;
 mod page;
 mod pick;
 mod probes;
@@ -36,9 +37,12 @@ pub use reload::{Refused, Reload};
 
 use crate::health::monitor::Monitor;
 use crate::metrics::{ListenerMetrics, Registry};
+use crate::policy::AdminToken;
+use crate::route::Host;
 use crate::snapshot::Store;
 use crate::tls::Acceptor;
-use token::Token;
+use hosts::Hosts;
+use token::Tokens;
 use window::Window;
 
 /// Makes JSON of the configuration that runs. There may be ten thousand backends in it, and seldom somebody who asks.
@@ -56,8 +60,10 @@ pub struct Sources {
     pub listeners: Vec<Listener>,
     /// The configuration that runs, without secrets.
     pub effective: Effective,
-    /// The bearer token, when one is asked for.
-    pub token: Option<String>,
+    /// By which names it may be asked.
+    pub hosts: Vec<Host>,
+    /// The bearer tokens, when one is asked for.
+    pub tokens: Vec<AdminToken>,
     /// Who reads the configuration again.
     pub reload: mpsc::Sender<Reload>,
 }
@@ -95,7 +101,8 @@ pub struct State {
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
     effective: ArcSwap<Effective>,
-    token: ArcSwap<Option<Token>>,
+    hosts: ArcSwap<Hosts>,
+    tokens: ArcSwap<Tokens>,
     reload: mpsc::Sender<Reload>,
     started: Instant,
     /// A handler that waits for something can learn here that the process is stopping.
@@ -107,14 +114,15 @@ pub struct State {
 impl State {
     /// Starting.
     pub fn new(sources: Sources) -> Self {
-        let Sources { store, monitor, registry, listeners, effective, token, reload } = sources;
+        let Sources { store, monitor, registry, listeners, effective, hosts, tokens, reload } = sources;
         Self {
             store,
             monitor,
             registry,
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),
-            token: ArcSwap::from_pointee(token.map(Token::new)),
+            hosts: ArcSwap::from_pointee(Hosts::new(hosts)),
+            tokens: ArcSwap::from_pointee(Tokens::new(tokens)),
             reload,
             started: Instant::now(),
             phase: watch::Sender::new(Phase::Starting),
@@ -133,9 +141,14 @@ impl State {
         self.effective.store(Arc::new(effective));
     }
 
-    /// Another token is asked for from now on.
-    pub fn guard(&self, token: String) {
-        self.token.store(Arc::new(Some(Token::new(token))));
+    /// It may be asked by these names from now on.
+    pub fn name(&self, hosts: Vec<Host>) {
+        self.hosts.store(Arc::new(Hosts::new(hosts)));
+    }
+
+    /// One of these tokens is asked for from now on.
+    pub fn guard(&self, tokens: Vec<AdminToken>) {
+        self.tokens.store(Arc::new(Tokens::new(tokens)));
     }
 
     fn windows(&self) -> MutexGuard<'_, HashMap<String, Window>> {

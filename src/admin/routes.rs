@@ -67,9 +67,14 @@ pub(super) mod tests {
     use crate::admin::{Phase, Sources};
     use crate::health::monitor::Monitor;
     use crate::metrics::Registry;
+    use crate::policy::{Access, AdminToken, TokenSecret};
     use crate::snapshot::{Snapshot, Store};
 
     const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+    fn token_of(name: &str, secret: &str, access: Access) -> AdminToken {
+        AdminToken { name: name.into(), secret: TokenSecret::new(secret), access }
+    }
 
     pub(in crate::admin) fn state(token: Option<&str>) -> Arc<State> {
         Arc::new(State::new(Sources {
@@ -83,7 +88,8 @@ pub(super) mod tests {
             registry: Registry::new(1),
             listeners: Vec::new(),
             effective: Arc::new(|| json!({ "log": { "level": "info" } })),
-            token: token.map(str::to_owned),
+            hosts: Vec::new(),
+            tokens: token.into_iter().map(|secret| token_of("admin", secret, Access::Write)).collect(),
             reload: tokio::sync::mpsc::channel(1).0,
         }))
     }
@@ -93,6 +99,7 @@ pub(super) mod tests {
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().unwrap();
         *request.headers_mut() = headers;
+        request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
         let Ok(answer) = TowerToHyperService::new(router(state)).call(request).await;
         answer
     }
@@ -144,6 +151,46 @@ pub(super) mod tests {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"))]);
         assert_eq!(ask(&state, Method::GET, "/api/v1/status", headers.clone()).await.status(), 200);
         assert_eq!(ask(&state, Method::GET, "/nothing", headers).await.status(), 404);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_may_only_read_changes_nothing() {
+        let state = state(Some("s3cret"));
+        state.guard(vec![token_of("ops", "wr1te", Access::Write), token_of("ci", "r3ad", Access::Read)]);
+        let path = "/api/v1/services/a/backends/b/drain";
+        let shown = |secret: &str| {
+            let value = HeaderValue::from_str(&format!("Bearer {secret}")).unwrap();
+            HeaderMap::from_iter([(AUTHORIZATION, value)])
+        };
+        let mut seen = Vec::new();
+        for secret in ["wr1te", "r3ad", "s3cret"] {
+            for (method, path) in [
+                (Method::GET, "/metrics"),
+                (Method::HEAD, "/metrics"),
+                (Method::POST, path),
+                (Method::DELETE, path),
+                (Method::OPTIONS, "/nothing"),
+            ] {
+                seen.push(ask(&state, method, path, shown(secret)).await.status().as_u16());
+            }
+        }
+        assert_eq!(seen, [200, 200, 404, 405, 404, 200, 200, 403, 403, 403, 401, 401, 401, 401, 401]);
+    }
+
+    #[tokio::test]
+    async fn only_probes_answer_to_a_name_that_is_not_known() {
+        let state = state(None);
+        state.enter(Phase::Ready);
+        let by = |name: &'static str| HeaderMap::from_iter([(HOST, HeaderValue::from_static(name))]);
+        for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/", 421), ("/api/v1/status", 421), ("/x", 421)] {
+            let answer = ask(&state, Method::GET, path, by("admin.example:9900")).await;
+            assert_eq!(answer.status(), status, "{path}");
+        }
+        let refused = ask(&state, Method::GET, "/", by("admin.example:9900")).await;
+        let said = refused.into_body().collect().await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&said).contains("hosts = [\\\"admin.example\\\"]"), "{said:?}");
+        state.name(vec![crate::route::Host::Exact("admin.example".to_owned())]);
+        assert_eq!(ask(&state, Method::GET, "/", by("admin.example:9900")).await.status(), 200);
     }
 
     #[tokio::test]

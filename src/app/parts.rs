@@ -105,7 +105,7 @@ pub(super) fn admin(admin: &model::Admin, inherited: &mut Inherited) -> Result<A
         Ok((socket, address))
     });
     let (socket, address) = bound.map_err(|error| format!("admin: {}: {}", admin.bind, reason(&error)))?;
-    tracing::info!(%address, tls = tls.is_some(), token = admin.token.is_some(), "admin listening");
+    tracing::info!(%address, tls = tls.is_some(), tokens = admin.tokens.len(), "admin listening");
     Ok(AdminAddress { socket, tls, address })
 }
 

@@ -25,6 +25,7 @@ use crate::discover::watch::FileWatch;
 use crate::health::monitor::Monitor;
 use crate::listener::Control;
 use crate::metrics::Registry;
+use crate::policy::AdminToken;
 use crate::record::access;
 use crate::snapshot::{self, Snapshot, Store};
 
@@ -60,8 +61,8 @@ pub(super) struct System {
     pub drain_timeout: Duration,
     /// The configuration in effect, for comparison.
     pub effective: Arc<Effective>,
-    /// The token of the admin address.
-    pub token: Option<String>,
+    /// The tokens of the admin address.
+    pub tokens: Vec<AdminToken>,
     /// The access log.
     pub log: Option<access::Log>,
 }
@@ -200,20 +201,23 @@ impl System {
         Ok(())
     }
 
-    /// Asks for another token, where that takes nothing away: the address may have been checked with another guard.
+    /// Takes on by which names the admin address may be asked, and by whom. Tokens may be others, more or fewer, but not none, and only
+    /// where the rest of the guard is what it was: the file may have been checked with another address or another TLS.
     fn guard(&mut self, admin: &model::Admin, effective: &Effective) {
-        if admin.token == self.token {
+        self.admin.name(admin.hosts.clone());
+        if admin.tokens == self.tokens {
             return;
         }
         let same_address = ["/admin/bind", "/admin/tls"]
             .iter()
             .all(|at| effective.values().pointer(at) == self.effective.values().pointer(at));
-        match &admin.token {
-            Some(token) if same_address => {
-                self.admin.guard(token.clone());
-                self.token = Some(token.clone());
-            }
-            _ => tracing::warn!("admin.token_file can't be taken away while the process runs: the token stays"),
+        if admin.tokens.is_empty() {
+            tracing::warn!("the last token of [admin] can't be taken away while the process runs: the tokens stay");
+        } else if !same_address {
+            tracing::warn!("the tokens of [admin] stay, as admin.bind and admin.tls do, until the next start");
+        } else {
+            self.admin.guard(admin.tokens.clone());
+            self.tokens.clone_from(&admin.tokens);
         }
     }
 }

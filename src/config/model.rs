@@ -14,10 +14,10 @@ use ipnet::IpNet;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::policy::{
-    self, HeaderChanges, KeyFrom, Limits, ListenerProtocol, Pool, ProxyHeader, Rewrite, TimeoutOverride, Timeouts,
-    UpstreamProtocol,
+    self, AdminToken, HeaderChanges, KeyFrom, Limits, ListenerProtocol, Pool, ProxyHeader, Rewrite, TimeoutOverride,
+    Timeouts, UpstreamProtocol,
 };
-use crate::route::Conditions;
+use crate::route::{Conditions, Host};
 
 /// A whole configuration.
 #[derive(Debug)]
@@ -54,8 +54,11 @@ pub struct Server {
 pub struct Admin {
     /// Where the admin address listens.
     pub bind: SocketAddr,
-    /// Bearer token asked of every request but `/healthz` and `/readyz`.
-    pub token: Option<String>,
+    /// Names by which it may be asked, in lower case, beside IP addresses and `localhost`.
+    pub hosts: Vec<Host>,
+    /// Of these a request must show one, unless it asks for `/healthz` or `/readyz`; none = nothing has to be shown. No two have
+    /// the same name or the same secret.
+    pub tokens: Vec<AdminToken>,
     /// TLS on the admin address.
     pub tls: Option<ServerTls>,
 }

@@ -83,7 +83,8 @@ fn paths_are_relative_to_the_file() {
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     let config = loaded.config;
     assert_eq!(config.server.state_dir, folder.path().join("st"));
-    assert_eq!(config.admin.token.as_deref(), Some("secret-token"));
+    assert_eq!(config.admin.tokens.len(), 1);
+    assert!(config.admin.tokens[0].secret.is(b"secret-token"));
     assert_eq!(config.log.access, AccessLog::File(folder.path().join("access.log")));
     let listener = &config.listeners[0];
     assert_eq!(listener.bind, Address::Unix(folder.path().join("web.sock")));
@@ -172,6 +173,8 @@ fn an_admin_address_for_all_needs_a_token_or_tls() {
     let message = |admin: &str| with(admin).unwrap_err().iter().next().unwrap().message.clone();
     assert_eq!(message(""), "the admin address can be reached from other machines by anyone");
     assert!(message("token_file = \"two\"").ends_with("two` holds no token"));
-    assert_eq!(with("token_file = \"token\"").unwrap().config.admin.token.as_deref(), Some("t0ken"));
+    assert!(with("token_file = \"token\"").unwrap().config.admin.tokens[0].secret.is(b"t0ken"));
+    assert!(with("tokens = [{ name = \"ci\", file = \"token\" }]").is_ok());
+    assert_eq!(message("tokens = []"), "the admin address can be reached from other machines by anyone");
     assert!(with("tls = { cert = \"admin.pem\", key = \"admin.key\" }").unwrap().config.admin.tls.is_some());
 }

@@ -25,7 +25,7 @@ impl Proxy {
         let mut wire = Wire::new(stream);
         let length = body.len();
         let request = format!(
-            "{method} {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         wire.send(request.as_bytes()).map_err(|e| Broken::from_io(&e))?;
         let mut response = Response::default();

@@ -4,6 +4,7 @@
 //! required is passed over in silence, and each check goes as far as it can: what one part lacks never hides another's
 //! mistakes. The model is complete exactly when nothing was reported.
 
+mod admin;
 mod balancing;
 mod certificate;
 mod layer4;
@@ -20,7 +21,7 @@ use super::diagnostics::Source;
 use super::mistake::{Findings, Mistake};
 use super::model::{self, AccessFormat, AccessLog, Config, LogFormat, Server, ServiceId};
 use super::raw;
-use super::syntax::{self, nearest};
+use super::syntax::nearest;
 use super::tree::{KeyPath, Node};
 
 /// Checks a file for sense. `None` = something is wrong, and has been reported.
@@ -132,36 +133,6 @@ impl Check<'_> {
             workers => workers as usize,
         };
         Server { workers, drain_timeout: raw.drain_timeout.0, state_dir: self.file(&raw.state_dir) }
-    }
-
-    fn admin(&mut self, raw: &raw::Admin) -> Option<model::Admin> {
-        let at = KeyPath::default().key("admin");
-        let bind = syntax::socket(&raw.bind).ok();
-        let guarded = self.present(&at.key("token_file")) || self.present(&at.key("tls"));
-        if !guarded && bind.is_some_and(|bind| !bind.ip().to_canonical().is_loopback()) {
-            let message = "the admin address can be reached from other machines by anyone";
-            let mistake = self.mistake(&at.key("bind"), message).expected("an address on loopback");
-            self.report(mistake.help("or set token_file or tls in [admin]"));
-        }
-        let token = raw.token_file.as_ref().map(|file| self.token(&at.key("token_file"), file));
-        let tls = raw.tls.as_ref().map(|tls| self.admin_tls(&at.key("tls"), tls));
-        Some(model::Admin { bind: bind?, token: all_or_nothing(token)?, tls: all_or_nothing(tls)? })
-    }
-
-    fn token(&mut self, path: &KeyPath, file: &str) -> Option<String> {
-        let file = self.file(file);
-        match std::fs::read_to_string(&file) {
-            Ok(text) => {
-                let token = text.trim();
-                if !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()) {
-                    return Some(token.to_owned());
-                }
-                let mistake = self.mistake(path, format!("`{}` holds no token", file.display()));
-                self.report(mistake.expected("a file with one line of printable ASCII without spaces"));
-            }
-            Err(error) => self.unreadable(path, &file, &error.to_string()),
-        }
-        None
     }
 
     fn unreadable(&mut self, path: &KeyPath, file: &Path, reason: &str) {

@@ -106,14 +106,39 @@ section! {
 section! {
     /// The admin address: status, metrics, dashboard.
     Admin {
-        /// Where it listens; anything but loopback needs `token_file` or `tls`.
+        /// Where it listens; anything but loopback needs `token_file`, `tokens` or `tls`.
         #[schemars(extend("x-syntax" = "socket"))]
         bind: String = "127.0.0.1:9900".to_owned(),
-        /// File with the bearer token that requests must show.
+        /// Names by which it may be asked, beside IP addresses and `localhost`; "*.example.com" for every name below one.
+        #[schemars(extend("x-syntax" = "host"))]
+        hosts: Vec<String> = Vec::new(),
+        /// File with the bearer token that requests must show: the one named "admin", which may do everything.
         #[schemars(extend("x-syntax" = "text"))]
         token_file: Option<String> = None,
+        /// Further bearer tokens, each with a name and with what it may do.
+        tokens: Vec<AdminToken> = Vec::new(),
         /// TLS on the admin address.
         tls: Option<AdminTls> = None,
+    }
+}
+
+words! {
+    /// What whoever shows a token may do.
+    TokenAccess { Read = "read", Write = "write", }
+}
+
+section! {
+    /// A bearer token of the admin address.
+    #[schemars(extend("required" = ["name", "file"]))]
+    AdminToken {
+        /// What the log calls whoever shows it; unique.
+        #[schemars(extend("x-syntax" = "name"))]
+        name: Option<String> = None,
+        /// File with the token: one line.
+        #[schemars(extend("x-syntax" = "text"))]
+        file: Option<String> = None,
+        /// "read": look at everything, change nothing (GET and HEAD only); "write": everything.
+        access: TokenAccess = TokenAccess::Read,
     }
 }
 

@@ -124,7 +124,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
     };
     model::Config {
         server: model::Server { workers: 1, drain_timeout: Duration::ZERO, state_dir: PathBuf::new() },
-        admin: model::Admin { bind: address, token: None, tls: None },
+        admin: model::Admin { bind: address, hosts: Vec::new(), tokens: Vec::new(), tls: None },
         log: model::Log {
             level: "info".to_owned(),
             format: model::LogFormat::Text,

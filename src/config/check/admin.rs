@@ -1,0 +1,112 @@
+//! `[admin]`: where it is, by which names it may be asked, and who may ask.
+
+use std::collections::HashMap;
+
+use super::{Check, all, all_or_nothing};
+use crate::config::tree::KeyPath;
+use crate::config::{model, raw, syntax};
+use crate::policy::{Access, AdminToken, TokenSecret};
+
+/// What the token of `token_file` is called.
+const FIRST: &str = "admin";
+
+/// A shorter token is warned of: so many random letters and digits have 71 bits (5.95 each), which nobody guesses over a network.
+const SHORTEST: usize = 12;
+
+impl Check<'_> {
+    pub(super) fn admin(&mut self, raw: &raw::Admin) -> Option<model::Admin> {
+        let at = KeyPath::default().key("admin");
+        let bind = syntax::socket(&raw.bind).ok();
+        let tokens_at = at.key("tokens");
+        let named = !raw.tokens.is_empty() || self.findings.removed(&tokens_at).is_some();
+        let guarded = named || self.present(&at.key("token_file")) || self.present(&at.key("tls"));
+        if !guarded && bind.is_some_and(|bind| !bind.ip().to_canonical().is_loopback()) {
+            let message = "the admin address can be reached from other machines by anyone";
+            let mistake = self.mistake(&at.key("bind"), message).expected("an address on loopback");
+            self.report(mistake.help("or set token_file, tokens or tls in [admin]"));
+        }
+        let hosts = all(raw.hosts.iter().map(|host| syntax::host(host).ok()).collect());
+        let tokens = self.tokens(&at, raw);
+        let tls = raw.tls.as_ref().map(|tls| self.admin_tls(&at.key("tls"), tls));
+        Some(model::Admin { bind: bind?, hosts: hosts?, tokens: tokens?, tls: all_or_nothing(tls)? })
+    }
+
+    /// That of `token_file` and the named ones, which must be different.
+    fn tokens(&mut self, at: &KeyPath, raw: &raw::Admin) -> Option<Vec<AdminToken>> {
+        let mut tokens = Vec::new();
+        if let Some(file) = &raw.token_file {
+            let path = at.key("token_file");
+            let token = self.token(&path, FIRST, file, Access::Write);
+            tokens.push((path, token));
+        }
+        for (index, token) in raw.tokens.iter().enumerate() {
+            let at = at.key("tokens").index(index);
+            // what is missing has been reported
+            let (Some(name), Some(file)) = (&token.name, &token.file) else { continue };
+            let access = match token.access {
+                raw::TokenAccess::Read => Access::Read,
+                raw::TokenAccess::Write => Access::Write,
+            };
+            let at = at.key("file");
+            let token = self.token(&at, name, file, access);
+            tokens.push((at, token));
+        }
+        self.unique_names(at, raw);
+        self.unique_secrets(&tokens);
+        all(tokens.into_iter().map(|(_, token)| token).collect())
+    }
+
+    fn unique_names(&mut self, at: &KeyPath, raw: &raw::Admin) {
+        let mut names = HashMap::new();
+        if raw.token_file.is_some() {
+            names.insert(FIRST, at.key("token_file"));
+        }
+        for (index, token) in raw.tokens.iter().enumerate() {
+            let at = at.key("tokens").index(index).key("name");
+            let Some(name) = &token.name else { continue };
+            if let Some(first) = names.insert(name, at.clone()) {
+                let mistake = self.mistake(&at, format!("another token is named `{name}`"));
+                let help = match first.steps().len() {
+                    2 => format!("`{FIRST}` is the name of the token in token_file"),
+                    _ => self.first_in(&first),
+                };
+                self.report(mistake.help(help));
+            }
+        }
+    }
+
+    /// With one secret for two, nobody could tell who asks. Beside each token is the place of its file.
+    fn unique_secrets(&mut self, tokens: &[(KeyPath, Option<AdminToken>)]) {
+        let mut secrets = HashMap::new();
+        for (at, token) in tokens {
+            let Some(token) = token else { continue };
+            if let Some(first) = secrets.insert(&token.secret, &token.name) {
+                let mistake = self.mistake(at, format!("this file holds the same token as that of `{first}`"));
+                self.report(mistake.expected("a token of its own").help("a new one: openssl rand -base64 32"));
+            }
+        }
+    }
+
+    fn token(&mut self, at: &KeyPath, name: &str, file: &str, access: Access) -> Option<AdminToken> {
+        let file = self.file(file);
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                self.unreadable(at, &file, &error.to_string());
+                return None;
+            }
+        };
+        let token = text.trim();
+        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+            let mistake = self.mistake(at, format!("`{}` holds no token", file.display()));
+            self.report(mistake.expected("a file with one line of printable ASCII without spaces"));
+            return None;
+        }
+        if token.len() < SHORTEST {
+            let message = format!("the token in `{}` is short: it could be guessed", file.display());
+            let mistake = self.mistake(at, message).expected(format!("at least {SHORTEST} characters"));
+            self.report(mistake.warning().help("a new one: openssl rand -base64 32"));
+        }
+        Some(AdminToken { name: name.into(), secret: TokenSecret::new(token), access })
+    }
+}
