@@ -3,9 +3,11 @@
 //!
 //! 1. Probes pass.
 //! 2. The name by which it is asked must be one of ours ([`hosts`](super::hosts)).
-//! 3. Who asks must be known: by a token, where one is asked for. Nobody learns without it what there is.
+//! 3. Who asks must be known, where tokens are asked for: by one of them, or by the cookie of a session that began with one. Nobody
+//!    learns without it what there is.
 //! 4. What may change something (every method but GET and HEAD) must not come from another site's page in an operator's browser, and
-//!    not with a token that may only read.
+//!    not from those who may only read. With a cookie it must come from our page: browsers send cookies of their own accord, but only
+//!    what has read the page can repeat the secret that is in it.
 
 use std::sync::Arc;
 
@@ -17,14 +19,27 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::answer::{Answer, Problem};
 use super::caller::{Caller, Peer};
+use super::sessions::Session;
 use super::token::Shown;
-use super::{State, probes};
+use super::{State, login, probes};
+use crate::clock::Moment;
 use crate::policy::{Access, AdminToken};
 
 /// Where a browser's request comes from (W3C Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Passes a request on, with its [`Caller`], or refuses it.
+/// What a browser's page shows beside its cookie.
+const X_CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
+
+/// Who asks, and how that is known.
+struct Admitted {
+    /// `None` = no token is asked for.
+    token: Option<AdminToken>,
+    /// It is the cookie of this session that tells.
+    session: Option<Session>,
+}
+
+/// Passes a request on, with its [`Caller`], and its [`Session`] if that has told who asks; or refuses it.
 pub(super) async fn guard(
     extract::State(state): extract::State<Arc<State>>,
     mut request: Request,
@@ -33,39 +48,69 @@ pub(super) async fn guard(
     if probes::PATHS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    match admit(&state, &request) {
-        Ok(caller) => {
+    match admit(&state, &request, Moment::now()) {
+        Ok(Admitted { token, session }) => {
+            let caller = Caller::new(&Peer::of(request.extensions()), token.map(|token| token.name));
             request.extensions_mut().insert(caller);
+            session.and_then(|session| request.extensions_mut().insert(session));
             next.run(request).await
         }
-        Err(refused) => refused.into_response(),
+        Err(refused) => {
+            let is_browser = request.uri().path() == "/" && login::wants_html(request.headers());
+            let answer = refused.into_response();
+            if is_browser && answer.status() == StatusCode::UNAUTHORIZED { login::page_for(answer, "") } else { answer }
+        }
     }
 }
 
-fn admit(state: &State, request: &Request) -> Result<Caller, Problem> {
+fn admit(state: &State, request: &Request, now: Moment) -> Result<Admitted, Problem> {
     state.hosts.load().check(request)?;
-    let headers = request.headers();
+    let (headers, path) = (request.headers(), request.uri().path());
+    let admitted = match path {
+        // whoever logs in has shown nothing yet
+        login::LOGIN => Admitted { token: None, session: None },
+        _ => known(state, headers, now)?,
+    };
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        may_change(headers, path, &admitted)?;
+    }
+    Ok(admitted)
+}
+
+/// Who asks: by the bearer token, or else by the cookie of a session whose token still is one.
+fn known(state: &State, headers: &HeaderMap, now: Moment) -> Result<Admitted, Problem> {
     let tokens = state.tokens.load();
     let token = match tokens.shown_in(headers.get(AUTHORIZATION)) {
         _ if tokens.is_empty() => None,
-        Shown::Token(token) => Some(token),
-        Shown::Nothing | Shown::Unknown => return Err(unauthorized(headers.contains_key(AUTHORIZATION))),
+        Shown::Token(token) => Some(token.clone()),
+        Shown::Unknown => return Err(unauthorized(true)),
+        Shown::Nothing => {
+            let session = state.sessions().find(headers, now).cloned();
+            let token = session.as_ref().and_then(|session| tokens.still(&session.token)).cloned();
+            return match token {
+                Some(_) => Ok(Admitted { token, session }),
+                None => Err(unauthorized(headers.contains_key(AUTHORIZATION))),
+            };
+        }
     };
-    if ![Method::GET, Method::HEAD].contains(request.method()) {
-        may_change(headers, token)?;
-    }
-    let peer = Peer::of(request.extensions());
-    Ok(Caller::new(&peer, token.map(|token| Arc::clone(&token.name))))
+    Ok(Admitted { token, session: None })
 }
 
-/// Refuses what may change something to those who may only read, and to other sites' pages.
-fn may_change(headers: &HeaderMap, token: Option<&AdminToken>) -> Result<(), Problem> {
+/// Refuses what may change something to other sites' pages, and to those who may only read; who logs out changes nothing.
+fn may_change(headers: &HeaderMap, path: &str, admitted: &Admitted) -> Result<(), Problem> {
     let forbidden = |detail: String| Err(Problem::new(StatusCode::FORBIDDEN, detail));
     if is_foreign(headers) {
         return forbidden("another site's page can't ask for this".to_owned());
     }
-    match token {
-        Some(AdminToken { name, access: Access::Read, .. }) => forbidden(format!(
+    if let Some(session) = &admitted.session {
+        let shown = headers.get(X_CSRF_TOKEN).map(HeaderValue::as_bytes).unwrap_or_default();
+        if !session.is_confirmed_by(shown) {
+            let detail = "a session's cookie alone can't ask for this: X-CSRF-Token must hold what the page at / has in its csrf-token";
+            return forbidden(detail.to_owned());
+        }
+    }
+    match &admitted.token {
+        Some(AdminToken { name, access: Access::Read, .. }) if path != login::LOGOUT => forbidden(format!(
             "the token {name:?} may only read (GET and HEAD): this needs one with access = \"write\" in admin.tokens, or that of \
              admin.token_file"
         )),
@@ -90,11 +135,18 @@ fn is_own(origin: &[u8], headers: &HeaderMap) -> bool {
 }
 
 fn unauthorized(shown: bool) -> Problem {
-    let (detail, challenge) = match shown {
-        true => ("the bearer token is not the right one", "Bearer realm=\"evenkeel\", error=\"invalid_token\""),
-        false => {
-            ("this needs a bearer token: that of admin.token_file, or one of admin.tokens", "Bearer realm=\"evenkeel\"")
-        }
+    let detail = match shown {
+        true => "the bearer token is not the right one",
+        false => "this needs a bearer token, that of admin.token_file or one of admin.tokens; a browser logs in at /",
     };
-    Problem::new(StatusCode::UNAUTHORIZED, detail).field(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    challenge(Problem::new(StatusCode::UNAUTHORIZED, detail), shown)
+}
+
+/// With what RFC 6750 (section 3) has in the head of such an answer.
+pub(super) fn challenge(problem: Problem, shown: bool) -> Problem {
+    let challenge = match shown {
+        true => "Bearer realm=\"evenkeel\", error=\"invalid_token\"",
+        false => "Bearer realm=\"evenkeel\"",
+    };
+    problem.field(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }

@@ -10,18 +10,21 @@
 //! taken here: what both sides know of are the snapshot, atomics and counters.
 
 mod answer;
+mod attempts;
 mod backends;
 mod body;
 mod caller;
 mod events;
 mod guard;
 mod hosts;
+mod login;
 mod page;
 mod pick;
 mod probes;
 mod reload;
 mod routes;
 mod serve;
+mod sessions;
 mod status;
 mod token;
 mod window;
@@ -43,7 +46,9 @@ use crate::policy::AdminToken;
 use crate::route::Host;
 use crate::snapshot::Store;
 use crate::tls::Acceptor;
+use attempts::Attempts;
 use hosts::Hosts;
+use sessions::Sessions;
 use token::Tokens;
 use window::Window;
 
@@ -108,6 +113,10 @@ pub struct State {
     effective: ArcSwap<Effective>,
     hosts: ArcSwap<Hosts>,
     tokens: ArcSwap<Tokens>,
+    /// Of browsers.
+    sessions: Mutex<Sessions>,
+    /// To log in.
+    attempts: Mutex<Attempts>,
     reload: mpsc::Sender<Reload>,
     started: Instant,
     /// A handler that waits for something can learn here that the process is stopping.
@@ -129,6 +138,8 @@ impl State {
             effective: ArcSwap::from_pointee(effective),
             hosts: ArcSwap::from_pointee(Hosts::new(hosts)),
             tokens: ArcSwap::from_pointee(Tokens::new(tokens)),
+            sessions: Mutex::default(),
+            attempts: Mutex::default(),
             reload,
             started: Instant::now(),
             phase: watch::Sender::new(Phase::Starting),
@@ -155,6 +166,14 @@ impl State {
     /// One of these tokens is asked for from now on.
     pub fn guard(&self, tokens: Vec<AdminToken>) {
         self.tokens.store(Arc::new(Tokens::new(tokens)));
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn windows(&self) -> MutexGuard<'_, HashMap<String, Window>> {

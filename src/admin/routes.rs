@@ -14,7 +14,7 @@ use http::StatusCode;
 use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
-use super::{State, backends, events, guard, page, pick, probes, reload, status};
+use super::{State, backends, events, guard, login, page, pick, probes, reload, status};
 
 /// The methods of what is only read.
 const READ: &str = "GET, HEAD";
@@ -26,6 +26,8 @@ pub(super) fn router(state: &Arc<State>) -> Router {
         .route("/healthz", allow(READ, get(probes::health)))
         .route("/readyz", allow(READ, get(probes::ready)))
         .route("/", allow(READ, get(page::page)))
+        .route(login::LOGIN, allow("POST", post(login::login)))
+        .route(login::LOGOUT, allow("POST", post(login::logout)))
         .route("/metrics", allow(READ, get(status::show_metrics)))
         .route("/api/v1/status", allow(READ, get(status::show)))
         .route("/api/v1/config", allow(READ, get(status::show_config)))

@@ -19,14 +19,18 @@ impl Proxy {
 
     /// Tells the admin address something.
     pub fn admin_call(&self, method: &str, target: &str, body: &str) -> Result<Response, Broken> {
+        self.admin_call_with(method, target, "Host: localhost\r\n", body)
+    }
+
+    /// The same with these lines in the head.
+    pub fn admin_call_with(&self, method: &str, target: &str, lines: &str, body: &str) -> Result<Response, Broken> {
         let stream = TcpStream::connect(self.admin_address()).map_err(|e| Broken::from_io(&e))?;
         let stream = Stream::Tcp(stream);
         stream.set_limit(PATIENCE);
         let mut wire = Wire::new(stream);
         let length = body.len();
-        let request = format!(
-            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
+        let request =
+            format!("{method} {target} HTTP/1.1\r\n{lines}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}");
         wire.send(request.as_bytes()).map_err(|e| Broken::from_io(&e))?;
         let mut response = Response::default();
         response.read(&mut wire, method).map(|()| response)

@@ -48,7 +48,10 @@ fn complete(toml: &str, ports: &[Port], scratch: &Scratch) -> String {
     }
     let state = scratch.path().join("state");
     toml = toml.replace("[server]\n", &format!("[server]\nstate_dir = {state:?}\n"));
-    toml + &format!("\n[admin]\nbind = \"{}\"\n", ports[LISTENERS].address())
+    if !toml.contains("[admin]\n") {
+        toml.push_str("\n[admin]\n");
+    }
+    toml.replace("[admin]\n", &format!("[admin]\nbind = \"{}\"\n", ports[LISTENERS].address()))
 }
 
 /// The command that runs it with this file.
@@ -71,7 +74,7 @@ impl Proxy {
     }
 
     /// With this configuration. `{port}`, `{port2}`, `{port3}` and `{admin}` become ports that nobody else has, `{dir}` an empty
-    /// directory; `[server]` and `[admin]` are written here, unless the configuration has its own `[server]`.
+    /// directory; `[server]` and `[admin]` are written here, or completed where the configuration has them.
     pub fn start(toml: &str) -> Self {
         Self::start_with(toml, |_| {})
     }

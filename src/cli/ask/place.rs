@@ -27,7 +27,7 @@ pub(in crate::cli) struct Admin {
     /// The admin address [default: admin.bind of the configuration, or http://127.0.0.1:9900]
     #[arg(long = "admin", value_name = "URL")]
     url: Option<String>,
-    /// The configuration to take `admin.bind`, `admin.token_file` and `admin.tls` from
+    /// The configuration to take `admin.bind`, `admin.tls` and the token (`admin.token_file`, else of `admin.tokens`) from
     #[arg(short = 'c', long = "config", value_name = "FILE", default_value = FILE)]
     path: PathBuf,
     /// The file with the bearer token
@@ -90,7 +90,7 @@ impl Admin {
                 locate(&format!("{scheme}://{}", reachable(bind.unwrap_or(DEFAULT))))?
             }
         };
-        let token = self.token_file.clone().or_else(|| configured.as_ref()?.file("token_file"));
+        let token = self.token_file.clone().or_else(|| configured.as_ref()?.token_file());
         let token = token.map(|path| {
             std::fs::read_to_string(&path)
                 .map_err(|error| format!("the token in {} can't be read: {error}", path.display()))
@@ -145,8 +145,12 @@ impl Configured {
         self.table.get(key).and_then(Value::as_str)
     }
 
-    fn file(&self, key: &str) -> Option<PathBuf> {
-        self.text(key).map(|name| self.folder.join(name))
+    /// The file with the token that may do most: that of `token_file`, else one of `tokens` that may write, else any.
+    fn token_file(&self) -> Option<PathBuf> {
+        let tokens = self.table.get("tokens").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let writes = |token: &&Value| token["access"] == "write";
+        let named = tokens.iter().find(writes).or(tokens.first()).and_then(|token| token["file"].as_str());
+        self.text("token_file").or(named).map(|name| self.folder.join(name))
     }
 
     fn certificate(&self) -> Result<PathBuf, String> {
@@ -198,6 +202,8 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -211,6 +217,17 @@ mod tests {
         for wrong in ["", "ftp://a:1", "https://", "http://a:1/metrics", "/api"] {
             assert_eq!(at(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn of_several_tokens_the_one_that_may_do_most_is_shown() {
+        let file = |table: Value| Configured { table, folder: "/etc".into() }.token_file();
+        let (read, write) = (json!({ "name": "a", "file": "r" }), json!({ "file": "w", "access": "write" }));
+        assert_eq!(file(json!({ "token_file": "t", "tokens": [write] })), Some("/etc/t".into()));
+        assert_eq!(file(json!({ "tokens": [read, write] })), Some("/etc/w".into()));
+        assert_eq!(file(json!({ "tokens": [read] })), Some("/etc/r".into()));
+        assert_eq!(file(json!({ "tokens": 5 })), None);
+        assert_eq!(file(Value::Null), None);
     }
 
     #[test]

@@ -1,0 +1,139 @@
+//! The sessions of browsers that have logged in: in memory only, few, and not for long. A restart, or another secret in a token's
+//! file, ends them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::BASE64URL_NOPAD;
+use http::HeaderMap;
+use http::header::COOKIE;
+
+use crate::clock::Moment;
+use crate::policy::AdminToken;
+
+/// How long one lasts, whatever is done with it: a working day and some.
+pub(super) const LIFE: Duration = Duration::from_secs(12 * 3600);
+
+/// Sessions at a time: more than operators have browsers. Where one more begins, the oldest ends.
+const MOST: usize = 256;
+
+/// The cookie that carries a session.
+pub(super) const COOKIE_NAME: &str = "evenkeel_session";
+
+/// 256 random bits.
+pub(super) type Random = [u8; 32];
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    /// By the digest of what the cookie holds: how long a look-up takes says nothing of any cookie.
+    open: HashMap<Vec<u8>, Session>,
+}
+
+/// A browser that has logged in.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    /// What it has logged in with.
+    pub(super) token: AdminToken,
+    /// What it must show beside the cookie to change something.
+    csrf: String,
+    until: Moment,
+}
+
+impl Sessions {
+    /// Begins one; what its cookie holds. `random` are two numbers that nobody can guess.
+    pub(super) fn open(&mut self, token: AdminToken, random: [Random; 2], now: Moment) -> String {
+        self.open.retain(|_, session| session.until > now);
+        if self.open.len() >= MOST {
+            let oldest = self.open.iter().min_by_key(|(_, session)| session.until).map(|(key, _)| key.clone());
+            oldest.and_then(|key| self.open.remove(&key));
+        }
+        let [id, csrf] = random.map(|random| BASE64URL_NOPAD.encode(&random));
+        self.open.insert(key(&id), Session { token, csrf, until: now.plus(LIFE) });
+        id
+    }
+
+    /// The one whose cookie a request has.
+    pub(super) fn find(&self, headers: &HeaderMap, now: Moment) -> Option<&Session> {
+        cookies(headers).find_map(|id| self.open.get(&key(id))).filter(|session| session.until > now)
+    }
+
+    /// Ends the one whose cookie a request has.
+    pub(super) fn close(&mut self, headers: &HeaderMap) {
+        cookies(headers).for_each(|id| _ = self.open.remove(&key(id)));
+    }
+}
+
+impl Session {
+    /// What it must show beside its cookie to change something.
+    pub(super) fn csrf(&self) -> &str {
+        &self.csrf
+    }
+
+    /// Whether a request shows it.
+    pub(super) fn is_confirmed_by(&self, shown: &[u8]) -> bool {
+        verify_slices_are_equal(self.csrf.as_bytes(), shown).is_ok()
+    }
+}
+
+fn key(id: &str) -> Vec<u8> {
+    digest(&SHA256, id.as_bytes()).as_ref().to_vec()
+}
+
+/// The values of our cookie in a request: another server on the same host can have set one of the same name.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let pairs = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok()).flat_map(|text| text.split(';'));
+    pairs.filter_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::policy::{Access, TokenSecret};
+
+    const START: Moment = Moment::from_millis(1_100_000_000_000);
+
+    fn token() -> AdminToken {
+        AdminToken { name: "admin".into(), secret: TokenSecret::new("s3cret"), access: Access::Write }
+    }
+
+    fn headers(cookie: &str) -> HeaderMap {
+        HeaderMap::from_iter([(COOKIE, HeaderValue::from_str(cookie).unwrap())])
+    }
+
+    #[test]
+    fn a_session_is_found_by_its_cookie_until_its_time_is_over_or_it_is_closed() {
+        let mut sessions = Sessions::default();
+        let id = sessions.open(token(), [[1; 32], [2; 32]], START);
+        let other = sessions.open(token(), [[3; 32], [4; 32]], START);
+        let asked = headers(&format!("a=b; {COOKIE_NAME}=stale; {COOKIE_NAME}={id}"));
+        let last = START.plus(LIFE - Duration::from_secs(1));
+        assert!(sessions.find(&asked, last).is_some_and(|session| session.is_confirmed_by(session.csrf().as_bytes())));
+        assert!(sessions.find(&asked, START.plus(LIFE)).is_none());
+        for wrong in [&id[1..], "", &format!("{id}x")] {
+            assert!(sessions.find(&headers(&format!("{COOKIE_NAME}={wrong}")), START).is_none(), "{wrong}");
+        }
+        assert!(sessions.find(&headers(&format!("x{COOKIE_NAME}={id}")), START).is_none());
+        sessions.close(&asked);
+        assert!(sessions.find(&asked, START).is_none());
+        assert!(sessions.find(&headers(&format!("{COOKIE_NAME}={other}")), START).is_some());
+    }
+
+    #[test]
+    fn where_there_are_too_many_the_oldest_ends() {
+        let mut sessions = Sessions::default();
+        let ids: Vec<String> = (0..=MOST)
+            .map(|n| {
+                let random = [u8::try_from(n % 256).unwrap(), u8::try_from(n / 256).unwrap()].repeat(16);
+                let random: Random = random.try_into().unwrap();
+                sessions.open(token(), [random; 2], START.plus(Duration::from_millis(n as u64)))
+            })
+            .collect();
+        let known = |id: &String| sessions.find(&headers(&format!("{COOKIE_NAME}={id}")), START).is_some();
+        assert_eq!((known(&ids[0]), known(&ids[1]), known(&ids[MOST])), (false, true, true));
+    }
+}
