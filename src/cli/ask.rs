@@ -27,6 +27,13 @@ pub(super) struct Answer {
     pub body: Value,
 }
 
+/// A request.
+struct Asked<'a> {
+    method: &'a str,
+    target: &'a str,
+    body: &'a str,
+}
+
 impl Admin {
     /// Sends a request without a body.
     ///
@@ -34,33 +41,49 @@ impl Admin {
     ///
     /// When there is no answer; for people.
     pub fn ask(&self, method: &str, target: &str) -> Result<Answer, String> {
+        self.ask_with(method, target, None, Duration::ZERO)
+    }
+
+    /// Sends a request with this body, whose answer may take `patience` longer than others.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer; for people.
+    pub fn ask_with(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<&Value>,
+        patience: Duration,
+    ) -> Result<Answer, String> {
         let place = self.place()?;
         let address = &place.address;
+        let body = body.map(Value::to_string).unwrap_or_default();
         let bytes = place
-            .exchange(method, target)
+            .exchange(&Asked { method, target, body: &body }, PATIENCE + patience)
             .map_err(|error| format!("the admin address {address} can't be asked: {error}{}", place.hint(&error)))?;
         parse(&bytes).ok_or_else(|| format!("what answers at {address} is not Evenkeel's admin address"))
     }
 }
 
 impl Place {
-    fn exchange(&self, method: &str, target: &str) -> io::Result<Vec<u8>> {
-        let stream = self.connect()?;
+    fn exchange(&self, asked: &Asked<'_>, patience: Duration) -> io::Result<Vec<u8>> {
+        let stream = self.connect(patience)?;
         match &self.tls {
-            None => self.on(stream, method, target),
+            None => self.on(stream, asked),
             Some((config, name)) => {
                 let tls = ClientConnection::new(config.clone(), name.clone()).map_err(io::Error::other)?;
-                self.on(StreamOwned::new(tls, stream), method, target)
+                self.on(StreamOwned::new(tls, stream), asked)
             }
         }
     }
 
-    fn connect(&self) -> io::Result<TcpStream> {
+    fn connect(&self, patience: Duration) -> io::Result<TcpStream> {
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in self.address.to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, PATIENCE) {
                 Ok(stream) => {
-                    stream.set_read_timeout(Some(PATIENCE))?;
+                    stream.set_read_timeout(Some(patience))?;
                     return Ok(stream);
                 }
                 Err(error) => failed = error,
@@ -69,15 +92,18 @@ impl Place {
         Err(failed)
     }
 
-    fn on(&self, mut stream: impl Read + Write, method: &str, target: &str) -> io::Result<Vec<u8>> {
-        let host = &self.address;
-        let mut request =
-            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 0\r\n");
+    fn on(&self, mut stream: impl Read + Write, asked: &Asked<'_>) -> io::Result<Vec<u8>> {
+        let (host, Asked { method, target, body }) = (&self.address, asked);
+        let length = body.len();
+        let mut request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n"
+        );
         if let Some(token) = &self.token {
             // writing to a String can't fail
             let _ = write!(request, "Authorization: Bearer {token}\r\n");
         }
         request.push_str("\r\n");
+        request.push_str(body);
         stream.write_all(request.as_bytes())?;
         stream.flush()?;
         let mut answer = Vec::new();

@@ -1,9 +1,9 @@
 //! The command line: arguments in, an exit code out. One file for each command.
 
 mod ask;
+mod backend;
 mod check;
 mod demo;
-mod drain;
 mod reload;
 mod run;
 mod schema;
@@ -41,8 +41,14 @@ enum Command {
     Demo(demo::Addresses),
     /// Have the running proxy read its configuration again
     Reload(ask::Admin),
-    /// Give a backend no new work
-    Drain(drain::Backend),
+    /// Give a backend no new work; it keeps its sessions
+    Drain(backend::TakeOut),
+    /// Give a backend nothing
+    Disable(backend::TakeOut),
+    /// Let a backend take part again
+    Enable(backend::Enable),
+    /// Set the weight of a backend
+    Weight(backend::Weigh),
     /// Show what the running proxy does
     Status(status::Status),
     /// Print the JSON Schema of proxy.toml
@@ -63,7 +69,10 @@ pub fn main() -> ExitCode {
         Command::Check(file) => check::run(&file.path),
         Command::Demo(addresses) => demo::run(&addresses),
         Command::Reload(admin) => reload::run(&admin),
-        Command::Drain(backend) => drain::run(&backend),
+        Command::Drain(said) => backend::drain(&said),
+        Command::Disable(said) => backend::disable(&said),
+        Command::Enable(said) => backend::enable(&said),
+        Command::Weight(said) => backend::weigh(&said),
         Command::Status(status) => status::run(&status),
         Command::Schema => schema::run(),
     }

@@ -57,9 +57,13 @@ fn text(status: &Value) -> String {
             }
         );
         for backend in service["backends"].as_array().into_iter().flatten() {
+            let why = match (plain(&backend["state"]), backend["reason"].as_str()) {
+                ("up", _) | (_, None | Some("")) => String::new(),
+                (_, Some(reason)) => format!(" ({reason})"),
+            };
             let _ = writeln!(
                 out,
-                "  {}  {}  weight {}, {} in flight, {} requests, {} failed",
+                "  {}  {}{why}  weight {}, {} in flight, {} requests, {} failed",
                 plain(&backend["id"]),
                 plain(&backend["state"]),
                 backend["weight"],
@@ -90,14 +94,18 @@ mod tests {
             "services": { "api": {
                 "balance": "round_robin", "healthy": 1, "total": 1,
                 "stats_5m": { "total": 9, "failed": 1, "p50_ms": 0.5, "p99_ms": 2.0 },
-                "backends": [{ "id": "b", "state": "up", "weight": 1, "in_flight": 0, "requests": 9, "failures": 1 }],
+                "backends": [
+                    { "id": "b", "state": "up", "reason": "status 200", "weight": 1, "in_flight": 0, "requests": 9, "failures": 1 },
+                    { "id": "c", "state": "down", "reason": "refused", "weight": 1, "in_flight": 0, "requests": 0, "failures": 0 },
+                ],
             } },
         });
         assert_eq!(
             text(&status),
             "evenkeel 1.0, up 5 s, configuration 2\n\nweb  a:1 http, TLS  3 connections\n\n\
              api  round_robin, 1 of 1 healthy; last 5 minutes: 9 requests, 1 failed, p50 0.5 ms, p99 2.0 ms\n  \
-             b  up  weight 1, 0 in flight, 9 requests, 1 failed\n"
+             b  up  weight 1, 0 in flight, 9 requests, 1 failed\n  \
+             c  down (refused)  weight 1, 0 in flight, 0 requests, 0 failed\n"
         );
     }
 }

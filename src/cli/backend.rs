@@ -1,0 +1,160 @@
+//! `evenkeel drain | disable | enable | weight SERVICE/BACKEND`: what an operator says of a backend. (The process itself is drained by
+//! SIGTERM.)
+
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::ask::{Admin, segment};
+use super::{FAILURE, fail, print};
+use crate::clock::{parse_duration, rfc3339};
+
+/// What every word of an operator has.
+#[derive(Debug, Args)]
+struct Said {
+    /// The service and the backend's id: its address, unless the configuration gives it another. Also as two arguments
+    #[arg(value_name = "SERVICE/BACKEND", num_args = 1..=2, required = true)]
+    of: Vec<String>,
+    /// For how long, such as 30m; without it until it is taken back
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    span: Option<Duration>,
+    /// Why; it is in the log, in the events and in the status
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+/// `evenkeel drain`, `evenkeel disable`
+#[derive(Debug, Args)]
+pub(super) struct TakeOut {
+    #[command(flatten)]
+    said: Said,
+    /// Wait until it has finished what it has; the exit code is 1 when it has not in time
+    #[arg(long)]
+    wait: bool,
+    /// For so long at most
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span, requires = "wait")]
+    timeout: Duration,
+}
+
+/// `evenkeel enable`
+#[derive(Debug, Args)]
+pub(super) struct Enable {
+    #[command(flatten)]
+    said: Said,
+}
+
+/// `evenkeel weight`
+#[derive(Debug, Args)]
+pub(super) struct Weigh {
+    #[command(flatten)]
+    said: Said,
+    /// 0 to 65535, or `configured`
+    #[arg(long = "to", value_name = "WEIGHT", value_parser = weight)]
+    weight: Option<Weight>,
+}
+
+/// A weight; `None` = as configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Weight(Option<u16>);
+
+fn span(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "a time is such as 30s, 5m or 1h30m".to_owned())
+}
+
+fn weight(text: &str) -> Result<Weight, String> {
+    match text {
+        "configured" => Ok(Weight(None)),
+        number => number.parse().map(|weight| Weight(Some(weight))).map_err(|_| "0 to 65535, or `configured`".to_owned()),
+    }
+}
+
+pub(super) fn drain(take_out: &TakeOut) -> ExitCode {
+    take_out.run("drain", "gets no new work, and keeps its sessions")
+}
+
+pub(super) fn disable(take_out: &TakeOut) -> ExitCode {
+    take_out.run("disable", "gets nothing")
+}
+
+pub(super) fn enable(Enable { said }: &Enable) -> ExitCode {
+    said.ask("POST", "/enable", Map::new(), Duration::ZERO, |name, _| format!("{name} takes part"))
+}
+
+pub(super) fn weigh(Weigh { said, weight }: &Weigh) -> ExitCode {
+    let Some(Weight(weight)) = weight else {
+        return fail("which weight? say --to WEIGHT, or --to configured");
+    };
+    let body = Map::from_iter([("weight".to_owned(), json!(weight))]);
+    said.ask("PUT", "", body, Duration::ZERO, |name, answer| format!("{name} has the weight {}", answer["weight"]))
+}
+
+impl TakeOut {
+    fn run(&self, command: &str, what: &str) -> ExitCode {
+        let Self { said, wait, timeout } = self;
+        let (query, patience) = match wait {
+            true => (format!("/{command}?wait=drained&timeout={}ms", timeout.as_millis()), *timeout),
+            false => (format!("/{command}"), Duration::ZERO),
+        };
+        let mut finished = true;
+        let code = said.ask("POST", &query, Map::new(), patience, |name, answer| {
+            finished = answer["drained"] != false;
+            let under_way = match (&answer["drained"], &answer["in_flight"]) {
+                (Value::Bool(true), _) => "; it has finished what it had".to_owned(),
+                (Value::Bool(false), left) => format!("; {left} under way still, after {timeout:?}"),
+                (_, Value::Number(left)) => format!("; {left} under way"),
+                _ => String::new(),
+            };
+            format!("{name} {what}{under_way}")
+        });
+        if finished { code } else { ExitCode::from(FAILURE) }
+    }
+}
+
+impl Said {
+    fn names(&self) -> Result<(&str, &str), String> {
+        match &self.of[..] {
+            [service, backend] => Ok((service, backend)),
+            // the id of a backend may have slashes, the name of a service has none
+            [both] => both.split_once('/').ok_or_else(|| format!("{both}: which backend of it? say SERVICE/BACKEND")),
+            _ => Err("say SERVICE/BACKEND".to_owned()),
+        }
+    }
+
+    /// Says it, and shows what `tell` makes of the answer.
+    fn ask(
+        &self,
+        method: &str,
+        rest: &str,
+        mut body: Map<String, Value>,
+        patience: Duration,
+        tell: impl FnOnce(&str, &Value) -> String,
+    ) -> ExitCode {
+        let (service, backend) = match self.names() {
+            Ok(names) => names,
+            Err(why) => return fail(&why),
+        };
+        if let Some(reason) = &self.reason {
+            body.insert("reason".to_owned(), json!(reason));
+        }
+        if let Some(span) = self.span {
+            body.insert("until".to_owned(), json!(rfc3339(SystemTime::now() + span)));
+        }
+        let target = format!("/api/v1/services/{}/backends/{}{rest}", segment(service), segment(backend));
+        let body = if body.is_empty() { None } else { Some(Value::Object(body)) };
+        match self.admin.ask_with(method, &target, body.as_ref(), patience).map(|answer| answer.success()) {
+            Ok(Ok(answer)) => {
+                let kept = match answer["kept"] == false {
+                    true => " (it can't be written to state_dir, and ends with the process)",
+                    false => "",
+                };
+                print(&format!("{}{kept}\n", tell(&format!("{service}/{backend}"), &answer)))
+            }
+            Ok(Err(code)) => code,
+            Err(why) => fail(&why),
+        }
+    }
+}
