@@ -12,7 +12,7 @@ mod limits;
 mod login;
 mod tokens;
 
-use support::{Origin, Proxy, Response, Scratch, config};
+use support::{Proxy, Response, Scratch, config};
 
 /// A proxy with these keys in `[admin]`.
 fn with(admin: &str) -> Proxy {
