@@ -6,21 +6,29 @@
 //! (RFC 6761, section 6.3).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use http::header::HOST;
 use http::{Request, StatusCode};
 
 use super::answer::Problem;
+use crate::clock::{Moment, SeldomForAll};
 use crate::route::Host;
 
 /// The names of `admin.hosts`.
-#[derive(Debug, Default)]
-pub(super) struct Hosts(Vec<Host>);
+#[derive(Debug)]
+pub(super) struct Hosts {
+    names: Vec<Host>,
+    complaint: SeldomForAll,
+}
+
+/// How often it is said that another name was used, which may be an operator's tool or an attacker.
+const COMPLAINTS: Duration = Duration::from_secs(60);
 
 impl Hosts {
     /// These, in lower case.
     pub(super) fn new(hosts: Vec<Host>) -> Self {
-        Self(hosts)
+        Self { names: hosts, complaint: SeldomForAll::new(COMPLAINTS) }
     }
 
     /// Refuses a request that asks by a name which is none of ours.
@@ -47,6 +55,9 @@ impl Hosts {
             "{name:?} is not a name of this admin address: ask by an IP address or by localhost, or put the name into \
              `hosts` of [admin] in the configuration: hosts = [{name:?}]"
         );
+        if self.complaint.is_due(Moment::now()) {
+            tracing::warn!("admin: a request was refused: {detail}");
+        }
         Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail))
     }
 
@@ -59,7 +70,7 @@ impl Hosts {
         name == "localhost"
             || name.ends_with(".localhost")
             || name.parse::<Ipv4Addr>().is_ok()
-            || self.0.iter().any(|known| match known {
+            || self.names.iter().any(|known| match known {
                 Host::Exact(known) => *known == name,
                 Host::Wildcard(parent) => {
                     name.strip_suffix(parent.as_str()).is_some_and(|below| below.len() > 1 && below.ends_with('.'))
@@ -140,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_target_counts_before_the_field_and_one_field_only() {
-        let hosts = Hosts::default();
+        let hosts = Hosts::new(Vec::new());
         let ask = |uri: &str, fields: &[&str]| {
             let mut request = Request::get(uri);
             for field in fields {

@@ -159,12 +159,12 @@ impl State {
     }
 
     /// It may be asked by these names from now on.
-    pub fn name(&self, hosts: Vec<Host>) {
+    pub fn set_hosts(&self, hosts: Vec<Host>) {
         self.hosts.store(Arc::new(Hosts::new(hosts)));
     }
 
     /// One of these tokens is asked for from now on.
-    pub fn guard(&self, tokens: Vec<AdminToken>) {
+    pub fn set_tokens(&self, tokens: Vec<AdminToken>) {
         self.tokens.store(Arc::new(Tokens::new(tokens)));
     }
 

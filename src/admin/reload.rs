@@ -9,9 +9,16 @@ use tokio::sync::oneshot;
 
 use super::State;
 use super::answer::{self, Answer, Problem};
+use super::caller::Caller;
 
-/// A wish that the configuration is read again, and where what comes of it goes: the generation that runs then.
-pub type Reload = oneshot::Sender<Result<u64, Refused>>;
+/// A wish that the configuration is read again.
+#[derive(Debug)]
+pub struct Reload {
+    /// Whose it is, for the log.
+    pub by: String,
+    /// Where what comes of it goes: the generation that runs then.
+    pub done: oneshot::Sender<Result<u64, Refused>>,
+}
 
 /// Why the configuration that runs has stayed.
 #[derive(Debug)]
@@ -23,10 +30,10 @@ pub struct Refused {
 }
 
 /// The answer, once the configuration was read.
-pub(super) async fn reload(extract::State(state): extract::State<Arc<State>>) -> Result<Answer, Problem> {
+pub(super) async fn reload(state: extract::State<Arc<State>>, caller: Caller) -> Result<Answer, Problem> {
     let (reply, done) = oneshot::channel();
     // neither fails while the control plane lives, which serves this very request
-    let done = match state.reload.send(reply).await {
+    let done = match state.reload.send(Reload { by: caller.to_string(), done: reply }).await {
         Ok(()) => done.await.ok(),
         Err(_) => None,
     };

@@ -159,7 +159,7 @@ pub(super) mod tests {
     #[tokio::test]
     async fn a_token_that_may_only_read_changes_nothing() {
         let state = state(Some("s3cret"));
-        state.guard(vec![token_of("ops", "wr1te", Access::Write), token_of("ci", "r3ad", Access::Read)]);
+        state.set_tokens(vec![token_of("ops", "wr1te", Access::Write), token_of("ci", "r3ad", Access::Read)]);
         let path = "/api/v1/services/a/backends/b/drain";
         let shown = |secret: &str| {
             let value = HeaderValue::from_str(&format!("Bearer {secret}")).unwrap();
@@ -192,7 +192,7 @@ pub(super) mod tests {
         let refused = ask(&state, Method::GET, "/", by("admin.example:9900")).await;
         let said = refused.into_body().collect().await.unwrap().to_bytes();
         assert!(String::from_utf8_lossy(&said).contains("hosts = [\\\"admin.example\\\"]"), "{said:?}");
-        state.name(vec![crate::route::Host::Exact("admin.example".to_owned())]);
+        state.set_hosts(vec![crate::route::Host::Exact("admin.example".to_owned())]);
         assert_eq!(ask(&state, Method::GET, "/", by("admin.example:9900")).await.status(), 200);
     }
 

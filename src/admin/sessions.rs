@@ -57,7 +57,7 @@ impl Sessions {
 
     /// The one whose cookie a request has.
     pub(super) fn find(&self, headers: &HeaderMap, now: Moment) -> Option<&Session> {
-        cookies(headers).find_map(|id| self.open.get(&key(id))).filter(|session| session.until > now)
+        cookies(headers).find_map(|id| self.open.get(&key(id)).filter(|session| session.until > now))
     }
 
     /// Ends the one whose cookie a request has.

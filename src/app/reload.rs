@@ -223,7 +223,7 @@ impl System {
     /// Takes on by which names the admin address may be asked, and by whom. Tokens may be others, more or fewer, but not none, and only
     /// where the rest of the guard is what it was: the file may have been checked with another address or another TLS.
     fn guard(&mut self, admin: &model::Admin, effective: &Effective) {
-        self.admin.name(admin.hosts.clone());
+        self.admin.set_hosts(admin.hosts.clone());
         if admin.tokens == self.tokens {
             return;
         }
@@ -235,7 +235,7 @@ impl System {
         } else if !same_address {
             tracing::warn!("the tokens of [admin] stay, as admin.bind and admin.tls do, until the next start");
         } else {
-            self.admin.guard(admin.tokens.clone());
+            self.admin.set_tokens(admin.tokens.clone());
             self.tokens.clone_from(&admin.tokens);
         }
     }

@@ -88,10 +88,11 @@ impl Running {
                     }
                 },
                 Some(wish) = self.reloads.recv() => {
-                    let done = self.reload("POST /api/v1/reload", successor.as_ref()).await;
+                    let why = format!("POST /api/v1/reload by {}", wish.by);
+                    let done = self.reload(&why, successor.as_ref()).await;
                     // who asked may have gone; who asked in vain is told that the process is stopping
                     if self.told.is_none() {
-                        let _ = wish.send(done);
+                        let _ = wish.done.send(done);
                     }
                 }
                 Some(()) = changes.recv() => match self.is_other().await {

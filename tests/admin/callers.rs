@@ -10,6 +10,8 @@ fn without_tokens_and_certificates_it_is_the_address_that_is_told() {
     assert_eq!(proxy.command("drain", "a"), 200);
     wait_until("it is told", || proxy.stderr().contains("draining by an operator"));
     assert!(proxy.stderr().contains("by=127.0.0.1"), "{}", proxy.stderr());
+    assert_eq!(proxy.admin_call("POST", "/api/v1/reload", "").unwrap().status, 200);
+    assert!(proxy.stderr().contains("reloaded (POST /api/v1/reload by 127.0.0.1)"), "{}", proxy.stderr());
 }
 
 #[test]

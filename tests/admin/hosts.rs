@@ -65,6 +65,7 @@ fn a_name_that_is_refused_is_told_where_to_put_it_and_a_reload_takes_it_on() {
     let refused = proxy.admin_call_with("GET", "/api/v1/status", lines, "").unwrap();
     assert_eq!(refused.status, 421);
     assert!(detail(&refused).contains("hosts = [\"admin.example\"]"), "{}", detail(&refused));
+    assert!(proxy.stderr().contains("\"admin.example\" is not a name of this admin address"), "{}", proxy.stderr());
     assert_eq!(proxy.reload(&configured("hosts = [\"admin.example\", \"*.ops.example\"]")).status, 200);
     for (host, status) in [
         ("admin.example:9900", 200),

@@ -178,3 +178,94 @@ fn an_admin_address_for_all_needs_a_token_or_tls() {
     assert_eq!(message("tokens = []"), "the admin address can be reached from other machines by anyone");
     assert!(with("tls = { cert = \"admin.pem\", key = \"admin.key\" }").unwrap().config.admin.tls.is_some());
 }
+
+#[test]
+fn tokens_have_names_files_and_secrets_of_their_own() {
+    let folder = Folder::new();
+    for (name, text) in [
+        ("one", "0ne-0123456789"),
+        ("two", "tw0-0123456789"),
+        ("copy", "0ne-0123456789\n"),
+        ("short", "sh0rt"),
+        ("empty", "\n"),
+    ] {
+        folder.write(name, text);
+    }
+    let root = format!("{}/", folder.path().display());
+    let told = |admin: &str| -> Vec<String> {
+        let diagnostics = match folder.load(&format!("[admin]\n{admin}\n{GOOD}")) {
+            Ok(loaded) => loaded.warnings,
+            Err(diagnostics) => diagnostics,
+        };
+        diagnostics.iter().map(|d| format!("{}: {}", d.path, d.message.replace(&root, ""))).collect()
+    };
+    let tokens = |tokens: &str| told(&format!("token_file = \"one\"\ntokens = [{tokens}]"));
+    assert_eq!(tokens("{ name = \"ci\", file = \"two\", access = \"write\" }"), [""; 0]);
+    assert_eq!(
+        tokens("{ name = \"ci\", file = \"nowhere\" }, { name = \"ops\", file = \"empty\" }"),
+        [
+            "admin.tokens[0].file: `nowhere` can't be read: No such file or directory (os error 2)",
+            "admin.tokens[1].file: `empty` holds no token",
+        ]
+    );
+    assert_eq!(
+        tokens("{ name = \"ci\", file = \"short\" }"),
+        ["admin.tokens[0].file: the token in `short` is short: it could be guessed"]
+    );
+    assert_eq!(
+        tokens("{ name = \"ci\", file = \"two\" }, { name = \"ci\", file = \"short\" }")[0],
+        "admin.tokens[1].name: another token is named `ci`"
+    );
+    assert_eq!(
+        tokens("{ name = \"admin\", file = \"two\" }"),
+        ["admin.tokens[0].name: another token is named `admin`"]
+    );
+    assert_eq!(told("tokens = [{ name = \"admin\", file = \"two\" }]"), [""; 0], "the name is free without token_file");
+    assert_eq!(
+        tokens("{ name = \"ci\", file = \"copy\" }"),
+        ["admin.tokens[0].file: this file holds the same token as that of `admin`"]
+    );
+    assert_eq!(
+        tokens(
+            "{ name = \"c i\" }, { file = \"two\", access = \"all\" }, { name = \"a\", file = \"two\", acess = \"read\" }"
+        ),
+        [
+            "admin.tokens[0]: `file` is missing",
+            "admin.tokens[0].name: \"c i\" can't be a name",
+            "admin.tokens[1]: `name` is missing",
+            "admin.tokens[1].access: `access` can't be \"all\"",
+            "admin.tokens[2].acess: unknown key `acess`",
+        ]
+    );
+}
+
+#[test]
+fn the_names_of_an_admin_address_are_names() {
+    let folder = Folder::new();
+    let told = |hosts: &str| match folder.load(&format!("[admin]\nhosts = [{hosts}]\n{GOOD}")) {
+        Ok(loaded) => format!("{:?}", loaded.config.admin.hosts),
+        Err(diagnostics) => diagnostics.iter().map(|d| format!("{}: {} ", d.path, d.message)).collect(),
+    };
+    assert_eq!(told(""), "[]");
+    assert_eq!(told("\"Admin.example\", \"*.ops.example\""), "[Exact(\"admin.example\"), Wildcard(\"ops.example\")]");
+    assert_eq!(told("\"a.example\", \"b.example:9900\""), "admin.hosts[1]: `b.example:9900` is not a host ");
+    assert_eq!(told("\"*\""), "admin.hosts[0]: `*` is not a host ");
+}
+
+#[test]
+fn a_certificate_for_names_by_which_the_admin_address_does_not_answer_is_told() {
+    let folder = Folder::new();
+    folder.certificate("admin", &["admin.example", "*.ops.example", "localhost"], 2020, 2100);
+    let told = |hosts: &str| {
+        let text = format!("[admin]\nhosts = [{hosts}]\ntls = {{ cert = \"admin.pem\", key = \"admin.key\" }}\n{GOOD}");
+        let warnings = folder.load(&text).unwrap().warnings;
+        warnings.iter().map(|d| format!("{}: {}", d.path, d.message)).collect::<String>()
+    };
+    let only = |names: &str| {
+        format!("admin.tls.cert: this certificate is for {names}, by which the admin address does not answer")
+    };
+    assert_eq!(told(""), only("\"admin.example\", \"*.ops.example\""));
+    assert_eq!(told("\"admin.example\""), only("\"*.ops.example\""));
+    assert_eq!(told("\"*.example\""), "");
+    assert_eq!(told("\"admin.example\", \"*.ops.example\""), "");
+}

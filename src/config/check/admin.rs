@@ -6,6 +6,7 @@ use super::{Check, all, all_or_nothing};
 use crate::config::tree::KeyPath;
 use crate::config::{model, raw, syntax};
 use crate::policy::{Access, AdminToken, TokenSecret};
+use crate::route::Host;
 
 /// What the token of `token_file` is called.
 const FIRST: &str = "admin";
@@ -28,7 +29,29 @@ impl Check<'_> {
         let hosts = all(raw.hosts.iter().map(|host| syntax::host(host).ok()).collect());
         let tokens = self.tokens(&at, raw);
         let tls = raw.tls.as_ref().map(|tls| self.admin_tls(&at.key("tls"), tls));
+        if let (Some(hosts), Some(Some(tls))) = (&hosts, &tls) {
+            self.certificate_names(&at.key("tls").key("cert"), hosts, tls);
+        }
         Some(model::Admin { bind: bind?, hosts: hosts?, tokens: tokens?, tls: all_or_nothing(tls)? })
+    }
+
+    /// Whoever asks by a name of its certificate expects an answer.
+    fn certificate_names(&mut self, at: &KeyPath, hosts: &[Host], tls: &model::ServerTls) {
+        let is_known = |name: &str| {
+            let is_listed = |host: &Host| match host {
+                Host::Exact(known) => known == name,
+                Host::Wildcard(parent) => name.strip_suffix(parent.as_str()).is_some_and(|below| below.ends_with('.')),
+            };
+            name == "localhost" || name.ends_with(".localhost") || hosts.iter().any(is_listed)
+        };
+        let names = tls.certificates.iter().flat_map(|certificate| &certificate.names);
+        let unknown: Vec<String> = names.filter(|name| !is_known(name)).map(|name| format!("{name:?}")).collect();
+        if !unknown.is_empty() {
+            let unknown = unknown.join(", ");
+            let mistake = self
+                .mistake(at, format!("this certificate is for {unknown}, by which the admin address does not answer"));
+            self.report(mistake.warning().help(format!("list what it is asked by in [admin]: hosts = [{unknown}]")));
+        }
     }
 
     /// That of `token_file` and the named ones, which must be different.
