@@ -95,9 +95,8 @@ impl Place {
     fn on(&self, mut stream: impl Read + Write, asked: &Asked<'_>) -> io::Result<Vec<u8>> {
         let (host, Asked { method, target, body }) = (&self.address, asked);
         let length = body.len();
-        let mut request = format!(
-            "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n"
-        );
+        let mut request =
+            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n");
         if let Some(token) = &self.token {
             // writing to a String can't fail
             let _ = write!(request, "Authorization: Bearer {token}\r\n");

@@ -68,7 +68,9 @@ fn span(text: &str) -> Result<Duration, String> {
 fn weight(text: &str) -> Result<Weight, String> {
     match text {
         "configured" => Ok(Weight(None)),
-        number => number.parse().map(|weight| Weight(Some(weight))).map_err(|_| "0 to 65535, or `configured`".to_owned()),
+        number => {
+            number.parse().map(|weight| Weight(Some(weight))).map_err(|_| "0 to 65535, or `configured`".to_owned())
+        }
     }
 }
 

@@ -160,10 +160,10 @@ impl Events {
         Batch { events, missed }
     }
 
-    /// How many have been told of each kind that there were any of.
+    /// How many have been told of each kind, also of those that there were none of: the first is to be seen as an increase.
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
         let list = self.list();
-        kind::NAMES.iter().copied().zip(list.told).filter(|(_, count)| *count > 0).collect()
+        kind::NAMES.iter().copied().zip(list.told).collect()
     }
 
     /// From here on, or after the event with the id `last`.

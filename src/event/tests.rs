@@ -41,7 +41,7 @@ fn of_many_the_newest_are_kept_and_who_was_away_is_told_how_many_were_missed() {
     let batch = events.since(26, 1);
     assert_eq!((told(&batch), batch.missed), (vec![26], 0));
     assert_eq!(events.since(0, usize::MAX).events.len(), KEPT);
-    assert_eq!(events.counts(), [("panic_began", KEPT as u64 + 25)]);
+    assert!(events.counts().contains(&("panic_began", KEPT as u64 + 25)));
 }
 
 #[tokio::test]

@@ -18,6 +18,10 @@ fn nowhere() -> Operators {
     Operators::load(None, Arc::default())
 }
 
+fn told(operators: &Operators) -> Vec<(&'static str, u64)> {
+    operators.events.counts().into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
 fn stands(endpoint: &Endpoint) -> (Wanted, u32) {
     let standing = &endpoint.live.standing;
     (standing.operator(), standing.weight(endpoint.weight))
@@ -37,7 +41,7 @@ fn what_is_said_is_in_force_at_once_and_enable_takes_it_back() {
     operators.say(&endpoint, Command::Weight(None), note("done"));
     assert_eq!(stands(&endpoint), (Wanted::Configured, 1));
     assert!(operators.said.is_empty());
-    assert_eq!(operators.events.counts(), [("operator", 5)]);
+    assert_eq!(told(&operators), [("operator", 5)]);
 }
 
 #[test]
@@ -67,7 +71,7 @@ async fn what_was_said_holds_for_a_process_that_starts_later() {
     assert!(!later.expire(until - Duration::from_secs(1), std::iter::once(&fresh)));
     assert!(later.expire(until, std::iter::once(&fresh)));
     assert_eq!(stands(&fresh), (Wanted::Configured, 0), "the weight was to hold for ever");
-    assert_eq!(later.events.counts(), [("operator_expired", 1)]);
+    assert_eq!(told(&later), [("operator_expired", 1)]);
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -97,5 +101,5 @@ async fn what_can_not_be_written_is_told_and_holds_all_the_same() {
     operators.say(&endpoint, Command::Disable, note("smoke"));
     assert!(!operators.keep().await);
     assert_eq!(stands(&endpoint).0, Wanted::Disabled);
-    assert_eq!(operators.events.counts(), [("operator", 1), ("operator_not_kept", 1)]);
+    assert_eq!(told(&operators), [("operator", 1), ("operator_not_kept", 1)]);
 }

@@ -8,8 +8,8 @@ use crate::with;
 fn without_tokens_and_certificates_it_is_the_address_that_is_told() {
     let proxy = with("");
     assert_eq!(proxy.command("drain", "a"), 200);
-    wait_until("it is told", || proxy.stderr().contains("draining by an operator"));
-    assert!(proxy.stderr().contains("by=127.0.0.1"), "{}", proxy.stderr());
+    wait_until("it is told", || proxy.stderr().contains("an operator said: drain"));
+    assert!(proxy.stderr().contains("who=\"127.0.0.1\""), "{}", proxy.stderr());
     assert_eq!(proxy.admin_call("POST", "/api/v1/reload", "").unwrap().status, 200);
     assert!(proxy.stderr().contains("reloaded (POST /api/v1/reload by 127.0.0.1)"), "{}", proxy.stderr());
 }
@@ -32,5 +32,5 @@ fn whoever_shows_a_certificate_is_told_by_its_subject() {
         .unwrap();
     assert!(done.status.success(), "{done:?}");
     let said = proxy.stderr();
-    assert!(said.contains("by=certificate ") && said.contains(" from 127.0.0.1"), "{said}");
+    assert!(said.contains("who=\"certificate ") && said.contains(" from 127.0.0.1\""), "{said}");
 }

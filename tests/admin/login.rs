@@ -68,7 +68,7 @@ fn the_page_works_with_the_cookie_of_a_session_and_changes_need_its_secret() {
     ] {
         assert_eq!(ask(&proxy, "POST", DRAIN, &lines).status, status, "{lines}");
     }
-    assert!(proxy.stderr().contains("by=token admin from 127.0.0.1"), "{}", proxy.stderr());
+    assert!(proxy.stderr().contains("who=\"token admin from 127.0.0.1\""), "{}", proxy.stderr());
 }
 
 #[test]

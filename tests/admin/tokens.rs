@@ -77,5 +77,5 @@ fn the_commands_show_the_token_that_may_write_and_say_why_one_may_not() {
     let (code, said) = evenkeel(&["drain", "api", "a", "--token-file", ci.to_str().unwrap()]);
     assert_eq!(code, Some(1));
     assert!(said.contains("the token \"ci\" may only read"), "{said}");
-    assert!(proxy.stderr().contains("by=token other from 127.0.0.1"), "{}", proxy.stderr());
+    assert!(proxy.stderr().contains("who=\"token other from 127.0.0.1\""), "{}", proxy.stderr());
 }
