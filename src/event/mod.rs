@@ -134,8 +134,12 @@ impl Events {
 
     /// Tells of something that happened just now.
     pub fn tell(&self, subject: Subject, kind: Kind) {
+        self.tell_of(subject, kind, SystemTime::now(), Moment::now());
+    }
+
+    /// Tells of something that happened at this time.
+    pub fn tell_of(&self, subject: Subject, kind: Kind, time: SystemTime, moment: Moment) {
         kind.log(&subject);
-        let (time, moment) = (SystemTime::now(), Moment::now());
         let mut list = self.list();
         let id = list.next;
         list.next += 1;

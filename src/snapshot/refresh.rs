@@ -56,7 +56,7 @@ impl Snapshot {
                 let (was, after) = before.map(|before| (before.condition.state, now.since(before.since))).unzip();
                 let Told { condition: Condition { state, by }, reason, .. } = told;
                 let subject = Subject::backend(&endpoint.service, &endpoint.id);
-                events.tell(subject, Kind::Backend { state, by, reason, was, after });
+                events.tell_of(subject, Kind::Backend { state, by, reason, was, after }, at, now);
             }
         }
     }

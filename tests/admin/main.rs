@@ -7,9 +7,11 @@
 mod support;
 
 mod callers;
+mod events;
 mod hosts;
 mod limits;
 mod login;
+mod operators;
 mod tokens;
 
 use support::{Proxy, Response, Scratch, config};

@@ -1,0 +1,128 @@
+//! What happened, as the API tells it: all of it, in its order, and the same as the status, the metrics and the log say.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+
+use serde_json::Value;
+
+use crate::support::{Origin, Proxy, backend, config, wait_until};
+
+fn events(proxy: &Proxy, query: &str) -> Vec<Value> {
+    let answer = proxy.admin(&format!("/api/v1/events{query}")).unwrap();
+    assert_eq!(answer.status, 200);
+    serde_json::from_str(&answer.text()).unwrap()
+}
+
+fn kinds(events: &[Value], backend: &str) -> Vec<String> {
+    let of = events.iter().filter(|event| event["backend"] == backend);
+    of.map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A backend `a` that is checked, and ejected after three failures; and `b`, which is well.
+fn fleet(a: &str, b: &Origin) -> String {
+    let service = "[service.api.health]\nkind = \"tcp\"\ninterval = \"50ms\"\nfall = 1\nrise = 1\n\
+                   [service.api.outlier]\nconsecutive_failures = 3\neject_for = \"300ms\"\n";
+    let backends = format!("{}id = \"a\"\n{}id = \"b\"\n", backend(a), backend(b.address()));
+    config("", "", &[]) + service + &backends
+}
+
+/// What the status, the metrics, the log and the events say of `a`, once they say that it is in this state.
+fn all_say(proxy: &Proxy, state: &str) {
+    let status = || proxy.status()["services"]["api"]["backends"][0].clone();
+    wait_until(state, || status()["state"] == state);
+    let told = status();
+    let metrics = proxy.metrics();
+    let series = format!("evenkeel_backend_state{{service=\"api\",backend=\"a\",state=\"{state}\"}} 1");
+    assert!(metrics.contains(&series), "{series}");
+    let all = events(proxy, "");
+    let last = all.iter().rfind(|event| event["backend"] == "a" && event["kind"] != "operator");
+    // who comes as it should is not told of
+    let Some(last) = last else { return assert_eq!(state, "up") };
+    assert_eq!(last["kind"], format!("backend_{state}"));
+    assert_eq!((&last["cause"]["reason"], &last["cause"]["by"]), (&told["reason"], &told["by"]));
+    assert_eq!(last["time"], told["since"]);
+    wait_until("the log says so", || proxy.stderr().contains(&format!("backend is {state}")));
+}
+
+#[test]
+fn whatever_happens_to_a_backend_all_say_the_same_and_the_events_tell_it_in_order() {
+    let good = Origin::ok();
+    let a = Origin::answering("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
+    let proxy = Proxy::start(&fleet(a.address(), &good));
+    all_say(&proxy, "up");
+    let mut client = proxy.client();
+    wait_until("a is ejected", || {
+        client.get("/x");
+        proxy.status()["services"]["api"]["backends"][0]["state"] == "ejected"
+    });
+    all_say(&proxy, "ejected");
+    all_say(&proxy, "up");
+    assert_eq!(proxy.command("disable", "a"), 200);
+    all_say(&proxy, "disabled");
+    assert_eq!(proxy.command("drain", "a"), 200);
+    all_say(&proxy, "draining");
+    drop(a);
+    // while it drains its checks say nothing of its state
+    wait_until("its check fails", || proxy.status()["services"]["api"]["backends"][0]["last_check"]["ok"] == false);
+    assert_eq!(proxy.command("enable", "a"), 200);
+    all_say(&proxy, "down");
+
+    let all = events(&proxy, "");
+    let told = kinds(&all, "a");
+    // the first check may be its first look, or come after it
+    let told = told.strip_prefix(&["backend_up".to_owned()]).unwrap_or(&told);
+    assert_eq!(
+        told,
+        [
+            "backend_ejected",
+            "backend_up",
+            "operator",
+            "backend_disabled",
+            "operator",
+            "backend_draining",
+            "operator",
+            "backend_down",
+        ]
+    );
+    let ids: Vec<u64> = all.iter().map(|event| event["id"].as_u64().unwrap()).collect();
+    assert!(ids.is_sorted_by(|a, b| a + 1 == *b), "one after the other: {ids:?}");
+    assert_eq!(events(&proxy, &format!("?since={}&limit=2", ids[0])).len(), 2);
+    assert_eq!(proxy.admin("/api/v1/events?from=3").unwrap().status, 400);
+}
+
+/// The lines of a stream of events, without the ends of lines.
+fn stream(proxy: &Proxy, lines: &str) -> impl Iterator<Item = String> + use<> {
+    let mut socket = TcpStream::connect(proxy.admin_address()).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    let head = format!("GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{lines}\r\n");
+    socket.write_all(head.as_bytes()).unwrap();
+    BufReader::new(socket).lines().map(Result::unwrap)
+}
+
+#[test]
+fn a_stream_tells_what_happens_as_it_happens_and_goes_on_where_it_was_left() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&(config("", "", &[]) + &format!("{}id = \"a\"\n", backend(origin.address()))));
+    let mut lines = stream(&proxy, "");
+    assert!(lines.by_ref().any(|line| line.contains("events follow")), "it says at once that it is there");
+    assert_eq!(proxy.command("drain", "a"), 200);
+    let id = lines.by_ref().find_map(|line| line.strip_prefix("id: ").map(str::to_owned)).unwrap();
+    assert_eq!(lines.next().unwrap(), "event: operator");
+    let data = lines.next().unwrap();
+    let event: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+    assert_eq!((event["cause"]["command"].as_str(), event["service"].as_str()), (Some("drain"), Some("api")));
+    drop(lines);
+
+    let mut lines = stream(&proxy, &format!("Last-Event-ID: {id}\r\n"));
+    assert!(lines.any(|line| line == "event: backend_draining"), "what came after the last one");
+}
+
+#[test]
+fn a_stream_does_not_keep_the_process_from_stopping() {
+    let origin = Origin::ok();
+    let mut proxy = Proxy::to(&origin);
+    let mut lines = stream(&proxy, "");
+    assert!(lines.by_ref().any(|line| line.contains("events follow")));
+    proxy.signal("TERM");
+    assert_eq!(proxy.wait().code(), Some(0));
+}
