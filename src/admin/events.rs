@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{self, RawQuery};
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame;
 use serde_json::Value;
@@ -25,6 +26,9 @@ const SOME: usize = 1000;
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 /// Events that are put into a stream at a time.
 const AT_ONCE: usize = 64;
+
+/// Streams at a time: they may not take all of the address's connections.
+pub(super) const STREAMS: usize = 64;
 
 /// How many events before those that are shown are not kept any more.
 static MISSED: HeaderName = HeaderName::from_static("evenkeel-events-missed");
@@ -64,7 +68,7 @@ pub(super) async fn events(
     let streams = headers.get(ACCEPT).is_some_and(|accept| is_event_stream(accept.as_bytes()));
     if streams {
         let last = headers.get(&LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
-        return Ok(stream(&state, last.or(question.since)));
+        return stream(&state, last.or(question.since));
     }
     let Batch { events, missed } = state.store.events().since(question.since.unwrap_or(0), question.limit);
     let all: Vec<Value> = events.iter().map(|event| event.to_json()).collect();
@@ -80,7 +84,11 @@ fn is_event_stream(accept: &[u8]) -> bool {
 }
 
 /// What comes after the event with the id `last`; without one, from now on.
-fn stream(state: &Arc<State>, last: Option<u64>) -> Answer {
+fn stream(state: &Arc<State>, last: Option<u64>) -> Result<Answer, Problem> {
+    let Ok(place) = Arc::clone(&state.streams).try_acquire_owned() else {
+        let detail = format!("{STREAMS} streams of events are open already");
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    };
     let (tell, told) = mpsc::channel(1);
     let mut subscription = state.store.events().subscribe(last);
     let mut phase = state.phase.subscribe();
@@ -106,11 +114,12 @@ fn stream(state: &Arc<State>, last: Option<u64>) -> Answer {
             () = tell.closed() => {}
             () = stopping => {}
         }
+        drop(place);
     });
     let mut answer = answer::text("text/event-stream", Bytes::new());
     *answer.body_mut() = Body::new(Told(told));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    answer
+    Ok(answer)
 }
 
 /// Events as a stream has them.

@@ -35,7 +35,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use reload::{Refused, Reload};
 
@@ -121,6 +121,8 @@ pub struct State {
     started: Instant,
     /// A handler that waits for something can learn here that the process is stopping.
     phase: watch::Sender<Phase>,
+    /// Streams of events that may still be opened.
+    streams: Arc<Semaphore>,
     /// By service.
     windows: Mutex<HashMap<String, Window>>,
 }
@@ -143,6 +145,7 @@ impl State {
             reload,
             started: Instant::now(),
             phase: watch::Sender::new(Phase::Starting),
+            streams: Arc::new(Semaphore::new(events::STREAMS)),
             windows: Mutex::default(),
         }
     }
