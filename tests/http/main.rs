@@ -35,5 +35,7 @@ mod retries;
 mod routes;
 mod semantics;
 mod shortages;
+mod state_dir;
 mod tls;
+mod unknown_names;
 mod upgrades;
