@@ -13,7 +13,7 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 /// What has become of a source so far.
 #[derive(Debug)]
 pub struct Course {
-    /// How often it is asked when all is well; `None` = only when it has changed.
+    /// How often it is asked when all is well; `None` = only when it has changed, or when its answer says until when it holds.
     refresh: Option<Duration>,
     last: Option<Arc<[Backend]>>,
     failures: u32,
@@ -59,7 +59,7 @@ impl Course {
         if changed {
             self.last = Some(answer.backends.into());
         }
-        let delay = self.refresh.map(|refresh| answer.ttl.unwrap_or(refresh).min(refresh).max(SHORTEST));
+        let delay = self.refresh.into_iter().chain(answer.ttl).min().map(|delay| delay.max(SHORTEST));
         Turn { changed, failing: None, recovered, delay }
     }
 
@@ -87,6 +87,7 @@ mod tests {
             name: address.to_owned(),
             target: Target::Tcp(address.parse::<SocketAddr>().unwrap()),
             further: Vec::new(),
+            unknown: None,
             host: "api".to_owned(),
             weight: 1,
             zone: String::new(),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{NameServer, Origin, Proxy, Successor, backend, config, namespace, wait_until};
+use crate::support::{NameServer, Origin, Proxy, Scratch, Successor, backend, config, namespace, wait_until};
 
 /// As an operator's resolver has it: a silent server costs a name 60 s.
 const PATIENT: &str = "timeout:30 attempts:2";
@@ -84,6 +84,25 @@ fn name_that_comes_and_goes() {
     wait_until("it is checked again", || proxy.client().get("/x").status == 200);
     assert!(!proxy.status()["services"]["api"]["backends"][0]["reason"].to_string().contains("looked up"));
     drop(successor);
+}
+
+#[test]
+fn a_name_in_a_discovered_file_is_looked_up_again_and_the_others_are_served_meanwhile() {
+    namespace::run_with_resolv_conf(QUICK, "unknown_names::name_in_a_file");
+}
+
+#[test]
+#[ignore = "needs a name server of its own: run by the test above"]
+fn name_in_a_file() {
+    let (names, a, b) = (NameServer::at("127.0.0.1"), Origin::saying("a"), Origin::saying("b"));
+    let dir = Scratch::new();
+    let entries = [a.address().to_owned(), named(&b, "late.test")].map(|at| format!("{{ \"address\": \"{at}\" }}"));
+    let file = dir.file("backends.json", format!("[{}]", entries.join(",")));
+    let proxy = Proxy::start(&config("", &format!("discover = {{ file = {file:?} }}"), &[]));
+    assert!((0..4).all(|_| proxy.client().get("/x").text() == "a"));
+    assert_eq!(proxy.status()["services"]["api"]["total"], 2);
+    names.knows("late.test", "127.0.0.1");
+    wait_until("it is looked up again", || proxy.client().get("/x").text() == "b");
 }
 
 #[test]
