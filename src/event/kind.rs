@@ -288,7 +288,7 @@ impl Kind {
                 error!(?took, "not reloaded ({why}), what runs stays: {detail}");
             }
             Self::Ready { .. } => info!("ready"),
-            Self::Stopping { signal } => info!(signal, "stopping"),
+            Self::Stopping { signal } => info!(%signal, "stopping"),
         }
     }
 }

@@ -27,7 +27,9 @@ const STACK_BYTES: usize = 256 << 10;
 /// Why there is no address, for people.
 pub fn resolve(host: &str, port: u16) -> Found {
     let mut all: Vec<SocketAddr> = Vec::new();
-    for address in (host, port).to_socket_addrs().map_err(|error| error.to_string())? {
+    // whoever tells of it says what failed
+    let why = |error: std::io::Error| error.to_string().replace("failed to lookup address information: ", "");
+    for address in (host, port).to_socket_addrs().map_err(why)? {
         if !all.contains(&address) {
             all.push(address);
         }
