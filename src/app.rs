@@ -95,11 +95,10 @@ async fn control(
     introduce(config);
     let start = Start::remember();
     let signals = Signals::new().map_err(|error| format!("signals can't be received: {error}"))?;
-    let state_dir = &config.server.state_dir;
-    std::fs::create_dir_all(state_dir).map_err(|error| format!("state_dir {}: {error}", state_dir.display()))?;
     // first: of two processes that start with the same configuration at the same time only one gets past it
     let admin = parts::admin(&config.admin, &mut inherited)?;
     parts::complete(&mut loaded.config)?;
+    names::take_over(std::mem::take(&mut inherited.names), &mut loaded.config);
     let config = &loaded.config;
     let (log, writer) = parts::access_log(&config.log)?.unzip();
     let recorder = Recorder::new(log.clone());

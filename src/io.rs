@@ -23,7 +23,7 @@ use bytes::BytesMut;
 pub use connect::{NotConnected, Told};
 pub use keepalive::keep_alive;
 pub use race::connect_any;
-pub use resolve::resolve;
+pub use resolve::{AT_ONCE, Found, Name, resolve, resolve_all};
 use rustix::net::{RecvFlags, Shutdown, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, Interest, ReadBuf};

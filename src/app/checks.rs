@@ -22,7 +22,8 @@ pub(super) fn targets(snapshot: &Snapshot) -> Vec<Target> {
     for service in &snapshot.services {
         let health = service.health.clone().map(Arc::new);
         let agent = service.load_reports.agent.map(|(port, interval)| Arc::new(asking(port, interval)));
-        for endpoint in &service.endpoints {
+        // of one whose name can't be looked up that is known without asking
+        for endpoint in service.endpoints.iter().filter(|endpoint| !endpoint.is_unknown()) {
             if let Some(policy) = &health {
                 targets.push(target(service, endpoint, policy, false));
             }

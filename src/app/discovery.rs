@@ -2,6 +2,7 @@
 //! found put where the file's own backends stand.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::config::model::{self, Address};
 use crate::discover::dns::{Dns, Query};
 use crate::discover::{Backend, Discovery, Found, Source};
 use crate::endpoint::Target;
+use crate::io::Name;
 
 /// How long a configuration waits for the first answers of its sources. A file takes milliseconds; a name server that has not answered
 /// by then may be silent for long, and the rest is to be served.
@@ -103,6 +105,11 @@ impl Lookouts {
         Lookout { what: what.clone(), found, asked_once, before, tasks: [looking, telling] }
     }
 
+    /// The addresses of names that are in force, for the process that takes over.
+    pub fn names_in_force(&self) -> Vec<(Name, Vec<SocketAddr>)> {
+        self.names.in_force()
+    }
+
     /// Puts what was found behind each service's own backends, in the place of what was found before. An id that the file has
     /// as well is the file's.
     pub fn fill(&self, config: &mut model::Config) {
@@ -110,8 +117,9 @@ impl Lookouts {
         self.fill_with(&Fresh(HashMap::new()), config);
     }
 
-    /// The same before [`commit`](Self::commit).
+    /// The same before [`commit`](Self::commit): names that could be looked up when the configuration was read stay as they are in it.
     pub fn fill_with(&self, fresh: &Fresh, config: &mut model::Config) {
+        self.names.fill_gaps(config);
         for service in &mut config.services {
             service.backends.truncate(service.written);
             let lookout = fresh.0.get(&service.name).or_else(|| self.running.get(&service.name));
@@ -140,6 +148,7 @@ fn backend(found: &Backend) -> model::Backend {
             Target::Unix(path) => Address::Unix(path.clone()),
         },
         further: found.further.clone(),
+        unknown: found.unknown.clone(),
         host: found.host.clone(),
         weight: found.weight,
         max_connections: found.max_connections,

@@ -4,13 +4,14 @@
 //! `LISTEN_FDNAMES`. A socket is found by the address that it is bound to; by its name only where the configuration leaves the port
 //! to the kernel.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 
 use listenfd::ListenFd;
 use socket2::{Domain, Type};
 
 use crate::endpoint::Target;
+use crate::io::Name;
 use crate::listener::Socket;
 use crate::policy::ListenerProtocol;
 
@@ -24,12 +25,21 @@ pub(super) const ADMIN: &str = "evenkeel-admin";
 /// when we stop.
 pub(super) const WITH_FILE: &str = "evenkeel-file";
 
+/// The variable with the addresses of backends' names.
+pub(super) const NAMES: &str = "EVENKEEL_NAMES";
+
+/// The most bytes of addresses that are handed over: the kernel takes 128 KiB for one variable (MAX_ARG_STRLEN, execve(2)). A name that
+/// has no room is one that the new process has to look up.
+const MOST_BYTES: usize = 100 << 10;
+
 /// What nobody has claimed yet.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
     sockets: Vec<(String, Socket)>,
     /// The process before waits for a byte on it.
     pub ready: Option<UnixStream>,
+    /// The addresses that backends' names had for the process before.
+    pub names: Vec<(Name, Vec<SocketAddr>)>,
 }
 
 impl Inherited {
@@ -51,6 +61,10 @@ impl Inherited {
             } else if let Ok(Some(socket)) = fds.take_udp_socket(at) {
                 inherited.sockets.push((name, Socket::Udp(socket)));
             }
+        }
+        // what is there without a process before is left over from one that is gone
+        if inherited.ready.is_some() {
+            inherited.names = std::env::var(NAMES).map(|names| read(&names)).unwrap_or_default();
         }
         inherited
     }
@@ -81,6 +95,30 @@ impl Inherited {
     }
 }
 
+/// The addresses of names in one line: `host:port=address,address;...`.
+pub(super) fn written(names: Vec<(Name, Vec<SocketAddr>)>) -> String {
+    let mut all = String::new();
+    for ((host, port), addresses) in names {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let one = format!("{host}:{port}={};", addresses.join(","));
+        if all.len() + one.len() <= MOST_BYTES {
+            all.push_str(&one);
+        }
+    }
+    all
+}
+
+/// Reads what [`written`] has written; what is none of it is left out.
+fn read(all: &str) -> Vec<(Name, Vec<SocketAddr>)> {
+    let one = |one: &str| {
+        let (name, addresses) = one.split_once('=')?;
+        let (host, port) = name.rsplit_once(':')?;
+        let addresses: Result<Vec<SocketAddr>, _> = addresses.split(',').map(str::parse).collect();
+        Some(((host.to_owned(), port.parse().ok()?), addresses.ok()?))
+    };
+    all.split(';').filter_map(one).collect()
+}
+
 fn fits(socket: &Socket, wanted: &Target, same_name: bool) -> bool {
     match (socket.target(), wanted) {
         (Some(Target::Tcp(is)), Target::Tcp(wanted)) if wanted.port() == 0 => same_name && is.ip() == wanted.ip(),
@@ -96,13 +134,26 @@ mod tests {
     const HTTP: ListenerProtocol = ListenerProtocol::Http;
 
     #[test]
+    fn addresses_of_names_are_read_as_they_were_written() {
+        let name = |host: &str, found: &[&str]| {
+            ((host.to_owned(), 80), found.iter().map(|address| address.parse().unwrap()).collect::<Vec<SocketAddr>>())
+        };
+        let names = vec![name("a.example", &["10.0.0.1:80", "[::1]:80"]), name("b", &["10.0.0.2:80"])];
+        assert_eq!(read(&written(names.clone())), names);
+        assert_eq!(read(""), []);
+        assert_eq!(read("a:80=;b;c:1=x;d:80=10.0.0.2:80"), [name("d", &["10.0.0.2:80"])]);
+        let many = (0..10_000).map(|number| name(&format!("host{number}"), &["10.0.0.1:80"])).collect();
+        assert!((90 << 10..=MOST_BYTES).contains(&written(many).len()));
+    }
+
+    #[test]
     fn a_tcp_and_a_udp_socket_at_one_address_are_told_apart() {
         let tcp = Socket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
         let at = tcp.target().unwrap();
         let Target::Tcp(address) = &at else { panic!("{at:?}") };
         let udp = Socket::Udp(std::net::UdpSocket::bind(address).unwrap());
         let sockets = [tcp, udp].map(|socket| ("dns".to_owned(), socket));
-        let mut inherited = Inherited { sockets: sockets.into(), ready: None };
+        let mut inherited = Inherited { sockets: sockets.into(), ..Inherited::default() };
         let found = inherited.listener(&at, ListenerProtocol::Udp, "dns").0;
         assert!(matches!(found[..], [Socket::Udp(_)]), "{found:?}");
         let found = inherited.listener(&at, ListenerProtocol::Tcp, "dns").0;
@@ -118,7 +169,7 @@ mod tests {
     fn a_socket_is_found_by_its_address_or_by_its_name_where_the_port_is_left_open() {
         let ((at, first), (_, second), (_, third)) = (socket(), socket(), socket());
         let sockets = [("x", first), ("web", second), ("web", third)].map(|(name, socket)| (name.to_owned(), socket));
-        let mut inherited = Inherited { sockets: sockets.into(), ready: None };
+        let mut inherited = Inherited { sockets: sockets.into(), ..Inherited::default() };
         assert_eq!(inherited.listener(&at, HTTP, "another").0.len(), 1);
         assert_eq!(inherited.listener(&at, HTTP, "another").0.len(), 0, "a socket has one listener");
         let any = Target::Tcp("127.0.0.1:0".parse().unwrap());

@@ -1,58 +1,120 @@
 //! The names of the backends that are written in the file, looked up again and again: an address that has changed is taken on without
-//! a reload. The system's resolver is asked, as when the file was read; it does not tell how long an answer holds.
+//! a reload, and a name that had none gets one when it can be looked up. The system's resolver is asked, as when the file was read; it
+//! does not tell how long an answer holds.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 use crate::config::model::{self, Address, Backend};
+use crate::io::{AT_ONCE, Found, Name};
 
-/// How often all of them are looked up: as often as `discover.refresh` says when nobody has written it.
+/// How often each is looked up: as often as `discover.refresh` says when nobody has written it.
 const AGAIN: Duration = Duration::from_secs(10);
+/// How soon one is looked up again that has no address; the pause is doubled each time, up to [`AGAIN`].
+const SOON: Duration = Duration::from_secs(1);
 
 /// How a name is looked up.
-pub(super) type Resolve = fn(&str, u16) -> Result<Vec<SocketAddr>, String>;
+pub(super) type Resolve = fn(&str, u16) -> Found;
 
-/// A host and a port.
-type Name = (String, u16);
-
-/// The names and the addresses that are in force. A handle: its copies are the same.
+/// The names, with the addresses that are in force. A handle: its copies are the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Names(Rc<RefCell<HashMap<Name, Vec<SocketAddr>>>>);
+pub(super) struct Names(Rc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    known: RefCell<HashMap<Name, Known>>,
+    /// They are others than before.
+    others: Notify,
+}
+
+/// What is known of a name.
+#[derive(Debug, Clone)]
+struct Known {
+    /// The addresses in force, or why there are none.
+    found: Found,
+    /// When it is looked up again.
+    due: Instant,
+    /// How long after that, if it has no address then.
+    pause: Duration,
+    /// It is being looked up.
+    is_asked: bool,
+}
 
 impl Names {
     /// Looks them up for ever, and tells when one has got other addresses. A name that can't be looked up keeps those that it has.
     pub async fn look(self, resolve: Resolve, news: mpsc::Sender<()>) {
+        // the resolver blocks, for long when a name server is silent: each look-up has a thread of its own
+        let mut asked = JoinSet::new();
         loop {
-            tokio::time::sleep(AGAIN).await;
-            let names: Vec<Name> = self.0.borrow().keys().cloned().collect();
-            if names.is_empty() {
-                continue;
-            }
-            let ask = move || -> Vec<_> {
-                names.into_iter().filter_map(|name| Some((resolve(&name.0, name.1).ok()?, name))).collect()
-            };
-            let Ok(answers) = tokio::task::spawn_blocking(ask).await else { continue };
-            if self.take(answers) {
-                // one that is not taken yet stands for this one too
-                let _ = news.try_send(());
+            let next = self.ask(&mut asked, resolve, Instant::now());
+            tokio::select! {
+                Some(answer) = asked.join_next() => {
+                    let more = std::iter::from_fn(|| asked.try_join_next());
+                    let answers: Vec<(Name, Found)> = std::iter::once(answer).chain(more).flatten().collect();
+                    if self.take(answers, Instant::now()) {
+                        // one that is not taken yet stands for this one too
+                        let _ = news.try_send(());
+                    }
+                }
+                () = sleep_until(next) => {}
+                () = self.0.others.notified() => {}
             }
         }
     }
 
+    /// Looks up those whose turn it is, as far as there is room; gives back when to look again.
+    fn ask(&self, asked: &mut JoinSet<(Name, Found)>, resolve: Resolve, now: Instant) -> Instant {
+        let mut next = now + AGAIN;
+        for (name, known) in self.0.known.borrow_mut().iter_mut().filter(|(_, known)| !known.is_asked) {
+            if asked.len() >= AT_ONCE {
+                // an answer makes room
+                break;
+            }
+            if known.due > now {
+                next = next.min(known.due);
+                continue;
+            }
+            known.is_asked = true;
+            let name = name.clone();
+            asked.spawn_blocking(move || {
+                let found = resolve(&name.0, name.1);
+                (name, found)
+            });
+        }
+        next
+    }
+
     /// Whether something has changed.
-    fn take(&self, answers: Vec<(Vec<SocketAddr>, Name)>) -> bool {
-        let mut known = self.0.borrow_mut();
+    fn take(&self, answers: Vec<(Name, Found)>, now: Instant) -> bool {
+        let mut known = self.0.known.borrow_mut();
         let mut changed = false;
-        for (found, name) in answers {
+        for (name, found) in answers {
             // a reload may have taken it away meanwhile
-            let Some(in_force) = known.get_mut(&name).filter(|in_force| !are_same(in_force, &found)) else { continue };
-            tracing::info!(name = name.0, was = ?in_force, is = ?found, "a backend's name has other addresses now");
-            *in_force = found;
+            let Some(known) = known.get_mut(&name) else { continue };
+            known.is_asked = false;
+            let pause = if found.is_ok() || known.found.is_ok() { AGAIN } else { known.pause };
+            (known.due, known.pause) = (now + pause, (pause * 2).min(AGAIN));
+            match (&found, &known.found) {
+                (Ok(is), Ok(was)) if are_same(is, was) => continue,
+                (Err(is), Err(was)) if is == was => continue,
+                (Err(reason), Ok(_)) => {
+                    tracing::debug!(name = name.0, "a backend's name can't be looked up, its addresses stay: {reason}");
+                    continue;
+                }
+                (Err(reason), Err(_)) => tracing::info!(name = name.0, "a backend's name can't be looked up: {reason}"),
+                (Ok(is), was) => {
+                    let was = was.as_deref().unwrap_or_default();
+                    tracing::info!(name = name.0, ?was, ?is, "a backend's name has other addresses now");
+                }
+            }
+            known.found = found;
             changed = true;
         }
         changed
@@ -60,22 +122,58 @@ impl Names {
 
     /// A configuration is in force, whose names were looked up when it was read.
     pub fn commit(&self, config: &model::Config) {
+        let now = Instant::now();
+        let before = self.0.known.take();
         let named = config.services.iter().flat_map(|s| s.backends.iter().take(s.written));
-        let named = named.filter_map(|backend| Some((name(backend)?, addresses(backend)?)));
-        *self.0.borrow_mut() = named.collect();
+        let named = named.filter_map(|backend| {
+            let (name, found) = (name(backend)?, found(backend)?);
+            let before = before.get(&name).cloned();
+            let is_asked = before.as_ref().is_some_and(|before| before.is_asked);
+            // a reload is no reason to wait longer, nor to ask more often
+            let same = before.filter(|before| before.found.is_err() && found.is_err());
+            let pause = if found.is_ok() { AGAIN } else { SOON };
+            let known = same.unwrap_or(Known { due: now + pause, pause, is_asked, found });
+            Some((name, known))
+        });
+        let named = named.collect();
+        *self.0.known.borrow_mut() = named;
+        self.0.others.notify_one();
     }
 
-    /// Puts what was found since into the configuration.
+    /// Puts what was found since into the configuration that is in force.
     pub fn fill(&self, config: &mut model::Config) {
-        let known = self.0.borrow();
+        self.put(config, |_| true);
+    }
+
+    /// Puts it into the next one, where that has a name which could not be looked up when it was read.
+    pub fn fill_gaps(&self, config: &mut model::Config) {
+        self.put(config, |backend| backend.unknown.is_some());
+    }
+
+    fn put(&self, config: &mut model::Config, into: impl Fn(&Backend) -> bool) {
+        let known = self.0.known.borrow();
         for service in &mut config.services {
-            for backend in service.backends.iter_mut().take(service.written) {
-                let Some(found) = name(backend).and_then(|name| known.get(&name)) else { continue };
-                let is_same = addresses(backend).is_some_and(|in_force| are_same(&in_force, found));
-                if let (false, [first, further @ ..]) = (is_same, &found[..]) {
-                    (backend.address, backend.further) = (Address::Tcp(*first), further.to_vec());
+            for backend in service.backends.iter_mut().take(service.written).filter(|backend| into(backend)) {
+                if let Some(known) = name(backend).and_then(|name| known.get(&name)) {
+                    set(backend, &known.found);
                 }
             }
+        }
+    }
+
+    /// The addresses that are in force, for the process that takes over.
+    pub fn in_force(&self) -> Vec<(Name, Vec<SocketAddr>)> {
+        let known = self.0.known.borrow();
+        known.iter().filter_map(|(name, known)| Some((name.clone(), known.found.clone().ok()?))).collect()
+    }
+}
+
+/// Puts addresses that the process before had into a configuration whose names can't be looked up.
+pub(super) fn take_over(before: Vec<(Name, Vec<SocketAddr>)>, config: &mut model::Config) {
+    let before: HashMap<Name, Found> = before.into_iter().map(|(name, found)| (name, Ok(found))).collect();
+    for backend in config.services.iter_mut().flat_map(|s| &mut s.backends).filter(|b| b.unknown.is_some()) {
+        if let Some(found) = name(backend).and_then(|name| before.get(&name)) {
+            set(backend, found);
         }
     }
 }
@@ -90,10 +188,31 @@ fn name(backend: &Backend) -> Option<Name> {
     }
 }
 
-fn addresses(backend: &Backend) -> Option<Vec<SocketAddr>> {
-    match &backend.address {
-        Address::Tcp(first) => Some(std::iter::once(first).chain(&backend.further).copied().collect()),
-        Address::Unix(_) => None,
+/// The addresses of a backend, or why there are none; `None` = it is a Unix socket.
+fn found(backend: &Backend) -> Option<Found> {
+    match (&backend.unknown, &backend.address) {
+        (Some(reason), _) => Some(Err(reason.clone())),
+        (None, Address::Tcp(first)) => Some(Ok(std::iter::once(first).chain(&backend.further).copied().collect())),
+        (None, Address::Unix(_)) => None,
+    }
+}
+
+/// Gives a backend the addresses of its name, unless it has them.
+fn set(backend: &mut Backend, is: &Found) {
+    let Address::Tcp(address) = &backend.address else { return };
+    let port = address.port();
+    match is {
+        Ok(is) => {
+            let is_same = matches!(found(backend), Some(Ok(was)) if are_same(&was, is));
+            if let (false, [first, further @ ..]) = (is_same, &is[..]) {
+                (backend.address, backend.further) = (Address::Tcp(*first), further.to_vec());
+                backend.unknown = None;
+            }
+        }
+        Err(reason) => {
+            (backend.address, backend.further) = (Address::Tcp((Ipv4Addr::UNSPECIFIED, port).into()), Vec::new());
+            backend.unknown = Some(reason.clone());
+        }
     }
 }
 
@@ -104,31 +223,47 @@ fn are_same(one: &[SocketAddr], other: &[SocketAddr]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
-    fn names(named: &[(&str, &[&str])]) -> HashMap<Name, Vec<SocketAddr>> {
-        named.iter().map(|(name, found)| (((*name).to_owned(), 80), parsed(found))).collect()
+    fn names(named: &[(&str, &[&str])]) -> Names {
+        let names = Names::default();
+        let known = |found: &[&str]| {
+            let found = if found.is_empty() { Err("no such name".to_owned()) } else { Ok(parsed(found)) };
+            Known { found, due: Instant::now() + SOON, pause: SOON, is_asked: false }
+        };
+        let named = named.iter().map(|(name, found)| (((*name).to_owned(), 80), known(found)));
+        *names.0.known.borrow_mut() = named.collect();
+        names
     }
 
     fn parsed(found: &[&str]) -> Vec<SocketAddr> {
         found.iter().map(|address| format!("{address}:80").parse().unwrap()).collect()
     }
 
+    fn in_force(names: &Names) -> Vec<(String, Vec<SocketAddr>)> {
+        let mut all: Vec<_> = names.in_force().into_iter().map(|(name, found)| (name.0, found)).collect();
+        all.sort();
+        all
+    }
+
     #[test]
     fn other_addresses_are_news_and_another_order_is_none() {
-        let known = Names::default();
-        *known.0.borrow_mut() = names(&[("a", &["10.0.0.1", "10.0.0.2"])]);
-        let answer = |found: &[&str]| known.take(vec![(parsed(found), ("a".to_owned(), 80))]);
+        let known = names(&[("a", &["10.0.0.1", "10.0.0.2"])]);
+        let take = |name: &str, found: Found| known.take(vec![((name.to_owned(), 80), found)], Instant::now());
+        let answer = |found: &[&str]| take("a", Ok(parsed(found)));
         assert!(!answer(&["10.0.0.2", "10.0.0.1"]));
         assert!(answer(&["10.0.0.3"]));
         assert!(!answer(&["10.0.0.3"]));
-        assert!(!known.take(vec![(parsed(&["10.0.0.9"]), ("gone".to_owned(), 80))]), "it is asked for no more");
+        assert!(!take("a", Err("no answer".to_owned())), "what it has stays");
+        assert!(!take("gone", Ok(parsed(&["10.0.0.9"]))), "it is asked for no more");
+        assert_eq!(in_force(&known), [("a".to_owned(), parsed(&["10.0.0.3"]))]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_name_is_looked_up_again_and_keeps_what_it_has_when_that_fails() {
-        let known = Names::default();
-        *known.0.borrow_mut() = names(&[("a", &["10.0.0.1"]), ("unknown", &["10.0.0.1"])]);
+        let known = names(&[("a", &["10.0.0.1"]), ("lost", &["10.0.0.1"])]);
         let resolve: Resolve = |name, _| match name {
             "a" => Ok(vec!["10.0.0.2:80".parse().unwrap()]),
             _ => Err("no such name".to_owned()),
@@ -137,6 +272,25 @@ mod tests {
         let local = tokio::task::LocalSet::new();
         local.spawn_local(known.clone().look(resolve, news));
         local.run_until(told.recv()).await.unwrap();
-        assert_eq!(*known.0.borrow(), names(&[("a", &["10.0.0.2"]), ("unknown", &["10.0.0.1"])]));
+        let of = |name: &str, found: &[&str]| (name.to_owned(), parsed(found));
+        assert_eq!(in_force(&known), [of("a", &["10.0.0.2"]), of("lost", &["10.0.0.1"])]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_without_an_address_is_looked_up_sooner_and_after_growing_pauses() {
+        static ASKED: AtomicU32 = AtomicU32::new(0);
+        let known = names(&[("late", &[])]);
+        let resolve: Resolve = |_, _| match ASKED.fetch_add(1, Ordering::Relaxed) {
+            0..=4 => Err("no such name".to_owned()),
+            _ => Ok(vec!["10.0.0.2:80".parse().unwrap()]),
+        };
+        let (news, mut told) = mpsc::channel(1);
+        let local = tokio::task::LocalSet::new();
+        let began = Instant::now();
+        local.spawn_local(known.clone().look(resolve, news));
+        local.run_until(told.recv()).await.unwrap();
+        // 1 + 1 + 2 + 4 + 8 and once more 10
+        assert_eq!(began.elapsed().as_secs(), 26);
+        assert_eq!(in_force(&known), [("late".to_owned(), parsed(&["10.0.0.2"]))]);
     }
 }

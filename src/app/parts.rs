@@ -12,11 +12,11 @@ use rustls::ClientConfig;
 
 use super::inherit::Inherited;
 use crate::affinity::seal::Secret;
-use crate::config::model::{self, ClientAuth};
+use crate::config::model::{self, Authorities, ClientAuth};
 use crate::endpoint::Target;
 use crate::policy::UpstreamProtocol;
 use crate::record::access::{Destination, Format, Log};
-use crate::tls::connector::{ClientSettings, client_config};
+use crate::tls::connector::{ClientSettings, Trust, client_config};
 use crate::tls::{Acceptor, ServerSettings};
 
 /// TLS towards the backends of a service.
@@ -27,7 +27,10 @@ pub(super) fn backend_tls(tls: &model::ClientTls, protocol: UpstreamProtocol) ->
         UpstreamProtocol::Auto => &[b"h2", b"http/1.1"],
     };
     client_config(&ClientSettings {
-        ca: tls.ca.as_deref(),
+        trust: match &tls.ca {
+            Authorities::File(ca) => Trust::These(ca),
+            Authorities::System(system) => Trust::System(&system.certificates, system.error.as_deref()),
+        },
         verify: tls.verify,
         client: tls.client.as_ref().map(|own| (&own.chain[..], &own.key)),
         alpn,
@@ -46,7 +49,13 @@ pub(super) fn complete(config: &mut model::Config) -> Result<(), String> {
     if needy.is_empty() {
         return Ok(());
     }
-    let key = affinity_key(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let key = affinity_key(&file).map_err(|error| {
+        let file = file.display();
+        format!(
+            "the key that signs affinity cookies can be neither read nor made: {file}: {error}; set server.state_dir to a folder \
+             that can be written to, or secret_file in the service's affinity section"
+        )
+    })?;
     needy.into_iter().for_each(|affinity| affinity.secret = Some(key.clone()));
     Ok(())
 }
@@ -60,6 +69,7 @@ fn affinity_key(file: &Path) -> io::Result<Vec<u8>> {
     let mut key = [0; 32];
     aws_lc_rs::rand::fill(&mut key).map_err(|_| io::Error::other("no random bytes to be had"))?;
     // whole or not at all, and readable by nobody else
+    file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     let draft = file.with_extension("new");
     let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     new.write_all(&key)?;
@@ -145,7 +155,12 @@ mod tests {
 
     #[test]
     fn backends_are_offered_what_their_service_speaks() {
-        let tls = model::ClientTls { server_name: None, ca: None, verify: false, client: None };
+        let tls = model::ClientTls {
+            server_name: None,
+            ca: Authorities::System(Arc::default()),
+            verify: false,
+            client: None,
+        };
         let alpn = |protocol| backend_tls(&tls, protocol).unwrap().alpn_protocols.clone();
         assert_eq!(alpn(UpstreamProtocol::Http1), [b"http/1.1".to_vec()]);
         assert_eq!(alpn(UpstreamProtocol::Http2), [b"h2".to_vec()]);

@@ -148,7 +148,7 @@ impl Running {
             let mut sockets = self.system.listeners.duplicates().map_err(|error| error.to_string())?;
             let admin = self.admin.socket.try_clone().map_err(|error| error.to_string())?;
             sockets.push((inherit::ADMIN.to_owned(), Socket::Tcp(admin)));
-            start.again(sockets).map_err(|error| error.to_string())
+            start.again(sockets, self.system.lookouts.names_in_force()).map_err(|error| error.to_string())
         })();
         match started {
             Ok(successor) => {

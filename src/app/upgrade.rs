@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -15,7 +16,8 @@ use std::time::Duration;
 use command_fds::{CommandFdExt as _, FdMapping};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::inherit::READY;
+use super::inherit::{self, NAMES, READY};
+use crate::io::Name;
 use crate::listener::Socket;
 
 /// How long the new process may take. It reads its configuration and binds what is new; names are looked up.
@@ -48,8 +50,13 @@ impl Start {
         Ok(Self { binary: std::env::current_exe()?, arguments: std::env::args_os().skip(1).collect() })
     }
 
-    /// Starts the binary in the same way again, with these sockets and their names.
-    pub fn again(&self, sockets: Vec<(String, Socket)>) -> io::Result<Successor> {
+    /// Starts the binary in the same way again, with these sockets and their names, and the addresses of backends' names: those that it
+    /// can't look up are still where they are for us.
+    pub fn again(
+        &self,
+        sockets: Vec<(String, Socket)>,
+        addresses: Vec<(Name, Vec<SocketAddr>)>,
+    ) -> io::Result<Successor> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let ready = tokio::net::UnixStream::from_std(ours)?;
@@ -62,6 +69,7 @@ impl Start {
             .args(&self.arguments)
             .env("LISTEN_FDS", fds.len().to_string())
             .env("LISTEN_FDNAMES", names.join(":"))
+            .env(NAMES, inherit::written(addresses))
             // of systemd, and about us
             .env_remove("LISTEN_PID")
             .env_remove("WATCHDOG_PID");

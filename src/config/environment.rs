@@ -139,6 +139,13 @@ fn placeholders(path: &Trail<'_>) -> &'static [&'static str] {
     }
 }
 
+/// `server.state_dir` where the file says nothing: the folder that systemd has made for the service, by `STATE_DIRECTORY`
+/// (systemd.exec(5): a list with colons), or `state` beside the file.
+pub(super) fn state_dir(given: Option<&str>) -> String {
+    let given = given.and_then(|list| list.split(':').find(|folder| !folder.is_empty()));
+    given.unwrap_or("state").to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +156,14 @@ mod tests {
         let process = |name: &str| (name == "HOME").then(|| "/home/a".to_owned());
         expand(&mut root, &process, &mut findings);
         (root.to_json(), findings)
+    }
+
+    #[test]
+    fn the_first_folder_of_systemd_is_the_state_dir_of_a_file_that_names_none() {
+        assert_eq!(state_dir(None), "state");
+        assert_eq!(state_dir(Some("")), "state");
+        assert_eq!(state_dir(Some("/var/lib/evenkeel")), "/var/lib/evenkeel");
+        assert_eq!(state_dir(Some("/var/lib/one:/var/lib/two")), "/var/lib/one");
     }
 
     #[test]

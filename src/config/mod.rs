@@ -49,8 +49,8 @@ pub struct Loaded {
 
 /// Reads and checks a file. Relative paths in it are relative to its folder.
 ///
-/// Certificates, keys and other files that it names are read, and the names of backends are looked up; so this blocks, and
-/// belongs on the control plane.
+/// Certificates, keys and other files that it names are read, and the names of backends are looked up (for a few seconds at most); so
+/// this blocks, and belongs to no thread that serves.
 ///
 /// # Errors
 /// Everything that is wrong with the file, in one go; warnings are among it.
@@ -109,7 +109,7 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
         false => environment::Written::new(),
     };
     shape::check(&mut root, &mut findings);
-    let raw = match raw::File::deserialize(&root) {
+    let mut raw = match raw::File::deserialize(&root) {
         Ok(raw) => raw,
         // The shape check lets nothing through that serde refuses; if it does, that is our defect, and no reason to die.
         Err(error) => {
@@ -117,6 +117,8 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
             return Err(source.diagnostics(findings.mistakes));
         }
     };
+    let given = std::env::var("STATE_DIRECTORY").ok();
+    raw.server.state_dir.get_or_insert_with(|| environment::state_dir(given.as_deref()));
     let folder = file_name.parent().unwrap_or(Path::new(""));
     let config = check::check(&raw, &root, folder, &source, &mut findings);
     let failed = findings.has_errors();

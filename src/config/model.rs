@@ -316,6 +316,8 @@ pub struct Backend {
     pub address: Address,
     /// Further addresses of its name, in the resolver's order.
     pub further: Vec<SocketAddr>,
+    /// Why its name can't be looked up. Of `address` only the port is true then.
+    pub unknown: Option<String>,
     /// The host part of what was written, for SNI and certificate verification.
     pub host: String,
     /// Its weight; 0 = no new work.
@@ -335,10 +337,38 @@ pub struct Backend {
 pub struct ClientTls {
     /// The name asked for and verified; `None` = the backend's host.
     pub server_name: Option<String>,
-    /// Trust anchors; `None` = the system's.
-    pub ca: Option<Vec<CertificateDer<'static>>>,
+    /// Who signs the certificates of backends.
+    pub ca: Authorities,
     /// `false` = whatever certificate the backend shows is taken.
     pub verify: bool,
     /// What we show when asked.
     pub client: Option<Certificate>,
+}
+
+/// Authorities that certificates are verified against.
+#[derive(Debug, Clone)]
+pub enum Authorities {
+    /// Of a file.
+    File(Vec<CertificateDer<'static>>),
+    /// The system's, as they were when the configuration was read: all services share one copy.
+    System(Arc<SystemAuthorities>),
+}
+
+/// The authorities that the system trusts.
+#[derive(Debug, Default)]
+pub struct SystemAuthorities {
+    /// Those that could be read; empty as well where no certificate is verified against them.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// The first thing that could not be read, for people.
+    pub error: Option<String>,
+}
+
+impl Authorities {
+    /// Their certificates.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        match self {
+            Self::File(certificates) => certificates,
+            Self::System(system) => &system.certificates,
+        }
+    }
 }

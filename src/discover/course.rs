@@ -13,7 +13,7 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 /// What has become of a source so far.
 #[derive(Debug)]
 pub struct Course {
-    /// How often it is asked when all is well; `None` = only when it has changed.
+    /// How often it is asked when all is well; `None` = only when it has changed, or when its answer says until when it holds.
     refresh: Option<Duration>,
     last: Option<Arc<[Backend]>>,
     failures: u32,
@@ -59,7 +59,7 @@ impl Course {
         if changed {
             self.last = Some(answer.backends.into());
         }
-        let delay = self.refresh.map(|refresh| answer.ttl.unwrap_or(refresh).min(refresh).max(SHORTEST));
+        let delay = self.refresh.into_iter().chain(answer.ttl).min().map(|delay| delay.max(SHORTEST));
         Turn { changed, failing: None, recovered, delay }
     }
 
@@ -87,6 +87,7 @@ mod tests {
             name: address.to_owned(),
             target: Target::Tcp(address.parse::<SocketAddr>().unwrap()),
             further: Vec::new(),
+            unknown: None,
             host: "api".to_owned(),
             weight: 1,
             zone: String::new(),
@@ -123,7 +124,9 @@ mod tests {
         assert_eq!([delay(0), delay(1), delay(7), delay(3600)], [1, 1, 7, 10]);
         let mut hasty = Course::new(Some(Duration::from_millis(10)));
         assert_eq!(seconds(&hasty.take(answer(&[], 60))), 1);
-        assert_eq!(Course::new(None).take(answer(&[], 1)).delay, None, "a file tells itself");
+        let held = |ttl| Course::new(None).take(Ok(Answer { backends: Vec::new(), ttl })).delay;
+        let five = Some(Duration::from_secs(5));
+        assert_eq!((held(None), held(five)), (None, five), "a file tells itself, unless something is missing in it");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -22,6 +22,7 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::watch::Stamp;
 use super::{Answer, Backend, sorted};
 use crate::endpoint::Target;
 
@@ -31,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const AT_ONCE: usize = 16;
 /// The most targets of SRV records: each costs two look-ups.
 const MOST_TARGETS: usize = 1_000;
+
+/// What hickory reads.
+const FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +50,16 @@ pub enum Query {
     Srv(String),
 }
 
-/// Asks name servers. Cheap to clone.
+/// Asks name servers.
 #[derive(Clone)]
 pub struct Dns {
-    resolver: Arc<Result<TokioResolver, String>>,
+    resolver: Result<TokioResolver, String>,
+    /// The system's files as they were when the resolver was made of them; `None` = it was told whom to ask.
+    files: Option<Files>,
 }
+
+/// The files that say whom to ask, and what need not be asked; `None` for one that is not there.
+type Files = [Option<Stamp>; 2];
 
 /// Whether the last good answer had addresses of each kind: IPv4, IPv6.
 #[derive(Clone, Copy)]
@@ -65,14 +74,25 @@ struct Addresses {
 }
 
 impl Dns {
-    /// As the system is configured: `/etc/resolv.conf` and `/etc/hosts`. When that can't be read each answer says so.
+    /// As the system is configured: `/etc/resolv.conf` and `/etc/hosts`, which are read again when they have changed. When they can't be
+    /// read each answer says so.
     pub fn system() -> Self {
+        // before they are read: a change in between is read twice rather than not at all
+        let files = files();
         let resolver = TokioResolver::builder_tokio().and_then(|mut builder| {
             // an answer that is asked for is wanted fresh; when to ask again is not the resolver's to decide
             builder.options_mut().cache_size = 0;
             builder.build()
         });
-        Self { resolver: Arc::new(resolver.map_err(|error| format!("DNS can't be asked: {error}"))) }
+        Self { resolver: resolver.map_err(|error| format!("DNS can't be asked: {error}")), files: Some(files) }
+    }
+
+    /// Makes the resolver anew when the system's files have changed: a network that comes up, or a VPN, writes other servers into them.
+    fn follow(&mut self) {
+        if self.files.as_ref().is_some_and(|seen| *seen != files()) {
+            *self = Self::system();
+            tracing::info!("{} or {} has changed: read again", FILES[0], FILES[1]);
+        }
     }
 
     /// Asks these servers, over UDP, and over TCP what does not fit.
@@ -91,7 +111,7 @@ impl Dns {
         options.timeout = wait;
         options.attempts = 1;
         let resolver = builder.build().map_err(|error| format!("DNS can't be asked: {error}"));
-        Self { resolver: Arc::new(resolver) }
+        Self { resolver, files: None }
     }
 
     /// Asks once. `last`: the last good answer.
@@ -99,8 +119,9 @@ impl Dns {
     /// # Errors
     ///
     /// Why there is no answer, for people.
-    pub async fn ask(&self, query: &Query, last: &[Backend]) -> Result<Answer, String> {
-        let resolver = self.resolver.as_ref().as_ref().map_err(Clone::clone)?;
+    pub async fn ask(&mut self, query: &Query, last: &[Backend]) -> Result<Answer, String> {
+        self.follow();
+        let resolver = self.resolver.as_ref().map_err(Clone::clone)?;
         let is = |backend: &Backend, v6: bool| matches!(backend.target, Target::Tcp(at) if at.is_ipv6() == v6);
         let last = Had { kinds: [false, true].map(|v6| last.iter().any(|backend| is(backend, v6))) };
         let asking = async {
@@ -112,6 +133,10 @@ impl Dns {
         let answered = timeout(PATIENCE, asking).await;
         answered.unwrap_or_else(|_| Err("no answer in time".to_owned())).map_err(|error| format!("{query}: {error}"))
     }
+}
+
+fn files() -> Files {
+    FILES.map(|file| Stamp::of(Path::new(file)))
 }
 
 async fn hosts(resolver: &TokioResolver, name: &str, port: u16, last: Had) -> Result<Answer, String> {
@@ -224,6 +249,7 @@ fn backend(address: SocketAddr, host: &str, weight: u32, backup: bool) -> Backen
         name: address.to_string(),
         target: Target::Tcp(address),
         further: Vec::new(),
+        unknown: None,
         host: host.trim_end_matches('.').to_ascii_lowercase(),
         weight,
         zone: String::new(),

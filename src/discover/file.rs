@@ -4,18 +4,24 @@
 //! [{ "address": "10.0.0.1:8080", "weight": 2, "zone": "a" }, { "address": "unix:/run/api.sock", "id": "local" }]
 //! ```
 //!
-//! A file with a mistake in it is refused as a whole: half of a list looks like a fleet that is half gone.
+//! A file with a mistake in it is refused as a whole: half of a list looks like a fleet that is half gone. A name that can't be looked up
+//! is no mistake: its backend is there, without an address.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::{Backend, MOST, sorted};
 use crate::endpoint::Target;
+use crate::io::{self, Found, Name};
+
+/// How long all names of a file may take together: less than a configuration waits for the first answer of its sources.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The largest file that is read.
 pub const LARGEST: u64 = 16 << 20;
@@ -41,15 +47,18 @@ fn one() -> u32 {
     1
 }
 
-/// Reads the backends that are in a file, sorted by id. Blocks: it reads a disk and may look up names.
+/// Reads the backends that are in a file, sorted by id. `last` is what was read from it before: of names that can't be looked up now the
+/// addresses stay. Blocks: it reads a disk and may look up names.
 ///
 /// # Errors
 ///
 /// What is wrong with the file, for people.
-pub fn read(path: &Path) -> Result<Vec<Backend>, String> {
+pub fn read(path: &Path, last: &[Backend]) -> Result<Vec<Backend>, String> {
     let in_file = |reason: String| format!("{}: {reason}", path.display());
     let text = load(path).map_err(in_file)?;
-    parse(&text, path.parent().unwrap_or(Path::new("."))).map_err(in_file)
+    let mut backends = parse(&text, path.parent().unwrap_or(Path::new("."))).map_err(in_file)?;
+    keep(&mut backends, last);
+    Ok(backends)
 }
 
 fn load(path: &Path) -> Result<Vec<u8>, String> {
@@ -72,10 +81,12 @@ fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
     if entries.len() > MOST {
         return Err(format!("it has {} backends, more than {MOST}", entries.len()));
     }
+    let names = entries.iter().filter_map(|entry| name(&entry.address));
+    let found = io::resolve_all(names.map(|(host, port)| (host.to_owned(), port)), PATIENCE);
     let mut ids = HashSet::with_capacity(entries.len());
     let mut backends = Vec::with_capacity(entries.len());
     for entry in entries {
-        let (target, further, host) = place(&entry.address, folder)?;
+        let Place { target, further, unknown, host } = place(&entry.address, folder, &found)?;
         let id = entry.id.unwrap_or_else(|| entry.address.clone());
         if id.is_empty() {
             return Err(format!("the id of `{}` is empty", entry.address));
@@ -88,6 +99,7 @@ fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
             name: entry.address,
             target,
             further,
+            unknown,
             host,
             weight: entry.weight,
             zone: entry.zone,
@@ -100,23 +112,55 @@ fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
 }
 
 /// Where an address is, and its host part.
-fn place(address: &str, folder: &Path) -> Result<(Target, Vec<SocketAddr>, String), String> {
+struct Place {
+    target: Target,
+    further: Vec<SocketAddr>,
+    unknown: Option<String>,
+    host: String,
+}
+
+fn place(address: &str, folder: &Path, found: &HashMap<Name, Found>) -> Result<Place, String> {
+    let known = |target: Target, host: String| Place { target, further: Vec::new(), unknown: None, host };
     if let Some(path) = address.strip_prefix("unix:") {
         return match path {
             "" => Err("a Unix socket needs a path".to_owned()),
-            path => Ok((Target::Unix(folder.join(PathBuf::from(path))), Vec::new(), "localhost".to_owned())),
+            path => Ok(known(Target::Unix(folder.join(PathBuf::from(path))), "localhost".to_owned())),
         };
     }
     let bad = || format!("`{address}` is no address of a backend: IP:PORT, NAME:PORT or unix:PATH");
     if let Ok(socket) = address.parse::<SocketAddr>() {
         let usable = socket.port() != 0 && !socket.ip().is_unspecified();
-        return if usable { Ok((Target::Tcp(socket), Vec::new(), socket.ip().to_string())) } else { Err(bad()) };
+        return if usable { Ok(known(Target::Tcp(socket), socket.ip().to_string())) } else { Err(bad()) };
     }
-    let (host, port) = host_and_port(address).ok_or_else(bad)?;
-    let addresses = crate::io::resolve(host, port);
-    let mut addresses = addresses.map_err(|error| format!("`{host}` can't be looked up: {error}"))?.into_iter();
-    let first = addresses.next().ok_or_else(bad)?;
-    Ok((Target::Tcp(first), addresses.collect(), host.to_ascii_lowercase()))
+    let (host, port) = name(address).ok_or_else(bad)?;
+    let mut place = known(Target::Tcp((Ipv4Addr::UNSPECIFIED, port).into()), host.to_ascii_lowercase());
+    match found.get(&(host.to_owned(), port)) {
+        Some(Ok(all)) => {
+            if let [first, further @ ..] = &all[..] {
+                (place.target, place.further) = (Target::Tcp(*first), further.to_vec());
+            }
+        }
+        Some(Err(reason)) => place.unknown = Some(reason.clone()),
+        None => return Err(bad()),
+    }
+    Ok(place)
+}
+
+/// The name and the port that are to be looked up, where an address has them.
+fn name(address: &str) -> Option<(&str, u16)> {
+    let is_one = !address.starts_with("unix:") && address.parse::<SocketAddr>().is_err();
+    host_and_port(address).filter(|_| is_one)
+}
+
+/// A name that can't be looked up keeps the addresses that it had.
+fn keep(backends: &mut [Backend], last: &[Backend]) {
+    let had: HashMap<(&str, &str), &Backend> =
+        last.iter().filter(|had| had.unknown.is_none()).map(|had| ((&*had.id, &*had.name), had)).collect();
+    for backend in backends.iter_mut().filter(|backend| backend.unknown.is_some()) {
+        if let Some(had) = had.get(&(&*backend.id, &*backend.name)) {
+            (backend.target, backend.further, backend.unknown) = (had.target.clone(), had.further.clone(), None);
+        }
+    }
 }
 
 /// The parts of `NAME:PORT`.
@@ -149,6 +193,7 @@ mod tests {
             name: "[::1]:80".to_owned(),
             target: Target::Tcp("[::1]:80".parse().unwrap()),
             further: Vec::new(),
+            unknown: None,
             host: "::1".to_owned(),
             weight: 7,
             zone: "z".to_owned(),
@@ -167,6 +212,23 @@ mod tests {
         let local = parse(r#"[{ "address": "LocalHost:81" }]"#).unwrap();
         let Target::Tcp(address) = &local[0].target else { panic!("{local:?}") };
         assert!(address.ip().is_loopback() && address.port() == 81 && local[0].host == "localhost");
+    }
+
+    #[test]
+    fn a_name_that_can_not_be_looked_up_has_no_address_or_keeps_the_one_that_it_had() {
+        // RFC 6761: never resolves
+        let text = r#"[{ "address": "10.0.0.1:80" }, { "address": "gone.invalid:81" }]"#;
+        let mut all = parse(text).unwrap();
+        assert_eq!((all.len(), &all[0].unknown, &*all[1].host), (2, &None, "gone.invalid"));
+        assert!(all[1].unknown.is_some() && all[1].target == Target::Tcp("0.0.0.0:81".parse().unwrap()));
+        let there = Target::Tcp("10.0.0.2:81".parse().unwrap());
+        let had =
+            |name: &str| Backend { name: name.to_owned(), target: there.clone(), unknown: None, ..all[1].clone() };
+        let (other, same) = (had("other.invalid:81"), had("gone.invalid:81"));
+        keep(&mut all, &[other]);
+        assert!(all[1].unknown.is_some(), "another name's address is not its own");
+        keep(&mut all, &[same]);
+        assert_eq!((&all[1].unknown, &all[1].target), (&None, &there));
     }
 
     #[test]
@@ -206,7 +268,7 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_not_read() {
-        assert!(read(Path::new("/dev/zero")).unwrap_err().contains("not a file"));
-        assert!(read(Path::new("/nowhere/at/all")).unwrap_err().starts_with("/nowhere/at/all: "));
+        assert!(read(Path::new("/dev/zero"), &[]).unwrap_err().contains("not a file"));
+        assert!(read(Path::new("/nowhere/at/all"), &[]).unwrap_err().starts_with("/nowhere/at/all: "));
     }
 }

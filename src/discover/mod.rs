@@ -28,6 +28,9 @@ use watch::FileWatch;
 /// The most backends of one service.
 pub const MOST: usize = 10_000;
 
+/// When a file is read again, though it is the same, because a name in it has no address.
+const UNKNOWN_AGAIN: Duration = Duration::from_secs(5);
+
 /// A backend that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
@@ -39,6 +42,8 @@ pub struct Backend {
     pub target: Target,
     /// Further addresses of its name, in the resolver's order.
     pub further: Vec<SocketAddr>,
+    /// Why its name can't be looked up. Of `target` only the port is true then.
+    pub unknown: Option<String>,
     /// The host that it was found by: `Host` of last resort, and the name asked for in TLS.
     pub host: String,
     /// Its weight; 0 = no new work.
@@ -84,7 +89,7 @@ pub struct Discovery {
 /// How a source is asked.
 #[derive(Debug)]
 enum Asked {
-    Dns { dns: Dns, query: Query },
+    Dns { dns: Box<Dns>, query: Query },
     File { path: PathBuf, watch: FileWatch },
 }
 
@@ -101,7 +106,7 @@ impl Discovery {
     /// A discovery for this service, and where it tells what it finds. `dns` is what DNS sources ask.
     pub fn new(service: String, source: Source, dns: Dns) -> (Self, Receiver<Found>) {
         let (asked, refresh) = match source {
-            Source::Dns { query, refresh } => (Asked::Dns { dns, query }, Some(refresh)),
+            Source::Dns { query, refresh } => (Asked::Dns { dns: Box::new(dns), query }, Some(refresh)),
             Source::File(path) => (Asked::File { watch: FileWatch::new(path.clone()), path }, None),
         };
         let (found, told) = channel(None);
@@ -157,11 +162,12 @@ impl Asked {
         match self {
             Self::Dns { dns, query } => dns.ask(query, last.map_or(&[], |last| last)).await,
             Self::File { path, .. } => {
-                let path = path.clone();
+                let (path, last) = (path.clone(), last.cloned().unwrap_or_default());
                 // names in it are looked up as well: the control plane does not wait for that
-                let read = tokio::task::spawn_blocking(move || file::read(&path)).await;
+                let read = tokio::task::spawn_blocking(move || file::read(&path, &last)).await;
                 let backends = read.unwrap_or_else(|_| Err("reading it panicked".to_owned()))?;
-                Ok(Answer { backends, ttl: None })
+                let ttl = backends.iter().any(|backend| backend.unknown.is_some()).then_some(UNKNOWN_AGAIN);
+                Ok(Answer { backends, ttl })
             }
         }
     }

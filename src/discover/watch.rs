@@ -37,8 +37,8 @@ pub struct FileWatch {
 }
 
 /// What tells one version of a file from another.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
     /// Where it is once links are followed.
     at: PathBuf,
     device: u64,
@@ -106,7 +106,7 @@ impl FileWatch {
 
 impl Stamp {
     /// `None` when there is no such file.
-    fn of(path: &Path) -> Option<Self> {
+    pub(super) fn of(path: &Path) -> Option<Self> {
         let at = path.canonicalize().ok()?;
         let metadata: Metadata = at.metadata().ok()?;
         Some(Self {

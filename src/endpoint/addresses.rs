@@ -32,6 +32,11 @@ impl Addresses {
         Self { all: all.into(), best: AtomicUsize::new(0) }
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// All of them, the one that worked last first.
     pub fn in_order(&self) -> impl ExactSizeIterator<Item = SocketAddr> {
         let best = self.best.load(Ordering::Relaxed);

@@ -35,9 +35,9 @@ pub struct Endpoint {
     pub service: Arc<str>,
     /// The address as written in the configuration, which is shown to people.
     pub name: String,
-    /// Where it is: of several addresses the first one.
+    /// Where it is: of several addresses the first one. Of one that [is unknown](Self::is_unknown) only the port is true.
     pub target: Target,
-    /// All addresses of its name, or its only one; none for a Unix socket.
+    /// All addresses of its name, or its only one; none for a Unix socket, and none where its name can't be looked up.
     pub addresses: Arc<Addresses>,
     /// The host part of the address as written: `Host` of last resort, and the name asked for in TLS.
     pub host: String,
@@ -92,6 +92,11 @@ impl Endpoint {
     pub fn new_key() -> u32 {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Its name can't be looked up, so nobody can go there.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.target, Target::Tcp(_)) && self.addresses.is_empty()
     }
 
     /// Whether it may be picked.

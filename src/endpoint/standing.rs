@@ -64,6 +64,7 @@ struct Texts {
     operator: String,
     agent: String,
     ejection: String,
+    unknown: String,
     told: Option<Told>,
 }
 
@@ -114,6 +115,15 @@ impl Standing {
         self.texts().health = reason.to_owned();
         self.health.store(health as u8, Ordering::Relaxed);
         changed();
+    }
+
+    /// Its name can't be looked up, for this reason. The next answer may give another one, of which who asks is told.
+    pub fn set_unknown(&self, reason: &str) {
+        let texts = &mut *self.texts();
+        texts.unknown = format!("its name can't be looked up: {reason}");
+        if let Some(told) = texts.told.as_mut().filter(|told| told.condition.by == By::Names) {
+            told.reason.clone_from(&texts.unknown);
+        }
     }
 
     /// What operators want. Their word goes before the agent's.
@@ -259,6 +269,7 @@ impl Standing {
             By::Configuration if condition.state == State::Draining => "`draining` in the configuration".to_owned(),
             By::Configuration => String::new(),
             By::Agent => texts.agent.clone(),
+            By::Names => texts.unknown.clone(),
             By::Checks if condition.state == State::Unknown => "not checked yet".to_owned(),
             By::Checks => texts.health.clone(),
             By::Outlier => texts.ejection.clone(),

@@ -1,7 +1,7 @@
 //! How a backend stands, who says so, and why: the one place that knows in which order those who have a say are heard.
 //!
-//! An operator's word goes before the configuration, that before the backend's own agent, then come its checks, its ejection, its
-//! circuit breaker, and last its slow start. The snapshot, the API, the page, the metrics, the log and the events all ask here, so
+//! An operator's word goes before the configuration, that before the backend's own agent, then come its name (without an address
+//! nobody can go there), its checks, its ejection, its circuit breaker, and last its slow start. The snapshot, the API, the page, the metrics, the log and the events all ask here, so
 //! that they can't tell different stories.
 
 use std::time::{Duration, SystemTime};
@@ -42,6 +42,8 @@ pub enum By {
     Configuration,
     /// The agent beside the backend.
     Agent,
+    /// Its name, which can't be looked up.
+    Names,
     /// Active checks.
     Checks,
     /// Passive ejection.
@@ -130,6 +132,7 @@ impl By {
             Self::Operator => "operator",
             Self::Configuration => "configuration",
             Self::Agent => "agent",
+            Self::Names => "names",
             Self::Checks => "checks",
             Self::Outlier => "outlier",
             Self::Breaker => "breaker",
@@ -148,7 +151,7 @@ impl Condition {
 pub fn takes_part(endpoint: &Endpoint) -> bool {
     let standing = &endpoint.live.standing;
     let has_weight = endpoint.weight > 0 || standing.operator() == Wanted::Enabled;
-    wanted(endpoint).is_none() && has_weight && standing.health() != Health::Down
+    wanted(endpoint).is_none() && has_weight && !endpoint.is_unknown() && standing.health() != Health::Down
 }
 
 /// How a backend stands at `now`.
@@ -174,6 +177,9 @@ fn wanted(endpoint: &Endpoint) -> Option<Condition> {
 /// What keeps it from working.
 fn unwell(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Option<Condition> {
     let live = &endpoint.live;
+    if endpoint.is_unknown() {
+        return Some(Condition::new(State::Down, By::Names));
+    }
     if live.standing.health() == Health::Down {
         return Some(Condition::new(State::Down, By::Checks));
     }
@@ -233,8 +239,12 @@ mod tests {
         assert_eq!(stands(&endpoint, rules), ("ejected", "outlier"));
         standing.set_health(Health::Down, "connection refused");
         assert_eq!(stands(&endpoint, rules), ("down", "checks"));
+        let addresses = std::mem::take(&mut endpoint.addresses);
+        assert_eq!(stands(&endpoint, rules), ("down", "names"));
+        assert!(!takes_part(&endpoint));
         standing.set_agent(Wanted::Disabled, "maint");
         assert_eq!(stands(&endpoint, rules), ("disabled", "agent"));
+        endpoint.addresses = addresses;
         endpoint.draining = true;
         assert_eq!(stands(&endpoint, rules), ("draining", "configuration"));
         standing.set_operator(Wanted::Disabled, "a new disk");

@@ -1,19 +1,105 @@
 //! Looking names up as the system does: DNS, the hosts file, and whatever else it is told to ask.
 
+use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// All addresses of a name, in the order of the system's resolver (RFC 6724), each once. It may take its time: not for a thread that
-/// serves.
+/// A host and a port.
+pub type Name = (String, u16);
+
+/// All addresses of a name, in the order of the system's resolver (RFC 6724), each once and at least one; or why there is none, for people.
+pub type Found = Result<Vec<SocketAddr>, String>;
+
+/// Names that are looked up at once. Each keeps a thread, which does nothing but wait, for as long as a name server is silent: half a
+/// minute and more. So many silent ones must not hold up the others.
+pub const AT_ONCE: usize = 128;
+
+/// The system's resolver needs little, and a thread's usual stack is 2 MiB.
+const STACK_BYTES: usize = 256 << 10;
+
+/// Looks a name up. It may take its time: not for a thread that serves.
 ///
 /// # Errors
 ///
-/// Why there is none, for people.
-pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+/// Why there is no address, for people.
+pub fn resolve(host: &str, port: u16) -> Found {
     let mut all: Vec<SocketAddr> = Vec::new();
-    for address in (host, port).to_socket_addrs().map_err(|error| error.to_string())? {
+    // whoever tells of it says what failed
+    let why = |error: std::io::Error| error.to_string().replace("failed to lookup address information: ", "");
+    for address in (host, port).to_socket_addrs().map_err(why)? {
         if !all.contains(&address) {
             all.push(address);
         }
     }
     if all.is_empty() { Err("it has no address".to_owned()) } else { Ok(all) }
+}
+
+/// Looks names up, each once and many at a time, and waits no longer than `patience`: who has not answered by then has no address.
+pub fn resolve_all(names: impl IntoIterator<Item = Name>, patience: Duration) -> HashMap<Name, Found> {
+    look_up(resolve, names, patience)
+}
+
+/// How a name is looked up.
+type Resolve = fn(&str, u16) -> Found;
+
+fn look_up(resolve: Resolve, names: impl IntoIterator<Item = Name>, patience: Duration) -> HashMap<Name, Found> {
+    let deadline = Instant::now() + patience;
+    let names: HashSet<Name> = names.into_iter().collect();
+    let none = || Err(format!("no answer within {patience:?}"));
+    let mut answers: HashMap<Name, Found> = names.iter().map(|name| (name.clone(), none())).collect();
+    let (tell, told) = channel();
+    let threads = names.len().min(AT_ONCE);
+    let waiting = Arc::new(Mutex::new(names.into_iter().collect::<Vec<_>>()));
+    for _ in 0..threads {
+        let (waiting, tell) = (Arc::clone(&waiting), tell.clone());
+        // the others do its work where it can't be had; one that is held up by a name server ends when that answers, or is given up
+        let _ = thread::Builder::new()
+            .name("names".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || answer(resolve, &waiting, &tell));
+    }
+    drop(tell);
+    while let Ok((name, found)) = told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        answers.insert(name, found);
+    }
+    answers
+}
+
+/// Looks up what waits, one after the other, until nothing does, or nobody listens.
+fn answer(resolve: Resolve, waiting: &Mutex<Vec<Name>>, tell: &Sender<(Name, Found)>) {
+    // a list of names is whole whatever panicked while it was held
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    while let Some(name) = next() {
+        let found = resolve(&name.0, name.1);
+        if tell.send((name, found)).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_get_no_answer_hold_up_neither_the_others_nor_the_caller() {
+        let resolve: Resolve = |host, port| {
+            if host.starts_with("silent") {
+                thread::park();
+            }
+            if host == "gone" { Err("no such name".to_owned()) } else { Ok(vec![([10, 0, 0, 1], port).into()]) }
+        };
+        let silent = (0..AT_ONCE - 1).map(|number| (format!("silent{number}"), 80));
+        let others = ["a", "b", "gone", "a"].map(|name| (name.to_owned(), 80));
+        let answers = look_up(resolve, silent.chain(others), Duration::from_millis(500));
+        let of = |name: &str| answers[&(name.to_owned(), 80)].clone();
+        assert_eq!(answers.len(), AT_ONCE + 2);
+        assert_eq!(of("silent0"), Err("no answer within 500ms".to_owned()));
+        // a thread that is parked may be woken for no reason
+        let found = Ok(vec!["10.0.0.1:80".parse().unwrap()]);
+        assert_eq!((of("a"), of("b"), of("gone")), (found.clone(), found, Err("no such name".to_owned())));
+    }
 }

@@ -61,6 +61,7 @@ pub(super) fn write(path: &Path, all: &[(Name, Said)]) -> io::Result<()> {
     let file = File { version: VERSION, said: all.iter().flat_map(|(name, said)| entries(name, said)).collect() };
     let mut text = serde_json::to_vec_pretty(&file)?;
     text.push(b'\n');
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     let draft = path.with_extension("json.new");
     let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     new.write_all(&text)?;

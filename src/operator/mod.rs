@@ -52,8 +52,8 @@ pub struct Operators {
     said: DashMap<Name, Said, RandomState>,
     /// Where it is kept; `None` = nowhere.
     file: Option<PathBuf>,
-    /// Held by the one that writes it.
-    writing: tokio::sync::Mutex<()>,
+    /// Held by the one that writes it. Whether the last one has failed to, which is told once.
+    writing: tokio::sync::Mutex<bool>,
     events: Arc<Events>,
 }
 
@@ -189,24 +189,25 @@ impl Operators {
         true
     }
 
-    /// Writes down what holds, so that it outlives the process; `false` when it can't be, which is told.
+    /// Writes down what holds, so that it outlives the process; `false` when it can't be, which is told once until it can again.
     pub async fn keep(&self) -> bool {
         let Some(path) = self.file.clone() else { return false };
-        let _alone = self.writing.lock().await;
+        let mut has_failed = self.writing.lock().await;
         let mut all: Vec<_> = self.said.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         // a disk may take its time, and nobody else is to wait for it
         let written = tokio::task::spawn_blocking(move || file::write(&path, &all)).await;
+        let written =
+            written.map_err(|broken| broken.to_string()).and_then(|done| done.map_err(|error| error.to_string()));
+        let had_failed = std::mem::replace(&mut *has_failed, written.is_err());
         match written {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => self.can_not_keep(error.to_string()),
-            Err(broken) => self.can_not_keep(broken.to_string()),
+            Ok(()) => true,
+            Err(_) if had_failed => false,
+            Err(reason) => {
+                self.events.tell(Subject::default(), Kind::OperatorNotKept { reason });
+                false
+            }
         }
-    }
-
-    fn can_not_keep(&self, reason: String) -> bool {
-        self.events.tell(Subject::default(), Kind::OperatorNotKept { reason });
-        false
     }
 }
 

@@ -94,12 +94,23 @@ async fn a_file_that_is_not_understood_is_set_aside_and_nothing_is_written_over_
 }
 
 #[tokio::test]
-async fn what_can_not_be_written_is_told_and_holds_all_the_same() {
+async fn what_can_not_be_written_is_told_once_and_holds_all_the_same() {
     let folder = folder("gone");
-    let (operators, endpoint) = (Operators::load(Some(&folder), Arc::default()), testing::endpoint());
-    std::fs::remove_dir_all(&folder).unwrap();
+    let state = folder.join("state");
+    // nobody makes a folder where a file is, root neither
+    std::fs::write(&state, "").unwrap();
+    let (operators, endpoint) = (Operators::load(Some(&state), Arc::default()), testing::endpoint());
     operators.say(&endpoint, Command::Disable, note("smoke"));
-    assert!(!operators.keep().await);
+    for _ in 0..3 {
+        assert!(!operators.keep().await);
+    }
     assert_eq!(stands(&endpoint).0, Wanted::Disabled);
-    assert_eq!(told(&operators), [("operator", 1), ("operator_not_kept", 1)]);
+    assert_eq!(told(&operators), [("operator", 1), ("operator_not_kept", 1)], "it is told once");
+    std::fs::remove_file(&state).unwrap();
+    assert!(operators.keep().await, "the folder is made when it is needed");
+    std::fs::remove_dir_all(&state).unwrap();
+    std::fs::write(&state, "").unwrap();
+    assert!(!operators.keep().await);
+    assert_eq!(told(&operators), [("operator", 1), ("operator_not_kept", 2)], "another time is news");
+    std::fs::remove_dir_all(folder).unwrap();
 }

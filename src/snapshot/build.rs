@@ -210,8 +210,17 @@ fn build_endpoint(
     joins: bool,
 ) -> Arc<Endpoint> {
     let (target, addresses) = (target(&backend.address), addresses(backend));
-    // a name that has got other addresses, but not only others, is the same backend
-    let known = known.filter(|known| known.target == target || known.addresses.meet(&addresses));
+    // a name that has got other addresses, but not only others, is the same backend; so is one that had none
+    let is_same = |known: &Endpoint| {
+        known.target == target || known.addresses.meet(&addresses) || known.is_unknown() && known.host == backend.host
+    };
+    let known = known.filter(|known| is_same(known));
+    let live = known.map_or_else(|| new_live(joins), |known| Arc::clone(&known.live));
+    match &backend.unknown {
+        Some(reason) => live.standing.set_unknown(reason),
+        None if known.is_some_and(|known| known.is_unknown()) => live.standing.join(Moment::now()),
+        None => {}
+    }
     let connected = known.filter(|known| same_way && known.host == backend.host && known.addresses.are(&addresses));
     let unchanged = connected.filter(|known| {
         known.name == backend.name
@@ -237,7 +246,7 @@ fn build_endpoint(
         backup: backend.backup,
         zone: backend.zone.clone(),
         draining: backend.drain,
-        live: known.map_or_else(|| new_live(joins), |known| Arc::clone(&known.live)),
+        live,
     })
 }
 
@@ -252,6 +261,7 @@ fn new_live(joins: bool) -> Arc<Live> {
 
 fn addresses(backend: &model::Backend) -> Addresses {
     match &backend.address {
+        _ if backend.unknown.is_some() => Addresses::default(),
         model::Address::Tcp(first) => Addresses::new(std::iter::once(first).chain(&backend.further).copied()),
         model::Address::Unix(_) => Addresses::default(),
     }
@@ -264,7 +274,6 @@ fn target(address: &model::Address) -> Target {
     }
 }
 
-/// A hash of everything that connections under these settings depend on.
 /// TLS that offers HTTP/1.1 only.
 fn only_http1(tls: &Arc<ClientConfig>) -> Arc<ClientConfig> {
     let mut tls = ClientConfig::clone(tls);
@@ -272,13 +281,15 @@ fn only_http1(tls: &Arc<ClientConfig>) -> Arc<ClientConfig> {
     Arc::new(tls)
 }
 
+/// A hash of everything that connections under these settings depend on.
 fn fingerprint(tls: Option<&model::ClientTls>, protocol: UpstreamProtocol) -> u64 {
     let mut hasher = DefaultHasher::new();
     // it decides what is offered by ALPN
     std::mem::discriminant(&protocol).hash(&mut hasher);
     if let Some(model::ClientTls { server_name, ca, verify, client }) = tls {
         (server_name, verify).hash(&mut hasher);
-        ca.as_ref().map(|anchors| anchors.iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>()).hash(&mut hasher);
+        // also the system's: they are others after a reload when they were renewed
+        ca.certificates().iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>().hash(&mut hasher);
         if let Some(client) = client {
             client.chain.iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>().hash(&mut hasher);
             client.key.secret_der().hash(&mut hasher);

@@ -144,6 +144,6 @@ impl Settings {
 
 /// What a backend may be used for at `now`.
 fn member(settings: &Settings, endpoint: &Endpoint, now: Moment) -> Member {
-    let availability = state::condition(endpoint, settings.rules(), now).state.into();
+    let availability = state::condition(endpoint, settings.rules(), now).into();
     Member { availability, weight: endpoint.live.standing.weight(endpoint.weight), backup: endpoint.backup }
 }

@@ -177,7 +177,7 @@ impl Service {
 
     /// Whether the sessions of the backend at this place may go on there: a drained one keeps them.
     pub fn keeps_sessions(&self, index: usize, now: Moment) -> bool {
-        match Availability::from(self.condition(index, now).state) {
+        match Availability::from(self.condition(index, now)) {
             Availability::Usable | Availability::Drained => true,
             Availability::Down | Availability::Ejected => self.available.panic,
             Availability::Disabled => false,

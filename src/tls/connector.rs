@@ -13,14 +13,23 @@ use super::acceptor::roots;
 /// What is offered to, and asked of, a service's backends.
 #[derive(Debug)]
 pub struct ClientSettings<'a> {
-    /// Trust anchors; `None` = the system's.
-    pub ca: Option<&'a [CertificateDer<'static>]>,
+    /// Who signs their certificates.
+    pub trust: Trust<'a>,
     /// `false`: any certificate is taken.
     pub verify: bool,
     /// Our own certificate and key, for backends that ask.
     pub client: Option<Identity<'a>>,
     /// ALPN, in order of preference.
     pub alpn: &'a [&'a [u8]],
+}
+
+/// Trust anchors.
+#[derive(Debug)]
+pub enum Trust<'a> {
+    /// These, all of which must be good.
+    These(&'a [CertificateDer<'static>]),
+    /// Those of these, which are the system's, that are good; and what of the system's could not be read.
+    System(&'a [CertificateDer<'static>], Option<&'a str>),
 }
 
 /// A certificate with its chain, and its key.
@@ -32,10 +41,10 @@ pub fn client_config(settings: &ClientSettings<'_>) -> Result<Arc<ClientConfig>,
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?;
-    let builder = match (settings.verify, settings.ca) {
+    let builder = match (settings.verify, &settings.trust) {
         (false, _) => builder.dangerous().with_custom_certificate_verifier(Arc::new(TakeAny(provider))),
-        (true, Some(ca)) => builder.with_root_certificates(roots(ca)?),
-        (true, None) => builder.with_root_certificates(system_roots()?),
+        (true, Trust::These(ca)) => builder.with_root_certificates(roots(ca)?),
+        (true, Trust::System(ca, error)) => builder.with_root_certificates(system_roots(ca, *error)?),
     };
     let mut config = own(builder, settings.client)?;
     config.alpn_protocols = settings.alpn.iter().map(|p| p.to_vec()).collect();
@@ -53,11 +62,10 @@ pub(super) fn own(
     }
 }
 
-fn system_roots() -> Result<RootCertStore, String> {
-    let found = rustls_native_certs::load_native_certs();
+fn system_roots(certificates: &[CertificateDer<'static>], error: Option<&str>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    match (added, found.errors.first()) {
+    let (added, _) = roots.add_parsable_certificates(certificates.iter().cloned());
+    match (added, error) {
         (0, Some(error)) => Err(format!("the system's trust anchors can't be read: {error}")),
         (0, None) => Err("the system has no trust anchors: install its ca-certificates, or set `ca`".to_owned()),
         _ => Ok(roots),

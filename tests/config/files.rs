@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use evenkeel::config::model::{AccessLog, Address, ClientAuth};
+use evenkeel::config::model::{AccessLog, Address, Authorities, ClientAuth};
 use evenkeel::config::{self, Severity};
 
 use crate::support::{Folder, GOOD, told};
@@ -93,7 +93,7 @@ fn paths_are_relative_to_the_file() {
     assert!(!tls.tls12);
     assert!(matches!(&tls.client_auth, ClientAuth::Required(ca) if ca.len() == 1));
     let client = config.services[0].tls.as_ref().unwrap();
-    assert!(client.verify && client.client.is_some() && client.ca.is_some());
+    assert!(client.verify && client.client.is_some() && matches!(client.ca, Authorities::File(_)));
     assert_eq!(config.services[0].backends[0].address, Address::Unix("/run/app.sock".into()));
     let shown = loaded.effective.to_json().to_string();
     assert!(!shown.contains("secret-token"), "{shown}");

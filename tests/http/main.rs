@@ -35,6 +35,8 @@ mod retries;
 mod routes;
 mod semantics;
 mod shortages;
+mod state_dir;
 mod tls;
+mod unknown_names;
 mod upgrades;
 mod uploads;

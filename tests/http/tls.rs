@@ -223,6 +223,32 @@ fn a_backend_s_certificate_is_verified() {
 }
 
 #[test]
+fn the_systems_authorities_are_read_again_at_a_reload() {
+    let dir = Scratch::new();
+    let (old, new) = (Authority::new(), Authority::new());
+    let origin = backend(&new.sign(&dir, &["backend.example"]));
+    let store = old.file(&dir);
+    let toml = config("", "[service.api.tls]\nserver_name = \"backend.example\"\n", &[&origin]);
+    let proxy = Proxy::start_with(&toml, |command| _ = command.env("SSL_CERT_FILE", &store));
+    let answer = proxy.client().get("/x");
+    assert_eq!((answer.status, answer.field("proxy-status")), (502, Some("evenkeel; error=tls_certificate_error")));
+    let reload = || assert_eq!(proxy.admin_call("POST", "/api/v1/reload", "").unwrap().status, 200);
+    new.file(&dir);
+    reload();
+    let mut client = proxy.client();
+    assert_eq!(client.get("/x").text(), "ok");
+    // a store that is as it was makes no connection worse than it was
+    let before = origin.connections();
+    reload();
+    assert_eq!(client.get("/x").text(), "ok");
+    assert_eq!(origin.connections(), before);
+    // nobody is trusted any more for having been
+    old.file(&dir);
+    reload();
+    assert_eq!(client.get("/x").status, 502);
+}
+
+#[test]
 fn a_backend_that_does_not_speak_tls_is_a_502() {
     let dir = Scratch::new();
     let origin = Origin::script(|conn| {

@@ -143,6 +143,7 @@ fn a_file_that_cannot_be_used_is_named() {
     let said = fails(&format!("[log]\naccess = {log:?}\n"));
     assert!(said.contains(&format!("the access log {} can't be written", log.display())), "{said}");
     let key = proxy.path("keys/affinity.key");
+    std::fs::create_dir_all(proxy.path("keys")).unwrap();
     std::fs::write(&key, "short").unwrap();
     let said = fails("[service.api.affinity]\nby = \"cookie\"\n");
     assert!(said.contains(&format!("{}: it is too short to be a key", key.display())), "{said}");

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 
@@ -50,4 +51,19 @@ fn systemd_is_told_of_the_start_of_each_reload_and_of_the_end() {
     proxy.signal("TERM");
     assert_eq!(told(), "STOPPING=1\n");
     assert_eq!(proxy.wait().code(), Some(0));
+}
+
+#[test]
+fn a_bad_configuration_ends_with_the_exit_code_that_the_unit_file_does_not_try_again() {
+    let dir = Scratch::new();
+    let file = dir.file("proxy.toml", "wrong = 1");
+    let ended = Command::new(env!("CARGO_BIN_EXE_evenkeel")).arg("run").arg("-c").arg(file).output().unwrap();
+    let unit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/evenkeel.service")).unwrap();
+    let set = |key: &str| unit.lines().filter_map(|line| line.strip_prefix(key)).collect::<Vec<_>>();
+    assert_eq!(set("RestartPreventExitStatus="), [ended.status.code().unwrap().to_string()]);
+    assert_eq!((set("Restart="), set("StartLimitIntervalSec=")), (vec!["on-failure"], vec!["0"]));
+    assert!(
+        set("ExecStartPre=").is_empty(),
+        "its exit code would be tried again: systemd asks for the main process's only"
+    );
 }

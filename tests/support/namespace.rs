@@ -14,6 +14,15 @@ pub fn run_with_hosts(hosts: &str, test: &str) {
     run("-rm", &setup, test);
 }
 
+/// Runs an ignored test of this binary in a network of its own, with a `resolv.conf` of its own that names the server 127.0.0.1.
+pub fn run_with_resolv_conf(options: &str, test: &str) {
+    let setup = format!(
+        "ip link set lo up && f=$(mktemp) && printf 'nameserver 127.0.0.1\\noptions {options}\\n' >$f && \
+         mount --bind $f /etc/resolv.conf"
+    );
+    run("-rnm", &setup, test);
+}
+
 /// Where the system does not let its users have such a place, nothing is run, and that is said.
 fn run(place: &str, setup: &str, test: &str) {
     let script = format!("{setup} && exec \"$0\" \"$@\"");

@@ -11,8 +11,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::Value;
 
-use crate::config;
-use crate::tls::connector::{ClientSettings, client_config};
+use crate::config::{self, model::SystemAuthorities};
+use crate::tls::connector::{ClientSettings, Trust, client_config};
 use crate::tls::known;
 
 /// Where it is unless something else is said: the default of `admin.bind`.
@@ -121,7 +121,12 @@ impl Admin {
             (Some(file), _) => known::config(&certificates(file)?, client).map_err(|error| unusable(file, error)),
             (None, ca) => {
                 let ca = ca.as_deref().map(certificates).transpose()?;
-                client_config(&ClientSettings { ca: ca.as_deref(), verify: true, client, alpn: &[] })
+                let system = ca.is_none().then(SystemAuthorities::read).unwrap_or_default();
+                let trust = match &ca {
+                    Some(ca) => Trust::These(ca),
+                    None => Trust::System(&system.certificates, system.error.as_deref()),
+                };
+                client_config(&ClientSettings { trust, verify: true, client, alpn: &[] })
             }
         }
     }

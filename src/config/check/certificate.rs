@@ -1,6 +1,7 @@
 //! Certificates, keys and authorities: read, and known to fit, before anything is served with them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::{self, PemObject as _};
@@ -10,9 +11,18 @@ use rustls::{Error as TlsError, InconsistentKeys};
 use webpki::EndEntityCert;
 
 use super::{Check, all, all_or_nothing};
-use crate::config::model::{Certificate, ClientAuth, ServerTls};
+use crate::config::model::{Certificate, ClientAuth, ServerTls, SystemAuthorities};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
+
+impl SystemAuthorities {
+    /// As they are now: the system's store, or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+    pub fn read() -> Self {
+        let found = rustls_native_certs::load_native_certs();
+        let error = found.errors.first().map(ToString::to_string);
+        Self { certificates: found.certs, error }
+    }
+}
 
 impl Check<'_> {
     pub(super) fn listener_tls(&mut self, at: &KeyPath, raw: &raw::ListenerTls) -> Option<ServerTls> {
@@ -90,6 +100,11 @@ impl Check<'_> {
             }
         }
         Some(certificates)
+    }
+
+    /// The authorities that the system trusts, read once for a configuration: so a reload takes on a store that was renewed.
+    pub(super) fn system_authorities(&mut self) -> Arc<SystemAuthorities> {
+        Arc::clone(self.system.get_or_insert_with(|| Arc::new(SystemAuthorities::read())))
     }
 
     fn chain(&mut self, at: &KeyPath, file: &str) -> Option<Vec<CertificateDer<'static>>> {

@@ -14,15 +14,16 @@ mod route;
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::diagnostics::Source;
 use super::mistake::{Findings, Mistake};
-use super::model::{self, AccessFormat, AccessLog, Config, LogFormat, Server, ServiceId};
+use super::model::{self, AccessFormat, AccessLog, Config, LogFormat, Server, ServiceId, SystemAuthorities};
 use super::raw;
 use super::syntax::nearest;
 use super::tree::{KeyPath, Node};
+use crate::io::{Found, Name};
 
 /// Checks a file for sense. `None` = something is wrong, and has been reported.
 pub(super) fn check(
@@ -33,8 +34,16 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> Option<Config> {
     let names = raw.service.keys().enumerate().map(|(index, name)| (name.clone(), ServiceId(index))).collect();
-    let mut check =
-        Check { root, folder, source, findings, services: names, used: BTreeSet::new(), looked_up: HashMap::new() };
+    let mut check = Check {
+        root,
+        folder,
+        source,
+        findings,
+        services: names,
+        used: BTreeSet::new(),
+        looked_up: service::look_up(raw.service.values()),
+        system: None,
+    };
     let server = check.server(&raw.server);
     let admin = check.admin(&raw.admin);
     let log = check.log(&raw.log);
@@ -57,8 +66,10 @@ struct Check<'a> {
     services: BTreeMap<String, ServiceId>,
     /// Services to which something is sent.
     used: BTreeSet<String>,
-    /// Names of backends that were looked up, so that each is asked for once.
-    looked_up: HashMap<(String, u16), Result<Vec<SocketAddr>, String>>,
+    /// The names of backends, looked up.
+    looked_up: HashMap<Name, Found>,
+    /// The system's authorities, once something needs them.
+    system: Option<Arc<SystemAuthorities>>,
 }
 
 impl Check<'_> {
@@ -132,7 +143,9 @@ impl Check<'_> {
             0 => cores(),
             workers => workers as usize,
         };
-        Server { workers, drain_timeout: raw.drain_timeout.0, state_dir: self.file(&raw.state_dir) }
+        // what is missing has been filled in
+        let state_dir = self.file(raw.state_dir.as_deref().unwrap_or_default());
+        Server { workers, drain_timeout: raw.drain_timeout.0, state_dir }
     }
 
     fn unreadable(&mut self, path: &KeyPath, file: &Path, reason: &str) {

@@ -1,17 +1,34 @@
 //! `[service.NAME]`: its backends, and TLS towards them.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use ahash::AHashMap;
 use rustls::pki_types::ServerName;
 
 use super::{Check, all, all_or_nothing};
-use crate::config::model::{Address, Backend, ClientTls, Service};
+use crate::config::model::{Address, Authorities, Backend, ClientTls, Service};
 use crate::config::raw;
 use crate::config::syntax::{self, Target};
 use crate::config::tree::KeyPath;
+use crate::io::{self, Found, Name};
 use crate::policy::{self, Health, Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
+
+/// How long a configuration waits for the addresses of its backends' names, all of them together. Those that have none by then are
+/// looked up again by the process that runs; the rest is to be served. As long as for the first answers of `discover`.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The addresses of all backends that are written with a name.
+pub(super) fn look_up<'a>(services: impl Iterator<Item = &'a raw::Service>) -> HashMap<Name, Found> {
+    let written = services.flat_map(|service| &service.backend).filter_map(|backend| backend.address.as_deref());
+    let names = written.filter_map(|written| match syntax::backend(written) {
+        Ok(Target::Name { host, port }) => Some((host, port)),
+        _ => None,
+    });
+    io::resolve_all(names, PATIENCE)
+}
 
 impl Check<'_> {
     pub(super) fn services(&mut self, raw: &BTreeMap<String, raw::Service>) -> Option<Vec<Service>> {
@@ -115,13 +132,16 @@ impl Check<'_> {
     fn backend(&mut self, at: (&KeyPath, usize), raw: &raw::Backend, names_itself: bool) -> Option<Backend> {
         let written = raw.address.as_ref()?;
         let at = || at.0.index(at.1).key("address");
-        let mut further = Vec::new();
+        let (mut further, mut unknown) = (Vec::new(), None);
         let (address, host) = match syntax::backend(written).ok()? {
             Target::Tcp(address) => (Address::Tcp(address), address.ip().to_string()),
             Target::Name { host, port } => {
-                let mut addresses = self.look_up(at, &host, port)?.into_iter();
-                let first = addresses.next()?;
-                further.extend(addresses);
+                match self.found(at, &host, port) {
+                    Ok(found) => further = found,
+                    Err(reason) => unknown = Some(reason),
+                }
+                let first = further.drain(..further.len().min(1)).next();
+                let first = first.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, port).into());
                 (Address::Tcp(first), host)
             }
             Target::Unix(path) => {
@@ -138,6 +158,7 @@ impl Check<'_> {
             name: written.clone(),
             address,
             further,
+            unknown,
             host,
             weight: raw.weight,
             max_connections: raw.max_connections,
@@ -147,18 +168,16 @@ impl Check<'_> {
         })
     }
 
-    /// The addresses of a name, in the order of the system's resolver; there is at least one.
-    fn look_up(&mut self, at: impl Fn() -> KeyPath, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
-        let ask = || crate::io::resolve(host, port);
-        let answer = self.looked_up.entry((host.to_owned(), port)).or_insert_with(ask).clone();
-        match answer {
-            Ok(addresses) => Some(addresses),
-            Err(reason) => {
-                let mistake = self.mistake(&at(), format!("the name `{host}` can't be looked up: {reason}"));
-                self.report(mistake.expected("a name that DNS or the hosts file knows, or an IP address"));
-                None
-            }
-        }
+    /// The addresses of a name, in the order of the system's resolver. A name that has none is no mistake: a name server that has
+    /// trouble must not keep everything else from being served.
+    fn found(&mut self, at: impl Fn() -> KeyPath, host: &str, port: u16) -> Found {
+        let found = self.looked_up.get(&(host.to_owned(), port)).cloned();
+        found.unwrap_or_else(|| Err("it was not looked up".to_owned())).inspect_err(|reason| {
+            let mistake = self.mistake(&at(), format!("the name `{host}` can't be looked up: {reason}"));
+            self.report(
+                mistake.warning().help("a backend without an address is down; the name is looked up again and again"),
+            );
+        })
     }
 
     fn client_tls(&mut self, at: &KeyPath, raw: &raw::ServiceTls) -> Option<ClientTls> {
@@ -173,7 +192,11 @@ impl Check<'_> {
             let mistake = self.mistake(&at.key("verify"), "with verify = false, `ca` has no effect");
             self.report(mistake.warning().help("whatever certificate a backend shows is taken"));
         }
-        let ca = raw.ca.as_ref().map(|file| self.authorities(&at.key("ca"), file));
+        let ca = match &raw.ca {
+            Some(file) => self.authorities(&at.key("ca"), file).map(Authorities::File),
+            None if raw.verify => Some(Authorities::System(self.system_authorities())),
+            None => Some(Authorities::System(Arc::default())),
+        };
         for (one, other) in [("cert", "key"), ("key", "cert")] {
             if self.present(&at.key(one)) && !self.present(&at.key(other)) {
                 let mistake = self.key_mistake(&at.key(one), format!("`{one}` without `{other}`"));
@@ -182,7 +205,7 @@ impl Check<'_> {
         }
         let client = (raw.cert.is_some() && raw.key.is_some())
             .then(|| self.certificate(at, raw.cert.as_deref(), raw.key.as_deref()));
-        Some(ClientTls { server_name, ca: all_or_nothing(ca)?, verify: raw.verify, client: all_or_nothing(client)? })
+        Some(ClientTls { server_name, ca: ca?, verify: raw.verify, client: all_or_nothing(client)? })
     }
 }
 

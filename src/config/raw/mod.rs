@@ -95,9 +95,10 @@ section! {
         workers: u32 = 0,
         /// How long open exchanges may finish at stop, upgrade, or removal of a backend.
         drain_timeout: Span = Span::secs(30),
-        /// Where availability history and what was learned is kept; created when missing.
+        /// Where what must outlive the process is kept; created when something is. Missing = the first folder of
+        /// $STATE_DIRECTORY (systemd), or "state" beside this file.
         #[schemars(extend("x-syntax" = "text"))]
-        state_dir: String = "state".to_owned(),
+        state_dir: Option<String> = None,
         /// Values for ${NAME} in this file, beside the process's environment variables, which they hide.
         environment: BTreeMap<String, String> = BTreeMap::new(),
     }

@@ -1,6 +1,7 @@
 //! DNS over real sockets, against a server that answers by hand.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
@@ -93,7 +94,7 @@ fn ids(answer: &Answer) -> Vec<&str> {
 #[tokio::test]
 async fn all_addresses_of_both_kinds_are_backends_for_the_shortest_of_their_times() {
     let zone = Zone::default().a("api.test.", 30, "10.0.0.2").a("api.test.", 30, "10.0.0.1");
-    let dns = zone.aaaa("api.test.", 20, "fd00::1").serve().await;
+    let mut dns = zone.aaaa("api.test.", 20, "fd00::1").serve().await;
     let answer = dns.ask(&host("api.test."), &[]).await.unwrap();
     assert_eq!(ids(&answer), ["10.0.0.1:80", "10.0.0.2:80", "[fd00::1]:80"]);
     assert_eq!(answer.ttl, Some(Duration::from_secs(20)));
@@ -105,7 +106,7 @@ async fn all_addresses_of_both_kinds_are_backends_for_the_shortest_of_their_time
 async fn each_question_goes_to_the_server_though_the_last_answer_would_still_hold() {
     let zone = Zone::default().a("api.test.", 3600, "10.0.0.1");
     let asked = Arc::clone(&zone.asked);
-    let dns = zone.serve().await;
+    let mut dns = zone.serve().await;
     for times in 1..=3 {
         dns.ask(&host("api.test."), &[]).await.unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), times * 2, "A and AAAA");
@@ -115,7 +116,7 @@ async fn each_question_goes_to_the_server_though_the_last_answer_would_still_hol
 #[tokio::test]
 async fn an_alias_is_followed_and_its_time_counts() {
     let zone = Zone::default().a("real.test.", 3600, "10.0.0.1");
-    let dns = zone.add("api.test.", 7, RData::CNAME(CNAME(Name::from_ascii("real.test.").unwrap()))).serve().await;
+    let mut dns = zone.add("api.test.", 7, RData::CNAME(CNAME(Name::from_ascii("real.test.").unwrap()))).serve().await;
     let answer = dns.ask(&host("api.test."), &[]).await.unwrap();
     assert_eq!((ids(&answer), answer.ttl), (vec!["10.0.0.1:80"], Some(Duration::from_secs(7))));
 }
@@ -133,7 +134,7 @@ async fn srv_records_give_ports_weights_and_backups() {
         .a("c.test.", 90, "10.0.0.3")
         .fails("gone.test.", RecordType::A, ResponseCode::NXDomain)
         .fails("gone.test.", RecordType::AAAA, ResponseCode::NXDomain);
-    let dns = zone.serve().await;
+    let mut dns = zone.serve().await;
     let answer = dns.ask(&Query::Srv("_http._tcp.api.test.".to_owned()), &[]).await.unwrap();
     assert_eq!(ids(&answer), ["10.0.0.1:8001", "10.0.0.2:8002", "10.0.0.3:8003", "[fd00::1]:8001"]);
     let rest: Vec<_> = answer.backends.iter().map(|found| (&*found.host, found.weight, found.backup)).collect();
@@ -160,7 +161,7 @@ async fn an_address_that_two_records_name_is_one_backend() {
         .srv("_http._tcp.api.test.", 60, [10, 2, 80], "b.test.")
         .a("a.test.", 30, "10.0.0.1")
         .a("b.test.", 30, "10.0.0.1");
-    let dns = zone.serve().await;
+    let mut dns = zone.serve().await;
     let answer = dns.ask(&Query::Srv("_http._tcp.api.test.".to_owned()), &[]).await.unwrap();
     let all: Vec<_> = answer.backends.iter().map(|found| (&*found.id, found.weight, found.backup)).collect();
     assert_eq!(all, [("10.0.0.1:80", 2, false)]);
@@ -174,7 +175,7 @@ async fn what_is_not_there_or_can_not_be_asked_is_a_failure_that_names_the_quest
         .fails("ill.test.", RecordType::A, ResponseCode::ServFail)
         .fails("ill.test.", RecordType::AAAA, ResponseCode::ServFail)
         .srv("_off._tcp.test.", 60, [0, 0, 0], ".");
-    let dns = zone.serve().await;
+    let mut dns = zone.serve().await;
     for query in [host("no.test."), host("empty.test."), host("ill.test."), host("not a name..")] {
         let reason = dns.ask(&query, &[]).await.unwrap_err();
         assert!(reason.starts_with(&format!("{query}: ")), "{reason}");
@@ -188,7 +189,7 @@ async fn what_is_not_there_or_can_not_be_asked_is_a_failure_that_names_the_quest
 #[tokio::test]
 async fn a_kind_that_fails_matters_only_when_it_was_there_before() {
     let zone = Zone::default().a("api.test.", 30, "10.0.0.1");
-    let dns = zone.fails("api.test.", RecordType::AAAA, ResponseCode::ServFail).serve().await;
+    let mut dns = zone.fails("api.test.", RecordType::AAAA, ResponseCode::ServFail).serve().await;
     let only_v4 = dns.ask(&host("api.test."), &[]).await.unwrap();
     assert_eq!(ids(&only_v4), ["10.0.0.1:80"]);
     assert!(dns.ask(&host("api.test."), &only_v4.backends).await.is_ok());
@@ -199,6 +200,6 @@ async fn a_kind_that_fails_matters_only_when_it_was_there_before() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_failure_and_no_wait_without_end() {
     let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let dns = Dns::servers(&[closed], Duration::from_millis(50));
+    let mut dns = Dns::servers(&[closed], Duration::from_millis(50));
     assert!(dns.ask(&host("api.test."), &[]).await.is_err());
 }

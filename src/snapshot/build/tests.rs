@@ -12,7 +12,7 @@ use super::{Action, BuildError, Route, Snapshot, build};
 use crate::balance::Cursors;
 use crate::balance::Pick;
 use crate::clock::Moment;
-use crate::config::model::{self, Address, Backend, ClientTls, ServiceId};
+use crate::config::model::{self, Address, Authorities, Backend, ClientTls, ServiceId};
 use crate::endpoint::standing;
 use crate::metrics::Registry;
 use crate::policy::{
@@ -23,6 +23,7 @@ use crate::route::{Conditions, Lookup, Path};
 fn backend(id: &str, port: u16) -> Backend {
     Backend {
         further: Vec::new(),
+        unknown: None,
         id: id.to_owned(),
         name: format!("127.0.0.1:{port}"),
         address: Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port))),
@@ -137,7 +138,12 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
 }
 
 fn client_tls(server_name: Option<&str>) -> ClientTls {
-    ClientTls { server_name: server_name.map(str::to_owned), ca: None, verify: true, client: None }
+    ClientTls {
+        server_name: server_name.map(str::to_owned),
+        ca: Authorities::System(Arc::default()),
+        verify: true,
+        client: None,
+    }
 }
 
 fn make_tls(_: &ClientTls, _: UpstreamProtocol) -> Result<Arc<ClientConfig>, String> {

@@ -1,6 +1,6 @@
 //! Mistakes in `[service.NAME]`.
 
-use crate::support::{GOOD, good, only_mistake};
+use crate::support::{GOOD, good, only_mistake, told};
 
 #[test]
 fn services_must_have_distinct_backends() {
@@ -62,13 +62,17 @@ fn services_must_have_distinct_backends() {
 }
 
 #[test]
-fn a_name_that_does_not_resolve_is_a_mistake() {
+fn a_name_that_can_not_be_looked_up_is_warned_of() {
     // RFC 6761: never resolves.
-    let text = GOOD.replace("127.0.0.1:9001", "backend.invalid:80");
+    let loaded = good(&GOOD.replace("127.0.0.1:9001", "backend.invalid:80"));
+    let warnings = told(&loaded.warnings);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let (mark, about) = warnings[0].split_once(' ').unwrap();
     assert!(
-        only_mistake(&text)
-            .starts_with("service.app.backend[0].address: the name `backend.invalid` can't be looked up")
+        mark.starts_with('~') && about.starts_with("service.app.backend[0].address: the name `backend.invalid` can't")
     );
+    let backend = &loaded.config.services[0].backends[0];
+    assert!(backend.unknown.is_some() && backend.further.is_empty(), "{backend:?}");
 }
 
 #[test]

@@ -85,8 +85,12 @@ async fn over_tls_it_offers_h2_whatever_the_service_offers() {
         }
     })
     .await;
-    let settings =
-        crate::tls::connector::ClientSettings { ca: Some(&chain), verify: true, client: None, alpn: &[b"http/1.1"] };
+    let settings = crate::tls::connector::ClientSettings {
+        trust: crate::tls::connector::Trust::These(&chain),
+        verify: true,
+        client: None,
+        alpn: &[b"http/1.1"],
+    };
     let client = crate::tls::connector::client_config(&settings).unwrap();
     let mut target = target(server.address, Check::Grpc { service: String::new() });
     target.tls = Some((client, "backend.test".try_into().unwrap()));
@@ -109,8 +113,12 @@ async fn an_http_check_fails_where_requests_would_because_http2_is_not_chosen() 
         }
     })
     .await;
-    let settings =
-        crate::tls::connector::ClientSettings { ca: Some(&chain), verify: true, client: None, alpn: &[b"h2"] };
+    let settings = crate::tls::connector::ClientSettings {
+        trust: crate::tls::connector::Trust::These(&chain),
+        verify: true,
+        client: None,
+        alpn: &[b"h2"],
+    };
     let client = crate::tls::connector::client_config(&settings).unwrap();
     let mut target = target(server.address, Check::Http(http()));
     target.tls = Some((client, "backend.test".try_into().unwrap()));
