@@ -296,6 +296,8 @@ pub struct Outlier {
     pub min_requests: u32,
     /// For how long, times the number of ejections so far.
     pub eject_for: Duration,
+    /// For how long at most.
+    pub max_eject_for: Duration,
     /// Share of the backends that may be out.
     pub max_ejected: f64,
 }

@@ -50,7 +50,7 @@ impl Check<'_> {
             abort_on_close: raw.abort_on_close,
             affinity: all_or_nothing(affinity)?,
             health: all_or_nothing(health)?.map(|health| lenient(health, raw.allow_bare_lf)),
-            outlier: self.outlier(&raw.outlier),
+            outlier: self.outlier(&at.key("outlier"), &raw.outlier),
             breaker: raw.circuit_breaker.as_ref().map(|breaker| self.breaker(breaker)),
             failure_status: Statuses(syntax::service::status_ranges(&raw.failure_status).ok()?),
             retry: self.retry(&raw.retry),

@@ -55,6 +55,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
             window: second,
             min_requests: 20,
             eject_for: second,
+            max_eject_for: second,
             max_ejected: 0.5,
         },
         breaker: None,
