@@ -302,6 +302,15 @@ pub struct Outlier {
     pub max_ejected: f64,
 }
 
+/// `[service.NAME.limits]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerLimits {
+    /// Bytes of a head, and of a trailer section.
+    pub max_header_bytes: usize,
+    /// Fields of either.
+    pub max_headers: usize,
+}
+
 /// `[service.NAME.retry]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retry {

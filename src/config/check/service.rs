@@ -11,7 +11,7 @@ use crate::config::model::{Address, Backend, ClientTls, Service};
 use crate::config::raw;
 use crate::config::syntax::{self, Target};
 use crate::config::tree::KeyPath;
-use crate::policy::{self, Health, Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
+use crate::policy::{self, AnswerLimits, Health, Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
 
 impl Check<'_> {
     pub(super) fn services(&mut self, raw: &BTreeMap<String, raw::Service>) -> Option<Vec<Service>> {
@@ -68,6 +68,8 @@ impl Check<'_> {
                 raw::SendProxyProtocol::V2 => Some(ProxyHeader::V2),
             },
             allow_bare_lf: raw.allow_bare_lf,
+            via: raw.via == raw::Via::On,
+            limits: answer_limits(&raw.limits),
             written: raw.backend.len(),
             backends: backends?,
             tls: all_or_nothing(tls)?,
@@ -183,6 +185,14 @@ impl Check<'_> {
         let client = (raw.cert.is_some() && raw.key.is_some())
             .then(|| self.certificate(at, raw.cert.as_deref(), raw.key.as_deref()));
         Some(ClientTls { server_name, ca: all_or_nothing(ca)?, verify: raw.verify, client: all_or_nothing(client)? })
+    }
+}
+
+fn answer_limits(raw: &raw::AnswerLimits) -> AnswerLimits {
+    AnswerLimits {
+        // the schema keeps it below 16 MiB
+        max_header_bytes: usize::try_from(raw.max_header_bytes.0).unwrap_or(usize::MAX),
+        max_headers: raw.max_headers as usize,
     }
 }
 

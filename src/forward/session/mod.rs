@@ -36,6 +36,7 @@ use crate::outcome;
 use crate::policy::{Balance, ListenerProtocol};
 use crate::protocol::duplex::{Duplex, End};
 use crate::protocol::proxy_protocol::Peer;
+use crate::record::access::Journey;
 use crate::record::access::session::Entry;
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
@@ -117,7 +118,8 @@ fn begin(peer: &Peer, server_name: Option<&str>, ingress: &Ingress) -> Option<Re
     let mut record = Record::begin(ingress.worker(), listener);
     if ingress.worker().recorder.logs_access() {
         let server_name = server_name.map(Into::into);
-        record.log(Entry { client: peer.ip(), protocol: listener.protocol, told: peer.told(), server_name });
+        let (client, protocol, journey) = (peer.ip(), listener.protocol, Journey::default());
+        record.log(Entry { client, protocol, told: peer.told(), server_name, journey });
     }
     Some(record)
 }
@@ -141,7 +143,7 @@ async fn join(
         Err(error) => {
             let name = &snapshot.listeners[listener].name;
             tracing::debug!(listener = %name, client = ?peer.ip(), %error, "a session has no backend");
-            record.failed(error.kind());
+            record.failed_of(&error);
             if snapshot.listeners[listener].protocol == ListenerProtocol::Tls {
                 alert(&mut arrival.stream, error.kind()).await;
             } else {

@@ -45,6 +45,8 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
         panic_threshold: 0.0,
         abort_on_close: true,
         allow_bare_lf: false,
+        via: true,
+        limits: policy::AnswerLimits { max_header_bytes: 65_536, max_headers: 100 },
         affinity: None,
         written: 0,
         health: None,
