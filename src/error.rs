@@ -27,6 +27,8 @@ pub enum Kind {
     UnknownExpectation,
     /// The request is for a host that the certificate of this connection does not name.
     Misdirected,
+    /// Plain HTTP on a listener that has TLS.
+    PlainHttp,
     /// The backend did not become what the request asks it to become.
     NotUpgraded,
     /// No route takes the request.
@@ -131,6 +133,7 @@ impl Kind {
             | Self::UnsupportedVersion
             | Self::UnknownExpectation
             | Self::Misdirected
+            | Self::PlainHttp
             // a backend need not: it answered as one that knows nothing of it does
             | Self::NotUpgraded
             | Self::NoRoute
@@ -164,6 +167,7 @@ impl Kind {
             Self::UnsupportedVersion => "unsupported HTTP version",
             Self::UnknownExpectation => "unknown expectation",
             Self::Misdirected => "misdirected request",
+            Self::PlainHttp => "the plain HTTP request was sent to an HTTPS port",
             Self::NotUpgraded => "the backend did not upgrade",
             Self::NoRoute => "no route",
             Self::NoBackend => "no backend available",

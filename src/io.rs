@@ -6,6 +6,7 @@
 mod calls;
 mod connect;
 mod keepalive;
+mod peek;
 pub mod pipe;
 mod race;
 mod resolve;

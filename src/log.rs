@@ -1,8 +1,12 @@
 //! What the process says of itself, on standard error: standard output is the access log's.
 
+use std::fmt;
 use std::io::{IsTerminal as _, stderr};
 
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::config::model::{Log, LogFormat};
 
@@ -18,8 +22,68 @@ pub fn start(settings: &Log) -> Result<(), String> {
     // told on standard error, which is what has failed, and whoever says so there panics
     let log = log.log_internal_errors(false);
     let started = match settings.format {
-        LogFormat::Text => log.with_ansi(stderr().is_terminal()).try_init(),
+        LogFormat::Text => {
+            let fields = debug_fn(|writer, field, value| field_as_text(writer, field, value)).delimited(" ");
+            log.with_ansi(stderr().is_terminal()).fmt_fields(fields).try_init()
+        }
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| format!("the log can't be started: {error}"))
+}
+
+/// `name=value`, as tracing's own format has it, but that a value with spaces in it is always in quotes: tracing quotes strings, and not what
+/// is recorded by its `Display`, such as reasons and errors, so that nobody could tell where such a value ends.
+fn field_as_text(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    if field.name() == "message" {
+        return write!(writer, "{value:?}");
+    }
+    match writer.has_ansi_escapes() {
+        // the name in italics, the sign dimmed
+        true => write!(writer, "\x1b[3m{}\x1b[0m\x1b[2m=\x1b[0m", field.name())?,
+        false => write!(writer, "{}=", field.name())?,
+    }
+    writer.write_str(&quoted(format!("{value:?}")))
+}
+
+/// In quotes, where it has spaces or quotes in it and is not in quotes already.
+fn quoted(text: String) -> String {
+    let needs_none = !text.contains(|c: char| c.is_whitespace() || c == '"');
+    if needs_none || is_quoted(&text) { text } else { format!("{text:?}") }
+}
+
+/// Whether it is one string in quotes, in which each quote is escaped.
+fn is_quoted(text: &str) -> bool {
+    let Some(within) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else { return false };
+    let mut escaped = false;
+    for c in within.chars() {
+        match c {
+            '"' if !escaped => return false,
+            '\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    !escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_with_spaces_is_in_quotes_once() {
+        for (text, want) in [
+            ("5", "5"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("3 failures in a row", "\"3 failures in a row\""),
+            ("\"web\"", "\"web\""),
+            ("\"a b\"", "\"a b\""),
+            ("\"a \\\" b\"", "\"a \\\" b\""),
+            ("\"a\" is not \"b\"", "\"\\\"a\\\" is not \\\"b\\\"\""),
+            ("two\nlines", "\"two\\nlines\""),
+            ("\"\\\\\"", "\"\\\\\""),
+            ("", ""),
+        ] {
+            assert_eq!(quoted(text.to_owned()), want);
+        }
+    }
 }

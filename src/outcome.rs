@@ -15,6 +15,8 @@ pub struct Outcome {
     pub status: Option<StatusCode>,
     /// Why it failed, where it did: before the answer, or within its body.
     pub failure: Option<Kind>,
+    /// How often it was tried with a backend.
+    pub attempts: u32,
     /// Bytes of the answer's body that were given to the connection.
     pub body_bytes: u64,
     /// How it ended as a gRPC call, where it is one.
@@ -43,7 +45,7 @@ impl Grpc {
 impl Outcome {
     /// Nothing has happened yet.
     pub fn begun(began: Instant) -> Self {
-        Self { began, status: None, failure: None, body_bytes: 0, grpc: None }
+        Self { began, status: None, failure: None, attempts: 0, body_bytes: 0, grpc: None }
     }
 }
 
@@ -56,6 +58,8 @@ pub struct Session {
     pub connected: Option<Duration>,
     /// Why it failed, where it did.
     pub failure: Option<Kind>,
+    /// How often it was tried with a backend.
+    pub attempts: u32,
     /// How it ended, where it did not fail.
     pub end: End,
     /// Bytes from the client.
@@ -80,6 +84,15 @@ pub enum End {
 impl Session {
     /// Nothing has happened yet; when nothing is said of its end, it was cut off.
     pub fn begun(began: Instant) -> Self {
-        Self { began, connected: None, failure: None, end: End::Cut, received: 0, sent: 0, datagrams: None }
+        Self {
+            began,
+            connected: None,
+            failure: None,
+            attempts: 0,
+            end: End::Cut,
+            received: 0,
+            sent: 0,
+            datagrams: None,
+        }
     }
 }

@@ -300,8 +300,19 @@ pub struct Outlier {
     pub min_requests: u32,
     /// For how long, times the number of ejections so far.
     pub eject_for: Duration,
+    /// For how long at most.
+    pub max_eject_for: Duration,
     /// Share of the backends that may be out.
     pub max_ejected: f64,
+}
+
+/// `[service.NAME.limits]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerLimits {
+    /// Bytes of a head, and of a trailer section.
+    pub max_header_bytes: usize,
+    /// Fields of either.
+    pub max_headers: usize,
 }
 
 /// `[service.NAME.retry]`

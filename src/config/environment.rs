@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::meant;
 use super::mistake::{Findings, Mistake};
 use super::path::{KeyPath, Trail};
 use super::syntax::nearest;
@@ -123,6 +124,10 @@ impl Expansion<'_> {
         let near = nearest(name, kept.iter().copied().chain(self.own.keys().map(String::as_str)));
         let near = near.map(|near| format!("${{{near}}}"));
         let help = "set it in the environment or in server.environment; write `$${` for a literal `${`";
+        let (near, help) = match meant::placeholder(name) {
+            Some((meant, help)) => (near.or_else(|| (!kept.is_empty()).then(|| meant.to_owned())), help),
+            None => (near, help),
+        };
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`${{{name}}}` is not set"));
         self.findings.add(mistake.near(near).help(help));
     }

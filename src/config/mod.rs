@@ -13,6 +13,7 @@ mod deserialize;
 mod diagnostics;
 mod effective;
 mod environment;
+mod meant;
 mod mistake;
 pub mod model;
 mod path;

@@ -14,8 +14,8 @@ use ipnet::IpNet;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::policy::{
-    self, AdminToken, HeaderChanges, KeyFrom, Limits, ListenerProtocol, Pool, ProxyHeader, Rewrite, TimeoutOverride,
-    Timeouts, UpstreamProtocol,
+    self, AdminToken, AnswerLimits, HeaderChanges, KeyFrom, Limits, ListenerProtocol, Pool, ProxyHeader, Rewrite,
+    TimeoutOverride, Timeouts, UpstreamProtocol,
 };
 use crate::route::{Conditions, Host};
 
@@ -237,6 +237,10 @@ pub struct Service {
     pub abort_on_close: bool,
     /// The lines of an answer's head may end in LF without CR.
     pub allow_bare_lf: bool,
+    /// Requests are marked with `Via`.
+    pub via: bool,
+    /// What an answer may be at most.
+    pub limits: AnswerLimits,
     /// A client stays with its backend.
     pub affinity: Option<Affinity>,
     /// Active checks.

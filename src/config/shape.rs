@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use serde_json::Value as Json;
 
+use super::meant;
 use super::mistake::{Findings, Mistake};
 use super::path::Trail;
 use super::schema::{self, Rules};
@@ -136,7 +137,11 @@ impl Walker<'_> {
     ) -> Verdict {
         let key = &*entry.name;
         let known: Vec<&str> = rules.properties.iter().flatten().map(|(name, _)| *name).collect();
-        let near = nearest(key, known.iter().copied());
+        let meant = meant::key(key, &known);
+        let near = match meant {
+            Some((meant, _)) => meant,
+            None => nearest(key, known.iter().copied()),
+        };
         // What was meant is there after all: it is not missing as well.
         if let Some(meant) = near.filter(|near| !given.contains(*near)) {
             self.findings.remove(around.key(meant).path(), entry.key.clone());
@@ -144,7 +149,9 @@ impl Walker<'_> {
         let elsewhere = tables_with(key);
         let mut mistake =
             Mistake::new(entry.key.clone(), &around.key(key).path(), format!("unknown key `{key}`")).near(near);
-        if near.is_none() {
+        if let Some((_, help)) = meant {
+            mistake = mistake.help(help);
+        } else if near.is_none() {
             mistake = mistake.expected(format!("one of {}", known.join(", ")));
             if !elsewhere.is_empty() {
                 let help = format!(
@@ -183,8 +190,11 @@ impl Walker<'_> {
         }
         let name = path.last_key().unwrap_or_default();
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` can't be {text:?}"));
-        let near = nearest(text, words.iter().copied());
-        self.report(mistake.expected(one_of(&quoted(words))).near(near))
+        let mistake = mistake.expected(one_of(&quoted(words)));
+        self.report(match meant::word(text, words) {
+            Some((meant, help)) => mistake.near(meant).help(help),
+            None => mistake.near(nearest(text, words.iter().copied())),
+        })
     }
 
     fn language(&mut self, path: &Trail<'_>, language: &str, text: &str, span: &Range<usize>) -> Verdict {

@@ -140,7 +140,7 @@ impl http_body::Body for Body {
             }
             match &polled {
                 Poll::Ready(Some(Ok(frame))) => exchange.sent(frame.data_ref().map_or(0, |data| data.len() as u64)),
-                Poll::Ready(Some(Err(error))) => exchange.failed(error.kind()),
+                Poll::Ready(Some(Err(error))) => exchange.failed(error),
                 Poll::Ready(None) | Poll::Pending => {}
             }
             if polled.is_ready() && this.content.is_end() {
@@ -199,7 +199,7 @@ impl MaySplice for Body {
                     exchange.backend_done();
                 }
             }
-            (Some(exchange), Poll::Ready(Err(error))) => exchange.failed(error.kind()),
+            (Some(exchange), Poll::Ready(Err(error))) => exchange.failed(error),
             _ => {}
         }
         polled

@@ -4,16 +4,16 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName};
 
-use super::Worker;
+use super::Ingress;
 use super::admit::Admission;
 use super::counted::Counted;
 use super::queue::Place;
 use super::verdict;
 use crate::clock::Moment;
 use crate::endpoint::load::Report;
-use crate::error::{Kind, Side};
+use crate::error::{Error, Kind, Side};
 use crate::load::{Refused, orca};
 use crate::outcome::{Grpc, Outcome};
 use crate::protocol::grpc;
@@ -23,7 +23,7 @@ use crate::snapshot::{Current, Service};
 /// One exchange.
 #[derive(Debug)]
 pub struct Exchange {
-    worker: Rc<Worker>,
+    ingress: Rc<Ingress>,
     counted: Counted,
     attempt: Option<Attempt>,
     outcome: Outcome,
@@ -72,9 +72,9 @@ enum Verdict {
 
 impl Exchange {
     /// Begins now.
-    pub fn begin(worker: &Rc<Worker>, snapshot: &Rc<Current>, listener: usize) -> Self {
+    pub fn begin(ingress: &Rc<Ingress>, snapshot: &Rc<Current>, listener: usize) -> Self {
         Self {
-            worker: Rc::clone(worker),
+            ingress: Rc::clone(ingress),
             counted: Counted::new(snapshot, listener),
             attempt: None,
             outcome: Outcome::begun(Instant::now()),
@@ -103,6 +103,10 @@ impl Exchange {
         // the clock is read again for the rare second attempt only
         let began = if self.counted.backend().is_none() { self.outcome.began } else { Instant::now() };
         self.counted.set_backend(admission.backend);
+        self.outcome.attempts += 1;
+        if let Some((entry, used)) = self.access.as_mut().zip(self.counted.backend()) {
+            entry.journey.tried(&used.endpoint.id);
+        }
         self.attempt = Some(Attempt { admission, began, answered: None });
     }
 
@@ -144,13 +148,26 @@ impl Exchange {
     }
 
     /// It failed, in whole or within the body.
-    pub fn failed(&mut self, kind: Kind) {
-        self.outcome.failure = Some(kind);
+    pub fn failed(&mut self, error: &Error) {
+        self.outcome.failure = Some(error.kind());
+        if let Some(entry) = &mut self.access {
+            entry.journey.failed(error);
+        }
     }
 
-    /// Its answer was not taken to the end; where nothing else went wrong that is the client's doing.
+    /// It was refused: it did not become a request.
+    pub fn refused(&mut self, error: &Error) {
+        self.outcome.failure = Some(error.kind());
+        if let Some(entry) = &mut self.access {
+            entry.journey.refused(error);
+        }
+    }
+
+    /// It ended before its answer did; where nothing else went wrong, and we have not cut it off ourselves, that is the client's doing.
     pub fn broke_off(&mut self) {
-        self.outcome.failure.get_or_insert(Kind::ClientGone);
+        if !self.ingress.is_cut() {
+            self.outcome.failure.get_or_insert(Kind::ClientGone);
+        }
     }
 
     /// Bytes of the answer's body.
@@ -180,10 +197,12 @@ impl Exchange {
         {
             self.outcome.grpc = Some(Grpc::Status(status));
         }
-        // a look at the names costs less than two look-ups by hash, and nearly no answer has either
-        if !headers.keys().any(|name| name.as_str().starts_with(orca::FIELD)) {
+        // a look at the names costs less than look-ups by hash, and nearly no answer has any of these
+        if !headers.keys().any(|name| *name == header::ALT_SVC || name.as_str().starts_with(orca::FIELD)) {
             return;
         }
+        // it names where else this origin is served (RFC 7838), which a backend says of itself: clients would go there past us
+        headers.remove(header::ALT_SVC);
         let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
         for (field, read) in [(&REPORT, orca::read as Read), (&REPORT_BIN, orca::read_bin)] {
             let Some(value) = headers.remove(field) else { continue };
@@ -234,10 +253,10 @@ impl Exchange {
                 failed: verdict == Verdict::Failed,
                 elapsed: answered.unwrap_or_else(|| ended.saturating_duration_since(began)),
             };
-            told.tell(&self.worker, Moment::at(ended));
+            told.tell(self.ingress.worker(), Moment::at(ended));
         }
         let place = Place { in_flight: admission.in_flight, backend: used.place };
-        self.worker.leave((service.index, service.name), service.waiting, used.endpoint, place);
+        self.ingress.worker().leave((service.index, service.name), service.waiting, used.endpoint, place);
     }
 }
 
@@ -246,20 +265,27 @@ impl Drop for Exchange {
         // one reading of the clock serves everything that ends here
         let ended = Instant::now();
         self.end_attempt(self.verdict(), ended);
+        if self.outcome.status.is_none() {
+            match std::thread::panicking() {
+                true => self.outcome.failure = Some(Kind::Internal),
+                false => self.broke_off(),
+            }
+        }
         let service = self.counted.service();
         let handles = record::Handles {
             requests: self.counted.requests(),
             durations: service.map(|service| service.durations),
             grpc: service.map(|service| service.grpc),
         };
-        let elapsed = self.worker.recorder.exchange(self.worker.index, &handles, &self.outcome, ended);
+        let worker = self.ingress.worker();
+        let elapsed = worker.recorder.exchange(worker.index, &handles, &self.outcome, ended);
         if let Some(entry) = self.access.take() {
             let names = access::Names {
                 listener: self.counted.listener(),
                 service: service.map(|service| &**service.name),
                 backend: self.counted.backend().map(|used| &*used.endpoint.id),
             };
-            self.worker.recorder.access(&entry, &names, &self.outcome, elapsed);
+            worker.recorder.access(&entry, &names, &self.outcome, elapsed);
         }
     }
 }

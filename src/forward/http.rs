@@ -19,7 +19,7 @@ use super::attempts::{self, Placement};
 use super::body::{Body, Content, too_late};
 use super::changes::{change, rewrite_path};
 use super::exchange::{Exchange, Rest};
-use super::{Ingress, Worker, hops, key, rescue, sender};
+use super::{Ingress, Worker, entry, hops, key, rescue, sender};
 use crate::error::{Error, Kind, Result};
 use crate::metrics::ListenerMetrics;
 use crate::policy::{Balance, ProxyHeader};
@@ -27,9 +27,9 @@ use crate::protocol::fields::{self, Client};
 use crate::protocol::grpc;
 use crate::protocol::h1::encode::RequestLine;
 use crate::protocol::h1::framing::Length;
+use crate::protocol::partial::Partial;
 use crate::protocol::proxy_protocol::Peer;
 use crate::protocol::{Handler, Request, Upgrade};
-use crate::record::access;
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
 use crate::timer::Alarm;
@@ -50,6 +50,8 @@ pub struct Connection {
     pub client: Client,
     /// The name that the client asked for in TLS, and who answered it.
     pub sni: Option<(String, Acceptor)>,
+    /// It speaks plain HTTP where TLS is spoken: it is told so, and nothing else.
+    pub is_plain_on_tls: bool,
     /// The listener's counters.
     pub metrics: Arc<ListenerMetrics>,
     /// Its own connections to backends that are told of it with a PROXY header.
@@ -61,9 +63,10 @@ impl Handler for Connection {
 
     async fn handle(&self, request: Box<Request>) -> Response<Body> {
         let Some((snapshot, listener)) = self.ingress.current() else { return homeless() };
-        let mut exchange = Exchange::begin(&self.worker, &snapshot, listener);
+        let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
         if self.worker.recorder.logs_access() {
-            exchange.log(self.entry(&request, &snapshot.listeners[listener]));
+            let client = self.sender(&snapshot.listeners[listener], &request);
+            exchange.log(entry::of(&request, client, self.peer.told()));
         }
         let call = grpc::call(&request.headers).cloned();
         if call.is_some() {
@@ -77,7 +80,7 @@ impl Handler for Connection {
             }
             Err(error) => {
                 tracing::debug!(%error, "an exchange failed");
-                exchange.failed(error.kind());
+                exchange.failed(&error);
                 if call.is_some() {
                     exchange.ended_call(rescue::grpc_code(error.kind()));
                 }
@@ -94,11 +97,14 @@ impl Handler for Connection {
         }
     }
 
-    fn refuse(&self, error: &Error) -> Response<Body> {
+    fn refuse(&self, error: &Error, what: &Partial<'_>) -> Response<Body> {
         tracing::debug!(%error, "a request was refused");
         let Some((snapshot, listener)) = self.ingress.current() else { return homeless() };
-        let mut exchange = Exchange::begin(&self.worker, &snapshot, listener);
-        exchange.failed(error.kind());
+        let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
+        if self.worker.recorder.logs_access() {
+            exchange.log(entry::of_refused(what, self.client.address, self.peer.told()));
+        }
+        exchange.refused(error);
         own(rescue::answer(error.kind()), exchange)
     }
 
@@ -161,15 +167,15 @@ impl Connection {
         let service = &*snapshot.services[service];
         exchange.service(service.index);
         let placement = self.placement(&snapshot.listeners[listener], service, &mut request);
-        self.prepare(&mut request, route)?;
+        self.prepare(&mut request, route, service.via)?;
         let timeouts = route.timeouts(service);
         let timers = &self.worker.timers;
         let mut deadline = timeouts.total.map(|total| Alarm::new(timers, total));
         let (upgrade, interim) = (request.upgrade.take(), request.interim.take());
         let own = service.proxy_header.map(|version| self.own(version, &snapshot.listeners[listener]));
         let starved = Cell::new(false);
-        let allow_bare_lf = service.allow_bare_lf;
-        let terms = Terms { timeouts, timers, interim: interim.as_ref(), starved: &starved, allow_bare_lf, own };
+        let heads = service.heads;
+        let terms = Terms { timeouts, timers, interim: interim.as_ref(), starved: &starved, heads, own };
         let mut answer = {
             let mut answer = pin!(self.ask(service, request, upgrade.as_ref(), &terms, exchange, &placement));
             poll_fn(|cx| {
@@ -191,6 +197,9 @@ impl Connection {
 
     fn route<'s>(&self, listener: &'s Listener, request: &Request) -> Result<&'s Route> {
         let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if self.is_plain_on_tls {
+            return Err(Error::new(Kind::PlainHttp, ""));
+        }
         if let Some((sni, acceptor)) = &self.sni {
             let name = crate::route::without_port(host);
             if !name.is_empty() && !acceptor.same_certificate(sni, name) {
@@ -236,18 +245,21 @@ impl Connection {
     }
 
     /// Turns the request that came into the one that goes.
-    fn prepare(&self, request: &mut Request, route: &Route) -> Result<()> {
+    fn prepare(&self, request: &mut Request, route: &Route, via: bool) -> Result<()> {
         let changes = &route.request_headers;
         self.client.sift(&mut request.headers, changes.names());
         if changes.is_empty() {
-            request.forwarded = self.client.forwarded(&request.headers, request.host.as_ref(), request.version);
+            let via = via.then_some(request.version);
+            request.forwarded = self.client.forwarded(&request.headers, request.host.as_ref(), via);
         }
         if !changes.is_empty() {
             request.body.refuse_in_trailers(changes.names());
         }
         if request.forwarded.is_none() {
             self.client.forward(&mut request.headers, request.host.as_ref());
-            fields::via(&mut request.headers, request.version);
+            if via {
+                fields::via(&mut request.headers, request.version);
+            }
             change(&mut request.headers, changes);
             // in there only if the configuration has set it
             if let Some(host) = request.headers.remove(header::HOST) {
@@ -316,19 +328,6 @@ impl Connection {
 
     fn sender(&self, listener: &Listener, request: &Request) -> Option<IpAddr> {
         sender::find(&self.client, &request.headers, &listener.trusted_proxies)
-    }
-
-    fn entry(&self, request: &Request, listener: &Listener) -> access::Entry {
-        access::Entry {
-            client: self.sender(listener, request),
-            told: self.peer.told(),
-            method: request.method.clone(),
-            target: request.uri.clone(),
-            version: request.version,
-            host: request.host.clone(),
-            referer: request.headers.get(header::REFERER).cloned(),
-            user_agent: request.headers.get(header::USER_AGENT).cloned(),
-        }
     }
 }
 

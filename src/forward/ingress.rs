@@ -21,6 +21,8 @@ pub struct Ingress {
     pub drain: Drain,
     /// Its connections.
     pub connections: Tasks,
+    /// Its time was over: what ends from then on may be cut off, and its client is not to blame.
+    is_cut: Cell<bool>,
     /// Its sessions, where it gets datagrams: a socket's each.
     sessions: RefCell<Vec<Weak<Sessions>>>,
     worker: Rc<Worker>,
@@ -38,6 +40,7 @@ impl Ingress {
         Self {
             drain: Drain::default(),
             connections: Tasks::default(),
+            is_cut: Cell::new(false),
             sessions: RefCell::default(),
             worker: Rc::clone(worker),
             key,
@@ -74,8 +77,14 @@ impl Ingress {
 
     /// Cuts off the connections and sessions that have not ended; gives back how many there were.
     pub fn cut(&self) -> usize {
+        self.is_cut.set(true);
         let sessions = self.sessions.take();
         self.connections.cut() + sessions.iter().filter_map(Weak::upgrade).map(|sessions| sessions.cut()).sum::<usize>()
+    }
+
+    /// Whether that was done, or the worker ends with what is still under way on it.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.get() || self.worker.is_over.get()
     }
 
     fn find(&self, snapshot: &Snapshot) -> Option<usize> {

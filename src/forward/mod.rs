@@ -13,6 +13,7 @@ mod body;
 mod changes;
 mod counted;
 pub mod datagrams;
+mod entry;
 mod exchange;
 mod hops;
 mod http;
@@ -26,7 +27,7 @@ pub mod session;
 mod tries;
 mod verdict;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -69,6 +70,8 @@ pub struct Worker {
     pub recorder: Recorder,
     /// Told when a client's connection has ended.
     pub ended: Notify,
+    /// It ends: what is dropped from here on was cut off.
+    pub is_over: Cell<bool>,
     snapshot: snapshot::Reader,
     /// Told when something happened that the control plane should look at now: a breaker opened, failures in a row.
     news: Arc<Notify>,
@@ -94,6 +97,7 @@ impl Worker {
             pipes,
             recorder,
             ended: Notify::new(),
+            is_over: Cell::new(false),
             news: Arc::clone(snapshot.news()),
             snapshot,
             queues: queue::Queues::default(),

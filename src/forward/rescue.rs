@@ -15,7 +15,7 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
     match kind {
         // RFC 9112, section 6.1, has 501 for a coding that is unknown, and section 6.3, rule 4, has 400 for a length that nobody
         // can tell, which is what is wrong here
-        Kind::MalformedRequest | Kind::UnknownTransferCoding => {
+        Kind::MalformedRequest | Kind::UnknownTransferCoding | Kind::PlainHttp => {
             (StatusCode::BAD_REQUEST, "evenkeel; error=http_request_error")
         }
         Kind::TargetTooLong => (StatusCode::URI_TOO_LONG, "evenkeel; error=http_request_error"),
@@ -90,7 +90,11 @@ pub fn fallback(kind: Kind, fallback: &Fallback) -> Option<Response<Bytes>> {
 /// The answer to an exchange that failed.
 pub fn answer(kind: Kind) -> Response<Bytes> {
     let (status, proxy_status) = status(kind);
-    let body = format!("{} {}\n", status.as_str(), status.canonical_reason().unwrap_or_default());
+    let mut body = format!("{} {}\n", status.as_str(), status.canonical_reason().unwrap_or_default());
+    if kind == Kind::PlainHttp {
+        // somebody has written http:// for https:// and sees nothing but this
+        body.push_str("The plain HTTP request was sent to HTTPS port\n");
+    }
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -126,6 +130,7 @@ pub fn grpc_code(kind: Kind) -> Code {
         | Kind::UnsupportedVersion
         | Kind::UnknownExpectation
         | Kind::Misdirected
+        | Kind::PlainHttp
         | Kind::NotUpgraded
         | Kind::UpstreamReset
         | Kind::UpstreamProtocol

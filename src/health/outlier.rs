@@ -65,9 +65,10 @@ pub fn judge(policy: &Outlier, sights: &[Sight]) -> Vec<(usize, Reason)> {
     guilty
 }
 
-/// For how long a backend is out that was out `before` times.
+/// For how long a backend is out that was out `before` times. Bounded: one that was unwell for a day is let in within minutes of
+/// being well.
 pub fn sentence(policy: &Outlier, before: u32) -> Duration {
-    policy.eject_for.saturating_mul(before.saturating_add(1))
+    policy.eject_for.saturating_mul(before.saturating_add(1)).min(policy.max_eject_for)
 }
 
 /// Whether a backend that has been in for this long has its ejections forgotten.
@@ -179,6 +180,7 @@ mod tests {
         window: Duration::from_secs(10),
         min_requests: 20,
         eject_for: Duration::from_secs(10),
+        max_eject_for: Duration::from_secs(300),
         max_ejected: 0.5,
     };
 
@@ -266,8 +268,9 @@ mod tests {
     }
 
     #[test]
-    fn it_takes_longer_each_time_and_is_forgotten_at_last() {
-        assert_eq!([0, 1, 2].map(|before| sentence(&POLICY, before).as_secs()), [10, 20, 30]);
+    fn it_takes_longer_each_time_up_to_a_bound_and_is_forgotten_at_last() {
+        let seconds = [0, 1, 2, 28, 29, 30, u32::MAX].map(|before| sentence(&POLICY, before).as_secs());
+        assert_eq!(seconds, [10, 20, 30, 290, 300, 300, 300]);
         assert!(!is_forgiven(&POLICY, Duration::from_secs(99)));
         assert!(is_forgiven(&POLICY, Duration::from_secs(100)));
     }

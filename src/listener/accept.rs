@@ -245,12 +245,22 @@ async fn arrive(
 ) -> Option<(Stream, Rc<Connection>, bool)> {
     let metrics = &serving.settings.metrics;
     let mut peer = peer::identify(&mut socket, address, &serving.ingress, metrics).await?;
-    let (stream, sni, is_h2) = match &serving.settings.tls {
-        None => (Stream::Plain(socket), None, false),
-        Some(tls) => Box::pin(handshake(socket, &mut peer, tls, &setup)).await?,
+    let tls = serving.settings.tls.as_ref();
+    let is_plain_on_tls = tls.is_some() && is_plain(&mut socket, &setup).await;
+    let (stream, sni, is_h2) = match tls {
+        Some(tls) if !is_plain_on_tls => Box::pin(handshake(socket, &mut peer, tls, &setup)).await?,
+        _ => (Stream::Plain(socket), None, false),
     };
-    let handler = connection(peer, &serving, sni)?;
+    let handler = connection(peer, &serving, sni, is_plain_on_tls)?;
     Some((stream, Rc::new(handler), is_h2))
+}
+
+/// Whether what comes where TLS is spoken begins as the method of an HTTP request does, and as no record of TLS: whoever asks so is to be
+/// told, in words that he can read. That is known before anything is read, for rustls would answer with an alert.
+async fn is_plain(socket: &mut Socket, setup: &Setup) -> bool {
+    let mut first = [0];
+    let peeked = setup.timers.within(setup.limits.header_timeout, socket.peek(&mut first)).await;
+    matches!(peeked, Some(Ok(1))) && first[0].is_ascii_uppercase()
 }
 
 /// Serves it: HTTP/2 where ALPN says so, or where the client begins with its preface.
@@ -289,15 +299,21 @@ pub(super) async fn handshake(
     Some((Stream::TlsServer(Box::new(stream)), sni, is_h2))
 }
 
-fn connection(peer: Peer, serving: &Accepted, sni: Option<(String, Acceptor)>) -> Option<Connection> {
+fn connection(
+    peer: Peer,
+    serving: &Accepted,
+    sni: Option<(String, Acceptor)>,
+    is_plain_on_tls: bool,
+) -> Option<Connection> {
     let (snapshot, listener) = serving.ingress.current()?;
     let trusted = peer::is_trusted(&snapshot.listeners[listener], peer.address());
     Some(Connection {
         worker: Rc::clone(serving.ingress.worker()),
         ingress: Rc::clone(&serving.ingress),
-        client: Client::new(peer.ip(), serving.settings.tls.is_some(), trusted),
+        client: Client::new(peer.ip(), serving.settings.tls.is_some() && !is_plain_on_tls, trusted),
         peer,
         sni,
+        is_plain_on_tls,
         metrics: Arc::clone(&serving.settings.metrics),
         own: OnceCell::new(),
     })

@@ -195,6 +195,7 @@ async fn run(
         () = ended => {}
         _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
     }
+    worker.is_over.set(true);
 }
 
 impl Accepting {

@@ -66,7 +66,7 @@ pub struct Forwarded {
     /// The same for HTTP/2, which few backends speak.
     fields: OnceCell<Box<HeaderMap>>,
     host: Option<HeaderValue>,
-    version: Version,
+    via: Option<Version>,
 }
 
 impl Client {
@@ -101,12 +101,12 @@ impl Client {
 
     /// What to add to a request whose fields say nothing yet of where it came from; `None` = they do, so that
     /// [`forward`](Self::forward) and [`via`] must write into them. Most requests are told apart by
-    /// nothing that matters here: what they get is made once, and written as a whole.
+    /// nothing that matters here: what they get is made once, and written as a whole. `via`: the version for `Via`; `None` = no `Via`.
     pub fn forwarded(
         &self,
         headers: &HeaderMap,
         host: Option<&HeaderValue>,
-        version: Version,
+        via: Option<Version>,
     ) -> Option<Rc<Forwarded>> {
         static SAID: [HeaderName; 5] =
             [header::FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, header::VIA];
@@ -116,12 +116,12 @@ impl Client {
         }
         let mut cached = self.forwarded.borrow_mut();
         match &*cached {
-            Some(made) if made.host.as_ref() == host && made.version == version => Some(Rc::clone(made)),
+            Some(made) if made.host.as_ref() == host && made.via == via => Some(Rc::clone(made)),
             _ => {
-                let lines = self.lines(host, version);
+                let lines = self.lines(host, via);
                 // copied: it is a piece of the request's head, which would be kept as long as the connection
                 let host = host.and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
-                let made = Rc::new(Forwarded { lines, fields: OnceCell::new(), host, version });
+                let made = Rc::new(Forwarded { lines, fields: OnceCell::new(), host, via });
                 *cached = Some(Rc::clone(&made));
                 Some(made)
             }
@@ -130,7 +130,7 @@ impl Client {
 
     /// What [`forward`](Self::forward) and [`via`] write into fields that say nothing yet, in the same order. By hand: of a
     /// connection with one request it is the largest part of what is its own to do.
-    fn lines(&self, host: Option<&HeaderValue>, version: Version) -> Bytes {
+    fn lines(&self, host: Option<&HeaderValue>, via: Option<Version>) -> Bytes {
         let host_length = host.map_or(0, HeaderValue::len);
         let address = self.address_text();
         let mut lines = BytesMut::with_capacity(256 + 2 * host_length);
@@ -144,8 +144,10 @@ impl Client {
             lines.put_slice(b"\r\nx-forwarded-host: ");
             lines.put_slice(host.as_bytes());
         }
-        lines.put_slice(b"\r\nvia: ");
-        lines.put_slice(us(version).as_bytes());
+        if let Some(version) = via {
+            lines.put_slice(b"\r\nvia: ");
+            lines.put_slice(us(version).as_bytes());
+        }
         lines.put_slice(b"\r\n");
         // kept as long as the connection: without the room that was not needed
         Bytes::copy_from_slice(&lines)
@@ -342,7 +344,7 @@ mod tests {
             let mut written = HeaderMap::new();
             client.forward(&mut written, host);
             via(&mut written, version);
-            let made = client.forwarded(&HeaderMap::new(), host, version).unwrap();
+            let made = client.forwarded(&HeaderMap::new(), host, Some(version)).unwrap();
             assert_eq!(*made.fields(), written);
             let lines: Vec<_> = written.iter().map(|(n, v)| format!("{n}: {}\r\n", v.to_str().unwrap())).collect();
             assert_eq!(made.lines, lines.concat().as_bytes());
@@ -403,7 +405,7 @@ mod tests {
         let client = Client::new(None, false, true);
         for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"] {
             let said = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))]);
-            assert!(client.forwarded(&said, None, Version::HTTP_11).is_none(), "{name}");
+            assert!(client.forwarded(&said, None, Some(Version::HTTP_11)).is_none(), "{name}");
         }
     }
 }

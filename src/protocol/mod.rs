@@ -11,6 +11,7 @@ pub mod h2;
 pub mod hpack;
 pub mod intake;
 pub mod pace;
+pub mod partial;
 pub mod proxy_protocol;
 pub mod quic;
 pub mod replay;
@@ -28,6 +29,7 @@ use http::{Method, Response, StatusCode, Uri, Version};
 pub use body::RequestBody;
 use fields::Forwarded;
 use h1::framing::Length;
+use partial::Partial;
 
 use crate::error::Error;
 
@@ -102,8 +104,8 @@ pub trait Handler {
     /// Answers a request. Never fails: a failure is an answer.
     fn handle(&self, request: Box<Request>) -> impl Future<Output = Response<Self::Body>>;
 
-    /// Answers what was too malformed to become a request.
-    fn refuse(&self, error: &Error) -> Response<Self::Body>;
+    /// Answers what was too malformed, or too large, to become a request; `what` is known of it.
+    fn refuse(&self, error: &Error, what: &Partial<'_>) -> Response<Self::Body>;
 
     /// Counts bytes that crossed the connection.
     fn transferred(&self, received: u64, sent: u64);

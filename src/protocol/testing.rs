@@ -11,6 +11,7 @@ use http_body::{Body, Frame};
 
 use super::fields::Date;
 use super::h1::server::Setup;
+use super::partial::Partial;
 use super::splice::MaySplice;
 use super::tunnel::{MayTunnel, Relay};
 use super::{Handler, Request, RequestBody};
@@ -34,7 +35,7 @@ impl Handler for Echo {
         Response::new(EchoBody(request.body))
     }
 
-    fn refuse(&self, _: &Error) -> Response<EchoBody> {
+    fn refuse(&self, _: &Error, _: &Partial<'_>) -> Response<EchoBody> {
         Response::builder().status(400).body(EchoBody(RequestBody::Empty)).unwrap()
     }
 

@@ -34,6 +34,7 @@ use crate::endpoint::waiting::Waiting;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::Registry;
 use crate::policy::{HeaderChanges, TimeoutOverride, UpstreamProtocol};
+use crate::protocol::h1::head::{HeadLimits, Leniency};
 use crate::route::{Path, Table};
 use handles::Handles;
 
@@ -121,7 +122,12 @@ fn build_service(
         session_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
-        allow_bare_lf: service.allow_bare_lf,
+        heads: HeadLimits {
+            bytes: service.limits.max_header_bytes,
+            fields: service.limits.max_headers,
+            leniency: Leniency { bare_lf: service.allow_bare_lf, ..Leniency::default() },
+        },
+        via: service.via,
         protocol: service.protocol,
         proxy_header: service.proxy_header,
         timeouts: service.timeout,

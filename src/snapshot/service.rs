@@ -22,6 +22,7 @@ use crate::policy::{
     Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses, Timeouts,
     UpstreamProtocol,
 };
+use crate::protocol::h1::head::HeadLimits;
 
 /// A service and its backends.
 #[derive(Debug)]
@@ -53,8 +54,10 @@ pub struct Settings {
     pub slow_start: Duration,
     /// The share of available backends under which health is ignored; 0 = never.
     pub panic_threshold: f64,
-    /// The lines of an answer's head may end in LF without CR.
-    pub allow_bare_lf: bool,
+    /// How its answers' heads are read.
+    pub heads: HeadLimits,
+    /// Requests are marked with `Via`.
+    pub via: bool,
     /// What is spoken to its backends.
     pub protocol: UpstreamProtocol,
     /// What connections to its backends begin with.

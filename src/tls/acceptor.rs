@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use rustls::crypto::aws_lc_rs::{self, ALL_CIPHER_SUITES};
 use rustls::pki_types::{CertificateDer, IpAddr, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{CipherSuite, RootCertStore, ServerConfig, crypto::aws_lc_rs};
+use rustls::{CipherSuite, RootCertStore, ServerConfig, SignatureAlgorithm};
 use tokio_rustls::server::TlsStream;
 use webpki::EndEntityCert;
 
@@ -54,9 +55,12 @@ pub struct Acceptor {
 #[derive(Debug)]
 struct Certificates {
     all: Vec<Entry>,
-    exact: AHashMap<String, usize>,
+    /// By name; those of one name are in the order of [`Entry::rank`].
+    exact: AHashMap<String, Vec<usize>>,
     /// By the name behind `*.`.
-    wildcard: AHashMap<String, usize>,
+    wildcard: AHashMap<String, Vec<usize>>,
+    /// For clients that ask for none of the names: the first in the file, and those of the same name with another kind of key.
+    default: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -106,15 +110,14 @@ impl Acceptor {
         self.inner.accept(socket).await
     }
 
-    /// Whether the certificate that is shown to clients who ask for `sni` is also for `host`. The dot that ends a fully qualified
-    /// name is in no certificate, and clients leave it out of SNI (RFC 6066, section 3).
+    /// Whether the certificate that is shown to clients who ask for `sni` is for `host`; where there are several for that name, whichever of
+    /// them is shown. The dot that ends a fully qualified name is in no certificate, and clients leave it out of SNI (RFC 6066, section 3).
     pub fn same_certificate(&self, sni: &str, host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host);
-        sni.eq_ignore_ascii_case(host)
-            || self
-                .certificates
-                .find(sni)
-                .is_none_or(|entry| entry.names.iter().any(|name| names::covers(name, host)) || entry.has_address(host))
+        let Some(shown) = self.certificates.find(sni) else {
+            return self.certificates.of(&self.certificates.default, host);
+        };
+        sni.eq_ignore_ascii_case(host) || self.certificates.of(shown, host)
     }
 }
 
@@ -127,30 +130,60 @@ impl fmt::Debug for Acceptor {
 impl Certificates {
     fn new(settings: &ServerSettings<'_>, provider: &rustls::crypto::CryptoProvider) -> Result<Self, String> {
         let mut all = Vec::new();
-        let (mut exact, mut wildcard) = (AHashMap::new(), AHashMap::new());
+        let (mut exact, mut wildcard) = (AHashMap::<_, Vec<usize>>::new(), AHashMap::<_, Vec<usize>>::new());
         for (at, (chain, key, names)) in settings.certificates.iter().enumerate() {
             let key = CertifiedKey::from_der(chain.to_vec(), key.clone_key(), provider).map_err(|e| e.to_string())?;
             for name in *names {
-                match name.strip_prefix("*.") {
-                    // the first one in the file wins
-                    Some(parent) => wildcard.entry(parent.to_owned()).or_insert(at),
-                    None => exact.entry(name.clone()).or_insert(at),
+                let of_name = match name.strip_prefix("*.") {
+                    Some(parent) => wildcard.entry(parent.to_owned()).or_default(),
+                    None => exact.entry(name.clone()).or_default(),
                 };
+                of_name.push(at);
             }
             all.push(Entry { key: Arc::new(key), names: names.to_vec() });
         }
-        Ok(Self { all, exact, wildcard })
+        // stable: of one kind, the first one in the file wins
+        exact.values_mut().chain(wildcard.values_mut()).for_each(|of_name| of_name.sort_by_key(|at| all[*at].rank()));
+        let first = settings.certificates.first().and_then(|(_, _, names)| names.first());
+        let of_first = first.and_then(|name| match name.strip_prefix("*.") {
+            Some(parent) => wildcard.get(parent),
+            None => exact.get(name),
+        });
+        let default = of_first.cloned().unwrap_or(vec![0]);
+        Ok(Self { all, exact, wildcard, default })
     }
 
-    /// The certificate for a name that a client asks for, if there is one.
-    fn find(&self, sni: &str) -> Option<&Entry> {
+    /// The certificates for a name that a client asks for, if there are any.
+    fn find(&self, sni: &str) -> Option<&Vec<usize>> {
         let lower = sni.to_ascii_lowercase();
-        let at = self.exact.get(&lower).or_else(|| self.wildcard.get(lower.split_once('.')?.1))?;
-        self.all.get(*at)
+        self.exact.get(&lower).or_else(|| self.wildcard.get(lower.split_once('.')?.1))
+    }
+
+    /// Whether each of these is for `host`.
+    fn of(&self, shown: &[usize], host: &str) -> bool {
+        let covers =
+            |entry: &Entry| entry.names.iter().any(|name| names::covers(name, host)) || entry.has_address(host);
+        shown.iter().filter_map(|at| self.all.get(*at)).all(covers)
     }
 }
 
 impl Entry {
+    /// Which of several for one name comes first: signing with RSA takes ten times as long as with a curve.
+    fn rank(&self) -> bool {
+        self.key.key.algorithm() == SignatureAlgorithm::RSA
+    }
+
+    /// Whether the client can verify what this key signs. In TLS 1.2 the suites say that as well: in each of them one kind of key signs.
+    fn suits(&self, hello: &ClientHello<'_>) -> bool {
+        let algorithm = self.key.key.algorithm();
+        let signs = |suite: &CipherSuite| {
+            ALL_CIPHER_SUITES
+                .iter()
+                .any(|known| known.suite() == *suite && known.usable_for_signature_algorithm(algorithm))
+        };
+        self.key.key.choose_scheme(hello.signature_schemes()).is_some() && hello.cipher_suites().iter().any(signs)
+    }
+
     /// Whether the certificate is for this IP address (RFC 9525, section 6.5), which is in brackets if it is one of IPv6. It is looked
     /// for in the certificate each time: clients that name a server in TLS hardly ever ask it for an address.
     fn has_address(&self, host: &str) -> bool {
@@ -162,9 +195,12 @@ impl Entry {
 }
 
 impl ResolvesServerCert for Certificates {
+    /// Of the certificates for the name, the first whose key can sign what the client verifies. Where none can, rustls tells the client so.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let named = hello.server_name().and_then(|sni| self.find(sni));
-        named.or(self.all.first()).map(|entry| Arc::clone(&entry.key))
+        let named = hello.server_name().and_then(|sni| self.find(sni)).unwrap_or(&self.default);
+        let mut entries = named.iter().filter_map(|at| self.all.get(*at));
+        let fitting = entries.clone().find(|entry| entry.suits(&hello));
+        fitting.or(entries.next()).map(|entry| Arc::clone(&entry.key))
     }
 }
 

@@ -23,15 +23,11 @@ use crate::policy::Timeouts;
 use crate::protocol::h1::decode::{Decoded, Decoder};
 use crate::protocol::h1::encode::{self, RequestLine};
 use crate::protocol::h1::framing::{self, Length};
-use crate::protocol::h1::head::{self, HeadLimits, Leniency, ResponseHead, Scan};
+use crate::protocol::h1::head::{self, HeadLimits, ResponseHead, Scan};
 use crate::protocol::h1::inbound::Inbound;
 use crate::protocol::h1::outbound::{Coding, Outbound};
 use crate::protocol::{Interim, RequestBody};
 use crate::timer::{Alarm, Timers};
-
-/// What the head of an answer may be.
-pub(super) const HEAD_LIMITS: HeadLimits =
-    HeadLimits { bytes: 64 * 1024, fields: 100, leniency: Leniency { encoded_controls: false, bare_lf: false } };
 /// Room for a read of an answer.
 const ROOM: usize = 1024;
 /// How long a backend is waited for to say 100; RFC 9110, section 10.1.1, says not to wait indefinitely.
@@ -80,8 +76,8 @@ pub struct Terms<'a> {
     pub interim: Option<&'a Interim>,
     /// Kept up to date by the call: it is the client that is waited for, to send more of its body.
     pub starved: &'a Cell<bool>,
-    /// The lines of an answer's head may end in LF without CR.
-    pub allow_bare_lf: bool,
+    /// How the heads of answers are read.
+    pub heads: HeadLimits,
     /// The backend is told of the client at the beginning of each connection, so that none can carry another client's.
     pub own: Option<Own<'a>>,
 }
@@ -255,8 +251,7 @@ impl Call {
 
     /// Waits for the head of the answer, past the interim ones.
     async fn head(&mut self, line: &RequestLine<'_>, terms: &Terms<'_>) -> Result<ResponseHead> {
-        let leniency = Leniency { bare_lf: terms.allow_bare_lf, ..Leniency::default() };
-        let limits = HeadLimits { leniency, ..HEAD_LIMITS };
+        let limits = terms.heads;
         let mut interim = 0;
         let mut alarm: Option<Alarm> = None;
         let mut moved = (0, self.held);
@@ -275,7 +270,7 @@ impl Call {
                         return Poll::Ready(fits(&head, line).map(|()| head));
                     }
                     interim += before - inbound.buf.len();
-                    if interim > HEAD_LIMITS.bytes {
+                    if interim > limits.bytes {
                         return Poll::Ready(Err(Error::new(
                             Kind::UpstreamMalformed,
                             "more bytes of interim responses than a head may have",

@@ -6,9 +6,11 @@
 #[allow(dead_code, unused_imports, reason = "the harness serves more than this binary")]
 mod support;
 
+mod access;
 mod addresses;
 mod affinity;
 mod aging;
+mod answers;
 mod bad_http2;
 mod bad_input;
 mod balance;

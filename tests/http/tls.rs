@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::ClientConfig;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, SignatureScheme};
 
-use crate::support::certs::{Authority, Identity};
+use crate::support::certs::{Authority, Identity, blind};
 use crate::support::h2::{self, get};
-use crate::support::{Client, OK, Origin, Proxy, Scratch, config};
+use crate::support::{Client, LOG, OK, Origin, Proxy, Scratch, config};
 
 /// A listener with these certificates, and further keys of `[listener.tls]`.
 fn listener(identities: &[&Identity], more: &str) -> String {
@@ -95,6 +96,31 @@ fn the_certificate_is_chosen_by_sni() {
 }
 
 #[test]
+fn of_two_certificates_for_a_name_each_client_gets_the_one_that_it_can_verify() {
+    const RSA: SignatureScheme = SignatureScheme::RSA_PSS_SHA256;
+    const EC: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
+    let (dir, ca) = (Scratch::new(), Authority::shared());
+    let names = ["site.example", "*.any.example"];
+    let (rsa, ec) = (ca.sign_rsa(&dir, &names), ca.sign(&dir, &names));
+    let origin = Origin::ok();
+    for order in [[&rsa, &ec], [&ec, &rsa]] {
+        let proxy = Proxy::start(&config(&listener(&order, ""), "", &[&origin]));
+        let shown = |schemes: &[SignatureScheme], version, sni| {
+            Client::connect_tls(proxy.address(), &blind(schemes, &[version]), sni).unwrap().certificate()
+        };
+        for version in [&TLS13, &TLS12] {
+            // the last two are names that no certificate has, and a client that names nobody
+            for sni in ["site.example", "x.any.example", "other.example", "127.0.0.1"] {
+                assert_eq!(shown(&[RSA], version, sni), rsa.chain.as_ref(), "{sni} {version:?}");
+                assert_eq!(shown(&[EC], version, sni), ec.chain.as_ref(), "{sni} {version:?}");
+                assert_eq!(shown(&[RSA, EC], version, sni), ec.chain.as_ref(), "{sni} {version:?}");
+            }
+        }
+        assert_eq!(get_as(&proxy, &ca.client(&[], None), "site.example", "x.any.example"), 200);
+    }
+}
+
+#[test]
 fn a_host_that_is_not_the_certificate_s_is_misdirected() {
     let (dir, ca) = (Scratch::new(), Authority::shared());
     let (one, two) = (ca.sign(&dir, &["one.example", "alias.example"]), ca.sign(&dir, &["two.example"]));
@@ -114,6 +140,23 @@ fn a_host_that_is_not_the_certificate_s_is_misdirected() {
         assert_eq!(client.call(get("https://two.example/x"), "").await.status, 421);
         assert_eq!(client.call(get("https://alias.example/x"), "").await.status, 200);
     });
+}
+
+#[test]
+fn a_host_that_no_certificate_has_is_misdirected() {
+    let (dir, ca) = (Scratch::new(), Authority::shared());
+    let one = ca.sign(&dir, &["one.example"]);
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config(&listener(&[&one], ""), "", &[&origin]));
+    // a client that does not look at certificates gets through the handshake
+    let client = blind(&[SignatureScheme::ECDSA_NISTP256_SHA256], &[&TLS13]);
+    assert_eq!(get_as(&proxy, &client, "other.example", "other.example"), 421);
+    assert_eq!(
+        get_as(&proxy, &client, "other.example", "one.example"),
+        200,
+        "its certificate is the one that is shown"
+    );
+    assert_eq!(get_as(&proxy, &client, "127.0.0.1", "127.0.0.1"), 200, "who names nobody in TLS is told nothing by it");
 }
 
 #[test]
@@ -174,14 +217,21 @@ fn client_certificates_may_be_left_out_where_they_are_optional() {
 }
 
 #[test]
-fn what_is_not_tls_on_a_tls_port_is_closed() {
+fn plain_http_on_a_tls_port_is_told_so_and_goes_nowhere() {
     let (dir, ca) = (Scratch::new(), Authority::shared());
     let site = ca.sign(&dir, &["site.example"]);
     let origin = Origin::ok();
-    let proxy = Proxy::start(&config(&listener(&[&site], ""), "", &[&origin]));
+    let proxy = Proxy::start(&(config(&listener(&[&site], ""), "", &[&origin]) + LOG));
     let mut client = proxy.client();
-    client.send("GET /x HTTP/1.1\r\nHost: site.example\r\n\r\n");
-    assert!(client.ends());
+    let answer = client.get("/plain");
+    assert_eq!((answer.status, answer.field("proxy-status")), (400, Some("evenkeel; error=http_request_error")));
+    assert!(answer.text().contains("The plain HTTP request was sent to HTTPS port"), "{answer:?}");
+    let line = proxy.logged();
+    assert_eq!((&line["status"], &line["target"]), (&400.into(), &"/plain".into()));
+    assert_eq!(line["failure"], "the plain HTTP request was sent to an HTTPS port");
+    let mut other = proxy.client();
+    other.send("\x01\x02\x03 neither");
+    assert!(other.ends());
     assert_eq!(get_as(&proxy, &ca.client(&[], None), "site.example", "site.example"), 200);
     assert_eq!(origin.requests().len(), 1);
 }

@@ -54,6 +54,43 @@ fn a_backend_that_breaks_off_before_anything_was_said_costs_the_client_nothing()
 }
 
 #[test]
+fn each_backend_that_fails_a_session_is_tried_and_counted_once() {
+    let dead = [Port::reserve(), Port::reserve()];
+    let broken: Vec<Origin> = (0..3).map(|_| Origin::script(|conn| conn.reset())).collect();
+    let service = "retry = { attempts = 4, back_off = \"1ms\" }\noutlier = { max_ejected = 0.0 }\n";
+    let mut toml = config(TCP, service, &broken.iter().collect::<Vec<_>>());
+    toml.extend(dead.iter().map(|port| backend(port.address())));
+    let proxy = Proxy::start(&toml);
+    assert!(proxy.client().is_reset());
+    proxy.wait_for_metrics("code_class=\"failed\"} 1");
+    let sum = |of: &str| -> u64 {
+        let metrics = proxy.metrics();
+        metrics
+            .lines()
+            .filter(|line| line.starts_with(of))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
+    };
+    assert_eq!(broken.iter().map(Origin::connections).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!(sum("evenkeel_backend_failures_total{"), 5);
+    assert_eq!(sum("evenkeel_retries_total{service=\"api\",outcome=\"failed\"}"), 4, "{}", proxy.metrics());
+    assert_eq!(sum("evenkeel_retries_total{service=\"api\",outcome=\"succeeded\"}"), 0, "{}", proxy.metrics());
+}
+
+#[test]
+fn a_session_whose_second_backend_serves_it_is_one_retry_that_succeeded() {
+    let (broken, a) = (Origin::script(|conn| conn.reset()), named("a"));
+    let proxy = tcp("", "", &[&broken, &a]);
+    for _ in 0..4 {
+        assert_eq!(proxy.client().bytes(1), b"a");
+    }
+    let retried = |outcome| proxy.metric(&format!("evenkeel_retries_total{{service=\"api\",outcome=\"{outcome}\"}}"));
+    // a client has its first byte a moment before that is counted
+    wait_until("each is counted", || retried("succeeded") == broken.connections() as u64);
+    assert_eq!(retried("failed"), 0);
+}
+
+#[test]
 fn what_may_have_been_heard_is_not_said_to_another() {
     let broken = Origin::script(|conn| {
         conn.bytes(5);

@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
+};
 
 use super::Scratch;
 
@@ -51,12 +55,20 @@ impl Authority {
 
     /// Signs a certificate for these names, and writes it and its key to a directory.
     pub fn sign(&self, dir: &Scratch, names: &[&str]) -> Identity {
-        let key = KeyPair::generate().unwrap();
+        self.sign_key(dir, names, &KeyPair::generate().unwrap(), &names[0].replace('*', "any"))
+    }
+
+    /// The same for a key of RSA, in files of other names.
+    pub fn sign_rsa(&self, dir: &Scratch, names: &[&str]) -> Identity {
+        let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        self.sign_key(dir, names, &key, &(names[0].replace('*', "any") + ".rsa"))
+    }
+
+    fn sign_key(&self, dir: &Scratch, names: &[&str], key: &KeyPair, file: &str) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let file = names[0].replace('*', "any");
         let mut params = CertificateParams::new(names).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let certificate = params.signed_by(key, &self.issuer).unwrap();
         let private = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
         Identity {
             cert: dir.file(&format!("{file}.pem"), certificate.pem()),
@@ -109,4 +121,54 @@ pub fn hello(config: &Arc<ClientConfig>, name: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     client.write_tls(&mut bytes).unwrap();
     bytes
+}
+
+/// Takes any certificate.
+#[derive(Debug)]
+struct Blind(Vec<SignatureScheme>);
+
+/// A client that takes any certificate, and says that it can verify signatures of these schemes.
+pub fn blind(schemes: &[SignatureScheme], versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Blind(schemes.to_vec())))
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+impl ServerCertVerifier for Blind {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.clone()
+    }
 }

@@ -81,7 +81,11 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn outlier(&self, raw: &raw::Outlier) -> Outlier {
+    pub(super) fn outlier(&mut self, at: &KeyPath, raw: &raw::Outlier) -> Outlier {
+        if raw.max_eject_for.0 < raw.eject_for.0 && self.present(&at.key("max_eject_for")) {
+            let mistake = self.mistake(&at.key("max_eject_for"), "`max_eject_for` is shorter than `eject_for`");
+            self.report(mistake.expected("a time of at least `eject_for`"));
+        }
         Outlier {
             consecutive_failures: raw.consecutive_failures,
             error_rate: raw.error_rate,
@@ -89,6 +93,8 @@ impl Check<'_> {
             window: raw.window.0,
             min_requests: raw.min_requests,
             eject_for: raw.eject_for.0,
+            // a file that sets only `eject_for` means it
+            max_eject_for: raw.max_eject_for.0.max(raw.eject_for.0),
             max_ejected: raw.max_ejected,
         }
     }

@@ -14,7 +14,7 @@ use crate::config::raw;
 use crate::config::syntax::{self, Target};
 use crate::config::tree::KeyPath;
 use crate::io::{self, Found, Name};
-use crate::policy::{self, Health, Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
+use crate::policy::{self, AnswerLimits, Health, Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
 
 /// How long a configuration waits for the addresses of its backends' names, all of them together. Those that have none by then are
 /// looked up again by the process that runs; the rest is to be served. As long as for the first answers of `discover`.
@@ -67,7 +67,7 @@ impl Check<'_> {
             abort_on_close: raw.abort_on_close,
             affinity: all_or_nothing(affinity)?,
             health: all_or_nothing(health)?.map(|health| lenient(health, raw.allow_bare_lf)),
-            outlier: self.outlier(&raw.outlier),
+            outlier: self.outlier(&at.key("outlier"), &raw.outlier),
             breaker: raw.circuit_breaker.as_ref().map(|breaker| self.breaker(breaker)),
             failure_status: Statuses(syntax::service::status_ranges(&raw.failure_status).ok()?),
             retry: self.retry(&raw.retry),
@@ -85,6 +85,8 @@ impl Check<'_> {
                 raw::SendProxyProtocol::V2 => Some(ProxyHeader::V2),
             },
             allow_bare_lf: raw.allow_bare_lf,
+            via: raw.via == raw::Via::On,
+            limits: answer_limits(&raw.limits),
             written: raw.backend.len(),
             backends: backends?,
             tls: all_or_nothing(tls)?,
@@ -206,6 +208,14 @@ impl Check<'_> {
         let client = (raw.cert.is_some() && raw.key.is_some())
             .then(|| self.certificate(at, raw.cert.as_deref(), raw.key.as_deref()));
         Some(ClientTls { server_name, ca: ca?, verify: raw.verify, client: all_or_nothing(client)? })
+    }
+}
+
+fn answer_limits(raw: &raw::AnswerLimits) -> AnswerLimits {
+    AnswerLimits {
+        // the schema keeps it below 16 MiB
+        max_header_bytes: usize::try_from(raw.max_header_bytes.0).unwrap_or(usize::MAX),
+        max_headers: raw.max_headers as usize,
     }
 }
 

@@ -27,7 +27,9 @@ pub(super) use listener::{
     Share, TlsVersion,
 };
 pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
-pub(super) use service::{Backend, Balance, SendProxyProtocol, Service, ServiceProtocol, ServiceTls};
+pub(super) use service::{
+    AnswerLimits, Backend, Balance, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Via,
+};
 
 /// A table of the file, written as in the documentation: `key: Type = default`.
 macro_rules! section {

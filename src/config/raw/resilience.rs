@@ -89,6 +89,9 @@ section! {
         /// For how long, times the number of ejections so far.
         #[schemars(extend("x-positive" = true))]
         eject_for: Span = Span::secs(10),
+        /// For how long at most; at least `eject_for`.
+        #[schemars(extend("x-positive" = true))]
+        max_eject_for: Span = Span::secs(300),
         /// Share of the backends that may be out.
         #[schemars(range(min = 0.0, max = 1.0))]
         max_ejected: f64 = 0.5,

@@ -4,7 +4,7 @@ use super::balancing::{Affinity, HashKey, LoadReports};
 use super::later::{Detect, Recover, Recovery, Sla};
 use super::resilience::{CircuitBreaker, Discover, Fallback, Health, Outlier, Retry};
 use super::{section, words};
-use crate::config::units::Span;
+use crate::config::units::{Size, Span};
 
 words! {
     /// How a backend is picked.
@@ -23,6 +23,11 @@ words! {
 words! {
     /// What is spoken to the backends.
     ServiceProtocol { Http1 = "http1", H2 = "h2", Auto = "auto", }
+}
+
+words! {
+    /// Whether requests are marked with `Via`.
+    Via { On = "on", Off = "off", }
 }
 
 words! {
@@ -48,6 +53,8 @@ section! {
         send_proxy_protocol: SendProxyProtocol = SendProxyProtocol::Off,
         /// true = the lines of an answer's head may end in LF without CR, as those of some old HTTP/1.0 servers do; false = 502.
         allow_bare_lf: bool = false,
+        /// "off" = requests get no Via of ours; what clients sent is passed on.
+        via: Via = Via::On,
         /// Backends from DNS or from a watched file.
         discover: Option<Discover> = None,
         /// The answer when no backend can be used.
@@ -75,6 +82,8 @@ section! {
         timeout: Timeout = Timeout::default(),
         /// Idle connections to the backends.
         pool: Pool = Pool::default(),
+        /// What an answer may be at most.
+        limits: AnswerLimits = AnswerLimits::default(),
         /// What backends say about their load.
         load_reports: LoadReports = LoadReports::default(),
         /// Present = faults are detected.
@@ -168,5 +177,17 @@ section! {
         idle_timeout: Span = Span::secs(50),
         /// An older connection carries no other request; 0 = no limit.
         max_age: Span = Span::secs(0),
+    }
+}
+
+section! {
+    /// What an answer may be at most.
+    AnswerLimits {
+        /// The whole head of an answer, and its trailers; over it: 502.
+        #[schemars(extend("minimum" = 1024, "maximum" = 16_777_216))]
+        max_header_bytes: Size = Size(64 << 10),
+        /// Fields of an answer; over it: 502.
+        #[schemars(range(min = 1, max = 10_000))]
+        max_headers: u32 = 100,
     }
 }

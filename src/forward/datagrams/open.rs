@@ -16,6 +16,7 @@ use crate::forward::tries::Tries;
 use crate::metrics::Loss;
 use crate::metrics::retries::Outcome;
 use crate::protocol::udp::{Payload, Socket, options};
+use crate::record::access::Journey;
 use crate::record::access::session::Entry as Line;
 use crate::upstream::udp;
 
@@ -40,12 +41,13 @@ impl Sessions {
         let mut record = Record::begin(worker, listener);
         let client = flow.client.ip().to_canonical();
         if worker.recorder.logs_access() {
-            record.log(Line { client: Some(client), protocol: listener.protocol, told: Vec::new(), server_name: None });
+            let (protocol, journey) = (listener.protocol, Journey::default());
+            record.log(Line { client: Some(client), protocol, told: Vec::new(), server_name: None, journey });
         }
         let opening = match self.opening(client, scene, avoided, &mut record) {
             Ok(opening) => opening,
             Err(error) => {
-                record.failed(error.kind());
+                record.failed_of(&error);
                 return metrics.lost(self.worker(), Loss::NoBackend, first.count());
             }
         };
@@ -152,7 +154,7 @@ impl Sessions {
         let mut record = session.record();
         let Some(backend) = record.backend() else {
             // it got no place at all
-            record.failed(error.kind());
+            record.failed_of(&error);
             return false;
         };
         if error.kind() == Kind::Connect && turns_to_another_address(session, &mut opening.turns) {
@@ -166,7 +168,7 @@ impl Sessions {
         let again = tries.after_failure(backend, &error, true).is_some_and(|pause| pause.is_zero());
         if !again {
             tries.settled(Outcome::Failed);
-            record.failed(tries.last_word(error).kind());
+            record.failed_of(&tries.last_word(error));
         }
         opening.tried = tries.tried;
         again

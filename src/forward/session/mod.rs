@@ -31,11 +31,12 @@ use crate::endpoint::Live;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
 use crate::metrics::ListenerMetrics;
-use crate::metrics::retries::Outcome;
+use crate::metrics::retries::{Outcome, Retries};
 use crate::outcome;
 use crate::policy::{Balance, ListenerProtocol};
 use crate::protocol::duplex::{Duplex, End};
 use crate::protocol::proxy_protocol::Peer;
+use crate::record::access::Journey;
 use crate::record::access::session::Entry;
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
@@ -60,8 +61,19 @@ struct Joined {
     live: Arc<Live>,
     /// It ends when nothing was said for so long.
     idle_timeout: Duration,
+    /// Where the backend was not the first one: what counts this try, once it is known what came of it.
+    retries: Option<Arc<Retries>>,
     /// Counts the connection to the backend.
     _counted: Counted,
+}
+
+/// A connection to a backend.
+struct Connected {
+    stream: Stream,
+    live: Arc<Live>,
+    /// As in [`Joined`].
+    retries: Option<Arc<Retries>>,
+    counted: Counted,
 }
 
 /// A session while it is relayed. Dropped before it has ended, it is cut off: to either side that must not look like the other one's
@@ -81,12 +93,12 @@ struct Unmoved {
 /// Serves a connection to its end.
 pub async fn serve(mut arrival: Arrival, peer: &Peer, ingress: &Ingress, metrics: &ListenerMetrics) {
     let Some(mut record) = begin(peer, arrival.server_name.as_deref(), ingress) else { return };
-    let mut broke = Vec::new();
+    let mut failed = Vec::new();
     loop {
         // boxed: it is large, and a session that is connected is done with it
-        let Some(joined) = Box::pin(join((arrival, peer), ingress, &broke, record)).await else { return };
+        let Some(joined) = Box::pin(join((arrival, peer), ingress, &mut failed, record)).await else { return };
         let Some(unmoved) = relay(joined, ingress.worker(), metrics).await else { return };
-        broke.push(unmoved.by);
+        failed.push(unmoved.by);
         record = unmoved.record;
         // a session of which nothing was moved had sent nothing, not even the name that it wants
         arrival = Arrival { stream: unmoved.client, server_name: None, early: Bytes::new() };
@@ -106,31 +118,32 @@ fn begin(peer: &Peer, server_name: Option<&str>, ingress: &Ingress) -> Option<Re
     let mut record = Record::begin(ingress.worker(), listener);
     if ingress.worker().recorder.logs_access() {
         let server_name = server_name.map(Into::into);
-        record.log(Entry { client: peer.ip(), protocol: listener.protocol, told: peer.told(), server_name });
+        let (client, protocol, journey) = (peer.ip(), listener.protocol, Journey::default());
+        record.log(Entry { client, protocol, told: peer.told(), server_name, journey });
     }
     Some(record)
 }
 
-/// Connects the client with a backend that is none of those that `broke` the connection; `None` when there is none, which is
-/// recorded and told to the client.
+/// Connects the client with a backend that is none of those that have `failed` the session, and adds to them those that can't be reached;
+/// `None` when there is none left, which is recorded and told to the client.
 async fn join(
     (mut arrival, peer): (Arrival, &Peer),
     ingress: &Ingress,
-    broke: &[Arc<Live>],
+    failed: &mut Vec<Arc<Live>>,
     mut record: Record,
 ) -> Option<Joined> {
     let (snapshot, listener) = ingress.current()?;
-    match connect((&arrival, peer), ingress.worker(), (&snapshot, listener), broke, &mut record).await {
-        Ok((backend, live, counted)) => {
+    match connect((&arrival, peer), ingress.worker(), (&snapshot, listener), failed, &mut record).await {
+        Ok(Connected { stream: backend, live, retries, counted }) => {
             record.connected();
             let idle_timeout = snapshot.listeners[listener].idle_timeout;
             let duplex = Duplex::new(arrival.stream, backend, arrival.early);
-            Some(Joined { duplex, record, live, idle_timeout, _counted: counted })
+            Some(Joined { duplex, record, live, idle_timeout, retries, _counted: counted })
         }
         Err(error) => {
             let name = &snapshot.listeners[listener].name;
             tracing::debug!(listener = %name, client = ?peer.ip(), %error, "a session has no backend");
-            record.failed(error.kind());
+            record.failed_of(&error);
             if snapshot.listeners[listener].protocol == ListenerProtocol::Tls {
                 alert(&mut arrival.stream, error.kind()).await;
             } else {
@@ -146,22 +159,24 @@ async fn connect(
     (arrival, peer): (&Arrival, &Peer),
     worker: &Rc<Worker>,
     (snapshot, listener): (&Current, usize),
-    broke: &[Arc<Live>],
+    failed: &mut Vec<Arc<Live>>,
     record: &mut Record,
-) -> Result<(Stream, Arc<Live>, Counted)> {
+) -> Result<Connected> {
     let route = route(&snapshot.listeners[listener], arrival.server_name.as_deref())?;
     let service = &*snapshot.services[leads_to(route, worker)?];
     record.service(service, listener);
     let now = Moment::at(record.began());
-    let mut tries = Tries::new(worker, service);
-    if broke.is_empty() {
-        worker.deposit(service, now);
-    }
-    for live in broke {
-        let error = Error::new(Kind::UpstreamClosed, "before anything was moved").retry(Retry::Safe);
-        let backend = service.endpoints.iter().position(|endpoint| Arc::ptr_eq(&endpoint.live, live));
-        let Some(pause) = tries.after_failure(backend.unwrap_or(usize::MAX), &error, true) else { return Err(error) };
-        tokio::time::sleep(pause).await;
+    let (mut tries, last) = resume(worker, service, failed);
+    match last {
+        None => worker.deposit(service, now),
+        Some(broke) => {
+            let error = Error::new(Kind::UpstreamClosed, "before anything was moved").retry(Retry::Safe);
+            let Some(pause) = tries.after_failure(broke, &error, true) else {
+                tries.settled(Outcome::Failed);
+                return Err(error);
+            };
+            tokio::time::sleep(pause).await;
+        }
     }
     let timeouts = route.timeouts(service);
     let (key, session) = placement(service, peer.ip(), worker);
@@ -177,14 +192,15 @@ async fn connect(
         let tls = service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
         let error = match upstream::dial(endpoint, tls, first, &worker.timers, timeouts.connect).await {
             Ok(stream) => {
-                tries.settled(Outcome::Succeeded);
                 let home = worker.pools.home(endpoint, service.pool, &service.upstream[backend]);
-                return Ok((stream, Arc::clone(&endpoint.live), home.opened()));
+                let retries = (!failed.is_empty()).then(|| Arc::clone(&service.retries));
+                return Ok(Connected { stream, live: Arc::clone(&endpoint.live), retries, counted: home.opened() });
             }
             Err(error) => error,
         };
         tracing::debug!(service = %service.name, backend = %endpoint.id, %error, "an attempt failed");
         record.attempt_failed(error.kind());
+        failed.push(Arc::clone(&endpoint.live));
         match tries.after_failure(backend, &error, true) {
             Some(pause) => tokio::time::sleep(pause).await,
             None => {
@@ -193,6 +209,15 @@ async fn connect(
             }
         }
     }
+}
+
+/// The tries as they stand when these backends have failed, and the last of those, after which it is yet to be decided whether another one is
+/// asked. A backend that a reload has taken out since has no place in the service, and counts as a try all the same.
+fn resume<'w>(worker: &'w Rc<Worker>, service: &'w Service, failed: &[Arc<Live>]) -> (Tries<'w>, Option<usize>) {
+    let place = |live| service.endpoints.iter().position(|endpoint| Arc::ptr_eq(&endpoint.live, live));
+    let mut tried: Vec<_> = failed.iter().map(|live| place(live).unwrap_or(usize::MAX)).collect();
+    let last = tried.pop();
+    (Tries::resumed(worker, service, tried), last)
 }
 
 /// The route by the name that the client asked for; where it asked for none, or nothing is decided by it, the listener's own.
@@ -236,7 +261,7 @@ async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -
     let (mut received, mut sent) = (0, 0);
     let mut relayed = Relayed { session: &mut joined, has_ended: false };
     let end = poll_fn(|cx| {
-        let Joined { duplex, record, .. } = &mut *relayed.session;
+        let Joined { duplex, record, retries, .. } = &mut *relayed.session;
         let end = duplex.poll(&worker.shared, cx);
         let (up, down) = (duplex.from_client() - received, duplex.from_backend() - sent);
         if up + down > 0 {
@@ -244,6 +269,9 @@ async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -
             silence.restart();
             if sent == 0 && down > 0 {
                 record.answered();
+                if let Some(retries) = retries.take() {
+                    retries.count(worker.index, Outcome::Succeeded);
+                }
             }
             (received, sent) = (received + up, sent + down);
             record.moved(received, sent);
@@ -256,12 +284,16 @@ async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -
     .await;
     relayed.has_ended = true;
     drop(relayed);
-    let Joined { duplex, mut record, live, .. } = joined;
+    let Joined { duplex, mut record, live, retries, .. } = joined;
+    if end == Some(End::BackendReset) && received + sent == 0 && !duplex.backend_has_ended() {
+        record.attempt_failed(Kind::UpstreamClosed);
+        return Some(Unmoved { client: duplex.into_client(), record, by: live });
+    }
+    if let Some(retries) = retries {
+        let outcome = if end == Some(End::BackendReset) { Outcome::Failed } else { Outcome::Succeeded };
+        retries.count(worker.index, outcome);
+    }
     match end {
-        Some(End::BackendReset) if received + sent == 0 && !duplex.backend_has_ended() => {
-            record.attempt_failed(Kind::UpstreamClosed);
-            return Some(Unmoved { client: duplex.into_client(), record, by: live });
-        }
         Some(End::BackendReset) => record.failed(Kind::UpstreamClosed),
         Some(End::ClientReset) => record.failed(Kind::ClientGone),
         Some(End::Closed) => record.ended(outcome::End::Closed),

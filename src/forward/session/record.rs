@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::endpoint::waiting::Waiting;
-use crate::error::{Kind, Side};
+use crate::error::{Error, Kind, Side};
 use crate::forward::Worker;
 use crate::forward::admit::Admission;
 use crate::forward::queue::Place;
@@ -100,6 +100,10 @@ impl Record {
         // the clock is read again for the rare second try only
         let began = if self.attempt.is_none() { self.outcome.began } else { Instant::now() };
         self.requests = Arc::clone(&service.series[listener].backends[backend]);
+        self.outcome.attempts += 1;
+        if let Some(entry) = &mut self.access {
+            entry.journey.tried(&service.endpoints[backend].id);
+        }
         self.attempt = Some(Attempt {
             endpoint: Arc::clone(&service.endpoints[backend]),
             upstream: Arc::clone(&service.upstream[backend]),
@@ -135,6 +139,14 @@ impl Record {
     /// The session failed so.
     pub fn failed(&mut self, kind: Kind) {
         self.outcome.failure = Some(kind);
+    }
+
+    /// The session failed of this, which says more than its kind.
+    pub fn failed_of(&mut self, error: &Error) {
+        self.failed(error.kind());
+        if let Some(entry) = &mut self.access {
+            entry.journey.failed(error);
+        }
     }
 
     /// It ended so.

@@ -11,6 +11,7 @@ const POLICY: Outlier = Outlier {
     window: Duration::from_secs(10),
     min_requests: 20,
     eject_for: Duration::from_secs(10),
+    max_eject_for: Duration::from_secs(300),
     max_ejected: 0.5,
 };
 

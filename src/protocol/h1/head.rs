@@ -4,7 +4,7 @@
 //! decides over framing and over the connection is taken out while the fields are read, so that no later code can look at it
 //! in another way, and so that a head without hop-by-hop fields, which is nearly every head, needs no second pass. Stricter
 //! than RFC 9112 demands where leniency is how requests are smuggled: a bare LF is refused (section 2.2 allows to take it), so
-//! is obs-fold (5.2) and white space before the colon (5.1). What a target may hold is in `target.rs`.
+//! is obs-fold (5.2), and in requests white space before the colon (5.1), which is taken out of answers. What a target may hold is in `target.rs`.
 
 #[cfg(test)]
 mod tests;
@@ -79,7 +79,7 @@ pub struct Leniency {
     pub bare_lf: bool,
 }
 
-/// Takes the head of a request from the front of `buf`; `None` = there is more to come.
+/// Takes the head of a request from the front of `buf`; `None` = there is more to come. What is refused stays in `buf`.
 pub fn request(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Result<Option<RequestHead>> {
     while scan.lines.is_empty() && buf.starts_with(b"\r\n") {
         // section 2.2: at least one empty line before a request is to be ignored
@@ -98,9 +98,14 @@ pub fn request(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Resul
     if scan.lines.len() > limits.fields + 1 {
         return Err(Error::new(Kind::HeadersTooLarge, "more fields than max_headers"));
     }
-    let head = parse_request(&buf.split_to(end).freeze(), &scan.lines, limits.leniency);
+    let head = buf.split_to(end).freeze();
+    let parsed = parse_request(&head, &scan.lines, limits.leniency);
     scan.clear();
-    head.map(Some)
+    if parsed.is_err() {
+        let behind = std::mem::replace(buf, BytesMut::from(&head[..]));
+        buf.extend_from_slice(&behind);
+    }
+    parsed.map(Some)
 }
 
 /// Takes the head of a response from the front of `buf`; `None` = there is more to come.
@@ -132,6 +137,7 @@ pub fn trailers(bytes: &Bytes, kind: Kind) -> Result<HeaderMap> {
     let mut map = HeaderMap::with_capacity(scan.lines.len());
     for line in lines(bytes, &scan.lines) {
         let (named, said) = split(line);
+        let named = if kind == Kind::UpstreamMalformed { mended(named) } else { named };
         let (name, value) = (name(named, kind)?, value(bytes, said, kind)?);
         if framing::allowed_in_trailer(&name) {
             map.append(name, value);
@@ -192,6 +198,16 @@ fn split(line: &[u8]) -> (&[u8], &[u8]) {
         value = rest;
     }
     (&line[..colon], value)
+}
+
+/// The name of a field of an answer without white space behind it, which a proxy has to remove (RFC 9112, section 5.1): it can't deceive
+/// anybody behind us, because what we pass on is written anew. Of a request it is refused: somebody before us may have read it otherwise.
+fn mended(name: &[u8]) -> &[u8] {
+    let mut name = name;
+    while let [rest @ .., b' ' | b'\t'] = name {
+        name = rest;
+    }
+    name
 }
 
 /// The name of a field, verified.
@@ -326,6 +342,7 @@ fn parse_response(head: &Bytes, at: &[usize]) -> Result<ResponseHead> {
     let mut headers = HeaderMap::with_capacity(at.len());
     for line in lines {
         let (named, said) = split(line);
+        let named = mended(named);
         match known(named, &TAKEN) {
             Some(taken) => take(taken, said, KIND, &mut framing, &mut hop)?,
             None => add(&mut headers, name(named, KIND)?, value(head, said, KIND)?, KIND)?,

@@ -32,6 +32,7 @@ use crate::io::pipe::Pipes;
 use crate::io::{Socket, Stream};
 use crate::policy::Limits;
 use crate::protocol::fields::Date;
+use crate::protocol::partial::Partial;
 use crate::protocol::tunnel::{MayTunnel, Relay};
 use crate::protocol::{self, Handler, Request};
 use crate::timer::{Alarm, TICK, Timers};
@@ -144,7 +145,7 @@ impl<H: Handler> Connection<'_, H> {
                 }
                 Arrived::Nothing => Next::Close,
                 Arrived::Http2 => return true,
-                Arrived::Refused(error, method) => Box::pin(async { self.refuse(&error, &method).await }).await,
+                Arrived::Refused(error, method) => Box::pin(async { self.refuse_head(&error, &method).await }).await,
             };
             self.account();
             match next {
@@ -238,7 +239,8 @@ impl<H: Handler> Connection<'_, H> {
         let (method, version) = (request.method.clone(), request.version);
         if limits.max_body != 0 && matches!(request.length, Length::Fixed(length) if length > limits.max_body) {
             let too_large = Error::new(Kind::BodyTooLarge, "Content-Length is above limits.max_body");
-            return self.refuse(&too_large, &method).await;
+            let response = self.handler.refuse(&too_large, &Partial::of_request(&request));
+            return self.refuse(response, &method).await;
         }
         self.connect_body(&mut request);
         let Some(mut response) = self.answer(request).await else { return Next::Abort };
@@ -330,11 +332,16 @@ impl<H: Handler> Connection<'_, H> {
     }
 
     /// Answers what did not become a request, and closes.
-    async fn refuse(&mut self, error: &Error, method: &Method) -> Next {
+    async fn refuse_head(&mut self, error: &Error, method: &Method) -> Next {
         if error.kind() == Kind::ClientGone {
             return Next::Abort;
         }
-        let mut response = self.handler.refuse(error);
+        let response = self.handler.refuse(error, &Partial::of_head(&self.wire.borrow().inbound.buf));
+        self.refuse(response, method).await
+    }
+
+    /// Sends the answer of a refusal, and closes.
+    async fn refuse(&mut self, mut response: Response<H::Body>, method: &Method) -> Next {
         // whatever it sends on is not looked at
         self.wire.borrow_mut().expect_anything();
         self.respond(&mut response, method, Version::HTTP_11, false).await

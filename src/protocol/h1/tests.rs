@@ -14,6 +14,7 @@ use http_body::Body as _;
 use super::server;
 use crate::error::Error;
 use crate::io::{Socket, Stream};
+use crate::protocol::partial::Partial;
 use crate::protocol::testing::{EchoBody, setup};
 use crate::protocol::{Handler, Request, RequestBody};
 
@@ -31,7 +32,7 @@ impl Handler for Hoarder {
         Response::new(EchoBody(RequestBody::Empty))
     }
 
-    fn refuse(&self, _: &Error) -> Response<EchoBody> {
+    fn refuse(&self, _: &Error, _: &Partial<'_>) -> Response<EchoBody> {
         Response::new(EchoBody(RequestBody::Empty))
     }
 

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use rustix::net::RecvFlags;
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::AsyncReadExt;
 
 use super::decode::{decode, length};
 use super::{Header, Refused};
@@ -32,7 +31,7 @@ pub async fn read(socket: &mut Socket) -> Result<Header, Failure> {
     let mut bytes = [0; ROOM];
     let mut have = 0;
     let whole = loop {
-        let seen = peek(socket, &mut bytes[have..]).await?;
+        let seen = socket.peek(&mut bytes[have..]).await?;
         if seen == 0 {
             return Err(if have == 0 { Failure::Closed } else { Failure::Refused(Refused::Truncated) });
         }
@@ -53,19 +52,6 @@ pub async fn read(socket: &mut Socket) -> Result<Header, Failure> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Failure::Refused(Refused::Truncated)),
         Err(error) => Err(Failure::Broken(error)),
         Ok(_) => Ok(decode(&large)?),
-    }
-}
-
-/// What has come, left where it is; 0 = the end. Through the kernel's own call, because tokio has none for Unix sockets.
-async fn peek(socket: &Socket, bytes: &mut [u8]) -> io::Result<usize> {
-    match socket {
-        Socket::Tcp(tcp) => {
-            tcp.async_io(Interest::READABLE, || Ok(rustix::net::recv(tcp, &mut *bytes, RecvFlags::PEEK)?.0)).await
-        }
-        Socket::Unwatched(_) => Err(io::ErrorKind::Unsupported.into()),
-        Socket::Unix(unix) => {
-            unix.async_io(Interest::READABLE, || Ok(rustix::net::recv(unix, &mut *bytes, RecvFlags::PEEK)?.0)).await
-        }
     }
 }
 

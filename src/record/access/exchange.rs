@@ -8,7 +8,7 @@ use http::header::HeaderValue;
 use http::{Method, Uri, Version};
 
 use super::time::clf;
-use super::{Names, add_told};
+use super::{Journey, Names, add_told};
 use crate::clock::rfc3339;
 use crate::outcome::Outcome;
 
@@ -17,12 +17,10 @@ use crate::outcome::Outcome;
 pub struct Entry {
     /// Who sent it; `None` over a Unix socket.
     pub client: Option<IpAddr>,
-    /// Its method.
-    pub method: Method,
-    /// Its target.
-    pub target: Uri,
-    /// Its version.
-    pub version: Version,
+    /// Its first line.
+    pub line: Line,
+    /// Where it went.
+    pub journey: Journey,
     /// What a PROXY header said of the client beyond its address.
     pub told: Vec<(Box<str>, Box<str>)>,
     /// The host that it was for.
@@ -33,26 +31,48 @@ pub struct Entry {
     pub user_agent: Option<HeaderValue>,
 }
 
+/// The first line of a request.
+#[derive(Debug)]
+pub enum Line {
+    /// It was read.
+    Read(Method, Uri, Version),
+    /// It was refused: its method, its target, and its version, as far as they are known.
+    Refused([Option<Box<str>>; 3]),
+}
+
+impl Line {
+    /// Method, target and version.
+    fn pieces(&self) -> [Option<&str>; 3] {
+        match self {
+            Self::Read(method, target, version) => {
+                [Some(method.as_str()), target.path_and_query().map(|p| p.as_str()), Some(self::version(*version))]
+            }
+            Self::Refused(pieces) => [0, 1, 2].map(|at: usize| pieces[at].as_deref()),
+        }
+    }
+}
+
 /// One JSON object.
 pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Outcome, elapsed: Duration) -> String {
     let text = |value: &Option<HeaderValue>| value.as_ref().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+    let [method, target, protocol] = entry.line.pieces();
     let mut line = serde_json::json!({
         "time": rfc3339(SystemTime::now()),
         "client": entry.client,
         "listener": names.listener,
-        "method": entry.method.as_str(),
+        "method": method,
         "host": text(&entry.host),
-        "target": entry.target.path_and_query().map(|p| p.as_str()),
-        "protocol": version(entry.version),
+        "target": target,
+        "protocol": protocol,
         "status": outcome.status.map(|s| s.as_u16()),
         "bytes": outcome.body_bytes,
         "duration_ms": (elapsed.as_secs_f64() * 1e6).round() / 1e3,
         "service": names.service,
         "backend": names.backend,
-        "failure": outcome.failure.map(|kind| kind.as_str()),
         "referer": text(&entry.referer),
         "user_agent": text(&entry.user_agent),
     });
+    entry.journey.add(&mut line, outcome.attempts, outcome.failure);
     if let Some(call) = outcome.grpc {
         line["grpc_status"] = call.status().into();
     }
@@ -67,10 +87,13 @@ pub(super) fn combined(entry: &Entry, outcome: &Outcome, elapsed: Duration) -> S
         Some(client) => _ = write!(line, "{client} - - ["),
         None => line.push_str("- - - ["),
     }
-    let _ = write!(line, "{}] \"{} ", clf(SystemTime::now()), entry.method);
-    escaped(&mut line, entry.target.path_and_query().map_or("", |p| p.as_str()).as_bytes());
+    let _ = write!(line, "{}] \"", clf(SystemTime::now()));
+    for (at, piece) in entry.line.pieces().into_iter().enumerate() {
+        line.push_str(if at == 0 { "" } else { " " });
+        escaped(&mut line, piece.unwrap_or("-").as_bytes());
+    }
     let status = outcome.status.map_or(499, |s| s.as_u16());
-    let _ = write!(line, " {}\" {status} {} ", version(entry.version), outcome.body_bytes);
+    let _ = write!(line, "\" {status} {} ", outcome.body_bytes);
     for value in [&entry.referer, &entry.user_agent] {
         line.push('"');
         escaped(&mut line, value.as_ref().map_or(&b"-"[..], HeaderValue::as_bytes));
@@ -108,9 +131,8 @@ mod tests {
         let hostile = HeaderValue::from_bytes(b"a\" \\ \xff").ok();
         let entry = Entry {
             client: None,
-            method: Method::GET,
-            target: "/a\"b?\\\u{e9}".parse().unwrap(),
-            version: Version::HTTP_11,
+            line: Line::Read(Method::GET, "/a\"b?\\\u{e9}".parse().unwrap(), Version::HTTP_11),
+            journey: Journey::default(),
             told: Vec::new(),
             host: None,
             referer: hostile,

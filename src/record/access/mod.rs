@@ -4,6 +4,7 @@
 //! up they are dropped and counted, which the writer says in the log itself.
 
 mod exchange;
+mod journey;
 pub mod session;
 mod time;
 
@@ -17,7 +18,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use exchange::Entry;
+pub use exchange::{Entry, Line};
+pub use journey::Journey;
 
 use crate::outcome::{self, Outcome};
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use super::time::clf;
-use super::{Names, add_told};
+use super::{Journey, Names, add_told};
 use crate::clock::rfc3339;
 use crate::outcome::{End, Session};
 use crate::policy::ListenerProtocol;
@@ -21,6 +21,8 @@ pub struct Entry {
     pub told: Vec<(Box<str>, Box<str>)>,
     /// The name that it asked for in TLS.
     pub server_name: Option<Box<str>>,
+    /// Where the session went.
+    pub journey: Journey,
 }
 
 /// One JSON object.
@@ -39,8 +41,8 @@ pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Session, elapsed:
         "service": names.service,
         "backend": names.backend,
         "end": end(outcome),
-        "failure": outcome.failure.map(|kind| kind.as_str()),
     });
+    entry.journey.add(&mut line, outcome.attempts, outcome.failure);
     if let Some([received, sent]) = outcome.datagrams {
         line["datagrams_received"] = received.into();
         line["datagrams"] = sent.into();
@@ -104,6 +106,7 @@ mod tests {
             protocol: ListenerProtocol::Tls,
             told: vec![("unique_id".into(), "7f".into())],
             server_name: Some("a.example".into()),
+            journey: Journey::default(),
         };
         let names = Names { listener: "edge", service: Some("app"), backend: Some("b1") };
         let mut outcome = Session::begun(Instant::now());

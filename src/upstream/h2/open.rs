@@ -13,9 +13,10 @@ use super::{Chosen, Failure, Given};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
+use crate::protocol::h1::head::HeadLimits;
 use crate::protocol::h2::client::{Client, Limits, Room};
 use crate::upstream::dial::{self, Tls};
-use crate::upstream::h1::{self, HEAD_LIMITS, Terms};
+use crate::upstream::h1::{self, Terms};
 use crate::upstream::pool::Counted;
 use crate::upstream::{Home, dial as dialled};
 
@@ -76,11 +77,15 @@ fn dial_for_all(home: &Rc<Home>, way: Way<'_>, terms: &Terms<'_>) {
     let tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)> =
         way.tls.map(|tls| (Arc::clone(tls.config), tls.name.clone()));
     let (first, timers, limit, alpn) = (terms.first().to_vec(), terms.timers.clone(), terms.timeouts.connect, way.alpn);
+    let heads = terms.heads;
     tokio::task::spawn_local(async move {
         let home = &dialling.0;
         let tls = tls.as_ref().map(|(config, name)| Tls { config, name });
         let is_tls = tls.is_some();
-        match dialled(&endpoint, tls, &first, &timers, limit).await.and_then(|io| adopt(home, io, is_tls, alpn)) {
+        match dialled(&endpoint, tls, &first, &timers, limit)
+            .await
+            .and_then(|io| adopt(home, io, (is_tls, alpn), heads))
+        {
             Ok(Dialled::H1(connection)) => home.park(connection),
             Ok(Dialled::H2(_)) => {}
             Err(error) => {
@@ -95,11 +100,11 @@ fn dial_for_all(home: &Rc<Home>, way: Way<'_>, terms: &Terms<'_>) {
 /// Dials for one exchange.
 async fn alone(home: &Rc<Home>, way: Way<'_>, terms: &Terms<'_>) -> Result<Dialled> {
     let io = dialled(way.endpoint, way.tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
-    adopt(home, io, way.tls.is_some(), way.alpn)
+    adopt(home, io, (way.tls.is_some(), way.alpn), terms.heads)
 }
 
-/// Makes what a connection is to be of one that was dialled.
-fn adopt(home: &Rc<Home>, io: Stream, is_tls: bool, alpn: bool) -> Result<Dialled> {
+/// Makes what a connection is to be of one that was dialled; how the heads of its answers are read is settled for all its life.
+fn adopt(home: &Rc<Home>, io: Stream, (is_tls, alpn): (bool, bool), heads: HeadLimits) -> Result<Dialled> {
     let counted = home.opened();
     let chose_h2 = dial::chose_h2(&io);
     if alpn {
@@ -115,13 +120,13 @@ fn adopt(home: &Rc<Home>, io: Stream, is_tls: bool, alpn: bool) -> Result<Dialle
         (false, _) => {}
     }
     let age = counted.age;
-    let client = start(home, io, counted);
+    let client = start(home, io, counted, heads);
     home.shared.keep(client.clone(), age, home.timers.now());
     Ok(Dialled::H2(client.reserve()))
 }
 
-fn start(home: &Rc<Home>, io: Stream, counted: Counted) -> Client {
-    let limits = Limits { bytes: HEAD_LIMITS.bytes, fields: HEAD_LIMITS.fields };
+fn start(home: &Rc<Home>, io: Stream, counted: Counted, heads: HeadLimits) -> Client {
+    let limits = Limits { bytes: heads.bytes, fields: heads.fields };
     let (client, connection) = Client::start(io, limits, &home.timers);
     let watched = Watched { home: Rc::downgrade(home), client: client.clone(), known: None };
     tokio::task::spawn_local(async move {

@@ -1,6 +1,7 @@
 //! Each mistake is found, in its place, and none hides another.
 
 mod listeners;
+mod meant;
 mod services;
 
 use evenkeel::config::Severity;

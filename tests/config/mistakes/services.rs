@@ -40,6 +40,10 @@ fn services_must_have_distinct_backends() {
             "service.app.tls.server_name: `a b` can't be a server's name",
         ),
         (service("[service.app]\nslow_start = '5'"), "service.app.slow_start: `5` can't be read"),
+        (
+            service("[service.app.outlier]\neject_for = '10s'\nmax_eject_for = '9s'"),
+            "service.app.outlier.max_eject_for: `max_eject_for` is shorter than `eject_for`",
+        ),
         (service("[service.app.sla]"), "service.app.sla: `sla` is not supported by this version"),
         (
             service("[service.app]\npanic_threshold = 1.5"),

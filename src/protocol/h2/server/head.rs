@@ -12,6 +12,7 @@ use crate::protocol::h1::framing::{self, Length};
 use crate::protocol::h1::head::MAX_METHOD;
 use crate::protocol::h1::target::{self, MAX_TARGET, is_host};
 use crate::protocol::hpack::{Field, Pseudo};
+use crate::protocol::partial::Partial;
 use crate::protocol::{Request, RequestBody, Upgrade};
 
 /// The fields of a block as they come.
@@ -129,12 +130,25 @@ impl Fields {
         }
     }
 
+    /// What can be told of them where they are refused.
+    pub fn partial(&self) -> Partial<'_> {
+        let field = |name| self.headers.get(name).map(HeaderValue::as_bytes);
+        Partial {
+            method: self.method.as_ref().map(HeaderValue::as_bytes),
+            target: self.path.as_ref().map(HeaderValue::as_bytes),
+            protocol: Some(b"HTTP/2"),
+            host: self.authority.as_ref().map(HeaderValue::as_bytes).or_else(|| field(header::HOST)),
+            referer: field(header::REFERER),
+            user_agent: field(header::USER_AGENT),
+        }
+    }
+
     fn is_too_large(&self) -> bool {
         self.size > self.limits.0 || self.count > self.limits.1
     }
 
     /// The fields as a request without its body; `ended` = there is none. Beside it, the length that was announced.
-    pub fn request(mut self, limits: &Limits, ended: bool) -> Result<(Box<Request>, Option<u64>), Refused> {
+    pub fn request(&mut self, limits: &Limits, ended: bool) -> Result<(Box<Request>, Option<u64>), Refused> {
         if let Some(detail) = self.malformed {
             return Err(malformed(detail));
         }
@@ -165,12 +179,16 @@ impl Fields {
             (false, None) => Length::Chunked,
         };
         if limits.max_body != 0 && matches!(length, Length::Fixed(length) if length > limits.max_body) {
+            self.authority = Some(host);
             let error = Error::new(Kind::BodyTooLarge, "content-length is above limits.max_body");
             return Err(Refused::Answered(error));
         }
         let expect_continue = match expects {
             Some(expects) if expects.as_bytes().eq_ignore_ascii_case(b"100-continue") => length != Length::Fixed(0),
-            Some(_) => return Err(Refused::Answered(Error::new(Kind::UnknownExpectation, ""))),
+            Some(_) => {
+                self.authority = Some(host);
+                return Err(Refused::Answered(Error::new(Kind::UnknownExpectation, "")));
+            }
             None => false,
         };
         let request = Request {
@@ -178,7 +196,7 @@ impl Fields {
             uri,
             version: Version::HTTP_2,
             host: Some(host),
-            headers: self.headers,
+            headers: std::mem::take(&mut self.headers),
             body: RequestBody::Empty,
             length,
             upgrade,
@@ -211,10 +229,10 @@ impl Fields {
     }
 
     /// `:method`, `:scheme` and `:path` (section 8.3.1).
-    fn target(&mut self, limits: &Limits) -> Result<(Method, Uri), Refused> {
-        let method = self.method.take().ok_or_else(|| malformed("no :method"))?;
+    fn target(&self, limits: &Limits) -> Result<(Method, Uri), Refused> {
+        let method = self.method.as_ref().ok_or_else(|| malformed("no :method"))?;
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| malformed(":method is malformed"))?;
-        let (scheme, path) = match (self.scheme.take(), self.path.take()) {
+        let (scheme, path) = match (&self.scheme, &self.path) {
             (Some(scheme), Some(path)) => (scheme, path),
             // section 8.5: a plain CONNECT has neither
             (None, None) if method == Method::CONNECT && self.protocol.is_none() => {
@@ -231,7 +249,7 @@ impl Fields {
         if let Some(objection) = target::objection(path.as_bytes(), limits.allow_encoded_controls) {
             return Err(answered(objection));
         }
-        Ok((method.clone(), parse_path(&path, &method)?))
+        Ok((method.clone(), parse_path(path, &method)?))
     }
 
     /// `:authority`, or `Host` where that is missing; they must not differ (section 8.3.1).

@@ -160,7 +160,7 @@ impl<H: Handler + 'static> Connection<H> {
         }
     }
 
-    fn open(&mut self, id: u32, fields: Fields, end: bool, circular: bool) -> Result<(), Fault> {
+    fn open(&mut self, id: u32, mut fields: Fields, end: bool, circular: bool) -> Result<(), Fault> {
         if id.is_multiple_of(2) {
             return Err(protocol("a stream of a client with an even id"));
         }
@@ -186,14 +186,14 @@ impl<H: Handler + 'static> Connection<H> {
         match fields.request(&self.setup.limits, end) {
             Ok((request, announced)) => self.begin(id, request, announced, end),
             Err(Refused::Answered(error)) => {
-                let response = self.handler.refuse(&error);
+                let response = self.handler.refuse(&error, &fields.partial());
                 let stream = self.stream(id, end, None);
                 stream.abandon();
                 spawn_local(exchange::refuse(stream, response, method, Rc::clone(&self.setup)));
             }
             Err(Refused::Malformed(error)) => {
                 // recorded as what HTTP/1 answers it with
-                drop(self.handler.refuse(&error));
+                drop(self.handler.refuse(&error, &fields.partial()));
                 return Err(Fault::Stream(id, Reason::Protocol));
             }
         }

@@ -1,0 +1,147 @@
+//! What people write who know other proxies: what they mean by it here, and what is not here.
+//!
+//! The lists are of words from the configurations of nginx, HAProxy, Traefik, Caddy and Envoy that name something which stands elsewhere in
+//! ours, or nowhere. A word that is only misspelt is found by `syntax::nearest`.
+
+/// Keys that other proxies have: the word, the key that is meant, and what to do. It says so in tables that have the key.
+const KEYS: [(&[&str], &str, &str); 13] = [
+    (
+        &["prefix", "path_beg", "pathprefix", "location"],
+        "path_prefix",
+        "write `path_prefix = \"/...\"`; `path` is one exact path",
+    ),
+    (&["regex", "path_reg"], "path_regex", "write `path_regex = \"^/...\"`"),
+    (
+        &["healthcheck", "health_check", "health_checks", "check", "active_health_check"],
+        "health",
+        "active checks are the section [service.NAME.health]",
+    ),
+    (
+        &["cert", "certificate", "ssl_certificate", "crt", "key", "ssl_certificate_key"],
+        "certificates",
+        "write `certificates = [{ cert = \"chain.pem\", key = \"key.pem\" }]`",
+    ),
+    (
+        &["ssl", "https"],
+        "tls",
+        "TLS is the section `tls`: [listener.tls] towards clients, [service.NAME.tls] towards backends",
+    ),
+    (
+        &["sticky", "stickiness", "sticky_session", "session_affinity"],
+        "affinity",
+        "it is the section [service.NAME.affinity]",
+    ),
+    (
+        &["server", "servers", "upstream", "endpoints", "targets", "url"],
+        "backend",
+        "write [[service.NAME.backend]] for each one",
+    ),
+    (&["algorithm", "lb_policy", "lb_method", "load_balancing", "policy"], "balance", "write `balance = \"...\"`"),
+    (&["proxy_pass", "upstream", "backend", "use_backend", "default_backend"], "service", "write `service = \"NAME\"`"),
+    (&["listen", "address", "port"], "bind", "write `bind = \"0.0.0.0:8080\"`"),
+    (&["maxconn", "max_conns", "connection_limit"], "max_connections", "write `max_connections = 100`"),
+    (&["return", "static_response"], "respond", "write `respond = { status = 404 }`"),
+    (&["methods_allowed", "method"], "methods", "write `methods = [\"GET\"]`"),
+];
+
+/// What other proxies have and this one does not.
+const ABSENT: [(&[&str], &str); 12] = [
+    (&["cache", "proxy_cache", "caching"], "Evenkeel has no cache"),
+    (
+        &["gzip", "compress", "compression", "brotli", "zstd", "encode"],
+        "Evenkeel does not compress: bodies pass as they are",
+    ),
+    (&["rate_limit", "ratelimit", "limit_req", "rate", "throttle"], "Evenkeel has no limits of rates yet"),
+    (&["root", "static", "files", "file_server", "try_files", "alias"], "Evenkeel serves no files"),
+    (
+        &["basic_auth", "auth", "auth_basic", "jwt", "oauth", "forward_auth", "ext_authz"],
+        "Evenkeel does not authenticate requests; clients may be asked for certificates: [listener.tls] client_auth",
+    ),
+    (
+        &["acme", "letsencrypt", "certresolver", "cert_resolver"],
+        "Evenkeel does not get certificates by itself; it reads them again at a reload",
+    ),
+    (&["mirror", "shadow", "request_mirror"], "Evenkeel does not send a request to two services"),
+    (&["lua", "script", "wasm", "plugins", "middlewares", "filters"], "Evenkeel has no scripts and no plugins"),
+    (&["cors"], "Evenkeel has no CORS of its own; `response_headers` of a route set fields"),
+    (
+        &["fastcgi", "fastcgi_pass", "uwsgi_pass", "cgi", "ajp"],
+        "Evenkeel speaks HTTP to its backends, and no FastCGI, uWSGI or AJP",
+    ),
+    (
+        &["allow", "deny", "ip_allow", "whitelist", "blacklist", "allowlist", "denylist"],
+        "Evenkeel has no lists of addresses that may come; a firewall has",
+    ),
+    (&["http3", "quic", "h3"], "Evenkeel does not speak HTTP/3; a `udp` listener passes QUIC on"),
+];
+
+/// The key of a table with these `known` keys that is meant by `key`, and what to do; without a key where there is none.
+pub(super) fn key(key: &str, known: &[&str]) -> Option<(Option<&'static str>, &'static str)> {
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    let is = |words: &[&str]| words.contains(&key.as_str());
+    let meant = KEYS.iter().find(|(words, meant, _)| is(words) && known.contains(meant));
+    let absent = || ABSENT.iter().find(|(words, _)| is(words)).map(|(_, help)| (None, *help));
+    meant.map(|(_, meant, help)| (Some(*meant), *help)).or_else(absent)
+}
+
+/// The word that is meant by `text`, of those that a key can be, and what to do.
+pub(super) fn word(text: &str, words: &[&str]) -> Option<(Option<&'static str>, &'static str)> {
+    const WORDS: [(&[&str], &str, Option<&str>, &str); 9] = [
+        // listener.protocol has "udp", service.protocol has "auto"
+        (&["https", "tls", "ssl"], "udp", Some("http"), "HTTPS is protocol = \"http\" with a [listener.tls] section"),
+        (
+            &["http2", "h2", "h2c", "grpc", "http1", "ws", "websocket"],
+            "udp",
+            Some("http"),
+            "protocol = \"http\" speaks HTTP/1.1 and HTTP/2, gRPC and WebSockets among them",
+        ),
+        (
+            &["https", "tls", "ssl"],
+            "auto",
+            Some("http1"),
+            "TLS towards backends is the section [service.NAME.tls], and `protocol` is what is spoken within",
+        ),
+        (&["http2", "h2c", "grpc", "grpcs"], "auto", Some("h2"), "HTTP/2, which gRPC needs, is protocol = \"h2\""),
+        (&["http", "http1.1", "http/1.1"], "auto", Some("http1"), "HTTP/1.1 is protocol = \"http1\""),
+        (
+            &["ip_hash", "source", "source_hash", "source_ip", "sticky", "client_ip"],
+            "consistent_hash",
+            Some("consistent_hash"),
+            "with hash = { on = \"client_ip\" }, which is the default",
+        ),
+        (
+            &["uri", "uri_hash", "url_hash", "hash", "ring_hash", "maglev"],
+            "consistent_hash",
+            Some("consistent_hash"),
+            "what is hashed is `on` in [service.NAME.hash], such as \"path\"",
+        ),
+        (
+            &["least_conn", "leastconn", "least_request", "wlc"],
+            "consistent_hash",
+            Some("least_connections"),
+            "`weighted_least_connections` heeds weights",
+        ),
+        (
+            &["random", "p2c", "random_choose"],
+            "consistent_hash",
+            Some("power_of_two"),
+            "it picks the less loaded of two random ones",
+        ),
+    ];
+    let text = text.to_ascii_lowercase().replace('-', "_");
+    let meant = WORDS.iter().find(|(aliases, of, ..)| aliases.contains(&text.as_str()) && words.contains(of));
+    meant.map(|(_, _, meant, help)| (*meant, *help))
+}
+
+/// The placeholder that is meant by `${name}`, where a string has placeholders or is thought to have them.
+pub(super) fn placeholder(name: &str) -> Option<(&'static str, &'static str)> {
+    const HELP: &str =
+        "the redirects of routes fill in ${host}, ${path} and ${query}; other names are of environment variables";
+    let meant = match name.to_ascii_lowercase().as_str() {
+        "hostname" | "http_host" | "server_name" | "request_host" | "domain" | "authority" => "${host}",
+        "uri" | "request_uri" | "document_uri" | "request_path" | "url" => "${path}",
+        "args" | "query_string" | "is_args" | "querystring" => "${query}",
+        _ => return None,
+    };
+    Some((meant, HELP))
+}
