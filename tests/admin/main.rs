@@ -10,6 +10,7 @@ mod callers;
 mod hosts;
 mod limits;
 mod login;
+mod notifications;
 mod tokens;
 
 use support::{Proxy, Response, Scratch, config};
