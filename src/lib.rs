@@ -38,6 +38,7 @@ pub mod health;
 pub mod admin;
 pub mod config;
 pub mod metrics;
+pub mod notify;
 pub mod operator;
 
 // what all of them stand on

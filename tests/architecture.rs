@@ -26,6 +26,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("health", 4),
     ("discover", 4),
     ("recover", 4),
+    ("notify", 4),
     ("config", 3),
     ("tls", 3),
     ("protocol", 3),

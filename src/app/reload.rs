@@ -18,7 +18,7 @@ use super::discovery::Lookouts;
 use super::inherit::Inherited;
 use super::listeners::{Listeners, Prepared};
 use super::nicely::{let_go, nicely};
-use super::{notify, parts};
+use super::{notify as service_manager, parts};
 use crate::admin::{self, Refused};
 use crate::clock::Moment;
 use crate::config::{self, Effective, Loaded, model};
@@ -27,6 +27,7 @@ use crate::event::{Kind, Subject};
 use crate::health::monitor::Monitor;
 use crate::listener::Control;
 use crate::metrics::Registry;
+use crate::notify::{self, Notifiers};
 use crate::operator::Operators;
 use crate::policy::AdminToken;
 use crate::record::access;
@@ -55,6 +56,7 @@ pub(super) struct System {
     pub monitor: Monitor,
     pub agents: Agents,
     pub operators: Arc<Operators>,
+    pub notifiers: Notifiers,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub lookouts: Lookouts,
@@ -96,9 +98,9 @@ impl System {
     /// Every mistake in it; nothing has changed then.
     pub async fn reload(&mut self, why: &str) -> Result<u64, Refused> {
         let began = Instant::now();
-        notify::reloading();
+        service_manager::reloading();
         let done = self.try_reload().await;
-        notify::ready();
+        service_manager::ready();
         self.registry.count_reload(done.is_ok());
         let (why, took) = (why.to_owned(), began.elapsed());
         let kind = match &done {
@@ -116,6 +118,7 @@ impl System {
         // it can't change, and the key that signs cookies is in it
         config.server.state_dir.clone_from(&self.config.server.state_dir);
         parts::complete(&mut config).map_err(Refused::because)?;
+        let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(Refused::because)?;
@@ -137,6 +140,7 @@ impl System {
         if let (Some(log), Some(destination)) = (&self.log, parts::destination(&config.log.access)) {
             log.redirect(destination);
         }
+        self.notifiers.commit(webhooks);
         self.guard(&config.admin, &effective);
         let before =
             (std::mem::replace(&mut self.effective, Arc::new(effective)), std::mem::replace(&mut self.config, config));

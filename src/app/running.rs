@@ -185,6 +185,7 @@ impl Running {
             }
         };
         self.drain(queue).await;
+        self.system.notifiers.finish().await;
         self.system.workers.stop();
     }
 

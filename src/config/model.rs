@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::HeaderValue;
+use http::{StatusCode, Uri};
 use ipnet::IpNet;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::event::Wanted;
 use crate::policy::{
     self, AdminToken, AnswerLimits, HeaderChanges, KeyFrom, Limits, ListenerProtocol, Pool, ProxyHeader, Rewrite,
     TimeoutOverride, Timeouts, UpstreamProtocol,
@@ -32,6 +33,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// `[service.*]`, in the order of their names; a [`ServiceId`] is an index into it.
     pub services: Vec<Service>,
+    /// `[[notify]]`, in the order of the file; no two have the same name.
+    pub notify: Vec<Notify>,
 }
 
 /// Index of a service in [`Config::services`].
@@ -103,6 +106,43 @@ pub enum AccessFormat {
     Json,
     /// The Apache "combined" format.
     Combined,
+}
+
+/// `[[notify]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notify {
+    /// Its unique name.
+    pub name: Arc<str>,
+    /// Where messages go: http or https, with a host.
+    pub webhook: Uri,
+    /// Which events.
+    pub on: Wanted,
+    /// Signs messages.
+    pub secret: Option<NotifySecret>,
+    /// Authorities that verify the receiver's certificate.
+    pub ca: Authorities,
+}
+
+/// The secret of a webhook. It is never shown, not even in a dump of what holds it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NotifySecret(Vec<u8>);
+
+impl NotifySecret {
+    /// These bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    /// As they are.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for NotifySecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// `[[listener]]`
@@ -350,7 +390,7 @@ pub struct ClientTls {
 }
 
 /// Authorities that certificates are verified against.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorities {
     /// Of a file.
     File(Vec<CertificateDer<'static>>),
@@ -359,7 +399,7 @@ pub enum Authorities {
 }
 
 /// The authorities that the system trusts.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct SystemAuthorities {
     /// Those that could be read; empty as well where no certificate is verified against them.
     pub certificates: Vec<CertificateDer<'static>>,

@@ -15,6 +15,7 @@ use ipnet::IpNet;
 use regex::Regex;
 
 use super::units::{Size, Span, UnitError};
+use crate::event::Wanted;
 use crate::route::Host;
 
 pub(super) const DURATION: &str = "a duration: a whole number and one of ms, s, m, h, d, such as \"30s\"";
@@ -81,6 +82,8 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "redirect" => redirect(text),
         "log-filter" => log_filter(text),
         "name" => name(text),
+        "webhook" => webhook(text).map(drop),
+        "event" => event(text),
         "text" => plain(text),
         other => Err(Problem::new(format!("the schema names an unknown syntax `{other}`"), "one that is known")),
     }
@@ -220,6 +223,34 @@ fn is_host(text: &str) -> bool {
     match bracketed {
         Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
         None => is_host_name(text) || text.parse::<std::net::Ipv4Addr>().is_ok(),
+    }
+}
+
+/// Where events are posted to.
+pub(super) fn webhook(text: &str) -> Result<Uri> {
+    const URL: &str = "a URL such as \"https://alerts.example.com/hook\"";
+    let problem = |what: &str| Problem::new(format!("`{text}` {what}"), URL);
+    let uri: Uri = text.parse().map_err(|_| problem("is not a URL"))?;
+    let authority = match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => authority,
+        (None, _) => return Err(problem("has no scheme").suggest(Some(format!("https://{text}")))),
+        _ => return Err(problem("is not an http or https URL")),
+    };
+    match authority.as_str().contains('@') {
+        true => Err(problem("has a user in it, which is not sent")),
+        false => Ok(uri),
+    }
+}
+
+/// A level or a kind of events.
+fn event(text: &str) -> Result<()> {
+    match Wanted::default().add(text) {
+        true => Ok(()),
+        false => Err(Problem::new(
+            format!("`{text}` is neither a level nor a kind of events"),
+            "\"info\", \"warn\", \"error\", or a kind such as \"service_down\" or \"backend_*\"",
+        )
+        .suggest(nearest(text, Wanted::words()).map(str::to_owned))),
     }
 }
 

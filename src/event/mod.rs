@@ -5,6 +5,7 @@
 //! not read costs no memory and holds nobody up: it finds its place gone and is told how many events it has missed.
 
 pub mod kind;
+mod wanted;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 pub use kind::{Kind, Level};
+pub use wanted::Wanted;
 
 use crate::clock::{Moment, rfc3339};
 
@@ -191,6 +193,11 @@ impl List {
 }
 
 impl Subscription {
+    /// The id of the last event that was given, or after which it began.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
     /// Waits for what comes next, and gives up to `most` events of it.
     pub async fn next(&mut self, most: usize) -> Batch {
         loop {

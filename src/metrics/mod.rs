@@ -39,6 +39,27 @@ pub use text::{Backend, CONTENT_TYPE, Told};
 use family::Family;
 use rare::Rare;
 
+/// What became of events for a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notification {
+    /// They were delivered.
+    Sent,
+    /// A try to deliver them failed.
+    Failed,
+    /// They were given up.
+    Dropped,
+}
+
+impl Notification {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
 /// All series of the process. Made once; asked by the control plane only.
 #[derive(Debug)]
 pub struct Registry {
@@ -122,6 +143,18 @@ impl Registry {
     /// A backend was ejected, for this reason.
     pub fn count_ejection(&self, service: &str, backend: &str, reason: &str) {
         self.rare.count(&names::EJECTIONS, &[service, backend, reason]);
+    }
+
+    /// Events to a webhook, or tries, have come to this.
+    pub fn count_notifications(&self, name: &str, outcome: Notification, count: u64) {
+        if count > 0 {
+            self.rare.add(&names::NOTIFICATIONS, &[name, outcome.as_str()], count);
+        }
+    }
+
+    /// Forgets the webhooks that have other names.
+    pub fn keep_notifications(&self, wanted: &[&str]) {
+        self.rare.keep(&names::NOTIFICATIONS, |labels| labels.first().is_some_and(|name| wanted.contains(&&**name)));
     }
 
     /// A configuration with this generation runs now.

@@ -92,6 +92,10 @@ pub(super) static GRPC: Metric = counter(
     "gRPC calls by the status that they ended with; `none`: they broke off without one.",
 );
 /// `{service,backend,reason}`
+pub(super) static NOTIFICATIONS: Metric = counter(
+    "evenkeel_notifications_total",
+    "Events to webhooks by outcome: sent, dropped (never delivered); failed counts tries that failed.",
+);
 pub(super) static EJECTIONS: Metric =
     counter("evenkeel_ejections_total", "How often a backend was taken out because of its answers.");
 /// `{service,backend}`
@@ -154,11 +158,12 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 30] = [
+    const ALL: [&Metric; 31] = [
         &BREAKER_STATE,
         &RETRIES,
         &GRPC,
         &EJECTIONS,
+        &NOTIFICATIONS,
         &ATTEMPTS,
         &ATTEMPTS_FAILED,
         &REQUESTS,

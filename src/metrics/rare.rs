@@ -12,8 +12,13 @@ pub(super) struct Rare(Mutex<BTreeMap<(&'static str, Vec<String>), u64>>);
 impl Rare {
     /// Counts one more.
     pub(super) fn count(&self, metric: &Metric, labels: &[&str]) {
+        self.add(metric, labels, 1);
+    }
+
+    /// Counts so many more.
+    pub(super) fn add(&self, metric: &Metric, labels: &[&str], count: u64) {
         let key = (metric.name, labels.iter().map(|&label| label.to_owned()).collect());
-        *self.counts().entry(key).or_default() += 1;
+        *self.counts().entry(key).or_default() += count;
     }
 
     /// The counts of one metric, by its labels' values.

@@ -60,6 +60,7 @@ impl Registry {
             page.line(names::REQUESTS_WAITING.name, &[("service", service)], count);
         }
         self.upstreams_to(&mut page);
+        self.notifications_to(&mut page);
         self.retries_to(&mut page);
         self.grpc_to(&mut page);
         self.listeners_to(&mut page);
@@ -169,6 +170,15 @@ impl Registry {
             if let [service, backend, reason] = &labels[..] {
                 let labels = [("service", &**service), ("backend", backend), ("reason", reason)];
                 page.line(names::EJECTIONS.name, &labels, count);
+            }
+        }
+    }
+
+    fn notifications_to(&self, page: &mut Page<'_>) {
+        page.announce(&names::NOTIFICATIONS);
+        for (labels, count) in self.rare.of(&names::NOTIFICATIONS) {
+            if let [name, outcome] = &labels[..] {
+                page.line(names::NOTIFICATIONS.name, &[("name", &**name), ("outcome", outcome)], count);
             }
         }
     }

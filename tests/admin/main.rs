@@ -11,6 +11,7 @@ mod events;
 mod hosts;
 mod limits;
 mod login;
+mod notifications;
 mod operators;
 mod tokens;
 

@@ -9,6 +9,7 @@ mod balancing;
 mod certificate;
 mod layer4;
 mod listener;
+mod notify;
 mod resilience;
 mod route;
 mod service;
@@ -49,9 +50,10 @@ pub(super) fn check(
     let log = check.log(&raw.log);
     let listeners = check.listeners(&raw.listener, admin.as_ref().map(|admin| admin.bind));
     let services = check.services(&raw.service);
+    let notify = check.notify(&raw.notify);
     check.layer4_services(&raw.listener, &raw.service);
     check.unused_services();
-    Some(Config { server, admin: admin?, log, listeners: listeners?, services: services? })
+    Some(Config { server, admin: admin?, log, listeners: listeners?, services: services?, notify: notify? })
 }
 
 /// More names than this are not listed in a message.

@@ -14,6 +14,7 @@
 mod balancing;
 mod later;
 mod listener;
+mod notify;
 mod resilience;
 mod service;
 
@@ -26,6 +27,7 @@ pub(super) use listener::{
     ClientAuth, HeaderChanges, Limits, Listener, ListenerProtocol, ListenerTls, ProxyProtocol, Respond, Rewrite, Route,
     Share, TlsVersion,
 };
+pub(super) use notify::Notify;
 pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
 pub(super) use service::{
     AnswerLimits, Backend, Balance, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Via,
@@ -86,6 +88,8 @@ section! {
         /// The services, by name: a group of backends that do the same.
         #[schemars(extend("x-key-syntax" = "name"))]
         service: BTreeMap<String, Service> = BTreeMap::new(),
+        /// Who is told of events.
+        notify: Vec<Notify> = Vec::new(),
     }
 }
 

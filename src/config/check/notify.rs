@@ -1,0 +1,70 @@
+//! `[[notify]]`: who is told of which events.
+
+use std::collections::HashMap;
+
+use super::{Check, all, all_or_nothing};
+use crate::config::model::Authorities;
+use crate::config::tree::KeyPath;
+use crate::config::{model, raw, syntax};
+use crate::event::Wanted;
+
+impl Check<'_> {
+    pub(super) fn notify(&mut self, raw: &[raw::Notify]) -> Option<Vec<model::Notify>> {
+        let at = KeyPath::default().key("notify");
+        let mut names = HashMap::new();
+        let mut checked = Vec::new();
+        for (index, notify) in raw.iter().enumerate() {
+            let at = at.index(index);
+            if let Some(name) = &notify.name
+                && let Some(first) = names.insert(name, at.key("name"))
+            {
+                let help = self.first_in(&first);
+                let mistake = self.mistake(&at.key("name"), format!("another webhook is named `{name}`"));
+                self.report(mistake.help(help));
+            }
+            checked.push(self.one_notify(&at, notify));
+        }
+        all(checked)
+    }
+
+    fn one_notify(&mut self, at: &KeyPath, raw: &raw::Notify) -> Option<model::Notify> {
+        let webhook = raw.webhook.as_deref().and_then(|webhook| syntax::webhook(webhook).ok());
+        let mut on = Wanted::default();
+        // a word that is none has been reported
+        raw.on.iter().for_each(|word| _ = on.add(word));
+        if raw.on.is_empty() && !self.present_items(&at.key("on")) {
+            let mistake = self.mistake(&at.key("on"), "no event is wanted, so nothing is ever sent");
+            self.report(mistake.expected("levels or kinds of events").help("[\"warn\"] = warnings and errors"));
+        }
+        let secret = raw.secret_file.as_deref().map(|file| self.notify_secret(&at.key("secret_file"), file));
+        let secret = all_or_nothing(secret);
+        let ca = match &raw.ca {
+            Some(file) => self.authorities(&at.key("ca"), file).map(Authorities::File),
+            None => Some(Authorities::System(self.system_authorities())),
+        };
+        let name = raw.name.as_deref()?.into();
+        Some(model::Notify { name, webhook: webhook?, on, secret: secret?, ca: ca? })
+    }
+
+    /// Whether items of this list were bad, and have been taken out.
+    fn present_items(&self, at: &KeyPath) -> bool {
+        self.findings.removed(&at.index(0)).is_some() || self.findings.removed(at).is_some()
+    }
+
+    /// What a file holds, without the white space at its end: editors put a line's end there, and receivers cut it off.
+    fn notify_secret(&mut self, at: &KeyPath, file: &str) -> Option<model::NotifySecret> {
+        let file = self.file(file);
+        match std::fs::read(&file) {
+            Ok(bytes) if bytes.trim_ascii_end().is_empty() => {
+                let mistake = self.mistake(at, format!("`{}` holds no secret", file.display()));
+                self.report(mistake.expected("a file with a secret").help("a new one: openssl rand -base64 32"));
+                None
+            }
+            Ok(bytes) => Some(model::NotifySecret::new(bytes.trim_ascii_end())),
+            Err(error) => {
+                self.unreadable(at, &file, &error.to_string());
+                None
+            }
+        }
+    }
+}

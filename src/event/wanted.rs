@@ -1,0 +1,79 @@
+//! Which events somebody wants to hear of: levels and kinds, as `[[notify]]` names them.
+
+use super::{Event, Kind, Level, kind};
+
+/// Stands for every kind that is a backend's state.
+const BACKENDS: &str = "backend_*";
+
+/// Names of levels, the lowest first.
+const LEVELS: [(&str, Level); 3] = [("info", Level::Info), ("warn", Level::Warn), ("error", Level::Error)];
+
+/// What is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// This level and those above.
+    level: Option<Level>,
+    /// These kinds, whatever their level.
+    kinds: Vec<&'static str>,
+}
+
+impl Wanted {
+    /// Adds what a word stands for: a level (and those above it), the name of a kind, or `backend_*`. `false` = it stands for nothing.
+    pub fn add(&mut self, word: &str) -> bool {
+        if let Some((_, level)) = LEVELS.iter().find(|(name, _)| *name == word) {
+            self.level = Some(self.level.map_or(*level, |other| other.min(*level)));
+            return true;
+        }
+        let before = self.kinds.len();
+        let all_backends = word == BACKENDS;
+        let named = |name: &&'static str| *name == word || (all_backends && name.starts_with("backend_"));
+        self.kinds.extend(kind::NAMES.into_iter().filter(named));
+        self.kinds.len() > before
+    }
+
+    /// Every word that stands for something.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        LEVELS.iter().map(|(name, _)| *name).chain([BACKENDS]).chain(kind::NAMES)
+    }
+
+    /// Whether an event is wanted.
+    pub fn has(&self, event: &Event) -> bool {
+        self.has_kind(&event.kind)
+    }
+
+    fn has_kind(&self, kind: &Kind) -> bool {
+        self.level.is_some_and(|level| kind.level() >= level) || self.kinds.contains(&kind.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(words: &[&str]) -> Wanted {
+        let mut wanted = Wanted::default();
+        assert!(words.iter().all(|word| wanted.add(word)));
+        wanted
+    }
+
+    #[test]
+    fn a_level_means_that_one_and_those_above_and_a_kind_means_itself() {
+        let (up, down) = (Kind::ServiceUp { available: 1, total: 1 }, Kind::ServiceDown { total: 1 });
+        let panic = Kind::PanicBegan { available: 1, total: 4 };
+        let has = |words: &[&str]| [&up, &panic, &down].map(|kind| wanted(words).has_kind(kind));
+        assert_eq!(has(&["info"]), [true; 3]);
+        assert_eq!(has(&["warn"]), [false, true, true]);
+        assert_eq!(has(&["error"]), [false, false, true]);
+        assert_eq!(has(&["error", "warn"]), [false, true, true]);
+        assert_eq!(has(&["error", "service_up"]), [true, false, true]);
+        assert_eq!(has(&["backend_*"]), [false; 3]);
+    }
+
+    #[test]
+    fn every_word_stands_for_something_and_no_other_does() {
+        Wanted::words().for_each(|word| assert!(Wanted::default().add(word), "{word}"));
+        for word in ["", "debug", "backend", "backend_*_x", "WARN"] {
+            assert!(!Wanted::default().add(word), "{word}");
+        }
+    }
+}

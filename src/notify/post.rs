@@ -1,0 +1,138 @@
+//! One message on its way: a connection of its own, a request, and the head of the answer.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Request, Uri};
+use http_body_util::Full;
+use hyper::client::conn::http1;
+use hyper::rt::{Read, Write};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::message::{SIGNATURE, TIMESTAMP, body, signature, timestamp};
+use super::schedule::{Verdict, verdict};
+use crate::config::model::{self, Authorities};
+use crate::event::Event;
+use crate::tls::connector::{ClientSettings, Trust, client_config};
+
+/// For all of it, from the look-up of the name to the head of the answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where messages of one `[[notify]]` go.
+pub(super) struct Post {
+    name: Arc<str>,
+    instance: String,
+    uri: Uri,
+    secret: Option<model::NotifySecret>,
+    tls: Option<TlsConnector>,
+}
+
+impl std::fmt::Debug for Post {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Post").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Why a message was not delivered; texts are for people.
+pub(super) enum Failed {
+    /// It may be taken later, and the receiver wants a pause of at least this.
+    Later(Duration, String),
+    /// It would be refused again.
+    Refused(String),
+}
+
+impl Post {
+    /// The error is for people.
+    pub fn new(config: &model::Notify) -> Result<Self, String> {
+        let trust = match &config.ca {
+            Authorities::File(ca) => Trust::These(ca),
+            Authorities::System(system) => Trust::System(&system.certificates, system.error.as_deref()),
+        };
+        let settings = ClientSettings { trust, verify: true, client: None, alpn: &[b"http/1.1"] };
+        let is_https = config.webhook.scheme_str() == Some("https");
+        let tls = is_https.then(|| client_config(&settings).map(TlsConnector::from)).transpose()?;
+        let (name, uri, secret) = (Arc::clone(&config.name), config.webhook.clone(), config.secret.clone());
+        Ok(Self { name, instance: instance(), uri, secret, tls })
+    }
+
+    /// The name of the section.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Sends one message about these events.
+    pub async fn send(&self, events: &[Arc<Event>], missed: u64, now: SystemTime) -> Result<(), Failed> {
+        let later = |reason| Failed::Later(Duration::ZERO, reason);
+        let request = self.request(events, missed, timestamp(now)).map_err(|error| later(error.to_string()))?;
+        let answered = tokio::time::timeout(TIMEOUT, self.ask(request)).await;
+        let answered = answered.map_err(|_| later(format!("no answer within {} s", TIMEOUT.as_secs())))?;
+        let head = answered.map_err(later)?;
+        match verdict(head.status, &head.headers, now) {
+            Verdict::Sent => Ok(()),
+            Verdict::Later(pause) => Err(Failed::Later(pause, format!("it answered {}", head.status))),
+            Verdict::Refused => Err(Failed::Refused(format!("it answered {}", head.status))),
+        }
+    }
+
+    fn request(&self, events: &[Arc<Event>], missed: u64, sent: u64) -> http::Result<Request<Full<Bytes>>> {
+        let body = body(&self.name, &self.instance, events, missed, sent);
+        let target = self.uri.path_and_query().map_or("/", |target| target.as_str());
+        let mut request = Request::post(target)
+            .header(HOST, self.uri.authority().map_or("", |authority| authority.as_str()))
+            .header(USER_AGENT, concat!("evenkeel/", env!("CARGO_PKG_VERSION")))
+            .header(CONTENT_TYPE, "application/json")
+            .header(CONNECTION, "close")
+            .header(TIMESTAMP, sent);
+        if let Some(secret) = &self.secret {
+            request = request.header(SIGNATURE, signature(secret.bytes(), body.as_bytes()));
+        }
+        request.body(Full::from(body))
+    }
+
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<http::response::Parts, String> {
+        let host = self.uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let port = self.uri.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
+        let connected = TcpStream::connect((host, port)).await;
+        let tcp = connected.map_err(|error| format!("{host}:{port} can't be connected to: {error}"))?;
+        match &self.tls {
+            None => exchange(TokioIo::new(tcp), request).await,
+            Some(tls) => {
+                let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+                let tls = tls.connect(name, tcp).await.map_err(|error| format!("TLS with {host}:{port}: {error}"))?;
+                exchange(TokioIo::new(tls), request).await
+            }
+        }
+    }
+}
+
+/// The head of the answer; nobody reads its body.
+async fn exchange(
+    io: impl Read + Write + Unpin,
+    request: Request<Full<Bytes>>,
+) -> Result<http::response::Parts, String> {
+    let failed = |error: hyper::Error| format!("the connection broke: {error}");
+    let (mut sender, connection) = http1::handshake(io).await.map_err(failed)?;
+    let mut connection = std::pin::pin!(connection);
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    tokio::select! {
+        biased;
+        answer = &mut answer => answer.map_err(failed).map(|answer| answer.into_parts().0),
+        // it may end with its answer at hand
+        ended = &mut connection => match ended {
+            Ok(()) => answer.await.map_err(failed).map(|answer| answer.into_parts().0),
+            Err(error) => Err(failed(error)),
+        },
+    }
+}
+
+/// What this machine is called.
+fn instance() -> String {
+    let name =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    name.unwrap_or_default().trim().to_owned()
+}

@@ -1,0 +1,94 @@
+//! When a delivery that failed is tried again, and when it is given up.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+
+/// The first pause, before it is lengthened at random.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// The longest, after at most half of it is added at random: 5 minutes.
+const LONGEST: Duration = Duration::from_secs(200);
+
+/// No receiver may ask for a longer pause than this.
+const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+
+/// What an answer means for the delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The receiver has it.
+    Sent,
+    /// It may be taken later, not before this time has passed.
+    Later(Duration),
+    /// It would be refused again.
+    Refused,
+}
+
+/// What the head of an answer says. Answers with 3xx are refusals: a signed message is not sent to where somebody points.
+pub(super) fn verdict(status: StatusCode, fields: &HeaderMap, now: SystemTime) -> Verdict {
+    match status {
+        status if status.is_success() => Verdict::Sent,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Verdict::Later(asked(fields, now)),
+        status if status.is_server_error() => Verdict::Later(asked(fields, now)),
+        _ => Verdict::Refused,
+    }
+}
+
+/// The pause that `Retry-After` asks for (RFC 9110, section 10.2.3): seconds or a date.
+fn asked(fields: &HeaderMap, now: SystemTime) -> Duration {
+    let value = fields.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
+    let pause = match value.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(value).ok().and_then(|at| at.duration_since(now).ok()).unwrap_or_default(),
+    };
+    pause.min(LONGEST_ASKED)
+}
+
+/// The pause after so many failures in a row (at least one): doubled with each, and lengthened by up to a half, so that many
+/// instances do not come back at the same time. `random` is in 0..1.
+pub(super) fn pause(failures: u32, asked: Duration, random: f64) -> Duration {
+    let doubled = FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST);
+    doubled.mul_f64(1.0 + random / 2.0).max(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(status: u16, retry_after: Option<&str>) -> Verdict {
+        let mut fields = HeaderMap::new();
+        retry_after.into_iter().for_each(|value| _ = fields.insert(RETRY_AFTER, value.parse().unwrap()));
+        let now = httpdate::parse_http_date("Wed, 21 Oct 2015 07:28:00 GMT").unwrap();
+        verdict(StatusCode::from_u16(status).unwrap(), &fields, now)
+    }
+
+    #[test]
+    fn what_may_succeed_later_is_tried_again_and_nothing_else() {
+        [200, 202, 204].into_iter().for_each(|status| assert_eq!(after(status, None), Verdict::Sent, "{status}"));
+        [408, 429, 500, 502, 503, 504]
+            .into_iter()
+            .for_each(|status| assert_eq!(after(status, None), Verdict::Later(Duration::ZERO)));
+        [301, 307, 400, 401, 403, 404, 410, 422]
+            .into_iter()
+            .for_each(|status| assert_eq!(after(status, None), Verdict::Refused));
+    }
+
+    #[test]
+    fn a_receiver_says_how_long_to_wait_in_seconds_or_by_a_date_and_not_for_ever() {
+        let later = |seconds| Verdict::Later(Duration::from_secs(seconds));
+        assert_eq!(after(429, Some("7")), later(7));
+        assert_eq!(after(503, Some("Wed, 21 Oct 2015 07:28:30 GMT")), later(30));
+        assert_eq!(after(503, Some("Wed, 21 Oct 2015 07:00:00 GMT")), later(0));
+        assert_eq!(after(429, Some("soon")), later(0));
+        assert_eq!(after(429, Some("999999999")), later(3600));
+    }
+
+    #[test]
+    fn pauses_double_from_a_second_to_five_minutes() {
+        let seconds = |failures, random| pause(failures, Duration::ZERO, random).as_secs_f64();
+        assert_eq!([1, 2, 3, 8, 9, 1000].map(|failures| seconds(failures, 0.0)), [1.0, 2.0, 4.0, 128.0, 200.0, 200.0]);
+        assert_eq!((seconds(1, 1.0), seconds(1000, 1.0)), (1.5, 300.0));
+        assert_eq!(pause(1, Duration::from_secs(9), 1.0), Duration::from_secs(9));
+    }
+}
