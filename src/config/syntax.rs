@@ -246,8 +246,11 @@ pub(super) fn webhook(text: &str) -> Result<Uri> {
 fn event(text: &str) -> Result<()> {
     match Wanted::default().add(text) {
         true => Ok(()),
-        false => Err(Problem::new(format!("`{text}` is neither a level nor a kind of events"), "\"info\", \"warn\", \"error\", or a kind such as \"service_down\" or \"backend_*\"")
-            .suggest(nearest(text, Wanted::words()).map(str::to_owned))),
+        false => Err(Problem::new(
+            format!("`{text}` is neither a level nor a kind of events"),
+            "\"info\", \"warn\", \"error\", or a kind such as \"service_down\" or \"backend_*\"",
+        )
+        .suggest(nearest(text, Wanted::words()).map(str::to_owned))),
     }
 }
 

@@ -25,7 +25,8 @@ pub(super) fn body(name: &str, instance: &str, events: &[Arc<Event>], missed: u6
     let lines: Vec<String> = events.iter().map(|event| line(event)).collect();
     let events: Vec<_> = events.iter().map(|event| event.to_json()).collect();
     let text = lines.join("\n");
-    json!({ "name": name, "instance": instance, "sent": sent, "missed": missed, "text": text, "events": events }).to_string()
+    json!({ "name": name, "instance": instance, "sent": sent, "missed": missed, "text": text, "events": events })
+        .to_string()
 }
 
 fn line(event: &Event) -> String {

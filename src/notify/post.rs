@@ -128,6 +128,7 @@ async fn exchange(
 
 /// What this machine is called.
 fn instance() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    let name =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
     name.unwrap_or_default().trim().to_owned()
 }

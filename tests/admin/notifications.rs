@@ -11,7 +11,11 @@ const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
 /// A configuration with a webhook.
 fn to(webhook: &Origin, keys: &str) -> String {
-    format!("{}\n[[notify]]\nname = \"oncall\"\nwebhook = \"http://{}/hook?a=b\"\n{keys}\n", configured(""), webhook.address())
+    format!(
+        "{}\n[[notify]]\nname = \"oncall\"\nwebhook = \"http://{}/hook?a=b\"\n{keys}\n",
+        configured(""),
+        webhook.address()
+    )
 }
 
 /// A webhook that answers with each of these once, and then with 204. An empty answer closes the connection.
