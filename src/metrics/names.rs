@@ -158,7 +158,7 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 30] = [
+    const ALL: [&Metric; 31] = [
         &BREAKER_STATE,
         &RETRIES,
         &GRPC,

@@ -65,9 +65,13 @@ mod tests {
 
     #[test]
     fn what_may_succeed_later_is_tried_again_and_nothing_else() {
-        [200, 202, 204].map(|status| assert_eq!(after(status, None), Verdict::Sent, "{status}"));
-        [408, 429, 500, 502, 503, 504].map(|status| assert_eq!(after(status, None), Verdict::Later(Duration::ZERO)));
-        [301, 307, 400, 401, 403, 404, 410, 422].map(|status| assert_eq!(after(status, None), Verdict::Refused));
+        [200, 202, 204].into_iter().for_each(|status| assert_eq!(after(status, None), Verdict::Sent, "{status}"));
+        [408, 429, 500, 502, 503, 504]
+            .into_iter()
+            .for_each(|status| assert_eq!(after(status, None), Verdict::Later(Duration::ZERO)));
+        [301, 307, 400, 401, 403, 404, 410, 422]
+            .into_iter()
+            .for_each(|status| assert_eq!(after(status, None), Verdict::Refused));
     }
 
     #[test]
