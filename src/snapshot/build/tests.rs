@@ -138,6 +138,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         notify: Vec::new(),
         listeners: vec![listener],
         services,
+        notify: Vec::new(),
     }
 }
 
