@@ -135,7 +135,6 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
             access: model::AccessLog::Off,
             access_format: model::AccessFormat::Json,
         },
-        notify: Vec::new(),
         listeners: vec![listener],
         services,
         notify: Vec::new(),
