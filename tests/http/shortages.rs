@@ -97,6 +97,10 @@ fn with_eight_local_ports() {
     assert!(proxy.stderr().contains("net.ipv4.ip_local_port_range"));
     (0..8).for_each(|_| cue.give());
     assert!((0..8).all(|_| next().status == 200));
+    // an answer may be with its client a moment before its connection can be used again
+    let idle =
+        "evenkeel_upstream_connections{service=\"api\",backend=\"{}\",state=\"idle\"}".replace("{}", origin.address());
+    wait_until("a connection can be used again", || proxy.metric(&idle) > 0);
     cue.give();
     assert_eq!(client_from(20_030, proxy.address()).get("/x").status, 200);
     assert_eq!(proxy.metric(&of_backend("breaker_state", origin.address())), 0);

@@ -28,7 +28,12 @@ fn run(place: &str, setup: &str, test: &str) {
     let script = format!("{setup} && exec \"$0\" \"$@\"");
     let inside = |command: &[&str]| {
         let out = Command::new("unshare").args([place, "sh", "-c", &script]).args(command).output();
-        out.map(|out| (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned()))
+        out.map(|out| {
+            (
+                out.status.success(),
+                [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat(),
+            )
+        })
     };
     if !inside(&["true"]).is_ok_and(|(worked, _)| worked) {
         eprintln!("not tested: no namespace can be had here");
