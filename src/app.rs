@@ -171,7 +171,7 @@ fn system(
     operators.apply(snapshot.endpoints());
     let store = Arc::new(Store::new(snapshot, events));
     // an operator's word of before the restart holds for the first request
-    store.refresh(Moment::now(), true);
+    store.begin(Moment::now());
     let workers = listener::start(workers, &store, recorder, &registry);
     let mut workers = workers.map_err(|error| format!("the workers can't start: {error}"))?;
     listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);

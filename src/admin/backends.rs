@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::extract::{self, FromRequestParts, Path, RawQuery};
+use http::StatusCode;
 use http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -117,6 +118,7 @@ async fn command(
     RawQuery(query): RawQuery,
     Whole(body): &Whole,
 ) -> Result<Answer, Problem> {
+    may_say(state)?;
     let wait = wait(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
     if wait.is_some() && command == Command::Enable {
         return Err(Problem::bad_request("wait=drained is for drain and disable"));
@@ -150,6 +152,7 @@ pub(super) async fn weigh(
 ) -> Result<Answer, Problem> {
     let Change { weight, reason, until } =
         serde_json::from_slice(&body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?;
+    may_say(&state)?;
     if weight.is_some_and(|weight| weight > HEAVIEST) {
         return Err(Problem::bad_request(format!("a weight is at most {HEAVIEST}")));
     }
@@ -157,6 +160,14 @@ pub(super) async fn weigh(
     let mut answer = answered(&endpoint, kept);
     answer["weight"] = json!(endpoint.live.standing.weight(endpoint.weight));
     Ok(answer::json(&answer))
+}
+
+/// Refuses words to a process that another one has replaced, which would not hear them.
+fn may_say(state: &State) -> Result<(), Problem> {
+    match state.operators.is_retired() {
+        true => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "another process has taken over: ask again")),
+        false => Ok(()),
+    }
 }
 
 /// Puts an operator's word in force, and then writes it down; gives back whether that worked.

@@ -99,8 +99,9 @@ fn stream(state: &Arc<State>, last: Option<u64>) -> Result<Answer, Problem> {
             let mut next = Some(Bytes::from_static(b": events follow\n\n"));
             loop {
                 if let Some(text) = next.take()
-                    && tell.send(text).await.is_err()
+                    && !matches!(timeout(2 * SIGN_OF_LIFE, tell.send(text)).await, Ok(Ok(())))
                 {
+                    // it has gone, or takes nothing
                     return;
                 }
                 next = Some(match timeout(SIGN_OF_LIFE, subscription.next(AT_ONCE)).await {

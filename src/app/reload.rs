@@ -168,8 +168,7 @@ impl System {
     fn put_in_force(&self, next: Snapshot) {
         // before it is published: no worker may pick what an operator has taken out
         self.operators.apply(next.endpoints());
-        self.store.publish(next);
-        self.store.refresh(Moment::now(), true);
+        self.store.replace(next, Moment::now());
         // whom to check, and whom to watch, has changed
         self.store.news().notify_one();
     }

@@ -175,6 +175,7 @@ impl Running {
                 Queue::Ours
             }
             Ended::Replaced(successor) => {
+                self.system.operators.retire();
                 tracing::info!(pid = successor.pid(), "another process has taken over");
                 if let Some(serving) = self.serving.take() {
                     serving.abort();

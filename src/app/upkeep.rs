@@ -70,7 +70,9 @@ async fn look_after(
         }
         agents.expire(now);
         if operators.expire(SystemTime::now(), snapshot.endpoints()) {
-            operators.keep().await;
+            // a disk may take its time, for which nothing here may wait
+            let operators = Arc::clone(&operators);
+            tokio::task::spawn_local(async move { operators.keep().await });
         }
         let before = std::mem::replace(&mut changes, standing::changes());
         store.refresh(now, is_other || changes != before);

@@ -68,6 +68,15 @@ struct Texts {
     told: Option<Told>,
 }
 
+impl Texts {
+    /// The same condition has another reason.
+    fn retell(&mut self, reason: &str, is_of: impl Fn(Condition) -> bool) {
+        if let Some(told) = self.told.as_mut().filter(|told| is_of(told.condition)) {
+            reason.clone_into(&mut told.reason);
+        }
+    }
+}
+
 /// Changes of any standing so far.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 
@@ -112,7 +121,10 @@ impl Standing {
 
     /// The checks say this, and why.
     pub fn set_health(&self, health: Health, reason: &str) {
-        self.texts().health = reason.to_owned();
+        let texts = &mut *self.texts();
+        texts.health = reason.to_owned();
+        // who is told of the state is told why it is so now; what is told of another state comes with that
+        texts.retell(reason, |told| told.by == By::Checks && told.state == State::Down && health == Health::Down);
         self.health.store(health as u8, Ordering::Relaxed);
         changed();
     }
@@ -121,9 +133,8 @@ impl Standing {
     pub fn set_unknown(&self, reason: &str) {
         let texts = &mut *self.texts();
         texts.unknown = format!("its name can't be looked up: {reason}");
-        if let Some(told) = texts.told.as_mut().filter(|told| told.condition.by == By::Names) {
-            told.reason.clone_from(&texts.unknown);
-        }
+        let reason = texts.unknown.clone();
+        texts.retell(&reason, |told| told.by == By::Names);
     }
 
     /// What operators want. Their word goes before the agent's.
@@ -133,9 +144,16 @@ impl Standing {
 
     /// An operator wants this, and why.
     pub fn set_operator(&self, wanted: Wanted, reason: &str) {
-        self.texts().operator = reason.to_owned();
+        let texts = &mut *self.texts();
+        texts.operator = reason.to_owned();
+        texts.retell(reason, |told| told == Condition { state: State::of_wanted(wanted), by: By::Operator });
         self.operator.store(wanted as u8, Ordering::Relaxed);
         changed();
+    }
+
+    /// Whether an operator has said anything of it that holds.
+    pub fn has_operators_word(&self) -> bool {
+        self.operator() != Wanted::Configured || self.weight.load(Ordering::Relaxed) != AS_CONFIGURED
     }
 
     /// Whether an operator has taken it out. The data plane asks at each pick: an operator's word is in force when it is answered, also
@@ -151,7 +169,9 @@ impl Standing {
 
     /// The backend's agent wants this, and why.
     pub fn set_agent(&self, wanted: Wanted, reason: &str) {
-        self.texts().agent = reason.to_owned();
+        let texts = &mut *self.texts();
+        texts.agent = reason.to_owned();
+        texts.retell(reason, |told| told == Condition { state: State::of_wanted(wanted), by: By::Agent });
         self.agent.store(wanted as u8, Ordering::Relaxed);
         changed();
     }
@@ -266,7 +286,7 @@ impl Standing {
         let texts = &mut *self.texts();
         let reason = match condition.by {
             By::Operator => texts.operator.clone(),
-            By::Configuration if condition.state == State::Draining => "`draining` in the configuration".to_owned(),
+            By::Configuration if condition.state == State::Draining => "`drain` in the configuration".to_owned(),
             By::Configuration => String::new(),
             By::Agent => texts.agent.clone(),
             By::Names => texts.unknown.clone(),
@@ -339,6 +359,11 @@ mod tests {
         let (before, told) = standing.tell(draining, now.plus(Duration::from_secs(2)), at).unwrap();
         assert_eq!((before.map(|told| told.condition), &*told.reason), (Some(up), "a new disk"));
         assert_eq!(standing.told(), Some(told));
+        standing.set_operator(Wanted::Drained, "a new controller");
+        assert_eq!(standing.tell(draining, now.plus(Duration::from_secs(3)), at), None, "it is the same state");
+        assert_eq!(standing.told().unwrap().reason, "a new controller");
+        standing.set_health(Health::Down, "connection refused");
+        assert_eq!(standing.told().unwrap().reason, "a new controller", "that is not why");
     }
 
     #[test]

@@ -114,6 +114,15 @@ impl State {
         }
     }
 
+    /// What a backend is in that somebody wants this of.
+    pub(super) fn of_wanted(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Drained => Self::Draining,
+            Wanted::Disabled => Self::Disabled,
+            Wanted::Configured | Wanted::Enabled => Self::Up,
+        }
+    }
+
     /// Whether new work may go to it.
     pub fn is_usable(self) -> bool {
         matches!(self, Self::Up | Self::Starting | Self::Unknown)
@@ -150,7 +159,7 @@ impl Condition {
 /// Whether it would get work by what its checks say and everybody wants: what the passive ejection compares with each other.
 pub fn takes_part(endpoint: &Endpoint) -> bool {
     let standing = &endpoint.live.standing;
-    let has_weight = endpoint.weight > 0 || standing.operator() == Wanted::Enabled;
+    let has_weight = standing.weight(endpoint.weight) > 0;
     wanted(endpoint).is_none() && has_weight && !endpoint.is_unknown() && standing.health() != Health::Down
 }
 

@@ -158,11 +158,12 @@ impl Events {
     pub fn since(&self, last: u64, most: usize) -> Batch {
         let list = self.list();
         let Some(oldest) = list.kept.front().map(|event| event.id) else { return Batch::default() };
+        // an id of another life of the process, of which nothing is known here
+        let last = if (list.first()..list.next).contains(&last) { last } else { 0 };
         // ids are given one after the other, so that a place in the list is known by its id
         let skipped = usize::try_from((last + 1).saturating_sub(oldest)).unwrap_or(usize::MAX);
         let events = list.kept.iter().skip(skipped).take(most).cloned().collect();
-        // who asks for those of another life of the process has missed nothing that is counted here
-        let missed = if last == 0 || last < list.first() { 0 } else { oldest.saturating_sub(last + 1) };
+        let missed = if last == 0 { 0 } else { oldest.saturating_sub(last + 1) };
         Batch { events, missed }
     }
 
@@ -175,7 +176,8 @@ impl Events {
     /// From here on, or after the event with the id `last`.
     pub fn subscribe(self: &Arc<Self>, last: Option<u64>) -> Subscription {
         let newest = self.newest.subscribe();
-        let last = last.unwrap_or(*newest.borrow());
+        let now = *newest.borrow();
+        let last = last.map_or(now, |last| if last > now { 0 } else { last });
         Subscription { events: Arc::clone(self), newest, last }
     }
 

@@ -150,9 +150,7 @@ fn find(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission,
         service.pick(Pick { cursor, tried, random, now: wish.now, key: wish.key })
     };
     let first = pick(wish.tried.into()).ok_or(Refusal::Nobody)?;
-    if !is_taken_out(service, first)
-        && let Ok(admission) = enter(service, first, wish.now)
-    {
+    if let Ok(admission) = enter_new(service, first, wish.now) {
         return Ok(admission);
     }
     // rare: somebody is full, or has failed since the snapshot was built. One look at all tells who has a place
@@ -173,7 +171,7 @@ fn find(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission,
     while left > 0
         && let Some(next) = pick(Tried::new(tried, refused)).filter(|next| !Tried::new(tried, refused).contains(*next))
     {
-        match enter(service, next, wish.now) {
+        match enter_new(service, next, wish.now) {
             Ok(admission) => return Ok(admission),
             // another worker was faster
             Err(refusal) => is_full |= refusal == Refusal::Full,
@@ -187,6 +185,17 @@ fn find(worker: &Worker, service: &Service, wish: Wish<'_>) -> Result<Admission,
 /// Whether an operator has taken a backend out since the snapshot was built: that holds as of its answer.
 fn is_taken_out(service: &Service, backend: usize) -> bool {
     service.endpoints[backend].live.standing.is_taken_out()
+}
+
+/// Enters with new work. An operator's word is looked at once the exchange is counted: who sees nothing in flight after that word may rely
+/// on it.
+fn enter_new(service: &Service, backend: usize, now: Moment) -> Result<Admission, Refusal> {
+    let admission = enter(service, backend, now)?;
+    if is_taken_out(service, backend) {
+        forgo(service, backend, admission.permit);
+        return Err(Refusal::Nobody);
+    }
+    Ok(admission)
 }
 
 fn enter(service: &Service, backend: usize, now: Moment) -> Result<Admission, Refusal> {

@@ -35,12 +35,15 @@ struct Entry {
     until: Option<String>,
 }
 
-/// Reads what is there; a file that can't be understood is set aside, so that the next word is not written over it.
-pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, String> {
+/// Reads what is there. A file that can't be understood is set aside; an error says why, and whether nothing is left in its place that
+/// may not be written over.
+pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, (String, bool)> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error.to_string()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err((error.to_string(), false)),
     };
     let understood =
         serde_json::from_slice(&text).map_err(|error| error.to_string()).and_then(|file: File| match file.version {
@@ -50,8 +53,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, String> {
     understood.map(together).map_err(|why| {
         let aside = path.with_extension("json.damaged");
         match std::fs::rename(path, &aside) {
-            Ok(()) => format!("{why}; it was set aside as {}", aside.display()),
-            Err(error) => format!("{why}; it can't be set aside: {error}"),
+            Ok(()) => (format!("{why}; it was set aside as {}", aside.display()), true),
+            Err(error) => (format!("{why}; it can't be set aside: {error}"), false),
         }
     })
 }
@@ -62,7 +65,8 @@ pub(super) fn write(path: &Path, all: &[(Name, Said)]) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(&file)?;
     text.push(b'\n');
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    let draft = path.with_extension("json.new");
+    // of this process alone: another one may be about to take over
+    let draft = path.with_extension(format!("json.{}", std::process::id()));
     let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     new.write_all(&text)?;
     new.sync_all()?;

@@ -8,6 +8,7 @@ mod file;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use ahash::RandomState;
@@ -55,6 +56,9 @@ pub struct Operators {
     /// Held by the one that writes it. Whether the last one has failed to, which is told once.
     writing: tokio::sync::Mutex<bool>,
     events: Arc<Events>,
+    is_retired: AtomicBool,
+    /// What is in the file could not be read, and is not written over.
+    is_unread: AtomicBool,
 }
 
 /// A service and a backend.
@@ -112,7 +116,14 @@ impl Operators {
     /// What is kept in `folder`, if anything; without one, nothing is kept. A file that can't be understood is set aside, and the log says so.
     pub fn load(folder: Option<&Path>, events: Arc<Events>) -> Self {
         let file = folder.map(|folder| folder.join(file::NAME));
-        let operators = Self { said: DashMap::default(), file, writing: tokio::sync::Mutex::default(), events };
+        let operators = Self {
+            said: DashMap::default(),
+            file,
+            writing: tokio::sync::Mutex::default(),
+            events,
+            is_retired: AtomicBool::new(false),
+            is_unread: AtomicBool::new(false),
+        };
         operators.reload();
         operators
     }
@@ -120,12 +131,16 @@ impl Operators {
     /// Reads again what is kept: the process that was served by before may have been told more since.
     pub fn reload(&self) {
         let Some(path) = &self.file else { return };
-        match file::read(path) {
+        let read = file::read(path);
+        self.is_unread.store(matches!(read, Err((_, false))), Ordering::Relaxed);
+        match read {
             Ok(said) => {
                 self.said.clear();
                 said.into_iter().for_each(|(name, said)| _ = self.said.insert(name, said));
             }
-            Err(why) => tracing::error!(file = %path.display(), "what operators have said before is not known: {why}"),
+            Err((why, _)) => {
+                tracing::error!(file = %path.display(), "what operators have said before is not known: {why}")
+            }
         }
     }
 
@@ -136,7 +151,11 @@ impl Operators {
             let mut said = self.said.entry(name.clone()).or_default();
             match command {
                 // nothing is left to be said where nobody else keeps it from its work
-                Command::Enable if !endpoint.draining && endpoint.live.standing.agent() == Wanted::Configured => {
+                Command::Enable
+                    if note.until.is_none()
+                        && !endpoint.draining
+                        && endpoint.live.standing.agent() == Wanted::Configured =>
+                {
                     said.wanted = None;
                 }
                 Command::Drain | Command::Disable | Command::Enable => said.wanted = Some((command, note.clone())),
@@ -151,21 +170,33 @@ impl Operators {
         self.events.tell(subject, Kind::Operator { command: command.name(), who, reason, until, weight });
     }
 
-    /// Makes what was said true of backends that have just come.
+    /// Makes what was said true of these backends, some of which may have just come; and what was taken back elsewhere, untrue.
     pub fn apply<'a>(&self, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) {
-        if self.said.is_empty() {
-            return;
-        }
         for endpoint in endpoints {
             let name = Name { service: Arc::clone(&endpoint.service), backend: Arc::clone(&endpoint.id) };
-            if let Some(said) = self.said.get(&name) {
-                said.apply(endpoint);
+            match self.said.get(&name) {
+                Some(said) => said.apply(endpoint),
+                None if endpoint.live.standing.has_operators_word() => Said::default().apply(endpoint),
+                None => {}
             }
         }
     }
 
+    /// Another process has taken over, and with it what operators say: this one neither takes nor writes any more of it.
+    pub fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether another process has taken over.
+    pub fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
+    }
+
     /// Takes back what was to hold until `now`; gives back whether there was any of it.
     pub fn expire<'a>(&self, now: SystemTime, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) -> bool {
+        if self.is_retired() {
+            return false;
+        }
         let mut over = Vec::new();
         for mut entry in self.said.iter_mut() {
             let name = entry.key().clone();
@@ -193,10 +224,18 @@ impl Operators {
     pub async fn keep(&self) -> bool {
         let Some(path) = self.file.clone() else { return false };
         let mut has_failed = self.writing.lock().await;
+        if self.is_retired() {
+            return false;
+        }
         let mut all: Vec<_> = self.said.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         // a disk may take its time, and nobody else is to wait for it
-        let written = tokio::task::spawn_blocking(move || file::write(&path, &all)).await;
+        let is_unread = self.is_unread.load(Ordering::Relaxed);
+        let write = move || match is_unread {
+            true => Err(std::io::Error::other("what is in it could not be read, and is not written over")),
+            false => file::write(&path, &all),
+        };
+        let written = tokio::task::spawn_blocking(write).await;
         let written =
             written.map_err(|broken| broken.to_string()).and_then(|done| done.map_err(|error| error.to_string()));
         let had_failed = std::mem::replace(&mut *has_failed, written.is_err());

@@ -76,6 +76,26 @@ async fn what_was_said_holds_for_a_process_that_starts_later() {
 }
 
 #[tokio::test]
+async fn what_another_process_was_told_meanwhile_holds_and_what_was_taken_back_there_does_not() {
+    let folder = folder("successor");
+    let (before, endpoint) = (Operators::load(Some(&folder), Arc::default()), testing::endpoint());
+    before.say(&endpoint, Command::Disable, note("smoke"));
+    assert!(before.keep().await);
+    let (successor, own) = (Operators::load(Some(&folder), Arc::default()), Arc::new(testing::endpoint()));
+    successor.apply(std::iter::once(&own));
+    assert_eq!(stands(&own).0, Wanted::Disabled);
+
+    before.say(&endpoint, Command::Enable, note("it was steam"));
+    assert!(before.keep().await);
+    before.retire();
+    assert!(!before.keep().await, "from now on the file is another one's");
+    successor.reload();
+    successor.apply(std::iter::once(&own));
+    assert_eq!(stands(&own).0, Wanted::Configured);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_understood_is_set_aside_and_nothing_is_written_over_it() {
     let folder = folder("damaged");
     for damaged in [

@@ -63,10 +63,16 @@ impl Snapshot {
 
     /// Tells of the services that begin or cease to ignore health, or to have a backend at all.
     pub(super) fn tell_services(&self, before: &Self, events: &Events) {
-        for (old, new) in before.services.iter().zip(&self.services) {
-            let (old, available, total) = (&old.available, new.available.members.len(), new.endpoints.len());
+        for (at, new) in self.services.iter().enumerate() {
+            // nearly all stay at their places
+            let same = |old: &&Arc<Service>| old.name == new.name;
+            let old = before.services.get(at).filter(same).or_else(|| before.services.iter().find(same));
+            // one that has just come is expected to work
+            let (was_in_panic, had_none) =
+                old.map_or((false, false), |old| (old.available.panic, old.available.members.is_empty()));
+            let (available, total) = (new.available.members.len(), new.endpoints.len());
             let tell = |kind| events.tell(Subject::service(&new.name), kind);
-            match (old.panic, new.available.panic) {
+            match (was_in_panic, new.available.panic) {
                 (false, true) => {
                     let available = new.available.usable();
                     tell(Kind::PanicBegan { available, total });
@@ -74,7 +80,7 @@ impl Snapshot {
                 (true, false) => tell(Kind::PanicEnded { available, total }),
                 _ => {}
             }
-            match (old.members.is_empty(), available == 0) {
+            match (had_none, available == 0) {
                 (false, true) => tell(Kind::ServiceDown { total }),
                 (true, false) => tell(Kind::ServiceUp { available, total }),
                 _ => {}

@@ -58,12 +58,35 @@ impl Store {
     /// returns it is in force for every exchange that begins. Where no standing has changed (`has_changed`), only those are looked at
     /// that change by themselves. To be called by the control plane only, as [`publish`](Self::publish).
     pub fn refresh(&self, now: Moment, has_changed: bool) {
-        let snapshot = self.load();
-        snapshot.tell(&self.events, now, has_changed);
-        if let Some(next) = snapshot.refreshed(now, has_changed) {
-            next.tell_services(&snapshot, &self.events);
+        let before = self.load();
+        if self.settle(&before, now, has_changed) {
+            self.load().tell_services(&before, &self.events);
+        }
+    }
+
+    /// Publishes a snapshot with other backends or services, and tells what that changes; as [`refresh`](Self::refresh).
+    pub fn replace(&self, next: Snapshot, now: Moment) {
+        let before = self.load();
+        self.publish(next);
+        self.settle(&self.load(), now, true);
+        self.load().tell_services(&before, &self.events);
+    }
+
+    /// Tells how everything stands to begin with; to be called once.
+    pub fn begin(&self, now: Moment) {
+        self.settle(&self.load(), now, true);
+        self.load().tell_services(&Snapshot::default(), &self.events);
+    }
+
+    /// Whether another snapshot had to be published.
+    fn settle(&self, current: &Snapshot, now: Moment, has_changed: bool) -> bool {
+        current.tell(&self.events, now, has_changed);
+        let next = current.refreshed(now, has_changed);
+        let has_next = next.is_some();
+        if let Some(next) = next {
             self.publish(next);
         }
+        has_next
     }
 
     /// The current snapshot, for the control plane.

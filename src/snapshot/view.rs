@@ -17,7 +17,7 @@ use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOve
 use crate::route::Table;
 
 /// Everything that an exchange is decided by.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Snapshot {
     /// 1 for the first, then one more for each that is built from another.
     pub generation: u64,

@@ -90,6 +90,21 @@ fn whatever_happens_to_a_backend_all_say_the_same_and_the_events_tell_it_in_orde
     assert_eq!(proxy.admin("/api/v1/events?from=3").unwrap().status, 400);
 }
 
+#[test]
+fn a_service_that_a_reload_leaves_without_a_backend_is_told_of() {
+    let origin = Origin::ok();
+    let toml = config("", "", &[]) + &format!("{}id = \"a\"\n", backend(origin.address()));
+    let proxy = Proxy::start(&toml);
+    assert_eq!(proxy.reload(&(toml.clone() + "drain = true\n")).status, 200);
+    assert_eq!(proxy.client().get("/x").status, 503);
+    assert_eq!(proxy.reload(&toml).status, 200);
+    assert_eq!(proxy.client().get("/x").status, 200);
+    let of_service = |event: &Value| event["service"] == "api" && event.get("backend").is_none();
+    let told: Vec<Value> = events(&proxy, "").into_iter().filter(of_service).collect();
+    let kinds: Vec<&str> = told.iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["service_down", "service_up"]);
+}
+
 /// The lines of a stream of events, without the ends of lines.
 fn stream(proxy: &Proxy, lines: &str) -> impl Iterator<Item = String> + use<> {
     let mut socket = TcpStream::connect(proxy.admin_address()).unwrap();
