@@ -138,6 +138,7 @@ def by_h11(raw):
 
 LATER_VERSION = re.compile(rb" HTTP/1\.[2-9]\r\n")
 LENGTHS = re.compile(rb"(?im)^content-length:([^\r\n]*)")
+CODINGS = re.compile(rb"(?i)^transfer-encoding:([^\r\n]*)", re.M)
 
 
 def meant(parser, raw, verdict):
@@ -149,6 +150,8 @@ def meant(parser, raw, verdict):
     if parser == "h11" and "no request line received" in verdict:
         return "RFC 9112, section 2.2: an empty line before a request line is ignored"
     if "Content-Length" in verdict and any(b"\t" in field and field.strip(b" \t").isdigit() for field in LENGTHS.findall(raw)):
+        return "RFC 9110, section 5.5: the white space around a value may be a tab"
+    if "Transfer-Encoding" in verdict and any(b"\t" in field and field.strip(b" \t").lower() == b"chunked" for field in CODINGS.findall(raw)):
         return "RFC 9110, section 5.5: the white space around a value may be a tab"
     lengths = [value.strip(b" \t") for field in LENGTHS.findall(raw) for value in field.split(b",")]
     if parser == "llhttp" and len(lengths) > 1 and len(set(lengths)) == 1:
