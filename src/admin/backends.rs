@@ -76,49 +76,16 @@ pub(super) fn no_service(name: &str) -> Problem {
     Problem::not_found(format!("there is no service {name:?}"))
 }
 
-/// `POST .../drain`
-pub(super) async fn drain(
-    state: extract::State<Arc<State>>,
-    named: Named,
-    caller: Caller,
-    query: RawQuery,
-    body: Whole,
-) -> Result<Answer, Problem> {
-    command(Command::Drain, &state, &named, &caller, query, &body).await
-}
-
-/// `POST .../disable`
-pub(super) async fn disable(
-    state: extract::State<Arc<State>>,
-    named: Named,
-    caller: Caller,
-    query: RawQuery,
-    body: Whole,
-) -> Result<Answer, Problem> {
-    command(Command::Disable, &state, &named, &caller, query, &body).await
-}
-
-/// `POST .../enable`
-pub(super) async fn enable(
-    state: extract::State<Arc<State>>,
-    named: Named,
-    caller: Caller,
-    query: RawQuery,
-    body: Whole,
-) -> Result<Answer, Problem> {
-    command(Command::Enable, &state, &named, &caller, query, &body).await
-}
-
-/// Does what an operator orders: it is in force when this answers.
-async fn command(
+/// `POST .../drain`, `/disable`, `/enable`: does what an operator orders; it is in force when this answers.
+pub(super) async fn command(
     command: Command,
-    state: &State,
-    Named(endpoint): &Named,
-    caller: &Caller,
+    extract::State(state): extract::State<Arc<State>>,
+    Named(endpoint): Named,
+    caller: Caller,
     RawQuery(query): RawQuery,
-    Whole(body): &Whole,
+    Whole(body): Whole,
 ) -> Result<Answer, Problem> {
-    may_say(state)?;
+    may_say(&state)?;
     let wait = wait(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
     if wait.is_some() && command == Command::Enable {
         return Err(Problem::bad_request("wait=drained is for drain and disable"));
@@ -127,16 +94,16 @@ async fn command(
         [] => Words::default(),
         body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?,
     };
-    let kept = say(state, endpoint, command, note(caller, reason, until)?).await;
+    let kept = say(&state, &endpoint, command, note(&caller, reason, until)?).await;
     let word = match command {
         Command::Drain => "draining",
         Command::Disable => "disabled",
         Command::Enable | Command::Weight(_) => "enabled",
     };
-    let mut answer = answered(endpoint, kept);
+    let mut answer = answered(&endpoint, kept);
     answer["state"] = json!(word);
     if let Some(limit) = wait {
-        let drained = finish(state, endpoint, limit).await;
+        let drained = finish(&state, &endpoint, limit).await;
         answer["drained"] = json!(drained);
     }
     answer["in_flight"] = json!(endpoint.live.in_flight());

@@ -15,6 +15,7 @@ use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
 use super::{State, backends, events, guard, login, page, pick, probes, reload, status};
+use crate::operator::Command;
 
 /// The methods of what is only read.
 const READ: &str = "GET, HEAD";
@@ -36,9 +37,33 @@ pub(super) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/reload", allow("POST", post(reload::reload)))
         .route("/api/v1/heartbeat", allow("POST", post(backends::heartbeat)))
         .route(&backend(""), allow("PUT", put(backends::weigh)))
-        .route(&backend("/drain"), allow("POST", post(backends::drain)))
-        .route(&backend("/disable"), allow("POST", post(backends::disable)))
-        .route(&backend("/enable"), allow("POST", post(backends::enable)))
+        .route(
+            &backend("/drain"),
+            allow(
+                "POST",
+                post(|state, named, caller, query, body| {
+                    backends::command(Command::Drain, state, named, caller, query, body)
+                }),
+            ),
+        )
+        .route(
+            &backend("/disable"),
+            allow(
+                "POST",
+                post(|state, named, caller, query, body| {
+                    backends::command(Command::Disable, state, named, caller, query, body)
+                }),
+            ),
+        )
+        .route(
+            &backend("/enable"),
+            allow(
+                "POST",
+                post(|state, named, caller, query, body| {
+                    backends::command(Command::Enable, state, named, caller, query, body)
+                }),
+            ),
+        )
         .fallback(nothing)
         .layer(middleware::from_fn_with_state(Arc::clone(state), guard::guard))
         .with_state(Arc::clone(state))

@@ -38,9 +38,7 @@ impl Snapshot {
             tells_of_clients: self.tells_of_clients,
         })
     }
-}
 
-impl Snapshot {
     /// Tells of the backends that stand otherwise than was told last. Where no standing has changed, only those are looked at that
     /// change by themselves.
     pub(super) fn tell(&self, events: &Events, now: Moment, has_changed: bool) {
