@@ -5,6 +5,7 @@
 
 mod calls;
 mod connect;
+pub mod inbound;
 mod keepalive;
 mod peek;
 pub mod pipe;

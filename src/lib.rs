@@ -21,6 +21,7 @@ pub mod log;
 // the way of an exchange
 pub mod listener;
 pub mod tls;
+pub mod layer4;
 pub mod protocol;
 pub mod forward;
 pub mod snapshot;

@@ -38,6 +38,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("load", 2),
     ("outcome", 2),
     ("event", 2),
+    ("layer4", 2),
     ("endpoint", 1),
     ("shortage", 1),
     ("clock", 0),

@@ -6,8 +6,11 @@
 use bytes::{Bytes, BytesMut};
 use evenkeel::error::{Error, Kind};
 use evenkeel::protocol::h1::decode::{Decoded, Decoder};
-use evenkeel::protocol::h1::framing::{self, Length};
-use evenkeel::protocol::h1::head::{self, HeadLimits, Leniency, RequestHead, ResponseHead, Scan};
+use evenkeel::protocol::h1::framing;
+use evenkeel::protocol::h1::head::{self, RequestHead, ResponseHead, Scan};
+use evenkeel::protocol::http::length::{Length, MAX_LENGTH};
+use evenkeel::protocol::http::target::MAX_METHOD;
+use evenkeel::protocol::http::{HeadLimits, Leniency};
 use http::{HeaderMap, Method};
 
 fn limits(bare_lf: bool) -> HeadLimits {
@@ -59,9 +62,9 @@ fn check_request(head: &RequestHead) {
     let lower = path.to_ascii_lowercase();
     assert!(!["%00", "%0a", "%0d"].iter().any(|control| lower.contains(control)), "{path:?}");
     assert!(request.host.as_ref().is_none_or(|host| !host.is_empty()));
-    assert!(request.method.as_str().len() <= head::MAX_METHOD);
+    assert!(request.method.as_str().len() <= MAX_METHOD);
     if let Length::Fixed(length) = request.length {
-        assert!(length <= framing::MAX_LENGTH);
+        assert!(length <= MAX_LENGTH);
     }
     check_fields(&request.headers);
 }
@@ -95,7 +98,7 @@ pub fn answer(bytes: &[u8], at: usize, bare_lf: bool) {
 fn check_answer(head: &ResponseHead) {
     check_fields(&head.headers);
     if let Ok(Length::Fixed(length)) = framing::response(&head.fields, &Method::GET, head.status, head.version) {
-        assert!(length <= framing::MAX_LENGTH);
+        assert!(length <= MAX_LENGTH);
     }
 }
 

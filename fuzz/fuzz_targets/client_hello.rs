@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use evenkeel::protocol::client_hello::{ClientHello, MAX_LENGTH, Progress, read};
+use evenkeel::layer4::client_hello::{ClientHello, MAX_LENGTH, Progress, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

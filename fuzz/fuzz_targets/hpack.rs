@@ -4,7 +4,7 @@
 #![no_main]
 
 use bytes::{Bytes, BytesMut};
-use evenkeel::protocol::hpack::{Decoder, Field, encode};
+use evenkeel::protocol::h2::hpack::{Decoder, Field, encode};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u16, Vec<Vec<u8>>)| {

@@ -3,9 +3,9 @@
 
 #![no_main]
 
-use evenkeel::protocol::proxy_protocol::decode::{decode, length};
-use evenkeel::protocol::proxy_protocol::encode::encode;
-use evenkeel::protocol::proxy_protocol::{MAX_LINE, MAX_PAYLOAD, Refused, Tlvs, Version, tlv};
+use evenkeel::layer4::proxy_protocol::decode::{decode, length};
+use evenkeel::layer4::proxy_protocol::encode::encode;
+use evenkeel::layer4::proxy_protocol::{MAX_LINE, MAX_PAYLOAD, Refused, Tlvs, Version, tlv};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

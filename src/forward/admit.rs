@@ -13,7 +13,7 @@ use crate::endpoint::InFlight;
 use crate::endpoint::breaker::Permit;
 use crate::error::{Error, Kind, Result};
 use crate::policy::Timeouts;
-use crate::protocol::h1::presence::Presence;
+use crate::protocol::http::Presence;
 use crate::snapshot::Service;
 
 /// A place at a backend. It is given back when this is dropped.

@@ -13,16 +13,16 @@ use super::body::Content;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::policy::UpstreamProtocol;
-use crate::protocol::RequestBody;
-use crate::protocol::h1::encode::RequestLine;
-use crate::protocol::h1::framing::Length;
 use crate::protocol::h2::client::Room;
-use crate::protocol::replay::KEPT;
-use crate::protocol::tunnel::{self, Relay};
+use crate::protocol::http::RequestBody;
+use crate::protocol::http::RequestLine;
+use crate::protocol::http::length::Length;
+use crate::protocol::http::replay::KEPT;
+use crate::protocol::http::tunnel::{self, Relay};
 use crate::snapshot::Service;
-use crate::upstream::h1::{Failed, Terms};
 use crate::upstream::h2::{Dialled, Way};
-use crate::upstream::{Answer, Home, Tls, h1, h2};
+use crate::upstream::terms::{Failed, Terms};
+use crate::upstream::{Answer, Pool, Tls, h1, h2};
 
 /// A request as it goes to a backend.
 #[derive(Debug)]
@@ -73,13 +73,13 @@ async fn call(
 ) -> Result<Answer<Content>, Failed> {
     let endpoint = &service.endpoints[backend];
     let metrics = &service.upstream[backend];
-    let home = match &terms.own {
-        None => worker.pools.home(endpoint, service.pool, metrics),
-        Some(own) => own.pools.home(endpoint, service.pool, metrics),
+    let pool = match &terms.own {
+        None => worker.pools.of(endpoint, service.pool, metrics),
+        Some(own) => own.pools.of(endpoint, service.pool, metrics),
     };
     // a request that can't be repeated takes no risk with a backend that closes its connections as they are used
-    let fresh = carrier == Carrier::New || (home.races() && !is_repeatable(&outgoing.line));
-    let way = Path { service, endpoint, home: &home, fresh, upgrades: outgoing.line.upgrade.is_some() };
+    let fresh = carrier == Carrier::New || (pool.races() && !is_repeatable(&outgoing.line));
+    let way = Path { service, endpoint, pool: &pool, fresh, upgrades: outgoing.line.upgrade.is_some() };
     let connection = match way.connect(terms).await {
         Ok(connection) => connection,
         Err(error) => return Err(Failed { error, raced: false }),
@@ -102,18 +102,18 @@ async fn call(
             match h2::Call::run(room, &line, is_tls, outgoing.headers, body, terms).await? {
                 h2::Reply::Answer(answer) => Ok(answer.map(Content::H2)),
                 h2::Reply::Upgraded(answer, stream) => {
-                    Ok(answer.map(|()| tunnel(tunnel::Backend::H2(stream), BytesMut::new())))
+                    Ok(answer.map(|()| tunnel(tunnel::Backend::Stream(stream), BytesMut::new())))
                 }
             }
         }
-        Dialled::H1(connection) => match connection.call(&line, outgoing.headers, body, &home, terms).await {
+        Dialled::H1(connection) => match connection.call(&line, outgoing.headers, body, &pool, terms).await {
             Ok(h1::Reply::Answer(answer)) => Ok(answer.map(Content::H1)),
             Ok(h1::Reply::Upgraded(answer, stream, early)) => {
-                Ok(answer.map(|()| tunnel(tunnel::Backend::Stream(stream), early)))
+                Ok(answer.map(|()| tunnel(tunnel::Backend::Connection(stream), early)))
             }
             Err(failed) => {
                 if failed.raced {
-                    home.raced();
+                    pool.raced();
                 }
                 Err(failed)
             }
@@ -158,7 +158,7 @@ async fn hold(mut answer: Answer<Content>, limit: usize) -> Result<Answer<Conten
 struct Path<'a> {
     service: &'a Service,
     endpoint: &'a Arc<Endpoint>,
-    home: &'a Rc<Home>,
+    pool: &'a Rc<Pool>,
     /// No kept connection of HTTP/1.
     fresh: bool,
     /// It asks for another protocol.
@@ -173,17 +173,17 @@ impl Path<'_> {
             return self.http1(self.service.tls.as_ref(), terms).await;
         }
         if alpn
-            && self.home.shared.are_h1()
+            && self.pool.shared.are_h1()
             && let Some(connection) = self.kept()
         {
             return Ok(Dialled::H1(connection));
         }
-        let found = match self.home.shared.take(self.home) {
+        let found = match self.pool.room() {
             Some(room) => Dialled::H2(room),
             None => {
                 let name = self.name();
                 let tls = self.service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
-                h2::open(self.home, Way { endpoint: self.endpoint, tls, alpn }, terms).await?
+                h2::open(self.pool, Way { endpoint: self.endpoint, tls, alpn }, terms).await?
             }
         };
         match found {
@@ -214,11 +214,11 @@ impl Path<'_> {
         }
         let name = self.name();
         let tls = tls.zip(name.as_ref()).map(|(config, name)| Tls { config, name });
-        h1::Connection::dial(self.endpoint, tls, self.home, terms).await.map(Dialled::H1)
+        h1::dial(self.endpoint, tls, self.pool, terms).await.map(Dialled::H1)
     }
 
     fn kept(&self) -> Option<Box<h1::Connection>> {
-        if self.fresh { None } else { self.home.take() }
+        if self.fresh { None } else { self.pool.take() }
     }
 
     fn name(&self) -> Option<ServerName<'static>> {

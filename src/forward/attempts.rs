@@ -17,12 +17,12 @@ use crate::clock::Moment;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::metrics::retries::Outcome;
 use crate::policy::{self, Timeouts};
-use crate::protocol::RequestBody;
-use crate::protocol::h1::presence::Presence;
-use crate::protocol::replay::Replay;
+use crate::protocol::http::Presence;
+use crate::protocol::http::RequestBody;
+use crate::protocol::http::replay::Replay;
 use crate::snapshot::Service;
 use crate::upstream::Answer;
-use crate::upstream::h1::{Failed, Terms};
+use crate::upstream::terms::{Failed, Terms};
 
 /// Kept connections of one backend that may turn out to be closed, one after the other, for one exchange.
 const MAX_RACES: u32 = 2;

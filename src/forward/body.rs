@@ -10,8 +10,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use super::exchange::{Exchange, Rest};
 use crate::error::{Error, Kind};
 use crate::io::pipe::Pipe;
-use crate::protocol::splice::MaySplice;
-use crate::protocol::tunnel::{MayTunnel, Relay};
+use crate::layer4::splice::MaySplice;
+use crate::protocol::http::tunnel::{MayTunnel, Relay};
 use crate::timer::Alarm;
 use crate::upstream::{h1, h2};
 

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use http::header::{self, HeaderValue};
 
-use crate::protocol::Request;
-use crate::protocol::partial::Partial;
+use crate::protocol::http::Request;
+use crate::protocol::http::partial::Partial;
 use crate::record::access::{Entry, Journey, Line};
 
 /// Bytes of each piece of what was refused: a client may make a target, or a field, as long as a head.

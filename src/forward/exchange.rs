@@ -16,7 +16,7 @@ use crate::endpoint::load::Report;
 use crate::error::{Error, Kind, Side};
 use crate::load::{Refused, orca};
 use crate::outcome::{Grpc, Outcome};
-use crate::protocol::grpc;
+use crate::protocol::http::grpc;
 use crate::record::{self, access};
 use crate::snapshot::{Current, Service};
 

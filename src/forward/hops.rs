@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
 
-use crate::protocol::Request;
-use crate::protocol::fields::PROXY_STATUS;
+use crate::protocol::http::Request;
+use crate::protocol::http::fields::PROXY_STATUS;
 
 /// Counts this hop. What is given back is the answer to a request that may go no further.
 pub fn count(request: &mut Request) -> Option<Response<Bytes>> {

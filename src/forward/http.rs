@@ -21,20 +21,20 @@ use super::changes::{change, rewrite_path};
 use super::exchange::{Exchange, Rest};
 use super::{Ingress, Worker, entry, hops, key, rescue, sender};
 use crate::error::{Error, Kind, Result};
+use crate::layer4::proxy_protocol::Peer;
 use crate::metrics::ListenerMetrics;
 use crate::policy::{Balance, ProxyHeader};
-use crate::protocol::fields::{self, Client};
-use crate::protocol::grpc;
-use crate::protocol::h1::encode::RequestLine;
-use crate::protocol::h1::framing::Length;
-use crate::protocol::partial::Partial;
-use crate::protocol::proxy_protocol::Peer;
-use crate::protocol::{Handler, Request, Upgrade};
+use crate::protocol::http::RequestLine;
+use crate::protocol::http::fields::{self, Client};
+use crate::protocol::http::grpc;
+use crate::protocol::http::length::Length;
+use crate::protocol::http::partial::Partial;
+use crate::protocol::http::{Handler, Request, Upgrade};
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
 use crate::timer::Alarm;
 use crate::tls::Acceptor;
-use crate::upstream::h1::{Own, Terms};
+use crate::upstream::terms::{Own, Terms};
 use crate::upstream::{Answer, ClientPools};
 
 /// A client's connection, as its exchanges see it.
@@ -272,7 +272,7 @@ impl Connection {
             }
             rewrite_path(&mut request.uri, rewrite, route.matched_prefix)?;
         }
-        if let Some(Upgrade::H2(_)) = &request.upgrade {
+        if let Some(Upgrade::Connect(_)) = &request.upgrade {
             // RFC 8441, section 5: over HTTP/2 neither is sent; the backend's HTTP/1.1 wants them
             request.method = Method::GET;
             request.headers.insert(header::SEC_WEBSOCKET_KEY, self.websocket_key());
@@ -335,8 +335,8 @@ impl Connection {
 /// handshake has a form (RFC 8441, section 5), and what else comes with such a wish is an ordinary request.
 fn wanted<'u>(upgrade: &'u Upgrade, request: &Request, service: &Service) -> Option<&'u HeaderValue> {
     match upgrade {
-        Upgrade::H2(protocol) => Some(protocol),
-        Upgrade::H1(protocol) => {
+        Upgrade::Connect(protocol) => Some(protocol),
+        Upgrade::Field(protocol) => {
             let is_handshake = request.method == Method::GET
                 && request.length == Length::Fixed(0)
                 && protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
@@ -355,7 +355,7 @@ fn has_key(headers: &HeaderMap) -> bool {
 /// RFC 8441, section 5: to who asked for another protocol over HTTP/2, any 2xx says that the stream speaks it from here on. An
 /// HTTP/1 backend that answers 200 has only ignored the wish.
 fn opened(answer: &Answer<Content>, upgrade: Option<&Upgrade>) -> Result<()> {
-    let asked = matches!(upgrade, Some(Upgrade::H2(_)));
+    let asked = matches!(upgrade, Some(Upgrade::Connect(_)));
     if asked && answer.status.is_success() && !matches!(answer.body, Content::Tunnel(_)) {
         return Err(Error::new(Kind::NotUpgraded, ""));
     }
@@ -368,7 +368,7 @@ fn respond(answer: Answer<Content>, route: &Route, upgrade: Option<Upgrade>, dea
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     change(response.headers_mut(), &route.response_headers);
-    if matches!((&answer.body, &upgrade), (Content::Tunnel(_), Some(Upgrade::H2(_)))) {
+    if matches!((&answer.body, &upgrade), (Content::Tunnel(_), Some(Upgrade::Connect(_)))) {
         // RFC 8441, section 5: a 200 stands for the 101
         *response.status_mut() = StatusCode::OK;
         response.headers_mut().remove(header::UPGRADE);

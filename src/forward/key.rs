@@ -6,7 +6,7 @@ use http::header::{self, HeaderMap};
 
 use crate::balance::hash_key;
 use crate::policy::KeyFrom;
-use crate::protocol::Request;
+use crate::protocol::http::Request;
 
 /// The hash of what `from` names, the same on every instance; `None` where the request has no such thing. `sender` tells who sent it.
 pub fn find(from: &KeyFrom, request: &Request, sender: impl FnOnce() -> Option<IpAddr>) -> Option<u64> {

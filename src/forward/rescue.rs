@@ -7,8 +7,8 @@ use http::{Response, StatusCode};
 
 use crate::error::{Kind, Lack};
 use crate::policy::Fallback;
-use crate::protocol::fields::PROXY_STATUS;
-use crate::protocol::grpc::{self, Code};
+use crate::protocol::http::fields::PROXY_STATUS;
+use crate::protocol::http::grpc::{self, Code};
 
 /// The status, and the error type of RFC 9209 that tells the answer from a backend's.
 fn status(kind: Kind) -> (StatusCode, &'static str) {

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::{self, HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
-use crate::protocol::fields::{Client, X_FORWARDED_FOR};
+use crate::protocol::http::fields::{Client, X_FORWARDED_FOR};
 
 /// The address of who sent the request with these fields over a connection of `client`; `trusted` are the proxies that are believed.
 pub fn find(client: &Client, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {

@@ -21,12 +21,13 @@ use crate::clock::{Moment, Seldom};
 use crate::crowd::Resting;
 use crate::forward::{Connection, Ingress, Worker};
 use crate::io::{Socket, Stream, Told};
+use crate::layer4::proxy_protocol::Peer;
 use crate::metrics::ListenerMetrics;
 use crate::policy::ListenerProtocol;
-use crate::protocol::fields::Client;
-use crate::protocol::h1::server::{self, End, Setup};
+use crate::protocol::h1::server::{self, End};
 use crate::protocol::h2;
-use crate::protocol::proxy_protocol::Peer;
+use crate::protocol::http::Setup;
+use crate::protocol::http::fields::Client;
 use crate::shortage;
 use crate::tls::Acceptor;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::endpoint::Target;
-use crate::protocol::udp::options;
+use crate::layer4::udp::options;
 
 /// Connections that the kernel keeps for us while we are busy; it lowers this to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;

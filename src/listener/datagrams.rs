@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::accept::{Accepted, Queue, Serving};
 use crate::forward::datagrams::{Sessions, Terms};
-use crate::protocol::udp::batch::SLOTS;
-use crate::protocol::udp::{Batch, Ready, Socket};
+use crate::layer4::udp::batch::SLOTS;
+use crate::layer4::udp::{Batch, Ready, Socket};
 
 /// How often silent sessions are looked for: often enough that `idle_timeout` is exceeded by a quarter at most.
 const SHARE: u32 = 4;

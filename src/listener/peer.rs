@@ -7,8 +7,8 @@ use rustls::ServerConnection;
 
 use crate::forward::Ingress;
 use crate::io::Socket;
+use crate::layer4::proxy_protocol::{self, Failure, Peer, Refused, Tls};
 use crate::metrics::{ListenerMetrics, Refusal};
-use crate::protocol::proxy_protocol::{self, Failure, Peer, Refused, Tls};
 use crate::snapshot::Listener;
 use crate::tls::describe;
 

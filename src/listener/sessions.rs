@@ -11,10 +11,10 @@ use super::peer;
 use crate::error::Kind;
 use crate::forward::session::{self, Arrival};
 use crate::io::{Socket, Stream};
+use crate::layer4::client_hello::{self, ClientHello, Progress};
+use crate::layer4::proxy_protocol::Peer;
 use crate::policy::ListenerProtocol;
-use crate::protocol::client_hello::{self, ClientHello, Progress};
-use crate::protocol::h1::server::Setup;
-use crate::protocol::proxy_protocol::Peer;
+use crate::protocol::http::Setup;
 
 /// Serves a connection whose bytes are passed on.
 pub(super) async fn serve(

@@ -34,7 +34,7 @@ use crate::endpoint::waiting::Waiting;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::Registry;
 use crate::policy::{HeaderChanges, TimeoutOverride, UpstreamProtocol};
-use crate::protocol::h1::head::{HeadLimits, Leniency};
+use crate::protocol::http::{HeadLimits, Leniency};
 use crate::route::{Path, Table};
 use handles::Handles;
 

@@ -22,7 +22,7 @@ use crate::policy::{
     Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses, Timeouts,
     UpstreamProtocol,
 };
-use crate::protocol::h1::head::HeadLimits;
+use crate::protocol::http::HeadLimits;
 
 /// A service and its backends.
 #[derive(Debug)]

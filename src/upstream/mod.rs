@@ -5,14 +5,17 @@
 //! `pool.max_idle` for each worker and backend.
 
 mod age;
+mod context;
 mod dial;
 pub mod h1;
 pub mod h2;
 mod pool;
+pub mod terms;
 pub mod udp;
 
+pub use context::OpenConnection;
 pub use dial::{Tls, dial};
-pub use pool::{ClientPools, Counted, Home, Pools};
+pub use pool::{ClientPools, Pool, Pools};
 
 /// The head of a backend's answer, and what follows it.
 #[derive(Debug)]

@@ -3,17 +3,18 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use super::age::Age;
-use super::{h1, h2};
+use super::context::{OpenConnection, PoolContext};
+use super::h1::connection::Connection;
+use super::h2;
 use crate::endpoint::Endpoint;
 use crate::endpoint::addresses::Addresses;
 use crate::metrics::UpstreamMetrics;
 use crate::policy::Pool as Policy;
+use crate::protocol::h2::client::Room;
 use crate::timer::{TICK, Timers};
 
 /// How often idle connections are looked through.
@@ -26,7 +27,7 @@ const RACES: u64 = 10_000 / TICK.as_millis() as u64;
 #[derive(Debug)]
 pub struct Pools {
     /// By [`Endpoint::key`], for the backends that there are and those that were taken away and still have exchanges.
-    homes: RefCell<HashTable<(u32, Rc<Home>)>>,
+    pools: RefCell<HashTable<(u32, Rc<Pool>)>>,
     worker: usize,
     timers: Timers,
 }
@@ -35,64 +36,47 @@ pub struct Pools {
 #[derive(Debug)]
 pub struct ClientPools {
     /// By [`Endpoint::key`]; a client meets few backends.
-    homes: RefCell<Vec<(u32, Rc<Home>)>>,
+    pools: RefCell<Vec<(u32, Rc<Pool>)>>,
     worker: usize,
     timers: Timers,
 }
 
 /// Connections to one backend: a worker's, or one client's.
 #[derive(Debug)]
-pub struct Home {
-    /// The endpoints of all snapshots that share this home share their addresses too: when nobody has those any more, the backend is
+pub struct Pool {
+    /// The endpoints of all snapshots that share this pool share their addresses too: when nobody has those any more, the backend is
     /// gone and no exchange with it is left.
     backend: Weak<Addresses>,
     idle: RefCell<Vec<Idle>>,
-    policy: Cell<Policy>,
-    pub(super) timers: Timers,
+    pub(super) context: PoolContext,
     /// Tick until which the backend is taken for one that closes connections as they are used.
     races_until: Cell<u64>,
     /// Those over HTTP/2, which exchanges share.
     pub shared: h2::Connections,
-    gauge: Gauge,
 }
 
 #[derive(Debug)]
 struct Idle {
-    connection: Box<h1::Connection>,
+    connection: Box<Connection>,
     since: u64,
-}
-
-/// Counts the connections of one worker to one backend.
-#[derive(Debug, Clone)]
-struct Gauge {
-    metrics: Arc<UpstreamMetrics>,
-    worker: usize,
-}
-
-/// One open connection, counted while it exists.
-#[derive(Debug)]
-pub struct Counted {
-    gauge: Gauge,
-    idle: bool,
-    pub(super) age: Age,
 }
 
 impl Pools {
     /// No connections yet.
     pub fn new(worker: usize, timers: &Timers) -> Self {
-        Self { homes: RefCell::default(), worker, timers: timers.clone() }
+        Self { pools: RefCell::default(), worker, timers: timers.clone() }
     }
 
     /// The connections to `endpoint`.
-    pub fn home(&self, endpoint: &Endpoint, policy: Policy, metrics: &Arc<UpstreamMetrics>) -> Rc<Home> {
+    pub fn of(&self, endpoint: &Endpoint, policy: Policy, metrics: &Arc<UpstreamMetrics>) -> Rc<Pool> {
         let key = endpoint.key;
-        let mut homes = self.homes.borrow_mut();
-        let entry = homes.entry(hash(key), |(known, _)| *known == key, |(known, _)| hash(*known));
-        let made = || (key, Home::new(endpoint, policy, metrics, self.worker, &self.timers));
+        let mut pools = self.pools.borrow_mut();
+        let entry = pools.entry(hash(key), |(known, _)| *known == key, |(known, _)| hash(*known));
+        let made = || (key, Pool::new(endpoint, policy, metrics, self.worker, &self.timers));
         let entry = entry.or_insert_with(made);
-        let (_, home) = entry.get();
-        home.policy.set(policy);
-        Rc::clone(home)
+        let (_, pool) = entry.get();
+        pool.context.policy.set(policy);
+        Rc::clone(pool)
     }
 
     /// Closes what has been idle for too long or was closed by its backend, and forgets backends that are gone, for ever. Each time
@@ -101,16 +85,16 @@ impl Pools {
         loop {
             tokio::time::sleep(SWEEP).await;
             first();
-            self.homes.borrow_mut().retain(|(_, home)| {
-                home.sweep();
-                !home.is_forgotten()
+            self.pools.borrow_mut().retain(|(_, pool)| {
+                pool.sweep();
+                !pool.is_forgotten()
             });
         }
     }
 
     /// Closes every idle connection: the worker is about to stop.
     pub fn clear(&self) {
-        self.homes.borrow_mut().clear();
+        self.pools.borrow_mut().clear();
     }
 }
 
@@ -122,28 +106,28 @@ fn hash(key: u32) -> u64 {
 impl ClientPools {
     /// No connections yet.
     pub fn new(worker: usize, timers: &Timers) -> Self {
-        Self { homes: RefCell::default(), worker, timers: timers.clone() }
+        Self { pools: RefCell::default(), worker, timers: timers.clone() }
     }
 
     /// The client's connections to `endpoint`. Nobody else looks through them, so those that have waited for too long are
     /// closed here, on the way.
-    pub fn home(&self, endpoint: &Endpoint, policy: Policy, metrics: &Arc<UpstreamMetrics>) -> Rc<Home> {
-        let mut homes = self.homes.borrow_mut();
-        homes.retain(|(_, home)| {
-            home.sweep();
-            Rc::strong_count(home) > 1 || !home.is_empty()
+    pub fn of(&self, endpoint: &Endpoint, policy: Policy, metrics: &Arc<UpstreamMetrics>) -> Rc<Pool> {
+        let mut pools = self.pools.borrow_mut();
+        pools.retain(|(_, pool)| {
+            pool.sweep();
+            Rc::strong_count(pool) > 1 || !pool.is_empty()
         });
-        if let Some((_, home)) = homes.iter().find(|(key, _)| *key == endpoint.key) {
-            home.policy.set(policy);
-            return Rc::clone(home);
+        if let Some((_, pool)) = pools.iter().find(|(key, _)| *key == endpoint.key) {
+            pool.context.policy.set(policy);
+            return Rc::clone(pool);
         }
-        let home = Home::new(endpoint, policy, metrics, self.worker, &self.timers);
-        homes.push((endpoint.key, Rc::clone(&home)));
-        home
+        let pool = Pool::new(endpoint, policy, metrics, self.worker, &self.timers);
+        pools.push((endpoint.key, Rc::clone(&pool)));
+        pool
     }
 }
 
-impl Home {
+impl Pool {
     fn new(
         endpoint: &Endpoint,
         policy: Policy,
@@ -154,55 +138,51 @@ impl Home {
         Rc::new(Self {
             backend: Arc::downgrade(&endpoint.addresses),
             idle: RefCell::default(),
-            policy: Cell::new(policy),
-            timers: timers.clone(),
+            context: PoolContext::new(policy, metrics, worker, timers),
             races_until: Cell::new(0),
             shared: h2::Connections::default(),
-            gauge: Gauge { metrics: Arc::clone(metrics), worker },
         })
     }
 
     /// A connection that was used before and that its backend has not closed since, as far as is known: the one that was used
     /// last, because the backend will close that one last.
-    pub fn take(&self) -> Option<Box<h1::Connection>> {
+    pub fn take(&self) -> Option<Box<Connection>> {
         loop {
             let mut idle = self.idle.borrow_mut().pop()?;
-            if !self.is_too_old(idle.connection.counted.age) && idle.connection.is_quiet() {
-                idle.connection.counted.idle(false);
+            if !self.context.is_too_old(idle.connection.open.age) && idle.connection.is_quiet() {
+                idle.connection.open.idle(false);
                 return Some(idle.connection);
             }
         }
     }
 
-    /// Counts a new connection.
-    pub fn opened(&self) -> Counted {
-        self.gauge.metrics.connected(self.gauge.worker);
-        let age = Age::new(self.timers.now(), &mut fastrand::Rng::new());
-        Counted { gauge: self.gauge.clone(), idle: false, age }
+    /// Room for another stream on a connection over HTTP/2, unless somebody waits for it.
+    pub fn room(&self) -> Option<Room> {
+        self.shared.take(&self.context)
     }
 
-    /// Whether a connection of ours of this age may carry no other exchange (`pool.max_age`).
-    pub(super) fn is_too_old(&self, age: Age) -> bool {
-        age.is_over(|| self.timers.now(), self.policy.get().max_age)
+    /// Counts a new connection.
+    pub fn opened(&self) -> OpenConnection {
+        self.context.opened()
     }
 
     /// Keeps a connection for the next exchange.
-    pub fn park(&self, mut connection: Box<h1::Connection>) {
+    pub fn park(&self, mut connection: Box<Connection>) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.policy.get().max_idle && !self.is_too_old(connection.counted.age) {
-            connection.counted.idle(true);
-            idle.push(Idle { connection, since: self.timers.now() });
+        if idle.len() < self.context.policy.get().max_idle && !self.context.is_too_old(connection.open.age) {
+            connection.open.idle(true);
+            idle.push(Idle { connection, since: self.context.timers.now() });
         }
     }
 
     /// A kept connection was closed as it was used.
     pub fn raced(&self) {
-        self.races_until.set(self.timers.now() + RACES);
+        self.races_until.set(self.context.timers.now() + RACES);
     }
 
     /// Whether that happened lately.
     pub fn races(&self) -> bool {
-        self.races_until.get() > 0 && self.races_until.get() > self.timers.now()
+        self.races_until.get() > 0 && self.races_until.get() > self.context.timers.now()
     }
 
     fn is_empty(&self) -> bool {
@@ -221,38 +201,14 @@ impl Home {
     fn sweep(&self) {
         let limit = match self.is_abandoned() {
             true => 0,
-            false => self.policy.get().idle_timeout.as_millis() / TICK.as_millis(),
+            false => self.context.policy.get().idle_timeout.as_millis() / TICK.as_millis(),
         };
-        let now = self.timers.now();
+        let now = self.context.timers.now();
         self.idle.borrow_mut().retain_mut(|idle| {
             u128::from(now.saturating_sub(idle.since)) < limit
-                && !self.is_too_old(idle.connection.counted.age)
+                && !self.context.is_too_old(idle.connection.open.age)
                 && idle.connection.is_quiet()
         });
-        self.shared.sweep(self, now, limit);
+        self.shared.sweep(&self.context, now, limit);
     }
-}
-
-impl Counted {
-    fn idle(&mut self, idle: bool) {
-        if self.idle != idle {
-            self.idle = idle;
-            match idle {
-                true => self.gauge.metrics.parked(self.gauge.worker),
-                false => self.gauge.metrics.unparked(self.gauge.worker),
-            }
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.idle(false);
-        self.gauge.metrics.closed(self.gauge.worker);
-    }
-}
-
-/// A context whose waker does nothing: to look at a connection without waiting for it.
-pub(super) fn glance<T>(look: impl FnOnce(&mut Context<'_>) -> T) -> T {
-    look(&mut Context::from_waker(Waker::noop()))
 }

@@ -10,7 +10,7 @@ use super::dial;
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::{NotConnected, Told};
-use crate::protocol::udp::options;
+use crate::layer4::udp::options;
 
 /// A socket connected to the backend: to the first of its addresses that there is a way to. Whether somebody is there only datagrams
 /// find out; see [`Addresses::fails`](crate::endpoint::addresses::Addresses::fails).

@@ -5,9 +5,9 @@ use std::rc::{Rc, Weak};
 use super::Sessions;
 use super::session::Session;
 use crate::clock::Moment;
+use crate::layer4::quic;
+use crate::layer4::udp::{Payload, Ready, Socket};
 use crate::metrics::Loss;
-use crate::protocol::quic;
-use crate::protocol::udp::{Payload, Ready, Socket};
 use crate::upstream::udp::is_unreachable;
 
 /// Datagrams, or runs of them, that are read for one session in one call. Most sessions have one at a time.

@@ -8,8 +8,8 @@ use super::roaming::Path;
 use super::table::Flow;
 use super::{Entry, MOST, Scene, Sessions};
 use crate::clock::Moment;
+use crate::layer4::udp::Payload;
 use crate::metrics::Loss;
-use crate::protocol::udp::Payload;
 
 /// An address of a session that began with another address.
 #[derive(Debug)]

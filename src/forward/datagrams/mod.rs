@@ -30,9 +30,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Ingress;
 use crate::clock::Moment;
+use crate::layer4::udp::{Batch, Driver, Payload, Received};
 use crate::metrics::{ListenerMetrics, Loss};
 use crate::outcome::End;
-use crate::protocol::udp::{Batch, Driver, Payload, Received};
 use crate::snapshot::Current;
 use crate::upstream::udp::is_unreachable;
 use guest::Guest;

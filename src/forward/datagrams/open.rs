@@ -13,9 +13,9 @@ use crate::error::{Error, Kind, Result, Retry};
 use crate::forward::admit::{self, Wish};
 use crate::forward::session::{Record, leads_to, placement, route};
 use crate::forward::tries::Tries;
+use crate::layer4::udp::{Payload, Socket, options};
 use crate::metrics::Loss;
 use crate::metrics::retries::Outcome;
-use crate::protocol::udp::{Payload, Socket, options};
 use crate::record::access::Journey;
 use crate::record::access::session::Entry as Line;
 use crate::upstream::udp;
@@ -142,7 +142,7 @@ impl Sessions {
             address,
             endpoint: Arc::clone(endpoint),
             reader: tokio::task::spawn_local(reading).abort_handle(),
-            _counted: worker.pools.home(endpoint, service.pool, &service.upstream[backend]).opened(),
+            _counted: worker.pools.of(endpoint, service.pool, &service.upstream[backend]).opened(),
         })
     }
 

@@ -23,7 +23,7 @@ use ahash::RandomState;
 
 use super::table::Flow;
 use crate::clock::Moment;
-use crate::protocol::quic::{self, ConnectionId, Head};
+use crate::layer4::quic::{self, ConnectionId, Head};
 
 /// The ids that are known at most, over all workers; a connection shows one or two.
 const MOST: usize = 262_144;

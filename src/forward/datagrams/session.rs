@@ -19,12 +19,12 @@ use crate::endpoint::Endpoint;
 use crate::error::Kind;
 use crate::forward::Worker;
 use crate::forward::session::Record;
+use crate::layer4::quic::ConnectionId;
+use crate::layer4::udp::{Driver, Payload, Socket};
 use crate::metrics::ListenerMetrics;
 use crate::outcome::End;
-use crate::protocol::quic::ConnectionId;
-use crate::protocol::udp::{Driver, Payload, Socket};
 use crate::snapshot::{Action, Current, Service};
-use crate::upstream::Counted;
+use crate::upstream::OpenConnection;
 
 /// Connection ids that are learned of one session: that of a retry, that of the handshake, and one to spare.
 const IDS: usize = 4;
@@ -67,7 +67,7 @@ pub(super) struct Link {
     /// Waits for what it says.
     pub reader: AbortHandle,
     /// Counts the socket.
-    pub _counted: Counted,
+    pub _counted: OpenConnection,
 }
 
 /// What a session holds until its backend has answered.
@@ -122,7 +122,7 @@ impl Session {
             seen: RefCell::new((Rc::downgrade(&opening.snapshot), now)),
             opening: RefCell::new(Some(Box::new(opening))),
             path: RefCell::default(),
-            is_quic: first.datagrams().next().is_some_and(crate::protocol::quic::begins),
+            is_quic: first.datagrams().next().is_some_and(crate::layer4::quic::begins),
             record: RefCell::new(record),
             ids: RefCell::default(),
             shared: Arc::clone(shared),

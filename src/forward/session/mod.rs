@@ -30,17 +30,17 @@ use crate::clock::Moment;
 use crate::endpoint::Live;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
+use crate::layer4::duplex::{Duplex, End};
+use crate::layer4::proxy_protocol::Peer;
 use crate::metrics::ListenerMetrics;
 use crate::metrics::retries::{Outcome, Retries};
 use crate::outcome;
 use crate::policy::{Balance, ListenerProtocol};
-use crate::protocol::duplex::{Duplex, End};
-use crate::protocol::proxy_protocol::Peer;
 use crate::record::access::Journey;
 use crate::record::access::session::Entry;
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
-use crate::upstream::{self, Counted, Tls};
+use crate::upstream::{self, OpenConnection, Tls};
 
 /// A client's connection that is to become a session.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ struct Joined {
     /// Where the backend was not the first one: what counts this try, once it is known what came of it.
     retries: Option<Arc<Retries>>,
     /// Counts the connection to the backend.
-    _counted: Counted,
+    _counted: OpenConnection,
 }
 
 /// A connection to a backend.
@@ -73,7 +73,7 @@ struct Connected {
     live: Arc<Live>,
     /// As in [`Joined`].
     retries: Option<Arc<Retries>>,
-    counted: Counted,
+    counted: OpenConnection,
 }
 
 /// A session while it is relayed. Dropped before it has ended, it is cut off: to either side that must not look like the other one's
@@ -192,9 +192,9 @@ async fn connect(
         let tls = service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
         let error = match upstream::dial(endpoint, tls, first, &worker.timers, timeouts.connect).await {
             Ok(stream) => {
-                let home = worker.pools.home(endpoint, service.pool, &service.upstream[backend]);
+                let pool = worker.pools.of(endpoint, service.pool, &service.upstream[backend]);
                 let retries = (!failed.is_empty()).then(|| Arc::clone(&service.retries));
-                return Ok(Connected { stream, live: Arc::clone(&endpoint.live), retries, counted: home.opened() });
+                return Ok(Connected { stream, live: Arc::clone(&endpoint.live), retries, counted: pool.opened() });
             }
             Err(error) => error,
         };

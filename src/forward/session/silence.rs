@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::protocol::duplex::{Duplex, End};
+use crate::layer4::duplex::{Duplex, End};
 use crate::timer::{Alarm, Timers};
 
 /// How often a session that goes on in one direction only, and is silent, is asked whether the side that has ended is still there.

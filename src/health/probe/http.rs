@@ -15,8 +15,10 @@ use crate::io::Stream;
 use crate::policy::HttpCheck;
 use crate::protocol::h1::decode::{Decoded, Decoder};
 use crate::protocol::h1::encode;
-use crate::protocol::h1::framing::{self, Length};
-use crate::protocol::h1::head::{self, HeadLimits, Leniency, ResponseHead, Scan};
+use crate::protocol::h1::framing;
+use crate::protocol::h1::head::{self, ResponseHead, Scan};
+use crate::protocol::http::length::Length;
+use crate::protocol::http::{HeadLimits, Leniency};
 
 /// Interim responses before the answer.
 const MAX_INTERIM: u32 = 16;

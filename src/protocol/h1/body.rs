@@ -10,10 +10,11 @@ use http::header::HeaderName;
 use http_body::Frame;
 
 use super::decode::Decoded;
-use super::server::Wire;
+use super::wire::Wire;
 use crate::error::Error;
 use crate::policy::Limits;
-use crate::protocol::intake::Intake;
+use crate::protocol::http::ClientBody;
+use crate::protocol::http::intake::Intake;
 use crate::timer::Timers;
 
 /// A body that is read from the client's connection as it is asked for.
@@ -28,29 +29,26 @@ impl RequestBody {
     pub(super) fn new(wire: Rc<RefCell<Wire>>, limits: &Limits, timers: &Timers) -> Self {
         Self { wire, intake: Intake::new(limits, timers) }
     }
+}
 
-    /// Has these fields dropped from its trailers.
-    pub fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
+impl ClientBody for RequestBody {
+    fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
         self.intake.refuse(fields);
     }
 
-    /// Ready when some of it has come, or its client has ended.
-    pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.wire.borrow_mut().poll_begun(cx)
     }
 
-    /// Whether it has been read to its end.
-    pub fn is_done(&self) -> bool {
+    fn is_done(&self) -> bool {
         self.wire.borrow().decoder.is_done()
     }
 
-    /// The bytes still to come, when that is known.
-    pub fn remaining(&self) -> Option<u64> {
+    fn remaining(&self) -> Option<u64> {
         self.wire.borrow().decoder.remaining()
     }
 
-    /// The next piece.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = self.wire.borrow_mut().poll_body(cx);
         match polled {
             Poll::Ready(Ok(Decoded::Data(data))) => Poll::Ready(Some(self.intake.data(data))),

@@ -11,10 +11,9 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::extensions;
-use super::framing::Length;
-use super::framing::MAX_LENGTH;
 use super::head;
 use crate::error::{Error, Kind, Result};
+use crate::protocol::http::length::{Length, MAX_LENGTH};
 
 /// A chunk's line, its extensions included.
 const MAX_CHUNK_LINE: usize = 4 * 1024;

@@ -1,33 +1,12 @@
 //! Heads of HTTP/1 messages: from fields to bytes. Framing fields are written here and nowhere else.
 
 use bytes::{BufMut, BytesMut};
-use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, StatusCode, Uri};
+use http::header::{self, HeaderMap};
+use http::{Method, StatusCode};
 
-use super::framing::Length;
 use super::outbound::Coding;
-use crate::protocol::fields::Forwarded;
-
-/// How the head of a request is to be written.
-#[derive(Debug)]
-pub struct RequestLine<'a> {
-    /// Its method.
-    pub method: &'a Method,
-    /// The target: its path and query are written.
-    pub uri: &'a Uri,
-    /// The value of `Host`.
-    pub host: &'a HeaderValue,
-    /// Fields beside its own.
-    pub forwarded: Option<&'a Forwarded>,
-    /// How long the body is.
-    pub length: Length,
-    /// Announce an upgrade to this protocol.
-    pub upgrade: Option<&'a HeaderValue>,
-    /// `TE: trailers`.
-    pub te_trailers: bool,
-    /// `Expect: 100-continue`.
-    pub expect_continue: bool,
-}
+use crate::protocol::http::RequestLine;
+use crate::protocol::http::length::Length;
 
 /// What becomes of the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

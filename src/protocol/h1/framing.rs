@@ -1,25 +1,10 @@
 //! How long a message's body is: RFC 9112, section 6, to the letter where it says MUST, and the stricter choice where it
 //! leaves one. Whoever disagrees with a backend about this can be made to smuggle requests.
 
-use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode, Version};
 
 use crate::error::{Error, Kind, Result};
-use crate::protocol::fields;
-
-/// The largest length of a body or a chunk: what is above it is negative to programs that keep lengths in signed numbers.
-pub const MAX_LENGTH: u64 = i64::MAX as u64;
-
-/// The framing of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Length {
-    /// This many bytes; 0 = no body.
-    Fixed(u64),
-    /// The chunked coding.
-    Chunked,
-    /// Everything until the connection closes (responses only).
-    UntilClose,
-}
+use crate::protocol::http::length::{Length, is_bodiless, parse_length};
 
 /// What the framing fields of a head said.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -79,22 +64,6 @@ impl Coding {
     }
 }
 
-/// The value of `Content-Length`: digits (RFC 9110, section 8.6), up to [`MAX_LENGTH`]. Without leading zeros, which the grammar
-/// allows, nobody sends, and some programs take for the sign of an octal number.
-pub fn parse_length(digits: &[u8]) -> Option<u64> {
-    let canonical = matches!(digits, [b'0'] | [b'1'..=b'9', ..]) && digits.iter().all(u8::is_ascii_digit);
-    let length = std::str::from_utf8(digits).ok().filter(|_| canonical)?.parse().ok()?;
-    (length <= MAX_LENGTH).then_some(length)
-}
-
-/// Whether a name is not one of the framing fields, but is to programs for which `_` is the same as `-`: those behind CGI and its
-/// successors, which get fields as variables.
-pub fn is_twin(name: &HeaderName) -> bool {
-    const NAMES: [&str; 2] = ["content-length", "transfer-encoding"];
-    let name = name.as_str();
-    NAMES.iter().any(|of| name.len() == of.len() && name != *of && fields::alike(name, of))
-}
-
 /// The length of a request's body.
 pub fn request(fields: &Fields, version: Version) -> Result<Length> {
     let malformed = |detail| Err(Error::new(Kind::MalformedRequest, detail));
@@ -121,46 +90,4 @@ pub fn response(fields: &Fields, method: &Method, status: StatusCode, version: V
         (Coding::Chunked, None) => Ok(Length::Chunked),
         _ => malformed("a transfer coding other than chunked"),
     }
-}
-
-/// Section 6.3, rule 1: these have no body whatever their fields say.
-pub fn is_bodiless(method: &Method, status: StatusCode) -> bool {
-    *method == Method::HEAD
-        || status.is_informational()
-        || status == StatusCode::NO_CONTENT
-        || status == StatusCode::NOT_MODIFIED
-}
-
-/// What of these fields a trailer section may have.
-pub fn as_trailers(fields: HeaderMap) -> HeaderMap {
-    if fields.keys().all(allowed_in_trailer) {
-        return fields;
-    }
-    let allowed = fields.iter().filter(|(name, _)| allowed_in_trailer(name));
-    allowed.map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-/// RFC 9110, section 6.5.1: fields for framing, routing, authentication and the like are ignored in a trailer section. So are
-/// those that a program may take for one of them, and what a client says of where a request came from.
-pub fn allowed_in_trailer(name: &HeaderName) -> bool {
-    const REFUSED: [HeaderName; 16] = [
-        header::AUTHORIZATION,
-        header::CACHE_CONTROL,
-        header::CONNECTION,
-        header::CONTENT_ENCODING,
-        header::CONTENT_LENGTH,
-        header::CONTENT_RANGE,
-        header::CONTENT_TYPE,
-        header::COOKIE,
-        header::FORWARDED,
-        header::HOST,
-        header::SET_COOKIE,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::VIA,
-    ];
-    let stands_for = || REFUSED.iter().any(|refused| fields::alike(name.as_str(), refused.as_str()));
-    !REFUSED.contains(name) && !(fields::is_suspect(name) && (fields::is_x_forwarded(name) || stands_for()))
 }

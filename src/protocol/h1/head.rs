@@ -16,12 +16,11 @@ use http::{Method, StatusCode, Version};
 
 use super::framing;
 use super::hop::{Hop, has_token};
-use super::target;
+use super::{malformed, target};
 use crate::error::{Error, Kind, Result};
-use crate::protocol::{Request, RequestBody, Upgrade};
+use crate::protocol::http::target::{MAX_METHOD, is_host};
+use crate::protocol::http::{HeadLimits, Leniency, Request, RequestBody, Upgrade, length, trailers};
 
-/// The longest method. The registry's longest has 17 bytes (UPDATEREDIRECTREF); what is far above that is no method.
-pub const MAX_METHOD: usize = 64;
 /// Fields of a trailer section.
 const MAX_TRAILERS: usize = 32;
 /// The list of a head's lines is kept for the next head unless it has grown beyond this.
@@ -57,26 +56,6 @@ pub struct Scan {
     looked: usize,
     /// Where its lines end, so far; without the empty one.
     lines: Vec<usize>,
-}
-
-/// What a head may be at most.
-#[derive(Debug, Clone, Copy)]
-pub struct HeadLimits {
-    /// Bytes of the whole head.
-    pub bytes: usize,
-    /// Number of fields.
-    pub fields: usize,
-    /// What strict reading refuses and this one takes.
-    pub leniency: Leniency,
-}
-
-/// Deviations that a configuration allows; none by default.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Leniency {
-    /// Requests: `%00`, `%0a` and `%0d` in paths.
-    pub encoded_controls: bool,
-    /// Answers: lines of a head may end in LF without CR (RFC 9112, section 2.2, allows a recipient to take that).
-    pub bare_lf: bool,
 }
 
 /// Takes the head of a request from the front of `buf`; `None` = there is more to come. What is refused stays in `buf`.
@@ -139,7 +118,7 @@ pub fn trailers(bytes: &Bytes, kind: Kind) -> Result<HeaderMap> {
         let (named, said) = split(line);
         let named = if kind == Kind::UpstreamMalformed { mended(named) } else { named };
         let (name, value) = (name(named, kind)?, value(bytes, said, kind)?);
-        if framing::allowed_in_trailer(&name) {
+        if trailers::allowed_in_trailer(&name) {
             map.append(name, value);
         }
     }
@@ -298,7 +277,7 @@ fn parse_request(head: &Bytes, at: &[usize], leniency: Leniency) -> Result<Reque
         version,
         headers,
         body: RequestBody::Empty,
-        upgrade: upgrade.map(Upgrade::H1),
+        upgrade: upgrade.map(Upgrade::Field),
         te_trailers: hop.te_trailers,
         forwarded: None,
         interim: None,
@@ -364,7 +343,7 @@ fn status_line(line: &[u8]) -> Option<(StatusCode, Version)> {
 
 /// Adds a field that is passed on; one that a backend may take for a field of framing is refused.
 fn add(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue, kind: Kind) -> Result<()> {
-    if framing::is_twin(&name) {
+    if length::is_twin(&name) {
         return Err(Error::new(kind, "a field's name differs from one of framing by an underscore"));
     }
     headers.append(name, value);
@@ -377,10 +356,6 @@ fn take(name: &str, value: &[u8], kind: Kind, framing: &mut framing::Fields, hop
         hop.take(name, value);
     }
     verify(value, kind)
-}
-
-pub(super) fn malformed(detail: &'static str) -> Error {
-    Error::new(Kind::MalformedRequest, detail)
 }
 
 /// A version that is well formed but not ours is 505; anything else (HTTP/0.9 has none at all) is malformed.
@@ -402,7 +377,7 @@ fn effective_host(uri: &Uri, host: Option<HeaderValue>, version: Version) -> Res
     if host.is_none() && version == Version::HTTP_11 {
         return Err(malformed("no Host"));
     }
-    if host.as_ref().is_some_and(|host| !target::is_host(host.as_bytes())) {
+    if host.as_ref().is_some_and(|host| !is_host(host.as_bytes())) {
         return Err(malformed("Host is malformed"));
     }
     match uri.authority() {
@@ -410,7 +385,7 @@ fn effective_host(uri: &Uri, host: Option<HeaderValue>, version: Version) -> Res
         // a backend must not be told another host's name instead
         None if host.as_ref().is_some_and(HeaderValue::is_empty) => Err(malformed("Host is empty")),
         None => Ok(host),
-        Some(authority) if target::is_host(authority.as_str().as_bytes()) => {
+        Some(authority) if is_host(authority.as_str().as_bytes()) => {
             HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| malformed("the target's host is malformed"))
         }
         Some(_) => Err(malformed("the target's host is malformed")),

@@ -8,8 +8,7 @@
 //!
 //! * `head`, `target`, `hop`, `framing`, `decode`, `extensions`: bytes -> meaning; pure
 //! * `encode`, `outbound`: meaning -> bytes, in as few system calls as can be
-//! * `inbound`: filling the read buffer
-//! * `server`: a client's connection, from its first byte to its last; `body`: the body of a request on it
+//! * `server`: a client's connection, from its first byte to its last; `wire`: its two directions; `body`: the body of a request on it
 
 pub mod body;
 pub mod decode;
@@ -18,13 +17,20 @@ mod extensions;
 pub mod framing;
 pub mod head;
 pub mod hop;
-pub mod inbound;
 pub mod outbound;
-pub mod presence;
+mod partial;
 pub mod server;
 pub mod target;
 #[cfg(test)]
 mod tests;
+mod wire;
 mod writing;
 
 pub use body::RequestBody;
+
+use crate::error::{Error, Kind};
+
+/// A request that is refused for its form.
+fn malformed(detail: &'static str) -> Error {
+    Error::new(Kind::MalformedRequest, detail)
+}

@@ -1,7 +1,6 @@
 //! A client's HTTP/1 connection, from its first byte to its last.
 
 mod closing;
-mod wire;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -11,54 +10,29 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::header::{self, HeaderMap};
-use http::{Method, Response, StatusCode, Version};
-use http_body::Body;
-pub use wire::{Interim, Wire};
-use wire::{ROOM, gone};
+use http::{Method, Response, Version};
 
 use super::body::RequestBody;
 use super::decode::Decoder;
 use super::encode::{self, After};
-use super::framing::{self, Length};
-use super::head::{self, HeadLimits, Leniency, RequestHead, Scan};
+use super::head::{self, RequestHead, Scan};
 use super::outbound::Coding;
-use super::presence::Presence;
+use super::partial;
+use super::wire::{ROOM, Wire, gone};
 use super::writing::Writing;
 use crate::crowd::{Rest, Resting};
-use crate::drain::{Drain, Watch};
+use crate::drain::Watch;
 use crate::error::{Error, Kind};
-use crate::io::pipe::Pipes;
 use crate::io::{Socket, Stream};
-use crate::policy::Limits;
-use crate::protocol::fields::Date;
-use crate::protocol::partial::Partial;
-use crate::protocol::tunnel::{MayTunnel, Relay};
-use crate::protocol::{self, Handler, Request};
-use crate::timer::{Alarm, TICK, Timers};
+use crate::protocol::http::length::{Announced, Length, announced, is_bodiless};
+use crate::protocol::http::partial::Partial;
+use crate::protocol::http::tunnel::{MayTunnel, Relay};
+use crate::protocol::http::{self as neutral, Handler, HeadLimits, Interim, Leniency, Presence, Request, Setup};
+use crate::timer::{Alarm, TICK};
 
 /// How long a client may be gone while its request is worked on without anybody seeing it, where nobody watches its connection
 /// yet: most answers are there long before.
 const UNSEEN: Duration = TICK;
-
-/// What a connection is served with.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// What the client may do.
-    pub limits: Limits,
-    /// How long nothing may be under way, and how long a client may stop reading.
-    pub idle_timeout: Duration,
-    /// The worker's time-outs.
-    pub timers: Timers,
-    /// The worker's drain.
-    pub drain: Drain,
-    /// The worker's `Date`.
-    pub date: Date,
-    /// The worker's pipes, for large bodies.
-    pub pipes: Rc<Pipes>,
-    /// The listener's resting connections, where there is a limit to connections: they give way to those that wait for a place.
-    pub resting: Option<Resting>,
-}
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -261,16 +235,12 @@ impl<H: Handler> Connection<'_, H> {
         wire.decoder = Decoder::new(request.length, Kind::MalformedRequest);
         wire.owes_continue = request.expect_continue && !wire.decoder.is_done();
         if !wire.decoder.is_done() {
-            request.body = protocol::RequestBody::H1(Box::new(RequestBody::new(
-                Rc::clone(&self.wire),
-                &self.setup.limits,
-                &self.setup.timers,
-            )));
+            let body = RequestBody::new(Rc::clone(&self.wire), &self.setup.limits, &self.setup.timers);
+            request.body = neutral::RequestBody::Client(Box::new(body));
         }
         request.expect_continue = wire.owes_continue;
-        request.presence = Some(Presence::new(&self.wire));
-        request.interim =
-            (request.version == Version::HTTP_11).then(|| protocol::Interim::H1(Interim(Rc::clone(&self.wire))));
+        request.presence = Some(Presence::new(Rc::clone(&self.wire) as _));
+        request.interim = (request.version == Version::HTTP_11).then(|| Interim::new(Rc::clone(&self.wire) as _));
     }
 
     /// Lets the handler work, while the client is watched; `None` = it went away.
@@ -299,7 +269,13 @@ impl<H: Handler> Connection<'_, H> {
         persists: bool,
     ) -> Next {
         let status = response.status();
-        let (length, coding) = body_length(response.body(), response.headers(), method, status, version);
+        let announced = announced(response.body(), response.headers(), method, status);
+        let (length, coding) = match announced {
+            Announced::Nothing => (None, Coding::Plain),
+            Announced::Exact(length) => (Some(Length::Fixed(length)), Coding::Plain),
+            Announced::Open if version == Version::HTTP_11 => (Some(Length::Chunked), Coding::Chunked),
+            Announced::Open => (Some(Length::UntilClose), Coding::Plain),
+        };
         let persists = {
             let wire = &mut *self.wire.borrow_mut();
             let persists = persists
@@ -317,7 +293,7 @@ impl<H: Handler> Connection<'_, H> {
             encode::response(wire.out.buffer(), status, response.headers(), Some(&date), length, after);
             persists
         };
-        let bodiless = framing::is_bodiless(method, status);
+        let bodiless = is_bodiless(method, status);
         let writing = Writing::new(&self.wire, response.body_mut(), coding, self.setup).ended(bodiless).last(!persists);
         match writing.run().await {
             Err(()) => {
@@ -336,7 +312,7 @@ impl<H: Handler> Connection<'_, H> {
         if error.kind() == Kind::ClientGone {
             return Next::Abort;
         }
-        let response = self.handler.refuse(error, &Partial::of_head(&self.wire.borrow().inbound.buf));
+        let response = self.handler.refuse(error, &partial::of_head(&self.wire.borrow().inbound.buf));
         self.refuse(response, method).await
     }
 
@@ -376,26 +352,5 @@ impl<H: Handler> Connection<'_, H> {
         if received + sent > 0 {
             self.handler.transferred(received, sent);
         }
-    }
-}
-
-/// How the length of a response's body is said to the client, and how the body is written.
-pub(in crate::protocol) fn body_length<B: Body>(
-    body: &B,
-    headers: &HeaderMap,
-    method: &Method,
-    status: StatusCode,
-    version: Version,
-) -> (Option<Length>, Coding) {
-    let exact = body.size_hint().exact().map(Length::Fixed);
-    if framing::is_bodiless(method, status) {
-        // an answer to HEAD may say what GET would have got, and a 304 what a 200 would have
-        let said = headers.contains_key(header::CONTENT_LENGTH) || *method != Method::HEAD;
-        return (if said { None } else { exact.filter(|&length| length != Length::Fixed(0)) }, Coding::Plain);
-    }
-    match exact {
-        Some(length) => (Some(length), Coding::Plain),
-        None if version == Version::HTTP_11 => (Some(Length::Chunked), Coding::Chunked),
-        None => (Some(Length::UntilClose), Coding::Plain),
     }
 }

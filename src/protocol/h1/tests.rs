@@ -14,9 +14,9 @@ use http_body::Body as _;
 use super::server;
 use crate::error::Error;
 use crate::io::{Socket, Stream};
-use crate::protocol::partial::Partial;
-use crate::protocol::testing::{EchoBody, setup};
-use crate::protocol::{Handler, Request, RequestBody};
+use crate::protocol::http::partial::Partial;
+use crate::protocol::http::testing::{EchoBody, setup};
+use crate::protocol::http::{Handler, Request, RequestBody};
 
 /// Reads each request's body, and does not let go of it.
 #[derive(Default)]

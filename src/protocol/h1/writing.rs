@@ -9,9 +9,10 @@ use bytes::Bytes;
 use http_body::Body;
 
 use super::outbound::Coding;
-use super::server::{Setup, Wire};
+use super::wire::Wire;
 use crate::error::Error;
-use crate::protocol::splice::{MaySplice, Moved, Splice};
+use crate::layer4::splice::{MaySplice, Moved, Splice};
+use crate::protocol::http::Setup;
 use crate::timer::Alarm;
 
 /// A body that is being written.

@@ -20,7 +20,7 @@ use super::outbound::Outbound;
 use super::server::head::is_of_connection;
 use super::stream::{Cause, Ending, Inner, Stream};
 use super::{CONNECTION_WINDOW, DEFAULT_WINDOW, HPACK_TABLE};
-use crate::protocol::hpack::encode;
+use crate::protocol::h2::hpack::encode;
 
 /// Streams that we have reset whose frames may still be under way: as many are remembered.
 const REMEMBERED: usize = 128;

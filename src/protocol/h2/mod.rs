@@ -1,5 +1,5 @@
 //! HTTP/2 (RFC 9113), by our own hand, in both roles: [`server`] towards clients, whose streams become
-//! [`Request`](super::Request)s for the same handler that serves HTTP/1, and [`client`] towards backends.
+//! [`Request`](super::http::Request)s for the same handler that serves HTTP/1, and [`client`] towards backends.
 //!
 //! What both share: a connection's task reads and writes, the tasks of its streams put what they say on the [`link`], and a [`stream`] has
 //! its two directions ([`reading`] and [`sending`]). Bytes are made and understood without any state in [`frame`], windows are counted in [`flow`].
@@ -10,6 +10,7 @@ mod ends;
 mod flow;
 mod frame;
 mod guard;
+pub mod hpack;
 mod link;
 mod outbound;
 mod reading;
@@ -18,7 +19,7 @@ mod sending;
 pub mod server;
 mod stream;
 
-pub use server::{Interim, RequestBody, serve};
+pub use server::{RequestBody, serve};
 
 /// What a client may have on its way to us: for a stream, and for the connection. The second one is given back as bodies are read, and not
 /// as they arrive: it is what bounds the memory of a client's uploads (128 streams of 256 KiB would be 32 MiB for each connection).

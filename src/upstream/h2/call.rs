@@ -13,14 +13,14 @@ use http::{Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::error::{Error, Kind, Result, Retry};
-use crate::protocol::RequestBody;
-use crate::protocol::fields::Forwarded;
-use crate::protocol::h1::encode::RequestLine;
-use crate::protocol::h1::framing::Length;
 use crate::protocol::h2::client::{Cause, Head, Part, Request, RequestHead, Room, Section, Tunnel, code_name};
+use crate::protocol::http::RequestBody;
+use crate::protocol::http::RequestLine;
+use crate::protocol::http::fields::Forwarded;
+use crate::protocol::http::length::Length;
 use crate::timer::{Alarm, Timers};
 use crate::upstream::Answer;
-use crate::upstream::h1::{CONTINUE, Failed, Terms, extends, stalled};
+use crate::upstream::terms::{CONTINUE, Failed, Terms, extends, stalled};
 
 /// What HTTP/1.1's handshake of WebSocket adds to a key (RFC 6455, section 1.3).
 const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

@@ -17,8 +17,8 @@ pub use call::{Call, Reply, ResponseBody};
 pub use open::{Dialled, Way, open};
 
 use self::line::Line;
-use super::Home;
 use super::age::Age;
+use super::context::PoolContext;
 use crate::error::{Error, Kind, Retry};
 use crate::protocol::h2::client::{Client, Room};
 use crate::timer::TICK;
@@ -77,16 +77,16 @@ enum Chosen {
 
 impl Connections {
     /// Room for another stream, unless somebody waits for it.
-    pub fn take(&self, home: &Home) -> Option<Room> {
-        if self.line.borrow().is_empty() { self.room(home) } else { None }
+    pub fn take(&self, context: &PoolContext) -> Option<Room> {
+        if self.line.borrow().is_empty() { self.room(context) } else { None }
     }
 
     /// Room on the connection with the fewest streams.
-    fn room(&self, home: &Home) -> Option<Room> {
+    fn room(&self, context: &PoolContext) -> Option<Room> {
         let open = self.open.borrow();
-        let free = |c: &&Connection| c.client.has_room() && !c.crowded.get() && !home.is_too_old(c.age);
+        let free = |c: &&Connection| c.client.has_room() && !c.crowded.get() && !context.is_too_old(c.age);
         let freest = open.iter().filter(free).min_by_key(|c| c.client.taken())?;
-        freest.used.set(home.timers.now());
+        freest.used.set(context.timers.now());
         Some(freest.client.reserve())
     }
 
@@ -101,28 +101,28 @@ impl Connections {
     }
 
     /// Closes what has had no stream for `limit` ticks, or is too old.
-    pub(super) fn sweep(&self, home: &Home, now: u64, limit: u128) {
+    pub(super) fn sweep(&self, context: &PoolContext, now: u64, limit: u128) {
         self.open.borrow_mut().retain(|c| {
             if c.client.taken() > 0 {
                 c.used.set(now);
                 c.crowded.set(c.client.stalled() >= STALLED);
             }
             let limit = if c.client.is_shut() { limit.min(SHUT) } else { limit };
-            let done = home.is_too_old(c.age) || u128::from(now.saturating_sub(c.used.get())) >= limit;
+            let done = context.is_too_old(c.age) || u128::from(now.saturating_sub(c.used.get())) >= limit;
             if done {
                 c.client.leave();
             }
             !done && !c.client.is_closed()
         });
         // some may be crowded no more
-        self.hand_out(home);
+        self.hand_out(context);
     }
 
     /// Hands room to those who wait, in the order in which they came, and has the first of those who get none dial.
-    fn hand_out(&self, home: &Home) {
+    fn hand_out(&self, context: &PoolContext) {
         let line = &mut *self.line.borrow_mut();
         while !line.is_empty()
-            && let Some(room) = self.room(home)
+            && let Some(room) = self.room(context)
         {
             line.give(Ok(room));
         }

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use evenkeel::protocol::proxy_protocol::decode::{decode, length};
-use evenkeel::protocol::proxy_protocol::encode::encode;
-use evenkeel::protocol::proxy_protocol::tlv::{self, Builder};
-use evenkeel::protocol::proxy_protocol::{Endpoints, Header, Tlvs, Transport, Version};
+use evenkeel::layer4::proxy_protocol::decode::{decode, length};
+use evenkeel::layer4::proxy_protocol::encode::encode;
+use evenkeel::layer4::proxy_protocol::tlv::{self, Builder};
+use evenkeel::layer4::proxy_protocol::{Endpoints, Header, Tlvs, Transport, Version};
 
 use crate::support::certs::Authority;
 use crate::support::h2::{self, get};

@@ -34,7 +34,7 @@ fn a_head_means_the_same_however_it_is_cut() {
             (&request.headers["x-one"], &request.headers["x-two"]),
             (&HeaderValue::from_static("a b"), &HeaderValue::from_static(""))
         );
-        assert_eq!((request.length, persists, &buf[..]), (framing::Length::Fixed(3), true, &b"rest"[..]));
+        assert_eq!((request.length, persists, &buf[..]), (length::Length::Fixed(3), true, &b"rest"[..]));
     }
 }
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 
-use super::wire::{ROOM, Wire};
 use crate::error::Kind;
 use crate::io::Stream;
 use crate::protocol::h1::decode::Decoder;
-use crate::protocol::h1::framing::Length;
+use crate::protocol::h1::wire::{ROOM, Wire};
+use crate::protocol::http::length::Length;
 use crate::timer::Timers;
 
 /// How long, and how much, is read from a client that sends on after a last answer, so that it gets to read that answer: data

@@ -11,13 +11,13 @@ use tokio::io::AsyncWrite;
 use super::peer::{Peer, Standing};
 use super::{CONNECTION_WINDOW, Client, Limits, STREAM_WINDOW};
 use crate::io::Stream as Io;
-use crate::protocol::h1::inbound::Inbound;
+use crate::io::inbound::Inbound;
 use crate::protocol::h2::block::Block;
 use crate::protocol::h2::frame::{self, Fault, Next, Reason, code_name, setting};
+use crate::protocol::h2::hpack::Decoder;
 use crate::protocol::h2::link::Link;
 use crate::protocol::h2::stream::Cause;
 use crate::protocol::h2::{DEFAULT_WINDOW, HPACK_TABLE, PREFACE};
-use crate::protocol::hpack::Decoder;
 use crate::timer::{Alarm, Timers};
 
 /// Nothing is read while this much waits for a backend that does not read.

@@ -6,10 +6,10 @@ use http::{Method, StatusCode};
 
 use super::Limits;
 use super::table::Table;
-use crate::protocol::h1::framing;
+use crate::protocol::h2::hpack::{Field, Pseudo, encode};
 use crate::protocol::h2::server::head::{forbidden, is_of_connection};
 use crate::protocol::h2::stream::{Asked, Cause, Head, Section};
-use crate::protocol::hpack::{Field, Pseudo, encode};
+use crate::protocol::http::{length, trailers};
 
 /// The head of a request.
 #[derive(Debug)]
@@ -193,7 +193,7 @@ impl Fields {
         }
         match self.status {
             Some(_) => Err(Cause::Malformed("a pseudo-header field in trailers")),
-            None => Ok(framing::as_trailers(self.headers)),
+            None => Ok(trailers::as_trailers(self.headers)),
         }
     }
 
@@ -206,7 +206,7 @@ impl Fields {
 pub fn announced(headers: &HeaderMap) -> Result<Option<u64>, Cause> {
     let mut announced = None;
     for value in headers.get_all(header::CONTENT_LENGTH) {
-        let number = framing::parse_length(value.as_bytes());
+        let number = length::parse_length(value.as_bytes());
         let number = number.ok_or(Cause::Malformed("content-length is not a number"))?;
         if announced.replace(number).is_some_and(|before| before != number) {
             return Err(Cause::Malformed("two different values of content-length"));

@@ -9,8 +9,8 @@ use std::cell::Cell;
 use bytes::{BufMut, BytesMut};
 use http::header::{self, HeaderName, HeaderValue};
 
-use crate::protocol::fields::X_FORWARDED_PROTO;
-use crate::protocol::hpack::encode;
+use crate::protocol::h2::hpack::encode;
+use crate::protocol::http::fields::X_FORWARDED_PROTO;
 
 /// How many there are.
 const KNOWN: usize = 5;
@@ -74,7 +74,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::protocol::hpack::{Decoder, Field};
+    use crate::protocol::h2::hpack::{Decoder, Field};
 
     fn written(table: &Table, fields: &[(HeaderName, &'static str)]) -> Bytes {
         let mut block = BytesMut::new();

@@ -133,7 +133,7 @@ fn fields_of_one_connection_are_not_said_and_what_an_answer_must_say_is() {
     let [Frame::Headers { block, .. }] = &frames[..] else { panic!("{frames:?}") };
     let mut said = Vec::new();
     let each = |field, _| said.push(format!("{field:?}"));
-    crate::protocol::hpack::Decoder::new(4096).decode(block.clone(), each).unwrap();
+    crate::protocol::h2::hpack::Decoder::new(4096).decode(block.clone(), each).unwrap();
     let expected = [
         r#"Pseudo(Status, "200")"#,
         r#"Plain("server", "x")"#,

@@ -12,7 +12,8 @@ use http_body::Frame;
 use crate::error::{Error, Kind};
 use crate::policy::Limits;
 use crate::protocol::h2::stream::{Piece, Stream};
-use crate::protocol::intake::Intake;
+use crate::protocol::http::ClientBody;
+use crate::protocol::http::intake::Intake;
 use crate::timer::Timers;
 
 /// A body that is taken from its stream as it is asked for.
@@ -29,32 +30,29 @@ impl RequestBody {
     pub(super) fn new(stream: Rc<Stream>, limits: &Limits, timers: &Timers, owes_continue: bool) -> Self {
         Self { stream, intake: Intake::new(limits, timers), owes_continue }
     }
+}
 
-    /// Has these fields dropped from its trailers.
-    pub fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
+impl ClientBody for RequestBody {
+    fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
         self.intake.refuse(fields);
     }
 
-    /// Ready when some of it has come, or its stream has ended.
-    pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let begun = self.stream.poll_begun(cx);
         // a client that has begun waits for no 100
         self.owes_continue &= begun.is_pending();
         begun
     }
 
-    /// Whether it has been read to its end.
-    pub fn is_done(&self) -> bool {
+    fn is_done(&self) -> bool {
         self.stream.is_read()
     }
 
-    /// The bytes still to come, when that is known.
-    pub fn remaining(&self) -> Option<u64> {
+    fn remaining(&self) -> Option<u64> {
         self.stream.unread()
     }
 
-    /// The next piece.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if std::mem::take(&mut self.owes_continue) {
             self.stream.interim(StatusCode::CONTINUE, &HeaderMap::new());
         }

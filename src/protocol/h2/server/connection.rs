@@ -12,16 +12,16 @@ use super::leave::{Leaving, SIGN};
 use crate::crowd::{Rest, Resting};
 use crate::drain::Watch;
 use crate::io::Stream as Io;
-use crate::protocol::Handler;
-use crate::protocol::h1::inbound::Inbound;
-use crate::protocol::h1::server::Setup;
+use crate::io::inbound::Inbound;
 use crate::protocol::h2::block::Block;
 use crate::protocol::h2::frame::{self, Fault, Next, Reason, protocol, setting};
 use crate::protocol::h2::guard::Guard;
+use crate::protocol::h2::hpack::Decoder;
 use crate::protocol::h2::link::Link;
 use crate::protocol::h2::stream::Cause;
 use crate::protocol::h2::{CONNECTION_WINDOW, DEFAULT_WINDOW, HPACK_TABLE, PREFACE, STREAM_WINDOW};
-use crate::protocol::hpack::Decoder;
+use crate::protocol::http::Handler;
+use crate::protocol::http::Setup;
 use crate::timer::Alarm;
 
 /// A client with open streams that says nothing for so long is asked for a sign of life, and given up after as long again.

@@ -7,22 +7,17 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::HeaderMap;
-use http::{Method, Response, StatusCode, Version};
+use http::{Method, Response, StatusCode};
 use http_body::Body;
 
-use crate::protocol::h1::framing::{self, Length};
-use crate::protocol::h1::server::{Setup, body_length};
+use crate::layer4::splice::MaySplice;
 use crate::protocol::h2::ends::Ends;
 use crate::protocol::h2::frame::Reason;
 use crate::protocol::h2::stream::Stream;
-use crate::protocol::splice::MaySplice;
-use crate::protocol::tunnel::{MayTunnel, Relay};
-use crate::protocol::{Handler, Request};
+use crate::protocol::http::length::{Announced, announced, is_bodiless};
+use crate::protocol::http::tunnel::{MayTunnel, Relay};
+use crate::protocol::http::{Handler, InterimSink, Request, Setup};
 use crate::timer::Alarm;
-
-/// Where interim (1xx) responses to a stream's request go.
-#[derive(Debug, Clone)]
-pub struct Interim(pub(super) Rc<Stream>);
 
 /// Resets its stream when the task ends before the answer does: by a panic, or because the answer broke off.
 struct Ended<'a>(&'a Stream);
@@ -68,11 +63,11 @@ where
     B: Body<Data = Bytes, Error = crate::error::Error> + MaySplice + Unpin,
 {
     let (parts, body) = response.into_parts();
-    let length = match body_length(&body, &parts.headers, method, parts.status, Version::HTTP_2).0 {
-        Some(Length::Fixed(length)) => Some(length),
-        _ => None,
+    let length = match announced(&body, &parts.headers, method, parts.status) {
+        Announced::Exact(length) => Some(length),
+        Announced::Nothing | Announced::Open => None,
     };
-    let ends = framing::is_bodiless(method, parts.status) || body.is_end_stream();
+    let ends = is_bodiless(method, parts.status) || body.is_end_stream();
     let date = setup.date.now(&setup.timers);
     stream.head(parts.status, &parts.headers, &date, length, ends);
     if !ends {
@@ -140,13 +135,9 @@ impl Patience {
     }
 }
 
-impl Interim {
-    /// Queues an interim response.
-    pub fn send(&self, status: StatusCode, headers: &HeaderMap) {
-        // a 100 is sent when the body is asked for, and only once
-        if status != StatusCode::CONTINUE {
-            self.0.interim(status, headers);
-        }
+impl InterimSink for Stream {
+    fn interim(&self, status: StatusCode, headers: &HeaderMap) {
+        Self::interim(self, status, headers);
     }
 }
 

@@ -7,13 +7,13 @@ use http::{Method, Version};
 
 use crate::error::{Error, Kind};
 use crate::policy::Limits;
-use crate::protocol::fields;
-use crate::protocol::h1::framing::{self, Length};
-use crate::protocol::h1::head::MAX_METHOD;
-use crate::protocol::h1::target::{self, MAX_TARGET, is_host};
-use crate::protocol::hpack::{Field, Pseudo};
-use crate::protocol::partial::Partial;
-use crate::protocol::{Request, RequestBody, Upgrade};
+use crate::protocol::h2::hpack::{Field, Pseudo};
+use crate::protocol::http::fields;
+use crate::protocol::http::length::{self, Length};
+use crate::protocol::http::partial::Partial;
+use crate::protocol::http::target::{self, MAX_METHOD, MAX_TARGET, is_host};
+use crate::protocol::http::trailers;
+use crate::protocol::http::{Request, RequestBody, Upgrade};
 
 /// The fields of a block as they come.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Fields {
                 self.count += usize::from(!is_crumb);
                 if let Some(broken) = forbidden(&name, &value) {
                     self.malformed = Some(broken);
-                } else if framing::is_twin(&name) {
+                } else if length::is_twin(&name) {
                     self.refused = Some("a field's name differs from one of framing by an underscore");
                 } else if self.count <= self.limits.1 {
                     self.headers.append(name, value);
@@ -119,7 +119,7 @@ impl Fields {
         if self.malformed.is_some() || self.is_too_large() || pseudo.iter().any(|field| field.is_some()) {
             return None;
         }
-        Some(framing::as_trailers(self.headers))
+        Some(trailers::as_trailers(self.headers))
     }
 
     /// What an answer that refuses them has to look like an answer to: HEAD gets no body, whatever else is wrong.
@@ -162,7 +162,7 @@ impl Fields {
         let announced = self.announced(ended)?;
         let (method, uri) = self.target(limits)?;
         let upgrade = match (&method, self.protocol.take()) {
-            (&Method::CONNECT, Some(protocol)) => Some(Upgrade::H2(tunnelled(protocol)?)),
+            (&Method::CONNECT, Some(protocol)) => Some(Upgrade::Connect(tunnelled(protocol)?)),
             (&Method::CONNECT, None) => return Err(answered("CONNECT is not served")),
             (_, Some(_)) => return Err(malformed(":protocol without CONNECT")),
             (_, None) => None,
@@ -213,7 +213,7 @@ impl Fields {
     fn announced(&mut self, ended: bool) -> Result<Option<u64>, Refused> {
         let mut announced = None;
         for value in self.headers.get_all(header::CONTENT_LENGTH) {
-            let number = framing::parse_length(value.as_bytes());
+            let number = length::parse_length(value.as_bytes());
             let number = number.ok_or_else(|| malformed("content-length is not a number"))?;
             if announced.replace(number).is_some_and(|before| before != number) {
                 return Err(malformed("two different values of content-length"));

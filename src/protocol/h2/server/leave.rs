@@ -8,11 +8,11 @@ use tokio::io::AsyncWrite;
 
 use super::connection::Connection;
 use crate::io::Stream as Io;
-use crate::protocol::Handler;
-use crate::protocol::h1::inbound::Inbound;
+use crate::io::inbound::Inbound;
 use crate::protocol::h2::frame::{self, HEAD, MAX_WINDOW, Reason};
 use crate::protocol::h2::outbound::Outbound;
 use crate::protocol::h2::stream::Cause;
+use crate::protocol::http::Handler;
 use crate::timer::Alarm;
 
 /// What our own pings carry.

@@ -18,11 +18,10 @@ use bytes::BytesMut;
 
 pub use body::RequestBody;
 use connection::Connection;
-pub use exchange::Interim;
 
 use crate::io::Stream;
-use crate::protocol::Handler;
-use crate::protocol::h1::server::Setup;
+use crate::protocol::http::Handler;
+use crate::protocol::http::Setup;
 
 /// Serves a connection; `early` was read from it before.
 pub async fn serve<H: Handler + 'static>(io: Stream, early: BytesMut, handler: Rc<H>, setup: Rc<Setup>) {

@@ -7,14 +7,14 @@ use tokio::task::spawn_local;
 
 use super::body::RequestBody as Body;
 use super::connection::{Connection, Failed};
-use super::exchange::{self, Interim};
+use super::exchange;
 use super::head::{Fields, Refused};
 use super::leave::{Leaving, SIGN};
-use crate::protocol::h1::framing::Length;
 use crate::protocol::h2::block::{Block, in_order};
 use crate::protocol::h2::frame::{self, Fault, Frame, Reason, protocol, setting};
 use crate::protocol::h2::stream::{Cause, Stream};
-use crate::protocol::{self, Handler, RequestBody};
+use crate::protocol::http::length::Length;
+use crate::protocol::http::{Handler, Interim, Request, RequestBody};
 
 /// The least bytes that a block may have before they are too many, whatever `max_header_bytes` says.
 const MIN_BLOCK: usize = 64 * 1024;
@@ -200,14 +200,14 @@ impl<H: Handler + 'static> Connection<H> {
         Ok(())
     }
 
-    fn begin(&self, id: u32, mut request: Box<protocol::Request>, announced: Option<u64>, end: bool) {
+    fn begin(&self, id: u32, mut request: Box<Request>, announced: Option<u64>, end: bool) {
         let stream = self.stream(id, end, announced);
         if request.length != Length::Fixed(0) {
             let setup = &self.setup;
             let body = Body::new(Rc::clone(&stream), &setup.limits, &setup.timers, request.expect_continue);
-            request.body = RequestBody::H2(Box::new(body));
+            request.body = RequestBody::Client(Box::new(body));
         }
-        request.interim = Some(protocol::Interim::H2(Interim(Rc::clone(&stream))));
+        request.interim = Some(Interim::new(Rc::clone(&stream) as _));
         // boxed here: the runtime copies what it is given several times before it lies where it stays; and made in its box, not on
         // the stack and copied into one
         let room = Box::new_uninit();

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use super::*;
 use crate::io::Socket;
 use crate::protocol::h2::frame::{self, Head, Reason, flag, head_bytes, kind};
-use crate::protocol::testing::{Echo, setup};
+use crate::protocol::http::testing::{Echo, setup};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// `GET / http://a`: three fields of the static table and a literal.

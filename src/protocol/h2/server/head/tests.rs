@@ -146,7 +146,7 @@ fn an_extended_connect_is_an_upgrade() {
     let mut all = get_and(&[(":protocol", "websocket")]);
     all[0].1 = "CONNECT";
     let (request, _) = fields(&all).request(&limits(), false).unwrap();
-    assert!(matches!(request.upgrade, Some(Upgrade::H2(protocol)) if protocol == "websocket"));
+    assert!(matches!(request.upgrade, Some(Upgrade::Connect(protocol)) if protocol == "websocket"));
     assert_eq!(request.length, Length::Fixed(0));
 }
 

@@ -1,5 +1,6 @@
 //! The body of a request, whichever protocol it came by, as one concrete type.
 
+use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,8 +9,26 @@ use bytes::Bytes;
 use http::header::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{h1, h2, replay};
+use super::replay;
 use crate::error::Error;
+
+/// A body on its way from a client, as its connection's version of HTTP reads it.
+pub trait ClientBody: Debug {
+    /// The next piece of it.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>>;
+
+    /// Ready when some of it has come, or its client has ended.
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Has these fields dropped from its trailers.
+    fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>);
+
+    /// Whether it has been read to its end.
+    fn is_done(&self) -> bool;
+
+    /// The bytes still to come, when that is known.
+    fn remaining(&self) -> Option<u64>;
+}
 
 /// A request's body. Boxed where there is one: most requests have none, and it is moved from hand to hand.
 #[derive(Debug, Default)]
@@ -17,10 +36,8 @@ pub enum RequestBody {
     /// There is none.
     #[default]
     Empty,
-    /// From an HTTP/1 connection.
-    H1(Box<h1::RequestBody>),
-    /// From an HTTP/2 stream.
-    H2(Box<h2::RequestBody>),
+    /// From the client's connection.
+    Client(Box<dyn ClientBody>),
     /// One of these, as one attempt of several sends it.
     Kept(Box<replay::Attempt>),
 }
@@ -30,8 +47,7 @@ impl RequestBody {
     pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Empty => Poll::Ready(()),
-            Self::H1(body) => body.poll_begun(cx),
-            Self::H2(body) => body.poll_begun(cx),
+            Self::Client(body) => body.poll_begun(cx),
             Self::Kept(body) => body.poll_begun(cx),
         }
     }
@@ -41,8 +57,7 @@ impl RequestBody {
         match self {
             // a kept one is of a body that was told
             Self::Empty | Self::Kept(_) => {}
-            Self::H1(body) => body.refuse_in_trailers(fields),
-            Self::H2(body) => body.refuse_in_trailers(fields),
+            Self::Client(body) => body.refuse_in_trailers(fields),
         }
     }
 }
@@ -54,8 +69,7 @@ impl Body for RequestBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::H1(body) => body.poll(cx),
-            Self::H2(body) => body.poll(cx),
+            Self::Client(body) => body.poll(cx),
             Self::Kept(body) => body.poll(cx),
         }
     }
@@ -63,8 +77,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::H1(body) => body.is_done(),
-            Self::H2(body) => body.is_done(),
+            Self::Client(body) => body.is_done(),
             Self::Kept(body) => body.is_end_stream(),
         }
     }
@@ -72,8 +85,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::H1(body) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
-            Self::H2(body) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Client(body) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
             Self::Kept(body) => body.size_hint(),
         }
     }

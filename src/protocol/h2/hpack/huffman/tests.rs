@@ -19,7 +19,7 @@ fn packed(bits: &str) -> Vec<u8> {
 }
 
 /// What a sender makes of a text.
-pub(in crate::protocol::hpack) fn encode(text: &[u8]) -> Vec<u8> {
+pub(in crate::protocol::h2::hpack) fn encode(text: &[u8]) -> Vec<u8> {
     packed(&text.iter().map(|&byte| code(byte.into())).collect::<String>())
 }
 

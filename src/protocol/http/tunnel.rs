@@ -1,5 +1,6 @@
 //! Two streams joined: what an upgraded connection is until either side ends it.
 
+use std::fmt::Debug;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -9,7 +10,6 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::io::Stream;
-use crate::protocol::h2::client::Tunnel;
 use crate::timer::{Alarm, Timers};
 
 /// Room for one read.
@@ -35,13 +35,18 @@ pub struct Relay {
     alarm: Alarm,
 }
 
+/// A stream of a connection, whose two directions end apart.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Debug> Duplex for T {}
+
 /// Where a tunnel leads.
 #[derive(Debug)]
 pub enum Backend {
     /// A connection of its own.
-    Stream(Stream),
-    /// A stream of an HTTP/2 connection (RFC 8441).
-    H2(Box<Tunnel>),
+    Connection(Stream),
+    /// A stream of a connection that others share (RFC 8441).
+    Stream(Box<dyn Duplex>),
 }
 
 #[derive(Debug, Default)]
@@ -97,8 +102,8 @@ impl Relay {
 impl AsyncRead for Backend {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Stream(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::H2(tunnel) => Pin::new(&mut **tunnel).poll_read(cx, buf),
+            Self::Connection(connection) => Pin::new(connection).poll_read(cx, buf),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
         }
     }
 }
@@ -106,22 +111,22 @@ impl AsyncRead for Backend {
 impl AsyncWrite for Backend {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Stream(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::H2(tunnel) => Pin::new(&mut **tunnel).poll_write(cx, bytes),
+            Self::Connection(connection) => Pin::new(connection).poll_write(cx, bytes),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Stream(stream) => Pin::new(stream).poll_flush(cx),
-            Self::H2(tunnel) => Pin::new(&mut **tunnel).poll_flush(cx),
+            Self::Connection(connection) => Pin::new(connection).poll_flush(cx),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Stream(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::H2(tunnel) => Pin::new(&mut **tunnel).poll_shutdown(cx),
+            Self::Connection(connection) => Pin::new(connection).poll_shutdown(cx),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The read side of an HTTP/1 connection.
+//! The read side of a connection, of either version of HTTP.
 
 use std::io;
 use std::pin::pin;

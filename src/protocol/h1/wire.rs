@@ -1,20 +1,20 @@
 //! The two directions of a client's connection, and what is read of it beside heads.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use http::StatusCode;
 use http::header::HeaderMap;
 
+use super::decode::{Decoded, Decoder};
+use super::encode;
+use super::outbound::Outbound;
 use crate::error::{Error, Kind, Result};
 use crate::io::Stream;
-use crate::protocol::h1::decode::{Decoded, Decoder};
-use crate::protocol::h1::encode;
-use crate::protocol::h1::framing::Length;
-use crate::protocol::h1::inbound::Inbound;
-use crate::protocol::h1::outbound::Outbound;
+use crate::io::inbound::Inbound;
+use crate::protocol::http::length::Length;
+use crate::protocol::http::{InterimSink, Waiting};
 
 /// Room for a read, of a head or a body.
 pub(super) const ROOM: usize = 1024;
@@ -26,20 +26,16 @@ const AHEAD: usize = 64 * 1024;
 /// The two directions of a connection, shared between its loop and the body that is being read.
 #[derive(Debug)]
 pub struct Wire {
-    pub(in crate::protocol::h1) io: Stream,
+    pub(super) io: Stream,
     pub(super) inbound: Inbound,
-    pub(in crate::protocol::h1) out: Outbound,
+    pub(super) out: Outbound,
     /// Of the current request's body.
-    pub(in crate::protocol::h1) decoder: Decoder,
+    pub(super) decoder: Decoder,
     /// The client waits for a 100 before it sends the body.
     pub(super) owes_continue: bool,
     /// While the request waits for a place at a backend: whether a client that ends its side is taken for gone.
-    pub(in crate::protocol::h1) waits: Option<bool>,
+    pub(super) waits: Option<bool>,
 }
-
-/// A way to send interim (1xx) responses before the answer.
-#[derive(Debug, Clone)]
-pub struct Interim(pub(super) Rc<RefCell<Wire>>);
 
 impl Wire {
     /// A new connection's; `early` was read from it before.
@@ -56,7 +52,7 @@ impl Wire {
 
     /// Ready when the client is gone. Until then what it sends ahead is read, up to a bound. A client that only ended its side
     /// still waits for its answer.
-    pub(in crate::protocol::h1) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.out.is_empty()
             && let Poll::Ready(Err(_)) = self.out.poll_flush(&mut self.io, cx)
         {
@@ -79,7 +75,7 @@ impl Wire {
     }
 
     /// Ready when some of the request's body has come, or the client has ended; it owes no 100 then (RFC 9110, section 10.1.1).
-    pub(in crate::protocol::h1) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.inbound.buf.is_empty() {
             // what goes wrong here goes wrong again when the body is read
             let _: bool = ready!(self.inbound.poll_fill(&mut self.io, cx, ROOM)).unwrap_or_default();
@@ -89,7 +85,7 @@ impl Wire {
     }
 
     /// The next piece of the request's body.
-    pub(in crate::protocol::h1) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Decoded>> {
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Decoded>> {
         if self.owes_continue {
             self.owes_continue = false;
             self.out.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -109,15 +105,16 @@ impl Wire {
     }
 }
 
-impl Interim {
-    /// Queues an interim response; it leaves with the next flush.
-    pub fn send(&self, status: StatusCode, headers: &HeaderMap) {
-        let mut wire = self.0.borrow_mut();
-        if status == StatusCode::CONTINUE {
-            // sent when the body is asked for, and only once
-            return;
-        }
-        encode::interim(wire.out.buffer(), status, headers);
+impl InterimSink for RefCell<Wire> {
+    /// It leaves with the next flush.
+    fn interim(&self, status: StatusCode, headers: &HeaderMap) {
+        encode::interim(self.borrow_mut().out.buffer(), status, headers);
+    }
+}
+
+impl Waiting for RefCell<Wire> {
+    fn wait(&self, abort_on_close: Option<bool>) {
+        self.borrow_mut().waits = abort_on_close;
     }
 }
 

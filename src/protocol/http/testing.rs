@@ -10,14 +10,13 @@ use http::Response;
 use http_body::{Body, Frame};
 
 use super::fields::Date;
-use super::h1::server::Setup;
 use super::partial::Partial;
-use super::splice::MaySplice;
 use super::tunnel::{MayTunnel, Relay};
-use super::{Handler, Request, RequestBody};
+use super::{Handler, Request, RequestBody, Setup};
 use crate::drain::Drain;
 use crate::error::Error;
 use crate::io::pipe::Pipe;
+use crate::layer4::splice::MaySplice;
 use crate::policy::Limits;
 use crate::timer::Timers;
 

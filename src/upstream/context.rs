@@ -1,0 +1,77 @@
+//! What all connections to one backend have in common: how long they may be kept, the worker's clock, and what counts them.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use super::age::Age;
+use crate::metrics::UpstreamMetrics;
+use crate::policy::Pool as Policy;
+use crate::timer::Timers;
+
+/// What a pool's connections have in common.
+#[derive(Debug)]
+pub struct PoolContext {
+    pub(super) policy: Cell<Policy>,
+    pub(super) timers: Timers,
+    gauge: Gauge,
+}
+
+/// Counts the connections of one worker to one backend.
+#[derive(Debug, Clone)]
+struct Gauge {
+    metrics: Arc<UpstreamMetrics>,
+    worker: usize,
+}
+
+/// One open connection, counted while it exists.
+#[derive(Debug)]
+pub struct OpenConnection {
+    gauge: Gauge,
+    idle: bool,
+    pub(super) age: Age,
+}
+
+impl PoolContext {
+    /// For connections of this worker to a backend with these figures.
+    pub fn new(policy: Policy, metrics: &Arc<UpstreamMetrics>, worker: usize, timers: &Timers) -> Self {
+        let gauge = Gauge { metrics: Arc::clone(metrics), worker };
+        Self { policy: Cell::new(policy), timers: timers.clone(), gauge }
+    }
+
+    /// Counts a new connection.
+    pub fn opened(&self) -> OpenConnection {
+        self.gauge.metrics.connected(self.gauge.worker);
+        let age = Age::new(self.timers.now(), &mut fastrand::Rng::new());
+        OpenConnection { gauge: self.gauge.clone(), idle: false, age }
+    }
+
+    /// Whether a connection of ours of this age may carry no other exchange (`pool.max_age`).
+    pub(super) fn is_too_old(&self, age: Age) -> bool {
+        age.is_over(|| self.timers.now(), self.policy.get().max_age)
+    }
+}
+
+impl OpenConnection {
+    pub(super) fn idle(&mut self, idle: bool) {
+        if self.idle != idle {
+            self.idle = idle;
+            match idle {
+                true => self.gauge.metrics.parked(self.gauge.worker),
+                false => self.gauge.metrics.unparked(self.gauge.worker),
+            }
+        }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.idle(false);
+        self.gauge.metrics.closed(self.gauge.worker);
+    }
+}
+
+/// A context whose waker does nothing: to look at a connection without waiting for it.
+pub(super) fn glance<T>(look: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    look(&mut Context::from_waker(Waker::noop()))
+}

@@ -1,0 +1,9 @@
+//! Exchanges with a backend over HTTP/1.1, driven by the task that wants the answer.
+
+mod body;
+mod call;
+pub(super) mod connection;
+
+pub use body::ResponseBody;
+pub use call::{Reply, dial};
+pub use connection::Connection;

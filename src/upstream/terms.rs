@@ -1,0 +1,69 @@
+//! What a request to a backend is sent with, and how it fails, whichever version of HTTP the backend speaks.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::ClientPools;
+use crate::error::{Error, Kind};
+use crate::policy::Timeouts;
+use crate::protocol::http::{HeadLimits, Interim};
+use crate::timer::Timers;
+
+/// How long a backend is waited for to say 100; RFC 9110, section 10.1.1, says not to wait indefinitely.
+pub(super) const CONTINUE: Duration = Duration::from_secs(1);
+
+/// What a call is made with.
+#[derive(Debug)]
+pub struct Terms<'a> {
+    /// Time-outs.
+    pub timeouts: Timeouts,
+    /// The worker's.
+    pub timers: &'a Timers,
+    /// Where interim responses go.
+    pub interim: Option<&'a Interim>,
+    /// Kept up to date by the call: it is the client that is waited for, to send more of its body.
+    pub starved: &'a Cell<bool>,
+    /// How the heads of answers are read.
+    pub heads: HeadLimits,
+    /// The backend is told of the client at the beginning of each connection, so that none can carry another client's.
+    pub own: Option<Own<'a>>,
+}
+
+/// A client's own connections to backends.
+#[derive(Debug, Clone, Copy)]
+pub struct Own<'a> {
+    /// Those that wait.
+    pub pools: &'a ClientPools,
+    /// What a new one begins with.
+    pub header: &'a [u8],
+}
+
+/// How a call that failed leaves things.
+#[derive(Debug)]
+pub struct Failed {
+    /// What happened.
+    pub error: Error,
+    /// The connection had been used before, and was closed without a byte: the request and the close may have crossed on
+    /// their way.
+    pub raced: bool,
+}
+
+impl<'a> Terms<'a> {
+    /// What a new connection begins with.
+    pub(super) fn first(&self) -> &'a [u8] {
+        self.own.map_or(&[], |own| own.header)
+    }
+}
+
+/// Whether this interim response says that the answer takes its time: 102 of WebDAV (RFC 2518, section 10.1), and 104 of resumable
+/// uploads, which tells how much has arrived.
+pub(super) fn extends(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 102 | 104)
+}
+
+/// Nothing has moved for too long; `starved`: it was the client's turn, which is nothing that a backend can do about.
+pub(super) fn stalled(starved: bool) -> Error {
+    Error::new(if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout }, "its body stalled")
+}
