@@ -214,7 +214,7 @@ impl Source {
 
     /// The body from its beginning.
     fn attempt(&self) -> RequestBody {
-        self.0.as_ref().map_or(RequestBody::Empty, |replay| RequestBody::Kept(Box::new(replay.attempt())))
+        self.0.as_ref().map_or(RequestBody::Empty, |replay| RequestBody::Replayed(Box::new(replay.attempt())))
     }
 
     /// Whether the next attempt would get all of it.

@@ -16,12 +16,13 @@
 //! Encrypted ClientHello (RFC 9849), of which only the outer name can be seen.
 
 mod message;
+mod part;
 mod records;
 mod server_name;
 #[cfg(test)]
 mod tests;
 
-use message::Stop;
+use part::Stop;
 
 /// The most bytes that a hello may take, its records' headers included. With post-quantum key shares and Encrypted ClientHello
 /// a hello has some 2,000 bytes; other TLS stacks stop at 64 KiB and at 128 KiB.
@@ -67,7 +68,7 @@ pub fn read(bytes: &[u8]) -> Progress {
         (_, Some(need)) => Progress::Need(need),
         (Ok(hello), None) => Progress::Hello(hello),
         // a whole message has no byte too few: its lengths were measured against its own
-        (Err(Stop::Short), None) => Progress::NotTls(message::LYING_LENGTH),
+        (Err(Stop::Short), None) => Progress::NotTls(part::LYING_LENGTH),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::message::{Part, Stop};
+use super::part::{Part, Stop};
 
 /// The only kind of name there has ever been.
 const HOST_NAME: u8 = 0;

@@ -25,13 +25,13 @@ const MAX_TRAILERS: usize = 16 * 1024;
 /// Reads one body.
 #[derive(Debug)]
 pub struct Decoder {
-    state: State,
+    phase: Phase,
     /// How a violation is reported: whose body it is.
     kind: Kind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Phase {
     Fixed(u64),
     ChunkLine,
     Chunk(u64),
@@ -58,45 +58,45 @@ pub enum Decoded {
 impl Decoder {
     /// For a body of `length`; what breaks the framing is an error of `kind`.
     pub fn new(length: Length, kind: Kind) -> Self {
-        let state = match length {
-            Length::Fixed(0) => State::Done,
-            Length::Fixed(left) => State::Fixed(left),
-            Length::Chunked => State::ChunkLine,
-            Length::UntilClose => State::UntilClose,
+        let phase = match length {
+            Length::Fixed(0) => Phase::Done,
+            Length::Fixed(left) => Phase::Fixed(left),
+            Length::Chunked => Phase::ChunkLine,
+            Length::UntilClose => Phase::UntilClose,
         };
-        Self { state, kind }
+        Self { phase, kind }
     }
 
     /// Whether the whole body has been read.
     pub fn is_done(&self) -> bool {
-        self.state == State::Done
+        self.phase == Phase::Done
     }
 
     /// Whether the body ends where the connection does.
     pub fn ends_with_connection(&self) -> bool {
-        self.state == State::UntilClose
+        self.phase == Phase::UntilClose
     }
 
     /// The bytes still to come, where that is known.
     pub fn remaining(&self) -> Option<u64> {
-        match self.state {
-            State::Fixed(left) => Some(left),
-            State::Done => Some(0),
+        match self.phase {
+            Phase::Fixed(left) => Some(left),
+            Phase::Done => Some(0),
             _ => None,
         }
     }
 
     /// This many bytes of a body of known length went another way. Not more than [remain](Self::remaining).
     pub fn skip(&mut self, bytes: u64) {
-        if let State::Fixed(left) = self.state {
-            self.state = if left <= bytes { State::Done } else { State::Fixed(left - bytes) };
+        if let Phase::Fixed(left) = self.phase {
+            self.phase = if left <= bytes { Phase::Done } else { Phase::Fixed(left - bytes) };
         }
     }
 
     /// The connection ended where a body that lasts until then does.
     pub fn end_of_stream(&mut self) -> bool {
-        if self.state == State::UntilClose {
-            self.state = State::Done;
+        if self.phase == Phase::UntilClose {
+            self.phase = Phase::Done;
         }
         self.is_done()
     }
@@ -104,36 +104,36 @@ impl Decoder {
     /// Takes the next piece from the front of `buf`.
     pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Decoded> {
         loop {
-            match self.state {
-                State::Done => return Ok(Decoded::End),
+            match self.phase {
+                Phase::Done => return Ok(Decoded::End),
                 _ if buf.is_empty() => return Ok(Decoded::Starved),
-                State::Fixed(left) => {
+                Phase::Fixed(left) => {
                     let (data, left) = take(buf, left);
-                    self.state = if left == 0 { State::Done } else { State::Fixed(left) };
+                    self.phase = if left == 0 { Phase::Done } else { Phase::Fixed(left) };
                     return Ok(Decoded::Data(data));
                 }
-                State::UntilClose => return Ok(Decoded::Data(buf.split().freeze())),
-                State::Chunk(left) => {
+                Phase::UntilClose => return Ok(Decoded::Data(buf.split().freeze())),
+                Phase::Chunk(left) => {
                     let (data, left) = take(buf, left);
-                    self.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
+                    self.phase = if left == 0 { Phase::ChunkEnd } else { Phase::Chunk(left) };
                     return Ok(Decoded::Data(data));
                 }
-                State::ChunkLine => match self.line(buf)? {
+                Phase::ChunkLine => match self.line(buf)? {
                     None => return Ok(Decoded::Starved),
                     Some(line) => match self.chunk_size(&line)? {
-                        0 => self.state = State::Trailers(0),
-                        size => self.state = State::Chunk(size),
+                        0 => self.phase = Phase::Trailers(0),
+                        size => self.phase = Phase::Chunk(size),
                     },
                 },
-                State::ChunkEnd => match buf[..] {
+                Phase::ChunkEnd => match buf[..] {
                     [b'\r', b'\n', ..] => {
                         let _ = buf.split_to(2);
-                        self.state = State::ChunkLine;
+                        self.phase = Phase::ChunkLine;
                     }
                     [b'\r'] => return Ok(Decoded::Starved),
                     _ => return Err(self.broken()),
                 },
-                State::Trailers(looked) => return self.trailers(buf, looked),
+                Phase::Trailers(looked) => return self.trailers(buf, looked),
             }
         }
     }
@@ -178,14 +178,14 @@ impl Decoder {
             if end == 2 || window[..end].ends_with(b"\r\n\r\n") {
                 let section = buf.split_to(end).freeze();
                 let map = head::trailers(&section, self.kind)?;
-                self.state = State::Done;
+                self.phase = Phase::Done;
                 return Ok(if map.is_empty() { Decoded::End } else { Decoded::Trailers(map) });
             }
         }
         if window.len() == MAX_TRAILERS {
             return Err(Error::new(self.kind, "its trailer section is too long"));
         }
-        self.state = State::Trailers(window.len());
+        self.phase = Phase::Trailers(window.len());
         Ok(Decoded::Starved)
     }
 

@@ -4,9 +4,17 @@ use bytes::{BufMut, BytesMut};
 use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 
-use super::outbound::Coding;
 use crate::protocol::http::RequestLine;
 use crate::protocol::http::length::Length;
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// As it is: its length was announced, or it ends with the connection.
+    Plain,
+    /// In the chunked coding.
+    Chunked,
+}
 
 /// What becomes of the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

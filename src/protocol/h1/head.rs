@@ -12,11 +12,11 @@ mod tests;
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::Uri;
-use http::{Method, StatusCode, Version};
+use http::{StatusCode, Version};
 
 use super::framing;
 use super::hop::{Hop, has_token};
-use super::{malformed, target};
+use super::{malformed, start_line};
 use crate::error::{Error, Kind, Result};
 use crate::protocol::http::target::{MAX_METHOD, is_host};
 use crate::protocol::http::{HeadLimits, Leniency, Request, RequestBody, Upgrade, length, trailers};
@@ -243,7 +243,7 @@ fn is_no_method(head: &[u8]) -> bool {
 fn parse_request(head: &Bytes, at: &[usize], leniency: Leniency) -> Result<RequestHead> {
     const KIND: Kind = Kind::MalformedRequest;
     let mut lines = lines(head, at);
-    let (method, uri, version) = request_line(head, lines.next().unwrap_or_default(), leniency)?;
+    let (method, uri, version) = start_line::request(head, lines.next().unwrap_or_default(), leniency)?;
     let mut hop = Hop::default();
     let mut framing = framing::Fields::default();
     let mut host: Option<HeaderValue> = None;
@@ -286,35 +286,10 @@ fn parse_request(head: &Bytes, at: &[usize], leniency: Leniency) -> Result<Reque
     Ok(RequestHead { request, persists })
 }
 
-/// `method SP request-target SP HTTP-version`, each with exactly one space.
-fn request_line(head: &Bytes, line: &[u8], leniency: Leniency) -> Result<(Method, Uri, Version)> {
-    let mut parts = line.splitn(3, |&b| b == b' ');
-    let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(wrong_version(line));
-    };
-    let version = known_version(version).ok_or_else(|| wrong_version(line))?;
-    if method.len() > MAX_METHOD {
-        return Err(malformed("the method is too long"));
-    }
-    let method = Method::from_bytes(method).map_err(|_| malformed("the method is malformed"))?;
-    let uri = target::parse(head, target, &method, leniency.encoded_controls)?;
-    Ok((method, uri, version))
-}
-
-/// `HTTP/1.` and a digit. A minor version that nobody knows yet is handled as the highest one that we know: RFC 9110,
-/// section 2.5.
-fn known_version(version: &[u8]) -> Option<Version> {
-    match version.strip_prefix(b"HTTP/1.")? {
-        b"0" => Some(Version::HTTP_10),
-        [b'1'..=b'9'] => Some(Version::HTTP_11),
-        _ => None,
-    }
-}
-
 fn parse_response(head: &Bytes, at: &[usize]) -> Result<ResponseHead> {
     const KIND: Kind = Kind::UpstreamMalformed;
     let mut lines = lines(head, at);
-    let (status, version) = status_line(lines.next().unwrap_or_default())
+    let (status, version) = start_line::status(lines.next().unwrap_or_default())
         .ok_or(Error::new(KIND, "the first line of its answer is malformed"))?;
     let mut hop = Hop::default();
     let mut framing = framing::Fields::default();
@@ -329,16 +304,6 @@ fn parse_response(head: &Bytes, at: &[usize]) -> Result<ResponseHead> {
     }
     hop.finish(&mut headers);
     Ok(ResponseHead { status, version, headers, fields: framing, hop })
-}
-
-/// `HTTP-version SP status-code [ SP [ reason-phrase ] ]`: the last space is missing so often that it is not insisted on.
-fn status_line(line: &[u8]) -> Option<(StatusCode, Version)> {
-    let (version, rest) = line.split_at_checked(b"HTTP/1.1".len())?;
-    let version = known_version(version)?;
-    let (status, reason) = rest.strip_prefix(b" ")?.split_at_checked(3)?;
-    let fits = |&b: &u8| b == b'\t' || (b >= b' ' && b != 0x7f);
-    let well_formed = matches!(reason, [] | [b' ', ..]) && reason.iter().all(fits);
-    StatusCode::from_bytes(status).ok().filter(|_| well_formed).map(|status| (status, version))
 }
 
 /// Adds a field that is passed on; one that a backend may take for a field of framing is refused.
@@ -356,19 +321,6 @@ fn take(name: &str, value: &[u8], kind: Kind, framing: &mut framing::Fields, hop
         hop.take(name, value);
     }
     verify(value, kind)
-}
-
-/// A version that is well formed but not ours is 505; anything else (HTTP/0.9 has none at all) is malformed.
-fn wrong_version(line: &[u8]) -> Error {
-    let version = line.rsplit(|&b| b == b' ').next().unwrap_or_default();
-    match version {
-        // ours, so it is what stands before it that is wrong
-        ours if known_version(ours).is_some() => malformed("the request line is malformed"),
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
-            Error::new(Kind::UnsupportedVersion, "only HTTP/1.0, 1.1 and 2 are spoken")
-        }
-        _ => malformed("the request line has no HTTP version"),
-    }
 }
 
 /// Section 3.2.2: the authority of an absolute target replaces `Host`; section 3.2: a request without a `Host`, or with an

@@ -6,7 +6,7 @@
 //! is (a library that has removed a `Content-Length` beside a `Transfer-Encoding` can't be asked about it), a slow one be
 //! answered with 408, and `Expect: 100-continue` be the backend's decision.
 //!
-//! * `head`, `target`, `hop`, `framing`, `decode`, `extensions`: bytes -> meaning; pure
+//! * `head`, `start_line`, `target`, `hop`, `framing`, `decode`, `extensions`: bytes -> meaning; pure
 //! * `encode`, `outbound`: meaning -> bytes, in as few system calls as can be
 //! * `server`: a client's connection, from its first byte to its last; `wire`: its two directions; `body`: the body of a request on it
 
@@ -20,6 +20,7 @@ pub mod hop;
 pub mod outbound;
 mod partial;
 pub mod server;
+mod start_line;
 pub mod target;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use tokio::io::AsyncWrite;
 
+use super::encode::{self, Coding};
 use crate::io::{Stream, spare};
 
 /// Up to this size a piece of a body is copied behind its head: cheaper than a second buffer for the kernel, and under TLS one
@@ -29,15 +30,6 @@ pub struct Outbound {
     last: bool,
     /// The stream holds back bytes of ours until it is flushed.
     unflushed: bool,
-}
-
-/// How a body is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coding {
-    /// As it is: its length was announced, or it ends with the connection.
-    Plain,
-    /// In the chunked coding.
-    Chunked,
 }
 
 impl Outbound {
@@ -86,7 +78,7 @@ impl Outbound {
         let out = self.buffer();
         out.extend_from_slice(b"0\r\n");
         if let Some(trailers) = trailers {
-            super::encode::fields(out, trailers);
+            encode::fields(out, trailers);
         }
         out.extend_from_slice(b"\r\n");
     }

@@ -14,9 +14,9 @@ use http::{Method, Response, Version};
 
 use super::body::RequestBody;
 use super::decode::Decoder;
+use super::encode::Coding;
 use super::encode::{self, After};
 use super::head::{self, RequestHead, Scan};
-use super::outbound::Coding;
 use super::partial;
 use super::wire::{ROOM, Wire, gone};
 use super::writing::Writing;
@@ -179,11 +179,7 @@ impl<H: Handler> Connection<'_, H> {
                             last = true;
                             alarm = None;
                         }
-                        let limit = match (started, last) {
-                            (true, _) => limits.header_timeout,
-                            (false, true) => limits.header_timeout.min(LAST_CALL),
-                            (false, false) => self.setup.idle_timeout,
-                        };
+                        let limit = self.head_timeout(started, last);
                         let alarm = alarm.get_or_insert_with(|| Alarm::new(&self.setup.timers, limit));
                         ready!(alarm.poll(cx));
                         return match started {
@@ -197,7 +193,17 @@ impl<H: Handler> Connection<'_, H> {
         .await
     }
 
-    /// It does not rest.
+    /// How long the next bytes of a head may take: it has begun, or is the last that a drain waits for, or neither.
+    fn head_timeout(&self, has_begun: bool, is_last: bool) -> Duration {
+        let limit = self.setup.limits.header_timeout;
+        match (has_begun, is_last) {
+            (true, _) => limit,
+            (false, true) => limit.min(LAST_CALL),
+            (false, false) => self.setup.idle_timeout,
+        }
+    }
+
+    /// The connection is in use, and gives way to nobody.
     fn stir(&mut self) {
         if let Some(rest) = &mut self.rest {
             rest.stir();

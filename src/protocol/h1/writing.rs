@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::Body;
 
-use super::outbound::Coding;
+use super::encode::Coding;
 use super::wire::Wire;
 use crate::error::Error;
 use crate::layer4::splice::{MaySplice, Moved, Splice};

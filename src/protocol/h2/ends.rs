@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::stream::{Piece, Stream};
+use super::link::stream::{Piece, Stream};
 
 /// Both ends of a stream, as of a socket.
 #[derive(Debug)]

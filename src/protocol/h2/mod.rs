@@ -6,6 +6,7 @@
 
 mod block;
 pub mod client;
+mod connection_fields;
 mod ends;
 mod flow;
 mod frame;
@@ -13,11 +14,7 @@ mod guard;
 pub mod hpack;
 mod link;
 mod outbound;
-mod reading;
-mod received;
-mod sending;
 pub mod server;
-mod stream;
 
 pub use server::{RequestBody, serve};
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 
-use super::replay;
+use super::replay::ReplayedBody;
 use crate::error::Error;
 
 /// A body on its way from a client, as its connection's version of HTTP reads it.
@@ -39,7 +39,7 @@ pub enum RequestBody {
     /// From the client's connection.
     Client(Box<dyn ClientBody>),
     /// One of these, as one attempt of several sends it.
-    Kept(Box<replay::Attempt>),
+    Replayed(Box<ReplayedBody>),
 }
 
 impl RequestBody {
@@ -48,7 +48,7 @@ impl RequestBody {
         match self {
             Self::Empty => Poll::Ready(()),
             Self::Client(body) => body.poll_begun(cx),
-            Self::Kept(body) => body.poll_begun(cx),
+            Self::Replayed(body) => body.poll_begun(cx),
         }
     }
 
@@ -56,7 +56,7 @@ impl RequestBody {
     pub fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
         match self {
             // a kept one is of a body that was told
-            Self::Empty | Self::Kept(_) => {}
+            Self::Empty | Self::Replayed(_) => {}
             Self::Client(body) => body.refuse_in_trailers(fields),
         }
     }
@@ -70,7 +70,7 @@ impl Body for RequestBody {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Client(body) => body.poll(cx),
-            Self::Kept(body) => body.poll(cx),
+            Self::Replayed(body) => body.poll(cx),
         }
     }
 
@@ -78,7 +78,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Client(body) => body.is_done(),
-            Self::Kept(body) => body.is_end_stream(),
+            Self::Replayed(body) => body.is_end_stream(),
         }
     }
 
@@ -86,7 +86,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Client(body) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
-            Self::Kept(body) => body.size_hint(),
+            Self::Replayed(body) => body.size_hint(),
         }
     }
 }

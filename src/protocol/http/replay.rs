@@ -53,7 +53,7 @@ struct Kept {
 
 /// The body as one attempt sends it.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct ReplayedBody {
     inner: Rc<RefCell<Inner>>,
     number: u32,
     /// Bytes that this attempt has had of what is kept.
@@ -75,10 +75,10 @@ impl Replay {
     }
 
     /// The body from its beginning, for the next attempt; the one before reads nothing more.
-    pub fn attempt(&self) -> Attempt {
+    pub fn attempt(&self) -> ReplayedBody {
         let mut inner = self.0.borrow_mut();
         inner.attempt += 1;
-        Attempt { inner: Rc::clone(&self.0), number: inner.attempt, had: 0, had_trailers: false }
+        ReplayedBody { inner: Rc::clone(&self.0), number: inner.attempt, had: 0, had_trailers: false }
     }
 
     /// Whether another attempt would get all of it.
@@ -113,7 +113,7 @@ impl Kept {
     }
 }
 
-impl Attempt {
+impl ReplayedBody {
     /// So many bytes have left, or may have.
     pub fn has_gone(&mut self, bytes: u64) {
         // an attempt whose answer is passed on is the last one: streams that last for days keep nothing
@@ -215,10 +215,10 @@ mod tests {
         let (kept, all) = kept(sizes);
         let source = Replay::new(RequestBody::Empty);
         source.0.borrow_mut().kept = kept;
-        (Replay::new(RequestBody::Kept(Box::new(source.attempt()))), all)
+        (Replay::new(RequestBody::Replayed(Box::new(source.attempt()))), all)
     }
 
-    fn next(attempt: &mut Attempt) -> Option<Bytes> {
+    fn next(attempt: &mut ReplayedBody) -> Option<Bytes> {
         match attempt.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(piece) => piece.map(|frame| frame.unwrap().into_data().unwrap()),
             Poll::Pending => panic!("it is all there"),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     /// Reads to the end, as a connection that writes what it is given at once; the bytes.
-    fn send(attempt: &mut Attempt) -> Vec<u8> {
+    fn send(attempt: &mut ReplayedBody) -> Vec<u8> {
         let mut sent = Vec::new();
         while let Some(piece) = next(attempt) {
             sent.extend(piece);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::call::{Call, ROOM};
+use super::connection::ROOM;
+use super::sending::Sending;
 use crate::error::{Error, Kind, Result};
 use crate::io::Stream;
 use crate::io::pipe::Pipe;
@@ -21,7 +22,7 @@ use crate::upstream::terms::{Terms, stalled};
 /// The body of a backend's answer. When it was read to its end, the connection goes back to its pool.
 #[derive(Debug)]
 pub struct ResponseBody {
-    call: Option<Call>,
+    sending: Option<Sending>,
     decoder: Decoder,
     /// While it is waited for.
     alarm: Option<Alarm>,
@@ -34,10 +35,10 @@ pub struct ResponseBody {
 }
 
 impl ResponseBody {
-    /// The body of this call's answer, of this length; `reusable`: its connection may carry another exchange then.
-    pub(super) fn new(call: Call, length: Length, reusable: bool, pool: Rc<Pool>, terms: &Terms<'_>) -> Self {
+    /// The body of this sending's answer, of this length; `reusable`: its connection may carry another exchange then.
+    pub(super) fn new(sending: Sending, length: Length, reusable: bool, pool: Rc<Pool>, terms: &Terms<'_>) -> Self {
         let mut body = Self {
-            call: Some(call),
+            sending: Some(sending),
             decoder: Decoder::new(length, Kind::UpstreamMalformed),
             alarm: None,
             written: 0,
@@ -55,10 +56,10 @@ impl ResponseBody {
         if !self.decoder.is_done() {
             return;
         }
-        if let Some(call) = self.call.take() {
-            let clean = call.sent && !call.broken && call.connection.inbound.buf.is_empty();
+        if let Some(sending) = self.sending.take() {
+            let clean = sending.sent && !sending.broken && sending.connection.inbound.buf.is_empty();
             if self.reusable && clean {
-                let mut connection = call.connection;
+                let mut connection = sending.connection;
                 connection.out.sent = 0;
                 connection.inbound.rest();
                 self.pool.park(connection);
@@ -68,8 +69,8 @@ impl ResponseBody {
 
     /// What of it is still to come through the socket as it is: nothing of it was read ahead, and the request has gone.
     pub fn spliceable(&self) -> u64 {
-        match (&self.call, self.decoder.remaining()) {
-            (Some(Call { connection, sent: true, .. }), Some(left))
+        match (&self.sending, self.decoder.remaining()) {
+            (Some(Sending { connection, sent: true, .. }), Some(left))
                 if connection.inbound.buf.is_empty() && matches!(connection.io, Stream::Plain(_)) =>
             {
                 left
@@ -80,8 +81,10 @@ impl ResponseBody {
 
     /// Moves what has come of it into an empty pipe.
     pub fn poll_splice(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize>> {
-        let (left, call) = (self.spliceable(), self.call.as_ref());
-        let Some(Stream::Plain(socket)) = call.map(|call| &call.connection.io) else { return Poll::Ready(Ok(0)) };
+        let (left, sending) = (self.spliceable(), self.sending.as_ref());
+        let Some(Stream::Plain(socket)) = sending.map(|sending| &sending.connection.io) else {
+            return Poll::Ready(Ok(0));
+        };
         match pipe.poll_fill(socket, left, cx) {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(Error::new(Kind::UpstreamClosed, "within a body"))),
             Poll::Ready(Ok(moved)) => {
@@ -104,14 +107,14 @@ impl ResponseBody {
 
     /// Whether the client is waited for, which has still to send some of its request.
     pub fn is_starved(&self) -> bool {
-        self.call.as_ref().is_some_and(Call::is_starved)
+        self.sending.as_ref().is_some_and(Sending::is_starved)
     }
 
     /// Ready when nothing has come for too long, and nothing of the request could go.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let starved = self.is_starved();
         let alarm = self.alarm.get_or_insert_with(|| Alarm::new(&self.timers, self.idle));
-        let written = self.call.as_ref().map_or(0, |call| call.connection.out.sent);
+        let written = self.sending.as_ref().map_or(0, |sending| sending.connection.out.sent);
         if self.written != written {
             self.written = written;
             alarm.set(self.idle);
@@ -121,23 +124,23 @@ impl ResponseBody {
 
     /// Sends more of the request while nobody takes the answer. What goes wrong is told when it is taken.
     pub fn poll_upload(&mut self, cx: &mut Context<'_>) {
-        if let Some(call) = &mut self.call {
-            let _: Poll<Result<()>> = call.poll_send(cx);
+        if let Some(sending) = &mut self.sending {
+            let _: Poll<Result<()>> = sending.poll_send(cx);
         }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         loop {
-            let Some(call) = &mut self.call else { return Poll::Ready(None) };
-            if let Poll::Ready(Err(error)) = call.poll_send(cx) {
+            let Some(sending) = &mut self.sending else { return Poll::Ready(None) };
+            if let Poll::Ready(Err(error)) = sending.poll_send(cx) {
                 return Poll::Ready(Some(Err(error)));
             }
-            let frame = match self.decoder.decode(&mut call.connection.inbound.buf)? {
+            let frame = match self.decoder.decode(&mut sending.connection.inbound.buf)? {
                 Decoded::Data(data) => Some(Frame::data(data)),
                 Decoded::Trailers(trailers) => Some(Frame::trailers(trailers)),
                 Decoded::End => None,
                 Decoded::Starved => {
-                    match call.connection.inbound.poll_fill(&mut call.connection.io, cx, ROOM) {
+                    match sending.connection.inbound.poll_fill(&mut sending.connection.io, cx, ROOM) {
                         Poll::Ready(Ok(true)) => {}
                         Poll::Ready(Ok(false)) if self.decoder.end_of_stream() => {}
                         Poll::Ready(Ok(false)) => {
@@ -166,7 +169,7 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.call.is_none()
+        self.sending.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

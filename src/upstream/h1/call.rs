@@ -1,24 +1,22 @@
 //! One exchange with a backend over HTTP/1.1: the request is sent, and the head of its answer read.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
-use http_body::Body;
 
 use super::body::ResponseBody;
-use super::connection::Connection;
+use super::connection::{Connection, ROOM};
+use super::sending::Sending;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
 use crate::policy::Timeouts;
 use crate::protocol::h1::head::{self, ResponseHead};
-use crate::protocol::h1::outbound::Coding;
 use crate::protocol::h1::{encode, framing};
 use crate::protocol::http::length::Length;
 use crate::protocol::http::{RequestBody, RequestLine};
@@ -27,29 +25,6 @@ use crate::upstream::Answer;
 use crate::upstream::dial::{self, Tls};
 use crate::upstream::pool::Pool;
 use crate::upstream::terms::{CONTINUE, Failed, Terms, extends, stalled};
-
-/// Room for a read of an answer.
-pub(super) const ROOM: usize = 1024;
-
-/// A request on its way.
-#[derive(Debug)]
-pub struct Call {
-    pub(super) connection: Box<Connection>,
-    body: RequestBody,
-    coding: Coding,
-    /// Bytes of the request's head.
-    head: u64,
-    /// Bytes of the body that were put into the connection's buffers.
-    given: u64,
-    /// The body waits for the backend's 100, and its client for ours.
-    held: bool,
-    /// Everything was put into the connection's buffers.
-    ended: bool,
-    /// Everything was written, or can't be.
-    pub(super) sent: bool,
-    /// Writing failed: there may be an answer all the same.
-    pub(super) broken: bool,
-}
 
 /// What a backend answers.
 #[derive(Debug)]
@@ -85,7 +60,7 @@ impl Connection {
         let coding = encode::request(self.out.buffer(), line, headers);
         let ended = line.length == Length::Fixed(0);
         let head = self.out.buffer().len() as u64;
-        let mut call = Call {
+        let mut sending = Sending {
             connection: self,
             body,
             coding,
@@ -96,75 +71,20 @@ impl Connection {
             sent: false,
             broken: false,
         };
-        let error = match call.head(line, terms).await {
+        let error = match sending.head(line, terms).await {
             Ok(head) => match framing::response(&head.fields, line.method, head.status, head.version) {
-                Ok(length) => return Ok(call.reply(head, length, line.method, pool, terms)),
+                Ok(length) => return Ok(sending.reply(head, length, line.method, pool, terms)),
                 Err(error) => error,
             },
             Err(error) => error,
         };
-        let unanswered = call.connection.inbound.buf.is_empty();
+        let unanswered = sending.connection.inbound.buf.is_empty();
         let raced = reused && unanswered && error.kind() == Kind::UpstreamClosed;
         Err(Failed { error, raced })
     }
 }
 
-impl Call {
-    /// Puts the request into the connection as far as it goes. Ready when all was written; an error is the client's. The next piece is
-    /// asked for when the one before was written, or is small: a client gives no more than that ahead of what its backend takes.
-    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.held = self.held && self.body.poll_begun(cx).is_pending();
-        while !self.sent {
-            self.let_go();
-            let mut starved = false;
-            while !self.ended && self.connection.out.has_room() {
-                if self.held {
-                    starved = true;
-                    break;
-                }
-                match Pin::new(&mut self.body).poll_frame(cx) {
-                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                        Ok(data) => {
-                            self.given += data.len() as u64;
-                            self.connection.out.data(data, self.coding);
-                        }
-                        Err(frame) => {
-                            self.connection.out.end(self.coding, frame.trailers_ref());
-                            self.ended = true;
-                        }
-                    },
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
-                    Poll::Ready(None) => {
-                        self.connection.out.end(self.coding, None);
-                        self.ended = true;
-                    }
-                    Poll::Pending => {
-                        starved = true;
-                        break;
-                    }
-                }
-            }
-            let connection = &mut *self.connection;
-            match ready!(connection.out.poll_flush(&mut connection.io, cx)) {
-                Ok(()) if self.ended => {
-                    self.sent = true;
-                    self.let_go();
-                }
-                Ok(()) if starved => return Poll::Pending,
-                Ok(()) => {}
-                Err(_) => (self.sent, self.broken) = (true, true),
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Tells the body how much of it may have left: no more than was given to the connection, nor than was written behind the head.
-    fn let_go(&mut self) {
-        if let RequestBody::Kept(body) = &mut self.body {
-            body.has_gone(self.given.min(self.connection.out.sent.saturating_sub(self.head)));
-        }
-    }
-
+impl Sending {
     /// Waits for the head of the answer, past the interim ones.
     async fn head(&mut self, line: &RequestLine<'_>, terms: &Terms<'_>) -> Result<ResponseHead> {
         let limits = terms.heads;
@@ -233,11 +153,6 @@ impl Call {
             (_, true) => timeouts.response,
             (_, false) => timeouts.idle,
         }
-    }
-
-    /// Nothing is left to write, and it is not at the end: it is the client who is waited for.
-    pub(super) fn is_starved(&self) -> bool {
-        !self.sent && self.connection.out.is_empty()
     }
 
     fn too_slow(&self) -> Error {

@@ -6,6 +6,9 @@ use crate::protocol::h1::head::Scan;
 use crate::protocol::h1::outbound::Outbound;
 use crate::upstream::context::{OpenConnection, glance};
 
+/// Room for a read of an answer.
+pub(super) const ROOM: usize = 1024;
+
 /// An HTTP/1.1 connection to a backend.
 #[derive(Debug)]
 pub struct Connection {

@@ -3,6 +3,7 @@
 mod body;
 mod call;
 pub(super) mod connection;
+mod sending;
 
 pub use body::ResponseBody;
 pub use call::{Reply, dial};

@@ -85,7 +85,7 @@ impl Call {
     /// Puts the request's body on its stream as far as that takes it; an error is the client's. The next piece is asked for when the
     /// one before has gone into frames: a client gives no more than that ahead of what its backend takes.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<()> {
-        if let RequestBody::Kept(body) = &mut self.body {
+        if let RequestBody::Replayed(body) = &mut self.body {
             body.has_gone(self.request.gone());
         }
         self.held = self.held && self.body.poll_begun(cx).is_pending();

@@ -1,6 +1,6 @@
 //! Hellos made by hand, most of them wrong in one place.
 
-use super::super::message::LYING_LENGTH;
+use super::super::part::LYING_LENGTH;
 use super::*;
 
 /// What a hello is made of, each field as it stands on the wire, with its length where it has one.

@@ -16,7 +16,7 @@ use crate::protocol::h2::block::Block;
 use crate::protocol::h2::frame::{self, Fault, Next, Reason, code_name, setting};
 use crate::protocol::h2::hpack::Decoder;
 use crate::protocol::h2::link::Link;
-use crate::protocol::h2::stream::Cause;
+use crate::protocol::h2::link::stream::Cause;
 use crate::protocol::h2::{DEFAULT_WINDOW, HPACK_TABLE, PREFACE};
 use crate::timer::{Alarm, Timers};
 

@@ -6,9 +6,9 @@ use http::{Method, StatusCode};
 
 use super::Limits;
 use super::table::Table;
+use crate::protocol::h2::connection_fields::{forbidden, is_of_connection};
 use crate::protocol::h2::hpack::{Field, Pseudo, encode};
-use crate::protocol::h2::server::head::{forbidden, is_of_connection};
-use crate::protocol::h2::stream::{Asked, Cause, Head, Section};
+use crate::protocol::h2::link::stream::{Asked, Cause, Head, Section};
 use crate::protocol::http::{length, trailers};
 
 /// The head of a request.

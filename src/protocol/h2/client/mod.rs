@@ -29,8 +29,8 @@ use super::frame::Reason;
 pub use super::frame::code_name;
 use super::guard::Guard;
 use super::link::Link;
-pub use super::stream::{Cause, Head, Section};
-use super::stream::{Piece, Stream};
+pub use super::link::stream::{Cause, Head, Section};
+use super::link::stream::{Piece, Stream};
 use crate::io::Stream as Io;
 use crate::timer::Timers;
 

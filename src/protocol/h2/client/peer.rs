@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::table::Table;
 use crate::protocol::h2::frame::{self, MAX_WINDOW};
-use crate::protocol::h2::link::State;
+use crate::protocol::h2::link::Shared;
 use crate::timer::{TICK, Timers};
 
 /// Streams on a connection before the backend has said how many it takes, and at most: the usual limit of servers.
@@ -130,7 +130,7 @@ impl Peer {
     }
 
     /// Asks for a sign of life, if that was not done.
-    pub fn ask(&self, state: &mut State) {
+    pub fn ask(&self, state: &mut Shared) {
         if !self.asked.replace(true) {
             self.pings.set(self.pings.get().saturating_add(1));
             frame::ping(state.out.buffer(), SIGN, false);

@@ -7,7 +7,7 @@ use super::connection::{Connection, Failed};
 use super::head::{Fields, announced};
 use crate::protocol::h2::block::{Block, in_order};
 use crate::protocol::h2::frame::{self, Fault, Frame, Reason, protocol, setting};
-use crate::protocol::h2::stream::{Asked, Cause, Head, Stream};
+use crate::protocol::h2::link::stream::{Asked, Cause, Head, Stream};
 
 /// The most bytes of a field block. Far more than its fields may have, for one that is too large ends its stream alone only when all
 /// of it was decoded: the next block may refer to what is in it.

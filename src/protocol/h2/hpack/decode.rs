@@ -6,11 +6,12 @@ mod tests;
 use bytes::Bytes;
 use http::header::HeaderValue;
 
+use super::CompressionError;
 use super::Field;
 use super::huffman;
 use super::integer::Reader;
 use super::name::{self, Name};
-use super::table::{Entry, Table};
+use super::table::{Table, TableEntry};
 
 /// The most of the scratch buffer that is kept from one block to the next.
 const KEPT_SCRATCH: usize = 4096;
@@ -23,10 +24,6 @@ pub struct Decoder {
     scratch: Vec<u8>,
 }
 
-/// A block that can't be read. What both sides remember has come apart: the connection must end, with `COMPRESSION_ERROR`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Broken;
-
 impl Decoder {
     /// A decoder whose table may count for `max`: what our `SETTINGS_HEADER_TABLE_SIZE` allows.
     pub fn new(max: usize) -> Self {
@@ -35,7 +32,7 @@ impl Decoder {
 
     /// Decodes a whole field block; hands over each field with its size (RFC 7541, section 4.1). The values of some are
     /// parts of the block; those in the table are not.
-    pub fn decode(&mut self, block: Bytes, mut each: impl FnMut(Field, usize)) -> Result<(), Broken> {
+    pub fn decode(&mut self, block: Bytes, mut each: impl FnMut(Field, usize)) -> Result<(), CompressionError> {
         let mut reader = Reader::new(&block);
         // a size update has its place before the first field, and nowhere else (section 4.2)
         while let Some(first @ 0x20..=0x3F) = reader.peek() {
@@ -56,12 +53,17 @@ impl Decoder {
         Ok(())
     }
 
-    fn literal(&mut self, first: u8, reader: &mut Reader<'_>, block: &Bytes) -> Result<(Field, usize), Broken> {
+    fn literal(
+        &mut self,
+        first: u8,
+        reader: &mut Reader<'_>,
+        block: &Bytes,
+    ) -> Result<(Field, usize), CompressionError> {
         let index = reader.integer(
             first,
             match first {
                 0x40.. => 0x3F,
-                0x20..=0x3F => return Err(Broken),
+                0x20..=0x3F => return Err(CompressionError),
                 _ => 0x0F,
             },
         )?;
@@ -74,12 +76,12 @@ impl Decoder {
         let keep = first >= 0x40;
         let (value, value_length) = self.value(reader, if keep { None } else { Some(block) })?;
         if keep {
-            let entry = Entry::new(name, name_length, value, value_length);
+            let entry = TableEntry::new(name, name_length, value, value_length);
             let added = (entry.field(), entry.size);
             self.table.add(entry);
             return Ok(added);
         }
-        let Entry { name, mut value, size, .. } = Entry::new(name, name_length, value, value_length);
+        let TableEntry { name, mut value, size, .. } = TableEntry::new(name, name_length, value, value_length);
         // never to be indexed, by us neither (section 6.2.3)
         if first >= 0x10
             && let Some(value) = &mut value
@@ -90,8 +92,8 @@ impl Decoder {
     }
 
     /// A name, and how long it is.
-    fn name(&mut self, reader: &mut Reader<'_>) -> Result<(Name, usize), Broken> {
-        let first = reader.peek().ok_or(Broken)?;
+    fn name(&mut self, reader: &mut Reader<'_>) -> Result<(Name, usize), CompressionError> {
+        let first = reader.peek().ok_or(CompressionError)?;
         let length = reader.integer(first, 0x7F)?;
         let (mut name, _) = reader.take(length)?;
         if first >= 0x80 {
@@ -106,8 +108,8 @@ impl Decoder {
         &mut self,
         reader: &mut Reader<'_>,
         block: Option<&Bytes>,
-    ) -> Result<(Option<HeaderValue>, usize), Broken> {
-        let first = reader.peek().ok_or(Broken)?;
+    ) -> Result<(Option<HeaderValue>, usize), CompressionError> {
+        let first = reader.peek().ok_or(CompressionError)?;
         let length = reader.integer(first, 0x7F)?;
         let (value, range) = reader.take(length)?;
         if first >= 0x80 {

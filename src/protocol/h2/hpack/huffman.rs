@@ -10,7 +10,7 @@
 #[cfg(test)]
 pub(super) mod tests;
 
-use super::decode::Broken;
+use super::CompressionError;
 
 /// How many bits the code of each byte has, and that of the end of the string (EOS), which is never sent.
 #[rustfmt::skip]
@@ -56,7 +56,7 @@ static CANONICAL: Canonical = canonical();
 static FAST: [u16; 1 << SHORT] = fast();
 
 /// Decodes into `out`, which grows as is needed and never shrinks; gives back how much of it is used.
-pub(super) fn decode(code: &[u8], out: &mut Vec<u8>) -> Result<usize, Broken> {
+pub(super) fn decode(code: &[u8], out: &mut Vec<u8>) -> Result<usize, CompressionError> {
     // no code is shorter than five bits; the last step of four may look beyond the end
     let room = code.len() * 8 / 5 + AT_ONCE;
     if out.len() < room {
@@ -96,7 +96,7 @@ pub(super) fn decode(code: &[u8], out: &mut Vec<u8>) -> Result<usize, Broken> {
     // padding of at most seven bits, all of them ones: the begin of EOS
     while have > 7 || bits.leading_ones() != have {
         let (symbol, used) = short(bits).map_or_else(|| long(bits), Ok)?;
-        have = have.checked_sub(used).ok_or(Broken)?;
+        have = have.checked_sub(used).ok_or(CompressionError)?;
         bits <<= used;
         out[length] = symbol;
         length += 1;
@@ -113,14 +113,15 @@ fn short(bits: u64) -> Option<(u8, u32)> {
 
 /// The same for a longer one.
 #[cold]
-fn long(bits: u64) -> Result<(u8, u32), Broken> {
+fn long(bits: u64) -> Result<(u8, u32), CompressionError> {
     let mut length = SHORT as usize + 1;
     while bits >= CANONICAL.limits[length] && length < LONGEST {
         length += 1;
     }
     let code = (bits >> (64 - length)) as u32;
     // EOS has the last place of all, which is none
-    let symbol = CANONICAL.symbols.get(code.wrapping_sub(CANONICAL.offsets[length]) as usize).ok_or(Broken)?;
+    let symbol =
+        CANONICAL.symbols.get(code.wrapping_sub(CANONICAL.offsets[length]) as usize).ok_or(CompressionError)?;
     Ok((*symbol, length as u32))
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::decode::Broken;
+use super::CompressionError;
 
 /// The most bytes that may follow an integer's first one: they hold all of 28 bits, more than a block can be long. A longer
 /// one is an error, as section 5.1 demands for what exceeds the limits of an implementation.
@@ -28,14 +28,14 @@ impl<'a> Reader<'a> {
 
     /// An integer whose first byte is `first`, the next one, of which the low bits that are set in `mask` belong to it.
     #[inline]
-    pub(super) fn integer(&mut self, first: u8, mask: u8) -> Result<usize, Broken> {
+    pub(super) fn integer(&mut self, first: u8, mask: u8) -> Result<usize, CompressionError> {
         self.at += 1;
         let value = first & mask;
         if value < mask { Ok(usize::from(value)) } else { self.long_integer(mask) }
     }
 
     #[cold]
-    fn long_integer(&mut self, mask: u8) -> Result<usize, Broken> {
+    fn long_integer(&mut self, mask: u8) -> Result<usize, CompressionError> {
         let more = self.block.get(self.at..).unwrap_or_default();
         let mut value = usize::from(mask);
         for (i, byte) in more.iter().take(MAX_MORE).enumerate() {
@@ -45,14 +45,14 @@ impl<'a> Reader<'a> {
                 return Ok(value);
             }
         }
-        Err(Broken)
+        Err(CompressionError)
     }
 
     /// The next `length` bytes and where they are in the block.
     #[inline]
-    pub(super) fn take(&mut self, length: usize) -> Result<(&'a [u8], Range<usize>), Broken> {
+    pub(super) fn take(&mut self, length: usize) -> Result<(&'a [u8], Range<usize>), CompressionError> {
         let range = self.at..self.at + length;
-        let bytes = self.block.get(range.clone()).ok_or(Broken)?;
+        let bytes = self.block.get(range.clone()).ok_or(CompressionError)?;
         self.at = range.end;
         Ok((bytes, range))
     }
@@ -60,10 +60,10 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Broken, Reader};
+    use super::{CompressionError, Reader};
 
     /// Reads all of the bytes as one integer.
-    fn integer(bytes: &[u8], mask: u8) -> Result<usize, Broken> {
+    fn integer(bytes: &[u8], mask: u8) -> Result<usize, CompressionError> {
         let mut reader = Reader::new(bytes);
         let value = reader.integer(bytes[0], mask)?;
         assert_eq!(reader.at, bytes.len());
@@ -85,22 +85,22 @@ mod tests {
             assert_eq!(integer(&[mask, 0], mask), Ok(usize::from(mask)));
             assert_eq!(integer(&[mask, 0x80, 0], mask), Ok(usize::from(mask)), "zeros may follow");
             assert_eq!(integer(&[mask - 1], mask), Ok(usize::from(mask) - 1));
-            assert_eq!(integer(&[mask], mask), Err(Broken), "cut");
+            assert_eq!(integer(&[mask], mask), Err(CompressionError), "cut");
         }
     }
 
     #[test]
     fn an_integer_that_never_ends_is_refused() {
         assert_eq!(integer(&[0xFF, 0xFF, 0xFF, 0xFF, 0x7F], 0xFF), Ok(255 + (1 << 28) - 1));
-        assert_eq!(integer(&[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01], 0xFF), Err(Broken));
-        assert_eq!(integer(&[0xFF, 0x80, 0x80, 0x80, 0x80, 0x00], 0xFF), Err(Broken));
-        assert_eq!(integer(&[0xFF; 100], 0xFF), Err(Broken));
+        assert_eq!(integer(&[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01], 0xFF), Err(CompressionError));
+        assert_eq!(integer(&[0xFF, 0x80, 0x80, 0x80, 0x80, 0x00], 0xFF), Err(CompressionError));
+        assert_eq!(integer(&[0xFF; 100], 0xFF), Err(CompressionError));
     }
 
     #[test]
     fn no_more_is_taken_than_there_is() {
         let mut reader = Reader::new(b"abc");
-        assert_eq!(reader.take(4), Err(Broken));
+        assert_eq!(reader.take(4), Err(CompressionError));
         assert_eq!(reader.take(2), Ok((&b"ab"[..], 0..2)));
         assert_eq!(reader.take(1), Ok((&b"c"[..], 2..3)));
         assert_eq!(reader.peek(), None);

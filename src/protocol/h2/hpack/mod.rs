@@ -17,7 +17,11 @@ mod table;
 
 use http::header::{HeaderName, HeaderValue};
 
-pub use decode::{Broken, Decoder};
+pub use decode::Decoder;
+
+/// A block that can't be read. What both sides remember has come apart: the connection must end, with `COMPRESSION_ERROR`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompressionError;
 
 /// A field, as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use http::header::{HeaderName, HeaderValue};
 
-use super::decode::Broken;
+use super::CompressionError;
 use super::name::Name;
 use super::{Field, Pseudo};
 
@@ -16,7 +16,7 @@ const OVERHEAD: usize = 32;
 
 /// A field of a table.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct TableEntry {
     pub(super) name: Name,
     /// `None` = one that no field may have.
     pub(super) value: Option<HeaderValue>,
@@ -26,7 +26,7 @@ pub(super) struct Entry {
     pub(super) size: usize,
 }
 
-impl Entry {
+impl TableEntry {
     pub(super) const fn new(name: Name, name_length: usize, value: Option<HeaderValue>, value_length: usize) -> Self {
         Self { name, value, name_length, size: name_length + value_length + OVERHEAD }
     }
@@ -46,7 +46,7 @@ impl Entry {
 #[derive(Debug)]
 pub(super) struct Table {
     /// The newest first.
-    entries: VecDeque<Entry>,
+    entries: VecDeque<TableEntry>,
     /// What they count for.
     size: usize,
     /// What they may count for: the client has chosen it.
@@ -62,14 +62,14 @@ impl Table {
 
     /// The entry that an index names.
     #[inline]
-    pub(super) fn get(&self, index: usize) -> Result<&Entry, Broken> {
+    pub(super) fn get(&self, index: usize) -> Result<&TableEntry, CompressionError> {
         // 0 names nothing, and becomes what is beyond every table
         let at = index.wrapping_sub(1);
-        STATIC.get(at).or_else(|| self.entries.get(at.wrapping_sub(STATIC.len()))).ok_or(Broken)
+        STATIC.get(at).or_else(|| self.entries.get(at.wrapping_sub(STATIC.len()))).ok_or(CompressionError)
     }
 
     /// Adds an entry; old ones make room. One that is larger than the table empties it (section 4.4).
-    pub(super) fn add(&mut self, entry: Entry) {
+    pub(super) fn add(&mut self, entry: TableEntry) {
         let room = self.limit.checked_sub(entry.size);
         self.shrink(room.unwrap_or(0));
         if room.is_some() {
@@ -79,9 +79,9 @@ impl Table {
     }
 
     /// Obeys a size update (section 6.3).
-    pub(super) fn resize(&mut self, limit: usize) -> Result<(), Broken> {
+    pub(super) fn resize(&mut self, limit: usize) -> Result<(), CompressionError> {
         if limit > self.max {
-            return Err(Broken);
+            return Err(CompressionError);
         }
         self.limit = limit;
         self.shrink(limit);
@@ -108,16 +108,16 @@ impl Table {
     /// The fields of the dynamic table, the newest first.
     #[cfg(test)]
     pub(super) fn fields(&self) -> Vec<Field> {
-        self.entries.iter().map(Entry::field).collect()
+        self.entries.iter().map(TableEntry::field).collect()
     }
 }
 
-const fn pseudo(pseudo: Pseudo, name: &'static str, value: &'static str) -> Entry {
-    Entry::new(Name::Pseudo(pseudo), name.len(), Some(HeaderValue::from_static(value)), value.len())
+const fn pseudo(pseudo: Pseudo, name: &'static str, value: &'static str) -> TableEntry {
+    TableEntry::new(Name::Pseudo(pseudo), name.len(), Some(HeaderValue::from_static(value)), value.len())
 }
 
-const fn plain(name: &'static str, value: &'static str) -> Entry {
-    Entry::new(
+const fn plain(name: &'static str, value: &'static str) -> TableEntry {
+    TableEntry::new(
         Name::Plain(HeaderName::from_static(name)),
         name.len(),
         Some(HeaderValue::from_static(value)),
@@ -129,7 +129,7 @@ const fn plain(name: &'static str, value: &'static str) -> Entry {
 macro_rules! appendix_a {
     ($($pseudo:ident $pseudo_name:literal $pseudo_value:literal)* - $($name:literal $value:literal)*) => {
         /// From index 1 on.
-        pub(super) static STATIC: [Entry; 61] =
+        pub(super) static STATIC: [TableEntry; 61] =
             [$(pseudo(Pseudo::$pseudo, $pseudo_name, $pseudo_value),)* $(plain($name, $value)),*];
 
         /// From index 15 on.

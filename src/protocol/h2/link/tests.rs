@@ -1,3 +1,4 @@
+use http::{HeaderMap, StatusCode, header};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 

@@ -11,7 +11,7 @@ use http_body::Frame;
 
 use crate::error::{Error, Kind};
 use crate::policy::Limits;
-use crate::protocol::h2::stream::{Piece, Stream};
+use crate::protocol::h2::link::stream::{Piece, Stream};
 use crate::protocol::http::ClientBody;
 use crate::protocol::http::intake::Intake;
 use crate::timer::Timers;

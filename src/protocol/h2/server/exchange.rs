@@ -13,7 +13,7 @@ use http_body::Body;
 use crate::layer4::splice::MaySplice;
 use crate::protocol::h2::ends::Ends;
 use crate::protocol::h2::frame::Reason;
-use crate::protocol::h2::stream::Stream;
+use crate::protocol::h2::link::stream::Stream;
 use crate::protocol::http::length::{Announced, announced, is_bodiless};
 use crate::protocol::http::tunnel::{MayTunnel, Relay};
 use crate::protocol::http::{Handler, InterimSink, Request, Setup};

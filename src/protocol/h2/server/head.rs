@@ -7,6 +7,7 @@ use http::{Method, Version};
 
 use crate::error::{Error, Kind};
 use crate::policy::Limits;
+use crate::protocol::h2::connection_fields::forbidden;
 use crate::protocol::h2::hpack::{Field, Pseudo};
 use crate::protocol::http::fields;
 use crate::protocol::http::length::{self, Length};
@@ -271,20 +272,6 @@ impl Fields {
             None => Err(answered("neither :authority nor Host")),
         }
     }
-}
-
-/// What a field of HTTP/2 may not be (section 8.2.2).
-pub(in crate::protocol::h2) fn forbidden(name: &HeaderName, value: &HeaderValue) -> Option<&'static str> {
-    if is_of_connection(name) {
-        return Some("a field of one connection");
-    }
-    let other = *name == header::TE && !value.as_bytes().eq_ignore_ascii_case(b"trailers");
-    other.then_some("TE other than trailers")
-}
-
-/// Whether a field says something of one connection of HTTP/1 only.
-pub(in crate::protocol::h2) fn is_of_connection(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade")
 }
 
 /// `:protocol`, which is one token of the Upgrade registry (RFC 8441, section 4) and becomes the `Upgrade` of HTTP/1, where a list

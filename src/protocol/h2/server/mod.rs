@@ -8,7 +8,6 @@ mod body;
 mod connection;
 mod exchange;
 pub(super) mod head;
-mod leave;
 mod receive;
 
 use std::future::poll_fn;

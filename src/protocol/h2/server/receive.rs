@@ -6,13 +6,13 @@ use bytes::Bytes;
 use tokio::task::spawn_local;
 
 use super::body::RequestBody as Body;
+use super::connection::leave::{Leaving, SIGN};
 use super::connection::{Connection, Failed};
 use super::exchange;
 use super::head::{Fields, Refused};
-use super::leave::{Leaving, SIGN};
 use crate::protocol::h2::block::{Block, in_order};
 use crate::protocol::h2::frame::{self, Fault, Frame, Reason, protocol, setting};
-use crate::protocol::h2::stream::{Cause, Stream};
+use crate::protocol::h2::link::stream::{Cause, Stream};
 use crate::protocol::http::length::Length;
 use crate::protocol::http::{Handler, Interim, Request, RequestBody};
 

@@ -22,13 +22,13 @@ fn parsed_all(lines: &[&str]) -> Vec<Field> {
     lines.iter().map(|line| parsed(line)).collect()
 }
 
-fn decode(decoder: &mut Decoder, block: impl AsRef<[u8]>) -> Result<Vec<(Field, usize)>, Broken> {
+fn decode(decoder: &mut Decoder, block: impl AsRef<[u8]>) -> Result<Vec<(Field, usize)>, CompressionError> {
     let mut fields = Vec::new();
     decoder.decode(Bytes::copy_from_slice(block.as_ref()), |field, size| fields.push((field, size)))?;
     Ok(fields)
 }
 
-fn fields(decoder: &mut Decoder, block: impl AsRef<[u8]>) -> Result<Vec<Field>, Broken> {
+fn fields(decoder: &mut Decoder, block: impl AsRef<[u8]>) -> Result<Vec<Field>, CompressionError> {
     Ok(decode(decoder, block)?.into_iter().map(|(field, _)| field).collect())
 }
 
@@ -142,7 +142,7 @@ fn c6_responses_with_huffman_coding() {
 #[test]
 fn an_index_that_names_nothing_ends_the_connection() {
     for block in ["80", "be", "ff80 8080 8001", "ff", "7f00 0161", "7e01 61", "0f2f 0161"] {
-        assert_eq!(decode(&mut Decoder::new(4096), hex(block)), Err(Broken), "{block}");
+        assert_eq!(decode(&mut Decoder::new(4096), hex(block)), Err(CompressionError), "{block}");
     }
     assert_eq!(fields(&mut Decoder::new(4096), hex("0f2e 0161")), Ok(parsed_all(&["www-authenticate: a"])));
 }
@@ -151,7 +151,7 @@ fn an_index_that_names_nothing_ends_the_connection() {
 fn a_block_that_is_cut_ends_the_connection() {
     let whole = hex("400a 6375 7374 6f6d 2d6b 6579 8925 a849 e95b b8e8 b4bf");
     for length in 1..whole.len() {
-        assert_eq!(decode(&mut Decoder::new(4096), &whole[..length]), Err(Broken), "{length}");
+        assert_eq!(decode(&mut Decoder::new(4096), &whole[..length]), Err(CompressionError), "{length}");
     }
     assert_eq!(decode(&mut Decoder::new(4096), b""), Ok(vec![]));
 }
@@ -160,16 +160,20 @@ fn a_block_that_is_cut_ends_the_connection() {
 fn a_size_update_comes_before_the_first_field_and_stays_in_its_bounds() {
     let mut decoder = Decoder::new(4096);
     assert_eq!(decode(&mut decoder, hex("20 3fe1 1f 82")).map(|fields| fields.len()), Ok(1), "to 0, then to 4096");
-    assert_eq!(decode(&mut decoder, hex("3f e2 1f")), Err(Broken), "to 4097");
-    assert_eq!(decode(&mut Decoder::new(4096), hex("82 20")), Err(Broken), "after a field");
-    assert_eq!(decode(&mut Decoder::new(4096), hex("3f ff ff ff ff ff ff 0f")), Err(Broken), "too long a number");
+    assert_eq!(decode(&mut decoder, hex("3f e2 1f")), Err(CompressionError), "to 4097");
+    assert_eq!(decode(&mut Decoder::new(4096), hex("82 20")), Err(CompressionError), "after a field");
+    assert_eq!(
+        decode(&mut Decoder::new(4096), hex("3f ff ff ff ff ff ff 0f")),
+        Err(CompressionError),
+        "too long a number"
+    );
 }
 
 #[test]
 fn a_broken_string_ends_the_connection() {
     // `a` with zeros as padding, as a name and as a value
-    assert_eq!(decode(&mut Decoder::new(4096), hex("4081 1801 61")), Err(Broken));
-    assert_eq!(decode(&mut Decoder::new(4096), hex("4001 6181 18")), Err(Broken));
+    assert_eq!(decode(&mut Decoder::new(4096), hex("4081 1801 61")), Err(CompressionError));
+    assert_eq!(decode(&mut Decoder::new(4096), hex("4001 6181 18")), Err(CompressionError));
 }
 
 /// The message is malformed, and what follows is read as if it weren't.

@@ -23,7 +23,7 @@ pub(in crate::protocol::h2::hpack) fn encode(text: &[u8]) -> Vec<u8> {
     packed(&text.iter().map(|&byte| code(byte.into())).collect::<String>())
 }
 
-fn decoded(code: &[u8]) -> Result<Vec<u8>, Broken> {
+fn decoded(code: &[u8]) -> Result<Vec<u8>, CompressionError> {
     let mut out = Vec::new();
     let length = decode(code, &mut out)?;
     Ok(out[..length].to_vec())
@@ -85,11 +85,11 @@ fn padding_is_ones_and_less_than_a_byte() {
     for text in ["", "a", "ab", "abc", "abcdefg", "abcdefgh"] {
         let good = encode(text.as_bytes());
         assert_eq!(decoded(&good), Ok(text.into()));
-        assert_eq!(decoded(&[&good[..], &[0xFF]].concat()), Err(Broken), "a byte of padding after {text:?}");
+        assert_eq!(decoded(&[&good[..], &[0xFF]].concat()), Err(CompressionError), "a byte of padding after {text:?}");
     }
     // `a` is 00011, and all that follows is padding
     for padding in 0..0b111 {
-        assert_eq!(decoded(&[0b0001_1000 | padding]), Err(Broken), "{padding:b}");
+        assert_eq!(decoded(&[0b0001_1000 | padding]), Err(CompressionError), "{padding:b}");
     }
     assert_eq!(decoded(&[0b0001_1111]), Ok(b"a".to_vec()));
 }
@@ -100,19 +100,23 @@ fn the_end_of_the_string_is_never_sent() {
     for before in ["", "a", "abcdefg"] {
         let bits: String = before.bytes().map(|byte| code(byte.into())).collect();
         for behind in ["", "00000", "0000000000000000000000000000000000000000"] {
-            assert_eq!(decoded(&packed(&(bits.clone() + &end + behind))), Err(Broken), "{before:?} {behind:?}");
+            assert_eq!(
+                decoded(&packed(&(bits.clone() + &end + behind))),
+                Err(CompressionError),
+                "{before:?} {behind:?}"
+            );
         }
     }
-    assert_eq!(decoded(&[0xFF; 4]), Err(Broken));
-    assert_eq!(decoded(&[0xFF; 40]), Err(Broken));
+    assert_eq!(decoded(&[0xFF; 4]), Err(CompressionError));
+    assert_eq!(decoded(&[0xFF; 40]), Err(CompressionError));
 }
 
 #[test]
 fn a_code_that_is_cut_is_refused() {
     // the 26 bits of 0xFF, without the last byte of them: neither a code nor ones only
     let whole = encode(&[0xFF]);
-    assert_eq!(decoded(&whole[..3]), Err(Broken));
-    assert_eq!(decoded(&encode(b"aaaaaaaaaaaa\xFF")[..10]), Err(Broken));
+    assert_eq!(decoded(&whole[..3]), Err(CompressionError));
+    assert_eq!(decoded(&encode(b"aaaaaaaaaaaa\xFF")[..10]), Err(CompressionError));
 }
 
 #[test]

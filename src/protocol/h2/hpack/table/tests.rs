@@ -1,6 +1,6 @@
 use super::*;
 
-fn entry(name: &'static str, value: &'static str) -> Entry {
+fn entry(name: &'static str, value: &'static str) -> TableEntry {
     plain(name, value)
 }
 
@@ -15,16 +15,16 @@ fn names(table: &Table) -> Vec<String> {
 #[test]
 fn an_index_names_the_static_table_first_and_then_the_newest() {
     let mut table = Table::new(4096);
-    assert_eq!(table.get(0).err(), Some(Broken));
+    assert_eq!(table.get(0).err(), Some(CompressionError));
     assert_eq!(table.get(2).unwrap().field(), Field::Pseudo(Pseudo::Method, HeaderValue::from_static("GET")));
     assert_eq!(table.get(61).unwrap().name, Name::Plain(HeaderName::from_static("www-authenticate")));
-    assert_eq!(table.get(62).err(), Some(Broken));
+    assert_eq!(table.get(62).err(), Some(CompressionError));
     table.add(entry("first", ""));
     table.add(entry("second", ""));
     assert_eq!(table.get(62).unwrap().name, Name::Plain(HeaderName::from_static("second")));
     assert_eq!(table.get(63).unwrap().name, Name::Plain(HeaderName::from_static("first")));
-    assert_eq!(table.get(64).err(), Some(Broken));
-    assert_eq!(table.get(usize::MAX).err(), Some(Broken));
+    assert_eq!(table.get(64).err(), Some(CompressionError));
+    assert_eq!(table.get(usize::MAX).err(), Some(CompressionError));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_smaller_table_evicts_and_a_larger_one_than_allowed_is_refused() {
     assert_eq!(names(&table).concat(), "b");
     table.resize(100).unwrap();
     assert_eq!(names(&table).concat(), "b", "what is gone stays so");
-    assert_eq!(table.resize(101), Err(Broken));
+    assert_eq!(table.resize(101), Err(CompressionError));
     table.resize(0).unwrap();
     table.add(entry("c", ""));
     assert_eq!((table.size(), table.fields().len()), (0, 0));

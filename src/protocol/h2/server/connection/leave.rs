@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 
-use super::connection::Connection;
+use super::Connection;
 use crate::io::Stream as Io;
 use crate::io::inbound::Inbound;
 use crate::protocol::h2::frame::{self, HEAD, MAX_WINDOW, Reason};
+use crate::protocol::h2::link::stream::Cause;
 use crate::protocol::h2::outbound::Outbound;
-use crate::protocol::h2::stream::Cause;
 use crate::protocol::http::Handler;
 use crate::timer::Alarm;
 
 /// What our own pings carry.
-pub(super) const SIGN: [u8; 8] = *b"evenkeel";
+pub(in crate::protocol::h2::server) const SIGN: [u8; 8] = *b"evenkeel";
 /// How long a client may still open streams after it was told not to: what it sent before it knew is answered.
 const LAST_CALL: Duration = Duration::from_secs(1);
 /// How long, and how much, is read from a client that sends on, so that it gets to read our last words.
@@ -25,7 +25,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 
 /// How the connection comes to its end.
 #[derive(Debug)]
-pub(super) enum Leaving {
+pub(in crate::protocol::h2::server) enum Leaving {
     /// It does not.
     No,
     /// The client was told to open no more streams, and may not know it yet.
@@ -38,7 +38,7 @@ pub(super) enum Leaving {
 
 impl<H: Handler + 'static> Connection<H> {
     /// Moves a leave on; whether it came to closing.
-    pub(super) fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(in crate::protocol::h2::server) fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.leaving {
             Leaving::No => {
                 if self.drain.poll(cx) {
@@ -64,7 +64,7 @@ impl<H: Handler + 'static> Connection<H> {
     }
 
     /// Tells the client to open no more streams.
-    pub(super) fn leave(&mut self) {
+    pub(in crate::protocol::h2::server) fn leave(&mut self) {
         if !matches!(self.leaving, Leaving::No) {
             return;
         }
@@ -78,7 +78,7 @@ impl<H: Handler + 'static> Connection<H> {
     }
 
     /// From now on no new stream is served.
-    pub(super) fn leave_now(&mut self) {
+    pub(in crate::protocol::h2::server) fn leave_now(&mut self) {
         let state = &mut *self.link.state.borrow_mut();
         frame::go_away(state.out.buffer(), self.last, Reason::NoError);
         state.wake();
@@ -87,7 +87,7 @@ impl<H: Handler + 'static> Connection<H> {
     }
 
     /// Ends the connection for what the client did.
-    pub(super) fn fail(&mut self, reason: Reason, detail: &'static str) {
+    pub(in crate::protocol::h2::server) fn fail(&mut self, reason: Reason, detail: &'static str) {
         tracing::debug!(?reason, detail, "an HTTP/2 connection of a client is ended");
         self.link.lose(Cause::Lost);
         let last = self.last_served.unwrap_or(self.last);
@@ -102,7 +102,7 @@ impl<H: Handler + 'static> Connection<H> {
 
     /// Sends the last words, ends our side, and reads on for a while: data that arrives on a closed socket makes the kernel send
     /// RST, which discards what the client has not read yet.
-    pub(super) fn close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::protocol::h2::server) fn close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Leaving::Closing { alarm, shut, left } = &mut self.leaving else { return Poll::Ready(()) };
         let out = &mut self.link.state.borrow_mut().out;
         let closing = poll_close(&mut self.io, &mut self.inbound, out, (shut, left), cx);

@@ -4,6 +4,12 @@
 //! All of them are on one thread, so this is a [`RefCell`] and no lock. It is never borrowed while code of others runs: wakers
 //! only put a task into the runtime's queue.
 
+mod fields;
+mod reading;
+mod received;
+mod sending;
+pub(super) mod stream;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -11,14 +17,12 @@ use std::task::Waker;
 
 use ahash::HashMap;
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
 
+use self::stream::{Cause, Ending, Inner, Stream};
 use super::flow::{Inflow, Window};
 use super::frame::{self, Fault, HEAD, MAX_WINDOW, Reason, flag, kind, protocol, setting};
 use super::guard::Guard;
 use super::outbound::Outbound;
-use super::server::head::is_of_connection;
-use super::stream::{Cause, Ending, Inner, Stream};
 use super::{CONNECTION_WINDOW, DEFAULT_WINDOW, HPACK_TABLE};
 use crate::protocol::h2::hpack::encode;
 
@@ -33,12 +37,12 @@ const FEW: usize = 7;
 /// One connection, as its tasks share it.
 #[derive(Debug)]
 pub struct Link {
-    pub(super) state: RefCell<State>,
+    pub(super) state: RefCell<Shared>,
 }
 
-/// Its state.
+/// What its tasks share.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct Shared {
     pub out: Outbound,
     /// What may be sent of all bodies together.
     pub window: Window,
@@ -76,7 +80,7 @@ impl Link {
 
     fn with_window(guard: Guard, window: u32, credits_on_arrival: bool) -> Self {
         Self {
-            state: RefCell::new(State {
+            state: RefCell::new(Shared {
                 out: Outbound::default(),
                 window: Window::new(DEFAULT_WINDOW),
                 inflow: Inflow::new(window),
@@ -132,7 +136,7 @@ impl Link {
     }
 }
 
-impl State {
+impl Shared {
     /// Has the connection's task look at what there is to write.
     pub fn wake(&self) {
         if let Some(waker) = &self.waker {
@@ -217,7 +221,7 @@ impl State {
             Ending::Open => inner.ending = Ending::Open,
             Ending::Done => {}
             Ending::Data => self.data(stream.id, Bytes::new(), true),
-            Ending::Trailers(trailers) => self.headers(stream.id, true, |block| _ = fields(block, &trailers)),
+            Ending::Trailers(trailers) => self.headers(stream.id, true, |block| _ = fields::all(block, &trailers)),
         }
         // room for its next piece, or the end of its task
         inner.wake_task();
@@ -365,49 +369,6 @@ pub(super) enum Turn {
     Over,
     /// It must wait for the connection's window.
     Blocked,
-}
-
-/// Writes the head of an answer.
-pub(super) fn head(
-    block: &mut BytesMut,
-    status: StatusCode,
-    headers: &HeaderMap,
-    date: Option<&[u8]>,
-    length: Option<u64>,
-) {
-    encode::status(block, status);
-    let said = fields(block, headers);
-    if let Some(date) = date
-        && !said.date
-    {
-        encode::field(block, &header::DATE, date, false);
-    }
-    if let Some(length) = length
-        && !said.length
-    {
-        encode::field(block, &header::CONTENT_LENGTH, header::HeaderValue::from(length).as_bytes(), false);
-    }
-}
-
-#[derive(Debug, Default)]
-struct Said {
-    date: bool,
-    length: bool,
-}
-
-/// Writes fields; gives back which of ours are among them.
-fn fields(block: &mut BytesMut, headers: &HeaderMap) -> Said {
-    let mut said = Said::default();
-    for (name, value) in headers {
-        // no backend's, for those are gone, but a configuration may set some
-        if is_of_connection(name) {
-            continue;
-        }
-        said.date |= *name == header::DATE;
-        said.length |= *name == header::CONTENT_LENGTH;
-        encode::field(block, name, value.as_bytes(), value.is_sensitive());
-    }
-    said
 }
 
 #[cfg(test)]

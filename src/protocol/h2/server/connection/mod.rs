@@ -1,6 +1,8 @@
 //! A client's HTTP/2 connection, from its preface to its end: the task that reads frames and writes what the streams' tasks have
 //! left on the [`Link`].
 
+pub(super) mod leave;
+
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -8,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 
-use super::leave::{Leaving, SIGN};
+use self::leave::{Leaving, SIGN};
 use crate::crowd::{Rest, Resting};
 use crate::drain::Watch;
 use crate::io::Stream as Io;
@@ -18,7 +20,7 @@ use crate::protocol::h2::frame::{self, Fault, Next, Reason, protocol, setting};
 use crate::protocol::h2::guard::Guard;
 use crate::protocol::h2::hpack::Decoder;
 use crate::protocol::h2::link::Link;
-use crate::protocol::h2::stream::Cause;
+use crate::protocol::h2::link::stream::Cause;
 use crate::protocol::h2::{CONNECTION_WINDOW, DEFAULT_WINDOW, HPACK_TABLE, PREFACE, STREAM_WINDOW};
 use crate::protocol::http::Handler;
 use crate::protocol::http::Setup;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::frame::COPY;
+use crate::protocol::h2::frame::COPY;
 
 /// A reader that is so far behind gets what follows copied together: each piece would keep the buffer that it was read into, which
 /// is much larger.

@@ -2,13 +2,13 @@
 
 use std::task::{Context, Poll};
 
-use super::frame;
 use super::received::BEHIND;
 use super::stream::{Cause, Head, Piece, Stream};
+use crate::protocol::h2::frame;
 
 impl Stream {
     /// The next interim response, or the head of the answer; an error is why none comes.
-    pub(super) fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Result<Head, Cause>> {
+    pub(in crate::protocol::h2) fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Result<Head, Cause>> {
         let inner = &mut *self.inner.borrow_mut();
         if let Some(head) = inner.heads.interim.pop_front().or_else(|| inner.heads.last.take()) {
             return Poll::Ready(Ok(head));
@@ -21,7 +21,7 @@ impl Stream {
     }
 
     /// Ready when there is something to read of the body that comes, or won't be.
-    pub(super) fn poll_begun(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::protocol::h2) fn poll_begun(&self, cx: &mut Context<'_>) -> Poll<()> {
         let inner = &mut *self.inner.borrow_mut();
         if inner.received.bytes > 0 || inner.ended || inner.over.is_some() {
             return Poll::Ready(());
@@ -31,7 +31,7 @@ impl Stream {
     }
 
     /// The next piece of the body that comes; an error is why it breaks off.
-    pub(super) fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cause>>> {
+    pub(in crate::protocol::h2) fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cause>>> {
         let state = &mut *self.link.state.borrow_mut();
         let inner = &mut *self.inner.borrow_mut();
         if let Some(data) = inner.received.pop() {
@@ -58,7 +58,7 @@ impl Stream {
     }
 
     /// Nobody reads the body that comes any more.
-    pub(super) fn abandon(&self) {
+    pub(in crate::protocol::h2) fn abandon(&self) {
         let state = &mut *self.link.state.borrow_mut();
         let inner = &mut *self.inner.borrow_mut();
         inner.unwanted = true;
@@ -70,13 +70,13 @@ impl Stream {
     }
 
     /// Whether all that comes was read.
-    pub(super) fn is_read(&self) -> bool {
+    pub(in crate::protocol::h2) fn is_read(&self) -> bool {
         let inner = self.inner.borrow();
         inner.ended && inner.received.bytes == 0 && inner.trailers.is_none()
     }
 
     /// The bytes of the body that are still to be read, when that is known.
-    pub(super) fn unread(&self) -> Option<u64> {
+    pub(in crate::protocol::h2) fn unread(&self) -> Option<u64> {
         let inner = self.inner.borrow();
         let held = inner.received.bytes as u64;
         match inner.ended {
@@ -88,7 +88,7 @@ impl Stream {
     }
 
     /// Whether more has come than a reader that keeps up would leave.
-    pub(super) fn is_behind(&self) -> bool {
+    pub(in crate::protocol::h2) fn is_behind(&self) -> bool {
         self.inner.borrow().received.bytes > BEHIND
     }
 }

@@ -8,26 +8,26 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::flow::{Inflow, Window};
-use super::frame::{self, Fault, Reason};
-use super::link::{Link, State};
 use super::received::Received;
+use super::{Link, Shared};
+use crate::protocol::h2::flow::{Inflow, Window};
+use crate::protocol::h2::frame::{self, Fault, Reason};
 
 /// A stream, held by its connection until it is over, by its task, and by the body that comes on it.
 #[derive(Debug)]
 pub struct Stream {
-    pub(super) id: u32,
-    pub(super) link: Rc<Link>,
-    pub(super) inner: RefCell<Inner>,
+    pub(in crate::protocol::h2) id: u32,
+    pub(in crate::protocol::h2) link: Rc<Link>,
+    pub(in crate::protocol::h2) inner: RefCell<Inner>,
 }
 
 /// Its state.
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(in crate::protocol::h2) struct Inner {
     /// Neither side says more, and why.
     pub over: Option<Cause>,
     /// Of the body that comes, what came and was not read.
-    pub received: Received,
+    pub(in crate::protocol::h2::link) received: Received,
     pub trailers: Option<Box<HeaderMap>>,
     /// All that comes has come.
     pub ended: bool,
@@ -97,7 +97,7 @@ pub struct Head {
 
 /// Heads of an answer that were not taken yet.
 #[derive(Debug, Default)]
-pub(super) struct Heads {
+pub(in crate::protocol::h2) struct Heads {
     /// Interim (1xx) responses.
     pub interim: VecDeque<Head>,
     /// The head of the answer itself.
@@ -112,7 +112,7 @@ pub(super) struct Heads {
 
 /// What a request asks for, as far as it matters for how long its answer is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(in crate::protocol::h2) enum Asked {
     /// The head only.
     Head,
     /// That the stream becomes a tunnel.
@@ -124,7 +124,7 @@ pub(super) enum Asked {
 
 /// How the body that goes ends behind the piece that waits.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(in crate::protocol::h2) enum Ending {
     /// More is to come.
     Open,
     /// With that piece.
@@ -137,21 +137,27 @@ pub(super) enum Ending {
 
 /// A piece of a body that comes.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(in crate::protocol::h2) enum Piece {
     Data(Bytes),
     Trailers(HeaderMap),
 }
 
 impl Stream {
     /// A stream on which the peer may send its body, unless that has `ended`; `window` is what may go.
-    pub(super) fn new(id: u32, link: &Rc<Link>, window: u32, ended: bool, expected: Option<u64>) -> Rc<Self> {
+    pub(in crate::protocol::h2) fn new(
+        id: u32,
+        link: &Rc<Link>,
+        window: u32,
+        ended: bool,
+        expected: Option<u64>,
+    ) -> Rc<Self> {
         let inner = Inner {
             over: None,
             received: Received::default(),
             trailers: None,
             ended,
             unwanted: ended,
-            inflow: Inflow::new(super::STREAM_WINDOW),
+            inflow: Inflow::new(crate::protocol::h2::STREAM_WINDOW),
             expected,
             heads: Heads::default(),
             reader: None,
@@ -169,7 +175,7 @@ impl Stream {
     }
 
     /// A stream for a request of ours: `window` is what may go, `inflow` what may come.
-    pub(super) fn to_server(id: u32, link: &Rc<Link>, window: u32, inflow: u32) -> Rc<Self> {
+    pub(in crate::protocol::h2) fn to_server(id: u32, link: &Rc<Link>, window: u32, inflow: u32) -> Rc<Self> {
         let stream = Self::new(id, link, window, false, None);
         {
             let inner = &mut *stream.inner.borrow_mut();
@@ -181,7 +187,13 @@ impl Stream {
 
     /// Data came, with the frame that counts `flow` for the windows. The connection's was counted already, and gets it back here
     /// if nobody will read it.
-    pub(super) fn data(&self, state: &mut State, data: Bytes, flow: u32, end: bool) -> Result<(), Fault> {
+    pub(in crate::protocol::h2) fn data(
+        &self,
+        state: &mut Shared,
+        data: Bytes,
+        flow: u32,
+        end: bool,
+    ) -> Result<(), Fault> {
         let inner = &mut *self.inner.borrow_mut();
         let arrived = inner.arrive(self.id, data.len(), flow, end);
         if arrived.is_err() || inner.unwanted {
@@ -204,7 +216,11 @@ impl Stream {
     }
 
     /// What comes ends with these trailers, or with fields that can't be trailers.
-    pub(super) fn trailers(&self, state: &mut State, trailers: Result<HeaderMap, Fault>) -> Result<(), Fault> {
+    pub(in crate::protocol::h2) fn trailers(
+        &self,
+        state: &mut Shared,
+        trailers: Result<HeaderMap, Fault>,
+    ) -> Result<(), Fault> {
         let inner = &mut *self.inner.borrow_mut();
         if inner.ended {
             return Err(Fault::Stream(self.id, Reason::StreamClosed));
@@ -218,9 +234,9 @@ impl Stream {
     }
 
     /// The head of an answer came, or an interim one; with `end` nothing follows. `expected` is how long its body may be.
-    pub(super) fn answered(
+    pub(in crate::protocol::h2) fn answered(
         &self,
-        state: &mut State,
+        state: &mut Shared,
         head: Head,
         expected: Option<u64>,
         end: bool,
@@ -242,7 +258,7 @@ impl Stream {
     }
 
     /// The peer lets more go.
-    pub(super) fn widen(self: &Rc<Self>, state: &mut State, by: u32) -> Result<(), Fault> {
+    pub(in crate::protocol::h2) fn widen(self: &Rc<Self>, state: &mut Shared, by: u32) -> Result<(), Fault> {
         let mut inner = self.inner.borrow_mut();
         if !inner.window.shift(i64::from(by)) {
             return Err(Fault::Stream(self.id, Reason::FlowControl));
@@ -256,7 +272,7 @@ impl Stream {
     }
 
     /// Ready when the stream is over before all has gone.
-    pub(super) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::protocol::h2) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
         let inner = &mut *self.inner.borrow_mut();
         if inner.over.is_some() {
             return Poll::Ready(());
@@ -266,12 +282,12 @@ impl Stream {
     }
 
     /// Whether nothing is left to be said, by either side.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::protocol::h2) fn is_over(&self) -> bool {
         self.inner.borrow().over.is_some()
     }
 
     /// Ends the stream with a reason; nothing if it is over.
-    pub(super) fn reset(&self, reason: Reason) {
+    pub(in crate::protocol::h2) fn reset(&self, reason: Reason) {
         let state = &mut *self.link.state.borrow_mut();
         state.reset(self, reason);
         state.wake();
@@ -307,7 +323,7 @@ impl Inner {
     }
 
     /// What has two directions is over when the second one ends.
-    fn close_if_finished(&mut self, id: u32, state: &mut State) {
+    fn close_if_finished(&mut self, id: u32, state: &mut Shared) {
         if self.duplex && self.is_finished() && self.over.is_none() {
             state.finished(id, self);
             self.wake_task();
@@ -315,12 +331,12 @@ impl Inner {
     }
 
     /// Whether all has gone, and has come where the stream goes on after that.
-    pub(super) fn is_finished(&self) -> bool {
+    pub(in crate::protocol::h2) fn is_finished(&self) -> bool {
         matches!(self.ending, Ending::Done) && (self.ended || !self.duplex)
     }
 
     /// It is over, whoever ended it: whoever waits for it need not.
-    pub(super) fn end(&mut self, cause: Cause) {
+    pub(in crate::protocol::h2) fn end(&mut self, cause: Cause) {
         self.over = Some(cause);
         self.piece = Bytes::new();
         self.wake_task();
@@ -328,20 +344,20 @@ impl Inner {
     }
 
     /// Gives up what came of a message that won't be whole; gives back how much that was.
-    pub(super) fn discard(&mut self) -> u32 {
+    pub(in crate::protocol::h2) fn discard(&mut self) -> u32 {
         if self.ended {
             return 0;
         }
         std::mem::take(&mut self.received).bytes as u32
     }
 
-    pub(super) fn wake_task(&mut self) {
+    pub(in crate::protocol::h2) fn wake_task(&mut self) {
         if let Some(task) = self.task.take() {
             task.wake();
         }
     }
 
-    pub(super) fn wake_reader(&mut self) {
+    pub(in crate::protocol::h2) fn wake_reader(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -351,7 +367,7 @@ impl Inner {
         keep(&mut self.task, cx);
     }
 
-    pub(super) fn keep_reader(&mut self, cx: &Context<'_>) {
+    pub(in crate::protocol::h2) fn keep_reader(&mut self, cx: &Context<'_>) {
         keep(&mut self.reader, cx);
     }
 }
