@@ -9,17 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::mistake::Mistake;
-
-/// How bad a diagnostic is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The configuration can't be used.
-    Error,
-    /// It can, but it is probably not what was meant.
-    Warning,
-}
+use super::mistake::{Mistake, Severity};
 
 /// One thing that is wrong, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,9 +3,20 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::diagnostics::Severity;
+use serde::Serialize;
+
 use super::syntax::Problem;
 use super::tree::KeyPath;
+
+/// How bad a diagnostic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The configuration can't be used.
+    Error,
+    /// It can, but it is probably not what was meant.
+    Warning,
+}
 
 /// A mistake while the file is still being read: a range of bytes instead of a line and a column.
 #[derive(Debug)]

@@ -31,8 +31,9 @@ use serde::Deserialize as _;
 use mistake::{Findings, Mistake};
 use tree::Node;
 
-pub use diagnostics::{Diagnostic, Diagnostics, Severity};
+pub use diagnostics::{Diagnostic, Diagnostics};
 pub use effective::Effective;
+pub use mistake::Severity;
 
 /// The largest file that is read. Far above any configuration; below it, every position fits everywhere.
 const MAX_FILE_BYTES: u64 = 64 << 20;

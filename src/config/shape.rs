@@ -14,7 +14,7 @@ use super::path::Trail;
 use super::schema::{self, Rules};
 use super::syntax::{self, nearest};
 use super::tree::{Entry, Node, Value};
-use super::units::{Size, Span};
+use super::units::{self, Size, Span};
 
 /// Reports every mistake of shape and takes the values that have one out of the tree.
 pub(super) fn check(root: &mut Node<'_>, findings: &mut Findings) {
@@ -297,8 +297,8 @@ fn tables_with(key: &str) -> Vec<&'static str> {
 /// The type that the schema asks for, in words.
 fn wanted(rules: &Rules) -> String {
     match rules.syntax {
-        Some("duration") => return syntax::DURATION.to_owned(),
-        Some("size") => return syntax::SIZE.to_owned(),
+        Some("duration") => return units::DURATION.to_owned(),
+        Some("size") => return units::SIZE.to_owned(),
         _ => {}
     }
     if !rules.words.is_empty() {

@@ -6,7 +6,10 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::syntax;
+/// How a duration is written; completes the sentence "expected ...".
+pub(super) const DURATION: &str = "a duration: a whole number and one of ms, s, m, h, d, such as \"30s\"";
+/// How a size is written; completes the sentence "expected ...".
+pub(super) const SIZE: &str = "a size: a whole number and one of B, KiB, MiB, GiB, TiB, such as \"64KiB\"";
 
 /// The units of a duration, longest first, in milliseconds.
 const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -126,7 +129,7 @@ impl Serialize for Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(|_| de::Error::custom(syntax::DURATION))
+        Self::parse(&text).map_err(|_| de::Error::custom(DURATION))
     }
 }
 
@@ -164,7 +167,7 @@ impl<'de> Deserialize<'de> for Size {
         }
         match Written::deserialize(deserializer)? {
             Written::Bytes(bytes) => Ok(Self(bytes)),
-            Written::Text(text) => Self::parse(&text).map_err(|_| de::Error::custom(syntax::SIZE)),
+            Written::Text(text) => Self::parse(&text).map_err(|_| de::Error::custom(SIZE)),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod breaker;
 pub mod latency;
 pub mod load;
 pub mod passive;
+pub mod precedence;
 pub mod standing;
 pub mod state;
 #[cfg(test)]

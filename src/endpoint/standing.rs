@@ -37,6 +37,17 @@ pub enum Wanted {
     Enabled,
 }
 
+impl Wanted {
+    /// The state of a backend of which this is wanted, if nothing else is in its way.
+    fn state(self) -> State {
+        match self {
+            Self::Drained => State::Draining,
+            Self::Disabled => State::Disabled,
+            Self::Configured | Self::Enabled => State::Up,
+        }
+    }
+}
+
 /// The standing of one backend.
 #[derive(Debug)]
 pub struct Standing {
@@ -146,7 +157,7 @@ impl Standing {
     pub fn set_operator(&self, wanted: Wanted, reason: &str) {
         let texts = &mut *self.texts();
         texts.operator = reason.to_owned();
-        texts.retell(reason, |told| told == Condition { state: State::of_wanted(wanted), by: By::Operator });
+        texts.retell(reason, |told| told == Condition { state: wanted.state(), by: By::Operator });
         self.operator.store(wanted as u8, Ordering::Relaxed);
         changed();
     }
@@ -171,7 +182,7 @@ impl Standing {
     pub fn set_agent(&self, wanted: Wanted, reason: &str) {
         let texts = &mut *self.texts();
         texts.agent = reason.to_owned();
-        texts.retell(reason, |told| told == Condition { state: State::of_wanted(wanted), by: By::Agent });
+        texts.retell(reason, |told| told == Condition { state: wanted.state(), by: By::Agent });
         self.agent.store(wanted as u8, Ordering::Relaxed);
         changed();
     }

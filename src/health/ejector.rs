@@ -16,7 +16,7 @@ use super::outlier::{self, Reason, Seen, Sight};
 use super::window::Window;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::endpoint::state::takes_part;
+use crate::endpoint::precedence::takes_part;
 use crate::policy::Outlier;
 
 /// How often the owner is to call [`Ejector::tick`].

@@ -1,34 +1,29 @@
 //! One worker's accepting on one listener.
 
-use std::cell::OnceCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
-use bytes::BytesMut;
 use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Settings, peer, sessions};
+use super::settings::{Accepted, Settings};
+use super::{http, sessions};
 use crate::clock::{Moment, Seldom};
 use crate::crowd::Resting;
-use crate::forward::{Connection, Ingress, Worker};
-use crate::io::{Socket, Stream, Told};
+use crate::forward::{Ingress, Worker};
+use crate::io::{Socket, Told};
 use crate::metrics::ListenerMetrics;
 use crate::policy::ListenerProtocol;
-use crate::protocol::fields::Client;
-use crate::protocol::h1::server::{self, End, Setup};
-use crate::protocol::h2;
-use crate::protocol::proxy_protocol::Peer;
+use crate::protocol::h1::server::Setup;
 use crate::shortage;
-use crate::tls::Acceptor;
 
 /// The kernel has no more file descriptors or memory for us: what is open must end first.
 const EXHAUSTED: Duration = Duration::from_millis(50);
@@ -52,12 +47,6 @@ pub(super) struct Serving {
     resting: Resting,
     /// What the last connection was served with: nearly always the next one is too.
     setup: Option<Rc<Setup>>,
-}
-
-/// What one connection is served with.
-pub(super) struct Accepted {
-    pub(super) ingress: Rc<Ingress>,
-    pub(super) settings: Arc<Settings>,
 }
 
 impl Serving {
@@ -188,20 +177,6 @@ async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSema
     }
 }
 
-impl Accepted {
-    /// Says that there is no place left: once for all workers while it lasts.
-    fn complain(&self, max_connections: usize) {
-        let is_due = self.settings.said.lock().unwrap_or_else(PoisonError::into_inner).is_due(Moment::now());
-        if is_due && let Some((snapshot, listener)) = self.ingress.current() {
-            tracing::warn!(
-                listener = %snapshot.listeners[listener].name,
-                max_connections,
-                "max_connections is reached: new connections wait; of those that are open, the ones that have been idle longest are closed"
-            );
-        }
-    }
-}
-
 impl Serving {
     fn spawn(
         &mut self,
@@ -217,12 +192,9 @@ impl Serving {
         // a task each, for a task is as large as the largest thing that it waits for, and a session needs less than HTTP
         match protocol {
             ListenerProtocol::Http => connections.spawn(move |among| {
-                // boxed, as is HTTP/2 below: a connection that has arrived has no room for its way here
-                let arriving = Box::pin(arrive(socket, address, accepted, Rc::clone(&setup)));
+                let serving = http::serve(socket, address, accepted, setup);
                 async move {
-                    if let Some((stream, handler, is_h2)) = arriving.await {
-                        exchanges(stream, handler, is_h2, &setup).await;
-                    }
+                    serving.await;
                     drop((place, open, among));
                 }
             }),
@@ -234,89 +206,6 @@ impl Serving {
             }
         }
     }
-}
-
-/// A connection that is to carry HTTP, once it is known who is at its other end; and whether ALPN chose HTTP/2.
-async fn arrive(
-    mut socket: Socket,
-    address: Option<SocketAddr>,
-    serving: Accepted,
-    setup: Rc<Setup>,
-) -> Option<(Stream, Rc<Connection>, bool)> {
-    let metrics = &serving.settings.metrics;
-    let mut peer = peer::identify(&mut socket, address, &serving.ingress, metrics).await?;
-    let tls = serving.settings.tls.as_ref();
-    let is_plain_on_tls = tls.is_some() && is_plain(&mut socket, &setup).await;
-    let (stream, sni, is_h2) = match tls {
-        Some(tls) if !is_plain_on_tls => Box::pin(handshake(socket, &mut peer, tls, &setup)).await?,
-        _ => (Stream::Plain(socket), None, false),
-    };
-    let handler = connection(peer, &serving, sni, is_plain_on_tls)?;
-    Some((stream, Rc::new(handler), is_h2))
-}
-
-/// Whether what comes where TLS is spoken begins as the method of an HTTP request does, and as no record of TLS: whoever asks so is to be
-/// told, in words that he can read. That is known before anything is read, for rustls would answer with an alert.
-async fn is_plain(socket: &mut Socket, setup: &Setup) -> bool {
-    let mut first = [0];
-    let peeked = setup.timers.within(setup.limits.header_timeout, socket.peek(&mut first)).await;
-    matches!(peeked, Some(Ok(1))) && first[0].is_ascii_uppercase()
-}
-
-/// Serves it: HTTP/2 where ALPN says so, or where the client begins with its preface.
-async fn exchanges(stream: Stream, handler: Rc<Connection>, is_h2: bool, setup: &Rc<Setup>) {
-    if is_h2 {
-        return Box::pin(h2::serve(stream, BytesMut::new(), handler, Rc::clone(setup))).await;
-    }
-    if let End::Http2(begun) = server::serve(stream, BytesMut::new(), &*handler, setup).await {
-        let (stream, early) = *begun;
-        Box::pin(h2::serve(stream, early, handler, Rc::clone(setup))).await;
-    }
-}
-
-/// The stream, the name that the client asked for, and whether ALPN chose HTTP/2; `None` = it failed.
-pub(super) async fn handshake(
-    socket: Socket,
-    peer: &mut Peer,
-    tls: &Acceptor,
-    setup: &Setup,
-) -> Option<(Stream, Option<(String, Acceptor)>, bool)> {
-    let stream = match setup.timers.within(setup.limits.header_timeout, tls.accept(socket)).await {
-        Some(Ok(stream)) => stream,
-        Some(Err(error)) => {
-            tracing::debug!(%error, client = ?peer.address(), "a TLS handshake failed");
-            return None;
-        }
-        None => {
-            tracing::debug!(client = ?peer.address(), "a TLS handshake took longer than header_timeout");
-            return None;
-        }
-    };
-    let session = stream.get_ref().1;
-    peer::secured(peer, session);
-    let sni = session.server_name().map(|sni| (sni.to_owned(), tls.clone()));
-    let is_h2 = session.alpn_protocol() == Some(b"h2");
-    Some((Stream::TlsServer(Box::new(stream)), sni, is_h2))
-}
-
-fn connection(
-    peer: Peer,
-    serving: &Accepted,
-    sni: Option<(String, Acceptor)>,
-    is_plain_on_tls: bool,
-) -> Option<Connection> {
-    let (snapshot, listener) = serving.ingress.current()?;
-    let trusted = peer::is_trusted(&snapshot.listeners[listener], peer.address());
-    Some(Connection {
-        worker: Rc::clone(serving.ingress.worker()),
-        ingress: Rc::clone(&serving.ingress),
-        client: Client::new(peer.ip(), serving.settings.tls.is_some() && !is_plain_on_tls, trusted),
-        peer,
-        sni,
-        is_plain_on_tls,
-        metrics: Arc::clone(&serving.settings.metrics),
-        own: OnceCell::new(),
-    })
 }
 
 /// Whether there are no descriptors or no memory: trying again at once would only burn the core.

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accept::{Accepted, Queue, Serving};
+use super::accept::{Queue, Serving};
+use super::settings::Accepted;
 use crate::forward::datagrams::{Sessions, Terms};
 use crate::protocol::udp::batch::SLOTS;
 use crate::protocol::udp::{Batch, Ready, Socket};

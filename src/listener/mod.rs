@@ -9,6 +9,8 @@
 mod accept;
 mod bind;
 mod datagrams;
+mod handshake;
+mod http;
 mod memory;
 mod peer;
 mod sessions;

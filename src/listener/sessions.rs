@@ -6,8 +6,9 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
-use super::accept::{Accepted, handshake};
+use super::handshake::handshake;
 use super::peer;
+use super::settings::Accepted;
 use crate::error::Kind;
 use crate::forward::session::{self, Arrival};
 use crate::io::{Socket, Stream};

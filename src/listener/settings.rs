@@ -1,14 +1,15 @@
 //! What may change of a listener while its sockets stay: published to the accept loops of all workers in one swap.
 
-use std::sync::{Arc, Mutex};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
-use crate::clock::Seldom;
+use crate::clock::{Moment, Seldom};
 use crate::crowd::Crowd;
-use crate::forward::datagrams;
+use crate::forward::{Ingress, datagrams};
 use crate::metrics::ListenerMetrics;
 use crate::tls::Acceptor;
 
@@ -28,6 +29,12 @@ pub struct Settings {
     /// What its sessions have in common, where it gets datagrams.
     pub(super) datagrams: Arc<datagrams::Shared>,
     pub(super) max_connections: usize,
+}
+
+/// What one connection is served with.
+pub(super) struct Accepted {
+    pub(super) ingress: Rc<Ingress>,
+    pub(super) settings: Arc<Settings>,
 }
 
 impl Settings {
@@ -54,6 +61,20 @@ impl Settings {
         };
         let (crowd, said) = (Arc::clone(&self.crowd), Arc::clone(&self.said));
         Self { tls, metrics, places, crowd, said, datagrams: Arc::clone(&self.datagrams), max_connections }
+    }
+}
+
+impl Accepted {
+    /// Says that there is no place left: once for all workers while it lasts.
+    pub(super) fn complain(&self, max_connections: usize) {
+        let is_due = self.settings.said.lock().unwrap_or_else(PoisonError::into_inner).is_due(Moment::now());
+        if is_due && let Some((snapshot, listener)) = self.ingress.current() {
+            tracing::warn!(
+                listener = %snapshot.listeners[listener].name,
+                max_connections,
+                "max_connections is reached: new connections wait; of those that are open, the ones that have been idle longest are closed"
+            );
+        }
     }
 }
 

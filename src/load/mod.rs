@@ -10,8 +10,6 @@ pub mod agent;
 pub mod heartbeat;
 pub mod orca;
 
-mod orca_binary;
-
 use std::fmt;
 
 /// Why a report was refused.

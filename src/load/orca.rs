@@ -11,13 +11,15 @@
 //! well. gRPC servers send the last form, as a trailer (gRFC A51). Of the message, three shares are used; named metrics,
 //! costs and rates are passed over. proto3 leaves out what is 0, so an idle backend's binary report may say nothing.
 
+mod binary;
+
 use std::fmt;
 
 use data_encoding::{BASE64, BASE64_NOPAD};
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
-use super::{Refused, once, orca_binary, part, share};
+use super::{Refused, once, part, share};
 use crate::endpoint::load::Report;
 
 /// The field, and trailer, of all forms but the bare binary one.
@@ -30,9 +32,9 @@ const LONGEST: usize = 4096;
 /// The most pairs in a text.
 const MOST_PAIRS: usize = 64;
 
-pub(super) const CPU: &str = "cpu_utilization";
-pub(super) const MEMORY: &str = "mem_utilization";
-pub(super) const APPLICATION: &str = "application_utilization";
+const CPU: &str = "cpu_utilization";
+const MEMORY: &str = "mem_utilization";
+const APPLICATION: &str = "application_utilization";
 
 /// Reads a value of [`FIELD`].
 ///
@@ -66,7 +68,7 @@ pub fn read_bin(value: &[u8]) -> Result<Report, Refused> {
     }
     let encoding = if value.ends_with(b"=") { BASE64 } else { BASE64_NOPAD };
     let message = encoding.decode(value).map_err(|_| Refused::Form)?;
-    orca_binary::read(&message)
+    binary::read(&message)
 }
 
 /// Pairs of names and numbers, separated by commas.
@@ -111,7 +113,7 @@ fn used(name: &str) -> Option<&'static str> {
 }
 
 /// Keeps a number of one of the names that are used.
-pub(super) fn take(report: &mut Report, name: &'static str, value: f64) -> Result<(), Refused> {
+fn take(report: &mut Report, name: &'static str, value: f64) -> Result<(), Refused> {
     match name {
         CPU => once(&mut report.cpu, share(value, name)?, name),
         MEMORY => once(&mut report.memory, part(value, name)?, name),

@@ -17,6 +17,7 @@
 mod asks;
 mod conditions;
 mod host;
+mod lookup;
 mod paths;
 mod table;
 #[cfg(test)]
@@ -24,4 +25,5 @@ mod tests;
 
 pub use conditions::{Conditions, Host, Path};
 pub use host::without_port;
-pub use table::{Lookup, Table};
+pub use lookup::Lookup;
+pub use table::Table;

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use ahash::RandomState;
-use http::{HeaderMap, Method};
 
 use super::asks::Asks;
+use super::lookup::Lookup;
 use super::paths::{Candidate, Paths};
 use super::{Conditions, Host, Path, host};
 
@@ -26,22 +26,6 @@ type ByHost<T> = HashMap<Box<str>, Paths<T>, RandomState>;
 
 /// A route of a host, as [`Paths::new`] takes it.
 type Unsorted<T> = (Option<Path>, Candidate<T>);
-
-/// What of a request a route is chosen by.
-#[derive(Debug, Clone, Copy)]
-pub struct Lookup<'a> {
-    /// The host as sent: in any case, maybe with a port, maybe with a trailing dot, IPv6 in brackets. Empty when the
-    /// request names none.
-    pub host: &'a str,
-    /// The path as sent: neither percent-decoded nor with its dot segments resolved (`docs/routing.md` says why).
-    pub path: &'a str,
-    /// What follows the first `?`.
-    pub query: Option<&'a str>,
-    /// The method.
-    pub method: &'a Method,
-    /// The fields.
-    pub headers: &'a HeaderMap,
-}
 
 impl<T> Table<T> {
     /// Sorts routes given in the order of the file, each with what it leads to.

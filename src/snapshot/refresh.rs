@@ -9,7 +9,8 @@ use crate::balance::available::{self, Availability, Member};
 use crate::balance::{self, Candidate};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::endpoint::state::{self, Condition, Told};
+use crate::endpoint::precedence;
+use crate::endpoint::state::{Condition, Told};
 use crate::event::{Events, Kind, Subject};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,7 +46,7 @@ impl Snapshot {
         let at = SystemTime::now();
         for service in self.services.iter().filter(|service| has_changed || service.changes_by_itself(now)) {
             for endpoint in &service.endpoints {
-                let condition = state::condition(endpoint, service.rules(), now);
+                let condition = precedence::condition(endpoint, service.rules(), now);
                 let Some((before, told)) = endpoint.live.standing.tell(condition, now, at) else { continue };
                 // it has come as it should
                 if before.is_none() && condition.state.is_usable() {
@@ -148,6 +149,6 @@ impl Settings {
 
 /// What a backend may be used for at `now`.
 fn member(settings: &Settings, endpoint: &Endpoint, now: Moment) -> Member {
-    let availability = state::condition(endpoint, settings.rules(), now).into();
+    let availability = precedence::condition(endpoint, settings.rules(), now).into();
     Member { availability, weight: endpoint.live.standing.weight(endpoint.weight), backup: endpoint.backup }
 }

@@ -15,7 +15,8 @@ use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::endpoint::state::{self, Condition, Rules};
+use crate::endpoint::precedence::{self, Rules};
+use crate::endpoint::state::Condition;
 use crate::endpoint::waiting::Waiting;
 use crate::metrics::{Durations, GrpcCalls, Requests, Retries, ServiceAttempts, UpstreamMetrics};
 use crate::policy::{
@@ -191,7 +192,7 @@ impl Service {
 impl Settings {
     /// How the backend at this place stands at `now`.
     pub fn condition(&self, index: usize, now: Moment) -> Condition {
-        state::condition(&self.endpoints[index], self.rules(), now)
+        precedence::condition(&self.endpoints[index], self.rules(), now)
     }
 
     /// What the state of its backends depends on.

@@ -1,7 +1,6 @@
 //! The wire form of `OrcaLoadReport`: as much of protobuf as it takes to find three numbers in it and to pass over the rest.
 
-use super::Refused;
-use super::orca::{APPLICATION, CPU, MEMORY, take};
+use super::{APPLICATION, CPU, MEMORY, Refused, take};
 use crate::endpoint::load::Report;
 
 /// Reads a message.
