@@ -178,24 +178,27 @@ async fn run(
         Phase::Draining(queue) => queue,
         Phase::Serving | Phase::Stopping => Queue::Ours,
     };
+    tokio::select! {
+        biased;
+        () = drain(accepting, queue, accepts) => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
+    }
+    worker.is_over.set(true);
+}
+
+/// Accepts no more, and lets all connections end. Never done: the control plane ends the wait.
+async fn drain(mut accepting: Vec<Accepting>, queue: Queue, accepts: Arc<()>) {
     for stop in accepting.iter_mut().filter_map(|accepting| accepting.stop.take()) {
         stop.send_replace(queue);
     }
     // all at once: where datagrams come, that lasts until the last session is silent
     let ending: Vec<_> = accepting.into_iter().map(|accepting| tokio::task::spawn_local(accepting.end())).collect();
-    let ended = async {
-        for ended in ending {
-            let _ = ended.await;
-        }
-        // the control plane counts those that still accept
-        drop(accepts);
-        std::future::pending().await
-    };
-    tokio::select! {
-        () = ended => {}
-        _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
+    for ended in ending {
+        let _ = ended.await;
     }
-    worker.is_over.set(true);
+    // the control plane counts those that still accept
+    drop(accepts);
+    std::future::pending().await
 }
 
 impl Accepting {

@@ -97,14 +97,7 @@ fn build_service(
     let same_way = before.is_some_and(|b| {
         b.protocol == service.protocol && b.proxy_header == service.proxy_header && b.tls_fingerprint == tls_fingerprint
     });
-    let tls = match (&service.tls, before) {
-        (None, _) => None,
-        // The same settings stay the same object, with the TLS sessions that it could resume.
-        (Some(_), Some(before)) if same_way => before.tls.clone(),
-        (Some(tls), _) => {
-            Some(make_tls(tls, service.protocol).map_err(|reason| failed(format!("TLS to its backends: {reason}")))?)
-        }
-    };
+    let tls = client_tls(service, before.filter(|_| same_way), make_tls).map_err(failed)?;
     let tls_server_name = check_server_names(service).map_err(failed)?;
     let name: Arc<str> = service.name.as_str().into();
     let places = handles::places(service, before);
@@ -122,11 +115,7 @@ fn build_service(
         session_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
-        heads: HeadLimits {
-            bytes: service.limits.max_header_bytes,
-            fields: service.limits.max_headers,
-            leniency: Leniency { bare_lf: service.allow_bare_lf, ..Leniency::default() },
-        },
+        heads: answer_heads(service),
         via: service.via,
         protocol: service.protocol,
         proxy_header: service.proxy_header,
@@ -155,6 +144,31 @@ fn build_service(
         tls_fingerprint,
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
+}
+
+/// The TLS settings towards its backends. Those of `unchanged`, the service before with the same settings, stay the same object,
+/// with the TLS sessions that it could resume.
+fn client_tls(
+    service: &model::Service,
+    unchanged: Option<&Service>,
+    make_tls: MakeTls<'_>,
+) -> Result<Option<Arc<ClientConfig>>, String> {
+    match (&service.tls, unchanged) {
+        (None, _) => Ok(None),
+        (Some(_), Some(before)) => Ok(before.tls.clone()),
+        (Some(tls), None) => {
+            make_tls(tls, service.protocol).map(Some).map_err(|reason| format!("TLS to its backends: {reason}"))
+        }
+    }
+}
+
+/// What the heads of its backends' answers may be.
+fn answer_heads(service: &model::Service) -> HeadLimits {
+    HeadLimits {
+        bytes: service.limits.max_header_bytes,
+        fields: service.limits.max_headers,
+        leniency: Leniency { bare_lf: service.allow_bare_lf, ..Leniency::default() },
+    }
 }
 
 /// The service's affinity; its table stays while its size does.

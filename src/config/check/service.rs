@@ -37,27 +37,13 @@ impl Check<'_> {
     }
 
     fn service(&mut self, at: &KeyPath, name: &str, raw: &raw::Service) -> Option<Service> {
-        let backends_at = at.key("backend");
-        if raw.backend.is_empty() && self.findings.removed(&backends_at).is_none() && !self.present(&at.key("discover"))
-        {
-            let mistake = self.mistake(at, format!("the service `{name}` has no backends"));
-            self.report(mistake.help(format!("add [[service.{name}.backend]] sections")));
-        }
-        self.unique_backends(&backends_at, &raw.backend);
-        let idle = |b: &raw::Backend| b.weight == 0 || b.drain;
-        if !raw.backend.is_empty() && raw.backend.iter().all(idle) {
-            let mistake = self.mistake(at, format!("no backend of the service `{name}` gets any work"));
-            self.report(mistake.warning().help("each one has weight = 0 or drain = true"));
-        }
         let tls = raw.tls.as_ref().map(|tls| self.client_tls(&at.key("tls"), tls));
-        let names_itself = raw.tls.as_ref().is_some_and(|tls| tls.server_name.is_empty() && tls.verify);
         let balance = self.balance(at, raw);
         let affinity = raw.affinity.as_ref().map(|affinity| self.affinity(&at.key("affinity"), affinity));
         let fallback = raw.fallback.as_ref().map(|fallback| self.fallback(&at.key("fallback"), fallback));
         let health = raw.health.as_ref().map(|health| self.health(&at.key("health"), health));
         let discover = raw.discover.as_ref().map(|discover| self.discover(&at.key("discover"), discover));
-        let backends = raw.backend.iter().enumerate();
-        let backends = all(backends.map(|(i, b)| self.backend((&backends_at, i), b, names_itself)).collect());
+        let backends = self.backends(at, name, raw);
         Some(Service {
             name: name.to_owned(),
             balance,
@@ -90,20 +76,29 @@ impl Check<'_> {
             written: raw.backend.len(),
             backends: backends?,
             tls: all_or_nothing(tls)?,
-            timeout: Timeouts {
-                connect: raw.timeout.connect.0,
-                response: raw.timeout.response.0,
-                idle: raw.timeout.idle.0,
-                total: (!raw.timeout.total.0.is_zero()).then_some(raw.timeout.total.0),
-                queue: raw.timeout.queue.0,
-                queue_length: raw.timeout.queue_length as usize,
-            },
-            pool: Pool {
-                max_idle: raw.pool.max_idle as usize,
-                idle_timeout: raw.pool.idle_timeout.0,
-                max_age: (!raw.pool.max_age.0.is_zero()).then_some(raw.pool.max_age.0),
-            },
+            timeout: timeouts(&raw.timeout),
+            pool: pool(&raw.pool),
         })
+    }
+
+    /// The backends that the file has. That there is none, or none with work, is found here.
+    fn backends(&mut self, at: &KeyPath, service: &str, raw: &raw::Service) -> Option<Vec<Backend>> {
+        let backends_at = at.key("backend");
+        if raw.backend.is_empty() && self.findings.removed(&backends_at).is_none() && !self.present(&at.key("discover"))
+        {
+            let mistake = self.mistake(at, format!("the service `{service}` has no backends"));
+            self.report(mistake.help(format!("add [[service.{service}.backend]] sections")));
+        }
+        self.unique_backends(&backends_at, &raw.backend);
+        let idle = |b: &raw::Backend| b.weight == 0 || b.drain;
+        if !raw.backend.is_empty() && raw.backend.iter().all(idle) {
+            let mistake = self.mistake(at, format!("no backend of the service `{service}` gets any work"));
+            self.report(mistake.warning().help("each one has weight = 0 or drain = true"));
+        }
+        // with no name for the whole service, each certificate is verified against its backend's host
+        let names_itself = raw.tls.as_ref().is_some_and(|tls| tls.server_name.is_empty() && tls.verify);
+        let backends = raw.backend.iter().enumerate();
+        all(backends.map(|(i, b)| self.backend((&backends_at, i), b, names_itself)).collect())
     }
 
     fn unique_backends(&mut self, at: &KeyPath, raw: &[raw::Backend]) {
@@ -208,6 +203,25 @@ impl Check<'_> {
         let client = (raw.cert.is_some() && raw.key.is_some())
             .then(|| self.certificate(at, raw.cert.as_deref(), raw.key.as_deref()));
         Some(ClientTls { server_name, ca: ca?, verify: raw.verify, client: all_or_nothing(client)? })
+    }
+}
+
+fn timeouts(raw: &raw::Timeout) -> Timeouts {
+    Timeouts {
+        connect: raw.connect.0,
+        response: raw.response.0,
+        idle: raw.idle.0,
+        total: (!raw.total.0.is_zero()).then_some(raw.total.0),
+        queue: raw.queue.0,
+        queue_length: raw.queue_length as usize,
+    }
+}
+
+fn pool(raw: &raw::Pool) -> Pool {
+    Pool {
+        max_idle: raw.max_idle as usize,
+        idle_timeout: raw.idle_timeout.0,
+        max_age: (!raw.max_age.0.is_zero()).then_some(raw.max_age.0),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) use listener::{
 pub(super) use notify::Notify;
 pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
 pub(super) use service::{
-    AnswerLimits, Backend, Balance, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Via,
+    AnswerLimits, Backend, Balance, Pool, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Timeout, Via,
 };
 
 /// A table of the file, written as in the documentation: `key: Type = default`.
