@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::endpoint::standing::Wanted;
+use crate::endpoint::standing::Override;
 use crate::endpoint::{Endpoint, Live};
 use crate::health::ejector;
-use crate::health::probe::{Preamble, Target};
+use crate::health::probe::Target;
 use crate::load::agent::{Line, Said};
-use crate::policy::{Check, Health, Initial, ProxyHeader};
+use crate::policy::{Check, Health, Initial};
 use crate::snapshot::{Service, Snapshot};
 
 /// An agent that has missed as many of its turns is silent, however soon reports expire: one that is late is not.
@@ -23,7 +23,7 @@ pub(super) fn targets(snapshot: &Snapshot) -> Vec<Target> {
         let health = service.health.clone().map(Arc::new);
         let agent = service.load_reports.agent.map(|(port, interval)| Arc::new(asking(port, interval)));
         // of one whose name can't be looked up that is known without asking
-        for endpoint in service.endpoints.iter().filter(|endpoint| !endpoint.is_unknown()) {
+        for endpoint in service.endpoints.iter().filter(|endpoint| !endpoint.is_unresolved()) {
             if let Some(policy) = &health {
                 targets.push(target(service, endpoint, policy, false));
             }
@@ -46,11 +46,7 @@ fn target(service: &Service, endpoint: &Endpoint, policy: &Arc<Health>, advisory
         host: endpoint.host.clone(),
         protocol: service.protocol,
         tls: service.tls.clone().zip(name),
-        preamble: match service.proxy_header {
-            None => Preamble::Off,
-            Some(ProxyHeader::V1) => Preamble::V1,
-            Some(ProxyHeader::V2) => Preamble::V2,
-        },
+        proxy_header: service.proxy_header,
         policy: Arc::clone(policy),
         advisory,
         expire: service.load_reports.expire.max(policy.interval * MISSED),
@@ -73,8 +69,8 @@ fn asking(port: u16, interval: Duration) -> Health {
 }
 
 /// What the passive ejection watches.
-pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::Service> {
-    let service = |service: &Arc<Service>| ejector::Service {
+pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::WatchedService> {
+    let service = |service: &Arc<Service>| ejector::WatchedService {
         name: Arc::clone(&service.name),
         policy: service.outlier,
         backends: service.endpoints.clone(),
@@ -123,7 +119,7 @@ impl Agents {
         }
         if target.advisory {
             // nothing else makes it so where the agent is no check
-            target.live.standing.set_agent(Wanted::Disabled, &reason);
+            target.live.standing.set_agent(Override::Disabled, &reason);
         }
         Err(line.reason.unwrap_or_else(|| "its agent says that it is down".to_owned()))
     }
@@ -174,7 +170,7 @@ mod tests {
             host: String::new(),
             protocol: UpstreamProtocol::Http1,
             tls: None,
-            preamble: Preamble::Off,
+            proxy_header: None,
             policy: Arc::new(asking(1, Duration::from_secs(2))),
             advisory: true,
             expire: Duration::from_secs(10),
@@ -214,14 +210,17 @@ mod tests {
         let target = asked(&live);
         agents.hear(&target, "maint 50% maxconn:5", START).unwrap();
         agents.update(std::slice::from_ref(&target));
-        assert_eq!((live.standing.agent(), live.standing.weight(8), live.standing.limit(0)), (Wanted::Disabled, 4, 5));
+        assert_eq!(
+            (live.standing.agent(), live.standing.weight(8), live.standing.limit(0)),
+            (Override::Disabled, 4, 5)
+        );
         // a check of another kind asks no agent
         let mut other = target.clone();
         Arc::make_mut(&mut other.policy).kind = Check::Tcp { send: Vec::new(), expect: Vec::new() };
         agents.update(&[other]);
         assert_eq!(
             (live.standing.agent(), live.standing.weight(8), live.standing.limit(0)),
-            (Wanted::Configured, 8, 0)
+            (Override::Configured, 8, 0)
         );
         let heard = agents.heard();
         assert!(heard.said.is_empty() && heard.limits.is_empty());
@@ -233,6 +232,6 @@ mod tests {
         let (before, after) = (Arc::<Live>::default(), Arc::<Live>::default());
         agents.hear(&asked(&before), "drain down", START).unwrap_err();
         agents.hear(&asked(&after), "50%", START).unwrap();
-        assert_eq!((after.standing.agent(), after.standing.weight(8)), (Wanted::Configured, 4));
+        assert_eq!((after.standing.agent(), after.standing.weight(8)), (Override::Configured, 4));
     }
 }

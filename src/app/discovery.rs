@@ -148,7 +148,7 @@ fn backend(found: &Backend) -> model::Backend {
             Target::Unix(path) => Address::Unix(path.clone()),
         },
         further: found.further.clone(),
-        unknown: found.unknown.clone(),
+        unresolved: found.unknown.clone(),
         host: found.host.clone(),
         weight: found.weight,
         max_connections: found.max_connections,

@@ -147,7 +147,7 @@ impl Names {
 
     /// Puts it into the next one, where that has a name which could not be looked up when it was read.
     pub fn fill_gaps(&self, config: &mut model::Config) {
-        self.put(config, |backend| backend.unknown.is_some());
+        self.put(config, |backend| backend.unresolved.is_some());
     }
 
     fn put(&self, config: &mut model::Config, into: impl Fn(&Backend) -> bool) {
@@ -171,7 +171,7 @@ impl Names {
 /// Puts addresses that the process before had into a configuration whose names can't be looked up.
 pub(super) fn take_over(before: Vec<(Name, Vec<SocketAddr>)>, config: &mut model::Config) {
     let before: HashMap<Name, Found> = before.into_iter().map(|(name, found)| (name, Ok(found))).collect();
-    for backend in config.services.iter_mut().flat_map(|s| &mut s.backends).filter(|b| b.unknown.is_some()) {
+    for backend in config.services.iter_mut().flat_map(|s| &mut s.backends).filter(|b| b.unresolved.is_some()) {
         if let Some(found) = name(backend).and_then(|name| before.get(&name)) {
             set(backend, found);
         }
@@ -190,7 +190,7 @@ fn name(backend: &Backend) -> Option<Name> {
 
 /// The addresses of a backend, or why there are none; `None` = it is a Unix socket.
 fn found(backend: &Backend) -> Option<Found> {
-    match (&backend.unknown, &backend.address) {
+    match (&backend.unresolved, &backend.address) {
         (Some(reason), _) => Some(Err(reason.clone())),
         (None, Address::Tcp(first)) => Some(Ok(std::iter::once(first).chain(&backend.further).copied().collect())),
         (None, Address::Unix(_)) => None,
@@ -206,12 +206,12 @@ fn set(backend: &mut Backend, is: &Found) {
             let is_same = matches!(found(backend), Some(Ok(was)) if are_same(&was, is));
             if let (false, [first, further @ ..]) = (is_same, &is[..]) {
                 (backend.address, backend.further) = (Address::Tcp(*first), further.to_vec());
-                backend.unknown = None;
+                backend.unresolved = None;
             }
         }
         Err(reason) => {
             (backend.address, backend.further) = (Address::Tcp((Ipv4Addr::UNSPECIFIED, port).into()), Vec::new());
-            backend.unknown = Some(reason.clone());
+            backend.unresolved = Some(reason.clone());
         }
     }
 }

@@ -4,7 +4,7 @@
 //! says, health is ignored and all of them are used: either the checks are wrong, or the few that are left would be crushed
 //! by what was meant for many (Envoy's "panic threshold"). Whoever was told to take no work gets none even then.
 
-use crate::endpoint::state::{By, Condition, State};
+use crate::endpoint::state::{Condition, DecidedBy, State};
 
 /// What counts about a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl From<Condition> for Availability {
     fn from(Condition { state, by }: Condition) -> Self {
         match state {
             // there is no address to go to, however health is ignored
-            State::Down if by == By::Names => Self::Disabled,
+            State::Down if by == DecidedBy::Names => Self::Disabled,
             State::Up | State::Starting | State::Unknown => Self::Usable,
             State::Down => Self::Down,
             State::Ejected | State::Broken => Self::Ejected,

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Moment;
 use crate::policy;
-use packed::{EPOCHS, Trials, Word, places};
+use packed::{CircuitWord, EPOCHS, Trials, trials_needed};
 use window::Window;
 
 /// What an exchange was admitted as. It must be given back to [`Breaker::record`] or [`Breaker::forgo`], also when the
@@ -32,7 +32,7 @@ pub struct Permit {
 
 /// How it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum Circuit {
     /// Everything passes.
     Closed,
     /// Nothing passes.
@@ -44,7 +44,7 @@ pub enum State {
 /// The breaker of one backend, shared by all workers without a lock.
 #[derive(Debug, Default)]
 pub struct Breaker {
-    /// [`Word`], packed. Zero is closed.
+    /// [`CircuitWord`], packed. Zero is closed.
     word: AtomicU64,
     /// Failures in a row: the epoch in the upper half, their number in the lower.
     streak: AtomicU64,
@@ -69,8 +69,8 @@ impl Permit {
 impl Breaker {
     /// Whether an exchange may go to the backend at `now`; a place among the trials is taken when it is half-open.
     pub fn admit(&self, policy: &policy::Breaker, now: Moment) -> Option<Permit> {
-        let word = Word::unpack(self.word.load(Ordering::Relaxed));
-        if word.state == State::Closed {
+        let word = CircuitWord::unpack(self.word.load(Ordering::Relaxed));
+        if word.state == Circuit::Closed {
             return Some(Permit { epoch: word.epoch, trial: false, first: false });
         }
         self.admit_trial(policy, now)
@@ -78,11 +78,11 @@ impl Breaker {
 
     /// Whether [`admit`](Self::admit) would let an exchange pass; takes nothing.
     pub fn would_admit(&self, policy: &policy::Breaker, now: Moment) -> bool {
-        let word = Word::unpack(self.word.load(Ordering::Acquire));
+        let word = CircuitWord::unpack(self.word.load(Ordering::Acquire));
         match word.state {
-            State::Closed => true,
-            State::Open => word.is_over(policy, now),
-            State::HalfOpen => {
+            Circuit::Closed => true,
+            Circuit::Open => word.is_over(policy, now),
+            Circuit::HalfOpen => {
                 let trials = Trials::unpack(self.trials.load(Ordering::Acquire));
                 trials.of(word.epoch).is_none_or(|trials| trials.has_room(policy)) || word.is_stale(policy, now)
             }
@@ -90,7 +90,7 @@ impl Breaker {
     }
 
     /// The exchange ended, well or not. Gives back the state when it changed by this.
-    pub fn record(&self, permit: Permit, failed: bool, policy: &policy::Breaker, now: Moment) -> Option<State> {
+    pub fn record(&self, permit: Permit, failed: bool, policy: &policy::Breaker, now: Moment) -> Option<Circuit> {
         match (permit.trial, failed) {
             (false, false) => {
                 self.succeeded(permit.epoch, policy, now);
@@ -98,7 +98,7 @@ impl Breaker {
             }
             (false, true) => self.failed(permit.epoch, policy, now),
             (true, false) => self.trial_succeeded(permit.epoch, policy, now),
-            (true, true) => self.change(permit.epoch, State::HalfOpen, State::Open, now),
+            (true, true) => self.change(permit.epoch, Circuit::HalfOpen, Circuit::Open, now),
         }
     }
 
@@ -111,9 +111,9 @@ impl Breaker {
     }
 
     /// How it stands at `now`.
-    pub fn state(&self, policy: &policy::Breaker, now: Moment) -> State {
-        let word = Word::unpack(self.word.load(Ordering::Relaxed));
-        if word.state == State::Open && word.is_over(policy, now) { State::HalfOpen } else { word.state }
+    pub fn state(&self, policy: &policy::Breaker, now: Moment) -> Circuit {
+        let word = CircuitWord::unpack(self.word.load(Ordering::Relaxed));
+        if word.state == Circuit::Open && word.is_over(policy, now) { Circuit::HalfOpen } else { word.state }
     }
 
     /// Takes a place among the trials, if it is time for them and there is one.
@@ -121,15 +121,15 @@ impl Breaker {
     fn admit_trial(&self, policy: &policy::Breaker, now: Moment) -> Option<Permit> {
         loop {
             let standing = self.word.load(Ordering::Acquire);
-            let word = Word::unpack(standing);
+            let word = CircuitWord::unpack(standing);
             match word.state {
-                State::Closed => return Some(Permit { epoch: word.epoch, trial: false, first: false }),
-                State::Open if !word.is_over(policy, now) => return None,
-                State::Open => {
-                    self.change(word.epoch, State::Open, State::HalfOpen, now);
+                Circuit::Closed => return Some(Permit { epoch: word.epoch, trial: false, first: false }),
+                Circuit::Open if !word.is_over(policy, now) => return None,
+                Circuit::Open => {
+                    self.change(word.epoch, Circuit::Open, Circuit::HalfOpen, now);
                     continue;
                 }
-                State::HalfOpen => {}
+                Circuit::HalfOpen => {}
             }
             let before = self.trials.load(Ordering::Acquire);
             if self.word.load(Ordering::Acquire) != standing {
@@ -144,7 +144,7 @@ impl Breaker {
                     return Some(Permit { epoch: word.epoch, trial: true, first: known.is_none() });
                 }
             } else if word.is_stale(policy, now) {
-                self.change(word.epoch, State::HalfOpen, State::HalfOpen, now);
+                self.change(word.epoch, Circuit::HalfOpen, Circuit::HalfOpen, now);
             } else {
                 return None;
             }
@@ -156,14 +156,14 @@ impl Breaker {
         if streak & LOWER != 0 && streak >> HALF == epoch {
             self.streak.store(epoch << HALF, Ordering::Relaxed);
         }
-        if policy.error_rate > 0.0 && Word::unpack(self.word.load(Ordering::Relaxed)).epoch == epoch {
+        if policy.error_rate > 0.0 && CircuitWord::unpack(self.word.load(Ordering::Relaxed)).epoch == epoch {
             self.window.add(false, now);
         }
     }
 
     #[cold]
-    fn failed(&self, epoch: u64, policy: &policy::Breaker, now: Moment) -> Option<State> {
-        let word = Word::unpack(self.word.load(Ordering::Acquire));
+    fn failed(&self, epoch: u64, policy: &policy::Breaker, now: Moment) -> Option<Circuit> {
+        let word = CircuitWord::unpack(self.word.load(Ordering::Acquire));
         if word.epoch != epoch {
             return None;
         }
@@ -173,7 +173,7 @@ impl Breaker {
             self.window.add(true, now);
             trips |= self.window.exceeds(policy.error_rate, word.since, now);
         }
-        if trips { self.change(epoch, State::Closed, State::Open, now) } else { None }
+        if trips { self.change(epoch, Circuit::Closed, Circuit::Open, now) } else { None }
     }
 
     /// One failure more in a row; gives back how many.
@@ -188,12 +188,12 @@ impl Breaker {
         }
     }
 
-    fn trial_succeeded(&self, epoch: u64, policy: &policy::Breaker, now: Moment) -> Option<State> {
+    fn trial_succeeded(&self, epoch: u64, policy: &policy::Breaker, now: Moment) -> Option<Circuit> {
         let succeeded = self.end_trial(epoch, true)?;
-        if succeeded < places(policy) {
+        if succeeded < trials_needed(policy) {
             return None;
         }
-        self.change(epoch, State::HalfOpen, State::Closed, now)
+        self.change(epoch, Circuit::HalfOpen, Circuit::Closed, now)
     }
 
     /// Gives back a trial's place; `None` when the breaker has moved on. Otherwise how many have succeeded.
@@ -213,14 +213,14 @@ impl Breaker {
     }
 
     /// Goes from one state to another, if it is still in that one and in that epoch.
-    fn change(&self, epoch: u64, from: State, to: State, now: Moment) -> Option<State> {
+    fn change(&self, epoch: u64, from: Circuit, to: Circuit, now: Moment) -> Option<Circuit> {
         loop {
             let packed = self.word.load(Ordering::Acquire);
-            let word = Word::unpack(packed);
+            let word = CircuitWord::unpack(packed);
             if word.epoch != epoch || word.state != from {
                 return None;
             }
-            let next = Word { state: to, epoch: (epoch + 1) & EPOCHS, since: now };
+            let next = CircuitWord { state: to, epoch: (epoch + 1) & EPOCHS, since: now };
             if swap(&self.word, packed, next.pack()) {
                 return Some(to);
             }

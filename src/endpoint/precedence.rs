@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::Endpoint;
 use super::breaker;
-use super::standing::{Health, Wanted};
-use super::state::{By, Condition, State};
+use super::standing::{Health, Override};
+use super::state::{Condition, DecidedBy, State};
 use crate::clock::Moment;
 use crate::policy;
 
@@ -28,7 +28,7 @@ pub struct Rules<'a> {
 pub fn takes_part(endpoint: &Endpoint) -> bool {
     let standing = &endpoint.live.standing;
     let has_weight = standing.weight(endpoint.weight) > 0;
-    wanted(endpoint).is_none() && has_weight && !endpoint.is_unknown() && standing.health() != Health::Down
+    wanted(endpoint).is_none() && has_weight && !endpoint.is_unresolved() && standing.health() != Health::Down
 }
 
 /// How a backend stands at `now`.
@@ -39,47 +39,47 @@ pub fn condition(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Conditio
 /// What somebody wants of it, whatever it could do.
 fn wanted(endpoint: &Endpoint) -> Option<Condition> {
     let standing = &endpoint.live.standing;
-    let of = |wanted: Wanted, by| match wanted {
-        Wanted::Drained => Some(Condition::new(State::Draining, by)),
-        Wanted::Disabled => Some(Condition::new(State::Disabled, by)),
-        Wanted::Configured | Wanted::Enabled => None,
+    let of = |wanted: Override, by| match wanted {
+        Override::Drained => Some(Condition::new(State::Draining, by)),
+        Override::Disabled => Some(Condition::new(State::Disabled, by)),
+        Override::Configured | Override::Enabled => None,
     };
     match standing.operator() {
-        Wanted::Configured if endpoint.draining => Some(Condition::new(State::Draining, By::Configuration)),
-        Wanted::Configured => of(standing.agent(), By::Agent),
-        operator => of(operator, By::Operator),
+        Override::Configured if endpoint.draining => Some(Condition::new(State::Draining, DecidedBy::Configuration)),
+        Override::Configured => of(standing.agent(), DecidedBy::Agent),
+        operator => of(operator, DecidedBy::Operator),
     }
 }
 
 /// What keeps it from working.
 fn unwell(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Option<Condition> {
     let live = &endpoint.live;
-    if endpoint.is_unknown() {
-        return Some(Condition::new(State::Down, By::Names));
+    if endpoint.is_unresolved() {
+        return Some(Condition::new(State::Down, DecidedBy::Names));
     }
     if live.standing.health() == Health::Down {
-        return Some(Condition::new(State::Down, By::Checks));
+        return Some(Condition::new(State::Down, DecidedBy::Checks));
     }
     if live.standing.is_ejected(now) {
-        return Some(Condition::new(State::Ejected, By::Outlier));
+        return Some(Condition::new(State::Ejected, DecidedBy::Outlier));
     }
-    let is_open = |policy| live.breaker.state(policy, now) == breaker::State::Open;
-    rules.breaker.is_some_and(is_open).then_some(Condition::new(State::Broken, By::Breaker))
+    let is_open = |policy| live.breaker.state(policy, now) == breaker::Circuit::Open;
+    rules.breaker.is_some_and(is_open).then_some(Condition::new(State::Broken, DecidedBy::Breaker))
 }
 
 /// How well it is.
 fn well(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Condition {
     let standing = &endpoint.live.standing;
     if rules.is_checked && standing.health() == Health::Unknown {
-        return Condition::new(State::Unknown, By::Checks);
+        return Condition::new(State::Unknown, DecidedBy::Checks);
     }
     if now.since(standing.joined()) < rules.slow_start {
-        return Condition::new(State::Starting, By::SlowStart);
+        return Condition::new(State::Starting, DecidedBy::SlowStart);
     }
     let by = match (standing.operator(), rules.is_checked) {
-        (Wanted::Enabled, _) => By::Operator,
-        (_, true) => By::Checks,
-        (_, false) => By::Configuration,
+        (Override::Enabled, _) => DecidedBy::Operator,
+        (_, true) => DecidedBy::Checks,
+        (_, false) => DecidedBy::Configuration,
     };
     Condition::new(State::Up, by)
 }
@@ -119,14 +119,14 @@ mod tests {
         let addresses = std::mem::take(&mut endpoint.addresses);
         assert_eq!(stands(&endpoint, rules), ("down", "names"));
         assert!(!takes_part(&endpoint));
-        standing.set_agent(Wanted::Disabled, "maint");
+        standing.set_agent(Override::Disabled, "maint");
         assert_eq!(stands(&endpoint, rules), ("disabled", "agent"));
         endpoint.addresses = addresses;
         endpoint.draining = true;
         assert_eq!(stands(&endpoint, rules), ("draining", "configuration"));
-        standing.set_operator(Wanted::Disabled, "a new disk");
+        standing.set_operator(Override::Disabled, "a new disk");
         assert_eq!(stands(&endpoint, rules), ("disabled", "operator"));
-        standing.set_operator(Wanted::Enabled, "");
+        standing.set_operator(Override::Enabled, "");
         assert_eq!(stands(&endpoint, rules), ("down", "checks"), "who is wanted may still be unwell");
     }
 
@@ -134,7 +134,7 @@ mod tests {
     fn whom_nobody_checks_is_up_because_the_configuration_has_it() {
         let endpoint = testing::endpoint();
         assert_eq!(stands(&endpoint, Rules { is_checked: false, ..RULES }), ("up", "configuration"));
-        endpoint.live.standing.set_operator(Wanted::Enabled, "");
+        endpoint.live.standing.set_operator(Override::Enabled, "");
         assert_eq!(stands(&endpoint, Rules { is_checked: false, ..RULES }), ("up", "operator"));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use super::state::{By, Condition, State, Told};
+use super::state::{Announced, Condition, DecidedBy, State};
 use crate::clock::Moment;
 
 /// What the last checks said.
@@ -25,7 +25,7 @@ pub enum Health {
 
 /// What an operator, or the backend's own agent, wants of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Wanted {
+pub enum Override {
     /// What the configuration says.
     #[default]
     Configured,
@@ -37,7 +37,7 @@ pub enum Wanted {
     Enabled,
 }
 
-impl Wanted {
+impl Override {
     /// The state of a backend of which this is wanted, if nothing else is in its way.
     fn state(self) -> State {
         match self {
@@ -63,7 +63,7 @@ pub struct Standing {
     ejected_until: AtomicU64,
     ejections: AtomicU32,
     joined: AtomicU64,
-    /// The condition that everybody was told last, in one word; 0 = none yet.
+    /// The condition that everybody was announced last, in one word; 0 = none yet.
     known: AtomicU16,
     texts: Mutex<Texts>,
 }
@@ -75,15 +75,15 @@ struct Texts {
     operator: String,
     agent: String,
     ejection: String,
-    unknown: String,
-    told: Option<Told>,
+    unresolved: String,
+    announced: Option<Announced>,
 }
 
 impl Texts {
     /// The same condition has another reason.
     fn retell(&mut self, reason: &str, is_of: impl Fn(Condition) -> bool) {
-        if let Some(told) = self.told.as_mut().filter(|told| is_of(told.condition)) {
-            reason.clone_into(&mut told.reason);
+        if let Some(announced) = self.announced.as_mut().filter(|announced| is_of(announced.condition)) {
+            reason.clone_into(&mut announced.reason);
         }
     }
 }
@@ -134,55 +134,57 @@ impl Standing {
     pub fn set_health(&self, health: Health, reason: &str) {
         let texts = &mut *self.texts();
         texts.health = reason.to_owned();
-        // who is told of the state is told why it is so now; what is told of another state comes with that
-        texts.retell(reason, |told| told.by == By::Checks && told.state == State::Down && health == Health::Down);
+        // who is announced of the state is announced why it is so now; what is announced of another state comes with that
+        texts.retell(reason, |announced| {
+            announced.by == DecidedBy::Checks && announced.state == State::Down && health == Health::Down
+        });
         self.health.store(health as u8, Ordering::Relaxed);
         changed();
     }
 
-    /// Its name can't be looked up, for this reason. The next answer may give another one, of which who asks is told.
-    pub fn set_unknown(&self, reason: &str) {
+    /// Its name can't be looked up, for this reason. The next answer may give another one, of which who asks is announced.
+    pub fn set_unresolved(&self, reason: &str) {
         let texts = &mut *self.texts();
-        texts.unknown = format!("its name can't be looked up: {reason}");
-        let reason = texts.unknown.clone();
-        texts.retell(&reason, |told| told.by == By::Names);
+        texts.unresolved = format!("its name can't be looked up: {reason}");
+        let reason = texts.unresolved.clone();
+        texts.retell(&reason, |announced| announced.by == DecidedBy::Names);
     }
 
     /// What operators want. Their word goes before the agent's.
-    pub fn operator(&self) -> Wanted {
+    pub fn operator(&self) -> Override {
         wanted(&self.operator)
     }
 
     /// An operator wants this, and why.
-    pub fn set_operator(&self, wanted: Wanted, reason: &str) {
+    pub fn set_operator(&self, wanted: Override, reason: &str) {
         let texts = &mut *self.texts();
         texts.operator = reason.to_owned();
-        texts.retell(reason, |told| told == Condition { state: wanted.state(), by: By::Operator });
+        texts.retell(reason, |announced| announced == Condition { state: wanted.state(), by: DecidedBy::Operator });
         self.operator.store(wanted as u8, Ordering::Relaxed);
         changed();
     }
 
     /// Whether an operator has said anything of it that holds.
     pub fn has_operators_word(&self) -> bool {
-        self.operator() != Wanted::Configured || self.weight.load(Ordering::Relaxed) != AS_CONFIGURED
+        self.operator() != Override::Configured || self.weight.load(Ordering::Relaxed) != AS_CONFIGURED
     }
 
     /// Whether an operator has taken it out. The data plane asks at each pick: an operator's word is in force when it is answered, also
     /// for exchanges that hold an older snapshot.
     pub fn is_taken_out(&self) -> bool {
-        matches!(self.operator(), Wanted::Drained | Wanted::Disabled)
+        matches!(self.operator(), Override::Drained | Override::Disabled)
     }
 
     /// What the backend's agent wants.
-    pub fn agent(&self) -> Wanted {
+    pub fn agent(&self) -> Override {
         wanted(&self.agent)
     }
 
     /// The backend's agent wants this, and why.
-    pub fn set_agent(&self, wanted: Wanted, reason: &str) {
+    pub fn set_agent(&self, wanted: Override, reason: &str) {
         let texts = &mut *self.texts();
         texts.agent = reason.to_owned();
-        texts.retell(reason, |told| told == Condition { state: wanted.state(), by: By::Agent });
+        texts.retell(reason, |announced| announced == Condition { state: wanted.state(), by: DecidedBy::Agent });
         self.agent.store(wanted as u8, Ordering::Relaxed);
         changed();
     }
@@ -282,13 +284,18 @@ impl Standing {
         self.joined.store(now.as_millis(), Ordering::Relaxed);
     }
 
-    /// What everybody was told last of how it stands; `None` before the first look.
-    pub fn told(&self) -> Option<Told> {
-        self.texts().told.clone()
+    /// What everybody was announced last of how it stands; `None` before the first look.
+    pub fn announced(&self) -> Option<Announced> {
+        self.texts().announced.clone()
     }
 
-    /// Makes a condition known, if it is another one than was told last; gives back the one before and this one then.
-    pub fn tell(&self, condition: Condition, now: Moment, at: SystemTime) -> Option<(Option<Told>, Told)> {
+    /// Makes a condition known, if it is another one than was announced last; gives back the one before and this one then.
+    pub fn announce(
+        &self,
+        condition: Condition,
+        now: Moment,
+        at: SystemTime,
+    ) -> Option<(Option<Announced>, Announced)> {
         // ten thousand backends are looked at, and hardly ever has one changed
         let word = word(condition);
         if self.known.swap(word, Ordering::Relaxed) == word {
@@ -296,19 +303,19 @@ impl Standing {
         }
         let texts = &mut *self.texts();
         let reason = match condition.by {
-            By::Operator => texts.operator.clone(),
-            By::Configuration if condition.state == State::Draining => "`drain` in the configuration".to_owned(),
-            By::Configuration => String::new(),
-            By::Agent => texts.agent.clone(),
-            By::Names => texts.unknown.clone(),
-            By::Checks if condition.state == State::Unknown => "not checked yet".to_owned(),
-            By::Checks => texts.health.clone(),
-            By::Outlier => texts.ejection.clone(),
-            By::Breaker => "its circuit breaker is open".to_owned(),
-            By::SlowStart => "its share of the work grows".to_owned(),
+            DecidedBy::Operator => texts.operator.clone(),
+            DecidedBy::Configuration if condition.state == State::Draining => "`drain` in the configuration".to_owned(),
+            DecidedBy::Configuration => String::new(),
+            DecidedBy::Agent => texts.agent.clone(),
+            DecidedBy::Names => texts.unresolved.clone(),
+            DecidedBy::Checks if condition.state == State::Unknown => "not checked yet".to_owned(),
+            DecidedBy::Checks => texts.health.clone(),
+            DecidedBy::Outlier => texts.ejection.clone(),
+            DecidedBy::Breaker => "its circuit breaker is open".to_owned(),
+            DecidedBy::SlowStart => "its share of the work grows".to_owned(),
         };
-        let told = Told { condition, reason, since: now, at };
-        Some((texts.told.replace(told.clone()), told))
+        let announced = Announced { condition, reason, since: now, at };
+        Some((texts.announced.replace(announced.clone()), announced))
     }
 
     fn texts(&self) -> MutexGuard<'_, Texts> {
@@ -327,12 +334,12 @@ fn changed() {
     CHANGES.fetch_add(1, Ordering::Relaxed);
 }
 
-fn wanted(of: &AtomicU8) -> Wanted {
+fn wanted(of: &AtomicU8) -> Override {
     match of.load(Ordering::Relaxed) {
-        1 => Wanted::Drained,
-        2 => Wanted::Disabled,
-        3 => Wanted::Enabled,
-        _ => Wanted::Configured,
+        1 => Override::Drained,
+        2 => Override::Disabled,
+        3 => Override::Enabled,
+        _ => Override::Configured,
     }
 }
 
@@ -350,7 +357,7 @@ mod tests {
             standing.set_health(health, "");
             assert_eq!(standing.health(), health);
         }
-        for wanted in [Wanted::Drained, Wanted::Disabled, Wanted::Enabled, Wanted::Configured] {
+        for wanted in [Override::Drained, Override::Disabled, Override::Enabled, Override::Configured] {
             standing.set_operator(wanted, "");
             standing.set_agent(wanted, "");
             assert_eq!((standing.operator(), standing.agent()), (wanted, wanted));
@@ -360,21 +367,21 @@ mod tests {
     #[test]
     fn a_condition_is_told_once_with_the_reason_of_who_says_so() {
         let (standing, now, at) = (Standing::default(), Moment::now(), SystemTime::UNIX_EPOCH);
-        let up = Condition { state: State::Up, by: By::Checks };
+        let up = Condition { state: State::Up, by: DecidedBy::Checks };
         standing.set_health(Health::Up, "status 200");
-        let (before, told) = standing.tell(up, now, at).unwrap();
-        assert_eq!((before, &*told.reason, told.since), (None, "status 200", now));
-        assert_eq!(standing.tell(up, now.plus(Duration::from_secs(1)), at), None);
-        standing.set_operator(Wanted::Drained, "a new disk");
-        let draining = Condition { state: State::Draining, by: By::Operator };
-        let (before, told) = standing.tell(draining, now.plus(Duration::from_secs(2)), at).unwrap();
-        assert_eq!((before.map(|told| told.condition), &*told.reason), (Some(up), "a new disk"));
-        assert_eq!(standing.told(), Some(told));
-        standing.set_operator(Wanted::Drained, "a new controller");
-        assert_eq!(standing.tell(draining, now.plus(Duration::from_secs(3)), at), None, "it is the same state");
-        assert_eq!(standing.told().unwrap().reason, "a new controller");
+        let (before, announced) = standing.announce(up, now, at).unwrap();
+        assert_eq!((before, &*announced.reason, announced.since), (None, "status 200", now));
+        assert_eq!(standing.announce(up, now.plus(Duration::from_secs(1)), at), None);
+        standing.set_operator(Override::Drained, "a new disk");
+        let draining = Condition { state: State::Draining, by: DecidedBy::Operator };
+        let (before, announced) = standing.announce(draining, now.plus(Duration::from_secs(2)), at).unwrap();
+        assert_eq!((before.map(|announced| announced.condition), &*announced.reason), (Some(up), "a new disk"));
+        assert_eq!(standing.announced(), Some(announced));
+        standing.set_operator(Override::Drained, "a new controller");
+        assert_eq!(standing.announce(draining, now.plus(Duration::from_secs(3)), at), None, "it is the same state");
+        assert_eq!(standing.announced().unwrap().reason, "a new controller");
         standing.set_health(Health::Down, "connection refused");
-        assert_eq!(standing.told().unwrap().reason, "a new controller", "that is not why");
+        assert_eq!(standing.announced().unwrap().reason, "a new controller", "that is not why");
     }
 
     #[test]

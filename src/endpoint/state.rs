@@ -1,4 +1,4 @@
-//! The words for how a backend stands: its state, who says so, and what everybody was told of it.
+//! The words for how a backend stands: its state, who says so, and what everybody was announced of it.
 
 use std::time::SystemTime;
 
@@ -27,7 +27,7 @@ pub enum State {
 
 /// Who says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum By {
+pub enum DecidedBy {
     /// Somebody at the admin address.
     Operator,
     /// The configuration.
@@ -38,7 +38,7 @@ pub enum By {
     Names,
     /// Active checks.
     Checks,
-    /// Passive ejection.
+    /// FailureStreak ejection.
     Outlier,
     /// Its circuit breaker.
     Breaker,
@@ -52,12 +52,12 @@ pub struct Condition {
     /// How it stands.
     pub state: State,
     /// Who says so.
-    pub by: By,
+    pub by: DecidedBy,
 }
 
-/// A condition that was made known: what everybody is told until the next one.
+/// A condition that was made known: what everybody is announced until the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct Announced {
     /// What.
     pub condition: Condition,
     /// Why, for people; may be empty where there is nothing to say.
@@ -106,7 +106,7 @@ impl State {
     }
 }
 
-impl By {
+impl DecidedBy {
     /// As the API calls it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -123,7 +123,7 @@ impl By {
 }
 
 impl Condition {
-    pub(super) const fn new(state: State, by: By) -> Self {
+    pub(super) const fn new(state: State, by: DecidedBy) -> Self {
         Self { state, by }
     }
 }

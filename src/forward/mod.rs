@@ -39,7 +39,7 @@ pub use ingress::Ingress;
 
 use crate::balance::{Cursors, Places};
 use crate::clock::Moment;
-use crate::endpoint::waiting::Waiting;
+use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Target};
 use crate::io::pipe::Pipes;
 use crate::policy::ProxyHeader;
@@ -124,7 +124,7 @@ impl Worker {
     }
 
     /// Gives a place at a backend of this service back, to whoever waits for one.
-    fn leave(&self, (index, service): (usize, &str), waiting: &Waiting, endpoint: &Endpoint, place: queue::Place) {
+    fn leave(&self, (index, service): (usize, &str), waiting: &Waiters, endpoint: &Endpoint, place: queue::Place) {
         self.cursors.borrow_mut().of(index).ended(place.backend);
         let limit = endpoint.limit();
         // nobody waits for a backend without a limit; and while there are more than a lower one allows, nobody follows

@@ -16,7 +16,7 @@
 //! number in an hour of need can't know the number that was configured.
 
 use super::{Refused, once};
-use crate::endpoint::standing::{Standing, Wanted};
+use crate::endpoint::standing::{Override, Standing};
 
 /// The longest line that is read.
 pub const LONGEST: usize = 1024;
@@ -33,7 +33,7 @@ pub struct Line {
     /// Whether it says that the backend is well.
     pub up: Option<bool>,
     /// What it wants of it.
-    pub wanted: Option<Wanted>,
+    pub wanted: Option<Override>,
     /// Exchanges at a time; 0 = no limit.
     pub max_connections: Option<u32>,
     /// Why, for people; without control characters.
@@ -48,7 +48,7 @@ pub struct Said {
     /// It said `down` and not `up` since.
     pub down: bool,
     /// It said `drain` or `maint` and not `ready` since.
-    pub wanted: Wanted,
+    pub wanted: Override,
     /// Exchanges at a time, when its last line said so.
     pub max_connections: Option<u32>,
 }
@@ -84,9 +84,9 @@ impl Line {
         match word {
             "up" => once(&mut self.up, true, "up"),
             "down" | "fail" | "failed" | "stopped" => once(&mut self.up, false, "down"),
-            "ready" => once(&mut self.wanted, Wanted::Configured, "ready"),
-            "drain" => once(&mut self.wanted, Wanted::Drained, "drain"),
-            "maint" => once(&mut self.wanted, Wanted::Disabled, "maint"),
+            "ready" => once(&mut self.wanted, Override::Configured, "ready"),
+            "drain" => once(&mut self.wanted, Override::Drained, "drain"),
+            "maint" => once(&mut self.wanted, Override::Disabled, "maint"),
             _ => {
                 if let Some(per_cent) = word.strip_suffix('%') {
                     let per_cent = whole(per_cent).filter(|per_cent| *per_cent <= HEAVIEST);
@@ -103,7 +103,7 @@ impl Line {
 
 impl Default for Said {
     fn default() -> Self {
-        Self { weight: 1000, down: false, wanted: Wanted::Configured, max_connections: None }
+        Self { weight: 1000, down: false, wanted: Override::Configured, max_connections: None }
     }
 }
 
@@ -151,9 +151,9 @@ mod tests {
         for word in ["down", "failed", "fail", "stopped", "DOWN"] {
             assert_eq!(read(word), Line { up: Some(false), ..line.clone() });
         }
-        assert_eq!(read("ready"), Line { wanted: Some(Wanted::Configured), ..line.clone() });
-        assert_eq!(read("drain"), Line { wanted: Some(Wanted::Drained), ..line.clone() });
-        assert_eq!(read("maint"), Line { wanted: Some(Wanted::Disabled), ..line.clone() });
+        assert_eq!(read("ready"), Line { wanted: Some(Override::Configured), ..line.clone() });
+        assert_eq!(read("drain"), Line { wanted: Some(Override::Drained), ..line.clone() });
+        assert_eq!(read("maint"), Line { wanted: Some(Override::Disabled), ..line.clone() });
         assert_eq!(read("maxconn:64"), Line { max_connections: Some(64), ..line });
     }
 
@@ -163,7 +163,7 @@ mod tests {
         let want = Line {
             weight: Some(500),
             up: Some(true),
-            wanted: Some(Wanted::Configured),
+            wanted: Some(Override::Configured),
             max_connections: Some(10),
             reason: Some("too warm".to_owned()),
         };
@@ -194,12 +194,12 @@ mod tests {
     fn only_the_word_that_undoes_it_undoes_what_was_said() {
         let mut said = Said::default();
         said.hear(&read("drain 50% down"));
-        let all = Said { weight: 500, down: true, wanted: Wanted::Drained, max_connections: None };
+        let all = Said { weight: 500, down: true, wanted: Override::Drained, max_connections: None };
         assert_eq!(said, all);
         said.hear(&read("up"));
-        assert_eq!((said.down, said.wanted, said.weight), (false, Wanted::Drained, 500));
+        assert_eq!((said.down, said.wanted, said.weight), (false, Override::Drained, 500));
         said.hear(&read("ready"));
-        assert_eq!((said.wanted, said.weight), (Wanted::Configured, 500));
+        assert_eq!((said.wanted, said.weight), (Override::Configured, 500));
         said.hear(&read("100%"));
         assert_eq!(said, Said::default());
     }
@@ -219,16 +219,19 @@ mod tests {
     #[test]
     fn an_agent_does_not_touch_what_an_operator_said() {
         let standing = Standing::default();
-        standing.set_operator(Wanted::Disabled, "");
+        standing.set_operator(Override::Disabled, "");
         let mut said = Said::default();
         said.hear(&read("drain 50%"));
         said.apply(&standing, "");
-        assert_eq!((standing.operator(), standing.agent(), standing.weight(4)), (Wanted::Disabled, Wanted::Drained, 2));
+        assert_eq!(
+            (standing.operator(), standing.agent(), standing.weight(4)),
+            (Override::Disabled, Override::Drained, 2)
+        );
         said.hear(&read("ready 100%"));
         said.apply(&standing, "");
         assert_eq!(
             (standing.operator(), standing.agent(), standing.weight(4)),
-            (Wanted::Disabled, Wanted::Configured, 4)
+            (Override::Disabled, Override::Configured, 4)
         );
     }
 }

@@ -30,7 +30,7 @@ use crate::affinity::table::{self, Sessions};
 use crate::clock::Moment;
 use crate::config::model;
 use crate::endpoint::addresses::Addresses;
-use crate::endpoint::waiting::Waiting;
+use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::Registry;
 use crate::policy::{HeaderChanges, TimeoutOverride, UpstreamProtocol};
@@ -129,7 +129,7 @@ fn build_service(
         fallback: service.fallback.clone(),
         load_reports: service.load_reports,
         waiting: before
-            .map_or_else(|| Arc::new(Waiting::new(registry.workers())), |before| Arc::clone(&before.waiting)),
+            .map_or_else(|| Arc::new(Waiters::new(registry.workers())), |before| Arc::clone(&before.waiting)),
         abort_on_close: service.abort_on_close,
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
@@ -232,13 +232,15 @@ fn build_endpoint(
     let (target, addresses) = (target(&backend.address), addresses(backend));
     // a name that has got other addresses, but not only others, is the same backend; so is one that had none
     let is_same = |known: &Endpoint| {
-        known.target == target || known.addresses.meet(&addresses) || known.is_unknown() && known.host == backend.host
+        known.target == target
+            || known.addresses.meet(&addresses)
+            || known.is_unresolved() && known.host == backend.host
     };
     let known = known.filter(|known| is_same(known));
     let live = known.map_or_else(|| new_live(joins), |known| Arc::clone(&known.live));
-    match &backend.unknown {
-        Some(reason) => live.standing.set_unknown(reason),
-        None if known.is_some_and(|known| known.is_unknown()) => live.standing.join(Moment::now()),
+    match &backend.unresolved {
+        Some(reason) => live.standing.set_unresolved(reason),
+        None if known.is_some_and(|known| known.is_unresolved()) => live.standing.join(Moment::now()),
         None => {}
     }
     let connected = known.filter(|known| same_way && known.host == backend.host && known.addresses.are(&addresses));
@@ -281,7 +283,7 @@ fn new_live(joins: bool) -> Arc<Live> {
 
 fn addresses(backend: &model::Backend) -> Addresses {
     match &backend.address {
-        _ if backend.unknown.is_some() => Addresses::default(),
+        _ if backend.unresolved.is_some() => Addresses::default(),
         model::Address::Tcp(first) => Addresses::new(std::iter::once(first).chain(&backend.further).copied()),
         model::Address::Unix(_) => Addresses::default(),
     }

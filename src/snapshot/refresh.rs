@@ -10,7 +10,7 @@ use crate::balance::{self, Candidate};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::endpoint::precedence;
-use crate::endpoint::state::{Condition, Told};
+use crate::endpoint::state::{Announced, Condition};
 use crate::event::{Events, Kind, Subject};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -47,13 +47,13 @@ impl Snapshot {
         for service in self.services.iter().filter(|service| has_changed || service.changes_by_itself(now)) {
             for endpoint in &service.endpoints {
                 let condition = precedence::condition(endpoint, service.rules(), now);
-                let Some((before, told)) = endpoint.live.standing.tell(condition, now, at) else { continue };
+                let Some((before, told)) = endpoint.live.standing.announce(condition, now, at) else { continue };
                 // it has come as it should
                 if before.is_none() && condition.state.is_usable() {
                     continue;
                 }
                 let (was, after) = before.map(|before| (before.condition.state, now.since(before.since))).unzip();
-                let Told { condition: Condition { state, by }, reason, .. } = told;
+                let Announced { condition: Condition { state, by }, reason, .. } = told;
                 let subject = Subject::backend(&endpoint.service, &endpoint.id);
                 events.tell_of(subject, Kind::Backend { state, by, reason, was, after }, at, now);
             }

@@ -17,7 +17,7 @@ use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::endpoint::precedence::{self, Rules};
 use crate::endpoint::state::Condition;
-use crate::endpoint::waiting::Waiting;
+use crate::endpoint::waiters::Waiters;
 use crate::metrics::{Durations, GrpcCalls, Requests, Retries, ServiceAttempts, UpstreamMetrics};
 use crate::policy::{
     Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses, Timeouts,
@@ -91,7 +91,7 @@ pub struct Settings {
     /// (see [`Settings::server_name`]).
     pub tls_server_name: Option<ServerName<'static>>,
     /// Who waits for a place at its backends.
-    pub waiting: Arc<Waiting>,
+    pub waiting: Arc<Waiters>,
     /// A client that ends its side is taken for gone while it waits for a place, and nothing was sent to a backend.
     pub abort_on_close: bool,
     /// How long its exchanges take.

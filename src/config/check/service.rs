@@ -129,13 +129,13 @@ impl Check<'_> {
     fn backend(&mut self, at: (&KeyPath, usize), raw: &raw::Backend, names_itself: bool) -> Option<Backend> {
         let written = raw.address.as_ref()?;
         let at = || at.0.index(at.1).key("address");
-        let (mut further, mut unknown) = (Vec::new(), None);
+        let (mut further, mut unresolved) = (Vec::new(), None);
         let (address, host) = match syntax::backend(written).ok()? {
             Target::Tcp(address) => (Address::Tcp(address), address.ip().to_string()),
             Target::Name { host, port } => {
                 match self.found(at, &host, port) {
                     Ok(found) => further = found,
-                    Err(reason) => unknown = Some(reason),
+                    Err(reason) => unresolved = Some(reason),
                 }
                 let first = further.drain(..further.len().min(1)).next();
                 let first = first.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, port).into());
@@ -155,7 +155,7 @@ impl Check<'_> {
             name: written.clone(),
             address,
             further,
-            unknown,
+            unresolved,
             host,
             weight: raw.weight,
             max_connections: raw.max_connections,

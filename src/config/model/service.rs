@@ -108,7 +108,7 @@ pub struct Backend {
     /// Further addresses of its name, in the resolver's order.
     pub further: Vec<SocketAddr>,
     /// Why its name can't be looked up. Of `address` only the port is true then.
-    pub unknown: Option<String>,
+    pub unresolved: Option<String>,
     /// The host part of what was written, for SNI and certificate verification.
     pub host: String,
     /// Its weight; 0 = no new work.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::State;
+use super::Circuit;
 use crate::clock::Moment;
 use crate::policy;
 
@@ -23,8 +23,8 @@ const COUNTS: u64 = (1 << COUNT_BITS) - 1;
 
 /// How the breaker stands, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Word {
-    pub state: State,
+pub struct CircuitWord {
+    pub state: Circuit,
     pub epoch: u64,
     pub since: Moment,
 }
@@ -37,13 +37,13 @@ pub struct Trials {
     pub succeeded: u64,
 }
 
-impl Word {
+impl CircuitWord {
     /// As a word for an atomic.
     pub fn pack(self) -> u64 {
         let state = match self.state {
-            State::Closed => 0,
-            State::Open => 1,
-            State::HalfOpen => 2,
+            Circuit::Closed => 0,
+            Circuit::Open => 1,
+            Circuit::HalfOpen => 2,
         };
         (state << EPOCH_BITS | self.epoch) << SINCE_BITS | (self.since.as_millis() & SINCES)
     }
@@ -51,9 +51,9 @@ impl Word {
     /// From what [`pack`](Self::pack) gave.
     pub fn unpack(packed: u64) -> Self {
         let state = match packed >> (EPOCH_BITS + SINCE_BITS) {
-            0 => State::Closed,
-            1 => State::Open,
-            _ => State::HalfOpen,
+            0 => Circuit::Closed,
+            1 => Circuit::Open,
+            _ => Circuit::HalfOpen,
         };
         Self { state, epoch: packed >> SINCE_BITS & EPOCHS, since: Moment::from_millis(packed & SINCES) }
     }
@@ -85,13 +85,13 @@ impl Trials {
         (self.epoch == epoch).then_some(self)
     }
 
-    /// Those that have succeeded keep their places: there are never more trials than must succeed.
+    /// Those that have succeeded keep their trials_needed: there are never more trials than must succeed.
     pub fn has_room(self, policy: &policy::Breaker) -> bool {
-        self.in_flight + self.succeeded < places(policy)
+        self.in_flight + self.succeeded < trials_needed(policy)
     }
 }
 
 /// How many trials must succeed, and so how many there may be.
-pub fn places(policy: &policy::Breaker) -> u64 {
+pub fn trials_needed(policy: &policy::Breaker) -> u64 {
     u64::from(policy.half_open.max(1)).min(COUNTS)
 }

@@ -31,7 +31,7 @@ use tokio_rustls::TlsConnector;
 use crate::endpoint::addresses::Addresses;
 use crate::endpoint::{self, Live};
 use crate::io::{Socket, Stream, Told, connect_any};
-use crate::policy::{Check, Health, UpstreamProtocol};
+use crate::policy::{Check, Health, ProxyHeader, UpstreamProtocol};
 use crate::shortage::{self, Net};
 
 /// The most that is read of any answer.
@@ -56,8 +56,8 @@ pub struct Target {
     pub protocol: UpstreamProtocol,
     /// TLS, where its service uses it, with the name asked for and verified.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    /// PROXY protocol, where its service uses it.
-    pub preamble: Preamble,
+    /// The version of the PROXY header that connections to it begin with; `None` = they begin without.
+    pub proxy_header: Option<ProxyHeader>,
     /// How it is checked.
     pub policy: Arc<Health>,
     /// Its answers are passed on, but do not decide over its health.
@@ -66,23 +66,12 @@ pub struct Target {
     pub expire: Duration,
 }
 
-/// The PROXY header that a check begins with. It says that the connection is the proxy's own and nobody's behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preamble {
-    /// None.
-    Off,
-    /// `UNKNOWN`
-    V1,
-    /// `LOCAL`
-    V2,
-}
-
 /// What a check came to: a short word on what was good, or why it failed.
-pub type Outcome = Result<Cow<'static, str>, Fault>;
+pub type CheckResult = Result<Cow<'static, str>, CheckFailure>;
 
 /// Why a check failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct CheckFailure {
     /// For people; short.
     pub reason: Cow<'static, str>,
     /// It was this process that could not ask: the check says nothing about the backend.
@@ -93,13 +82,13 @@ pub struct Fault {
 pub type Agent = dyn Fn(&Target, &str) -> Result<(), String> + Send + Sync;
 
 /// Checks a backend once.
-pub async fn check(target: &Target, agent: &Agent) -> Outcome {
+pub async fn check(target: &Target, agent: &Agent) -> CheckResult {
     let limit = target.policy.timeout;
     let deadline = Instant::now() + limit;
     let stream = timeout_at(deadline, connect(target)).await;
-    let stream = stream.unwrap_or_else(|_| Err(Fault::new(format!("no connection in {}", shown(limit)))))?;
+    let stream = stream.unwrap_or_else(|_| Err(CheckFailure::new(format!("no connection in {}", shown(limit)))))?;
     let asked = timeout_at(deadline, ask(target, stream, agent)).await;
-    asked.unwrap_or_else(|_| Err(Fault::new(format!("no answer in {}", shown(limit)))))
+    asked.unwrap_or_else(|_| Err(CheckFailure::new(format!("no answer in {}", shown(limit)))))
 }
 
 impl Target {
@@ -109,10 +98,12 @@ impl Target {
     }
 }
 
-async fn ask(target: &Target, mut stream: Stream, agent: &Agent) -> Outcome {
+async fn ask(target: &Target, mut stream: Stream, agent: &Agent) -> CheckResult {
     match &target.policy.kind {
         Check::Http(check) if speaks_h2(target, &stream) => h2::check(stream, target, check).await,
-        Check::Http(_) if is_refused_h2(target, &stream) => Err(Fault::new("TLS: it does not choose HTTP/2 (ALPN)")),
+        Check::Http(_) if is_refused_h2(target, &stream) => {
+            Err(CheckFailure::new("TLS: it does not choose HTTP/2 (ALPN)"))
+        }
         Check::Http(check) => http::check(&mut stream, target, check).await,
         Check::Tcp { send, expect } => tcp::check(&mut stream, send, expect).await,
         Check::Grpc { service } => grpc::check(stream, target, service).await,
@@ -133,7 +124,7 @@ fn is_refused_h2(target: &Target, stream: &Stream) -> bool {
     target.protocol == UpstreamProtocol::Http2 && target.policy.port.is_none() && matches!(stream, Stream::TlsClient(_))
 }
 
-async fn connect(target: &Target) -> Result<Stream, Fault> {
+async fn connect(target: &Target) -> Result<Stream, CheckFailure> {
     let mut socket = match &target.address {
         endpoint::Target::Tcp(_) => {
             let tcp = connect_tcp(target).await?;
@@ -145,26 +136,26 @@ async fn connect(target: &Target) -> Result<Stream, Fault> {
         }
         endpoint::Target::Unix(path) => {
             let unix = UnixStream::connect(path).await;
-            Socket::Unix(unix.map_err(|error| Fault::unmade(error, Net::Unix, Told::AtOnce, path.display()))?)
+            Socket::Unix(unix.map_err(|error| CheckFailure::unmade(error, Net::Unix, Told::AtOnce, path.display()))?)
         }
     };
     // an agent is not the service: it speaks in clear, and knows nothing of PROXY headers
     if target.policy.kind == Check::Agent {
         return Ok(Stream::Plain(socket));
     }
-    if target.preamble != Preamble::Off {
-        socket.write_all(target.preamble.bytes()).await?;
+    if let Some(version) = target.proxy_header {
+        socket.write_all(own_connection(version)).await?;
     }
     let Some((config, name)) = &target.tls else { return Ok(Stream::Plain(socket)) };
     let connector = TlsConnector::from(offering(config, &target.policy.kind));
     match connector.connect(name.clone(), socket).await {
         Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),
-        Err(error) => Err(Fault::new(format!("TLS: {error}"))),
+        Err(error) => Err(CheckFailure::new(format!("TLS: {error}"))),
     }
 }
 
 /// A connection to the first of the backend's addresses that answers, at the port where it is checked.
-async fn connect_tcp(target: &Target) -> Result<TcpStream, Fault> {
+async fn connect_tcp(target: &Target) -> Result<TcpStream, CheckFailure> {
     let (all, port) = (&target.addresses, target.policy.port);
     let addresses: Vec<SocketAddr> =
         all.in_order().map(|at| SocketAddr::new(at.ip(), port.unwrap_or(at.port()))).collect();
@@ -177,8 +168,8 @@ async fn connect_tcp(target: &Target) -> Result<TcpStream, Fault> {
             Ok(tcp)
         }
         Err(failed) => Err(match shortage::decisive(failed) {
-            Some((failed, _)) => Fault::unmade(failed.error, Net::Ip, failed.told, failed.to),
-            None => Fault::new("it has no address"),
+            Some((failed, _)) => CheckFailure::unmade(failed.error, Net::Ip, failed.told, failed.to),
+            None => CheckFailure::new("it has no address"),
         }),
     }
 }
@@ -193,18 +184,16 @@ fn offering(config: &Arc<ClientConfig>, kind: &Check) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-impl Preamble {
-    fn bytes(self) -> &'static [u8] {
-        match self {
-            Self::Off => b"",
-            Self::V1 => b"PROXY UNKNOWN\r\n",
-            // the signature; version 2, LOCAL; no family; nothing follows
-            Self::V2 => b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00",
-        }
+/// The PROXY header of a connection that is the proxy's own, with nobody behind it.
+fn own_connection(version: ProxyHeader) -> &'static [u8] {
+    match version {
+        ProxyHeader::V1 => b"PROXY UNKNOWN\r\n",
+        // the signature; version 2, LOCAL; no family; nothing follows
+        ProxyHeader::V2 => b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00",
     }
 }
 
-impl Fault {
+impl CheckFailure {
     fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self { reason: reason.into(), is_ours: false }
     }
@@ -222,7 +211,7 @@ impl Fault {
     }
 }
 
-impl From<io::Error> for Fault {
+impl From<io::Error> for CheckFailure {
     fn from(error: io::Error) -> Self {
         let is_ours = shortage::behind(&error, Net::Ip, Told::Later).is_some();
         let reason = match error.kind() {
@@ -267,8 +256,8 @@ mod tests {
             Arc::make_mut(&mut target.policy).timeout = Duration::from_millis(20);
             let local = tokio::task::LocalSet::new();
             let test = async {
-                let outcome = check(&target, &|_, _| Ok(())).await;
-                assert_eq!(outcome, Err(Fault::new("no answer in 20 ms")));
+                let result = check(&target, &|_, _| Ok(())).await;
+                assert_eq!(result, Err(CheckFailure::new("no answer in 20 ms")));
                 was_closed.recv().await
             };
             assert!(local.run_until(test).await.is_some());
@@ -291,8 +280,8 @@ mod tests {
 
     #[test]
     fn being_out_of_descriptors_is_our_trouble() {
-        assert!(Fault::from(io::Error::from_raw_os_error(24)).is_ours);
-        assert!(!Fault::from(io::Error::from_raw_os_error(111)).is_ours);
+        assert!(CheckFailure::from(io::Error::from_raw_os_error(24)).is_ours);
+        assert!(!CheckFailure::from(io::Error::from_raw_os_error(111)).is_ours);
     }
 
     #[test]

@@ -5,13 +5,13 @@ use crate::policy::Initial;
 
 /// What the checks of one backend have come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counter {
+pub struct RiseFall {
     state: Health,
     /// Checks in a row that contradict the state.
     against: u32,
 }
 
-impl Counter {
+impl RiseFall {
     /// Before the first check.
     pub fn new(initial: Initial) -> Self {
         let state = match initial {
@@ -54,7 +54,7 @@ mod tests {
 
     /// Runs checks, `+` good and `-` bad, with fall 3 and rise 2; the state after each as `u`, `d`, or in capitals when in doubt.
     fn states(initial: Initial, checks: &str) -> String {
-        let mut counter = Counter::new(initial);
+        let mut counter = RiseFall::new(initial);
         let state = |check: char| {
             let before = counter.state();
             let changed = counter.observe(check == '+', 3, 2);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn where_nothing_is_assumed_the_first_check_decides() {
-        let counter = Counter::new(Initial::CheckFirst);
+        let counter = RiseFall::new(Initial::CheckFirst);
         assert_eq!((counter.state(), counter.is_in_doubt()), (Health::Unknown, true));
         assert_eq!(states(Initial::CheckFirst, "+"), "u");
         assert_eq!(states(Initial::CheckFirst, "-"), "d");
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_threshold_of_zero_is_one() {
-        let mut counter = Counter::new(Initial::Up);
+        let mut counter = RiseFall::new(Initial::Up);
         assert_eq!(counter.observe(false, 0, 0), Some(Health::Down));
         assert_eq!(counter.observe(true, 0, 0), Some(Health::Up));
     }

@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 
 /// What the workers' queues for one service know of each other. It stays from snapshot to snapshot.
 #[derive(Debug)]
-pub struct Waiting {
-    workers: Box<[Worker]>,
+pub struct Waiters {
+    workers: Box<[WorkerWaiters]>,
     /// Workers on which somebody waits.
     queues: AtomicUsize,
     /// Places that were left while somebody waited.
@@ -21,7 +21,7 @@ pub struct Waiting {
 /// Of one worker, on cache lines of its own.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Worker {
+struct WorkerWaiters {
     /// The turn of the one that waits longest; [`NOBODY`] when nobody waits. Written by that worker only.
     first: AtomicU64,
     /// How many wait there.
@@ -33,10 +33,11 @@ struct Worker {
 /// No turn: larger than every other.
 const NOBODY: u64 = u64::MAX;
 
-impl Waiting {
+impl Waiters {
     /// For workers 0 to `workers - 1`.
     pub fn new(workers: usize) -> Self {
-        let worker = || Worker { first: AtomicU64::new(NOBODY), count: AtomicUsize::new(0), news: Notify::new() };
+        let worker =
+            || WorkerWaiters { first: AtomicU64::new(NOBODY), count: AtomicUsize::new(0), news: Notify::new() };
         Self {
             workers: std::iter::repeat_with(worker).take(workers).collect(),
             queues: AtomicUsize::new(0),
@@ -131,13 +132,13 @@ mod tests {
 
     use super::*;
 
-    fn has_news(waiting: &Waiting, worker: usize) -> bool {
+    fn has_news(waiting: &Waiters, worker: usize) -> bool {
         pin!(waiting.news(worker)).poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[test]
     fn the_worker_is_told_on_which_somebody_has_waited_longest() {
-        let waiting = Waiting::new(3);
+        let waiting = Waiters::new(3);
         waiting.set_first(1, Some(20));
         waiting.set_first(2, Some(10));
         waiting.left(0);
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn nobody_is_told_while_nobody_waits() {
-        let waiting = Waiting::new(2);
+        let waiting = Waiters::new(2);
         waiting.left(0);
         waiting.set_first(1, Some(5));
         waiting.set_first(1, Some(6));
@@ -161,7 +162,7 @@ mod tests {
 
     #[test]
     fn one_here_gives_way_only_to_who_has_waited_longer_elsewhere() {
-        let waiting = Waiting::new(2);
+        let waiting = Waiters::new(2);
         waiting.set_first(0, Some(7));
         assert!(!waiting.is_earlier_elsewhere(0, 7));
         waiting.set_first(1, Some(8));
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn those_who_wait_are_counted_over_all_workers() {
-        let waiting = Waiting::new(2);
+        let waiting = Waiters::new(2);
         assert!(waiting.is_empty());
         waiting.set_len(0, 3);
         waiting.set_len(1, 4);

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The row of one backend, shared by all workers without a lock.
 #[derive(Debug, Default)]
-pub struct Passive {
+pub struct FailureStreak {
     consecutive: AtomicU32,
 }
 
-impl Passive {
+impl FailureStreak {
     /// An exchange ended, well or not; gives back how many in a row have failed. While all is well this is one relaxed load.
     pub fn record(&self, failed: bool) -> u32 {
         if failed {
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_are_counted_until_one_succeeds() {
-        let passive = Passive::default();
+        let passive = FailureStreak::default();
         assert_eq!([true, true, false, false, true].map(|failed| passive.record(failed)), [1, 2, 0, 0, 1]);
         assert_eq!(passive.consecutive(), 1);
         passive.reset();
