@@ -50,7 +50,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("endpoint", 1),
     ("shortage", 1),
     ("clock", 0),
-    ("crowd", 0),
+    ("eviction", 0),
     ("drain", 0),
     ("error", 0),
     ("io", 0),

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::settings::{Accepted, Settings};
 use super::{http, sessions};
 use crate::clock::{Moment, Seldom};
-use crate::crowd::Resting;
+use crate::eviction::IdleList;
 use crate::forward::{Ingress, Worker};
 use crate::io::{Socket, Told};
 use crate::metrics::ListenerMetrics;
@@ -44,7 +44,7 @@ pub(super) enum Listening {
 pub(super) struct Serving {
     ingress: Rc<Ingress>,
     settings: Cache<Arc<ArcSwap<Settings>>, Arc<Settings>>,
-    resting: Resting,
+    resting: IdleList,
     /// What the last connection was served with: nearly always the next one is too.
     setup: Option<Rc<Setup>>,
 }
@@ -52,7 +52,7 @@ pub(super) struct Serving {
 impl Serving {
     /// What the listener's connections are treated by may change at any time.
     pub fn new(ingress: Rc<Ingress>, settings: &Arc<ArcSwap<Settings>>) -> Self {
-        let resting = Resting::new(&settings.load().crowd);
+        let resting = IdleList::new(&settings.load().eviction);
         Self { ingress, settings: Cache::new(Arc::clone(settings)), resting, setup: None }
     }
 
@@ -107,7 +107,7 @@ pub enum Queue {
 pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl Future<Output = Queue>) {
     let mut stop = pin!(stop);
     let mut complaint = Seldom::new(COMPLAINTS);
-    let heeding = tokio::task::spawn_local(serving.resting.clone().heed());
+    let evicting = tokio::task::spawn_local(serving.resting.clone().carry_out());
     let queue = loop {
         let accepted = tokio::select! {
             biased;
@@ -141,7 +141,7 @@ pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl F
         };
         serving.spawn(socket, address, accepted, place);
     };
-    heeding.abort();
+    evicting.abort();
     if queue == Queue::HandedOver {
         return;
     }
@@ -164,12 +164,12 @@ async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSema
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         return Some(place);
     }
-    let Settings { crowd, max_connections, .. } = &*accepted.settings;
-    let _waits = crowd.wait();
+    let Settings { eviction, max_connections, .. } = &*accepted.settings;
+    let _waits = eviction.wait();
     accepted.complain(*max_connections);
     let mut place = pin!(Arc::clone(places).acquire_owned());
     loop {
-        crowd.call();
+        eviction.evict();
         tokio::select! {
             place = &mut place => return place.ok(),
             () = tokio::time::sleep(CALL_AGAIN) => {}

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use crate::clock::{Moment, Seldom};
-use crate::crowd::Crowd;
+use crate::eviction::Eviction;
 use crate::forward::{Ingress, datagrams};
 use crate::metrics::ListenerMetrics;
 use crate::tls::Acceptor;
@@ -23,7 +23,7 @@ pub struct Settings {
     /// Places for connections, shared by all workers; `None` = no limit.
     pub(super) places: Option<Arc<Semaphore>>,
     /// Those that hold the places, and those that wait for one.
-    pub(super) crowd: Arc<Crowd>,
+    pub(super) eviction: Arc<Eviction>,
     /// How often it is said that there is no place left.
     pub(super) said: Arc<Mutex<Seldom>>,
     /// What its sessions have in common, where it gets datagrams.
@@ -43,8 +43,8 @@ impl Settings {
         let max_connections = max_connections.min(MOST);
         let places = (max_connections > 0).then(|| Arc::new(Semaphore::new(max_connections)));
         let said = Arc::new(Mutex::new(Seldom::new(COMPLAINTS)));
-        let (crowd, datagrams) = (Arc::default(), Arc::default());
-        Arc::new(ArcSwap::from_pointee(Self { tls, metrics, places, crowd, said, datagrams, max_connections }))
+        let (eviction, datagrams) = (Arc::default(), Arc::default());
+        Arc::new(ArcSwap::from_pointee(Self { tls, metrics, places, eviction, said, datagrams, max_connections }))
     }
 
     /// What follows these. The limit is moved, not replaced: connections that are open go on counting. Only a limit where
@@ -59,8 +59,8 @@ impl Settings {
                 Some(Arc::clone(places))
             }
         };
-        let (crowd, said) = (Arc::clone(&self.crowd), Arc::clone(&self.said));
-        Self { tls, metrics, places, crowd, said, datagrams: Arc::clone(&self.datagrams), max_connections }
+        let (eviction, said) = (Arc::clone(&self.eviction), Arc::clone(&self.said));
+        Self { tls, metrics, places, eviction, said, datagrams: Arc::clone(&self.datagrams), max_connections }
     }
 }
 

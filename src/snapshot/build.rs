@@ -26,7 +26,7 @@ use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split}
 use crate::affinity::Affinity;
 use crate::affinity::cookie::Cookie;
 use crate::affinity::seal::{Seal, Secret};
-use crate::affinity::table::{self, Sessions};
+use crate::affinity::table::{StickTable, StickTableView};
 use crate::clock::Moment;
 use crate::config::model;
 use crate::endpoint::addresses::Addresses;
@@ -112,7 +112,7 @@ fn build_service(
         balance: service.balance,
         hash_on: service.hash_on.clone(),
         affinity: affinity(service, before, &endpoints).map_err(failed)?,
-        session_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
+        sticky_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
         heads: answer_heads(service),
@@ -187,7 +187,7 @@ fn affinity(
     }
     let known = match before.and_then(|before| before.affinity.as_ref()) {
         Some(Affinity::Table(sessions)) => {
-            let same = before.is_some_and(|before| before.session_by == policy.by);
+            let same = before.is_some_and(|before| before.sticky_by == policy.by);
             Some(sessions.table()).filter(|table| same && table.max_entries() == policy.max_entries)
         }
         _ => None,
@@ -197,9 +197,9 @@ fn affinity(
             table.set_ttl(policy.ttl);
             Arc::clone(table)
         }
-        None => Arc::new(table::Table::new(policy.max_entries, policy.ttl, fastrand::u64(..))),
+        None => Arc::new(StickTable::new(policy.max_entries, policy.ttl, fastrand::u64(..))),
     };
-    Ok(Some(Affinity::Table(Sessions::new(table, ids, Moment::now()))))
+    Ok(Some(Affinity::Table(StickTableView::new(table, ids, Moment::now()))))
 }
 
 /// The TLS name for the whole service, after making sure that every backend has a name, this one or its own.

@@ -50,7 +50,7 @@ pub struct Settings {
     /// A client stays with its backend.
     pub affinity: Option<Affinity>,
     /// What its sessions are told by; `None` = the cookie.
-    pub session_by: Option<KeyFrom>,
+    pub sticky_by: Option<KeyFrom>,
     /// A backend that comes, or comes back, gets its full share after this time.
     pub slow_start: Duration,
     /// The share of available backends under which health is ignored; 0 = never.
@@ -180,7 +180,7 @@ impl Service {
     }
 
     /// Whether the sessions of the backend at this place may go on there: a drained one keeps them.
-    pub fn keeps_sessions(&self, index: usize, now: Moment) -> bool {
+    pub fn keeps_sticky_sessions(&self, index: usize, now: Moment) -> bool {
         match Availability::from(self.condition(index, now)) {
             Availability::Usable | Availability::Drained => true,
             Availability::Down | Availability::Ejected => self.available.panic,

@@ -25,9 +25,9 @@ use super::head::{self, HeadLimits, Leniency, RequestHead, Scan};
 use super::outbound::Coding;
 use super::presence::Presence;
 use super::writing::Writing;
-use crate::crowd::{Rest, Resting};
-use crate::drain::{Drain, Watch};
+use crate::drain::{Drain, DrainWatch};
 use crate::error::{Error, Kind};
+use crate::eviction::{IdleConnection, IdleList};
 use crate::io::pipe::Pipes;
 use crate::io::{Socket, Stream};
 use crate::policy::Limits;
@@ -57,7 +57,7 @@ pub struct Setup {
     /// The worker's pipes, for large bodies.
     pub pipes: Rc<Pipes>,
     /// The listener's resting connections, where there is a limit to connections: they give way to those that wait for a place.
-    pub resting: Option<Resting>,
+    pub resting: Option<IdleList>,
 }
 
 /// How a connection ended.
@@ -73,9 +73,9 @@ struct Connection<'a, H> {
     wire: Rc<RefCell<Wire>>,
     handler: &'a H,
     setup: &'a Setup,
-    drain: Watch,
+    drain: DrainWatch,
     /// Where there is a limit to connections.
-    rest: Option<Rest>,
+    rest: Option<IdleConnection>,
     scan: Scan,
     served: u64,
 }
@@ -114,7 +114,7 @@ async fn run<H: Handler>(wire: Rc<RefCell<Wire>>, handler: &H, setup: &Setup) ->
         handler,
         setup,
         drain: setup.drain.watch(),
-        rest: setup.resting.as_ref().map(Resting::connection),
+        rest: setup.resting.as_ref().map(IdleList::connection),
         scan: Scan::default(),
         served: 0,
     };
@@ -185,7 +185,7 @@ impl<H: Handler> Connection<'_, H> {
                     started = true;
                     alarm = None;
                     if let Some(rest) = &mut self.rest {
-                        rest.stir();
+                        rest.begin_work();
                     }
                 }
                 match wire.inbound.poll_fill(&mut wire.io, cx, ROOM) {
@@ -196,7 +196,7 @@ impl<H: Handler> Connection<'_, H> {
                     Poll::Pending => {
                         wire.inbound.rest();
                         if !started
-                            && self.rest.as_mut().is_some_and(|rest| rest.gives_way(self.setup.timers.now(), cx))
+                            && self.rest.as_mut().is_some_and(|rest| rest.must_close(self.setup.timers.now(), cx))
                         {
                             return Poll::Ready(Arrived::Nothing);
                         }
@@ -226,7 +226,7 @@ impl<H: Handler> Connection<'_, H> {
     /// It does not rest.
     fn stir(&mut self) {
         if let Some(rest) = &mut self.rest {
-            rest.stir();
+            rest.begin_work();
         }
     }
 
@@ -307,7 +307,7 @@ impl<H: Handler> Connection<'_, H> {
                 && !wire.inbound.eof
                 && length != Some(Length::UntilClose)
                 && !self.setup.drain.has_begun()
-                && !self.setup.resting.as_ref().is_some_and(Resting::is_crowded);
+                && !self.setup.resting.as_ref().is_some_and(IdleList::is_full);
             let after = match (persists, version) {
                 (false, _) => After::Close,
                 (true, Version::HTTP_10) => After::KeepAlive,
