@@ -72,12 +72,12 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 
 /// What is said at most once in a while, for a condition that would be told of again and again while it lasts.
 #[derive(Debug)]
-pub struct Seldom {
+pub struct Throttle {
     pause: Duration,
     last: Moment,
 }
 
-impl Seldom {
+impl Throttle {
     /// Once in this time.
     pub const fn new(pause: Duration) -> Self {
         Self { pause, last: Moment::NEVER }
@@ -93,14 +93,14 @@ impl Seldom {
     }
 }
 
-/// As [`Seldom`], for all threads together.
+/// As [`Throttle`], for all threads together.
 #[derive(Debug)]
-pub struct SeldomForAll {
+pub struct SharedThrottle {
     pause: Duration,
     last: AtomicU64,
 }
 
-impl SeldomForAll {
+impl SharedThrottle {
     /// Once in this time.
     pub const fn new(pause: Duration) -> Self {
         Self { pause, last: AtomicU64::new(Moment::NEVER.0) }
@@ -121,11 +121,11 @@ mod tests {
 
     #[test]
     fn what_lasts_is_said_once_in_a_while() {
-        let mut seldom = Seldom::new(Duration::from_secs(10));
+        let mut seldom = Throttle::new(Duration::from_secs(10));
         let begun = Moment::now();
         let said = (0..1000).filter(|n| seldom.is_due(begun.plus(Duration::from_millis(50 * n)))).count();
         assert_eq!(said, 5, "in 50 seconds");
-        let seldom = SeldomForAll::new(Duration::from_secs(10));
+        let seldom = SharedThrottle::new(Duration::from_secs(10));
         let said = (0..1000).filter(|n| seldom.is_due(begun.plus(Duration::from_millis(50 * n)))).count();
         assert_eq!(said, 5, "by whomever");
     }

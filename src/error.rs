@@ -38,7 +38,7 @@ pub enum Kind {
     /// Evenkeel is at one of its own limits.
     Overload,
     /// This machine could not even try to connect.
-    Lack(Lack),
+    Shortage(Shortage),
     /// The connection to the backend was refused, or its address can't be reached.
     Connect,
     /// The connection to the backend was not made in time.
@@ -73,7 +73,7 @@ pub enum Kind {
 
 /// What this machine has to have for a connection, and has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lack {
+pub enum Shortage {
     /// A local port that is free for that destination.
     Ports,
     /// A file descriptor.
@@ -151,7 +151,7 @@ impl Kind {
             | Self::UpstreamHeadersTooLarge
             | Self::UpstreamTrailersTooLarge
             | Self::UpstreamTimeout => Side::Upstream,
-            Self::NoBackend | Self::Overload | Self::Lack(_) | Self::Internal => Side::Internal,
+            Self::NoBackend | Self::Overload | Self::Shortage(_) | Self::Internal => Side::Internal,
         }
     }
 
@@ -172,7 +172,7 @@ impl Kind {
             Self::NoRoute => "no route",
             Self::NoBackend => "no backend available",
             Self::Overload => "overload",
-            Self::Lack(lack) => lack.as_str(),
+            Self::Shortage(shortage) => shortage.as_str(),
             Self::Connect => "connection to the backend failed",
             Self::ConnectTimeout => "connection to the backend timed out",
             Self::NoStream => "the backend takes no more streams",
@@ -192,7 +192,7 @@ impl Kind {
     }
 }
 
-impl Lack {
+impl Shortage {
     /// All, in the order of their numbers.
     pub const ALL: [Self; 5] = [Self::Ports, Self::Descriptors, Self::Memory, Self::Route, Self::Permission];
 
@@ -224,7 +224,7 @@ impl Lack {
     }
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

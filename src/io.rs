@@ -21,17 +21,17 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-pub use connect::{NotConnected, Told};
+pub use connect::{FailureTiming, NotConnected};
 pub use keepalive::keep_alive;
 pub use race::connect_any;
-pub use resolve::{AT_ONCE, Found, Name, resolve, resolve_all};
+pub use resolve::{AT_ONCE, HostPort, Resolved, resolve, resolve_all};
 use rustix::net::{RecvFlags, Shutdown, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use unwatched::Unwatched;
 
-pub use calls::LITTLE;
+pub use calls::SMALL_READ;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ impl Socket {
 
     fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         at_once!(self, unwatched => unwatched.append(buf));
-        self.poll_move(Interest::READABLE, LITTLE, cx, |fd| calls::append(fd, buf))
+        self.poll_move(Interest::READABLE, SMALL_READ, cx, |fd| calls::append(fd, buf))
     }
 
     fn poll_write_last(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<usize>> {
@@ -335,7 +335,7 @@ impl Stream {
     }
 
     /// Reads once, to the end of what is there; 0 = the end of the stream. No memory is needed before something has come: what waits
-    /// for a message holds no buffer. At most [`LITTLE`] comes of a socket in clear, and one record's content under TLS.
+    /// for a message holds no buffer. At most [`SMALL_READ`] comes of a socket in clear, and one record's content under TLS.
     ///
     /// # Errors
     ///

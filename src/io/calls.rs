@@ -12,11 +12,11 @@ use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::ReadBuf;
 
 /// What is read through memory that is written already; a large read would cost more to copy.
-pub const LITTLE: usize = 4 * 1024;
+pub const SMALL_READ: usize = 4 * 1024;
 
 thread_local! {
     /// Where the kernel writes to: to clear all that a read has room for costs more than to copy the little that comes.
-    static SCRATCH: RefCell<[u8; LITTLE]> = const { RefCell::new([0; LITTLE]) };
+    static SCRATCH: RefCell<[u8; SMALL_READ]> = const { RefCell::new([0; SMALL_READ]) };
 }
 
 /// Reads once; 0 = the end of the stream. At most 4 KiB when the room was never written to.
@@ -31,14 +31,14 @@ pub fn receive(socket: impl AsFd, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
         return Ok(read);
     }
     SCRATCH.with_borrow_mut(|scratch| {
-        let room = buf.remaining().min(LITTLE);
+        let room = buf.remaining().min(SMALL_READ);
         let (read, _) = rustix::net::recv(socket, &mut scratch[..room], RecvFlags::empty())?;
         buf.put_slice(&scratch[..read]);
         Ok(read)
     })
 }
 
-/// Reads once, [`LITTLE`] at most, to the end of what is there; 0 = the end of the stream. The memory for it is made when it is known
+/// Reads once, [`SMALL_READ`] at most, to the end of what is there; 0 = the end of the stream. The memory for it is made when it is known
 /// how much came, so that nobody has to hold any while it waits.
 ///
 /// # Errors
@@ -54,7 +54,7 @@ pub fn append(socket: impl AsFd, buf: &mut BytesMut) -> io::Result<usize> {
 
 /// Whether [`receive`] has all the room that there is.
 pub fn has_room_for(buf: &ReadBuf<'_>) -> bool {
-    buf.remaining() <= LITTLE || buf.initialized().len() == buf.capacity()
+    buf.remaining() <= SMALL_READ || buf.initialized().len() == buf.capacity()
 }
 
 /// Writes once.

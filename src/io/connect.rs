@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 /// When the kernel told that something failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum FailureTiming {
     /// In the call that asked for it: nothing was heard of the other side.
     AtOnce,
     /// Afterwards: the other side, or something on the way, has answered, or nothing has.
@@ -25,7 +25,7 @@ pub struct NotConnected {
     /// What the kernel says.
     pub error: io::Error,
     /// When it said so.
-    pub told: Told,
+    pub timing: FailureTiming,
 }
 
 /// Connects to an address.
@@ -34,8 +34,8 @@ pub struct NotConnected {
 ///
 /// What the kernel says, and when.
 pub async fn connect(address: SocketAddr) -> Result<TcpStream, NotConnected> {
-    let failed = |error, told| NotConnected { to: address, error, told };
-    let socket = begin(address).map_err(|error| failed(at_once(error, address), Told::AtOnce))?;
+    let failed = |error, timing| NotConnected { to: address, error, timing };
+    let socket = begin(address).map_err(|error| failed(at_once(error, address), FailureTiming::AtOnce))?;
     let later = async {
         let tcp = TcpStream::from_std(socket)?;
         // ready for writing is what a connection is when it is made, and when it can't be
@@ -45,7 +45,7 @@ pub async fn connect(address: SocketAddr) -> Result<TcpStream, NotConnected> {
             None => Ok(tcp),
         }
     };
-    later.await.map_err(|error| failed(error, Told::Later))
+    later.await.map_err(|error| failed(error, FailureTiming::Later))
 }
 
 /// Has the kernel begin.

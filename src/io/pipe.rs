@@ -53,12 +53,12 @@ impl Pipes {
 
 /// A pipe that goes back to where it was taken from.
 #[derive(Debug)]
-pub struct Lent<'a> {
+pub struct BorrowedPipe<'a> {
     pipes: &'a Pipes,
     pipe: Option<Pipe>,
 }
 
-impl<'a> Lent<'a> {
+impl<'a> BorrowedPipe<'a> {
     /// None yet.
     pub fn none(pipes: &'a Pipes) -> Self {
         Self { pipes, pipe: None }
@@ -85,7 +85,7 @@ impl<'a> Lent<'a> {
     }
 }
 
-impl Drop for Lent<'_> {
+impl Drop for BorrowedPipe<'_> {
     fn drop(&mut self) {
         self.give_back();
     }

@@ -15,11 +15,11 @@ use super::connect::{NotConnected, connect};
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A connection that is being made.
-type Try = Pin<Box<dyn Future<Output = Result<TcpStream, NotConnected>>>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, NotConnected>>>>;
 
 struct Race<I> {
     waiting: I,
-    running: Vec<(SocketAddr, Try)>,
+    running: Vec<(SocketAddr, Connecting)>,
     failed: Vec<NotConnected>,
     head_start: Duration,
     /// The next one begins then.

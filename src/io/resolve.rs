@@ -8,10 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A host and a port.
-pub type Name = (String, u16);
+pub type HostPort = (String, u16);
 
 /// All addresses of a name, in the order of the system's resolver (RFC 6724), each once and at least one; or why there is none, for people.
-pub type Found = Result<Vec<SocketAddr>, String>;
+pub type Resolved = Result<Vec<SocketAddr>, String>;
 
 /// Names that are looked up at once. Each keeps a thread, which does nothing but wait, for as long as a name server is silent: half a
 /// minute and more. So many silent ones must not hold up the others.
@@ -25,7 +25,7 @@ const STACK_BYTES: usize = 256 << 10;
 /// # Errors
 ///
 /// Why there is no address, for people.
-pub fn resolve(host: &str, port: u16) -> Found {
+pub fn resolve(host: &str, port: u16) -> Resolved {
     let mut all: Vec<SocketAddr> = Vec::new();
     // whoever tells of it says what failed
     let why = |error: std::io::Error| error.to_string().replace("failed to lookup address information: ", "");
@@ -38,18 +38,22 @@ pub fn resolve(host: &str, port: u16) -> Found {
 }
 
 /// Looks names up, each once and many at a time, and waits no longer than `patience`: who has not answered by then has no address.
-pub fn resolve_all(names: impl IntoIterator<Item = Name>, patience: Duration) -> HashMap<Name, Found> {
+pub fn resolve_all(names: impl IntoIterator<Item = HostPort>, patience: Duration) -> HashMap<HostPort, Resolved> {
     look_up(resolve, names, patience)
 }
 
 /// How a name is looked up.
-type Resolve = fn(&str, u16) -> Found;
+type Resolve = fn(&str, u16) -> Resolved;
 
-fn look_up(resolve: Resolve, names: impl IntoIterator<Item = Name>, patience: Duration) -> HashMap<Name, Found> {
+fn look_up(
+    resolve: Resolve,
+    names: impl IntoIterator<Item = HostPort>,
+    patience: Duration,
+) -> HashMap<HostPort, Resolved> {
     let deadline = Instant::now() + patience;
-    let names: HashSet<Name> = names.into_iter().collect();
+    let names: HashSet<HostPort> = names.into_iter().collect();
     let none = || Err(format!("no answer within {patience:?}"));
-    let mut answers: HashMap<Name, Found> = names.iter().map(|name| (name.clone(), none())).collect();
+    let mut answers: HashMap<HostPort, Resolved> = names.iter().map(|name| (name.clone(), none())).collect();
     let (tell, told) = channel();
     let threads = names.len().min(AT_ONCE);
     let waiting = Arc::new(Mutex::new(names.into_iter().collect::<Vec<_>>()));
@@ -69,7 +73,7 @@ fn look_up(resolve: Resolve, names: impl IntoIterator<Item = Name>, patience: Du
 }
 
 /// Looks up what waits, one after the other, until nothing does, or nobody listens.
-fn answer(resolve: Resolve, waiting: &Mutex<Vec<Name>>, tell: &Sender<(Name, Found)>) {
+fn answer(resolve: Resolve, waiting: &Mutex<Vec<HostPort>>, tell: &Sender<(HostPort, Resolved)>) {
     // a list of names is whole whatever panicked while it was held
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
     while let Some(name) = next() {

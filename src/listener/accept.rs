@@ -14,12 +14,12 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::settings::{Accepted, Settings};
+use super::settings::{Accepted, ListenerSettings};
 use super::{http, sessions};
-use crate::clock::{Moment, Seldom};
+use crate::clock::{Moment, Throttle};
 use crate::eviction::IdleList;
 use crate::forward::{Ingress, Worker};
-use crate::io::{Socket, Told};
+use crate::io::{FailureTiming, Socket};
 use crate::metrics::ListenerMetrics;
 use crate::policy::ListenerProtocol;
 use crate::protocol::h1::server::Setup;
@@ -34,24 +34,24 @@ const COMPLAINTS: Duration = Duration::from_secs(10);
 
 /// A listening socket in a worker's runtime.
 #[derive(Debug)]
-pub(super) enum Listening {
+pub(super) enum ListeningSocket {
     Tcp(AsyncFd<TcpListener>),
     Unix(UnixListener),
 }
 
 /// What one worker needs to serve one listener.
 #[derive(Debug)]
-pub(super) struct Serving {
+pub(super) struct WorkerListener {
     ingress: Rc<Ingress>,
-    settings: Cache<Arc<ArcSwap<Settings>>, Arc<Settings>>,
+    settings: Cache<Arc<ArcSwap<ListenerSettings>>, Arc<ListenerSettings>>,
     resting: IdleList,
     /// What the last connection was served with: nearly always the next one is too.
     setup: Option<Rc<Setup>>,
 }
 
-impl Serving {
+impl WorkerListener {
     /// What the listener's connections are treated by may change at any time.
-    pub fn new(ingress: Rc<Ingress>, settings: &Arc<ArcSwap<Settings>>) -> Self {
+    pub fn new(ingress: Rc<Ingress>, settings: &Arc<ArcSwap<ListenerSettings>>) -> Self {
         let resting = IdleList::new(&settings.load().eviction);
         Self { ingress, settings: Cache::new(Arc::clone(settings)), resting, setup: None }
     }
@@ -89,14 +89,14 @@ impl Serving {
 }
 
 /// Counts an open connection while it exists.
-struct Open {
+struct OpenConnection {
     metrics: Arc<ListenerMetrics>,
     worker: Rc<Worker>,
 }
 
 /// What becomes of the connections that wait in a queue when nobody here accepts any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Queue {
+pub enum BacklogOwner {
     /// They are ours: closing the socket would reset them, and their clients may have sent their requests.
     Ours,
     /// Another process accepts them.
@@ -104,9 +104,13 @@ pub enum Queue {
 }
 
 /// Accepts until `stop` says so; then takes what the kernel has accepted for us already, unless it is for another.
-pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl Future<Output = Queue>) {
+pub(super) async fn run(
+    listening: ListeningSocket,
+    mut serving: WorkerListener,
+    stop: impl Future<Output = BacklogOwner>,
+) {
     let mut stop = pin!(stop);
-    let mut complaint = Seldom::new(COMPLAINTS);
+    let mut complaint = Throttle::new(COMPLAINTS);
     let evicting = tokio::task::spawn_local(serving.resting.clone().carry_out());
     let queue = loop {
         let accepted = tokio::select! {
@@ -142,7 +146,7 @@ pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl F
         serving.spawn(socket, address, accepted, place);
     };
     evicting.abort();
-    if queue == Queue::HandedOver {
+    if queue == BacklogOwner::HandedOver {
         return;
     }
     for (socket, address) in listening.queued() {
@@ -164,7 +168,7 @@ async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSema
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         return Some(place);
     }
-    let Settings { eviction, max_connections, .. } = &*accepted.settings;
+    let ListenerSettings { eviction, max_connections, .. } = &*accepted.settings;
     let _waits = eviction.wait();
     accepted.complain(*max_connections);
     let mut place = pin!(Arc::clone(places).acquire_owned());
@@ -177,7 +181,7 @@ async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSema
     }
 }
 
-impl Serving {
+impl WorkerListener {
     fn spawn(
         &mut self,
         socket: Socket,
@@ -187,7 +191,7 @@ impl Serving {
     ) {
         let Some((setup, protocol)) = self.setup(&accepted) else { return };
         // counted here, so that a drain that begins before the task's first turn knows of it
-        let open = Open::new(&accepted);
+        let open = OpenConnection::new(&accepted);
         let connections = accepted.ingress.connections.clone();
         // a task each, for a task is as large as the largest thing that it waits for, and a session needs less than HTTP
         match protocol {
@@ -211,10 +215,10 @@ impl Serving {
 /// Whether there are no descriptors or no memory: trying again at once would only burn the core.
 fn is_exhausted(error: &io::Error) -> bool {
     // accept(2) also tells of what has befallen the connection since, as what is told later does
-    shortage::behind(error, shortage::Net::Ip, Told::Later).is_some()
+    shortage::behind(error, shortage::SocketKind::Ip, FailureTiming::Later).is_some()
 }
 
-impl Listening {
+impl ListeningSocket {
     /// A TCP socket that does not block.
     #[expect(deprecated, reason = "what follows it is unsafe, for types that change their descriptor; std's keeps it")]
     pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
@@ -256,7 +260,7 @@ fn accept(listener: &TcpListener) -> io::Result<(Socket, Option<SocketAddr>)> {
     Ok((Socket::accepted(socket.into()), address.and_then(|address| address.try_into().ok())))
 }
 
-impl Open {
+impl OpenConnection {
     fn new(serving: &Accepted) -> Self {
         let worker = Rc::clone(serving.ingress.worker());
         serving.settings.metrics.opened(worker.index);
@@ -264,7 +268,7 @@ impl Open {
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.metrics.closed(self.worker.index);
         self.worker.ended.notify_one();

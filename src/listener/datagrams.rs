@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accept::{Queue, Serving};
+use super::accept::{BacklogOwner, WorkerListener};
 use super::settings::Accepted;
 use crate::forward::datagrams::{Sessions, Terms};
 use crate::protocol::udp::batch::SLOTS;
@@ -22,7 +22,7 @@ const DRAINING: Duration = Duration::from_millis(100);
 
 /// Receives until `stop` says so. Then no session begins any more, and it ends with the last one; what still comes for those that
 /// there are is received, unless another process receives it.
-pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Future<Output = Queue>) {
+pub(super) async fn run(socket: UdpSocket, mut serving: WorkerListener, stop: impl Future<Output = BacklogOwner>) {
     let socket = Arc::new(socket);
     let Accepted { ingress, settings } = serving.next();
     let made = Sessions::new(&ingress, Arc::clone(&socket), Arc::clone(&settings.datagrams));
@@ -56,7 +56,7 @@ pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Futu
                 };
                 look.as_mut().reset(tokio::time::Instant::now() + pause);
             }
-            ready = socket.ready(), if stopped != Some(Queue::HandedOver) => {
+            ready = socket.ready(), if stopped != Some(BacklogOwner::HandedOver) => {
                 let full = match ready {
                     Ok(mut ready) => receive(&mut ready, &mut batch, &sessions, &mut serving),
                     Err(error) => return tracing::error!(%error, "no datagram can be received any more"),
@@ -71,7 +71,7 @@ pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Futu
 }
 
 /// Passes on one batch; gives back whether there may be more.
-fn receive(ready: &mut Ready<'_>, batch: &mut Batch, sessions: &Rc<Sessions>, serving: &mut Serving) -> bool {
+fn receive(ready: &mut Ready<'_>, batch: &mut Batch, sessions: &Rc<Sessions>, serving: &mut WorkerListener) -> bool {
     match ready.receive::<SLOTS>(sessions.driver(), batch) {
         Ok(full) => {
             let Accepted { settings, .. } = serving.next();

@@ -17,7 +17,7 @@ mod sessions;
 mod settings;
 mod worker;
 
-pub use accept::Queue;
-pub use bind::{Bound, Socket, bind, bind_datagrams};
-pub use settings::Settings;
-pub use worker::{Control, Plan, start};
+pub use accept::BacklogOwner;
+pub use bind::{BoundListener, BoundSocket, bind, bind_datagrams};
+pub use settings::ListenerSettings;
+pub use worker::{DataPlane, NewListener, start};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
-use crate::clock::{Moment, Seldom};
+use crate::clock::{Moment, Throttle};
 use crate::eviction::Eviction;
 use crate::forward::{Ingress, datagrams};
 use crate::metrics::ListenerMetrics;
@@ -15,7 +15,7 @@ use crate::tls::Acceptor;
 
 /// What a new connection is treated by. Those that are open keep what they were accepted with.
 #[derive(Debug)]
-pub struct Settings {
+pub struct ListenerSettings {
     /// Its TLS.
     pub tls: Option<Acceptor>,
     /// Its counters.
@@ -25,7 +25,7 @@ pub struct Settings {
     /// Those that hold the places, and those that wait for one.
     pub(super) eviction: Arc<Eviction>,
     /// How often it is said that there is no place left.
-    pub(super) said: Arc<Mutex<Seldom>>,
+    pub(super) said: Arc<Mutex<Throttle>>,
     /// What its sessions have in common, where it gets datagrams.
     pub(super) datagrams: Arc<datagrams::Shared>,
     pub(super) max_connections: usize,
@@ -34,15 +34,15 @@ pub struct Settings {
 /// What one connection is served with.
 pub(super) struct Accepted {
     pub(super) ingress: Rc<Ingress>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<ListenerSettings>,
 }
 
-impl Settings {
+impl ListenerSettings {
     /// For a new listener. `max_connections` is over all workers; 0 = no limit.
     pub fn new(tls: Option<Acceptor>, metrics: Arc<ListenerMetrics>, max_connections: usize) -> Arc<ArcSwap<Self>> {
         let max_connections = max_connections.min(MOST);
         let places = (max_connections > 0).then(|| Arc::new(Semaphore::new(max_connections)));
-        let said = Arc::new(Mutex::new(Seldom::new(COMPLAINTS)));
+        let said = Arc::new(Mutex::new(Throttle::new(COMPLAINTS)));
         let (eviction, datagrams) = (Arc::default(), Arc::default());
         Arc::new(ArcSwap::from_pointee(Self { tls, metrics, places, eviction, said, datagrams, max_connections }))
     }
@@ -108,7 +108,7 @@ mod tests {
     #[tokio::test(flavor = "local")]
     async fn a_smaller_limit_takes_places_away_as_they_become_free() {
         let metrics = Registry::new(1).listener("web");
-        let first = Settings::new(None, Arc::clone(&metrics), 3).load_full();
+        let first = ListenerSettings::new(None, Arc::clone(&metrics), 3).load_full();
         let places = Arc::clone(first.places.as_ref().unwrap());
         let mut open: Vec<_> = (0..3).map(|_| Arc::clone(&places).try_acquire_owned().unwrap()).collect();
         let second = first.next(None, Arc::clone(&metrics), 1);

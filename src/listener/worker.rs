@@ -1,4 +1,4 @@
-//! The data plane's threads: one runtime each, nothing shared but what the snapshot and the endpoints share.
+//! The data plane's threads: one runtime each, nothing shared but what the snapshot and the endpoints part.
 
 use std::io;
 use std::rc::{Rc, Weak};
@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::accept::{self, Listening, Queue, Serving};
-use super::{Settings, Socket, datagrams, memory};
+use super::accept::{self, BacklogOwner, ListeningSocket, WorkerListener};
+use super::{BoundSocket, ListenerSettings, datagrams, memory};
 use crate::forward::{Ingress, Worker};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::record::Recorder;
@@ -24,20 +24,20 @@ const EVENT_INTERVAL: u32 = 31;
 
 /// One listener, ready to be served.
 #[derive(Debug)]
-pub struct Plan<'a> {
+pub struct NewListener<'a> {
     /// [`Listener::key`](crate::snapshot::Listener::key)
     pub key: u32,
     /// What each worker accepts on.
-    pub parts: Vec<Vec<Socket>>,
+    pub parts: Vec<Vec<BoundSocket>>,
     /// What its connections are treated by.
-    pub settings: &'a Arc<ArcSwap<Settings>>,
+    pub settings: &'a Arc<ArcSwap<ListenerSettings>>,
 }
 
-/// The running data plane, for the control plane to order about.
+/// The running data plane, for the control plane to command about.
 #[derive(Debug)]
-pub struct Control {
+pub struct DataPlane {
     phase: watch::Sender<Phase>,
-    orders: Vec<mpsc::UnboundedSender<Order>>,
+    commands: Vec<mpsc::UnboundedSender<WorkerCommand>>,
     threads: Vec<JoinHandle<()>>,
     /// Of every listener that has connections, also of those that were taken away.
     listeners: Vec<sync::Weak<ListenerMetrics>>,
@@ -49,33 +49,33 @@ pub struct Control {
 enum Phase {
     Serving,
     /// Nothing new is accepted; what is under way ends in its own time.
-    Draining(Queue),
+    Draining(BacklogOwner),
     /// Whatever is left is dropped.
     Stopping,
 }
 
 /// What the control plane wants of one worker.
 #[derive(Debug)]
-enum Order {
+enum WorkerCommand {
     /// Accept on these too.
-    Accept(Share),
+    Accept(ListenerPart),
     /// The next snapshot won't know this listener.
     Retire(u32, oneshot::Sender<()>),
     /// Accept no more on this one, and let its connections end.
-    Remove(u32, Arc<Farewell>),
+    Remove(u32, Arc<ListenerRemoval>),
 }
 
 /// One worker's part of a listener.
 #[derive(Debug)]
-struct Share {
+struct ListenerPart {
     key: u32,
-    sockets: Vec<Socket>,
-    settings: Arc<ArcSwap<Settings>>,
+    sockets: Vec<BoundSocket>,
+    settings: Arc<ArcSwap<ListenerSettings>>,
 }
 
 /// A listener that goes, for all workers: what has to be cut off is told of once.
 #[derive(Debug)]
-struct Farewell {
+struct ListenerRemoval {
     listener: String,
     /// How long its connections may go on.
     limit: Duration,
@@ -87,35 +87,40 @@ struct Farewell {
 /// # Errors
 ///
 /// When a thread or its runtime can't be made.
-pub fn start(workers: usize, store: &Arc<Store>, recorder: &Recorder, registry: &Arc<Registry>) -> io::Result<Control> {
+pub fn start(
+    workers: usize,
+    store: &Arc<Store>,
+    recorder: &Recorder,
+    registry: &Arc<Registry>,
+) -> io::Result<DataPlane> {
     count_panics(registry);
     let (phase, _) = watch::channel(Phase::Serving);
     let accepts = Arc::new(());
-    let (tell, told) = sync::mpsc::channel();
-    let (mut threads, mut orders) = (Vec::with_capacity(workers), Vec::with_capacity(workers));
+    let (report, reports) = sync::mpsc::channel();
+    let (mut threads, mut commands) = (Vec::with_capacity(workers), Vec::with_capacity(workers));
     for index in 0..workers {
-        let (order, ordered) = mpsc::unbounded_channel();
+        let (sender, receiver) = mpsc::unbounded_channel();
         let (store, recorder, phase) = (Arc::clone(store), recorder.clone(), phase.subscribe());
-        let (accepts, tell) = (Arc::clone(&accepts), tell.clone());
+        let (accepts, report) = (Arc::clone(&accepts), report.clone());
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             let (runtime, made) = match runtime() {
                 Ok(runtime) => (Some(runtime), Ok(())),
                 Err(error) => (None, Err(error)),
             };
             // who started it waits for this
-            let _ = tell.send(made);
-            drop(tell);
+            let _ = report.send(made);
+            drop(report);
             if let Some(runtime) = runtime {
-                runtime.block_on(run(index, ordered, &store, recorder, phase, accepts));
+                runtime.block_on(run(index, receiver, &store, recorder, phase, accepts));
             }
         })?;
         threads.push(thread);
-        orders.push(order);
+        commands.push(sender);
     }
-    drop(tell);
+    drop(report);
     // a runtime stays on its thread; that it can't be made is an error of the start all the same
-    told.into_iter().collect::<io::Result<()>>()?;
-    Ok(Control { phase, orders, threads, listeners: Vec::new(), accepts: Arc::downgrade(&accepts) })
+    reports.into_iter().collect::<io::Result<()>>()?;
+    Ok(DataPlane { phase, commands, threads, listeners: Vec::new(), accepts: Arc::downgrade(&accepts) })
 }
 
 fn runtime() -> io::Result<LocalRuntime> {
@@ -127,14 +132,14 @@ struct Accepting {
     ingress: Rc<Ingress>,
     key: u32,
     /// Dropped to make the tasks stop.
-    stop: Option<watch::Sender<Queue>>,
+    stop: Option<watch::Sender<BacklogOwner>>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 /// One worker's life.
 async fn run(
     index: usize,
-    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut commands: mpsc::UnboundedReceiver<WorkerCommand>,
     store: &Store,
     recorder: Recorder,
     mut phase: watch::Receiver<Phase>,
@@ -149,22 +154,22 @@ async fn run(
     tokio::task::spawn_local(memory::give_back(Rc::clone(&worker)));
     let mut accepting: Vec<Accepting> = Vec::new();
     loop {
-        let order = tokio::select! {
+        let command = tokio::select! {
             biased;
-            order = orders.recv() => order,
+            command = commands.recv() => command,
             _ = phase.wait_for(|phase| *phase != Phase::Serving) => break,
         };
-        match order {
-            Some(Order::Accept(share)) => accepting.push(Accepting::start(&worker, share)),
-            Some(Order::Retire(key, done)) => {
+        match command {
+            Some(WorkerCommand::Accept(part)) => accepting.push(Accepting::start(&worker, part)),
+            Some(WorkerCommand::Retire(key, done)) => {
                 accepting.iter().filter(|a| a.key == key).for_each(|a| a.ingress.retire());
                 // the control plane that no longer waits is one that has ended
                 let _ = done.send(());
             }
-            Some(Order::Remove(key, farewell)) => {
+            Some(WorkerCommand::Remove(key, removal)) => {
                 if let Some(at) = accepting.iter().position(|a| a.key == key) {
                     let (gone, accepts) = (accepting.swap_remove(at), Arc::clone(&accepts));
-                    tokio::task::spawn_local(farewell.say(Rc::downgrade(&gone.ingress)));
+                    tokio::task::spawn_local(removal.cut_off_later(Rc::downgrade(&gone.ingress)));
                     tokio::task::spawn_local(async move {
                         gone.end().await;
                         drop(accepts);
@@ -176,7 +181,7 @@ async fn run(
     }
     let queue = match *phase.borrow() {
         Phase::Draining(queue) => queue,
-        Phase::Serving | Phase::Stopping => Queue::Ours,
+        Phase::Serving | Phase::Stopping => BacklogOwner::Ours,
     };
     tokio::select! {
         biased;
@@ -187,7 +192,7 @@ async fn run(
 }
 
 /// Accepts no more, and lets all connections end. Never done: the control plane ends the wait.
-async fn drain(mut accepting: Vec<Accepting>, queue: Queue, accepts: Arc<()>) {
+async fn drain(mut accepting: Vec<Accepting>, queue: BacklogOwner, accepts: Arc<()>) {
     for stop in accepting.iter_mut().filter_map(|accepting| accepting.stop.take()) {
         stop.send_replace(queue);
     }
@@ -202,24 +207,24 @@ async fn drain(mut accepting: Vec<Accepting>, queue: Queue, accepts: Arc<()>) {
 }
 
 impl Accepting {
-    fn start(worker: &Rc<Worker>, share: Share) -> Self {
-        let ingress = Rc::new(Ingress::new(worker, share.key));
-        let (stop, stopped) = watch::channel(Queue::Ours);
-        let mut tasks = Vec::with_capacity(share.sockets.len());
-        for socket in share.sockets {
-            let serving = Serving::new(Rc::clone(&ingress), &share.settings);
+    fn start(worker: &Rc<Worker>, part: ListenerPart) -> Self {
+        let ingress = Rc::new(Ingress::new(worker, part.key));
+        let (stop, stopped) = watch::channel(BacklogOwner::Ours);
+        let mut tasks = Vec::with_capacity(part.sockets.len());
+        for socket in part.sockets {
+            let serving = WorkerListener::new(Rc::clone(&ingress), &part.settings);
             let mut stopped = stopped.clone();
             let stop = async move {
                 while stopped.changed().await.is_ok() {}
                 *stopped.borrow()
             };
             let listening = match socket {
-                Socket::Udp(socket) => {
+                BoundSocket::Udp(socket) => {
                     tasks.push(tokio::task::spawn_local(datagrams::run(socket, serving, stop)));
                     continue;
                 }
-                Socket::Tcp(socket) => Listening::tcp(socket),
-                Socket::Unix(socket) => tokio::net::UnixListener::from_std(socket).map(Listening::Unix),
+                BoundSocket::Tcp(socket) => ListeningSocket::tcp(socket),
+                BoundSocket::Unix(socket) => tokio::net::UnixListener::from_std(socket).map(ListeningSocket::Unix),
             };
             match listening {
                 Ok(listening) => {
@@ -228,7 +233,7 @@ impl Accepting {
                 Err(error) => tracing::error!(%error, worker = worker.index, "a worker can't listen"),
             }
         }
-        Self { ingress, key: share.key, stop: Some(stop), tasks }
+        Self { ingress, key: part.key, stop: Some(stop), tasks }
     }
 
     /// Accepts no more; then connections end as soon as nothing is under way on them.
@@ -241,9 +246,9 @@ impl Accepting {
     }
 }
 
-impl Farewell {
+impl ListenerRemoval {
     /// Cuts off what is left on one worker when the time is over; what has ended by itself is not held for that.
-    async fn say(self: Arc<Self>, ingress: Weak<Ingress>) {
+    async fn cut_off_later(self: Arc<Self>, ingress: Weak<Ingress>) {
         tokio::time::sleep(self.limit).await;
         if let Some(ingress) = ingress.upgrade() {
             self.cut.fetch_add(ingress.cut(), Relaxed);
@@ -251,7 +256,7 @@ impl Farewell {
     }
 }
 
-impl Drop for Farewell {
+impl Drop for ListenerRemoval {
     fn drop(&mut self) {
         let (listener, connections) = (&self.listener, *self.cut.get_mut());
         if connections > 0 {
@@ -264,13 +269,17 @@ impl Drop for Farewell {
     }
 }
 
-impl Control {
+impl DataPlane {
     /// Lets every worker accept on a listener that the current snapshot knows.
-    pub fn accept(&mut self, plan: Plan<'_>) {
+    pub fn accept(&mut self, plan: NewListener<'_>) {
         self.counts(&plan.settings.load().metrics);
-        for (order, sockets) in self.orders.iter().zip(plan.parts) {
+        for (command, sockets) in self.commands.iter().zip(plan.parts) {
             // a worker that is gone has said why
-            let _ = order.send(Order::Accept(Share { key: plan.key, sockets, settings: Arc::clone(plan.settings) }));
+            let _ = command.send(WorkerCommand::Accept(ListenerPart {
+                key: plan.key,
+                sockets,
+                settings: Arc::clone(plan.settings),
+            }));
         }
     }
 
@@ -283,9 +292,9 @@ impl Control {
     /// Prepares every worker for a snapshot without this listener; done when all are prepared. What is accepted meanwhile is
     /// served as before, and when that snapshot does not come after all, nothing has changed.
     pub async fn retire(&self, key: u32) {
-        let prepared = self.orders.iter().map(|order| {
+        let prepared = self.commands.iter().map(|command| {
             let (done, prepared) = oneshot::channel();
-            let _ = order.send(Order::Retire(key, done));
+            let _ = command.send(WorkerCommand::Retire(key, done));
             prepared
         });
         for prepared in prepared.collect::<Vec<_>>() {
@@ -297,12 +306,12 @@ impl Control {
     /// `limit` in any case. `name` is for the log.
     /// The duplicates of its sockets must be closed by now: the kernel would go on queueing connections for them.
     pub fn remove(&self, key: u32, name: String, limit: Duration) {
-        let farewell = Arc::new(Farewell { listener: name, limit, cut: AtomicUsize::new(0) });
-        self.orders.iter().for_each(|order| _ = order.send(Order::Remove(key, Arc::clone(&farewell))));
+        let removal = Arc::new(ListenerRemoval { listener: name, limit, cut: AtomicUsize::new(0) });
+        self.commands.iter().for_each(|command| _ = command.send(WorkerCommand::Remove(key, Arc::clone(&removal))));
     }
 
     /// Stops accepting; connections end as soon as nothing is under way on them.
-    pub fn drain(&self, queue: Queue) {
+    pub fn drain(&self, queue: BacklogOwner) {
         self.phase.send_replace(Phase::Draining(queue));
     }
 

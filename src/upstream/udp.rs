@@ -9,7 +9,7 @@ use std::net::{SocketAddr, UdpSocket};
 use super::dial;
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Kind, Result, Retry};
-use crate::io::{NotConnected, Told};
+use crate::io::{FailureTiming, NotConnected};
 use crate::protocol::udp::options;
 
 /// A socket connected to the backend: to the first of its addresses that there is a way to. Whether somebody is there only datagrams
@@ -22,7 +22,7 @@ pub fn connect(endpoint: &Endpoint) -> Result<(UdpSocket, SocketAddr)> {
     for to in endpoint.addresses.in_order() {
         match options::connect(to) {
             Ok(socket) => return Ok((socket, to)),
-            Err(error) => failed.push(NotConnected { to, error, told: Told::AtOnce }),
+            Err(error) => failed.push(NotConnected { to, error, timing: FailureTiming::AtOnce }),
         }
     }
     Err(dial::none_connected(failed))

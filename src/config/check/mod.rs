@@ -24,7 +24,7 @@ use super::model::{self, AccessFormat, AccessLog, Config, LogFormat, Server, Ser
 use super::raw;
 use super::syntax::nearest;
 use super::tree::{KeyPath, Node};
-use crate::io::{Found, Name};
+use crate::io::{HostPort, Resolved};
 
 /// Checks a file for sense. `None` = something is wrong, and has been reported.
 pub(super) fn check(
@@ -69,7 +69,7 @@ struct Check<'a> {
     /// Services to which something is sent.
     used: BTreeSet<String>,
     /// The names of backends, looked up.
-    looked_up: HashMap<Name, Found>,
+    looked_up: HashMap<HostPort, Resolved>,
     /// The system's authorities, once something needs them.
     system: Option<Arc<SystemAuthorities>>,
 }

@@ -13,7 +13,7 @@ use crate::config::model::{Address, Authorities, Backend, ClientTls, Service};
 use crate::config::raw;
 use crate::config::syntax::{self, Target};
 use crate::config::tree::KeyPath;
-use crate::io::{self, Found, Name};
+use crate::io::{self, HostPort, Resolved};
 use crate::policy::{self, AnswerLimits, Health, Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
 
 /// How long a configuration waits for the addresses of its backends' names, all of them together. Those that have none by then are
@@ -21,7 +21,7 @@ use crate::policy::{self, AnswerLimits, Health, Pool, ProxyHeader, Statuses, Tim
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The addresses of all backends that are written with a name.
-pub(super) fn look_up<'a>(services: impl Iterator<Item = &'a raw::Service>) -> HashMap<Name, Found> {
+pub(super) fn look_up<'a>(services: impl Iterator<Item = &'a raw::Service>) -> HashMap<HostPort, Resolved> {
     let written = services.flat_map(|service| &service.backend).filter_map(|backend| backend.address.as_deref());
     let names = written.filter_map(|written| match syntax::backend(written) {
         Ok(Target::Name { host, port }) => Some((host, port)),
@@ -167,7 +167,7 @@ impl Check<'_> {
 
     /// The addresses of a name, in the order of the system's resolver. A name that has none is no mistake: a name server that has
     /// trouble must not keep everything else from being served.
-    fn found(&mut self, at: impl Fn() -> KeyPath, host: &str, port: u16) -> Found {
+    fn found(&mut self, at: impl Fn() -> KeyPath, host: &str, port: u16) -> Resolved {
         let found = self.looked_up.get(&(host.to_owned(), port)).cloned();
         found.unwrap_or_else(|| Err("it was not looked up".to_owned())).inspect_err(|reason| {
             let mistake = self.mistake(&at(), format!("the name `{host}` can't be looked up: {reason}"));

@@ -30,9 +30,9 @@ use tokio_rustls::TlsConnector;
 
 use crate::endpoint::addresses::Addresses;
 use crate::endpoint::{self, Live};
-use crate::io::{Socket, Stream, Told, connect_any};
+use crate::io::{FailureTiming, Socket, Stream, connect_any};
 use crate::policy::{Check, Health, ProxyHeader, UpstreamProtocol};
-use crate::shortage::{self, Net};
+use crate::shortage::{self, SocketKind};
 
 /// The most that is read of any answer.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -136,7 +136,9 @@ async fn connect(target: &Target) -> Result<Stream, CheckFailure> {
         }
         endpoint::Target::Unix(path) => {
             let unix = UnixStream::connect(path).await;
-            Socket::Unix(unix.map_err(|error| CheckFailure::unmade(error, Net::Unix, Told::AtOnce, path.display()))?)
+            Socket::Unix(unix.map_err(|error| {
+                CheckFailure::unmade(error, SocketKind::Unix, FailureTiming::AtOnce, path.display())
+            })?)
         }
     };
     // an agent is not the service: it speaks in clear, and knows nothing of PROXY headers
@@ -168,7 +170,7 @@ async fn connect_tcp(target: &Target) -> Result<TcpStream, CheckFailure> {
             Ok(tcp)
         }
         Err(failed) => Err(match shortage::decisive(failed) {
-            Some((failed, _)) => CheckFailure::unmade(failed.error, Net::Ip, failed.told, failed.to),
+            Some((failed, _)) => CheckFailure::unmade(failed.error, SocketKind::Ip, failed.timing, failed.to),
             None => CheckFailure::new("it has no address"),
         }),
     }
@@ -199,12 +201,12 @@ impl CheckFailure {
     }
 
     /// No connection could be made.
-    fn unmade(error: io::Error, net: Net, told: Told, to: impl Display) -> Self {
-        let lack = shortage::behind(&error, net, told);
-        match lack {
-            Some(lack) => {
-                shortage::tell(lack, to, &error);
-                Self { reason: Cow::Borrowed(lack.as_str()), is_ours: true }
+    fn unmade(error: io::Error, net: SocketKind, timing: FailureTiming, to: impl Display) -> Self {
+        let shortage = shortage::behind(&error, net, timing);
+        match shortage {
+            Some(shortage) => {
+                shortage::tell(shortage, to, &error);
+                Self { reason: Cow::Borrowed(shortage.as_str()), is_ours: true }
             }
             None => Self::from(error),
         }
@@ -213,7 +215,7 @@ impl CheckFailure {
 
 impl From<io::Error> for CheckFailure {
     fn from(error: io::Error) -> Self {
-        let is_ours = shortage::behind(&error, Net::Ip, Told::Later).is_some();
+        let is_ours = shortage::behind(&error, SocketKind::Ip, FailureTiming::Later).is_some();
         let reason = match error.kind() {
             io::ErrorKind::ConnectionRefused => Cow::Borrowed("connection refused"),
             io::ErrorKind::ConnectionReset => Cow::Borrowed("connection reset"),
