@@ -9,7 +9,7 @@ use crate::endpoint::standing::Override;
 use crate::endpoint::{Endpoint, Live};
 use crate::health::ejector;
 use crate::health::probe::Target;
-use crate::load::agent::{Line, Said};
+use crate::load::agent::{AgentLine, AgentWishes};
 use crate::policy::{Check, Health, Initial};
 use crate::snapshot::{Service, Snapshot};
 
@@ -85,7 +85,7 @@ pub(super) struct Agents(Arc<Mutex<Heard>>);
 #[derive(Debug, Default)]
 struct Heard {
     /// By whom, and of which backend: another one may come by the same name.
-    said: HashMap<Name, (Arc<Live>, Said)>,
+    said: HashMap<Name, (Arc<Live>, AgentWishes)>,
     /// Those that bound their backends' exchanges, and until when that holds.
     limits: HashMap<Name, (Arc<Live>, Moment)>,
 }
@@ -100,12 +100,12 @@ impl Agents {
 
     /// Does what an agent says, and tells whether its backend is well.
     pub fn hear(&self, target: &Target, line: &str, now: Moment) -> Result<(), String> {
-        let line = Line::read(line.as_bytes()).map_err(|refused| refused.to_string())?;
+        let line = AgentLine::read(line.as_bytes()).map_err(|refused| refused.to_string())?;
         let name = (Arc::clone(&target.service), target.id.clone());
         let Heard { said, limits } = &mut *self.heard();
-        let (of, said) = said.entry(name.clone()).or_insert_with(|| (Arc::clone(&target.live), Said::default()));
+        let (of, said) = said.entry(name.clone()).or_insert_with(|| (Arc::clone(&target.live), AgentWishes::default()));
         if !Arc::ptr_eq(of, &target.live) {
-            (*of, *said) = (Arc::clone(&target.live), Said::default());
+            (*of, *said) = (Arc::clone(&target.live), AgentWishes::default());
         }
         said.hear(&line);
         let reason = line.reason.clone().unwrap_or_else(|| "its agent says so".to_owned());
@@ -132,7 +132,7 @@ impl Agents {
         said.retain(|name, (live, _)| {
             let stays = asked.contains(&Arc::as_ptr(live));
             if !stays {
-                Said::default().apply(&live.standing, "");
+                AgentWishes::default().apply(&live.standing, "");
                 limits.remove(name);
             }
             stays

@@ -34,7 +34,7 @@ pub enum Availability {
 
 /// Who may be picked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Available {
+pub struct Eligible {
     /// Their indices, in order.
     pub backends: Vec<usize>,
     /// Whether health is ignored.
@@ -43,7 +43,7 @@ pub struct Available {
 
 /// Who may be picked. `panic_threshold` is the share of the primaries that must be available; 0 = health is never ignored.
 /// Empty only when there is nobody to use: with a threshold of 0 none is usable, otherwise all are to take no work.
-pub fn available(members: &[Member], panic_threshold: f64) -> Available {
+pub fn eligible(members: &[Member], panic_threshold: f64) -> Eligible {
     let wanted = |backup: bool, usable_only: bool| -> Vec<usize> {
         let picked = |member: &Member| {
             member.backup == backup
@@ -56,15 +56,15 @@ pub fn available(members: &[Member], panic_threshold: f64) -> Available {
     if usable.is_empty() {
         let backups = wanted(true, true);
         if !backups.is_empty() {
-            return Available { backends: backups, panic: false };
+            return Eligible { backends: backups, panic: false };
         }
     }
     let enough = (usable.len() as f64) >= panic_threshold * primaries.len() as f64;
     if !usable.is_empty() && enough || panic_threshold <= 0.0 {
-        return Available { backends: usable, panic: false };
+        return Eligible { backends: usable, panic: false };
     }
     let backends = if primaries.is_empty() { wanted(true, false) } else { primaries };
-    Available { panic: !backends.is_empty(), backends }
+    Eligible { panic: !backends.is_empty(), backends }
 }
 
 impl From<Condition> for Availability {
@@ -107,7 +107,7 @@ mod tests {
     const WEIGHTLESS: Member = Member { availability: Usable, weight: 0, backup: false };
 
     fn of(members: &[Member], threshold: f64) -> (Vec<usize>, bool) {
-        let available = available(members, threshold);
+        let available = eligible(members, threshold);
         (available.backends, available.panic)
     }
 
@@ -176,7 +176,7 @@ mod tests {
             members in proptest::collection::vec(any_member(), 0..12),
             threshold in prop_oneof![Just(0.0), 0.0..=1.0],
         ) {
-            let available = available(&members, threshold);
+            let available = eligible(&members, threshold);
             let picked: Vec<_> = available.backends.iter().map(|&index| members[index]).collect();
             prop_assert!(picked.iter().all(Member::takes_work), "those told not to work never do");
             prop_assert!(available.backends.is_sorted_by(|a, b| a < b));

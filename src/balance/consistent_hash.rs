@@ -29,7 +29,7 @@ struct Bound {
 
 /// What one worker last counted in flight over all backends.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Counted {
+pub(super) struct InFlightCount {
     /// The balancer that this is for.
     of: u64,
     total: u64,
@@ -66,7 +66,7 @@ impl ConsistentHash {
 
     /// How many are in flight over all backends, nearly.
     fn total(&self, memory: &mut Memory, now: Moment) -> u64 {
-        if let Memory::Counted(counted) = memory
+        if let Memory::InFlight(counted) = memory
             && counted.of == self.identity
             && counted.good_for > 0
             && now.as_millis().abs_diff(counted.at.as_millis()) < RECOUNT_MILLIS
@@ -76,7 +76,7 @@ impl ConsistentHash {
         }
         let total = self.candidates.iter().map(|candidate| u64::from(candidate.live.in_flight())).sum();
         let good_for = (self.candidates.len() / RECOUNT).saturating_sub(1);
-        *memory = Memory::Counted(Counted { of: self.identity, total, good_for, at: now });
+        *memory = Memory::InFlight(InFlightCount { of: self.identity, total, good_for, at: now });
         total
     }
 }

@@ -32,7 +32,7 @@ pub use resource_based::{EXPIRE, ResourceBased, reported};
 pub use response_time::ResponseTime;
 pub use ring::{Ring, hash_key};
 pub use round_robin::RoundRobin;
-pub use tried::{Places, Tried};
+pub use tried::{BackendSet, Tried};
 pub use weighted_least_connections::WeightedLeastConnections;
 pub use weighted_round_robin::WeightedRoundRobin;
 
@@ -128,13 +128,13 @@ pub struct Cursor {
 enum Memory {
     Nothing,
     /// Of weighted round robin: where in the round it stands.
-    Turn(weighted_round_robin::Turn),
+    Round(weighted_round_robin::RoundPosition),
     /// Of resource based: the average of the loads seen of late.
     AverageLoad(f64),
     /// Of consistent hash with bounded load: how many were in flight in all.
-    Counted(consistent_hash::Counted),
+    InFlight(consistent_hash::InFlightCount),
     /// Of least connections over many backends: how burdened each was when it was last looked at.
-    Seen(Box<tournament::Seen>),
+    LastSeen(Box<tournament::LastSeen>),
 }
 
 /// One worker's cursors, one for each service.
@@ -152,7 +152,7 @@ impl Cursor {
 
     /// An exchange with this backend, picked by this worker, has ended.
     pub fn ended(&mut self, backend: usize) {
-        if let Memory::Seen(seen) = &mut self.memory {
+        if let Memory::LastSeen(seen) = &mut self.memory {
             seen.end(backend);
         }
     }

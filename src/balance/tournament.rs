@@ -35,11 +35,11 @@ pub(super) struct Tournament {
 
 /// What one worker has last seen of each candidate.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(super) struct LastSeen {
     /// The balancer that this is for.
     of: u64,
     /// Node 1 is the root, nodes `2 i` and `2 i + 1` are below node `i`, and the leaves are the second half: one for each candidate.
-    tree: Vec<Share>,
+    tree: Vec<RelativeBurden>,
     /// The place that is looked at next in turn.
     next: usize,
     /// The place that was picked last.
@@ -50,7 +50,7 @@ pub(super) struct Seen {
 
 /// The exchanges of the least burdened, for its weight; and the weight of all who have as few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Share {
+struct RelativeBurden {
     burden: u32,
     weight: u32,
     tied: u64,
@@ -64,15 +64,15 @@ impl Tournament {
     /// The one with the smallest burden for its `weight`. Several of those: one of them at random, each as likely as its weight says.
     pub(super) fn pick(&self, pick: Pick<'_>, weight: impl Fn(&Candidate) -> u32) -> Option<usize> {
         let Pick { cursor, tried, random, now, .. } = pick;
-        let share = |candidate: &Candidate| Share::of(candidate.burden(now), weight(candidate));
+        let share = |candidate: &Candidate| RelativeBurden::of(candidate.burden(now), weight(candidate));
         // who was tried is seldom the rule, and then the exact choice is wanted
         let place = if self.candidates.len() <= ALL || !tried.is_empty() {
             self.compare(tried, random, &share).or_else(|| self.compare(Tried::default(), random, &share))?
         } else {
-            if !matches!(&cursor.memory, Memory::Seen(seen) if seen.of == self.identity) {
-                cursor.memory = Memory::Seen(Box::new(self.first_look(random, &share)));
+            if !matches!(&cursor.memory, Memory::LastSeen(seen) if seen.of == self.identity) {
+                cursor.memory = Memory::LastSeen(Box::new(self.first_look(random, &share)));
             }
-            let Memory::Seen(seen) = &mut cursor.memory else { return None };
+            let Memory::LastSeen(seen) = &mut cursor.memory else { return None };
             self.smallest(seen, random, &share)?
         };
         Some(self.candidates[place].index)
@@ -80,9 +80,9 @@ impl Tournament {
 
     fn smallest(
         &self,
-        seen: &mut Seen,
+        seen: &mut LastSeen,
         random: &mut fastrand::Rng,
-        share: &impl Fn(&Candidate) -> Share,
+        share: &impl Fn(&Candidate) -> RelativeBurden,
     ) -> Option<usize> {
         if let Some(picked) = seen.picked.take() {
             seen.put(picked, share(&self.candidates[picked]));
@@ -96,7 +96,7 @@ impl Tournament {
             seen.put(seen.next, share(&self.candidates[seen.next]));
             seen.next = if seen.next + 1 == self.candidates.len() { 0 } else { seen.next + 1 };
         }
-        let mut best: Option<(usize, Share)> = None;
+        let mut best: Option<(usize, RelativeBurden)> = None;
         for _ in 0..LOOKS {
             let place = seen.smallest(random);
             let now = share(&self.candidates[place]);
@@ -114,16 +114,16 @@ impl Tournament {
     }
 
     /// All of them, for the first time.
-    fn first_look(&self, random: &mut fastrand::Rng, share: &impl Fn(&Candidate) -> Share) -> Seen {
+    fn first_look(&self, random: &mut fastrand::Rng, share: &impl Fn(&Candidate) -> RelativeBurden) -> LastSeen {
         let count = self.candidates.len();
-        let mut tree = vec![Share::of(0, 1); count];
+        let mut tree = vec![RelativeBurden::of(0, 1); count];
         tree.extend(self.candidates.iter().map(share));
         for node in (1..count).rev() {
             tree[node] = tree[2 * node].smaller(tree[2 * node + 1]);
         }
         // workers don't look at the same ones at the same time
         let next = random.usize(..count);
-        Seen { of: self.identity, tree, next, picked: None, ended: Vec::with_capacity(ENDS) }
+        LastSeen { of: self.identity, tree, next, picked: None, ended: Vec::with_capacity(ENDS) }
     }
 
     /// Where the backend with this index stands. After a reload it may be another one, which does no harm.
@@ -140,9 +140,9 @@ impl Tournament {
         &self,
         tried: Tried<'_>,
         random: &mut fastrand::Rng,
-        share: &impl Fn(&Candidate) -> Share,
+        share: &impl Fn(&Candidate) -> RelativeBurden,
     ) -> Option<usize> {
-        let mut best: Option<(usize, Share)> = None;
+        let mut best: Option<(usize, RelativeBurden)> = None;
         for (place, candidate) in self.candidates.iter().enumerate() {
             if tried.contains(candidate.index) {
                 continue;
@@ -166,7 +166,7 @@ impl Tournament {
     }
 }
 
-impl Seen {
+impl LastSeen {
     /// An exchange with this backend has ended.
     pub(super) fn end(&mut self, backend: usize) {
         if self.ended.len() < ENDS {
@@ -174,12 +174,12 @@ impl Seen {
         }
     }
 
-    fn leaf(&self, place: usize) -> Share {
+    fn leaf(&self, place: usize) -> RelativeBurden {
         self.tree[self.tree.len() / 2 + place]
     }
 
     /// Remembers the share of the candidate at this place.
-    fn put(&mut self, place: usize, share: Share) {
+    fn put(&mut self, place: usize, share: RelativeBurden) {
         let mut node = self.tree.len() / 2 + place;
         let mut smaller = share;
         while self.tree[node] != smaller {
@@ -213,7 +213,7 @@ impl Seen {
     }
 }
 
-impl Share {
+impl RelativeBurden {
     fn of(burden: u32, weight: u32) -> Self {
         Self { burden, weight, tied: u64::from(weight) }
     }
@@ -247,13 +247,13 @@ mod tests {
         for count in [2, 3, 5, 257, 1_000] {
             let candidates = Fleet::new(&vec![1; count]).candidates();
             let tournament = Tournament::new(candidates);
-            let mut seen = tournament.first_look(&mut random, &|_| Share::of(0, 1));
-            let mut shares = vec![Share::of(0, 1); count];
+            let mut seen = tournament.first_look(&mut random, &|_| RelativeBurden::of(0, 1));
+            let mut shares = vec![RelativeBurden::of(0, 1); count];
             for _ in 0..500 {
                 let place = random.usize(..count);
-                shares[place] = Share::of(random.u32(..4), random.u32(1..4));
+                shares[place] = RelativeBurden::of(random.u32(..4), random.u32(1..4));
                 seen.put(place, shares[place]);
-                let all = shares.iter().copied().reduce(Share::smaller).unwrap();
+                let all = shares.iter().copied().reduce(RelativeBurden::smaller).unwrap();
                 assert_eq!((seen.tree[1].cmp(all), seen.tree[1].tied), (Ordering::Equal, all.tied));
                 assert_eq!(shares[seen.smallest(&mut random)].cmp(all), Ordering::Equal);
             }

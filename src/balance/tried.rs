@@ -5,19 +5,19 @@
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tried<'a> {
     few: &'a [usize],
-    many: Option<&'a Places>,
+    many: Option<&'a BackendSet>,
 }
 
 /// A set of backends, by their places in the service's list.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct BackendSet {
     words: Vec<u64>,
     count: usize,
 }
 
 impl<'a> Tried<'a> {
     /// Passes over both.
-    pub fn new(few: &'a [usize], many: &'a Places) -> Self {
+    pub fn new(few: &'a [usize], many: &'a BackendSet) -> Self {
         Self { few, many: Some(many) }
     }
 
@@ -68,7 +68,7 @@ impl<'a> From<&'a Vec<usize>> for Tried<'a> {
     }
 }
 
-impl Places {
+impl BackendSet {
     /// Makes it empty; its memory stays.
     pub fn clear(&mut self) {
         self.words.clear();
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_place_is_in_a_set_once_it_was_added_and_counted_once() {
-        let mut places = Places::default();
+        let mut places = BackendSet::default();
         for place in [0, 63, 64, 200, 64] {
             places.insert(place);
         }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn both_the_few_and_the_many_are_passed_over() {
-        let mut many = Places::default();
+        let mut many = BackendSet::default();
         many.insert(7);
         let tried = Tried::new(&[2], &many);
         assert_eq!([2, 7, 3].map(|backend| tried.contains(backend)), [true, true, false]);

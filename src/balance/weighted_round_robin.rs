@@ -27,7 +27,7 @@ pub struct WeightedRoundRobin {
 
 /// Where one worker stands in the round.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Turn {
+pub(super) struct RoundPosition {
     /// The balancer that this is for.
     of: u64,
     next: usize,
@@ -80,7 +80,7 @@ impl Balancer for WeightedRoundRobin {
             return None;
         }
         let start = match cursor.memory {
-            Memory::Turn(turn) if turn.of == self.identity => turn.next,
+            Memory::Round(turn) if turn.of == self.identity => turn.next,
             _ => random.usize(..self.round.len()),
         };
         // Nearly always the first one. Those that were tried lose their turn: one that must not be used for a while should not
@@ -90,7 +90,7 @@ impl Balancer for WeightedRoundRobin {
         let untried = dues.position(|backend| !tried.contains(backend));
         let place = (start + untried.unwrap_or(0)) % self.round.len();
         let next = if place + 1 == self.round.len() { 0 } else { place + 1 };
-        cursor.memory = Memory::Turn(Turn { of: self.identity, next });
+        cursor.memory = Memory::Round(RoundPosition { of: self.identity, next });
         // one that has nearly all of the weight was tried; or all were, and then it is the first that was due
         let other = if untried.is_none() { self.any_untried(tried, random) } else { None };
         Some(other.unwrap_or(self.round[place] as usize))

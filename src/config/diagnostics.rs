@@ -54,7 +54,7 @@ impl Diagnostics {
     /// About the file as a whole: it could not be read.
     pub(super) fn unreadable(file: &Path, message: String, help: &str) -> Self {
         let mistake = Mistake::whole_file(message).help(help);
-        Source::new(file, "").diagnostics(vec![mistake])
+        SourceText::new(file, "").diagnostics(vec![mistake])
     }
 
     /// One after the other, in the order of the file.
@@ -172,14 +172,14 @@ impl Diagnostic {
 }
 
 /// The text of a file and where its lines begin.
-pub(super) struct Source<'a> {
+pub(super) struct SourceText<'a> {
     file: String,
     text: &'a str,
     /// Found when somebody asks: nobody does while nothing is wrong.
     line_starts: OnceCell<Vec<usize>>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> SourceText<'a> {
     pub(super) fn new(file: &Path, text: &'a str) -> Self {
         Self { file: file.display().to_string(), text, line_starts: OnceCell::new() }
     }

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::meant;
 use super::mistake::{Findings, Mistake};
+use super::other_proxies;
 use super::path::{KeyPath, Trail};
 use super::syntax::nearest;
 use super::tree::{Node, Value};
@@ -124,7 +124,7 @@ impl Expansion<'_> {
         let near = nearest(name, kept.iter().copied().chain(self.own.keys().map(String::as_str)));
         let near = near.map(|near| format!("${{{near}}}"));
         let help = "set it in the environment or in server.environment; write `$${` for a literal `${`";
-        let (near, help) = match meant::placeholder(name) {
+        let (near, help) = match other_proxies::placeholder(name) {
             Some((meant, help)) => (near.or_else(|| (!kept.is_empty()).then(|| meant.to_owned())), help),
             None => (near, help),
         };

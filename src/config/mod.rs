@@ -13,7 +13,7 @@ mod deserialize;
 mod diagnostics;
 mod effective;
 mod environment;
-mod meant;
+mod other_proxies;
 mod mistake;
 pub mod model;
 mod path;
@@ -96,7 +96,7 @@ pub fn admin(path: &Path) -> Result<serde_json::Value, String> {
 /// # Errors
 /// Everything that is wrong with the text, in one go; warnings are among it.
 pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
-    let source = diagnostics::Source::new(file_name, text);
+    let source = diagnostics::SourceText::new(file_name, text);
     let mut root = match Node::parse(text) {
         Ok(root) => root,
         Err(errors) => {

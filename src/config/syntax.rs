@@ -12,10 +12,10 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Method, Uri};
 use regex::Regex;
 
-use super::units::{DURATION, SIZE, Size, Span, UnitError};
+use super::units::{DURATION, SIZE, Size, TimeSpan, UnitError};
 use crate::event::Wanted;
 
-pub(super) use address::{Listen, Target, authority, backend, host, listen, network, socket, webhook};
+pub(super) use address::{BackendAddress, ListenAddress, authority, backend, host, listen, network, socket, webhook};
 
 /// Why a string can't be used.
 #[derive(Debug)]
@@ -79,8 +79,8 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
     }
 }
 
-pub(super) fn duration(text: &str) -> Result<Span> {
-    Span::parse(text).map_err(|e| unit_problem(text, e, DURATION, "a duration of at most 3650d"))
+pub(super) fn duration(text: &str) -> Result<TimeSpan> {
+    TimeSpan::parse(text).map_err(|e| unit_problem(text, e, DURATION, "a duration of at most 3650d"))
 }
 
 pub(super) fn size(text: &str) -> Result<Size> {

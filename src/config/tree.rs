@@ -35,11 +35,11 @@ pub(super) enum Value<'t> {
 
 /// The entries of a table, in the order of their names: nearly all tables have a few, for which no map is worth its memory.
 #[derive(Debug)]
-pub(super) struct Table<'t>(Vec<Entry<'t>>);
+pub(super) struct Table<'t>(Vec<KeyValue<'t>>);
 
 /// A key of a table with its value.
 #[derive(Debug)]
-pub(super) struct Entry<'t> {
+pub(super) struct KeyValue<'t> {
     pub(super) name: Cow<'t, str>,
     /// Where the key stands.
     pub(super) key: Range<usize>,
@@ -97,7 +97,7 @@ impl<'t> Node<'t> {
     /// The strings of this table.
     pub(super) fn texts(&self) -> BTreeMap<String, String> {
         let Value::Table(table) = &self.value else { return BTreeMap::new() };
-        let text = |entry: &Entry| match &entry.node.value {
+        let text = |entry: &KeyValue| match &entry.node.value {
             Value::Text(text) => Some(text.to_string()),
             _ => None,
         };
@@ -156,20 +156,20 @@ impl<'t> Node<'t> {
 
 impl<'t> Table<'t> {
     /// In the order of their names.
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, Entry<'t>> {
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, KeyValue<'t>> {
         self.0.iter()
     }
 
     /// Keeps those that are to be kept.
-    pub(super) fn retain(&mut self, keep: impl FnMut(&mut Entry<'t>) -> bool) {
+    pub(super) fn retain(&mut self, keep: impl FnMut(&mut KeyValue<'t>) -> bool) {
         self.0.retain_mut(keep);
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Entry<'t>> {
+    pub(super) fn get(&self, name: &str) -> Option<&KeyValue<'t>> {
         self.place(name).map(|place| &self.0[place])
     }
 
-    fn get_mut(&mut self, name: &str) -> Option<&mut Entry<'t>> {
+    fn get_mut(&mut self, name: &str) -> Option<&mut KeyValue<'t>> {
         self.place(name).map(|place| &mut self.0[place])
     }
 
@@ -195,7 +195,7 @@ impl Value<'_> {
 
 impl<'t> From<DeTable<'t>> for Table<'t> {
     fn from(table: DeTable<'t>) -> Self {
-        let entry = |(key, value): (Spanned<Cow<'t, str>>, _)| Entry {
+        let entry = |(key, value): (Spanned<Cow<'t, str>>, _)| KeyValue {
             key: key.span(),
             name: key.into_inner(),
             node: Node::from(value),

@@ -37,7 +37,7 @@ pub use body::Body;
 pub use http::Connection;
 pub use ingress::Ingress;
 
-use crate::balance::{Cursors, Places};
+use crate::balance::{BackendSet, Cursors};
 use crate::clock::Moment;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Target};
@@ -80,7 +80,7 @@ pub struct Worker {
     budgets: RefCell<Vec<retry::Budget>>,
     cursors: RefCell<Cursors>,
     /// Those that can't take the exchange that is being placed; kept for its memory.
-    refused: RefCell<Places>,
+    refused: RefCell<BackendSet>,
     random: RefCell<fastrand::Rng>,
 }
 

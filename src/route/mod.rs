@@ -14,7 +14,7 @@
 //! hosts or prefixes: one hash per label, one binary search per host. Only regexes of one host, and routes that differ in
 //! nothing but their other conditions, are tried one by one.
 
-mod asks;
+mod predicates;
 mod conditions;
 mod host;
 mod lookup;

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::service::{Settings, parse_server_name};
+use super::service::{ServiceSettings, parse_server_name};
 use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
 use crate::affinity::Affinity;
 use crate::affinity::cookie::Cookie;
@@ -106,7 +106,7 @@ fn build_service(
     let endpoints: Vec<_> =
         backends.map(|(backend, known)| build_endpoint(&name, backend, known, same_way, before.is_some())).collect();
     let handles = Handles { registry, service, before: previous.zip(before), places: &places };
-    let settings = Settings {
+    let settings = ServiceSettings {
         index,
         name,
         balance: service.balance,

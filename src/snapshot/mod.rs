@@ -14,7 +14,7 @@ mod view;
 
 pub use build::{BuildError, MakeTls, build};
 pub use redirect::RedirectTemplate;
-pub use service::{Available, Series, Service, Settings};
+pub use service::{Available, ExchangeCounters, Service, ServiceSettings};
 pub use split::Split;
 pub use store::{Current, Reader, Store};
 pub use view::{Action, Listener, Route, Snapshot};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::service::Settings;
+use super::service::ServiceSettings;
 use super::{Available, Service, Snapshot};
 use crate::balance::available::{self, Availability, Member};
 use crate::balance::{self, Candidate};
@@ -90,7 +90,7 @@ impl Snapshot {
 
 impl Service {
     /// With everybody's availability as it is at `now`.
-    pub(super) fn new(settings: Arc<Settings>, now: Moment) -> Self {
+    pub(super) fn new(settings: Arc<ServiceSettings>, now: Moment) -> Self {
         let available = Available::new(&settings, settings.standings(now).collect());
         Self { settings, available }
     }
@@ -122,8 +122,8 @@ impl Service {
 }
 
 impl Available {
-    fn new(settings: &Settings, seen: Vec<Member>) -> Self {
-        let available::Available { backends, panic } = available::available(&seen, settings.panic_threshold);
+    fn new(settings: &ServiceSettings, seen: Vec<Member>) -> Self {
+        let available::Eligible { backends, panic } = available::eligible(&seen, settings.panic_threshold);
         let members: Vec<_> = backends.into_iter().map(|index| (index, seen[index].weight)).collect();
         let candidates = members.iter().map(|&(index, weight)| {
             let endpoint = &settings.endpoints[index];
@@ -140,7 +140,7 @@ impl Available {
     }
 }
 
-impl Settings {
+impl ServiceSettings {
     /// What each backend may be used for at `now`.
     fn standings(&self, now: Moment) -> impl Iterator<Item = Member> {
         self.endpoints.iter().map(move |endpoint| member(self, endpoint, now))
@@ -148,7 +148,7 @@ impl Settings {
 }
 
 /// What a backend may be used for at `now`.
-fn member(settings: &Settings, endpoint: &Endpoint, now: Moment) -> Member {
+fn member(settings: &ServiceSettings, endpoint: &Endpoint, now: Moment) -> Member {
     let availability = precedence::condition(endpoint, settings.rules(), now).into();
     Member { availability, weight: endpoint.live.standing.weight(endpoint.weight), backup: endpoint.backup }
 }

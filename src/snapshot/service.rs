@@ -28,7 +28,7 @@ use crate::protocol::h1::head::HeadLimits;
 /// A service and its backends.
 #[derive(Debug)]
 pub struct Service {
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<ServiceSettings>,
     /// Who may be picked now.
     pub available: Available,
 }
@@ -38,7 +38,7 @@ pub struct Service {
 /// What is counted for a service and for its backends gets its handles here, made when the snapshot is built, so that the
 /// data path looks nothing up by name.
 #[derive(Debug)]
-pub struct Settings {
+pub struct ServiceSettings {
     /// Its place in [`Snapshot::services`](super::Snapshot::services).
     pub index: usize,
     /// Its name.
@@ -88,7 +88,7 @@ pub struct Settings {
     /// The same where the backend is to choose HTTP/1.1: for what HTTP/2 can't carry there. `None` where that is not left to it.
     pub tls_http1: Option<Arc<rustls::ClientConfig>>,
     /// The name that is asked for and verified in TLS, for all backends; `None` = each backend's host
-    /// (see [`Settings::server_name`]).
+    /// (see [`ServiceSettings::server_name`]).
     pub tls_server_name: Option<ServerName<'static>>,
     /// Who waits for a place at its backends.
     pub waiting: Arc<Waiters>,
@@ -103,7 +103,7 @@ pub struct Settings {
     /// The attempts with its backends, all together.
     pub attempts: Arc<ServiceAttempts>,
     /// By listener: its exchanges.
-    pub series: Vec<Series>,
+    pub series: Vec<ExchangeCounters>,
     /// By backend: the connections to it, and how attempts with it end.
     pub upstream: Vec<Arc<UpstreamMetrics>>,
     /// What the TLS settings were, so that the next build can tell whether they have changed.
@@ -127,14 +127,14 @@ pub struct Available {
 
 /// A service's exchanges that came by one listener.
 #[derive(Debug)]
-pub struct Series {
-    /// By backend, as in [`Settings::endpoints`].
+pub struct ExchangeCounters {
+    /// By backend, as in [`ServiceSettings::endpoints`].
     pub backends: Vec<Arc<Requests>>,
     /// Those that reached no backend.
     pub none: Arc<Requests>,
 }
 
-impl Settings {
+impl ServiceSettings {
     /// Whether its backends may speak HTTP/2.
     pub fn is_multiplexed(&self) -> bool {
         match self.protocol {
@@ -189,7 +189,7 @@ impl Service {
     }
 }
 
-impl Settings {
+impl ServiceSettings {
     /// How the backend at this place stands at `now`.
     pub fn condition(&self, index: usize, now: Moment) -> Condition {
         precedence::condition(&self.endpoints[index], self.rules(), now)
@@ -202,9 +202,9 @@ impl Settings {
 }
 
 impl Deref for Service {
-    type Target = Settings;
+    type Target = ServiceSettings;
 
-    fn deref(&self) -> &Settings {
+    fn deref(&self) -> &ServiceSettings {
         &self.settings
     }
 }

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::HeaderValue;
 use ipnet::IpNet;
 
-use super::service::Settings;
+use super::service::ServiceSettings;
 use super::{RedirectTemplate, Service, Split};
 use crate::endpoint::{Endpoint, Target};
 use crate::metrics::Requests;
@@ -132,7 +132,7 @@ impl Listener {
 
 impl Route {
     /// The time-outs of an exchange of this route with `service`.
-    pub fn timeouts(&self, service: &Settings) -> Timeouts {
+    pub fn timeouts(&self, service: &ServiceSettings) -> Timeouts {
         let (own, base) = (&self.timeout, &service.timeouts);
         Timeouts {
             connect: own.connect.unwrap_or(base.connect),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Check, all, all_or_nothing};
+use super::{Checker, all, all_or_nothing};
 use crate::config::tree::KeyPath;
 use crate::config::{model, raw, syntax};
 use crate::policy::{Access, AdminToken, TokenSecret};
@@ -14,7 +14,7 @@ const FIRST: &str = "admin";
 /// A shorter token is warned of: so many random letters and digits have 71 bits (5.95 each), which nobody guesses over a network.
 const SHORTEST: usize = 12;
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn admin(&mut self, raw: &raw::Admin) -> Option<model::Admin> {
         let at = KeyPath::default().key("admin");
         let bind = syntax::socket(&raw.bind).ok();

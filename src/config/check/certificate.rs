@@ -10,7 +10,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error as TlsError, InconsistentKeys};
 use webpki::EndEntityCert;
 
-use super::{Check, all, all_or_nothing};
+use super::{Checker, all, all_or_nothing};
 use crate::config::model::{Certificate, ClientAuth, ServerTls, SystemAuthorities};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
@@ -24,7 +24,7 @@ impl SystemAuthorities {
     }
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn listener_tls(&mut self, at: &KeyPath, raw: &raw::ListenerTls) -> Option<ServerTls> {
         let certificates_at = at.key("certificates");
         if raw.certificates.is_empty() && self.findings.removed(&certificates_at).is_none() {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Check;
+use super::Checker;
 use crate::config::mistake::Mistake;
 use crate::config::raw::{self, ListenerProtocol as Protocol};
 use crate::config::tree::KeyPath;
@@ -26,7 +26,7 @@ const LIMITS: [&str; 7] = [
     "allow_encoded_controls",
 ];
 
-impl Check<'_> {
+impl Checker<'_> {
     /// Reports what of this listener a protocol without requests can't have.
     pub(super) fn layer4(&mut self, at: &KeyPath, raw: &raw::Listener) {
         match raw.protocol {
@@ -67,7 +67,7 @@ impl Check<'_> {
         let hosts = if protocol == Protocol::Tls { None } else { Some("host") };
         for key in REQUEST.into_iter().chain(CHANGES).chain(hosts) {
             if self.present(&at.key(key)) {
-                let NoRequests(mistake) = self.no_requests(&at.key(key), key, protocol);
+                let NoEffect(mistake) = self.no_requests(&at.key(key), key, protocol);
                 let help = match protocol {
                     Protocol::Tls => {
                         "a route looks at `host`, the name that the client asks for, and leads to service or split"
@@ -85,9 +85,9 @@ impl Check<'_> {
         }
     }
 
-    fn no_requests(&self, path: &KeyPath, key: &str, protocol: Protocol) -> NoRequests {
+    fn no_requests(&self, path: &KeyPath, key: &str, protocol: Protocol) -> NoEffect {
         let protocol = super::listener::protocol(protocol).as_str();
-        NoRequests(self.key_mistake(path, format!("`{key}` has no effect: a `{protocol}` listener sees no requests")))
+        NoEffect(self.key_mistake(path, format!("`{key}` has no effect: a `{protocol}` listener sees no requests")))
     }
 
     fn refuse(&mut self, at: &KeyPath, key: &str, message: &str, help: &str) {
@@ -159,10 +159,10 @@ impl Check<'_> {
 const TERMINATES: &str = "protocol = \"tcp\" or \"http\" with this section ends TLS here";
 
 /// A mistake that may be only a warning.
-struct NoRequests(Mistake);
+struct NoEffect(Mistake);
 
-impl NoRequests {
-    fn warn(self, check: &mut Check<'_>) {
+impl NoEffect {
+    fn warn(self, check: &mut Checker<'_>) {
         check.report(self.0.warning().help("it is for protocol = \"http\""));
     }
 }

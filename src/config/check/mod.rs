@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::diagnostics::Source;
+use super::diagnostics::SourceText;
 use super::mistake::{Findings, Mistake};
 use super::model::{self, AccessFormat, AccessLog, Config, LogFormat, Server, ServiceId, SystemAuthorities};
 use super::raw;
@@ -31,11 +31,11 @@ pub(super) fn check(
     raw: &raw::File,
     root: &Node<'_>,
     folder: &Path,
-    source: &Source<'_>,
+    source: &SourceText<'_>,
     findings: &mut Findings,
 ) -> Option<Config> {
     let names = raw.service.keys().enumerate().map(|(index, name)| (name.clone(), ServiceId(index))).collect();
-    let mut check = Check {
+    let mut check = Checker {
         root,
         folder,
         source,
@@ -59,11 +59,11 @@ pub(super) fn check(
 /// More names than this are not listed in a message.
 const MANY: usize = 12;
 
-struct Check<'a> {
+struct Checker<'a> {
     root: &'a Node<'a>,
     /// Of the configuration file; relative paths are relative to it.
     folder: &'a Path,
-    source: &'a Source<'a>,
+    source: &'a SourceText<'a>,
     findings: &'a mut Findings,
     services: BTreeMap<String, ServiceId>,
     /// Services to which something is sent.
@@ -74,7 +74,7 @@ struct Check<'a> {
     system: Option<Arc<SystemAuthorities>>,
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     /// A mistake in the value at this path.
     fn mistake(&self, path: &KeyPath, message: impl Into<String>) -> Mistake {
         Mistake::new(self.root.span_of(path), path, message)

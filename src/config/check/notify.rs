@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::{Check, all, all_or_nothing};
+use super::{Checker, all, all_or_nothing};
 use crate::config::model::Authorities;
 use crate::config::tree::KeyPath;
 use crate::config::{model, raw, syntax};
 use crate::event::Wanted;
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn notify(&mut self, raw: &[raw::Notify]) -> Option<Vec<model::Notify>> {
         let at = KeyPath::default().key("notify");
         let mut names = HashMap::new();

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::Check;
+use super::Checker;
 use crate::config::model::{Discover, Source};
 use crate::config::raw;
 use crate::config::syntax::service::{self as syntax, RetryOn};
@@ -11,7 +11,7 @@ use crate::config::syntax::{authority, header_name, header_value, method};
 use crate::config::tree::KeyPath;
 use crate::policy::{Breaker, Check as CheckKind, Fallback, Health, HttpCheck, Initial, Outlier, Retry};
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn health(&mut self, at: &KeyPath, raw: &raw::Health) -> Option<Health> {
         self.of_no_effect(at, raw);
         if raw.fast_interval.0 > raw.interval.0 && self.present(&at.key("fast_interval")) {

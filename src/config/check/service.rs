@@ -8,10 +8,10 @@ use std::time::Duration;
 use ahash::AHashMap;
 use rustls::pki_types::ServerName;
 
-use super::{Check, all, all_or_nothing};
+use super::{Checker, all, all_or_nothing};
 use crate::config::model::{Address, Authorities, Backend, ClientTls, Service};
 use crate::config::raw;
-use crate::config::syntax::{self, Target};
+use crate::config::syntax::{self, BackendAddress};
 use crate::config::tree::KeyPath;
 use crate::io::{self, HostPort, Resolved};
 use crate::policy::{self, AnswerLimits, Health, Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
@@ -24,13 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) fn look_up<'a>(services: impl Iterator<Item = &'a raw::Service>) -> HashMap<HostPort, Resolved> {
     let written = services.flat_map(|service| &service.backend).filter_map(|backend| backend.address.as_deref());
     let names = written.filter_map(|written| match syntax::backend(written) {
-        Ok(Target::Name { host, port }) => Some((host, port)),
+        Ok(BackendAddress::Name { host, port }) => Some((host, port)),
         _ => None,
     });
     io::resolve_all(names, PATIENCE)
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn services(&mut self, raw: &BTreeMap<String, raw::Service>) -> Option<Vec<Service>> {
         let at = KeyPath::default().key("service");
         all(raw.iter().map(|(name, service)| self.service(&at.key(name), name, service)).collect())
@@ -131,8 +131,8 @@ impl Check<'_> {
         let at = || at.0.index(at.1).key("address");
         let (mut further, mut unresolved) = (Vec::new(), None);
         let (address, host) = match syntax::backend(written).ok()? {
-            Target::Tcp(address) => (Address::Tcp(address), address.ip().to_string()),
-            Target::Name { host, port } => {
+            BackendAddress::Tcp(address) => (Address::Tcp(address), address.ip().to_string()),
+            BackendAddress::Name { host, port } => {
                 match self.found(at, &host, port) {
                     Ok(found) => further = found,
                     Err(reason) => unresolved = Some(reason),
@@ -141,7 +141,7 @@ impl Check<'_> {
                 let first = first.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, port).into());
                 (Address::Tcp(first), host)
             }
-            Target::Unix(path) => {
+            BackendAddress::Unix(path) => {
                 if names_itself {
                     let message = "the certificate of this backend can't be verified: a Unix socket has no name";
                     let mistake = self.mistake(&at(), message);

@@ -20,17 +20,17 @@ const UNIX_PATH_MAX: usize = 107;
 
 /// Where something may listen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in crate::config) enum Listen {
+pub(in crate::config) enum ListenAddress {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
-pub(in crate::config) fn listen(text: &str) -> Result<Listen> {
+pub(in crate::config) fn listen(text: &str) -> Result<ListenAddress> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return unix_path(path, LISTEN).map(Listen::Unix);
+        return unix_path(path, LISTEN).map(ListenAddress::Unix);
     }
     match SocketAddr::from_str(text) {
-        Ok(address) => Ok(Listen::Tcp(address)),
+        Ok(address) => Ok(ListenAddress::Tcp(address)),
         Err(_) => Err(bad_socket(text, LISTEN)),
     }
 }
@@ -77,15 +77,15 @@ fn unix_path(path: &str, expected: &str) -> Result<PathBuf> {
 
 /// Where a backend is, before a name has been looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::config) enum Target {
+pub(in crate::config) enum BackendAddress {
     Tcp(SocketAddr),
     Name { host: String, port: u16 },
     Unix(PathBuf),
 }
 
-pub(in crate::config) fn backend(text: &str) -> Result<Target> {
+pub(in crate::config) fn backend(text: &str) -> Result<BackendAddress> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return unix_path(path, BACKEND).map(Target::Unix);
+        return unix_path(path, BACKEND).map(BackendAddress::Unix);
     }
     let bad = || Problem::new(format!("`{text}` is not the address of a backend"), BACKEND);
     for scheme in ["http://", "https://"] {
@@ -95,7 +95,7 @@ pub(in crate::config) fn backend(text: &str) -> Result<Target> {
         }
     }
     let target = match SocketAddr::from_str(text) {
-        Ok(address) => Target::Tcp(address),
+        Ok(address) => BackendAddress::Tcp(address),
         Err(_) => {
             let Some((host, port)) = text.rsplit_once(':') else {
                 return Err(bad().help("the port is missing"));
@@ -106,13 +106,13 @@ pub(in crate::config) fn backend(text: &str) -> Result<Target> {
             if !is_host_name(host) {
                 return Err(bad());
             }
-            Target::Name { host: host.to_ascii_lowercase(), port }
+            BackendAddress::Name { host: host.to_ascii_lowercase(), port }
         }
     };
     match target {
-        Target::Tcp(a) if a.port() == 0 => Err(bad().help("a backend can't be on port 0")),
-        Target::Name { port: 0, .. } => Err(bad().help("a backend can't be on port 0")),
-        Target::Tcp(a) if a.ip().is_unspecified() => {
+        BackendAddress::Tcp(a) if a.port() == 0 => Err(bad().help("a backend can't be on port 0")),
+        BackendAddress::Name { port: 0, .. } => Err(bad().help("a backend can't be on port 0")),
+        BackendAddress::Tcp(a) if a.ip().is_unspecified() => {
             Err(bad().help("this means \"every address of this machine\", which is no place to connect to"))
         }
         target => Ok(target),

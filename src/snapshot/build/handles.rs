@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::super::service::Series;
+use super::super::service::ExchangeCounters;
 use super::super::{Service, Snapshot};
 use crate::config::model;
 use crate::metrics::{Registry, Requests, UpstreamMetrics};
@@ -35,13 +35,16 @@ impl Handles<'_> {
     }
 
     /// The exchanges that come by this listener.
-    pub fn series(&self, listener: &str) -> Series {
+    pub fn series(&self, listener: &str) -> ExchangeCounters {
         let before = self.before.and_then(|(snapshot, service)| {
             let at = snapshot.listeners.iter().position(|known| *known.name == *listener)?;
             service.series.get(at)
         });
         let requests = |id: &str| -> Arc<Requests> { self.registry.requests(listener, &self.service.name, id) };
-        Series { backends: self.all(before.map_or(&[][..], |series| &series.backends), requests), none: requests("") }
+        ExchangeCounters {
+            backends: self.all(before.map_or(&[][..], |series| &series.backends), requests),
+            none: requests(""),
+        }
     }
 
     /// One handle for each backend: from those of before, or made by its id.
