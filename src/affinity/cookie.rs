@@ -14,7 +14,7 @@ const MOST: usize = 4;
 #[derive(Debug)]
 pub struct Cookie {
     name: String,
-    /// What its values are made and read by.
+    /// Makes and reads the cookie's values.
     pub(super) seal: Seal,
 }
 
@@ -24,7 +24,7 @@ impl Cookie {
         Self { name, seal }
     }
 
-    /// What the first good one among a request's cookies says. `fields` are the values of its `Cookie` fields.
+    /// Reads the first valid one among a request's cookies. `fields` are the values of its `Cookie` fields.
     pub fn read<'a>(&self, fields: impl Iterator<Item = &'a [u8]>, unix_now: u64) -> Option<OpenedSeal> {
         fields.flat_map(|field| values(field, &self.name)).take(MOST).find_map(|value| self.seal.open(value, unix_now))
     }

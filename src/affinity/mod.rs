@@ -1,8 +1,10 @@
-//! Which backend a session belongs to: a client that was served by one backend is served by it again.
+//! Session affinity: a client that was served by one backend is served by it again. What belongs to one client is
+//! called its sticky session here, or its session for short; it has nothing to do with the sessions of Layer 4.
 //!
-//! Two kinds. A signed cookie ([`seal`], [`cookie`]) carries the session with the client: nothing is kept here, and every
-//! instance with the same key understands it, also after a restart. A table ([`table`]) keeps the sessions of clients that are
-//! told apart by something that they send anyway. The third kind of affinity, the hash ring, is an algorithm of `balance`.
+//! There are two kinds. A signed cookie ([`seal`], [`cookie`]) carries the session with the client: nothing is kept
+//! here, and every instance with the same key understands it, also after a restart. A table ([`table`]) keeps the
+//! sessions of clients that are told apart by something that they send anyway. The third kind of affinity, the hash
+//! ring, is an algorithm of `balance`.
 //!
 //! Both follow the same rule, [`Affinity::decide`]: the backend that the session wants, when it may be used; otherwise whatever
 //! the balancer picks, and that is where the session stays from then on, also when its first backend comes back. Whether a
@@ -29,27 +31,27 @@ use table::StickTableView;
 /// The affinity of one service.
 #[derive(Debug)]
 pub enum Affinity {
-    /// Carried by the client. Shared, so that snapshots with the same backends can go on with the same one: making it takes
-    /// an HMAC for each backend.
+    /// The client carries it. The cookie is shared, so that snapshots with the same backends can go on with the same
+    /// one: making it takes an HMAC for each backend.
     Cookie(Arc<Cookie>),
-    /// Kept here.
+    /// A table here keeps it.
     Table(StickTableView),
 }
 
-/// The session of one exchange.
+/// What ties one exchange to a backend.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stickiness {
-    /// What the table finds it by.
+    /// The key in the table.
     key: Option<u64>,
-    /// Where its cookie says that it belongs.
+    /// The backend that the client's cookie names.
     backend: Option<usize>,
     /// When that cookie was made, in Unix seconds; `None` when the session has moved since.
     issued: Option<u64>,
 }
 
 impl Affinity {
-    /// The session of a request. `cookies` are the values of its `Cookie` fields; `key` gives the hash of what clients are told
-    /// apart by, `None` when the request has no such thing: it then has no session and is served by any backend.
+    /// Reads what ties a request to a backend. `cookies` are the values of its `Cookie` fields; `key` returns the hash
+    /// of what clients are told apart by, or `None` when the request has no such thing: any backend may serve it then.
     pub fn stickiness<'a>(
         &self,
         cookies: impl Iterator<Item = &'a [u8]>,

@@ -10,7 +10,7 @@ use ahash::AHashMap;
 
 use crate::clock::Moment;
 
-/// No number: more backends than there are numbers.
+/// Stands for "no number": there are more backends than numbers.
 pub(super) const NONE: u16 = 0;
 
 /// Who has which number.
@@ -25,7 +25,7 @@ pub(super) struct BackendNumbers {
 #[derive(Debug)]
 struct Holder {
     number: u16,
-    /// When it went; `None` while it is there.
+    /// When the backend left the service; `None` while it is there.
     left: Option<Moment>,
 }
 
@@ -53,8 +53,9 @@ impl BackendNumbers {
         numbers
     }
 
-    /// Takes the numbers of those who have been away for longer than `keep`; when that is not enough, of those who have been away
-    /// for longest. What is left of their sessions goes where the new holder is, which is as good as anywhere.
+    /// Frees the numbers of backends that have been away for longer than `keep`; when that is not enough, of those that
+    /// have been away for longest. Sticky sessions that are left of such a backend go to the next holder of its number,
+    /// which is as good a choice as any.
     fn make_room(&mut self, wanted: usize, now: Moment, keep: Duration) {
         let mut away: Vec<_> = self.by_id.values().filter_map(|holder| Some((holder.left?, holder.number))).collect();
         away.sort_unstable();

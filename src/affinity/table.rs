@@ -1,17 +1,18 @@
-//! The sessions that are kept here: from the hash of what a client is known by to the number of its backend.
+//! The table of sticky sessions (HAProxy calls it a stick table): from the hash of what identifies a client to the
+//! number of its backend.
 //!
-//! All workers use one table, in each exchange. A sharded map with a lock for each shard (dashmap is one) would make a worker
-//! wait for another that was taken off its core while it held the lock, and an exact order of last use would have to write to
-//! shared memory at each hit. So the table is an array of atomic words, with a whole session in each:
+//! All workers use one table, at each exchange. A sharded map with a lock for each shard (dashmap is one) would make a
+//! worker wait for another that was taken off its core while it held the lock, and an exact order of last use would
+//! have to write to shared memory at each hit. So the table is an array of atomic words, with a whole session in each:
 //!
 //! ```text
 //!   fingerprint (24) | number of the backend (16) | second of the last use (24)
 //! ```
 //!
-//! Because an entry is one word, it changes in one compare-and-swap and is never seen half changed; no operation waits, and
-//! each looks at a bounded number of words. A hit reads two cache lines, and writes only when the second has changed. What is
-//! given up for that: when two workers meet a new session at the same moment, and others come into the same buckets just then,
-//! its first two exchanges may go to two backends; from then on it has one.
+//! Because an entry is one word, it changes in one compare-and-swap and is never seen half changed; no operation waits,
+//! and each looks at a bounded number of words. A hit reads two cache lines, and writes only when the second of the
+//! last use has changed. The price: when two workers meet a new session at the same moment, and others use the same
+//! buckets just then, its first two exchanges may go to two backends; from then on it has one.
 //!
 //! A session may stand in either of two buckets of eight words (one cache line each) and goes into the emptier one (Azar, Broder,
 //! Karlin, Upfal, "Balanced allocations", 1994): with twice as many words as sessions, a bucket is then practically never
@@ -32,7 +33,7 @@ use std::time::Duration;
 use super::numbers::{BackendNumbers, NONE};
 use crate::clock::Moment;
 
-/// No session.
+/// The word of a free place.
 const EMPTY: u64 = 0;
 /// Words of a bucket: a cache line.
 const WORDS: usize = 8;
@@ -65,7 +66,7 @@ pub struct StickTable {
 #[repr(align(64))]
 struct Bucket([AtomicU64; WORDS]);
 
-/// Written at each new session by every worker: apart from the fields that every worker reads.
+/// Every worker writes it at each new session, so it stands apart from the fields that every worker only reads.
 #[derive(Default)]
 #[repr(align(128))]
 struct EntryCount(AtomicUsize);
@@ -80,7 +81,7 @@ pub struct StickTableView {
     indices: Box<[Option<u32>]>,
 }
 
-/// What a session is looked for by: where it may stand, and its fingerprint in place.
+/// What a session is looked up by: its two buckets, and its fingerprint at the position that it has in a word.
 #[derive(Clone, Copy)]
 struct EntryKey {
     buckets: [usize; 2],
@@ -104,12 +105,13 @@ impl StickTableView {
         Self { table, numbers, indices: indices.into() }
     }
 
-    /// The table, for the next snapshot.
+    /// The table itself, to be used by the next snapshot.
     pub fn table(&self) -> &Arc<StickTable> {
         &self.table
     }
 
-    /// The backend of the session with this key: the one it has, when that is `usable`, else what `pick` gives, remembered.
+    /// The backend of the session with this key: the one that the table holds, when that is `usable`; otherwise the one
+    /// that `pick` chooses, which the table then holds.
     pub fn decide(
         &self,
         key: u64,
@@ -127,7 +129,7 @@ impl StickTableView {
         if number == NONE {
             return Some(picked);
         }
-        // when another worker was faster, what it chose for this session holds for this exchange as well
+        // when another worker was faster, its choice for this session holds for this exchange as well
         let held = self.table.remember(entry, number, had);
         Some(self.index(held).filter(|index| usable(*index)).unwrap_or(picked))
     }
@@ -155,7 +157,7 @@ impl StickTable {
         table
     }
 
-    /// Another time to live, from now on, also for the sessions that are there.
+    /// Changes the time to live, also of the sessions that are there.
     pub fn set_ttl(&self, ttl: Duration) {
         let seconds = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
         self.ttl.store(u32::try_from(seconds).unwrap_or(LONGEST).clamp(1, LONGEST), Relaxed);
@@ -191,7 +193,7 @@ impl StickTable {
         }
     }
 
-    /// The number that the session has; it counts as used now.
+    /// Finds the backend's number of a session, and marks the session as used now.
     fn find(&self, entry: EntryKey) -> Option<u16> {
         let (slot, word) = entry
             .buckets
@@ -200,7 +202,7 @@ impl StickTable {
             .map(|slot| (slot, slot.load(Relaxed)))
             .find(|(_, word)| entry.is_mine(*word) && !entry.is_expired(*word))?;
         if stamp(word) != entry.now && entry.age(word) > 0 {
-            // when it fails another worker has just used it, or moved it
+            // when this fails another worker has just used the entry, or moved it
             let _ = slot.compare_exchange(word, entry.word(number(word)), Relaxed, Relaxed);
         }
         Some(number(word))
@@ -223,7 +225,8 @@ impl StickTable {
                 break;
             }
         }
-        // when all tries failed, so much is going on around this session that its next exchange may try
+        // when all tries have failed, other workers are changing these buckets so fast that the session's next exchange
+        // may as well try again
         wanted
     }
 
@@ -265,7 +268,7 @@ impl StickTable {
 }
 
 impl EntryKey {
-    /// The session's entry, used now.
+    /// The word of this session, used now, with this backend's number.
     fn word(self, number: u16) -> u64 {
         self.fingerprint | u64::from(number) << STAMP_BITS | u64::from(self.now)
     }
@@ -283,7 +286,7 @@ impl EntryKey {
         self.age(word) > self.ttl
     }
 
-    /// The higher, the sooner this word is overwritten.
+    /// How soon this word is overwritten: the highest rank goes first.
     fn rank(self, word: u64) -> u32 {
         match word {
             _ if self.is_mine(word) => u32::MAX,

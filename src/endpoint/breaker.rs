@@ -3,10 +3,11 @@
 //! It opens after some failures in a row, or when too large a share of the exchanges of the last 10 s failed. While it is open
 //! nothing passes; after `open_for` a few trials do. When all of them succeed it closes, when one fails it opens again.
 //!
-//! How it stands is one word: phase, epoch, and since when. The epoch grows with each change and every [`Permit`] carries the
-//! one it was given in, so what ends late, after the breaker has moved on, changes nothing: it neither keeps the breaker open
-//! for longer nor takes part in a round of trials that it does not belong to. The other words are tagged with the epoch as
-//! well, so that none of them has to be reset in one step with the first.
+//! Whether it is closed, open or half-open, since when, and its epoch share one word. The epoch grows with each change,
+//! and every [`Permit`] carries the epoch in which it was given. So an exchange that ends late, after the breaker has
+//! changed, has no effect: it neither keeps the breaker open for longer nor counts in a round of trials that it does
+//! not belong to. The other words carry the epoch as well, so that none of them has to be reset in one step with the
+//! first.
 //!
 //! An exchange that passes and succeeds while the breaker is closed costs two relaxed loads and no write.
 
@@ -20,8 +21,8 @@ use crate::policy;
 use packed::{CircuitWord, EPOCHS, Trials, trials_needed};
 use window::Window;
 
-/// What an exchange was admitted as. It must be given back to [`Breaker::record`] or [`Breaker::forgo`], also when the
-/// exchange is cancelled: a trial that is not keeps its place.
+/// The permission for one exchange. It must be given back to [`Breaker::record`] or [`Breaker::forgo`], also when the
+/// exchange is cancelled: a trial that is not given back keeps its place.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a trial that is not given back keeps its place"]
 pub struct Permit {
@@ -30,14 +31,14 @@ pub struct Permit {
     first: bool,
 }
 
-/// How it stands.
+/// The position of the circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Circuit {
-    /// Everything passes.
+    /// All exchanges pass.
     Closed,
-    /// Nothing passes.
+    /// No exchange passes.
     Open,
-    /// A few pass, to try.
+    /// A few exchanges pass, as trials.
     HalfOpen,
 }
 
@@ -60,7 +61,7 @@ impl Permit {
         self.trial
     }
 
-    /// Whether it is the first of its round: with it the breaker went from open to half-open.
+    /// Whether the exchange is the first trial of its round: with it the breaker went from open to half-open.
     pub fn is_first_trial(&self) -> bool {
         self.first
     }
@@ -76,7 +77,7 @@ impl Breaker {
         self.admit_trial(policy, now)
     }
 
-    /// Whether [`admit`](Self::admit) would let an exchange pass; takes nothing.
+    /// Whether [`admit`](Self::admit) would let an exchange pass; this one takes no place.
     pub fn would_admit(&self, policy: &policy::Breaker, now: Moment) -> bool {
         let word = CircuitWord::unpack(self.word.load(Ordering::Acquire));
         match word.state {
@@ -89,7 +90,7 @@ impl Breaker {
         }
     }
 
-    /// The exchange ended, well or not. Gives back the state when it changed by this.
+    /// Records the end of an exchange. Returns the circuit when this has changed it.
     pub fn record(&self, permit: Permit, failed: bool, policy: &policy::Breaker, now: Moment) -> Option<Circuit> {
         match (permit.trial, failed) {
             (false, false) => {
@@ -102,15 +103,15 @@ impl Breaker {
         }
     }
 
-    /// The exchange ended in a way that says nothing about the backend: its client went away, or made a mistake. A trial
-    /// gives its place to another one.
+    /// Gives a permit back for an exchange that says nothing about the backend: its client went away, or made a
+    /// mistake. A trial gives its place to another one.
     pub fn forgo(&self, permit: Permit) {
         if permit.trial {
             self.end_trial(permit.epoch, false);
         }
     }
 
-    /// How it stands at `now`.
+    /// The position of the circuit at `now`.
     pub fn state(&self, policy: &policy::Breaker, now: Moment) -> Circuit {
         let word = CircuitWord::unpack(self.word.load(Ordering::Relaxed));
         if word.state == Circuit::Open && word.is_over(policy, now) { Circuit::HalfOpen } else { word.state }
@@ -133,7 +134,7 @@ impl Breaker {
             }
             let before = self.trials.load(Ordering::Acquire);
             if self.word.load(Ordering::Acquire) != standing {
-                // what was read may be of a later phase
+                // the trials that were read may belong to a later epoch
                 continue;
             }
             let known = Trials::unpack(before).of(word.epoch);
@@ -176,7 +177,7 @@ impl Breaker {
         if trips { self.change(epoch, Circuit::Closed, Circuit::Open, now) } else { None }
     }
 
-    /// One failure more in a row; gives back how many.
+    /// Counts one more failure in a row; returns how many there are.
     fn lengthen_streak(&self, epoch: u64) -> u64 {
         loop {
             let streak = self.streak.load(Ordering::Relaxed);
@@ -196,7 +197,7 @@ impl Breaker {
         self.change(epoch, Circuit::HalfOpen, Circuit::Closed, now)
     }
 
-    /// Gives back a trial's place; `None` when the breaker has moved on. Otherwise how many have succeeded.
+    /// Ends a trial and frees its place. Returns how many have succeeded; `None` when the breaker has moved on.
     fn end_trial(&self, epoch: u64, succeeded: bool) -> Option<u64> {
         loop {
             let packed = self.trials.load(Ordering::Acquire);
@@ -212,7 +213,7 @@ impl Breaker {
         }
     }
 
-    /// Goes from one state to another, if it is still in that one and in that epoch.
+    /// Changes the circuit, if it is still in `from` and in that epoch.
     fn change(&self, epoch: u64, from: Circuit, to: Circuit, now: Moment) -> Option<Circuit> {
         loop {
             let packed = self.word.load(Ordering::Acquire);
@@ -228,7 +229,7 @@ impl Breaker {
     }
 }
 
-/// Where the count of failures in a row ends and its epoch begins.
+/// Bits of the count of failures in a row; the epoch stands in the bits above.
 const HALF: u32 = 32;
 const LOWER: u64 = (1 << HALF) - 1;
 

@@ -1,15 +1,17 @@
-//! How many exchanges in a row have failed: what passive ejection counts where each exchange ends.
+//! How many exchanges in a row have failed at a backend. Each exchange counts here when it ends, and passive ejection
+//! reads the count.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The row of one backend, shared by all workers without a lock.
+/// The consecutive failures of one backend, shared by all workers without a lock.
 #[derive(Debug, Default)]
 pub struct FailureStreak {
     consecutive: AtomicU32,
 }
 
 impl FailureStreak {
-    /// An exchange ended, well or not; gives back how many in a row have failed. While all is well this is one relaxed load.
+    /// Records the end of an exchange and returns how many in a row have failed. While nothing fails this is one
+    /// relaxed load.
     pub fn record(&self, failed: bool) -> u32 {
         if failed {
             return self.consecutive.fetch_add(1, Ordering::Relaxed).saturating_add(1);
@@ -20,12 +22,12 @@ impl FailureStreak {
         0
     }
 
-    /// Failures in a row, up to now.
+    /// How many exchanges in a row have failed up to now.
     pub fn consecutive(&self) -> u32 {
         self.consecutive.load(Ordering::Relaxed)
     }
 
-    /// Starts anew.
+    /// Sets the count to 0.
     pub fn reset(&self) {
         self.consecutive.store(0, Ordering::Relaxed);
     }

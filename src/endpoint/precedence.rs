@@ -1,8 +1,9 @@
-//! How a backend stands, who says so, and why: the one place that knows in which order those who have a say are heard.
+//! Which state a backend is in: the one place that knows in which order those who have a say are heard.
 //!
-//! An operator's word goes before the configuration, and that before the backend's own agent. Then come the backend's name
-//! (without an address nobody can go there), its checks, its ejection, its circuit breaker, and last its slow start. The snapshot,
-//! the API, the page, the metrics, the log and the events all ask here, so that they can't tell different stories.
+//! An operator goes before the configuration, and the configuration before the backend's own agent. Then come the
+//! backend's name (nobody can connect without an address), its checks, its ejection, its circuit breaker, and last its
+//! slow start. The snapshot, the API, the page, the metrics, the log and the events all ask here, so that they can't
+//! contradict each other.
 
 use std::time::Duration;
 
@@ -13,30 +14,31 @@ use super::state::{Condition, DecidedBy, State};
 use crate::clock::Moment;
 use crate::policy;
 
-/// The rules of its service that a backend's state depends on.
+/// The settings of its service that a backend's state depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
     /// When its breaker opens; `None` = never.
     pub breaker: Option<&'a policy::Breaker>,
     /// How long slow start takes; zero = there is none.
     pub slow_start: Duration,
-    /// It is checked.
+    /// Whether the service has active checks.
     pub is_checked: bool,
 }
 
-/// Whether it would get work by what its checks say and everybody wants: what the passive ejection compares with each other.
+/// Whether the backend would get work but for ejection and breaker. Passive ejection compares such backends with each
+/// other.
 pub fn takes_part(endpoint: &Endpoint) -> bool {
     let standing = &endpoint.live.standing;
     let has_weight = standing.weight(endpoint.weight) > 0;
     wanted(endpoint).is_none() && has_weight && !endpoint.is_unresolved() && standing.health() != Health::Down
 }
 
-/// How a backend stands at `now`.
+/// The state of a backend at `now`.
 pub fn condition(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Condition {
     wanted(endpoint).or_else(|| unwell(endpoint, rules, now)).unwrap_or_else(|| well(endpoint, rules, now))
 }
 
-/// What somebody wants of it, whatever it could do.
+/// What an operator, the configuration or the agent has decided, however healthy the backend is.
 fn wanted(endpoint: &Endpoint) -> Option<Condition> {
     let standing = &endpoint.live.standing;
     let of = |wanted: Override, by| match wanted {
@@ -51,7 +53,7 @@ fn wanted(endpoint: &Endpoint) -> Option<Condition> {
     }
 }
 
-/// What keeps it from working.
+/// What is wrong with the backend, if anything is.
 fn unwell(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Option<Condition> {
     let live = &endpoint.live;
     if endpoint.is_unresolved() {
@@ -67,7 +69,7 @@ fn unwell(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Option<Conditio
     rules.breaker.is_some_and(is_open).then_some(Condition::new(State::Broken, DecidedBy::Breaker))
 }
 
-/// How well it is.
+/// The state of a backend with which nothing is wrong.
 fn well(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Condition {
     let standing = &endpoint.live.standing;
     if rules.is_checked && standing.health() == Health::Unknown {

@@ -1,44 +1,44 @@
-//! The words for how a backend stands: its state, who says so, and what everybody was announced of it.
+//! The state of a backend, who decides it, and what of it has been announced.
 
 use std::time::SystemTime;
 
 use crate::clock::Moment;
 
-/// How a backend stands.
+/// The state of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// It takes part.
+    /// It gets its share of new work.
     Up,
-    /// It has come, or come back, a short time ago: its share of the work grows.
+    /// It was added, or has recovered, a short time ago: slow start raises its share of the work step by step.
     Starting,
-    /// It keeps its sessions and gets no new ones.
+    /// It keeps the clients that stick to it and gets no other new work.
     Draining,
-    /// It gets nothing.
+    /// It gets no work at all.
     Disabled,
     /// Its checks fail, or it has no address.
     Down,
-    /// What real traffic showed has taken it out for a while.
+    /// Passive ejection has taken it out for a while, because of how it answered real traffic.
     Ejected,
     /// Its circuit breaker is open.
     Broken,
-    /// It is to be checked and was not yet; it takes part meanwhile.
+    /// It has active checks and the first one has not ended yet; it gets work meanwhile.
     Unknown,
 }
 
-/// Who says so.
+/// Who decides the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DecidedBy {
-    /// Somebody at the admin address.
+    /// An operator, through the admin address.
     Operator,
     /// The configuration.
     Configuration,
-    /// The agent beside the backend.
+    /// The agent that runs beside the backend.
     Agent,
-    /// Its name, which can't be looked up.
+    /// The resolver: the backend's name has no address.
     Names,
     /// Active checks.
     Checks,
-    /// FailureStreak ejection.
+    /// Passive ejection.
     Outlier,
     /// Its circuit breaker.
     Breaker,
@@ -46,30 +46,30 @@ pub enum DecidedBy {
     SlowStart,
 }
 
-/// A state, and who says so.
+/// A state, and who decides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Condition {
-    /// How it stands.
+    /// The state.
     pub state: State,
-    /// Who says so.
+    /// Who decides the state.
     pub by: DecidedBy,
 }
 
-/// A condition that was made known: what everybody is announced until the next one.
+/// A condition that was announced; it holds until the next one is announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announced {
-    /// What.
+    /// The condition.
     pub condition: Condition,
-    /// Why, for people; may be empty where there is nothing to say.
+    /// The reason, for people; empty where there is nothing to say.
     pub reason: String,
-    /// Since when, on the process's clock.
+    /// When it began, on the process's clock.
     pub since: Moment,
-    /// Since when, on the wall's.
+    /// When it began, on the wall clock.
     pub at: SystemTime,
 }
 
 impl State {
-    /// All of them, in the order of the API's documentation.
+    /// All states, in the order of the API's documentation.
     pub const ALL: [Self; 8] = [
         Self::Up,
         Self::Starting,
@@ -81,7 +81,7 @@ impl State {
         Self::Unknown,
     ];
 
-    /// As the API calls it.
+    /// The name in the API, the metrics and the events.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -100,14 +100,14 @@ impl State {
         matches!(self, Self::Up | Self::Starting | Self::Unknown)
     }
 
-    /// Whether somebody wants it to take no new work, however well it is.
+    /// Whether an operator, the configuration or the agent wants it to get no new work, however healthy it is.
     pub fn is_taken_out(self) -> bool {
         matches!(self, Self::Draining | Self::Disabled)
     }
 }
 
 impl DecidedBy {
-    /// As the API calls it.
+    /// The name in the API, the metrics and the events.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Operator => "operator",
