@@ -4,9 +4,11 @@
 //! lines, columns and the source line itself, to be printed or to be sent as JSON.
 
 use std::cell::OnceCell;
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
 use super::mistake::{Mistake, Severity};
@@ -83,15 +85,9 @@ impl Diagnostics {
         if self.list.is_empty() {
             return String::new();
         }
-        let paint = if color { Paint::TERMINAL } else { Paint::PLAIN };
-        let mut out = String::new();
-        for diagnostic in &self.list {
-            // Writing to a `String` can't fail.
-            let _ = diagnostic.render(&mut out, &paint);
-            out.push('\n');
-        }
-        let _ = writeln!(out, "{}{}{}", paint.bold, self.count(), paint.reset);
-        out
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let all = self.list.iter().map(|diagnostic| diagnostic.render(&renderer) + "\n\n");
+        all.collect::<String>() + &self.count() + "\n"
     }
 
     fn count(&self) -> String {
@@ -122,52 +118,37 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// The escape sequences of a rendering; all empty when it goes to a file.
-struct Paint {
-    bold: &'static str,
-    error: &'static str,
-    warning: &'static str,
-    frame: &'static str,
-    reset: &'static str,
-}
-
-impl Paint {
-    const PLAIN: Self = Self { bold: "", error: "", warning: "", frame: "", reset: "" };
-    const TERMINAL: Self =
-        Self { bold: "\x1b[1m", error: "\x1b[1;31m", warning: "\x1b[1;33m", frame: "\x1b[1;34m", reset: "\x1b[0m" };
-}
-
 impl Diagnostic {
-    fn render(&self, out: &mut String, paint: &Paint) -> fmt::Result {
-        let Paint { bold, frame, reset, .. } = paint;
-        let (word, tint) = match self.severity {
-            Severity::Error => ("error", paint.error),
-            Severity::Warning => ("warning", paint.warning),
+    /// As a compiler shows it: the message, the place, the line with what is meant underlined, and what to do.
+    fn render(&self, renderer: &Renderer) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
         };
-        writeln!(out, "{tint}{word}{reset}{bold}: {}{reset}", self.message)?;
-        let label = match (&self.suggestion, &self.expected) {
-            (Some(name), _) => format!("did you mean `{name}`?"),
-            (None, Some(expected)) => format!("expected {expected}"),
-            (None, None) => String::new(),
-        };
-        let gutter = " ".repeat(self.line.to_string().len());
-        if self.line == 0 {
-            writeln!(out, "{gutter}{frame}-->{reset} {}", self.file)?;
+        let expected = self.expected.as_ref().map(|expected| format!("expected {expected}"));
+        let guess = self.suggestion.as_ref().map(|name| format!("did you mean `{name}`?"));
+        let title = level.primary_title(&self.message);
+        let (mut group, label) = if self.line == 0 {
+            (title.element(Origin::path(&self.file)), None)
         } else {
-            writeln!(out, "{gutter}{frame}-->{reset} {}:{}:{}", self.file, self.line, self.column)?;
-            writeln!(out, "{gutter} {frame}|{reset}")?;
-            writeln!(out, "{frame}{} |{reset} {}", self.line, self.source)?;
-            let (indent, carets) = (" ".repeat(self.column - 1), "^".repeat(self.width));
-            let line = format!("{gutter} {frame}|{reset} {indent}{tint}{carets} {label}");
-            writeln!(out, "{}{reset}", line.trim_end())?;
-        }
-        if let (Some(expected), true) = (&self.expected, self.suggestion.is_some() || self.line == 0) {
-            writeln!(out, "{gutter} {frame}={reset} expected {expected}")?;
+            let label = guess.as_ref().or(expected.as_ref());
+            let mark = AnnotationKind::Primary.span(self.marked()).label(label.map(String::as_str));
+            let line = Snippet::source(&self.source).line_start(self.line).path(&self.file);
+            (title.element(line.annotation(mark)), label)
+        };
+        if let Some(expected) = expected.as_ref().filter(|expected| label != Some(*expected)) {
+            group = group.element(Level::NOTE.no_name().message(expected));
         }
         if let Some(help) = &self.help {
-            writeln!(out, "{gutter} {frame}={reset} help: {help}")?;
+            group = group.element(Level::HELP.message(help));
         }
-        Ok(())
+        renderer.render(&[group])
+    }
+
+    /// The bytes of `source` that are meant. Its columns are characters.
+    fn marked(&self) -> Range<usize> {
+        let byte = |character| self.source.char_indices().nth(character).map_or(self.source.len(), |(byte, _)| byte);
+        byte(self.column - 1)..byte(self.column - 1 + self.width)
     }
 }
 
