@@ -47,29 +47,7 @@ fn has_parameter(query: &str, name: &str, value: &str) -> bool {
 /// The bytes of `text` with `%XX` decoded (RFC 3986, section 2.1). A `%` that no two hexadecimal digits follow stays as it
 /// is; so does `+`, which means a space in forms only.
 fn decoded(text: &str) -> impl Iterator<Item = u8> {
-    let mut rest = text.as_bytes();
-    std::iter::from_fn(move || {
-        let (&byte, tail) = rest.split_first()?;
-        if byte == b'%'
-            && let [high, low, after @ ..] = tail
-            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
-        {
-            rest = after;
-            return Some(high << 4 | low);
-        }
-        rest = tail;
-        Some(byte)
-    })
-}
-
-/// The value of a hexadecimal digit.
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    percent_encoding::percent_decode_str(text)
 }
 
 #[cfg(test)]

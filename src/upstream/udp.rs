@@ -6,6 +6,8 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+use rustix::io::Errno;
+
 use super::dial;
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Kind, Result, Retry};
@@ -31,6 +33,16 @@ pub fn connect(endpoint: &Endpoint) -> Result<(UdpSocket, SocketAddr)> {
 /// Whether this is an ICMP message's word that the backend can't be reached: refused (no one is listening), host or network
 /// unreachable, protocol unknown there, forbidden on the way. Others are about one datagram: too large, no room in a buffer.
 pub fn is_unreachable(error: &io::Error) -> bool {
-    // ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT, EHOSTDOWN, ENONET, EACCES
-    matches!(error.raw_os_error(), Some(111 | 113 | 101 | 92 | 112 | 64 | 13))
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::CONNREFUSED
+                | Errno::HOSTUNREACH
+                | Errno::NETUNREACH
+                | Errno::NOPROTOOPT
+                | Errno::HOSTDOWN
+                | Errno::NONET
+                | Errno::ACCESS
+        )
+    )
 }

@@ -235,6 +235,7 @@ fn shown(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
     use tokio::io::AsyncReadExt;
     use tokio::sync::mpsc;
 
@@ -282,8 +283,8 @@ mod tests {
 
     #[test]
     fn being_out_of_descriptors_is_our_trouble() {
-        assert!(CheckFailure::from(io::Error::from_raw_os_error(24)).is_ours);
-        assert!(!CheckFailure::from(io::Error::from_raw_os_error(111)).is_ours);
+        assert!(CheckFailure::from(io::Error::from(Errno::MFILE)).is_ours);
+        assert!(!CheckFailure::from(io::Error::from(Errno::CONNREFUSED)).is_ours);
     }
 
     #[test]
