@@ -1,5 +1,5 @@
-//! The word that it is time to finish: one flag, and the tasks that want to be woken by it. And the tasks that have not finished
-//! when the time is over.
+//! Draining: one flag that says that it is time to finish, the tasks that are woken when it is set, and the tasks that
+//! are cut off when the time is over.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,14 +18,14 @@ struct Inner {
     free: RefCell<Vec<usize>>,
 }
 
-/// A task's place among those that are woken when the drain begins; given up on drop.
+/// A task's registration for being woken when the drain begins; it ends on drop.
 #[derive(Debug)]
 pub struct DrainWatch {
     drain: Drain,
     slot: Option<usize>,
 }
 
-/// Tasks that may be cut off together. That costs them nothing while they work, for none of them asks.
+/// Tasks that may be cut off together. The registration costs them nothing while they run.
 #[derive(Debug, Clone, Default)]
 pub struct TaskSet(Rc<RefCell<TaskSlots>>);
 
@@ -35,7 +35,7 @@ struct TaskSlots {
     free: Vec<usize>,
 }
 
-/// A task's place among the others; to be held by the task itself, and given up on drop.
+/// A task's slot in the set; the task itself holds it, and frees it on drop.
 #[derive(Debug)]
 pub struct TaskSlot {
     tasks: TaskSet,
@@ -43,7 +43,7 @@ pub struct TaskSlot {
 }
 
 impl Drain {
-    /// Begins the drain: everything that watches is woken.
+    /// Begins the drain: every task that watches is woken.
     pub fn begin(&self) {
         self.0.begun.set(true);
         let wakers: Vec<Waker> = self.0.wakers.borrow_mut().iter_mut().filter_map(Option::take).collect();
@@ -55,7 +55,7 @@ impl Drain {
         self.0.begun.get()
     }
 
-    /// A place for one task.
+    /// A registration for one task.
     pub fn watch(&self) -> DrainWatch {
         DrainWatch { drain: self.clone(), slot: None }
     }
@@ -89,12 +89,12 @@ impl Drop for DrainWatch {
 }
 
 impl TaskSet {
-    /// Starts one on this thread's runtime.
+    /// Starts a task on this thread's runtime.
     pub fn spawn<F: Future<Output = ()> + 'static>(&self, task: impl FnOnce(TaskSlot) -> F) {
         let place = self.place();
         let at = place.at;
-        // boxed, for on its way from here to the heap, and at its end, the runtime copies a task eight times; it does not run before
-        // it is waited for, and so not before its handle is here
+        // boxed, because the runtime copies a task eight times on its way to the heap and at its end. The task does not
+        // run before this function returns, so its handle is stored before its slot is freed
         let handle = tokio::task::spawn_local(Box::pin(task(place))).abort_handle();
         self.0.borrow_mut().tasks[at] = Some(handle);
     }
@@ -108,7 +108,7 @@ impl TaskSet {
         TaskSlot { tasks: self.clone(), at }
     }
 
-    /// Cuts all of them off; gives back how many there were.
+    /// Cuts all tasks off; returns how many there were.
     pub fn cut(&self) -> usize {
         let left: Vec<AbortHandle> = self.0.borrow_mut().tasks.iter_mut().filter_map(Option::take).collect();
         left.iter().for_each(AbortHandle::abort);

@@ -1,8 +1,8 @@
-//! Who gives way where a listener has no place left: the connection on which nothing has been under way for longest.
+//! Which connection is closed when a listener has no place left: the one that has been idle for longest.
 //!
-//! Each worker keeps its resting connections in the order in which they came to rest ([`IdleList`]), and shows the others for how long
-//! the first of them has rested. Who waits for a place asks the [`Eviction`], which calls upon the one that has rested longest on any
-//! worker. None of this is kept where a listener has no limit.
+//! Each worker keeps its idle connections in the order in which they became idle ([`IdleList`]), and shows the other
+//! workers since when its first one has been idle. Whoever waits for a place asks [`Eviction`], which has the
+//! connection closed that has been idle for longest on any worker. None of this is kept where a listener has no limit.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,32 +12,32 @@ use std::task::{Context, Waker};
 
 use tokio::sync::Notify;
 
-/// The connections of one listener, over all workers.
+/// Finds the longest idle connection of one listener, over all workers.
 #[derive(Debug, Default)]
 pub struct Eviction {
-    /// Those that wait for a place.
+    /// How many wait for a place.
     waiting: AtomicUsize,
-    /// One of them has called, and nobody rests.
+    /// One of them has asked for an eviction, and no connection was idle.
     unheard: AtomicBool,
-    /// What each worker shows. Only who waits for a place takes this lock.
+    /// What each worker shows. Only a task that waits for a place takes this lock.
     workers: Mutex<Vec<Weak<OldestIdle>>>,
 }
 
-/// What one worker shows to the others.
+/// The longest idle connection of one worker, as the others see it.
 #[derive(Debug)]
 struct OldestIdle {
-    /// When the first of its resting connections came to rest, in ticks; [`NOBODY`] = none rests.
+    /// Since when it has been idle, in ticks; [`NOBODY`] = no connection is idle.
     first: AtomicU64,
     called: Notify,
 }
 
 const NOBODY: u64 = u64::MAX;
 
-/// Somebody waits for a place while this exists.
+/// Counts one that waits for a place while this exists.
 #[derive(Debug)]
 pub struct WaitGuard<'a>(&'a Eviction);
 
-/// The resting connections of one listener on one worker.
+/// The idle connections of one listener on one worker.
 #[derive(Debug, Clone)]
 pub struct IdleList(Rc<Inner>);
 
@@ -63,13 +63,13 @@ struct Node {
     after: u32,
     /// In ticks.
     since: u64,
-    /// `None` = it was called upon, and stands in the list no more.
+    /// `None` = it was evicted, and is not in the list any more.
     waker: Option<Waker>,
 }
 
 const NONE: u32 = u32::MAX;
 
-/// A connection, as one that may rest.
+/// A connection that may be idle; it leaves the list on drop.
 #[derive(Debug)]
 pub struct IdleConnection {
     resting: IdleList,
@@ -77,14 +77,14 @@ pub struct IdleConnection {
 }
 
 impl Eviction {
-    /// Somebody waits for a place from now on.
+    /// Counts one more that waits for a place.
     pub fn wait(&self) -> WaitGuard<'_> {
         self.waiting.fetch_add(1, Relaxed);
         WaitGuard(self)
     }
 
-    /// Calls upon the connection that has rested longest. One that gets something to do in that moment does not hear it: whoever still
-    /// waits after a while is to call again.
+    /// Evicts the connection that has been idle for longest. If it gets something to do in this very moment it stays:
+    /// whoever still waits after a while should ask again.
     pub fn evict(&self) {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.retain(|oldest| oldest.strong_count() > 0);
@@ -106,29 +106,30 @@ impl Drop for WaitGuard<'_> {
 }
 
 impl IdleList {
-    /// None yet.
+    /// An empty list.
     pub fn new(eviction: &Arc<Eviction>) -> Self {
         let oldest = Arc::new(OldestIdle { first: AtomicU64::new(NOBODY), called: Notify::new() });
         eviction.workers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&oldest));
         Self(Rc::new(Inner { eviction: Arc::clone(eviction), oldest, list: RefCell::default() }))
     }
 
-    /// A connection that does not rest yet.
+    /// A connection that is not idle yet.
     pub fn connection(&self) -> IdleConnection {
         IdleConnection { resting: self.clone(), at: None }
     }
 
-    /// Whether somebody waits for a place: who may end soon should.
+    /// Whether somebody waits for a place: a connection that may close soon should close now.
     pub fn is_full(&self) -> bool {
         self.0.eviction.waiting.load(Relaxed) > 0
     }
 
-    /// Whether somebody waits for a place, and all that have one are at work: one that never comes to rest should end as well.
+    /// Whether somebody waits for a place and no connection is idle: then a connection that never becomes idle should
+    /// close as well.
     pub fn is_full_and_busy(&self) -> bool {
         self.0.eviction.unheard.load(Relaxed)
     }
 
-    /// Passes on each call to the connection that it is for. Never done.
+    /// Carries out each eviction that falls on this worker. Never done.
     pub async fn carry_out(self) {
         loop {
             self.0.oldest.called.notified().await;
@@ -154,7 +155,8 @@ impl IdleList {
 }
 
 impl IdleConnection {
-    /// It rests, since `now` (in ticks) if it did not before; whether it has to give way. Its task is woken when that changes.
+    /// Marks the connection as idle, since `now` (in ticks) if it was not idle before; returns whether it must close.
+    /// Its task is woken when it must.
     pub fn must_close(&mut self, now: u64, cx: &Context<'_>) -> bool {
         let inner = &*self.resting.0;
         let list = &mut *inner.list.borrow_mut();
@@ -168,7 +170,7 @@ impl IdleConnection {
         }
     }
 
-    /// It has something to do.
+    /// Marks the connection as busy.
     pub fn begin_work(&mut self) {
         let Some(at) = self.at.take() else { return };
         let inner = &*self.resting.0;
@@ -194,7 +196,7 @@ impl Default for LinkedList {
 }
 
 impl LinkedList {
-    /// At its end.
+    /// Appends a connection at the end.
     fn join(&mut self, since: u64, waker: Waker) -> u32 {
         let node = Node { before: self.last, after: NONE, since, waker: Some(waker) };
         let at = match self.free.pop() {

@@ -1,4 +1,5 @@
-//! Who is checked, how each stands, and when the next check of each is due. Pure: checks are made elsewhere.
+//! The state of all active checks: which backends are checked, what their checks have shown, and when the next one of
+//! each is due. It does no I/O: the `monitor` makes the checks.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -32,13 +33,13 @@ struct CheckedBackend {
 /// A check to be made now.
 #[derive(Debug, Clone)]
 pub struct DueCheck {
-    /// To be given back with what it came to.
+    /// Identifies the check when its result is handed to [`Checks::finish`].
     pub key: u64,
-    /// Whom to check.
+    /// The backend to check.
     pub target: Arc<Target>,
 }
 
-/// What the last check of a backend came to.
+/// The result of the last check of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastCheck {
     /// When it ended.
@@ -52,13 +53,13 @@ pub struct LastCheck {
 }
 
 impl Checks {
-    /// An empty one.
+    /// Nothing is checked yet.
     pub fn new(seed: u64) -> Self {
         Self { entries: HashMap::new(), keys: HashMap::new(), schedule: Schedule::new(seed), next_key: 0 }
     }
 
-    /// From now on these are checked. Those that stay, known by their name and their atomics, keep what is known of them, and
-    /// their place in the schedule unless they are now checked in another way.
+    /// Replaces the set of backends that are checked. A backend that stays (the same service, id and `Live`) keeps its
+    /// results, and its place in the schedule unless its policy has changed.
     pub fn update(&mut self, targets: Vec<Target>, now: Moment) {
         let mut before = std::mem::take(&mut self.keys);
         let mut fresh = Vec::new();
@@ -76,7 +77,7 @@ impl Checks {
             self.entries.insert(key, entry);
             self.keys.insert(name, key);
         }
-        // nobody checks them any more
+        // what is left is not checked any more
         for entry in before.into_values().filter_map(|key| self.entries.remove(&key)) {
             entry.publish(Health::Unknown, "nobody checks it");
         }
@@ -100,7 +101,8 @@ impl Checks {
         }
     }
 
-    /// A check that began at `began` came to this. Gives back the health of its backend where that has changed by this.
+    /// Records the result of a check that began at `began`. Returns the health of its backend when this result has
+    /// changed it.
     pub fn finish(&mut self, key: u64, result: CheckResult, began: Moment, now: Moment) -> Option<Health> {
         let entry = self.entries.get_mut(&key)?;
         let ours = result.as_ref().is_err_and(|fault| fault.is_ours);
@@ -120,12 +122,12 @@ impl Checks {
         let health = changed.filter(|_| !entry.target.advisory)?;
         entry.publish(health, &reason);
         if health == Health::Up {
-            entry.welcome(now);
+            entry.rejoin(now);
         }
         Some(health)
     }
 
-    /// What the last check of a backend came to.
+    /// The result of the last check of a backend.
     pub fn last_check(&self, service: &str, id: &str) -> Option<LastCheck> {
         let key = self.keys.get(&(Arc::from(service), id.to_owned(), false))?;
         self.entries.get(key)?.last.clone()
@@ -143,7 +145,7 @@ impl Checks {
 }
 
 impl CheckedBackend {
-    /// A backend to be checked from now on, or in another way than `before`.
+    /// A backend that is checked from now on, or in another way than `before`.
     fn new(target: Target, before: Option<Self>) -> Self {
         let kept = before.filter(|entry| Arc::ptr_eq(&entry.target.live, &target.live));
         let (counter, last) = match kept {
@@ -169,8 +171,8 @@ impl CheckedBackend {
         }
     }
 
-    /// It is well again: slow start begins, and what it was ejected for is over.
-    fn welcome(&self, now: Moment) {
+    /// The backend is healthy again: its slow start begins, and its ejection ends.
+    fn rejoin(&self, now: Moment) {
         let standing = &self.target.live.standing;
         standing.join(now);
         standing.readmit();

@@ -1,7 +1,7 @@
-//! Looks at every service now and then, ejects what stands out, and lets it in again.
+//! Looks at every service now and then, ejects backends that stand out, and readmits them when their time is over.
 //!
-//! A service may have ten thousand backends and no traffic. While nothing is under way in it that could come to anything, its
-//! backends are not looked at one by one.
+//! A service may have ten thousand backends and no traffic. While nothing happens in it that could lead to an ejection
+//! or end one, its backends are not looked at one by one.
 
 #[cfg(test)]
 mod tests;
@@ -27,29 +27,30 @@ pub const TICK: Duration = Duration::from_millis(100);
 pub struct WatchedService {
     /// Its name.
     pub name: Arc<str>,
-    /// By what rules.
+    /// When its backends are ejected.
     pub policy: Outlier,
     /// Its backends.
     pub backends: Vec<Arc<Endpoint>>,
 }
 
-/// What became of a backend. Each of them wants a new snapshot.
+/// A backend was ejected or readmitted. Each such change needs a new snapshot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EjectionChange {
     /// Its service.
     pub service: Arc<str>,
-    /// Which one.
+    /// The backend's id.
     pub id: Arc<str>,
-    /// Why it is out; `None` = it is in again.
+    /// Why it was ejected; `None` = it was readmitted.
     pub ejected: Option<Reason>,
 }
 
-/// What exchanges have come to since there are any. Services and backends are told by their places in what is watched.
+/// The counters of attempts since the process started. Services and backends are named by their indices in what is
+/// watched.
 pub trait Totals {
     /// How many attempts with the backends of a service have ended.
     fn attempts(&self, service: usize) -> u64;
 
-    /// What the attempts with a backend have come to.
+    /// How the attempts with a backend have ended.
     fn counts(&self, service: usize, backend: usize) -> RequestCounts;
 }
 
@@ -64,9 +65,10 @@ struct ServiceWatch {
     service: WatchedService,
     /// In the order of `service.backends`.
     watches: Vec<BackendWatch>,
-    /// The attempts with its backends, when it was last asked for them.
+    /// The number of attempts with its backends at the last look.
     attempts: Option<u64>,
-    /// At the last look nothing spoke, or could come to speak, for or against any of them without another attempt.
+    /// At the last look nothing spoke, or could come to speak, for or against any of its backends without another
+    /// attempt.
     is_quiet: bool,
 }
 
@@ -77,7 +79,7 @@ struct BackendWatch {
 }
 
 impl Ejector {
-    /// What there is to watch now. What is known of a backend that stays is kept.
+    /// Replaces what is watched. What is known of a backend that stays is kept.
     pub fn update(&mut self, services: Vec<WatchedService>) {
         let before = self.services.drain(..).map(|watched| (Arc::clone(&watched.service.name), watched));
         let mut before: HashMap<_, _> = before.collect();
@@ -91,7 +93,7 @@ impl Ejector {
         before.into_values().flat_map(ServiceWatch::into_known).for_each(forget);
     }
 
-    /// One look at all of them.
+    /// Looks at all services once.
     pub fn tick(&mut self, now: Moment, totals: &impl Totals) -> Vec<EjectionChange> {
         let mut events = Vec::new();
         for (at, watched) in self.services.iter_mut().enumerate() {
@@ -99,7 +101,8 @@ impl Ejector {
             let is_unchanged = std::mem::replace(&mut watched.attempts, attempts) == attempts;
             if !(is_unchanged && watched.is_quiet) {
                 let is_quiet = watched.look(now, |backend| totals.counts(at, backend), &mut events);
-                // an attempt may be in the one number and not yet in the other: only a look without any counts
+                // an attempt may be counted in one of the two numbers and not yet in the other, so only a look that
+                // finds no attempt counts
                 watched.is_quiet = is_unchanged && is_quiet;
             }
         }
@@ -112,7 +115,7 @@ impl ServiceWatch {
         self.service.backends.into_iter().zip(self.watches).collect()
     }
 
-    /// Looks at every backend; gives back whether it is quiet there.
+    /// Looks at every backend; returns whether the service is quiet.
     fn look(&mut self, now: Moment, totals: impl Fn(usize) -> RequestCounts, events: &mut Vec<EjectionChange>) -> bool {
         let WatchedService { name, policy, backends } = &self.service;
         let mut observations = Vec::with_capacity(backends.len());
@@ -146,10 +149,10 @@ impl ServiceWatch {
     }
 }
 
-/// The watches of these backends, of what was known before.
+/// What is known of these backends, taken out of what was `known` before.
 fn kept(known: Vec<(Arc<Endpoint>, BackendWatch)>, backends: &[Arc<Endpoint>]) -> Vec<BackendWatch> {
     let mut known: Vec<_> = known.into_iter().map(Some).collect();
-    // nearly all stay at their places
+    // nearly all keep their indices
     let in_place = backends.iter().enumerate().map(|(at, backend)| {
         known.get_mut(at)?.take_if(|(known, _)| Arc::ptr_eq(&known.live, &backend.live)).map(|(_, watch)| watch)
     });
@@ -165,7 +168,7 @@ fn kept(known: Vec<(Arc<Endpoint>, BackendWatch)>, backends: &[Arc<Endpoint>]) -
     watches
 }
 
-/// Whom nobody watches any more nobody would let in again.
+/// Readmits a backend that is not watched any more: nobody else would.
 fn forget((backend, watch): (Arc<Endpoint>, BackendWatch)) {
     if watch.is_ejected {
         backend.live.standing.readmit();
@@ -173,12 +176,12 @@ fn forget((backend, watch): (Arc<Endpoint>, BackendWatch)) {
 }
 
 impl BackendWatch {
-    /// Whether an ejection has ended since the last look, by its time or because somebody ended it.
+    /// Whether an ejection has ended since the last look, because its time was over or because it was ended early.
     fn look(&mut self, backend: &Endpoint, policy: &Outlier, totals: RequestCounts, now: Moment) -> bool {
         let standing = &backend.live.standing;
         let was = std::mem::replace(&mut self.is_ejected, standing.is_ejected(now));
         if was && !self.is_ejected {
-            // what was under way when it went out must not be held against it twice
+            // exchanges that were under way when it was ejected must not count against it twice
             self.window.reset(totals, now);
             backend.live.failure_streak.reset();
             standing.join(now);

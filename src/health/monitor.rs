@@ -16,26 +16,28 @@ pub struct Monitor(Arc<Inner>);
 
 struct Inner {
     checks: Mutex<Checks>,
-    /// There may be something due that was not before.
+    /// Notified when a check may be due earlier than before.
     updated: Notify,
-    /// The owner is told that a backend's health changed.
+    /// Notified when a backend's health has changed.
     changed: Arc<Notify>,
     agent: Arc<Agent>,
 }
 
 impl Monitor {
-    /// One that checks nobody yet. `changed` is notified after every change of a backend's health; `agent` takes what agents say.
+    /// Checks nothing yet. `changed` is notified after every change of a backend's health; `agent` is called with what
+    /// agents answer.
     pub fn new(seed: u64, changed: Arc<Notify>, agent: Arc<Agent>) -> Self {
         Self(Arc::new(Inner { checks: Mutex::new(Checks::new(seed)), updated: Notify::new(), changed, agent }))
     }
 
-    /// From now on these are checked; to be called for each new snapshot. What is known of those that stay is kept.
+    /// Replaces the set of backends that are checked; to be called for each new snapshot. What is known of those that
+    /// stay is kept.
     pub fn update(&self, targets: Vec<Target>) {
         self.checks().update(targets, Moment::now());
         self.0.updated.notify_one();
     }
 
-    /// What the last check of a backend came to.
+    /// The result of the last check of a backend.
     pub fn last_check(&self, service: &str, id: &str) -> Option<LastCheck> {
         self.checks().last_check(service, id)
     }
@@ -45,7 +47,7 @@ impl Monitor {
         self.checks().is_checked()
     }
 
-    /// Checks for ever. To be spawned once, where `spawn_local` works.
+    /// Makes checks for ever. To be spawned once, where `spawn_local` works.
     pub async fn run(self) {
         loop {
             let now = Moment::now();
@@ -66,7 +68,7 @@ impl Monitor {
         }
     }
 
-    /// A check that panicked has left the book whole: it is not held while a check runs.
+    /// The lock is not held while a check runs, so a check that panics leaves the state whole.
     fn checks(&self) -> MutexGuard<'_, Checks> {
         self.0.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,15 +88,15 @@ impl Monitor {
         if checks.finish(key, result, began, Moment::now()).is_some() {
             self.0.changed.notify_one();
         }
-        // the loop sleeps until what was the first to be due
+        // the loop of `run` sleeps until the check that was the earliest before
         if checks.earliest().is_some_and(|at| before.is_none_or(|before| at < before)) {
             self.0.updated.notify_one();
         }
     }
 }
 
-/// A check that is being made. It is entered in the book whatever becomes of it: a backend whose check broke off would never
-/// be checked again.
+/// A check that is being made. Its result is recorded even when it panics or is dropped: otherwise its backend would
+/// never be checked again.
 struct UnderWay<'a> {
     monitor: &'a Monitor,
     key: u64,

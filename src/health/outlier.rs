@@ -1,8 +1,8 @@
-//! Who stands out from its peers: the decision to eject a backend for what real traffic shows.
+//! Which backends stand out from their peers: the decision to eject a backend for what real traffic shows.
 //!
-//! A backend is out for failures in a row, for its share of failures, or for answers slower than its peers'. Whatever it shows,
-//! no more than a share of the backends is out at a time, and never the last one that works. Pure: one look at a service in,
-//! verdicts out.
+//! A backend is ejected for failures in a row, for its share of failures, or for answers slower than its peers'.
+//! Whatever the traffic shows, no more than a share of the backends is out at a time, and never the last one that
+//! works. Pure: the observations of one service go in, and ejections come out.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -13,30 +13,30 @@ use crate::policy::Outlier;
 /// Slower than the peers by less than this is not slow, whatever the factor: a few milliseconds are a pause of a garbage
 /// collector, or the way to another zone.
 const NOTICEABLE: Duration = Duration::from_millis(5);
-/// A backend that was well for this many times `eject_for` has its ejections forgotten.
+/// After this many times `eject_for` without trouble, a backend's ejections are forgotten.
 const WELL_FOR: u32 = 10;
 
-/// What there is to see of one backend.
+/// What real traffic shows of one backend.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observation {
-    /// It may get work: it is not down, drained or of weight 0.
+    /// Whether it may get work: it is not down, drained or of weight 0.
     pub takes_part: bool,
-    /// It is out already.
+    /// Whether it is ejected already.
     pub is_ejected: bool,
     /// Failures in a row.
     pub consecutive: u32,
-    /// What the window shows.
+    /// Its exchanges in the window.
     pub counts: RequestCounts,
 }
 
-/// Exchanges of one backend in a window.
+/// Exchanges of one backend: in a window, or since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RequestCounts {
     /// Exchanges that ended.
     pub requests: u64,
     /// Those of them that failed.
     pub failures: u64,
-    /// The time that all of them took together.
+    /// The time that all of them took, added up.
     pub elapsed: Duration,
 }
 
@@ -51,7 +51,7 @@ pub enum Reason {
     Latency(Duration, Duration),
 }
 
-/// The backends to eject, as places in `observations`, the worst first.
+/// The backends to eject, as indices into `observations`, the worst first.
 pub fn to_eject(policy: &Outlier, observations: &[Observation]) -> Vec<(usize, Reason)> {
     let mut outliers: Vec<_> = (0..observations.len())
         .filter(|at| observations[*at].takes_part && !observations[*at].is_ejected)
@@ -65,28 +65,28 @@ pub fn to_eject(policy: &Outlier, observations: &[Observation]) -> Vec<(usize, R
     outliers
 }
 
-/// For how long a backend is out that was out `before` times. Bounded: one that was unwell for a day is let in within minutes of
-/// being well.
+/// How long a backend is ejected that was ejected `before` times already. The time is bounded, so that a backend that
+/// was unwell for a day is readmitted within minutes of its recovery.
 pub fn ejection_time(policy: &Outlier, before: u32) -> Duration {
     policy.eject_for.saturating_mul(before.saturating_add(1)).min(policy.max_eject_for)
 }
 
-/// Whether a backend that has been in for this long has its ejections forgotten.
+/// Whether the ejections of a backend are forgotten that has had no trouble for this long.
 pub fn are_ejections_forgotten(policy: &Outlier, well_for: Duration) -> bool {
     well_for >= policy.eject_for.saturating_mul(WELL_FOR)
 }
 
-/// How many more may go out.
+/// How many more may be ejected.
 fn room(policy: &Outlier, observations: &[Observation]) -> usize {
     let out = observations.iter().filter(|observation| observation.is_ejected).count();
     let working = observations.iter().filter(|observation| observation.takes_part && !observation.is_ejected).count();
-    // truncated, which is what a cap wants; but of two or more, one may always go
+    // rounded down, because it is a cap; but of two or more backends, one may always be ejected
     let share = (observations.len() as f64 * policy.max_ejected.clamp(0.0, 1.0)) as usize;
     let cap = if policy.max_ejected > 0.0 { share.max(1) } else { 0 };
     cap.saturating_sub(out).min(working.saturating_sub(1))
 }
 
-/// What speaks against a backend.
+/// The reason to eject a backend, if there is one.
 fn reason_against(policy: &Outlier, observations: &[Observation], at: usize) -> Option<Reason> {
     let Observation { consecutive, counts, .. } = observations[at];
     if policy.consecutive_failures > 0 && consecutive >= policy.consecutive_failures {
@@ -107,7 +107,7 @@ fn reason_against(policy: &Outlier, observations: &[Observation], at: usize) -> 
     is_slow.then_some(Reason::Latency(mean, median))
 }
 
-/// The median of the mean times of the others that work, the lower one of two.
+/// The median of the mean times of the other working backends; of an even number, the lower of the two in the middle.
 fn peers_median(policy: &Outlier, observations: &[Observation], but: usize) -> Option<Duration> {
     let mut means: Vec<_> = observations
         .iter()
@@ -122,7 +122,7 @@ fn peers_median(policy: &Outlier, observations: &[Observation], but: usize) -> O
 }
 
 impl Observation {
-    /// Nothing is under way that could come to anything by the mere passing of time.
+    /// Whether time alone can't change what is decided about the backend.
     pub fn is_quiet(&self) -> bool {
         !self.is_ejected && self.consecutive == 0 && self.counts == RequestCounts::default()
     }
@@ -149,7 +149,7 @@ impl Reason {
         }
     }
 
-    /// What is worse has more of it: a backend that only fails, then one that fails often, then a slow one.
+    /// How bad it is: a backend that only fails is worst, then one that fails often, then a slow one.
     fn severity(&self) -> (u8, u128) {
         match self {
             Self::Consecutive(failures) => (2, u128::from(*failures)),

@@ -1,9 +1,9 @@
-//! Rise and fall: from single checks to a state that does not flap.
+//! Rise and fall: from the results of single checks to a health that does not flap.
 
 use crate::endpoint::standing::Health;
 use crate::policy::Initial;
 
-/// What the checks of one backend have come to.
+/// The health of one backend by its checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RiseFall {
     state: Health,
@@ -12,7 +12,7 @@ pub struct RiseFall {
 }
 
 impl RiseFall {
-    /// Before the first check.
+    /// The health before the first check.
     pub fn new(initial: Initial) -> Self {
         let state = match initial {
             Initial::Up => Health::Up,
@@ -22,7 +22,7 @@ impl RiseFall {
         Self { state, against: 0 }
     }
 
-    /// What it stands at.
+    /// The health.
     pub fn state(&self) -> Health {
         self.state
     }
@@ -32,7 +32,7 @@ impl RiseFall {
         self.against > 0 || self.state == Health::Unknown
     }
 
-    /// A check was good, or not. Gives back the new state when it changed by this.
+    /// Records that a check succeeded or failed. Returns the new health when this has changed it.
     pub fn observe(&mut self, good: bool, fall: u32, rise: u32) -> Option<Health> {
         let (says, needed) = if good { (Health::Up, rise) } else { (Health::Down, fall) };
         if says == self.state {

@@ -6,29 +6,29 @@ use std::time::Duration;
 use super::outlier::RequestCounts;
 use crate::clock::Moment;
 
-/// Pieces that a window slides by. It is exact to one of them, and a backend's costs a kilobyte.
+/// A window slides in this many steps, and is exact to one of them. A backend's window has about a kilobyte.
 const PIECES: u32 = 20;
 
-/// What one backend's counters were, back to the start of the window.
+/// The values of one backend's counters, back to the start of the window.
 #[derive(Debug, Default)]
 pub struct Window {
-    /// Where it begins.
+    /// The values at the start of the window.
     first: Option<(Moment, RequestCounts)>,
-    /// What came after that; nothing for a backend without exchanges.
+    /// The values after that; empty for a backend without exchanges.
     later: VecDeque<(Moment, RequestCounts)>,
 }
 
 impl Window {
-    /// The counters stand at `totals`; gives back what came in the last `length`.
+    /// Moves the window to `now`, with the counters at `totals`; returns what was counted in the last `length`.
     pub fn slide(&mut self, totals: RequestCounts, length: Duration, now: Moment) -> RequestCounts {
-        // counters that went back are another backend's
+        // counters that have become smaller belong to another backend
         if self.last().is_none_or(|(_, last)| totals.requests < last.requests) {
             self.reset(totals, now);
         }
         while self.later.front().is_some_and(|(at, _)| now.since(*at) >= length) {
             self.first = self.later.pop_front();
         }
-        // what stays the same needs no second entry
+        // values that have not changed need no second entry
         if self.last().is_some_and(|(at, last)| last != totals && now.since(at) >= length / PIECES) {
             self.later.push_back((now, totals));
         }
@@ -40,7 +40,7 @@ impl Window {
         }
     }
 
-    /// Forgets what was: it begins at `totals`.
+    /// Empties the window; it begins at `totals`.
     pub fn reset(&mut self, totals: RequestCounts, now: Moment) {
         self.later.clear();
         self.first = Some((now, totals));

@@ -1,4 +1,5 @@
-//! A check by HAProxy's agent protocol: the backend says on one line how it is. What the line means is not decided here.
+//! A check by HAProxy's agent protocol: the agent beside the backend answers with one line. What the line means is not
+//! decided here.
 
 use std::borrow::Cow;
 
@@ -19,7 +20,8 @@ pub async fn check(stream: &mut Stream, take: impl FnOnce(&str) -> Result<(), St
     }
 }
 
-/// Up to the end of the line, or of the stream: agents that only ever say one word often leave the line's end away.
+/// Reads up to the end of the line, or of the stream: agents that answer with one word often leave the end of the line
+/// out.
 async fn line(stream: &mut Stream) -> Result<String, CheckFailure> {
     let mut line = Vec::new();
     let mut piece = [0; 256];

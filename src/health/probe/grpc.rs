@@ -16,12 +16,12 @@ use crate::io::Stream;
 
 /// The most that an answer may be: 2 bytes, and room for fields that we do not know.
 const MAX_MESSAGE: usize = 4096;
-/// Compressed or not, and the length of the message.
+/// The length of a message's prefix: a byte that says whether it is compressed, and the message's length.
 const PREFIX: usize = 5;
 /// `ServingStatus.SERVING`
 const SERVING: u64 = 1;
 
-/// Asks how `service` is; empty = the whole server.
+/// Asks for the health of `service`; empty = the whole server.
 pub async fn check(stream: Stream, target: &Target, service: &str) -> CheckResult {
     let mut headers = HeaderMap::with_capacity(3);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -93,7 +93,7 @@ fn serving_status(framed: &[u8]) -> Option<u64> {
     if prefix[0] != 0 || length as usize != message.len() {
         return None;
     }
-    // what is not there is 0
+    // proto3 leaves a field out that is 0
     let mut status = 0;
     while !message.is_empty() {
         let tag = varint(&mut message)?;

@@ -16,10 +16,10 @@ use super::{CheckFailure, CheckResult, MAX_ANSWER, Target};
 use crate::io::Stream;
 use crate::policy::HttpCheck;
 
-/// The most that a head may be.
+/// The most bytes that a head may have.
 const MAX_HEAD: u32 = MAX_ANSWER as u32;
 
-/// Asks over HTTP/2 what is else asked over HTTP/1.1.
+/// Makes the check of `http` over HTTP/2.
 pub async fn check(stream: Stream, target: &Target, check: &HttpCheck) -> CheckResult {
     let authority = host(target, check);
     let question = CheckRequest {
@@ -47,7 +47,7 @@ pub async fn check(stream: Stream, target: &Target, check: &HttpCheck) -> CheckR
     Err(not_found(&search))
 }
 
-/// What is asked.
+/// The request of a check.
 #[derive(Debug)]
 pub struct CheckRequest<'a> {
     pub method: Method,
@@ -78,12 +78,12 @@ pub async fn ask(stream: Stream, question: CheckRequest<'_>) -> Result<Response<
         .handshake(TokioIo::new(stream))
         .await
         .map_err(broken)?;
-    // ends by itself once the sender and the answer's body are gone
+    // the task ends by itself once the sender and the answer's body are gone
     tokio::task::spawn_local(async move { drop(connection.await) });
     sender.send_request(request).await.map_err(broken)
 }
 
-/// An error of hyper's, with the cause that it keeps to itself.
+/// An error of hyper's, with the cause that its own text leaves out.
 pub fn broken(error: hyper::Error) -> CheckFailure {
     let cause = std::error::Error::source(&error).map(ToString::to_string);
     CheckFailure::new(format!("HTTP/2: {}", cause.unwrap_or_else(|| error.to_string())))

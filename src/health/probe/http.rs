@@ -21,7 +21,7 @@ use crate::protocol::h1::head::{self, HeadLimits, Leniency, ResponseHead, Scan};
 /// Interim responses before the answer.
 const MAX_INTERIM: u32 = 16;
 
-/// Asks over HTTP/1.1.
+/// Makes the check over HTTP/1.1.
 pub async fn check(stream: &mut Stream, target: &Target, check: &HttpCheck) -> CheckResult {
     stream.write_all(&request(target, check)).await?;
     stream.flush().await?;
@@ -34,7 +34,7 @@ pub async fn check(stream: &mut Stream, target: &Target, check: &HttpCheck) -> C
     Ok(good)
 }
 
-/// What both versions of HTTP send beside the target and the host.
+/// The fields that both versions of HTTP send, beside the target and the host.
 pub(super) fn fields(check: &HttpCheck) -> HeaderMap {
     let mut fields = HeaderMap::with_capacity(check.headers.len() + 1);
     fields.insert(http::header::USER_AGENT, HeaderValue::from_static("evenkeel-health-check"));
@@ -44,13 +44,13 @@ pub(super) fn fields(check: &HttpCheck) -> HeaderMap {
     fields
 }
 
-/// As whom the backend is asked.
+/// The host that the backend is asked for.
 pub(super) fn host(target: &Target, check: &HttpCheck) -> HeaderValue {
     let named = check.host.clone().or_else(|| HeaderValue::try_from(target.authority()).ok());
     named.unwrap_or(HeaderValue::from_static("localhost"))
 }
 
-/// Whether the status is one of those that are good.
+/// Whether the status is one of the expected ones.
 pub(super) fn judge_status(check: &HttpCheck, status: StatusCode) -> CheckResult {
     let code = status.as_u16();
     if check.expect_status.iter().any(|range| range.contains(&code)) {
@@ -59,7 +59,7 @@ pub(super) fn judge_status(check: &HttpCheck, status: StatusCode) -> CheckResult
     let mut reason = format!("status {code}, expected");
     for (at, range) in check.expect_status.iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };
-        // writing to a text does not fail
+        // writing to a `String` can't fail
         let _ = match range.start() == range.end() {
             true => write!(reason, "{comma} {}", range.start()),
             false => write!(reason, "{comma} {}-{}", range.start(), range.end()),
@@ -68,7 +68,7 @@ pub(super) fn judge_status(check: &HttpCheck, status: StatusCode) -> CheckResult
     Err(CheckFailure::new(reason))
 }
 
-/// The end of a body in which what was wanted was not found.
+/// The failure of a check whose text was not found in the body.
 pub(super) fn not_found(search: &Search<'_>) -> CheckFailure {
     CheckFailure::new(match search.is_full() {
         true => "the expected text is not in the first 64 KiB of the body",

@@ -34,7 +34,7 @@ use crate::io::{FailureTiming, Socket, Stream, connect_any};
 use crate::policy::{Check, Health, ProxyHeader, UpstreamProtocol};
 use crate::shortage::{self, SocketKind};
 
-/// The most that is read of any answer.
+/// The most bytes that are read of any answer.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// A backend that is checked.
@@ -44,7 +44,7 @@ pub struct Target {
     pub service: Arc<str>,
     /// Unique in its service.
     pub id: String,
-    /// Its atomics: a backend that stays is known by them.
+    /// Its atomics, by which a backend is recognised that stays from snapshot to snapshot.
     pub live: Arc<Live>,
     /// Where it is.
     pub address: endpoint::Target,
@@ -60,13 +60,13 @@ pub struct Target {
     pub proxy_header: Option<ProxyHeader>,
     /// How it is checked.
     pub policy: Arc<Health>,
-    /// Its answers are passed on, but do not decide over its health.
+    /// Its answers are handed to the agent's handler, but don't decide over its health.
     pub advisory: bool,
-    /// How long a limit holds that its agent has told.
+    /// How long a limit holds that its agent has set.
     pub expire: Duration,
 }
 
-/// What a check came to: a short word on what was good, or why it failed.
+/// The result of a check: a few words on what was good, or why it failed.
 pub type CheckResult = Result<Cow<'static, str>, CheckFailure>;
 
 /// Why a check failed.
@@ -74,11 +74,11 @@ pub type CheckResult = Result<Cow<'static, str>, CheckFailure>;
 pub struct CheckFailure {
     /// For people; short.
     pub reason: Cow<'static, str>,
-    /// It was this process that could not ask: the check says nothing about the backend.
+    /// Whether this process could not make the check: it then says nothing about the backend.
     pub is_ours: bool,
 }
 
-/// Takes the line of an agent: does what it says, and tells whether it means that the backend is well.
+/// Handles the line that an agent has answered with; an error means that the backend is unhealthy, and why.
 pub type Agent = dyn Fn(&Target, &str) -> Result<(), String> + Send + Sync;
 
 /// Checks a backend once.
@@ -92,7 +92,7 @@ pub async fn check(target: &Target, agent: &Agent) -> CheckResult {
 }
 
 impl Target {
-    /// As whom it is asked when the check does not say: with the port that it is asked at.
+    /// The host that is asked for when the check names none, with the port that is asked at.
     fn authority(&self) -> String {
         self.address.authority(&self.host, self.policy.port, self.tls.is_some())
     }
@@ -111,7 +111,8 @@ async fn ask(target: &Target, mut stream: Stream, agent: &Agent) -> CheckResult 
     }
 }
 
-/// Whether the connection is to carry HTTP/2: by ALPN, or in clear by the service's word.
+/// Whether the connection carries HTTP/2: with TLS where ALPN chose it, in clear where the service's protocol is
+/// HTTP/2.
 fn speaks_h2(target: &Target, stream: &Stream) -> bool {
     match stream {
         Stream::TlsClient(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
@@ -119,7 +120,7 @@ fn speaks_h2(target: &Target, stream: &Stream) -> bool {
     }
 }
 
-/// Whether it is where requests go, which would be over HTTP/2 and nothing else, and does not speak that.
+/// Whether this is the port that requests go to, which need HTTP/2, and the backend has not chosen HTTP/2.
 fn is_refused_h2(target: &Target, stream: &Stream) -> bool {
     target.protocol == UpstreamProtocol::Http2 && target.policy.port.is_none() && matches!(stream, Stream::TlsClient(_))
 }
@@ -128,9 +129,10 @@ async fn connect(target: &Target) -> Result<Stream, CheckFailure> {
     let mut socket = match &target.address {
         endpoint::Target::Tcp(_) => {
             let tcp = connect_tcp(target).await?;
-            // a question is small and the only thing under way
+            // a check is small and the only thing under way
             tcp.set_nodelay(true)?;
-            // closed by a reset once the answer is here: that spares both sides the farewell and us a port in TIME_WAIT
+            // closed by a reset once the answer has come: that saves both sides the packets of an orderly end, and this
+            // machine a port in TIME_WAIT
             tcp.set_zero_linger()?;
             Socket::Tcp(tcp)
         }
@@ -141,7 +143,7 @@ async fn connect(target: &Target) -> Result<Stream, CheckFailure> {
             })?)
         }
     };
-    // an agent is not the service: it speaks in clear, and knows nothing of PROXY headers
+    // an agent is not the service: it uses neither TLS nor PROXY headers
     if target.policy.kind == Check::Agent {
         return Ok(Stream::Plain(socket));
     }
@@ -163,7 +165,7 @@ async fn connect_tcp(target: &Target) -> Result<TcpStream, CheckFailure> {
         all.in_order().map(|at| SocketAddr::new(at.ip(), port.unwrap_or(at.port()))).collect();
     match connect_any(addresses.into_iter(), target.policy.timeout).await {
         Ok((tcp, address)) => {
-            // another port says nothing of where requests go
+            // a check at another port says nothing about the address that requests go to
             if port.is_none() {
                 all.works(address);
             }
@@ -176,7 +178,7 @@ async fn connect_tcp(target: &Target) -> Result<TcpStream, CheckFailure> {
     }
 }
 
-/// gRPC is HTTP/2, whatever the service's requests use.
+/// The TLS settings of a check. gRPC needs HTTP/2, whatever the service's requests use.
 fn offering(config: &Arc<ClientConfig>, kind: &Check) -> Arc<ClientConfig> {
     if !matches!(kind, Check::Grpc { .. }) || config.alpn_protocols == [b"h2"] {
         return Arc::clone(config);
@@ -200,7 +202,7 @@ impl CheckFailure {
         Self { reason: reason.into(), is_ours: false }
     }
 
-    /// No connection could be made.
+    /// The failure of a connection that could not be made.
     fn unmade(error: io::Error, net: SocketKind, timing: FailureTiming, to: impl Display) -> Self {
         let shortage = shortage::behind(&error, net, timing);
         match shortage {
@@ -227,7 +229,7 @@ impl From<io::Error> for CheckFailure {
     }
 }
 
-/// A time as people write it.
+/// A time as people write it: in seconds when it is a whole number of them.
 fn shown(time: Duration) -> String {
     let millis = time.as_millis();
     if millis.is_multiple_of(1000) { format!("{} s", millis / 1000) } else { format!("{millis} ms") }

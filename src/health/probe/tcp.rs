@@ -1,4 +1,4 @@
-//! A check by TCP: a connection is enough, unless something is to be said and heard.
+//! A check by TCP: a connection is enough, unless bytes are to be sent or expected.
 
 use std::borrow::Cow;
 
