@@ -1,4 +1,4 @@
-//! One worker's accepting on one listener.
+//! How one worker accepts connections on one listener.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -25,11 +25,12 @@ use crate::policy::ListenerProtocol;
 use crate::protocol::h1::server::Setup;
 use crate::shortage;
 
-/// The kernel has no more file descriptors or memory for us: what is open must end first.
+/// The pause when the kernel has no more file descriptors or memory for us: something that is open has to end first.
 const EXHAUSTED: Duration = Duration::from_millis(50);
-/// Who waits for a place calls upon the one that has rested longest, and after this again: it may just have got something to do.
+/// The pause between two evictions by the same waiting connection: the evicted one may have got something to do in that
+/// moment.
 const CALL_AGAIN: Duration = Duration::from_millis(20);
-/// How often that is said while it lasts.
+/// How often it is logged, while it lasts, that nothing can be accepted.
 const COMPLAINTS: Duration = Duration::from_secs(10);
 
 /// A listening socket in a worker's runtime.
@@ -45,23 +46,23 @@ pub(super) struct WorkerListener {
     ingress: Rc<Ingress>,
     settings: Cache<Arc<ArcSwap<ListenerSettings>>, Arc<ListenerSettings>>,
     resting: IdleList,
-    /// What the last connection was served with: nearly always the next one is too.
+    /// The set-up of the last connection; nearly always it fits the next one too.
     setup: Option<Rc<Setup>>,
 }
 
 impl WorkerListener {
-    /// What the listener's connections are treated by may change at any time.
+    /// `settings` may be replaced at any time; each connection gets those that are current when it is accepted.
     pub fn new(ingress: Rc<Ingress>, settings: &Arc<ArcSwap<ListenerSettings>>) -> Self {
         let resting = IdleList::new(&settings.load().eviction);
         Self { ingress, settings: Cache::new(Arc::clone(settings)), resting, setup: None }
     }
 
-    /// For a connection that is accepted now.
+    /// The settings for a connection that is accepted now.
     pub(super) fn next(&mut self) -> Accepted {
         Accepted { ingress: Rc::clone(&self.ingress), settings: Arc::clone(self.settings.load()) }
     }
 
-    /// What it is served with, and what it speaks.
+    /// The set-up of a connection, and its protocol.
     fn setup(&mut self, accepted: &Accepted) -> Option<(Rc<Setup>, ListenerProtocol)> {
         let (snapshot, listener) = accepted.ingress.current()?;
         let listener = &snapshot.listeners[listener];
@@ -94,16 +95,17 @@ struct OpenConnection {
     worker: Rc<Worker>,
 }
 
-/// What becomes of the connections that wait in a queue when nobody here accepts any more.
+/// Who accepts the connections that wait in the kernel's queue when nobody here accepts any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BacklogOwner {
-    /// They are ours: closing the socket would reset them, and their clients may have sent their requests.
+    /// This process does: closing the socket would reset them, and their clients may have sent their requests.
     Ours,
-    /// Another process accepts them.
+    /// Another process does.
     HandedOver,
 }
 
-/// Accepts until `stop` says so; then takes what the kernel has accepted for us already, unless it is for another.
+/// Accepts until `stop` is ready; then takes what the kernel has already accepted for this process, unless another
+/// process accepts it.
 pub(super) async fn run(
     listening: ListeningSocket,
     mut serving: WorkerListener,
@@ -130,12 +132,12 @@ pub(super) async fn run(
             // the connection was gone before it was accepted
             Err(_) => continue,
         };
-        // over the limit, this connection waits here, and those behind it in the kernel's queue
+        // above the limit, this connection waits here, and those behind it wait in the kernel's queue
         let accepted = serving.next();
         let place = match &accepted.settings.places {
             Some(places) => tokio::select! {
                 place = place(places, &accepted) => place,
-                // the listener goes: it is served above the limit, as the last one
+                // the listener is going: this last connection is served above the limit
                 queue = &mut stop => {
                     serving.spawn(socket, address, accepted, None);
                     break queue;
@@ -162,8 +164,8 @@ pub(super) async fn run(
     }
 }
 
-/// A place for a connection. Where there is none, the connection that has rested longest gives way, and those that are answered meanwhile
-/// are told to close theirs.
+/// Waits for a place for a connection. While there is none, the connection that has been idle for longest is closed,
+/// and clients that are answered meanwhile are told to close theirs.
 async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSemaphorePermit> {
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         return Some(place);
@@ -190,10 +192,11 @@ impl WorkerListener {
         place: Option<OwnedSemaphorePermit>,
     ) {
         let Some((setup, protocol)) = self.setup(&accepted) else { return };
-        // counted here, so that a drain that begins before the task's first turn knows of it
+        // counted before the task starts, so that a drain that begins before its first turn knows of it
         let open = OpenConnection::new(&accepted);
         let connections = accepted.ingress.connections.clone();
-        // a task each, for a task is as large as the largest thing that it waits for, and a session needs less than HTTP
+        // a kind of task for each protocol, because a task is as large as the largest thing that it waits for, and a
+        // session needs less than HTTP
         match protocol {
             ListenerProtocol::Http => connections.spawn(move |among| {
                 let serving = http::serve(socket, address, accepted, setup);
@@ -212,9 +215,9 @@ impl WorkerListener {
     }
 }
 
-/// Whether there are no descriptors or no memory: trying again at once would only burn the core.
+/// Whether there are no descriptors or no memory: trying again at once would only use up the processor.
 fn is_exhausted(error: &io::Error) -> bool {
-    // accept(2) also tells of what has befallen the connection since, as what is told later does
+    // accept(2) also returns errors that the connection has had since it was made
     shortage::behind(error, shortage::SocketKind::Ip, FailureTiming::Later).is_some()
 }
 
@@ -234,7 +237,7 @@ impl ListeningSocket {
 
     /// The connections that wait in the kernel's queue now.
     fn queued(self) -> Vec<(Socket, Option<SocketAddr>)> {
-        // asked by ourselves: tokio knows of what has come only after its next look at the kernel's events
+        // asked of the kernel directly: tokio learns what has come only at its next look at the kernel's events
         match self {
             Self::Tcp(listener) => {
                 let listener = listener.into_inner();
@@ -253,8 +256,8 @@ impl ListeningSocket {
     }
 }
 
-/// The next connection, by the kernel's own call: std's would need a second one to make it non-blocking, and tokio has it watched
-/// at once.
+/// Accepts the next connection by the kernel's own call: the one of std would need a second call to make the socket
+/// non-blocking, and the one of tokio registers it with the event loop at once.
 fn accept(listener: &TcpListener) -> io::Result<(Socket, Option<SocketAddr>)> {
     let (socket, address) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
     Ok((Socket::accepted(socket.into()), address.and_then(|address| address.try_into().ok())))

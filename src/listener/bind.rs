@@ -1,4 +1,4 @@
-//! Listening sockets.
+//! Makes listening sockets, and takes over those of another process.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use crate::endpoint::Target;
 use crate::protocol::udp::options;
 
-/// Connections that the kernel keeps for us while we are busy; it lowers this to `net.core.somaxconn`.
+/// How many connections the kernel queues while we are busy; it lowers this to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
 /// A listening socket, not yet in any runtime.
@@ -37,7 +37,7 @@ pub struct BoundListener {
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
-    /// Not while another process still listens there, and may go on to.
+    /// False while another process still listens there, and may go on to.
     is_ours: bool,
 }
 
@@ -81,14 +81,14 @@ fn tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
-    // inherited by what is accepted: one system call less for each connection
+    // accepted connections inherit it: that saves a system call for each
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// A socket's file that nobody listens on is left over from a crash and stands in the way.
+/// Removes a socket's file on which nobody listens: it is left over from a crash and would make the bind fail.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(file) if file.file_type().is_socket() && UnixStream::connect(path).is_err() => std::fs::remove_file(path),
@@ -119,7 +119,7 @@ impl BoundSocket {
         matches!(self, Self::Udp(_))
     }
 
-    /// One of several sockets on one address, each with its own queue.
+    /// Whether there may be several sockets on one address, each with its own queue.
     fn is_one_of_many(&self) -> bool {
         let socket = match self {
             Self::Tcp(socket) => SockRef::from(socket),
@@ -162,7 +162,7 @@ impl BoundListener {
         Ok(bound)
     }
 
-    /// The socket's file is handed over too, and is ours from [`own`](Self::own) on.
+    /// Takes over the socket's file as well; it is removed with the listener only after [`own`](Self::own).
     pub fn with_file(mut self) -> Self {
         if let Some(Target::Unix(path)) = self.target() {
             self.file = Some(SocketFile { path, is_ours: false });
@@ -170,22 +170,22 @@ impl BoundListener {
         self
     }
 
-    /// Whether a file goes with it.
+    /// Whether the socket has a file.
     pub fn has_file(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Who handed it over listens there no more.
+    /// The other process does not listen there any more, so the file is ours from now on.
     pub fn own(&mut self) {
         if let Some(file) = &mut self.file {
             file.is_ours = true;
         }
     }
 
-    /// A socket for each worker, where there may be several.
+    /// Adds sockets until each worker has one, where an address may have several.
     fn complete(&mut self, workers: usize) -> io::Result<()> {
         let Some(first) = self.sockets.first().filter(|first| first.is_one_of_many()) else { return Ok(()) };
-        // port 0 is chosen once
+        // with port 0, all sockets get the port that the kernel chose for the first
         let Some(Target::Tcp(address)) = first.target() else { return Ok(()) };
         let datagrams = first.is_datagrams();
         while self.sockets.len() < workers {
@@ -220,9 +220,9 @@ impl BoundListener {
         self.sockets.iter().map(BoundSocket::try_clone).collect()
     }
 
-    /// For each worker, what it accepts on: of sockets with a queue each, its part, so that every queue has one worker and
-    /// none has no worker; of one with a queue for all, a duplicate. A queue of datagrams is one worker's in any case: all that a
-    /// client sends must come to the worker that has its session.
+    /// Distributes the sockets over the workers. Sockets with a queue each are dealt out, so that every queue has
+    /// exactly one worker; a socket with one queue for all is duplicated for each. A datagram socket goes to one worker
+    /// in any case: all datagrams of a client must come to the worker that has its session.
     ///
     /// # Errors
     ///
@@ -236,7 +236,7 @@ impl BoundListener {
         (0..workers).map(part).collect()
     }
 
-    /// Has the kernel look after the connections of clients that say nothing.
+    /// Turns on TCP keep-alive, so that the kernel finds out when silent clients are gone.
     ///
     /// # Errors
     ///
@@ -249,7 +249,7 @@ impl BoundListener {
         tcp.into_iter().try_for_each(crate::io::keep_alive)
     }
 
-    /// Lets go without removing the socket's file: another process listens there now.
+    /// Closes the sockets without removing the file: another process listens there now.
     pub fn leave(mut self) {
         if let Some(file) = &mut self.file {
             file.is_ours = false;

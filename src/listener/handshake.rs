@@ -6,7 +6,8 @@ use crate::protocol::h1::server::Setup;
 use crate::protocol::proxy_protocol::Peer;
 use crate::tls::Acceptor;
 
-/// The stream, the name that the client asked for, and whether ALPN chose HTTP/2; `None` = it failed.
+/// Makes the TLS handshake. Returns the stream, the name that the client asked for, and whether ALPN chose HTTP/2;
+/// `None` = the handshake failed.
 pub(super) async fn handshake(
     socket: Socket,
     peer: &mut Peer,

@@ -1,4 +1,4 @@
-//! From a connection to the exchanges of HTTP on it: who is at its other end, TLS, and which version is spoken.
+//! From a connection to the HTTP exchanges on it: the client's address, TLS, and the version that is spoken.
 
 use std::cell::OnceCell;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ pub(super) fn serve(
     accepted: Accepted,
     setup: Rc<Setup>,
 ) -> impl Future<Output = ()> {
-    // boxed, as is HTTP/2 below: a connection that has arrived has no room for its way here
+    // boxed, as is HTTP/2 below, so that a connection that is being served has no room for these first steps
     let arriving = Box::pin(arrive(socket, address, accepted, Rc::clone(&setup)));
     async move {
         if let Some((stream, handler, is_h2)) = arriving.await {
@@ -34,7 +34,7 @@ pub(super) fn serve(
     }
 }
 
-/// A connection that is to carry HTTP, once it is known who is at its other end; and whether ALPN chose HTTP/2.
+/// Prepares a connection for HTTP: the client's address and the TLS handshake. Returns also whether ALPN chose HTTP/2.
 async fn arrive(
     mut socket: Socket,
     address: Option<SocketAddr>,
@@ -53,15 +53,16 @@ async fn arrive(
     Some((stream, Rc::new(handler), is_h2))
 }
 
-/// Whether what comes where TLS is spoken begins as the method of an HTTP request does, and as no record of TLS: whoever asks so is to be
-/// told, in words that he can read. That is known before anything is read, for rustls would answer with an alert.
+/// Whether the first byte on a TLS port is a capital letter, as at the start of an HTTP request, and so no TLS record:
+/// such a client gets an answer that says what is wrong. The byte is looked at before anything is read, because rustls
+/// would answer with an alert.
 async fn is_plain(socket: &mut Socket, setup: &Setup) -> bool {
     let mut first = [0];
     let peeked = setup.timers.within(setup.limits.header_timeout, socket.peek(&mut first)).await;
     matches!(peeked, Some(Ok(1))) && first[0].is_ascii_uppercase()
 }
 
-/// Serves it: HTTP/2 where ALPN says so, or where the client begins with its preface.
+/// Serves the exchanges: over HTTP/2 where ALPN chose it, or where the client begins with the preface of HTTP/2.
 async fn exchanges(stream: Stream, handler: Rc<Connection>, is_h2: bool, setup: &Rc<Setup>) {
     if is_h2 {
         return Box::pin(h2::serve(stream, BytesMut::new(), handler, Rc::clone(setup))).await;

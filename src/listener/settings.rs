@@ -13,20 +13,20 @@ use crate::forward::{Ingress, datagrams};
 use crate::metrics::ListenerMetrics;
 use crate::tls::Acceptor;
 
-/// What a new connection is treated by. Those that are open keep what they were accepted with.
+/// The settings of new connections. Open connections keep the settings that they were accepted with.
 #[derive(Debug)]
 pub struct ListenerSettings {
-    /// Its TLS.
+    /// TLS that is terminated here.
     pub tls: Option<Acceptor>,
-    /// Its counters.
+    /// The listener's counters.
     pub metrics: Arc<ListenerMetrics>,
     /// Places for connections, shared by all workers; `None` = no limit.
     pub(super) places: Option<Arc<Semaphore>>,
-    /// Those that hold the places, and those that wait for one.
+    /// Closes idle connections while others wait for a place.
     pub(super) eviction: Arc<Eviction>,
-    /// How often it is said that there is no place left.
+    /// Limits how often it is logged that there is no place left.
     pub(super) said: Arc<Mutex<Throttle>>,
-    /// What its sessions have in common, where it gets datagrams.
+    /// What the datagram sessions of all workers share.
     pub(super) datagrams: Arc<datagrams::Shared>,
     pub(super) max_connections: usize,
 }
@@ -38,7 +38,7 @@ pub(super) struct Accepted {
 }
 
 impl ListenerSettings {
-    /// For a new listener. `max_connections` is over all workers; 0 = no limit.
+    /// The settings of a new listener. `max_connections` counts over all workers; 0 = no limit.
     pub fn new(tls: Option<Acceptor>, metrics: Arc<ListenerMetrics>, max_connections: usize) -> Arc<ArcSwap<Self>> {
         let max_connections = max_connections.min(MOST);
         let places = (max_connections > 0).then(|| Arc::new(Semaphore::new(max_connections)));
@@ -47,8 +47,8 @@ impl ListenerSettings {
         Arc::new(ArcSwap::from_pointee(Self { tls, metrics, places, eviction, said, datagrams, max_connections }))
     }
 
-    /// What follows these. The limit is moved, not replaced: connections that are open go on counting. Only a limit where
-    /// there was none begins to count with the next connection.
+    /// The settings that replace these. The limit is moved, not replaced, so that open connections go on counting. A
+    /// limit where there was none counts from the next connection on.
     pub fn next(&self, tls: Option<Acceptor>, metrics: Arc<ListenerMetrics>, max_connections: usize) -> Self {
         let max_connections = max_connections.min(MOST);
         let places = match &self.places {
@@ -65,7 +65,7 @@ impl ListenerSettings {
 }
 
 impl Accepted {
-    /// Says that there is no place left: once for all workers while it lasts.
+    /// Logs that there is no place left, once for all workers while that lasts.
     pub(super) fn complain(&self, max_connections: usize) {
         let is_due = self.settings.said.lock().unwrap_or_else(PoisonError::into_inner).is_due(Moment::now());
         if is_due && let Some((snapshot, listener)) = self.ingress.current() {
@@ -78,9 +78,9 @@ impl Accepted {
     }
 }
 
-/// How often it is said, while it lasts, that there is no place left.
+/// How often it is logged, while it lasts, that there is no place left.
 const COMPLAINTS: Duration = Duration::from_secs(60);
-/// As many places as anybody can mean, and as a semaphore can count.
+/// The most places: far more than anybody needs, and as many as a semaphore can count.
 const MOST: usize = u32::MAX as usize >> 4;
 
 fn resize(places: &Arc<Semaphore>, from: usize, to: usize) {
@@ -90,7 +90,7 @@ fn resize(places: &Arc<Semaphore>, from: usize, to: usize) {
     let taken = places.forget_permits(from - to);
     let owed = u32::try_from(from - to - taken).unwrap_or(u32::MAX);
     if owed > 0 {
-        // taken out of use as they become free, before anybody who has come later
+        // these places are taken out of use as they become free, before anybody gets them who has come later
         let places = Arc::clone(places);
         tokio::task::spawn_local(async move {
             if let Ok(places) = places.acquire_many_owned(owed).await {

@@ -1,4 +1,4 @@
-//! The data plane's threads: one runtime each, nothing shared but what the snapshot and the endpoints part.
+//! The data plane's threads: each has a runtime of its own, and they share nothing but the snapshot and the endpoints.
 
 use std::io;
 use std::rc::{Rc, Weak};
@@ -18,8 +18,8 @@ use crate::metrics::{ListenerMetrics, Registry};
 use crate::record::Recorder;
 use crate::snapshot::Store;
 
-/// How often the event loop looks for input and output while tasks are ready to run. tokio's own 61 lets a busy worker run a
-/// long queue of tasks before it accepts or reads anything new, which is where a p99 comes from.
+/// How many tasks run between two looks of the event loop for input and output. The default of tokio, 61, lets a busy
+/// worker run a long queue of tasks before it accepts or reads anything new, which worsens the p99.
 const EVENT_INTERVAL: u32 = 31;
 
 /// One listener, ready to be served.
@@ -27,41 +27,41 @@ const EVENT_INTERVAL: u32 = 31;
 pub struct NewListener<'a> {
     /// [`Listener::key`](crate::snapshot::Listener::key)
     pub key: u32,
-    /// What each worker accepts on.
+    /// By worker: the sockets that it accepts on.
     pub parts: Vec<Vec<BoundSocket>>,
-    /// What its connections are treated by.
+    /// The settings of its connections.
     pub settings: &'a Arc<ArcSwap<ListenerSettings>>,
 }
 
-/// The running data plane, for the control plane to command about.
+/// The running data plane, as the control plane commands it.
 #[derive(Debug)]
 pub struct DataPlane {
     phase: watch::Sender<Phase>,
     commands: Vec<mpsc::UnboundedSender<WorkerCommand>>,
     threads: Vec<JoinHandle<()>>,
-    /// Of every listener that has connections, also of those that were taken away.
+    /// The counters of every listener that has connections, also of removed ones.
     listeners: Vec<sync::Weak<ListenerMetrics>>,
-    /// Held by each worker that accepts.
+    /// Each worker that still accepts holds the other end.
     accepts: sync::Weak<()>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
-    /// Nothing new is accepted; what is under way ends in its own time.
+    /// Nothing new is accepted; connections end when nothing is under way on them any more.
     Draining(BacklogOwner),
-    /// Whatever is left is dropped.
+    /// Connections that are left are dropped.
     Stopping,
 }
 
-/// What the control plane wants of one worker.
+/// A command of the control plane to one worker.
 #[derive(Debug)]
 enum WorkerCommand {
-    /// Accept on these too.
+    /// Accept on these sockets too.
     Accept(ListenerPart),
-    /// The next snapshot won't know this listener.
+    /// Prepare for a snapshot without this listener, and confirm it.
     Retire(u32, oneshot::Sender<()>),
-    /// Accept no more on this one, and let its connections end.
+    /// Accept no more on this listener, and let its connections end.
     Remove(u32, Arc<ListenerRemoval>),
 }
 
@@ -73,7 +73,7 @@ struct ListenerPart {
     settings: Arc<ArcSwap<ListenerSettings>>,
 }
 
-/// A listener that goes, for all workers: what has to be cut off is told of once.
+/// A listener that is removed, shared by all workers, so that connections that are cut off are logged once.
 #[derive(Debug)]
 struct ListenerRemoval {
     listener: String,
@@ -107,7 +107,7 @@ pub fn start(
                 Ok(runtime) => (Some(runtime), Ok(())),
                 Err(error) => (None, Err(error)),
             };
-            // who started it waits for this
+            // `start` waits for this report
             let _ = report.send(made);
             drop(report);
             if let Some(runtime) = runtime {
@@ -118,7 +118,7 @@ pub fn start(
         commands.push(sender);
     }
     drop(report);
-    // a runtime stays on its thread; that it can't be made is an error of the start all the same
+    // a runtime can't leave its thread, so whether it was made comes by this channel
     reports.into_iter().collect::<io::Result<()>>()?;
     Ok(DataPlane { phase, commands, threads, listeners: Vec::new(), accepts: Arc::downgrade(&accepts) })
 }
@@ -131,12 +131,12 @@ fn runtime() -> io::Result<LocalRuntime> {
 struct Accepting {
     ingress: Rc<Ingress>,
     key: u32,
-    /// Dropped to make the tasks stop.
+    /// Dropping it makes the tasks stop.
     stop: Option<watch::Sender<BacklogOwner>>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
-/// One worker's life.
+/// Runs one worker from start to end.
 async fn run(
     index: usize,
     mut commands: mpsc::UnboundedReceiver<WorkerCommand>,
@@ -163,7 +163,7 @@ async fn run(
             Some(WorkerCommand::Accept(part)) => accepting.push(Accepting::start(&worker, part)),
             Some(WorkerCommand::Retire(key, done)) => {
                 accepting.iter().filter(|a| a.key == key).for_each(|a| a.ingress.retire());
-                // the control plane that no longer waits is one that has ended
+                // when nobody waits for this, the control plane has ended
                 let _ = done.send(());
             }
             Some(WorkerCommand::Remove(key, removal)) => {
@@ -191,17 +191,17 @@ async fn run(
     worker.is_over.set(true);
 }
 
-/// Accepts no more, and lets all connections end. Never done: the control plane ends the wait.
+/// Accepts no more, and lets all connections end. Never done: the caller ends the wait.
 async fn drain(mut accepting: Vec<Accepting>, queue: BacklogOwner, accepts: Arc<()>) {
     for stop in accepting.iter_mut().filter_map(|accepting| accepting.stop.take()) {
         stop.send_replace(queue);
     }
-    // all at once: where datagrams come, that lasts until the last session is silent
+    // all at once, because a datagram listener ends only when its last session is silent
     let ending: Vec<_> = accepting.into_iter().map(|accepting| tokio::task::spawn_local(accepting.end())).collect();
     for ended in ending {
         let _ = ended.await;
     }
-    // the control plane counts those that still accept
+    // the control plane counts the workers that still hold this
     drop(accepts);
     std::future::pending().await
 }
@@ -236,7 +236,7 @@ impl Accepting {
         Self { ingress, key: part.key, stop: Some(stop), tasks }
     }
 
-    /// Accepts no more; then connections end as soon as nothing is under way on them.
+    /// Accepts no more, and then ends connections as soon as nothing is under way on them.
     async fn end(mut self) {
         drop(self.stop.take());
         for task in self.tasks {
@@ -247,7 +247,8 @@ impl Accepting {
 }
 
 impl ListenerRemoval {
-    /// Cuts off what is left on one worker when the time is over; what has ended by itself is not held for that.
+    /// Cuts off the connections that are left on one worker when the time is over. It holds only a weak reference, so
+    /// that an ended listener is not kept alive for that.
     async fn cut_off_later(self: Arc<Self>, ingress: Weak<Ingress>) {
         tokio::time::sleep(self.limit).await;
         if let Some(ingress) = ingress.upgrade() {
@@ -274,7 +275,7 @@ impl DataPlane {
     pub fn accept(&mut self, plan: NewListener<'_>) {
         self.counts(&plan.settings.load().metrics);
         for (command, sockets) in self.commands.iter().zip(plan.parts) {
-            // a worker that is gone has said why
+            // a worker that has ended has logged why
             let _ = command.send(WorkerCommand::Accept(ListenerPart {
                 key: plan.key,
                 sockets,
@@ -283,14 +284,14 @@ impl DataPlane {
         }
     }
 
-    /// A listener has these counters from now on.
+    /// Registers the counters that a listener has from now on.
     pub fn counts(&mut self, metrics: &Arc<ListenerMetrics>) {
         self.listeners.retain(|known| known.strong_count() > 0 && !std::ptr::eq(known.as_ptr(), &**metrics));
         self.listeners.push(Arc::downgrade(metrics));
     }
 
-    /// Prepares every worker for a snapshot without this listener; done when all are prepared. What is accepted meanwhile is
-    /// served as before, and when that snapshot does not come after all, nothing has changed.
+    /// Prepares every worker for a snapshot without this listener; returns when all are prepared. Connections that are
+    /// accepted meanwhile are served as before. If that snapshot is not published after all, nothing has changed.
     pub async fn retire(&self, key: u32) {
         let prepared = self.commands.iter().map(|command| {
             let (done, prepared) = oneshot::channel();
@@ -334,8 +335,8 @@ impl DataPlane {
     }
 }
 
-/// A panic ends the task that it happens in, which is one connection or one stream: tokio contains it. It is a defect, so it is
-/// counted, and said with the place where it happened.
+/// A panic ends the task that it happens in, which is one connection or one stream, because tokio contains it. It is a
+/// defect, so it is counted, and logged with the place where it happened.
 fn count_panics(registry: &Arc<Registry>) {
     let registry = Arc::clone(registry);
     std::panic::set_hook(Box::new(move |panic| {

@@ -1,6 +1,6 @@
 //! Configuration and the snapshot before -> the next snapshot.
 //!
-//! What of a backend stays from one snapshot to the next, from least to most:
+//! What a backend keeps from one snapshot to the next, from the most lasting to the least:
 //!
 //! - its `Live`, and with it all that was learned, while service, id and address stay: it is the same process, whatever
 //!   else is said of it now;

@@ -1,8 +1,8 @@
-//! A service as workers see it: what is set, and who may be picked now.
+//! A service as workers see it: its settings, and which of its backends may be picked now.
 //!
-//! The two change at different times: settings with a reload, availability whenever a check, an ejection, an operator or a
-//! breaker says so. So the settings are shared from snapshot to snapshot, and a change of availability builds no more than the
-//! algorithm over those that may be used (`refresh`).
+//! The two change at different times: settings with a reload, availability whenever a check, an ejection, an operator
+//! or a breaker changes it. So the settings are shared from snapshot to snapshot, and a change of availability builds
+//! no more than the balancer over the backends that may be used (`refresh`).
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -29,14 +29,14 @@ use crate::protocol::h1::head::HeadLimits;
 #[derive(Debug)]
 pub struct Service {
     pub(super) settings: Arc<ServiceSettings>,
-    /// Who may be picked now.
+    /// Which backends may be picked now.
     pub available: Available,
 }
 
-/// What of a service only a reload changes.
+/// The settings of a service, which only a reload changes.
 ///
-/// What is counted for a service and for its backends gets its handles here, made when the snapshot is built, so that the
-/// data path looks nothing up by name.
+/// The handles of the service's counters, and of its backends', are kept here. They are made when the snapshot is
+/// built, so that the data path looks up nothing by name.
 #[derive(Debug)]
 pub struct ServiceSettings {
     /// Its place in [`Snapshot::services`](super::Snapshot::services).
@@ -49,7 +49,7 @@ pub struct ServiceSettings {
     pub hash_on: KeyFrom,
     /// A client stays with its backend.
     pub affinity: Option<Affinity>,
-    /// What its sessions are told by; `None` = the cookie.
+    /// What its sticky sessions are told apart by; `None` = the cookie.
     pub sticky_by: Option<KeyFrom>,
     /// A backend that comes, or comes back, gets its full share after this time.
     pub slow_start: Duration,
@@ -85,12 +85,13 @@ pub struct ServiceSettings {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// TLS towards the backends.
     pub tls: Option<Arc<rustls::ClientConfig>>,
-    /// The same where the backend is to choose HTTP/1.1: for what HTTP/2 can't carry there. `None` where that is not left to it.
+    /// The same, but offering HTTP/1.1 only: for requests that HTTP/2 can't carry. `None` where the backend has no
+    /// choice.
     pub tls_http1: Option<Arc<rustls::ClientConfig>>,
     /// The name that is asked for and verified in TLS, for all backends; `None` = each backend's host
     /// (see [`ServiceSettings::server_name`]).
     pub tls_server_name: Option<ServerName<'static>>,
-    /// Who waits for a place at its backends.
+    /// The requests that wait for a place at its backends.
     pub waiting: Arc<Waiters>,
     /// A client that ends its side is taken for gone while it waits for a place, and nothing was sent to a backend.
     pub abort_on_close: bool,
@@ -110,27 +111,27 @@ pub struct ServiceSettings {
     pub(super) tls_fingerprint: u64,
 }
 
-/// Who may be picked.
+/// The backends that may be picked.
 #[derive(Debug)]
 pub struct Available {
-    /// Picks among them.
+    /// Picks one of them.
     pub balancer: Box<dyn Balancer>,
     /// Their indices and weights.
     pub members: Vec<(usize, u32)>,
-    /// So few are well that health is ignored.
+    /// Whether so few are healthy that health is ignored (panic).
     pub panic: bool,
-    /// How every backend stood when this was found, so that it is found out again only when one has changed.
+    /// The input of this: what every backend could be used for. It is calculated again only when that has changed.
     pub(super) seen: Vec<Member>,
-    /// Whether some of them were out for a while only.
+    /// Whether some of them were ejected, which time alone ends.
     pub(super) are_some_ejected: bool,
 }
 
-/// A service's exchanges that came by one listener.
+/// The counters of a service's exchanges that came by one listener.
 #[derive(Debug)]
 pub struct ExchangeCounters {
     /// By backend, as in [`ServiceSettings::endpoints`].
     pub backends: Vec<Arc<Requests>>,
-    /// Those that reached no backend.
+    /// The counters of exchanges that reached no backend.
     pub none: Arc<Requests>,
 }
 
@@ -169,17 +170,17 @@ impl Service {
 }
 
 impl Service {
-    /// Whether this is another service at another time: the same but for who may be picked.
+    /// Whether both have the same settings, and differ at most in which backends may be picked.
     pub fn is_set_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.settings, &other.settings)
     }
 
-    /// Tells its settings from others, for as long as they are held.
+    /// A number that identifies its settings for as long as they are held.
     pub fn settings_id(&self) -> usize {
         Arc::as_ptr(&self.settings).addr()
     }
 
-    /// Whether the sessions of the backend at this place may go on there: a drained one keeps them.
+    /// Whether sticky sessions may go on at the backend with this index: a drained one keeps them.
     pub fn keeps_sticky_sessions(&self, index: usize, now: Moment) -> bool {
         match Availability::from(self.condition(index, now)) {
             Availability::Usable | Availability::Drained => true,
@@ -190,7 +191,7 @@ impl Service {
 }
 
 impl ServiceSettings {
-    /// How the backend at this place stands at `now`.
+    /// The condition of the backend with this index at `now`.
     pub fn condition(&self, index: usize, now: Moment) -> Condition {
         precedence::condition(&self.endpoints[index], self.rules(), now)
     }

@@ -1,5 +1,5 @@
-//! What counts for a service and its backends. Of the backends that were there before the handles are those of the snapshot before:
-//! the registry would give the same ones, after a look-up for each.
+//! The handles of the counters of a service and its backends. A backend that was in the snapshot before keeps its
+//! handles: the registry would return the same ones, after a look-up for each.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ pub(super) struct Handles<'a> {
     pub service: &'a model::Service,
     /// The snapshot before and the service of this name in it.
     pub before: Option<(&'a Snapshot, &'a Service)>,
-    /// For each backend, the place that it had there; see [`places`].
+    /// For each backend, its index in that snapshot; see [`places`].
     pub places: &'a [Option<usize>],
 }
 
-/// Where each of a service's backends, known by its id, stood in the snapshot before.
+/// For each of a service's backends, the index of the backend with the same id in the snapshot before.
 pub(super) fn places(service: &model::Service, before: Option<&Service>) -> Vec<Option<usize>> {
     let endpoints = before.map_or(&[][..], |before| &before.endpoints);
     let known: AHashMap<&str, usize> = endpoints.iter().enumerate().map(|(at, known)| (&*known.id, at)).collect();
@@ -47,7 +47,7 @@ impl Handles<'_> {
         }
     }
 
-    /// One handle for each backend: from those of before, or made by its id.
+    /// One handle for each backend: the one it had before, or a new one made by its id.
     fn all<T>(&self, before: &[Arc<T>], make: impl Fn(&str) -> Arc<T>) -> Vec<Arc<T>> {
         let known = self.places.iter().map(|place| place.and_then(|at| before.get(at)));
         self.service
