@@ -1,6 +1,6 @@
 //! Plain values that the configuration sets and the data plane obeys: limits, time-outs, changes to fields.
 //!
-//! They stand below both, so that neither needs to know the other.
+//! They stand below both rooms, so that neither needs to know the other.
 
 mod admin;
 mod balancing;
@@ -20,38 +20,38 @@ pub use resilience::{Breaker, Fallback, Outlier, Retry, Statuses};
 /// `[listener.limits]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// From the first byte of a request to the end of its headers.
+    /// The longest time from the first byte of a request to the end of its headers.
     pub header_timeout: Duration,
-    /// Bytes of the whole head of a request.
+    /// The most bytes of a request's head.
     pub max_header_bytes: usize,
-    /// Fields of a request.
+    /// The most fields of a request.
     pub max_headers: usize,
-    /// Bytes of a body; 0 = no limit.
+    /// The most bytes of a body; 0 = no limit.
     pub max_body: u64,
-    /// Bytes a second that the sender of a body must keep up after 10 s; 0 = no limit.
+    /// The least bytes a second that the sender of a body has to keep up after 10 s; 0 = no limit.
     pub min_body_rate: u64,
-    /// Requests on one connection; 0 = no limit.
+    /// The most requests on one connection; 0 = no limit.
     pub max_requests_per_connection: u64,
-    /// HTTP/2 streams open at a time on one connection.
+    /// The most HTTP/2 streams that may be open at a time on one connection.
     pub max_concurrent_streams: u32,
-    /// `%00`, `%0a` and `%0d` may stand in paths.
+    /// Whether `%00`, `%0a` and `%0d` may stand in paths.
     pub allow_encoded_controls: bool,
 }
 
 /// `[service.NAME.timeout]`
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// To a connection, its TLS handshake included.
+    /// The longest time until a connection is made, its TLS handshake included.
     pub connect: Duration,
-    /// From the end of what was sent to the response's headers.
+    /// The longest time from the end of the request to the end of the response's headers.
     pub response: Duration,
-    /// Between two reads or writes of a body.
+    /// The longest time between two reads or writes of a body.
     pub idle: Duration,
-    /// From the head of the request to the end of the response; `None` = no limit.
+    /// The longest time from the head of the request to the end of the response; `None` = no limit.
     pub total: Option<Duration>,
-    /// Waiting for a backend below its `max_connections`.
+    /// The longest wait for a backend that is below its `max_connections`.
     pub queue: Duration,
-    /// Exchanges that may wait so, for each worker and service.
+    /// The most exchanges that may wait like that, for each worker and service.
     pub queue_length: usize,
 }
 
@@ -75,9 +75,9 @@ pub struct TimeoutOverride {
 /// `[service.NAME.pool]`
 #[derive(Debug, Clone, Copy)]
 pub struct Pool {
-    /// Idle connections kept for a backend by each worker.
+    /// The most idle connections that each worker keeps for a backend.
     pub max_idle: usize,
-    /// For how long.
+    /// How long an idle connection is kept.
     pub idle_timeout: Duration,
     /// A connection that is older carries no other exchange; `None` = no limit.
     pub max_age: Option<Duration>,
@@ -92,7 +92,7 @@ pub struct HeaderChanges {
     pub add: Vec<(HeaderName, HeaderValue)>,
     /// Removed.
     pub remove: Vec<HeaderName>,
-    /// The names of all these. A body keeps them, which must not keep the whole route.
+    /// The names of all changed fields. A body keeps them alone, so that it does not keep the whole route.
     names: Arc<[HeaderName]>,
 }
 
@@ -134,16 +134,16 @@ pub enum UpstreamProtocol {
     Http1,
     /// HTTP/2: by prior knowledge, or by ALPN with TLS.
     Http2,
-    /// With TLS what ALPN says, HTTP/1.1 without.
+    /// With TLS, what ALPN chooses; HTTP/1.1 without.
     Auto,
 }
 
 /// `[service.NAME.limits]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerLimits {
-    /// Bytes of a head, and of a trailer section.
+    /// The most bytes of a head, and of a trailer section.
     pub max_header_bytes: usize,
-    /// Fields of either.
+    /// The most fields of either.
     pub max_headers: usize,
 }
 
@@ -152,7 +152,7 @@ pub struct AnswerLimits {
 pub enum ListenerProtocol {
     /// HTTP/1.1 and HTTP/2.
     Http,
-    /// Bytes of whatever kind.
+    /// Any bytes.
     Tcp,
     /// TLS that ends at the backend: routed by the name that the client asks for, not decrypted.
     Tls,
@@ -170,7 +170,7 @@ pub enum ProxyHeader {
 }
 
 impl ListenerProtocol {
-    /// The word for it in the configuration.
+    /// The word in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",

@@ -1,7 +1,7 @@
-//! What is wrong with a configuration file, told so that it can be put right without looking anything up.
+//! The mistakes in a configuration file, shown so that they can be put right without looking anything up.
 //!
-//! While a file is read, mistakes are gathered with ranges of bytes (`mistake.rs`). [`Diagnostics`] is what comes out:
-//! lines, columns and the source line itself, to be printed or to be sent as JSON.
+//! While a file is read, mistakes are collected with ranges of bytes (`mistake.rs`). [`Diagnostics`] has lines, columns
+//! and the source line itself, to be printed or sent as JSON.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -43,7 +43,7 @@ pub struct Diagnostic {
     pub source: String,
 }
 
-/// All that is wrong with a file, in the order of the file.
+/// All mistakes in a file, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Diagnostics {
@@ -53,13 +53,13 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// About the file as a whole: it could not be read.
+    /// A file that could not be read.
     pub(super) fn unreadable(file: &Path, message: String, help: &str) -> Self {
         let mistake = Mistake::whole_file(message).help(help);
         SourceText::new(file, "").diagnostics(vec![mistake])
     }
 
-    /// One after the other, in the order of the file.
+    /// The diagnostics, in the order of the file.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.list.iter()
     }
@@ -69,18 +69,18 @@ impl Diagnostics {
         self.list.len()
     }
 
-    /// Nothing is wrong.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// How many of them keep the configuration from being used.
+    /// How many are errors, with which the configuration can't be used.
     pub fn errors(&self) -> usize {
         self.list.iter().filter(|d| d.severity == Severity::Error).count()
     }
 
-    /// All of them as text for a terminal (or, without `color`, for a file), with a line at the end that counts them.
-    /// Empty when there are none.
+    /// All diagnostics as text for a terminal (or, without `color`, for a file), with a line at the end that counts
+    /// them. Empty when there are none.
     pub fn render(&self, color: bool) -> String {
         if self.list.is_empty() {
             return String::new();
@@ -119,7 +119,7 @@ impl fmt::Display for Diagnostics {
 impl std::error::Error for Diagnostics {}
 
 impl Diagnostic {
-    /// As a compiler shows it: the message, the place, the line with what is meant underlined, and what to do.
+    /// Draws it as a compiler does: the message, the place, the line with the mistake underlined, and what to do.
     fn render(&self, renderer: &Renderer) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -145,7 +145,7 @@ impl Diagnostic {
         renderer.render(&[group])
     }
 
-    /// The bytes of `source` that are meant. Its columns are characters.
+    /// The range of bytes in `source` that is underlined; the column and the width are in characters.
     fn marked(&self) -> Range<usize> {
         let byte = |character| self.source.char_indices().nth(character).map_or(self.source.len(), |(byte, _)| byte);
         byte(self.column - 1)..byte(self.column - 1 + self.width)
@@ -156,7 +156,7 @@ impl Diagnostic {
 pub(super) struct SourceText<'a> {
     file: String,
     text: &'a str,
-    /// Found when somebody asks: nobody does while nothing is wrong.
+    /// Found when a line is asked for first, which never happens while nothing is wrong.
     line_starts: OnceCell<Vec<usize>>,
 }
 
@@ -170,7 +170,7 @@ impl<'a> SourceText<'a> {
         self.line_starts.get_or_init(found)
     }
 
-    /// From 1.
+    /// The number of the line at a byte, from 1.
     pub(super) fn line(&self, at: usize) -> usize {
         self.line_starts().partition_point(|start| *start <= at)
     }
@@ -210,7 +210,8 @@ impl<'a> SourceText<'a> {
         }
     }
 
-    /// The syntax errors of the TOML parser may point into a character, or behind the end.
+    /// Moves to the start of a character: syntax errors of the TOML parser may point into one, or behind the end of the
+    /// text.
     fn char_boundary(&self, at: usize) -> usize {
         let mut at = at.min(self.text.len());
         while !self.text.is_char_boundary(at) {
@@ -220,7 +221,7 @@ impl<'a> SourceText<'a> {
     }
 }
 
-/// What may be in a file must not drive a terminal; and the caret must stand where it should.
+/// Replaces control characters, which must not reach a terminal, and tabs, so that a column is a character.
 fn printable(c: char) -> char {
     match c {
         '\t' => ' ',

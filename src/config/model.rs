@@ -1,7 +1,7 @@
 //! The configuration as the rest of the program sees it: valid by construction.
 //!
-//! Names are resolved to indices, files are read, durations are durations. Nothing here can be wrong any more, so nothing
-//! that reads it has an error path.
+//! Names are resolved to indices, files are read, durations are durations. Nothing here can be wrong any more, so code
+//! that reads it has no error path.
 
 mod service;
 mod tls;
@@ -61,8 +61,8 @@ pub struct Admin {
     pub bind: SocketAddr,
     /// Names by which it may be asked, in lower case, beside IP addresses and `localhost`.
     pub hosts: Vec<Host>,
-    /// Of these a request must show one, unless it asks for `/healthz` or `/readyz`; none = nothing has to be shown. No two have
-    /// the same name or the same secret.
+    /// The tokens: a request must show one of them, unless it asks for `/healthz` or `/readyz`; none = no token is
+    /// needed. No two have the same name or the same secret.
     pub tokens: Vec<AdminToken>,
     /// TLS on the admin address.
     pub tls: Option<ServerTls>,
@@ -117,7 +117,7 @@ pub struct Notify {
     pub name: Arc<str>,
     /// Where messages go: http or https, with a host.
     pub webhook: Uri,
-    /// Which events.
+    /// The events that are sent.
     pub on: Wanted,
     /// Signs messages.
     pub secret: Option<NotifySecret>,
@@ -130,12 +130,12 @@ pub struct Notify {
 pub struct NotifySecret(Vec<u8>);
 
 impl NotifySecret {
-    /// These bytes.
+    /// Keeps these bytes.
     pub fn new(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
     }
 
-    /// As they are.
+    /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -160,7 +160,7 @@ pub struct Listener {
     pub proxy_protocol: bool,
     /// Where everything goes that no route takes.
     pub service: Option<ServiceId>,
-    /// Networks whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
+    /// The networks whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Connections at a time; 0 = no limit.
     pub max_connections: usize,

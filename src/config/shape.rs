@@ -16,10 +16,10 @@ use super::syntax::{self, nearest};
 use super::tree::{KeyValue, Node, Value};
 use super::units::{self, Size, TimeSpan};
 
-/// Reports every mistake of shape and takes the values that have one out of the tree.
+/// Reports every value that does not fit the schema, and takes it out of the tree.
 pub(super) fn check(root: &mut Node<'_>, findings: &mut Findings) {
     let mut walker = Walker { findings };
-    // There is nothing around the root that it could be taken out of.
+    // nothing is around the root that it could be taken out of
     let _ = walker.node(&Trail::Root, schema::rules(), root, &(0..0));
 }
 
@@ -94,7 +94,7 @@ impl Walker<'_> {
             verdict.is_ok()
         });
         for key in rules.required.iter().filter(|key| table.get(key).is_none()) {
-            // It may have been there, but of no use, or misspelt; that has been reported.
+            // a key that was there, but could not be used or was misspelt, has been reported
             let at = path.key(key).path();
             if self.findings.removed(&at).is_none() {
                 self.findings.remove(at, span.clone());
@@ -127,7 +127,7 @@ impl Walker<'_> {
         }
     }
 
-    /// `around` is the table, `given` what stands in it.
+    /// `around` is the table, `given` the keys in it.
     fn unknown_key(
         &mut self,
         around: &Trail<'_>,
@@ -142,7 +142,7 @@ impl Walker<'_> {
             Some((meant, _)) => meant,
             None => nearest(key, known.iter().copied()),
         };
-        // What was meant is there after all: it is not missing as well.
+        // the key that was probably meant is not reported as missing as well
         if let Some(meant) = near.filter(|near| !given.contains(*near)) {
             self.findings.remove(around.key(meant).path(), entry.key.clone());
         }
@@ -164,7 +164,7 @@ impl Walker<'_> {
         self.report(mistake)
     }
 
-    /// One element of the wrong shape takes the whole array out: what is left would mean something else.
+    /// One element that does not fit takes the whole array out: the rest alone would mean something else.
     fn array(&mut self, path: &Trail<'_>, rules: &Rules, items: &mut [Node<'_>]) -> Checked {
         let mut verdict = Ok(());
         let Some(item_rules) = &rules.items else { return Ok(()) };
@@ -274,7 +274,7 @@ impl Walker<'_> {
     }
 }
 
-/// The tables that do have such a key.
+/// The tables that have such a key.
 fn tables_with(key: &str) -> Vec<&'static str> {
     const TABLES: [(&str, &str); 12] = [
         ("Server", "[server]"),

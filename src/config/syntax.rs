@@ -1,7 +1,7 @@
 //! The small languages inside the strings of the file: addresses, hosts, header names, and so on.
 //!
-//! Each has one function that reads it. The shape check (which knows a language by the name that the schema gives it) uses
-//! it to find what is wrong, the building of the model to get the value; so the two can't disagree.
+//! Each has one function that reads it. The shape check (which knows a language by the name that the schema gives it)
+//! uses it to find mistakes, and the building of the model uses it to get the value; so the two can't disagree.
 
 mod address;
 pub(super) mod service;
@@ -185,7 +185,7 @@ fn log_filter(text: &str) -> Result<()> {
     for part in text.split(',').map(str::trim) {
         let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
         let known = LEVELS.iter().any(|l| l.eq_ignore_ascii_case(level));
-        // A bare word that is no level would be taken for the name of a module, and everything else be silent.
+        // a bare word that is no level would be taken for the name of a module, and nothing else would be logged
         if !known && !part.contains('[') {
             return Err(bad(part).suggest(nearest(level, LEVELS).map(str::to_owned)));
         }

@@ -1,4 +1,4 @@
-//! Which backend a request goes to: the algorithm, affinity, reports of load.
+//! How the backend of a request is chosen: the algorithm, affinity, reports of load.
 
 use std::time::Duration;
 
@@ -41,12 +41,12 @@ impl Balance {
     }
 }
 
-/// What of `[service.NAME.hash]` shapes the ring.
+/// The settings of the ring in `[service.NAME.hash]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ring {
     /// Points on the ring for each unit of weight.
     pub virtual_nodes: u32,
-    /// No backend above this many times the mean of exchanges in flight; 0 = off, otherwise above 1.
+    /// The most exchanges that a backend may have in flight, as a multiple of the mean; 0 = off, otherwise above 1.
     pub bounded_load: f64,
 }
 
@@ -70,20 +70,20 @@ pub enum KeyFrom {
 /// `[service.NAME.affinity]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Affinity {
-    /// What a session is told by; `None` = the cookie that Evenkeel sets.
+    /// What sticky sessions are told apart by; `None` = the cookie that Evenkeel sets.
     pub by: Option<KeyFrom>,
     /// The name of the cookie that Evenkeel sets.
     pub cookie: String,
-    /// A session that is not used for this long is forgotten.
+    /// A sticky session that is not used for this long is forgotten.
     pub ttl: Duration,
-    /// Sessions remembered, for all but the cookie.
+    /// The most sticky sessions that are remembered; the cookie needs no memory.
     pub max_entries: usize,
 }
 
 /// `[service.NAME.load_reports]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadReports {
-    /// `endpoint-load-metrics` is read from responses.
+    /// Whether `endpoint-load-metrics` is read from responses.
     pub orca: bool,
     /// An agent beside each backend: its port, and how often it is asked.
     pub agent: Option<(u16, Duration)>,

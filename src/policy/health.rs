@@ -12,13 +12,13 @@ use http::uri::PathAndQuery;
 pub struct Health {
     /// What is asked, and what is a good answer.
     pub kind: Check,
-    /// Asked at this port; `None` = the backend's.
+    /// The port that is asked; `None` = the one that requests go to.
     pub port: Option<u16>,
-    /// From the start of one check to that of the next.
+    /// The time from the start of one check to the start of the next.
     pub interval: Duration,
-    /// The same while the state is in doubt.
+    /// The interval while the last check contradicts the health, or none has ended yet.
     pub fast_interval: Duration,
-    /// For a check as a whole.
+    /// The longest time that a check may take.
     pub timeout: Duration,
     /// Failed checks in a row after which a backend is down.
     pub fall: u32,
@@ -26,20 +26,20 @@ pub struct Health {
     pub rise: u32,
     /// An interval is shortened at random by up to this share of it.
     pub jitter: f64,
-    /// What a backend is before its first check.
+    /// The health of a backend before its first check.
     pub initial: Initial,
 }
 
-/// `health.kind`, with what belongs to each.
+/// `health.kind`, each with its own settings.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Check {
     /// A request, answered with one of some statuses.
     Http(HttpCheck),
-    /// A connection; then, unless they are empty, bytes sent and bytes to be found in what comes back.
+    /// A connection over TCP; then, unless they are empty, bytes that are sent and bytes that have to come back.
     Tcp {
-        /// Sent at once.
+        /// The bytes that are sent at once.
         send: Vec<u8>,
-        /// Awaited.
+        /// The bytes that have to come.
         expect: Vec<u8>,
     },
     /// `grpc.health.v1.Health/Check`
@@ -54,17 +54,17 @@ pub enum Check {
 /// A check by HTTP.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpCheck {
-    /// Asked for.
+    /// The path, with the query.
     pub path: PathAndQuery,
-    /// With this method.
+    /// The method.
     pub method: Method,
-    /// As this host; `None` = the backend's name.
+    /// The host that is asked for; `None` = the backend's name.
     pub host: Option<HeaderValue>,
-    /// Sent beside `Host`.
+    /// Fields that are sent beside `Host`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Good statuses.
+    /// The statuses of a healthy backend.
     pub expect_status: Vec<RangeInclusive<u16>>,
-    /// To be found within the first 64 KiB of the body.
+    /// A text that has to be found within the first 64 KiB of the body.
     pub expect_body: Option<String>,
     /// The lines of an answer's head may end in LF without CR.
     pub allow_bare_lf: bool,
@@ -73,10 +73,10 @@ pub struct HttpCheck {
 /// `health.initial`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Initial {
-    /// Well until it is found not to be.
+    /// Healthy until checks have failed.
     Up,
-    /// Not well until it has risen.
+    /// Unhealthy until checks have succeeded.
     Down,
-    /// Unknown until the first check, which decides alone.
+    /// Unknown until the first check has ended, which decides alone.
     CheckFirst,
 }

@@ -15,7 +15,7 @@ pub struct Breaker {
     pub error_rate: f64,
     /// How long it stays open.
     pub open_for: Duration,
-    /// Trials at a time once that time is over.
+    /// How many trials may be under way once that time is over.
     pub half_open: u32,
 }
 
@@ -28,15 +28,15 @@ pub struct Outlier {
     pub error_rate: f64,
     /// Ejected when slower than this many times the peers' median; 0 = off.
     pub latency_factor: f64,
-    /// Over what time.
+    /// The time over which the shares and the latency are measured.
     pub window: Duration,
-    /// With fewer exchanges in `window` no rate and no latency is judged.
+    /// With fewer exchanges in `window`, neither the share of failures nor the latency ejects.
     pub min_requests: u32,
-    /// For how long, times the number of ejections so far.
+    /// How long an ejection takes; multiplied by the number of ejections so far.
     pub eject_for: Duration,
-    /// For how long at most.
+    /// The longest that an ejection takes.
     pub max_eject_for: Duration,
-    /// Share of the backends that may be out.
+    /// The share of the backends that may be ejected at a time.
     pub max_ejected: f64,
 }
 
@@ -45,17 +45,19 @@ pub struct Outlier {
 pub struct Retry {
     /// Attempts beyond the first.
     pub attempts: u32,
-    /// Share of the exchanges of late that attempts beyond the first may be.
+    /// The most retries, as a share of recent exchanges.
     pub budget: f64,
-    /// No connection could be made.
+    /// Whether a connection that could not be made is retried.
     pub on_connect: bool,
-    /// A connection ended before a whole answer.
+    /// Whether an exchange is retried whose connection ended before the answer was whole.
     pub on_reset: bool,
-    /// Answers with these statuses.
+    /// The statuses of answers that are retried.
     pub on_status: Vec<StatusCode>,
-    /// Before the second retry; it doubles, and is drawn at random from zero upwards.
+    /// The pause before the second retry. It doubles with each further retry, and the real pause is drawn at random
+    /// between zero and it.
     pub back_off: Duration,
-    /// An answer whose length is known and at most this is passed on only when it is whole.
+    /// An answer of known length, up to this many bytes, is passed on only when it has come whole, so that it can be
+    /// retried until then.
     pub hold: usize,
 }
 

@@ -1,8 +1,8 @@
-//! What of a request a route is chosen by.
+//! The parts of a request by which its route is chosen.
 
 use http::{HeaderMap, Method};
 
-/// What of a request a route is chosen by.
+/// The parts of a request by which its route is chosen.
 #[derive(Debug, Clone, Copy)]
 pub struct Lookup<'a> {
     /// The host as sent: in any case, maybe with a port, maybe with a trailing dot, IPv6 in brackets. Empty when the

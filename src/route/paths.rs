@@ -35,7 +35,7 @@ struct Prefix<T> {
 #[derive(Debug)]
 struct PathRoutes<T>(Vec<PathRoute<T>>);
 
-/// A route whose host and path fit.
+/// A route among those with the same host and path: what is left to be checked, and what it leads to.
 #[derive(Debug)]
 pub(super) struct PathRoute<T> {
     pub(super) predicates: Predicates,
@@ -62,7 +62,7 @@ impl<T> Paths<T> {
             }
         }
         paths.prefixes = sorted_prefixes(prefixes);
-        // Stable sorts all: what is equally specific stays in the order of the file.
+        // All sorts are stable: routes that are equally specific stay in the order of the file.
         paths.exact.values_mut().for_each(PathRoutes::sort);
         paths.prefixes.iter_mut().for_each(|prefix| prefix.candidates.sort());
         paths.regexes.sort_by_key(|(_, candidate)| std::cmp::Reverse(candidate.predicates.count()));

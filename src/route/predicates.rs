@@ -4,7 +4,7 @@ use http::{HeaderName, Method};
 
 use super::Lookup;
 
-/// What a route asks of a request that its host and path already fit.
+/// The conditions of a route that are checked after host and path.
 #[derive(Debug)]
 pub(super) struct Predicates {
     methods: Vec<Method>,

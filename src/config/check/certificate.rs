@@ -1,4 +1,4 @@
-//! Certificates, keys and authorities: read, and known to fit, before anything is served with them.
+//! Certificates, keys and authorities: they are read, and known to fit each other, before anything is served with them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::config::raw;
 use crate::config::tree::KeyPath;
 
 impl SystemAuthorities {
-    /// As they are now: the system's store, or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+    /// Reads them as they are now: from the system's store, or from what `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
     pub fn read() -> Self {
         let found = rustls_native_certs::load_native_certs();
         let error = found.errors.first().map(ToString::to_string);
@@ -182,8 +182,8 @@ impl Checker<'_> {
     }
 }
 
-/// Why a certificate is not valid at this time. The dates are looked at before anything else is, so it does not matter that
-/// there is nobody here who would vouch for it.
+/// Why a certificate is not valid at this time. webpki looks at the dates before anything else, so it does not matter
+/// that no authority is given that would vouch for the certificate.
 fn not_valid_now(certificate: &EndEntityCert<'_>) -> Option<String> {
     let usage = webpki::KeyUsage::server_auth();
     let verdict = certificate.verify_for_usage(&[], &[], &[], UnixTime::now(), usage, None, None);

@@ -1,6 +1,7 @@
-//! What makes no sense on a listener that sees no requests: `protocol = "tcp"`, `"tls"` or `"udp"`.
+//! Settings that make no sense on a listener that sees no requests: `protocol = "tcp"`, `"tls"` or `"udp"`.
 //!
-//! A service may serve listeners of several protocols, so what is wrong with a service is said at the listener that can't use it.
+//! A service may serve listeners of several protocols, so a mistake in a service is reported at the listener that can't
+//! use it.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ const REQUEST: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "hea
 /// What a route may do with a request or an answer.
 const CHANGES: [&str; 5] = ["redirect", "respond", "rewrite", "request_headers", "response_headers"];
 
-/// Limits of what a client may ask; `header_timeout` is for the bytes before a session, too.
+/// Limits of requests. `header_timeout` is not among them, because it also limits the bytes before a session.
 const LIMITS: [&str; 7] = [
     "max_header_bytes",
     "max_headers",
@@ -27,7 +28,7 @@ const LIMITS: [&str; 7] = [
 ];
 
 impl Checker<'_> {
-    /// Reports what of this listener a protocol without requests can't have.
+    /// Reports the settings of this listener that a protocol without requests can't have.
     pub(super) fn layer4(&mut self, at: &KeyPath, raw: &raw::Listener) {
         match raw.protocol {
             Protocol::Http => return,
@@ -97,7 +98,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Reports what of the services that such a listener leads to it can't use.
+    /// Reports the settings that such a listener can't use in the services that it leads to.
     pub(super) fn layer4_services(&mut self, listeners: &[raw::Listener], services: &BTreeMap<String, raw::Service>) {
         for (index, listener) in listeners.iter().enumerate().filter(|(_, l)| l.protocol != Protocol::Http) {
             let at = KeyPath::default().key("listener").index(index);
@@ -167,7 +168,7 @@ impl NoEffect {
     }
 }
 
-/// The services that a listener leads to, with where it says so.
+/// The services that a listener leads to, each with the place where the file says so.
 fn led_to<'a>(at: &KeyPath, listener: &'a raw::Listener) -> Vec<(KeyPath, &'a str)> {
     let own = listener.service.as_deref().map(|name| (at.key("service"), name));
     let routes = listener.route.iter().enumerate().flat_map(|(index, route)| {

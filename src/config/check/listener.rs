@@ -1,4 +1,4 @@
-//! `[[listener]]`: names, addresses, TLS; its routes are next door.
+//! `[[listener]]`: names, addresses, TLS. Its routes are checked in `route`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -68,7 +68,8 @@ impl Checker<'_> {
         self.layer4(at, raw);
         self.trusts_somebody(at, raw);
         let mut tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
-        // what is not written is no promise: the bytes of a session are no HTTP of ours
+        // an empty ALPN list: without a written one nothing is promised, because the bytes of a session need not be
+        // HTTP
         if raw.protocol != raw::ListenerProtocol::Http
             && !self.present(&at.key("tls").key("alpn"))
             && let Some(Some(tls)) = &mut tls
@@ -93,7 +94,8 @@ impl Checker<'_> {
         })
     }
 
-    /// Without anybody who may send the header that is required, nobody gets in. Over a Unix socket its permissions say who may.
+    /// Where a PROXY header is required and no network may send one, nobody gets in. Over a Unix socket its permissions
+    /// decide who may connect.
     fn trusts_somebody(&mut self, at: &KeyPath, raw: &raw::Listener) {
         let wants_header =
             raw.proxy_protocol == raw::ProxyProtocol::Accept && raw.protocol != raw::ListenerProtocol::Udp;

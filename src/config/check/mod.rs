@@ -1,8 +1,8 @@
-//! From the raw types to the model: everything that only makes sense in the light of something else.
+//! From the raw types to the model: the checks that need more than one value.
 //!
-//! By now every value is well-formed, or it has been reported and taken out. So a value that is missing here and was
-//! required is passed over in silence, and each check goes as far as it can: what one part lacks never hides another's
-//! mistakes. The model is complete exactly when nothing was reported.
+//! By now every value is well-formed, or it has been reported and taken out. So a required value that is missing here
+//! is passed over in silence, and each check goes as far as it can: a missing part of one thing never hides the
+//! mistakes of another. The model is complete exactly when nothing was reported.
 
 mod admin;
 mod balancing;
@@ -61,14 +61,14 @@ const MANY: usize = 12;
 
 struct Checker<'a> {
     root: &'a Node<'a>,
-    /// Of the configuration file; relative paths are relative to it.
+    /// The folder of the configuration file; relative paths start there.
     folder: &'a Path,
     source: &'a SourceText<'a>,
     findings: &'a mut Findings,
     services: BTreeMap<String, ServiceId>,
-    /// Services to which something is sent.
+    /// Services that a listener or a route names.
     used: BTreeSet<String>,
-    /// The names of backends, looked up.
+    /// The addresses of the names of backends.
     looked_up: HashMap<HostPort, Resolved>,
     /// The system's authorities, once something needs them.
     system: Option<Arc<SystemAuthorities>>,
@@ -80,7 +80,7 @@ impl Checker<'_> {
         Mistake::new(self.root.span_of(path), path, message)
     }
 
-    /// A mistake that is the presence of a key.
+    /// A mistake that consists in the presence of a key.
     fn key_mistake(&self, path: &KeyPath, message: impl Into<String>) -> Mistake {
         let span = self.findings.removed(path).cloned().unwrap_or_else(|| self.root.key_span_of(path));
         Mistake::new(span, path, message)
@@ -90,7 +90,7 @@ impl Checker<'_> {
         self.findings.add(mistake);
     }
 
-    /// Whether the file has this key, be it with a value that can't be used.
+    /// Whether the file has this key, even with a value that can't be used.
     fn present(&self, path: &KeyPath) -> bool {
         self.root.has(path) || self.findings.removed(path).is_some()
     }
@@ -126,7 +126,8 @@ impl Checker<'_> {
         found
     }
 
-    /// Only when all else is well: what names a service may be among what could not be used.
+    /// Warns of services that nothing names. Only when all else is well, because what names a service may have been
+    /// taken out.
     fn unused_services(&mut self) {
         if self.findings.has_errors() {
             return;
@@ -175,7 +176,7 @@ impl Checker<'_> {
     }
 }
 
-/// What the file has must have been good: `Some(None)` = there was nothing to read, `None` = it was bad.
+/// Turns "present and bad" into `None`: `Some(None)` = there was nothing to read.
 fn all_or_nothing<T>(checked: Option<Option<T>>) -> Option<Option<T>> {
     match checked {
         None => Some(None),

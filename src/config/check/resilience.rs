@@ -62,12 +62,12 @@ impl Checker<'_> {
             headers,
             expect_status: syntax::status_ranges(&raw.expect_status).ok()?,
             expect_body: raw.expect_body.clone(),
-            // the service's, which sets it
+            // set later, from the service
             allow_bare_lf: false,
         })
     }
 
-    /// Warns of what is for another kind of check.
+    /// Warns of settings that belong to another kind of check.
     fn of_no_effect(&mut self, at: &KeyPath, raw: &raw::Health) {
         const HTTP: &[&str] = &["path", "method", "host", "headers", "expect_status", "expect_body"];
         const TCP: &[&str] = &["send", "expect"];
@@ -93,7 +93,7 @@ impl Checker<'_> {
             window: raw.window.0,
             min_requests: raw.min_requests,
             eject_for: raw.eject_for.0,
-            // a file that sets only `eject_for` means it
+            // a file that sets only `eject_for` means that time, even where it is above the default of `max_eject_for`
             max_eject_for: raw.max_eject_for.0.max(raw.eject_for.0),
             max_ejected: raw.max_ejected,
         }

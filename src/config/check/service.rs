@@ -16,8 +16,9 @@ use crate::config::tree::KeyPath;
 use crate::io::{self, HostPort, Resolved};
 use crate::policy::{self, AnswerLimits, Health, Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
 
-/// How long a configuration waits for the addresses of its backends' names, all of them together. Those that have none by then are
-/// looked up again by the process that runs; the rest is to be served. As long as for the first answers of `discover`.
+/// How long the check waits for the addresses of all backends' names together. Names without an answer by then are
+/// looked up again by the running process, so that everything else can be served. It is the time that `discover` waits
+/// for its first answers.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The addresses of all backends that are written with a name.
@@ -81,7 +82,7 @@ impl Checker<'_> {
         })
     }
 
-    /// The backends that the file has. That there is none, or none with work, is found here.
+    /// The backends in the file. Reports when there is none, or none that gets work.
     fn backends(&mut self, at: &KeyPath, service: &str, raw: &raw::Service) -> Option<Vec<Backend>> {
         let backends_at = at.key("backend");
         if raw.backend.is_empty() && self.findings.removed(&backends_at).is_none() && !self.present(&at.key("discover"))
@@ -125,7 +126,8 @@ impl Checker<'_> {
         }
     }
 
-    /// `at` is the list and its place there. `names_itself`: its host is the name that its certificate is verified against.
+    /// `at` is the list and the index in it. `names_itself`: the certificate is verified against the backend's own
+    /// host.
     fn backend(&mut self, at: (&KeyPath, usize), raw: &raw::Backend, names_itself: bool) -> Option<Backend> {
         let written = raw.address.as_ref()?;
         let at = || at.0.index(at.1).key("address");
@@ -233,7 +235,7 @@ fn answer_limits(raw: &raw::AnswerLimits) -> AnswerLimits {
     }
 }
 
-/// Checks read answers as requests do.
+/// Lets checks read answers with the same leniency as requests.
 fn lenient(mut health: Health, allow_bare_lf: bool) -> Health {
     if let policy::Check::Http(check) = &mut health.kind {
         check.allow_bare_lf = allow_bare_lf;
