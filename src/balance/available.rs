@@ -1,12 +1,13 @@
-//! Which backends may be picked, from how each of them stands.
+//! Which backends may be picked, by the state of each.
 //!
-//! Backups stand in only when no primary is available. When fewer of the primaries are available than the panic threshold
-//! says, health is ignored and all of them are used: either the checks are wrong, or the few that are left would be crushed
-//! by what was meant for many (Envoy's "panic threshold"). Whoever was told to take no work gets none even then.
+//! Backups are used only when no primary is available. When fewer of the primaries are available than the panic
+//! threshold says, health is ignored and all of them are used: either the checks are wrong, or the few that are left
+//! would be overloaded by the work of all (Envoy's "panic threshold"). A backend that is drained or disabled gets no
+//! work even then.
 
 use crate::endpoint::state::{Condition, DecidedBy, State};
 
-/// What counts about a backend.
+/// What decides whether a backend may be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
     /// What it may be used for.
@@ -20,19 +21,19 @@ pub struct Member {
 /// What a backend may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Availability {
-    /// Nothing speaks against it.
+    /// It may be picked.
     Usable,
     /// Its checks fail.
     Down,
-    /// Real traffic went wrong with it, so it is out for a while, or its breaker is open.
+    /// It is ejected because of real traffic, or its breaker is open.
     Ejected,
-    /// It keeps its sessions and gets no new ones.
+    /// It keeps its sticky sessions and gets no other new work.
     Drained,
-    /// It gets nothing, or nobody knows where it is.
+    /// It gets no work, or its address is not known.
     Disabled,
 }
 
-/// Who may be picked.
+/// The backends that may be picked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Eligible {
     /// Their indices, in order.
@@ -41,8 +42,9 @@ pub struct Eligible {
     pub panic: bool,
 }
 
-/// Who may be picked. `panic_threshold` is the share of the primaries that must be available; 0 = health is never ignored.
-/// Empty only when there is nobody to use: with a threshold of 0 none is usable, otherwise all are to take no work.
+/// Chooses the backends that may be picked. `panic_threshold` is the share of the primaries that must be available; 0 =
+/// health is never ignored. The result is empty only when there is no backend to use: with a threshold of 0 none is
+/// usable, otherwise all are drained or disabled.
 pub fn eligible(members: &[Member], panic_threshold: f64) -> Eligible {
     let wanted = |backup: bool, usable_only: bool| -> Vec<usize> {
         let picked = |member: &Member| {
@@ -70,7 +72,7 @@ pub fn eligible(members: &[Member], panic_threshold: f64) -> Eligible {
 impl From<Condition> for Availability {
     fn from(Condition { state, by }: Condition) -> Self {
         match state {
-            // there is no address to go to, however health is ignored
+            // without an address it can't be used, even while health is ignored
             State::Down if by == DecidedBy::Names => Self::Disabled,
             State::Up | State::Starting | State::Unknown => Self::Usable,
             State::Down => Self::Down,
@@ -82,7 +84,7 @@ impl From<Condition> for Availability {
 }
 
 impl Member {
-    /// Whether it may get work when it is well.
+    /// Whether it may get work while it is healthy.
     pub fn takes_work(&self) -> bool {
         self.weight > 0 && !matches!(self.availability, Availability::Drained | Availability::Disabled)
     }

@@ -1,14 +1,14 @@
-//! Which backends a pick passes over.
+//! The backends that a pick leaves out.
 
-/// The backends that an exchange was sent to already, a handful at most, and those that can't take it now, which may be all of
-/// them: a bit each, so that passing over many of them costs a pick no more than looking at them once.
+/// The backends that an exchange was sent to already, a handful at most, and those that can't take it now, which may be
+/// all of them. The second are a bit each, so that leaving many out costs a pick no more than looking at them once.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tried<'a> {
     few: &'a [usize],
     many: Option<&'a BackendSet>,
 }
 
-/// A set of backends, by their places in the service's list.
+/// A set of backends, by their indices in the service's list.
 #[derive(Debug, Default)]
 pub struct BackendSet {
     words: Vec<u64>,
@@ -16,12 +16,12 @@ pub struct BackendSet {
 }
 
 impl<'a> Tried<'a> {
-    /// Passes over both.
+    /// Leaves out both.
     pub fn new(few: &'a [usize], many: &'a BackendSet) -> Self {
         Self { few, many: Some(many) }
     }
 
-    /// As this, with another few.
+    /// The same, with other few.
     pub(super) fn with_few<'b>(self, few: &'b [usize]) -> Tried<'b>
     where
         'a: 'b,
@@ -34,17 +34,17 @@ impl<'a> Tried<'a> {
         self.few
     }
 
-    /// Whether this one is passed over.
+    /// Whether this backend is left out.
     pub fn contains(self, backend: usize) -> bool {
         self.few.contains(&backend) || self.many.is_some_and(|many| many.contains(backend))
     }
 
-    /// How many are passed over, at most.
+    /// How many are left out, at most.
     pub fn len(self) -> usize {
         self.few.len() + self.many.map_or(0, |many| many.count)
     }
 
-    /// Whether nobody is.
+    /// Whether there is none.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
@@ -69,13 +69,13 @@ impl<'a> From<&'a Vec<usize>> for Tried<'a> {
 }
 
 impl BackendSet {
-    /// Makes it empty; its memory stays.
+    /// Empties the set; its memory stays.
     pub fn clear(&mut self) {
         self.words.clear();
         self.count = 0;
     }
 
-    /// Adds one.
+    /// Adds a backend.
     pub fn insert(&mut self, place: usize) {
         let (word, bit) = (place / 64, 1 << (place % 64));
         if word >= self.words.len() {
@@ -87,17 +87,17 @@ impl BackendSet {
         }
     }
 
-    /// Whether it is in there.
+    /// Whether the backend is in the set.
     pub fn contains(&self, place: usize) -> bool {
         self.words.get(place / 64).is_some_and(|word| word & (1 << (place % 64)) != 0)
     }
 
-    /// How many are in there.
+    /// How many backends are in the set.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether nobody is.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

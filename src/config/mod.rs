@@ -2,9 +2,9 @@
 //!
 //! 1. The text becomes a tree in which each key and value knows its place (`tree`); `${NAME}` is replaced (`environment`).
 //! 2. The tree is checked against the JSON Schema of the raw types (`raw`, `schema`, `shape`). Values that don't fit
-//!   are reported and taken out of the tree, so that the rest deserialises, and one mistake never hides another.
+//!    are reported and taken out of the tree, so that the rest deserialises, and one mistake never hides another.
 //! 3. The values are checked against each other and against the world, and built into the model (`check`): names that
-//!   must exist, files that must be readable, addresses that must be different.
+//!    must exist, files that must be readable, addresses that must be different.
 //!
 //! The habit of three types is ripgrep's (`lowargs` -> `hiargs`), the look of the messages rustc's.
 
@@ -43,7 +43,7 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 pub struct Loaded {
     /// What the rest of the program works with.
     pub config: model::Config,
-    /// What was probably meant otherwise.
+    /// Mistakes that don't keep it from being used.
     pub warnings: Diagnostics,
     /// Every value in effect, for people.
     pub effective: Effective,

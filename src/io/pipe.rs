@@ -10,8 +10,8 @@ use tokio::io::Interest;
 
 use super::Socket;
 
-/// What a pipe is asked to hold. The kernel gives an unprivileged user 64 MiB of pipes in all (`pipe-user-pages-soft`) before
-/// it gives less.
+/// The size that a pipe is asked to have. The kernel gives an unprivileged user 64 MiB of pipes in all
+/// (`pipe-user-pages-soft`), and smaller pipes beyond that.
 const ROOM: usize = 512 * 1024;
 
 /// With less room than this a pipe needs more system calls than a copy would.
@@ -32,7 +32,7 @@ pub struct Pipe {
     room: usize,
 }
 
-/// A worker's pipes that nobody uses now.
+/// A worker's pipes that are not in use.
 #[derive(Debug, Default)]
 pub struct Pipes(RefCell<Vec<Pipe>>);
 
@@ -59,7 +59,7 @@ pub struct BorrowedPipe<'a> {
 }
 
 impl<'a> BorrowedPipe<'a> {
-    /// None yet.
+    /// No pipe yet.
     pub fn none(pipes: &'a Pipes) -> Self {
         Self { pipes, pipe: None }
     }

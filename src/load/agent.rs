@@ -1,4 +1,4 @@
-//! What an agent beside a backend says when it is asked: one line of words, as HAProxy's `agent-check` takes them.
+//! The answers of the agent beside a backend: one line of words, as HAProxy's `agent-check` defines them.
 //!
 //! ```text
 //!   75%                       its weight, as a share of the configured one
@@ -8,9 +8,9 @@
 //!   # the rest of the line    why
 //! ```
 //!
-//! Words stand in any order, apart by spaces, tabs or commas, in upper or lower case. What a line does not speak of stays as it
-//! was: [`AgentWishes`] holds what the agent has said and not taken back, apart from what checks and operators say, so that only the
-//! agent can revert what the agent did, and can't revert what others did.
+//! Words come in any order, separated by spaces, tabs or commas, in upper or lower case. What a line does not mention
+//! stays as it was: [`AgentWishes`] holds what the agent has set and not taken back. It is kept apart from what checks
+//! and operators set, so that only the agent can revert what the agent did, and can't revert what others did.
 //!
 //! `maxconn` is the exception: it holds until the next line. There is no word that takes it back, and an agent that has said a
 //! number in an hour of need can't know the number that was configured.
@@ -22,7 +22,7 @@ use crate::endpoint::standing::{Override, Standing};
 pub const LONGEST: usize = 1024;
 /// The highest share of the configured weight, in per cent.
 const HEAVIEST: u32 = 1000;
-/// How much of the reason is kept.
+/// How many characters of the reason are kept.
 const REASON: usize = 120;
 
 /// One line.
@@ -32,7 +32,7 @@ pub struct AgentLine {
     pub weight: Option<u32>,
     /// Whether it says that the backend is well.
     pub up: Option<bool>,
-    /// What it wants of it.
+    /// The state that the agent wants for the backend.
     pub wanted: Option<Override>,
     /// Exchanges at a time; 0 = no limit.
     pub max_connections: Option<u32>,
@@ -40,14 +40,14 @@ pub struct AgentLine {
     pub reason: Option<String>,
 }
 
-/// What an agent has said so far and not taken back.
+/// What an agent has set so far and not taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AgentWishes {
     /// Share of the configured weight, in thousandths.
     pub weight: u32,
-    /// It said `down` and not `up` since.
+    /// Whether it said `down` and not `up` since.
     pub down: bool,
-    /// It said `drain` or `maint` and not `ready` since.
+    /// What it set by `drain` or `maint`, until it says `ready`.
     pub wanted: Override,
     /// Exchanges at a time, when its last line said so.
     pub max_connections: Option<u32>,
@@ -58,7 +58,8 @@ impl AgentLine {
     ///
     /// # Errors
     ///
-    /// Why it was refused. Then nothing of it holds: half of what an agent wants may be the opposite of it.
+    /// Why it was refused. Then nothing of the line has an effect, because a part of what an agent wants may be the
+    /// opposite of the whole.
     pub fn read(answer: &[u8]) -> Result<Self, BadReport> {
         let end = answer.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(answer.len());
         if end > LONGEST {
@@ -108,7 +109,7 @@ impl Default for AgentWishes {
 }
 
 impl AgentWishes {
-    /// The agent says more; what it does not speak of stays, but for the limit.
+    /// Adds a line; what it does not mention stays, except the limit.
     pub fn hear(&mut self, line: &AgentLine) {
         self.weight = line.weight.unwrap_or(self.weight);
         self.down = line.up.map_or(self.down, |up| !up);
@@ -116,8 +117,9 @@ impl AgentWishes {
         self.max_connections = line.max_connections.filter(|limit| *limit > 0);
     }
 
-    /// Puts the weight, the limit and what is wanted, for this `reason`, where a backend's standing has room for its agent's words. Whether it is `down` goes
-    /// together with what the checks say, and is theirs to put.
+    /// Writes the weight, the limit and the wanted state, with this `reason`, to the agent's part of a backend's
+    /// standing. Whether the agent says `down` is not written here: it counts together with the checks, which write the
+    /// health.
     pub fn apply(&self, standing: &Standing, reason: &str) {
         standing.set_agent(self.wanted, reason);
         standing.set_agent_weight(self.weight);

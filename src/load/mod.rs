@@ -2,9 +2,9 @@
 //! answers ([`orca`]), the line that an agent beside them answers with ([`agent`]), and heartbeats that they post to the admin
 //! address ([`heartbeat`]).
 //!
-//! Here texts become checked values and nothing else happens: who asks, when a report expires, and what it changes belongs to
-//! those who call. Backends are not trusted with it: a number that makes no sense (NaN, infinite, negative), one that is said
-//! twice and a text that is too long are refused as a whole, with a reason.
+//! Here texts become checked values and nothing else happens: the callers decide who is asked, when a report expires,
+//! and what it changes. Backends are not trusted with it: a number that makes no sense (NaN, infinite, negative), one
+//! that is there twice and a text that is too long are refused as a whole, with a reason.
 
 pub mod agent;
 pub mod heartbeat;
@@ -17,11 +17,11 @@ use std::fmt;
 pub enum BadReport {
     /// Longer than any report needs to be.
     TooLong,
-    /// It does not have the form that it should have.
+    /// It does not have the form of a report.
     Form,
-    /// It is not the JSON that it should be: what is wrong, and where.
+    /// It is not valid JSON, or not of the right shape: what is wrong, and where.
     Json(String),
-    /// This is said twice.
+    /// This number is there twice.
     Twice(&'static str),
     /// The number of this is NaN, infinite, negative, or so large that it can't be meant.
     Number(&'static str),
@@ -65,7 +65,7 @@ fn part(value: f64, name: &'static str) -> Result<f32, BadReport> {
     if value > 1.0 { Err(BadReport::Number(name)) } else { share(value, name) }
 }
 
-/// Keeps a value that must not be there already.
+/// Stores a value, which must not be there already.
 fn once<T>(slot: &mut Option<T>, value: T, name: &'static str) -> Result<(), BadReport> {
     if slot.is_some() {
         return Err(BadReport::Twice(name));

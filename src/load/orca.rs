@@ -87,7 +87,7 @@ fn text(pairs: &[u8]) -> Result<Report, BadReport> {
             take(&mut report, name, value)?;
             continue;
         }
-        // a metric of the backend's own: not used, but it has to make sense, as the rest of the report does
+        // a metric of the backend's own is not used, but it has to make sense, as the rest of the report does
         if name.is_empty() {
             return Err(BadReport::Form);
         }
@@ -102,7 +102,7 @@ fn text(pairs: &[u8]) -> Result<Report, BadReport> {
     Ok(report)
 }
 
-/// The name of a number that is used, however it was spelled.
+/// The canonical name of a number that is used, in either spelling; `None` = it is not used.
 fn used(name: &str) -> Option<&'static str> {
     match name {
         CPU | "cpuUtilization" => Some(CPU),
@@ -112,7 +112,7 @@ fn used(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Keeps a number of one of the names that are used.
+/// Stores the number of one of the names that are used.
 fn take(report: &mut Report, name: &'static str, value: f64) -> Result<(), BadReport> {
     match name {
         CPU => once(&mut report.cpu, share(value, name)?, name),
@@ -127,7 +127,7 @@ fn json(object: &[u8]) -> Result<Report, BadReport> {
     read.unwrap_or_else(|error| Err(BadReport::Json(error.to_string())))
 }
 
-/// Reads an object. What is refused inside it is the value, so that the reason keeps its type.
+/// Reads an object. A refusal inside it is part of the value, so that the reason keeps its type.
 struct Object;
 
 impl<'de> Visitor<'de> for Object {
@@ -148,7 +148,7 @@ impl<'de> Visitor<'de> for Object {
             if let Ok(so_far) = &mut report
                 && let Err(refused) = take(so_far, name, value)
             {
-                // the rest is read all the same: an object that breaks off is worse than a number that makes no sense
+                // the rest is read all the same, because an object that breaks off is the more serious mistake
                 report = Err(refused);
             }
         }

@@ -1,7 +1,9 @@
-//! What this machine is out of when it can't make a connection: the one table of error numbers, and how an operator learns of it.
+//! What this machine is short of when it can't make a connection: the one table of error numbers, and how an operator
+//! learns of it.
 //!
-//! A connection that could not even be tried says nothing about the backend. So it counts neither as its failure nor against its
-//! breaker, and a check that met it is no check. What can be done about it is said in the log, once in ten seconds for each cause.
+//! A connection that could not even be tried says nothing about the backend. So it counts neither as the backend's
+//! failure nor against its breaker, and a check that met a shortage decides nothing. The log says what can be done
+//! about it, once in ten seconds for each cause.
 
 mod tell;
 
@@ -14,7 +16,7 @@ use crate::io::{FailureTiming, NotConnected};
 
 pub use tell::{counts, tell};
 
-/// What kind of socket it was.
+/// The kind of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketKind {
     /// TCP or UDP.
@@ -23,8 +25,8 @@ pub enum SocketKind {
     Unix,
 }
 
-/// What of this machine's the error is about; `None` = it is the backend's, or the network's. The numbers are those of connect(2),
-/// socket(2), ip(7), udp(7) and unix(7).
+/// The shortage of this machine that the error is about; `None` = the error is about the backend or the network. The
+/// numbers are those of connect(2), socket(2), ip(7), udp(7) and unix(7).
 pub fn behind(error: &io::Error, net: SocketKind, timing: FailureTiming) -> Option<Shortage> {
     let number = Errno::from_io_error(error)?;
     match number {
@@ -32,13 +34,13 @@ pub fn behind(error: &io::Error, net: SocketKind, timing: FailureTiming) -> Opti
         Errno::NOMEM | Errno::NOBUFS => return Some(Shortage::Memory),
         _ => {}
     }
-    // a Unix socket's `EAGAIN` is the backend's full queue, its `EACCES` the mode of the backend's file; and what was told later
-    // came from a router, a firewall on the way, or the backend
+    // `EAGAIN` of a Unix socket means that the backend's queue is full, and `EACCES` is the mode of the backend's file;
+    // an error that came later is from a router, a firewall on the way, or the backend
     if net == SocketKind::Unix || timing == FailureTiming::Later {
         return None;
     }
     match number {
-        // TCP has the first two; UDP has the third, and TCP had it in old kernels
+        // TCP returns the first two; UDP returns the third, as TCP did in old kernels
         Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::AGAIN => Some(Shortage::Ports),
         // an interface that is down; no route, or an `unreachable` one (ip-route(8)); IPv6 that is switched off
         Errno::NETDOWN | Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::AFNOSUPPORT => Some(Shortage::Route),
@@ -48,9 +50,9 @@ pub fn behind(error: &io::Error, net: SocketKind, timing: FailureTiming) -> Opti
     }
 }
 
-/// Of several addresses that all failed, the one whose failure decides, and what of this machine's it is about. A passing shortage
-/// comes first: that address may be well, so nothing is known of the backend. An address that there is no way to from here, such as one
-/// of IPv6 where there is none, comes last: the others tell whether the backend is there.
+/// Of several addresses that have all failed, the failure that decides, and the shortage that it is about. A passing
+/// shortage comes first: that address may be well, so nothing is known of the backend. An address without a route from
+/// here, such as an IPv6 address where there is no IPv6, comes last: the others show whether the backend is there.
 pub fn decisive(failed: Vec<NotConnected>) -> Option<(NotConnected, Option<Shortage>)> {
     let judged = failed.into_iter().map(|failed| {
         let shortage = behind(&failed.error, SocketKind::Ip, failed.timing);

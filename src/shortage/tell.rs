@@ -1,4 +1,4 @@
-//! Counting shortages, and saying what to do about them.
+//! Counts shortages, and logs what to do about them.
 
 use std::fmt::Display;
 use std::io;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use crate::clock::{Moment, SharedThrottle};
 use crate::error::Shortage;
 
-/// Thousands of requests meet a shortage in a second; one line in this time tells of it.
+/// The pause between two log lines: thousands of requests may meet a shortage in a second.
 const PAUSE: Duration = Duration::from_secs(10);
 
 static COUNTS: [AtomicU64; Shortage::ALL.len()] = [const { AtomicU64::new(0) }; Shortage::ALL.len()];
 static SAID: [SharedThrottle; Shortage::ALL.len()] = [const { SharedThrottle::new(PAUSE) }; Shortage::ALL.len()];
 
-/// Counts it, and says it unless it was said a moment ago. `to` is where the connection should have gone.
+/// Counts a shortage, and logs it unless it was logged a moment ago. `to` is where the connection should have gone.
 pub fn tell(shortage: Shortage, to: impl Display, error: &io::Error) {
     COUNTS[shortage as usize].fetch_add(1, Ordering::Relaxed);
     if SAID[shortage as usize].is_due(Moment::now()) {
@@ -22,7 +22,7 @@ pub fn tell(shortage: Shortage, to: impl Display, error: &io::Error) {
     }
 }
 
-/// How often each was met, by its name in the metrics.
+/// How often each shortage was met, with its label in the metrics.
 pub fn counts() -> [(&'static str, u64); Shortage::ALL.len()] {
     Shortage::ALL.map(|shortage| (shortage.label(), COUNTS[shortage as usize].load(Ordering::Relaxed)))
 }

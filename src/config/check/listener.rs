@@ -68,8 +68,7 @@ impl Checker<'_> {
         self.layer4(at, raw);
         self.trusts_somebody(at, raw);
         let mut tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
-        // an empty ALPN list: without a written one nothing is promised, because the bytes of a session need not be
-        // HTTP
+        // without an `alpn` in the file no protocol is offered, because the bytes of a session need not be HTTP
         if raw.protocol != raw::ListenerProtocol::Http
             && !self.present(&at.key("tls").key("alpn"))
             && let Some(Some(tls)) = &mut tls

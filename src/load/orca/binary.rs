@@ -1,11 +1,11 @@
-//! The wire form of `OrcaLoadReport`: as much of protobuf as it takes to find three numbers in it and to pass over the rest.
+//! The wire format of `OrcaLoadReport`: as much of protobuf as it takes to find three numbers and to skip the rest.
 
 use super::{APPLICATION, BadReport, CPU, MEMORY, take};
 use crate::endpoint::load::Report;
 
 /// Reads a message.
 ///
-/// protobuf lets the last one win where a number is there twice; a report that contradicts itself is refused here.
+/// In protobuf the last one wins where a number is there twice; a report that contradicts itself is refused here.
 pub(super) fn read(mut message: &[u8]) -> Result<Report, BadReport> {
     let mut report = Report::default();
     while !message.is_empty() {
