@@ -1,4 +1,4 @@
-//! Time as the data plane compares it: whole milliseconds, small enough for an atomic.
+//! Moments in whole milliseconds, which fit into an atomic and are cheap to compare.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,13 +27,13 @@ impl Moment {
         Self::at(Instant::now())
     }
 
-    /// A reading of the clock that was made already.
+    /// The moment of an earlier reading of the clock.
     pub fn at(instant: Instant) -> Self {
         let since = instant.saturating_duration_since(*EPOCH).as_millis();
         Self(START.saturating_add(u64::try_from(since).unwrap_or(u64::MAX)))
     }
 
-    /// From what [`as_millis`](Self::as_millis) gave.
+    /// The moment that [`as_millis`](Self::as_millis) gave as a number.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
@@ -70,20 +70,20 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok())
 }
 
-/// What is said at most once in a while, for a condition that would be told of again and again while it lasts.
+/// Limits how often something is logged while a condition lasts.
 #[derive(Debug)]
-pub struct Seldom {
+pub struct Throttle {
     pause: Duration,
     last: Moment,
 }
 
-impl Seldom {
-    /// Once in this time.
+impl Throttle {
+    /// Once in `pause`.
     pub const fn new(pause: Duration) -> Self {
         Self { pause, last: Moment::NEVER }
     }
 
-    /// Whether it may be said now; it counts as said then.
+    /// Whether it may be logged now; it counts as logged then.
     pub fn is_due(&mut self, now: Moment) -> bool {
         let due = now.since(self.last) >= self.pause;
         if due {
@@ -93,23 +93,23 @@ impl Seldom {
     }
 }
 
-/// As [`Seldom`], for all threads together.
+/// The same as [`Throttle`], for all threads together.
 #[derive(Debug)]
-pub struct SeldomForAll {
+pub struct SharedThrottle {
     pause: Duration,
     last: AtomicU64,
 }
 
-impl SeldomForAll {
-    /// Once in this time.
+impl SharedThrottle {
+    /// Once in `pause`.
     pub const fn new(pause: Duration) -> Self {
         Self { pause, last: AtomicU64::new(Moment::NEVER.0) }
     }
 
-    /// Whether it may be said now; it counts as said then.
+    /// Whether it may be logged now; it counts as logged then.
     pub fn is_due(&self, now: Moment) -> bool {
         let last = self.last.load(Ordering::Relaxed);
-        // of several at a time one says it
+        // of several threads at a time, only one succeeds
         now.since(Moment(last)) >= self.pause
             && self.last.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -121,11 +121,11 @@ mod tests {
 
     #[test]
     fn what_lasts_is_said_once_in_a_while() {
-        let mut seldom = Seldom::new(Duration::from_secs(10));
+        let mut seldom = Throttle::new(Duration::from_secs(10));
         let begun = Moment::now();
         let said = (0..1000).filter(|n| seldom.is_due(begun.plus(Duration::from_millis(50 * n)))).count();
         assert_eq!(said, 5, "in 50 seconds");
-        let seldom = SeldomForAll::new(Duration::from_secs(10));
+        let seldom = SharedThrottle::new(Duration::from_secs(10));
         let said = (0..1000).filter(|n| seldom.is_due(begun.plus(Duration::from_millis(50 * n)))).count();
         assert_eq!(said, 5, "by whomever");
     }

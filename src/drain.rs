@@ -1,5 +1,5 @@
-//! The word that it is time to finish: one flag, and the tasks that want to be woken by it. And the tasks that have not finished
-//! when the time is over.
+//! Draining: one flag that says that it is time to finish, the tasks that are woken when it is set, and the tasks that
+//! are cut off when the time is over.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,32 +18,32 @@ struct Inner {
     free: RefCell<Vec<usize>>,
 }
 
-/// A task's place among those that are woken when the drain begins; given up on drop.
+/// A task's registration for being woken when the drain begins; it ends on drop.
 #[derive(Debug)]
-pub struct Watch {
+pub struct DrainWatch {
     drain: Drain,
     slot: Option<usize>,
 }
 
-/// Tasks that may be cut off together. That costs them nothing while they work, for none of them asks.
+/// Tasks that may be cut off together. The registration costs them nothing while they run.
 #[derive(Debug, Clone, Default)]
-pub struct Tasks(Rc<RefCell<Places>>);
+pub struct TaskSet(Rc<RefCell<TaskSlots>>);
 
 #[derive(Debug, Default)]
-struct Places {
+struct TaskSlots {
     tasks: Vec<Option<AbortHandle>>,
     free: Vec<usize>,
 }
 
-/// A task's place among the others; to be held by the task itself, and given up on drop.
+/// A task's slot in the set; the task itself holds it, and frees it on drop.
 #[derive(Debug)]
-pub struct Place {
-    tasks: Tasks,
+pub struct TaskSlot {
+    tasks: TaskSet,
     at: usize,
 }
 
 impl Drain {
-    /// Begins the drain: everything that watches is woken.
+    /// Begins the drain: every task that watches is woken.
     pub fn begin(&self) {
         self.0.begun.set(true);
         let wakers: Vec<Waker> = self.0.wakers.borrow_mut().iter_mut().filter_map(Option::take).collect();
@@ -55,13 +55,13 @@ impl Drain {
         self.0.begun.get()
     }
 
-    /// A place for one task.
-    pub fn watch(&self) -> Watch {
-        Watch { drain: self.clone(), slot: None }
+    /// A registration for one task.
+    pub fn watch(&self) -> DrainWatch {
+        DrainWatch { drain: self.clone(), slot: None }
     }
 }
 
-impl Watch {
+impl DrainWatch {
     /// Whether the drain has begun; if not, the task is woken when it does. It registers once: the waker of a task does
     /// not change while it lives on one runtime.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> bool {
@@ -79,7 +79,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for DrainWatch {
     fn drop(&mut self) {
         if let Some(slot) = self.slot {
             self.drain.0.wakers.borrow_mut()[slot] = None;
@@ -88,27 +88,27 @@ impl Drop for Watch {
     }
 }
 
-impl Tasks {
-    /// Starts one on this thread's runtime.
-    pub fn spawn<F: Future<Output = ()> + 'static>(&self, task: impl FnOnce(Place) -> F) {
+impl TaskSet {
+    /// Starts a task on this thread's runtime.
+    pub fn spawn<F: Future<Output = ()> + 'static>(&self, task: impl FnOnce(TaskSlot) -> F) {
         let place = self.place();
         let at = place.at;
-        // boxed, for on its way from here to the heap, and at its end, the runtime copies a task eight times; it does not run before
-        // it is waited for, and so not before its handle is here
+        // boxed, because the runtime copies a task eight times on its way to the heap and at its end. The task does not
+        // run before this function returns, so its handle is stored before its slot is freed
         let handle = tokio::task::spawn_local(Box::pin(task(place))).abort_handle();
         self.0.borrow_mut().tasks[at] = Some(handle);
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> TaskSlot {
         let places = &mut *self.0.borrow_mut();
         let at = places.free.pop().unwrap_or_else(|| {
             places.tasks.push(None);
             places.tasks.len() - 1
         });
-        Place { tasks: self.clone(), at }
+        TaskSlot { tasks: self.clone(), at }
     }
 
-    /// Cuts all of them off; gives back how many there were.
+    /// Cuts all tasks off; returns how many there were.
     pub fn cut(&self) -> usize {
         let left: Vec<AbortHandle> = self.0.borrow_mut().tasks.iter_mut().filter_map(Option::take).collect();
         left.iter().for_each(AbortHandle::abort);
@@ -116,7 +116,7 @@ impl Tasks {
     }
 }
 
-impl Drop for Place {
+impl Drop for TaskSlot {
     fn drop(&mut self) {
         let places = &mut *self.tasks.0.borrow_mut();
         places.tasks[self.at] = None;
@@ -130,7 +130,7 @@ mod tests {
 
     #[tokio::test(flavor = "local")]
     async fn what_has_not_ended_is_cut_off_and_counted() {
-        let tasks = Tasks::default();
+        let tasks = TaskSet::default();
         let ended = Rc::new(Cell::new(0));
         for at in 0..5 {
             let ended = Rc::clone(&ended);
@@ -148,7 +148,7 @@ mod tests {
 
     #[tokio::test(flavor = "local")]
     async fn a_place_is_taken_again() {
-        let tasks = Tasks::default();
+        let tasks = TaskSet::default();
         for _ in 0..3 {
             tasks.spawn(async |_place| {});
             tokio::task::yield_now().await;

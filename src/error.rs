@@ -1,8 +1,8 @@
 //! One error type for everything that can go wrong in an exchange.
 //!
-//! An [`Error`] says *what* went wrong ([`Kind`]), *whose* it is ([`Side`]) and whether the exchange could be
-//! tried again ([`Retry`]). It becomes an answer to the client in one exhaustive place, `forward/rescue.rs`; nothing else
-//! in the proxy chooses a status code for a failure.
+//! An [`Error`] says *what* went wrong ([`Kind`]), *whose* fault it is ([`Side`]) and whether the exchange may be tried
+//! again ([`Retry`]). It becomes an answer to the client in one exhaustive place, `forward/rescue.rs`; nothing else in
+//! the proxy chooses a status code for a failure.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ pub enum Kind {
     Misdirected,
     /// Plain HTTP on a listener that has TLS.
     PlainHttp,
-    /// The backend did not become what the request asks it to become.
+    /// The backend did not switch to the protocol that the request asks for.
     NotUpgraded,
     /// No route takes the request.
     NoRoute,
@@ -38,7 +38,7 @@ pub enum Kind {
     /// Evenkeel is at one of its own limits.
     Overload,
     /// This machine could not even try to connect.
-    Lack(Lack),
+    Shortage(Shortage),
     /// The connection to the backend was refused, or its address can't be reached.
     Connect,
     /// The connection to the backend was not made in time.
@@ -47,7 +47,7 @@ pub enum Kind {
     NoStream,
     /// The TLS handshake with the backend failed.
     UpstreamTls,
-    /// The backend's certificate is not one that is believed.
+    /// The backend's certificate could not be verified.
     UpstreamCertificate,
     /// The backend closed or reset the connection before an answer came.
     UpstreamClosed,
@@ -55,7 +55,7 @@ pub enum Kind {
     UpstreamRefused,
     /// The backend ended the exchange before its answer was whole, and kept the connection (`RST_STREAM`).
     UpstreamReset,
-    /// What the backend sent breaks the rules of its connection, with which all exchanges on it end.
+    /// What the backend sent breaks the rules of HTTP/2, which ends all exchanges on the connection.
     UpstreamProtocol,
     /// What the backend sent is not HTTP, or breaks its framing.
     UpstreamMalformed,
@@ -71,22 +71,22 @@ pub enum Kind {
     Internal,
 }
 
-/// What this machine has to have for a connection, and has not.
+/// A thing that a new connection needs and this machine has none of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lack {
+pub enum Shortage {
     /// A local port that is free for that destination.
     Ports,
     /// A file descriptor.
     Descriptors,
     /// Memory for a socket.
     Memory,
-    /// A way into that network.
+    /// A route into that network.
     Route,
-    /// The leave of its own firewall.
+    /// A permission, for instance of its own firewall.
     Permission,
 }
 
-/// Whose fault an error is: it decides who is charged with it.
+/// Whose fault an error is, and so whose record it counts in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The client's.
@@ -134,7 +134,7 @@ impl Kind {
             | Self::UnknownExpectation
             | Self::Misdirected
             | Self::PlainHttp
-            // a backend need not: it answered as one that knows nothing of it does
+            // a backend need not switch: it answered like one that does not know the protocol
             | Self::NotUpgraded
             | Self::NoRoute
             | Self::ClientGone => Side::Client,
@@ -151,7 +151,7 @@ impl Kind {
             | Self::UpstreamHeadersTooLarge
             | Self::UpstreamTrailersTooLarge
             | Self::UpstreamTimeout => Side::Upstream,
-            Self::NoBackend | Self::Overload | Self::Lack(_) | Self::Internal => Side::Internal,
+            Self::NoBackend | Self::Overload | Self::Shortage(_) | Self::Internal => Side::Internal,
         }
     }
 
@@ -172,7 +172,7 @@ impl Kind {
             Self::NoRoute => "no route",
             Self::NoBackend => "no backend available",
             Self::Overload => "overload",
-            Self::Lack(lack) => lack.as_str(),
+            Self::Shortage(shortage) => shortage.as_str(),
             Self::Connect => "connection to the backend failed",
             Self::ConnectTimeout => "connection to the backend timed out",
             Self::NoStream => "the backend takes no more streams",
@@ -192,11 +192,11 @@ impl Kind {
     }
 }
 
-impl Lack {
-    /// All, in the order of their numbers.
+impl Shortage {
+    /// All shortages, in the order of their discriminants.
     pub const ALL: [Self; 5] = [Self::Ports, Self::Descriptors, Self::Memory, Self::Route, Self::Permission];
 
-    /// What is said of it.
+    /// The text in logs and answers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ports => "no local port is free",
@@ -207,7 +207,7 @@ impl Lack {
         }
     }
 
-    /// The word for it, as the label `reason` in the metrics.
+    /// The value of the label `reason` in the metrics.
     pub fn label(self) -> &'static str {
         match self {
             Self::Ports => "ports",
@@ -218,13 +218,13 @@ impl Lack {
         }
     }
 
-    /// Whether it may pass within moments, because others give back what they have.
+    /// Whether it may pass within moments, because others free what they hold.
     pub fn is_passing(self) -> bool {
         matches!(self, Self::Ports | Self::Descriptors | Self::Memory)
     }
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -243,7 +243,7 @@ impl Error {
         self
     }
 
-    /// Keeps what caused it.
+    /// Adds the cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -265,7 +265,7 @@ impl Error {
         self.retry
     }
 
-    /// What exactly, for the log.
+    /// The details, for the log.
     pub fn detail(&self) -> &'static str {
         self.detail
     }

@@ -22,24 +22,24 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-pub use connect::{NotConnected, Told};
+pub use connect::{FailureTiming, NotConnected};
 pub use keepalive::keep_alive;
 pub use race::connect_any;
-pub use resolve::{AT_ONCE, Found, Name, resolve, resolve_all};
+pub use resolve::{AT_ONCE, HostPort, Resolved, resolve, resolve_all};
 use rustix::net::{RecvFlags, Shutdown, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use unwatched::Unwatched;
 
-pub use calls::LITTLE;
+pub use calls::SMALL_READ;
 
 /// A connected socket.
 #[derive(Debug)]
 pub enum Socket {
     /// TCP.
     Tcp(TcpStream),
-    /// TCP, watched by nobody until it has to be waited for.
+    /// TCP, not registered with the event loop until it has to be waited for.
     Unwatched(Unwatched),
     /// A Unix stream socket.
     Unix(UnixStream),
@@ -62,7 +62,8 @@ macro_rules! each {
     };
 }
 
-/// Tries an unwatched socket at once; where that fails for now, it is watched, and waited for as others are.
+/// Tries a call on an unregistered socket at once; where that would block, the socket is registered, and waited for as
+/// others are.
 macro_rules! at_once {
     ($socket:ident, $unwatched:ident => $try:expr) => {
         if let Self::Unwatched($unwatched) = $socket {
@@ -80,12 +81,12 @@ impl Socket {
         Self::Unwatched(Unwatched::new(tcp))
     }
 
-    /// What is left where a connection was taken away: reading and writing fail.
+    /// A socket without a connection, in the place of one that was taken away: reading and writing fail.
     pub fn gone() -> Self {
         Self::Unwatched(Unwatched::gone())
     }
 
-    /// Has it watched from now on. To be called before it is asked whether it is ready.
+    /// Registers the socket with the event loop. To be called before it is asked whether it is ready.
     ///
     /// # Errors
     ///
@@ -147,7 +148,7 @@ impl Socket {
 
     fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         at_once!(self, unwatched => unwatched.append(buf));
-        self.poll_move(Interest::READABLE, LITTLE, cx, |fd| calls::append(fd, buf))
+        self.poll_move(Interest::READABLE, SMALL_READ, cx, |fd| calls::append(fd, buf))
     }
 
     fn poll_write_last(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<usize>> {
@@ -155,12 +156,12 @@ impl Socket {
         self.poll_move(Interest::WRITABLE, last.len(), cx, |fd| calls::send_last(fd, last))
     }
 
-    /// Runs a call that moves bytes once the socket is ready for it. One that moves fewer than it might has met the end of what the
-    /// kernel has, or has room for: the socket is not ready any more, without another call that would say so (epoll(7), the
-    /// ninth question).
+    /// Runs a call that moves bytes once the socket is ready for it. A call that moves fewer bytes than it might has
+    /// met the end of what the kernel has, or has room for: the socket is not ready any more, and no further call is
+    /// needed to find that out (epoll(7), the ninth question).
     ///
-    /// The runtime is asked before a read, for it counts, and makes a task that always has something to read give way to others;
-    /// before a write only when the last one did not find room for all.
+    /// Before a read the runtime is asked, because it counts reads and makes a task that always has something to read
+    /// give way to others; before a write only when the last one did not find room for all bytes.
     fn poll_move(
         &self,
         interest: Interest,
@@ -190,7 +191,7 @@ impl Socket {
         }
     }
 
-    /// Ends our side, at once.
+    /// Ends our side of the connection, at once.
     ///
     /// # Errors
     ///
@@ -199,8 +200,8 @@ impl Socket {
         Ok(rustix::net::shutdown(self.fd()?, Shutdown::Write)?)
     }
 
-    /// What is closed with a TCP connection after this is a reset, which nobody takes for the end of a stream. A Unix socket
-    /// knows no resets.
+    /// Makes closing a TCP connection a reset, which nobody takes for the end of a stream. A Unix socket knows no
+    /// resets.
     pub fn reset_on_close(&self) {
         if let (Self::Tcp(_) | Self::Unwatched(_), Ok(fd)) = (self, self.fd()) {
             let _ = SockRef::from(&fd).set_linger(Some(Duration::ZERO));
@@ -304,7 +305,8 @@ impl Stream {
         }
     }
 
-    /// The socket below, in clear, watched from now on if it was not: to be waited for by hand.
+    /// The socket below, in clear, registered with the event loop if it was not: for a caller that waits for it by
+    /// hand.
     pub fn plain(&mut self) -> Option<&Socket> {
         match self {
             Self::Plain(socket) => socket.watch().ok().map(|()| &*socket),
@@ -312,19 +314,19 @@ impl Stream {
         }
     }
 
-    /// Whether nobody watches it, so that its end would not be seen.
+    /// Whether it is not registered with the event loop, so that its end would not be seen.
     pub fn is_unwatched(&self) -> bool {
         matches!(self, Self::Plain(Socket::Unwatched(_)))
     }
 
-    /// Whether the runtime has heard of nothing that could be read: no system call, and no more than a look. Under TLS there may be
-    /// something all the same.
+    /// Whether the event loop has reported nothing that could be read: this takes no system call. Under TLS there may
+    /// be something all the same.
     pub fn has_no_news(&self) -> bool {
         matches!(self, Self::Plain(socket) if socket.try_io(Interest::READABLE, |_| Ok(())).is_err())
     }
 
-    /// Whether there is something, in clear, that nobody has read. A system call only where the runtime has heard of something, or
-    /// has not been asked to listen.
+    /// Whether there are bytes in clear that have not been read. A system call is made only where the event loop has
+    /// reported something, or the socket is not registered.
     pub fn has_more(&self) -> bool {
         match self {
             Self::Plain(socket) => {
@@ -335,8 +337,9 @@ impl Stream {
         }
     }
 
-    /// Reads once, to the end of what is there; 0 = the end of the stream. No memory is needed before something has come: what waits
-    /// for a message holds no buffer. At most [`LITTLE`] comes of a socket in clear, and one record's content under TLS.
+    /// Reads once, to the end of what is there; 0 = the end of the stream. Memory is allocated only when something has
+    /// come, so a stream that waits for a message holds no buffer. At most [`SMALL_READ`] bytes come from a socket in
+    /// clear, and the content of one record under TLS.
     ///
     /// # Errors
     ///
@@ -349,14 +352,14 @@ impl Stream {
         }
     }
 
-    /// Writes the last bytes, which [an end](Socket::end) or a shutdown has to follow at once: the end of the stream goes with them.
-    /// Under TLS that is `close_notify`, in the same system call; in clear it is FIN, in the same packet.
+    /// Writes the last bytes; [an end](Socket::end) or a shutdown has to follow at once, because the end of the stream
+    /// leaves together with them: under TLS `close_notify` in the same system call, in clear FIN in the same packet.
     pub fn poll_write_last(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_write_last(cx, last),
             Self::TlsServer(tls) => {
                 let session = tls.get_mut().1;
-                // with something held back already there may be no room
+                // while the session holds something back there may be no room
                 if session.wants_write() {
                     return Pin::new(tls).poll_write(cx, last);
                 }
@@ -370,13 +373,13 @@ impl Stream {
         }
     }
 
-    /// Whether bytes are held back in the stream (TLS records) and want a flush.
+    /// Whether the stream holds written bytes back (TLS records), so that a flush is needed.
     pub fn is_buffered(&self) -> bool {
         !matches!(self, Self::Plain(_))
     }
 }
 
-/// Takes what TLS has deciphered out of the session's own buffer, without another one between.
+/// Takes what TLS has deciphered out of the session's own buffer, without another buffer in between.
 fn append_plaintext<T: AsyncBufRead>(
     mut tls: Pin<&mut T>,
     cx: &mut Context<'_>,

@@ -44,11 +44,11 @@ pub mod operator;
 
 // what all of them stand on
 pub mod clock;
-pub mod crowd;
 pub mod drain;
 pub mod endpoint;
 pub mod error;
 pub mod event;
+pub mod eviction;
 pub mod io;
 pub mod policy;
 pub mod shortage;

@@ -1,9 +1,10 @@
 //! Coarse time-outs for one worker: no clock read, no timer entry and no lock per event.
 //!
-//! A tick task moves a counter forward every [`TICK`]; arming a time-out is a write to a slot, and only a task that really
+//! A task moves a counter forward every [`TICK`]. Arming a time-out is a write to a slot, and only a task that really
 //! waits leaves its waker there. At each tick all slots are looked through: a time-out costs nothing when it does not
-//! expire, which is nearly always, and the scan is a few nanoseconds for a slot (50,000 waiting connections: about 0.1 ms in
-//! each 20 ms). When nothing is armed the tick task sleeps. A time-out is never early and at most two ticks late.
+//! expire, which is nearly always, and the scan takes a few nanoseconds for a slot (50,000 waiting connections: about
+//! 0.1 ms in each 20 ms). When nothing is armed the ticking task sleeps. A time-out is never early and at most two
+//! ticks late.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -29,7 +30,7 @@ struct Inner {
     start: Instant,
     tick: Cell<u64>,
     slots: RefCell<Slots>,
-    /// Slots with a waker: while there are none, nobody ticks.
+    /// How many slots have a waker: while none has, the ticking task sleeps.
     waiting: Cell<usize>,
     wanted: Notify,
 }
@@ -116,7 +117,7 @@ impl Timers {
     }
 
     fn due(&self, after: Duration) -> u64 {
-        // in 64 bits: a division of 128 costs more than the rest of this
+        // calculated in 64 bits: a division of 128 bits costs more than the rest of this
         let within_second = u64::from(after.subsec_nanos()).div_ceil(TICK_NANOS);
         let ticks = after.as_secs().saturating_mul(TICKS_PER_SECOND).saturating_add(within_second);
         self.now().saturating_add(ticks).saturating_add(1)

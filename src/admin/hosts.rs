@@ -12,14 +12,14 @@ use http::header::HOST;
 use http::{Request, StatusCode};
 
 use super::answer::Problem;
-use crate::clock::{Moment, SeldomForAll};
+use crate::clock::{Moment, SharedThrottle};
 use crate::route::Host;
 
 /// The names of `admin.hosts`.
 #[derive(Debug)]
 pub(super) struct Hosts {
     names: Vec<Host>,
-    complaint: SeldomForAll,
+    complaint: SharedThrottle,
 }
 
 /// How often it is said that another name was used, which may be an operator's tool or an attacker.
@@ -28,7 +28,7 @@ const COMPLAINTS: Duration = Duration::from_secs(60);
 impl Hosts {
     /// These, in lower case.
     pub(super) fn new(hosts: Vec<Host>) -> Self {
-        Self { names: hosts, complaint: SeldomForAll::new(COMPLAINTS) }
+        Self { names: hosts, complaint: SharedThrottle::new(COMPLAINTS) }
     }
 
     /// Refuses a request that asks by a name which is none of ours.

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::caller::Peer;
-use crate::clock::{Moment, Seldom};
+use crate::clock::{Moment, Throttle};
 use crate::io::Socket;
 use crate::tls::{Acceptor, describe};
 
@@ -45,7 +45,7 @@ const COMPLAINTS: Duration = Duration::from_secs(10);
 /// Accepts for ever.
 pub(super) async fn serve(listener: TcpListener, tls: Option<Acceptor>, routes: Router) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut complaint = Seldom::new(COMPLAINTS);
+    let mut complaint = Throttle::new(COMPLAINTS);
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {

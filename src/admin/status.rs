@@ -11,7 +11,7 @@ use super::answer::{self, Answer};
 use super::window::{Sample, add_up};
 use crate::clock::{Moment, rfc3339};
 use crate::endpoint::breaker;
-use crate::endpoint::state::{Condition, Told};
+use crate::endpoint::state::{Announced, Condition};
 use crate::metrics::{self, Backend};
 use crate::shortage;
 use crate::snapshot::Service;
@@ -95,7 +95,7 @@ fn backend(whole: &State, service: &Service, at: usize, now: Moment) -> Value {
     let endpoint = &*service.endpoints[at];
     let live = &endpoint.live;
     let standing = &live.standing;
-    let Told { condition: Condition { state, by }, reason, at: since, .. } = told(service, at, now);
+    let Announced { condition: Condition { state, by }, reason, at: since, .. } = told(service, at, now);
     let (_, _, requests) = add_up(service.series.iter().map(|series| &*series.backends[at]));
     let report = live.load.last().filter(|(_, when)| now.since(*when) < service.load_reports.expire);
     json!({
@@ -112,9 +112,9 @@ fn backend(whole: &State, service: &Service, at: usize, now: Moment) -> Value {
         "max_connections": endpoint.limit(),
         "agent_max_connections": standing.agent_limit(),
         "breaker": service.breaker.as_ref().map_or("closed", |policy| match live.breaker.state(policy, now) {
-            breaker::State::Closed => "closed",
-            breaker::State::Open => "open",
-            breaker::State::HalfOpen => "half_open",
+            breaker::Circuit::Closed => "closed",
+            breaker::Circuit::Open => "open",
+            breaker::Circuit::HalfOpen => "half_open",
         }),
         "ejected": standing.is_ejected(now),
         "ewma_ms": live.latency.average(now).map(|average| rounded(average.as_secs_f64() * 1e3)),
@@ -132,10 +132,14 @@ fn backend(whole: &State, service: &Service, at: usize, now: Moment) -> Value {
 }
 
 /// How a backend stands, as it was told last: the log and the events say the same. Nobody was told of one that has come in this moment.
-fn told(service: &Service, at: usize, now: Moment) -> Told {
-    let found =
-        || Told { condition: service.condition(at, now), reason: String::new(), since: now, at: SystemTime::now() };
-    service.endpoints[at].live.standing.told().unwrap_or_else(found)
+fn told(service: &Service, at: usize, now: Moment) -> Announced {
+    let found = || Announced {
+        condition: service.condition(at, now),
+        reason: String::new(),
+        since: now,
+        at: SystemTime::now(),
+    };
+    service.endpoints[at].live.standing.announced().unwrap_or_else(found)
 }
 
 /// To three places: what is finer than a microsecond, or a tenth of a percent, is not measured.
@@ -166,9 +170,9 @@ fn metrics(state: &State) -> String {
                 up: condition.state.is_usable(),
                 state: condition.state.as_str(),
                 breaker: service.breaker.as_ref().map(|policy| match endpoint.live.breaker.state(policy, now) {
-                    breaker::State::Closed => 0,
-                    breaker::State::Open => 1,
-                    breaker::State::HalfOpen => 2,
+                    breaker::Circuit::Closed => 0,
+                    breaker::Circuit::Open => 1,
+                    breaker::Circuit::HalfOpen => 2,
                 }),
             }
         })

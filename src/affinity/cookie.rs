@@ -4,7 +4,7 @@
 
 use http::HeaderValue;
 
-use super::seal::{Named, Seal};
+use super::seal::{OpenedSeal, Seal};
 
 /// How many cookies of our name are looked at. A browser sends two when another path or a parent domain has set one as well;
 /// a client that sends more does so to make us compute.
@@ -14,7 +14,7 @@ const MOST: usize = 4;
 #[derive(Debug)]
 pub struct Cookie {
     name: String,
-    /// What its values are made and read by.
+    /// Makes and reads the cookie's values.
     pub(super) seal: Seal,
 }
 
@@ -24,8 +24,8 @@ impl Cookie {
         Self { name, seal }
     }
 
-    /// What the first good one among a request's cookies says. `fields` are the values of its `Cookie` fields.
-    pub fn read<'a>(&self, fields: impl Iterator<Item = &'a [u8]>, unix_now: u64) -> Option<Named> {
+    /// Reads the first valid one among a request's cookies. `fields` are the values of its `Cookie` fields.
+    pub fn read<'a>(&self, fields: impl Iterator<Item = &'a [u8]>, unix_now: u64) -> Option<OpenedSeal> {
         fields.flat_map(|field| values(field, &self.name)).take(MOST).find_map(|value| self.seal.open(value, unix_now))
     }
 

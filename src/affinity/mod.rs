@@ -1,8 +1,10 @@
-//! Which backend a session belongs to: a client that was served by one backend is served by it again.
+//! Session affinity: a client that was served by one backend is served by it again. What belongs to one client is
+//! called its sticky session here, or its session for short; it has nothing to do with the sessions of Layer 4.
 //!
-//! Two kinds. A signed cookie ([`seal`], [`cookie`]) carries the session with the client: nothing is kept here, and every
-//! instance with the same key understands it, also after a restart. A table ([`table`]) keeps the sessions of clients that are
-//! told apart by something that they send anyway. The third kind of affinity, the hash ring, is an algorithm of `balance`.
+//! There are two kinds. A signed cookie ([`seal`], [`cookie`]) carries the session with the client: nothing is kept
+//! here, and every instance with the same key understands it, also after a restart. A table ([`table`]) keeps the
+//! sessions of clients that are told apart by something that they send anyway. The third kind of affinity, the hash
+//! ring, is an algorithm of `balance`.
 //!
 //! Both follow the same rule, [`Affinity::decide`]: the backend that the session wants, when it may be used; otherwise whatever
 //! the balancer picks, and that is where the session stays from then on, also when its first backend comes back. Whether a
@@ -24,44 +26,44 @@ use http::HeaderValue;
 
 use crate::clock::Moment;
 use cookie::Cookie;
-use table::Sessions;
+use table::StickTableView;
 
 /// The affinity of one service.
 #[derive(Debug)]
 pub enum Affinity {
-    /// Carried by the client. Shared, so that snapshots with the same backends can go on with the same one: making it takes
-    /// an HMAC for each backend.
+    /// The client carries it. The cookie is shared, so that snapshots with the same backends can go on with the same
+    /// one: making it takes an HMAC for each backend.
     Cookie(Arc<Cookie>),
-    /// Kept here.
-    Table(Sessions),
+    /// A table here keeps it.
+    Table(StickTableView),
 }
 
-/// The session of one exchange.
+/// What ties one exchange to a backend.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Session {
-    /// What the table finds it by.
+pub struct Stickiness {
+    /// The key in the table.
     key: Option<u64>,
-    /// Where its cookie says that it belongs.
+    /// The backend that the client's cookie names.
     backend: Option<usize>,
     /// When that cookie was made, in Unix seconds; `None` when the session has moved since.
     issued: Option<u64>,
 }
 
 impl Affinity {
-    /// The session of a request. `cookies` are the values of its `Cookie` fields; `key` gives the hash of what clients are told
-    /// apart by, `None` when the request has no such thing: it then has no session and is served by any backend.
-    pub fn session<'a>(
+    /// Reads what ties a request to a backend. `cookies` are the values of its `Cookie` fields; `key` returns the hash
+    /// of what clients are told apart by, or `None` when the request has no such thing: any backend may serve it then.
+    pub fn stickiness<'a>(
         &self,
         cookies: impl Iterator<Item = &'a [u8]>,
         key: impl FnOnce() -> Option<u64>,
         unix_now: u64,
-    ) -> Session {
+    ) -> Stickiness {
         match self {
             Self::Cookie(cookie) => match cookie.read(cookies, unix_now) {
-                Some(named) => Session { key: None, backend: Some(named.backend), issued: Some(named.issued) },
-                None => Session::default(),
+                Some(named) => Stickiness { key: None, backend: Some(named.backend), issued: Some(named.issued) },
+                None => Stickiness::default(),
             },
-            Self::Table(_) => Session { key: key(), backend: None, issued: None },
+            Self::Table(_) => Stickiness { key: key(), backend: None, issued: None },
         }
     }
 
@@ -69,7 +71,7 @@ impl Affinity {
     /// with a `usable` that leaves out the backends that were tried: the session then moves.
     pub fn decide(
         &self,
-        session: &mut Session,
+        session: &mut Stickiness,
         now: Moment,
         usable: impl Fn(usize) -> bool,
         pick: impl FnOnce() -> Option<usize>,
@@ -81,13 +83,13 @@ impl Affinity {
             return Some(wanted);
         }
         let picked = pick()?;
-        *session = Session { key: None, backend: Some(picked), issued: None };
+        *session = Stickiness { key: None, backend: Some(picked), issued: None };
         Some(picked)
     }
 
     /// The `Set-Cookie` for an answer that came from the backend `used`; `None` when the client has a cookie that says so and is
     /// not about to expire, and for tables. `secure`: the client came over TLS.
-    pub fn set_cookie(&self, session: &Session, used: usize, unix_now: u64, secure: bool) -> Option<HeaderValue> {
+    pub fn set_cookie(&self, session: &Stickiness, used: usize, unix_now: u64, secure: bool) -> Option<HeaderValue> {
         match self {
             Self::Cookie(cookie) => {
                 let still_good = session.backend == Some(used)
@@ -104,7 +106,7 @@ mod tests {
     use std::time::Duration;
 
     use super::seal::{Seal, Secret};
-    use super::table::Table;
+    use super::table::StickTable;
     use super::*;
 
     const NOW: u64 = 1_800_000_000;
@@ -121,8 +123,8 @@ mod tests {
         set.to_str().unwrap().split(';').next().unwrap().to_owned()
     }
 
-    fn read(affinity: &Affinity, field: &str, now: u64) -> Session {
-        affinity.session([field.as_bytes()].into_iter(), || None, now)
+    fn read(affinity: &Affinity, field: &str, now: u64) -> Stickiness {
+        affinity.stickiness([field.as_bytes()].into_iter(), || None, now)
     }
 
     #[test]
@@ -141,7 +143,7 @@ mod tests {
     #[test]
     fn a_cookie_is_renewed_when_half_of_its_time_is_over() {
         let affinity = by_cookie(&["a"]);
-        let set = affinity.set_cookie(&Session::default(), 0, NOW, false).unwrap();
+        let set = affinity.set_cookie(&Stickiness::default(), 0, NOW, false).unwrap();
         let at = |now| {
             let session = read(&affinity, &sent_back(&set), now);
             affinity.set_cookie(&session, 0, now, false).is_some()
@@ -152,7 +154,7 @@ mod tests {
     #[test]
     fn a_session_moves_once_and_stays_where_it_moved() {
         let affinity = by_cookie(&["a", "b", "c"]);
-        let set = affinity.set_cookie(&Session::default(), 0, NOW, false).unwrap();
+        let set = affinity.set_cookie(&Stickiness::default(), 0, NOW, false).unwrap();
         let mut session = read(&affinity, &sent_back(&set), NOW);
         assert_eq!(affinity.decide(&mut session, Moment::NEVER, |at| at != 0, || Some(2)), Some(2));
         let moved = affinity.set_cookie(&session, 2, NOW, false).expect("it says where the session is now");
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn a_second_attempt_moves_the_session_and_the_cookie_names_who_answered() {
         let affinity = by_cookie(&["a", "b"]);
-        let set = affinity.set_cookie(&Session::default(), 0, NOW, false).unwrap();
+        let set = affinity.set_cookie(&Stickiness::default(), 0, NOW, false).unwrap();
         let mut session = read(&affinity, &sent_back(&set), NOW);
         assert_eq!(affinity.decide(&mut session, Moment::NEVER, |_| true, || Some(1)), Some(0));
         assert_eq!(affinity.decide(&mut session, Moment::NEVER, |at| at != 0, || Some(1)), Some(1));
@@ -173,19 +175,19 @@ mod tests {
     #[test]
     fn with_no_backend_there_is_no_decision() {
         let affinity = by_cookie(&[]);
-        assert_eq!(affinity.decide(&mut Session::default(), Moment::NEVER, |_| true, || None), None);
-        assert_eq!(affinity.set_cookie(&Session::default(), 0, NOW, false), None, "nothing to name");
+        assert_eq!(affinity.decide(&mut Stickiness::default(), Moment::NEVER, |_| true, || None), None);
+        assert_eq!(affinity.set_cookie(&Stickiness::default(), 0, NOW, false), None, "nothing to name");
     }
 
     #[test]
     fn a_request_without_a_key_has_no_session_in_a_table() {
-        let table = Arc::new(Table::new(10, TTL, 1));
-        let affinity = Affinity::Table(Sessions::new(table, ["a", "b"].into_iter(), Moment::NEVER));
-        let mut session = affinity.session([].into_iter(), || None, NOW);
+        let table = Arc::new(StickTable::new(10, TTL, 1));
+        let affinity = Affinity::Table(StickTableView::new(table, ["a", "b"].into_iter(), Moment::NEVER));
+        let mut session = affinity.stickiness([].into_iter(), || None, NOW);
         for pick in [0, 1] {
             assert_eq!(affinity.decide(&mut session.clone(), Moment::NEVER, |_| true, || Some(pick)), Some(pick));
         }
-        session = affinity.session([].into_iter(), || Some(42), NOW);
+        session = affinity.stickiness([].into_iter(), || Some(42), NOW);
         for pick in [1, 0] {
             assert_eq!(affinity.decide(&mut session, Moment::NEVER, |_| true, || Some(pick)), Some(1));
         }

@@ -10,12 +10,12 @@ use ahash::AHashMap;
 
 use crate::clock::Moment;
 
-/// No number: more backends than there are numbers.
+/// Stands for "no number": there are more backends than numbers.
 pub(super) const NONE: u16 = 0;
 
 /// Who has which number.
 #[derive(Debug, Default)]
-pub(super) struct Numbers {
+pub(super) struct BackendNumbers {
     by_id: AHashMap<String, Holder>,
     /// The highest number that was given away.
     last: u16,
@@ -25,11 +25,11 @@ pub(super) struct Numbers {
 #[derive(Debug)]
 struct Holder {
     number: u16,
-    /// When it went; `None` while it is there.
+    /// When the backend left the service; `None` while it is there.
     left: Option<Moment>,
 }
 
-impl Numbers {
+impl BackendNumbers {
     /// The numbers of the backends that are there now; all others are away from now on, and lose their number once they have
     /// been for longer than `keep`.
     pub fn assign<'a>(&mut self, ids: impl Iterator<Item = &'a str>, now: Moment, keep: Duration) -> Vec<u16> {
@@ -53,8 +53,9 @@ impl Numbers {
         numbers
     }
 
-    /// Takes the numbers of those who have been away for longer than `keep`; when that is not enough, of those who have been away
-    /// for longest. What is left of their sessions goes where the new holder is, which is as good as anywhere.
+    /// Frees the numbers of backends that have been away for longer than `keep`; when that is not enough, of those that
+    /// have been away for longest. Sticky sessions that are left of such a backend go to the next holder of its number,
+    /// which is as good a choice as any.
     fn make_room(&mut self, wanted: usize, now: Moment, keep: Duration) {
         let mut away: Vec<_> = self.by_id.values().filter_map(|holder| Some((holder.left?, holder.number))).collect();
         away.sort_unstable();
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn numbers_stay_when_others_come_and_go() {
-        let mut numbers = Numbers::default();
+        let mut numbers = BackendNumbers::default();
         assert_eq!(numbers.assign(["a", "b", "c"].into_iter(), at(0), KEEP), [1, 2, 3]);
         assert_eq!(numbers.assign(["d", "c", "a"].into_iter(), at(1), KEEP), [4, 3, 1]);
         assert_eq!(numbers.assign(["b", "a"].into_iter(), at(30), KEEP), [2, 1], "b is back in time");
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_number_of_one_that_stays_away_is_given_to_another() {
-        let mut numbers = Numbers::default();
+        let mut numbers = BackendNumbers::default();
         numbers.assign(["a", "b"].into_iter(), at(0), KEEP);
         numbers.assign(["a"].into_iter(), at(10), KEEP);
         assert_eq!(numbers.assign(["a", "c"].into_iter(), at(70), KEEP), [1, 3], "60 s are not more than 60 s");
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn when_numbers_run_out_who_left_first_loses_its_own() {
-        let mut numbers = Numbers::default();
+        let mut numbers = BackendNumbers::default();
         let ids: Vec<_> = (0..u16::MAX).map(|id| id.to_string()).collect();
         let all = numbers.assign(ids.iter().map(String::as_str), at(0), KEEP);
         assert_eq!((all[0], all[65_534]), (1, u16::MAX));
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn churn_does_not_grow_it() {
-        let mut numbers = Numbers::default();
+        let mut numbers = BackendNumbers::default();
         for round in 0..1000_u64 {
             let ids = [format!("{round}a"), format!("{round}b")];
             numbers.assign(ids.iter().map(String::as_str), at(round * 100), KEEP);

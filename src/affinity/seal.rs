@@ -60,7 +60,7 @@ pub struct Seal {
 
 /// What a good seal says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Named {
+pub struct OpenedSeal {
     /// Index of the backend.
     pub backend: usize,
     /// When it was made, in Unix seconds.
@@ -114,7 +114,7 @@ impl Seal {
     }
 
     /// What a text says; `None` when it is no seal of ours, has expired, or names a backend that is gone.
-    pub fn open(&self, text: &[u8], unix_now: u64) -> Option<Named> {
+    pub fn open(&self, text: &[u8], unix_now: u64) -> Option<OpenedSeal> {
         let mut bytes = [0; BYTES];
         if text.len() != LENGTH || BASE64URL_NOPAD.decode_mut(text, &mut bytes).is_err() || bytes[0] != VERSION {
             return None;
@@ -128,7 +128,7 @@ impl Seal {
             return None;
         }
         let backend = *self.indices.get(&bytes[6..SIGNED])?;
-        Some(Named { backend, issued })
+        Some(OpenedSeal { backend, issued })
     }
 
     /// Whether a seal made at `issued` should be replaced: more than half of its time is over.
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(text.len(), LENGTH);
         // another instance, with the backends in another order and one more
         let other = seal(1, "api", &["c", "b", "a"]);
-        assert_eq!(other.open(text.as_bytes(), NOW + 5), Some(Named { backend: 1, issued: NOW }));
+        assert_eq!(other.open(text.as_bytes(), NOW + 5), Some(OpenedSeal { backend: 1, issued: NOW }));
         assert_eq!(seal(1, "api", &["c", "a"]).open(text.as_bytes(), NOW), None, "its backend is gone");
     }
 

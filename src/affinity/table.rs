@@ -1,17 +1,18 @@
-//! The sessions that are kept here: from the hash of what a client is known by to the number of its backend.
+//! The table of sticky sessions (HAProxy calls it a stick table): from the hash of what identifies a client to the
+//! number of its backend.
 //!
-//! All workers use one table, in each exchange. A sharded map with a lock for each shard (dashmap is one) would make a worker
-//! wait for another that was taken off its core while it held the lock, and an exact order of last use would have to write to
-//! shared memory at each hit. So the table is an array of atomic words, with a whole session in each:
+//! All workers use one table, at each exchange. A sharded map with a lock for each shard (dashmap is one) would make a
+//! worker wait for another that was taken off its core while it held the lock, and an exact order of last use would
+//! have to write to shared memory at each hit. So the table is an array of atomic words, with a whole session in each:
 //!
 //! ```text
 //!   fingerprint (24) | number of the backend (16) | second of the last use (24)
 //! ```
 //!
-//! Because an entry is one word, it changes in one compare-and-swap and is never seen half changed; no operation waits, and
-//! each looks at a bounded number of words. A hit reads two cache lines, and writes only when the second has changed. What is
-//! given up for that: when two workers meet a new session at the same moment, and others come into the same buckets just then,
-//! its first two exchanges may go to two backends; from then on it has one.
+//! Because an entry is one word, it changes in one compare-and-swap and is never seen half changed; no operation waits,
+//! and each looks at a bounded number of words. A hit reads two cache lines, and writes only when the second of the
+//! last use has changed. The price: when two workers meet a new session at the same moment, and others use the same
+//! buckets just then, its first two exchanges may go to two backends; from then on it has one.
 //!
 //! A session may stand in either of two buckets of eight words (one cache line each) and goes into the emptier one (Azar, Broder,
 //! Karlin, Upfal, "Balanced allocations", 1994): with twice as many words as sessions, a bucket is then practically never
@@ -29,10 +30,10 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::numbers::{NONE, Numbers};
+use super::numbers::{BackendNumbers, NONE};
 use crate::clock::Moment;
 
-/// No session.
+/// The word of a free place.
 const EMPTY: u64 = 0;
 /// Words of a bucket: a cache line.
 const WORDS: usize = 8;
@@ -49,15 +50,15 @@ const HALF: u32 = 1 << (STAMP_BITS - 1);
 const LONGEST: u32 = 1 << 22;
 
 /// The sessions of one service. It stays from snapshot to snapshot.
-pub struct Table {
+pub struct StickTable {
     buckets: Box<[Bucket]>,
     max_entries: usize,
     seed: u64,
     /// Seconds.
     ttl: AtomicU32,
-    used: Count,
+    used: EntryCount,
     /// Only the control plane takes this, when it builds a snapshot.
-    numbers: Mutex<Numbers>,
+    numbers: Mutex<BackendNumbers>,
 }
 
 /// A cache line of sessions.
@@ -65,33 +66,33 @@ pub struct Table {
 #[repr(align(64))]
 struct Bucket([AtomicU64; WORDS]);
 
-/// Written at each new session by every worker: apart from the fields that every worker reads.
+/// Every worker writes it at each new session, so it stands apart from the fields that every worker only reads.
 #[derive(Default)]
 #[repr(align(128))]
-struct Count(AtomicUsize);
+struct EntryCount(AtomicUsize);
 
-/// A [`Table`] with the backends of one snapshot.
+/// A [`StickTable`] with the backends of one snapshot.
 #[derive(Debug)]
-pub struct Sessions {
-    table: Arc<Table>,
+pub struct StickTableView {
+    table: Arc<StickTable>,
     /// By index in the service's list.
     numbers: Box<[u16]>,
     /// By number.
     indices: Box<[Option<u32>]>,
 }
 
-/// What a session is looked for by: where it may stand, and its fingerprint in place.
+/// What a session is looked up by: its two buckets, and its fingerprint at the position that it has in a word.
 #[derive(Clone, Copy)]
-struct Place {
+struct EntryKey {
     buckets: [usize; 2],
     fingerprint: u64,
     now: u32,
     ttl: u32,
 }
 
-impl Sessions {
+impl StickTableView {
     /// The table's sessions over the backends with these ids, in the order of the service's list.
-    pub fn new<'a>(table: Arc<Table>, ids: impl Iterator<Item = &'a str>, now: Moment) -> Self {
+    pub fn new<'a>(table: Arc<StickTable>, ids: impl Iterator<Item = &'a str>, now: Moment) -> Self {
         let numbers: Box<[u16]> = {
             let keep = Duration::from_secs(u64::from(table.ttl.load(Relaxed)) + 1);
             table.numbers.lock().unwrap_or_else(PoisonError::into_inner).assign(ids, now, keep).into()
@@ -104,12 +105,13 @@ impl Sessions {
         Self { table, numbers, indices: indices.into() }
     }
 
-    /// The table, for the next snapshot.
-    pub fn table(&self) -> &Arc<Table> {
+    /// The table itself, to be used by the next snapshot.
+    pub fn table(&self) -> &Arc<StickTable> {
         &self.table
     }
 
-    /// The backend of the session with this key: the one it has, when that is `usable`, else what `pick` gives, remembered.
+    /// The backend of the session with this key: the one that the table holds, when that is `usable`; otherwise the one
+    /// that `pick` chooses, which the table then holds.
     pub fn decide(
         &self,
         key: u64,
@@ -117,8 +119,8 @@ impl Sessions {
         usable: impl Fn(usize) -> bool,
         pick: impl FnOnce() -> Option<usize>,
     ) -> Option<usize> {
-        let place = self.table.place(key, now);
-        let had = self.table.find(place);
+        let entry = self.table.entry_key(key, now);
+        let had = self.table.find(entry);
         if let Some(index) = had.and_then(|number| self.index(number)).filter(|index| usable(*index)) {
             return Some(index);
         }
@@ -127,8 +129,8 @@ impl Sessions {
         if number == NONE {
             return Some(picked);
         }
-        // when another worker was faster, what it chose for this session holds for this exchange as well
-        let held = self.table.remember(place, number, had);
+        // when another worker was faster, its choice for this session holds for this exchange as well
+        let held = self.table.remember(entry, number, had);
         Some(self.index(held).filter(|index| usable(*index)).unwrap_or(picked))
     }
 
@@ -138,7 +140,7 @@ impl Sessions {
     }
 }
 
-impl Table {
+impl StickTable {
     /// A table for this many sessions (at least one), each forgotten when it was not used for `ttl` (1 s to 48 days).
     pub fn new(max_entries: usize, ttl: Duration, seed: u64) -> Self {
         let max_entries = max_entries.max(1);
@@ -148,14 +150,14 @@ impl Table {
             max_entries,
             seed,
             ttl: AtomicU32::new(1),
-            used: Count::default(),
+            used: EntryCount::default(),
             numbers: Mutex::default(),
         };
         table.set_ttl(ttl);
         table
     }
 
-    /// Another time to live, from now on, also for the sessions that are there.
+    /// Changes the time to live, also of the sessions that are there.
     pub fn set_ttl(&self, ttl: Duration) {
         let seconds = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
         self.ttl.store(u32::try_from(seconds).unwrap_or(LONGEST).clamp(1, LONGEST), Relaxed);
@@ -176,14 +178,14 @@ impl Table {
         self.len() == 0
     }
 
-    fn place(&self, key: u64, now: Moment) -> Place {
+    fn entry_key(&self, key: u64, now: Moment) -> EntryKey {
         let hash = mix(key ^ self.seed);
         let mask = self.buckets.len() - 1;
         // three parts of the hash that don't overlap up to a million buckets
         let first = usize::try_from(hash & 0xf_ffff_ffff).unwrap_or_default() & mask;
         let second = usize::try_from(hash.rotate_right(20) & 0xf_ffff_ffff).unwrap_or_default() & mask;
         let seconds = now.as_millis() / 1000;
-        Place {
+        EntryKey {
             buckets: [first, second],
             fingerprint: hash >> 40 << 40,
             now: u32::try_from(seconds & u64::from(STAMP_MASK)).unwrap_or_default(),
@@ -191,17 +193,17 @@ impl Table {
         }
     }
 
-    /// The number that the session has; it counts as used now.
-    fn find(&self, place: Place) -> Option<u16> {
-        let (slot, word) = place
+    /// Finds the backend's number of a session, and marks the session as used now.
+    fn find(&self, entry: EntryKey) -> Option<u16> {
+        let (slot, word) = entry
             .buckets
             .into_iter()
             .flat_map(|bucket| &self.buckets[bucket].0)
             .map(|slot| (slot, slot.load(Relaxed)))
-            .find(|(_, word)| place.is_mine(*word) && !place.is_expired(*word))?;
-        if stamp(word) != place.now && place.age(word) > 0 {
-            // when it fails another worker has just used it, or moved it
-            let _ = slot.compare_exchange(word, place.word(number(word)), Relaxed, Relaxed);
+            .find(|(_, word)| entry.is_mine(*word) && !entry.is_expired(*word))?;
+        if stamp(word) != entry.now && entry.age(word) > 0 {
+            // when this fails another worker has just used the entry, or moved it
+            let _ = slot.compare_exchange(word, entry.word(number(word)), Relaxed, Relaxed);
         }
         Some(number(word))
     }
@@ -210,51 +212,52 @@ impl Table {
     ///
     /// Workers that race for a new session choose the same word for it, as long as they see the same two buckets: one wins it,
     /// and the others find the session there.
-    fn remember(&self, place: Place, wanted: u16, had: Option<u16>) -> u16 {
+    fn remember(&self, entry: EntryKey, wanted: u16, had: Option<u16>) -> u16 {
         for _ in 0..TRIES {
-            let (slot, seen) = self.best_word(place);
-            if place.is_mine(seen) && !place.is_expired(seen) && Some(number(seen)) != had {
+            let (slot, seen) = self.best_word(entry);
+            if entry.is_mine(seen) && !entry.is_expired(seen) && Some(number(seen)) != had {
                 return number(seen);
             }
-            if slot.compare_exchange(seen, place.word(wanted), Relaxed, Relaxed).is_ok() {
+            if slot.compare_exchange(seen, entry.word(wanted), Relaxed, Relaxed).is_ok() {
                 if seen == EMPTY && self.used.0.fetch_add(1, Relaxed) >= self.max_entries {
-                    self.make_room(place);
+                    self.make_room(entry);
                 }
                 break;
             }
         }
-        // when all tries failed, so much is going on around this session that its next exchange may try
+        // when all tries have failed, other workers are changing these buckets so fast that the session's next exchange
+        // may as well try again
         wanted
     }
 
     /// The session's own word when it has one, else, in the emptier of its buckets, one that is free, or the oldest.
-    fn best_word(&self, place: Place) -> (&AtomicU64, u64) {
-        let [(first, used), (second, used_by_second)] = place.buckets.map(|bucket| {
+    fn best_word(&self, entry: EntryKey) -> (&AtomicU64, u64) {
+        let [(first, used), (second, used_by_second)] = entry.buckets.map(|bucket| {
             let mut best: Option<(&AtomicU64, u64)> = None;
             let mut used = 0;
             for slot in &self.buckets[bucket].0 {
                 let word = slot.load(Relaxed);
-                used += u32::from(word != EMPTY && !place.is_expired(word));
-                if best.is_none_or(|(_, best)| place.rank(word) > place.rank(best)) {
+                used += u32::from(word != EMPTY && !entry.is_expired(word));
+                if best.is_none_or(|(_, best)| entry.rank(word) > entry.rank(best)) {
                     best = Some((slot, word));
                 }
             }
             (best.unwrap_or((&self.buckets[bucket].0[0], EMPTY)), used)
         });
-        let second_is_better = used_by_second < used || place.is_mine(second.1);
-        if second_is_better && !place.is_mine(first.1) { second } else { first }
+        let second_is_better = used_by_second < used || entry.is_mine(second.1);
+        if second_is_better && !entry.is_mine(first.1) { second } else { first }
     }
 
     /// Removes the oldest among [`SAMPLE`] buckets, but not the session that was just put in.
-    fn make_room(&self, place: Place) {
-        let start = usize::try_from(mix(place.fingerprint ^ place.buckets[0] as u64) >> 32).unwrap_or_default();
+    fn make_room(&self, entry: EntryKey) {
+        let start = usize::try_from(mix(entry.fingerprint ^ entry.buckets[0] as u64) >> 32).unwrap_or_default();
         for _ in 0..TRIES {
             let slots = (start..start + SAMPLE.min(self.buckets.len()))
                 .flat_map(|bucket| &self.buckets[bucket & (self.buckets.len() - 1)].0);
             let oldest = slots
                 .map(|slot| (slot, slot.load(Relaxed)))
-                .filter(|(_, word)| *word != EMPTY && !place.is_mine(*word))
-                .max_by_key(|(_, word)| place.age(*word));
+                .filter(|(_, word)| *word != EMPTY && !entry.is_mine(*word))
+                .max_by_key(|(_, word)| entry.age(*word));
             let Some((slot, word)) = oldest else { break };
             if slot.compare_exchange(word, EMPTY, Relaxed, Relaxed).is_ok() {
                 self.used.0.fetch_sub(1, Relaxed);
@@ -264,8 +267,8 @@ impl Table {
     }
 }
 
-impl Place {
-    /// The session's entry, used now.
+impl EntryKey {
+    /// The word of this session, used now, with this backend's number.
     fn word(self, number: u16) -> u64 {
         self.fingerprint | u64::from(number) << STAMP_BITS | u64::from(self.now)
     }
@@ -283,7 +286,7 @@ impl Place {
         self.age(word) > self.ttl
     }
 
-    /// The higher, the sooner this word is overwritten.
+    /// How soon this word is overwritten: the highest rank goes first.
     fn rank(self, word: u64) -> u32 {
         match word {
             _ if self.is_mine(word) => u32::MAX,
@@ -309,9 +312,9 @@ fn mix(x: u64) -> u64 {
     x ^ x >> 31
 }
 
-impl fmt::Debug for Table {
+impl fmt::Debug for StickTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table")
+        f.debug_struct("StickTable")
             .field("max_entries", &self.max_entries)
             .field("ttl", &self.ttl)
             .field("len", &self.len())

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::endpoint::standing::Wanted;
+use crate::endpoint::standing::Override;
 use crate::endpoint::{Endpoint, Live};
 use crate::health::ejector;
-use crate::health::probe::{Preamble, Target};
-use crate::load::agent::{Line, Said};
-use crate::policy::{Check, Health, Initial, ProxyHeader};
+use crate::health::probe::Target;
+use crate::load::agent::{AgentLine, AgentWishes};
+use crate::policy::{Check, Health, Initial};
 use crate::snapshot::{Service, Snapshot};
 
 /// An agent that has missed as many of its turns is silent, however soon reports expire: one that is late is not.
@@ -23,7 +23,7 @@ pub(super) fn targets(snapshot: &Snapshot) -> Vec<Target> {
         let health = service.health.clone().map(Arc::new);
         let agent = service.load_reports.agent.map(|(port, interval)| Arc::new(asking(port, interval)));
         // of one whose name can't be looked up that is known without asking
-        for endpoint in service.endpoints.iter().filter(|endpoint| !endpoint.is_unknown()) {
+        for endpoint in service.endpoints.iter().filter(|endpoint| !endpoint.is_unresolved()) {
             if let Some(policy) = &health {
                 targets.push(target(service, endpoint, policy, false));
             }
@@ -46,11 +46,7 @@ fn target(service: &Service, endpoint: &Endpoint, policy: &Arc<Health>, advisory
         host: endpoint.host.clone(),
         protocol: service.protocol,
         tls: service.tls.clone().zip(name),
-        preamble: match service.proxy_header {
-            None => Preamble::Off,
-            Some(ProxyHeader::V1) => Preamble::V1,
-            Some(ProxyHeader::V2) => Preamble::V2,
-        },
+        proxy_header: service.proxy_header,
         policy: Arc::clone(policy),
         advisory,
         expire: service.load_reports.expire.max(policy.interval * MISSED),
@@ -73,8 +69,8 @@ fn asking(port: u16, interval: Duration) -> Health {
 }
 
 /// What the passive ejection watches.
-pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::Service> {
-    let service = |service: &Arc<Service>| ejector::Service {
+pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::WatchedService> {
+    let service = |service: &Arc<Service>| ejector::WatchedService {
         name: Arc::clone(&service.name),
         policy: service.outlier,
         backends: service.endpoints.clone(),
@@ -89,7 +85,7 @@ pub(super) struct Agents(Arc<Mutex<Heard>>);
 #[derive(Debug, Default)]
 struct Heard {
     /// By whom, and of which backend: another one may come by the same name.
-    said: HashMap<Name, (Arc<Live>, Said)>,
+    said: HashMap<Name, (Arc<Live>, AgentWishes)>,
     /// Those that bound their backends' exchanges, and until when that holds.
     limits: HashMap<Name, (Arc<Live>, Moment)>,
 }
@@ -104,12 +100,12 @@ impl Agents {
 
     /// Does what an agent says, and tells whether its backend is well.
     pub fn hear(&self, target: &Target, line: &str, now: Moment) -> Result<(), String> {
-        let line = Line::read(line.as_bytes()).map_err(|refused| refused.to_string())?;
+        let line = AgentLine::read(line.as_bytes()).map_err(|refused| refused.to_string())?;
         let name = (Arc::clone(&target.service), target.id.clone());
         let Heard { said, limits } = &mut *self.heard();
-        let (of, said) = said.entry(name.clone()).or_insert_with(|| (Arc::clone(&target.live), Said::default()));
+        let (of, said) = said.entry(name.clone()).or_insert_with(|| (Arc::clone(&target.live), AgentWishes::default()));
         if !Arc::ptr_eq(of, &target.live) {
-            (*of, *said) = (Arc::clone(&target.live), Said::default());
+            (*of, *said) = (Arc::clone(&target.live), AgentWishes::default());
         }
         said.hear(&line);
         let reason = line.reason.clone().unwrap_or_else(|| "its agent says so".to_owned());
@@ -123,7 +119,7 @@ impl Agents {
         }
         if target.advisory {
             // nothing else makes it so where the agent is no check
-            target.live.standing.set_agent(Wanted::Disabled, &reason);
+            target.live.standing.set_agent(Override::Disabled, &reason);
         }
         Err(line.reason.unwrap_or_else(|| "its agent says that it is down".to_owned()))
     }
@@ -136,7 +132,7 @@ impl Agents {
         said.retain(|name, (live, _)| {
             let stays = asked.contains(&Arc::as_ptr(live));
             if !stays {
-                Said::default().apply(&live.standing, "");
+                AgentWishes::default().apply(&live.standing, "");
                 limits.remove(name);
             }
             stays
@@ -174,7 +170,7 @@ mod tests {
             host: String::new(),
             protocol: UpstreamProtocol::Http1,
             tls: None,
-            preamble: Preamble::Off,
+            proxy_header: None,
             policy: Arc::new(asking(1, Duration::from_secs(2))),
             advisory: true,
             expire: Duration::from_secs(10),
@@ -214,14 +210,17 @@ mod tests {
         let target = asked(&live);
         agents.hear(&target, "maint 50% maxconn:5", START).unwrap();
         agents.update(std::slice::from_ref(&target));
-        assert_eq!((live.standing.agent(), live.standing.weight(8), live.standing.limit(0)), (Wanted::Disabled, 4, 5));
+        assert_eq!(
+            (live.standing.agent(), live.standing.weight(8), live.standing.limit(0)),
+            (Override::Disabled, 4, 5)
+        );
         // a check of another kind asks no agent
         let mut other = target.clone();
         Arc::make_mut(&mut other.policy).kind = Check::Tcp { send: Vec::new(), expect: Vec::new() };
         agents.update(&[other]);
         assert_eq!(
             (live.standing.agent(), live.standing.weight(8), live.standing.limit(0)),
-            (Wanted::Configured, 8, 0)
+            (Override::Configured, 8, 0)
         );
         let heard = agents.heard();
         assert!(heard.said.is_empty() && heard.limits.is_empty());
@@ -233,6 +232,6 @@ mod tests {
         let (before, after) = (Arc::<Live>::default(), Arc::<Live>::default());
         agents.hear(&asked(&before), "drain down", START).unwrap_err();
         agents.hear(&asked(&after), "50%", START).unwrap();
-        assert_eq!((after.standing.agent(), after.standing.weight(8)), (Wanted::Configured, 4));
+        assert_eq!((after.standing.agent(), after.standing.weight(8)), (Override::Configured, 4));
     }
 }

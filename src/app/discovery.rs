@@ -14,7 +14,7 @@ use crate::config::model::{self, Address};
 use crate::discover::dns::{Dns, Query};
 use crate::discover::{Backend, Discovery, Found, Source};
 use crate::endpoint::Target;
-use crate::io::Name;
+use crate::io::HostPort;
 
 /// How long a configuration waits for the first answers of its sources. A file takes milliseconds; a name server that has not answered
 /// by then may be silent for long, and the rest is to be served.
@@ -106,7 +106,7 @@ impl Lookouts {
     }
 
     /// The addresses of names that are in force, for the process that takes over.
-    pub fn names_in_force(&self) -> Vec<(Name, Vec<SocketAddr>)> {
+    pub fn names_in_force(&self) -> Vec<(HostPort, Vec<SocketAddr>)> {
         self.names.in_force()
     }
 
@@ -148,7 +148,7 @@ fn backend(found: &Backend) -> model::Backend {
             Target::Unix(path) => Address::Unix(path.clone()),
         },
         further: found.further.clone(),
-        unknown: found.unknown.clone(),
+        unresolved: found.unknown.clone(),
         host: found.host.clone(),
         weight: found.weight,
         max_connections: found.max_connections,

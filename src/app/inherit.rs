@@ -11,8 +11,8 @@ use listenfd::ListenFd;
 use socket2::{Domain, Type};
 
 use crate::endpoint::Target;
-use crate::io::Name;
-use crate::listener::Socket;
+use crate::io::HostPort;
+use crate::listener::BoundSocket;
 use crate::policy::ListenerProtocol;
 
 /// The name of the socket through which the process before learns that this one is ready.
@@ -35,11 +35,11 @@ const MOST_BYTES: usize = 100 << 10;
 /// What nobody has claimed yet.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
-    sockets: Vec<(String, Socket)>,
+    sockets: Vec<(String, BoundSocket)>,
     /// The process before waits for a byte on it.
     pub ready: Option<UnixStream>,
     /// The addresses that backends' names had for the process before.
-    pub names: Vec<(Name, Vec<SocketAddr>)>,
+    pub names: Vec<(HostPort, Vec<SocketAddr>)>,
 }
 
 impl Inherited {
@@ -55,11 +55,11 @@ impl Inherited {
                 let (family, kind) = (i32::from(Domain::UNIX), i32::from(Type::STREAM));
                 inherited.ready = fds.take_custom(at, family, kind, "Unix stream socket").ok().flatten();
             } else if let Ok(Some(socket)) = fds.take_tcp_listener(at) {
-                inherited.sockets.push((name, Socket::Tcp(socket)));
+                inherited.sockets.push((name, BoundSocket::Tcp(socket)));
             } else if let Ok(Some(socket)) = fds.take_unix_listener(at) {
-                inherited.sockets.push((name, Socket::Unix(socket)));
+                inherited.sockets.push((name, BoundSocket::Unix(socket)));
             } else if let Ok(Some(socket)) = fds.take_udp_socket(at) {
-                inherited.sockets.push((name, Socket::Udp(socket)));
+                inherited.sockets.push((name, BoundSocket::Udp(socket)));
             }
         }
         // what is there without a process before is left over from one that is gone
@@ -70,20 +70,20 @@ impl Inherited {
     }
 
     /// The sockets of a listener, and whether their file goes with them.
-    pub fn listener(&mut self, target: &Target, protocol: ListenerProtocol, name: &str) -> (Vec<Socket>, bool) {
+    pub fn listener(&mut self, target: &Target, protocol: ListenerProtocol, name: &str) -> (Vec<BoundSocket>, bool) {
         let datagrams = protocol == ListenerProtocol::Udp;
-        let fits = |(given, socket): &mut (String, Socket)| {
+        let fits = |(given, socket): &mut (String, BoundSocket)| {
             socket.is_datagrams() == datagrams && fits(socket, target, given == name)
         };
-        let (names, sockets): (Vec<String>, Vec<Socket>) = self.sockets.extract_if(.., fits).unzip();
+        let (names, sockets): (Vec<String>, Vec<BoundSocket>) = self.sockets.extract_if(.., fits).unzip();
         (sockets, names.iter().any(|name| name == WITH_FILE))
     }
 
     /// The admin address's socket.
     pub fn admin(&mut self, target: &Target) -> Option<TcpListener> {
         self.listener(target, ListenerProtocol::Http, ADMIN).0.into_iter().find_map(|socket| match socket {
-            Socket::Tcp(socket) => Some(socket),
-            Socket::Unix(_) | Socket::Udp(_) => None,
+            BoundSocket::Tcp(socket) => Some(socket),
+            BoundSocket::Unix(_) | BoundSocket::Udp(_) => None,
         })
     }
 
@@ -96,7 +96,7 @@ impl Inherited {
 }
 
 /// The addresses of names in one line: `host:port=address,address;...`.
-pub(super) fn written(names: Vec<(Name, Vec<SocketAddr>)>) -> String {
+pub(super) fn written(names: Vec<(HostPort, Vec<SocketAddr>)>) -> String {
     let mut all = String::new();
     for ((host, port), addresses) in names {
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -109,7 +109,7 @@ pub(super) fn written(names: Vec<(Name, Vec<SocketAddr>)>) -> String {
 }
 
 /// Reads what [`written`] has written; what is none of it is left out.
-fn read(all: &str) -> Vec<(Name, Vec<SocketAddr>)> {
+fn read(all: &str) -> Vec<(HostPort, Vec<SocketAddr>)> {
     let one = |one: &str| {
         let (name, addresses) = one.split_once('=')?;
         let (host, port) = name.rsplit_once(':')?;
@@ -119,7 +119,7 @@ fn read(all: &str) -> Vec<(Name, Vec<SocketAddr>)> {
     all.split(';').filter_map(one).collect()
 }
 
-fn fits(socket: &Socket, wanted: &Target, same_name: bool) -> bool {
+fn fits(socket: &BoundSocket, wanted: &Target, same_name: bool) -> bool {
     match (socket.target(), wanted) {
         (Some(Target::Tcp(is)), Target::Tcp(wanted)) if wanted.port() == 0 => same_name && is.ip() == wanted.ip(),
         (Some(is), wanted) => is == *wanted,
@@ -148,20 +148,20 @@ mod tests {
 
     #[test]
     fn a_tcp_and_a_udp_socket_at_one_address_are_told_apart() {
-        let tcp = Socket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
+        let tcp = BoundSocket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
         let at = tcp.target().unwrap();
         let Target::Tcp(address) = &at else { panic!("{at:?}") };
-        let udp = Socket::Udp(std::net::UdpSocket::bind(address).unwrap());
+        let udp = BoundSocket::Udp(std::net::UdpSocket::bind(address).unwrap());
         let sockets = [tcp, udp].map(|socket| ("dns".to_owned(), socket));
         let mut inherited = Inherited { sockets: sockets.into(), ..Inherited::default() };
         let found = inherited.listener(&at, ListenerProtocol::Udp, "dns").0;
-        assert!(matches!(found[..], [Socket::Udp(_)]), "{found:?}");
+        assert!(matches!(found[..], [BoundSocket::Udp(_)]), "{found:?}");
         let found = inherited.listener(&at, ListenerProtocol::Tcp, "dns").0;
-        assert!(matches!(found[..], [Socket::Tcp(_)]), "{found:?}");
+        assert!(matches!(found[..], [BoundSocket::Tcp(_)]), "{found:?}");
     }
 
-    fn socket() -> (Target, Socket) {
-        let socket = Socket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
+    fn socket() -> (Target, BoundSocket) {
+        let socket = BoundSocket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
         (socket.target().unwrap(), socket)
     }
 

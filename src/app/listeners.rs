@@ -18,7 +18,7 @@ use super::parts;
 use crate::admin;
 use crate::config::model::{self, Address, ClientAuth};
 use crate::endpoint::Target;
-use crate::listener::{self, Bound, Control, Plan, Settings, Socket};
+use crate::listener::{self, BoundListener, BoundSocket, DataPlane, ListenerSettings, NewListener};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::policy::ListenerProtocol;
 use crate::snapshot::Snapshot;
@@ -36,8 +36,8 @@ pub(super) struct Listeners {
 struct Open {
     key: u32,
     name: String,
-    bound: Bound,
-    settings: Arc<ArcSwap<Settings>>,
+    bound: BoundListener,
+    settings: Arc<ArcSwap<ListenerSettings>>,
     /// A hash of what its TLS was made of.
     tls: Option<u64>,
 }
@@ -62,9 +62,9 @@ struct Next {
 /// Sockets that nobody accepts on yet.
 #[derive(Debug)]
 struct Fresh {
-    bound: Bound,
+    bound: BoundListener,
     /// What each worker is to accept on.
-    parts: Vec<Vec<Socket>>,
+    parts: Vec<Vec<BoundSocket>>,
 }
 
 impl Listeners {
@@ -126,7 +126,7 @@ impl Listeners {
     fn shares_port(&self, prepared: &[Next], target: &Target) -> bool {
         let prepared = prepared.iter().filter_map(|next| next.fresh.as_ref()).map(|fresh| &fresh.bound);
         let ours = self.open.iter().map(|open| &open.bound).chain(prepared);
-        ours.filter_map(Bound::target).any(|ours| match (ours, target) {
+        ours.filter_map(BoundListener::target).any(|ours| match (ours, target) {
             (Target::Tcp(ours), Target::Tcp(target)) => ours.port() == target.port(),
             _ => false,
         })
@@ -136,13 +136,13 @@ impl Listeners {
         &self,
         target: &Target,
         protocol: ListenerProtocol,
-        (inherited, with_file): (Vec<Socket>, bool),
+        (inherited, with_file): (Vec<BoundSocket>, bool),
         shares_port: bool,
     ) -> io::Result<Fresh> {
         let bound = match (inherited.is_empty(), with_file) {
             (true, _) => self.bind_new(target, protocol, shares_port)?,
-            (false, false) => Bound::inherit(inherited, self.workers)?,
-            (false, true) => Bound::inherit(inherited, self.workers)?.with_file(),
+            (false, false) => BoundListener::inherit(inherited, self.workers)?,
+            (false, true) => BoundListener::inherit(inherited, self.workers)?.with_file(),
         };
         // an idle connection of HTTP does not last long; a session may be silent for hours
         if matches!(protocol, ListenerProtocol::Tcp | ListenerProtocol::Tls) {
@@ -152,7 +152,7 @@ impl Listeners {
         Ok(Fresh { bound, parts })
     }
 
-    fn bind_new(&self, target: &Target, protocol: ListenerProtocol, shares_port: bool) -> io::Result<Bound> {
+    fn bind_new(&self, target: &Target, protocol: ListenerProtocol, shares_port: bool) -> io::Result<BoundListener> {
         // who else listens there can't be told where we do
         let free = if shares_port { Ok(()) } else { free(target, protocol) };
         let bound = match target {
@@ -174,8 +174,8 @@ impl Listeners {
     }
 
     /// Makes it so. `current` is the snapshot of the same configuration, and is published by now; those that go were
-    /// [retired](Control::retire) before, and what is open on them may go on for `drain_timeout`.
-    pub fn commit(&mut self, prepared: Prepared, current: &Snapshot, control: &mut Control, drain_timeout: Duration) {
+    /// [retired](DataPlane::retire) before, and what is open on them may go on for `drain_timeout`.
+    pub fn commit(&mut self, prepared: Prepared, current: &Snapshot, control: &mut DataPlane, drain_timeout: Duration) {
         for key in self.going(&prepared) {
             // our duplicates are closed first, so that the queues end with the workers' sockets
             for Open { name, bound, .. } in self.open.extract_if(.., |open| open.key == key) {
@@ -194,8 +194,8 @@ impl Listeners {
                     (open.name, open.tls) = (name, fingerprint);
                 }
                 (None, Some(Fresh { bound, parts })) => {
-                    let settings = Settings::new(acceptor, metrics, max_connections);
-                    control.accept(Plan { key: listener.key, parts, settings: &settings });
+                    let settings = ListenerSettings::new(acceptor, metrics, max_connections);
+                    control.accept(NewListener { key: listener.key, parts, settings: &settings });
                     self.open.push(Open { key: listener.key, name, bound, settings, tls: fingerprint });
                 }
                 (None, None) => {}
@@ -224,7 +224,7 @@ impl Listeners {
     /// # Errors
     ///
     /// When there are no file descriptors left.
-    pub fn duplicates(&self) -> io::Result<Vec<(String, Socket)>> {
+    pub fn duplicates(&self) -> io::Result<Vec<(String, BoundSocket)>> {
         let mut all = Vec::new();
         for open in &self.open {
             let name = if open.bound.has_file() { inherit::WITH_FILE } else { &open.name };

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::model::{self, Address, Backend};
-use crate::io::{AT_ONCE, Found, Name};
+use crate::io::{AT_ONCE, HostPort, Resolved};
 
 /// How often each is looked up: as often as `discover.refresh` says when nobody has written it.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ const AGAIN: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(1);
 
 /// How a name is looked up.
-pub(super) type Resolve = fn(&str, u16) -> Found;
+pub(super) type Resolve = fn(&str, u16) -> Resolved;
 
 /// The names, with the addresses that are in force. A handle: its copies are the same.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Names(Rc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    known: RefCell<HashMap<Name, Known>>,
+    known: RefCell<HashMap<HostPort, Known>>,
     /// They are others than before.
     others: Notify,
 }
@@ -38,7 +38,7 @@ struct Shared {
 #[derive(Debug, Clone)]
 struct Known {
     /// The addresses in force, or why there are none.
-    found: Found,
+    found: Resolved,
     /// When it is looked up again.
     due: Instant,
     /// How long after that, if it has no address then.
@@ -57,7 +57,7 @@ impl Names {
             tokio::select! {
                 Some(answer) = asked.join_next() => {
                     let more = std::iter::from_fn(|| asked.try_join_next());
-                    let answers: Vec<(Name, Found)> = std::iter::once(answer).chain(more).flatten().collect();
+                    let answers: Vec<(HostPort, Resolved)> = std::iter::once(answer).chain(more).flatten().collect();
                     if self.take(answers, Instant::now()) {
                         // one that is not taken yet stands for this one too
                         let _ = news.try_send(());
@@ -70,7 +70,7 @@ impl Names {
     }
 
     /// Looks up those whose turn it is, as far as there is room; gives back when to look again.
-    fn ask(&self, asked: &mut JoinSet<(Name, Found)>, resolve: Resolve, now: Instant) -> Instant {
+    fn ask(&self, asked: &mut JoinSet<(HostPort, Resolved)>, resolve: Resolve, now: Instant) -> Instant {
         let mut next = now + AGAIN;
         for (name, known) in self.0.known.borrow_mut().iter_mut().filter(|(_, known)| !known.is_asked) {
             if asked.len() >= AT_ONCE {
@@ -92,7 +92,7 @@ impl Names {
     }
 
     /// Whether something has changed.
-    fn take(&self, answers: Vec<(Name, Found)>, now: Instant) -> bool {
+    fn take(&self, answers: Vec<(HostPort, Resolved)>, now: Instant) -> bool {
         let mut known = self.0.known.borrow_mut();
         let mut changed = false;
         for (name, found) in answers {
@@ -147,7 +147,7 @@ impl Names {
 
     /// Puts it into the next one, where that has a name which could not be looked up when it was read.
     pub fn fill_gaps(&self, config: &mut model::Config) {
-        self.put(config, |backend| backend.unknown.is_some());
+        self.put(config, |backend| backend.unresolved.is_some());
     }
 
     fn put(&self, config: &mut model::Config, into: impl Fn(&Backend) -> bool) {
@@ -162,16 +162,16 @@ impl Names {
     }
 
     /// The addresses that are in force, for the process that takes over.
-    pub fn in_force(&self) -> Vec<(Name, Vec<SocketAddr>)> {
+    pub fn in_force(&self) -> Vec<(HostPort, Vec<SocketAddr>)> {
         let known = self.0.known.borrow();
         known.iter().filter_map(|(name, known)| Some((name.clone(), known.found.clone().ok()?))).collect()
     }
 }
 
 /// Puts addresses that the process before had into a configuration whose names can't be looked up.
-pub(super) fn take_over(before: Vec<(Name, Vec<SocketAddr>)>, config: &mut model::Config) {
-    let before: HashMap<Name, Found> = before.into_iter().map(|(name, found)| (name, Ok(found))).collect();
-    for backend in config.services.iter_mut().flat_map(|s| &mut s.backends).filter(|b| b.unknown.is_some()) {
+pub(super) fn take_over(before: Vec<(HostPort, Vec<SocketAddr>)>, config: &mut model::Config) {
+    let before: HashMap<HostPort, Resolved> = before.into_iter().map(|(name, found)| (name, Ok(found))).collect();
+    for backend in config.services.iter_mut().flat_map(|s| &mut s.backends).filter(|b| b.unresolved.is_some()) {
         if let Some(found) = name(backend).and_then(|name| before.get(&name)) {
             set(backend, found);
         }
@@ -179,7 +179,7 @@ pub(super) fn take_over(before: Vec<(Name, Vec<SocketAddr>)>, config: &mut model
 }
 
 /// The name that a backend is written with; `None` where that is an address, or a Unix socket.
-fn name(backend: &Backend) -> Option<Name> {
+fn name(backend: &Backend) -> Option<HostPort> {
     match &backend.address {
         Address::Tcp(address) if backend.host.parse::<IpAddr>().is_err() => {
             Some((backend.host.clone(), address.port()))
@@ -189,8 +189,8 @@ fn name(backend: &Backend) -> Option<Name> {
 }
 
 /// The addresses of a backend, or why there are none; `None` = it is a Unix socket.
-fn found(backend: &Backend) -> Option<Found> {
-    match (&backend.unknown, &backend.address) {
+fn found(backend: &Backend) -> Option<Resolved> {
+    match (&backend.unresolved, &backend.address) {
         (Some(reason), _) => Some(Err(reason.clone())),
         (None, Address::Tcp(first)) => Some(Ok(std::iter::once(first).chain(&backend.further).copied().collect())),
         (None, Address::Unix(_)) => None,
@@ -198,7 +198,7 @@ fn found(backend: &Backend) -> Option<Found> {
 }
 
 /// Gives a backend the addresses of its name, unless it has them.
-fn set(backend: &mut Backend, is: &Found) {
+fn set(backend: &mut Backend, is: &Resolved) {
     let Address::Tcp(address) = &backend.address else { return };
     let port = address.port();
     match is {
@@ -206,17 +206,17 @@ fn set(backend: &mut Backend, is: &Found) {
             let is_same = matches!(found(backend), Some(Ok(was)) if are_same(&was, is));
             if let (false, [first, further @ ..]) = (is_same, &is[..]) {
                 (backend.address, backend.further) = (Address::Tcp(*first), further.to_vec());
-                backend.unknown = None;
+                backend.unresolved = None;
             }
         }
         Err(reason) => {
             (backend.address, backend.further) = (Address::Tcp((Ipv4Addr::UNSPECIFIED, port).into()), Vec::new());
-            backend.unknown = Some(reason.clone());
+            backend.unresolved = Some(reason.clone());
         }
     }
 }
 
-/// Name servers tell the same addresses in another order each time.
+/// HostPort servers tell the same addresses in another order each time.
 fn are_same(one: &[SocketAddr], other: &[SocketAddr]) -> bool {
     one.len() == other.len() && one.iter().all(|address| other.contains(address))
 }
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn other_addresses_are_news_and_another_order_is_none() {
         let known = names(&[("a", &["10.0.0.1", "10.0.0.2"])]);
-        let take = |name: &str, found: Found| known.take(vec![((name.to_owned(), 80), found)], Instant::now());
+        let take = |name: &str, found: Resolved| known.take(vec![((name.to_owned(), 80), found)], Instant::now());
         let answer = |found: &[&str]| take("a", Ok(parsed(found)));
         assert!(!answer(&["10.0.0.2", "10.0.0.1"]));
         assert!(answer(&["10.0.0.3"]));

@@ -25,7 +25,7 @@ use crate::config::{self, Effective, Loaded, model};
 use crate::discover::watch::FileWatch;
 use crate::event::{Kind, Subject};
 use crate::health::monitor::Monitor;
-use crate::listener::Control;
+use crate::listener::DataPlane;
 use crate::metrics::Registry;
 use crate::notify::{self, Notifiers};
 use crate::operator::Operators;
@@ -61,7 +61,7 @@ pub(super) struct System {
     pub config: Arc<model::Config>,
     pub lookouts: Lookouts,
     pub listeners: Listeners,
-    pub workers: Control,
+    pub workers: DataPlane,
     pub admin: Arc<admin::State>,
     /// How long open exchanges may finish at a stop.
     pub drain_timeout: Duration,

@@ -13,7 +13,7 @@ use super::upgrade::{Start, Successor};
 use super::{inherit, nicely, notify};
 use crate::admin::{self, Phase, Refused, Reload};
 use crate::event::{Kind, Subject};
-use crate::listener::{Queue, Socket};
+use crate::listener::{BacklogOwner, BoundSocket};
 
 /// How often a drain looks whether it is done. What waits for it is a deployment, not an exchange.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
@@ -147,7 +147,7 @@ impl Running {
             }
             let mut sockets = self.system.listeners.duplicates().map_err(|error| error.to_string())?;
             let admin = self.admin.socket.try_clone().map_err(|error| error.to_string())?;
-            sockets.push((inherit::ADMIN.to_owned(), Socket::Tcp(admin)));
+            sockets.push((inherit::ADMIN.to_owned(), BoundSocket::Tcp(admin)));
             start.again(sockets, self.system.lookouts.names_in_force()).map_err(|error| error.to_string())
         })();
         match started {
@@ -172,7 +172,7 @@ impl Running {
             Ended::Stopped => {
                 notify::stopping();
                 self.system.listeners.close();
-                Queue::Ours
+                BacklogOwner::Ours
             }
             Ended::Replaced(successor) => {
                 self.system.operators.retire();
@@ -182,7 +182,7 @@ impl Running {
                 }
                 self.system.listeners.leave();
                 notify::replaced_by(successor.pid());
-                Queue::HandedOver
+                BacklogOwner::HandedOver
             }
         };
         self.drain(queue).await;
@@ -191,11 +191,11 @@ impl Running {
     }
 
     /// Until what is under way has ended, its time is over, or another signal says stop.
-    async fn drain(&mut self, queue: Queue) {
+    async fn drain(&mut self, queue: BacklogOwner) {
         let (began, limit, workers) = (Instant::now(), self.system.drain_timeout, &self.system.workers);
         workers.drain(queue);
         // who has given way to another process drains without having been told to stop
-        let mut told = queue == Queue::Ours;
+        let mut told = queue == BacklogOwner::Ours;
         tracing::info!(connections = workers.connections(), ?limit, "draining");
         while !workers.is_drained() {
             if began.elapsed() >= limit {

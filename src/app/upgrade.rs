@@ -17,8 +17,8 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::inherit::{self, NAMES, READY};
-use crate::io::Name;
-use crate::listener::Socket;
+use crate::io::HostPort;
+use crate::listener::BoundSocket;
 
 /// How long the new process may take. It reads its configuration and binds what is new; names are looked up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,8 +54,8 @@ impl Start {
     /// can't look up are still where they are for us.
     pub fn again(
         &self,
-        sockets: Vec<(String, Socket)>,
-        addresses: Vec<(Name, Vec<SocketAddr>)>,
+        sockets: Vec<(String, BoundSocket)>,
+        addresses: Vec<(HostPort, Vec<SocketAddr>)>,
     ) -> io::Result<Successor> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;

@@ -10,7 +10,7 @@ use crate::clock::Moment;
 use crate::endpoint::standing;
 use crate::health::ejector::{Ejector, Totals};
 use crate::health::monitor::Monitor;
-use crate::health::outlier::Seen;
+use crate::health::outlier::RequestCounts;
 use crate::metrics::Registry;
 use crate::operator::Operators;
 use crate::snapshot::{Snapshot, Store};
@@ -93,9 +93,13 @@ impl Totals for Counted<'_> {
         self.0.services.get(service).map(|service| service.attempts.ended()).unwrap_or_default()
     }
 
-    fn seen(&self, service: usize, backend: usize) -> Seen {
+    fn counts(&self, service: usize, backend: usize) -> RequestCounts {
         let metrics = self.0.services.get(service).and_then(|service| service.upstream.get(backend));
         let attempts = metrics.map(|metrics| metrics.attempts()).unwrap_or_default();
-        Seen { requests: attempts.ended, failures: attempts.failed, elapsed: Duration::from_micros(attempts.micros) }
+        RequestCounts {
+            requests: attempts.ended,
+            failures: attempts.failed,
+            elapsed: Duration::from_micros(attempts.micros),
+        }
     }
 }

@@ -1,12 +1,13 @@
-//! Which backends may be picked, from how each of them stands.
+//! Which backends may be picked, by the state of each.
 //!
-//! Backups stand in only when no primary is available. When fewer of the primaries are available than the panic threshold
-//! says, health is ignored and all of them are used: either the checks are wrong, or the few that are left would be crushed
-//! by what was meant for many (Envoy's "panic threshold"). Whoever was told to take no work gets none even then.
+//! Backups are used only when no primary is available. When fewer of the primaries are available than the panic
+//! threshold says, health is ignored and all of them are used: either the checks are wrong, or the few that are left
+//! would be overloaded by the work of all (Envoy's "panic threshold"). A backend that is drained or disabled gets no
+//! work even then.
 
-use crate::endpoint::state::{By, Condition, State};
+use crate::endpoint::state::{Condition, DecidedBy, State};
 
-/// What counts about a backend.
+/// What decides whether a backend may be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
     /// What it may be used for.
@@ -20,30 +21,31 @@ pub struct Member {
 /// What a backend may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Availability {
-    /// Nothing speaks against it.
+    /// It may be picked.
     Usable,
     /// Its checks fail.
     Down,
-    /// Real traffic went wrong with it, so it is out for a while, or its breaker is open.
+    /// It is ejected because of real traffic, or its breaker is open.
     Ejected,
-    /// It keeps its sessions and gets no new ones.
+    /// It keeps its sticky sessions and gets no other new work.
     Drained,
-    /// It gets nothing, or nobody knows where it is.
+    /// It gets no work, or its address is not known.
     Disabled,
 }
 
-/// Who may be picked.
+/// The backends that may be picked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Available {
+pub struct Eligible {
     /// Their indices, in order.
     pub backends: Vec<usize>,
     /// Whether health is ignored.
     pub panic: bool,
 }
 
-/// Who may be picked. `panic_threshold` is the share of the primaries that must be available; 0 = health is never ignored.
-/// Empty only when there is nobody to use: with a threshold of 0 none is usable, otherwise all are to take no work.
-pub fn available(members: &[Member], panic_threshold: f64) -> Available {
+/// Chooses the backends that may be picked. `panic_threshold` is the share of the primaries that must be available; 0 =
+/// health is never ignored. The result is empty only when there is no backend to use: with a threshold of 0 none is
+/// usable, otherwise all are drained or disabled.
+pub fn eligible(members: &[Member], panic_threshold: f64) -> Eligible {
     let wanted = |backup: bool, usable_only: bool| -> Vec<usize> {
         let picked = |member: &Member| {
             member.backup == backup
@@ -56,22 +58,22 @@ pub fn available(members: &[Member], panic_threshold: f64) -> Available {
     if usable.is_empty() {
         let backups = wanted(true, true);
         if !backups.is_empty() {
-            return Available { backends: backups, panic: false };
+            return Eligible { backends: backups, panic: false };
         }
     }
     let enough = (usable.len() as f64) >= panic_threshold * primaries.len() as f64;
     if !usable.is_empty() && enough || panic_threshold <= 0.0 {
-        return Available { backends: usable, panic: false };
+        return Eligible { backends: usable, panic: false };
     }
     let backends = if primaries.is_empty() { wanted(true, false) } else { primaries };
-    Available { panic: !backends.is_empty(), backends }
+    Eligible { panic: !backends.is_empty(), backends }
 }
 
 impl From<Condition> for Availability {
     fn from(Condition { state, by }: Condition) -> Self {
         match state {
-            // there is no address to go to, however health is ignored
-            State::Down if by == By::Names => Self::Disabled,
+            // without an address it can't be used, even while health is ignored
+            State::Down if by == DecidedBy::Names => Self::Disabled,
             State::Up | State::Starting | State::Unknown => Self::Usable,
             State::Down => Self::Down,
             State::Ejected | State::Broken => Self::Ejected,
@@ -82,7 +84,7 @@ impl From<Condition> for Availability {
 }
 
 impl Member {
-    /// Whether it may get work when it is well.
+    /// Whether it may get work while it is healthy.
     pub fn takes_work(&self) -> bool {
         self.weight > 0 && !matches!(self.availability, Availability::Drained | Availability::Disabled)
     }
@@ -107,7 +109,7 @@ mod tests {
     const WEIGHTLESS: Member = Member { availability: Usable, weight: 0, backup: false };
 
     fn of(members: &[Member], threshold: f64) -> (Vec<usize>, bool) {
-        let available = available(members, threshold);
+        let available = eligible(members, threshold);
         (available.backends, available.panic)
     }
 
@@ -176,7 +178,7 @@ mod tests {
             members in proptest::collection::vec(any_member(), 0..12),
             threshold in prop_oneof![Just(0.0), 0.0..=1.0],
         ) {
-            let available = available(&members, threshold);
+            let available = eligible(&members, threshold);
             let picked: Vec<_> = available.backends.iter().map(|&index| members[index]).collect();
             prop_assert!(picked.iter().all(Member::takes_work), "those told not to work never do");
             prop_assert!(available.backends.is_sorted_by(|a, b| a < b));

@@ -29,24 +29,25 @@ struct Bound {
 
 /// What one worker last counted in flight over all backends.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Counted {
+pub(super) struct InFlightCount {
     /// The balancer that this is for.
     of: u64,
     total: u64,
-    /// Picks until it is counted again.
+    /// How many more picks use this count.
     good_for: usize,
     at: Moment,
 }
 
-/// All are counted at each n-th pick, where n is the number of backends divided by this: so a pick costs the same however
-/// many there are, and in that time a worker moves the mean by no more than a thirty-second of an exchange.
+/// The exchanges of all backends are counted at each n-th pick, where n is the number of backends divided by this: so a
+/// pick costs the same however many there are, and in that time a worker moves the mean by no more than a thirty-second
+/// of an exchange.
 const RECOUNT: usize = 32;
 
-/// A count is older than this only when there is little to do, and then counting is cheap.
+/// The longest that a count is used. A count gets this old only when there is little to do, and then counting is cheap.
 const RECOUNT_MILLIS: u64 = 100;
 
 impl ConsistentHash {
-    /// A ring over these; with a bound when `shape.bounded_load` is above 0.
+    /// A ring over these candidates; with a bound when `shape.bounded_load` is above 0.
     pub fn new(candidates: Vec<Candidate>, shape: policy::Ring) -> Self {
         let ring = Ring::new(&candidates, shape.virtual_nodes);
         let weight = candidates.iter().map(|candidate| f64::from(candidate.weight)).sum();
@@ -55,7 +56,7 @@ impl ConsistentHash {
         Self { identity: new_identity(), candidates, ring, bound }
     }
 
-    /// The first along the ring from `key` for whom `may` holds.
+    /// The first candidate along the ring from `key` for which `may` holds.
     fn first(&self, key: u64, may: impl Fn(&Candidate) -> bool) -> Option<usize> {
         self.ring
             .owners_from(key)
@@ -64,9 +65,9 @@ impl ConsistentHash {
             .map(|owner| owner.index)
     }
 
-    /// How many are in flight over all backends, nearly.
+    /// About how many exchanges are in flight over all backends.
     fn total(&self, memory: &mut Memory, now: Moment) -> u64 {
-        if let Memory::Counted(counted) = memory
+        if let Memory::InFlight(counted) = memory
             && counted.of == self.identity
             && counted.good_for > 0
             && now.as_millis().abs_diff(counted.at.as_millis()) < RECOUNT_MILLIS
@@ -76,7 +77,7 @@ impl ConsistentHash {
         }
         let total = self.candidates.iter().map(|candidate| u64::from(candidate.live.in_flight())).sum();
         let good_for = (self.candidates.len() / RECOUNT).saturating_sub(1);
-        *memory = Memory::Counted(Counted { of: self.identity, total, good_for, at: now });
+        *memory = Memory::InFlight(InFlightCount { of: self.identity, total, good_for, at: now });
         total
     }
 }
@@ -93,8 +94,9 @@ impl Balancer for ConsistentHash {
 }
 
 impl Bound {
-    /// Whether one more leaves the backend within its bound, that one counted on both sides. A bound is at least 1. One that
-    /// keeps failing has no room: with nothing in flight it would take in what its neighbours have no room for.
+    /// Whether one more exchange leaves the backend within its bound, that exchange included on both sides. A bound is
+    /// at least 1. A backend that keeps failing has no room: with nothing in flight it would take everything that its
+    /// neighbours have no room for.
     fn has_room(&self, candidate: &Candidate, total: u64, now: Moment) -> bool {
         let in_flight = candidate.burden(now);
         let fair = (total as f64 + 1.0) * f64::from(candidate.weight) / self.weight;

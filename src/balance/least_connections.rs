@@ -1,8 +1,8 @@
 //! The backend with the fewest exchanges in flight.
 //!
-//! Up to 256 backends are all looked at, and the choice is exact. In a larger service that would cost more than everything
-//! else that a request takes, so there it is the best as far as this worker knows: see `tournament`. Ties are broken at random; the
-//! first of several idle ones would get all that comes in a quiet hour.
+//! With up to 256 backends all are looked at, and the choice is exact. In a larger service that would cost more than
+//! everything else that a request takes, so there the choice is the best as far as this worker knows: see `tournament`.
+//! Ties are broken at random; otherwise the first of several idle backends would get all that comes in a quiet hour.
 
 use super::tournament::Tournament;
 use super::{Balancer, Candidate, Pick};
@@ -14,7 +14,7 @@ pub struct LeastConnections {
 }
 
 impl LeastConnections {
-    /// Looks at these.
+    /// Picks among these candidates.
     pub fn new(candidates: Vec<Candidate>) -> Self {
         Self { tournament: Tournament::new(candidates) }
     }

@@ -1,9 +1,9 @@
 //! Which backend takes the next exchange: one trait, one file per algorithm.
 //!
-//! A balancer is built by the control plane from the backends that may be used and is never changed: when one of them goes
-//! or comes, another balancer is built and published with the next snapshot. So a pick has nothing to skip, and every
-//! backend's share is exact by construction. What a pick changes (the place in the turn) belongs to the worker that
-//! picks: workers share no counter that they would contend for.
+//! The control plane builds a balancer from the backends that may be used, and it is never changed: when one of them
+//! goes or comes, another balancer is built and published with the next snapshot. So a pick has nothing to skip, and
+//! every backend's share is exact by construction. State that a pick changes (the position in the round) belongs to the
+//! worker that picks: workers share no counter that they would contend for.
 //!
 //! Backends are named by their index in the service's list.
 //!
@@ -32,7 +32,7 @@ pub use resource_based::{EXPIRE, ResourceBased, reported};
 pub use response_time::ResponseTime;
 pub use ring::{Ring, hash_key};
 pub use round_robin::RoundRobin;
-pub use tried::{Places, Tried};
+pub use tried::{BackendSet, Tried};
 pub use weighted_least_connections::WeightedLeastConnections;
 pub use weighted_round_robin::WeightedRoundRobin;
 
@@ -48,9 +48,9 @@ use crate::policy::Balance;
 /// A backend that may be used.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// Its place in the service's list.
+    /// Its index in the service's list.
     pub index: usize,
-    /// Its identity, the same on every instance: by it the ring is made.
+    /// Its id, which is the same on every instance; the hash ring is made from it.
     pub id: Arc<str>,
     /// Its weight, above 0.
     pub weight: u32,
@@ -59,7 +59,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The exchanges that count against it: those in flight, and more when it keeps failing.
+    /// The exchanges that count against it: those in flight, and a penalty while it keeps failing.
     pub fn burden(&self, now: Moment) -> u32 {
         self.live.in_flight().saturating_add(self.live.latency.failing(now))
     }
@@ -84,7 +84,8 @@ pub fn build_with(balance: Balance, candidates: Vec<Candidate>, reports_expire: 
     }
 }
 
-/// A number that no balancer had before: by it a [`Cursor`] tells whether what it remembers is of this one.
+/// A number that no balancer had before. A [`Cursor`] recognises by it whether what it remembers belongs to this
+/// balancer.
 fn new_identity() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -94,8 +95,8 @@ fn new_identity() -> u64 {
 pub trait Balancer: Debug + Send + Sync {
     /// The backend to use; `None` only when none is available.
     ///
-    /// Never one of `pick.tried` while there is another. When all have been tried it is one of them: whether trying again
-    /// makes sense is the caller's decision.
+    /// Not one of `pick.tried` while there is another. When all have been tried it is one of them: the caller decides
+    /// whether another try makes sense.
     fn pick(&self, pick: Pick<'_>) -> Option<usize>;
 }
 
@@ -110,31 +111,31 @@ pub struct Pick<'a> {
     pub random: &'a mut fastrand::Rng,
     /// When the exchange began.
     pub now: Moment,
-    /// The hash of what the exchange is told by: the same for the same client (or path, ...), on every instance.
+    /// The hash of what identifies the client (or the path, ...): the same for the same value, on every instance.
     pub key: u64,
 }
 
 /// What one worker remembers from pick to pick for one service.
 #[derive(Debug, Clone)]
 pub struct Cursor {
-    /// The place in the turn. It may lie beyond the end (at the start, or when backends have gone): then it is taken modulo
-    /// their number.
+    /// The position in the round. It may lie beyond the end (at the start, or when backends have gone); it is taken
+    /// modulo their number.
     position: usize,
     memory: Memory,
 }
 
-/// What an algorithm remembers beside the place in the turn. A service has one algorithm, so there is one of these.
+/// What an algorithm remembers beside the position. A service has one algorithm, so there is one of these.
 #[derive(Debug, Clone)]
 enum Memory {
     Nothing,
-    /// Of weighted round robin: where in the round it stands.
-    Turn(weighted_round_robin::Turn),
-    /// Of resource based: the average of the loads seen of late.
+    /// Weighted round robin: the position in its round.
+    Round(weighted_round_robin::RoundPosition),
+    /// Resource based: the average of recently seen loads.
     AverageLoad(f64),
-    /// Of consistent hash with bounded load: how many were in flight in all.
-    Counted(consistent_hash::Counted),
-    /// Of least connections over many backends: how burdened each was when it was last looked at.
-    Seen(Box<tournament::Seen>),
+    /// Consistent hash with bounded load: how many exchanges were in flight in all.
+    InFlight(consistent_hash::InFlightCount),
+    /// Least connections over many backends: the burden of each when it was last looked at.
+    LastSeen(Box<tournament::LastSeen>),
 }
 
 /// One worker's cursors, one for each service.
@@ -145,14 +146,14 @@ pub struct Cursors {
 }
 
 impl Cursor {
-    /// A cursor that starts its first turn at the backend `start`, modulo their number.
+    /// A cursor that starts its first round at the backend `start`, modulo their number.
     pub fn new(start: usize) -> Self {
         Self { position: start, memory: Memory::Nothing }
     }
 
-    /// An exchange with this backend, picked by this worker, has ended.
+    /// Records that an exchange with this backend, picked by this worker, has ended.
     pub fn ended(&mut self, backend: usize) {
-        if let Memory::Seen(seen) = &mut self.memory {
+        if let Memory::LastSeen(seen) = &mut self.memory {
             seen.end(backend);
         }
     }

@@ -14,7 +14,7 @@ pub struct PowerOfTwo {
 }
 
 impl PowerOfTwo {
-    /// Draws among these.
+    /// Draws among these candidates.
     pub fn new(candidates: Vec<Candidate>) -> Self {
         Self { candidates }
     }

@@ -27,27 +27,27 @@ pub const EXPIRE: Duration = Duration::from_secs(10);
 const CPU: f64 = 0.7;
 const MEMORY: f64 = 0.3;
 
-/// What an exchange beyond those of the report adds to the load at least. Otherwise a backend that reported no load at all
-/// would have none, however much it gets.
+/// The least that each exchange beyond those of the report adds to the load. Otherwise a backend that reported no load
+/// at all would have none, however much it gets.
 const EXCHANGE: f64 = 0.01;
 
-/// Share of the newest load in the average that a worker keeps of those it sees.
+/// The weight of the newest load in the average that a worker keeps.
 const NEWEST: f64 = 1.0 / 16.0;
 
 impl ResourceBased {
-    /// Draws among these; reports older than `expire` are not believed.
+    /// Draws among these candidates; reports older than `expire` are not believed.
     pub fn new(candidates: Vec<Candidate>, expire: Duration) -> Self {
         Self { candidates, expire }
     }
 
-    /// The load that this one has now, as far as its last report tells.
+    /// The load of this candidate now, estimated from its last report.
     fn load(&self, candidate: &Candidate, now: Moment) -> Option<f64> {
         let load = &candidate.live.load;
         let (report, at) = load.last()?;
         let reported = reported(&report).filter(|_| now.since(at) <= self.expire)?;
         let then = load.in_flight_then();
         let more = f64::from(candidate.burden(now).saturating_sub(then));
-        // each exchange as heavy as those of the report were; with none then, the load came from elsewhere
+        // each exchange counts as much as those of the report did; with none then, the reported load had other causes
         let each = if then == 0 { EXCHANGE } else { (reported / f64::from(then)).max(EXCHANGE) };
         Some(reported + more * each)
     }
@@ -74,7 +74,7 @@ impl Balancer for ResourceBased {
         if let Some(average) = average {
             cursor.memory = Memory::AverageLoad(average);
         }
-        // nothing known of any: equal, and the exchanges in flight decide
+        // when nothing is known of either they are equal, and the exchanges in flight decide
         let [a, b] = loads.map(|load| load.or(average).unwrap_or(0.0));
         let fewer = second.burden(now) < first.burden(now);
         let take_second = if a == b { fewer } else { b < a };
@@ -82,7 +82,7 @@ impl Balancer for ResourceBased {
     }
 }
 
-/// The load that a report tells of: 0.7 cpu + 0.3 memory, or the one that is told; else what the backend itself thinks.
+/// The load by a report: 0.7 cpu + 0.3 memory, or whichever of the two is there; otherwise the backend's own estimate.
 pub fn reported(report: &Report) -> Option<f64> {
     match (report.cpu.map(f64::from), report.memory.map(f64::from)) {
         (Some(cpu), Some(memory)) => Some(CPU * cpu + MEMORY * memory),

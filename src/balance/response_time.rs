@@ -19,20 +19,20 @@ pub struct ResponseTime {
     candidates: Vec<Candidate>,
 }
 
-/// How many are compared for a pick.
+/// How many candidates are compared for a pick.
 const LOOKED_AT: usize = 5;
 
-/// Microseconds that a backend's answers are taken to take before the first of them has come: slow, so that the first ones
-/// come before many more are sent.
+/// The response time, in microseconds, that is assumed before the first answer of a backend has come. It is long, so
+/// that few exchanges are sent until then.
 const UNKNOWN: f64 = 1_000_000.0;
 
 impl ResponseTime {
-    /// Compares these.
+    /// Compares these candidates.
     pub fn new(candidates: Vec<Candidate>) -> Self {
         Self { candidates }
     }
 
-    /// The one to use among the first few from `start` that were not tried.
+    /// The cheapest of the first few from `start` that were not tried.
     fn cheapest(&self, start: usize, tried: Tried<'_>, now: Moment) -> Option<usize> {
         let (later, sooner) = (self.candidates[start..].iter(), self.candidates[..start].iter());
         let untried = later.chain(sooner).filter(|candidate| !tried.contains(candidate.index));

@@ -16,12 +16,14 @@ use super::Candidate;
 
 /// A ring over candidates, which are named by their place in the list that it was built from.
 pub struct Ring {
-    /// In order. A large ring is in no near cache: who owns a point stands beside it, so that both come with one miss.
+    /// The points, in order. A large ring does not fit into a near cache, so the owner stands beside each point and
+    /// comes with the same cache miss.
     points: Vec<Point>,
-    /// By the leading bits of a key: the first point at or after the first key with these bits; and the end. Between two of
-    /// these lie four points on average, which is a cache line, and a search over all points would read twenty.
+    /// For each value of a key's leading bits: the index of the first point at or after the first key with these bits;
+    /// and the end. Between two of these lie four points on average, which is a cache line; a search over all points
+    /// would read twenty.
     starts: Vec<u32>,
-    /// How many bits a key has beside the leading ones.
+    /// How many bits of a key are not among the leading ones.
     shift: u32,
 }
 
@@ -35,8 +37,9 @@ struct Point {
 /// Any value will do as long as it never changes: the bytes of "evenkeel".
 const SEED: u64 = 0x6576_656e_6b65_656c;
 
-/// 68 MB. Beyond this all backends get half as many points, and half of that, until they fit: weights of 100 each, which
-/// people write for percentages, would otherwise cost a hundred times what they are worth.
+/// The most points, which take 68 MB. With more, all backends get half as many, and half of that, until they fit:
+/// weights of 100 each, which people write for percentages, would otherwise cost a hundred times as much as they are
+/// worth.
 const MAX_POINTS: u64 = 1 << 22;
 
 /// The hash of a key, the same on every instance.
@@ -62,7 +65,8 @@ impl Ring {
                 ring.push(Point { at: hash_key(&name), owner: place });
             }
         }
-        // two on one point, which hardly ever happens: their identity decides, as it is the same everywhere
+        // two points at the same place, which hardly ever happens, are ordered by their ids, which are the same
+        // everywhere
         ring.sort_unstable_by(|a, b| {
             let id = |place: u32| &candidates[place as usize].id;
             a.at.cmp(&b.at).then_with(|| id(a.owner).cmp(id(b.owner)))
@@ -77,18 +81,18 @@ impl Ring {
     pub fn owners_from(&self, key: u64) -> impl Iterator<Item = usize> {
         let leading = (key >> self.shift) as usize;
         let (from, to) = (self.starts[leading] as usize, self.starts[leading + 1] as usize);
-        // when all of these are before the key, it is the next one; beyond the last of all, the first
+        // when all of these come before the key, its point is the next one; beyond the last of all, the first
         let start = from + self.points[from..to].partition_point(|point| point.at < key);
         let (sooner, later) = self.points.split_at(start);
         later.iter().chain(sooner).map(|point| point.owner as usize)
     }
 
-    /// How many points it has.
+    /// The number of points.
     pub fn len(&self) -> usize {
         self.points.len()
     }
 
-    /// Whether it has none.
+    /// Whether it has no point.
     pub fn is_empty(&self) -> bool {
         self.points.is_empty()
     }

@@ -3,8 +3,8 @@
 //! Each worker takes its own turn, so within one worker any n picks in a row from n backends give each exactly one, and W
 //! workers are never more than W picks away from an even split.
 //!
-//! A retry takes a place in the turn as any attempt does: attempts are what is dealt out evenly. A backend that is passed
-//! over because the exchange was sent to it already loses that place; it has just failed, and giving its place back later
+//! A retry takes its turn as any attempt does: attempts are what is distributed evenly. A backend that is left out
+//! because the exchange was sent to it already loses that turn. It has just failed, and making up for the turn later
 //! would mean that its neighbour is picked twice.
 
 use super::{Balancer, Pick};
@@ -16,7 +16,7 @@ pub struct RoundRobin {
 }
 
 impl RoundRobin {
-    /// Takes turns among the backends with these indices.
+    /// Round robin over the backends with these indices.
     pub fn new(available: Vec<usize>) -> Self {
         Self { available }
     }
@@ -32,7 +32,7 @@ impl Balancer for RoundRobin {
             within if within < count => within,
             beyond => beyond % count,
         };
-        // nearly always the first one: those that are passed over are few, or else the search is over after one turn
+        // nearly always the first one; those that are left out are few, or else the search ends after one round
         let (later, sooner) = (self.available[start..].iter(), self.available[..start].iter());
         let untried = later.chain(sooner).position(|backend| !pick.tried.contains(*backend));
         let place = (start + untried.unwrap_or(0)) % count;

@@ -1,15 +1,15 @@
-//! Slow start: a backend that has just come gets a small share of its work, which grows to the whole over a time.
+//! Slow start: a backend that was just added gets a small share of its work, which grows to the whole over a time.
 //!
-//! It is done outside the algorithms, for all of them the same way: what an algorithm has picked is accepted with the
-//! probability of the backend's share, otherwise the pick is made again without it. So no balancer has to be built anew
-//! while a share grows.
+//! It is done outside the algorithms, in the same way for all of them: what an algorithm has picked is accepted with
+//! the probability of the backend's share, otherwise the pick is repeated without it. So no balancer has to be built
+//! anew while a share grows.
 
 use std::time::Duration;
 
 use super::{Balancer, Pick};
 use crate::clock::Moment;
 
-/// The share to begin with. Less would hardly warm it up: caches fill by use.
+/// The first share. A smaller one would hardly warm the backend up: caches fill by use.
 const LEAST: f64 = 0.1;
 
 /// The share of its work that a backend gets at `now`, above 0 and at most 1; `slow_start` is how long it takes to get all.
@@ -26,7 +26,7 @@ pub fn pick(balancer: &dyn Balancer, pick: Pick<'_>, share: impl Fn(usize) -> f6
     if accepted(share(first), random) {
         return Some(first);
     }
-    // only while a backend ramps up, so the list that grows costs nothing on most days
+    // only while a backend is in slow start, so mostly no list has to be made
     let mut rejected = tried.few().to_vec();
     let mut last = first;
     loop {

@@ -16,14 +16,16 @@ use std::cmp::Ordering;
 
 use super::{Candidate, Memory, Pick, Tried, new_identity};
 
-/// Up to so many candidates are all looked at: that costs less than a microsecond.
+/// Up to this many candidates, all are looked at: that costs less than a microsecond.
 const ALL: usize = 256;
-/// Candidates that are looked at in turn for each pick. Their counters are seldom in a near cache: more would cost more than all the rest.
+/// How many candidates each pick looks at in turn. Their counters are seldom in a near cache: looking at more would
+/// cost more than the rest of a pick.
 const TURN: usize = 16;
-/// Candidates that are looked at for a pick because their share promises to be the smallest: when so many have more than is
-/// remembered, everything has changed since, and the best of those is good enough.
+/// How many candidates a pick looks at because their burden promises to be the smallest. When this many have more than
+/// is remembered, everything has changed since, and the best of them is good enough.
 const LOOKS: usize = 8;
-/// Ends of exchanges that a worker remembers until its next pick. One begins for each that ends, so there are seldom more.
+/// How many ends of exchanges a worker remembers until its next pick. One exchange begins for each that ends, so there
+/// are seldom more.
 const ENDS: usize = 8;
 
 /// Candidates, of which the least burdened is wanted.
@@ -35,11 +37,11 @@ pub(super) struct Tournament {
 
 /// What one worker has last seen of each candidate.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(super) struct LastSeen {
     /// The balancer that this is for.
     of: u64,
     /// Node 1 is the root, nodes `2 i` and `2 i + 1` are below node `i`, and the leaves are the second half: one for each candidate.
-    tree: Vec<Share>,
+    tree: Vec<RelativeBurden>,
     /// The place that is looked at next in turn.
     next: usize,
     /// The place that was picked last.
@@ -48,9 +50,10 @@ pub(super) struct Seen {
     ended: Vec<usize>,
 }
 
-/// The exchanges of the least burdened, for its weight; and the weight of all who have as few.
+/// The burden of a candidate relative to its weight; in an inner node, that of the least burdened below it. `tied` is
+/// the weight of all candidates with the same relative burden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Share {
+struct RelativeBurden {
     burden: u32,
     weight: u32,
     tied: u64,
@@ -61,18 +64,19 @@ impl Tournament {
         Self { identity: new_identity(), candidates }
     }
 
-    /// The one with the smallest burden for its `weight`. Several of those: one of them at random, each as likely as its weight says.
+    /// Picks the candidate with the smallest burden for its `weight`. Of several with the same, it is one of them at
+    /// random, each as likely as its weight says.
     pub(super) fn pick(&self, pick: Pick<'_>, weight: impl Fn(&Candidate) -> u32) -> Option<usize> {
         let Pick { cursor, tried, random, now, .. } = pick;
-        let share = |candidate: &Candidate| Share::of(candidate.burden(now), weight(candidate));
-        // who was tried is seldom the rule, and then the exact choice is wanted
+        let share = |candidate: &Candidate| RelativeBurden::of(candidate.burden(now), weight(candidate));
+        // an exchange that was tried already is the exception, and the exact choice is wanted for it
         let place = if self.candidates.len() <= ALL || !tried.is_empty() {
             self.compare(tried, random, &share).or_else(|| self.compare(Tried::default(), random, &share))?
         } else {
-            if !matches!(&cursor.memory, Memory::Seen(seen) if seen.of == self.identity) {
-                cursor.memory = Memory::Seen(Box::new(self.first_look(random, &share)));
+            if !matches!(&cursor.memory, Memory::LastSeen(seen) if seen.of == self.identity) {
+                cursor.memory = Memory::LastSeen(Box::new(self.first_look(random, &share)));
             }
-            let Memory::Seen(seen) = &mut cursor.memory else { return None };
+            let Memory::LastSeen(seen) = &mut cursor.memory else { return None };
             self.smallest(seen, random, &share)?
         };
         Some(self.candidates[place].index)
@@ -80,9 +84,9 @@ impl Tournament {
 
     fn smallest(
         &self,
-        seen: &mut Seen,
+        seen: &mut LastSeen,
         random: &mut fastrand::Rng,
-        share: &impl Fn(&Candidate) -> Share,
+        share: &impl Fn(&Candidate) -> RelativeBurden,
     ) -> Option<usize> {
         if let Some(picked) = seen.picked.take() {
             seen.put(picked, share(&self.candidates[picked]));
@@ -96,7 +100,7 @@ impl Tournament {
             seen.put(seen.next, share(&self.candidates[seen.next]));
             seen.next = if seen.next + 1 == self.candidates.len() { 0 } else { seen.next + 1 };
         }
-        let mut best: Option<(usize, Share)> = None;
+        let mut best: Option<(usize, RelativeBurden)> = None;
         for _ in 0..LOOKS {
             let place = seen.smallest(random);
             let now = share(&self.candidates[place]);
@@ -113,36 +117,36 @@ impl Tournament {
         seen.picked
     }
 
-    /// All of them, for the first time.
-    fn first_look(&self, random: &mut fastrand::Rng, share: &impl Fn(&Candidate) -> Share) -> Seen {
+    /// Looks at all candidates, for the first time.
+    fn first_look(&self, random: &mut fastrand::Rng, share: &impl Fn(&Candidate) -> RelativeBurden) -> LastSeen {
         let count = self.candidates.len();
-        let mut tree = vec![Share::of(0, 1); count];
+        let mut tree = vec![RelativeBurden::of(0, 1); count];
         tree.extend(self.candidates.iter().map(share));
         for node in (1..count).rev() {
             tree[node] = tree[2 * node].smaller(tree[2 * node + 1]);
         }
-        // workers don't look at the same ones at the same time
+        // a random start, so that workers don't look at the same candidates at the same time
         let next = random.usize(..count);
-        Seen { of: self.identity, tree, next, picked: None, ended: Vec::with_capacity(ENDS) }
+        LastSeen { of: self.identity, tree, next, picked: None, ended: Vec::with_capacity(ENDS) }
     }
 
-    /// Where the backend with this index stands. After a reload it may be another one, which does no harm.
+    /// The place of the backend with this index. After a reload it may be another backend, which does no harm.
     fn place_of(&self, index: usize) -> Option<usize> {
-        // they stand in the order of their indices, and all of them are there as long as all are well
+        // candidates are sorted by index, and all of them are there while all backends are healthy
         if self.candidates.get(index).is_some_and(|candidate| candidate.index == index) {
             return Some(index);
         }
         self.candidates.binary_search_by_key(&index, |candidate| candidate.index).ok()
     }
 
-    /// The least burdened by a look at each.
+    /// Finds the least burdened by looking at each.
     fn compare(
         &self,
         tried: Tried<'_>,
         random: &mut fastrand::Rng,
-        share: &impl Fn(&Candidate) -> Share,
+        share: &impl Fn(&Candidate) -> RelativeBurden,
     ) -> Option<usize> {
-        let mut best: Option<(usize, Share)> = None;
+        let mut best: Option<(usize, RelativeBurden)> = None;
         for (place, candidate) in self.candidates.iter().enumerate() {
             if tried.contains(candidate.index) {
                 continue;
@@ -166,20 +170,20 @@ impl Tournament {
     }
 }
 
-impl Seen {
-    /// An exchange with this backend has ended.
+impl LastSeen {
+    /// Records that an exchange with this backend has ended.
     pub(super) fn end(&mut self, backend: usize) {
         if self.ended.len() < ENDS {
             self.ended.push(backend);
         }
     }
 
-    fn leaf(&self, place: usize) -> Share {
+    fn leaf(&self, place: usize) -> RelativeBurden {
         self.tree[self.tree.len() / 2 + place]
     }
 
-    /// Remembers the share of the candidate at this place.
-    fn put(&mut self, place: usize, share: Share) {
+    /// Remembers the burden of the candidate at this place.
+    fn put(&mut self, place: usize, share: RelativeBurden) {
         let mut node = self.tree.len() / 2 + place;
         let mut smaller = share;
         while self.tree[node] != smaller {
@@ -192,7 +196,8 @@ impl Seen {
         }
     }
 
-    /// The place with the smallest share; of several, one of them at random, each as likely as its weight says.
+    /// The place with the smallest relative burden; of several, one of them at random, each as likely as its weight
+    /// says.
     fn smallest(&self, random: &mut fastrand::Rng) -> usize {
         let leaves = self.tree.len() / 2;
         let mut among = random.u64(..self.tree[1].tied);
@@ -213,18 +218,18 @@ impl Seen {
     }
 }
 
-impl Share {
+impl RelativeBurden {
     fn of(burden: u32, weight: u32) -> Self {
         Self { burden, weight, tied: u64::from(weight) }
     }
 
-    /// Multiplied out: integers divided would make 1/2 and 1/3 the same.
+    /// Compares by multiplication: an integer division would make 1/2 and 1/3 the same.
     fn cmp(self, other: Self) -> Ordering {
         let (burden, others) = (u64::from(self.burden), u64::from(other.burden));
         (burden * u64::from(other.weight)).cmp(&(others * u64::from(self.weight)))
     }
 
-    /// The smaller of two; of equal ones, both.
+    /// The smaller of two; equal ones are added up as tied.
     fn smaller(self, other: Self) -> Self {
         match self.cmp(other) {
             Ordering::Less => self,
@@ -247,13 +252,13 @@ mod tests {
         for count in [2, 3, 5, 257, 1_000] {
             let candidates = Fleet::new(&vec![1; count]).candidates();
             let tournament = Tournament::new(candidates);
-            let mut seen = tournament.first_look(&mut random, &|_| Share::of(0, 1));
-            let mut shares = vec![Share::of(0, 1); count];
+            let mut seen = tournament.first_look(&mut random, &|_| RelativeBurden::of(0, 1));
+            let mut shares = vec![RelativeBurden::of(0, 1); count];
             for _ in 0..500 {
                 let place = random.usize(..count);
-                shares[place] = Share::of(random.u32(..4), random.u32(1..4));
+                shares[place] = RelativeBurden::of(random.u32(..4), random.u32(1..4));
                 seen.put(place, shares[place]);
-                let all = shares.iter().copied().reduce(Share::smaller).unwrap();
+                let all = shares.iter().copied().reduce(RelativeBurden::smaller).unwrap();
                 assert_eq!((seen.tree[1].cmp(all), seen.tree[1].tied), (Ordering::Equal, all.tied));
                 assert_eq!(shares[seen.smallest(&mut random)].cmp(all), Ordering::Equal);
             }

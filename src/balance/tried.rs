@@ -1,27 +1,27 @@
-//! Which backends a pick passes over.
+//! The backends that a pick leaves out.
 
-/// The backends that an exchange was sent to already, a handful at most, and those that can't take it now, which may be all of
-/// them: a bit each, so that passing over many of them costs a pick no more than looking at them once.
+/// The backends that an exchange was sent to already, a handful at most, and those that can't take it now, which may be
+/// all of them. The second are a bit each, so that leaving many out costs a pick no more than looking at them once.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tried<'a> {
     few: &'a [usize],
-    many: Option<&'a Places>,
+    many: Option<&'a BackendSet>,
 }
 
-/// A set of backends, by their places in the service's list.
+/// A set of backends, by their indices in the service's list.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct BackendSet {
     words: Vec<u64>,
     count: usize,
 }
 
 impl<'a> Tried<'a> {
-    /// Passes over both.
-    pub fn new(few: &'a [usize], many: &'a Places) -> Self {
+    /// Leaves out both.
+    pub fn new(few: &'a [usize], many: &'a BackendSet) -> Self {
         Self { few, many: Some(many) }
     }
 
-    /// As this, with another few.
+    /// The same, with other few.
     pub(super) fn with_few<'b>(self, few: &'b [usize]) -> Tried<'b>
     where
         'a: 'b,
@@ -34,17 +34,17 @@ impl<'a> Tried<'a> {
         self.few
     }
 
-    /// Whether this one is passed over.
+    /// Whether this backend is left out.
     pub fn contains(self, backend: usize) -> bool {
         self.few.contains(&backend) || self.many.is_some_and(|many| many.contains(backend))
     }
 
-    /// How many are passed over, at most.
+    /// How many are left out, at most.
     pub fn len(self) -> usize {
         self.few.len() + self.many.map_or(0, |many| many.count)
     }
 
-    /// Whether nobody is.
+    /// Whether there is none.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
@@ -68,14 +68,14 @@ impl<'a> From<&'a Vec<usize>> for Tried<'a> {
     }
 }
 
-impl Places {
-    /// Makes it empty; its memory stays.
+impl BackendSet {
+    /// Empties the set; its memory stays.
     pub fn clear(&mut self) {
         self.words.clear();
         self.count = 0;
     }
 
-    /// Adds one.
+    /// Adds a backend.
     pub fn insert(&mut self, place: usize) {
         let (word, bit) = (place / 64, 1 << (place % 64));
         if word >= self.words.len() {
@@ -87,17 +87,17 @@ impl Places {
         }
     }
 
-    /// Whether it is in there.
+    /// Whether the backend is in the set.
     pub fn contains(&self, place: usize) -> bool {
         self.words.get(place / 64).is_some_and(|word| word & (1 << (place % 64)) != 0)
     }
 
-    /// How many are in there.
+    /// How many backends are in the set.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether nobody is.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_place_is_in_a_set_once_it_was_added_and_counted_once() {
-        let mut places = Places::default();
+        let mut places = BackendSet::default();
         for place in [0, 63, 64, 200, 64] {
             places.insert(place);
         }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn both_the_few_and_the_many_are_passed_over() {
-        let mut many = Places::default();
+        let mut many = BackendSet::default();
         many.insert(7);
         let tried = Tried::new(&[2], &many);
         assert_eq!([2, 7, 3].map(|backend| tried.contains(backend)), [true, true, false]);

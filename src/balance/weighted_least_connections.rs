@@ -13,7 +13,7 @@ pub struct WeightedLeastConnections {
 }
 
 impl WeightedLeastConnections {
-    /// Looks at these.
+    /// Picks among these candidates.
     pub fn new(candidates: Vec<Candidate>) -> Self {
         Self { tournament: Tournament::new(candidates) }
     }

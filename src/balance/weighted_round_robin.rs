@@ -27,7 +27,7 @@ pub struct WeightedRoundRobin {
 
 /// Where one worker stands in the round.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Turn {
+pub(super) struct RoundPosition {
     /// The balancer that this is for.
     of: u64,
     next: usize,
@@ -36,14 +36,15 @@ pub(super) struct Turn {
 /// 2^32 divided by the golden ratio.
 const GOLDEN: u32 = 0x9E37_79B9;
 
-/// 4 MB. Where the sum of the weights is larger, weights are scaled down to about this sum, and rounded, to 1 at least.
+/// The longest round, which takes 4 MB. Where the sum of the weights is larger, weights are scaled down to about this
+/// sum, and rounded, to 1 at least.
 const MAX_ROUND: u64 = 1 << 20;
 
-/// Places in the round that a pick looks at, for each backend, to find one that was not tried.
+/// How many places in the round a pick looks at, for each backend, to find one that was not tried.
 const LOOKS: usize = 4;
 
 impl WeightedRoundRobin {
-    /// Takes turns among these.
+    /// Weighted round robin over these candidates.
     pub fn new(candidates: &[Candidate]) -> Self {
         let weights = scaled(candidates.iter().map(|candidate| candidate.weight.max(1)).collect());
         let backends: Vec<_> = candidates.iter().map(|candidate| candidate.index).zip(weights).collect();
@@ -58,7 +59,7 @@ impl WeightedRoundRobin {
         Self { identity: new_identity(), backends, round }
     }
 
-    /// One that was not tried, at random by weight.
+    /// A backend that was not tried, at random by weight.
     fn any_untried(&self, tried: Tried<'_>, random: &mut fastrand::Rng) -> Option<usize> {
         let untried = || self.backends.iter().filter(|(backend, _)| !tried.contains(*backend));
         let sum: u64 = untried().map(|&(_, weight)| u64::from(weight)).sum();
@@ -80,7 +81,7 @@ impl Balancer for WeightedRoundRobin {
             return None;
         }
         let start = match cursor.memory {
-            Memory::Turn(turn) if turn.of == self.identity => turn.next,
+            Memory::Round(turn) if turn.of == self.identity => turn.next,
             _ => random.usize(..self.round.len()),
         };
         // Nearly always the first one. Those that were tried lose their turn: one that must not be used for a while should not
@@ -90,8 +91,8 @@ impl Balancer for WeightedRoundRobin {
         let untried = dues.position(|backend| !tried.contains(backend));
         let place = (start + untried.unwrap_or(0)) % self.round.len();
         let next = if place + 1 == self.round.len() { 0 } else { place + 1 };
-        cursor.memory = Memory::Turn(Turn { of: self.identity, next });
-        // one that has nearly all of the weight was tried; or all were, and then it is the first that was due
+        cursor.memory = Memory::Round(RoundPosition { of: self.identity, next });
+        // either a backend with nearly all of the weight was tried, or all were, and then it is the first that was due
         let other = if untried.is_none() { self.any_untried(tried, random) } else { None };
         Some(other.unwrap_or(self.round[place] as usize))
     }
@@ -109,7 +110,7 @@ fn scaled(mut weights: Vec<u32>) -> Vec<u32> {
     weights
 }
 
-/// By Euclid.
+/// Euclid's algorithm.
 fn greatest_common_divisor(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }

@@ -1,4 +1,4 @@
-//! The tree as serde reads it: the raw types are made from it without a copy of it in between.
+//! Lets serde read the tree, so that the raw types are made from it without a copy in between.
 
 use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
 use serde::de::{Deserializer, IntoDeserializer, Visitor};

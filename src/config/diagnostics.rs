@@ -1,25 +1,17 @@
-//! What is wrong with a configuration file, told so that it can be put right without looking anything up.
+//! The mistakes in a configuration file, shown so that they can be put right without looking anything up.
 //!
-//! While a file is read, mistakes are gathered with ranges of bytes (`mistake.rs`). [`Diagnostics`] is what comes out:
-//! lines, columns and the source line itself, to be printed or to be sent as JSON.
+//! While a file is read, mistakes are collected with ranges of bytes (`mistake.rs`). [`Diagnostics`] has lines, columns
+//! and the source line itself, to be printed or sent as JSON.
 
 use std::cell::OnceCell;
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use super::mistake::Mistake;
-
-/// How bad a diagnostic is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The configuration can't be used.
-    Error,
-    /// It can, but it is probably not what was meant.
-    Warning,
-}
+use super::mistake::{Mistake, Severity};
 
 /// One thing that is wrong, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,7 +43,7 @@ pub struct Diagnostic {
     pub source: String,
 }
 
-/// All that is wrong with a file, in the order of the file.
+/// All mistakes in a file, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Diagnostics {
@@ -61,13 +53,13 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// About the file as a whole: it could not be read.
+    /// A file that could not be read.
     pub(super) fn unreadable(file: &Path, message: String, help: &str) -> Self {
         let mistake = Mistake::whole_file(message).help(help);
-        Source::new(file, "").diagnostics(vec![mistake])
+        SourceText::new(file, "").diagnostics(vec![mistake])
     }
 
-    /// One after the other, in the order of the file.
+    /// The diagnostics, in the order of the file.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.list.iter()
     }
@@ -77,31 +69,25 @@ impl Diagnostics {
         self.list.len()
     }
 
-    /// Nothing is wrong.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// How many of them keep the configuration from being used.
+    /// How many are errors, with which the configuration can't be used.
     pub fn errors(&self) -> usize {
         self.list.iter().filter(|d| d.severity == Severity::Error).count()
     }
 
-    /// All of them as text for a terminal (or, without `color`, for a file), with a line at the end that counts them.
-    /// Empty when there are none.
+    /// All diagnostics as text for a terminal (or, without `color`, for a file), with a line at the end that counts
+    /// them. Empty when there are none.
     pub fn render(&self, color: bool) -> String {
         if self.list.is_empty() {
             return String::new();
         }
-        let paint = if color { Paint::TERMINAL } else { Paint::PLAIN };
-        let mut out = String::new();
-        for diagnostic in &self.list {
-            // Writing to a `String` can't fail.
-            let _ = diagnostic.render(&mut out, &paint);
-            out.push('\n');
-        }
-        let _ = writeln!(out, "{}{}{}", paint.bold, self.count(), paint.reset);
-        out
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let all = self.list.iter().map(|diagnostic| diagnostic.render(&renderer) + "\n\n");
+        all.collect::<String>() + &self.count() + "\n"
     }
 
     fn count(&self) -> String {
@@ -132,64 +118,49 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// The escape sequences of a rendering; all empty when it goes to a file.
-struct Paint {
-    bold: &'static str,
-    error: &'static str,
-    warning: &'static str,
-    frame: &'static str,
-    reset: &'static str,
-}
-
-impl Paint {
-    const PLAIN: Self = Self { bold: "", error: "", warning: "", frame: "", reset: "" };
-    const TERMINAL: Self =
-        Self { bold: "\x1b[1m", error: "\x1b[1;31m", warning: "\x1b[1;33m", frame: "\x1b[1;34m", reset: "\x1b[0m" };
-}
-
 impl Diagnostic {
-    fn render(&self, out: &mut String, paint: &Paint) -> fmt::Result {
-        let Paint { bold, frame, reset, .. } = paint;
-        let (word, tint) = match self.severity {
-            Severity::Error => ("error", paint.error),
-            Severity::Warning => ("warning", paint.warning),
+    /// Draws it as a compiler does: the message, the place, the line with the mistake underlined, and what to do.
+    fn render(&self, renderer: &Renderer) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
         };
-        writeln!(out, "{tint}{word}{reset}{bold}: {}{reset}", self.message)?;
-        let label = match (&self.suggestion, &self.expected) {
-            (Some(name), _) => format!("did you mean `{name}`?"),
-            (None, Some(expected)) => format!("expected {expected}"),
-            (None, None) => String::new(),
-        };
-        let gutter = " ".repeat(self.line.to_string().len());
-        if self.line == 0 {
-            writeln!(out, "{gutter}{frame}-->{reset} {}", self.file)?;
+        let expected = self.expected.as_ref().map(|expected| format!("expected {expected}"));
+        let guess = self.suggestion.as_ref().map(|name| format!("did you mean `{name}`?"));
+        let title = level.primary_title(&self.message);
+        let (mut group, label) = if self.line == 0 {
+            (title.element(Origin::path(&self.file)), None)
         } else {
-            writeln!(out, "{gutter}{frame}-->{reset} {}:{}:{}", self.file, self.line, self.column)?;
-            writeln!(out, "{gutter} {frame}|{reset}")?;
-            writeln!(out, "{frame}{} |{reset} {}", self.line, self.source)?;
-            let (indent, carets) = (" ".repeat(self.column - 1), "^".repeat(self.width));
-            let line = format!("{gutter} {frame}|{reset} {indent}{tint}{carets} {label}");
-            writeln!(out, "{}{reset}", line.trim_end())?;
-        }
-        if let (Some(expected), true) = (&self.expected, self.suggestion.is_some() || self.line == 0) {
-            writeln!(out, "{gutter} {frame}={reset} expected {expected}")?;
+            let label = guess.as_ref().or(expected.as_ref());
+            let mark = AnnotationKind::Primary.span(self.marked()).label(label.map(String::as_str));
+            let line = Snippet::source(&self.source).line_start(self.line).path(&self.file);
+            (title.element(line.annotation(mark)), label)
+        };
+        if let Some(expected) = expected.as_ref().filter(|expected| label != Some(*expected)) {
+            group = group.element(Level::NOTE.no_name().message(expected));
         }
         if let Some(help) = &self.help {
-            writeln!(out, "{gutter} {frame}={reset} help: {help}")?;
+            group = group.element(Level::HELP.message(help));
         }
-        Ok(())
+        renderer.render(&[group])
+    }
+
+    /// The range of bytes in `source` that is underlined; the column and the width are in characters.
+    fn marked(&self) -> Range<usize> {
+        let byte = |character| self.source.char_indices().nth(character).map_or(self.source.len(), |(byte, _)| byte);
+        byte(self.column - 1)..byte(self.column - 1 + self.width)
     }
 }
 
 /// The text of a file and where its lines begin.
-pub(super) struct Source<'a> {
+pub(super) struct SourceText<'a> {
     file: String,
     text: &'a str,
-    /// Found when somebody asks: nobody does while nothing is wrong.
+    /// Found when a line is asked for first, which never happens while nothing is wrong.
     line_starts: OnceCell<Vec<usize>>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> SourceText<'a> {
     pub(super) fn new(file: &Path, text: &'a str) -> Self {
         Self { file: file.display().to_string(), text, line_starts: OnceCell::new() }
     }
@@ -199,7 +170,7 @@ impl<'a> Source<'a> {
         self.line_starts.get_or_init(found)
     }
 
-    /// From 1.
+    /// The number of the line at a byte, from 1.
     pub(super) fn line(&self, at: usize) -> usize {
         self.line_starts().partition_point(|start| *start <= at)
     }
@@ -239,7 +210,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The syntax errors of the TOML parser may point into a character, or behind the end.
+    /// Moves to the start of a character: syntax errors of the TOML parser may point into one, or behind the end of the
+    /// text.
     fn char_boundary(&self, at: usize) -> usize {
         let mut at = at.min(self.text.len());
         while !self.text.is_char_boundary(at) {
@@ -249,7 +221,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// What may be in a file must not drive a terminal; and the caret must stand where it should.
+/// Replaces control characters, which must not reach a terminal, and tabs, so that a column is a character.
 fn printable(c: char) -> char {
     match c {
         '\t' => ' ',

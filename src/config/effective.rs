@@ -9,7 +9,7 @@ use super::model::Config;
 use super::raw;
 use super::schema::{self, Rules};
 
-/// What stands in the place of a secret.
+/// Replaces a secret.
 const MASK: &str = "***";
 
 /// Words in the names of headers and parameters that carry credentials.
@@ -21,7 +21,8 @@ const SECRET_WORDS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "ses
 pub struct Effective {
     /// All of them but the backends.
     values: Value,
-    /// By service. There may be very many, and nearly nobody asks for them: they become JSON when somebody does.
+    /// The backends, by service. There may be very many, and they are hardly ever asked for, so they become JSON only
+    /// then.
     backends: BTreeMap<String, Vec<raw::Backend>>,
     /// Strings of the backends as they are written, by their places.
     written: Vec<(String, String)>,
@@ -52,7 +53,7 @@ impl Effective {
         &self.values
     }
 
-    /// The same, to be changed.
+    /// All values but the backends, to be changed.
     pub fn values_mut(&mut self) -> &mut Value {
         &mut self.values
     }
@@ -74,7 +75,7 @@ impl Effective {
     }
 }
 
-/// Puts a text where `at` points to, or gives both back where there is nothing.
+/// Puts a text where `at` points to, or returns both where there is nothing.
 fn replace(values: &mut Value, at: String, text: String) -> Option<(String, String)> {
     match values.pointer_mut(&at) {
         Some(value) => {
@@ -85,7 +86,7 @@ fn replace(values: &mut Value, at: String, text: String) -> Option<(String, Stri
     }
 }
 
-/// A backend without an id is called by its address.
+/// Gives a backend without an id its address as the id.
 fn identify(values: &mut Value) {
     let services = values.get_mut("service").and_then(Value::as_object_mut);
     for service in services.into_iter().flat_map(|services| services.values_mut()) {
@@ -98,7 +99,7 @@ fn identify(values: &mut Value) {
     }
 }
 
-/// Takes out what is not set and what this version does not do, and masks credentials.
+/// Takes out keys that are not set or that this version does not support, and masks credentials.
 fn tidy(value: &mut Value, rules: &Rules) {
     match value {
         Value::Object(object) => {

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::meant;
 use super::mistake::{Findings, Mistake};
+use super::other_proxies;
 use super::path::{KeyPath, Trail};
 use super::syntax::nearest;
 use super::tree::{Node, Value};
@@ -15,7 +15,8 @@ use super::tree::{Node, Value};
 /// environment may be a secret.
 pub(super) type Written = BTreeMap<KeyPath, String>;
 
-/// Whether there may be anything to replace in a file with this text. An escape may stand for a `$`.
+/// Whether there may be anything to replace in a file with this text: it has a `$`, or an escape, which may stand for
+/// one.
 pub(super) fn is_in(text: &str) -> bool {
     memchr::memchr2(b'$', b'\\', text.as_bytes()).is_some()
 }
@@ -28,7 +29,7 @@ pub(super) fn expand(
     findings: &mut Findings,
 ) -> Written {
     let mut expansion = Expansion { own: BTreeMap::new(), process, findings, written: Written::new() };
-    // Its own values first; they can't refer to one another, so that their order means nothing.
+    // the values of the file come first; they can't refer to one another, so their order means nothing
     if let Some(own) = root.table_mut("server").and_then(|server| server.table_mut("environment")) {
         expansion.node(&Trail::Root.key("server").key("environment"), own, &(0..0));
         expansion.own = own.texts();
@@ -45,14 +46,14 @@ struct Expansion<'a> {
 }
 
 impl Expansion<'_> {
-    /// Whether the value can stay.
+    /// Replaces in a value and all below it; returns whether the value can stay.
     fn node(&mut self, path: &Trail<'_>, node: &mut Node<'_>, span: &Range<usize>) -> bool {
         match &mut node.value {
             Value::Table(table) => {
                 table.retain(|entry| {
                     let path = path.key(&entry.name);
                     let span = entry.node.span.clone();
-                    // Already expanded, and not to be expanded twice.
+                    // these have been replaced already, and must not be replaced twice
                     let done = !self.own.is_empty() && path.is("server", "environment");
                     let keep = done || self.node(&path, &mut entry.node, &span);
                     if !keep {
@@ -124,7 +125,7 @@ impl Expansion<'_> {
         let near = nearest(name, kept.iter().copied().chain(self.own.keys().map(String::as_str)));
         let near = near.map(|near| format!("${{{near}}}"));
         let help = "set it in the environment or in server.environment; write `$${` for a literal `${`";
-        let (near, help) = match meant::placeholder(name) {
+        let (near, help) = match other_proxies::placeholder(name) {
             Some((meant, help)) => (near.or_else(|| (!kept.is_empty()).then(|| meant.to_owned())), help),
             None => (near, help),
         };

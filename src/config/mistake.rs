@@ -1,13 +1,24 @@
-//! Mistakes while the file is still being read: ranges of bytes instead of lines and columns.
+//! The mistakes that are found while a file is read: ranges of bytes instead of lines and columns.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::diagnostics::Severity;
+use serde::Serialize;
+
 use super::syntax::Problem;
 use super::tree::KeyPath;
 
-/// A mistake while the file is still being read: a range of bytes instead of a line and a column.
+/// How bad a diagnostic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The configuration can't be used.
+    Error,
+    /// It can, but it is probably not what was meant.
+    Warning,
+}
+
+/// A mistake in the file.
 #[derive(Debug)]
 pub(super) struct Mistake {
     pub(super) severity: Severity,
@@ -37,7 +48,7 @@ impl Mistake {
         }
     }
 
-    /// It can be lived with.
+    /// Makes it a warning.
     pub(super) fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
@@ -49,31 +60,31 @@ impl Mistake {
         self
     }
 
-    /// The nearest known name.
+    /// Adds the nearest known name.
     pub(super) fn near(mut self, suggestion: Option<impl Into<String>>) -> Self {
         self.suggestion = suggestion.map(Into::into);
         self
     }
 
-    /// What to do about it.
+    /// Adds what to do about it.
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// A string that is not what it should be.
+    /// The mistake of a string that can't be read.
     pub(super) fn problem(span: Range<usize>, path: &KeyPath, problem: Problem) -> Self {
         let mistake = Self::new(span, path, problem.message).expected(problem.expected).near(problem.suggestion);
         Self { help: problem.help, ..mistake }
     }
 }
 
-/// What was found so far.
+/// The mistakes that were found so far.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) mistakes: Vec<Mistake>,
-    /// Values that were reported and taken out of the tree: what only follows from their absence is no mistake.
-    /// With the place of the key.
+    /// The values that were reported and taken out of the tree, with the place of each key. What only follows from
+    /// their absence is not reported.
     removed: HashMap<KeyPath, Range<usize>>,
 }
 

@@ -1,10 +1,10 @@
 //! `proxy.toml` in three steps: raw (what serde sees) -> check (all mistakes at once) -> model (valid by construction).
 //!
 //! 1. The text becomes a tree in which each key and value knows its place (`tree`); `${NAME}` is replaced (`environment`).
-//! 2. The tree is checked against the JSON Schema of the raw types (`raw`, `schema`, `shape`). What is wrong is reported and
-//!    taken out of the tree, so that the rest deserialises, and one mistake never hides another.
-//! 3. What the raw types hold is checked for sense and built into the model (`check`): names that must exist, files that
-//!    must be readable, addresses that must be different.
+//! 2. The tree is checked against the JSON Schema of the raw types (`raw`, `schema`, `shape`). Values that don't fit
+//!    are reported and taken out of the tree, so that the rest deserialises, and one mistake never hides another.
+//! 3. The values are checked against each other and against the world, and built into the model (`check`): names that
+//!    must exist, files that must be readable, addresses that must be different.
 //!
 //! The habit of three types is ripgrep's (`lowargs` -> `hiargs`), the look of the messages rustc's.
 
@@ -13,7 +13,7 @@ mod deserialize;
 mod diagnostics;
 mod effective;
 mod environment;
-mod meant;
+mod other_proxies;
 mod mistake;
 pub mod model;
 mod path;
@@ -31,8 +31,9 @@ use serde::Deserialize as _;
 use mistake::{Findings, Mistake};
 use tree::Node;
 
-pub use diagnostics::{Diagnostic, Diagnostics, Severity};
+pub use diagnostics::{Diagnostic, Diagnostics};
 pub use effective::Effective;
+pub use mistake::Severity;
 
 /// The largest file that is read. Far above any configuration; below it, every position fits everywhere.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -42,7 +43,7 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 pub struct Loaded {
     /// What the rest of the program works with.
     pub config: model::Config,
-    /// What is probably not what was meant.
+    /// Mistakes that don't keep it from being used.
     pub warnings: Diagnostics,
     /// Every value in effect, for people.
     pub effective: Effective,
@@ -74,8 +75,8 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     parse(&text, path)
 }
 
-/// `[admin]` of a file, unchecked and with `${NAME}` replaced: for who wants to ask a running process about a file that may be full of
-/// mistakes.
+/// `[admin]` of a file, unchecked and with `${NAME}` replaced: for a command that talks to a running process whose file
+/// may be full of mistakes.
 ///
 /// # Errors
 /// When it can't be read, or when it is no TOML and the rest of it says nothing of the address; for people.
@@ -95,7 +96,7 @@ pub fn admin(path: &Path) -> Result<serde_json::Value, String> {
 /// # Errors
 /// Everything that is wrong with the text, in one go; warnings are among it.
 pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
-    let source = diagnostics::Source::new(file_name, text);
+    let source = diagnostics::SourceText::new(file_name, text);
     let mut root = match Node::parse(text) {
         Ok(root) => root,
         Err(errors) => {
@@ -112,7 +113,8 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
     shape::check(&mut root, &mut findings);
     let mut raw = match raw::File::deserialize(&root) {
         Ok(raw) => raw,
-        // The shape check lets nothing through that serde refuses; if it does, that is our defect, and no reason to die.
+        // the shape check lets nothing through that serde refuses; if it does, that is a defect of ours, and no reason
+        // to panic
         Err(error) => {
             findings.add(Mistake::whole_file(format!("the file can't be used: {error}")));
             return Err(source.diagnostics(findings.mistakes));

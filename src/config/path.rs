@@ -1,15 +1,15 @@
-//! The way from the root of the file to a value: [`Trail`] while the tree is walked, [`KeyPath`] when it is to be kept.
+//! The path from the root of the file to a value: [`Trail`] while the tree is walked, [`KeyPath`] when it is kept.
 //!
-//! A file may have ten thousand backends, and nearly none of its values a mistake. So a walk builds no path: each of its steps
-//! lies on the stack and knows the one before, and only a mistake has them copied.
+//! A file may have ten thousand backends, and hardly any of its values is a mistake. So a walk builds no path: each
+//! step stands on the stack and refers to the one before, and only a mistake has them copied.
 
 use std::fmt;
 
-/// The way from the root to a value.
+/// The path from the root to a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct KeyPath(Vec<Step>);
 
-/// One step of a way.
+/// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Step {
     /// Into a table.
@@ -18,14 +18,14 @@ pub(super) enum Step {
     Index(usize),
 }
 
-/// The way from the root to where a walk stands.
+/// The path from the root to where a walk is now.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Trail<'a> {
-    /// Not a step yet.
+    /// The root.
     Root,
-    /// From there into a table.
+    /// From the path before it into a table.
     Key(&'a Trail<'a>, &'a str),
-    /// From there into an array.
+    /// From the path before it into an array.
     Index(&'a Trail<'a>, usize),
 }
 
@@ -59,7 +59,7 @@ impl<'a> Trail<'a> {
         matches!(*self, Self::Key(Self::Key(Self::Root, t), k) if *t == table && k == key)
     }
 
-    /// To be kept.
+    /// Copies the path, to be kept.
     pub(super) fn path(&self) -> KeyPath {
         match self {
             Self::Root => KeyPath::default(),
@@ -90,7 +90,7 @@ impl KeyPath {
         &self.0
     }
 
-    /// The way to what is around it; the root has nothing around it.
+    /// The path to what is around the value; the root has nothing around it.
     pub(super) fn around(&self) -> Self {
         Self(self.0.split_last().map_or_else(Vec::new, |(_, before)| before.to_vec()))
     }

@@ -19,7 +19,7 @@ pub(super) fn get() -> &'static Value {
     })
 }
 
-/// TOML knows no null: what is `Option` in the raw types is simply a key that may be missing.
+/// Takes null out: TOML knows none, and what is `Option` in the raw types is simply a key that may be missing.
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(object) => {
@@ -52,12 +52,12 @@ fn unwrap_optional(object: &mut Map<String, Value>) {
     }
 }
 
-/// What the schema says about one value. It is asked for every value of a file, so what is asked for each of them is looked up
-/// once. The words beside a `$ref` come before those of its target.
+/// The rules of the schema for one value. They are needed for every value of a file, so those that apply to nearly all
+/// are looked up once. The words beside a `$ref` come before those of its target.
 pub(super) struct Rules {
     own: &'static Value,
     target: Option<&'static Value>,
-    /// What it may be, in the words of JSON Schema; empty = anything.
+    /// The types that it may have, in the words of JSON Schema; empty = any.
     pub(super) kinds: Vec<&'static str>,
     /// The keys of a table with fixed keys.
     pub(super) properties: Option<BTreeMap<&'static str, Self>>,
@@ -75,11 +75,11 @@ pub(super) struct Rules {
     pub(super) key_syntax: Option<&'static str>,
     /// A duration or a size that can't be 0.
     pub(super) positive: bool,
-    /// The value at which it does nothing; this version refuses any other.
+    /// For a key that this version does not support: the only value that is accepted, at which it does nothing.
     pub(super) unsupported: Option<&'static Value>,
 }
 
-/// What the schema says about the file.
+/// The rules for the file as a whole.
 pub(super) fn rules() -> &'static Rules {
     static RULES: OnceLock<Rules> = OnceLock::new();
     RULES.get_or_init(|| Rules::new(get(), get()))
@@ -113,7 +113,7 @@ impl Rules {
         }
     }
 
-    /// What else it says.
+    /// A rule that has no field here.
     pub(super) fn get(&self, word: &str) -> Option<&'static Value> {
         look_up(self.own, self.target, word)
     }

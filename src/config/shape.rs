@@ -8,18 +8,18 @@ use std::ops::Range;
 
 use serde_json::Value as Json;
 
-use super::meant;
 use super::mistake::{Findings, Mistake};
+use super::other_proxies;
 use super::path::Trail;
 use super::schema::{self, Rules};
 use super::syntax::{self, nearest};
-use super::tree::{Entry, Node, Value};
-use super::units::{Size, Span};
+use super::tree::{KeyValue, Node, Value};
+use super::units::{self, Size, TimeSpan};
 
-/// Reports every mistake of shape and takes the values that have one out of the tree.
+/// Reports every value that does not fit the schema, and takes it out of the tree.
 pub(super) fn check(root: &mut Node<'_>, findings: &mut Findings) {
     let mut walker = Walker { findings };
-    // There is nothing around the root that it could be taken out of.
+    // nothing is around the root that it could be taken out of
     let _ = walker.node(&Trail::Root, schema::rules(), root, &(0..0));
 }
 
@@ -30,16 +30,16 @@ struct Walker<'a> {
 /// A value can't be used; it has been reported.
 struct Unusable;
 
-type Verdict = Result<(), Unusable>;
+type Checked = Result<(), Unusable>;
 
 impl Walker<'_> {
-    fn report(&mut self, mistake: Mistake) -> Verdict {
+    fn report(&mut self, mistake: Mistake) -> Checked {
         self.findings.add(mistake);
         Err(Unusable)
     }
 
     /// `span` is what to underline when something is wrong with the value as a whole.
-    fn node(&mut self, path: &Trail<'_>, rules: &Rules, node: &mut Node<'_>, span: &Range<usize>) -> Verdict {
+    fn node(&mut self, path: &Trail<'_>, rules: &Rules, node: &mut Node<'_>, span: &Range<usize>) -> Checked {
         self.check_type(path, rules, &node.value, span)?;
         match &mut node.value {
             Value::Table(_) => self.table(path, rules, node, span)?,
@@ -52,7 +52,7 @@ impl Walker<'_> {
         self.supported(path, rules, node, span)
     }
 
-    fn check_type(&mut self, path: &Trail<'_>, rules: &Rules, value: &Value<'_>, span: &Range<usize>) -> Verdict {
+    fn check_type(&mut self, path: &Trail<'_>, rules: &Rules, value: &Value<'_>, span: &Range<usize>) -> Checked {
         let fits = |kind: &str| match value {
             Value::Table(_) => kind == "object",
             Value::Array(_) => kind == "array",
@@ -74,10 +74,10 @@ impl Walker<'_> {
         self.report(mistake)
     }
 
-    fn table(&mut self, path: &Trail<'_>, rules: &Rules, node: &mut Node<'_>, span: &Range<usize>) -> Verdict {
+    fn table(&mut self, path: &Trail<'_>, rules: &Rules, node: &mut Node<'_>, span: &Range<usize>) -> Checked {
         let Value::Table(table) = &mut node.value else { return Ok(()) };
         let properties = rules.properties.as_ref();
-        let is_unknown = |entry: &Entry<'_>| properties.is_some_and(|known| !known.contains_key(&*entry.name));
+        let is_unknown = |entry: &KeyValue<'_>| properties.is_some_and(|known| !known.contains_key(&*entry.name));
         let given: BTreeSet<String> = match table.iter().any(is_unknown) {
             true => table.iter().map(|entry| entry.name.to_string()).collect(),
             false => BTreeSet::new(),
@@ -94,7 +94,7 @@ impl Walker<'_> {
             verdict.is_ok()
         });
         for key in rules.required.iter().filter(|key| table.get(key).is_none()) {
-            // It may have been there, but of no use, or misspelt; that has been reported.
+            // a key that was there, but could not be used or was misspelt, has been reported
             let at = path.key(key).path();
             if self.findings.removed(&at).is_none() {
                 self.findings.remove(at, span.clone());
@@ -105,13 +105,13 @@ impl Walker<'_> {
         Ok(())
     }
 
-    fn entry(&mut self, around: &Trail<'_>, rules: &Rules, entry: &mut Entry<'_>) -> Verdict {
+    fn entry(&mut self, around: &Trail<'_>, rules: &Rules, entry: &mut KeyValue<'_>) -> Checked {
         let span = entry.node.shown_span(Some(&entry.key));
         self.node(&around.key(&entry.name), rules, &mut entry.node, &span)
     }
 
     /// A key of a table whose keys are names that the file chooses.
-    fn free_key(&mut self, around: &Trail<'_>, rules: &Rules, entry: &mut Entry<'_>) -> Verdict {
+    fn free_key(&mut self, around: &Trail<'_>, rules: &Rules, entry: &mut KeyValue<'_>) -> Checked {
         if let Some(Err(problem)) = rules.key_syntax.map(|language| syntax::check(language, &entry.name)) {
             self.findings.add(Mistake::problem(entry.key.clone(), &around.key(&entry.name).path(), problem));
             return Err(Unusable);
@@ -127,22 +127,22 @@ impl Walker<'_> {
         }
     }
 
-    /// `around` is the table, `given` what stands in it.
+    /// `around` is the table, `given` the keys in it.
     fn unknown_key(
         &mut self,
         around: &Trail<'_>,
         rules: &Rules,
-        entry: &Entry<'_>,
+        entry: &KeyValue<'_>,
         given: &BTreeSet<String>,
-    ) -> Verdict {
+    ) -> Checked {
         let key = &*entry.name;
         let known: Vec<&str> = rules.properties.iter().flatten().map(|(name, _)| *name).collect();
-        let meant = meant::key(key, &known);
+        let meant = other_proxies::key(key, &known);
         let near = match meant {
             Some((meant, _)) => meant,
             None => nearest(key, known.iter().copied()),
         };
-        // What was meant is there after all: it is not missing as well.
+        // the key that was probably meant is not reported as missing as well
         if let Some(meant) = near.filter(|near| !given.contains(*near)) {
             self.findings.remove(around.key(meant).path(), entry.key.clone());
         }
@@ -164,8 +164,8 @@ impl Walker<'_> {
         self.report(mistake)
     }
 
-    /// One element of the wrong shape takes the whole array out: what is left would mean something else.
-    fn array(&mut self, path: &Trail<'_>, rules: &Rules, items: &mut [Node<'_>]) -> Verdict {
+    /// One element that does not fit takes the whole array out: the rest alone would mean something else.
+    fn array(&mut self, path: &Trail<'_>, rules: &Rules, items: &mut [Node<'_>]) -> Checked {
         let mut verdict = Ok(());
         let Some(item_rules) = &rules.items else { return Ok(()) };
         for (index, item) in items.iter_mut().enumerate() {
@@ -179,7 +179,7 @@ impl Walker<'_> {
         verdict
     }
 
-    fn text(&mut self, path: &Trail<'_>, rules: &Rules, text: &str, span: &Range<usize>) -> Verdict {
+    fn text(&mut self, path: &Trail<'_>, rules: &Rules, text: &str, span: &Range<usize>) -> Checked {
         if let Some(language) = rules.syntax {
             self.language(path, language, text, span)?;
             self.size_range(path, rules, text, span)?;
@@ -191,13 +191,13 @@ impl Walker<'_> {
         let name = path.last_key().unwrap_or_default();
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` can't be {text:?}"));
         let mistake = mistake.expected(one_of(&quoted(words)));
-        self.report(match meant::word(text, words) {
+        self.report(match other_proxies::word(text, words) {
             Some((meant, help)) => mistake.near(meant).help(help),
             None => mistake.near(nearest(text, words.iter().copied())),
         })
     }
 
-    fn language(&mut self, path: &Trail<'_>, language: &str, text: &str, span: &Range<usize>) -> Verdict {
+    fn language(&mut self, path: &Trail<'_>, language: &str, text: &str, span: &Range<usize>) -> Checked {
         match syntax::check(language, text) {
             Ok(()) => Ok(()),
             Err(problem) => self.report(Mistake::problem(span.clone(), &path.path(), problem)),
@@ -205,8 +205,8 @@ impl Walker<'_> {
     }
 
     /// The range of a duration or a size that is written as a string.
-    fn size_range(&mut self, path: &Trail<'_>, rules: &Rules, text: &str, span: &Range<usize>) -> Verdict {
-        if rules.positive && Span::parse(text).is_ok_and(|d| d.0.is_zero()) {
+    fn size_range(&mut self, path: &Trail<'_>, rules: &Rules, text: &str, span: &Range<usize>) -> Checked {
+        if rules.positive && TimeSpan::parse(text).is_ok_and(|d| d.0.is_zero()) {
             let name = path.last_key().unwrap_or_default();
             let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` can't be 0"));
             return self.report(mistake.expected("a duration above 0"));
@@ -217,7 +217,7 @@ impl Walker<'_> {
         }
     }
 
-    fn integer(&mut self, path: &Trail<'_>, rules: &Rules, number: i128, span: &Range<usize>) -> Verdict {
+    fn integer(&mut self, path: &Trail<'_>, rules: &Rules, number: i128, span: &Range<usize>) -> Checked {
         let bound = |word| rules.get(word).and_then(|v| v.as_i64().map(i128::from).or(v.as_f64().map(|f| f as i128)));
         let widest = match rules.get("format").and_then(Json::as_str) {
             Some("uint16") => i128::from(u16::MAX),
@@ -247,7 +247,7 @@ impl Walker<'_> {
         self.report(mistake.expected(expected))
     }
 
-    fn float(&mut self, path: &Trail<'_>, rules: &Rules, number: f64, span: &Range<usize>) -> Verdict {
+    fn float(&mut self, path: &Trail<'_>, rules: &Rules, number: f64, span: &Range<usize>) -> Checked {
         let bound = |word| rules.get(word).and_then(Json::as_f64);
         let (least, most) = (bound("minimum").unwrap_or(0.0), bound("maximum").unwrap_or(f64::MAX));
         if (least..=most).contains(&number) {
@@ -261,7 +261,7 @@ impl Walker<'_> {
         self.report(Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range")).expected(expected))
     }
 
-    fn supported(&mut self, path: &Trail<'_>, rules: &Rules, node: &Node<'_>, span: &Range<usize>) -> Verdict {
+    fn supported(&mut self, path: &Trail<'_>, rules: &Rules, node: &Node<'_>, span: &Range<usize>) -> Checked {
         let name = path.last_key().unwrap_or_default();
         match rules.unsupported {
             Some(nothing) if *nothing != node.to_json() => {
@@ -274,7 +274,7 @@ impl Walker<'_> {
     }
 }
 
-/// The tables that do have such a key.
+/// The tables that have such a key.
 fn tables_with(key: &str) -> Vec<&'static str> {
     const TABLES: [(&str, &str); 12] = [
         ("Server", "[server]"),
@@ -297,8 +297,8 @@ fn tables_with(key: &str) -> Vec<&'static str> {
 /// The type that the schema asks for, in words.
 fn wanted(rules: &Rules) -> String {
     match rules.syntax {
-        Some("duration") => return syntax::DURATION.to_owned(),
-        Some("size") => return syntax::SIZE.to_owned(),
+        Some("duration") => return units::DURATION.to_owned(),
+        Some("size") => return units::SIZE.to_owned(),
         _ => {}
     }
     if !rules.words.is_empty() {

@@ -1,6 +1,6 @@
 //! A TOML file as a tree in which every key and every value knows where it stands in the text.
 //!
-//! Mistakes are found in this tree, and values that can't be used are taken out of it, so that what is left can be
+//! Mistakes are found in this tree, and values that can't be used are taken out of it, so that the rest can be
 //! deserialised as a whole and the next checks see everything that is well-formed.
 
 use std::borrow::Cow;
@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 pub(super) use super::path::KeyPath;
 use super::path::Step;
 
-/// A value and where it stands. Strings are those of the file itself, as far as they stand there as they are meant.
+/// A value and where it stands. Strings are borrowed from the file, unless they have escapes.
 #[derive(Debug)]
 pub(super) struct Node<'t> {
     pub(super) span: Range<usize>,
@@ -26,7 +26,8 @@ pub(super) enum Value<'t> {
     Table(Table<'t>),
     Array(Vec<Node<'t>>),
     Text(Cow<'t, str>),
-    /// Wider than any integer of the configuration, so that one too large is a matter of range, not of syntax.
+    /// Wider than any integer of the configuration, so that one that is too large is out of range and not a mistake of
+    /// syntax.
     Integer(i128),
     Float(f64),
     Bool(bool),
@@ -35,18 +36,18 @@ pub(super) enum Value<'t> {
 
 /// The entries of a table, in the order of their names: nearly all tables have a few, for which no map is worth its memory.
 #[derive(Debug)]
-pub(super) struct Table<'t>(Vec<Entry<'t>>);
+pub(super) struct Table<'t>(Vec<KeyValue<'t>>);
 
 /// A key of a table with its value.
 #[derive(Debug)]
-pub(super) struct Entry<'t> {
+pub(super) struct KeyValue<'t> {
     pub(super) name: Cow<'t, str>,
     /// Where the key stands.
     pub(super) key: Range<usize>,
     pub(super) node: Node<'t>,
 }
 
-/// Syntax errors that are told of: a file with more is no configuration.
+/// The most syntax errors that are reported: a file with more is no configuration.
 const MOST_ERRORS: usize = 100;
 
 impl<'t> Node<'t> {
@@ -56,12 +57,12 @@ impl<'t> Node<'t> {
         if errors.is_empty() { Ok(root) } else { Err(errors) }
     }
 
-    /// What can be read of a file, and its syntax errors.
+    /// Reads what can be read of a file; returns it with the syntax errors.
     pub(super) fn recover(text: &'t str) -> (Self, Vec<(Range<usize>, String)>) {
         let (table, errors) = DeTable::parse_recoverable(text);
         let errors = errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned()));
         let mut errors: Vec<_> = errors.take(MOST_ERRORS).collect();
-        // what the parser says of the rest of a line is mostly because of what was wrong before
+        // further errors in the same line mostly follow from the first one
         errors.dedup_by(|one, before| {
             let between = text.get(before.0.start..one.0.start).unwrap_or_default();
             !between.is_empty() && !between.contains('\n')
@@ -97,7 +98,7 @@ impl<'t> Node<'t> {
     /// The strings of this table.
     pub(super) fn texts(&self) -> BTreeMap<String, String> {
         let Value::Table(table) = &self.value else { return BTreeMap::new() };
-        let text = |entry: &Entry| match &entry.node.value {
+        let text = |entry: &KeyValue| match &entry.node.value {
             Value::Text(text) => Some(text.to_string()),
             _ => None,
         };
@@ -156,20 +157,20 @@ impl<'t> Node<'t> {
 
 impl<'t> Table<'t> {
     /// In the order of their names.
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, Entry<'t>> {
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, KeyValue<'t>> {
         self.0.iter()
     }
 
-    /// Keeps those that are to be kept.
-    pub(super) fn retain(&mut self, keep: impl FnMut(&mut Entry<'t>) -> bool) {
+    /// Keeps the keys for which `keep` is true.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&mut KeyValue<'t>) -> bool) {
         self.0.retain_mut(keep);
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Entry<'t>> {
+    pub(super) fn get(&self, name: &str) -> Option<&KeyValue<'t>> {
         self.place(name).map(|place| &self.0[place])
     }
 
-    fn get_mut(&mut self, name: &str) -> Option<&mut Entry<'t>> {
+    fn get_mut(&mut self, name: &str) -> Option<&mut KeyValue<'t>> {
         self.place(name).map(|place| &mut self.0[place])
     }
 
@@ -195,7 +196,7 @@ impl Value<'_> {
 
 impl<'t> From<DeTable<'t>> for Table<'t> {
     fn from(table: DeTable<'t>) -> Self {
-        let entry = |(key, value): (Spanned<Cow<'t, str>>, _)| Entry {
+        let entry = |(key, value): (Spanned<Cow<'t, str>>, _)| KeyValue {
             key: key.span(),
             name: key.into_inner(),
             node: Node::from(value),

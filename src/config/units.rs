@@ -6,7 +6,10 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::syntax;
+/// How a duration is written; completes the sentence "expected ...".
+pub(super) const DURATION: &str = "a duration: a whole number and one of ms, s, m, h, d, such as \"30s\"";
+/// How a size is written; completes the sentence "expected ...".
+pub(super) const SIZE: &str = "a size: a whole number and one of B, KiB, MiB, GiB, TiB, such as \"64KiB\"";
 
 /// The units of a duration, longest first, in milliseconds.
 const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -22,7 +25,7 @@ const LARGEST: u64 = i64::MAX as u64;
 
 /// A duration as it is written: a whole number and a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span(pub(super) Duration);
+pub(super) struct TimeSpan(pub(super) Duration);
 
 /// A number of bytes as it is written: a whole number and a unit, or a bare integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +40,7 @@ pub(super) enum UnitError {
     TooLarge,
 }
 
-impl Span {
+impl TimeSpan {
     pub(super) const fn ms(ms: u64) -> Self {
         Self(Duration::from_millis(ms))
     }
@@ -116,21 +119,21 @@ fn written(value: u64, units: &[(&str, u64)]) -> Option<String> {
     Some(format!("{}{unit}", value / factor))
 }
 
-impl Serialize for Span {
+impl Serialize for TimeSpan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let ms = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
         serializer.serialize_str(&written(ms, &DURATION_UNITS).unwrap_or_else(|| "0s".to_owned()))
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for TimeSpan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(|_| de::Error::custom(syntax::DURATION))
+        Self::parse(&text).map_err(|_| de::Error::custom(DURATION))
     }
 }
 
-impl JsonSchema for Span {
+impl JsonSchema for TimeSpan {
     fn schema_name() -> Cow<'static, str> {
         "Duration".into()
     }
@@ -164,7 +167,7 @@ impl<'de> Deserialize<'de> for Size {
         }
         match Written::deserialize(deserializer)? {
             Written::Bytes(bytes) => Ok(Self(bytes)),
-            Written::Text(text) => Self::parse(&text).map_err(|_| de::Error::custom(syntax::SIZE)),
+            Written::Text(text) => Self::parse(&text).map_err(|_| de::Error::custom(SIZE)),
         }
     }
 }
@@ -193,7 +196,7 @@ mod tests {
     fn durations_are_read() {
         for (text, ms) in [("250ms", 250), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000), ("30d", 2_592_000_000)]
         {
-            assert_eq!(Span::parse(text), Ok(Span::ms(ms)), "{text}");
+            assert_eq!(TimeSpan::parse(text), Ok(TimeSpan::ms(ms)), "{text}");
         }
     }
 
@@ -208,7 +211,7 @@ mod tests {
             ("-1s", None),
             ("1.5s", None),
         ] {
-            assert_eq!(Span::parse(text), Err(UnitError::Form(meant.map(str::to_owned))), "{text}");
+            assert_eq!(TimeSpan::parse(text), Err(UnitError::Form(meant.map(str::to_owned))), "{text}");
         }
         for (text, meant) in [("64kb", Some("64KiB")), ("10M", Some("10MiB")), ("64 KiB", Some("64KiB")), ("7x", None)]
         {
@@ -218,15 +221,15 @@ mod tests {
 
     #[test]
     fn what_would_overflow_is_too_large() {
-        assert_eq!(Span::parse("99999999d"), Err(UnitError::TooLarge));
-        assert_eq!(Span::parse("99999999999999999999999s"), Err(UnitError::TooLarge));
+        assert_eq!(TimeSpan::parse("99999999d"), Err(UnitError::TooLarge));
+        assert_eq!(TimeSpan::parse("99999999999999999999999s"), Err(UnitError::TooLarge));
         assert_eq!(Size::parse("16777216TiB"), Err(UnitError::TooLarge));
     }
 
     #[test]
     fn they_are_written_as_they_were_read() {
         for text in ["250ms", "90s", "5m", "36h", "30d", "0s"] {
-            assert_eq!(serde_json::to_value(Span::parse(text).unwrap()).unwrap(), text);
+            assert_eq!(serde_json::to_value(TimeSpan::parse(text).unwrap()).unwrap(), text);
         }
         for text in ["64KiB", "10MiB", "1000B"] {
             assert_eq!(serde_json::to_value(Size::parse(text).unwrap()).unwrap(), text);

@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::{Backend, MOST, sorted};
 use crate::endpoint::Target;
-use crate::io::{self, Found, Name};
+use crate::io::{self, HostPort, Resolved};
 
 /// How long all names of a file may take together: less than a configuration waits for the first answer of its sources.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -119,7 +119,7 @@ struct Place {
     host: String,
 }
 
-fn place(address: &str, folder: &Path, found: &HashMap<Name, Found>) -> Result<Place, String> {
+fn place(address: &str, folder: &Path, found: &HashMap<HostPort, Resolved>) -> Result<Place, String> {
     let known = |target: Target, host: String| Place { target, further: Vec::new(), unknown: None, host };
     if let Some(path) = address.strip_prefix("unix:") {
         return match path {

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug, Default)]
 pub struct Addresses {
     all: Box<[SocketAddr]>,
-    /// The one that worked last: it is tried first.
+    /// The index of the address that worked last: it is tried first.
     best: AtomicUsize,
 }
 
 impl Addresses {
-    /// In the order of RFC 8305, section 4: as the resolver sorted them, but families take turns, the first one's first.
+    /// Puts the addresses into the order of RFC 8305, section 4: as the resolver sorted them, but IPv6 and IPv4 take
+    /// turns, beginning with the family of the first.
     pub fn new(sorted: impl IntoIterator<Item = SocketAddr>) -> Self {
         let mut sorted: VecDeque<SocketAddr> = sorted.into_iter().collect();
         let mut all: Vec<SocketAddr> = Vec::with_capacity(sorted.len());
@@ -22,7 +23,7 @@ impl Addresses {
                 continue;
             }
             all.push(first);
-            // the next of the other family changes places with those before it
+            // the next address of the other family moves to the front
             if let Some(at) = sorted.iter().position(|next| next.is_ipv4() != first.is_ipv4())
                 && let Some(other) = sorted.remove(at)
             {
@@ -48,7 +49,7 @@ impl Addresses {
         })
     }
 
-    /// This one works.
+    /// Records that this address works.
     pub fn works(&self, address: SocketAddr) {
         if let Some(at) = self.all.iter().position(|known| *known == address)
             && at != self.best.load(Ordering::Relaxed)
@@ -57,7 +58,7 @@ impl Addresses {
         }
     }
 
-    /// This one does not work: the next one is tried first from now on.
+    /// Records that this address does not work: the next one is tried first from now on.
     pub fn fails(&self, address: SocketAddr) {
         if self.all.get(self.best.load(Ordering::Relaxed)) == Some(&address) {
             let next = self.best.load(Ordering::Relaxed) + 1;
@@ -65,7 +66,7 @@ impl Addresses {
         }
     }
 
-    /// Whether both have the same addresses. The order in which a name server tells them changes from answer to answer.
+    /// Whether both have the same addresses, in any order: a name server changes the order from answer to answer.
     pub fn are(&self, other: &Self) -> bool {
         self.all.len() == other.all.len() && self.all.iter().all(|address| other.all.contains(address))
     }

@@ -3,10 +3,11 @@
 //! It opens after some failures in a row, or when too large a share of the exchanges of the last 10 s failed. While it is open
 //! nothing passes; after `open_for` a few trials do. When all of them succeed it closes, when one fails it opens again.
 //!
-//! How it stands is one word: phase, epoch, and since when. The epoch grows with each change and every [`Permit`] carries the
-//! one it was given in, so what ends late, after the breaker has moved on, changes nothing: it neither keeps the breaker open
-//! for longer nor takes part in a round of trials that it does not belong to. The other words are tagged with the epoch as
-//! well, so that none of them has to be reset in one step with the first.
+//! Whether it is closed, open or half-open, since when, and its epoch share one word. The epoch grows with each change,
+//! and every [`Permit`] carries the epoch in which it was given. So an exchange that ends late, after the breaker has
+//! changed, has no effect: it neither keeps the breaker open for longer nor counts in a round of trials that it does
+//! not belong to. The other words carry the epoch as well, so that none of them has to be reset in one step with the
+//! first.
 //!
 //! An exchange that passes and succeeds while the breaker is closed costs two relaxed loads and no write.
 
@@ -17,11 +18,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Moment;
 use crate::policy;
-use packed::{EPOCHS, Trials, Word, places};
+use packed::{CircuitWord, EPOCHS, Trials, trials_needed};
 use window::Window;
 
-/// What an exchange was admitted as. It must be given back to [`Breaker::record`] or [`Breaker::forgo`], also when the
-/// exchange is cancelled: a trial that is not keeps its place.
+/// The permission for one exchange. It must be given back to [`Breaker::record`] or [`Breaker::forgo`], also when the
+/// exchange is cancelled: a trial that is not given back keeps its place.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a trial that is not given back keeps its place"]
 pub struct Permit {
@@ -30,21 +31,21 @@ pub struct Permit {
     first: bool,
 }
 
-/// How it stands.
+/// The position of the circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Everything passes.
+pub enum Circuit {
+    /// All exchanges pass.
     Closed,
-    /// Nothing passes.
+    /// No exchange passes.
     Open,
-    /// A few pass, to try.
+    /// A few exchanges pass, as trials.
     HalfOpen,
 }
 
 /// The breaker of one backend, shared by all workers without a lock.
 #[derive(Debug, Default)]
 pub struct Breaker {
-    /// [`Word`], packed. Zero is closed.
+    /// [`CircuitWord`], packed. Zero is closed.
     word: AtomicU64,
     /// Failures in a row: the epoch in the upper half, their number in the lower.
     streak: AtomicU64,
@@ -60,7 +61,7 @@ impl Permit {
         self.trial
     }
 
-    /// Whether it is the first of its round: with it the breaker went from open to half-open.
+    /// Whether the exchange is the first trial of its round: with it the breaker went from open to half-open.
     pub fn is_first_trial(&self) -> bool {
         self.first
     }
@@ -69,28 +70,28 @@ impl Permit {
 impl Breaker {
     /// Whether an exchange may go to the backend at `now`; a place among the trials is taken when it is half-open.
     pub fn admit(&self, policy: &policy::Breaker, now: Moment) -> Option<Permit> {
-        let word = Word::unpack(self.word.load(Ordering::Relaxed));
-        if word.state == State::Closed {
+        let word = CircuitWord::unpack(self.word.load(Ordering::Relaxed));
+        if word.state == Circuit::Closed {
             return Some(Permit { epoch: word.epoch, trial: false, first: false });
         }
         self.admit_trial(policy, now)
     }
 
-    /// Whether [`admit`](Self::admit) would let an exchange pass; takes nothing.
+    /// Whether [`admit`](Self::admit) would let an exchange pass; this one takes no place.
     pub fn would_admit(&self, policy: &policy::Breaker, now: Moment) -> bool {
-        let word = Word::unpack(self.word.load(Ordering::Acquire));
+        let word = CircuitWord::unpack(self.word.load(Ordering::Acquire));
         match word.state {
-            State::Closed => true,
-            State::Open => word.is_over(policy, now),
-            State::HalfOpen => {
+            Circuit::Closed => true,
+            Circuit::Open => word.is_over(policy, now),
+            Circuit::HalfOpen => {
                 let trials = Trials::unpack(self.trials.load(Ordering::Acquire));
                 trials.of(word.epoch).is_none_or(|trials| trials.has_room(policy)) || word.is_stale(policy, now)
             }
         }
     }
 
-    /// The exchange ended, well or not. Gives back the state when it changed by this.
-    pub fn record(&self, permit: Permit, failed: bool, policy: &policy::Breaker, now: Moment) -> Option<State> {
+    /// Records the end of an exchange. Returns the circuit when this has changed it.
+    pub fn record(&self, permit: Permit, failed: bool, policy: &policy::Breaker, now: Moment) -> Option<Circuit> {
         match (permit.trial, failed) {
             (false, false) => {
                 self.succeeded(permit.epoch, policy, now);
@@ -98,22 +99,22 @@ impl Breaker {
             }
             (false, true) => self.failed(permit.epoch, policy, now),
             (true, false) => self.trial_succeeded(permit.epoch, policy, now),
-            (true, true) => self.change(permit.epoch, State::HalfOpen, State::Open, now),
+            (true, true) => self.change(permit.epoch, Circuit::HalfOpen, Circuit::Open, now),
         }
     }
 
-    /// The exchange ended in a way that says nothing about the backend: its client went away, or made a mistake. A trial
-    /// gives its place to another one.
+    /// Gives a permit back for an exchange that says nothing about the backend: its client went away, or made a
+    /// mistake. A trial gives its place to another one.
     pub fn forgo(&self, permit: Permit) {
         if permit.trial {
             self.end_trial(permit.epoch, false);
         }
     }
 
-    /// How it stands at `now`.
-    pub fn state(&self, policy: &policy::Breaker, now: Moment) -> State {
-        let word = Word::unpack(self.word.load(Ordering::Relaxed));
-        if word.state == State::Open && word.is_over(policy, now) { State::HalfOpen } else { word.state }
+    /// The position of the circuit at `now`.
+    pub fn state(&self, policy: &policy::Breaker, now: Moment) -> Circuit {
+        let word = CircuitWord::unpack(self.word.load(Ordering::Relaxed));
+        if word.state == Circuit::Open && word.is_over(policy, now) { Circuit::HalfOpen } else { word.state }
     }
 
     /// Takes a place among the trials, if it is time for them and there is one.
@@ -121,19 +122,19 @@ impl Breaker {
     fn admit_trial(&self, policy: &policy::Breaker, now: Moment) -> Option<Permit> {
         loop {
             let standing = self.word.load(Ordering::Acquire);
-            let word = Word::unpack(standing);
+            let word = CircuitWord::unpack(standing);
             match word.state {
-                State::Closed => return Some(Permit { epoch: word.epoch, trial: false, first: false }),
-                State::Open if !word.is_over(policy, now) => return None,
-                State::Open => {
-                    self.change(word.epoch, State::Open, State::HalfOpen, now);
+                Circuit::Closed => return Some(Permit { epoch: word.epoch, trial: false, first: false }),
+                Circuit::Open if !word.is_over(policy, now) => return None,
+                Circuit::Open => {
+                    self.change(word.epoch, Circuit::Open, Circuit::HalfOpen, now);
                     continue;
                 }
-                State::HalfOpen => {}
+                Circuit::HalfOpen => {}
             }
             let before = self.trials.load(Ordering::Acquire);
             if self.word.load(Ordering::Acquire) != standing {
-                // what was read may be of a later phase
+                // the trials that were read may belong to a later epoch
                 continue;
             }
             let known = Trials::unpack(before).of(word.epoch);
@@ -144,7 +145,7 @@ impl Breaker {
                     return Some(Permit { epoch: word.epoch, trial: true, first: known.is_none() });
                 }
             } else if word.is_stale(policy, now) {
-                self.change(word.epoch, State::HalfOpen, State::HalfOpen, now);
+                self.change(word.epoch, Circuit::HalfOpen, Circuit::HalfOpen, now);
             } else {
                 return None;
             }
@@ -156,14 +157,14 @@ impl Breaker {
         if streak & LOWER != 0 && streak >> HALF == epoch {
             self.streak.store(epoch << HALF, Ordering::Relaxed);
         }
-        if policy.error_rate > 0.0 && Word::unpack(self.word.load(Ordering::Relaxed)).epoch == epoch {
+        if policy.error_rate > 0.0 && CircuitWord::unpack(self.word.load(Ordering::Relaxed)).epoch == epoch {
             self.window.add(false, now);
         }
     }
 
     #[cold]
-    fn failed(&self, epoch: u64, policy: &policy::Breaker, now: Moment) -> Option<State> {
-        let word = Word::unpack(self.word.load(Ordering::Acquire));
+    fn failed(&self, epoch: u64, policy: &policy::Breaker, now: Moment) -> Option<Circuit> {
+        let word = CircuitWord::unpack(self.word.load(Ordering::Acquire));
         if word.epoch != epoch {
             return None;
         }
@@ -173,10 +174,10 @@ impl Breaker {
             self.window.add(true, now);
             trips |= self.window.exceeds(policy.error_rate, word.since, now);
         }
-        if trips { self.change(epoch, State::Closed, State::Open, now) } else { None }
+        if trips { self.change(epoch, Circuit::Closed, Circuit::Open, now) } else { None }
     }
 
-    /// One failure more in a row; gives back how many.
+    /// Counts one more failure in a row; returns how many there are.
     fn lengthen_streak(&self, epoch: u64) -> u64 {
         loop {
             let streak = self.streak.load(Ordering::Relaxed);
@@ -188,15 +189,15 @@ impl Breaker {
         }
     }
 
-    fn trial_succeeded(&self, epoch: u64, policy: &policy::Breaker, now: Moment) -> Option<State> {
+    fn trial_succeeded(&self, epoch: u64, policy: &policy::Breaker, now: Moment) -> Option<Circuit> {
         let succeeded = self.end_trial(epoch, true)?;
-        if succeeded < places(policy) {
+        if succeeded < trials_needed(policy) {
             return None;
         }
-        self.change(epoch, State::HalfOpen, State::Closed, now)
+        self.change(epoch, Circuit::HalfOpen, Circuit::Closed, now)
     }
 
-    /// Gives back a trial's place; `None` when the breaker has moved on. Otherwise how many have succeeded.
+    /// Ends a trial and frees its place. Returns how many have succeeded; `None` when the breaker has moved on.
     fn end_trial(&self, epoch: u64, succeeded: bool) -> Option<u64> {
         loop {
             let packed = self.trials.load(Ordering::Acquire);
@@ -212,15 +213,15 @@ impl Breaker {
         }
     }
 
-    /// Goes from one state to another, if it is still in that one and in that epoch.
-    fn change(&self, epoch: u64, from: State, to: State, now: Moment) -> Option<State> {
+    /// Changes the circuit, if it is still in `from` and in that epoch.
+    fn change(&self, epoch: u64, from: Circuit, to: Circuit, now: Moment) -> Option<Circuit> {
         loop {
             let packed = self.word.load(Ordering::Acquire);
-            let word = Word::unpack(packed);
+            let word = CircuitWord::unpack(packed);
             if word.epoch != epoch || word.state != from {
                 return None;
             }
-            let next = Word { state: to, epoch: (epoch + 1) & EPOCHS, since: now };
+            let next = CircuitWord { state: to, epoch: (epoch + 1) & EPOCHS, since: now };
             if swap(&self.word, packed, next.pack()) {
                 return Some(to);
             }
@@ -228,7 +229,7 @@ impl Breaker {
     }
 }
 
-/// Where the count of failures in a row ends and its epoch begins.
+/// Bits of the count of failures in a row; the epoch stands in the bits above.
 const HALF: u32 = 32;
 const LOWER: u64 = (1 << HALF) - 1;
 

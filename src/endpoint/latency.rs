@@ -1,10 +1,10 @@
 //! How long a backend's answers take, as a peak-sensitive exponentially weighted moving average, and how often it failed of
 //! late.
 //!
-//! The average is the one of Finagle's and Linkerd's `PeakEwma`: an answer that takes longer than the average is believed at
-//! once, one that takes less pulls it down slowly, with [`DECAY`]. While nothing is observed it goes down too, and after
-//! [`PROBE_AFTER`] without an answer it [is stale](Latency::is_stale): what is known is too old to keep work away from a
-//! backend that may have healed, so somebody has to try, and the answer to that starts a new average.
+//! The average is the one of Finagle's and Linkerd's `PeakEwma`: an answer that takes longer than the average becomes
+//! the average at once, and one that takes less pulls it down slowly, with [`DECAY`]. The average also falls while
+//! there are no answers, and after [`PROBE_AFTER`] without one it [is stale](Latency::is_stale): it is too old to keep
+//! work away from a backend that may have recovered, so one exchange has to try, and its answer starts a new average.
 //!
 //! Failures are told apart from answers ([`observe_failure`](Latency::observe_failure)): a backend that refuses everything
 //! within a millisecond is not fast, and having nothing in flight doesn't make it idle.
@@ -26,7 +26,7 @@ pub const PROBE_AFTER: Duration = Duration::from_secs(15);
 /// answers take half a minute one that fails within a second must not look fast.
 pub const FAILURE_COSTS: Duration = Duration::from_secs(5);
 
-/// No failure is charged more than this.
+/// The most that a failure is charged.
 const FAILURE_COSTS_AT_MOST: Duration = Duration::from_secs(60);
 
 /// Failures in a row beyond which [`Latency::failing`] grows no more: 2^14 is more than anybody has in flight, and it is
@@ -78,7 +78,7 @@ impl Latency {
         self.average_micros(now).map(|micros| Duration::from_secs_f64(micros / 1e6))
     }
 
-    /// The same as a number, which costs less to reckon with.
+    /// The average in microseconds, as a number, which is cheaper to calculate with.
     pub fn average_micros(&self, now: Moment) -> Option<f64> {
         let stamped = Stamped::read(self.average.load(Ordering::Relaxed))?;
         Some(f64::from(stamped.value) * decay(stamped.age(now)))
@@ -103,7 +103,7 @@ impl Latency {
         }
     }
 
-    /// Takes a value; `observed` gets the average as it stands.
+    /// Adds an observation; `observed` gets the average as it stands.
     fn update(&self, now: Moment, observed: impl Fn(Duration) -> Duration) {
         update(&self.average, |average| {
             let known = average.filter(|average| average.age(now) < PROBE_AFTER);
@@ -111,20 +111,20 @@ impl Latency {
             let before = known.map_or(0.0, |average| f64::from(average.value) * kept);
             let value = observed(Duration::from_secs_f64(before / 1e6)).as_secs_f64() * 1e6;
             let next = if value > before { value } else { known.map_or(value, |a| mix(a.value, value, kept)) };
-            // saturates: 71 minutes are the most that can be told
+            // the cast saturates: a word holds 71 minutes at most
             Stamped::new(next as u32, now)
         });
     }
 }
 
-/// What an average that was `average` becomes by a smaller value, when `kept` is what time has left of its weight.
+/// The average after a smaller `value`, when `kept` is the weight that the old average has left.
 fn mix(average: u32, value: f64, kept: f64) -> f64 {
     f64::from(average) * kept + value * (1.0 - kept)
 }
 
 /// What is left of a weight after this time.
 fn decay(age: Duration) -> f64 {
-    // on a busy backend the last answer is of this very millisecond
+    // on a busy backend the last answer came in this very millisecond
     if age.is_zero() { 1.0 } else { (-age.as_secs_f64() / DECAY.as_secs_f64()).exp() }
 }
 
@@ -141,7 +141,7 @@ fn update(word: &AtomicU64, next: impl Fn(Option<Stamped>) -> Stamped) {
 
 impl Stamped {
     fn new(value: u32, now: Moment) -> Self {
-        // 0 is kept for "nothing yet"
+        // a value of 0 would look like "nothing observed yet"
         Self { value: value.max(1), millis: now.as_millis() as u32 }
     }
 

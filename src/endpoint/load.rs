@@ -1,27 +1,27 @@
-//! What a backend last said about its load.
+//! The load that a backend has reported last.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::clock::Moment;
 
-/// A report that was found good: every share from 0 upwards, none of them NaN or infinite.
+/// A report that has been checked: every share is at least 0, and none is NaN or infinite.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Report {
     /// Share of its processors in use; may exceed 1.
     pub cpu: Option<f32>,
     /// Share of its memory in use, 0 to 1.
     pub memory: Option<f32>,
-    /// Share of what it can do in all, as it sees it; may exceed 1.
+    /// The backend's own estimate of how much of its capacity is in use; may exceed 1.
     pub utilization: Option<f32>,
 }
 
 /// The last report of one backend, shared by all workers without a lock.
 ///
-/// Each number is an atomic of its own. Who reads while a report comes in may get some numbers of it and some of the one
-/// before: each of them is one that the backend said a moment ago, which is all that a load ever is.
+/// Each number is an atomic of its own. A reader that comes while a report is written may get some numbers of it and
+/// some of the report before. That does no harm: each of them is a load that the backend had a moment ago.
 #[derive(Debug)]
 pub struct Load {
-    /// Bits of an `f32`; those of a NaN when it wasn't told, as no report holds one.
+    /// The bits of an `f32`; those of NaN when the report did not have the number, as no report holds a NaN.
     cpu: AtomicU32,
     memory: AtomicU32,
     utilization: AtomicU32,

@@ -4,12 +4,13 @@ pub mod addresses;
 pub mod breaker;
 pub mod latency;
 pub mod load;
-pub mod passive;
+pub mod failure_streak;
+pub mod precedence;
 pub mod standing;
 pub mod state;
 #[cfg(test)]
 pub mod testing;
-pub mod waiting;
+pub mod waiters;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,9 +19,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use addresses::Addresses;
 use breaker::Breaker;
+use failure_streak::FailureStreak;
 use latency::Latency;
 use load::Load;
-use passive::Passive;
 use standing::Standing;
 
 /// A backend of a service. Shared by all workers and the control plane; carried from snapshot to snapshot.
@@ -35,7 +36,7 @@ pub struct Endpoint {
     pub service: Arc<str>,
     /// The address as written in the configuration, which is shown to people.
     pub name: String,
-    /// Where it is: of several addresses the first one. Of one that [is unknown](Self::is_unknown) only the port is true.
+    /// Where it is: of several addresses the first one. Of one that [is unknown](Self::is_unresolved) only the port is true.
     pub target: Target,
     /// All addresses of its name, or its only one; none for a Unix socket, and none where its name can't be looked up.
     pub addresses: Arc<Addresses>,
@@ -78,7 +79,7 @@ pub struct Live {
     /// Its circuit breaker.
     pub breaker: Breaker,
     /// Its failures in a row.
-    pub passive: Passive,
+    pub failure_streak: FailureStreak,
     /// What the control plane holds of it.
     pub standing: Standing,
 }
@@ -95,7 +96,7 @@ impl Endpoint {
     }
 
     /// Its name can't be looked up, so nobody can go there.
-    pub fn is_unknown(&self) -> bool {
+    pub fn is_unresolved(&self) -> bool {
         matches!(self.target, Target::Tcp(_)) && self.addresses.is_empty()
     }
 

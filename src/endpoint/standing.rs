@@ -1,40 +1,53 @@
-//! What the control plane holds of a backend: its health, what operators said, whether it is ejected.
+//! What the control plane knows of a backend: its health, what operators said, whether it is ejected.
 //!
-//! Written by the control plane alone, read by it when a snapshot is built, and by the admin address; the data plane reads the
-//! [limit](Standing::limit), and whether an operator has [taken it out](Standing::is_taken_out). It lives beside the hot
-//! atomics so that it outlives every snapshot and every reload, as they do. What it comes to is found in [`state`](super::state).
+//! Only the control plane writes it, and reads it when it builds a snapshot; the admin address reads it too. Of the
+//! data plane's code only two things are read here: the [limit](Standing::limit), and whether an operator has [taken
+//! the backend out](Standing::is_taken_out). It stands beside the hot atomics so that it outlives every snapshot and
+//! every reload, as they do. The [state](super::state) that follows from it is found in
+//! [`precedence`](super::precedence).
 
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use super::state::{By, Condition, State, Told};
+use super::state::{Announced, Condition, DecidedBy, State};
 use crate::clock::Moment;
 
-/// What the last checks said.
+/// The result of the last checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Health {
-    /// Nothing yet, or nobody checks.
+    /// No check has ended yet, or there are no checks.
     #[default]
     Unknown,
-    /// It is well.
+    /// The checks succeed.
     Up,
-    /// It is not.
+    /// The checks fail.
     Down,
 }
 
-/// What an operator, or the backend's own agent, wants of it.
+/// What an operator, or the backend's own agent, has set in the place of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Wanted {
-    /// What the configuration says.
+pub enum Override {
+    /// Nothing: the configuration decides.
     #[default]
     Configured,
-    /// It keeps its sessions and gets no new ones.
+    /// The backend keeps the clients that stick to it and gets no other new work.
     Drained,
-    /// It gets nothing.
+    /// The backend gets no work at all.
     Disabled,
-    /// It takes part, whatever the configuration says of draining.
+    /// The backend gets work, even where the configuration has `drain`.
     Enabled,
+}
+
+impl Override {
+    /// The state that this override gives a backend with which nothing else is wrong.
+    fn state(self) -> State {
+        match self {
+            Self::Drained => State::Draining,
+            Self::Disabled => State::Disabled,
+            Self::Configured | Self::Enabled => State::Up,
+        }
+    }
 }
 
 /// The standing of one backend.
@@ -52,41 +65,42 @@ pub struct Standing {
     ejected_until: AtomicU64,
     ejections: AtomicU32,
     joined: AtomicU64,
-    /// The condition that everybody was told last, in one word; 0 = none yet.
+    /// The condition that was announced last, packed into one word; 0 = none yet.
     known: AtomicU16,
     texts: Mutex<Texts>,
 }
 
-/// What is said in words, by those who say it.
+/// The reasons, in words, each by who gives it.
 #[derive(Debug, Default)]
 struct Texts {
     health: String,
     operator: String,
     agent: String,
     ejection: String,
-    unknown: String,
-    told: Option<Told>,
+    unresolved: String,
+    announced: Option<Announced>,
 }
 
 impl Texts {
-    /// The same condition has another reason.
+    /// Gives the announced condition another reason, if it is the condition that the reason belongs to.
     fn retell(&mut self, reason: &str, is_of: impl Fn(Condition) -> bool) {
-        if let Some(told) = self.told.as_mut().filter(|told| is_of(told.condition)) {
-            reason.clone_into(&mut told.reason);
+        if let Some(announced) = self.announced.as_mut().filter(|announced| is_of(announced.condition)) {
+            reason.clone_into(&mut announced.reason);
         }
     }
 }
 
-/// Changes of any standing so far.
+/// How often any standing has changed.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 
-/// How often the standing of any backend has changed: who looks at ten thousand of them many times a second need not when none
-/// has. What changes by time alone, the end of an ejection, is not among it.
+/// How often the standing of any backend has changed. Whoever looks at ten thousand backends many times a second can
+/// skip the look when this number is the same as before. Changes that only time makes, such as the end of an ejection,
+/// are not counted.
 pub fn changes() -> u64 {
     CHANGES.load(Ordering::Relaxed)
 }
 
-/// `Standing::weight` when nobody has set one.
+/// The value of `Standing::weight` when no operator has set one.
 const AS_CONFIGURED: u32 = u32::MAX;
 /// All of its weight, in thousandths.
 const WHOLE: u32 = 1000;
@@ -110,7 +124,7 @@ impl Default for Standing {
 }
 
 impl Standing {
-    /// What the checks say.
+    /// The result of the checks.
     pub fn health(&self) -> Health {
         match self.health.load(Ordering::Relaxed) {
             1 => Health::Up,
@@ -119,64 +133,67 @@ impl Standing {
         }
     }
 
-    /// The checks say this, and why.
+    /// Records the result of the checks, with the reason.
     pub fn set_health(&self, health: Health, reason: &str) {
         let texts = &mut *self.texts();
         texts.health = reason.to_owned();
-        // who is told of the state is told why it is so now; what is told of another state comes with that
-        texts.retell(reason, |told| told.by == By::Checks && told.state == State::Down && health == Health::Down);
+        // an announced `down` of the checks gets the newest reason; another state gets its reason when it is announced
+        texts.retell(reason, |announced| {
+            announced.by == DecidedBy::Checks && announced.state == State::Down && health == Health::Down
+        });
         self.health.store(health as u8, Ordering::Relaxed);
         changed();
     }
 
-    /// Its name can't be looked up, for this reason. The next answer may give another one, of which who asks is told.
-    pub fn set_unknown(&self, reason: &str) {
+    /// Records why the backend's name can't be looked up. The resolver's next answer may give another reason, which
+    /// then replaces the announced one.
+    pub fn set_unresolved(&self, reason: &str) {
         let texts = &mut *self.texts();
-        texts.unknown = format!("its name can't be looked up: {reason}");
-        let reason = texts.unknown.clone();
-        texts.retell(&reason, |told| told.by == By::Names);
+        texts.unresolved = format!("its name can't be looked up: {reason}");
+        let reason = texts.unresolved.clone();
+        texts.retell(&reason, |announced| announced.by == DecidedBy::Names);
     }
 
-    /// What operators want. Their word goes before the agent's.
-    pub fn operator(&self) -> Wanted {
+    /// What operators have set. It goes before what the agent says.
+    pub fn operator(&self) -> Override {
         wanted(&self.operator)
     }
 
-    /// An operator wants this, and why.
-    pub fn set_operator(&self, wanted: Wanted, reason: &str) {
+    /// Records what an operator has set, with the reason.
+    pub fn set_operator(&self, wanted: Override, reason: &str) {
         let texts = &mut *self.texts();
         texts.operator = reason.to_owned();
-        texts.retell(reason, |told| told == Condition { state: State::of_wanted(wanted), by: By::Operator });
+        texts.retell(reason, |announced| announced == Condition { state: wanted.state(), by: DecidedBy::Operator });
         self.operator.store(wanted as u8, Ordering::Relaxed);
         changed();
     }
 
-    /// Whether an operator has said anything of it that holds.
+    /// Whether an operator has set anything that still holds.
     pub fn has_operators_word(&self) -> bool {
-        self.operator() != Wanted::Configured || self.weight.load(Ordering::Relaxed) != AS_CONFIGURED
+        self.operator() != Override::Configured || self.weight.load(Ordering::Relaxed) != AS_CONFIGURED
     }
 
-    /// Whether an operator has taken it out. The data plane asks at each pick: an operator's word is in force when it is answered, also
-    /// for exchanges that hold an older snapshot.
+    /// Whether an operator has drained or disabled the backend. The data plane asks at each pick, so that the command
+    /// is in force when it is answered, also for exchanges that hold an older snapshot.
     pub fn is_taken_out(&self) -> bool {
-        matches!(self.operator(), Wanted::Drained | Wanted::Disabled)
+        matches!(self.operator(), Override::Drained | Override::Disabled)
     }
 
-    /// What the backend's agent wants.
-    pub fn agent(&self) -> Wanted {
+    /// What the backend's agent has set.
+    pub fn agent(&self) -> Override {
         wanted(&self.agent)
     }
 
-    /// The backend's agent wants this, and why.
-    pub fn set_agent(&self, wanted: Wanted, reason: &str) {
+    /// Records what the backend's agent has set, with the reason.
+    pub fn set_agent(&self, wanted: Override, reason: &str) {
         let texts = &mut *self.texts();
         texts.agent = reason.to_owned();
-        texts.retell(reason, |told| told == Condition { state: State::of_wanted(wanted), by: By::Agent });
+        texts.retell(reason, |announced| announced == Condition { state: wanted.state(), by: DecidedBy::Agent });
         self.agent.store(wanted as u8, Ordering::Relaxed);
         changed();
     }
 
-    /// The weight that it has, where `configured` is what the file says.
+    /// The weight in force; `configured` is the one in the file.
     pub fn weight(&self, configured: u32) -> u32 {
         let base = match self.weight.load(Ordering::Relaxed) {
             AS_CONFIGURED => configured,
@@ -186,28 +203,30 @@ impl Standing {
             WHOLE => base,
             share => {
                 let scaled = u64::from(base) * u64::from(share) / u64::from(WHOLE);
-                // a share above nothing never rounds to nothing
+                // a share above 0 must not round to a weight of 0
                 u32::try_from(scaled).unwrap_or(u32::MAX - 1).max(u32::from(base > 0 && share > 0))
             }
         }
     }
 
-    /// An operator sets the weight; `None` = as configured.
+    /// Records the weight that an operator has set; `None` = the configured one holds again.
     pub fn set_weight(&self, weight: Option<u32>) {
         self.weight.store(weight.unwrap_or(AS_CONFIGURED), Ordering::Relaxed);
         changed();
     }
 
-    /// The agent asks for this share of the weight, in thousandths.
+    /// Records the share of the weight that the agent asks for, in thousandths.
     pub fn set_agent_weight(&self, thousandths: u32) {
         self.agent_weight.store(thousandths, Ordering::Relaxed);
         changed();
     }
 
-    /// The exchanges at a time that it takes, where `configured` is what the file says; 0 = no limit. The agent can only lower what
-    /// the file says: that may be there to protect what stands behind the backend, which the agent knows nothing of.
+    /// How many exchanges the backend takes at a time; `configured` is the limit in the file, and 0 is no limit. The
+    /// agent can only lower the configured limit: that may be there to protect what stands behind the backend, which
+    /// the agent knows nothing of.
     ///
-    /// The one thing here that the data plane reads: what changes from one moment to the next can't wait for a snapshot.
+    /// The data plane reads this at each exchange: a limit that changes from one moment to the next can't wait for a
+    /// snapshot.
     pub fn limit(&self, configured: u32) -> u32 {
         match (configured, self.agent_limit.load(Ordering::Relaxed)) {
             (configured, 0) => configured,
@@ -216,14 +235,14 @@ impl Standing {
         }
     }
 
-    /// The exchanges at a time that the agent bounds it to.
+    /// The agent's limit to the exchanges at a time.
     pub fn agent_limit(&self) -> Option<u32> {
         Some(self.agent_limit.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
     }
 
-    /// The agent bounds it to this many exchanges at a time; `None` = it does not.
+    /// Records the agent's limit to the exchanges at a time; `None` = the agent sets none.
     pub fn set_agent_limit(&self, limit: Option<u32>) {
-        // no snapshot depends on it
+        // no snapshot depends on the limit, so this is not counted as a change
         self.agent_limit.store(limit.unwrap_or(0), Ordering::Relaxed);
     }
 
@@ -237,7 +256,7 @@ impl Standing {
         Moment::from_millis(self.ejected_until.load(Ordering::Relaxed))
     }
 
-    /// Ejects it, and says why; gives back how often that has happened by now.
+    /// Ejects the backend, with the reason; returns how often it has been ejected by now.
     pub fn eject(&self, until: Moment, reason: &str) -> u32 {
         self.texts().ejection = reason.to_owned();
         self.ejected_until.store(until.as_millis(), Ordering::Relaxed);
@@ -245,7 +264,7 @@ impl Standing {
         self.ejections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Ends its ejection; the count of them stays.
+    /// Ends the ejection; the number of ejections stays.
     pub fn readmit(&self) {
         self.ejected_until.store(0, Ordering::Relaxed);
         changed();
@@ -256,72 +275,78 @@ impl Standing {
         self.ejections.load(Ordering::Relaxed)
     }
 
-    /// It has been well for long: the next ejection is a first one again.
+    /// Forgets the ejections, because the backend has been well for long: the next ejection is a first one again.
     pub fn forget_ejections(&self) {
         self.ejections.store(0, Ordering::Relaxed);
     }
 
-    /// When it last came, or came back: slow start counts from here.
+    /// When the backend was added or last recovered: slow start counts from here.
     pub fn joined(&self) -> Moment {
         Moment::from_millis(self.joined.load(Ordering::Relaxed))
     }
 
-    /// It comes, or comes back.
+    /// Records that the backend was added or has recovered.
     pub fn join(&self, now: Moment) {
         self.joined.store(now.as_millis(), Ordering::Relaxed);
     }
 
-    /// What everybody was told last of how it stands; `None` before the first look.
-    pub fn told(&self) -> Option<Told> {
-        self.texts().told.clone()
+    /// The condition that was announced last; `None` before the first one.
+    pub fn announced(&self) -> Option<Announced> {
+        self.texts().announced.clone()
     }
 
-    /// Makes a condition known, if it is another one than was told last; gives back the one before and this one then.
-    pub fn tell(&self, condition: Condition, now: Moment, at: SystemTime) -> Option<(Option<Told>, Told)> {
-        // ten thousand backends are looked at, and hardly ever has one changed
+    /// Announces a condition, if it is not the one that was announced last. Returns the condition before and the new
+    /// one then.
+    pub fn announce(
+        &self,
+        condition: Condition,
+        now: Moment,
+        at: SystemTime,
+    ) -> Option<(Option<Announced>, Announced)> {
+        // this runs for ten thousand backends many times a second, and hardly ever has one changed
         let word = word(condition);
         if self.known.swap(word, Ordering::Relaxed) == word {
             return None;
         }
         let texts = &mut *self.texts();
         let reason = match condition.by {
-            By::Operator => texts.operator.clone(),
-            By::Configuration if condition.state == State::Draining => "`drain` in the configuration".to_owned(),
-            By::Configuration => String::new(),
-            By::Agent => texts.agent.clone(),
-            By::Names => texts.unknown.clone(),
-            By::Checks if condition.state == State::Unknown => "not checked yet".to_owned(),
-            By::Checks => texts.health.clone(),
-            By::Outlier => texts.ejection.clone(),
-            By::Breaker => "its circuit breaker is open".to_owned(),
-            By::SlowStart => "its share of the work grows".to_owned(),
+            DecidedBy::Operator => texts.operator.clone(),
+            DecidedBy::Configuration if condition.state == State::Draining => "`drain` in the configuration".to_owned(),
+            DecidedBy::Configuration => String::new(),
+            DecidedBy::Agent => texts.agent.clone(),
+            DecidedBy::Names => texts.unresolved.clone(),
+            DecidedBy::Checks if condition.state == State::Unknown => "not checked yet".to_owned(),
+            DecidedBy::Checks => texts.health.clone(),
+            DecidedBy::Outlier => texts.ejection.clone(),
+            DecidedBy::Breaker => "its circuit breaker is open".to_owned(),
+            DecidedBy::SlowStart => "its share of the work grows".to_owned(),
         };
-        let told = Told { condition, reason, since: now, at };
-        Some((texts.told.replace(told.clone()), told))
+        let announced = Announced { condition, reason, since: now, at };
+        Some((texts.announced.replace(announced.clone()), announced))
     }
 
     fn texts(&self) -> MutexGuard<'_, Texts> {
-        // texts are whole whatever panicked while they were held
+        // a panic while the lock is held leaves the texts whole
         self.texts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A condition in one word above zero.
+/// Packs a condition into one word above zero.
 fn word(Condition { state, by }: Condition) -> u16 {
     (state as u16 + 1) << 8 | by as u16
 }
 
-/// Comes after what has changed.
+/// Counts a change. To be called after the change itself, so that whoever sees the new number sees the change.
 fn changed() {
     CHANGES.fetch_add(1, Ordering::Relaxed);
 }
 
-fn wanted(of: &AtomicU8) -> Wanted {
+fn wanted(of: &AtomicU8) -> Override {
     match of.load(Ordering::Relaxed) {
-        1 => Wanted::Drained,
-        2 => Wanted::Disabled,
-        3 => Wanted::Enabled,
-        _ => Wanted::Configured,
+        1 => Override::Drained,
+        2 => Override::Disabled,
+        3 => Override::Enabled,
+        _ => Override::Configured,
     }
 }
 
@@ -339,7 +364,7 @@ mod tests {
             standing.set_health(health, "");
             assert_eq!(standing.health(), health);
         }
-        for wanted in [Wanted::Drained, Wanted::Disabled, Wanted::Enabled, Wanted::Configured] {
+        for wanted in [Override::Drained, Override::Disabled, Override::Enabled, Override::Configured] {
             standing.set_operator(wanted, "");
             standing.set_agent(wanted, "");
             assert_eq!((standing.operator(), standing.agent()), (wanted, wanted));
@@ -349,21 +374,21 @@ mod tests {
     #[test]
     fn a_condition_is_told_once_with_the_reason_of_who_says_so() {
         let (standing, now, at) = (Standing::default(), Moment::now(), SystemTime::UNIX_EPOCH);
-        let up = Condition { state: State::Up, by: By::Checks };
+        let up = Condition { state: State::Up, by: DecidedBy::Checks };
         standing.set_health(Health::Up, "status 200");
-        let (before, told) = standing.tell(up, now, at).unwrap();
-        assert_eq!((before, &*told.reason, told.since), (None, "status 200", now));
-        assert_eq!(standing.tell(up, now.plus(Duration::from_secs(1)), at), None);
-        standing.set_operator(Wanted::Drained, "a new disk");
-        let draining = Condition { state: State::Draining, by: By::Operator };
-        let (before, told) = standing.tell(draining, now.plus(Duration::from_secs(2)), at).unwrap();
-        assert_eq!((before.map(|told| told.condition), &*told.reason), (Some(up), "a new disk"));
-        assert_eq!(standing.told(), Some(told));
-        standing.set_operator(Wanted::Drained, "a new controller");
-        assert_eq!(standing.tell(draining, now.plus(Duration::from_secs(3)), at), None, "it is the same state");
-        assert_eq!(standing.told().unwrap().reason, "a new controller");
+        let (before, announced) = standing.announce(up, now, at).unwrap();
+        assert_eq!((before, &*announced.reason, announced.since), (None, "status 200", now));
+        assert_eq!(standing.announce(up, now.plus(Duration::from_secs(1)), at), None);
+        standing.set_operator(Override::Drained, "a new disk");
+        let draining = Condition { state: State::Draining, by: DecidedBy::Operator };
+        let (before, announced) = standing.announce(draining, now.plus(Duration::from_secs(2)), at).unwrap();
+        assert_eq!((before.map(|announced| announced.condition), &*announced.reason), (Some(up), "a new disk"));
+        assert_eq!(standing.announced(), Some(announced));
+        standing.set_operator(Override::Drained, "a new controller");
+        assert_eq!(standing.announce(draining, now.plus(Duration::from_secs(3)), at), None, "it is the same state");
+        assert_eq!(standing.announced().unwrap().reason, "a new controller");
         standing.set_health(Health::Down, "connection refused");
-        assert_eq!(standing.told().unwrap().reason, "a new controller", "that is not why");
+        assert_eq!(standing.announced().unwrap().reason, "a new controller", "that is not why");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::Subject;
 use crate::clock::rfc3339;
-use crate::endpoint::state::{By, State};
+use crate::endpoint::state::{DecidedBy, State};
 
 /// How much somebody should care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +30,7 @@ pub enum Kind {
         /// How it stands.
         state: State,
         /// Who says so.
-        by: By,
+        by: DecidedBy,
         /// Why; may be empty.
         reason: String,
         /// How it stood before; `None` = it has just come.
@@ -116,7 +116,7 @@ pub enum Kind {
     },
     /// The process was told to stop.
     Stopping {
-        /// By which signal.
+        /// DecidedBy which signal.
         signal: String,
     },
 }

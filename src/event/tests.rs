@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::*;
-use crate::endpoint::state::{By, State};
+use crate::endpoint::state::{DecidedBy, State};
 
 fn panic_began(available: usize) -> Kind {
     Kind::PanicBegan { available, total: available }
@@ -65,7 +65,7 @@ async fn a_subscription_waits_for_what_comes_and_misses_nothing_between() {
 fn an_event_in_json_says_what_happened_to_what_and_why() {
     let kind = Kind::Backend {
         state: State::Down,
-        by: By::Checks,
+        by: DecidedBy::Checks,
         reason: "connection refused".to_owned(),
         was: Some(State::Up),
         after: Some(Duration::from_millis(1500)),
@@ -86,7 +86,7 @@ fn an_event_in_json_says_what_happened_to_what_and_why() {
 fn each_kind_has_a_name_of_its_own_and_the_states_have_theirs() {
     assert_eq!(kind::NAMES.iter().collect::<HashSet<_>>().len(), kind::NAMES.len());
     for state in State::ALL {
-        let kind = Kind::Backend { state, by: By::Checks, reason: String::new(), was: None, after: None };
+        let kind = Kind::Backend { state, by: DecidedBy::Checks, reason: String::new(), was: None, after: None };
         assert_eq!(kind.name(), format!("backend_{}", state.as_str()));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::queue::{Need, Place, Turn};
-use crate::affinity::Session;
+use crate::affinity::Stickiness;
 use crate::balance::{Pick, Tried};
 use crate::clock::Moment;
 use crate::endpoint::InFlight;
@@ -37,7 +37,7 @@ pub struct Wish<'a> {
     /// The hash of what it is told by.
     pub key: u64,
     /// Its session, where the service has affinity.
-    pub session: Option<&'a Cell<Session>>,
+    pub session: Option<&'a Cell<Stickiness>>,
     /// Its client, while nothing was sent to a backend.
     pub client: Option<&'a Presence>,
     /// When it began.
@@ -105,7 +105,7 @@ fn place(worker: &Worker, service: &Service, wish: Wish<'_>, behind: bool) -> Re
         (Some(affinity), Some(session)) => {
             let mut found = None;
             let mut decided = session.get();
-            let usable = |index: usize| !wish.tried.contains(&index) && service.keeps_sessions(index, wish.now);
+            let usable = |index: usize| !wish.tried.contains(&index) && service.keeps_sticky_sessions(index, wish.now);
             let own = affinity.decide(&mut decided, wish.now, usable, || match found.insert(find()) {
                 Ok(admission) => Some(admission.backend),
                 Err(_) => None,
@@ -297,7 +297,7 @@ fn take(service: &Service, wish: Wish<'_>, own: Option<usize>, place: Place) -> 
         return Err(Place { in_flight, backend: hint });
     };
     let may = match own {
-        Some(_) => service.keeps_sessions(backend, wish.now),
+        Some(_) => service.keeps_sticky_sessions(backend, wish.now),
         None => {
             service.available.members.binary_search_by_key(&backend, |(index, _)| *index).is_ok()
                 && !is_taken_out(service, backend)

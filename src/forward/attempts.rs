@@ -12,7 +12,7 @@ use super::body::Content;
 use super::exchange::Exchange;
 use super::retry::{self, Pushback};
 use super::tries::Tries;
-use crate::affinity::Session;
+use crate::affinity::Stickiness;
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::metrics::retries::Outcome;
@@ -38,7 +38,7 @@ pub struct Placement {
     /// The hash of what it is told by.
     pub key: u64,
     /// Its session, where the service has affinity.
-    pub session: Option<Cell<Session>>,
+    pub session: Option<Cell<Stickiness>>,
     /// Its client, where it can be asked whether it is still there.
     pub client: Option<Presence>,
 }

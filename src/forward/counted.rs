@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::endpoint::Endpoint;
-use crate::endpoint::waiting::Waiting;
+use crate::endpoint::waiters::Waiters;
 use crate::metrics::{Durations, GrpcCalls, Requests, UpstreamMetrics};
 use crate::policy::Breaker;
 use crate::snapshot::{Current, Service};
@@ -43,7 +43,7 @@ struct Kept {
     index: usize,
     name: Arc<str>,
     durations: Arc<Durations>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<Waiters>,
     grpc: Arc<GrpcCalls>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
@@ -62,7 +62,7 @@ pub struct Served<'a> {
     /// How its gRPC calls ended.
     pub grpc: &'a GrpcCalls,
     /// Who waits for a place at its backends.
-    pub waiting: &'a Waiting,
+    pub waiting: &'a Waiters,
     /// When a breaker opens.
     pub breaker: Option<&'a Breaker>,
     /// So many failures in a row eject a backend; 0 = never.

@@ -14,7 +14,7 @@ use super::verdict;
 use crate::clock::Moment;
 use crate::endpoint::load::Report;
 use crate::error::{Error, Kind, Side};
-use crate::load::{Refused, orca};
+use crate::load::{BadReport, orca};
 use crate::outcome::{Grpc, Outcome};
 use crate::protocol::http::grpc;
 use crate::record::{self, access};
@@ -59,7 +59,7 @@ const REPORT: HeaderName = HeaderName::from_static(orca::FIELD);
 const REPORT_BIN: HeaderName = HeaderName::from_static(orca::FIELD_BIN);
 
 /// Reads one form of a load report.
-type Read = fn(&[u8]) -> Result<Report, Refused>;
+type Read = fn(&[u8]) -> Result<Report, BadReport>;
 
 /// What an attempt says about its backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -229,8 +229,8 @@ impl Connection {
         };
         let session = service.affinity.as_ref().map(|affinity| {
             let cookies = request.headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);
-            let told_by = || service.session_by.as_ref().and_then(find);
-            Cell::new(affinity.session(cookies, told_by, unix_now()))
+            let told_by = || service.sticky_by.as_ref().and_then(find);
+            Cell::new(affinity.stickiness(cookies, told_by, unix_now()))
         });
         Placement { key, session, client: request.presence.take() }
     }

@@ -11,7 +11,7 @@ use std::rc::{Rc, Weak};
 
 use super::Worker;
 use super::datagrams::Sessions;
-use crate::drain::{Drain, Tasks};
+use crate::drain::{Drain, TaskSet};
 use crate::snapshot::{Current, Snapshot};
 
 /// One listener on one worker.
@@ -20,7 +20,7 @@ pub struct Ingress {
     /// Its drain.
     pub drain: Drain,
     /// Its connections.
-    pub connections: Tasks,
+    pub connections: TaskSet,
     /// Its time was over: what ends from then on may be cut off, and its client is not to blame.
     is_cut: Cell<bool>,
     /// Its sessions, where it gets datagrams: a socket's each.
@@ -39,7 +39,7 @@ impl Ingress {
     pub fn new(worker: &Rc<Worker>, key: u32) -> Self {
         Self {
             drain: Drain::default(),
-            connections: Tasks::default(),
+            connections: TaskSet::default(),
             is_cut: Cell::new(false),
             sessions: RefCell::default(),
             worker: Rc::clone(worker),

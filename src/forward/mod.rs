@@ -37,9 +37,9 @@ pub use body::Body;
 pub use http::Connection;
 pub use ingress::Ingress;
 
-use crate::balance::{Cursors, Places};
+use crate::balance::{BackendSet, Cursors};
 use crate::clock::Moment;
-use crate::endpoint::waiting::Waiting;
+use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Target};
 use crate::io::pipe::Pipes;
 use crate::layer4::duplex;
@@ -80,7 +80,7 @@ pub struct Worker {
     budgets: RefCell<Vec<retry::Budget>>,
     cursors: RefCell<Cursors>,
     /// Those that can't take the exchange that is being placed; kept for its memory.
-    refused: RefCell<Places>,
+    refused: RefCell<BackendSet>,
     random: RefCell<fastrand::Rng>,
 }
 
@@ -124,7 +124,7 @@ impl Worker {
     }
 
     /// Gives a place at a backend of this service back, to whoever waits for one.
-    fn leave(&self, (index, service): (usize, &str), waiting: &Waiting, endpoint: &Endpoint, place: queue::Place) {
+    fn leave(&self, (index, service): (usize, &str), waiting: &Waiters, endpoint: &Endpoint, place: queue::Place) {
         self.cursors.borrow_mut().of(index).ended(place.backend);
         let limit = endpoint.limit();
         // nobody waits for a backend without a limit; and while there are more than a lower one allows, nobody follows

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::Worker;
 use crate::clock::Moment;
-use crate::endpoint::waiting::Waiting;
+use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{InFlight, Live};
 use crate::timer::Alarm;
 
@@ -38,7 +38,7 @@ pub struct Queue {
     service: Arc<str>,
     worker: usize,
     /// What the queues of all workers know of each other.
-    others: Arc<Waiting>,
+    others: Arc<Waiters>,
     /// In the order of their turns.
     entries: RefCell<BTreeMap<u64, Entry>>,
     /// How many have come.
@@ -109,7 +109,7 @@ impl Queues {
     pub fn join(
         &self,
         worker: usize,
-        (service, others): (&Arc<str>, &Arc<Waiting>),
+        (service, others): (&Arc<str>, &Arc<Waiters>),
         settings: usize,
         began: Moment,
         need: Need,
@@ -121,7 +121,7 @@ impl Queues {
     }
 
     /// A place at a backend of this service was left, which has a limit. It goes to the one that has waited longest.
-    pub fn left(&self, worker: usize, service: &str, waiting: &Waiting, place: Place) {
+    pub fn left(&self, worker: usize, service: &str, waiting: &Waiters, place: Place) {
         let queue = if waiting.is_on(worker) { self.of(service) } else { None };
         let unused = match queue {
             Some(queue) => queue.hand(place),
@@ -135,7 +135,7 @@ impl Queues {
 }
 
 impl Queue {
-    fn new(service: Arc<str>, worker: usize, others: Arc<Waiting>) -> Self {
+    fn new(service: Arc<str>, worker: usize, others: Arc<Waiters>) -> Self {
         Self {
             service,
             worker,

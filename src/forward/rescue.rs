@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
-use crate::error::{Kind, Lack};
+use crate::error::{Kind, Shortage};
 use crate::policy::Fallback;
 use crate::protocol::http::fields::PROXY_STATUS;
 use crate::protocol::http::grpc::{self, Code};
@@ -32,7 +32,7 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::NoRoute => (StatusCode::NOT_FOUND, "evenkeel; error=destination_not_found"),
         Kind::NoBackend => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable"),
         Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),
-        Kind::Lack(lack) => (StatusCode::SERVICE_UNAVAILABLE, lacking(lack)),
+        Kind::Shortage(lack) => (StatusCode::SERVICE_UNAVAILABLE, lacking(lack)),
         Kind::Connect => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_refused"),
         Kind::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=connection_timeout"),
         Kind::NoStream => {
@@ -58,19 +58,19 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
 }
 
 /// What this machine lacks: the types of RFC 9209 that come nearest, and in words what they don't say.
-fn lacking(lack: Lack) -> &'static str {
+fn lacking(lack: Shortage) -> &'static str {
     match lack {
-        Lack::Ports => "evenkeel; error=connection_limit_reached; details=\"no local port is free\"",
-        Lack::Descriptors => "evenkeel; error=connection_limit_reached; details=\"no file descriptor is free\"",
-        Lack::Memory => "evenkeel; error=connection_limit_reached; details=\"no memory for a socket\"",
-        Lack::Route => "evenkeel; error=destination_ip_unroutable; details=\"no route from here\"",
-        Lack::Permission => "evenkeel; error=destination_ip_prohibited; details=\"not allowed from here\"",
+        Shortage::Ports => "evenkeel; error=connection_limit_reached; details=\"no local port is free\"",
+        Shortage::Descriptors => "evenkeel; error=connection_limit_reached; details=\"no file descriptor is free\"",
+        Shortage::Memory => "evenkeel; error=connection_limit_reached; details=\"no memory for a socket\"",
+        Shortage::Route => "evenkeel; error=destination_ip_unroutable; details=\"no route from here\"",
+        Shortage::Permission => "evenkeel; error=destination_ip_prohibited; details=\"not allowed from here\"",
     }
 }
 
 /// The answer that the configuration has for a service with nothing left; `None` when the failure is another one.
 pub fn fallback(kind: Kind, fallback: &Fallback) -> Option<Response<Bytes>> {
-    if !matches!(kind, Kind::NoBackend | Kind::Overload | Kind::Lack(_)) {
+    if !matches!(kind, Kind::NoBackend | Kind::Overload | Kind::Shortage(_)) {
         return None;
     }
     let mut response = Response::new(fallback.body.clone());
@@ -142,7 +142,7 @@ pub fn grpc_code(kind: Kind) -> Code {
         Kind::SlowRequest | Kind::UpstreamTimeout => Code::DeadlineExceeded,
         Kind::NoBackend
         | Kind::Overload
-        | Kind::Lack(_)
+        | Kind::Shortage(_)
         | Kind::Connect
         | Kind::ConnectTimeout
         | Kind::NoStream

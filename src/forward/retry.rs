@@ -107,7 +107,7 @@ pub fn is_wanted(error: &Error, idempotent: bool, policy: &policy::Retry) -> boo
             policy.on_connect
         }
         // nothing has left this machine
-        Kind::Lack(_) => true,
+        Kind::Shortage(_) => true,
         Kind::UpstreamClosed | Kind::UpstreamRefused | Kind::UpstreamReset | Kind::UpstreamProtocol => policy.on_reset,
         // what the client would be answered with decides
         Kind::UpstreamTimeout => policy.on_status.contains(&StatusCode::GATEWAY_TIMEOUT),

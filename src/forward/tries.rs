@@ -43,7 +43,7 @@ impl<'a> Tries<'a> {
             return None;
         }
         let lack = match error.kind() {
-            Kind::Lack(lack) => Some(lack),
+            Kind::Shortage(lack) => Some(lack),
             _ => None,
         };
         // one that can't be reached will not be in a moment either; a port may be free then, or a kept connection

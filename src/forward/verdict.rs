@@ -35,7 +35,7 @@ impl Verdict<'_> {
             true => self.live.latency.observe_failure(self.elapsed, now),
             false => self.live.latency.observe(self.elapsed, now),
         }
-        let in_a_row = self.live.passive.record(self.failed);
+        let in_a_row = self.live.failure_streak.record(self.failed);
         let mut news = reaches(in_a_row, self.consecutive_failures);
         if let Some((permit, policy)) = self.breaker {
             news |= self.live.breaker.record(permit, self.failed, policy, now).is_some();

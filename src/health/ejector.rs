@@ -1,7 +1,7 @@
-//! Looks at every service now and then, ejects what stands out, and lets it in again.
+//! Looks at every service now and then, ejects backends that stand out, and readmits them when their time is over.
 //!
-//! A service may have ten thousand backends and no traffic. While nothing is under way in it that could come to anything, its
-//! backends are not looked at one by one.
+//! A service may have ten thousand backends and no traffic. While nothing happens in it that could lead to an ejection
+//! or end one, its backends are not looked at one by one.
 
 #[cfg(test)]
 mod tests;
@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 
-use super::outlier::{self, Reason, Seen, Sight};
+use super::outlier::{self, Observation, Reason, RequestCounts};
 use super::window::Window;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::endpoint::state::takes_part;
+use crate::endpoint::precedence::takes_part;
 use crate::policy::Outlier;
 
 /// How often the owner is to call [`Ejector::tick`].
@@ -24,82 +24,85 @@ pub const TICK: Duration = Duration::from_millis(100);
 
 /// A service whose backends are watched.
 #[derive(Debug)]
-pub struct Service {
+pub struct WatchedService {
     /// Its name.
     pub name: Arc<str>,
-    /// By what rules.
+    /// When its backends are ejected.
     pub policy: Outlier,
     /// Its backends.
     pub backends: Vec<Arc<Endpoint>>,
 }
 
-/// What became of a backend. Each of them wants a new snapshot.
+/// A backend was ejected or readmitted. Each such change needs a new snapshot.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Event {
+pub struct EjectionChange {
     /// Its service.
     pub service: Arc<str>,
-    /// Which one.
+    /// The backend's id.
     pub id: Arc<str>,
-    /// Why it is out; `None` = it is in again.
+    /// Why it was ejected; `None` = it was readmitted.
     pub ejected: Option<Reason>,
 }
 
-/// What exchanges have come to since there are any. Services and backends are told by their places in what is watched.
+/// The counters of attempts since the process started. Services and backends are named by their indices in what is
+/// watched.
 pub trait Totals {
     /// How many attempts with the backends of a service have ended.
     fn attempts(&self, service: usize) -> u64;
 
-    /// What the attempts with a backend have come to.
-    fn seen(&self, service: usize, backend: usize) -> Seen;
+    /// How the attempts with a backend have ended.
+    fn counts(&self, service: usize, backend: usize) -> RequestCounts;
 }
 
 /// Watches all services.
 #[derive(Debug, Default)]
 pub struct Ejector {
-    services: Vec<Watched>,
+    services: Vec<ServiceWatch>,
 }
 
 #[derive(Debug)]
-struct Watched {
-    service: Service,
+struct ServiceWatch {
+    service: WatchedService,
     /// In the order of `service.backends`.
-    states: Vec<State>,
-    /// The attempts with its backends, when it was last asked for them.
+    watches: Vec<BackendWatch>,
+    /// The number of attempts with its backends at the last look.
     attempts: Option<u64>,
-    /// At the last look nothing spoke, or could come to speak, for or against any of them without another attempt.
+    /// At the last look nothing spoke, or could come to speak, for or against any of its backends without another
+    /// attempt.
     is_quiet: bool,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BackendWatch {
     window: Window,
     is_ejected: bool,
 }
 
 impl Ejector {
-    /// What there is to watch now. What is known of a backend that stays is kept.
-    pub fn update(&mut self, services: Vec<Service>) {
+    /// Replaces what is watched. What is known of a backend that stays is kept.
+    pub fn update(&mut self, services: Vec<WatchedService>) {
         let before = self.services.drain(..).map(|watched| (Arc::clone(&watched.service.name), watched));
         let mut before: HashMap<_, _> = before.collect();
-        let watched = |service: Service| {
+        let watched = |service: WatchedService| {
             let before = before.remove(&service.name);
             let attempts = before.as_ref().and_then(|before| before.attempts);
-            let known = before.map(Watched::into_known).unwrap_or_default();
-            Watched { states: kept(known, &service.backends), service, attempts, is_quiet: false }
+            let known = before.map(ServiceWatch::into_known).unwrap_or_default();
+            ServiceWatch { watches: kept(known, &service.backends), service, attempts, is_quiet: false }
         };
         self.services = services.into_iter().map(watched).collect();
-        before.into_values().flat_map(Watched::into_known).for_each(forget);
+        before.into_values().flat_map(ServiceWatch::into_known).for_each(forget);
     }
 
-    /// One look at all of them.
-    pub fn tick(&mut self, now: Moment, totals: &impl Totals) -> Vec<Event> {
+    /// Looks at all services once.
+    pub fn tick(&mut self, now: Moment, totals: &impl Totals) -> Vec<EjectionChange> {
         let mut events = Vec::new();
         for (at, watched) in self.services.iter_mut().enumerate() {
             let attempts = Some(totals.attempts(at));
             let is_unchanged = std::mem::replace(&mut watched.attempts, attempts) == attempts;
             if !(is_unchanged && watched.is_quiet) {
-                let is_quiet = watched.look(now, |backend| totals.seen(at, backend), &mut events);
-                // an attempt may be in the one number and not yet in the other: only a look without any counts
+                let is_quiet = watched.look(now, |backend| totals.counts(at, backend), &mut events);
+                // an attempt may be counted in one of the two numbers and not yet in the other, so only a look that
+                // finds no attempt counts
                 watched.is_quiet = is_unchanged && is_quiet;
             }
         }
@@ -107,82 +110,86 @@ impl Ejector {
     }
 }
 
-impl Watched {
-    fn into_known(self) -> Vec<(Arc<Endpoint>, State)> {
-        self.service.backends.into_iter().zip(self.states).collect()
+impl ServiceWatch {
+    fn into_known(self) -> Vec<(Arc<Endpoint>, BackendWatch)> {
+        self.service.backends.into_iter().zip(self.watches).collect()
     }
 
-    /// Looks at every backend; gives back whether it is quiet there.
-    fn look(&mut self, now: Moment, totals: impl Fn(usize) -> Seen, events: &mut Vec<Event>) -> bool {
-        let Service { name, policy, backends } = &self.service;
-        let mut sights = Vec::with_capacity(backends.len());
+    /// Looks at every backend; returns whether the service is quiet.
+    fn look(&mut self, now: Moment, totals: impl Fn(usize) -> RequestCounts, events: &mut Vec<EjectionChange>) -> bool {
+        let WatchedService { name, policy, backends } = &self.service;
+        let mut observations = Vec::with_capacity(backends.len());
         let mut is_quiet = true;
-        for (at, (backend, state)) in backends.iter().zip(&mut self.states).enumerate() {
+        for (at, (backend, watch)) in backends.iter().zip(&mut self.watches).enumerate() {
             let totals = totals(at);
-            if state.look(backend, policy, totals, now) {
-                events.push(Event { service: Arc::clone(name), id: Arc::clone(&backend.id), ejected: None });
+            if watch.look(backend, policy, totals, now) {
+                events.push(EjectionChange { service: Arc::clone(name), id: Arc::clone(&backend.id), ejected: None });
             }
-            let sight = Sight {
+            let observation = Observation {
                 takes_part: takes_part(backend),
-                is_ejected: state.is_ejected,
-                consecutive: backend.live.passive.consecutive(),
-                seen: state.window.slide(totals, policy.window, now),
+                is_ejected: watch.is_ejected,
+                consecutive: backend.live.failure_streak.consecutive(),
+                counts: watch.window.slide(totals, policy.window, now),
             };
-            is_quiet &= sight.is_quiet() && backend.live.standing.ejections() == 0;
-            sights.push(sight);
+            is_quiet &= observation.is_quiet() && backend.live.standing.ejections() == 0;
+            observations.push(observation);
         }
-        for (at, reason) in outlier::judge(policy, &sights) {
+        for (at, reason) in outlier::to_eject(policy, &observations) {
             let backend = &backends[at];
-            let length = outlier::sentence(policy, backend.live.standing.ejections());
+            let length = outlier::ejection_time(policy, backend.live.standing.ejections());
             backend.live.standing.eject(now.plus(length), &format!("{reason}, for {length:?}"));
-            self.states[at].is_ejected = true;
-            events.push(Event { service: Arc::clone(name), id: Arc::clone(&backend.id), ejected: Some(reason) });
+            self.watches[at].is_ejected = true;
+            events.push(EjectionChange {
+                service: Arc::clone(name),
+                id: Arc::clone(&backend.id),
+                ejected: Some(reason),
+            });
         }
         is_quiet
     }
 }
 
-/// The states of these backends, of what was known before.
-fn kept(known: Vec<(Arc<Endpoint>, State)>, backends: &[Arc<Endpoint>]) -> Vec<State> {
+/// What is known of these backends, taken out of what was `known` before.
+fn kept(known: Vec<(Arc<Endpoint>, BackendWatch)>, backends: &[Arc<Endpoint>]) -> Vec<BackendWatch> {
     let mut known: Vec<_> = known.into_iter().map(Some).collect();
-    // nearly all stay at their places
+    // nearly all keep their indices
     let in_place = backends.iter().enumerate().map(|(at, backend)| {
-        known.get_mut(at)?.take_if(|(known, _)| Arc::ptr_eq(&known.live, &backend.live)).map(|(_, state)| state)
+        known.get_mut(at)?.take_if(|(known, _)| Arc::ptr_eq(&known.live, &backend.live)).map(|(_, watch)| watch)
     });
     let in_place: Vec<_> = in_place.collect();
     let others = known.into_iter().flatten();
     let mut others: AHashMap<_, _> = others.map(|known| (Arc::as_ptr(&known.0.live), known)).collect();
-    let states = in_place.into_iter().zip(backends).map(|(state, backend)| {
-        let moved = || others.remove(&Arc::as_ptr(&backend.live)).map(|(_, state)| state);
-        state.or_else(moved).unwrap_or_default()
+    let watches = in_place.into_iter().zip(backends).map(|(watch, backend)| {
+        let moved = || others.remove(&Arc::as_ptr(&backend.live)).map(|(_, watch)| watch);
+        watch.or_else(moved).unwrap_or_default()
     });
-    let states = states.collect();
+    let watches = watches.collect();
     others.into_values().for_each(forget);
-    states
+    watches
 }
 
-/// Whom nobody watches any more nobody would let in again.
-fn forget((backend, state): (Arc<Endpoint>, State)) {
-    if state.is_ejected {
+/// Readmits a backend that is not watched any more: nobody else would.
+fn forget((backend, watch): (Arc<Endpoint>, BackendWatch)) {
+    if watch.is_ejected {
         backend.live.standing.readmit();
     }
 }
 
-impl State {
-    /// Whether an ejection has ended since the last look, by its time or because somebody ended it.
-    fn look(&mut self, backend: &Endpoint, policy: &Outlier, totals: Seen, now: Moment) -> bool {
+impl BackendWatch {
+    /// Whether an ejection has ended since the last look, because its time was over or because it was ended early.
+    fn look(&mut self, backend: &Endpoint, policy: &Outlier, totals: RequestCounts, now: Moment) -> bool {
         let standing = &backend.live.standing;
         let was = std::mem::replace(&mut self.is_ejected, standing.is_ejected(now));
         if was && !self.is_ejected {
-            // what was under way when it went out must not be held against it twice
+            // exchanges that were under way when it was ejected must not count against it twice
             self.window.reset(totals, now);
-            backend.live.passive.reset();
+            backend.live.failure_streak.reset();
             standing.join(now);
             return true;
         }
         if !self.is_ejected
             && standing.ejections() > 0
-            && outlier::is_forgiven(policy, now.since(standing.ejected_until()))
+            && outlier::are_ejections_forgotten(policy, now.since(standing.ejected_until()))
         {
             standing.forget_ejections();
         }

@@ -1,4 +1,4 @@
-//! Which backends are well: active checks, and ejection by what real traffic shows.
+//! Which backends are healthy: active checks, and ejection by what real traffic shows.
 //!
 //! ```text
 //!   schedule ──▶ probe ──▶ counter ──▶ Standing ──▶ the next snapshot        active: monitor.rs drives it
@@ -6,12 +6,13 @@
 //!   counters of exchanges ──▶ window ──▶ outlier                             passive: ejector.rs drives it
 //! ```
 //!
-//! All of it runs on the control plane. What decides ([`counter`], [`schedule`], [`book`], [`window`], [`outlier`]) is pure and
-//! takes the time as an argument; what does I/O or keeps time ([`probe`], [`monitor`], [`ejector`]) decides nothing. A verdict is
-//! written to the backend's `Standing`, and whoever owns the snapshots is told that a new one is due.
+//! All of it runs on the control plane. The parts that decide ([`rise_fall`], [`schedule`], [`checks`], [`window`],
+//! [`outlier`]) are pure and take the time as an argument; the parts that do I/O or keep time ([`probe`], [`monitor`],
+//! [`ejector`]) decide nothing. A decision is written to the backend's `Standing`, and the owner of the snapshots is
+//! notified that a new one is due.
 
-pub mod book;
-pub mod counter;
+pub mod checks;
+pub mod rise_fall;
 pub mod ejector;
 pub mod monitor;
 pub mod outlier;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::book::{Book, Job, LastCheck};
-use super::probe::{self, Agent, Fault, Outcome, Target};
+use super::checks::{Checks, DueCheck, LastCheck};
+use super::probe::{self, Agent, CheckFailure, CheckResult, Target};
 use crate::clock::Moment;
 
 /// All active checks. A handle: its copies are the same monitor. The checks run on the control plane's thread; the handle can be shared because
@@ -15,44 +15,46 @@ use crate::clock::Moment;
 pub struct Monitor(Arc<Inner>);
 
 struct Inner {
-    book: Mutex<Book>,
-    /// There may be something due that was not before.
+    checks: Mutex<Checks>,
+    /// Notified when a check may be due earlier than before.
     updated: Notify,
-    /// The owner is told that a backend's health changed.
+    /// Notified when a backend's health has changed.
     changed: Arc<Notify>,
     agent: Arc<Agent>,
 }
 
 impl Monitor {
-    /// One that checks nobody yet. `changed` is notified after every change of a backend's health; `agent` takes what agents say.
+    /// Checks nothing yet. `changed` is notified after every change of a backend's health; `agent` is called with what
+    /// agents answer.
     pub fn new(seed: u64, changed: Arc<Notify>, agent: Arc<Agent>) -> Self {
-        Self(Arc::new(Inner { book: Mutex::new(Book::new(seed)), updated: Notify::new(), changed, agent }))
+        Self(Arc::new(Inner { checks: Mutex::new(Checks::new(seed)), updated: Notify::new(), changed, agent }))
     }
 
-    /// From now on these are checked; to be called for each new snapshot. What is known of those that stay is kept.
+    /// Replaces the set of backends that are checked; to be called for each new snapshot. What is known of those that
+    /// stay is kept.
     pub fn update(&self, targets: Vec<Target>) {
-        self.book().update(targets, Moment::now());
+        self.checks().update(targets, Moment::now());
         self.0.updated.notify_one();
     }
 
-    /// What the last check of a backend came to.
+    /// The result of the last check of a backend.
     pub fn last_check(&self, service: &str, id: &str) -> Option<LastCheck> {
-        self.book().last_check(service, id)
+        self.checks().last_check(service, id)
     }
 
     /// Whether every backend has been checked at least once.
     pub fn is_checked(&self) -> bool {
-        self.book().is_checked()
+        self.checks().is_checked()
     }
 
-    /// Checks for ever. To be spawned once, where `spawn_local` works.
+    /// Makes checks for ever. To be spawned once, where `spawn_local` works.
     pub async fn run(self) {
         loop {
             let now = Moment::now();
             while let Some(job) = self.take(now) {
                 tokio::task::spawn_local(self.clone().check(job));
             }
-            let earliest = self.book().earliest();
+            let earliest = self.checks().earliest();
             let due = async {
                 match earliest {
                     Some(at) => tokio::time::sleep(at.since(now)).await,
@@ -66,52 +68,52 @@ impl Monitor {
         }
     }
 
-    /// A check that panicked has left the book whole: it is not held while a check runs.
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The lock is not held while a check runs, so a check that panics leaves the state whole.
+    fn checks(&self) -> MutexGuard<'_, Checks> {
+        self.0.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, now: Moment) -> Option<Job> {
-        self.book().take(now)
+    fn take(&self, now: Moment) -> Option<DueCheck> {
+        self.checks().take(now)
     }
 
-    async fn check(self, job: Job) {
-        let mut under_way = UnderWay { monitor: &self, key: job.key, began: Moment::now(), outcome: None };
-        under_way.outcome = Some(probe::check(&job.target, &*self.0.agent).await);
+    async fn check(self, job: DueCheck) {
+        let mut under_way = UnderWay { monitor: &self, key: job.key, began: Moment::now(), result: None };
+        under_way.result = Some(probe::check(&job.target, &*self.0.agent).await);
     }
 
-    fn finish(&self, key: u64, outcome: Outcome, began: Moment) {
-        let mut book = self.book();
-        let before = book.earliest();
-        if book.finish(key, outcome, began, Moment::now()).is_some() {
+    fn finish(&self, key: u64, result: CheckResult, began: Moment) {
+        let mut checks = self.checks();
+        let before = checks.earliest();
+        if checks.finish(key, result, began, Moment::now()).is_some() {
             self.0.changed.notify_one();
         }
-        // the loop sleeps until what was the first to be due
-        if book.earliest().is_some_and(|at| before.is_none_or(|before| at < before)) {
+        // the loop of `run` sleeps until the check that was the earliest before
+        if checks.earliest().is_some_and(|at| before.is_none_or(|before| at < before)) {
             self.0.updated.notify_one();
         }
     }
 }
 
-/// A check that is being made. It is entered in the book whatever becomes of it: a backend whose check broke off would never
-/// be checked again.
+/// A check that is being made. Its result is recorded even when it panics or is dropped: otherwise its backend would
+/// never be checked again.
 struct UnderWay<'a> {
     monitor: &'a Monitor,
     key: u64,
     began: Moment,
-    outcome: Option<Outcome>,
+    result: Option<CheckResult>,
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        let broke_off = || Err(Fault { reason: "the check broke off".into(), is_ours: true });
-        self.monitor.finish(self.key, self.outcome.take().unwrap_or_else(broke_off), self.began);
+        let broke_off = || Err(CheckFailure { reason: "the check broke off".into(), is_ours: true });
+        self.monitor.finish(self.key, self.result.take().unwrap_or_else(broke_off), self.began);
     }
 }
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("book", &self.book).finish_non_exhaustive()
+        f.debug_struct("Inner").field("checks", &self.checks).finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,8 @@
-//! Who stands out from its peers: the decision to eject a backend for what real traffic shows.
+//! Which backends stand out from their peers: the decision to eject a backend for what real traffic shows.
 //!
-//! A backend is out for failures in a row, for its share of failures, or for answers slower than its peers'. Whatever it shows,
-//! no more than a share of the backends is out at a time, and never the last one that works. Pure: one look at a service in,
-//! verdicts out.
+//! A backend is ejected for failures in a row, for its share of failures, or for answers slower than its peers'.
+//! Whatever the traffic shows, no more than a share of the backends is out at a time, and never the last one that
+//! works. Pure: the observations of one service go in, and ejections come out.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -13,30 +13,30 @@ use crate::policy::Outlier;
 /// Slower than the peers by less than this is not slow, whatever the factor: a few milliseconds are a pause of a garbage
 /// collector, or the way to another zone.
 const NOTICEABLE: Duration = Duration::from_millis(5);
-/// A backend that was well for this many times `eject_for` has its ejections forgotten.
-const FORGIVEN: u32 = 10;
+/// After this many times `eject_for` without trouble, a backend's ejections are forgotten.
+const WELL_FOR: u32 = 10;
 
-/// What there is to see of one backend.
+/// What real traffic shows of one backend.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sight {
-    /// It may get work: it is not down, drained or of weight 0.
+pub struct Observation {
+    /// Whether it may get work: it is not down, drained or of weight 0.
     pub takes_part: bool,
-    /// It is out already.
+    /// Whether it is ejected already.
     pub is_ejected: bool,
     /// Failures in a row.
     pub consecutive: u32,
-    /// What the window shows.
-    pub seen: Seen,
+    /// Its exchanges in the window.
+    pub counts: RequestCounts,
 }
 
-/// Exchanges of one backend in a window.
+/// Exchanges of one backend: in a window, or since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Seen {
+pub struct RequestCounts {
     /// Exchanges that ended.
     pub requests: u64,
     /// Those of them that failed.
     pub failures: u64,
-    /// The time that all of them took together.
+    /// The time that all of them took, added up.
     pub elapsed: Duration,
 }
 
@@ -46,87 +46,89 @@ pub enum Reason {
     /// This many failures in a row.
     Consecutive(u32),
     /// The share of failures.
-    ErrorRate(Seen),
+    ErrorRate(RequestCounts),
     /// Slow: its mean, and the median of its peers.
     Latency(Duration, Duration),
 }
 
-/// The backends to eject, as places in `sights`, the worst first.
-pub fn judge(policy: &Outlier, sights: &[Sight]) -> Vec<(usize, Reason)> {
-    let mut guilty: Vec<_> = (0..sights.len())
-        .filter(|at| sights[*at].takes_part && !sights[*at].is_ejected)
-        .filter_map(|at| accuse(policy, sights, at).map(|reason| (at, reason)))
+/// The backends to eject, as indices into `observations`, the worst first.
+pub fn to_eject(policy: &Outlier, observations: &[Observation]) -> Vec<(usize, Reason)> {
+    let mut outliers: Vec<_> = (0..observations.len())
+        .filter(|at| observations[*at].takes_part && !observations[*at].is_ejected)
+        .filter_map(|at| reason_against(policy, observations, at).map(|reason| (at, reason)))
         .collect();
-    if guilty.is_empty() {
-        return guilty;
+    if outliers.is_empty() {
+        return outliers;
     }
-    guilty.sort_by_key(|(_, reason)| Reverse(reason.gravity()));
-    guilty.truncate(room(policy, sights));
-    guilty
+    outliers.sort_by_key(|(_, reason)| Reverse(reason.severity()));
+    outliers.truncate(room(policy, observations));
+    outliers
 }
 
-/// For how long a backend is out that was out `before` times. Bounded: one that was unwell for a day is let in within minutes of
-/// being well.
-pub fn sentence(policy: &Outlier, before: u32) -> Duration {
+/// How long a backend is ejected that was ejected `before` times already. The time is bounded, so that a backend that
+/// was unwell for a day is readmitted within minutes of its recovery.
+pub fn ejection_time(policy: &Outlier, before: u32) -> Duration {
     policy.eject_for.saturating_mul(before.saturating_add(1)).min(policy.max_eject_for)
 }
 
-/// Whether a backend that has been in for this long has its ejections forgotten.
-pub fn is_forgiven(policy: &Outlier, well_for: Duration) -> bool {
-    well_for >= policy.eject_for.saturating_mul(FORGIVEN)
+/// Whether the ejections of a backend are forgotten that has had no trouble for this long.
+pub fn are_ejections_forgotten(policy: &Outlier, well_for: Duration) -> bool {
+    well_for >= policy.eject_for.saturating_mul(WELL_FOR)
 }
 
-/// How many more may go out.
-fn room(policy: &Outlier, sights: &[Sight]) -> usize {
-    let out = sights.iter().filter(|sight| sight.is_ejected).count();
-    let working = sights.iter().filter(|sight| sight.takes_part && !sight.is_ejected).count();
-    // truncated, which is what a cap wants; but of two or more, one may always go
-    let share = (sights.len() as f64 * policy.max_ejected.clamp(0.0, 1.0)) as usize;
+/// How many more may be ejected.
+fn room(policy: &Outlier, observations: &[Observation]) -> usize {
+    let out = observations.iter().filter(|observation| observation.is_ejected).count();
+    let working = observations.iter().filter(|observation| observation.takes_part && !observation.is_ejected).count();
+    // rounded down, because it is a cap; but of two or more backends, one may always be ejected
+    let share = (observations.len() as f64 * policy.max_ejected.clamp(0.0, 1.0)) as usize;
     let cap = if policy.max_ejected > 0.0 { share.max(1) } else { 0 };
     cap.saturating_sub(out).min(working.saturating_sub(1))
 }
 
-/// What speaks against a backend.
-fn accuse(policy: &Outlier, sights: &[Sight], at: usize) -> Option<Reason> {
-    let Sight { consecutive, seen, .. } = sights[at];
+/// The reason to eject a backend, if there is one.
+fn reason_against(policy: &Outlier, observations: &[Observation], at: usize) -> Option<Reason> {
+    let Observation { consecutive, counts, .. } = observations[at];
     if policy.consecutive_failures > 0 && consecutive >= policy.consecutive_failures {
         return Some(Reason::Consecutive(consecutive));
     }
-    if !seen.is_enough(policy) {
+    if !counts.is_enough(policy) {
         return None;
     }
     // counts of a window are exact in an f64
-    if policy.error_rate > 0.0 && seen.failures as f64 >= policy.error_rate * seen.requests as f64 {
-        return Some(Reason::ErrorRate(seen));
+    if policy.error_rate > 0.0 && counts.failures as f64 >= policy.error_rate * counts.requests as f64 {
+        return Some(Reason::ErrorRate(counts));
     }
     if policy.latency_factor <= 0.0 {
         return None;
     }
-    let (mean, median) = (seen.mean(), peers_median(policy, sights, at)?);
+    let (mean, median) = (counts.mean(), peers_median(policy, observations, at)?);
     let is_slow = mean > median.mul_f64(policy.latency_factor) && mean >= median + NOTICEABLE;
     is_slow.then_some(Reason::Latency(mean, median))
 }
 
-/// The median of the mean times of the others that work, the lower one of two.
-fn peers_median(policy: &Outlier, sights: &[Sight], but: usize) -> Option<Duration> {
-    let mut means: Vec<_> = sights
+/// The median of the mean times of the other working backends; of an even number, the lower of the two in the middle.
+fn peers_median(policy: &Outlier, observations: &[Observation], but: usize) -> Option<Duration> {
+    let mut means: Vec<_> = observations
         .iter()
         .enumerate()
-        .filter(|(at, sight)| *at != but && sight.takes_part && !sight.is_ejected && sight.seen.is_enough(policy))
-        .map(|(_, sight)| sight.seen.mean())
+        .filter(|(at, observation)| {
+            *at != but && observation.takes_part && !observation.is_ejected && observation.counts.is_enough(policy)
+        })
+        .map(|(_, observation)| observation.counts.mean())
         .collect();
     let middle = means.len().checked_sub(1)? / 2;
     Some(*means.select_nth_unstable(middle).1)
 }
 
-impl Sight {
-    /// Nothing is under way that could come to anything by the mere passing of time.
+impl Observation {
+    /// Whether time alone can't change what is decided about the backend.
     pub fn is_quiet(&self) -> bool {
-        !self.is_ejected && self.consecutive == 0 && self.seen == Seen::default()
+        !self.is_ejected && self.consecutive == 0 && self.counts == RequestCounts::default()
     }
 }
 
-impl Seen {
+impl RequestCounts {
     fn is_enough(&self, policy: &Outlier) -> bool {
         self.requests > 0 && self.requests >= u64::from(policy.min_requests)
     }
@@ -147,11 +149,13 @@ impl Reason {
         }
     }
 
-    /// What is worse has more of it: a backend that only fails, then one that fails often, then a slow one.
-    fn gravity(&self) -> (u8, u128) {
+    /// How bad it is: a backend that only fails is worst, then one that fails often, then a slow one.
+    fn severity(&self) -> (u8, u128) {
         match self {
             Self::Consecutive(failures) => (2, u128::from(*failures)),
-            Self::ErrorRate(seen) => (1, u128::from(seen.failures) * 1_000_000 / u128::from(seen.requests.max(1))),
+            Self::ErrorRate(counts) => {
+                (1, u128::from(counts.failures) * 1_000_000 / u128::from(counts.requests.max(1)))
+            }
             Self::Latency(mean, _) => (0, mean.as_nanos()),
         }
     }
@@ -161,7 +165,9 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Consecutive(failures) => write!(f, "{failures} failures in a row"),
-            Self::ErrorRate(Seen { requests, failures, .. }) => write!(f, "{failures} of {requests} exchanges failed"),
+            Self::ErrorRate(RequestCounts { requests, failures, .. }) => {
+                write!(f, "{failures} of {requests} exchanges failed")
+            }
             Self::Latency(mean, median) => {
                 write!(f, "answers take {} ms, those of its peers {} ms", mean.as_millis(), median.as_millis())
             }
@@ -186,59 +192,59 @@ mod tests {
 
     const NOBODY: [usize; 0] = [];
 
-    fn well() -> Sight {
-        seen(1000, 0, 10)
+    fn well() -> Observation {
+        counts(1000, 0, 10)
     }
 
-    fn seen(requests: u64, failures: u64, mean_ms: u64) -> Sight {
-        let seen = Seen { requests, failures, elapsed: Duration::from_millis(mean_ms * requests) };
-        Sight { takes_part: true, is_ejected: false, consecutive: 0, seen }
+    fn counts(requests: u64, failures: u64, mean_ms: u64) -> Observation {
+        let counts = RequestCounts { requests, failures, elapsed: Duration::from_millis(mean_ms * requests) };
+        Observation { takes_part: true, is_ejected: false, consecutive: 0, counts }
     }
 
-    fn failing(consecutive: u32) -> Sight {
-        Sight { consecutive, ..seen(0, 0, 0) }
+    fn failing(consecutive: u32) -> Observation {
+        Observation { consecutive, ..counts(0, 0, 0) }
     }
 
-    fn out() -> Sight {
-        Sight { is_ejected: true, ..well() }
+    fn out() -> Observation {
+        Observation { is_ejected: true, ..well() }
     }
 
-    fn ejected(sights: &[Sight]) -> Vec<usize> {
-        judge(&POLICY, sights).into_iter().map(|(at, _)| at).collect()
+    fn ejected(observations: &[Observation]) -> Vec<usize> {
+        to_eject(&POLICY, observations).into_iter().map(|(at, _)| at).collect()
     }
 
     #[test]
     fn failures_in_a_row_eject_without_regard_to_the_number_of_exchanges() {
         assert_eq!(ejected(&[well(), failing(4), well()]), NOBODY);
-        assert_eq!(judge(&POLICY, &[well(), failing(5), well()]), [(1, Reason::Consecutive(5))]);
+        assert_eq!(to_eject(&POLICY, &[well(), failing(5), well()]), [(1, Reason::Consecutive(5))]);
     }
 
     #[test]
     fn a_share_of_failures_ejects_once_there_are_enough_exchanges() {
-        assert_eq!(ejected(&[well(), seen(19, 19, 10)]), NOBODY);
-        assert_eq!(ejected(&[well(), seen(20, 9, 10)]), NOBODY);
-        assert_eq!(ejected(&[well(), seen(20, 10, 10)]), [1]);
+        assert_eq!(ejected(&[well(), counts(19, 19, 10)]), NOBODY);
+        assert_eq!(ejected(&[well(), counts(20, 9, 10)]), NOBODY);
+        assert_eq!(ejected(&[well(), counts(20, 10, 10)]), [1]);
     }
 
     #[test]
     fn the_slow_one_is_measured_against_the_median_of_the_others() {
-        assert_eq!(ejected(&[well(), well(), seen(20, 0, 30)]), NOBODY);
-        assert_eq!(ejected(&[well(), well(), seen(20, 0, 31)]), [2]);
-        assert_eq!(ejected(&[well(), seen(20, 0, 800)]), [1], "of two");
-        assert_eq!(ejected(&[seen(19, 0, 10), seen(20, 0, 800)]), NOBODY, "nobody to measure it against");
-        assert_eq!(ejected(&[seen(20, 0, 800), seen(20, 0, 800), seen(20, 0, 800)]), NOBODY, "all are slow");
+        assert_eq!(ejected(&[well(), well(), counts(20, 0, 30)]), NOBODY);
+        assert_eq!(ejected(&[well(), well(), counts(20, 0, 31)]), [2]);
+        assert_eq!(ejected(&[well(), counts(20, 0, 800)]), [1], "of two");
+        assert_eq!(ejected(&[counts(19, 0, 10), counts(20, 0, 800)]), NOBODY, "nobody to measure it against");
+        assert_eq!(ejected(&[counts(20, 0, 800), counts(20, 0, 800), counts(20, 0, 800)]), NOBODY, "all are slow");
     }
 
     #[test]
     fn a_few_milliseconds_are_not_slow() {
-        assert_eq!(ejected(&[seen(20, 0, 1), seen(20, 0, 1), seen(20, 0, 5)]), NOBODY);
-        assert_eq!(ejected(&[seen(20, 0, 1), seen(20, 0, 1), seen(20, 0, 6)]), [2]);
+        assert_eq!(ejected(&[counts(20, 0, 1), counts(20, 0, 1), counts(20, 0, 5)]), NOBODY);
+        assert_eq!(ejected(&[counts(20, 0, 1), counts(20, 0, 1), counts(20, 0, 6)]), [2]);
     }
 
     #[test]
     fn no_more_than_the_share_goes_and_the_worst_go_first() {
-        let sights = [well(), seen(20, 0, 800), seen(20, 12, 10), failing(9), failing(7), seen(20, 19, 10)];
-        assert_eq!(ejected(&sights), [3, 4, 5]);
+        let observations = [well(), counts(20, 0, 800), counts(20, 12, 10), failing(9), failing(7), counts(20, 19, 10)];
+        assert_eq!(ejected(&observations), [3, 4, 5]);
         assert_eq!(ejected(&[well(), failing(5), out(), out()]), NOBODY, "two of four are out already");
         assert_eq!(ejected(&[failing(5), failing(6), well()]), [1], "half of three is one");
     }
@@ -248,52 +254,55 @@ mod tests {
         assert_eq!(ejected(&[failing(5), failing(6)]), [1]);
         assert_eq!(ejected(&[failing(5), out()]), NOBODY);
         assert_eq!(ejected(&[failing(5)]), NOBODY);
-        let down = Sight { takes_part: false, ..well() };
+        let down = Observation { takes_part: false, ..well() };
         assert_eq!(ejected(&[failing(5), down, down, down]), NOBODY, "the others are down");
-        assert_eq!(judge(&Outlier { max_ejected: 1.0, ..POLICY }, &[failing(5), failing(6)]).len(), 1);
-        assert_eq!(judge(&Outlier { max_ejected: 0.0, ..POLICY }, &[failing(5), well()]), []);
+        assert_eq!(to_eject(&Outlier { max_ejected: 1.0, ..POLICY }, &[failing(5), failing(6)]).len(), 1);
+        assert_eq!(to_eject(&Outlier { max_ejected: 0.0, ..POLICY }, &[failing(5), well()]), []);
     }
 
     #[test]
     fn what_takes_no_part_is_neither_ejected_nor_a_peer() {
-        let down = Sight { takes_part: false, ..failing(50) };
+        let down = Observation { takes_part: false, ..failing(50) };
         assert_eq!(ejected(&[well(), well(), down]), NOBODY);
-        assert_eq!(ejected(&[Sight { takes_part: false, ..well() }, seen(20, 0, 800), seen(20, 0, 800)]), NOBODY);
+        assert_eq!(
+            ejected(&[Observation { takes_part: false, ..well() }, counts(20, 0, 800), counts(20, 0, 800)]),
+            NOBODY
+        );
     }
 
     #[test]
     fn rules_that_are_off_eject_nobody() {
         let off = Outlier { consecutive_failures: 0, error_rate: 0.0, latency_factor: 0.0, ..POLICY };
-        assert_eq!(judge(&off, &[well(), failing(50), seen(20, 20, 10), seen(20, 0, 800)]), []);
+        assert_eq!(to_eject(&off, &[well(), failing(50), counts(20, 20, 10), counts(20, 0, 800)]), []);
     }
 
     #[test]
     fn it_takes_longer_each_time_up_to_a_bound_and_is_forgotten_at_last() {
-        let seconds = [0, 1, 2, 28, 29, 30, u32::MAX].map(|before| sentence(&POLICY, before).as_secs());
+        let seconds = [0, 1, 2, 28, 29, 30, u32::MAX].map(|before| ejection_time(&POLICY, before).as_secs());
         assert_eq!(seconds, [10, 20, 30, 290, 300, 300, 300]);
-        assert!(!is_forgiven(&POLICY, Duration::from_secs(99)));
-        assert!(is_forgiven(&POLICY, Duration::from_secs(100)));
+        assert!(!are_ejections_forgotten(&POLICY, Duration::from_secs(99)));
+        assert!(are_ejections_forgotten(&POLICY, Duration::from_secs(100)));
     }
 
     #[test]
     fn no_judgement_panics_or_empties_a_service() {
         let mut random = fastrand::Rng::with_seed(3);
         for _ in 0..20_000 {
-            let sights: Vec<_> = (0..random.usize(0..7))
-                .map(|_| Sight {
+            let observations: Vec<_> = (0..random.usize(0..7))
+                .map(|_| Observation {
                     takes_part: random.u8(0..4) > 0,
                     is_ejected: random.u8(0..4) == 0,
                     consecutive: random.u32(0..8),
-                    ..seen(random.u64(0..40), random.u64(0..40), random.u64(0..100))
+                    ..counts(random.u64(0..40), random.u64(0..40), random.u64(0..100))
                 })
                 .collect();
-            let working = |sight: &&Sight| sight.takes_part && !sight.is_ejected;
-            let verdicts = ejected(&sights);
-            let before = sights.iter().filter(working).count();
-            assert!(verdicts.is_empty() || verdicts.len() < before, "{sights:?}");
-            assert!(verdicts.iter().all(|at| working(&&sights[*at])), "{sights:?}");
-            let out = sights.iter().filter(|sight| sight.is_ejected).count() + verdicts.len();
-            assert!(verdicts.is_empty() || out <= (sights.len() / 2).max(1), "{sights:?}");
+            let working = |observation: &&Observation| observation.takes_part && !observation.is_ejected;
+            let verdicts = ejected(&observations);
+            let before = observations.iter().filter(working).count();
+            assert!(verdicts.is_empty() || verdicts.len() < before, "{observations:?}");
+            assert!(verdicts.iter().all(|at| working(&&observations[*at])), "{observations:?}");
+            let out = observations.iter().filter(|observation| observation.is_ejected).count() + verdicts.len();
+            assert!(verdicts.is_empty() || out <= (observations.len() / 2).max(1), "{observations:?}");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! When each check is due.
 //!
-//! An interval runs from the start of one check to that of the next, so that a slow answer does not lower the rate. Jitter
-//! only shortens it: what was set as an interval is what a change takes to be seen at most. At the start checks are spread over
-//! as many milliseconds as there are backends (no more than an interval): a thousand are not asked in one breath, and three do
-//! not keep readiness waiting. From then on they begin together where they fall due at nearly the same time: waking up costs more
-//! than a check.
+//! An interval runs from the start of one check to that of the next, so that a slow answer does not lower the rate.
+//! Jitter only shortens it: the configured interval is the longest that a change can go unseen. At the start the checks
+//! are spread over as many milliseconds as there are backends (but no more than an interval), so that a thousand
+//! backends are not asked at once and three don't keep readiness waiting. From then on checks that fall due at nearly
+//! the same time begin together: waking up costs more than a check.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// Checks that are due within the same span of this length begin at its start.
+/// Checks that are due within the same span of this many milliseconds begin at its start.
 const TOGETHER: u64 = 10;
 
-/// At most this part of an interval is given up for it.
+/// The span is at most an interval divided by this.
 const PART: u64 = 20;
 
-/// What is due when. Keys are never taken out: the owner skips one that it does not know any more.
+/// When each check is due. Keys are never taken out: the owner skips a key that it does not know any more.
 #[derive(Debug)]
 pub struct Schedule {
     due: BinaryHeap<Reverse<(Moment, u64)>>,
@@ -26,22 +26,22 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// An empty one.
+    /// An empty schedule.
     pub fn new(seed: u64) -> Self {
         Self { due: BinaryHeap::new(), random: fastrand::Rng::with_seed(seed) }
     }
 
-    /// A first check, as one of `among` that come at once.
+    /// Schedules a first check, one of `among` that are added together.
     pub fn first(&mut self, key: u64, among: usize, interval: Duration, now: Moment) {
         let spread = Duration::from_millis(u64::try_from(among).unwrap_or(u64::MAX)).min(interval);
         let wait = spread.mul_f64(self.random.f64());
         self.due.push(Reverse((now.plus(wait), key)));
     }
 
-    /// The next one after that which began at `began` and ended by `now`.
+    /// Schedules the check after the one that began at `began` and ended by `now`.
     pub fn next(&mut self, key: u64, interval: Duration, jitter: f64, began: Moment, now: Moment) {
         let shortened = interval.mul_f64(1.0 - jitter.clamp(0.0, 1.0) * self.random.f64());
-        // an interval of nothing would be a loop without end
+        // an interval of 0 would be an endless loop
         let due = began.plus(shortened.max(Duration::from_millis(1))).as_millis();
         let grid = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX) / PART;
         let grid = grid.clamp(1, TOGETHER);
@@ -49,12 +49,12 @@ impl Schedule {
         self.due.push(Reverse((due.max(now), key)));
     }
 
-    /// When the next one is due.
+    /// When the earliest check is due.
     pub fn earliest(&self) -> Option<Moment> {
         self.due.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Takes one that is due at `now`.
+    /// Takes a check that is due at `now`; returns its key.
     pub fn take(&mut self, now: Moment) -> Option<u64> {
         if self.earliest()? > now {
             return None;

@@ -1,7 +1,7 @@
 //! The system calls that move bytes, made without libc's help.
 //!
-//! libc makes each of them a point at which its thread may be cancelled, which in a program of several threads is paid for with two
-//! atomic operations a call: 2.5 % of the processor's time where little messages are relayed.
+//! libc makes each of them a point at which its thread may be cancelled, which costs two atomic operations for each
+//! call in a program with several threads: 2.5 % of the processor's time where small messages are relayed.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -11,12 +11,13 @@ use bytes::BytesMut;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::ReadBuf;
 
-/// What is read through memory that is written already; a large read would cost more to copy.
-pub const LITTLE: usize = 4 * 1024;
+/// The most bytes that are read by way of a scratch buffer; a larger read would cost more to copy.
+pub const SMALL_READ: usize = 4 * 1024;
 
 thread_local! {
-    /// Where the kernel writes to: to clear all that a read has room for costs more than to copy the little that comes.
-    static SCRATCH: RefCell<[u8; LITTLE]> = const { RefCell::new([0; LITTLE]) };
+    /// The scratch buffer that the kernel writes to: clearing all the room that a read has would cost more than copying
+    /// the few bytes that come.
+    static SCRATCH: RefCell<[u8; SMALL_READ]> = const { RefCell::new([0; SMALL_READ]) };
 }
 
 /// Reads once; 0 = the end of the stream. At most 4 KiB when the room was never written to.
@@ -31,15 +32,15 @@ pub fn receive(socket: impl AsFd, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
         return Ok(read);
     }
     SCRATCH.with_borrow_mut(|scratch| {
-        let room = buf.remaining().min(LITTLE);
+        let room = buf.remaining().min(SMALL_READ);
         let (read, _) = rustix::net::recv(socket, &mut scratch[..room], RecvFlags::empty())?;
         buf.put_slice(&scratch[..read]);
         Ok(read)
     })
 }
 
-/// Reads once, [`LITTLE`] at most, to the end of what is there; 0 = the end of the stream. The memory for it is made when it is known
-/// how much came, so that nobody has to hold any while it waits.
+/// Reads once, [`SMALL_READ`] bytes at most, to the end of what is there; 0 = the end of the stream. The memory is
+/// allocated when it is known how much came, so that nobody has to hold any while waiting.
 ///
 /// # Errors
 ///
@@ -52,9 +53,9 @@ pub fn append(socket: impl AsFd, buf: &mut BytesMut) -> io::Result<usize> {
     })
 }
 
-/// Whether [`receive`] has all the room that there is.
+/// Whether [`receive`] can use all the room of this buffer.
 pub fn has_room_for(buf: &ReadBuf<'_>) -> bool {
-    buf.remaining() <= LITTLE || buf.initialized().len() == buf.capacity()
+    buf.remaining() <= SMALL_READ || buf.initialized().len() == buf.capacity()
 }
 
 /// Writes once.
@@ -66,7 +67,7 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
 }
 
-/// Writes once; the stream is ended at once after it, and its end is to leave in the same packet.
+/// Writes once, as the last bytes before the stream is ended: its end is to leave in the same packet.
 ///
 /// # Errors
 ///
@@ -75,7 +76,7 @@ pub fn send_last(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::MORE)?)
 }
 
-/// Writes once, from several places.
+/// Writes once, from several buffers.
 ///
 /// # Errors
 ///

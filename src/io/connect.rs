@@ -1,5 +1,5 @@
-//! Connecting over TCP, with the difference that tokio's does not tell: whether the kernel refused at once, out of what it knows of
-//! this machine, or told later what came back from the network.
+//! Connects over TCP, and says what tokio does not: whether the kernel refused at once, by what it knows of this
+//! machine, or reported later what came back from the network.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -8,47 +8,47 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Type};
 use tokio::net::TcpStream;
 
-/// When the kernel told that something failed.
+/// When the kernel reported that something failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    /// In the call that asked for it: nothing was heard of the other side.
+pub enum FailureTiming {
+    /// In the call itself: nothing was heard of the other side.
     AtOnce,
-    /// Afterwards: the other side, or something on the way, has answered, or nothing has.
+    /// Afterwards: the other side, or something on the way, has answered, or there was no answer.
     Later,
 }
 
 /// A connection that was not made.
 #[derive(Debug)]
 pub struct NotConnected {
-    /// Where to.
+    /// The address.
     pub to: SocketAddr,
-    /// What the kernel says.
+    /// The kernel's error.
     pub error: io::Error,
-    /// When it said so.
-    pub told: Told,
+    /// When the kernel reported it.
+    pub timing: FailureTiming,
 }
 
 /// Connects to an address.
 ///
 /// # Errors
 ///
-/// What the kernel says, and when.
+/// The kernel's error, and when it was reported.
 pub async fn connect(address: SocketAddr) -> Result<TcpStream, NotConnected> {
-    let failed = |error, told| NotConnected { to: address, error, told };
-    let socket = begin(address).map_err(|error| failed(at_once(error, address), Told::AtOnce))?;
+    let failed = |error, timing| NotConnected { to: address, error, timing };
+    let socket = begin(address).map_err(|error| failed(at_once(error, address), FailureTiming::AtOnce))?;
     let later = async {
         let tcp = TcpStream::from_std(socket)?;
-        // ready for writing is what a connection is when it is made, and when it can't be
+        // a connection becomes writable both when it is made and when it has failed
         tcp.writable().await?;
         match tcp.take_error()? {
             Some(error) => Err(error),
             None => Ok(tcp),
         }
     };
-    later.await.map_err(|error| failed(error, Told::Later))
+    later.await.map_err(|error| failed(error, FailureTiming::Later))
 }
 
-/// Has the kernel begin.
+/// Makes the kernel begin to connect.
 fn begin(address: SocketAddr) -> io::Result<std::net::TcpStream> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     match socket.connect(&address.into()) {
@@ -57,9 +57,9 @@ fn begin(address: SocketAddr) -> io::Result<std::net::TcpStream> {
     }
 }
 
-/// `EADDRNOTAVAIL` says that there is no free port, and also that there is no address of this family to come from, as where IPv6 is
-/// switched off. The second is what others call an unreachable network. Datagrams have ports of their own, so one that finds an address
-/// tells the two apart.
+/// `EADDRNOTAVAIL` means that there is no free port, but also that this machine has no address of the family, as where
+/// IPv6 is switched off. The second is what other systems call an unreachable network. Datagrams have ports of their
+/// own, so a datagram socket that finds an address tells the two apart.
 fn at_once(error: io::Error, address: SocketAddr) -> io::Error {
     let has_source = || {
         let socket = UdpSocket::bind(("::", 0));

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 
-use crate::io::{LITTLE, Stream};
+use crate::io::{SMALL_READ, Stream};
 
 /// Room for a read of a body that fills what it is given.
 const BULK: usize = 128 * 1024;
@@ -46,7 +46,7 @@ impl Inbound {
             return Poll::Ready(Ok(false));
         }
         let (read, available) = match self.room {
-            0 => (ready!(io.poll_append(cx, &mut self.buf))?, LITTLE),
+            0 => (ready!(io.poll_append(cx, &mut self.buf))?, SMALL_READ),
             room => {
                 if self.buf.capacity() - self.buf.len() < least {
                     self.buf.reserve(room);
@@ -56,7 +56,7 @@ impl Inbound {
             }
         };
         if read >= available {
-            self.room = (self.room.max(LITTLE) * 4).min(BULK);
+            self.room = (self.room.max(SMALL_READ) * 4).min(BULK);
         }
         self.eof = read == 0;
         self.received += read as u64;
@@ -101,7 +101,7 @@ mod tests {
             assert!(std::future::poll_fn(|cx| inbound.poll_fill(&mut io, cx, 1024)).await.unwrap());
             reads.push(inbound.received - before);
         }
-        assert_eq!(reads[0], LITTLE as u64);
+        assert_eq!(reads[0], SMALL_READ as u64);
         assert!(reads.len() < 8, "{reads:?}");
         assert!(inbound.buf.iter().all(|&byte| byte == 7));
     }

@@ -1,4 +1,4 @@
-//! What has come on a socket, looked at and left where it is.
+//! Looks at what has come on a socket, and leaves it there.
 
 use std::io;
 
@@ -9,7 +9,8 @@ use tokio::io::Interest;
 use super::Socket;
 
 impl Socket {
-    /// What has come, as soon as anything has; 0 = the end. Through the kernel's own call, because tokio has none for Unix sockets.
+    /// Waits until something has come and copies it without taking it; 0 = the end of the stream. It uses the kernel's
+    /// own call, because tokio has none for Unix sockets.
     ///
     /// # Errors
     ///
@@ -29,7 +30,7 @@ impl Socket {
             Self::Unix(unix) => {
                 unix.async_io(Interest::READABLE, || Ok(recv(&*unix, &mut *bytes, RecvFlags::PEEK)?.0)).await
             }
-            // it is watched from here on
+            // the socket has been registered above
             Self::Unwatched(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }

@@ -10,8 +10,8 @@ use tokio::io::Interest;
 
 use super::Socket;
 
-/// What a pipe is asked to hold. The kernel gives an unprivileged user 64 MiB of pipes in all (`pipe-user-pages-soft`) before
-/// it gives less.
+/// The size that a pipe is asked to have. The kernel gives an unprivileged user 64 MiB of pipes in all
+/// (`pipe-user-pages-soft`), and smaller pipes beyond that.
 const ROOM: usize = 512 * 1024;
 
 /// With less room than this a pipe needs more system calls than a copy would.
@@ -32,7 +32,7 @@ pub struct Pipe {
     room: usize,
 }
 
-/// A worker's pipes that nobody uses now.
+/// A worker's pipes that are not in use.
 #[derive(Debug, Default)]
 pub struct Pipes(RefCell<Vec<Pipe>>);
 
@@ -53,13 +53,13 @@ impl Pipes {
 
 /// A pipe that goes back to where it was taken from.
 #[derive(Debug)]
-pub struct Lent<'a> {
+pub struct BorrowedPipe<'a> {
     pipes: &'a Pipes,
     pipe: Option<Pipe>,
 }
 
-impl<'a> Lent<'a> {
-    /// None yet.
+impl<'a> BorrowedPipe<'a> {
+    /// No pipe yet.
     pub fn none(pipes: &'a Pipes) -> Self {
         Self { pipes, pipe: None }
     }
@@ -85,7 +85,7 @@ impl<'a> Lent<'a> {
     }
 }
 
-impl Drop for Lent<'_> {
+impl Drop for BorrowedPipe<'_> {
     fn drop(&mut self) {
         self.give_back();
     }

@@ -1,4 +1,4 @@
-//! Looking names up as the system does: DNS, the hosts file, and whatever else it is told to ask.
+//! Looks names up as the system does: by DNS, the hosts file, and whatever else it is configured to ask.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -8,26 +8,27 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A host and a port.
-pub type Name = (String, u16);
+pub type HostPort = (String, u16);
 
 /// All addresses of a name, in the order of the system's resolver (RFC 6724), each once and at least one; or why there is none, for people.
-pub type Found = Result<Vec<SocketAddr>, String>;
+pub type Resolved = Result<Vec<SocketAddr>, String>;
 
-/// Names that are looked up at once. Each keeps a thread, which does nothing but wait, for as long as a name server is silent: half a
-/// minute and more. So many silent ones must not hold up the others.
+/// How many names are looked up at a time. Each has a thread, which does nothing but wait, for as long as a name server
+/// is silent: half a minute and more. The number is this high so that silent name servers don't hold up the other
+/// names.
 pub const AT_ONCE: usize = 128;
 
 /// The system's resolver needs little, and a thread's usual stack is 2 MiB.
 const STACK_BYTES: usize = 256 << 10;
 
-/// Looks a name up. It may take its time: not for a thread that serves.
+/// Looks a name up. This may take half a minute, so it is not for a thread that serves.
 ///
 /// # Errors
 ///
 /// Why there is no address, for people.
-pub fn resolve(host: &str, port: u16) -> Found {
+pub fn resolve(host: &str, port: u16) -> Resolved {
     let mut all: Vec<SocketAddr> = Vec::new();
-    // whoever tells of it says what failed
+    // the caller's message says already that the look-up failed
     let why = |error: std::io::Error| error.to_string().replace("failed to lookup address information: ", "");
     for address in (host, port).to_socket_addrs().map_err(why)? {
         if !all.contains(&address) {
@@ -37,25 +38,31 @@ pub fn resolve(host: &str, port: u16) -> Found {
     if all.is_empty() { Err("it has no address".to_owned()) } else { Ok(all) }
 }
 
-/// Looks names up, each once and many at a time, and waits no longer than `patience`: who has not answered by then has no address.
-pub fn resolve_all(names: impl IntoIterator<Item = Name>, patience: Duration) -> HashMap<Name, Found> {
+/// Looks names up, each once and many at a time, and waits no longer than `patience`: a name without an answer by then
+/// has no address.
+pub fn resolve_all(names: impl IntoIterator<Item = HostPort>, patience: Duration) -> HashMap<HostPort, Resolved> {
     look_up(resolve, names, patience)
 }
 
 /// How a name is looked up.
-type Resolve = fn(&str, u16) -> Found;
+type Resolve = fn(&str, u16) -> Resolved;
 
-fn look_up(resolve: Resolve, names: impl IntoIterator<Item = Name>, patience: Duration) -> HashMap<Name, Found> {
+fn look_up(
+    resolve: Resolve,
+    names: impl IntoIterator<Item = HostPort>,
+    patience: Duration,
+) -> HashMap<HostPort, Resolved> {
     let deadline = Instant::now() + patience;
-    let names: HashSet<Name> = names.into_iter().collect();
+    let names: HashSet<HostPort> = names.into_iter().collect();
     let none = || Err(format!("no answer within {patience:?}"));
-    let mut answers: HashMap<Name, Found> = names.iter().map(|name| (name.clone(), none())).collect();
+    let mut answers: HashMap<HostPort, Resolved> = names.iter().map(|name| (name.clone(), none())).collect();
     let (tell, told) = channel();
     let threads = names.len().min(AT_ONCE);
     let waiting = Arc::new(Mutex::new(names.into_iter().collect::<Vec<_>>()));
     for _ in 0..threads {
         let (waiting, tell) = (Arc::clone(&waiting), tell.clone());
-        // the others do its work where it can't be had; one that is held up by a name server ends when that answers, or is given up
+        // where a thread can't be started the others do its work; one that is held up by a name server ends when that
+        // answers, or gives up
         let _ = thread::Builder::new()
             .name("names".to_owned())
             .stack_size(STACK_BYTES)
@@ -68,9 +75,9 @@ fn look_up(resolve: Resolve, names: impl IntoIterator<Item = Name>, patience: Du
     answers
 }
 
-/// Looks up what waits, one after the other, until nothing does, or nobody listens.
-fn answer(resolve: Resolve, waiting: &Mutex<Vec<Name>>, tell: &Sender<(Name, Found)>) {
-    // a list of names is whole whatever panicked while it was held
+/// Looks up waiting names one after the other, until there are none or nobody receives the answers.
+fn answer(resolve: Resolve, waiting: &Mutex<Vec<HostPort>>, tell: &Sender<(HostPort, Resolved)>) {
+    // a panic while the lock is held leaves the list whole
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
     while let Some(name) = next() {
         let found = resolve(&name.0, name.1);

@@ -1,17 +1,18 @@
-//! Buffers that nobody uses now, kept on each thread for who needs one next.
+//! Buffers that are not in use, kept on each thread for whoever needs one next.
 //!
-//! A connection has something to write for a moment only. The next one takes the buffer that was given back last, which is still in the
-//! processor's caches; one for each connection would be memory that waits, and would not be.
+//! A connection needs a buffer only while it writes. The next one takes the buffer that was given back last, which is
+//! still in the processor's caches; a buffer for each connection would be memory that waits, and would not be in the
+//! caches.
 
 use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-/// What a new one has room for: the head of a message, mostly.
+/// The room of a new buffer: enough for the head of most messages.
 const ROOM: usize = 1024;
-/// One that has grown beyond this is not kept.
+/// A buffer that has grown beyond this is not kept.
 const KEEP: usize = 16 * 1024;
-/// As many are kept: 512 KiB at most, and far more than are given back in one turn of a thread mostly.
+/// How many are kept: 512 KiB at most, and far more than are mostly given back in one turn of the event loop.
 const MOST: usize = 32;
 
 thread_local! {
@@ -23,7 +24,7 @@ pub fn take() -> BytesMut {
     SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(ROOM))
 }
 
-/// Gives one back; what is in it is forgotten.
+/// Gives a buffer back; its content is dropped.
 pub fn give(mut buf: BytesMut) {
     buf.clear();
     if (ROOM..=KEEP).contains(&buf.capacity()) {

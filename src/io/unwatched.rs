@@ -1,9 +1,9 @@
-//! A connection that was accepted a moment ago, and of which the event loop has not been told yet.
+//! A connection that was accepted a moment ago and is not registered with the event loop yet.
 //!
-//! To have a socket watched, and not watched any more, takes two system calls, room in the kernel's tables and in the runtime's,
-//! and a look at each of its events. A client that sends one request with its connection, and takes its answer, never makes
-//! anybody wait for it: for such a connection all of that is in vain. So a socket is tried first, and watched from the moment
-//! that it would have to be waited for.
+//! Registering a socket with the event loop, and removing it again, takes two system calls, room in the tables of the
+//! kernel and of the runtime, and a look at each of its events. A client that sends one request with its connection,
+//! and takes its answer, never makes anybody wait: for such a connection all of that is in vain. So a call on the
+//! socket is tried first, and the socket is registered when it would have to be waited for.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -14,54 +14,55 @@ use tokio::io::ReadBuf;
 
 use super::calls;
 
-/// How many times it is tried: the runtime, which makes tasks give way to others, knows only of what it watches.
+/// How many calls are tried. Then the socket is registered in any case: the runtime, which makes tasks give way to
+/// others, counts only what it watches.
 const TRIES: u8 = 16;
 
-/// A TCP connection that nobody watches.
+/// A TCP connection that is not registered with the event loop.
 #[derive(Debug)]
 pub struct Unwatched {
-    /// Until it is watched, or taken away.
+    /// `None` once it has been registered, or taken away.
     tcp: Option<TcpStream>,
     tries: Cell<u8>,
 }
 
 impl Unwatched {
-    /// Of a socket that does not block.
+    /// A connection on a non-blocking socket.
     pub fn new(tcp: TcpStream) -> Self {
         Self { tcp: Some(tcp), tries: Cell::new(0) }
     }
 
-    /// Of none.
+    /// No connection.
     pub fn gone() -> Self {
         Self { tcp: None, tries: Cell::new(0) }
     }
 
-    /// Reads what is there; `None` = it has to be watched first.
+    /// Reads what is there; `None` = it has to be registered first.
     pub fn read(&self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
         Some(self.attempt(|tcp| calls::receive(tcp, buf))?.map(|_| ()))
     }
 
-    /// Reads what is there, in memory that is made for it; `None` = it has to be watched first.
+    /// Reads what is there, into memory that is allocated for it; `None` = it has to be registered first.
     pub fn append(&self, buf: &mut BytesMut) -> Option<io::Result<usize>> {
         self.attempt(|tcp| calls::append(tcp, buf))
     }
 
-    /// Writes what there is room for; `None` = it has to be watched first.
+    /// Writes what there is room for; `None` = it has to be registered first.
     pub fn write(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
         self.attempt(|tcp| calls::send(tcp, bytes))
     }
 
-    /// The same, before the stream is ended.
+    /// Writes the last bytes before the stream is ended; `None` as for `write`.
     pub fn write_last(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
         self.attempt(|tcp| calls::send_last(tcp, bytes))
     }
 
-    /// The same, from several places.
+    /// Writes from several buffers; `None` as for `write`.
     pub fn write_vectored(&self, bytes: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
         self.attempt(|tcp| calls::send_vectored(tcp, bytes))
     }
 
-    /// The same connection, watched from now on.
+    /// Registers the connection with the event loop.
     ///
     /// # Errors
     ///
@@ -75,7 +76,7 @@ impl Unwatched {
     ///
     /// # Errors
     ///
-    /// When it could not be watched, and is gone.
+    /// When it could not be registered, and is gone.
     pub fn tcp(&self) -> io::Result<&TcpStream> {
         self.tcp.as_ref().ok_or(io::ErrorKind::NotConnected.into())
     }

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use crate::error::Error;
-use crate::io::pipe::{Lent, Pipe, Pipes};
+use crate::io::pipe::{BorrowedPipe, Pipe, Pipes};
 use crate::io::{Socket, Stream};
 
 /// With less than this to come, copies are cheaper than a pipe (measured on loopback: 64 KiB cost a seventh more through one, 1 MiB
@@ -29,7 +29,7 @@ pub trait MaySplice {
 /// How one body is moved.
 #[derive(Debug)]
 pub struct Splice<'a> {
-    pipe: Lent<'a>,
+    pipe: BorrowedPipe<'a>,
     bulky: bool,
     /// Since it was last waited for.
     moved: usize,
@@ -51,7 +51,7 @@ pub enum Moved {
 impl<'a> Splice<'a> {
     /// A body that is about to begin: a large one is taken for bulky until it shows that it is not.
     pub fn new(pipes: &'a Pipes) -> Self {
-        Self { pipe: Lent::none(pipes), bulky: true, moved: 0 }
+        Self { pipe: BorrowedPipe::none(pipes), bulky: true, moved: 0 }
     }
 
     /// Whether what is left of `body` should be moved so to this client, or what the pipe holds, which may be the last of it.

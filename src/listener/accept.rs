@@ -1,79 +1,68 @@
-//! One worker's accepting on one listener.
+//! How one worker accepts connections on one listener.
 
-use std::cell::OnceCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
-use bytes::BytesMut;
 use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Settings, peer, sessions};
-use crate::clock::{Moment, Seldom};
-use crate::crowd::Resting;
-use crate::forward::{Connection, Ingress, Worker};
-use crate::io::{Socket, Stream, Told};
-use crate::layer4::proxy_protocol::Peer;
+use super::settings::{Accepted, ListenerSettings};
+use super::{http, sessions};
+use crate::clock::{Moment, Throttle};
+use crate::eviction::IdleList;
+use crate::forward::{Ingress, Worker};
+use crate::io::{FailureTiming, Socket};
 use crate::metrics::ListenerMetrics;
 use crate::policy::ListenerProtocol;
-use crate::protocol::h1::server::{self, End};
-use crate::protocol::h2;
 use crate::protocol::http::Setup;
-use crate::protocol::http::fields::Client;
 use crate::shortage;
-use crate::tls::Acceptor;
 
-/// The kernel has no more file descriptors or memory for us: what is open must end first.
+/// The pause when the kernel has no more file descriptors or memory for us: something that is open has to end first.
 const EXHAUSTED: Duration = Duration::from_millis(50);
-/// Who waits for a place calls upon the one that has rested longest, and after this again: it may just have got something to do.
+/// The pause between two evictions by the same waiting connection: the evicted one may have got something to do in that
+/// moment.
 const CALL_AGAIN: Duration = Duration::from_millis(20);
-/// How often that is said while it lasts.
+/// How often it is logged, while it lasts, that nothing can be accepted.
 const COMPLAINTS: Duration = Duration::from_secs(10);
 
 /// A listening socket in a worker's runtime.
 #[derive(Debug)]
-pub(super) enum Listening {
+pub(super) enum ListeningSocket {
     Tcp(AsyncFd<TcpListener>),
     Unix(UnixListener),
 }
 
 /// What one worker needs to serve one listener.
 #[derive(Debug)]
-pub(super) struct Serving {
+pub(super) struct WorkerListener {
     ingress: Rc<Ingress>,
-    settings: Cache<Arc<ArcSwap<Settings>>, Arc<Settings>>,
-    resting: Resting,
-    /// What the last connection was served with: nearly always the next one is too.
+    settings: Cache<Arc<ArcSwap<ListenerSettings>>, Arc<ListenerSettings>>,
+    resting: IdleList,
+    /// The set-up of the last connection; nearly always it fits the next one too.
     setup: Option<Rc<Setup>>,
 }
 
-/// What one connection is served with.
-pub(super) struct Accepted {
-    pub(super) ingress: Rc<Ingress>,
-    pub(super) settings: Arc<Settings>,
-}
-
-impl Serving {
-    /// What the listener's connections are treated by may change at any time.
-    pub fn new(ingress: Rc<Ingress>, settings: &Arc<ArcSwap<Settings>>) -> Self {
-        let resting = Resting::new(&settings.load().crowd);
+impl WorkerListener {
+    /// `settings` may be replaced at any time; each connection gets those that are current when it is accepted.
+    pub fn new(ingress: Rc<Ingress>, settings: &Arc<ArcSwap<ListenerSettings>>) -> Self {
+        let resting = IdleList::new(&settings.load().eviction);
         Self { ingress, settings: Cache::new(Arc::clone(settings)), resting, setup: None }
     }
 
-    /// For a connection that is accepted now.
+    /// The settings for a connection that is accepted now.
     pub(super) fn next(&mut self) -> Accepted {
         Accepted { ingress: Rc::clone(&self.ingress), settings: Arc::clone(self.settings.load()) }
     }
 
-    /// What it is served with, and what it speaks.
+    /// The set-up of a connection, and its protocol.
     fn setup(&mut self, accepted: &Accepted) -> Option<(Rc<Setup>, ListenerProtocol)> {
         let (snapshot, listener) = accepted.ingress.current()?;
         let listener = &snapshot.listeners[listener];
@@ -101,25 +90,30 @@ impl Serving {
 }
 
 /// Counts an open connection while it exists.
-struct Open {
+struct OpenConnection {
     metrics: Arc<ListenerMetrics>,
     worker: Rc<Worker>,
 }
 
-/// What becomes of the connections that wait in a queue when nobody here accepts any more.
+/// Who accepts the connections that wait in the kernel's queue when nobody here accepts any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Queue {
-    /// They are ours: closing the socket would reset them, and their clients may have sent their requests.
+pub enum BacklogOwner {
+    /// This process does: closing the socket would reset them, and their clients may have sent their requests.
     Ours,
-    /// Another process accepts them.
+    /// Another process does.
     HandedOver,
 }
 
-/// Accepts until `stop` says so; then takes what the kernel has accepted for us already, unless it is for another.
-pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl Future<Output = Queue>) {
+/// Accepts until `stop` is ready; then takes what the kernel has already accepted for this process, unless another
+/// process accepts it.
+pub(super) async fn run(
+    listening: ListeningSocket,
+    mut serving: WorkerListener,
+    stop: impl Future<Output = BacklogOwner>,
+) {
     let mut stop = pin!(stop);
-    let mut complaint = Seldom::new(COMPLAINTS);
-    let heeding = tokio::task::spawn_local(serving.resting.clone().heed());
+    let mut complaint = Throttle::new(COMPLAINTS);
+    let evicting = tokio::task::spawn_local(serving.resting.clone().carry_out());
     let queue = loop {
         let accepted = tokio::select! {
             biased;
@@ -138,12 +132,12 @@ pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl F
             // the connection was gone before it was accepted
             Err(_) => continue,
         };
-        // over the limit, this connection waits here, and those behind it in the kernel's queue
+        // above the limit, this connection waits here, and those behind it wait in the kernel's queue
         let accepted = serving.next();
         let place = match &accepted.settings.places {
             Some(places) => tokio::select! {
                 place = place(places, &accepted) => place,
-                // the listener goes: it is served above the limit, as the last one
+                // the listener is going: this last connection is served above the limit
                 queue = &mut stop => {
                     serving.spawn(socket, address, accepted, None);
                     break queue;
@@ -153,8 +147,8 @@ pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl F
         };
         serving.spawn(socket, address, accepted, place);
     };
-    heeding.abort();
-    if queue == Queue::HandedOver {
+    evicting.abort();
+    if queue == BacklogOwner::HandedOver {
         return;
     }
     for (socket, address) in listening.queued() {
@@ -170,18 +164,18 @@ pub(super) async fn run(listening: Listening, mut serving: Serving, stop: impl F
     }
 }
 
-/// A place for a connection. Where there is none, the connection that has rested longest gives way, and those that are answered meanwhile
-/// are told to close theirs.
+/// Waits for a place for a connection. While there is none, the connection that has been idle for longest is closed,
+/// and clients that are answered meanwhile are told to close theirs.
 async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSemaphorePermit> {
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         return Some(place);
     }
-    let Settings { crowd, max_connections, .. } = &*accepted.settings;
-    let _waits = crowd.wait();
+    let ListenerSettings { eviction, max_connections, .. } = &*accepted.settings;
+    let _waits = eviction.wait();
     accepted.complain(*max_connections);
     let mut place = pin!(Arc::clone(places).acquire_owned());
     loop {
-        crowd.call();
+        eviction.evict();
         tokio::select! {
             place = &mut place => return place.ok(),
             () = tokio::time::sleep(CALL_AGAIN) => {}
@@ -189,21 +183,7 @@ async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSema
     }
 }
 
-impl Accepted {
-    /// Says that there is no place left: once for all workers while it lasts.
-    fn complain(&self, max_connections: usize) {
-        let is_due = self.settings.said.lock().unwrap_or_else(PoisonError::into_inner).is_due(Moment::now());
-        if is_due && let Some((snapshot, listener)) = self.ingress.current() {
-            tracing::warn!(
-                listener = %snapshot.listeners[listener].name,
-                max_connections,
-                "max_connections is reached: new connections wait; of those that are open, the ones that have been idle longest are closed"
-            );
-        }
-    }
-}
-
-impl Serving {
+impl WorkerListener {
     fn spawn(
         &mut self,
         socket: Socket,
@@ -212,18 +192,16 @@ impl Serving {
         place: Option<OwnedSemaphorePermit>,
     ) {
         let Some((setup, protocol)) = self.setup(&accepted) else { return };
-        // counted here, so that a drain that begins before the task's first turn knows of it
-        let open = Open::new(&accepted);
+        // counted before the task starts, so that a drain that begins before its first turn knows of it
+        let open = OpenConnection::new(&accepted);
         let connections = accepted.ingress.connections.clone();
-        // a task each, for a task is as large as the largest thing that it waits for, and a session needs less than HTTP
+        // a kind of task for each protocol, because a task is as large as the largest thing that it waits for, and a
+        // session needs less than HTTP
         match protocol {
             ListenerProtocol::Http => connections.spawn(move |among| {
-                // boxed, as is HTTP/2 below: a connection that has arrived has no room for its way here
-                let arriving = Box::pin(arrive(socket, address, accepted, Rc::clone(&setup)));
+                let serving = http::serve(socket, address, accepted, setup);
                 async move {
-                    if let Some((stream, handler, is_h2)) = arriving.await {
-                        exchanges(stream, handler, is_h2, &setup).await;
-                    }
+                    serving.await;
                     drop((place, open, among));
                 }
             }),
@@ -237,96 +215,13 @@ impl Serving {
     }
 }
 
-/// A connection that is to carry HTTP, once it is known who is at its other end; and whether ALPN chose HTTP/2.
-async fn arrive(
-    mut socket: Socket,
-    address: Option<SocketAddr>,
-    serving: Accepted,
-    setup: Rc<Setup>,
-) -> Option<(Stream, Rc<Connection>, bool)> {
-    let metrics = &serving.settings.metrics;
-    let mut peer = peer::identify(&mut socket, address, &serving.ingress, metrics).await?;
-    let tls = serving.settings.tls.as_ref();
-    let is_plain_on_tls = tls.is_some() && is_plain(&mut socket, &setup).await;
-    let (stream, sni, is_h2) = match tls {
-        Some(tls) if !is_plain_on_tls => Box::pin(handshake(socket, &mut peer, tls, &setup)).await?,
-        _ => (Stream::Plain(socket), None, false),
-    };
-    let handler = connection(peer, &serving, sni, is_plain_on_tls)?;
-    Some((stream, Rc::new(handler), is_h2))
-}
-
-/// Whether what comes where TLS is spoken begins as the method of an HTTP request does, and as no record of TLS: whoever asks so is to be
-/// told, in words that he can read. That is known before anything is read, for rustls would answer with an alert.
-async fn is_plain(socket: &mut Socket, setup: &Setup) -> bool {
-    let mut first = [0];
-    let peeked = setup.timers.within(setup.limits.header_timeout, socket.peek(&mut first)).await;
-    matches!(peeked, Some(Ok(1))) && first[0].is_ascii_uppercase()
-}
-
-/// Serves it: HTTP/2 where ALPN says so, or where the client begins with its preface.
-async fn exchanges(stream: Stream, handler: Rc<Connection>, is_h2: bool, setup: &Rc<Setup>) {
-    if is_h2 {
-        return Box::pin(h2::serve(stream, BytesMut::new(), handler, Rc::clone(setup))).await;
-    }
-    if let End::Http2(begun) = server::serve(stream, BytesMut::new(), &*handler, setup).await {
-        let (stream, early) = *begun;
-        Box::pin(h2::serve(stream, early, handler, Rc::clone(setup))).await;
-    }
-}
-
-/// The stream, the name that the client asked for, and whether ALPN chose HTTP/2; `None` = it failed.
-pub(super) async fn handshake(
-    socket: Socket,
-    peer: &mut Peer,
-    tls: &Acceptor,
-    setup: &Setup,
-) -> Option<(Stream, Option<(String, Acceptor)>, bool)> {
-    let stream = match setup.timers.within(setup.limits.header_timeout, tls.accept(socket)).await {
-        Some(Ok(stream)) => stream,
-        Some(Err(error)) => {
-            tracing::debug!(%error, client = ?peer.address(), "a TLS handshake failed");
-            return None;
-        }
-        None => {
-            tracing::debug!(client = ?peer.address(), "a TLS handshake took longer than header_timeout");
-            return None;
-        }
-    };
-    let session = stream.get_ref().1;
-    peer::secured(peer, session);
-    let sni = session.server_name().map(|sni| (sni.to_owned(), tls.clone()));
-    let is_h2 = session.alpn_protocol() == Some(b"h2");
-    Some((Stream::TlsServer(Box::new(stream)), sni, is_h2))
-}
-
-fn connection(
-    peer: Peer,
-    serving: &Accepted,
-    sni: Option<(String, Acceptor)>,
-    is_plain_on_tls: bool,
-) -> Option<Connection> {
-    let (snapshot, listener) = serving.ingress.current()?;
-    let trusted = peer::is_trusted(&snapshot.listeners[listener], peer.address());
-    Some(Connection {
-        worker: Rc::clone(serving.ingress.worker()),
-        ingress: Rc::clone(&serving.ingress),
-        client: Client::new(peer.ip(), serving.settings.tls.is_some() && !is_plain_on_tls, trusted),
-        peer,
-        sni,
-        is_plain_on_tls,
-        metrics: Arc::clone(&serving.settings.metrics),
-        own: OnceCell::new(),
-    })
-}
-
-/// Whether there are no descriptors or no memory: trying again at once would only burn the core.
+/// Whether there are no descriptors or no memory: trying again at once would only use up the processor.
 fn is_exhausted(error: &io::Error) -> bool {
-    // accept(2) also tells of what has befallen the connection since, as what is told later does
-    shortage::behind(error, shortage::Net::Ip, Told::Later).is_some()
+    // accept(2) also returns errors that the connection has had since it was made
+    shortage::behind(error, shortage::SocketKind::Ip, FailureTiming::Later).is_some()
 }
 
-impl Listening {
+impl ListeningSocket {
     /// A TCP socket that does not block.
     #[expect(deprecated, reason = "what follows it is unsafe, for types that change their descriptor; std's keeps it")]
     pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
@@ -342,7 +237,7 @@ impl Listening {
 
     /// The connections that wait in the kernel's queue now.
     fn queued(self) -> Vec<(Socket, Option<SocketAddr>)> {
-        // asked by ourselves: tokio knows of what has come only after its next look at the kernel's events
+        // asked of the kernel directly: tokio learns what has come only at its next look at the kernel's events
         match self {
             Self::Tcp(listener) => {
                 let listener = listener.into_inner();
@@ -361,14 +256,14 @@ impl Listening {
     }
 }
 
-/// The next connection, by the kernel's own call: std's would need a second one to make it non-blocking, and tokio has it watched
-/// at once.
+/// Accepts the next connection by the kernel's own call: the one of std would need a second call to make the socket
+/// non-blocking, and the one of tokio registers it with the event loop at once.
 fn accept(listener: &TcpListener) -> io::Result<(Socket, Option<SocketAddr>)> {
     let (socket, address) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
     Ok((Socket::accepted(socket.into()), address.and_then(|address| address.try_into().ok())))
 }
 
-impl Open {
+impl OpenConnection {
     fn new(serving: &Accepted) -> Self {
         let worker = Rc::clone(serving.ingress.worker());
         serving.settings.metrics.opened(worker.index);
@@ -376,7 +271,7 @@ impl Open {
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.metrics.closed(self.worker.index);
         self.worker.ended.notify_one();

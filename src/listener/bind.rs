@@ -1,4 +1,4 @@
-//! Listening sockets.
+//! Makes listening sockets, and takes over those of another process.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -12,12 +12,12 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use crate::endpoint::Target;
 use crate::layer4::udp::options;
 
-/// Connections that the kernel keeps for us while we are busy; it lowers this to `net.core.somaxconn`.
+/// How many connections the kernel queues while we are busy; it lowers this to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
 /// A listening socket, not yet in any runtime.
 #[derive(Debug)]
-pub enum Socket {
+pub enum BoundSocket {
     /// TCP.
     Tcp(std::net::TcpListener),
     /// Unix.
@@ -28,16 +28,16 @@ pub enum Socket {
 
 /// The sockets of one listener. Those that workers accept on are duplicates of these: a socket is closed when both are.
 #[derive(Debug)]
-pub struct Bound {
-    sockets: Vec<Socket>,
-    file: Option<Socketfile>,
+pub struct BoundListener {
+    sockets: Vec<BoundSocket>,
+    file: Option<SocketFile>,
 }
 
 /// A Unix socket's file, removed with the listener.
 #[derive(Debug)]
-struct Socketfile {
+struct SocketFile {
     path: PathBuf,
-    /// Not while another process still listens there, and may go on to.
+    /// False while another process still listens there, and may go on to.
     is_ours: bool,
 }
 
@@ -46,10 +46,10 @@ struct Socketfile {
 /// # Errors
 ///
 /// What the kernel says: the address is taken, or not ours, or may not be bound.
-pub fn bind(address: &Target, workers: usize) -> io::Result<Bound> {
+pub fn bind(address: &Target, workers: usize) -> io::Result<BoundListener> {
     match address {
         Target::Tcp(address) => {
-            let mut bound = Bound { sockets: vec![Socket::Tcp(tcp(*address)?)], file: None };
+            let mut bound = BoundListener { sockets: vec![BoundSocket::Tcp(tcp(*address)?)], file: None };
             bound.complete(workers)?;
             Ok(bound)
         }
@@ -57,9 +57,9 @@ pub fn bind(address: &Target, workers: usize) -> io::Result<Bound> {
             remove_stale(path)?;
             let listener = UnixListener::bind(path)?;
             listener.set_nonblocking(true)?;
-            Ok(Bound {
-                sockets: vec![Socket::Unix(listener)],
-                file: Some(Socketfile { path: path.clone(), is_ours: true }),
+            Ok(BoundListener {
+                sockets: vec![BoundSocket::Unix(listener)],
+                file: Some(SocketFile { path: path.clone(), is_ours: true }),
             })
         }
     }
@@ -70,8 +70,8 @@ pub fn bind(address: &Target, workers: usize) -> io::Result<Bound> {
 /// # Errors
 ///
 /// What the kernel says.
-pub fn bind_datagrams(address: SocketAddr, workers: usize) -> io::Result<Bound> {
-    let mut bound = Bound { sockets: vec![Socket::Udp(options::listen(address)?)], file: None };
+pub fn bind_datagrams(address: SocketAddr, workers: usize) -> io::Result<BoundListener> {
+    let mut bound = BoundListener { sockets: vec![BoundSocket::Udp(options::listen(address)?)], file: None };
     bound.complete(workers)?;
     Ok(bound)
 }
@@ -81,14 +81,14 @@ fn tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
-    // inherited by what is accepted: one system call less for each connection
+    // accepted connections inherit it: that saves a system call for each
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// A socket's file that nobody listens on is left over from a crash and stands in the way.
+/// Removes a socket's file on which nobody listens: it is left over from a crash and would make the bind fail.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(file) if file.file_type().is_socket() && UnixStream::connect(path).is_err() => std::fs::remove_file(path),
@@ -96,7 +96,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-impl Socket {
+impl BoundSocket {
     /// Where it listens.
     pub fn target(&self) -> Option<Target> {
         match self {
@@ -119,7 +119,7 @@ impl Socket {
         matches!(self, Self::Udp(_))
     }
 
-    /// One of several sockets on one address, each with its own queue.
+    /// Whether there may be several sockets on one address, each with its own queue.
     fn is_one_of_many(&self) -> bool {
         let socket = match self {
             Self::Tcp(socket) => SockRef::from(socket),
@@ -130,31 +130,31 @@ impl Socket {
     }
 }
 
-impl From<Socket> for OwnedFd {
-    fn from(socket: Socket) -> Self {
+impl From<BoundSocket> for OwnedFd {
+    fn from(socket: BoundSocket) -> Self {
         match socket {
-            Socket::Tcp(socket) => socket.into(),
-            Socket::Unix(socket) => socket.into(),
-            Socket::Udp(socket) => socket.into(),
+            BoundSocket::Tcp(socket) => socket.into(),
+            BoundSocket::Unix(socket) => socket.into(),
+            BoundSocket::Udp(socket) => socket.into(),
         }
     }
 }
 
-impl Bound {
+impl BoundListener {
     /// Takes over sockets that another process has bound to one address, for this many workers. There is at least one.
     ///
     /// # Errors
     ///
     /// What the kernel says.
-    pub fn inherit(sockets: Vec<Socket>, workers: usize) -> io::Result<Self> {
+    pub fn inherit(sockets: Vec<BoundSocket>, workers: usize) -> io::Result<Self> {
         for socket in &sockets {
             match socket {
-                Socket::Tcp(socket) => {
+                BoundSocket::Tcp(socket) => {
                     socket.set_nonblocking(true)?;
                     SockRef::from(socket).set_tcp_nodelay(true)?;
                 }
-                Socket::Unix(socket) => socket.set_nonblocking(true)?,
-                Socket::Udp(socket) => options::prepare(socket)?,
+                BoundSocket::Unix(socket) => socket.set_nonblocking(true)?,
+                BoundSocket::Udp(socket) => options::prepare(socket)?,
             }
         }
         let mut bound = Self { sockets, file: None };
@@ -162,36 +162,36 @@ impl Bound {
         Ok(bound)
     }
 
-    /// The socket's file is handed over too, and is ours from [`own`](Self::own) on.
+    /// Takes over the socket's file as well; it is removed with the listener only after [`own`](Self::own).
     pub fn with_file(mut self) -> Self {
         if let Some(Target::Unix(path)) = self.target() {
-            self.file = Some(Socketfile { path, is_ours: false });
+            self.file = Some(SocketFile { path, is_ours: false });
         }
         self
     }
 
-    /// Whether a file goes with it.
+    /// Whether the socket has a file.
     pub fn has_file(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Who handed it over listens there no more.
+    /// The other process does not listen there any more, so the file is ours from now on.
     pub fn own(&mut self) {
         if let Some(file) = &mut self.file {
             file.is_ours = true;
         }
     }
 
-    /// A socket for each worker, where there may be several.
+    /// Adds sockets until each worker has one, where an address may have several.
     fn complete(&mut self, workers: usize) -> io::Result<()> {
         let Some(first) = self.sockets.first().filter(|first| first.is_one_of_many()) else { return Ok(()) };
-        // port 0 is chosen once
+        // with port 0, all sockets get the port that the kernel chose for the first
         let Some(Target::Tcp(address)) = first.target() else { return Ok(()) };
         let datagrams = first.is_datagrams();
         while self.sockets.len() < workers {
             self.sockets.push(match datagrams {
-                true => Socket::Udp(options::listen(address)?),
-                false => Socket::Tcp(tcp(address)?),
+                true => BoundSocket::Udp(options::listen(address)?),
+                false => BoundSocket::Tcp(tcp(address)?),
             });
         }
         Ok(())
@@ -199,7 +199,7 @@ impl Bound {
 
     /// Where it listens.
     pub fn target(&self) -> Option<Target> {
-        self.sockets.first().and_then(Socket::target)
+        self.sockets.first().and_then(BoundSocket::target)
     }
 
     /// The address that it listens on, for people.
@@ -216,18 +216,18 @@ impl Bound {
     /// # Errors
     ///
     /// When there are no file descriptors left.
-    pub fn duplicates(&self) -> io::Result<Vec<Socket>> {
-        self.sockets.iter().map(Socket::try_clone).collect()
+    pub fn duplicates(&self) -> io::Result<Vec<BoundSocket>> {
+        self.sockets.iter().map(BoundSocket::try_clone).collect()
     }
 
-    /// For each worker, what it accepts on: of sockets with a queue each, its part, so that every queue has one worker and
-    /// none has no worker; of one with a queue for all, a duplicate. A queue of datagrams is one worker's in any case: all that a
-    /// client sends must come to the worker that has its session.
+    /// Distributes the sockets over the workers. Sockets with a queue each are dealt out, so that every queue has
+    /// exactly one worker; a socket with one queue for all is duplicated for each. A datagram socket goes to one worker
+    /// in any case: all datagrams of a client must come to the worker that has its session.
     ///
     /// # Errors
     ///
     /// When there are no file descriptors left.
-    pub fn deal(&self, workers: usize) -> io::Result<Vec<Vec<Socket>>> {
+    pub fn deal(&self, workers: usize) -> io::Result<Vec<Vec<BoundSocket>>> {
         let own = self.sockets.first().is_some_and(|first| first.is_one_of_many() || first.is_datagrams());
         let part = |worker: usize| {
             let sockets = self.sockets.iter().enumerate();
@@ -236,20 +236,20 @@ impl Bound {
         (0..workers).map(part).collect()
     }
 
-    /// Has the kernel look after the connections of clients that say nothing.
+    /// Turns on TCP keep-alive, so that the kernel finds out when silent clients are gone.
     ///
     /// # Errors
     ///
     /// What the kernel says.
     pub fn keep_alive(&self) -> io::Result<()> {
         let tcp = self.sockets.iter().filter_map(|socket| match socket {
-            Socket::Tcp(socket) => Some(socket),
-            Socket::Unix(_) | Socket::Udp(_) => None,
+            BoundSocket::Tcp(socket) => Some(socket),
+            BoundSocket::Unix(_) | BoundSocket::Udp(_) => None,
         });
         tcp.into_iter().try_for_each(crate::io::keep_alive)
     }
 
-    /// Lets go without removing the socket's file: another process listens there now.
+    /// Closes the sockets without removing the file: another process listens there now.
     pub fn leave(mut self) {
         if let Some(file) = &mut self.file {
             file.is_ours = false;
@@ -257,7 +257,7 @@ impl Bound {
     }
 }
 
-impl Drop for Socketfile {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.is_ours {
             let _ = std::fs::remove_file(&self.path);
@@ -273,7 +273,7 @@ mod tests {
         Target::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    fn ports(sockets: &[Vec<Socket>]) -> Vec<usize> {
+    fn ports(sockets: &[Vec<BoundSocket>]) -> Vec<usize> {
         sockets.iter().map(Vec::len).collect()
     }
 
@@ -281,9 +281,9 @@ mod tests {
     fn every_queue_has_exactly_one_worker() {
         let bound = bind(&any(), 4).unwrap();
         assert_eq!(ports(&bound.deal(4).unwrap()), [1, 1, 1, 1]);
-        let fewer = Bound::inherit(bound.duplicates().unwrap(), 3).unwrap();
+        let fewer = BoundListener::inherit(bound.duplicates().unwrap(), 3).unwrap();
         assert_eq!(ports(&fewer.deal(3).unwrap()), [2, 1, 1]);
-        let more = Bound::inherit(bound.duplicates().unwrap(), 6).unwrap();
+        let more = BoundListener::inherit(bound.duplicates().unwrap(), 6).unwrap();
         assert_eq!(ports(&more.deal(6).unwrap()), [1; 6]);
         assert_eq!(more.describe(), bound.describe());
     }
@@ -292,16 +292,16 @@ mod tests {
     fn every_queue_of_datagrams_has_exactly_one_worker_even_where_there_is_one_queue() {
         let bound = bind_datagrams(SocketAddr::from(([127, 0, 0, 1], 0)), 3).unwrap();
         assert_eq!(ports(&bound.deal(3).unwrap()), [1, 1, 1]);
-        assert_eq!(ports(&Bound::inherit(bound.duplicates().unwrap(), 2).unwrap().deal(2).unwrap()), [2, 1]);
+        assert_eq!(ports(&BoundListener::inherit(bound.duplicates().unwrap(), 2).unwrap().deal(2).unwrap()), [2, 1]);
         let one = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let one = Bound::inherit(vec![Socket::Udp(one)], 3).unwrap();
+        let one = BoundListener::inherit(vec![BoundSocket::Udp(one)], 3).unwrap();
         assert_eq!(ports(&one.deal(3).unwrap()), [1, 0, 0]);
     }
 
     #[test]
     fn a_socket_with_one_queue_is_shared_by_all_workers() {
         let one = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let bound = Bound::inherit(vec![Socket::Tcp(one)], 3).unwrap();
+        let bound = BoundListener::inherit(vec![BoundSocket::Tcp(one)], 3).unwrap();
         assert_eq!(ports(&bound.deal(3).unwrap()), [1, 1, 1]);
     }
 }

@@ -1,4 +1,4 @@
-//! One worker's receiving on one socket for datagrams.
+//! How one worker receives on one socket for datagrams.
 
 use std::net::UdpSocket;
 use std::pin::pin;
@@ -6,22 +6,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accept::{Accepted, Queue, Serving};
+use super::accept::{BacklogOwner, WorkerListener};
+use super::settings::Accepted;
 use crate::forward::datagrams::{Sessions, Terms};
 use crate::layer4::udp::batch::SLOTS;
 use crate::layer4::udp::{Batch, Ready, Socket};
 
-/// How often silent sessions are looked for: often enough that `idle_timeout` is exceeded by a quarter at most.
+/// Silent sessions are looked for four times in an `idle_timeout`, so that it is exceeded by a quarter at most.
 const SHARE: u32 = 4;
 const OFTEN: Duration = Duration::from_millis(50);
 const SELDOM: Duration = Duration::from_secs(1);
 
-/// While it drains.
+/// The pause between two looks during a drain.
 const DRAINING: Duration = Duration::from_millis(100);
 
-/// Receives until `stop` says so. Then no session begins any more, and it ends with the last one; what still comes for those that
-/// there are is received, unless another process receives it.
-pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Future<Output = Queue>) {
+/// Receives until `stop` is ready. Then no session begins any more, and the task ends with the last session; datagrams
+/// for open sessions are still received, unless another process receives them.
+pub(super) async fn run(socket: UdpSocket, mut serving: WorkerListener, stop: impl Future<Output = BacklogOwner>) {
     let socket = Arc::new(socket);
     let Accepted { ingress, settings } = serving.next();
     let made = Sessions::new(&ingress, Arc::clone(&socket), Arc::clone(&settings.datagrams));
@@ -55,13 +56,13 @@ pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Futu
                 };
                 look.as_mut().reset(tokio::time::Instant::now() + pause);
             }
-            ready = socket.ready(), if stopped != Some(Queue::HandedOver) => {
+            ready = socket.ready(), if stopped != Some(BacklogOwner::HandedOver) => {
                 let full = match ready {
                     Ok(mut ready) => receive(&mut ready, &mut batch, &sessions, &mut serving),
                     Err(error) => return tracing::error!(%error, "no datagram can be received any more"),
                 };
                 if full {
-                    // more than one batch at a time would keep the answers waiting
+                    // a second batch at once would keep the answers waiting
                     tokio::task::yield_now().await;
                 }
             }
@@ -69,8 +70,8 @@ pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Futu
     }
 }
 
-/// Passes on one batch; gives back whether there may be more.
-fn receive(ready: &mut Ready<'_>, batch: &mut Batch, sessions: &Rc<Sessions>, serving: &mut Serving) -> bool {
+/// Passes on one batch; returns whether there may be more.
+fn receive(ready: &mut Ready<'_>, batch: &mut Batch, sessions: &Rc<Sessions>, serving: &mut WorkerListener) -> bool {
     match ready.receive::<SLOTS>(sessions.driver(), batch) {
         Ok(full) => {
             let Accepted { settings, .. } = serving.next();

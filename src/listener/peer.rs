@@ -1,4 +1,5 @@
-//! Who a new connection is from: its other end, or, behind a proxy that sends PROXY headers, whom the header names.
+//! Who a new connection is from: its peer, or, behind a proxy that sends PROXY headers, the client that the header
+//! names.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,11 +13,11 @@ use crate::metrics::{ListenerMetrics, Refusal};
 use crate::snapshot::Listener;
 use crate::tls::describe;
 
-/// Logged as a warning for the 1st, the 2nd, the 4th, the 8th, ... refusal of a kind on each worker.
+/// This is logged as a warning for the 1st, the 2nd, the 4th, the 8th, ... refusal of a kind on each worker.
 const REFUSED: &str = "a connection was refused for its PROXY header";
 
-/// Tells who a new connection is from. Where the listener wants PROXY headers, one is read off the socket first; `None` =
-/// there was none that may be believed, and the connection is to be closed.
+/// Finds out who a new connection is from. Where the listener wants PROXY headers, one is read off the socket first;
+/// `None` = there was none that may be believed, and the connection is to be closed.
 pub(super) async fn identify(
     socket: &mut Socket,
     source: Option<SocketAddr>,
@@ -33,12 +34,12 @@ pub(super) async fn identify(
         return Some(peer);
     }
     metrics.wants_header(ingress.worker().index);
-    // over a Unix socket there is no address to tell peers by: who may open it is for its permissions to say
+    // over a Unix socket there is no address to tell peers by: the file's permissions decide who may connect
     let trusted = source.is_none_or(|source| is_among(&listener.trusted_proxies, source.ip()));
     let (name, limit) = (listener.name.clone(), listener.limits.header_timeout);
-    // not for as long as the header takes
+    // a snapshot must not be held for as long as the header takes
     drop(snapshot);
-    // boxed: few listeners want headers, and every connection has room for what it waits for
+    // boxed, because few listeners want headers, and every connection would have room for reading one
     let header = match trusted {
         false => Err((Refusal::Untrusted, None)),
         true => match ingress.worker().timers.within(limit, Box::pin(proxy_protocol::read(socket))).await {
@@ -61,7 +62,7 @@ pub(super) async fn identify(
             let count = metrics.refused(ingress.worker().index, refusal);
             let why = why.map(tracing::field::display);
             let reason = refusal.as_str();
-            // a peer that is set up wrongly may do this a thousand times a second
+            // a wrongly configured peer may do this a thousand times a second
             match count.is_power_of_two() {
                 true => tracing::warn!(listener = %name, ?source, reason, why, count, "{REFUSED}"),
                 false => tracing::debug!(listener = %name, ?source, reason, why, "{REFUSED}"),
@@ -71,13 +72,13 @@ pub(super) async fn identify(
     }
 }
 
-/// What is kept of TLS that ended with us, for backends that are told of it.
+/// Keeps what is known of the client's TLS session, for backends that are told of it by a PROXY header.
 pub(super) fn secured(peer: &mut Peer, session: &ServerConnection) {
     if !peer.keeps_more() {
         return;
     }
     peer.asked_for(session.server_name(), session.alpn_protocol());
-    // those that were shown were verified, or there would be no connection
+    // a certificate that was shown has been verified, or there would be no connection
     let certificate = session.peer_certificates().and_then(|chain| chain.first());
     peer.secured(Tls {
         version: session.protocol_version().map_or("unknown", describe::version),

@@ -6,8 +6,9 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
-use super::accept::{Accepted, handshake};
+use super::handshake::handshake;
 use super::peer;
+use super::settings::Accepted;
 use crate::error::Kind;
 use crate::forward::session::{self, Arrival};
 use crate::io::{Socket, Stream};
@@ -16,7 +17,7 @@ use crate::layer4::proxy_protocol::Peer;
 use crate::policy::ListenerProtocol;
 use crate::protocol::http::Setup;
 
-/// Serves a connection whose bytes are passed on.
+/// Serves a connection whose bytes are passed on without being looked at.
 pub(super) async fn serve(
     socket: Socket,
     address: Option<SocketAddr>,
@@ -24,12 +25,12 @@ pub(super) async fn serve(
     serving: Accepted,
     setup: Rc<Setup>,
 ) {
-    // boxed: a session that has begun is done with it
+    // boxed, so that a session that has begun has no room for these first steps
     let Some((arrival, peer)) = Box::pin(arrive(socket, address, protocol, &serving, setup)).await else { return };
     session::serve(arrival, &peer, &serving.ingress, &serving.settings.metrics).await;
 }
 
-/// What there is to know of the client before its session begins; `None` when there will be none.
+/// Finds out what has to be known of the client; `None` = there will be no session.
 async fn arrive(
     mut socket: Socket,
     address: Option<SocketAddr>,
@@ -49,13 +50,13 @@ async fn arrive(
     Some((arrival, peer))
 }
 
-/// What is passed on as it comes is passed on when it comes.
+/// The stream of a connection in clear, registered with the event loop because a session waits for it from the start.
 fn plain(mut socket: Socket) -> Option<Stream> {
     socket.watch().ok()?;
     Some(Stream::Plain(socket))
 }
 
-/// A client whose TLS is passed on: where to is for the name to say that it asks for.
+/// Reads the name that a client asks for whose TLS is passed on: the name decides where to.
 async fn named(mut socket: Socket, peer: &mut Peer, serving: &Accepted, setup: &Setup) -> Option<Arrival> {
     let client = peer.ip();
     let why = match setup.timers.within(setup.limits.header_timeout, hello(&mut socket)).await {
@@ -78,7 +79,7 @@ async fn named(mut socket: Socket, peer: &mut Peer, serving: &Accepted, setup: &
     None
 }
 
-/// Reads until the client has said what it wants; with all that was read.
+/// Reads until the ClientHello is complete; returns it with all bytes that were read.
 async fn hello(socket: &mut Socket) -> Result<(ClientHello, Bytes), &'static str> {
     let (mut read, mut needed) = (BytesMut::with_capacity(2048), 0);
     loop {

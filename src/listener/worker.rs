@@ -1,4 +1,4 @@
-//! The data plane's threads: one runtime each, nothing shared but what the snapshot and the endpoints share.
+//! The data plane's threads: each has a runtime of its own, and they share nothing but the snapshot and the endpoints.
 
 use std::io;
 use std::rc::{Rc, Weak};
@@ -11,71 +11,71 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::accept::{self, Listening, Queue, Serving};
-use super::{Settings, Socket, datagrams, memory};
+use super::accept::{self, BacklogOwner, ListeningSocket, WorkerListener};
+use super::{BoundSocket, ListenerSettings, datagrams, memory};
 use crate::forward::{Ingress, Worker};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::record::Recorder;
 use crate::snapshot::Store;
 
-/// How often the event loop looks for input and output while tasks are ready to run. tokio's own 61 lets a busy worker run a
-/// long queue of tasks before it accepts or reads anything new, which is where a p99 comes from.
+/// How many tasks run between two looks of the event loop for input and output. The default of tokio, 61, lets a busy
+/// worker run a long queue of tasks before it accepts or reads anything new, which worsens the p99.
 const EVENT_INTERVAL: u32 = 31;
 
 /// One listener, ready to be served.
 #[derive(Debug)]
-pub struct Plan<'a> {
+pub struct NewListener<'a> {
     /// [`Listener::key`](crate::snapshot::Listener::key)
     pub key: u32,
-    /// What each worker accepts on.
-    pub parts: Vec<Vec<Socket>>,
-    /// What its connections are treated by.
-    pub settings: &'a Arc<ArcSwap<Settings>>,
+    /// By worker: the sockets that it accepts on.
+    pub parts: Vec<Vec<BoundSocket>>,
+    /// The settings of its connections.
+    pub settings: &'a Arc<ArcSwap<ListenerSettings>>,
 }
 
-/// The running data plane, for the control plane to order about.
+/// The running data plane, as the control plane commands it.
 #[derive(Debug)]
-pub struct Control {
+pub struct DataPlane {
     phase: watch::Sender<Phase>,
-    orders: Vec<mpsc::UnboundedSender<Order>>,
+    commands: Vec<mpsc::UnboundedSender<WorkerCommand>>,
     threads: Vec<JoinHandle<()>>,
-    /// Of every listener that has connections, also of those that were taken away.
+    /// The counters of every listener that has connections, also of removed ones.
     listeners: Vec<sync::Weak<ListenerMetrics>>,
-    /// Held by each worker that accepts.
+    /// Each worker that still accepts holds the other end.
     accepts: sync::Weak<()>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
-    /// Nothing new is accepted; what is under way ends in its own time.
-    Draining(Queue),
-    /// Whatever is left is dropped.
+    /// Nothing new is accepted; connections end when nothing is under way on them any more.
+    Draining(BacklogOwner),
+    /// Connections that are left are dropped.
     Stopping,
 }
 
-/// What the control plane wants of one worker.
+/// A command of the control plane to one worker.
 #[derive(Debug)]
-enum Order {
-    /// Accept on these too.
-    Accept(Share),
-    /// The next snapshot won't know this listener.
+enum WorkerCommand {
+    /// Accept on these sockets too.
+    Accept(ListenerPart),
+    /// Prepare for a snapshot without this listener, and confirm it.
     Retire(u32, oneshot::Sender<()>),
-    /// Accept no more on this one, and let its connections end.
-    Remove(u32, Arc<Farewell>),
+    /// Accept no more on this listener, and let its connections end.
+    Remove(u32, Arc<ListenerRemoval>),
 }
 
 /// One worker's part of a listener.
 #[derive(Debug)]
-struct Share {
+struct ListenerPart {
     key: u32,
-    sockets: Vec<Socket>,
-    settings: Arc<ArcSwap<Settings>>,
+    sockets: Vec<BoundSocket>,
+    settings: Arc<ArcSwap<ListenerSettings>>,
 }
 
-/// A listener that goes, for all workers: what has to be cut off is told of once.
+/// A listener that is removed, shared by all workers, so that connections that are cut off are logged once.
 #[derive(Debug)]
-struct Farewell {
+struct ListenerRemoval {
     listener: String,
     /// How long its connections may go on.
     limit: Duration,
@@ -87,35 +87,40 @@ struct Farewell {
 /// # Errors
 ///
 /// When a thread or its runtime can't be made.
-pub fn start(workers: usize, store: &Arc<Store>, recorder: &Recorder, registry: &Arc<Registry>) -> io::Result<Control> {
+pub fn start(
+    workers: usize,
+    store: &Arc<Store>,
+    recorder: &Recorder,
+    registry: &Arc<Registry>,
+) -> io::Result<DataPlane> {
     count_panics(registry);
     let (phase, _) = watch::channel(Phase::Serving);
     let accepts = Arc::new(());
-    let (tell, told) = sync::mpsc::channel();
-    let (mut threads, mut orders) = (Vec::with_capacity(workers), Vec::with_capacity(workers));
+    let (report, reports) = sync::mpsc::channel();
+    let (mut threads, mut commands) = (Vec::with_capacity(workers), Vec::with_capacity(workers));
     for index in 0..workers {
-        let (order, ordered) = mpsc::unbounded_channel();
+        let (sender, receiver) = mpsc::unbounded_channel();
         let (store, recorder, phase) = (Arc::clone(store), recorder.clone(), phase.subscribe());
-        let (accepts, tell) = (Arc::clone(&accepts), tell.clone());
+        let (accepts, report) = (Arc::clone(&accepts), report.clone());
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             let (runtime, made) = match runtime() {
                 Ok(runtime) => (Some(runtime), Ok(())),
                 Err(error) => (None, Err(error)),
             };
-            // who started it waits for this
-            let _ = tell.send(made);
-            drop(tell);
+            // `start` waits for this report
+            let _ = report.send(made);
+            drop(report);
             if let Some(runtime) = runtime {
-                runtime.block_on(run(index, ordered, &store, recorder, phase, accepts));
+                runtime.block_on(run(index, receiver, &store, recorder, phase, accepts));
             }
         })?;
         threads.push(thread);
-        orders.push(order);
+        commands.push(sender);
     }
-    drop(tell);
-    // a runtime stays on its thread; that it can't be made is an error of the start all the same
-    told.into_iter().collect::<io::Result<()>>()?;
-    Ok(Control { phase, orders, threads, listeners: Vec::new(), accepts: Arc::downgrade(&accepts) })
+    drop(report);
+    // a runtime can't leave its thread, so whether it was made comes by this channel
+    reports.into_iter().collect::<io::Result<()>>()?;
+    Ok(DataPlane { phase, commands, threads, listeners: Vec::new(), accepts: Arc::downgrade(&accepts) })
 }
 
 fn runtime() -> io::Result<LocalRuntime> {
@@ -126,15 +131,15 @@ fn runtime() -> io::Result<LocalRuntime> {
 struct Accepting {
     ingress: Rc<Ingress>,
     key: u32,
-    /// Dropped to make the tasks stop.
-    stop: Option<watch::Sender<Queue>>,
+    /// Dropping it makes the tasks stop.
+    stop: Option<watch::Sender<BacklogOwner>>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
-/// One worker's life.
+/// Runs one worker from start to end.
 async fn run(
     index: usize,
-    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut commands: mpsc::UnboundedReceiver<WorkerCommand>,
     store: &Store,
     recorder: Recorder,
     mut phase: watch::Receiver<Phase>,
@@ -149,22 +154,22 @@ async fn run(
     tokio::task::spawn_local(memory::give_back(Rc::clone(&worker)));
     let mut accepting: Vec<Accepting> = Vec::new();
     loop {
-        let order = tokio::select! {
+        let command = tokio::select! {
             biased;
-            order = orders.recv() => order,
+            command = commands.recv() => command,
             _ = phase.wait_for(|phase| *phase != Phase::Serving) => break,
         };
-        match order {
-            Some(Order::Accept(share)) => accepting.push(Accepting::start(&worker, share)),
-            Some(Order::Retire(key, done)) => {
+        match command {
+            Some(WorkerCommand::Accept(part)) => accepting.push(Accepting::start(&worker, part)),
+            Some(WorkerCommand::Retire(key, done)) => {
                 accepting.iter().filter(|a| a.key == key).for_each(|a| a.ingress.retire());
-                // the control plane that no longer waits is one that has ended
+                // when nobody waits for this, the control plane has ended
                 let _ = done.send(());
             }
-            Some(Order::Remove(key, farewell)) => {
+            Some(WorkerCommand::Remove(key, removal)) => {
                 if let Some(at) = accepting.iter().position(|a| a.key == key) {
                     let (gone, accepts) = (accepting.swap_remove(at), Arc::clone(&accepts));
-                    tokio::task::spawn_local(farewell.say(Rc::downgrade(&gone.ingress)));
+                    tokio::task::spawn_local(removal.cut_off_later(Rc::downgrade(&gone.ingress)));
                     tokio::task::spawn_local(async move {
                         gone.end().await;
                         drop(accepts);
@@ -176,47 +181,50 @@ async fn run(
     }
     let queue = match *phase.borrow() {
         Phase::Draining(queue) => queue,
-        Phase::Serving | Phase::Stopping => Queue::Ours,
-    };
-    for stop in accepting.iter_mut().filter_map(|accepting| accepting.stop.take()) {
-        stop.send_replace(queue);
-    }
-    // all at once: where datagrams come, that lasts until the last session is silent
-    let ending: Vec<_> = accepting.into_iter().map(|accepting| tokio::task::spawn_local(accepting.end())).collect();
-    let ended = async {
-        for ended in ending {
-            let _ = ended.await;
-        }
-        // the control plane counts those that still accept
-        drop(accepts);
-        std::future::pending().await
+        Phase::Serving | Phase::Stopping => BacklogOwner::Ours,
     };
     tokio::select! {
-        () = ended => {}
+        biased;
+        () = drain(accepting, queue, accepts) => {}
         _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
     }
     worker.is_over.set(true);
 }
 
+/// Accepts no more, and lets all connections end. Never done: the caller ends the wait.
+async fn drain(mut accepting: Vec<Accepting>, queue: BacklogOwner, accepts: Arc<()>) {
+    for stop in accepting.iter_mut().filter_map(|accepting| accepting.stop.take()) {
+        stop.send_replace(queue);
+    }
+    // all at once, because a datagram listener ends only when its last session is silent
+    let ending: Vec<_> = accepting.into_iter().map(|accepting| tokio::task::spawn_local(accepting.end())).collect();
+    for ended in ending {
+        let _ = ended.await;
+    }
+    // the control plane counts the workers that still hold this
+    drop(accepts);
+    std::future::pending().await
+}
+
 impl Accepting {
-    fn start(worker: &Rc<Worker>, share: Share) -> Self {
-        let ingress = Rc::new(Ingress::new(worker, share.key));
-        let (stop, stopped) = watch::channel(Queue::Ours);
-        let mut tasks = Vec::with_capacity(share.sockets.len());
-        for socket in share.sockets {
-            let serving = Serving::new(Rc::clone(&ingress), &share.settings);
+    fn start(worker: &Rc<Worker>, part: ListenerPart) -> Self {
+        let ingress = Rc::new(Ingress::new(worker, part.key));
+        let (stop, stopped) = watch::channel(BacklogOwner::Ours);
+        let mut tasks = Vec::with_capacity(part.sockets.len());
+        for socket in part.sockets {
+            let serving = WorkerListener::new(Rc::clone(&ingress), &part.settings);
             let mut stopped = stopped.clone();
             let stop = async move {
                 while stopped.changed().await.is_ok() {}
                 *stopped.borrow()
             };
             let listening = match socket {
-                Socket::Udp(socket) => {
+                BoundSocket::Udp(socket) => {
                     tasks.push(tokio::task::spawn_local(datagrams::run(socket, serving, stop)));
                     continue;
                 }
-                Socket::Tcp(socket) => Listening::tcp(socket),
-                Socket::Unix(socket) => tokio::net::UnixListener::from_std(socket).map(Listening::Unix),
+                BoundSocket::Tcp(socket) => ListeningSocket::tcp(socket),
+                BoundSocket::Unix(socket) => tokio::net::UnixListener::from_std(socket).map(ListeningSocket::Unix),
             };
             match listening {
                 Ok(listening) => {
@@ -225,10 +233,10 @@ impl Accepting {
                 Err(error) => tracing::error!(%error, worker = worker.index, "a worker can't listen"),
             }
         }
-        Self { ingress, key: share.key, stop: Some(stop), tasks }
+        Self { ingress, key: part.key, stop: Some(stop), tasks }
     }
 
-    /// Accepts no more; then connections end as soon as nothing is under way on them.
+    /// Accepts no more, and then ends connections as soon as nothing is under way on them.
     async fn end(mut self) {
         drop(self.stop.take());
         for task in self.tasks {
@@ -238,9 +246,10 @@ impl Accepting {
     }
 }
 
-impl Farewell {
-    /// Cuts off what is left on one worker when the time is over; what has ended by itself is not held for that.
-    async fn say(self: Arc<Self>, ingress: Weak<Ingress>) {
+impl ListenerRemoval {
+    /// Cuts off the connections that are left on one worker when the time is over. It holds only a weak reference, so
+    /// that an ended listener is not kept alive for that.
+    async fn cut_off_later(self: Arc<Self>, ingress: Weak<Ingress>) {
         tokio::time::sleep(self.limit).await;
         if let Some(ingress) = ingress.upgrade() {
             self.cut.fetch_add(ingress.cut(), Relaxed);
@@ -248,7 +257,7 @@ impl Farewell {
     }
 }
 
-impl Drop for Farewell {
+impl Drop for ListenerRemoval {
     fn drop(&mut self) {
         let (listener, connections) = (&self.listener, *self.cut.get_mut());
         if connections > 0 {
@@ -261,28 +270,32 @@ impl Drop for Farewell {
     }
 }
 
-impl Control {
+impl DataPlane {
     /// Lets every worker accept on a listener that the current snapshot knows.
-    pub fn accept(&mut self, plan: Plan<'_>) {
+    pub fn accept(&mut self, plan: NewListener<'_>) {
         self.counts(&plan.settings.load().metrics);
-        for (order, sockets) in self.orders.iter().zip(plan.parts) {
-            // a worker that is gone has said why
-            let _ = order.send(Order::Accept(Share { key: plan.key, sockets, settings: Arc::clone(plan.settings) }));
+        for (command, sockets) in self.commands.iter().zip(plan.parts) {
+            // a worker that has ended has logged why
+            let _ = command.send(WorkerCommand::Accept(ListenerPart {
+                key: plan.key,
+                sockets,
+                settings: Arc::clone(plan.settings),
+            }));
         }
     }
 
-    /// A listener has these counters from now on.
+    /// Registers the counters that a listener has from now on.
     pub fn counts(&mut self, metrics: &Arc<ListenerMetrics>) {
         self.listeners.retain(|known| known.strong_count() > 0 && !std::ptr::eq(known.as_ptr(), &**metrics));
         self.listeners.push(Arc::downgrade(metrics));
     }
 
-    /// Prepares every worker for a snapshot without this listener; done when all are prepared. What is accepted meanwhile is
-    /// served as before, and when that snapshot does not come after all, nothing has changed.
+    /// Prepares every worker for a snapshot without this listener; returns when all are prepared. Connections that are
+    /// accepted meanwhile are served as before. If that snapshot is not published after all, nothing has changed.
     pub async fn retire(&self, key: u32) {
-        let prepared = self.orders.iter().map(|order| {
+        let prepared = self.commands.iter().map(|command| {
             let (done, prepared) = oneshot::channel();
-            let _ = order.send(Order::Retire(key, done));
+            let _ = command.send(WorkerCommand::Retire(key, done));
             prepared
         });
         for prepared in prepared.collect::<Vec<_>>() {
@@ -294,12 +307,12 @@ impl Control {
     /// `limit` in any case. `name` is for the log.
     /// The duplicates of its sockets must be closed by now: the kernel would go on queueing connections for them.
     pub fn remove(&self, key: u32, name: String, limit: Duration) {
-        let farewell = Arc::new(Farewell { listener: name, limit, cut: AtomicUsize::new(0) });
-        self.orders.iter().for_each(|order| _ = order.send(Order::Remove(key, Arc::clone(&farewell))));
+        let removal = Arc::new(ListenerRemoval { listener: name, limit, cut: AtomicUsize::new(0) });
+        self.commands.iter().for_each(|command| _ = command.send(WorkerCommand::Remove(key, Arc::clone(&removal))));
     }
 
     /// Stops accepting; connections end as soon as nothing is under way on them.
-    pub fn drain(&self, queue: Queue) {
+    pub fn drain(&self, queue: BacklogOwner) {
         self.phase.send_replace(Phase::Draining(queue));
     }
 
@@ -322,8 +335,8 @@ impl Control {
     }
 }
 
-/// A panic ends the task that it happens in, which is one connection or one stream: tokio contains it. It is a defect, so it is
-/// counted, and said with the place where it happened.
+/// A panic ends the task that it happens in, which is one connection or one stream, because tokio contains it. It is a
+/// defect, so it is counted, and logged with the place where it happened.
 fn count_panics(registry: &Arc<Registry>) {
     let registry = Arc::clone(registry);
     std::panic::set_hook(Box::new(move |panic| {

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use super::{Refused, part, share};
+use super::{BadReport, part, share};
 use crate::endpoint::load::Report;
 
 /// The longest body that is read.
@@ -39,14 +39,14 @@ impl Heartbeat {
     /// # Errors
     ///
     /// Why it was refused.
-    pub fn read(body: &[u8]) -> Result<Self, Refused> {
+    pub fn read(body: &[u8]) -> Result<Self, BadReport> {
         if body.len() > LONGEST {
-            return Err(Refused::TooLong);
+            return Err(BadReport::TooLong);
         }
-        let body: Body = serde_json::from_slice(body).map_err(|error| Refused::Json(error.to_string()))?;
+        let body: Body = serde_json::from_slice(body).map_err(|error| BadReport::Json(error.to_string()))?;
         for (name, value) in [("service", &body.service), ("backend", &body.backend)] {
             if value.is_empty() {
-                return Err(Refused::Missing(name));
+                return Err(BadReport::Missing(name));
             }
         }
         let report = Report {
@@ -62,13 +62,13 @@ impl Heartbeat {
 mod tests {
     use super::*;
 
-    fn with(more: &str) -> Result<Report, Refused> {
+    fn with(more: &str) -> Result<Report, BadReport> {
         Heartbeat::read(format!(r#"{{"service": "s", "backend": "b"{more}}}"#).as_bytes()).map(|beat| beat.report)
     }
 
     fn json(body: &str) -> String {
         match Heartbeat::read(body.as_bytes()) {
-            Err(Refused::Json(why)) => why,
+            Err(BadReport::Json(why)) => why,
             other => panic!("{body}: {other:?}"),
         }
     }
@@ -87,16 +87,16 @@ mod tests {
         assert!(json(r#"{"service": "s", "backend": "b", "cpuu": 1}"#).contains("`cpuu`"));
         assert!(json(r#"{"service": "s", "backend": "b", "cpu": 1, "cpu": 1}"#).contains("duplicate field `cpu`"));
         assert!(json(r#"{"service": "s"}"#).contains("missing field `backend`"));
-        assert_eq!(Heartbeat::read(br#"{"service": "", "backend": "b"}"#), Err(Refused::Missing("service")));
+        assert_eq!(Heartbeat::read(br#"{"service": "", "backend": "b"}"#), Err(BadReport::Missing("service")));
     }
 
     #[test]
     fn numbers_that_make_no_sense_are_refused() {
-        assert_eq!(with(r#", "cpu": -0.1"#), Err(Refused::Number("cpu")));
-        assert_eq!(with(r#", "memory": 1.1"#), Err(Refused::Number("memory")));
-        assert_eq!(with(r#", "utilization": 1e6"#), Err(Refused::Number("utilization")));
+        assert_eq!(with(r#", "cpu": -0.1"#), Err(BadReport::Number("cpu")));
+        assert_eq!(with(r#", "memory": 1.1"#), Err(BadReport::Number("memory")));
+        assert_eq!(with(r#", "utilization": 1e6"#), Err(BadReport::Number("utilization")));
         for not_json in ["NaN", "Infinity", "1e999", "\"0.5\"", "[]"] {
-            assert!(matches!(with(&format!(r#", "cpu": {not_json}"#)), Err(Refused::Json(_))), "{not_json}");
+            assert!(matches!(with(&format!(r#", "cpu": {not_json}"#)), Err(BadReport::Json(_))), "{not_json}");
         }
     }
 
@@ -105,6 +105,6 @@ mod tests {
         for body in ["", "[]", "{", "null", "{}x"] {
             json(body);
         }
-        assert_eq!(Heartbeat::read(&[b' '; LONGEST + 1]), Err(Refused::TooLong));
+        assert_eq!(Heartbeat::read(&[b' '; LONGEST + 1]), Err(BadReport::TooLong));
     }
 }

@@ -2,28 +2,26 @@
 //! answers ([`orca`]), the line that an agent beside them answers with ([`agent`]), and heartbeats that they post to the admin
 //! address ([`heartbeat`]).
 //!
-//! Here texts become checked values and nothing else happens: who asks, when a report expires, and what it changes belongs to
-//! those who call. Backends are not trusted with it: a number that makes no sense (NaN, infinite, negative), one that is said
-//! twice and a text that is too long are refused as a whole, with a reason.
+//! Here texts become checked values and nothing else happens: the callers decide who is asked, when a report expires,
+//! and what it changes. Backends are not trusted with it: a number that makes no sense (NaN, infinite, negative), one
+//! that is there twice and a text that is too long are refused as a whole, with a reason.
 
 pub mod agent;
 pub mod heartbeat;
 pub mod orca;
 
-mod orca_binary;
-
 use std::fmt;
 
 /// Why a report was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
+pub enum BadReport {
     /// Longer than any report needs to be.
     TooLong,
-    /// It does not have the form that it should have.
+    /// It does not have the form of a report.
     Form,
-    /// It is not the JSON that it should be: what is wrong, and where.
+    /// It is not valid JSON, or not of the right shape: what is wrong, and where.
     Json(String),
-    /// This is said twice.
+    /// This number is there twice.
     Twice(&'static str),
     /// The number of this is NaN, infinite, negative, or so large that it can't be meant.
     Number(&'static str),
@@ -33,7 +31,7 @@ pub enum Refused {
     Missing(&'static str),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for BadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => f.write_str("it is too long"),
@@ -47,30 +45,30 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for BadReport {}
 
 /// Shares above this are refused: a machine that is a thousand times overcommitted does not report.
 const MOST: f64 = 1000.0;
 
 /// A share of the processors or of all that a backend can do: from 0 upwards, and possibly above 1.
-fn share(value: f64, name: &'static str) -> Result<f32, Refused> {
+fn share(value: f64, name: &'static str) -> Result<f32, BadReport> {
     // also false for NaN
     if !(0.0..=MOST).contains(&value) {
-        return Err(Refused::Number(name));
+        return Err(BadReport::Number(name));
     }
     #[expect(clippy::cast_possible_truncation, reason = "in range; precision beyond f32 is of no use here")]
     Ok(value as f32 + 0.0) // -0 becomes 0
 }
 
 /// A share of the memory: 0 to 1.
-fn part(value: f64, name: &'static str) -> Result<f32, Refused> {
-    if value > 1.0 { Err(Refused::Number(name)) } else { share(value, name) }
+fn part(value: f64, name: &'static str) -> Result<f32, BadReport> {
+    if value > 1.0 { Err(BadReport::Number(name)) } else { share(value, name) }
 }
 
-/// Keeps a value that must not be there already.
-fn once<T>(slot: &mut Option<T>, value: T, name: &'static str) -> Result<(), Refused> {
+/// Stores a value, which must not be there already.
+fn once<T>(slot: &mut Option<T>, value: T, name: &'static str) -> Result<(), BadReport> {
     if slot.is_some() {
-        return Err(Refused::Twice(name));
+        return Err(BadReport::Twice(name));
     }
     *slot = Some(value);
     Ok(())

@@ -11,13 +11,15 @@
 //! well. gRPC servers send the last form, as a trailer (gRFC A51). Of the message, three shares are used; named metrics,
 //! costs and rates are passed over. proto3 leaves out what is 0, so an idle backend's binary report may say nothing.
 
+mod binary;
+
 use std::fmt;
 
 use data_encoding::{BASE64, BASE64_NOPAD};
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
-use super::{Refused, once, orca_binary, part, share};
+use super::{BadReport, once, part, share};
 use crate::endpoint::load::Report;
 
 /// The field, and trailer, of all forms but the bare binary one.
@@ -30,18 +32,18 @@ const LONGEST: usize = 4096;
 /// The most pairs in a text.
 const MOST_PAIRS: usize = 64;
 
-pub(super) const CPU: &str = "cpu_utilization";
-pub(super) const MEMORY: &str = "mem_utilization";
-pub(super) const APPLICATION: &str = "application_utilization";
+const CPU: &str = "cpu_utilization";
+const MEMORY: &str = "mem_utilization";
+const APPLICATION: &str = "application_utilization";
 
 /// Reads a value of [`FIELD`].
 ///
 /// # Errors
 ///
 /// Why it was refused.
-pub fn read(value: &[u8]) -> Result<Report, Refused> {
+pub fn read(value: &[u8]) -> Result<Report, BadReport> {
     if value.len() > LONGEST {
-        return Err(Refused::TooLong);
+        return Err(BadReport::TooLong);
     }
     let value = value.trim_ascii();
     let space = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
@@ -51,7 +53,7 @@ pub fn read(value: &[u8]) -> Result<Report, Refused> {
         b"TEXT" => text(rest),
         b"JSON" => json(rest),
         b"BIN" => read_bin(rest),
-        _ => Err(Refused::Form),
+        _ => Err(BadReport::Form),
     }
 }
 
@@ -60,47 +62,47 @@ pub fn read(value: &[u8]) -> Result<Report, Refused> {
 /// # Errors
 ///
 /// Why it was refused.
-pub fn read_bin(value: &[u8]) -> Result<Report, Refused> {
+pub fn read_bin(value: &[u8]) -> Result<Report, BadReport> {
     if value.len() > LONGEST {
-        return Err(Refused::TooLong);
+        return Err(BadReport::TooLong);
     }
     let encoding = if value.ends_with(b"=") { BASE64 } else { BASE64_NOPAD };
-    let message = encoding.decode(value).map_err(|_| Refused::Form)?;
-    orca_binary::read(&message)
+    let message = encoding.decode(value).map_err(|_| BadReport::Form)?;
+    binary::read(&message)
 }
 
 /// Pairs of names and numbers, separated by commas.
-fn text(pairs: &[u8]) -> Result<Report, Refused> {
-    let pairs = str::from_utf8(pairs).map_err(|_| Refused::Form)?;
+fn text(pairs: &[u8]) -> Result<Report, BadReport> {
+    let pairs = str::from_utf8(pairs).map_err(|_| BadReport::Form)?;
     let mut report = Report::default();
     let mut others: Vec<&str> = Vec::new();
     for (count, pair) in pairs.split(',').enumerate() {
         if count == MOST_PAIRS {
-            return Err(Refused::TooLong);
+            return Err(BadReport::TooLong);
         }
-        let (name, value) = pair.split_once('=').ok_or(Refused::Form)?;
+        let (name, value) = pair.split_once('=').ok_or(BadReport::Form)?;
         let (name, value) = (name.trim(), value.trim().parse::<f64>());
-        let value = value.map_err(|_| Refused::Form)?;
+        let value = value.map_err(|_| BadReport::Form)?;
         if let Some(name) = used(name) {
             take(&mut report, name, value)?;
             continue;
         }
-        // a metric of the backend's own: not used, but it has to make sense, as the rest of the report does
+        // a metric of the backend's own is not used, but it has to make sense, as the rest of the report does
         if name.is_empty() {
-            return Err(Refused::Form);
+            return Err(BadReport::Form);
         }
         if !value.is_finite() {
-            return Err(Refused::Number("a named metric"));
+            return Err(BadReport::Number("a named metric"));
         }
         if others.contains(&name) {
-            return Err(Refused::Twice("a named metric"));
+            return Err(BadReport::Twice("a named metric"));
         }
         others.push(name);
     }
     Ok(report)
 }
 
-/// The name of a number that is used, however it was spelled.
+/// The canonical name of a number that is used, in either spelling; `None` = it is not used.
 fn used(name: &str) -> Option<&'static str> {
     match name {
         CPU | "cpuUtilization" => Some(CPU),
@@ -110,8 +112,8 @@ fn used(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Keeps a number of one of the names that are used.
-pub(super) fn take(report: &mut Report, name: &'static str, value: f64) -> Result<(), Refused> {
+/// Stores the number of one of the names that are used.
+fn take(report: &mut Report, name: &'static str, value: f64) -> Result<(), BadReport> {
     match name {
         CPU => once(&mut report.cpu, share(value, name)?, name),
         MEMORY => once(&mut report.memory, part(value, name)?, name),
@@ -119,17 +121,17 @@ pub(super) fn take(report: &mut Report, name: &'static str, value: f64) -> Resul
     }
 }
 
-fn json(object: &[u8]) -> Result<Report, Refused> {
+fn json(object: &[u8]) -> Result<Report, BadReport> {
     let mut deserializer = serde_json::Deserializer::from_slice(object);
     let read = deserializer.deserialize_map(Object).and_then(|report| deserializer.end().map(|()| report));
-    read.unwrap_or_else(|error| Err(Refused::Json(error.to_string())))
+    read.unwrap_or_else(|error| Err(BadReport::Json(error.to_string())))
 }
 
-/// Reads an object. What is refused inside it is the value, so that the reason keeps its type.
+/// Reads an object. A refusal inside it is part of the value, so that the reason keeps its type.
 struct Object;
 
 impl<'de> Visitor<'de> for Object {
-    type Value = Result<Report, Refused>;
+    type Value = Result<Report, BadReport>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with load metrics")
@@ -146,7 +148,7 @@ impl<'de> Visitor<'de> for Object {
             if let Ok(so_far) = &mut report
                 && let Err(refused) = take(so_far, name, value)
             {
-                // the rest is read all the same: an object that breaks off is worse than a number that makes no sense
+                // the rest is read all the same, because an object that breaks off is the more serious mistake
                 report = Err(refused);
             }
         }
@@ -187,20 +189,20 @@ mod tests {
         assert_eq!(read("mem_utilization=1"), Ok(report(-1.0, 1.0, -1.0)));
         assert_eq!(read("cpu_utilization=-0.0").unwrap().cpu.map(f32::is_sign_positive), Some(true));
         for number in ["nan", "NaN", "-nan", "inf", "-inf", "infinity", "1e999", "-0.1", "-1e-300", "1000.1"] {
-            assert_eq!(read(&format!("cpu_utilization={number}")), Err(Refused::Number(CPU)), "{number}");
-            assert_eq!(read(&format!("mem_utilization={number}")), Err(Refused::Number(MEMORY)), "{number}");
+            assert_eq!(read(&format!("cpu_utilization={number}")), Err(BadReport::Number(CPU)), "{number}");
+            assert_eq!(read(&format!("mem_utilization={number}")), Err(BadReport::Number(MEMORY)), "{number}");
         }
-        assert_eq!(read("mem_utilization=1.01"), Err(Refused::Number(MEMORY)));
-        assert_eq!(read("named_metrics.x=inf"), Err(Refused::Number("a named metric")));
+        assert_eq!(read("mem_utilization=1.01"), Err(BadReport::Number(MEMORY)));
+        assert_eq!(read("named_metrics.x=inf"), Err(BadReport::Number("a named metric")));
     }
 
     #[test]
     fn what_is_said_twice_is_refused() {
         let refused = |value: &str| read(value.as_bytes()).unwrap_err();
-        assert_eq!(refused("TEXT cpu_utilization=0.1,cpu_utilization=0.1"), Refused::Twice(CPU));
-        assert_eq!(refused("TEXT a=1,a=1"), Refused::Twice("a named metric"));
-        assert_eq!(refused(r#"JSON {"cpu_utilization": 0.1, "cpuUtilization": 0.1}"#), Refused::Twice(CPU));
-        assert_eq!(refused(r#"JSON {"mem_utilization": 0.1, "mem_utilization": 0.1}"#), Refused::Twice(MEMORY));
+        assert_eq!(refused("TEXT cpu_utilization=0.1,cpu_utilization=0.1"), BadReport::Twice(CPU));
+        assert_eq!(refused("TEXT a=1,a=1"), BadReport::Twice("a named metric"));
+        assert_eq!(refused(r#"JSON {"cpu_utilization": 0.1, "cpuUtilization": 0.1}"#), BadReport::Twice(CPU));
+        assert_eq!(refused(r#"JSON {"mem_utilization": 0.1, "mem_utilization": 0.1}"#), BadReport::Twice(MEMORY));
     }
 
     #[test]
@@ -223,9 +225,9 @@ mod tests {
             "BIN CTMzMzMz",
             "BIN CTMzMzMzM9M/EZqZmZmZmek",
         ] {
-            assert_eq!(read(value.as_bytes()), Err(Refused::Form), "{value}");
+            assert_eq!(read(value.as_bytes()), Err(BadReport::Form), "{value}");
         }
-        assert_eq!(read(b"TEXT cpu_utilization=0.1\xff"), Err(Refused::Form));
+        assert_eq!(read(b"TEXT cpu_utilization=0.1\xff"), Err(BadReport::Form));
         for value in [
             "JSON",
             "JSON []",
@@ -238,7 +240,7 @@ mod tests {
             r#"JSON {"cpu_utilization": 0.1} x"#,
             r#"JSON {"cpu_utilization": -1"#,
         ] {
-            assert!(matches!(read(value.as_bytes()), Err(Refused::Json(_))), "{value}");
+            assert!(matches!(read(value.as_bytes()), Err(BadReport::Json(_))), "{value}");
         }
     }
 
@@ -249,11 +251,11 @@ mod tests {
             read(format!("TEXT {}", pairs.join(",")).as_bytes())
         };
         assert_eq!(pairs(MOST_PAIRS), Ok(Report::default()));
-        assert_eq!(pairs(MOST_PAIRS + 1), Err(Refused::TooLong));
+        assert_eq!(pairs(MOST_PAIRS + 1), Err(BadReport::TooLong));
         let json = format!(r#"JSON {{"cpu_utilization": 0.1{}}}"#, " ".repeat(LONGEST));
-        assert_eq!(read(json.as_bytes()), Err(Refused::TooLong));
-        assert_eq!(read_bin(&[b'A'; LONGEST + 1]), Err(Refused::TooLong));
+        assert_eq!(read(json.as_bytes()), Err(BadReport::TooLong));
+        assert_eq!(read_bin(&[b'A'; LONGEST + 1]), Err(BadReport::TooLong));
         let deep = format!("JSON {{\"x\": {}", "[".repeat(LONGEST - 20));
-        assert!(matches!(read(deep.as_bytes()), Err(Refused::Json(_))), "no stack is used up");
+        assert!(matches!(read(deep.as_bytes()), Err(BadReport::Json(_))), "no stack is used up");
     }
 }

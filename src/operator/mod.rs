@@ -15,7 +15,7 @@ use ahash::RandomState;
 use dashmap::DashMap;
 
 use crate::endpoint::Endpoint;
-use crate::endpoint::standing::Wanted;
+use crate::endpoint::standing::Override;
 use crate::event::{Events, Kind, Subject};
 
 /// The largest weight, as in the configuration.
@@ -154,7 +154,7 @@ impl Operators {
                 Command::Enable
                     if note.until.is_none()
                         && !endpoint.draining
-                        && endpoint.live.standing.agent() == Wanted::Configured =>
+                        && endpoint.live.standing.agent() == Override::Configured =>
                 {
                     said.wanted = None;
                 }
@@ -259,10 +259,10 @@ impl Said {
     fn apply(&self, endpoint: &Endpoint) {
         let standing = &endpoint.live.standing;
         let (wanted, text) = match &self.wanted {
-            None => (Wanted::Configured, String::new()),
-            Some((Command::Drain, note)) => (Wanted::Drained, note.text()),
-            Some((Command::Disable, note)) => (Wanted::Disabled, note.text()),
-            Some((_, note)) => (Wanted::Enabled, note.text()),
+            None => (Override::Configured, String::new()),
+            Some((Command::Drain, note)) => (Override::Drained, note.text()),
+            Some((Command::Disable, note)) => (Override::Disabled, note.text()),
+            Some((_, note)) => (Override::Enabled, note.text()),
         };
         standing.set_operator(wanted, &text);
         standing.set_weight(self.weight.as_ref().map(|(weight, _)| *weight));

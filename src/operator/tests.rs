@@ -22,7 +22,7 @@ fn told(operators: &Operators) -> Vec<(&'static str, u64)> {
     operators.events.counts().into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
-fn stands(endpoint: &Endpoint) -> (Wanted, u32) {
+fn stands(endpoint: &Endpoint) -> (Override, u32) {
     let standing = &endpoint.live.standing;
     (standing.operator(), standing.weight(endpoint.weight))
 }
@@ -31,15 +31,15 @@ fn stands(endpoint: &Endpoint) -> (Wanted, u32) {
 fn what_is_said_is_in_force_at_once_and_enable_takes_it_back() {
     let (operators, endpoint) = (nowhere(), testing::endpoint());
     operators.say(&endpoint, Command::Drain, note("a new disk"));
-    assert_eq!(stands(&endpoint), (Wanted::Drained, 1));
+    assert_eq!(stands(&endpoint), (Override::Drained, 1));
     assert!(endpoint.live.standing.is_taken_out());
     operators.say(&endpoint, Command::Weight(Some(7)), note("half"));
     operators.say(&endpoint, Command::Disable, note("smoke"));
-    assert_eq!(stands(&endpoint), (Wanted::Disabled, 7));
+    assert_eq!(stands(&endpoint), (Override::Disabled, 7));
     operators.say(&endpoint, Command::Enable, note("done"));
-    assert_eq!(stands(&endpoint), (Wanted::Configured, 7), "a weight is another matter");
+    assert_eq!(stands(&endpoint), (Override::Configured, 7), "a weight is another matter");
     operators.say(&endpoint, Command::Weight(None), note("done"));
-    assert_eq!(stands(&endpoint), (Wanted::Configured, 1));
+    assert_eq!(stands(&endpoint), (Override::Configured, 1));
     assert!(operators.said.is_empty());
     assert_eq!(told(&operators), [("operator", 5)]);
 }
@@ -49,11 +49,11 @@ fn enable_goes_before_the_configuration_and_the_agent() {
     let (operators, mut endpoint) = (nowhere(), testing::endpoint());
     endpoint.draining = true;
     operators.say(&endpoint, Command::Enable, note("it is needed"));
-    assert_eq!(stands(&endpoint).0, Wanted::Enabled);
+    assert_eq!(stands(&endpoint).0, Override::Enabled);
     endpoint.draining = false;
-    endpoint.live.standing.set_agent(Wanted::Disabled, "maint");
+    endpoint.live.standing.set_agent(Override::Disabled, "maint");
     operators.say(&endpoint, Command::Enable, note("it is needed"));
-    assert_eq!(stands(&endpoint).0, Wanted::Enabled);
+    assert_eq!(stands(&endpoint).0, Override::Enabled);
 }
 
 #[tokio::test]
@@ -67,10 +67,10 @@ async fn what_was_said_holds_for_a_process_that_starts_later() {
 
     let (later, fresh) = (Operators::load(Some(&folder), Arc::default()), Arc::new(testing::endpoint()));
     later.apply(std::iter::once(&fresh));
-    assert_eq!(stands(&fresh), (Wanted::Drained, 0));
+    assert_eq!(stands(&fresh), (Override::Drained, 0));
     assert!(!later.expire(until - Duration::from_secs(1), std::iter::once(&fresh)));
     assert!(later.expire(until, std::iter::once(&fresh)));
-    assert_eq!(stands(&fresh), (Wanted::Configured, 0), "the weight was to hold for ever");
+    assert_eq!(stands(&fresh), (Override::Configured, 0), "the weight was to hold for ever");
     assert_eq!(told(&later), [("operator_expired", 1)]);
     std::fs::remove_dir_all(folder).unwrap();
 }
@@ -83,7 +83,7 @@ async fn what_another_process_was_told_meanwhile_holds_and_what_was_taken_back_t
     assert!(before.keep().await);
     let (successor, own) = (Operators::load(Some(&folder), Arc::default()), Arc::new(testing::endpoint()));
     successor.apply(std::iter::once(&own));
-    assert_eq!(stands(&own).0, Wanted::Disabled);
+    assert_eq!(stands(&own).0, Override::Disabled);
 
     before.say(&endpoint, Command::Enable, note("it was steam"));
     assert!(before.keep().await);
@@ -91,7 +91,7 @@ async fn what_another_process_was_told_meanwhile_holds_and_what_was_taken_back_t
     assert!(!before.keep().await, "from now on the file is another one's");
     successor.reload();
     successor.apply(std::iter::once(&own));
-    assert_eq!(stands(&own).0, Wanted::Configured);
+    assert_eq!(stands(&own).0, Override::Configured);
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -124,7 +124,7 @@ async fn what_can_not_be_written_is_told_once_and_holds_all_the_same() {
     for _ in 0..3 {
         assert!(!operators.keep().await);
     }
-    assert_eq!(stands(&endpoint).0, Wanted::Disabled);
+    assert_eq!(stands(&endpoint).0, Override::Disabled);
     assert_eq!(told(&operators), [("operator", 1), ("operator_not_kept", 1)], "it is told once");
     std::fs::remove_file(&state).unwrap();
     assert!(operators.keep().await, "the folder is made when it is needed");

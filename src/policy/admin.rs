@@ -5,23 +5,23 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-/// What somebody may do.
+/// What the holder of a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Look at everything, and change nothing.
+    /// See everything, and change nothing.
     Read,
-    /// Everything.
+    /// See and change everything.
     Write,
 }
 
 /// A bearer token (RFC 6750) of the admin address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminToken {
-    /// What the log calls whoever shows it.
+    /// The name of its holder in the log.
     pub name: Arc<str>,
-    /// What has to be shown.
+    /// The text that a request has to show.
     pub secret: TokenSecret,
-    /// What whoever shows it may do.
+    /// What its holder may do.
     pub access: Access,
 }
 
@@ -30,12 +30,13 @@ pub struct AdminToken {
 pub struct TokenSecret(String);
 
 impl TokenSecret {
-    /// This text.
+    /// Keeps this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Whether somebody has shown it. It takes a time that depends on the lengths only, so that a token can't be guessed byte by byte.
+    /// Whether `shown` is this text. The comparison takes a time that depends on the lengths only, so that a token
+    /// can't be guessed byte by byte.
     pub fn is(&self, shown: &[u8]) -> bool {
         verify_slices_are_equal(self.0.as_bytes(), shown).is_ok()
     }

@@ -1,4 +1,4 @@
-//! What a route asks of a request, each part valid by construction.
+//! The conditions of a route, each valid by construction.
 
 use http::{HeaderName, Method};
 use regex::Regex;
@@ -34,6 +34,6 @@ pub enum Path {
     Exact(String),
     /// The path starts with this text. (`/v1` takes `/v10` too, as in nginx; `/v1/` does not.)
     Prefix(String),
-    /// The path matches (anchors are the author's business).
+    /// The path matches the expression, which is searched for anywhere unless it has anchors.
     Regex(Regex),
 }

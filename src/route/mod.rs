@@ -14,9 +14,10 @@
 //! hosts or prefixes: one hash per label, one binary search per host. Only regexes of one host, and routes that differ in
 //! nothing but their other conditions, are tried one by one.
 
-mod asks;
+mod predicates;
 mod conditions;
 mod host;
+mod lookup;
 mod paths;
 mod table;
 #[cfg(test)]
@@ -24,4 +25,5 @@ mod tests;
 
 pub use conditions::{Conditions, Host, Path};
 pub use host::without_port;
-pub use table::{Lookup, Table};
+pub use lookup::Lookup;
+pub use table::Table;

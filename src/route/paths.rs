@@ -10,16 +10,16 @@ use std::collections::HashMap;
 use ahash::RandomState;
 use regex::Regex;
 
-use super::asks::Asks;
+use super::predicates::Predicates;
 use super::{Lookup, Path};
 
 /// The routes of one host.
 #[derive(Debug)]
 pub(super) struct Paths<T> {
-    exact: HashMap<Box<str>, Candidates<T>, RandomState>,
-    regexes: Vec<(Regex, Candidate<T>)>,
+    exact: HashMap<Box<str>, PathRoutes<T>, RandomState>,
+    regexes: Vec<(Regex, PathRoute<T>)>,
     prefixes: Vec<Prefix<T>>,
-    any: Candidates<T>,
+    any: PathRoutes<T>,
 }
 
 /// A prefix and the routes that have it.
@@ -28,31 +28,31 @@ struct Prefix<T> {
     text: Box<str>,
     /// The longest other prefix that this one starts with.
     parent: Option<usize>,
-    candidates: Candidates<T>,
+    candidates: PathRoutes<T>,
 }
 
 /// Routes with the same host and path, in the order in which they are tried.
 #[derive(Debug)]
-struct Candidates<T>(Vec<Candidate<T>>);
+struct PathRoutes<T>(Vec<PathRoute<T>>);
 
-/// A route whose host and path fit.
+/// A route among those with the same host and path: what is left to be checked, and what it leads to.
 #[derive(Debug)]
-pub(super) struct Candidate<T> {
-    pub(super) asks: Asks,
+pub(super) struct PathRoute<T> {
+    pub(super) predicates: Predicates,
     pub(super) value: T,
 }
 
 impl<T> Default for Paths<T> {
     fn default() -> Self {
-        Self { exact: HashMap::default(), regexes: Vec::new(), prefixes: Vec::new(), any: Candidates::default() }
+        Self { exact: HashMap::default(), regexes: Vec::new(), prefixes: Vec::new(), any: PathRoutes::default() }
     }
 }
 
 impl<T> Paths<T> {
     /// The routes of a host, given in the order of the file.
-    pub(super) fn new(routes: Vec<(Option<Path>, Candidate<T>)>) -> Self {
+    pub(super) fn new(routes: Vec<(Option<Path>, PathRoute<T>)>) -> Self {
         let mut paths = Self::default();
-        let mut prefixes: Vec<(String, Candidate<T>)> = Vec::new();
+        let mut prefixes: Vec<(String, PathRoute<T>)> = Vec::new();
         for (path, candidate) in routes {
             match path {
                 Some(Path::Exact(path)) => paths.exact.entry(path.into()).or_default().0.push(candidate),
@@ -62,10 +62,10 @@ impl<T> Paths<T> {
             }
         }
         paths.prefixes = sorted_prefixes(prefixes);
-        // Stable sorts all: what is equally specific stays in the order of the file.
-        paths.exact.values_mut().for_each(Candidates::sort);
+        // All sorts are stable: routes that are equally specific stay in the order of the file.
+        paths.exact.values_mut().for_each(PathRoutes::sort);
         paths.prefixes.iter_mut().for_each(|prefix| prefix.candidates.sort());
-        paths.regexes.sort_by_key(|(_, candidate)| std::cmp::Reverse(candidate.asks.count()));
+        paths.regexes.sort_by_key(|(_, candidate)| std::cmp::Reverse(candidate.predicates.count()));
         paths.any.sort();
         paths
     }
@@ -79,7 +79,7 @@ impl<T> Paths<T> {
             return Some(value);
         }
         for (regex, candidate) in &self.regexes {
-            if candidate.asks.hold(request) && regex.is_match(request.path) {
+            if candidate.predicates.hold(request) && regex.is_match(request.path) {
                 return Some(&candidate.value);
             }
         }
@@ -108,25 +108,25 @@ impl<T> Paths<T> {
     }
 }
 
-impl<T> Default for Candidates<T> {
+impl<T> Default for PathRoutes<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<T> Candidates<T> {
+impl<T> PathRoutes<T> {
     fn sort(&mut self) {
-        self.0.sort_by_key(|candidate| std::cmp::Reverse(candidate.asks.count()));
+        self.0.sort_by_key(|candidate| std::cmp::Reverse(candidate.predicates.count()));
     }
 
     /// The first whose conditions hold.
     fn first(&self, request: &Lookup<'_>) -> Option<&T> {
-        self.0.iter().find(|candidate| candidate.asks.hold(request)).map(|candidate| &candidate.value)
+        self.0.iter().find(|candidate| candidate.predicates.hold(request)).map(|candidate| &candidate.value)
     }
 }
 
 /// Puts prefixes in order and links each to its parent.
-fn sorted_prefixes<T>(mut prefixes: Vec<(String, Candidate<T>)>) -> Vec<Prefix<T>> {
+fn sorted_prefixes<T>(mut prefixes: Vec<(String, PathRoute<T>)>) -> Vec<Prefix<T>> {
     prefixes.sort_by(|(a, _), (b, _)| a.cmp(b));
     let mut sorted: Vec<Prefix<T>> = Vec::new();
     for (text, candidate) in prefixes {
@@ -143,7 +143,7 @@ fn sorted_prefixes<T>(mut prefixes: Vec<(String, Candidate<T>)>) -> Vec<Prefix<T
         {
             parent = sorted[at].parent;
         }
-        sorted.push(Prefix { text: text.into(), parent, candidates: Candidates(vec![candidate]) });
+        sorted.push(Prefix { text: text.into(), parent, candidates: PathRoutes(vec![candidate]) });
     }
     sorted
 }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use ahash::RandomState;
-use http::{HeaderMap, Method};
 
-use super::asks::Asks;
-use super::paths::{Candidate, Paths};
+use super::lookup::Lookup;
+use super::paths::{PathRoute, Paths};
+use super::predicates::Predicates;
 use super::{Conditions, Host, Path, host};
 
 /// A set of routes; immutable.
@@ -25,23 +25,7 @@ pub struct Table<T> {
 type ByHost<T> = HashMap<Box<str>, Paths<T>, RandomState>;
 
 /// A route of a host, as [`Paths::new`] takes it.
-type Unsorted<T> = (Option<Path>, Candidate<T>);
-
-/// What of a request a route is chosen by.
-#[derive(Debug, Clone, Copy)]
-pub struct Lookup<'a> {
-    /// The host as sent: in any case, maybe with a port, maybe with a trailing dot, IPv6 in brackets. Empty when the
-    /// request names none.
-    pub host: &'a str,
-    /// The path as sent: neither percent-decoded nor with its dot segments resolved (`docs/routing.md` says why).
-    pub path: &'a str,
-    /// What follows the first `?`.
-    pub query: Option<&'a str>,
-    /// The method.
-    pub method: &'a Method,
-    /// The fields.
-    pub headers: &'a HeaderMap,
-}
+type Unsorted<T> = (Option<Path>, PathRoute<T>);
 
 impl<T> Table<T> {
     /// Sorts routes given in the order of the file, each with what it leads to.
@@ -51,7 +35,7 @@ impl<T> Table<T> {
         let mut wildcard: HashMap<Box<str>, Vec<Unsorted<T>>> = HashMap::new();
         let mut any = Vec::new();
         for (Conditions { host, path, methods, headers, query }, value) in routes {
-            let route = (path, Candidate { asks: Asks::new(methods, headers, query), value });
+            let route = (path, PathRoute { predicates: Predicates::new(methods, headers, query), value });
             match host {
                 Some(Host::Exact(name)) => exact.entry(host::key(&name).into()).or_default().push(route),
                 Some(Host::Wildcard(suffix)) => wildcard.entry(host::key(&suffix).into()).or_default().push(route),

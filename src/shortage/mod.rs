@@ -1,7 +1,9 @@
-//! What this machine is out of when it can't make a connection: the one table of error numbers, and how an operator learns of it.
+//! What this machine is short of when it can't make a connection: the one table of error numbers, and how an operator
+//! learns of it.
 //!
-//! A connection that could not even be tried says nothing about the backend. So it counts neither as its failure nor against its
-//! breaker, and a check that met it is no check. What can be done about it is said in the log, once in ten seconds for each cause.
+//! A connection that could not even be tried says nothing about the backend. So it counts neither as the backend's
+//! failure nor against its breaker, and a check that met a shortage decides nothing. The log says what can be done
+//! about it, once in ten seconds for each cause.
 
 mod tell;
 
@@ -9,55 +11,55 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::error::Lack;
-use crate::io::{NotConnected, Told};
+use crate::error::Shortage;
+use crate::io::{FailureTiming, NotConnected};
 
 pub use tell::{counts, tell};
 
-/// What kind of socket it was.
+/// The kind of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Net {
+pub enum SocketKind {
     /// TCP or UDP.
     Ip,
     /// A Unix socket.
     Unix,
 }
 
-/// What of this machine's the error is about; `None` = it is the backend's, or the network's. The numbers are those of connect(2),
-/// socket(2), ip(7), udp(7) and unix(7).
-pub fn behind(error: &io::Error, net: Net, told: Told) -> Option<Lack> {
+/// The shortage of this machine that the error is about; `None` = the error is about the backend or the network. The
+/// numbers are those of connect(2), socket(2), ip(7), udp(7) and unix(7).
+pub fn behind(error: &io::Error, net: SocketKind, timing: FailureTiming) -> Option<Shortage> {
     let number = Errno::from_io_error(error)?;
     match number {
-        Errno::MFILE | Errno::NFILE => return Some(Lack::Descriptors),
-        Errno::NOMEM | Errno::NOBUFS => return Some(Lack::Memory),
+        Errno::MFILE | Errno::NFILE => return Some(Shortage::Descriptors),
+        Errno::NOMEM | Errno::NOBUFS => return Some(Shortage::Memory),
         _ => {}
     }
-    // a Unix socket's `EAGAIN` is the backend's full queue, its `EACCES` the mode of the backend's file; and what was told later
-    // came from a router, a firewall on the way, or the backend
-    if net == Net::Unix || told == Told::Later {
+    // `EAGAIN` of a Unix socket means that the backend's queue is full, and `EACCES` is the mode of the backend's file;
+    // an error that came later is from a router, a firewall on the way, or the backend
+    if net == SocketKind::Unix || timing == FailureTiming::Later {
         return None;
     }
     match number {
-        // TCP has the first two; UDP has the third, and TCP had it in old kernels
-        Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::AGAIN => Some(Lack::Ports),
+        // TCP returns the first two; UDP returns the third, as TCP did in old kernels
+        Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::AGAIN => Some(Shortage::Ports),
         // an interface that is down; no route, or an `unreachable` one (ip-route(8)); IPv6 that is switched off
-        Errno::NETDOWN | Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::AFNOSUPPORT => Some(Lack::Route),
+        Errno::NETDOWN | Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::AFNOSUPPORT => Some(Shortage::Route),
         // a firewall, a `prohibit` route, SELinux, `IPAddressDeny` of a unit
-        Errno::ACCESS | Errno::PERM => Some(Lack::Permission),
+        Errno::ACCESS | Errno::PERM => Some(Shortage::Permission),
         _ => None,
     }
 }
 
-/// Of several addresses that all failed, the one whose failure decides, and what of this machine's it is about. A passing shortage
-/// comes first: that address may be well, so nothing is known of the backend. An address that there is no way to from here, such as one
-/// of IPv6 where there is none, comes last: the others tell whether the backend is there.
-pub fn decisive(failed: Vec<NotConnected>) -> Option<(NotConnected, Option<Lack>)> {
+/// Of several addresses that have all failed, the failure that decides, and the shortage that it is about. A passing
+/// shortage comes first: that address may be well, so nothing is known of the backend. An address without a route from
+/// here, such as an IPv6 address where there is no IPv6, comes last: the others show whether the backend is there.
+pub fn decisive(failed: Vec<NotConnected>) -> Option<(NotConnected, Option<Shortage>)> {
     let judged = failed.into_iter().map(|failed| {
-        let lack = behind(&failed.error, Net::Ip, failed.told);
-        (failed, lack)
+        let shortage = behind(&failed.error, SocketKind::Ip, failed.timing);
+        (failed, shortage)
     });
-    judged.min_by_key(|(_, lack)| match lack {
-        Some(lack) if lack.is_passing() => 0,
+    judged.min_by_key(|(_, shortage)| match shortage {
+        Some(shortage) if shortage.is_passing() => 0,
         None => 1,
         Some(_) => 2,
     })
@@ -73,67 +75,67 @@ mod tests {
             let failed = numbers.iter().map(|number| NotConnected {
                 to: ([127, 0, 0, 1], 1).into(),
                 error: (*number).into(),
-                told: Told::AtOnce,
+                timing: FailureTiming::AtOnce,
             });
-            decisive(failed.collect()).and_then(|(_, lack)| lack)
+            decisive(failed.collect()).and_then(|(_, shortage)| shortage)
         };
         assert_eq!(failed(&[Errno::NETUNREACH, Errno::CONNREFUSED]), None, "it is not there where it can be asked");
-        assert_eq!(failed(&[Errno::CONNREFUSED, Errno::ADDRNOTAVAIL]), Some(Lack::Ports), "one could not be asked");
-        assert_eq!(failed(&[Errno::NETUNREACH, Errno::PERM]), Some(Lack::Route));
+        assert_eq!(failed(&[Errno::CONNREFUSED, Errno::ADDRNOTAVAIL]), Some(Shortage::Ports), "one could not be asked");
+        assert_eq!(failed(&[Errno::NETUNREACH, Errno::PERM]), Some(Shortage::Route));
         assert_eq!(failed(&[]), None);
     }
 
-    fn of(number: Errno, net: Net, told: Told) -> Option<Lack> {
-        behind(&number.into(), net, told)
+    fn of(number: Errno, net: SocketKind, timing: FailureTiming) -> Option<Shortage> {
+        behind(&number.into(), net, timing)
     }
 
     #[test]
     fn what_the_machine_is_out_of_is_ours_whenever_it_is_told() {
-        for told in [Told::AtOnce, Told::Later] {
-            for net in [Net::Ip, Net::Unix] {
-                assert_eq!(of(Errno::MFILE, net, told), Some(Lack::Descriptors));
-                assert_eq!(of(Errno::NFILE, net, told), Some(Lack::Descriptors));
-                assert_eq!(of(Errno::NOMEM, net, told), Some(Lack::Memory));
-                assert_eq!(of(Errno::NOBUFS, net, told), Some(Lack::Memory));
+        for timing in [FailureTiming::AtOnce, FailureTiming::Later] {
+            for net in [SocketKind::Ip, SocketKind::Unix] {
+                assert_eq!(of(Errno::MFILE, net, timing), Some(Shortage::Descriptors));
+                assert_eq!(of(Errno::NFILE, net, timing), Some(Shortage::Descriptors));
+                assert_eq!(of(Errno::NOMEM, net, timing), Some(Shortage::Memory));
+                assert_eq!(of(Errno::NOBUFS, net, timing), Some(Shortage::Memory));
             }
         }
     }
 
     #[test]
     fn ports_routes_and_permissions_are_ours_when_the_call_itself_fails() {
-        let at_once = |number| of(number, Net::Ip, Told::AtOnce);
+        let at_once = |number| of(number, SocketKind::Ip, FailureTiming::AtOnce);
         for number in [Errno::ADDRNOTAVAIL, Errno::ADDRINUSE, Errno::AGAIN] {
-            assert_eq!(at_once(number), Some(Lack::Ports), "{number}");
+            assert_eq!(at_once(number), Some(Shortage::Ports), "{number}");
         }
         for number in [Errno::NETUNREACH, Errno::NETDOWN, Errno::HOSTUNREACH, Errno::AFNOSUPPORT] {
-            assert_eq!(at_once(number), Some(Lack::Route), "{number}");
+            assert_eq!(at_once(number), Some(Shortage::Route), "{number}");
         }
         for number in [Errno::ACCESS, Errno::PERM] {
-            assert_eq!(at_once(number), Some(Lack::Permission), "{number}");
+            assert_eq!(at_once(number), Some(Shortage::Permission), "{number}");
         }
     }
 
     #[test]
     fn what_the_backend_or_the_way_to_it_answers_is_not_ours() {
-        for told in [Told::AtOnce, Told::Later] {
+        for timing in [FailureTiming::AtOnce, FailureTiming::Later] {
             for number in [Errno::CONNREFUSED, Errno::CONNRESET, Errno::TIMEDOUT, Errno::PIPE] {
-                assert_eq!(of(number, Net::Ip, told), None, "{number}");
+                assert_eq!(of(number, SocketKind::Ip, timing), None, "{number}");
             }
         }
         for number in [Errno::NETUNREACH, Errno::HOSTUNREACH, Errno::ACCESS] {
-            assert_eq!(of(number, Net::Ip, Told::Later), None, "{number} is a router's word");
+            assert_eq!(of(number, SocketKind::Ip, FailureTiming::Later), None, "{number} is a router's word");
         }
     }
 
     #[test]
     fn a_unix_sockets_full_queue_and_its_mode_are_the_backends() {
         for number in [Errno::AGAIN, Errno::ACCESS, Errno::NOENT, Errno::CONNREFUSED] {
-            assert_eq!(of(number, Net::Unix, Told::AtOnce), None, "{number}");
+            assert_eq!(of(number, SocketKind::Unix, FailureTiming::AtOnce), None, "{number}");
         }
     }
 
     #[test]
     fn an_error_without_a_number_is_nobodys_shortage() {
-        assert_eq!(behind(&io::ErrorKind::NotFound.into(), Net::Ip, Told::AtOnce), None);
+        assert_eq!(behind(&io::ErrorKind::NotFound.into(), SocketKind::Ip, FailureTiming::AtOnce), None);
     }
 }

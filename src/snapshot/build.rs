@@ -1,6 +1,6 @@
 //! Configuration and the snapshot before -> the next snapshot.
 //!
-//! What of a backend stays from one snapshot to the next, from least to most:
+//! What a backend keeps from one snapshot to the next, from the most lasting to the least:
 //!
 //! - its `Live`, and with it all that was learned, while service, id and address stay: it is the same process, whatever
 //!   else is said of it now;
@@ -21,16 +21,16 @@ use bytes::Bytes;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::service::{Settings, parse_server_name};
+use super::service::{ServiceSettings, parse_server_name};
 use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
 use crate::affinity::Affinity;
 use crate::affinity::cookie::Cookie;
 use crate::affinity::seal::{Seal, Secret};
-use crate::affinity::table::{self, Sessions};
+use crate::affinity::table::{StickTable, StickTableView};
 use crate::clock::Moment;
 use crate::config::model;
 use crate::endpoint::addresses::Addresses;
-use crate::endpoint::waiting::Waiting;
+use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::Registry;
 use crate::policy::{HeaderChanges, TimeoutOverride, UpstreamProtocol};
@@ -97,14 +97,7 @@ fn build_service(
     let same_way = before.is_some_and(|b| {
         b.protocol == service.protocol && b.proxy_header == service.proxy_header && b.tls_fingerprint == tls_fingerprint
     });
-    let tls = match (&service.tls, before) {
-        (None, _) => None,
-        // The same settings stay the same object, with the TLS sessions that it could resume.
-        (Some(_), Some(before)) if same_way => before.tls.clone(),
-        (Some(tls), _) => {
-            Some(make_tls(tls, service.protocol).map_err(|reason| failed(format!("TLS to its backends: {reason}")))?)
-        }
-    };
+    let tls = client_tls(service, before.filter(|_| same_way), make_tls).map_err(failed)?;
     let tls_server_name = check_server_names(service).map_err(failed)?;
     let name: Arc<str> = service.name.as_str().into();
     let places = handles::places(service, before);
@@ -113,20 +106,16 @@ fn build_service(
     let endpoints: Vec<_> =
         backends.map(|(backend, known)| build_endpoint(&name, backend, known, same_way, before.is_some())).collect();
     let handles = Handles { registry, service, before: previous.zip(before), places: &places };
-    let settings = Settings {
+    let settings = ServiceSettings {
         index,
         name,
         balance: service.balance,
         hash_on: service.hash_on.clone(),
         affinity: affinity(service, before, &endpoints).map_err(failed)?,
-        session_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
+        sticky_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
-        heads: HeadLimits {
-            bytes: service.limits.max_header_bytes,
-            fields: service.limits.max_headers,
-            leniency: Leniency { bare_lf: service.allow_bare_lf, ..Leniency::default() },
-        },
+        heads: answer_heads(service),
         via: service.via,
         protocol: service.protocol,
         proxy_header: service.proxy_header,
@@ -140,7 +129,7 @@ fn build_service(
         fallback: service.fallback.clone(),
         load_reports: service.load_reports,
         waiting: before
-            .map_or_else(|| Arc::new(Waiting::new(registry.workers())), |before| Arc::clone(&before.waiting)),
+            .map_or_else(|| Arc::new(Waiters::new(registry.workers())), |before| Arc::clone(&before.waiting)),
         abort_on_close: service.abort_on_close,
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
@@ -155,6 +144,31 @@ fn build_service(
         tls_fingerprint,
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
+}
+
+/// The TLS settings towards its backends. Those of `unchanged`, the service before with the same settings, stay the same object,
+/// with the TLS sessions that it could resume.
+fn client_tls(
+    service: &model::Service,
+    unchanged: Option<&Service>,
+    make_tls: MakeTls<'_>,
+) -> Result<Option<Arc<ClientConfig>>, String> {
+    match (&service.tls, unchanged) {
+        (None, _) => Ok(None),
+        (Some(_), Some(before)) => Ok(before.tls.clone()),
+        (Some(tls), None) => {
+            make_tls(tls, service.protocol).map(Some).map_err(|reason| format!("TLS to its backends: {reason}"))
+        }
+    }
+}
+
+/// What the heads of its backends' answers may be.
+fn answer_heads(service: &model::Service) -> HeadLimits {
+    HeadLimits {
+        bytes: service.limits.max_header_bytes,
+        fields: service.limits.max_headers,
+        leniency: Leniency { bare_lf: service.allow_bare_lf, ..Leniency::default() },
+    }
 }
 
 /// The service's affinity; its table stays while its size does.
@@ -173,7 +187,7 @@ fn affinity(
     }
     let known = match before.and_then(|before| before.affinity.as_ref()) {
         Some(Affinity::Table(sessions)) => {
-            let same = before.is_some_and(|before| before.session_by == policy.by);
+            let same = before.is_some_and(|before| before.sticky_by == policy.by);
             Some(sessions.table()).filter(|table| same && table.max_entries() == policy.max_entries)
         }
         _ => None,
@@ -183,9 +197,9 @@ fn affinity(
             table.set_ttl(policy.ttl);
             Arc::clone(table)
         }
-        None => Arc::new(table::Table::new(policy.max_entries, policy.ttl, fastrand::u64(..))),
+        None => Arc::new(StickTable::new(policy.max_entries, policy.ttl, fastrand::u64(..))),
     };
-    Ok(Some(Affinity::Table(Sessions::new(table, ids, Moment::now()))))
+    Ok(Some(Affinity::Table(StickTableView::new(table, ids, Moment::now()))))
 }
 
 /// The TLS name for the whole service, after making sure that every backend has a name, this one or its own.
@@ -218,13 +232,15 @@ fn build_endpoint(
     let (target, addresses) = (target(&backend.address), addresses(backend));
     // a name that has got other addresses, but not only others, is the same backend; so is one that had none
     let is_same = |known: &Endpoint| {
-        known.target == target || known.addresses.meet(&addresses) || known.is_unknown() && known.host == backend.host
+        known.target == target
+            || known.addresses.meet(&addresses)
+            || known.is_unresolved() && known.host == backend.host
     };
     let known = known.filter(|known| is_same(known));
     let live = known.map_or_else(|| new_live(joins), |known| Arc::clone(&known.live));
-    match &backend.unknown {
-        Some(reason) => live.standing.set_unknown(reason),
-        None if known.is_some_and(|known| known.is_unknown()) => live.standing.join(Moment::now()),
+    match &backend.unresolved {
+        Some(reason) => live.standing.set_unresolved(reason),
+        None if known.is_some_and(|known| known.is_unresolved()) => live.standing.join(Moment::now()),
         None => {}
     }
     let connected = known.filter(|known| same_way && known.host == backend.host && known.addresses.are(&addresses));
@@ -267,7 +283,7 @@ fn new_live(joins: bool) -> Arc<Live> {
 
 fn addresses(backend: &model::Backend) -> Addresses {
     match &backend.address {
-        _ if backend.unknown.is_some() => Addresses::default(),
+        _ if backend.unresolved.is_some() => Addresses::default(),
         model::Address::Tcp(first) => Addresses::new(std::iter::once(first).chain(&backend.further).copied()),
         model::Address::Unix(_) => Addresses::default(),
     }

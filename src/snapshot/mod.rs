@@ -1,8 +1,9 @@
 //! The data plane's view of the configuration: one immutable [`Snapshot`], published in one atomic swap.
 //!
-//! `view` and `service` are what workers see, `build` makes it from the configuration and the snapshot before it, `refresh` brings it up to date with who is
-//! well, `store` holds the one that is current. A worker looks at exactly one snapshot for a whole exchange, so it never sees half of a change; what was
-//! learned about a backend lives in its [`Endpoint`](crate::endpoint::Endpoint), which moves from snapshot to snapshot.
+//! `view` and `service` are what workers see; `build` makes it from the configuration and the snapshot before;
+//! `refresh` updates which backends may be picked; `store` holds the current snapshot. A worker uses exactly one
+//! snapshot for a whole exchange, so it never sees half of a change. What was learned about a backend lives in its
+//! [`Endpoint`](crate::endpoint::Endpoint), which moves from snapshot to snapshot.
 
 mod build;
 mod redirect;
@@ -14,7 +15,7 @@ mod view;
 
 pub use build::{BuildError, MakeTls, build};
 pub use redirect::RedirectTemplate;
-pub use service::{Available, Series, Service, Settings};
+pub use service::{Available, ExchangeCounters, Service, ServiceSettings};
 pub use split::Split;
 pub use store::{Current, Reader, Store};
 pub use view::{Action, Listener, Route, Snapshot};

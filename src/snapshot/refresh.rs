@@ -1,23 +1,24 @@
-//! Who may be picked, as the backends stand now: between two reloads, this is all that changes in a snapshot.
+//! Which backends may be picked, by their states now: between two reloads, this is all that changes in a snapshot.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::service::Settings;
+use super::service::ServiceSettings;
 use super::{Available, Service, Snapshot};
 use crate::balance::available::{self, Availability, Member};
 use crate::balance::{self, Candidate};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::endpoint::state::{self, Condition, Told};
+use crate::endpoint::precedence;
+use crate::endpoint::state::{Announced, Condition};
 use crate::event::{Events, Kind, Subject};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Snapshot {
-    /// The same with everybody's availability as it is at `now`; `None` when that is what it says already. The generation
-    /// stays: the configuration is the same. Where no standing has changed since this was last asked, only those are looked at
-    /// whose availability changes by itself.
+    /// The same snapshot with every backend's availability at `now`; `None` when nothing has changed. The generation
+    /// stays, because the configuration is the same. Where no standing has changed since this was last called, only
+    /// services are looked at that can change by time alone.
     pub fn refreshed(&self, now: Moment, has_changed: bool) -> Option<Self> {
         let mut changed = false;
         let services = self
@@ -39,33 +40,33 @@ impl Snapshot {
         })
     }
 
-    /// Tells of the backends that stand otherwise than was told last. Where no standing has changed, only those are looked at that
-    /// change by themselves.
+    /// Announces the states of backends that differ from what was announced last. Where no standing has changed, only
+    /// services are looked at that can change by time alone.
     pub(super) fn tell(&self, events: &Events, now: Moment, has_changed: bool) {
         let at = SystemTime::now();
         for service in self.services.iter().filter(|service| has_changed || service.changes_by_itself(now)) {
             for endpoint in &service.endpoints {
-                let condition = state::condition(endpoint, service.rules(), now);
-                let Some((before, told)) = endpoint.live.standing.tell(condition, now, at) else { continue };
-                // it has come as it should
+                let condition = precedence::condition(endpoint, service.rules(), now);
+                let Some((before, told)) = endpoint.live.standing.announce(condition, now, at) else { continue };
+                // a new backend that can be used is no news
                 if before.is_none() && condition.state.is_usable() {
                     continue;
                 }
                 let (was, after) = before.map(|before| (before.condition.state, now.since(before.since))).unzip();
-                let Told { condition: Condition { state, by }, reason, .. } = told;
+                let Announced { condition: Condition { state, by }, reason, .. } = told;
                 let subject = Subject::backend(&endpoint.service, &endpoint.id);
                 events.tell_of(subject, Kind::Backend { state, by, reason, was, after }, at, now);
             }
         }
     }
 
-    /// Tells of the services that begin or cease to ignore health, or to have a backend at all.
+    /// Announces services that begin or cease to ignore health, or to have a usable backend at all.
     pub(super) fn tell_services(&self, before: &Self, events: &Events) {
         for (at, new) in self.services.iter().enumerate() {
-            // nearly all stay at their places
+            // nearly all keep their indices
             let same = |old: &&Arc<Service>| old.name == new.name;
             let old = before.services.get(at).filter(same).or_else(|| before.services.iter().find(same));
-            // one that has just come is expected to work
+            // a new service is expected to work
             let (was_in_panic, had_none) =
                 old.map_or((false, false), |old| (old.available.panic, old.available.members.is_empty()));
             let (available, total) = (new.available.members.len(), new.endpoints.len());
@@ -88,8 +89,8 @@ impl Snapshot {
 }
 
 impl Service {
-    /// With everybody's availability as it is at `now`.
-    pub(super) fn new(settings: Arc<Settings>, now: Moment) -> Self {
+    /// A service with every backend's availability at `now`.
+    pub(super) fn new(settings: Arc<ServiceSettings>, now: Moment) -> Self {
         let available = Available::new(&settings, settings.standings(now).collect());
         Self { settings, available }
     }
@@ -98,7 +99,7 @@ impl Service {
         if !has_changed && !self.changes_by_itself(now) {
             return None;
         }
-        // many backends are looked at many times a second, and hardly ever has one changed
+        // this looks at many backends many times a second, and hardly ever has one changed
         if self.settings.standings(now).eq(self.available.seen.iter().copied()) {
             return None;
         }
@@ -107,22 +108,23 @@ impl Service {
         Some(Self { settings, available })
     }
 
-    /// Breakers are the workers', ejections end, and so does slow start.
+    /// Whether time alone, or the workers, can change its availability: workers open breakers, ejections end, and so
+    /// does slow start.
     fn changes_by_itself(&self, now: Moment) -> bool {
         self.breaker.is_some() || self.available.are_some_ejected || self.is_starting(now)
     }
 
-    /// Some of its backends get less than their share.
+    /// Whether some of its backends are in slow start.
     fn is_starting(&self, now: Moment) -> bool {
-        // one look more, to see the end of it
+        // one second more, so that the end is seen as well
         let lately = |endpoint: &Arc<Endpoint>| now.since(endpoint.live.standing.joined()) < self.slow_start + SECOND;
         !self.slow_start.is_zero() && self.endpoints.iter().any(lately)
     }
 }
 
 impl Available {
-    fn new(settings: &Settings, seen: Vec<Member>) -> Self {
-        let available::Available { backends, panic } = available::available(&seen, settings.panic_threshold);
+    fn new(settings: &ServiceSettings, seen: Vec<Member>) -> Self {
+        let available::Eligible { backends, panic } = available::eligible(&seen, settings.panic_threshold);
         let members: Vec<_> = backends.into_iter().map(|index| (index, seen[index].weight)).collect();
         let candidates = members.iter().map(|&(index, weight)| {
             let endpoint = &settings.endpoints[index];
@@ -133,13 +135,13 @@ impl Available {
         Self { balancer, members, panic, seen, are_some_ejected }
     }
 
-    /// How many are well, whether or not that counts now.
+    /// How many backends are usable, whether or not health counts now.
     fn usable(&self) -> usize {
         self.seen.iter().filter(|member| member.availability == Availability::Usable && member.takes_work()).count()
     }
 }
 
-impl Settings {
+impl ServiceSettings {
     /// What each backend may be used for at `now`.
     fn standings(&self, now: Moment) -> impl Iterator<Item = Member> {
         self.endpoints.iter().map(move |endpoint| member(self, endpoint, now))
@@ -147,7 +149,7 @@ impl Settings {
 }
 
 /// What a backend may be used for at `now`.
-fn member(settings: &Settings, endpoint: &Endpoint, now: Moment) -> Member {
-    let availability = state::condition(endpoint, settings.rules(), now).into();
+fn member(settings: &ServiceSettings, endpoint: &Endpoint, now: Moment) -> Member {
+    let availability = precedence::condition(endpoint, settings.rules(), now).into();
     Member { availability, weight: endpoint.live.standing.weight(endpoint.weight), backup: endpoint.backup }
 }

@@ -1,8 +1,8 @@
-//! A service as workers see it: what is set, and who may be picked now.
+//! A service as workers see it: its settings, and which of its backends may be picked now.
 //!
-//! The two change at different times: settings with a reload, availability whenever a check, an ejection, an operator or a
-//! breaker says so. So the settings are shared from snapshot to snapshot, and a change of availability builds no more than the
-//! algorithm over those that may be used (`refresh`).
+//! The two change at different times: settings with a reload, availability whenever a check, an ejection, an operator
+//! or a breaker changes it. So the settings are shared from snapshot to snapshot, and a change of availability builds
+//! no more than the balancer over the backends that may be used (`refresh`).
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,8 +15,9 @@ use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::endpoint::state::{self, Condition, Rules};
-use crate::endpoint::waiting::Waiting;
+use crate::endpoint::precedence::{self, Rules};
+use crate::endpoint::state::Condition;
+use crate::endpoint::waiters::Waiters;
 use crate::metrics::{Durations, GrpcCalls, Requests, Retries, ServiceAttempts, UpstreamMetrics};
 use crate::policy::{
     Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses, Timeouts,
@@ -27,17 +28,17 @@ use crate::protocol::http::HeadLimits;
 /// A service and its backends.
 #[derive(Debug)]
 pub struct Service {
-    pub(super) settings: Arc<Settings>,
-    /// Who may be picked now.
+    pub(super) settings: Arc<ServiceSettings>,
+    /// Which backends may be picked now.
     pub available: Available,
 }
 
-/// What of a service only a reload changes.
+/// The settings of a service, which only a reload changes.
 ///
-/// What is counted for a service and for its backends gets its handles here, made when the snapshot is built, so that the
-/// data path looks nothing up by name.
+/// The handles of the service's counters, and of its backends', are kept here. They are made when the snapshot is
+/// built, so that the data path looks up nothing by name.
 #[derive(Debug)]
-pub struct Settings {
+pub struct ServiceSettings {
     /// Its place in [`Snapshot::services`](super::Snapshot::services).
     pub index: usize,
     /// Its name.
@@ -48,8 +49,8 @@ pub struct Settings {
     pub hash_on: KeyFrom,
     /// A client stays with its backend.
     pub affinity: Option<Affinity>,
-    /// What its sessions are told by; `None` = the cookie.
-    pub session_by: Option<KeyFrom>,
+    /// What its sticky sessions are told apart by; `None` = the cookie.
+    pub sticky_by: Option<KeyFrom>,
     /// A backend that comes, or comes back, gets its full share after this time.
     pub slow_start: Duration,
     /// The share of available backends under which health is ignored; 0 = never.
@@ -84,13 +85,14 @@ pub struct Settings {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// TLS towards the backends.
     pub tls: Option<Arc<rustls::ClientConfig>>,
-    /// The same where the backend is to choose HTTP/1.1: for what HTTP/2 can't carry there. `None` where that is not left to it.
+    /// The same, but offering HTTP/1.1 only: for requests that HTTP/2 can't carry. `None` where the backend has no
+    /// choice.
     pub tls_http1: Option<Arc<rustls::ClientConfig>>,
     /// The name that is asked for and verified in TLS, for all backends; `None` = each backend's host
-    /// (see [`Settings::server_name`]).
+    /// (see [`ServiceSettings::server_name`]).
     pub tls_server_name: Option<ServerName<'static>>,
-    /// Who waits for a place at its backends.
-    pub waiting: Arc<Waiting>,
+    /// The requests that wait for a place at its backends.
+    pub waiting: Arc<Waiters>,
     /// A client that ends its side is taken for gone while it waits for a place, and nothing was sent to a backend.
     pub abort_on_close: bool,
     /// How long its exchanges take.
@@ -102,38 +104,38 @@ pub struct Settings {
     /// The attempts with its backends, all together.
     pub attempts: Arc<ServiceAttempts>,
     /// By listener: its exchanges.
-    pub series: Vec<Series>,
+    pub series: Vec<ExchangeCounters>,
     /// By backend: the connections to it, and how attempts with it end.
     pub upstream: Vec<Arc<UpstreamMetrics>>,
     /// What the TLS settings were, so that the next build can tell whether they have changed.
     pub(super) tls_fingerprint: u64,
 }
 
-/// Who may be picked.
+/// The backends that may be picked.
 #[derive(Debug)]
 pub struct Available {
-    /// Picks among them.
+    /// Picks one of them.
     pub balancer: Box<dyn Balancer>,
     /// Their indices and weights.
     pub members: Vec<(usize, u32)>,
-    /// So few are well that health is ignored.
+    /// Whether so few are healthy that health is ignored (panic).
     pub panic: bool,
-    /// How every backend stood when this was found, so that it is found out again only when one has changed.
+    /// The input of this: what every backend could be used for. It is calculated again only when that has changed.
     pub(super) seen: Vec<Member>,
-    /// Whether some of them were out for a while only.
+    /// Whether some of them were ejected, which time alone ends.
     pub(super) are_some_ejected: bool,
 }
 
-/// A service's exchanges that came by one listener.
+/// The counters of a service's exchanges that came by one listener.
 #[derive(Debug)]
-pub struct Series {
-    /// By backend, as in [`Settings::endpoints`].
+pub struct ExchangeCounters {
+    /// By backend, as in [`ServiceSettings::endpoints`].
     pub backends: Vec<Arc<Requests>>,
-    /// Those that reached no backend.
+    /// The counters of exchanges that reached no backend.
     pub none: Arc<Requests>,
 }
 
-impl Settings {
+impl ServiceSettings {
     /// Whether its backends may speak HTTP/2.
     pub fn is_multiplexed(&self) -> bool {
         match self.protocol {
@@ -168,18 +170,18 @@ impl Service {
 }
 
 impl Service {
-    /// Whether this is another service at another time: the same but for who may be picked.
+    /// Whether both have the same settings, and differ at most in which backends may be picked.
     pub fn is_set_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.settings, &other.settings)
     }
 
-    /// Tells its settings from others, for as long as they are held.
+    /// A number that identifies its settings for as long as they are held.
     pub fn settings_id(&self) -> usize {
         Arc::as_ptr(&self.settings).addr()
     }
 
-    /// Whether the sessions of the backend at this place may go on there: a drained one keeps them.
-    pub fn keeps_sessions(&self, index: usize, now: Moment) -> bool {
+    /// Whether sticky sessions may go on at the backend with this index: a drained one keeps them.
+    pub fn keeps_sticky_sessions(&self, index: usize, now: Moment) -> bool {
         match Availability::from(self.condition(index, now)) {
             Availability::Usable | Availability::Drained => true,
             Availability::Down | Availability::Ejected => self.available.panic,
@@ -188,10 +190,10 @@ impl Service {
     }
 }
 
-impl Settings {
-    /// How the backend at this place stands at `now`.
+impl ServiceSettings {
+    /// The condition of the backend with this index at `now`.
     pub fn condition(&self, index: usize, now: Moment) -> Condition {
-        state::condition(&self.endpoints[index], self.rules(), now)
+        precedence::condition(&self.endpoints[index], self.rules(), now)
     }
 
     /// What the state of its backends depends on.
@@ -201,9 +203,9 @@ impl Settings {
 }
 
 impl Deref for Service {
-    type Target = Settings;
+    type Target = ServiceSettings;
 
-    fn deref(&self) -> &Settings {
+    fn deref(&self) -> &ServiceSettings {
         &self.settings
     }
 }

@@ -1,7 +1,7 @@
 //! The current snapshot: written by the control plane, read by every worker at each exchange.
 //!
-//! Those before it are kept until nobody holds them, and then let go by the control plane: freeing ten thousand backends takes
-//! milliseconds, for which a worker that happened to hold the last reference would stand still.
+//! Replaced snapshots are kept until nobody else holds them, and then freed by the control plane: freeing ten thousand
+//! backends takes milliseconds, during which a worker that happened to hold the last reference would stand still.
 
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -49,14 +49,15 @@ impl Store {
         Self { current, news: Arc::default(), replaced: Mutex::default(), events }
     }
 
-    /// Where it is told what becomes of backends.
+    /// Where changes of backends are announced.
     pub fn events(&self) -> &Arc<Events> {
         &self.events
     }
 
-    /// Looks at how every backend stands at `now`, tells what has changed, and publishes a snapshot in which that is so. When this
-    /// returns it is in force for every exchange that begins. Where no standing has changed (`has_changed`), only those are looked at
-    /// that change by themselves. To be called by the control plane only, as [`publish`](Self::publish).
+    /// Finds the state of every backend at `now`, announces what has changed, and publishes a snapshot with the
+    /// backends that may be picked now. When this returns the snapshot is in force for every exchange that begins.
+    /// Where no standing has changed (`has_changed`), only services are looked at that can change by time alone. Only
+    /// the control plane may call this, as [`publish`](Self::publish).
     pub fn refresh(&self, now: Moment, has_changed: bool) {
         let before = self.load();
         if self.settle(&before, now, has_changed) {
@@ -64,7 +65,8 @@ impl Store {
         }
     }
 
-    /// Publishes a snapshot with other backends or services, and tells what that changes; as [`refresh`](Self::refresh).
+    /// Publishes a snapshot that was built from another configuration, and announces what that changes; only the
+    /// control plane may call this.
     pub fn replace(&self, next: Snapshot, now: Moment) {
         let before = self.load();
         self.publish(next);
@@ -72,13 +74,13 @@ impl Store {
         self.load().tell_services(&before, &self.events);
     }
 
-    /// Tells how everything stands to begin with; to be called once.
+    /// Announces the first states; to be called once.
     pub fn begin(&self, now: Moment) {
         self.settle(&self.load(), now, true);
         self.load().tell_services(&Snapshot::default(), &self.events);
     }
 
-    /// Whether another snapshot had to be published.
+    /// Announces changes and publishes a refreshed snapshot; returns whether one was needed.
     fn settle(&self, current: &Snapshot, now: Moment, has_changed: bool) -> bool {
         current.tell(&self.events, now, has_changed);
         let next = current.refreshed(now, has_changed);
@@ -94,25 +96,26 @@ impl Store {
         self.current.load_full()
     }
 
-    /// Replaces the snapshot for every exchange that starts from now on; those under way keep theirs. To be called by the
-    /// control plane only, one at a time: the snapshot is built from the one that it replaces.
+    /// Replaces the snapshot for every exchange that starts from now on; those under way keep theirs. Only the control
+    /// plane may call this, and only one call at a time, because a snapshot is built from the one that it replaces.
     pub fn publish(&self, next: Snapshot) {
         let before = self.current.swap(Arc::new(next));
         self.replaced().push(before);
     }
 
-    /// Gives back the snapshots that no exchange holds any more, to be let go of. To be called by the control plane, now and then.
+    /// Takes out the snapshots that no exchange holds any more, for the caller to drop. The control plane calls this
+    /// now and then.
     pub fn sweep(&self) -> Vec<Arc<Snapshot>> {
-        // a worker can't come by one that only this list holds
+        // a worker can't get hold of a snapshot that only this list holds
         self.replaced().extract_if(.., |old| Arc::strong_count(old) == 1).collect()
     }
 
     fn replaced(&self) -> MutexGuard<'_, Vec<Arc<Snapshot>>> {
-        // the list is whole whatever panicked while it was held
+        // a panic while the lock is held leaves the list whole
         self.replaced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the control plane that the availability of backends should be looked at now.
+    /// Notifies the control plane that availability should be looked at now.
     pub fn news(&self) -> &Arc<Notify> {
         &self.news
     }

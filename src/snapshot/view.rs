@@ -1,4 +1,4 @@
-//! What a worker sees: listeners with their routes, services with their backends. Nothing in it changes.
+//! What a worker sees: listeners with their routes, and services with their backends. It is immutable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::HeaderValue;
 use ipnet::IpNet;
 
-use super::service::Settings;
+use super::service::ServiceSettings;
 use super::{RedirectTemplate, Service, Split};
 use crate::endpoint::{Endpoint, Target};
 use crate::metrics::Requests;
@@ -25,7 +25,7 @@ pub struct Snapshot {
     pub listeners: Vec<Arc<Listener>>,
     /// In the order of the configuration.
     pub services: Vec<Arc<Service>>,
-    /// Some of them send PROXY headers: what is known of clients has to be kept for them.
+    /// Whether some services send PROXY headers: what is known of clients has to be kept for them.
     pub tells_of_clients: bool,
 }
 
@@ -71,7 +71,7 @@ pub struct Listener {
 /// What happens to a request that a route takes.
 #[derive(Debug)]
 pub struct Route {
-    /// Who answers it.
+    /// What answers the request.
     pub action: Action,
     /// What changes in its target on the way to the backend.
     pub rewrite: Option<Rewrite>,
@@ -86,21 +86,21 @@ pub struct Route {
     pub timeout: TimeoutOverride,
 }
 
-/// Who answers a request.
+/// What answers a request.
 #[derive(Debug)]
 pub enum Action {
     /// A service, by its place in [`Snapshot::services`].
     Service(usize),
     /// One of several services, at random.
     Split(Split),
-    /// We do, with a redirect.
+    /// Evenkeel, with a redirect.
     Redirect {
         /// Where to.
         to: RedirectTemplate,
         /// 301, 302, 303, 307 or 308.
         status: StatusCode,
     },
-    /// We do, with what the configuration says.
+    /// Evenkeel, with what the configuration says.
     Respond {
         /// The status.
         status: StatusCode,
@@ -132,7 +132,7 @@ impl Listener {
 
 impl Route {
     /// The time-outs of an exchange of this route with `service`.
-    pub fn timeouts(&self, service: &Settings) -> Timeouts {
+    pub fn timeouts(&self, service: &ServiceSettings) -> Timeouts {
         let (own, base) = (&self.timeout, &service.timeouts);
         Timeouts {
             connect: own.connect.unwrap_or(base.connect),

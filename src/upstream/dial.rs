@@ -11,8 +11,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Kind, Result, Retry};
-use crate::io::{self, NotConnected, Socket, Stream, Told};
-use crate::shortage::{self, Net};
+use crate::io::{self, FailureTiming, NotConnected, Socket, Stream};
+use crate::shortage::{self, SocketKind};
 use crate::timer::Timers;
 
 /// TLS towards a backend.
@@ -46,17 +46,18 @@ async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8], limit:
             endpoint.addresses.works(address);
             // neither can fail on a socket that is connected; if they do, the connection is as good without
             _ = tcp.set_nodelay(true).and_then(|()| io::keep_alive(&tcp));
-            (Socket::Tcp(tcp), Net::Ip)
+            (Socket::Tcp(tcp), SocketKind::Ip)
         }
         Target::Unix(path) => {
             let unix = UnixStream::connect(path).await;
-            let unix = unix.map_err(|error| not_connected(error, Net::Unix, Told::AtOnce, path.display()))?;
-            (Socket::Unix(unix), Net::Unix)
+            let unix =
+                unix.map_err(|error| not_connected(error, SocketKind::Unix, FailureTiming::AtOnce, path.display()))?;
+            (Socket::Unix(unix), SocketKind::Unix)
         }
     };
     if !first.is_empty() {
         let written = socket.write_all(first).await;
-        written.map_err(|error| not_connected(error, net, Told::Later, &endpoint.name))?;
+        written.map_err(|error| not_connected(error, net, FailureTiming::Later, &endpoint.name))?;
     }
     let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
     match TlsConnector::from(Arc::clone(tls.config)).connect(tls.name.clone(), socket).await {
@@ -68,17 +69,17 @@ async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8], limit:
 /// None of a backend's addresses could be connected to.
 pub(super) fn none_connected(failed: Vec<NotConnected>) -> Error {
     match shortage::decisive(failed) {
-        Some((failed, _)) => not_connected(failed.error, Net::Ip, failed.told, failed.to),
+        Some((failed, _)) => not_connected(failed.error, SocketKind::Ip, failed.timing, failed.to),
         None => Error::new(Kind::Connect, "it has no address").retry(Retry::Safe),
     }
 }
 
 /// The backend's trouble, or ours, which is told.
-pub(super) fn not_connected(error: std::io::Error, net: Net, told: Told, to: impl Display) -> Error {
-    let kind = match shortage::behind(&error, net, told) {
+pub(super) fn not_connected(error: std::io::Error, net: SocketKind, timing: FailureTiming, to: impl Display) -> Error {
+    let kind = match shortage::behind(&error, net, timing) {
         Some(lack) => {
             shortage::tell(lack, to, &error);
-            Kind::Lack(lack)
+            Kind::Shortage(lack)
         }
         None => Kind::Connect,
     };

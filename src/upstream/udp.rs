@@ -6,10 +6,12 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+use rustix::io::Errno;
+
 use super::dial;
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Kind, Result, Retry};
-use crate::io::{NotConnected, Told};
+use crate::io::{FailureTiming, NotConnected};
 use crate::layer4::udp::options;
 
 /// A socket connected to the backend: to the first of its addresses that there is a way to. Whether somebody is there only datagrams
@@ -22,7 +24,7 @@ pub fn connect(endpoint: &Endpoint) -> Result<(UdpSocket, SocketAddr)> {
     for to in endpoint.addresses.in_order() {
         match options::connect(to) {
             Ok(socket) => return Ok((socket, to)),
-            Err(error) => failed.push(NotConnected { to, error, told: Told::AtOnce }),
+            Err(error) => failed.push(NotConnected { to, error, timing: FailureTiming::AtOnce }),
         }
     }
     Err(dial::none_connected(failed))
@@ -31,6 +33,16 @@ pub fn connect(endpoint: &Endpoint) -> Result<(UdpSocket, SocketAddr)> {
 /// Whether this is an ICMP message's word that the backend can't be reached: refused (no one is listening), host or network
 /// unreachable, protocol unknown there, forbidden on the way. Others are about one datagram: too large, no room in a buffer.
 pub fn is_unreachable(error: &io::Error) -> bool {
-    // ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT, EHOSTDOWN, ENONET, EACCES
-    matches!(error.raw_os_error(), Some(111 | 113 | 101 | 92 | 112 | 64 | 13))
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::CONNREFUSED
+                | Errno::HOSTUNREACH
+                | Errno::NETUNREACH
+                | Errno::NOPROTOOPT
+                | Errno::HOSTDOWN
+                | Errno::NONET
+                | Errno::ACCESS
+        )
+    )
 }

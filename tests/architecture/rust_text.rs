@@ -27,6 +27,69 @@ pub fn blank_out(text: &str) -> String {
     code
 }
 
+/// Blanked code without what is compiled for tests only.
+#[derive(Debug, Default)]
+pub struct Untested {
+    /// The code; modules behind `#[cfg(test)]` are blanked as well.
+    pub code: String,
+    /// How many lines those modules have.
+    pub lines_of_tests: usize,
+    /// The names of such modules that are files of their own.
+    pub files_of_tests: Vec<String>,
+}
+
+/// Takes the tests out of blanked code.
+pub fn without_tests(code: &str) -> Untested {
+    const MARK: &str = "#[cfg(test)]";
+    let mut found = Untested::default();
+    let mut rest = code;
+    while let Some(at) = rest.find(MARK) {
+        found.code.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let (file, length) = test_module(&rest[MARK.len()..]);
+        let (tests, after) = rest.split_at(MARK.len() + length);
+        found.files_of_tests.extend(file);
+        found.lines_of_tests += if length > 0 { tests.lines().count() } else { 0 };
+        found.code.extend(tests.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        rest = after;
+    }
+    found.code.push_str(rest);
+    found
+}
+
+/// What stands behind `#[cfg(test)]`: the name of a module in a file of its own, and the length of the module here. The length
+/// is 0 where it is no module.
+fn test_module(code: &str) -> (Option<String>, usize) {
+    let mut item = code.trim_start();
+    while item.starts_with("#[") {
+        item = item[item.find(']').map_or(item.len(), |end| end + 1)..].trim_start();
+    }
+    let visibility = item.find("mod ").filter(|at| item[..*at].chars().all(|c| is_word(c) || "() :".contains(c)));
+    let Some(module) = visibility.map(|at| &item[at + "mod ".len()..]) else { return (None, 0) };
+    let (name, after) = module.split_at(module.find(|c| !is_word(c)).unwrap_or(module.len()));
+    let before = code.len() - after.len();
+    if after.starts_with(';') {
+        return (Some(name.to_owned()), before + 1);
+    }
+    (None, before + after.find('{').and_then(|at| Some(at + block(&after[at..])?)).unwrap_or(0))
+}
+
+/// Length of a block of blanked code that begins with a brace.
+pub fn block(code: &str) -> Option<usize> {
+    let mut depth = 0;
+    for (at, c) in code.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
 /// Length of a block comment, comments inside it included.
 fn block_comment(text: &str) -> usize {
     let mut depth = 0;

@@ -26,6 +26,7 @@ error: there is no service `ap`
   |
 4 | service = "ap"
   |           ^^^^ did you mean `app`?
+  |
   = expected the name of a service: app
 
 error: `connect` can't be an integer
@@ -39,6 +40,7 @@ error: `1 minute` can't be read
   |
 7 | timeout = { connect = 5, idle = "1 minute" }
   |                                 ^^^^^^^^^^ did you mean `1m`?
+  |
   = expected a duration: a whole number and one of ms, s, m, h, d, such as "30s"
 
 error: `send_proxy_protocol` can't be "v3"
@@ -46,6 +48,7 @@ error: `send_proxy_protocol` can't be "v3"
   |
 8 | send_proxy_protocol = "v3"
   |                       ^^^^ did you mean `v1`?
+  |
   = expected one of "off", "v1", "v2"
 
 5 mistakes in proxy.toml
@@ -68,6 +71,7 @@ warning: `rewrite` has no effect beside `redirect`
   |
 9 | rewrite.host = \"a\"
   | ^^^^^^^
+  |
   = help: no backend is asked
 
 error: unknown key `wight`
@@ -85,8 +89,8 @@ error: unknown key `wight`
 fn a_mistake_of_the_whole_file_has_no_line() {
     let expected = "\
 error: there is no listener
- --> proxy.toml
-  = help: add a section [[listener]] with name, bind and service
+--> proxy.toml
+ = help: add a section [[listener]] with name, bind and service
 
 1 mistake in proxy.toml
 ";
@@ -101,8 +105,32 @@ fn nothing_wrong_is_nothing_printed() {
 #[test]
 fn colour_only_when_asked_and_the_file_cannot_send_any() {
     let diagnostics = bad("[server]\nworkers = \"\u{1b}[31m\" \t# x\n");
-    assert!(diagnostics.render(true).contains("\x1b[1;31merror"));
+    assert!(diagnostics.render(true).starts_with("\x1b[1m\x1b[91merror"));
     assert!(!diagnostics.render(false).contains('\x1b'));
+}
+
+#[test]
+fn what_a_value_holds_cannot_drive_the_terminal() {
+    let diagnostics = bad(&format!("[server]\ndrain_timeout = \"\\u001b[31m\"\n{GOOD}"));
+    assert!(diagnostics.iter().any(|d| d.message.contains('\x1b')), "it is quoted as it is");
+    assert!(!diagnostics.render(false).contains('\x1b'));
+}
+
+#[test]
+fn carets_stand_below_wide_characters() {
+    let shown = bad(&format!("log = {{ level = \"\u{65e5}\u{672c}\", format = \"xml\" }}\n{GOOD}")).render(false);
+    let lines: Vec<&str> = shown.lines().collect();
+    let below = |what: &str| lines[1 + lines.iter().position(|line| line.contains("1 | log")).unwrap()].find(what);
+    // two characters of two columns each, in quotes
+    assert_eq!(below("^^^^^^ "), Some("  | log = { level = ".len()), "{shown}");
+}
+
+#[test]
+fn of_a_very_long_line_the_part_around_the_mistake_is_shown() {
+    let text = format!("log = {{ access = \"{}\", format = \"xml\" }}\n{GOOD}", "a".repeat(500));
+    let shown = bad(&text).render(false);
+    assert!(shown.contains("format = \"xml\"") && shown.contains("^^^^^"), "{shown}");
+    assert!(shown.lines().all(|line| line.len() < 200), "{shown}");
 }
 
 #[test]

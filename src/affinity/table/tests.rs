@@ -11,12 +11,12 @@ fn at(seconds: u64) -> Moment {
     Moment::from_millis((1 << 40) + seconds * 1000)
 }
 
-fn sessions(max_entries: usize, ids: &[&str]) -> Sessions {
-    let table = Arc::new(Table::new(max_entries, TTL, 7));
-    Sessions::new(table, ids.iter().copied(), at(0))
+fn sessions(max_entries: usize, ids: &[&str]) -> StickTableView {
+    let table = Arc::new(StickTable::new(max_entries, TTL, 7));
+    StickTableView::new(table, ids.iter().copied(), at(0))
 }
 
-impl Sessions {
+impl StickTableView {
     /// The same table after a change of the backends.
     fn over(&self, ids: &[&str], now: Moment) -> Self {
         Self::new(Arc::clone(&self.table), ids.iter().copied(), now)

@@ -1,20 +1,21 @@
-//! `[admin]`: where it is, by which names it may be asked, and who may ask.
+//! `[admin]`: its address, the host names that it answers to, and its tokens.
 
 use std::collections::HashMap;
 
-use super::{Check, all, all_or_nothing};
+use super::{Checker, all, all_or_nothing};
 use crate::config::tree::KeyPath;
 use crate::config::{model, raw, syntax};
 use crate::policy::{Access, AdminToken, TokenSecret};
 use crate::route::Host;
 
-/// What the token of `token_file` is called.
+/// The name of the token in `token_file`.
 const FIRST: &str = "admin";
 
-/// A shorter token is warned of: so many random letters and digits have 71 bits (5.95 each), which nobody guesses over a network.
+/// A token with fewer characters is warned of. This many random letters and digits have 71 bits (5.95 each), which
+/// nobody guesses over a network.
 const SHORTEST: usize = 12;
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn admin(&mut self, raw: &raw::Admin) -> Option<model::Admin> {
         let at = KeyPath::default().key("admin");
         let bind = syntax::socket(&raw.bind).ok();
@@ -35,7 +36,8 @@ impl Check<'_> {
         Some(model::Admin { bind: bind?, hosts: hosts?, tokens: tokens?, tls: all_or_nothing(tls)? })
     }
 
-    /// Whoever asks by a name of its certificate expects an answer.
+    /// Warns of names in the certificate that the admin address does not answer to: whoever asks by one of them expects
+    /// an answer.
     fn certificate_names(&mut self, at: &KeyPath, hosts: &[Host], tls: &model::ServerTls) {
         let is_known = |name: &str| {
             let is_listed = |host: &Host| match host {
@@ -54,7 +56,7 @@ impl Check<'_> {
         }
     }
 
-    /// That of `token_file` and the named ones, which must be different.
+    /// The token of `token_file` and the named ones; no two may have the same name or secret.
     fn tokens(&mut self, at: &KeyPath, raw: &raw::Admin) -> Option<Vec<AdminToken>> {
         let mut tokens = Vec::new();
         if let Some(file) = &raw.token_file {
@@ -64,7 +66,7 @@ impl Check<'_> {
         }
         for (index, token) in raw.tokens.iter().enumerate() {
             let at = at.key("tokens").index(index);
-            // what is missing has been reported
+            // a missing key has been reported
             let (Some(name), Some(file)) = (&token.name, &token.file) else { continue };
             let access = match token.access {
                 raw::TokenAccess::Read => Access::Read,
@@ -98,7 +100,7 @@ impl Check<'_> {
         }
     }
 
-    /// With one secret for two, nobody could tell who asks. Beside each token is the place of its file.
+    /// Two tokens with one secret could not be told apart. Beside each token stands the place of its file.
     fn unique_secrets(&mut self, tokens: &[(KeyPath, Option<AdminToken>)]) {
         let mut secrets = HashMap::new();
         for (at, token) in tokens {

@@ -1,16 +1,16 @@
-//! Which backend is picked: the algorithm, the hash, affinity, load reports.
+//! How a backend is picked: the algorithm, the hash, affinity, load reports.
 
-use super::Check;
+use super::Checker;
 use crate::config::model::Affinity;
 use crate::config::raw;
 use crate::config::syntax::service as syntax;
 use crate::config::tree::KeyPath;
 use crate::policy::{self, Balance, KeyFrom, LoadReports, Ring};
 
-/// The least that a key for signing has: what HMAC-SHA256 makes of it is no stronger than it (RFC 2104, section 3).
+/// The least bytes of a key for signing: an HMAC-SHA256 is no stronger than its key (RFC 2104, section 3).
 const SECRET_BYTES: usize = 32;
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn balance(&mut self, at: &KeyPath, raw: &raw::Service) -> Balance {
         let hashes = raw.balance == raw::Balance::ConsistentHash;
         if !hashes && self.present(&at.key("hash")) {

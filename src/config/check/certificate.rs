@@ -1,4 +1,4 @@
-//! Certificates, keys and authorities: read, and known to fit, before anything is served with them.
+//! Certificates, keys and authorities: they are read, and known to fit each other, before anything is served with them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error as TlsError, InconsistentKeys};
 use webpki::EndEntityCert;
 
-use super::{Check, all, all_or_nothing};
+use super::{Checker, all, all_or_nothing};
 use crate::config::model::{Certificate, ClientAuth, ServerTls, SystemAuthorities};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
 
 impl SystemAuthorities {
-    /// As they are now: the system's store, or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+    /// Reads them as they are now: from the system's store, or from what `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
     pub fn read() -> Self {
         let found = rustls_native_certs::load_native_certs();
         let error = found.errors.first().map(ToString::to_string);
@@ -24,7 +24,7 @@ impl SystemAuthorities {
     }
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn listener_tls(&mut self, at: &KeyPath, raw: &raw::ListenerTls) -> Option<ServerTls> {
         let certificates_at = at.key("certificates");
         if raw.certificates.is_empty() && self.findings.removed(&certificates_at).is_none() {
@@ -182,8 +182,8 @@ impl Check<'_> {
     }
 }
 
-/// Why a certificate is not valid at this time. The dates are looked at before anything else is, so it does not matter that
-/// there is nobody here who would vouch for it.
+/// Why a certificate is not valid at this time. webpki looks at the dates before anything else, so it does not matter
+/// that no authority is given that would vouch for the certificate.
 fn not_valid_now(certificate: &EndEntityCert<'_>) -> Option<String> {
     let usage = webpki::KeyUsage::server_auth();
     let verdict = certificate.verify_for_usage(&[], &[], &[], UnixTime::now(), usage, None, None);

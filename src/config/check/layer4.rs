@@ -1,10 +1,11 @@
-//! What makes no sense on a listener that sees no requests: `protocol = "tcp"`, `"tls"` or `"udp"`.
+//! Settings that make no sense on a listener that sees no requests: `protocol = "tcp"`, `"tls"` or `"udp"`.
 //!
-//! A service may serve listeners of several protocols, so what is wrong with a service is said at the listener that can't use it.
+//! A service may serve listeners of several protocols, so a mistake in a service is reported at the listener that can't
+//! use it.
 
 use std::collections::BTreeMap;
 
-use super::Check;
+use super::Checker;
 use crate::config::mistake::Mistake;
 use crate::config::raw::{self, ListenerProtocol as Protocol};
 use crate::config::tree::KeyPath;
@@ -15,7 +16,7 @@ const REQUEST: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "hea
 /// What a route may do with a request or an answer.
 const CHANGES: [&str; 5] = ["redirect", "respond", "rewrite", "request_headers", "response_headers"];
 
-/// Limits of what a client may ask; `header_timeout` is for the bytes before a session, too.
+/// Limits of requests. `header_timeout` is not among them, because it also limits the bytes before a session.
 const LIMITS: [&str; 7] = [
     "max_header_bytes",
     "max_headers",
@@ -26,8 +27,8 @@ const LIMITS: [&str; 7] = [
     "allow_encoded_controls",
 ];
 
-impl Check<'_> {
-    /// Reports what of this listener a protocol without requests can't have.
+impl Checker<'_> {
+    /// Reports the settings of this listener that a protocol without requests can't have.
     pub(super) fn layer4(&mut self, at: &KeyPath, raw: &raw::Listener) {
         match raw.protocol {
             Protocol::Http => return,
@@ -67,7 +68,7 @@ impl Check<'_> {
         let hosts = if protocol == Protocol::Tls { None } else { Some("host") };
         for key in REQUEST.into_iter().chain(CHANGES).chain(hosts) {
             if self.present(&at.key(key)) {
-                let NoRequests(mistake) = self.no_requests(&at.key(key), key, protocol);
+                let NoEffect(mistake) = self.no_requests(&at.key(key), key, protocol);
                 let help = match protocol {
                     Protocol::Tls => {
                         "a route looks at `host`, the name that the client asks for, and leads to service or split"
@@ -85,9 +86,9 @@ impl Check<'_> {
         }
     }
 
-    fn no_requests(&self, path: &KeyPath, key: &str, protocol: Protocol) -> NoRequests {
+    fn no_requests(&self, path: &KeyPath, key: &str, protocol: Protocol) -> NoEffect {
         let protocol = super::listener::protocol(protocol).as_str();
-        NoRequests(self.key_mistake(path, format!("`{key}` has no effect: a `{protocol}` listener sees no requests")))
+        NoEffect(self.key_mistake(path, format!("`{key}` has no effect: a `{protocol}` listener sees no requests")))
     }
 
     fn refuse(&mut self, at: &KeyPath, key: &str, message: &str, help: &str) {
@@ -97,7 +98,7 @@ impl Check<'_> {
         }
     }
 
-    /// Reports what of the services that such a listener leads to it can't use.
+    /// Reports the settings that such a listener can't use in the services that it leads to.
     pub(super) fn layer4_services(&mut self, listeners: &[raw::Listener], services: &BTreeMap<String, raw::Service>) {
         for (index, listener) in listeners.iter().enumerate().filter(|(_, l)| l.protocol != Protocol::Http) {
             let at = KeyPath::default().key("listener").index(index);
@@ -159,15 +160,15 @@ impl Check<'_> {
 const TERMINATES: &str = "protocol = \"tcp\" or \"http\" with this section ends TLS here";
 
 /// A mistake that may be only a warning.
-struct NoRequests(Mistake);
+struct NoEffect(Mistake);
 
-impl NoRequests {
-    fn warn(self, check: &mut Check<'_>) {
+impl NoEffect {
+    fn warn(self, check: &mut Checker<'_>) {
         check.report(self.0.warning().help("it is for protocol = \"http\""));
     }
 }
 
-/// The services that a listener leads to, with where it says so.
+/// The services that a listener leads to, each with the place where the file says so.
 fn led_to<'a>(at: &KeyPath, listener: &'a raw::Listener) -> Vec<(KeyPath, &'a str)> {
     let own = listener.service.as_deref().map(|name| (at.key("service"), name));
     let routes = listener.route.iter().enumerate().flat_map(|(index, route)| {

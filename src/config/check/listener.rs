@@ -1,17 +1,17 @@
-//! `[[listener]]`: names, addresses, TLS; its routes are next door.
+//! `[[listener]]`: names, addresses, TLS. Its routes are checked in `route`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::{Check, all, all_or_nothing};
+use super::{Checker, all, all_or_nothing};
 use crate::config::mistake::Mistake;
 use crate::config::model::{Address, Listener};
 use crate::config::raw;
-use crate::config::syntax::{self, Listen};
+use crate::config::syntax::{self, ListenAddress};
 use crate::config::tree::KeyPath;
 use crate::policy::{Limits, ListenerProtocol};
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn listeners(&mut self, raw: &[raw::Listener], admin: Option<SocketAddr>) -> Option<Vec<Listener>> {
         let at = KeyPath::default().key("listener");
         if raw.is_empty() && self.findings.removed(&at).is_none() {
@@ -26,7 +26,7 @@ impl Check<'_> {
     fn unique_listeners(&mut self, at: &KeyPath, raw: &[raw::Listener], admin: Option<SocketAddr>) {
         let (mut names, mut binds) = (HashMap::new(), HashMap::new());
         if let Some(admin) = admin.filter(|a| a.port() != 0) {
-            binds.insert((Listen::Tcp(admin), false), KeyPath::default().key("admin").key("bind"));
+            binds.insert((ListenAddress::Tcp(admin), false), KeyPath::default().key("admin").key("bind"));
         }
         for (index, listener) in raw.iter().enumerate() {
             let at = at.index(index);
@@ -38,7 +38,7 @@ impl Check<'_> {
             }
             let Some(bind) = listener.bind.as_deref().and_then(|text| syntax::listen(text).ok()) else { continue };
             // Port 0 is another port each time.
-            if matches!(&bind, Listen::Tcp(address) if address.port() == 0) {
+            if matches!(&bind, ListenAddress::Tcp(address) if address.port() == 0) {
                 continue;
             }
             // a TCP and a UDP socket may share an address and a port
@@ -57,8 +57,8 @@ impl Check<'_> {
 
     fn listener(&mut self, at: &KeyPath, raw: &raw::Listener) -> Option<Listener> {
         let bind = raw.bind.as_deref().and_then(|text| syntax::listen(text).ok()).map(|bind| match bind {
-            Listen::Tcp(address) => Address::Tcp(address),
-            Listen::Unix(path) => Address::Unix(self.folder.join(path)),
+            ListenAddress::Tcp(address) => Address::Tcp(address),
+            ListenAddress::Unix(path) => Address::Unix(self.folder.join(path)),
         });
         let service = raw.service.as_ref().map(|name| self.service_named(&at.key("service"), name));
         if !self.present(&at.key("service")) && !self.present(&at.key("route")) {
@@ -68,7 +68,7 @@ impl Check<'_> {
         self.layer4(at, raw);
         self.trusts_somebody(at, raw);
         let mut tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
-        // what is not written is no promise: the bytes of a session are no HTTP of ours
+        // without an `alpn` in the file no protocol is offered, because the bytes of a session need not be HTTP
         if raw.protocol != raw::ListenerProtocol::Http
             && !self.present(&at.key("tls").key("alpn"))
             && let Some(Some(tls)) = &mut tls
@@ -93,7 +93,8 @@ impl Check<'_> {
         })
     }
 
-    /// Without anybody who may send the header that is required, nobody gets in. Over a Unix socket its permissions say who may.
+    /// Where a PROXY header is required and no network may send one, nobody gets in. Over a Unix socket its permissions
+    /// decide who may connect.
     fn trusts_somebody(&mut self, at: &KeyPath, raw: &raw::Listener) {
         let wants_header =
             raw.proxy_protocol == raw::ProxyProtocol::Accept && raw.protocol != raw::ListenerProtocol::Udp;

@@ -1,8 +1,8 @@
-//! From the raw types to the model: everything that only makes sense in the light of something else.
+//! From the raw types to the model: the checks that need more than one value.
 //!
-//! By now every value is well-formed, or it has been reported and taken out. So a value that is missing here and was
-//! required is passed over in silence, and each check goes as far as it can: what one part lacks never hides another's
-//! mistakes. The model is complete exactly when nothing was reported.
+//! By now every value is well-formed, or it has been reported and taken out. So a required value that is missing here
+//! is passed over in silence, and each check goes as far as it can: a missing part of one thing never hides the
+//! mistakes of another. The model is complete exactly when nothing was reported.
 
 mod admin;
 mod balancing;
@@ -18,24 +18,24 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::diagnostics::Source;
+use super::diagnostics::SourceText;
 use super::mistake::{Findings, Mistake};
 use super::model::{self, AccessFormat, AccessLog, Config, LogFormat, Server, ServiceId, SystemAuthorities};
 use super::raw;
 use super::syntax::nearest;
 use super::tree::{KeyPath, Node};
-use crate::io::{Found, Name};
+use crate::io::{HostPort, Resolved};
 
 /// Checks a file for sense. `None` = something is wrong, and has been reported.
 pub(super) fn check(
     raw: &raw::File,
     root: &Node<'_>,
     folder: &Path,
-    source: &Source<'_>,
+    source: &SourceText<'_>,
     findings: &mut Findings,
 ) -> Option<Config> {
     let names = raw.service.keys().enumerate().map(|(index, name)| (name.clone(), ServiceId(index))).collect();
-    let mut check = Check {
+    let mut check = Checker {
         root,
         folder,
         source,
@@ -59,28 +59,28 @@ pub(super) fn check(
 /// More names than this are not listed in a message.
 const MANY: usize = 12;
 
-struct Check<'a> {
+struct Checker<'a> {
     root: &'a Node<'a>,
-    /// Of the configuration file; relative paths are relative to it.
+    /// The folder of the configuration file; relative paths start there.
     folder: &'a Path,
-    source: &'a Source<'a>,
+    source: &'a SourceText<'a>,
     findings: &'a mut Findings,
     services: BTreeMap<String, ServiceId>,
-    /// Services to which something is sent.
+    /// Services that a listener or a route names.
     used: BTreeSet<String>,
-    /// The names of backends, looked up.
-    looked_up: HashMap<Name, Found>,
+    /// The addresses of the names of backends.
+    looked_up: HashMap<HostPort, Resolved>,
     /// The system's authorities, once something needs them.
     system: Option<Arc<SystemAuthorities>>,
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     /// A mistake in the value at this path.
     fn mistake(&self, path: &KeyPath, message: impl Into<String>) -> Mistake {
         Mistake::new(self.root.span_of(path), path, message)
     }
 
-    /// A mistake that is the presence of a key.
+    /// A mistake that consists in the presence of a key.
     fn key_mistake(&self, path: &KeyPath, message: impl Into<String>) -> Mistake {
         let span = self.findings.removed(path).cloned().unwrap_or_else(|| self.root.key_span_of(path));
         Mistake::new(span, path, message)
@@ -90,7 +90,7 @@ impl Check<'_> {
         self.findings.add(mistake);
     }
 
-    /// Whether the file has this key, be it with a value that can't be used.
+    /// Whether the file has this key, even with a value that can't be used.
     fn present(&self, path: &KeyPath) -> bool {
         self.root.has(path) || self.findings.removed(path).is_some()
     }
@@ -126,7 +126,8 @@ impl Check<'_> {
         found
     }
 
-    /// Only when all else is well: what names a service may be among what could not be used.
+    /// Warns of services that nothing names. Only when all else is well, because what names a service may have been
+    /// taken out.
     fn unused_services(&mut self) {
         if self.findings.has_errors() {
             return;
@@ -175,7 +176,7 @@ impl Check<'_> {
     }
 }
 
-/// What the file has must have been good: `Some(None)` = there was nothing to read, `None` = it was bad.
+/// Turns "present and bad" into `None`: `Some(None)` = there was nothing to read.
 fn all_or_nothing<T>(checked: Option<Option<T>>) -> Option<Option<T>> {
     match checked {
         None => Some(None),

@@ -1,14 +1,14 @@
-//! `[[notify]]`: who is told of which events.
+//! `[[notify]]`: which webhooks are sent which events.
 
 use std::collections::HashMap;
 
-use super::{Check, all, all_or_nothing};
+use super::{Checker, all, all_or_nothing};
 use crate::config::model::Authorities;
 use crate::config::tree::KeyPath;
 use crate::config::{model, raw, syntax};
 use crate::event::Wanted;
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn notify(&mut self, raw: &[raw::Notify]) -> Option<Vec<model::Notify>> {
         let at = KeyPath::default().key("notify");
         let mut names = HashMap::new();
@@ -30,7 +30,7 @@ impl Check<'_> {
     fn one_notify(&mut self, at: &KeyPath, raw: &raw::Notify) -> Option<model::Notify> {
         let webhook = raw.webhook.as_deref().and_then(|webhook| syntax::webhook(webhook).ok());
         let mut on = Wanted::default();
-        // a word that is none has been reported
+        // words that name no event have been reported
         raw.on.iter().for_each(|word| _ = on.add(word));
         if raw.on.is_empty() && !self.present_items(&at.key("on")) {
             let mistake = self.mistake(&at.key("on"), "no event is wanted, so nothing is ever sent");
@@ -51,7 +51,8 @@ impl Check<'_> {
         self.findings.removed(&at.index(0)).is_some() || self.findings.removed(at).is_some()
     }
 
-    /// What a file holds, without the white space at its end: editors put a line's end there, and receivers cut it off.
+    /// The content of a file without the white space at its end: editors put a line break there, and receivers cut it
+    /// off.
     fn notify_secret(&mut self, at: &KeyPath, file: &str) -> Option<model::NotifySecret> {
         let file = self.file(file);
         match std::fs::read(&file) {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::Check;
+use super::Checker;
 use crate::config::model::{Discover, Source};
 use crate::config::raw;
 use crate::config::syntax::service::{self as syntax, RetryOn};
@@ -11,7 +11,7 @@ use crate::config::syntax::{authority, header_name, header_value, method};
 use crate::config::tree::KeyPath;
 use crate::policy::{Breaker, Check as CheckKind, Fallback, Health, HttpCheck, Initial, Outlier, Retry};
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn health(&mut self, at: &KeyPath, raw: &raw::Health) -> Option<Health> {
         self.of_no_effect(at, raw);
         if raw.fast_interval.0 > raw.interval.0 && self.present(&at.key("fast_interval")) {
@@ -62,12 +62,12 @@ impl Check<'_> {
             headers,
             expect_status: syntax::status_ranges(&raw.expect_status).ok()?,
             expect_body: raw.expect_body.clone(),
-            // the service's, which sets it
+            // set later, from the service
             allow_bare_lf: false,
         })
     }
 
-    /// Warns of what is for another kind of check.
+    /// Warns of settings that belong to another kind of check.
     fn of_no_effect(&mut self, at: &KeyPath, raw: &raw::Health) {
         const HTTP: &[&str] = &["path", "method", "host", "headers", "expect_status", "expect_body"];
         const TCP: &[&str] = &["send", "expect"];
@@ -93,7 +93,7 @@ impl Check<'_> {
             window: raw.window.0,
             min_requests: raw.min_requests,
             eject_for: raw.eject_for.0,
-            // a file that sets only `eject_for` means it
+            // a file that sets only `eject_for` means that time, even where it is above the default of `max_eject_for`
             max_eject_for: raw.max_eject_for.0.max(raw.eject_for.0),
             max_ejected: raw.max_ejected,
         }

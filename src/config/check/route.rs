@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 
-use super::{Check, all};
+use super::{Checker, all};
 use crate::config::model::{Action, Route};
 use crate::config::raw;
 use crate::config::syntax;
@@ -23,7 +23,7 @@ const FRAMING: [&str; 8] =
 /// Fields that are taken out of a request before it is routed: a condition on one would never hold.
 const NEVER_SEEN: [&str; 4] = ["expect", "host", "proxy-authorization", "proxy-authenticate"];
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn route(&mut self, at: &KeyPath, raw: &raw::Route) -> Option<Route> {
         let when = self.conditions(at, raw);
         let action = self.action(at, raw);

@@ -8,56 +8,43 @@ use std::time::Duration;
 use ahash::AHashMap;
 use rustls::pki_types::ServerName;
 
-use super::{Check, all, all_or_nothing};
+use super::{Checker, all, all_or_nothing};
 use crate::config::model::{Address, Authorities, Backend, ClientTls, Service};
 use crate::config::raw;
-use crate::config::syntax::{self, Target};
+use crate::config::syntax::{self, BackendAddress};
 use crate::config::tree::KeyPath;
-use crate::io::{self, Found, Name};
+use crate::io::{self, HostPort, Resolved};
 use crate::policy::{self, AnswerLimits, Health, Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
 
-/// How long a configuration waits for the addresses of its backends' names, all of them together. Those that have none by then are
-/// looked up again by the process that runs; the rest is to be served. As long as for the first answers of `discover`.
+/// How long the check waits for the addresses of all backends' names together. Names without an answer by then are
+/// looked up again by the running process, so that everything else can be served. It is the time that `discover` waits
+/// for its first answers.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The addresses of all backends that are written with a name.
-pub(super) fn look_up<'a>(services: impl Iterator<Item = &'a raw::Service>) -> HashMap<Name, Found> {
+pub(super) fn look_up<'a>(services: impl Iterator<Item = &'a raw::Service>) -> HashMap<HostPort, Resolved> {
     let written = services.flat_map(|service| &service.backend).filter_map(|backend| backend.address.as_deref());
     let names = written.filter_map(|written| match syntax::backend(written) {
-        Ok(Target::Name { host, port }) => Some((host, port)),
+        Ok(BackendAddress::Name { host, port }) => Some((host, port)),
         _ => None,
     });
     io::resolve_all(names, PATIENCE)
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     pub(super) fn services(&mut self, raw: &BTreeMap<String, raw::Service>) -> Option<Vec<Service>> {
         let at = KeyPath::default().key("service");
         all(raw.iter().map(|(name, service)| self.service(&at.key(name), name, service)).collect())
     }
 
     fn service(&mut self, at: &KeyPath, name: &str, raw: &raw::Service) -> Option<Service> {
-        let backends_at = at.key("backend");
-        if raw.backend.is_empty() && self.findings.removed(&backends_at).is_none() && !self.present(&at.key("discover"))
-        {
-            let mistake = self.mistake(at, format!("the service `{name}` has no backends"));
-            self.report(mistake.help(format!("add [[service.{name}.backend]] sections")));
-        }
-        self.unique_backends(&backends_at, &raw.backend);
-        let idle = |b: &raw::Backend| b.weight == 0 || b.drain;
-        if !raw.backend.is_empty() && raw.backend.iter().all(idle) {
-            let mistake = self.mistake(at, format!("no backend of the service `{name}` gets any work"));
-            self.report(mistake.warning().help("each one has weight = 0 or drain = true"));
-        }
         let tls = raw.tls.as_ref().map(|tls| self.client_tls(&at.key("tls"), tls));
-        let names_itself = raw.tls.as_ref().is_some_and(|tls| tls.server_name.is_empty() && tls.verify);
         let balance = self.balance(at, raw);
         let affinity = raw.affinity.as_ref().map(|affinity| self.affinity(&at.key("affinity"), affinity));
         let fallback = raw.fallback.as_ref().map(|fallback| self.fallback(&at.key("fallback"), fallback));
         let health = raw.health.as_ref().map(|health| self.health(&at.key("health"), health));
         let discover = raw.discover.as_ref().map(|discover| self.discover(&at.key("discover"), discover));
-        let backends = raw.backend.iter().enumerate();
-        let backends = all(backends.map(|(i, b)| self.backend((&backends_at, i), b, names_itself)).collect());
+        let backends = self.backends(at, name, raw);
         Some(Service {
             name: name.to_owned(),
             balance,
@@ -90,20 +77,29 @@ impl Check<'_> {
             written: raw.backend.len(),
             backends: backends?,
             tls: all_or_nothing(tls)?,
-            timeout: Timeouts {
-                connect: raw.timeout.connect.0,
-                response: raw.timeout.response.0,
-                idle: raw.timeout.idle.0,
-                total: (!raw.timeout.total.0.is_zero()).then_some(raw.timeout.total.0),
-                queue: raw.timeout.queue.0,
-                queue_length: raw.timeout.queue_length as usize,
-            },
-            pool: Pool {
-                max_idle: raw.pool.max_idle as usize,
-                idle_timeout: raw.pool.idle_timeout.0,
-                max_age: (!raw.pool.max_age.0.is_zero()).then_some(raw.pool.max_age.0),
-            },
+            timeout: timeouts(&raw.timeout),
+            pool: pool(&raw.pool),
         })
+    }
+
+    /// The backends in the file. Reports when there is none, or none that gets work.
+    fn backends(&mut self, at: &KeyPath, service: &str, raw: &raw::Service) -> Option<Vec<Backend>> {
+        let backends_at = at.key("backend");
+        if raw.backend.is_empty() && self.findings.removed(&backends_at).is_none() && !self.present(&at.key("discover"))
+        {
+            let mistake = self.mistake(at, format!("the service `{service}` has no backends"));
+            self.report(mistake.help(format!("add [[service.{service}.backend]] sections")));
+        }
+        self.unique_backends(&backends_at, &raw.backend);
+        let idle = |b: &raw::Backend| b.weight == 0 || b.drain;
+        if !raw.backend.is_empty() && raw.backend.iter().all(idle) {
+            let mistake = self.mistake(at, format!("no backend of the service `{service}` gets any work"));
+            self.report(mistake.warning().help("each one has weight = 0 or drain = true"));
+        }
+        // with no name for the whole service, each certificate is verified against its backend's host
+        let names_itself = raw.tls.as_ref().is_some_and(|tls| tls.server_name.is_empty() && tls.verify);
+        let backends = raw.backend.iter().enumerate();
+        all(backends.map(|(i, b)| self.backend((&backends_at, i), b, names_itself)).collect())
     }
 
     fn unique_backends(&mut self, at: &KeyPath, raw: &[raw::Backend]) {
@@ -130,23 +126,24 @@ impl Check<'_> {
         }
     }
 
-    /// `at` is the list and its place there. `names_itself`: its host is the name that its certificate is verified against.
+    /// `at` is the list and the index in it. `names_itself`: the certificate is verified against the backend's own
+    /// host.
     fn backend(&mut self, at: (&KeyPath, usize), raw: &raw::Backend, names_itself: bool) -> Option<Backend> {
         let written = raw.address.as_ref()?;
         let at = || at.0.index(at.1).key("address");
-        let (mut further, mut unknown) = (Vec::new(), None);
+        let (mut further, mut unresolved) = (Vec::new(), None);
         let (address, host) = match syntax::backend(written).ok()? {
-            Target::Tcp(address) => (Address::Tcp(address), address.ip().to_string()),
-            Target::Name { host, port } => {
+            BackendAddress::Tcp(address) => (Address::Tcp(address), address.ip().to_string()),
+            BackendAddress::Name { host, port } => {
                 match self.found(at, &host, port) {
                     Ok(found) => further = found,
-                    Err(reason) => unknown = Some(reason),
+                    Err(reason) => unresolved = Some(reason),
                 }
                 let first = further.drain(..further.len().min(1)).next();
                 let first = first.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, port).into());
                 (Address::Tcp(first), host)
             }
-            Target::Unix(path) => {
+            BackendAddress::Unix(path) => {
                 if names_itself {
                     let message = "the certificate of this backend can't be verified: a Unix socket has no name";
                     let mistake = self.mistake(&at(), message);
@@ -160,7 +157,7 @@ impl Check<'_> {
             name: written.clone(),
             address,
             further,
-            unknown,
+            unresolved,
             host,
             weight: raw.weight,
             max_connections: raw.max_connections,
@@ -172,7 +169,7 @@ impl Check<'_> {
 
     /// The addresses of a name, in the order of the system's resolver. A name that has none is no mistake: a name server that has
     /// trouble must not keep everything else from being served.
-    fn found(&mut self, at: impl Fn() -> KeyPath, host: &str, port: u16) -> Found {
+    fn found(&mut self, at: impl Fn() -> KeyPath, host: &str, port: u16) -> Resolved {
         let found = self.looked_up.get(&(host.to_owned(), port)).cloned();
         found.unwrap_or_else(|| Err("it was not looked up".to_owned())).inspect_err(|reason| {
             let mistake = self.mistake(&at(), format!("the name `{host}` can't be looked up: {reason}"));
@@ -211,6 +208,25 @@ impl Check<'_> {
     }
 }
 
+fn timeouts(raw: &raw::Timeout) -> Timeouts {
+    Timeouts {
+        connect: raw.connect.0,
+        response: raw.response.0,
+        idle: raw.idle.0,
+        total: (!raw.total.0.is_zero()).then_some(raw.total.0),
+        queue: raw.queue.0,
+        queue_length: raw.queue_length as usize,
+    }
+}
+
+fn pool(raw: &raw::Pool) -> Pool {
+    Pool {
+        max_idle: raw.max_idle as usize,
+        idle_timeout: raw.idle_timeout.0,
+        max_age: (!raw.max_age.0.is_zero()).then_some(raw.max_age.0),
+    }
+}
+
 fn answer_limits(raw: &raw::AnswerLimits) -> AnswerLimits {
     AnswerLimits {
         // the schema keeps it below 16 MiB
@@ -219,7 +235,7 @@ fn answer_limits(raw: &raw::AnswerLimits) -> AnswerLimits {
     }
 }
 
-/// Checks read answers as requests do.
+/// Lets checks read answers with the same leniency as requests.
 fn lenient(mut health: Health, allow_bare_lf: bool) -> Health {
     if let policy::Check::Http(check) = &mut health.kind {
         check.allow_bare_lf = allow_bare_lf;

@@ -1,7 +1,7 @@
 //! Sections of a service that say which backend is picked: what the hash is taken of, affinity, load reports.
 
 use super::section;
-use crate::config::units::Span;
+use crate::config::units::TimeSpan;
 
 section! {
     /// What the consistent hash is taken of.
@@ -29,7 +29,7 @@ section! {
         name: String = "evenkeel".to_owned(),
         /// For how long.
         #[schemars(extend("x-positive" = true))]
-        ttl: Span = Span::secs(3600),
+        ttl: TimeSpan = TimeSpan::secs(3600),
         /// Of the table, for all but "cookie".
         #[schemars(range(min = 1))]
         max_entries: u32 = 100_000,
@@ -48,7 +48,7 @@ section! {
         agent: Option<Agent> = None,
         /// A report is forgotten after this time.
         #[schemars(extend("x-positive" = true))]
-        expire: Span = Span::secs(10),
+        expire: TimeSpan = TimeSpan::secs(10),
     }
 }
 
@@ -61,6 +61,6 @@ section! {
         port: Option<u16> = None,
         /// How often it is asked.
         #[schemars(extend("x-positive" = true))]
-        interval: Span = Span::secs(2),
+        interval: TimeSpan = TimeSpan::secs(2),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{section, words};
-use crate::config::units::{Size, Span};
+use crate::config::units::{Size, TimeSpan};
 
 words! {
     /// What is spoken on a listener.
@@ -38,7 +38,7 @@ section! {
         max_connections: u32 = 0,
         /// A client connection with nothing under way is closed after this time.
         #[schemars(extend("x-positive" = true))]
-        idle_timeout: Span = Span::secs(75),
+        idle_timeout: TimeSpan = TimeSpan::secs(75),
         /// What clients may do.
         limits: Limits = Limits::default(),
         /// Present = TLS is terminated here.
@@ -53,7 +53,7 @@ section! {
     Limits {
         /// From the first byte of a request to the end of its headers.
         #[schemars(extend("x-positive" = true))]
-        header_timeout: Span = Span::secs(10),
+        header_timeout: TimeSpan = TimeSpan::secs(10),
         /// The whole head of a request; over it: 431.
         #[schemars(extend("minimum" = 1024, "maximum" = 16_777_216))]
         max_header_bytes: Size = Size(64 << 10),
@@ -235,18 +235,18 @@ section! {
     RouteTimeout {
         /// To a connection, its TLS handshake included.
         #[schemars(extend("x-positive" = true))]
-        connect: Option<Span> = None,
+        connect: Option<TimeSpan> = None,
         /// To the response's headers.
         #[schemars(extend("x-positive" = true))]
-        response: Option<Span> = None,
+        response: Option<TimeSpan> = None,
         /// Between two reads or writes of a body.
         #[schemars(extend("x-positive" = true))]
-        idle: Option<Span> = None,
+        idle: Option<TimeSpan> = None,
         /// The whole exchange; 0 = no limit.
-        total: Option<Span> = None,
+        total: Option<TimeSpan> = None,
         /// Waiting for a backend below its max_connections.
         #[schemars(extend("x-positive" = true))]
-        queue: Option<Span> = None,
+        queue: Option<TimeSpan> = None,
         /// Requests that may wait.
         queue_length: Option<u32> = None,
     }

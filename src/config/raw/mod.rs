@@ -12,7 +12,7 @@
 //! reported before, and the checks go on without it.
 
 mod balancing;
-mod later;
+mod unsupported;
 mod listener;
 mod notify;
 mod resilience;
@@ -20,7 +20,7 @@ mod service;
 
 use std::collections::BTreeMap;
 
-use super::units::Span;
+use super::units::TimeSpan;
 
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use listener::{
@@ -30,7 +30,7 @@ pub(super) use listener::{
 pub(super) use notify::Notify;
 pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
 pub(super) use service::{
-    AnswerLimits, Backend, Balance, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Via,
+    AnswerLimits, Backend, Balance, Pool, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Timeout, Via,
 };
 
 /// A table of the file, written as in the documentation: `key: Type = default`.
@@ -100,7 +100,7 @@ section! {
         #[schemars(range(max = 1024))]
         workers: u32 = 0,
         /// How long open exchanges may finish at stop, upgrade, or removal of a backend.
-        drain_timeout: Span = Span::secs(30),
+        drain_timeout: TimeSpan = TimeSpan::secs(30),
         /// Where what must outlive the process is kept; created when something is. Missing = the first folder of
         /// $STATE_DIRECTORY (systemd), or "state" beside this file.
         #[schemars(extend("x-syntax" = "text"))]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{section, words};
-use crate::config::units::{Size, Span};
+use crate::config::units::{Size, TimeSpan};
 
 words! {
     /// What an active check does.
@@ -48,13 +48,13 @@ section! {
         expect: Option<String> = None,
         /// Between two checks.
         #[schemars(extend("x-positive" = true))]
-        interval: Span = Span::secs(2),
+        interval: TimeSpan = TimeSpan::secs(2),
         /// The same while the state is in doubt.
         #[schemars(extend("x-positive" = true))]
-        fast_interval: Span = Span::ms(500),
+        fast_interval: TimeSpan = TimeSpan::ms(500),
         /// How long a check may take.
         #[schemars(extend("x-positive" = true))]
-        timeout: Span = Span::secs(1),
+        timeout: TimeSpan = TimeSpan::secs(1),
         /// Failures in a row that take a backend out.
         #[schemars(range(min = 1))]
         fall: u32 = 3,
@@ -82,16 +82,16 @@ section! {
         latency_factor: f64 = 0.0,
         /// Over what time.
         #[schemars(extend("x-positive" = true))]
-        window: Span = Span::secs(10),
+        window: TimeSpan = TimeSpan::secs(10),
         /// Below it nothing is said.
         #[schemars(range(min = 1))]
         min_requests: u32 = 20,
         /// For how long, times the number of ejections so far.
         #[schemars(extend("x-positive" = true))]
-        eject_for: Span = Span::secs(10),
+        eject_for: TimeSpan = TimeSpan::secs(10),
         /// For how long at most; at least `eject_for`.
         #[schemars(extend("x-positive" = true))]
-        max_eject_for: Span = Span::secs(300),
+        max_eject_for: TimeSpan = TimeSpan::secs(300),
         /// Share of the backends that may be out.
         #[schemars(range(min = 0.0, max = 1.0))]
         max_ejected: f64 = 0.5,
@@ -109,7 +109,7 @@ section! {
         error_rate: f64 = 0.0,
         /// For how long it gets none.
         #[schemars(extend("x-positive" = true))]
-        open_for: Span = Span::secs(30),
+        open_for: TimeSpan = TimeSpan::secs(30),
         /// Requests that try whether it is well again.
         #[schemars(range(min = 1))]
         half_open: u32 = 3,
@@ -129,7 +129,7 @@ section! {
         #[schemars(extend("x-syntax" = "retry-condition"))]
         on: Vec<String> = ["connect", "reset", "502", "503", "504"].map(str::to_owned).to_vec(),
         /// Before the second attempt; it grows.
-        back_off: Span = Span::ms(25),
+        back_off: TimeSpan = TimeSpan::ms(25),
         /// An answer of at most this length is passed on only when it is whole; 0 = at once.
         #[schemars(range(max = 1_048_576))]
         hold: Size = Size(16 << 10),
@@ -148,7 +148,7 @@ section! {
         #[schemars(extend("x-syntax" = "header-value"))]
         content_type: String = "text/plain".to_owned(),
         /// Its Retry-After.
-        retry_after: Option<Span> = None,
+        retry_after: Option<TimeSpan> = None,
     }
 }
 
@@ -166,6 +166,6 @@ section! {
         file: Option<String> = None,
         /// How often names are looked up.
         #[schemars(extend("x-positive" = true))]
-        refresh: Span = Span::secs(10),
+        refresh: TimeSpan = TimeSpan::secs(10),
     }
 }

@@ -1,10 +1,10 @@
 //! `[service.NAME]` and what this version supports below it.
 
 use super::balancing::{Affinity, HashKey, LoadReports};
-use super::later::{Detect, Recover, Recovery, Sla};
 use super::resilience::{CircuitBreaker, Discover, Fallback, Health, Outlier, Retry};
+use super::unsupported::{Detect, Recover, Recovery, Sla};
 use super::{section, words};
-use crate::config::units::{Size, Span};
+use crate::config::units::{Size, TimeSpan};
 
 words! {
     /// How a backend is picked.
@@ -43,7 +43,7 @@ section! {
         /// What is spoken to the backends: "http1", "h2" (by prior knowledge, or by ALPN with tls), or "auto".
         protocol: ServiceProtocol = ServiceProtocol::Http1,
         /// A backend that comes back gets its full share after this time.
-        slow_start: Span = Span::secs(0),
+        slow_start: TimeSpan = TimeSpan::secs(0),
         /// The share of available backends under which health is ignored; 0 = never.
         #[schemars(range(min = 0.0, max = 1.0))]
         panic_threshold: f64 = 0.5,
@@ -149,18 +149,18 @@ section! {
     Timeout {
         /// To a connection, its TLS handshake included.
         #[schemars(extend("x-positive" = true))]
-        connect: Span = Span::secs(2),
+        connect: TimeSpan = TimeSpan::secs(2),
         /// To the response's headers.
         #[schemars(extend("x-positive" = true))]
-        response: Span = Span::secs(30),
+        response: TimeSpan = TimeSpan::secs(30),
         /// Between two reads or writes of a body.
         #[schemars(extend("x-positive" = true))]
-        idle: Span = Span::secs(60),
+        idle: TimeSpan = TimeSpan::secs(60),
         /// The whole exchange; 0 = no limit.
-        total: Span = Span::secs(0),
+        total: TimeSpan = TimeSpan::secs(0),
         /// Waiting for a backend below its max_connections.
         #[schemars(extend("x-positive" = true))]
-        queue: Span = Span::secs(1),
+        queue: TimeSpan = TimeSpan::secs(1),
         /// Requests that may wait.
         queue_length: u32 = 1024,
     }
@@ -174,9 +174,9 @@ section! {
         max_idle: u32 = 256,
         /// For how long; less than the backends' own keep-alive time.
         #[schemars(extend("x-positive" = true))]
-        idle_timeout: Span = Span::secs(50),
+        idle_timeout: TimeSpan = TimeSpan::secs(50),
         /// An older connection carries no other request; 0 = no limit.
-        max_age: Span = Span::secs(0),
+        max_age: TimeSpan = TimeSpan::secs(0),
     }
 }
 

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use http::StatusCode;
 
-use super::{Problem, Result, authority, header_name, is_host_name, path};
+use super::address::{authority, is_host_name};
+use super::{Problem, Result, header_name, path};
 use crate::policy::KeyFrom;
 
 /// What a retry is for.

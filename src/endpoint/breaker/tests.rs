@@ -22,7 +22,7 @@ fn opened() -> Breaker {
     for n in 1..=5 {
         let permit = admit(&breaker, at(0));
         let changed = breaker.record(permit, true, &POLICY, at(0));
-        assert_eq!(changed, (n == 5).then_some(State::Open));
+        assert_eq!(changed, (n == 5).then_some(Circuit::Open));
     }
     breaker
 }
@@ -34,9 +34,9 @@ fn it_opens_after_failures_in_a_row_and_a_success_breaks_the_row() {
         let permit = admit(&breaker, at(0));
         assert_eq!(breaker.record(permit, failed, &POLICY, at(0)), None);
     }
-    assert_eq!(breaker.state(&POLICY, at(0)), State::Closed);
+    assert_eq!(breaker.state(&POLICY, at(0)), Circuit::Closed);
     let permit = admit(&breaker, at(1));
-    assert_eq!(breaker.record(permit, true, &POLICY, at(1)), Some(State::Open));
+    assert_eq!(breaker.record(permit, true, &POLICY, at(1)), Some(Circuit::Open));
     assert_eq!(breaker.admit(&POLICY, at(1)), None);
     assert!(!breaker.would_admit(&POLICY, at(1)));
 }
@@ -51,7 +51,7 @@ fn what_says_nothing_neither_fails_nor_breaks_the_row() {
         breaker.forgo(permit);
     }
     let permit = admit(&breaker, at(0));
-    assert_eq!(breaker.record(permit, true, &POLICY, at(0)), Some(State::Open));
+    assert_eq!(breaker.record(permit, true, &POLICY, at(0)), Some(Circuit::Open));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn it_opens_by_the_share_of_failures_where_one_is_set() {
             break;
         }
     }
-    assert_eq!(changes, [State::Open]);
+    assert_eq!(changes, [Circuit::Open]);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn after_its_time_it_lets_a_few_try_and_no_more() {
     let breaker = opened();
     assert!(!breaker.would_admit(&POLICY, at(29_999)));
     assert_eq!(breaker.admit(&POLICY, at(29_999)), None);
-    assert_eq!(breaker.state(&POLICY, at(30_000)), State::HalfOpen);
+    assert_eq!(breaker.state(&POLICY, at(30_000)), Circuit::HalfOpen);
     assert!(breaker.would_admit(&POLICY, at(30_000)));
     let trials: Vec<_> = (0..3).map(|_| admit(&breaker, at(30_000))).collect();
     assert!(trials.iter().all(Permit::is_trial));
@@ -90,7 +90,7 @@ fn when_all_trials_succeed_it_closes() {
     let breaker = opened();
     let trials: Vec<_> = (0..3).map(|_| admit(&breaker, at(30_000))).collect();
     let changes: Vec<_> = trials.into_iter().map(|permit| breaker.record(permit, false, &POLICY, at(30_010))).collect();
-    assert_eq!(changes, [None, None, Some(State::Closed)]);
+    assert_eq!(changes, [None, None, Some(Circuit::Closed)]);
     let permit = admit(&breaker, at(30_010));
     assert!(!permit.is_trial());
     assert_eq!(breaker.record(permit, true, &POLICY, at(30_010)), None, "the row starts anew");
@@ -101,7 +101,7 @@ fn one_after_the_other_they_close_it_as_well() {
     let breaker = opened();
     for n in 1..=3 {
         let permit = admit(&breaker, at(30_000 + n));
-        assert_eq!(breaker.record(permit, false, &POLICY, at(30_000 + n)), (n == 3).then_some(State::Closed));
+        assert_eq!(breaker.record(permit, false, &POLICY, at(30_000 + n)), (n == 3).then_some(Circuit::Closed));
     }
 }
 
@@ -109,10 +109,10 @@ fn one_after_the_other_they_close_it_as_well() {
 fn when_a_trial_fails_it_is_open_again_for_the_whole_time() {
     let breaker = opened();
     let (one, two) = (admit(&breaker, at(30_000)), admit(&breaker, at(30_000)));
-    assert_eq!(breaker.record(one, true, &POLICY, at(31_000)), Some(State::Open));
+    assert_eq!(breaker.record(one, true, &POLICY, at(31_000)), Some(Circuit::Open));
     assert_eq!(breaker.record(two, true, &POLICY, at(32_000)), None);
     assert_eq!(breaker.admit(&POLICY, at(60_999)), None);
-    assert_eq!(breaker.state(&POLICY, at(61_000)), State::HalfOpen, "the second failure put nothing off");
+    assert_eq!(breaker.state(&POLICY, at(61_000)), Circuit::HalfOpen, "the second failure put nothing off");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn what_started_before_it_opened_changes_nothing_afterwards() {
     for permit in early.by_ref().take(5) {
         assert_eq!(breaker.record(permit, true, &POLICY, at(29_000)), None);
     }
-    assert_eq!(breaker.state(&POLICY, at(30_000)), State::HalfOpen);
+    assert_eq!(breaker.state(&POLICY, at(30_000)), Circuit::HalfOpen);
     let trial = admit(&breaker, at(30_000));
     for permit in early.by_ref().take(5) {
         assert_eq!(breaker.record(permit, true, &POLICY, at(30_000)), None);
@@ -134,7 +134,7 @@ fn what_started_before_it_opened_changes_nothing_afterwards() {
     for permit in early {
         assert_eq!(breaker.record(permit, false, &POLICY, at(30_000)), None, "nor do successes close it");
     }
-    assert_eq!(breaker.state(&POLICY, at(30_000)), State::HalfOpen);
+    assert_eq!(breaker.state(&POLICY, at(30_000)), Circuit::HalfOpen);
     breaker.forgo(trial);
 }
 
@@ -146,7 +146,7 @@ fn a_cancelled_trial_gives_its_place_back() {
         assert_eq!(breaker.admit(&POLICY, at(30_000)), None);
         trials.into_iter().for_each(|permit| breaker.forgo(permit));
     }
-    assert_eq!(breaker.state(&POLICY, at(30_000)), State::HalfOpen);
+    assert_eq!(breaker.state(&POLICY, at(30_000)), Circuit::HalfOpen);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn trials_that_never_end_do_not_keep_it_half_open() {
         assert_eq!(breaker.record(permit, true, &POLICY, at(90_001)), None);
     }
     let changes: Vec<_> = new.into_iter().map(|permit| breaker.record(permit, false, &POLICY, at(90_002))).collect();
-    assert_eq!(changes, [None, None, Some(State::Closed)]);
+    assert_eq!(changes, [None, None, Some(Circuit::Closed)]);
 }
 
 #[test]
@@ -171,10 +171,10 @@ fn the_epoch_may_wrap() {
     // three changes a turn
     for turn in 0..=EPOCHS / 3 + 2 {
         let permit = breaker.admit(&policy, at(turn)).unwrap();
-        assert_eq!(breaker.record(permit, true, &policy, at(turn)), Some(State::Open));
+        assert_eq!(breaker.record(permit, true, &policy, at(turn)), Some(Circuit::Open));
         let trial = breaker.admit(&policy, at(turn)).unwrap();
         assert!(trial.is_first_trial());
-        assert_eq!(breaker.record(trial, false, &policy, at(turn)), Some(State::Closed));
+        assert_eq!(breaker.record(trial, false, &policy, at(turn)), Some(Circuit::Closed));
     }
 }
 
@@ -253,11 +253,11 @@ impl Model {
         }
     }
 
-    fn state(&self, now: Moment) -> State {
+    fn state(&self, now: Moment) -> Circuit {
         match self.phase {
-            Phase::Closed { .. } => State::Closed,
-            Phase::Open { until } if now < until => State::Open,
-            Phase::Open { .. } | Phase::HalfOpen { .. } => State::HalfOpen,
+            Phase::Closed { .. } => Circuit::Closed,
+            Phase::Open { until } if now < until => Circuit::Open,
+            Phase::Open { .. } | Phase::HalfOpen { .. } => Circuit::HalfOpen,
         }
     }
 }
@@ -340,7 +340,7 @@ fn many_threads_never_have_too_many_trials_and_never_lose_a_place() {
             scope.spawn(move || hammer(breaker, policy, clock, trials, seed));
         }
     });
-    let epoch = Word::unpack(breaker.word.load(Ordering::Relaxed)).epoch;
+    let epoch = CircuitWord::unpack(breaker.word.load(Ordering::Relaxed)).epoch;
     assert!(epoch > 100, "it moved: {epoch}");
     // nothing is in flight: it opens up within its open time, without waiting for lost trials
     let now = at(clock.load(Ordering::Relaxed) / 4).plus(policy.open_for);
@@ -348,5 +348,5 @@ fn many_threads_never_have_too_many_trials_and_never_lose_a_place() {
         let permit = breaker.admit(&policy, now).expect("no place was lost");
         breaker.record(permit, false, &policy, now);
     }
-    assert_eq!(breaker.state(&policy, now), State::Closed);
+    assert_eq!(breaker.state(&policy, now), Circuit::Closed);
 }

@@ -1,19 +1,19 @@
-//! How many of the exchanges of the last 10 s failed, in one word for each second.
+//! The share of failures over the last 10 s, counted in one word for each second.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Moment;
 
-/// Seconds that are looked back on, the one that has begun included.
+/// How many seconds the window has, the current one included.
 const SECONDS: u64 = 10;
-/// With fewer exchanges no share is judged.
+/// With fewer exchanges than this in the window, the share of failures decides nothing.
 const ENOUGH: u64 = 20;
-/// Bits of each count in a word; the second stands above them.
+/// Bits of each count in a word; the number of the second stands in the bits above them.
 const COUNT_BITS: u32 = 18;
 const COUNTS: u64 = (1 << COUNT_BITS) - 1;
 
-/// A ring of seconds. Made at the first count, so that a breaker without an error rate does not carry it.
+/// A ring of seconds. It is allocated at the first count, so that a breaker without an error rate does not carry it.
 #[derive(Debug, Default)]
 pub(super) struct Window(OnceLock<Box<[AtomicU64; SECONDS as usize]>>);
 
@@ -37,7 +37,7 @@ impl Window {
                 counted = Second { second, total: 0, failed: 0 };
             }
             if counted.total == COUNTS {
-                // as many as a word holds, which is sample enough
+                // the word is full, and that many exchanges are sample enough
                 return;
             }
             counted.total += 1;
@@ -49,7 +49,7 @@ impl Window {
         }
     }
 
-    /// Whether the share of failures has come to `rate`, counting only the whole seconds after `since`.
+    /// Whether the share of failures has reached `rate`, counting only the whole seconds after `since`.
     pub fn exceeds(&self, rate: f64, since: Moment, now: Moment) -> bool {
         let Some(slots) = self.0.get() else { return false };
         let now = second(now);
@@ -65,7 +65,7 @@ impl Window {
     }
 }
 
-/// The number of the second; modulo what a word has room for, which is 8 years.
+/// The number of the second, modulo what a word has room for, which is 8 years.
 fn second(of: Moment) -> u64 {
     (of.as_millis() / 1000) & (u64::MAX >> (2 * COUNT_BITS))
 }

@@ -216,7 +216,7 @@ fn turns_to_another_address(session: &Session, turns: &mut usize) -> bool {
 fn is_for_want_of_room(error: &Error) -> bool {
     match error.kind() {
         Kind::Overload => true,
-        Kind::Lack(lack) => lack.is_passing(),
+        Kind::Shortage(lack) => lack.is_passing(),
         _ => false,
     }
 }

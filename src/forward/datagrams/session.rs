@@ -86,7 +86,7 @@ pub(super) struct Opening {
     /// What it is told by, for the ring.
     pub key: u64,
     /// Its affinity.
-    pub affinity: Option<Cell<affinity::Session>>,
+    pub affinity: Option<Cell<affinity::Stickiness>>,
     /// What it began with.
     pub kept: Kept,
 }
@@ -237,7 +237,7 @@ fn keeps(endpoint: &Endpoint, scene: &Scene<'_>) -> bool {
     }
     match service.endpoints.iter().position(|known| known.key == endpoint.key) {
         // where nobody is well, one is as good as the other
-        Some(index) => service.keeps_sessions(index, scene.now) || service.available.members.is_empty(),
+        Some(index) => service.keeps_sticky_sessions(index, scene.now) || service.available.members.is_empty(),
         None => false,
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 /// A service on one worker of two.
 struct Service {
     name: Arc<str>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<Waiters>,
     queues: Queues,
 }
 
@@ -22,7 +22,7 @@ impl Wake for Woken {
 
 impl Service {
     fn new() -> Self {
-        Self { name: "api".into(), waiting: Arc::new(Waiting::new(2)), queues: Queues::default() }
+        Self { name: "api".into(), waiting: Arc::new(Waiters::new(2)), queues: Queues::default() }
     }
 
     fn join(&self, at: u64, need: Need) -> Ticket<'_> {

@@ -244,14 +244,14 @@ pub(super) fn placement(
     service: &Service,
     client: Option<IpAddr>,
     worker: &Worker,
-) -> (u64, Option<Cell<affinity::Session>>) {
+) -> (u64, Option<Cell<affinity::Stickiness>>) {
     let told_by = || client.map(key::of_address);
     let key = match service.balance {
         // those that are told by nothing must not all go to one backend
         Balance::ConsistentHash(_) => told_by().unwrap_or_else(|| worker.random.borrow_mut().u64(..)),
         _ => 0,
     };
-    let session = service.affinity.as_ref().map(|a| Cell::new(a.session(std::iter::empty(), told_by, 0)));
+    let session = service.affinity.as_ref().map(|a| Cell::new(a.stickiness(std::iter::empty(), told_by, 0)));
     (key, session)
 }
 

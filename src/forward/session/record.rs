@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::endpoint::waiting::Waiting;
+use crate::endpoint::waiters::Waiters;
 use crate::error::{Error, Kind, Side};
 use crate::forward::Worker;
 use crate::forward::admit::Admission;
@@ -40,7 +40,7 @@ struct Served {
     index: usize,
     name: Arc<str>,
     durations: Arc<Durations>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<Waiters>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
 }

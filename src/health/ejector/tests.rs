@@ -2,7 +2,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::endpoint::Target;
-use crate::endpoint::standing::{Health, Wanted};
+use crate::endpoint::standing::{Health, Override};
 
 const POLICY: Outlier = Outlier {
     consecutive_failures: 5,
@@ -19,23 +19,23 @@ const POLICY: Outlier = Outlier {
 struct World {
     ejector: Ejector,
     backends: Vec<Arc<Endpoint>>,
-    totals: [Seen; 3],
+    totals: [RequestCounts; 3],
     /// How many backends were looked at.
     looks: Cell<u32>,
     now: Moment,
 }
 
 struct Counted<'a> {
-    totals: [Seen; 3],
+    totals: [RequestCounts; 3],
     looks: &'a Cell<u32>,
 }
 
 impl Totals for Counted<'_> {
     fn attempts(&self, _: usize) -> u64 {
-        self.totals.iter().map(|seen| seen.requests).sum()
+        self.totals.iter().map(|counts| counts.requests).sum()
     }
 
-    fn seen(&self, _: usize, backend: usize) -> Seen {
+    fn counts(&self, _: usize, backend: usize) -> RequestCounts {
         self.looks.set(self.looks.get() + 1);
         self.totals[backend]
     }
@@ -79,7 +79,7 @@ impl World {
     fn tick(&mut self) -> Vec<String> {
         self.now = self.now.plus(TICK);
         let events = self.ejector.tick(self.now, &Counted { totals: self.totals, looks: &self.looks });
-        let shown = |event: &Event| format!("{}{}", if event.ejected.is_some() { '-' } else { '+' }, event.id);
+        let shown = |event: &EjectionChange| format!("{}{}", if event.ejected.is_some() { '-' } else { '+' }, event.id);
         events.iter().map(shown).collect()
     }
 
@@ -98,7 +98,7 @@ impl World {
     fn fail(&mut self, at: usize, times: u32) {
         for _ in 0..times {
             self.totals[at].requests += 1;
-            self.backends[at].live.passive.record(true);
+            self.backends[at].live.failure_streak.record(true);
         }
     }
 
@@ -112,8 +112,8 @@ impl World {
     }
 }
 
-fn service(backends: Vec<Arc<Endpoint>>) -> Vec<Service> {
-    vec![Service { name: "api".into(), policy: POLICY, backends }]
+fn service(backends: Vec<Arc<Endpoint>>) -> Vec<WatchedService> {
+    vec![WatchedService { name: "api".into(), policy: POLICY, backends }]
 }
 
 fn moment(seconds: u64) -> Duration {
@@ -143,9 +143,9 @@ fn it_is_out_for_longer_each_time_until_it_has_been_well_for_long() {
 #[test]
 fn failures_from_before_an_ejection_are_not_counted_again_after_it() {
     let mut world = World::new();
-    world.totals[2] = Seen { requests: 40, failures: 30, elapsed: moment(1) };
+    world.totals[2] = RequestCounts { requests: 40, failures: 30, elapsed: moment(1) };
     assert_eq!(world.tick(), ["-c"]);
-    world.totals[2] = Seen { requests: 80, failures: 70, elapsed: moment(2) };
+    world.totals[2] = RequestCounts { requests: 80, failures: 70, elapsed: moment(2) };
     assert_eq!(world.until_an_event().0, ["+c"]);
     for _ in 0..20 {
         assert_eq!(world.tick(), [] as [&str; 0]);
@@ -179,9 +179,9 @@ fn what_is_down_or_not_wanted_is_not_ejected_on_top() {
     let mut world = World::new();
     (0..3).for_each(|at| world.fail(at, 9));
     world.backends[0].live.standing.set_health(Health::Down, "");
-    world.backends[1].live.standing.set_operator(Wanted::Drained, "");
+    world.backends[1].live.standing.set_operator(Override::Drained, "");
     assert_eq!(world.tick(), [] as [&str; 0], "and the third is the last one");
-    world.backends[1].live.standing.set_operator(Wanted::Configured, "");
+    world.backends[1].live.standing.set_operator(Override::Configured, "");
     assert_eq!(world.tick().len(), 1);
 }
 

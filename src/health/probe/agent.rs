@@ -1,26 +1,28 @@
-//! A check by HAProxy's agent protocol: the backend says on one line how it is. What the line means is not decided here.
+//! A check by HAProxy's agent protocol: the agent beside the backend answers with one line. What the line means is not
+//! decided here.
 
 use std::borrow::Cow;
 
 use tokio::io::AsyncReadExt;
 
-use super::{Fault, Outcome};
+use super::{CheckFailure, CheckResult};
 use crate::io::Stream;
 
 /// The longest line that is read.
 const MAX_LINE: usize = 1024;
 
 /// Reads the agent's line and hands it to `take`.
-pub async fn check(stream: &mut Stream, take: impl FnOnce(&str) -> Result<(), String>) -> Outcome {
+pub async fn check(stream: &mut Stream, take: impl FnOnce(&str) -> Result<(), String>) -> CheckResult {
     let line = line(stream).await?;
     match take(&line) {
         Ok(()) => Ok(Cow::Owned(format!("agent says {line:?}"))),
-        Err(reason) => Err(Fault::new(reason)),
+        Err(reason) => Err(CheckFailure::new(reason)),
     }
 }
 
-/// Up to the end of the line, or of the stream: agents that only ever say one word often leave the line's end away.
-async fn line(stream: &mut Stream) -> Result<String, Fault> {
+/// Reads up to the end of the line, or of the stream: agents that answer with one word often leave the end of the line
+/// out.
+async fn line(stream: &mut Stream) -> Result<String, CheckFailure> {
     let mut line = Vec::new();
     let mut piece = [0; 256];
     loop {
@@ -28,16 +30,16 @@ async fn line(stream: &mut Stream) -> Result<String, Fault> {
         let end = memchr::memchr2(b'\n', b'\r', &piece[..read]);
         line.extend_from_slice(&piece[..end.unwrap_or(read)]);
         if line.len() > MAX_LINE {
-            return Err(Fault::new("the agent's line is longer than 1 KiB"));
+            return Err(CheckFailure::new("the agent's line is longer than 1 KiB"));
         }
         if end.is_some() || read == 0 {
             break;
         }
     }
     match String::from_utf8(line) {
-        Ok(line) if line.trim().is_empty() => Err(Fault::new("the agent said nothing")),
+        Ok(line) if line.trim().is_empty() => Err(CheckFailure::new("the agent said nothing")),
         Ok(line) => Ok(line.trim().to_owned()),
-        Err(_) => Err(Fault::new("the agent's line is not text")),
+        Err(_) => Err(CheckFailure::new("the agent's line is not text")),
     }
 }
 

@@ -12,17 +12,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use super::executor::LocalExecutor;
 use super::http::{fields, host, judge_status, not_found};
 use super::search::Search;
-use super::{Fault, MAX_ANSWER, Outcome, Target};
+use super::{CheckFailure, CheckResult, MAX_ANSWER, Target};
 use crate::io::Stream;
 use crate::policy::HttpCheck;
 
-/// The most that a head may be.
+/// The most bytes that a head may have.
 const MAX_HEAD: u32 = MAX_ANSWER as u32;
 
-/// Asks over HTTP/2 what is else asked over HTTP/1.1.
-pub async fn check(stream: Stream, target: &Target, check: &HttpCheck) -> Outcome {
+/// Makes the check of `http` over HTTP/2.
+pub async fn check(stream: Stream, target: &Target, check: &HttpCheck) -> CheckResult {
     let authority = host(target, check);
-    let question = Question {
+    let question = CheckRequest {
         method: check.method.clone(),
         path: check.path.clone(),
         authority: authority.to_str().unwrap_or_default(),
@@ -47,9 +47,9 @@ pub async fn check(stream: Stream, target: &Target, check: &HttpCheck) -> Outcom
     Err(not_found(&search))
 }
 
-/// What is asked.
+/// The request of a check.
 #[derive(Debug)]
-pub struct Question<'a> {
+pub struct CheckRequest<'a> {
     pub method: Method,
     pub path: PathAndQuery,
     pub authority: &'a str,
@@ -58,13 +58,13 @@ pub struct Question<'a> {
 }
 
 /// Sends a request and waits for the head of its answer. The connection ends with the answer's body.
-pub async fn ask(stream: Stream, question: Question<'_>) -> Result<Response<Incoming>, Fault> {
+pub async fn ask(stream: Stream, question: CheckRequest<'_>) -> Result<Response<Incoming>, CheckFailure> {
     let scheme = if matches!(stream, Stream::Plain(_)) { Scheme::HTTP } else { Scheme::HTTPS };
-    let authority =
-        Authority::try_from(question.authority).map_err(|_| Fault::new("its host can't be asked for over HTTP/2"))?;
+    let authority = Authority::try_from(question.authority)
+        .map_err(|_| CheckFailure::new("its host can't be asked for over HTTP/2"))?;
     let mut uri = http::uri::Parts::default();
     (uri.scheme, uri.authority, uri.path_and_query) = (Some(scheme), Some(authority), Some(question.path));
-    let uri = Uri::from_parts(uri).map_err(|_| Fault::new("its path can't be asked for over HTTP/2"))?;
+    let uri = Uri::from_parts(uri).map_err(|_| CheckFailure::new("its path can't be asked for over HTTP/2"))?;
 
     let mut request = Request::new(Full::new(question.body));
     *request.method_mut() = question.method;
@@ -78,13 +78,13 @@ pub async fn ask(stream: Stream, question: Question<'_>) -> Result<Response<Inco
         .handshake(TokioIo::new(stream))
         .await
         .map_err(broken)?;
-    // ends by itself once the sender and the answer's body are gone
+    // the task ends by itself once the sender and the answer's body are gone
     tokio::task::spawn_local(async move { drop(connection.await) });
     sender.send_request(request).await.map_err(broken)
 }
 
-/// An error of hyper's, with the cause that it keeps to itself.
-pub fn broken(error: hyper::Error) -> Fault {
+/// An error of hyper's, with the cause that its own text leaves out.
+pub fn broken(error: hyper::Error) -> CheckFailure {
     let cause = std::error::Error::source(&error).map(ToString::to_string);
-    Fault::new(format!("HTTP/2: {}", cause.unwrap_or_else(|| error.to_string())))
+    CheckFailure::new(format!("HTTP/2: {}", cause.unwrap_or_else(|| error.to_string())))
 }

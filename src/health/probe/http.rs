@@ -9,7 +9,7 @@ use http::header::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::search::Search;
-use super::{Fault, MAX_ANSWER, Outcome, Target};
+use super::{CheckFailure, CheckResult, MAX_ANSWER, Target};
 use crate::error::{Error, Kind};
 use crate::io::Stream;
 use crate::policy::HttpCheck;
@@ -23,8 +23,8 @@ use crate::protocol::http::{HeadLimits, Leniency};
 /// Interim responses before the answer.
 const MAX_INTERIM: u32 = 16;
 
-/// Asks over HTTP/1.1.
-pub async fn check(stream: &mut Stream, target: &Target, check: &HttpCheck) -> Outcome {
+/// Makes the check over HTTP/1.1.
+pub async fn check(stream: &mut Stream, target: &Target, check: &HttpCheck) -> CheckResult {
     stream.write_all(&request(target, check)).await?;
     stream.flush().await?;
     let mut buf = BytesMut::with_capacity(2048);
@@ -36,7 +36,7 @@ pub async fn check(stream: &mut Stream, target: &Target, check: &HttpCheck) -> O
     Ok(good)
 }
 
-/// What both versions of HTTP send beside the target and the host.
+/// The fields that both versions of HTTP send, beside the target and the host.
 pub(super) fn fields(check: &HttpCheck) -> HeaderMap {
     let mut fields = HeaderMap::with_capacity(check.headers.len() + 1);
     fields.insert(http::header::USER_AGENT, HeaderValue::from_static("evenkeel-health-check"));
@@ -46,14 +46,14 @@ pub(super) fn fields(check: &HttpCheck) -> HeaderMap {
     fields
 }
 
-/// As whom the backend is asked.
+/// The host that the backend is asked for.
 pub(super) fn host(target: &Target, check: &HttpCheck) -> HeaderValue {
     let named = check.host.clone().or_else(|| HeaderValue::try_from(target.authority()).ok());
     named.unwrap_or(HeaderValue::from_static("localhost"))
 }
 
-/// Whether the status is one of those that are good.
-pub(super) fn judge_status(check: &HttpCheck, status: StatusCode) -> Outcome {
+/// Whether the status is one of the expected ones.
+pub(super) fn judge_status(check: &HttpCheck, status: StatusCode) -> CheckResult {
     let code = status.as_u16();
     if check.expect_status.iter().any(|range| range.contains(&code)) {
         return Ok(Cow::Owned(format!("status {code}")));
@@ -61,18 +61,18 @@ pub(super) fn judge_status(check: &HttpCheck, status: StatusCode) -> Outcome {
     let mut reason = format!("status {code}, expected");
     for (at, range) in check.expect_status.iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };
-        // writing to a text does not fail
+        // writing to a `String` can't fail
         let _ = match range.start() == range.end() {
             true => write!(reason, "{comma} {}", range.start()),
             false => write!(reason, "{comma} {}-{}", range.start(), range.end()),
         };
     }
-    Err(Fault::new(reason))
+    Err(CheckFailure::new(reason))
 }
 
-/// The end of a body in which what was wanted was not found.
-pub(super) fn not_found(search: &Search<'_>) -> Fault {
-    Fault::new(match search.is_full() {
+/// The failure of a check whose text was not found in the body.
+pub(super) fn not_found(search: &Search<'_>) -> CheckFailure {
+    CheckFailure::new(match search.is_full() {
         true => "the expected text is not in the first 64 KiB of the body",
         false => "the expected text is not in the body",
     })
@@ -90,7 +90,7 @@ fn request(target: &Target, check: &HttpCheck) -> BytesMut {
     out
 }
 
-async fn answer_head(stream: &mut Stream, buf: &mut BytesMut, check: &HttpCheck) -> Result<ResponseHead, Fault> {
+async fn answer_head(stream: &mut Stream, buf: &mut BytesMut, check: &HttpCheck) -> Result<ResponseHead, CheckFailure> {
     let leniency = Leniency { bare_lf: check.allow_bare_lf, ..Leniency::default() };
     let limits = HeadLimits { bytes: MAX_ANSWER, fields: 100, leniency };
     let mut scan = Scan::default();
@@ -104,17 +104,22 @@ async fn answer_head(stream: &mut Stream, buf: &mut BytesMut, check: &HttpCheck)
             }
             interim += 1;
             if interim > MAX_INTERIM {
-                return Err(Fault::new("too many interim responses"));
+                return Err(CheckFailure::new("too many interim responses"));
             }
             continue;
         }
         if stream.read_buf(buf).await? == 0 {
-            return Err(Fault::new("closed before an answer"));
+            return Err(CheckFailure::new("closed before an answer"));
         }
     }
 }
 
-async fn find_in_body(stream: &mut Stream, mut buf: BytesMut, length: Length, wanted: &[u8]) -> Result<(), Fault> {
+async fn find_in_body(
+    stream: &mut Stream,
+    mut buf: BytesMut,
+    length: Length,
+    wanted: &[u8],
+) -> Result<(), CheckFailure> {
     let mut decoder = Decoder::new(length, Kind::UpstreamMalformed);
     let mut search = Search::new(wanted);
     loop {
@@ -125,12 +130,12 @@ async fn find_in_body(stream: &mut Stream, mut buf: BytesMut, length: Length, wa
             Decoded::Trailers(_) | Decoded::End => return Err(not_found(&search)),
             Decoded::Starved if stream.read_buf(&mut buf).await? > 0 => {}
             Decoded::Starved if decoder.end_of_stream() => return Err(not_found(&search)),
-            Decoded::Starved => return Err(Fault::new("closed within its answer")),
+            Decoded::Starved => return Err(CheckFailure::new("closed within its answer")),
         }
     }
 }
 
-impl From<Error> for Fault {
+impl From<Error> for CheckFailure {
     fn from(error: Error) -> Self {
         Self::new(error.to_string())
     }
@@ -140,10 +145,10 @@ impl From<Error> for Fault {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::check;
     use super::super::testing::{Server, http, reason, target};
-    use super::super::{Preamble, check};
     use super::*;
-    use crate::policy::Check;
+    use crate::policy::{Check, ProxyHeader};
 
     /// What a check with `change` made to it comes to when the backend answers with these bytes and closes.
     async fn answered(answer: &'static [u8], change: impl FnOnce(&mut HttpCheck)) -> String {
@@ -209,7 +214,7 @@ mod tests {
     async fn it_asks_what_it_was_told_to_ask() {
         let mut server = Server::answer("\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n").await;
         let mut target = target(server.address, Check::Http(http()));
-        target.preamble = Preamble::V1;
+        target.proxy_header = Some(ProxyHeader::V1);
         assert_eq!(reason(&target).await, "good: status 200");
         let asked = format!(
             "PROXY UNKNOWN\r\nGET /health?deep=1 HTTP/1.1\r\nhost: backend.test:{}\r\n\
@@ -229,7 +234,7 @@ mod tests {
         target.policy = Arc::new(crate::policy::Health { kind: Check::Http(head), ..(*target.policy).clone() });
         // asked at another port than requests are sent to
         Arc::make_mut(&mut target.policy).port = Some(server.address.port());
-        target.preamble = Preamble::V2;
+        target.proxy_header = Some(ProxyHeader::V2);
         assert!(check(&target, &|_, _| Ok(())).await.is_ok());
         let heard = server.heard().await;
         assert!(heard.starts_with("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0HEAD /health?deep=1 HTTP/1.1\r\nhost: api.test\r\n"));

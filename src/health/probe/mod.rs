@@ -30,11 +30,11 @@ use tokio_rustls::TlsConnector;
 
 use crate::endpoint::addresses::Addresses;
 use crate::endpoint::{self, Live};
-use crate::io::{Socket, Stream, Told, connect_any};
-use crate::policy::{Check, Health, UpstreamProtocol};
-use crate::shortage::{self, Net};
+use crate::io::{FailureTiming, Socket, Stream, connect_any};
+use crate::policy::{Check, Health, ProxyHeader, UpstreamProtocol};
+use crate::shortage::{self, SocketKind};
 
-/// The most that is read of any answer.
+/// The most bytes that are read of any answer.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// A backend that is checked.
@@ -44,7 +44,7 @@ pub struct Target {
     pub service: Arc<str>,
     /// Unique in its service.
     pub id: String,
-    /// Its atomics: a backend that stays is known by them.
+    /// Its atomics, by which a backend is recognised that stays from snapshot to snapshot.
     pub live: Arc<Live>,
     /// Where it is.
     pub address: endpoint::Target,
@@ -56,63 +56,54 @@ pub struct Target {
     pub protocol: UpstreamProtocol,
     /// TLS, where its service uses it, with the name asked for and verified.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    /// PROXY protocol, where its service uses it.
-    pub preamble: Preamble,
+    /// The version of the PROXY header that connections to it begin with; `None` = they begin without.
+    pub proxy_header: Option<ProxyHeader>,
     /// How it is checked.
     pub policy: Arc<Health>,
-    /// Its answers are passed on, but do not decide over its health.
+    /// Its answers are handed to the agent's handler, but don't decide over its health.
     pub advisory: bool,
-    /// How long a limit holds that its agent has told.
+    /// How long a limit holds that its agent has set.
     pub expire: Duration,
 }
 
-/// The PROXY header that a check begins with. It says that the connection is the proxy's own and nobody's behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preamble {
-    /// None.
-    Off,
-    /// `UNKNOWN`
-    V1,
-    /// `LOCAL`
-    V2,
-}
-
-/// What a check came to: a short word on what was good, or why it failed.
-pub type Outcome = Result<Cow<'static, str>, Fault>;
+/// The result of a check: a few words on what was good, or why it failed.
+pub type CheckResult = Result<Cow<'static, str>, CheckFailure>;
 
 /// Why a check failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct CheckFailure {
     /// For people; short.
     pub reason: Cow<'static, str>,
-    /// It was this process that could not ask: the check says nothing about the backend.
+    /// Whether this process could not make the check: it then says nothing about the backend.
     pub is_ours: bool,
 }
 
-/// Takes the line of an agent: does what it says, and tells whether it means that the backend is well.
+/// Handles the line that an agent has answered with; an error means that the backend is unhealthy, and why.
 pub type Agent = dyn Fn(&Target, &str) -> Result<(), String> + Send + Sync;
 
 /// Checks a backend once.
-pub async fn check(target: &Target, agent: &Agent) -> Outcome {
+pub async fn check(target: &Target, agent: &Agent) -> CheckResult {
     let limit = target.policy.timeout;
     let deadline = Instant::now() + limit;
     let stream = timeout_at(deadline, connect(target)).await;
-    let stream = stream.unwrap_or_else(|_| Err(Fault::new(format!("no connection in {}", shown(limit)))))?;
+    let stream = stream.unwrap_or_else(|_| Err(CheckFailure::new(format!("no connection in {}", shown(limit)))))?;
     let asked = timeout_at(deadline, ask(target, stream, agent)).await;
-    asked.unwrap_or_else(|_| Err(Fault::new(format!("no answer in {}", shown(limit)))))
+    asked.unwrap_or_else(|_| Err(CheckFailure::new(format!("no answer in {}", shown(limit)))))
 }
 
 impl Target {
-    /// As whom it is asked when the check does not say: with the port that it is asked at.
+    /// The host that is asked for when the check names none, with the port that is asked at.
     fn authority(&self) -> String {
         self.address.authority(&self.host, self.policy.port, self.tls.is_some())
     }
 }
 
-async fn ask(target: &Target, mut stream: Stream, agent: &Agent) -> Outcome {
+async fn ask(target: &Target, mut stream: Stream, agent: &Agent) -> CheckResult {
     match &target.policy.kind {
         Check::Http(check) if speaks_h2(target, &stream) => h2::check(stream, target, check).await,
-        Check::Http(_) if is_refused_h2(target, &stream) => Err(Fault::new("TLS: it does not choose HTTP/2 (ALPN)")),
+        Check::Http(_) if is_refused_h2(target, &stream) => {
+            Err(CheckFailure::new("TLS: it does not choose HTTP/2 (ALPN)"))
+        }
         Check::Http(check) => http::check(&mut stream, target, check).await,
         Check::Tcp { send, expect } => tcp::check(&mut stream, send, expect).await,
         Check::Grpc { service } => grpc::check(stream, target, service).await,
@@ -120,7 +111,8 @@ async fn ask(target: &Target, mut stream: Stream, agent: &Agent) -> Outcome {
     }
 }
 
-/// Whether the connection is to carry HTTP/2: by ALPN, or in clear by the service's word.
+/// Whether the connection carries HTTP/2: with TLS where ALPN chose it, in clear where the service's protocol is
+/// HTTP/2.
 fn speaks_h2(target: &Target, stream: &Stream) -> bool {
     match stream {
         Stream::TlsClient(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
@@ -128,62 +120,65 @@ fn speaks_h2(target: &Target, stream: &Stream) -> bool {
     }
 }
 
-/// Whether it is where requests go, which would be over HTTP/2 and nothing else, and does not speak that.
+/// Whether this is the port that requests go to, which need HTTP/2, and the backend has not chosen HTTP/2.
 fn is_refused_h2(target: &Target, stream: &Stream) -> bool {
     target.protocol == UpstreamProtocol::Http2 && target.policy.port.is_none() && matches!(stream, Stream::TlsClient(_))
 }
 
-async fn connect(target: &Target) -> Result<Stream, Fault> {
+async fn connect(target: &Target) -> Result<Stream, CheckFailure> {
     let mut socket = match &target.address {
         endpoint::Target::Tcp(_) => {
             let tcp = connect_tcp(target).await?;
-            // a question is small and the only thing under way
+            // a check is small and the only thing under way
             tcp.set_nodelay(true)?;
-            // closed by a reset once the answer is here: that spares both sides the farewell and us a port in TIME_WAIT
+            // closed by a reset once the answer has come: that saves both sides the packets of an orderly end, and this
+            // machine a port in TIME_WAIT
             tcp.set_zero_linger()?;
             Socket::Tcp(tcp)
         }
         endpoint::Target::Unix(path) => {
             let unix = UnixStream::connect(path).await;
-            Socket::Unix(unix.map_err(|error| Fault::unmade(error, Net::Unix, Told::AtOnce, path.display()))?)
+            Socket::Unix(unix.map_err(|error| {
+                CheckFailure::unmade(error, SocketKind::Unix, FailureTiming::AtOnce, path.display())
+            })?)
         }
     };
-    // an agent is not the service: it speaks in clear, and knows nothing of PROXY headers
+    // an agent is not the service: it uses neither TLS nor PROXY headers
     if target.policy.kind == Check::Agent {
         return Ok(Stream::Plain(socket));
     }
-    if target.preamble != Preamble::Off {
-        socket.write_all(target.preamble.bytes()).await?;
+    if let Some(version) = target.proxy_header {
+        socket.write_all(own_connection(version)).await?;
     }
     let Some((config, name)) = &target.tls else { return Ok(Stream::Plain(socket)) };
     let connector = TlsConnector::from(offering(config, &target.policy.kind));
     match connector.connect(name.clone(), socket).await {
         Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),
-        Err(error) => Err(Fault::new(format!("TLS: {error}"))),
+        Err(error) => Err(CheckFailure::new(format!("TLS: {error}"))),
     }
 }
 
 /// A connection to the first of the backend's addresses that answers, at the port where it is checked.
-async fn connect_tcp(target: &Target) -> Result<TcpStream, Fault> {
+async fn connect_tcp(target: &Target) -> Result<TcpStream, CheckFailure> {
     let (all, port) = (&target.addresses, target.policy.port);
     let addresses: Vec<SocketAddr> =
         all.in_order().map(|at| SocketAddr::new(at.ip(), port.unwrap_or(at.port()))).collect();
     match connect_any(addresses.into_iter(), target.policy.timeout).await {
         Ok((tcp, address)) => {
-            // another port says nothing of where requests go
+            // a check at another port says nothing about the address that requests go to
             if port.is_none() {
                 all.works(address);
             }
             Ok(tcp)
         }
         Err(failed) => Err(match shortage::decisive(failed) {
-            Some((failed, _)) => Fault::unmade(failed.error, Net::Ip, failed.told, failed.to),
-            None => Fault::new("it has no address"),
+            Some((failed, _)) => CheckFailure::unmade(failed.error, SocketKind::Ip, failed.timing, failed.to),
+            None => CheckFailure::new("it has no address"),
         }),
     }
 }
 
-/// gRPC is HTTP/2, whatever the service's requests use.
+/// The TLS settings of a check. gRPC needs HTTP/2, whatever the service's requests use.
 fn offering(config: &Arc<ClientConfig>, kind: &Check) -> Arc<ClientConfig> {
     if !matches!(kind, Check::Grpc { .. }) || config.alpn_protocols == [b"h2"] {
         return Arc::clone(config);
@@ -193,38 +188,36 @@ fn offering(config: &Arc<ClientConfig>, kind: &Check) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-impl Preamble {
-    fn bytes(self) -> &'static [u8] {
-        match self {
-            Self::Off => b"",
-            Self::V1 => b"PROXY UNKNOWN\r\n",
-            // the signature; version 2, LOCAL; no family; nothing follows
-            Self::V2 => b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00",
-        }
+/// The PROXY header of a connection that is the proxy's own, with nobody behind it.
+fn own_connection(version: ProxyHeader) -> &'static [u8] {
+    match version {
+        ProxyHeader::V1 => b"PROXY UNKNOWN\r\n",
+        // the signature; version 2, LOCAL; no family; nothing follows
+        ProxyHeader::V2 => b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00",
     }
 }
 
-impl Fault {
+impl CheckFailure {
     fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self { reason: reason.into(), is_ours: false }
     }
 
-    /// No connection could be made.
-    fn unmade(error: io::Error, net: Net, told: Told, to: impl Display) -> Self {
-        let lack = shortage::behind(&error, net, told);
-        match lack {
-            Some(lack) => {
-                shortage::tell(lack, to, &error);
-                Self { reason: Cow::Borrowed(lack.as_str()), is_ours: true }
+    /// The failure of a connection that could not be made.
+    fn unmade(error: io::Error, net: SocketKind, timing: FailureTiming, to: impl Display) -> Self {
+        let shortage = shortage::behind(&error, net, timing);
+        match shortage {
+            Some(shortage) => {
+                shortage::tell(shortage, to, &error);
+                Self { reason: Cow::Borrowed(shortage.as_str()), is_ours: true }
             }
             None => Self::from(error),
         }
     }
 }
 
-impl From<io::Error> for Fault {
+impl From<io::Error> for CheckFailure {
     fn from(error: io::Error) -> Self {
-        let is_ours = shortage::behind(&error, Net::Ip, Told::Later).is_some();
+        let is_ours = shortage::behind(&error, SocketKind::Ip, FailureTiming::Later).is_some();
         let reason = match error.kind() {
             io::ErrorKind::ConnectionRefused => Cow::Borrowed("connection refused"),
             io::ErrorKind::ConnectionReset => Cow::Borrowed("connection reset"),
@@ -236,7 +229,7 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// A time as people write it.
+/// A time as people write it: in seconds when it is a whole number of them.
 fn shown(time: Duration) -> String {
     let millis = time.as_millis();
     if millis.is_multiple_of(1000) { format!("{} s", millis / 1000) } else { format!("{millis} ms") }
@@ -244,6 +237,7 @@ fn shown(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
     use tokio::io::AsyncReadExt;
     use tokio::sync::mpsc;
 
@@ -267,8 +261,8 @@ mod tests {
             Arc::make_mut(&mut target.policy).timeout = Duration::from_millis(20);
             let local = tokio::task::LocalSet::new();
             let test = async {
-                let outcome = check(&target, &|_, _| Ok(())).await;
-                assert_eq!(outcome, Err(Fault::new("no answer in 20 ms")));
+                let result = check(&target, &|_, _| Ok(())).await;
+                assert_eq!(result, Err(CheckFailure::new("no answer in 20 ms")));
                 was_closed.recv().await
             };
             assert!(local.run_until(test).await.is_some());
@@ -291,8 +285,8 @@ mod tests {
 
     #[test]
     fn being_out_of_descriptors_is_our_trouble() {
-        assert!(Fault::from(io::Error::from_raw_os_error(24)).is_ours);
-        assert!(!Fault::from(io::Error::from_raw_os_error(111)).is_ours);
+        assert!(CheckFailure::from(io::Error::from(Errno::MFILE)).is_ours);
+        assert!(!CheckFailure::from(io::Error::from(Errno::CONNREFUSED)).is_ours);
     }
 
     #[test]

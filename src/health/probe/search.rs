@@ -12,12 +12,13 @@ pub struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// For `wanted`.
+    /// A search for `wanted`.
     pub fn new(wanted: &'a [u8]) -> Self {
         Self { wanted, seen: Vec::new() }
     }
 
-    /// Whether it is there, now that `piece` has come too. No byte is looked at more often than `wanted` is long.
+    /// Whether it has been found, now that `piece` has come too. Each byte is looked at no more often than `wanted` is
+    /// long.
     pub fn finds(&mut self, piece: &[u8]) -> bool {
         let from = self.seen.len().saturating_sub(self.wanted.len().saturating_sub(1));
         let room = MAX_ANSWER - self.seen.len();
@@ -25,7 +26,7 @@ impl<'a> Search<'a> {
         memmem::find(&self.seen[from..], self.wanted).is_some()
     }
 
-    /// Whether no more is looked at.
+    /// Whether the search has ended because too much has come.
     pub fn is_full(&self) -> bool {
         self.seen.len() >= MAX_ANSWER
     }

@@ -1,15 +1,15 @@
-//! A check by TCP: a connection is enough, unless something is to be said and heard.
+//! A check by TCP: a connection is enough, unless bytes are to be sent or expected.
 
 use std::borrow::Cow;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::search::Search;
-use super::{Fault, Outcome};
+use super::{CheckFailure, CheckResult};
 use crate::io::Stream;
 
 /// Sends `send` and waits for `expect`, where they are not empty.
-pub async fn check(stream: &mut Stream, send: &[u8], expect: &[u8]) -> Outcome {
+pub async fn check(stream: &mut Stream, send: &[u8], expect: &[u8]) -> CheckResult {
     if !send.is_empty() {
         stream.write_all(send).await?;
         stream.flush().await?;
@@ -22,13 +22,13 @@ pub async fn check(stream: &mut Stream, send: &[u8], expect: &[u8]) -> Outcome {
     while !search.is_full() {
         let read = stream.read(&mut piece).await?;
         if read == 0 {
-            return Err(Fault::new("closed without the expected bytes"));
+            return Err(CheckFailure::new("closed without the expected bytes"));
         }
         if search.finds(&piece[..read]) {
             return Ok(Cow::Borrowed("the expected bytes came"));
         }
     }
-    Err(Fault::new("the expected bytes are not in its first 64 KiB"))
+    Err(CheckFailure::new("the expected bytes are not in its first 64 KiB"))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use super::{Preamble, Target, check};
+use super::{Target, check};
 use crate::endpoint;
 use crate::endpoint::addresses::Addresses;
 use crate::policy::{Check, Health, HttpCheck, Initial, UpstreamProtocol};
@@ -103,7 +103,7 @@ pub fn target(address: SocketAddr, kind: Check) -> Target {
         host: "backend.test".to_owned(),
         protocol: UpstreamProtocol::Http1,
         tls: None,
-        preamble: Preamble::Off,
+        proxy_header: None,
         policy: Arc::new(Health {
             kind,
             port: None,

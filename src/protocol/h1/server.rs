@@ -20,9 +20,9 @@ use super::head::{self, RequestHead, Scan};
 use super::partial;
 use super::wire::{ROOM, Wire, gone};
 use super::writing::Writing;
-use crate::crowd::{Rest, Resting};
-use crate::drain::Watch;
+use crate::drain::DrainWatch;
 use crate::error::{Error, Kind};
+use crate::eviction::{IdleConnection, IdleList};
 use crate::io::{Socket, Stream};
 use crate::protocol::http::length::{Announced, Length, announced, is_bodiless};
 use crate::protocol::http::partial::Partial;
@@ -47,9 +47,9 @@ struct Connection<'a, H> {
     wire: Rc<RefCell<Wire>>,
     handler: &'a H,
     setup: &'a Setup,
-    drain: Watch,
+    drain: DrainWatch,
     /// Where there is a limit to connections.
-    rest: Option<Rest>,
+    rest: Option<IdleConnection>,
     scan: Scan,
     served: u64,
 }
@@ -88,7 +88,7 @@ async fn run<H: Handler>(wire: Rc<RefCell<Wire>>, handler: &H, setup: &Setup) ->
         handler,
         setup,
         drain: setup.drain.watch(),
-        rest: setup.resting.as_ref().map(Resting::connection),
+        rest: setup.resting.as_ref().map(IdleList::connection),
         scan: Scan::default(),
         served: 0,
     };
@@ -159,7 +159,7 @@ impl<H: Handler> Connection<'_, H> {
                     started = true;
                     alarm = None;
                     if let Some(rest) = &mut self.rest {
-                        rest.stir();
+                        rest.begin_work();
                     }
                 }
                 match wire.inbound.poll_fill(&mut wire.io, cx, ROOM) {
@@ -170,7 +170,7 @@ impl<H: Handler> Connection<'_, H> {
                     Poll::Pending => {
                         wire.inbound.rest();
                         if !started
-                            && self.rest.as_mut().is_some_and(|rest| rest.gives_way(self.setup.timers.now(), cx))
+                            && self.rest.as_mut().is_some_and(|rest| rest.must_close(self.setup.timers.now(), cx))
                         {
                             return Poll::Ready(Arrived::Nothing);
                         }
@@ -206,7 +206,7 @@ impl<H: Handler> Connection<'_, H> {
     /// The connection is in use, and gives way to nobody.
     fn stir(&mut self) {
         if let Some(rest) = &mut self.rest {
-            rest.stir();
+            rest.begin_work();
         }
     }
 
@@ -289,7 +289,7 @@ impl<H: Handler> Connection<'_, H> {
                 && !wire.inbound.eof
                 && length != Some(Length::UntilClose)
                 && !self.setup.drain.has_begun()
-                && !self.setup.resting.as_ref().is_some_and(Resting::is_crowded);
+                && !self.setup.resting.as_ref().is_some_and(IdleList::is_full);
             let after = match (persists, version) {
                 (false, _) => After::Close,
                 (true, Version::HTTP_10) => After::KeepAlive,

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::fields::Date;
-use crate::crowd::Resting;
 use crate::drain::Drain;
+use crate::eviction::IdleList;
 use crate::io::pipe::Pipes;
 use crate::policy::Limits;
 use crate::timer::Timers;
@@ -26,7 +26,7 @@ pub struct Setup {
     /// The worker's pipes, for large bodies.
     pub pipes: Rc<Pipes>,
     /// The listener's resting connections, where there is a limit to connections: they give way to those that wait for a place.
-    pub resting: Option<Resting>,
+    pub resting: Option<IdleList>,
 }
 
 /// What a head may be at most.

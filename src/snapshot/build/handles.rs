@@ -1,11 +1,11 @@
-//! What counts for a service and its backends. Of the backends that were there before the handles are those of the snapshot before:
-//! the registry would give the same ones, after a look-up for each.
+//! The handles of the counters of a service and its backends. A backend that was in the snapshot before keeps its
+//! handles: the registry would return the same ones, after a look-up for each.
 
 use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::super::service::Series;
+use super::super::service::ExchangeCounters;
 use super::super::{Service, Snapshot};
 use crate::config::model;
 use crate::metrics::{Registry, Requests, UpstreamMetrics};
@@ -16,11 +16,11 @@ pub(super) struct Handles<'a> {
     pub service: &'a model::Service,
     /// The snapshot before and the service of this name in it.
     pub before: Option<(&'a Snapshot, &'a Service)>,
-    /// For each backend, the place that it had there; see [`places`].
+    /// For each backend, its index in that snapshot; see [`places`].
     pub places: &'a [Option<usize>],
 }
 
-/// Where each of a service's backends, known by its id, stood in the snapshot before.
+/// For each of a service's backends, the index of the backend with the same id in the snapshot before.
 pub(super) fn places(service: &model::Service, before: Option<&Service>) -> Vec<Option<usize>> {
     let endpoints = before.map_or(&[][..], |before| &before.endpoints);
     let known: AHashMap<&str, usize> = endpoints.iter().enumerate().map(|(at, known)| (&*known.id, at)).collect();
@@ -35,16 +35,19 @@ impl Handles<'_> {
     }
 
     /// The exchanges that come by this listener.
-    pub fn series(&self, listener: &str) -> Series {
+    pub fn series(&self, listener: &str) -> ExchangeCounters {
         let before = self.before.and_then(|(snapshot, service)| {
             let at = snapshot.listeners.iter().position(|known| *known.name == *listener)?;
             service.series.get(at)
         });
         let requests = |id: &str| -> Arc<Requests> { self.registry.requests(listener, &self.service.name, id) };
-        Series { backends: self.all(before.map_or(&[][..], |series| &series.backends), requests), none: requests("") }
+        ExchangeCounters {
+            backends: self.all(before.map_or(&[][..], |series| &series.backends), requests),
+            none: requests(""),
+        }
     }
 
-    /// One handle for each backend: from those of before, or made by its id.
+    /// One handle for each backend: the one it had before, or a new one made by its id.
     fn all<T>(&self, before: &[Arc<T>], make: impl Fn(&str) -> Arc<T>) -> Vec<Arc<T>> {
         let known = self.places.iter().map(|place| place.and_then(|at| before.get(at)));
         self.service

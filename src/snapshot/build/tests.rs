@@ -23,7 +23,7 @@ use crate::route::{Conditions, Lookup, Path};
 fn backend(id: &str, port: u16) -> Backend {
     Backend {
         further: Vec::new(),
-        unknown: None,
+        unresolved: None,
         id: id.to_owned(),
         name: format!("127.0.0.1:{port}"),
         address: Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port))),

@@ -76,7 +76,7 @@ fn a_name_that_can_not_be_looked_up_is_warned_of() {
         mark.starts_with('~') && about.starts_with("service.app.backend[0].address: the name `backend.invalid` can't")
     );
     let backend = &loaded.config.services[0].backends[0];
-    assert!(backend.unknown.is_some() && backend.further.is_empty(), "{backend:?}");
+    assert!(backend.unresolved.is_some() && backend.further.is_empty(), "{backend:?}");
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 
 use self::leave::{Leaving, SIGN};
-use crate::crowd::{Rest, Resting};
-use crate::drain::Watch;
+use crate::drain::DrainWatch;
+use crate::eviction::{IdleConnection, IdleList};
 use crate::io::Stream as Io;
 use crate::io::inbound::Inbound;
 use crate::protocol::h2::block::Block;
@@ -51,9 +51,9 @@ pub(super) struct Connection<H> {
     /// The client's first SETTINGS were read.
     pub(super) settled: bool,
     pub(super) leaving: Leaving,
-    pub(super) drain: Watch,
+    pub(super) drain: DrainWatch,
     /// Where there is a limit to connections.
-    rest: Option<Rest>,
+    rest: Option<IdleConnection>,
     phase: Phase,
     alarm: Alarm,
     /// Bytes received or sent when the alarm was set.
@@ -127,7 +127,7 @@ impl<H: Handler + 'static> Connection<H> {
             settled: false,
             leaving: Leaving::No,
             drain: setup.drain.watch(),
-            rest: setup.resting.as_ref().map(Resting::connection),
+            rest: setup.resting.as_ref().map(IdleList::connection),
             phase: Phase::Beginning,
             alarm: Alarm::new(&setup.timers, limits.header_timeout),
             progress: 0,
@@ -272,10 +272,10 @@ impl<H: Handler + 'static> Connection<H> {
         let (Some(rest), Some(resting)) = (&mut self.rest, &self.setup.resting) else { return false };
         let state = self.link.state.borrow();
         if state.streams.is_empty() && state.out.is_empty() && self.block.is_none() && self.inbound.buf.is_empty() {
-            return rest.gives_way(self.setup.timers.now(), cx);
+            return rest.must_close(self.setup.timers.now(), cx);
         }
-        rest.stir();
-        resting.is_pressed()
+        rest.begin_work();
+        resting.is_full_and_busy()
     }
 
     fn account(&mut self) {

@@ -1,18 +1,17 @@
-//! The wire form of `OrcaLoadReport`: as much of protobuf as it takes to find three numbers in it and to pass over the rest.
+//! The wire format of `OrcaLoadReport`: as much of protobuf as it takes to find three numbers and to skip the rest.
 
-use super::Refused;
-use super::orca::{APPLICATION, CPU, MEMORY, take};
+use super::{APPLICATION, BadReport, CPU, MEMORY, take};
 use crate::endpoint::load::Report;
 
 /// Reads a message.
 ///
-/// protobuf lets the last one win where a number is there twice; a report that contradicts itself is refused here.
-pub(super) fn read(mut message: &[u8]) -> Result<Report, Refused> {
+/// In protobuf the last one wins where a number is there twice; a report that contradicts itself is refused here.
+pub(super) fn read(mut message: &[u8]) -> Result<Report, BadReport> {
     let mut report = Report::default();
     while !message.is_empty() {
         let tag = varint(&mut message)?;
         let name = match tag >> 3 {
-            0 => return Err(Refused::Form),
+            0 => return Err(BadReport::Form),
             1 => Some(CPU),
             2 => Some(MEMORY),
             9 => Some(APPLICATION),
@@ -21,47 +20,47 @@ pub(super) fn read(mut message: &[u8]) -> Result<Report, Refused> {
         };
         match (tag & 7, name) {
             (1, Some(name)) => {
-                let bytes = bytes(&mut message, 8)?.try_into().map_err(|_| Refused::Form)?;
+                let bytes = bytes(&mut message, 8)?.try_into().map_err(|_| BadReport::Form)?;
                 take(&mut report, name, f64::from_le_bytes(bytes))?;
             }
-            (_, Some(_)) => return Err(Refused::Form),
+            (_, Some(_)) => return Err(BadReport::Form),
             (0, None) => drop(varint(&mut message)?),
             (1, None) => drop(bytes(&mut message, 8)?),
             (2, None) => {
                 let length = varint(&mut message)?;
-                bytes(&mut message, usize::try_from(length).map_err(|_| Refused::Form)?)?;
+                bytes(&mut message, usize::try_from(length).map_err(|_| BadReport::Form)?)?;
             }
             (5, None) => drop(bytes(&mut message, 4)?),
             // groups, which proto3 does not have, and what protobuf does not have
-            _ => return Err(Refused::Form),
+            _ => return Err(BadReport::Form),
         }
     }
     Ok(report)
 }
 
 /// Takes this many bytes off the front.
-fn bytes<'a>(message: &mut &'a [u8], count: usize) -> Result<&'a [u8], Refused> {
-    let (front, rest) = message.split_at_checked(count).ok_or(Refused::Form)?;
+fn bytes<'a>(message: &mut &'a [u8], count: usize) -> Result<&'a [u8], BadReport> {
+    let (front, rest) = message.split_at_checked(count).ok_or(BadReport::Form)?;
     *message = rest;
     Ok(front)
 }
 
 /// Takes a number of seven bits a byte, the lowest first, off the front.
-fn varint(message: &mut &[u8]) -> Result<u64, Refused> {
+fn varint(message: &mut &[u8]) -> Result<u64, BadReport> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let byte = bytes(message, 1)?[0];
         let bits = u64::from(byte & 0x7f);
         // the tenth byte has room for one bit
         if bits << shift >> shift != bits {
-            return Err(Refused::Form);
+            return Err(BadReport::Form);
         }
         value |= bits << shift;
         if byte & 0x80 == 0 {
             return Ok(value);
         }
     }
-    Err(Refused::Form)
+    Err(BadReport::Form)
 }
 
 #[cfg(test)]
@@ -100,10 +99,10 @@ mod tests {
     #[test]
     fn numbers_that_make_no_sense_and_second_ones_are_refused() {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.5, 1e300] {
-            assert_eq!(read(&double(1, bad)), Err(Refused::Number(CPU)));
+            assert_eq!(read(&double(1, bad)), Err(BadReport::Number(CPU)));
         }
-        assert_eq!(read(&double(2, 1.5)), Err(Refused::Number(MEMORY)));
-        assert_eq!(read(&[double(9, 1.0), double(9, 1.0)].concat()), Err(Refused::Twice(APPLICATION)));
+        assert_eq!(read(&double(2, 1.5)), Err(BadReport::Number(MEMORY)));
+        assert_eq!(read(&[double(9, 1.0), double(9, 1.0)].concat()), Err(BadReport::Twice(APPLICATION)));
     }
 
     #[test]
@@ -118,7 +117,7 @@ mod tests {
             &[0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], // 65 bits
             &[0x80; 11],                                                         // a number without an end
         ] {
-            assert_eq!(read(bad), Err(Refused::Form), "{bad:x?}");
+            assert_eq!(read(bad), Err(BadReport::Form), "{bad:x?}");
         }
     }
 

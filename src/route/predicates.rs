@@ -4,15 +4,15 @@ use http::{HeaderName, Method};
 
 use super::Lookup;
 
-/// What a route asks of a request that its host and path already fit.
+/// The conditions of a route that are checked after host and path.
 #[derive(Debug)]
-pub(super) struct Asks {
+pub(super) struct Predicates {
     methods: Vec<Method>,
     headers: Vec<(HeaderName, String)>,
     query: Vec<(String, String)>,
 }
 
-impl Asks {
+impl Predicates {
     pub(super) fn new(methods: Vec<Method>, headers: Vec<(HeaderName, String)>, query: Vec<(String, String)>) -> Self {
         Self { methods, headers, query }
     }
@@ -47,29 +47,7 @@ fn has_parameter(query: &str, name: &str, value: &str) -> bool {
 /// The bytes of `text` with `%XX` decoded (RFC 3986, section 2.1). A `%` that no two hexadecimal digits follow stays as it
 /// is; so does `+`, which means a space in forms only.
 fn decoded(text: &str) -> impl Iterator<Item = u8> {
-    let mut rest = text.as_bytes();
-    std::iter::from_fn(move || {
-        let (&byte, tail) = rest.split_first()?;
-        if byte == b'%'
-            && let [high, low, after @ ..] = tail
-            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
-        {
-            rest = after;
-            return Some(high << 4 | low);
-        }
-        rest = tail;
-        Some(byte)
-    })
-}
-
-/// The value of a hexadecimal digit.
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    percent_encoding::percent_decode_str(text)
 }
 
 #[cfg(test)]
@@ -78,8 +56,8 @@ mod tests {
 
     use super::*;
 
-    fn ask(methods: &[Method], headers: &[(&'static str, &str)], query: &[(&str, &str)]) -> Asks {
-        Asks::new(
+    fn ask(methods: &[Method], headers: &[(&'static str, &str)], query: &[(&str, &str)]) -> Predicates {
+        Predicates::new(
             methods.to_vec(),
             headers.iter().map(|(n, v)| (HeaderName::from_static(n), (*v).to_owned())).collect(),
             query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
@@ -97,30 +75,30 @@ mod tests {
 
     #[test]
     fn one_of_the_methods_is_enough_and_head_is_not_get() {
-        let asks = ask(&[Method::GET, Method::POST], &[], &[]);
+        let predicates = ask(&[Method::GET, Method::POST], &[], &[]);
         let none = HeaderMap::new();
-        assert!(asks.hold(&request(&Method::POST, &none, None)));
-        assert!(!asks.hold(&request(&Method::HEAD, &none, None)));
+        assert!(predicates.hold(&request(&Method::POST, &none, None)));
+        assert!(!predicates.hold(&request(&Method::HEAD, &none, None)));
     }
 
     #[test]
     fn every_field_must_have_its_value_on_one_of_its_lines() {
-        let asks = ask(&[], &[("x-env", "canary"), ("x-team", "a")], &[]);
+        let predicates = ask(&[], &[("x-env", "canary"), ("x-team", "a")], &[]);
         let mut headers = HeaderMap::new();
         headers.append("x-env", HeaderValue::from_static("blue"));
         headers.append("x-env", HeaderValue::from_static("canary"));
-        assert!(!asks.hold(&request(&Method::GET, &headers, None)));
+        assert!(!predicates.hold(&request(&Method::GET, &headers, None)));
         headers.append("x-team", HeaderValue::from_static("a"));
-        assert!(asks.hold(&request(&Method::GET, &headers, None)));
+        assert!(predicates.hold(&request(&Method::GET, &headers, None)));
     }
 
     #[test]
     fn a_field_value_is_compared_whole_and_with_its_case() {
-        let asks = ask(&[], &[("x-env", "canary")], &[]);
+        let predicates = ask(&[], &[("x-env", "canary")], &[]);
         for other in ["Canary", "canary2", "blue, canary", ""] {
             let mut headers = HeaderMap::new();
             headers.append("x-env", HeaderValue::from_static(other));
-            assert!(!asks.hold(&request(&Method::GET, &headers, None)), "{other}");
+            assert!(!predicates.hold(&request(&Method::GET, &headers, None)), "{other}");
         }
     }
 

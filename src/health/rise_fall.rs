@@ -1,18 +1,18 @@
-//! Rise and fall: from single checks to a state that does not flap.
+//! Rise and fall: from the results of single checks to a health that does not flap.
 
 use crate::endpoint::standing::Health;
 use crate::policy::Initial;
 
-/// What the checks of one backend have come to.
+/// The health of one backend by its checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counter {
+pub struct RiseFall {
     state: Health,
     /// Checks in a row that contradict the state.
     against: u32,
 }
 
-impl Counter {
-    /// Before the first check.
+impl RiseFall {
+    /// The health before the first check.
     pub fn new(initial: Initial) -> Self {
         let state = match initial {
             Initial::Up => Health::Up,
@@ -22,7 +22,7 @@ impl Counter {
         Self { state, against: 0 }
     }
 
-    /// What it stands at.
+    /// The health.
     pub fn state(&self) -> Health {
         self.state
     }
@@ -32,7 +32,7 @@ impl Counter {
         self.against > 0 || self.state == Health::Unknown
     }
 
-    /// A check was good, or not. Gives back the new state when it changed by this.
+    /// Records that a check succeeded or failed. Returns the new health when this has changed it.
     pub fn observe(&mut self, good: bool, fall: u32, rise: u32) -> Option<Health> {
         let (says, needed) = if good { (Health::Up, rise) } else { (Health::Down, fall) };
         if says == self.state {
@@ -54,7 +54,7 @@ mod tests {
 
     /// Runs checks, `+` good and `-` bad, with fall 3 and rise 2; the state after each as `u`, `d`, or in capitals when in doubt.
     fn states(initial: Initial, checks: &str) -> String {
-        let mut counter = Counter::new(initial);
+        let mut counter = RiseFall::new(initial);
         let state = |check: char| {
             let before = counter.state();
             let changed = counter.observe(check == '+', 3, 2);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn where_nothing_is_assumed_the_first_check_decides() {
-        let counter = Counter::new(Initial::CheckFirst);
+        let counter = RiseFall::new(Initial::CheckFirst);
         assert_eq!((counter.state(), counter.is_in_doubt()), (Health::Unknown, true));
         assert_eq!(states(Initial::CheckFirst, "+"), "u");
         assert_eq!(states(Initial::CheckFirst, "-"), "d");
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_threshold_of_zero_is_one() {
-        let mut counter = Counter::new(Initial::Up);
+        let mut counter = RiseFall::new(Initial::Up);
         assert_eq!(counter.observe(false, 0, 0), Some(Health::Down));
         assert_eq!(counter.observe(true, 0, 0), Some(Health::Up));
     }

@@ -1,21 +1,22 @@
-//! Who is checked, how each stands, and when the next check of each is due. Pure: checks are made elsewhere.
+//! The state of all active checks: which backends are checked, what their checks have shown, and when the next one of
+//! each is due. It does no I/O: the `monitor` makes the checks.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::counter::Counter;
-use super::probe::{Outcome, Target};
+use super::probe::{CheckResult, Target};
+use super::rise_fall::RiseFall;
 use super::schedule::Schedule;
 use crate::clock::Moment;
 use crate::endpoint::standing::Health;
 
 /// All backends that are checked.
 #[derive(Debug)]
-pub struct Book {
+pub struct Checks {
     /// By the key under which they are scheduled.
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, CheckedBackend>,
     /// The keys, by service and backend, and whether the check is advisory: a backend may have one of each.
     keys: HashMap<(Arc<str>, String, bool), u64>,
     schedule: Schedule,
@@ -23,22 +24,22 @@ pub struct Book {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct CheckedBackend {
     target: Arc<Target>,
-    counter: Counter,
+    counter: RiseFall,
     last: Option<LastCheck>,
 }
 
 /// A check to be made now.
 #[derive(Debug, Clone)]
-pub struct Job {
-    /// To be given back with what it came to.
+pub struct DueCheck {
+    /// Identifies the check when its result is handed to [`Checks::finish`].
     pub key: u64,
-    /// Whom to check.
+    /// The backend to check.
     pub target: Arc<Target>,
 }
 
-/// What the last check of a backend came to.
+/// The result of the last check of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastCheck {
     /// When it ended.
@@ -51,14 +52,14 @@ pub struct LastCheck {
     pub reason: Cow<'static, str>,
 }
 
-impl Book {
-    /// An empty one.
+impl Checks {
+    /// Nothing is checked yet.
     pub fn new(seed: u64) -> Self {
         Self { entries: HashMap::new(), keys: HashMap::new(), schedule: Schedule::new(seed), next_key: 0 }
     }
 
-    /// From now on these are checked. Those that stay, known by their name and their atomics, keep what is known of them, and
-    /// their place in the schedule unless they are now checked in another way.
+    /// Replaces the set of backends that are checked. A backend that stays (the same service, id and `Live`) keeps its
+    /// results, and its place in the schedule unless its policy has changed.
     pub fn update(&mut self, targets: Vec<Target>, now: Moment) {
         let mut before = std::mem::take(&mut self.keys);
         let mut fresh = Vec::new();
@@ -70,13 +71,13 @@ impl Book {
                 known => {
                     let key = self.new_key();
                     fresh.push((key, target.policy.interval));
-                    (key, Entry::new(target, known.map(|(_, entry)| entry)))
+                    (key, CheckedBackend::new(target, known.map(|(_, entry)| entry)))
                 }
             };
             self.entries.insert(key, entry);
             self.keys.insert(name, key);
         }
-        // nobody checks them any more
+        // what is left is not checked any more
         for entry in before.into_values().filter_map(|key| self.entries.remove(&key)) {
             entry.publish(Health::Unknown, "nobody checks it");
         }
@@ -91,41 +92,42 @@ impl Book {
     }
 
     /// Takes a check that is due at `now`.
-    pub fn take(&mut self, now: Moment) -> Option<Job> {
+    pub fn take(&mut self, now: Moment) -> Option<DueCheck> {
         loop {
             let key = self.schedule.take(now)?;
             if let Some(entry) = self.entries.get(&key) {
-                return Some(Job { key, target: Arc::clone(&entry.target) });
+                return Some(DueCheck { key, target: Arc::clone(&entry.target) });
             }
         }
     }
 
-    /// A check that began at `began` came to this. Gives back the health of its backend where that has changed by this.
-    pub fn finish(&mut self, key: u64, outcome: Outcome, began: Moment, now: Moment) -> Option<Health> {
+    /// Records the result of a check that began at `began`. Returns the health of its backend when this result has
+    /// changed it.
+    pub fn finish(&mut self, key: u64, result: CheckResult, began: Moment, now: Moment) -> Option<Health> {
         let entry = self.entries.get_mut(&key)?;
-        let ours = outcome.as_ref().is_err_and(|fault| fault.is_ours);
+        let ours = result.as_ref().is_err_and(|fault| fault.is_ours);
         let policy = &entry.target.policy;
         let changed = match ours {
             true => None,
-            false => entry.counter.observe(outcome.is_ok(), policy.fall, policy.rise),
+            false => entry.counter.observe(result.is_ok(), policy.fall, policy.rise),
         };
         let interval = match ours || entry.counter.is_in_doubt() {
             true => policy.fast_interval.min(policy.interval),
             false => policy.interval,
         };
         self.schedule.next(key, interval, policy.jitter, began, now);
-        let ok = outcome.is_ok();
-        let reason = outcome.unwrap_or_else(|fault| fault.reason);
+        let ok = result.is_ok();
+        let reason = result.unwrap_or_else(|fault| fault.reason);
         entry.last = Some(LastCheck { at: now, ok, took: now.since(began), reason: reason.clone() });
         let health = changed.filter(|_| !entry.target.advisory)?;
         entry.publish(health, &reason);
         if health == Health::Up {
-            entry.welcome(now);
+            entry.rejoin(now);
         }
         Some(health)
     }
 
-    /// What the last check of a backend came to.
+    /// The result of the last check of a backend.
     pub fn last_check(&self, service: &str, id: &str) -> Option<LastCheck> {
         let key = self.keys.get(&(Arc::from(service), id.to_owned(), false))?;
         self.entries.get(key)?.last.clone()
@@ -142,13 +144,13 @@ impl Book {
     }
 }
 
-impl Entry {
-    /// A backend to be checked from now on, or in another way than `before`.
+impl CheckedBackend {
+    /// A backend that is checked from now on, or in another way than `before`.
     fn new(target: Target, before: Option<Self>) -> Self {
         let kept = before.filter(|entry| Arc::ptr_eq(&entry.target.live, &target.live));
         let (counter, last) = match kept {
             Some(entry) => (entry.counter, entry.last),
-            None => (Counter::new(target.policy.initial), None),
+            None => (RiseFall::new(target.policy.initial), None),
         };
         let entry = Self { target: Arc::new(target), counter, last };
         entry.publish(entry.counter.state(), entry.last.as_ref().map_or("not checked yet", |last| &last.reason));
@@ -169,8 +171,8 @@ impl Entry {
         }
     }
 
-    /// It is well again: slow start begins, and what it was ejected for is over.
-    fn welcome(&self, now: Moment) {
+    /// The backend is healthy again: its slow start begins, and its ejection ends.
+    fn rejoin(&self, now: Moment) {
         let standing = &self.target.live.standing;
         standing.join(now);
         standing.readmit();
@@ -179,7 +181,7 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::Fault;
+    use super::super::probe::CheckFailure;
     use super::*;
     use crate::endpoint::{Live, Target as Address};
     use crate::policy::{self, Check, Initial, UpstreamProtocol};
@@ -210,38 +212,38 @@ mod tests {
             host: String::new(),
             protocol: UpstreamProtocol::Http1,
             tls: None,
-            preamble: super::super::probe::Preamble::Off,
+            proxy_header: None,
             policy: Arc::new(policy),
             advisory: false,
             expire: Duration::from_secs(10),
         }
     }
 
-    fn refused() -> Outcome {
-        Err(Fault { reason: "connection refused".into(), is_ours: false })
+    fn refused() -> CheckResult {
+        Err(CheckFailure { reason: "connection refused".into(), is_ours: false })
     }
 
     /// Makes the next check, which takes no time and comes to this; gives back when that was and what changed.
-    fn step(book: &mut Book, outcome: Outcome) -> (Moment, Option<Health>) {
-        let now = book.earliest().unwrap();
-        let job = book.take(now).unwrap();
-        (now, book.finish(job.key, outcome, now, now))
+    fn step(checks: &mut Checks, result: CheckResult) -> (Moment, Option<Health>) {
+        let now = checks.earliest().unwrap();
+        let job = checks.take(now).unwrap();
+        (now, checks.finish(job.key, result, now, now))
     }
 
     #[test]
     fn a_backend_that_dies_and_comes_back_is_seen_by_the_fast_interval() {
         let live = Arc::<Live>::default();
-        let mut book = Book::new(1);
-        book.update(vec![target("a", &live, policy())], START);
+        let mut checks = Checks::new(1);
+        checks.update(vec![target("a", &live, policy())], START);
         assert_eq!(live.standing.health(), Health::Up);
-        assert!(!book.is_checked());
-        let (first, _) = step(&mut book, Ok("connected".into()));
-        assert!(book.is_checked());
+        assert!(!checks.is_checked());
+        let (first, _) = step(&mut checks, Ok("connected".into()));
+        assert!(checks.is_checked());
         live.standing.eject(START.plus(Duration::from_secs(1000)), "");
 
-        let checks = [refused(), refused(), refused(), refused(), Ok("connected".into()), Ok("connected".into())];
-        let seen = checks.map(|outcome| {
-            let (at, changed) = step(&mut book, outcome);
+        let results = [refused(), refused(), refused(), refused(), Ok("connected".into()), Ok("connected".into())];
+        let seen = results.map(|result| {
+            let (at, changed) = step(&mut checks, result);
             (at.since(first).as_millis(), changed)
         });
         let down_at = 3000;
@@ -265,68 +267,71 @@ mod tests {
 
     #[test]
     fn what_the_last_check_came_to_is_kept() {
-        let mut book = Book::new(1);
-        book.update(vec![target("a", &Arc::default(), policy())], START);
-        assert_eq!(book.last_check("api", "a"), None);
-        let now = book.earliest().unwrap();
-        let job = book.take(now).unwrap();
+        let mut checks = Checks::new(1);
+        checks.update(vec![target("a", &Arc::default(), policy())], START);
+        assert_eq!(checks.last_check("api", "a"), None);
+        let now = checks.earliest().unwrap();
+        let job = checks.take(now).unwrap();
         let took = Duration::from_millis(7);
-        book.finish(job.key, refused(), now, now.plus(took));
-        let last = book.last_check("api", "a").unwrap();
+        checks.finish(job.key, refused(), now, now.plus(took));
+        let last = checks.last_check("api", "a").unwrap();
         assert_eq!(last, LastCheck { at: now.plus(took), ok: false, took, reason: "connection refused".into() });
-        assert_eq!(book.last_check("api", "b"), None);
+        assert_eq!(checks.last_check("api", "b"), None);
     }
 
     #[test]
     fn an_update_keeps_what_stays_and_forgets_what_goes() {
         let (a, b) = (Arc::<Live>::default(), Arc::<Live>::default());
-        let mut book = Book::new(1);
-        book.update(vec![target("a", &a, policy()), target("b", &b, policy())], START);
+        let mut checks = Checks::new(1);
+        checks.update(vec![target("a", &a, policy()), target("b", &b, policy())], START);
         for _ in 0..6 {
-            step(&mut book, refused());
+            step(&mut checks, refused());
         }
         assert_eq!((a.standing.health(), b.standing.health()), (Health::Down, Health::Down));
-        let due = book.earliest();
-        book.update(vec![target("a", &a, policy())], START);
+        let due = checks.earliest();
+        checks.update(vec![target("a", &a, policy())], START);
         assert_eq!((a.standing.health(), b.standing.health()), (Health::Down, Health::Unknown));
-        assert_eq!(book.earliest(), due);
-        assert!(book.is_checked());
+        assert_eq!(checks.earliest(), due);
+        assert!(checks.is_checked());
         // the one that went is skipped in the schedule
         let later = START.plus(Duration::from_secs(100));
-        assert_eq!(book.take(later).map(|job| job.target.id.clone()).as_deref(), Some("a"));
-        assert!(book.take(later).is_none());
+        assert_eq!(checks.take(later).map(|job| job.target.id.clone()).as_deref(), Some("a"));
+        assert!(checks.take(later).is_none());
     }
 
     #[test]
     fn another_way_to_check_keeps_the_state_and_another_backend_does_not() {
         let a = Arc::<Live>::default();
-        let mut book = Book::new(1);
-        book.update(vec![target("a", &a, policy())], START);
+        let mut checks = Checks::new(1);
+        checks.update(vec![target("a", &a, policy())], START);
         for _ in 0..3 {
-            step(&mut book, refused());
+            step(&mut checks, refused());
         }
-        let under_way = book.take(START.plus(Duration::from_secs(100))).unwrap();
+        let under_way = checks.take(START.plus(Duration::from_secs(100))).unwrap();
         let slower = policy::Health { interval: Duration::from_secs(60), ..policy() };
-        book.update(vec![target("a", &a, slower)], START);
+        checks.update(vec![target("a", &a, slower)], START);
         assert_eq!(a.standing.health(), Health::Down);
-        assert!(book.finish(under_way.key, Ok("".into()), START, START).is_none(), "what was under way counts no more");
-        assert!(book.earliest().unwrap() <= START.plus(Duration::from_millis(1)), "it is checked soon");
+        assert!(
+            checks.finish(under_way.key, Ok("".into()), START, START).is_none(),
+            "what was under way counts no more"
+        );
+        assert!(checks.earliest().unwrap() <= START.plus(Duration::from_millis(1)), "it is checked soon");
 
         let other = Arc::<Live>::default();
-        book.update(vec![target("a", &other, policy())], START);
+        checks.update(vec![target("a", &other, policy())], START);
         assert_eq!(other.standing.health(), Health::Up);
-        assert!(!book.is_checked());
+        assert!(!checks.is_checked());
     }
 
     #[test]
     fn a_check_that_could_not_be_made_says_nothing() {
         let live = Arc::<Live>::default();
-        let mut book = Book::new(1);
-        book.update(vec![target("a", &live, policy())], START);
+        let mut checks = Checks::new(1);
+        checks.update(vec![target("a", &live, policy())], START);
         let mut last = START;
         for _ in 0..10 {
-            let ours = Fault { reason: "too many open files".into(), is_ours: true };
-            let (at, changed) = step(&mut book, Err(ours));
+            let ours = CheckFailure { reason: "too many open files".into(), is_ours: true };
+            let (at, changed) = step(&mut checks, Err(ours));
             assert_eq!(changed, None);
             assert!(at.since(last) <= Duration::from_millis(500), "but it is tried again soon");
             last = at;
@@ -337,10 +342,10 @@ mod tests {
     #[test]
     fn advice_does_not_decide() {
         let live = Arc::<Live>::default();
-        let mut book = Book::new(1);
-        book.update(vec![Target { advisory: true, ..target("a", &live, policy()) }], START);
+        let mut checks = Checks::new(1);
+        checks.update(vec![Target { advisory: true, ..target("a", &live, policy()) }], START);
         for _ in 0..5 {
-            assert_eq!(step(&mut book, refused()).1, None);
+            assert_eq!(step(&mut checks, refused()).1, None);
         }
         assert_eq!(live.standing.health(), Health::Unknown);
     }

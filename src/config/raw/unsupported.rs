@@ -1,13 +1,13 @@
 //! Sections of a service whose keys are known but which this version refuses. Their shape is checked all the same.
 
 use super::{section, words};
-use crate::config::units::Span;
+use crate::config::units::TimeSpan;
 
 section! {
     /// Detection of faults.
     Detect {
         /// Between two looks.
-        interval: Span = Span::secs(1),
+        interval: TimeSpan = TimeSpan::secs(1),
         /// The voting threshold of the composite.
         vote: f64 = 0.8,
         /// A backend that stops telling that it lives.
@@ -25,7 +25,7 @@ section! {
     /// A backend that stops telling that it lives.
     Heartbeat {
         /// How often it should.
-        interval: Span = Span::secs(5),
+        interval: TimeSpan = TimeSpan::secs(5),
         /// How many may be missing.
         missed: u32 = 3,
     }
@@ -35,7 +35,7 @@ section! {
     /// A backend whose figures are beyond these.
     Performance {
         /// Mean latency.
-        latency: Span = Span::secs(5),
+        latency: TimeSpan = TimeSpan::secs(5),
         /// Share of failures.
         error_rate: f64 = 0.05,
         /// Share of its processors.
@@ -64,9 +64,9 @@ section! {
         /// "tcp://address:port" or "http://...".
         endpoint: Option<String> = None,
         /// How long a check may take.
-        timeout: Span = Span::secs(1),
+        timeout: TimeSpan = TimeSpan::secs(1),
         /// Between two checks.
-        interval: Span = Span::secs(5),
+        interval: TimeSpan = TimeSpan::secs(5),
     }
 }
 
@@ -92,9 +92,9 @@ section! {
         /// How often it is tried.
         attempts: u32 = 3,
         /// Between two attempts.
-        delay: Span = Span::secs(5),
+        delay: TimeSpan = TimeSpan::secs(5),
         /// How long until the backend must be seen healthy again.
-        within: Span = Span::secs(35),
+        within: TimeSpan = TimeSpan::secs(35),
     }
 }
 
@@ -104,7 +104,7 @@ section! {
         /// Only say what would be done.
         dry_run: bool = false,
         /// Between two recoveries of one backend.
-        cool_down: Span = Span::secs(60),
+        cool_down: TimeSpan = TimeSpan::secs(60),
         /// Recoveries at a time.
         max_at_once: u32 = 1,
     }
@@ -129,15 +129,15 @@ section! {
         /// The promise, as a share of the time.
         target: Option<f64> = None,
         /// Within what time service is back.
-        rto: Span = Span::secs(60),
+        rto: TimeSpan = TimeSpan::secs(60),
         /// How much work may be lost.
-        rpo: Span = Span::secs(1),
+        rpo: TimeSpan = TimeSpan::secs(1),
         /// Mean time to repair.
-        mttr: Span = Span::secs(300),
+        mttr: TimeSpan = TimeSpan::secs(300),
         /// Mean time between failures.
-        mtbf: Span = Span::secs(720 * 3600),
+        mtbf: TimeSpan = TimeSpan::secs(720 * 3600),
         /// Over what time.
-        window: Span = Span::secs(30 * 86_400),
+        window: TimeSpan = TimeSpan::secs(30 * 86_400),
         /// Planned times that do not count.
         maintenance: Vec<Maintenance> = Vec::new(),
     }

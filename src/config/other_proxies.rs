@@ -1,9 +1,10 @@
-//! What people write who know other proxies: what they mean by it here, and what is not here.
+//! Words from the configurations of other proxies: what they are called here, and what does not exist here.
 //!
-//! The lists are of words from the configurations of nginx, HAProxy, Traefik, Caddy and Envoy that name something which stands elsewhere in
-//! ours, or nowhere. A word that is only misspelt is found by `syntax::nearest`.
+//! The lists have words of nginx, HAProxy, Traefik, Caddy and Envoy that name something which has another place in our
+//! configuration, or none. A word that is only misspelt is found by `syntax::nearest`.
 
-/// Keys that other proxies have: the word, the key that is meant, and what to do. It says so in tables that have the key.
+/// Keys of other proxies: the words, the key of ours, and what to do. They are suggested only in tables that have our
+/// key.
 const KEYS: [(&[&str], &str, &str); 13] = [
     (
         &["prefix", "path_beg", "pathprefix", "location"],
@@ -44,7 +45,7 @@ const KEYS: [(&[&str], &str, &str); 13] = [
     (&["methods_allowed", "method"], "methods", "write `methods = [\"GET\"]`"),
 ];
 
-/// What other proxies have and this one does not.
+/// Features that other proxies have and this one does not.
 const ABSENT: [(&[&str], &str); 12] = [
     (&["cache", "proxy_cache", "caching"], "Evenkeel has no cache"),
     (
@@ -75,7 +76,8 @@ const ABSENT: [(&[&str], &str); 12] = [
     (&["http3", "quic", "h3"], "Evenkeel does not speak HTTP/3; a `udp` listener passes QUIC on"),
 ];
 
-/// The key of a table with these `known` keys that is meant by `key`, and what to do; without a key where there is none.
+/// The key that was probably meant by `key` in a table with these `known` keys, and what to do; without a key where
+/// there is none.
 pub(super) fn key(key: &str, known: &[&str]) -> Option<(Option<&'static str>, &'static str)> {
     let key = key.to_ascii_lowercase().replace('-', "_");
     let is = |words: &[&str]| words.contains(&key.as_str());
@@ -84,7 +86,7 @@ pub(super) fn key(key: &str, known: &[&str]) -> Option<(Option<&'static str>, &'
     meant.map(|(_, meant, help)| (Some(*meant), *help)).or_else(absent)
 }
 
-/// The word that is meant by `text`, of those that a key can be, and what to do.
+/// The word that was probably meant by `text`, of the `words` that a key can be, and what to do.
 pub(super) fn word(text: &str, words: &[&str]) -> Option<(Option<&'static str>, &'static str)> {
     const WORDS: [(&[&str], &str, Option<&str>, &str); 9] = [
         // listener.protocol has "udp", service.protocol has "auto"
@@ -133,7 +135,7 @@ pub(super) fn word(text: &str, words: &[&str]) -> Option<(Option<&'static str>, 
     meant.map(|(_, _, meant, help)| (*meant, *help))
 }
 
-/// The placeholder that is meant by `${name}`, where a string has placeholders or is thought to have them.
+/// The placeholder that was probably meant by `${name}`, and what to do.
 pub(super) fn placeholder(name: &str) -> Option<(&'static str, &'static str)> {
     const HELP: &str =
         "the redirects of routes fill in ${host}, ${path} and ${query}; other names are of environment variables";

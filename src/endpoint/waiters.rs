@@ -1,8 +1,9 @@
-//! Who waits for a place at the backends of a service, over all workers.
+//! The requests that wait for a free place at the backends of a service, over all workers.
 //!
-//! Each worker has a queue of its own, in the order of arrival. What they have to know of each other is here: since when the
-//! longest has waited on each worker, so that a place goes where somebody has waited longer than here, and a count of the places
-//! that were left. While nobody waits, an exchange that ends reads one word that nobody writes.
+//! Each worker has a queue of its own, in the order of arrival. Here is what the workers have to know of each other's
+//! queues: how long the first one of each has waited, so that a free place goes to the one that has waited longest
+//! anywhere, and how many places have been left. While nobody waits, an exchange that ends reads one word here, which
+//! nobody writes.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -10,33 +11,35 @@ use tokio::sync::Notify;
 
 /// What the workers' queues for one service know of each other. It stays from snapshot to snapshot.
 #[derive(Debug)]
-pub struct Waiting {
-    workers: Box<[Worker]>,
-    /// Workers on which somebody waits.
+pub struct Waiters {
+    workers: Box<[WorkerWaiters]>,
+    /// How many workers have somebody waiting.
     queues: AtomicUsize,
-    /// Places that were left while somebody waited.
+    /// How many places were left while somebody waited.
     left: AtomicU64,
 }
 
-/// Of one worker, on cache lines of its own.
+/// One worker's queue, on cache lines of its own.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Worker {
-    /// The turn of the one that waits longest; [`NOBODY`] when nobody waits. Written by that worker only.
+struct WorkerWaiters {
+    /// The turn (a number that grows with each arrival) of the one that waits longest; [`NOBODY`] when nobody waits.
+    /// Only that worker writes it.
     first: AtomicU64,
     /// How many wait there.
     count: AtomicUsize,
-    /// Told when a place was left for it by another worker.
+    /// Notified when another worker has left a place for this one.
     news: Notify,
 }
 
-/// No turn: larger than every other.
+/// The turn of an empty queue: larger than every other turn.
 const NOBODY: u64 = u64::MAX;
 
-impl Waiting {
+impl Waiters {
     /// For workers 0 to `workers - 1`.
     pub fn new(workers: usize) -> Self {
-        let worker = || Worker { first: AtomicU64::new(NOBODY), count: AtomicUsize::new(0), news: Notify::new() };
+        let worker =
+            || WorkerWaiters { first: AtomicU64::new(NOBODY), count: AtomicUsize::new(0), news: Notify::new() };
         Self {
             workers: std::iter::repeat_with(worker).take(workers).collect(),
             queues: AtomicUsize::new(0),
@@ -54,7 +57,7 @@ impl Waiting {
         self.len() == 0
     }
 
-    /// So many wait on this worker now. To be told by that worker.
+    /// Records how many wait on this worker. Only that worker calls this.
     pub fn set_len(&self, worker: usize, count: usize) {
         if let Some(slot) = self.workers.get(worker) {
             slot.count.store(count, Ordering::Relaxed);
@@ -66,7 +69,8 @@ impl Waiting {
         self.first(worker) != NOBODY
     }
 
-    /// The turn of the one that waits longest on this worker; `None` = nobody waits there. To be told by that worker.
+    /// Records the turn of the one that waits longest on this worker; `None` = nobody waits there. Only that worker
+    /// calls this.
     pub fn set_first(&self, worker: usize, turn: Option<u64>) {
         let Some(slot) = self.workers.get(worker) else { return };
         let before = slot.first.swap(turn.unwrap_or(NOBODY), Ordering::SeqCst);
@@ -75,7 +79,7 @@ impl Waiting {
             (false, true) => _ = self.queues.fetch_sub(1, Ordering::SeqCst),
             _ => {}
         }
-        // and only now does it look for a place: see `left`
+        // the caller looks for a free place only after this: see `left`
         fence(Ordering::SeqCst);
     }
 
@@ -84,9 +88,11 @@ impl Waiting {
         self.longest_elsewhere(worker).is_some_and(|(_, first)| first < turn)
     }
 
-    /// A place was left on this worker, and nobody there takes it: the one that has waited longest elsewhere is told.
+    /// Notifies the worker on which somebody has waited longest that a place was left here, and that nobody here takes
+    /// it.
     pub fn left(&self, worker: usize) {
-        // either who comes to wait sees that place, or its waiting is seen here
+        // pairs with the fence in `set_first`: either the one that begins to wait sees the free place, or its waiting
+        // is seen here
         fence(Ordering::SeqCst);
         if self.queues.load(Ordering::SeqCst) == 0 {
             return;
@@ -97,7 +103,8 @@ impl Waiting {
         }
     }
 
-    /// Places left so far while somebody waited: another number means that it is worth looking for one.
+    /// How many places have been left while somebody waited. When the number has changed it is worth looking for a
+    /// place.
     pub fn count(&self) -> u64 {
         self.left.load(Ordering::Relaxed)
     }
@@ -131,13 +138,13 @@ mod tests {
 
     use super::*;
 
-    fn has_news(waiting: &Waiting, worker: usize) -> bool {
+    fn has_news(waiting: &Waiters, worker: usize) -> bool {
         pin!(waiting.news(worker)).poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[test]
     fn the_worker_is_told_on_which_somebody_has_waited_longest() {
-        let waiting = Waiting::new(3);
+        let waiting = Waiters::new(3);
         waiting.set_first(1, Some(20));
         waiting.set_first(2, Some(10));
         waiting.left(0);
@@ -150,7 +157,7 @@ mod tests {
 
     #[test]
     fn nobody_is_told_while_nobody_waits() {
-        let waiting = Waiting::new(2);
+        let waiting = Waiters::new(2);
         waiting.left(0);
         waiting.set_first(1, Some(5));
         waiting.set_first(1, Some(6));
@@ -161,7 +168,7 @@ mod tests {
 
     #[test]
     fn one_here_gives_way_only_to_who_has_waited_longer_elsewhere() {
-        let waiting = Waiting::new(2);
+        let waiting = Waiters::new(2);
         waiting.set_first(0, Some(7));
         assert!(!waiting.is_earlier_elsewhere(0, 7));
         waiting.set_first(1, Some(8));
@@ -172,7 +179,7 @@ mod tests {
 
     #[test]
     fn those_who_wait_are_counted_over_all_workers() {
-        let waiting = Waiting::new(2);
+        let waiting = Waiters::new(2);
         assert!(waiting.is_empty());
         waiting.set_len(0, 3);
         waiting.set_len(1, 4);

@@ -1,0 +1,124 @@
+//! `[service.NAME]`: what stands behind a route, and how it is treated.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Address, ClientTls};
+use crate::policy::{self, AnswerLimits, KeyFrom, Pool, ProxyHeader, Timeouts, UpstreamProtocol};
+
+/// `[service.NAME]`
+#[derive(Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// How a backend is picked.
+    pub balance: policy::Balance,
+    /// What a consistent hash is taken of.
+    pub hash_on: KeyFrom,
+    /// A backend that comes, or comes back, gets its full share after this time.
+    pub slow_start: Duration,
+    /// The share of available backends under which health is ignored; 0 = never.
+    pub panic_threshold: f64,
+    /// A client that ends its side while its request waits for a place at a backend is taken for gone.
+    pub abort_on_close: bool,
+    /// The lines of an answer's head may end in LF without CR.
+    pub allow_bare_lf: bool,
+    /// Requests are marked with `Via`.
+    pub via: bool,
+    /// What an answer may be at most.
+    pub limits: AnswerLimits,
+    /// A client stays with its backend.
+    pub affinity: Option<Affinity>,
+    /// Active checks.
+    pub health: Option<policy::Health>,
+    /// When a backend is taken out because of its answers.
+    pub outlier: policy::Outlier,
+    /// A backend that fails gets no requests for a while.
+    pub breaker: Option<policy::Breaker>,
+    /// Answers that count as failures of a backend.
+    pub failure_status: policy::Statuses,
+    /// When a request is sent again.
+    pub retry: policy::Retry,
+    /// The answer when no backend can be used.
+    pub fallback: Option<policy::Fallback>,
+    /// What backends say about their load.
+    pub load_reports: policy::LoadReports,
+    /// Backends from elsewhere, beside those of the file.
+    pub discover: Option<Discover>,
+    /// What is spoken to the backends.
+    pub protocol: UpstreamProtocol,
+    /// What connections to them begin with.
+    pub proxy_header: Option<ProxyHeader>,
+    /// The backends, in the order of the file; behind them those that were discovered.
+    pub backends: Vec<Backend>,
+    /// How many of them the file has.
+    pub written: usize,
+    /// TLS towards them.
+    pub tls: Option<ClientTls>,
+    /// Time-outs.
+    pub timeout: Timeouts,
+    /// The connection pool.
+    pub pool: Pool,
+}
+
+/// `[service.NAME.affinity]`
+#[derive(Debug)]
+pub struct Affinity {
+    /// What the data plane obeys.
+    pub policy: policy::Affinity,
+    /// The key that signs the cookie; `None` = the one that is kept in `state_dir`.
+    pub secret: Option<Vec<u8>>,
+}
+
+/// `discover = { ... }`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discover {
+    /// Where backends are found.
+    pub from: Source,
+    /// How often names are looked up.
+    pub refresh: Duration,
+}
+
+/// Where backends are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The A and AAAA records of a name.
+    Dns {
+        /// The name.
+        name: String,
+        /// The port of every backend.
+        port: u16,
+    },
+    /// The SRV records of a name.
+    Srv(String),
+    /// A JSON file.
+    File(PathBuf),
+}
+
+/// `[[service.NAME.backend]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// Unique in the service.
+    pub id: String,
+    /// The address as written.
+    pub name: String,
+    /// Where it is (a name has been looked up).
+    pub address: Address,
+    /// Further addresses of its name, in the resolver's order.
+    pub further: Vec<SocketAddr>,
+    /// Why its name can't be looked up. Of `address` only the port is true then.
+    pub unresolved: Option<String>,
+    /// The host part of what was written, for SNI and certificate verification.
+    pub host: String,
+    /// Its weight; 0 = no new work.
+    pub weight: u32,
+    /// Exchanges at a time; 0 = no limit.
+    pub max_connections: u32,
+    /// Used only when no other backend is available.
+    pub backup: bool,
+    /// Its zone; may be empty.
+    pub zone: String,
+    /// Gets no new work.
+    pub drain: bool,
+}

@@ -1,0 +1,211 @@
+//! Where something is: addresses, names of hosts, networks, URLs.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr as _;
+
+use http::Uri;
+use http::header::HeaderValue;
+use ipnet::IpNet;
+
+use super::{Problem, Result};
+use crate::route::Host;
+
+const LISTEN: &str = "an address with a port, such as \"0.0.0.0:8080\", or \"unix:/path/of/socket\"";
+const SOCKET: &str = "an address with a port, such as \"127.0.0.1:9900\"";
+const BACKEND: &str = "address:port, name:port or \"unix:/path/of/socket\"";
+
+/// The longest path that fits `sockaddr_un`, its closing zero left out.
+const UNIX_PATH_MAX: usize = 107;
+
+/// Where something may listen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::config) enum ListenAddress {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+pub(in crate::config) fn listen(text: &str) -> Result<ListenAddress> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix_path(path, LISTEN).map(ListenAddress::Unix);
+    }
+    match SocketAddr::from_str(text) {
+        Ok(address) => Ok(ListenAddress::Tcp(address)),
+        Err(_) => Err(bad_socket(text, LISTEN)),
+    }
+}
+
+pub(in crate::config) fn socket(text: &str) -> Result<SocketAddr> {
+    SocketAddr::from_str(text).map_err(|_| bad_socket(text, SOCKET))
+}
+
+fn bad_socket(text: &str, expected: &str) -> Problem {
+    let problem = Problem::new(format!("`{text}` is not an address to listen on"), expected);
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let port_ok = port.parse::<u16>().is_ok();
+    if text.parse::<u16>().is_ok() {
+        return problem.suggest(Some(format!("127.0.0.1:{text}")));
+    }
+    if port_ok && (host.is_empty() || host == "*") {
+        return problem.suggest(Some(format!("0.0.0.0:{port}")));
+    }
+    if port_ok && host.eq_ignore_ascii_case("localhost") {
+        return problem.suggest(Some(format!("127.0.0.1:{port}")));
+    }
+    if text.starts_with('/') {
+        return problem.suggest(Some(format!("unix:{text}")));
+    }
+    if IpAddr::from_str(text).is_ok() {
+        return problem.help("the port is missing");
+    }
+    if IpAddr::from_str(host).is_ok() && !port_ok {
+        return problem.help("a port is a number from 0 to 65535");
+    }
+    problem
+}
+
+fn unix_path(path: &str, expected: &str) -> Result<PathBuf> {
+    if path.is_empty() || path.contains('\0') {
+        return Err(Problem::new("a Unix socket needs a path", expected));
+    }
+    if path.len() > UNIX_PATH_MAX {
+        let message = format!("the path of this Unix socket has {} bytes", path.len());
+        return Err(Problem::new(message, format!("a path of at most {UNIX_PATH_MAX} bytes")));
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// Where a backend is, before a name has been looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) enum BackendAddress {
+    Tcp(SocketAddr),
+    Name { host: String, port: u16 },
+    Unix(PathBuf),
+}
+
+pub(in crate::config) fn backend(text: &str) -> Result<BackendAddress> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix_path(path, BACKEND).map(BackendAddress::Unix);
+    }
+    let bad = || Problem::new(format!("`{text}` is not the address of a backend"), BACKEND);
+    for scheme in ["http://", "https://"] {
+        if let Some(rest) = text.strip_prefix(scheme) {
+            let help = "an address has no scheme; TLS towards the backends is [service.NAME.tls]";
+            return Err(bad().suggest(Some(rest.trim_end_matches('/').to_owned())).help(help));
+        }
+    }
+    let target = match SocketAddr::from_str(text) {
+        Ok(address) => BackendAddress::Tcp(address),
+        Err(_) => {
+            let Some((host, port)) = text.rsplit_once(':') else {
+                return Err(bad().help("the port is missing"));
+            };
+            let Ok(port) = port.parse::<u16>() else {
+                return Err(bad().help("a port is a number from 1 to 65535"));
+            };
+            if !is_host_name(host) {
+                return Err(bad());
+            }
+            BackendAddress::Name { host: host.to_ascii_lowercase(), port }
+        }
+    };
+    match target {
+        BackendAddress::Tcp(a) if a.port() == 0 => Err(bad().help("a backend can't be on port 0")),
+        BackendAddress::Name { port: 0, .. } => Err(bad().help("a backend can't be on port 0")),
+        BackendAddress::Tcp(a) if a.ip().is_unspecified() => {
+            Err(bad().help("this means \"every address of this machine\", which is no place to connect to"))
+        }
+        target => Ok(target),
+    }
+}
+
+/// A DNS name as it is used for hosts: labels of letters, digits, `-` and `_`. Not a number that only looks like one.
+pub(super) fn is_host_name(text: &str) -> bool {
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    let all_numeric = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    text.len() <= 253 && text.split('.').all(label) && !all_numeric
+}
+
+/// An IP address (IPv6 in brackets) or a name, as it stands in `Host`.
+fn is_host(text: &str) -> bool {
+    let bracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    match bracketed {
+        Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
+        None => is_host_name(text) || text.parse::<Ipv4Addr>().is_ok(),
+    }
+}
+
+pub(in crate::config) fn host(text: &str) -> Result<Host> {
+    let expected = "a host name such as \"api.example.com\", or \"*.example.com\" for every name below it";
+    let bad = || Problem::new(format!("`{text}` is not a host"), expected);
+    if !text.is_ascii() {
+        return Err(bad().help("write a name with other letters in Punycode (\"xn--...\")"));
+    }
+    let lower = text.to_ascii_lowercase();
+    if let Some(parent) = lower.strip_prefix("*.") {
+        return if is_host_name(parent) { Ok(Host::Wildcard(parent.to_owned())) } else { Err(bad()) };
+    }
+    if is_host(&lower) {
+        return Ok(Host::Exact(lower));
+    }
+    if lower == "*" {
+        return Err(bad().help("leave `host` out to take every host"));
+    }
+    let stripped = lower.trim_start_matches("http://").trim_start_matches("https://");
+    let stripped = stripped.split('/').next().unwrap_or("");
+    let stripped = stripped.rsplit_once(':').map_or(stripped, |(host, _)| host).trim_end_matches('.');
+    let near = (stripped != lower && is_host(stripped)).then(|| stripped.to_owned());
+    Err(bad().suggest(near))
+}
+
+/// A host with or without a port, as in `Host`.
+pub(in crate::config) fn authority(text: &str) -> Result<HeaderValue> {
+    let bad = || Problem::new(format!("`{text}` is not a host"), "a host name, with or without a port");
+    let host = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => {
+            port.parse::<u16>().map_err(|_| bad())?;
+            host
+        }
+        _ => text,
+    };
+    if !is_host(host) {
+        return Err(bad());
+    }
+    HeaderValue::from_str(text).map_err(|_| bad())
+}
+
+pub(in crate::config) fn network(text: &str) -> Result<IpNet> {
+    if let Ok(address) = IpAddr::from_str(text) {
+        return Ok(IpNet::from(address));
+    }
+    let bad = || {
+        let message = format!("`{text}` is not a network");
+        Problem::new(message, "a network such as \"10.0.0.0/8\", or one address")
+    };
+    let net = IpNet::from_str(text).map_err(|_| bad())?;
+    if net.addr() != net.network() {
+        return Err(bad().suggest(Some(net.trunc().to_string())).help("its address has bits set behind the prefix"));
+    }
+    Ok(net)
+}
+
+/// Where events are posted to.
+pub(in crate::config) fn webhook(text: &str) -> Result<Uri> {
+    const URL: &str = "a URL such as \"https://alerts.example.com/hook\"";
+    let problem = |what: &str| Problem::new(format!("`{text}` {what}"), URL);
+    let uri: Uri = text.parse().map_err(|_| problem("is not a URL"))?;
+    let authority = match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => authority,
+        (None, _) => return Err(problem("has no scheme").suggest(Some(format!("https://{text}")))),
+        _ => return Err(problem("is not an http or https URL")),
+    };
+    match authority.as_str().contains('@') {
+        true => Err(problem("has a user in it, which is not sent")),
+        false => Ok(uri),
+    }
+}

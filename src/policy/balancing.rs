@@ -1,0 +1,92 @@
+//! How the backend of a request is chosen: the algorithm, affinity, reports of load.
+
+use std::time::Duration;
+
+use http::header::HeaderName;
+
+/// `balance = "..."`
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Balance {
+    /// Next available backend in turn.
+    RoundRobin,
+    /// In turn, by weight, evenly mixed.
+    WeightedRoundRobin,
+    /// Fewest exchanges in flight.
+    LeastConnections,
+    /// Fewest exchanges in flight for its weight.
+    WeightedLeastConnections,
+    /// Lowest load, as reported.
+    ResourceBased,
+    /// Lowest expected response time.
+    ResponseTime,
+    /// By the hash of something in the request.
+    ConsistentHash(Ring),
+    /// The less loaded of two.
+    PowerOfTwo,
+}
+
+impl Balance {
+    /// As written in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round_robin",
+            Self::WeightedRoundRobin => "weighted_round_robin",
+            Self::LeastConnections => "least_connections",
+            Self::WeightedLeastConnections => "weighted_least_connections",
+            Self::ResourceBased => "resource_based",
+            Self::ResponseTime => "response_time",
+            Self::ConsistentHash(_) => "consistent_hash",
+            Self::PowerOfTwo => "power_of_two",
+        }
+    }
+}
+
+/// The settings of the ring in `[service.NAME.hash]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ring {
+    /// Points on the ring for each unit of weight.
+    pub virtual_nodes: u32,
+    /// The most exchanges that a backend may have in flight, as a multiple of the mean; 0 = off, otherwise above 1.
+    pub bounded_load: f64,
+}
+
+/// Where a key is taken from: `hash.on`, `affinity.by`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyFrom {
+    /// The client's address.
+    ClientIp,
+    /// The path, without the query.
+    Path,
+    /// The path with the query.
+    Uri,
+    /// The value of a field.
+    Header(HeaderName),
+    /// The value of a cookie.
+    Cookie(String),
+    /// The value of a query parameter.
+    Query(String),
+}
+
+/// `[service.NAME.affinity]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affinity {
+    /// What sticky sessions are told apart by; `None` = the cookie that Evenkeel sets.
+    pub by: Option<KeyFrom>,
+    /// The name of the cookie that Evenkeel sets.
+    pub cookie: String,
+    /// A sticky session that is not used for this long is forgotten.
+    pub ttl: Duration,
+    /// The most sticky sessions that are remembered; the cookie needs no memory.
+    pub max_entries: usize,
+}
+
+/// `[service.NAME.load_reports]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadReports {
+    /// Whether `endpoint-load-metrics` is read from responses.
+    pub orca: bool,
+    /// An agent beside each backend: its port, and how often it is asked.
+    pub agent: Option<(u16, Duration)>,
+    /// A report is forgotten after this time.
+    pub expire: Duration,
+}

@@ -1,0 +1,86 @@
+//! What happens when backends fail: ejection, circuit breaking, retries, the fallback.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::HeaderValue;
+
+/// `[service.NAME.circuit_breaker]`
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Breaker {
+    /// Failures in a row that open it.
+    pub failures: u32,
+    /// Share of failures over the last 10 s, with at least 20 exchanges, that opens it; 0 = off.
+    pub error_rate: f64,
+    /// How long it stays open.
+    pub open_for: Duration,
+    /// How many trials may be under way once that time is over.
+    pub half_open: u32,
+}
+
+/// `[service.NAME.outlier]`
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outlier {
+    /// Failures in a row that eject; 0 = off.
+    pub consecutive_failures: u32,
+    /// Share of failures over `window` that ejects; 0 = off.
+    pub error_rate: f64,
+    /// Ejected when slower than this many times the peers' median; 0 = off.
+    pub latency_factor: f64,
+    /// The time over which the shares and the latency are measured.
+    pub window: Duration,
+    /// With fewer exchanges in `window`, neither the share of failures nor the latency ejects.
+    pub min_requests: u32,
+    /// How long an ejection takes; multiplied by the number of ejections so far.
+    pub eject_for: Duration,
+    /// The longest that an ejection takes.
+    pub max_eject_for: Duration,
+    /// The share of the backends that may be ejected at a time.
+    pub max_ejected: f64,
+}
+
+/// `[service.NAME.retry]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retry {
+    /// Attempts beyond the first.
+    pub attempts: u32,
+    /// The most retries, as a share of recent exchanges.
+    pub budget: f64,
+    /// Whether a connection that could not be made is retried.
+    pub on_connect: bool,
+    /// Whether an exchange is retried whose connection ended before the answer was whole.
+    pub on_reset: bool,
+    /// The statuses of answers that are retried.
+    pub on_status: Vec<StatusCode>,
+    /// The pause before the second retry. It doubles with each further retry, and the real pause is drawn at random
+    /// between zero and it.
+    pub back_off: Duration,
+    /// An answer of known length, up to this many bytes, is passed on only when it has come whole, so that it can be
+    /// retried until then.
+    pub hold: usize,
+}
+
+/// `fallback = { ... }`: the answer when no backend can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: bytes::Bytes,
+    /// The type of the body.
+    pub content_type: HeaderValue,
+    /// `Retry-After`, in whole seconds.
+    pub retry_after: Option<u64>,
+}
+
+/// Statuses, as ranges of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statuses(pub Vec<RangeInclusive<u16>>);
+
+impl Statuses {
+    /// Whether this is one of them.
+    pub fn contain(&self, status: StatusCode) -> bool {
+        self.0.iter().any(|range| range.contains(&status.as_u16()))
+    }
+}
