@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::answer::{self, Answer, Problem};
-use super::body::Whole;
+use super::body::WholeBody;
 use super::caller::Caller;
-use super::{Phase, State};
+use super::{Phase, Shared};
 use crate::clock::{Moment, parse_duration, parse_rfc3339};
 use crate::endpoint::Endpoint;
 use crate::endpoint::load::Report;
@@ -31,7 +31,7 @@ const WAIT: Duration = Duration::from_secs(30);
 /// What may stand in the body of a command.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Words {
+struct CommandBody {
     reason: Option<String>,
     /// RFC 3339.
     until: Option<String>,
@@ -40,7 +40,7 @@ struct Words {
 /// The body of `PUT /api/v1/services/S/backends/B`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct WeightBody {
     /// `null` = as configured.
     #[serde(deserialize_with = "Option::deserialize")]
     weight: Option<u32>,
@@ -49,19 +49,19 @@ struct Change {
 }
 
 /// The backend that the path of a request names.
-pub(super) struct Named(Arc<Endpoint>);
+pub(super) struct BackendPath(Arc<Endpoint>);
 
-impl FromRequestParts<Arc<State>> for Named {
+impl FromRequestParts<Arc<Shared>> for BackendPath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
         let path = parts.uri.path().to_owned();
-        let named = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let named = Path::<(String, String)>::from_request_parts(parts, shared).await;
         let Ok(Path((service, backend))) = named else {
             // what is no UTF-8 can't be the name of anything
             return Err(Problem::not_found(format!("there is nothing at {path}")));
         };
-        let snapshot = state.store.load();
+        let snapshot = shared.store.load();
         let Some(found) = snapshot.services.iter().find(|s| *s.name == *service) else {
             return Err(no_service(&service));
         };
@@ -79,22 +79,22 @@ pub(super) fn no_service(name: &str) -> Problem {
 /// `POST .../drain`, `/disable`, `/enable`: does what an operator orders; it is in force when this answers.
 pub(super) async fn command(
     command: Command,
-    extract::State(state): extract::State<Arc<State>>,
-    Named(endpoint): Named,
+    extract::State(shared): extract::State<Arc<Shared>>,
+    BackendPath(endpoint): BackendPath,
     caller: Caller,
     RawQuery(query): RawQuery,
-    Whole(body): Whole,
+    WholeBody(body): WholeBody,
 ) -> Result<Answer, Problem> {
-    may_say(&state)?;
+    may_say(&shared)?;
     let wait = wait(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
     if wait.is_some() && command == Command::Enable {
         return Err(Problem::bad_request("wait=drained is for drain and disable"));
     }
-    let Words { reason, until } = match body.trim_ascii() {
-        [] => Words::default(),
+    let CommandBody { reason, until } = match body.trim_ascii() {
+        [] => CommandBody::default(),
         body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?,
     };
-    let kept = say(&state, &endpoint, command, note(&caller, reason, until)?).await;
+    let kept = say(&shared, &endpoint, command, note(&caller, reason, until)?).await;
     let word = match command {
         Command::Drain => "draining",
         Command::Disable => "disabled",
@@ -103,7 +103,7 @@ pub(super) async fn command(
     let mut answer = answered(&endpoint, kept);
     answer["state"] = json!(word);
     if let Some(limit) = wait {
-        let drained = finish(&state, &endpoint, limit).await;
+        let drained = finish(&shared, &endpoint, limit).await;
         answer["drained"] = json!(drained);
     }
     answer["in_flight"] = json!(endpoint.live.in_flight());
@@ -112,37 +112,37 @@ pub(super) async fn command(
 
 /// `PUT .../B`: sets the weight that the body says.
 pub(super) async fn weigh(
-    extract::State(state): extract::State<Arc<State>>,
-    Named(endpoint): Named,
+    extract::State(shared): extract::State<Arc<Shared>>,
+    BackendPath(endpoint): BackendPath,
     caller: Caller,
-    Whole(body): Whole,
+    WholeBody(body): WholeBody,
 ) -> Result<Answer, Problem> {
-    let Change { weight, reason, until } =
+    let WeightBody { weight, reason, until } =
         serde_json::from_slice(&body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?;
-    may_say(&state)?;
+    may_say(&shared)?;
     if weight.is_some_and(|weight| weight > HEAVIEST) {
         return Err(Problem::bad_request(format!("a weight is at most {HEAVIEST}")));
     }
-    let kept = say(&state, &endpoint, Command::Weight(weight), note(&caller, reason, until)?).await;
+    let kept = say(&shared, &endpoint, Command::Weight(weight), note(&caller, reason, until)?).await;
     let mut answer = answered(&endpoint, kept);
     answer["weight"] = json!(endpoint.live.standing.weight(endpoint.weight));
     Ok(answer::json(&answer))
 }
 
 /// Refuses words to a process that another one has replaced, which would not hear them.
-fn may_say(state: &State) -> Result<(), Problem> {
-    match state.operators.is_retired() {
+fn may_say(shared: &Shared) -> Result<(), Problem> {
+    match shared.operators.is_retired() {
         true => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "another process has taken over: ask again")),
         false => Ok(()),
     }
 }
 
 /// Puts an operator's word in force, and then writes it down; gives back whether that worked.
-async fn say(state: &State, endpoint: &Endpoint, command: Command, note: Note) -> bool {
-    state.operators.say(endpoint, command, note);
+async fn say(shared: &Shared, endpoint: &Endpoint, command: Command, note: Note) -> bool {
+    shared.operators.say(endpoint, command, note);
     // the snapshot that workers take their next picks from
-    state.store.refresh(Moment::now(), true);
-    state.operators.keep().await
+    shared.store.refresh(Moment::now(), true);
+    shared.operators.keep().await
 }
 
 fn answered(endpoint: &Endpoint, kept: bool) -> Value {
@@ -185,8 +185,8 @@ fn wait(query: &str) -> Result<Option<Duration>, String> {
 }
 
 /// Whether the backend has finished what it has, within `limit`. A process that is to stop does not wait.
-async fn finish(state: &State, endpoint: &Endpoint, limit: Duration) -> bool {
-    let mut phase = state.phase.subscribe();
+async fn finish(shared: &Shared, endpoint: &Endpoint, limit: Duration) -> bool {
+    let mut phase = shared.phase.subscribe();
     let finished = async {
         while endpoint.live.in_flight() > 0 {
             sleep(LOOK).await;
@@ -201,11 +201,11 @@ async fn finish(state: &State, endpoint: &Endpoint, limit: Duration) -> bool {
 
 /// `POST /api/v1/heartbeat`: a sign of life, with the backend's load if it likes.
 pub(super) async fn heartbeat(
-    extract::State(state): extract::State<Arc<State>>,
-    Whole(body): Whole,
+    extract::State(shared): extract::State<Arc<Shared>>,
+    WholeBody(body): WholeBody,
 ) -> Result<Answer, Problem> {
     let beat = Heartbeat::read(&body).map_err(|refused| Problem::bad_request(refused.to_string()))?;
-    let snapshot = state.store.load();
+    let snapshot = shared.store.load();
     let service = snapshot.services.iter().find(|service| *service.name == *beat.service);
     let endpoint = service.and_then(|service| service.endpoints.iter().find(|endpoint| *endpoint.id == *beat.backend));
     let Some(endpoint) = endpoint else {

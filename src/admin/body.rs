@@ -17,9 +17,9 @@ const LIMIT: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The body. Handlers that take none leave this out, and then it is not read.
-pub(super) struct Whole(pub(super) Bytes);
+pub(super) struct WholeBody(pub(super) Bytes);
 
-impl<S: Sync> FromRequest<S> for Whole {
+impl<S: Sync> FromRequest<S> for WholeBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::answer::{self, Answer, Problem};
-use super::{Phase, State};
+use super::{Phase, Shared};
 use crate::event::{Batch, KEPT};
 
 /// Events in one answer, unless more are asked for.
@@ -36,41 +36,41 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What is asked.
 #[derive(Debug, PartialEq, Eq)]
-struct Question {
+struct EventQuery {
     since: Option<u64>,
     limit: usize,
 }
 
-impl Question {
-    fn parse(query: &str) -> Result<Self, String> {
-        let mut question = Self { since: None, limit: SOME };
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+impl EventQuery {
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut query = Self { since: None, limit: SOME };
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match &*name {
-                "since" => question.since = Some(value.parse().map_err(|_| "since must be the id of an event")?),
+                "since" => query.since = Some(value.parse().map_err(|_| "since must be the id of an event")?),
                 "limit" => match value.parse() {
-                    Ok(limit) if (1..=KEPT).contains(&limit) => question.limit = limit,
+                    Ok(limit) if (1..=KEPT).contains(&limit) => query.limit = limit,
                     _ => return Err(format!("limit must be a number from 1 to {KEPT}")),
                 },
                 other => return Err(format!("unknown parameter {other:?}: there are since and limit")),
             }
         }
-        Ok(question)
+        Ok(query)
     }
 }
 
 /// `GET /api/v1/events`
 pub(super) async fn events(
-    extract::State(state): extract::State<Arc<State>>,
+    extract::State(shared): extract::State<Arc<Shared>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Answer, Problem> {
-    let question = Question::parse(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
+    let query = EventQuery::parse(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
     let streams = headers.get(ACCEPT).is_some_and(|accept| is_event_stream(accept.as_bytes()));
     if streams {
         let last = headers.get(&LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
-        return stream(&state, last.or(question.since));
+        return stream(&shared, last.or(query.since));
     }
-    let Batch { events, missed } = state.store.events().since(question.since.unwrap_or(0), question.limit);
+    let Batch { events, missed } = shared.store.events().since(query.since.unwrap_or(0), query.limit);
     let all: Vec<Value> = events.iter().map(|event| event.to_json()).collect();
     let mut answer = answer::json(&Value::Array(all));
     if missed > 0 {
@@ -84,14 +84,14 @@ fn is_event_stream(accept: &[u8]) -> bool {
 }
 
 /// What comes after the event with the id `last`; without one, from now on.
-fn stream(state: &Arc<State>, last: Option<u64>) -> Result<Answer, Problem> {
-    let Ok(place) = Arc::clone(&state.streams).try_acquire_owned() else {
+fn stream(shared: &Arc<Shared>, last: Option<u64>) -> Result<Answer, Problem> {
+    let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
         let detail = format!("{STREAMS} streams of events are open already");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
     let (tell, told) = mpsc::channel(1);
-    let mut subscription = state.store.events().subscribe(last);
-    let mut phase = state.phase.subscribe();
+    let mut subscription = shared.store.events().subscribe(last);
+    let mut phase = shared.phase.subscribe();
     tokio::spawn(async move {
         let stopping = async move { _ = phase.wait_for(|phase| *phase == Phase::Draining).await };
         let telling = async {
@@ -118,7 +118,7 @@ fn stream(state: &Arc<State>, last: Option<u64>) -> Result<Answer, Problem> {
         drop(place);
     });
     let mut answer = answer::text("text/event-stream", Bytes::new());
-    *answer.body_mut() = Body::new(Told(told));
+    *answer.body_mut() = Body::new(StreamBody(told));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     Ok(answer)
 }
@@ -136,9 +136,9 @@ fn written(Batch { events, missed }: &Batch) -> Bytes {
 }
 
 /// What a task has to tell, as a body.
-struct Told(mpsc::Receiver<Bytes>);
+struct StreamBody(mpsc::Receiver<Bytes>);
 
-impl http_body::Body for Told {
+impl http_body::Body for StreamBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -153,10 +153,10 @@ mod tests {
 
     #[test]
     fn a_question_says_since_when_and_how_many() {
-        assert_eq!(Question::parse(""), Ok(Question { since: None, limit: SOME }));
-        assert_eq!(Question::parse("since=7&limit=3"), Ok(Question { since: Some(7), limit: 3 }));
+        assert_eq!(EventQuery::parse(""), Ok(EventQuery { since: None, limit: SOME }));
+        assert_eq!(EventQuery::parse("since=7&limit=3"), Ok(EventQuery { since: Some(7), limit: 3 }));
         for wrong in ["since=x", "since=-1", "limit=0", "limit=10001", "from=3"] {
-            assert!(Question::parse(wrong).is_err(), "{wrong}");
+            assert!(EventQuery::parse(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -19,9 +19,9 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::answer::{Answer, Problem};
 use super::caller::{Caller, Peer};
-use super::sessions::Session;
+use super::logins::Login;
 use super::token::Shown;
-use super::{State, login, probes};
+use super::{Shared, login, probes};
 use crate::clock::Moment;
 use crate::policy::{Access, AdminToken};
 
@@ -36,23 +36,23 @@ struct Admitted {
     /// `None` = no token is asked for.
     token: Option<AdminToken>,
     /// It is the cookie of this session that tells.
-    session: Option<Session>,
+    login: Option<Login>,
 }
 
-/// Passes a request on, with its [`Caller`], and its [`Session`] if that has told who asks; or refuses it.
+/// Passes a request on, with its [`Caller`], and its [`Login`] if that has told who asks; or refuses it.
 pub(super) async fn guard(
-    extract::State(state): extract::State<Arc<State>>,
+    extract::State(shared): extract::State<Arc<Shared>>,
     mut request: Request,
     next: Next,
 ) -> Answer {
     if probes::PATHS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    match admit(&state, &request, Moment::now()) {
-        Ok(Admitted { token, session }) => {
+    match admit(&shared, &request, Moment::now()) {
+        Ok(Admitted { token, login }) => {
             let caller = Caller::new(&Peer::of(request.extensions()), token.map(|token| token.name));
             request.extensions_mut().insert(caller);
-            session.and_then(|session| request.extensions_mut().insert(session));
+            login.and_then(|login| request.extensions_mut().insert(login));
             next.run(request).await
         }
         Err(refused) => {
@@ -63,13 +63,13 @@ pub(super) async fn guard(
     }
 }
 
-fn admit(state: &State, request: &Request, now: Moment) -> Result<Admitted, Problem> {
-    state.hosts.load().check(request)?;
+fn admit(shared: &Shared, request: &Request, now: Moment) -> Result<Admitted, Problem> {
+    shared.hosts.load().check(request)?;
     let (headers, path) = (request.headers(), request.uri().path());
     let admitted = match path {
         // whoever logs in has shown nothing yet
-        login::LOGIN => Admitted { token: None, session: None },
-        _ => known(state, headers, now)?,
+        login::LOGIN => Admitted { token: None, login: None },
+        _ => known(shared, headers, now)?,
     };
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         may_change(headers, path, &admitted)?;
@@ -78,22 +78,22 @@ fn admit(state: &State, request: &Request, now: Moment) -> Result<Admitted, Prob
 }
 
 /// Who asks: by the bearer token, or else by the cookie of a session whose token still is one.
-fn known(state: &State, headers: &HeaderMap, now: Moment) -> Result<Admitted, Problem> {
-    let tokens = state.tokens.load();
+fn known(shared: &Shared, headers: &HeaderMap, now: Moment) -> Result<Admitted, Problem> {
+    let tokens = shared.tokens.load();
     let token = match tokens.shown_in(headers.get(AUTHORIZATION)) {
         _ if tokens.is_empty() => None,
         Shown::Token(token) => Some(token.clone()),
         Shown::Unknown => return Err(unauthorized(true)),
         Shown::Nothing => {
-            let session = state.sessions().find(headers, now).cloned();
-            let token = session.as_ref().and_then(|session| tokens.still(&session.token)).cloned();
+            let login = shared.logins().find(headers, now).cloned();
+            let token = login.as_ref().and_then(|login| tokens.still(&login.token)).cloned();
             return match token {
-                Some(_) => Ok(Admitted { token, session }),
+                Some(_) => Ok(Admitted { token, login }),
                 None => Err(unauthorized(headers.contains_key(AUTHORIZATION))),
             };
         }
     };
-    Ok(Admitted { token, session: None })
+    Ok(Admitted { token, login: None })
 }
 
 /// Refuses what may change something to other sites' pages, and to those who may only read; who logs out changes nothing.
@@ -102,9 +102,9 @@ fn may_change(headers: &HeaderMap, path: &str, admitted: &Admitted) -> Result<()
     if is_foreign(headers) {
         return forbidden("another site's page can't ask for this".to_owned());
     }
-    if let Some(session) = &admitted.session {
+    if let Some(login) = &admitted.login {
         let shown = headers.get(X_CSRF_TOKEN).map(HeaderValue::as_bytes).unwrap_or_default();
-        if !session.is_confirmed_by(shown) {
+        if !login.is_confirmed_by(shown) {
             let detail = "a session's cookie alone can't ask for this: X-CSRF-Token must hold what the page at / has in its csrf-token";
             return forbidden(detail.to_owned());
         }

@@ -9,10 +9,10 @@ use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, RETRY
 use http::{HeaderMap, StatusCode};
 
 use super::answer::{self, Answer, Problem};
-use super::body::Whole;
+use super::body::WholeBody;
 use super::caller::Peer;
-use super::sessions::{COOKIE_NAME, LIFE, Random};
-use super::{State, guard};
+use super::logins::{COOKIE_NAME, LIFE, Random};
+use super::{Shared, guard};
 use crate::clock::Moment;
 use crate::policy::AdminToken;
 
@@ -32,17 +32,17 @@ const POLICY: &str =
 
 /// `POST /login` with `token=...`: a session begins, and the browser is sent to the page.
 pub(super) async fn login(
-    extract::State(state): extract::State<Arc<State>>,
+    extract::State(shared): extract::State<Arc<Shared>>,
     peer: Peer,
     headers: HeaderMap,
-    Whole(body): Whole,
+    WholeBody(body): WholeBody,
 ) -> Answer {
-    if state.tokens.load().is_empty() {
+    if shared.tokens.load().is_empty() {
         return Problem::not_found("there is nothing to log in for: no token is asked for here").into_response();
     }
     let given = form_urlencoded::parse(&body).find(|(name, _)| name == "token");
     let secret = given.map(|(_, value)| value.trim().to_owned()).unwrap_or_default();
-    match open(&state, peer.address.ip(), secret.as_bytes(), Moment::now()) {
+    match open(&shared, peer.address.ip(), secret.as_bytes(), Moment::now()) {
         Ok(id) => {
             let mut answer = answer::text("text/plain; charset=utf-8", "logged in\n");
             *answer.status_mut() = StatusCode::SEE_OTHER;
@@ -59,11 +59,11 @@ pub(super) async fn login(
 
 /// `POST /logout`: the session ends. Whoever has none has nothing to end.
 pub(super) async fn logout(
-    extract::State(state): extract::State<Arc<State>>,
+    extract::State(shared): extract::State<Arc<Shared>>,
     peer: Peer,
     headers: HeaderMap,
 ) -> Answer {
-    state.sessions().close(&headers);
+    shared.logins().close(&headers);
     let mut answer = answer::text("text/plain; charset=utf-8", "");
     *answer.status_mut() = StatusCode::NO_CONTENT;
     set_cookie(&mut answer, &peer, "", 0);
@@ -72,7 +72,7 @@ pub(super) async fn logout(
 
 /// Why no session begins.
 #[derive(Debug)]
-enum Refused {
+enum LoginError {
     /// The token is none of ours.
     Unknown,
     /// There were too many attempts: again in so many seconds.
@@ -81,18 +81,18 @@ enum Refused {
     NoRandom,
 }
 
-fn open(state: &State, from: IpAddr, secret: &[u8], now: Moment) -> Result<String, Refused> {
-    let mut attempts = state.attempts();
-    attempts.may_try(from, now).map_err(|wait| Refused::TooMany(wait.as_secs() + 1))?;
-    let tokens = state.tokens.load();
+fn open(shared: &Shared, from: IpAddr, secret: &[u8], now: Moment) -> Result<String, LoginError> {
+    let mut throttle = shared.throttle();
+    throttle.may_try(from, now).map_err(|wait| LoginError::TooMany(wait.as_secs() + 1))?;
+    let tokens = shared.tokens.load();
     let Some(token) = tokens.with_secret(secret) else {
-        attempts.failed(from, now);
+        throttle.failed(from, now);
         tracing::warn!(from = %from.to_canonical(), "admin: a login failed: no token is the one that was given");
-        return Err(Refused::Unknown);
+        return Err(LoginError::Unknown);
     };
-    let random = random().ok_or(Refused::NoRandom)?;
+    let random = random().ok_or(LoginError::NoRandom)?;
     tracing::info!(token = &*token.name, from = %from.to_canonical(), "admin: logged in");
-    Ok(state.sessions().open(AdminToken::clone(token), random, now))
+    Ok(shared.logins().open(AdminToken::clone(token), random, now))
 }
 
 fn random() -> Option<[Random; 2]> {
@@ -109,7 +109,7 @@ fn set_cookie(answer: &mut Answer, peer: &Peer, value: &str, seconds: u64) {
     }
 }
 
-impl Refused {
+impl LoginError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Unknown => StatusCode::UNAUTHORIZED,

@@ -4,13 +4,13 @@
 //! the standing of a backend, from which the next snapshot is made. Nothing here can make an exchange wait.
 //!
 //! **Which thread.** axum wants handlers whose futures are `Send`, and the control plane has one thread, whose tasks need not be. So the
-//! [`State`] is shared (`Arc`, and locks that nobody holds across an `await`) although only this thread ever takes it: that is simpler
+//! [`Shared`] is shared (`Arc`, and locks that nobody holds across an `await`) although only this thread ever takes it: that is simpler
 //! than handing each request over to something that is not `Send`. Connections are hyper's, accepted, limited and timed here and not by
 //! `axum::serve`, which knows neither TLS nor time-outs; each is a local task of the control plane. No worker waits for a lock that is
 //! taken here: what both sides know of are the snapshot, atomics and counters.
 
 mod answer;
-mod attempts;
+mod throttle;
 mod backends;
 mod body;
 mod caller;
@@ -24,7 +24,7 @@ mod probes;
 mod reload;
 mod routes;
 mod serve;
-mod sessions;
+mod logins;
 mod status;
 mod token;
 mod window;
@@ -46,9 +46,9 @@ use crate::policy::AdminToken;
 use crate::route::Host;
 use crate::snapshot::Store;
 use crate::tls::Acceptor;
-use attempts::Attempts;
 use hosts::Hosts;
-use sessions::Sessions;
+use logins::Logins;
+use throttle::Throttle;
 use token::Tokens;
 use window::Window;
 
@@ -104,7 +104,7 @@ pub enum Phase {
 }
 
 /// What the answers are made from.
-pub struct State {
+pub struct Shared {
     store: Arc<Store>,
     monitor: Monitor,
     operators: Arc<Operators>,
@@ -114,9 +114,9 @@ pub struct State {
     hosts: ArcSwap<Hosts>,
     tokens: ArcSwap<Tokens>,
     /// Of browsers.
-    sessions: Mutex<Sessions>,
+    logins: Mutex<Logins>,
     /// To log in.
-    attempts: Mutex<Attempts>,
+    throttle: Mutex<Throttle>,
     reload: mpsc::Sender<Reload>,
     started: Instant,
     /// A handler that waits for something can learn here that the process is stopping.
@@ -127,7 +127,7 @@ pub struct State {
     windows: Mutex<HashMap<String, Window>>,
 }
 
-impl State {
+impl Shared {
     /// Starting.
     pub fn new(sources: Sources) -> Self {
         let Sources { store, monitor, operators, registry, listeners, effective, hosts, tokens, reload } = sources;
@@ -140,8 +140,8 @@ impl State {
             effective: ArcSwap::from_pointee(effective),
             hosts: ArcSwap::from_pointee(Hosts::new(hosts)),
             tokens: ArcSwap::from_pointee(Tokens::new(tokens)),
-            sessions: Mutex::default(),
-            attempts: Mutex::default(),
+            logins: Mutex::default(),
+            throttle: Mutex::default(),
             reload,
             started: Instant::now(),
             phase: watch::Sender::new(Phase::Starting),
@@ -171,12 +171,12 @@ impl State {
         self.tokens.store(Arc::new(Tokens::new(tokens)));
     }
 
-    fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn logins(&self) -> MutexGuard<'_, Logins> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attempts(&self) -> MutexGuard<'_, Attempts> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn windows(&self) -> MutexGuard<'_, HashMap<String, Window>> {
@@ -195,13 +195,13 @@ impl State {
 }
 
 /// Serves on this socket for ever; to be spawned in the control plane's runtime.
-pub async fn serve(listener: TcpListener, tls: Option<Acceptor>, state: Arc<State>) {
+pub async fn serve(listener: TcpListener, tls: Option<Acceptor>, shared: Arc<Shared>) {
     let sampling = async {
         let mut ticks = tokio::time::interval(window::SAMPLE);
         loop {
             ticks.tick().await;
-            state.sample();
+            shared.sample();
         }
     };
-    tokio::join!(serve::serve(listener, tls, routes::router(&state)), sampling);
+    tokio::join!(serve::serve(listener, tls, routes::router(&shared)), sampling);
 }

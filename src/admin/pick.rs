@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{self, RawQuery};
 use serde_json::{Value, json};
 
-use super::State;
+use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::backends::no_service;
 use crate::balance::{Cursor, Pick, Tried, hash_key};
@@ -20,12 +20,12 @@ const MOST: usize = 1000;
 
 /// The answer to a question that can be understood.
 pub(super) async fn pick(
-    extract::State(state): extract::State<Arc<State>>,
+    extract::State(shared): extract::State<Arc<Shared>>,
     RawQuery(query): RawQuery,
 ) -> Result<Answer, Problem> {
-    let question = Question::parse(&query.unwrap_or_default()).map_err(Problem::bad_request)?;
+    let question = PickQuery::parse(&query.unwrap_or_default()).map_err(Problem::bad_request)?;
     let name = question.service().map_err(Problem::bad_request)?;
-    match state.store.load().services.iter().find(|service| &*service.name == name) {
+    match shared.store.load().services.iter().find(|service| &*service.name == name) {
         Some(service) => Ok(answer::json(&question.answer(service))),
         None => Err(no_service(name)),
     }
@@ -33,13 +33,13 @@ pub(super) async fn pick(
 
 /// What is asked.
 #[derive(Debug, Default)]
-struct Question {
+struct PickQuery {
     service: Option<String>,
     key: Option<String>,
     count: Option<usize>,
 }
 
-impl Question {
+impl PickQuery {
     /// From the query of a request; an error says what is wrong with it.
     fn parse(query: &str) -> Result<Self, String> {
         let mut question = Self::default();

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::answer::{self, Answer, Problem};
-use super::{Phase, State};
+use super::{Phase, Shared};
 
 /// Where they are.
 pub(super) const PATHS: [&str; 2] = ["/healthz", "/readyz"];
@@ -18,10 +18,10 @@ pub(super) async fn health() -> Answer {
 }
 
 /// Whether clients are served, or why not.
-pub(super) async fn ready(extract::State(state): extract::State<Arc<State>>) -> Result<Answer, Problem> {
-    let phase = *state.phase.borrow();
+pub(super) async fn ready(extract::State(shared): extract::State<Arc<Shared>>) -> Result<Answer, Problem> {
+    let phase = *shared.phase.borrow();
     let reason = match phase {
-        Phase::Ready if !state.monitor.is_checked() => "checking: not every backend was checked for the first time",
+        Phase::Ready if !shared.monitor.is_checked() => "checking: not every backend was checked for the first time",
         Phase::Ready => return Ok(answer::json(&json!({ "ready": true }))),
         Phase::Starting => "starting: not every listener is bound",
         Phase::Draining => "draining: no new connections are accepted",

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::State;
+use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::caller::Caller;
 
@@ -30,10 +30,13 @@ pub struct Refused {
 }
 
 /// The answer, once the configuration was read.
-pub(super) async fn reload(state: extract::State<Arc<State>>, caller: Caller) -> Result<Answer, Problem> {
+pub(super) async fn reload(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    caller: Caller,
+) -> Result<Answer, Problem> {
     let (reply, done) = oneshot::channel();
     // neither fails while the control plane lives, which serves this very request
-    let done = match state.reload.send(Reload { by: caller.to_string(), done: reply }).await {
+    let done = match shared.reload.send(Reload { by: caller.to_string(), done: reply }).await {
         Ok(()) => done.await.ok(),
         Err(_) => None,
     };

@@ -190,7 +190,7 @@ mod tests {
         let asked = b"POST /api/v1/heartbeat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
         client.write_all(asked).await.unwrap();
         let begun = Instant::now();
-        requests(server, peer(), routes::router(&routes::tests::state(None))).await;
+        requests(server, peer(), routes::router(&routes::tests::shared(None))).await;
         assert!(begun.elapsed() < 2 * PATIENCE, "{:?}", begun.elapsed());
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();

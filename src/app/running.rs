@@ -186,7 +186,7 @@ impl Running {
             }
         };
         self.drain(queue).await;
-        self.system.notifiers.finish().await;
+        self.system.webhooks.finish().await;
         self.system.workers.stop();
     }
 

@@ -1,6 +1,6 @@
 //! Asking the admin address of a running Evenkeel, for the commands that do so.
 
-mod place;
+mod client;
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
@@ -11,10 +11,10 @@ use std::time::Duration;
 use rustls::{AlertDescription, ClientConnection, StreamOwned};
 use serde_json::Value;
 
-pub(super) use place::Admin;
+pub(super) use client::AdminOptions;
 
 use super::{BAD_CONFIGURATION, fail};
-use place::Place;
+use client::AdminClient;
 
 /// A reload may wait for names to be looked up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,13 +28,13 @@ pub(super) struct Answer {
 }
 
 /// A request.
-struct Asked<'a> {
+struct AdminRequest<'a> {
     method: &'a str,
     target: &'a str,
     body: &'a str,
 }
 
-impl Admin {
+impl AdminOptions {
     /// Sends a request without a body.
     ///
     /// # Errors
@@ -56,24 +56,24 @@ impl Admin {
         body: Option<&Value>,
         patience: Duration,
     ) -> Result<Answer, String> {
-        let place = self.place()?;
-        let address = &place.address;
+        let client = self.client()?;
+        let address = &client.address;
         let body = body.map(Value::to_string).unwrap_or_default();
-        let bytes = place
-            .exchange(&Asked { method, target, body: &body }, PATIENCE + patience)
-            .map_err(|error| format!("the admin address {address} can't be asked: {error}{}", place.hint(&error)))?;
+        let bytes = client
+            .exchange(&AdminRequest { method, target, body: &body }, PATIENCE + patience)
+            .map_err(|error| format!("the admin address {address} can't be asked: {error}{}", client.hint(&error)))?;
         parse(&bytes).ok_or_else(|| format!("what answers at {address} is not Evenkeel's admin address"))
     }
 }
 
-impl Place {
-    fn exchange(&self, asked: &Asked<'_>, patience: Duration) -> io::Result<Vec<u8>> {
+impl AdminClient {
+    fn exchange(&self, request: &AdminRequest<'_>, patience: Duration) -> io::Result<Vec<u8>> {
         let stream = self.connect(patience)?;
         match &self.tls {
-            None => self.on(stream, asked),
+            None => self.on(stream, request),
             Some((config, name)) => {
                 let tls = ClientConnection::new(config.clone(), name.clone()).map_err(io::Error::other)?;
-                self.on(StreamOwned::new(tls, stream), asked)
+                self.on(StreamOwned::new(tls, stream), request)
             }
         }
     }
@@ -92,8 +92,8 @@ impl Place {
         Err(failed)
     }
 
-    fn on(&self, mut stream: impl Read + Write, asked: &Asked<'_>) -> io::Result<Vec<u8>> {
-        let (host, Asked { method, target, body }) = (&self.address, asked);
+    fn on(&self, mut stream: impl Read + Write, request: &AdminRequest<'_>) -> io::Result<Vec<u8>> {
+        let (host, AdminRequest { method, target, body }) = (&self.address, request);
         let length = body.len();
         let mut request =
             format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n");

@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::ask::{Admin, segment};
+use super::ask::{AdminOptions, segment};
 use super::{FAILURE, fail, print};
 use crate::clock::{parse_duration, rfc3339};
 
 /// What every word of an operator has.
 #[derive(Debug, Args)]
-struct Said {
+struct CommandArgs {
     /// The service and the backend's id: its address, unless the configuration gives it another. Also as two arguments
     #[arg(value_name = "SERVICE/BACKEND", num_args = 1..=2, required = true)]
     of: Vec<String>,
@@ -24,14 +24,14 @@ struct Said {
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]
-    admin: Admin,
+    admin: AdminOptions,
 }
 
 /// `evenkeel drain`, `evenkeel disable`
 #[derive(Debug, Args)]
 pub(super) struct TakeOut {
     #[command(flatten)]
-    said: Said,
+    said: CommandArgs,
     /// Wait until it has finished what it has; the exit code is 1 when it has not in time
     #[arg(long)]
     wait: bool,
@@ -44,14 +44,14 @@ pub(super) struct TakeOut {
 #[derive(Debug, Args)]
 pub(super) struct Enable {
     #[command(flatten)]
-    said: Said,
+    said: CommandArgs,
 }
 
 /// `evenkeel weight`
 #[derive(Debug, Args)]
 pub(super) struct Weigh {
     #[command(flatten)]
-    said: Said,
+    said: CommandArgs,
     /// 0 to 65535, or `configured`
     #[arg(long = "to", value_name = "WEIGHT", value_parser = weight)]
     weight: Option<Weight>,
@@ -116,7 +116,7 @@ impl TakeOut {
     }
 }
 
-impl Said {
+impl CommandArgs {
     fn names(&self) -> Result<(&str, &str), String> {
         match &self.of[..] {
             [service, backend] => Ok((service, backend)),

@@ -40,7 +40,7 @@ enum Command {
     /// Show the whole thing on this machine, with backends of its own
     Demo(demo::Addresses),
     /// Have the running proxy read its configuration again
-    Reload(ask::Admin),
+    Reload(ask::AdminOptions),
     /// Give a backend no new work; it keeps its sessions
     Drain(backend::TakeOut),
     /// Give a backend nothing

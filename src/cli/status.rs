@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::ask::Admin;
+use super::ask::AdminOptions;
 use super::{fail, print};
 
 #[derive(Debug, Args)]
@@ -15,7 +15,7 @@ pub(super) struct Status {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    admin: Admin,
+    admin: AdminOptions,
 }
 
 pub(super) fn run(Status { json, admin }: &Status) -> ExitCode {

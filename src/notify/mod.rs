@@ -3,9 +3,9 @@
 //! Each webhook has a task and a [`Subscription`](crate::event::Subscription) of its own: one that hangs delays no other, and what it
 //! can't take in time is lost to it only, with a count.
 
-mod courier;
+mod delivery;
 mod message;
-mod post;
+mod client;
 mod schedule;
 
 use std::sync::Arc;
@@ -17,26 +17,26 @@ use tokio::task::JoinHandle;
 use crate::config::model;
 use crate::event::Events;
 use crate::metrics::Registry;
-use courier::Courier;
-use post::Post;
+use client::WebhookClient;
+use delivery::Delivery;
 
 /// How long a process that stops goes on sending what waits.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// All webhooks of the configuration.
 #[derive(Debug)]
-pub struct Notifiers {
+pub struct Webhooks {
     events: Arc<Events>,
     registry: Arc<Registry>,
-    running: Vec<Running>,
+    running: Vec<Webhook>,
 }
 
 /// The webhooks of another configuration, with everything that can fail done.
 #[derive(Debug)]
-pub struct Prepared(Vec<(model::Notify, Post)>);
+pub struct PreparedWebhooks(Vec<(model::Notify, WebhookClient)>);
 
 #[derive(Debug)]
-struct Running {
+struct Webhook {
     config: model::Notify,
     /// The id of the last event that needs no delivery any more.
     done: Arc<watch::Sender<u64>>,
@@ -49,32 +49,32 @@ struct Running {
 /// # Errors
 ///
 /// TLS that can't be used; for people.
-pub fn prepare(wanted: &[model::Notify]) -> Result<Prepared, String> {
-    let post = |config: &model::Notify| {
+pub fn prepare(wanted: &[model::Notify]) -> Result<PreparedWebhooks, String> {
+    let client = |config: &model::Notify| {
         let failed = |error| format!("notify `{}`: {error}", config.name);
-        Ok((config.clone(), Post::new(config).map_err(failed)?))
+        Ok((config.clone(), WebhookClient::new(config).map_err(failed)?))
     };
-    wanted.iter().map(post).collect::<Result<_, String>>().map(Prepared)
+    wanted.iter().map(client).collect::<Result<_, String>>().map(PreparedWebhooks)
 }
 
-impl Notifiers {
+impl Webhooks {
     /// None yet.
     pub fn new(events: Arc<Events>, registry: Arc<Registry>) -> Self {
         Self { events, registry, running: Vec::new() }
     }
 
     /// Makes these the ones that run. One that has changed goes on where it was; one that has not is not touched.
-    pub fn commit(&mut self, prepared: Prepared) {
+    pub fn commit(&mut self, prepared: PreparedWebhooks) {
         let mut before = std::mem::take(&mut self.running);
-        for (config, post) in prepared.0 {
+        for (config, client) in prepared.0 {
             let known = before.iter().position(|running| running.config.name == config.name);
             let running = match known.map(|at| before.swap_remove(at)) {
                 Some(same) if same.config == config => same,
                 Some(other) => {
                     other.task.abort();
-                    self.start(config, post, Some(*other.done.borrow()))
+                    self.start(config, client, Some(*other.done.borrow()))
                 }
-                None => self.start(config, post, None),
+                None => self.start(config, client, None),
             };
             self.running.push(running);
         }
@@ -97,25 +97,25 @@ impl Notifiers {
         }
     }
 
-    fn start(&self, config: model::Notify, post: Post, last: Option<u64>) -> Running {
+    fn start(&self, config: model::Notify, client: WebhookClient, last: Option<u64>) -> Webhook {
         let subscription = self.events.subscribe(last);
         let done = Arc::new(watch::Sender::new(subscription.last()));
         let (stopping, stop) = watch::channel(false);
-        let courier = Courier {
+        let delivery = Delivery {
             on: config.on.clone(),
-            post,
+            client,
             subscription,
             done: Arc::clone(&done),
             stop,
             registry: Arc::clone(&self.registry),
             missed: 0,
         };
-        Running { config, done, stopping, task: tokio::task::spawn_local(courier.run()) }
+        Webhook { config, done, stopping, task: tokio::task::spawn_local(delivery.run()) }
     }
 }
 
 /// Ends its task when it is dropped: the time for last words is over.
-struct Ending(Running);
+struct Ending(Webhook);
 
 impl Drop for Ending {
     fn drop(&mut self) {

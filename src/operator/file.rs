@@ -18,11 +18,11 @@ const VERSION: u32 = 1;
 #[derive(Debug, Serialize, Deserialize)]
 struct File {
     version: u32,
-    said: Vec<Entry>,
+    said: Vec<SavedCommand>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
+struct SavedCommand {
     service: String,
     backend: String,
     command: String,
@@ -47,7 +47,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, (String, bool)> {
     };
     let understood =
         serde_json::from_slice(&text).map_err(|error| error.to_string()).and_then(|file: File| match file.version {
-            VERSION => file.said.into_iter().map(entry).collect::<Result<Vec<_>, _>>(),
+            VERSION => file.said.into_iter().map(from_saved).collect::<Result<Vec<_>, _>>(),
             other => Err(format!("it is of version {other}, and this is an Evenkeel that knows {VERSION}")),
         });
     understood.map(together).map_err(|why| {
@@ -61,7 +61,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, (String, bool)> {
 
 /// Writes all of it, whole or not at all, and waits until the disk has it.
 pub(super) fn write(path: &Path, all: &[(Name, Said)]) -> io::Result<()> {
-    let file = File { version: VERSION, said: all.iter().flat_map(|(name, said)| entries(name, said)).collect() };
+    let file = File { version: VERSION, said: all.iter().flat_map(|(name, said)| to_saved(name, said)).collect() };
     let mut text = serde_json::to_vec_pretty(&file)?;
     text.push(b'\n');
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -75,8 +75,8 @@ pub(super) fn write(path: &Path, all: &[(Name, Said)]) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
 }
 
-fn entries(name: &Name, said: &Said) -> impl Iterator<Item = Entry> {
-    let entry = |command: &'static str, weight, note: &Note| Entry {
+fn to_saved(name: &Name, said: &Said) -> impl Iterator<Item = SavedCommand> {
+    let saved = |command: &'static str, weight, note: &Note| SavedCommand {
         service: name.service.to_string(),
         backend: name.backend.to_string(),
         command: command.to_owned(),
@@ -85,13 +85,13 @@ fn entries(name: &Name, said: &Said) -> impl Iterator<Item = Entry> {
         reason: note.reason.clone(),
         until: note.until.map(rfc3339),
     };
-    let wanted = said.wanted.as_ref().map(|(command, note)| entry(command.name(), None, note));
-    let weight = said.weight.as_ref().map(|(weight, note)| entry("weight", Some(*weight), note));
+    let wanted = said.wanted.as_ref().map(|(command, note)| saved(command.name(), None, note));
+    let weight = said.weight.as_ref().map(|(weight, note)| saved("weight", Some(*weight), note));
     wanted.into_iter().chain(weight)
 }
 
-fn entry(entry: Entry) -> Result<(Name, Said), String> {
-    let Entry { service, backend, command, weight, who, reason, until } = entry;
+fn from_saved(saved: SavedCommand) -> Result<(Name, Said), String> {
+    let SavedCommand { service, backend, command, weight, who, reason, until } = saved;
     let until = match until {
         None => None,
         Some(until) => Some(parse_rfc3339(&until).ok_or_else(|| format!("{until:?} is no time"))?),

@@ -17,11 +17,11 @@ const ADDRESSES: usize = 1024;
 
 /// The failures of late, by the address that they came from.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(super) struct Throttle {
     failures: HashMap<IpAddr, VecDeque<Moment>>,
 }
 
-impl Attempts {
+impl Throttle {
     /// Whether this address may try now; otherwise when it may again.
     pub(super) fn may_try(&self, from: IpAddr, now: Moment) -> Result<(), Duration> {
         let Some(failures) = self.failures.get(&network(from)) else { return Ok(()) };
@@ -68,28 +68,28 @@ mod tests {
 
     #[test]
     fn ten_failures_within_a_minute_and_no_more() {
-        let mut attempts = Attempts::default();
+        let mut throttle = Throttle::default();
         let from = "2001:db8::1".parse().unwrap();
         for second in 0..10 {
-            assert_eq!(attempts.may_try(from, after(second)), Ok(()));
-            attempts.failed(from, after(second));
+            assert_eq!(throttle.may_try(from, after(second)), Ok(()));
+            throttle.failed(from, after(second));
         }
-        assert_eq!(attempts.may_try(from, after(10)), Err(Duration::from_secs(50)));
-        assert!(attempts.may_try("2001:db8::2".parse().unwrap(), after(10)).is_err(), "the same network");
-        assert_eq!(attempts.may_try("2001:db8:0:1::1".parse().unwrap(), after(10)), Ok(()));
+        assert_eq!(throttle.may_try(from, after(10)), Err(Duration::from_secs(50)));
+        assert!(throttle.may_try("2001:db8::2".parse().unwrap(), after(10)).is_err(), "the same network");
+        assert_eq!(throttle.may_try("2001:db8:0:1::1".parse().unwrap(), after(10)), Ok(()));
         // one for each that is a minute old
-        assert_eq!(attempts.may_try(from, after(60)), Ok(()));
-        attempts.failed(from, after(60));
-        assert_eq!(attempts.may_try(from, after(60)), Err(Duration::from_secs(1)));
+        assert_eq!(throttle.may_try(from, after(60)), Ok(()));
+        throttle.failed(from, after(60));
+        assert_eq!(throttle.may_try(from, after(60)), Err(Duration::from_secs(1)));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut attempts = Attempts::default();
+        let mut throttle = Throttle::default();
         for n in 0..2 * ADDRESSES as u32 {
-            attempts.failed(IpAddr::from(n.to_be_bytes()), after(u64::from(n)));
+            throttle.failed(IpAddr::from(n.to_be_bytes()), after(u64::from(n)));
         }
-        assert_eq!(attempts.failures.len(), ADDRESSES);
-        assert!(attempts.failures.contains_key(&IpAddr::from((2 * ADDRESSES as u32 - 1).to_be_bytes())));
+        assert_eq!(throttle.failures.len(), ADDRESSES);
+        assert!(throttle.failures.contains_key(&IpAddr::from((2 * ADDRESSES as u32 - 1).to_be_bytes())));
     }
 }

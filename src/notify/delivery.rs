@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
-use super::post::{Failed, Post};
+use super::client::{SendError, WebhookClient};
 use super::schedule;
 use crate::event::{Batch, Event, Subscription, Wanted};
 use crate::metrics::{Notification, Registry};
@@ -13,9 +13,9 @@ use crate::metrics::{Notification, Registry};
 /// Events in one message at most: a hundred of them are some 40 KiB.
 const MOST: usize = 100;
 
-pub(super) struct Courier {
+pub(super) struct Delivery {
     pub on: Wanted,
-    pub post: Post,
+    pub client: WebhookClient,
     pub subscription: Subscription,
     /// Told the id of the last event that needs no delivery any more.
     pub done: Arc<watch::Sender<u64>>,
@@ -26,7 +26,7 @@ pub(super) struct Courier {
     pub missed: u64,
 }
 
-impl Courier {
+impl Delivery {
     /// Until the process stops and nothing waits.
     pub async fn run(mut self) {
         loop {
@@ -51,23 +51,23 @@ impl Courier {
     async fn deliver(&mut self, events: &[Arc<Event>]) {
         let count = events.len() as u64;
         for failures in 1.. {
-            let asked = match self.post.send(events, self.missed, SystemTime::now()).await {
+            let asked = match self.client.send(events, self.missed, SystemTime::now()).await {
                 Ok(()) => {
                     self.missed = 0;
-                    return self.registry.count_notifications(self.post.name(), Notification::Sent, count);
+                    return self.registry.count_notifications(self.client.name(), Notification::Sent, count);
                 }
-                Err(Failed::Refused(reason)) => {
-                    tracing::warn!(notify = self.post.name(), events = count, "a webhook refused events: {reason}");
-                    self.registry.count_notifications(self.post.name(), Notification::Failed, 1);
+                Err(SendError::Refused(reason)) => {
+                    tracing::warn!(notify = self.client.name(), events = count, "a webhook refused events: {reason}");
+                    self.registry.count_notifications(self.client.name(), Notification::Failed, 1);
                     return self.lose(count);
                 }
-                Err(Failed::Later(asked, reason)) => {
+                Err(SendError::Later(asked, reason)) => {
                     // pauses grow to minutes, so that these lines get seldom on their own
-                    tracing::warn!(notify = self.post.name(), failures, "a webhook did not take events: {reason}");
+                    tracing::warn!(notify = self.client.name(), failures, "a webhook did not take events: {reason}");
                     asked
                 }
             };
-            self.registry.count_notifications(self.post.name(), Notification::Failed, 1);
+            self.registry.count_notifications(self.client.name(), Notification::Failed, 1);
             if *self.stop.borrow() {
                 return self.lose(count);
             }
@@ -85,6 +85,6 @@ impl Courier {
 
     fn lose(&mut self, count: u64) {
         self.missed += count;
-        self.registry.count_notifications(self.post.name(), Notification::Dropped, count);
+        self.registry.count_notifications(self.client.name(), Notification::Dropped, count);
     }
 }

@@ -23,7 +23,7 @@ const FILE: &str = "proxy.toml";
 
 /// Which one is asked.
 #[derive(Debug, Default, Args)]
-pub(in crate::cli) struct Admin {
+pub(in crate::cli) struct AdminOptions {
     /// The admin address [default: admin.bind of the configuration, or http://127.0.0.1:9900]
     #[arg(long = "admin", value_name = "URL")]
     url: Option<String>,
@@ -46,7 +46,7 @@ pub(in crate::cli) struct Admin {
 
 /// Where and how it is asked.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct AdminClient {
     /// A name, or an address; with the port.
     pub address: String,
     /// The bearer token.
@@ -65,7 +65,7 @@ struct Configured {
 
 /// Where a URL leads.
 #[derive(Debug, PartialEq, Eq)]
-struct Located {
+struct AdminUrl {
     secure: bool,
     /// Without brackets.
     host: String,
@@ -73,21 +73,21 @@ struct Located {
     address: String,
 }
 
-impl Admin {
+impl AdminOptions {
     /// Finds out.
     ///
     /// # Errors
     ///
     /// What can't be used; for people.
-    pub(super) fn place(&self) -> Result<Place, String> {
+    pub(super) fn client(&self) -> Result<AdminClient, String> {
         // the file's token and certificate are for the file's address
         let configured = if self.url.is_none() { Some(Configured::read(&self.path)?) } else { None };
-        let located = match (&self.url, &configured) {
-            (Some(url), _) => locate(url)?,
+        let url_parts = match (&self.url, &configured) {
+            (Some(url), _) => parse_url(url)?,
             (None, configured) => {
                 let scheme = if configured.as_ref().is_some_and(Configured::has_tls) { "https" } else { "http" };
                 let bind = configured.as_ref().and_then(|configured| configured.text("bind"));
-                locate(&format!("{scheme}://{}", reachable(bind.unwrap_or(DEFAULT))))?
+                parse_url(&format!("{scheme}://{}", reachable(bind.unwrap_or(DEFAULT))))?
             }
         };
         let token = self.token_file.clone().or_else(|| configured.as_ref()?.token_file());
@@ -96,20 +96,20 @@ impl Admin {
                 .map_err(|error| format!("the token in {} can't be read: {error}", path.display()))
         });
         let token = token.transpose()?.map(|token| token.trim().to_owned());
-        if !located.secure {
+        if !url_parts.secure {
             return match [&self.ca, &self.cert].into_iter().any(Option::is_some) {
                 true => Err("--ca and --cert are for an admin address with TLS (https://)".to_owned()),
-                false => Ok(Place { address: located.address, token, tls: None, known_by: None }),
+                false => Ok(AdminClient { address: url_parts.address, token, tls: None, known_by: None }),
             };
         }
         let known_by = match &self.ca {
             Some(_) => None,
             None => configured.as_ref().map(Configured::certificate).transpose()?,
         };
-        let name = ServerName::try_from(located.host.clone());
-        let name = name.map_err(|_| format!("`{}` can't be the name of a server", located.host))?;
+        let name = ServerName::try_from(url_parts.host.clone());
+        let name = name.map_err(|_| format!("`{}` can't be the name of a server", url_parts.host))?;
         let config = self.tls(known_by.as_deref())?;
-        Ok(Place { address: located.address, token, tls: Some((config, name)), known_by })
+        Ok(AdminClient { address: url_parts.address, token, tls: Some((config, name)), known_by })
     }
 
     fn tls(&self, known_by: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
@@ -165,7 +165,7 @@ impl Configured {
 }
 
 /// `http://host:port`, `https://host:port`, or `host:port`, which is http.
-fn locate(url: &str) -> Result<Located, String> {
+fn parse_url(url: &str) -> Result<AdminUrl, String> {
     let wrong = || format!("`{url}` is not an address such as http://127.0.0.1:9900 or https://admin.example:9900");
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     let secure = match uri.scheme_str() {
@@ -179,7 +179,7 @@ fn locate(url: &str) -> Result<Located, String> {
     }
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Ok(Located { secure, host: bare, address: format!("{host}:{port}") })
+    Ok(AdminUrl { secure, host: bare, address: format!("{host}:{port}") })
 }
 
 /// Where an address that is bound can be reached from here.
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_url_says_where_and_whether_by_tls() {
-        let at = |url: &str| locate(url).map(|l| (l.secure, l.host, l.address)).ok();
+        let at = |url: &str| parse_url(url).map(|l| (l.secure, l.host, l.address)).ok();
         let place = |secure, host: &str, address: &str| Some((secure, host.to_owned(), address.to_owned()));
         assert_eq!(at("127.0.0.1:9900"), place(false, "127.0.0.1", "127.0.0.1:9900"));
         assert_eq!(at("http://localhost:9900/"), place(false, "localhost", "localhost:9900"));
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn what_is_for_tls_is_refused_without_it() {
         let url = Some("http://127.0.0.1:1".to_owned());
-        let admin = Admin { url, ca: Some("ca.pem".into()), ..Admin::default() };
-        assert!(admin.place().unwrap_err().contains("--ca"));
+        let options = AdminOptions { url, ca: Some("ca.pem".into()), ..AdminOptions::default() };
+        assert!(options.client().unwrap_err().contains("--ca"));
     }
 }

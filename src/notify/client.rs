@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::message::{SIGNATURE, TIMESTAMP, body, signature, timestamp};
-use super::schedule::{Verdict, verdict};
+use super::schedule::{Handling, handling};
 use crate::config::model::{self, Authorities};
 use crate::event::Event;
 use crate::tls::connector::{ClientSettings, Trust, client_config};
@@ -24,7 +24,7 @@ use crate::tls::connector::{ClientSettings, Trust, client_config};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where messages of one `[[notify]]` go.
-pub(super) struct Post {
+pub(super) struct WebhookClient {
     name: Arc<str>,
     instance: String,
     uri: Uri,
@@ -32,21 +32,21 @@ pub(super) struct Post {
     tls: Option<TlsConnector>,
 }
 
-impl std::fmt::Debug for Post {
+impl std::fmt::Debug for WebhookClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Post").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("WebhookClient").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
 /// Why a message was not delivered; texts are for people.
-pub(super) enum Failed {
+pub(super) enum SendError {
     /// It may be taken later, and the receiver wants a pause of at least this.
     Later(Duration, String),
     /// It would be refused again.
     Refused(String),
 }
 
-impl Post {
+impl WebhookClient {
     /// The error is for people.
     pub fn new(config: &model::Notify) -> Result<Self, String> {
         let trust = match &config.ca {
@@ -66,16 +66,16 @@ impl Post {
     }
 
     /// Sends one message about these events.
-    pub async fn send(&self, events: &[Arc<Event>], missed: u64, now: SystemTime) -> Result<(), Failed> {
-        let later = |reason| Failed::Later(Duration::ZERO, reason);
+    pub async fn send(&self, events: &[Arc<Event>], missed: u64, now: SystemTime) -> Result<(), SendError> {
+        let later = |reason| SendError::Later(Duration::ZERO, reason);
         let request = self.request(events, missed, timestamp(now)).map_err(|error| later(error.to_string()))?;
         let answered = tokio::time::timeout(TIMEOUT, self.ask(request)).await;
         let answered = answered.map_err(|_| later(format!("no answer within {} s", TIMEOUT.as_secs())))?;
         let head = answered.map_err(later)?;
-        match verdict(head.status, &head.headers, now) {
-            Verdict::Sent => Ok(()),
-            Verdict::Later(pause) => Err(Failed::Later(pause, format!("it answered {}", head.status))),
-            Verdict::Refused => Err(Failed::Refused(format!("it answered {}", head.status))),
+        match handling(head.status, &head.headers, now) {
+            Handling::Sent => Ok(()),
+            Handling::Later(pause) => Err(SendError::Later(pause, format!("it answered {}", head.status))),
+            Handling::Refused => Err(SendError::Refused(format!("it answered {}", head.status))),
         }
     }
 
