@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::extract::{self, FromRequestParts, Path, RawQuery};
 use http::StatusCode;
+use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use crate::clock::{Moment, parse_duration, parse_rfc3339};
 use crate::endpoint::Endpoint;
 use crate::endpoint::load::Report;
 use crate::load::heartbeat::Heartbeat;
-use crate::operator::{Command, HEAVIEST, LONGEST_REASON, Note};
+use crate::operator::{Command, HEAVIEST, LONGEST_REASON, Note, Role};
 
 /// How often it is looked whether a drained backend has finished.
 const LOOK: Duration = Duration::from_millis(20);
@@ -48,8 +49,12 @@ struct WeightBody {
     until: Option<String>,
 }
 
-/// The backend that the path of a request names.
-pub(super) struct BackendPath(Arc<Endpoint>);
+/// The names in the path of a request. The backend itself is looked up when something is done with it: until the body has come, a reload
+/// may have put another one in its place, or taken it away.
+pub(super) struct BackendPath {
+    service: String,
+    backend: String,
+}
 
 impl FromRequestParts<Arc<Shared>> for BackendPath {
     type Rejection = Problem;
@@ -57,17 +62,23 @@ impl FromRequestParts<Arc<Shared>> for BackendPath {
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
         let path = parts.uri.path().to_owned();
         let named = Path::<(String, String)>::from_request_parts(parts, shared).await;
-        let Ok(Path((service, backend))) = named else {
+        match named {
+            Ok(Path((service, backend))) => Ok(Self { service, backend }),
             // what is no UTF-8 can't be the name of anything
-            return Err(Problem::not_found(format!("there is nothing at {path}")));
-        };
+            Err(_) => Err(Problem::not_found(format!("there is nothing at {path}"))),
+        }
+    }
+}
+
+impl BackendPath {
+    /// The backend that has these names now.
+    fn find(&self, shared: &Shared) -> Result<Arc<Endpoint>, Problem> {
+        let Self { service, backend } = self;
         let snapshot = shared.store.load();
-        let Some(found) = snapshot.services.iter().find(|s| *s.name == *service) else {
-            return Err(no_service(&service));
-        };
-        let endpoint = found.endpoints.iter().find(|endpoint| *endpoint.id == *backend);
+        let found = snapshot.services.iter().find(|known| *known.name == **service).ok_or_else(|| no_service(service))?;
+        let endpoint = found.endpoints.iter().find(|endpoint| *endpoint.id == **backend);
         let missing = || Problem::not_found(format!("the service {service:?} has no backend {backend:?}"));
-        endpoint.cloned().map(Self).ok_or_else(missing)
+        endpoint.cloned().ok_or_else(missing)
     }
 }
 
@@ -80,12 +91,11 @@ pub(super) fn no_service(name: &str) -> Problem {
 pub(super) async fn command(
     command: Command,
     extract::State(shared): extract::State<Arc<Shared>>,
-    BackendPath(endpoint): BackendPath,
+    path: BackendPath,
     caller: Caller,
     RawQuery(query): RawQuery,
     WholeBody(body): WholeBody,
 ) -> Result<Answer, Problem> {
-    may_say(&shared)?;
     let wait = wait(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
     if wait.is_some() && command == Command::Enable {
         return Err(Problem::bad_request("wait=drained is for drain and disable"));
@@ -94,7 +104,7 @@ pub(super) async fn command(
         [] => CommandBody::default(),
         body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?,
     };
-    let kept = say(&shared, &endpoint, command, note(&caller, reason, until)?).await;
+    let (endpoint, kept) = say(&shared, &path, command, note(&caller, reason, until)?).await?;
     let word = match command {
         Command::Drain => "draining",
         Command::Disable => "disabled",
@@ -113,36 +123,46 @@ pub(super) async fn command(
 /// `PUT .../B`: sets the weight that the body says.
 pub(super) async fn weigh(
     extract::State(shared): extract::State<Arc<Shared>>,
-    BackendPath(endpoint): BackendPath,
+    path: BackendPath,
     caller: Caller,
     WholeBody(body): WholeBody,
 ) -> Result<Answer, Problem> {
     let WeightBody { weight, reason, until } =
         serde_json::from_slice(&body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?;
-    may_say(&shared)?;
     if weight.is_some_and(|weight| weight > HEAVIEST) {
         return Err(Problem::bad_request(format!("a weight is at most {HEAVIEST}")));
     }
-    let kept = say(&shared, &endpoint, Command::Weight(weight), note(&caller, reason, until)?).await;
+    let (endpoint, kept) = say(&shared, &path, Command::Weight(weight), note(&caller, reason, until)?).await?;
     let mut answer = answered(&endpoint, kept);
     answer["weight"] = json!(endpoint.live.standing.weight(endpoint.weight));
     Ok(answer::json(&answer))
 }
 
-/// Refuses words to a process that another one has replaced, which would not hear them.
-fn may_say(shared: &Shared) -> Result<(), Problem> {
-    match shared.operators.is_retired() {
-        true => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "another process has taken over: ask again")),
-        false => Ok(()),
-    }
-}
-
-/// Puts an operator's word in force, and then writes it down; gives back whether that worked.
-async fn say(shared: &Shared, endpoint: &Endpoint, command: Command, note: Note) -> bool {
-    shared.operators.say(endpoint, command, note);
+/// Puts a command in force, and then writes it to `state_dir`; gives back the backend, and whether it could be written.
+async fn say(
+    shared: &Shared,
+    path: &BackendPath,
+    command: Command,
+    note: Note,
+) -> Result<(Arc<Endpoint>, bool), Problem> {
+    // from here to the refreshed snapshot there is no pause in which a reload could come between
+    let endpoint = path.find(shared)?;
+    shared.operators.say(&endpoint, command, note).map_err(elsewhere)?;
     // the snapshot that workers take their next picks from
     shared.store.refresh(Moment::now(), true);
-    shared.operators.keep().await
+    Ok((endpoint, shared.operators.keep().await))
+}
+
+/// The answer of a process that takes no commands because of an upgrade. The connection is closed: the next one may get to the process
+/// that does take them.
+fn elsewhere(role: Role) -> Problem {
+    let detail = match role {
+        Role::HandingOver => "an upgrade is under way, and this process takes no commands until it is over: ask again",
+        _ => "another process has taken over: ask again",
+    };
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        .field(RETRY_AFTER, 1)
+        .field(CONNECTION, HeaderValue::from_static("close"))
 }
 
 fn answered(endpoint: &Endpoint, kept: bool) -> Value {

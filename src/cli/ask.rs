@@ -6,23 +6,28 @@ use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::{AlertDescription, ClientConnection, StreamOwned};
 use serde_json::Value;
 
 pub(super) use client::AdminOptions;
 
-use super::{BAD_CONFIGURATION, fail};
+use super::{BAD_CONFIGURATION, fail, note};
 use client::AdminClient;
 
 /// A reload may wait for names to be looked up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long it is asked again while an upgrade is under way. The new process has 30 s to start.
+const UPGRADE: Duration = Duration::from_secs(40);
+
 /// What it answered.
 #[derive(Debug)]
 pub(super) struct Answer {
     status: u16,
+    /// The pause that it asks for, where it is to be asked again.
+    retry_after: Option<Duration>,
     /// Its body, when it is JSON.
     pub body: Value,
 }
@@ -57,16 +62,32 @@ impl AdminOptions {
         patience: Duration,
     ) -> Result<Answer, String> {
         let client = self.client()?;
-        let address = &client.address;
         let body = body.map(Value::to_string).unwrap_or_default();
-        let bytes = client
-            .exchange(&AdminRequest { method, target, body: &body }, PATIENCE + patience)
-            .map_err(|error| format!("the admin address {address} can't be asked: {error}{}", client.hint(&error)))?;
-        parse(&bytes).ok_or_else(|| format!("what answers at {address} is not Evenkeel's admin address"))
+        let request = AdminRequest { method, target, body: &body };
+        let give_up = Instant::now() + UPGRADE;
+        let mut has_told = false;
+        loop {
+            let answer = client.ask(&request, PATIENCE + patience)?;
+            let Some(pause) = answer.pause().filter(|pause| Instant::now() + *pause < give_up) else {
+                return Ok(answer);
+            };
+            if !std::mem::replace(&mut has_told, true) {
+                note(&format!("{} (asking again)", answer.detail()));
+            }
+            std::thread::sleep(pause);
+        }
     }
 }
 
 impl AdminClient {
+    fn ask(&self, request: &AdminRequest<'_>, patience: Duration) -> Result<Answer, String> {
+        let address = &self.address;
+        let bytes = self
+            .exchange(request, patience)
+            .map_err(|error| format!("the admin address {address} can't be asked: {error}{}", self.hint(&error)))?;
+        parse(&bytes).ok_or_else(|| format!("what answers at {address} is not Evenkeel's admin address"))
+    }
+
     fn exchange(&self, request: &AdminRequest<'_>, patience: Duration) -> io::Result<Vec<u8>> {
         let stream = self.connect(patience)?;
         match &self.tls {
@@ -131,7 +152,10 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    Some(Answer { status, body: serde_json::from_slice(&bytes[end + 4..]).unwrap_or_default() })
+    let mut fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let retry_after = fields.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+    let retry_after = retry_after.and_then(|(_, value)| value.trim().parse().ok()).map(Duration::from_secs);
+    Some(Answer { status, retry_after, body: serde_json::from_slice(&bytes[end + 4..]).unwrap_or_default() })
 }
 
 impl Answer {
@@ -144,9 +168,18 @@ impl Answer {
         if self.status == 200 {
             return Ok(self.body);
         }
-        let detail = self.body.get("detail").and_then(Value::as_str).unwrap_or("the answer says no more");
-        let failed = fail(&format!("{} ({})", detail.trim_end(), self.status));
+        let failed = fail(&format!("{} ({})", self.detail(), self.status));
         Err(if self.status == 422 { ExitCode::from(BAD_CONFIGURATION) } else { failed })
+    }
+
+    /// What it says of a failure.
+    fn detail(&self) -> &str {
+        self.body.get("detail").and_then(Value::as_str).unwrap_or("the answer says no more").trim_end()
+    }
+
+    /// How long to wait before it is asked again, where the process is handing its work over to another one.
+    fn pause(&self) -> Option<Duration> {
+        self.retry_after.filter(|_| self.status == 503)
     }
 }
 
@@ -173,6 +206,9 @@ mod tests {
         let answer =
             parse(b"HTTP/1.1 422 Unprocessable Entity\r\nContent-Length: 14\r\n\r\n{\"detail\": \"x\"}").unwrap();
         assert_eq!((answer.status, answer.body["detail"].as_str()), (422, Some("x")));
+        let busy = parse(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\r\n").unwrap();
+        assert_eq!((busy.pause(), busy.detail()), (Some(Duration::from_secs(1)), "the answer says no more"));
+        assert_eq!(parse(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\n\r\n").unwrap().pause(), None);
         assert!(parse(b"SSH-2.0-x\r\n\r\n").is_none());
         assert!(parse(b"HTTP/1.1 200 OK\r\n").is_none());
     }

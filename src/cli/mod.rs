@@ -99,8 +99,13 @@ fn show(found: &Diagnostics) {
 
 /// Says on standard error what went wrong.
 fn fail(why: &str) -> ExitCode {
-    let _ = writeln!(stderr(), "evenkeel: {why}");
+    note(why);
     ExitCode::from(FAILURE)
+}
+
+/// Says something on standard error.
+fn note(text: &str) {
+    let _ = writeln!(stderr(), "evenkeel: {text}");
 }
 
 #[cfg(test)]

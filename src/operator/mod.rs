@@ -8,7 +8,7 @@ mod file;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::SystemTime;
 
 use ahash::RandomState;
@@ -56,9 +56,20 @@ pub struct Operators {
     /// Held by the one that writes it. Whether the last one has failed to, which is told once.
     writing: tokio::sync::Mutex<bool>,
     events: Arc<Events>,
-    is_retired: AtomicBool,
+    role: AtomicU8,
     /// What is in the file could not be read, and is not written over.
     is_unread: AtomicBool,
+}
+
+/// The part that this process has in an upgrade. There is one file, so at each moment one process at most takes commands and writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It takes commands.
+    Serving,
+    /// It has started a process that reads the file and then takes over: what was said now would be in force here only.
+    HandingOver,
+    /// Another process has taken over.
+    Replaced,
 }
 
 /// A service and a backend.
@@ -121,7 +132,7 @@ impl Operators {
             file,
             writing: tokio::sync::Mutex::default(),
             events,
-            is_retired: AtomicBool::new(false),
+            role: AtomicU8::new(Role::Serving as u8),
             is_unread: AtomicBool::new(false),
         };
         operators.reload();
@@ -144,8 +155,17 @@ impl Operators {
         }
     }
 
-    /// Does what an operator says of a backend. It is in force when this returns; [`keep`](Self::keep) makes it last.
-    pub fn say(&self, endpoint: &Endpoint, command: Command, note: Note) {
+    /// Does what an operator says of a backend. It is in force when this returns; [`keep`](Self::keep), which is to be called before anything
+    /// else can happen, makes it last.
+    ///
+    /// # Errors
+    ///
+    /// The role in which this process does not take it.
+    pub fn say(&self, endpoint: &Endpoint, command: Command, note: Note) -> Result<(), Role> {
+        match self.role() {
+            Role::Serving => {}
+            role => return Err(role),
+        }
         let name = Name { service: Arc::clone(&endpoint.service), backend: Arc::clone(&endpoint.id) };
         {
             let mut said = self.said.entry(name.clone()).or_default();
@@ -168,6 +188,7 @@ impl Operators {
         let Note { who, reason, until } = note;
         let subject = Subject::backend(&endpoint.service, &endpoint.id);
         self.events.tell(subject, Kind::Operator { command: command.name(), who, reason, until, weight });
+        Ok(())
     }
 
     /// Makes what was said true of these backends, some of which may have just come; and what was taken back elsewhere, untrue.
@@ -182,19 +203,41 @@ impl Operators {
         }
     }
 
-    /// Another process has taken over, and with it what operators say: this one neither takes nor writes any more of it.
+    /// Takes no more commands, and waits until those that were taken are written: the process that is started next reads them.
+    pub async fn hand_over(&self) {
+        self.set_role(Role::HandingOver);
+        // what has expired a moment ago has a task to write it, which may not have begun
+        tokio::task::yield_now().await;
+        // whoever has taken a command waits in this queue since then
+        drop(self.writing.lock().await);
+    }
+
+    /// The process that was to take over has failed: commands are taken here again.
+    pub fn take_back(&self) {
+        self.set_role(Role::Serving);
+    }
+
+    /// Another process has taken over: this one neither takes commands nor writes them.
     pub fn retire(&self) {
-        self.is_retired.store(true, Ordering::Relaxed);
+        self.set_role(Role::Replaced);
     }
 
-    /// Whether another process has taken over.
-    pub fn is_retired(&self) -> bool {
-        self.is_retired.load(Ordering::Relaxed)
+    fn role(&self) -> Role {
+        match self.role.load(Ordering::Relaxed) {
+            1 => Role::HandingOver,
+            2 => Role::Replaced,
+            _ => Role::Serving,
+        }
     }
 
-    /// Takes back what was to hold until `now`; gives back whether there was any of it.
+    fn set_role(&self, role: Role) {
+        self.role.store(role as u8, Ordering::Relaxed);
+    }
+
+    /// Takes back what was to hold until `now`; gives back whether there was any of it. While an upgrade is under way that is left to the
+    /// process that takes over, which would find its file overwritten otherwise.
     pub fn expire<'a>(&self, now: SystemTime, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) -> bool {
-        if self.is_retired() {
+        if self.role() != Role::Serving {
             return false;
         }
         let mut over = Vec::new();
@@ -224,7 +267,7 @@ impl Operators {
     pub async fn keep(&self) -> bool {
         let Some(path) = self.file.clone() else { return false };
         let mut has_failed = self.writing.lock().await;
-        if self.is_retired() {
+        if self.role() == Role::Replaced {
             return false;
         }
         let mut all: Vec<_> = self.said.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect();

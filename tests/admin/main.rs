@@ -14,6 +14,7 @@ mod login;
 mod notifications;
 mod operators;
 mod tokens;
+mod upgrades;
 
 use support::{Proxy, Response, Scratch, config};
 

@@ -197,3 +197,36 @@ fn the_commands_say_what_the_api_says() {
     assert_eq!(evenkeel(&["drain", "api"]).0, Some(1));
     assert_eq!(evenkeel(&["drain", "api/a", "--for", "ever"]).0, Some(2), "as all arguments that are not understood");
 }
+
+/// A drain of `a` whose head is read by the proxy, and whose body has not come. The proxy has asked for it.
+fn drain_without_its_body(proxy: &Proxy, length: usize) -> Client {
+    let mut client = Client::connect(proxy.admin_address());
+    client.send(format!(
+        "POST /api/v1/services/api/backends/a/drain HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\
+         Content-Length: {length}\r\n\r\n"
+    ));
+    let go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    assert_eq!(client.bytes(go_on.len()), go_on.as_bytes());
+    client
+}
+
+#[test]
+fn a_command_is_for_the_backend_that_has_the_name_when_it_is_carried_out() {
+    let body = json!({ "reason": "a new disk" }).to_string();
+    let (origins, proxy) = pair();
+    let mut late = drain_without_its_body(&proxy, body.len());
+    // `a` is at another address now, and so another backend
+    let moved = Origin::saying("a");
+    let toml = toml(&origins, "").replace(origins[0].address(), moved.address());
+    assert_eq!(proxy.reload(&toml).status, 200);
+    late.send(&body);
+    assert_eq!(late.response().status, 200);
+    assert_eq!(stands(&proxy).0, "draining");
+    assert!((0..20).all(|_| proxy.client().get("/x").text() == "b"));
+
+    let mut late = drain_without_its_body(&proxy, body.len());
+    let only_b = config("", "", &[]) + &format!("{}id = \"b\"\n", backend(origins[1].address()));
+    assert_eq!(proxy.reload(&only_b).status, 200);
+    late.send(&body);
+    assert_eq!(late.response().status, 404, "it is gone");
+}
