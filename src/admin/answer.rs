@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use serde_json::{Value, json};
 
 /// What the admin address answers with.
@@ -48,9 +48,23 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// The request shows no token, or (`is_wrong`) a wrong one. The challenge in the head is that of RFC 6750, section 3.
+    pub(super) fn unauthorized(detail: impl Into<String>, is_wrong: bool) -> Self {
+        let challenge = match is_wrong {
+            true => "Bearer realm=\"evenkeel\", error=\"invalid_token\"",
+            false => "Bearer realm=\"evenkeel\"",
+        };
+        Self::new(StatusCode::UNAUTHORIZED, detail).field(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
     /// What is asked for is not there.
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// The sentence for people.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// With one member more.

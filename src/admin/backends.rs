@@ -75,7 +75,8 @@ impl BackendPath {
     fn find(&self, shared: &Shared) -> Result<Arc<Endpoint>, Problem> {
         let Self { service, backend } = self;
         let snapshot = shared.store.load();
-        let found = snapshot.services.iter().find(|known| *known.name == **service).ok_or_else(|| no_service(service))?;
+        let found =
+            snapshot.services.iter().find(|known| *known.name == **service).ok_or_else(|| no_service(service))?;
         let endpoint = found.endpoints.iter().find(|endpoint| *endpoint.id == **backend);
         let missing = || Problem::not_found(format!("the service {service:?} has no backend {backend:?}"));
         endpoint.cloned().ok_or_else(missing)

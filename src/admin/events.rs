@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{self, RawQuery};
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::answer::{self, Answer, Problem};
+use super::credentials::Credentials;
 use super::{Phase, Shared};
 use crate::event::{Batch, KEPT};
 
@@ -62,13 +64,14 @@ impl EventQuery {
 pub(super) async fn events(
     extract::State(shared): extract::State<Arc<Shared>>,
     RawQuery(query): RawQuery,
+    Extension(credentials): Extension<Credentials>,
     headers: HeaderMap,
 ) -> Result<Answer, Problem> {
     let query = EventQuery::parse(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
     let streams = headers.get(ACCEPT).is_some_and(|accept| is_event_stream(accept.as_bytes()));
     if streams {
         let last = headers.get(&LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
-        return stream(&shared, last.or(query.since));
+        return stream(shared, credentials, last.or(query.since));
     }
     let Batch { events, missed } = shared.store.events().since(query.since.unwrap_or(0), query.limit);
     let all: Vec<Value> = events.iter().map(|event| event.to_json()).collect();
@@ -83,8 +86,8 @@ fn is_event_stream(accept: &[u8]) -> bool {
     memchr::memmem::find(&accept.to_ascii_lowercase(), b"text/event-stream").is_some()
 }
 
-/// What comes after the event with the id `last`; without one, from now on.
-fn stream(shared: &Arc<Shared>, last: Option<u64>) -> Result<Answer, Problem> {
+/// What comes after the event with the id `last`; without one, from now on. The stream ends when `credentials` do.
+fn stream(shared: Arc<Shared>, credentials: Credentials, last: Option<u64>) -> Result<Answer, Problem> {
     let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
         let detail = format!("{STREAMS} streams of events are open already");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
@@ -114,6 +117,7 @@ fn stream(shared: &Arc<Shared>, last: Option<u64>) -> Result<Answer, Problem> {
             () = telling => {}
             () = tell.closed() => {}
             () = stopping => {}
+            () = credentials.end(shared) => {}
         }
         drop(place);
     });

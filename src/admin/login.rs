@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use axum::extract;
 use axum::response::IntoResponse as _;
-use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
+use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
 
+use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::body::WholeBody;
 use super::caller::Peer;
 use super::logins::{COOKIE_NAME, LIFE, Random};
-use super::{Shared, guard};
 use crate::clock::Moment;
 use crate::policy::AdminToken;
 
@@ -42,7 +42,7 @@ pub(super) async fn login(
     }
     let given = form_urlencoded::parse(&body).find(|(name, _)| name == "token");
     let secret = given.map(|(_, value)| value.trim().to_owned()).unwrap_or_default();
-    match open(&shared, peer.address.ip(), secret.as_bytes(), Moment::now()) {
+    match log_in(&shared, peer.address.ip(), secret.as_bytes(), Moment::now()) {
         Ok(id) => {
             let mut answer = answer::text("text/plain; charset=utf-8", "logged in\n");
             *answer.status_mut() = StatusCode::SEE_OTHER;
@@ -50,10 +50,11 @@ pub(super) async fn login(
             set_cookie(&mut answer, &peer, &id, LIFE.as_secs());
             answer
         }
-        Err(refused) => {
-            let problem = refused.problem().into_response();
-            if wants_html(&headers) { page_for(problem, &refused.detail()) } else { problem }
+        Err(problem) if wants_html(&headers) => {
+            let message = problem.detail().to_owned();
+            page_for(problem.into_response(), &message)
         }
+        Err(problem) => problem.into_response(),
     }
 }
 
@@ -64,35 +65,27 @@ pub(super) async fn logout(
     headers: HeaderMap,
 ) -> Answer {
     shared.logins().close(&headers);
+    shared.access_changed.send_replace(());
     let mut answer = answer::text("text/plain; charset=utf-8", "");
     *answer.status_mut() = StatusCode::NO_CONTENT;
     set_cookie(&mut answer, &peer, "", 0);
     answer
 }
 
-/// Why no session begins.
-#[derive(Debug)]
-enum LoginError {
-    /// The token is none of ours.
-    Unknown,
-    /// There were too many attempts: again in so many seconds.
-    TooMany(u64),
-    /// The kernel has no random bytes.
-    NoRandom,
-}
-
-fn open(shared: &Shared, from: IpAddr, secret: &[u8], now: Moment) -> Result<String, LoginError> {
-    let mut throttle = shared.throttle();
-    throttle.may_try(from, now).map_err(|wait| LoginError::TooMany(wait.as_secs() + 1))?;
+/// Begins a login, and gives back what its cookie holds.
+fn log_in(shared: &Shared, from: IpAddr, secret: &[u8], now: Moment) -> Result<String, Problem> {
     let tokens = shared.tokens.load();
-    let Some(token) = tokens.with_secret(secret) else {
-        throttle.failed(from, now);
-        tracing::warn!(from = %from.to_canonical(), "admin: a login failed: no token is the one that was given");
-        return Err(LoginError::Unknown);
-    };
-    let random = random().ok_or(LoginError::NoRandom)?;
+    let token = shared.login_guesses().check(from, tokens.with_secret(secret), now);
+    let token = token.map_err(|denied| {
+        denied.refuse(from, &shared.registry, "a login failed: no token is the one that was given")
+    })?;
+    let no_random = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The system has no random numbers for a login.");
+    let random = random().ok_or_else(no_random)?;
     tracing::info!(token = &*token.name, from = %from.to_canonical(), "admin: logged in");
-    Ok(shared.logins().open(AdminToken::clone(token), random, now))
+    let id = shared.logins().open(AdminToken::clone(token), random, now);
+    // it may have ended the oldest one
+    shared.access_changed.send_replace(());
+    Ok(id)
 }
 
 fn random() -> Option<[Random; 2]> {
@@ -106,35 +99,6 @@ fn set_cookie(answer: &mut Answer, peer: &Peer, value: &str, seconds: u64) {
     let cookie = format!("{COOKIE_NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         answer.headers_mut().insert(SET_COOKIE, cookie);
-    }
-}
-
-impl LoginError {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Unknown => StatusCode::UNAUTHORIZED,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::NoRandom => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn detail(&self) -> String {
-        match self {
-            Self::Unknown => "This is not a token of this admin address.".to_owned(),
-            Self::TooMany(seconds) => format!("Too many attempts. The next one can be made in {seconds} s."),
-            Self::NoRandom => "No session can begin now.".to_owned(),
-        }
-    }
-
-    fn problem(&self) -> Problem {
-        let problem = match self {
-            Self::Unknown => guard::challenge(Problem::new(self.status(), self.detail()), true),
-            _ => Problem::new(self.status(), self.detail()),
-        };
-        match self {
-            Self::TooMany(seconds) => problem.field(RETRY_AFTER, *seconds),
-            _ => problem,
-        }
     }
 }
 

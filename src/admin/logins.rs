@@ -60,6 +60,11 @@ impl Logins {
         cookies(headers).find_map(|id| self.open.get(&key(id)).filter(|login| login.until > now))
     }
 
+    /// Whether this one still is there.
+    pub(super) fn is_open(&self, login: &Login, now: Moment) -> bool {
+        login.until > now && self.open.values().any(|open| open.csrf == login.csrf)
+    }
+
     /// Ends the one whose cookie a request has.
     pub(super) fn close(&mut self, headers: &HeaderMap) {
         cookies(headers).for_each(|id| _ = self.open.remove(&key(id)));
@@ -67,6 +72,11 @@ impl Logins {
 }
 
 impl Login {
+    /// When it ends, if nothing ends it before.
+    pub(super) fn until(&self) -> Moment {
+        self.until
+    }
+
     /// What it must show beside its cookie to change something.
     pub(super) fn csrf(&self) -> &str {
         &self.csrf

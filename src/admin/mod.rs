@@ -14,6 +14,7 @@ mod throttle;
 mod backends;
 mod body;
 mod caller;
+mod credentials;
 mod events;
 mod guard;
 mod hosts;
@@ -115,8 +116,13 @@ pub struct Shared {
     tokens: ArcSwap<Tokens>,
     /// Of browsers.
     logins: Mutex<Logins>,
-    /// To log in.
-    throttle: Mutex<Throttle>,
+    /// Wrong tokens that browsers have shown to log in.
+    login_guesses: Mutex<Throttle>,
+    /// Wrong tokens that requests have shown. They are counted on their own: whoever mistypes a token in a browser does not keep the
+    /// tools on the same machine out.
+    bearer_guesses: Mutex<Throttle>,
+    /// Sent when a token may have been taken away, or a login may have ended.
+    access_changed: watch::Sender<()>,
     reload: mpsc::Sender<Reload>,
     started: Instant,
     /// A handler that waits for something can learn here that the process is stopping.
@@ -141,7 +147,9 @@ impl Shared {
             hosts: ArcSwap::from_pointee(Hosts::new(hosts)),
             tokens: ArcSwap::from_pointee(Tokens::new(tokens)),
             logins: Mutex::default(),
-            throttle: Mutex::default(),
+            login_guesses: Mutex::default(),
+            bearer_guesses: Mutex::default(),
+            access_changed: watch::Sender::new(()),
             reload,
             started: Instant::now(),
             phase: watch::Sender::new(Phase::Starting),
@@ -169,14 +177,19 @@ impl Shared {
     /// One of these tokens is asked for from now on.
     pub fn set_tokens(&self, tokens: Vec<AdminToken>) {
         self.tokens.store(Arc::new(Tokens::new(tokens)));
+        self.access_changed.send_replace(());
     }
 
     fn logins(&self) -> MutexGuard<'_, Logins> {
         self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn login_guesses(&self) -> MutexGuard<'_, Throttle> {
+        self.login_guesses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bearer_guesses(&self) -> MutexGuard<'_, Throttle> {
+        self.bearer_guesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn windows(&self) -> MutexGuard<'_, HashMap<String, Window>> {

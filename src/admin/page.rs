@@ -4,7 +4,7 @@ use axum::Extension;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 
 use super::answer::{self, Answer};
-use super::logins::Login;
+use super::credentials::Credentials;
 
 const PAGE: &str = include_str!("page.html");
 
@@ -16,8 +16,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The page, for the session that asks.
-pub(super) async fn page(login: Option<Extension<Login>>) -> Answer {
-    let csrf = login.as_ref().map_or("", |login| login.csrf());
+pub(super) async fn page(Extension(credentials): Extension<Credentials>) -> Answer {
+    let csrf = credentials.login.as_ref().map_or("", |login| login.csrf());
     let mut answer = answer::text("text/html; charset=utf-8", PAGE.replacen(CSRF, csrf, 1));
     answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     answer

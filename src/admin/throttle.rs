@@ -1,10 +1,15 @@
-//! How often somebody may try to log in: so seldom that no token can be guessed.
+//! How often an address may show a wrong token: so seldom that none can be guessed.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+
+use super::answer::Problem;
 use crate::clock::Moment;
+use crate::metrics::{AdminRefusal, Registry};
 
 /// Failures that an address may have within [`WINDOW`].
 const MOST: usize = 10;
@@ -15,25 +20,46 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Addresses that are remembered. Where one more fails, the one whose last failure is oldest is forgotten.
 const ADDRESSES: usize = 1024;
 
-/// The failures of late, by the address that they came from.
+/// The failures of the last minute, by the address that they came from.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     failures: HashMap<IpAddr, VecDeque<Moment>>,
 }
 
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// What was shown is none of the tokens.
+    Unknown,
+    /// The address has failed too often. What it shows is not looked at before this time has passed.
+    TooMany(Duration),
+}
+
 impl Throttle {
-    /// Whether this address may try now; otherwise when it may again.
-    pub(super) fn may_try(&self, from: IpAddr, now: Moment) -> Result<(), Duration> {
-        let Some(failures) = self.failures.get(&network(from)) else { return Ok(()) };
-        let recent = failures.iter().filter(|at| now.since(**at) < WINDOW);
-        match (recent.clone().count() < MOST, recent.min()) {
-            (false, Some(first)) => Err(WINDOW.saturating_sub(now.since(*first))),
-            _ => Ok(()),
+    /// Gives back what was `found` for the token that this address shows; `None` = it is a wrong one, which counts as a failure.
+    ///
+    /// # Errors
+    ///
+    /// A wrong token, or too many failures: then a right one does not help either, since a guess would show by it.
+    pub(super) fn check<T>(&mut self, from: IpAddr, found: Option<T>, now: Moment) -> Result<T, Denied> {
+        if let Some(wait) = self.wait(from, now) {
+            return Err(Denied::TooMany(wait));
         }
+        if found.is_none() {
+            self.failed(from, now);
+        }
+        found.ok_or(Denied::Unknown)
     }
 
-    /// It has tried in vain.
-    pub(super) fn failed(&mut self, from: IpAddr, now: Moment) {
+    /// How long this address has to wait until it may try; `None` = it need not.
+    fn wait(&self, from: IpAddr, now: Moment) -> Option<Duration> {
+        let failures = self.failures.get(&network(from))?;
+        let recent = failures.iter().filter(|at| now.since(**at) < WINDOW);
+        let is_full = recent.clone().count() >= MOST;
+        recent.min().filter(|_| is_full).map(|first| WINDOW.saturating_sub(now.since(*first)))
+    }
+
+    fn failed(&mut self, from: IpAddr, now: Moment) {
         let from = network(from);
         if self.failures.len() >= ADDRESSES && !self.failures.contains_key(&from) {
             let oldest = self.failures.iter().min_by_key(|(_, failures)| failures.back().copied());
@@ -48,7 +74,26 @@ impl Throttle {
     }
 }
 
-/// Whoever has an IPv6 address mostly has all those with the same first 64 bits.
+impl Denied {
+    /// The answer to whoever is not let in. It is counted, and the log says `what` a wrong token came with.
+    pub(super) fn refuse(self, from: IpAddr, registry: &Registry, what: &str) -> Problem {
+        match self {
+            Self::Unknown => {
+                registry.count_admin_refusal(AdminRefusal::WrongToken);
+                tracing::warn!(from = %from.to_canonical(), "admin: {what}");
+                Problem::unauthorized("This is not a token of this admin address.", true)
+            }
+            Self::TooMany(wait) => {
+                registry.count_admin_refusal(AdminRefusal::TooManyFailures);
+                let seconds = wait.as_secs() + 1;
+                let detail = format!("Too many wrong tokens have come from this address. Try again in {seconds} s.");
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).field(RETRY_AFTER, seconds)
+            }
+        }
+    }
+}
+
+/// Whoever has an IPv6 address mostly has all those with the same first 64 bits (RFC 6177, section 2).
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -61,6 +106,7 @@ mod tests {
     use super::*;
 
     const START: Moment = Moment::from_millis(1_100_000_000_000);
+    const WRONG: Option<()> = None;
 
     fn after(seconds: u64) -> Moment {
         START.plus(Duration::from_secs(seconds))
@@ -70,24 +116,29 @@ mod tests {
     fn ten_failures_within_a_minute_and_no_more() {
         let mut throttle = Throttle::default();
         let from = "2001:db8::1".parse().unwrap();
+        let too_many = |seconds| Err(Denied::TooMany(Duration::from_secs(seconds)));
         for second in 0..10 {
-            assert_eq!(throttle.may_try(from, after(second)), Ok(()));
-            throttle.failed(from, after(second));
+            assert_eq!(throttle.check(from, Some(()), after(second)), Ok(()));
+            assert_eq!(throttle.check(from, WRONG, after(second)), Err(Denied::Unknown));
         }
-        assert_eq!(throttle.may_try(from, after(10)), Err(Duration::from_secs(50)));
-        assert!(throttle.may_try("2001:db8::2".parse().unwrap(), after(10)).is_err(), "the same network");
-        assert_eq!(throttle.may_try("2001:db8:0:1::1".parse().unwrap(), after(10)), Ok(()));
+        assert_eq!(throttle.check(from, WRONG, after(10)), too_many(50));
+        assert_eq!(throttle.check(from, Some(()), after(10)), too_many(50), "nor with the right one");
+        assert_eq!(
+            throttle.check("2001:db8::2".parse().unwrap(), Some(()), after(10)),
+            too_many(50),
+            "the same network"
+        );
+        assert_eq!(throttle.check("2001:db8:0:1::1".parse().unwrap(), Some(()), after(10)), Ok(()));
         // one for each that is a minute old
-        assert_eq!(throttle.may_try(from, after(60)), Ok(()));
-        throttle.failed(from, after(60));
-        assert_eq!(throttle.may_try(from, after(60)), Err(Duration::from_secs(1)));
+        assert_eq!(throttle.check(from, WRONG, after(60)), Err(Denied::Unknown));
+        assert_eq!(throttle.check(from, WRONG, after(60)), too_many(1));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut throttle = Throttle::default();
         for n in 0..2 * ADDRESSES as u32 {
-            throttle.failed(IpAddr::from(n.to_be_bytes()), after(u64::from(n)));
+            assert_eq!(throttle.check(IpAddr::from(n.to_be_bytes()), WRONG, after(u64::from(n))), Err(Denied::Unknown));
         }
         assert_eq!(throttle.failures.len(), ADDRESSES);
         assert!(throttle.failures.contains_key(&IpAddr::from((2 * ADDRESSES as u32 - 1).to_be_bytes())));

@@ -155,7 +155,8 @@ impl Running {
             let admin = self.admin.socket.try_clone().map_err(|error| error.to_string())?;
             sockets.push((inherit::ADMIN.to_owned(), Socket::Tcp(admin)));
             let handed_over = tokio::time::timeout(KEPT_WITHIN, self.system.operators.hand_over()).await;
-            handed_over.map_err(|_| format!("what operators said is not written to state_dir within {KEPT_WITHIN:?}"))?;
+            handed_over
+                .map_err(|_| format!("what operators said is not written to state_dir within {KEPT_WITHIN:?}"))?;
             start.again(sockets, self.system.lookouts.names_in_force()).map_err(|error| error.to_string())
         };
         match started.await {
