@@ -7,6 +7,8 @@ use tokio::sync::watch;
 
 use super::client::{SendError, WebhookClient};
 use super::schedule;
+use super::trouble::Trouble;
+use crate::clock::Moment;
 use crate::event::{Batch, Event, Subscription, Wanted};
 use crate::metrics::{Notification, Registry};
 
@@ -24,6 +26,7 @@ pub(super) struct Delivery {
     pub registry: Arc<Registry>,
     /// Events that were lost since the last message that was delivered.
     pub missed: u64,
+    pub trouble: Trouble,
 }
 
 impl Delivery {
@@ -54,16 +57,24 @@ impl Delivery {
             let asked = match self.client.send(events, self.missed, SystemTime::now()).await {
                 Ok(()) => {
                     self.missed = 0;
+                    if let Some(failures) = self.trouble.is_over() {
+                        tracing::info!(notify = self.client.name(), failures, "a webhook takes events again");
+                    }
                     return self.registry.count_notifications(self.client.name(), Notification::Sent, count);
                 }
                 Err(SendError::Refused(reason)) => {
-                    tracing::warn!(notify = self.client.name(), events = count, "a webhook refused events: {reason}");
+                    if let Some(left_out) = self.trouble.failed(Moment::now()) {
+                        let notify = self.client.name();
+                        tracing::warn!(notify, events = count, left_out, "a webhook refused events: {reason}");
+                    }
                     self.registry.count_notifications(self.client.name(), Notification::Failed, 1);
                     return self.lose(count);
                 }
                 Err(SendError::Later(asked, reason)) => {
-                    // pauses grow to minutes, so that these lines get seldom on their own
-                    tracing::warn!(notify = self.client.name(), failures, "a webhook did not take events: {reason}");
+                    if let Some(left_out) = self.trouble.failed(Moment::now()) {
+                        let notify = self.client.name();
+                        tracing::warn!(notify, failures, left_out, "a webhook did not take events: {reason}");
+                    }
                     asked
                 }
             };

@@ -3,10 +3,11 @@
 //! Each webhook has a task and a [`Subscription`](crate::event::Subscription) of its own: one that hangs delays no other, and what it
 //! can't take in time is lost to it only, with a count.
 
-mod delivery;
 mod message;
 mod client;
+mod delivery;
 mod schedule;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::event::Events;
 use crate::metrics::Registry;
 use client::WebhookClient;
 use delivery::Delivery;
+use trouble::Trouble;
 
 /// How long a process that stops goes on sending what waits.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -109,6 +111,7 @@ impl Webhooks {
             stop,
             registry: Arc::clone(&self.registry),
             missed: 0,
+            trouble: Trouble::default(),
         };
         Webhook { config, done, stopping, task: tokio::task::spawn_local(delivery.run()) }
     }
