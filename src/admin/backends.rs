@@ -19,8 +19,10 @@ use super::{Phase, Shared};
 use crate::clock::{Moment, parse_duration, parse_rfc3339};
 use crate::endpoint::Endpoint;
 use crate::endpoint::load::Report;
+use crate::event::Sessions;
 use crate::load::heartbeat::Heartbeat;
 use crate::operator::{Command, HEAVIEST, LONGEST_REASON, Note, Role};
+use crate::snapshot::Service;
 
 /// How often it is looked whether a drained backend has finished.
 const LOOK: Duration = Duration::from_millis(20);
@@ -71,15 +73,14 @@ impl FromRequestParts<Arc<Shared>> for BackendPath {
 }
 
 impl BackendPath {
-    /// The backend that has these names now.
-    fn find(&self, shared: &Shared) -> Result<Arc<Endpoint>, Problem> {
-        let Self { service, backend } = self;
+    /// The service that has this name now, and the place of the backend in it.
+    fn find(&self, shared: &Shared) -> Result<(Arc<Service>, usize), Problem> {
+        let Self { service: name, backend } = self;
         let snapshot = shared.store.load();
-        let found =
-            snapshot.services.iter().find(|known| *known.name == **service).ok_or_else(|| no_service(service))?;
-        let endpoint = found.endpoints.iter().find(|endpoint| *endpoint.id == **backend);
-        let missing = || Problem::not_found(format!("the service {service:?} has no backend {backend:?}"));
-        endpoint.cloned().ok_or_else(missing)
+        let service = snapshot.services.iter().find(|known| *known.name == **name).ok_or_else(|| no_service(name))?;
+        let at = service.endpoints.iter().position(|endpoint| *endpoint.id == **backend);
+        let missing = || Problem::not_found(format!("the service {name:?} has no backend {backend:?}"));
+        Ok((Arc::clone(service), at.ok_or_else(missing)?))
     }
 }
 
@@ -105,13 +106,12 @@ pub(super) async fn command(
         [] => CommandBody::default(),
         body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?,
     };
-    let (endpoint, kept) = say(&shared, &path, command, note(&caller, reason, until)?).await?;
+    let (endpoint, mut answer) = say(&shared, &path, command, note(&caller, reason, until)?).await?;
     let word = match command {
         Command::Drain => "draining",
         Command::Disable => "disabled",
         Command::Enable | Command::Weight(_) => "enabled",
     };
-    let mut answer = answered(&endpoint, kept);
     answer["state"] = json!(word);
     if let Some(limit) = wait {
         let drained = finish(&shared, &endpoint, limit).await;
@@ -133,25 +133,40 @@ pub(super) async fn weigh(
     if weight.is_some_and(|weight| weight > HEAVIEST) {
         return Err(Problem::bad_request(format!("a weight is at most {HEAVIEST}")));
     }
-    let (endpoint, kept) = say(&shared, &path, Command::Weight(weight), note(&caller, reason, until)?).await?;
-    let mut answer = answered(&endpoint, kept);
+    let command = Command::Weight(weight);
+    let (endpoint, mut answer) = say(&shared, &path, command, note(&caller, reason, until)?).await?;
     answer["weight"] = json!(endpoint.live.standing.weight(endpoint.weight));
     Ok(answer::json(&answer))
 }
 
-/// Puts a command in force, and then writes it to `state_dir`; gives back the backend, and whether it could be written.
+/// Puts a command in force, and then writes it to `state_dir`; gives back the backend, and what every answer to a command has.
 async fn say(
     shared: &Shared,
     path: &BackendPath,
     command: Command,
     note: Note,
-) -> Result<(Arc<Endpoint>, bool), Problem> {
+) -> Result<(Arc<Endpoint>, Value), Problem> {
+    let now = Moment::now();
     // from here to the refreshed snapshot there is no pause in which a reload could come between
-    let endpoint = path.find(shared)?;
-    shared.operators.say(&endpoint, command, note).map_err(elsewhere)?;
+    let (service, at) = path.find(shared)?;
+    let (endpoint, sessions) = (Arc::clone(&service.endpoints[at]), sessions(&service, at, now));
+    shared.operators.say(&endpoint, command, note, sessions).map_err(elsewhere)?;
     // the snapshot that workers take their next picks from
-    shared.store.refresh(Moment::now(), true);
-    Ok((endpoint, shared.operators.keep().await))
+    shared.store.refresh(now, true);
+    let kept = shared.operators.keep().await;
+    let mut answer = json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "kept": kept });
+    if command.stops_new_work() {
+        sessions.add_to(&mut answer);
+    }
+    Ok((endpoint, answer))
+}
+
+/// The sessions that the backend at this place has.
+fn sessions(service: &Service, at: usize, now: Moment) -> Sessions {
+    match &service.affinity {
+        None => Sessions::None,
+        Some(affinity) => affinity.sessions_of(at, now).map_or(Sessions::InCookies, Sessions::InTable),
+    }
 }
 
 /// The answer of a process that takes no commands because of an upgrade. The connection is closed: the next one may get to the process
@@ -164,10 +179,6 @@ fn elsewhere(role: Role) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         .field(RETRY_AFTER, 1)
         .field(CONNECTION, HeaderValue::from_static("close"))
-}
-
-fn answered(endpoint: &Endpoint, kept: bool) -> Value {
-    json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "kept": kept })
 }
 
 /// Who says something, why, and until when.

@@ -91,7 +91,10 @@ pub(super) fn weigh(Weigh { said, weight }: &Weigh) -> ExitCode {
         return fail("which weight? say --to WEIGHT, or --to configured");
     };
     let body = Map::from_iter([("weight".to_owned(), json!(weight))]);
-    said.ask("PUT", "", body, Duration::ZERO, |name, answer| format!("{name} has the weight {}", answer["weight"]))
+    said.ask("PUT", "", body, Duration::ZERO, |name, answer| {
+        let effect = if answer["weight"] == 0 { ": it gets no new work, and keeps its sessions" } else { "" };
+        format!("{name} has the weight {}{effect}{}", answer["weight"], sessions(answer))
+    })
 }
 
 impl TakeOut {
@@ -110,9 +113,18 @@ impl TakeOut {
                 (_, Value::Number(left)) => format!("; {left} under way"),
                 _ => String::new(),
             };
-            format!("{name} {what}{under_way}")
+            format!("{name} {what}{}{under_way}", sessions(answer))
         });
         if finished { code } else { ExitCode::from(FAILURE) }
+    }
+}
+
+/// How many sessions affinity binds to the backend, where it does.
+fn sessions(answer: &Value) -> String {
+    match (answer["sessions_by"].as_str(), &answer["sessions"]) {
+        (Some("table"), Value::Number(count)) => format!("; {count} in the table of sessions"),
+        (Some("cookie"), _) => "; how many are in clients' cookies is not known".to_owned(),
+        _ => String::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a backend stands, who says so, and why: the one place that knows in which order those who have a say are heard.
 //!
 //! An operator's word goes before the configuration, that before the backend's own agent, then come its name (without an address
-//! nobody can go there), its checks, its ejection, its circuit breaker, and last its slow start. The snapshot, the API, the page, the metrics, the log and the events all ask here, so
+//! nobody can go there), its checks, its ejection, its circuit breaker, a weight of 0, and last its slow start. The snapshot, the API, the page, the metrics, the log and the events all ask here, so
 //! that they can't tell different stories.
 
 use std::time::{Duration, SystemTime};
@@ -50,6 +50,8 @@ pub enum By {
     Outlier,
     /// Its circuit breaker.
     Breaker,
+    /// A weight of 0, whoever has set it.
+    Weight,
     /// Slow start.
     SlowStart,
 }
@@ -145,6 +147,7 @@ impl By {
             Self::Checks => "checks",
             Self::Outlier => "outlier",
             Self::Breaker => "breaker",
+            Self::Weight => "weight",
             Self::SlowStart => "slow_start",
         }
     }
@@ -159,13 +162,18 @@ impl Condition {
 /// Whether it would get work by what its checks say and everybody wants: what the passive ejection compares with each other.
 pub fn takes_part(endpoint: &Endpoint) -> bool {
     let standing = &endpoint.live.standing;
-    let has_weight = standing.weight(endpoint.weight) > 0;
-    wanted(endpoint).is_none() && has_weight && !endpoint.is_unknown() && standing.health() != Health::Down
+    wanted(endpoint).is_none()
+        && weightless(endpoint).is_none()
+        && !endpoint.is_unknown()
+        && standing.health() != Health::Down
 }
 
 /// How a backend stands at `now`.
 pub fn condition(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Condition {
-    wanted(endpoint).or_else(|| unwell(endpoint, rules, now)).unwrap_or_else(|| well(endpoint, rules, now))
+    wanted(endpoint)
+        .or_else(|| unwell(endpoint, rules, now))
+        .or_else(|| weightless(endpoint))
+        .unwrap_or_else(|| well(endpoint, rules, now))
 }
 
 /// What somebody wants of it, whatever it could do.
@@ -197,6 +205,12 @@ fn unwell(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Option<Conditio
     }
     let is_open = |policy| live.breaker.state(policy, now) == breaker::State::Open;
     rules.breaker.is_some_and(is_open).then_some(Condition::new(State::Broken, By::Breaker))
+}
+
+/// One without a weight is well, gets no new work, and keeps its sessions: as if it had been drained.
+fn weightless(endpoint: &Endpoint) -> Option<Condition> {
+    let weight = endpoint.live.standing.weight(endpoint.weight);
+    (weight == 0).then_some(Condition::new(State::Draining, By::Weight))
 }
 
 /// How well it is.
@@ -241,6 +255,9 @@ mod tests {
         assert_eq!(stands(&endpoint, rules), ("up", "checks"));
         standing.join(NOW);
         assert_eq!(stands(&endpoint, rules), ("starting", "slow_start"));
+        standing.set_weight(Some(0), "");
+        assert_eq!(stands(&endpoint, rules), ("draining", "weight"));
+        assert!(!takes_part(&endpoint));
         let permit = live.breaker.admit(&policy, NOW);
         permit.and_then(|permit| live.breaker.record(permit, true, &policy, NOW)).unwrap();
         assert_eq!(stands(&endpoint, rules), ("broken", "breaker"));

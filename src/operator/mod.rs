@@ -16,7 +16,7 @@ use dashmap::DashMap;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::standing::Wanted;
-use crate::event::{Events, Kind, Subject};
+use crate::event::{Events, Kind, Sessions, Subject};
 
 /// The largest weight, as in the configuration.
 pub const HEAVIEST: u32 = 65_535;
@@ -97,6 +97,11 @@ impl Command {
         }
     }
 
+    /// Whether a backend gets no new work by it.
+    pub fn stops_new_work(self) -> bool {
+        matches!(self, Self::Drain | Self::Disable | Self::Weight(Some(0)))
+    }
+
     /// That word.
     pub fn name(self) -> &'static str {
         match self {
@@ -156,12 +161,12 @@ impl Operators {
     }
 
     /// Does what an operator says of a backend. It is in force when this returns; [`keep`](Self::keep), which is to be called before anything
-    /// else can happen, makes it last.
+    /// else can happen, makes it last. The event says what `sessions` the backend has.
     ///
     /// # Errors
     ///
     /// The role in which this process does not take it.
-    pub fn say(&self, endpoint: &Endpoint, command: Command, note: Note) -> Result<(), Role> {
+    pub fn say(&self, endpoint: &Endpoint, command: Command, note: Note, sessions: Sessions) -> Result<(), Role> {
         match self.role() {
             Role::Serving => {}
             role => return Err(role),
@@ -187,7 +192,8 @@ impl Operators {
         let weight = if let Command::Weight(weight) = command { weight } else { None };
         let Note { who, reason, until } = note;
         let subject = Subject::backend(&endpoint.service, &endpoint.id);
-        self.events.tell(subject, Kind::Operator { command: command.name(), who, reason, until, weight });
+        let sessions = Some(sessions).filter(|_| command.stops_new_work());
+        self.events.tell(subject, Kind::Operator { command: command.name(), who, reason, until, weight, sessions });
         Ok(())
     }
 
@@ -308,7 +314,8 @@ impl Said {
             Some((_, note)) => (Wanted::Enabled, note.text()),
         };
         standing.set_operator(wanted, &text);
-        standing.set_weight(self.weight.as_ref().map(|(weight, _)| *weight));
+        let (weight, text) = self.weight.as_ref().map(|(weight, note)| (*weight, note.text())).unzip();
+        standing.set_weight(weight, &text.unwrap_or_default());
     }
 
     /// Takes out what is over, and gives back what it was and who had said it.
