@@ -1,5 +1,5 @@
-//! What operators do to one backend: drain, disable, enable, and its weight. It is in force when it is answered, and holds until they take
-//! it back or its time is over.
+//! What operators do to one backend: they drain, disable or enable it, or set its weight. A command is in force when it is answered, and
+//! holds until it is taken back or its time is over.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,14 +24,14 @@ use crate::load::heartbeat::Heartbeat;
 use crate::operator::{Command, HEAVIEST, LONGEST_REASON, Note, Role};
 use crate::snapshot::Service;
 
-/// How often it is looked whether a drained backend has finished.
+/// How often a request that waits for a drained backend looks whether it has finished.
 const LOOK: Duration = Duration::from_millis(20);
-/// The longest that a request may wait for that.
+/// The longest `timeout` of such a request.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// How long it waits where nothing else is said.
+/// Its `timeout` where it says none.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// What may stand in the body of a command.
+/// The body of `POST .../drain`, `/disable` and `/enable`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CommandBody {
@@ -84,12 +84,12 @@ impl BackendPath {
     }
 }
 
-/// The answer that there is none of this name.
+/// The answer that there is no service of this name.
 pub(super) fn no_service(name: &str) -> Problem {
     Problem::not_found(format!("there is no service {name:?}"))
 }
 
-/// `POST .../drain`, `/disable`, `/enable`: does what an operator orders; it is in force when this answers.
+/// `POST .../drain`, `/disable`, `/enable`: carries a command out, and with `?wait=drained` waits until the backend has finished.
 pub(super) async fn command(
     command: Command,
     extract::State(shared): extract::State<Arc<Shared>>,
@@ -121,7 +121,7 @@ pub(super) async fn command(
     Ok(answer::json(&answer))
 }
 
-/// `PUT .../B`: sets the weight that the body says.
+/// `PUT .../B`: sets the weight that the body has.
 pub(super) async fn weigh(
     extract::State(shared): extract::State<Arc<Shared>>,
     path: BackendPath,
@@ -139,7 +139,7 @@ pub(super) async fn weigh(
     Ok(answer::json(&answer))
 }
 
-/// Puts a command in force, and then writes it to `state_dir`; gives back the backend, and what every answer to a command has.
+/// Puts a command in force, and then writes it to `state_dir`. Gives back the backend, and the members that every answer to a command has.
 async fn say(
     shared: &Shared,
     path: &BackendPath,
@@ -181,7 +181,7 @@ fn elsewhere(role: Role) -> Problem {
         .field(CONNECTION, HeaderValue::from_static("close"))
 }
 
-/// Who says something, why, and until when.
+/// What is kept with a command: who gave it, why, and until when it holds.
 fn note(caller: &Caller, reason: Option<String>, until: Option<String>) -> Result<Note, Problem> {
     let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
     if reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON || reason.contains(char::is_control)) {
@@ -199,7 +199,7 @@ fn note(caller: &Caller, reason: Option<String>, until: Option<String>) -> Resul
     Ok(Note { who: caller.to_string(), reason, until })
 }
 
-/// How long the answer is to wait for the backend to finish what it has; `None` = it is not.
+/// How long the answer is to wait until the backend has finished what it has; `None` = it does not wait.
 fn wait(query: &str) -> Result<Option<Duration>, String> {
     let (mut waits, mut limit) = (false, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -216,7 +216,7 @@ fn wait(query: &str) -> Result<Option<Duration>, String> {
     Ok(waits.then(|| limit.unwrap_or(WAIT)))
 }
 
-/// Whether the backend has finished what it has, within `limit`. A process that is to stop does not wait.
+/// Waits for `limit` at most; whether the backend has finished what it has by then. A process that is stopping does not wait.
 async fn finish(shared: &Shared, endpoint: &Endpoint, limit: Duration) -> bool {
     let mut phase = shared.phase.subscribe();
     let finished = async {
@@ -231,7 +231,7 @@ async fn finish(shared: &Shared, endpoint: &Endpoint, limit: Duration) -> bool {
     }
 }
 
-/// `POST /api/v1/heartbeat`: a sign of life, with the backend's load if it likes.
+/// `POST /api/v1/heartbeat`: a backend says that it lives and, if it likes, how loaded it is.
 pub(super) async fn heartbeat(
     extract::State(shared): extract::State<Arc<Shared>>,
     WholeBody(body): WholeBody,

@@ -1,5 +1,5 @@
-//! `GET /api/v1/events`: what happened, oldest first; as server-sent events, for those who accept `text/event-stream`, also what happens
-//! from then on. (Server-sent events: HTML Living Standard, section 9.2.)
+//! `GET /api/v1/events`: what happened, oldest first. Who accepts `text/event-stream` gets a stream that also tells what happens from then
+//! on (server-sent events: HTML Living Standard, section 9.2).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,21 +22,21 @@ use super::credentials::Credentials;
 use super::{Phase, Shared};
 use crate::event::{Batch, KEPT};
 
-/// Events in one answer, unless more are asked for.
+/// The most events in one answer, unless `limit` asks for another number.
 const SOME: usize = 1000;
-/// A stream says so often that it is alive, so that a client, and a proxy between, can tell it from one that is not.
+/// How often a stream sends a comment when nothing happens, so that a client, and a proxy in between, see that it is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
-/// Events that are put into a stream at a time.
+/// The most events that are put into a stream at a time.
 const AT_ONCE: usize = 64;
 
-/// Streams at a time: they may not take all of the address's connections.
+/// The most streams at a time: they must not take up all connections of the admin address.
 pub(super) const STREAMS: usize = 64;
 
-/// How many events before those that are shown are not kept any more.
+/// The field that says how many events between `since` and the first one in the answer are not kept any more.
 static MISSED: HeaderName = HeaderName::from_static("evenkeel-events-missed");
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// What is asked.
+/// What the query of a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct EventQuery {
     since: Option<u64>,
@@ -86,7 +86,8 @@ fn is_event_stream(accept: &[u8]) -> bool {
     memchr::memmem::find(&accept.to_ascii_lowercase(), b"text/event-stream").is_some()
 }
 
-/// What comes after the event with the id `last`; without one, from now on. The stream ends when `credentials` do.
+/// The stream of what comes after the event with the id `last`; without an id, of what comes from now on. It ends when `credentials` let
+/// nobody in any more.
 fn stream(shared: Arc<Shared>, credentials: Credentials, last: Option<u64>) -> Result<Answer, Problem> {
     let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
         let detail = format!("{STREAMS} streams of events are open already");
@@ -98,13 +99,13 @@ fn stream(shared: Arc<Shared>, credentials: Credentials, last: Option<u64>) -> R
     tokio::spawn(async move {
         let stopping = async move { _ = phase.wait_for(|phase| *phase == Phase::Draining).await };
         let telling = async {
-            // a first sign at once, so that a client knows that it is connected
+            // a comment at once, so that a client knows that it is connected
             let mut next = Some(Bytes::from_static(b": events follow\n\n"));
             loop {
                 if let Some(text) = next.take()
                     && !matches!(timeout(2 * SIGN_OF_LIFE, tell.send(text)).await, Ok(Ok(())))
                 {
-                    // it has gone, or takes nothing
+                    // the client has gone, or reads nothing
                     return;
                 }
                 next = Some(match timeout(SIGN_OF_LIFE, subscription.next(AT_ONCE)).await {
@@ -127,7 +128,7 @@ fn stream(shared: Arc<Shared>, credentials: Credentials, last: Option<u64>) -> R
     Ok(answer)
 }
 
-/// Events as a stream has them.
+/// The text of these events in a stream.
 fn written(Batch { events, missed }: &Batch) -> Bytes {
     let mut text = String::new();
     if *missed > 0 {
@@ -139,7 +140,7 @@ fn written(Batch { events, missed }: &Batch) -> Bytes {
     text.into()
 }
 
-/// What a task has to tell, as a body.
+/// The body of a stream: a task sends its pieces.
 struct StreamBody(mpsc::Receiver<Bytes>);
 
 impl http_body::Body for StreamBody {

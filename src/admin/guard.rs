@@ -1,9 +1,8 @@
-//! What every request passes before its handler, or the answer that there is nothing, sees it. Nothing that is added to the routes
-//! can be reached around it.
+//! The checks that every request passes before its handler, or the 404 of an unknown path. No route can be reached without them.
 //!
 //! 1. Probes pass.
 //! 2. The name by which it is asked must be one of ours ([`hosts`](super::hosts)).
-//! 3. Who asks must be known, where tokens are asked for: by one of them, or by the cookie of a session that began with one. Nobody
+//! 3. Who asks must be known, where tokens are asked for: by one of them, or by the cookie of a login that began with one. Nobody
 //!    learns without it what there is.
 //! 4. What may change something (every method but GET and HEAD) must not come from another site's page in an operator's browser, and
 //!    not from those who may only read. With a cookie it must come from our page: browsers send cookies of their own accord, but only
@@ -26,10 +25,10 @@ use super::{Shared, login, probes};
 use crate::clock::Moment;
 use crate::policy::{Access, AdminToken};
 
-/// Where a browser's request comes from (W3C Fetch Metadata).
+/// The field that says which site a browser's request comes from (W3C Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What a browser's page shows beside its cookie.
+/// The field with the secret that a browser's page shows beside its cookie.
 const X_CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 
 /// Passes a request on, with its [`Caller`] and its [`Credentials`]; or refuses it.
@@ -117,7 +116,7 @@ fn may_change(headers: &HeaderMap, path: &str, credentials: &Credentials) -> Res
     }
 }
 
-/// Whether this comes from a page of somebody else's.
+/// Whether a request comes from the page of another site.
 fn is_foreign(headers: &HeaderMap) -> bool {
     match headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes()) {
         Some(site) => !matches!(site, b"same-origin" | b"none"),
@@ -126,7 +125,7 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether an `Origin` is the place that was asked.
+/// Whether an `Origin` is the address that was asked.
 fn is_own(origin: &[u8], headers: &HeaderMap) -> bool {
     let authority = memchr::memmem::find(origin, b"://").map(|at| &origin[at + 3..]);
     let host = headers.get(HOST).map(|host| host.as_bytes());

@@ -1,4 +1,4 @@
-//! `POST /login` and `POST /logout`: a browser, which can't send a bearer token of its own accord, shows one once and gets a cookie.
+//! `POST /login` and `POST /logout`. A browser does not send a bearer token by itself, so it shows one once and gets a cookie for it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use super::logins::{COOKIE_NAME, LIFE, Random};
 use crate::clock::Moment;
 use crate::policy::AdminToken;
 
-/// Where a browser logs in: open to those who have shown no token yet.
+/// The path of the login. It is open to those who have shown no token yet.
 pub(super) const LOGIN: &str = "/login";
-/// Where it logs out.
+/// The path of the logout.
 pub(super) const LOGOUT: &str = "/logout";
 
 const PAGE: &str = include_str!("login.html");
 
-/// Where the page says what went wrong.
+/// What the page has in the place of the message about a login that failed.
 const MESSAGE: &str = "{message}";
 
 /// The page has no script, loads nothing, and its form goes to where it came from.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// `POST /login` with `token=...`: a session begins, and the browser is sent to the page.
+/// `POST /login` with `token=...`: the browser gets a cookie, and is sent to the page at `/`.
 pub(super) async fn login(
     extract::State(shared): extract::State<Arc<Shared>>,
     peer: Peer,
@@ -58,7 +58,7 @@ pub(super) async fn login(
     }
 }
 
-/// `POST /logout`: the session ends. Whoever has none has nothing to end.
+/// `POST /logout`: the login ends, and with it the streams of events that it has opened.
 pub(super) async fn logout(
     extract::State(shared): extract::State<Arc<Shared>>,
     peer: Peer,
@@ -83,7 +83,7 @@ fn log_in(shared: &Shared, from: IpAddr, secret: &[u8], now: Moment) -> Result<S
     let random = random().ok_or_else(no_random)?;
     tracing::info!(token = &*token.name, from = %from.to_canonical(), "admin: logged in");
     let id = shared.logins().open(AdminToken::clone(token), random, now);
-    // it may have ended the oldest one
+    // where there are too many logins, the oldest one has ended
     shared.access_changed.send_replace(());
     Ok(id)
 }
@@ -93,7 +93,8 @@ fn random() -> Option<[Random; 2]> {
     random.iter_mut().try_for_each(|random| aws_lc_rs::rand::fill(random)).ok().map(|()| random)
 }
 
-/// Gives the browser the cookie; with no time it forgets it. Scripts can't read it, and no other site's page has it sent.
+/// Gives the browser the cookie; with 0 seconds the browser forgets it. No script can read it, and a page of another site does not have
+/// it sent.
 fn set_cookie(answer: &mut Answer, peer: &Peer, value: &str, seconds: u64) {
     let secure = if peer.tls { "; Secure" } else { "" };
     let cookie = format!("{COOKIE_NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
@@ -102,7 +103,7 @@ fn set_cookie(answer: &mut Answer, peer: &Peer, value: &str, seconds: u64) {
     }
 }
 
-/// Whether a browser asks, to show the answer to somebody.
+/// Whether a browser asks, which shows the answer to somebody.
 pub(super) fn wants_html(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|field| field.to_str().ok());
     accepted.flat_map(|field| field.split(',')).any(|range| {
@@ -111,7 +112,7 @@ pub(super) fn wants_html(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The page on which to log in, in the place of a problem: its status and its head stay.
+/// The answer of a problem with the page to log in on as its body. The status and the head stay those of the problem.
 pub(super) fn page_for(problem: Answer, message: &str) -> Answer {
     let (mut head, _) = problem.into_parts();
     let (page, body) = answer::text("text/html; charset=utf-8", PAGE.replace(MESSAGE, message)).into_parts();

@@ -1,5 +1,5 @@
-//! The sessions of browsers that have logged in: in memory only, few, and not for long. A restart, or another secret in a token's
-//! file, ends them.
+//! Browsers that have logged in. They are kept in memory only, and for a limited time: a restart ends every login, another secret in the
+//! file of a token ends those that began with it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,37 +13,37 @@ use http::header::COOKIE;
 use crate::clock::Moment;
 use crate::policy::AdminToken;
 
-/// How long one lasts, whatever is done with it: a working day and some.
+/// How long a login lasts, however much it is used: more than a working day.
 pub(super) const LIFE: Duration = Duration::from_secs(12 * 3600);
 
-/// Logins at a time: more than operators have browsers. Where one more begins, the oldest ends.
+/// The most logins at a time, more than operators have browsers. Where one more begins, the oldest one ends.
 const MOST: usize = 256;
 
-/// The cookie that carries a login.
+/// The name of the cookie that stands for a login.
 pub(super) const COOKIE_NAME: &str = "evenkeel_session";
 
 /// 256 random bits.
 pub(super) type Random = [u8; 32];
 
-/// All of them.
+/// All logins.
 #[derive(Debug, Default)]
 pub(super) struct Logins {
-    /// By the digest of what the cookie holds: how long a look-up takes says nothing of any cookie.
+    /// By the digest of the cookie's value, so that the time of a look-up says nothing about any cookie.
     open: HashMap<Vec<u8>, Login>,
 }
 
 /// A browser that has logged in.
 #[derive(Debug, Clone)]
 pub(super) struct Login {
-    /// What it has logged in with.
+    /// The token that it has shown.
     pub(super) token: AdminToken,
-    /// What it must show beside the cookie to change something.
+    /// The secret that a request must show beside the cookie to change something.
     csrf: String,
     until: Moment,
 }
 
 impl Logins {
-    /// Begins one; what its cookie holds. `random` are two numbers that nobody can guess.
+    /// Begins a login, and gives back the value of its cookie. `random` are two numbers that nobody can guess.
     pub(super) fn open(&mut self, token: AdminToken, random: [Random; 2], now: Moment) -> String {
         self.open.retain(|_, login| login.until > now);
         if self.open.len() >= MOST {
@@ -55,17 +55,17 @@ impl Logins {
         id
     }
 
-    /// The one whose cookie a request has.
+    /// The login whose cookie a request has.
     pub(super) fn find(&self, headers: &HeaderMap, now: Moment) -> Option<&Login> {
         cookies(headers).find_map(|id| self.open.get(&key(id)).filter(|login| login.until > now))
     }
 
-    /// Whether this one still is there.
+    /// Whether this login has not ended.
     pub(super) fn is_open(&self, login: &Login, now: Moment) -> bool {
         login.until > now && self.open.values().any(|open| open.csrf == login.csrf)
     }
 
-    /// Ends the one whose cookie a request has.
+    /// Ends the login whose cookie a request has.
     pub(super) fn close(&mut self, headers: &HeaderMap) {
         cookies(headers).for_each(|id| _ = self.open.remove(&key(id)));
     }
@@ -77,12 +77,12 @@ impl Login {
         self.until
     }
 
-    /// What it must show beside its cookie to change something.
+    /// The secret that a request must show beside the cookie to change something.
     pub(super) fn csrf(&self) -> &str {
         &self.csrf
     }
 
-    /// Whether a request shows it.
+    /// Whether `shown` is that secret.
     pub(super) fn is_confirmed_by(&self, shown: &[u8]) -> bool {
         verify_slices_are_equal(self.csrf.as_bytes(), shown).is_ok()
     }

@@ -15,10 +15,10 @@ use crate::endpoint::Endpoint;
 use crate::policy::Balance;
 use crate::snapshot::Service;
 
-/// Picks that may be asked for at once.
+/// The most picks that may be asked for at once.
 const MOST: usize = 1000;
 
-/// The answer to a question that can be understood.
+/// `GET /api/v1/pick`
 pub(super) async fn pick(
     extract::State(shared): extract::State<Arc<Shared>>,
     RawQuery(query): RawQuery,
@@ -31,7 +31,7 @@ pub(super) async fn pick(
     }
 }
 
-/// What is asked.
+/// What the query of a request asks for.
 #[derive(Debug, Default)]
 struct PickQuery {
     service: Option<String>,
@@ -40,7 +40,7 @@ struct PickQuery {
 }
 
 impl PickQuery {
-    /// From the query of a request; an error says what is wrong with it.
+    /// Reads the query of a request; an error says what is wrong with it.
     fn parse(query: &str) -> Result<Self, String> {
         let mut question = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -57,12 +57,12 @@ impl PickQuery {
         Ok(question)
     }
 
-    /// The service that it is about.
+    /// The service that the query names.
     fn service(&self) -> Result<&str, String> {
         self.service.as_deref().ok_or_else(|| "which service? ask with ?service=NAME".to_owned())
     }
 
-    /// The answer.
+    /// The answer, with this service.
     fn answer(&self, service: &Service) -> Value {
         let now = Moment::now();
         let mut cursor = Cursor::new(0);

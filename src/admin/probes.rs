@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`, which an orchestrator asks: they answer whoever asks, by whatever name.
+//! `/healthz` and `/readyz`, for an orchestrator. They need no token, and are answered by any name.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use serde_json::json;
 use super::answer::{self, Answer, Problem};
 use super::{Phase, Shared};
 
-/// Where they are.
+/// The paths of the probes.
 pub(super) const PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
-/// The control plane lives.
+/// `GET /healthz`: that there is an answer says that the control plane lives.
 pub(super) async fn health() -> Answer {
     answer::text("text/plain; charset=utf-8", "ok\n")
 }
 
-/// Whether clients are served, or why not.
+/// `GET /readyz`: whether clients are served, or why not.
 pub(super) async fn ready(extract::State(shared): extract::State<Arc<Shared>>) -> Result<Answer, Problem> {
     let phase = *shared.phase.borrow();
     let reason = match phase {

@@ -11,25 +11,25 @@ use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::caller::Caller;
 
-/// A wish that the configuration is read again.
+/// A request that the configuration is read again.
 #[derive(Debug)]
 pub struct Reload {
-    /// Whose it is, for the log.
+    /// Who asks for it, for the log.
     pub by: String,
-    /// Where what comes of it goes: the generation that runs then.
+    /// Where the outcome goes: the generation that runs from then on, or why nothing has changed.
     pub done: oneshot::Sender<Result<u64, Refused>>,
 }
 
-/// Why the configuration that runs has stayed.
+/// Why a reload has changed nothing.
 #[derive(Debug)]
 pub struct Refused {
-    /// In a sentence.
+    /// The reason in a sentence.
     pub detail: String,
-    /// Every mistake in the file, when it is that.
+    /// Every mistake in the file, where it can't be used.
     pub mistakes: Value,
 }
 
-/// The answer, once the configuration was read.
+/// `POST /api/v1/reload`: the answer comes once the configuration was read.
 pub(super) async fn reload(
     extract::State(shared): extract::State<Arc<Shared>>,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! What there is, and who answers it.
+//! The paths of the admin address, and the handlers that answer them.
 //!
 //! A handler is an `async fn` in the file of its resource. It may wait, since nothing else waits for it but the connection that asked;
 //! it takes what it needs as arguments (the [`Shared`], the [`Caller`](super::caller::Caller), the [`WholeBody`](super::body::WholeBody) body, the
@@ -17,10 +17,10 @@ use super::answer::Problem;
 use super::{Shared, backends, events, guard, login, page, pick, probes, reload, status};
 use crate::operator::Command;
 
-/// The methods of what is only read.
+/// The methods of a path that changes nothing.
 const READ: &str = "GET, HEAD";
 
-/// Everything. The answer to a HEAD is that to the GET, cut off behind its head.
+/// All paths, behind the guard. A HEAD is answered as the GET would be, without the body.
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
     let backend = |rest: &str| format!("/api/v1/services/{{service}}/backends/{{backend}}{rest}");
     Router::new()
@@ -69,7 +69,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .with_state(Arc::clone(shared))
 }
 
-/// The handlers of a resource, which tells those who ask by another method what it takes.
+/// The handlers of a path. Other methods than these get a 405 that names them.
 fn allow(methods: &'static str, handlers: MethodRouter<Arc<Shared>>) -> MethodRouter<Arc<Shared>> {
     handlers.fallback(move |request: Request| async move {
         let detail = format!("{} can't be asked to {}", request.uri().path(), request.method());

@@ -1,4 +1,4 @@
-//! `GET /api/v1/status`, `/api/v1/config` and `/metrics`: the state of everything, read at the moment of the request.
+//! `GET /api/v1/status`, `/api/v1/config` and `/metrics`. All of it is read at the moment of the request.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -31,7 +31,7 @@ pub(super) async fn show_metrics(extract::State(shared): extract::State<Arc<Shar
     answer::text("text/plain; version=0.0.4; charset=utf-8", metrics(&shared))
 }
 
-/// The status, in the form that tools rely on. Members for which nothing is measured are null.
+/// The status, in the form that tools rely on. A member is null where nothing was measured.
 fn status(shared: &Shared) -> Value {
     let snapshot = shared.store.load();
     let listeners: Vec<Value> = shared
@@ -131,14 +131,14 @@ fn backend(shared: &Shared, service: &Service, at: usize, now: Moment) -> Value 
     })
 }
 
-/// How a backend stands, as it was told last: the log and the events say the same. Nobody was told of one that has come in this moment.
+/// How a backend stands, as the log and the events have told it last. A backend that has come in this moment was not told of yet.
 fn told(service: &Service, at: usize, now: Moment) -> Told {
     let found =
         || Told { condition: service.condition(at, now), reason: String::new(), since: now, at: SystemTime::now() };
     service.endpoints[at].live.standing.told().unwrap_or_else(found)
 }
 
-/// To three places: what is finer than a microsecond, or a tenth of a percent, is not measured.
+/// A figure to three places: nothing finer than a microsecond, or a tenth of a percent, is measured.
 fn rounded(ms: f64) -> f64 {
     (ms * 1e3).round() / 1e3
 }
@@ -150,7 +150,7 @@ pub(super) fn sample(service: &Service) -> Sample {
     Sample { succeeded, failed, durations: service.durations.read() }
 }
 
-/// The Prometheus page.
+/// The text of `/metrics`.
 fn metrics(shared: &Shared) -> String {
     let snapshot = shared.store.load();
     let now = Moment::now();

@@ -11,13 +11,13 @@ use super::answer::Problem;
 use crate::clock::Moment;
 use crate::metrics::{AdminRefusal, Registry};
 
-/// Failures that an address may have within [`WINDOW`].
+/// The most failures that an address may have within [`WINDOW`].
 const MOST: usize = 10;
 
 /// How long a failure counts.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Addresses that are remembered. Where one more fails, the one whose last failure is oldest is forgotten.
+/// The most addresses that are remembered. Where one more fails, the one whose last failure is oldest is forgotten.
 const ADDRESSES: usize = 1024;
 
 /// The failures of the last minute, by the address that they came from.
@@ -93,7 +93,7 @@ impl Denied {
     }
 }
 
-/// Whoever has an IPv6 address mostly has all those with the same first 64 bits (RFC 6177, section 2).
+/// The network that an address belongs to: whoever has one IPv6 address mostly has all that share its first 64 bits (RFC 6177, section 2).
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

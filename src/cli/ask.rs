@@ -1,4 +1,4 @@
-//! Asking the admin address of a running Evenkeel, for the commands that do so.
+//! HTTP with the admin address of a running Evenkeel, for the commands that ask it.
 
 mod client;
 
@@ -16,23 +16,23 @@ pub(super) use client::AdminOptions;
 use super::{BAD_CONFIGURATION, fail, note};
 use client::AdminClient;
 
-/// A reload may wait for names to be looked up.
+/// How long an answer may take. A reload may wait for names to be looked up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long it is asked again while an upgrade is under way. The new process has 30 s to start.
+/// How long a command is sent again while an upgrade is under way. The new process has 30 s to start.
 const UPGRADE: Duration = Duration::from_secs(40);
 
-/// What it answered.
+/// An answer of the admin address.
 #[derive(Debug)]
 pub(super) struct Answer {
     status: u16,
-    /// The pause that it asks for, where it is to be asked again.
+    /// The pause that it asks for before the next try (`Retry-After`).
     retry_after: Option<Duration>,
-    /// Its body, when it is JSON.
+    /// The body, where it is JSON; else null.
     pub body: Value,
 }
 
-/// A request.
+/// A request to the admin address.
 struct AdminRequest<'a> {
     method: &'a str,
     target: &'a str,
@@ -44,16 +44,17 @@ impl AdminOptions {
     ///
     /// # Errors
     ///
-    /// When there is no answer; for people.
+    /// A sentence for people, when there is no answer.
     pub fn ask(&self, method: &str, target: &str) -> Result<Answer, String> {
         self.ask_with(method, target, None, Duration::ZERO)
     }
 
-    /// Sends a request with this body, whose answer may take `patience` longer than others.
+    /// Sends a request with this body, whose answer may take `patience` longer than others. While an upgrade is under way it is sent again
+    /// until the new process answers it.
     ///
     /// # Errors
     ///
-    /// When there is no answer; for people.
+    /// A sentence for people, when there is no answer.
     pub fn ask_with(
         &self,
         method: &str,
@@ -131,7 +132,7 @@ impl AdminClient {
         Ok(answer)
     }
 
-    /// What can be done about it.
+    /// What the user can do about an error.
     fn hint(&self, error: &io::Error) -> String {
         match (error.get_ref().and_then(|inner| inner.downcast_ref()), &self.known_by) {
             (Some(rustls::Error::InvalidCertificate(_)), Some(file)) => format!(
@@ -147,7 +148,7 @@ impl AdminClient {
     }
 }
 
-/// An answer that ends with its connection.
+/// Reads an answer that ends with its connection.
 fn parse(bytes: &[u8]) -> Option<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
@@ -159,11 +160,11 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
 }
 
 impl Answer {
-    /// The body of a success; what went wrong is shown, and is the exit code.
+    /// The body of an answer with status 200. For any other status, its message is shown.
     ///
     /// # Errors
     ///
-    /// The exit code for what was answered instead.
+    /// The exit code for another status.
     pub fn success(self) -> Result<Value, ExitCode> {
         if self.status == 200 {
             return Ok(self.body);
@@ -172,18 +173,18 @@ impl Answer {
         Err(if self.status == 422 { ExitCode::from(BAD_CONFIGURATION) } else { failed })
     }
 
-    /// What it says of a failure.
+    /// The message of a problem.
     fn detail(&self) -> &str {
         self.body.get("detail").and_then(Value::as_str).unwrap_or("the answer says no more").trim_end()
     }
 
-    /// How long to wait before it is asked again, where the process is handing its work over to another one.
+    /// How long to wait before the request is sent again; `None` = the answer is final.
     fn pause(&self) -> Option<Duration> {
         self.retry_after.filter(|_| self.status == 503)
     }
 }
 
-/// A name as one segment of a path.
+/// Encodes a name as one segment of a path (RFC 3986, section 3.3).
 pub(super) fn segment(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {

@@ -1,4 +1,4 @@
-//! `evenkeel drain | disable | enable | weight SERVICE/BACKEND`: what an operator says of a backend. (The process itself is drained by
+//! `evenkeel drain | disable | enable | weight SERVICE/BACKEND`: an operator's command for a backend. (The process itself is drained by
 //! SIGTERM.)
 
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use super::ask::{AdminOptions, segment};
 use super::{FAILURE, fail, print};
 use crate::clock::{parse_duration, rfc3339};
 
-/// What every word of an operator has.
+/// The arguments that all four commands have.
 #[derive(Debug, Args)]
 struct CommandArgs {
     /// The service and the backend's id: its address, unless the configuration gives it another. Also as two arguments
@@ -119,7 +119,7 @@ impl TakeOut {
     }
 }
 
-/// How many sessions affinity binds to the backend, where it does.
+/// What the answer says of the sessions that affinity binds to the backend; empty where the service has no affinity.
 fn sessions(answer: &Value) -> String {
     match (answer["sessions_by"].as_str(), &answer["sessions"]) {
         (Some("table"), Value::Number(count)) => format!("; {count} in the table of sessions"),
@@ -138,7 +138,7 @@ impl CommandArgs {
         }
     }
 
-    /// Says it, and shows what `tell` makes of the answer.
+    /// Sends the command, and prints what `tell` makes of the answer.
     fn ask(
         &self,
         method: &str,

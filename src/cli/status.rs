@@ -11,7 +11,7 @@ use super::{fail, print};
 
 #[derive(Debug, Args)]
 pub(super) struct Status {
-    /// As the admin address tells it
+    /// Print the JSON of the admin address
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -1,11 +1,11 @@
 //! Webhooks (`[[notify]]`): other systems are told of events.
 //!
-//! Each webhook has a task and a [`Subscription`](crate::event::Subscription) of its own: one that hangs delays no other, and what it
-//! can't take in time is lost to it only, with a count.
+//! Each webhook has a task and a [`Subscription`](crate::event::Subscription) of its own. So a receiver that hangs delays no other one;
+//! events that it does not take before the list of events has forgotten them are lost to this receiver only, and counted.
 
-mod message;
 mod client;
 mod delivery;
+mod message;
 mod schedule;
 mod trouble;
 
@@ -22,8 +22,8 @@ use client::WebhookClient;
 use delivery::Delivery;
 use trouble::Trouble;
 
-/// How long a process that stops goes on sending what waits.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a process that stops goes on sending the events that wait.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 /// All webhooks of the configuration.
 #[derive(Debug)]
@@ -33,24 +33,25 @@ pub struct Webhooks {
     running: Vec<Webhook>,
 }
 
-/// The webhooks of another configuration, with everything that can fail done.
+/// The webhooks of a configuration that is about to run. Everything that can fail has been done.
 #[derive(Debug)]
 pub struct PreparedWebhooks(Vec<(model::Notify, WebhookClient)>);
 
+/// One webhook that runs.
 #[derive(Debug)]
 struct Webhook {
     config: model::Notify,
-    /// The id of the last event that needs no delivery any more.
+    /// The id of the last event that was delivered, refused, or not wanted.
     done: Arc<watch::Sender<u64>>,
     stopping: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
-/// Makes ready what these need.
+/// Prepares these webhooks; [`Webhooks::commit`] starts them.
 ///
 /// # Errors
 ///
-/// TLS that can't be used; for people.
+/// A sentence for people, when the settings of TLS can't be used.
 pub fn prepare(wanted: &[model::Notify]) -> Result<PreparedWebhooks, String> {
     let client = |config: &model::Notify| {
         let failed = |error| format!("notify `{}`: {error}", config.name);
@@ -60,12 +61,13 @@ pub fn prepare(wanted: &[model::Notify]) -> Result<PreparedWebhooks, String> {
 }
 
 impl Webhooks {
-    /// None yet.
+    /// Starts with no webhook.
     pub fn new(events: Arc<Events>, registry: Arc<Registry>) -> Self {
         Self { events, registry, running: Vec::new() }
     }
 
-    /// Makes these the ones that run. One that has changed goes on where it was; one that has not is not touched.
+    /// Runs these webhooks and no others. One that has changed goes on after the last event that it is done with; one that has not changed is
+    /// left alone.
     pub fn commit(&mut self, prepared: PreparedWebhooks) {
         let mut before = std::mem::take(&mut self.running);
         for (config, client) in prepared.0 {
@@ -85,16 +87,16 @@ impl Webhooks {
         self.registry.keep_notifications(&names);
     }
 
-    /// Sends what waits, for a short time, and ends.
+    /// Sends the events that wait, for [`LAST_EVENTS`] at most, and ends all webhooks.
     pub async fn finish(&mut self) {
         let running = std::mem::take(&mut self.running);
         running.iter().for_each(|one| _ = one.stopping.send(true));
         let all = async {
-            for mut one in running.into_iter().map(Ending) {
+            for mut one in running.into_iter().map(EndOnDrop) {
                 let _ = (&mut one.0.task).await;
             }
         };
-        if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+        if tokio::time::timeout(LAST_EVENTS, all).await.is_err() {
             tracing::warn!("events that wait for their webhooks are not sent any more: the process stops");
         }
     }
@@ -117,10 +119,10 @@ impl Webhooks {
     }
 }
 
-/// Ends its task when it is dropped: the time for last words is over.
-struct Ending(Webhook);
+/// A webhook whose task is ended when this is dropped, as it is when [`LAST_EVENTS`] have passed.
+struct EndOnDrop(Webhook);
 
-impl Drop for Ending {
+impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.task.abort();
     }

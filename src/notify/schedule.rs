@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
-/// The first pause, before it is lengthened at random.
+/// The first pause, before up to a half of it is added at random.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// The longest, after at most half of it is added at random: 5 minutes.
+/// The longest pause, before up to a half of it is added at random: then it is 5 minutes at most.
 const LONGEST: Duration = Duration::from_secs(200);
 
 /// No receiver may ask for a longer pause than this.
@@ -19,13 +19,14 @@ const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 pub(super) enum Handling {
     /// The receiver has it.
     Sent,
-    /// It may be taken later, not before this time has passed.
+    /// The receiver may take it later, after this time at the earliest.
     Later(Duration),
-    /// It would be refused again.
+    /// The receiver refuses it, and would refuse it again.
     Refused,
 }
 
-/// What the head of an answer says. Answers with 3xx are refusals: a signed message is not sent to where somebody points.
+/// What the head of an answer means for the delivery. A redirect (3xx) is a refusal: a signed message is not sent to an address that is
+/// not in the configuration.
 pub(super) fn handling(status: StatusCode, fields: &HeaderMap, now: SystemTime) -> Handling {
     match status {
         status if status.is_success() => Handling::Sent,

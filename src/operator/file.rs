@@ -1,4 +1,4 @@
-//! What operators have said, in a file: JSON that people can read, replaced as a whole.
+//! The file with operators' commands: JSON that people can read. It is replaced as a whole.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -12,7 +12,7 @@ use crate::clock::{parse_rfc3339, rfc3339};
 
 /// Its name in `state_dir`.
 pub(super) const NAME: &str = "operators.json";
-/// The version of what is written here.
+/// The version of the file's format.
 const VERSION: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,6 +21,7 @@ struct File {
     said: Vec<SavedCommand>,
 }
 
+/// One command, as it stands in the file.
 #[derive(Debug, Serialize, Deserialize)]
 struct SavedCommand {
     service: String,
@@ -35,8 +36,11 @@ struct SavedCommand {
     until: Option<String>,
 }
 
-/// Reads what is there. A file that can't be understood is set aside; an error says why, and whether nothing is left in its place that
-/// may not be written over.
+/// Reads the file; where there is none, there are no commands. A file that can't be understood is renamed, so that it is not lost.
+///
+/// # Errors
+///
+/// Why it can't be read or understood, and whether a new file may be written in its place.
 pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, (String, bool)> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
@@ -59,19 +63,19 @@ pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, (String, bool)> {
     })
 }
 
-/// Writes all of it, whole or not at all, and waits until the disk has it.
+/// Writes all commands, whole or not at all, and waits until the disk has them.
 pub(super) fn write(path: &Path, all: &[(Name, Said)]) -> io::Result<()> {
     let file = File { version: VERSION, said: all.iter().flat_map(|(name, said)| to_saved(name, said)).collect() };
     let mut text = serde_json::to_vec_pretty(&file)?;
     text.push(b'\n');
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    // of this process alone: another one may be about to take over
+    // with the process's id in its name: another process, which is about to take over, writes a draft of its own
     let draft = path.with_extension(format!("json.{}", std::process::id()));
     let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     new.write_all(&text)?;
     new.sync_all()?;
     std::fs::rename(&draft, path)?;
-    // the new name is the folder's to keep
+    // the rename lasts once the folder is on the disk (fsync(2), notes)
     path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
 }
 
@@ -106,7 +110,7 @@ fn from_saved(saved: SavedCommand) -> Result<(Name, Said), String> {
     Ok((Name { service: service.into(), backend: backend.into() }, said))
 }
 
-/// Those of one backend together.
+/// Puts the commands for one backend together.
 fn together(entries: Vec<(Name, Said)>) -> Vec<(Name, Said)> {
     let mut all: Vec<(Name, Said)> = Vec::new();
     for (name, said) in entries {

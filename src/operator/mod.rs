@@ -1,8 +1,8 @@
-//! What operators say of backends: drain, disable, enable, a weight.
+//! Operators' commands for backends: drain, disable, enable, and a weight.
 //!
-//! A word is in force when it is answered (it is put into the backend's standing, which the data plane asks at each pick) and holds until
-//! it is taken back or its time is over, through reloads, restarts, crashes and upgrades: it is kept in `state_dir`, by the names of the
-//! service and the backend. So it also holds for a backend that goes and comes back.
+//! A command is in force when it is answered: it is put into the backend's standing, which the data plane looks at for each pick. It holds
+//! until it is taken back or its time is over, through reloads, restarts, crashes and upgrades, because it is kept in `state_dir`. It is kept
+//! by the names of the service and the backend, so it also holds for a backend that goes and comes back.
 
 mod file;
 
@@ -23,41 +23,41 @@ pub const HEAVIEST: u32 = 65_535;
 /// The longest reason that is kept, in bytes.
 pub const LONGEST_REASON: usize = 1024;
 
-/// What may be said.
+/// What an operator can order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// It keeps its sessions and gets no new ones.
     Drain,
     /// It gets nothing.
     Disable,
-    /// It takes part: takes back the two above, and goes before what the configuration and the agent say.
+    /// It takes part: the two above are taken back, and what the configuration or the agent says of draining does not count.
     Enable,
     /// Its weight; `None` = as configured.
     Weight(Option<u32>),
 }
 
-/// Who said something, why, and until when it holds.
+/// Who gave a command, why, and until when it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// The name of a token, a client certificate's subject, or an address.
     pub who: String,
-    /// In the operator's words.
+    /// The reason in the operator's words.
     pub reason: Option<String>,
     /// `None` = until it is taken back.
     pub until: Option<SystemTime>,
 }
 
-/// All that operators have said and not taken back.
+/// All commands that hold.
 #[derive(Debug)]
 pub struct Operators {
     said: DashMap<Name, Said, RandomState>,
-    /// Where it is kept; `None` = nowhere.
+    /// The file that they are kept in; `None` = they are not kept.
     file: Option<PathBuf>,
-    /// Held by the one that writes it. Whether the last one has failed to, which is told once.
+    /// Held while the file is written. Whether that failed the last time: an event tells of the first failure only.
     writing: tokio::sync::Mutex<bool>,
     events: Arc<Events>,
     role: AtomicU8,
-    /// What is in the file could not be read, and is not written over.
+    /// The file could not be read, and so is not written over.
     is_unread: AtomicBool,
 }
 
@@ -72,14 +72,14 @@ pub enum Role {
     Replaced,
 }
 
-/// A service and a backend.
+/// The names of a service and a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Name {
     service: Arc<str>,
     backend: Arc<str>,
 }
 
-/// What was said of one backend.
+/// The commands that hold for one backend.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Said {
     wanted: Option<(Command, Note)>,
@@ -87,7 +87,7 @@ struct Said {
 }
 
 impl Command {
-    /// By the word that the API, the command line and the file have for it; a weight has its number beside it.
+    /// The command with this name in the API, on the command line and in the file. A weight is none of them: it has a number beside it.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "drain" => Some(Self::Drain),
@@ -97,12 +97,12 @@ impl Command {
         }
     }
 
-    /// Whether a backend gets no new work by it.
+    /// Whether the backend gets no new work when this is in force.
     pub fn stops_new_work(self) -> bool {
         matches!(self, Self::Drain | Self::Disable | Self::Weight(Some(0)))
     }
 
-    /// That word.
+    /// Its name in the API, on the command line and in the file.
     pub fn name(self) -> &'static str {
         match self {
             Self::Drain => "drain",
@@ -114,7 +114,7 @@ impl Command {
 }
 
 impl Note {
-    /// For people: why, who, and until when.
+    /// Why, who, and until when, for people.
     fn text(&self) -> String {
         let until = self.until.map(|until| format!(", until {}", crate::clock::rfc3339(until))).unwrap_or_default();
         match &self.reason {
@@ -129,7 +129,7 @@ impl Note {
 }
 
 impl Operators {
-    /// What is kept in `folder`, if anything; without one, nothing is kept. A file that can't be understood is set aside, and the log says so.
+    /// Reads what is kept in `folder`; without a folder, nothing is kept. A file that can't be understood is set aside, and the log says so.
     pub fn load(folder: Option<&Path>, events: Arc<Events>) -> Self {
         let file = folder.map(|folder| folder.join(file::NAME));
         let operators = Self {
@@ -144,7 +144,7 @@ impl Operators {
         operators
     }
 
-    /// Reads again what is kept: the process that was served by before may have been told more since.
+    /// Reads the file again. A process that takes over does so just before: an older version of Evenkeel takes commands until it is replaced.
     pub fn reload(&self) {
         let Some(path) = &self.file else { return };
         let read = file::read(path);
@@ -160,12 +160,12 @@ impl Operators {
         }
     }
 
-    /// Does what an operator says of a backend. It is in force when this returns; [`keep`](Self::keep), which is to be called before anything
-    /// else can happen, makes it last. The event says what `sessions` the backend has.
+    /// Puts a command for a backend in force. [`keep`](Self::keep) then writes it to the file; it has to be called without a pause in between,
+    /// since [`hand_over`](Self::hand_over) waits for whoever has called it. The event says what `sessions` the backend has.
     ///
     /// # Errors
     ///
-    /// The role in which this process does not take it.
+    /// The role of this process, where it takes no commands in it.
     pub fn say(&self, endpoint: &Endpoint, command: Command, note: Note, sessions: Sessions) -> Result<(), Role> {
         match self.role() {
             Role::Serving => {}
@@ -175,7 +175,7 @@ impl Operators {
         {
             let mut said = self.said.entry(name.clone()).or_default();
             match command {
-                // nothing is left to be said where nobody else keeps it from its work
+                // it takes part without this command, unless the configuration or the agent keeps it from that
                 Command::Enable
                     if note.until.is_none()
                         && !endpoint.draining
@@ -197,7 +197,8 @@ impl Operators {
         Ok(())
     }
 
-    /// Makes what was said true of these backends, some of which may have just come; and what was taken back elsewhere, untrue.
+    /// Puts the commands that hold in force for these backends, some of which may have just come. A backend that has no command any more (it
+    /// was taken back in another process) stands as configured again.
     pub fn apply<'a>(&self, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) {
         for endpoint in endpoints {
             let name = Name { service: Arc::clone(&endpoint.service), backend: Arc::clone(&endpoint.id) };
@@ -212,9 +213,9 @@ impl Operators {
     /// Takes no more commands, and waits until those that were taken are written: the process that is started next reads them.
     pub async fn hand_over(&self) {
         self.set_role(Role::HandingOver);
-        // what has expired a moment ago has a task to write it, which may not have begun
+        // upkeep starts a task to write the file after a command has expired: it may not have begun
         tokio::task::yield_now().await;
-        // whoever has taken a command waits in this queue since then
+        // whoever has taken a command has queued for this lock at once
         drop(self.writing.lock().await);
     }
 
@@ -240,8 +241,8 @@ impl Operators {
         self.role.store(role as u8, Ordering::Relaxed);
     }
 
-    /// Takes back what was to hold until `now`; gives back whether there was any of it. While an upgrade is under way that is left to the
-    /// process that takes over, which would find its file overwritten otherwise.
+    /// Takes back the commands that were to hold until `now`; gives back whether there were any. While an upgrade is under way that is left to
+    /// the process that takes over: this one must not write the file any more.
     pub fn expire<'a>(&self, now: SystemTime, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) -> bool {
         if self.role() != Role::Serving {
             return false;
@@ -269,7 +270,7 @@ impl Operators {
         true
     }
 
-    /// Writes down what holds, so that it outlives the process; `false` when it can't be, which is told once until it can again.
+    /// Writes the commands that hold to the file; `false` = that was not possible. Of several failures in a row, an event tells of the first.
     pub async fn keep(&self) -> bool {
         let Some(path) = self.file.clone() else { return false };
         let mut has_failed = self.writing.lock().await;
@@ -304,7 +305,7 @@ impl Said {
         self.wanted.is_none() && self.weight.is_none()
     }
 
-    /// Puts it into a backend's standing.
+    /// Puts these commands into the standing of a backend.
     fn apply(&self, endpoint: &Endpoint) {
         let standing = &endpoint.live.standing;
         let (wanted, text) = match &self.wanted {
@@ -318,7 +319,7 @@ impl Said {
         standing.set_weight(weight, &text.unwrap_or_default());
     }
 
-    /// Takes out what is over, and gives back what it was and who had said it.
+    /// Takes out the commands whose time is over, and gives them back with the names of those who gave them.
     fn take_over(&mut self, now: SystemTime) -> impl Iterator<Item = (Command, String)> + use<> {
         let wanted = self.wanted.take_if(|(_, note)| note.is_over(now)).map(|(command, note)| (command, note.who));
         let weight = self.weight.take_if(|(_, note)| note.is_over(now));

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use crate::support::{Client, Origin, Proxy, Successor, backend, config, wait_until};
 
 /// Backends `a` and `b`, on two workers.
-pub fn pair() -> ([Origin; 2], Proxy) {
+fn pair() -> ([Origin; 2], Proxy) {
     let origins = [Origin::saying("a"), Origin::saying("b")];
     let proxy = Proxy::start(&toml(&origins, ""));
     (origins, proxy)
 }
 
-pub fn toml(origins: &[Origin; 2], more: &str) -> String {
+fn toml(origins: &[Origin; 2], more: &str) -> String {
     let named = |(origin, id): (&Origin, &str)| format!("{}id = \"{id}\"\n", backend(origin.address()));
     let backends: String = origins.iter().zip(["a", "b"]).map(named).collect();
     format!("[server]\nworkers = 2\n{}{backends}{more}", config("", "", &[]))

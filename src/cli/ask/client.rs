@@ -1,4 +1,4 @@
-//! Where the admin address is, how it is spoken to, and by what it is known: from the arguments, or from the configuration.
+//! Where the admin address is and what it needs (TLS, a token), from the arguments or from the configuration.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ use crate::config::{self, model::SystemAuthorities};
 use crate::tls::connector::{ClientSettings, Trust, client_config};
 use crate::tls::known;
 
-/// Where it is unless something else is said: the default of `admin.bind`.
+/// The admin address where neither the arguments nor the configuration name one: the default of `admin.bind`.
 const DEFAULT: &str = "127.0.0.1:9900";
 
-/// The configuration, unless another one is named.
+/// The configuration file where the arguments name none.
 const FILE: &str = "proxy.toml";
 
-/// Which one is asked.
+/// The arguments that say which admin address is asked, and how.
 #[derive(Debug, Default, Args)]
 pub(in crate::cli) struct AdminOptions {
     /// The admin address [default: admin.bind of the configuration, or http://127.0.0.1:9900]
@@ -44,43 +44,43 @@ pub(in crate::cli) struct AdminOptions {
     key: Option<PathBuf>,
 }
 
-/// Where and how it is asked.
+/// A client of one admin address.
 #[derive(Debug)]
 pub(super) struct AdminClient {
-    /// A name, or an address; with the port.
+    /// A name or an address, with the port.
     pub address: String,
     /// The bearer token.
     pub token: Option<String>,
-    /// TLS, and the name that is asked for.
+    /// For TLS: its settings, and the name that the certificate must have.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    /// The file with the certificate that it is known by.
+    /// The file with the one certificate that it may show; `None` = an authority verifies the certificate.
     pub known_by: Option<PathBuf>,
 }
 
-/// `[admin]` of the configuration. It is not checked: a file that is full of mistakes may be what the command is about.
+/// `[admin]` of the configuration. The rest of the file is not checked: `evenkeel reload` is there to tell its mistakes.
 struct Configured {
     table: Value,
     folder: PathBuf,
 }
 
-/// Where a URL leads.
+/// The parts of an admin address's URL.
 #[derive(Debug, PartialEq, Eq)]
 struct AdminUrl {
     secure: bool,
-    /// Without brackets.
+    /// The host, without brackets.
     host: String,
-    /// As it is connected to.
+    /// Host and port, as they are connected to.
     address: String,
 }
 
 impl AdminOptions {
-    /// Finds out.
+    /// The client that these arguments, or else the configuration, describe.
     ///
     /// # Errors
     ///
-    /// What can't be used; for people.
+    /// A sentence for people about what can't be used.
     pub(super) fn client(&self) -> Result<AdminClient, String> {
-        // the file's token and certificate are for the file's address
+        // the token and the certificate of the file belong to the address in the file, and to no other
         let configured = if self.url.is_none() { Some(Configured::read(&self.path)?) } else { None };
         let url_parts = match (&self.url, &configured) {
             (Some(url), _) => parse_url(url)?,
@@ -135,7 +135,7 @@ impl AdminOptions {
 impl Configured {
     fn read(path: &Path) -> Result<Self, String> {
         let table = match path == Path::new(FILE) && !path.exists() {
-            // nobody has said that there is one
+            // the arguments name no file, so there need not be one
             true => Value::Null,
             false => config::admin(path)?,
         };
@@ -150,7 +150,7 @@ impl Configured {
         self.table.get(key).and_then(Value::as_str)
     }
 
-    /// The file with the token that may do most: that of `token_file`, else one of `tokens` that may write, else any.
+    /// The file with the token of most use: that of `token_file`, else the first of `tokens` that may write, else the first.
     fn token_file(&self) -> Option<PathBuf> {
         let tokens = self.table.get("tokens").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let writes = |token: &&Value| token["access"] == "write";
@@ -164,7 +164,7 @@ impl Configured {
     }
 }
 
-/// `http://host:port`, `https://host:port`, or `host:port`, which is http.
+/// Reads `http://host:port`, `https://host:port`, or `host:port`, which means http.
 fn parse_url(url: &str) -> Result<AdminUrl, String> {
     let wrong = || format!("`{url}` is not an address such as http://127.0.0.1:9900 or https://admin.example:9900");
     let uri: Uri = url.parse().map_err(|_| wrong())?;
@@ -182,7 +182,7 @@ fn parse_url(url: &str) -> Result<AdminUrl, String> {
     Ok(AdminUrl { secure, host: bare, address: format!("{host}:{port}") })
 }
 
-/// Where an address that is bound can be reached from here.
+/// The address to connect to for one that is bound: for 0.0.0.0 and [::] that is this machine's own.
 fn reachable(bind: &str) -> String {
     match bind.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_unspecified() => match address {
