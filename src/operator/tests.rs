@@ -136,3 +136,25 @@ async fn what_can_not_be_written_is_told_once_and_holds_all_the_same() {
     assert_eq!(told(&operators), [("operator", 1), ("operator_not_kept", 2)], "another time is news");
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[tokio::test]
+async fn while_another_process_starts_no_command_is_taken_and_those_before_are_in_the_file() {
+    let folder = folder("upgrade");
+    let (operators, endpoint) = (Operators::load(Some(&folder), Arc::default()), testing::endpoint());
+    operators.say(&endpoint, Command::Drain, note("a new disk"), Sessions::None).unwrap();
+    let in_the_file = async {
+        operators.hand_over().await;
+        Operators::load(Some(&folder), Arc::default()).said.len()
+    };
+    assert_eq!(tokio::join!(operators.keep(), in_the_file), (true, 1));
+    let refused = operators.say(&endpoint, Command::Disable, note("smoke"), Sessions::None);
+    assert_eq!((refused, stands(&endpoint).0), (Err(Role::HandingOver), Wanted::Drained));
+    let until = SystemTime::UNIX_EPOCH;
+    assert!(!operators.expire(until, std::iter::empty()), "nor does one expire here");
+    operators.take_back();
+    operators.say(&endpoint, Command::Disable, note("smoke"), Sessions::None).unwrap();
+    operators.retire();
+    let refused = operators.say(&endpoint, Command::Enable, note("done"), Sessions::None);
+    assert_eq!((refused, stands(&endpoint).0), (Err(Role::Replaced), Wanted::Disabled));
+    std::fs::remove_dir_all(folder).unwrap();
+}
