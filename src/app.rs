@@ -34,7 +34,7 @@ use crate::event::{Events, Kind, Subject};
 use crate::health::monitor::Monitor;
 use crate::listener;
 use crate::metrics::Registry;
-use crate::notify::Notifiers;
+use crate::notify::Webhooks;
 use crate::operator::Operators;
 use crate::record::{Recorder, access};
 use crate::snapshot::{self, BuildError, Snapshot, Store};
@@ -162,7 +162,7 @@ fn system(
     let workers = config.server.workers;
     let registry = Registry::new(workers);
     let mut listeners = Listeners::new(workers);
-    let webhooks = crate::notify::prepare(&config.notify)?;
+    let prepared_webhooks = crate::notify::prepare(&config.notify)?;
     let prepared = listeners.prepare(&config, None, &registry, inherited)?;
     let (config, snapshot) = first(config, &lookouts, &registry)?;
     registry.set_generation(snapshot.generation);
@@ -175,13 +175,13 @@ fn system(
     let workers = listener::start(workers, &store, recorder, &registry);
     let mut workers = workers.map_err(|error| format!("the workers can't start: {error}"))?;
     listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
-    let mut notifiers = Notifiers::new(Arc::clone(store.events()), Arc::clone(&registry));
-    notifiers.commit(webhooks);
+    let mut webhooks = Webhooks::new(Arc::clone(store.events()), Arc::clone(&registry));
+    webhooks.commit(prepared_webhooks);
     let agents = Agents::default();
     let heard = agents.clone();
     let hear = Arc::new(move |target: &_, line: &_| heard.hear(target, line, Moment::now()));
     let monitor = Monitor::new(fastrand::u64(..), Arc::clone(store.news()), hear);
-    let admin = Arc::new(admin::State::new(admin::Sources {
+    let admin = Arc::new(admin::Shared::new(admin::Sources {
         monitor: monitor.clone(),
         operators: Arc::clone(&operators),
         store: Arc::clone(&store),
@@ -200,7 +200,7 @@ fn system(
         monitor,
         agents,
         operators,
-        notifiers,
+        webhooks,
         listeners,
         workers,
         admin,

@@ -1,10 +1,10 @@
-//! The answers' forms; errors are problem details (RFC 9457).
+//! The forms of answers: text, JSON, and problem details (RFC 9457) for errors.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use serde_json::{Value, json};
 
 /// What the admin address answers with.
@@ -15,13 +15,13 @@ pub(super) fn text(content_type: &'static str, body: impl Into<Bytes>) -> Answer
     let mut answer = Response::new(Body::from(body.into()));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // all of it is true for a moment only
+    // what an answer says is true for a moment only
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
 
-/// JSON, ended with a line end for those who read it in a terminal.
+/// JSON with a line end behind it, for those who read it in a terminal.
 pub(super) fn json(value: &Value) -> Answer {
     text("application/json", format!("{value}\n"))
 }
@@ -31,14 +31,14 @@ pub(super) fn json(value: &Value) -> Answer {
 pub(super) struct Problem {
     status: StatusCode,
     detail: String,
-    /// Members beside those of the standard.
+    /// Members of the JSON beside those of the standard.
     members: Vec<(&'static str, Value)>,
-    /// Fields of the answer's head.
+    /// Further fields in the head of the answer.
     fields: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
-    /// With a sentence for people.
+    /// An error with this status, and a sentence for people.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into(), members: Vec::new(), fields: Vec::new() }
     }
@@ -48,18 +48,32 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// The request shows no token, or (`is_wrong`) a wrong one. The challenge in the head is that of RFC 6750, section 3.
+    pub(super) fn unauthorized(detail: impl Into<String>, is_wrong: bool) -> Self {
+        let challenge = match is_wrong {
+            true => "Bearer realm=\"evenkeel\", error=\"invalid_token\"",
+            false => "Bearer realm=\"evenkeel\"",
+        };
+        Self::new(StatusCode::UNAUTHORIZED, detail).field(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
     /// What is asked for is not there.
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// With one member more.
+    /// The sentence for people.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The same with one more member in the JSON.
     pub(super) fn member(mut self, name: &'static str, value: Value) -> Self {
         self.members.push((name, value));
         self
     }
 
-    /// With one field more in its head.
+    /// The same with one more field in the head.
     pub(super) fn field(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
         self.fields.push((name, value.into()));
         self

@@ -1,37 +1,40 @@
-//! What operators do to one backend: drain, disable, enable, and its weight. It is in force when it is answered, and holds until they take
-//! it back or its time is over.
+//! What operators do to one backend: they drain, disable or enable it, or set its weight. A command is in force when it is answered, and
+//! holds until it is taken back or its time is over.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::extract::{self, FromRequestParts, Path, RawQuery};
 use http::StatusCode;
+use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::answer::{self, Answer, Problem};
-use super::body::Whole;
+use super::body::WholeBody;
 use super::caller::Caller;
-use super::{Phase, State};
+use super::{Phase, Shared};
 use crate::clock::{Moment, parse_duration, parse_rfc3339};
 use crate::endpoint::Endpoint;
 use crate::endpoint::load::Report;
+use crate::event::Sessions;
 use crate::load::heartbeat::Heartbeat;
-use crate::operator::{Command, HEAVIEST, LONGEST_REASON, Note};
+use crate::operator::{Command, HEAVIEST, LONGEST_REASON, Note, Role};
+use crate::snapshot::Service;
 
-/// How often it is looked whether a drained backend has finished.
+/// How often a request that waits for a drained backend looks whether it has finished.
 const LOOK: Duration = Duration::from_millis(20);
-/// The longest that a request may wait for that.
+/// The longest `timeout` of such a request.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// How long it waits where nothing else is said.
+/// Its `timeout` where it says none.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// What may stand in the body of a command.
+/// The body of `POST .../drain`, `/disable` and `/enable`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Words {
+struct CommandBody {
     reason: Option<String>,
     /// RFC 3339.
     until: Option<String>,
@@ -40,7 +43,7 @@ struct Words {
 /// The body of `PUT /api/v1/services/S/backends/B`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct WeightBody {
     /// `null` = as configured.
     #[serde(deserialize_with = "Option::deserialize")]
     weight: Option<u32>,
@@ -48,108 +51,137 @@ struct Change {
     until: Option<String>,
 }
 
-/// The backend that the path of a request names.
-pub(super) struct Named(Arc<Endpoint>);
+/// The names in the path of a request. The backend itself is looked up when something is done with it: until the body has come, a reload
+/// may have put another one in its place, or taken it away.
+pub(super) struct BackendPath {
+    service: String,
+    backend: String,
+}
 
-impl FromRequestParts<Arc<State>> for Named {
+impl FromRequestParts<Arc<Shared>> for BackendPath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
         let path = parts.uri.path().to_owned();
-        let named = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let Ok(Path((service, backend))) = named else {
+        let named = Path::<(String, String)>::from_request_parts(parts, shared).await;
+        match named {
+            Ok(Path((service, backend))) => Ok(Self { service, backend }),
             // what is no UTF-8 can't be the name of anything
-            return Err(Problem::not_found(format!("there is nothing at {path}")));
-        };
-        let snapshot = state.store.load();
-        let Some(found) = snapshot.services.iter().find(|s| *s.name == *service) else {
-            return Err(no_service(&service));
-        };
-        let endpoint = found.endpoints.iter().find(|endpoint| *endpoint.id == *backend);
-        let missing = || Problem::not_found(format!("the service {service:?} has no backend {backend:?}"));
-        endpoint.cloned().map(Self).ok_or_else(missing)
+            Err(_) => Err(Problem::not_found(format!("there is nothing at {path}"))),
+        }
     }
 }
 
-/// The answer that there is none of this name.
+impl BackendPath {
+    /// The service that has this name now, and the place of the backend in it.
+    fn find(&self, shared: &Shared) -> Result<(Arc<Service>, usize), Problem> {
+        let Self { service: name, backend } = self;
+        let snapshot = shared.store.load();
+        let service = snapshot.services.iter().find(|known| *known.name == **name).ok_or_else(|| no_service(name))?;
+        let at = service.endpoints.iter().position(|endpoint| *endpoint.id == **backend);
+        let missing = || Problem::not_found(format!("the service {name:?} has no backend {backend:?}"));
+        Ok((Arc::clone(service), at.ok_or_else(missing)?))
+    }
+}
+
+/// The answer that there is no service of this name.
 pub(super) fn no_service(name: &str) -> Problem {
     Problem::not_found(format!("there is no service {name:?}"))
 }
 
-/// `POST .../drain`, `/disable`, `/enable`: does what an operator orders; it is in force when this answers.
+/// `POST .../drain`, `/disable`, `/enable`: carries a command out, and with `?wait=drained` waits until the backend has finished.
 pub(super) async fn command(
     command: Command,
-    extract::State(state): extract::State<Arc<State>>,
-    Named(endpoint): Named,
+    extract::State(shared): extract::State<Arc<Shared>>,
+    path: BackendPath,
     caller: Caller,
     RawQuery(query): RawQuery,
-    Whole(body): Whole,
+    WholeBody(body): WholeBody,
 ) -> Result<Answer, Problem> {
-    may_say(&state)?;
     let wait = wait(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
     if wait.is_some() && command == Command::Enable {
         return Err(Problem::bad_request("wait=drained is for drain and disable"));
     }
-    let Words { reason, until } = match body.trim_ascii() {
-        [] => Words::default(),
+    let CommandBody { reason, until } = match body.trim_ascii() {
+        [] => CommandBody::default(),
         body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?,
     };
-    let kept = say(&state, &endpoint, command, note(&caller, reason, until)?).await;
+    let (endpoint, mut answer) = say(&shared, &path, command, note(&caller, reason, until)?).await?;
     let word = match command {
         Command::Drain => "draining",
         Command::Disable => "disabled",
         Command::Enable | Command::Weight(_) => "enabled",
     };
-    let mut answer = answered(&endpoint, kept);
     answer["state"] = json!(word);
     if let Some(limit) = wait {
-        let drained = finish(&state, &endpoint, limit).await;
+        let drained = finish(&shared, &endpoint, limit).await;
         answer["drained"] = json!(drained);
     }
     answer["in_flight"] = json!(endpoint.live.in_flight());
     Ok(answer::json(&answer))
 }
 
-/// `PUT .../B`: sets the weight that the body says.
+/// `PUT .../B`: sets the weight that the body has.
 pub(super) async fn weigh(
-    extract::State(state): extract::State<Arc<State>>,
-    Named(endpoint): Named,
+    extract::State(shared): extract::State<Arc<Shared>>,
+    path: BackendPath,
     caller: Caller,
-    Whole(body): Whole,
+    WholeBody(body): WholeBody,
 ) -> Result<Answer, Problem> {
-    let Change { weight, reason, until } =
+    let WeightBody { weight, reason, until } =
         serde_json::from_slice(&body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?;
-    may_say(&state)?;
     if weight.is_some_and(|weight| weight > HEAVIEST) {
         return Err(Problem::bad_request(format!("a weight is at most {HEAVIEST}")));
     }
-    let kept = say(&state, &endpoint, Command::Weight(weight), note(&caller, reason, until)?).await;
-    let mut answer = answered(&endpoint, kept);
+    let command = Command::Weight(weight);
+    let (endpoint, mut answer) = say(&shared, &path, command, note(&caller, reason, until)?).await?;
     answer["weight"] = json!(endpoint.live.standing.weight(endpoint.weight));
     Ok(answer::json(&answer))
 }
 
-/// Refuses words to a process that another one has replaced, which would not hear them.
-fn may_say(state: &State) -> Result<(), Problem> {
-    match state.operators.is_retired() {
-        true => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "another process has taken over: ask again")),
-        false => Ok(()),
+/// Puts a command in force, and then writes it to `state_dir`. Gives back the backend, and the members that every answer to a command has.
+async fn say(
+    shared: &Shared,
+    path: &BackendPath,
+    command: Command,
+    note: Note,
+) -> Result<(Arc<Endpoint>, Value), Problem> {
+    let now = Moment::now();
+    // from here to the refreshed snapshot there is no pause in which a reload could come between
+    let (service, at) = path.find(shared)?;
+    let (endpoint, sessions) = (Arc::clone(&service.endpoints[at]), sessions(&service, at, now));
+    shared.operators.say(&endpoint, command, note, sessions).map_err(elsewhere)?;
+    // the snapshot that workers take their next picks from
+    shared.store.refresh(now, true);
+    let kept = shared.operators.keep().await;
+    let mut answer = json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "kept": kept });
+    if command.stops_new_work() {
+        sessions.add_to(&mut answer);
+    }
+    Ok((endpoint, answer))
+}
+
+/// The sessions that the backend at this place has.
+fn sessions(service: &Service, at: usize, now: Moment) -> Sessions {
+    match &service.affinity {
+        None => Sessions::None,
+        Some(affinity) => affinity.sessions_of(at, now).map_or(Sessions::InCookies, Sessions::InTable),
     }
 }
 
-/// Puts an operator's word in force, and then writes it down; gives back whether that worked.
-async fn say(state: &State, endpoint: &Endpoint, command: Command, note: Note) -> bool {
-    state.operators.say(endpoint, command, note);
-    // the snapshot that workers take their next picks from
-    state.store.refresh(Moment::now(), true);
-    state.operators.keep().await
+/// The answer of a process that takes no commands because of an upgrade. The connection is closed: the next one may get to the process
+/// that does take them.
+fn elsewhere(role: Role) -> Problem {
+    let detail = match role {
+        Role::HandingOver => "an upgrade is under way, and this process takes no commands until it is over: ask again",
+        _ => "another process has taken over: ask again",
+    };
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        .field(RETRY_AFTER, 1)
+        .field(CONNECTION, HeaderValue::from_static("close"))
 }
 
-fn answered(endpoint: &Endpoint, kept: bool) -> Value {
-    json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "kept": kept })
-}
-
-/// Who says something, why, and until when.
+/// What is kept with a command: who gave it, why, and until when it holds.
 fn note(caller: &Caller, reason: Option<String>, until: Option<String>) -> Result<Note, Problem> {
     let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
     if reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON || reason.contains(char::is_control)) {
@@ -167,7 +199,7 @@ fn note(caller: &Caller, reason: Option<String>, until: Option<String>) -> Resul
     Ok(Note { who: caller.to_string(), reason, until })
 }
 
-/// How long the answer is to wait for the backend to finish what it has; `None` = it is not.
+/// How long the answer is to wait until the backend has finished what it has; `None` = it does not wait.
 fn wait(query: &str) -> Result<Option<Duration>, String> {
     let (mut waits, mut limit) = (false, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -184,9 +216,9 @@ fn wait(query: &str) -> Result<Option<Duration>, String> {
     Ok(waits.then(|| limit.unwrap_or(WAIT)))
 }
 
-/// Whether the backend has finished what it has, within `limit`. A process that is to stop does not wait.
-async fn finish(state: &State, endpoint: &Endpoint, limit: Duration) -> bool {
-    let mut phase = state.phase.subscribe();
+/// Waits for `limit` at most; whether the backend has finished what it has by then. A process that is stopping does not wait.
+async fn finish(shared: &Shared, endpoint: &Endpoint, limit: Duration) -> bool {
+    let mut phase = shared.phase.subscribe();
     let finished = async {
         while endpoint.live.in_flight() > 0 {
             sleep(LOOK).await;
@@ -199,13 +231,13 @@ async fn finish(state: &State, endpoint: &Endpoint, limit: Duration) -> bool {
     }
 }
 
-/// `POST /api/v1/heartbeat`: a sign of life, with the backend's load if it likes.
+/// `POST /api/v1/heartbeat`: a backend says that it lives and, if it likes, how loaded it is.
 pub(super) async fn heartbeat(
-    extract::State(state): extract::State<Arc<State>>,
-    Whole(body): Whole,
+    extract::State(shared): extract::State<Arc<Shared>>,
+    WholeBody(body): WholeBody,
 ) -> Result<Answer, Problem> {
     let beat = Heartbeat::read(&body).map_err(|refused| Problem::bad_request(refused.to_string()))?;
-    let snapshot = state.store.load();
+    let snapshot = shared.store.load();
     let service = snapshot.services.iter().find(|service| *service.name == *beat.service);
     let endpoint = service.and_then(|service| service.endpoints.iter().find(|endpoint| *endpoint.id == *beat.backend));
     let Some(endpoint) = endpoint else {

@@ -1,4 +1,4 @@
-//! A request's body, read whole: within a size and a time, so that nobody holds a connection by sending slowly.
+//! The body of a request, read as a whole. Its size and its time are limited, so that nobody can hold a connection by sending slowly.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use tokio::time::timeout;
 
 use super::answer::Problem;
 
-/// The largest body. A configuration's worth of names fits; nothing that is asked here needs more.
+/// The largest body, in bytes. Commands and heartbeats are much smaller.
 const LIMIT: usize = 64 * 1024;
 
-/// How long it may take.
+/// How long a body may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The body. Handlers that take none leave this out, and then it is not read.
-pub(super) struct Whole(pub(super) Bytes);
+/// The body of a request. A handler that needs it takes this as an argument; else the body is not read.
+pub(super) struct WholeBody(pub(super) Bytes);
 
-impl<S: Sync> FromRequest<S> for Whole {
+impl<S: Sync> FromRequest<S> for WholeBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {

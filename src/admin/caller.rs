@@ -1,4 +1,4 @@
-//! Who asks: for the log, and for whatever else tells an operator's words.
+//! Who has sent a request: for the log, the events, and what is kept with a command.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,25 +8,25 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-/// The other side of a connection. Each of its requests carries it as an extension.
+/// The client of a connection. Each request carries it as an extension.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
-    /// Where it connects from.
+    /// The address that it connects from.
     pub(super) address: SocketAddr,
-    /// The subject of its certificate, where it had to show one.
+    /// The subject of its certificate, where the connection needs one.
     pub(super) certificate: Option<Arc<str>>,
     /// Whether the connection is encrypted.
     pub(super) tls: bool,
 }
 
-/// Who has sent a request. A handler takes it as an argument; the guard has found it out before.
+/// Who has sent a request. The guard finds it out, and a handler takes it as an argument.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     who: Who,
     address: IpAddr,
 }
 
-/// By what somebody is known: the first of these that there is.
+/// By what a caller is known: the first of these that there is.
 #[derive(Debug, Clone)]
 enum Who {
     /// The name of a token.
@@ -38,20 +38,20 @@ enum Who {
 }
 
 impl Peer {
-    /// Nobody that is known: a request that came over no connection.
+    /// For a request that came over no connection, as in tests.
     fn nobody() -> Self {
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         Self { address, certificate: None, tls: false }
     }
 
-    /// Whose request this is.
+    /// The client that has sent the request with these extensions.
     pub(super) fn of(extensions: &http::Extensions) -> Self {
         extensions.get().cloned().unwrap_or_else(Self::nobody)
     }
 }
 
 impl Caller {
-    /// Who has shown the token of this name, or none.
+    /// The caller at this client, who has shown the token of this name, or none.
     pub(super) fn new(peer: &Peer, token: Option<Arc<str>>) -> Self {
         let who = match (token, &peer.certificate) {
             (Some(name), _) => Who::Token(name),
@@ -62,7 +62,7 @@ impl Caller {
     }
 }
 
-/// `token ci from 10.0.0.7`, `certificate ops.example from 10.0.0.7`, `127.0.0.1`
+/// Such as `token ci from 10.0.0.7`, `certificate ops.example from 10.0.0.7`, or `127.0.0.1`.
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.who {

@@ -1,11 +1,12 @@
-//! `GET /api/v1/events`: what happened, oldest first; as server-sent events, for those who accept `text/event-stream`, also what happens
-//! from then on. (Server-sent events: HTML Living Standard, section 9.2.)
+//! `GET /api/v1/events`: what happened, oldest first. Who accepts `text/event-stream` gets a stream that also tells what happens from then
+//! on (server-sent events: HTML Living Standard, section 9.2).
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{self, RawQuery};
 use bytes::Bytes;
@@ -17,60 +18,62 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::answer::{self, Answer, Problem};
-use super::{Phase, State};
+use super::credentials::Credentials;
+use super::{Phase, Shared};
 use crate::event::{Batch, KEPT};
 
-/// Events in one answer, unless more are asked for.
+/// The most events in one answer, unless `limit` asks for another number.
 const SOME: usize = 1000;
-/// A stream says so often that it is alive, so that a client, and a proxy between, can tell it from one that is not.
+/// How often a stream sends a comment when nothing happens, so that a client, and a proxy in between, see that it is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
-/// Events that are put into a stream at a time.
+/// The most events that are put into a stream at a time.
 const AT_ONCE: usize = 64;
 
-/// Streams at a time: they may not take all of the address's connections.
+/// The most streams at a time: they must not take up all connections of the admin address.
 pub(super) const STREAMS: usize = 64;
 
-/// How many events before those that are shown are not kept any more.
+/// The field that says how many events between `since` and the first one in the answer are not kept any more.
 static MISSED: HeaderName = HeaderName::from_static("evenkeel-events-missed");
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// What is asked.
+/// What the query of a request asks for.
 #[derive(Debug, PartialEq, Eq)]
-struct Question {
+struct EventQuery {
     since: Option<u64>,
     limit: usize,
 }
 
-impl Question {
-    fn parse(query: &str) -> Result<Self, String> {
-        let mut question = Self { since: None, limit: SOME };
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+impl EventQuery {
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut query = Self { since: None, limit: SOME };
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match &*name {
-                "since" => question.since = Some(value.parse().map_err(|_| "since must be the id of an event")?),
+                "since" => query.since = Some(value.parse().map_err(|_| "since must be the id of an event")?),
                 "limit" => match value.parse() {
-                    Ok(limit) if (1..=KEPT).contains(&limit) => question.limit = limit,
+                    Ok(limit) if (1..=KEPT).contains(&limit) => query.limit = limit,
                     _ => return Err(format!("limit must be a number from 1 to {KEPT}")),
                 },
                 other => return Err(format!("unknown parameter {other:?}: there are since and limit")),
             }
         }
-        Ok(question)
+        Ok(query)
     }
 }
 
 /// `GET /api/v1/events`
 pub(super) async fn events(
-    extract::State(state): extract::State<Arc<State>>,
+    extract::State(shared): extract::State<Arc<Shared>>,
     RawQuery(query): RawQuery,
+    Extension(credentials): Extension<Credentials>,
     headers: HeaderMap,
 ) -> Result<Answer, Problem> {
-    let question = Question::parse(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
+    let query = EventQuery::parse(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
     let streams = headers.get(ACCEPT).is_some_and(|accept| is_event_stream(accept.as_bytes()));
     if streams {
         let last = headers.get(&LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
-        return stream(&state, last.or(question.since));
+        return stream(shared, credentials, last.or(query.since));
     }
-    let Batch { events, missed } = state.store.events().since(question.since.unwrap_or(0), question.limit);
+    let Batch { events, missed } = shared.store.events().since(query.since.unwrap_or(0), query.limit);
     let all: Vec<Value> = events.iter().map(|event| event.to_json()).collect();
     let mut answer = answer::json(&Value::Array(all));
     if missed > 0 {
@@ -83,25 +86,26 @@ fn is_event_stream(accept: &[u8]) -> bool {
     memchr::memmem::find(&accept.to_ascii_lowercase(), b"text/event-stream").is_some()
 }
 
-/// What comes after the event with the id `last`; without one, from now on.
-fn stream(state: &Arc<State>, last: Option<u64>) -> Result<Answer, Problem> {
-    let Ok(place) = Arc::clone(&state.streams).try_acquire_owned() else {
+/// The stream of what comes after the event with the id `last`; without an id, of what comes from now on. It ends when `credentials` let
+/// nobody in any more.
+fn stream(shared: Arc<Shared>, credentials: Credentials, last: Option<u64>) -> Result<Answer, Problem> {
+    let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
         let detail = format!("{STREAMS} streams of events are open already");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
     let (tell, told) = mpsc::channel(1);
-    let mut subscription = state.store.events().subscribe(last);
-    let mut phase = state.phase.subscribe();
+    let mut subscription = shared.store.events().subscribe(last);
+    let mut phase = shared.phase.subscribe();
     tokio::spawn(async move {
         let stopping = async move { _ = phase.wait_for(|phase| *phase == Phase::Draining).await };
         let telling = async {
-            // a first sign at once, so that a client knows that it is connected
+            // a comment at once, so that a client knows that it is connected
             let mut next = Some(Bytes::from_static(b": events follow\n\n"));
             loop {
                 if let Some(text) = next.take()
                     && !matches!(timeout(2 * SIGN_OF_LIFE, tell.send(text)).await, Ok(Ok(())))
                 {
-                    // it has gone, or takes nothing
+                    // the client has gone, or reads nothing
                     return;
                 }
                 next = Some(match timeout(SIGN_OF_LIFE, subscription.next(AT_ONCE)).await {
@@ -114,16 +118,17 @@ fn stream(state: &Arc<State>, last: Option<u64>) -> Result<Answer, Problem> {
             () = telling => {}
             () = tell.closed() => {}
             () = stopping => {}
+            () = credentials.end(shared) => {}
         }
         drop(place);
     });
     let mut answer = answer::text("text/event-stream", Bytes::new());
-    *answer.body_mut() = Body::new(Told(told));
+    *answer.body_mut() = Body::new(StreamBody(told));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     Ok(answer)
 }
 
-/// Events as a stream has them.
+/// The text of these events in a stream.
 fn written(Batch { events, missed }: &Batch) -> Bytes {
     let mut text = String::new();
     if *missed > 0 {
@@ -135,10 +140,10 @@ fn written(Batch { events, missed }: &Batch) -> Bytes {
     text.into()
 }
 
-/// What a task has to tell, as a body.
-struct Told(mpsc::Receiver<Bytes>);
+/// The body of a stream: a task sends its pieces.
+struct StreamBody(mpsc::Receiver<Bytes>);
 
-impl http_body::Body for Told {
+impl http_body::Body for StreamBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -153,10 +158,10 @@ mod tests {
 
     #[test]
     fn a_question_says_since_when_and_how_many() {
-        assert_eq!(Question::parse(""), Ok(Question { since: None, limit: SOME }));
-        assert_eq!(Question::parse("since=7&limit=3"), Ok(Question { since: Some(7), limit: 3 }));
+        assert_eq!(EventQuery::parse(""), Ok(EventQuery { since: None, limit: SOME }));
+        assert_eq!(EventQuery::parse("since=7&limit=3"), Ok(EventQuery { since: Some(7), limit: 3 }));
         for wrong in ["since=x", "since=-1", "limit=0", "limit=10001", "from=3"] {
-            assert!(Question::parse(wrong).is_err(), "{wrong}");
+            assert!(EventQuery::parse(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -22,11 +22,11 @@ pub(super) struct Hosts {
     complaint: SharedThrottle,
 }
 
-/// How often it is said that another name was used, which may be an operator's tool or an attacker.
+/// How often the log says that another name was used, by an operator's tool or by an attacker.
 const COMPLAINTS: Duration = Duration::from_secs(60);
 
 impl Hosts {
-    /// These, in lower case.
+    /// These names, in lower case.
     pub(super) fn new(hosts: Vec<Host>) -> Self {
         Self { names: hosts, complaint: SharedThrottle::new(COMPLAINTS) }
     }

@@ -1,48 +1,48 @@
-//! `POST /login` and `POST /logout`: a browser, which can't send a bearer token of its own accord, shows one once and gets a cookie.
+//! `POST /login` and `POST /logout`. A browser does not send a bearer token by itself, so it shows one once and gets a cookie for it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract;
 use axum::response::IntoResponse as _;
-use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
+use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
 
+use super::Shared;
 use super::answer::{self, Answer, Problem};
-use super::body::Whole;
+use super::body::WholeBody;
 use super::caller::Peer;
-use super::sessions::{COOKIE_NAME, LIFE, Random};
-use super::{State, guard};
+use super::logins::{COOKIE_NAME, LIFE, Random};
 use crate::clock::Moment;
 use crate::policy::AdminToken;
 
-/// Where a browser logs in: open to those who have shown no token yet.
+/// The path of the login. It is open to those who have shown no token yet.
 pub(super) const LOGIN: &str = "/login";
-/// Where it logs out.
+/// The path of the logout.
 pub(super) const LOGOUT: &str = "/logout";
 
 const PAGE: &str = include_str!("login.html");
 
-/// Where the page says what went wrong.
+/// What the page has in the place of the message about a login that failed.
 const MESSAGE: &str = "{message}";
 
 /// The page has no script, loads nothing, and its form goes to where it came from.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// `POST /login` with `token=...`: a session begins, and the browser is sent to the page.
+/// `POST /login` with `token=...`: the browser gets a cookie, and is sent to the page at `/`.
 pub(super) async fn login(
-    extract::State(state): extract::State<Arc<State>>,
+    extract::State(shared): extract::State<Arc<Shared>>,
     peer: Peer,
     headers: HeaderMap,
-    Whole(body): Whole,
+    WholeBody(body): WholeBody,
 ) -> Answer {
-    if state.tokens.load().is_empty() {
+    if shared.tokens.load().is_empty() {
         return Problem::not_found("there is nothing to log in for: no token is asked for here").into_response();
     }
     let given = form_urlencoded::parse(&body).find(|(name, _)| name == "token");
     let secret = given.map(|(_, value)| value.trim().to_owned()).unwrap_or_default();
-    match open(&state, peer.address.ip(), secret.as_bytes(), Moment::now()) {
+    match log_in(&shared, peer.address.ip(), secret.as_bytes(), Moment::now()) {
         Ok(id) => {
             let mut answer = answer::text("text/plain; charset=utf-8", "logged in\n");
             *answer.status_mut() = StatusCode::SEE_OTHER;
@@ -50,49 +50,42 @@ pub(super) async fn login(
             set_cookie(&mut answer, &peer, &id, LIFE.as_secs());
             answer
         }
-        Err(refused) => {
-            let problem = refused.problem().into_response();
-            if wants_html(&headers) { page_for(problem, &refused.detail()) } else { problem }
+        Err(problem) if wants_html(&headers) => {
+            let message = problem.detail().to_owned();
+            page_for(problem.into_response(), &message)
         }
+        Err(problem) => problem.into_response(),
     }
 }
 
-/// `POST /logout`: the session ends. Whoever has none has nothing to end.
+/// `POST /logout`: the login ends, and with it the streams of events that it has opened.
 pub(super) async fn logout(
-    extract::State(state): extract::State<Arc<State>>,
+    extract::State(shared): extract::State<Arc<Shared>>,
     peer: Peer,
     headers: HeaderMap,
 ) -> Answer {
-    state.sessions().close(&headers);
+    shared.logins().close(&headers);
+    shared.access_changed.send_replace(());
     let mut answer = answer::text("text/plain; charset=utf-8", "");
     *answer.status_mut() = StatusCode::NO_CONTENT;
     set_cookie(&mut answer, &peer, "", 0);
     answer
 }
 
-/// Why no session begins.
-#[derive(Debug)]
-enum Refused {
-    /// The token is none of ours.
-    Unknown,
-    /// There were too many attempts: again in so many seconds.
-    TooMany(u64),
-    /// The kernel has no random bytes.
-    NoRandom,
-}
-
-fn open(state: &State, from: IpAddr, secret: &[u8], now: Moment) -> Result<String, Refused> {
-    let mut attempts = state.attempts();
-    attempts.may_try(from, now).map_err(|wait| Refused::TooMany(wait.as_secs() + 1))?;
-    let tokens = state.tokens.load();
-    let Some(token) = tokens.with_secret(secret) else {
-        attempts.failed(from, now);
-        tracing::warn!(from = %from.to_canonical(), "admin: a login failed: no token is the one that was given");
-        return Err(Refused::Unknown);
-    };
-    let random = random().ok_or(Refused::NoRandom)?;
+/// Begins a login, and gives back what its cookie holds.
+fn log_in(shared: &Shared, from: IpAddr, secret: &[u8], now: Moment) -> Result<String, Problem> {
+    let tokens = shared.tokens.load();
+    let token = shared.login_guesses().check(from, tokens.with_secret(secret), now);
+    let token = token.map_err(|denied| {
+        denied.refuse(from, &shared.registry, "a login failed: no token is the one that was given")
+    })?;
+    let no_random = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The system has no random numbers for a login.");
+    let random = random().ok_or_else(no_random)?;
     tracing::info!(token = &*token.name, from = %from.to_canonical(), "admin: logged in");
-    Ok(state.sessions().open(AdminToken::clone(token), random, now))
+    let id = shared.logins().open(AdminToken::clone(token), random, now);
+    // where there are too many logins, the oldest one has ended
+    shared.access_changed.send_replace(());
+    Ok(id)
 }
 
 fn random() -> Option<[Random; 2]> {
@@ -100,7 +93,8 @@ fn random() -> Option<[Random; 2]> {
     random.iter_mut().try_for_each(|random| aws_lc_rs::rand::fill(random)).ok().map(|()| random)
 }
 
-/// Gives the browser the cookie; with no time it forgets it. Scripts can't read it, and no other site's page has it sent.
+/// Gives the browser the cookie; with 0 seconds the browser forgets it. No script can read it, and a page of another site does not have
+/// it sent.
 fn set_cookie(answer: &mut Answer, peer: &Peer, value: &str, seconds: u64) {
     let secure = if peer.tls { "; Secure" } else { "" };
     let cookie = format!("{COOKIE_NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
@@ -109,36 +103,7 @@ fn set_cookie(answer: &mut Answer, peer: &Peer, value: &str, seconds: u64) {
     }
 }
 
-impl Refused {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Unknown => StatusCode::UNAUTHORIZED,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::NoRandom => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn detail(&self) -> String {
-        match self {
-            Self::Unknown => "This is not a token of this admin address.".to_owned(),
-            Self::TooMany(seconds) => format!("Too many attempts. The next one can be made in {seconds} s."),
-            Self::NoRandom => "No session can begin now.".to_owned(),
-        }
-    }
-
-    fn problem(&self) -> Problem {
-        let problem = match self {
-            Self::Unknown => guard::challenge(Problem::new(self.status(), self.detail()), true),
-            _ => Problem::new(self.status(), self.detail()),
-        };
-        match self {
-            Self::TooMany(seconds) => problem.field(RETRY_AFTER, *seconds),
-            _ => problem,
-        }
-    }
-}
-
-/// Whether a browser asks, to show the answer to somebody.
+/// Whether a browser asks, which shows the answer to somebody.
 pub(super) fn wants_html(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|field| field.to_str().ok());
     accepted.flat_map(|field| field.split(',')).any(|range| {
@@ -147,7 +112,7 @@ pub(super) fn wants_html(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The page on which to log in, in the place of a problem: its status and its head stay.
+/// The answer of a problem with the page to log in on as its body. The status and the head stay those of the problem.
 pub(super) fn page_for(problem: Answer, message: &str) -> Answer {
     let (mut head, _) = problem.into_parts();
     let (page, body) = answer::text("text/html; charset=utf-8", PAGE.replace(MESSAGE, message)).into_parts();

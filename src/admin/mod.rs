@@ -4,28 +4,29 @@
 //! the standing of a backend, from which the next snapshot is made. Nothing here can make an exchange wait.
 //!
 //! **Which thread.** axum wants handlers whose futures are `Send`, and the control plane has one thread, whose tasks need not be. So the
-//! [`State`] is shared (`Arc`, and locks that nobody holds across an `await`) although only this thread ever takes it: that is simpler
-//! than handing each request over to something that is not `Send`. Connections are hyper's, accepted, limited and timed here and not by
-//! `axum::serve`, which knows neither TLS nor time-outs; each is a local task of the control plane. No worker waits for a lock that is
-//! taken here: what both sides know of are the snapshot, atomics and counters.
+//! handlers' data ([`Shared`]) is behind an `Arc` and locks, which nobody holds across an `await`, although only this thread ever uses it:
+//! that is simpler than to hand each request over to something that is not `Send`. Connections are accepted, limited and timed here
+//! ([`serve`](mod@serve)) and not by `axum::serve`, which knows neither TLS nor time-outs; each is a local task of the control plane. No worker
+//! waits for a lock that is taken here: both sides share only the snapshot, atomics and counters.
 
 mod answer;
-mod attempts;
 mod backends;
 mod body;
 mod caller;
+mod credentials;
 mod events;
 mod guard;
 mod hosts;
 mod login;
+mod logins;
 mod page;
 mod pick;
 mod probes;
 mod reload;
 mod routes;
 mod serve;
-mod sessions;
 mod status;
+mod throttle;
 mod token;
 mod window;
 
@@ -46,16 +47,16 @@ use crate::policy::AdminToken;
 use crate::route::Host;
 use crate::snapshot::Store;
 use crate::tls::Acceptor;
-use attempts::Attempts;
 use hosts::Hosts;
-use sessions::Sessions;
+use logins::Logins;
+use throttle::Throttle;
 use token::Tokens;
 use window::Window;
 
-/// Makes JSON of the configuration that runs. There may be ten thousand backends in it, and seldom somebody who asks.
+/// Makes JSON of the configuration that runs, when somebody asks: there may be ten thousand backends in it, and hardly ever a question.
 pub type Effective = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 
-/// Where the answers come from.
+/// What the rest of the process hands to the admin address at its start.
 pub struct Sources {
     /// The snapshot.
     pub store: Arc<Store>,
@@ -65,19 +66,19 @@ pub struct Sources {
     pub operators: Arc<Operators>,
     /// The counters.
     pub registry: Arc<Registry>,
-    /// In the order of the configuration.
+    /// The listeners, in the order of the configuration.
     pub listeners: Vec<Listener>,
     /// The configuration that runs, without secrets.
     pub effective: Effective,
-    /// By which names it may be asked.
+    /// The names of `admin.hosts`, by which it may be asked.
     pub hosts: Vec<Host>,
-    /// The bearer tokens, when one is asked for.
+    /// The bearer tokens; empty = requests need none.
     pub tokens: Vec<AdminToken>,
-    /// Who reads the configuration again.
+    /// Where a request for a reload goes.
     pub reload: mpsc::Sender<Reload>,
 }
 
-/// A listener, as it is shown.
+/// A listener, as the status shows it.
 #[derive(Debug)]
 pub struct Listener {
     /// Its name.
@@ -88,23 +89,23 @@ pub struct Listener {
     pub protocol: &'static str,
     /// Whether TLS is terminated there.
     pub tls: bool,
-    /// What it counts.
+    /// Its counters.
     pub metrics: Arc<ListenerMetrics>,
 }
 
-/// How far the process is, which `/readyz` tells.
+/// How far the process is; `/readyz` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Clients are not served yet.
     Starting,
-    /// They are.
+    /// Clients are served.
     Ready,
-    /// New ones no more.
+    /// New clients are not served any more.
     Draining,
 }
 
-/// What the answers are made from.
-pub struct State {
+/// What all handlers work with.
+pub struct Shared {
     store: Arc<Store>,
     monitor: Monitor,
     operators: Arc<Operators>,
@@ -113,22 +114,27 @@ pub struct State {
     effective: ArcSwap<Effective>,
     hosts: ArcSwap<Hosts>,
     tokens: ArcSwap<Tokens>,
-    /// Of browsers.
-    sessions: Mutex<Sessions>,
-    /// To log in.
-    attempts: Mutex<Attempts>,
+    /// Browsers that have logged in.
+    logins: Mutex<Logins>,
+    /// Wrong tokens that browsers have shown to log in.
+    login_guesses: Mutex<Throttle>,
+    /// Wrong tokens that requests have shown. They are counted on their own: whoever mistypes a token in a browser does not keep the
+    /// tools on the same machine out.
+    bearer_guesses: Mutex<Throttle>,
+    /// Sent when a token may have been taken away, or a login may have ended.
+    access_changed: watch::Sender<()>,
     reload: mpsc::Sender<Reload>,
     started: Instant,
     /// A handler that waits for something can learn here that the process is stopping.
     phase: watch::Sender<Phase>,
     /// Streams of events that may still be opened.
     streams: Arc<Semaphore>,
-    /// By service.
+    /// By service: what it did in the last minutes.
     windows: Mutex<HashMap<String, Window>>,
 }
 
-impl State {
-    /// Starting.
+impl Shared {
+    /// For a process that is [`Phase::Starting`].
     pub fn new(sources: Sources) -> Self {
         let Sources { store, monitor, operators, registry, listeners, effective, hosts, tokens, reload } = sources;
         Self {
@@ -140,8 +146,10 @@ impl State {
             effective: ArcSwap::from_pointee(effective),
             hosts: ArcSwap::from_pointee(Hosts::new(hosts)),
             tokens: ArcSwap::from_pointee(Tokens::new(tokens)),
-            sessions: Mutex::default(),
-            attempts: Mutex::default(),
+            logins: Mutex::default(),
+            login_guesses: Mutex::default(),
+            bearer_guesses: Mutex::default(),
+            access_changed: watch::Sender::new(()),
             reload,
             started: Instant::now(),
             phase: watch::Sender::new(Phase::Starting),
@@ -150,40 +158,45 @@ impl State {
         }
     }
 
-    /// The process has come this far.
+    /// Notes how far the process is now.
     pub fn enter(&self, phase: Phase) {
         self.phase.send_replace(phase);
     }
 
-    /// Another configuration runs now.
+    /// Takes on the listeners and the configuration that run after a reload.
     pub fn reloaded(&self, listeners: Vec<Listener>, effective: Effective) {
         self.listeners.store(Arc::new(listeners));
         self.effective.store(Arc::new(effective));
     }
 
-    /// It may be asked by these names from now on.
+    /// Takes on other names by which it may be asked.
     pub fn set_hosts(&self, hosts: Vec<Host>) {
         self.hosts.store(Arc::new(Hosts::new(hosts)));
     }
 
-    /// One of these tokens is asked for from now on.
+    /// Takes on other tokens. Streams of events that a token has opened which is not among them end.
     pub fn set_tokens(&self, tokens: Vec<AdminToken>) {
         self.tokens.store(Arc::new(Tokens::new(tokens)));
+        self.access_changed.send_replace(());
     }
 
-    fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn logins(&self) -> MutexGuard<'_, Logins> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attempts(&self) -> MutexGuard<'_, Attempts> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn login_guesses(&self) -> MutexGuard<'_, Throttle> {
+        self.login_guesses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bearer_guesses(&self) -> MutexGuard<'_, Throttle> {
+        self.bearer_guesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn windows(&self) -> MutexGuard<'_, HashMap<String, Window>> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Samples the counters of every service.
+    /// Takes a sample of the counters of every service, for `stats_5m`.
     fn sample(&self) {
         let snapshot = self.store.load();
         let mut windows = self.windows();
@@ -194,14 +207,14 @@ impl State {
     }
 }
 
-/// Serves on this socket for ever; to be spawned in the control plane's runtime.
-pub async fn serve(listener: TcpListener, tls: Option<Acceptor>, state: Arc<State>) {
+/// Serves on this socket for ever. To be spawned in the control plane's runtime.
+pub async fn serve(listener: TcpListener, tls: Option<Acceptor>, shared: Arc<Shared>) {
     let sampling = async {
         let mut ticks = tokio::time::interval(window::SAMPLE);
         loop {
             ticks.tick().await;
-            state.sample();
+            shared.sample();
         }
     };
-    tokio::join!(serve::serve(listener, tls, routes::router(&state)), sampling);
+    tokio::join!(serve::serve(listener, tls, routes::router(&shared)), sampling);
 }

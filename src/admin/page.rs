@@ -4,20 +4,20 @@ use axum::Extension;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 
 use super::answer::{self, Answer};
-use super::sessions::Session;
+use super::credentials::Credentials;
 
 const PAGE: &str = include_str!("page.html");
 
-/// Where the page has what it must show beside its cookie to change something; without a session it is empty.
+/// What the page has in the place of the secret that it must show beside its cookie to change something. Without a login that is empty.
 const CSRF: &str = "{csrf}";
 
 /// The page loads nothing from anywhere and stands in nobody's frame.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The page, for the session that asks.
-pub(super) async fn page(session: Option<Extension<Session>>) -> Answer {
-    let csrf = session.as_ref().map_or("", |session| session.csrf());
+/// The page, with the secret of the login that asks.
+pub(super) async fn page(Extension(credentials): Extension<Credentials>) -> Answer {
+    let csrf = credentials.login.as_ref().map_or("", |login| login.csrf());
     let mut answer = answer::text("text/html; charset=utf-8", PAGE.replacen(CSRF, csrf, 1));
     answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     answer

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{self, RawQuery};
 use serde_json::{Value, json};
 
-use super::State;
+use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::backends::no_service;
 use crate::balance::{Cursor, Pick, Tried, hash_key};
@@ -15,32 +15,32 @@ use crate::endpoint::Endpoint;
 use crate::policy::Balance;
 use crate::snapshot::Service;
 
-/// Picks that may be asked for at once.
+/// The most picks that may be asked for at once.
 const MOST: usize = 1000;
 
-/// The answer to a question that can be understood.
+/// `GET /api/v1/pick`
 pub(super) async fn pick(
-    extract::State(state): extract::State<Arc<State>>,
+    extract::State(shared): extract::State<Arc<Shared>>,
     RawQuery(query): RawQuery,
 ) -> Result<Answer, Problem> {
-    let question = Question::parse(&query.unwrap_or_default()).map_err(Problem::bad_request)?;
+    let question = PickQuery::parse(&query.unwrap_or_default()).map_err(Problem::bad_request)?;
     let name = question.service().map_err(Problem::bad_request)?;
-    match state.store.load().services.iter().find(|service| &*service.name == name) {
+    match shared.store.load().services.iter().find(|service| &*service.name == name) {
         Some(service) => Ok(answer::json(&question.answer(service))),
         None => Err(no_service(name)),
     }
 }
 
-/// What is asked.
+/// What the query of a request asks for.
 #[derive(Debug, Default)]
-struct Question {
+struct PickQuery {
     service: Option<String>,
     key: Option<String>,
     count: Option<usize>,
 }
 
-impl Question {
-    /// From the query of a request; an error says what is wrong with it.
+impl PickQuery {
+    /// Reads the query of a request; an error says what is wrong with it.
     fn parse(query: &str) -> Result<Self, String> {
         let mut question = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -57,12 +57,12 @@ impl Question {
         Ok(question)
     }
 
-    /// The service that it is about.
+    /// The service that the query names.
     fn service(&self) -> Result<&str, String> {
         self.service.as_deref().ok_or_else(|| "which service? ask with ?service=NAME".to_owned())
     }
 
-    /// The answer.
+    /// The answer, with this service.
     fn answer(&self, service: &Service) -> Value {
         let now = Moment::now();
         let mut cursor = Cursor::new(0);

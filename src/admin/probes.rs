@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`, which an orchestrator asks: they answer whoever asks, by whatever name.
+//! `/healthz` and `/readyz`, for an orchestrator. They need no token, and are answered by any name.
 
 use std::sync::Arc;
 
@@ -7,21 +7,21 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::answer::{self, Answer, Problem};
-use super::{Phase, State};
+use super::{Phase, Shared};
 
-/// Where they are.
+/// The paths of the probes.
 pub(super) const PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
-/// The control plane lives.
+/// `GET /healthz`: that there is an answer says that the control plane lives.
 pub(super) async fn health() -> Answer {
     answer::text("text/plain; charset=utf-8", "ok\n")
 }
 
-/// Whether clients are served, or why not.
-pub(super) async fn ready(extract::State(state): extract::State<Arc<State>>) -> Result<Answer, Problem> {
-    let phase = *state.phase.borrow();
+/// `GET /readyz`: whether clients are served, or why not.
+pub(super) async fn ready(extract::State(shared): extract::State<Arc<Shared>>) -> Result<Answer, Problem> {
+    let phase = *shared.phase.borrow();
     let reason = match phase {
-        Phase::Ready if !state.monitor.is_checked() => "checking: not every backend was checked for the first time",
+        Phase::Ready if !shared.monitor.is_checked() => "checking: not every backend was checked for the first time",
         Phase::Ready => return Ok(answer::json(&json!({ "ready": true }))),
         Phase::Starting => "starting: not every listener is bound",
         Phase::Draining => "draining: no new connections are accepted",

@@ -7,33 +7,36 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::State;
+use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::caller::Caller;
 
-/// A wish that the configuration is read again.
+/// A request that the configuration is read again.
 #[derive(Debug)]
 pub struct Reload {
-    /// Whose it is, for the log.
+    /// Who asks for it, for the log.
     pub by: String,
-    /// Where what comes of it goes: the generation that runs then.
+    /// Where the outcome goes: the generation that runs from then on, or why nothing has changed.
     pub done: oneshot::Sender<Result<u64, Refused>>,
 }
 
-/// Why the configuration that runs has stayed.
+/// Why a reload has changed nothing.
 #[derive(Debug)]
 pub struct Refused {
-    /// In a sentence.
+    /// The reason in a sentence.
     pub detail: String,
-    /// Every mistake in the file, when it is that.
+    /// Every mistake in the file, where it can't be used.
     pub mistakes: Value,
 }
 
-/// The answer, once the configuration was read.
-pub(super) async fn reload(state: extract::State<Arc<State>>, caller: Caller) -> Result<Answer, Problem> {
+/// `POST /api/v1/reload`: the answer comes once the configuration was read.
+pub(super) async fn reload(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    caller: Caller,
+) -> Result<Answer, Problem> {
     let (reply, done) = oneshot::channel();
     // neither fails while the control plane lives, which serves this very request
-    let done = match state.reload.send(Reload { by: caller.to_string(), done: reply }).await {
+    let done = match shared.reload.send(Reload { by: caller.to_string(), done: reply }).await {
         Ok(()) => done.await.ok(),
         Err(_) => None,
     };

@@ -1,7 +1,7 @@
-//! What there is, and who answers it.
+//! The paths of the admin address, and the handlers that answer them.
 //!
 //! A handler is an `async fn` in the file of its resource. It may wait, since nothing else waits for it but the connection that asked;
-//! it takes what it needs as arguments (the [`State`], the [`Caller`](super::caller::Caller), the [`Whole`](super::body::Whole) body, the
+//! it takes what it needs as arguments (the [`Shared`], the [`Caller`](super::caller::Caller), the [`WholeBody`](super::body::WholeBody) body, the
 //! query as [`RawQuery`](axum::extract::RawQuery)), and returns an [`Answer`] or a [`Problem`]. An answer whose body has no known
 //! length is a stream: see [`serve`](super::serve).
 
@@ -14,14 +14,14 @@ use http::StatusCode;
 use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
-use super::{State, backends, events, guard, login, page, pick, probes, reload, status};
+use super::{Shared, backends, events, guard, login, page, pick, probes, reload, status};
 use crate::operator::Command;
 
-/// The methods of what is only read.
+/// The methods of a path that changes nothing.
 const READ: &str = "GET, HEAD";
 
-/// Everything. The answer to a HEAD is that to the GET, cut off behind its head.
-pub(super) fn router(state: &Arc<State>) -> Router {
+/// All paths, behind the guard. A HEAD is answered as the GET would be, without the body.
+pub(super) fn router(shared: &Arc<Shared>) -> Router {
     let backend = |rest: &str| format!("/api/v1/services/{{service}}/backends/{{backend}}{rest}");
     Router::new()
         .route("/healthz", allow(READ, get(probes::health)))
@@ -65,12 +65,12 @@ pub(super) fn router(state: &Arc<State>) -> Router {
             ),
         )
         .fallback(nothing)
-        .layer(middleware::from_fn_with_state(Arc::clone(state), guard::guard))
-        .with_state(Arc::clone(state))
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), guard::guard))
+        .with_state(Arc::clone(shared))
 }
 
-/// The handlers of a resource, which tells those who ask by another method what it takes.
-fn allow(methods: &'static str, handlers: MethodRouter<Arc<State>>) -> MethodRouter<Arc<State>> {
+/// The handlers of a path. Other methods than these get a 405 that names them.
+fn allow(methods: &'static str, handlers: MethodRouter<Arc<Shared>>) -> MethodRouter<Arc<Shared>> {
     handlers.fallback(move |request: Request| async move {
         let detail = format!("{} can't be asked to {}", request.uri().path(), request.method());
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).field(ALLOW, HeaderValue::from_static(methods))
@@ -105,8 +105,8 @@ pub(super) mod tests {
         AdminToken { name: name.into(), secret: TokenSecret::new(secret), access }
     }
 
-    pub(in crate::admin) fn state(token: Option<&str>) -> Arc<State> {
-        Arc::new(State::new(Sources {
+    pub(in crate::admin) fn shared(token: Option<&str>) -> Arc<Shared> {
+        Arc::new(Shared::new(Sources {
             monitor: Monitor::new(1, Arc::default(), Arc::new(|_, _| Ok(()))),
             store: Arc::new(Store::new(
                 Snapshot { generation: 7, listeners: Vec::new(), services: Vec::new(), tells_of_clients: false },
@@ -122,33 +122,33 @@ pub(super) mod tests {
         }))
     }
 
-    async fn ask(state: &Arc<State>, method: Method, path: &str, headers: HeaderMap) -> Answer {
+    async fn ask(shared: &Arc<Shared>, method: Method, path: &str, headers: HeaderMap) -> Answer {
         let mut request = Request::new(axum::body::Body::empty());
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().unwrap();
         *request.headers_mut() = headers;
         request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
-        let Ok(answer) = TowerToHyperService::new(router(state)).call(request).await;
+        let Ok(answer) = TowerToHyperService::new(router(shared)).call(request).await;
         answer
     }
 
-    async fn get(state: &Arc<State>, path: &str) -> Answer {
-        ask(state, Method::GET, path, HeaderMap::new()).await
+    async fn get(shared: &Arc<Shared>, path: &str) -> Answer {
+        ask(shared, Method::GET, path, HeaderMap::new()).await
     }
 
     #[tokio::test]
     async fn what_there_is_answers_and_nothing_else_does() {
-        let state = state(None);
+        let shared = shared(None);
         for path in ["/", "/healthz", "/metrics", "/api/v1/status", "/api/v1/config"] {
-            assert_eq!(get(&state, path).await.status(), 200, "{path}");
-            let head = ask(&state, Method::HEAD, path, HeaderMap::new()).await;
+            assert_eq!(get(&shared, path).await.status(), 200, "{path}");
+            let head = ask(&shared, Method::HEAD, path, HeaderMap::new()).await;
             assert_eq!(head.status(), 200, "{path}");
             assert!(head.into_body().collect().await.unwrap().to_bytes().is_empty(), "{path}");
-            let post = ask(&state, Method::POST, path, HeaderMap::new()).await;
+            let post = ask(&shared, Method::POST, path, HeaderMap::new()).await;
             assert_eq!((post.status().as_u16(), &post.headers()[ALLOW]), (405, &HeaderValue::from_static("GET, HEAD")));
         }
         for path in ["/api", "/api/v1/status/", "/metrics2", "/api/v1/services/a", "/api/v1/services/a/backends/b/x"] {
-            let answer = get(&state, path).await;
+            let answer = get(&shared, path).await;
             assert_eq!(answer.status(), 404, "{path}");
             assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
         }
@@ -156,35 +156,35 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn ready_only_between_the_start_and_the_drain() {
-        let state = state(None);
+        let shared = shared(None);
         let mut seen = Vec::new();
         for phase in [Phase::Starting, Phase::Ready, Phase::Draining] {
-            state.enter(phase);
-            seen.push(get(&state, "/readyz").await.status().as_u16());
+            shared.enter(phase);
+            seen.push(get(&shared, "/readyz").await.status().as_u16());
         }
         assert_eq!(seen, [503, 200, 503]);
     }
 
     #[tokio::test]
     async fn a_token_guards_all_but_the_probes() {
-        let state = state(Some("s3cret"));
-        state.enter(Phase::Ready);
+        let shared = shared(Some("s3cret"));
+        shared.enter(Phase::Ready);
         for path in ["/", "/metrics", "/api/v1/status", "/api/v1/config", "/nothing"] {
-            let refused = get(&state, path).await;
+            let refused = get(&shared, path).await;
             assert_eq!(refused.status(), 401, "{path}");
             assert!(refused.headers().contains_key(WWW_AUTHENTICATE));
         }
-        assert_eq!(get(&state, "/healthz").await.status(), 200);
-        assert_eq!(get(&state, "/readyz").await.status(), 200);
+        assert_eq!(get(&shared, "/healthz").await.status(), 200);
+        assert_eq!(get(&shared, "/readyz").await.status(), 200);
         let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"))]);
-        assert_eq!(ask(&state, Method::GET, "/api/v1/status", headers.clone()).await.status(), 200);
-        assert_eq!(ask(&state, Method::GET, "/nothing", headers).await.status(), 404);
+        assert_eq!(ask(&shared, Method::GET, "/api/v1/status", headers.clone()).await.status(), 200);
+        assert_eq!(ask(&shared, Method::GET, "/nothing", headers).await.status(), 404);
     }
 
     #[tokio::test]
     async fn a_token_that_may_only_read_changes_nothing() {
-        let state = state(Some("s3cret"));
-        state.set_tokens(vec![token_of("ops", "wr1te", Access::Write), token_of("ci", "r3ad", Access::Read)]);
+        let shared = shared(Some("s3cret"));
+        shared.set_tokens(vec![token_of("ops", "wr1te", Access::Write), token_of("ci", "r3ad", Access::Read)]);
         let path = "/api/v1/services/a/backends/b/drain";
         let shown = |secret: &str| {
             let value = HeaderValue::from_str(&format!("Bearer {secret}")).unwrap();
@@ -199,7 +199,7 @@ pub(super) mod tests {
                 (Method::DELETE, path),
                 (Method::OPTIONS, "/nothing"),
             ] {
-                seen.push(ask(&state, method, path, shown(secret)).await.status().as_u16());
+                seen.push(ask(&shared, method, path, shown(secret)).await.status().as_u16());
             }
         }
         assert_eq!(seen, [200, 200, 404, 405, 404, 200, 200, 403, 403, 403, 401, 401, 401, 401, 401]);
@@ -207,55 +207,55 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn only_probes_answer_to_a_name_that_is_not_known() {
-        let state = state(None);
-        state.enter(Phase::Ready);
+        let shared = shared(None);
+        shared.enter(Phase::Ready);
         let by = |name: &'static str| HeaderMap::from_iter([(HOST, HeaderValue::from_static(name))]);
         for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/", 421), ("/api/v1/status", 421), ("/x", 421)] {
-            let answer = ask(&state, Method::GET, path, by("admin.example:9900")).await;
+            let answer = ask(&shared, Method::GET, path, by("admin.example:9900")).await;
             assert_eq!(answer.status(), status, "{path}");
         }
-        let refused = ask(&state, Method::GET, "/", by("admin.example:9900")).await;
+        let refused = ask(&shared, Method::GET, "/", by("admin.example:9900")).await;
         let said = refused.into_body().collect().await.unwrap().to_bytes();
         assert!(String::from_utf8_lossy(&said).contains("hosts = [\\\"admin.example\\\"]"), "{said:?}");
-        state.set_hosts(vec![crate::route::Host::Exact("admin.example".to_owned())]);
-        assert_eq!(ask(&state, Method::GET, "/", by("admin.example:9900")).await.status(), 200);
+        shared.set_hosts(vec![crate::route::Host::Exact("admin.example".to_owned())]);
+        assert_eq!(ask(&shared, Method::GET, "/", by("admin.example:9900")).await.status(), 200);
     }
 
     #[tokio::test]
     async fn what_changes_something_is_not_for_other_sites_pages() {
-        let state = state(None);
+        let shared = shared(None);
         let path = "/api/v1/services/a/backends/b/drain";
-        let nobody = ask(&state, Method::POST, path, HeaderMap::new()).await;
+        let nobody = ask(&shared, Method::POST, path, HeaderMap::new()).await;
         assert_eq!(nobody.status(), 404, "there is no such service");
         let from = |site| HeaderMap::from_iter([(SEC_FETCH_SITE, HeaderValue::from_static(site))]);
-        assert_eq!(ask(&state, Method::POST, path, from("cross-site")).await.status(), 403);
-        assert_eq!(ask(&state, Method::POST, path, from("same-origin")).await.status(), 404);
-        assert_eq!(ask(&state, Method::GET, path, from("same-origin")).await.status(), 405);
+        assert_eq!(ask(&shared, Method::POST, path, from("cross-site")).await.status(), 403);
+        assert_eq!(ask(&shared, Method::POST, path, from("same-origin")).await.status(), 404);
+        assert_eq!(ask(&shared, Method::GET, path, from("same-origin")).await.status(), 405);
     }
 
     #[tokio::test]
     async fn without_fetch_metadata_it_is_the_origin_that_tells_another_sites_page() {
-        let state = state(None);
+        let shared = shared(None);
         let path = "/api/v1/services/a/backends/b/drain";
         let from = |origin| {
             let origin = (ORIGIN, HeaderValue::from_static(origin));
             HeaderMap::from_iter([(HOST, HeaderValue::from_static("127.0.0.1:9900")), origin])
         };
         for foreign in ["http://evil.example", "http://127.0.0.1:8080", "http://127.0.0.1", "null", ""] {
-            assert_eq!(ask(&state, Method::POST, path, from(foreign)).await.status(), 403, "{foreign}");
+            assert_eq!(ask(&shared, Method::POST, path, from(foreign)).await.status(), 403, "{foreign}");
         }
-        assert_eq!(ask(&state, Method::POST, path, from("http://127.0.0.1:9900")).await.status(), 404);
+        assert_eq!(ask(&shared, Method::POST, path, from("http://127.0.0.1:9900")).await.status(), 404);
     }
 
     #[tokio::test]
     async fn names_in_paths_are_decoded() {
-        let state = state(None);
+        let shared = shared(None);
         let path = "/api/v1/services/a%20b/backends/unix:%2Frun%2Fx/enable";
-        let answer = ask(&state, Method::POST, path, HeaderMap::new()).await;
+        let answer = ask(&shared, Method::POST, path, HeaderMap::new()).await;
         let said = answer.into_body().collect().await.unwrap().to_bytes();
         assert!(String::from_utf8_lossy(&said).contains("there is no service \\\"a b\\\""), "{said:?}");
         for broken in ["/api/v1/services/%ff/backends/b/enable", "/api/v1/services//backends/b/enable"] {
-            assert_eq!(ask(&state, Method::POST, broken, HeaderMap::new()).await.status(), 404, "{broken}");
+            assert_eq!(ask(&shared, Method::POST, broken, HeaderMap::new()).await.status(), 404, "{broken}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The admin address's connections: accepted, limited in number and in time, and each served with the routes.
+//! The connections of the admin address. Their number and their time are limited, and each is served with the routes.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -26,23 +26,23 @@ use crate::clock::{Moment, Throttle};
 use crate::io::Socket;
 use crate::tls::{Acceptor, describe};
 
-/// Connections at a time: far more than operators and their tools have, few enough that they can't hurt the data plane.
+/// The most connections at a time: more than operators and their tools have, and so few that they can't hurt the data plane.
 const CONNECTIONS: usize = 256;
 
-/// For the TLS handshake, and again for each request's head.
+/// How long the TLS handshake may take, and the head of each request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection is closed after its next answer from then on, so that one that is forgotten gives its place back. What is under way
-/// then goes on: a handler that waits has a time of its own, and a stream ends when its client leaves. Only who does not take a whole
+/// The age from which on a connection is closed after its next answer, so that a forgotten one gives its place back. What is under way goes
+/// on: a handler that waits has a limit of its own, and a stream ends when its client leaves. Only a client that does not take a whole
 /// answer is cut off.
 const LIFE: Duration = Duration::from_secs(300);
 
-/// After a connection could not be accepted.
+/// The pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often that is said while it lasts.
+/// How often the log says so while it lasts.
 const COMPLAINTS: Duration = Duration::from_secs(10);
 
-/// Accepts for ever.
+/// Accepts and serves connections for ever.
 pub(super) async fn serve(listener: TcpListener, tls: Option<Acceptor>, routes: Router) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut complaint = Throttle::new(COMPLAINTS);
@@ -85,14 +85,14 @@ async fn connection(socket: TcpStream, tls: Option<Acceptor>, mut peer: Peer, ro
 enum Stage {
     /// Its handler is at work.
     Handled,
-    /// It has a whole answer since then, which the client may not have taken yet; as before the first request.
+    /// Since this time there is a whole answer, which the client may not have taken yet. It is so before the first request, too.
     Answered(Instant),
     /// Its answer is a stream, whose end nobody knows.
     Streamed,
 }
 
 impl Stage {
-    /// With this answer. A body whose length is not known is a stream.
+    /// The stage of a connection that has this answer to send. A body whose length is not known is a stream.
     fn with(answer: &Response) -> Self {
         match answer.body().size_hint().exact() {
             Some(_) => Self::Answered(Instant::now()),
@@ -190,7 +190,7 @@ mod tests {
         let asked = b"POST /api/v1/heartbeat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
         client.write_all(asked).await.unwrap();
         let begun = Instant::now();
-        requests(server, peer(), routes::router(&routes::tests::state(None))).await;
+        requests(server, peer(), routes::router(&routes::tests::shared(None))).await;
         assert!(begun.elapsed() < 2 * PATIENCE, "{:?}", begun.elapsed());
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();

@@ -1,4 +1,4 @@
-//! `GET /api/v1/status`, `/api/v1/config` and `/metrics`: the state of everything, read at the moment of the request.
+//! `GET /api/v1/status`, `/api/v1/config` and `/metrics`. All of it is read at the moment of the request.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use axum::extract;
 use serde_json::{Map, Value, json};
 
-use super::State;
+use super::Shared;
 use super::answer::{self, Answer};
 use super::window::{Sample, add_up};
 use crate::clock::{Moment, rfc3339};
@@ -17,24 +17,24 @@ use crate::shortage;
 use crate::snapshot::Service;
 
 /// `GET /api/v1/status`
-pub(super) async fn show(extract::State(state): extract::State<Arc<State>>) -> Answer {
-    answer::json(&status(&state))
+pub(super) async fn show(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
+    answer::json(&status(&shared))
 }
 
 /// `GET /api/v1/config`
-pub(super) async fn show_config(extract::State(state): extract::State<Arc<State>>) -> Answer {
-    answer::json(&(state.effective.load())())
+pub(super) async fn show_config(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
+    answer::json(&(shared.effective.load())())
 }
 
 /// `GET /metrics`
-pub(super) async fn show_metrics(extract::State(state): extract::State<Arc<State>>) -> Answer {
-    answer::text("text/plain; version=0.0.4; charset=utf-8", metrics(&state))
+pub(super) async fn show_metrics(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
+    answer::text("text/plain; version=0.0.4; charset=utf-8", metrics(&shared))
 }
 
-/// The status, in the form that tools rely on. Members for which nothing is measured are null.
-fn status(state: &State) -> Value {
-    let snapshot = state.store.load();
-    let listeners: Vec<Value> = state
+/// The status, in the form that tools rely on. A member is null where nothing was measured.
+fn status(shared: &Shared) -> Value {
+    let snapshot = shared.store.load();
+    let listeners: Vec<Value> = shared
         .listeners
         .load()
         .iter()
@@ -49,24 +49,24 @@ fn status(state: &State) -> Value {
         })
         .collect();
     let services: Map<String, Value> =
-        snapshot.services.iter().map(|service| (service.name.to_string(), self::service(state, service))).collect();
+        snapshot.services.iter().map(|service| (service.name.to_string(), self::service(shared, service))).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "uptime_s": state.started.elapsed().as_secs(),
+        "uptime_s": shared.started.elapsed().as_secs(),
         "config_generation": snapshot.generation,
         "listeners": listeners,
         "services": services,
     })
 }
 
-fn service(state: &State, service: &Service) -> Value {
+fn service(shared: &Shared, service: &Service) -> Value {
     let now = Moment::now();
     let counted = sample(service);
-    let recent = match state.windows().get(&*service.name) {
+    let recent = match shared.windows().get(&*service.name) {
         Some(window) => window.up_to(counted),
         None => counted,
     };
-    let backends: Vec<Value> = (0..service.endpoints.len()).map(|at| backend(state, service, at, now)).collect();
+    let backends: Vec<Value> = (0..service.endpoints.len()).map(|at| backend(shared, service, at, now)).collect();
     json!({
         "balance": service.balance.as_str(),
         "healthy": (0..service.endpoints.len()).filter(|&at| told(service, at, now).condition.state.is_usable()).count(),
@@ -91,7 +91,7 @@ fn stats(recent: &Sample) -> Value {
     })
 }
 
-fn backend(whole: &State, service: &Service, at: usize, now: Moment) -> Value {
+fn backend(shared: &Shared, service: &Service, at: usize, now: Moment) -> Value {
     let endpoint = &*service.endpoints[at];
     let live = &endpoint.live;
     let standing = &live.standing;
@@ -122,7 +122,7 @@ fn backend(whole: &State, service: &Service, at: usize, now: Moment) -> Value {
         "memory": report.and_then(|(report, _)| report.memory).map(|share| rounded(f64::from(share))),
         "requests": requests,
         "failures": service.upstream[at].attempts().failed,
-        "last_check": whole.monitor.last_check(&service.name, &endpoint.id).map(|check| json!({
+        "last_check": shared.monitor.last_check(&service.name, &endpoint.id).map(|check| json!({
             "ok": check.ok,
             "ms": rounded(check.took.as_secs_f64() * 1e3),
             "ago_s": rounded(now.since(check.at).as_secs_f64()),
@@ -131,18 +131,14 @@ fn backend(whole: &State, service: &Service, at: usize, now: Moment) -> Value {
     })
 }
 
-/// How a backend stands, as it was told last: the log and the events say the same. Nobody was told of one that has come in this moment.
+/// How a backend stands, as the log and the events have told it last. A backend that has come in this moment was not told of yet.
 fn told(service: &Service, at: usize, now: Moment) -> Announced {
-    let found = || Announced {
-        condition: service.condition(at, now),
-        reason: String::new(),
-        since: now,
-        at: SystemTime::now(),
-    };
+    let found =
+        || Announced { condition: service.condition(at, now), reason: String::new(), since: now, at: SystemTime::now() };
     service.endpoints[at].live.standing.announced().unwrap_or_else(found)
 }
 
-/// To three places: what is finer than a microsecond, or a tenth of a percent, is not measured.
+/// A figure to three places: nothing finer than a microsecond, or a tenth of a percent, is measured.
 fn rounded(ms: f64) -> f64 {
     (ms * 1e3).round() / 1e3
 }
@@ -154,9 +150,9 @@ pub(super) fn sample(service: &Service) -> Sample {
     Sample { succeeded, failed, durations: service.durations.read() }
 }
 
-/// The Prometheus page.
-fn metrics(state: &State) -> String {
-    let snapshot = state.store.load();
+/// The text of `/metrics`.
+fn metrics(shared: &Shared) -> String {
+    let snapshot = shared.store.load();
     let now = Moment::now();
     let all = snapshot.services.iter().flat_map(|service| (0..service.endpoints.len()).map(move |at| (service, at)));
     let backends: Vec<Backend<'_>> = all
@@ -179,9 +175,9 @@ fn metrics(state: &State) -> String {
         .collect();
     let mut page = String::new();
     let waiting: Vec<_> = snapshot.services.iter().map(|service| (&*service.name, service.waiting.len())).collect();
-    let events = state.store.events().counts();
+    let events = shared.store.events().counts();
     let told =
         metrics::Told { backends: &backends, waiting: &waiting, shortages: &shortage::counts(), events: &events };
-    state.registry.render(&told, &mut page);
+    shared.registry.render(&told, &mut page);
     page
 }

@@ -4,28 +4,28 @@ use http::HeaderValue;
 
 use crate::policy::AdminToken;
 
-/// The tokens of `admin.token_file` and `admin.tokens`, of which a request must show one. None = nothing is asked for.
+/// The tokens of `admin.token_file` and `admin.tokens`. A request must show one of them; where there are none, it need not.
 #[derive(Debug, Default)]
 pub(super) struct Tokens(Vec<AdminToken>);
 
 /// What an `Authorization` shows.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Shown<'a> {
-    /// No bearer token: it is not there, or it is of another scheme.
+    /// No bearer token: the field is missing, or of another scheme.
     Nothing,
-    /// One that is not among ours.
+    /// A token that is not among ours.
     Unknown,
-    /// One of ours.
+    /// One of our tokens.
     Token(&'a AdminToken),
 }
 
 impl Tokens {
-    /// These. No two have the same name, nor the same secret.
+    /// These tokens. No two have the same name, nor the same secret.
     pub(super) fn new(tokens: Vec<AdminToken>) -> Self {
         Self(tokens)
     }
 
-    /// Whether requests need none.
+    /// Whether there are none, so that requests need none.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -35,7 +35,7 @@ impl Tokens {
         self.0.iter().find(|token| token.secret.is(secret))
     }
 
-    /// A token of before, if it is still one: with the same name and the same secret. What it may do can have changed.
+    /// The token with the same name and the same secret as one of an earlier configuration. What it may do can have changed.
     pub(super) fn still(&self, before: &AdminToken) -> Option<&AdminToken> {
         self.0.iter().find(|token| token.name == before.name && token.secret == before.secret)
     }

@@ -1,7 +1,6 @@
 //! What a service did in the last five minutes: the difference between its counters now and then.
 //!
-//! The counters only ever grow, so that a sample of them every [`SAMPLE`] is all that must be kept, and the data path knows
-//! nothing of it.
+//! Counters only grow. So it is enough to keep a sample of them every [`SAMPLE`], and the data path has nothing to do with it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use crate::metrics::{Distribution, Requests};
 /// The time between two samples.
 pub(super) const SAMPLE: Duration = Duration::from_secs(5);
 
-/// Samples kept; with [`SAMPLE`], five minutes.
+/// The samples that are kept: five minutes of them.
 const SAMPLES: usize = 60;
 
 /// The counters of a service at one time.
@@ -21,7 +20,7 @@ pub(super) struct Sample {
     pub succeeded: u64,
     /// Answered with a status from 500 on, or a session that failed, by a backend or for want of one.
     pub failed: u64,
-    /// How long they took.
+    /// How long these took.
     pub durations: Distribution,
 }
 
@@ -30,7 +29,7 @@ pub(super) struct Sample {
 pub(super) struct Window(VecDeque<Sample>);
 
 impl Window {
-    /// Takes the newest sample in.
+    /// Adds the newest sample.
     pub fn push(&mut self, sample: Sample) {
         if self.0.len() == SAMPLES {
             self.0.pop_front();

@@ -87,6 +87,15 @@ impl Affinity {
         Some(picked)
     }
 
+    /// How many sessions the backend at this index has at `now`; `None` = nobody knows: those in cookies are with the clients. To be asked
+    /// by the control plane: it reads the whole table.
+    pub fn sessions_of(&self, index: usize, now: Moment) -> Option<usize> {
+        match self {
+            Self::Cookie(_) => None,
+            Self::Table(sessions) => Some(sessions.count(index, now)),
+        }
+    }
+
     /// The `Set-Cookie` for an answer that came from the backend `used`; `None` when the client has a cookie that says so and is
     /// not about to expire, and for tables. `secure`: the client came over TLS.
     pub fn set_cookie(&self, session: &Stickiness, used: usize, unix_now: u64, secure: bool) -> Option<HeaderValue> {

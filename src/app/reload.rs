@@ -27,7 +27,7 @@ use crate::event::{Kind, Subject};
 use crate::health::monitor::Monitor;
 use crate::listener::DataPlane;
 use crate::metrics::Registry;
-use crate::notify::{self, Notifiers};
+use crate::notify::{self, Webhooks};
 use crate::operator::Operators;
 use crate::policy::AdminToken;
 use crate::record::access;
@@ -56,13 +56,13 @@ pub(super) struct System {
     pub monitor: Monitor,
     pub agents: Agents,
     pub operators: Arc<Operators>,
-    pub notifiers: Notifiers,
+    pub webhooks: Webhooks,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub lookouts: Lookouts,
     pub listeners: Listeners,
     pub workers: DataPlane,
-    pub admin: Arc<admin::State>,
+    pub admin: Arc<admin::Shared>,
     /// How long open exchanges may finish at a stop.
     pub drain_timeout: Duration,
     /// The configuration in effect, for comparison.
@@ -140,7 +140,7 @@ impl System {
         if let (Some(log), Some(destination)) = (&self.log, parts::destination(&config.log.access)) {
             log.redirect(destination);
         }
-        self.notifiers.commit(webhooks);
+        self.webhooks.commit(webhooks);
         self.guard(&config.admin, &effective);
         let before =
             (std::mem::replace(&mut self.effective, Arc::new(effective)), std::mem::replace(&mut self.config, config));

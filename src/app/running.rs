@@ -21,6 +21,9 @@ const DRAIN_LOOK: Duration = Duration::from_millis(50);
 /// How often snapshots that nobody holds any more are let go.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// How long an upgrade waits for the disk to have what operators said. A disk that takes longer is no place to start a new process from.
+const KEPT_WITHIN: Duration = Duration::from_secs(5);
+
 /// The process, once it serves.
 pub(super) struct Running {
     /// The task that accepts on the admin address.
@@ -76,7 +79,7 @@ impl Running {
                         _ = self.reload("SIGHUP", successor.as_ref()).await;
                     }
                     Signal::Upgrade if successor.is_some() => tracing::warn!("SIGUSR2: an upgrade is under way already"),
-                    Signal::Upgrade => successor = self.upgrade(),
+                    Signal::Upgrade => successor = self.upgrade().await,
                     Signal::Terminate | Signal::Interrupt => {
                         let kind = Kind::Stopping { signal: signal.to_string() };
                         self.system.store.events().tell(Subject::default(), kind);
@@ -103,7 +106,10 @@ impl Running {
                 _ = sweep.tick() => nicely::let_go(self.system.store.sweep()),
                 outcome = taken_over(&mut successor) => match (outcome, successor.take()) {
                     (Ok(()), Some(successor)) => return Ended::Replaced(successor),
-                    (Err(why), _) => tracing::error!("SIGUSR2: this process serves on, the new one failed: {why}"),
+                    (Err(why), _) => {
+                        self.system.operators.take_back();
+                        tracing::error!("SIGUSR2: this process serves on, the new one failed: {why}");
+                    }
                     (Ok(()), None) => {}
                 },
             }
@@ -139,8 +145,8 @@ impl Running {
     }
 
     /// Starts the process that is to take over.
-    fn upgrade(&self) -> Option<Successor> {
-        let started = (|| {
+    async fn upgrade(&self) -> Option<Successor> {
+        let started = async {
             let start = self.start.as_ref().map_err(|error| format!("the binary's path is not known: {error}"))?;
             if self.system.source.is_none() {
                 return Err("it was started without a file".to_owned());
@@ -148,14 +154,18 @@ impl Running {
             let mut sockets = self.system.listeners.duplicates().map_err(|error| error.to_string())?;
             let admin = self.admin.socket.try_clone().map_err(|error| error.to_string())?;
             sockets.push((inherit::ADMIN.to_owned(), BoundSocket::Tcp(admin)));
+            let handed_over = tokio::time::timeout(KEPT_WITHIN, self.system.operators.hand_over()).await;
+            handed_over
+                .map_err(|_| format!("what operators said is not written to state_dir within {KEPT_WITHIN:?}"))?;
             start.again(sockets, self.system.lookouts.names_in_force()).map_err(|error| error.to_string())
-        })();
-        match started {
+        };
+        match started.await {
             Ok(successor) => {
                 tracing::info!(pid = successor.pid(), "SIGUSR2: started a process that takes over when it is ready");
                 Some(successor)
             }
             Err(why) => {
+                self.system.operators.take_back();
                 tracing::error!("SIGUSR2: this process serves on, no new one can be started: {why}");
                 None
             }
@@ -186,7 +196,7 @@ impl Running {
             }
         };
         self.drain(queue).await;
-        self.system.notifiers.finish().await;
+        self.system.webhooks.finish().await;
         self.system.workers.stop();
     }
 

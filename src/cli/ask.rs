@@ -1,54 +1,60 @@
-//! Asking the admin address of a running Evenkeel, for the commands that do so.
+//! HTTP with the admin address of a running Evenkeel, for the commands that ask it.
 
-mod place;
+mod client;
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::{AlertDescription, ClientConnection, StreamOwned};
 use serde_json::Value;
 
-pub(super) use place::Admin;
+pub(super) use client::AdminOptions;
 
-use super::{BAD_CONFIGURATION, fail};
-use place::Place;
+use super::{BAD_CONFIGURATION, fail, note};
+use client::AdminClient;
 
-/// A reload may wait for names to be looked up.
+/// How long an answer may take. A reload may wait for names to be looked up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What it answered.
+/// How long a command is sent again while an upgrade is under way. The new process has 30 s to start.
+const UPGRADE: Duration = Duration::from_secs(40);
+
+/// An answer of the admin address.
 #[derive(Debug)]
 pub(super) struct Answer {
     status: u16,
-    /// Its body, when it is JSON.
+    /// The pause that it asks for before the next try (`Retry-After`).
+    retry_after: Option<Duration>,
+    /// The body, where it is JSON; else null.
     pub body: Value,
 }
 
-/// A request.
-struct Asked<'a> {
+/// A request to the admin address.
+struct AdminRequest<'a> {
     method: &'a str,
     target: &'a str,
     body: &'a str,
 }
 
-impl Admin {
+impl AdminOptions {
     /// Sends a request without a body.
     ///
     /// # Errors
     ///
-    /// When there is no answer; for people.
+    /// A sentence for people, when there is no answer.
     pub fn ask(&self, method: &str, target: &str) -> Result<Answer, String> {
         self.ask_with(method, target, None, Duration::ZERO)
     }
 
-    /// Sends a request with this body, whose answer may take `patience` longer than others.
+    /// Sends a request with this body, whose answer may take `patience` longer than others. While an upgrade is under way it is sent again
+    /// until the new process answers it.
     ///
     /// # Errors
     ///
-    /// When there is no answer; for people.
+    /// A sentence for people, when there is no answer.
     pub fn ask_with(
         &self,
         method: &str,
@@ -56,24 +62,40 @@ impl Admin {
         body: Option<&Value>,
         patience: Duration,
     ) -> Result<Answer, String> {
-        let place = self.place()?;
-        let address = &place.address;
+        let client = self.client()?;
         let body = body.map(Value::to_string).unwrap_or_default();
-        let bytes = place
-            .exchange(&Asked { method, target, body: &body }, PATIENCE + patience)
-            .map_err(|error| format!("the admin address {address} can't be asked: {error}{}", place.hint(&error)))?;
-        parse(&bytes).ok_or_else(|| format!("what answers at {address} is not Evenkeel's admin address"))
+        let request = AdminRequest { method, target, body: &body };
+        let give_up = Instant::now() + UPGRADE;
+        let mut has_told = false;
+        loop {
+            let answer = client.ask(&request, PATIENCE + patience)?;
+            let Some(pause) = answer.pause().filter(|pause| Instant::now() + *pause < give_up) else {
+                return Ok(answer);
+            };
+            if !std::mem::replace(&mut has_told, true) {
+                note(&format!("{} (asking again)", answer.detail()));
+            }
+            std::thread::sleep(pause);
+        }
     }
 }
 
-impl Place {
-    fn exchange(&self, asked: &Asked<'_>, patience: Duration) -> io::Result<Vec<u8>> {
+impl AdminClient {
+    fn ask(&self, request: &AdminRequest<'_>, patience: Duration) -> Result<Answer, String> {
+        let address = &self.address;
+        let bytes = self
+            .exchange(request, patience)
+            .map_err(|error| format!("the admin address {address} can't be asked: {error}{}", self.hint(&error)))?;
+        parse(&bytes).ok_or_else(|| format!("what answers at {address} is not Evenkeel's admin address"))
+    }
+
+    fn exchange(&self, request: &AdminRequest<'_>, patience: Duration) -> io::Result<Vec<u8>> {
         let stream = self.connect(patience)?;
         match &self.tls {
-            None => self.on(stream, asked),
+            None => self.on(stream, request),
             Some((config, name)) => {
                 let tls = ClientConnection::new(config.clone(), name.clone()).map_err(io::Error::other)?;
-                self.on(StreamOwned::new(tls, stream), asked)
+                self.on(StreamOwned::new(tls, stream), request)
             }
         }
     }
@@ -92,8 +114,8 @@ impl Place {
         Err(failed)
     }
 
-    fn on(&self, mut stream: impl Read + Write, asked: &Asked<'_>) -> io::Result<Vec<u8>> {
-        let (host, Asked { method, target, body }) = (&self.address, asked);
+    fn on(&self, mut stream: impl Read + Write, request: &AdminRequest<'_>) -> io::Result<Vec<u8>> {
+        let (host, AdminRequest { method, target, body }) = (&self.address, request);
         let length = body.len();
         let mut request =
             format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n");
@@ -110,7 +132,7 @@ impl Place {
         Ok(answer)
     }
 
-    /// What can be done about it.
+    /// What the user can do about an error.
     fn hint(&self, error: &io::Error) -> String {
         match (error.get_ref().and_then(|inner| inner.downcast_ref()), &self.known_by) {
             (Some(rustls::Error::InvalidCertificate(_)), Some(file)) => format!(
@@ -126,31 +148,43 @@ impl Place {
     }
 }
 
-/// An answer that ends with its connection.
+/// Reads an answer that ends with its connection.
 fn parse(bytes: &[u8]) -> Option<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    Some(Answer { status, body: serde_json::from_slice(&bytes[end + 4..]).unwrap_or_default() })
+    let mut fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let retry_after = fields.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+    let retry_after = retry_after.and_then(|(_, value)| value.trim().parse().ok()).map(Duration::from_secs);
+    Some(Answer { status, retry_after, body: serde_json::from_slice(&bytes[end + 4..]).unwrap_or_default() })
 }
 
 impl Answer {
-    /// The body of a success; what went wrong is shown, and is the exit code.
+    /// The body of an answer with status 200. For any other status, its message is shown.
     ///
     /// # Errors
     ///
-    /// The exit code for what was answered instead.
+    /// The exit code for another status.
     pub fn success(self) -> Result<Value, ExitCode> {
         if self.status == 200 {
             return Ok(self.body);
         }
-        let detail = self.body.get("detail").and_then(Value::as_str).unwrap_or("the answer says no more");
-        let failed = fail(&format!("{} ({})", detail.trim_end(), self.status));
+        let failed = fail(&format!("{} ({})", self.detail(), self.status));
         Err(if self.status == 422 { ExitCode::from(BAD_CONFIGURATION) } else { failed })
+    }
+
+    /// The message of a problem.
+    fn detail(&self) -> &str {
+        self.body.get("detail").and_then(Value::as_str).unwrap_or("the answer says no more").trim_end()
+    }
+
+    /// How long to wait before the request is sent again; `None` = the answer is final.
+    fn pause(&self) -> Option<Duration> {
+        self.retry_after.filter(|_| self.status == 503)
     }
 }
 
-/// A name as one segment of a path.
+/// Encodes a name as one segment of a path (RFC 3986, section 3.3).
 pub(super) fn segment(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {
@@ -173,6 +207,9 @@ mod tests {
         let answer =
             parse(b"HTTP/1.1 422 Unprocessable Entity\r\nContent-Length: 14\r\n\r\n{\"detail\": \"x\"}").unwrap();
         assert_eq!((answer.status, answer.body["detail"].as_str()), (422, Some("x")));
+        let busy = parse(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\r\n").unwrap();
+        assert_eq!((busy.pause(), busy.detail()), (Some(Duration::from_secs(1)), "the answer says no more"));
+        assert_eq!(parse(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\n\r\n").unwrap().pause(), None);
         assert!(parse(b"SSH-2.0-x\r\n\r\n").is_none());
         assert!(parse(b"HTTP/1.1 200 OK\r\n").is_none());
     }

@@ -1,4 +1,4 @@
-//! `evenkeel drain | disable | enable | weight SERVICE/BACKEND`: what an operator says of a backend. (The process itself is drained by
+//! `evenkeel drain | disable | enable | weight SERVICE/BACKEND`: an operator's command for a backend. (The process itself is drained by
 //! SIGTERM.)
 
 use std::process::ExitCode;
@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::ask::{Admin, segment};
+use super::ask::{AdminOptions, segment};
 use super::{FAILURE, fail, print};
 use crate::clock::{parse_duration, rfc3339};
 
-/// What every word of an operator has.
+/// The arguments that all four commands have.
 #[derive(Debug, Args)]
-struct Said {
+struct CommandArgs {
     /// The service and the backend's id: its address, unless the configuration gives it another. Also as two arguments
     #[arg(value_name = "SERVICE/BACKEND", num_args = 1..=2, required = true)]
     of: Vec<String>,
@@ -24,14 +24,14 @@ struct Said {
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]
-    admin: Admin,
+    admin: AdminOptions,
 }
 
 /// `evenkeel drain`, `evenkeel disable`
 #[derive(Debug, Args)]
 pub(super) struct TakeOut {
     #[command(flatten)]
-    said: Said,
+    said: CommandArgs,
     /// Wait until it has finished what it has; the exit code is 1 when it has not in time
     #[arg(long)]
     wait: bool,
@@ -44,14 +44,14 @@ pub(super) struct TakeOut {
 #[derive(Debug, Args)]
 pub(super) struct Enable {
     #[command(flatten)]
-    said: Said,
+    said: CommandArgs,
 }
 
 /// `evenkeel weight`
 #[derive(Debug, Args)]
 pub(super) struct Weigh {
     #[command(flatten)]
-    said: Said,
+    said: CommandArgs,
     /// 0 to 65535, or `configured`
     #[arg(long = "to", value_name = "WEIGHT", value_parser = weight)]
     weight: Option<Weight>,
@@ -91,7 +91,10 @@ pub(super) fn weigh(Weigh { said, weight }: &Weigh) -> ExitCode {
         return fail("which weight? say --to WEIGHT, or --to configured");
     };
     let body = Map::from_iter([("weight".to_owned(), json!(weight))]);
-    said.ask("PUT", "", body, Duration::ZERO, |name, answer| format!("{name} has the weight {}", answer["weight"]))
+    said.ask("PUT", "", body, Duration::ZERO, |name, answer| {
+        let effect = if answer["weight"] == 0 { ": it gets no new work, and keeps its sessions" } else { "" };
+        format!("{name} has the weight {}{effect}{}", answer["weight"], sessions(answer))
+    })
 }
 
 impl TakeOut {
@@ -110,13 +113,22 @@ impl TakeOut {
                 (_, Value::Number(left)) => format!("; {left} under way"),
                 _ => String::new(),
             };
-            format!("{name} {what}{under_way}")
+            format!("{name} {what}{}{under_way}", sessions(answer))
         });
         if finished { code } else { ExitCode::from(FAILURE) }
     }
 }
 
-impl Said {
+/// What the answer says of the sessions that affinity binds to the backend; empty where the service has no affinity.
+fn sessions(answer: &Value) -> String {
+    match (answer["sessions_by"].as_str(), &answer["sessions"]) {
+        (Some("table"), Value::Number(count)) => format!("; {count} in the table of sessions"),
+        (Some("cookie"), _) => "; how many are in clients' cookies is not known".to_owned(),
+        _ => String::new(),
+    }
+}
+
+impl CommandArgs {
     fn names(&self) -> Result<(&str, &str), String> {
         match &self.of[..] {
             [service, backend] => Ok((service, backend)),
@@ -126,7 +138,7 @@ impl Said {
         }
     }
 
-    /// Says it, and shows what `tell` makes of the answer.
+    /// Sends the command, and prints what `tell` makes of the answer.
     fn ask(
         &self,
         method: &str,

@@ -16,7 +16,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
     }
 }
 
-/// So that a file that was read in vain, such as an empty one, is noticed.
+/// What the configuration has, so that nobody takes an empty file for a good one.
 fn summary(config: &Config) -> String {
     let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let backends = config.services.iter().map(|service| service.backends.len()).sum();

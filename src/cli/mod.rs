@@ -1,4 +1,4 @@
-//! The command line: arguments in, an exit code out. One file for each command.
+//! The command line. There is one file for each command; it gets the arguments and gives back the exit code.
 
 mod ask;
 mod backend;
@@ -17,10 +17,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Diagnostics;
 
-/// Something went wrong that is not the configuration's fault.
+/// The exit code of a failure that is not the configuration's fault.
 const FAILURE: u8 = 1;
 
-/// The configuration can't be used. clap exits with it too, for arguments that it does not understand.
+/// The exit code for a configuration that can't be used. clap has the same for arguments that it does not understand.
 const BAD_CONFIGURATION: u8 = 2;
 
 /// A Layer-4/Layer-7 reverse proxy load balancer.
@@ -40,7 +40,7 @@ enum Command {
     /// Show the whole thing on this machine, with backends of its own
     Demo(demo::Addresses),
     /// Have the running proxy read its configuration again
-    Reload(ask::Admin),
+    Reload(ask::AdminOptions),
     /// Give a backend no new work; it keeps its sessions
     Drain(backend::TakeOut),
     /// Give a backend nothing
@@ -62,7 +62,7 @@ struct ConfigFile {
     path: PathBuf,
 }
 
-/// Does what the process's arguments say.
+/// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.path),
@@ -78,7 +78,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Writes to standard output; that it was closed by the reader (`| head`) is no failure.
+/// Writes to standard output. It is no failure when the reader has closed it (`| head`).
 fn print(text: &str) -> ExitCode {
     let mut out = std::io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -87,7 +87,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// Says on standard error what is wrong with a configuration.
+/// Shows on standard error what is wrong with a configuration.
 fn bad_configuration(mistakes: &Diagnostics) -> ExitCode {
     show(mistakes);
     ExitCode::from(BAD_CONFIGURATION)
@@ -97,10 +97,15 @@ fn show(found: &Diagnostics) {
     let _ = stderr().write_all(found.render(stderr().is_terminal()).as_bytes());
 }
 
-/// Says on standard error what went wrong.
+/// Says on standard error what went wrong; the exit code of a failure.
 fn fail(why: &str) -> ExitCode {
-    let _ = writeln!(stderr(), "evenkeel: {why}");
+    note(why);
     ExitCode::from(FAILURE)
+}
+
+/// Says something on standard error.
+fn note(text: &str) {
+    let _ = writeln!(stderr(), "evenkeel: {text}");
 }
 
 #[cfg(test)]

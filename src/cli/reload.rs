@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::ask::Admin;
+use super::ask::AdminOptions;
 use super::{fail, print};
 
-pub(super) fn run(admin: &Admin) -> ExitCode {
+pub(super) fn run(admin: &AdminOptions) -> ExitCode {
     match admin.ask("POST", "/api/v1/reload").map(|answer| answer.success()) {
         Ok(Ok(body)) => print(&format!("reloaded: configuration {} runs\n", body["config_generation"])),
         Ok(Err(code)) => code,

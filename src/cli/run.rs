@@ -18,7 +18,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
     let json = loaded.config.log.format == LogFormat::Json;
     match start(loaded, Some(path), |_| {}) {
         Ok(()) => ExitCode::SUCCESS,
-        // into the log that is read by a machine, unless there is no such log
+        // a machine reads the log, so this is a record of it, unless the log is off
         Err(why) if json && tracing::enabled!(Level::ERROR) => {
             tracing::error!("{why}");
             ExitCode::from(FAILURE)
@@ -38,7 +38,7 @@ pub(super) fn start(loaded: Loaded, source: Option<&Path>, ready: impl FnOnce(&a
     app::run(loaded, source, ready)
 }
 
-/// Shows the warnings: as they are to people, in one record to what reads JSON.
+/// Shows the warnings: to people as text, to a machine that reads JSON in one record.
 fn warn(warnings: &Diagnostics, format: LogFormat) {
     let text = warnings.render(format == LogFormat::Text && stderr().is_terminal());
     match format {

@@ -6,16 +6,16 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::ask::Admin;
+use super::ask::AdminOptions;
 use super::{fail, print};
 
 #[derive(Debug, Args)]
 pub(super) struct Status {
-    /// As the admin address tells it
+    /// Print the JSON of the admin address
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    admin: Admin,
+    admin: AdminOptions,
 }
 
 pub(super) fn run(Status { json, admin }: &Status) -> ExitCode {

@@ -1,8 +1,8 @@
 //! Which state a backend is in: the one place that knows in which order those who have a say are heard.
 //!
 //! An operator goes before the configuration, and the configuration before the backend's own agent. Then come the
-//! backend's name (nobody can connect without an address), its checks, its ejection, its circuit breaker, and last its
-//! slow start. The snapshot, the API, the page, the metrics, the log and the events all ask here, so that they can't
+//! backend's name (nobody can connect without an address), its checks, its ejection, its circuit breaker, a weight of 0, and
+//! last its slow start. The snapshot, the API, the page, the metrics, the log and the events all ask here, so that they can't
 //! contradict each other.
 
 use std::time::Duration;
@@ -29,13 +29,18 @@ pub struct Rules<'a> {
 /// other.
 pub fn takes_part(endpoint: &Endpoint) -> bool {
     let standing = &endpoint.live.standing;
-    let has_weight = standing.weight(endpoint.weight) > 0;
-    wanted(endpoint).is_none() && has_weight && !endpoint.is_unresolved() && standing.health() != Health::Down
+    wanted(endpoint).is_none()
+        && weightless(endpoint).is_none()
+        && !endpoint.is_unresolved()
+        && standing.health() != Health::Down
 }
 
 /// The state of a backend at `now`.
 pub fn condition(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Condition {
-    wanted(endpoint).or_else(|| unwell(endpoint, rules, now)).unwrap_or_else(|| well(endpoint, rules, now))
+    wanted(endpoint)
+        .or_else(|| unwell(endpoint, rules, now))
+        .or_else(|| weightless(endpoint))
+        .unwrap_or_else(|| well(endpoint, rules, now))
 }
 
 /// What an operator, the configuration or the agent has decided, however healthy the backend is.
@@ -67,6 +72,12 @@ fn unwell(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Option<Conditio
     }
     let is_open = |policy| live.breaker.state(policy, now) == breaker::Circuit::Open;
     rules.breaker.is_some_and(is_open).then_some(Condition::new(State::Broken, DecidedBy::Breaker))
+}
+
+/// The state of a healthy backend whose weight is 0: it gets no new work and keeps its sessions, as if it had been drained.
+fn weightless(endpoint: &Endpoint) -> Option<Condition> {
+    let weight = endpoint.live.standing.weight(endpoint.weight);
+    (weight == 0).then_some(Condition::new(State::Draining, DecidedBy::Weight))
 }
 
 /// The state of a backend with which nothing is wrong.
@@ -111,6 +122,9 @@ mod tests {
         assert_eq!(stands(&endpoint, rules), ("up", "checks"));
         standing.join(NOW);
         assert_eq!(stands(&endpoint, rules), ("starting", "slow_start"));
+        standing.set_weight(Some(0), "");
+        assert_eq!(stands(&endpoint, rules), ("draining", "weight"));
+        assert!(!takes_part(&endpoint));
         let permit = live.breaker.admit(&policy, NOW);
         permit.and_then(|permit| live.breaker.record(permit, true, &policy, NOW)).unwrap();
         assert_eq!(stands(&endpoint, rules), ("broken", "breaker"));

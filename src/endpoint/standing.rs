@@ -75,6 +75,8 @@ pub struct Standing {
 struct Texts {
     health: String,
     operator: String,
+    /// What was said with the weight that an operator has set.
+    weight: String,
     agent: String,
     ejection: String,
     unresolved: String,
@@ -209,10 +211,23 @@ impl Standing {
         }
     }
 
-    /// Records the weight that an operator has set; `None` = the configured one holds again.
-    pub fn set_weight(&self, weight: Option<u32>) {
+    /// Records the weight that an operator has set, and why; `None` = the configured one holds again.
+    pub fn set_weight(&self, weight: Option<u32>, reason: &str) {
+        let texts = &mut *self.texts();
+        texts.weight = reason.to_owned();
         self.weight.store(weight.unwrap_or(AS_CONFIGURED), Ordering::Relaxed);
+        let reason = self.why_weightless(texts);
+        texts.retell(&reason, |announced| announced.by == DecidedBy::Weight);
         changed();
+    }
+
+    /// Why it has a weight of 0, where it has.
+    fn why_weightless(&self, texts: &Texts) -> String {
+        match (self.weight.load(Ordering::Relaxed), self.agent_weight.load(Ordering::Relaxed)) {
+            (0, _) => format!("its weight is 0: {}", texts.weight),
+            (_, 0) => "its weight is 0: its agent says so".to_owned(),
+            _ => "its weight is 0 in the configuration".to_owned(),
+        }
     }
 
     /// Records the share of the weight that the agent asks for, in thousandths.
@@ -319,6 +334,7 @@ impl Standing {
             DecidedBy::Checks => texts.health.clone(),
             DecidedBy::Outlier => texts.ejection.clone(),
             DecidedBy::Breaker => "its circuit breaker is open".to_owned(),
+            DecidedBy::Weight => self.why_weightless(texts),
             DecidedBy::SlowStart => "its share of the work grows".to_owned(),
         };
         let announced = Announced { condition, reason, since: now, at };
@@ -395,10 +411,10 @@ mod tests {
     fn weights_of_operators_replace_and_those_of_agents_scale() {
         let standing = Standing::default();
         assert_eq!(standing.weight(7), 7);
-        standing.set_weight(Some(20));
+        standing.set_weight(Some(20), "");
         standing.set_agent_weight(500);
         assert_eq!(standing.weight(7), 10);
-        standing.set_weight(None);
+        standing.set_weight(None, "");
         standing.set_agent_weight(1);
         assert_eq!(standing.weight(7), 1, "a share above nothing never rounds to nothing");
         standing.set_agent_weight(0);

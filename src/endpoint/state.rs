@@ -42,6 +42,8 @@ pub enum DecidedBy {
     Outlier,
     /// Its circuit breaker.
     Breaker,
+    /// A weight of 0, whoever has set it.
+    Weight,
     /// Slow start.
     SlowStart,
 }
@@ -117,6 +119,7 @@ impl DecidedBy {
             Self::Checks => "checks",
             Self::Outlier => "outlier",
             Self::Breaker => "breaker",
+            Self::Weight => "weight",
             Self::SlowStart => "slow_start",
         }
     }

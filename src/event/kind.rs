@@ -22,6 +22,17 @@ pub enum Level {
     Error,
 }
 
+/// The sessions that affinity binds to a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sessions {
+    /// Its service has no affinity.
+    None,
+    /// So many are in the service's table.
+    InTable(usize),
+    /// Nobody knows how many: the clients hold them, in cookies.
+    InCookies,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
@@ -50,6 +61,8 @@ pub enum Kind {
         until: Option<SystemTime>,
         /// The weight that was set; `None` = none, or as configured.
         weight: Option<u32>,
+        /// What the backend has of sessions, where the command is about new work.
+        sessions: Option<Sessions>,
     },
     /// What an operator said of a backend was to hold until now.
     OperatorExpired {
@@ -155,6 +168,27 @@ impl Level {
     }
 }
 
+impl Sessions {
+    /// How many they are; `None` = nobody knows.
+    pub fn count(self) -> Option<usize> {
+        match self {
+            Self::None => Some(0),
+            Self::InTable(count) => Some(count),
+            Self::InCookies => None,
+        }
+    }
+
+    /// Adds to a JSON object how many they are, and by what they are held.
+    pub fn add_to(self, object: &mut Value) {
+        object["sessions"] = json!(self.count());
+        object["sessions_by"] = match self {
+            Self::None => Value::Null,
+            Self::InTable(_) => json!("table"),
+            Self::InCookies => json!("cookie"),
+        };
+    }
+}
+
 impl Kind {
     /// Its place in [`NAMES`].
     pub(super) fn place(&self) -> usize {
@@ -233,13 +267,19 @@ impl Kind {
                 "was": was.map(State::as_str),
                 "after_s": after.map(seconds),
             }),
-            Self::Operator { command, who, reason, until, weight } => json!({
-                "command": command,
-                "who": who,
-                "reason": reason,
-                "until": until.map(rfc3339),
-                "weight": weight,
-            }),
+            Self::Operator { command, who, reason, until, weight, sessions } => {
+                let mut cause = json!({
+                    "command": command,
+                    "who": who,
+                    "reason": reason,
+                    "until": until.map(rfc3339),
+                    "weight": weight,
+                });
+                if let Some(sessions) = sessions {
+                    sessions.add_to(&mut cause);
+                }
+                cause
+            }
             Self::OperatorExpired { command, who } => json!({ "command": command, "who": who }),
             Self::OperatorNotKept { reason } => json!({ "reason": reason }),
             Self::PanicBegan { available, total }
@@ -268,9 +308,9 @@ impl Kind {
                     _ => warn!(service, backend, by, reason, was, "{text}"),
                 }
             }
-            Self::Operator { command, who, reason, until, weight } => {
-                let until = until.map(rfc3339);
-                info!(service, backend, who, reason, until, weight, "an operator said: {command}");
+            Self::Operator { command, who, reason, until, weight, sessions } => {
+                let (until, sessions) = (until.map(rfc3339), sessions.and_then(Sessions::count));
+                info!(service, backend, who, reason, until, weight, sessions, "an operator said: {command}");
             }
             Self::OperatorExpired { who, .. } => info!(service, backend, who, "{}", self.text()),
             Self::OperatorNotKept { reason } => {

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-pub use kind::{Kind, Level};
+pub use kind::{Kind, Level, Sessions};
 pub use wanted::Wanted;
 
 use crate::clock::{Moment, rfc3339};
@@ -141,8 +141,9 @@ impl Events {
 
     /// Tells of something that happened at this time.
     pub fn tell_of(&self, subject: Subject, kind: Kind, time: SystemTime, moment: Moment) {
-        kind.log(&subject);
         let mut list = self.list();
+        // while the list is held: so the lines of the log are in the order of the ids, whichever threads tell
+        kind.log(&subject);
         let id = list.next;
         list.next += 1;
         list.told[kind.place()] += 1;
@@ -150,7 +151,6 @@ impl Events {
             list.kept.pop_front();
         }
         list.kept.push_back(Arc::new(Event { id, time, moment, subject, kind }));
-        drop(list);
         self.newest.send_replace(id);
     }
 

@@ -79,6 +79,26 @@ pub struct Registry {
     started: SystemTime,
 }
 
+/// Why the admin address lets somebody not in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdminRefusal {
+    /// A token that is none of ours.
+    WrongToken,
+    /// Too many of these from one address.
+    TooManyFailures,
+}
+
+impl AdminRefusal {
+    const ALL: [Self; 2] = [Self::WrongToken, Self::TooManyFailures];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongToken => "wrong_token",
+            Self::TooManyFailures => "too_many_failures",
+        }
+    }
+}
+
 impl Registry {
     /// For workers 0 to `workers - 1`.
     pub fn new(workers: usize) -> Arc<Self> {
@@ -155,6 +175,11 @@ impl Registry {
     /// Forgets the webhooks that have other names.
     pub fn keep_notifications(&self, wanted: &[&str]) {
         self.rare.keep(&names::NOTIFICATIONS, |labels| labels.first().is_some_and(|name| wanted.contains(&&**name)));
+    }
+
+    /// The admin address has let somebody not in, for this reason.
+    pub fn count_admin_refusal(&self, reason: AdminRefusal) {
+        self.rare.count(&names::ADMIN_REFUSED, &[reason.as_str()]);
     }
 
     /// A configuration with this generation runs now.

@@ -96,6 +96,12 @@ pub(super) static NOTIFICATIONS: Metric = counter(
     "evenkeel_notifications_total",
     "Events to webhooks by outcome: sent, dropped (never delivered); failed counts tries that failed.",
 );
+/// `{reason}`
+pub(super) static ADMIN_REFUSED: Metric = counter(
+    "evenkeel_admin_refused_total",
+    "Requests and logins that the admin address has refused: `wrong_token`, or `too_many_failures` of the same address before.",
+);
+/// `{service,backend,reason}`
 pub(super) static EJECTIONS: Metric =
     counter("evenkeel_ejections_total", "How often a backend was taken out because of its answers.");
 /// `{service,backend}`
@@ -158,12 +164,13 @@ pub(super) static CPU_SECONDS: Metric = counter("process_cpu_seconds_total", "CP
 mod tests {
     use super::*;
 
-    const ALL: [&Metric; 31] = [
+    const ALL: [&Metric; 32] = [
         &BREAKER_STATE,
         &RETRIES,
         &GRPC,
         &EJECTIONS,
         &NOTIFICATIONS,
+        &ADMIN_REFUSED,
         &ATTEMPTS,
         &ATTEMPTS_FAILED,
         &REQUESTS,

@@ -10,7 +10,7 @@ use super::names::{self, Metric};
 use super::refusals::Refusal;
 use super::requests::CLASSES;
 use super::retries::OUTCOMES;
-use super::{Registry, process};
+use super::{AdminRefusal, Registry, process};
 
 /// The media type of what [`Registry::render`] writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -61,6 +61,7 @@ impl Registry {
         }
         self.upstreams_to(&mut page);
         self.notifications_to(&mut page);
+        self.admin_refusals_to(&mut page);
         self.retries_to(&mut page);
         self.grpc_to(&mut page);
         self.listeners_to(&mut page);
@@ -180,6 +181,16 @@ impl Registry {
             if let [name, outcome] = &labels[..] {
                 page.line(names::NOTIFICATIONS.name, &[("name", &**name), ("outcome", outcome)], count);
             }
+        }
+    }
+
+    fn admin_refusals_to(&self, page: &mut Page<'_>) {
+        page.announce(&names::ADMIN_REFUSED);
+        let counts = self.rare.of(&names::ADMIN_REFUSED);
+        // also those that there were none of: the first one is to be seen as an increase
+        for reason in AdminRefusal::ALL.map(AdminRefusal::as_str) {
+            let count = counts.iter().find(|(labels, _)| labels == &[reason]).map_or(0, |(_, count)| *count);
+            page.line(names::ADMIN_REFUSED.name, &[("reason", reason)], count);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is sent: the body, and the fields that prove where it is from.
+//! The message to a webhook: its body, and the fields by which the receiver knows that it is ours.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,18 +9,18 @@ use serde_json::json;
 
 use crate::event::Event;
 
-/// The body's signature: `sha256=` and HMAC-SHA256 of the body in hexadecimal digits.
+/// The field with the body's signature: `sha256=` and HMAC-SHA256 of the body in hexadecimal digits.
 pub(super) const SIGNATURE: &str = "x-evenkeel-signature";
 
-/// When it was sent, in seconds since 1970. The body says the same in `sent`, where the signature covers it.
+/// The field with the time of sending, in seconds since 1970. The body has the same in `sent`, where the signature covers it.
 pub(super) const TIMESTAMP: &str = "x-evenkeel-timestamp";
 
-/// Seconds since 1970.
+/// A time in seconds since 1970.
 pub(super) fn timestamp(now: SystemTime) -> u64 {
     now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// One message about these events. `text` has a line for each, for relays to a chat, which show nothing else.
+/// The body of a message about these events. Its `text` has a line for each of them: a relay to a chat shows only that.
 pub(super) fn body(name: &str, instance: &str, events: &[Arc<Event>], missed: u64, sent: u64) -> String {
     let lines: Vec<String> = events.iter().map(|event| line(event)).collect();
     let events: Vec<_> = events.iter().map(|event| event.to_json()).collect();

@@ -1,12 +1,13 @@
 //! Webhooks (`[[notify]]`): other systems are told of events.
 //!
-//! Each webhook has a task and a [`Subscription`](crate::event::Subscription) of its own: one that hangs delays no other, and what it
-//! can't take in time is lost to it only, with a count.
+//! Each webhook has a task and a [`Subscription`](crate::event::Subscription) of its own. So a receiver that hangs delays no other one;
+//! events that it does not take before the list of events has forgotten them are lost to this receiver only, and counted.
 
-mod courier;
+mod client;
+mod delivery;
 mod message;
-mod post;
 mod schedule;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,64 +18,67 @@ use tokio::task::JoinHandle;
 use crate::config::model;
 use crate::event::Events;
 use crate::metrics::Registry;
-use courier::Courier;
-use post::Post;
+use client::WebhookClient;
+use delivery::Delivery;
+use trouble::Trouble;
 
-/// How long a process that stops goes on sending what waits.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a process that stops goes on sending the events that wait.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 /// All webhooks of the configuration.
 #[derive(Debug)]
-pub struct Notifiers {
+pub struct Webhooks {
     events: Arc<Events>,
     registry: Arc<Registry>,
-    running: Vec<Running>,
+    running: Vec<Webhook>,
 }
 
-/// The webhooks of another configuration, with everything that can fail done.
+/// The webhooks of a configuration that is about to run. Everything that can fail has been done.
 #[derive(Debug)]
-pub struct Prepared(Vec<(model::Notify, Post)>);
+pub struct PreparedWebhooks(Vec<(model::Notify, WebhookClient)>);
 
+/// One webhook that runs.
 #[derive(Debug)]
-struct Running {
+struct Webhook {
     config: model::Notify,
-    /// The id of the last event that needs no delivery any more.
+    /// The id of the last event that was delivered, refused, or not wanted.
     done: Arc<watch::Sender<u64>>,
     stopping: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
-/// Makes ready what these need.
+/// Prepares these webhooks; [`Webhooks::commit`] starts them.
 ///
 /// # Errors
 ///
-/// TLS that can't be used; for people.
-pub fn prepare(wanted: &[model::Notify]) -> Result<Prepared, String> {
-    let post = |config: &model::Notify| {
+/// A sentence for people, when the settings of TLS can't be used.
+pub fn prepare(wanted: &[model::Notify]) -> Result<PreparedWebhooks, String> {
+    let client = |config: &model::Notify| {
         let failed = |error| format!("notify `{}`: {error}", config.name);
-        Ok((config.clone(), Post::new(config).map_err(failed)?))
+        Ok((config.clone(), WebhookClient::new(config).map_err(failed)?))
     };
-    wanted.iter().map(post).collect::<Result<_, String>>().map(Prepared)
+    wanted.iter().map(client).collect::<Result<_, String>>().map(PreparedWebhooks)
 }
 
-impl Notifiers {
-    /// None yet.
+impl Webhooks {
+    /// Starts with no webhook.
     pub fn new(events: Arc<Events>, registry: Arc<Registry>) -> Self {
         Self { events, registry, running: Vec::new() }
     }
 
-    /// Makes these the ones that run. One that has changed goes on where it was; one that has not is not touched.
-    pub fn commit(&mut self, prepared: Prepared) {
+    /// Runs these webhooks and no others. One that has changed goes on after the last event that it is done with; one that has not changed is
+    /// left alone.
+    pub fn commit(&mut self, prepared: PreparedWebhooks) {
         let mut before = std::mem::take(&mut self.running);
-        for (config, post) in prepared.0 {
+        for (config, client) in prepared.0 {
             let known = before.iter().position(|running| running.config.name == config.name);
             let running = match known.map(|at| before.swap_remove(at)) {
                 Some(same) if same.config == config => same,
                 Some(other) => {
                     other.task.abort();
-                    self.start(config, post, Some(*other.done.borrow()))
+                    self.start(config, client, Some(*other.done.borrow()))
                 }
-                None => self.start(config, post, None),
+                None => self.start(config, client, None),
             };
             self.running.push(running);
         }
@@ -83,41 +87,42 @@ impl Notifiers {
         self.registry.keep_notifications(&names);
     }
 
-    /// Sends what waits, for a short time, and ends.
+    /// Sends the events that wait, for [`LAST_EVENTS`] at most, and ends all webhooks.
     pub async fn finish(&mut self) {
         let running = std::mem::take(&mut self.running);
         running.iter().for_each(|one| _ = one.stopping.send(true));
         let all = async {
-            for mut one in running.into_iter().map(Ending) {
+            for mut one in running.into_iter().map(EndOnDrop) {
                 let _ = (&mut one.0.task).await;
             }
         };
-        if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+        if tokio::time::timeout(LAST_EVENTS, all).await.is_err() {
             tracing::warn!("events that wait for their webhooks are not sent any more: the process stops");
         }
     }
 
-    fn start(&self, config: model::Notify, post: Post, last: Option<u64>) -> Running {
+    fn start(&self, config: model::Notify, client: WebhookClient, last: Option<u64>) -> Webhook {
         let subscription = self.events.subscribe(last);
         let done = Arc::new(watch::Sender::new(subscription.last()));
         let (stopping, stop) = watch::channel(false);
-        let courier = Courier {
+        let delivery = Delivery {
             on: config.on.clone(),
-            post,
+            client,
             subscription,
             done: Arc::clone(&done),
             stop,
             registry: Arc::clone(&self.registry),
             missed: 0,
+            trouble: Trouble::default(),
         };
-        Running { config, done, stopping, task: tokio::task::spawn_local(courier.run()) }
+        Webhook { config, done, stopping, task: tokio::task::spawn_local(delivery.run()) }
     }
 }
 
-/// Ends its task when it is dropped: the time for last words is over.
-struct Ending(Running);
+/// A webhook whose task is ended when this is dropped, as it is when [`LAST_EVENTS`] have passed.
+struct EndOnDrop(Webhook);
 
-impl Drop for Ending {
+impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.task.abort();
     }

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
-/// The first pause, before it is lengthened at random.
+/// The first pause, before up to a half of it is added at random.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// The longest, after at most half of it is added at random: 5 minutes.
+/// The longest pause, before up to a half of it is added at random: then it is 5 minutes at most.
 const LONGEST: Duration = Duration::from_secs(200);
 
 /// No receiver may ask for a longer pause than this.
@@ -16,22 +16,23 @@ const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 
 /// What an answer means for the delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Handling {
     /// The receiver has it.
     Sent,
-    /// It may be taken later, not before this time has passed.
+    /// The receiver may take it later, after this time at the earliest.
     Later(Duration),
-    /// It would be refused again.
+    /// The receiver refuses it, and would refuse it again.
     Refused,
 }
 
-/// What the head of an answer says. Answers with 3xx are refusals: a signed message is not sent to where somebody points.
-pub(super) fn verdict(status: StatusCode, fields: &HeaderMap, now: SystemTime) -> Verdict {
+/// What the head of an answer means for the delivery. A redirect (3xx) is a refusal: a signed message is not sent to an address that is
+/// not in the configuration.
+pub(super) fn handling(status: StatusCode, fields: &HeaderMap, now: SystemTime) -> Handling {
     match status {
-        status if status.is_success() => Verdict::Sent,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Verdict::Later(asked(fields, now)),
-        status if status.is_server_error() => Verdict::Later(asked(fields, now)),
-        _ => Verdict::Refused,
+        status if status.is_success() => Handling::Sent,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Handling::Later(asked(fields, now)),
+        status if status.is_server_error() => Handling::Later(asked(fields, now)),
+        _ => Handling::Refused,
     }
 }
 
@@ -56,27 +57,27 @@ pub(super) fn pause(failures: u32, asked: Duration, random: f64) -> Duration {
 mod tests {
     use super::*;
 
-    fn after(status: u16, retry_after: Option<&str>) -> Verdict {
+    fn after(status: u16, retry_after: Option<&str>) -> Handling {
         let mut fields = HeaderMap::new();
         retry_after.into_iter().for_each(|value| _ = fields.insert(RETRY_AFTER, value.parse().unwrap()));
         let now = httpdate::parse_http_date("Wed, 21 Oct 2015 07:28:00 GMT").unwrap();
-        verdict(StatusCode::from_u16(status).unwrap(), &fields, now)
+        handling(StatusCode::from_u16(status).unwrap(), &fields, now)
     }
 
     #[test]
     fn what_may_succeed_later_is_tried_again_and_nothing_else() {
-        [200, 202, 204].into_iter().for_each(|status| assert_eq!(after(status, None), Verdict::Sent, "{status}"));
+        [200, 202, 204].into_iter().for_each(|status| assert_eq!(after(status, None), Handling::Sent, "{status}"));
         [408, 429, 500, 502, 503, 504]
             .into_iter()
-            .for_each(|status| assert_eq!(after(status, None), Verdict::Later(Duration::ZERO)));
+            .for_each(|status| assert_eq!(after(status, None), Handling::Later(Duration::ZERO)));
         [301, 307, 400, 401, 403, 404, 410, 422]
             .into_iter()
-            .for_each(|status| assert_eq!(after(status, None), Verdict::Refused));
+            .for_each(|status| assert_eq!(after(status, None), Handling::Refused));
     }
 
     #[test]
     fn a_receiver_says_how_long_to_wait_in_seconds_or_by_a_date_and_not_for_ever() {
-        let later = |seconds| Verdict::Later(Duration::from_secs(seconds));
+        let later = |seconds| Handling::Later(Duration::from_secs(seconds));
         assert_eq!(after(429, Some("7")), later(7));
         assert_eq!(after(503, Some("Wed, 21 Oct 2015 07:28:30 GMT")), later(30));
         assert_eq!(after(503, Some("Wed, 21 Oct 2015 07:00:00 GMT")), later(0));

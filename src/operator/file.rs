@@ -1,4 +1,4 @@
-//! What operators have said, in a file: JSON that people can read, replaced as a whole.
+//! The file with operators' commands: JSON that people can read. It is replaced as a whole.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -12,17 +12,18 @@ use crate::clock::{parse_rfc3339, rfc3339};
 
 /// Its name in `state_dir`.
 pub(super) const NAME: &str = "operators.json";
-/// The version of what is written here.
+/// The version of the file's format.
 const VERSION: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct File {
     version: u32,
-    said: Vec<Entry>,
+    said: Vec<SavedCommand>,
 }
 
+/// One command, as it stands in the file.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
+struct SavedCommand {
     service: String,
     backend: String,
     command: String,
@@ -35,8 +36,11 @@ struct Entry {
     until: Option<String>,
 }
 
-/// Reads what is there. A file that can't be understood is set aside; an error says why, and whether nothing is left in its place that
-/// may not be written over.
+/// Reads the file; where there is none, there are no commands. A file that can't be understood is renamed, so that it is not lost.
+///
+/// # Errors
+///
+/// Why it can't be read or understood, and whether a new file may be written in its place.
 pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, (String, bool)> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
@@ -47,7 +51,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, (String, bool)> {
     };
     let understood =
         serde_json::from_slice(&text).map_err(|error| error.to_string()).and_then(|file: File| match file.version {
-            VERSION => file.said.into_iter().map(entry).collect::<Result<Vec<_>, _>>(),
+            VERSION => file.said.into_iter().map(from_saved).collect::<Result<Vec<_>, _>>(),
             other => Err(format!("it is of version {other}, and this is an Evenkeel that knows {VERSION}")),
         });
     understood.map(together).map_err(|why| {
@@ -59,24 +63,24 @@ pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, (String, bool)> {
     })
 }
 
-/// Writes all of it, whole or not at all, and waits until the disk has it.
+/// Writes all commands, whole or not at all, and waits until the disk has them.
 pub(super) fn write(path: &Path, all: &[(Name, Said)]) -> io::Result<()> {
-    let file = File { version: VERSION, said: all.iter().flat_map(|(name, said)| entries(name, said)).collect() };
+    let file = File { version: VERSION, said: all.iter().flat_map(|(name, said)| to_saved(name, said)).collect() };
     let mut text = serde_json::to_vec_pretty(&file)?;
     text.push(b'\n');
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    // of this process alone: another one may be about to take over
+    // with the process's id in its name: another process, which is about to take over, writes a draft of its own
     let draft = path.with_extension(format!("json.{}", std::process::id()));
     let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     new.write_all(&text)?;
     new.sync_all()?;
     std::fs::rename(&draft, path)?;
-    // the new name is the folder's to keep
+    // the rename lasts once the folder is on the disk (fsync(2), notes)
     path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
 }
 
-fn entries(name: &Name, said: &Said) -> impl Iterator<Item = Entry> {
-    let entry = |command: &'static str, weight, note: &Note| Entry {
+fn to_saved(name: &Name, said: &Said) -> impl Iterator<Item = SavedCommand> {
+    let saved = |command: &'static str, weight, note: &Note| SavedCommand {
         service: name.service.to_string(),
         backend: name.backend.to_string(),
         command: command.to_owned(),
@@ -85,13 +89,13 @@ fn entries(name: &Name, said: &Said) -> impl Iterator<Item = Entry> {
         reason: note.reason.clone(),
         until: note.until.map(rfc3339),
     };
-    let wanted = said.wanted.as_ref().map(|(command, note)| entry(command.name(), None, note));
-    let weight = said.weight.as_ref().map(|(weight, note)| entry("weight", Some(*weight), note));
+    let wanted = said.wanted.as_ref().map(|(command, note)| saved(command.name(), None, note));
+    let weight = said.weight.as_ref().map(|(weight, note)| saved("weight", Some(*weight), note));
     wanted.into_iter().chain(weight)
 }
 
-fn entry(entry: Entry) -> Result<(Name, Said), String> {
-    let Entry { service, backend, command, weight, who, reason, until } = entry;
+fn from_saved(saved: SavedCommand) -> Result<(Name, Said), String> {
+    let SavedCommand { service, backend, command, weight, who, reason, until } = saved;
     let until = match until {
         None => None,
         Some(until) => Some(parse_rfc3339(&until).ok_or_else(|| format!("{until:?} is no time"))?),
@@ -106,7 +110,7 @@ fn entry(entry: Entry) -> Result<(Name, Said), String> {
     Ok((Name { service: service.into(), backend: backend.into() }, said))
 }
 
-/// Those of one backend together.
+/// Puts the commands for one backend together.
 fn together(entries: Vec<(Name, Said)>) -> Vec<(Name, Said)> {
     let mut all: Vec<(Name, Said)> = Vec::new();
     for (name, said) in entries {

@@ -1,14 +1,14 @@
-//! What operators say of backends: drain, disable, enable, a weight.
+//! Operators' commands for backends: drain, disable, enable, and a weight.
 //!
-//! A word is in force when it is answered (it is put into the backend's standing, which the data plane asks at each pick) and holds until
-//! it is taken back or its time is over, through reloads, restarts, crashes and upgrades: it is kept in `state_dir`, by the names of the
-//! service and the backend. So it also holds for a backend that goes and comes back.
+//! A command is in force when it is answered: it is put into the backend's standing, which the data plane looks at for each pick. It holds
+//! until it is taken back or its time is over, through reloads, restarts, crashes and upgrades, because it is kept in `state_dir`. It is kept
+//! by the names of the service and the backend, so it also holds for a backend that goes and comes back.
 
 mod file;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::SystemTime;
 
 use ahash::RandomState;
@@ -16,59 +16,70 @@ use dashmap::DashMap;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::standing::Override;
-use crate::event::{Events, Kind, Subject};
+use crate::event::{Events, Kind, Sessions, Subject};
 
 /// The largest weight, as in the configuration.
 pub const HEAVIEST: u32 = 65_535;
 /// The longest reason that is kept, in bytes.
 pub const LONGEST_REASON: usize = 1024;
 
-/// What may be said.
+/// What an operator can order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// It keeps its sessions and gets no new ones.
     Drain,
     /// It gets nothing.
     Disable,
-    /// It takes part: takes back the two above, and goes before what the configuration and the agent say.
+    /// It takes part: the two above are taken back, and what the configuration or the agent says of draining does not count.
     Enable,
     /// Its weight; `None` = as configured.
     Weight(Option<u32>),
 }
 
-/// Who said something, why, and until when it holds.
+/// Who gave a command, why, and until when it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// The name of a token, a client certificate's subject, or an address.
     pub who: String,
-    /// In the operator's words.
+    /// The reason in the operator's words.
     pub reason: Option<String>,
     /// `None` = until it is taken back.
     pub until: Option<SystemTime>,
 }
 
-/// All that operators have said and not taken back.
+/// All commands that hold.
 #[derive(Debug)]
 pub struct Operators {
     said: DashMap<Name, Said, RandomState>,
-    /// Where it is kept; `None` = nowhere.
+    /// The file that they are kept in; `None` = they are not kept.
     file: Option<PathBuf>,
-    /// Held by the one that writes it. Whether the last one has failed to, which is told once.
+    /// Held while the file is written. Whether that failed the last time: an event tells of the first failure only.
     writing: tokio::sync::Mutex<bool>,
     events: Arc<Events>,
-    is_retired: AtomicBool,
-    /// What is in the file could not be read, and is not written over.
+    role: AtomicU8,
+    /// The file could not be read, and so is not written over.
     is_unread: AtomicBool,
 }
 
-/// A service and a backend.
+/// The part that this process has in an upgrade. There is one file, so at each moment one process at most takes commands and writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It takes commands.
+    Serving,
+    /// It has started a process that reads the file and then takes over: what was said now would be in force here only.
+    HandingOver,
+    /// Another process has taken over.
+    Replaced,
+}
+
+/// The names of a service and a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Name {
     service: Arc<str>,
     backend: Arc<str>,
 }
 
-/// What was said of one backend.
+/// The commands that hold for one backend.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Said {
     wanted: Option<(Command, Note)>,
@@ -76,7 +87,7 @@ struct Said {
 }
 
 impl Command {
-    /// By the word that the API, the command line and the file have for it; a weight has its number beside it.
+    /// The command with this name in the API, on the command line and in the file. A weight is none of them: it has a number beside it.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "drain" => Some(Self::Drain),
@@ -86,7 +97,12 @@ impl Command {
         }
     }
 
-    /// That word.
+    /// Whether the backend gets no new work when this is in force.
+    pub fn stops_new_work(self) -> bool {
+        matches!(self, Self::Drain | Self::Disable | Self::Weight(Some(0)))
+    }
+
+    /// Its name in the API, on the command line and in the file.
     pub fn name(self) -> &'static str {
         match self {
             Self::Drain => "drain",
@@ -98,7 +114,7 @@ impl Command {
 }
 
 impl Note {
-    /// For people: why, who, and until when.
+    /// Why, who, and until when, for people.
     fn text(&self) -> String {
         let until = self.until.map(|until| format!(", until {}", crate::clock::rfc3339(until))).unwrap_or_default();
         match &self.reason {
@@ -113,7 +129,7 @@ impl Note {
 }
 
 impl Operators {
-    /// What is kept in `folder`, if anything; without one, nothing is kept. A file that can't be understood is set aside, and the log says so.
+    /// Reads what is kept in `folder`; without a folder, nothing is kept. A file that can't be understood is set aside, and the log says so.
     pub fn load(folder: Option<&Path>, events: Arc<Events>) -> Self {
         let file = folder.map(|folder| folder.join(file::NAME));
         let operators = Self {
@@ -121,14 +137,14 @@ impl Operators {
             file,
             writing: tokio::sync::Mutex::default(),
             events,
-            is_retired: AtomicBool::new(false),
+            role: AtomicU8::new(Role::Serving as u8),
             is_unread: AtomicBool::new(false),
         };
         operators.reload();
         operators
     }
 
-    /// Reads again what is kept: the process that was served by before may have been told more since.
+    /// Reads the file again. A process that takes over does so just before: an older version of Evenkeel takes commands until it is replaced.
     pub fn reload(&self) {
         let Some(path) = &self.file else { return };
         let read = file::read(path);
@@ -144,13 +160,22 @@ impl Operators {
         }
     }
 
-    /// Does what an operator says of a backend. It is in force when this returns; [`keep`](Self::keep) makes it last.
-    pub fn say(&self, endpoint: &Endpoint, command: Command, note: Note) {
+    /// Puts a command for a backend in force. [`keep`](Self::keep) then writes it to the file; it has to be called without a pause in between,
+    /// since [`hand_over`](Self::hand_over) waits for whoever has called it. The event says what `sessions` the backend has.
+    ///
+    /// # Errors
+    ///
+    /// The role of this process, where it takes no commands in it.
+    pub fn say(&self, endpoint: &Endpoint, command: Command, note: Note, sessions: Sessions) -> Result<(), Role> {
+        match self.role() {
+            Role::Serving => {}
+            role => return Err(role),
+        }
         let name = Name { service: Arc::clone(&endpoint.service), backend: Arc::clone(&endpoint.id) };
         {
             let mut said = self.said.entry(name.clone()).or_default();
             match command {
-                // nothing is left to be said where nobody else keeps it from its work
+                // it takes part without this command, unless the configuration or the agent keeps it from that
                 Command::Enable
                     if note.until.is_none()
                         && !endpoint.draining
@@ -167,10 +192,13 @@ impl Operators {
         let weight = if let Command::Weight(weight) = command { weight } else { None };
         let Note { who, reason, until } = note;
         let subject = Subject::backend(&endpoint.service, &endpoint.id);
-        self.events.tell(subject, Kind::Operator { command: command.name(), who, reason, until, weight });
+        let sessions = Some(sessions).filter(|_| command.stops_new_work());
+        self.events.tell(subject, Kind::Operator { command: command.name(), who, reason, until, weight, sessions });
+        Ok(())
     }
 
-    /// Makes what was said true of these backends, some of which may have just come; and what was taken back elsewhere, untrue.
+    /// Puts the commands that hold in force for these backends, some of which may have just come. A backend that has no command any more (it
+    /// was taken back in another process) stands as configured again.
     pub fn apply<'a>(&self, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) {
         for endpoint in endpoints {
             let name = Name { service: Arc::clone(&endpoint.service), backend: Arc::clone(&endpoint.id) };
@@ -182,19 +210,41 @@ impl Operators {
         }
     }
 
-    /// Another process has taken over, and with it what operators say: this one neither takes nor writes any more of it.
+    /// Takes no more commands, and waits until those that were taken are written: the process that is started next reads them.
+    pub async fn hand_over(&self) {
+        self.set_role(Role::HandingOver);
+        // upkeep starts a task to write the file after a command has expired: it may not have begun
+        tokio::task::yield_now().await;
+        // whoever has taken a command has queued for this lock at once
+        drop(self.writing.lock().await);
+    }
+
+    /// The process that was to take over has failed: commands are taken here again.
+    pub fn take_back(&self) {
+        self.set_role(Role::Serving);
+    }
+
+    /// Another process has taken over: this one neither takes commands nor writes them.
     pub fn retire(&self) {
-        self.is_retired.store(true, Ordering::Relaxed);
+        self.set_role(Role::Replaced);
     }
 
-    /// Whether another process has taken over.
-    pub fn is_retired(&self) -> bool {
-        self.is_retired.load(Ordering::Relaxed)
+    fn role(&self) -> Role {
+        match self.role.load(Ordering::Relaxed) {
+            1 => Role::HandingOver,
+            2 => Role::Replaced,
+            _ => Role::Serving,
+        }
     }
 
-    /// Takes back what was to hold until `now`; gives back whether there was any of it.
+    fn set_role(&self, role: Role) {
+        self.role.store(role as u8, Ordering::Relaxed);
+    }
+
+    /// Takes back the commands that were to hold until `now`; gives back whether there were any. While an upgrade is under way that is left to
+    /// the process that takes over: this one must not write the file any more.
     pub fn expire<'a>(&self, now: SystemTime, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) -> bool {
-        if self.is_retired() {
+        if self.role() != Role::Serving {
             return false;
         }
         let mut over = Vec::new();
@@ -220,11 +270,11 @@ impl Operators {
         true
     }
 
-    /// Writes down what holds, so that it outlives the process; `false` when it can't be, which is told once until it can again.
+    /// Writes the commands that hold to the file; `false` = that was not possible. Of several failures in a row, an event tells of the first.
     pub async fn keep(&self) -> bool {
         let Some(path) = self.file.clone() else { return false };
         let mut has_failed = self.writing.lock().await;
-        if self.is_retired() {
+        if self.role() == Role::Replaced {
             return false;
         }
         let mut all: Vec<_> = self.said.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect();
@@ -255,7 +305,7 @@ impl Said {
         self.wanted.is_none() && self.weight.is_none()
     }
 
-    /// Puts it into a backend's standing.
+    /// Puts these commands into the standing of a backend.
     fn apply(&self, endpoint: &Endpoint) {
         let standing = &endpoint.live.standing;
         let (wanted, text) = match &self.wanted {
@@ -265,10 +315,11 @@ impl Said {
             Some((_, note)) => (Override::Enabled, note.text()),
         };
         standing.set_operator(wanted, &text);
-        standing.set_weight(self.weight.as_ref().map(|(weight, _)| *weight));
+        let (weight, text) = self.weight.as_ref().map(|(weight, note)| (*weight, note.text())).unzip();
+        standing.set_weight(weight, &text.unwrap_or_default());
     }
 
-    /// Takes out what is over, and gives back what it was and who had said it.
+    /// Takes out the commands whose time is over, and gives them back with the names of those who gave them.
     fn take_over(&mut self, now: SystemTime) -> impl Iterator<Item = (Command, String)> + use<> {
         let wanted = self.wanted.take_if(|(_, note)| note.is_over(now)).map(|(command, note)| (command, note.who));
         let weight = self.weight.take_if(|(_, note)| note.is_over(now));

@@ -30,15 +30,15 @@ fn stands(endpoint: &Endpoint) -> (Override, u32) {
 #[test]
 fn what_is_said_is_in_force_at_once_and_enable_takes_it_back() {
     let (operators, endpoint) = (nowhere(), testing::endpoint());
-    operators.say(&endpoint, Command::Drain, note("a new disk"));
+    operators.say(&endpoint, Command::Drain, note("a new disk"), Sessions::None).unwrap();
     assert_eq!(stands(&endpoint), (Override::Drained, 1));
     assert!(endpoint.live.standing.is_taken_out());
-    operators.say(&endpoint, Command::Weight(Some(7)), note("half"));
-    operators.say(&endpoint, Command::Disable, note("smoke"));
+    operators.say(&endpoint, Command::Weight(Some(7)), note("half"), Sessions::None).unwrap();
+    operators.say(&endpoint, Command::Disable, note("smoke"), Sessions::None).unwrap();
     assert_eq!(stands(&endpoint), (Override::Disabled, 7));
-    operators.say(&endpoint, Command::Enable, note("done"));
+    operators.say(&endpoint, Command::Enable, note("done"), Sessions::None).unwrap();
     assert_eq!(stands(&endpoint), (Override::Configured, 7), "a weight is another matter");
-    operators.say(&endpoint, Command::Weight(None), note("done"));
+    operators.say(&endpoint, Command::Weight(None), note("done"), Sessions::None).unwrap();
     assert_eq!(stands(&endpoint), (Override::Configured, 1));
     assert!(operators.said.is_empty());
     assert_eq!(told(&operators), [("operator", 5)]);
@@ -48,11 +48,11 @@ fn what_is_said_is_in_force_at_once_and_enable_takes_it_back() {
 fn enable_goes_before_the_configuration_and_the_agent() {
     let (operators, mut endpoint) = (nowhere(), testing::endpoint());
     endpoint.draining = true;
-    operators.say(&endpoint, Command::Enable, note("it is needed"));
+    operators.say(&endpoint, Command::Enable, note("it is needed"), Sessions::None).unwrap();
     assert_eq!(stands(&endpoint).0, Override::Enabled);
     endpoint.draining = false;
     endpoint.live.standing.set_agent(Override::Disabled, "maint");
-    operators.say(&endpoint, Command::Enable, note("it is needed"));
+    operators.say(&endpoint, Command::Enable, note("it is needed"), Sessions::None).unwrap();
     assert_eq!(stands(&endpoint).0, Override::Enabled);
 }
 
@@ -61,8 +61,10 @@ async fn what_was_said_holds_for_a_process_that_starts_later() {
     let folder = folder("later");
     let (operators, endpoint) = (Operators::load(Some(&folder), Arc::default()), testing::endpoint());
     let until = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
-    operators.say(&endpoint, Command::Drain, Note { until: Some(until), ..note("a new \"disk\"\n") });
-    operators.say(&endpoint, Command::Weight(Some(0)), note("none"));
+    operators
+        .say(&endpoint, Command::Drain, Note { until: Some(until), ..note("a new \"disk\"\n") }, Sessions::None)
+        .unwrap();
+    operators.say(&endpoint, Command::Weight(Some(0)), note("none"), Sessions::None).unwrap();
     assert!(operators.keep().await);
 
     let (later, fresh) = (Operators::load(Some(&folder), Arc::default()), Arc::new(testing::endpoint()));
@@ -79,13 +81,13 @@ async fn what_was_said_holds_for_a_process_that_starts_later() {
 async fn what_another_process_was_told_meanwhile_holds_and_what_was_taken_back_there_does_not() {
     let folder = folder("successor");
     let (before, endpoint) = (Operators::load(Some(&folder), Arc::default()), testing::endpoint());
-    before.say(&endpoint, Command::Disable, note("smoke"));
+    before.say(&endpoint, Command::Disable, note("smoke"), Sessions::None).unwrap();
     assert!(before.keep().await);
     let (successor, own) = (Operators::load(Some(&folder), Arc::default()), Arc::new(testing::endpoint()));
     successor.apply(std::iter::once(&own));
     assert_eq!(stands(&own).0, Override::Disabled);
 
-    before.say(&endpoint, Command::Enable, note("it was steam"));
+    before.say(&endpoint, Command::Enable, note("it was steam"), Sessions::None).unwrap();
     assert!(before.keep().await);
     before.retire();
     assert!(!before.keep().await, "from now on the file is another one's");
@@ -120,7 +122,7 @@ async fn what_can_not_be_written_is_told_once_and_holds_all_the_same() {
     // nobody makes a folder where a file is, root neither
     std::fs::write(&state, "").unwrap();
     let (operators, endpoint) = (Operators::load(Some(&state), Arc::default()), testing::endpoint());
-    operators.say(&endpoint, Command::Disable, note("smoke"));
+    operators.say(&endpoint, Command::Disable, note("smoke"), Sessions::None).unwrap();
     for _ in 0..3 {
         assert!(!operators.keep().await);
     }
@@ -132,5 +134,27 @@ async fn what_can_not_be_written_is_told_once_and_holds_all_the_same() {
     std::fs::write(&state, "").unwrap();
     assert!(!operators.keep().await);
     assert_eq!(told(&operators), [("operator", 1), ("operator_not_kept", 2)], "another time is news");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn while_another_process_starts_no_command_is_taken_and_those_before_are_in_the_file() {
+    let folder = folder("upgrade");
+    let (operators, endpoint) = (Operators::load(Some(&folder), Arc::default()), testing::endpoint());
+    operators.say(&endpoint, Command::Drain, note("a new disk"), Sessions::None).unwrap();
+    let in_the_file = async {
+        operators.hand_over().await;
+        Operators::load(Some(&folder), Arc::default()).said.len()
+    };
+    assert_eq!(tokio::join!(operators.keep(), in_the_file), (true, 1));
+    let refused = operators.say(&endpoint, Command::Disable, note("smoke"), Sessions::None);
+    assert_eq!((refused, stands(&endpoint).0), (Err(Role::HandingOver), Wanted::Drained));
+    let until = SystemTime::UNIX_EPOCH;
+    assert!(!operators.expire(until, std::iter::empty()), "nor does one expire here");
+    operators.take_back();
+    operators.say(&endpoint, Command::Disable, note("smoke"), Sessions::None).unwrap();
+    operators.retire();
+    let refused = operators.say(&endpoint, Command::Enable, note("done"), Sessions::None);
+    assert_eq!((refused, stands(&endpoint).0), (Err(Role::Replaced), Wanted::Disabled));
     std::fs::remove_dir_all(folder).unwrap();
 }

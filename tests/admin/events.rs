@@ -5,7 +5,9 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
+use crate::login::{csrf, log_in};
 use crate::support::{Origin, Proxy, backend, config, wait_until};
+use crate::{ask, bearer, configured, tokens, two, with};
 
 fn events(proxy: &Proxy, query: &str) -> Vec<Value> {
     let answer = proxy.admin(&format!("/api/v1/events{query}")).unwrap();
@@ -41,7 +43,13 @@ fn all_say(proxy: &Proxy, state: &str) {
     assert_eq!(last["kind"], format!("backend_{state}"));
     assert_eq!((&last["cause"]["reason"], &last["cause"]["by"]), (&told["reason"], &told["by"]));
     assert_eq!(last["time"], told["since"]);
-    wait_until("the log says so", || proxy.stderr().contains(&format!("backend is {state}")));
+    // its last line about `a`: what an operator said of it has lines of its own
+    let log = proxy.stderr();
+    let line = log.lines().rfind(|line| line.contains(" backend is ") && line.contains("backend=\"a\"")).unwrap();
+    assert!(line.contains(&format!(" backend is {state}")), "{line}");
+    for (name, value) in [("by", &told["by"]), ("reason", &told["reason"])] {
+        assert!(line.contains(&format!("{name}={value}")), "{name}={value} in {line}");
+    }
 }
 
 #[test]
@@ -140,4 +148,47 @@ fn a_stream_does_not_keep_the_process_from_stopping() {
     assert!(lines.by_ref().any(|line| line.contains("events follow")));
     proxy.signal("TERM");
     assert_eq!(proxy.wait().code(), Some(0));
+}
+
+/// Waits for the end of a stream, whose last chunk is empty.
+fn ends(mut lines: impl Iterator<Item = String>) -> bool {
+    lines.any(|line| line == "0")
+}
+
+#[test]
+fn a_stream_ends_when_the_token_that_opened_it_is_taken_away_and_no_other_does() {
+    let dir = tokens();
+    let proxy = with(&two(&dir));
+    let (mut gone, mut stays) = (stream(&proxy, &bearer("ci")), stream(&proxy, &bearer("admin")));
+    assert!(gone.by_ref().any(|line| line.contains("events follow")));
+    assert!(stays.by_ref().any(|line| line.contains("events follow")));
+    dir.file("ci", "another-0123456789");
+    assert_eq!(ask(&proxy, "POST", "/api/v1/reload", &bearer("admin")).status, 200);
+    assert!(ends(gone));
+    assert_eq!(ask(&proxy, "POST", "/api/v1/services/api/backends/a/drain", &bearer("admin")).status, 200);
+    assert!(stays.any(|line| line == "event: operator"));
+}
+
+#[test]
+fn a_stream_ends_when_its_browser_logs_out_and_no_other_does() {
+    let dir = tokens();
+    let proxy = with(&two(&dir));
+    let (out, other) = (log_in(&proxy, "admin"), log_in(&proxy, "admin"));
+    let (mut gone, mut stays) = (stream(&proxy, &out), stream(&proxy, &other));
+    assert!(gone.by_ref().any(|line| line.contains("events follow")));
+    assert!(stays.by_ref().any(|line| line.contains("events follow")));
+    assert_eq!(ask(&proxy, "POST", "/logout", &format!("{out}{}", csrf(&proxy, &out))).status, 204);
+    assert!(ends(gone));
+    assert_eq!(ask(&proxy, "POST", "/api/v1/services/api/backends/a/drain", &bearer("admin")).status, 200);
+    assert!(stays.any(|line| line == "event: operator"));
+}
+
+#[test]
+fn a_stream_that_needed_no_token_ends_when_one_is_asked_for() {
+    let dir = tokens();
+    let proxy = with("");
+    let mut lines = stream(&proxy, "");
+    assert!(lines.by_ref().any(|line| line.contains("events follow")));
+    assert_eq!(proxy.reload(&configured(&two(&dir))).status, 200);
+    assert!(ends(lines));
 }

@@ -14,7 +14,7 @@ fn post(proxy: &Proxy, token: &str, lines: &str) -> Response {
 }
 
 /// Logs in; the line with the cookie.
-fn log_in(proxy: &Proxy, name: &str) -> String {
+pub fn log_in(proxy: &Proxy, name: &str) -> String {
     let answer = post(proxy, &format!("{name}-0123456789"), HTML);
     assert_eq!((answer.status, answer.field("location")), (303, Some("/")), "{}", answer.text());
     let cookie = answer.field("set-cookie").unwrap();
@@ -22,7 +22,7 @@ fn log_in(proxy: &Proxy, name: &str) -> String {
 }
 
 /// What the page must show beside the cookie, as a line.
-fn csrf(proxy: &Proxy, cookie: &str) -> String {
+pub fn csrf(proxy: &Proxy, cookie: &str) -> String {
     let page = ask(proxy, "GET", "/", &format!("{HTML}{cookie}"));
     assert_eq!(page.status, 200);
     let page = page.text();
@@ -149,6 +149,7 @@ fn whoever_fails_to_log_in_ten_times_has_to_wait() {
     assert_eq!(late.status, 429, "even with the right one");
     assert!((1..=60).contains(&late.field("retry-after").unwrap().parse::<u32>().unwrap()));
     assert_eq!(ask(&proxy, "GET", "/api/v1/status", &bearer("admin")).status, 200, "tools are not held up by it");
+    assert_eq!(proxy.stderr().matches("a login failed").count(), 10, "{}", proxy.stderr());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 #[allow(dead_code, unused_imports, reason = "the harness serves more than this binary")]
 mod support;
 
+mod at_once;
 mod callers;
 mod events;
 mod hosts;
@@ -13,7 +14,9 @@ mod limits;
 mod login;
 mod notifications;
 mod operators;
+mod receivers;
 mod tokens;
+mod upgrades;
 
 use support::{Proxy, Response, Scratch, config};
 

@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::configured;
 use crate::support::{Origin, Proxy, Request, Scratch, wait_until};
 
-const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+pub const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
 /// A configuration with a webhook.
-fn to(webhook: &Origin, keys: &str) -> String {
+pub fn to(webhook: &Origin, keys: &str) -> String {
     format!(
         "{}\n[[notify]]\nname = \"oncall\"\nwebhook = \"http://{}/hook?a=b\"\n{keys}\n",
         configured(""),
@@ -28,18 +28,18 @@ fn answering(answers: &'static [&'static str]) -> Origin {
     })
 }
 
-fn body(request: &Request) -> Value {
+pub fn body(request: &Request) -> Value {
     serde_json::from_slice(&request.body).unwrap()
 }
 
 /// The kinds of all events that were posted, tries that failed included.
-fn kinds(webhook: &Origin) -> Vec<String> {
+pub fn kinds(webhook: &Origin) -> Vec<String> {
     let requests = webhook.requests();
     let events = requests.iter().flat_map(|request| body(request)["events"].as_array().unwrap().clone());
     events.map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
 }
 
-fn sent(proxy: &Proxy, outcome: &str) -> u64 {
+pub fn sent(proxy: &Proxy, outcome: &str) -> u64 {
     proxy.metric(&format!("evenkeel_notifications_total{{name=\"oncall\",outcome=\"{outcome}\"}}"))
 }
 

@@ -1,7 +1,11 @@
 //! Tokens with names, and what each may do.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
+use socket2::{Domain, Socket, Type};
+
+use crate::support::{Client, Proxy, Response};
 use crate::{ask, bearer, configured, detail, tokens, two, with};
 
 const DRAIN: &str = "/api/v1/services/api/backends/a/drain";
@@ -78,4 +82,39 @@ fn the_commands_show_the_token_that_may_write_and_say_why_one_may_not() {
     assert_eq!(code, Some(1));
     assert!(said.contains("the token \"ci\" may only read"), "{said}");
     assert!(proxy.stderr().contains("who=\"token other from 127.0.0.1\""), "{}", proxy.stderr());
+}
+
+/// Asks for the status from this address of the loopback network.
+fn ask_from(last_byte: u8, proxy: &Proxy, bearer: &str) -> Response {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, last_byte), 0)).into()).unwrap();
+    socket.connect(&proxy.admin_address().into()).unwrap();
+    let mut client = Client::from_tcp(socket.into());
+    client.send(format!("GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n{bearer}Connection: close\r\n\r\n"));
+    client.response()
+}
+
+#[test]
+fn who_shows_ten_wrong_tokens_has_to_wait_and_nobody_else() {
+    let dir = tokens();
+    let proxy = with(&two(&dir));
+    for guess in 0..10 {
+        let refused = ask_from(2, &proxy, &format!("Authorization: Bearer guess-{guess}\r\n"));
+        assert_eq!(refused.status, 401);
+        assert!(refused.field("www-authenticate").unwrap().contains("invalid_token"));
+    }
+    for bearer in ["Authorization: Bearer guess-11\r\n", &bearer("admin")] {
+        let refused = ask_from(2, &proxy, bearer);
+        assert_eq!(refused.status, 429, "a right one would show by its answer");
+        assert!((1..=61).contains(&refused.field("retry-after").unwrap().parse::<u32>().unwrap()));
+    }
+    assert_eq!(ask_from(3, &proxy, &bearer("admin")).status, 200, "from another address");
+    assert_eq!(ask(&proxy, "GET", "/healthz", "").status, 200);
+    let metrics = ask(&proxy, "GET", "/metrics", &bearer("ci")).text();
+    for series in ["{reason=\"wrong_token\"} 10\n", "{reason=\"too_many_failures\"} 2\n"] {
+        assert!(metrics.contains(&format!("evenkeel_admin_refused_total{series}")), "{series}");
+    }
+    let told = proxy.stderr().matches("its bearer token is not one of ours from=127.0.0.2").count();
+    assert_eq!(told, 10, "{}", proxy.stderr());
+    assert!(!proxy.stderr().contains("guess"), "what was shown may be somebody's");
 }

@@ -43,6 +43,13 @@ impl Origin {
         Self::run(address.to_string(), Some(address), accept, script)
     }
 
+    /// As [`script`](Self::script), at an address where nobody has listened so far.
+    pub fn script_at(address: SocketAddr, script: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
+        let accept = move || listener.accept().map(|(tcp, _)| without_delay(tcp));
+        Self::run(address.to_string(), Some(address), accept, script)
+    }
+
     /// As [`script`](Self::script), over a Unix socket.
     pub fn script_unix(path: &Path, script: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
         let listener = UnixListener::bind(path).unwrap();

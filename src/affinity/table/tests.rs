@@ -43,6 +43,17 @@ fn a_session_stays_with_the_backend_that_it_got() {
 }
 
 #[test]
+fn the_sessions_of_a_backend_are_counted_until_they_expire() {
+    let sessions = sessions(100, &["a", "b"]);
+    (0..30).for_each(|key| sessions.put(key, usize::from(key % 3 == 0), at(key)));
+    let counts = |now| [0, 1, 2].map(|index| sessions.count(index, now));
+    assert_eq!(counts(at(30)), [20, 10, 0]);
+    assert_eq!(counts(at(TTL.as_secs() + 15)), [10, 5, 0], "half of them were not used for longer than they live");
+    let after = sessions.over(&["b"], at(30));
+    assert_eq!(after.count(0, at(30)), 10, "whatever its place");
+}
+
+#[test]
 fn it_moves_once_and_stays_where_it_moved() {
     let sessions = sessions(10, &["a", "b", "c"]);
     sessions.put(1, 0, at(0));

@@ -2,6 +2,7 @@
 
 mod listeners;
 mod meant;
+mod notify;
 mod services;
 
 use evenkeel::config::Severity;

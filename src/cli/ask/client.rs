@@ -1,4 +1,4 @@
-//! Where the admin address is, how it is spoken to, and by what it is known: from the arguments, or from the configuration.
+//! Where the admin address is and what it needs (TLS, a token), from the arguments or from the configuration.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,15 +15,15 @@ use crate::config::{self, model::SystemAuthorities};
 use crate::tls::connector::{ClientSettings, Trust, client_config};
 use crate::tls::known;
 
-/// Where it is unless something else is said: the default of `admin.bind`.
+/// The admin address where neither the arguments nor the configuration name one: the default of `admin.bind`.
 const DEFAULT: &str = "127.0.0.1:9900";
 
-/// The configuration, unless another one is named.
+/// The configuration file where the arguments name none.
 const FILE: &str = "proxy.toml";
 
-/// Which one is asked.
+/// The arguments that say which admin address is asked, and how.
 #[derive(Debug, Default, Args)]
-pub(in crate::cli) struct Admin {
+pub(in crate::cli) struct AdminOptions {
     /// The admin address [default: admin.bind of the configuration, or http://127.0.0.1:9900]
     #[arg(long = "admin", value_name = "URL")]
     url: Option<String>,
@@ -44,50 +44,50 @@ pub(in crate::cli) struct Admin {
     key: Option<PathBuf>,
 }
 
-/// Where and how it is asked.
+/// A client of one admin address.
 #[derive(Debug)]
-pub(super) struct Place {
-    /// A name, or an address; with the port.
+pub(super) struct AdminClient {
+    /// A name or an address, with the port.
     pub address: String,
     /// The bearer token.
     pub token: Option<String>,
-    /// TLS, and the name that is asked for.
+    /// For TLS: its settings, and the name that the certificate must have.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    /// The file with the certificate that it is known by.
+    /// The file with the one certificate that it may show; `None` = an authority verifies the certificate.
     pub known_by: Option<PathBuf>,
 }
 
-/// `[admin]` of the configuration. It is not checked: a file that is full of mistakes may be what the command is about.
+/// `[admin]` of the configuration. The rest of the file is not checked: `evenkeel reload` is there to tell its mistakes.
 struct Configured {
     table: Value,
     folder: PathBuf,
 }
 
-/// Where a URL leads.
+/// The parts of an admin address's URL.
 #[derive(Debug, PartialEq, Eq)]
-struct Located {
+struct AdminUrl {
     secure: bool,
-    /// Without brackets.
+    /// The host, without brackets.
     host: String,
-    /// As it is connected to.
+    /// Host and port, as they are connected to.
     address: String,
 }
 
-impl Admin {
-    /// Finds out.
+impl AdminOptions {
+    /// The client that these arguments, or else the configuration, describe.
     ///
     /// # Errors
     ///
-    /// What can't be used; for people.
-    pub(super) fn place(&self) -> Result<Place, String> {
-        // the file's token and certificate are for the file's address
+    /// A sentence for people about what can't be used.
+    pub(super) fn client(&self) -> Result<AdminClient, String> {
+        // the token and the certificate of the file belong to the address in the file, and to no other
         let configured = if self.url.is_none() { Some(Configured::read(&self.path)?) } else { None };
-        let located = match (&self.url, &configured) {
-            (Some(url), _) => locate(url)?,
+        let url_parts = match (&self.url, &configured) {
+            (Some(url), _) => parse_url(url)?,
             (None, configured) => {
                 let scheme = if configured.as_ref().is_some_and(Configured::has_tls) { "https" } else { "http" };
                 let bind = configured.as_ref().and_then(|configured| configured.text("bind"));
-                locate(&format!("{scheme}://{}", reachable(bind.unwrap_or(DEFAULT))))?
+                parse_url(&format!("{scheme}://{}", reachable(bind.unwrap_or(DEFAULT))))?
             }
         };
         let token = self.token_file.clone().or_else(|| configured.as_ref()?.token_file());
@@ -96,20 +96,20 @@ impl Admin {
                 .map_err(|error| format!("the token in {} can't be read: {error}", path.display()))
         });
         let token = token.transpose()?.map(|token| token.trim().to_owned());
-        if !located.secure {
+        if !url_parts.secure {
             return match [&self.ca, &self.cert].into_iter().any(Option::is_some) {
                 true => Err("--ca and --cert are for an admin address with TLS (https://)".to_owned()),
-                false => Ok(Place { address: located.address, token, tls: None, known_by: None }),
+                false => Ok(AdminClient { address: url_parts.address, token, tls: None, known_by: None }),
             };
         }
         let known_by = match &self.ca {
             Some(_) => None,
             None => configured.as_ref().map(Configured::certificate).transpose()?,
         };
-        let name = ServerName::try_from(located.host.clone());
-        let name = name.map_err(|_| format!("`{}` can't be the name of a server", located.host))?;
+        let name = ServerName::try_from(url_parts.host.clone());
+        let name = name.map_err(|_| format!("`{}` can't be the name of a server", url_parts.host))?;
         let config = self.tls(known_by.as_deref())?;
-        Ok(Place { address: located.address, token, tls: Some((config, name)), known_by })
+        Ok(AdminClient { address: url_parts.address, token, tls: Some((config, name)), known_by })
     }
 
     fn tls(&self, known_by: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
@@ -135,7 +135,7 @@ impl Admin {
 impl Configured {
     fn read(path: &Path) -> Result<Self, String> {
         let table = match path == Path::new(FILE) && !path.exists() {
-            // nobody has said that there is one
+            // the arguments name no file, so there need not be one
             true => Value::Null,
             false => config::admin(path)?,
         };
@@ -150,7 +150,7 @@ impl Configured {
         self.table.get(key).and_then(Value::as_str)
     }
 
-    /// The file with the token that may do most: that of `token_file`, else one of `tokens` that may write, else any.
+    /// The file with the token of most use: that of `token_file`, else the first of `tokens` that may write, else the first.
     fn token_file(&self) -> Option<PathBuf> {
         let tokens = self.table.get("tokens").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let writes = |token: &&Value| token["access"] == "write";
@@ -164,8 +164,8 @@ impl Configured {
     }
 }
 
-/// `http://host:port`, `https://host:port`, or `host:port`, which is http.
-fn locate(url: &str) -> Result<Located, String> {
+/// Reads `http://host:port`, `https://host:port`, or `host:port`, which means http.
+fn parse_url(url: &str) -> Result<AdminUrl, String> {
     let wrong = || format!("`{url}` is not an address such as http://127.0.0.1:9900 or https://admin.example:9900");
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     let secure = match uri.scheme_str() {
@@ -179,10 +179,10 @@ fn locate(url: &str) -> Result<Located, String> {
     }
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Ok(Located { secure, host: bare, address: format!("{host}:{port}") })
+    Ok(AdminUrl { secure, host: bare, address: format!("{host}:{port}") })
 }
 
-/// Where an address that is bound can be reached from here.
+/// The address to connect to for one that is bound: for 0.0.0.0 and [::] that is this machine's own.
 fn reachable(bind: &str) -> String {
     match bind.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_unspecified() => match address {
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_url_says_where_and_whether_by_tls() {
-        let at = |url: &str| locate(url).map(|l| (l.secure, l.host, l.address)).ok();
+        let at = |url: &str| parse_url(url).map(|l| (l.secure, l.host, l.address)).ok();
         let place = |secure, host: &str, address: &str| Some((secure, host.to_owned(), address.to_owned()));
         assert_eq!(at("127.0.0.1:9900"), place(false, "127.0.0.1", "127.0.0.1:9900"));
         assert_eq!(at("http://localhost:9900/"), place(false, "localhost", "localhost:9900"));
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn what_is_for_tls_is_refused_without_it() {
         let url = Some("http://127.0.0.1:1".to_owned());
-        let admin = Admin { url, ca: Some("ca.pem".into()), ..Admin::default() };
-        assert!(admin.place().unwrap_err().contains("--ca"));
+        let options = AdminOptions { url, ca: Some("ca.pem".into()), ..AdminOptions::default() };
+        assert!(options.client().unwrap_err().contains("--ca"));
     }
 }

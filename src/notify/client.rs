@@ -1,4 +1,4 @@
-//! One message on its way: a connection of its own, a request, and the head of the answer.
+//! The HTTP client of a webhook: it sends each message on a new connection, and reads the head of the answer.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,16 +15,16 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::message::{SIGNATURE, TIMESTAMP, body, signature, timestamp};
-use super::schedule::{Verdict, verdict};
+use super::schedule::{Handling, handling};
 use crate::config::model::{self, Authorities};
 use crate::event::Event;
 use crate::tls::connector::{ClientSettings, Trust, client_config};
 
-/// For all of it, from the look-up of the name to the head of the answer.
+/// How long one message may take, from the look-up of the name to the head of the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where messages of one `[[notify]]` go.
-pub(super) struct Post {
+/// Sends messages to where one `[[notify]]` has them.
+pub(super) struct WebhookClient {
     name: Arc<str>,
     instance: String,
     uri: Uri,
@@ -32,22 +32,26 @@ pub(super) struct Post {
     tls: Option<TlsConnector>,
 }
 
-impl std::fmt::Debug for Post {
+impl std::fmt::Debug for WebhookClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Post").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("WebhookClient").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// Why a message was not delivered; texts are for people.
-pub(super) enum Failed {
-    /// It may be taken later, and the receiver wants a pause of at least this.
+/// Why a message was not delivered, with a text for people.
+pub(super) enum SendError {
+    /// The receiver may take it later. It asks for a pause of at least this time.
     Later(Duration, String),
-    /// It would be refused again.
+    /// The receiver has refused it, and would refuse it again.
     Refused(String),
 }
 
-impl Post {
-    /// The error is for people.
+impl WebhookClient {
+    /// A client for this section.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for people, when the settings of TLS can't be used.
     pub fn new(config: &model::Notify) -> Result<Self, String> {
         let trust = match &config.ca {
             Authorities::File(ca) => Trust::These(ca),
@@ -60,22 +64,22 @@ impl Post {
         Ok(Self { name, instance: instance(), uri, secret, tls })
     }
 
-    /// The name of the section.
+    /// The name of the section, for the log and the metrics.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Sends one message about these events.
-    pub async fn send(&self, events: &[Arc<Event>], missed: u64, now: SystemTime) -> Result<(), Failed> {
-        let later = |reason| Failed::Later(Duration::ZERO, reason);
+    /// Sends one message about these events; `missed` others were lost before them.
+    pub async fn send(&self, events: &[Arc<Event>], missed: u64, now: SystemTime) -> Result<(), SendError> {
+        let later = |reason| SendError::Later(Duration::ZERO, reason);
         let request = self.request(events, missed, timestamp(now)).map_err(|error| later(error.to_string()))?;
         let answered = tokio::time::timeout(TIMEOUT, self.ask(request)).await;
         let answered = answered.map_err(|_| later(format!("no answer within {} s", TIMEOUT.as_secs())))?;
         let head = answered.map_err(later)?;
-        match verdict(head.status, &head.headers, now) {
-            Verdict::Sent => Ok(()),
-            Verdict::Later(pause) => Err(Failed::Later(pause, format!("it answered {}", head.status))),
-            Verdict::Refused => Err(Failed::Refused(format!("it answered {}", head.status))),
+        match handling(head.status, &head.headers, now) {
+            Handling::Sent => Ok(()),
+            Handling::Later(pause) => Err(SendError::Later(pause, format!("it answered {}", head.status))),
+            Handling::Refused => Err(SendError::Refused(format!("it answered {}", head.status))),
         }
     }
 
@@ -110,7 +114,7 @@ impl Post {
     }
 }
 
-/// The head of the answer; nobody reads its body.
+/// Sends a request, and reads the head of the answer. The body of the answer is not read.
 async fn exchange(
     io: impl Read + Write + Unpin,
     request: Request<Full<Bytes>>,
@@ -122,7 +126,7 @@ async fn exchange(
     tokio::select! {
         biased;
         answer = &mut answer => answer.map_err(failed).map(|answer| answer.into_parts().0),
-        // it may end with its answer at hand
+        // the connection may end when its answer has already come
         ended = &mut connection => match ended {
             Ok(()) => answer.await.map_err(failed).map(|answer| answer.into_parts().0),
             Err(error) => Err(failed(error)),
@@ -130,7 +134,7 @@ async fn exchange(
     }
 }
 
-/// What this machine is called.
+/// The name of this machine, by which a receiver tells several instances apart.
 fn instance() -> String {
     let name =
         std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));

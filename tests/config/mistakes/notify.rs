@@ -1,0 +1,65 @@
+//! Mistakes in `[[notify]]`.
+
+use crate::support::{Folder, GOOD, bad, good, only_mistake, told};
+
+/// A webhook with these keys after a good configuration.
+fn notify(keys: &str) -> String {
+    format!("{GOOD}\n[[notify]]\nname = \"oncall\"\n{keys}\n")
+}
+
+const WEBHOOK: &str = "webhook = \"https://hooks.example/evenkeel\"";
+
+#[test]
+fn a_webhook_needs_a_name_and_a_url_of_its_own() {
+    good(&notify(WEBHOOK));
+    for url in ["hooks.example/evenkeel", "ftp://hooks.example/", "https://", "https://user:secret@hooks.example/", ""]
+    {
+        let mistake = only_mistake(&notify(&format!("webhook = {url:?}")));
+        assert!(mistake.starts_with("notify[0].webhook: "), "{url}: {mistake}");
+    }
+    let mistake = only_mistake(&notify(""));
+    assert!(mistake.contains("`webhook`"), "{mistake}");
+    let mistake = only_mistake(&format!("{GOOD}\n[[notify]]\n{WEBHOOK}\n"));
+    assert!(mistake.contains("`name`"), "{mistake}");
+    let twice = format!("{}\n[[notify]]\nname = \"oncall\"\n{WEBHOOK}\n", notify(WEBHOOK));
+    assert_eq!(only_mistake(&twice), "notify[1].name: another webhook is named `oncall`");
+}
+
+#[test]
+fn a_kind_that_is_none_is_told_with_the_one_that_was_meant() {
+    for (word, meant) in [
+        ("service_dwon", "service_down"),
+        ("backend_drained", "backend_draining"),
+        ("wran", "warn"),
+        ("config_reload", "config_reloaded"),
+    ] {
+        let found = bad(&notify(&format!("{WEBHOOK}\non = [\"error\", {word:?}]")));
+        assert_eq!(found.len(), 1, "{found}");
+        let text = found.to_string();
+        assert!(text.contains("notify[0].on[1]") || text.contains(word), "{text}");
+        assert!(text.contains(&format!("`{meant}`")), "{word}: {text}");
+    }
+    let mistake = only_mistake(&notify(&format!("{WEBHOOK}\non = []")));
+    assert_eq!(mistake, "notify[0].on: no event is wanted, so nothing is ever sent");
+}
+
+#[test]
+fn files_that_are_not_there_or_hold_nothing_are_told() {
+    let folder = Folder::new();
+    let empty = folder.write("empty.key", "\n").to_str().unwrap().to_owned();
+    for (key, file, part) in [
+        ("secret_file", "/nowhere/notify.key", "/nowhere/notify.key"),
+        ("secret_file", &*empty, "holds no secret"),
+        ("ca", "/nowhere/ca.pem", "/nowhere/ca.pem"),
+        ("ca", &*empty, "has no CERTIFICATE"),
+    ] {
+        let mistake = only_mistake(&notify(&format!("{WEBHOOK}\n{key} = {file:?}")));
+        assert!(mistake.starts_with(&format!("notify[0].{key}: ")) && mistake.contains(part), "{mistake}");
+    }
+}
+
+#[test]
+fn a_key_that_is_none_is_told_with_its_place() {
+    let found = told(&bad(&notify(&format!("{WEBHOOK}\nsecret = \"x\""))));
+    assert!(found.len() == 1 && found[0].contains("notify[0].secret: unknown key `secret`"), "{found:?}");
+}
