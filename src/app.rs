@@ -42,7 +42,7 @@ use checks::Agents;
 use discovery::Lookouts;
 use inherit::Inherited;
 use listeners::Listeners;
-use reload::System;
+use reload::{ReloadCounters, System};
 use running::Running;
 use signals::Signals;
 use upgrade::Start;
@@ -132,11 +132,11 @@ async fn control(
         None => notify::ready(),
     }
     tokio::task::spawn_local(notify::live());
-    let (store, registry) = (Arc::clone(&running.system.store), Arc::clone(&running.system.registry));
+    let store = Arc::clone(&running.system.store);
     let (monitor, agents) = (running.system.monitor.clone(), running.system.agents.clone());
     tokio::task::spawn_local(monitor.clone().run());
     let operators = Arc::clone(&running.system.operators);
-    tokio::task::spawn_local(upkeep::run(store, registry, monitor, agents, operators));
+    tokio::task::spawn_local(upkeep::run(store, monitor, agents, operators));
 
     let ended = running.serve().await;
     running.stop(ended).await;
@@ -161,11 +161,12 @@ fn system(
     let effective = Arc::new(effective);
     let workers = config.server.workers;
     let registry = Registry::new(workers);
+    registry.install()?;
     let mut listeners = Listeners::new(workers);
     let webhooks = crate::notify::prepare(&config.notify)?;
     let prepared = listeners.prepare(&config, None, &registry, inherited)?;
     let (config, snapshot) = first(config, &lookouts, &registry)?;
-    registry.set_generation(snapshot.generation);
+    reload::count_generation(snapshot.generation);
     let events = Arc::new(Events::default());
     let operators = Arc::new(Operators::load(Some(&config.server.state_dir), Arc::clone(&events)));
     operators.apply(snapshot.endpoints());
@@ -197,6 +198,7 @@ fn system(
         seen: source.and_then(reload::hash),
         store,
         registry,
+        counters: ReloadCounters::new(),
         monitor,
         agents,
         operators,

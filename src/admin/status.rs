@@ -12,7 +12,7 @@ use super::window::{Sample, add_up};
 use crate::clock::{Moment, rfc3339};
 use crate::endpoint::breaker;
 use crate::endpoint::state::{Condition, Told};
-use crate::metrics::{self, Backend};
+use crate::metrics::{self, BackendReading};
 use crate::shortage;
 use crate::snapshot::Service;
 
@@ -155,11 +155,11 @@ fn metrics(state: &State) -> String {
     let snapshot = state.store.load();
     let now = Moment::now();
     let all = snapshot.services.iter().flat_map(|service| (0..service.endpoints.len()).map(move |at| (service, at)));
-    let backends: Vec<Backend<'_>> = all
+    let backends: Vec<BackendReading<'_>> = all
         .map(|(service, at)| {
             let endpoint = &service.endpoints[at];
             let condition = told(service, at, now).condition;
-            Backend {
+            BackendReading {
                 service: &endpoint.service,
                 id: &endpoint.id,
                 in_flight: endpoint.live.in_flight(),
@@ -175,9 +175,7 @@ fn metrics(state: &State) -> String {
         .collect();
     let mut page = String::new();
     let waiting: Vec<_> = snapshot.services.iter().map(|service| (&*service.name, service.waiting.len())).collect();
-    let events = state.store.events().counts();
-    let told =
-        metrics::Told { backends: &backends, waiting: &waiting, shortages: &shortage::counts(), events: &events };
-    state.registry.render(&told, &mut page);
+    let readings = metrics::Readings { backends: &backends, waiting: &waiting, shortages: &shortage::counts() };
+    state.registry.render(&readings, &mut page);
     page
 }

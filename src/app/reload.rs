@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use metrics::{Counter, counter, gauge};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -26,7 +27,7 @@ use crate::discover::watch::FileWatch;
 use crate::event::{Kind, Subject};
 use crate::health::monitor::Monitor;
 use crate::listener::Control;
-use crate::metrics::Registry;
+use crate::metrics::{Registry, names};
 use crate::notify::{self, Notifiers};
 use crate::operator::Operators;
 use crate::policy::AdminToken;
@@ -53,6 +54,7 @@ pub(super) struct System {
     pub seen: Option<u64>,
     pub store: Arc<Store>,
     pub registry: Arc<Registry>,
+    pub counters: ReloadCounters,
     pub monitor: Monitor,
     pub agents: Agents,
     pub operators: Arc<Operators>,
@@ -71,6 +73,29 @@ pub(super) struct System {
     pub tokens: Vec<AdminToken>,
     /// The access log.
     pub log: Option<access::Log>,
+}
+
+/// Counts how often the configuration was read again.
+pub(super) struct ReloadCounters {
+    ok: Counter,
+    failed: Counter,
+}
+
+impl ReloadCounters {
+    /// Both are there from the start, so that the first failure is an increase.
+    pub fn new() -> Self {
+        let [ok, failed] = ["ok", "failed"].map(|outcome| counter!(names::RELOADS.name, "outcome" => outcome));
+        Self { ok, failed }
+    }
+
+    fn count(&self, is_ok: bool) {
+        if is_ok { &self.ok } else { &self.failed }.increment(1);
+    }
+}
+
+/// A configuration with this generation is about to run.
+pub(super) fn count_generation(generation: u64) {
+    gauge!(names::CONFIG_GENERATION.name).set(generation as f64);
 }
 
 /// Says when the file has changed. Without one, never.
@@ -101,7 +126,7 @@ impl System {
         service_manager::reloading();
         let done = self.try_reload().await;
         service_manager::ready();
-        self.registry.count_reload(done.is_ok());
+        self.counters.count(done.is_ok());
         let (why, took) = (why.to_owned(), began.elapsed());
         let kind = match &done {
             Ok((generation, changes)) => {
@@ -157,7 +182,7 @@ impl System {
         self.lookouts.fill(config);
         match build(&self.config, &self.store.load(), &self.registry) {
             Ok(next) => {
-                self.registry.set_generation(next.generation);
+                count_generation(next.generation);
                 self.put_in_force(next);
             }
             Err(refused) => tracing::error!("discovered backends can't be used: {}", refused.detail),
@@ -217,7 +242,7 @@ impl System {
         if !Arc::ptr_eq(&before, &now) {
             next = build(config, &now, &self.registry)?;
         }
-        self.registry.set_generation(next.generation);
+        count_generation(next.generation);
         self.put_in_force(next);
         self.listeners.commit(prepared, &self.store.load(), &mut self.workers, config.server.drain_timeout);
         Ok(())

@@ -11,7 +11,7 @@ use crate::endpoint::standing;
 use crate::health::ejector::{Ejector, Totals};
 use crate::health::monitor::Monitor;
 use crate::health::outlier::Seen;
-use crate::metrics::Registry;
+use crate::metrics::names;
 use crate::operator::Operators;
 use crate::snapshot::{Snapshot, Store};
 
@@ -25,16 +25,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Looks after the availability of every backend, for ever: also after a defect, which costs what had not been written down.
-pub(super) async fn run(
-    store: Arc<Store>,
-    registry: Arc<Registry>,
-    monitor: Monitor,
-    agents: Agents,
-    operators: Arc<Operators>,
-) {
+pub(super) async fn run(store: Arc<Store>, monitor: Monitor, agents: Agents, operators: Arc<Operators>) {
     loop {
-        let (store, registry, operators) = (Arc::clone(&store), Arc::clone(&registry), Arc::clone(&operators));
-        let look = look_after(store, registry, monitor.clone(), agents.clone(), operators);
+        let look = look_after(Arc::clone(&store), monitor.clone(), agents.clone(), Arc::clone(&operators));
         match tokio::task::spawn_local(look).await {
             // the panic itself has been counted and said
             Err(error) if error.is_panic() => tokio::time::sleep(AGAIN).await,
@@ -43,13 +36,7 @@ pub(super) async fn run(
     }
 }
 
-async fn look_after(
-    store: Arc<Store>,
-    registry: Arc<Registry>,
-    monitor: Monitor,
-    agents: Agents,
-    operators: Arc<Operators>,
-) {
+async fn look_after(store: Arc<Store>, monitor: Monitor, agents: Agents, operators: Arc<Operators>) {
     let mut ejector = Ejector::default();
     let (mut generation, mut changes) = (0, 0);
     loop {
@@ -65,7 +52,9 @@ async fn look_after(
         }
         for event in ejector.tick(now, &Counted(&snapshot)) {
             if let Some(reason) = event.ejected {
-                registry.count_ejection(&event.service, &event.id, reason.label());
+                let (service, backend) = (event.service.to_string(), event.id.to_string());
+                let labels = [("service", service), ("backend", backend), ("reason", reason.label().to_owned())];
+                ::metrics::counter!(names::EJECTIONS.name, &labels).increment(1);
             }
         }
         agents.expire(now);

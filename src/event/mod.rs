@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use metrics::{Counter, counter};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
@@ -18,6 +19,7 @@ pub use kind::{Kind, Level};
 pub use wanted::Wanted;
 
 use crate::clock::{Moment, rfc3339};
+use crate::metrics::names;
 
 /// Events that are kept for those who come later.
 pub const KEPT: usize = 10_000;
@@ -54,14 +56,16 @@ pub struct Events {
     list: Mutex<List>,
     /// The id of the newest event.
     newest: watch::Sender<u64>,
+    /// By the place of their kind in [`kind::NAMES`].
+    counters: Vec<Counter>,
 }
 
 #[derive(Debug)]
 struct List {
     kept: VecDeque<Arc<Event>>,
     next: u64,
-    /// Told so far, by the place of their kind in [`kind::NAMES`].
-    told: [u64; kind::NAMES.len()],
+    /// The id of the first event of this process.
+    first: u64,
 }
 
 /// Reads events as they come.
@@ -130,8 +134,10 @@ impl Default for Events {
 
 impl Events {
     fn beginning_with(id: u64) -> Self {
-        let list = List { kept: VecDeque::new(), next: id, told: [0; kind::NAMES.len()] };
-        Self { list: Mutex::new(list), newest: watch::Sender::new(id - 1) }
+        let list = List { kept: VecDeque::new(), next: id, first: id };
+        // all of them are there from the start, so that the first event of a kind is an increase
+        let counters = kind::NAMES.iter().map(|kind| counter!(names::EVENTS.name, "kind" => *kind)).collect();
+        Self { list: Mutex::new(list), newest: watch::Sender::new(id - 1), counters }
     }
 
     /// Tells of something that happened just now.
@@ -142,10 +148,12 @@ impl Events {
     /// Tells of something that happened at this time.
     pub fn tell_of(&self, subject: Subject, kind: Kind, time: SystemTime, moment: Moment) {
         kind.log(&subject);
+        if let Some(counter) = self.counters.get(kind.place()) {
+            counter.increment(1);
+        }
         let mut list = self.list();
         let id = list.next;
         list.next += 1;
-        list.told[kind.place()] += 1;
         if list.kept.len() == KEPT {
             list.kept.pop_front();
         }
@@ -159,18 +167,12 @@ impl Events {
         let list = self.list();
         let Some(oldest) = list.kept.front().map(|event| event.id) else { return Batch::default() };
         // an id of another life of the process, of which nothing is known here
-        let last = if (list.first()..list.next).contains(&last) { last } else { 0 };
+        let last = if (list.first..list.next).contains(&last) { last } else { 0 };
         // ids are given one after the other, so that a place in the list is known by its id
         let skipped = usize::try_from((last + 1).saturating_sub(oldest)).unwrap_or(usize::MAX);
         let events = list.kept.iter().skip(skipped).take(most).cloned().collect();
         let missed = if last == 0 { 0 } else { oldest.saturating_sub(last + 1) };
         Batch { events, missed }
-    }
-
-    /// How many have been told of each kind, also of those that there were none of: the first is to be seen as an increase.
-    pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let list = self.list();
-        kind::NAMES.iter().copied().zip(list.told).collect()
     }
 
     /// From here on, or after the event with the id `last`.
@@ -184,13 +186,6 @@ impl Events {
     fn list(&self) -> MutexGuard<'_, List> {
         // the list is whole whatever panicked while it was held
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl List {
-    /// The id that the first event of this process has got, or will get.
-    fn first(&self) -> u64 {
-        self.next - self.told.iter().sum::<u64>()
     }
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::endpoint::state::{By, State};
+use crate::metrics::{Readings, Registry};
 
 fn panic_began(available: usize) -> Kind {
     Kind::PanicBegan { available, total: available }
@@ -36,14 +37,19 @@ fn who_asks_for_what_came_since_gets_that_in_its_order() {
 
 #[test]
 fn of_many_the_newest_are_kept_and_who_was_away_is_told_how_many_were_missed() {
-    let events = Events::beginning_with(1);
+    let registry = Registry::new(1);
+    let events = metrics::with_local_recorder(&*registry, || Events::beginning_with(1));
     tell(&events, 0, KEPT + 25);
     let batch = events.since(5, 3);
     assert_eq!((told(&batch), batch.missed), (vec![25, 26, 27], 20));
     let batch = events.since(26, 1);
     assert_eq!((told(&batch), batch.missed), (vec![26], 0));
     assert_eq!(events.since(0, usize::MAX).events.len(), KEPT);
-    assert!(events.counts().contains(&("panic_began", KEPT as u64 + 25)));
+    let mut text = String::new();
+    registry.render(&Readings { backends: &[], waiting: &[], shortages: &[] }, &mut text);
+    let has = |line: &str| assert!(text.lines().any(|other| other == line), "{line}");
+    has("evenkeel_events_total{kind=\"panic_began\"} 10025");
+    has("evenkeel_events_total{kind=\"backend_up\"} 0");
 }
 
 #[tokio::test]

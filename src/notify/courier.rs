@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::post::{Failed, Post};
 use super::schedule;
 use crate::event::{Batch, Event, Subscription, Wanted};
-use crate::metrics::{Notification, Registry};
+use crate::metrics::names;
 
 /// Events in one message at most: a hundred of them are some 40 KiB.
 const MOST: usize = 100;
@@ -21,7 +21,6 @@ pub(super) struct Courier {
     pub done: Arc<watch::Sender<u64>>,
     /// Becomes `true` when the process stops.
     pub stop: watch::Receiver<bool>,
-    pub registry: Arc<Registry>,
     /// Events that were lost since the last message that was delivered.
     pub missed: u64,
 }
@@ -54,11 +53,11 @@ impl Courier {
             let asked = match self.post.send(events, self.missed, SystemTime::now()).await {
                 Ok(()) => {
                     self.missed = 0;
-                    return self.registry.count_notifications(self.post.name(), Notification::Sent, count);
+                    return self.count("sent", count);
                 }
                 Err(Failed::Refused(reason)) => {
                     tracing::warn!(notify = self.post.name(), events = count, "a webhook refused events: {reason}");
-                    self.registry.count_notifications(self.post.name(), Notification::Failed, 1);
+                    self.count("failed", 1);
                     return self.lose(count);
                 }
                 Err(Failed::Later(asked, reason)) => {
@@ -67,7 +66,7 @@ impl Courier {
                     asked
                 }
             };
-            self.registry.count_notifications(self.post.name(), Notification::Failed, 1);
+            self.count("failed", 1);
             if *self.stop.borrow() {
                 return self.lose(count);
             }
@@ -83,8 +82,16 @@ impl Courier {
         }
     }
 
+    /// Counts events that were sent or dropped, or tries that failed.
+    fn count(&self, outcome: &'static str, count: u64) {
+        if count > 0 {
+            let name = self.post.name().to_owned();
+            ::metrics::counter!(names::NOTIFICATIONS.name, "name" => name, "outcome" => outcome).increment(count);
+        }
+    }
+
     fn lose(&mut self, count: u64) {
         self.missed += count;
-        self.registry.count_notifications(self.post.name(), Notification::Dropped, count);
+        self.count("dropped", count);
     }
 }

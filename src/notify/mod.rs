@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::model;
 use crate::event::Events;
-use crate::metrics::Registry;
+use crate::metrics::{Registry, names};
 use courier::Courier;
 use post::Post;
 
@@ -79,8 +79,8 @@ impl Notifiers {
             self.running.push(running);
         }
         before.into_iter().for_each(|gone| gone.task.abort());
-        let names: Vec<&str> = self.running.iter().map(|running| &*running.config.name).collect();
-        self.registry.keep_notifications(&names);
+        let runs = |name: &String| self.running.iter().any(|running| *running.config.name == **name);
+        self.registry.keep(&names::NOTIFICATIONS, |labels| labels.first().is_some_and(runs));
     }
 
     /// Sends what waits, for a short time, and ends.
@@ -101,15 +101,7 @@ impl Notifiers {
         let subscription = self.events.subscribe(last);
         let done = Arc::new(watch::Sender::new(subscription.last()));
         let (stopping, stop) = watch::channel(false);
-        let courier = Courier {
-            on: config.on.clone(),
-            post,
-            subscription,
-            done: Arc::clone(&done),
-            stop,
-            registry: Arc::clone(&self.registry),
-            missed: 0,
-        };
+        let courier = Courier { on: config.on.clone(), post, subscription, done: Arc::clone(&done), stop, missed: 0 };
         Running { config, done, stopping, task: tokio::task::spawn_local(courier.run()) }
     }
 }

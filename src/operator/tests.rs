@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
@@ -19,7 +20,11 @@ fn nowhere() -> Operators {
 }
 
 fn told(operators: &Operators) -> Vec<(&'static str, u64)> {
-    operators.events.counts().into_iter().filter(|(_, count)| *count > 0).collect()
+    let mut told = BTreeMap::new();
+    for event in operators.events.since(0, usize::MAX).events {
+        *told.entry(event.kind.name()).or_default() += 1;
+    }
+    told.into_iter().collect()
 }
 
 fn stands(endpoint: &Endpoint) -> (Wanted, u32) {

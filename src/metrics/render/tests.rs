@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use metrics::{counter, gauge, with_local_recorder};
+
 use super::*;
 
 /// What a scraper reads: the value of each series, by its name and its labels' values.
@@ -9,10 +11,10 @@ struct Scrape(Vec<(String, Vec<String>, f64)>);
 
 impl Scrape {
     /// Reads a text back; panics where it breaks the format.
-    fn of(registry: &Registry, backends: &[Backend<'_>]) -> Self {
+    fn of(registry: &Registry, backends: &[BackendReading<'_>]) -> Self {
         let mut text = String::new();
-        let told = Told { backends, waiting: &[("app", 3)], shortages: &[("ports", 3)], events: &[("service_up", 4)] };
-        registry.render(&told, &mut text);
+        let readings = Readings { backends, waiting: &[("app", 3)], shortages: &[("ports", 3)] };
+        registry.render(&readings, &mut text);
         let mut announced: Vec<&str> = Vec::new();
         let mut series: Vec<(String, Vec<String>, f64)> = Vec::new();
         for line in text.strip_suffix('\n').unwrap().split('\n') {
@@ -81,12 +83,18 @@ fn a_scraper_reads_back_what_was_counted() {
     let upstream = registry.upstream("api", "a");
     upstream.connected(0);
     registry.count_panic();
-    registry.set_generation(3);
-    registry.count_reload(false);
+    with_local_recorder(&*registry, || {
+        gauge!(names::CONFIG_GENERATION.name).set(3.0);
+        for (outcome, count) in [("ok", 0), ("failed", 1)] {
+            counter!(names::RELOADS.name, "outcome" => outcome).increment(count);
+        }
+        counter!(names::EVENTS.name, "kind" => "service_up").increment(4);
+        counter!(names::EVENTS.name, "kind" => "config_refused").increment(0);
+    });
 
     let scrape = Scrape::of(
         &registry,
-        &[Backend { service: "api", id: "a", in_flight: 2, up: true, state: "up", breaker: Some(2) }],
+        &[BackendReading { service: "api", id: "a", in_flight: 2, up: true, state: "up", breaker: Some(2) }],
     );
     for (name, labels, value) in [
         ("evenkeel_requests_total", &["web", "api", "a", "2xx"][..], 2.0),
@@ -166,27 +174,36 @@ fn everything() -> String {
     let calls = registry.grpc("api");
     calls.count(0, Some(14));
     calls.count(0, None);
-    for (backend, reason) in [("b", "rate"), ("a", "latency"), ("a", "consecutive"), ("gone", "rate"), ("a", "latency")]
-    {
-        registry.count_ejection("api", backend, reason);
-    }
-    registry.count_notifications("oncall", super::super::Notification::Sent, 2);
-    registry.count_notifications("chat", super::super::Notification::Failed, 1);
-    registry.count_notifications("oncall", super::super::Notification::Dropped, 9);
-    registry.count_notifications("old", super::super::Notification::Dropped, 9);
-    registry.keep_notifications(&["chat", "oncall"]);
+    with_local_recorder(&*registry, || {
+        for (backend, reason) in
+            [("b", "rate"), ("a", "latency"), ("a", "consecutive"), ("gone", "rate"), ("a", "latency")]
+        {
+            counter!(names::EJECTIONS.name, "service" => "api", "backend" => backend, "reason" => reason).increment(1);
+        }
+        for (name, outcome, count) in
+            [("oncall", "sent", 2), ("chat", "failed", 1), ("oncall", "dropped", 9), ("old", "dropped", 9)]
+        {
+            counter!(names::NOTIFICATIONS.name, "name" => name, "outcome" => outcome).increment(count);
+        }
+    });
+    registry.keep(&names::NOTIFICATIONS, |labels| labels[0] != "old");
     registry.count_panic();
-    registry.set_generation(3);
-    registry.count_reload(false);
-    let backend = |id, breaker| Backend { service: "api", id, in_flight: 2, up: true, state: "up", breaker };
-    let told = Told {
+    with_local_recorder(&*registry, || {
+        gauge!(names::CONFIG_GENERATION.name).set(3.0);
+        for (outcome, count) in [("ok", 0), ("failed", 1)] {
+            counter!(names::RELOADS.name, "outcome" => outcome).increment(count);
+        }
+        counter!(names::EVENTS.name, "kind" => "service_up").increment(4);
+        counter!(names::EVENTS.name, "kind" => "config_refused").increment(0);
+    });
+    let backend = |id, breaker| BackendReading { service: "api", id, in_flight: 2, up: true, state: "up", breaker };
+    let readings = Readings {
         backends: &[backend("a", Some(2)), backend("b", None)],
         waiting: &[("api", 3)],
         shortages: &[("ports", 3)],
-        events: &[("service_up", 4), ("config_refused", 0)],
     };
     let mut text = String::new();
-    registry.render(&told, &mut text);
+    registry.render(&readings, &mut text);
     drop((requests, durations, listener, upstream, other, retries, calls));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
