@@ -14,7 +14,9 @@ use crate::config::model::{self, Address};
 use crate::discover::dns::{Dns, Query};
 use crate::discover::{Backend, Discovery, Found, Source};
 use crate::endpoint::Target;
+use crate::event::Events;
 use crate::io::Name;
+use crate::metrics::{Registry, names};
 
 /// How long a configuration waits for the first answers of its sources. A file takes milliseconds; a name server that has not answered
 /// by then may be silent for long, and the rest is to be served.
@@ -27,6 +29,7 @@ pub(super) struct Lookouts {
     names: Names,
     /// Told when one has found another set.
     news: mpsc::Sender<()>,
+    events: Arc<Events>,
 }
 
 /// Look-outs that a configuration needs and that are not running yet. They look already.
@@ -42,12 +45,12 @@ struct Lookout {
 }
 
 impl Lookouts {
-    /// None yet; each change of what they find is told through the receiver.
-    pub fn new() -> (Self, mpsc::Receiver<()>) {
+    /// None yet; each change of what they find is told through the receiver, and to `events`.
+    pub fn new(events: Arc<Events>) -> (Self, mpsc::Receiver<()>) {
         let (news, told) = mpsc::channel(1);
         let names = Names::default();
         tokio::task::spawn_local(names.clone().look(crate::io::resolve, news.clone()));
-        (Self { running: HashMap::new(), names, news }, told)
+        (Self { running: HashMap::new(), names, news, events }, told)
     }
 
     /// Starts those that a configuration asks for beyond what runs, and waits until each has asked once: a service must not be
@@ -76,11 +79,14 @@ impl Lookouts {
     }
 
     /// A configuration is in force: those that were started for it are, and those that it does not ask for end.
-    pub fn commit(&mut self, config: &model::Config, fresh: Fresh) {
+    pub fn commit(&mut self, config: &model::Config, fresh: Fresh, registry: &Registry) {
         self.names.commit(config);
         self.running.extend(fresh.0);
         let asked_for = |name: &String| config.services.iter().any(|s| s.name == *name && s.discover.is_some());
         self.running.retain(|name, _| asked_for(name));
+        for metric in [&names::DISCOVERY_UP, &names::DISCOVERY_ANSWERS] {
+            registry.keep(metric, |labels| labels.first().is_some_and(asked_for));
+        }
     }
 
     fn start(&self, service: &str, what: &model::Discover, before: Found) -> Lookout {
@@ -92,7 +98,7 @@ impl Lookouts {
             model::Source::Srv(name) => Source::Dns { query: Query::Srv(name.clone()), refresh },
             model::Source::File(path) => Source::File(path.clone()),
         };
-        let (discovery, found) = Discovery::new(service.to_owned(), source, Dns::system());
+        let (discovery, found) = Discovery::new(service, source, Dns::system(), Arc::clone(&self.events));
         let asked_once = discovery.asked_once();
         let (mut told, news) = (found.clone(), self.news.clone());
         let looking = tokio::task::spawn_local(discovery.run());

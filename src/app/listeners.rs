@@ -3,6 +3,7 @@
 //! A listener is its address. While that stays, so do its sockets, whatever becomes of its name, its TLS and its limits; nobody who
 //! is connecting notices.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::SocketAddr;
@@ -59,6 +60,23 @@ struct Next {
     max_connections: usize,
 }
 
+/// A listener of a configuration that can't be had.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    /// The listener's name.
+    pub name: String,
+    /// Where it was to listen.
+    pub address: String,
+    /// Why it can't.
+    pub reason: String,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "listener `{}`: {}: {}", self.name, self.address, self.reason)
+    }
+}
+
 /// Sockets that nobody accepts on yet.
 #[derive(Debug)]
 struct Fresh {
@@ -77,37 +95,29 @@ impl Listeners {
     ///
     /// # Errors
     ///
-    /// What can't be made or bound; for people.
+    /// The first listener whose TLS can't be made, or whose address can't be bound.
     pub fn prepare(
         &self,
         config: &model::Config,
         current: Option<&Snapshot>,
         registry: &Registry,
         inherited: &mut Inherited,
-    ) -> Result<Prepared, String> {
+    ) -> Result<Prepared, Unusable> {
         let mut prepared: Vec<Next> = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
-            let about = |what: &dyn std::fmt::Display| format!("listener `{}`: {what}", listener.name);
             let (target, address) = target(&listener.bind);
+            let unusable = |reason| Unusable { name: listener.name.clone(), address: address.clone(), reason };
             let known =
                 current.and_then(|s| s.listeners.iter().find(|l| l.is_at(&target, listener.protocol, &listener.name)));
             let known = known.and_then(|known| self.open.iter().find(|open| open.key == known.key));
-            let tls = tls(listener.tls.as_ref(), known).map_err(|error| about(&format!("TLS: {error}")))?;
+            let tls = tls(listener.tls.as_ref(), known).map_err(|error| unusable(format!("TLS: {error}")))?;
             let fresh = match known {
                 Some(_) => None,
                 None => {
                     let handed = inherited.listener(&target, listener.protocol, &listener.name);
                     let shares = self.shares_port(&prepared, &target);
                     let fresh = self.bind(&target, listener.protocol, handed, shares);
-                    let fresh = fresh.map_err(|error| about(&format!("{address}: {}", parts::reason(&error))))?;
-                    tracing::info!(
-                        listener = listener.name,
-                        address = fresh.bound.describe(),
-                        protocol = listener.protocol.as_str(),
-                        tls = tls.is_some(),
-                        "listening"
-                    );
-                    Some(fresh)
+                    Some(fresh.map_err(|error| unusable(parts::reason(&error)))?)
                 }
             };
             prepared.push(Next {

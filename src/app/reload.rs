@@ -4,27 +4,30 @@
 //! built. Then come the steps that can't: one snapshot is published, listeners that are new are accepted on, those that are gone
 //! drain. So a reload happens as a whole or not at all.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use metrics::{Counter, counter, gauge};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::certificates::{self, Certificates};
 use super::changes::Changes;
 use super::checks::Agents;
 use super::discovery::Lookouts;
 use super::inherit::Inherited;
-use super::listeners::{Listeners, Prepared};
+use super::listener_events;
+use super::listeners::{Listeners, Prepared, Unusable};
 use super::nicely::{let_go, nicely};
-use super::{notify as service_manager, parts};
+use super::{notify as service_manager, parts, upkeep};
 use crate::admin::{self, Refused};
 use crate::clock::Moment;
 use crate::config::{self, Effective, Loaded, model};
 use crate::discover::watch::FileWatch;
-use crate::event::{Kind, Subject};
+use crate::event::{Events, Kind, ListenerChange, Subject};
 use crate::health::monitor::Monitor;
 use crate::listener::Control;
 use crate::metrics::{Registry, names};
@@ -32,7 +35,7 @@ use crate::notify::{self, Notifiers};
 use crate::operator::Operators;
 use crate::policy::AdminToken;
 use crate::record::access;
-use crate::snapshot::{self, Snapshot, Store};
+use crate::snapshot::{self, Service, Snapshot, Store};
 
 /// What can't change while the process runs, by its place in the configuration in effect.
 const FIXED: [&str; 8] = [
@@ -62,6 +65,7 @@ pub(super) struct System {
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub lookouts: Lookouts,
+    pub certificates: Certificates,
     pub listeners: Listeners,
     pub workers: Control,
     pub admin: Arc<admin::State>,
@@ -146,7 +150,8 @@ impl System {
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
-        let prepared = prepared.map_err(Refused::because)?;
+        let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;
+        let shown_before = self.listeners.shown(&before);
         drop(before);
         let fresh = self.lookouts.begin(&config).await;
         self.lookouts.fill_with(&fresh, &mut config);
@@ -157,7 +162,8 @@ impl System {
         self.publish(&config, prepared).await?;
 
         // from here on it is done
-        self.lookouts.commit(&config, fresh);
+        self.lookouts.commit(&config, fresh, &self.registry);
+        self.certificates.commit(&config, &self.registry, SystemTime::now());
         if !warnings.is_empty() {
             tracing::warn!("{warnings}");
         }
@@ -170,7 +176,9 @@ impl System {
         let before =
             (std::mem::replace(&mut self.effective, Arc::new(effective)), std::mem::replace(&mut self.config, config));
         let current = self.store.load();
-        self.admin.reloaded(self.listeners.shown(&current), shown(&self.effective));
+        let shown_now = self.listeners.shown(&current);
+        listener_events::tell(&shown_before, &shown_now, changes.changed_listeners(), self.store.events());
+        self.admin.reloaded(shown_now, shown(&self.effective));
         let_go(vec![before]);
         Ok((current.generation, changes))
     }
@@ -183,14 +191,15 @@ impl System {
         match build(&self.config, &self.store.load(), &self.registry) {
             Ok(next) => {
                 count_generation(next.generation);
-                self.put_in_force(next);
+                self.put_in_force(next, "discovery");
             }
             Err(refused) => tracing::error!("discovered backends can't be used: {}", refused.detail),
         }
     }
 
-    /// Publishes a snapshot whose backends may be others than before.
-    fn put_in_force(&self, next: Snapshot) {
+    /// Publishes a snapshot whose backends may be others than before; `by` says who has changed them, for the events.
+    fn put_in_force(&self, next: Snapshot, by: &'static str) {
+        tell_removed(&self.store.load(), &next, by, self.store.events());
         // before it is published: no worker may pick what an operator has taken out
         self.operators.apply(next.endpoints());
         self.store.replace(next, Moment::now());
@@ -198,10 +207,21 @@ impl System {
         self.store.news().notify_one();
     }
 
-    /// Does again what operators have said.
-    pub fn say_again(&self) {
+    /// Takes over from the process before this one, which has handed its sockets over.
+    pub fn take_over(&mut self) {
+        self.listeners.own();
+        // operators may have told the process before more, since this one has read what they said
+        self.operators.reload();
         self.operators.apply(self.store.load().endpoints());
         self.store.refresh(Moment::now(), true);
+    }
+
+    /// Starts the tasks that keep what runs up to date, for as long as the process lives.
+    pub fn look_after_itself(&self) {
+        tokio::task::spawn_local(self.monitor.clone().run());
+        tokio::task::spawn_local(self.certificates.clone().watch());
+        let (store, operators) = (Arc::clone(&self.store), Arc::clone(&self.operators));
+        tokio::task::spawn_local(upkeep::run(store, self.monitor.clone(), self.agents.clone(), operators));
     }
 
     /// Whether the file holds something else than when it was last read. A watcher tells of every touch, also of one that was
@@ -221,11 +241,23 @@ impl System {
         self.seen = seen;
         match loaded {
             Ok(loaded) => Ok(loaded),
-            Err(mistakes) => Err(Refused {
-                detail: format!("the configuration can't be used\n{mistakes}"),
-                mistakes: serde_json::to_value(&mistakes).unwrap_or_default(),
-            }),
+            Err(mistakes) => {
+                certificates::tell_failed(&mistakes, self.store.events());
+                Err(Refused {
+                    detail: format!("the configuration can't be used\n{mistakes}"),
+                    mistakes: serde_json::to_value(&mistakes).unwrap_or_default(),
+                })
+            }
         }
+    }
+
+    /// Tells of a listener that can't be had.
+    fn refuse(&self, unusable: Unusable) -> Refused {
+        let detail = unusable.to_string();
+        let Unusable { name, address, reason } = unusable;
+        let change = ListenerChange::Failed { address, reason };
+        self.store.events().tell(Subject::listener(&name.into()), Kind::Listener(change));
+        Refused::because(detail)
     }
 
     async fn publish(&mut self, config: &Arc<model::Config>, prepared: Prepared) -> Result<(), Refused> {
@@ -243,7 +275,7 @@ impl System {
             next = build(config, &now, &self.registry)?;
         }
         count_generation(next.generation);
-        self.put_in_force(next);
+        self.put_in_force(next, "configuration");
         self.listeners.commit(prepared, &self.store.load(), &mut self.workers, config.server.drain_timeout);
         Ok(())
     }
@@ -278,6 +310,19 @@ pub(super) fn shown(effective: &Arc<Effective>) -> admin::Effective {
 /// What a file holds, in short; `None` when it can't be read.
 pub(super) fn hash(file: &Path) -> Option<u64> {
     Some(xxh3_64(&std::fs::read(file).ok()?))
+}
+
+/// Tells of the backends that are not there any more.
+fn tell_removed(before: &Snapshot, after: &Snapshot, by: &'static str, events: &Events) {
+    let there = |service: &Service| service.endpoints.iter().map(|endpoint| Arc::clone(&endpoint.id)).collect();
+    let after: HashMap<&str, HashSet<Arc<str>>> =
+        after.services.iter().map(|service| (&*service.name, there(service))).collect();
+    for service in &before.services {
+        let there = after.get(&*service.name);
+        for gone in service.endpoints.iter().filter(|old| there.is_none_or(|there| !there.contains(&old.id))) {
+            events.tell(Subject::backend(&gone.service, &gone.id), Kind::BackendRemoved { by });
+        }
+    }
 }
 
 fn build(config: &model::Config, before: &Snapshot, registry: &Registry) -> Result<Snapshot, Refused> {

@@ -10,7 +10,7 @@ use super::parts::AdminAddress;
 use super::reload::{self, System};
 use super::signals::{Signal, Signals};
 use super::upgrade::{Start, Successor};
-use super::{inherit, nicely, notify};
+use super::{Ready, inherit, nicely, notify};
 use crate::admin::{self, Phase, Refused, Reload};
 use crate::event::{Kind, Subject};
 use crate::listener::{Queue, Socket};
@@ -57,6 +57,15 @@ impl Running {
         let served = admin::serve(socket, self.admin.tls.clone(), Arc::clone(&self.system.admin));
         self.serving = Some(tokio::task::spawn_local(served));
         Ok(())
+    }
+
+    /// Clients are served: tells it, and gives back where.
+    pub fn is_ready(&self) -> Ready {
+        self.system.admin.enter(Phase::Ready);
+        self.system.store.events().tell(Subject::default(), Kind::Ready { version: env!("CARGO_PKG_VERSION") });
+        let shown = self.system.listeners.shown(&self.system.store.load());
+        let listeners = shown.into_iter().map(|listener| listener.address).collect();
+        Ready { admin: self.admin.address, listeners }
     }
 
     /// Until a signal says stop, or another process has taken over.
@@ -113,7 +122,8 @@ impl Running {
     async fn reload(&mut self, why: &str, successor: Option<&Successor>) -> Result<u64, Refused> {
         if successor.is_some() {
             let detail = "another process is about to take over, with the file as it is".to_owned();
-            tracing::warn!("not reloaded ({why}): {detail}");
+            let kind = Kind::NotReloaded { why: why.to_owned(), detail: detail.clone(), took: Duration::ZERO };
+            self.system.store.events().tell(Subject::default(), kind);
             return Err(Refused { detail, mistakes: serde_json::Value::Array(Vec::new()) });
         }
         // names that are looked up, or a file far away, may keep a reload for long

@@ -13,7 +13,7 @@ use http::{StatusCode, Uri};
 use ipnet::IpNet;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::event::Wanted;
+use crate::event::Filter;
 use crate::policy::{
     self, AdminToken, AnswerLimits, HeaderChanges, KeyFrom, Limits, ListenerProtocol, Pool, ProxyHeader, Rewrite,
     TimeoutOverride, Timeouts, UpstreamProtocol,
@@ -116,7 +116,7 @@ pub struct Notify {
     /// Where messages go: http or https, with a host.
     pub webhook: Uri,
     /// Which events.
-    pub on: Wanted,
+    pub on: Filter,
     /// Signs messages.
     pub secret: Option<NotifySecret>,
     /// Authorities that verify the receiver's certificate.

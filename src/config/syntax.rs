@@ -15,7 +15,7 @@ use ipnet::IpNet;
 use regex::Regex;
 
 use super::units::{Size, Span, UnitError};
-use crate::event::Wanted;
+use crate::event::Filter;
 use crate::route::Host;
 
 pub(super) const DURATION: &str = "a duration: a whole number and one of ms, s, m, h, d, such as \"30s\"";
@@ -244,13 +244,13 @@ pub(super) fn webhook(text: &str) -> Result<Uri> {
 
 /// A level or a kind of events.
 fn event(text: &str) -> Result<()> {
-    match Wanted::default().add(text) {
+    match Filter::default().add(text) {
         true => Ok(()),
         false => Err(Problem::new(
             format!("`{text}` is neither a level nor a kind of events"),
             "\"info\", \"warn\", \"error\", or a kind such as \"service_down\" or \"backend_*\"",
         )
-        .suggest(nearest(text, Wanted::words()).map(str::to_owned))),
+        .suggest(nearest(text, Filter::words()).map(str::to_owned))),
     }
 }
 

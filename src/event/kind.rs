@@ -1,11 +1,20 @@
 //! Every kind of event: its name, its level, its line in the log, and its members in JSON.
 //!
-//! Names are a contract, as those of the metrics are: `[[notify]]` and people's tools are written against them. docs/events.md lists them.
+//! Names are a contract, as those of the metrics are: `[[notify]]` and people's tools are written against them. docs/events.md lists them,
+//! which a test looks for.
+
+mod certificate;
+mod discovery;
+mod listener;
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
+
+pub use certificate::{Certificate, CertificateChange};
+pub use discovery::DiscoveryChange;
+pub use listener::ListenerChange;
 
 use super::Subject;
 use crate::clock::rfc3339;
@@ -38,6 +47,17 @@ pub enum Kind {
         /// For how long it stood so.
         after: Option<Duration>,
     },
+    /// A backend is not there any more: nobody is sent to it.
+    BackendRemoved {
+        /// Who has taken it away: `configuration` or `discovery`.
+        by: &'static str,
+    },
+    /// Something happened to a listener.
+    Listener(ListenerChange),
+    /// Something happened to a certificate.
+    Certificate(CertificateChange),
+    /// Something happened to the source of a service's backends.
+    Discovery(DiscoveryChange),
     /// An operator has said what is to be done with a backend.
     Operator {
         /// What: `drain`, `disable`, `enable`, or `weight`.
@@ -121,8 +141,8 @@ pub enum Kind {
     },
 }
 
-/// The names of all kinds, in the order of [`Kind::place`].
-pub const NAMES: [&str; 19] = [
+/// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
+pub const NAMES: [&str; 32] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -131,6 +151,7 @@ pub const NAMES: [&str; 19] = [
     "backend_ejected",
     "backend_broken",
     "backend_unknown",
+    "backend_removed",
     "operator",
     "operator_expired",
     "operator_not_kept",
@@ -138,6 +159,18 @@ pub const NAMES: [&str; 19] = [
     "panic_ended",
     "service_down",
     "service_up",
+    "listener_added",
+    "listener_changed",
+    "listener_removed",
+    "listener_failed",
+    "certificate_loaded",
+    "certificate_changed",
+    "certificate_expiring",
+    "certificate_expired",
+    "certificate_failed",
+    "discovery_changed",
+    "discovery_failed",
+    "discovery_recovered",
     "config_reloaded",
     "config_refused",
     "process_ready",
@@ -156,28 +189,26 @@ impl Level {
 }
 
 impl Kind {
-    /// Its place in [`NAMES`].
-    pub(super) fn place(&self) -> usize {
-        match self {
-            // the states have the first eight places, in the order of `State::ALL`
-            Self::Backend { state, .. } => *state as usize,
-            Self::Operator { .. } => 8,
-            Self::OperatorExpired { .. } => 9,
-            Self::OperatorNotKept { .. } => 10,
-            Self::PanicBegan { .. } => 11,
-            Self::PanicEnded { .. } => 12,
-            Self::ServiceDown { .. } => 13,
-            Self::ServiceUp { .. } => 14,
-            Self::Reloaded { .. } => 15,
-            Self::NotReloaded { .. } => 16,
-            Self::Ready { .. } => 17,
-            Self::Stopping { .. } => 18,
-        }
-    }
-
     /// Its name.
     pub fn name(&self) -> &'static str {
-        NAMES[self.place()]
+        match self {
+            Self::Backend { state, .. } => NAMES[*state as usize],
+            Self::BackendRemoved { .. } => "backend_removed",
+            Self::Listener(change) => change.name(),
+            Self::Certificate(change) => change.name(),
+            Self::Discovery(change) => change.name(),
+            Self::Operator { .. } => "operator",
+            Self::OperatorExpired { .. } => "operator_expired",
+            Self::OperatorNotKept { .. } => "operator_not_kept",
+            Self::PanicBegan { .. } => "panic_began",
+            Self::PanicEnded { .. } => "panic_ended",
+            Self::ServiceDown { .. } => "service_down",
+            Self::ServiceUp { .. } => "service_up",
+            Self::Reloaded { .. } => "config_reloaded",
+            Self::NotReloaded { .. } => "config_refused",
+            Self::Ready { .. } => "process_ready",
+            Self::Stopping { .. } => "process_stopping",
+        }
     }
 
     /// How much somebody should care.
@@ -187,6 +218,9 @@ impl Kind {
             | Self::PanicBegan { .. }
             | Self::OperatorNotKept { .. } => Level::Warn,
             Self::ServiceDown { .. } | Self::NotReloaded { .. } => Level::Error,
+            Self::Listener(change) => change.level(),
+            Self::Certificate(change) => change.level(),
+            Self::Discovery(change) => change.level(),
             _ => Level::Info,
         }
     }
@@ -198,6 +232,10 @@ impl Kind {
                 let text = backend(*state);
                 if reason.is_empty() { text.to_owned() } else { format!("{text}: {reason}") }
             }
+            Self::BackendRemoved { by } => format!("backend is removed: the {by} does not have it any more"),
+            Self::Listener(change) => change.text(),
+            Self::Certificate(change) => change.text(),
+            Self::Discovery(change) => change.text(),
             Self::Operator { command: "weight", who, weight: None, .. } => {
                 format!("{who} gave it its configured weight back")
             }
@@ -233,6 +271,10 @@ impl Kind {
                 "was": was.map(State::as_str),
                 "after_s": after.map(seconds),
             }),
+            Self::BackendRemoved { by } => json!({ "by": by }),
+            Self::Listener(change) => change.cause(),
+            Self::Certificate(change) => change.cause(),
+            Self::Discovery(change) => change.cause(),
             Self::Operator { command, who, reason, until, weight } => json!({
                 "command": command,
                 "who": who,
@@ -260,6 +302,7 @@ impl Kind {
     /// Writes its line in the log.
     pub(super) fn log(&self, subject: &Subject) {
         let (service, backend) = (subject.service.as_deref(), subject.backend.as_deref());
+        let listener = subject.listener.as_deref();
         match self {
             Self::Backend { state, by, reason, was, .. } => {
                 let (by, was, text) = (by.as_str(), was.map(State::as_str), self::backend(*state));
@@ -268,6 +311,10 @@ impl Kind {
                     _ => warn!(service, backend, by, reason, was, "{text}"),
                 }
             }
+            Self::BackendRemoved { by } => info!(service, backend, by, "backend is removed"),
+            Self::Listener(change) => change.log(listener),
+            Self::Certificate(change) => change.log(listener, service),
+            Self::Discovery(change) => change.log(service),
             Self::Operator { command, who, reason, until, weight } => {
                 let until = until.map(rfc3339);
                 info!(service, backend, who, reason, until, weight, "an operator said: {command}");

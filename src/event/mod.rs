@@ -4,10 +4,10 @@
 //! [`KEPT`] are kept, and a [`Subscription`] reads them from there, each at its own pace. There is one list, so a subscriber that does
 //! not read costs no memory and holds nobody up: it finds its place gone and is told how many events it has missed.
 
+mod filter;
 pub mod kind;
-mod wanted;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -15,8 +15,8 @@ use metrics::{Counter, counter};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-pub use kind::{Kind, Level};
-pub use wanted::Wanted;
+pub use filter::Filter;
+pub use kind::{Certificate, CertificateChange, DiscoveryChange, Kind, Level, ListenerChange};
 
 use crate::clock::{Moment, rfc3339};
 use crate::metrics::names;
@@ -56,8 +56,8 @@ pub struct Events {
     list: Mutex<List>,
     /// The id of the newest event.
     newest: watch::Sender<u64>,
-    /// By the place of their kind in [`kind::NAMES`].
-    counters: Vec<Counter>,
+    /// One for each kind.
+    counters: HashMap<&'static str, Counter>,
 }
 
 #[derive(Debug)]
@@ -136,7 +136,7 @@ impl Events {
     fn beginning_with(id: u64) -> Self {
         let list = List { kept: VecDeque::new(), next: id, first: id };
         // all of them are there from the start, so that the first event of a kind is an increase
-        let counters = kind::NAMES.iter().map(|kind| counter!(names::EVENTS.name, "kind" => *kind)).collect();
+        let counters = kind::NAMES.iter().map(|kind| (*kind, counter!(names::EVENTS.name, "kind" => *kind))).collect();
         Self { list: Mutex::new(list), newest: watch::Sender::new(id - 1), counters }
     }
 
@@ -148,7 +148,7 @@ impl Events {
     /// Tells of something that happened at this time.
     pub fn tell_of(&self, subject: Subject, kind: Kind, time: SystemTime, moment: Moment) {
         kind.log(&subject);
-        if let Some(counter) = self.counters.get(kind.place()) {
+        if let Some(counter) = self.counters.get(kind.name()) {
             counter.increment(1);
         }
         let mut list = self.list();

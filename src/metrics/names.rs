@@ -111,6 +111,10 @@ metrics! {
         => "Attempts beyond the first: `succeeded`, `failed`, or `over_budget` when they were not made.";
     EJECTIONS: Counter "evenkeel_ejections_total" [service, backend, reason] Source::Facade(Order::ByLabels)
         => "How often a backend was taken out because of its answers.";
+    DISCOVERY_UP: Gauge "evenkeel_discovery_up" [service] Source::Facade(Order::ByLabels)
+        => "1 when the source that backends are discovered from gave its last answer, 0 when it failed.";
+    DISCOVERY_ANSWERS: Counter "evenkeel_discovery_answers_total" [service, outcome] Source::Facade(Order::ByLabels)
+        => "Times that a source of backends was asked: the set has `changed`, is `unchanged`, or it has `failed`.";
     GRPC: Counter "evenkeel_grpc_calls_total" [service, code] Source::Registry
         => "gRPC calls by the status that they ended with; `none`: they broke off without one.";
     CLIENT_CONNECTIONS: Gauge "evenkeel_client_connections" [listener] Source::Registry
@@ -129,6 +133,8 @@ metrics! {
         => "Connections to backends, checks' included, that could not be tried for want of something of this machine's: `ports`, `descriptors`, `memory`, a `route`, `permission`.";
     EVENTS: Counter "evenkeel_events_total" [kind] Source::Facade(Order::AsRegistered)
         => "Events by their kind; docs/events.md lists them.";
+    CERTIFICATE_EXPIRY: Gauge "evenkeel_certificate_expiry_timestamp_seconds" [listener, service, path] Source::Facade(Order::ByLabels)
+        => "Until when a certificate in force is valid, in Unix time. Listener and service are empty for the admin address.";
     PANICS: Counter "evenkeel_panics_total" [] Source::Registry
         => "Panics caught, each a defect of Evenkeel that cost one connection.";
     CONFIG_GENERATION: Gauge "evenkeel_config_generation" [] Source::Facade(Order::ByLabels)

@@ -57,6 +57,8 @@ impl Registry {
         self.recorded_to(&names::NOTIFICATIONS, &mut text);
         self.retries_to(&mut text);
         self.recorded_to(&names::EJECTIONS, &mut text);
+        self.recorded_to(&names::DISCOVERY_UP, &mut text);
+        self.recorded_to(&names::DISCOVERY_ANSWERS, &mut text);
         self.grpc_to(&mut text);
         self.listeners_to(&mut text);
         text.announce(&names::SHORTAGES);
@@ -64,6 +66,7 @@ impl Registry {
             text.series(&names::SHORTAGES, &[reason], count);
         }
         self.recorded_to(&names::EVENTS, &mut text);
+        self.recorded_to(&names::CERTIFICATE_EXPIRY, &mut text);
         text.single(&names::PANICS, &[], self.panics.load(Ordering::Relaxed));
         self.recorded_to(&names::CONFIG_GENERATION, &mut text);
         self.recorded_to(&names::RELOADS, &mut text);

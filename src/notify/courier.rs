@@ -7,14 +7,14 @@ use tokio::sync::watch;
 
 use super::post::{Failed, Post};
 use super::schedule;
-use crate::event::{Batch, Event, Subscription, Wanted};
+use crate::event::{Batch, Event, Filter, Subscription};
 use crate::metrics::names;
 
 /// Events in one message at most: a hundred of them are some 40 KiB.
 const MOST: usize = 100;
 
 pub(super) struct Courier {
-    pub on: Wanted,
+    pub on: Filter,
     pub post: Post,
     pub subscription: Subscription,
     /// Told the id of the last event that needs no delivery any more.

@@ -7,6 +7,7 @@
 mod support;
 
 mod callers;
+mod changes;
 mod events;
 mod hosts;
 mod limits;

@@ -210,6 +210,13 @@ fn everything() -> String {
 }
 
 #[test]
+fn the_text_has_every_metric_of_the_list_in_its_order() {
+    let text = everything();
+    let announced = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+    assert!(announced.eq(names::ALL.iter().map(|metric| metric.name)));
+}
+
+#[test]
 fn the_text_stays_byte_for_byte_as_dashboards_and_scripts_know_it() {
     assert_eq!(everything(), include_str!("everything.txt"));
 }
