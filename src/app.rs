@@ -3,6 +3,7 @@
 //! The calling thread becomes the control plane: it binds, starts the workers, and then obeys signals, reloads, and answers the
 //! admin address until the end.
 
+mod background;
 mod certificates;
 mod changes;
 mod checks;
@@ -13,11 +14,11 @@ mod ingress_tests;
 mod listener_events;
 mod listeners;
 mod names;
-mod nicely;
-mod notify;
+
 mod parts;
 mod reload;
 mod running;
+mod service_manager;
 mod signals;
 mod start;
 mod upgrade;
@@ -34,12 +35,12 @@ use crate::config::{Loaded, model};
 use crate::event::Events;
 use crate::metrics::Registry;
 use crate::record::Recorder;
-use discovery::Lookouts;
+use discovery::Discoveries;
 use inherit::Inherited;
 use running::Running;
 use signals::Signals;
-use start::Parts;
-use upgrade::Start;
+use start::Startup;
+use upgrade::Invocation;
 
 /// Where a system that is ready can be reached.
 #[derive(Debug)]
@@ -87,7 +88,7 @@ async fn control(
     ready: impl FnOnce(&Ready),
 ) -> Result<(), String> {
     introduce(&loaded.config);
-    let start = Start::remember();
+    let invocation = Invocation::of_this_process();
     let signals = Signals::new().map_err(|error| format!("signals can't be received: {error}"))?;
     let registry = Registry::new(loaded.config.server.workers);
     registry.install()?;
@@ -100,16 +101,16 @@ async fn control(
     let (log, writer) = parts::access_log(&config.log)?.unzip();
     let recorder = Recorder::new(log.clone());
     let (reload, reloads) = mpsc::channel(1);
-    let (mut lookouts, discoveries) = Lookouts::new(Arc::clone(&events));
+    let (mut discoveries, backend_changes) = Discoveries::new(Arc::clone(&events));
     // before anything is served, and, at an upgrade, before the process before is told to leave
-    let fresh = lookouts.begin(config).await;
-    lookouts.commit(config, fresh, &registry);
-    let parts = Parts { loaded, source, registry, events, lookouts, log, recorder: &recorder, reload };
-    let system = parts.start(&mut inherited)?;
+    let fresh = discoveries.begin(config).await;
+    discoveries.commit(config, fresh, &registry);
+    let startup = Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, reload };
+    let system = startup.start(&mut inherited)?;
     inherited.close_the_rest();
 
     let told = None;
-    let mut running = Running { serving: None, admin, system, signals, start, told, reloads, discoveries };
+    let mut running = Running { serving: None, admin, system, signals, invocation, told, reloads, backend_changes };
     running.serve_admin()?;
     ready(&running.is_ready());
     match inherited.ready.take() {
@@ -117,9 +118,9 @@ async fn control(
             running.system.take_over();
             upgrade::take_over(before);
         }
-        None => notify::ready(),
+        None => service_manager::ready(),
     }
-    tokio::task::spawn_local(notify::live());
+    tokio::task::spawn_local(service_manager::live());
     running.system.look_after_itself();
 
     let ended = running.serve().await;

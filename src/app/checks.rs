@@ -14,14 +14,14 @@ use crate::policy::{Check, Health, Initial, ProxyHeader};
 use crate::snapshot::{Service, Snapshot};
 
 /// An agent that has missed as many of its turns is silent, however soon reports expire: one that is late is not.
-const MISSED: u32 = 3;
+const MISSED_TURNS: u32 = 3;
 
 /// Every check that the services of a snapshot ask for.
 pub(super) fn targets(snapshot: &Snapshot) -> Vec<Target> {
     let mut targets = Vec::new();
     for service in &snapshot.services {
         let health = service.health.clone().map(Arc::new);
-        let agent = service.load_reports.agent.map(|(port, interval)| Arc::new(asking(port, interval)));
+        let agent = service.load_reports.agent.map(|(port, interval)| Arc::new(agent_check(port, interval)));
         // of one whose name can't be looked up that is known without asking
         for endpoint in service.endpoints.iter().filter(|endpoint| !endpoint.is_unknown()) {
             if let Some(policy) = &health {
@@ -53,12 +53,12 @@ fn target(service: &Service, endpoint: &Endpoint, policy: &Arc<Health>, advisory
         },
         policy: Arc::clone(policy),
         advisory,
-        expire: service.load_reports.expire.max(policy.interval * MISSED),
+        expire: service.load_reports.expire.max(policy.interval * MISSED_TURNS),
     }
 }
 
 /// How an agent is asked about load: what it says does not count as a check.
-fn asking(port: u16, interval: Duration) -> Health {
+fn agent_check(port: u16, interval: Duration) -> Health {
     Health {
         kind: Check::Agent,
         port: Some(port),
@@ -175,7 +175,7 @@ mod tests {
             protocol: UpstreamProtocol::Http1,
             tls: None,
             preamble: Preamble::Off,
-            policy: Arc::new(asking(1, Duration::from_secs(2))),
+            policy: Arc::new(agent_check(1, Duration::from_secs(2))),
             advisory: true,
             expire: Duration::from_secs(10),
         }

@@ -28,13 +28,13 @@ use crate::tls::Acceptor;
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    open: Vec<Open>,
+    open: Vec<OpenListener>,
     workers: usize,
 }
 
 /// One that is open.
 #[derive(Debug)]
-struct Open {
+struct OpenListener {
     key: u32,
     name: String,
     bound: Bound,
@@ -45,16 +45,16 @@ struct Open {
 
 /// What a configuration asks for, made and bound as far as it was not there, and not used yet. Dropped, it has changed nothing.
 #[derive(Debug)]
-pub(super) struct Prepared(Vec<Next>);
+pub(super) struct Prepared(Vec<NextListener>);
 
 /// One listener of a configuration.
 #[derive(Debug)]
-struct Next {
+struct NextListener {
     name: String,
     /// The key of the one that is open at its address.
     known: Option<u32>,
     /// Its sockets, when none is.
-    fresh: Option<Fresh>,
+    fresh: Option<NewSockets>,
     tls: Option<(u64, Acceptor)>,
     metrics: Arc<ListenerMetrics>,
     max_connections: usize,
@@ -79,7 +79,7 @@ impl fmt::Display for Unusable {
 
 /// Sockets that nobody accepts on yet.
 #[derive(Debug)]
-struct Fresh {
+struct NewSockets {
     bound: Bound,
     /// What each worker is to accept on.
     parts: Vec<Vec<Socket>>,
@@ -103,7 +103,7 @@ impl Listeners {
         registry: &Registry,
         inherited: &mut Inherited,
     ) -> Result<Prepared, Unusable> {
-        let mut prepared: Vec<Next> = Vec::with_capacity(config.listeners.len());
+        let mut prepared: Vec<NextListener> = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
             let (target, address) = target(&listener.bind);
             let unusable = |reason| Unusable { name: listener.name.clone(), address: address.clone(), reason };
@@ -120,7 +120,7 @@ impl Listeners {
                     Some(fresh.map_err(|error| unusable(parts::reason(&error)))?)
                 }
             };
-            prepared.push(Next {
+            prepared.push(NextListener {
                 name: listener.name.clone(),
                 known: known.map(|known| known.key),
                 fresh,
@@ -133,7 +133,7 @@ impl Listeners {
     }
 
     /// Whether the port is one that we listen on already, by another address or, until a listener is gone, by the same one.
-    fn shares_port(&self, prepared: &[Next], target: &Target) -> bool {
+    fn shares_port(&self, prepared: &[NextListener], target: &Target) -> bool {
         let prepared = prepared.iter().filter_map(|next| next.fresh.as_ref()).map(|fresh| &fresh.bound);
         let ours = self.open.iter().map(|open| &open.bound).chain(prepared);
         ours.filter_map(Bound::target).any(|ours| match (ours, target) {
@@ -148,7 +148,7 @@ impl Listeners {
         protocol: ListenerProtocol,
         (inherited, with_file): (Vec<Socket>, bool),
         shares_port: bool,
-    ) -> io::Result<Fresh> {
+    ) -> io::Result<NewSockets> {
         let bound = match (inherited.is_empty(), with_file) {
             (true, _) => self.bind_new(target, protocol, shares_port)?,
             (false, false) => Bound::inherit(inherited, self.workers)?,
@@ -159,7 +159,7 @@ impl Listeners {
             bound.keep_alive()?;
         }
         let parts = bound.deal(self.workers)?;
-        Ok(Fresh { bound, parts })
+        Ok(NewSockets { bound, parts })
     }
 
     fn bind_new(&self, target: &Target, protocol: ListenerProtocol, shares_port: bool) -> io::Result<Bound> {
@@ -188,13 +188,13 @@ impl Listeners {
     pub fn commit(&mut self, prepared: Prepared, current: &Snapshot, control: &mut Control, drain_timeout: Duration) {
         for key in self.going(&prepared) {
             // our duplicates are closed first, so that the queues end with the workers' sockets
-            for Open { name, bound, .. } in self.open.extract_if(.., |open| open.key == key) {
+            for OpenListener { name, bound, .. } in self.open.extract_if(.., |open| open.key == key) {
                 drop(bound);
                 control.remove(key, name, drain_timeout);
             }
         }
         for (next, listener) in prepared.0.into_iter().zip(&current.listeners) {
-            let Next { name, known, fresh, tls, metrics, max_connections } = next;
+            let NextListener { name, known, fresh, tls, metrics, max_connections } = next;
             let (fingerprint, acceptor) = tls.unzip();
             let open = self.open.iter_mut().find(|open| known == Some(open.key));
             match (open, fresh) {
@@ -203,10 +203,10 @@ impl Listeners {
                     open.settings.store(Arc::new(open.settings.load().next(acceptor, metrics, max_connections)));
                     (open.name, open.tls) = (name, fingerprint);
                 }
-                (None, Some(Fresh { bound, parts })) => {
+                (None, Some(NewSockets { bound, parts })) => {
                     let settings = Settings::new(acceptor, metrics, max_connections);
                     control.accept(Plan { key: listener.key, parts, settings: &settings });
-                    self.open.push(Open { key: listener.key, name, bound, settings, tls: fingerprint });
+                    self.open.push(OpenListener { key: listener.key, name, bound, settings, tls: fingerprint });
                 }
                 (None, None) => {}
             }
@@ -268,7 +268,7 @@ fn target(bind: &Address) -> (Target, String) {
 
 /// TLS towards clients. What is made of the same settings stays the same object, and with it the keys of the session tickets that
 /// clients hold.
-fn tls(settings: Option<&model::ServerTls>, known: Option<&Open>) -> Result<Option<(u64, Acceptor)>, String> {
+fn tls(settings: Option<&model::ServerTls>, known: Option<&OpenListener>) -> Result<Option<(u64, Acceptor)>, String> {
     let Some(settings) = settings else { return Ok(None) };
     let fingerprint = fingerprint(settings);
     let same = known.filter(|known| known.tls == Some(fingerprint)).and_then(|known| known.settings.load().tls.clone());

@@ -14,15 +14,15 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::background;
 use super::certificates::{self, Certificates};
 use super::changes::Changes;
 use super::checks::Agents;
-use super::discovery::Lookouts;
+use super::discovery::Discoveries;
 use super::inherit::Inherited;
 use super::listener_events;
 use super::listeners::{Listeners, Prepared, Unusable};
-use super::nicely::{let_go, nicely};
-use super::{notify as service_manager, parts, upkeep};
+use super::{parts, service_manager, upkeep};
 use crate::admin::{self, Refused};
 use crate::clock::Moment;
 use crate::config::{self, Effective, Loaded, model};
@@ -54,7 +54,7 @@ pub(super) struct System {
     /// The file that the configuration came from, if it came from one.
     pub source: Option<PathBuf>,
     /// What it held when it was last read, in short.
-    pub seen: Option<u64>,
+    pub source_hash: Option<u64>,
     pub store: Arc<Store>,
     pub registry: Arc<Registry>,
     pub counters: ReloadCounters,
@@ -64,7 +64,7 @@ pub(super) struct System {
     pub notifiers: Notifiers,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
-    pub lookouts: Lookouts,
+    pub discoveries: Discoveries,
     pub certificates: Certificates,
     pub listeners: Listeners,
     pub workers: Control,
@@ -153,16 +153,16 @@ impl System {
         let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;
         let shown_before = self.listeners.shown(&before);
         drop(before);
-        let fresh = self.lookouts.begin(&config).await;
-        self.lookouts.fill_with(&fresh, &mut config);
+        let fresh = self.discoveries.begin(&config).await;
+        self.discoveries.fill_with(&fresh, &mut config);
         let config = Arc::new(config);
         let (before, after) = ((Arc::clone(&self.effective), Arc::clone(&self.config)), Arc::clone(&config));
-        let compared = nicely(move || compare((&before.0, &before.1), effective, &after)).await;
+        let compared = background::run(move || compare((&before.0, &before.1), effective, &after)).await;
         let (effective, changes) = compared.map_err(Refused::because)?;
         self.publish(&config, prepared).await?;
 
         // from here on it is done
-        self.lookouts.commit(&config, fresh, &self.registry);
+        self.discoveries.commit(&config, fresh, &self.registry);
         self.certificates.commit(&config, &self.registry, SystemTime::now());
         if !warnings.is_empty() {
             tracing::warn!("{warnings}");
@@ -179,7 +179,7 @@ impl System {
         let shown_now = self.listeners.shown(&current);
         listener_events::tell(&shown_before, &shown_now, changes.changed_listeners(), self.store.events());
         self.admin.reloaded(shown_now, shown(&self.effective));
-        let_go(vec![before]);
+        background::discard(vec![before]);
         Ok((current.generation, changes))
     }
 
@@ -187,7 +187,7 @@ impl System {
     pub fn discovered(&mut self) {
         // nobody else holds it between two reloads
         let Some(config) = Arc::get_mut(&mut self.config) else { return };
-        self.lookouts.fill(config);
+        self.discoveries.fill(config);
         match build(&self.config, &self.store.load(), &self.registry) {
             Ok(next) => {
                 count_generation(next.generation);
@@ -226,9 +226,9 @@ impl System {
 
     /// Whether the file holds something else than when it was last read. A watcher tells of every touch, also of one that was
     /// followed by a signal and has been read since.
-    pub async fn is_other(&self) -> bool {
+    pub async fn source_has_changed(&self) -> bool {
         let Some(source) = self.source.clone() else { return false };
-        nicely(move || hash(&source)).await.is_ok_and(|now| now != self.seen)
+        background::run(move || hash(&source)).await.is_ok_and(|now| now != self.source_hash)
     }
 
     /// Reads and checks the file, elsewhere: names are looked up, which may take its time.
@@ -237,8 +237,9 @@ impl System {
             return Err(Refused::because("it was started without a file".to_owned()));
         };
         // before it is read: a change in between is read twice rather than not at all
-        let (seen, loaded) = nicely(move || (hash(&source), config::load(&source))).await.map_err(Refused::because)?;
-        self.seen = seen;
+        let (seen, loaded) =
+            background::run(move || (hash(&source), config::load(&source))).await.map_err(Refused::because)?;
+        self.source_hash = seen;
         match loaded {
             Ok(loaded) => Ok(loaded),
             Err(mistakes) => {
@@ -264,7 +265,7 @@ impl System {
         // so that what can go wrong goes wrong before anything is touched
         let before = self.store.load();
         let (wanted, current, registry) = (Arc::clone(config), Arc::clone(&before), Arc::clone(&self.registry));
-        let built = nicely(move || build(&wanted, &current, &registry)).await;
+        let built = background::run(move || build(&wanted, &current, &registry)).await;
         let mut next = built.map_err(Refused::because)??;
         for key in self.listeners.going(&prepared) {
             self.workers.retire(key).await;

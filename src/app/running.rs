@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 use super::parts::AdminAddress;
 use super::reload::{self, System};
 use super::signals::{Signal, Signals};
-use super::upgrade::{Start, Successor};
-use super::{Ready, inherit, nicely, notify};
+use super::upgrade::{Invocation, Successor};
+use super::{Ready, background, inherit, service_manager};
 use crate::admin::{self, Phase, Refused, Reload};
 use crate::event::{Kind, Subject};
 use crate::listener::{Queue, Socket};
@@ -32,13 +32,13 @@ pub(super) struct Running {
     /// What the process is told by the kernel.
     pub signals: Signals,
     /// How it was started.
-    pub start: std::io::Result<Start>,
+    pub invocation: std::io::Result<Invocation>,
     /// It was told to stop while it was at something else.
     pub told: Option<Signal>,
     /// Wishes for a reload, from the admin address.
     pub reloads: mpsc::Receiver<Reload>,
     /// A service's backends were found to be others.
-    pub discoveries: mpsc::Receiver<()>,
+    pub backend_changes: mpsc::Receiver<()>,
 }
 
 /// Why it no longer serves.
@@ -96,20 +96,20 @@ impl Running {
                         return Ended::Stopped;
                     }
                 },
-                Some(wish) = self.reloads.recv() => {
-                    let why = format!("POST /api/v1/reload by {}", wish.by);
+                Some(request) = self.reloads.recv() => {
+                    let why = format!("POST /api/v1/reload by {}", request.by);
                     let done = self.reload(&why, successor.as_ref()).await;
                     // who asked may have gone; who asked in vain is told that the process is stopping
                     if self.told.is_none() {
-                        let _ = wish.done.send(done);
+                        let _ = request.done.send(done);
                     }
                 }
-                Some(()) = changes.recv() => match self.is_other().await {
+                Some(()) = changes.recv() => match self.source_has_changed().await {
                     true => _ = self.reload("the file has changed", successor.as_ref()).await,
                     false => tracing::debug!("the file was touched, and holds what it held: not reloaded"),
                 },
-                Some(()) = self.discoveries.recv() => self.system.discovered(),
-                _ = sweep.tick() => nicely::let_go(self.system.store.sweep()),
+                Some(()) = self.backend_changes.recv() => self.system.discovered(),
+                _ = sweep.tick() => background::discard(self.system.store.sweep()),
                 outcome = taken_over(&mut successor) => match (outcome, successor.take()) {
                     (Ok(()), Some(successor)) => return Ended::Replaced(successor),
                     (Err(why), _) => tracing::error!("SIGUSR2: this process serves on, the new one failed: {why}"),
@@ -138,9 +138,9 @@ impl Running {
     }
 
     /// Whether the file that was touched is to be read again.
-    async fn is_other(&mut self) -> bool {
+    async fn source_has_changed(&mut self) -> bool {
         tokio::select! {
-            is_other = self.system.is_other() => is_other,
+            source_has_changed = self.system.source_has_changed() => source_has_changed,
             signal = self.signals.stop() => {
                 self.told = Some(signal);
                 false
@@ -151,14 +151,17 @@ impl Running {
     /// Starts the process that is to take over.
     fn upgrade(&self) -> Option<Successor> {
         let started = (|| {
-            let start = self.start.as_ref().map_err(|error| format!("the binary's path is not known: {error}"))?;
+            let invocation =
+                self.invocation.as_ref().map_err(|error| format!("the binary's path is not known: {error}"))?;
             if self.system.source.is_none() {
                 return Err("it was started without a file".to_owned());
             }
             let mut sockets = self.system.listeners.duplicates().map_err(|error| error.to_string())?;
             let admin = self.admin.socket.try_clone().map_err(|error| error.to_string())?;
             sockets.push((inherit::ADMIN.to_owned(), Socket::Tcp(admin)));
-            start.again(sockets, self.system.lookouts.names_in_force()).map_err(|error| error.to_string())
+            invocation
+                .start_successor(sockets, self.system.discoveries.names_in_force())
+                .map_err(|error| error.to_string())
         })();
         match started {
             Ok(successor) => {
@@ -180,7 +183,7 @@ impl Running {
         while self.reloads.try_recv().is_ok() {}
         let queue = match ended {
             Ended::Stopped => {
-                notify::stopping();
+                service_manager::stopping();
                 self.system.listeners.close();
                 Queue::Ours
             }
@@ -191,7 +194,7 @@ impl Running {
                     serving.abort();
                 }
                 self.system.listeners.leave();
-                notify::replaced_by(successor.pid());
+                service_manager::replaced_by(successor.pid());
                 Queue::HandedOver
             }
         };

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::certificates::Certificates;
 use super::checks::Agents;
-use super::discovery::Lookouts;
+use super::discovery::Discoveries;
 use super::inherit::Inherited;
 use super::listeners::Listeners;
 use super::reload::{self, ReloadCounters, System};
@@ -26,7 +26,7 @@ use crate::record::{Recorder, access};
 use crate::snapshot::{self, BuildError, Snapshot, Store};
 
 /// What a system is made of.
-pub(super) struct Parts<'a> {
+pub(super) struct Startup<'a> {
     /// The configuration.
     pub loaded: Loaded,
     /// The file that it came from, if it came from one.
@@ -36,7 +36,7 @@ pub(super) struct Parts<'a> {
     /// What everything that happens is told to.
     pub events: Arc<Events>,
     /// Where backends are discovered.
-    pub lookouts: Lookouts,
+    pub discoveries: Discoveries,
     /// The access log.
     pub log: Option<access::Log>,
     /// What workers write the records of exchanges with.
@@ -45,21 +45,21 @@ pub(super) struct Parts<'a> {
     pub reload: mpsc::Sender<Reload>,
 }
 
-impl Parts<'_> {
+impl Startup<'_> {
     /// Starts to serve clients.
     ///
     /// # Errors
     ///
     /// Why that is not possible; for people.
     pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
-        let Self { loaded, source, registry, events, lookouts, log, recorder, reload } = self;
+        let Self { loaded, source, registry, events, discoveries, log, recorder, reload } = self;
         let Loaded { config, effective, .. } = loaded;
         let (effective, workers) = (Arc::new(effective), config.server.workers);
         let mut listeners = Listeners::new(workers);
         let webhooks = notify::prepare(&config.notify)?;
         let prepared =
             listeners.prepare(&config, None, &registry, inherited).map_err(|unusable| unusable.to_string())?;
-        let (config, snapshot) = first(config, &lookouts, &registry)?;
+        let (config, snapshot) = first(config, &discoveries, &registry)?;
         reload::count_generation(snapshot.generation);
         let (store, operators) = publish(snapshot, &config, events);
         let workers = listener::start(workers, &store, recorder, &registry);
@@ -86,7 +86,7 @@ impl Parts<'_> {
         }));
         Ok(System {
             source: source.map(Path::to_path_buf),
-            seen: source.and_then(reload::hash),
+            source_hash: source.and_then(reload::hash),
             store,
             registry,
             counters: ReloadCounters::new(),
@@ -102,7 +102,7 @@ impl Parts<'_> {
             tokens: config.admin.tokens.clone(),
             log,
             config: Arc::new(config),
-            lookouts,
+            discoveries,
             certificates,
         })
     }
@@ -128,11 +128,11 @@ fn monitor(agents: &Agents, store: &Store) -> Monitor {
 /// The first snapshot, with what was discovered, and the configuration that it is made of.
 fn first(
     mut config: model::Config,
-    lookouts: &Lookouts,
+    discoveries: &Discoveries,
     registry: &Registry,
 ) -> Result<(model::Config, Snapshot), String> {
     let build = |config: &_| snapshot::build(config, None, &mut parts::backend_tls, registry);
-    lookouts.fill(&mut config);
+    discoveries.fill(&mut config);
     let built = build(&config).or_else(|refused| {
         // as at any later time: what is found may be of no use, but can't keep the rest from being served
         config.services.iter_mut().for_each(|service| service.backends.truncate(service.written));

@@ -31,7 +31,7 @@ const FIRST: i32 = 3;
 
 /// How this process was started.
 #[derive(Debug)]
-pub(super) struct Start {
+pub(super) struct Invocation {
     binary: PathBuf,
     arguments: Vec<OsString>,
 }
@@ -44,15 +44,15 @@ pub(super) struct Successor {
     deadline: Instant,
 }
 
-impl Start {
+impl Invocation {
     /// To be remembered early: once the file is replaced, the kernel tells no path that leads anywhere.
-    pub fn remember() -> io::Result<Self> {
+    pub fn of_this_process() -> io::Result<Self> {
         Ok(Self { binary: std::env::current_exe()?, arguments: std::env::args_os().skip(1).collect() })
     }
 
     /// Starts the binary in the same way again, with these sockets and their names, and the addresses of backends' names: those that it
     /// can't look up are still where they are for us.
-    pub fn again(
+    pub fn start_successor(
         &self,
         sockets: Vec<(String, Socket)>,
         addresses: Vec<(Name, Vec<SocketAddr>)>,
@@ -69,7 +69,7 @@ impl Start {
             .args(&self.arguments)
             .env("LISTEN_FDS", fds.len().to_string())
             .env("LISTEN_FDNAMES", names.join(":"))
-            .env(NAMES, inherit::written(addresses))
+            .env(NAMES, inherit::format_names(addresses))
             // of systemd, and about us
             .env_remove("LISTEN_PID")
             .env_remove("WATCHDOG_PID");

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::background;
 use super::checks::{self, Agents};
-use super::nicely;
 use crate::clock::Moment;
 use crate::endpoint::standing;
 use crate::health::ejector::{Ejector, Totals};
@@ -16,27 +16,27 @@ use crate::operator::Operators;
 use crate::snapshot::{Snapshot, Store};
 
 /// How often everything is looked at without being told to: ejections and open breakers end by themselves.
-const LOOK: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// The pause after a defect.
-const AGAIN: Duration = Duration::from_secs(1);
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// The least time between two looks: many backends that fail at once are one look's work.
-const PAUSE: Duration = Duration::from_millis(5);
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Looks after the availability of every backend, for ever: also after a defect, which costs what had not been written down.
 pub(super) async fn run(store: Arc<Store>, monitor: Monitor, agents: Agents, operators: Arc<Operators>) {
     loop {
-        let look = look_after(Arc::clone(&store), monitor.clone(), agents.clone(), Arc::clone(&operators));
+        let look = keep_up_to_date(Arc::clone(&store), monitor.clone(), agents.clone(), Arc::clone(&operators));
         match tokio::task::spawn_local(look).await {
             // the panic itself has been counted and said
-            Err(error) if error.is_panic() => tokio::time::sleep(AGAIN).await,
+            Err(error) if error.is_panic() => tokio::time::sleep(PAUSE_AFTER_PANIC).await,
             _ => return,
         }
     }
 }
 
-async fn look_after(store: Arc<Store>, monitor: Monitor, agents: Agents, operators: Arc<Operators>) {
+async fn keep_up_to_date(store: Arc<Store>, monitor: Monitor, agents: Agents, operators: Arc<Operators>) {
     let mut ejector = Ejector::default();
     let (mut generation, mut changes) = (0, 0);
     loop {
@@ -50,7 +50,7 @@ async fn look_after(store: Arc<Store>, monitor: Monitor, agents: Agents, operato
             monitor.update(targets);
             ejector.update(checks::watched(&snapshot));
         }
-        for event in ejector.tick(now, &Counted(&snapshot)) {
+        for event in ejector.tick(now, &SnapshotTotals(&snapshot)) {
             if let Some(reason) = event.ejected {
                 let (service, backend) = (event.service.to_string(), event.id.to_string());
                 let labels = [("service", service), ("backend", backend), ("reason", reason.label().to_owned())];
@@ -65,19 +65,19 @@ async fn look_after(store: Arc<Store>, monitor: Monitor, agents: Agents, operato
         }
         let before = std::mem::replace(&mut changes, standing::changes());
         store.refresh(now, is_other || changes != before);
-        nicely::let_go(store.sweep());
-        tokio::time::sleep(PAUSE).await;
+        background::discard(store.sweep());
+        tokio::time::sleep(SHORTEST_INTERVAL).await;
         tokio::select! {
             () = store.news().notified() => {}
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(INTERVAL) => {}
         }
     }
 }
 
 /// What is counted for the backends of a snapshot; what is watched is in the same order.
-struct Counted<'a>(&'a Snapshot);
+struct SnapshotTotals<'a>(&'a Snapshot);
 
-impl Totals for Counted<'_> {
+impl Totals for SnapshotTotals<'_> {
     fn attempts(&self, service: usize) -> u64 {
         self.0.services.get(service).map(|service| service.attempts.ended()).unwrap_or_default()
     }

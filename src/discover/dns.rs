@@ -63,7 +63,7 @@ type Files = [Option<Stamp>; 2];
 
 /// Whether the last good answer had addresses of each kind: IPv4, IPv6.
 #[derive(Clone, Copy)]
-struct Had {
+struct LastFamilies {
     kinds: [bool; 2],
 }
 
@@ -88,7 +88,7 @@ impl Dns {
     }
 
     /// Makes the resolver anew when the system's files have changed: a network that comes up, or a VPN, writes other servers into them.
-    fn follow(&mut self) {
+    fn reread_changed_files(&mut self) {
         if self.files.as_ref().is_some_and(|seen| *seen != files()) {
             *self = Self::system();
             tracing::info!("{} or {} has changed: read again", FILES[0], FILES[1]);
@@ -120,10 +120,10 @@ impl Dns {
     ///
     /// Why there is no answer, for people.
     pub async fn ask(&mut self, query: &Query, last: &[Backend]) -> Result<Answer, String> {
-        self.follow();
+        self.reread_changed_files();
         let resolver = self.resolver.as_ref().map_err(Clone::clone)?;
         let is = |backend: &Backend, v6: bool| matches!(backend.target, Target::Tcp(at) if at.is_ipv6() == v6);
-        let last = Had { kinds: [false, true].map(|v6| last.iter().any(|backend| is(backend, v6))) };
+        let last = LastFamilies { kinds: [false, true].map(|v6| last.iter().any(|backend| is(backend, v6))) };
         let asking = async {
             match query {
                 Query::Host { name, port } => hosts(resolver, name, *port, last).await,
@@ -139,7 +139,7 @@ fn files() -> Files {
     FILES.map(|file| Stamp::of(Path::new(file)))
 }
 
-async fn hosts(resolver: &TokioResolver, name: &str, port: u16, last: Had) -> Result<Answer, String> {
+async fn hosts(resolver: &TokioResolver, name: &str, port: u16, last: LastFamilies) -> Result<Answer, String> {
     let Addresses { ips, ttl } = addresses(resolver, name, last).await?;
     if ips.is_empty() {
         return Err("it has no address".to_owned());
@@ -148,7 +148,7 @@ async fn hosts(resolver: &TokioResolver, name: &str, port: u16, last: Had) -> Re
     Ok(Answer { backends: sorted(backends)?, ttl })
 }
 
-async fn services(resolver: &TokioResolver, name: &str, last: Had) -> Result<Answer, String> {
+async fn services(resolver: &TokioResolver, name: &str, last: LastFamilies) -> Result<Answer, String> {
     let lookup = resolver.lookup(name, RecordType::SRV).await.map_err(|error| error.to_string())?;
     let mut ttl = shortest(&lookup);
     let services = lookup.answers().iter().filter_map(|record| srv(&record.data));
@@ -175,7 +175,11 @@ async fn services(resolver: &TokioResolver, name: &str, last: Had) -> Result<Ans
 }
 
 /// The addresses of these records' targets, all looked up at once.
-async fn targets(resolver: &TokioResolver, services: &[&SRV], last: Had) -> Result<Vec<(SRV, Addresses)>, String> {
+async fn targets(
+    resolver: &TokioResolver,
+    services: &[&SRV],
+    last: LastFamilies,
+) -> Result<Vec<(SRV, Addresses)>, String> {
     let mut asked = JoinSet::new();
     for srv in services {
         let (resolver, srv) = (resolver.clone(), (*srv).clone());
@@ -193,7 +197,7 @@ async fn targets(resolver: &TokioResolver, services: &[&SRV], last: Had) -> Resu
 }
 
 /// The addresses of both kinds; empty when the name has none.
-async fn addresses(resolver: &TokioResolver, name: &str, last: Had) -> Result<Addresses, String> {
+async fn addresses(resolver: &TokioResolver, name: &str, last: LastFamilies) -> Result<Addresses, String> {
     let (a, aaaa) = tokio::join!(resolver.lookup(name, RecordType::A), resolver.lookup(name, RecordType::AAAA));
     let mut found = Addresses { ips: Vec::new(), ttl: None };
     let mut failed = None;

@@ -28,7 +28,7 @@ pub const LARGEST: u64 = 16 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct RawBackend {
     address: String,
     id: Option<String>,
     #[serde(default = "one")]
@@ -77,50 +77,50 @@ fn load(path: &Path) -> Result<Vec<u8>, String> {
 
 /// `folder`: what relative paths of sockets are relative to.
 fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
-    let entries: Vec<Entry> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    if entries.len() > MOST {
-        return Err(format!("it has {} backends, more than {MOST}", entries.len()));
+    let raw: Vec<RawBackend> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if raw.len() > MOST {
+        return Err(format!("it has {} backends, more than {MOST}", raw.len()));
     }
-    let names = entries.iter().filter_map(|entry| name(&entry.address));
+    let names = raw.iter().filter_map(|one| name(&one.address));
     let found = io::resolve_all(names.map(|(host, port)| (host.to_owned(), port)), PATIENCE);
-    let mut ids = HashSet::with_capacity(entries.len());
-    let mut backends = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let Place { target, further, unknown, host } = place(&entry.address, folder, &found)?;
-        let id = entry.id.unwrap_or_else(|| entry.address.clone());
+    let mut ids = HashSet::with_capacity(raw.len());
+    let mut backends = Vec::with_capacity(raw.len());
+    for one in raw {
+        let ParsedAddress { target, further, unknown, host } = parse_address(&one.address, folder, &found)?;
+        let id = one.id.unwrap_or_else(|| one.address.clone());
         if id.is_empty() {
-            return Err(format!("the id of `{}` is empty", entry.address));
+            return Err(format!("the id of `{}` is empty", one.address));
         }
         if !ids.insert(id.clone()) {
             return Err(format!("two backends are called `{id}`"));
         }
         backends.push(Backend {
             id,
-            name: entry.address,
+            name: one.address,
             target,
             further,
             unknown,
             host,
-            weight: entry.weight,
-            zone: entry.zone,
-            max_connections: entry.max_connections,
-            backup: entry.backup,
-            drain: entry.drain,
+            weight: one.weight,
+            zone: one.zone,
+            max_connections: one.max_connections,
+            backup: one.backup,
+            drain: one.drain,
         });
     }
     sorted(backends)
 }
 
 /// Where an address is, and its host part.
-struct Place {
+struct ParsedAddress {
     target: Target,
     further: Vec<SocketAddr>,
     unknown: Option<String>,
     host: String,
 }
 
-fn place(address: &str, folder: &Path, found: &HashMap<Name, Found>) -> Result<Place, String> {
-    let known = |target: Target, host: String| Place { target, further: Vec::new(), unknown: None, host };
+fn parse_address(address: &str, folder: &Path, found: &HashMap<Name, Found>) -> Result<ParsedAddress, String> {
+    let known = |target: Target, host: String| ParsedAddress { target, further: Vec::new(), unknown: None, host };
     if let Some(path) = address.strip_prefix("unix:") {
         return match path {
             "" => Err("a Unix socket needs a path".to_owned()),
@@ -133,17 +133,17 @@ fn place(address: &str, folder: &Path, found: &HashMap<Name, Found>) -> Result<P
         return if usable { Ok(known(Target::Tcp(socket), socket.ip().to_string())) } else { Err(bad()) };
     }
     let (host, port) = name(address).ok_or_else(bad)?;
-    let mut place = known(Target::Tcp((Ipv4Addr::UNSPECIFIED, port).into()), host.to_ascii_lowercase());
+    let mut parsed = known(Target::Tcp((Ipv4Addr::UNSPECIFIED, port).into()), host.to_ascii_lowercase());
     match found.get(&(host.to_owned(), port)) {
         Some(Ok(all)) => {
             if let [first, further @ ..] = &all[..] {
-                (place.target, place.further) = (Target::Tcp(*first), further.to_vec());
+                (parsed.target, parsed.further) = (Target::Tcp(*first), further.to_vec());
             }
         }
-        Some(Err(reason)) => place.unknown = Some(reason.clone()),
+        Some(Err(reason)) => parsed.unknown = Some(reason.clone()),
         None => return Err(bad()),
     }
-    Ok(place)
+    Ok(parsed)
 }
 
 /// The name and the port that are to be looked up, where an address has them.
@@ -259,8 +259,8 @@ mod tests {
     fn there_is_a_limit_to_how_many() {
         let list = |count: usize| {
             let entry = |at| format!(r#"{{"address":"10.0.{}.{}:80"}}"#, at / 256, at % 256);
-            let entries: Vec<_> = (0..count).map(entry).collect();
-            parse(&format!("[{}]", entries.join(",")))
+            let raw: Vec<_> = (0..count).map(entry).collect();
+            parse(&format!("[{}]", raw.join(",")))
         };
         assert_eq!(list(MOST).map(|all| all.len()), Ok(MOST));
         assert!(list(MOST + 1).unwrap_err().contains("10001"));

@@ -61,7 +61,7 @@ pub struct Backend {
 }
 
 /// The backends that are there now: sorted, no id twice. `None` until something was found for the first time.
-pub type Found = Option<Arc<[Backend]>>;
+pub type LastAnswer = Option<Arc<[Backend]>>;
 
 /// Where backends come from.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ pub struct Discovery {
     service: Arc<str>,
     source: OpenSource,
     polling: Polling,
-    found: Sender<Found>,
+    found: Sender<LastAnswer>,
     /// Whether the source was asked once, with whatever result.
     asked_once: Sender<bool>,
     events: Arc<Events>,
@@ -118,7 +118,7 @@ pub struct Answer {
 
 impl Discovery {
     /// A discovery for this service, and where it tells what it finds. `dns` is what DNS sources ask; `events` are told of changes.
-    pub fn new(service: &str, source: Source, dns: Dns, events: Arc<Events>) -> (Self, Receiver<Found>) {
+    pub fn new(service: &str, source: Source, dns: Dns, events: Arc<Events>) -> (Self, Receiver<LastAnswer>) {
         let (source, refresh) = match source {
             Source::Dns { query, refresh } => (OpenSource::Dns { dns: Box::new(dns), query }, Some(refresh)),
             Source::File(path) => (OpenSource::File { watch: FileWatch::new(path.clone()), path }, None),

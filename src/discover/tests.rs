@@ -62,13 +62,13 @@ fn list(addresses: &[&str]) -> String {
     format!("[{}]", entries.join(","))
 }
 
-fn discover(file: &Path) -> (Receiver<Found>, JoinHandle<()>) {
+fn discover(file: &Path) -> (Receiver<LastAnswer>, JoinHandle<()>) {
     let dns = Dns::servers(&[], Duration::from_secs(1));
     let (discovery, found) = Discovery::new("api", Source::File(file.to_owned()), dns, Arc::default());
     (found, tokio::spawn(discovery.run()))
 }
 
-async fn next(found: &mut Receiver<Found>) -> Vec<String> {
+async fn next(found: &mut Receiver<LastAnswer>) -> Vec<String> {
     timeout(PATIENCE, found.changed()).await.expect("a change is told").expect("it goes on");
     let found = found.borrow_and_update();
     found.as_ref().unwrap().iter().map(|backend| backend.id.clone()).collect()

@@ -139,7 +139,7 @@ struct UpstreamSlot {
 /// Attempts with a backend that have ended, since the start. Those that say nothing about it (their client went away) are not
 /// among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Attempts {
+pub struct AttemptCounts {
     /// All of them.
     pub ended: u64,
     /// Those that failed by the backend's doing.
@@ -191,8 +191,8 @@ impl UpstreamMetrics {
     }
 
     /// Attempts so far.
-    pub fn attempts(&self) -> Attempts {
-        self.slots.used().fold(Attempts::default(), |sum, slot| Attempts {
+    pub fn attempts(&self) -> AttemptCounts {
+        self.slots.used().fold(AttemptCounts::default(), |sum, slot| AttemptCounts {
             ended: sum.ended + slot.attempts.get(),
             failed: sum.failed + slot.failed.get(),
             micros: sum.micros + slot.micros.get(),
@@ -256,6 +256,6 @@ mod tests {
         one.attempted(1, false, Duration::from_micros(4));
         other.attempted(1, false, Duration::from_micros(5));
         assert_eq!(service.ended(), 3);
-        assert_eq!(one.attempts(), Attempts { ended: 2, failed: 1, micros: 7 });
+        assert_eq!(one.attempts(), AttemptCounts { ended: 2, failed: 1, micros: 7 });
     }
 }

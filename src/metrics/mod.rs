@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub use connections::{Attempts, ListenerMetrics, ServiceAttempts, UpstreamMetrics};
+pub use connections::{AttemptCounts, ListenerMetrics, ServiceAttempts, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
 pub use grpc::GrpcCalls;
 pub use losses::Loss;

@@ -73,7 +73,9 @@ fn a_listener_whose_address_is_taken_refuses_the_reload_and_both_are_told() {
     );
     let cause = json!({ "address": format!("127.0.0.1:{port}"), "reason": "address already in use" });
     assert_eq!(failed["cause"], cause);
-    assert_eq!(kinds(&events(&proxy, "config_")), ["refused"]);
+    // the file's change may have been seen as well as the request
+    let configs = events(&proxy, "config_");
+    assert!(!configs.is_empty() && configs.iter().all(|(kind, _)| kind == "refused"), "{configs:?}");
 }
 
 #[test]
@@ -152,19 +154,20 @@ fn certificates_are_told_of_when_they_come_change_expire_and_can_not_be_used() {
     let seconds = (now + 300 * day).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     assert_eq!(proxy.metric(&expiry), seconds);
 
-    // the same is no news
-    assert_eq!(proxy.reload(&toml).status, 200);
+    // the configuration stays; only its certificate becomes another one
+    let reload = || proxy.admin_call("POST", "/api/v1/reload", "").unwrap().status;
+    assert_eq!(reload(), 200);
     told(&["loaded"]);
     authority.sign_until(&dir, &["a.example"], now + 2 * day);
-    assert_eq!(proxy.reload(&toml).status, 200);
+    assert_eq!(reload(), 200);
     let expiring = told(&["loaded", "changed", "expiring"]);
     assert_eq!(expiring["level"], "warn");
     authority.sign_until(&dir, &["a.example"], now - day);
-    assert_eq!(proxy.reload(&toml).status, 200);
+    assert_eq!(reload(), 200);
     let expired = told(&["loaded", "changed", "expiring", "changed", "expired"]);
     assert_eq!((&expired["level"], &expired["listener"]), (&json!("error"), &json!("web")));
     std::fs::write(&identity.cert, "nothing").unwrap();
-    assert_eq!(proxy.reload(&toml).status, 422);
+    assert_eq!(reload(), 422);
     let failed = told(&["loaded", "changed", "expiring", "changed", "expired", "failed"]);
     assert_eq!(failed["cause"]["key"], "listener[0].tls.certificates[0].cert");
     assert_eq!(kinds(&events(&proxy, "config_refused")), [""]);

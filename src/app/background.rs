@@ -7,7 +7,7 @@ use rustix::thread::gettid;
 const NICE: i32 = 10;
 
 /// Does what may take its time on a thread of its own, and says why when that failed.
-pub(super) async fn nicely<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let done = tokio::task::spawn_blocking(move || {
         be_nice();
         work()
@@ -16,7 +16,7 @@ pub(super) async fn nicely<T: Send + 'static>(work: impl FnOnce() -> T + Send + 
 }
 
 /// Drops these on such a thread: to free ten thousand backends takes its time as well.
-pub(super) fn let_go<T: Send + 'static>(these: Vec<T>) {
+pub(super) fn discard<T: Send + 'static>(these: Vec<T>) {
     if these.is_empty() {
         return;
     }
