@@ -58,7 +58,7 @@ pub struct Ready {
 ///
 /// Why it could not start; for people.
 pub fn run(loaded: Loaded, source: Option<&Path>, ready: impl FnOnce(&Ready)) -> Result<(), String> {
-    // before there are threads
+    // this has to come before the first thread: it changes the environment
     let inherited = Inherited::take();
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     let runtime = runtime.map_err(|error| format!("the control plane can't start: {error}"))?;
@@ -68,7 +68,7 @@ pub fn run(loaded: Loaded, source: Option<&Path>, ready: impl FnOnce(&Ready)) ->
     ended
 }
 
-/// Says who starts, and with how much to do.
+/// Logs that the process starts, with its version and the size of its configuration.
 fn introduce(config: &model::Config) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -102,7 +102,7 @@ async fn control(
     let recorder = Recorder::new(log.clone());
     let (reload, reloads) = mpsc::channel(1);
     let (mut discoveries, backend_changes) = Discoveries::new(Arc::clone(&events));
-    // before anything is served, and, at an upgrade, before the process before is told to leave
+    // the first answers are waited for before anything is served and, in an upgrade, before the old process is told to leave
     let fresh = discoveries.begin(config).await;
     discoveries.commit(config, fresh, &registry);
     let startup = Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, reload };

@@ -1,12 +1,12 @@
-//! Work of the control plane that takes its time, on threads that the workers go before: on Linux a niceness is the thread's.
+//! Long work of the control plane, on threads that give way to the workers: on Linux each thread has a niceness of its own.
 
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
 
-/// How nice these threads are, of 19.
+/// The niceness of these threads (setpriority(2)): 19 would be the nicest.
 const NICE: i32 = 10;
 
-/// Does what may take its time on a thread of its own, and says why when that failed.
+/// Runs `work` on a thread of its own. The error says that it panicked.
 pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let done = tokio::task::spawn_blocking(move || {
         be_nice();
@@ -15,7 +15,7 @@ pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     done.await.map_err(|error| error.to_string())
 }
 
-/// Drops these on such a thread: to free ten thousand backends takes its time as well.
+/// Drops values on such a thread: to free ten thousand backends takes milliseconds.
 pub(super) fn discard<T: Send + 'static>(these: Vec<T>) {
     if these.is_empty() {
         return;
@@ -27,6 +27,6 @@ pub(super) fn discard<T: Send + 'static>(these: Vec<T>) {
 }
 
 fn be_nice() {
-    // where it is not allowed, or not known, they are as other threads
+    // where this is not allowed, or not known, the thread is as nice as the others
     let _ = setpriority_process(Some(gettid()), NICE);
 }

@@ -18,10 +18,10 @@ use crate::tls::describe;
 /// renews it by ACME does so with a third of the lifetime left.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
 
-/// How often the dates are looked at, at least: the wall's clock may be set.
+/// The longest time between two looks at the dates: somebody may set the wall's clock.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// All of them. A handle: its copies are the same.
+/// All certificates in force. This is a handle: its copies share one list.
 #[derive(Clone)]
 pub(super) struct Certificates(Rc<Shared>);
 
@@ -37,7 +37,7 @@ struct InForce {
     certificate: event::Certificate,
     not_before: SystemTime,
     chain: Vec<CertificateDer<'static>>,
-    /// What was told of its dates.
+    /// The last validity that was told as an event.
     told: Validity,
 }
 
@@ -50,12 +50,12 @@ enum Validity {
 }
 
 impl Certificates {
-    /// None yet.
+    /// An empty list; changes are told to `events`.
     pub fn new(events: Arc<Events>) -> Self {
         Self(Rc::new(Shared { events, in_force: RefCell::default() }))
     }
 
-    /// Tells what has come and changed since the configuration before, and what expires; `config` is in force.
+    /// `config` is in force: tells which certificates are new or have changed since the last call, and which of them expire.
     pub fn commit(&self, config: &model::Config, registry: &Registry, now: SystemTime) {
         let mut before = self.0.in_force.take();
         let mut in_force = shown(config);
@@ -70,7 +70,7 @@ impl Certificates {
         self.look(now);
     }
 
-    /// Tells that `next` is in force, unless it was in force before: it is `known` by its file, then.
+    /// Tells that `next` is in force, unless it was so before. `known` is what was in force from the same file.
     fn tell_change(&self, next: &mut InForce, known: Option<InForce>) {
         let certificate = next.certificate.clone();
         let change = match known {
@@ -81,7 +81,7 @@ impl Certificates {
         self.0.events.tell(next.subject.clone(), Kind::Certificate(change));
     }
 
-    /// Looks at the dates for ever.
+    /// Tells of certificates that expire, for as long as the process lives.
     pub async fn watch(self) {
         loop {
             tokio::time::sleep(self.pause(SystemTime::now())).await;
@@ -89,16 +89,16 @@ impl Certificates {
         }
     }
 
-    /// Until the next date at which there is something to tell, but not longer than [`LOOK`].
+    /// The time until the next date at which there is something to tell, but not more than [`LOOK`].
     fn pause(&self, now: SystemTime) -> Duration {
         let in_force = self.0.in_force.borrow();
         let dates = in_force.iter().flat_map(|one| [one.expires_soon_from(), one.certificate.not_after]);
-        // one second later: at the very last moment it is valid
+        // one second later, because a certificate is valid in the very last second
         let pauses = dates.filter_map(|date| (date + Duration::from_secs(1)).duration_since(now).ok());
         pauses.min().unwrap_or(LOOK).min(LOOK)
     }
 
-    /// Tells of those that expire, or have expired, once each.
+    /// Tells of each certificate that expires soon, or has expired, once.
     fn look(&self, now: SystemTime) {
         for one in self.0.in_force.borrow_mut().iter_mut() {
             let validity = one.validity(now);
@@ -174,7 +174,7 @@ fn shown(config: &model::Config) -> Vec<InForce> {
     all.filter_map(|(subject, certificate)| InForce::new(subject, certificate)).collect()
 }
 
-/// Tells of the certificates, keys and authorities that a configuration can't be used for.
+/// Tells of each mistake that is about a certificate, a key or an authority.
 pub(super) fn tell_failed(mistakes: &Diagnostics, events: &Events) {
     for mistake in mistakes.iter().filter(|mistake| mistake.severity == crate::config::Severity::Error) {
         let last = mistake.path.rsplit('.').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a reload has changed, by the names of things, for one line in the log.
+//! What a reload has changed: the names of listeners, services and backends, for one line in the log.
 
 use std::fmt;
 use std::hash::Hash;
@@ -32,14 +32,14 @@ struct Names {
     listed: Vec<String>,
 }
 
-/// How many names one line lists; of more it gives the number only.
+/// How many names a line lists. Where there are more, it has only their number.
 const LISTED: usize = 5;
 
 /// A configuration: what is in effect but the backends, and the same as the rest of the program sees it.
 type Seen<'a> = (&'a Value, &'a model::Config);
 
 impl Changes {
-    /// From one to the next. Of the backends, those of the file are told of, not those that were discovered.
+    /// The changes from one configuration to the next. Backends are those of the file, without those that were discovered.
     pub fn between(before: Seen<'_>, after: Seen<'_>) -> Self {
         let name = |name: &str| name.to_owned();
         let id = |(service, id): (&str, &str)| format!("{service}/{id}");

@@ -57,7 +57,7 @@ fn target(service: &Service, endpoint: &Endpoint, policy: &Arc<Health>, advisory
     }
 }
 
-/// How an agent is asked about load: what it says does not count as a check.
+/// The policy by which an agent is asked about load. Its answers do not count as checks.
 fn agent_check(port: u16, interval: Duration) -> Health {
     Health {
         kind: Check::Agent,
@@ -72,7 +72,7 @@ fn agent_check(port: u16, interval: Duration) -> Health {
     }
 }
 
-/// What the passive ejection watches.
+/// The services and backends that the passive ejection watches.
 pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::Service> {
     let service = |service: &Arc<Service>| ejector::Service {
         name: Arc::clone(&service.name),
@@ -82,15 +82,15 @@ pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::Service> {
     snapshot.services.iter().map(service).collect()
 }
 
-/// What agents have said: an agent takes back only what it said itself. A handle: its copies are the same.
+/// What agents have said: an agent takes back only what it said itself. This is a handle: its copies share one table.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Agents(Arc<Mutex<Heard>>);
 
 #[derive(Debug, Default)]
 struct Heard {
-    /// By whom, and of which backend: another one may come by the same name.
+    /// What the agent of each backend has said. The `Live` tells a backend from a later one with the same name.
     said: HashMap<Name, (Arc<Live>, Said)>,
-    /// Those that bound their backends' exchanges, and until when that holds.
+    /// The backends whose agents limit their exchanges, and until when each limit holds.
     limits: HashMap<Name, (Arc<Live>, Moment)>,
 }
 
@@ -102,7 +102,7 @@ impl Agents {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what an agent says, and tells whether its backend is well.
+    /// Applies what an agent says. The error is why its backend is not well.
     pub fn hear(&self, target: &Target, line: &str, now: Moment) -> Result<(), String> {
         let line = Line::read(line.as_bytes()).map_err(|refused| refused.to_string())?;
         let name = (Arc::clone(&target.service), target.id.clone());

@@ -39,13 +39,13 @@ struct ServiceDiscovery {
     what: model::Discover,
     found: watch::Receiver<LastAnswer>,
     asked_once: watch::Receiver<bool>,
-    /// What the same source had said to the look-out before this one.
+    /// What the same source had answered to the discovery that this one replaces.
     before: LastAnswer,
     tasks: [JoinHandle<()>; 2],
 }
 
 impl Discoveries {
-    /// None yet; each change of what they find is told through the receiver, and to `events`.
+    /// No discovery runs yet. Each change of what they find is told through the receiver, and to `events`.
     pub fn new(events: Arc<Events>) -> (Self, mpsc::Receiver<()>) {
         let (news, told) = mpsc::channel(1);
         let names = BackendNames::default();
@@ -68,7 +68,7 @@ impl Discoveries {
         }
         let all = async {
             for discovery in fresh.0.values_mut() {
-                // it ends only with its look-out
+                // the sender is gone only when the discovery has ended
                 let _ = discovery.asked_once.wait_for(|asked| *asked).await;
             }
         };
@@ -104,7 +104,7 @@ impl Discoveries {
         let looking = tokio::task::spawn_local(discovery.run());
         let telling = tokio::task::spawn_local(async move {
             while told.changed().await.is_ok() {
-                // one that is not taken yet stands for this one too
+                // where the channel is full, the message in it stands for this one too
                 let _ = news.try_send(());
             }
         });
@@ -129,7 +129,7 @@ impl Discoveries {
         for service in &mut config.services {
             service.backends.truncate(service.written);
             let discovery = fresh.0.get(&service.name).or_else(|| self.running.get(&service.name));
-            // one that is about to end because the service has no such section any more finds nothing
+            // a discovery that is about to end, because its service has no such section any more, finds nothing
             let discovery = discovery.filter(|_| service.discover.is_some());
             let Some(found) = discovery.and_then(ServiceDiscovery::found) else { continue };
             let own: Vec<Arc<str>> = service.backends.iter().map(|backend| backend.id.as_str().into()).collect();

@@ -32,7 +32,7 @@ pub(super) const NAMES: &str = "EVENKEEL_NAMES";
 /// has no room is one that the new process has to look up.
 const MAX_BYTES: usize = 100 << 10;
 
-/// What nobody has claimed yet.
+/// What was handed over and is not claimed yet.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
     sockets: Vec<(String, Socket)>,
@@ -43,7 +43,7 @@ pub(super) struct Inherited {
 }
 
 impl Inherited {
-    /// What the environment tells of. To be called once, before there are threads: it is taken out of the environment.
+    /// Takes what the environment tells of out of it. To be called once, before there are threads.
     pub fn take() -> Self {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':').map(str::to_owned);
@@ -62,7 +62,7 @@ impl Inherited {
                 inherited.sockets.push((name, Socket::Udp(socket)));
             }
         }
-        // what is there without a process before is left over from one that is gone
+        // without an old process that waits, the variable is left over from one that is gone
         if inherited.ready.is_some() {
             inherited.names = std::env::var(NAMES).map(|names| parse_names(&names)).unwrap_or_default();
         }

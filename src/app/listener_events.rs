@@ -1,9 +1,9 @@
-//! What a configuration has changed about the listeners, told when it is in force.
+//! The events of listeners, told when the configuration that changes them is in force.
 
 use crate::admin::Listener;
 use crate::event::{Events, Kind, ListenerChange, Subject};
 
-/// Tells of each listener that has come, has gone, or is another one, by name. `changed` are the names of those with other settings.
+/// Tells of each listener that was added or removed, or that has changed. Listeners are known by name; `changed` lists those with other settings.
 pub(super) fn tell(before: &[Listener], after: &[Listener], changed: &[String], events: &Events) {
     let tell = |name: &str, change| events.tell(Subject::listener(&name.into()), Kind::Listener(change));
     let named = |all: &'_ [Listener], name: &str| all.iter().position(|listener| listener.name == name);

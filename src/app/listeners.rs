@@ -25,14 +25,14 @@ use crate::policy::ListenerProtocol;
 use crate::snapshot::Snapshot;
 use crate::tls::Acceptor;
 
-/// All of them.
+/// All listeners that are open.
 #[derive(Debug)]
 pub(super) struct Listeners {
     open: Vec<OpenListener>,
     workers: usize,
 }
 
-/// One that is open.
+/// A listener that is open.
 #[derive(Debug)]
 struct OpenListener {
     key: u32,
@@ -43,7 +43,7 @@ struct OpenListener {
     tls: Option<u64>,
 }
 
-/// What a configuration asks for, made and bound as far as it was not there, and not used yet. Dropped, it has changed nothing.
+/// The listeners of the next configuration, with TLS made and new sockets bound. Nothing uses them yet: to drop this changes nothing.
 #[derive(Debug)]
 pub(super) struct Prepared(Vec<NextListener>);
 
@@ -53,7 +53,7 @@ struct NextListener {
     name: String,
     /// The key of the one that is open at its address.
     known: Option<u32>,
-    /// Its sockets, when none is.
+    /// New sockets, where none is open at its address.
     fresh: Option<NewSockets>,
     tls: Option<(u64, Acceptor)>,
     metrics: Arc<ListenerMetrics>,
@@ -81,12 +81,12 @@ impl fmt::Display for Unusable {
 #[derive(Debug)]
 struct NewSockets {
     bound: Bound,
-    /// What each worker is to accept on.
+    /// The sockets that each worker is to accept on.
     parts: Vec<Vec<Socket>>,
 }
 
 impl Listeners {
-    /// None, for this many workers.
+    /// No listener yet; those that come are shared by this many workers.
     pub fn new(workers: usize) -> Self {
         Self { open: Vec::new(), workers }
     }
@@ -163,7 +163,7 @@ impl Listeners {
     }
 
     fn bind_new(&self, target: &Target, protocol: ListenerProtocol, shares_port: bool) -> io::Result<Bound> {
-        // who else listens there can't be told where we do
+        // where we listen ourselves, nobody can tell whether others do
         let free = if shares_port { Ok(()) } else { free(target, protocol) };
         let bound = match target {
             Target::Tcp(address) if protocol == ListenerProtocol::Udp => {
@@ -183,7 +183,7 @@ impl Listeners {
         self.open.iter().map(|open| open.key).filter(|key| !stays(*key)).collect()
     }
 
-    /// Makes it so. `current` is the snapshot of the same configuration, and is published by now; those that go were
+    /// Opens, changes and closes listeners as prepared. `current` is the snapshot of the same configuration, and published by now; those that go were
     /// [retired](Control::retire) before, and what is open on them may go on for `drain_timeout`.
     pub fn commit(&mut self, prepared: Prepared, current: &Snapshot, control: &mut Control, drain_timeout: Duration) {
         for key in self.going(&prepared) {
@@ -213,7 +213,7 @@ impl Listeners {
         }
     }
 
-    /// As the admin address shows them.
+    /// The listeners as the admin address shows them.
     pub fn shown(&self, current: &Snapshot) -> Vec<admin::Listener> {
         let open = current
             .listeners
@@ -243,7 +243,7 @@ impl Listeners {
         Ok(all)
     }
 
-    /// Whoever handed sockets to us listens on them no more.
+    /// Takes over the files of Unix sockets: the process that handed the sockets over does not listen any more.
     pub fn own(&mut self) {
         self.open.iter_mut().for_each(|open| open.bound.own());
     }
@@ -253,7 +253,7 @@ impl Listeners {
         self.open.clear();
     }
 
-    /// The same, when another process listens on the same sockets now.
+    /// Closes our duplicates, and leaves the files of Unix sockets to the process that listens on them now.
     pub fn leave(&mut self) {
         self.open.drain(..).for_each(|open| open.bound.leave());
     }
@@ -301,7 +301,7 @@ fn free(target: &Target, protocol: ListenerProtocol) -> io::Result<()> {
     let datagrams = protocol == ListenerProtocol::Udp;
     let kind = if datagrams { Type::DGRAM } else { Type::STREAM };
     let socket = socket2::Socket::new(Domain::for_address(*address), kind, None)?;
-    // with it a TCP address is free while old connections wait out their time, and a UDP address always
+    // with this option a TCP address counts as free while old connections are in TIME_WAIT; a UDP address would always count as free
     socket.set_reuse_address(!datagrams)?;
     socket.bind(&SocketAddr::into(*address))
 }

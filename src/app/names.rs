@@ -15,12 +15,12 @@ use tokio::time::{Instant, sleep_until};
 use crate::config::model::{self, Address, Backend};
 use crate::io::{AT_ONCE, Found, Name};
 
-/// How often each is looked up: as often as `discover.refresh` says when nobody has written it.
+/// How often each name is looked up: the default of `discover.refresh`.
 const REFRESH: Duration = Duration::from_secs(10);
-/// How soon one is looked up again that has no address; the pause is doubled each time, up to [`REFRESH`].
+/// How soon a name without an address is looked up again. The pause is doubled each time, up to [`REFRESH`].
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// How a name is looked up.
+/// The function that looks a name up, and blocks meanwhile.
 pub(super) type Resolve = fn(&str, u16) -> Found;
 
 /// The names, with the addresses that are in force. A handle: its copies are the same.
@@ -30,7 +30,7 @@ pub(super) struct BackendNames(Rc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     known: RefCell<HashMap<Name, ResolvedName>>,
-    /// They are others than before.
+    /// Wakes the task that looks names up when there are other names than before.
     others: Notify,
 }
 
@@ -41,14 +41,14 @@ struct ResolvedName {
     found: Found,
     /// When it is looked up again.
     due: Instant,
-    /// How long after that, if it has no address then.
+    /// The pause after that look-up, if it finds no address.
     pause: Duration,
-    /// It is being looked up.
+    /// Whether it is being looked up now.
     is_asked: bool,
 }
 
 impl BackendNames {
-    /// Looks them up for ever, and tells when one has got other addresses. A name that can't be looked up keeps those that it has.
+    /// Looks all names up for ever, and tells when one has got other addresses. A name that can't be looked up keeps those that it has.
     pub async fn resolve_forever(self, resolve: Resolve, news: mpsc::Sender<()>) {
         // the resolver blocks, for long when a name server is silent: each look-up has a thread of its own
         let mut asked = JoinSet::new();
@@ -59,7 +59,7 @@ impl BackendNames {
                     let more = std::iter::from_fn(|| asked.try_join_next());
                     let answers: Vec<(Name, Found)> = std::iter::once(answer).chain(more).flatten().collect();
                     if self.take(answers, Instant::now()) {
-                        // one that is not taken yet stands for this one too
+                        // where the channel is full, the message in it stands for this one too
                         let _ = news.try_send(());
                     }
                 }
@@ -140,12 +140,12 @@ impl BackendNames {
         self.0.others.notify_one();
     }
 
-    /// Puts what was found since into the configuration that is in force.
+    /// Puts the addresses that are known now into the configuration that is in force.
     pub fn fill(&self, config: &mut model::Config) {
         self.put(config, |_| true);
     }
 
-    /// Puts it into the next one, where that has a name which could not be looked up when it was read.
+    /// Puts the addresses into the next configuration, for names that could not be looked up when it was read.
     pub fn fill_gaps(&self, config: &mut model::Config) {
         self.put(config, |backend| backend.unknown.is_some());
     }
@@ -168,7 +168,7 @@ impl BackendNames {
     }
 }
 
-/// Puts addresses that the process before had into a configuration whose names can't be looked up.
+/// Gives the names of a configuration that can't be looked up the addresses that the old process had for them.
 pub(super) fn take_over(before: Vec<(Name, Vec<SocketAddr>)>, config: &mut model::Config) {
     let before: HashMap<Name, Found> = before.into_iter().map(|(name, found)| (name, Ok(found))).collect();
     for backend in config.services.iter_mut().flat_map(|s| &mut s.backends).filter(|b| b.unknown.is_some()) {

@@ -37,7 +37,7 @@ use crate::policy::AdminToken;
 use crate::record::access;
 use crate::snapshot::{self, Service, Snapshot, Store};
 
-/// What can't change while the process runs, by its place in the configuration in effect.
+/// The keys that can't change while the process runs, as JSON pointers into the configuration in effect.
 const FIXED: [&str; 8] = [
     "/server/workers",
     "/server/state_dir",
@@ -49,11 +49,11 @@ const FIXED: [&str; 8] = [
     "/log/access_format",
 ];
 
-/// What runs.
+/// Everything that runs, and what it was made of.
 pub(super) struct System {
     /// The file that the configuration came from, if it came from one.
     pub source: Option<PathBuf>,
-    /// What it held when it was last read, in short.
+    /// A hash of what the file held when it was last read.
     pub source_hash: Option<u64>,
     pub store: Arc<Store>,
     pub registry: Arc<Registry>,
@@ -69,7 +69,7 @@ pub(super) struct System {
     pub listeners: Listeners,
     pub workers: Control,
     pub admin: Arc<admin::State>,
-    /// How long open exchanges may finish at a stop.
+    /// How long exchanges under way may take to end when the process stops.
     pub drain_timeout: Duration,
     /// The configuration in effect, for comparison.
     pub effective: Arc<Effective>,
@@ -102,7 +102,7 @@ pub(super) fn count_generation(generation: u64) {
     gauge!(names::CONFIG_GENERATION.name).set(generation as f64);
 }
 
-/// Says when the file has changed. Without one, never.
+/// Sends a message when the file has changed. Without a file, never.
 pub(super) fn changes(source: Option<&Path>) -> mpsc::Receiver<()> {
     let (tell, told) = mpsc::channel(1);
     let source = source.map(Path::to_path_buf);
@@ -144,7 +144,7 @@ impl System {
 
     async fn try_reload(&mut self) -> Result<(u64, Changes), Refused> {
         let Loaded { mut config, warnings, effective } = self.read().await?;
-        // it can't change, and the key that signs cookies is in it
+        // the folder can't change while the process runs, and the key that signs cookies is in it
         config.server.state_dir.clone_from(&self.config.server.state_dir);
         parts::complete(&mut config).map_err(Refused::because)?;
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
@@ -161,7 +161,7 @@ impl System {
         let (effective, changes) = compared.map_err(Refused::because)?;
         self.publish(&config, prepared).await?;
 
-        // from here on it is done
+        // from here on nothing can fail
         self.discoveries.commit(&config, fresh, &self.registry);
         self.certificates.commit(&config, &self.registry, SystemTime::now());
         if !warnings.is_empty() {
@@ -183,7 +183,7 @@ impl System {
         Ok((current.generation, changes))
     }
 
-    /// Takes on what was discovered.
+    /// Puts the backends that are discovered now in force.
     pub fn discovered(&mut self) {
         // nobody else holds it between two reloads
         let Some(config) = Arc::get_mut(&mut self.config) else { return };
@@ -200,17 +200,17 @@ impl System {
     /// Publishes a snapshot whose backends may be others than before; `by` says who has changed them, for the events.
     fn put_in_force(&self, next: Snapshot, by: &'static str) {
         tell_removed(&self.store.load(), &next, by, self.store.events());
-        // before it is published: no worker may pick what an operator has taken out
+        // operators' commands come before the publication: no worker may pick what an operator has taken out
         self.operators.apply(next.endpoints());
         self.store.replace(next, Moment::now());
-        // whom to check, and whom to watch, has changed
+        // the backends to check and to watch are others now
         self.store.news().notify_one();
     }
 
-    /// Takes over from the process before this one, which has handed its sockets over.
+    /// Takes over from the old process, which has handed its sockets over.
     pub fn take_over(&mut self) {
         self.listeners.own();
-        // operators may have told the process before more, since this one has read what they said
+        // operators may have commanded the old process since this one has read their commands
         self.operators.reload();
         self.operators.apply(self.store.load().endpoints());
         self.store.refresh(Moment::now(), true);
@@ -236,7 +236,7 @@ impl System {
         let Some(source) = self.source.clone() else {
             return Err(Refused::because("it was started without a file".to_owned()));
         };
-        // before it is read: a change in between is read twice rather than not at all
+        // the hash is taken before the file is read: a change in between is read twice rather than not at all
         let (seen, loaded) =
             background::run(move || (hash(&source), config::load(&source))).await.map_err(Refused::because)?;
         self.source_hash = seen;
@@ -252,7 +252,7 @@ impl System {
         }
     }
 
-    /// Tells of a listener that can't be had.
+    /// Tells of a listener that can't be had, and makes that the reason why the reload is refused.
     fn refuse(&self, unusable: Unusable) -> Refused {
         let detail = unusable.to_string();
         let Unusable { name, address, reason } = unusable;
@@ -270,7 +270,7 @@ impl System {
         for key in self.listeners.going(&prepared) {
             self.workers.retire(key).await;
         }
-        // what another has published in that pause must not be lost; from here on there is none
+        // what another task has published during this wait must not be lost; from here on there is no wait
         let now = self.store.load();
         if !Arc::ptr_eq(&before, &now) {
             next = build(config, &now, &self.registry)?;
@@ -308,12 +308,12 @@ pub(super) fn shown(effective: &Arc<Effective>) -> admin::Effective {
     Arc::new(move || effective.to_json())
 }
 
-/// What a file holds, in short; `None` when it can't be read.
+/// A hash of what a file holds; `None` when it can't be read.
 pub(super) fn hash(file: &Path) -> Option<u64> {
     Some(xxh3_64(&std::fs::read(file).ok()?))
 }
 
-/// Tells of the backends that are not there any more.
+/// Tells of the backends that `before` has and `after` has not.
 fn tell_removed(before: &Snapshot, after: &Snapshot, by: &'static str, events: &Events) {
     let there = |service: &Service| service.endpoints.iter().map(|endpoint| Arc::clone(&endpoint.id)).collect();
     let after: HashMap<&str, HashSet<Arc<str>>> =
@@ -331,14 +331,14 @@ fn build(config: &model::Config, before: &Snapshot, registry: &Registry) -> Resu
     built.map_err(|error| Refused::because(error.to_string()))
 }
 
-/// What is in effect from now on, and what that changes.
+/// The configuration in effect from now on, and what it changes.
 fn compare(before: (&Effective, &model::Config), mut after: Effective, config: &model::Config) -> (Effective, Changes) {
     keep_fixed(before.0.values(), after.values_mut());
     let changes = Changes::between((before.0.values(), before.1), (after.values(), config));
     (after, changes)
 }
 
-/// Puts back what can't change, and says so.
+/// Puts values that can't change back to what they were, and warns of each.
 fn keep_fixed(before: &Value, after: &mut Value) {
     for at in FIXED {
         let (old, new) = (before.pointer(at).cloned(), after.pointer(at).cloned());

@@ -1,4 +1,4 @@
-//! The process while it serves: signals, wishes and changes come in, and one of them is the last.
+//! The process while it serves: it obeys signals, requests and changes until one of them ends it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::admin::{self, Phase, Refused, Reload};
 use crate::event::{Kind, Subject};
 use crate::listener::{Queue, Socket};
 
-/// How often a drain looks whether it is done. What waits for it is a deployment, not an exchange.
+/// How often a drain is checked for its end. Only a deployment waits for it, no exchange.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
-/// How often snapshots that nobody holds any more are let go.
+/// How often snapshots that nobody holds any more are freed.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// The process, once it serves.
@@ -27,25 +27,25 @@ pub(super) struct Running {
     pub serving: Option<JoinHandle<()>>,
     /// The admin address.
     pub admin: AdminAddress,
-    /// What runs.
+    /// Everything that serves clients.
     pub system: System,
-    /// What the process is told by the kernel.
+    /// The signals that the process obeys.
     pub signals: Signals,
     /// How it was started.
     pub invocation: std::io::Result<Invocation>,
-    /// It was told to stop while it was at something else.
+    /// A signal that said stop while something else was under way.
     pub told: Option<Signal>,
-    /// Wishes for a reload, from the admin address.
+    /// Requests for a reload, from the admin address.
     pub reloads: mpsc::Receiver<Reload>,
-    /// A service's backends were found to be others.
+    /// Messages that discovery has found other backends, or a name other addresses.
     pub backend_changes: mpsc::Receiver<()>,
 }
 
 /// Why it no longer serves.
 pub(super) enum Ended {
-    /// It was told to stop.
+    /// A signal said stop.
     Stopped,
-    /// This process serves now.
+    /// Another process has taken over: this one.
     Replaced(Successor),
 }
 
@@ -68,7 +68,7 @@ impl Running {
         Ready { admin: self.admin.address, listeners }
     }
 
-    /// Until a signal says stop, or another process has taken over.
+    /// Serves until a signal says stop, or another process has taken over.
     pub async fn serve(&mut self) -> Ended {
         let mut changes = reload::changes(self.system.source.as_deref());
         let mut sweep = tokio::time::interval(SWEEP);
@@ -89,7 +89,7 @@ impl Running {
                     Signal::Terminate | Signal::Interrupt => {
                         let kind = Kind::Stopping { signal: signal.to_string() };
                         self.system.store.events().tell(Subject::default(), kind);
-                        // it was to serve in our place, and nobody is to serve any more
+                        // the process that was to take over is ended too: nobody is to serve any more
                         if let Some(mut successor) = successor {
                             successor.end();
                         }
@@ -99,7 +99,7 @@ impl Running {
                 Some(request) = self.reloads.recv() => {
                     let why = format!("POST /api/v1/reload by {}", request.by);
                     let done = self.reload(&why, successor.as_ref()).await;
-                    // who asked may have gone; who asked in vain is told that the process is stopping
+                    // whoever asked may have gone; without an answer here it is told that the process is stopping
                     if self.told.is_none() {
                         let _ = request.done.send(done);
                     }
@@ -175,10 +175,10 @@ impl Running {
         }
     }
 
-    /// Lets what is under way end, then everything.
+    /// Lets connections end, and then ends the process.
     pub async fn stop(mut self, ended: Ended) {
         self.system.admin.enter(Phase::Draining);
-        // whoever asks for a reload from now on, or waits for one, is told that there will be none
+        // closed, the channel tells whoever asks for a reload that there will be none
         self.reloads.close();
         while self.reloads.try_recv().is_ok() {}
         let queue = match ended {
@@ -203,11 +203,11 @@ impl Running {
         self.system.workers.stop();
     }
 
-    /// Until what is under way has ended, its time is over, or another signal says stop.
+    /// Waits until all connections have ended, `drain_timeout` is over, or another signal says stop.
     async fn drain(&mut self, queue: Queue) {
         let (began, limit, workers) = (Instant::now(), self.system.drain_timeout, &self.system.workers);
         workers.drain(queue);
-        // who has given way to another process drains without having been told to stop
+        // a process that was replaced drains without a signal: the first one changes nothing
         let mut told = queue == Queue::Ours;
         tracing::info!(connections = workers.connections(), ?limit, "draining");
         while !workers.is_drained() {
@@ -232,7 +232,7 @@ impl Running {
     }
 }
 
-/// Waits until the successor is ready, or is not going to be; for ever where there is none.
+/// Waits until the successor is ready, or has failed; for ever where there is none.
 async fn taken_over(successor: &mut Option<Successor>) -> Result<(), String> {
     match successor {
         Some(successor) => successor.ready().await,

@@ -25,7 +25,7 @@ use crate::operator::Operators;
 use crate::record::{Recorder, access};
 use crate::snapshot::{self, BuildError, Snapshot, Store};
 
-/// What a system is made of.
+/// What the system is started with.
 pub(super) struct Startup<'a> {
     /// The configuration.
     pub loaded: Loaded,
@@ -113,7 +113,7 @@ fn publish(snapshot: Snapshot, config: &model::Config, events: Arc<Events>) -> (
     let operators = Arc::new(Operators::load(Some(&config.server.state_dir), Arc::clone(&events)));
     operators.apply(snapshot.endpoints());
     let store = Arc::new(Store::new(snapshot, events));
-    // an operator's word of before the restart holds for the first request
+    // what operators said before the restart holds for the first request
     store.begin(Moment::now());
     (store, operators)
 }
@@ -134,7 +134,7 @@ fn first(
     let build = |config: &_| snapshot::build(config, None, &mut parts::backend_tls, registry);
     discoveries.fill(&mut config);
     let built = build(&config).or_else(|refused| {
-        // as at any later time: what is found may be of no use, but can't keep the rest from being served
+        // as later, too: discovered backends that can't be used do not keep the rest from being served
         config.services.iter_mut().for_each(|service| service.backends.truncate(service.written));
         let without = build(&config)?;
         tracing::error!("discovered backends can't be used: {refused}");

@@ -20,7 +20,7 @@ use super::inherit::{self, NAMES, READY};
 use crate::io::Name;
 use crate::listener::Socket;
 
-/// How long the new process may take. It reads its configuration and binds what is new; names are looked up.
+/// How long the new process may take to get ready: it reads its configuration, looks names up and binds what is new.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a new process that has given up may take to say why, and to end.
@@ -81,12 +81,12 @@ impl Invocation {
 }
 
 impl Successor {
-    /// Its process id.
+    /// The process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until it is ready. It may be dropped and waited for again.
+    /// Waits until it is ready. The wait may be given up and begun again.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Successor {
         });
         let why = match said.await {
             Ok(Ok(1..)) => return Ok(()),
-            // it closes its end without a word when it ends
+            // a process that ends closes its end of the socket without a byte
             Ok(Ok(0)) => {
                 self.last_word().await;
                 "it ended before it was ready; its own log says why".to_owned()
@@ -114,7 +114,7 @@ impl Successor {
         Err(format!("{why}{}", self.end()))
     }
 
-    /// Waits until it has ended by itself, but not for long.
+    /// Waits until it has ended by itself, for [`LAST_WORD`] at most.
     async fn last_word(&mut self) {
         let ending = async {
             while let Ok(None) = self.child.try_wait() {
@@ -132,7 +132,7 @@ impl Successor {
     }
 }
 
-/// Tells the process before that this one is ready.
+/// Tells the old process that this one is ready.
 pub(super) fn take_over(mut before: UnixStream) {
     if let Err(error) = before.write_all(b"R") {
         tracing::warn!(%error, "the process before can't be told that this one is ready");

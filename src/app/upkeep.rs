@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use metrics::counter;
+
 use super::background;
 use super::checks::{self, Agents};
 use crate::clock::Moment;
@@ -15,10 +17,10 @@ use crate::metrics::names;
 use crate::operator::Operators;
 use crate::snapshot::{Snapshot, Store};
 
-/// How often everything is looked at without being told to: ejections and open breakers end by themselves.
+/// How often backends are looked at when nothing was reported: ejections and open breakers end by themselves.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The pause after a defect.
+/// The pause after a panic, which is a defect.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// The least time between two looks: many backends that fail at once are one look's work.
@@ -54,7 +56,7 @@ async fn keep_up_to_date(store: Arc<Store>, monitor: Monitor, agents: Agents, op
             if let Some(reason) = event.ejected {
                 let (service, backend) = (event.service.to_string(), event.id.to_string());
                 let labels = [("service", service), ("backend", backend), ("reason", reason.label().to_owned())];
-                ::metrics::counter!(names::EJECTIONS.name, &labels).increment(1);
+                counter!(names::EJECTIONS.name, &labels).increment(1);
             }
         }
         agents.expire(now);
@@ -74,7 +76,7 @@ async fn keep_up_to_date(store: Arc<Store>, monitor: Monitor, agents: Agents, op
     }
 }
 
-/// What is counted for the backends of a snapshot; what is watched is in the same order.
+/// The counts of a snapshot's backends, which are in the same order as those that are watched.
 struct SnapshotTotals<'a>(&'a Snapshot);
 
 impl Totals for SnapshotTotals<'_> {

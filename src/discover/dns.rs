@@ -26,17 +26,17 @@ use super::watch::Stamp;
 use super::{Answer, Backend, sorted};
 use crate::endpoint::Target;
 
-/// How long all look-ups of one answer may take together.
+/// The time that all look-ups of one answer may take together.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Targets that are looked up at once: two look-ups each, and the resolver takes 32 on a connection.
 const AT_ONCE: usize = 16;
 /// The most targets of SRV records: each costs two look-ups.
 const MOST_TARGETS: usize = 1_000;
 
-/// What hickory reads.
+/// The files that hickory reads.
 const FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
-/// What is asked.
+/// What name servers are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
     /// The addresses of a name; all backends are on this port.
@@ -61,7 +61,7 @@ pub struct Dns {
 /// The files that say whom to ask, and what need not be asked; `None` for one that is not there.
 type Files = [Option<Stamp>; 2];
 
-/// Whether the last good answer had addresses of each kind: IPv4, IPv6.
+/// Which address families the last good answer had.
 #[derive(Clone, Copy)]
 struct LastFamilies {
     kinds: [bool; 2],
@@ -77,7 +77,7 @@ impl Dns {
     /// As the system is configured: `/etc/resolv.conf` and `/etc/hosts`, which are read again when they have changed. When they can't be
     /// read each answer says so.
     pub fn system() -> Self {
-        // before they are read: a change in between is read twice rather than not at all
+        // the stamps are taken before the files are read: a change in between is read twice rather than not at all
         let files = files();
         let resolver = TokioResolver::builder_tokio().and_then(|mut builder| {
             // an answer that is asked for is wanted fresh; when to ask again is not the resolver's to decide
@@ -222,12 +222,12 @@ async fn addresses(resolver: &TokioResolver, name: &str, last: LastFamilies) -> 
     }
 }
 
-/// The server knows that there is no such thing, as against not knowing.
+/// Whether the server says that there is no such record, as against that it can't tell.
 fn is_certain(error: &NetError) -> bool {
     error.is_no_records_found() || error.is_nx_domain()
 }
 
-/// How long all of an answer holds, the names on the way included.
+/// The shortest TTL in an answer, which may have aliases (CNAME) in it.
 fn shortest(lookup: &Lookup) -> Option<Duration> {
     lookup.answers().iter().map(|record| Duration::from_secs(u64::from(record.ttl))).min()
 }

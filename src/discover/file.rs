@@ -20,7 +20,7 @@ use super::{Backend, MOST, sorted};
 use crate::endpoint::Target;
 use crate::io::{self, Found, Name};
 
-/// How long all names of a file may take together: less than a configuration waits for the first answer of its sources.
+/// The time that the look-ups of all names in a file may take together. It is less than the time that a configuration waits for first answers.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The largest file that is read.
@@ -111,7 +111,7 @@ fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
     sorted(backends)
 }
 
-/// Where an address is, and its host part.
+/// The address of a backend as it is used, and its host part.
 struct ParsedAddress {
     target: Target,
     further: Vec<SocketAddr>,

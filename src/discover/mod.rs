@@ -36,11 +36,11 @@ const UNKNOWN_AGAIN: Duration = Duration::from_secs(5);
 /// A backend that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
-    /// Unique in the service.
+    /// Its id, unique in the service.
     pub id: String,
     /// Its address as people read it.
     pub name: String,
-    /// Where it is.
+    /// The address to connect to.
     pub target: Target,
     /// Further addresses of its name, in the resolver's order.
     pub further: Vec<SocketAddr>,
@@ -48,19 +48,19 @@ pub struct Backend {
     pub unknown: Option<String>,
     /// The host that it was found by: `Host` of last resort, and the name asked for in TLS.
     pub host: String,
-    /// Its weight; 0 = no new work.
+    /// Its weight: 1 is the default, 0 = no new work.
     pub weight: u32,
-    /// Where it stands; may be empty.
+    /// Its zone; may be empty.
     pub zone: String,
-    /// Exchanges at a time; 0 = no limit.
+    /// How many exchanges it may have at a time; 0 = no limit.
     pub max_connections: u32,
-    /// Used only when no other backend is available.
+    /// Whether it is used only when no other backend is available.
     pub backup: bool,
-    /// Gets no new work.
+    /// Whether it gets no new work.
     pub drain: bool,
 }
 
-/// The backends that are there now: sorted, no id twice. `None` until something was found for the first time.
+/// The backends of the last good answer: sorted by id, no id twice. `None` = there was no good answer yet.
 pub type LastAnswer = Option<Arc<[Backend]>>;
 
 /// Where backends come from.
@@ -90,7 +90,7 @@ pub struct Discovery {
     counters: Counters,
 }
 
-/// What is counted for a service; the series are there as long as its discovery.
+/// The counters of one service's discovery.
 #[derive(Debug)]
 struct Counters {
     /// 1 when the last answer was good, else 0.
@@ -112,7 +112,7 @@ enum OpenSource {
 pub struct Answer {
     /// Sorted by id, no id twice.
     pub backends: Vec<Backend>,
-    /// How long it holds; `None` when that is not said.
+    /// How long it holds; `None` = the source does not say.
     pub ttl: Option<Duration>,
 }
 
@@ -136,12 +136,12 @@ impl Discovery {
         (discovery, receiver)
     }
 
-    /// Tells when the source was asked for the first time, also when it did not answer.
+    /// Becomes `true` when the source was asked for the first time, whether it has answered or not.
     pub fn asked_once(&self) -> Receiver<bool> {
         self.asked_once.subscribe()
     }
 
-    /// Goes on until nobody listens any more.
+    /// Asks the source again and again, until the receiver is dropped.
     pub async fn run(mut self) {
         loop {
             let outlook = self.poll().await;
@@ -219,7 +219,7 @@ impl OpenSource {
         }
     }
 
-    /// Until it is to be asked again: after `delay`, or, for a file, when it has changed.
+    /// Waits until the source is to be asked again: after `delay`, or, for a file, when it has changed.
     async fn wait(&mut self, delay: Option<Duration>) {
         let later = async {
             match delay {

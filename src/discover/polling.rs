@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::{Answer, Backend};
 
-/// No source is asked more often, whatever its answers say.
+/// The shortest time between two questions to a source, whatever its answers say.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// How long a source that fails is left alone at most.
+/// The longest time between two questions to a source that fails.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 
 /// The polling of one source: its last good answer, and the failures since.
@@ -46,7 +46,7 @@ pub struct Change {
 }
 
 impl Polling {
-    /// For a source that is asked this often; `None` for one that tells when it has changed.
+    /// For a source that is asked every `refresh`; `None` for one that tells when it has changed.
     pub fn new(refresh: Option<Duration>) -> Self {
         Self { refresh, last: None, failures: 0, reason: None }
     }

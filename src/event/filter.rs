@@ -12,9 +12,9 @@ const LEVELS: [(&str, Level); 3] = [("info", Level::Info), ("warn", Level::Warn)
 /// The events that somebody wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// This level and those above.
+    /// Events of this level and those above it.
     level: Option<Level>,
-    /// These kinds, whatever their level.
+    /// Events of these kinds, whatever their level.
     kinds: Vec<&'static str>,
 }
 

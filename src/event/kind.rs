@@ -20,10 +20,10 @@ use super::Subject;
 use crate::clock::rfc3339;
 use crate::endpoint::state::{By, State};
 
-/// How much somebody should care.
+/// How serious an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// As it should be.
+    /// Nothing is wrong.
     Info,
     /// Something is not as it should be.
     Warn,
@@ -31,20 +31,20 @@ pub enum Level {
     Error,
 }
 
-/// What happened.
+/// What happened, with figures.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
-    /// A backend stands otherwise than before.
+    /// A backend is in another state, or is so for another reason.
     Backend {
-        /// How it stands.
+        /// The state that it is in now.
         state: State,
-        /// Who says so.
+        /// Who has put it into that state.
         by: By,
         /// Why; may be empty.
         reason: String,
-        /// How it stood before; `None` = it has just come.
+        /// The state before; `None` = it is new.
         was: Option<State>,
-        /// For how long it stood so.
+        /// How long it was in the state before.
         after: Option<Duration>,
     },
     /// A backend is not there any more: nobody is sent to it.
@@ -60,9 +60,9 @@ pub enum Kind {
     Discovery(DiscoveryChange),
     /// An operator has said what is to be done with a backend.
     Operator {
-        /// What: `drain`, `disable`, `enable`, or `weight`.
+        /// The command: `drain`, `disable`, `enable`, or `weight`.
         command: &'static str,
-        /// Who: the name of a token, a client certificate's subject, or an address.
+        /// Who has said it: the name of a token, a client certificate's subject, or an address.
         who: String,
         /// Why, in the operator's words.
         reason: Option<String>,
@@ -71,42 +71,42 @@ pub enum Kind {
         /// The weight that was set; `None` = none, or as configured.
         weight: Option<u32>,
     },
-    /// What an operator said of a backend was to hold until now.
+    /// The time until which an operator's command was to hold is over.
     OperatorExpired {
-        /// What it was.
+        /// The command.
         command: &'static str,
         /// Who had said it.
         who: String,
     },
-    /// What operators say can't be written to `state_dir`: it holds, but not after a restart.
+    /// Operators' commands can't be written to `state_dir`: they hold, but not after a restart.
     OperatorNotKept {
-        /// Why.
+        /// Why not.
         reason: String,
     },
     /// Too few backends of a service are well: health is ignored.
     PanicBegan {
-        /// Those that are well.
+        /// How many backends are well.
         available: usize,
-        /// All.
+        /// How many there are.
         total: usize,
     },
     /// Enough are well again.
     PanicEnded {
-        /// Those that are well.
+        /// How many backends are well.
         available: usize,
-        /// All.
+        /// How many there are.
         total: usize,
     },
     /// A service has no backend that can be used.
     ServiceDown {
-        /// All that it has.
+        /// How many backends it has.
         total: usize,
     },
-    /// It has one again.
+    /// A service has a backend that can be used again.
     ServiceUp {
-        /// Those that can be used.
+        /// How many backends can be used.
         available: usize,
-        /// All that it has.
+        /// How many backends it has.
         total: usize,
     },
     /// Another configuration runs.
@@ -136,7 +136,7 @@ pub enum Kind {
     },
     /// The process was told to stop.
     Stopping {
-        /// By which signal.
+        /// The signal that said so.
         signal: String,
     },
 }
@@ -178,7 +178,7 @@ pub const NAMES: [&str; 32] = [
 ];
 
 impl Level {
-    /// As the API and the log call it.
+    /// The name in the API and the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -211,7 +211,7 @@ impl Kind {
         }
     }
 
-    /// How much somebody should care.
+    /// How serious an event is.
     pub fn level(&self) -> Level {
         match self {
             Self::Backend { state: State::Down | State::Ejected | State::Broken, .. }
@@ -225,7 +225,7 @@ impl Kind {
         }
     }
 
-    /// One line for people.
+    /// What happened, in one line for people.
     pub fn text(&self) -> String {
         match self {
             Self::Backend { state, reason, .. } => {
@@ -261,7 +261,7 @@ impl Kind {
         }
     }
 
-    /// What it comes of, and figures.
+    /// The member `cause` in JSON: why it happened, and figures.
     pub(super) fn cause(&self) -> Value {
         match self {
             Self::Backend { state, by, reason, was, after } => json!({

@@ -1,4 +1,4 @@
-//! What happens: one list of events, told once, read by all who want to know.
+//! Events: each is told once, put into one list, and read there by all who want to know.
 //!
 //! Whoever changes something on the control plane tells it here. An event is written to the log and counted as it is told; the last
 //! [`KEPT`] are kept, and a [`Subscription`] reads them from there, each at its own pace. There is one list, so a subscriber that does
@@ -40,13 +40,13 @@ pub struct Subject {
 pub struct Event {
     /// Greater than that of each event before, also of those before a restart.
     pub id: u64,
-    /// When, on the wall's clock.
+    /// When it happened, by the wall's clock.
     pub time: SystemTime,
-    /// When, on the process's.
+    /// When it happened, by the process's clock.
     pub moment: Moment,
-    /// To what.
+    /// What it happened to.
     pub subject: Subject,
-    /// What.
+    /// What happened.
     pub kind: Kind,
 }
 
@@ -56,7 +56,7 @@ pub struct Events {
     list: Mutex<List>,
     /// The id of the newest event.
     newest: watch::Sender<u64>,
-    /// One for each kind.
+    /// The counter of each kind, by its name.
     counters: HashMap<&'static str, Counter>,
 }
 
@@ -104,7 +104,7 @@ impl Subject {
 }
 
 impl Event {
-    /// As the API gives it.
+    /// The event as the API gives it.
     pub fn to_json(&self) -> Value {
         let mut event = Map::new();
         event.insert("id".to_owned(), json!(self.id));
@@ -125,7 +125,7 @@ impl Event {
 }
 
 impl Default for Events {
-    /// None yet. Ids begin with the microseconds since 1970, which a restart does not take back, and JavaScript's numbers hold.
+    /// An empty list. Ids begin with the microseconds since 1970: they grow over restarts, and a number of JavaScript holds them exactly.
     fn default() -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self::beginning_with(u64::try_from(since.as_micros()).unwrap_or_default().max(1))
@@ -135,12 +135,12 @@ impl Default for Events {
 impl Events {
     fn beginning_with(id: u64) -> Self {
         let list = List { kept: VecDeque::new(), next: id, first: id };
-        // all of them are there from the start, so that the first event of a kind is an increase
+        // every series is there from the start, so that the first event of a kind is an increase
         let counters = kind::NAMES.iter().map(|kind| (*kind, counter!(names::EVENTS.name, "kind" => *kind))).collect();
         Self { list: Mutex::new(list), newest: watch::Sender::new(id - 1), counters }
     }
 
-    /// Tells of something that happened just now.
+    /// Tells of something that has happened at this moment.
     pub fn tell(&self, subject: Subject, kind: Kind) {
         self.tell_of(subject, kind, SystemTime::now(), Moment::now());
     }
@@ -162,7 +162,7 @@ impl Events {
         self.newest.send_replace(id);
     }
 
-    /// Those after the one with this id, as far as they are kept, `most` of them at a time.
+    /// The events after the one with the id `last`, as far as they are kept: the first `most` of them.
     pub fn since(&self, last: u64, most: usize) -> Batch {
         let list = self.list();
         let Some(oldest) = list.kept.front().map(|event| event.id) else { return Batch::default() };
@@ -175,7 +175,7 @@ impl Events {
         Batch { events, missed }
     }
 
-    /// From here on, or after the event with the id `last`.
+    /// Subscribes to the events after the one with the id `last`; `None` = to those from now on.
     pub fn subscribe(self: &Arc<Self>, last: Option<u64>) -> Subscription {
         let newest = self.newest.subscribe();
         let now = *newest.borrow();

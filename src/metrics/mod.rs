@@ -1,4 +1,4 @@
-//! What Evenkeel counts, and how it tells.
+//! The metrics: what Evenkeel counts, and the text in which Prometheus reads it.
 //!
 //! Counting happens many times for each exchange on the data plane, reading a few times a minute on the control plane; so all
 //! the work is on the reading side. A [`Registry`] makes handles ([`Requests`], [`Durations`], ...) by their labels when a
@@ -42,7 +42,7 @@ pub use text::CONTENT_TYPE;
 use family::Family;
 use recorder::Recorded;
 
-/// All series of the process. Made once; asked by the control plane only.
+/// All series of the process. It is made once, and only the control plane asks it.
 #[derive(Debug)]
 pub struct Registry {
     workers: usize,
@@ -92,7 +92,7 @@ impl Registry {
         self.durations.get([service], || Durations::new(self.workers))
     }
 
-    /// What a listener counts.
+    /// The counters of a listener.
     pub fn listener(&self, name: &str) -> Arc<ListenerMetrics> {
         self.listeners.get([name], || ListenerMetrics::new(self.workers))
     }

@@ -1,7 +1,7 @@
 //! Our registry as the recorder of the `metrics` facade: series that the control plane's rooms count in by name and labels.
 //!
-//! A room writes `::metrics::counter!(names::EJECTIONS.name, "service" => ..., ...).increment(1)` and knows nothing of the registry. Only
-//! metrics of the list with [`Source::Facade`] are recorded, each with exactly its labels, so that whatever can be counted is in the one list of names.
+//! A room writes `metrics::counter!(names::EJECTIONS.name, "service" => ..., ...).increment(1)` and knows nothing of the registry. Only
+//! metrics of the list with [`Source::Facade`] are recorded, each with exactly its labels, so that whatever can be counted is in that list.
 //! Recording takes a lock and copies labels: the data path has its per-worker slots and does not come here.
 //!
 //! The facade has no call that removes a series. So the registry decides: a series whose labels name a backend, a service or a listener
@@ -106,7 +106,7 @@ impl Registry {
 
     fn sweep(&self, table: &mut Table) {
         table.series.retain(|(name, labels), series| {
-            // one more than the table's own: somebody holds the handle
+            // the table holds one: with another, somebody holds the handle
             Arc::strong_count(&series.value) > 1
                 || names::of_facade(name).is_none_or(|metric| self.has_owner(metric, labels))
         });
@@ -151,7 +151,7 @@ impl Registry {
 }
 
 impl Recorder for Registry {
-    // what is told of a metric is in the list of names
+    // the list of names has the help texts
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}

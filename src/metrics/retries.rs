@@ -33,7 +33,7 @@ impl Retries {
         self.0.of(worker)[result as usize].add(1);
     }
 
-    /// So far, as in [`OUTCOMES`].
+    /// How many retries have had each result, in the order of [`OUTCOMES`].
     pub fn read(&self) -> [u64; OUTCOMES.len()] {
         std::array::from_fn(|outcome| self.0.sum(|outcomes| &outcomes[outcome]))
     }

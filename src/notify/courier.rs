@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use metrics::counter;
 use tokio::sync::watch;
 
 use super::post::{Failed, Post};
@@ -86,7 +87,7 @@ impl Courier {
     fn count(&self, outcome: &'static str, count: u64) {
         if count > 0 {
             let name = self.post.name().to_owned();
-            ::metrics::counter!(names::NOTIFICATIONS.name, "name" => name, "outcome" => outcome).increment(count);
+            counter!(names::NOTIFICATIONS.name, "name" => name, "outcome" => outcome).increment(count);
         }
     }
 

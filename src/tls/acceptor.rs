@@ -30,18 +30,18 @@ const PREFERRED_SUITES: [CipherSuite; 3] = [
 /// client's Finished. But it tries again all that it has with each read, and counts it again: so this is 16 KiB in reads of 256 bytes.
 const SKIPPED_EARLY_DATA: u32 = 16 * 1024 * 64 / 2;
 
-/// What a TLS listener is made of.
+/// What the TLS of a listener is made from.
 #[derive(Debug)]
 pub struct ServerSettings<'a> {
     /// Chain, key and names of each certificate; the first is for clients that ask for none of the names.
     pub certificates: Vec<(&'a [CertificateDer<'static>], &'a PrivateKeyDer<'static>, &'a [String])>,
-    /// ALPN, in order of preference.
+    /// The protocols that are offered (ALPN), the preferred one first.
     pub alpn: &'a [Vec<u8>],
-    /// TLS 1.2 is spoken too.
+    /// Whether TLS 1.2 is spoken too.
     pub tls12: bool,
-    /// Who signs the clients' certificates; `None` = they are not asked for any.
+    /// The authorities that sign clients' certificates; `None` = clients are not asked for any.
     pub client_ca: Option<&'a [CertificateDer<'static>]>,
-    /// No connection without a client certificate.
+    /// Whether clients without a certificate are refused.
     pub client_required: bool,
 }
 
@@ -55,9 +55,9 @@ pub struct Acceptor {
 #[derive(Debug)]
 struct Certificates {
     all: Vec<ServerCertificate>,
-    /// By name; those of one name are in the order of [`ServerCertificate::rank`].
+    /// Indices into `all` by name; those of one name are in the order of [`ServerCertificate::rank`].
     exact: AHashMap<String, Vec<usize>>,
-    /// By the name behind `*.`.
+    /// Indices by the name behind `*.` of a wildcard.
     wildcard: AHashMap<String, Vec<usize>>,
     /// For clients that ask for none of the names: the first in the file, and those of the same name with another kind of key.
     default: Vec<usize>,
@@ -95,7 +95,7 @@ impl Acceptor {
         let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = settings.alpn.to_vec();
         config.ignore_client_order = true;
-        // with tickets, rustls accepts and announces no early data whatever this is: it is only how much of it is tried
+        // with tickets, rustls neither accepts nor announces early data: this only limits how much of it is skipped
         config.max_early_data_size = SKIPPED_EARLY_DATA;
         // tickets instead of a session cache: nothing to share or lock between workers
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(|e| e.to_string())?;

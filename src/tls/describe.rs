@@ -1,4 +1,4 @@
-//! What was agreed on with a client, in the words that other software has for it: those of OpenSSL; and what stands in a certificate.
+//! Names of versions and cipher suites as OpenSSL has them, and what stands in a certificate.
 
 use std::time::{Duration, SystemTime};
 
@@ -68,7 +68,7 @@ pub fn validity(certificate: &CertificateDer<'_>) -> Option<(SystemTime, SystemT
     Some((time(not_before)?, time(not_after)?))
 }
 
-/// Whom a certificate is for, in a word: its common name, else its first DNS name, else that nothing is in it that names anybody.
+/// The subject of a certificate for people: its common name, else its first DNS name, else "without a name".
 pub fn subject(certificate: &CertificateDer<'_>) -> String {
     let parsed = || webpki::EndEntityCert::try_from(certificate).ok();
     let dns_name = || parsed()?.valid_dns_names().next().map(str::to_owned);

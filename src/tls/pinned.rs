@@ -26,7 +26,7 @@ struct Pinned {
     by_authority: Arc<WebPkiServerVerifier>,
 }
 
-/// For connections to a server that has this chain, its own certificate first; the error is for people.
+/// Makes a configuration for connections to the server that has this chain, its own certificate first. The error is for people.
 pub fn config(chain: &[CertificateDer<'static>], client: Option<Identity<'_>>) -> Result<Arc<ClientConfig>, String> {
     let certificate = chain.first().ok_or("there is no certificate")?.clone();
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -117,7 +117,7 @@ mod tests {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
         let known = Pinned { name: name(&chain[0]), certificate: chain[0].clone(), by_authority };
-        // what is asked for is an address that no certificate names
+        // the client asks for an address, which no certificate names
         let asked = ServerName::try_from("127.0.0.1").unwrap();
         known.verify_server_cert(shown, &[], &asked, &[], UnixTime::now()).is_ok()
     }

@@ -53,7 +53,8 @@ fn the_alerts_ask_for_no_metric_that_is_not_there() {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
     let words = text.split(|c| !is_word(c)).filter(|word| !word.contains(':'));
     let asked = words.filter(|word| word.starts_with("evenkeel_") || word.starts_with("process_"));
-    let parts = |name: &str| ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part).map(str::to_owned));
+    let parts =
+        |name: &str| ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part).map(str::to_owned));
     let mut count = 0;
     for name in asked {
         let known = |name: &str| ALL.iter().any(|metric| metric.name == name);
