@@ -4,7 +4,7 @@ default:
     @just --list
 
 # everything that must pass
-ci: fmt lint test demo real-clients real-backends real-protocols proxy-protocol-peers differential
+ci: fmt lint test demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts
 
 # the code is formatted
 fmt:
@@ -37,6 +37,10 @@ real-protocols:
 # HAProxy as a peer on either side of PROXY headers
 proxy-protocol-peers:
     scripts/proxy-protocol-peers.sh
+
+# the alerts, with Prometheus' own checker
+alerts:
+    scripts/alerts.sh
 
 # llhttp and h11: what either refuses of HTTP/1 requests, Evenkeel refuses
 differential:

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use evenkeel::metrics::{Registry, Told};
+use evenkeel::metrics::{Readings, Registry};
 
 /// What one exchange on kept-alive connections counts on its worker.
 fn exchange(c: &mut Criterion) {
@@ -41,7 +41,7 @@ fn scrape(c: &mut Criterion) {
     c.bench_function("metrics/scrape 1,000 backends of 64 workers", |b| {
         b.iter(|| {
             let mut out = String::new();
-            registry.render(&Told { backends: &[], waiting: &[], shortages: &[], events: &[] }, &mut out);
+            registry.render(&Readings { backends: &[], waiting: &[], shortages: &[] }, &mut out);
             out.len()
         });
     });

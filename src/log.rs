@@ -1,4 +1,4 @@
-//! What the process says of itself, on standard error: standard output is the access log's.
+//! The process's log, on standard error: standard output is for the access log.
 
 use std::fmt;
 use std::io::{IsTerminal as _, stderr};
@@ -45,13 +45,13 @@ fn field_as_text(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug)
     writer.write_str(&quoted(format!("{value:?}")))
 }
 
-/// In quotes, where it has spaces or quotes in it and is not in quotes already.
+/// Puts a text with spaces or quotes in it into quotes, unless it is quoted already.
 fn quoted(text: String) -> String {
     let needs_none = !text.contains(|c: char| c.is_whitespace() || c == '"');
     if needs_none || is_quoted(&text) { text } else { format!("{text:?}") }
 }
 
-/// Whether it is one string in quotes, in which each quote is escaped.
+/// Whether a text is one string in quotes, with each quote within escaped.
 fn is_quoted(text: &str) -> bool {
     let Some(within) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else { return false };
     let mut escaped = false;

@@ -88,9 +88,7 @@ fn credentials(shared: &Shared, headers: &HeaderMap, from: IpAddr, now: Moment) 
     };
     match shared.bearer_guesses().check(from, shown, now) {
         Ok(token) => Ok(Credentials { token: Some(token.clone()), login: None }),
-        Err(denied) => {
-            Err(denied.refuse(from, &shared.registry, "a request was refused: its bearer token is not one of ours"))
-        }
+        Err(denied) => Err(denied.refuse(from, "a request was refused: its bearer token is not one of ours")),
     }
 }
 

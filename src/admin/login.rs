@@ -76,9 +76,7 @@ pub(super) async fn logout(
 fn log_in(shared: &Shared, from: IpAddr, secret: &[u8], now: Moment) -> Result<String, Problem> {
     let tokens = shared.tokens.load();
     let token = shared.login_guesses().check(from, tokens.with_secret(secret), now);
-    let token = token.map_err(|denied| {
-        denied.refuse(from, &shared.registry, "a login failed: no token is the one that was given")
-    })?;
+    let token = token.map_err(|denied| denied.refuse(from, "a login failed: no token is the one that was given"))?;
     let no_random = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The system has no random numbers for a login.");
     let random = random().ok_or_else(no_random)?;
     tracing::info!(token = &*token.name, from = %from.to_canonical(), "admin: logged in");

@@ -137,6 +137,7 @@ impl Shared {
     /// For a process that is [`Phase::Starting`].
     pub fn new(sources: Sources) -> Self {
         let Sources { store, monitor, operators, registry, listeners, effective, hosts, tokens, reload } = sources;
+        throttle::announce_counts();
         Self {
             store,
             monitor,

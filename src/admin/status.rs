@@ -12,7 +12,7 @@ use super::window::{Sample, add_up};
 use crate::clock::{Moment, rfc3339};
 use crate::endpoint::breaker;
 use crate::endpoint::state::{Announced, Condition};
-use crate::metrics::{self, Backend};
+use crate::metrics::{self, BackendReading};
 use crate::shortage;
 use crate::snapshot::Service;
 
@@ -133,8 +133,12 @@ fn backend(shared: &Shared, service: &Service, at: usize, now: Moment) -> Value 
 
 /// How a backend stands, as the log and the events have told it last. A backend that has come in this moment was not told of yet.
 fn told(service: &Service, at: usize, now: Moment) -> Announced {
-    let found =
-        || Announced { condition: service.condition(at, now), reason: String::new(), since: now, at: SystemTime::now() };
+    let found = || Announced {
+        condition: service.condition(at, now),
+        reason: String::new(),
+        since: now,
+        at: SystemTime::now(),
+    };
     service.endpoints[at].live.standing.announced().unwrap_or_else(found)
 }
 
@@ -155,11 +159,11 @@ fn metrics(shared: &Shared) -> String {
     let snapshot = shared.store.load();
     let now = Moment::now();
     let all = snapshot.services.iter().flat_map(|service| (0..service.endpoints.len()).map(move |at| (service, at)));
-    let backends: Vec<Backend<'_>> = all
+    let backends: Vec<BackendReading<'_>> = all
         .map(|(service, at)| {
             let endpoint = &service.endpoints[at];
             let condition = told(service, at, now).condition;
-            Backend {
+            BackendReading {
                 service: &endpoint.service,
                 id: &endpoint.id,
                 in_flight: endpoint.live.in_flight(),
@@ -175,9 +179,7 @@ fn metrics(shared: &Shared) -> String {
         .collect();
     let mut page = String::new();
     let waiting: Vec<_> = snapshot.services.iter().map(|service| (&*service.name, service.waiting.len())).collect();
-    let events = shared.store.events().counts();
-    let told =
-        metrics::Told { backends: &backends, waiting: &waiting, shortages: &shortage::counts(), events: &events };
-    shared.registry.render(&told, &mut page);
+    let readings = metrics::Readings { backends: &backends, waiting: &waiting, shortages: &shortage::counts() };
+    shared.registry.render(&readings, &mut page);
     page
 }

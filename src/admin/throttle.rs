@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::RETRY_AFTER;
+use metrics::counter;
 
 use super::answer::Problem;
 use crate::clock::Moment;
-use crate::metrics::{AdminRefusal, Registry};
+use crate::metrics::names::ADMIN_REFUSED;
 
 /// The most failures that an address may have within [`WINDOW`].
 const MOST: usize = 10;
@@ -19,6 +20,10 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// The most addresses that are remembered. Where one more fails, the one whose last failure is oldest is forgotten.
 const ADDRESSES: usize = 1024;
+
+/// The values of the metric's label `reason`.
+const WRONG_TOKEN: &str = "wrong_token";
+const TOO_MANY_FAILURES: &str = "too_many_failures";
 
 /// The failures of the last minute, by the address that they came from.
 #[derive(Debug, Default)]
@@ -76,21 +81,30 @@ impl Throttle {
 
 impl Denied {
     /// The answer to whoever is not let in. It is counted, and the log says `what` a wrong token came with.
-    pub(super) fn refuse(self, from: IpAddr, registry: &Registry, what: &str) -> Problem {
+    pub(super) fn refuse(self, from: IpAddr, what: &str) -> Problem {
         match self {
             Self::Unknown => {
-                registry.count_admin_refusal(AdminRefusal::WrongToken);
+                count(WRONG_TOKEN, 1);
                 tracing::warn!(from = %from.to_canonical(), "admin: {what}");
                 Problem::unauthorized("This is not a token of this admin address.", true)
             }
             Self::TooMany(wait) => {
-                registry.count_admin_refusal(AdminRefusal::TooManyFailures);
+                count(TOO_MANY_FAILURES, 1);
                 let seconds = wait.as_secs() + 1;
                 let detail = format!("Too many wrong tokens have come from this address. Try again in {seconds} s.");
                 Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).field(RETRY_AFTER, seconds)
             }
         }
     }
+}
+
+/// Makes both series known with 0, so that the first refusal is seen as an increase.
+pub(super) fn announce_counts() {
+    [WRONG_TOKEN, TOO_MANY_FAILURES].into_iter().for_each(|reason| count(reason, 0));
+}
+
+fn count(reason: &'static str, more: u64) {
+    counter!(ADMIN_REFUSED.name, "reason" => reason).increment(more);
 }
 
 /// The network that an address belongs to: whoever has one IPv6 address mostly has all that share its first 64 bits (RFC 6177, section 2).

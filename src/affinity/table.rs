@@ -137,9 +137,9 @@ impl StickTableView {
     /// How many sessions the backend at this index has that have not expired at `now`. It reads the whole table, and disturbs nobody.
     pub fn count(&self, index: usize, now: Moment) -> usize {
         let Some(wanted) = self.numbers.get(index).copied().filter(|number| *number != NONE) else { return 0 };
-        let place = self.table.place(0, now);
+        let key = self.table.entry_key(0, now);
         let words = self.table.buckets.iter().flat_map(|bucket| &bucket.0).map(|slot| slot.load(Relaxed));
-        words.filter(|word| *word != EMPTY && number(*word) == wanted && !place.is_expired(*word)).count()
+        words.filter(|word| *word != EMPTY && number(*word) == wanted && !key.is_expired(*word)).count()
     }
 
     fn index(&self, number: u16) -> Option<usize> {

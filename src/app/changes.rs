@@ -1,4 +1,4 @@
-//! What a reload has changed, by the names of things, for one line in the log.
+//! What a reload has changed: the names of listeners, services and backends, for one line in the log.
 
 use std::fmt;
 use std::hash::Hash;
@@ -28,26 +28,31 @@ struct Difference {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Names {
     count: usize,
-    /// The first of them.
+    /// The first of them: so many as [`Difference::between`] was told to list.
     listed: Vec<String>,
 }
 
-/// Names that are listed; of more only the number is told.
+/// How many names a line lists. Where there are more, it has only their number.
 const LISTED: usize = 5;
 
 /// A configuration: what is in effect but the backends, and the same as the rest of the program sees it.
 type Seen<'a> = (&'a Value, &'a model::Config);
 
 impl Changes {
-    /// From one to the next. Of the backends, those of the file are told of, not those that were discovered.
+    /// The changes from one configuration to the next. Backends are those of the file, without those that were discovered.
     pub fn between(before: Seen<'_>, after: Seen<'_>) -> Self {
         let name = |name: &str| name.to_owned();
         let id = |(service, id): (&str, &str)| format!("{service}/{id}");
         Self {
-            listeners: Difference::between(listeners(before.0), listeners(after.0), Value::eq, name),
-            services: Difference::between(services(before.0), services(after.0), Value::eq, name),
-            backends: Difference::between(backends(before.1), backends(after.1), model::Backend::eq, id),
+            listeners: Difference::between(listeners(before.0), listeners(after.0), Value::eq, name, usize::MAX),
+            services: Difference::between(services(before.0), services(after.0), Value::eq, name, LISTED),
+            backends: Difference::between(backends(before.1), backends(after.1), model::Backend::eq, id, LISTED),
         }
+    }
+
+    /// The names of all listeners that both have, with other settings.
+    pub fn changed_listeners(&self) -> &[String] {
+        &self.listeners.changed.listed
     }
 }
 
@@ -74,17 +79,18 @@ impl Difference {
         after: impl Iterator<Item = (K, &'a V)>,
         same: impl Fn(&V, &V) -> bool,
         shown: impl Fn(K) -> String,
+        most: usize,
     ) -> Self {
         let mut before: AHashMap<K, &V> = before.collect();
         let mut difference = Self::default();
         for (name, value) in after {
             match before.remove(&name) {
-                None => difference.added.note(|| shown(name)),
-                Some(old) if !same(old, value) => difference.changed.note(|| shown(name)),
+                None => difference.added.note(most, || shown(name)),
+                Some(old) if !same(old, value) => difference.changed.note(most, || shown(name)),
                 Some(_) => {}
             }
         }
-        before.into_keys().for_each(|name| difference.removed.note(|| shown(name)));
+        before.into_keys().for_each(|name| difference.removed.note(most, || shown(name)));
         // a map has no order
         difference.removed.listed.sort_unstable();
         difference
@@ -96,9 +102,10 @@ impl Difference {
 }
 
 impl Names {
-    fn note(&mut self, name: impl FnOnce() -> String) {
+    /// Counts one more, and lists it if that does not make more than `most`.
+    fn note(&mut self, most: usize, name: impl FnOnce() -> String) {
         self.count += 1;
-        if self.listed.len() < LISTED {
+        if self.listed.len() < most {
             self.listed.push(name());
         }
     }

@@ -14,14 +14,14 @@ use crate::policy::{Check, Health, Initial};
 use crate::snapshot::{Service, Snapshot};
 
 /// An agent that has missed as many of its turns is silent, however soon reports expire: one that is late is not.
-const MISSED: u32 = 3;
+const MISSED_TURNS: u32 = 3;
 
 /// Every check that the services of a snapshot ask for.
 pub(super) fn targets(snapshot: &Snapshot) -> Vec<Target> {
     let mut targets = Vec::new();
     for service in &snapshot.services {
         let health = service.health.clone().map(Arc::new);
-        let agent = service.load_reports.agent.map(|(port, interval)| Arc::new(asking(port, interval)));
+        let agent = service.load_reports.agent.map(|(port, interval)| Arc::new(agent_check(port, interval)));
         // of one whose name can't be looked up that is known without asking
         for endpoint in service.endpoints.iter().filter(|endpoint| !endpoint.is_unresolved()) {
             if let Some(policy) = &health {
@@ -49,12 +49,12 @@ fn target(service: &Service, endpoint: &Endpoint, policy: &Arc<Health>, advisory
         proxy_header: service.proxy_header,
         policy: Arc::clone(policy),
         advisory,
-        expire: service.load_reports.expire.max(policy.interval * MISSED),
+        expire: service.load_reports.expire.max(policy.interval * MISSED_TURNS),
     }
 }
 
-/// How an agent is asked about load: what it says does not count as a check.
-fn asking(port: u16, interval: Duration) -> Health {
+/// The policy by which an agent is asked about load. Its answers do not count as checks.
+fn agent_check(port: u16, interval: Duration) -> Health {
     Health {
         kind: Check::Agent,
         port: Some(port),
@@ -68,7 +68,7 @@ fn asking(port: u16, interval: Duration) -> Health {
     }
 }
 
-/// What the passive ejection watches.
+/// The services and backends that the passive ejection watches.
 pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::WatchedService> {
     let service = |service: &Arc<Service>| ejector::WatchedService {
         name: Arc::clone(&service.name),
@@ -78,15 +78,15 @@ pub(super) fn watched(snapshot: &Snapshot) -> Vec<ejector::WatchedService> {
     snapshot.services.iter().map(service).collect()
 }
 
-/// What agents have said: an agent takes back only what it said itself. A handle: its copies are the same.
+/// What agents have said: an agent takes back only what it said itself. This is a handle: its copies share one table.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Agents(Arc<Mutex<Heard>>);
 
 #[derive(Debug, Default)]
 struct Heard {
-    /// By whom, and of which backend: another one may come by the same name.
+    /// What the agent of each backend has said. The `Live` tells a backend from a later one with the same name.
     said: HashMap<Name, (Arc<Live>, AgentWishes)>,
-    /// Those that bound their backends' exchanges, and until when that holds.
+    /// The backends whose agents limit their exchanges, and until when each limit holds.
     limits: HashMap<Name, (Arc<Live>, Moment)>,
 }
 
@@ -98,7 +98,7 @@ impl Agents {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what an agent says, and tells whether its backend is well.
+    /// Applies what an agent says. The error is why its backend is not well.
     pub fn hear(&self, target: &Target, line: &str, now: Moment) -> Result<(), String> {
         let line = AgentLine::read(line.as_bytes()).map_err(|refused| refused.to_string())?;
         let name = (Arc::clone(&target.service), target.id.clone());
@@ -171,7 +171,7 @@ mod tests {
             protocol: UpstreamProtocol::Http1,
             tls: None,
             proxy_header: None,
-            policy: Arc::new(asking(1, Duration::from_secs(2))),
+            policy: Arc::new(agent_check(1, Duration::from_secs(2))),
             advisory: true,
             expire: Duration::from_secs(10),
         }

@@ -9,64 +9,67 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::names::Names;
+use super::names::BackendNames;
 use crate::config::model::{self, Address};
 use crate::discover::dns::{Dns, Query};
-use crate::discover::{Backend, Discovery, Found, Source};
+use crate::discover::{Backend, Discovery, LastAnswer, Source};
 use crate::endpoint::Target;
+use crate::event::Events;
 use crate::io::HostPort;
+use crate::metrics::{Registry, names};
 
 /// How long a configuration waits for the first answers of its sources. A file takes milliseconds; a name server that has not answered
 /// by then may be silent for long, and the rest is to be served.
 const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// The look-outs of all services. They belong to the control plane's thread.
-pub(super) struct Lookouts {
-    running: HashMap<String, Lookout>,
+pub(super) struct Discoveries {
+    running: HashMap<String, ServiceDiscovery>,
     /// The names of the file's own backends.
-    names: Names,
+    names: BackendNames,
     /// Told when one has found another set.
     news: mpsc::Sender<()>,
+    events: Arc<Events>,
 }
 
 /// Look-outs that a configuration needs and that are not running yet. They look already.
-pub(super) struct Fresh(HashMap<String, Lookout>);
+pub(super) struct NewDiscoveries(HashMap<String, ServiceDiscovery>);
 
-struct Lookout {
+struct ServiceDiscovery {
     what: model::Discover,
-    found: watch::Receiver<Found>,
+    found: watch::Receiver<LastAnswer>,
     asked_once: watch::Receiver<bool>,
-    /// What the same source had said to the look-out before this one.
-    before: Found,
+    /// What the same source had answered to the discovery that this one replaces.
+    before: LastAnswer,
     tasks: [JoinHandle<()>; 2],
 }
 
-impl Lookouts {
-    /// None yet; each change of what they find is told through the receiver.
-    pub fn new() -> (Self, mpsc::Receiver<()>) {
+impl Discoveries {
+    /// No discovery runs yet. Each change of what they find is told through the receiver, and to `events`.
+    pub fn new(events: Arc<Events>) -> (Self, mpsc::Receiver<()>) {
         let (news, told) = mpsc::channel(1);
-        let names = Names::default();
-        tokio::task::spawn_local(names.clone().look(crate::io::resolve, news.clone()));
-        (Self { running: HashMap::new(), names, news }, told)
+        let names = BackendNames::default();
+        tokio::task::spawn_local(names.clone().resolve_forever(crate::io::resolve, news.clone()));
+        (Self { running: HashMap::new(), names, news, events }, told)
     }
 
     /// Starts those that a configuration asks for beyond what runs, and waits until each has asked once: a service must not be
     /// without backends only because nobody has looked yet.
-    pub async fn begin(&self, config: &model::Config) -> Fresh {
-        let mut fresh = Fresh(HashMap::new());
+    pub async fn begin(&self, config: &model::Config) -> NewDiscoveries {
+        let mut fresh = NewDiscoveries(HashMap::new());
         for service in &config.services {
             let Some(what) = &service.discover else { continue };
             let known = self.running.get(&service.name);
-            if known.is_some_and(|lookout| lookout.what == *what) {
+            if known.is_some_and(|discovery| discovery.what == *what) {
                 continue;
             }
-            let before = known.filter(|lookout| lookout.what.from == what.from).and_then(Lookout::found);
+            let before = known.filter(|discovery| discovery.what.from == what.from).and_then(ServiceDiscovery::found);
             fresh.0.insert(service.name.clone(), self.start(&service.name, what, before));
         }
         let all = async {
-            for lookout in fresh.0.values_mut() {
-                // it ends only with its look-out
-                let _ = lookout.asked_once.wait_for(|asked| *asked).await;
+            for discovery in fresh.0.values_mut() {
+                // the sender is gone only when the discovery has ended
+                let _ = discovery.asked_once.wait_for(|asked| *asked).await;
             }
         };
         if tokio::time::timeout(FIRST_ANSWERS, all).await.is_err() {
@@ -76,14 +79,17 @@ impl Lookouts {
     }
 
     /// A configuration is in force: those that were started for it are, and those that it does not ask for end.
-    pub fn commit(&mut self, config: &model::Config, fresh: Fresh) {
+    pub fn commit(&mut self, config: &model::Config, fresh: NewDiscoveries, registry: &Registry) {
         self.names.commit(config);
         self.running.extend(fresh.0);
         let asked_for = |name: &String| config.services.iter().any(|s| s.name == *name && s.discover.is_some());
         self.running.retain(|name, _| asked_for(name));
+        for metric in [&names::DISCOVERY_UP, &names::DISCOVERY_ANSWERS] {
+            registry.keep(metric, |labels| labels.first().is_some_and(asked_for));
+        }
     }
 
-    fn start(&self, service: &str, what: &model::Discover, before: Found) -> Lookout {
+    fn start(&self, service: &str, what: &model::Discover, before: LastAnswer) -> ServiceDiscovery {
         let refresh = what.refresh;
         let source = match &what.from {
             model::Source::Dns { name, port } => {
@@ -92,17 +98,17 @@ impl Lookouts {
             model::Source::Srv(name) => Source::Dns { query: Query::Srv(name.clone()), refresh },
             model::Source::File(path) => Source::File(path.clone()),
         };
-        let (discovery, found) = Discovery::new(service.to_owned(), source, Dns::system());
+        let (discovery, found) = Discovery::new(service, source, Dns::system(), Arc::clone(&self.events));
         let asked_once = discovery.asked_once();
         let (mut told, news) = (found.clone(), self.news.clone());
         let looking = tokio::task::spawn_local(discovery.run());
         let telling = tokio::task::spawn_local(async move {
             while told.changed().await.is_ok() {
-                // one that is not taken yet stands for this one too
+                // where the channel is full, the message in it stands for this one too
                 let _ = news.try_send(());
             }
         });
-        Lookout { what: what.clone(), found, asked_once, before, tasks: [looking, telling] }
+        ServiceDiscovery { what: what.clone(), found, asked_once, before, tasks: [looking, telling] }
     }
 
     /// The addresses of names that are in force, for the process that takes over.
@@ -114,18 +120,18 @@ impl Lookouts {
     /// as well is the file's.
     pub fn fill(&self, config: &mut model::Config) {
         self.names.fill(config);
-        self.fill_with(&Fresh(HashMap::new()), config);
+        self.fill_with(&NewDiscoveries(HashMap::new()), config);
     }
 
     /// The same before [`commit`](Self::commit): names that could be looked up when the configuration was read stay as they are in it.
-    pub fn fill_with(&self, fresh: &Fresh, config: &mut model::Config) {
+    pub fn fill_with(&self, fresh: &NewDiscoveries, config: &mut model::Config) {
         self.names.fill_gaps(config);
         for service in &mut config.services {
             service.backends.truncate(service.written);
-            let lookout = fresh.0.get(&service.name).or_else(|| self.running.get(&service.name));
-            // one that is about to end because the service has no such section any more finds nothing
-            let lookout = lookout.filter(|_| service.discover.is_some());
-            let Some(found) = lookout.and_then(Lookout::found) else { continue };
+            let discovery = fresh.0.get(&service.name).or_else(|| self.running.get(&service.name));
+            // a discovery that is about to end, because its service has no such section any more, finds nothing
+            let discovery = discovery.filter(|_| service.discover.is_some());
+            let Some(found) = discovery.and_then(ServiceDiscovery::found) else { continue };
             let own: Vec<Arc<str>> = service.backends.iter().map(|backend| backend.id.as_str().into()).collect();
             let others = found.iter().filter(|backend| !own.iter().any(|id| **id == *backend.id));
             service.backends.extend(others.map(backend));
@@ -133,8 +139,8 @@ impl Lookouts {
     }
 }
 
-impl Lookout {
-    fn found(&self) -> Found {
+impl ServiceDiscovery {
+    fn found(&self) -> LastAnswer {
         self.found.borrow().clone().or_else(|| self.before.clone())
     }
 }
@@ -148,7 +154,7 @@ fn backend(found: &Backend) -> model::Backend {
             Target::Unix(path) => Address::Unix(path.clone()),
         },
         further: found.further.clone(),
-        unresolved: found.unknown.clone(),
+        unresolved: found.unresolved.clone(),
         host: found.host.clone(),
         weight: found.weight,
         max_connections: found.max_connections,
@@ -158,7 +164,7 @@ fn backend(found: &Backend) -> model::Backend {
     }
 }
 
-impl Drop for Lookout {
+impl Drop for ServiceDiscovery {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }

@@ -30,9 +30,9 @@ pub(super) const NAMES: &str = "EVENKEEL_NAMES";
 
 /// The most bytes of addresses that are handed over: the kernel takes 128 KiB for one variable (MAX_ARG_STRLEN, execve(2)). A name that
 /// has no room is one that the new process has to look up.
-const MOST_BYTES: usize = 100 << 10;
+const MAX_BYTES: usize = 100 << 10;
 
-/// What nobody has claimed yet.
+/// What was handed over and is not claimed yet.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
     sockets: Vec<(String, BoundSocket)>,
@@ -43,7 +43,7 @@ pub(super) struct Inherited {
 }
 
 impl Inherited {
-    /// What the environment tells of. To be called once, before there are threads: it is taken out of the environment.
+    /// Takes what the environment tells of out of it. To be called once, before there are threads.
     pub fn take() -> Self {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':').map(str::to_owned);
@@ -62,9 +62,9 @@ impl Inherited {
                 inherited.sockets.push((name, BoundSocket::Udp(socket)));
             }
         }
-        // what is there without a process before is left over from one that is gone
+        // without an old process that waits, the variable is left over from one that is gone
         if inherited.ready.is_some() {
-            inherited.names = std::env::var(NAMES).map(|names| read(&names)).unwrap_or_default();
+            inherited.names = std::env::var(NAMES).map(|names| parse_names(&names)).unwrap_or_default();
         }
         inherited
     }
@@ -96,20 +96,20 @@ impl Inherited {
 }
 
 /// The addresses of names in one line: `host:port=address,address;...`.
-pub(super) fn written(names: Vec<(HostPort, Vec<SocketAddr>)>) -> String {
+pub(super) fn format_names(names: Vec<(HostPort, Vec<SocketAddr>)>) -> String {
     let mut all = String::new();
     for ((host, port), addresses) in names {
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let one = format!("{host}:{port}={};", addresses.join(","));
-        if all.len() + one.len() <= MOST_BYTES {
+        if all.len() + one.len() <= MAX_BYTES {
             all.push_str(&one);
         }
     }
     all
 }
 
-/// Reads what [`written`] has written; what is none of it is left out.
-fn read(all: &str) -> Vec<(HostPort, Vec<SocketAddr>)> {
+/// Reads what [`format_names`] has written; what is none of it is left out.
+fn parse_names(all: &str) -> Vec<(HostPort, Vec<SocketAddr>)> {
     let one = |one: &str| {
         let (name, addresses) = one.split_once('=')?;
         let (host, port) = name.rsplit_once(':')?;
@@ -139,11 +139,11 @@ mod tests {
             ((host.to_owned(), 80), found.iter().map(|address| address.parse().unwrap()).collect::<Vec<SocketAddr>>())
         };
         let names = vec![name("a.example", &["10.0.0.1:80", "[::1]:80"]), name("b", &["10.0.0.2:80"])];
-        assert_eq!(read(&written(names.clone())), names);
-        assert_eq!(read(""), []);
-        assert_eq!(read("a:80=;b;c:1=x;d:80=10.0.0.2:80"), [name("d", &["10.0.0.2:80"])]);
+        assert_eq!(parse_names(&format_names(names.clone())), names);
+        assert_eq!(parse_names(""), []);
+        assert_eq!(parse_names("a:80=;b;c:1=x;d:80=10.0.0.2:80"), [name("d", &["10.0.0.2:80"])]);
         let many = (0..10_000).map(|number| name(&format!("host{number}"), &["10.0.0.1:80"])).collect();
-        assert!((90 << 10..=MOST_BYTES).contains(&written(many).len()));
+        assert!((90 << 10..=MAX_BYTES).contains(&format_names(many).len()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A listener is its address. While that stays, so do its sockets, whatever becomes of its name, its TLS and its limits; nobody who
 //! is connecting notices.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::SocketAddr;
@@ -24,16 +25,16 @@ use crate::policy::ListenerProtocol;
 use crate::snapshot::Snapshot;
 use crate::tls::Acceptor;
 
-/// All of them.
+/// All listeners that are open.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    open: Vec<Open>,
+    open: Vec<OpenListener>,
     workers: usize,
 }
 
-/// One that is open.
+/// A listener that is open.
 #[derive(Debug)]
-struct Open {
+struct OpenListener {
     key: u32,
     name: String,
     bound: BoundListener,
@@ -42,33 +43,50 @@ struct Open {
     tls: Option<u64>,
 }
 
-/// What a configuration asks for, made and bound as far as it was not there, and not used yet. Dropped, it has changed nothing.
+/// The listeners of the next configuration, with TLS made and new sockets bound. Nothing uses them yet: to drop this changes nothing.
 #[derive(Debug)]
-pub(super) struct Prepared(Vec<Next>);
+pub(super) struct Prepared(Vec<NextListener>);
 
 /// One listener of a configuration.
 #[derive(Debug)]
-struct Next {
+struct NextListener {
     name: String,
     /// The key of the one that is open at its address.
     known: Option<u32>,
-    /// Its sockets, when none is.
-    fresh: Option<Fresh>,
+    /// New sockets, where none is open at its address.
+    fresh: Option<NewSockets>,
     tls: Option<(u64, Acceptor)>,
     metrics: Arc<ListenerMetrics>,
     max_connections: usize,
 }
 
+/// A listener of a configuration that can't be had.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    /// The listener's name.
+    pub name: String,
+    /// Where it was to listen.
+    pub address: String,
+    /// Why it can't.
+    pub reason: String,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "listener `{}`: {}: {}", self.name, self.address, self.reason)
+    }
+}
+
 /// Sockets that nobody accepts on yet.
 #[derive(Debug)]
-struct Fresh {
+struct NewSockets {
     bound: BoundListener,
-    /// What each worker is to accept on.
+    /// The sockets that each worker is to accept on.
     parts: Vec<Vec<BoundSocket>>,
 }
 
 impl Listeners {
-    /// None, for this many workers.
+    /// No listener yet; those that come are shared by this many workers.
     pub fn new(workers: usize) -> Self {
         Self { open: Vec::new(), workers }
     }
@@ -77,40 +95,32 @@ impl Listeners {
     ///
     /// # Errors
     ///
-    /// What can't be made or bound; for people.
+    /// The first listener whose TLS can't be made, or whose address can't be bound.
     pub fn prepare(
         &self,
         config: &model::Config,
         current: Option<&Snapshot>,
         registry: &Registry,
         inherited: &mut Inherited,
-    ) -> Result<Prepared, String> {
-        let mut prepared: Vec<Next> = Vec::with_capacity(config.listeners.len());
+    ) -> Result<Prepared, Unusable> {
+        let mut prepared: Vec<NextListener> = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
-            let about = |what: &dyn std::fmt::Display| format!("listener `{}`: {what}", listener.name);
             let (target, address) = target(&listener.bind);
+            let unusable = |reason| Unusable { name: listener.name.clone(), address: address.clone(), reason };
             let known =
                 current.and_then(|s| s.listeners.iter().find(|l| l.is_at(&target, listener.protocol, &listener.name)));
             let known = known.and_then(|known| self.open.iter().find(|open| open.key == known.key));
-            let tls = tls(listener.tls.as_ref(), known).map_err(|error| about(&format!("TLS: {error}")))?;
+            let tls = tls(listener.tls.as_ref(), known).map_err(|error| unusable(format!("TLS: {error}")))?;
             let fresh = match known {
                 Some(_) => None,
                 None => {
                     let handed = inherited.listener(&target, listener.protocol, &listener.name);
                     let shares = self.shares_port(&prepared, &target);
                     let fresh = self.bind(&target, listener.protocol, handed, shares);
-                    let fresh = fresh.map_err(|error| about(&format!("{address}: {}", parts::reason(&error))))?;
-                    tracing::info!(
-                        listener = listener.name,
-                        address = fresh.bound.describe(),
-                        protocol = listener.protocol.as_str(),
-                        tls = tls.is_some(),
-                        "listening"
-                    );
-                    Some(fresh)
+                    Some(fresh.map_err(|error| unusable(parts::reason(&error)))?)
                 }
             };
-            prepared.push(Next {
+            prepared.push(NextListener {
                 name: listener.name.clone(),
                 known: known.map(|known| known.key),
                 fresh,
@@ -123,7 +133,7 @@ impl Listeners {
     }
 
     /// Whether the port is one that we listen on already, by another address or, until a listener is gone, by the same one.
-    fn shares_port(&self, prepared: &[Next], target: &Target) -> bool {
+    fn shares_port(&self, prepared: &[NextListener], target: &Target) -> bool {
         let prepared = prepared.iter().filter_map(|next| next.fresh.as_ref()).map(|fresh| &fresh.bound);
         let ours = self.open.iter().map(|open| &open.bound).chain(prepared);
         ours.filter_map(BoundListener::target).any(|ours| match (ours, target) {
@@ -138,7 +148,7 @@ impl Listeners {
         protocol: ListenerProtocol,
         (inherited, with_file): (Vec<BoundSocket>, bool),
         shares_port: bool,
-    ) -> io::Result<Fresh> {
+    ) -> io::Result<NewSockets> {
         let bound = match (inherited.is_empty(), with_file) {
             (true, _) => self.bind_new(target, protocol, shares_port)?,
             (false, false) => BoundListener::inherit(inherited, self.workers)?,
@@ -149,11 +159,11 @@ impl Listeners {
             bound.keep_alive()?;
         }
         let parts = bound.deal(self.workers)?;
-        Ok(Fresh { bound, parts })
+        Ok(NewSockets { bound, parts })
     }
 
     fn bind_new(&self, target: &Target, protocol: ListenerProtocol, shares_port: bool) -> io::Result<BoundListener> {
-        // who else listens there can't be told where we do
+        // where we listen ourselves, nobody can tell whether others do
         let free = if shares_port { Ok(()) } else { free(target, protocol) };
         let bound = match target {
             Target::Tcp(address) if protocol == ListenerProtocol::Udp => {
@@ -173,18 +183,18 @@ impl Listeners {
         self.open.iter().map(|open| open.key).filter(|key| !stays(*key)).collect()
     }
 
-    /// Makes it so. `current` is the snapshot of the same configuration, and is published by now; those that go were
+    /// Opens, changes and closes listeners as prepared. `current` is the snapshot of the same configuration, and published by now; those that go were
     /// [retired](DataPlane::retire) before, and what is open on them may go on for `drain_timeout`.
     pub fn commit(&mut self, prepared: Prepared, current: &Snapshot, control: &mut DataPlane, drain_timeout: Duration) {
         for key in self.going(&prepared) {
             // our duplicates are closed first, so that the queues end with the workers' sockets
-            for Open { name, bound, .. } in self.open.extract_if(.., |open| open.key == key) {
+            for OpenListener { name, bound, .. } in self.open.extract_if(.., |open| open.key == key) {
                 drop(bound);
                 control.remove(key, name, drain_timeout);
             }
         }
         for (next, listener) in prepared.0.into_iter().zip(&current.listeners) {
-            let Next { name, known, fresh, tls, metrics, max_connections } = next;
+            let NextListener { name, known, fresh, tls, metrics, max_connections } = next;
             let (fingerprint, acceptor) = tls.unzip();
             let open = self.open.iter_mut().find(|open| known == Some(open.key));
             match (open, fresh) {
@@ -193,17 +203,17 @@ impl Listeners {
                     open.settings.store(Arc::new(open.settings.load().next(acceptor, metrics, max_connections)));
                     (open.name, open.tls) = (name, fingerprint);
                 }
-                (None, Some(Fresh { bound, parts })) => {
+                (None, Some(NewSockets { bound, parts })) => {
                     let settings = ListenerSettings::new(acceptor, metrics, max_connections);
                     control.accept(NewListener { key: listener.key, parts, settings: &settings });
-                    self.open.push(Open { key: listener.key, name, bound, settings, tls: fingerprint });
+                    self.open.push(OpenListener { key: listener.key, name, bound, settings, tls: fingerprint });
                 }
                 (None, None) => {}
             }
         }
     }
 
-    /// As the admin address shows them.
+    /// The listeners as the admin address shows them.
     pub fn shown(&self, current: &Snapshot) -> Vec<admin::Listener> {
         let open = current
             .listeners
@@ -233,7 +243,7 @@ impl Listeners {
         Ok(all)
     }
 
-    /// Whoever handed sockets to us listens on them no more.
+    /// Takes over the files of Unix sockets: the process that handed the sockets over does not listen any more.
     pub fn own(&mut self) {
         self.open.iter_mut().for_each(|open| open.bound.own());
     }
@@ -243,7 +253,7 @@ impl Listeners {
         self.open.clear();
     }
 
-    /// The same, when another process listens on the same sockets now.
+    /// Closes our duplicates, and leaves the files of Unix sockets to the process that listens on them now.
     pub fn leave(&mut self) {
         self.open.drain(..).for_each(|open| open.bound.leave());
     }
@@ -258,7 +268,7 @@ fn target(bind: &Address) -> (Target, String) {
 
 /// TLS towards clients. What is made of the same settings stays the same object, and with it the keys of the session tickets that
 /// clients hold.
-fn tls(settings: Option<&model::ServerTls>, known: Option<&Open>) -> Result<Option<(u64, Acceptor)>, String> {
+fn tls(settings: Option<&model::ServerTls>, known: Option<&OpenListener>) -> Result<Option<(u64, Acceptor)>, String> {
     let Some(settings) = settings else { return Ok(None) };
     let fingerprint = fingerprint(settings);
     let same = known.filter(|known| known.tls == Some(fingerprint)).and_then(|known| known.settings.load().tls.clone());
@@ -291,7 +301,7 @@ fn free(target: &Target, protocol: ListenerProtocol) -> io::Result<()> {
     let datagrams = protocol == ListenerProtocol::Udp;
     let kind = if datagrams { Type::DGRAM } else { Type::STREAM };
     let socket = socket2::Socket::new(Domain::for_address(*address), kind, None)?;
-    // with it a TCP address is free while old connections wait out their time, and a UDP address always
+    // with this option a TCP address counts as free while old connections are in TIME_WAIT; a UDP address would always count as free
     socket.set_reuse_address(!datagrams)?;
     socket.bind(&SocketAddr::into(*address))
 }

@@ -15,41 +15,41 @@ use tokio::time::{Instant, sleep_until};
 use crate::config::model::{self, Address, Backend};
 use crate::io::{AT_ONCE, HostPort, Resolved};
 
-/// How often each is looked up: as often as `discover.refresh` says when nobody has written it.
-const AGAIN: Duration = Duration::from_secs(10);
-/// How soon one is looked up again that has no address; the pause is doubled each time, up to [`AGAIN`].
-const SOON: Duration = Duration::from_secs(1);
+/// How often each name is looked up: the default of `discover.refresh`.
+const REFRESH: Duration = Duration::from_secs(10);
+/// How soon a name without an address is looked up again. The pause is doubled each time, up to [`REFRESH`].
+const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// How a name is looked up.
+/// The function that looks a name up, and blocks meanwhile.
 pub(super) type Resolve = fn(&str, u16) -> Resolved;
 
 /// The names, with the addresses that are in force. A handle: its copies are the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Names(Rc<Shared>);
+pub(super) struct BackendNames(Rc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    known: RefCell<HashMap<HostPort, Known>>,
-    /// They are others than before.
+    known: RefCell<HashMap<HostPort, ResolvedName>>,
+    /// Wakes the task that looks names up when there are other names than before.
     others: Notify,
 }
 
 /// What is known of a name.
 #[derive(Debug, Clone)]
-struct Known {
+struct ResolvedName {
     /// The addresses in force, or why there are none.
     found: Resolved,
     /// When it is looked up again.
     due: Instant,
-    /// How long after that, if it has no address then.
+    /// The pause after that look-up, if it finds no address.
     pause: Duration,
-    /// It is being looked up.
+    /// Whether it is being looked up now.
     is_asked: bool,
 }
 
-impl Names {
-    /// Looks them up for ever, and tells when one has got other addresses. A name that can't be looked up keeps those that it has.
-    pub async fn look(self, resolve: Resolve, news: mpsc::Sender<()>) {
+impl BackendNames {
+    /// Looks all names up for ever, and tells when one has got other addresses. A name that can't be looked up keeps those that it has.
+    pub async fn resolve_forever(self, resolve: Resolve, news: mpsc::Sender<()>) {
         // the resolver blocks, for long when a name server is silent: each look-up has a thread of its own
         let mut asked = JoinSet::new();
         loop {
@@ -59,7 +59,7 @@ impl Names {
                     let more = std::iter::from_fn(|| asked.try_join_next());
                     let answers: Vec<(HostPort, Resolved)> = std::iter::once(answer).chain(more).flatten().collect();
                     if self.take(answers, Instant::now()) {
-                        // one that is not taken yet stands for this one too
+                        // where the channel is full, the message in it stands for this one too
                         let _ = news.try_send(());
                     }
                 }
@@ -71,7 +71,7 @@ impl Names {
 
     /// Looks up those whose turn it is, as far as there is room; gives back when to look again.
     fn ask(&self, asked: &mut JoinSet<(HostPort, Resolved)>, resolve: Resolve, now: Instant) -> Instant {
-        let mut next = now + AGAIN;
+        let mut next = now + REFRESH;
         for (name, known) in self.0.known.borrow_mut().iter_mut().filter(|(_, known)| !known.is_asked) {
             if asked.len() >= AT_ONCE {
                 // an answer makes room
@@ -99,8 +99,8 @@ impl Names {
             // a reload may have taken it away meanwhile
             let Some(known) = known.get_mut(&name) else { continue };
             known.is_asked = false;
-            let pause = if found.is_ok() || known.found.is_ok() { AGAIN } else { known.pause };
-            (known.due, known.pause) = (now + pause, (pause * 2).min(AGAIN));
+            let pause = if found.is_ok() || known.found.is_ok() { REFRESH } else { known.pause };
+            (known.due, known.pause) = (now + pause, (pause * 2).min(REFRESH));
             match (&found, &known.found) {
                 (Ok(is), Ok(was)) if are_same(is, was) => continue,
                 (Err(is), Err(was)) if is == was => continue,
@@ -131,8 +131,8 @@ impl Names {
             let is_asked = before.as_ref().is_some_and(|before| before.is_asked);
             // a reload is no reason to wait longer, nor to ask more often
             let same = before.filter(|before| before.found.is_err() && found.is_err());
-            let pause = if found.is_ok() { AGAIN } else { SOON };
-            let known = same.unwrap_or(Known { due: now + pause, pause, is_asked, found });
+            let pause = if found.is_ok() { REFRESH } else { FIRST_RETRY };
+            let known = same.unwrap_or(ResolvedName { due: now + pause, pause, is_asked, found });
             Some((name, known))
         });
         let named = named.collect();
@@ -140,12 +140,12 @@ impl Names {
         self.0.others.notify_one();
     }
 
-    /// Puts what was found since into the configuration that is in force.
+    /// Puts the addresses that are known now into the configuration that is in force.
     pub fn fill(&self, config: &mut model::Config) {
         self.put(config, |_| true);
     }
 
-    /// Puts it into the next one, where that has a name which could not be looked up when it was read.
+    /// Puts the addresses into the next configuration, for names that could not be looked up when it was read.
     pub fn fill_gaps(&self, config: &mut model::Config) {
         self.put(config, |backend| backend.unresolved.is_some());
     }
@@ -168,7 +168,7 @@ impl Names {
     }
 }
 
-/// Puts addresses that the process before had into a configuration whose names can't be looked up.
+/// Gives the names of a configuration that can't be looked up the addresses that the old process had for them.
 pub(super) fn take_over(before: Vec<(HostPort, Vec<SocketAddr>)>, config: &mut model::Config) {
     let before: HashMap<HostPort, Resolved> = before.into_iter().map(|(name, found)| (name, Ok(found))).collect();
     for backend in config.services.iter_mut().flat_map(|s| &mut s.backends).filter(|b| b.unresolved.is_some()) {
@@ -227,11 +227,11 @@ mod tests {
 
     use super::*;
 
-    fn names(named: &[(&str, &[&str])]) -> Names {
-        let names = Names::default();
+    fn names(named: &[(&str, &[&str])]) -> BackendNames {
+        let names = BackendNames::default();
         let known = |found: &[&str]| {
             let found = if found.is_empty() { Err("no such name".to_owned()) } else { Ok(parsed(found)) };
-            Known { found, due: Instant::now() + SOON, pause: SOON, is_asked: false }
+            ResolvedName { found, due: Instant::now() + FIRST_RETRY, pause: FIRST_RETRY, is_asked: false }
         };
         let named = named.iter().map(|(name, found)| (((*name).to_owned(), 80), known(found)));
         *names.0.known.borrow_mut() = named.collect();
@@ -242,7 +242,7 @@ mod tests {
         found.iter().map(|address| format!("{address}:80").parse().unwrap()).collect()
     }
 
-    fn in_force(names: &Names) -> Vec<(String, Vec<SocketAddr>)> {
+    fn in_force(names: &BackendNames) -> Vec<(String, Vec<SocketAddr>)> {
         let mut all: Vec<_> = names.in_force().into_iter().map(|(name, found)| (name.0, found)).collect();
         all.sort();
         all
@@ -270,7 +270,7 @@ mod tests {
         };
         let (news, mut told) = mpsc::channel(1);
         let local = tokio::task::LocalSet::new();
-        local.spawn_local(known.clone().look(resolve, news));
+        local.spawn_local(known.clone().resolve_forever(resolve, news));
         local.run_until(told.recv()).await.unwrap();
         let of = |name: &str, found: &[&str]| (name.to_owned(), parsed(found));
         assert_eq!(in_force(&known), [of("a", &["10.0.0.2"]), of("lost", &["10.0.0.1"])]);
@@ -287,7 +287,7 @@ mod tests {
         let (news, mut told) = mpsc::channel(1);
         let local = tokio::task::LocalSet::new();
         let began = Instant::now();
-        local.spawn_local(known.clone().look(resolve, news));
+        local.spawn_local(known.clone().resolve_forever(resolve, news));
         local.run_until(told.recv()).await.unwrap();
         // 1 + 1 + 2 + 4 + 8 and once more 10
         assert_eq!(began.elapsed().as_secs(), 26);

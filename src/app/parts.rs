@@ -68,7 +68,7 @@ fn affinity_key(file: &Path) -> io::Result<Vec<u8>> {
     }
     let mut key = [0; 32];
     aws_lc_rs::rand::fill(&mut key).map_err(|_| io::Error::other("no random bytes to be had"))?;
-    // whole or not at all, and readable by nobody else
+    // the file appears whole or not at all, and nobody else can read it
     file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     let draft = file.with_extension("new");
     let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
@@ -97,7 +97,7 @@ pub(super) fn client_tls(tls: &model::ServerTls) -> Result<Acceptor, String> {
 /// The admin address, bound.
 #[derive(Debug)]
 pub(super) struct AdminAddress {
-    /// Its socket; one that is served is a duplicate of it.
+    /// Its socket. The one that is served is a duplicate of this.
     pub socket: TcpListener,
     /// Its TLS.
     pub tls: Option<Acceptor>,
@@ -119,7 +119,7 @@ pub(super) fn admin(admin: &model::Admin, inherited: &mut Inherited) -> Result<A
     Ok(AdminAddress { socket, tls, address })
 }
 
-/// What the kernel said, in the words of its manual and without its number.
+/// An error of the kernel in the words of its manual, without its number.
 pub(super) fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "address already in use".to_owned(),

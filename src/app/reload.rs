@@ -4,36 +4,40 @@
 //! built. Then come the steps that can't: one snapshot is published, listeners that are new are accepted on, those that are gone
 //! drain. So a reload happens as a whole or not at all.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use metrics::{Counter, counter, gauge};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::background;
+use super::certificates::{self, Certificates};
 use super::changes::Changes;
 use super::checks::Agents;
-use super::discovery::Lookouts;
+use super::discovery::Discoveries;
 use super::inherit::Inherited;
-use super::listeners::{Listeners, Prepared};
-use super::nicely::{let_go, nicely};
-use super::{notify as service_manager, parts};
+use super::listener_events;
+use super::listeners::{Listeners, Prepared, Unusable};
+use super::{parts, service_manager, upkeep};
 use crate::admin::{self, Refused};
 use crate::clock::Moment;
 use crate::config::{self, Effective, Loaded, model};
 use crate::discover::watch::FileWatch;
-use crate::event::{Kind, Subject};
+use crate::event::{Events, Kind, ListenerChange, Subject};
 use crate::health::monitor::Monitor;
 use crate::listener::DataPlane;
-use crate::metrics::Registry;
+use crate::metrics::{Registry, names};
 use crate::notify::{self, Webhooks};
 use crate::operator::Operators;
 use crate::policy::AdminToken;
 use crate::record::access;
-use crate::snapshot::{self, Snapshot, Store};
+use crate::snapshot::{self, Service, Snapshot, Store};
 
-/// What can't change while the process runs, by its place in the configuration in effect.
+/// The keys that can't change while the process runs, as JSON pointers into the configuration in effect.
 const FIXED: [&str; 8] = [
     "/server/workers",
     "/server/state_dir",
@@ -45,25 +49,27 @@ const FIXED: [&str; 8] = [
     "/log/access_format",
 ];
 
-/// What runs.
+/// Everything that runs, and what it was made of.
 pub(super) struct System {
     /// The file that the configuration came from, if it came from one.
     pub source: Option<PathBuf>,
-    /// What it held when it was last read, in short.
-    pub seen: Option<u64>,
+    /// A hash of what the file held when it was last read.
+    pub source_hash: Option<u64>,
     pub store: Arc<Store>,
     pub registry: Arc<Registry>,
+    pub counters: ReloadCounters,
     pub monitor: Monitor,
     pub agents: Agents,
     pub operators: Arc<Operators>,
     pub webhooks: Webhooks,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
-    pub lookouts: Lookouts,
+    pub discoveries: Discoveries,
+    pub certificates: Certificates,
     pub listeners: Listeners,
     pub workers: DataPlane,
     pub admin: Arc<admin::Shared>,
-    /// How long open exchanges may finish at a stop.
+    /// How long exchanges under way may take to end when the process stops.
     pub drain_timeout: Duration,
     /// The configuration in effect, for comparison.
     pub effective: Arc<Effective>,
@@ -73,7 +79,30 @@ pub(super) struct System {
     pub log: Option<access::Log>,
 }
 
-/// Says when the file has changed. Without one, never.
+/// Counts how often the configuration was read again.
+pub(super) struct ReloadCounters {
+    ok: Counter,
+    failed: Counter,
+}
+
+impl ReloadCounters {
+    /// Both are there from the start, so that the first failure is an increase.
+    pub fn new() -> Self {
+        let [ok, failed] = ["ok", "failed"].map(|outcome| counter!(names::RELOADS.name, "outcome" => outcome));
+        Self { ok, failed }
+    }
+
+    fn count(&self, is_ok: bool) {
+        if is_ok { &self.ok } else { &self.failed }.increment(1);
+    }
+}
+
+/// A configuration with this generation is about to run.
+pub(super) fn count_generation(generation: u64) {
+    gauge!(names::CONFIG_GENERATION.name).set(generation as f64);
+}
+
+/// Sends a message when the file has changed. Without a file, never.
 pub(super) fn changes(source: Option<&Path>) -> mpsc::Receiver<()> {
     let (tell, told) = mpsc::channel(1);
     let source = source.map(Path::to_path_buf);
@@ -101,7 +130,7 @@ impl System {
         service_manager::reloading();
         let done = self.try_reload().await;
         service_manager::ready();
-        self.registry.count_reload(done.is_ok());
+        self.counters.count(done.is_ok());
         let (why, took) = (why.to_owned(), began.elapsed());
         let kind = match &done {
             Ok((generation, changes)) => {
@@ -115,24 +144,26 @@ impl System {
 
     async fn try_reload(&mut self) -> Result<(u64, Changes), Refused> {
         let Loaded { mut config, warnings, effective } = self.read().await?;
-        // it can't change, and the key that signs cookies is in it
+        // the folder can't change while the process runs, and the key that signs cookies is in it
         config.server.state_dir.clone_from(&self.config.server.state_dir);
         parts::complete(&mut config).map_err(Refused::because)?;
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
-        let prepared = prepared.map_err(Refused::because)?;
+        let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;
+        let shown_before = self.listeners.shown(&before);
         drop(before);
-        let fresh = self.lookouts.begin(&config).await;
-        self.lookouts.fill_with(&fresh, &mut config);
+        let fresh = self.discoveries.begin(&config).await;
+        self.discoveries.fill_with(&fresh, &mut config);
         let config = Arc::new(config);
         let (before, after) = ((Arc::clone(&self.effective), Arc::clone(&self.config)), Arc::clone(&config));
-        let compared = nicely(move || compare((&before.0, &before.1), effective, &after)).await;
+        let compared = background::run(move || compare((&before.0, &before.1), effective, &after)).await;
         let (effective, changes) = compared.map_err(Refused::because)?;
         self.publish(&config, prepared).await?;
 
-        // from here on it is done
-        self.lookouts.commit(&config, fresh);
+        // from here on nothing can fail
+        self.discoveries.commit(&config, fresh, &self.registry);
+        self.certificates.commit(&config, &self.registry, SystemTime::now());
         if !warnings.is_empty() {
             tracing::warn!("{warnings}");
         }
@@ -145,45 +176,59 @@ impl System {
         let before =
             (std::mem::replace(&mut self.effective, Arc::new(effective)), std::mem::replace(&mut self.config, config));
         let current = self.store.load();
-        self.admin.reloaded(self.listeners.shown(&current), shown(&self.effective));
-        let_go(vec![before]);
+        let shown_now = self.listeners.shown(&current);
+        listener_events::tell(&shown_before, &shown_now, changes.changed_listeners(), self.store.events());
+        self.admin.reloaded(shown_now, shown(&self.effective));
+        background::discard(vec![before]);
         Ok((current.generation, changes))
     }
 
-    /// Takes on what was discovered.
+    /// Puts the backends that are discovered now in force.
     pub fn discovered(&mut self) {
         // nobody else holds it between two reloads
         let Some(config) = Arc::get_mut(&mut self.config) else { return };
-        self.lookouts.fill(config);
+        self.discoveries.fill(config);
         match build(&self.config, &self.store.load(), &self.registry) {
             Ok(next) => {
-                self.registry.set_generation(next.generation);
-                self.put_in_force(next);
+                count_generation(next.generation);
+                self.put_in_force(next, "discovery");
             }
             Err(refused) => tracing::error!("discovered backends can't be used: {}", refused.detail),
         }
     }
 
-    /// Publishes a snapshot whose backends may be others than before.
-    fn put_in_force(&self, next: Snapshot) {
-        // before it is published: no worker may pick what an operator has taken out
+    /// Publishes a snapshot whose backends may be others than before; `by` says who has changed them, for the events.
+    fn put_in_force(&self, next: Snapshot, by: &'static str) {
+        tell_removed(&self.store.load(), &next, by, self.store.events());
+        // operators' commands come before the publication: no worker may pick what an operator has taken out
         self.operators.apply(next.endpoints());
         self.store.replace(next, Moment::now());
-        // whom to check, and whom to watch, has changed
+        // the backends to check and to watch are others now
         self.store.news().notify_one();
     }
 
-    /// Does again what operators have said.
-    pub fn say_again(&self) {
+    /// Takes over from the old process, which has handed its sockets over.
+    pub fn take_over(&mut self) {
+        self.listeners.own();
+        // operators may have commanded the old process since this one has read their commands
+        self.operators.reload();
         self.operators.apply(self.store.load().endpoints());
         self.store.refresh(Moment::now(), true);
     }
 
+    /// Starts the tasks that keep what runs up to date, for as long as the process lives.
+    pub fn look_after_itself(&self) {
+        tokio::task::spawn_local(self.monitor.clone().run());
+        tokio::task::spawn_local(self.certificates.clone().watch());
+        let (store, operators) = (Arc::clone(&self.store), Arc::clone(&self.operators));
+        tokio::task::spawn_local(upkeep::run(store, self.monitor.clone(), self.agents.clone(), operators));
+    }
+
     /// Whether the file holds something else than when it was last read. A watcher tells of every touch, also of one that was
     /// followed by a signal and has been read since.
-    pub async fn is_other(&self) -> bool {
+    pub async fn source_has_changed(&self) -> bool {
         let Some(source) = self.source.clone() else { return false };
-        nicely(move || hash(&source)).await.is_ok_and(|now| now != self.seen)
+        background::run(move || hash(&source)).await.is_ok_and(|now| now != self.source_hash)
     }
 
     /// Reads and checks the file, elsewhere: names are looked up, which may take its time.
@@ -191,34 +236,47 @@ impl System {
         let Some(source) = self.source.clone() else {
             return Err(Refused::because("it was started without a file".to_owned()));
         };
-        // before it is read: a change in between is read twice rather than not at all
-        let (seen, loaded) = nicely(move || (hash(&source), config::load(&source))).await.map_err(Refused::because)?;
-        self.seen = seen;
+        // the hash is taken before the file is read: a change in between is read twice rather than not at all
+        let (seen, loaded) =
+            background::run(move || (hash(&source), config::load(&source))).await.map_err(Refused::because)?;
+        self.source_hash = seen;
         match loaded {
             Ok(loaded) => Ok(loaded),
-            Err(mistakes) => Err(Refused {
-                detail: format!("the configuration can't be used\n{mistakes}"),
-                mistakes: serde_json::to_value(&mistakes).unwrap_or_default(),
-            }),
+            Err(mistakes) => {
+                certificates::tell_failed(&mistakes, self.store.events());
+                Err(Refused {
+                    detail: format!("the configuration can't be used\n{mistakes}"),
+                    mistakes: serde_json::to_value(&mistakes).unwrap_or_default(),
+                })
+            }
         }
+    }
+
+    /// Tells of a listener that can't be had, and makes that the reason why the reload is refused.
+    fn refuse(&self, unusable: Unusable) -> Refused {
+        let detail = unusable.to_string();
+        let Unusable { name, address, reason } = unusable;
+        let change = ListenerChange::Failed { address, reason };
+        self.store.events().tell(Subject::listener(&name.into()), Kind::Listener(change));
+        Refused::because(detail)
     }
 
     async fn publish(&mut self, config: &Arc<model::Config>, prepared: Prepared) -> Result<(), Refused> {
         // so that what can go wrong goes wrong before anything is touched
         let before = self.store.load();
         let (wanted, current, registry) = (Arc::clone(config), Arc::clone(&before), Arc::clone(&self.registry));
-        let built = nicely(move || build(&wanted, &current, &registry)).await;
+        let built = background::run(move || build(&wanted, &current, &registry)).await;
         let mut next = built.map_err(Refused::because)??;
         for key in self.listeners.going(&prepared) {
             self.workers.retire(key).await;
         }
-        // what another has published in that pause must not be lost; from here on there is none
+        // what another task has published during this wait must not be lost; from here on there is no wait
         let now = self.store.load();
         if !Arc::ptr_eq(&before, &now) {
             next = build(config, &now, &self.registry)?;
         }
-        self.registry.set_generation(next.generation);
-        self.put_in_force(next);
+        count_generation(next.generation);
+        self.put_in_force(next, "configuration");
         self.listeners.commit(prepared, &self.store.load(), &mut self.workers, config.server.drain_timeout);
         Ok(())
     }
@@ -250,9 +308,22 @@ pub(super) fn shown(effective: &Arc<Effective>) -> admin::Effective {
     Arc::new(move || effective.to_json())
 }
 
-/// What a file holds, in short; `None` when it can't be read.
+/// A hash of what a file holds; `None` when it can't be read.
 pub(super) fn hash(file: &Path) -> Option<u64> {
     Some(xxh3_64(&std::fs::read(file).ok()?))
+}
+
+/// Tells of the backends that `before` has and `after` has not.
+fn tell_removed(before: &Snapshot, after: &Snapshot, by: &'static str, events: &Events) {
+    let there = |service: &Service| service.endpoints.iter().map(|endpoint| Arc::clone(&endpoint.id)).collect();
+    let after: HashMap<&str, HashSet<Arc<str>>> =
+        after.services.iter().map(|service| (&*service.name, there(service))).collect();
+    for service in &before.services {
+        let there = after.get(&*service.name);
+        for gone in service.endpoints.iter().filter(|old| there.is_none_or(|there| !there.contains(&old.id))) {
+            events.tell(Subject::backend(&gone.service, &gone.id), Kind::BackendRemoved { by });
+        }
+    }
 }
 
 fn build(config: &model::Config, before: &Snapshot, registry: &Registry) -> Result<Snapshot, Refused> {
@@ -260,14 +331,14 @@ fn build(config: &model::Config, before: &Snapshot, registry: &Registry) -> Resu
     built.map_err(|error| Refused::because(error.to_string()))
 }
 
-/// What is in effect from now on, and what that changes.
+/// The configuration in effect from now on, and what it changes.
 fn compare(before: (&Effective, &model::Config), mut after: Effective, config: &model::Config) -> (Effective, Changes) {
     keep_fixed(before.0.values(), after.values_mut());
     let changes = Changes::between((before.0.values(), before.1), (after.values(), config));
     (after, changes)
 }
 
-/// Puts back what can't change, and says so.
+/// Puts values that can't change back to what they were, and warns of each.
 fn keep_fixed(before: &Value, after: &mut Value) {
     for at in FIXED {
         let (old, new) = (before.pointer(at).cloned(), after.pointer(at).cloned());

@@ -1,4 +1,4 @@
-//! The process while it serves: signals, wishes and changes come in, and one of them is the last.
+//! The process while it serves: it obeys signals, requests and changes until one of them ends it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,16 +9,16 @@ use tokio::task::JoinHandle;
 use super::parts::AdminAddress;
 use super::reload::{self, System};
 use super::signals::{Signal, Signals};
-use super::upgrade::{Start, Successor};
-use super::{inherit, nicely, notify};
+use super::upgrade::{Invocation, Successor};
+use super::{Ready, background, inherit, service_manager};
 use crate::admin::{self, Phase, Refused, Reload};
 use crate::event::{Kind, Subject};
 use crate::listener::{BacklogOwner, BoundSocket};
 
-/// How often a drain looks whether it is done. What waits for it is a deployment, not an exchange.
+/// How often a drain is checked for its end. Only a deployment waits for it, no exchange.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
-/// How often snapshots that nobody holds any more are let go.
+/// How often snapshots that nobody holds any more are freed.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// How long an upgrade waits for the disk to have what operators said. A disk that takes longer is no place to start a new process from.
@@ -30,25 +30,25 @@ pub(super) struct Running {
     pub serving: Option<JoinHandle<()>>,
     /// The admin address.
     pub admin: AdminAddress,
-    /// What runs.
+    /// Everything that serves clients.
     pub system: System,
-    /// What the process is told by the kernel.
+    /// The signals that the process obeys.
     pub signals: Signals,
     /// How it was started.
-    pub start: std::io::Result<Start>,
-    /// It was told to stop while it was at something else.
+    pub invocation: std::io::Result<Invocation>,
+    /// A signal that said stop while something else was under way.
     pub told: Option<Signal>,
-    /// Wishes for a reload, from the admin address.
+    /// Requests for a reload, from the admin address.
     pub reloads: mpsc::Receiver<Reload>,
-    /// A service's backends were found to be others.
-    pub discoveries: mpsc::Receiver<()>,
+    /// Messages that discovery has found other backends, or a name other addresses.
+    pub backend_changes: mpsc::Receiver<()>,
 }
 
 /// Why it no longer serves.
 pub(super) enum Ended {
-    /// It was told to stop.
+    /// A signal said stop.
     Stopped,
-    /// This process serves now.
+    /// Another process has taken over: this one.
     Replaced(Successor),
 }
 
@@ -62,7 +62,16 @@ impl Running {
         Ok(())
     }
 
-    /// Until a signal says stop, or another process has taken over.
+    /// Clients are served: tells it, and gives back where.
+    pub fn is_ready(&self) -> Ready {
+        self.system.admin.enter(Phase::Ready);
+        self.system.store.events().tell(Subject::default(), Kind::Ready { version: env!("CARGO_PKG_VERSION") });
+        let shown = self.system.listeners.shown(&self.system.store.load());
+        let listeners = shown.into_iter().map(|listener| listener.address).collect();
+        Ready { admin: self.admin.address, listeners }
+    }
+
+    /// Serves until a signal says stop, or another process has taken over.
     pub async fn serve(&mut self) -> Ended {
         let mut changes = reload::changes(self.system.source.as_deref());
         let mut sweep = tokio::time::interval(SWEEP);
@@ -83,27 +92,27 @@ impl Running {
                     Signal::Terminate | Signal::Interrupt => {
                         let kind = Kind::Stopping { signal: signal.to_string() };
                         self.system.store.events().tell(Subject::default(), kind);
-                        // it was to serve in our place, and nobody is to serve any more
+                        // the process that was to take over is ended too: nobody is to serve any more
                         if let Some(mut successor) = successor {
                             successor.end();
                         }
                         return Ended::Stopped;
                     }
                 },
-                Some(wish) = self.reloads.recv() => {
-                    let why = format!("POST /api/v1/reload by {}", wish.by);
+                Some(request) = self.reloads.recv() => {
+                    let why = format!("POST /api/v1/reload by {}", request.by);
                     let done = self.reload(&why, successor.as_ref()).await;
-                    // who asked may have gone; who asked in vain is told that the process is stopping
+                    // whoever asked may have gone; without an answer here it is told that the process is stopping
                     if self.told.is_none() {
-                        let _ = wish.done.send(done);
+                        let _ = request.done.send(done);
                     }
                 }
-                Some(()) = changes.recv() => match self.is_other().await {
+                Some(()) = changes.recv() => match self.source_has_changed().await {
                     true => _ = self.reload("the file has changed", successor.as_ref()).await,
                     false => tracing::debug!("the file was touched, and holds what it held: not reloaded"),
                 },
-                Some(()) = self.discoveries.recv() => self.system.discovered(),
-                _ = sweep.tick() => nicely::let_go(self.system.store.sweep()),
+                Some(()) = self.backend_changes.recv() => self.system.discovered(),
+                _ = sweep.tick() => background::discard(self.system.store.sweep()),
                 outcome = taken_over(&mut successor) => match (outcome, successor.take()) {
                     (Ok(()), Some(successor)) => return Ended::Replaced(successor),
                     (Err(why), _) => {
@@ -119,7 +128,8 @@ impl Running {
     async fn reload(&mut self, why: &str, successor: Option<&Successor>) -> Result<u64, Refused> {
         if successor.is_some() {
             let detail = "another process is about to take over, with the file as it is".to_owned();
-            tracing::warn!("not reloaded ({why}): {detail}");
+            let kind = Kind::NotReloaded { why: why.to_owned(), detail: detail.clone(), took: Duration::ZERO };
+            self.system.store.events().tell(Subject::default(), kind);
             return Err(Refused { detail, mistakes: serde_json::Value::Array(Vec::new()) });
         }
         // names that are looked up, or a file far away, may keep a reload for long
@@ -134,9 +144,9 @@ impl Running {
     }
 
     /// Whether the file that was touched is to be read again.
-    async fn is_other(&mut self) -> bool {
+    async fn source_has_changed(&mut self) -> bool {
         tokio::select! {
-            is_other = self.system.is_other() => is_other,
+            source_has_changed = self.system.source_has_changed() => source_has_changed,
             signal = self.signals.stop() => {
                 self.told = Some(signal);
                 false
@@ -147,7 +157,8 @@ impl Running {
     /// Starts the process that is to take over.
     async fn upgrade(&self) -> Option<Successor> {
         let started = async {
-            let start = self.start.as_ref().map_err(|error| format!("the binary's path is not known: {error}"))?;
+            let invocation =
+                self.invocation.as_ref().map_err(|error| format!("the binary's path is not known: {error}"))?;
             if self.system.source.is_none() {
                 return Err("it was started without a file".to_owned());
             }
@@ -157,7 +168,9 @@ impl Running {
             let handed_over = tokio::time::timeout(KEPT_WITHIN, self.system.operators.hand_over()).await;
             handed_over
                 .map_err(|_| format!("what operators said is not written to state_dir within {KEPT_WITHIN:?}"))?;
-            start.again(sockets, self.system.lookouts.names_in_force()).map_err(|error| error.to_string())
+            invocation
+                .start_successor(sockets, self.system.discoveries.names_in_force())
+                .map_err(|error| error.to_string())
         };
         match started.await {
             Ok(successor) => {
@@ -172,15 +185,15 @@ impl Running {
         }
     }
 
-    /// Lets what is under way end, then everything.
+    /// Lets connections end, and then ends the process.
     pub async fn stop(mut self, ended: Ended) {
         self.system.admin.enter(Phase::Draining);
-        // whoever asks for a reload from now on, or waits for one, is told that there will be none
+        // closed, the channel tells whoever asks for a reload that there will be none
         self.reloads.close();
         while self.reloads.try_recv().is_ok() {}
         let queue = match ended {
             Ended::Stopped => {
-                notify::stopping();
+                service_manager::stopping();
                 self.system.listeners.close();
                 BacklogOwner::Ours
             }
@@ -191,7 +204,7 @@ impl Running {
                     serving.abort();
                 }
                 self.system.listeners.leave();
-                notify::replaced_by(successor.pid());
+                service_manager::replaced_by(successor.pid());
                 BacklogOwner::HandedOver
             }
         };
@@ -200,11 +213,11 @@ impl Running {
         self.system.workers.stop();
     }
 
-    /// Until what is under way has ended, its time is over, or another signal says stop.
+    /// Waits until all connections have ended, `drain_timeout` is over, or another signal says stop.
     async fn drain(&mut self, queue: BacklogOwner) {
         let (began, limit, workers) = (Instant::now(), self.system.drain_timeout, &self.system.workers);
         workers.drain(queue);
-        // who has given way to another process drains without having been told to stop
+        // a process that was replaced drains without a signal: the first one changes nothing
         let mut told = queue == BacklogOwner::Ours;
         tracing::info!(connections = workers.connections(), ?limit, "draining");
         while !workers.is_drained() {
@@ -229,7 +242,7 @@ impl Running {
     }
 }
 
-/// Waits until the successor is ready, or is not going to be; for ever where there is none.
+/// Waits until the successor is ready, or has failed; for ever where there is none.
 async fn taken_over(successor: &mut Option<Successor>) -> Result<(), String> {
     match successor {
         Some(successor) => successor.ready().await,

@@ -8,13 +8,13 @@ use tokio::signal::unix::{self, SignalKind};
 /// A signal that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// From a service manager.
+    /// SIGTERM: a service manager says stop.
     Terminate,
-    /// Ctrl-C.
+    /// SIGINT: somebody at a terminal says stop.
     Interrupt,
-    /// Read the configuration again; also from log rotation.
+    /// SIGHUP: read the configuration again, and reopen the access log.
     Hangup,
-    /// SIGUSR2: make room for a new process.
+    /// SIGUSR2: start a new process that takes over.
     Upgrade,
 }
 
@@ -38,7 +38,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.terminate.recv() => Signal::Terminate,
@@ -48,7 +48,7 @@ impl Signals {
         }
     }
 
-    /// Waits for one that says stop; the others stay for [`next`](Self::next).
+    /// Waits for a signal that says stop. The others stay for [`next`](Self::next).
     pub async fn stop(&mut self) -> Signal {
         tokio::select! {
             _ = self.terminate.recv() => Signal::Terminate,

@@ -20,7 +20,7 @@ use super::inherit::{self, NAMES, READY};
 use crate::io::HostPort;
 use crate::listener::BoundSocket;
 
-/// How long the new process may take. It reads its configuration and binds what is new; names are looked up.
+/// How long the new process may take to get ready: it reads its configuration, looks names up and binds what is new.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a new process that has given up may take to say why, and to end.
@@ -31,7 +31,7 @@ const FIRST: i32 = 3;
 
 /// How this process was started.
 #[derive(Debug)]
-pub(super) struct Start {
+pub(super) struct Invocation {
     binary: PathBuf,
     arguments: Vec<OsString>,
 }
@@ -44,15 +44,15 @@ pub(super) struct Successor {
     deadline: Instant,
 }
 
-impl Start {
+impl Invocation {
     /// To be remembered early: once the file is replaced, the kernel tells no path that leads anywhere.
-    pub fn remember() -> io::Result<Self> {
+    pub fn of_this_process() -> io::Result<Self> {
         Ok(Self { binary: std::env::current_exe()?, arguments: std::env::args_os().skip(1).collect() })
     }
 
     /// Starts the binary in the same way again, with these sockets and their names, and the addresses of backends' names: those that it
     /// can't look up are still where they are for us.
-    pub fn again(
+    pub fn start_successor(
         &self,
         sockets: Vec<(String, BoundSocket)>,
         addresses: Vec<(HostPort, Vec<SocketAddr>)>,
@@ -69,7 +69,7 @@ impl Start {
             .args(&self.arguments)
             .env("LISTEN_FDS", fds.len().to_string())
             .env("LISTEN_FDNAMES", names.join(":"))
-            .env(NAMES, inherit::written(addresses))
+            .env(NAMES, inherit::format_names(addresses))
             // of systemd, and about us
             .env_remove("LISTEN_PID")
             .env_remove("WATCHDOG_PID");
@@ -81,12 +81,12 @@ impl Start {
 }
 
 impl Successor {
-    /// Its process id.
+    /// The process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until it is ready. It may be dropped and waited for again.
+    /// Waits until it is ready. The wait may be given up and begun again.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Successor {
         });
         let why = match said.await {
             Ok(Ok(1..)) => return Ok(()),
-            // it closes its end without a word when it ends
+            // a process that ends closes its end of the socket without a byte
             Ok(Ok(0)) => {
                 self.last_word().await;
                 "it ended before it was ready; its own log says why".to_owned()
@@ -114,7 +114,7 @@ impl Successor {
         Err(format!("{why}{}", self.end()))
     }
 
-    /// Waits until it has ended by itself, but not for long.
+    /// Waits until it has ended by itself, for [`LAST_WORD`] at most.
     async fn last_word(&mut self) {
         let ending = async {
             while let Ok(None) = self.child.try_wait() {
@@ -132,7 +132,7 @@ impl Successor {
     }
 }
 
-/// Tells the process before that this one is ready.
+/// Tells the old process that this one is ready.
 pub(super) fn take_over(mut before: UnixStream) {
     if let Err(error) = before.write_all(b"R") {
         tracing::warn!(%error, "the process before can't be told that this one is ready");

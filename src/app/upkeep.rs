@@ -4,52 +4,41 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use metrics::counter;
+
+use super::background;
 use super::checks::{self, Agents};
-use super::nicely;
 use crate::clock::Moment;
 use crate::endpoint::standing;
 use crate::health::ejector::{Ejector, Totals};
 use crate::health::monitor::Monitor;
 use crate::health::outlier::RequestCounts;
-use crate::metrics::Registry;
+use crate::metrics::names;
 use crate::operator::Operators;
 use crate::snapshot::{Snapshot, Store};
 
-/// How often everything is looked at without being told to: ejections and open breakers end by themselves.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often backends are looked at when nothing was reported: ejections and open breakers end by themselves.
+const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The pause after a defect.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The pause after a panic, which is a defect.
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// The least time between two looks: many backends that fail at once are one look's work.
-const PAUSE: Duration = Duration::from_millis(5);
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Looks after the availability of every backend, for ever: also after a defect, which costs what had not been written down.
-pub(super) async fn run(
-    store: Arc<Store>,
-    registry: Arc<Registry>,
-    monitor: Monitor,
-    agents: Agents,
-    operators: Arc<Operators>,
-) {
+pub(super) async fn run(store: Arc<Store>, monitor: Monitor, agents: Agents, operators: Arc<Operators>) {
     loop {
-        let (store, registry, operators) = (Arc::clone(&store), Arc::clone(&registry), Arc::clone(&operators));
-        let look = look_after(store, registry, monitor.clone(), agents.clone(), operators);
+        let look = keep_up_to_date(Arc::clone(&store), monitor.clone(), agents.clone(), Arc::clone(&operators));
         match tokio::task::spawn_local(look).await {
             // the panic itself has been counted and said
-            Err(error) if error.is_panic() => tokio::time::sleep(AGAIN).await,
+            Err(error) if error.is_panic() => tokio::time::sleep(PAUSE_AFTER_PANIC).await,
             _ => return,
         }
     }
 }
 
-async fn look_after(
-    store: Arc<Store>,
-    registry: Arc<Registry>,
-    monitor: Monitor,
-    agents: Agents,
-    operators: Arc<Operators>,
-) {
+async fn keep_up_to_date(store: Arc<Store>, monitor: Monitor, agents: Agents, operators: Arc<Operators>) {
     let mut ejector = Ejector::default();
     let (mut generation, mut changes) = (0, 0);
     loop {
@@ -63,9 +52,11 @@ async fn look_after(
             monitor.update(targets);
             ejector.update(checks::watched(&snapshot));
         }
-        for event in ejector.tick(now, &Counted(&snapshot)) {
+        for event in ejector.tick(now, &SnapshotTotals(&snapshot)) {
             if let Some(reason) = event.ejected {
-                registry.count_ejection(&event.service, &event.id, reason.label());
+                let (service, backend) = (event.service.to_string(), event.id.to_string());
+                let labels = [("service", service), ("backend", backend), ("reason", reason.label().to_owned())];
+                counter!(names::EJECTIONS.name, &labels).increment(1);
             }
         }
         agents.expire(now);
@@ -76,19 +67,19 @@ async fn look_after(
         }
         let before = std::mem::replace(&mut changes, standing::changes());
         store.refresh(now, is_other || changes != before);
-        nicely::let_go(store.sweep());
-        tokio::time::sleep(PAUSE).await;
+        background::discard(store.sweep());
+        tokio::time::sleep(SHORTEST_INTERVAL).await;
         tokio::select! {
             () = store.news().notified() => {}
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(INTERVAL) => {}
         }
     }
 }
 
-/// What is counted for the backends of a snapshot; what is watched is in the same order.
-struct Counted<'a>(&'a Snapshot);
+/// The counts of a snapshot's backends, which are in the same order as those that are watched.
+struct SnapshotTotals<'a>(&'a Snapshot);
 
-impl Totals for Counted<'_> {
+impl Totals for SnapshotTotals<'_> {
     fn attempts(&self, service: usize) -> u64 {
         self.0.services.get(service).map(|service| service.attempts.ended()).unwrap_or_default()
     }

@@ -15,7 +15,7 @@ use http::header::HeaderValue;
 use http::{StatusCode, Uri};
 use ipnet::IpNet;
 
-use crate::event::Wanted;
+use crate::event::Filter;
 use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride};
 use crate::route::{Conditions, Host};
 
@@ -118,7 +118,7 @@ pub struct Notify {
     /// Where messages go: http or https, with a host.
     pub webhook: Uri,
     /// The events that are sent.
-    pub on: Wanted,
+    pub on: Filter,
     /// Signs messages.
     pub secret: Option<NotifySecret>,
     /// Authorities that verify the receiver's certificate.

@@ -13,7 +13,7 @@ use http::{Method, Uri};
 use regex::Regex;
 
 use super::units::{DURATION, SIZE, Size, TimeSpan, UnitError};
-use crate::event::Wanted;
+use crate::event::Filter;
 
 pub(super) use address::{BackendAddress, ListenAddress, authority, backend, host, listen, network, socket, webhook};
 
@@ -96,13 +96,13 @@ fn unit_problem(text: &str, error: UnitError, form: &str, limit: &str) -> Proble
 
 /// A level or a kind of events.
 fn event(text: &str) -> Result<()> {
-    match Wanted::default().add(text) {
+    match Filter::default().add(text) {
         true => Ok(()),
         false => Err(Problem::new(
             format!("`{text}` is neither a level nor a kind of events"),
             "\"info\", \"warn\", \"error\", or a kind such as \"service_down\" or \"backend_*\"",
         )
-        .suggest(nearest(text, Wanted::words()).map(str::to_owned))),
+        .suggest(nearest(text, Filter::words()).map(str::to_owned))),
     }
 }
 

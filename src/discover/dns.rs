@@ -26,17 +26,17 @@ use super::watch::Stamp;
 use super::{Answer, Backend, sorted};
 use crate::endpoint::Target;
 
-/// How long all look-ups of one answer may take together.
+/// The time that all look-ups of one answer may take together.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Targets that are looked up at once: two look-ups each, and the resolver takes 32 on a connection.
 const AT_ONCE: usize = 16;
 /// The most targets of SRV records: each costs two look-ups.
 const MOST_TARGETS: usize = 1_000;
 
-/// What hickory reads.
+/// The files that hickory reads.
 const FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
-/// What is asked.
+/// What name servers are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
     /// The addresses of a name; all backends are on this port.
@@ -61,9 +61,9 @@ pub struct Dns {
 /// The files that say whom to ask, and what need not be asked; `None` for one that is not there.
 type Files = [Option<Stamp>; 2];
 
-/// Whether the last good answer had addresses of each kind: IPv4, IPv6.
+/// Which address families the last good answer had.
 #[derive(Clone, Copy)]
-struct Had {
+struct LastFamilies {
     kinds: [bool; 2],
 }
 
@@ -77,7 +77,7 @@ impl Dns {
     /// As the system is configured: `/etc/resolv.conf` and `/etc/hosts`, which are read again when they have changed. When they can't be
     /// read each answer says so.
     pub fn system() -> Self {
-        // before they are read: a change in between is read twice rather than not at all
+        // the stamps are taken before the files are read: a change in between is read twice rather than not at all
         let files = files();
         let resolver = TokioResolver::builder_tokio().and_then(|mut builder| {
             // an answer that is asked for is wanted fresh; when to ask again is not the resolver's to decide
@@ -88,7 +88,7 @@ impl Dns {
     }
 
     /// Makes the resolver anew when the system's files have changed: a network that comes up, or a VPN, writes other servers into them.
-    fn follow(&mut self) {
+    fn reread_changed_files(&mut self) {
         if self.files.as_ref().is_some_and(|seen| *seen != files()) {
             *self = Self::system();
             tracing::info!("{} or {} has changed: read again", FILES[0], FILES[1]);
@@ -120,10 +120,10 @@ impl Dns {
     ///
     /// Why there is no answer, for people.
     pub async fn ask(&mut self, query: &Query, last: &[Backend]) -> Result<Answer, String> {
-        self.follow();
+        self.reread_changed_files();
         let resolver = self.resolver.as_ref().map_err(Clone::clone)?;
         let is = |backend: &Backend, v6: bool| matches!(backend.target, Target::Tcp(at) if at.is_ipv6() == v6);
-        let last = Had { kinds: [false, true].map(|v6| last.iter().any(|backend| is(backend, v6))) };
+        let last = LastFamilies { kinds: [false, true].map(|v6| last.iter().any(|backend| is(backend, v6))) };
         let asking = async {
             match query {
                 Query::Host { name, port } => hosts(resolver, name, *port, last).await,
@@ -139,7 +139,7 @@ fn files() -> Files {
     FILES.map(|file| Stamp::of(Path::new(file)))
 }
 
-async fn hosts(resolver: &TokioResolver, name: &str, port: u16, last: Had) -> Result<Answer, String> {
+async fn hosts(resolver: &TokioResolver, name: &str, port: u16, last: LastFamilies) -> Result<Answer, String> {
     let Addresses { ips, ttl } = addresses(resolver, name, last).await?;
     if ips.is_empty() {
         return Err("it has no address".to_owned());
@@ -148,7 +148,7 @@ async fn hosts(resolver: &TokioResolver, name: &str, port: u16, last: Had) -> Re
     Ok(Answer { backends: sorted(backends)?, ttl })
 }
 
-async fn services(resolver: &TokioResolver, name: &str, last: Had) -> Result<Answer, String> {
+async fn services(resolver: &TokioResolver, name: &str, last: LastFamilies) -> Result<Answer, String> {
     let lookup = resolver.lookup(name, RecordType::SRV).await.map_err(|error| error.to_string())?;
     let mut ttl = shortest(&lookup);
     let services = lookup.answers().iter().filter_map(|record| srv(&record.data));
@@ -175,7 +175,11 @@ async fn services(resolver: &TokioResolver, name: &str, last: Had) -> Result<Ans
 }
 
 /// The addresses of these records' targets, all looked up at once.
-async fn targets(resolver: &TokioResolver, services: &[&SRV], last: Had) -> Result<Vec<(SRV, Addresses)>, String> {
+async fn targets(
+    resolver: &TokioResolver,
+    services: &[&SRV],
+    last: LastFamilies,
+) -> Result<Vec<(SRV, Addresses)>, String> {
     let mut asked = JoinSet::new();
     for srv in services {
         let (resolver, srv) = (resolver.clone(), (*srv).clone());
@@ -193,7 +197,7 @@ async fn targets(resolver: &TokioResolver, services: &[&SRV], last: Had) -> Resu
 }
 
 /// The addresses of both kinds; empty when the name has none.
-async fn addresses(resolver: &TokioResolver, name: &str, last: Had) -> Result<Addresses, String> {
+async fn addresses(resolver: &TokioResolver, name: &str, last: LastFamilies) -> Result<Addresses, String> {
     let (a, aaaa) = tokio::join!(resolver.lookup(name, RecordType::A), resolver.lookup(name, RecordType::AAAA));
     let mut found = Addresses { ips: Vec::new(), ttl: None };
     let mut failed = None;
@@ -218,12 +222,12 @@ async fn addresses(resolver: &TokioResolver, name: &str, last: Had) -> Result<Ad
     }
 }
 
-/// The server knows that there is no such thing, as against not knowing.
+/// Whether the server says that there is no such record, as against that it can't tell.
 fn is_certain(error: &NetError) -> bool {
     error.is_no_records_found() || error.is_nx_domain()
 }
 
-/// How long all of an answer holds, the names on the way included.
+/// The shortest TTL in an answer, which may have aliases (CNAME) in it.
 fn shortest(lookup: &Lookup) -> Option<Duration> {
     lookup.answers().iter().map(|record| Duration::from_secs(u64::from(record.ttl))).min()
 }
@@ -249,7 +253,7 @@ fn backend(address: SocketAddr, host: &str, weight: u32, backup: bool) -> Backen
         name: address.to_string(),
         target: Target::Tcp(address),
         further: Vec::new(),
-        unknown: None,
+        unresolved: None,
         host: host.trim_end_matches('.').to_ascii_lowercase(),
         weight,
         zone: String::new(),

@@ -20,7 +20,7 @@ use super::{Backend, MOST, sorted};
 use crate::endpoint::Target;
 use crate::io::{self, HostPort, Resolved};
 
-/// How long all names of a file may take together: less than a configuration waits for the first answer of its sources.
+/// The time that the look-ups of all names in a file may take together. It is less than the time that a configuration waits for first answers.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The largest file that is read.
@@ -28,7 +28,7 @@ pub const LARGEST: u64 = 16 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct RawBackend {
     address: String,
     id: Option<String>,
     #[serde(default = "one")]
@@ -77,50 +77,50 @@ fn load(path: &Path) -> Result<Vec<u8>, String> {
 
 /// `folder`: what relative paths of sockets are relative to.
 fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
-    let entries: Vec<Entry> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    if entries.len() > MOST {
-        return Err(format!("it has {} backends, more than {MOST}", entries.len()));
+    let raw: Vec<RawBackend> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if raw.len() > MOST {
+        return Err(format!("it has {} backends, more than {MOST}", raw.len()));
     }
-    let names = entries.iter().filter_map(|entry| name(&entry.address));
+    let names = raw.iter().filter_map(|one| name(&one.address));
     let found = io::resolve_all(names.map(|(host, port)| (host.to_owned(), port)), PATIENCE);
-    let mut ids = HashSet::with_capacity(entries.len());
-    let mut backends = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let Place { target, further, unknown, host } = place(&entry.address, folder, &found)?;
-        let id = entry.id.unwrap_or_else(|| entry.address.clone());
+    let mut ids = HashSet::with_capacity(raw.len());
+    let mut backends = Vec::with_capacity(raw.len());
+    for one in raw {
+        let ParsedAddress { target, further, unresolved, host } = parse_address(&one.address, folder, &found)?;
+        let id = one.id.unwrap_or_else(|| one.address.clone());
         if id.is_empty() {
-            return Err(format!("the id of `{}` is empty", entry.address));
+            return Err(format!("the id of `{}` is empty", one.address));
         }
         if !ids.insert(id.clone()) {
             return Err(format!("two backends are called `{id}`"));
         }
         backends.push(Backend {
             id,
-            name: entry.address,
+            name: one.address,
             target,
             further,
-            unknown,
+            unresolved,
             host,
-            weight: entry.weight,
-            zone: entry.zone,
-            max_connections: entry.max_connections,
-            backup: entry.backup,
-            drain: entry.drain,
+            weight: one.weight,
+            zone: one.zone,
+            max_connections: one.max_connections,
+            backup: one.backup,
+            drain: one.drain,
         });
     }
     sorted(backends)
 }
 
-/// Where an address is, and its host part.
-struct Place {
+/// The address of a backend as it is used, and its host part.
+struct ParsedAddress {
     target: Target,
     further: Vec<SocketAddr>,
-    unknown: Option<String>,
+    unresolved: Option<String>,
     host: String,
 }
 
-fn place(address: &str, folder: &Path, found: &HashMap<HostPort, Resolved>) -> Result<Place, String> {
-    let known = |target: Target, host: String| Place { target, further: Vec::new(), unknown: None, host };
+fn parse_address(address: &str, folder: &Path, found: &HashMap<HostPort, Resolved>) -> Result<ParsedAddress, String> {
+    let known = |target: Target, host: String| ParsedAddress { target, further: Vec::new(), unresolved: None, host };
     if let Some(path) = address.strip_prefix("unix:") {
         return match path {
             "" => Err("a Unix socket needs a path".to_owned()),
@@ -133,17 +133,17 @@ fn place(address: &str, folder: &Path, found: &HashMap<HostPort, Resolved>) -> R
         return if usable { Ok(known(Target::Tcp(socket), socket.ip().to_string())) } else { Err(bad()) };
     }
     let (host, port) = name(address).ok_or_else(bad)?;
-    let mut place = known(Target::Tcp((Ipv4Addr::UNSPECIFIED, port).into()), host.to_ascii_lowercase());
+    let mut parsed = known(Target::Tcp((Ipv4Addr::UNSPECIFIED, port).into()), host.to_ascii_lowercase());
     match found.get(&(host.to_owned(), port)) {
         Some(Ok(all)) => {
             if let [first, further @ ..] = &all[..] {
-                (place.target, place.further) = (Target::Tcp(*first), further.to_vec());
+                (parsed.target, parsed.further) = (Target::Tcp(*first), further.to_vec());
             }
         }
-        Some(Err(reason)) => place.unknown = Some(reason.clone()),
+        Some(Err(reason)) => parsed.unresolved = Some(reason.clone()),
         None => return Err(bad()),
     }
-    Ok(place)
+    Ok(parsed)
 }
 
 /// The name and the port that are to be looked up, where an address has them.
@@ -155,10 +155,10 @@ fn name(address: &str) -> Option<(&str, u16)> {
 /// A name that can't be looked up keeps the addresses that it had.
 fn keep(backends: &mut [Backend], last: &[Backend]) {
     let had: HashMap<(&str, &str), &Backend> =
-        last.iter().filter(|had| had.unknown.is_none()).map(|had| ((&*had.id, &*had.name), had)).collect();
-    for backend in backends.iter_mut().filter(|backend| backend.unknown.is_some()) {
+        last.iter().filter(|had| had.unresolved.is_none()).map(|had| ((&*had.id, &*had.name), had)).collect();
+    for backend in backends.iter_mut().filter(|backend| backend.unresolved.is_some()) {
         if let Some(had) = had.get(&(&*backend.id, &*backend.name)) {
-            (backend.target, backend.further, backend.unknown) = (had.target.clone(), had.further.clone(), None);
+            (backend.target, backend.further, backend.unresolved) = (had.target.clone(), had.further.clone(), None);
         }
     }
 }
@@ -193,7 +193,7 @@ mod tests {
             name: "[::1]:80".to_owned(),
             target: Target::Tcp("[::1]:80".parse().unwrap()),
             further: Vec::new(),
-            unknown: None,
+            unresolved: None,
             host: "::1".to_owned(),
             weight: 7,
             zone: "z".to_owned(),
@@ -219,16 +219,16 @@ mod tests {
         // RFC 6761: never resolves
         let text = r#"[{ "address": "10.0.0.1:80" }, { "address": "gone.invalid:81" }]"#;
         let mut all = parse(text).unwrap();
-        assert_eq!((all.len(), &all[0].unknown, &*all[1].host), (2, &None, "gone.invalid"));
-        assert!(all[1].unknown.is_some() && all[1].target == Target::Tcp("0.0.0.0:81".parse().unwrap()));
+        assert_eq!((all.len(), &all[0].unresolved, &*all[1].host), (2, &None, "gone.invalid"));
+        assert!(all[1].unresolved.is_some() && all[1].target == Target::Tcp("0.0.0.0:81".parse().unwrap()));
         let there = Target::Tcp("10.0.0.2:81".parse().unwrap());
         let had =
-            |name: &str| Backend { name: name.to_owned(), target: there.clone(), unknown: None, ..all[1].clone() };
+            |name: &str| Backend { name: name.to_owned(), target: there.clone(), unresolved: None, ..all[1].clone() };
         let (other, same) = (had("other.invalid:81"), had("gone.invalid:81"));
         keep(&mut all, &[other]);
-        assert!(all[1].unknown.is_some(), "another name's address is not its own");
+        assert!(all[1].unresolved.is_some(), "another name's address is not its own");
         keep(&mut all, &[same]);
-        assert_eq!((&all[1].unknown, &all[1].target), (&None, &there));
+        assert_eq!((&all[1].unresolved, &all[1].target), (&None, &there));
     }
 
     #[test]
@@ -259,8 +259,8 @@ mod tests {
     fn there_is_a_limit_to_how_many() {
         let list = |count: usize| {
             let entry = |at| format!(r#"{{"address":"10.0.{}.{}:80"}}"#, at / 256, at % 256);
-            let entries: Vec<_> = (0..count).map(entry).collect();
-            parse(&format!("[{}]", entries.join(",")))
+            let raw: Vec<_> = (0..count).map(entry).collect();
+            parse(&format!("[{}]", raw.join(",")))
         };
         assert_eq!(list(MOST).map(|all| all.len()), Ok(MOST));
         assert!(list(MOST + 1).unwrap_err().contains("10001"));

@@ -5,11 +5,11 @@
 //! The set is sorted by id and has no id twice, so that the same answer in another order is no change.
 //!
 //! What it never does is take backends away because it could not ask: a look-up that fails and a file that can't be read leave the
-//! last good answer in place, are logged once, and are tried again at growing intervals ([`course`]).
+//! last good answer in place, are logged once, and are tried again at growing intervals ([`polling`]).
 
-pub mod course;
 pub mod dns;
 pub mod file;
+pub mod polling;
 pub mod watch;
 
 use std::net::SocketAddr;
@@ -17,12 +17,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::{Counter, Gauge, counter, gauge};
 use tokio::sync::watch::{Receiver, Sender, channel};
-use tracing::{info, warn};
 
 use crate::endpoint::Target;
-use course::{Course, Turn};
+use crate::event::{DiscoveryChange, Events, Kind, Subject};
+use crate::metrics::names;
 use dns::{Dns, Query};
+use polling::{Outlook, Polling};
 use watch::FileWatch;
 
 /// The most backends of one service.
@@ -34,32 +36,32 @@ const UNKNOWN_AGAIN: Duration = Duration::from_secs(5);
 /// A backend that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
-    /// Unique in the service.
+    /// Its id, unique in the service.
     pub id: String,
     /// Its address as people read it.
     pub name: String,
-    /// Where it is.
+    /// The address to connect to.
     pub target: Target,
     /// Further addresses of its name, in the resolver's order.
     pub further: Vec<SocketAddr>,
     /// Why its name can't be looked up. Of `target` only the port is true then.
-    pub unknown: Option<String>,
+    pub unresolved: Option<String>,
     /// The host that it was found by: `Host` of last resort, and the name asked for in TLS.
     pub host: String,
-    /// Its weight; 0 = no new work.
+    /// Its weight: 1 is the default, 0 = no new work.
     pub weight: u32,
-    /// Where it stands; may be empty.
+    /// Its zone; may be empty.
     pub zone: String,
-    /// Exchanges at a time; 0 = no limit.
+    /// How many exchanges it may have at a time; 0 = no limit.
     pub max_connections: u32,
-    /// Used only when no other backend is available.
+    /// Whether it is used only when no other backend is available.
     pub backup: bool,
-    /// Gets no new work.
+    /// Whether it gets no new work.
     pub drain: bool,
 }
 
-/// The backends that are there now: sorted, no id twice. `None` until something was found for the first time.
-pub type Found = Option<Arc<[Backend]>>;
+/// The backends of the last good answer: sorted by id, no id twice. `None` = there was no good answer yet.
+pub type LastAnswer = Option<Arc<[Backend]>>;
 
 /// Where backends come from.
 #[derive(Debug, Clone)]
@@ -78,17 +80,29 @@ pub enum Source {
 /// Keeps one service's backends up to date.
 #[derive(Debug)]
 pub struct Discovery {
-    service: String,
-    asked: Asked,
-    course: Course,
-    found: Sender<Found>,
+    service: Arc<str>,
+    source: OpenSource,
+    polling: Polling,
+    found: Sender<LastAnswer>,
     /// Whether the source was asked once, with whatever result.
     asked_once: Sender<bool>,
+    events: Arc<Events>,
+    counters: Counters,
 }
 
-/// How a source is asked.
+/// The counters of one service's discovery.
 #[derive(Debug)]
-enum Asked {
+struct Counters {
+    /// 1 when the last answer was good, else 0.
+    up: Gauge,
+    changed: Counter,
+    unchanged: Counter,
+    failed: Counter,
+}
+
+/// A source with what is needed to ask it.
+#[derive(Debug)]
+enum OpenSource {
     Dns { dns: Box<Dns>, query: Query },
     File { path: PathBuf, watch: FileWatch },
 }
@@ -98,66 +112,99 @@ enum Asked {
 pub struct Answer {
     /// Sorted by id, no id twice.
     pub backends: Vec<Backend>,
-    /// How long it holds; `None` when that is not said.
+    /// How long it holds; `None` = the source does not say.
     pub ttl: Option<Duration>,
 }
 
 impl Discovery {
-    /// A discovery for this service, and where it tells what it finds. `dns` is what DNS sources ask.
-    pub fn new(service: String, source: Source, dns: Dns) -> (Self, Receiver<Found>) {
-        let (asked, refresh) = match source {
-            Source::Dns { query, refresh } => (Asked::Dns { dns: Box::new(dns), query }, Some(refresh)),
-            Source::File(path) => (Asked::File { watch: FileWatch::new(path.clone()), path }, None),
+    /// A discovery for this service, and where it tells what it finds. `dns` is what DNS sources ask; `events` are told of changes.
+    pub fn new(service: &str, source: Source, dns: Dns, events: Arc<Events>) -> (Self, Receiver<LastAnswer>) {
+        let (source, refresh) = match source {
+            Source::Dns { query, refresh } => (OpenSource::Dns { dns: Box::new(dns), query }, Some(refresh)),
+            Source::File(path) => (OpenSource::File { watch: FileWatch::new(path.clone()), path }, None),
         };
-        let (found, told) = channel(None);
-        (Self { service, asked, course: Course::new(refresh), found, asked_once: channel(false).0 }, told)
+        let (found, receiver) = channel(None);
+        let discovery = Self {
+            service: service.into(),
+            source,
+            polling: Polling::new(refresh),
+            found,
+            asked_once: channel(false).0,
+            events,
+            counters: Counters::new(service),
+        };
+        (discovery, receiver)
     }
 
-    /// Tells when the source was asked for the first time, also when it did not answer.
+    /// Becomes `true` when the source was asked for the first time, whether it has answered or not.
     pub fn asked_once(&self) -> Receiver<bool> {
         self.asked_once.subscribe()
     }
 
-    /// Goes on until nobody listens any more.
+    /// Asks the source again and again, until the receiver is dropped.
     pub async fn run(mut self) {
         loop {
-            let turn = self.step().await;
+            let outlook = self.poll().await;
             let found = self.found.clone();
             tokio::select! {
                 () = found.closed() => return,
-                () = self.asked.wait(turn.delay) => {}
+                () = self.source.wait(outlook.delay) => {}
             }
         }
     }
 
     /// Asks once, and tells what has changed.
-    async fn step(&mut self) -> Turn {
-        let result = self.asked.ask(self.course.last()).await;
-        let turn = self.course.take(result);
-        self.log(&turn);
-        if turn.changed {
-            self.found.send_replace(self.course.last().cloned());
+    async fn poll(&mut self) -> Outlook {
+        let result = self.source.ask(self.polling.last()).await;
+        let is_good = result.is_ok();
+        let outlook = self.polling.answered(result);
+        self.counters.count(is_good, outlook.change.is_some());
+        self.tell(&outlook);
+        if outlook.change.is_some() {
+            self.found.send_replace(self.polling.last().cloned());
         }
         self.asked_once.send_replace(true);
-        turn
+        outlook
     }
 
-    fn log(&self, turn: &Turn) {
-        let service = &*self.service;
-        if let Some(reason) = &turn.failing {
-            warn!(service, "discovery fails, the last good answer stays in force: {reason}");
+    fn tell(&self, outlook: &Outlook) {
+        let backends = self.polling.last().map_or(0, |backends| backends.len());
+        let tell = |change| self.events.tell(Subject::service(&self.service), Kind::Discovery(change));
+        if let Some(reason) = &outlook.failing {
+            tell(DiscoveryChange::Failed { reason: reason.clone(), backends });
         }
-        if turn.recovered {
-            info!(service, "discovery works again");
+        if outlook.recovered {
+            tell(DiscoveryChange::Recovered { backends });
         }
-        if turn.changed {
-            let backends = self.course.last().map_or(0, |backends| backends.len());
-            info!(service, backends, "the backends that were found have changed");
+        if let Some(polling::Change { added, removed }) = outlook.change {
+            tell(DiscoveryChange::Changed { backends, added, removed });
         }
     }
 }
 
-impl Asked {
+impl Counters {
+    fn new(service: &str) -> Self {
+        let answers = |outcome: &'static str| counter!(names::DISCOVERY_ANSWERS.name, "service" => service.to_owned(), "outcome" => outcome);
+        Self {
+            up: gauge!(names::DISCOVERY_UP.name, "service" => service.to_owned()),
+            changed: answers("changed"),
+            unchanged: answers("unchanged"),
+            failed: answers("failed"),
+        }
+    }
+
+    fn count(&self, is_good: bool, has_changed: bool) {
+        self.up.set(if is_good { 1.0 } else { 0.0 });
+        let answers = match (is_good, has_changed) {
+            (true, true) => &self.changed,
+            (true, false) => &self.unchanged,
+            (false, _) => &self.failed,
+        };
+        answers.increment(1);
+    }
+}
+
+impl OpenSource {
     async fn ask(&mut self, last: Option<&Arc<[Backend]>>) -> Result<Answer, String> {
         match self {
             Self::Dns { dns, query } => dns.ask(query, last.map_or(&[], |last| last)).await,
@@ -166,13 +213,13 @@ impl Asked {
                 // names in it are looked up as well: the control plane does not wait for that
                 let read = tokio::task::spawn_blocking(move || file::read(&path, &last)).await;
                 let backends = read.unwrap_or_else(|_| Err("reading it panicked".to_owned()))?;
-                let ttl = backends.iter().any(|backend| backend.unknown.is_some()).then_some(UNKNOWN_AGAIN);
+                let ttl = backends.iter().any(|backend| backend.unresolved.is_some()).then_some(UNKNOWN_AGAIN);
                 Ok(Answer { backends, ttl })
             }
         }
     }
 
-    /// Until it is to be asked again: after `delay`, or, for a file, when it has changed.
+    /// Waits until the source is to be asked again: after `delay`, or, for a file, when it has changed.
     async fn wait(&mut self, delay: Option<Duration>) {
         let later = async {
             match delay {

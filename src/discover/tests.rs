@@ -62,13 +62,13 @@ fn list(addresses: &[&str]) -> String {
     format!("[{}]", entries.join(","))
 }
 
-fn discover(file: &Path) -> (Receiver<Found>, JoinHandle<()>) {
+fn discover(file: &Path) -> (Receiver<LastAnswer>, JoinHandle<()>) {
     let dns = Dns::servers(&[], Duration::from_secs(1));
-    let (discovery, found) = Discovery::new("api".to_owned(), Source::File(file.to_owned()), dns);
+    let (discovery, found) = Discovery::new("api", Source::File(file.to_owned()), dns, Arc::default());
     (found, tokio::spawn(discovery.run()))
 }
 
-async fn next(found: &mut Receiver<Found>) -> Vec<String> {
+async fn next(found: &mut Receiver<LastAnswer>) -> Vec<String> {
     timeout(PATIENCE, found.changed()).await.expect("a change is told").expect("it goes on");
     let found = found.borrow_and_update();
     found.as_ref().unwrap().iter().map(|backend| backend.id.clone()).collect()
@@ -105,21 +105,21 @@ async fn a_broken_or_missing_file_keeps_the_last_good_answer() {
     let folder = Folder::new();
     let file = folder.path("b.json");
     let dns = Dns::servers(&[], Duration::from_secs(1));
-    let (mut discovery, mut found) = Discovery::new("api".to_owned(), Source::File(file.clone()), dns);
+    let (mut discovery, mut found) = Discovery::new("api", Source::File(file.clone()), dns, Arc::default());
     folder.swap("b.json", &list(&["10.0.0.1:80"]));
-    assert!(discovery.step().await.changed);
+    assert!(discovery.poll().await.change.is_some());
     assert_eq!(next(&mut found).await, ["10.0.0.1:80"]);
 
     folder.swap("b.json", "[{");
-    let broken = discovery.step().await;
+    let broken = discovery.poll().await;
     assert!(broken.failing.is_some_and(|why| why.starts_with(&file.display().to_string())));
     fs::remove_file(&file).unwrap();
-    let missing = discovery.step().await;
+    let missing = discovery.poll().await;
     assert!(missing.failing.is_some() && missing.delay.is_some(), "it is tried again without a hint");
     assert!(!found.has_changed().unwrap(), "nothing is told of it");
 
     folder.swap("b.json", &list(&["10.0.0.2:80"]));
-    assert!(discovery.step().await.recovered);
+    assert!(discovery.poll().await.recovered);
     assert_eq!(next(&mut found).await, ["10.0.0.2:80"]);
 }
 

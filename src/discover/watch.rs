@@ -1,4 +1,4 @@
-//! Tells when a file has become another one, however that was done.
+//! Watches a file for changes, however they are made.
 //!
 //! Editors write a new file and rename it over the old one; Kubernetes keeps the files of a ConfigMap behind a symbolic link
 //! to a folder, and swaps that link. So what is watched is not the file but the folder that it is in, and the folder
@@ -18,11 +18,11 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-/// How long a folder has to be quiet: an editor's several steps are one change.
+/// How long nothing may happen in a folder before the file is looked at: an editor's several steps are one change.
 const QUIET: Duration = Duration::from_millis(50);
-/// How many such times are waited for it: where something is written all the time, there is no quiet.
+/// How many such times are waited at most: something may be written there all the time.
 const MOST_QUIETS: u32 = 10;
-/// How often the file is looked at when nothing is told.
+/// How often the file is looked at when the system reports nothing.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Watches one file, which need not exist.
@@ -49,7 +49,7 @@ pub(super) struct Stamp {
 }
 
 impl FileWatch {
-    /// From now on: what [`changed`](Self::changed) tells is what happens after this.
+    /// Begins to watch: [`changed`](Self::changed) tells of what happens after this.
     pub fn new(path: PathBuf) -> Self {
         let hint = Arc::new(Notify::new());
         let watcher = watcher(Arc::clone(&hint));
@@ -59,7 +59,7 @@ impl FileWatch {
         watch
     }
 
-    /// Waits until the file is another one than when this last returned, or than at the start. To be gone is a change as well.
+    /// Waits until the file differs from what it was when this last returned, or at the start. A file that is gone has changed as well.
     /// Nothing is lost when the wait is given up.
     pub async fn changed(&mut self) {
         loop {
@@ -92,7 +92,7 @@ impl FileWatch {
         let Some(watcher) = &mut self.watcher else { return };
         let folders = folders(&self.path);
         for gone in self.folders.iter().filter(|folder| !folders.contains(folder)) {
-            // it may be gone altogether
+            // the folder may be gone, and the watch with it
             let _ = watcher.unwatch(gone);
         }
         for folder in &folders {
@@ -122,9 +122,9 @@ impl Stamp {
 
 fn watcher(hint: Arc<Notify>) -> Option<RecommendedWatcher> {
     let hear = move |event: notify::Result<notify::Event>| match event {
-        // our own reading is no news
+        // we read the file ourselves
         Ok(event) if is_only_reading(event.kind) => {}
-        // nor is it an error that something was missed: it is looked at
+        // an error (such as a queue that was full) is a hint as well: the file is looked at
         _ => hint.notify_one(),
     };
     let made = notify::recommended_watcher(hear);

@@ -1,20 +1,29 @@
 //! Every kind of event: its name, its level, its line in the log, and its members in JSON.
 //!
-//! Names are a contract, as those of the metrics are: `[[notify]]` and people's tools are written against them. docs/events.md lists them.
+//! Names are a contract, as those of the metrics are: `[[notify]]` and people's tools are written against them. docs/events.md lists them,
+//! which a test looks for.
+
+mod certificate;
+mod discovery;
+mod listener;
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
+pub use certificate::{Certificate, CertificateChange};
+pub use discovery::DiscoveryChange;
+pub use listener::ListenerChange;
+
 use super::Subject;
 use crate::clock::rfc3339;
 use crate::endpoint::state::{DecidedBy, State};
 
-/// How much somebody should care.
+/// How serious an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// As it should be.
+    /// Nothing is wrong.
     Info,
     /// Something is not as it should be.
     Warn,
@@ -33,27 +42,38 @@ pub enum Sessions {
     InCookies,
 }
 
-/// What happened.
+/// What happened, with figures.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
-    /// A backend stands otherwise than before.
+    /// A backend is in another state, or is so for another reason.
     Backend {
-        /// How it stands.
+        /// The state that it is in now.
         state: State,
-        /// Who says so.
+        /// Who has put it into that state.
         by: DecidedBy,
         /// Why; may be empty.
         reason: String,
-        /// How it stood before; `None` = it has just come.
+        /// The state before; `None` = it is new.
         was: Option<State>,
-        /// For how long it stood so.
+        /// How long it was in the state before.
         after: Option<Duration>,
     },
+    /// A backend is not there any more: nobody is sent to it.
+    BackendRemoved {
+        /// Who has taken it away: `configuration` or `discovery`.
+        by: &'static str,
+    },
+    /// Something happened to a listener.
+    Listener(ListenerChange),
+    /// Something happened to a certificate.
+    Certificate(CertificateChange),
+    /// Something happened to the source of a service's backends.
+    Discovery(DiscoveryChange),
     /// An operator has said what is to be done with a backend.
     Operator {
-        /// What: `drain`, `disable`, `enable`, or `weight`.
+        /// The command: `drain`, `disable`, `enable`, or `weight`.
         command: &'static str,
-        /// Who: the name of a token, a client certificate's subject, or an address.
+        /// Who has said it: the name of a token, a client certificate's subject, or an address.
         who: String,
         /// Why, in the operator's words.
         reason: Option<String>,
@@ -64,42 +84,42 @@ pub enum Kind {
         /// What the backend has of sessions, where the command is about new work.
         sessions: Option<Sessions>,
     },
-    /// What an operator said of a backend was to hold until now.
+    /// The time until which an operator's command was to hold is over.
     OperatorExpired {
-        /// What it was.
+        /// The command.
         command: &'static str,
         /// Who had said it.
         who: String,
     },
-    /// What operators say can't be written to `state_dir`: it holds, but not after a restart.
+    /// Operators' commands can't be written to `state_dir`: they hold, but not after a restart.
     OperatorNotKept {
-        /// Why.
+        /// Why not.
         reason: String,
     },
     /// Too few backends of a service are well: health is ignored.
     PanicBegan {
-        /// Those that are well.
+        /// How many backends are well.
         available: usize,
-        /// All.
+        /// How many there are.
         total: usize,
     },
     /// Enough are well again.
     PanicEnded {
-        /// Those that are well.
+        /// How many backends are well.
         available: usize,
-        /// All.
+        /// How many there are.
         total: usize,
     },
     /// A service has no backend that can be used.
     ServiceDown {
-        /// All that it has.
+        /// How many backends it has.
         total: usize,
     },
-    /// It has one again.
+    /// A service has a backend that can be used again.
     ServiceUp {
-        /// Those that can be used.
+        /// How many backends can be used.
         available: usize,
-        /// All that it has.
+        /// How many backends it has.
         total: usize,
     },
     /// Another configuration runs.
@@ -129,13 +149,13 @@ pub enum Kind {
     },
     /// The process was told to stop.
     Stopping {
-        /// DecidedBy which signal.
+        /// The signal that said so.
         signal: String,
     },
 }
 
-/// The names of all kinds, in the order of [`Kind::place`].
-pub const NAMES: [&str; 19] = [
+/// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
+pub const NAMES: [&str; 32] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -144,6 +164,7 @@ pub const NAMES: [&str; 19] = [
     "backend_ejected",
     "backend_broken",
     "backend_unknown",
+    "backend_removed",
     "operator",
     "operator_expired",
     "operator_not_kept",
@@ -151,6 +172,18 @@ pub const NAMES: [&str; 19] = [
     "panic_ended",
     "service_down",
     "service_up",
+    "listener_added",
+    "listener_changed",
+    "listener_removed",
+    "listener_failed",
+    "certificate_loaded",
+    "certificate_changed",
+    "certificate_expiring",
+    "certificate_expired",
+    "certificate_failed",
+    "discovery_changed",
+    "discovery_failed",
+    "discovery_recovered",
     "config_reloaded",
     "config_refused",
     "process_ready",
@@ -158,7 +191,7 @@ pub const NAMES: [&str; 19] = [
 ];
 
 impl Level {
-    /// As the API and the log call it.
+    /// The name in the API and the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -190,48 +223,53 @@ impl Sessions {
 }
 
 impl Kind {
-    /// Its place in [`NAMES`].
-    pub(super) fn place(&self) -> usize {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
         match self {
-            // the states have the first eight places, in the order of `State::ALL`
-            Self::Backend { state, .. } => *state as usize,
-            Self::Operator { .. } => 8,
-            Self::OperatorExpired { .. } => 9,
-            Self::OperatorNotKept { .. } => 10,
-            Self::PanicBegan { .. } => 11,
-            Self::PanicEnded { .. } => 12,
-            Self::ServiceDown { .. } => 13,
-            Self::ServiceUp { .. } => 14,
-            Self::Reloaded { .. } => 15,
-            Self::NotReloaded { .. } => 16,
-            Self::Ready { .. } => 17,
-            Self::Stopping { .. } => 18,
+            Self::Backend { state, .. } => NAMES[*state as usize],
+            Self::BackendRemoved { .. } => "backend_removed",
+            Self::Listener(change) => change.name(),
+            Self::Certificate(change) => change.name(),
+            Self::Discovery(change) => change.name(),
+            Self::Operator { .. } => "operator",
+            Self::OperatorExpired { .. } => "operator_expired",
+            Self::OperatorNotKept { .. } => "operator_not_kept",
+            Self::PanicBegan { .. } => "panic_began",
+            Self::PanicEnded { .. } => "panic_ended",
+            Self::ServiceDown { .. } => "service_down",
+            Self::ServiceUp { .. } => "service_up",
+            Self::Reloaded { .. } => "config_reloaded",
+            Self::NotReloaded { .. } => "config_refused",
+            Self::Ready { .. } => "process_ready",
+            Self::Stopping { .. } => "process_stopping",
         }
     }
 
-    /// Its name.
-    pub fn name(&self) -> &'static str {
-        NAMES[self.place()]
-    }
-
-    /// How much somebody should care.
+    /// How serious an event is.
     pub fn level(&self) -> Level {
         match self {
             Self::Backend { state: State::Down | State::Ejected | State::Broken, .. }
             | Self::PanicBegan { .. }
             | Self::OperatorNotKept { .. } => Level::Warn,
             Self::ServiceDown { .. } | Self::NotReloaded { .. } => Level::Error,
+            Self::Listener(change) => change.level(),
+            Self::Certificate(change) => change.level(),
+            Self::Discovery(change) => change.level(),
             _ => Level::Info,
         }
     }
 
-    /// One line for people.
+    /// What happened, in one line for people.
     pub fn text(&self) -> String {
         match self {
             Self::Backend { state, reason, .. } => {
                 let text = backend(*state);
                 if reason.is_empty() { text.to_owned() } else { format!("{text}: {reason}") }
             }
+            Self::BackendRemoved { by } => format!("backend is removed: the {by} does not have it any more"),
+            Self::Listener(change) => change.text(),
+            Self::Certificate(change) => change.text(),
+            Self::Discovery(change) => change.text(),
             Self::Operator { command: "weight", who, weight: None, .. } => {
                 format!("{who} gave it its configured weight back")
             }
@@ -257,7 +295,7 @@ impl Kind {
         }
     }
 
-    /// What it comes of, and figures.
+    /// The member `cause` in JSON: why it happened, and figures.
     pub(super) fn cause(&self) -> Value {
         match self {
             Self::Backend { state, by, reason, was, after } => json!({
@@ -267,6 +305,10 @@ impl Kind {
                 "was": was.map(State::as_str),
                 "after_s": after.map(seconds),
             }),
+            Self::BackendRemoved { by } => json!({ "by": by }),
+            Self::Listener(change) => change.cause(),
+            Self::Certificate(change) => change.cause(),
+            Self::Discovery(change) => change.cause(),
             Self::Operator { command, who, reason, until, weight, sessions } => {
                 let mut cause = json!({
                     "command": command,
@@ -300,6 +342,7 @@ impl Kind {
     /// Writes its line in the log.
     pub(super) fn log(&self, subject: &Subject) {
         let (service, backend) = (subject.service.as_deref(), subject.backend.as_deref());
+        let listener = subject.listener.as_deref();
         match self {
             Self::Backend { state, by, reason, was, .. } => {
                 let (by, was, text) = (by.as_str(), was.map(State::as_str), self::backend(*state));
@@ -308,6 +351,10 @@ impl Kind {
                     _ => warn!(service, backend, by, reason, was, "{text}"),
                 }
             }
+            Self::BackendRemoved { by } => info!(service, backend, by, "backend is removed"),
+            Self::Listener(change) => change.log(listener),
+            Self::Certificate(change) => change.log(listener, service),
+            Self::Discovery(change) => change.log(service),
             Self::Operator { command, who, reason, until, weight, sessions } => {
                 let (until, sessions) = (until.map(rfc3339), sessions.and_then(Sessions::count));
                 info!(service, backend, who, reason, until, weight, sessions, "an operator said: {command}");

@@ -1,23 +1,25 @@
-//! What happens: one list of events, told once, read by all who want to know.
+//! Events: each is told once, put into one list, and read there by all who want to know.
 //!
 //! Whoever changes something on the control plane tells it here. An event is written to the log and counted as it is told; the last
 //! [`KEPT`] are kept, and a [`Subscription`] reads them from there, each at its own pace. There is one list, so a subscriber that does
 //! not read costs no memory and holds nobody up: it finds its place gone and is told how many events it has missed.
 
+mod filter;
 pub mod kind;
-mod wanted;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use metrics::{Counter, counter};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-pub use kind::{Kind, Level, Sessions};
-pub use wanted::Wanted;
+pub use filter::Filter;
+pub use kind::{Certificate, CertificateChange, DiscoveryChange, Kind, Level, ListenerChange, Sessions};
 
 use crate::clock::{Moment, rfc3339};
+use crate::metrics::names;
 
 /// Events that are kept for those who come later.
 pub const KEPT: usize = 10_000;
@@ -38,13 +40,13 @@ pub struct Subject {
 pub struct Event {
     /// Greater than that of each event before, also of those before a restart.
     pub id: u64,
-    /// When, on the wall's clock.
+    /// When it happened, by the wall's clock.
     pub time: SystemTime,
-    /// When, on the process's.
+    /// When it happened, by the process's clock.
     pub moment: Moment,
-    /// To what.
+    /// What it happened to.
     pub subject: Subject,
-    /// What.
+    /// What happened.
     pub kind: Kind,
 }
 
@@ -54,14 +56,16 @@ pub struct Events {
     list: Mutex<List>,
     /// The id of the newest event.
     newest: watch::Sender<u64>,
+    /// The counter of each kind, by its name.
+    counters: HashMap<&'static str, Counter>,
 }
 
 #[derive(Debug)]
 struct List {
     kept: VecDeque<Arc<Event>>,
     next: u64,
-    /// Told so far, by the place of their kind in [`kind::NAMES`].
-    told: [u64; kind::NAMES.len()],
+    /// The id of the first event of this process.
+    first: u64,
 }
 
 /// Reads events as they come.
@@ -100,7 +104,7 @@ impl Subject {
 }
 
 impl Event {
-    /// As the API gives it.
+    /// The event as the API gives it.
     pub fn to_json(&self) -> Value {
         let mut event = Map::new();
         event.insert("id".to_owned(), json!(self.id));
@@ -121,7 +125,7 @@ impl Event {
 }
 
 impl Default for Events {
-    /// None yet. Ids begin with the microseconds since 1970, which a restart does not take back, and JavaScript's numbers hold.
+    /// An empty list. Ids begin with the microseconds since 1970: they grow over restarts, and a number of JavaScript holds them exactly.
     fn default() -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self::beginning_with(u64::try_from(since.as_micros()).unwrap_or_default().max(1))
@@ -130,23 +134,27 @@ impl Default for Events {
 
 impl Events {
     fn beginning_with(id: u64) -> Self {
-        let list = List { kept: VecDeque::new(), next: id, told: [0; kind::NAMES.len()] };
-        Self { list: Mutex::new(list), newest: watch::Sender::new(id - 1) }
+        let list = List { kept: VecDeque::new(), next: id, first: id };
+        // every series is there from the start, so that the first event of a kind is an increase
+        let counters = kind::NAMES.iter().map(|kind| (*kind, counter!(names::EVENTS.name, "kind" => *kind))).collect();
+        Self { list: Mutex::new(list), newest: watch::Sender::new(id - 1), counters }
     }
 
-    /// Tells of something that happened just now.
+    /// Tells of something that has happened at this moment.
     pub fn tell(&self, subject: Subject, kind: Kind) {
         self.tell_of(subject, kind, SystemTime::now(), Moment::now());
     }
 
     /// Tells of something that happened at this time.
     pub fn tell_of(&self, subject: Subject, kind: Kind, time: SystemTime, moment: Moment) {
+        if let Some(counter) = self.counters.get(kind.name()) {
+            counter.increment(1);
+        }
         let mut list = self.list();
         // while the list is held: so the lines of the log are in the order of the ids, whichever threads tell
         kind.log(&subject);
         let id = list.next;
         list.next += 1;
-        list.told[kind.place()] += 1;
         if list.kept.len() == KEPT {
             list.kept.pop_front();
         }
@@ -154,12 +162,12 @@ impl Events {
         self.newest.send_replace(id);
     }
 
-    /// Those after the one with this id, as far as they are kept, `most` of them at a time.
+    /// The events after the one with the id `last`, as far as they are kept: the first `most` of them.
     pub fn since(&self, last: u64, most: usize) -> Batch {
         let list = self.list();
         let Some(oldest) = list.kept.front().map(|event| event.id) else { return Batch::default() };
         // an id of another life of the process, of which nothing is known here
-        let last = if (list.first()..list.next).contains(&last) { last } else { 0 };
+        let last = if (list.first..list.next).contains(&last) { last } else { 0 };
         // ids are given one after the other, so that a place in the list is known by its id
         let skipped = usize::try_from((last + 1).saturating_sub(oldest)).unwrap_or(usize::MAX);
         let events = list.kept.iter().skip(skipped).take(most).cloned().collect();
@@ -167,13 +175,7 @@ impl Events {
         Batch { events, missed }
     }
 
-    /// How many have been told of each kind, also of those that there were none of: the first is to be seen as an increase.
-    pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let list = self.list();
-        kind::NAMES.iter().copied().zip(list.told).collect()
-    }
-
-    /// From here on, or after the event with the id `last`.
+    /// Subscribes to the events after the one with the id `last`; `None` = to those from now on.
     pub fn subscribe(self: &Arc<Self>, last: Option<u64>) -> Subscription {
         let newest = self.newest.subscribe();
         let now = *newest.borrow();
@@ -184,13 +186,6 @@ impl Events {
     fn list(&self) -> MutexGuard<'_, List> {
         // the list is whole whatever panicked while it was held
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl List {
-    /// The id that the first event of this process has got, or will get.
-    fn first(&self) -> u64 {
-        self.next - self.told.iter().sum::<u64>()
     }
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::endpoint::state::{DecidedBy, State};
+use crate::metrics::{Readings, Registry};
 
 fn panic_began(available: usize) -> Kind {
     Kind::PanicBegan { available, total: available }
@@ -36,14 +37,19 @@ fn who_asks_for_what_came_since_gets_that_in_its_order() {
 
 #[test]
 fn of_many_the_newest_are_kept_and_who_was_away_is_told_how_many_were_missed() {
-    let events = Events::beginning_with(1);
+    let registry = Registry::new(1);
+    let events = metrics::with_local_recorder(&*registry, || Events::beginning_with(1));
     tell(&events, 0, KEPT + 25);
     let batch = events.since(5, 3);
     assert_eq!((told(&batch), batch.missed), (vec![25, 26, 27], 20));
     let batch = events.since(26, 1);
     assert_eq!((told(&batch), batch.missed), (vec![26], 0));
     assert_eq!(events.since(0, usize::MAX).events.len(), KEPT);
-    assert!(events.counts().contains(&("panic_began", KEPT as u64 + 25)));
+    let mut text = String::new();
+    registry.render(&Readings { backends: &[], waiting: &[], shortages: &[] }, &mut text);
+    let has = |line: &str| assert!(text.lines().any(|other| other == line), "{line}");
+    has("evenkeel_events_total{kind=\"panic_began\"} 10025");
+    has("evenkeel_events_total{kind=\"backend_up\"} 0");
 }
 
 #[tokio::test]
@@ -89,4 +95,73 @@ fn each_kind_has_a_name_of_its_own_and_the_states_have_theirs() {
         let kind = Kind::Backend { state, by: DecidedBy::Checks, reason: String::new(), was: None, after: None };
         assert_eq!(kind.name(), format!("backend_{}", state.as_str()));
     }
+}
+
+/// One of each kind but the states of backends.
+fn each() -> Vec<Kind> {
+    let text = || "text".to_owned();
+    let certificate =
+        || Certificate { path: text(), names: vec!["a.example".to_owned()], not_after: SystemTime::UNIX_EPOCH };
+    let took = Duration::ZERO;
+    vec![
+        Kind::BackendRemoved { by: "configuration" },
+        Kind::Operator { command: "drain", who: text(), reason: None, until: None, weight: None, sessions: None },
+        Kind::OperatorExpired { command: "drain", who: text() },
+        Kind::OperatorNotKept { reason: text() },
+        Kind::PanicBegan { available: 1, total: 3 },
+        Kind::PanicEnded { available: 3, total: 3 },
+        Kind::ServiceDown { total: 3 },
+        Kind::ServiceUp { available: 1, total: 3 },
+        Kind::Listener(ListenerChange::Added { address: text(), protocol: "http", tls: false }),
+        Kind::Listener(ListenerChange::Changed { address: text(), was: None }),
+        Kind::Listener(ListenerChange::Removed { address: text() }),
+        Kind::Listener(ListenerChange::Failed { address: text(), reason: text() }),
+        Kind::Certificate(CertificateChange::Loaded(certificate())),
+        Kind::Certificate(CertificateChange::Changed {
+            certificate: certificate(),
+            was_valid_until: SystemTime::UNIX_EPOCH,
+        }),
+        Kind::Certificate(CertificateChange::Expiring(certificate())),
+        Kind::Certificate(CertificateChange::Expired(certificate())),
+        Kind::Certificate(CertificateChange::Failed { key: text(), reason: text() }),
+        Kind::Discovery(DiscoveryChange::Changed { backends: 3, added: 2, removed: 1 }),
+        Kind::Discovery(DiscoveryChange::Failed { reason: text(), backends: 3 }),
+        Kind::Discovery(DiscoveryChange::Recovered { backends: 3 }),
+        Kind::Reloaded { why: text(), generation: 2, changes: text(), took },
+        Kind::NotReloaded { why: text(), detail: text(), took },
+        Kind::Ready { version: "1" },
+        Kind::Stopping { signal: text() },
+    ]
+}
+
+/// The row of a kind in docs/events.md: its level, and its members in `cause`.
+fn documented(name: &str) -> Option<(String, String)> {
+    let (_, kinds) = include_str!("../../docs/events.md").split_once("## Kinds").unwrap();
+    let rows = kinds.lines().filter(|line| line.starts_with("| `"));
+    let mut cells = rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>());
+    cells.find(|cells| cells[1].contains(&format!("`{name}`"))).map(|cells| (cells[2].clone(), cells[4].clone()))
+}
+
+#[test]
+fn the_list_of_names_has_each_kind_and_no_other() {
+    let states = State::ALL.map(|state| format!("backend_{}", state.as_str()));
+    let mut names = states.to_vec();
+    names.extend(each().iter().map(|kind| kind.name().to_owned()));
+    assert_eq!(names, kind::NAMES);
+}
+
+#[test]
+fn the_documentation_has_each_kind_with_its_level_and_its_members() {
+    for kind in each() {
+        let name = kind.name();
+        let (level, members) = documented(name).unwrap_or_else(|| panic!("docs/events.md has no row for {name}"));
+        assert_eq!(level, kind.level().as_str(), "docs/events.md: the level of {name}");
+        if members.contains("the same") {
+            continue;
+        }
+        for member in kind.cause().as_object().unwrap().keys() {
+            assert!(members.contains(&format!("`{member}`")), "docs/events.md: {name} has `{member}` in `cause`");
+        }
+    }
+    assert!(State::ALL.iter().all(|state| documented(&format!("backend_{}", state.as_str())).is_some()));
 }

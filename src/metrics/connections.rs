@@ -7,7 +7,7 @@ use super::losses::Loss;
 use super::refusals::Refusal;
 use super::slots::{Count, PerWorker};
 
-/// What one listener sees of its clients.
+/// The counters of one listener.
 #[derive(Debug)]
 pub struct ListenerMetrics(PerWorker<ListenerSlot>);
 
@@ -19,7 +19,7 @@ struct ListenerSlot {
     sent: Count,
     datagrams: [Count; 2],
     lost: [Count; Loss::ALL.len()],
-    /// Those that had to have a PROXY header, and those that were refused for it.
+    /// Connections that have to begin with a PROXY header.
     with_header: Count,
     refused: [Count; Refusal::ALL.len()],
 }
@@ -71,7 +71,7 @@ impl ListenerMetrics {
         self.0.of(worker).with_header.add(1);
     }
 
-    /// It was refused for that. Tells how many times that happened on this worker.
+    /// A connection was refused for its PROXY header. Gives back how many were refused so on this worker.
     pub fn refused(&self, worker: usize, refusal: Refusal) -> u64 {
         let count = &self.0.of(worker).refused[refusal as usize];
         count.add(1);
@@ -139,12 +139,12 @@ struct UpstreamSlot {
 /// Attempts with a backend that have ended, since the start. Those that say nothing about it (their client went away) are not
 /// among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Attempts {
-    /// All of them.
+pub struct AttemptCounts {
+    /// How many have ended.
     pub ended: u64,
-    /// Those that failed by the backend's doing.
+    /// How many of them the backend failed.
     pub failed: u64,
-    /// How long they took, in microseconds, added up.
+    /// The sum of their durations, in microseconds.
     pub micros: u64,
 }
 
@@ -191,8 +191,8 @@ impl UpstreamMetrics {
     }
 
     /// Attempts so far.
-    pub fn attempts(&self) -> Attempts {
-        self.slots.used().fold(Attempts::default(), |sum, slot| Attempts {
+    pub fn attempts(&self) -> AttemptCounts {
+        self.slots.used().fold(AttemptCounts::default(), |sum, slot| AttemptCounts {
             ended: sum.ended + slot.attempts.get(),
             failed: sum.failed + slot.failed.get(),
             micros: sum.micros + slot.micros.get(),
@@ -256,6 +256,6 @@ mod tests {
         one.attempted(1, false, Duration::from_micros(4));
         other.attempted(1, false, Duration::from_micros(5));
         assert_eq!(service.ended(), 3);
-        assert_eq!(one.attempts(), Attempts { ended: 2, failed: 1, micros: 7 });
+        assert_eq!(one.attempts(), AttemptCounts { ended: 2, failed: 1, micros: 7 });
     }
 }

@@ -71,7 +71,7 @@ impl Durations {
         Self(PerWorker::new(workers))
     }
 
-    /// Takes the duration of an exchange in, on the thread of `worker`.
+    /// Counts the duration of an exchange, on the thread of `worker`.
     pub fn observe(&self, worker: usize, elapsed: Duration) {
         let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         let slot = self.0.of(worker);
@@ -79,7 +79,7 @@ impl Durations {
         slot.sum_us.add(nanos.saturating_add(500) / 1_000);
     }
 
-    /// All workers' together.
+    /// The durations of all workers together.
     pub fn read(&self) -> Distribution {
         Distribution {
             buckets: std::array::from_fn(|bucket| self.0.sum(|slot| &slot.buckets[bucket])),
@@ -91,18 +91,18 @@ impl Durations {
 /// A reading of [`Durations`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Distribution {
-    /// Not cumulated.
+    /// How many durations are in each bucket, not cumulated.
     buckets: [u64; BUCKETS],
     sum_us: u64,
 }
 
 impl Distribution {
-    /// How many were observed.
+    /// How many durations were observed.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
-    /// Their sum.
+    /// The sum of all durations, in seconds.
     pub fn sum_seconds(&self) -> f64 {
         self.sum_us as f64 / 1e6
     }

@@ -17,7 +17,7 @@ pub(super) struct Family<const LABELS: usize, T> {
     hasher: RandomState,
 }
 
-/// One of them, with its labels.
+/// A series with the values of its labels.
 type Series<const LABELS: usize, T> = ([Box<str>; LABELS], Weak<T>);
 
 impl<const LABELS: usize, T> Default for Family<LABELS, T> {

@@ -42,7 +42,7 @@ impl GrpcCalls {
         self.0.of(worker)[code].add(1);
     }
 
-    /// So far, as in [`CODES`].
+    /// How many calls have ended with each status, in the order of [`CODES`].
     pub fn read(&self) -> [u64; CODES.len()] {
         std::array::from_fn(|code| self.0.sum(|codes| &codes[code]))
     }

@@ -1,4 +1,4 @@
-//! What Evenkeel counts, and how it tells.
+//! The metrics: what Evenkeel counts, and the text in which Prometheus reads it.
 //!
 //! Counting happens many times for each exchange on the data plane, reading a few times a minute on the control plane; so all
 //! the work is on the reading side. A [`Registry`] makes handles ([`Requests`], [`Durations`], ...) by their labels when a
@@ -6,18 +6,20 @@
 //! slot that only its worker writes (`slots` says why); [`Registry::render`] adds the workers up. Nothing on the data path
 //! locks, hashes, or shares a cache line with another worker. `benches/metrics.rs` measures it.
 //!
-//! The `metrics` crate was considered: its histograms keep every sample until somebody reads them, and its handles are calls
-//! through a vtable to atomics that all workers contend for.
+//! Rooms of the control plane count through the facade of the `metrics` crate, whose recorder is the registry ([`recorder`]): they need no
+//! handle of it, and all metrics are in the one list [`names`] all the same. The data path does not: the facade's handles are calls through
+//! a vtable to atomics that all workers would contend for.
 
 mod connections;
 mod durations;
 mod family;
 pub mod grpc;
 mod losses;
-mod names;
+pub mod names;
 mod process;
-mod rare;
+mod recorder;
 mod refusals;
+mod render;
 mod requests;
 pub mod retries;
 mod slots;
@@ -27,40 +29,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub use connections::{Attempts, ListenerMetrics, ServiceAttempts, UpstreamMetrics};
+pub use connections::{AttemptCounts, ListenerMetrics, ServiceAttempts, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
 pub use grpc::GrpcCalls;
 pub use losses::Loss;
 pub use refusals::Refusal;
+pub use render::{BackendReading, Readings};
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
-pub use text::{Backend, CONTENT_TYPE, Told};
+pub use text::CONTENT_TYPE;
 
 use family::Family;
-use rare::Rare;
+use recorder::Recorded;
 
-/// What became of events for a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notification {
-    /// They were delivered.
-    Sent,
-    /// A try to deliver them failed.
-    Failed,
-    /// They were given up.
-    Dropped,
-}
-
-impl Notification {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Failed => "failed",
-            Self::Dropped => "dropped",
-        }
-    }
-}
-
-/// All series of the process. Made once; asked by the control plane only.
+/// All series of the process. It is made once, and only the control plane asks it.
 #[derive(Debug)]
 pub struct Registry {
     workers: usize,
@@ -71,32 +53,9 @@ pub struct Registry {
     attempts: Family<1, ServiceAttempts>,
     retries: Family<1, Retries>,
     grpc: Family<1, GrpcCalls>,
-    rare: Rare,
-    generation: AtomicU64,
-    /// Those that worked, those that failed.
-    reloads: [AtomicU64; 2],
+    recorded: Recorded,
     panics: AtomicU64,
     started: SystemTime,
-}
-
-/// Why the admin address lets somebody not in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AdminRefusal {
-    /// A token that is none of ours.
-    WrongToken,
-    /// Too many of these from one address.
-    TooManyFailures,
-}
-
-impl AdminRefusal {
-    const ALL: [Self; 2] = [Self::WrongToken, Self::TooManyFailures];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::WrongToken => "wrong_token",
-            Self::TooManyFailures => "too_many_failures",
-        }
-    }
 }
 
 impl Registry {
@@ -111,9 +70,7 @@ impl Registry {
             attempts: Family::default(),
             retries: Family::default(),
             grpc: Family::default(),
-            rare: Rare::default(),
-            generation: AtomicU64::new(0),
-            reloads: Default::default(),
+            recorded: Recorded::default(),
             panics: AtomicU64::new(0),
             started: SystemTime::now(),
         })
@@ -135,7 +92,7 @@ impl Registry {
         self.durations.get([service], || Durations::new(self.workers))
     }
 
-    /// What a listener counts.
+    /// The counters of a listener.
     pub fn listener(&self, name: &str) -> Arc<ListenerMetrics> {
         self.listeners.get([name], || ListenerMetrics::new(self.workers))
     }
@@ -158,38 +115,6 @@ impl Registry {
     /// How the gRPC calls of a service ended.
     pub fn grpc(&self, service: &str) -> Arc<GrpcCalls> {
         self.grpc.get([service], || GrpcCalls::new(self.workers))
-    }
-
-    /// A backend was ejected, for this reason.
-    pub fn count_ejection(&self, service: &str, backend: &str, reason: &str) {
-        self.rare.count(&names::EJECTIONS, &[service, backend, reason]);
-    }
-
-    /// Events to a webhook, or tries, have come to this.
-    pub fn count_notifications(&self, name: &str, outcome: Notification, count: u64) {
-        if count > 0 {
-            self.rare.add(&names::NOTIFICATIONS, &[name, outcome.as_str()], count);
-        }
-    }
-
-    /// Forgets the webhooks that have other names.
-    pub fn keep_notifications(&self, wanted: &[&str]) {
-        self.rare.keep(&names::NOTIFICATIONS, |labels| labels.first().is_some_and(|name| wanted.contains(&&**name)));
-    }
-
-    /// The admin address has let somebody not in, for this reason.
-    pub fn count_admin_refusal(&self, reason: AdminRefusal) {
-        self.rare.count(&names::ADMIN_REFUSED, &[reason.as_str()]);
-    }
-
-    /// A configuration with this generation runs now.
-    pub fn set_generation(&self, generation: u64) {
-        self.generation.store(generation, Ordering::Relaxed);
-    }
-
-    /// The configuration was read again, and used or not.
-    pub fn count_reload(&self, ok: bool) {
-        self.reloads[usize::from(!ok)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// A task panicked, on whatever thread: it is rare enough for one shared counter.

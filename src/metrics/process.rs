@@ -5,7 +5,7 @@ use super::names::{self, Metric};
 /// Clock ticks a second in `/proc/self/stat`: what Linux shows to user space on every architecture that it has today.
 const TICKS: f64 = 100.0;
 
-/// What can be read.
+/// The metrics that can be read here, with their values.
 pub(super) fn read() -> impl Iterator<Item = (&'static Metric, f64)> {
     let sources: [(&Metric, Option<f64>); 4] = [
         (&names::OPEN_FDS, open_fds()),
@@ -17,7 +17,7 @@ pub(super) fn read() -> impl Iterator<Item = (&'static Metric, f64)> {
 }
 
 fn open_fds() -> Option<f64> {
-    // one of them is the directory that we read
+    // one of the descriptors is that of the directory which is read here
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1) as f64)
 }
 
@@ -28,7 +28,7 @@ fn max_fds() -> Option<f64> {
 }
 
 fn resident_memory() -> Option<f64> {
-    // in kilobytes here; in pages elsewhere, whose size we would have to ask for
+    // this file has kilobytes; the others have pages, whose size would have to be asked for
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.split_whitespace().next()?.parse::<f64>().ok()? * 1024.0)

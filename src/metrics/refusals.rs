@@ -3,9 +3,9 @@
 /// Why a connection was refused before anything was read of what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is from nobody who may send a header.
+    /// It comes from an address that may not send a header (`trusted_proxies`).
     Untrusted,
-    /// It begins with something else.
+    /// It begins with something else than a header.
     Missing,
     /// Its header breaks the rules, or is wrong by its own checksum.
     Malformed,
@@ -16,7 +16,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// All of them.
+    /// All reasons, in the order of their numbers.
     pub const ALL: [Self; 5] = [Self::Untrusted, Self::Missing, Self::Malformed, Self::Truncated, Self::Timeout];
 
     /// The word for it in metrics and in the log.

@@ -9,11 +9,11 @@ pub const CLASSES: [&str; 8] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx", "ok",
 /// How a session of Layer 4 ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionEnd {
-    /// By the client's doing, or before it had said what it wants.
+    /// The client ended it, or left before it had said what it wants.
     Gone = 0,
-    /// As it should.
+    /// It ended as it should.
     Ok = 6,
-    /// For want of a backend, or by the backend's doing.
+    /// No backend was to be had, or the backend failed.
     Failed = 7,
 }
 
@@ -39,7 +39,7 @@ impl Requests {
 
     /// Ended exchanges by class, as in [`CLASSES`].
     pub fn read(&self) -> [u64; CLASSES.len()] {
-        // once over the slots: most of many backends have none
+        // one pass over the slots: of many backends, most have none
         let mut read = [0; CLASSES.len()];
         for classes in self.0.used() {
             read.iter_mut().zip(classes).for_each(|(sum, class)| *sum += class.get());

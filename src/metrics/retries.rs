@@ -2,12 +2,12 @@
 
 use super::slots::{Count, PerWorker};
 
-/// `outcome`, in the order of [`Outcome`].
+/// `outcome`, in the order of [`RetryResult`].
 pub const OUTCOMES: [&str; 3] = ["succeeded", "failed", "over_budget"];
 
 /// What came of a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RetryResult {
     /// Its answer went to the client.
     Succeeded,
     /// It failed as well.
@@ -15,6 +15,9 @@ pub enum Outcome {
     /// It was not made: too many exchanges of late were retries.
     OverBudget,
 }
+
+// what rooms of the data path still call it
+pub use RetryResult as Outcome;
 
 /// The retries of one service.
 #[derive(Debug)]
@@ -26,11 +29,11 @@ impl Retries {
     }
 
     /// Counts one, on the thread of `worker`.
-    pub fn count(&self, worker: usize, outcome: Outcome) {
-        self.0.of(worker)[outcome as usize].add(1);
+    pub fn count(&self, worker: usize, result: RetryResult) {
+        self.0.of(worker)[result as usize].add(1);
     }
 
-    /// So far, as in [`OUTCOMES`].
+    /// How many retries have had each result, in the order of [`OUTCOMES`].
     pub fn read(&self) -> [u64; OUTCOMES.len()] {
         std::array::from_fn(|outcome| self.0.sum(|outcomes| &outcomes[outcome]))
     }

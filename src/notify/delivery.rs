@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use metrics::counter;
 use tokio::sync::watch;
 
 use super::client::{SendError, WebhookClient};
 use super::schedule;
 use super::trouble::Trouble;
 use crate::clock::Moment;
-use crate::event::{Batch, Event, Subscription, Wanted};
-use crate::metrics::{Notification, Registry};
+use crate::event::{Batch, Event, Filter, Subscription};
+use crate::metrics::names;
 
 /// The most events in one message: a hundred of them are some 40 KiB.
 const MOST: usize = 100;
@@ -18,7 +19,7 @@ const MOST: usize = 100;
 /// What the task of one webhook works with.
 pub(super) struct Delivery {
     /// The events that are wanted.
-    pub on: Wanted,
+    pub on: Filter,
     /// Sends messages.
     pub client: WebhookClient,
     /// Where events are read.
@@ -27,8 +28,6 @@ pub(super) struct Delivery {
     pub done: Arc<watch::Sender<u64>>,
     /// Becomes `true` when the process stops.
     pub stop: watch::Receiver<bool>,
-    /// Where events and tries are counted.
-    pub registry: Arc<Registry>,
     /// Events that were lost since the last message that was delivered.
     pub missed: u64,
     /// What the log is told of failures.
@@ -91,7 +90,7 @@ impl Delivery {
     /// Counts a message that was taken, and tells the log if that is the end of trouble.
     fn delivered(&mut self, count: u64) {
         self.missed = 0;
-        self.registry.count_notifications(self.client.name(), Notification::Sent, count);
+        self.count("sent", count);
         if let Some(failures) = self.trouble.is_over() {
             tracing::info!(notify = self.client.name(), failures, "a webhook takes events again");
         }
@@ -99,15 +98,23 @@ impl Delivery {
 
     /// Counts a try that has failed, and tells the log if it is to know.
     fn failed(&mut self, how: &str, events: u64) {
-        self.registry.count_notifications(self.client.name(), Notification::Failed, 1);
+        self.count("failed", 1);
         if let Some(left_out) = self.trouble.failed(Moment::now()) {
             tracing::warn!(notify = self.client.name(), events, left_out, "a webhook {how}");
+        }
+    }
+
+    /// Counts events that were sent or dropped, or tries that failed.
+    fn count(&self, outcome: &'static str, count: u64) {
+        if count > 0 {
+            let name = self.client.name().to_owned();
+            counter!(names::NOTIFICATIONS.name, "name" => name, "outcome" => outcome).increment(count);
         }
     }
 
     /// Counts events that this webhook will never get.
     fn lose(&mut self, count: u64) {
         self.missed += count;
-        self.registry.count_notifications(self.client.name(), Notification::Dropped, count);
+        self.count("dropped", count);
     }
 }

@@ -7,7 +7,7 @@ use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use data_encoding::HEXLOWER;
 use serde_json::json;
 
-use crate::event::Event;
+use crate::event::{Event, Subject};
 
 /// The field with the body's signature: `sha256=` and HMAC-SHA256 of the body in hexadecimal digits.
 pub(super) const SIGNATURE: &str = "x-evenkeel-signature";
@@ -30,11 +30,11 @@ pub(super) fn body(name: &str, instance: &str, events: &[Arc<Event>], missed: u6
 }
 
 fn line(event: &Event) -> String {
-    let (service, backend) = (event.subject.service.as_deref(), event.subject.backend.as_deref());
-    let subject = match (service, backend) {
-        (Some(service), Some(backend)) => format!("{service}/{backend}: "),
-        (Some(service), None) => format!("{service}: "),
-        _ => String::new(),
+    let Subject { service, backend, listener } = &event.subject;
+    let subject = match (service, backend, listener) {
+        (Some(service), Some(backend), _) => format!("{service}/{backend}: "),
+        (Some(name), None, _) | (None, _, Some(name)) => format!("{name}: "),
+        (None, _, None) => String::new(),
     };
     format!("[{}] {subject}{}", event.kind.level().as_str(), event.kind.text())
 }
@@ -51,7 +51,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Moment;
-    use crate::event::{Kind, Subject};
+    use crate::event::Kind;
 
     /// RFC 4231, test case 2.
     #[test]

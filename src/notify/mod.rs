@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::model;
 use crate::event::Events;
-use crate::metrics::Registry;
+use crate::metrics::{Registry, names};
 use client::WebhookClient;
 use delivery::Delivery;
 use trouble::Trouble;
@@ -83,8 +83,8 @@ impl Webhooks {
             self.running.push(running);
         }
         before.into_iter().for_each(|gone| gone.task.abort());
-        let names: Vec<&str> = self.running.iter().map(|running| &*running.config.name).collect();
-        self.registry.keep_notifications(&names);
+        let runs = |name: &String| self.running.iter().any(|running| *running.config.name == **name);
+        self.registry.keep(&names::NOTIFICATIONS, |labels| labels.first().is_some_and(runs));
     }
 
     /// Sends the events that wait, for [`LAST_EVENTS`] at most, and ends all webhooks.
@@ -111,7 +111,6 @@ impl Webhooks {
             subscription,
             done: Arc::clone(&done),
             stop,
-            registry: Arc::clone(&self.registry),
             missed: 0,
             trouble: Trouble::default(),
         };

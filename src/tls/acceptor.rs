@@ -18,7 +18,7 @@ use crate::io::Socket;
 /// The suites that we choose wherever a client offers them: AES-128 with SHA-256 has the strength of the certificates' curve,
 /// and the hash is in hardware where SHA-384 is not. Clients mostly put AES-256 first, which costs a handshake a fifth of its
 /// time.
-const FIRST: [CipherSuite; 3] = [
+const PREFERRED_SUITES: [CipherSuite; 3] = [
     CipherSuite::TLS13_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -28,20 +28,20 @@ const FIRST: [CipherSuite; 3] = [
 /// send it again), but a client may bring a ticket of another server of the same name, and what it sends with it has to be skipped
 /// (section 4.2.10). It is mostly 16 KiB at most, OpenSSL's default and so nginx's, and rustls 0.23 has no room for more before the
 /// client's Finished. But it tries again all that it has with each read, and counts it again: so this is 16 KiB in reads of 256 bytes.
-const TRIED: u32 = 16 * 1024 * 64 / 2;
+const SKIPPED_EARLY_DATA: u32 = 16 * 1024 * 64 / 2;
 
-/// What a TLS listener is made of.
+/// What the TLS of a listener is made from.
 #[derive(Debug)]
 pub struct ServerSettings<'a> {
     /// Chain, key and names of each certificate; the first is for clients that ask for none of the names.
     pub certificates: Vec<(&'a [CertificateDer<'static>], &'a PrivateKeyDer<'static>, &'a [String])>,
-    /// ALPN, in order of preference.
+    /// The protocols that are offered (ALPN), the preferred one first.
     pub alpn: &'a [Vec<u8>],
-    /// TLS 1.2 is spoken too.
+    /// Whether TLS 1.2 is spoken too.
     pub tls12: bool,
-    /// Who signs the clients' certificates; `None` = they are not asked for any.
+    /// The authorities that sign clients' certificates; `None` = clients are not asked for any.
     pub client_ca: Option<&'a [CertificateDer<'static>]>,
-    /// No connection without a client certificate.
+    /// Whether clients without a certificate are refused.
     pub client_required: bool,
 }
 
@@ -54,17 +54,17 @@ pub struct Acceptor {
 
 #[derive(Debug)]
 struct Certificates {
-    all: Vec<Entry>,
-    /// By name; those of one name are in the order of [`Entry::rank`].
+    all: Vec<ServerCertificate>,
+    /// Indices into `all` by name; those of one name are in the order of [`ServerCertificate::rank`].
     exact: AHashMap<String, Vec<usize>>,
-    /// By the name behind `*.`.
+    /// Indices by the name behind `*.` of a wildcard.
     wildcard: AHashMap<String, Vec<usize>>,
     /// For clients that ask for none of the names: the first in the file, and those of the same name with another kind of key.
     default: Vec<usize>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct ServerCertificate {
     key: Arc<CertifiedKey>,
     names: Vec<String>,
 }
@@ -74,7 +74,7 @@ impl Acceptor {
     pub fn new(settings: &ServerSettings<'_>) -> Result<Self, String> {
         let mut provider = aws_lc_rs::default_provider();
         // stable: the rest of rustls's order stays
-        provider.cipher_suites.sort_by_key(|suite| !FIRST.contains(&suite.suite()));
+        provider.cipher_suites.sort_by_key(|suite| !PREFERRED_SUITES.contains(&suite.suite()));
         let provider = Arc::new(provider);
         let certificates = Arc::new(Certificates::new(settings, &provider)?);
         let versions: &[_] = match settings.tls12 {
@@ -95,8 +95,8 @@ impl Acceptor {
         let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = settings.alpn.to_vec();
         config.ignore_client_order = true;
-        // with tickets, rustls accepts and announces no early data whatever this is: it is only how much of it is tried
-        config.max_early_data_size = TRIED;
+        // with tickets, rustls neither accepts nor announces early data: this only limits how much of it is skipped
+        config.max_early_data_size = SKIPPED_EARLY_DATA;
         // tickets instead of a session cache: nothing to share or lock between workers
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(|e| e.to_string())?;
         // each resumed connection brings the next ticket, so one is enough to go on; a second costs a key derivation, an
@@ -140,7 +140,7 @@ impl Certificates {
                 };
                 of_name.push(at);
             }
-            all.push(Entry { key: Arc::new(key), names: names.to_vec() });
+            all.push(ServerCertificate { key: Arc::new(key), names: names.to_vec() });
         }
         // stable: of one kind, the first one in the file wins
         exact.values_mut().chain(wildcard.values_mut()).for_each(|of_name| of_name.sort_by_key(|at| all[*at].rank()));
@@ -162,12 +162,12 @@ impl Certificates {
     /// Whether each of these is for `host`.
     fn of(&self, shown: &[usize], host: &str) -> bool {
         let covers =
-            |entry: &Entry| entry.names.iter().any(|name| names::covers(name, host)) || entry.has_address(host);
+            |one: &ServerCertificate| one.names.iter().any(|name| names::covers(name, host)) || one.has_address(host);
         shown.iter().filter_map(|at| self.all.get(*at)).all(covers)
     }
 }
 
-impl Entry {
+impl ServerCertificate {
     /// Which of several for one name comes first: signing with RSA takes ten times as long as with a curve.
     fn rank(&self) -> bool {
         self.key.key.algorithm() == SignatureAlgorithm::RSA
@@ -198,9 +198,9 @@ impl ResolvesServerCert for Certificates {
     /// Of the certificates for the name, the first whose key can sign what the client verifies. Where none can, rustls tells the client so.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let named = hello.server_name().and_then(|sni| self.find(sni)).unwrap_or(&self.default);
-        let mut entries = named.iter().filter_map(|at| self.all.get(*at));
-        let fitting = entries.clone().find(|entry| entry.suits(&hello));
-        fitting.or(entries.next()).map(|entry| Arc::clone(&entry.key))
+        let mut candidates = named.iter().filter_map(|at| self.all.get(*at));
+        let fitting = candidates.clone().find(|one| one.suits(&hello));
+        fitting.or(candidates.next()).map(|one| Arc::clone(&one.key))
     }
 }
 

@@ -13,22 +13,22 @@ use super::acceptor::roots;
 /// What is offered to, and asked of, a service's backends.
 #[derive(Debug)]
 pub struct ClientSettings<'a> {
-    /// Who signs their certificates.
+    /// The authorities that sign backends' certificates.
     pub trust: Trust<'a>,
-    /// `false`: any certificate is taken.
+    /// Whether backends' certificates are verified; `false` = any certificate is taken.
     pub verify: bool,
     /// Our own certificate and key, for backends that ask.
     pub client: Option<Identity<'a>>,
-    /// ALPN, in order of preference.
+    /// The protocols that are offered (ALPN), the preferred one first.
     pub alpn: &'a [&'a [u8]],
 }
 
 /// Trust anchors.
 #[derive(Debug)]
 pub enum Trust<'a> {
-    /// These, all of which must be good.
+    /// Those of a file, each of which must be usable.
     These(&'a [CertificateDer<'static>]),
-    /// Those of these, which are the system's, that are good; and what of the system's could not be read.
+    /// The system's, of which those that can't be parsed are left out; and the error with which they were read, if there was one.
     System(&'a [CertificateDer<'static>], Option<&'a str>),
 }
 
@@ -42,17 +42,17 @@ pub fn client_config(settings: &ClientSettings<'_>) -> Result<Arc<ClientConfig>,
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?;
     let builder = match (settings.verify, &settings.trust) {
-        (false, _) => builder.dangerous().with_custom_certificate_verifier(Arc::new(TakeAny(provider))),
+        (false, _) => builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider))),
         (true, Trust::These(ca)) => builder.with_root_certificates(roots(ca)?),
         (true, Trust::System(ca, error)) => builder.with_root_certificates(system_roots(ca, *error)?),
     };
-    let mut config = own(builder, settings.client)?;
+    let mut config = with_identity(builder, settings.client)?;
     config.alpn_protocols = settings.alpn.iter().map(|p| p.to_vec()).collect();
     Ok(Arc::new(config))
 }
 
-/// Says who we are to servers that ask.
-pub(super) fn own(
+/// Adds the certificate that we show to servers that ask for one.
+pub(super) fn with_identity(
     builder: ConfigBuilder<ClientConfig, WantsClientCert>,
     identity: Option<Identity<'_>>,
 ) -> Result<ClientConfig, String> {
@@ -74,9 +74,9 @@ fn system_roots(certificates: &[CertificateDer<'static>], error: Option<&str>) -
 
 /// `verify = false`: proves only that the backend holds the key of the certificate that it shows.
 #[derive(Debug)]
-struct TakeAny(Arc<CryptoProvider>);
+struct AcceptAny(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for TakeAny {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

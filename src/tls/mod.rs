@@ -5,7 +5,7 @@
 pub mod acceptor;
 pub mod connector;
 pub mod describe;
-pub mod known;
 mod names;
+pub mod pinned;
 
 pub use acceptor::{Acceptor, ServerSettings};

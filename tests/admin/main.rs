@@ -8,6 +8,7 @@ mod support;
 
 mod at_once;
 mod callers;
+mod changes;
 mod events;
 mod hosts;
 mod limits;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -64,10 +65,30 @@ impl Authority {
         self.sign_key(dir, names, &key, &(names[0].replace('*', "any") + ".rsa"))
     }
 
+    /// The same as [`sign`](Self::sign), valid until this time only; the files are the same as those of [`sign`](Self::sign).
+    pub fn sign_until(&self, dir: &Scratch, names: &[&str], not_after: SystemTime) -> Identity {
+        let file = names[0].replace('*', "any");
+        self.sign_params(dir, names, &KeyPair::generate().unwrap(), &file, |params| {
+            (params.not_before, params.not_after) = (SystemTime::UNIX_EPOCH.into(), not_after.into());
+        })
+    }
+
     fn sign_key(&self, dir: &Scratch, names: &[&str], key: &KeyPair, file: &str) -> Identity {
+        self.sign_params(dir, names, key, file, |_| {})
+    }
+
+    fn sign_params(
+        &self,
+        dir: &Scratch,
+        names: &[&str],
+        key: &KeyPair,
+        file: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut params);
         let certificate = params.signed_by(key, &self.issuer).unwrap();
         let private = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
         Identity {

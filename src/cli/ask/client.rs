@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::config::{self, model::SystemAuthorities};
 use crate::tls::connector::{ClientSettings, Trust, client_config};
-use crate::tls::known;
+use crate::tls::pinned;
 
 /// The admin address where neither the arguments nor the configuration name one: the default of `admin.bind`.
 const DEFAULT: &str = "127.0.0.1:9900";
@@ -118,7 +118,7 @@ impl AdminOptions {
         let client = own.as_ref().map(|(chain, key)| (&chain[..], key));
         let unusable = |file: &Path, error: String| format!("{} can't be used: {error}", file.display());
         match (known_by, &self.ca) {
-            (Some(file), _) => known::config(&certificates(file)?, client).map_err(|error| unusable(file, error)),
+            (Some(file), _) => pinned::config(&certificates(file)?, client).map_err(|error| unusable(file, error)),
             (None, ca) => {
                 let ca = ca.as_deref().map(certificates).transpose()?;
                 let system = ca.is_none().then(SystemAuthorities::read).unwrap_or_default();

@@ -6,7 +6,7 @@ use super::{Checker, all, all_or_nothing};
 use crate::config::model::Authorities;
 use crate::config::tree::KeyPath;
 use crate::config::{model, raw, syntax};
-use crate::event::Wanted;
+use crate::event::Filter;
 
 impl Checker<'_> {
     pub(super) fn notify(&mut self, raw: &[raw::Notify]) -> Option<Vec<model::Notify>> {
@@ -29,7 +29,7 @@ impl Checker<'_> {
 
     fn one_notify(&mut self, at: &KeyPath, raw: &raw::Notify) -> Option<model::Notify> {
         let webhook = raw.webhook.as_deref().and_then(|webhook| syntax::webhook(webhook).ok());
-        let mut on = Wanted::default();
+        let mut on = Filter::default();
         // words that name no event have been reported
         raw.on.iter().for_each(|word| _ = on.add(word));
         if raw.on.is_empty() && !self.present_items(&at.key("on")) {

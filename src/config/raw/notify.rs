@@ -12,7 +12,7 @@ section! {
         /// Where messages are posted to: an http or https URL.
         #[schemars(extend("x-syntax" = "webhook"))]
         webhook: Option<String> = None,
-        /// Which events: levels ("info", "warn", "error": that one and those above), kinds, or "backend_*".
+        /// Which events: levels ("info", "warn", "error": that one and those above), kinds, or groups of kinds such as "backend_*".
         #[schemars(extend("x-syntax" = "event"))]
         on: Vec<String> = vec!["warn".to_owned()],
         /// File with the secret that messages are signed with.

@@ -1,4 +1,4 @@
-//! What the service manager is told, when there is one that wants to know (`Type=notify` or `notify-reload` of systemd).
+//! Messages to the service manager, where there is one that wants them (`Type=notify` or `notify-reload` of systemd).
 
 use sd_notify::NotifyState;
 
@@ -7,7 +7,7 @@ pub(super) fn ready() {
     send(&[NotifyState::Ready]);
 }
 
-/// The configuration is read again; [`ready`] follows, whatever comes of it.
+/// The configuration is read again. [`ready`] has to follow, whether the reload succeeds or not.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
@@ -15,7 +15,7 @@ pub(super) fn reloading() {
     }
 }
 
-/// The end begins.
+/// The process has begun to stop.
 pub(super) fn stopping() {
     send(&[NotifyState::Stopping]);
 }
@@ -25,7 +25,7 @@ pub(super) fn replaced_by(pid: u32) {
     send(&[NotifyState::MainPid(pid), NotifyState::Ready]);
 }
 
-/// Says that we live as often as the service manager wants to hear it; for ever. Where it does not, this ends at once.
+/// Sends the watchdog's keep-alive messages for ever. Where the service manager wants none, this ends at once.
 pub(super) async fn live() {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     // sd_watchdog_enabled(3) recommends half of the time

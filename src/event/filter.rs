@@ -2,38 +2,40 @@
 
 use super::{Event, Kind, Level, kind};
 
-/// Stands for every kind that is a backend's state.
-const BACKENDS: &str = "backend_*";
+/// Each stands for every kind that begins with what is before the star.
+const GROUPS: [&str; 7] =
+    ["backend_*", "certificate_*", "config_*", "discovery_*", "listener_*", "operator*", "process_*"];
 
 /// Names of levels, the lowest first.
 const LEVELS: [(&str, Level); 3] = [("info", Level::Info), ("warn", Level::Warn), ("error", Level::Error)];
 
-/// What is wanted.
+/// The events that somebody wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// This level and those above.
+pub struct Filter {
+    /// Events of this level and those above it.
     level: Option<Level>,
-    /// These kinds, whatever their level.
+    /// Events of these kinds, whatever their level.
     kinds: Vec<&'static str>,
 }
 
-impl Wanted {
-    /// Adds what a word stands for: a level (and those above it), the name of a kind, or `backend_*`. `false` = it stands for nothing.
+impl Filter {
+    /// Adds what a word stands for: a level (and those above it), the name of a kind, or a group of kinds such as `backend_*`. `false` = it
+    /// stands for nothing.
     pub fn add(&mut self, word: &str) -> bool {
         if let Some((_, level)) = LEVELS.iter().find(|(name, _)| *name == word) {
             self.level = Some(self.level.map_or(*level, |other| other.min(*level)));
             return true;
         }
         let before = self.kinds.len();
-        let all_backends = word == BACKENDS;
-        let named = |name: &&'static str| *name == word || (all_backends && name.starts_with("backend_"));
+        let group = GROUPS.contains(&word).then(|| word.trim_end_matches('*'));
+        let named = |name: &&'static str| *name == word || group.is_some_and(|group| name.starts_with(group));
         self.kinds.extend(kind::NAMES.into_iter().filter(named));
         self.kinds.len() > before
     }
 
     /// Every word that stands for something.
     pub fn words() -> impl Iterator<Item = &'static str> {
-        LEVELS.iter().map(|(name, _)| *name).chain([BACKENDS]).chain(kind::NAMES)
+        LEVELS.iter().map(|(name, _)| *name).chain(GROUPS).chain(kind::NAMES)
     }
 
     /// Whether an event is wanted.
@@ -50,30 +52,31 @@ impl Wanted {
 mod tests {
     use super::*;
 
-    fn wanted(words: &[&str]) -> Wanted {
-        let mut wanted = Wanted::default();
-        assert!(words.iter().all(|word| wanted.add(word)));
-        wanted
+    fn filter(words: &[&str]) -> Filter {
+        let mut filter = Filter::default();
+        assert!(words.iter().all(|word| filter.add(word)));
+        filter
     }
 
     #[test]
     fn a_level_means_that_one_and_those_above_and_a_kind_means_itself() {
         let (up, down) = (Kind::ServiceUp { available: 1, total: 1 }, Kind::ServiceDown { total: 1 });
         let panic = Kind::PanicBegan { available: 1, total: 4 };
-        let has = |words: &[&str]| [&up, &panic, &down].map(|kind| wanted(words).has_kind(kind));
+        let has = |words: &[&str]| [&up, &panic, &down].map(|kind| filter(words).has_kind(kind));
         assert_eq!(has(&["info"]), [true; 3]);
         assert_eq!(has(&["warn"]), [false, true, true]);
         assert_eq!(has(&["error"]), [false, false, true]);
         assert_eq!(has(&["error", "warn"]), [false, true, true]);
         assert_eq!(has(&["error", "service_up"]), [true, false, true]);
         assert_eq!(has(&["backend_*"]), [false; 3]);
+        assert!(filter(&["backend_*"]).has_kind(&Kind::BackendRemoved { by: "configuration" }));
     }
 
     #[test]
     fn every_word_stands_for_something_and_no_other_does() {
-        Wanted::words().for_each(|word| assert!(Wanted::default().add(word), "{word}"));
+        Filter::words().for_each(|word| assert!(Filter::default().add(word), "{word}"));
         for word in ["", "debug", "backend", "backend_*_x", "WARN"] {
-            assert!(!Wanted::default().add(word), "{word}");
+            assert!(!Filter::default().add(word), "{word}");
         }
     }
 }

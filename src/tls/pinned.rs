@@ -15,30 +15,30 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use webpki::EndEntityCert;
 
 use super::acceptor::roots;
-use super::connector::{Identity, own};
+use super::connector::{Identity, with_identity};
 
 /// Verifies that a server is the one that has this certificate.
 #[derive(Debug)]
-struct Known {
+struct Pinned {
     certificate: CertificateDer<'static>,
     /// A name that it is for; without one no other certificate is taken.
     name: Option<ServerName<'static>>,
     by_authority: Arc<WebPkiServerVerifier>,
 }
 
-/// For connections to a server that has this chain, its own certificate first; the error is for people.
+/// Makes a configuration for connections to the server that has this chain, its own certificate first. The error is for people.
 pub fn config(chain: &[CertificateDer<'static>], client: Option<Identity<'_>>) -> Result<Arc<ClientConfig>, String> {
     let certificate = chain.first().ok_or("there is no certificate")?.clone();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(chain)?), Arc::clone(&provider));
     let by_authority = by_authority.build().map_err(|error| error.to_string())?;
-    let known = Known { name: name(&certificate), certificate, by_authority };
+    let known = Pinned { name: name(&certificate), certificate, by_authority };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(known));
-    Ok(Arc::new(own(builder, client)?))
+    Ok(Arc::new(with_identity(builder, client)?))
 }
 
 fn name(certificate: &CertificateDer<'_>) -> Option<ServerName<'static>> {
@@ -47,7 +47,7 @@ fn name(certificate: &CertificateDer<'_>) -> Option<ServerName<'static>> {
     parsed.valid_dns_names().find_map(|name| ServerName::try_from(name.to_owned()).ok())
 }
 
-impl ServerCertVerifier for Known {
+impl ServerCertVerifier for Pinned {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -116,8 +116,8 @@ mod tests {
         let roots = roots(chain).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());
         let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-        let known = Known { name: name(&chain[0]), certificate: chain[0].clone(), by_authority };
-        // what is asked for is an address that no certificate names
+        let known = Pinned { name: name(&chain[0]), certificate: chain[0].clone(), by_authority };
+        // the client asks for an address, which no certificate names
         let asked = ServerName::try_from("127.0.0.1").unwrap();
         known.verify_server_cert(shown, &[], &asked, &[], UnixTime::now()).is_ok()
     }

@@ -1,0 +1,145 @@
+//! The start of everything that serves clients.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::mpsc;
+
+use super::certificates::Certificates;
+use super::checks::Agents;
+use super::discovery::Discoveries;
+use super::inherit::Inherited;
+use super::listeners::Listeners;
+use super::reload::{self, ReloadCounters, System};
+use super::{listener_events, parts};
+use crate::admin::{self, Reload};
+use crate::clock::Moment;
+use crate::config::{Loaded, model};
+use crate::event::Events;
+use crate::health::monitor::Monitor;
+use crate::listener;
+use crate::metrics::Registry;
+use crate::notify::{self, Webhooks};
+use crate::operator::Operators;
+use crate::record::{Recorder, access};
+use crate::snapshot::{self, BuildError, Snapshot, Store};
+
+/// What the system is started with.
+pub(super) struct Startup<'a> {
+    /// The configuration.
+    pub loaded: Loaded,
+    /// The file that it came from, if it came from one.
+    pub source: Option<&'a Path>,
+    /// What everything is counted in.
+    pub registry: Arc<Registry>,
+    /// What everything that happens is told to.
+    pub events: Arc<Events>,
+    /// Where backends are discovered.
+    pub discoveries: Discoveries,
+    /// The access log.
+    pub log: Option<access::Log>,
+    /// What workers write the records of exchanges with.
+    pub recorder: &'a Recorder,
+    /// Where the admin address asks for reloads.
+    pub reload: mpsc::Sender<Reload>,
+}
+
+impl Startup<'_> {
+    /// Starts to serve clients.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not possible; for people.
+    pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
+        let Self { loaded, source, registry, events, discoveries, log, recorder, reload } = self;
+        let Loaded { config, effective, .. } = loaded;
+        let (effective, workers) = (Arc::new(effective), config.server.workers);
+        let mut listeners = Listeners::new(workers);
+        let prepared_webhooks = notify::prepare(&config.notify)?;
+        let prepared =
+            listeners.prepare(&config, None, &registry, inherited).map_err(|unusable| unusable.to_string())?;
+        let (config, snapshot) = first(config, &discoveries, &registry)?;
+        reload::count_generation(snapshot.generation);
+        let (store, operators) = publish(snapshot, &config, events);
+        let workers = listener::start(workers, &store, recorder, &registry);
+        let mut workers = workers.map_err(|error| format!("the workers can't start: {error}"))?;
+        listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
+        let shown = listeners.shown(&store.load());
+        listener_events::tell(&[], &shown, &[], store.events());
+        let certificates = Certificates::new(Arc::clone(store.events()));
+        certificates.commit(&config, &registry, SystemTime::now());
+        let mut webhooks = Webhooks::new(Arc::clone(store.events()), Arc::clone(&registry));
+        webhooks.commit(prepared_webhooks);
+        let agents = Agents::default();
+        let monitor = monitor(&agents, &store);
+        let admin = Arc::new(admin::Shared::new(admin::Sources {
+            monitor: monitor.clone(),
+            operators: Arc::clone(&operators),
+            store: Arc::clone(&store),
+            registry: Arc::clone(&registry),
+            listeners: shown,
+            effective: reload::shown(&effective),
+            hosts: config.admin.hosts.clone(),
+            tokens: config.admin.tokens.clone(),
+            reload,
+        }));
+        Ok(System {
+            source: source.map(Path::to_path_buf),
+            source_hash: source.and_then(reload::hash),
+            store,
+            registry,
+            counters: ReloadCounters::new(),
+            monitor,
+            agents,
+            operators,
+            webhooks,
+            listeners,
+            workers,
+            admin,
+            drain_timeout: config.server.drain_timeout,
+            effective,
+            tokens: config.admin.tokens.clone(),
+            log,
+            config: Arc::new(config),
+            discoveries,
+            certificates,
+        })
+    }
+}
+
+/// Puts the first snapshot in force, with what operators said before the process started.
+fn publish(snapshot: Snapshot, config: &model::Config, events: Arc<Events>) -> (Arc<Store>, Arc<Operators>) {
+    let operators = Arc::new(Operators::load(Some(&config.server.state_dir), Arc::clone(&events)));
+    operators.apply(snapshot.endpoints());
+    let store = Arc::new(Store::new(snapshot, events));
+    // what operators said before the restart holds for the first request
+    store.begin(Moment::now());
+    (store, operators)
+}
+
+/// The active checks; what agents answer goes to `agents`.
+fn monitor(agents: &Agents, store: &Store) -> Monitor {
+    let heard = agents.clone();
+    let hear = Arc::new(move |target: &_, line: &_| heard.hear(target, line, Moment::now()));
+    Monitor::new(fastrand::u64(..), Arc::clone(store.news()), hear)
+}
+
+/// The first snapshot, with what was discovered, and the configuration that it is made of.
+fn first(
+    mut config: model::Config,
+    discoveries: &Discoveries,
+    registry: &Registry,
+) -> Result<(model::Config, Snapshot), String> {
+    let build = |config: &_| snapshot::build(config, None, &mut parts::backend_tls, registry);
+    discoveries.fill(&mut config);
+    let built = build(&config).or_else(|refused| {
+        // as later, too: discovered backends that can't be used do not keep the rest from being served
+        config.services.iter_mut().for_each(|service| service.backends.truncate(service.written));
+        let without = build(&config)?;
+        tracing::error!("discovered backends can't be used: {refused}");
+        Ok(without)
+    });
+    let snapshot = built.map_err(|refused: BuildError| refused.to_string())?;
+    Ok((config, snapshot))
+}

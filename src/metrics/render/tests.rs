@@ -1,0 +1,222 @@
+//! The text as a scraper reads it, and as it stands.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge, with_local_recorder};
+
+use super::*;
+
+/// What a scraper reads: the value of each series, by its name and its labels' values.
+struct Scrape(Vec<(String, Vec<String>, f64)>);
+
+impl Scrape {
+    /// Reads a text back; panics where it breaks the format.
+    fn of(registry: &Registry, backends: &[BackendReading<'_>]) -> Self {
+        let mut text = String::new();
+        let readings = Readings { backends, waiting: &[("app", 3)], shortages: &[("ports", 3)] };
+        registry.render(&readings, &mut text);
+        let mut announced: Vec<&str> = Vec::new();
+        let mut series: Vec<(String, Vec<String>, f64)> = Vec::new();
+        for line in text.strip_suffix('\n').unwrap().split('\n') {
+            if let Some(comment) = line.strip_prefix("# ") {
+                let name = comment.split(' ').nth(1).unwrap();
+                match comment.starts_with("HELP") {
+                    true => assert!(!announced.contains(&name), "{name} is announced twice"),
+                    false => assert_eq!(announced.last(), Some(&name)),
+                }
+                announced.push(name);
+                continue;
+            }
+            let (name, labels, value) = Self::series(line);
+            let part = name.strip_prefix(announced.last().unwrap());
+            assert!(matches!(part, Some("" | "_bucket" | "_sum" | "_count")), "{line} is not announced");
+            assert!(!series.iter().any(|s| s.0 == name && s.1 == labels), "{line} is there twice");
+            series.push((name, labels, value));
+        }
+        Self(series)
+    }
+
+    fn series(line: &str) -> (String, Vec<String>, f64) {
+        let (left, value) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = left.split_once('{').unwrap_or((left, "}"));
+        let mut rest = labels.strip_suffix('}').unwrap();
+        let mut values = Vec::new();
+        while let Some((_, after)) = rest.split_once("=\"") {
+            let mut value = String::new();
+            let mut chars = after.char_indices();
+            let end = loop {
+                match chars.next().unwrap() {
+                    (at, '"') => break at,
+                    (_, '\\') => value.push(match chars.next().unwrap().1 {
+                        'n' => '\n',
+                        c @ ('\\' | '"') => c,
+                        c => panic!("\\{c} is no escape"),
+                    }),
+                    (_, c) => value.push(c),
+                }
+            };
+            values.push(value);
+            rest = &after[end + 1..];
+        }
+        assert_eq!(rest, "");
+        (name.to_owned(), values, value.parse().unwrap())
+    }
+
+    fn get(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        self.0.iter().find(|series| series.0 == name && series.1 == labels).map(|series| series.2)
+    }
+}
+
+#[test]
+fn a_scraper_reads_back_what_was_counted() {
+    let registry = Registry::new(2);
+    let requests = registry.requests("web", "api", "a");
+    requests.count(0, 200);
+    requests.count(1, 204);
+    requests.count(1, 502);
+    let durations = registry.durations("api");
+    durations.observe(0, Duration::from_millis(1));
+    durations.observe(1, Duration::from_secs(1_000));
+    let listener = registry.listener("web");
+    listener.opened(1);
+    listener.transferred(1, 5, 7);
+    let upstream = registry.upstream("api", "a");
+    upstream.connected(0);
+    registry.count_panic();
+    with_local_recorder(&*registry, || {
+        gauge!(names::CONFIG_GENERATION.name).set(3.0);
+        for (outcome, count) in [("ok", 0), ("failed", 1)] {
+            counter!(names::RELOADS.name, "outcome" => outcome).increment(count);
+        }
+        counter!(names::EVENTS.name, "kind" => "service_up").increment(4);
+        counter!(names::EVENTS.name, "kind" => "config_refused").increment(0);
+    });
+
+    let scrape = Scrape::of(
+        &registry,
+        &[BackendReading { service: "api", id: "a", in_flight: 2, up: true, state: "up", breaker: Some(2) }],
+    );
+    for (name, labels, value) in [
+        ("evenkeel_requests_total", &["web", "api", "a", "2xx"][..], 2.0),
+        ("evenkeel_requests_total", &["web", "api", "a", "4xx"], 0.0),
+        ("evenkeel_requests_total", &["web", "api", "a", "5xx"], 1.0),
+        ("evenkeel_request_duration_seconds_bucket", &["api", "0.0005"], 0.0),
+        ("evenkeel_request_duration_seconds_bucket", &["api", "0.001"], 1.0),
+        ("evenkeel_request_duration_seconds_bucket", &["api", "100"], 1.0),
+        ("evenkeel_request_duration_seconds_bucket", &["api", "+Inf"], 2.0),
+        ("evenkeel_request_duration_seconds_count", &["api"], 2.0),
+        ("evenkeel_request_duration_seconds_sum", &["api"], 1_000.001),
+        ("evenkeel_in_flight", &["api", "a"], 2.0),
+        ("evenkeel_backend_up", &["api", "a"], 1.0),
+        ("evenkeel_backend_state", &["api", "a", "up"], 1.0),
+        ("evenkeel_events_total", &["service_up"], 4.0),
+        ("evenkeel_upstream_connections", &["api", "a", "active"], 1.0),
+        ("evenkeel_upstream_connections", &["api", "a", "idle"], 0.0),
+        ("evenkeel_upstream_connects_total", &["api", "a"], 1.0),
+        ("evenkeel_client_connections", &["web"], 1.0),
+        ("evenkeel_client_connections_total", &["web"], 1.0),
+        ("evenkeel_bytes_total", &["web", "in"], 5.0),
+        ("evenkeel_bytes_total", &["web", "out"], 7.0),
+        ("evenkeel_panics_total", &[], 1.0),
+        ("evenkeel_config_generation", &[], 3.0),
+        ("evenkeel_reloads_total", &["ok"], 0.0),
+        ("evenkeel_reloads_total", &["failed"], 1.0),
+        ("evenkeel_build_info", &[env!("CARGO_PKG_VERSION")], 1.0),
+    ] {
+        assert_eq!(scrape.get(name, labels), Some(value), "{name}{labels:?}");
+    }
+    assert_eq!(scrape.get("evenkeel_requests_total", &["web", "api", "a", "none"]), None);
+    assert!(scrape.get("process_start_time_seconds", &[]) > Some(1.6e9));
+}
+
+#[test]
+fn labels_survive_the_escaping() {
+    let registry = Registry::new(1);
+    let odd = "unix:/tmp/ü\\n\"},{=\n";
+    let held = registry.upstream("api", odd);
+    held.connected(0);
+    assert_eq!(Scrape::of(&registry, &[]).get("evenkeel_upstream_connects_total", &["api", odd]), Some(1.0));
+}
+
+#[test]
+fn a_series_survives_a_reload_and_leaves_with_its_last_holder() {
+    let registry = Registry::new(1);
+    let shown = || Scrape::of(&registry, &[]).get("evenkeel_requests_total", &["web", "api", "a", "2xx"]);
+    let old = registry.requests("web", "api", "a");
+    old.count(0, 200);
+    let new = registry.requests("web", "api", "a");
+    drop(old);
+    assert_eq!(shown(), Some(1.0));
+    drop(new);
+    assert_eq!(shown(), None);
+}
+
+/// A registry in which every series of every metric has been counted, and what it writes but for what the kernel tells.
+fn everything() -> String {
+    let registry = Registry::new(2);
+    let requests = registry.requests("web", "api", "a");
+    [0, 101, 200, 301, 404, 502].into_iter().for_each(|status| requests.count(0, status));
+    let durations = registry.durations("api");
+    durations.observe(0, Duration::from_millis(1));
+    let listener = registry.listener("web");
+    listener.opened(1);
+    listener.wants_header(1);
+    listener.refused(1, Refusal::Missing);
+    listener.datagrams(0, 3, 4);
+    listener.lost(0, Loss::NoRoom, 5);
+    listener.transferred(1, 5, 7);
+    let upstream = registry.upstream("api", "a");
+    upstream.connected(0);
+    upstream.attempted(0, true, Duration::from_millis(1));
+    let other = registry.upstream("api", "b");
+    other.connected(1);
+    let retries = registry.retries("api");
+    let calls = registry.grpc("api");
+    calls.count(0, Some(14));
+    calls.count(0, None);
+    with_local_recorder(&*registry, || {
+        for (backend, reason) in
+            [("b", "rate"), ("a", "latency"), ("a", "consecutive"), ("gone", "rate"), ("a", "latency")]
+        {
+            counter!(names::EJECTIONS.name, "service" => "api", "backend" => backend, "reason" => reason).increment(1);
+        }
+        for (name, outcome, count) in
+            [("oncall", "sent", 2), ("chat", "failed", 1), ("oncall", "dropped", 9), ("old", "dropped", 9)]
+        {
+            counter!(names::NOTIFICATIONS.name, "name" => name, "outcome" => outcome).increment(count);
+        }
+    });
+    registry.keep(&names::NOTIFICATIONS, |labels| labels[0] != "old");
+    registry.count_panic();
+    with_local_recorder(&*registry, || {
+        gauge!(names::CONFIG_GENERATION.name).set(3.0);
+        for (outcome, count) in [("ok", 0), ("failed", 1)] {
+            counter!(names::RELOADS.name, "outcome" => outcome).increment(count);
+        }
+        counter!(names::EVENTS.name, "kind" => "service_up").increment(4);
+        counter!(names::EVENTS.name, "kind" => "config_refused").increment(0);
+    });
+    let backend = |id, breaker| BackendReading { service: "api", id, in_flight: 2, up: true, state: "up", breaker };
+    let readings = Readings {
+        backends: &[backend("a", Some(2)), backend("b", None)],
+        waiting: &[("api", 3)],
+        shortages: &[("ports", 3)],
+    };
+    let mut text = String::new();
+    registry.render(&readings, &mut text);
+    drop((requests, durations, listener, upstream, other, retries, calls));
+    let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
+    text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
+}
+
+#[test]
+fn the_text_has_every_metric_of_the_list_in_its_order() {
+    let text = everything();
+    let announced = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+    assert!(announced.eq(names::ALL.iter().map(|metric| metric.name)));
+}
+
+#[test]
+fn the_text_stays_byte_for_byte_as_dashboards_and_scripts_know_it() {
+    assert_eq!(everything(), include_str!("everything.txt"));
+}
