@@ -308,7 +308,7 @@ fn parse_response(head: &Bytes, at: &[usize]) -> Result<ResponseHead> {
 
 /// Adds a field that is passed on; one that a backend may take for a field of framing is refused.
 fn add(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue, kind: Kind) -> Result<()> {
-    if length::is_twin(&name) {
+    if length::looks_like_framing(&name) {
         return Err(Error::new(kind, "a field's name differs from one of framing by an underscore"));
     }
     headers.append(name, value);

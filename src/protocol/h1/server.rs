@@ -334,7 +334,7 @@ impl<H: Handler> Connection<'_, H> {
         {
             let wire = &mut *self.wire.borrow_mut();
             encode::response(wire.out.buffer(), response.status(), response.headers(), None, None, After::Upgrade);
-            relay.sent_early(wire.inbound.buf.split());
+            relay.add_early_bytes(wire.inbound.buf.split());
         }
         let done = poll_fn(|cx| {
             let wire = &mut *self.wire.borrow_mut();

@@ -82,7 +82,7 @@ impl Sending {
     /// Tells the body how much of it may have left: no more than was given to the connection, nor than was written behind the head.
     fn let_go(&mut self) {
         if let RequestBody::Replayed(body) = &mut self.body {
-            body.has_gone(self.given.min(self.connection.out.sent.saturating_sub(self.head)));
+            body.mark_sent(self.given.min(self.connection.out.sent.saturating_sub(self.head)));
         }
     }
 

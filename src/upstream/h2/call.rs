@@ -86,7 +86,7 @@ impl Call {
     /// one before has gone into frames: a client gives no more than that ahead of what its backend takes.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<()> {
         if let RequestBody::Replayed(body) = &mut self.body {
-            body.has_gone(self.request.gone());
+            body.mark_sent(self.request.gone());
         }
         self.held = self.held && self.body.poll_begun(cx).is_pending();
         while !self.given && !self.held && self.request.has_room(cx) {

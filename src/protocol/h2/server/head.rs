@@ -84,7 +84,7 @@ impl Fields {
                 self.count += usize::from(!is_crumb);
                 if let Some(broken) = forbidden(&name, &value) {
                     self.malformed = Some(broken);
-                } else if length::is_twin(&name) {
+                } else if length::looks_like_framing(&name) {
                     self.refused = Some("a field's name differs from one of framing by an underscore");
                 } else if self.count <= self.limits.1 {
                     self.headers.append(name, value);
