@@ -28,7 +28,12 @@ pub struct BodyLimiter {
 impl BodyLimiter {
     /// The limits for a body of which nothing has arrived yet.
     pub fn new(limits: &Limits, timers: &Timers) -> Self {
-        Self { received: 0, max: limits.max_body, min_rate: MinRate::new(limits.min_body_rate, timers), dropped_trailers: None }
+        Self {
+            received: 0,
+            max: limits.max_body,
+            min_rate: MinRate::new(limits.min_body_rate, timers),
+            dropped_trailers: None,
+        }
     }
 
     /// Counts a piece of the body that has arrived.

@@ -95,7 +95,8 @@ impl Client {
         if !headers.keys().any(is_suspect) && !changed.iter().any(has_underscore) {
             return;
         }
-        let foreign = |name: &&HeaderName| (!self.trusted && is_x_forwarded(name)) || is_variant_spelling(name, changed);
+        let foreign =
+            |name: &&HeaderName| (!self.trusted && is_x_forwarded(name)) || is_variant_spelling(name, changed);
         let foreign: Vec<HeaderName> = headers.keys().filter(foreign).cloned().collect();
         for name in foreign {
             headers.remove(name);

@@ -28,7 +28,8 @@ pub struct MinRate {
 impl MinRate {
     /// A limit of at least `rate` bytes a second; `None` when `rate` is 0, which means no limit.
     pub fn new(rate: u64, timers: &Timers) -> Option<Self> {
-        let min_rate = || Self { rate, timers: timers.clone(), waiting_since: None, waited: Duration::ZERO, alarm: None };
+        let min_rate =
+            || Self { rate, timers: timers.clone(), waiting_since: None, waited: Duration::ZERO, alarm: None };
         (rate > 0).then(min_rate)
     }
 
