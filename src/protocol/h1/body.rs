@@ -1,4 +1,5 @@
-//! The body of a request on an HTTP/1 connection: read only when asked for, which is what makes back-pressure.
+//! The body of a request on an HTTP/1 connection. It is read from the socket only when it is polled, which gives back-pressure
+//! through TCP.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,7 +18,7 @@ use crate::protocol::http::ClientBody;
 use crate::protocol::http::body_limiter::BodyLimiter;
 use crate::timer::Timers;
 
-/// A body that is read from the client's connection as it is asked for.
+/// A body that is read from the client's connection when it is polled.
 #[derive(Debug)]
 pub struct RequestBody {
     wire: Rc<RefCell<Wire>>,
@@ -25,7 +26,7 @@ pub struct RequestBody {
 }
 
 impl RequestBody {
-    /// A body on `wire`, within these limits.
+    /// The body of the current request on `wire`, within `limits`.
     pub(super) fn new(wire: Rc<RefCell<Wire>>, limits: &Limits, timers: &Timers) -> Self {
         Self { wire, limiter: BodyLimiter::new(limits, timers) }
     }
