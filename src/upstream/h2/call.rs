@@ -86,7 +86,7 @@ impl Call {
     /// is read only when the one before was cut into frames, so that the client is slowed down to the speed of its backend.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<()> {
         if let RequestBody::Replayed(body) = &mut self.body {
-            body.mark_sent(self.request.gone());
+            body.mark_sent(self.request.bytes_sent());
         }
         self.awaits_continue = self.awaits_continue && self.body.poll_begun(cx).is_pending();
         while !self.given && !self.awaits_continue && self.request.has_room(cx) {
@@ -134,14 +134,14 @@ impl Call {
                     Poll::Ready(Err(cause)) => return Poll::Ready(Err(CallError::by(cause))),
                     Poll::Pending => {}
                 }
-                if self.request.is_silent() && method.is_idempotent() {
+                if self.request.is_unresponsive() && method.is_idempotent() {
                     let error = Error::new(Kind::UpstreamClosed, "its connection gives no sign of life");
                     return Poll::Ready(Err(CallError::Upstream(error.retry(Retry::IfIdempotent), false)));
                 }
                 terms.starved.set(self.is_starved());
                 let limit = self.step_timeout(terms);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
-                let progress = (self.request.moved(), self.request.is_sent(), self.awaits_continue);
+                let progress = (self.request.bytes_framed(), self.request.is_sent(), self.awaits_continue);
                 if last_progress != progress {
                     last_progress = progress;
                     alarm.set(limit);
@@ -175,7 +175,7 @@ impl Call {
             return CallError::Client(stall_error(true));
         }
         // the response may be slow, or the connection dead: a ping finds out
-        self.request.doubt();
+        self.request.suspect();
         let error = Error::new(Kind::UpstreamTimeout, "no answer in time").retry(Retry::IfIdempotent);
         CallError::Upstream(error, false)
     }
@@ -294,7 +294,7 @@ impl ResponseBody {
     /// Ready with an error when the idle time-out is over, in which no byte came and none of the request could be sent.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let alarm = self.alarm.get_or_insert_with(|| Alarm::new(&self.timers, self.idle));
-        let moved = self.call.request.moved();
+        let moved = self.call.request.bytes_framed();
         if self.moved != moved {
             self.moved = moved;
             alarm.set(self.idle);
@@ -302,7 +302,7 @@ impl ResponseBody {
         ready!(alarm.poll(cx));
         let starved = self.is_starved();
         if !starved {
-            self.call.request.doubt();
+            self.call.request.suspect();
         }
         Poll::Ready(stall_error(starved))
     }

@@ -75,7 +75,7 @@ impl Both {
     }
 
     /// The backend says this.
-    async fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+    async fn backend_sends(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.peer.write_all(bytes.as_ref()).await.is_ok()
     }
 
@@ -103,7 +103,7 @@ impl Both {
         let mut frames = Vec::new();
         // the second answer comes behind what the first question let go
         for _ in 0..2 {
-            self.say(frame(kind::PING, 0, 0, b"settled?")).await;
+            self.backend_sends(frame(kind::PING, 0, 0, b"settled?")).await;
             while let Some(frame) = self.next().await {
                 if frame == Frame::Pong(*b"settled?") {
                     break;
@@ -160,7 +160,7 @@ fn what_goes_with_a_goodbye_is_never_called_unseen() {
 fn an_answer_that_came_before_the_connection_broke_is_read() {
     run(async {
         let mut both = Both::new();
-        both.say(frame(kind::SETTINGS, 0, 0, &[])).await;
+        both.backend_sends(frame(kind::SETTINGS, 0, 0, &[])).await;
         let request = both.ask(false).unwrap();
         both.settle().await;
         let answer = [
@@ -168,7 +168,7 @@ fn an_answer_that_came_before_the_connection_broke_is_read() {
             frame(kind::DATA, flag::END_STREAM, 1, b"too large"),
             frame(kind::RST_STREAM, 0, 1, &[0; 4]),
         ];
-        both.say(answer.concat()).await;
+        both.backend_sends(answer.concat()).await;
         // it closes, and what we write next fails before we were told of what can be read
         drop(both.peer);
         request.data(Bytes::from(vec![0; 10_000]), false);
@@ -188,18 +188,18 @@ fn a_backend_that_is_slow_to_answer_is_not_pinged_more_often_than_grpc_servers_t
         let timers = Timers::new();
         tokio::task::spawn_local(timers.clone().run());
         let mut both = Both::by(&timers);
-        both.say(frame(kind::SETTINGS, 0, 0, &[])).await;
+        both.backend_sends(frame(kind::SETTINGS, 0, 0, &[])).await;
         let (mut requests, mut pings) = (Vec::new(), Vec::new());
         for i in 0..12 {
             requests.push(both.ask(true).unwrap());
             if i == 7 {
-                both.say(frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, OK)).await;
+                both.backend_sends(frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, OK)).await;
             }
             let mut asked = 0;
             for got in both.settle().await {
                 if let Frame::Ping(opaque) = got {
                     asked += 1;
-                    both.say(frame(kind::PING, flag::ACK, 0, &opaque)).await;
+                    both.backend_sends(frame(kind::PING, flag::ACK, 0, &opaque)).await;
                 }
             }
             pings.push(asked);

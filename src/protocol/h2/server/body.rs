@@ -1,4 +1,5 @@
-//! The body of a request on an HTTP/2 stream: the client's window grows as it is read, which is what makes back-pressure.
+//! The body of a request on an HTTP/2 stream. The client's flow-control window is enlarged as the body is read, which gives
+//! back-pressure.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,17 +17,17 @@ use crate::protocol::http::ClientBody;
 use crate::protocol::http::body_limiter::BodyLimiter;
 use crate::timer::Timers;
 
-/// A body that is taken from its stream as it is asked for.
+/// A body that is read from its stream when it is polled.
 #[derive(Debug)]
 pub struct RequestBody {
     stream: Rc<Stream>,
     limiter: BodyLimiter,
-    /// The client waits for a 100 before it sends the body.
+    /// Whether the client waits for a 100 before it sends the body.
     owes_continue: bool,
 }
 
 impl RequestBody {
-    /// A body within these limits, of a client that may wait for a 100.
+    /// The body of `stream`, within `limits`.
     pub(super) fn new(stream: Rc<Stream>, limits: &Limits, timers: &Timers, owes_continue: bool) -> Self {
         Self { stream, limiter: BodyLimiter::new(limits, timers), owes_continue }
     }
@@ -39,7 +40,7 @@ impl ClientBody for RequestBody {
 
     fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let begun = self.stream.poll_begun(cx);
-        // a client that has begun waits for no 100
+        // a client that has begun to send does not wait for a 100
         self.owes_continue &= begun.is_pending();
         begun
     }

@@ -72,7 +72,7 @@ struct Model {
 impl Model {
     async fn new() -> Self {
         let mut both = Both::new();
-        both.say(frame(kind::SETTINGS, 0, 0, &[])).await;
+        both.backend_sends(frame(kind::SETTINGS, 0, 0, &[])).await;
         let default = i64::from(DEFAULT_WINDOW);
         let mut model =
             Self { both, exchanges: Vec::new(), room: default, window: default, initial: default, left: false };
@@ -180,7 +180,7 @@ impl Model {
                 self.exchanges[at].play(event, room).await
             }
         };
-        self.both.say(said).await;
+        self.both.backend_sends(said).await;
         self.settle().await;
     }
 
