@@ -1,6 +1,6 @@
-//! Byte streams: a TCP or Unix socket, in clear or under TLS, as one type.
+//! Byte streams: a TCP or Unix socket, in clear or with TLS, as one type.
 //!
-//! One enum instead of a generic parameter or a boxed trait object: everything above is compiled once, and a call costs a
+//! This is an enum instead of a generic parameter or a trait object, so everything above is compiled once, and a call costs one
 //! predictable branch.
 
 mod calls;
@@ -37,22 +37,22 @@ pub use calls::LITTLE;
 /// A connected socket.
 #[derive(Debug)]
 pub enum Socket {
-    /// TCP.
+    /// A TCP socket.
     Tcp(TcpStream),
-    /// TCP, watched by nobody until it has to be waited for.
+    /// A TCP socket that is not registered with the event loop until it has to be waited for.
     Unwatched(Unwatched),
     /// A Unix stream socket.
     Unix(UnixStream),
 }
 
-/// A socket, in clear or under TLS, of either role.
+/// A connection, in clear or with TLS, in either role.
 #[derive(Debug)]
 pub enum Stream {
-    /// In clear.
+    /// A connection in clear.
     Plain(Socket),
-    /// A client's connection under TLS.
+    /// A client's connection with TLS.
     TlsServer(Box<tokio_rustls::server::TlsStream<Socket>>),
-    /// Our connection to a backend under TLS.
+    /// A connection to a backend with TLS.
     TlsClient(Box<tokio_rustls::client::TlsStream<Socket>>),
 }
 
@@ -62,7 +62,8 @@ macro_rules! each {
     };
 }
 
-/// Tries an unwatched socket at once; where that fails for now, it is watched, and waited for as others are.
+/// Tries a call on an unregistered socket directly. If it would block, registers the socket, so that it is waited for like any
+/// other.
 macro_rules! at_once {
     ($socket:ident, $unwatched:ident => $try:expr) => {
         if let Self::Unwatched($unwatched) = $socket {
@@ -75,21 +76,21 @@ macro_rules! at_once {
 }
 
 impl Socket {
-    /// A connection that was accepted just now, and does not block.
+    /// A non-blocking connection that was accepted just now.
     pub fn accepted(tcp: std::net::TcpStream) -> Self {
         Self::Unwatched(Unwatched::new(tcp))
     }
 
-    /// What is left where a connection was taken away: reading and writing fail.
+    /// A placeholder for a connection that was taken away. Reading and writing fail.
     pub fn gone() -> Self {
         Self::Unwatched(Unwatched::gone())
     }
 
-    /// Has it watched from now on. To be called before it is asked whether it is ready.
+    /// Registers the socket with the event loop if it is not. To be called before asking whether it is ready.
     ///
     /// # Errors
     ///
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn watch(&mut self) -> io::Result<()> {
         if let Self::Unwatched(unwatched) = self {
             *self = Self::Tcp(unwatched.watch()?);
@@ -97,7 +98,7 @@ impl Socket {
         Ok(())
     }
 
-    /// The address that the client connected to, over TCP.
+    /// The local address that the client connected to; `None` for a Unix socket.
     pub fn local(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(tcp) => tcp.local_addr().ok(),
@@ -110,7 +111,7 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// When the runtime ends.
+    /// The runtime is ending, or the socket is not registered.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => tcp.poll_read_ready(cx),
@@ -119,11 +120,11 @@ impl Socket {
         }
     }
 
-    /// Ready when something may be written.
+    /// Ready when there may be room to write.
     ///
     /// # Errors
     ///
-    /// When the runtime ends.
+    /// The runtime is ending, or the socket is not registered.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => tcp.poll_write_ready(cx),
@@ -132,7 +133,7 @@ impl Socket {
         }
     }
 
-    /// Runs a system call on the socket; where it would block, the socket is not ready any more.
+    /// Runs a system call on the socket. If it would block, the socket is not ready any more.
     ///
     /// # Errors
     ///
@@ -155,12 +156,12 @@ impl Socket {
         self.poll_move(Interest::WRITABLE, last.len(), cx, |fd| calls::send_last(fd, last))
     }
 
-    /// Runs a call that moves bytes once the socket is ready for it. One that moves fewer than it might has met the end of what the
-    /// kernel has, or has room for: the socket is not ready any more, without another call that would say so (epoll(7), the
+    /// Runs a call that reads or writes, once the socket is ready. A call that moves fewer bytes than it could has emptied, or
+    /// filled, the kernel's buffer. The socket is then marked as not ready, without another call to find that out (epoll(7), the
     /// ninth question).
     ///
-    /// The runtime is asked before a read, for it counts, and makes a task that always has something to read give way to others;
-    /// before a write only when the last one did not find room for all.
+    /// Before a read the runtime is asked, because it counts reads and makes a task that always has something to read yield to
+    /// others. Before a write it is asked only if the last write did not find room for everything.
     fn poll_move(
         &self,
         interest: Interest,
@@ -190,17 +191,16 @@ impl Socket {
         }
     }
 
-    /// Ends our side, at once.
+    /// Ends our side at once.
     ///
     /// # Errors
     ///
-    /// Where the other side has ended the connection.
+    /// The other side has ended the connection.
     pub fn end(&self) -> io::Result<()> {
         Ok(rustix::net::shutdown(self.fd()?, Shutdown::Write)?)
     }
 
-    /// What is closed with a TCP connection after this is a reset, which nobody takes for the end of a stream. A Unix socket
-    /// knows no resets.
+    /// Has the connection reset when it is closed, so that nobody takes it for a clean end. There are no resets on Unix sockets.
     pub fn reset_on_close(&self) {
         if let (Self::Tcp(_) | Self::Unwatched(_), Ok(fd)) = (self, self.fd()) {
             let _ = SockRef::from(&fd).set_linger(Some(Duration::ZERO));
@@ -295,7 +295,7 @@ impl AsyncWrite for Stream {
 }
 
 impl Stream {
-    /// The socket below.
+    /// The underlying socket.
     pub fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) => socket,
@@ -304,7 +304,8 @@ impl Stream {
         }
     }
 
-    /// The socket below, in clear, watched from now on if it was not: to be waited for by hand.
+    /// The underlying socket of a connection in clear, which is registered with the event loop if it was not, so that it can be
+    /// waited for; `None` with TLS.
     pub fn plain(&mut self) -> Option<&Socket> {
         match self {
             Self::Plain(socket) => socket.watch().ok().map(|()| &*socket),
@@ -312,19 +313,19 @@ impl Stream {
         }
     }
 
-    /// Whether nobody watches it, so that its end would not be seen.
+    /// Whether the socket is not registered with the event loop, so that its end would not be noticed.
     pub fn is_unwatched(&self) -> bool {
         matches!(self, Self::Plain(Socket::Unwatched(_)))
     }
 
-    /// Whether the runtime has heard of nothing that could be read: no system call, and no more than a look. Under TLS there may be
-    /// something all the same.
+    /// Whether the event loop has reported nothing to read. This takes no system call. `false` with TLS, where there may be
+    /// decrypted bytes.
     pub fn has_no_news(&self) -> bool {
         matches!(self, Self::Plain(socket) if socket.try_io(Interest::READABLE, |_| Ok(())).is_err())
     }
 
-    /// Whether there is something, in clear, that nobody has read. A system call only where the runtime has heard of something, or
-    /// has not been asked to listen.
+    /// Whether there are unread bytes on a connection in clear. This takes a system call only if the event loop has reported
+    /// something, or the socket is not registered.
     pub fn has_more(&self) -> bool {
         match self {
             Self::Plain(socket) => {
@@ -335,8 +336,9 @@ impl Stream {
         }
     }
 
-    /// Reads once, to the end of what is there; 0 = the end of the stream. No memory is needed before something has come: what waits
-    /// for a message holds no buffer. At most [`LITTLE`] comes of a socket in clear, and one record's content under TLS.
+    /// Reads once, up to what has arrived, and returns the number of bytes; 0 at the end of the stream. Memory is allocated only
+    /// after bytes have arrived, so a connection that waits for a message holds no buffer. Reads at most [`LITTLE`] bytes in
+    /// clear, and the content of one record with TLS.
     ///
     /// # Errors
     ///
@@ -349,14 +351,14 @@ impl Stream {
         }
     }
 
-    /// Writes the last bytes, which [an end](Socket::end) or a shutdown has to follow at once: the end of the stream goes with them.
-    /// Under TLS that is `close_notify`, in the same system call; in clear it is FIN, in the same packet.
+    /// Writes the last bytes. [`end`](Socket::end) or a shutdown has to follow at once, because the end of the stream is sent
+    /// along: with TLS as `close_notify` in the same system call, in clear as FIN in the same packet.
     pub fn poll_write_last(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_write_last(cx, last),
             Self::TlsServer(tls) => {
                 let session = tls.get_mut().1;
-                // with something held back already there may be no room
+                // the session may have no room if something is still buffered
                 if session.wants_write() {
                     return Pin::new(tls).poll_write(cx, last);
                 }
@@ -370,13 +372,13 @@ impl Stream {
         }
     }
 
-    /// Whether bytes are held back in the stream (TLS records) and want a flush.
+    /// Whether writes are buffered in the stream (as TLS records), so that it has to be flushed.
     pub fn is_buffered(&self) -> bool {
         !matches!(self, Self::Plain(_))
     }
 }
 
-/// Takes what TLS has deciphered out of the session's own buffer, without another one between.
+/// Copies decrypted bytes out of the TLS session's own buffer, without another buffer in between.
 fn append_plaintext<T: AsyncBufRead>(
     mut tls: Pin<&mut T>,
     cx: &mut Context<'_>,

@@ -1,7 +1,7 @@
-//! The system calls that move bytes, made without libc's help.
+//! The system calls that read and write sockets, made without libc.
 //!
-//! libc makes each of them a point at which its thread may be cancelled, which in a program of several threads is paid for with two
-//! atomic operations a call: 2.5 % of the processor's time where little messages are relayed.
+//! libc makes each of these calls a cancellation point. In a program with several threads that takes two atomic operations for
+//! each call: 2.5 % of the processor's time when small messages are relayed (measured).
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -11,15 +11,18 @@ use bytes::BytesMut;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::ReadBuf;
 
-/// What is read through memory that is written already; a large read would cost more to copy.
+/// Reads of up to this many bytes go through a buffer that is already initialised. For larger ones the copy would cost more than
+/// initialising memory.
 pub const LITTLE: usize = 4 * 1024;
 
 thread_local! {
-    /// Where the kernel writes to: to clear all that a read has room for costs more than to copy the little that comes.
+    /// The buffer that the kernel writes to. Copying the few bytes that a read usually gets is cheaper than initialising all the
+    /// memory that it has room for.
     static SCRATCH: RefCell<[u8; LITTLE]> = const { RefCell::new([0; LITTLE]) };
 }
 
-/// Reads once; 0 = the end of the stream. At most 4 KiB when the room was never written to.
+/// Reads once, and returns the number of bytes; 0 at the end of the stream. Reads [`LITTLE`] bytes at most if the buffer is not
+/// initialised.
 ///
 /// # Errors
 ///
@@ -38,8 +41,8 @@ pub fn receive(socket: impl AsFd, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
     })
 }
 
-/// Reads once, [`LITTLE`] at most, to the end of what is there; 0 = the end of the stream. The memory for it is made when it is known
-/// how much came, so that nobody has to hold any while it waits.
+/// Reads up to [`LITTLE`] bytes once, and returns their number; 0 at the end of the stream. Memory is allocated after the read,
+/// so that nobody has to hold a buffer while waiting.
 ///
 /// # Errors
 ///
@@ -52,7 +55,7 @@ pub fn append(socket: impl AsFd, buf: &mut BytesMut) -> io::Result<usize> {
     })
 }
 
-/// Whether [`receive`] has all the room that there is.
+/// Whether [`receive`] can use all the room that the buffer has.
 pub fn has_room_for(buf: &ReadBuf<'_>) -> bool {
     buf.remaining() <= LITTLE || buf.initialized().len() == buf.capacity()
 }
@@ -66,7 +69,8 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
 }
 
-/// Writes once; the stream is ended at once after it, and its end is to leave in the same packet.
+/// Writes once, before the stream is ended. The kernel holds the bytes back (`MSG_MORE`) so that they leave in one packet with
+/// the FIN.
 ///
 /// # Errors
 ///
@@ -75,7 +79,7 @@ pub fn send_last(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::MORE)?)
 }
 
-/// Writes once, from several places.
+/// Writes several buffers in one call.
 ///
 /// # Errors
 ///

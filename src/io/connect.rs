@@ -1,5 +1,5 @@
-//! Connecting over TCP, with the difference that tokio's does not tell: whether the kernel refused at once, out of what it knows of
-//! this machine, or told later what came back from the network.
+//! Connecting over TCP. Unlike tokio's function it tells whether the kernel has refused at once, because of the state of this
+//! machine, or later, because of what came from the network.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -8,23 +8,23 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Type};
 use tokio::net::TcpStream;
 
-/// When the kernel told that something failed.
+/// When the kernel has reported a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
-    /// In the call that asked for it: nothing was heard of the other side.
+    /// In the call to connect(2), before anything was heard from the network.
     AtOnce,
-    /// Afterwards: the other side, or something on the way, has answered, or nothing has.
+    /// Later: the other side or a router has answered, or there was no answer in time.
     Later,
 }
 
-/// A connection that was not made.
+/// A failed attempt to connect.
 #[derive(Debug)]
 pub struct NotConnected {
-    /// Where to.
+    /// The address.
     pub to: SocketAddr,
-    /// What the kernel says.
+    /// The kernel's error.
     pub error: io::Error,
-    /// When it said so.
+    /// When it was reported.
     pub told: Told,
 }
 
@@ -32,13 +32,13 @@ pub struct NotConnected {
 ///
 /// # Errors
 ///
-/// What the kernel says, and when.
+/// The kernel's error, and when it was reported.
 pub async fn connect(address: SocketAddr) -> Result<TcpStream, NotConnected> {
     let failed = |error, told| NotConnected { to: address, error, told };
     let socket = begin(address).map_err(|error| failed(at_once(error, address), Told::AtOnce))?;
     let later = async {
         let tcp = TcpStream::from_std(socket)?;
-        // ready for writing is what a connection is when it is made, and when it can't be
+        // a socket becomes writable when it is connected, and also when it can't be
         tcp.writable().await?;
         match tcp.take_error()? {
             Some(error) => Err(error),
@@ -48,7 +48,7 @@ pub async fn connect(address: SocketAddr) -> Result<TcpStream, NotConnected> {
     later.await.map_err(|error| failed(error, Told::Later))
 }
 
-/// Has the kernel begin.
+/// Starts connecting, without waiting.
 fn begin(address: SocketAddr) -> io::Result<std::net::TcpStream> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     match socket.connect(&address.into()) {
@@ -57,9 +57,9 @@ fn begin(address: SocketAddr) -> io::Result<std::net::TcpStream> {
     }
 }
 
-/// `EADDRNOTAVAIL` says that there is no free port, and also that there is no address of this family to come from, as where IPv6 is
-/// switched off. The second is what others call an unreachable network. Datagrams have ports of their own, so one that finds an address
-/// tells the two apart.
+/// `EADDRNOTAVAIL` means that there is no free port, but also that this machine has no address of the family, as when IPv6 is
+/// switched off. The second case is turned into an unreachable network, which is how other systems report it. Connecting a UDP
+/// socket, whose ports are separate, tells the two apart.
 fn at_once(error: io::Error, address: SocketAddr) -> io::Error {
     let has_source = || {
         let socket = UdpSocket::bind(("::", 0));

@@ -1,4 +1,4 @@
-//! What has come on a socket, looked at and left where it is.
+//! Peeking at what has arrived on a socket, without consuming it.
 
 use std::io;
 
@@ -9,11 +9,12 @@ use tokio::io::Interest;
 use super::Socket;
 
 impl Socket {
-    /// What has come, as soon as anything has; 0 = the end. Through the kernel's own call, because tokio has none for Unix sockets.
+    /// Waits until something has arrived, and copies it to `bytes` without consuming it. Returns the number of bytes; 0 at the
+    /// end of the stream. It uses recv(2), because tokio can't peek at Unix sockets.
     ///
     /// # Errors
     ///
-    /// When the connection is broken.
+    /// The connection is broken.
     pub async fn peek(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         if let Self::Unwatched(unwatched) = self {
             match recv(unwatched.tcp()?, &mut *bytes, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
@@ -29,7 +30,7 @@ impl Socket {
             Self::Unix(unix) => {
                 unix.async_io(Interest::READABLE, || Ok(recv(&*unix, &mut *bytes, RecvFlags::PEEK)?.0)).await
             }
-            // it is watched from here on
+            // `watch` above has turned this variant into `Tcp`
             Self::Unwatched(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }

@@ -1,4 +1,4 @@
-//! Pipes of the kernel: bytes move through one from socket to socket by splice(2), without being copied to us and back.
+//! Kernel pipes. By splice(2), bytes move through a pipe from socket to socket without being copied to this process and back.
 
 use std::cell::RefCell;
 use std::io;
@@ -10,20 +10,20 @@ use tokio::io::Interest;
 
 use super::Socket;
 
-/// What a pipe is asked to hold. The kernel gives an unprivileged user 64 MiB of pipes in all (`pipe-user-pages-soft`) before
-/// it gives less.
+/// The capacity that a pipe is asked to have, in bytes. The kernel gives an unprivileged user pipes of 64 MiB in all
+/// (`pipe-user-pages-soft`) before it makes new ones smaller.
 const ROOM: usize = 512 * 1024;
 
-/// With less room than this a pipe needs more system calls than a copy would.
+/// A pipe with less capacity than this is not used: splicing would take more system calls than copying.
 const LEAST: usize = 64 * 1024;
 
-/// Empty pipes that are kept for the next stream; each is two file descriptors.
+/// The most empty pipes that are kept for reuse. Each takes two file descriptors.
 const KEPT: usize = 32;
 
-/// Moves as large a part as there is, without waiting for the pipe.
+/// Moves pages if possible, and does not wait for the pipe.
 const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
 
-/// A pipe, and how much is in it.
+/// A pipe, and the number of bytes in it.
 #[derive(Debug)]
 pub struct Pipe {
     read: OwnedFd,
@@ -32,17 +32,17 @@ pub struct Pipe {
     room: usize,
 }
 
-/// A worker's pipes that nobody uses now.
+/// A worker's unused pipes.
 #[derive(Debug, Default)]
 pub struct Pipes(RefCell<Vec<Pipe>>);
 
 impl Pipes {
-    /// An empty pipe; `None` when the kernel gives none that is worth it.
+    /// An empty pipe; `None` when the kernel gives none that is large enough.
     pub fn take(&self) -> Option<Pipe> {
         self.0.borrow_mut().pop().or_else(Pipe::new)
     }
 
-    /// Takes it back, unless there is something in it.
+    /// Returns a pipe for reuse. One that is not empty is closed.
     pub fn give(&self, pipe: Pipe) {
         let mut kept = self.0.borrow_mut();
         if pipe.is_empty() && kept.len() < KEPT {
@@ -51,7 +51,7 @@ impl Pipes {
     }
 }
 
-/// A pipe that goes back to where it was taken from.
+/// A pipe that returns to its pool when this is dropped.
 #[derive(Debug)]
 pub struct Lent<'a> {
     pipes: &'a Pipes,
@@ -59,12 +59,12 @@ pub struct Lent<'a> {
 }
 
 impl<'a> Lent<'a> {
-    /// None yet.
+    /// No pipe is taken yet.
     pub fn none(pipes: &'a Pipes) -> Self {
         Self { pipes, pipe: None }
     }
 
-    /// The pipe, taken now if need be; `None` when the kernel gives none that is worth it.
+    /// The pipe, which is taken now if need be; `None` when the kernel gives none that is large enough.
     pub fn get(&mut self) -> Option<&mut Pipe> {
         if self.pipe.is_none() {
             self.pipe = self.pipes.take();
@@ -72,12 +72,12 @@ impl<'a> Lent<'a> {
         self.pipe.as_mut()
     }
 
-    /// Bytes in it.
+    /// The number of bytes in the pipe.
     pub fn held(&self) -> usize {
         self.pipe.as_ref().map_or(0, Pipe::held)
     }
 
-    /// Gives it back.
+    /// Returns the pipe to its pool.
     pub fn give_back(&mut self) {
         if let Some(pipe) = self.pipe.take() {
             self.pipes.give(pipe);
@@ -98,17 +98,17 @@ impl Pipe {
         (room >= LEAST).then_some(Self { read, write, held: 0, room })
     }
 
-    /// Whether nothing is in it.
+    /// Whether the pipe is empty.
     pub fn is_empty(&self) -> bool {
         self.held == 0
     }
 
-    /// Bytes in it.
+    /// The number of bytes in the pipe.
     pub fn held(&self) -> usize {
         self.held
     }
 
-    /// Fills an empty pipe with what the socket has received, at most `most` bytes of it; 0 = the stream has ended.
+    /// Fills an empty pipe with up to `most` bytes from the socket, and returns their number; 0 at the end of the stream.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl Pipe {
         let most = usize::try_from(most).map_or(self.room, |most| most.min(self.room));
         loop {
             ready!(from.poll_read_ready(cx))?;
-            // an empty pipe has room, so "would block" is the socket's word
+            // the empty pipe has room, so "would block" is about the socket
             let filled =
                 from.try_io(Interest::READABLE, |socket| Ok(splice(socket, None, &self.write, None, most, FLAGS)?));
             match filled {
@@ -131,7 +131,7 @@ impl Pipe {
         }
     }
 
-    /// Sends what is in it, as far as the socket takes it.
+    /// Sends the pipe's content, as far as the socket takes it. Ready when the pipe is empty.
     ///
     /// # Errors
     ///

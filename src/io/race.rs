@@ -11,10 +11,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connect::{NotConnected, connect};
 
-/// How long an address is tried alone before the next one is tried beside it (RFC 8305, section 8).
+/// How long an attempt runs before the next address is tried in parallel (RFC 8305, section 8).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// A connection that is being made.
+/// An attempt to connect.
 type Try = Pin<Box<dyn Future<Output = Result<TcpStream, NotConnected>>>>;
 
 struct Race<I> {
@@ -22,23 +22,23 @@ struct Race<I> {
     running: Vec<(SocketAddr, Try)>,
     failed: Vec<NotConnected>,
     head_start: Duration,
-    /// The next one begins then.
+    /// The time at which the next attempt begins.
     next: Option<Pin<Box<Sleep>>>,
 }
 
-/// Connects to one of these, which are tried in their order: the next one when the one before has failed or has had its head start.
-/// All have had their turn when half of `limit` is over. Tells which one it is.
+/// Connects to one of the addresses, and returns it with the connection. They are tried in order; the next attempt begins when
+/// the one before has failed or has had its head start. All have been started when half of `limit` is over.
 ///
 /// # Errors
 ///
-/// What became of each of them.
+/// The failures of all addresses.
 pub async fn connect_any(
     addresses: impl ExactSizeIterator<Item = SocketAddr>,
     limit: Duration,
 ) -> Result<(TcpStream, SocketAddr), Vec<NotConnected>> {
     let head_start = HEAD_START.min(limit / 2 / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1));
     let mut waiting = addresses;
-    // nearly all have one: no race, no timer
+    // nearly all backends have one address, which needs neither a race nor a timer
     if waiting.len() == 1
         && let Some(only) = waiting.next()
     {
@@ -70,7 +70,7 @@ impl<I: Iterator<Item = SocketAddr>> Race<I> {
         }
     }
 
-    /// The one that has got there first. One that failed makes room for the next at once.
+    /// The first attempt that has succeeded. One that has failed lets the next begin at once.
     fn poll_running(&mut self, cx: &mut Context<'_>) -> Option<(TcpStream, SocketAddr)> {
         let mut at = 0;
         while let Some((address, running)) = self.running.get_mut(at) {

@@ -1,4 +1,4 @@
-//! Looking names up as the system does: DNS, the hosts file, and whatever else it is told to ask.
+//! Looking up names through the system's resolver: DNS, the hosts file, and what else it is configured to use.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -10,24 +10,25 @@ use std::time::{Duration, Instant};
 /// A host and a port.
 pub type Name = (String, u16);
 
-/// All addresses of a name, in the order of the system's resolver (RFC 6724), each once and at least one; or why there is none, for people.
+/// The addresses of a name in the resolver's order (RFC 6724): at least one, without duplicates; or a text that says why there is
+/// none.
 pub type Found = Result<Vec<SocketAddr>, String>;
 
-/// Names that are looked up at once. Each keeps a thread, which does nothing but wait, for as long as a name server is silent: half a
-/// minute and more. So many silent ones must not hold up the others.
+/// The most names that are looked up at the same time. Each takes a thread that only waits. A name server that does not answer
+/// blocks it for half a minute and more, and this many blocked threads must not hold up other names.
 pub const AT_ONCE: usize = 128;
 
-/// The system's resolver needs little, and a thread's usual stack is 2 MiB.
+/// The stack of a look-up thread. The system's resolver needs little, whereas the default is 2 MiB.
 const STACK_BYTES: usize = 256 << 10;
 
-/// Looks a name up. It may take its time: not for a thread that serves.
+/// Looks up a name. This may block for a long time, so it must not be called on a thread that serves clients.
 ///
 /// # Errors
 ///
-/// Why there is no address, for people.
+/// A text that says why there is no address.
 pub fn resolve(host: &str, port: u16) -> Found {
     let mut all: Vec<SocketAddr> = Vec::new();
-    // whoever tells of it says what failed
+    // the prefix is removed because the caller's message says what failed
     let why = |error: std::io::Error| error.to_string().replace("failed to lookup address information: ", "");
     for address in (host, port).to_socket_addrs().map_err(why)? {
         if !all.contains(&address) {
@@ -37,12 +38,12 @@ pub fn resolve(host: &str, port: u16) -> Found {
     if all.is_empty() { Err("it has no address".to_owned()) } else { Ok(all) }
 }
 
-/// Looks names up, each once and many at a time, and waits no longer than `patience`: who has not answered by then has no address.
+/// Looks up names, each once and many in parallel, for `patience` at most. A name without an answer by then gets an error.
 pub fn resolve_all(names: impl IntoIterator<Item = Name>, patience: Duration) -> HashMap<Name, Found> {
     look_up(resolve, names, patience)
 }
 
-/// How a name is looked up.
+/// The function that looks up a name, which tests replace.
 type Resolve = fn(&str, u16) -> Found;
 
 fn look_up(resolve: Resolve, names: impl IntoIterator<Item = Name>, patience: Duration) -> HashMap<Name, Found> {
@@ -55,7 +56,7 @@ fn look_up(resolve: Resolve, names: impl IntoIterator<Item = Name>, patience: Du
     let waiting = Arc::new(Mutex::new(names.into_iter().collect::<Vec<_>>()));
     for _ in 0..threads {
         let (waiting, tell) = (Arc::clone(&waiting), tell.clone());
-        // the others do its work where it can't be had; one that is held up by a name server ends when that answers, or is given up
+        // if a thread can't be started, the others do its work; one that is blocked by a name server is left behind
         let _ = thread::Builder::new()
             .name("names".to_owned())
             .stack_size(STACK_BYTES)
@@ -68,9 +69,9 @@ fn look_up(resolve: Resolve, names: impl IntoIterator<Item = Name>, patience: Du
     answers
 }
 
-/// Looks up what waits, one after the other, until nothing does, or nobody listens.
+/// Looks up names from the list, one after the other, until it is empty or nobody waits for the answers.
 fn answer(resolve: Resolve, waiting: &Mutex<Vec<Name>>, tell: &Sender<(Name, Found)>) {
-    // a list of names is whole whatever panicked while it was held
+    // the list is valid even if a thread has panicked while it held the lock
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
     while let Some(name) = next() {
         let found = resolve(&name.0, name.1);

@@ -1,29 +1,29 @@
-//! Buffers that nobody uses now, kept on each thread for who needs one next.
+//! Spare buffers, kept on each thread for whoever needs one next.
 //!
-//! A connection has something to write for a moment only. The next one takes the buffer that was given back last, which is still in the
-//! processor's caches; one for each connection would be memory that waits, and would not be.
+//! A connection has something to write only for a moment. The next one takes the buffer that was returned last, which is still in
+//! the processor's caches. A buffer for each connection would occupy memory while it waits, and would not be in the caches.
 
 use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-/// What a new one has room for: the head of a message, mostly.
+/// The capacity of a new buffer in bytes; it suffices for the heads of most messages.
 const ROOM: usize = 1024;
-/// One that has grown beyond this is not kept.
+/// A buffer with more capacity than this is not kept.
 const KEEP: usize = 16 * 1024;
-/// As many are kept: 512 KiB at most, and far more than are given back in one turn of a thread mostly.
+/// The most buffers that are kept: 512 KiB in all at most. A thread seldom returns as many in one turn of its event loop.
 const MOST: usize = 32;
 
 thread_local! {
     static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty buffer with some room.
+/// An empty buffer with some capacity.
 pub fn take() -> BytesMut {
     SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(ROOM))
 }
 
-/// Gives one back; what is in it is forgotten.
+/// Returns a buffer, whose content is dropped.
 pub fn give(mut buf: BytesMut) {
     buf.clear();
     if (ROOM..=KEEP).contains(&buf.capacity()) {

@@ -1,9 +1,9 @@
-//! A connection that was accepted a moment ago, and of which the event loop has not been told yet.
+//! A connection that was accepted a moment ago and is not registered with the event loop yet.
 //!
-//! To have a socket watched, and not watched any more, takes two system calls, room in the kernel's tables and in the runtime's,
-//! and a look at each of its events. A client that sends one request with its connection, and takes its answer, never makes
-//! anybody wait for it: for such a connection all of that is in vain. So a socket is tried first, and watched from the moment
-//! that it would have to be waited for.
+//! Registering a socket and removing it again takes two system calls, memory in the kernel and in the runtime, and handling each
+//! of its events. A client that sends one request along with its connection and takes its response never has to be waited for, so
+//! all of that would be wasted. Therefore reads and writes are first tried directly, and the socket is registered when one of
+//! them would block.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -14,58 +14,59 @@ use tokio::io::ReadBuf;
 
 use super::calls;
 
-/// How many times it is tried: the runtime, which makes tasks give way to others, knows only of what it watches.
+/// How many calls are tried directly. The runtime makes tasks yield to others, but counts only what happens on registered
+/// sockets.
 const TRIES: u8 = 16;
 
-/// A TCP connection that nobody watches.
+/// A TCP connection that is not registered with the event loop.
 #[derive(Debug)]
 pub struct Unwatched {
-    /// Until it is watched, or taken away.
+    /// The socket; `None` after it was registered or taken away.
     tcp: Option<TcpStream>,
     tries: Cell<u8>,
 }
 
 impl Unwatched {
-    /// Of a socket that does not block.
+    /// For a non-blocking socket.
     pub fn new(tcp: TcpStream) -> Self {
         Self { tcp: Some(tcp), tries: Cell::new(0) }
     }
 
-    /// Of none.
+    /// Without a socket.
     pub fn gone() -> Self {
         Self { tcp: None, tries: Cell::new(0) }
     }
 
-    /// Reads what is there; `None` = it has to be watched first.
+    /// Reads what has arrived; `None` when the socket has to be registered first.
     pub fn read(&self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
         Some(self.attempt(|tcp| calls::receive(tcp, buf))?.map(|_| ()))
     }
 
-    /// Reads what is there, in memory that is made for it; `None` = it has to be watched first.
+    /// Reads what has arrived into newly allocated memory; `None` when the socket has to be registered first.
     pub fn append(&self, buf: &mut BytesMut) -> Option<io::Result<usize>> {
         self.attempt(|tcp| calls::append(tcp, buf))
     }
 
-    /// Writes what there is room for; `None` = it has to be watched first.
+    /// Writes as much as there is room for; `None` when the socket has to be registered first.
     pub fn write(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
         self.attempt(|tcp| calls::send(tcp, bytes))
     }
 
-    /// The same, before the stream is ended.
+    /// The same as [`write`](Self::write), before the stream is ended.
     pub fn write_last(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
         self.attempt(|tcp| calls::send_last(tcp, bytes))
     }
 
-    /// The same, from several places.
+    /// The same as [`write`](Self::write), for several buffers.
     pub fn write_vectored(&self, bytes: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
         self.attempt(|tcp| calls::send_vectored(tcp, bytes))
     }
 
-    /// The same connection, watched from now on.
+    /// Registers the socket with the event loop.
     ///
     /// # Errors
     ///
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn watch(&mut self) -> io::Result<tokio::net::TcpStream> {
         let tcp = self.tcp.take().ok_or(io::ErrorKind::NotConnected)?;
         tokio::net::TcpStream::from_std(tcp)
@@ -75,7 +76,7 @@ impl Unwatched {
     ///
     /// # Errors
     ///
-    /// When it could not be watched, and is gone.
+    /// It could not be registered, and was closed.
     pub fn tcp(&self) -> io::Result<&TcpStream> {
         self.tcp.as_ref().ok_or(io::ErrorKind::NotConnected.into())
     }

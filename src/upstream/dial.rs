@@ -68,7 +68,7 @@ async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8], limit:
     }
 }
 
-/// The error for a backend none of whose addresses could be connected to.
+/// The error for a backend when connecting to all of its addresses has failed.
 pub(super) fn all_addresses_failed(failed: Vec<NotConnected>) -> Error {
     match shortage::decisive(failed) {
         Some((failed, _)) => connect_error(failed.error, Net::Ip, failed.told, failed.to),

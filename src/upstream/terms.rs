@@ -47,9 +47,9 @@ pub struct Own<'a> {
 pub struct Failed {
     /// Why it failed.
     pub error: Error,
-    /// Whether it is nobody's fault and the request can be sent again: the connection had been used before and was closed before
-    /// a byte of the response came, so the request and the close may have crossed on the way; or the backend has said that it did
-    /// not process the request.
+    /// Whether the request can be sent again without counting a failure of the backend. Either the connection had been used
+    /// before and was closed before a byte of the response came, so the request and the close may have crossed on the way; or the
+    /// backend has said that it did not process the request.
     pub raced: bool,
 }
 

@@ -1,7 +1,7 @@
 //! UDP sockets to a backend: one connected socket for each session.
 //!
-//! A session costs the kernel a socket and a local port, by which the replies of one session are told from those of another.
-//! `net.ipv4.ip_local_port_range` (28,232 ports by default) therefore bounds the sessions of the whole machine.
+//! A session costs the kernel a socket and a local port, which distinguishes the replies to one session from those to another.
+//! `net.ipv4.ip_local_port_range` (28,232 ports by default) therefore limits the sessions of the whole machine.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

@@ -19,13 +19,13 @@ pub enum Coding {
 /// What happens to the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// It stays open, which is the default of HTTP/1.1.
+    /// The connection stays open, which is the default of HTTP/1.1.
     Open,
-    /// It stays open, which has to be said to an HTTP/1.0 client.
+    /// The connection stays open, which has to be said to an HTTP/1.0 client.
     KeepAlive,
-    /// It is closed.
+    /// The connection is closed.
     Close,
-    /// It is used for another protocol.
+    /// The connection is used for another protocol.
     Upgrade,
 }
 

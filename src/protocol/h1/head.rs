@@ -362,7 +362,7 @@ fn effective_host(uri: &Uri, host: Option<HeaderValue>, version: Version) -> Res
     }
 }
 
-/// Whether the client expects a 100. That is the only expects_continue that RFC 9110, section 10.1.1, defines; any other is answered
+/// Whether the client expects a 100. That is the only expectation that RFC 9110, section 10.1.1, defines; any other is answered
 /// with 417. In HTTP/1.0 the field is ignored.
 fn expects_continue(expect: Option<HeaderValue>, version: Version) -> Result<bool> {
     match expect {

@@ -12,7 +12,7 @@ use http_body::Body;
 use super::encode::Coding;
 use super::wire::Wire;
 use crate::error::Error;
-use crate::layer4::splice::{MaySplice, Moved, Splice};
+use crate::layer4::splice::{MaySplice, Splice, SpliceOutcome};
 use crate::protocol::http::Setup;
 use crate::timer::Alarm;
 
@@ -80,10 +80,10 @@ impl<'a, B: Body<Data = Bytes, Error = Error> + MaySplice + Unpin> Writing<'a, B
             }
             if full == Full::Spliced {
                 match self.splice(cx) {
-                    Moved::Done => {}
-                    Moved::WaitsForBackend => full = Full::Starved,
-                    Moved::WaitsForClient => return self.poll_client_timeout(cx).map(Err),
-                    Moved::Broken => return Poll::Ready(Err(())),
+                    SpliceOutcome::Done => {}
+                    SpliceOutcome::WaitsForBackend => full = Full::Starved,
+                    SpliceOutcome::WaitsForClient => return self.poll_client_timeout(cx).map(Err),
+                    SpliceOutcome::Broken => return Poll::Ready(Err(())),
                 }
             }
             if full == Full::Starved {
@@ -132,17 +132,17 @@ impl<'a, B: Body<Data = Bytes, Error = Error> + MaySplice + Unpin> Writing<'a, B
     }
 
     /// Moves the bytes that have arrived from the backend's socket to the client's.
-    fn splice(&mut self, cx: &mut Context<'_>) -> Moved {
+    fn splice(&mut self, cx: &mut Context<'_>) -> SpliceOutcome {
         loop {
             let filled = self.splice.poll_fill(self.body, cx);
-            if filled != Moved::Done {
+            if filled != SpliceOutcome::Done {
                 return filled;
             }
             let wire = &mut *self.wire.borrow_mut();
-            let Some(client) = wire.io.plain() else { return Moved::Broken };
+            let Some(client) = wire.io.plain() else { return SpliceOutcome::Broken };
             let (sent, moved) = self.splice.poll_drain(client, cx);
             wire.out.sent += sent as u64;
-            if moved != Moved::Done || sent == 0 {
+            if moved != SpliceOutcome::Done || sent == 0 {
                 return moved;
             }
         }

@@ -127,9 +127,9 @@ pub fn next(buf: &mut BytesMut) -> Next {
 /// An error of the peer, by what it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It ends the connection.
+    /// The error ends the connection.
     Connection(Reason, &'static str),
-    /// It ends one stream.
+    /// The error ends one stream.
     Stream(u32, Reason),
 }
 

@@ -56,7 +56,7 @@ impl RequestBody {
     /// Drops these fields from the body's trailer section. To be called before the body is polled.
     pub fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
         match self {
-            // the body behind a replayed one was told before it was wrapped
+            // the body that is replayed was given these names before it was wrapped
             Self::Empty | Self::Replayed(_) => {}
             Self::Client(body) => body.refuse_in_trailers(fields),
         }

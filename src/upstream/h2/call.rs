@@ -232,7 +232,7 @@ fn websocket_accept(key: &HeaderValue) -> HeaderValue {
 /// The reason why a call failed, by who caused it.
 enum CallError {
     Client(Error),
-    /// The flag says that the backend did not process the request, so that it counts as nobody's failure.
+    /// The flag says that the backend did not process the request, so that it does not count as a failure of the backend.
     Upstream(Error, bool),
 }
 

@@ -23,7 +23,7 @@ use crate::error::{Error, Kind, Retry};
 use crate::protocol::h2::client::{Client, Room};
 use crate::timer::TICK;
 
-/// From so many streams on whose data their readers don't take, a connection gets no new streams: the unread data may fill the
+/// When the readers of so many of its streams don't keep up, a connection gets no new streams: the unread data may fill the
 /// backend's buffers for the whole connection.
 const MAX_STALLED: usize = 16;
 /// The number of streams that a connection is assumed to allow before its SETTINGS have come: the usual limit of servers.

@@ -17,11 +17,11 @@ pub struct WaitQueue<T> {
 /// What a waiter leaves behind when it leaves the queue.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LeftBehind<T> {
-    /// It was handed something and has not taken it.
+    /// The waiter was handed this and has not taken it.
     Given(T),
-    /// It was the first in the queue. The next one has to do what the first waiter does.
+    /// The waiter was the first in the queue. The next one has to do what the first waiter does.
     First,
-    /// Nothing.
+    /// The waiter leaves nothing behind.
     Nothing,
 }
 

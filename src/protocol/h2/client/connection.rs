@@ -61,13 +61,13 @@ pub(super) struct Connection {
 /// What the connection waits for, which decides how long it may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// It waits for anything to arrive.
+    /// Anything has to arrive.
     Listening,
-    /// It waits for the answer to a PING.
+    /// The answer to a PING has to arrive.
     AwaitingPong,
-    /// It still waits for the answer to a PING, and no more requests are sent on it.
+    /// The same, and no more requests are sent on the connection.
     GivingUp,
-    /// It waits for the backend to read what there is to write.
+    /// The backend has to read what there is to write.
     Writing,
     /// Writing has failed, and what the backend sent before that is read.
     Reading,

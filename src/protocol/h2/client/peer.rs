@@ -55,13 +55,13 @@ pub struct Peer {
 /// Whether new streams may be opened on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// They may.
+    /// New streams may be opened.
     Open,
-    /// Not until something arrives, because a response was late. A PING was sent.
+    /// No stream may be opened until something arrives, because a response was late. A PING was sent.
     Suspect,
-    /// Not until something arrives, and the answer to the PING is late, too.
+    /// The same, and the answer to the PING is late, too.
     Unresponsive,
-    /// Not any more, because one side said so. Open streams go on.
+    /// No stream may be opened any more, because one side said so. Open streams go on.
     Leaving,
     /// The connection is over.
     Closed,

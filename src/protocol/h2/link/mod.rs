@@ -370,11 +370,11 @@ impl Shared {
 /// The outcome of a stream's turn to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TurnOutcome {
-    /// It has more to send.
+    /// The stream has more to send.
     Again,
-    /// It has nothing more to send, or has to wait for its own window.
+    /// The stream has nothing more to send, or has to wait for its own window.
     Over,
-    /// It has to wait for the connection's window.
+    /// The stream has to wait for the connection's window.
     Blocked,
 }
 

@@ -39,9 +39,9 @@ pub struct Fields {
 /// Why a field block did not become a request.
 #[derive(Debug)]
 pub enum Refused {
-    /// It violates HTTP/2, so its stream is reset.
+    /// The block violates HTTP/2, so its stream is reset.
     Malformed(Error),
-    /// It gets an error response.
+    /// The request gets an error response.
     Answered(Error),
 }
 

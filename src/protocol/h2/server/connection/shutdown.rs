@@ -27,7 +27,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 /// How far the connection is on the way to its end.
 #[derive(Debug)]
 pub(in crate::protocol::h2::server) enum Shutdown {
-    /// It goes on.
+    /// The connection goes on.
     No,
     /// A first GOAWAY was sent, which the client may not have read yet. New streams are still served.
     Announced(Alarm),
