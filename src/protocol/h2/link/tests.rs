@@ -15,7 +15,7 @@ fn open(link: &Rc<Link>, id: u32, window: u32) -> Rc<Stream> {
     stream
 }
 
-/// Takes what was written, as frames.
+/// Removes what was written, and returns it as frames.
 fn written(link: &Link) -> Vec<Frame> {
     let mut bytes = link.state.borrow_mut().out.take();
     let mut frames = Vec::new();
@@ -41,7 +41,7 @@ fn streams_take_turns_by_frames() {
     let link = link();
     link.state.borrow_mut().window = Window::new(1 << 20);
     let (a, b) = (open(&link, 1, 1 << 20), open(&link, 3, 1 << 20));
-    // nothing may go until both have something
+    // the connection's window is closed until both streams have something to send
     link.state.borrow_mut().window = Window::new(0);
     a.send(Bytes::from(vec![0; 2 * MAX_DATA_FRAME]), true);
     b.send(Bytes::from(vec![0; MAX_DATA_FRAME + 1]), true);
@@ -186,8 +186,8 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(2), ..ProptestConfig::default() })]
 
-    /// Whatever happens in whatever order: no window is overdrawn, nothing is lost, nothing is said after an end, and what can go
-    /// goes.
+    /// Whatever happens in whatever order, no window is exceeded, nothing is lost, nothing is sent after an end, and what may be
+    /// sent is sent.
     #[test]
     fn windows_hold_and_what_can_go_goes(events in proptest::collection::vec(event(), 1..200)) {
         let link = link();
