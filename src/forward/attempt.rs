@@ -20,7 +20,7 @@ use crate::protocol::http::length::Length;
 use crate::protocol::http::replay::KEPT;
 use crate::protocol::http::tunnel::{self, Relay};
 use crate::snapshot::Service;
-use crate::upstream::h2::{Dialled, Way};
+use crate::upstream::h2::{DialTarget, Dialled};
 use crate::upstream::terms::{Failed, Terms};
 use crate::upstream::{Answer, Pool, Tls, h1, h2};
 
@@ -183,7 +183,7 @@ impl Path<'_> {
             None => {
                 let name = self.name();
                 let tls = self.service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
-                h2::open(self.pool, Way { endpoint: self.endpoint, tls, alpn }, terms).await?
+                h2::open(self.pool, DialTarget { endpoint: self.endpoint, tls, alpn }, terms).await?
             }
         };
         match found {

@@ -1,4 +1,4 @@
-//! The read side of a connection, of either version of HTTP.
+//! The read side of an HTTP connection, of any version.
 
 use std::io;
 use std::pin::pin;
@@ -9,38 +9,37 @@ use tokio::io::AsyncReadExt;
 
 use crate::io::{SMALL_READ, Stream};
 
-/// Room for a read of a body that fills what it is given.
+/// The largest read of a body whose bytes arrive fast, in bytes.
 const BULK: usize = 128 * 1024;
 
-/// What has been read and not been used.
+/// Bytes that were read and not used yet.
 #[derive(Debug, Default)]
 pub struct Inbound {
-    /// The bytes.
+    /// The unused bytes.
     pub buf: BytesMut,
-    /// The peer has ended its side.
+    /// Whether the peer has ended its side.
     pub eof: bool,
-    /// Bytes read so far.
+    /// The number of bytes read so far.
     pub received: u64,
-    /// Room made for the next read; grows while reads fill it, so that little answers take little memory. 0 = none is made before
-    /// it is known how much there is.
+    /// The room to allocate for the next read. It grows while reads fill it, so that small messages take little memory. 0 means
+    /// that memory is allocated only after the read.
     room: usize,
 }
 
 impl Inbound {
-    /// Starts with what was read before.
+    /// Starts with bytes that were read before.
     pub fn new(buf: BytesMut) -> Self {
         Self { buf, ..Self::default() }
     }
 
-    /// Nothing is to be read for a while: a connection that waits holds no buffer, and whoever reads next gets memory that is still in
-    /// the processor's caches.
+    /// To be called when nothing is read for a while: frees the buffer if it is empty, so that an idle connection holds none.
     pub fn rest(&mut self) {
         if self.buf.is_empty() {
             self.buf = BytesMut::new();
         }
     }
 
-    /// Reads once; where reads are large, into at least `least` bytes of room. Ready with `false` at the end of the stream.
+    /// Reads once. With large reads, makes at least `least` bytes of room first. Ready with `false` at the end of the stream.
     pub fn poll_fill(&mut self, io: &mut Stream, cx: &mut Context<'_>, least: usize) -> Poll<io::Result<bool>> {
         if self.eof {
             return Poll::Ready(Ok(false));

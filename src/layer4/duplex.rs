@@ -1,7 +1,8 @@
-//! Two connections joined, byte for byte: a session of Layer 4 while it lasts.
+//! Relays bytes between two connections in both directions: a session of Layer 4 while it lasts.
 //!
-//! A direction with little traffic is copied through a buffer that all sessions of a worker share, so that a session that waits
-//! holds no memory. One that fills the buffer again and again is spliced: its bytes go from socket to socket inside the kernel.
+//! A direction with little traffic is copied through a buffer that all sessions of a worker share, so that an idle session holds
+//! no memory. A direction that fills this buffer several times in a row is spliced: its bytes go from socket to socket inside the
+//! kernel.
 
 use std::cell::RefCell;
 use std::io;
@@ -16,137 +17,138 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use crate::io::pipe::{Pipe, Pipes};
 use crate::io::{Socket, Stream};
 
-/// The shared buffer: the copy stays within the processor's nearer caches.
+/// The size of the shared buffer, small enough for the copy to stay in the processor's nearer caches.
 const BUFFER: usize = 32 * 1024;
 
-/// A direction that has filled the buffer so often in a row is spliced from then on.
-const BULKY: u8 = 2;
+/// A direction that has filled the buffer this many times in a row is spliced from then on.
+const SPLICE_AFTER: u8 = 2;
 
-/// A spliced direction that has moved less than this since it was last waited for is copied again: three small system calls are
-/// more than two.
-const WORTH_A_PIPE: u64 = 16 * 1024;
+/// When a spliced direction has to wait after having moved fewer bytes than this, it is copied again: splicing takes three system
+/// calls for them, a copy two.
+const MIN_SPLICED: u64 = 16 * 1024;
 
-/// What the sessions of a worker share.
+/// What all sessions of a worker share: the copy buffer and the pipes.
 #[derive(Debug)]
 pub struct Shared {
     buffer: RefCell<Box<[u8]>>,
     pipes: Rc<Pipes>,
 }
 
-/// A client's connection joined with a backend's.
+/// A client's connection and a backend's, between which bytes are relayed.
 #[derive(Debug)]
 pub struct Duplex {
-    /// The client's side.
+    /// The client's connection.
     pub client: Stream,
-    /// The backend's.
+    /// The backend's connection.
     pub backend: Stream,
-    up: Way,
-    down: Way,
+    up: Direction,
+    down: Direction,
 }
 
-/// How a session ended by itself.
+/// How a session has ended, if nobody else ended it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// Both sides have said all they had to say.
+    /// Both sides have ended their directions.
     Closed,
-    /// The client broke its connection.
+    /// The client's connection was reset.
     ClientReset,
-    /// The backend broke its connection.
+    /// The backend's connection was reset.
     BackendReset,
 }
 
-/// One direction.
+/// One direction of a session.
 #[derive(Debug, Default)]
-struct Way {
-    /// Was read and could not be written yet.
-    left: Bytes,
+struct Direction {
+    /// Bytes that were read and could not be written yet.
+    unwritten: Bytes,
     pipe: Option<Pipe>,
-    /// How often in a row the buffer was filled.
-    full: u8,
+    /// How many times in a row the buffer was filled.
+    full_reads: u8,
     ended: bool,
-    shut: bool,
+    end_passed_on: bool,
     unflushed: bool,
-    /// Read so far.
+    /// The number of bytes read so far.
     bytes: u64,
-    /// Its end.
-    done: Option<Result<(), Broken>>,
+    /// The result of this direction, once it has ended.
+    result: Option<Result<(), BrokenSide>>,
 }
 
-/// A connection that broke, seen from one direction.
+/// Which connection has broken, as seen from one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Broken {
-    /// The one that is read from.
+enum BrokenSide {
+    /// The connection that is read from.
     From,
-    /// The one that is written to.
+    /// The connection that is written to.
     To,
 }
 
 impl Shared {
-    /// With the worker's pipes.
+    /// The shared buffer, and the worker's pipes.
     pub fn new(pipes: &Rc<Pipes>) -> Self {
         Self { buffer: RefCell::new(vec![0; BUFFER].into_boxed_slice()), pipes: Rc::clone(pipes) }
     }
 }
 
 impl Duplex {
-    /// Joins them; the backend has yet to get `early`, which the client has sent already.
+    /// Begins a session. `early` are bytes that were already read from the client, and which the backend has to get first.
     pub fn new(client: Stream, backend: Stream, early: Bytes) -> Self {
-        let up = Way { bytes: early.len() as u64, left: early, ..Way::default() };
-        Self { client, backend, up, down: Way::default() }
+        let up = Direction { bytes: early.len() as u64, unwritten: early, ..Direction::default() };
+        Self { client, backend, up, down: Direction::default() }
     }
 
-    /// Bytes that came from the client.
+    /// The number of bytes read from the client.
     pub fn from_client(&self) -> u64 {
         self.up.bytes
     }
 
-    /// Bytes that came from the backend.
+    /// The number of bytes read from the backend.
     pub fn from_backend(&self) -> u64 {
         self.down.bytes
     }
 
-    /// Moves what can be moved; ready when the session has ended.
+    /// Moves bytes in both directions. Ready when the session has ended.
     pub fn poll(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<End> {
         let Self { client, backend, up, down } = self;
         let (up, down) = (up.poll(client, backend, shared, cx), down.poll(backend, client, shared, cx));
         match (up, down) {
-            // what a connection had to say was read before the kernel told that it is broken
-            (Poll::Ready(Err(Broken::From)), _) => Poll::Ready(End::ClientReset),
-            (_, Poll::Ready(Err(Broken::From))) => Poll::Ready(End::BackendReset),
+            // the kernel reports a reset only after all bytes before it were read, so these have been passed on
+            (Poll::Ready(Err(BrokenSide::From)), _) => Poll::Ready(End::ClientReset),
+            (_, Poll::Ready(Err(BrokenSide::From))) => Poll::Ready(End::BackendReset),
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(End::Closed),
-            // a side that takes nothing any more may have said something before, which the other one is to get
-            (Poll::Ready(Err(Broken::To)), Poll::Ready(_)) => Poll::Ready(End::BackendReset),
-            (Poll::Ready(_), Poll::Ready(Err(Broken::To))) => Poll::Ready(End::ClientReset),
+            // a side that can't be written to may have sent bytes before it broke, so the other direction is finished first
+            (Poll::Ready(Err(BrokenSide::To)), Poll::Ready(_)) => Poll::Ready(End::BackendReset),
+            (Poll::Ready(_), Poll::Ready(Err(BrokenSide::To))) => Poll::Ready(End::ClientReset),
             (Poll::Pending, _) | (_, Poll::Pending) => Poll::Pending,
         }
     }
 
-    /// Whether the backend has said all that it had to say, and the client has been told.
+    /// Whether the backend has ended its direction, and this was passed on to the client.
     pub fn backend_has_ended(&self) -> bool {
-        self.down.done == Some(Ok(()))
+        self.down.result == Some(Ok(()))
     }
 
-    /// Whether one side has ended while the other one goes on.
+    /// Whether exactly one direction has ended.
     pub fn is_half_closed(&self) -> bool {
-        self.up.done.is_some() != self.down.done.is_some()
+        self.up.result.is_some() != self.down.result.is_some()
     }
 
-    /// How the session has ended, if a side that has ended before is broken now. That is not seen by waiting for it: such a side may
-    /// be read from at any time, and always says that it has ended.
+    /// The end of the session, if the side that has already ended its direction is broken by now. Polling can't show this: a
+    /// socket that has reached its end stays ready to be read and always reports the end.
     pub fn broke_after_its_end(&self) -> Option<End> {
-        // what has ended is ready to be read, and the call is made
+        // `try_io` makes the call, because a socket that has reached its end is ready to be read
         let is_broken = |stream: &Stream| {
             let failed = stream.socket().try_io(Interest::READABLE, |socket| SockRef::from(&socket).take_error());
             matches!(failed, Ok(Some(_)))
         };
-        match (self.up.done, self.down.done) {
+        match (self.up.result, self.down.result) {
             (Some(Ok(())), None) if is_broken(&self.client) => Some(End::ClientReset),
             (None, Some(Ok(()))) if is_broken(&self.backend) => Some(End::BackendReset),
             _ => None,
         }
     }
 
-    /// Closes both sides as the session has ended: what one side broke is broken to the other one too, never ended cleanly.
+    /// Closes both sides in the way in which the session has ended: a reset of one side is passed on to the other as a reset,
+    /// never as a clean end.
     pub fn close(self, end: End) {
         match end {
             End::Closed => {}
@@ -155,32 +157,32 @@ impl Duplex {
         }
     }
 
-    /// What is closed with either side from now on is a reset: neither has ended.
+    /// Has both connections reset when they are closed, because neither has ended.
     pub fn cut(&self) {
         self.client.socket().reset_on_close();
         self.backend.socket().reset_on_close();
     }
 
-    /// Gives the client's side back: nothing has been moved yet.
+    /// Returns the client's connection. Only to be called before anything was moved.
     pub fn into_client(self) -> Stream {
         self.client
     }
 }
 
-impl Way {
+impl Direction {
     fn poll(
         &mut self,
         from: &mut Stream,
         to: &mut Stream,
         shared: &Shared,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Broken>> {
-        if self.done.is_none() {
-            self.done = Some(ready!(self.advance(from, to, shared, cx)));
-            // what is left of it goes nowhere
-            (self.left, self.pipe) = (Bytes::new(), None);
+    ) -> Poll<Result<(), BrokenSide>> {
+        if self.result.is_none() {
+            self.result = Some(ready!(self.advance(from, to, shared, cx)));
+            // bytes that were not written can't be any more
+            (self.unwritten, self.pipe) = (Bytes::new(), None);
         }
-        Poll::Ready(self.done.unwrap_or(Ok(())))
+        Poll::Ready(self.result.unwrap_or(Ok(())))
     }
 
     fn advance(
@@ -189,17 +191,19 @@ impl Way {
         to: &mut Stream,
         shared: &Shared,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Broken>> {
+    ) -> Poll<Result<(), BrokenSide>> {
         let before = self.bytes;
         loop {
             if let Err(broken) = ready!(self.write(to, cx)) {
                 return Poll::Ready(Err(broken));
             }
             if self.ended {
-                return self.shut(to, cx);
+                return self.pass_on_end(to, cx);
             }
             let read = match (&*from, &*to) {
-                (Stream::Plain(from), Stream::Plain(_)) if self.full >= BULKY => self.fill(from, shared, cx),
+                (Stream::Plain(from), Stream::Plain(_)) if self.full_reads >= SPLICE_AFTER => {
+                    self.fill(from, shared, cx)
+                }
                 _ => self.copy(from, to, shared, cx),
             };
             match read {
@@ -208,8 +212,8 @@ impl Way {
                 Poll::Pending => {
                     if let Some(pipe) = self.pipe.take() {
                         shared.pipes.give(pipe);
-                        if self.bytes - before < WORTH_A_PIPE {
-                            self.full = 0;
+                        if self.bytes - before < MIN_SPLICED {
+                            self.full_reads = 0;
                         }
                     }
                     return self.flush(to, cx);
@@ -218,36 +222,36 @@ impl Way {
         }
     }
 
-    /// Writes what is left of what was read.
-    fn write(&mut self, to: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        while !self.left.is_empty() {
-            match ready!(Pin::new(&mut *to).poll_write(cx, &self.left)) {
-                Ok(0) | Err(_) => return Poll::Ready(Err(Broken::To)),
-                Ok(written) => self.left.advance(written),
+    /// Writes the bytes that were read before.
+    fn write(&mut self, to: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), BrokenSide>> {
+        while !self.unwritten.is_empty() {
+            match ready!(Pin::new(&mut *to).poll_write(cx, &self.unwritten)) {
+                Ok(0) | Err(_) => return Poll::Ready(Err(BrokenSide::To)),
+                Ok(written) => self.unwritten.advance(written),
             }
             self.unflushed = to.is_buffered();
         }
         match (&mut self.pipe, &*to) {
-            (Some(pipe), Stream::Plain(to)) if !pipe.is_empty() => pipe.poll_drain(to, cx).map_err(|_| Broken::To),
+            (Some(pipe), Stream::Plain(to)) if !pipe.is_empty() => pipe.poll_drain(to, cx).map_err(|_| BrokenSide::To),
             _ => Poll::Ready(Ok(())),
         }
     }
 
-    /// Passes the end of the stream on.
-    fn shut(&mut self, to: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        if !self.shut {
-            // one that has closed its side already is not there to be told
+    /// Passes the end of the stream on by a half-close.
+    fn pass_on_end(&mut self, to: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), BrokenSide>> {
+        if !self.end_passed_on {
+            // an error means that the other side is gone already
             let _: io::Result<()> = ready!(Pin::new(to).poll_shutdown(cx));
-            self.shut = true;
+            self.end_passed_on = true;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Bytes that a TLS stream holds back must not wait for more.
-    fn flush(&mut self, to: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    /// Flushes bytes that a TLS stream has buffered, before waiting for more.
+    fn flush(&mut self, to: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), BrokenSide>> {
         if self.unflushed {
             if ready!(Pin::new(to).poll_flush(cx)).is_err() {
-                return Poll::Ready(Err(Broken::To));
+                return Poll::Ready(Err(BrokenSide::To));
             }
             self.unflushed = false;
         }
@@ -255,15 +259,15 @@ impl Way {
     }
 
     /// Reads into a pipe.
-    fn fill(&mut self, from: &Socket, shared: &Shared, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    fn fill(&mut self, from: &Socket, shared: &Shared, cx: &mut Context<'_>) -> Poll<Result<(), BrokenSide>> {
         let Some(pipe) = self.pipe.take().or_else(|| shared.pipes.take()) else {
-            // the kernel has none to give: copied, then, and asked for again later
-            self.full = 0;
+            // the kernel has no pipe left: the bytes are copied, and a pipe is asked for again later
+            self.full_reads = 0;
             return Poll::Ready(Ok(()));
         };
         match self.pipe.insert(pipe).poll_fill(from, u64::MAX, cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(_)) => Poll::Ready(Err(Broken::From)),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(BrokenSide::From)),
             Poll::Ready(Ok(moved)) => {
                 self.ended = moved == 0;
                 self.bytes += moved as u64;
@@ -272,18 +276,18 @@ impl Way {
         }
     }
 
-    /// Reads into the shared buffer and writes it at once; what can't be written is kept.
+    /// Reads into the shared buffer and writes it at once. What can't be written is kept.
     fn copy(
         &mut self,
         from: &mut Stream,
         to: &mut Stream,
         shared: &Shared,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Broken>> {
+    ) -> Poll<Result<(), BrokenSide>> {
         let buffer = &mut *shared.buffer.borrow_mut();
         let mut room = ReadBuf::new(buffer);
         if ready!(Pin::new(from).poll_read(cx, &mut room)).is_err() {
-            return Poll::Ready(Err(Broken::From));
+            return Poll::Ready(Err(BrokenSide::From));
         }
         let read = room.filled();
         if read.is_empty() {
@@ -291,15 +295,15 @@ impl Way {
             return Poll::Ready(Ok(()));
         }
         self.bytes += read.len() as u64;
-        self.full = if read.len() == BUFFER { self.full.saturating_add(1) } else { 0 };
+        self.full_reads = if read.len() == BUFFER { self.full_reads.saturating_add(1) } else { 0 };
         self.unflushed = to.is_buffered();
         let written = match Pin::new(to).poll_write(cx, read) {
             Poll::Ready(Ok(written)) if written > 0 => written,
-            Poll::Ready(_) => return Poll::Ready(Err(Broken::To)),
+            Poll::Ready(_) => return Poll::Ready(Err(BrokenSide::To)),
             Poll::Pending => 0,
         };
         if written < read.len() {
-            self.left = Bytes::copy_from_slice(&read[written..]);
+            self.unwritten = Bytes::copy_from_slice(&read[written..]);
         }
         Poll::Ready(Ok(()))
     }

@@ -1,59 +1,59 @@
-//! What of QUIC can be seen from outside, in every version: RFC 8999.
+//! The parts of QUIC that can be read without keys, in every version: RFC 8999.
 //!
-//! Each packet carries the connection id that its receiver has chosen. In packets with a long header (those of the handshake) both
-//! ids stand with their lengths; in those with a short header (all others) the receiver's id stands alone, and only who knows
-//! how long it is can read it. Ids that are agreed on later travel in encrypted frames and can't be seen at all.
+//! Each packet carries the connection id that its receiver has chosen. A long header (in the packets of the handshake) has both
+//! ids with their lengths. A short header (in all other packets) has only the receiver's id, without its length, so only someone
+//! who knows the length can read it. Ids that are agreed on later are sent encrypted and can't be seen.
 
-/// The longest id of version 1 (RFC 9000, section 17.2).
-const LONGEST: usize = 20;
+/// The most bytes of a connection id in version 1 (RFC 9000, section 17.2).
+const MAX_ID: usize = 20;
 
-/// The shortest id that a client may choose for a server (RFC 9000, section 7.2): long enough not to be guessed.
+/// The fewest bytes of the id that a client may choose for a server (RFC 9000, section 7.2), which makes it unpredictable.
 pub const SHORTEST: usize = 8;
 
-/// The smallest datagram that a connection begins with (RFC 9000, section 14.1).
+/// The fewest bytes of the first datagram of a connection (RFC 9000, section 14.1).
 const FIRST_DATAGRAM: usize = 1200;
 
-/// The bit that tells a long header from a short one.
+/// The bit of the first byte that is set in a long header.
 const LONG: u8 = 0x80;
 
 /// A connection id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnectionId {
     length: u8,
-    bytes: [u8; LONGEST],
+    bytes: [u8; MAX_ID],
 }
 
 /// The head of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Head<'a> {
-    /// A long one.
+    /// A long header.
     Long {
-        /// 0 in a version negotiation, which repeats the client's ids.
+        /// The version of QUIC; 0 in a version negotiation packet, which repeats the client's ids.
         version: u32,
-        /// The id that its receiver chose.
+        /// The id chosen by the packet's receiver.
         to: &'a [u8],
-        /// The id that its sender chose.
+        /// The id chosen by the packet's sender.
         from: &'a [u8],
     },
-    /// A short one: what begins with the id that its receiver chose.
+    /// A short header. The bytes begin with the id chosen by the packet's receiver.
     Short(&'a [u8]),
 }
 
 impl ConnectionId {
-    /// `None` when it is longer than any that is in use.
+    /// Keeps an id; `None` when it is longer than any in use.
     pub fn new(id: &[u8]) -> Option<Self> {
-        let mut bytes = [0; LONGEST];
+        let mut bytes = [0; MAX_ID];
         bytes.get_mut(..id.len())?.copy_from_slice(id);
         Some(Self { length: u8::try_from(id.len()).ok()?, bytes })
     }
 
-    /// Its length in bytes.
+    /// The length of the id in bytes.
     pub fn length(&self) -> usize {
         self.length.into()
     }
 }
 
-/// Reads the head of the first packet of a datagram; `None` when it can't be QUIC.
+/// Parses the head of the first packet of a datagram; `None` when it is not QUIC.
 pub fn head(datagram: &[u8]) -> Option<Head<'_>> {
     let (first, rest) = datagram.split_first()?;
     if first & LONG == 0 {
@@ -70,14 +70,15 @@ fn with_length(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(*length))
 }
 
-/// Whether this may be the first datagram of a connection. What is not QUIC and looks so all the same is only watched for
-/// connection ids in vain.
+/// Whether this may be the first datagram of a connection. If it is not QUIC although it looks so, the only cost is that
+/// connection ids are looked for in vain.
 pub fn begins(datagram: &[u8]) -> bool {
     let long_enough = datagram.len() >= FIRST_DATAGRAM;
     long_enough && matches!(head(datagram), Some(Head::Long { version: 1.., to, .. }) if to.len() >= SHORTEST)
 }
 
-/// The id that the sender of this datagram wants to be found by from now on, where it says so and the id can't be guessed.
+/// The id by which the sender of this datagram wants to be addressed from now on; `None` if the datagram does not tell it, or it
+/// is short enough to be guessed.
 pub fn chosen(datagram: &[u8]) -> Option<ConnectionId> {
     match head(datagram)? {
         Head::Long { version: 1.., from, .. } if from.len() >= SHORTEST => ConnectionId::new(from),
@@ -131,7 +132,7 @@ mod tests {
             if let Some(Head::Long { to, from, .. }) = head(&datagram) {
                 assert!(7 + to.len() + from.len() <= datagram.len());
             }
-            assert!(chosen(&datagram).is_none_or(|id| (SHORTEST..=LONGEST).contains(&id.length())));
+            assert!(chosen(&datagram).is_none_or(|id| (SHORTEST..=MAX_ID).contains(&id.length())));
         }
     }
 

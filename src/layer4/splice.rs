@@ -1,4 +1,5 @@
-//! Bodies of answers that go from the backend's socket to the client's inside the kernel, without being copied to us and back.
+//! Response bodies that go from the backend's socket to the client's inside the kernel, by splice(2), without being copied to
+//! this process and back.
 
 use std::task::{Context, Poll};
 
@@ -6,55 +7,57 @@ use crate::error::Error;
 use crate::io::pipe::{BorrowedPipe, Pipe, Pipes};
 use crate::io::{Socket, Stream};
 
-/// With less than this to come, copies are cheaper than a pipe (measured on loopback: 64 KiB cost a seventh more through one, 1 MiB
-/// a third less).
-const LEAST: u64 = 128 * 1024;
+/// A body with fewer bytes than this is copied, because that is cheaper (measured on loopback: splicing 64 KiB costs a seventh
+/// more, splicing 1 MiB a third less).
+const MIN_SPLICED_BODY: u64 = 128 * 1024;
 
-/// A body that has moved less than this when it has to be waited for goes on as copies: three small system calls are more than two.
-const WORTH_A_PIPE: usize = 16 * 1024;
+/// When a body has to be waited for after fewer bytes than this were moved, the rest is copied: splicing takes three system calls
+/// for them, a copy two.
+const MIN_SPLICED: usize = 16 * 1024;
 
-/// A body that may be moved so.
+/// A body that can perhaps be spliced.
 pub trait MaySplice {
-    /// How much is left of it, when all of that comes from a socket as it is; else 0.
+    /// The number of bytes left, if all of them can be moved from a socket without being read; otherwise 0.
     fn spliceable(&self) -> u64;
 
-    /// Moves what has come of it into an empty pipe; how much that was.
+    /// Moves bytes that have arrived into an empty pipe. Ready with their number.
     fn poll_splice(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize, Error>>;
 
-    /// Nothing of it can be taken now, for its reader is slow: what of the request is still to go to where it comes from goes on. A reader
-    /// that takes the answer only when it has sent all of its request would else wait for ever.
+    /// Called while the client does not take more of the response: goes on sending the request to the backend. Without this, a
+    /// client that reads the response only after it has sent its whole request would wait for ever.
     fn poll_upload(&mut self, _: &mut Context<'_>) {}
 }
 
-/// How one body is moved.
+/// The state of splicing one body.
 #[derive(Debug)]
 pub struct Splice<'a> {
     pipe: BorrowedPipe<'a>,
     bulky: bool,
-    /// Since it was last waited for.
+    /// The number of bytes moved since the body was last waited for.
     moved: usize,
 }
 
-/// What moving came to.
+/// The outcome of moving bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moved {
-    /// What is left, if anything, is to be read.
+pub enum SpliceOutcome {
+    /// Everything that was there was moved. If something is left of the body, it has to be read.
     Done,
-    /// The client has to take what is in the pipe.
+    /// The client has to take what is in the pipe first.
     WaitsForClient,
-    /// The backend has to send more.
+    /// The backend has to send more first.
     WaitsForBackend,
-    /// Either side broke.
+    /// One of the connections is broken.
     Broken,
 }
 
 impl<'a> Splice<'a> {
-    /// A body that is about to begin: a large one is taken for bulky until it shows that it is not.
+    /// For a body of which nothing was read. It may be spliced until it turns out to arrive in small pieces.
     pub fn new(pipes: &'a Pipes) -> Self {
         Self { pipe: BorrowedPipe::none(pipes), bulky: true, moved: 0 }
     }
 
-    /// Whether what is left of `body` should be moved so to this client, or what the pipe holds, which may be the last of it.
+    /// Whether the rest of `body` should be spliced to this client. Also true while the pipe has bytes, which may be the last of
+    /// the body.
     pub fn fits<B: MaySplice>(&self, body: &B, client: &Stream) -> bool {
         if self.pipe.held() > 0 {
             return true;
@@ -64,56 +67,56 @@ impl<'a> Splice<'a> {
         }
         match body.spliceable() {
             0 => false,
-            left => self.moved > 0 || left >= LEAST,
+            left => self.moved > 0 || left >= MIN_SPLICED_BODY,
         }
     }
 
-    /// A piece of this size was read: many in a row that are large make the body bulky.
+    /// Records that a piece of this size was read. A large one allows splicing again.
     pub fn read(&mut self, bytes: usize) {
-        self.bulky |= bytes >= WORTH_A_PIPE;
+        self.bulky |= bytes >= MIN_SPLICED;
     }
 
-    /// Takes what the backend has sent.
-    pub fn poll_fill<B: MaySplice>(&mut self, body: &mut B, cx: &mut Context<'_>) -> Moved {
+    /// Moves what the backend has sent into the pipe.
+    pub fn poll_fill<B: MaySplice>(&mut self, body: &mut B, cx: &mut Context<'_>) -> SpliceOutcome {
         let Some(pipe) = self.pipe.get() else {
-            // the kernel has none to give
+            // the kernel has no pipe left
             self.bulky = false;
-            return Moved::Done;
+            return SpliceOutcome::Done;
         };
         if pipe.held() > 0 || body.spliceable() == 0 {
-            return Moved::Done;
+            return SpliceOutcome::Done;
         }
         match body.poll_splice(pipe, cx) {
             Poll::Ready(Ok(moved)) => {
                 self.moved += moved;
-                Moved::Done
+                SpliceOutcome::Done
             }
-            Poll::Ready(Err(_)) => Moved::Broken,
+            Poll::Ready(Err(_)) => SpliceOutcome::Broken,
             Poll::Pending => {
-                if self.moved < WORTH_A_PIPE {
+                if self.moved < MIN_SPLICED {
                     self.bulky = false;
                 }
-                // a body that is waited for holds no pipe
+                // a body that waits holds no pipe
                 self.stop();
-                Moved::WaitsForBackend
+                SpliceOutcome::WaitsForBackend
             }
         }
     }
 
-    /// Sends what was taken; how much, and whether all of it.
-    pub fn poll_drain(&mut self, client: &Socket, cx: &mut Context<'_>) -> (usize, Moved) {
-        let Some(pipe) = self.pipe.get() else { return (0, Moved::Done) };
+    /// Sends what is in the pipe. Returns how many bytes were sent, and whether that was all.
+    pub fn poll_drain(&mut self, client: &Socket, cx: &mut Context<'_>) -> (usize, SpliceOutcome) {
+        let Some(pipe) = self.pipe.get() else { return (0, SpliceOutcome::Done) };
         let before = pipe.held();
         let drained = pipe.poll_drain(client, cx);
         let sent = before - pipe.held();
         match drained {
-            Poll::Ready(Ok(())) => (sent, Moved::Done),
-            Poll::Ready(Err(_)) => (sent, Moved::Broken),
-            Poll::Pending => (sent, Moved::WaitsForClient),
+            Poll::Ready(Ok(())) => (sent, SpliceOutcome::Done),
+            Poll::Ready(Err(_)) => (sent, SpliceOutcome::Broken),
+            Poll::Pending => (sent, SpliceOutcome::WaitsForClient),
         }
     }
 
-    /// The pipe is not needed for now.
+    /// Gives the pipe back, because it is not needed for now.
     pub fn stop(&mut self) {
         self.moved = 0;
         self.pipe.give_back();
@@ -166,20 +169,20 @@ mod tests {
     async fn what_the_pipe_holds_is_not_forgotten_when_the_body_has_ended() {
         let (mut backend, ours) = UnixStream::pair().unwrap();
         let (client, mut theirs) = UnixStream::pair().unwrap();
-        let sent = vec![7; LEAST as usize];
+        let sent = vec![7; MIN_SPLICED_BODY as usize];
         backend.write_all(&sent).await.unwrap();
         ready(&ours, &client).await;
-        let mut source = Source { socket: Socket::Unix(ours), left: LEAST };
+        let mut source = Source { socket: Socket::Unix(ours), left: MIN_SPLICED_BODY };
         let client = Stream::Plain(Socket::Unix(client));
         let pipes = Pipes::default();
         let mut splice = Splice::new(&pipes);
         while source.left > 0 {
             assert!(splice.fits(&source, &client));
             let moved = poll_fn(|cx| Poll::Ready(splice.poll_fill(&mut source, cx))).await;
-            assert_eq!(moved, Moved::Done);
+            assert_eq!(moved, SpliceOutcome::Done);
             assert!(splice.fits(&source, &client), "the client has not got it yet");
             let (_, moved) = poll_fn(|cx| Poll::Ready(splice.poll_drain(socket(&client), cx))).await;
-            assert_eq!(moved, Moved::Done);
+            assert_eq!(moved, SpliceOutcome::Done);
         }
         assert!(!splice.fits(&source, &client));
         drop((splice, client));
@@ -198,14 +201,14 @@ mod tests {
         let pipes = Pipes::default();
         let mut splice = Splice::new(&pipes);
         let mut source = Source { socket: Socket::Unix(ours), left: 1 << 20 };
-        assert_eq!(poll_fn(|cx| Poll::Ready(splice.poll_fill(&mut source, cx))).await, Moved::Done);
+        assert_eq!(poll_fn(|cx| Poll::Ready(splice.poll_fill(&mut source, cx))).await, SpliceOutcome::Done);
         let drained = poll_fn(|cx| Poll::Ready(splice.poll_drain(socket(&client), cx))).await;
-        assert_eq!(drained, (4, Moved::Done));
-        assert_eq!(poll_fn(|cx| Poll::Ready(splice.poll_fill(&mut source, cx))).await, Moved::WaitsForBackend);
+        assert_eq!(drained, (4, SpliceOutcome::Done));
+        assert_eq!(poll_fn(|cx| Poll::Ready(splice.poll_fill(&mut source, cx))).await, SpliceOutcome::WaitsForBackend);
         assert!(!splice.fits(&source, &client));
-        splice.read(WORTH_A_PIPE - 1);
+        splice.read(MIN_SPLICED - 1);
         assert!(!splice.fits(&source, &client));
-        splice.read(WORTH_A_PIPE);
+        splice.read(MIN_SPLICED);
         assert!(splice.fits(&source, &client));
     }
 }

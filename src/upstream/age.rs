@@ -1,16 +1,17 @@
-//! When a connection to a backend is too old for another exchange: `pool.max_age`.
+//! The age at which a connection to a backend carries no further exchange: `pool.max_age`.
 //!
-//! A connection stays with the machine that it was made to, also when its address has come to mean other machines: a load balancer, a
-//! virtual address, a name. An end to its life spreads the connections anew.
+//! A connection stays with the machine that it was opened to, even when its address has come to mean other machines behind a load
+//! balancer, a virtual address or a name. Limiting its life lets new connections spread over all of them.
 
 use std::time::Duration;
 
 use crate::timer::TICK;
 
-/// The shortest life of a connection, in thousandths of the longest. Connections that were made in one burst must not end in one.
+/// The shortest life of a connection, in thousandths of the longest. Lives are drawn at random between the two, so that
+/// connections that were opened in one burst don't all end at once.
 const SHORTEST: u16 = 900;
 
-/// A connection's birth, and its share of the longest life.
+/// The tick at which a connection was opened, and its randomly drawn share of the longest life.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Age {
     born: u64,
@@ -18,12 +19,12 @@ pub(super) struct Age {
 }
 
 impl Age {
-    /// Born at this tick. `random` draws its share of the longest life.
+    /// A connection opened at the tick `born`. `random` draws its share of the longest life.
     pub fn new(born: u64, random: &mut fastrand::Rng) -> Self {
         Self { born, share: random.u16(SHORTEST..=1000) }
     }
 
-    /// Whether its life is over at the tick `now`, when the longest is `max`; `None` = it never ends.
+    /// Whether the connection's life is over at the tick `now`. `max` is the longest life; with `None` a life never ends.
     pub fn is_over(self, now: impl FnOnce() -> u64, max: Option<Duration>) -> bool {
         let Some(max) = max else { return false };
         let life = max.as_millis() * u128::from(self.share) / 1000 / TICK.as_millis();

@@ -1,4 +1,5 @@
-//! What all connections to one backend have in common: how long they may be kept, the worker's clock, and what counts them.
+//! What all connections of a worker to one backend share: the policy for keeping them, the worker's timers, and the connection
+//! counters.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use crate::metrics::UpstreamMetrics;
 use crate::policy::Pool as Policy;
 use crate::timer::Timers;
 
-/// What a pool's connections have in common.
+/// What the connections of one pool share.
 #[derive(Debug)]
 pub struct PoolContext {
     pub(super) policy: Cell<Policy>,
@@ -17,14 +18,14 @@ pub struct PoolContext {
     gauge: Gauge,
 }
 
-/// Counts the connections of one worker to one backend.
+/// The counters of the connections of one worker to one backend.
 #[derive(Debug, Clone)]
 struct Gauge {
     metrics: Arc<UpstreamMetrics>,
     worker: usize,
 }
 
-/// One open connection, counted while it exists.
+/// An entry in the connection counters, which counts a connection as open while this value exists.
 #[derive(Debug)]
 pub struct OpenConnection {
     gauge: Gauge,
@@ -33,20 +34,20 @@ pub struct OpenConnection {
 }
 
 impl PoolContext {
-    /// For connections of this worker to a backend with these figures.
+    /// For connections of this worker to the backend that `metrics` counts for.
     pub fn new(policy: Policy, metrics: &Arc<UpstreamMetrics>, worker: usize, timers: &Timers) -> Self {
         let gauge = Gauge { metrics: Arc::clone(metrics), worker };
         Self { policy: Cell::new(policy), timers: timers.clone(), gauge }
     }
 
-    /// Counts a new connection.
+    /// Counts a new connection as open until the returned value is dropped.
     pub fn opened(&self) -> OpenConnection {
         self.gauge.metrics.connected(self.gauge.worker);
         let age = Age::new(self.timers.now(), &mut fastrand::Rng::new());
         OpenConnection { gauge: self.gauge.clone(), idle: false, age }
     }
 
-    /// Whether a connection of ours of this age may carry no other exchange (`pool.max_age`).
+    /// Whether a connection of this age is too old for another exchange (`pool.max_age`).
     pub(super) fn is_too_old(&self, age: Age) -> bool {
         age.is_over(|| self.timers.now(), self.policy.get().max_age)
     }
@@ -71,7 +72,7 @@ impl Drop for OpenConnection {
     }
 }
 
-/// A context whose waker does nothing: to look at a connection without waiting for it.
-pub(super) fn glance<T>(look: impl FnOnce(&mut Context<'_>) -> T) -> T {
-    look(&mut Context::from_waker(Waker::noop()))
+/// Calls `poll` once with a waker that does nothing, to look at a connection without waiting for it.
+pub(super) fn poll_once<T>(poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    poll(&mut Context::from_waker(Waker::noop()))
 }

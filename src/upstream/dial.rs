@@ -1,4 +1,4 @@
-//! Making a connection to a backend.
+//! Opening a connection to a backend.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -15,16 +15,17 @@ use crate::io::{self, FailureTiming, NotConnected, Socket, Stream};
 use crate::shortage::{self, SocketKind};
 use crate::timer::Timers;
 
-/// TLS towards a backend.
+/// How TLS is used towards a backend.
 #[derive(Debug, Clone, Copy)]
 pub struct Tls<'a> {
-    /// What is offered and verified.
+    /// The versions and cipher suites that are offered, and the authorities that are trusted.
     pub config: &'a Arc<rustls::ClientConfig>,
-    /// The name that is asked for and verified.
+    /// The name that is sent as SNI and that the backend's certificate must have.
     pub name: &'a ServerName<'static>,
 }
 
-/// Connects within `limit`, to the first of the backend's addresses that answers, the TLS handshake included. `first` goes before everything else: a PROXY header, or nothing.
+/// Opens a connection to the first of the backend's addresses that answers, and does the TLS handshake if there is one; all of it
+/// within `limit`. `first` is written before everything else, the TLS handshake included: it is a PROXY header, or empty.
 pub async fn dial(
     endpoint: &Endpoint,
     tls: Option<Tls<'_>>,
@@ -32,7 +33,8 @@ pub async fn dial(
     timers: &Timers,
     limit: Duration,
 ) -> Result<Stream> {
-    // boxed: it is large, above all its TLS handshake, and would lie in every exchange's future, which hardly ever dials
+    // boxed, because the future is large, above all for the TLS handshake, and every exchange's future would have room for it
+    // although few exchanges dial
     match Box::pin(timers.within(limit, connect(endpoint, tls, first, limit))).await {
         Some(connected) => connected,
         None => Err(Error::new(Kind::ConnectTimeout, "").retry(Retry::Safe)),
@@ -42,40 +44,41 @@ pub async fn dial(
 async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8], limit: Duration) -> Result<Stream> {
     let (mut socket, net) = match &endpoint.target {
         Target::Tcp(_) => {
-            let (tcp, address) = io::connect_any(endpoint.addresses.in_order(), limit).await.map_err(none_connected)?;
+            let (tcp, address) =
+                io::connect_any(endpoint.addresses.in_order(), limit).await.map_err(all_addresses_failed)?;
             endpoint.addresses.works(address);
-            // neither can fail on a socket that is connected; if they do, the connection is as good without
+            // neither option can fail on a connected socket, and the connection is usable without them
             _ = tcp.set_nodelay(true).and_then(|()| io::keep_alive(&tcp));
             (Socket::Tcp(tcp), SocketKind::Ip)
         }
         Target::Unix(path) => {
             let unix = UnixStream::connect(path).await;
-            let unix =
-                unix.map_err(|error| not_connected(error, SocketKind::Unix, FailureTiming::AtOnce, path.display()))?;
+            let unix = unix.map_err(|error| connect_error(error, SocketKind::Unix, FailureTiming::AtOnce, path.display()))?;
             (Socket::Unix(unix), SocketKind::Unix)
         }
     };
     if !first.is_empty() {
         let written = socket.write_all(first).await;
-        written.map_err(|error| not_connected(error, net, FailureTiming::Later, &endpoint.name))?;
+        written.map_err(|error| connect_error(error, net, FailureTiming::Later, &endpoint.name))?;
     }
     let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
     match TlsConnector::from(Arc::clone(tls.config)).connect(tls.name.clone(), socket).await {
         Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),
-        Err(error) => Err(Error::new(not_agreed(&error), "").retry(Retry::Safe).because(error)),
+        Err(error) => Err(Error::new(tls_error_kind(&error), "").retry(Retry::Safe).because(error)),
     }
 }
 
-/// None of a backend's addresses could be connected to.
-pub(super) fn none_connected(failed: Vec<NotConnected>) -> Error {
+/// The error for a backend when connecting to all of its addresses has failed.
+pub(super) fn all_addresses_failed(failed: Vec<NotConnected>) -> Error {
     match shortage::decisive(failed) {
-        Some((failed, _)) => not_connected(failed.error, SocketKind::Ip, failed.timing, failed.to),
+        Some((failed, _)) => connect_error(failed.error, SocketKind::Ip, failed.timing, failed.to),
         None => Error::new(Kind::Connect, "it has no address").retry(Retry::Safe),
     }
 }
 
-/// The backend's trouble, or ours, which is told.
-pub(super) fn not_connected(error: std::io::Error, net: SocketKind, timing: FailureTiming, to: impl Display) -> Error {
+/// The error for a failed connect. It says whether the backend or this machine is at fault; a lack of resources on this machine
+/// is also logged.
+pub(super) fn connect_error(error: std::io::Error, net: SocketKind, timing: FailureTiming, to: impl Display) -> Error {
     let kind = match shortage::behind(&error, net, timing) {
         Some(lack) => {
             shortage::tell(lack, to, &error);
@@ -86,8 +89,9 @@ pub(super) fn not_connected(error: std::io::Error, net: SocketKind, timing: Fail
     Error::new(kind, "").retry(Retry::Safe).because(error)
 }
 
-/// Why a handshake failed: RFC 9209, section 2.3, tells a certificate that is not believed from all else.
-fn not_agreed(error: &std::io::Error) -> Kind {
+/// The kind of error for a failed handshake: RFC 9209, section 2.3, distinguishes a certificate that is not trusted from all
+/// other TLS errors.
+fn tls_error_kind(error: &std::io::Error) -> Kind {
     match error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(_)) => Kind::UpstreamCertificate,
         _ => Kind::UpstreamTls,

@@ -1,8 +1,8 @@
-//! Connections to backends: dialling, keeping them for the next exchange, and speaking to the backend on them.
+//! Connections to backends: opening them, keeping them in pools, and exchanging messages on them.
 //!
-//! Everything here belongs to one worker, so that taking a connection and giving it back is a push and a pop on a vector: no
-//! lock, no other core's cache lines. The price, connections that another worker could have used, is bounded by
-//! `pool.max_idle` for each worker and backend.
+//! Everything here belongs to one worker, so taking a connection from a pool and returning it is a pop from and a push to a
+//! vector, without a lock or traffic between caches. The price is that a worker can't use another worker's idle connections;
+//! `pool.max_idle` bounds their number for each worker and backend.
 
 mod age;
 mod context;
@@ -17,20 +17,20 @@ pub use context::OpenConnection;
 pub use dial::{Tls, dial};
 pub use pool::{ClientPools, Pool, Pools};
 
-/// The head of a backend's answer, and what follows it.
+/// A backend's response: its head, and the body that follows.
 #[derive(Debug)]
 pub struct Answer<B> {
-    /// Its status.
+    /// The status.
     pub status: http::StatusCode,
-    /// Its fields, without hop-by-hop ones. `Content-Length` is there only where it does not announce a body that follows: it
-    /// is in the body's size.
+    /// The fields, without the hop-by-hop ones. `Content-Length` is among them only when no body follows it (a response to HEAD,
+    /// or a 304); otherwise the body's size hint has the length.
     pub headers: http::HeaderMap,
-    /// Its body.
+    /// The body.
     pub body: B,
 }
 
 impl<B> Answer<B> {
-    /// The same answer with another body.
+    /// The same response with another body.
     pub fn map<C>(self, body: impl FnOnce(B) -> C) -> Answer<C> {
         Answer { status: self.status, headers: self.headers, body: body(self.body) }
     }

@@ -1,4 +1,4 @@
-//! Connections that wait for their next exchange.
+//! The pools of connections that are kept for the next exchange.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,41 +17,43 @@ use crate::policy::Pool as Policy;
 use crate::protocol::h2::client::Room;
 use crate::timer::{TICK, Timers};
 
-/// How often idle connections are looked through.
+/// How often idle connections are checked.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Ticks for which requests that can't be repeated get new connections to a backend that closed one as it was used: 10 s.
-const RACES: u64 = 10_000 / TICK.as_millis() as u64;
+/// For so many ticks (10 s) after a kept connection was closed while it was taken into use, requests that can't be repeated get
+/// new connections to that backend.
+const RACE_TICKS: u64 = 10_000 / TICK.as_millis() as u64;
 
 /// A worker's connections to all backends.
 #[derive(Debug)]
 pub struct Pools {
-    /// By [`Endpoint::key`], for the backends that there are and those that were taken away and still have exchanges.
+    /// By [`Endpoint::key`]. Holds the backends of the current configuration, and removed ones that still have exchanges.
     pools: RefCell<HashTable<(u32, Rc<Pool>)>>,
     worker: usize,
     timers: Timers,
 }
 
-/// One client's connections to backends that are told whose they are. They go when the client does.
+/// The connections of one client to backends that are told of the client at the start of each connection (PROXY protocol). They
+/// are closed when the client's connection ends.
 #[derive(Debug)]
 pub struct ClientPools {
-    /// By [`Endpoint::key`]; a client meets few backends.
+    /// By [`Endpoint::key`]. A vector, because one client uses few backends.
     pools: RefCell<Vec<(u32, Rc<Pool>)>>,
     worker: usize,
     timers: Timers,
 }
 
-/// Connections to one backend: a worker's, or one client's.
+/// The connections to one backend, either of a worker or of one client.
 #[derive(Debug)]
 pub struct Pool {
-    /// The endpoints of all snapshots that share this pool share their addresses too: when nobody has those any more, the backend is
-    /// gone and no exchange with it is left.
+    /// The endpoints of all snapshots share these addresses. When nobody holds them any more, the backend was removed and no
+    /// exchange with it is left.
     backend: Weak<Addresses>,
     idle: RefCell<Vec<Idle>>,
     pub(super) context: PoolContext,
-    /// Tick until which the backend is taken for one that closes connections as they are used.
+    /// The tick until which the backend is expected to close connections as they are taken into use.
     races_until: Cell<u64>,
-    /// Those over HTTP/2, which exchanges share.
+    /// The connections over HTTP/2, which several exchanges use at a time.
     pub shared: h2::Connections,
 }
 
@@ -62,12 +64,12 @@ struct Idle {
 }
 
 impl Pools {
-    /// No connections yet.
+    /// A set of pools without connections.
     pub fn new(worker: usize, timers: &Timers) -> Self {
         Self { pools: RefCell::default(), worker, timers: timers.clone() }
     }
 
-    /// The connections to `endpoint`.
+    /// The pool of connections to `endpoint`.
     pub fn of(&self, endpoint: &Endpoint, policy: Policy, metrics: &Arc<UpstreamMetrics>) -> Rc<Pool> {
         let key = endpoint.key;
         let mut pools = self.pools.borrow_mut();
@@ -79,38 +81,38 @@ impl Pools {
         Rc::clone(pool)
     }
 
-    /// Closes what has been idle for too long or was closed by its backend, and forgets backends that are gone, for ever. Each time
-    /// `first` is called before. To be spawned once on the worker.
+    /// Runs for ever, and once a second closes connections that have been idle for too long or were closed by their backend, and
+    /// drops the pools of removed backends. `first` is called before each round. To be spawned once on each worker.
     pub async fn sweep(self: Rc<Self>, first: impl Fn()) {
         loop {
             tokio::time::sleep(SWEEP).await;
             first();
             self.pools.borrow_mut().retain(|(_, pool)| {
                 pool.sweep();
-                !pool.is_forgotten()
+                !pool.is_unused()
             });
         }
     }
 
-    /// Closes every idle connection: the worker is about to stop.
+    /// Closes every idle connection, because the worker is about to stop.
     pub fn clear(&self) {
         self.pools.borrow_mut().clear();
     }
 }
 
-/// Keys are given out one after the other: spread over all bits by Fibonacci hashing (Knuth, TAOCP vol. 3, section 6.4).
+/// Spreads keys, which are consecutive numbers, over all bits by Fibonacci hashing (Knuth, TAOCP vol. 3, section 6.4).
 fn hash(key: u32) -> u64 {
     u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl ClientPools {
-    /// No connections yet.
+    /// A set of pools without connections.
     pub fn new(worker: usize, timers: &Timers) -> Self {
         Self { pools: RefCell::default(), worker, timers: timers.clone() }
     }
 
-    /// The client's connections to `endpoint`. Nobody else looks through them, so those that have waited for too long are
-    /// closed here, on the way.
+    /// The pool of the client's connections to `endpoint`. No task sweeps these pools, so connections that were idle for too long
+    /// are closed here.
     pub fn of(&self, endpoint: &Endpoint, policy: Policy, metrics: &Arc<UpstreamMetrics>) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
         pools.retain(|(_, pool)| {
@@ -144,8 +146,8 @@ impl Pool {
         })
     }
 
-    /// A connection that was used before and that its backend has not closed since, as far as is known: the one that was used
-    /// last, because the backend will close that one last.
+    /// Takes an idle connection which its backend has not closed, as far as is known. It is the one that was used last, because
+    /// the backend will close that one last.
     pub fn take(&self) -> Option<Box<Connection>> {
         loop {
             let mut idle = self.idle.borrow_mut().pop()?;
@@ -156,17 +158,17 @@ impl Pool {
         }
     }
 
-    /// Room for another stream on a connection over HTTP/2, unless somebody waits for it.
+    /// Room for another stream on an HTTP/2 connection; `None` when there is none, or when others already wait for it.
     pub fn room(&self) -> Option<Room> {
         self.shared.take(&self.context)
     }
 
-    /// Counts a new connection.
+    /// Counts a new connection as open until the returned value is dropped.
     pub fn opened(&self) -> OpenConnection {
         self.context.opened()
     }
 
-    /// Keeps a connection for the next exchange.
+    /// Keeps a connection for the next exchange, unless there are enough or it is too old.
     pub fn park(&self, mut connection: Box<Connection>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.context.policy.get().max_idle && !self.context.is_too_old(connection.open.age) {
@@ -175,12 +177,12 @@ impl Pool {
         }
     }
 
-    /// A kept connection was closed as it was used.
+    /// Records that a kept connection was closed while it was taken into use.
     pub fn raced(&self) {
-        self.races_until.set(self.context.timers.now() + RACES);
+        self.races_until.set(self.context.timers.now() + RACE_TICKS);
     }
 
-    /// Whether that happened lately.
+    /// Whether the backend has closed a kept connection in this way lately.
     pub fn races(&self) -> bool {
         self.races_until.get() > 0 && self.races_until.get() > self.context.timers.now()
     }
@@ -189,17 +191,17 @@ impl Pool {
         self.idle.borrow().is_empty() && self.shared.is_empty()
     }
 
-    /// Whether its backend is gone, and everything that was under way with it has ended.
-    fn is_forgotten(self: &Rc<Self>) -> bool {
-        self.is_abandoned() && self.is_empty() && Rc::strong_count(self) == 1
+    /// Whether the backend was removed and nothing uses this pool any more.
+    fn is_unused(self: &Rc<Self>) -> bool {
+        self.is_backend_removed() && self.is_empty() && Rc::strong_count(self) == 1
     }
 
-    fn is_abandoned(&self) -> bool {
+    fn is_backend_removed(&self) -> bool {
         self.backend.strong_count() == 0
     }
 
     fn sweep(&self) {
-        let limit = match self.is_abandoned() {
+        let limit = match self.is_backend_removed() {
             true => 0,
             false => self.context.policy.get().idle_timeout.as_millis() / TICK.as_millis(),
         };

@@ -1,4 +1,4 @@
-//! What a request to a backend is sent with, and how it fails, whichever version of HTTP the backend speaks.
+//! How a request to a backend is sent and how it can fail, whichever version of HTTP the backend speaks.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -11,59 +11,63 @@ use crate::policy::Timeouts;
 use crate::protocol::http::{HeadLimits, Interim};
 use crate::timer::Timers;
 
-/// How long a backend is waited for to say 100; RFC 9110, section 10.1.1, says not to wait indefinitely.
-pub(super) const CONTINUE: Duration = Duration::from_secs(1);
+/// How long to wait for a backend's 100 before the body is sent without it. RFC 9110, section 10.1.1, says not to wait
+/// indefinitely; the length is our choice.
+pub(super) const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a call is made with.
+/// The terms that a request is sent on.
 #[derive(Debug)]
 pub struct Terms<'a> {
-    /// Time-outs.
+    /// The time-outs.
     pub timeouts: Timeouts,
-    /// The worker's.
+    /// The worker's timers.
     pub timers: &'a Timers,
     /// Where interim responses go.
     pub interim: Option<&'a Interim>,
-    /// Kept up to date by the call: it is the client that is waited for, to send more of its body.
+    /// Set by the call: whether it waits for the client to send more of the request's body.
     pub starved: &'a Cell<bool>,
-    /// How the heads of answers are read.
+    /// The limits for the heads of responses.
     pub heads: HeadLimits,
-    /// The backend is told of the client at the beginning of each connection, so that none can carry another client's.
+    /// The client's own connections, when the backend is told of the client at the start of each connection, so that a connection
+    /// can't carry another client's requests.
     pub own: Option<Own<'a>>,
 }
 
-/// A client's own connections to backends.
+/// The connections to backends that belong to one client.
 #[derive(Debug, Clone, Copy)]
 pub struct Own<'a> {
-    /// Those that wait.
+    /// The client's idle connections.
     pub pools: &'a ClientPools,
-    /// What a new one begins with.
+    /// The PROXY header that a new connection begins with.
     pub header: &'a [u8],
 }
 
-/// How a call that failed leaves things.
+/// A call that failed.
 #[derive(Debug)]
 pub struct Failed {
-    /// What happened.
+    /// Why it failed.
     pub error: Error,
-    /// The connection had been used before, and was closed without a byte: the request and the close may have crossed on
-    /// their way.
+    /// Whether the request can be sent again without counting a failure of the backend. Either the connection had been used
+    /// before and was closed before a byte of the response came, so the request and the close may have crossed on the way; or the
+    /// backend has said that it did not process the request.
     pub raced: bool,
 }
 
 impl<'a> Terms<'a> {
-    /// What a new connection begins with.
+    /// The bytes that a new connection begins with.
     pub(super) fn first(&self) -> &'a [u8] {
         self.own.map_or(&[], |own| own.header)
     }
 }
 
-/// Whether this interim response says that the answer takes its time: 102 of WebDAV (RFC 2518, section 10.1), and 104 of resumable
-/// uploads, which tells how much has arrived.
-pub(super) fn extends(status: StatusCode) -> bool {
+/// Whether this interim response says that the final one will take time: 102 of WebDAV (RFC 2518, section 10.1), and 104 of
+/// resumable uploads (draft-ietf-httpbis-resumable-upload), which tells how much has arrived.
+pub(super) fn extends_timeout(status: StatusCode) -> bool {
     matches!(status.as_u16(), 102 | 104)
 }
 
-/// Nothing has moved for too long; `starved`: it was the client's turn, which is nothing that a backend can do about.
-pub(super) fn stalled(starved: bool) -> Error {
+/// The error for a body on which nothing has moved for too long. With `starved` it was the client that had to send, which is not
+/// the backend's fault.
+pub(super) fn stall_error(starved: bool) -> Error {
     Error::new(if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout }, "its body stalled")
 }

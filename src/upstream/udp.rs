@@ -1,7 +1,7 @@
-//! Datagrams to a backend: a connected socket for each session.
+//! UDP sockets to a backend: one connected socket for each session.
 //!
-//! A session costs the kernel a socket, and a local port of its own, by which it tells the answers of one session from those of
-//! another: `net.ipv4.ip_local_port_range` (28,232 ports where nobody changed it) bounds the sessions of the whole machine.
+//! A session costs the kernel a socket and a local port, which distinguishes the replies to one session from those to another.
+//! `net.ipv4.ip_local_port_range` (28,232 ports by default) therefore limits the sessions of the whole machine.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -14,8 +14,12 @@ use crate::error::{Error, Kind, Result, Retry};
 use crate::io::{FailureTiming, NotConnected};
 use crate::layer4::udp::options;
 
-/// A socket connected to the backend: to the first of its addresses that there is a way to. Whether somebody is there only datagrams
-/// find out; see [`Addresses::fails`](crate::endpoint::addresses::Addresses::fails).
+/// Makes a socket that is connected to the first of the backend's addresses to which there is a route. Whether the backend is
+/// listening shows only when a datagram is sent; see [`Addresses::fails`](crate::endpoint::addresses::Addresses::fails).
+///
+/// # Errors
+///
+/// The endpoint is a Unix socket, or there is no route to any of its addresses, or this machine lacks ports or descriptors.
 pub fn connect(endpoint: &Endpoint) -> Result<(UdpSocket, SocketAddr)> {
     if let Target::Unix(_) = endpoint.target {
         return Err(Error::new(Kind::Connect, "datagrams don't go to Unix sockets").retry(Retry::Safe));
@@ -27,11 +31,12 @@ pub fn connect(endpoint: &Endpoint) -> Result<(UdpSocket, SocketAddr)> {
             Err(error) => failed.push(NotConnected { to, error, timing: FailureTiming::AtOnce }),
         }
     }
-    Err(dial::none_connected(failed))
+    Err(dial::all_addresses_failed(failed))
 }
 
-/// Whether this is an ICMP message's word that the backend can't be reached: refused (no one is listening), host or network
-/// unreachable, protocol unknown there, forbidden on the way. Others are about one datagram: too large, no room in a buffer.
+/// Whether this error reports an ICMP message which says that the backend can't be reached: connection refused (nobody listens),
+/// host or network unreachable, protocol unreachable, or administratively prohibited. Other errors concern a single datagram: it
+/// is too large, or a buffer is full.
 pub fn is_unreachable(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

@@ -1,10 +1,10 @@
-//! The ClientHello message (RFC 8446, section 4.1.2). A message that has not come whole is read as far as it goes, so that a
-//! lie in it is refused without waiting for the rest.
+//! Parses the ClientHello message (RFC 8446, section 4.1.2). An incomplete message is parsed as far as it has arrived, so that an
+//! error in it is found without waiting for the rest.
 
 use super::part::{Part, Stop};
 use super::{ClientHello, Protocols, server_name};
 
-/// Type and length, which `records.rs` has looked at.
+/// The size of the message's type and length, which `records.rs` has checked.
 const HEADER: usize = 4;
 const RANDOM: usize = 32;
 const MAX_SESSION_ID: usize = 32;
@@ -13,7 +13,7 @@ const MAX_SESSION_ID: usize = 32;
 const SERVER_NAME: u16 = 0;
 const ALPN: u16 = 16;
 
-/// Reads a message from its header on. Of one that is not whole even `Ok` means only that nothing was wrong so far.
+/// Parses a message, beginning with its header. For an incomplete message `Ok` means only that there is no error so far.
 pub(super) fn parse(message: &[u8]) -> Result<ClientHello, Stop> {
     let Some((&[_, a, b, c], body)) = message.split_first_chunk::<HEADER>() else { return Err(Stop::Short) };
     let mut body = Part::new(body, u32::from_be_bytes([0, a, b, c]) as usize);
@@ -30,7 +30,7 @@ pub(super) fn parse(message: &[u8]) -> Result<ClientHello, Stop> {
         return Err(Stop::Refused("no compression method, not even \"none\""));
     }
     if body.is_empty() {
-        // a client of before RFC 3546 (2003)
+        // a client older than RFC 3546 (2003)
         return Ok(ClientHello { server_name: None, alpn: Protocols::default() });
     }
     let extensions = body.vector16()?;
@@ -45,7 +45,7 @@ fn read_extensions(mut extensions: Part<'_>) -> Result<ClientHello, Stop> {
     while !extensions.is_empty() {
         let kind = extensions.u16()?;
         let content = extensions.vector16()?;
-        // a second one is forbidden (RFC 8446, section 4.2), and the backend might believe the one that we don't
+        // a second extension of the same type is forbidden (RFC 8446, section 4.2), and a backend might use the one that we don't
         match kind {
             SERVER_NAME if name.is_some() => return Err(Stop::Refused("two server_name extensions")),
             SERVER_NAME => name = Some(server_name::parse(content)?),
@@ -57,7 +57,7 @@ fn read_extensions(mut extensions: Part<'_>) -> Result<ClientHello, Stop> {
     Ok(ClientHello { server_name: name.flatten(), alpn: alpn.unwrap_or_default() })
 }
 
-/// RFC 7301, section 3.1.
+/// Parses the ALPN extension: RFC 7301, section 3.1.
 fn protocols(mut extension: Part<'_>) -> Result<Protocols, Stop> {
     let mut names = extension.only_vector16("bytes after the ALPN protocols")?;
     if names.is_empty() {

@@ -1,19 +1,19 @@
-//! Reads a TLS ClientHello without taking part in the handshake, so that a connection can be routed by the name that it asks
-//! for (SNI) and passed on as it is.
+//! Reads a TLS ClientHello without taking part in the handshake, so that a connection can be routed by its server name (SNI) and
+//! passed on unchanged.
 //!
-//! The caller keeps what the client has sent in one buffer, unchanged, and asks [`read`] what is in it. Nothing is kept from
-//! one call to the next. [`Progress::Need`] tells when it is worth to ask again: asking earlier gives the right answer too,
-//! but walks the records again. A caller that obeys asks at most some sixty times, even when each record of a hello as
-//! large as [`MAX_LENGTH`] has one byte of it and each byte comes alone: what is still missing shrinks by a sixth at
-//! least from one call to the next.
+//! The caller keeps all bytes that the client has sent in one buffer, and passes it to [`read`]. No state is kept between calls.
+//! [`Progress::Need`] tells how many bytes are needed before another call is of use; an earlier call also gives the right answer,
+//! but walks the records again. A caller that follows this makes some sixty calls at most, even when a hello as large as
+//! [`MAX_LENGTH`] comes in records with one byte each and byte by byte: from one call to the next the missing part shrinks by at
+//! least a sixth.
 //!
-//! The layers are the files: `records.rs` puts the handshake message together (RFC 8446, section 5.1), `message.rs` reads it
-//! (RFC 8446, section 4.1.2; the same layout since SSL 3.0), `server_name.rs` its name (RFC 6066, section 3).
+//! Each layer has a file: `records.rs` collects the handshake message (RFC 8446, section 5.1), `message.rs` parses it (RFC 8446,
+//! section 4.1.2; the layout has not changed since SSL 3.0), `server_name.rs` parses its name (RFC 6066, section 3).
 //!
-//! What is refused is what no client may send and what could be read in two ways: lengths that do not fit into each other, a
-//! second list of names, two names in one list, a name that is not a DNS name. Versions, cipher suites and all
-//! extensions but two are the backend's business: they are passed over, whatever is in them, and so are GREASE (RFC 8701) and
-//! Encrypted ClientHello (RFC 9849), of which only the outer name can be seen.
+//! Refused is what no client may send and what two programs could read differently: lengths that contradict each other, a second
+//! list of names, two names in one list, a name that is not a DNS name. Versions, cipher suites and all extensions but two
+//! concern only the backend and are skipped, whatever they contain, and so are GREASE (RFC 8701) and Encrypted ClientHello (RFC
+//! 9849), of which only the outer name can be seen.
 
 mod message;
 mod part;
@@ -24,40 +24,41 @@ mod tests;
 
 use part::Stop;
 
-/// The most bytes that a hello may take, its records' headers included. With post-quantum key shares and Encrypted ClientHello
-/// a hello has some 2,000 bytes; other TLS stacks stop at 64 KiB and at 128 KiB.
+/// The most bytes of a hello, the headers of its records included. With post-quantum key shares and Encrypted ClientHello a hello
+/// has about 2,000 bytes; other TLS implementations have limits of 64 KiB and 128 KiB.
 pub const MAX_LENGTH: usize = 64 * 1024;
 
-/// What a client says before anything is encrypted, as far as it decides where a connection goes.
+/// The parts of a ClientHello by which a connection is routed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientHello {
-    /// The name that it asks for, in lower case and without a dot at its end. `None` when there is none, and when it is an IP
-    /// address, which RFC 6066 does not allow there and some clients send all the same.
+    /// The server name, in lower case and without a final dot. `None` when there is none, and when it is an IP address, which RFC
+    /// 6066 does not allow but some clients send.
     pub server_name: Option<Box<str>>,
-    /// The protocols that it offers.
+    /// The protocols that the client offers by ALPN.
     pub alpn: Protocols,
 }
 
-/// The protocols of the ALPN extension (RFC 7301), in the client's order, GREASE ones included. They stay in the form in
-/// which they came: a list of one-byte names would make a far larger `Vec`.
+/// The protocols of the ALPN extension (RFC 7301), in the client's order, GREASE values included. They are kept in their encoded
+/// form, because a list of one-byte names would become a far larger `Vec`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Protocols {
-    /// Each with a byte before it that tells its length.
+    /// The names, each after a byte with its length.
     list: Box<[u8]>,
 }
 
-/// What is known from the bytes so far.
+/// What can be said about the bytes so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// More is needed: at least so many bytes in all, which is more than there are and not more than [`MAX_LENGTH`].
+    /// More bytes are needed. The number is the total that is needed at least, which is more than there are and not more than
+    /// [`MAX_LENGTH`].
     Need(usize),
-    /// The hello is complete. More may follow it in the buffer.
+    /// The hello is complete. More bytes may follow it in the buffer.
     Hello(ClientHello),
-    /// This never becomes a hello that we route; the reason, for the log.
+    /// This will not become a hello that we route. The text says why, for the log.
     NotTls(&'static str),
 }
 
-/// Reads all that a client has sent so far.
+/// Parses all bytes that a client has sent so far.
 pub fn read(bytes: &[u8]) -> Progress {
     let gathered = match records::gather(bytes) {
         Ok(gathered) => gathered,
@@ -67,13 +68,13 @@ pub fn read(bytes: &[u8]) -> Progress {
         (Err(Stop::Refused(reason)), _) => Progress::NotTls(reason),
         (_, Some(need)) => Progress::Need(need),
         (Ok(hello), None) => Progress::Hello(hello),
-        // a whole message has no byte too few: its lengths were measured against its own
-        (Err(Stop::Short), None) => Progress::NotTls(part::LYING_LENGTH),
+        // can't happen: the lengths in a complete message were checked against the bytes that are there
+        (Err(Stop::Short), None) => Progress::NotTls(part::LENGTH_TOO_LARGE),
     }
 }
 
 impl Protocols {
-    /// Each of them.
+    /// The names of the protocols.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &*self.list;
         std::iter::from_fn(move || {
@@ -84,7 +85,7 @@ impl Protocols {
         })
     }
 
-    /// Whether the client offers none at all.
+    /// Whether the client offers no protocol.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

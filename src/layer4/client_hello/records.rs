@@ -1,14 +1,14 @@
-//! The record layer of a ClientHello: a handshake message, cut into records in any way (RFC 8446, section 5.1).
+//! The record layer of a ClientHello: a handshake message may be split into records at any byte (RFC 8446, section 5.1).
 
 use std::borrow::Cow;
 
 use super::MAX_LENGTH;
 
-/// Type, version, length.
+/// The size of a record's type, version and length.
 const RECORD_HEADER: usize = 5;
-/// Type, length.
+/// The size of a message's type and length.
 const MESSAGE_HEADER: usize = 4;
-/// The most that a record may carry.
+/// The most bytes of a record's content.
 const MAX_FRAGMENT: usize = 1 << 14;
 
 const HANDSHAKE: u8 = 22;
@@ -16,18 +16,22 @@ const CLIENT_HELLO: u8 = 1;
 
 const TOO_LONG: &str = "a ClientHello of more than 64 KiB";
 
-/// The handshake message as far as it has come, out of its records.
+/// The part of the handshake message that has arrived, without the record headers.
 pub(super) struct Gathered<'a> {
-    /// With its header. Copied only when it is spread over several records, which is rare.
+    /// The message with its header. It is copied only when it is in several records, which is rare.
     pub(super) message: Cow<'a, [u8]>,
-    /// When it is not complete: the least number of bytes that the buffer has once it is.
+    /// If the message is not complete: the fewest bytes that the buffer has when it is.
     pub(super) need: Option<usize>,
 }
 
-/// Walks the records, or says why they can't be those of a ClientHello.
+/// Collects the handshake message from its records.
+///
+/// # Errors
+///
+/// Why this can't be a ClientHello.
 pub(super) fn gather(bytes: &[u8]) -> Result<Gathered<'_>, &'static str> {
     if bytes.is_empty() {
-        // the first byte alone tells most of what is not TLS
+        // one byte suffices to recognise most of what is not TLS
         return Ok(Gathered { message: Cow::default(), need: Some(1) });
     }
     let mut message = Cow::default();
@@ -45,7 +49,7 @@ pub(super) fn gather(bytes: &[u8]) -> Result<Gathered<'_>, &'static str> {
             return Ok(Gathered { message, need: None });
         }
         let Some(length) = fragment_length(bytes.get(at..).unwrap_or_default(), at == 0)? else {
-            // before the message's own header is there, that is all that is known to be missing
+            // until the header of the message has arrived, only its missing part is known to be needed
             let missing = total.unwrap_or(MESSAGE_HEADER).saturating_sub(promised);
             let need = at + missing + RECORD_HEADER * missing.div_ceil(MAX_FRAGMENT);
             if need > MAX_LENGTH {
@@ -60,7 +64,7 @@ pub(super) fn gather(bytes: &[u8]) -> Result<Gathered<'_>, &'static str> {
     }
 }
 
-/// The length of the whole message with its header, once that is known.
+/// The length of the whole message with its header, when it is known.
 fn whole_length(message: &[u8]) -> Result<Option<usize>, &'static str> {
     match *message {
         [kind, ..] if kind != CLIENT_HELLO => Err("a TLS handshake that does not begin with a ClientHello"),
@@ -69,12 +73,13 @@ fn whole_length(message: &[u8]) -> Result<Option<usize>, &'static str> {
     }
 }
 
-/// How much a record carries, when its header is whole. What is wrong with it is said as soon as that byte is there.
+/// The length of a record's content, when the record's header is complete. An error is reported as soon as the wrong byte is
+/// there.
 fn fragment_length(record: &[u8], first: bool) -> Result<Option<usize>, &'static str> {
     match *record {
         [kind, ..] if kind != HANDSHAKE && first => Err(what_it_is_instead(record)),
         [kind, ..] if kind != HANDSHAKE => Err("a record of another type inside the ClientHello"),
-        // RFC 8446, section 5.1: the minor version "MUST be ignored for all purposes"; SSL 3.0 to TLS 1.3 have this major
+        // RFC 8446, section 5.1: the version "MUST be ignored for all purposes"; its major number is 3 from SSL 3.0 to TLS 1.3
         [_, major, ..] if major != 3 => Err("a record of an unknown version"),
         [_, _, _, high, low, ..] => match usize::from(u16::from_be_bytes([high, low])) {
             0 => Err("an empty record inside the ClientHello"),
@@ -85,7 +90,7 @@ fn fragment_length(record: &[u8], first: bool) -> Result<Option<usize>, &'static
     }
 }
 
-/// A name for bytes that are no handshake record, for whoever wonders in the log.
+/// A description, for the log, of bytes that are not a handshake record.
 fn what_it_is_instead(bytes: &[u8]) -> &'static str {
     match *bytes {
         [20, ..] => "a TLS change of cipher where a ClientHello was expected",
@@ -101,7 +106,7 @@ fn what_it_is_instead(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// Borrows the first fragment and copies from the second one on.
+/// Borrows the first fragment, and copies when a second one comes.
 fn append<'a>(message: &mut Cow<'a, [u8]>, fragment: &'a [u8]) {
     if message.is_empty() {
         *message = Cow::Borrowed(fragment);

@@ -1,17 +1,17 @@
-//! The name in a ClientHello (RFC 6066, section 3).
+//! The server name in a ClientHello (RFC 6066, section 3).
 
 use std::net::IpAddr;
 
 use super::part::{Part, Stop};
 
-/// The only kind of name there has ever been.
+/// The name type `host_name`, the only one that was ever defined.
 const HOST_NAME: u8 = 0;
 
-/// The limits of DNS (RFC 1035, section 2.3.4), in the form without the dot at the end.
+/// The limits of DNS for a name without the final dot, and for each label (RFC 1035, section 2.3.4).
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
-/// Reads the extension. Names of other kinds are passed over: they "MUST begin with a 16-bit length field".
+/// Parses the extension. Names of other types are skipped: they "MUST begin with a 16-bit length field".
 pub(super) fn parse(mut extension: Part<'_>) -> Result<Option<Box<str>>, Stop> {
     let mut names = extension.only_vector16("bytes after the list of server names")?;
     if names.is_empty() {
@@ -22,7 +22,8 @@ pub(super) fn parse(mut extension: Part<'_>) -> Result<Option<Box<str>>, Stop> {
         let kind = names.u8()?;
         let name = names.vector16()?;
         match kind {
-            // "The ServerNameList MUST NOT contain more than one name of the same name_type": which one would the backend take?
+            // "The ServerNameList MUST NOT contain more than one name of the same name_type": backends might differ in which one
+            // they use
             HOST_NAME if found.is_some() => return Err(Stop::Refused("two host names in the server_name extension")),
             HOST_NAME => found = Some(name.whole()?),
             _ => {}
@@ -31,11 +32,11 @@ pub(super) fn parse(mut extension: Part<'_>) -> Result<Option<Box<str>>, Stop> {
     found.map_or(Ok(None), normalize)
 }
 
-/// The name as routes hold it. An IP address is none; what is neither is refused rather than routed to where connections
-/// without a name go: a backend might find a name in it that we did not.
+/// The name in the form that routes use; `None` for an IP address. Anything else that is not a DNS name is refused, and not
+/// treated as if there were no name, because a backend might find a name in it.
 ///
-/// Names are taken as DNS takes them, not as strictly as RFC 952: `_` and a label with `-` at an end are in use. Other letters
-/// than ASCII have to come as A-labels (`xn--`). The dot at the end is forbidden, sent by some, and says nothing.
+/// The rules are those of DNS and not as strict as RFC 952: `_` and labels that begin or end with `-` are in use. Non-ASCII
+/// letters have to come as A-labels (`xn--`). A final dot is forbidden, but some clients send it; it is removed.
 fn normalize(name: &[u8]) -> Result<Option<Box<str>>, Stop> {
     const BAD: Stop = Stop::Refused("a server name that is not a DNS name");
     let text = str::from_utf8(name).map_err(|_| BAD)?;

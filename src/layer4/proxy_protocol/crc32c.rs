@@ -1,8 +1,8 @@
 //! CRC-32C (Castagnoli), as RFC 4960, appendix B, computes it: reflected, with the polynomial 0x1EDC6F41.
 //!
-//! By a table of 256 words: a header is a few hundred bytes and comes once for a connection.
+//! A table of 256 words is fast enough: a header has a few hundred bytes and comes once for each connection.
 
-/// The polynomial with its bits in reverse.
+/// The polynomial with its bits in reverse order.
 const POLYNOMIAL: u32 = 0x82F6_3B78;
 
 const TABLE: [u32; 256] = table();
@@ -23,7 +23,7 @@ const fn table() -> [u32; 256] {
     table
 }
 
-/// The checksum of these pieces, one behind the other.
+/// The checksum of the concatenated pieces.
 pub(super) fn checksum(pieces: &[&[u8]]) -> u32 {
     let bytes = pieces.iter().flat_map(|piece| piece.iter());
     !bytes.fold(!0, |crc: u32, &byte| (crc >> 8) ^ TABLE[usize::from(crc.to_le_bytes()[0] ^ byte)])

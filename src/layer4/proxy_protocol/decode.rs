@@ -1,4 +1,4 @@
-//! From bytes to a header, strictly: what can't be (the rest of) a header is refused at its first wrong byte.
+//! Decodes PROXY headers strictly. Bytes that can't be the beginning of a valid header are refused at the first wrong byte.
 
 #[cfg(test)]
 mod tests;
@@ -9,10 +9,14 @@ use std::str::FromStr;
 use super::{Endpoints, FIXED, Header, MAX_LINE, MAX_PAYLOAD, Refused, SIGNATURE, Tlvs, Transport, Version};
 use super::{crc32c, tlv};
 
-/// What a line of version 1 begins with.
-const WORD: &[u8] = b"PROXY ";
+/// The first bytes of a version 1 line.
+const LINE_START: &[u8] = b"PROXY ";
 
-/// How long the header is that these bytes begin with; it may end behind them. `None` = more of it must come first.
+/// The length of the header that begins with these bytes, which may be more than there are; `None` when it is not known yet.
+///
+/// # Errors
+///
+/// No valid header begins with these bytes.
 pub fn length(bytes: &[u8]) -> Result<Option<usize>, Refused> {
     match bytes.first() {
         None => Ok(None),
@@ -21,7 +25,7 @@ pub fn length(bytes: &[u8]) -> Result<Option<usize>, Refused> {
     }
 }
 
-/// Reads a header, of which `bytes` are exactly all.
+/// The bytes are not exactly one valid header.
 pub fn decode(bytes: &[u8]) -> Result<Header, Refused> {
     match length(bytes)? {
         Some(length) if length == bytes.len() => {}
@@ -34,14 +38,14 @@ pub fn decode(bytes: &[u8]) -> Result<Header, Refused> {
     }
 }
 
-/// Whether the two agree as far as both go.
-fn agree(bytes: &[u8], expected: &[u8]) -> bool {
+/// Whether the shorter of the two is a prefix of the other.
+fn is_prefix(bytes: &[u8], expected: &[u8]) -> bool {
     bytes.iter().zip(expected).all(|(byte, expected)| byte == expected)
 }
 
 // ---------------------------------------------------------------- version 1
 
-/// What the line is about, and which bytes it may consist of before its end.
+/// The address family of a version 1 line, which decides what characters it may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     V4,
@@ -50,25 +54,25 @@ enum Family {
 }
 
 impl Family {
-    /// By the word behind `PROXY `; its length tells where the rest begins.
+    /// The words after `PROXY `, up to the first byte that is not part of the word.
     const WORDS: [(&'static [u8], Self); 3] = [(b"TCP4 ", Self::V4), (b"TCP6 ", Self::V6), (b"UNKNOWN", Self::Unknown)];
 
     fn may_have(self, byte: u8) -> bool {
         match self {
             Self::V4 => matches!(byte, b'0'..=b'9' | b'.' | b' '),
             Self::V6 => byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b' '),
-            // whatever it is, it is to be ignored
+            // the rest of an UNKNOWN line has to be ignored
             Self::Unknown => true,
         }
     }
 }
 
 fn line_length(bytes: &[u8]) -> Result<Option<usize>, Refused> {
-    if !agree(bytes, WORD) {
+    if !is_prefix(bytes, LINE_START) {
         return Err(Refused::Missing);
     }
     let Some((word, family)) = family(bytes)? else { return Ok(None) };
-    let start = WORD.len() + word;
+    let start = LINE_START.len() + word;
     let Some(rest) = bytes.get(start..) else { return Ok(None) };
     if family == Family::Unknown && rest.first().is_some_and(|first| !matches!(first, b' ' | b'\r')) {
         return Err(Refused::Malformed("an unknown family"));
@@ -78,7 +82,7 @@ fn line_length(bytes: &[u8]) -> Result<Option<usize>, Refused> {
     if !content.iter().all(|byte| family.may_have(*byte)) {
         return Err(Refused::Malformed("a character that is in no address"));
     }
-    // without its CR, so far
+    // the length without CRLF
     if start + content.len() > MAX_LINE - 2 {
         return Err(Refused::Malformed("a line of more than 107 bytes"));
     }
@@ -89,10 +93,10 @@ fn line_length(bytes: &[u8]) -> Result<Option<usize>, Refused> {
     }
 }
 
-/// The length of the family's word, and the family; `None` = not told yet.
+/// The length of the word for the family, and the family; `None` when more bytes are needed.
 fn family(bytes: &[u8]) -> Result<Option<(usize, Family)>, Refused> {
-    let behind = bytes.get(WORD.len()..).unwrap_or_default();
-    let mut possible = Family::WORDS.into_iter().filter(|(word, _)| agree(behind, word));
+    let behind = bytes.get(LINE_START.len()..).unwrap_or_default();
+    let mut possible = Family::WORDS.into_iter().filter(|(word, _)| is_prefix(behind, word));
     match possible.next() {
         None => Err(Refused::Malformed("an unknown family")),
         Some((word, family)) if behind.len() >= word.len() => Ok(Some((word.len(), family))),
@@ -103,7 +107,7 @@ fn family(bytes: &[u8]) -> Result<Option<(usize, Family)>, Refused> {
 fn line(bytes: &[u8]) -> Result<Header, Refused> {
     let malformed = |what| move || Refused::Malformed(what);
     let (word, family) = family(bytes)?.ok_or(Refused::Truncated)?;
-    let text = bytes[WORD.len() + word..].strip_suffix(b"\r\n").ok_or(Refused::Truncated)?;
+    let text = bytes[LINE_START.len() + word..].strip_suffix(b"\r\n").ok_or(Refused::Truncated)?;
     if family == Family::Unknown {
         return Ok(Header::new(Version::V1, Endpoints::Unknown));
     }
@@ -115,7 +119,7 @@ fn line(bytes: &[u8]) -> Result<Header, Refused> {
         return Err(Refused::Malformed("not two addresses and two ports with single spaces"));
     };
     let address = |text: &str| match family {
-        // both refuse what is not written in the canonical way where that could be misread (leading zeros)
+        // both parsers refuse leading zeros, which some programs read as octal
         Family::V6 => Ipv6Addr::from_str(text).ok().map(IpAddr::V6),
         _ => Ipv4Addr::from_str(text).ok().map(IpAddr::V4),
     };
@@ -126,7 +130,7 @@ fn line(bytes: &[u8]) -> Result<Header, Refused> {
     Ok(Header::new(Version::V1, endpoints))
 }
 
-/// Decimal, without a leading zero.
+/// A port in decimal notation without leading zeros.
 fn port(text: &str) -> Option<u16> {
     let canonical = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| canonical)
@@ -134,7 +138,7 @@ fn port(text: &str) -> Option<u16> {
 
 // ---------------------------------------------------------------- version 2
 
-/// Where the two bytes behind the signature stand.
+/// The offsets of the two bytes after the signature.
 const COMMAND: usize = 12;
 const FAMILY: usize = 13;
 
@@ -142,7 +146,7 @@ const LOCAL: u8 = 0x20;
 const PROXY: u8 = 0x21;
 
 fn block_length(bytes: &[u8]) -> Result<Option<usize>, Refused> {
-    if !agree(bytes, SIGNATURE) {
+    if !is_prefix(bytes, SIGNATURE) {
         return Err(Refused::Missing);
     }
     if bytes.get(COMMAND).is_some_and(|command| !matches!(*command, LOCAL | PROXY)) {
@@ -162,7 +166,7 @@ fn block_length(bytes: &[u8]) -> Result<Option<usize>, Refused> {
     Ok(Some(FIXED + length))
 }
 
-/// By family: 4 or 16 bytes for each address and 2 for each port, or 108 for each path.
+/// The length of the addresses of this family: 4 or 16 bytes for each address and 2 for each port, or 108 for each path.
 fn addresses_length(family: u8) -> usize {
     match family >> 4 {
         1 => 2 * (4 + 2),
@@ -187,7 +191,7 @@ fn block(bytes: &[u8]) -> Result<Header, Refused> {
         Some(transport) => endpoints(family, addresses, transport),
     };
     let tlvs = match endpoints {
-        // what is in the block is to be discarded, or of a form that we need not know: it may be no list at all
+        // the rest of the header has to be ignored, or has a format that we don't know, so it may not be a list of TLVs
         Endpoints::Local | Endpoints::Unknown => Tlvs::read(list).unwrap_or_default(),
         _ => Tlvs::read(list)?,
     };
@@ -204,7 +208,7 @@ fn endpoints(family: u8, bytes: &[u8], transport: Transport) -> Endpoints {
             let [source, destination] = [0, 108].map(|at| Box::new(array(bytes, at)));
             return Endpoints::Unix { source, destination, transport };
         }
-        // a transport over no family
+        // the family is unspecified
         _ => return Endpoints::Unknown,
     };
     let ports = bytes.len() - 4;
@@ -218,7 +222,7 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     array
 }
 
-/// Section 2.2.3: the checksum is over the header with zeros in the checksum's place.
+/// Verifies the checksum, which is computed with zeros in its place (section 2.2.3).
 fn verify(bytes: &[u8], tlvs: &Tlvs) -> Result<(), Refused> {
     let mut at = bytes.len() - tlvs.as_bytes().len();
     for (kind, value) in tlvs.iter() {

@@ -1,4 +1,4 @@
-//! From what is known of a client's connection to the bytes of a header.
+//! Encodes PROXY headers.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -6,38 +6,38 @@ use std::net::{IpAddr, SocketAddr};
 use super::tlv::{self, Builder};
 use super::{Endpoints, FIXED, Header, MAX_PAYLOAD, SIGNATURE, Tlvs, Transport, Version, crc32c};
 
-/// What a header is made from.
+/// What a header says about a client's connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
-    /// Whose connection it is.
+    /// The addresses of its two ends.
     pub endpoints: &'a Endpoints,
-    /// The protocol that ALPN chose with the client.
+    /// The protocol that was chosen with the client by ALPN.
     pub alpn: Option<&'a [u8]>,
-    /// The name that the client asked for in TLS.
+    /// The name that the client asked for in TLS (SNI).
     pub authority: Option<&'a str>,
-    /// TLS with the client, where it ended with us.
+    /// The TLS parameters, if TLS with the client ends here.
     pub tls: Option<&'a Tls>,
-    /// The name of the client's connection.
+    /// The unique id of the connection, in bytes.
     pub unique_id: &'a [u8],
-    /// What our own peer said of the connection.
+    /// The TLVs that the proxy before us has sent.
     pub received: &'a Tlvs,
 }
 
-/// What was agreed on in TLS with the client.
+/// The parameters of TLS with the client.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// The version, as OpenSSL writes it.
+    /// The version, in OpenSSL's notation.
     pub version: &'static str,
-    /// The cipher suite, likewise.
+    /// The cipher suite, in OpenSSL's notation.
     pub cipher: &'static str,
-    /// The client showed a certificate, and it was found to be good.
+    /// Whether the client has sent a certificate that was verified.
     pub verified: bool,
-    /// The common name in it.
+    /// The common name in that certificate.
     pub common_name: Option<Box<str>>,
 }
 
 impl Sender<'_> {
-    /// The header, in this version.
+    /// The header in this version of the protocol.
     pub fn header(&self, version: Version) -> Vec<u8> {
         match version {
             Version::V1 => line(self.endpoints),
@@ -58,7 +58,7 @@ impl Sender<'_> {
             list.push_ssl(tlv::CLIENT_SSL | shown, u32::from(!tls.verified), &inner(tls));
         }
         list.push(tlv::UNIQUE_ID, self.unique_id);
-        // with room left for the addresses and for the checksum
+        // leaves room for the addresses and for the checksum
         list.pass_on(self.received, MAX_PAYLOAD - 2 * 108 - tlv::HEAD - 4);
         list.push(tlv::CRC32C, &[0; 4]);
         list.finish()
@@ -75,7 +75,7 @@ fn inner(tls: &Tls) -> Builder {
     inner
 }
 
-/// A header as it is, for what must come out as it went in.
+/// Encodes a header unchanged.
 pub fn encode(header: &Header) -> Vec<u8> {
     match header.version {
         Version::V1 => line(&header.endpoints),
@@ -83,12 +83,12 @@ pub fn encode(header: &Header) -> Vec<u8> {
     }
 }
 
-/// Version 1. What it has no words for is `UNKNOWN`.
+/// The line of version 1. What it can't express becomes `UNKNOWN`.
 fn line(endpoints: &Endpoints) -> Vec<u8> {
     let mut text = String::from("PROXY ");
     let known = match endpoints {
         Endpoints::Inet { source, destination, transport: Transport::Stream } => {
-            // an IPv4 client of a socket for both families has an IPv6 address that only looks like one
+            // on a socket for both families an IPv4 client has an IPv4-mapped IPv6 address
             let [from, to] = [source, destination].map(|address| address.ip().to_canonical());
             let word = match (from, to) {
                 (IpAddr::V4(_), IpAddr::V4(_)) => Some("TCP4"),
@@ -106,7 +106,7 @@ fn line(endpoints: &Endpoints) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Version 2. The checksum, where the list has a place for one, is filled in.
+/// The block of version 2. The checksum is filled in if the list has a place for it.
 fn block(endpoints: &Endpoints, tlvs: &Tlvs) -> Vec<u8> {
     let mut bytes = SIGNATURE.to_vec();
     bytes.extend_from_slice(&[if *endpoints == Endpoints::Local { 0x20 } else { 0x21 }, 0, 0, 0]);
@@ -125,7 +125,7 @@ fn block(endpoints: &Endpoints, tlvs: &Tlvs) -> Vec<u8> {
     bytes.extend_from_slice(tlvs.as_bytes());
     let length = u16::try_from(bytes.len() - FIXED).unwrap_or(u16::MAX);
     bytes[FIXED - 2..FIXED].copy_from_slice(&length.to_be_bytes());
-    sign(&mut bytes, list, tlvs);
+    fill_checksum(&mut bytes, list, tlvs);
     bytes
 }
 
@@ -136,7 +136,7 @@ fn nibble(transport: Transport) -> u8 {
     }
 }
 
-/// Writes the addresses, and says of which family they are. Two of different families are both written as IPv6.
+/// Appends the addresses, and returns the number of their family. If they are of different families both are written as IPv6.
 fn inet(bytes: &mut Vec<u8>, source: SocketAddr, destination: SocketAddr) -> u8 {
     let family = match (source.ip().to_canonical(), destination.ip().to_canonical()) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
@@ -160,8 +160,8 @@ fn inet(bytes: &mut Vec<u8>, source: SocketAddr, destination: SocketAddr) -> u8 
     family
 }
 
-/// Puts the checksum into its place, which must hold zeros while it is computed.
-fn sign(bytes: &mut [u8], list: usize, tlvs: &Tlvs) {
+/// Writes the checksum into its place, which must have zeros while it is computed.
+fn fill_checksum(bytes: &mut [u8], list: usize, tlvs: &Tlvs) {
     let mut at = list;
     for (kind, value) in tlvs.iter() {
         at += tlv::HEAD;

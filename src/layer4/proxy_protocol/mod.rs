@@ -1,11 +1,11 @@
-//! The PROXY protocol, versions 1 and 2: a header in front of a connection that says whose it is.
+//! The PROXY protocol, versions 1 and 2: a header at the beginning of a connection, which tells whose connection it is.
 //!
-//! A proxy that relays a connection hides its client's address behind its own. With this protocol it says the address first,
-//! in a line of text (version 1) or in a binary block (version 2) that has room for more: what was agreed on in TLS, an id of
-//! the connection, and whatever else stands in its TLVs. The specification is HAProxy's `doc/proxy-protocol.txt`; sections
-//! named here are of that text.
+//! A proxy that relays a connection hides its client's address behind its own. With this protocol it first sends the client's
+//! address, in a line of text (version 1) or in a binary block (version 2). The block has room for more, in its TLVs: TLS
+//! parameters, an id of the connection, and others. The specification is HAProxy's `doc/proxy-protocol.txt`; the section numbers
+//! in this folder are those of that text.
 //!
-//! The codec is pure: [`decode`] and [`encode`] know no sockets. [`read()`] takes a header off one, and nothing behind it.
+//! [`decode`] and [`encode`] do no I/O. [`read()`] reads a header from a socket, and not a byte beyond it.
 
 mod crc32c;
 pub mod decode;
@@ -24,55 +24,56 @@ pub use tlv::Tlvs;
 
 pub use crate::policy::ProxyHeader as Version;
 
-/// What version 2 begins with: no protocol that is known begins so, and most stumble over it at once.
+/// The signature of version 2. It is chosen so that no known protocol begins with it, and most implementations fail on it at
+/// once.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// The fixed part of version 2: signature, version and command, family and transport, length.
+/// The size of the fixed part of version 2: signature, version and command, family and transport, length.
 const FIXED: usize = 16;
-/// The longest line of version 1, with its CRLF.
+/// The most bytes of a version 1 line, with its CRLF.
 pub const MAX_LINE: usize = 107;
-/// The most that may follow the fixed part of version 2. The protocol allows 65,535 bytes; addresses, names and an id take a
-/// few hundred, a client's certificate among the TLVs some more, and even a peer that is trusted may have gone mad.
+/// The most bytes that may follow the fixed part of version 2. The protocol allows 65,535, but addresses, names and an id take a
+/// few hundred, and a client's certificate some more. The limit protects against a trusted peer that misbehaves.
 pub const MAX_PAYLOAD: usize = 4096;
 
-/// A header.
+/// A PROXY header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// How it was written.
+    /// The version of the protocol.
     pub version: Version,
-    /// Whose connection it is.
+    /// The two ends of the client's connection.
     pub endpoints: Endpoints,
-    /// What else was said; version 1 can say nothing else.
+    /// The TLVs; there are none in version 1.
     pub tlvs: Tlvs,
 }
 
 /// The two ends of the connection that is relayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoints {
-    /// None is: the sender speaks for itself (version 2, `LOCAL`), as it does to check our health.
+    /// No connection is relayed: the sender has opened this one for itself, for example to check our health (version 2, `LOCAL`).
     Local,
-    /// They are not told (version 1, `UNKNOWN`; version 2, `UNSPEC`).
+    /// The addresses are not told (version 1, `UNKNOWN`; version 2, `UNSPEC`).
     Unknown,
-    /// IPv4 or IPv6; both of one family.
+    /// IPv4 or IPv6 addresses, both of the same family.
     Inet {
-        /// The client.
+        /// The client's address.
         source: SocketAddr,
-        /// Where it connected to.
+        /// The address that the client connected to.
         destination: SocketAddr,
-        /// What carries it.
+        /// The transport of the connection.
         transport: Transport,
     },
-    /// A Unix socket; the paths as they were sent, padded with zeros.
+    /// Unix sockets. The paths are kept as they were sent, padded with zeros.
     Unix {
-        /// The client's.
+        /// The client's path.
         source: Box<[u8; 108]>,
-        /// Where it connected to.
+        /// The path that the client connected to.
         destination: Box<[u8; 108]>,
-        /// What carries it.
+        /// The transport of the connection.
         transport: Transport,
     },
 }
 
-/// What carries the relayed connection.
+/// The transport of the relayed connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// TCP, or a stream over a Unix socket.
@@ -84,20 +85,20 @@ pub enum Transport {
 /// Why a header was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// What came is something else; most likely the client speaks without a header.
+    /// The bytes are something else; most likely the client does not send a header.
     Missing,
-    /// It begins like one and breaks the rules, in this.
+    /// The bytes begin like a header but are invalid; the text says why.
     Malformed(&'static str),
-    /// It announces more than [`MAX_PAYLOAD`].
+    /// The header announces more than [`MAX_PAYLOAD`] bytes.
     TooLarge,
-    /// Its checksum is not that of its bytes.
+    /// The checksum is wrong.
     Checksum,
-    /// The connection ended within it.
+    /// The connection ended within the header.
     Truncated,
 }
 
 impl Endpoints {
-    /// The client's address, where the header tells one.
+    /// The client's address, if the header has one.
     pub fn source(&self) -> Option<SocketAddr> {
         match self {
             Self::Inet { source, .. } => Some(*source),
@@ -105,7 +106,7 @@ impl Endpoints {
         }
     }
 
-    /// Where the client connected to, where the header tells it.
+    /// The address that the client connected to, if the header has one.
     pub fn destination(&self) -> Option<SocketAddr> {
         match self {
             Self::Inet { destination, .. } => Some(*destination),
@@ -115,7 +116,7 @@ impl Endpoints {
 }
 
 impl Header {
-    /// A header without anything but addresses.
+    /// A header with addresses only.
     pub fn new(version: Version, endpoints: Endpoints) -> Self {
         Self { version, endpoints, tlvs: Tlvs::default() }
     }

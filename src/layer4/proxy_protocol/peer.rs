@@ -1,22 +1,22 @@
-//! Who a client is: what its socket says, what a PROXY header said in front of it, and what is said of it in the headers that
-//! we send.
+//! Who a client is: the address of its socket, what a PROXY header before its data said, and what we tell backends in the headers
+//! that we send.
 
 use std::cell::OnceCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Endpoints, Header, Sender, Tls, Tlvs, Transport, Version};
 
-/// A client's connection, as far as it concerns who is at its other end.
+/// What is known about the client at the other end of a connection.
 #[derive(Debug, Default)]
 pub struct Peer {
     source: Option<SocketAddr>,
-    /// Most connections have none of it.
-    more: OnceCell<Box<More>>,
+    /// What matters only with PROXY headers, which most connections don't use.
+    more: OnceCell<Box<ProxyDetails>>,
 }
 
 /// What matters only with PROXY headers.
 #[derive(Debug, Default)]
-struct More {
+struct ProxyDetails {
     destination: Option<SocketAddr>,
     received: Option<Header>,
     authority: Option<Box<str>>,
@@ -27,63 +27,64 @@ struct More {
 }
 
 impl Peer {
-    /// A client that speaks for itself; without an address over a Unix socket.
+    /// A client without a PROXY header. `source` is `None` over a Unix socket.
     pub fn new(source: Option<SocketAddr>) -> Self {
         Self { source, more: OnceCell::new() }
     }
 
-    /// Where it connected to: to be told when backends may be told.
+    /// Sets the address that the client connected to, for listeners whose backends may be told of it.
     pub fn reached(mut self, destination: Option<SocketAddr>) -> Self {
         self.keep(|more| more.destination = destination);
         self
     }
 
-    /// A PROXY header came first. Where it tells no addresses the connection's own hold.
+    /// Sets the PROXY header that came first. If it has no addresses, those of the connection are used.
     pub fn introduced(mut self, header: Header) -> Self {
         self.source = header.endpoints.source().or(self.source);
         self.keep(|more| more.received = Some(header));
         self
     }
 
-    /// The name that the client asked for in TLS, and the protocol that was chosen with it.
+    /// Sets the name that the client asked for in TLS, and the protocol that was chosen by ALPN.
     pub fn asked_for(&mut self, authority: Option<&str>, alpn: Option<&[u8]>) {
         self.keep(|more| (more.authority, more.alpn) = (authority.map(Into::into), alpn.map(Into::into)));
     }
 
-    /// Its TLS ends with us.
+    /// Sets the TLS parameters, if TLS with the client ends here.
     pub fn secured(&mut self, tls: Tls) {
         self.keep(|more| more.tls = Some(tls));
     }
 
-    /// Whether anything beyond its address is kept: only then is there a use for [`asked_for`](Self::asked_for) and
-    /// [`secured`](Self::secured).
+    /// Whether anything but the address is kept. Only then [`asked_for`](Self::asked_for) and [`secured`](Self::secured) are of
+    /// any use.
     pub fn keeps_more(&self) -> bool {
         self.more.get().is_some()
     }
 
-    /// The client's address and port, by the header if it tells them.
+    /// The client's address and port: those in the header if it has them, otherwise those of the connection.
     pub fn address(&self) -> Option<SocketAddr> {
         self.source
     }
 
-    /// The address alone, and of IPv4 what is IPv4.
+    /// The address alone; an IPv4-mapped one as IPv4.
     pub fn ip(&self) -> Option<IpAddr> {
         self.source.map(|source| source.ip().to_canonical())
     }
 
-    /// What the header said beyond addresses.
+    /// The TLVs of the header.
     pub fn tlvs(&self) -> Option<&Tlvs> {
         Some(&self.more.get()?.received.as_ref()?.tlvs)
     }
 
-    /// The same as text, for the access log: what each is, and its value with `\xHH` for what is not printable. Nothing, and no
-    /// allocation, where there was no header.
+    /// The TLVs of the header as text, for the access log: the name of each, and its value, in which non-printable bytes are
+    /// written as `\xHH`. Empty, without an allocation, if there was no header.
     pub fn told(&self) -> Vec<(Box<str>, Box<str>)> {
         self.tlvs().map(Tlvs::told).unwrap_or_default()
     }
 
-    /// What goes first on a connection to a backend that is made for this client; the same for all of them. `listens_at` is
-    /// for clients that came before backends were told of any, `id` for those that nobody has named yet.
+    /// The header to send first on a connection to a backend that is made for this client. It is made once for each version.
+    /// `listens_at` is used as the client's destination when that was not set because backends were not told of clients when this
+    /// one came. `id` makes a unique id when the client's header has none.
     pub fn header(&self, version: Version, listens_at: Option<SocketAddr>, id: impl FnOnce() -> u128) -> &[u8] {
         let more = self.more.get_or_init(Box::default);
         let made = match version {
@@ -95,7 +96,7 @@ impl Peer {
 
     fn make(
         &self,
-        more: &More,
+        more: &ProxyDetails,
         version: Version,
         listens_at: Option<SocketAddr>,
         id: impl FnOnce() -> u128,
@@ -118,7 +119,7 @@ impl Peer {
         sender.header(version)
     }
 
-    fn endpoints(&self, more: &More, listens_at: Option<SocketAddr>) -> Endpoints {
+    fn endpoints(&self, more: &ProxyDetails, listens_at: Option<SocketAddr>) -> Endpoints {
         let own = || match self.source.zip(more.destination.or(listens_at)) {
             None => Endpoints::Unknown,
             Some((source, destination)) => {
@@ -132,14 +133,14 @@ impl Peer {
         }
     }
 
-    fn keep(&mut self, keep: impl FnOnce(&mut More)) {
+    fn keep(&mut self, keep: impl FnOnce(&mut ProxyDetails)) {
         let mut more = self.more.take().unwrap_or_default();
         keep(&mut more);
         self.more = more.into();
     }
 }
 
-/// `address`, where it is `::` or `0.0.0.0` as the one of the family that `like` is of.
+/// `address`; but an unspecified one (`::` or `0.0.0.0`) in the family of `like`.
 fn of_family(address: SocketAddr, like: SocketAddr) -> SocketAddr {
     match like.ip().to_canonical() {
         _ if !address.ip().is_unspecified() => address,

@@ -1,4 +1,4 @@
-//! A header off a socket.
+//! Reading a header from a socket.
 
 use std::io;
 
@@ -8,27 +8,31 @@ use super::decode::{decode, length};
 use super::{Header, Refused};
 use crate::io::Socket;
 
-/// What is looked at first: every header without large TLVs is shorter, even one with two paths.
-const ROOM: usize = 512;
+/// The size of the first buffer. Every header without large TLVs is shorter, even one with two Unix paths.
+const BUFFER_SIZE: usize = 512;
 
-/// Why there is no header.
+/// Why no header was read.
 #[derive(Debug)]
 pub enum Failure {
-    /// What came is none.
+    /// The bytes are not a valid header.
     Refused(Refused),
-    /// The connection ended before its first byte: somebody looked whether the port is open.
+    /// The connection ended before its first byte, as it does when someone checks whether the port is open.
     Closed,
-    /// The connection broke.
+    /// The connection has failed.
     Broken(io::Error),
 }
 
-/// Reads a header and nothing behind it, so that whatever speaks next finds the bare socket.
+/// Reads a header and not a byte beyond it, so that the next reader finds the rest on the socket.
 ///
-/// What has come is looked at before it is taken: then either the header ends in it, and just that much is taken, or all of
-/// it belongs to the header. A header that comes in one segment costs two system calls.
+/// Bytes are peeked at before they are consumed. Then either the header ends within them and exactly its part is consumed, or
+/// they all belong to the header. A header that arrives in one segment takes two system calls.
+///
+/// # Errors
+///
+/// The header is invalid, or the connection has ended or failed.
 pub async fn read(socket: &mut Socket) -> Result<Header, Failure> {
     socket.watch()?;
-    let mut bytes = [0; ROOM];
+    let mut bytes = [0; BUFFER_SIZE];
     let mut have = 0;
     let whole = loop {
         let seen = socket.peek(&mut bytes[have..]).await?;
@@ -41,8 +45,8 @@ pub async fn read(socket: &mut Socket) -> Result<Header, Failure> {
         have += taken;
         match told {
             Some(whole) if whole == have => return Ok(decode(&bytes[..whole])?),
-            // it does not fit
-            Some(whole) if have == ROOM => break whole,
+            // the header is larger than the first buffer
+            Some(whole) if have == BUFFER_SIZE => break whole,
             _ => {}
         }
     };

@@ -1,7 +1,6 @@
-//! What version 2 may say beside addresses: a list of types, lengths and values (section 2.2).
+//! The TLVs of version 2: a list of types, lengths and values (section 2.2) that say more than the addresses.
 //!
-//! They are kept as they came. When a list is taken in, all of it is looked through once, so that whoever reads a value
-//! later has nothing to refuse any more.
+//! The list is kept in the form in which it came. It is verified once when it is read, so that reading a value later can't fail.
 
 #[cfg(test)]
 mod tests;
@@ -10,75 +9,79 @@ use std::fmt;
 
 use super::Refused;
 
-/// The protocol spoken above, as ALPN names it.
+/// The application protocol, by its ALPN name.
 pub const ALPN: u8 = 0x01;
-/// The host that the client asked for; under TLS the SNI.
+/// The host that the client asked for; with TLS this is the SNI.
 pub const AUTHORITY: u8 = 0x02;
 /// The checksum of the whole header.
 pub const CRC32C: u8 = 0x03;
 /// Padding.
 pub const NOOP: u8 = 0x04;
-/// Names the connection, the same through all proxies on its way.
+/// An id of the connection, which stays the same through all proxies.
 pub const UNIQUE_ID: u8 = 0x05;
-/// What was agreed on in TLS: a fixed part, and a list of its own.
+/// The TLS parameters: a fixed part, and a list of TLVs.
 pub const SSL: u8 = 0x20;
-/// In [`SSL`]: the version of TLS.
+/// In [`SSL`]: the TLS version.
 pub const SSL_VERSION: u8 = 0x21;
 /// In [`SSL`]: the common name in the client's certificate.
 pub const SSL_CN: u8 = 0x22;
 /// In [`SSL`]: the cipher suite.
 pub const SSL_CIPHER: u8 = 0x23;
-/// In [`SSL`]: what signed the certificate that the client was shown.
+/// In [`SSL`]: the signature algorithm of the certificate that the client was sent.
 pub const SSL_SIG_ALG: u8 = 0x24;
-/// In [`SSL`]: the key of that certificate.
+/// In [`SSL`]: the key algorithm of that certificate.
 pub const SSL_KEY_ALG: u8 = 0x25;
-/// In [`SSL`]: how keys were exchanged.
+/// In [`SSL`]: the key exchange group.
 pub const SSL_GROUP: u8 = 0x26;
-/// In [`SSL`]: what signed the handshake.
+/// In [`SSL`]: the signature scheme of the handshake.
 pub const SSL_SIG_SCHEME: u8 = 0x27;
 /// In [`SSL`]: the client's certificate, in DER.
 pub const SSL_CLIENT_CERT: u8 = 0x28;
 /// The network namespace.
 pub const NETNS: u8 = 0x30;
 
-/// The client spoke TLS.
+/// A bit of [`Ssl::client`]: the client uses TLS.
 pub const CLIENT_SSL: u8 = 0x01;
-/// It showed a certificate on this connection.
+/// A bit of [`Ssl::client`]: the client has sent a certificate on this connection.
 pub const CLIENT_CERT_CONN: u8 = 0x02;
-/// It showed one at least once in this TLS session.
+/// A bit of [`Ssl::client`]: the client has sent a certificate at least once in this TLS session.
 pub const CLIENT_CERT_SESS: u8 = 0x04;
 
-/// The longest [`UNIQUE_ID`].
+/// The most bytes of a [`UNIQUE_ID`].
 pub const MAX_UNIQUE_ID: usize = 128;
-/// Type and length of a TLV.
+/// The size of a TLV's type and length, in bytes.
 pub(super) const HEAD: usize = 3;
-/// Before the list in [`SSL`]: the client's bits, and how its certificate was verified.
+/// The size of the fixed part of [`SSL`]: the client's bits, and the result of verifying its certificate.
 const SSL_HEAD: usize = 5;
 
-/// A list that was found to be well-formed, or was built so. An empty one takes no memory but its own.
+/// A list of TLVs that is known to be well-formed. An empty list needs no allocation.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tlvs(Box<[u8]>);
 
-/// Goes through a list.
+/// An iterator over a list.
 #[derive(Debug, Clone)]
 pub struct Iter<'a>(&'a [u8]);
 
-/// What [`SSL`] says.
+/// The content of [`SSL`].
 #[derive(Debug, Clone)]
 pub struct Ssl<'a> {
-    /// [`CLIENT_SSL`], [`CLIENT_CERT_CONN`], [`CLIENT_CERT_SESS`].
+    /// A combination of [`CLIENT_SSL`], [`CLIENT_CERT_CONN`] and [`CLIENT_CERT_SESS`].
     pub client: u8,
-    /// 0 = the client showed a certificate and it was found to be good.
+    /// The result of verifying the client's certificate; 0 when it was sent and is good.
     pub verify: u32,
     inner: &'a [u8],
 }
 
-/// Puts a list together.
+/// Builds a list.
 #[derive(Debug, Default)]
 pub struct Builder(Vec<u8>);
 
 impl Tlvs {
-    /// Takes in what follows the addresses of a header.
+    /// Reads the list that follows the addresses of a header.
+    ///
+    /// # Errors
+    ///
+    /// The list is malformed.
     pub fn read(bytes: &[u8]) -> Result<Self, Refused> {
         let mut rest = bytes;
         let mut checksums = 0;
@@ -101,37 +104,37 @@ impl Tlvs {
         Ok(Self(bytes.into()))
     }
 
-    /// Whether there are none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// As they stand in a header.
+    /// The list as it is in a header.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// All of them, also of types that nobody knows, in their order.
+    /// All TLVs in their order, those of unknown types included.
     pub fn iter(&self) -> Iter<'_> {
         Iter(&self.0)
     }
 
-    /// The first of this type.
+    /// The value of the first TLV of this type.
     pub fn get(&self, kind: u8) -> Option<&[u8]> {
         self.iter().find(|(found, _)| *found == kind).map(|(_, value)| value)
     }
 
-    /// The protocol that the client speaks.
+    /// The application protocol, by its ALPN name.
     pub fn alpn(&self) -> Option<&[u8]> {
         self.get(ALPN)
     }
 
-    /// The host that the client asked for; `None` also when it is not UTF-8, as it must be.
+    /// The host that the client asked for; `None` also when it is not valid UTF-8, which it has to be.
     pub fn authority(&self) -> Option<&str> {
         text(self.get(AUTHORITY))
     }
 
-    /// The name of the connection.
+    /// The unique id of the connection.
     pub fn unique_id(&self) -> Option<&[u8]> {
         self.get(UNIQUE_ID)
     }
@@ -141,7 +144,7 @@ impl Tlvs {
         text(self.get(NETNS))
     }
 
-    /// All that say something, as text: what each is, and its value with `\xHH` for what is not printable.
+    /// All TLVs with a meaning as text: the name of each, and its value, in which non-printable bytes are written as `\xHH`.
     pub fn told(&self) -> Vec<(Box<str>, Box<str>)> {
         let named = |kind: u8| match kind {
             ALPN => "alpn".into(),
@@ -155,7 +158,7 @@ impl Tlvs {
         said.map(|(kind, value)| (named(kind), value.escape_ascii().to_string().into())).collect()
     }
 
-    /// What was agreed on in TLS.
+    /// The TLS parameters.
     pub fn ssl(&self) -> Option<Ssl<'_>> {
         let (&[client, a, b, c, d], inner) = self.get(SSL)?.split_first_chunk::<SSL_HEAD>()?;
         Some(Ssl { client, verify: u32::from_be_bytes([a, b, c, d]), inner })
@@ -163,12 +166,12 @@ impl Tlvs {
 }
 
 impl<'a> Ssl<'a> {
-    /// The first value of this type in it.
+    /// The first value of this type.
     pub fn get(&self, kind: u8) -> Option<&'a [u8]> {
         Iter(self.inner).find(|(found, _)| *found == kind).map(|(_, value)| value)
     }
 
-    /// The version of TLS.
+    /// The TLS version.
     pub fn version(&self) -> Option<&'a str> {
         text(self.get(SSL_VERSION))
     }
@@ -183,14 +186,14 @@ impl<'a> Ssl<'a> {
         text(self.get(SSL_CN))
     }
 
-    /// Whether the client showed a certificate that was found to be good.
+    /// Whether the client has sent a certificate that was verified.
     pub fn is_verified(&self) -> bool {
         self.client & (CLIENT_CERT_CONN | CLIENT_CERT_SESS) != 0 && self.verify == 0
     }
 }
 
 impl Builder {
-    /// Adds one. What no length can tell is left out.
+    /// Appends a TLV. A value that is too long for the length field is left out.
     pub fn push(&mut self, kind: u8, value: &[u8]) {
         let Ok(length) = u16::try_from(value.len()) else { return };
         self.0.push(kind);
@@ -198,7 +201,7 @@ impl Builder {
         self.0.extend_from_slice(value);
     }
 
-    /// Adds what was agreed on in TLS.
+    /// Appends the TLS parameters.
     pub fn push_ssl(&mut self, client: u8, verify: u32, inner: &Self) {
         let mut value = vec![client];
         value.extend_from_slice(&verify.to_be_bytes());
@@ -206,8 +209,8 @@ impl Builder {
         self.push(SSL, &value);
     }
 
-    /// Adds, of what a peer has said, all that is not said here yet, as long as there is room for it in `most` bytes. Its
-    /// checksum was of another header, and its padding of no use.
+    /// Appends the TLVs of `received` whose types are not in the list yet, as long as it has at most `most` bytes with them. The
+    /// checksum and padding are left out, because they belong to the header that was received.
     pub fn pass_on(&mut self, received: &Tlvs, most: usize) {
         let own = self.0.len();
         for (kind, value) in received.iter() {
@@ -218,7 +221,7 @@ impl Builder {
         }
     }
 
-    /// The list.
+    /// The finished list.
     pub fn finish(self) -> Tlvs {
         Tlvs(self.0.into())
     }
@@ -240,10 +243,10 @@ impl fmt::Debug for Tlvs {
     }
 }
 
-/// As people read it.
+/// A type, for debug output.
 struct Kind(u8);
 
-/// As people read it where it is text, and else as they can make out.
+/// A value, for debug output: escaped text.
 struct Value<'a>(&'a [u8]);
 
 impl fmt::Debug for Kind {
@@ -258,7 +261,7 @@ impl fmt::Debug for Value<'_> {
     }
 }
 
-/// The first of a list, and what follows it; `None` = there is no whole one.
+/// The type and value of the first TLV, and the rest of the list; `None` when there is no complete one.
 fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[kind, high, low], rest) = bytes.split_first_chunk::<HEAD>()?;
     let (value, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;

@@ -1,97 +1,98 @@
-//! What one system call has read.
+//! The datagrams that were read by one system call.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 
 use quinn_udp::{EcnCodepoint, RecvMeta};
 
-/// Datagrams, or runs of them, for one system call.
+/// The number of slots for one system call. Each has a datagram, or a run of them that was joined by GRO.
 pub const SLOTS: usize = quinn_udp::BATCH_SIZE;
 
-/// Room for the largest datagram, and for the longest run.
-const SLOT: usize = 65_536;
+/// The size of a slot: room for the largest datagram or run.
+const SLOT_SIZE: usize = 65_536;
 
-/// Room for datagrams, and those that it holds. Only what is written to takes memory: for small datagrams, a page of each slot.
+/// Slots, and the datagrams that were read into them. Memory is used only where bytes were written: one page of each slot when
+/// datagrams are small.
 pub struct Batch {
     room: Vec<u8>,
     metas: [RecvMeta; SLOTS],
     filled: usize,
 }
 
-/// A datagram, or a run of datagrams of one size (the last may be smaller) from one sender.
+/// A datagram, or a run of datagrams from one sender that have the same size (the last may be smaller).
 #[derive(Debug, Clone, Copy)]
 pub struct Received<'a> {
-    /// Who sent it.
+    /// The sender's address.
     pub from: SocketAddr,
-    /// The local address that it was sent to, where the socket was told to say so.
+    /// The local address that it was sent to, if the socket was set to report that.
     pub to: Option<IpAddr>,
-    /// The bytes.
+    /// The content.
     pub payload: Payload<'a>,
 }
 
-/// What is sent on as it was received.
+/// The content of a datagram or a run, in the form in which it was received and is sent on.
 #[derive(Debug, Clone, Copy)]
 pub struct Payload<'a> {
-    /// All bytes.
+    /// The bytes of all datagrams.
     pub bytes: &'a [u8],
-    /// The size of each datagram of a run. Not above the number of bytes: those of one datagram.
+    /// The size of each datagram of a run, in bytes. For a single datagram it is the number of all bytes.
     pub stride: usize,
-    /// What routers have said of congestion on the way.
+    /// The congestion mark (ECN, RFC 3168) that routers have set.
     pub ecn: Option<EcnCodepoint>,
 }
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { room: vec![0; SLOTS * SLOT], metas: [RecvMeta::default(); SLOTS], filled: 0 }
+        Self { room: vec![0; SLOTS * SLOT_SIZE], metas: [RecvMeta::default(); SLOTS], filled: 0 }
     }
 }
 
 impl Batch {
-    /// Reads with `read` into the first `N` slots; gives back whether all of them were needed, so that there may be more.
+    /// Reads with `read` into the first `N` slots. Returns whether all of them were filled, so that there may be more to read.
     pub fn fill<const N: usize>(
         &mut self,
         read: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         self.clear();
-        let mut room = self.room.chunks_exact_mut(SLOT);
+        let mut room = self.room.chunks_exact_mut(SLOT_SIZE);
         let mut slices: [IoSliceMut<'_>; N] = std::array::from_fn(|_| IoSliceMut::new(room.next().unwrap_or_default()));
         self.filled = read(&mut slices, &mut self.metas[..N.min(SLOTS)])?;
         Ok(self.filled == N)
     }
 
-    /// Nothing was read.
+    /// Empties all slots.
     pub fn clear(&mut self) {
         self.filled = 0;
     }
 
-    /// What was read last.
+    /// The datagrams that were read last.
     pub fn received(&self) -> impl Iterator<Item = Received<'_>> {
-        let filled = self.metas[..self.filled].iter().zip(self.room.chunks_exact(SLOT));
+        let filled = self.metas[..self.filled].iter().zip(self.room.chunks_exact(SLOT_SIZE));
         filled.map(|(meta, slot)| Received {
             from: meta.addr,
             to: meta.dst_ip,
-            payload: Payload { bytes: &slot[..meta.len.min(SLOT)], stride: meta.stride, ecn: meta.ecn },
+            payload: Payload { bytes: &slot[..meta.len.min(SLOT_SIZE)], stride: meta.stride, ecn: meta.ecn },
         })
     }
 }
 
 impl<'a> Payload<'a> {
-    /// One datagram.
+    /// The payload of a single datagram.
     pub fn one(bytes: &'a [u8]) -> Self {
         Self { bytes, stride: bytes.len(), ecn: None }
     }
 
-    /// Whether it is more than one datagram.
+    /// Whether this is a run, with more than one datagram.
     pub fn is_run(&self) -> bool {
         self.stride > 0 && self.stride < self.bytes.len()
     }
 
-    /// How many datagrams it is.
+    /// The number of datagrams.
     pub fn count(&self) -> u64 {
         if self.is_run() { self.bytes.len().div_ceil(self.stride) as u64 } else { 1 }
     }
 
-    /// Each datagram; an empty one is one, too.
+    /// The datagrams one by one. An empty payload is one empty datagram.
     pub fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> {
         let bytes = self.bytes;
         let size = if self.is_run() { self.stride } else { bytes.len().max(1) };

@@ -1,9 +1,9 @@
-//! Datagram sockets, with as few system calls as the kernel allows.
+//! UDP sockets, with as few system calls as possible.
 //!
-//! Reading takes up to [`batch::SLOTS`] datagrams in one call (recvmmsg), and each of these may be a run of datagrams of one size
-//! from one sender that the kernel or the network card has joined (GRO). Such a run is sent on as it is, in one call that the
-//! kernel cuts up again (GSO). `quinn-udp` speaks to the kernel; it is made for QUIC endpoints, so the options of our
-//! sockets are set here ([`options`]): datagrams of any size must pass, also those that have to be fragmented.
+//! Up to [`batch::SLOTS`] slots are read in one call (recvmmsg). Each of them may have a run of datagrams from one sender, all of
+//! one size, that the kernel or the network card has joined (GRO). Such a run is sent on in one call, and the kernel splits it
+//! again (GSO). `quinn-udp` makes the system calls. It is written for QUIC endpoints, so the options of our sockets are set in
+//! [`options`]: datagrams of any size must pass, also those that have to be fragmented.
 
 pub mod batch;
 pub mod options;

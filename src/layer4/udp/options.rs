@@ -1,7 +1,7 @@
-//! Options of datagram sockets.
+//! The options of UDP sockets.
 //!
-//! Fragmentation stays as the kernel has it: the path's MTU is obeyed, and what is larger is fragmented. A proxy that forbade
-//! it would lose the large answers of name servers.
+//! Fragmentation is left at the kernel's default: the path's MTU is observed, and larger datagrams are fragmented. A proxy that
+//! forbade this would lose the large responses of name servers.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -9,19 +9,19 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Type};
 
-/// What a listening socket's buffers should hold; the kernel lowers it to `net.core.rmem_max` and `wmem_max`. A burst that comes
-/// while the worker is busy waits there.
+/// The requested size of a listening socket's buffers, in bytes; the kernel lowers it to `net.core.rmem_max` and `wmem_max`. A
+/// burst that arrives while the worker is busy waits there.
 const BUFFER: usize = 4 * 1024 * 1024;
 
-/// A socket that clients send to, one of several on one address.
+/// A socket that clients send to. Several of them, one for each worker, share an address.
 ///
 /// # Errors
 ///
-/// What the kernel says.
+/// The kernel's error.
 pub fn listen(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    // and not SO_REUSEADDR, with which the last one to bind would get everything
+    // SO_REUSEADDR would let the socket that was bound last get all datagrams
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
     let socket = UdpSocket::from(socket);
@@ -29,11 +29,11 @@ pub fn listen(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Makes a bound socket one that clients send to, however it came to be bound.
+/// Sets the options of a bound socket that clients send to.
 ///
 /// # Errors
 ///
-/// What the kernel says.
+/// The kernel's error.
 pub fn prepare(socket: &UdpSocket) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     let address = socket.local_addr()?;
@@ -49,17 +49,17 @@ pub fn prepare(socket: &UdpSocket) -> io::Result<()> {
     Ok(())
 }
 
-/// A socket that datagrams of one session go to its backend by. Connected: the kernel takes datagrams from the backend alone,
-/// and tells ICMP errors.
+/// A socket for the datagrams of one session to its backend. It is connected, so that the kernel delivers only the backend's
+/// datagrams, and reports ICMP errors.
 ///
 /// # Errors
 ///
-/// What the kernel says.
+/// The kernel's error.
 pub fn connect(backend: SocketAddr) -> io::Result<UdpSocket> {
     let socket = socket2::Socket::new(Domain::for_address(backend), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
     socket.connect(&backend.into())?;
     let socket = UdpSocket::from(socket);
-    // without it the kernel tells a refusal, but not that a host can't be reached
+    // without this option the kernel reports that a port is closed, but not that a host can't be reached
     match backend {
         SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?,
         SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?,
@@ -67,18 +67,19 @@ pub fn connect(backend: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Has runs of datagrams joined, and congestion marks told. Where the kernel can't, datagrams come one by one.
+/// Lets the kernel join runs of datagrams (GRO), and report congestion marks (ECN). If it can't, datagrams arrive one by one and
+/// without marks.
 pub fn join_runs(socket: &UdpSocket, address: &SocketAddr) {
     let _ = setsockopt(socket, sockopt::UdpGroSegment, &true);
     let options = SockRef::from(socket);
-    // for IPv4 over a socket of both families, too
+    // IPv4 also reaches an IPv6 socket that serves both families
     let _ = options.set_recv_tos_v4(true);
     if address.is_ipv6() {
         let _ = options.set_recv_tclass_v6(true);
     }
 }
 
-/// Whether it stands for every address of the machine, so that each datagram has to say which of them it came to.
+/// Whether this means all addresses of the machine, so that each datagram has to report which of them it was sent to.
 pub fn is_wildcard(address: &SocketAddr) -> bool {
     match address.ip() {
         IpAddr::V4(ip) => ip.is_unspecified(),

@@ -1,4 +1,4 @@
-//! A datagram socket in a worker's runtime.
+//! A UDP socket in a worker's runtime.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -10,41 +10,43 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::batch::{Batch, Payload};
 
-/// The largest datagrams that are sent as a run: they fit into what Ethernet carries, less an IPv6 header. The kernel refuses
-/// to cut a run into datagrams that would have to be fragmented.
+/// The size of the largest datagrams that are sent as a run: an Ethernet frame's 1500 bytes less the IPv6 and UDP headers. The
+/// kernel refuses to split a run into datagrams that would have to be fragmented.
 const LONGEST_OF_RUN: usize = 1452;
 
-/// How we speak to the kernel, and what it was found not to understand. One for each worker.
+/// The access to the kernel's UDP features, and what was found not to be supported. There is one for each worker.
 #[derive(Debug)]
 pub struct Driver(UdpSocketState);
 
-/// A socket. It waits for what comes; what is sent goes at once or is lost, as with any router whose queue is full.
+/// A UDP socket. Reading waits for datagrams. Sending does not wait: a datagram for which there is no room is lost, as in any
+/// router with a full queue.
 #[derive(Debug)]
 pub struct Socket {
-    // for reading alone: one that waits for room to write, too, would be woken by each datagram that has left
+    // registered for reading only: with interest in writing, the task would be woken by every datagram that was sent
     io: AsyncFd<Arc<UdpSocket>>,
 }
 
-/// There is something to read, as far as is known.
+/// The socket may have something to read.
 #[derive(Debug)]
 pub struct Ready<'a>(AsyncFdReadyGuard<'a, Arc<UdpSocket>>);
 
 impl Driver {
+    /// Finds out what the kernel supports.
+    ///
     /// # Errors
     ///
-    /// When there are no file descriptors left.
+    /// There is no file descriptor left.
     pub fn new() -> io::Result<Self> {
-        // what it sets stays with this socket
+        // what it sets on a socket concerns only this one
         let socket = UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
         UdpSocketState::new(UdpSockRef::from(&socket)).map(Self)
     }
 
-    /// Sends to a socket's peer, or from one without a peer to an address. `from`: the local address that it is sent from, where
-    /// that is not the only one.
+    /// Sends to the address `to`. `from` is the local address to send from, needed when the socket is bound to all addresses.
     ///
     /// # Errors
     ///
-    /// What the kernel says; of a run, some datagrams may have been sent.
+    /// The kernel's error. Some datagrams of a run may have been sent nevertheless.
     pub fn send(
         &self,
         socket: &UdpSocket,
@@ -61,7 +63,7 @@ impl Driver {
         };
         if !payload.is_run() {
             return match (payload.ecn, from) {
-                // with nothing more to say, the kernel has nothing more to read
+                // send_to is cheaper than sendmsg when there are no options for the kernel to parse
                 (None, None) => socket.send_to(payload.bytes, to).map(|_| ()),
                 _ => self.0.try_send(socket.into(), &transmit),
             };
@@ -79,10 +81,10 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// What the kernel says, also of what was sent before.
+    /// The kernel's error, which may also be about datagrams that were sent before.
     pub fn send_to_peer(&self, socket: &UdpSocket, peer: SocketAddr, payload: &Payload<'_>) -> io::Result<()> {
         match payload.is_run() || payload.ecn.is_some() {
-            // without an address the kernel need not look for the way
+            // without an address the kernel does not have to look up the route
             false => socket.send(payload.bytes).map(|_| ()),
             true => self.send(socket, peer, None, payload),
         }
@@ -90,9 +92,11 @@ impl Driver {
 }
 
 impl Socket {
+    /// Registers the socket with the runtime.
+    ///
     /// # Errors
     ///
-    /// When there are no file descriptors left.
+    /// There is no file descriptor left.
     pub fn new(socket: Arc<UdpSocket>) -> io::Result<Self> {
         #[allow(
             deprecated,
@@ -102,38 +106,38 @@ impl Socket {
         Ok(Self { io })
     }
 
-    /// The socket itself, which another worker may send on.
+    /// The socket itself, which other workers may send on.
     pub fn get(&self) -> &Arc<UdpSocket> {
         self.io.get_ref()
     }
 
-    /// Waits until there is something to read, or an error to be told.
+    /// Waits until there is something to read, or an error to report.
     ///
     /// # Errors
     ///
-    /// When the runtime ends.
+    /// The runtime is ending.
     pub async fn ready(&self) -> io::Result<Ready<'_>> {
         self.io.ready(Interest::READABLE | Interest::ERROR).await.map(Ready)
     }
 
-    /// Takes in the errors that the kernel keeps beside the last one.
+    /// Drops the errors in the socket's error queue (`IP_RECVERR`), which the kernel keeps in addition to the last one.
     pub fn forget_errors(&self, driver: &Driver) {
         while let Ok(Some(_)) = driver.0.recv_transport_error((&**self.get()).into()) {}
     }
 }
 
 impl Ready<'_> {
-    /// Reads into up to `N` slots of `batch`; gives back whether there may be more.
+    /// Reads into up to `N` slots of `batch`. Returns whether there may be more to read.
     ///
     /// # Errors
     ///
-    /// What the kernel says, also of what was sent before. Nothing to read is no error.
+    /// The kernel's error, which may also be about datagrams that were sent before. It is no error when there is nothing to read.
     pub fn receive<const N: usize>(&mut self, driver: &Driver, batch: &mut Batch) -> io::Result<bool> {
         batch.clear();
         let read = self.0.try_io(|io| {
             let socket = &**io.get_ref();
-            // less than there was room for is all that there was: what comes from now on wakes us, so no call is needed to hear
-            // that there is nothing
+            // a read that filled fewer slots has emptied the socket, and the next datagram will wake us: so no further call is
+            // needed to find out that there is nothing
             match batch.fill::<N>(|slices, metas| driver.0.recv(socket.into(), slices, metas)) {
                 Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
                 read => read,

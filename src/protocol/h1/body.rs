@@ -1,4 +1,5 @@
-//! The body of a request on an HTTP/1 connection: read only when asked for, which is what makes back-pressure.
+//! The body of a request on an HTTP/1 connection. It is read from the socket only when it is polled, which gives back-pressure
+//! through TCP.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,26 +15,26 @@ use super::wire::Wire;
 use crate::error::Error;
 use crate::policy::Limits;
 use crate::protocol::http::ClientBody;
-use crate::protocol::http::intake::Intake;
+use crate::protocol::http::body_limiter::BodyLimiter;
 use crate::timer::Timers;
 
-/// A body that is read from the client's connection as it is asked for.
+/// A body that is read from the client's connection when it is polled.
 #[derive(Debug)]
 pub struct RequestBody {
     wire: Rc<RefCell<Wire>>,
-    intake: Intake,
+    limiter: BodyLimiter,
 }
 
 impl RequestBody {
-    /// A body on `wire`, within these limits.
+    /// The body of the current request on `wire`, within `limits`.
     pub(super) fn new(wire: Rc<RefCell<Wire>>, limits: &Limits, timers: &Timers) -> Self {
-        Self { wire, intake: Intake::new(limits, timers) }
+        Self { wire, limiter: BodyLimiter::new(limits, timers) }
     }
 }
 
 impl ClientBody for RequestBody {
     fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
-        self.intake.refuse(fields);
+        self.limiter.drop_in_trailers(fields);
     }
 
     fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -51,11 +52,11 @@ impl ClientBody for RequestBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = self.wire.borrow_mut().poll_body(cx);
         match polled {
-            Poll::Ready(Ok(Decoded::Data(data))) => Poll::Ready(Some(self.intake.data(data))),
-            Poll::Ready(Ok(Decoded::Trailers(trailers))) => Poll::Ready(self.intake.trailers(trailers).map(Ok)),
+            Poll::Ready(Ok(Decoded::Data(data))) => Poll::Ready(Some(self.limiter.data(data))),
+            Poll::Ready(Ok(Decoded::Trailers(trailers))) => Poll::Ready(self.limiter.trailers(trailers).map(Ok)),
             Poll::Ready(Ok(Decoded::End | Decoded::Starved)) => Poll::Ready(None),
             Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error))),
-            Poll::Pending => self.intake.poll_late(cx).map(|late| Some(Err(late))),
+            Poll::Pending => self.limiter.poll_too_slow(cx).map(|late| Some(Err(late))),
         }
     }
 }

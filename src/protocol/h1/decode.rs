@@ -1,8 +1,8 @@
-//! Bodies of HTTP/1 messages: from bytes to data, by the framing of the head.
+//! Decodes the bodies of HTTP/1 messages by the framing that their heads announced.
 //!
-//! Pure: it is given what has arrived and gives back what it means. The chunked coding (RFC 9112, section 7.1) is read
-//! without leniency: hexadecimal digits only, CRLF only, extensions by the grammar, and a bound on what extensions and trailers
-//! may cost. What is wrong is refused as soon as it is there: none of it is waited behind.
+//! This does no I/O: it is given the bytes that have arrived and returns what they mean. The chunked coding (RFC 9112, section
+//! 7.1) is read without leniency: only hexadecimal digits, only CRLF, only well-formed extensions, with limits on the size of
+//! extensions and trailers. An error is reported as soon as its first byte is there.
 
 #[cfg(test)]
 mod tests;
@@ -15,18 +15,18 @@ use super::head;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::http::length::{Length, MAX_LENGTH};
 
-/// A chunk's line, its extensions included.
+/// The most bytes of a line with a chunk's size and extensions.
 const MAX_CHUNK_LINE: usize = 4 * 1024;
-/// The digits of a chunk's size: as many as 64 bits have, leading zeros included.
+/// The most digits of a chunk's size, leading zeros included: as many as a number of 64 bits has.
 const MAX_DIGITS: usize = 16;
-/// The trailer section.
+/// The most bytes of a trailer section.
 const MAX_TRAILERS: usize = 16 * 1024;
 
-/// Reads one body.
+/// The decoder for one body.
 #[derive(Debug)]
 pub struct Decoder {
     phase: Phase,
-    /// How a violation is reported: whose body it is.
+    /// The kind of error for broken framing: it says whether a client or a backend has sent the body.
     kind: Kind,
 }
 
@@ -36,27 +36,27 @@ enum Phase {
     ChunkLine,
     Chunk(u64),
     ChunkEnd,
-    /// Looked through up to here.
+    /// The trailer section, of which so many bytes have been searched for its end.
     Trailers(usize),
     UntilClose,
     Done,
 }
 
-/// What the bytes at hand mean.
+/// The meaning of the next bytes.
 #[derive(Debug)]
 pub enum Decoded {
-    /// Data, never empty.
+    /// Data of the body, at least one byte.
     Data(Bytes),
-    /// The trailer section, never empty; the body ends with it.
+    /// The trailer section, with at least one field. The body ends with it.
     Trailers(HeaderMap),
     /// The body has ended.
     End,
-    /// More bytes are needed.
+    /// More bytes have to be read first.
     Starved,
 }
 
 impl Decoder {
-    /// For a body of `length`; what breaks the framing is an error of `kind`.
+    /// A decoder for a body of `length`. Broken framing is reported as an error of `kind`.
     pub fn new(length: Length, kind: Kind) -> Self {
         let phase = match length {
             Length::Fixed(0) => Phase::Done,
@@ -77,7 +77,7 @@ impl Decoder {
         self.phase == Phase::UntilClose
     }
 
-    /// The bytes still to come, where that is known.
+    /// The number of bytes that are still to come, when it is known.
     pub fn remaining(&self) -> Option<u64> {
         match self.phase {
             Phase::Fixed(left) => Some(left),
@@ -86,14 +86,15 @@ impl Decoder {
         }
     }
 
-    /// This many bytes of a body of known length went another way. Not more than [remain](Self::remaining).
+    /// Counts bytes of a body of known length that were moved without passing through this decoder. They must not be more than
+    /// [remain](Self::remaining).
     pub fn skip(&mut self, bytes: u64) {
         if let Phase::Fixed(left) = self.phase {
             self.phase = if left <= bytes { Phase::Done } else { Phase::Fixed(left - bytes) };
         }
     }
 
-    /// The connection ended where a body that lasts until then does.
+    /// To be called when the connection has ended. Returns whether the body is complete with that.
     pub fn end_of_stream(&mut self) -> bool {
         if self.phase == Phase::UntilClose {
             self.phase = Phase::Done;
@@ -101,20 +102,20 @@ impl Decoder {
         self.is_done()
     }
 
-    /// Takes the next piece from the front of `buf`.
+    /// Decodes the next piece, and removes its bytes from `buf`.
     pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Decoded> {
         loop {
             match self.phase {
                 Phase::Done => return Ok(Decoded::End),
                 _ if buf.is_empty() => return Ok(Decoded::Starved),
                 Phase::Fixed(left) => {
-                    let (data, left) = take(buf, left);
+                    let (data, left) = split_up_to(buf, left);
                     self.phase = if left == 0 { Phase::Done } else { Phase::Fixed(left) };
                     return Ok(Decoded::Data(data));
                 }
                 Phase::UntilClose => return Ok(Decoded::Data(buf.split().freeze())),
                 Phase::Chunk(left) => {
-                    let (data, left) = take(buf, left);
+                    let (data, left) = split_up_to(buf, left);
                     self.phase = if left == 0 { Phase::ChunkEnd } else { Phase::Chunk(left) };
                     return Ok(Decoded::Data(data));
                 }
@@ -133,15 +134,15 @@ impl Decoder {
                     [b'\r'] => return Ok(Decoded::Starved),
                     _ => return Err(self.broken()),
                 },
-                Phase::Trailers(looked) => return self.trailers(buf, looked),
+                Phase::Trailers(searched) => return self.trailers(buf, searched),
             }
         }
     }
 
-    /// A chunk's line; its CRLF is not given back.
+    /// The line with a chunk's size, without its CRLF.
     fn line(&self, buf: &mut BytesMut) -> Result<Option<Bytes>> {
         let window = &buf[..buf.len().min(MAX_CHUNK_LINE)];
-        // whichever comes first: neither stands within a line
+        // whichever comes first: neither CR nor LF may occur within the line
         match memchr::memchr2(b'\r', b'\n', window) {
             Some(at) if window[at..].starts_with(b"\r\n") => {
                 let mut line = buf.split_to(at + 2).freeze();
@@ -154,24 +155,25 @@ impl Decoder {
         }
     }
 
-    /// `1*HEXDIG [ chunk-ext ]`; extensions are dropped. Leading zeros are taken, for Varnish writes two of them before every size.
+    /// Parses `1*HEXDIG [ chunk-ext ]`; extensions are ignored. Leading zeros are accepted, because Varnish writes two of them
+    /// before every size.
     fn chunk_size(&self, line: &[u8]) -> Result<u64> {
         let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
         let (number, rest) = line.split_at(digits);
         if digits > MAX_DIGITS || !extensions::are_well_formed(rest) {
             return Err(self.broken());
         }
-        // no digits at all fail here
+        // an empty number fails here
         let text = std::str::from_utf8(number).map_err(|_| self.broken())?;
         let size = u64::from_str_radix(text, 16).map_err(|_| self.broken())?;
         if size <= MAX_LENGTH { Ok(size) } else { Err(self.broken()) }
     }
 
-    /// The trailer section: lines, each looked at once however they come, up to an empty one.
-    fn trailers(&mut self, buf: &mut BytesMut, looked: usize) -> Result<Decoded> {
+    /// Reads the trailer section up to its empty line. Each byte is searched once, however small the pieces in which it arrives.
+    fn trailers(&mut self, buf: &mut BytesMut, searched: usize) -> Result<Decoded> {
         let window = &buf[..buf.len().min(MAX_TRAILERS)];
-        for at in memchr::memchr_iter(b'\n', &window[looked..]) {
-            let end = looked + at + 1;
+        for at in memchr::memchr_iter(b'\n', &window[searched..]) {
+            let end = searched + at + 1;
             if !window[..end].ends_with(b"\r\n") {
                 return Err(Error::new(self.kind, "a line of its trailer section ends in LF without CR"));
             }
@@ -194,7 +196,7 @@ impl Decoder {
     }
 }
 
-fn take(buf: &mut BytesMut, left: u64) -> (Bytes, u64) {
+fn split_up_to(buf: &mut BytesMut, left: u64) -> (Bytes, u64) {
     let here = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
     (buf.split_to(here).freeze(), left - here as u64)
 }

@@ -1,4 +1,4 @@
-//! Heads of HTTP/1 messages: from fields to bytes. Framing fields are written here and nowhere else.
+//! Writes the heads of HTTP/1 messages. Framing fields are written here and nowhere else.
 
 use bytes::{BufMut, BytesMut};
 use http::header::{self, HeaderMap};
@@ -7,29 +7,29 @@ use http::{Method, StatusCode};
 use crate::protocol::http::RequestLine;
 use crate::protocol::http::length::Length;
 
-/// How a body is written.
+/// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    /// As it is: its length was announced, or it ends with the connection.
+    /// The body is written as it is. Its length was announced, or it ends with the connection.
     Plain,
-    /// In the chunked coding.
+    /// The body is written in the chunked coding.
     Chunked,
 }
 
-/// What becomes of the connection after a response.
+/// What happens to the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// It stays open, as HTTP/1.1 does without a word.
+    /// The connection stays open, which is the default of HTTP/1.1.
     Open,
-    /// It stays open, said to an HTTP/1.0 client.
+    /// The connection stays open, which has to be said to an HTTP/1.0 client.
     KeepAlive,
-    /// It is closed.
+    /// The connection is closed.
     Close,
-    /// It is another protocol's.
+    /// The connection is used for another protocol.
     Upgrade,
 }
 
-/// Writes the head of a request; gives back how its body is to be written.
+/// Writes the head of a request, and returns how the body has to be encoded.
 pub fn request(out: &mut BytesMut, line: &RequestLine<'_>, headers: &HeaderMap) -> Coding {
     out.reserve(512);
     out.put_slice(line.method.as_str().as_bytes());
@@ -55,7 +55,7 @@ pub fn request(out: &mut BytesMut, line: &RequestLine<'_>, headers: &HeaderMap) 
         out.put_slice(b"expect: 100-continue\r\n");
     }
     let coding = match line.length {
-        // RFC 9110, section 8.6: no Content-Length where a body has no meaning anyway
+        // RFC 9110, section 8.6: no Content-Length for methods whose requests usually have no body
         Length::Fixed(0) if !matches!(*line.method, Method::POST | Method::PUT | Method::PATCH) => Coding::Plain,
         Length::Fixed(length) => {
             content_length(out, length);
@@ -70,7 +70,7 @@ pub fn request(out: &mut BytesMut, line: &RequestLine<'_>, headers: &HeaderMap) 
     coding
 }
 
-/// Writes the head of a response. `length` is `None` where nothing is to be said about a body.
+/// Writes the head of a response. `length` is `None` when nothing has to be said about a body.
 pub fn response(
     out: &mut BytesMut,
     status: StatusCode,
@@ -110,8 +110,8 @@ pub fn interim(out: &mut BytesMut, status: StatusCode, headers: &HeaderMap) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// We answer as HTTP/1.1 whatever the client speaks (RFC 9110, section 6.2). The reason is optional in the grammar, the space
-/// before it is not (RFC 9112, section 4).
+/// Writes the status line. We respond as HTTP/1.1 whatever the client speaks (RFC 9110, section 6.2). The reason phrase is
+/// optional, but the space before it is not (RFC 9112, section 4).
 fn status_line(out: &mut BytesMut, status: StatusCode) {
     if status == StatusCode::OK {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
@@ -124,7 +124,7 @@ fn status_line(out: &mut BytesMut, status: StatusCode) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes fields, each with its line end; gives back whether `Date` is among them.
+/// Writes fields, each with its CRLF. Returns whether `Date` is among them.
 pub fn fields(out: &mut BytesMut, headers: &HeaderMap) -> bool {
     let mut dated = false;
     for (name, value) in headers {

@@ -1,10 +1,11 @@
-//! Chunk extensions, which are verified and dropped: RFC 9112, section 7.1.1.
+//! Chunk extensions, which are checked and dropped: RFC 9112, section 7.1.1.
 
-/// Whether this is what may follow a chunk's size: `*( ";" chunk-ext-name [ "=" chunk-ext-val ] )`, of which a value is a token or
-/// a quoted string (RFC 9110, section 5.6.4).
+/// Whether this may follow a chunk's size: `*( ";" chunk-ext-name [ "=" chunk-ext-val ] )`, where a value is a token or a quoted
+/// string (RFC 9110, section 5.6.4).
 ///
-/// The "bad" white space that the grammar has around `;` and `=` is refused. Nobody sends it; llhttp refuses it, h11 does before
-/// the first `;`; and what one program skips and another one doesn't is how they come to see different chunks.
+/// The "bad" white space that the grammar allows around `;` and `=` is refused. Nobody sends it; llhttp refuses it, and so does
+/// h11 before the first `;`. White space that one program skips and another does not is how two programs come to see different
+/// chunks.
 pub fn are_well_formed(mut rest: &[u8]) -> bool {
     while !rest.is_empty() {
         match rest.strip_prefix(b";").and_then(token).and_then(value) {
@@ -15,14 +16,14 @@ pub fn are_well_formed(mut rest: &[u8]) -> bool {
     true
 }
 
-/// What follows a token; `None` = there is none.
+/// The rest of the text after a token; `None` when there is no token.
 fn token(text: &[u8]) -> Option<&[u8]> {
     let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
     let length = text.iter().take_while(|b| is_token(b)).count();
     (length > 0).then(|| &text[length..])
 }
 
-/// What follows `=` and a value, if they are there.
+/// The rest of the text after `=` and a value, if it begins with these.
 fn value(text: &[u8]) -> Option<&[u8]> {
     match text {
         [b'=', b'"', rest @ ..] => quoted(rest),
@@ -31,15 +32,15 @@ fn value(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows the quote at a string's end; `None` = it has none, or holds a control character.
+/// The rest of the text after the closing quote; `None` when that is missing, or the string contains a control character.
 fn quoted(mut text: &[u8]) -> Option<&[u8]> {
-    let may_stand = |b: u8| b == b'\t' || (b >= b' ' && b != 0x7f);
+    let is_allowed = |b: u8| b == b'\t' || (b >= b' ' && b != 0x7f);
     loop {
         text = match *text {
             [b'"', ref rest @ ..] => return Some(rest),
-            [b'\\', escaped, ref rest @ ..] if may_stand(escaped) => rest,
+            [b'\\', escaped, ref rest @ ..] if is_allowed(escaped) => rest,
             [b'\\', ..] => return None,
-            [b, ref rest @ ..] if may_stand(b) => rest,
+            [b, ref rest @ ..] if is_allowed(b) => rest,
             _ => return None,
         };
     }

@@ -1,15 +1,15 @@
-//! How long a message's body is: RFC 9112, section 6, to the letter where it says MUST, and the stricter choice where it
-//! leaves one. Whoever disagrees with a backend about this can be made to smuggle requests.
+//! How long a message's body is: RFC 9112, section 6, followed to the letter where it says MUST, and with the stricter choice
+//! where it leaves one. A proxy that disagrees with a backend about this can be made to smuggle requests.
 
 use http::{Method, StatusCode, Version};
 
 use crate::error::{Error, Kind, Result};
 use crate::protocol::http::length::{Length, is_bodiless, parse_length};
 
-/// What the framing fields of a head said.
+/// What the framing fields of a head say.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Fields {
-    /// The one value of `Content-Length`.
+    /// The value of `Content-Length`.
     pub content_length: Option<u64>,
     coding: Coding,
 }
@@ -19,14 +19,18 @@ enum Coding {
     #[default]
     None,
     Chunked,
-    /// A coding that we do not decode stands before, or instead of, chunked.
+    /// A coding that we do not decode comes before chunked, or instead of it.
     Unknown,
-    /// Chunked is not last, or is there twice.
+    /// Chunked is not the last coding, or occurs twice.
     Invalid,
 }
 
 impl Fields {
-    /// Takes a framing field; `false` = it is not one.
+    /// Takes in a field if it is a framing field. Returns whether it is one.
+    ///
+    /// # Errors
+    ///
+    /// An error of `kind` when `Content-Length` is malformed or has several values.
     pub fn take(&mut self, name: &str, value: &[u8], kind: Kind) -> Result<bool> {
         match name {
             "content-length" => self.take_length(value, kind)?,
@@ -42,7 +46,7 @@ impl Fields {
         }
     }
 
-    /// Section 6.3, rule 5: a list of identical values counts as one; everything else but a plain number is refused.
+    /// Section 6.3, rule 5: a list of identical values counts as one; anything else that is not a plain number is refused.
     fn take_length(&mut self, value: &[u8], kind: Kind) -> Result<()> {
         for one in value.split(|&b| b == b',') {
             let length = parse_length(one.trim_ascii()).ok_or(Error::new(kind, "Content-Length is not a number"))?;
@@ -65,6 +69,10 @@ impl Coding {
 }
 
 /// The length of a request's body.
+///
+/// # Errors
+///
+/// The framing is ambiguous or malformed (400), or has an unknown transfer coding (501).
 pub fn request(fields: &Fields, version: Version) -> Result<Length> {
     let malformed = |detail| Err(Error::new(Kind::MalformedRequest, detail));
     match (fields.coding, fields.content_length) {
@@ -78,6 +86,10 @@ pub fn request(fields: &Fields, version: Version) -> Result<Length> {
 }
 
 /// The length of the body of a response to `method`.
+///
+/// # Errors
+///
+/// The framing is ambiguous or malformed, or has a transfer coding other than chunked.
 pub fn response(fields: &Fields, method: &Method, status: StatusCode, version: Version) -> Result<Length> {
     let malformed = |detail| Err(Error::new(Kind::UpstreamMalformed, detail));
     match (fields.coding, fields.content_length) {

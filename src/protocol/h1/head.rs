@@ -1,10 +1,11 @@
-//! Heads of HTTP/1 messages: from bytes to fields, strictly.
+//! Parses the heads of HTTP/1 messages strictly.
 //!
-//! One vectorised scan finds the ends of the lines; names and values are then verified by the types that hold them. What
-//! decides over framing and over the connection is taken out while the fields are read, so that no later code can look at it
-//! in another way, and so that a head without hop-by-hop fields, which is nearly every head, needs no second pass. Stricter
-//! than RFC 9112 demands where leniency is how requests are smuggled: a bare LF is refused (section 2.2 allows to take it), so
-//! is obs-fold (5.2), and in requests white space before the colon (5.1), which is taken out of answers. What a target may hold is in `target.rs`.
+//! One vectorised scan finds the ends of the lines; names and values are then verified by the types that hold them. Fields that
+//! decide over framing and over the connection are taken out while the head is read, so that no later code can interpret them
+//! differently, and so that a head without hop-by-hop fields, as nearly all are, needs no second pass. We are stricter than RFC
+//! 9112 demands where leniency allows request smuggling: a bare LF is refused (section 2.2 allows to accept it), and so are
+//! obs-fold (5.2) and, in requests, white space before the colon (5.1), which is removed from responses. What a target may
+//! contain is in `target.rs`.
 
 #[cfg(test)]
 mod tests;
@@ -21,52 +22,58 @@ use crate::error::{Error, Kind, Result};
 use crate::protocol::http::target::{MAX_METHOD, is_host};
 use crate::protocol::http::{HeadLimits, Leniency, Request, RequestBody, Upgrade, length, trailers};
 
-/// Fields of a trailer section.
+/// The most fields of a trailer section.
 const MAX_TRAILERS: usize = 32;
-/// The list of a head's lines is kept for the next head unless it has grown beyond this.
+/// The list of line ends is kept for the next head, unless its capacity has grown beyond this number.
 const KEEP_LINES: usize = 128;
 
 /// The head of a request.
 #[derive(Debug)]
 pub struct RequestHead {
-    /// The request, as yet without its body. Boxed: it is large, and is passed on by everyone who has to do with it.
+    /// The request, without its body. Boxed, because it is large and is moved many times.
     pub request: Box<Request>,
-    /// Whether the client lets the connection stay open after it.
+    /// Whether the connection may stay open after the request, as far as the client is concerned.
     pub persists: bool,
 }
 
 /// The head of a response.
 #[derive(Debug)]
 pub struct ResponseHead {
-    /// Its status.
+    /// The status.
     pub status: StatusCode,
-    /// 1.0 or 1.1.
+    /// The version, 1.0 or 1.1.
     pub version: Version,
     /// The fields, without hop-by-hop ones and `Content-Length`.
     pub headers: HeaderMap,
-    /// `Transfer-Encoding` and `Content-Length`; what they mean depends on the request too: [`framing::response`].
+    /// What `Transfer-Encoding` and `Content-Length` say. The length of the body depends on the request too: see
+    /// [`framing::response`].
     pub fields: framing::Fields,
-    /// What `Connection` said.
+    /// What the hop-by-hop fields say.
     pub hop: Hop,
 }
 
-/// How far a head has been looked through for its end, so that one that comes byte by byte is not scanned again and again.
+/// How far a head was searched for its end, so that a head which arrives byte by byte is not scanned again and again.
 #[derive(Debug, Default)]
 pub struct Scan {
-    looked: usize,
-    /// Where its lines end, so far; without the empty one.
+    searched: usize,
+    /// The offsets after each line that was found so far; the empty line is not among them.
     lines: Vec<usize>,
 }
 
-/// Takes the head of a request from the front of `buf`; `None` = there is more to come. What is refused stays in `buf`.
+/// Removes the head of a request from the front of `buf`; `None` when it is not complete. A head that is refused stays in `buf`,
+/// for the access log.
+///
+/// # Errors
+///
+/// The head is malformed, or larger than `limits` allows.
 pub fn request(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Result<Option<RequestHead>> {
     while scan.lines.is_empty() && buf.starts_with(b"\r\n") {
-        // section 2.2: at least one empty line before a request is to be ignored
+        // section 2.2: a server should ignore at least one empty line before a request
         let _ = buf.split_to(2);
-        scan.looked = 0;
+        scan.searched = 0;
     }
     let Some(end) = scan.end(buf, limits.bytes, Kind::MalformedRequest, false)? else {
-        if is_no_method(buf) {
+        if has_no_method(buf) {
             return Err(malformed("the method does not end"));
         }
         if buf.len() >= limits.bytes {
@@ -81,13 +88,17 @@ pub fn request(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Resul
     let parsed = parse_request(&head, &scan.lines, limits.leniency);
     scan.clear();
     if parsed.is_err() {
-        let behind = std::mem::replace(buf, BytesMut::from(&head[..]));
-        buf.extend_from_slice(&behind);
+        let following = std::mem::replace(buf, BytesMut::from(&head[..]));
+        buf.extend_from_slice(&following);
     }
     parsed.map(Some)
 }
 
-/// Takes the head of a response from the front of `buf`; `None` = there is more to come.
+/// Removes the head of a response from the front of `buf`; `None` when it is not complete.
+///
+/// # Errors
+///
+/// The head is malformed, or larger than `limits` allows.
 pub fn response(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Result<Option<ResponseHead>> {
     let Some(end) = scan.end(buf, limits.bytes, Kind::UpstreamMalformed, limits.leniency.bare_lf)? else {
         if buf.len() >= limits.bytes {
@@ -106,7 +117,11 @@ pub fn response(buf: &mut BytesMut, scan: &mut Scan, limits: HeadLimits) -> Resu
     head.map(Some)
 }
 
-/// Reads a trailer section, its empty line included.
+/// Parses a trailer section, which ends with its empty line.
+///
+/// # Errors
+///
+/// An error of `kind` when it is malformed.
 pub fn trailers(bytes: &Bytes, kind: Kind) -> Result<HeaderMap> {
     let mut scan = Scan::default();
     let end = scan.end(bytes, bytes.len(), kind, false)?;
@@ -115,9 +130,9 @@ pub fn trailers(bytes: &Bytes, kind: Kind) -> Result<HeaderMap> {
     }
     let mut map = HeaderMap::with_capacity(scan.lines.len());
     for line in lines(bytes, &scan.lines) {
-        let (named, said) = split(line);
-        let named = if kind == Kind::UpstreamMalformed { mended(named) } else { named };
-        let (name, value) = (name(named, kind)?, value(bytes, said, kind)?);
+        let (named, text) = split(line);
+        let named = if kind == Kind::UpstreamMalformed { trim_name(named) } else { named };
+        let (name, value) = (name(named, kind)?, value(bytes, text, kind)?);
         if trailers::allowed_in_trailer(&name) {
             map.append(name, value);
         }
@@ -126,10 +141,10 @@ pub fn trailers(bytes: &Bytes, kind: Kind) -> Result<HeaderMap> {
 }
 
 impl Scan {
-    /// Where the head ends, its empty line included, when that is within `limit`; `bare_lf` = a line may end without CR.
+    /// The offset after the head's empty line, when that is within `limit`. With `bare_lf` a line may end without CR.
     fn end(&mut self, buf: &[u8], limit: usize, kind: Kind, bare_lf: bool) -> Result<Option<usize>> {
         let window = &buf[..buf.len().min(limit)];
-        let from = self.looked;
+        let from = self.searched;
         if from == window.len() {
             return Ok(None);
         }
@@ -145,31 +160,31 @@ impl Scan {
             }
             self.lines.push(at + 1);
         }
-        self.looked = window.len();
+        self.searched = window.len();
         Ok(None)
     }
 
-    /// Makes it ready for the next head.
+    /// Prepares for the next head.
     fn clear(&mut self) {
-        self.looked = 0;
+        self.searched = 0;
         self.lines.clear();
         self.lines.shrink_to(KEEP_LINES);
     }
 }
 
-/// The lines of a head that end `at` these places, without their line ends.
+/// The lines of a head, without their line ends. `at` has the offset after each.
 fn lines<'a>(head: &'a [u8], at: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
     let mut start = 0;
     at.iter().map(move |&end| {
         let line = &head[start..end - 1];
         start = end;
-        // without CR only where that is allowed
+        // a line without CR gets here only when that is allowed
         line.strip_suffix(b"\r").unwrap_or(line)
     })
 }
 
-/// `field-name ":" OWS field-value OWS`, both still unverified. White space in a name, as before the colon or in a folded line,
-/// is what no name may hold.
+/// Splits a line into name and value, both still unverified: `field-name ":" OWS field-value OWS`. White space that belongs to
+/// the name, before the colon or in a folded line, is refused later because no name may contain it.
 fn split(line: &[u8]) -> (&[u8], &[u8]) {
     let colon = line.iter().position(|&b| b == b':').unwrap_or(0);
     let mut value = &line[colon + 1..];
@@ -179,9 +194,10 @@ fn split(line: &[u8]) -> (&[u8], &[u8]) {
     (&line[..colon], value)
 }
 
-/// The name of a field of an answer without white space behind it, which a proxy has to remove (RFC 9112, section 5.1): it can't deceive
-/// anybody behind us, because what we pass on is written anew. Of a request it is refused: somebody before us may have read it otherwise.
-fn mended(name: &[u8]) -> &[u8] {
+/// Removes white space from the end of a name, as a proxy has to do in responses (RFC 9112, section 5.1). This can't mislead
+/// programs behind us, because what we pass on is written anew. In requests such a name is refused, because a program before us
+/// may have read it differently.
+fn trim_name(name: &[u8]) -> &[u8] {
     let mut name = name;
     while let [rest @ .., b' ' | b'\t'] = name {
         name = rest;
@@ -189,13 +205,13 @@ fn mended(name: &[u8]) -> &[u8] {
     name
 }
 
-/// The name of a field, verified.
+/// The verified name of a field.
 fn name(name: &[u8], kind: Kind) -> Result<HeaderName> {
     HeaderName::from_bytes(name).map_err(|_| Error::new(kind, "a field's name is malformed"))
 }
 
-/// Fields that are taken out of every head.
-const TAKEN: [&str; 9] = [
+/// The fields that are taken out of every head.
+const TAKEN_OUT: [&str; 9] = [
     "connection",
     "content-length",
     "transfer-encoding",
@@ -207,17 +223,18 @@ const TAKEN: [&str; 9] = [
     "proxy-authenticate",
 ];
 
-/// Which of these names it is, whatever its case: one that is taken out needs no [`HeaderName`], which costs more than to know it.
+/// Which of the names in `among` this is, ignoring case. A field that is taken out does not need a [`HeaderName`], which costs
+/// more than this comparison.
 fn known(name: &[u8], among: &[&'static str]) -> Option<&'static str> {
     among.iter().copied().find(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// The value of a field, verified and without a copy.
+/// The verified value of a field, without a copy.
 fn value(head: &Bytes, value: &[u8], kind: Kind) -> Result<HeaderValue> {
     HeaderValue::from_maybe_shared(head.slice_ref(value)).map_err(|_| bad_value(kind))
 }
 
-/// What [`value`] verifies, for a value of which no more than its meaning is kept.
+/// The same check as [`value`] makes, for a value that is not kept as it is.
 fn verify(value: &[u8], kind: Kind) -> Result<()> {
     let fits = value.iter().all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f));
     if fits { Ok(()) } else { Err(bad_value(kind)) }
@@ -227,7 +244,8 @@ fn bad_value(kind: Kind) -> Error {
     Error::new(kind, "a field's value is malformed")
 }
 
-/// What is wrong with a head of which this much, the most that is taken, is not all; what else of it is here already says nothing.
+/// The error for a head that is not complete within the limit, of which `head` are the first bytes. It depends on whether the
+/// request line alone is too long.
 fn too_large(head: &[u8]) -> Error {
     match memchr::memchr(b'\n', head) {
         Some(_) => Error::new(Kind::HeadersTooLarge, "the head is longer than max_header_bytes"),
@@ -235,8 +253,8 @@ fn too_large(head: &[u8]) -> Error {
     }
 }
 
-/// Whether what begins with these bytes begins with no method: it would have ended.
-fn is_no_method(head: &[u8]) -> bool {
+/// Whether these first bytes of a head don't begin with a method, because a method would have ended by now.
+fn has_no_method(head: &[u8]) -> bool {
     head.len() > MAX_METHOD && memchr::memchr(b' ', &head[..=MAX_METHOD]).is_none()
 }
 
@@ -250,28 +268,28 @@ fn parse_request(head: &Bytes, at: &[usize], leniency: Leniency) -> Result<Reque
     let mut expect = None;
     let mut headers = HeaderMap::with_capacity(at.len());
     for line in lines {
-        let (named, said) = split(line);
-        if let Some(taken) = known(named, &TAKEN) {
-            take(taken, said, KIND, &mut framing, &mut hop)?;
+        let (named, text) = split(line);
+        if let Some(taken) = known(named, &TAKEN_OUT) {
+            take(taken, text, KIND, &mut framing, &mut hop)?;
         } else if named.eq_ignore_ascii_case(b"host") {
-            if host.replace(value(head, said, KIND)?).is_some() {
+            if host.replace(value(head, text, KIND)?).is_some() {
                 return Err(malformed("more than one Host"));
             }
         } else if named.eq_ignore_ascii_case(b"expect") {
-            expect = Some(value(head, said, KIND)?);
+            expect = Some(value(head, text, KIND)?);
         } else {
-            add(&mut headers, name(named, KIND)?, value(head, said, KIND)?, KIND)?;
+            add(&mut headers, name(named, KIND)?, value(head, text, KIND)?, KIND)?;
         }
     }
     hop.finish(&mut headers);
     let persists = hop.persists(version);
-    // HTTP/2 from an HTTP/1 connection was taken out of the protocol (RFC 9113, section 3.1), and let through it would be a way
-    // past the routes
+    // a switch to HTTP/2 by Upgrade was taken out of the protocol (RFC 9113, section 3.1); passed on, it would let a client speak
+    // to the backend past our routes
     let upgrade = hop.upgrade.filter(|wanted| version == Version::HTTP_11 && !has_token(wanted.as_bytes(), b"h2c"));
     let request = Box::new(Request {
         host: effective_host(&uri, host, version)?,
         length: framing::request(&framing, version)?,
-        expect_continue: expectation(expect, version)?,
+        expect_continue: expects_continue(expect, version)?,
         method,
         uri,
         version,
@@ -295,27 +313,27 @@ fn parse_response(head: &Bytes, at: &[usize]) -> Result<ResponseHead> {
     let mut framing = framing::Fields::default();
     let mut headers = HeaderMap::with_capacity(at.len());
     for line in lines {
-        let (named, said) = split(line);
-        let named = mended(named);
-        match known(named, &TAKEN) {
-            Some(taken) => take(taken, said, KIND, &mut framing, &mut hop)?,
-            None => add(&mut headers, name(named, KIND)?, value(head, said, KIND)?, KIND)?,
+        let (named, text) = split(line);
+        let named = trim_name(named);
+        match known(named, &TAKEN_OUT) {
+            Some(taken) => take(taken, text, KIND, &mut framing, &mut hop)?,
+            None => add(&mut headers, name(named, KIND)?, value(head, text, KIND)?, KIND)?,
         }
     }
     hop.finish(&mut headers);
     Ok(ResponseHead { status, version, headers, fields: framing, hop })
 }
 
-/// Adds a field that is passed on; one that a backend may take for a field of framing is refused.
+/// Adds a field that is passed on. A name that a backend may take for a framing field is refused.
 fn add(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue, kind: Kind) -> Result<()> {
-    if length::is_twin(&name) {
+    if length::looks_like_framing(&name) {
         return Err(Error::new(kind, "a field's name differs from one of framing by an underscore"));
     }
     headers.append(name, value);
     Ok(())
 }
 
-/// Takes one of the fields of [`TAKEN`]: what it means is kept in its place.
+/// Takes in one of the fields of [`TAKEN_OUT`], and keeps what it means.
 fn take(name: &str, value: &[u8], kind: Kind, framing: &mut framing::Fields, hop: &mut Hop) -> Result<()> {
     if !framing.take(name, value, kind)? {
         hop.take(name, value);
@@ -323,8 +341,8 @@ fn take(name: &str, value: &[u8], kind: Kind, framing: &mut framing::Fields, hop
     verify(value, kind)
 }
 
-/// Section 3.2.2: the authority of an absolute target replaces `Host`; section 3.2: a request without a `Host`, or with an
-/// invalid one, is refused.
+/// The host that a request is for. Section 3.2.2: the authority of an absolute target replaces `Host`. Section 3.2: a request
+/// without `Host`, or with an invalid one, is refused.
 fn effective_host(uri: &Uri, host: Option<HeaderValue>, version: Version) -> Result<Option<HeaderValue>> {
     if host.is_none() && version == Version::HTTP_11 {
         return Err(malformed("no Host"));
@@ -333,8 +351,8 @@ fn effective_host(uri: &Uri, host: Option<HeaderValue>, version: Version) -> Res
         return Err(malformed("Host is malformed"));
     }
     match uri.authority() {
-        // section 3.2: it has to be empty where the target names none. No origin that we could pass it to is meant by that, and
-        // a backend must not be told another host's name instead
+        // section 3.2: Host has to be empty when the target has no authority. We have no backend for such a request, and must not
+        // give it another host's name
         None if host.as_ref().is_some_and(HeaderValue::is_empty) => Err(malformed("Host is empty")),
         None => Ok(host),
         Some(authority) if is_host(authority.as_str().as_bytes()) => {
@@ -344,8 +362,9 @@ fn effective_host(uri: &Uri, host: Option<HeaderValue>, version: Version) -> Res
     }
 }
 
-/// RFC 9110, section 10.1.1: the only expectation there is; any other is answered with 417, and one in HTTP/1.0 is ignored.
-fn expectation(expect: Option<HeaderValue>, version: Version) -> Result<bool> {
+/// Whether the client expects a 100. That is the only expectation that RFC 9110, section 10.1.1, defines; any other is answered
+/// with 417. In HTTP/1.0 the field is ignored.
+fn expects_continue(expect: Option<HeaderValue>, version: Version) -> Result<bool> {
     match expect {
         Some(_) if version == Version::HTTP_10 => Ok(false),
         Some(value) if value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Ok(true),

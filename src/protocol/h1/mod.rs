@@ -1,14 +1,14 @@
-//! HTTP/1.0 and 1.1 (RFC 9112), both roles, by our own hand.
+//! HTTP/1.0 and 1.1 (RFC 9112), in both roles, by code of our own.
 //!
-//! The whole of an exchange runs in the one task of the client's connection: no channel and no second task stands between
-//! the client's bytes and the backend's, which is where a proxy that is put together from a server and a client library
-//! spends the time that is its own, and where its tail latency comes from. It is also what lets a head be refused for what it
-//! is (a library that has removed a `Content-Length` beside a `Transfer-Encoding` can't be asked about it), a slow one be
-//! answered with 408, and `Expect: 100-continue` be the backend's decision.
+//! A whole exchange runs in one task, that of the client's connection. There is no channel and no second task between the
+//! client's bytes and the backend's. A proxy that is put together from a server library and a client library spends most of its
+//! own time on that hand-over, and gets its tail latency from it. Code of our own can also refuse a head for what it really
+//! contains (a library that has removed a `Content-Length` beside a `Transfer-Encoding` can't be asked about it), answer a slow
+//! head with 408, and leave `Expect: 100-continue` to the backend.
 //!
-//! * `head`, `start_line`, `target`, `hop`, `framing`, `decode`, `extensions`: bytes -> meaning; pure
-//! * `encode`, `outbound`: meaning -> bytes, in as few system calls as can be
-//! * `server`: a client's connection, from its first byte to its last; `wire`: its two directions; `body`: the body of a request on it
+//! * `head`, `start_line`, `target`, `hop`, `framing`, `decode` and `extensions` parse bytes, without I/O.
+//! * `encode` and `outbound` write messages, with as few system calls as possible.
+//! * `server` serves a client's connection; `wire` has its two directions, and `body` the body of a request on it.
 
 pub mod body;
 pub mod decode;
@@ -31,7 +31,7 @@ pub use body::RequestBody;
 
 use crate::error::{Error, Kind};
 
-/// A request that is refused for its form.
+/// The error for a request that is malformed.
 fn malformed(detail: &'static str) -> Error {
     Error::new(Kind::MalformedRequest, detail)
 }

@@ -1,7 +1,7 @@
-//! What waits to be written to an HTTP/1 connection, and how it is written with the fewest system calls.
+//! The bytes that wait to be written to an HTTP/1 connection. They are written with as few system calls as possible.
 //!
-//! Three pieces in order: small things (a head, little bodies, chunk framing) copied together; one large piece of a body, not
-//! copied; and small things after it. One vectored write takes all three.
+//! They are in three parts: small pieces (a head, small bodies, chunk framing) that are copied together; one large piece of a
+//! body that is not copied; and small pieces after that. One vectored write takes all three.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use tokio::io::AsyncWrite;
 use super::encode::{self, Coding};
 use crate::io::{Stream, spare};
 
-/// Up to this size a piece of a body is copied behind its head: cheaper than a second buffer for the kernel, and under TLS one
-/// record instead of two.
+/// A piece of a body up to this size is copied behind the bytes before it. That is cheaper than giving the kernel another buffer,
+/// and under TLS it makes one record instead of two.
 const COPY: usize = 8 * 1024;
 
 /// The write side of a connection.
@@ -24,16 +24,16 @@ pub struct Outbound {
     head: BytesMut,
     piece: Bytes,
     tail: BytesMut,
-    /// Bytes written so far.
+    /// The number of bytes written so far.
     pub sent: u64,
-    /// Nothing comes after what is here.
+    /// Whether nothing will follow what is here.
     last: bool,
-    /// The stream holds back bytes of ours until it is flushed.
+    /// Whether the stream has bytes in a buffer of its own that have to be flushed.
     unflushed: bool,
 }
 
 impl Outbound {
-    /// The buffer to write a head, or anything small, into: it comes after all that was put here before.
+    /// The buffer to append a head, or anything small, to. It comes after everything that was added before.
     pub fn buffer(&mut self) -> &mut BytesMut {
         let buf = if self.piece.is_empty() { &mut self.head } else { &mut self.tail };
         if buf.capacity() == 0 {
@@ -42,7 +42,7 @@ impl Outbound {
         buf
     }
 
-    /// Whether another piece of a body may be put here before a flush.
+    /// Whether another piece of a body may be added before a flush.
     pub fn has_room(&self) -> bool {
         self.piece.is_empty() && self.head.len() < 4 * COPY
     }
@@ -52,7 +52,7 @@ impl Outbound {
         self.head.is_empty() && self.piece.is_empty() && self.tail.is_empty() && !self.unflushed
     }
 
-    /// Puts a piece of a body here. Only when there [is room](Self::has_room).
+    /// Adds a piece of a body. Only to be called when there [is room](Self::has_room).
     pub fn data(&mut self, data: Bytes, coding: Coding) {
         if data.is_empty() {
             return;
@@ -70,7 +70,7 @@ impl Outbound {
         }
     }
 
-    /// Ends a body.
+    /// Ends a body: in the chunked coding with the last chunk and the trailer section.
     pub fn end(&mut self, coding: Coding, trailers: Option<&HeaderMap>) {
         if coding == Coding::Plain {
             return;
@@ -83,12 +83,12 @@ impl Outbound {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Tells that nothing comes after what was put here: the stream may be ended with it.
+    /// Declares that nothing will follow what is here, so that the connection may be closed together with the last bytes.
     pub fn finish(&mut self) {
         self.last = true;
     }
 
-    /// Writes until everything is written.
+    /// Ready when everything is written.
     pub fn poll_flush(&mut self, io: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !(self.head.is_empty() && self.piece.is_empty() && self.tail.is_empty()) {
             let written = ready!(self.poll_write(io, cx))?;
@@ -125,14 +125,14 @@ impl Outbound {
         let of_piece = written.min(self.piece.len());
         self.piece.advance(of_piece);
         if self.piece.is_empty() {
-            // do not keep the memory of the piece alive
+            // drops the reference to the piece's memory
             self.piece = Bytes::new();
         }
         advance(&mut self.tail, written - of_piece);
     }
 }
 
-/// Takes away what was written; a buffer with nothing left in it is given back.
+/// Removes the written bytes. A buffer that is empty after that is returned to the spare ones.
 fn advance(buf: &mut BytesMut, written: usize) {
     if written < buf.len() {
         buf.advance(written);

@@ -1,11 +1,11 @@
-//! What can be told of the head of a request that is malformed, or has not come to its end.
+//! Reads from the head of a refused request what it can, for the access log.
 
 use http::header::{self, HeaderName};
 
 use crate::protocol::http::partial::Partial;
 use crate::protocol::http::target::MAX_METHOD;
 
-/// What there is in the head of an HTTP/1 request, which may be malformed in any way, and may not have come to its end.
+/// The parts of an HTTP/1 request's head that can be read. The head may be malformed in any way, and may be incomplete.
 pub fn of_head(head: &[u8]) -> Partial<'_> {
     let mut lines = head.split_inclusive(|&b| b == b'\n').map(|line| (line.trim_ascii_end(), line.ends_with(b"\n")));
     let first = lines.by_ref().map(|(line, _)| line).find(|line| !line.is_empty()).unwrap_or_default();
@@ -13,7 +13,7 @@ pub fn of_head(head: &[u8]) -> Partial<'_> {
     let method = parts.next().filter(|method| method.len() <= MAX_METHOD && HeaderName::from_bytes(method).is_ok());
     let mut partial = Partial { method, ..Partial::default() };
     if method.is_none() {
-        // not HTTP/1 at all: what follows may be anything
+        // this is not HTTP/1, so the rest may be anything
         return partial;
     }
     partial.target = parts.next().filter(|target| !target.is_empty());

@@ -18,7 +18,7 @@ use super::encode::Coding;
 use super::encode::{self, After};
 use super::head::{self, RequestHead, Scan};
 use super::partial;
-use super::wire::{ROOM, Wire, gone};
+use super::wire::{READ_SIZE, Wire, gone};
 use super::writing::Writing;
 use crate::drain::DrainWatch;
 use crate::error::{Error, Kind};
@@ -30,16 +30,17 @@ use crate::protocol::http::tunnel::{MayTunnel, Relay};
 use crate::protocol::http::{self as neutral, Handler, HeadLimits, Interim, Leniency, Presence, Request, Setup};
 use crate::timer::{Alarm, TICK};
 
-/// How long a client may be gone while its request is worked on without anybody seeing it, where nobody watches its connection
-/// yet: most answers are there long before.
-const UNSEEN: Duration = TICK;
+/// How long a client's leaving may go unnoticed while its request is handled, when nothing watches its connection yet. Most
+/// responses are there before that, and need no watch.
+const WATCH_AFTER: Duration = TICK;
 
 /// How a connection ended.
 #[derive(Debug)]
 pub enum End {
-    /// It is over.
+    /// The connection is closed.
     Closed,
-    /// The client speaks HTTP/2 by prior knowledge: the stream, and what was read of it. Boxed, for few do.
+    /// The client speaks HTTP/2 with prior knowledge. It has the stream, and the bytes that were already read from it. Boxed,
+    /// because few clients do this.
     Http2(Box<(Stream, BytesMut)>),
 }
 
@@ -48,7 +49,7 @@ struct Connection<'a, H> {
     handler: &'a H,
     setup: &'a Setup,
     drain: DrainWatch,
-    /// Where there is a limit to connections.
+    /// The connection's entry among the idle ones, when the number of connections is limited.
     rest: Option<IdleConnection>,
     scan: Scan,
     served: u64,
@@ -58,26 +59,26 @@ enum Arrived {
     Request(RequestHead),
     Http2,
     Nothing,
-    /// Did not become a request: an answer to HEAD has no body, whatever else is wrong with it.
+    /// A head that did not become a request. The method is kept because a response to HEAD has no body, whatever else is wrong.
     Refused(Error, Method),
 }
 
-/// How long a drain waits for a client's next request, or its first: what the client sent before it could know must be answered, and
-/// a connection that carries load is told by `Connection: close` in time.
-const LAST_CALL: Duration = Duration::from_secs(1);
+/// How long a drain waits for a client's next request, or its first. What the client sent before it could know of the drain must
+/// be answered. A connection in use learns of it by `Connection: close` before this time is over.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
-/// What follows an exchange.
+/// What follows after an exchange.
 enum Next {
     Request,
-    /// Closed in order: the client gets to read everything.
+    /// The connection is closed so that the client can read everything that was sent.
     Close,
-    /// The client went away, or must see that what it got is not whole.
+    /// The client is gone, or must see that the response is not complete.
     Abort,
 }
 
-/// Serves a connection; `early` was read from it before.
+/// Serves a connection, of which `early` was already read.
 pub fn serve<H: Handler>(io: Stream, early: BytesMut, handler: &H, setup: &Setup) -> impl Future<Output = End> {
-    // here, so that the future has no room for what it was given
+    // made here, so that the future does not contain the arguments
     let wire = Rc::new(RefCell::new(Wire::new(io, early)));
     run(wire, handler, setup)
 }
@@ -93,10 +94,10 @@ async fn run<H: Handler>(wire: Rc<RefCell<Wire>>, handler: &H, setup: &Setup) ->
         served: 0,
     };
     let http2 = connection.run().await;
-    connection.account();
+    connection.count_bytes();
     drop(connection);
     let Wire { io, inbound, .. } = &mut *wire.borrow_mut();
-    // taken out, for a body may still be held by somebody, which must not keep the client waiting for the end
+    // the stream is taken out, because somebody may still hold a request body that shares it, and the client must see the end now
     let io = std::mem::replace(io, Stream::Plain(Socket::gone()));
     match http2 {
         true => End::Http2(Box::new((io, std::mem::take(&mut inbound.buf)))),
@@ -105,14 +106,14 @@ async fn run<H: Handler>(wire: Rc<RefCell<Wire>>, handler: &H, setup: &Setup) ->
 }
 
 impl<H: Handler> Connection<'_, H> {
-    /// Request after request; `true` when it turns out to be HTTP/2.
+    /// Serves one request after the other. Returns `true` when the client turns out to speak HTTP/2.
     async fn run(&mut self) -> bool {
         loop {
             let arrived = self.read_head().await;
-            self.stir();
+            self.mark_in_use();
             let next = match arrived {
-                // boxed: a connection that waits for a request has no room for an exchange; and made in its box, not on the stack
-                // and copied into one
+                // boxed, so that a connection which waits for a request does not hold the memory for an exchange; written
+                // directly into its box, so that it is not copied there from the stack
                 Arrived::Request(head) => {
                     let room = Box::new_uninit();
                     Box::into_pin(Box::write(room, self.exchange(head))).await
@@ -121,7 +122,7 @@ impl<H: Handler> Connection<'_, H> {
                 Arrived::Http2 => return true,
                 Arrived::Refused(error, method) => Box::pin(async { self.refuse_head(&error, &method).await }).await,
             };
-            self.account();
+            self.count_bytes();
             match next {
                 Next::Request => {}
                 Next::Close => {
@@ -133,7 +134,7 @@ impl<H: Handler> Connection<'_, H> {
         }
     }
 
-    /// Waits for the next request's head: `idle_timeout` for its first byte, then `header_timeout` for the rest.
+    /// Waits for the head of the next request: up to `idle_timeout` for its first byte, then up to `header_timeout` for the rest.
     async fn read_head(&mut self) -> Arrived {
         let limits = &self.setup.limits;
         let leniency = Leniency { encoded_controls: limits.allow_encoded_controls, ..Leniency::default() };
@@ -162,7 +163,7 @@ impl<H: Handler> Connection<'_, H> {
                         rest.begin_work();
                     }
                 }
-                match wire.inbound.poll_fill(&mut wire.io, cx, ROOM) {
+                match wire.inbound.poll_fill(&mut wire.io, cx, READ_SIZE) {
                     Poll::Ready(Ok(true)) => {}
                     Poll::Ready(Ok(false)) if !started => return Poll::Ready(Arrived::Nothing),
                     Poll::Ready(Ok(false)) => return refused(gone("closed within a head")),
@@ -174,7 +175,7 @@ impl<H: Handler> Connection<'_, H> {
                         {
                             return Poll::Ready(Arrived::Nothing);
                         }
-                        // only now: what was sent before the drain is answered, and who is about to send may send
+                        // asked only when nothing more is to be read: a request that was sent before the drain began is answered
                         if self.drain.poll(cx) && !started && !last {
                             last = true;
                             alarm = None;
@@ -193,18 +194,19 @@ impl<H: Handler> Connection<'_, H> {
         .await
     }
 
-    /// How long the next bytes of a head may take: it has begun, or is the last that a drain waits for, or neither.
+    /// How long the next bytes of a head may take. `has_begun`: some of it is there. `is_last`: a drain waits for this last
+    /// request.
     fn head_timeout(&self, has_begun: bool, is_last: bool) -> Duration {
         let limit = self.setup.limits.header_timeout;
         match (has_begun, is_last) {
             (true, _) => limit,
-            (false, true) => limit.min(LAST_CALL),
+            (false, true) => limit.min(DRAIN_GRACE),
             (false, false) => self.setup.idle_timeout,
         }
     }
 
-    /// The connection is in use, and gives way to nobody.
-    fn stir(&mut self) {
+    /// Marks the connection as in use, so that it is not closed to make room for others.
+    fn mark_in_use(&mut self) {
         if let Some(rest) = &mut self.rest {
             rest.begin_work();
         }
@@ -229,13 +231,14 @@ impl<H: Handler> Connection<'_, H> {
         }
         let next = self.respond(&mut response, &method, version, may_persist).await;
         if persists && matches!(next, Next::Close) {
-            // it is we who close: a next request may be on its way, and closing at it would break off what was answered before
+            // we are the side that closes, and the next request may already be on its way: closing with it unread would reset the
+            // connection and might destroy the response
             self.wire.borrow_mut().expect_anything();
         }
         next
     }
 
-    /// Gives the request its body, and makes the connection ready for that.
+    /// Gives the request its body, and prepares the connection for reading it.
     fn connect_body(&self, request: &mut Request) {
         let mut wire = self.wire.borrow_mut();
         wire.decoder = Decoder::new(request.length, Kind::MalformedRequest);
@@ -249,24 +252,24 @@ impl<H: Handler> Connection<'_, H> {
         request.interim = (request.version == Version::HTTP_11).then(|| Interim::new(Rc::clone(&self.wire) as _));
     }
 
-    /// Lets the handler work, while the client is watched; `None` = it went away.
+    /// Runs the handler, and watches the client meanwhile. `None` when the client went away.
     async fn answer(&self, request: Box<Request>) -> Option<Response<H::Body>> {
         let mut answer = pin!(self.handler.handle(request));
-        let mut unseen: Option<Alarm> = None;
+        let mut watch_alarm: Option<Alarm> = None;
         poll_fn(|cx| {
             if let Poll::Ready(response) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Some(response));
             }
             let wire = &mut *self.wire.borrow_mut();
             if wire.io.is_unwatched() && wire.out.is_empty() {
-                ready!(unseen.get_or_insert_with(|| Alarm::new(&self.setup.timers, UNSEEN)).poll(cx));
+                ready!(watch_alarm.get_or_insert_with(|| Alarm::new(&self.setup.timers, WATCH_AFTER)).poll(cx));
             }
             wire.poll_gone(cx).map(|()| None)
         })
         .await
     }
 
-    /// Sends an answer. It is lent, not given: it is large, and a future keeps room for each place that it is moved to.
+    /// Sends a response. It is borrowed, because it is large, and a future holds memory for each place that a value is moved to.
     async fn respond(
         &mut self,
         response: &mut Response<H::Body>,
@@ -313,7 +316,7 @@ impl<H: Handler> Connection<'_, H> {
         }
     }
 
-    /// Answers what did not become a request, and closes.
+    /// Answers a head that did not become a request, and closes the connection.
     async fn refuse_head(&mut self, error: &Error, method: &Method) -> Next {
         if error.kind() == Kind::ClientGone {
             return Next::Abort;
@@ -322,19 +325,19 @@ impl<H: Handler> Connection<'_, H> {
         self.refuse(response, method).await
     }
 
-    /// Sends the answer of a refusal, and closes.
+    /// Sends the response of a refusal, and closes the connection.
     async fn refuse(&mut self, mut response: Response<H::Body>, method: &Method) -> Next {
-        // whatever it sends on is not looked at
+        // nothing that the client sends after this is looked at
         self.wire.borrow_mut().expect_anything();
         self.respond(&mut response, method, Version::HTTP_11, false).await
     }
 
-    /// The connection becomes another protocol's.
+    /// Turns the connection into a tunnel for another protocol.
     async fn tunnel(&mut self, mut response: Response<H::Body>, mut relay: Relay) -> Next {
         {
             let wire = &mut *self.wire.borrow_mut();
             encode::response(wire.out.buffer(), response.status(), response.headers(), None, None, After::Upgrade);
-            relay.sent_early(wire.inbound.buf.split());
+            relay.add_early_bytes(wire.inbound.buf.split());
         }
         let done = poll_fn(|cx| {
             let wire = &mut *self.wire.borrow_mut();
@@ -352,7 +355,7 @@ impl<H: Handler> Connection<'_, H> {
         Next::Abort
     }
 
-    fn account(&self) {
+    fn count_bytes(&self) {
         let wire = &mut *self.wire.borrow_mut();
         let (received, sent) = (std::mem::take(&mut wire.inbound.received), std::mem::take(&mut wire.out.sent));
         if received + sent > 0 {

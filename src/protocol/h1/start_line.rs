@@ -1,4 +1,4 @@
-//! The first line of a message: RFC 9112, sections 3 and 4.
+//! Parses the first line of a message: RFC 9112, sections 3 and 4.
 
 use bytes::Bytes;
 use http::uri::Uri;
@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::protocol::http::Leniency;
 use crate::protocol::http::target::MAX_METHOD;
 
-/// `method SP request-target SP HTTP-version`, each with exactly one space.
+/// Parses `method SP request-target SP HTTP-version`, with exactly one space between the parts.
 pub(super) fn request(head: &Bytes, line: &[u8], leniency: Leniency) -> Result<(Method, Uri, Version)> {
     let mut parts = line.splitn(3, |&b| b == b' ');
     let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
@@ -24,7 +24,8 @@ pub(super) fn request(head: &Bytes, line: &[u8], leniency: Leniency) -> Result<(
     Ok((method, uri, version))
 }
 
-/// `HTTP-version SP status-code [ SP [ reason-phrase ] ]`: the last space is missing so often that it is not insisted on.
+/// Parses `HTTP-version SP status-code [ SP [ reason-phrase ] ]`. The second space is required by the grammar, but so often
+/// missing that we don't insist on it.
 pub(super) fn status(line: &[u8]) -> Option<(StatusCode, Version)> {
     let (version, rest) = line.split_at_checked(b"HTTP/1.1".len())?;
     let version = known_version(version)?;
@@ -34,8 +35,7 @@ pub(super) fn status(line: &[u8]) -> Option<(StatusCode, Version)> {
     StatusCode::from_bytes(status).ok().filter(|_| well_formed).map(|status| (status, version))
 }
 
-/// `HTTP/1.` and a digit. A minor version that nobody knows yet is handled as the highest one that we know: RFC 9110,
-/// section 2.5.
+/// `HTTP/1.` and a digit. An unknown minor version is handled as the highest one that we know: RFC 9110, section 2.5.
 fn known_version(version: &[u8]) -> Option<Version> {
     match version.strip_prefix(b"HTTP/1.")? {
         b"0" => Some(Version::HTTP_10),
@@ -44,11 +44,12 @@ fn known_version(version: &[u8]) -> Option<Version> {
     }
 }
 
-/// A version that is well formed but not ours is 505; anything else (HTTP/0.9 has none at all) is malformed.
+/// The error for a request line without a version that we speak: 505 when the version is well-formed, otherwise malformed
+/// (HTTP/0.9 has no version at all).
 fn wrong_version(line: &[u8]) -> Error {
     let version = line.rsplit(|&b| b == b' ').next().unwrap_or_default();
     match version {
-        // ours, so it is what stands before it that is wrong
+        // the version is right, so something before it is wrong
         ours if known_version(ours).is_some() => malformed("the request line is malformed"),
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             Error::new(Kind::UnsupportedVersion, "only HTTP/1.0, 1.1 and 2 are spoken")

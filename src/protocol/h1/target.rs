@@ -1,4 +1,4 @@
-//! The target in a request line: RFC 9112, section 3.2.
+//! Parses the target of a request line: RFC 9112, section 3.2.
 
 use bytes::Bytes;
 use http::Method;
@@ -8,8 +8,8 @@ use super::malformed;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::http::target::{MAX_TARGET, objection};
 
-/// The four forms of RFC 9112, section 3.2: origin, absolute, and asterisk; authority is for CONNECT, which a reverse proxy
-/// does not serve.
+/// Parses the origin, absolute and asterisk forms of RFC 9112, section 3.2. The fourth, the authority form, is for CONNECT, which
+/// a reverse proxy does not serve.
 pub(super) fn parse(head: &Bytes, target: &[u8], method: &Method, encoded_controls: bool) -> Result<Uri> {
     if target.len() > MAX_TARGET {
         return Err(Error::new(Kind::TargetTooLong, "the target is longer than 65,534 bytes"));
@@ -40,8 +40,8 @@ pub(super) fn parse(head: &Bytes, target: &[u8], method: &Method, encoded_contro
     }
 }
 
-/// An absolute URI whose path is empty goes on with `/`, or as the `*` of OPTIONS for the whole server (section 3.2.1 and
-/// 3.2.4). An [`Uri`] has `/` in place of an empty path, but not before a query, and doesn't tell one from the other.
+/// Gives an absolute URI with an empty path the path `/`, or the `*` of an OPTIONS for the whole server (sections 3.2.1 and
+/// 3.2.4). An [`Uri`] shows an empty path as `/` except before a query, so the two can't be told apart without the text.
 fn with_path(uri: Uri, target: &[u8], method: &Method) -> Result<Uri> {
     let length = |part: Option<&str>| part.map_or(0, str::len);
     let before = length(uri.scheme_str()) + b"://".len() + length(uri.authority().map(|authority| authority.as_str()));
@@ -55,7 +55,7 @@ fn with_path(uri: Uri, target: &[u8], method: &Method) -> Result<Uri> {
     Uri::from_parts(parts).map_err(|_| malformed("the target is malformed"))
 }
 
-/// The path and query of a target: of an absolute one, what stands behind its authority.
+/// The path and query of a target; in an absolute one that is what follows the authority.
 fn path_of(target: &[u8]) -> &[u8] {
     if target.starts_with(b"/") {
         return target;

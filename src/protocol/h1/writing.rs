@@ -1,4 +1,5 @@
-//! The body of an answer on its way to an HTTP/1 client: copied piece by piece, or spliced where it is large and plain.
+//! Writing the body of a response to an HTTP/1 client. It is copied piece by piece, or spliced when it is large and not
+//! encrypted.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -11,78 +12,78 @@ use http_body::Body;
 use super::encode::Coding;
 use super::wire::Wire;
 use crate::error::Error;
-use crate::layer4::splice::{MaySplice, Moved, Splice};
+use crate::layer4::splice::{MaySplice, Splice, SpliceOutcome};
 use crate::protocol::http::Setup;
 use crate::timer::Alarm;
 
-/// A body that is being written.
+/// A response body that is being written.
 pub(super) struct Writing<'a, B> {
     wire: &'a RefCell<Wire>,
     setup: &'a Setup,
     body: &'a mut B,
     coding: Coding,
     splice: Splice<'a>,
-    /// Nothing is left of the body.
+    /// Whether nothing is left to be read of the body.
     ended: bool,
-    /// It ended as it should.
-    whole: bool,
-    /// Nothing comes after it on this connection.
+    /// Whether the body ended without an error.
+    complete: bool,
+    /// Whether the connection ends after this response.
     last: bool,
-    /// For a client that takes nothing, and what it had taken when this was armed.
+    /// The time-out for a client that reads nothing, and the number of bytes that had been written when it was set.
     alarm: Option<(u64, Alarm)>,
 }
 
-/// Why no more of a body can be taken up now.
+/// Why no more of the body is added to the output now.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Full {
-    /// There is enough to write, or nothing is left.
+    /// There is enough to write, or the body has ended.
     Enough,
-    /// The backend has to send more.
+    /// The backend has to send more first.
     Starved,
-    /// The rest is to be spliced.
+    /// The rest will be spliced.
     Spliced,
 }
 
 impl<'a, B: Body<Data = Bytes, Error = Error> + MaySplice + Unpin> Writing<'a, B> {
-    /// Of which nothing was written yet.
+    /// A writer for `body`, of which nothing was written yet.
     pub fn new(wire: &'a RefCell<Wire>, body: &'a mut B, coding: Coding, setup: &'a Setup) -> Self {
         let splice = Splice::new(&setup.pipes);
-        Self { wire, setup, body, coding, splice, ended: false, whole: true, last: false, alarm: None }
+        Self { wire, setup, body, coding, splice, ended: false, complete: true, last: false, alarm: None }
     }
 
-    /// Whether there is nothing to write but what is in the connection's buffer.
+    /// Sets whether the body has ended already, so that only the head is to be written.
     pub fn ended(self, ended: bool) -> Self {
         Self { ended, ..self }
     }
 
-    /// Whether the connection ends with it.
+    /// Sets whether the connection ends after this response.
     pub fn last(self, last: bool) -> Self {
         Self { last, ..self }
     }
 
-    /// Writes it as it comes, while the client is watched. An error means that it is not whole.
+    /// Writes the body as it arrives, and watches the client meanwhile. An error means that the response is incomplete.
     pub async fn run(mut self) -> Result<(), ()> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
         loop {
-            let mut full = self.take_up(cx);
+            let mut full = self.fill_output(cx);
             match self.flush(cx) {
-                Poll::Ready(Ok(())) if self.ended => return Poll::Ready(if self.whole { Ok(()) } else { Err(()) }),
+                Poll::Ready(Ok(())) if self.ended => return Poll::Ready(if self.complete { Ok(()) } else { Err(()) }),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(())),
                 Poll::Pending => {
                     self.body.poll_upload(cx);
-                    return self.poll_patience(cx).map(Err);
+                    return self.poll_client_timeout(cx).map(Err);
                 }
             }
             if full == Full::Spliced {
-                match self.spliced(cx) {
-                    Moved::Done => {}
-                    Moved::WaitsForBackend => full = Full::Starved,
-                    Moved::WaitsForClient => return self.poll_patience(cx).map(Err),
-                    Moved::Broken => return Poll::Ready(Err(())),
+                match self.splice(cx) {
+                    SpliceOutcome::Done => {}
+                    SpliceOutcome::WaitsForBackend => full = Full::Starved,
+                    SpliceOutcome::WaitsForClient => return self.poll_client_timeout(cx).map(Err),
+                    SpliceOutcome::Broken => return Poll::Ready(Err(())),
                 }
             }
             if full == Full::Starved {
@@ -92,9 +93,9 @@ impl<'a, B: Body<Data = Bytes, Error = Error> + MaySplice + Unpin> Writing<'a, B
         }
     }
 
-    /// Takes pieces of the body into the connection's buffer. The connection is not borrowed while the body is asked: it may have
-    /// to read the request's body from it.
-    fn take_up(&mut self, cx: &mut Context<'_>) -> Full {
+    /// Adds pieces of the body to the output. `wire` is not borrowed while the body is polled, because the body may have to read
+    /// the request's body from it.
+    fn fill_output(&mut self, cx: &mut Context<'_>) -> Full {
         while !self.ended && self.wire.borrow().out.has_room() {
             if self.coding == Coding::Plain && self.splice.fits(self.body, &self.wire.borrow().io) {
                 return Full::Spliced;
@@ -110,9 +111,9 @@ impl<'a, B: Body<Data = Bytes, Error = Error> + MaySplice + Unpin> Writing<'a, B
                     out.end(self.coding, frame.trailers_ref());
                     self.ended = true;
                 }
-                // what came before goes out first: a client that gets nothing at all may take its request for one that never
+                // what was read before is written first: a client that gets nothing at all may conclude that its request never
                 // arrived, and send it again
-                Some(Err(_)) => (self.ended, self.whole) = (true, false),
+                Some(Err(_)) => (self.ended, self.complete) = (true, false),
                 None => {
                     out.end(self.coding, None);
                     self.ended = true;
@@ -124,31 +125,31 @@ impl<'a, B: Body<Data = Bytes, Error = Error> + MaySplice + Unpin> Writing<'a, B
 
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         let wire = &mut *self.wire.borrow_mut();
-        if self.ended && self.last && self.whole {
+        if self.ended && self.last && self.complete {
             wire.out.finish();
         }
         wire.out.poll_flush(&mut wire.io, cx)
     }
 
-    /// Moves what is there from socket to socket.
-    fn spliced(&mut self, cx: &mut Context<'_>) -> Moved {
+    /// Moves the bytes that have arrived from the backend's socket to the client's.
+    fn splice(&mut self, cx: &mut Context<'_>) -> SpliceOutcome {
         loop {
             let filled = self.splice.poll_fill(self.body, cx);
-            if filled != Moved::Done {
+            if filled != SpliceOutcome::Done {
                 return filled;
             }
             let wire = &mut *self.wire.borrow_mut();
-            let Some(client) = wire.io.plain() else { return Moved::Broken };
+            let Some(client) = wire.io.plain() else { return SpliceOutcome::Broken };
             let (sent, moved) = self.splice.poll_drain(client, cx);
             wire.out.sent += sent as u64;
-            if moved != Moved::Done || sent == 0 {
+            if moved != SpliceOutcome::Done || sent == 0 {
                 return moved;
             }
         }
     }
 
-    /// Ready when the client has taken nothing for `idle_timeout`.
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the client has read nothing for `idle_timeout`.
+    fn poll_client_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let sent = self.wire.borrow().out.sent;
         let alarm = match &mut self.alarm {
             Some((before, alarm)) if *before == sent => alarm,

@@ -1,32 +1,34 @@
-//! A field block that comes in several frames (RFC 9113, section 4.3).
+//! A field block that is sent in several frames (RFC 9113, section 4.3).
 
 use bytes::{Bytes, BytesMut};
 
 use super::frame::{Fault, Frame, Reason, protocol};
 
-/// Frames of one field block, of any size: CONTINUATION without end is an attack (CVE-2024-27316).
+/// The most frames of one field block, whatever their size. A block of CONTINUATION frames without end is an attack
+/// (CVE-2024-27316).
 const MAX_FRAGMENTS: usize = 64;
 
-/// A field block that is not whole.
+/// A field block that is not complete yet.
 #[derive(Debug)]
 pub struct Block {
-    /// Its stream.
+    /// The stream that it belongs to.
     pub stream: u32,
-    /// The stream ends with it.
+    /// Whether the stream ends with this block.
     pub end_stream: bool,
-    /// It depends on itself (RFC 7540, section 5.3.1): an error of that stream, still.
+    /// Whether the stream was declared to depend on itself (RFC 7540, section 5.3.1). We still treat that as an error of the
+    /// stream.
     pub circular: bool,
     fields: BytesMut,
     fragments: usize,
 }
 
-/// Whether this frame may come now: SETTINGS come first (section 3.4), which `settled` then tells, and nothing comes between the frames
-/// of a `block` that is not whole (section 6.10).
+/// Whether this frame is allowed now. A connection begins with SETTINGS (section 3.4); `settled` is set when they come. No other
+/// frame is allowed between the frames of a field block (section 6.10), which `block` has if it is not complete.
 ///
 /// # Errors
 ///
-/// Those of the connection, when it may not.
-pub fn in_order(block: Option<&Block>, frame: &Frame, settled: &mut bool) -> Result<(), Fault> {
+/// An error of the connection when the frame is not allowed.
+pub fn check_sequence(block: Option<&Block>, frame: &Frame, settled: &mut bool) -> Result<(), Fault> {
     match (block, frame) {
         (Some(block), Frame::Continuation { stream, .. }) if block.stream == *stream => {}
         (Some(_), _) => return Err(protocol("a field block that is not finished")),
@@ -39,16 +41,16 @@ pub fn in_order(block: Option<&Block>, frame: &Frame, settled: &mut bool) -> Res
 }
 
 impl Block {
-    /// One that begins with these bytes.
+    /// A field block whose first frame has these fields.
     pub fn new(stream: u32, end_stream: bool, circular: bool, fields: Bytes) -> Self {
         Self { stream, end_stream, circular, fields: fields.into(), fragments: 1 }
     }
 
-    /// More of it has come.
+    /// Appends the fields of another frame.
     ///
     /// # Errors
     ///
-    /// When it has more frames than any block needs, or more than `most` bytes.
+    /// An error of the connection when the block has too many frames, or more than `most` bytes.
     pub fn add(&mut self, fields: &[u8], most: usize) -> Result<(), Fault> {
         self.fragments += 1;
         self.fields.extend_from_slice(fields);
@@ -58,7 +60,7 @@ impl Block {
         Ok(())
     }
 
-    /// All of it.
+    /// The fields of the complete block.
     pub fn into_fields(self) -> Bytes {
         self.fields.freeze()
     }
@@ -72,15 +74,15 @@ mod tests {
     fn settings_come_first_and_nothing_comes_between_the_frames_of_a_block() {
         let mut settled = false;
         let more = |stream| Frame::Continuation { stream, block: Bytes::new(), end_headers: true };
-        assert!(in_order(None, &Frame::SettingsAck, &mut settled).is_err());
-        assert!(in_order(None, &Frame::Settings(Bytes::new()), &mut settled).is_ok() && settled);
-        assert!(in_order(None, &Frame::SettingsAck, &mut settled).is_ok());
-        assert!(in_order(None, &more(1), &mut settled).is_err(), "of nothing");
+        assert!(check_sequence(None, &Frame::SettingsAck, &mut settled).is_err());
+        assert!(check_sequence(None, &Frame::Settings(Bytes::new()), &mut settled).is_ok() && settled);
+        assert!(check_sequence(None, &Frame::SettingsAck, &mut settled).is_ok());
+        assert!(check_sequence(None, &more(1), &mut settled).is_err(), "of nothing");
         let block = Block::new(1, false, false, Bytes::new());
-        assert!(in_order(Some(&block), &more(1), &mut settled).is_ok());
-        assert!(in_order(Some(&block), &more(3), &mut settled).is_err(), "of another stream");
+        assert!(check_sequence(Some(&block), &more(1), &mut settled).is_ok());
+        assert!(check_sequence(Some(&block), &more(3), &mut settled).is_err(), "of another stream");
         for frame in [Frame::SettingsAck, Frame::Settings(Bytes::new()), Frame::Unknown] {
-            assert!(in_order(Some(&block), &frame, &mut settled).is_err(), "{frame:?}");
+            assert!(check_sequence(Some(&block), &frame, &mut settled).is_err(), "{frame:?}");
         }
     }
 }

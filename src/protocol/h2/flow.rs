@@ -1,12 +1,14 @@
-//! Flow control (RFC 9113, section 5.2 and 6.9): how much may be sent, and how much the peer may send.
+//! Flow-control windows (RFC 9113, sections 5.2 and 6.9), for what we send and for what the peer sends.
 
 use super::frame::MAX_WINDOW;
 
-/// How much may be sent. It can be negative: the peer may lower its initial window while data is under way.
+/// The number of bytes that we may send. It can be negative, because the peer may lower its initial window while data is in
+/// flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window(i64);
 
-/// How much the peer may still send, and what has been used up of that and not been given back to it.
+/// The window for what the peer sends: the bytes that it may still send, the bytes that were used up and not yet given back by
+/// WINDOW_UPDATE, and the size of the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inflow {
     left: u32,
@@ -15,22 +17,22 @@ pub struct Inflow {
 }
 
 impl Window {
-    /// A window of this size.
+    /// A window of `size` bytes.
     pub fn new(size: u32) -> Self {
         Self(i64::from(size))
     }
 
-    /// Bytes that may be sent now.
+    /// The number of bytes that may be sent now.
     pub fn room(self) -> usize {
         usize::try_from(self.0).unwrap_or(0)
     }
 
-    /// This many are sent. Not more than there is [room](Self::room) for.
+    /// Counts bytes that are sent. They must not be more than there is [room](Self::room) for.
     pub fn take(&mut self, bytes: usize) {
         self.0 -= bytes as i64;
     }
 
-    /// Moves it by `by`; `false` when it becomes larger than any window may be.
+    /// Changes the window by `by` bytes. `false` when it becomes larger than a window may be.
     #[must_use]
     pub fn shift(&mut self, by: i64) -> bool {
         self.0 += by;
@@ -39,12 +41,12 @@ impl Window {
 }
 
 impl Inflow {
-    /// The peer may have `size` bytes under way.
+    /// A window of `size` bytes.
     pub fn new(size: u32) -> Self {
         Self { left: size, used: 0, size }
     }
 
-    /// This many have come; `false` when they were too many.
+    /// Counts bytes that have arrived. `false` when they are more than the window allows.
     #[must_use]
     pub fn receive(&mut self, bytes: u32) -> bool {
         match self.left.checked_sub(bytes) {
@@ -54,14 +56,15 @@ impl Inflow {
         true
     }
 
-    /// This many have been used; gives back by how much the window grows, once that is worth a frame: half a window.
+    /// Counts bytes that were used up. Returns the increment for a WINDOW_UPDATE once it is worth a frame, which is half a
+    /// window.
     #[must_use]
     pub fn release(&mut self, bytes: u32) -> Option<u32> {
         self.release_from(self.size / 2, bytes)
     }
 
-    /// The same for a window that many share: it also grows by as much as the peer has left. Where some hold most of a window for long,
-    /// half of it is never used by the others.
+    /// The same for a window that many streams share. An increment is also returned once it is as much as the peer may still
+    /// send: when some streams hold most of the window for long, the others would never use up half of it.
     #[must_use]
     pub fn release_shared(&mut self, bytes: u32) -> Option<u32> {
         self.release_from((self.size / 2).min(self.left.max(1)), bytes)

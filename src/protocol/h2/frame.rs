@@ -1,15 +1,16 @@
-//! Frames of HTTP/2 (RFC 9113, sections 4 and 6): from bytes and to bytes. What a frame means where is decided elsewhere.
+//! Frames of HTTP/2 (RFC 9113, sections 4 and 6): parsing and writing them. Whether a frame is allowed, and what it means, is
+//! decided by the callers.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-/// Bytes of a frame's head.
+/// The size of a frame's head in bytes.
 pub const HEAD: usize = 9;
-/// The largest payload that is taken: the initial value of SETTINGS_MAX_FRAME_SIZE, which we leave as it is.
+/// The largest payload that we accept: the default of SETTINGS_MAX_FRAME_SIZE, which we don't change.
 pub const MAX_PAYLOAD: usize = 16_384;
-/// The largest window (section 6.9.1), and the largest id of a stream.
+/// The largest flow-control window (section 6.9.1), and the largest stream id.
 pub const MAX_WINDOW: u32 = 0x7fff_ffff;
 
-/// Types of frames (section 11.2).
+/// The types of frames (section 11.2).
 pub mod kind {
     pub const DATA: u8 = 0;
     pub const HEADERS: u8 = 1;
@@ -32,7 +33,7 @@ pub mod flag {
     pub const PRIORITY: u8 = 0x20;
 }
 
-/// Settings (section 6.5.2; the last by RFC 8441).
+/// The identifiers of settings (section 6.5.2; the last one from RFC 8441).
 pub mod setting {
     pub const HEADER_TABLE_SIZE: u16 = 1;
     pub const ENABLE_PUSH: u16 = 2;
@@ -43,34 +44,34 @@ pub mod setting {
     pub const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 }
 
-/// Why a stream or a connection ends (section 7).
+/// The error codes of RST_STREAM and GOAWAY that we send (section 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// In order.
+    /// No error.
     NoError = 0,
-    /// The peer broke a rule that has no reason of its own.
+    /// The peer has violated the protocol, and no other code fits.
     Protocol = 1,
-    /// Our own failure.
+    /// We have failed.
     Internal = 2,
-    /// More was sent than the window allowed.
+    /// The peer has sent more than a window allows.
     FlowControl = 3,
-    /// A frame for a stream that is over.
+    /// The peer has sent a frame on a closed stream.
     StreamClosed = 5,
-    /// A frame of a size that it can't have.
+    /// The size of a frame is invalid.
     FrameSize = 6,
-    /// Nothing was done with it.
+    /// The stream was not processed.
     RefusedStream = 7,
-    /// Nobody wants it any more.
+    /// The stream is not needed any more.
     Cancel = 8,
-    /// The compression of fields is out of step.
+    /// A field block can't be decoded.
     Compression = 9,
-    /// What a tunnel led to broke.
+    /// The connection behind a tunnel was reset.
     Connect = 10,
-    /// More work was asked for than is decent.
+    /// The peer wastes our resources.
     EnhanceYourCalm = 11,
 }
 
-/// The name of a code of RST_STREAM or GOAWAY (section 7), for the log.
+/// The name of an error code (section 7), for the log.
 pub fn code_name(code: u32) -> &'static str {
     const NAMES: [&str; 14] = [
         "NO_ERROR",
@@ -91,20 +92,20 @@ pub fn code_name(code: u32) -> &'static str {
     NAMES.get(code as usize).copied().unwrap_or("a code that is not registered")
 }
 
-/// What is next in what was read.
+/// The next frame in the bytes that were read.
 #[derive(Debug)]
 pub enum Next {
-    /// A frame, or what is wrong with it.
+    /// A frame, or the error in it.
     Frame(Result<Frame, Fault>),
-    /// This many bytes are needed before it can be told.
+    /// So many more bytes are needed.
     Missing(usize),
 }
 
-/// Of what was read, only larger pieces of bodies are not copied: fields and crumbs would keep the whole buffer for as long as
-/// somebody holds them.
+/// A DATA payload larger than this is not copied. All others are, because a small slice would keep the whole read buffer alive as
+/// long as somebody holds it.
 pub const COPY: usize = 1024;
 
-/// Takes the next frame out of what was read.
+/// Removes the next frame from the bytes that were read.
 pub fn next(buf: &mut BytesMut) -> Next {
     let Some(head) = Head::parse(buf) else { return Next::Missing(HEAD) };
     if head.length > MAX_PAYLOAD {
@@ -123,59 +124,59 @@ pub fn next(buf: &mut BytesMut) -> Next {
     Next::Frame(Frame::parse(head, payload))
 }
 
-/// What a peer did wrong, and what ends by it.
+/// An error of the peer, by what it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The connection.
+    /// The error ends the connection.
     Connection(Reason, &'static str),
-    /// One stream.
+    /// The error ends one stream.
     Stream(u32, Reason),
 }
 
 /// The head of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// Bytes of its payload.
+    /// The size of the payload in bytes.
     pub length: usize,
-    /// [`kind`]
+    /// The type: see [`kind`].
     pub kind: u8,
-    /// [`flag`]
+    /// The flags: see [`flag`].
     pub flags: u8,
-    /// The stream; 0 = the connection.
+    /// The stream; 0 means the connection.
     pub stream: u32,
 }
 
-/// A frame that was read.
+/// A frame that was received.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// A piece of a body. `flow` counts against the windows: the padding too.
+    /// A piece of a body. `flow` is what counts for flow control, which includes padding.
     Data { stream: u32, data: Bytes, flow: u32, end: bool },
-    /// The beginning of a field block.
+    /// The first frame of a field block.
     Headers { stream: u32, block: Bytes, end_stream: bool, end_headers: bool, depends_on: Option<u32> },
-    /// More of it.
+    /// A further frame of a field block.
     Continuation { stream: u32, block: Bytes, end_headers: bool },
-    /// A dependency, of which nobody makes anything any more.
+    /// A dependency between streams, which is obsolete.
     Priority { stream: u32, depends_on: u32 },
-    /// The peer ends a stream, with one of the [codes](Reason) or any other number.
+    /// The peer resets a stream, with one of the [codes](Reason) or another number.
     Reset { stream: u32, code: u32 },
     /// The peer's settings.
     Settings(Bytes),
-    /// It took ours.
+    /// The peer acknowledges our settings.
     SettingsAck,
-    /// A question for a sign of life.
+    /// The peer checks whether we are there.
     Ping([u8; 8]),
-    /// The answer to ours.
+    /// The answer to a PING of ours.
     Pong([u8; 8]),
-    /// The peer takes no more streams, and has not looked at those above `last`.
+    /// The peer accepts no more streams, and has not processed those above `last`.
     GoAway { last: u32, code: u32 },
-    /// A window grows.
+    /// The peer enlarges a window.
     WindowUpdate { stream: u32, increment: u32 },
-    /// One of a type that we do not know.
+    /// A frame of an unknown type.
     Unknown,
 }
 
 impl Head {
-    /// The head at the beginning of `bytes`; `None` while it is not whole.
+    /// Parses the head at the beginning of `bytes`; `None` when it is not complete.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let head = bytes.get(..HEAD)?;
         Some(Self {
@@ -193,11 +194,11 @@ impl Head {
 }
 
 impl Frame {
-    /// Understands a payload.
+    /// Parses a frame's payload.
     ///
     /// # Errors
     ///
-    /// When its size, its stream or its padding can't be.
+    /// The size, the stream or the padding is invalid.
     pub fn parse(head: Head, mut payload: Bytes) -> Result<Self, Fault> {
         let stream = head.stream;
         match head.kind {
@@ -279,7 +280,7 @@ fn headers(head: Head, mut payload: Bytes) -> Result<Frame, Fault> {
     Ok(Frame::Headers { stream: head.stream, block: payload, end_stream, end_headers, depends_on })
 }
 
-/// The peer broke a rule that has no reason of its own.
+/// An error of the connection for which no other code fits.
 pub fn protocol(detail: &'static str) -> Fault {
     Fault::Connection(Reason::Protocol, detail)
 }
@@ -300,7 +301,7 @@ fn exactly(length: usize, payload: &Bytes, name: &'static str) -> Result<(), Fau
     if payload.len() == length { Ok(()) } else { Err(Fault::Connection(Reason::FrameSize, name)) }
 }
 
-/// Takes the padding off: DATA and HEADERS may have some (section 6.1).
+/// Removes the padding that DATA and HEADERS may have (section 6.1).
 fn unpad(head: Head, payload: &mut Bytes) -> Result<(), Fault> {
     if !head.is(flag::PADDED) {
         return Ok(());
@@ -316,12 +317,12 @@ fn unpad(head: Head, payload: &mut Bytes) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Writes a head.
+/// Writes the head of a frame.
 pub fn head(out: &mut BytesMut, length: usize, kind: u8, flags: u8, stream: u32) {
     out.put_slice(&head_bytes(length, kind, flags, stream));
 }
 
-/// A head, to be written in its place when the length is known.
+/// The head of a frame as bytes, for a frame whose length is known only after its payload was written.
 pub fn head_bytes(length: usize, kind: u8, flags: u8, stream: u32) -> [u8; HEAD] {
     let ([_, a, b, c], [d, e, f, g]) = ((length as u32).to_be_bytes(), stream.to_be_bytes());
     [a, b, c, kind, flags, d, e, f, g]
@@ -336,7 +337,7 @@ pub fn settings(out: &mut BytesMut, settings: &[(u16, u32)]) {
     }
 }
 
-/// Writes the answer to SETTINGS.
+/// Writes the acknowledgement of SETTINGS.
 pub fn settings_ack(out: &mut BytesMut) {
     head(out, 0, kind::SETTINGS, flag::ACK, 0);
 }

@@ -1,65 +1,66 @@
-//! A client that costs more than it pays: it opens streams and resets them (CVE-2023-44487), makes us reset them
-//! (CVE-2025-8671), or sends frames that carry nothing (CVE-2019-9512, 9513, 9518: PING, PRIORITY, empty DATA). Each of these is
-//! allowed now and then, so none is an error; but only so many of them (RFC 9113, section 10.5).
+//! Detects a client that wastes our work. It may open streams and reset them (CVE-2023-44487), make us reset them
+//! (CVE-2025-8671), or send frames that carry nothing (CVE-2019-9512, 9513, 9518: PING, PRIORITY, empty DATA). Each of these is
+//! allowed now and then, so none is an error by itself; but their number is limited (RFC 9113, section 10.5).
 
-/// What a connection may still do.
+/// The budgets of one connection.
 #[derive(Debug)]
 pub struct Guard {
-    /// What makes work in vain: streams that are reset, empty frames of theirs, SETTINGS.
+    /// For what makes us work in vain: streams that are reset, empty frames, SETTINGS.
     waste: Budget,
-    /// What is about the connection and asks for next to nothing: PING, PRIORITY, acknowledgements, frames of extensions. There is
-    /// good cause for many: a few for each stream, and a PING for each piece of an answer where a client measures its bandwidth (gRPC).
-    talk: Budget,
+    /// For frames about the connection that cost us next to nothing: PING, PRIORITY, acknowledgements, unknown types. Clients may
+    /// have good reason to send many: a few for each stream, and a PING for each DATA frame when a client measures its bandwidth
+    /// (gRPC does).
+    control: Budget,
 }
 
-/// Pieces that are spent, and earned by what a connection is there for, and by time.
+/// A token bucket. Tokens are earned by normal use of the connection, and by time.
 #[derive(Debug)]
 struct Budget {
     left: u32,
     most: u32,
-    /// The tick up to which time was paid for.
+    /// The tick up to which tokens were earned by time.
     since: u64,
 }
 
-/// Ticks in which time earns a piece: 10 a second.
-const TICKS: u64 = 5;
-/// Frames about the connection that a client may send for each stream: Firefox sends up to 6 PRIORITY at first and some more as
-/// tabs come and go; and a WINDOW_UPDATE or two come late.
-const TALK_A_STREAM: u32 = 8;
-/// The same for each frame of DATA that it gets: a PING and a WINDOW_UPDATE.
-const TALK_A_PIECE: u32 = 2;
-/// The least that a connection may have saved up of them.
-const TALK: u32 = 1000;
+/// The ticks in which time earns one token, which is 10 tokens a second.
+const TICKS_PER_TOKEN: u64 = 5;
+/// Tokens for frames about the connection that each stream earns. Firefox sends up to 6 PRIORITY frames at first and some more as
+/// tabs come and go; one or two WINDOW_UPDATE frames may come after the stream's end.
+const CONTROL_PER_STREAM: u32 = 8;
+/// Tokens for frames about the connection that each DATA frame of ours earns: for a PING and a WINDOW_UPDATE.
+const CONTROL_PER_DATA: u32 = 2;
+/// The least capacity of the budget for frames about the connection.
+const MIN_CONTROL: u32 = 1000;
 
 impl Guard {
-    /// For a client that may have `streams` at once: all of them may be cancelled together, twice.
+    /// For a client that may have `streams` open at a time: it may cancel all of them twice in a row. `now` is in ticks.
     pub fn new(streams: u32, now: u64) -> Self {
         Self {
             waste: Budget::new(streams.saturating_mul(2).max(100), now),
-            talk: Budget::new(streams.saturating_mul(TALK_A_STREAM).max(TALK), now),
+            control: Budget::new(streams.saturating_mul(CONTROL_PER_STREAM).max(MIN_CONTROL), now),
         }
     }
 
-    /// Something that earns nothing; `false` when that was too much. `now` in ticks.
+    /// Counts an event that makes us work in vain. `false` when there were too many. `now` is in ticks.
     #[must_use]
     pub fn spend(&mut self, now: u64) -> bool {
         self.waste.spend(now)
     }
 
-    /// A frame that is about the connection; `false` when that was too much. `now` in ticks.
+    /// Counts a frame about the connection. `false` when there were too many. `now` is in ticks.
     #[must_use]
-    pub fn talk(&mut self, now: u64) -> bool {
-        self.talk.spend(now)
+    pub fn control(&mut self, now: u64) -> bool {
+        self.control.spend(now)
     }
 
     /// A stream was opened.
     pub fn opened(&mut self) {
-        self.talk.earn(TALK_A_STREAM);
+        self.control.earn(CONTROL_PER_STREAM);
     }
 
     /// A frame of DATA was sent.
     pub fn sent(&mut self) {
-        self.talk.earn(TALK_A_PIECE);
+        self.control.earn(CONTROL_PER_DATA);
     }
 
     /// A stream was answered to its end.
@@ -74,8 +75,8 @@ impl Budget {
     }
 
     fn spend(&mut self, now: u64) -> bool {
-        let earned = now.saturating_sub(self.since) / TICKS;
-        self.since += earned * TICKS;
+        let earned = now.saturating_sub(self.since) / TICKS_PER_TOKEN;
+        self.since += earned * TICKS_PER_TOKEN;
         self.earn(u32::try_from(earned).unwrap_or(u32::MAX));
         match self.left.checked_sub(1) {
             Some(left) => self.left = left,
@@ -127,26 +128,26 @@ mod tests {
     #[test]
     fn a_connection_without_streams_is_not_talked_about_for_ever() {
         let mut guard = Guard::new(128, 0);
-        assert!((0..1024).all(|_| guard.talk(0)));
-        assert!(!guard.talk(0));
+        assert!((0..1024).all(|_| guard.control(0)));
+        assert!(!guard.control(0));
         assert!(guard.spend(0), "of another budget");
         guard.opened();
-        assert!((0..8).all(|_| guard.talk(0)));
+        assert!((0..8).all(|_| guard.control(0)));
         guard.sent();
-        assert!((0..2).all(|_| guard.talk(0)));
-        assert!(!guard.talk(0));
-        assert!(guard.talk(5), "once every 100 ms");
-        assert!(!guard.talk(5));
+        assert!((0..2).all(|_| guard.control(0)));
+        assert!(!guard.control(0));
+        assert!(guard.control(5), "once every 100 ms");
+        assert!(!guard.control(5));
     }
 
     #[test]
     fn a_ping_now_and_then_or_for_each_piece_of_an_answer_may_go_on_for_ever() {
         let mut guard = Guard::new(1, 0);
         // every 100 ms, which is more than any client's keep-alive
-        assert!((0..100_000).all(|at| guard.talk(at * TICKS)));
+        assert!((0..100_000).all(|at| guard.control(at * TICKS_PER_TOKEN)));
         for _ in 0..100_000 {
             guard.sent();
-            assert!(guard.talk(0) && guard.talk(0));
+            assert!(guard.control(0) && guard.control(0));
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What waits to be written to an HTTP/2 connection.
+//! The bytes that wait to be written to an HTTP/2 connection.
 //!
-//! Small things are copied together; large pieces of bodies keep their place between them and are not copied. One vectored
-//! write takes what there is.
+//! Small pieces are copied together; large pieces of bodies keep their place between them without a copy. One vectored write
+//! takes what is there.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -13,31 +13,31 @@ use tokio::io::AsyncWrite;
 
 use crate::io::{Stream, spare};
 
-/// Up to this size a piece of a body is copied behind its head.
+/// A piece of a body up to this size is copied behind the head of its frame.
 const COPY: usize = 4 * 1024;
-/// Pieces in one write.
+/// The most pieces in one write.
 const SLICES: usize = 16;
-/// Bodies are taken up while less than this waits.
+/// More of a body is added while fewer bytes than this wait.
 const ROOM: usize = 64 * 1024;
-/// A buffer that has grown beyond this is given back after use.
+/// A buffer whose capacity has grown beyond this is freed after use.
 const KEEP: usize = 32 * 1024;
 
 /// The write side of a connection.
 #[derive(Debug, Default)]
 pub struct Outbound {
-    /// Before what is in `buf`.
+    /// The pieces that come before what is in `buf`.
     chunks: VecDeque<Bytes>,
     buf: BytesMut,
-    /// Bytes in `chunks`.
+    /// The number of bytes in `chunks`.
     chunked: usize,
-    /// Bytes written so far.
+    /// The number of bytes written so far.
     pub sent: u64,
-    /// The stream holds back bytes of ours until it is flushed.
+    /// Whether the stream has bytes in a buffer of its own that have to be flushed.
     unflushed: bool,
 }
 
 impl Outbound {
-    /// The buffer to write anything small into: it comes after all that was put here before.
+    /// The buffer to append anything small to. It comes after everything that was added before.
     pub fn buffer(&mut self) -> &mut BytesMut {
         if self.buf.capacity() == 0 {
             self.buf = spare::take();
@@ -45,7 +45,7 @@ impl Outbound {
         &mut self.buf
     }
 
-    /// Bytes that wait.
+    /// The number of bytes that wait to be written.
     pub fn waiting(&self) -> usize {
         self.chunked + self.buf.len()
     }
@@ -55,12 +55,12 @@ impl Outbound {
         self.waiting() == 0 && !self.unflushed
     }
 
-    /// Whether more of a body may be put here before some is written.
+    /// Whether more of a body may be added before some of this is written.
     pub fn has_room(&self) -> bool {
         self.waiting() < ROOM
     }
 
-    /// Puts a piece of a body here.
+    /// Adds a piece of a body.
     pub fn data(&mut self, data: Bytes) {
         if data.len() <= COPY {
             self.buffer().extend_from_slice(&data);
@@ -74,7 +74,7 @@ impl Outbound {
         self.chunks.push_back(data);
     }
 
-    /// Nothing is to be written for a while: a connection that waits holds no buffer.
+    /// Frees the buffers when nothing is to be written, because an idle connection must not hold any.
     pub fn rest(&mut self) {
         if self.waiting() == 0 {
             self.chunks = VecDeque::new();
@@ -82,12 +82,12 @@ impl Outbound {
         }
     }
 
-    /// Gives up what waits, for nobody takes it.
+    /// Drops what waits, because the peer reads nothing any more.
     pub fn discard(&mut self) {
         *self = Self { sent: self.sent, ..Self::default() };
     }
 
-    /// Writes until everything is written.
+    /// Ready when everything is written.
     pub fn poll_flush(&mut self, io: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.waiting() > 0 {
             let written = ready!(self.poll_write(io, cx))?;
@@ -119,7 +119,7 @@ impl Outbound {
         Pin::new(io).poll_write_vectored(cx, &slices[..used])
     }
 
-    /// Everything, as if it were written.
+    /// Removes everything, as if it were written.
     #[cfg(test)]
     pub fn take(&mut self) -> Bytes {
         let mut all: Vec<u8> = self.chunks.drain(..).flatten().collect();

@@ -1,4 +1,4 @@
-//! The body of a request, whichever protocol it came by, as one concrete type.
+//! The body of a request as one concrete type, whichever version of HTTP the request came by.
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -12,38 +12,39 @@ use http_body::{Body, Frame, SizeHint};
 use super::replay::ReplayedBody;
 use crate::error::Error;
 
-/// A body on its way from a client, as its connection's version of HTTP reads it.
+/// A request body that is still arriving from a client, read by the version of HTTP that the client's connection speaks.
 pub trait ClientBody: Debug {
-    /// The next piece of it.
+    /// The next frame of the body: data or trailers.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>>;
 
-    /// Ready when some of it has come, or its client has ended.
+    /// Ready when the first bytes of the body have arrived, or when the client has ended its side.
     fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Has these fields dropped from its trailers.
+    /// Drops these fields from the body's trailer section.
     fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>);
 
-    /// Whether it has been read to its end.
+    /// Whether the body has been read to its end.
     fn is_done(&self) -> bool;
 
-    /// The bytes still to come, when that is known.
+    /// The bytes of the body that have not been read yet, when that number is known.
     fn remaining(&self) -> Option<u64>;
 }
 
-/// A request's body. Boxed where there is one: most requests have none, and it is moved from hand to hand.
+/// A request's body. Its larger variants are boxed, because most requests have no body and this value is moved many times.
 #[derive(Debug, Default)]
 pub enum RequestBody {
-    /// There is none.
+    /// The request has no body.
     #[default]
     Empty,
-    /// From the client's connection.
+    /// The body is read from the client's connection.
     Client(Box<dyn ClientBody>),
-    /// One of these, as one attempt of several sends it.
+    /// The body is kept while it is read, so that several attempts can send it.
     Replayed(Box<ReplayedBody>),
 }
 
 impl RequestBody {
-    /// Ready when its client has begun to send it, or won't: who waits for a 100 (RFC 9110, section 10.1.1) does neither.
+    /// Ready when the client has begun to send its body, or has none. A client that waits for a 100 (RFC 9110, section 10.1.1)
+    /// has not begun.
     pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Empty => Poll::Ready(()),
@@ -52,10 +53,10 @@ impl RequestBody {
         }
     }
 
-    /// Has these fields dropped from its trailers, before anything of it is asked for.
+    /// Drops these fields from the body's trailer section. To be called before the body is polled.
     pub fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
         match self {
-            // a kept one is of a body that was told
+            // the body that is replayed was given these names before it was wrapped
             Self::Empty | Self::Replayed(_) => {}
             Self::Client(body) => body.refuse_in_trailers(fields),
         }

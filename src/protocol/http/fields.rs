@@ -1,4 +1,4 @@
-//! Fields that a proxy writes: `Date`, `Via`, `Forwarded` and its older kin.
+//! The fields that a proxy writes itself: `Date`, `Via`, `Forwarded` and its older relatives `X-Forwarded-*`.
 
 use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
@@ -20,10 +20,11 @@ pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-ho
 /// `Proxy-Status` (RFC 9209)
 pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
-/// The worker's `Date`, made anew at most once a second.
+/// The value of `Date`, shared by all connections of a worker and formatted anew once a timer tick at most.
 #[derive(Debug, Clone, Default)]
 pub struct Date(Rc<RefCell<CachedDate>>);
 
+/// The formatted date, and the tick of the worker's timers at which it was formatted.
 #[derive(Debug, Default)]
 struct CachedDate {
     tick: Option<u64>,
@@ -46,24 +47,25 @@ impl Date {
     }
 }
 
-/// What is said to backends about a client; the same for all requests of a connection, so it is made once for it.
+/// What is told to backends about a client. It is the same for all requests of a connection, so it is made once for each
+/// connection.
 #[derive(Debug)]
 pub struct Client {
     /// The client's address; `None` over a Unix socket.
     pub address: Option<IpAddr>,
-    /// What it says about those before it is believed.
+    /// Whether this client is itself a proxy that we trust, so that what it says about earlier hops is passed on.
     pub trusted: bool,
     proto: &'static str,
-    /// For the host that was asked for last.
+    /// The fields made for the host that was asked for last.
     forwarded: RefCell<Option<Rc<Forwarded>>>,
 }
 
-/// What backends are told of where a request came from and by whom, when nobody before us has said anything of that.
+/// The fields that tell a backend where a request came from, for a request that arrived with none of them.
 #[derive(Debug)]
 pub struct Forwarded {
-    /// The fields, as HTTP/1 has them in a head.
+    /// The fields as HTTP/1 text, each line with its CRLF.
     pub lines: Bytes,
-    /// The same for HTTP/2, which few backends speak.
+    /// The same fields as a map, for HTTP/2. It is made when first needed, because few backends speak HTTP/2.
     fields: OnceCell<Box<HeaderMap>>,
     host: Option<HeaderValue>,
     via: Option<Version>,
@@ -85,23 +87,26 @@ impl Client {
         self.proto == "https"
     }
 
-    /// Drops the fields by which a client could say what is the proxy's to say: `X-Forwarded-*` of any name, unless it is trusted;
-    /// and, from anybody, what is a name of those, or one that the route has `changed`, but for a `_` in place of a `-` or the other
-    /// way round. Where no name is suspect this is one walk through them.
+    /// Drops the fields by which a client could say what is the proxy's to say. These are `X-Forwarded-*` with any ending, unless
+    /// the client is trusted. From any client they are also names that differ only by `_` in place of `-` (or the other way
+    /// round) from one of `X-Forwarded-*`, or from one of `changed`, the fields that the route sets or removes. When no name
+    /// looks suspect this costs one walk through the names.
     pub fn sift(&self, headers: &mut HeaderMap, changed: &[HeaderName]) {
         if !headers.keys().any(is_suspect) && !changed.iter().any(has_underscore) {
             return;
         }
-        let foreign = |name: &&HeaderName| (!self.trusted && is_x_forwarded(name)) || is_shadow(name, changed);
+        let foreign =
+            |name: &&HeaderName| (!self.trusted && is_x_forwarded(name)) || is_variant_spelling(name, changed);
         let foreign: Vec<HeaderName> = headers.keys().filter(foreign).cloned().collect();
         for name in foreign {
             headers.remove(name);
         }
     }
 
-    /// What to add to a request whose fields say nothing yet of where it came from; `None` = they do, so that
-    /// [`forward`](Self::forward) and [`via`] must write into them. Most requests are told apart by
-    /// nothing that matters here: what they get is made once, and written as a whole. `via`: the version for `Via`; `None` = no `Via`.
+    /// The fields to add to a request that does not say yet where it came from. `None` when it does say so; then
+    /// [`forward`](Self::forward) and [`via`] have to extend the fields that are there. All requests of a connection that name
+    /// the same host get the same fields, so these are made once and written as one block. `via` is the version to write into
+    /// `Via`; `None` writes no `Via`.
     pub fn forwarded(
         &self,
         headers: &HeaderMap,
@@ -110,7 +115,7 @@ impl Client {
     ) -> Option<Rc<Forwarded>> {
         static SAID: [HeaderName; 5] =
             [header::FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, header::VIA];
-        // through the fields rather than five searches by hash: names are compared as numbers
+        // one walk through the fields is faster than five look-ups by hash, because names are compared as numbers
         if headers.keys().any(|name| SAID.contains(name)) {
             return None;
         }
@@ -119,7 +124,8 @@ impl Client {
             Some(made) if made.host.as_ref() == host && made.via == via => Some(Rc::clone(made)),
             _ => {
                 let lines = self.lines(host, via);
-                // copied: it is a piece of the request's head, which would be kept as long as the connection
+                // copied, because it is a slice of the request's head: without the copy the whole head would stay in memory as
+                // long as the connection
                 let host = host.and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
                 let made = Rc::new(Forwarded { lines, fields: OnceCell::new(), host, via });
                 *cached = Some(Rc::clone(&made));
@@ -128,8 +134,9 @@ impl Client {
         }
     }
 
-    /// What [`forward`](Self::forward) and [`via`] write into fields that say nothing yet, in the same order. By hand: of a
-    /// connection with one request it is the largest part of what is its own to do.
+    /// The text of the fields that [`forward`](Self::forward) and [`via`] would write into an empty map, in the same order. It is
+    /// written by hand because it is the most expensive step that is done once for each connection, which matters for connections
+    /// with one request.
     fn lines(&self, host: Option<&HeaderValue>, via: Option<Version>) -> Bytes {
         let host_length = host.map_or(0, HeaderValue::len);
         let address = self.address_text();
@@ -146,15 +153,15 @@ impl Client {
         }
         if let Some(version) = via {
             lines.put_slice(b"\r\nvia: ");
-            lines.put_slice(us(version).as_bytes());
+            lines.put_slice(via_element(version).as_bytes());
         }
         lines.put_slice(b"\r\n");
-        // kept as long as the connection: without the room that was not needed
+        // copied to its exact length, because it is kept as long as the connection
         Bytes::copy_from_slice(&lines)
     }
 
-    /// Writes `Forwarded` (RFC 7239) and `X-Forwarded-*`. What a client that is not trusted says there is dropped; a trusted
-    /// one's is kept, and it is added to the list.
+    /// Writes `Forwarded` (RFC 7239) and `X-Forwarded-*`. From an untrusted client the values that arrived are replaced; to those
+    /// of a trusted client ours are appended.
     pub fn forward(&self, headers: &mut HeaderMap, host: Option<&HeaderValue>) {
         let address = self.address_text();
         let mut forwarded = BytesMut::with_capacity(128);
@@ -182,7 +189,7 @@ impl Client {
 
     /// Writes the value of `Forwarded`.
     fn put_forwarded(&self, out: &mut BytesMut, address: &str, host: Option<&HeaderValue>) {
-        // the brackets of IPv6 and a port's colon are no token characters: RFC 7239, section 4
+        // IPv6's brackets and colons are not allowed in a token, so the value is a quoted string (RFC 7239, section 4)
         let (before, after): (&[u8], &[u8]) = match self.address {
             Some(IpAddr::V6(_)) => (b"for=\"[", b"]\""),
             Some(IpAddr::V4(_)) | None => (b"for=", b""),
@@ -204,7 +211,8 @@ impl Client {
         out.put_slice(self.proto.as_bytes());
     }
 
-    /// The client's address, as `Display` writes it; of IPv4 in a tenth of the time.
+    /// The client's address as text, equal to what `Display` writes. For IPv4 this takes a tenth of the time that `Display`
+    /// needs.
     fn address_text(&self) -> String {
         match self.address {
             Some(IpAddr::V4(address)) => {
@@ -228,7 +236,7 @@ impl Client {
 }
 
 impl Forwarded {
-    /// The fields.
+    /// The fields as a map.
     pub fn fields(&self) -> &HeaderMap {
         self.fields.get_or_init(|| {
             let lines = self.lines.split(|&b| b == b'\n').filter_map(|line| line.strip_suffix(b"\r"));
@@ -243,7 +251,7 @@ impl Forwarded {
     }
 }
 
-/// Adds `value` as the last element of a list field, in one line.
+/// Appends `value` to a list field, and joins all lines of that field into one.
 fn append_to_list(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
     let mut all: Vec<u8> = Vec::new();
     for before in headers.get_all(&name) {
@@ -256,14 +264,14 @@ fn append_to_list(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue
     }
 }
 
-/// Whether two names in lower case are the same where `_` counts as `-`. They are to programs that get fields as variables, whose
-/// names can't have a `-`: CGI (RFC 3875, section 4.1.18) and its successors FastCGI, WSGI, Rack, PHP.
+/// Whether two lower-case names are equal when `_` counts as `-`. They are equal to programs that get fields as environment
+/// variables, whose names can't contain `-`: CGI (RFC 3875, section 4.1.18) and its successors FastCGI, WSGI, Rack and PHP.
 pub fn alike(name: &str, other: &str) -> bool {
     let joined = |b: u8| if b == b'_' { b'-' } else { b };
     name.len() == other.len() && name.bytes().map(joined).eq(other.bytes().map(joined))
 }
 
-/// Whether a name is worth a second look: it has an underscore, or begins as `X-Forwarded-*` do. Hardly any name does.
+/// A cheap filter before the exact checks: whether a name has an underscore or begins like `X-Forwarded-*`. Hardly any name does.
 #[inline]
 pub fn is_suspect(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-forwarded") || has_underscore(name)
@@ -274,21 +282,20 @@ fn has_underscore(name: &HeaderName) -> bool {
     name.as_str().as_bytes().contains(&b'_')
 }
 
-/// Whether a name is `X-Forwarded`, or begins with `X-Forwarded-`, however its words are joined.
+/// Whether a name is `X-Forwarded` or begins with `X-Forwarded-`, with `_` counting as `-`.
 pub fn is_x_forwarded(name: &HeaderName) -> bool {
     const NAME: &str = "x-forwarded";
     let split = name.as_str().split_at_checked(NAME.len());
     split.is_some_and(|(start, rest)| alike(start, NAME) && (rest.is_empty() || rest.starts_with(['-', '_'])))
 }
 
-/// Whether a name is another spelling of one that the proxy answers for: of `X-Forwarded-*`, which we write, or of one that the
-/// route has changed.
-fn is_shadow(name: &HeaderName, changed: &[HeaderName]) -> bool {
+/// Whether a name is a variant spelling of `X-Forwarded-*`, which the proxy writes, or of a field that the route sets or removes.
+fn is_variant_spelling(name: &HeaderName, changed: &[HeaderName]) -> bool {
     (has_underscore(name) && is_x_forwarded(name))
         || changed.iter().any(|other| name != other && alike(name.as_str(), other.as_str()))
 }
 
-/// Drops trailers that a program behind us may take for one of these fields.
+/// Drops from a trailer section the fields that are in `refused`, variant spellings with `_` for `-` included.
 pub fn without(mut trailers: HeaderMap, refused: &[HeaderName]) -> HeaderMap {
     let is_refused = |name: &&HeaderName| refused.iter().any(|other| alike(name.as_str(), other.as_str()));
     let found: Vec<HeaderName> = trailers.keys().filter(is_refused).cloned().collect();
@@ -298,16 +305,16 @@ pub fn without(mut trailers: HeaderMap, refused: &[HeaderName]) -> HeaderMap {
     trailers
 }
 
-/// Adds ourselves to `Via` (RFC 9110, section 7.6.3), with the version that the request came by.
+/// Adds this proxy to `Via` (RFC 9110, section 7.6.3). `version` is the version that the message came by.
 pub fn via(headers: &mut HeaderMap, version: Version) {
-    let us = HeaderValue::from_static(us(version));
+    let us = HeaderValue::from_static(via_element(version));
     match headers.entry(header::VIA) {
         Entry::Vacant(entry) => _ = entry.insert(us),
         Entry::Occupied(_) => append_to_list(headers, header::VIA, &us),
     }
 }
 
-fn us(version: Version) -> &'static str {
+fn via_element(version: Version) -> &'static str {
     match version {
         Version::HTTP_10 => "1.0 evenkeel",
         Version::HTTP_2 => "2 evenkeel",
@@ -315,7 +322,8 @@ fn us(version: Version) -> &'static str {
     }
 }
 
-/// Joins the `Cookie` fields into one: HTTP/2 may split them (RFC 9113, section 8.2.3), others do not know that.
+/// Joins several `Cookie` fields into one. HTTP/2 allows a client to split them (RFC 9113, section 8.2.3); HTTP/1 backends expect
+/// one.
 pub fn join_cookies(headers: &mut HeaderMap) {
     let mut crumbs = headers.get_all(header::COOKIE).iter();
     if let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) {

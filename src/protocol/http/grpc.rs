@@ -1,32 +1,32 @@
-//! What of gRPC a proxy says and understands itself (gRPC over HTTP/2, `PROTOCOL-HTTP2.md`; gRPC-Web, `PROTOCOL-WEB.md`): which requests
-//! are calls, and how a call ended.
+//! The little of gRPC that a proxy has to know (gRPC over HTTP/2, `PROTOCOL-HTTP2.md`; gRPC-Web, `PROTOCOL-WEB.md`): which
+//! requests are gRPC calls, and how a call ended.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// How a call ended.
+/// The field with the status code of a call.
 pub const STATUS: HeaderName = HeaderName::from_static("grpc-status");
-/// Why, for people.
+/// The field with a description of that status for people.
 pub const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// The codes that a call of which nobody heard an end, or a failure of ours, has (`statuscodes.md`).
+/// The gRPC status codes (`statuscodes.md`) that the proxy uses for errors of its own, and for calls whose status never arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
-    /// The caller left.
+    /// The caller cancelled the call.
     Cancelled = 1,
-    /// Time was over.
+    /// The time for the call was over.
     DeadlineExceeded = 4,
-    /// Something is larger than is taken, or there is more of it.
+    /// A limit was exceeded, such as a size or a rate.
     ResourceExhausted = 8,
-    /// Nobody is there for that.
+    /// Nothing serves this method.
     Unimplemented = 12,
-    /// A defect, or what is no message.
+    /// An internal error, or a message that can't be parsed.
     Internal = 13,
-    /// Nobody can answer now; who tries again later may have an answer.
+    /// The service can't answer now; a later attempt may succeed.
     Unavailable = 14,
 }
 
-/// The content type of a request that is a call, in whatever form: `application/grpc`, `application/grpc-web`, `application/grpc-web-text`,
-/// each with or without the format of its messages.
+/// The content type of a gRPC request; `None` when the request is not a gRPC call. `application/grpc`, `application/grpc-web` and
+/// `application/grpc-web-text` count, each with or without a suffix for the message format.
 pub fn call(headers: &HeaderMap) -> Option<&HeaderValue> {
     const PREFIX: &[u8] = b"application/grpc";
     headers.get(header::CONTENT_TYPE).filter(|kind| {
@@ -35,12 +35,12 @@ pub fn call(headers: &HeaderMap) -> Option<&HeaderValue> {
     })
 }
 
-/// What fields, or trailers, say of how a call ended.
+/// The status code in a response's fields or trailers, when there is one.
 pub fn status(fields: &HeaderMap) -> Option<u16> {
     fields.get(STATUS)?.to_str().ok()?.parse().ok()
 }
 
-/// A message as `grpc-message` has it: percent-encoded but for printable ASCII.
+/// Encodes a text for `grpc-message`: all but printable ASCII is percent-encoded.
 pub fn message(text: &str) -> HeaderValue {
     const PLAIN: percent_encoding::AsciiSet = percent_encoding::CONTROLS.add(b'%');
     let encoded = percent_encoding::utf8_percent_encode(text, &PLAIN).to_string();

@@ -1,12 +1,12 @@
-//! What the versions of HTTP have in common: requests, bodies, fields and tunnels, and the traits by which a version's connection gives them to
-//! whoever answers. Nothing here knows which versions there are.
+//! What the versions of HTTP have in common: requests, bodies, fields and tunnels, and the traits through which a connection of
+//! any version is connected to the code that answers its requests. Nothing here depends on a particular version.
 
 mod body;
+pub mod body_limiter;
 pub mod fields;
 pub mod grpc;
-pub mod intake;
 pub mod length;
-pub mod pace;
+pub mod min_rate;
 pub mod partial;
 mod presence;
 pub mod replay;
@@ -33,84 +33,87 @@ pub use setup::{HeadLimits, Leniency, Setup};
 use crate::error::Error;
 use crate::layer4::splice::MaySplice;
 
-/// A request, whichever version of HTTP it came by. Hop-by-hop fields are gone; what they said is in fields of this type.
+/// A request, whichever version of HTTP it came by. Its hop-by-hop fields have been removed; what they said is in members of this
+/// type.
 #[derive(Debug)]
 pub struct Request {
-    /// Its method.
+    /// The method.
     pub method: Method,
-    /// Its target as sent.
+    /// The target as the client sent it.
     pub uri: Uri,
-    /// The version that it came by.
+    /// The version of HTTP that the request came by.
     pub version: Version,
-    /// The host (and port) that it is for.
+    /// The host, and port if given, that the request is for: `Host` or `:authority`.
     pub host: Option<HeaderValue>,
-    /// Its fields, without hop-by-hop ones, `Host`, `Content-Length`, `Expect`.
+    /// The fields, without the hop-by-hop ones, `Host`, `Content-Length` and `Expect`.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body.
     pub body: RequestBody,
-    /// How long that is.
+    /// The length of the body.
     pub length: Length,
-    /// It asks for another protocol.
+    /// The protocol that the client wants to switch to, if any.
     pub upgrade: Option<Upgrade>,
-    /// The client takes trailers.
+    /// Whether the client accepts trailers (`TE: trailers`).
     pub te_trailers: bool,
-    /// The client waits for a 100 before it sends the body.
+    /// Whether the client waits for a 100 before it sends the body (`Expect: 100-continue`).
     pub expect_continue: bool,
-    /// What is added to its fields on the way to the backend.
+    /// Fields to add on the way to the backend.
     pub forwarded: Option<Rc<Forwarded>>,
-    /// Where interim responses may go.
+    /// Where interim responses are sent; `None` for HTTP/1.0 clients, which don't know them.
     pub interim: Option<Interim>,
-    /// Whether an HTTP/1 client is still there, to be asked while the request waits. An HTTP/2 client cancels its stream.
+    /// Tells whether an HTTP/1 client is still connected while its request waits in a queue. `None` for HTTP/2, where a client
+    /// that gives up resets its stream.
     pub presence: Option<Presence>,
 }
 
-/// A request's wish for another protocol, and how it says it.
+/// A client's request to switch to another protocol, by the way in which it was made.
 #[derive(Debug)]
 pub enum Upgrade {
-    /// By the field `Upgrade` (RFC 9110, section 7.8), with the protocols that it names.
+    /// The field `Upgrade` (RFC 9110, section 7.8), with the protocols that it lists.
     Field(HeaderValue),
-    /// By extended CONNECT (RFC 8441 for HTTP/2, RFC 9220 for HTTP/3), with its `:protocol`.
+    /// Extended CONNECT (RFC 8441 for HTTP/2, RFC 9220 for HTTP/3), with the value of `:protocol`.
     Connect(HeaderValue),
 }
 
-/// How the head of a request is to be written.
+/// What is written at the start of a request's head to a backend.
 #[derive(Debug)]
 pub struct RequestLine<'a> {
-    /// Its method.
+    /// The method.
     pub method: &'a Method,
-    /// The target: its path and query are written.
+    /// The target; only its path and query are written.
     pub uri: &'a Uri,
     /// The value of `Host`.
     pub host: &'a HeaderValue,
-    /// Fields beside its own.
+    /// Fields to write beside those of the request itself.
     pub forwarded: Option<&'a Forwarded>,
-    /// How long the body is.
+    /// The length of the body.
     pub length: Length,
-    /// Announce an upgrade to this protocol.
+    /// The protocol to ask for an upgrade to, if any.
     pub upgrade: Option<&'a HeaderValue>,
-    /// `TE: trailers`.
+    /// Whether to send `TE: trailers`.
     pub te_trailers: bool,
-    /// `Expect: 100-continue`.
+    /// Whether to send `Expect: 100-continue`.
     pub expect_continue: bool,
 }
 
-/// Where a connection takes interim (1xx) responses to one of its requests.
+/// A client's connection, or stream, on which interim (1xx) responses are sent.
 pub trait InterimSink: Debug {
-    /// Queues one.
+    /// Queues an interim response.
     fn interim(&self, status: StatusCode, headers: &HeaderMap);
 }
 
-/// Where interim (1xx) responses to a request go.
+/// Sends interim (1xx) responses to one request.
 #[derive(Debug, Clone)]
 pub struct Interim(Rc<dyn InterimSink>);
 
 impl Interim {
-    /// To a request of this connection, or stream.
+    /// Interim responses go to this connection or stream.
     pub fn new(sink: Rc<dyn InterimSink>) -> Self {
         Self(sink)
     }
 
-    /// Queues one. A 100 is not passed on: it is sent when the body is asked for, and only once.
+    /// Queues an interim response. A 100 is not passed on, because the connection sends one itself, once, when the body is first
+    /// read.
     pub fn send(&self, status: StatusCode, headers: &HeaderMap) {
         if status != StatusCode::CONTINUE {
             self.0.interim(status, headers);
@@ -118,17 +121,17 @@ impl Interim {
     }
 }
 
-/// What answers the requests of a connection.
+/// The code that answers the requests of a connection.
 pub trait Handler {
-    /// The body of an answer.
+    /// The type of a response's body.
     type Body: http_body::Body<Data = bytes::Bytes, Error = Error> + tunnel::MayTunnel + MaySplice + Unpin + 'static;
 
-    /// Answers a request. Never fails: a failure is an answer.
+    /// Answers a request. It can't fail: every failure is a response.
     fn handle(&self, request: Box<Request>) -> impl Future<Output = Response<Self::Body>>;
 
-    /// Answers what was too malformed, or too large, to become a request; `what` is known of it.
+    /// Answers a message that was too malformed or too large to become a request. `what` has the parts of it that could be read.
     fn refuse(&self, error: &Error, what: &Partial<'_>) -> Response<Self::Body>;
 
-    /// Counts bytes that crossed the connection.
+    /// Counts bytes that were received from the client and sent to it.
     fn transferred(&self, received: u64, sent: u64);
 }

@@ -1,19 +1,19 @@
-//! What can be told of a request that was refused before it was one: for the access log, and for nothing else.
+//! The parts of a refused message that could be read before it was refused. They are for the access log only.
 
 use http::header;
 
 use super::Request;
 
-/// Pieces of a head as the client sent them. Nothing is copied before it is known that somebody wants them.
+/// Slices of a head as the client sent it. They are borrowed, so that nothing is copied unless a log line is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Partial<'a> {
-    /// The method, where what stands in its place could be one.
+    /// The method, when what is in its place could be one.
     pub method: Option<&'a [u8]>,
-    /// The target, as far as it came.
+    /// The target, as far as it arrived.
     pub target: Option<&'a [u8]>,
     /// The version, such as `HTTP/1.1`.
     pub protocol: Option<&'a [u8]>,
-    /// `Host`, or `:authority`.
+    /// The value of `Host` or `:authority`.
     pub host: Option<&'a [u8]>,
     /// `Referer`
     pub referer: Option<&'a [u8]>,
@@ -22,7 +22,7 @@ pub struct Partial<'a> {
 }
 
 impl<'a> Partial<'a> {
-    /// What there is in a request that came whole, and is refused for what it announces.
+    /// The parts of a request whose head is complete, and which is refused for what it announces.
     pub fn of_request(request: &'a Request) -> Self {
         let field = |name| request.headers.get(name).map(http::HeaderValue::as_bytes);
         Self {

@@ -1,31 +1,32 @@
-//! Whether a client is still there while its request waits for a place at a backend.
+//! Whether a client is still connected while its request waits for a connection slot at a backend.
 
 use std::fmt::Debug;
 use std::rc::Rc;
 
-/// A client's connection whose request may have to wait.
+/// A client's connection whose current request may have to wait in a queue.
 pub trait Waiting: Debug {
-    /// From now on nobody asks for the request's body, and it is read ahead so that the end behind it is seen; `Some(true)`: that end says
-    /// that the client is gone. `None`: the request does not wait any more.
+    /// `Some(_)` when the request begins to wait. From then on nobody reads the request's body, so the connection reads it ahead
+    /// to see the end of the stream behind it; with `Some(true)` that end means that the client is gone. `None` when the wait is
+    /// over.
     fn wait(&self, abort_on_close: Option<bool>);
 }
 
-/// A client's connection, to be watched closely while its request waits.
+/// Lets a client's connection be watched for its end while its request waits.
 #[derive(Debug, Clone)]
 pub struct Presence(Rc<dyn Waiting>);
 
-/// It is watched until this is dropped.
+/// A watch over a client's connection, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Watched<'a>(&'a Presence);
 
 impl Presence {
-    /// The presence of the client on this connection.
+    /// A handle for the client on this connection.
     pub fn new(connection: Rc<dyn Waiting>) -> Self {
         Self(connection)
     }
 
-    /// Until what this gives back is dropped, nobody asks for the request's body, and it is read ahead so that the end behind it is
-    /// seen; with `abort_on_close` that end says that the client is gone.
+    /// Watches the connection until the returned value is dropped. Meanwhile nobody else reads the request's body: it is read
+    /// ahead so that the end of the stream behind it is seen. With `abort_on_close` that end means that the client is gone.
     pub fn watch(&self, abort_on_close: bool) -> Watched<'_> {
         self.0.wait(Some(abort_on_close));
         Watched(self)

@@ -1,11 +1,12 @@
-//! A request's body that can be sent again: what has left of it is kept, up to a bound, and so is what was read and has not left.
+//! A request's body that can be sent more than once. The bytes that were sent are kept, up to a bound, and so are those that were
+//! read and not sent yet.
 //!
-//! An attempt reads a piece when it can pass the one before on, so what was read and has not left is one piece, and what its connection
-//! has not written yet. The body can be repeated until more has left than is kept: then the beginning is let go of.
+//! An attempt reads a piece only when it can pass on the one before, so what was read and not sent is one piece, and whatever its
+//! connection has not written yet. The body can be repeated until more than the bound was sent; then what was kept is dropped.
 //!
-//! What is kept costs about its size, however it came. A large piece is kept as it is, which copies nothing: it counts a reference to the
-//! buffer that it was read into. Small ones are copied together, for each would cost a reference, and might keep a large buffer alive that
-//! has nothing else of this body.
+//! Kept bytes cost about their size in memory, however they arrived. A large piece is kept as a reference to the buffer that it
+//! was read into, without a copy. Small pieces are copied together, because each reference has a cost of its own and might keep
+//! alive a large buffer that holds nothing else of this body.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -18,14 +19,14 @@ use http_body::{Body as _, Frame, SizeHint};
 use super::RequestBody;
 use crate::error::{Error, Kind};
 
-/// How much may have left of a body that is sent again. It is the window that a stream has when nobody says anything (65,535 bytes,
-/// RFC 9113, section 6.9.2): of a body for a backend that has not looked at it, no more than that has left.
+/// The most bytes of a body that may have been sent if it is to be sent again. This is HTTP/2's initial flow-control window
+/// (65,535 bytes, RFC 9113, section 6.9.2): a backend that has not processed a request has got no more than that of its body.
 pub const KEPT: usize = 64 * 1024;
 
-/// A smaller piece is copied: what is kept holds no more than eight times its size, for no read is larger than 128 KiB.
+/// A piece smaller than this is copied. As no read is larger than 128 KiB, kept pieces hold on to eight times their size at most.
 const COPIED: usize = 16 * 1024;
 
-/// A body and what was read of it.
+/// A body together with what was read of it.
 #[derive(Debug)]
 pub struct Replay(Rc<RefCell<Inner>>);
 
@@ -35,34 +36,35 @@ struct Inner {
     kept: Kept,
     trailers: Option<HeaderMap>,
     ended: bool,
-    /// More than [`KEPT`] has left, or there is no other attempt: nothing more is kept.
+    /// Whether nothing more is kept, because more than [`KEPT`] was sent or there will be no other attempt.
     outgrown: bool,
-    /// The attempt that may read; one that was given up may still be held by a task of its connection.
+    /// The number of the attempt that may read. The body of an earlier one, which was given up, may still be held by a task of
+    /// its connection.
     attempt: u32,
 }
 
-/// The beginning of a body.
+/// The bytes at the beginning of a body that are kept.
 #[derive(Debug, Default)]
 struct Kept {
     pieces: Vec<Bytes>,
-    /// What came behind them, in small pieces.
+    /// The bytes after `pieces`, copied from small pieces.
     tail: BytesMut,
-    /// Bytes of all.
+    /// The number of bytes in `pieces` and `tail` together.
     size: usize,
 }
 
-/// The body as one attempt sends it.
+/// The body as one attempt reads it.
 #[derive(Debug)]
 pub struct ReplayedBody {
     inner: Rc<RefCell<Inner>>,
     number: u32,
-    /// Bytes that this attempt has had of what is kept.
-    had: usize,
-    had_trailers: bool,
+    /// How many of the kept bytes this attempt has read.
+    read: usize,
+    read_trailers: bool,
 }
 
 impl Replay {
-    /// Keeps what is read of `source`.
+    /// Wraps `source`, and keeps what is read of it.
     pub fn new(source: RequestBody) -> Self {
         Self(Rc::new(RefCell::new(Inner {
             source,
@@ -74,14 +76,14 @@ impl Replay {
         })))
     }
 
-    /// The body from its beginning, for the next attempt; the one before reads nothing more.
+    /// The body from its beginning, for a new attempt. The body of the attempt before yields an error from now on.
     pub fn attempt(&self) -> ReplayedBody {
         let mut inner = self.0.borrow_mut();
         inner.attempt += 1;
-        ReplayedBody { inner: Rc::clone(&self.0), number: inner.attempt, had: 0, had_trailers: false }
+        ReplayedBody { inner: Rc::clone(&self.0), number: inner.attempt, read: 0, read_trailers: false }
     }
 
-    /// Whether another attempt would get all of it.
+    /// Whether a new attempt would get the body complete.
     pub fn is_whole(&self) -> bool {
         !self.0.borrow().outgrown
     }
@@ -100,7 +102,7 @@ impl Kept {
         self.pieces.push(piece.clone());
     }
 
-    /// What begins `at` bytes from the beginning; `None` where nothing does.
+    /// The bytes from the offset `at` on, up to the end of a piece; `None` when that is the end.
     fn from(&self, at: usize) -> Option<Bytes> {
         let mut start = 0;
         for piece in &self.pieces {
@@ -114,23 +116,25 @@ impl Kept {
 }
 
 impl ReplayedBody {
-    /// So many bytes have left, or may have.
-    pub fn has_gone(&mut self, bytes: u64) {
-        // an attempt whose answer is passed on is the last one: streams that last for days keep nothing
+    /// The attempt reports that up to this many bytes of the body have been sent.
+    pub fn mark_sent(&mut self, bytes: u64) {
+        // when nobody but this attempt holds the body, its answer is being passed on and there will be no retry: long streams
+        // keep nothing
         let is_last = Rc::strong_count(&self.inner) == 1;
         let inner = &mut *self.inner.borrow_mut();
         if inner.attempt != self.number {
             return;
         }
         inner.outgrown |= is_last || bytes > KEPT as u64;
-        // what an attempt after the first has still to send of it is needed until then
-        if inner.outgrown && self.had >= inner.kept.size && inner.kept.size > 0 {
+        // an attempt after the first still has to send what is kept, so it is dropped after that
+        if inner.outgrown && self.read >= inner.kept.size && inner.kept.size > 0 {
             inner.kept = Kept::default();
-            self.had = 0;
+            self.read = 0;
         }
     }
 
-    /// Ready when some of it is there without having been asked for: its sender does not wait for a 100 (RFC 9110, section 10.1.1).
+    /// Ready when some of the body has arrived without being asked for, so its sender does not wait for a 100 (RFC 9110, section
+    /// 10.1.1).
     pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let inner = &mut *self.inner.borrow_mut();
         if inner.kept.size > 0 || inner.ended || inner.outgrown {
@@ -139,14 +143,14 @@ impl ReplayedBody {
         inner.source.poll_begun(cx)
     }
 
-    /// The next piece.
+    /// The next frame of the body.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let inner = &mut *self.inner.borrow_mut();
         if inner.attempt != self.number {
             return Poll::Ready(Some(Err(Error::new(Kind::ClientGone, "this attempt was given up"))));
         }
-        if let Some(piece) = inner.kept.from(self.had) {
-            self.had += piece.len();
+        if let Some(piece) = inner.kept.from(self.read) {
+            self.read += piece.len();
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         if !inner.ended {
@@ -157,12 +161,13 @@ impl ReplayedBody {
                         inner.ended = inner.source.is_end_stream();
                         if !inner.outgrown {
                             inner.kept.push(&data);
-                            // what is beyond the bound goes by itself: until it does, the body can be repeated
-                            let within = KEPT.saturating_sub(self.had);
+                            // the bytes beyond the bound go as a piece of their own, so that the body can be repeated until that
+                            // piece is sent
+                            let within = KEPT.saturating_sub(self.read);
                             if within > 0 && within < data.len() {
                                 data.truncate(within);
                             }
-                            self.had += data.len();
+                            self.read += data.len();
                         }
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
@@ -175,25 +180,25 @@ impl ReplayedBody {
             }
         }
         match &inner.trailers {
-            Some(trailers) if !self.had_trailers => {
-                self.had_trailers = true;
+            Some(trailers) if !self.read_trailers => {
+                self.read_trailers = true;
                 Poll::Ready(Some(Ok(Frame::trailers(trailers.clone()))))
             }
             _ => Poll::Ready(None),
         }
     }
 
-    /// Whether there is nothing more to come.
+    /// Whether this attempt has read everything.
     pub fn is_end_stream(&self) -> bool {
         let inner = self.inner.borrow();
         let source_ended = inner.ended || inner.source.is_end_stream();
-        self.had >= inner.kept.size && source_ended && (inner.trailers.is_none() || self.had_trailers)
+        self.read >= inner.kept.size && source_ended && (inner.trailers.is_none() || self.read_trailers)
     }
 
-    /// What is still to come.
+    /// The number of bytes that this attempt has not read yet, as far as it is known.
     pub fn size_hint(&self) -> SizeHint {
         let inner = self.inner.borrow();
-        let kept = inner.kept.size.saturating_sub(self.had);
+        let kept = inner.kept.size.saturating_sub(self.read);
         let source = inner.source.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(source.lower() + kept as u64);
@@ -230,7 +235,7 @@ mod tests {
         let mut sent = Vec::new();
         while let Some(piece) = next(attempt) {
             sent.extend(piece);
-            attempt.has_gone(sent.len() as u64);
+            attempt.mark_sent(sent.len() as u64);
         }
         assert!(attempt.is_end_stream());
         sent
@@ -242,11 +247,11 @@ mod tests {
         let mut first = replay.attempt();
         let read: Vec<u8> = std::iter::from_fn(|| next(&mut first)).flatten().collect();
         assert_eq!(read, all);
-        first.has_gone(KEPT as u64);
+        first.mark_sent(KEPT as u64);
         assert!(replay.is_whole());
         let mut second = replay.attempt();
         // one that was given up has no say
-        first.has_gone(1 << 20);
+        first.mark_sent(1 << 20);
         assert!(replay.is_whole());
         assert_eq!(send(&mut second), all);
         assert!(!replay.is_whole());
@@ -261,7 +266,7 @@ mod tests {
             let mut sent = 0;
             while sent < KEPT {
                 sent += next(&mut attempt).unwrap().len();
-                attempt.has_gone(sent as u64);
+                attempt.mark_sent(sent as u64);
             }
             assert!(sent == KEPT && replay.is_whole(), "{sizes:?}: {sent}");
             assert!(!attempt.is_end_stream());
@@ -275,10 +280,10 @@ mod tests {
         let (replay, all) = body(&[20_000; 3]);
         let mut attempt = replay.attempt();
         assert_eq!(next(&mut attempt).unwrap(), all[..20_000]);
-        attempt.has_gone(20_000);
+        attempt.mark_sent(20_000);
         assert_eq!(attempt.inner.borrow().kept.size, 20_000);
         drop(replay);
-        attempt.has_gone(20_000);
+        attempt.mark_sent(20_000);
         assert_eq!(send(&mut attempt), all[20_000..]);
         assert_eq!(attempt.inner.borrow().kept.size, 0);
     }

@@ -1,4 +1,4 @@
-//! What clients' connections are served with, and how heads are read.
+//! The settings that clients' connections are served with, and the limits for reading heads.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,41 +10,42 @@ use crate::io::pipe::Pipes;
 use crate::policy::Limits;
 use crate::timer::Timers;
 
-/// What a connection is served with.
+/// The settings that a client's connection is served with.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// What the client may do.
+    /// The limits on what the client may send.
     pub limits: Limits,
-    /// How long nothing may be under way, and how long a client may stop reading.
+    /// How long a connection may be without a request, and how long a client may read nothing of its response.
     pub idle_timeout: Duration,
-    /// The worker's time-outs.
+    /// The worker's timers.
     pub timers: Timers,
-    /// The worker's drain.
+    /// Tells when the worker is draining.
     pub drain: Drain,
-    /// The worker's `Date`.
+    /// The worker's cache of the `Date` value.
     pub date: Date,
-    /// The worker's pipes, for large bodies.
+    /// The worker's pool of pipes, for splicing large bodies.
     pub pipes: Rc<Pipes>,
-    /// The listener's resting connections, where there is a limit to connections: they give way to those that wait for a place.
+    /// The listener's list of idle connections, when the number of connections is limited. The idle ones are closed to make room
+    /// for new ones.
     pub resting: Option<IdleList>,
 }
 
-/// What a head may be at most.
+/// The limits for the head of a message.
 #[derive(Debug, Clone, Copy)]
 pub struct HeadLimits {
-    /// Bytes of the whole head.
+    /// The most bytes of the whole head.
     pub bytes: usize,
-    /// Number of fields.
+    /// The most fields.
     pub fields: usize,
-    /// What strict reading refuses and this one takes.
+    /// Which deviations from the strict grammar are accepted.
     pub leniency: Leniency,
 }
 
-/// Deviations that a configuration allows; none by default.
+/// Deviations from the strict grammar that a configuration can allow. None is allowed by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Leniency {
-    /// Requests: `%00`, `%0a` and `%0d` in paths.
+    /// In requests, `%00`, `%0a` and `%0d` are allowed in paths.
     pub encoded_controls: bool,
-    /// Answers: lines of a head may end in LF without CR (RFC 9112, section 2.2, allows a recipient to take that).
+    /// In responses, lines of a head may end in LF without CR (RFC 9112, section 2.2, allows a recipient to accept that).
     pub bare_lf: bool,
 }

@@ -1,19 +1,18 @@
-//! What the target of a request may hold, and the host that it is for, whichever version of HTTP they came by.
+//! The rules for a request's target and host that are the same in all versions of HTTP.
 
-/// The longest method. The registry's longest has 17 bytes (UPDATEREDIRECTREF); what is far above that is no method.
+/// The most bytes of a method. The longest that is registered with IANA has 17 (UPDATEREDIRECTREF).
 pub const MAX_METHOD: usize = 64;
 
-/// The longest target that `http::Uri` takes.
+/// The most bytes of a target, which is the limit of `http::Uri`.
 pub const MAX_TARGET: usize = u16::MAX as usize - 1;
 
-/// What is wrong with a path and query that a request is refused for, whichever version of HTTP it came by; `None` = nothing.
-/// `encoded_controls` lets the last one pass.
+/// The reason to refuse a path and query; `None` when there is none. `encoded_controls` allows what the last rule refuses.
 ///
-/// - A byte above 0x7f and a quote are in no URI (RFC 3986, appendix A), and no browser sends them unencoded.
-/// - A backslash is a slash to some programs (the WHATWG's URL standard has browsers turn it into one), so a rule for a path would
-///   see other segments than they. In queries browsers send it as it is, and there it means nothing.
-/// - `%00`, `%0a` and `%0d` end a string, or a line, in programs that decode a path before they look at it or write it into a
-///   log or a field. In queries a text of several lines has them.
+/// - A byte above 0x7f and a quote are not allowed in a URI (RFC 3986, appendix A), and no browser sends them unencoded.
+/// - A backslash in a path is treated as a slash by some programs (the WHATWG's URL standard has browsers turn it into one), so
+///   they would see other path segments than our routes do. Browsers do send it in queries, where it has no such meaning.
+/// - `%00`, `%0a` and `%0d` end a string or a line in programs that decode a path before they check it, log it or write it into a
+///   field. They are allowed in queries, where a text of several lines contains them.
 pub fn objection(path_and_query: &[u8], encoded_controls: bool) -> Option<&'static str> {
     if path_and_query.iter().any(|&b| b >= 0x80 || b == b'"') {
         return Some("a byte above 0x7f or a quote in the target");
@@ -27,8 +26,8 @@ pub fn objection(path_and_query: &[u8], encoded_controls: bool) -> Option<&'stat
     refused.then_some("%00, %0a or %0d in the path, which limits.allow_encoded_controls lets pass")
 }
 
-/// `uri-host [ ":" port ]` of RFC 9110, section 7.2: a registered name, an IPv4 address, or an IP literal in brackets. Empty is
-/// allowed.
+/// Whether this is `uri-host [ ":" port ]` of RFC 9110, section 7.2: a registered name, an IPv4 address, or an IP literal in
+/// brackets. An empty host is accepted.
 pub fn is_host(host: &[u8]) -> bool {
     let (name, port) = match host {
         [b'[', ..] => match host.iter().position(|&b| b == b']') {
@@ -46,7 +45,7 @@ pub fn is_host(host: &[u8]) -> bool {
     name_fits && (port.is_empty() || (port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit) && port.len() <= 6))
 }
 
-/// The characters of a registered name, percent signs included: RFC 3986, section 3.2.2.
+/// The characters that may occur in a registered name, the percent sign included: RFC 3986, section 3.2.2.
 const IN_NAME: [bool; 256] = {
     let mut table = [false; 256];
     let mut b = 0u8;

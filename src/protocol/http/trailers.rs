@@ -1,10 +1,10 @@
-//! Which fields a trailer section may have.
+//! The fields that are allowed in a trailer section.
 
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::fields;
 
-/// What of these fields a trailer section may have.
+/// Drops the fields that are not allowed in a trailer section.
 pub fn as_trailers(fields: HeaderMap) -> HeaderMap {
     if fields.keys().all(allowed_in_trailer) {
         return fields;
@@ -13,8 +13,9 @@ pub fn as_trailers(fields: HeaderMap) -> HeaderMap {
     allowed.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// RFC 9110, section 6.5.1: fields for framing, routing, authentication and the like are ignored in a trailer section. So are
-/// those that a program may take for one of them, and what a client says of where a request came from.
+/// Whether a field is allowed in a trailer section. RFC 9110, section 6.5.1, rules out fields for framing, routing,
+/// authentication and the like. We also drop variant spellings of them (see [`fields::alike`]), and fields that say where a
+/// request came from.
 pub fn allowed_in_trailer(name: &HeaderName) -> bool {
     const REFUSED: [HeaderName; 16] = [
         header::AUTHORIZATION,

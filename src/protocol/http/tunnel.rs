@@ -1,4 +1,4 @@
-//! Two streams joined: what an upgraded connection is until either side ends it.
+//! A tunnel between a client and a backend, which an upgraded connection (or stream) is until either side ends it.
 
 use std::fmt::Debug;
 use std::io;
@@ -12,20 +12,20 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use crate::io::Stream;
 use crate::timer::{Alarm, Timers};
 
-/// Room for one read.
+/// The size of a read buffer in bytes.
 const ROOM: usize = 16 * 1024;
 
-/// An answer that may turn the connection over to another protocol.
+/// A response body that may turn the connection into a tunnel.
 pub trait MayTunnel {
-    /// The relay to the backend, when this answer is a 101 (or the 200 to an extended CONNECT).
+    /// The relay to the backend, when this response is a 101 (or the 200 to an extended CONNECT).
     fn take_tunnel(&mut self) -> Option<Relay>;
 
-    /// The tunnel is over: this many bytes went to the client.
+    /// The tunnel has ended, after this many bytes were sent to the client.
     fn tunnelled(&mut self, bytes: u64);
 }
 
-/// The backend's side of a tunnel, and what is on the way in both directions. Half-closes are passed on; it ends when both
-/// directions have ended, one of them broke, or nothing moved for a while.
+/// The backend's side of a tunnel, and the bytes in transit in both directions. A half-close is passed on. The tunnel ends when
+/// both directions have ended, when one breaks, or when no byte has moved for the idle time-out.
 #[derive(Debug)]
 pub struct Relay {
     backend: Backend,
@@ -35,52 +35,60 @@ pub struct Relay {
     alarm: Alarm,
 }
 
-/// A stream of a connection, whose two directions end apart.
+/// A byte stream whose two directions end independently of each other.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Debug {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Debug> Duplex for T {}
 
-/// Where a tunnel leads.
+/// The connection to a backend that a tunnel uses.
 #[derive(Debug)]
 pub enum Backend {
-    /// A connection of its own.
+    /// A connection that carries nothing else.
     Connection(Stream),
-    /// A stream of a connection that others share (RFC 8441).
+    /// A stream of an HTTP/2 connection that is shared with others (RFC 8441).
     Stream(Box<dyn Duplex>),
 }
 
+/// One direction of a tunnel.
 #[derive(Debug, Default)]
 struct Direction {
     buf: BytesMut,
+    /// Whether the source has ended.
     ended: bool,
-    shut: bool,
+    /// Whether the end was passed on to the destination.
+    end_passed_on: bool,
     unflushed: bool,
+    /// Bytes written to the destination so far.
     bytes: u64,
 }
 
 impl Relay {
-    /// Joins a client to `backend`, from which `early` was read already. It ends after `idle` without a byte.
+    /// A relay to `backend`. `early` are bytes that were already read from it. The tunnel ends when no byte has moved for `idle`.
     pub fn new(backend: Backend, early: BytesMut, idle: Duration, timers: &Timers) -> Self {
         let down = Direction { buf: early, ..Direction::default() };
         Self { backend, up: Direction::default(), down, idle, alarm: Alarm::new(timers, idle) }
     }
 
-    /// What the client had sent before the tunnel began.
-    pub fn sent_early(&mut self, early: BytesMut) {
+    /// Adds bytes that were read from the client before the tunnel began.
+    pub fn add_early_bytes(&mut self, early: BytesMut) {
         self.up.buf.unsplit(early);
     }
 
-    /// Bytes that went from the client to the backend.
+    /// The number of bytes sent from the client to the backend.
     pub fn from_client(&self) -> u64 {
         self.up.bytes
     }
 
-    /// Bytes that went from the backend to the client.
+    /// The number of bytes sent from the backend to the client.
     pub fn to_client(&self) -> u64 {
         self.down.bytes
     }
 
-    /// Moves what can be moved; ready when the tunnel has ended.
+    /// Moves bytes in both directions. Ready when the tunnel has ended.
+    ///
+    /// # Errors
+    ///
+    /// An I/O error of either side, or `TimedOut` when no byte has moved for the idle time-out.
     pub fn poll<C: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         client: &mut C,
@@ -148,9 +156,9 @@ impl Direction {
                 self.unflushed = true;
             }
             if self.ended {
-                if !self.shut {
+                if !self.end_passed_on {
                     ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
-                    self.shut = true;
+                    self.end_passed_on = true;
                 }
                 return Poll::Ready(Ok(()));
             }
@@ -164,7 +172,7 @@ impl Direction {
                         ready!(Pin::new(&mut *to).poll_flush(cx))?;
                         self.unflushed = false;
                     }
-                    // a tunnel that waits keeps no buffer
+                    // an idle tunnel keeps no buffer
                     self.buf = BytesMut::new();
                     return Poll::Pending;
                 }

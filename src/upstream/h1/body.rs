@@ -1,4 +1,4 @@
-//! The body of an answer over HTTP/1.1: it reads from the connection, and gives that back to its pool at the end.
+//! The body of a response over HTTP/1.1. It reads from the connection, and returns it to its pool at the end.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -17,16 +17,16 @@ use crate::protocol::h1::decode::{Decoded, Decoder};
 use crate::protocol::http::length::Length;
 use crate::timer::{Alarm, Timers};
 use crate::upstream::pool::Pool;
-use crate::upstream::terms::{Terms, stalled};
+use crate::upstream::terms::{Terms, stall_error};
 
-/// The body of a backend's answer. When it was read to its end, the connection goes back to its pool.
+/// The body of a backend's response. When it has been read to its end, the connection is returned to its pool.
 #[derive(Debug)]
 pub struct ResponseBody {
     sending: Option<Sending>,
     decoder: Decoder,
-    /// While it is waited for.
+    /// The idle time-out, which is set while the body waits for the backend.
     alarm: Option<Alarm>,
-    /// What of the request had been written when that was set.
+    /// How many bytes of the request had been written when the alarm was last set.
     written: u64,
     timers: Timers,
     idle: Duration,
@@ -35,7 +35,8 @@ pub struct ResponseBody {
 }
 
 impl ResponseBody {
-    /// The body of this sending's answer, of this length; `reusable`: its connection may carry another exchange then.
+    /// The body of the response to the request in `sending`. `reusable` says whether its connection may carry another exchange
+    /// afterwards.
     pub(super) fn new(sending: Sending, length: Length, reusable: bool, pool: Rc<Pool>, terms: &Terms<'_>) -> Self {
         let mut body = Self {
             sending: Some(sending),
@@ -51,7 +52,7 @@ impl ResponseBody {
         body
     }
 
-    /// Gives the connection back once the whole answer was read, or closes it.
+    /// When the whole response has been read, returns the connection to its pool, or closes it if it can't be reused.
     fn finish_if_done(&mut self) {
         if !self.decoder.is_done() {
             return;
@@ -67,7 +68,8 @@ impl ResponseBody {
         }
     }
 
-    /// What of it is still to come through the socket as it is: nothing of it was read ahead, and the request has gone.
+    /// The number of bytes that can be moved from the socket without being read: what is left of the body, when nothing of it was
+    /// read ahead and the request has been written. Otherwise 0.
     pub fn spliceable(&self) -> u64 {
         match (&self.sending, self.decoder.remaining()) {
             (Some(Sending { connection, sent: true, .. }), Some(left))
@@ -79,7 +81,7 @@ impl ResponseBody {
         }
     }
 
-    /// Moves what has come of it into an empty pipe.
+    /// Moves bytes of the body that have arrived into an empty pipe. Ready with their number.
     pub fn poll_splice(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         let (left, sending) = (self.spliceable(), self.sending.as_ref());
         let Some(Stream::Plain(socket)) = sending.map(|sending| &sending.connection.io) else {
@@ -89,7 +91,7 @@ impl ResponseBody {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(Error::new(Kind::UpstreamClosed, "within a body"))),
             Poll::Ready(Ok(moved)) => {
                 self.decoder.skip(moved as u64);
-                self.moved();
+                self.on_progress();
                 Poll::Ready(Ok(moved))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(Error::new(Kind::UpstreamClosed, "").because(error))),
@@ -97,20 +99,21 @@ impl ResponseBody {
         }
     }
 
-    /// Something of it came: the backend has its time again, and the connection goes back if that was the last of it.
-    fn moved(&mut self) {
+    /// Called when bytes of the body have arrived: the idle time-out starts anew, and the connection is returned if they were the
+    /// last.
+    fn on_progress(&mut self) {
         if let Some(alarm) = &mut self.alarm {
             alarm.set(self.idle);
         }
         self.finish_if_done();
     }
 
-    /// Whether the client is waited for, which has still to send some of its request.
+    /// Whether the response waits for the client, which has not sent all of its request yet.
     pub fn is_starved(&self) -> bool {
         self.sending.as_ref().is_some_and(Sending::is_starved)
     }
 
-    /// Ready when nothing has come for too long, and nothing of the request could go.
+    /// Ready with an error when the idle time-out is over, in which no byte came and none of the request could be written.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let starved = self.is_starved();
         let alarm = self.alarm.get_or_insert_with(|| Alarm::new(&self.timers, self.idle));
@@ -119,10 +122,10 @@ impl ResponseBody {
             self.written = written;
             alarm.set(self.idle);
         }
-        alarm.poll(cx).map(|()| stalled(starved))
+        alarm.poll(cx).map(|()| stall_error(starved))
     }
 
-    /// Sends more of the request while nobody takes the answer. What goes wrong is told when it is taken.
+    /// Goes on sending the request while nobody reads the response. An error shows when the response is read.
     pub fn poll_upload(&mut self, cx: &mut Context<'_>) {
         if let Some(sending) = &mut self.sending {
             let _: Poll<Result<()>> = sending.poll_send(cx);
@@ -154,7 +157,7 @@ impl ResponseBody {
                     continue;
                 }
             };
-            self.moved();
+            self.on_progress();
             return Poll::Ready(frame.map(Ok));
         }
     }

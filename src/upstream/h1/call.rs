@@ -1,4 +1,4 @@
-//! One exchange with a backend over HTTP/1.1: the request is sent, and the head of its answer read.
+//! One exchange with a backend over HTTP/1.1: sending the request, and reading the head of the response.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -24,18 +24,19 @@ use crate::timer::Alarm;
 use crate::upstream::Answer;
 use crate::upstream::dial::{self, Tls};
 use crate::upstream::pool::Pool;
-use crate::upstream::terms::{CONTINUE, Failed, Terms, extends, stalled};
+use crate::upstream::terms::{CONTINUE_TIMEOUT, Failed, Terms, extends_timeout, stall_error};
 
-/// What a backend answers.
+/// A backend's reply to a request.
 #[derive(Debug)]
 pub enum Reply {
-    /// An answer.
+    /// A response.
     Answer(Answer<ResponseBody>),
-    /// 101: the connection is another protocol's. The stream, and what was read of it.
+    /// A 101: the connection now speaks another protocol. It has the stream, and the bytes of that protocol that were already
+    /// read.
     Upgraded(Answer<()>, Stream, BytesMut),
 }
 
-/// Dials a new connection.
+/// Opens a new connection.
 pub async fn dial(
     endpoint: &Endpoint,
     tls: Option<Tls<'_>>,
@@ -47,7 +48,7 @@ pub async fn dial(
 }
 
 impl Connection {
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of the response.
     pub async fn call(
         mut self: Box<Self>,
         line: &RequestLine<'_>,
@@ -59,14 +60,14 @@ impl Connection {
         let reused = std::mem::replace(&mut self.reused, true);
         let coding = encode::request(self.out.buffer(), line, headers);
         let ended = line.length == Length::Fixed(0);
-        let head = self.out.buffer().len() as u64;
+        let head_size = self.out.buffer().len() as u64;
         let mut sending = Sending {
             connection: self,
             body,
             coding,
-            head,
-            given: 0,
-            held: line.expect_continue,
+            head_size,
+            bytes_queued: 0,
+            awaits_continue: line.expect_continue,
             ended,
             sent: false,
             broken: false,
@@ -85,12 +86,12 @@ impl Connection {
 }
 
 impl Sending {
-    /// Waits for the head of the answer, past the interim ones.
+    /// Waits for the head of the final response, and passes interim ones on.
     async fn head(&mut self, line: &RequestLine<'_>, terms: &Terms<'_>) -> Result<ResponseHead> {
         let limits = terms.heads;
         let mut interim = 0;
         let mut alarm: Option<Alarm> = None;
-        let mut moved = (0, self.held);
+        let mut last_progress = (0, self.awaits_continue);
         poll_fn(|cx| {
             loop {
                 if let Poll::Ready(Err(error)) = self.poll_send(cx) {
@@ -103,7 +104,7 @@ impl Sending {
                 {
                     let last = !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS;
                     if last {
-                        return Poll::Ready(fits(&head, line).map(|()| head));
+                        return Poll::Ready(check_reply(&head, line).map(|()| head));
                     }
                     interim += before - inbound.buf.len();
                     if interim > limits.bytes {
@@ -112,12 +113,12 @@ impl Sending {
                             "more bytes of interim responses than a head may have",
                         )));
                     }
-                    // another one, such as 103, is no wish for the body
-                    self.held &= head.status != StatusCode::CONTINUE;
-                    if let Some(to) = terms.interim {
-                        to.send(head.status, &head.headers);
+                    // only a 100 asks for the body; another interim response, such as 103, does not
+                    self.awaits_continue &= head.status != StatusCode::CONTINUE;
+                    if let Some(sink) = terms.interim {
+                        sink.send(head.status, &head.headers);
                     }
-                    if extends(head.status) {
+                    if extends_timeout(head.status) {
                         alarm = None;
                     }
                     continue;
@@ -128,16 +129,16 @@ impl Sending {
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(self.closed("").because(error))),
                     Poll::Pending => {}
                 }
-                terms.starved.set(!self.held && self.is_starved());
-                let limit = self.patience(&terms.timeouts);
+                terms.starved.set(!self.awaits_continue && self.is_starved());
+                let limit = self.step_timeout(&terms.timeouts);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
-                let progress = (self.connection.out.sent, self.held);
-                if moved != progress {
-                    moved = progress;
+                let progress = (self.connection.out.sent, self.awaits_continue);
+                if last_progress != progress {
+                    last_progress = progress;
                     alarm.set(limit);
                 }
                 ready!(alarm.poll(cx));
-                if std::mem::take(&mut self.held) {
+                if std::mem::take(&mut self.awaits_continue) {
                     continue;
                 }
                 return Poll::Ready(Err(self.too_slow()));
@@ -146,10 +147,10 @@ impl Sending {
         .await
     }
 
-    /// How long the next thing may take.
-    fn patience(&self, timeouts: &Timeouts) -> Duration {
-        match (self.held, self.sent) {
-            (true, _) => CONTINUE.min(timeouts.response),
+    /// How long to wait before the next step of the exchange.
+    fn step_timeout(&self, timeouts: &Timeouts) -> Duration {
+        match (self.awaits_continue, self.sent) {
+            (true, _) => CONTINUE_TIMEOUT.min(timeouts.response),
             (_, true) => timeouts.response,
             (_, false) => timeouts.idle,
         }
@@ -157,7 +158,7 @@ impl Sending {
 
     fn too_slow(&self) -> Error {
         if self.is_starved() {
-            return stalled(true);
+            return stall_error(true);
         }
         Error::new(Kind::UpstreamTimeout, "no answer in time").retry(Retry::IfIdempotent)
     }
@@ -165,7 +166,7 @@ impl Sending {
     fn closed(&self, detail: &'static str) -> Error {
         let retry = match (self.connection.out.sent, self.connection.inbound.buf.is_empty()) {
             (0, true) => Retry::Safe,
-            // nothing of an answer was passed on, however much of it came
+            // no byte of the response was passed on to the client, however much of it came
             (_, _) => Retry::IfIdempotent,
         };
         Error::new(Kind::UpstreamClosed, detail).retry(retry)
@@ -180,7 +181,7 @@ impl Sending {
             let connection = *self.connection;
             return Reply::Upgraded(Answer { status, headers, body: () }, connection.io, connection.inbound.buf);
         }
-        // says what a GET would have got: passed on, though nothing follows
+        // this Content-Length is what a GET would have got; it is passed on although no body follows
         if let Some(said) = fields.content_length
             && (*method == Method::HEAD || status == StatusCode::NOT_MODIFIED)
         {
@@ -192,8 +193,8 @@ impl Sending {
     }
 }
 
-/// A head that is the answer: does it fit the request?
-fn fits(head: &ResponseHead, line: &RequestLine<'_>) -> Result<()> {
+/// Checks that the head of a final response is a possible reply to the request.
+fn check_reply(head: &ResponseHead, line: &RequestLine<'_>) -> Result<()> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS && line.upgrade.is_none() {
         return Err(Error::new(Kind::UpstreamMalformed, "it switched protocols without being asked"));
     }

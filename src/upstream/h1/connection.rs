@@ -1,12 +1,12 @@
-//! An HTTP/1.1 connection to a backend, whether it waits in its pool or carries an exchange.
+//! An HTTP/1.1 connection to a backend, whether it is idle in its pool or carries an exchange.
 
 use crate::io::Stream;
 use crate::io::inbound::Inbound;
 use crate::protocol::h1::head::Scan;
 use crate::protocol::h1::outbound::Outbound;
-use crate::upstream::context::{OpenConnection, glance};
+use crate::upstream::context::{OpenConnection, poll_once};
 
-/// Room for a read of an answer.
+/// The room for one read of a response, in bytes.
 pub(super) const ROOM: usize = 1024;
 
 /// An HTTP/1.1 connection to a backend.
@@ -16,13 +16,13 @@ pub struct Connection {
     pub(super) inbound: Inbound,
     pub(super) out: Outbound,
     pub(super) scan: Scan,
-    /// It has carried an exchange before.
+    /// Whether it has carried an exchange before.
     pub(super) reused: bool,
     pub(in crate::upstream) open: OpenConnection,
 }
 
 impl Connection {
-    /// A new connection, which carries nothing yet.
+    /// A new connection that has not carried an exchange yet.
     pub fn new(io: Stream, open: OpenConnection) -> Box<Self> {
         Box::new(Self {
             io,
@@ -34,9 +34,9 @@ impl Connection {
         })
     }
 
-    /// Whether nothing came since the last answer: no end, no error, and no bytes that nobody asked for. Without news from the
-    /// kernel this is no system call.
+    /// Whether nothing has come since the last response: no end, no error, and no bytes that nobody asked for. This takes a
+    /// system call only if the kernel has reported an event.
     pub fn is_quiet(&mut self) -> bool {
-        self.io.has_no_news() || glance(|cx| self.inbound.poll_fill(&mut self.io, cx, 1)).is_pending()
+        self.io.has_no_news() || poll_once(|cx| self.inbound.poll_fill(&mut self.io, cx, 1)).is_pending()
     }
 }

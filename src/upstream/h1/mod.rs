@@ -1,4 +1,4 @@
-//! Exchanges with a backend over HTTP/1.1, driven by the task that wants the answer.
+//! Exchanges with a backend over HTTP/1.1, run by the task of the client's connection.
 
 mod body;
 mod call;

@@ -1,4 +1,4 @@
-//! One exchange on a stream: driven by the task that wants its answer, as over HTTP/1.
+//! One exchange on an HTTP/2 stream, run by the task of the client's connection, as over HTTP/1.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -20,36 +20,36 @@ use crate::protocol::http::fields::Forwarded;
 use crate::protocol::http::length::Length;
 use crate::timer::{Alarm, Timers};
 use crate::upstream::Answer;
-use crate::upstream::terms::{CONTINUE, Failed, Terms, extends, stalled};
+use crate::upstream::terms::{CONTINUE_TIMEOUT, Failed, Terms, extends_timeout, stall_error};
 
-/// What HTTP/1.1's handshake of WebSocket adds to a key (RFC 6455, section 1.3).
-const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/// The constant that the WebSocket handshake of HTTP/1.1 appends to a key (RFC 6455, section 1.3).
+const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// A request on its way.
+/// A request that is being sent on a stream.
 #[derive(Debug)]
 pub struct Call {
     request: Request,
     body: RequestBody,
-    /// The body waits for the backend's 100, and its client for ours.
-    held: bool,
-    /// All of the body was given to the stream.
+    /// Whether the body waits for a 100 of the backend, as the client waits for ours.
+    awaits_continue: bool,
+    /// Whether all of the body was put on the stream.
     given: bool,
 }
 
-/// What a backend answers.
+/// A backend's reply to a request.
 #[derive(Debug)]
 pub enum Reply {
-    /// An answer.
+    /// A response.
     Answer(Answer<ResponseBody>),
-    /// The stream is another protocol's: the answer as HTTP/1.1 says that, and the stream.
+    /// The stream now speaks another protocol. It has the response in the form of HTTP/1.1 (a 101), and the stream.
     Upgraded(Answer<()>, Box<Tunnel>),
 }
 
-/// The body of a backend's answer.
+/// The body of a backend's response.
 #[derive(Debug)]
 pub struct ResponseBody {
     call: Call,
-    /// While it is waited for, and what of the request had gone when that was armed.
+    /// The idle time-out, which is set while the body waits for the backend.
     alarm: Option<Alarm>,
     moved: u64,
     timers: Timers,
@@ -57,7 +57,7 @@ pub struct ResponseBody {
 }
 
 impl Call {
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of the response.
     pub async fn run(
         room: Room,
         line: &RequestLine<'_>,
@@ -66,30 +66,30 @@ impl Call {
         body: RequestBody,
         terms: &Terms<'_>,
     ) -> Result<Reply, Failed> {
-        // what came without a body ends with its head, and nothing else does: gRPC servers wait for the DATA that ends a stream
-        // whose head did not
+        // a request without a body ends with its head, and no other does: gRPC servers wait for a DATA frame with END_STREAM when
+        // the head had none
         let ends = line.length == Length::Fixed(0) && line.upgrade.is_none();
         let Some(request) = room.send(&head(line, is_tls, headers), ends) else {
             let error = Error::new(Kind::UpstreamClosed, "no more streams on its connection").retry(Retry::Safe);
             return Err(Failed { error, raced: true });
         };
         let given = ends || line.upgrade.is_some();
-        let mut call = Self { request, body, held: line.expect_continue, given };
+        let mut call = Self { request, body, awaits_continue: line.expect_continue, given };
         match call.head(line.method, terms).await {
             Ok(head) => Ok(call.reply(head, line, headers, terms)),
-            Err(Broken::Client(error)) => Err(Failed { error, raced: false }),
-            Err(Broken::Upstream(error, raced)) => Err(Failed { error, raced }),
+            Err(CallError::Client(error)) => Err(Failed { error, raced: false }),
+            Err(CallError::Upstream(error, raced)) => Err(Failed { error, raced }),
         }
     }
 
-    /// Puts the request's body on its stream as far as that takes it; an error is the client's. The next piece is asked for when the
-    /// one before has gone into frames: a client gives no more than that ahead of what its backend takes.
+    /// Puts as much of the request's body on its stream as the stream takes; an error is one of the client's body. The next piece
+    /// is read only when the one before was cut into frames, so that the client is slowed down to the speed of its backend.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<()> {
         if let RequestBody::Replayed(body) = &mut self.body {
-            body.has_gone(self.request.gone());
+            body.mark_sent(self.request.bytes_sent());
         }
-        self.held = self.held && self.body.poll_begun(cx).is_pending();
-        while !self.given && !self.held && self.request.has_room(cx) {
+        self.awaits_continue = self.awaits_continue && self.body.poll_begun(cx).is_pending();
+        while !self.given && !self.awaits_continue && self.request.has_room(cx) {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => {
@@ -112,42 +112,42 @@ impl Call {
         Ok(())
     }
 
-    /// Waits for the head of the answer, sending the body meanwhile and passing interim responses on.
-    async fn head(&mut self, method: &Method, terms: &Terms<'_>) -> Result<Head, Broken> {
+    /// Waits for the head of the final response. Meanwhile it sends the body, and passes interim responses on.
+    async fn head(&mut self, method: &Method, terms: &Terms<'_>) -> Result<Head, CallError> {
         let mut alarm: Option<Alarm> = None;
-        let mut moved = (0, false, self.held);
+        let mut last_progress = (0, false, self.awaits_continue);
         poll_fn(|cx| {
             loop {
-                self.poll_send(cx).map_err(Broken::Client)?;
+                self.poll_send(cx).map_err(CallError::Client)?;
                 match self.request.poll_head(cx) {
                     Poll::Ready(Ok(head)) if head.status.is_informational() => {
-                        self.held &= head.status != StatusCode::CONTINUE;
-                        if let Some(to) = terms.interim {
-                            to.send(head.status, &head.headers);
+                        self.awaits_continue &= head.status != StatusCode::CONTINUE;
+                        if let Some(sink) = terms.interim {
+                            sink.send(head.status, &head.headers);
                         }
-                        if extends(head.status) {
+                        if extends_timeout(head.status) {
                             alarm = None;
                         }
                         continue;
                     }
                     Poll::Ready(Ok(head)) => return Poll::Ready(Ok(head)),
-                    Poll::Ready(Err(cause)) => return Poll::Ready(Err(Broken::by(cause))),
+                    Poll::Ready(Err(cause)) => return Poll::Ready(Err(CallError::by(cause))),
                     Poll::Pending => {}
                 }
-                if self.request.is_silent() && method.is_idempotent() {
+                if self.request.is_unresponsive() && method.is_idempotent() {
                     let error = Error::new(Kind::UpstreamClosed, "its connection gives no sign of life");
-                    return Poll::Ready(Err(Broken::Upstream(error.retry(Retry::IfIdempotent), false)));
+                    return Poll::Ready(Err(CallError::Upstream(error.retry(Retry::IfIdempotent), false)));
                 }
                 terms.starved.set(self.is_starved());
-                let limit = self.patience(terms);
+                let limit = self.step_timeout(terms);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
-                let progress = (self.request.moved(), self.request.is_sent(), self.held);
-                if moved != progress {
-                    moved = progress;
+                let progress = (self.request.bytes_framed(), self.request.is_sent(), self.awaits_continue);
+                if last_progress != progress {
+                    last_progress = progress;
                     alarm.set(limit);
                 }
                 ready!(alarm.poll(cx));
-                if std::mem::take(&mut self.held) {
+                if std::mem::take(&mut self.awaits_continue) {
                     continue;
                 }
                 return Poll::Ready(Err(self.too_slow()));
@@ -156,28 +156,28 @@ impl Call {
         .await
     }
 
-    /// How long the next thing may take.
-    fn patience(&self, terms: &Terms<'_>) -> Duration {
-        match (self.held, self.request.is_sent()) {
-            (true, _) => CONTINUE.min(terms.timeouts.response),
+    /// How long to wait before the next step of the exchange.
+    fn step_timeout(&self, terms: &Terms<'_>) -> Duration {
+        match (self.awaits_continue, self.request.is_sent()) {
+            (true, _) => CONTINUE_TIMEOUT.min(terms.timeouts.response),
             (_, true) => terms.timeouts.response,
             (_, false) => terms.timeouts.idle,
         }
     }
 
-    /// All that came of the request was taken, and it is not at the end: it is the client who is waited for.
+    /// Whether all that is here of the request was taken by the connection and more has to come from the client.
     fn is_starved(&self) -> bool {
-        !self.held && !self.given && self.request.is_free()
+        !self.awaits_continue && !self.given && self.request.is_free()
     }
 
-    fn too_slow(&self) -> Broken {
+    fn too_slow(&self) -> CallError {
         if self.is_starved() {
-            return Broken::Client(stalled(true));
+            return CallError::Client(stall_error(true));
         }
-        // the answer may be slow, or nobody may be there any more
-        self.request.doubt();
+        // the response may be slow, or the connection dead: a ping finds out
+        self.request.suspect();
         let error = Error::new(Kind::UpstreamTimeout, "no answer in time").retry(Retry::IfIdempotent);
-        Broken::Upstream(error, false)
+        CallError::Upstream(error, false)
     }
 
     fn reply(self, head: Head, line: &RequestLine<'_>, asked: &HeaderMap, terms: &Terms<'_>) -> Reply {
@@ -187,13 +187,13 @@ impl Call {
         {
             headers.insert(header::UPGRADE, protocol.clone());
             if let Some(key) = asked.get(header::SEC_WEBSOCKET_KEY) {
-                headers.insert(header::SEC_WEBSOCKET_ACCEPT, accepted(key));
+                headers.insert(header::SEC_WEBSOCKET_ACCEPT, websocket_accept(key));
             }
             let answer = Answer { status: StatusCode::SWITCHING_PROTOCOLS, headers, body: () };
             return Reply::Upgraded(answer, Box::new(self.request.into_tunnel()));
         }
         if *line.method != Method::HEAD && status != StatusCode::NOT_MODIFIED {
-            // the body says how long it is; only those two say it of a body that is not there
+            // the body's size hint has the length; only a response to HEAD and a 304 give the length of a body that is not sent
             headers.remove(header::CONTENT_LENGTH);
         }
         let (timers, idle) = (terms.timers.clone(), terms.timeouts.idle);
@@ -223,23 +223,23 @@ fn head<'a>(line: &'a RequestLine<'_>, is_tls: bool, headers: &'a HeaderMap) -> 
     }
 }
 
-/// The value that shows a WebSocket client that its key was understood (RFC 6455, section 4.2.2).
-fn accepted(key: &HeaderValue) -> HeaderValue {
-    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[key.as_bytes(), WEBSOCKET].concat());
+/// The value of `Sec-WebSocket-Accept` for a client's key (RFC 6455, section 4.2.2).
+fn websocket_accept(key: &HeaderValue) -> HeaderValue {
+    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[key.as_bytes(), WEBSOCKET_GUID].concat());
     HeaderValue::try_from(BASE64.encode(digest.as_ref())).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// What ended a call, and whose doing it was.
-enum Broken {
+/// The reason why a call failed, by who caused it.
+enum CallError {
     Client(Error),
-    /// With whether it is nobody's failure: the backend has not looked at the request.
+    /// The flag says that the backend did not process the request, so that it does not count as a failure of the backend.
     Upstream(Error, bool),
 }
 
-impl Broken {
+impl CallError {
     fn by(cause: Cause) -> Self {
         let (retry, raced) = match cause {
-            // section 8.7: what it has not looked at can be sent again, whatever it is
+            // RFC 9113, section 8.7: a request that was not processed can be sent again, whatever its method
             Cause::Unprocessed | Cause::Refused => (Retry::Safe, true),
             Cause::Lost | Cause::Reset(_) | Cause::Fault(_) | Cause::Finished => (Retry::IfIdempotent, false),
             Cause::Malformed(_) | Cause::TooLarge(_) => (Retry::Never, false),
@@ -248,7 +248,7 @@ impl Broken {
     }
 }
 
-/// What the end of a stream is called.
+/// The error for the end of a stream.
 fn error(cause: Cause) -> Error {
     match cause {
         Cause::Unprocessed => Error::new(Kind::UpstreamClosed, "it left before it looked at the request"),
@@ -263,12 +263,12 @@ fn error(cause: Cause) -> Error {
 }
 
 impl ResponseBody {
-    /// Whether the client is waited for, which has still to send some of its request.
+    /// Whether the response waits for the client, which has not sent all of its request yet.
     pub fn is_starved(&self) -> bool {
         self.call.is_starved()
     }
 
-    /// Sends more of the request while nobody takes the answer. What goes wrong is told when it is taken.
+    /// Goes on sending the request while nobody reads the response. An error shows when the response is read.
     pub fn poll_upload(&mut self, cx: &mut Context<'_>) {
         let _: Result<()> = self.call.poll_send(cx);
     }
@@ -291,10 +291,10 @@ impl ResponseBody {
         }))
     }
 
-    /// Ready when nothing has come for too long, and nothing of the request could go.
+    /// Ready with an error when the idle time-out is over, in which no byte came and none of the request could be sent.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let alarm = self.alarm.get_or_insert_with(|| Alarm::new(&self.timers, self.idle));
-        let moved = self.call.request.moved();
+        let moved = self.call.request.bytes_framed();
         if self.moved != moved {
             self.moved = moved;
             alarm.set(self.idle);
@@ -302,9 +302,9 @@ impl ResponseBody {
         ready!(alarm.poll(cx));
         let starved = self.is_starved();
         if !starved {
-            self.call.request.doubt();
+            self.call.request.suspect();
         }
-        Poll::Ready(stalled(starved))
+        Poll::Ready(stall_error(starved))
     }
 }
 

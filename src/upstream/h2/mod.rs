@@ -1,52 +1,52 @@
 //! Exchanges with a backend over HTTP/2.
 //!
-//! One connection does not scale: its frames pass one TCP stream, and it has at most as many streams as the backend allows. So each
-//! worker keeps several, puts an exchange on the one with the fewest streams, and dials another when all are full.
+//! One connection is not enough: all its frames share one TCP stream, and the backend limits the number of its streams. So each
+//! worker keeps several connections, puts each exchange on the one with the fewest streams, and dials another when all are full.
 //!
-//! Those who wait stand in one [`Line`]. Room that comes free, on a new connection or an old one, is handed to the one that has waited
-//! longest, and who comes later waits behind. A dial belongs to nobody: it goes on when whoever asked for it leaves. Each waits for
-//! `timeout.connect` at most.
+//! Exchanges for which there is no room wait in one [`WaitQueue`]. Room that becomes free, on a new connection or an old one, is
+//! handed to the one that has waited longest. A dial belongs to no particular exchange: it goes on when the one that started it
+//! gives up. Each exchange waits for `timeout.connect` at most.
 
 mod call;
-mod line;
+mod wait_queue;
 mod open;
 
 use std::cell::{Cell, RefCell};
 
 pub use call::{Call, Reply, ResponseBody};
-pub use open::{Dialled, Way, open};
+pub use open::{DialTarget, Dialled, open};
 
-use self::line::Line;
+use self::wait_queue::WaitQueue;
 use super::age::Age;
 use super::context::PoolContext;
 use crate::error::{Error, Kind, Retry};
 use crate::protocol::h2::client::{Client, Room};
 use crate::timer::TICK;
 
-/// Streams that their readers have left behind, from which on a connection takes no new ones: what the backend holds of them may fill
-/// its buffers for the whole connection.
-const STALLED: usize = 16;
-/// Streams that a connection is expected to take of which nothing is known: the usual limit of servers.
-const MOST: usize = 100;
-/// Ticks for which a connection is kept that takes no streams, and has not taken any yet: 10 s. The backend may be behind an address
-/// that has others too.
-const SHUT: u128 = 10_000 / TICK.as_millis();
+/// When the readers of so many of its streams don't keep up, a connection gets no new streams: the unread data may fill the
+/// backend's buffers for the whole connection.
+const MAX_STALLED: usize = 16;
+/// The number of streams that a connection is assumed to allow before its SETTINGS have come: the usual limit of servers.
+const ASSUMED_STREAMS: usize = 100;
+/// The ticks (10 s) after which a connection is closed that does not allow any streams. The backend's address may lead to several
+/// machines, of which others may allow some.
+const SHUT_TICKS: u128 = 10_000 / TICK.as_millis();
 
 /// A worker's HTTP/2 connections to one backend.
 #[derive(Debug, Default)]
 pub struct Connections {
     open: RefCell<Vec<Connection>>,
-    /// What ALPN chose last, where the configuration leaves it to that.
+    /// What the backend chose last by ALPN, when the configuration leaves the choice to ALPN.
     chosen: Cell<Option<Chosen>>,
-    /// Those who wait for room on a connection. While there is some that they can have, nobody waits.
-    line: RefCell<Line<Given>>,
-    /// Dials under way.
+    /// The exchanges that wait for room on a connection. It is empty whenever there is room that they could use.
+    queue: RefCell<WaitQueue<Given>>,
+    /// The number of dials under way.
     dialling: Cell<usize>,
-    /// What the last of them failed with. It is for those who came before, when no other is under way.
+    /// Why the last dial failed. When no other dial is under way, the exchanges that waited before it failed get this error.
     failure: Cell<Option<Failure>>,
 }
 
-/// What one that waits is given.
+/// What a waiter is handed.
 type Given = Result<Room, Failure>;
 
 /// Why a dial failed.
@@ -54,7 +54,7 @@ type Given = Result<Room, Failure>;
 struct Failure {
     kind: Kind,
     detail: &'static str,
-    /// The first turn in the line that came after it.
+    /// The first ticket that was issued after the failure.
     next: u64,
 }
 
@@ -62,13 +62,13 @@ struct Failure {
 struct Connection {
     client: Client,
     age: Age,
-    /// Tick at which it last had a stream.
-    used: Cell<u64>,
-    /// Too many of its streams are not read.
-    crowded: Cell<bool>,
+    /// The tick at which it last had a stream.
+    last_used: Cell<u64>,
+    /// Whether too many of its streams have data that nobody reads.
+    is_stalled: Cell<bool>,
 }
 
-/// What a backend chose by ALPN.
+/// The version of HTTP that a backend chose by ALPN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Chosen {
     H1,
@@ -76,17 +76,17 @@ enum Chosen {
 }
 
 impl Connections {
-    /// Room for another stream, unless somebody waits for it.
+    /// Room for another stream; `None` when there is none, or when others already wait for it.
     pub fn take(&self, context: &PoolContext) -> Option<Room> {
-        if self.line.borrow().is_empty() { self.room(context) } else { None }
+        if self.queue.borrow().is_empty() { self.room(context) } else { None }
     }
 
     /// Room on the connection with the fewest streams.
     fn room(&self, context: &PoolContext) -> Option<Room> {
         let open = self.open.borrow();
-        let free = |c: &&Connection| c.client.has_room() && !c.crowded.get() && !context.is_too_old(c.age);
+        let free = |c: &&Connection| c.client.has_room() && !c.is_stalled.get() && !context.is_too_old(c.age);
         let freest = open.iter().filter(free).min_by_key(|c| c.client.taken())?;
-        freest.used.set(context.timers.now());
+        freest.last_used.set(context.timers.now());
         Some(freest.client.reserve())
     }
 
@@ -95,66 +95,68 @@ impl Connections {
         self.chosen.get() == Some(Chosen::H1)
     }
 
-    /// Whether none is open.
+    /// Whether there is no connection.
     pub(super) fn is_empty(&self) -> bool {
         self.open.borrow().is_empty()
     }
 
-    /// Closes what has had no stream for `limit` ticks, or is too old.
+    /// Closes connections that have had no stream for `limit` ticks, or are too old.
     pub(super) fn sweep(&self, context: &PoolContext, now: u64, limit: u128) {
         self.open.borrow_mut().retain(|c| {
             if c.client.taken() > 0 {
-                c.used.set(now);
-                c.crowded.set(c.client.stalled() >= STALLED);
+                c.last_used.set(now);
+                c.is_stalled.set(c.client.stalled() >= MAX_STALLED);
             }
-            let limit = if c.client.is_shut() { limit.min(SHUT) } else { limit };
-            let done = context.is_too_old(c.age) || u128::from(now.saturating_sub(c.used.get())) >= limit;
+            let limit = if c.client.is_shut() { limit.min(SHUT_TICKS) } else { limit };
+            let done = context.is_too_old(c.age) || u128::from(now.saturating_sub(c.last_used.get())) >= limit;
             if done {
                 c.client.leave();
             }
             !done && !c.client.is_closed()
         });
-        // some may be crowded no more
+        // some connections may have room again
         self.hand_out(context);
     }
 
-    /// Hands room to those who wait, in the order in which they came, and has the first of those who get none dial.
+    /// Hands room to the waiters in the order in which they came. If it does not suffice, wakes the first of those that got none,
+    /// so that it dials.
     fn hand_out(&self, context: &PoolContext) {
-        let line = &mut *self.line.borrow_mut();
-        while !line.is_empty()
+        let queue = &mut *self.queue.borrow_mut();
+        while !queue.is_empty()
             && let Some(room) = self.room(context)
         {
-            line.give(Ok(room));
+            queue.give(Ok(room));
         }
         if self.dialling.get() == 0
             && let Some(failure) = self.failure.take()
         {
-            while line.first().is_some_and(|turn| turn < failure.next) {
-                line.give(Err(failure));
+            while queue.first().is_some_and(|ticket| ticket < failure.next) {
+                queue.give(Err(failure));
             }
         }
-        if self.lacks(line.len()) {
-            line.wake_first();
+        if self.needs_dial(queue.len()) {
+            queue.wake_first();
         }
     }
 
-    /// Whether more connections are needed for so many who wait than are coming. One that takes no streams, and has not taken any
-    /// yet, may do so soon (RFC 9113, section 6.5.2): it is waited for as one that is coming, and not dialled beside.
-    fn lacks(&self, waiting: usize) -> bool {
+    /// Whether `waiting` exchanges need more connections than are being opened. A connection that does not allow any streams yet
+    /// may do so soon (RFC 9113, section 6.5.2), so it counts as one that is being opened.
+    fn needs_dial(&self, waiting: usize) -> bool {
         if waiting == 0 {
             return false;
         }
         let open = self.open.borrow();
         let is_coming = |c: &&Connection| c.client.is_open() && (!c.client.is_settled() || c.client.is_shut());
         let coming = open.iter().filter(is_coming).count();
-        // the newest says what the next one will take; one that takes none may come to take as many as any
-        let rooms = |c: &Connection| if c.client.is_shut() { MOST } else { c.client.allowed() };
+        // the newest connection says how many streams the next one will allow; one that allows none yet may come to allow the
+        // usual number
+        let rooms = |c: &Connection| if c.client.is_shut() { ASSUMED_STREAMS } else { c.client.allowed() };
         let known = open.iter().rev().filter(|c| c.client.is_settled()).map(rooms).find(|rooms| *rooms > 0);
-        self.dialling.get() + coming < waiting.div_ceil(known.unwrap_or(MOST))
+        self.dialling.get() + coming < waiting.div_ceil(known.unwrap_or(ASSUMED_STREAMS))
     }
 
-    /// Why somebody has waited in vain.
-    fn in_vain(&self) -> Error {
+    /// The error for an exchange that has waited until its time-out.
+    fn timeout_error(&self) -> Error {
         let open = self.open.borrow();
         let mut open = open.iter().filter(|c| c.client.is_open()).peekable();
         let (kind, detail) = if self.dialling.get() > 0 || open.peek().is_none() {
@@ -170,7 +172,7 @@ impl Connections {
     fn keep(&self, client: Client, age: Age, now: u64) {
         let mut open = self.open.borrow_mut();
         open.retain(|c| !c.client.is_closed());
-        open.push(Connection { client, age, used: Cell::new(now), crowded: Cell::new(false) });
+        open.push(Connection { client, age, last_used: Cell::new(now), is_stalled: Cell::new(false) });
     }
 }
 

@@ -1,4 +1,4 @@
-//! Finding a connection for an exchange: a turn in the line of those who wait, and the dials that they are worth.
+//! Finding a connection for an exchange: waiting in the queue, and dialling as many connections as the waiters need.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use rustls::pki_types::ServerName;
 
-use super::line::Left;
+use super::wait_queue::LeftBehind;
 use super::{Chosen, Failure, Given};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
@@ -24,40 +24,41 @@ use crate::upstream::terms::Terms;
 /// What can carry an exchange to a backend.
 #[derive(Debug)]
 pub enum Dialled {
-    /// ALPN, or the configuration, chose HTTP/1.1.
+    /// An HTTP/1.1 connection, when ALPN chose that.
     H1(Box<Connection>),
-    /// HTTP/2.
+    /// Room for a stream on an HTTP/2 connection.
     H2(Room),
 }
 
-/// How a connection is dialled.
+/// Where a connection goes, and how it is opened.
 #[derive(Debug, Clone, Copy)]
-pub struct Way<'a> {
-    /// To whom.
+pub struct DialTarget<'a> {
+    /// The backend.
     pub endpoint: &'a Arc<Endpoint>,
-    /// Through this.
+    /// The TLS settings; `None` for a connection in clear.
     pub tls: Option<Tls<'a>>,
-    /// The backend may choose HTTP/1.1.
+    /// Whether the backend may choose HTTP/1.1 by ALPN.
     pub alpn: bool,
 }
 
-/// A place in the line.
-struct Turn<'a> {
+/// An exchange that waits in the queue, which it leaves when this is dropped.
+struct Waiter<'a> {
     pool: &'a Pool,
-    turn: u64,
+    ticket: u64,
 }
 
-/// A dial, counted while it is under way.
+/// A dial, counted as under way while this value exists.
 struct Dialling(Rc<Pool>);
 
-/// A connection with room for another stream, if need be a new one; where ALPN may choose HTTP/1.1, one of that.
-pub async fn open(pool: &Rc<Pool>, way: Way<'_>, terms: &Terms<'_>) -> Result<Dialled> {
-    if way.alpn && pool.shared.are_h1() {
-        return alone(pool, way, terms).await;
+/// Finds room for another stream, on a new connection if need be. Where the backend chooses HTTP/1.1 by ALPN, an HTTP/1.1
+/// connection.
+pub async fn open(pool: &Rc<Pool>, target: DialTarget<'_>, terms: &Terms<'_>) -> Result<Dialled> {
+    if target.alpn && pool.shared.are_h1() {
+        return dial_for_one(pool, target, terms).await;
     }
     let found = {
-        let turn = Turn::new(pool);
-        let found = poll_fn(|cx| turn.poll(pool, way, terms, cx));
+        let waiter = Waiter::new(pool);
+        let found = poll_fn(|cx| waiter.poll(pool, target, terms, cx));
         terms.timers.within(terms.timeouts.connect, found).await
     };
     match found {
@@ -65,30 +66,32 @@ pub async fn open(pool: &Rc<Pool>, way: Way<'_>, terms: &Terms<'_>) -> Result<Di
         Some(Some(Err(failure))) => Err(Error::new(failure.kind, failure.detail).retry(Retry::Safe)),
         Some(None) => match pool.take() {
             Some(connection) => Ok(Dialled::H1(connection)),
-            None => alone(pool, way, terms).await,
+            None => dial_for_one(pool, target, terms).await,
         },
-        None => Err(pool.shared.in_vain()),
+        None => Err(pool.shared.timeout_error()),
     }
 }
 
-/// Dials in a task of its own.
-fn dial_for_all(pool: &Rc<Pool>, way: Way<'_>, terms: &Terms<'_>) {
+/// Dials in a task of its own, for whoever waits when the connection is there.
+fn dial_for_all(pool: &Rc<Pool>, target: DialTarget<'_>, terms: &Terms<'_>) {
     let dialling = Dialling::new(pool);
-    let endpoint = Arc::clone(way.endpoint);
+    let endpoint = Arc::clone(target.endpoint);
     let tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)> =
-        way.tls.map(|tls| (Arc::clone(tls.config), tls.name.clone()));
-    let (first, timers, limit, alpn) = (terms.first().to_vec(), terms.timers.clone(), terms.timeouts.connect, way.alpn);
+        target.tls.map(|tls| (Arc::clone(tls.config), tls.name.clone()));
+    let (first, timers, limit, alpn) =
+        (terms.first().to_vec(), terms.timers.clone(), terms.timeouts.connect, target.alpn);
     let heads = terms.heads;
     tokio::task::spawn_local(async move {
         let pool = &dialling.0;
         let tls = tls.as_ref().map(|(config, name)| Tls { config, name });
         let is_tls = tls.is_some();
-        match dial(&endpoint, tls, &first, &timers, limit).await.and_then(|io| adopt(pool, io, (is_tls, alpn), heads)) {
+        match dial(&endpoint, tls, &first, &timers, limit).await.and_then(|io| set_up(pool, io, (is_tls, alpn), heads))
+        {
             Ok(Dialled::H1(connection)) => pool.park(connection),
             Ok(Dialled::H2(_)) => {}
             Err(error) => {
                 tracing::debug!(backend = %endpoint.id, %error, "an HTTP/2 connection can't be made");
-                let next = pool.shared.line.borrow().next();
+                let next = pool.shared.queue.borrow().next_ticket();
                 pool.shared.failure.set(Some(Failure { kind: error.kind(), detail: error.detail(), next }));
             }
         }
@@ -96,20 +99,21 @@ fn dial_for_all(pool: &Rc<Pool>, way: Way<'_>, terms: &Terms<'_>) {
 }
 
 /// Dials for one exchange.
-async fn alone(pool: &Rc<Pool>, way: Way<'_>, terms: &Terms<'_>) -> Result<Dialled> {
-    let io = dial(way.endpoint, way.tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
-    adopt(pool, io, (way.tls.is_some(), way.alpn), terms.heads)
+async fn dial_for_one(pool: &Rc<Pool>, target: DialTarget<'_>, terms: &Terms<'_>) -> Result<Dialled> {
+    let io = dial(target.endpoint, target.tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
+    set_up(pool, io, (target.tls.is_some(), target.alpn), terms.heads)
 }
 
-/// Makes what a connection is to be of one that was dialled; how the heads of its answers are read is settled for all its life.
-fn adopt(pool: &Rc<Pool>, io: Stream, (is_tls, alpn): (bool, bool), heads: HeadLimits) -> Result<Dialled> {
+/// Makes an HTTP/1.1 or HTTP/2 connection of a stream that was dialled. The limits for the heads of its responses are fixed for
+/// its whole life.
+fn set_up(pool: &Rc<Pool>, io: Stream, (is_tls, alpn): (bool, bool), heads: HeadLimits) -> Result<Dialled> {
     let counted = pool.opened();
     let chose_h2 = dial::chose_h2(&io);
     if alpn {
         pool.shared.chosen.set(Some(if chose_h2 { Chosen::H2 } else { Chosen::H1 }));
         if !chose_h2 {
-            // there is nothing to share, and so nothing to wait for
-            pool.shared.line.borrow().wake_all();
+            // HTTP/1.1 connections are not shared, so there is nothing to wait for
+            pool.shared.queue.borrow().wake_all();
         }
     }
     match (is_tls && !chose_h2, alpn) {
@@ -126,13 +130,13 @@ fn adopt(pool: &Rc<Pool>, io: Stream, (is_tls, alpn): (bool, bool), heads: HeadL
 fn start(pool: &Rc<Pool>, io: Stream, counted: OpenConnection, heads: HeadLimits) -> Client {
     let limits = Limits { bytes: heads.bytes, fields: heads.fields };
     let (client, connection) = Client::start(io, limits, &pool.context.timers);
-    let watched = Watched { pool: Rc::downgrade(pool), client: client.clone(), known: None };
+    let watched = WatchedConnection { pool: Rc::downgrade(pool), client: client.clone(), known: None };
     tokio::task::spawn_local(async move {
         let (mut connection, mut watched) = (pin!(connection), watched);
-        // whatever makes room, or takes it away, has the connection's task look at it
+        // every event that makes or takes away room on a connection wakes its task, so the queue is served here
         let over = poll_fn(|cx| {
             let over = connection.as_mut().poll(cx);
-            watched.look();
+            watched.serve_queue();
             over
         });
         if let Some(why) = over.await {
@@ -143,58 +147,66 @@ fn start(pool: &Rc<Pool>, io: Stream, counted: OpenConnection, heads: HeadLimits
     client
 }
 
-/// A connection that those who wait have an eye on.
-struct Watched {
+/// A connection together with the pool whose waiters are served when it changes.
+struct WatchedConnection {
     pool: Weak<Pool>,
     client: Client,
-    /// How it stood when it was last looked at.
+    /// Whether it was open, had its SETTINGS, and allowed no streams, when it was last checked.
     known: Option<(bool, bool, bool)>,
 }
 
-impl Watched {
-    /// Hands out what room there is, and has others dialled where this one is none to count on any more.
-    fn look(&mut self) {
+impl WatchedConnection {
+    /// Hands free room to the waiters. When the connection's state has changed, this also has other connections dialled if they
+    /// are needed.
+    fn serve_queue(&mut self) {
         let Some(pool) = self.pool.upgrade() else { return };
-        if pool.shared.line.borrow().is_empty() {
+        if pool.shared.queue.borrow().is_empty() {
             return;
         }
-        let stands = Some((self.client.is_open(), self.client.is_settled(), self.client.is_shut()));
-        if std::mem::replace(&mut self.known, stands) != stands || self.client.has_room() {
+        let state = Some((self.client.is_open(), self.client.is_settled(), self.client.is_shut()));
+        if std::mem::replace(&mut self.known, state) != state || self.client.has_room() {
             pool.shared.hand_out(&pool.context);
         }
     }
 }
 
-impl<'a> Turn<'a> {
+impl<'a> Waiter<'a> {
     fn new(pool: &'a Pool) -> Self {
-        Self { pool, turn: pool.shared.line.borrow_mut().join() }
+        Self { pool, ticket: pool.shared.queue.borrow_mut().join() }
     }
 
-    /// Ready with what it was given; with `None` when each exchange has to have its own connection.
-    fn poll(&self, pool: &Rc<Pool>, way: Way<'_>, terms: &Terms<'_>, cx: &Context<'_>) -> Poll<Option<Given>> {
+    /// Ready with what the waiter was handed; with `None` when the backend turned out to speak HTTP/1.1, so that each exchange
+    /// needs a connection of its own.
+    fn poll(
+        &self,
+        pool: &Rc<Pool>,
+        target: DialTarget<'_>,
+        terms: &Terms<'_>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Given>> {
         let shared = &pool.shared;
-        let given = shared.line.borrow_mut().poll(self.turn, cx);
+        let given = shared.queue.borrow_mut().poll(self.ticket, cx);
         if let Poll::Ready(given) = given {
             return Poll::Ready(Some(given));
         }
-        if way.alpn && shared.are_h1() {
+        if target.alpn && shared.are_h1() {
             return Poll::Ready(None);
         }
-        let waiting = shared.line.borrow().len();
-        while shared.lacks(waiting) {
-            dial_for_all(pool, way, terms);
+        let waiting = shared.queue.borrow().len();
+        while shared.needs_dial(waiting) {
+            dial_for_all(pool, target, terms);
         }
         Poll::Pending
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        let left = self.pool.shared.line.borrow_mut().leave(self.turn);
+        let left = self.pool.shared.queue.borrow_mut().leave(self.ticket);
         match left {
-            Left::Given(given) => drop(given),
-            Left::First => self.pool.shared.hand_out(&self.pool.context),
-            Left::Nothing => {}
+            LeftBehind::Given(given) => drop(given),
+            LeftBehind::First => self.pool.shared.hand_out(&self.pool.context),
+            LeftBehind::Nothing => {}
         }
     }
 }

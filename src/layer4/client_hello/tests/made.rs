@@ -1,6 +1,6 @@
 //! Hellos made by hand, most of them wrong in one place.
 
-use super::super::part::LYING_LENGTH;
+use super::super::part::LENGTH_TOO_LARGE;
 use super::*;
 
 /// What a hello is made of, each field as it stands on the wire, with its length where it has one.
@@ -100,7 +100,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
         (vec![a(), names(&[(1, "")])], "two server_name extensions"),
         (vec![names(&[(0, "a.example"), (0, "a.example")])], "two host names in the server_name extension"),
         (vec![alpn(b"\x02h2"), a(), alpn(b"\x02h2")], "two ALPN extensions"),
-        (vec![extension(0, &[])], LYING_LENGTH),
+        (vec![extension(0, &[])], LENGTH_TOO_LARGE),
         (vec![names(&[])], "an empty list of server names"),
         (vec![alpn(b"")], "an empty list of ALPN protocols"),
         (vec![alpn(b"\x02h2\0")], "an empty ALPN protocol"),
@@ -149,7 +149,7 @@ fn a_length_that_lies_is_refused_before_what_it_promises_has_come() {
         bytes[at] = if at == compressions || at == name_extension || at == ciphers - 1 { 0xff } else { bytes[at] + 1 };
         // nothing but the byte that lies is needed to see it
         let Progress::NotTls(reason) = read(&bytes[..=at + 1]) else { panic!("not refused at once: byte {at}") };
-        assert_eq!(reason, LYING_LENGTH, "byte {at}");
+        assert_eq!(reason, LENGTH_TOO_LARGE, "byte {at}");
         assert!(matches!(read(&bytes[..at - 1]), Progress::Need(_)), "refused too early: byte {at}");
         refusal(&bytes);
     }
@@ -174,7 +174,7 @@ fn records_that_can_not_be_those_of_a_hello_are_refused() {
         (change(5, 2), "a TLS handshake that does not begin with a ClientHello"),
         (change(6, 1), "a ClientHello of more than 64 KiB"),
         (change(8, 40), "a record goes on behind the ClientHello"),
-        (in_records(&[&[1, 0, 0, 34][..], &[3; 34]].concat(), []), LYING_LENGTH),
+        (in_records(&[&[1, 0, 0, 34][..], &[3; 34]].concat(), []), LENGTH_TOO_LARGE),
         (in_records(&message, [10, 10]), "an empty record inside the ClientHello"),
         (in_records(&message, [0]), "an empty record inside the ClientHello"),
         (in_records(&[&message[..], &[1]].concat(), []), "a record goes on behind the ClientHello"),

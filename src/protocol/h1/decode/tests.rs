@@ -5,7 +5,7 @@ use proptest::test_runner::RngSeed;
 
 use super::*;
 
-/// What a body came to: its data, its trailers' names, and how it stands.
+/// The result of decoding a body: its data, the names of its trailers, and its state.
 #[derive(Debug, PartialEq, Eq)]
 struct Read {
     data: Vec<u8>,
@@ -15,7 +15,7 @@ struct Read {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stands {
-    /// It is whole; so many bytes come behind it.
+    /// The body is complete, and so many bytes follow it.
     Ended(usize),
     /// There is more to come.
     Starved,

@@ -1,4 +1,5 @@
-//! The end of a client's connection: it gets to read all that was sent, or sees that what it got is not whole.
+//! Closing a client's connection: so that the client can read everything that was sent, or, if that is incomplete, so that it
+//! sees that.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -12,19 +13,19 @@ use tokio::io::AsyncWrite;
 use crate::error::Kind;
 use crate::io::Stream;
 use crate::protocol::h1::decode::Decoder;
-use crate::protocol::h1::wire::{ROOM, Wire};
+use crate::protocol::h1::wire::{READ_SIZE, Wire};
 use crate::protocol::http::length::Length;
 use crate::timer::Timers;
 
-/// How long, and how much, is read from a client that sends on after a last answer, so that it gets to read that answer: data
-/// that arrives on a closed socket makes the kernel send RST, which discards what the client has not read yet.
+/// How long, and how many bytes, we go on reading from a client after our last response. Data that arrives on a closed socket
+/// makes the kernel send RST, which discards what the client has not read yet (RFC 9112, section 9.6).
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
 
-/// Closes so that the client gets to read all that was sent.
+/// Closes the connection so that the client can read everything that was sent.
 pub(super) async fn close(wire: &RefCell<Wire>, timers: &Timers) {
-    if !wire.borrow_mut().ends_cleanly() {
-        // boxed: few connections get here, and all would have room for it
+    if !wire.borrow_mut().end_our_side() {
+        // boxed, because few connections get here, and the future of each would hold memory for it
         Box::pin(linger(wire, timers)).await;
     }
 }
@@ -37,11 +38,11 @@ async fn linger(wire: &RefCell<Wire>, timers: &Timers) {
         let unread = wire.is_unread();
         while unread && left > 0 {
             wire.inbound.buf.clear();
-            match ready!(wire.inbound.poll_fill(&mut wire.io, cx, ROOM)) {
+            match ready!(wire.inbound.poll_fill(&mut wire.io, cx, READ_SIZE)) {
                 Ok(true) => left = left.saturating_sub(wire.inbound.buf.len()),
                 _ => break,
             }
-            // so that what arrives next is still looked for
+            // bytes that arrive next are to be discarded as well
             wire.expect_anything();
         }
         Poll::Ready(())
@@ -50,30 +51,31 @@ async fn linger(wire: &RefCell<Wire>, timers: &Timers) {
 }
 
 impl Wire {
-    /// Whatever the client sends on is not looked at, and is not in the way of its reading our last words.
+    /// From now on the client's bytes are discarded, whatever they are, so that they don't keep it from reading our last
+    /// response.
     pub(super) fn expect_anything(&mut self) {
         self.decoder = Decoder::new(Length::UntilClose, Kind::MalformedRequest);
     }
 
-    /// Whether the client has sent, or is still to send, something that nobody reads.
+    /// Whether the client has sent, or announced, something that was not read.
     fn is_unread(&self) -> bool {
         !self.decoder.is_done() || !self.inbound.buf.is_empty()
     }
 
-    /// Ends our side in clear, which is when the last bytes leave: whatever the client does now, they are on their way. Tells whether
-    /// nothing is left to be read, so that letting go of the socket ends it in order.
-    fn ends_cleanly(&mut self) -> bool {
+    /// Ends our side of a connection in clear; that is when its last bytes are sent. Returns whether nothing is left to be read,
+    /// so that dropping the socket closes it without a reset.
+    fn end_our_side(&mut self) -> bool {
         let Stream::Plain(socket) = &self.io else { return false };
-        // one that is gone need not be told
+        // an error means that the client is gone
         let _: io::Result<()> = socket.end();
         if self.io.has_more() {
-            // nobody looked since the request came
+            // these bytes arrived after the request, and nobody has read them
             self.expect_anything();
         }
         !self.is_unread()
     }
 
-    /// Makes the end of this connection a reset, where a clean end would say that a body is whole.
+    /// Makes the connection end with a reset, where a clean end would tell the client that the body is complete.
     pub(super) fn reset_on_close(&self) {
         if let Stream::Plain(socket) = &self.io {
             socket.reset_on_close();

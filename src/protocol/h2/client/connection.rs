@@ -1,4 +1,4 @@
-//! A connection to a backend: the task that reads frames and writes what the holders of streams have left on the [`Link`].
+//! A connection to a backend. Its task reads frames, and writes what the holders of streams have queued on the [`Link`].
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 
-use super::peer::{Peer, Standing};
+use super::peer::{ConnectionState, Peer};
 use super::{CONNECTION_WINDOW, Client, Limits, STREAM_WINDOW};
 use crate::io::Stream as Io;
 use crate::io::inbound::Inbound;
@@ -20,21 +20,23 @@ use crate::protocol::h2::link::stream::Cause;
 use crate::protocol::h2::{DEFAULT_WINDOW, HPACK_TABLE, PREFACE};
 use crate::timer::{Alarm, Timers};
 
-/// Nothing is read while this much waits for a backend that does not read.
-const BACKLOG: usize = 256 * 1024;
-/// How long a ping may be unanswered before no more requests are sent on the connection.
-const SIGN_WITHIN: Duration = Duration::from_secs(2);
-/// How long after that until the connection is given up, with all streams on it. A backend that stands still for a moment (a garbage
-/// collection, a full disk) is not cut off for that.
+/// Nothing is read from a backend while more than this many bytes wait to be written to it.
+const MAX_UNWRITTEN: usize = 256 * 1024;
+/// How long a PING may be unanswered before no more requests are sent on the connection.
+const PONG_WITHIN: Duration = Duration::from_secs(2);
+/// How long after that the connection is closed, with all its streams. A backend that stands still for a moment (a garbage
+/// collection, a full disk) does not lose its connections.
 const GIVE_UP: Duration = Duration::from_secs(8);
-/// A connection on which nothing comes is asked after so long, the first time; with nothing heard since, after [`SELDOM`].
+/// After this time without anything from the backend, a PING is sent on a connection. If only its answer has come since, the next
+/// one is sent after [`GRPC_PING_INTERVAL`].
 const PING: Duration = Duration::from_secs(20);
-/// The least that gRPC servers want between pings while they send nothing (gRFC A8).
-const SELDOM: Duration = Duration::from_secs(301);
-/// How long a backend may take nothing of what there is to write.
-const STUCK: Duration = Duration::from_secs(20);
+/// The shortest interval between PING frames that gRPC servers accept while they send nothing (gRFC A8 has 5 minutes), plus a
+/// second.
+const GRPC_PING_INTERVAL: Duration = Duration::from_secs(301);
+/// How long a backend may read nothing of what there is to write.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A connection that is spoken on.
+/// A connection to a backend.
 pub(super) struct Connection {
     io: Io,
     pub(super) inbound: Inbound,
@@ -42,47 +44,47 @@ pub(super) struct Connection {
     pub(super) peer: Rc<Peer>,
     pub(super) limits: Limits,
     pub(super) decoder: Decoder,
-    /// A field block that is not whole.
+    /// A field block that is not complete yet.
     pub(super) block: Option<Block>,
-    /// The backend's first SETTINGS were read.
+    /// Whether the backend's first SETTINGS were read.
     pub(super) settled: bool,
-    /// It can't be written to.
-    deaf: bool,
+    /// Whether writing has failed.
+    write_failed: bool,
     phase: Phase,
-    /// Bytes received or sent when the alarm was set.
+    /// The number of bytes received, or sent, when the alarm was set.
     progress: u64,
     alarm: Alarm,
-    /// Pings that were answered with nothing but that.
+    /// The number of PING frames in a row after which nothing but their answer has arrived.
     pings: u32,
 }
 
-/// What is waited for, and for how long that may take.
+/// What the connection waits for, which decides how long it may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Something is heard now and then.
-    Heard,
-    /// A sign of life.
-    Sign,
-    /// The same, and nobody counts on it any more.
+    /// Anything has to arrive.
+    Listening,
+    /// The answer to a PING has to arrive.
+    AwaitingPong,
+    /// The same, and no more requests are sent on the connection.
     GivingUp,
-    /// The backend is to take what there is to write.
+    /// The backend has to read what there is to write.
     Writing,
-    /// It takes nothing any more, and what it said before that is read.
+    /// Writing has failed, and what the backend sent before that is read.
     Reading,
 }
 
-/// How reading stopped.
+/// Why reading has stopped: nothing to read, too much to write, or the end.
 enum Read {
-    Dry,
+    Empty,
     Full,
     End,
 }
 
-/// What ends a connection.
+/// Why a connection can't go on.
 pub(super) enum Failed {
-    /// The backend is gone.
+    /// The backend has closed it.
     Gone,
-    /// It broke the rules.
+    /// The backend has violated the protocol.
     Fault(Reason, &'static str),
 }
 
@@ -108,19 +110,19 @@ impl Connection {
             decoder: Decoder::new(HPACK_TABLE),
             block: None,
             settled: false,
-            deaf: false,
-            phase: Phase::Heard,
+            write_failed: false,
+            phase: Phase::Listening,
             progress: 0,
             alarm: Alarm::new(timers, PING),
             pings: 0,
         }
     }
 
-    /// Ready when it is over, with the reason where that was not in order.
+    /// Runs the connection. Ready when it is over, with the reason if it did not end in order.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<&'static str>> {
-        self.link.attend(cx.waker());
+        self.link.set_waker(cx.waker());
         let why = ready!(self.advance(cx));
-        self.over(Cause::Lost);
+        self.end_streams(Cause::Lost);
         Poll::Ready(why)
     }
 
@@ -130,33 +132,35 @@ impl Connection {
                 Ok(Read::End) => return Poll::Ready(None),
                 Err(Failed::Gone) => return Poll::Ready(Some("it was reset")),
                 Err(Failed::Fault(reason, detail)) => {
-                    // requests that still go with it may be executed: only then is it told which were never written
-                    let said = self.say_goodbye(reason, cx);
-                    self.over(Cause::Fault(detail));
+                    // the GOAWAY may also write requests that are still queued, which the backend may then execute; so only after
+                    // it is it certain which ones were never sent
+                    let said = self.send_go_away(reason, cx);
+                    self.end_streams(Cause::Fault(detail));
                     return said.map(|()| Some(detail));
                 }
                 Ok(read) => read,
             };
             let flushed = self.flush(cx);
             if let Poll::Ready(Err(_)) = flushed {
-                self.fall_deaf();
+                self.stop_writing();
             }
             if flushed.is_ready() && matches!(read, Read::Full) {
                 continue;
             }
-            let has_left = self.peer.standing.get() == Standing::Leaving && self.link.state.borrow().streams.is_empty();
+            let has_left = self.peer.connection_state.get() == ConnectionState::Leaving
+                && self.link.state.borrow().streams.is_empty();
             if has_left && flushed.is_ready() {
-                return self.say_goodbye(Reason::NoError, cx).map(|()| None);
+                return self.send_go_away(Reason::NoError, cx).map(|()| None);
             }
             if !self.is_overdue(cx) {
                 return Poll::Pending;
             }
             match self.phase {
-                Phase::Heard => {
+                Phase::Listening => {
                     self.pings += 1;
-                    self.peer.ask(&mut self.link.state.borrow_mut());
+                    self.peer.ping(&mut self.link.state.borrow_mut());
                 }
-                Phase::Sign => self.fall_silent(),
+                Phase::AwaitingPong => self.mark_unresponsive(),
                 Phase::GivingUp => return Poll::Ready(Some("it gave no sign of life")),
                 Phase::Writing => return Poll::Ready(Some("it takes nothing")),
                 Phase::Reading => return Poll::Ready(Some("it can't be written to")),
@@ -164,36 +168,36 @@ impl Connection {
         }
     }
 
-    /// Reads and understands what there is.
+    /// Reads from the socket, and handles all complete frames.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<Read, Failed> {
         loop {
             let missing = loop {
-                if self.link.state.borrow().out.waiting() > BACKLOG {
+                if self.link.state.borrow().out.waiting() > MAX_UNWRITTEN {
                     return Ok(Read::Full);
                 }
                 match frame::next(&mut self.inbound.buf) {
-                    Next::Frame(frame) => self.take(frame)?,
+                    Next::Frame(frame) => self.handle(frame)?,
                     Next::Missing(missing) => break missing,
                 }
             };
             match self.inbound.poll_fill(&mut self.io, cx, missing) {
-                Poll::Ready(Ok(true)) => self.peer.hear(),
+                Poll::Ready(Ok(true)) => self.peer.on_received(),
                 Poll::Ready(Ok(false)) => return Ok(Read::End),
                 Poll::Ready(Err(_)) => return Err(Failed::Gone),
                 Poll::Pending => {
                     if self.link.state.borrow().streams.is_empty() {
                         self.inbound.rest();
                     }
-                    return Ok(Read::Dry);
+                    return Ok(Read::Empty);
                 }
             }
         }
     }
 
-    /// Moves what streams have to say to the socket, as far as windows and the backend go.
+    /// Writes what the streams have queued, as far as flow-control windows and the socket allow.
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = &mut *self.link.state.borrow_mut();
-        if self.deaf {
+        if self.write_failed {
             state.out.discard();
             return Poll::Ready(Ok(()));
         }
@@ -206,25 +210,26 @@ impl Connection {
         }
     }
 
-    /// Arms the alarm for what is waited for now; whether that takes too long.
+    /// Sets the time-out for what the connection waits for now. Returns whether that time is over.
     fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
         let state = self.link.state.borrow();
-        // a backend behind a slow line answers a ping when it has come to it: as long as bytes leave, it is not silent
+        // on a slow line a backend can answer a PING only when that has reached it, so it is not called silent as long as bytes
+        // are written
         let moved = self.inbound.received + if state.out.is_empty() { 0 } else { state.out.sent };
-        if self.phase == Phase::Heard && self.progress != self.inbound.received && !self.peer.asked.get() {
+        if self.phase == Phase::Listening && self.progress != self.inbound.received && !self.peer.ping_pending.get() {
             self.pings = 0;
         }
-        let (phase, limit, progress) = if self.deaf {
-            (Phase::Reading, SIGN_WITHIN, self.inbound.received)
-        } else if self.peer.asked.get() {
+        let (phase, limit, progress) = if self.write_failed {
+            (Phase::Reading, PONG_WITHIN, self.inbound.received)
+        } else if self.peer.ping_pending.get() {
             match self.phase {
                 Phase::GivingUp => (Phase::GivingUp, GIVE_UP, moved),
-                _ => (Phase::Sign, SIGN_WITHIN, moved),
+                _ => (Phase::AwaitingPong, PONG_WITHIN, moved),
             }
         } else if !state.out.is_empty() {
-            (Phase::Writing, STUCK, state.out.sent)
+            (Phase::Writing, WRITE_TIMEOUT, state.out.sent)
         } else {
-            (Phase::Heard, if self.pings == 0 { PING } else { SELDOM }, self.inbound.received)
+            (Phase::Listening, if self.pings == 0 { PING } else { GRPC_PING_INTERVAL }, self.inbound.received)
         };
         drop(state);
         if (phase, progress) != (self.phase, self.progress) {
@@ -234,27 +239,27 @@ impl Connection {
         self.alarm.poll(cx).is_ready()
     }
 
-    /// No sign of life came: nobody counts on the connection until one does.
-    fn fall_silent(&mut self) {
+    /// The PING was not answered in time: no requests are sent on the connection until something arrives.
+    fn mark_unresponsive(&mut self) {
         self.phase = Phase::GivingUp;
         self.alarm.set(GIVE_UP);
-        if matches!(self.peer.standing.get(), Standing::Open | Standing::Doubted) {
-            self.peer.standing.set(Standing::Silent);
+        if matches!(self.peer.connection_state.get(), ConnectionState::Open | ConnectionState::Suspect) {
+            self.peer.connection_state.set(ConnectionState::Unresponsive);
         }
         self.link.wake_streams();
     }
 
-    /// The backend takes nothing any more. It may have said something before: an answer to an upload that it does not want, mostly.
-    fn fall_deaf(&mut self) {
-        self.deaf = true;
-        self.peer.standing.set(Standing::Leaving);
+    /// Writing has failed. The backend may have sent something before that, typically an early response to an upload.
+    fn stop_writing(&mut self) {
+        self.write_failed = true;
+        self.peer.connection_state.set(ConnectionState::Leaving);
         self.link.state.borrow_mut().out.discard();
     }
 
-    /// Tells the backend why the connection ends, as far as it takes that, and ends our side.
-    fn say_goodbye(&mut self, reason: Reason, cx: &mut Context<'_>) -> Poll<()> {
+    /// Sends GOAWAY if the socket takes it, and ends our side.
+    fn send_go_away(&mut self, reason: Reason, cx: &mut Context<'_>) -> Poll<()> {
         let out = &mut self.link.state.borrow_mut().out;
-        // section 6.8: the last stream of the backend's, of which there are none
+        // section 6.8: the id is that of the last stream which the backend opened, and there are none
         frame::go_away(out.buffer(), 0, reason);
         if out.poll_flush(&mut self.io, cx).is_ready() {
             let _ = Pin::new(&mut self.io).poll_shutdown(cx);
@@ -262,23 +267,23 @@ impl Connection {
         Poll::Ready(())
     }
 
-    fn over(&self, cause: Cause) {
-        self.peer.standing.set(Standing::Closed);
-        self.link.lose(cause);
-        self.peer.settled();
+    fn end_streams(&self, cause: Cause) {
+        self.peer.connection_state.set(ConnectionState::Closed);
+        self.link.end_all(cause);
+        self.peer.wake_settings_waiters();
     }
 
-    /// The backend takes no more streams, and has not looked at those above `last` (section 6.8).
-    pub(super) fn sent_away(&self, last: u32, code: u32) {
+    /// Handles a GOAWAY: the backend accepts no more streams, and has not processed those above `last` (section 6.8).
+    pub(super) fn on_go_away(&self, last: u32, code: u32) {
         if code != Reason::NoError as u32 {
             tracing::debug!(code = code_name(code), "a backend ends an HTTP/2 connection");
         }
-        self.peer.standing.set(Standing::Leaving);
+        self.peer.connection_state.set(ConnectionState::Leaving);
         let state = &mut *self.link.state.borrow_mut();
         let unseen: Vec<_> = state.streams.values().filter(|stream| stream.id > last).map(Rc::clone).collect();
         for stream in unseen {
             let inner = &mut *stream.inner.borrow_mut();
-            state.forget(stream.id, inner);
+            state.remove_stream(stream.id, inner);
             inner.end(Cause::Unprocessed);
         }
     }
@@ -286,7 +291,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.over(Cause::Lost);
+        self.end_streams(Cause::Lost);
     }
 }
 

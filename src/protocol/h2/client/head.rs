@@ -1,4 +1,5 @@
-//! Heads of messages: requests as they are written (RFC 9113, section 8.3.1), answers as they are understood (section 8.3.2).
+//! The heads of messages on a connection to a backend: writing requests (RFC 9113, section 8.3.1) and parsing responses (section
+//! 8.3.2).
 
 use bytes::{BufMut, BytesMut};
 use http::header::{self, HeaderMap, HeaderValue};
@@ -8,35 +9,35 @@ use super::Limits;
 use super::table::Table;
 use crate::protocol::h2::connection_fields::{forbidden, is_of_connection};
 use crate::protocol::h2::hpack::{Field, Pseudo, encode};
-use crate::protocol::h2::link::stream::{Asked, Cause, Head, Section};
+use crate::protocol::h2::link::stream::{Cause, Head, RequestKind, Section};
 use crate::protocol::http::{length, trailers};
 
 /// The head of a request.
 #[derive(Debug)]
 pub struct RequestHead<'a> {
-    /// Its method.
+    /// The method.
     pub method: &'a Method,
-    /// Over TLS.
+    /// Whether the connection uses TLS, which decides `:scheme`.
     pub is_tls: bool,
-    /// The host, and port, that it is for.
+    /// The host, and port if any, that the request is for.
     pub authority: &'a HeaderValue,
-    /// Path and query.
+    /// The path and query.
     pub path: &'a str,
-    /// The protocol that the stream is to speak: then the method is CONNECT (RFC 8441, section 4).
+    /// The protocol that the stream is to carry. Then the method is CONNECT (RFC 8441, section 4).
     pub protocol: Option<&'a HeaderValue>,
-    /// Its fields.
+    /// The fields.
     pub headers: &'a HeaderMap,
-    /// More of them.
+    /// Further fields.
     pub more: Option<&'a HeaderMap>,
-    /// How long its body is, where there is one and that is known.
+    /// The length of the body, when there is one and its length is known.
     pub length: Option<u64>,
-    /// `TE: trailers`.
+    /// Whether to send `TE: trailers`.
     pub te_trailers: bool,
-    /// `Expect: 100-continue`.
+    /// Whether to send `Expect: 100-continue`.
     pub expect_continue: bool,
 }
 
-/// Indices of pseudo-header fields in the static table (RFC 7541, appendix A).
+/// The indices of pseudo-header fields in the static table (RFC 7541, appendix A).
 mod index {
     pub const AUTHORITY: u8 = 1;
     pub const GET: u8 = 2;
@@ -47,16 +48,16 @@ mod index {
 }
 
 impl RequestHead<'_> {
-    /// What it asks for.
-    pub(in crate::protocol::h2) fn asked(&self) -> Asked {
+    /// The kind of this request.
+    pub(in crate::protocol::h2) fn kind(&self) -> RequestKind {
         match (self.protocol, self.method) {
-            (Some(_), _) => Asked::Tunnel,
-            (None, &Method::HEAD) => Asked::Head,
-            (None, _) => Asked::Other,
+            (Some(_), _) => RequestKind::Tunnel,
+            (None, &Method::HEAD) => RequestKind::Head,
+            (None, _) => RequestKind::Other,
         }
     }
 
-    /// Writes it; `table` is the backend's.
+    /// Writes the field block. `table` is the backend's dynamic table.
     pub(super) fn write(&self, block: &mut BytesMut, table: &Table) {
         match (self.protocol, self.method) {
             (None, &Method::GET) => block.put_u8(0x80 | index::GET),
@@ -71,14 +72,14 @@ impl RequestHead<'_> {
             path => pseudo(block, index::PATH, path.as_bytes()),
         }
         if let Some(protocol) = self.protocol {
-            // a literal whose name is none of the static table's
+            // a literal whose name is not in the static table
             block.extend_from_slice(b"\x00\x09:protocol");
             encode::number(block, 0, 0x7F, protocol.len());
             block.extend_from_slice(protocol.as_bytes());
         }
         let more = self.more.into_iter().flatten();
         for (name, value) in self.headers.iter().chain(more) {
-            // RFC 8441, section 5: the key of HTTP/1.1's handshake has no meaning here
+            // RFC 8441, section 5: the key of HTTP/1.1's handshake is not used
             if is_of_connection(name) || (self.protocol.is_some() && *name == header::SEC_WEBSOCKET_KEY) {
                 continue;
             }
@@ -96,34 +97,34 @@ impl RequestHead<'_> {
     }
 }
 
-/// Writes a literal, not to be indexed, whose name is that of an entry of the static table.
+/// Writes a literal without indexing, whose name is the one at `index` in the static table.
 fn pseudo(block: &mut BytesMut, index: u8, value: &[u8]) {
     block.put_u8(index);
     encode::number(block, 0, 0x7F, value.len());
     block.extend_from_slice(value);
 }
 
-/// The fields of a block as they come.
+/// Collects the fields of a block.
 #[derive(Debug)]
 pub struct Fields {
     status: Option<StatusCode>,
     headers: HeaderMap,
-    /// Pseudo-header fields may come no more.
-    regular: bool,
+    /// Whether a regular field has come, after which pseudo-header fields are not allowed.
+    has_regular: bool,
     count: usize,
-    /// Of the list, as section 6.5.2 counts.
+    /// The size of the list in bytes, as section 6.5.2 counts it.
     pub size: usize,
     malformed: Option<&'static str>,
     limits: Limits,
 }
 
 impl Fields {
-    /// None yet.
+    /// A collector without fields.
     pub fn new(limits: Limits) -> Self {
         Self {
             status: None,
             headers: HeaderMap::with_capacity(8),
-            regular: false,
+            has_regular: false,
             count: 0,
             size: 0,
             malformed: None,
@@ -131,7 +132,7 @@ impl Fields {
         }
     }
 
-    /// Takes the next field, which counts with this size. What is above the limits is not kept.
+    /// Adds the next field. `size` is what it counts in the size of the list. A field beyond the limits is not kept.
     pub fn take(&mut self, field: Field, size: usize) {
         self.size = self.size.saturating_add(size);
         if self.malformed.is_some() || self.size > self.limits.bytes {
@@ -139,7 +140,7 @@ impl Fields {
         }
         match field {
             Field::Plain(name, value) => {
-                self.regular = true;
+                self.has_regular = true;
                 self.count += 1;
                 if let Some(broken) = forbidden(&name, &value) {
                     self.malformed = Some(broken);
@@ -158,7 +159,7 @@ impl Fields {
             [b'1'..=b'9', _, _] => StatusCode::from_bytes(value.as_bytes()).ok(),
             _ => None,
         };
-        if self.regular {
+        if self.has_regular {
             self.malformed = Some("a pseudo-header field after others");
         } else if status.is_none() {
             self.malformed = Some(":status is malformed");
@@ -167,7 +168,11 @@ impl Fields {
         }
     }
 
-    /// The fields as the head of an answer.
+    /// The fields as the head of a response.
+    ///
+    /// # Errors
+    ///
+    /// The head is malformed or too large.
     pub fn head(self) -> Result<Head, Cause> {
         if let Some(detail) = self.malformed {
             return Err(Cause::Malformed(detail));
@@ -183,7 +188,11 @@ impl Fields {
         }
     }
 
-    /// The fields as trailers.
+    /// The fields as a trailer section.
+    ///
+    /// # Errors
+    ///
+    /// The section is malformed or too large.
     pub fn trailers(self) -> Result<HeaderMap, Cause> {
         if let Some(detail) = self.malformed {
             return Err(Cause::Malformed(detail));
@@ -202,7 +211,7 @@ impl Fields {
     }
 }
 
-/// The length that an answer's fields announce; all values must be one number (RFC 9110, section 8.6).
+/// The value of `content-length` in a response; all values must be the same number (RFC 9110, section 8.6).
 pub fn announced(headers: &HeaderMap) -> Result<Option<u64>, Cause> {
     let mut announced = None;
     for value in headers.get_all(header::CONTENT_LENGTH) {

@@ -1,30 +1,30 @@
-//! What the frames of a backend do to its connection and its streams (RFC 9113, sections 5 and 6).
+//! Handling the frames that a backend sends (RFC 9113, sections 5 and 6).
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::connection::{Connection, Failed};
 use super::head::{Fields, announced};
-use crate::protocol::h2::block::{Block, in_order};
+use crate::protocol::h2::block::{Block, check_sequence};
 use crate::protocol::h2::frame::{self, Fault, Frame, Reason, protocol, setting};
-use crate::protocol::h2::link::stream::{Asked, Cause, Head, Stream};
+use crate::protocol::h2::link::stream::{Cause, Head, RequestKind, Stream};
 
-/// The most bytes of a field block. Far more than its fields may have, for one that is too large ends its stream alone only when all
-/// of it was decoded: the next block may refer to what is in it.
+/// The most bytes of a field block. This is far more than its fields may have, because a block that is too large has to be
+/// decoded completely if it is to end only its own stream: later blocks may refer to its fields.
 const MAX_BLOCK: usize = 1024 * 1024;
 
 impl Connection {
-    /// Does what a frame asks for.
-    pub(super) fn take(&mut self, frame: Result<Frame, Fault>) -> Result<(), Failed> {
-        match frame.and_then(|frame| self.act(frame)) {
+    /// Handles a frame.
+    pub(super) fn handle(&mut self, frame: Result<Frame, Fault>) -> Result<(), Failed> {
+        match frame.and_then(|frame| self.dispatch(frame)) {
             Ok(()) => Ok(()),
             Err(Fault::Stream(id, reason)) => Ok(self.reset(id, reason, Cause::Malformed(broken(reason)))?),
             Err(fault) => Err(fault.into()),
         }
     }
 
-    fn act(&mut self, frame: Frame) -> Result<(), Fault> {
-        in_order(self.block.as_ref(), &frame, &mut self.settled)?;
+    fn dispatch(&mut self, frame: Frame) -> Result<(), Fault> {
+        check_sequence(self.block.as_ref(), &frame, &mut self.settled)?;
         match frame {
             Frame::Data { stream, data, flow, end } => self.data(stream, data, flow, end),
             Frame::Headers { stream, block, end_stream, end_headers, .. } => {
@@ -43,14 +43,14 @@ impl Connection {
                 Ok(())
             }
             Frame::GoAway { last, code } => {
-                self.sent_away(last, code);
+                self.on_go_away(last, code);
                 Ok(())
             }
-            Frame::WindowUpdate { stream, increment } => self.widen(stream, increment),
+            Frame::WindowUpdate { stream, increment } => self.enlarge_window(stream, increment),
         }
     }
 
-    /// Ends one stream for what the backend did on it.
+    /// Resets one stream because of an error of the backend on it.
     fn reset(&self, id: u32, reason: Reason, cause: Cause) -> Result<(), Fault> {
         if self.peer.is_unopened(id) {
             return Err(Fault::Connection(reason, "an error of a stream that was never opened"));
@@ -58,14 +58,14 @@ impl Connection {
         let state = &mut *self.link.state.borrow_mut();
         if let Some(stream) = state.streams.get(&id).cloned() {
             let inner = &mut *stream.inner.borrow_mut();
-            state.forget(id, inner);
+            state.remove_stream(id, inner);
             inner.end(cause);
         }
         state.write_reset(id, reason);
         Ok(())
     }
 
-    fn spend(&self) -> Result<(), Fault> {
+    fn count_waste(&self) -> Result<(), Fault> {
         let now = self.peer.now();
         match self.link.state.borrow_mut().guard.spend(now) {
             true => Ok(()),
@@ -75,16 +75,16 @@ impl Connection {
 
     fn data(&self, id: u32, data: Bytes, flow: u32, end: bool) -> Result<(), Fault> {
         if data.is_empty() && !end {
-            self.spend()?;
+            self.count_waste()?;
         }
         if self.peer.is_unopened(id) {
             return Err(protocol("DATA on a stream that was never opened"));
         }
         let state = &mut *self.link.state.borrow_mut();
-        state.arrive(flow)?;
-        self.peer.speaks();
+        state.count_received(flow)?;
+        self.peer.on_response();
         let Some(stream) = state.streams.get(&id).cloned() else {
-            // what was under way when we reset it
+            // these frames were on their way when we reset the stream
             return if state.was_reset_by_us(id) { Ok(()) } else { Err(Fault::Stream(id, Reason::StreamClosed)) };
         };
         if !stream.inner.borrow().heads.complete {
@@ -96,10 +96,10 @@ impl Connection {
         Ok(())
     }
 
-    /// A stream that has come to its end makes up for what was cancelled.
+    /// A stream that was answered completely makes up for one that was cancelled.
     fn count(&self, stream: &Stream) {
         if stream.inner.borrow().ended {
-            self.peer.answered();
+            self.peer.on_answered();
         }
     }
 
@@ -115,16 +115,16 @@ impl Connection {
         }
     }
 
-    /// A whole field block: the head of an answer, or its trailers.
+    /// Handles a complete field block: the head of a response, or its trailers.
     fn fields(&mut self, id: u32, block: Bytes, end: bool) -> Result<(), Fault> {
-        // whatever becomes of them: the next block may refer to these
+        // decoded even if it will be refused, because later blocks may refer to its fields
         let mut fields = Fields::new(self.limits);
         let decoded = self.decoder.decode(block, |field, size| fields.take(field, size));
         decoded.map_err(|_| Fault::Connection(Reason::Compression, "a field block can't be decoded"))?;
         if self.peer.is_unopened(id) {
             return Err(protocol("HEADERS on a stream that was never opened"));
         }
-        self.peer.speaks();
+        self.peer.on_response();
         let stream = {
             let state = self.link.state.borrow();
             match state.streams.get(&id).cloned() {
@@ -161,9 +161,9 @@ impl Connection {
                 return Err(Cause::Malformed("more bytes of interim responses than a head may have"));
             }
         }
-        let expected = expected(&head, stream.inner.borrow().heads.asked)?;
+        let expected = expected(&head, stream.inner.borrow().heads.request_kind)?;
         let state = &mut *self.link.state.borrow_mut();
-        stream.answered(state, head, expected, end).map_err(|_| Cause::Malformed(LENGTH))
+        stream.response_head(state, head, expected, end).map_err(|_| Cause::Malformed(LENGTH))
     }
 
     fn trailers(&self, stream: &Stream, fields: Fields, end: bool) -> Result<(), Cause> {
@@ -183,18 +183,18 @@ impl Connection {
         let state = &mut *self.link.state.borrow_mut();
         let Some(stream) = state.streams.get(&id).cloned() else { return Ok(()) };
         let inner = &mut *stream.inner.borrow_mut();
-        state.forget(id, inner);
+        state.remove_stream(id, inner);
         inner.end(match inner.ended {
-            // section 8.1: the answer is whole, and the rest of the request is not wanted
+            // section 8.1: the response is complete, and the backend does not want the rest of the request
             true => Cause::Finished,
             false if code == Reason::RefusedStream as u32 => Cause::Refused,
-            // with NO_ERROR too: what ends before its END_STREAM is not whole
+            // also with NO_ERROR: a response without END_STREAM is not complete
             false => Cause::Reset(code),
         });
         Ok(())
     }
 
-    fn widen(&self, id: u32, by: u32) -> Result<(), Fault> {
+    fn enlarge_window(&self, id: u32, by: u32) -> Result<(), Fault> {
         let state = &mut *self.link.state.borrow_mut();
         if id == 0 {
             return match state.window.shift(i64::from(by)) {
@@ -206,39 +206,39 @@ impl Connection {
             return Err(protocol("WINDOW_UPDATE on a stream that was never opened"));
         }
         match state.streams.get(&id).cloned() {
-            Some(stream) => stream.widen(state, by),
+            Some(stream) => stream.enlarge_window(state, by),
             None => Ok(()),
         }
     }
 
     fn settings(&self, settings: Bytes) -> Result<(), Fault> {
-        self.spend()?;
+        self.count_waste()?;
         let mut tunnels = self.peer.tunnels.get().unwrap_or(false);
         self.link.state.borrow_mut().settings(settings, |id, value| {
             match id {
-                // section 6.5.2: a server may not set it
+                // section 6.5.2: a server must not set it to 1
                 setting::ENABLE_PUSH if value != 0 => return Err(protocol("a server that wants to be pushed to")),
                 setting::ENABLE_CONNECT_PROTOCOL if value > 1 => {
                     return Err(protocol("a setting that is neither 0 nor 1"));
                 }
                 setting::ENABLE_CONNECT_PROTOCOL => tunnels = value == 1,
-                setting::MAX_CONCURRENT_STREAMS => self.peer.allow(value),
+                setting::MAX_CONCURRENT_STREAMS => self.peer.set_allowed(value),
                 _ => {}
             }
             Ok(())
         })?;
-        if self.link.state.borrow().tell_tableless {
+        if self.link.state.borrow().must_announce_no_table {
             self.peer.table.give_up();
         }
         self.peer.tunnels.set(Some(tunnels));
-        self.peer.settled();
+        self.peer.wake_settings_waiters();
         Ok(())
     }
 }
 
 const LENGTH: &str = "a body of another length than its content-length";
 
-/// Why a message is malformed on whose stream there is this error.
+/// The description of a stream error in a response.
 fn broken(reason: Reason) -> &'static str {
     match reason {
         Reason::Protocol => "DATA before a head, or a body of another length than its content-length",
@@ -248,15 +248,15 @@ fn broken(reason: Reason) -> &'static str {
     }
 }
 
-/// How long the body of an answer may be.
-fn expected(head: &Head, asked: Asked) -> Result<Option<u64>, Cause> {
+/// How long the body of a response has to be; `None` when that is unknown.
+fn expected(head: &Head, request_kind: RequestKind) -> Result<Option<u64>, Cause> {
     let announced = announced(&head.headers)?;
     let bodiless = head.status == StatusCode::NO_CONTENT || head.status == StatusCode::NOT_MODIFIED;
-    Ok(match asked {
-        Asked::Tunnel if head.status.is_success() => None,
-        // what they announce is not there
-        Asked::Head => Some(0),
+    Ok(match request_kind {
+        RequestKind::Tunnel if head.status.is_success() => None,
+        // they may announce a length, but have no body
+        RequestKind::Head => Some(0),
         _ if bodiless => Some(0),
-        Asked::Tunnel | Asked::Other => announced,
+        RequestKind::Tunnel | RequestKind::Other => announced,
     })
 }

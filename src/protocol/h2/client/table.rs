@@ -1,8 +1,9 @@
-//! The fields of ours that are the same in most requests: each is put into the backend's table once, and is one byte from then on
-//! (RFC 7541, section 2.3.2).
+//! HPACK indexing for those of our fields that are the same in most requests: each is put into the backend's dynamic table once,
+//! and takes one byte from then on (RFC 7541, section 2.3.2).
 //!
-//! There are few of them and together they are small, so none is ever evicted, and a field is found by its name and a short comparison. A
-//! table for all fields would have to be searched for each of them; what clients send (paths, cookies, agents) would only fill it.
+//! There are few of them and they are small, so none is ever evicted, and one is found by comparing its name and a short value. A
+//! table for all fields would have to be searched for each field, and the values that clients send (paths, cookies, user agents)
+//! would only fill it.
 
 use std::cell::Cell;
 
@@ -12,9 +13,9 @@ use http::header::{self, HeaderName, HeaderValue};
 use crate::protocol::h2::hpack::encode;
 use crate::protocol::http::fields::X_FORWARDED_PROTO;
 
-/// How many there are.
+/// The number of indexed fields.
 const KNOWN: usize = 5;
-/// Values of `Via` and `X-Forwarded-Proto` as we write them.
+/// The values of `Via` and `X-Forwarded-Proto` as we write them.
 static VALUES: [(HeaderName, &[u8]); KNOWN] = [
     (header::VIA, b"1.1 evenkeel"),
     (header::VIA, b"2 evenkeel"),
@@ -22,28 +23,30 @@ static VALUES: [(HeaderName, &[u8]); KNOWN] = [
     (X_FORWARDED_PROTO, b"http"),
     (X_FORWARDED_PROTO, b"https"),
 ];
-/// The index of the newest entry of a dynamic table: behind the 61 of the static one.
+/// The index of the newest entry of the dynamic table, which comes after the 61 entries of the static one (RFC 7541, section
+/// 2.3.3).
 const NEWEST: u8 = 62;
-/// What the first byte of a field has that is only an index, and of one that is to be put into the table.
+/// The prefix of the first byte of an indexed field, and of a literal to be added to the table (RFC 7541, sections 6.1 and
+/// 6.2.1).
 const INDEXED: u8 = 0x80;
 const INDEXING: u8 = 0x40;
 
-/// What a backend's table has of them, by their place in [`VALUES`].
+/// The entries of [`VALUES`] that are in a backend's dynamic table.
 #[derive(Debug, Default)]
 pub struct Table {
-    /// How many were put there when this one was, it included; 0 = it is not there.
+    /// For each value: how many entries the table had after this one was added; 0 when it was not added.
     places: [Cell<u8>; KNOWN],
     count: Cell<u8>,
     is_off: Cell<bool>,
 }
 
 impl Table {
-    /// The backend wants no table, or a smaller one than everybody has: it has none of ours.
+    /// Stops indexing, because the backend wants a smaller table than the default.
     pub fn give_up(&self) {
         self.is_off.set(true);
     }
 
-    /// Writes a field, as its index where the backend has it.
+    /// Writes a field, by its index when the backend has it in its table.
     pub fn field(&self, block: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
         match self.find(name, value) {
             None => encode::field(block, name, value.as_bytes(), value.is_sensitive()),

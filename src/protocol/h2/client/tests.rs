@@ -26,7 +26,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&head_bytes(payload.len(), kind, flags, stream)[..], payload].concat()
 }
 
-/// Runs it on a worker's kind of runtime; it fails when it takes for ever.
+/// Runs a test on the same kind of runtime as a worker's, and fails when it does not end.
 fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), test).await.expect("something hangs") })
@@ -50,11 +50,11 @@ fn ask(client: &Client, end: bool) -> Option<Request> {
     client.reserve().send(&head, end)
 }
 
-/// A connection with both its ends. Time stands still.
+/// A connection with both of its ends. The timers don't advance.
 struct Both {
     client: Client,
     peer: UnixStream,
-    /// What the backend has read and not taken.
+    /// Bytes that the backend has read, but not parsed yet.
     read: BytesMut,
 }
 
@@ -74,12 +74,12 @@ impl Both {
         ask(&self.client, end)
     }
 
-    /// The backend says this.
-    async fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+    /// The backend sends these bytes.
+    async fn backend_sends(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.peer.write_all(bytes.as_ref()).await.is_ok()
     }
 
-    /// The next frame that the backend gets; nothing at the end.
+    /// The next frame that the backend receives; `None` at the end.
     async fn next(&mut self) -> Option<Frame> {
         loop {
             if self.read.starts_with(PREFACE) {
@@ -98,12 +98,12 @@ impl Both {
         }
     }
 
-    /// The frames that the backend gets until all that it has said was understood.
+    /// The frames that the backend receives until we have handled everything that it has sent.
     async fn settle(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
-        // the second answer comes behind what the first question let go
+        // the answer to the second PING comes after everything that was sent because of the first
         for _ in 0..2 {
-            self.say(frame(kind::PING, 0, 0, b"settled?")).await;
+            self.backend_sends(frame(kind::PING, 0, 0, b"settled?")).await;
             while let Some(frame) = self.next().await {
                 if frame == Frame::Pong(*b"settled?") {
                     break;
@@ -115,7 +115,7 @@ impl Both {
     }
 }
 
-/// What is there at once.
+/// The value that `poll` has ready at once, if any.
 async fn now<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
     poll_fn(|cx| {
         Poll::Ready(match poll(cx) {
@@ -126,7 +126,7 @@ async fn now<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> 
     .await
 }
 
-/// Has the runtime see which sockets can be read, without anybody reading.
+/// Lets the runtime find out which sockets are readable, without anybody reading.
 async fn look_at_sockets() {
     let (mut one, mut other) = UnixStream::pair().unwrap();
     one.write_all(b"x").await.unwrap();
@@ -140,7 +140,7 @@ fn what_goes_with_a_goodbye_is_never_called_unseen() {
         let (client, connection) = Client::start(Io::Plain(Socket::Unix(ours)), LIMITS, &Timers::new());
         let mut connection = std::pin::pin!(connection);
         assert!(now(|cx| connection.as_mut().poll(cx)).await.is_none());
-        // the backend breaks the rules, and a request is put on the connection before that was read
+        // the backend violates the protocol, and a request is sent before we have read that
         peer.write_all(&frame(kind::PING, 0, 1, b"a fault!")).await.unwrap();
         look_at_sockets().await;
         let request = ask(&client, true).unwrap();
@@ -160,7 +160,7 @@ fn what_goes_with_a_goodbye_is_never_called_unseen() {
 fn an_answer_that_came_before_the_connection_broke_is_read() {
     run(async {
         let mut both = Both::new();
-        both.say(frame(kind::SETTINGS, 0, 0, &[])).await;
+        both.backend_sends(frame(kind::SETTINGS, 0, 0, &[])).await;
         let request = both.ask(false).unwrap();
         both.settle().await;
         let answer = [
@@ -168,8 +168,8 @@ fn an_answer_that_came_before_the_connection_broke_is_read() {
             frame(kind::DATA, flag::END_STREAM, 1, b"too large"),
             frame(kind::RST_STREAM, 0, 1, &[0; 4]),
         ];
-        both.say(answer.concat()).await;
-        // it closes, and what we write next fails before we were told of what can be read
+        both.backend_sends(answer.concat()).await;
+        // the backend closes, and our next write fails before the runtime has reported what can be read
         drop(both.peer);
         request.data(Bytes::from(vec![0; 10_000]), false);
         let head = poll_fn(|cx| request.poll_head(cx)).await.expect("there is an answer");
@@ -188,24 +188,24 @@ fn a_backend_that_is_slow_to_answer_is_not_pinged_more_often_than_grpc_servers_t
         let timers = Timers::new();
         tokio::task::spawn_local(timers.clone().run());
         let mut both = Both::by(&timers);
-        both.say(frame(kind::SETTINGS, 0, 0, &[])).await;
+        both.backend_sends(frame(kind::SETTINGS, 0, 0, &[])).await;
         let (mut requests, mut pings) = (Vec::new(), Vec::new());
         for i in 0..12 {
             requests.push(both.ask(true).unwrap());
             if i == 7 {
-                both.say(frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, OK)).await;
+                both.backend_sends(frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, OK)).await;
             }
             let mut asked = 0;
             for got in both.settle().await {
                 if let Frame::Ping(opaque) = got {
                     asked += 1;
-                    both.say(frame(kind::PING, flag::ACK, 0, &opaque)).await;
+                    both.backend_sends(frame(kind::PING, flag::ACK, 0, &opaque)).await;
                 }
             }
             pings.push(asked);
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
-        // a word between that carries nothing of an answer does not count
+        // frames in between that are not part of a response don't count
         let (before, after) = pings.split_at(8);
         assert_eq!((before.iter().sum::<u32>(), after.iter().sum::<u32>()), (2, 2), "{pings:?}");
     });

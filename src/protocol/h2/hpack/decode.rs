@@ -1,4 +1,4 @@
-//! From a block to its fields (RFC 7541, section 6).
+//! Decodes a block into fields (RFC 7541, section 6).
 
 #[cfg(test)]
 mod tests;
@@ -13,28 +13,32 @@ use super::integer::Reader;
 use super::name::{self, Name};
 use super::table::{Table, TableEntry};
 
-/// The most of the scratch buffer that is kept from one block to the next.
+/// The most bytes of the scratch buffer that are kept for the next block.
 const KEPT_SCRATCH: usize = 4096;
 
-/// Reads the blocks of one connection, in the order in which they come.
+/// Decodes the field blocks of one connection, which it has to get in the order in which they arrive.
 #[derive(Debug)]
 pub struct Decoder {
     table: Table,
-    /// Where Huffman-coded strings are written out.
+    /// The buffer into which Huffman-coded strings are decoded.
     scratch: Vec<u8>,
 }
 
 impl Decoder {
-    /// A decoder whose table may count for `max`: what our `SETTINGS_HEADER_TABLE_SIZE` allows.
+    /// A decoder with a dynamic table of `max` bytes at most, which is our `SETTINGS_HEADER_TABLE_SIZE`.
     pub fn new(max: usize) -> Self {
         Self { table: Table::new(max), scratch: Vec::new() }
     }
 
-    /// Decodes a whole field block; hands over each field with its size (RFC 7541, section 4.1). The values of some are
-    /// parts of the block; those in the table are not.
+    /// Decodes a complete field block, and calls `each` for every field with its size (RFC 7541, section 4.1). Values may be
+    /// slices of the block, but those in the table are not.
+    ///
+    /// # Errors
+    ///
+    /// The block can't be decoded, so the connection has to end.
     pub fn decode(&mut self, block: Bytes, mut each: impl FnMut(Field, usize)) -> Result<(), CompressionError> {
         let mut reader = Reader::new(&block);
-        // a size update has its place before the first field, and nowhere else (section 4.2)
+        // a size update is allowed only before the first field (section 4.2)
         while let Some(first @ 0x20..=0x3F) = reader.peek() {
             self.table.resize(reader.integer(first, 0x1F)?)?;
         }
@@ -82,7 +86,7 @@ impl Decoder {
             return Ok(added);
         }
         let TableEntry { name, mut value, size, .. } = TableEntry::new(name, name_length, value, value_length);
-        // never to be indexed, by us neither (section 6.2.3)
+        // the field must never be indexed, and our encoder must mark it in the same way (section 6.2.3)
         if first >= 0x10
             && let Some(value) = &mut value
         {
@@ -91,7 +95,7 @@ impl Decoder {
         Ok((name.with(value), size))
     }
 
-    /// A name, and how long it is.
+    /// Reads a name, and returns it with its length.
     fn name(&mut self, reader: &mut Reader<'_>) -> Result<(Name, usize), CompressionError> {
         let first = reader.peek().ok_or(CompressionError)?;
         let length = reader.integer(first, 0x7F)?;
@@ -103,7 +107,7 @@ impl Decoder {
         Ok((Name::read(name), name.len()))
     }
 
-    /// A value, and how long it is. It may keep the block, if that is given.
+    /// Reads a value, and returns it with its length. If `block` is given the value may be a slice of it.
     fn value(
         &mut self,
         reader: &mut Reader<'_>,

@@ -1,9 +1,9 @@
-//! From fields to a block, without a dynamic table, as HAProxy and nginx do it too.
+//! Encodes fields into a block, without a dynamic table, as HAProxy and nginx do.
 //!
-//! A table of our own would have to be searched and kept for each field of each response, and what changes from one to the next
-//! (`content-length`, `etag`, `last-modified`) gains nothing by it. Nor are strings Huffman-coded: that costs some ten
-//! instructions for each byte, here and again in the client, to save a quarter of a head that mostly fits into one packet
-//! with the begin of its body.
+//! A table would have to be searched and maintained for each field of each response, and fields that change from one response to
+//! the next (`content-length`, `etag`, `last-modified`) gain nothing by it. Strings are not Huffman-coded either: that costs
+//! about ten instructions for each byte, here and again in the client, to save a quarter of a head that mostly fits into one
+//! packet with the beginning of its body.
 
 #[cfg(test)]
 mod tests;
@@ -15,15 +15,16 @@ use http::header::HeaderName;
 use super::name::Name;
 use super::table::{NAMES, STATIC};
 
-/// Index 8 of the static table: the first `:status`.
+/// The first index of `:status` in the static table.
 const STATUS: u8 = 8;
-/// The largest index that a literal has in its first byte, and one more.
-const LITERAL: u8 = 0x0F;
-/// What the first byte of a literal has when it is never to be indexed (RFC 7541, section 6.2.3).
+/// The largest value of the 4-bit prefix of a literal's index; it says that the rest of the index follows in further bytes.
+const MAX_INDEX_PREFIX: u8 = 0x0F;
+/// The bit of a literal's first byte which says that it must never be indexed (RFC 7541, section 6.2.3).
 const NEVER: u8 = 0x10;
 
-/// Says that our table stays empty (RFC 7541, section 6.3): the first thing in the first block. Clients keep none for us then.
-pub fn no_table(out: &mut BytesMut) {
+/// Writes a size update which says that our dynamic table has no entries (RFC 7541, section 6.3). It has to come first in our
+/// first block. The peer then keeps no table for us.
+pub fn empty_table(out: &mut BytesMut) {
     out.put_u8(0x20);
 }
 
@@ -46,15 +47,17 @@ pub fn status(out: &mut BytesMut, status: StatusCode) {
     out.put_u8(0x80 | indexed);
 }
 
-/// Writes a field; what is sensitive is marked, so that no proxy on its way keeps it in a table.
+/// Writes a field. A sensitive one is marked, so that no intermediary keeps it in a table.
 #[inline]
 pub fn field(out: &mut BytesMut, name: &HeaderName, value: &[u8], sensitive: bool) {
     let never = if sensitive { NEVER } else { 0 };
     match (index(name), u8::try_from(value.len())) {
-        // by far the most: a name of the static table, and a length of one byte
-        (Some(index), Ok(length @ ..0x7F)) => out.extend_from_slice(&[never | LITERAL, index - LITERAL, length]),
+        // by far the most frequent case: a name of the static table, and a length of one byte
+        (Some(index), Ok(length @ ..0x7F)) => {
+            out.extend_from_slice(&[never | MAX_INDEX_PREFIX, index - MAX_INDEX_PREFIX, length])
+        }
         (Some(index), _) => {
-            out.extend_from_slice(&[never | LITERAL, index - LITERAL]);
+            out.extend_from_slice(&[never | MAX_INDEX_PREFIX, index - MAX_INDEX_PREFIX]);
             number(out, 0, 0x7F, value.len());
         }
         (None, _) => {
@@ -68,7 +71,8 @@ pub fn field(out: &mut BytesMut, name: &HeaderName, value: &[u8], sensitive: boo
     out.extend_from_slice(value);
 }
 
-/// Writes an integer (RFC 7541, section 5.1) into the bits of the first byte that `mask` has; `first` are the others.
+/// Writes an integer (RFC 7541, section 5.1). `mask` has the bits of the first byte that are part of it, and `first` the other
+/// bits.
 pub fn number(out: &mut BytesMut, first: u8, mask: u8, value: usize) {
     if let Ok(short) = u8::try_from(value)
         && short < mask
@@ -85,39 +89,39 @@ pub fn number(out: &mut BytesMut, first: u8, mask: u8, value: usize) {
     out.put_u8(rest as u8);
 }
 
-/// The index of a name in the static table. All that are not of pseudo-header fields are 15 or more, so that a literal has
-/// the index in its second byte.
+/// The index of a name in the static table. Names other than those of pseudo-header fields have an index of 15 or more, so a
+/// literal has the rest of the index in its second byte.
 #[inline]
 fn index(name: &HeaderName) -> Option<u8> {
-    let index = SLOTS[slot(name.as_str().as_bytes())];
-    // names that `HeaderName` knows, as all of the table, are compared as numbers
+    let index = INDEX_BY_HASH[hash(name.as_str().as_bytes())];
+    // `HeaderName` knows all names of the static table, and compares those as numbers
     match &STATIC.get(usize::from(index).wrapping_sub(1))?.name {
         Name::Plain(known) if known == name => Some(index),
         _ => None,
     }
 }
 
-/// By the slot of a name: its index in the static table. 0 = none has this slot.
-static SLOTS: [u8; 256] = slots();
+/// A perfect hash table of the static table's names: the index of the name with this hash; 0 when there is none.
+static INDEX_BY_HASH: [u8; 256] = index_by_hash();
 
-/// A number for a name, by its length, first and last byte. The factors were found by trying: no two names of the static
-/// table have the same one.
+/// The hash of a name, made from its length, first and last byte. The factors were found by trial: no two names of the static
+/// table have the same hash.
 #[inline]
-const fn slot(name: &[u8]) -> usize {
+const fn hash(name: &[u8]) -> usize {
     match name {
         [first, .., last] => (name.len() + *first as usize * 48 + *last as usize * 5) & 0xFF,
         _ => 0,
     }
 }
 
-const fn slots() -> [u8; 256] {
-    let mut slots = [0; 256];
+const fn index_by_hash() -> [u8; 256] {
+    let mut index_by_hash = [0; 256];
     let mut at = 0;
     while at < NAMES.len() {
-        let slot = slot(NAMES[at].as_bytes());
-        assert!(slots[slot] == 0, "two names have one slot");
-        slots[slot] = LITERAL + at as u8;
+        let hash = hash(NAMES[at].as_bytes());
+        assert!(index_by_hash[hash] == 0, "two names have the same hash");
+        index_by_hash[hash] = MAX_INDEX_PREFIX + at as u8;
         at += 1;
     }
-    slots
+    index_by_hash
 }

@@ -1,18 +1,18 @@
 //! Huffman-coded strings (RFC 7541, section 5.2 and appendix B).
 //!
-//! The code is canonical: codes of one length ascend with their symbols, and each length goes on where the shorter one ended.
-//! So the lengths say all, and the tables are made of them when this is compiled.
+//! The code is canonical: codes of the same length are in the order of their symbols, and each length continues where the shorter
+//! one ended. So the lengths of the codes determine everything, and the tables are computed from them at compile time.
 //!
-//! Codes of 5 to 8 bits, those of all letters and digits, are found by the next eight bits in a table of 512 bytes, which stays
-//! in the cache where a state machine for whole bytes would need 64 KiB and more. Longer ones are found by their length:
-//! there is a least code that is too large for each.
+//! Codes of 5 to 8 bits, which all letters and digits have, are looked up by the next eight bits in a table of 512 bytes. It
+//! stays in the cache, whereas a state machine that consumes whole bytes would need 64 KiB and more. A longer code is found by
+//! comparing the next bits with the limit of each length.
 
 #[cfg(test)]
 pub(super) mod tests;
 
 use super::CompressionError;
 
-/// How many bits the code of each byte has, and that of the end of the string (EOS), which is never sent.
+/// The number of bits of each byte's code, and of the code for the end of the string (EOS), which is never sent.
 #[rustfmt::skip]
 const LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28,
@@ -34,39 +34,40 @@ const LENGTHS: [u8; 257] = [
     30,
 ];
 
-/// Codes no longer than this are found at once.
+/// Codes of so many bits at most are found in the table.
 const SHORT: u32 = 8;
-/// So many of those need no more than 32 bits.
-const AT_ONCE: usize = 4;
-/// The longest code.
+/// So many short codes fit into 32 bits.
+const CODES_PER_STEP: usize = 4;
+/// The number of bits of the longest code.
 const LONGEST: usize = 30;
 
-/// The symbols of the code, shortest code first.
+/// The symbols, in the order of their codes.
 struct Canonical {
     symbols: [u8; 256],
-    /// For each length the least code, its bits at the left, that is longer.
+    /// For each length, the least code (aligned to the left) that is longer.
     limits: [u64; LONGEST + 1],
-    /// For each length what makes a code to its place in `symbols`.
+    /// For each length, the difference between a code and its place in `symbols`.
     offsets: [u32; LONGEST + 1],
 }
 
 static CANONICAL: Canonical = canonical();
 
-/// By the next eight bits: how long the code is, and above that its symbol. 0 = longer than [`SHORT`].
+/// For each value of the next eight bits, the length of the code that they begin with, and above it (in the upper byte) its
+/// symbol; 0 when the code is longer than [`SHORT`].
 static FAST: [u16; 1 << SHORT] = fast();
 
-/// Decodes into `out`, which grows as is needed and never shrinks; gives back how much of it is used.
+/// Decodes into `out`, which grows as needed and never shrinks. Returns how many of its bytes are used.
 pub(super) fn decode(code: &[u8], out: &mut Vec<u8>) -> Result<usize, CompressionError> {
-    // no code is shorter than five bits; the last step of four may look beyond the end
-    let room = code.len() * 8 / 5 + AT_ONCE;
+    // no code is shorter than five bits; the last step of four codes may write beyond the end
+    let room = code.len() * 8 / 5 + CODES_PER_STEP;
     if out.len() < room {
         out.resize(room, 0);
     }
     let mut length = 0;
-    // what comes next is at the left; `have` bits of it are valid, all others are 0
+    // the next bits are at the left of `bits`; `have` of them are valid, and all others are 0
     let (mut bits, mut have, mut rest) = (0_u64, 0_u32, code);
     loop {
-        // with more than 32 bits there is one code of any length as a whole, or four short ones
+        // more than 32 bits contain one complete code of any length, or four short ones
         if have <= 32 {
             let Some((four, after)) = rest.split_first_chunk() else { break };
             bits |= u64::from(u32::from_be_bytes(*four)) << (32 - have);
@@ -74,7 +75,7 @@ pub(super) fn decode(code: &[u8], out: &mut Vec<u8>) -> Result<usize, Compressio
             rest = after;
         }
         let before = length;
-        for slot in &mut out[length..length + AT_ONCE] {
+        for slot in &mut out[length..length + CODES_PER_STEP] {
             let Some((symbol, used)) = short(bits) else { break };
             *slot = symbol;
             length += 1;
@@ -93,7 +94,7 @@ pub(super) fn decode(code: &[u8], out: &mut Vec<u8>) -> Result<usize, Compressio
         bits |= u64::from(byte) << (56 - have);
         have += 8;
     }
-    // padding of at most seven bits, all of them ones: the begin of EOS
+    // the padding has at most seven bits, all of them ones: it is the beginning of EOS
     while have > 7 || bits.leading_ones() != have {
         let (symbol, used) = short(bits).map_or_else(|| long(bits), Ok)?;
         have = have.checked_sub(used).ok_or(CompressionError)?;
@@ -104,14 +105,14 @@ pub(super) fn decode(code: &[u8], out: &mut Vec<u8>) -> Result<usize, Compressio
     Ok(length)
 }
 
-/// The symbol whose code is at the left, and how long that is. `None` = longer than [`SHORT`].
+/// The symbol whose code is at the left, and the length of that code. `None` when it is longer than [`SHORT`].
 #[inline]
 fn short(bits: u64) -> Option<(u8, u32)> {
     let found = FAST[(bits >> (u64::BITS - SHORT)) as usize];
     if found == 0 { None } else { Some(((found >> 8) as u8, u32::from(found as u8))) }
 }
 
-/// The same for a longer one.
+/// The same for a code longer than [`SHORT`].
 #[cold]
 fn long(bits: u64) -> Result<(u8, u32), CompressionError> {
     let mut length = SHORT as usize + 1;
@@ -119,7 +120,7 @@ fn long(bits: u64) -> Result<(u8, u32), CompressionError> {
         length += 1;
     }
     let code = (bits >> (64 - length)) as u32;
-    // EOS has the last place of all, which is none
+    // EOS has the place after the last symbol, so it is an error
     let symbol =
         CANONICAL.symbols.get(code.wrapping_sub(CANONICAL.offsets[length]) as usize).ok_or(CompressionError)?;
     Ok((*symbol, length as u32))
@@ -142,7 +143,7 @@ const fn canonical() -> Canonical {
             }
             symbol += 1;
         }
-        // that of the longest would be 2^64, and nobody asks for it
+        // the limit for the longest code would be 2^64, and is never used
         made.limits[length] = (code as u64) << (64 - length);
         length += 1;
     }

@@ -1,14 +1,14 @@
-//! Reads a block: bytes, strings' bytes, and integers (RFC 7541, section 5.1).
+//! Reads the parts of a block: bytes, strings, and integers (RFC 7541, section 5.1).
 
 use std::ops::Range;
 
 use super::CompressionError;
 
-/// The most bytes that may follow an integer's first one: they hold all of 28 bits, more than a block can be long. A longer
-/// one is an error, as section 5.1 demands for what exceeds the limits of an implementation.
+/// The most bytes that may follow the first byte of an integer. They hold 28 bits, which is more than a block can be long. A
+/// longer integer is an error, as section 5.1 demands when a limit of an implementation is exceeded.
 const MAX_MORE: usize = 4;
 
-/// What is left of a block.
+/// The unread part of a block.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     block: &'a [u8],
@@ -20,13 +20,13 @@ impl<'a> Reader<'a> {
         Self { block, at: 0 }
     }
 
-    /// The next byte, which stays.
+    /// The next byte, which is not consumed.
     #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.block.get(self.at).copied()
     }
 
-    /// An integer whose first byte is `first`, the next one, of which the low bits that are set in `mask` belong to it.
+    /// Reads an integer. `first` is the next byte, and `mask` has the low bits of it that are part of the integer.
     #[inline]
     pub(super) fn integer(&mut self, first: u8, mask: u8) -> Result<usize, CompressionError> {
         self.at += 1;
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
         Err(CompressionError)
     }
 
-    /// The next `length` bytes and where they are in the block.
+    /// Consumes `length` bytes, and returns them with their place in the block.
     #[inline]
     pub(super) fn take(&mut self, length: usize) -> Result<(&'a [u8], Range<usize>), CompressionError> {
         let range = self.at..self.at + length;

@@ -1,11 +1,11 @@
-//! Names of fields: the rules for them, and for values (RFC 9113, section 8.2.1).
+//! The names and values of fields, and the rules for them (RFC 9113, section 8.2.1).
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
 use super::{Field, Pseudo};
 
-/// A name that was sent.
+/// A decoded name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Name {
     Pseudo(Pseudo),
@@ -20,13 +20,13 @@ impl Name {
             return pseudo(name).map_or(Self::Malformed, Self::Pseudo);
         }
         match HeaderName::from_lowercase(name) {
-            // `HeaderName` takes a quote, which is none of the characters of a token (RFC 9110, section 5.6.2)
+            // `HeaderName` accepts a quote, which is not allowed in a token (RFC 9110, section 5.6.2)
             Ok(name) if !name.as_str().contains('"') => Self::Plain(name),
             _ => Self::Malformed,
         }
     }
 
-    /// The field of this name with a value; `None` = one that no field may have.
+    /// The field with this name and a value; malformed when either is.
     #[inline]
     pub(super) fn with(self, value: Option<HeaderValue>) -> Field {
         match (self, value) {
@@ -49,12 +49,12 @@ fn pseudo(name: &[u8]) -> Option<Pseudo> {
     })
 }
 
-/// A value that keeps its own copy of these bytes.
+/// A value that has its own copy of these bytes; `None` when they are not valid.
 pub(super) fn copied(value: &[u8]) -> Option<HeaderValue> {
     if has_blank_end(value) { None } else { HeaderValue::from_bytes(value).ok() }
 }
 
-/// A value that keeps what these bytes are a part of.
+/// A value that shares the memory of these bytes; `None` when they are not valid.
 pub(super) fn shared(value: Bytes) -> Option<HeaderValue> {
     if has_blank_end(&value) { None } else { HeaderValue::from_maybe_shared(value).ok() }
 }

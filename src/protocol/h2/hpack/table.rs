@@ -1,4 +1,4 @@
-//! The two tables that fields are named by (RFC 7541, sections 2.3 and 4, appendix A).
+//! The static and the dynamic table (RFC 7541, sections 2.3 and 4, appendix A).
 
 #[cfg(test)]
 mod tests;
@@ -11,18 +11,18 @@ use super::CompressionError;
 use super::name::Name;
 use super::{Field, Pseudo};
 
-/// What an entry counts for beside its name and value (section 4.1).
+/// The bytes that an entry counts for in addition to its name and value (section 4.1).
 const OVERHEAD: usize = 32;
 
-/// A field of a table.
+/// An entry of a table.
 #[derive(Debug)]
 pub(super) struct TableEntry {
     pub(super) name: Name,
-    /// `None` = one that no field may have.
+    /// The value; `None` when it is not valid.
     pub(super) value: Option<HeaderValue>,
-    /// How long the name was that was sent: a malformed one counts as well.
+    /// The length of the name that was sent, which counts even if the name is malformed.
     pub(super) name_length: usize,
-    /// What it counts for.
+    /// The number of bytes that the entry counts for.
     pub(super) size: usize,
 }
 
@@ -42,16 +42,16 @@ impl TableEntry {
     }
 }
 
-/// Both tables in one row, the newest entry of the dynamic one behind the static one (section 2.3.3).
+/// Both tables with one index space, in which the newest entry of the dynamic table follows the static table (section 2.3.3).
 #[derive(Debug)]
 pub(super) struct Table {
-    /// The newest first.
+    /// The entries of the dynamic table, the newest first.
     entries: VecDeque<TableEntry>,
-    /// What they count for.
+    /// The sum of the entries' sizes.
     size: usize,
-    /// What they may count for: the client has chosen it.
+    /// The limit for `size`, which the peer's encoder has chosen.
     limit: usize,
-    /// What it may choose.
+    /// The highest limit that it may choose.
     max: usize,
 }
 
@@ -60,15 +60,15 @@ impl Table {
         Self { entries: VecDeque::new(), size: 0, limit: max, max }
     }
 
-    /// The entry that an index names.
+    /// The entry with this index.
     #[inline]
     pub(super) fn get(&self, index: usize) -> Result<&TableEntry, CompressionError> {
-        // 0 names nothing, and becomes what is beyond every table
+        // index 0 is invalid, and wraps to a place beyond both tables
         let at = index.wrapping_sub(1);
         STATIC.get(at).or_else(|| self.entries.get(at.wrapping_sub(STATIC.len()))).ok_or(CompressionError)
     }
 
-    /// Adds an entry; old ones make room. One that is larger than the table empties it (section 4.4).
+    /// Adds an entry, and evicts old ones to make room. An entry that is larger than the limit empties the table (section 4.4).
     pub(super) fn add(&mut self, entry: TableEntry) {
         let room = self.limit.checked_sub(entry.size);
         self.shrink(room.unwrap_or(0));
@@ -78,7 +78,7 @@ impl Table {
         }
     }
 
-    /// Obeys a size update (section 6.3).
+    /// Applies a size update (section 6.3).
     pub(super) fn resize(&mut self, limit: usize) -> Result<(), CompressionError> {
         if limit > self.max {
             return Err(CompressionError);
@@ -88,7 +88,7 @@ impl Table {
         Ok(())
     }
 
-    /// Evicts the oldest until the others count for `size` at most.
+    /// Evicts the oldest entries until the rest have `size` bytes at most.
     fn shrink(&mut self, size: usize) {
         while self.size > size
             && let Some(oldest) = self.entries.pop_back()
@@ -97,7 +97,7 @@ impl Table {
         }
     }
 
-    /// What the entries count for, added up anew.
+    /// The sum of the entries' sizes, added up anew.
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
         assert_eq!(self.size, self.entries.iter().map(|entry| entry.size).sum::<usize>());
@@ -125,14 +125,14 @@ const fn plain(name: &'static str, value: &'static str) -> TableEntry {
     )
 }
 
-/// Appendix A: writes the static table, and the names in it that are not of pseudo-header fields.
+/// Appendix A: defines the static table, and the names in it that are not those of pseudo-header fields.
 macro_rules! appendix_a {
     ($($pseudo:ident $pseudo_name:literal $pseudo_value:literal)* - $($name:literal $value:literal)*) => {
-        /// From index 1 on.
+        /// The static table, from index 1 on.
         pub(super) static STATIC: [TableEntry; 61] =
             [$(pseudo(Pseudo::$pseudo, $pseudo_name, $pseudo_value),)* $(plain($name, $value)),*];
 
-        /// From index 15 on.
+        /// The names from index 15 on.
         pub(super) const NAMES: [&str; 47] = [$($name),*];
     };
 }

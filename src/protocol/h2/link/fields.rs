@@ -1,4 +1,4 @@
-//! Fields of answers and trailers, as they are written.
+//! Writing the fields of responses and trailers.
 
 use bytes::BytesMut;
 use http::{HeaderMap, StatusCode, header};
@@ -6,8 +6,8 @@ use http::{HeaderMap, StatusCode, header};
 use crate::protocol::h2::connection_fields::is_of_connection;
 use crate::protocol::h2::hpack::encode;
 
-/// Writes the head of an answer.
-pub(super) fn answer(
+/// Writes the head of a response.
+pub(super) fn response(
     block: &mut BytesMut,
     status: StatusCode,
     headers: &HeaderMap,
@@ -15,37 +15,37 @@ pub(super) fn answer(
     length: Option<u64>,
 ) {
     encode::status(block, status);
-    let said = all(block, headers);
+    let present = write(block, headers);
     if let Some(date) = date
-        && !said.date
+        && !present.date
     {
         encode::field(block, &header::DATE, date, false);
     }
     if let Some(length) = length
-        && !said.length
+        && !present.length
     {
         encode::field(block, &header::CONTENT_LENGTH, header::HeaderValue::from(length).as_bytes(), false);
     }
 }
 
-/// Which of the fields that we add are there already.
+/// Which of the fields that we would add are already there.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(super) struct Present {
     date: bool,
     length: bool,
 }
 
-/// Writes fields; gives back which of ours are among them.
-pub(super) fn all(block: &mut BytesMut, headers: &HeaderMap) -> Said {
-    let mut said = Said::default();
+/// Writes fields, and returns which of those that we would add are among them.
+pub(super) fn write(block: &mut BytesMut, headers: &HeaderMap) -> Present {
+    let mut present = Present::default();
     for (name, value) in headers {
-        // no backend's, for those are gone, but a configuration may set some
+        // those of a backend were removed already, but a configuration may set some
         if is_of_connection(name) {
             continue;
         }
-        said.date |= *name == header::DATE;
-        said.length |= *name == header::CONTENT_LENGTH;
+        present.date |= *name == header::DATE;
+        present.length |= *name == header::CONTENT_LENGTH;
         encode::field(block, name, value.as_bytes(), value.is_sensitive());
     }
-    said
+    present
 }

@@ -1,8 +1,8 @@
-//! What the tasks of one HTTP/2 connection share: the connection's task, which reads and writes the socket, and those who hold
-//! its streams, which put what they send here.
+//! The state that the tasks of one HTTP/2 connection share. The connection's task reads and writes the socket; the tasks that
+//! hold its streams queue here what they send.
 //!
-//! All of them are on one thread, so this is a [`RefCell`] and no lock. It is never borrowed while code of others runs: wakers
-//! only put a task into the runtime's queue.
+//! All of them run on one thread, so this is a [`RefCell`] and not a lock. It is never borrowed while code of others runs: a
+//! waker only puts a task into the runtime's queue.
 
 mod fields;
 mod reading;
@@ -26,13 +26,13 @@ use super::outbound::Outbound;
 use super::{CONNECTION_WINDOW, DEFAULT_WINDOW, HPACK_TABLE};
 use crate::protocol::h2::hpack::encode;
 
-/// Streams that we have reset whose frames may still be under way: as many are remembered.
-const REMEMBERED: usize = 128;
-/// The largest piece of a body in one frame, whatever the client would take: streams take turns by frames.
-const TURN: usize = 16_384;
+/// How many reset streams are remembered, whose frames may still arrive.
+const REMEMBERED_RESETS: usize = 128;
+/// The most data in one frame, even if the client allows more: streams take turns frame by frame, so smaller frames are fairer.
+const MAX_DATA_FRAME: usize = 16_384;
 
-/// Streams for which a connection keeps room while none is open: some hundred bytes.
-const FEW: usize = 7;
+/// Collections with room for this many streams (some hundred bytes) are kept while none is open.
+const KEPT_STREAMS: usize = 7;
 
 /// One connection, as its tasks share it.
 #[derive(Debug)]
@@ -40,40 +40,40 @@ pub struct Link {
     pub(super) state: RefCell<Shared>,
 }
 
-/// What its tasks share.
+/// The shared state.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub out: Outbound,
-    /// What may be sent of all bodies together.
+    /// The connection's window for data that we send.
     pub window: Window,
-    /// What may come of all bodies together.
+    /// The connection's window for data that the peer sends.
     pub inflow: Inflow,
     /// The peer's SETTINGS_INITIAL_WINDOW_SIZE.
     pub initial: u32,
     /// The peer's SETTINGS_MAX_FRAME_SIZE.
     pub max_frame: usize,
-    /// Those that are not over.
+    /// The open streams.
     pub streams: HashMap<u32, Rc<Stream>>,
     pub guard: Guard,
-    /// Streams that have something to send, and whose own windows let it go: each in turn sends one frame.
+    /// The streams that have data which their own windows allow to send. They take turns, each sending one frame.
     ready: VecDeque<Rc<Stream>>,
     /// The last streams that we have reset.
-    ours: VecDeque<u32>,
-    /// The peer's bytes are given back to the connection's window as they arrive and not as they are read: who reads one stream
-    /// slowly holds up that stream, and none of its neighbours.
+    recently_reset: VecDeque<u32>,
+    /// Whether the connection's window is enlarged when bytes arrive, and not when they are read. Then a slow reader of one
+    /// stream holds up only that stream.
     credits_on_arrival: bool,
-    /// The peer wants a smaller table for our fields than there is by default: it is to be told that we use none.
-    pub tell_tableless: bool,
+    /// Whether the peer has asked for a smaller HPACK table than the default, so that it must be told that we use none.
+    pub must_announce_no_table: bool,
     waker: Option<Waker>,
 }
 
 impl Link {
-    /// A client's new connection to us.
+    /// The state of a client's new connection to us.
     pub fn new(guard: Guard) -> Self {
         Self::with_window(guard, CONNECTION_WINDOW, false)
     }
 
-    /// Our new connection to a server, which may have `window` bytes on their way to us.
+    /// The state of a new connection of ours to a server, which may have `window` bytes in flight to us.
     pub fn to_server(guard: Guard, window: u32) -> Self {
         Self::with_window(guard, window, true)
     }
@@ -89,68 +89,69 @@ impl Link {
                 streams: HashMap::default(),
                 guard,
                 ready: VecDeque::new(),
-                ours: VecDeque::new(),
+                recently_reset: VecDeque::new(),
                 credits_on_arrival,
-                tell_tableless: false,
+                must_announce_no_table: false,
                 waker: None,
             }),
         }
     }
 
-    /// The task that reads and writes.
-    pub fn attend(&self, waker: &Waker) {
-        let ours = &mut self.state.borrow_mut().waker;
-        if !ours.as_ref().is_some_and(|ours| ours.will_wake(waker)) {
-            *ours = Some(waker.clone());
+    /// Sets the task that reads and writes.
+    pub fn set_waker(&self, waker: &Waker) {
+        let current = &mut self.state.borrow_mut().waker;
+        if !current.as_ref().is_some_and(|current| current.will_wake(waker)) {
+            *current = Some(waker.clone());
         }
     }
 
-    /// Has those who wait for something on a stream look at how the connection stands.
+    /// Wakes those who wait for something on a stream, so that they check how the connection stands.
     pub fn wake_streams(&self) {
         self.state.borrow().streams.values().for_each(|stream| stream.inner.borrow_mut().wake_reader());
     }
 
-    /// Nothing is under way: what was made for streams is given back, unless it is little.
+    /// Frees what was allocated for streams when none is open, unless it is little.
     pub fn rest(&self) {
         let state = &mut *self.state.borrow_mut();
         if state.streams.is_empty() && state.ready.is_empty() {
-            if state.streams.capacity() > FEW {
+            if state.streams.capacity() > KEPT_STREAMS {
                 state.streams = HashMap::default();
             }
-            if state.ready.capacity() > FEW {
+            if state.ready.capacity() > KEPT_STREAMS {
                 state.ready = VecDeque::new();
             }
             state.out.rest();
         }
     }
 
-    /// The connection is no more: neither are its streams. What was never written of one has reached nobody.
-    pub fn lose(&self, cause: Cause) {
+    /// Ends all streams, because the connection is over. A stream of which nothing was written has not been processed by the
+    /// peer.
+    pub fn end_all(&self, cause: Cause) {
         let mut state = self.state.borrow_mut();
         state.ready.clear();
         let sent = state.out.sent;
         for stream in std::mem::take(&mut state.streams).into_values() {
             let inner = &mut *stream.inner.borrow_mut();
-            inner.end(if inner.begins_at >= sent { Cause::Unprocessed } else { cause });
+            inner.end(if inner.starts_at >= sent { Cause::Unprocessed } else { cause });
         }
     }
 }
 
 impl Shared {
-    /// Has the connection's task look at what there is to write.
+    /// Wakes the connection's task, because there is something to write.
     pub fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
     }
 
-    /// Writes HEADERS, and CONTINUATION where one frame does not hold them; `block` writes the fields.
+    /// Writes HEADERS, followed by CONTINUATION if one frame is too small. `block` appends the fields.
     pub fn headers(&mut self, stream: u32, end: bool, block: impl FnOnce(&mut BytesMut)) {
         let out = self.out.buffer();
         let at = out.len();
         out.extend_from_slice(&[0; HEAD]);
-        if std::mem::take(&mut self.tell_tableless) {
-            encode::no_table(out);
+        if std::mem::take(&mut self.must_announce_no_table) {
+            encode::empty_table(out);
         }
         block(out);
         let length = out.len() - at - HEAD;
@@ -177,14 +178,15 @@ impl Shared {
         }
     }
 
-    /// Moves what the windows and the buffer allow from the streams to the buffer; each in turn one frame.
+    /// Moves data from the streams to the output buffer, as far as windows and buffer allow. The streams take turns, a frame
+    /// each.
     pub fn pump(&mut self) {
         while self.out.has_room() {
             let Some(stream) = self.ready.pop_front() else { return };
-            match self.turn(&stream) {
-                Turn::Again => self.ready.push_back(stream),
-                Turn::Over => stream.inner.borrow_mut().scheduled = false,
-                Turn::Blocked => {
+            match self.send_turn(&stream) {
+                TurnOutcome::Again => self.ready.push_back(stream),
+                TurnOutcome::Over => stream.inner.borrow_mut().scheduled = false,
+                TurnOutcome::Blocked => {
                     self.ready.push_front(stream);
                     return;
                 }
@@ -192,43 +194,43 @@ impl Shared {
         }
     }
 
-    /// Sends what a stream has to send, a frame of DATA at most.
-    pub fn turn(&mut self, stream: &Rc<Stream>) -> Turn {
+    /// Sends what a stream has to send, up to one DATA frame.
+    pub fn send_turn(&mut self, stream: &Rc<Stream>) -> TurnOutcome {
         let inner = &mut *stream.inner.borrow_mut();
         if inner.over.is_some() {
-            return Turn::Over;
+            return TurnOutcome::Over;
         }
         if !inner.piece.is_empty() {
-            let fits = inner.window.room().min(self.max_frame.min(TURN));
+            let fits = inner.window.room().min(self.max_frame.min(MAX_DATA_FRAME));
             let length = inner.piece.len().min(fits).min(self.window.room());
             if length == 0 {
-                // the stream's own window brings it back
-                return if fits == 0 { Turn::Over } else { Turn::Blocked };
+                // a WINDOW_UPDATE for the stream will schedule it again
+                return if fits == 0 { TurnOutcome::Over } else { TurnOutcome::Blocked };
             }
             inner.window.take(length);
             self.window.take(length);
             let piece = inner.piece.split_to(length);
-            inner.moved += length as u64;
+            inner.bytes_framed += length as u64;
             let last = inner.piece.is_empty() && matches!(inner.ending, Ending::Data);
             self.data(stream.id, piece, last);
             if last {
                 inner.ending = Ending::Done;
             } else if !inner.piece.is_empty() {
-                return Turn::Again;
+                return TurnOutcome::Again;
             }
         }
         match std::mem::replace(&mut inner.ending, Ending::Done) {
             Ending::Open => inner.ending = Ending::Open,
             Ending::Done => {}
             Ending::Data => self.data(stream.id, Bytes::new(), true),
-            Ending::Trailers(trailers) => self.headers(stream.id, true, |block| _ = fields::all(block, &trailers)),
+            Ending::Trailers(trailers) => self.headers(stream.id, true, |block| _ = fields::write(block, &trailers)),
         }
-        // room for its next piece, or the end of its task
-        inner.wake_task();
+        // there is room for the next piece, or the task can end
+        inner.wake_sender();
         if inner.is_finished() {
             self.finished(stream.id, inner);
         }
-        Turn::Over
+        TurnOutcome::Over
     }
 
     fn data(&mut self, stream: u32, data: Bytes, end: bool) {
@@ -238,57 +240,61 @@ impl Shared {
         self.guard.sent();
     }
 
-    /// A stream has come to its end in order. A client that has not sent all of a request whose whole answer is on its way need not
-    /// send the rest (section 8.1).
+    /// A stream has ended in order. When a response is complete before its request, the client is told by RST_STREAM that it need
+    /// not send the rest (section 8.1).
     pub fn finished(&mut self, id: u32, inner: &mut Inner) {
         inner.over = Some(Cause::Finished);
         self.guard.earn();
-        self.forget(id, inner);
+        self.remove_stream(id, inner);
         if !inner.ended {
             self.write_reset(id, Reason::NoError);
         }
     }
 
-    /// Ends a stream before its time.
+    /// Ends a stream early.
     pub fn reset(&mut self, stream: &Stream, reason: Reason) {
         let inner = &mut *stream.inner.borrow_mut();
         if inner.over.is_some() {
             return;
         }
-        self.forget(stream.id, inner);
+        self.remove_stream(stream.id, inner);
         inner.end(Cause::Reset(reason as u32));
         self.write_reset(stream.id, reason);
     }
 
-    /// Says that a stream is over.
+    /// Writes RST_STREAM.
     pub fn write_reset(&mut self, id: u32, reason: Reason) {
         frame::reset(self.out.buffer(), id, reason);
-        self.expect_more_of(id);
+        self.remember_reset(id);
     }
 
-    /// Frames of a stream that is over for us may still come.
-    pub fn expect_more_of(&mut self, id: u32) {
-        if self.ours.len() == REMEMBERED {
-            self.ours.pop_front();
+    /// Remembers a stream that is over for us, but of which frames may still arrive.
+    pub fn remember_reset(&mut self, id: u32) {
+        if self.recently_reset.len() == REMEMBERED_RESETS {
+            self.recently_reset.pop_front();
         }
-        self.ours.push_back(id);
+        self.recently_reset.push_back(id);
     }
 
-    /// Whether we have reset this stream a short time ago.
+    /// Whether we have reset this stream lately.
     pub fn was_reset_by_us(&self, id: u32) -> bool {
-        self.ours.contains(&id)
+        self.recently_reset.contains(&id)
     }
 
-    /// Takes a stream out, and gives the connection's window back what it held.
-    pub fn forget(&mut self, id: u32, inner: &mut Inner) {
+    /// Removes a stream, and gives the unread bytes that it held back to the connection's window.
+    pub fn remove_stream(&mut self, id: u32, inner: &mut Inner) {
         self.streams.remove(&id);
         if !self.credits_on_arrival {
             self.release(inner.discard());
         }
     }
 
-    /// A frame of a body has come.
-    pub fn arrive(&mut self, flow: u32) -> Result<(), Fault> {
+    /// Counts a DATA frame that has arrived against the connection's window.
+    ///
+    /// # Errors
+    ///
+    /// The peer has sent more than the window allows.
+    pub fn count_received(&mut self, flow: u32) -> Result<(), Fault> {
         if !self.inflow.receive(flow) {
             return Err(Fault::Connection(Reason::FlowControl, "more data than the connection's window allows"));
         }
@@ -298,21 +304,22 @@ impl Shared {
         Ok(())
     }
 
-    /// Bytes of bodies were read, or won't be.
+    /// Bytes of bodies have been read, or will never be.
     pub fn consume(&mut self, bytes: u32) {
         if !self.credits_on_arrival {
             self.release(bytes);
         }
     }
 
-    /// The peer may send so many bytes more.
+    /// Enlarges the connection's window by so many bytes.
     fn release(&mut self, bytes: u32) {
         if let Some(increment) = self.inflow.release_shared(bytes) {
             frame::window_update(self.out.buffer(), 0, increment);
         }
     }
 
-    /// Does what the peer's SETTINGS say of what we send (section 6.5.2), and answers them; `each` gets those of one role.
+    /// Applies the peer's SETTINGS (section 6.5.2) and acknowledges them. `each` gets those that are not the same for servers and
+    /// clients.
     pub fn settings(
         &mut self,
         mut settings: Bytes,
@@ -322,8 +329,8 @@ impl Shared {
         while settings.has_remaining() {
             let (id, value) = (settings.get_u16(), settings.get_u32());
             match id {
-                // RFC 7541, section 4.2: only a smaller table than before must be answered
-                setting::HEADER_TABLE_SIZE if (value as usize) < HPACK_TABLE => self.tell_tableless = true,
+                // RFC 7541, section 4.2: only a table smaller than before requires an update
+                setting::HEADER_TABLE_SIZE if (value as usize) < HPACK_TABLE => self.must_announce_no_table = true,
                 setting::INITIAL_WINDOW_SIZE if value > MAX_WINDOW => {
                     return Err(Fault::Connection(Reason::FlowControl, "SETTINGS_INITIAL_WINDOW_SIZE is too large"));
                 }
@@ -335,7 +342,7 @@ impl Shared {
                 _ => each(id, value)?,
             }
         }
-        // once, for it is a walk through all streams: of several values it is the last that holds
+        // applied once, because it walks through all streams; the last of several values counts
         if let Some(initial) = initial {
             self.set_initial(initial)?;
         }
@@ -343,7 +350,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The peer's initial window changed: so do the windows of all streams (section 6.9.2).
+    /// Applies a new initial window of the peer to the windows of all streams (section 6.9.2).
     fn set_initial(&mut self, initial: u32) -> Result<(), Fault> {
         let by = i64::from(initial) - i64::from(self.initial);
         self.initial = initial;
@@ -360,14 +367,14 @@ impl Shared {
     }
 }
 
-/// What a stream's turn came to.
+/// The outcome of a stream's turn to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// It has more.
+pub(super) enum TurnOutcome {
+    /// The stream has more to send.
     Again,
-    /// It has nothing more, or must wait for its own window.
+    /// The stream has nothing more to send, or has to wait for its own window.
     Over,
-    /// It must wait for the connection's window.
+    /// The stream has to wait for the connection's window.
     Blocked,
 }
 

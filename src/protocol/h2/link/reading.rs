@@ -1,4 +1,4 @@
-//! What is read of a stream: heads, a body piece by piece, and its end.
+//! Reading from a stream: heads, the pieces of a body, and its end.
 
 use std::task::{Context, Poll};
 
@@ -7,7 +7,11 @@ use super::stream::{Cause, Head, Piece, Stream};
 use crate::protocol::h2::frame;
 
 impl Stream {
-    /// The next interim response, or the head of the answer; an error is why none comes.
+    /// The next interim response, or the head of the final one.
+    ///
+    /// # Errors
+    ///
+    /// The cause for which no head will come.
     pub(in crate::protocol::h2) fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Result<Head, Cause>> {
         let inner = &mut *self.inner.borrow_mut();
         if let Some(head) = inner.heads.interim.pop_front().or_else(|| inner.heads.last.take()) {
@@ -20,7 +24,7 @@ impl Stream {
         Poll::Pending
     }
 
-    /// Ready when there is something to read of the body that comes, or won't be.
+    /// Ready when some of the body has arrived, or none will.
     pub(in crate::protocol::h2) fn poll_begun(&self, cx: &mut Context<'_>) -> Poll<()> {
         let inner = &mut *self.inner.borrow_mut();
         if inner.received.bytes > 0 || inner.ended || inner.over.is_some() {
@@ -30,7 +34,7 @@ impl Stream {
         Poll::Pending
     }
 
-    /// The next piece of the body that comes; an error is why it breaks off.
+    /// The next piece of the body; an error is the cause for which it is incomplete.
     pub(in crate::protocol::h2) fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cause>>> {
         let state = &mut *self.link.state.borrow_mut();
         let inner = &mut *self.inner.borrow_mut();
@@ -57,7 +61,7 @@ impl Stream {
         Poll::Pending
     }
 
-    /// Nobody reads the body that comes any more.
+    /// Nobody will read the rest of the body.
     pub(in crate::protocol::h2) fn abandon(&self) {
         let state = &mut *self.link.state.borrow_mut();
         let inner = &mut *self.inner.borrow_mut();
@@ -69,25 +73,25 @@ impl Stream {
         }
     }
 
-    /// Whether all that comes was read.
+    /// Whether the whole message was read.
     pub(in crate::protocol::h2) fn is_read(&self) -> bool {
         let inner = self.inner.borrow();
         inner.ended && inner.received.bytes == 0 && inner.trailers.is_none()
     }
 
-    /// The bytes of the body that are still to be read, when that is known.
+    /// The number of bytes of the body that are still to be read, when it is known.
     pub(in crate::protocol::h2) fn unread(&self) -> Option<u64> {
         let inner = self.inner.borrow();
         let held = inner.received.bytes as u64;
         match inner.ended {
-            // HTTP/1 has no trailers behind a body whose length was said
+            // unknown, so that it is sent in chunks over HTTP/1, where a body with Content-Length has no trailers
             true if inner.trailers.is_some() && inner.expected.is_none() => None,
             true => Some(held),
             false => inner.expected.map(|expected| expected + held),
         }
     }
 
-    /// Whether more has come than a reader that keeps up would leave.
+    /// Whether so much has arrived unread that the reader does not keep up.
     pub(in crate::protocol::h2) fn is_behind(&self) -> bool {
         self.inner.borrow().received.bytes > BEHIND
     }

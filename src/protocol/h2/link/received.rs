@@ -1,4 +1,4 @@
-//! The body that comes on a stream, as far as it came and was not read.
+//! The part of a body that has arrived on a stream and was not read yet.
 
 use std::collections::VecDeque;
 
@@ -6,22 +6,23 @@ use bytes::{Bytes, BytesMut};
 
 use crate::protocol::h2::frame::COPY;
 
-/// A reader that is so far behind gets what follows copied together: each piece would keep the buffer that it was read into, which
-/// is much larger.
+/// When more than this is unread, further data is copied together. Otherwise each piece would keep alive the buffer that it was
+/// read into, which is much larger.
 pub(super) const BEHIND: usize = 64 * 1024;
 
-/// A body as far as it came and was not read.
+/// The part of a body that has arrived and was not read yet.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     pieces: VecDeque<Bytes>,
-    /// Small pieces behind those, copied together.
+    /// Data that came after `pieces`, copied together.
     rest: BytesMut,
-    /// How much that is.
+    /// The number of bytes in `pieces` and `rest`.
     pub bytes: usize,
 }
 
 impl Received {
-    /// Takes what came. A body costs about what it weighs, however small its pieces are and however much was read with them.
+    /// Adds data that has arrived. It costs about its size in memory, however small the pieces are and whatever else was read
+    /// with them.
     pub fn push(&mut self, data: Bytes) {
         if data.is_empty() {
             return;
@@ -38,12 +39,12 @@ impl Received {
         self.pieces.push_back(data);
     }
 
-    /// The next piece.
+    /// Removes the next piece.
     pub fn pop(&mut self) -> Option<Bytes> {
         let piece = match self.pieces.pop_front() {
             Some(piece) => piece,
             None if self.rest.is_empty() => return None,
-            // what its reader holds is no more than it would be of one that keeps up
+            // cut, so that the reader does not get a larger piece than one that keeps up
             None if self.rest.len() > BEHIND => self.rest.split_to(BEHIND).freeze(),
             None => std::mem::take(&mut self.rest).freeze(),
         };

@@ -1,4 +1,4 @@
-//! One stream of an HTTP/2 connection: what comes on it and what goes, each at its own pace.
+//! One stream of an HTTP/2 connection. Its two directions progress independently of each other.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use super::{Link, Shared};
 use crate::protocol::h2::flow::{Inflow, Window};
 use crate::protocol::h2::frame::{self, Fault, Reason};
 
-/// A stream, held by its connection until it is over, by its task, and by the body that comes on it.
+/// A stream. It is held by its connection until it is over, by its task, and by the body that is read from it.
 #[derive(Debug)]
 pub struct Stream {
     pub(in crate::protocol::h2) id: u32,
@@ -21,121 +21,122 @@ pub struct Stream {
     pub(in crate::protocol::h2) inner: RefCell<Inner>,
 }
 
-/// Its state.
+/// The state of a stream.
 #[derive(Debug)]
 pub(in crate::protocol::h2) struct Inner {
-    /// Neither side says more, and why.
+    /// Why the stream is over; `None` while it is not.
     pub over: Option<Cause>,
-    /// Of the body that comes, what came and was not read.
+    /// The part of the incoming body that was not read yet.
     pub(in crate::protocol::h2::link) received: Received,
     pub trailers: Option<Box<HeaderMap>>,
-    /// All that comes has come.
+    /// Whether all of the incoming message has arrived.
     pub ended: bool,
-    /// Nobody reads the body that comes.
+    /// Whether nobody reads the incoming body.
     pub unwanted: bool,
     pub inflow: Inflow,
-    /// What `content-length` lets come.
+    /// The number of bytes that may still arrive according to `content-length`.
     pub expected: Option<u64>,
-    /// Heads of the answer to a request of ours.
+    /// The heads of the response to a request of ours.
     pub heads: Heads,
     reader: Option<Waker>,
-    /// What may be sent.
+    /// The flow-control window for data that we send.
     pub window: Window,
-    /// The part of the body that goes which waits for windows and its turn.
+    /// The piece of the outgoing body that waits for windows and its turn.
     pub piece: Bytes,
     pub ending: Ending,
-    /// It is in the queue of those that send.
+    /// Whether the stream is in the queue of those that send.
     pub scheduled: bool,
-    /// Bytes of the body that goes which were put into frames so far.
-    pub moved: u64,
+    /// The number of bytes of the outgoing body that were put into frames so far.
+    pub bytes_framed: u64,
     pub head_sent: bool,
-    /// Bytes that the connection had to send before this stream's first.
-    pub begins_at: u64,
-    /// Its two directions end each for itself: a request of ours, or a tunnel. Else it is over with the answer.
+    /// The number of bytes that the connection had sent or queued before the first of this stream.
+    pub starts_at: u64,
+    /// Whether the two directions end independently: a request of ours, or a tunnel. Otherwise the stream is over when the
+    /// response is.
     pub duplex: bool,
-    pub task: Option<Waker>,
+    pub sender: Option<Waker>,
 }
 
 /// Why a stream is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Both sides have said all.
+    /// Both sides have sent everything.
     Finished,
-    /// One of them has reset it, with this code (section 7).
+    /// One side has reset it, with this code (section 7).
     Reset(u32),
-    /// The peer has not looked at it, and will not: GOAWAY said so, or it was never sent (section 8.7).
+    /// The peer has not processed it and will not: a GOAWAY said so, or it was never sent (section 8.7).
     Unprocessed,
-    /// The peer has refused it without looking at it, with REFUSED_STREAM (section 8.7).
+    /// The peer has refused it with REFUSED_STREAM, before processing it (section 8.7).
     Refused,
-    /// The connection is gone.
+    /// The connection was lost.
     Lost,
-    /// What the peer sent on it is no message (section 8.1.1).
+    /// The message of the peer is malformed (section 8.1.1).
     Malformed(&'static str),
-    /// A head, or trailers, larger than is taken.
+    /// A head or a trailer section of the peer is larger than the limits allow.
     TooLarge(Section),
-    /// The peer broke the rules of the connection.
+    /// The peer has violated the protocol of the connection.
     Fault(&'static str),
 }
 
-/// A part of a message that has fields.
+/// A part of a message that consists of fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
-    /// Its head.
+    /// The head.
     Head,
-    /// Its trailers.
+    /// The trailer section.
     Trailers,
 }
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Debug)]
 pub struct Head {
-    /// Its status.
+    /// The status.
     pub status: StatusCode,
-    /// Its fields.
+    /// The fields.
     pub headers: HeaderMap,
 }
 
-/// Heads of an answer that were not taken yet.
+/// The heads of a response that were not read yet.
 #[derive(Debug, Default)]
 pub(in crate::protocol::h2) struct Heads {
-    /// Interim (1xx) responses.
+    /// The heads of interim (1xx) responses.
     pub interim: VecDeque<Head>,
-    /// The head of the answer itself.
+    /// The head of the final response.
     pub last: Option<Head>,
-    /// That has come.
+    /// Whether the head of the final response has arrived.
     pub complete: bool,
-    /// Bytes of interim responses so far.
+    /// The number of bytes of all interim responses so far.
     pub interim_bytes: usize,
-    /// What they answer.
-    pub asked: Asked,
+    /// The kind of request that the response is for.
+    pub request_kind: RequestKind,
 }
 
-/// What a request asks for, as far as it matters for how long its answer is.
+/// The kind of a request, as far as the length of the response's body depends on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::protocol::h2) enum Asked {
-    /// The head only.
+pub(in crate::protocol::h2) enum RequestKind {
+    /// HEAD: the response has no body.
     Head,
-    /// That the stream becomes a tunnel.
+    /// Extended CONNECT: the stream becomes a tunnel.
     Tunnel,
-    /// Anything else.
+    /// Any other method.
     #[default]
     Other,
 }
 
-/// How the body that goes ends behind the piece that waits.
+/// How the outgoing body ends after the piece that waits.
 #[derive(Debug)]
 pub(in crate::protocol::h2) enum Ending {
-    /// More is to come.
+    /// More pieces will be added.
     Open,
-    /// With that piece.
+    /// The piece that waits is the last; END_STREAM is set on its frame.
     Data,
-    /// With trailers.
+    /// A trailer section follows the piece.
     Trailers(Box<HeaderMap>),
-    /// All of it was written.
+    /// The end was put into a frame.
     Done,
 }
 
-/// A piece of a body that comes.
+/// A piece of an incoming body.
 #[derive(Debug)]
 pub(in crate::protocol::h2) enum Piece {
     Data(Bytes),
@@ -143,7 +144,8 @@ pub(in crate::protocol::h2) enum Piece {
 }
 
 impl Stream {
-    /// A stream on which the peer may send its body, unless that has `ended`; `window` is what may go.
+    /// A stream that the peer has opened. `window` is the flow-control window for what we send; `ended` says that nothing more
+    /// will arrive, and `expected` how long the incoming body has to be.
     pub(in crate::protocol::h2) fn new(
         id: u32,
         link: &Rc<Link>,
@@ -165,16 +167,17 @@ impl Stream {
             piece: Bytes::new(),
             ending: Ending::Open,
             scheduled: false,
-            moved: 0,
+            bytes_framed: 0,
             head_sent: false,
-            begins_at: 0,
+            starts_at: 0,
             duplex: false,
-            task: None,
+            sender: None,
         };
         Rc::new(Self { id, link: Rc::clone(link), inner: RefCell::new(inner) })
     }
 
-    /// A stream for a request of ours: `window` is what may go, `inflow` what may come.
+    /// A stream for a request of ours. `window` is the flow-control window for what we send, `inflow` the one for what we
+    /// receive.
     pub(in crate::protocol::h2) fn to_server(id: u32, link: &Rc<Link>, window: u32, inflow: u32) -> Rc<Self> {
         let stream = Self::new(id, link, window, false, None);
         {
@@ -185,8 +188,8 @@ impl Stream {
         stream
     }
 
-    /// Data came, with the frame that counts `flow` for the windows. The connection's was counted already, and gets it back here
-    /// if nobody will read it.
+    /// Takes in data that has arrived in a frame that counts as `flow` bytes for flow control. These were counted against the
+    /// connection's window already, and are given back to it here if nobody will read them.
     pub(in crate::protocol::h2) fn data(
         &self,
         state: &mut Shared,
@@ -195,7 +198,7 @@ impl Stream {
         end: bool,
     ) -> Result<(), Fault> {
         let inner = &mut *self.inner.borrow_mut();
-        let arrived = inner.arrive(self.id, data.len(), flow, end);
+        let arrived = inner.count_received(self.id, data.len(), flow, end);
         if arrived.is_err() || inner.unwanted {
             state.consume(flow);
             return arrived;
@@ -215,7 +218,7 @@ impl Stream {
         Ok(())
     }
 
-    /// What comes ends with these trailers, or with fields that can't be trailers.
+    /// Takes in the trailer section that ends the message; an error when the fields are not a valid one.
     pub(in crate::protocol::h2) fn trailers(
         &self,
         state: &mut Shared,
@@ -233,8 +236,9 @@ impl Stream {
         Ok(())
     }
 
-    /// The head of an answer came, or an interim one; with `end` nothing follows. `expected` is how long its body may be.
-    pub(in crate::protocol::h2) fn answered(
+    /// Takes in the head of a response, or of an interim one. With `end` nothing follows it. `expected` is how long the body has
+    /// to be.
+    pub(in crate::protocol::h2) fn response_head(
         &self,
         state: &mut Shared,
         head: Head,
@@ -257,8 +261,8 @@ impl Stream {
         Ok(())
     }
 
-    /// The peer lets more go.
-    pub(in crate::protocol::h2) fn widen(self: &Rc<Self>, state: &mut Shared, by: u32) -> Result<(), Fault> {
+    /// The peer has enlarged the stream's window.
+    pub(in crate::protocol::h2) fn enlarge_window(self: &Rc<Self>, state: &mut Shared, by: u32) -> Result<(), Fault> {
         let mut inner = self.inner.borrow_mut();
         if !inner.window.shift(i64::from(by)) {
             return Err(Fault::Stream(self.id, Reason::FlowControl));
@@ -271,22 +275,22 @@ impl Stream {
         Ok(())
     }
 
-    /// Ready when the stream is over before all has gone.
+    /// Ready when the stream is over.
     pub(in crate::protocol::h2) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
         let inner = &mut *self.inner.borrow_mut();
         if inner.over.is_some() {
             return Poll::Ready(());
         }
-        inner.keep_task(cx);
+        inner.keep_sender(cx);
         Poll::Pending
     }
 
-    /// Whether nothing is left to be said, by either side.
+    /// Whether the stream is over: ended in both directions, or broken off.
     pub(in crate::protocol::h2) fn is_over(&self) -> bool {
         self.inner.borrow().over.is_some()
     }
 
-    /// Ends the stream with a reason; nothing if it is over.
+    /// Resets the stream, unless it is over.
     pub(in crate::protocol::h2) fn reset(&self, reason: Reason) {
         let state = &mut *self.link.state.borrow_mut();
         state.reset(self, reason);
@@ -295,17 +299,17 @@ impl Stream {
 }
 
 impl Inner {
-    /// Counts data that came.
-    fn arrive(&mut self, id: u32, length: usize, flow: u32, end: bool) -> Result<(), Fault> {
+    /// Counts data that has arrived.
+    fn count_received(&mut self, id: u32, length: usize, flow: u32, end: bool) -> Result<(), Fault> {
         if self.ended {
             return Err(Fault::Stream(id, Reason::StreamClosed));
         }
         if !self.inflow.receive(flow) {
-            // it could be this stream's end alone (section 6.9.1), but who does not count on one counts on none
+            // section 6.9.1 allows to end only this stream, but a peer that ignores one window will ignore the others
             return Err(Fault::Connection(Reason::FlowControl, "more data than a stream's window allows"));
         }
         if let Some(expected) = &mut self.expected {
-            // section 8.1.1: a body of another length than said makes the message malformed
+            // section 8.1.1: a message whose body does not have the announced length is malformed
             *expected = expected.checked_sub(length as u64).ok_or(Fault::Stream(id, Reason::Protocol))?;
         }
         if end { self.finish(id) } else { Ok(()) }
@@ -322,28 +326,28 @@ impl Inner {
         Ok(())
     }
 
-    /// What has two directions is over when the second one ends.
+    /// Ends a stream of two independent directions when the second of them has ended.
     fn close_if_finished(&mut self, id: u32, state: &mut Shared) {
         if self.duplex && self.is_finished() && self.over.is_none() {
             state.finished(id, self);
-            self.wake_task();
+            self.wake_sender();
         }
     }
 
-    /// Whether all has gone, and has come where the stream goes on after that.
+    /// Whether everything was sent and, if the directions are independent, everything has arrived.
     pub(in crate::protocol::h2) fn is_finished(&self) -> bool {
         matches!(self.ending, Ending::Done) && (self.ended || !self.duplex)
     }
 
-    /// It is over, whoever ended it: whoever waits for it need not.
+    /// The stream is over, whoever ended it. Those who wait for something on it are woken.
     pub(in crate::protocol::h2) fn end(&mut self, cause: Cause) {
         self.over = Some(cause);
         self.piece = Bytes::new();
-        self.wake_task();
+        self.wake_sender();
         self.wake_reader();
     }
 
-    /// Gives up what came of a message that won't be whole; gives back how much that was.
+    /// Drops what has arrived of a message that will not become complete. Returns the number of bytes.
     pub(in crate::protocol::h2) fn discard(&mut self) -> u32 {
         if self.ended {
             return 0;
@@ -351,8 +355,8 @@ impl Inner {
         std::mem::take(&mut self.received).bytes as u32
     }
 
-    pub(in crate::protocol::h2) fn wake_task(&mut self) {
-        if let Some(task) = self.task.take() {
+    pub(in crate::protocol::h2) fn wake_sender(&mut self) {
+        if let Some(task) = self.sender.take() {
             task.wake();
         }
     }
@@ -363,8 +367,8 @@ impl Inner {
         }
     }
 
-    fn keep_task(&mut self, cx: &Context<'_>) {
-        keep(&mut self.task, cx);
+    fn keep_sender(&mut self, cx: &Context<'_>) {
+        keep(&mut self.sender, cx);
     }
 
     pub(in crate::protocol::h2) fn keep_reader(&mut self, cx: &Context<'_>) {

@@ -15,7 +15,7 @@ fn open(link: &Rc<Link>, id: u32, window: u32) -> Rc<Stream> {
     stream
 }
 
-/// Takes what was written, as frames.
+/// Removes what was written, and returns it as frames.
 fn written(link: &Link) -> Vec<Frame> {
     let mut bytes = link.state.borrow_mut().out.take();
     let mut frames = Vec::new();
@@ -41,16 +41,16 @@ fn streams_take_turns_by_frames() {
     let link = link();
     link.state.borrow_mut().window = Window::new(1 << 20);
     let (a, b) = (open(&link, 1, 1 << 20), open(&link, 3, 1 << 20));
-    // nothing may go until both have something
+    // the connection's window is closed until both streams have something to send
     link.state.borrow_mut().window = Window::new(0);
-    a.send(Bytes::from(vec![0; 2 * TURN]), true);
-    b.send(Bytes::from(vec![0; TURN + 1]), true);
+    a.send(Bytes::from(vec![0; 2 * MAX_DATA_FRAME]), true);
+    b.send(Bytes::from(vec![0; MAX_DATA_FRAME + 1]), true);
     assert!(!a.has_room() && !b.has_room());
     let mut state = link.state.borrow_mut();
     state.window = Window::new(1 << 20);
     state.pump();
     drop(state);
-    let expected = [(1, TURN, false), (3, TURN, false), (1, TURN, true), (3, 1, true)];
+    let expected = [(1, MAX_DATA_FRAME, false), (3, MAX_DATA_FRAME, false), (1, MAX_DATA_FRAME, true), (3, 1, true)];
     assert_eq!(data(&written(&link)), expected);
     assert!(a.is_over() && b.is_over());
     assert!(link.state.borrow().streams.is_empty());
@@ -67,9 +67,9 @@ fn a_stream_without_window_holds_nobody_up_and_comes_back_when_it_has_some() {
     other.finish(None);
     assert_eq!(data(&written(&link)), [(3, 0, true)]);
     let mut state = link.state.borrow_mut();
-    stuck.widen(&mut state, 1).unwrap();
+    stuck.enlarge_window(&mut state, 1).unwrap();
     state.pump();
-    stuck.widen(&mut state, 5).unwrap();
+    stuck.enlarge_window(&mut state, 5).unwrap();
     state.pump();
     drop(state);
     assert_eq!(data(&written(&link)), [(1, 1, false), (1, 1, true)]);
@@ -94,7 +94,7 @@ fn a_lower_initial_window_may_make_windows_negative() {
     assert!(link.state.borrow_mut().set_initial(MAX_WINDOW).is_ok());
     let mut state = link.state.borrow_mut();
     state.set_initial(DEFAULT_WINDOW).unwrap();
-    stream.widen(&mut state, MAX_WINDOW - DEFAULT_WINDOW).unwrap();
+    stream.enlarge_window(&mut state, MAX_WINDOW - DEFAULT_WINDOW).unwrap();
     assert!(state.set_initial(MAX_WINDOW).is_err());
 }
 
@@ -186,8 +186,8 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(2), ..ProptestConfig::default() })]
 
-    /// Whatever happens in whatever order: no window is overdrawn, nothing is lost, nothing is said after an end, and what can go
-    /// goes.
+    /// Whatever happens in whatever order, no window is exceeded, nothing is lost, nothing is sent after an end, and what may be
+    /// sent is sent.
     #[test]
     fn windows_hold_and_what_can_go_goes(events in proptest::collection::vec(event(), 1..200)) {
         let link = link();
@@ -204,7 +204,7 @@ proptest! {
                 Event::Finish(i) if streams[i].has_room() => streams[i].finish(None),
                 Event::Widen(i, by) => {
                     windows[i] += i64::from(by);
-                    streams[i].widen(&mut link.state.borrow_mut(), by).unwrap();
+                    streams[i].enlarge_window(&mut link.state.borrow_mut(), by).unwrap();
                 }
                 Event::WidenAll(by) => {
                     all += i64::from(by);

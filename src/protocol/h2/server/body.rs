@@ -1,4 +1,5 @@
-//! The body of a request on an HTTP/2 stream: the client's window grows as it is read, which is what makes back-pressure.
+//! The body of a request on an HTTP/2 stream. The client's flow-control window is enlarged as the body is read, which gives
+//! back-pressure.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,33 +14,33 @@ use crate::error::{Error, Kind};
 use crate::policy::Limits;
 use crate::protocol::h2::link::stream::{Piece, Stream};
 use crate::protocol::http::ClientBody;
-use crate::protocol::http::intake::Intake;
+use crate::protocol::http::body_limiter::BodyLimiter;
 use crate::timer::Timers;
 
-/// A body that is taken from its stream as it is asked for.
+/// A body that is read from its stream when it is polled.
 #[derive(Debug)]
 pub struct RequestBody {
     stream: Rc<Stream>,
-    intake: Intake,
-    /// The client waits for a 100 before it sends the body.
+    limiter: BodyLimiter,
+    /// Whether the client waits for a 100 before it sends the body.
     owes_continue: bool,
 }
 
 impl RequestBody {
-    /// A body within these limits, of a client that may wait for a 100.
+    /// The body of `stream`, within `limits`.
     pub(super) fn new(stream: Rc<Stream>, limits: &Limits, timers: &Timers, owes_continue: bool) -> Self {
-        Self { stream, intake: Intake::new(limits, timers), owes_continue }
+        Self { stream, limiter: BodyLimiter::new(limits, timers), owes_continue }
     }
 }
 
 impl ClientBody for RequestBody {
     fn refuse_in_trailers(&mut self, fields: &Arc<[HeaderName]>) {
-        self.intake.refuse(fields);
+        self.limiter.drop_in_trailers(fields);
     }
 
     fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let begun = self.stream.poll_begun(cx);
-        // a client that has begun waits for no 100
+        // a client that has begun to send does not wait for a 100
         self.owes_continue &= begun.is_pending();
         begun
     }
@@ -57,11 +58,11 @@ impl ClientBody for RequestBody {
             self.stream.interim(StatusCode::CONTINUE, &HeaderMap::new());
         }
         match self.stream.poll_piece(cx) {
-            Poll::Ready(Some(Ok(Piece::Data(data)))) => Poll::Ready(Some(self.intake.data(data))),
-            Poll::Ready(Some(Ok(Piece::Trailers(trailers)))) => Poll::Ready(self.intake.trailers(trailers).map(Ok)),
+            Poll::Ready(Some(Ok(Piece::Data(data)))) => Poll::Ready(Some(self.limiter.data(data))),
+            Poll::Ready(Some(Ok(Piece::Trailers(trailers)))) => Poll::Ready(self.limiter.trailers(trailers).map(Ok)),
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Error::new(Kind::ClientGone, "its stream is over")))),
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => self.intake.poll_late(cx).map(|late| Some(Err(late))),
+            Poll::Pending => self.limiter.poll_too_slow(cx).map(|late| Some(Err(late))),
         }
     }
 }

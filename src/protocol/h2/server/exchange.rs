@@ -1,4 +1,5 @@
-//! The task of one stream: it has the request answered, and puts the answer on its connection as windows allow.
+//! The task of one stream on a client's connection: it has the request handled, and sends the response as flow-control windows
+//! allow.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -11,24 +12,24 @@ use http::{Method, Response, StatusCode};
 use http_body::Body;
 
 use crate::layer4::splice::MaySplice;
-use crate::protocol::h2::ends::Ends;
 use crate::protocol::h2::frame::Reason;
 use crate::protocol::h2::link::stream::Stream;
+use crate::protocol::h2::tunnel_io::TunnelIo;
 use crate::protocol::http::length::{Announced, announced, is_bodiless};
 use crate::protocol::http::tunnel::{MayTunnel, Relay};
 use crate::protocol::http::{Handler, InterimSink, Request, Setup};
 use crate::timer::Alarm;
 
-/// Resets its stream when the task ends before the answer does: by a panic, or because the answer broke off.
-struct Ended<'a>(&'a Stream);
+/// Resets the stream when the task ends before the response does: because of a panic, or because the response was broken off.
+struct ResetOnDrop<'a>(&'a Stream);
 
-/// How long a client may take nothing, and when it last took something.
+/// The time-out for a client that takes no data, and how many bytes it had taken when the time-out was set.
 #[derive(Default)]
-struct Patience(Option<(u64, Alarm)>);
+struct SendTimeout(Option<(u64, Alarm)>);
 
-/// Answers a request.
+/// Handles a request.
 pub(super) async fn run<H: Handler>(stream: Rc<Stream>, handler: Rc<H>, request: Box<Request>, setup: Rc<Setup>) {
-    let _ended = Ended(&stream);
+    let _reset = ResetOnDrop(&stream);
     let (method, connects) = (request.method.clone(), request.upgrade.is_some());
     let response = {
         let mut answer = pin!(handler.handle(request));
@@ -43,18 +44,18 @@ pub(super) async fn run<H: Handler>(stream: Rc<Stream>, handler: Rc<H>, request:
         return tunnel(&stream, response, relay, &setup).await;
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        // HTTP/2 has no such status (RFC 9113, section 8.6)
+        // HTTP/2 does not have this status (RFC 9113, section 8.6)
         *response.status_mut() = StatusCode::BAD_GATEWAY;
     }
     answer(&stream, response, &method, &setup).await;
 }
 
-/// Answers what did not become a request of this method.
+/// Sends the response to a head that did not become a request; `method` is the one it asked for.
 pub(super) async fn refuse<B>(stream: Rc<Stream>, response: Response<B>, method: Method, setup: Rc<Setup>)
 where
     B: Body<Data = Bytes, Error = crate::error::Error> + MaySplice + Unpin,
 {
-    let _ended = Ended(&stream);
+    let _reset = ResetOnDrop(&stream);
     answer(&stream, response, &method, &setup).await;
 }
 
@@ -75,12 +76,13 @@ where
     }
 }
 
-/// Sends a body as it comes and as the client takes it; a client that takes nothing for `idle_timeout` is given up.
+/// Sends a body as fast as it arrives and as the client takes it. A stream whose client takes nothing for `idle_timeout` is
+/// reset.
 async fn deliver<B>(stream: &Rc<Stream>, mut body: B, setup: &Setup)
 where
     B: Body<Data = Bytes, Error = crate::error::Error> + MaySplice + Unpin,
 {
-    let mut patience = Patience::default();
+    let mut send_timeout = SendTimeout::default();
     let whole = poll_fn(|cx| {
         while stream.has_room() {
             match Pin::new(&mut body).poll_frame(cx) {
@@ -94,42 +96,43 @@ where
             }
         }
         body.poll_upload(cx);
-        patience.poll_taken(stream, setup, cx)
+        send_timeout.poll_taken(stream, setup, cx)
     });
     if let Err(reason) = whole.await {
         stream.reset(reason);
     }
 }
 
-/// The stream becomes another protocol's (RFC 8441).
+/// Turns the stream into a tunnel for another protocol (RFC 8441).
 async fn tunnel<B: MayTunnel>(stream: &Rc<Stream>, mut response: Response<B>, mut relay: Relay, setup: &Setup) {
     let date = setup.date.now(&setup.timers);
     stream.become_tunnel();
     stream.head(response.status(), response.headers(), &date, None, false);
-    let mut ends = Ends::new(stream);
-    let relayed = poll_fn(|cx| relay.poll(&mut ends, cx)).await;
+    let mut io = TunnelIo::new(stream);
+    let relayed = poll_fn(|cx| relay.poll(&mut io, cx)).await;
     response.body_mut().tunnelled(relay.to_client());
     if let Err(error) = relayed {
         tracing::debug!(%error, "a tunnel over HTTP/2 broke");
         return stream.reset(Reason::Connect);
     }
-    // its end may still wait for the client's window
-    let mut patience = Patience::default();
-    if let Err(reason) = poll_fn(|cx| patience.poll_taken(stream, setup, cx)).await {
+    // the last bytes may still wait for the client's flow-control window
+    let mut send_timeout = SendTimeout::default();
+    if let Err(reason) = poll_fn(|cx| send_timeout.poll_taken(stream, setup, cx)).await {
         stream.reset(reason);
     }
 }
 
-impl Patience {
-    /// Ready when the client has taken all that was given to the stream, or nothing of it for `idle_timeout`.
+impl SendTimeout {
+    /// Ready when the client has taken all that was sent on the stream; with an error when it has taken nothing for
+    /// `idle_timeout`.
     fn poll_taken(&mut self, stream: &Stream, setup: &Setup, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         if stream.poll_over(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        let moved = stream.moved();
+        let bytes_framed = stream.bytes_framed();
         let alarm = match &mut self.0 {
-            Some((before, alarm)) if *before == moved => alarm,
-            stale => &mut stale.insert((moved, Alarm::new(&setup.timers, setup.idle_timeout))).1,
+            Some((before, alarm)) if *before == bytes_framed => alarm,
+            stale => &mut stale.insert((bytes_framed, Alarm::new(&setup.timers, setup.idle_timeout))).1,
         };
         alarm.poll(cx).map(|()| Err(Reason::Cancel))
     }
@@ -141,7 +144,7 @@ impl InterimSink for Stream {
     }
 }
 
-impl Drop for Ended<'_> {
+impl Drop for ResetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.reset(Reason::Internal);
     }

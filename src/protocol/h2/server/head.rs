@@ -1,4 +1,4 @@
-//! The head of a request on an HTTP/2 stream: from fields to a [`Request`], by the rules of RFC 9113, section 8.
+//! The head of a request on an HTTP/2 stream: making a [`Request`] from a field block, by the rules of RFC 9113, section 8.
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -16,7 +16,7 @@ use crate::protocol::http::target::{self, MAX_METHOD, MAX_TARGET, is_host};
 use crate::protocol::http::trailers;
 use crate::protocol::http::{Request, RequestBody, Upgrade};
 
-/// The fields of a block as they come.
+/// Collects the fields of a block.
 #[derive(Debug)]
 pub struct Fields {
     method: Option<HeaderValue>,
@@ -25,28 +25,28 @@ pub struct Fields {
     path: Option<HeaderValue>,
     protocol: Option<HeaderValue>,
     headers: HeaderMap,
-    /// Pseudo-header fields may come no more.
-    regular: bool,
+    /// Whether a regular field has come, after which pseudo-header fields are not allowed.
+    has_regular: bool,
     count: usize,
     malformed: Option<&'static str>,
-    /// Of the list, as RFC 9113, section 6.5.2, counts.
+    /// The size of the list in bytes, as RFC 9113, section 6.5.2, counts it.
     size: usize,
     limits: (usize, usize),
-    /// What is wrong with it that HTTP/1 has an answer for.
+    /// What is wrong with the request, when that is answered with a 400 and not with a reset.
     refused: Option<&'static str>,
 }
 
-/// Why a block did not become a request.
+/// Why a field block did not become a request.
 #[derive(Debug)]
 pub enum Refused {
-    /// It breaks the rules of HTTP/2: its stream is reset.
+    /// The block violates HTTP/2, so its stream is reset.
     Malformed(Error),
-    /// It gets an answer.
+    /// The request gets an error response.
     Answered(Error),
 }
 
 impl Fields {
-    /// None yet.
+    /// A collector without fields.
     pub fn new(limits: &Limits) -> Self {
         Self {
             method: None,
@@ -55,7 +55,7 @@ impl Fields {
             path: None,
             protocol: None,
             headers: HeaderMap::with_capacity(8),
-            regular: false,
+            has_regular: false,
             count: 0,
             malformed: None,
             size: 0,
@@ -64,14 +64,15 @@ impl Fields {
         }
     }
 
-    /// Takes the next field, which counts with this size. What is above the limits is not kept. Clients may send each cookie as a
-    /// field of its own (RFC 9113, section 8.2.3): together they are one, and only their bytes count each for itself.
+    /// Adds the next field. `size` is what it counts in the size of the list. A field beyond the limits is not kept. Clients may
+    /// send each cookie as a field of its own (RFC 9113, section 8.2.3); all of these count as one field, but with all their
+    /// bytes.
     pub fn take(&mut self, field: Field, size: usize) {
         self.size = self.size.saturating_add(size);
         if let Field::Pseudo(Pseudo::Method, method) = &field
             && method.len() > MAX_METHOD
         {
-            // said before it is too large for the limits: it would be wrong within them, too
+            // checked before the limits, because this is an error within them, too
             self.refused = Some(":method is too long");
         }
         if self.malformed.is_some() || self.size > self.limits.0 {
@@ -79,12 +80,12 @@ impl Fields {
         }
         match field {
             Field::Plain(name, value) => {
-                self.regular = true;
+                self.has_regular = true;
                 let is_crumb = name == header::COOKIE && self.headers.contains_key(header::COOKIE);
                 self.count += usize::from(!is_crumb);
                 if let Some(broken) = forbidden(&name, &value) {
                     self.malformed = Some(broken);
-                } else if length::is_twin(&name) {
+                } else if length::looks_like_framing(&name) {
                     self.refused = Some("a field's name differs from one of framing by an underscore");
                 } else if self.count <= self.limits.1 {
                     self.headers.append(name, value);
@@ -107,14 +108,14 @@ impl Fields {
                 return;
             }
         };
-        if self.regular {
+        if self.has_regular {
             self.malformed = Some("a pseudo-header field after others");
         } else if place.replace(value).is_some() {
             self.malformed = Some("a pseudo-header field twice");
         }
     }
 
-    /// The fields as trailers; `None` when they can't be.
+    /// The fields as a trailer section; `None` when they are not a valid one.
     pub fn trailers(self) -> Option<HeaderMap> {
         let pseudo = [&self.method, &self.scheme, &self.authority, &self.path, &self.protocol];
         if self.malformed.is_some() || self.is_too_large() || pseudo.iter().any(|field| field.is_some()) {
@@ -123,15 +124,15 @@ impl Fields {
         Some(trailers::as_trailers(self.headers))
     }
 
-    /// What an answer that refuses them has to look like an answer to: HEAD gets no body, whatever else is wrong.
-    pub fn answered_as(&self) -> Method {
+    /// The method that an error response to this block has to assume: a response to HEAD has no body, whatever else is wrong.
+    pub fn method_for_refusal(&self) -> Method {
         match &self.method {
             Some(method) if method == "HEAD" => Method::HEAD,
             _ => Method::GET,
         }
     }
 
-    /// What can be told of them where they are refused.
+    /// The parts that can be logged when the request is refused.
     pub fn partial(&self) -> Partial<'_> {
         let field = |name| self.headers.get(name).map(HeaderValue::as_bytes);
         Partial {
@@ -148,13 +149,13 @@ impl Fields {
         self.size > self.limits.0 || self.count > self.limits.1
     }
 
-    /// The fields as a request without its body; `ended` = there is none. Beside it, the length that was announced.
+    /// The request without its body, and the value of `content-length`. `ended` says that there is no body.
     pub fn request(&mut self, limits: &Limits, ended: bool) -> Result<(Box<Request>, Option<u64>), Refused> {
         if let Some(detail) = self.malformed {
             return Err(malformed(detail));
         }
         if let Some(detail) = self.refused {
-            return Err(answered(detail));
+            return Err(bad_request(detail));
         }
         if self.is_too_large() {
             let detail = "more fields than max_headers, or more bytes than max_header_bytes";
@@ -163,8 +164,8 @@ impl Fields {
         let announced = self.announced(ended)?;
         let (method, uri) = self.target(limits)?;
         let upgrade = match (&method, self.protocol.take()) {
-            (&Method::CONNECT, Some(protocol)) => Some(Upgrade::Connect(tunnelled(protocol)?)),
-            (&Method::CONNECT, None) => return Err(answered("CONNECT is not served")),
+            (&Method::CONNECT, Some(protocol)) => Some(Upgrade::Connect(verify_protocol(protocol)?)),
+            (&Method::CONNECT, None) => return Err(bad_request("CONNECT is not served")),
             (_, Some(_)) => return Err(malformed(":protocol without CONNECT")),
             (_, None) => None,
         };
@@ -210,7 +211,8 @@ impl Fields {
         Ok((Box::new(request), announced))
     }
 
-    /// `content-length`; all values must be one number. Section 8.1.1: where nothing follows it must be 0.
+    /// Removes `content-length` and returns its value. All values must be the same number, and it must be 0 if there is no body
+    /// (section 8.1.1).
     fn announced(&mut self, ended: bool) -> Result<Option<u64>, Refused> {
         let mut announced = None;
         for value in self.headers.get_all(header::CONTENT_LENGTH) {
@@ -229,13 +231,13 @@ impl Fields {
         Ok(announced)
     }
 
-    /// `:method`, `:scheme` and `:path` (section 8.3.1).
+    /// The method and URI from `:method`, `:scheme` and `:path` (section 8.3.1).
     fn target(&self, limits: &Limits) -> Result<(Method, Uri), Refused> {
         let method = self.method.as_ref().ok_or_else(|| malformed("no :method"))?;
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| malformed(":method is malformed"))?;
         let (scheme, path) = match (&self.scheme, &self.path) {
             (Some(scheme), Some(path)) => (scheme, path),
-            // section 8.5: a plain CONNECT has neither
+            // section 8.5: a CONNECT without :protocol has neither
             (None, None) if method == Method::CONNECT && self.protocol.is_none() => {
                 return Ok((method, Uri::default()));
             }
@@ -248,53 +250,54 @@ impl Fields {
             return Err(malformed(":scheme is malformed"));
         }
         if let Some(objection) = target::objection(path.as_bytes(), limits.allow_encoded_controls) {
-            return Err(answered(objection));
+            return Err(bad_request(objection));
         }
         Ok((method.clone(), parse_path(path, &method)?))
     }
 
-    /// `:authority`, or `Host` where that is missing; they must not differ (section 8.3.1).
+    /// The host from `:authority`, or from `Host` when that is missing. If both are there they must be the same (section 8.3.1).
     fn host(&mut self) -> Result<HeaderValue, Refused> {
         let mut fields = self.headers.get_all(header::HOST).iter();
         if let (Some(_), Some(_)) = (fields.next(), fields.next()) {
-            return Err(answered("more than one Host"));
+            return Err(bad_request("more than one Host"));
         }
         let field = self.headers.remove(header::HOST);
         if let (Some(authority), Some(field)) = (&self.authority, &field)
             && !authority.as_bytes().eq_ignore_ascii_case(field.as_bytes())
         {
-            return Err(answered("Host is not :authority"));
+            return Err(bad_request("Host is not :authority"));
         }
         match self.authority.take().or(field) {
-            Some(host) if !is_host(host.as_bytes()) => Err(answered("its host is malformed")),
-            Some(host) if host.is_empty() => Err(answered("its host is empty")),
+            Some(host) if !is_host(host.as_bytes()) => Err(bad_request("its host is malformed")),
+            Some(host) if host.is_empty() => Err(bad_request("its host is empty")),
             Some(host) => Ok(host),
-            None => Err(answered("neither :authority nor Host")),
+            None => Err(bad_request("neither :authority nor Host")),
         }
     }
 }
 
-/// `:protocol`, which is one token of the Upgrade registry (RFC 8441, section 4) and becomes the `Upgrade` of HTTP/1, where a list
-/// would be several. HTTP/2 within it would be a way past the routes, as over HTTP/1.
-fn tunnelled(protocol: HeaderValue) -> Result<HeaderValue, Refused> {
+/// Verifies `:protocol`. It is one token of the Upgrade registry (RFC 8441, section 4) and may be sent to a backend as `Upgrade`
+/// over HTTP/1, where a list would mean several protocols. HTTP/2 in a tunnel is refused, because it would let a client speak to
+/// the backend past our routes.
+fn verify_protocol(protocol: HeaderValue) -> Result<HeaderValue, Refused> {
     let bytes = protocol.as_bytes();
-    // a field's name is a token too
+    // the name of a field has the grammar of a token, so that type's parser is used
     if HeaderName::from_bytes(bytes).is_err() {
         return Err(malformed(":protocol is malformed"));
     }
     match bytes.eq_ignore_ascii_case(b"h2c") || bytes.eq_ignore_ascii_case(b"h2") {
-        true => Err(answered("HTTP/2 within a stream is not served")),
+        true => Err(bad_request("HTTP/2 within a stream is not served")),
         false => Ok(protocol),
     }
 }
 
-/// RFC 3986, section 3.1.
+/// Whether this is a scheme: RFC 3986, section 3.1.
 fn is_scheme(scheme: &[u8]) -> bool {
     scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
 }
 
-/// A path and query, or `*` for OPTIONS.
+/// Parses a path and query, or the `*` of OPTIONS.
 fn parse_path(path: &HeaderValue, method: &Method) -> Result<Uri, Refused> {
     let bytes = path.as_bytes();
     let whole = bytes.first() == Some(&b'/') || (bytes == b"*" && *method == Method::OPTIONS);
@@ -318,7 +321,7 @@ fn malformed(detail: &'static str) -> Refused {
     Refused::Malformed(Error::new(Kind::MalformedRequest, detail))
 }
 
-fn answered(detail: &'static str) -> Refused {
+fn bad_request(detail: &'static str) -> Refused {
     Refused::Answered(Error::new(Kind::MalformedRequest, detail))
 }
 

@@ -24,7 +24,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&head_bytes(payload.len(), kind, flags, stream)[..], payload].concat()
 }
 
-/// What a server answers to a client that says this and ends.
+/// The bytes that a server sends to a client which sends these bytes and then ends its side.
 fn answered(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async move {
@@ -36,9 +36,9 @@ fn answered(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
         });
         let (mut reading, mut writing) = client.into_split();
         tokio::task::spawn_local(async move {
-            // a server that has had enough stops reading
+            // an error means that the server has stopped reading
             let _ = writing.write_all(&bytes).await;
-            // answers that are on their way get theirs
+            // gives responses that are under way time to be written
             tokio::time::sleep(Duration::from_millis(1)).await;
         });
         let mut said = Vec::new();
@@ -53,7 +53,7 @@ fn answered(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     })
 }
 
-/// The frames in what a server said: type, stream, payload.
+/// The frames in the bytes that a server has sent: type, stream, payload.
 fn frames(mut said: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
     let mut frames = Vec::new();
     while let Some(head) = Head::parse(said) {
@@ -101,7 +101,7 @@ fn bytes_of(piece: Piece) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::with_cases(300) })]
 
-    /// Whatever a client says: the connection comes to its end, nothing panics, and what we say is well formed.
+    /// Whatever a client sends, the connection ends, nothing panics, and the frames that we send are well-formed.
     #[test]
     fn nothing_that_a_client_says_breaks_its_connection_otherwise_than_in_order(
         pieces in proptest::collection::vec(piece(), 0..40)
@@ -111,7 +111,7 @@ proptest! {
         let said = answered(bytes).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let frames = frames(&said);
         prop_assert_eq!(frames.first().map(|(kind, stream, _)| (*kind, *stream)), Some((kind::SETTINGS, 0)));
-        // the last stream that our last word leaves to be finished; an error leaves none
+        // the last stream that our last GOAWAY leaves to be finished; a GOAWAY with an error leaves none
         let mut left = u32::MAX;
         for (kind, stream, payload) in &frames {
             let (reason, last) = match *kind {

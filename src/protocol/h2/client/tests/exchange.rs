@@ -23,35 +23,35 @@ pub fn bytes(id: u32, from: usize, length: usize) -> Vec<u8> {
     (from..from + length).map(|at| byte(id, at)).collect()
 }
 
-/// One of them.
+/// One exchange.
 #[derive(Debug)]
 pub struct Exchange {
     pub id: u32,
     pub request: Option<Request>,
-    /// Of the request's body: given by us, come to the backend.
+    /// The bytes of the request's body that we have sent, and that the backend has received.
     pub given: usize,
     pub arrived: usize,
-    /// We have given all of it; the backend has seen its end.
+    /// Whether we have sent all of the request's body, and whether the backend has seen its end.
     pub given_end: bool,
     pub arrived_end: bool,
-    /// Of the answer's body: sent by the backend, read by us.
+    /// The bytes of the response's body that the backend has sent, and that we have read.
     pub sent: usize,
     pub got: usize,
     pub head_sent: bool,
     pub head_read: bool,
     pub sent_end: bool,
-    /// What the reader was told: the end, or a break.
+    /// What the reader of the response has got: its end, or an error.
     pub told: Option<Result<(), Cause>>,
-    /// The backend has reset it, or left it out; we have.
+    /// Whether the backend has reset the stream or excluded it by GOAWAY, and whether we have reset it.
     pub cut: bool,
     pub reset_by_us: bool,
-    /// What the backend may send, and what we may.
+    /// The flow-control windows of the backend and of ours.
     pub room: i64,
     pub window: i64,
 }
 
 impl Exchange {
-    /// Of which only the head is on its way.
+    /// An exchange of which only the request's head was sent.
     pub fn new(id: u32, request: Request, given_end: bool, room: i64, window: i64) -> Self {
         Self {
             id,
@@ -73,7 +73,7 @@ impl Exchange {
         }
     }
 
-    /// Whether the backend may still say something on it.
+    /// Whether the backend may still send something on the stream.
     fn is_open(&self) -> bool {
         !self.cut && !self.reset_by_us && !self.sent_end
     }
@@ -135,7 +135,7 @@ impl Exchange {
         Vec::new()
     }
 
-    /// Frames of DATA as far as the windows let them go, the last with the end.
+    /// DATA frames as far as the windows allow; the last one has END_STREAM.
     fn data(&mut self, length: usize, padded: bool, end: bool, connection: &mut i64) -> Vec<u8> {
         let mut out = Vec::new();
         let mut left = length;
@@ -204,7 +204,7 @@ impl Exchange {
         }
     }
 
-    /// What was told is true.
+    /// Checks that what the reader has got is what was sent.
     pub fn check(&self) {
         assert!(self.got <= self.sent);
         match self.told {

@@ -1,4 +1,4 @@
-//! Backends that do anything that a backend may do, in any order.
+//! A model of backends that do anything which the protocol allows, in any order.
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -10,7 +10,7 @@ use crate::protocol::h2::DEFAULT_WINDOW;
 use crate::protocol::h2::client::{CONNECTION_WINDOW, STREAM_WINDOW};
 use crate::protocol::h2::frame::{Frame, kind, setting};
 
-/// What may happen.
+/// An event.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A request, with a body to follow or without.
@@ -21,7 +21,7 @@ pub enum Event {
     Finish(usize, bool),
     /// The answer is read, as far as it is there.
     Read(usize),
-    /// Nobody wants it any more.
+    /// The request is dropped.
     Drop(usize),
     /// The backend sends a head, which may be the end, after an interim one.
     Answer(usize, bool),
@@ -59,7 +59,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The backend's account of a connection.
+/// The backend's record of a connection.
 struct Model {
     both: Both,
     exchanges: Vec<Exchange>,
@@ -72,7 +72,7 @@ struct Model {
 impl Model {
     async fn new() -> Self {
         let mut both = Both::new();
-        both.say(frame(kind::SETTINGS, 0, 0, &[])).await;
+        both.backend_sends(frame(kind::SETTINGS, 0, 0, &[])).await;
         let default = i64::from(DEFAULT_WINDOW);
         let mut model =
             Self { both, exchanges: Vec::new(), room: default, window: default, initial: default, left: false };
@@ -80,7 +80,7 @@ impl Model {
         model
     }
 
-    /// Takes account of all that we said.
+    /// Records everything that we have sent.
     async fn settle(&mut self) {
         for frame in self.both.settle().await {
             match frame {
@@ -119,7 +119,7 @@ impl Model {
                 other => panic!("we said {other:?}"),
             }
         }
-        // half of the window at least, whoever reads what
+        // at least half of the window is open again, whoever reads what
         let least = i64::from(CONNECTION_WINDOW / 2);
         assert!(self.room >= least, "the connection's window is lost: {}", self.room);
         for exchange in &self.exchanges {
@@ -174,17 +174,17 @@ impl Model {
             | Event::Trailers(i)
             | Event::Reset(i, _)
             | Event::Widen(i, _) => {
-                // the last ones are the live ones
+                // the last exchanges are the ones that still go on
                 let Some(at) = self.exchanges.len().checked_sub(i + 1) else { return };
                 let room = &mut self.room;
                 self.exchanges[at].play(event, room).await
             }
         };
-        self.both.say(said).await;
+        self.both.backend_sends(said).await;
         self.settle().await;
     }
 
-    /// The backend closes: whoever waits for something is told.
+    /// The backend closes the connection: those who wait for something get an error.
     async fn end(mut self) {
         let _ = self.both.peer.shutdown().await;
         while self.both.next().await.is_some() {}

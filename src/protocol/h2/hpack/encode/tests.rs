@@ -22,7 +22,7 @@ fn decoded(block: Bytes) -> Vec<Field> {
 #[test]
 fn the_table_is_given_up_before_the_first_field() {
     let block = written(|out| {
-        no_table(out);
+        empty_table(out);
         status(out, StatusCode::OK);
     });
     assert_eq!(block[..], [0x20, 0x88]);
@@ -57,7 +57,7 @@ fn other_names_are_spelt_even_when_they_share_a_slot() {
     }
     // as long as `date`, with the same ends
     let name = HeaderName::from_static("dote");
-    assert_eq!(slot(b"dote"), slot(b"date"));
+    assert_eq!(hash(b"dote"), hash(b"date"));
     let block = written(|out| field(out, &name, b"1", false));
     assert_eq!(block[..], *b"\0\x04dote\x011");
     assert_eq!(decoded(block), [Field::Plain(name, HeaderValue::from_static("1"))]);

@@ -1,7 +1,7 @@
-//! A client's HTTP/2 connection, from its preface to its end: the task that reads frames and writes what the streams' tasks have
-//! left on the [`Link`].
+//! A client's HTTP/2 connection, from its preface to its end. Its task reads frames, and writes what the streams' tasks have
+//! queued on the [`Link`].
 
-pub(super) mod leave;
+pub(super) mod shutdown;
 
 use std::io;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 
-use self::leave::{Leaving, SIGN};
+use self::shutdown::{PING_PAYLOAD, Shutdown};
 use crate::drain::DrainWatch;
 use crate::eviction::{IdleConnection, IdleList};
 use crate::io::Stream as Io;
@@ -26,12 +26,13 @@ use crate::protocol::http::Handler;
 use crate::protocol::http::Setup;
 use crate::timer::Alarm;
 
-/// A client with open streams that says nothing for so long is asked for a sign of life, and given up after as long again.
+/// A client that has open streams and sends nothing for this long gets a PING. When it does not answer for the same time again,
+/// the connection is closed.
 const PING: Duration = Duration::from_secs(20);
-/// Nothing is read while this much waits for a client that does not read.
-const BACKLOG: usize = 256 * 1024;
+/// Nothing is read from a client while more than this many bytes wait to be written to it.
+const MAX_UNWRITTEN: usize = 256 * 1024;
 
-/// A connection that is served.
+/// A client's connection.
 pub(super) struct Connection<H> {
     pub(super) io: Io,
     pub(super) inbound: Inbound,
@@ -39,65 +40,65 @@ pub(super) struct Connection<H> {
     pub(super) handler: Rc<H>,
     pub(super) setup: Rc<Setup>,
     pub(super) decoder: Decoder,
-    /// A field block that is not whole.
+    /// A field block that is not complete yet.
     pub(super) block: Option<Block>,
-    /// The highest id of a stream that the client has opened.
+    /// The highest id of the streams that the client has opened.
     pub(super) last: u32,
-    /// The highest that is served, once the client was told.
+    /// The highest id of the streams that are served, after the last GOAWAY.
     pub(super) last_served: Option<u32>,
     pub(super) served: u64,
-    /// The preface was read.
-    greeted: bool,
-    /// The client's first SETTINGS were read.
+    /// Whether the preface was read.
+    preface_read: bool,
+    /// Whether the client's first SETTINGS were read.
     pub(super) settled: bool,
-    pub(super) leaving: Leaving,
+    pub(super) shutdown: Shutdown,
     pub(super) drain: DrainWatch,
-    /// Where there is a limit to connections.
+    /// The connection's entry among the idle ones, when the number of connections is limited.
     rest: Option<IdleConnection>,
     phase: Phase,
     alarm: Alarm,
-    /// Bytes received or sent when the alarm was set.
+    /// The number of bytes received, or sent, when the alarm was set.
     progress: u64,
-    /// A ping of ours was not answered yet.
-    asked: bool,
-    counted: (u64, u64),
+    /// Whether a PING of ours is unanswered.
+    ping_pending: bool,
+    reported: (u64, u64),
 }
 
-/// What a connection is doing, as far as it matters for how long it may take.
+/// What the connection waits for, which decides how long it may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Its preface and settings are waited for.
+    /// The preface and the first SETTINGS have to come.
     Beginning,
-    /// The rest of a field block is.
+    /// The rest of a field block has to come.
     Block,
-    /// The client is to read.
+    /// The client has to read what we write.
     Writing,
     /// Streams are open.
     Open,
-    /// None is.
+    /// No stream is open.
     Idle,
 }
 
-/// Why a connection does not go on.
+/// Why a connection can't go on.
 pub(super) enum Failed {
-    /// The client is gone.
+    /// The client has closed it.
     Gone,
-    /// It broke the rules.
+    /// The client has violated the protocol.
     Fault(Reason, &'static str),
 }
 
-/// How reading stopped.
+/// Why reading has stopped.
 enum Read {
-    /// Nothing is there to be read.
-    Dry,
-    /// The client has to read first.
+    /// There is nothing to read.
+    Empty,
+    /// Too much waits to be written, so the client has to read first.
     Full,
-    /// The client has ended.
+    /// The client has ended its side.
     End,
 }
 
 impl<H: Handler + 'static> Connection<H> {
-    /// A connection of which `early` was read before.
+    /// A new connection, of which `early` was already read.
     pub fn new(io: Io, early: BytesMut, handler: Rc<H>, setup: Rc<Setup>) -> Self {
         let limits = &setup.limits;
         let link = Link::new(Guard::new(limits.max_concurrent_streams, setup.timers.now()));
@@ -123,31 +124,31 @@ impl<H: Handler + 'static> Connection<H> {
             last: 0,
             last_served: None,
             served: 0,
-            greeted: false,
+            preface_read: false,
             settled: false,
-            leaving: Leaving::No,
+            shutdown: Shutdown::No,
             drain: setup.drain.watch(),
             rest: setup.resting.as_ref().map(IdleList::connection),
             phase: Phase::Beginning,
             alarm: Alarm::new(&setup.timers, limits.header_timeout),
             progress: 0,
-            asked: false,
-            counted: (0, 0),
+            ping_pending: false,
+            reported: (0, 0),
             setup,
         }
     }
 
-    /// Serves it; ready when it is over.
+    /// Runs the connection. Ready when it is over.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.link.attend(cx.waker());
+        self.link.set_waker(cx.waker());
         let over = self.advance(cx);
-        self.account();
+        self.report_bytes();
         over
     }
 
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if matches!(self.leaving, Leaving::Closing { .. }) {
+            if matches!(self.shutdown, Shutdown::Closing { .. }) {
                 return self.close(cx);
             }
             let read = match self.read(cx) {
@@ -162,7 +163,7 @@ impl<H: Handler + 'static> Connection<H> {
             if let Poll::Ready(Err(_)) = flushed {
                 return Poll::Ready(());
             }
-            if self.has_left(cx) {
+            if self.advance_shutdown(cx) {
                 continue;
             }
             if flushed.is_ready() && matches!(read, Read::Full) {
@@ -172,9 +173,9 @@ impl<H: Handler + 'static> Connection<H> {
                 return Poll::Pending;
             }
             match self.phase {
-                Phase::Open if !self.asked => self.ask(),
-                Phase::Idle if matches!(self.leaving, Leaving::No) => self.leave(),
-                // its last call has an alarm of its own
+                Phase::Open if !self.ping_pending => self.ping(),
+                Phase::Idle if matches!(self.shutdown, Shutdown::No) => self.begin_shutdown(),
+                // the drain has a time-out of its own
                 Phase::Idle => return Poll::Pending,
                 Phase::Block => self.fail(Reason::EnhanceYourCalm, "a field block took longer than header_timeout"),
                 Phase::Beginning => self.fail(Reason::Protocol, "its preface took longer than header_timeout"),
@@ -183,31 +184,31 @@ impl<H: Handler + 'static> Connection<H> {
         }
     }
 
-    /// Reads and understands what there is.
+    /// Reads from the socket, and handles all complete frames.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<Read, Failed> {
         loop {
             let missing = loop {
-                if self.link.state.borrow().out.waiting() > BACKLOG {
+                if self.link.state.borrow().out.waiting() > MAX_UNWRITTEN {
                     return Ok(Read::Full);
                 }
                 match self.next() {
-                    Next::Frame(frame) => self.take(frame)?,
+                    Next::Frame(frame) => self.handle(frame)?,
                     Next::Missing(missing) => break missing,
                 }
             };
             match self.inbound.poll_fill(&mut self.io, cx, missing) {
-                Poll::Ready(Ok(true)) => self.asked = false,
+                Poll::Ready(Ok(true)) => self.ping_pending = false,
                 Poll::Ready(Ok(false)) => return Ok(Read::End),
                 Poll::Ready(Err(_)) => return Err(Failed::Gone),
-                Poll::Pending => return Ok(Read::Dry),
+                Poll::Pending => return Ok(Read::Empty),
             }
         }
     }
 
-    /// The next frame.
+    /// The next frame, after the preface.
     fn next(&mut self) -> Next {
         let buf = &mut self.inbound.buf;
-        if !self.greeted {
+        if !self.preface_read {
             let known = buf.len().min(PREFACE.len());
             if buf[..known] != PREFACE[..known] {
                 return Next::Frame(Err(protocol("no preface")));
@@ -216,12 +217,12 @@ impl<H: Handler + 'static> Connection<H> {
                 return Next::Missing(PREFACE.len() - known);
             }
             buf.advance(PREFACE.len());
-            self.greeted = true;
+            self.preface_read = true;
         }
         frame::next(buf)
     }
 
-    /// Moves what streams have to say to the socket, as far as windows and the client go.
+    /// Writes what the streams have queued, as far as flow-control windows and the socket allow.
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = &mut *self.link.state.borrow_mut();
         loop {
@@ -233,18 +234,18 @@ impl<H: Handler + 'static> Connection<H> {
         }
     }
 
-    fn ask(&mut self) {
-        self.asked = true;
+    fn ping(&mut self) {
+        self.ping_pending = true;
         let state = &mut *self.link.state.borrow_mut();
-        frame::ping(state.out.buffer(), SIGN, false);
+        frame::ping(state.out.buffer(), PING_PAYLOAD, false);
         self.alarm.set(PING);
     }
 
-    /// Arms the alarm for what the connection is doing now; whether that takes too long.
+    /// Sets the time-out for what the connection waits for now. Returns whether that time is over.
     fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
         let limits = &self.setup.limits;
         let state = self.link.state.borrow();
-        // a head of 9 bytes says after 4 of them that a field block comes
+        // the type is the fourth byte of a frame's head, so a field block is recognised before its head is complete
         let block = self.block.is_some() || self.inbound.buf.get(3).is_some_and(|&kind| kind == frame::kind::HEADERS);
         let (phase, limit, progress) = if !self.settled {
             (Phase::Beginning, limits.header_timeout, 0)
@@ -267,8 +268,9 @@ impl<H: Handler + 'static> Connection<H> {
         self.alarm.poll(cx).is_ready()
     }
 
-    /// Whether it has to end because others wait for its place: nothing is under way on it, or nobody else can make room.
-    pub(super) fn gives_way(&mut self, cx: &Context<'_>) -> bool {
+    /// Whether the connection has to end to make room for a new one: because no stream is open, or because closing idle
+    /// connections does not suffice.
+    pub(super) fn must_make_room(&mut self, cx: &Context<'_>) -> bool {
         let (Some(rest), Some(resting)) = (&mut self.rest, &self.setup.resting) else { return false };
         let state = self.link.state.borrow();
         if state.streams.is_empty() && state.out.is_empty() && self.block.is_none() && self.inbound.buf.is_empty() {
@@ -278,11 +280,11 @@ impl<H: Handler + 'static> Connection<H> {
         resting.is_full_and_busy()
     }
 
-    fn account(&mut self) {
+    fn report_bytes(&mut self) {
         let now = (self.inbound.received, self.link.state.borrow().out.sent);
-        let (received, sent) = (now.0 - self.counted.0, now.1 - self.counted.1);
+        let (received, sent) = (now.0 - self.reported.0, now.1 - self.reported.1);
         if received + sent > 0 {
-            self.counted = now;
+            self.reported = now;
             self.handler.transferred(received, sent);
         }
     }
@@ -290,7 +292,7 @@ impl<H: Handler + 'static> Connection<H> {
 
 impl<H> Drop for Connection<H> {
     fn drop(&mut self) {
-        self.link.lose(Cause::Lost);
+        self.link.end_all(Cause::Lost);
     }
 }
 

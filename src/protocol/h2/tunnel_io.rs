@@ -1,4 +1,5 @@
-//! A stream as a tunnel sees it: bytes that come and go, whichever side opened it.
+//! A stream as a pair of byte streams, for a tunnel. It is the same for streams that we opened and for those that the peer
+//! opened.
 
 use std::io;
 use std::pin::Pin;
@@ -10,28 +11,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::link::stream::{Piece, Stream};
 
-/// Both ends of a stream, as of a socket.
+/// An HTTP/2 stream that is read and written like a socket.
 #[derive(Debug)]
-pub struct Ends {
+pub struct TunnelIo {
     stream: Rc<Stream>,
-    /// Came and was not taken yet.
+    /// Data that has arrived and was not read yet.
     left: Bytes,
 }
 
-impl Ends {
-    /// Of this stream.
+impl TunnelIo {
+    /// For this stream.
     pub(super) fn new(stream: &Rc<Stream>) -> Self {
         Self { stream: Rc::clone(stream), left: Bytes::new() }
     }
 }
 
-impl AsyncRead for Ends {
+impl AsyncRead for TunnelIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.left.is_empty() {
             match ready!(this.stream.poll_piece(cx)) {
                 Some(Ok(Piece::Data(data))) => this.left = data,
-                // trailers mean nothing to what is in the tunnel
+                // trailers have no meaning in a tunnel
                 Some(Ok(Piece::Trailers(_))) | None => {}
                 Some(Err(_)) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             }
@@ -43,7 +44,7 @@ impl AsyncRead for Ends {
     }
 }
 
-impl AsyncWrite for Ends {
+impl AsyncWrite for TunnelIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.stream.is_over() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));

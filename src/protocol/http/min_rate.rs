@@ -1,4 +1,4 @@
-//! The pace that the sender of a body must keep up (`min_body_rate`), whichever protocol the body comes by.
+//! The lowest rate at which the sender of a body must send (`min_body_rate`), in all versions of HTTP.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -6,29 +6,34 @@ use std::time::Duration;
 use crate::error::{Error, Kind};
 use crate::timer::{Alarm, TICK, Timers};
 
-/// How long a sender may be slower than `min_body_rate` (waiting for it, all in all).
+/// The time that may be spent waiting for a sender, summed over the whole body, before its rate is judged.
 const GRACE: Duration = Duration::from_secs(10);
-/// How often its pace is looked at while nothing arrives.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the rate is checked while nothing arrives.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Holds a sender to `min_body_rate`: only the time spent waiting for it counts.
+/// Enforces `min_body_rate`, in bytes a second. Only the time spent waiting for the sender counts, not the time in which we don't
+/// read.
 #[derive(Debug)]
-pub struct Pace {
+pub struct MinRate {
+    /// In bytes a second.
     rate: u64,
     timers: Timers,
+    /// The tick at which the current wait began.
     waiting_since: Option<u64>,
+    /// The sum of all earlier waits.
     waited: Duration,
     alarm: Option<Alarm>,
 }
 
-impl Pace {
-    /// At least `rate` bytes a second; `None` when that is 0, which is no limit.
+impl MinRate {
+    /// A limit of at least `rate` bytes a second; `None` when `rate` is 0, which means no limit.
     pub fn new(rate: u64, timers: &Timers) -> Option<Self> {
-        let pace = || Self { rate, timers: timers.clone(), waiting_since: None, waited: Duration::ZERO, alarm: None };
-        (rate > 0).then(pace)
+        let min_rate =
+            || Self { rate, timers: timers.clone(), waiting_since: None, waited: Duration::ZERO, alarm: None };
+        (rate > 0).then(min_rate)
     }
 
-    /// Something has come.
+    /// Some data has arrived: the wait for it is over.
     pub fn arrived(&mut self) {
         if let Some(since) = self.waiting_since.take() {
             self.waited += self.waited_since(since);
@@ -39,7 +44,8 @@ impl Pace {
         TICK * u32::try_from(self.timers.now().saturating_sub(since)).unwrap_or(u32::MAX)
     }
 
-    /// Nothing is there, and `received` bytes have come so far: ready when the sender is too slow.
+    /// To be polled while no data is there; `received` is the number of bytes that arrived so far. Ready with an error when the
+    /// sender is too slow.
     pub fn poll(&mut self, received: u64, cx: &mut Context<'_>) -> Poll<Error> {
         let since = *self.waiting_since.get_or_insert_with(|| self.timers.now());
         loop {
@@ -48,9 +54,9 @@ impl Pace {
                 return Poll::Ready(Error::new(Kind::SlowRequest, "slower than limits.min_body_rate"));
             }
             let timers = &self.timers;
-            let alarm = self.alarm.get_or_insert_with(|| Alarm::new(timers, LOOK));
+            let alarm = self.alarm.get_or_insert_with(|| Alarm::new(timers, CHECK_INTERVAL));
             match alarm.poll(cx) {
-                Poll::Ready(()) => alarm.set(LOOK),
+                Poll::Ready(()) => alarm.set(CHECK_INTERVAL),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -74,13 +80,13 @@ mod tests {
     async fn a_sender_below_the_rate_is_given_up_after_its_grace() {
         let timers = Timers::new();
         beside(&timers, async {
-            let mut pace = Pace::new(1000, &timers).unwrap();
+            let mut min_rate = MinRate::new(1000, &timers).unwrap();
             let began = Instant::now();
-            let error = poll_fn(|cx| pace.poll(500, cx)).await;
+            let error = poll_fn(|cx| min_rate.poll(500, cx)).await;
             assert_eq!(error.kind(), Kind::SlowRequest);
             // half a second's bytes are too few half a second after the grace; it is looked at once a second
             let took = began.elapsed();
-            assert!(took > GRACE + LOOK / 2 && took < GRACE + 2 * LOOK, "{took:?}");
+            assert!(took > GRACE + CHECK_INTERVAL / 2 && took < GRACE + 2 * CHECK_INTERVAL, "{took:?}");
         })
         .await;
     }
@@ -89,11 +95,11 @@ mod tests {
     async fn time_in_which_nobody_waits_for_the_sender_does_not_count() {
         let timers = Timers::new();
         beside(&timers, async {
-            let mut pace = Pace::new(1000, &timers).unwrap();
+            let mut min_rate = MinRate::new(1000, &timers).unwrap();
             for _ in 0..20 {
-                let waiting = timers.within(Duration::from_millis(100), poll_fn(|cx| pace.poll(0, cx)));
+                let waiting = timers.within(Duration::from_millis(100), poll_fn(|cx| min_rate.poll(0, cx)));
                 assert!(waiting.await.is_none(), "it was given up");
-                pace.arrived();
+                min_rate.arrived();
                 // the backend takes its time
                 sleep(GRACE).await;
             }
@@ -103,6 +109,6 @@ mod tests {
 
     #[test]
     fn without_a_rate_there_is_no_pace() {
-        assert!(Pace::new(0, &Timers::new()).is_none());
+        assert!(MinRate::new(0, &Timers::new()).is_none());
     }
 }
