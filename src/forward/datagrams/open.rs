@@ -10,9 +10,9 @@ use super::{Entry, Scene, Sessions, answers};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
-use crate::forward::admit::{self, Wish};
-use crate::forward::session::{Record, leads_to, placement, route};
-use crate::forward::tries::Tries;
+use crate::forward::placement::{self, Wish};
+use crate::forward::retry::tries::Tries;
+use crate::forward::session::{Record, keys_of, leads_to, route};
 use crate::layer4::udp::{Payload, Socket, options};
 use crate::metrics::Loss;
 use crate::metrics::retries::Outcome;
@@ -73,7 +73,7 @@ impl Sessions {
         let service = &scene.snapshot.services[leads_to(route, worker)?];
         record.service(service, scene.listener);
         worker.deposit(service, scene.now);
-        let (key, affinity) = placement(service, Some(client), worker);
+        let (key, affinity) = keys_of(service, Some(client), worker);
         let avoided = avoided.and_then(|avoided| service.endpoints.iter().position(|e| e.key == avoided.key));
         Ok(Opening {
             snapshot: Rc::clone(scene.snapshot),
@@ -121,7 +121,7 @@ impl Sessions {
         let service = &*opening.snapshot.services[opening.service];
         let (tried, key, affinity) = (&opening.tried, opening.key, opening.affinity.as_ref());
         let wish = Wish { tried, wanted: None, key, session: affinity, client: None, now };
-        let admission = admit::at_once(worker, service, wish)?;
+        let admission = placement::at_once(worker, service, wish)?;
         let backend = admission.backend;
         session.record().attempt(service, opening.listener, admission);
         let endpoint = &service.endpoints[backend];

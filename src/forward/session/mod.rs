@@ -22,9 +22,9 @@ use tokio::io::AsyncWriteExt;
 pub use record::Record;
 use silence::Silence;
 
-use super::admit::{self, Wish};
-use super::tries::Tries;
-use super::{Ingress, Worker, key};
+use super::placement::{self, Wish, hash_key};
+use super::retry::tries::Tries;
+use super::{Ingress, Worker};
 use crate::affinity;
 use crate::clock::Moment;
 use crate::endpoint::Live;
@@ -179,12 +179,12 @@ async fn connect(
         }
     }
     let timeouts = route.timeouts(service);
-    let (key, session) = placement(service, peer.ip(), worker);
+    let (key, session) = keys_of(service, peer.ip(), worker);
     let first =
         service.proxy_header.map_or(&[][..], |version| worker.header(peer, version, &snapshot.listeners[listener]));
     loop {
         let wish = Wish { tried: &tries.tried, wanted: None, key, session: session.as_ref(), client: None, now };
-        let admission = admit::admit(worker, service, wish, &timeouts).await?;
+        let admission = placement::admit(worker, service, wish, &timeouts).await?;
         let backend = admission.backend;
         record.attempt(service, listener, admission);
         let endpoint = &*service.endpoints[backend];
@@ -240,12 +240,12 @@ pub(super) fn leads_to(route: &Route, worker: &Worker) -> Result<usize> {
 }
 
 /// What the session is told by, for the ring and for its affinity: the client's address.
-pub(super) fn placement(
+pub(super) fn keys_of(
     service: &Service,
     client: Option<IpAddr>,
     worker: &Worker,
 ) -> (u64, Option<Cell<affinity::Session>>) {
-    let told_by = || client.map(key::of_address);
+    let told_by = || client.map(hash_key::of_address);
     let key = match service.balance {
         // those that are told by nothing must not all go to one backend
         Balance::ConsistentHash(_) => told_by().unwrap_or_else(|| worker.random.borrow_mut().u64(..)),

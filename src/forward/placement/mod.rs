@@ -1,11 +1,14 @@
 //! A place at a backend: one that is available, whose breaker lets the exchange pass, and that is below its limit; or a wait in
 //! the `queue` until one is.
 
+pub mod hash_key;
+pub mod queue;
+pub mod verdict;
+
 use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Worker;
-use super::queue::{Need, Place, Turn};
 use crate::affinity::Session;
 use crate::balance::{Pick, Tried};
 use crate::clock::Moment;
@@ -15,6 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::policy::Timeouts;
 use crate::protocol::http::Presence;
 use crate::snapshot::Service;
+use queue::{Need, Place, Turn};
 
 /// A place at a backend. It is given back when this is dropped.
 #[derive(Debug)]

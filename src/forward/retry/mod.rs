@@ -1,5 +1,7 @@
 //! When an exchange is tried again: what may be, what the configuration wants, and what the budget allows. Pure.
 
+pub mod tries;
+
 use std::time::Duration;
 
 use http::StatusCode;

@@ -8,10 +8,10 @@ use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderValue};
 use rustls::pki_types::ServerName;
 
-use super::Worker;
-use super::body::Content;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
+use crate::forward::Worker;
+use crate::forward::http::body::Content;
 use crate::policy::UpstreamProtocol;
 use crate::protocol::h2::client::Room;
 use crate::protocol::http::RequestBody;

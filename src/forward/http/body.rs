@@ -58,7 +58,7 @@ impl Body {
 }
 
 /// The time of an exchange is over. A client that was still to send its body has used it up, and its backend is not to be charged.
-pub(super) fn too_late(starved: bool) -> Error {
+pub fn too_late(starved: bool) -> Error {
     let kind = if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout };
     Error::new(kind, "longer than timeout.total")
 }

@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::Worker;
 use crate::clock::Moment;
 use crate::endpoint::waiting::Waiting;
 use crate::endpoint::{InFlight, Live};
+use crate::forward::Worker;
 use crate::timer::Alarm;
 
 /// How often the first of a queue asks whether something has changed. A place that another worker has left for it is told at

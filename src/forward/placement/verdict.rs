@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::Worker;
 use crate::clock::Moment;
 use crate::endpoint::Live;
 use crate::endpoint::breaker::Permit;
+use crate::forward::Worker;
 use crate::metrics::UpstreamMetrics;
 use crate::policy::Breaker;
 

@@ -1,5 +1,11 @@
 //! An HTTP exchange, from the request's head to the answer's.
 
+mod attempts;
+mod body;
+mod error_answer;
+mod exchange;
+mod request;
+
 use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -14,12 +20,8 @@ use data_encoding::BASE64;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 
-use super::attempt::Outgoing;
-use super::attempts::{self, Placement};
-use super::body::{Body, Content, too_late};
-use super::changes::{change, rewrite_path};
-use super::exchange::{Exchange, Rest};
-use super::{Ingress, Worker, entry, hops, key, rescue, sender};
+use super::placement::hash_key;
+use super::{Ingress, Worker};
 use crate::error::{Error, Kind, Result};
 use crate::layer4::proxy_protocol::Peer;
 use crate::metrics::ListenerMetrics;
@@ -36,6 +38,13 @@ use crate::timer::Alarm;
 use crate::tls::Acceptor;
 use crate::upstream::terms::{Own, Terms};
 use crate::upstream::{Answer, ClientPools};
+use attempts::Placement;
+use attempts::attempt::Outgoing;
+pub use body::Body;
+use body::{Content, too_late};
+use exchange::{Exchange, Rest, access};
+use request::changes::{change, rewrite_path};
+use request::{max_forwards, sender};
 
 /// A client's connection, as its exchanges see it.
 #[derive(Debug)]
@@ -66,7 +75,7 @@ impl Handler for Connection {
         let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
         if self.worker.recorder.logs_access() {
             let client = self.sender(&snapshot.listeners[listener], &request);
-            exchange.log(entry::of(&request, client, self.peer.told()));
+            exchange.log(access::of(&request, client, self.peer.told()));
         }
         let call = grpc::call(&request.headers).cloned();
         if call.is_some() {
@@ -82,17 +91,17 @@ impl Handler for Connection {
                 tracing::debug!(%error, "an exchange failed");
                 exchange.failed(&error);
                 if call.is_some() {
-                    exchange.ended_call(rescue::grpc_code(error.kind()));
+                    exchange.ended_call(error_answer::grpc_code(error.kind()));
                 }
                 if error.kind() == Kind::ClientGone {
                     return unrecorded(error.kind());
                 }
                 if let Some(form) = call {
-                    return own(rescue::grpc(error.kind(), form), exchange);
+                    return own(error_answer::grpc(error.kind(), form), exchange);
                 }
                 let fallback = exchange.current().and_then(|service| service.fallback.as_ref());
-                let answer = fallback.and_then(|fallback| rescue::fallback(error.kind(), fallback));
-                own(answer.unwrap_or_else(|| rescue::answer(error.kind())), exchange)
+                let answer = fallback.and_then(|fallback| error_answer::fallback(error.kind(), fallback));
+                own(answer.unwrap_or_else(|| error_answer::answer(error.kind())), exchange)
             }
         }
     }
@@ -102,10 +111,10 @@ impl Handler for Connection {
         let Some((snapshot, listener)) = self.ingress.current() else { return homeless() };
         let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
         if self.worker.recorder.logs_access() {
-            exchange.log(entry::of_refused(what, self.client.address, self.peer.told()));
+            exchange.log(access::of_refused(what, self.client.address, self.peer.told()));
         }
         exchange.refused(error);
-        own(rescue::answer(error.kind()), exchange)
+        own(error_answer::answer(error.kind()), exchange)
     }
 
     fn transferred(&self, received: u64, sent: u64) {
@@ -130,7 +139,7 @@ fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
 
 /// An answer that the record knows nothing of.
 fn unrecorded(kind: Kind) -> Response<Body> {
-    rescue::answer(kind).map(|bytes| Body::new(Content::Own(bytes), None, None))
+    error_answer::answer(kind).map(|bytes| Body::new(Content::Own(bytes), None, None))
 }
 
 /// The answer when no snapshot knows the connection's listener, which the order in which listeners go makes impossible: it
@@ -161,7 +170,7 @@ impl Connection {
                 return Ok(Outcome::Own(response));
             }
         };
-        if let Some(response) = hops::count(&mut request) {
+        if let Some(response) = max_forwards::count(&mut request) {
             return Ok(Outcome::Own(response));
         }
         let service = &*snapshot.services[service];
@@ -219,7 +228,7 @@ impl Connection {
 
     /// What the exchange is told by: for the ring, and for its session.
     fn placement(&self, listener: &Listener, service: &Service, request: &mut Request) -> Placement {
-        let find = |from| key::find(from, request, || self.sender(listener, request));
+        let find = |from| hash_key::find(from, request, || self.sender(listener, request));
         let key = match service.balance {
             // those that are told by nothing must not all go to one backend
             Balance::ConsistentHash(_) => {

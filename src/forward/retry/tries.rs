@@ -4,10 +4,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Worker;
-use super::retry;
 use crate::clock::Moment;
 use crate::error::{Error, Kind};
+use crate::forward::{Worker, retry};
 use crate::metrics::retries::Outcome;
 use crate::snapshot::Service;
 

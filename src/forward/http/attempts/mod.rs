@@ -1,20 +1,21 @@
 //! One exchange with the backends of a service: a try with one of them, and more where that is safe, wanted and within the
 //! budget.
 
+pub mod attempt;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::Worker;
-use super::admit::{self, Wish};
-use super::attempt::{self, Carrier, Outgoing};
 use super::body::Content;
 use super::exchange::Exchange;
-use super::retry::{self, Pushback};
-use super::tries::Tries;
 use crate::affinity::Session;
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result, Retry};
+use crate::forward::Worker;
+use crate::forward::placement::{self, Wish};
+use crate::forward::retry::tries::Tries;
+use crate::forward::retry::{self, Pushback};
 use crate::metrics::retries::Outcome;
 use crate::policy::{self, Timeouts};
 use crate::protocol::http::Presence;
@@ -23,6 +24,7 @@ use crate::protocol::http::replay::Replay;
 use crate::snapshot::Service;
 use crate::upstream::Answer;
 use crate::upstream::terms::{Failed, Terms};
+use attempt::{Carrier, Outgoing};
 
 /// Kept connections of one backend that may turn out to be closed, one after the other, for one exchange.
 const MAX_RACES: u32 = 2;
@@ -81,7 +83,7 @@ pub async fn run(
             client: placement.client.as_ref().filter(|_| course.is_first()),
             now,
         };
-        let admission = admit::admit(worker, service, wish, given).await?;
+        let admission = placement::admit(worker, service, wish, given).await?;
         let terms = &Terms { timeouts: course.timeouts(given), ..*terms };
         let backend = admission.backend;
         exchange.attempt(admission);

@@ -1,24 +1,27 @@
 //! The record of an exchange while it lasts: dropped when the exchange is over, however that comes, and recorded then.
 
+pub mod access;
+mod counted;
+
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName};
 
-use super::Ingress;
-use super::admit::Admission;
-use super::counted::Counted;
-use super::queue::Place;
-use super::verdict;
 use crate::clock::Moment;
 use crate::endpoint::load::Report;
 use crate::error::{Error, Kind, Side};
+use crate::forward::Ingress;
+use crate::forward::placement::queue::Place;
+use crate::forward::placement::{Admission, verdict};
 use crate::load::{Refused, orca};
 use crate::outcome::{Grpc, Outcome};
 use crate::protocol::http::grpc;
-use crate::record::{self, access};
+use crate::record;
+use crate::record::access as log;
 use crate::snapshot::{Current, Service};
+use counted::Counted;
 
 /// One exchange.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub struct Exchange {
     /// The status that the client is answered with counts as a failure of the backend.
     is_failure: bool,
     /// What the access log says of the request, when there is one.
-    access: Option<Box<access::Entry>>,
+    access: Option<Box<log::Entry>>,
 }
 
 /// The attempt that is under way.
@@ -89,7 +92,7 @@ impl Exchange {
     }
 
     /// What the access log is to say of the request.
-    pub fn log(&mut self, entry: access::Entry) {
+    pub fn log(&mut self, entry: log::Entry) {
         self.access = Some(Box::new(entry));
     }
 
@@ -280,7 +283,7 @@ impl Drop for Exchange {
         let worker = self.ingress.worker();
         let elapsed = worker.recorder.exchange(worker.index, &handles, &self.outcome, ended);
         if let Some(entry) = self.access.take() {
-            let names = access::Names {
+            let names = log::Names {
                 listener: self.counted.listener(),
                 service: service.map(|service| &**service.name),
                 backend: self.counted.backend().map(|used| &*used.endpoint.id),
