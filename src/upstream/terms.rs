@@ -1,6 +1,5 @@
 //! What a request to a backend is sent with, and how it fails, whichever version of HTTP the backend speaks.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -9,7 +8,7 @@ use super::ClientPools;
 use crate::error::{Error, Kind};
 use crate::policy::Timeouts;
 use crate::protocol::http::{HeadLimits, Interim};
-use crate::timer::Timers;
+use crate::timer::{Deadline, Timers};
 
 /// How long a backend is waited for to say 100; RFC 9110, section 10.1.1, says not to wait indefinitely.
 pub(super) const CONTINUE: Duration = Duration::from_secs(1);
@@ -23,8 +22,9 @@ pub struct Terms<'a> {
     pub timers: &'a Timers,
     /// Where interim responses go.
     pub interim: Option<&'a Interim>,
-    /// Kept up to date by the call: it is the client that is waited for, to send more of its body.
-    pub starved: &'a Cell<bool>,
+    /// When the whole exchange takes too long. Whoever waits for the call ends it then; but the call ends itself where it waits for the
+    /// client, to say so.
+    pub deadline: Option<Deadline>,
     /// How the heads of answers are read.
     pub heads: HeadLimits,
     /// The backend is told of the client at the beginning of each connection, so that none can carry another client's.
@@ -51,6 +51,11 @@ pub struct Failed {
 }
 
 impl<'a> Terms<'a> {
+    /// Whether the time of the whole exchange is over.
+    pub(super) fn is_too_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| self.timers.is_over(deadline))
+    }
+
     /// What a new connection begins with.
     pub(super) fn first(&self) -> &'a [u8] {
         self.own.map_or(&[], |own| own.header)
@@ -63,7 +68,13 @@ pub(super) fn extends(status: StatusCode) -> bool {
     matches!(status.as_u16(), 102 | 104)
 }
 
-/// Nothing has moved for too long; `starved`: it was the client's turn, which is nothing that a backend can do about.
+/// The time of an exchange is over. `starved`: its client was still to send its body and has used that time up, so that the backend is not
+/// to be charged.
+pub fn too_late(starved: bool) -> Error {
+    Error::new(if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout }, "longer than timeout.total")
+}
+
+/// Nothing has moved for too long. `starved`: it was the client's turn to send, which no backend can do anything about.
 pub(super) fn stalled(starved: bool) -> Error {
     Error::new(if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout }, "its body stalled")
 }

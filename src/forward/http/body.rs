@@ -8,11 +8,12 @@ use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::exchange::{Exchange, Rest};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::io::pipe::Pipe;
 use crate::layer4::splice::MaySplice;
 use crate::protocol::http::tunnel::{MayTunnel, Relay};
 use crate::timer::Alarm;
+use crate::upstream::terms::too_late;
 use crate::upstream::{h1, h2};
 
 /// A body up to this length is short: however slow its client is, little of it is left when the sockets' buffers are full.
@@ -55,12 +56,6 @@ impl Body {
             None => Poll::Pending,
         }
     }
-}
-
-/// The time of an exchange is over. A client that was still to send its body has used it up, and its backend is not to be charged.
-pub fn too_late(starved: bool) -> Error {
-    let kind = if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout };
-    Error::new(kind, "longer than timeout.total")
 }
 
 impl Content {

@@ -36,12 +36,12 @@ use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
 use crate::timer::Alarm;
 use crate::tls::Acceptor;
-use crate::upstream::terms::{Own, Terms};
+use crate::upstream::terms::{Own, Terms, too_late};
 use crate::upstream::{Answer, ClientPools};
 use attempts::Placement;
 use attempts::attempt::Outgoing;
 pub use body::Body;
-use body::{Content, too_late};
+use body::Content;
 use exchange::{Exchange, Rest, access};
 use request::changes::{change, rewrite_path};
 use request::{max_forwards, sender};
@@ -182,9 +182,15 @@ impl Connection {
         let mut deadline = timeouts.total.map(|total| Alarm::new(timers, total));
         let (upgrade, interim) = (request.upgrade.take(), request.interim.take());
         let own = service.proxy_header.map(|version| self.own(version, &snapshot.listeners[listener]));
-        let starved = Cell::new(false);
         let heads = service.heads;
-        let terms = Terms { timeouts, timers, interim: interim.as_ref(), starved: &starved, heads, own };
+        let terms = Terms {
+            timeouts,
+            timers,
+            interim: interim.as_ref(),
+            deadline: deadline.as_ref().map(Alarm::deadline),
+            heads,
+            own,
+        };
         let mut answer = {
             let mut answer = pin!(self.ask(service, request, upgrade.as_ref(), &terms, exchange, &placement));
             poll_fn(|cx| {
@@ -192,7 +198,7 @@ impl Connection {
                     return Poll::Ready(answer);
                 }
                 match &mut deadline {
-                    Some(deadline) => deadline.poll(cx).map(|()| Err(too_late(starved.get()))),
+                    Some(deadline) => deadline.poll(cx).map(|()| Err(too_late(false))),
                     None => Poll::Pending,
                 }
             })

@@ -26,7 +26,7 @@ use crate::timer::Alarm;
 use crate::upstream::Answer;
 use crate::upstream::dial::{self, Tls};
 use crate::upstream::pool::Pool;
-use crate::upstream::terms::{CONTINUE, Failed, Terms, extends, stalled};
+use crate::upstream::terms::{CONTINUE, Failed, Terms, extends, stalled, too_late};
 
 /// Room for a read of an answer.
 pub(super) const ROOM: usize = 1024;
@@ -208,13 +208,15 @@ impl Call {
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(self.closed("").because(error))),
                     Poll::Pending => {}
                 }
-                terms.starved.set(!self.held && self.is_starved());
                 let limit = self.patience(&terms.timeouts);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
                 let progress = (self.connection.out.sent, self.held);
                 if moved != progress {
                     moved = progress;
                     alarm.set(limit);
+                }
+                if terms.is_too_late() && !self.held && self.is_starved() {
+                    return Poll::Ready(Err(too_late(true)));
                 }
                 ready!(alarm.poll(cx));
                 if std::mem::take(&mut self.held) {

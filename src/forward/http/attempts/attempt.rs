@@ -56,8 +56,6 @@ pub async fn run(
     terms: &Terms<'_>,
 ) -> Result<Answer<Content>, Failed> {
     let answer = call(worker, service, backend, carrier, outgoing, body, terms).await?;
-    // from here on it is the backend that is waited for, but where the body says otherwise
-    terms.starved.set(false);
     let held = hold(answer, service.retry.hold).await;
     held.map_err(|error| Failed { error, raced: false })
 }

@@ -74,7 +74,6 @@ pub async fn run(
     let given = &terms.timeouts;
     let mut course = Course::new(worker, service, outgoing.line.method.is_idempotent());
     loop {
-        terms.starved.set(false);
         let wish = Wish {
             tried: &course.tries.tried,
             wanted: course.wanted.take(),
