@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::placement::queue::{Place, Queues};
-use super::retry::Budget;
+use super::placement::queue::{Queues, Slot};
+use super::retry::budget::Budget;
 use crate::balance::{Cursors, Places};
 use crate::clock::Moment;
 use crate::endpoint::waiting::Waiting;
@@ -39,18 +39,18 @@ pub struct Worker {
     pub shared: duplex::Shared,
     /// Where the ends of exchanges are recorded.
     pub recorder: Recorder,
-    /// Told when a client's connection has ended.
+    /// Notified when a client's connection has ended.
     pub ended: Notify,
-    /// It ends: what is dropped from here on was cut off.
+    /// The worker ends: connections that are dropped from here on were cut off by us.
     pub is_over: Cell<bool>,
     snapshot: snapshot::Reader,
-    /// Told when something happened that the control plane should look at now: a breaker opened, failures in a row.
+    /// Wakes the control plane when something has happened that it should look at now: a breaker opened, or failures in a row eject.
     pub(super) news: Arc<Notify>,
     pub(super) queues: Queues,
-    /// By service.
+    /// What may be retried, by the service's place in the snapshot.
     budgets: RefCell<Vec<Budget>>,
     pub(super) cursors: RefCell<Cursors>,
-    /// Those that can't take the exchange that is being placed; kept for its memory.
+    /// Backends that can't take the exchange that is being placed. It is kept here for its memory.
     pub(super) refused: RefCell<Places>,
     pub(super) random: RefCell<fastrand::Rng>,
 }
@@ -94,17 +94,18 @@ impl Worker {
         peer.header(version, listens_at, || self.random.borrow_mut().u128(..))
     }
 
-    /// Gives a place at a backend of this service back, to whoever waits for one.
-    pub(super) fn leave(&self, (index, service): (usize, &str), waiting: &Waiting, endpoint: &Endpoint, place: Place) {
-        self.cursors.borrow_mut().of(index).ended(place.backend);
+    /// Gives a slot at a backend back. `service` is the place of its service in the snapshot, with its name, and with those who wait there.
+    pub(super) fn give_back(&self, service: usize, name: &str, waiting: &Waiting, endpoint: &Endpoint, slot: Slot) {
+        self.cursors.borrow_mut().of(service).ended(slot.backend);
         let limit = endpoint.limit();
-        // nobody waits for a backend without a limit; and while there are more than a lower one allows, nobody follows
-        if limit > 0 && place.in_flight.live().in_flight() <= limit {
-            self.queues.left(self.index, service, waiting, place);
+        // nobody waits for a backend without a limit; and while more exchanges are there than a limit that was lowered allows, the slot is
+        // not used again
+        if limit > 0 && slot.in_flight.live().in_flight() <= limit {
+            self.queues.give_back(self.index, name, waiting, slot);
         }
     }
 
-    /// An exchange with this service began: its share is added to what may be retried.
+    /// An exchange, or a session, with this service began: its share is added to what may be retried.
     pub(super) fn deposit(&self, service: &Service, now: Moment) {
         let mut budgets = self.budgets.borrow_mut();
         if budgets.len() <= service.index {
@@ -113,7 +114,7 @@ impl Worker {
         budgets[service.index].deposit(service.retry.budget, now);
     }
 
-    /// Whether another attempt may be made with this service.
+    /// Whether the budget allows a retry with this service; if it does, the retry is paid for.
     pub(super) fn withdraw(&self, service: &Service, now: Moment) -> bool {
         self.budgets.borrow_mut().get_mut(service.index).is_some_and(|budget| budget.withdraw(now))
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::accept::{Accepted, Queue, Serving};
-use crate::forward::datagrams::{Sessions, Terms};
+use crate::forward::datagrams::{ListenerHandles, UdpSessions};
 use crate::layer4::udp::batch::SLOTS;
 use crate::layer4::udp::{Batch, Ready, Socket};
 
@@ -24,7 +24,7 @@ const DRAINING: Duration = Duration::from_millis(100);
 pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Future<Output = Queue>) {
     let socket = Arc::new(socket);
     let Accepted { ingress, settings } = serving.next();
-    let made = Sessions::new(&ingress, Arc::clone(&socket), Arc::clone(&settings.datagrams));
+    let made = UdpSessions::new(&ingress, Arc::clone(&socket), Arc::clone(&settings.datagrams));
     let made = made.and_then(|sessions| Ok((sessions, Socket::new(socket)?)));
     let (sessions, socket) = match made {
         Ok(made) => made,
@@ -70,12 +70,12 @@ pub(super) async fn run(socket: UdpSocket, mut serving: Serving, stop: impl Futu
 }
 
 /// Passes on one batch; gives back whether there may be more.
-fn receive(ready: &mut Ready<'_>, batch: &mut Batch, sessions: &Rc<Sessions>, serving: &mut Serving) -> bool {
+fn receive(ready: &mut Ready<'_>, batch: &mut Batch, sessions: &Rc<UdpSessions>, serving: &mut Serving) -> bool {
     match ready.receive::<SLOTS>(sessions.driver(), batch) {
         Ok(full) => {
             let Accepted { settings, .. } = serving.next();
-            let terms = Terms { metrics: Arc::clone(&settings.metrics), places: settings.places.clone() };
-            sessions.take(batch, &terms);
+            let handles = ListenerHandles { metrics: Arc::clone(&settings.metrics), permits: settings.places.clone() };
+            sessions.take(batch, &handles);
             full
         }
         Err(error) => {

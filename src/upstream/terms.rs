@@ -27,14 +27,14 @@ pub struct Terms<'a> {
     pub deadline: Option<Deadline>,
     /// How the heads of answers are read.
     pub heads: HeadLimits,
-    /// The backend is told of the client at the beginning of each connection, so that none can carry another client's.
-    pub own: Option<Own<'a>>,
+    /// Each connection begins with a PROXY header that names the client, so that it can't carry another client's requests.
+    pub dedicated: Option<Dedicated<'a>>,
 }
 
-/// A client's own connections to backends.
+/// Connections to backends that carry one client's requests only.
 #[derive(Debug, Clone, Copy)]
-pub struct Own<'a> {
-    /// Those that wait.
+pub struct Dedicated<'a> {
+    /// The kept ones.
     pub pools: &'a ClientPools,
     /// What a new one begins with.
     pub header: &'a [u8],
@@ -58,7 +58,7 @@ impl<'a> Terms<'a> {
 
     /// What a new connection begins with.
     pub(super) fn first(&self) -> &'a [u8] {
-        self.own.map_or(&[], |own| own.header)
+        self.dedicated.map_or(&[], |dedicated| dedicated.header)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::timer::Alarm;
 use crate::upstream::terms::too_late;
 use crate::upstream::{h1, h2};
 
-/// A body up to this length is short: however slow its client is, little of it is left when the sockets' buffers are full.
+/// A body up to this length is short: however slow its client is, most of it fits into the buffers of the sockets, and its exchange ends soon.
 const SHORT: u64 = 1024 * 1024;
 
 /// What a client gets to read, and the exchange that ends with it.
@@ -59,7 +59,7 @@ impl Body {
 }
 
 impl Content {
-    /// How it comes, and whether that may take for ever: a body of known length ends when its client has taken it.
+    /// How it follows the head of its answer. One of unknown length may never end, and a long one takes as long as its client likes.
     pub fn rest(&self) -> Rest {
         match self {
             Self::Tunnel(_) => Rest::Lasting,
@@ -131,7 +131,7 @@ impl http_body::Body for Body {
             if let Poll::Ready(Some(Ok(frame))) = &mut polled
                 && let Some(trailers) = frame.trailers_mut()
             {
-                exchange.hear(trailers);
+                exchange.take_backend_words(trailers);
             }
             match &polled {
                 Poll::Ready(Some(Ok(frame))) => exchange.sent(frame.data_ref().map_or(0, |data| data.len() as u64)),
@@ -155,7 +155,7 @@ impl http_body::Body for Body {
 }
 
 impl Drop for Body {
-    /// An answer that nobody takes to its end is no whole one: its client went away, or was given up.
+    /// An answer that is dropped before its end was not sent whole: its client went away, or we have given it up.
     fn drop(&mut self) {
         if let (Some(exchange), Content::H1(_) | Content::H2(_)) = (&mut self.exchange, &self.content)
             && !self.content.is_end()

@@ -1,49 +1,45 @@
-//! An HTTP exchange, from the request's head to the answer's.
+//! The story of an HTTP exchange, from the request's head to the answer's: a route is found, the request is changed, a backend is asked (or
+//! more than one), and its answer is given to the client, or one of our own.
 
 mod attempts;
 mod body;
 mod error_answer;
 mod exchange;
+mod own_answer;
 mod request;
+mod upgrade;
 
 use std::cell::{Cell, OnceCell};
-use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use data_encoding::BASE64;
+use http::Response;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Response, StatusCode};
 
-use super::placement::hash_key;
+use super::placement::keys::{self, Keys};
 use super::{Ingress, Worker};
 use crate::error::{Error, Kind, Result};
 use crate::layer4::proxy_protocol::Peer;
 use crate::metrics::ListenerMetrics;
 use crate::policy::{Balance, ProxyHeader};
-use crate::protocol::http::RequestLine;
-use crate::protocol::http::fields::{self, Client};
+use crate::protocol::http::fields::Client;
 use crate::protocol::http::grpc;
-use crate::protocol::http::length::Length;
 use crate::protocol::http::partial::Partial;
-use crate::protocol::http::{Handler, Request, Upgrade};
+use crate::protocol::http::{Handler, Request};
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
 use crate::timer::Alarm;
 use crate::tls::Acceptor;
-use crate::upstream::terms::{Own, Terms, too_late};
-use crate::upstream::{Answer, ClientPools};
-use attempts::Placement;
-use attempts::attempt::Outgoing;
+use crate::upstream::ClientPools;
+use crate::upstream::terms::{Dedicated, Terms};
+use attempts::UpstreamRequest;
 pub use body::Body;
 use body::Content;
 use exchange::{Exchange, Rest, access};
-use request::changes::{change, rewrite_path};
+use request::changes::change;
 use request::{max_forwards, sender};
 
 /// A client's connection, as its exchanges see it.
@@ -71,35 +67,35 @@ impl Handler for Connection {
     type Body = Body;
 
     async fn handle(&self, request: Box<Request>) -> Response<Body> {
-        let Some((snapshot, listener)) = self.ingress.current() else { return homeless() };
+        let Some((snapshot, listener)) = self.ingress.current() else { return without_listener() };
         let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
         if self.worker.recorder.logs_access() {
             let client = self.sender(&snapshot.listeners[listener], &request);
-            exchange.log(access::of(&request, client, self.peer.told()));
+            exchange.log_access(access::of(&request, client, self.peer.told()));
         }
-        let call = grpc::call(&request.headers).cloned();
-        if call.is_some() {
-            exchange.is_call();
+        let grpc = grpc::call(&request.headers).cloned();
+        if grpc.is_some() {
+            exchange.is_grpc_call();
         }
-        match self.run((&snapshot, listener), request, &mut exchange).await {
-            Ok(Outcome::Own(response)) => own(response, exchange),
-            Ok(Outcome::Backend(response, deadline)) => {
+        match self.run(&snapshot, listener, request, &mut exchange).await {
+            Ok(AnsweredBy::Us(response)) => own(response, exchange),
+            Ok(AnsweredBy::Backend(response, deadline)) => {
                 exchange.answered(response.status(), response.body().rest());
                 response.map(|content| Body::new(content, deadline, Some(exchange)))
             }
             Err(error) => {
                 tracing::debug!(%error, "an exchange failed");
                 exchange.failed(&error);
-                if call.is_some() {
-                    exchange.ended_call(error_answer::grpc_code(error.kind()));
+                if grpc.is_some() {
+                    exchange.grpc_call_answered(error_answer::grpc_code(error.kind()));
                 }
                 if error.kind() == Kind::ClientGone {
                     return unrecorded(error.kind());
                 }
-                if let Some(form) = call {
-                    return own(error_answer::grpc(error.kind(), form), exchange);
+                if let Some(content_type) = grpc {
+                    return own(error_answer::grpc(error.kind(), content_type), exchange);
                 }
-                let fallback = exchange.current().and_then(|service| service.fallback.as_ref());
+                let fallback = exchange.service().and_then(|service| service.fallback.as_ref());
                 let answer = fallback.and_then(|fallback| error_answer::fallback(error.kind(), fallback));
                 own(answer.unwrap_or_else(|| error_answer::answer(error.kind())), exchange)
             }
@@ -108,10 +104,10 @@ impl Handler for Connection {
 
     fn refuse(&self, error: &Error, what: &Partial<'_>) -> Response<Body> {
         tracing::debug!(%error, "a request was refused");
-        let Some((snapshot, listener)) = self.ingress.current() else { return homeless() };
+        let Some((snapshot, listener)) = self.ingress.current() else { return without_listener() };
         let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
         if self.worker.recorder.logs_access() {
-            exchange.log(access::of_refused(what, self.client.address, self.peer.told()));
+            exchange.log_access(access::of_refused(what, self.client.address, self.peer.told()));
         }
         exchange.refused(error);
         own(error_answer::answer(error.kind()), exchange)
@@ -122,13 +118,12 @@ impl Handler for Connection {
     }
 }
 
-/// How an exchange was settled. It lives for a moment on the stack: boxing the large variant would cost every exchange an
-/// allocation.
+/// Who answers. It lives for a moment on the stack: boxing the large variant would cost every exchange an allocation.
 #[allow(clippy::large_enum_variant)]
-enum Outcome {
-    /// We answer.
-    Own(Response<Bytes>),
-    /// A backend does.
+enum AnsweredBy {
+    /// We do.
+    Us(Response<Bytes>),
+    /// A backend does; the rest of its answer has until this deadline.
     Backend(Response<Content>, Option<Alarm>),
 }
 
@@ -142,72 +137,72 @@ fn unrecorded(kind: Kind) -> Response<Body> {
     error_answer::answer(kind).map(|bytes| Body::new(Content::Own(bytes), None, None))
 }
 
-/// The answer when no snapshot knows the connection's listener, which the order in which listeners go makes impossible: it
-/// can't even be recorded.
-fn homeless() -> Response<Body> {
+/// The answer when no snapshot knows the connection's listener. The order in which listeners go makes that impossible; without a listener
+/// the exchange can't even be recorded.
+fn without_listener() -> Response<Body> {
     unrecorded(Kind::Internal)
 }
 
 impl Connection {
     async fn run(
         &self,
-        (snapshot, listener): (&Rc<Current>, usize),
+        snapshot: &Rc<Current>,
+        listener: usize,
         mut request: Box<Request>,
         exchange: &mut Exchange,
-    ) -> Result<Outcome> {
-        let route = self.route(&snapshot.listeners[listener], &request)?;
+    ) -> Result<AnsweredBy> {
+        let listener = &snapshot.listeners[listener];
+        let route = self.route(listener, &request)?;
         let service = match &route.action {
             Action::Service(service) => *service,
             Action::Split(split) => split.choose(self.worker.random.borrow_mut().u32(..)),
-            Action::Redirect { to, status } => return redirect(to, *status, &request, route).map(Outcome::Own),
+            Action::Redirect { to, status } => {
+                return own_answer::redirect(to, *status, &request, route).map(AnsweredBy::Us);
+            }
             Action::Respond { status, body, content_type } => {
-                let mut response = Response::new(body.clone());
-                *response.status_mut() = *status;
-                if !body.is_empty() {
-                    response.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
-                }
-                change(response.headers_mut(), &route.response_headers);
-                return Ok(Outcome::Own(response));
+                return Ok(AnsweredBy::Us(own_answer::fixed(*status, body, content_type, route)));
             }
         };
         if let Some(response) = max_forwards::count(&mut request) {
-            return Ok(Outcome::Own(response));
+            return Ok(AnsweredBy::Us(response));
         }
         let service = &*snapshot.services[service];
-        exchange.service(service.index);
-        let placement = self.placement(&snapshot.listeners[listener], service, &mut request);
-        self.prepare(&mut request, route, service.via)?;
+        exchange.goes_to(service.index);
+        // before anything is changed: clients are told apart by what they have sent
+        let keys = self.keys(listener, service, &request);
+        request::prepare(&mut request, &self.client, route, service.via)?;
+        upgrade::complete_handshake(&mut request, &self.worker.random);
         let timeouts = route.timeouts(service);
-        let timers = &self.worker.timers;
-        let mut deadline = timeouts.total.map(|total| Alarm::new(timers, total));
-        let (upgrade, interim) = (request.upgrade.take(), request.interim.take());
-        let own = service.proxy_header.map(|version| self.own(version, &snapshot.listeners[listener]));
-        let heads = service.heads;
-        let terms = Terms {
-            timeouts,
-            timers,
-            interim: interim.as_ref(),
-            deadline: deadline.as_ref().map(Alarm::deadline),
-            heads,
-            own,
+        let mut deadline = timeouts.total.map(|total| Alarm::new(&self.worker.timers, total));
+        let body = std::mem::take(&mut request.body);
+        let no_host = HeaderValue::from_static("");
+        let upstream_request = UpstreamRequest {
+            worker: &self.worker,
+            service,
+            line: request::line(&request, service, &no_host),
+            headers: &request.headers,
+            terms: Terms {
+                timeouts,
+                timers: &self.worker.timers,
+                interim: request.interim.as_ref(),
+                deadline: deadline.as_ref().map(Alarm::deadline),
+                heads: service.heads,
+                dedicated: service.proxy_header.map(|version| self.dedicated(version, listener)),
+            },
+            keys: &keys,
+            client: request.presence.as_ref(),
         };
-        let mut answer = {
-            let mut answer = pin!(self.ask(service, request, upgrade.as_ref(), &terms, exchange, &placement));
-            poll_fn(|cx| {
-                if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                    return Poll::Ready(answer);
-                }
-                match &mut deadline {
-                    Some(deadline) => deadline.poll(cx).map(|()| Err(too_late(false))),
-                    None => Poll::Pending,
-                }
-            })
-            .await?
-        };
-        exchange.hear(&mut answer.headers);
-        opened(&answer, upgrade.as_ref())?;
-        self.keep_session(service, &placement, exchange, &mut answer.headers);
-        Ok(respond(answer, route, upgrade, deadline))
+        upgrade::check_key(&upstream_request.line, &request.headers, service)?;
+        let mut answer = attempts::send(&upstream_request, body, deadline.as_mut(), exchange).await?;
+        exchange.take_backend_words(&mut answer.headers);
+        upgrade::check_answer(&answer, request.upgrade.as_ref())?;
+        self.keep_session(service, &keys, exchange, &mut answer.headers);
+        let mut response = Response::new(answer.body);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        change(response.headers_mut(), &route.response_headers);
+        upgrade::answer_connect(&mut response, request.upgrade.as_ref());
+        Ok(AnsweredBy::Backend(response, deadline))
     }
 
     fn route<'s>(&self, listener: &'s Listener, request: &Request) -> Result<&'s Route> {
@@ -232,113 +227,37 @@ impl Connection {
         route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
     }
 
-    /// What the exchange is told by: for the ring, and for its session.
-    fn placement(&self, listener: &Listener, service: &Service, request: &mut Request) -> Placement {
-        let find = |from| hash_key::find(from, request, || self.sender(listener, request));
-        let key = match service.balance {
-            // those that are told by nothing must not all go to one backend
+    /// What ties the exchange to a backend.
+    fn keys(&self, listener: &Listener, service: &Service, request: &Request) -> Keys {
+        let find = |from| keys::find(from, request, || self.sender(listener, request));
+        let hash = match service.balance {
+            // requests without a key must not all go to one backend
             Balance::ConsistentHash(_) => {
                 find(&service.hash_on).unwrap_or_else(|| self.worker.random.borrow_mut().u64(..))
             }
             _ => 0,
         };
-        let session = service.affinity.as_ref().map(|affinity| {
+        let affinity = service.affinity.as_ref().map(|affinity| {
             let cookies = request.headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);
-            let told_by = || service.session_by.as_ref().and_then(find);
-            Cell::new(affinity.session(cookies, told_by, unix_now()))
+            let key = || service.session_by.as_ref().and_then(find);
+            Cell::new(affinity.session(cookies, key, unix_now()))
         });
-        Placement { key, session, client: request.presence.take() }
+        Keys { hash, affinity }
     }
 
     /// Gives the client the cookie that keeps it with the backend that answered.
-    fn keep_session(&self, service: &Service, placement: &Placement, exchange: &Exchange, headers: &mut HeaderMap) {
-        let (Some(affinity), Some(session)) = (&service.affinity, &placement.session) else { return };
-        let Some(used) = exchange.used() else { return };
+    fn keep_session(&self, service: &Service, keys: &Keys, exchange: &Exchange, headers: &mut HeaderMap) {
+        let (Some(affinity), Some(session)) = (&service.affinity, &keys.affinity) else { return };
+        let Some(used) = exchange.backend() else { return };
         if let Some(cookie) = affinity.set_cookie(&session.get(), used, unix_now(), self.client.is_tls()) {
             headers.append(header::SET_COOKIE, cookie);
         }
     }
 
-    /// Turns the request that came into the one that goes.
-    fn prepare(&self, request: &mut Request, route: &Route, via: bool) -> Result<()> {
-        let changes = &route.request_headers;
-        self.client.sift(&mut request.headers, changes.names());
-        if changes.is_empty() {
-            let via = via.then_some(request.version);
-            request.forwarded = self.client.forwarded(&request.headers, request.host.as_ref(), via);
-        }
-        if !changes.is_empty() {
-            request.body.refuse_in_trailers(changes.names());
-        }
-        if request.forwarded.is_none() {
-            self.client.forward(&mut request.headers, request.host.as_ref());
-            if via {
-                fields::via(&mut request.headers, request.version);
-            }
-            change(&mut request.headers, changes);
-            // in there only if the configuration has set it
-            if let Some(host) = request.headers.remove(header::HOST) {
-                request.host = Some(host);
-            }
-        }
-        if let Some(rewrite) = &route.rewrite {
-            if let Some(host) = &rewrite.host {
-                request.host = Some(host.clone());
-            }
-            rewrite_path(&mut request.uri, rewrite, route.matched_prefix)?;
-        }
-        if let Some(Upgrade::Connect(_)) = &request.upgrade {
-            // RFC 8441, section 5: over HTTP/2 neither is sent; the backend's HTTP/1.1 wants them
-            request.method = Method::GET;
-            request.headers.insert(header::SEC_WEBSOCKET_KEY, self.websocket_key());
-        }
-        Ok(())
-    }
-
-    async fn ask(
-        &self,
-        service: &Service,
-        request: Box<Request>,
-        upgrade: Option<&Upgrade>,
-        terms: &Terms<'_>,
-        exchange: &mut Exchange,
-        placement: &Placement,
-    ) -> Result<Answer<Content>> {
-        let nameless = HeaderValue::from_static("");
-        let outgoing = Outgoing {
-            line: RequestLine {
-                method: &request.method,
-                uri: &request.uri,
-                host: request.host.as_ref().unwrap_or(&nameless),
-                forwarded: request.forwarded.as_deref(),
-                length: request.length,
-                upgrade: upgrade.and_then(|upgrade| wanted(upgrade, &request, service)),
-                te_trailers: request.te_trailers,
-                expect_continue: request.expect_continue && request.length != Length::Fixed(0),
-            },
-            hostless: request.host.as_ref().is_none_or(HeaderValue::is_empty),
-            headers: &request.headers,
-        };
-        if outgoing.line.upgrade.is_some() && service.is_multiplexed() && !has_key(&request.headers) {
-            return Err(Error::new(Kind::MalformedRequest, "Sec-WebSocket-Key is not 16 bytes in base64"));
-        }
-        attempts::run(&self.worker, service, &outgoing, request.body, terms, exchange, placement).await
-    }
-
-    /// 16 random bytes in base64, as RFC 6455, section 4.1, asks. The last of 22 characters holds two bits.
-    fn websocket_key(&self) -> HeaderValue {
-        const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut random = self.worker.random.borrow_mut();
-        let mut key: String = (0..21).map(|_| char::from(BASE64[random.usize(..64)])).collect();
-        key.push(char::from(b"AQgw"[random.usize(..4)]));
-        key.push_str("==");
-        HeaderValue::try_from(key).unwrap_or(HeaderValue::from_static("AAAAAAAAAAAAAAAAAAAAAA=="))
-    }
-
-    /// What is its own in the way to backends that are told of it.
-    fn own(&self, version: ProxyHeader, listener: &Listener) -> Own<'_> {
+    /// The connections to backends that carry this client only, since each begins with a PROXY header that names it.
+    fn dedicated(&self, version: ProxyHeader, listener: &Listener) -> Dedicated<'_> {
         let pools = self.own.get_or_init(|| Box::new(ClientPools::new(self.worker.index, &self.worker.timers)));
-        Own { pools, header: self.worker.header(&self.peer, version, listener) }
+        Dedicated { pools, header: self.worker.header(&self.peer, version, listener) }
     }
 
     fn sender(&self, listener: &Listener, request: &Request) -> Option<IpAddr> {
@@ -346,69 +265,7 @@ impl Connection {
     }
 }
 
-/// The protocol that a backend is asked to speak. A wish of HTTP/1.1 may be ignored (RFC 9110, section 7.8): over HTTP/2 only a WebSocket's
-/// handshake has a form (RFC 8441, section 5), and what else comes with such a wish is an ordinary request.
-fn wanted<'u>(upgrade: &'u Upgrade, request: &Request, service: &Service) -> Option<&'u HeaderValue> {
-    match upgrade {
-        Upgrade::Connect(protocol) => Some(protocol),
-        Upgrade::Field(protocol) => {
-            let is_handshake = request.method == Method::GET
-                && request.length == Length::Fixed(0)
-                && protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
-            (is_handshake || !service.is_multiplexed()).then_some(protocol)
-        }
-    }
-}
-
-/// RFC 6455, section 4.2.1: where the backend speaks HTTP/2, it is we who finish the handshake of HTTP/1.1, and so look at its key.
-fn has_key(headers: &HeaderMap) -> bool {
-    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
-    let is_key = |key: &HeaderValue| BASE64.decode(key.as_bytes()).is_ok_and(|key| key.len() == 16);
-    keys.next().is_some_and(is_key) && keys.next().is_none()
-}
-
-/// RFC 8441, section 5: to who asked for another protocol over HTTP/2, any 2xx says that the stream speaks it from here on. An
-/// HTTP/1 backend that answers 200 has only ignored the wish.
-fn opened(answer: &Answer<Content>, upgrade: Option<&Upgrade>) -> Result<()> {
-    let asked = matches!(upgrade, Some(Upgrade::Connect(_)));
-    if asked && answer.status.is_success() && !matches!(answer.body, Content::Tunnel(_)) {
-        return Err(Error::new(Kind::NotUpgraded, ""));
-    }
-    Ok(())
-}
-
-/// The backend's answer as the client gets it.
-fn respond(answer: Answer<Content>, route: &Route, upgrade: Option<Upgrade>, deadline: Option<Alarm>) -> Outcome {
-    let mut response = Response::new(());
-    *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers;
-    change(response.headers_mut(), &route.response_headers);
-    if matches!((&answer.body, &upgrade), (Content::Tunnel(_), Some(Upgrade::Connect(_)))) {
-        // RFC 8441, section 5: a 200 stands for the 101
-        *response.status_mut() = StatusCode::OK;
-        response.headers_mut().remove(header::UPGRADE);
-        response.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
-    }
-    Outcome::Backend(response.map(|()| answer.body), deadline)
-}
-
 /// Seconds since 1970, which cookies count in: they outlive the process and its own clock.
 fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-fn redirect(
-    to: &crate::snapshot::RedirectTemplate,
-    status: StatusCode,
-    request: &Request,
-    route: &Route,
-) -> Result<Response<Bytes>> {
-    let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let location = to.render(host, request.uri.path(), request.uri.query());
-    let location = location.ok_or(Error::new(Kind::MalformedRequest, "its target can't be a Location"))?;
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::LOCATION, location);
-    change(response.headers_mut(), &route.response_headers);
-    Ok(response)
 }

@@ -215,9 +215,7 @@ impl Call {
                     moved = progress;
                     alarm.set(limit);
                 }
-                if terms.is_too_late() && !self.held && self.is_starved() {
-                    return Poll::Ready(Err(too_late(true)));
-                }
+                self.check_deadline(terms)?;
                 ready!(alarm.poll(cx));
                 if std::mem::take(&mut self.held) {
                     continue;
@@ -240,6 +238,11 @@ impl Call {
     /// Nothing is left to write, and it is not at the end: it is the client who is waited for.
     pub(super) fn is_starved(&self) -> bool {
         !self.sent && self.connection.out.is_empty()
+    }
+
+    /// An error when the time of the whole exchange is over while it is the client that is waited for.
+    fn check_deadline(&self, terms: &Terms<'_>) -> Result<()> {
+        if terms.is_too_late() && !self.held && self.is_starved() { Err(too_late(true)) } else { Ok(()) }
     }
 
     fn too_slow(&self) -> Error {

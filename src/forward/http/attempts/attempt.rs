@@ -1,122 +1,93 @@
-//! One try with one backend.
+//! One attempt: a request is sent to one backend, and the head of its answer waited for.
 
 use std::future::poll_fn;
-use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderMap, HeaderValue};
-use rustls::pki_types::ServerName;
+use http::header::HeaderValue;
 
-use crate::endpoint::Endpoint;
-use crate::error::{Error, Kind, Result, Retry};
-use crate::forward::Worker;
+use super::UpstreamRequest;
+use super::connector::Connector;
+use crate::error::{Error, Result, Retry};
 use crate::forward::http::body::Content;
-use crate::policy::UpstreamProtocol;
-use crate::protocol::h2::client::Room;
-use crate::protocol::http::RequestBody;
-use crate::protocol::http::RequestLine;
 use crate::protocol::http::length::Length;
 use crate::protocol::http::replay::KEPT;
 use crate::protocol::http::tunnel::{self, Relay};
-use crate::snapshot::Service;
-use crate::upstream::h2::{Dialled, Way};
+use crate::protocol::http::{RequestBody, RequestLine};
+use crate::upstream::h2::Dialled;
 use crate::upstream::terms::{Failed, Terms};
-use crate::upstream::{Answer, Pool, Tls, h1, h2};
+use crate::upstream::{Answer, h1, h2};
 
-/// A request as it goes to a backend.
+/// One attempt.
 #[derive(Debug)]
-pub struct Outgoing<'a> {
-    /// Its first line and framing. `host` is that of the request.
-    pub line: RequestLine<'a>,
-    /// The request has no `Host`: it gets the backend's own.
-    pub hostless: bool,
-    /// Its fields.
-    pub headers: &'a HeaderMap,
+pub struct Attempt<'a> {
+    /// What is asked.
+    pub request: &'a UpstreamRequest<'a>,
+    /// Who is asked, by its place in the service.
+    pub backend: usize,
+    /// The request's terms, with what is left of their time-outs.
+    pub terms: Terms<'a>,
+    /// It gets a new connection, because a kept one turned out to be closed.
+    pub on_new_connection: bool,
 }
 
-/// Which connection carries it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carrier {
-    /// A kept one, or else a new one.
-    Any,
-    /// A new one: a kept one turned out to be closed.
-    New,
-}
+impl Attempt<'_> {
+    /// Sends the request with this body and waits for the head of its answer; when the answer is a small one, for all of it.
+    pub async fn run(&self, body: RequestBody) -> Result<Answer<Content>, Failed> {
+        let answer = self.call(body).await?;
+        hold(answer, self.request.service.retry.hold).await.map_err(not_raced)
+    }
 
-/// Sends the request to the backend with this index and waits for the head of its answer; when the answer is a small one,
-/// for all of it.
-pub async fn run(
-    worker: &Rc<Worker>,
-    service: &Service,
-    backend: usize,
-    carrier: Carrier,
-    outgoing: &Outgoing<'_>,
-    body: RequestBody,
-    terms: &Terms<'_>,
-) -> Result<Answer<Content>, Failed> {
-    let answer = call(worker, service, backend, carrier, outgoing, body, terms).await?;
-    let held = hold(answer, service.retry.hold).await;
-    held.map_err(|error| Failed { error, raced: false })
-}
-
-async fn call(
-    worker: &Rc<Worker>,
-    service: &Service,
-    backend: usize,
-    carrier: Carrier,
-    outgoing: &Outgoing<'_>,
-    body: RequestBody,
-    terms: &Terms<'_>,
-) -> Result<Answer<Content>, Failed> {
-    let endpoint = &service.endpoints[backend];
-    let metrics = &service.upstream[backend];
-    let pool = match &terms.own {
-        None => worker.pools.of(endpoint, service.pool, metrics),
-        Some(own) => own.pools.of(endpoint, service.pool, metrics),
-    };
-    // a request that can't be repeated takes no risk with a backend that closes its connections as they are used
-    let fresh = carrier == Carrier::New || (pool.races() && !is_repeatable(&outgoing.line));
-    let way = Path { service, endpoint, pool: &pool, fresh, upgrades: outgoing.line.upgrade.is_some() };
-    let connection = match way.connect(terms).await {
-        Ok(connection) => connection,
-        Err(error) => return Err(Failed { error, raced: false }),
-    };
-    let own_host;
-    let host = match outgoing.hostless {
-        false => outgoing.line.host,
-        true => {
+    async fn call(&self, body: RequestBody) -> Result<Answer<Content>, Failed> {
+        let UpstreamRequest { worker, service, headers, .. } = *self.request;
+        let terms = &self.terms;
+        let endpoint = &service.endpoints[self.backend];
+        let metrics = &service.upstream[self.backend];
+        let pool = match &terms.dedicated {
+            None => worker.pools.of(endpoint, service.pool, metrics),
+            Some(dedicated) => dedicated.pools.of(endpoint, service.pool, metrics),
+        };
+        let line = &self.request.line;
+        // a request that can't be repeated takes no risk with a backend that closes its connections as they are used
+        let fresh = self.on_new_connection || (pool.races() && !is_repeatable(line));
+        let connector = Connector { service, endpoint, pool: &pool, fresh, upgrades: line.upgrade.is_some(), terms };
+        let connection = connector.connect().await.map_err(not_raced)?;
+        let backend_host;
+        let host = if line.host.is_empty() {
             let authority = endpoint.target.authority(&endpoint.host, None, service.tls.is_some());
-            own_host = HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("localhost"));
-            &own_host
-        }
-    };
-    let line = RequestLine { host, ..outgoing.line };
-    let tunnel =
-        |backend, early| Content::Tunnel(Some(Box::new(Relay::new(backend, early, terms.timeouts.idle, terms.timers))));
-    match connection {
-        Dialled::H2(room) => {
-            let is_tls = service.tls.is_some();
-            match h2::Call::run(room, &line, is_tls, outgoing.headers, body, terms).await? {
+            backend_host = HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("localhost"));
+            &backend_host
+        } else {
+            line.host
+        };
+        let line = RequestLine { host, ..*line };
+        let tunnel = |backend, early| {
+            Content::Tunnel(Some(Box::new(Relay::new(backend, early, terms.timeouts.idle, terms.timers))))
+        };
+        match connection {
+            Dialled::H2(room) => match h2::Call::run(room, &line, service.tls.is_some(), headers, body, terms).await? {
                 h2::Reply::Answer(answer) => Ok(answer.map(Content::H2)),
                 h2::Reply::Upgraded(answer, stream) => {
                     Ok(answer.map(|()| tunnel(tunnel::Backend::Stream(stream), BytesMut::new())))
                 }
-            }
-        }
-        Dialled::H1(connection) => match connection.call(&line, outgoing.headers, body, &pool, terms).await {
-            Ok(h1::Reply::Answer(answer)) => Ok(answer.map(Content::H1)),
-            Ok(h1::Reply::Upgraded(answer, stream, early)) => {
-                Ok(answer.map(|()| tunnel(tunnel::Backend::Connection(stream), early)))
-            }
-            Err(failed) => {
-                if failed.raced {
-                    pool.raced();
+            },
+            Dialled::H1(connection) => match connection.call(&line, headers, body, &pool, terms).await {
+                Ok(h1::Reply::Answer(answer)) => Ok(answer.map(Content::H1)),
+                Ok(h1::Reply::Upgraded(answer, stream, early)) => {
+                    Ok(answer.map(|()| tunnel(tunnel::Backend::Connection(stream), early)))
                 }
-                Err(failed)
-            }
-        },
+                Err(failed) => {
+                    if failed.raced {
+                        pool.raced();
+                    }
+                    Err(failed)
+                }
+            },
+        }
     }
+}
+
+fn not_raced(error: Error) -> Failed {
+    Failed { error, raced: false }
 }
 
 /// Whether it can be sent again, however much of it has left by then.
@@ -150,76 +121,4 @@ async fn hold(mut answer: Answer<Content>, limit: usize) -> Result<Answer<Conten
         Some(trailers) => Content::Whole(whole, Some(Box::new(trailers))),
     };
     Ok(Answer { body, ..answer })
-}
-
-/// The way of a request to its backend.
-struct Path<'a> {
-    service: &'a Service,
-    endpoint: &'a Arc<Endpoint>,
-    pool: &'a Rc<Pool>,
-    /// No kept connection of HTTP/1.
-    fresh: bool,
-    /// It asks for another protocol.
-    upgrades: bool,
-}
-
-impl Path<'_> {
-    /// A connection that can carry the request: a kept one, or a new one.
-    async fn connect(&self, terms: &Terms<'_>) -> Result<Dialled> {
-        let alpn = self.service.protocol == UpstreamProtocol::Auto;
-        if !self.service.is_multiplexed() {
-            return self.http1(self.service.tls.as_ref(), terms).await;
-        }
-        if alpn
-            && self.pool.shared.are_h1()
-            && let Some(connection) = self.kept()
-        {
-            return Ok(Dialled::H1(connection));
-        }
-        let found = match self.pool.room() {
-            Some(room) => Dialled::H2(room),
-            None => {
-                let name = self.name();
-                let tls = self.service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
-                h2::open(self.pool, Way { endpoint: self.endpoint, tls, alpn }, terms).await?
-            }
-        };
-        match found {
-            Dialled::H2(room) if self.upgrades => self.upgrade(room, terms).await,
-            found => Ok(found),
-        }
-    }
-
-    /// RFC 8441: a stream becomes a tunnel where the backend takes that. Else only a connection of HTTP/1.1 can.
-    async fn upgrade(&self, room: Room, terms: &Terms<'_>) -> Result<Dialled> {
-        let told = poll_fn(|cx| room.client().poll_takes_tunnels(cx));
-        match terms.timers.within(terms.timeouts.connect, told).await {
-            Some(true) => return Ok(Dialled::H2(room)),
-            // others may have the room while this one dials
-            Some(false) if !room.client().is_closed() => drop(room),
-            Some(false) => return Err(Error::new(Kind::UpstreamClosed, "before its settings").retry(Retry::Safe)),
-            None => return Err(Error::new(Kind::ConnectTimeout, "its settings are late").retry(Retry::Safe)),
-        }
-        match &self.service.tls_http1 {
-            Some(tls) => self.http1(Some(tls), terms).await,
-            None => Err(Error::new(Kind::NotUpgraded, "its HTTP/2 has no extended CONNECT (RFC 8441)")),
-        }
-    }
-
-    async fn http1(&self, tls: Option<&Arc<rustls::ClientConfig>>, terms: &Terms<'_>) -> Result<Dialled> {
-        if let Some(connection) = self.kept() {
-            return Ok(Dialled::H1(connection));
-        }
-        let name = self.name();
-        let tls = tls.zip(name.as_ref()).map(|(config, name)| Tls { config, name });
-        h1::dial(self.endpoint, tls, self.pool, terms).await.map(Dialled::H1)
-    }
-
-    fn kept(&self) -> Option<Box<h1::Connection>> {
-        if self.fresh { None } else { self.pool.take() }
-    }
-
-    fn name(&self) -> Option<ServerName<'static>> {
-        self.service.tls.as_ref().and_then(|_| self.service.server_name(self.endpoint))
-    }
 }
