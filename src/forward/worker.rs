@@ -29,7 +29,7 @@ pub struct Worker {
     pub index: usize,
     /// Its time-outs.
     pub timers: Timers,
-    /// Its `Date`.
+    /// The `Date` of its answers.
     pub date: Date,
     /// Its connections to backends.
     pub pools: Rc<Pools>,
@@ -37,7 +37,7 @@ pub struct Worker {
     pub pipes: Rc<Pipes>,
     /// What its sessions of Layer 4 share.
     pub shared: duplex::Shared,
-    /// Where the ends of exchanges are recorded.
+    /// Where the outcomes of exchanges and sessions are recorded.
     pub recorder: Recorder,
     /// Notified when a client's connection has ended.
     pub ended: Notify,

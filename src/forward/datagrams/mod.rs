@@ -43,7 +43,7 @@ use table::{Flow, Table};
 /// Sessions of one worker by one socket. Each costs a file descriptor and about two kilobytes.
 const MOST: usize = 65_536;
 
-/// A session that was silent for less than this makes no room for another one: it may wait for its answer.
+/// A session that was silent for less than this does not end to make room for another one: it may be waiting for its answer.
 const SPARED: Duration = Duration::from_millis(100);
 
 /// While the listener drains, a session that was silent for so long is over. If its client sends more, that begins a session of whoever
@@ -71,6 +71,7 @@ pub struct UdpSessions {
     /// What backends' datagrams are read into.
     room: RefCell<Batch>,
     random: RefCell<fastrand::Rng>,
+    /// It begins no session any more.
     closing: Cell<bool>,
 }
 
@@ -106,7 +107,7 @@ struct BatchContext<'a> {
 }
 
 impl UdpSessions {
-    /// None yet.
+    /// Of a socket that has no sessions yet.
     ///
     /// # Errors
     ///
@@ -126,7 +127,7 @@ impl UdpSessions {
         Ok(sessions)
     }
 
-    /// How the kernel is spoken to.
+    /// What makes the system calls that receive and send.
     pub fn driver(&self) -> &Driver {
         &self.driver
     }

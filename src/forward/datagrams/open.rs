@@ -21,7 +21,7 @@ use crate::record::access::session::SessionEntry;
 use crate::upstream::udp;
 
 impl UdpSessions {
-    /// Begins a session with its first datagram, with another backend than `avoided` if there is one.
+    /// Begins a session with its first datagram. It goes to another backend than `avoided`, if there is another one.
     pub(super) fn open(
         self: &Rc<Self>,
         flow: Flow,

@@ -1,4 +1,4 @@
-//! The body of every answer, as one concrete type.
+//! The body of every answer, ours or a backend's, as one type. The record of its exchange ends with it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -28,7 +28,7 @@ pub struct Body {
     exchange: Option<Exchange>,
 }
 
-/// Where it comes from.
+/// Where a body comes from.
 #[derive(Debug)]
 pub enum Content {
     /// Ours, or a backend's that was read whole.
@@ -39,7 +39,7 @@ pub enum Content {
     H1(h1::ResponseBody),
     /// From a backend over HTTP/2.
     H2(h2::ResponseBody),
-    /// None: the connection is turned over to another protocol.
+    /// There is none: the connection is turned over to another protocol.
     Tunnel(Option<Box<Relay>>),
 }
 
@@ -49,7 +49,7 @@ impl Body {
         Self { content, deadline, exchange }
     }
 
-    /// Ready when the whole exchange takes too long.
+    /// Ready when the time of the whole exchange is over.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         match &mut self.deadline {
             Some(deadline) => deadline.poll(cx).map(|()| too_late(self.content.is_starved())),

@@ -51,11 +51,11 @@ pub struct Connection {
     pub ingress: Rc<Ingress>,
     /// Who the client is.
     pub peer: Peer,
-    /// What backends are told of the client in each request.
+    /// What is added to each request to tell backends who the client is.
     pub client: Client,
-    /// The name that the client asked for in TLS, and who answered it.
+    /// The name that the client asked for in TLS, and the acceptor that has answered.
     pub sni: Option<(String, Acceptor)>,
-    /// It speaks plain HTTP where TLS is spoken: it is told so, and nothing else.
+    /// It speaks plain HTTP on a listener for TLS: its requests are answered with an error that says so.
     pub is_plain_on_tls: bool,
     /// The listener's counters.
     pub metrics: Arc<ListenerMetrics>,
@@ -132,7 +132,7 @@ fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
     response.map(|bytes| Body::new(Content::Own(bytes), None, Some(exchange)))
 }
 
-/// An answer that the record knows nothing of.
+/// An answer that is not recorded.
 fn unrecorded(kind: Kind) -> Response<Body> {
     error_answer::answer(kind).map(|bytes| Body::new(Content::Own(bytes), None, None))
 }

@@ -192,7 +192,7 @@ fn find(worker: &Worker, service: &Service, criteria: Criteria<'_>) -> Result<Ad
     Err(if is_full { Refusal::Full } else { Refusal::Unavailable })
 }
 
-/// Whether an operator has taken a backend out since the snapshot was built: that holds as of its answer.
+/// Whether an operator has taken a backend out, maybe since the snapshot was built: that is in force as soon as the operator is answered.
 fn is_taken_out(service: &Service, backend: usize) -> bool {
     service.endpoints[backend].live.standing.is_taken_out()
 }
@@ -276,7 +276,7 @@ async fn wait(
     let placed = worker.timers.within(timeouts.queue, async {
         loop {
             let offer = ticket.offer(&worker.timers, || worker.snapshot()).await;
-            // backends may have gone or come back, and what was open may be half-open
+            // meanwhile backends may have gone or come back, and a breaker that was open may be half-open
             let snapshot = worker.snapshot();
             let now = snapshot.services.get(service.index).filter(|now| now.is_set_as(service));
             let service = now.map_or(service, |now| &**now);

@@ -26,7 +26,7 @@ pub fn change(headers: &mut HeaderMap, changes: &HeaderChanges) {
     }
 }
 
-/// Puts `rewrite.prefix` where the part of the path was that the route matched.
+/// Replaces the part of the path that the route matched by `rewrite.prefix`.
 pub fn rewrite_path(uri: &mut Uri, rewrite: &Rewrite, matched: Option<usize>) -> Result<()> {
     let (Some(prefix), Some(matched)) = (&rewrite.prefix, matched) else { return Ok(()) };
     let malformed = |_| Error::new(Kind::MalformedRequest, "its path can't be rewritten");
