@@ -1,7 +1,7 @@
 //! One error type for everything that can go wrong in an exchange.
 //!
 //! An [`Error`] says *what* went wrong ([`Kind`]), *whose* fault it is ([`Side`]) and whether the exchange may be tried
-//! again ([`Retry`]). It becomes an answer to the client in one exhaustive place, `forward/rescue.rs`; nothing else in
+//! again ([`Retry`]). It becomes an answer to the client in one exhaustive place, `forward/http/error_answer.rs`; nothing else in
 //! the proxy chooses a status code for a failure.
 
 use std::fmt;

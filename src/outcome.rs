@@ -1,4 +1,4 @@
-//! What happened in one exchange, or in one session of Layer 4.
+//! What came of one exchange, or of one session of Layer 4.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use crate::error::Kind;
 /// The outcome of an exchange, complete once it has ended.
 #[derive(Debug)]
 pub struct Outcome {
-    /// When its head had been read.
+    /// When the request's head had been read.
     pub began: Instant,
     /// What the client was answered with; `None` when it went away before.
     pub status: Option<StatusCode>,
     /// Why it failed, where it did: before the answer, or within its body.
     pub failure: Option<Kind>,
-    /// How often it was tried with a backend.
+    /// How many attempts were made with backends.
     pub attempts: u32,
     /// Bytes of the answer's body that were given to the connection.
     pub body_bytes: u64,
@@ -26,8 +26,8 @@ pub struct Outcome {
 /// How a gRPC call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grpc {
-    /// Nothing was said of that.
-    Unsaid,
+    /// The backend has not said.
+    Unknown,
     /// With this status.
     Status(u16),
 }
@@ -36,7 +36,7 @@ impl Grpc {
     /// Its status, where one was said.
     pub fn status(self) -> Option<u16> {
         match self {
-            Self::Unsaid => None,
+            Self::Unknown => None,
             Self::Status(status) => Some(status),
         }
     }
@@ -49,16 +49,16 @@ impl Outcome {
     }
 }
 
-/// What happened in a session, complete once it has ended.
+/// The outcome of a session, complete once it has ended.
 #[derive(Debug)]
-pub struct Session {
+pub struct SessionOutcome {
     /// When the client came.
     pub began: Instant,
     /// How long after that it had a backend.
     pub connected: Option<Duration>,
     /// Why it failed, where it did.
     pub failure: Option<Kind>,
-    /// How often it was tried with a backend.
+    /// How many attempts were made with backends.
     pub attempts: u32,
     /// How it ended, where it did not fail.
     pub end: End,
@@ -66,23 +66,23 @@ pub struct Session {
     pub received: u64,
     /// Bytes to the client.
     pub sent: u64,
-    /// Where they came in datagrams: those from the client, and those to it.
+    /// How many datagrams that were, from the client and to it, where the session is one over UDP.
     pub datagrams: Option<[u64; 2]>,
 }
 
-/// How a session ended that did not fail.
+/// How a session that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// In its own time.
+    /// It was closed: by its client or its backend, or, over UDP, because its backend takes no sessions any more.
     Closed,
-    /// Nothing was said for `idle_timeout`.
+    /// Nothing was sent for `idle_timeout`.
     Idle,
-    /// It was cut off: what it went through is no more.
+    /// We have cut it off: the listener is gone, or the process ends.
     Cut,
 }
 
-impl Session {
-    /// Nothing has happened yet; when nothing is said of its end, it was cut off.
+impl SessionOutcome {
+    /// Nothing has happened yet. A session whose end is never set was cut off.
     pub fn begun(began: Instant) -> Self {
         Self {
             began,

@@ -47,6 +47,10 @@ struct Slot {
     waker: Option<Waker>,
 }
 
+/// The tick at which an alarm rings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(u64);
+
 /// One time-out that can be armed again and again.
 #[derive(Debug)]
 pub struct Alarm {
@@ -98,6 +102,11 @@ impl Timers {
         self.0.tick.get()
     }
 
+    /// Whether an alarm with this deadline has rung.
+    pub fn is_over(&self, deadline: Deadline) -> bool {
+        self.0.tick.get() >= deadline.0
+    }
+
     fn refresh(&self) {
         let elapsed = self.0.start.elapsed();
         self.0.tick.set(elapsed.as_secs() * TICKS_PER_SECOND + u64::from(elapsed.subsec_nanos()) / TICK_NANOS);
@@ -136,6 +145,11 @@ impl Alarm {
         if let Some(key) = self.slot {
             self.timers.0.slots.borrow_mut().slots[key].due = self.due;
         }
+    }
+
+    /// When it rings, as it is armed now.
+    pub fn deadline(&self) -> Deadline {
+        Deadline(self.due)
     }
 
     /// Ready once it has rung; until then the task is woken when it does.

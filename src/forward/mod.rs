@@ -1,149 +1,18 @@
-//! The story of one exchange: a request comes in, a route takes it, a backend answers it or we do, and however it ends it is
-//! recorded once. And the story of a `session` of Layer 4, which has no requests.
+//! What happens between a client's connection and a backend's.
 //!
-//! `http` tells it from top to bottom; `attempts` are the tries with backends, `admit` a place at one, `queue` the wait for it, `attempt` one of them,
-//! `tries` and `retry` whether there is to be another, `verdict` what it says about its backend; `rescue` turns an error into an answer, in one
-//! exhaustive place; `body` is what the client gets to read, with the exchange's record hanging on it, so that the record is
-//! made when the last byte has gone, or when anything on the way is dropped.
+//! `http` tells the story of an exchange: a request comes in, a route takes it, a backend answers it or we do, and however it ends it is
+//! recorded once. `session` and `datagrams` tell the same of a session of Layer 4, over a stream and over UDP. All three ask
+//! `placement` for a backend that takes one more, if need be after a wait in its queue, and `retry` whether another attempt may be made
+//! when one has failed. What they share is that of their `worker` (one thread) and of their `ingress` (one listener on that thread).
 
-mod admit;
-mod attempt;
-mod attempts;
-mod body;
-mod changes;
-mod counted;
 pub mod datagrams;
-mod entry;
-mod exchange;
-mod hops;
 mod http;
 mod ingress;
-mod key;
-mod queue;
-mod rescue;
+mod placement;
 mod retry;
-mod sender;
 pub mod session;
-mod tries;
-mod verdict;
+mod worker;
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
-use std::sync::Arc;
-
-use tokio::sync::Notify;
-
-pub use body::Body;
-pub use http::Connection;
+pub use http::{Body, Connection};
 pub use ingress::Ingress;
-
-use crate::balance::{BackendSet, Cursors};
-use crate::clock::Moment;
-use crate::endpoint::waiters::Waiters;
-use crate::endpoint::{Endpoint, Target};
-use crate::io::pipe::Pipes;
-use crate::layer4::duplex;
-use crate::layer4::proxy_protocol::Peer;
-use crate::policy::ProxyHeader;
-use crate::protocol::http::fields::Date;
-use crate::record::Recorder;
-use crate::snapshot::{self, Listener, Service};
-use crate::timer::Timers;
-use crate::upstream::Pools;
-
-/// What one worker brings to each exchange.
-#[derive(Debug)]
-pub struct Worker {
-    /// Its number, from 0.
-    pub index: usize,
-    /// Its time-outs.
-    pub timers: Timers,
-    /// Its `Date`.
-    pub date: Date,
-    /// Its connections to backends.
-    pub pools: Rc<Pools>,
-    /// Pipes of the kernel that bodies and sessions are spliced through.
-    pub pipes: Rc<Pipes>,
-    /// What its sessions of Layer 4 share.
-    pub shared: duplex::Shared,
-    /// Where the ends of exchanges are recorded.
-    pub recorder: Recorder,
-    /// Told when a client's connection has ended.
-    pub ended: Notify,
-    /// It ends: what is dropped from here on was cut off.
-    pub is_over: Cell<bool>,
-    snapshot: snapshot::Reader,
-    /// Told when something happened that the control plane should look at now: a breaker opened, failures in a row.
-    news: Arc<Notify>,
-    queues: queue::Queues,
-    /// By service.
-    budgets: RefCell<Vec<retry::Budget>>,
-    cursors: RefCell<Cursors>,
-    /// Those that can't take the exchange that is being placed; kept for its memory.
-    refused: RefCell<BackendSet>,
-    random: RefCell<fastrand::Rng>,
-}
-
-impl Worker {
-    /// Worker number `index`; to be made on its own thread.
-    pub fn new(index: usize, snapshot: snapshot::Reader, recorder: Recorder) -> Self {
-        let timers = Timers::new();
-        let pipes = Rc::default();
-        Self {
-            index,
-            date: Date::default(),
-            pools: Rc::new(Pools::new(index, &timers)),
-            shared: duplex::Shared::new(&pipes),
-            pipes,
-            recorder,
-            ended: Notify::new(),
-            is_over: Cell::new(false),
-            news: Arc::clone(snapshot.news()),
-            snapshot,
-            queues: queue::Queues::default(),
-            refused: RefCell::default(),
-            budgets: RefCell::default(),
-            cursors: RefCell::new(Cursors::new(index)),
-            random: RefCell::new(fastrand::Rng::new()),
-            timers,
-        }
-    }
-
-    /// The current snapshot.
-    pub fn snapshot(&self) -> Rc<snapshot::Current> {
-        self.snapshot.current()
-    }
-
-    /// The PROXY header for connections that are made for this client of the listener.
-    fn header<'p>(&self, peer: &'p Peer, version: ProxyHeader, listener: &Listener) -> &'p [u8] {
-        let listens_at = match listener.bind {
-            Target::Tcp(address) => Some(address),
-            Target::Unix(_) => None,
-        };
-        peer.header(version, listens_at, || self.random.borrow_mut().u128(..))
-    }
-
-    /// Gives a place at a backend of this service back, to whoever waits for one.
-    fn leave(&self, (index, service): (usize, &str), waiting: &Waiters, endpoint: &Endpoint, place: queue::Place) {
-        self.cursors.borrow_mut().of(index).ended(place.backend);
-        let limit = endpoint.limit();
-        // nobody waits for a backend without a limit; and while there are more than a lower one allows, nobody follows
-        if limit > 0 && place.in_flight.live().in_flight() <= limit {
-            self.queues.left(self.index, service, waiting, place);
-        }
-    }
-
-    /// An exchange with this service began: its share is added to what may be retried.
-    fn deposit(&self, service: &Service, now: Moment) {
-        let mut budgets = self.budgets.borrow_mut();
-        if budgets.len() <= service.index {
-            budgets.resize_with(service.index + 1, retry::Budget::default);
-        }
-        budgets[service.index].deposit(service.retry.budget, now);
-    }
-
-    /// Whether another attempt may be made with this service.
-    fn withdraw(&self, service: &Service, now: Moment) -> bool {
-        self.budgets.borrow_mut().get_mut(service.index).is_some_and(|budget| budget.withdraw(now))
-    }
-}
+pub use worker::Worker;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::accept::{BacklogOwner, WorkerListener};
 use super::settings::Accepted;
-use crate::forward::datagrams::{Sessions, Terms};
+use crate::forward::datagrams::{ListenerHandles, UdpSessions};
 use crate::layer4::udp::batch::SLOTS;
 use crate::layer4::udp::{Batch, Ready, Socket};
 
@@ -25,7 +25,7 @@ const DRAINING: Duration = Duration::from_millis(100);
 pub(super) async fn run(socket: UdpSocket, mut serving: WorkerListener, stop: impl Future<Output = BacklogOwner>) {
     let socket = Arc::new(socket);
     let Accepted { ingress, settings } = serving.next();
-    let made = Sessions::new(&ingress, Arc::clone(&socket), Arc::clone(&settings.datagrams));
+    let made = UdpSessions::new(&ingress, Arc::clone(&socket), Arc::clone(&settings.datagrams));
     let made = made.and_then(|sessions| Ok((sessions, Socket::new(socket)?)));
     let (sessions, socket) = match made {
         Ok(made) => made,
@@ -71,12 +71,12 @@ pub(super) async fn run(socket: UdpSocket, mut serving: WorkerListener, stop: im
 }
 
 /// Passes on one batch; returns whether there may be more.
-fn receive(ready: &mut Ready<'_>, batch: &mut Batch, sessions: &Rc<Sessions>, serving: &mut WorkerListener) -> bool {
+fn receive(ready: &mut Ready<'_>, batch: &mut Batch, sessions: &Rc<UdpSessions>, serving: &mut WorkerListener) -> bool {
     match ready.receive::<SLOTS>(sessions.driver(), batch) {
         Ok(full) => {
             let Accepted { settings, .. } = serving.next();
-            let terms = Terms { metrics: Arc::clone(&settings.metrics), places: settings.places.clone() };
-            sessions.take(batch, &terms);
+            let handles = ListenerHandles { metrics: Arc::clone(&settings.metrics), permits: settings.places.clone() };
+            sessions.take(batch, &handles);
             full
         }
         Err(error) => {

@@ -17,7 +17,6 @@ pub enum RetryResult {
 }
 
 // what rooms of the data path still call it
-pub use RetryResult as Outcome;
 
 /// The retries of one service.
 #[derive(Debug)]

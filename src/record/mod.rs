@@ -1,4 +1,4 @@
-//! The end of every exchange and of every session, in one call: counters, durations, and the access log.
+//! Recording: what came of every exchange and of every session goes to the counters, the durations and the access log.
 
 pub mod access;
 
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::error::Side;
 use crate::metrics::{Durations, GrpcCalls, Requests, SessionEnd};
-use crate::outcome::{self, Outcome};
+use crate::outcome::{Outcome, SessionOutcome};
 
-/// A worker's way to record.
+/// What a worker records with.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder {
     access: Option<access::Log>,
@@ -50,20 +50,20 @@ impl Recorder {
     }
 
     /// Writes its line to the access log.
-    pub fn access(&self, entry: &access::Entry, names: &access::Names<'_>, outcome: &Outcome, elapsed: Duration) {
+    pub fn access(
+        &self,
+        entry: &access::ExchangeEntry,
+        names: &access::Names<'_>,
+        outcome: &Outcome,
+        elapsed: Duration,
+    ) {
         if let Some(log) = &self.access {
             log.exchange(entry, names, outcome, elapsed);
         }
     }
 
     /// Counts a session that ended then; gives back how long it took.
-    pub fn session(
-        &self,
-        worker: usize,
-        handles: &Handles<'_>,
-        outcome: &outcome::Session,
-        ended: Instant,
-    ) -> Duration {
+    pub fn session(&self, worker: usize, handles: &Handles<'_>, outcome: &SessionOutcome, ended: Instant) -> Duration {
         let elapsed = ended.saturating_duration_since(outcome.began);
         let end = match outcome.failure {
             None => SessionEnd::Ok,
@@ -71,7 +71,7 @@ impl Recorder {
             Some(_) => SessionEnd::Failed,
         };
         handles.requests.count_session(worker, end);
-        // how long the client has waited for its backend: how long they then talk is no matter of ours
+        // how long the client has waited for a backend; how long the two then talk is up to them
         let waited = outcome.connected.or(outcome.failure.map(|_| elapsed));
         if let Some((durations, waited)) = handles.durations.zip(waited) {
             durations.observe(worker, waited);
@@ -82,9 +82,9 @@ impl Recorder {
     /// Writes the session's line to the access log.
     pub fn session_access(
         &self,
-        entry: &access::session::Entry,
+        entry: &access::session::SessionEntry,
         names: &access::Names<'_>,
-        outcome: &outcome::Session,
+        outcome: &SessionOutcome,
         elapsed: Duration,
     ) {
         if let Some(log) = &self.access {

@@ -53,7 +53,8 @@ async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8], limit:
         }
         Target::Unix(path) => {
             let unix = UnixStream::connect(path).await;
-            let unix = unix.map_err(|error| connect_error(error, SocketKind::Unix, FailureTiming::AtOnce, path.display()))?;
+            let unix =
+                unix.map_err(|error| connect_error(error, SocketKind::Unix, FailureTiming::AtOnce, path.display()))?;
             (Socket::Unix(unix), SocketKind::Unix)
         }
     };

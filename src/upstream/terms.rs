@@ -1,6 +1,5 @@
 //! How a request to a backend is sent and how it can fail, whichever version of HTTP the backend speaks.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -9,7 +8,7 @@ use super::ClientPools;
 use crate::error::{Error, Kind};
 use crate::policy::Timeouts;
 use crate::protocol::http::{HeadLimits, Interim};
-use crate::timer::Timers;
+use crate::timer::{Deadline, Timers};
 
 /// How long to wait for a backend's 100 before the body is sent without it. RFC 9110, section 10.1.1, says not to wait
 /// indefinitely; the length is our choice.
@@ -24,19 +23,19 @@ pub struct Terms<'a> {
     pub timers: &'a Timers,
     /// Where interim responses go.
     pub interim: Option<&'a Interim>,
-    /// Set by the call: whether it waits for the client to send more of the request's body.
-    pub starved: &'a Cell<bool>,
-    /// The limits for the heads of responses.
+    /// When the whole exchange takes too long. Whoever waits for the call ends it then; but the call ends itself where it waits for the
+    /// client, to say so.
+    pub deadline: Option<Deadline>,
+    /// How the heads of answers are read.
     pub heads: HeadLimits,
-    /// The client's own connections, when the backend is told of the client at the start of each connection, so that a connection
-    /// can't carry another client's requests.
-    pub own: Option<Own<'a>>,
+    /// Each connection begins with a PROXY header that names the client, so that it can't carry another client's requests.
+    pub dedicated: Option<Dedicated<'a>>,
 }
 
-/// The connections to backends that belong to one client.
+/// Connections to backends that carry one client's requests only.
 #[derive(Debug, Clone, Copy)]
-pub struct Own<'a> {
-    /// The client's idle connections.
+pub struct Dedicated<'a> {
+    /// The kept ones.
     pub pools: &'a ClientPools,
     /// The PROXY header that a new connection begins with.
     pub header: &'a [u8],
@@ -54,9 +53,14 @@ pub struct Failed {
 }
 
 impl<'a> Terms<'a> {
-    /// The bytes that a new connection begins with.
+    /// Whether the time of the whole exchange is over.
+    pub(super) fn is_too_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| self.timers.is_over(deadline))
+    }
+
+    /// What a new connection begins with.
     pub(super) fn first(&self) -> &'a [u8] {
-        self.own.map_or(&[], |own| own.header)
+        self.dedicated.map_or(&[], |dedicated| dedicated.header)
     }
 }
 
@@ -64,6 +68,12 @@ impl<'a> Terms<'a> {
 /// resumable uploads (draft-ietf-httpbis-resumable-upload), which tells how much has arrived.
 pub(super) fn extends_timeout(status: StatusCode) -> bool {
     matches!(status.as_u16(), 102 | 104)
+}
+
+/// The time of an exchange is over. `starved`: its client was still to send its body and has used that time up, so that the backend is not
+/// to be charged.
+pub fn too_late(starved: bool) -> Error {
+    Error::new(if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout }, "longer than timeout.total")
 }
 
 /// The error for a body on which nothing has moved for too long. With `starved` it was the client that had to send, which is not

@@ -1,9 +1,9 @@
-//! What backends say: a task for each session waits for it.
+//! What backends send. Each session has a task that waits for it.
 
 use std::rc::{Rc, Weak};
 
-use super::Sessions;
-use super::session::Session;
+use super::UdpSessions;
+use super::session::UdpSession;
 use crate::clock::Moment;
 use crate::layer4::quic;
 use crate::layer4::udp::{Payload, Ready, Socket};
@@ -13,21 +13,21 @@ use crate::upstream::udp::is_unreachable;
 /// Datagrams, or runs of them, that are read for one session in one call. Most sessions have one at a time.
 const SLOTS: usize = 8;
 
-/// Calls after which others have their turn.
+/// Calls after which other tasks have their turn.
 const ROUNDS: usize = 4;
 
 /// What a task does next.
 enum Next {
     /// Waits.
     Wait,
-    /// Lets others have their turn.
+    /// Lets other tasks have their turn.
     Yield,
     /// Ends: the session is over, or another task reads for it.
     End,
 }
 
-/// Reads what the session's backend says, and passes it on, for as long as the session lasts.
-pub(super) async fn read(sessions: Weak<Sessions>, session: Weak<Session>, socket: Rc<Socket>) {
+/// Reads what the session's backend sends, and passes it on, for as long as the session lasts.
+pub(super) async fn read(sessions: Weak<UdpSessions>, session: Weak<UdpSession>, socket: Rc<Socket>) {
     while let Ok(mut ready) = socket.ready().await {
         let next = match (sessions.upgrade(), session.upgrade()) {
             (Some(sessions), Some(session)) => sessions.read(&session, &socket, &mut ready),
@@ -41,8 +41,8 @@ pub(super) async fn read(sessions: Weak<Sessions>, session: Weak<Session>, socke
     }
 }
 
-impl Sessions {
-    fn read(self: &Rc<Self>, session: &Rc<Session>, socket: &Socket, ready: &mut Ready<'_>) -> Next {
+impl UdpSessions {
+    fn read(self: &Rc<Self>, session: &Rc<UdpSession>, socket: &Socket, ready: &mut Ready<'_>) -> Next {
         let now = Moment::now();
         let mut room = self.room.borrow_mut();
         for _ in 0..ROUNDS {
@@ -61,15 +61,15 @@ impl Sessions {
                     // another backend has another socket, and another task
                     return Next::End;
                 }
-                // about one datagram that was too large for the way
+                // about one datagram that was too large for the path
                 Err(_) => socket.forget_errors(&self.driver),
             }
         }
         Next::Yield
     }
 
-    /// Passes on what the backend says.
-    fn answer(&self, session: &Session, payload: &Payload<'_>, now: Moment) {
+    /// Passes on what the backend has sent.
+    fn answer(&self, session: &UdpSession, payload: &Payload<'_>, now: Moment) {
         session.answered(payload, now, self.ingress.worker());
         if session.is_quic {
             payload.datagrams().filter_map(quic::chosen).for_each(|id| session.learn(id));
@@ -77,7 +77,7 @@ impl Sessions {
         let moved = session.path.borrow().as_ref().and_then(|path| path.moved_to());
         let flow = moved.unwrap_or(session.flow);
         let metrics = &session.counted.metrics;
-        match self.driver.send(&self.gate, flow.client, flow.local, payload) {
+        match self.driver.send(&self.listening, flow.client, flow.local, payload) {
             Ok(()) => {
                 metrics.transferred(self.worker(), 0, payload.bytes.len() as u64);
                 metrics.datagrams(self.worker(), 0, payload.count());

@@ -1,20 +1,20 @@
 //! The story of a session over UDP: a client's first datagram comes, a backend is picked, and datagrams go both ways until nobody
-//! has said anything for `idle_timeout`.
+//! has sent anything for `idle_timeout`.
 //!
-//! A session is a client's address (and port) and a socket of its own that is connected to the backend. The kernel deals
-//! clients out to the workers' listening sockets, so that a session belongs to one worker and nothing of it is shared, but for QUIC
-//! connections that come by another address all of a sudden (`guest`, `roaming`). `table` finds sessions, `open` begins them, `answers` reads
-//! what their backends say; a session has a task that waits for that and nothing else.
+//! A session is a client's address (and port), with a socket of its own that is connected to the backend. The kernel deals clients out to
+//! the workers' listening sockets, so a session belongs to one worker and shares nothing with the others. The exception are QUIC connections
+//! whose client's address changes (`connection_ids`, `moved_flow`). `table` finds sessions, `open` begins them, and `answers` reads what
+//! backends send: each session has a task that waits for that and does nothing else.
 //!
-//! What UDP promises nobody is not promised here: a datagram that can't be passed on at once is dropped, and counted. But an ICMP
-//! message that says that nobody was there is taken for what it is: as long as the backend has not said anything, what the client
-//! has sent goes to another one (`kept`).
+//! UDP promises no delivery, and neither does this: a datagram that can't be passed on at once is dropped, and counted. But an ICMP message
+//! that says that nobody was there is acted upon: as long as the backend has not sent anything, what the client has sent goes to another
+//! backend (`first_datagrams`).
 
 mod answers;
-mod guest;
-mod kept;
+mod moved_flow;
+mod first_datagrams;
 mod open;
-mod roaming;
+mod connection_ids;
 mod session;
 mod table;
 
@@ -35,85 +35,87 @@ use crate::metrics::{ListenerMetrics, Loss};
 use crate::outcome::End;
 use crate::snapshot::Current;
 use crate::upstream::udp::is_unreachable;
-use guest::Guest;
-use roaming::Roaming;
-use session::Session;
+use connection_ids::ConnectionIds;
+use moved_flow::MovedFlow;
+use session::UdpSession;
 use table::{Flow, Table};
 
 /// Sessions of one worker by one socket. Each costs a file descriptor and about two kilobytes.
 const MOST: usize = 65_536;
 
-/// A session that was silent for less than this makes no room for another one: it may wait for its answer.
+/// A session that was silent for less than this does not end to make room for another one: it may be waiting for its answer.
 const SPARED: Duration = Duration::from_millis(100);
 
-/// While it drains, a session that was silent for so long is over. A datagram more would come to whoever listens then.
+/// While the listener drains, a session that was silent for so long is over. If its client sends more, that begins a session of whoever
+/// listens then.
 const DRAINED: Duration = Duration::from_secs(1);
 
 /// What the sessions of one listener have in common, over all workers.
 #[derive(Debug, Default)]
 pub struct Shared {
-    roaming: Roaming,
-    /// Sessions that could not begin for want of a place since places were looked for last, where no session of the same worker
-    /// could give its own.
+    connection_ids: ConnectionIds,
+    /// How many sessions could not begin because there was no permit left, and no session of the same worker could give its own, since the
+    /// last sweep.
     wanted: AtomicUsize,
 }
 
 /// The sessions of one listening socket.
 #[derive(Debug)]
-pub struct Sessions {
+pub struct UdpSessions {
     ingress: Rc<Ingress>,
-    /// The listening socket, by which answers go.
-    gate: Arc<UdpSocket>,
+    /// The listening socket, which answers go out by.
+    listening: Arc<UdpSocket>,
     driver: Driver,
-    table: RefCell<Table<Entry>>,
+    table: RefCell<Table<FlowOwner>>,
     shared: Arc<Shared>,
     /// What backends' datagrams are read into.
     room: RefCell<Batch>,
     random: RefCell<fastrand::Rng>,
+    /// It begins no session any more.
     closing: Cell<bool>,
 }
 
-/// Who a flow belongs to.
+/// What a flow belongs to.
 #[derive(Debug, Clone)]
-enum Entry {
-    /// A session that began with it.
-    Own(Rc<Session>),
-    /// A session, maybe of another worker, whose client came by another address before.
-    Guest(Rc<Guest>),
+enum FlowOwner {
+    /// The session that began with it.
+    Session(Rc<UdpSession>),
+    /// A session, maybe of another worker, that began with another address of the same client.
+    Moved(Rc<MovedFlow>),
 }
 
-/// A place for a session; one that nobody counts where there is no limit.
+/// The permit to have one more session; `None` where there is no limit.
 #[derive(Debug)]
-struct Place(#[allow(dead_code, reason = "held while the session lasts")] Option<OwnedSemaphorePermit>);
+struct SessionPermit(#[allow(dead_code, reason = "held while the session lasts")] Option<OwnedSemaphorePermit>);
 
-/// What a listener's datagrams are treated by, now.
+/// What a listener's datagrams are counted in and limited by, as it is set now.
 #[derive(Debug)]
-pub struct Terms {
+pub struct ListenerHandles {
     /// Its counters.
     pub metrics: Arc<ListenerMetrics>,
-    /// Places for sessions, over all workers; `None` = no limit.
-    pub places: Option<Arc<Semaphore>>,
+    /// Permits for sessions, over all workers; `None` = no limit.
+    pub permits: Option<Arc<Semaphore>>,
 }
 
 /// What all datagrams of a batch have in common.
-struct Scene<'a> {
+struct BatchContext<'a> {
     now: Moment,
     snapshot: &'a Rc<Current>,
     /// The listener's place in it.
     listener: usize,
-    terms: &'a Terms,
+    handles: &'a ListenerHandles,
 }
 
-impl Sessions {
-    /// None yet.
+impl UdpSessions {
+    /// Of a socket that has no sessions yet.
     ///
     /// # Errors
     ///
     /// When there are no file descriptors left.
-    pub fn new(ingress: &Rc<Ingress>, gate: Arc<UdpSocket>, shared: Arc<Shared>) -> io::Result<Rc<Self>> {
+    pub fn new(ingress: &Rc<Ingress>, listening: Arc<UdpSocket>, shared: Arc<Shared>) -> io::Result<Rc<Self>> {
         let sessions = Rc::new(Self {
             ingress: Rc::clone(ingress),
-            gate,
+            listening,
             driver: Driver::new()?,
             table: RefCell::default(),
             shared,
@@ -121,69 +123,71 @@ impl Sessions {
             random: RefCell::new(fastrand::Rng::new()),
             closing: Cell::new(false),
         });
-        ingress.has(&sessions);
+        ingress.add_sessions(&sessions);
         Ok(sessions)
     }
 
-    /// How the kernel is spoken to.
+    /// What makes the system calls that receive and send.
     pub fn driver(&self) -> &Driver {
         &self.driver
     }
 
     /// Passes on what clients have sent.
-    pub fn take(self: &Rc<Self>, batch: &Batch, terms: &Terms) {
+    pub fn take(self: &Rc<Self>, batch: &Batch, handles: &ListenerHandles) {
         let Some((snapshot, listener)) = self.ingress.current() else { return };
-        let scene = Scene { now: Moment::now(), snapshot: &snapshot, listener, terms };
+        let context = BatchContext { now: Moment::now(), snapshot: &snapshot, listener, handles };
         let (mut bytes, mut datagrams) = (0, 0);
         for received in batch.received() {
             bytes += received.payload.bytes.len() as u64;
             datagrams += received.payload.count();
-            self.datagram(&received, &scene);
+            self.datagram(&received, &context);
         }
-        terms.metrics.transferred(self.worker(), bytes, 0);
-        terms.metrics.datagrams(self.worker(), datagrams, 0);
+        handles.metrics.transferred(self.worker(), bytes, 0);
+        handles.metrics.datagrams(self.worker(), datagrams, 0);
     }
 
-    fn datagram(self: &Rc<Self>, received: &Received<'_>, scene: &Scene<'_>) {
+    fn datagram(self: &Rc<Self>, received: &Received<'_>, context: &BatchContext<'_>) {
         let flow = Flow { client: received.from, local: received.to };
         let payload = &received.payload;
         let entry = self.table.borrow().get(&flow).cloned();
         match entry {
-            Some(Entry::Own(session)) => self.pass_on(&session, payload, scene),
-            Some(Entry::Guest(guest)) if !guest.path.is_closed() => self.pass_on_guest(&guest, flow, payload, scene),
-            Some(Entry::Guest(_)) => {
-                self.table.borrow_mut().remove(&flow);
-                self.unknown(flow, payload, scene);
+            Some(FlowOwner::Session(session)) => self.pass_on(&session, payload, context),
+            Some(FlowOwner::Moved(moved)) if !moved.path.is_closed() => {
+                self.pass_on_moved(&moved, flow, payload, context)
             }
-            None => self.unknown(flow, payload, scene),
+            Some(FlowOwner::Moved(_)) => {
+                self.table.borrow_mut().remove(&flow);
+                self.unknown(flow, payload, context);
+            }
+            None => self.unknown(flow, payload, context),
         }
     }
 
     /// Sends what the client of a session has sent to its backend.
-    fn pass_on(self: &Rc<Self>, session: &Rc<Session>, payload: &Payload<'_>, scene: &Scene<'_>) {
-        if !session.holds(scene) {
-            // its backend has gone, or is not well
+    fn pass_on(self: &Rc<Self>, session: &Rc<UdpSession>, payload: &Payload<'_>, context: &BatchContext<'_>) {
+        if !session.may_stay(context) {
+            // its backend is gone, or takes no sessions any more
             session.ended(End::Closed);
             self.end(session);
-            return self.open(session.flow, payload, scene, None);
+            return self.open(session.flow, payload, context, None);
         }
         if let Some(path) = &*session.path.borrow() {
-            self.turn_back(path, session.flow, payload);
+            self.answer_here_again(path, session.flow, payload);
         }
-        session.received(payload, scene.now);
+        session.received(payload, context.now);
         match session.send(&self.driver, payload) {
             Ok(()) => {}
-            // of something that was sent before; this datagram has not gone
+            // the error is about something that was sent before, and this datagram was not sent
             Err(error) if is_unreachable(&error) => {
                 if !self.broken(session, &error) {
-                    self.open(session.flow, payload, scene, session.backend().as_deref());
+                    self.open(session.flow, payload, context, session.backend().as_deref());
                 }
             }
-            Err(_) => scene.terms.metrics.lost(self.worker(), Loss::NotSent, payload.count()),
+            Err(_) => context.handles.metrics.lost(self.worker(), Loss::NotSent, payload.count()),
         }
     }
 
-    /// Ends sessions that have been silent for too long; gives back how many are left.
+    /// Ends sessions that have been silent for too long; returns how many are left.
     pub fn sweep(&self) -> usize {
         let now = Moment::now();
         let idle = match self.ingress.current() {
@@ -192,15 +196,15 @@ impl Sessions {
         };
         let limit = if self.closing.get() { idle.min(DRAINED) } else { idle };
         let gone = self.table.borrow_mut().extract(|entry| match entry {
-            Entry::Own(session) => now.since(session.last()) >= limit,
-            Entry::Guest(guest) => guest.path.is_closed() || now.since(guest.last.get()) >= limit,
+            FlowOwner::Session(session) => now.since(session.last()) >= limit,
+            FlowOwner::Moved(moved) => moved.path.is_closed() || now.since(moved.last.get()) >= limit,
         });
         for entry in gone {
-            if let Entry::Own(session) = entry {
+            if let FlowOwner::Session(session) = entry {
                 session.ended(End::Idle);
             }
         }
-        // a share of them at a time: a flood of clients that get no place must not cost all those that have one theirs
+        // no more than an eighth of them at a time: a flood of clients that get no session must not end all sessions that there are
         let wanted = self.shared.wanted.swap(0, Relaxed).min(self.len().div_ceil(8));
         let _ = (0..wanted).try_for_each(|_| self.make_room(now).then_some(()));
         self.len()
@@ -212,15 +216,15 @@ impl Sessions {
         current.map_or(DRAINED, |(snapshot, listener)| snapshot.listeners[listener].idle_timeout)
     }
 
-    /// Begins no session any more; those that there are end as soon as they are silent.
+    /// Begins no session any more. Those that there are end as soon as they are silent.
     pub fn close(&self) {
         self.closing.set(true);
     }
 
-    /// Cuts off those that there are; gives back how many.
+    /// Cuts off all sessions; returns how many there were.
     pub fn cut(&self) -> usize {
         let left = std::mem::take(&mut *self.table.borrow_mut()).into_entries();
-        left.filter(|entry| matches!(entry, Entry::Own(_))).count()
+        left.filter(|entry| matches!(entry, FlowOwner::Session(_))).count()
     }
 
     /// How many there are.
@@ -237,42 +241,42 @@ impl Sessions {
         self.ingress.worker().index
     }
 
-    /// A place for another session, if need be one that another session had; `None` = there is none.
-    fn place(&self, scene: &Scene<'_>) -> Option<Place> {
-        if self.table.borrow().len() >= MOST && !self.make_room(scene.now) {
+    /// The permit for another session, if need be one that another session had; `None` = there is none.
+    fn permit(&self, context: &BatchContext<'_>) -> Option<SessionPermit> {
+        if self.table.borrow().len() >= MOST && !self.make_room(context.now) {
             return None;
         }
-        let Some(places) = &scene.terms.places else { return Some(Place(None)) };
-        let place = || Arc::clone(places).try_acquire_owned().ok();
-        let place = place().or_else(|| self.make_room(scene.now).then(place).flatten());
-        if place.is_none() {
-            // another worker's session may give its own: who has sent this sends it again
+        let Some(permits) = &context.handles.permits else { return Some(SessionPermit(None)) };
+        let permit = || Arc::clone(permits).try_acquire_owned().ok();
+        let permit = permit().or_else(|| self.make_room(context.now).then(permit).flatten());
+        if permit.is_none() {
+            // a session of another worker may end for it until the client sends again
             self.shared.wanted.fetch_add(1, Relaxed);
         }
-        place.map(|permit| Place(Some(permit)))
+        permit.map(|permit| SessionPermit(Some(permit)))
     }
 
-    /// Ends a session that has long been silent, whether or not its time is over; gives back whether there was one.
+    /// Ends a session that has been silent for a while, though its time is not over; returns whether there was one.
     fn make_room(&self, now: Moment) -> bool {
         let until = Moment::from_millis(now.as_millis().saturating_sub(SPARED.as_millis() as u64));
-        let last = |entry: &Entry| match entry {
-            Entry::Own(session) => session.last(),
-            Entry::Guest(guest) => guest.last.get(),
+        let last = |entry: &FlowOwner| match entry {
+            FlowOwner::Session(session) => session.last(),
+            FlowOwner::Moved(moved) => moved.last.get(),
         };
         let silent = self.table.borrow().silent(last, until, &mut self.random.borrow_mut());
         let gone = silent.and_then(|flow| self.table.borrow_mut().remove(&flow));
         match gone {
-            Some(Entry::Own(session)) => {
+            Some(FlowOwner::Session(session)) => {
                 session.ended(End::Idle);
                 true
             }
-            Some(Entry::Guest(_)) => true,
+            Some(FlowOwner::Moved(_)) => true,
             None => false,
         }
     }
 
-    /// The session is over.
-    fn end(&self, session: &Session) {
+    /// Ends a session.
+    fn end(&self, session: &UdpSession) {
         let gone = self.table.borrow_mut().remove(&session.flow);
         drop(gone);
     }

@@ -1,62 +1,69 @@
-//! How a session gets its backend, and another one when that is not there.
+//! How a session gets its backend, and another one when the first is not there.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::kept::Kept;
-use super::session::{CountedClient, Link, Opening, Session};
+use super::first_datagrams::FirstDatagrams;
+use super::session::{BackendSocket, CountedClient, Opening, UdpSession};
 use super::table::Flow;
-use super::{Entry, Scene, Sessions, answers};
+use super::{BatchContext, FlowOwner, UdpSessions, answers};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
-use crate::forward::admit::{self, Wish};
-use crate::forward::session::{Record, leads_to, placement, route};
-use crate::forward::tries::Tries;
+use crate::forward::placement::{self, Criteria};
+use crate::forward::retry::state::RetryState;
+use crate::forward::session::{Record, keys, route, service_of};
 use crate::layer4::udp::{Payload, Socket, options};
 use crate::metrics::Loss;
-use crate::metrics::retries::Outcome;
-use crate::record::access::Journey;
-use crate::record::access::session::Entry as Line;
+use crate::metrics::retries::RetryResult;
+use crate::record::access::AttemptLog;
+use crate::record::access::session::SessionEntry;
 use crate::upstream::udp;
 
-impl Sessions {
-    /// Begins a session with its first datagram, with another backend than `avoided` if there is one.
+impl UdpSessions {
+    /// Begins a session with its first datagram. It goes to another backend than `avoided`, if there is another one.
     pub(super) fn open(
         self: &Rc<Self>,
         flow: Flow,
         first: &Payload<'_>,
-        scene: &Scene<'_>,
+        context: &BatchContext<'_>,
         avoided: Option<&Endpoint>,
     ) {
-        let metrics = &scene.terms.metrics;
+        let metrics = &context.handles.metrics;
         if self.closing.get() {
             return metrics.lost(self.worker(), Loss::Draining, first.count());
         }
-        let Some(place) = self.place(scene) else {
+        let Some(permit) = self.permit(context) else {
             return metrics.lost(self.worker(), Loss::NoRoom, first.count());
         };
         let worker = self.ingress.worker();
-        let listener = &scene.snapshot.listeners[scene.listener];
+        let listener = &context.snapshot.listeners[context.listener];
         let mut record = Record::begin(worker, listener);
         let client = flow.client.ip().to_canonical();
         if worker.recorder.logs_access() {
-            let (protocol, journey) = (listener.protocol, Journey::default());
-            record.log(Line { client: Some(client), protocol, told: Vec::new(), server_name: None, journey });
+            let (protocol, attempts) = (listener.protocol, AttemptLog::default());
+            let proxy_header = Vec::new();
+            record.log_access(SessionEntry {
+                client: Some(client),
+                protocol,
+                proxy_header,
+                server_name: None,
+                attempts,
+            });
         }
-        let opening = match self.opening(client, scene, avoided, &mut record) {
+        let opening = match self.opening(client, context, avoided, &mut record) {
             Ok(opening) => opening,
             Err(error) => {
-                record.failed_of(&error);
+                record.failed_with(&error);
                 return metrics.lost(self.worker(), Loss::NoBackend, first.count());
             }
         };
-        let counted = CountedClient::new(metrics, self.worker(), place);
-        let session = Session::new(flow, opening, record, counted, &self.shared, (first, scene.now));
+        let counted = CountedClient::new(metrics, self.worker(), permit);
+        let session = UdpSession::new(flow, opening, record, counted, &self.shared, first, context.now);
         let session = Rc::new(session);
-        session.received(first, scene.now);
-        match self.join(&session, Some(first), scene.now) {
-            Ok(()) => self.table.borrow_mut().insert(flow, Entry::Own(session)),
+        session.received(first, context.now);
+        match self.join(&session, Some(first), context.now) {
+            Ok(()) => self.table.borrow_mut().insert(flow, FlowOwner::Session(session)),
             Err(loss) => metrics.lost(self.worker(), loss, first.count()),
         }
     }
@@ -64,70 +71,68 @@ impl Sessions {
     fn opening(
         &self,
         client: std::net::IpAddr,
-        scene: &Scene<'_>,
+        context: &BatchContext<'_>,
         avoided: Option<&Endpoint>,
         record: &mut Record,
     ) -> Result<Opening> {
         let worker = self.ingress.worker();
-        let route = route(&scene.snapshot.listeners[scene.listener], None)?;
-        let service = &scene.snapshot.services[leads_to(route, worker)?];
-        record.service(service, scene.listener);
-        worker.deposit(service, scene.now);
-        let (key, affinity) = placement(service, Some(client), worker);
+        let route = route(&context.snapshot.listeners[context.listener], None)?;
+        let service = &context.snapshot.services[service_of(route, worker)?];
+        record.goes_to(service, context.listener);
+        worker.deposit(service, context.now);
         let avoided = avoided.and_then(|avoided| service.endpoints.iter().position(|e| e.key == avoided.key));
         Ok(Opening {
-            snapshot: Rc::clone(scene.snapshot),
-            listener: scene.listener,
+            snapshot: Rc::clone(context.snapshot),
+            listener: context.listener,
             service: service.index,
             tried: avoided.into_iter().collect(),
-            turns: 0,
-            key,
-            affinity,
-            kept: Kept::default(),
+            failed_addresses: 0,
+            keys: keys(service, Some(client), worker),
+            first: FirstDatagrams::default(),
         })
     }
 
-    /// Finds the session a backend and sends it what came first, or what was kept of that. When it has none, that is recorded.
-    fn join(self: &Rc<Self>, session: &Rc<Session>, first: Option<&Payload<'_>>, now: Moment) -> Result<(), Loss> {
+    /// Finds a backend for the session and sends it the `first` datagrams, or, if those are not at hand, what was kept of them. Where there is no
+    /// backend left, that is recorded.
+    fn join(self: &Rc<Self>, session: &Rc<UdpSession>, first: Option<&Payload<'_>>, now: Moment) -> Result<(), Loss> {
         let mut opening = session.opening.borrow_mut();
         let Some(opening) = opening.as_mut() else { return Err(Loss::NoBackend) };
         loop {
             let error = match self.connect(session, opening, now) {
-                Ok(link) => {
-                    *session.link.borrow_mut() = Some(link);
+                Ok(to_backend) => {
+                    *session.to_backend.borrow_mut() = Some(to_backend);
                     let send = |payload: &Payload<'_>| session.send(&self.driver, payload);
                     let sent = match first {
                         Some(first) => send(first),
-                        None => opening.kept.datagrams().try_for_each(|datagram| send(&Payload::one(datagram))),
+                        None => opening.first.datagrams().try_for_each(|datagram| send(&Payload::one(datagram))),
                     };
                     match sent {
                         Err(error) if udp::is_unreachable(&error) => refused(error),
-                        // lost on the way, as UDP may
+                        // sent, or lost, as UDP allows
                         _ => return Ok(()),
                     }
                 }
                 Err(error) => error,
             };
-            let loss = if is_for_want_of_room(&error) { Loss::NoRoom } else { Loss::NoBackend };
+            let loss = if is_lack_of_room(&error) { Loss::NoRoom } else { Loss::NoBackend };
             if !self.again(session, opening, error) {
                 return Err(loss);
             }
         }
     }
 
-    /// A place at a backend, and a socket that leads there.
-    fn connect(self: &Rc<Self>, session: &Rc<Session>, opening: &mut Opening, now: Moment) -> Result<Link> {
+    /// Admits the session to a backend, and connects a socket to it.
+    fn connect(self: &Rc<Self>, session: &Rc<UdpSession>, opening: &mut Opening, now: Moment) -> Result<BackendSocket> {
         let worker = self.ingress.worker();
         let service = &*opening.snapshot.services[opening.service];
-        let (tried, key, affinity) = (&opening.tried, opening.key, opening.affinity.as_ref());
-        let wish = Wish { tried, wanted: None, key, session: affinity, client: None, now };
-        let admission = admit::at_once(worker, service, wish)?;
-        let backend = admission.backend;
-        session.record().attempt(service, opening.listener, admission);
+        let criteria = Criteria { keys: &opening.keys, tried: &opening.tried, preferred: None, client: None, now };
+        let admission = placement::admit_at_once(worker, service, criteria)?;
+        let backend = admission.backend();
+        session.record().attempt_begins(service, opening.listener, admission);
         let endpoint = &service.endpoints[backend];
         let mut connected = udp::connect(endpoint);
-        // no file descriptor, or no port: another session may give its own
-        if connected.as_ref().is_err_and(is_for_want_of_room) && self.make_room(now) {
+        // where there is no file descriptor, or no port, another session may end for this one
+        if connected.as_ref().is_err_and(is_lack_of_room) && self.make_room(now) {
             connected = udp::connect(endpoint);
         }
         let (socket, address) = connected?;
@@ -137,7 +142,7 @@ impl Sessions {
         let socket = Socket::new(Arc::new(socket)).map_err(|error| Error::new(Kind::Overload, "").because(error))?;
         let socket = Rc::new(socket);
         let reading = answers::read(Rc::downgrade(self), Rc::downgrade(session), Rc::clone(&socket));
-        Ok(Link {
+        Ok(BackendSocket {
             socket,
             address,
             endpoint: Arc::clone(endpoint),
@@ -146,39 +151,39 @@ impl Sessions {
         })
     }
 
-    /// A try failed so: whether another one is to be made. When none is, the session has failed.
-    fn again(&self, session: &Session, opening: &mut Opening, error: Error) -> bool {
+    /// An attempt has failed with this error: whether another one is to be made. When none is, the session has failed.
+    fn again(&self, session: &UdpSession, opening: &mut Opening, error: Error) -> bool {
         let worker = self.ingress.worker();
         let service = &*opening.snapshot.services[opening.service];
         tracing::debug!(service = %service.name, client = %session.flow.client, %error, "an attempt failed");
         let mut record = session.record();
         let Some(backend) = record.backend() else {
-            // it got no place at all
-            record.failed_of(&error);
+            // no backend has admitted it
+            record.failed_with(&error);
             return false;
         };
-        if error.kind() == Kind::Connect && turns_to_another_address(session, &mut opening.turns) {
-            // the backend has failed when nobody is at any of its addresses
+        if error.kind() == Kind::Connect && has_another_address(session, &mut opening.failed_addresses) {
+            // that is no failure of the backend before all of its addresses were tried
             record.attempt_failed(Kind::Overload);
             return true;
         }
         record.attempt_failed(error.kind());
-        let mut tries = Tries::resumed(worker, service, std::mem::take(&mut opening.tried));
-        // nothing waits: whoever sent it sends it again before long
-        let again = tries.after_failure(backend, &error, true).is_some_and(|pause| pause.is_zero());
+        let mut retry = RetryState::resumed(worker, service, std::mem::take(&mut opening.tried));
+        // a session does not pause: its client sends again before long
+        let again = retry.pause_after_failure(backend, &error, true).is_some_and(|pause| pause.is_zero());
         if !again {
-            tries.settled(Outcome::Failed);
-            record.failed_of(&tries.last_word(error));
+            retry.count(RetryResult::Failed);
+            record.failed_with(&retry.final_error(error));
         }
-        opening.tried = tries.tried;
+        opening.tried = retry.tried;
         again
     }
 
-    /// The backend of a session is not there, as an ICMP message says. Gives back whether the session goes on with another one;
-    /// if not, it is over.
-    pub(super) fn broken(self: &Rc<Self>, session: &Rc<Session>, error: &std::io::Error) -> bool {
-        if let Some(link) = &*session.link.borrow() {
-            link.socket.forget_errors(&self.driver);
+    /// An ICMP message says that the backend of a session is not there. Returns whether the session goes on with another one; if not, it is
+    /// over.
+    pub(super) fn broken(self: &Rc<Self>, session: &Rc<UdpSession>, error: &std::io::Error) -> bool {
+        if let Some(to_backend) = &*session.to_backend.borrow() {
+            to_backend.socket.forget_errors(&self.driver);
         }
         let again = match session.opening.borrow_mut().as_mut() {
             Some(opening) => self.again(session, opening, refused(error.kind().into())),
@@ -196,24 +201,24 @@ impl Sessions {
 }
 
 impl Opening {
-    /// The backend has answered: whatever was tried before, this was the last try.
-    pub fn settled(&self, worker: &Rc<crate::forward::Worker>) {
+    /// The backend has answered, so that this was the last attempt: it is counted if it was a retry.
+    pub fn count_success(&self, worker: &Rc<crate::forward::Worker>) {
         let service = &*self.snapshot.services[self.service];
-        Tries::resumed(worker, service, self.tried.clone()).settled(Outcome::Succeeded);
+        RetryState::resumed(worker, service, self.tried.clone()).count(RetryResult::Succeeded);
     }
 }
 
 /// Nobody is at the address that the session has tried: whether its backend has another one, which is tried next.
-fn turns_to_another_address(session: &Session, turns: &mut usize) -> bool {
-    let link = session.link.borrow();
-    let Some(Link { endpoint, address, .. }) = &*link else { return false };
+fn has_another_address(session: &UdpSession, failed: &mut usize) -> bool {
+    let to_backend = session.to_backend.borrow();
+    let Some(BackendSocket { endpoint, address, .. }) = &*to_backend else { return false };
     endpoint.addresses.fails(*address);
-    *turns += 1;
-    *turns < endpoint.addresses.in_order().len()
+    *failed += 1;
+    *failed < endpoint.addresses.in_order().len()
 }
 
-/// What it lacks, another session may give back.
-fn is_for_want_of_room(error: &Error) -> bool {
+/// Whether what is missing can be given back by another session that ends.
+fn is_lack_of_room(error: &Error) -> bool {
     match error.kind() {
         Kind::Overload => true,
         Kind::Shortage(lack) => lack.is_passing(),
@@ -221,7 +226,7 @@ fn is_for_want_of_room(error: &Error) -> bool {
     }
 }
 
-/// Nobody has got it, so that it may be sent to another.
+/// Nobody has received the datagram, so that it may be sent to another backend.
 fn refused(error: std::io::Error) -> Error {
     Error::new(Kind::Connect, "an ICMP message says so").retry(Retry::Safe).because(error)
 }

@@ -1,4 +1,4 @@
-//! One session.
+//! One session over UDP.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::kept::Kept;
-use super::roaming::Path;
+use super::connection_ids::Path;
+use super::first_datagrams::FirstDatagrams;
 use super::table::Flow;
-use super::{Place, Scene, Shared};
-use crate::affinity;
+use super::{BatchContext, SessionPermit, Shared};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::error::Kind;
 use crate::forward::Worker;
+use crate::forward::placement::keys::Keys;
 use crate::forward::session::Record;
 use crate::layer4::quic::ConnectionId;
 use crate::layer4::udp::{Driver, Payload, Socket};
@@ -26,47 +26,47 @@ use crate::outcome::End;
 use crate::snapshot::{Action, Current, Service};
 use crate::upstream::OpenConnection;
 
-/// Connection ids that are learned of one session: that of a retry, that of the handshake, and one to spare.
+/// How many connection ids are learned of one session: those of a Retry and of the handshake, and two to spare.
 const IDS: usize = 4;
 
-/// How often a session asks whether its backend is well.
+/// How often a session is asked whether it may stay with its backend, while the snapshot is the same.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A session.
 #[derive(Debug)]
-pub(super) struct Session {
-    /// What it began with.
+pub(super) struct UdpSession {
+    /// The addresses that it began with.
     pub flow: Flow,
-    /// The way to its backend; `None` only while it begins.
-    pub link: RefCell<Option<Link>>,
-    /// What is needed for as long as its backend has not answered.
+    /// The socket to its backend; `None` only while it begins.
+    pub to_backend: RefCell<Option<BackendSocket>>,
+    /// What is needed until its backend has answered.
     pub opening: RefCell<Option<Box<Opening>>>,
-    /// How other workers reach its backend, when it is a QUIC connection.
+    /// What other workers need of it, where it is a QUIC connection.
     pub path: RefCell<Option<Arc<Path>>>,
     /// It may be a QUIC connection.
     pub is_quic: bool,
     record: RefCell<Record>,
     ids: RefCell<Vec<ConnectionId>>,
     shared: Arc<Shared>,
-    /// The snapshot in which its backend was found to be well, and when.
+    /// The snapshot in which it was found to stay with its backend, and when.
     seen: RefCell<(Weak<Current>, Moment)>,
     last: Cell<Moment>,
     tally: Cell<Tally>,
     pub counted: CountedClient,
 }
 
-/// The way to a backend.
+/// The socket to a backend.
 #[derive(Debug)]
-pub(super) struct Link {
-    /// Connected to it.
+pub(super) struct BackendSocket {
+    /// The socket, which is connected.
     pub socket: Rc<Socket>,
-    /// Where it is.
+    /// The backend's address.
     pub address: SocketAddr,
-    /// Who it is.
+    /// The backend.
     pub endpoint: Arc<Endpoint>,
-    /// Waits for what it says.
+    /// The task that waits for what the backend sends.
     pub reader: AbortHandle,
-    /// Counts the socket.
+    /// Counts the socket as a connection to the backend.
     pub _counted: OpenConnection,
 }
 
@@ -81,14 +81,12 @@ pub(super) struct Opening {
     pub service: usize,
     /// The backends that failed.
     pub tried: Vec<usize>,
-    /// How often a backend was tried again at another of its addresses.
-    pub turns: usize,
-    /// What it is told by, for the ring.
-    pub key: u64,
-    /// Its affinity.
-    pub affinity: Option<Cell<affinity::Stickiness>>,
-    /// What it began with.
-    pub kept: Kept,
+    /// How many addresses of the backend nobody was at.
+    pub failed_addresses: usize,
+    /// What ties it to a backend.
+    pub keys: Keys,
+    /// What its client has sent.
+    pub first: FirstDatagrams,
 }
 
 /// Bytes and datagrams from the client, and to it.
@@ -98,27 +96,28 @@ struct Tally {
     datagrams: [u64; 2],
 }
 
-/// A session that is counted as a client's connection while it exists, and holds a place for one.
+/// Counts a session as a client's connection while it exists, and holds its permit.
 #[derive(Debug)]
 pub(super) struct CountedClient {
     pub metrics: Arc<ListenerMetrics>,
     worker: usize,
-    _place: Place,
+    _permit: SessionPermit,
 }
 
-impl Session {
-    /// Has no way to a backend yet.
+impl UdpSession {
+    /// Has no backend yet. `first` is what its client has sent.
     pub fn new(
         flow: Flow,
         opening: Opening,
         record: Record,
         counted: CountedClient,
         shared: &Arc<Shared>,
-        (first, now): (&Payload<'_>, Moment),
+        first: &Payload<'_>,
+        now: Moment,
     ) -> Self {
         Self {
             flow,
-            link: RefCell::default(),
+            to_backend: RefCell::default(),
             seen: RefCell::new((Rc::downgrade(&opening.snapshot), now)),
             opening: RefCell::new(Some(Box::new(opening))),
             path: RefCell::default(),
@@ -137,7 +136,7 @@ impl Session {
         self.last.set(now);
         self.add(0, payload);
         if let Some(opening) = &mut *self.opening.borrow_mut() {
-            payload.datagrams().for_each(|datagram| opening.kept.keep(datagram));
+            payload.datagrams().for_each(|datagram| opening.first.keep(datagram));
         }
     }
 
@@ -149,7 +148,7 @@ impl Session {
             let mut record = self.record.borrow_mut();
             record.connected();
             record.answered();
-            opening.settled(worker);
+            opening.count_success(worker);
         }
     }
 
@@ -162,92 +161,94 @@ impl Session {
 
     /// Sends something to its backend.
     pub fn send(&self, driver: &Driver, payload: &Payload<'_>) -> io::Result<()> {
-        match &*self.link.borrow() {
-            Some(link) => driver.send_to_peer(link.socket.get(), link.address, payload),
+        match &*self.to_backend.borrow() {
+            Some(to_backend) => driver.send_to_peer(to_backend.socket.get(), to_backend.address, payload),
             None => Ok(()),
         }
     }
 
     /// Its backend.
     pub fn backend(&self) -> Option<Arc<Endpoint>> {
-        self.link.borrow().as_ref().map(|link| Arc::clone(&link.endpoint))
+        self.to_backend.borrow().as_ref().map(|to_backend| Arc::clone(&to_backend.endpoint))
     }
 
-    /// What becomes of it, for its record.
+    /// Its record.
     pub fn record(&self) -> std::cell::RefMut<'_, Record> {
         self.record.borrow_mut()
     }
 
-    /// When it was not silent last.
+    /// When something was sent last, either way.
     pub fn last(&self) -> Moment {
         let path = self.path.borrow();
         path.as_ref().map_or(self.last.get(), |path| path.last().max(self.last.get()))
     }
 
-    /// It ended so.
+    /// It did not fail, and this is how it ended.
     pub fn ended(&self, end: End) {
         self.record.borrow_mut().ended(end);
     }
 
-    /// It failed.
+    /// It failed with an error of this kind.
     pub fn failed(&self, kind: Kind) {
         self.record.borrow_mut().failed(kind);
     }
 
-    /// Its backend can be reached by this connection id.
+    /// Its client is found by this connection id, which the backend has chosen.
     pub fn learn(&self, id: ConnectionId) {
         let mut ids = self.ids.borrow_mut();
         if ids.len() >= IDS || ids.contains(&id) {
             return;
         }
-        let link = self.link.borrow();
-        let Some(link) = &*link else { return };
+        let to_backend = self.to_backend.borrow();
+        let Some(to_backend) = &*to_backend else { return };
         let mut path = self.path.borrow_mut();
-        let path =
-            path.get_or_insert_with(|| Arc::new(Path::new(Arc::clone(link.socket.get()), link.address, self.flow)));
-        if self.shared.roaming.learn(id, path) {
+        let path = path.get_or_insert_with(|| {
+            Arc::new(Path::new(Arc::clone(to_backend.socket.get()), to_backend.address, self.flow))
+        });
+        if self.shared.connection_ids.learn(id, path) {
             ids.push(id);
         }
     }
 
-    /// Whether it stays with its backend. Looked at for each snapshot, and now and then: what makes no difference to new
-    /// sessions (a drained backend is disabled) makes no new snapshot.
-    pub fn holds(&self, scene: &Scene<'_>) -> bool {
+    /// Whether it may stay with its backend. That is looked at for each snapshot, and once a second: some changes make no new snapshot, because
+    /// they make no difference to new sessions (such as when a drained backend is disabled).
+    pub fn may_stay(&self, context: &BatchContext<'_>) -> bool {
         let mut seen = self.seen.borrow_mut();
         let (snapshot, at) = &*seen;
-        if snapshot.as_ptr() == Rc::as_ptr(scene.snapshot) && scene.now.since(*at) < LOOK {
+        if snapshot.as_ptr() == Rc::as_ptr(context.snapshot) && context.now.since(*at) < LOOK {
             return true;
         }
-        let holds = self.link.borrow().as_ref().is_some_and(|link| keeps(&link.endpoint, scene));
-        if holds {
-            *seen = (Rc::downgrade(scene.snapshot), scene.now);
+        let may_stay =
+            self.to_backend.borrow().as_ref().is_some_and(|to_backend| may_stay_with(&to_backend.endpoint, context));
+        if may_stay {
+            *seen = (Rc::downgrade(context.snapshot), context.now);
         }
-        holds
+        may_stay
     }
 }
 
-/// Whether a session of this backend stays with it.
-fn keeps(endpoint: &Endpoint, scene: &Scene<'_>) -> bool {
-    let snapshot = &**scene.snapshot;
+/// Whether a session of this backend may stay with it.
+fn may_stay_with(endpoint: &Endpoint, context: &BatchContext<'_>) -> bool {
+    let snapshot = &**context.snapshot;
     let Some(service) = snapshot.services.iter().find(|service| *service.name == *endpoint.service) else {
         return false;
     };
-    if !leads_to(scene, service) {
+    if !leads_to(context, service) {
         return false;
     }
     match service.endpoints.iter().position(|known| known.key == endpoint.key) {
-        // where nobody is well, one is as good as the other
-        Some(index) => service.keeps_sticky_sessions(index, scene.now) || service.available.members.is_empty(),
+        // where no backend is well, this one is as good as the others
+        Some(index) => service.keeps_sticky_sessions(index, context.now) || service.available.members.is_empty(),
         None => false,
     }
 }
 
 /// Whether the listener still leads to this service.
-fn leads_to(scene: &Scene<'_>, service: &Service) -> bool {
-    let listener = &scene.snapshot.listeners[scene.listener];
+fn leads_to(context: &BatchContext<'_>, service: &Service) -> bool {
+    let listener = &context.snapshot.listeners[context.listener];
     match crate::forward::session::route(listener, None).map(|route| &route.action) {
         Ok(Action::Service(index)) => *index == service.index,
-        // one of several, at random: it is as good a choice as any
+        // new sessions go to one of several services at random, and this may be one of them
         Ok(Action::Split(_)) => true,
         _ => false,
     }
@@ -255,9 +256,9 @@ fn leads_to(scene: &Scene<'_>, service: &Service) -> bool {
 
 impl CountedClient {
     /// One more.
-    pub fn new(metrics: &Arc<ListenerMetrics>, worker: usize, place: Place) -> Self {
+    pub fn new(metrics: &Arc<ListenerMetrics>, worker: usize, permit: SessionPermit) -> Self {
         metrics.opened(worker);
-        Self { metrics: Arc::clone(metrics), worker, _place: place }
+        Self { metrics: Arc::clone(metrics), worker, _permit: permit }
     }
 }
 
@@ -267,18 +268,18 @@ impl Drop for CountedClient {
     }
 }
 
-impl Drop for Link {
+impl Drop for BackendSocket {
     fn drop(&mut self) {
         self.reader.abort();
     }
 }
 
-impl Drop for Session {
+impl Drop for UdpSession {
     fn drop(&mut self) {
         let mut tally = self.tally.get();
         if let Some(path) = self.path.take() {
             path.close();
-            self.shared.roaming.forget(&self.ids.take());
+            self.shared.connection_ids.forget(&self.ids.take());
             let (datagrams, bytes) = path.tally();
             tally.datagrams[0] += datagrams;
             tally.bytes[0] += bytes;

@@ -1,8 +1,8 @@
 //! A worker's sessions, found by the addresses of their datagrams. Pure.
 //!
-//! They stand in one vector without gaps, so that a few can be drawn at random when one of them has to make room. An exact order of
-//! last use would have to be kept at each datagram; the longest silent of a few is nearly as good: of
-//! [`SAMPLE`] it is, on average, among the longest silent ninth of all (as in `affinity/table.rs`).
+//! They stand in one vector without gaps, so that a few can be drawn at random when one has to make room for another. The exact order of last
+//! use would have to be updated with each datagram. The longest silent of [`SAMPLE`] drawn at random is nearly as good: on average it is
+//! among the longest silent ninth of all (as in `affinity/table.rs`).
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,10 +11,10 @@ use ahash::RandomState;
 
 use crate::clock::Moment;
 
-/// How many are looked at to find one that may go.
+/// How many are drawn to find one that may go.
 const SAMPLE: usize = 8;
 
-/// Both ends of what a client sends.
+/// Where a client's datagrams come from and go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Flow {
     /// The client.
@@ -68,11 +68,11 @@ impl<T> Table<T> {
         Some(value)
     }
 
-    /// Takes out those that `goes` names.
+    /// Takes out all that `goes` is true for.
     pub fn extract(&mut self, goes: impl Fn(&T) -> bool) -> Vec<T> {
         let flows: Vec<Flow> = self.entries.iter().filter(|(_, value)| goes(value)).map(|(flow, _)| *flow).collect();
         let gone = flows.iter().filter_map(|flow| self.remove(flow)).collect();
-        // what a flood has made it grow to is given back
+        // memory that a flood has made it take is given back
         if self.entries.capacity() > 1024 && self.entries.len() < self.entries.capacity() / 4 {
             self.entries.shrink_to(self.entries.len() * 2);
             self.index.shrink_to(self.entries.len() * 2);

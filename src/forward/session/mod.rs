@@ -1,7 +1,7 @@
-//! A session of Layer 4: a client's connection comes in, a backend is connected to, and bytes go both ways until they end.
+//! The story of a session of Layer 4: a client's connection comes in, a backend is connected to, and bytes go both ways until one side ends.
 //!
-//! A backend that can't be reached, or that breaks the connection before anything was moved, costs the client nothing: another
-//! one is tried. Once a byte has gone, nobody can tell what it has done.
+//! Where a backend can't be reached, or breaks the connection before anything was moved, the client does not notice: another backend is tried.
+//! Once a byte was moved, nobody can tell what it has done.
 
 mod record;
 mod silence;
@@ -22,24 +22,25 @@ use tokio::io::AsyncWriteExt;
 pub use record::Record;
 use silence::Silence;
 
-use super::admit::{self, Wish};
-use super::tries::Tries;
-use super::{Ingress, Worker, key};
-use crate::affinity;
+use super::placement::keys::{self, Keys};
+use super::placement::{self, Criteria};
+use super::retry::state::RetryState;
+use super::{Ingress, Worker};
 use crate::clock::Moment;
-use crate::endpoint::Live;
+use crate::endpoint::{Endpoint, Live};
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
 use crate::layer4::duplex::{Duplex, End};
 use crate::layer4::proxy_protocol::Peer;
 use crate::metrics::ListenerMetrics;
-use crate::metrics::retries::{Outcome, Retries};
+use crate::metrics::retries::{Retries, RetryResult};
 use crate::outcome;
 use crate::policy::{Balance, ListenerProtocol};
-use crate::record::access::Journey;
-use crate::record::access::session::Entry;
+use crate::record::access::AttemptLog;
+use crate::record::access::session::SessionEntry;
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service};
+use crate::timer::Timers;
 use crate::upstream::{self, OpenConnection, Tls};
 
 /// A client's connection that is to become a session.
@@ -53,38 +54,37 @@ pub struct Arrival {
     pub early: Bytes,
 }
 
-/// A session that has a backend.
-struct Joined {
+/// A session: a client and a backend that are connected.
+struct Session {
     duplex: Duplex,
     record: Record,
     /// The backend.
     live: Arc<Live>,
-    /// It ends when nothing was said for so long.
+    /// It ends when nothing was sent for so long.
     idle_timeout: Duration,
-    /// Where the backend was not the first one: what counts this try, once it is known what came of it.
+    /// Counts this attempt once it is known what came of it. `None` for the first attempt, which is no retry.
     retries: Option<Arc<Retries>>,
     /// Counts the connection to the backend.
     _counted: OpenConnection,
 }
 
 /// A connection to a backend.
-struct Connected {
+struct BackendConnection {
     stream: Stream,
     live: Arc<Live>,
-    /// As in [`Joined`].
+    /// As in [`Session`].
     retries: Option<Arc<Retries>>,
     counted: OpenConnection,
 }
 
-/// A session while it is relayed. Dropped before it has ended, it is cut off: to either side that must not look like the other one's
-/// end.
-struct Relayed<'s> {
-    session: &'s mut Joined,
+/// Cuts a session off that is dropped before it has ended: neither side may take that for an end that the other one has made.
+struct CutOnDrop<'s> {
+    session: &'s mut Session,
     has_ended: bool,
 }
 
-/// A session that its backend broke before anything was moved.
-struct Unmoved {
+/// A session that its backend broke before anything was moved: another backend may have it.
+struct BrokenEarly {
     client: Stream,
     record: Record,
     by: Arc<Live>,
@@ -92,58 +92,59 @@ struct Unmoved {
 
 /// Serves a connection to its end.
 pub async fn serve(mut arrival: Arrival, peer: &Peer, ingress: &Ingress, metrics: &ListenerMetrics) {
-    let Some(mut record) = begin(peer, arrival.server_name.as_deref(), ingress) else { return };
+    let Some(mut record) = begin_record(peer, arrival.server_name.as_deref(), ingress) else { return };
     let mut failed = Vec::new();
     loop {
-        // boxed: it is large, and a session that is connected is done with it
-        let Some(joined) = Box::pin(join((arrival, peer), ingress, &mut failed, record)).await else { return };
-        let Some(unmoved) = relay(joined, ingress.worker(), metrics).await else { return };
-        failed.push(unmoved.by);
-        record = unmoved.record;
-        // a session of which nothing was moved had sent nothing, not even the name that it wants
-        arrival = Arrival { stream: unmoved.client, server_name: None, early: Bytes::new() };
+        // boxed: this future is large, and a session that is connected does not need it any more
+        let Some(session) = Box::pin(begin_session(arrival, peer, ingress, &mut failed, record)).await else { return };
+        let Some(broken) = relay(session, ingress.worker(), metrics).await else { return };
+        failed.push(broken.by);
+        record = broken.record;
+        // nothing was moved, so the client has sent nothing yet, not even a name
+        arrival = Arrival { stream: broken.client, server_name: None, early: Bytes::new() };
     }
 }
 
 /// Records a connection that can't become a session.
 pub fn refuse(peer: &Peer, ingress: &Ingress, why: Kind) {
-    if let Some(mut record) = begin(peer, None, ingress) {
+    if let Some(mut record) = begin_record(peer, None, ingress) {
         record.failed(why);
     }
 }
 
-fn begin(peer: &Peer, server_name: Option<&str>, ingress: &Ingress) -> Option<Record> {
+fn begin_record(peer: &Peer, server_name: Option<&str>, ingress: &Ingress) -> Option<Record> {
     let (snapshot, listener) = ingress.current()?;
     let listener = &snapshot.listeners[listener];
     let mut record = Record::begin(ingress.worker(), listener);
     if ingress.worker().recorder.logs_access() {
         let server_name = server_name.map(Into::into);
-        let (client, protocol, journey) = (peer.ip(), listener.protocol, Journey::default());
-        record.log(Entry { client, protocol, told: peer.told(), server_name, journey });
+        let (client, protocol, attempts) = (peer.ip(), listener.protocol, AttemptLog::default());
+        record.log_access(SessionEntry { client, protocol, proxy_header: peer.told(), server_name, attempts });
     }
     Some(record)
 }
 
-/// Connects the client with a backend that is none of those that have `failed` the session, and adds to them those that can't be reached;
-/// `None` when there is none left, which is recorded and told to the client.
-async fn join(
-    (mut arrival, peer): (Arrival, &Peer),
+/// Connects the client with a backend that is none of those that have `failed` the session, and adds to these the backends that can't be
+/// reached. `None` when there is no backend left: that is recorded, and the client is told.
+async fn begin_session(
+    mut arrival: Arrival,
+    peer: &Peer,
     ingress: &Ingress,
     failed: &mut Vec<Arc<Live>>,
     mut record: Record,
-) -> Option<Joined> {
+) -> Option<Session> {
     let (snapshot, listener) = ingress.current()?;
-    match connect((&arrival, peer), ingress.worker(), (&snapshot, listener), failed, &mut record).await {
-        Ok(Connected { stream: backend, live, retries, counted }) => {
+    match connect(&arrival, peer, ingress.worker(), &snapshot, listener, failed, &mut record).await {
+        Ok(BackendConnection { stream: backend, live, retries, counted }) => {
             record.connected();
             let idle_timeout = snapshot.listeners[listener].idle_timeout;
             let duplex = Duplex::new(arrival.stream, backend, arrival.early);
-            Some(Joined { duplex, record, live, idle_timeout, retries, _counted: counted })
+            Some(Session { duplex, record, live, idle_timeout, retries, _counted: counted })
         }
         Err(error) => {
             let name = &snapshot.listeners[listener].name;
             tracing::debug!(listener = %name, client = ?peer.ip(), %error, "a session has no backend");
-            record.failed_of(&error);
+            record.failed_with(&error);
             if snapshot.listeners[listener].protocol == ListenerProtocol::Tls {
                 alert(&mut arrival.stream, error.kind()).await;
             } else {
@@ -156,71 +157,85 @@ async fn join(
 }
 
 async fn connect(
-    (arrival, peer): (&Arrival, &Peer),
+    arrival: &Arrival,
+    peer: &Peer,
     worker: &Rc<Worker>,
-    (snapshot, listener): (&Current, usize),
+    snapshot: &Current,
+    listener: usize,
     failed: &mut Vec<Arc<Live>>,
     record: &mut Record,
-) -> Result<Connected> {
+) -> Result<BackendConnection> {
     let route = route(&snapshot.listeners[listener], arrival.server_name.as_deref())?;
-    let service = &*snapshot.services[leads_to(route, worker)?];
-    record.service(service, listener);
+    let service = &*snapshot.services[service_of(route, worker)?];
+    record.goes_to(service, listener);
     let now = Moment::at(record.began());
-    let (mut tries, last) = resume(worker, service, failed);
+    let (mut retry, last) = resume(worker, service, failed);
     match last {
         None => worker.deposit(service, now),
         Some(broke) => {
             let error = Error::new(Kind::UpstreamClosed, "before anything was moved").retry(Retry::Safe);
-            let Some(pause) = tries.after_failure(broke, &error, true) else {
-                tries.settled(Outcome::Failed);
+            let Some(pause) = retry.pause_after_failure(broke, &error, true) else {
+                retry.count(RetryResult::Failed);
                 return Err(error);
             };
             tokio::time::sleep(pause).await;
         }
     }
     let timeouts = route.timeouts(service);
-    let (key, session) = placement(service, peer.ip(), worker);
-    let first =
+    let keys = keys(service, peer.ip(), worker);
+    let header =
         service.proxy_header.map_or(&[][..], |version| worker.header(peer, version, &snapshot.listeners[listener]));
     loop {
-        let wish = Wish { tried: &tries.tried, wanted: None, key, session: session.as_ref(), client: None, now };
-        let admission = admit::admit(worker, service, wish, &timeouts).await?;
-        let backend = admission.backend;
-        record.attempt(service, listener, admission);
-        let endpoint = &*service.endpoints[backend];
-        let name = service.tls.as_ref().and_then(|_| service.server_name(endpoint));
-        let tls = service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
-        let error = match upstream::dial(endpoint, tls, first, &worker.timers, timeouts.connect).await {
+        let criteria = Criteria { keys: &keys, tried: &retry.tried, preferred: None, client: None, now };
+        let admission = placement::admit(worker, service, criteria, &timeouts).await?;
+        let backend = admission.backend();
+        record.attempt_begins(service, listener, admission);
+        let endpoint = &service.endpoints[backend];
+        let error = match dial(service, endpoint, header, &worker.timers, timeouts.connect).await {
             Ok(stream) => {
-                let pool = worker.pools.of(endpoint, service.pool, &service.upstream[backend]);
+                let live = Arc::clone(&endpoint.live);
+                let counted = worker.pools.of(endpoint, service.pool, &service.upstream[backend]).opened();
                 let retries = (!failed.is_empty()).then(|| Arc::clone(&service.retries));
-                return Ok(Connected { stream, live: Arc::clone(&endpoint.live), retries, counted: pool.opened() });
+                return Ok(BackendConnection { stream, live, retries, counted });
             }
             Err(error) => error,
         };
         tracing::debug!(service = %service.name, backend = %endpoint.id, %error, "an attempt failed");
         record.attempt_failed(error.kind());
         failed.push(Arc::clone(&endpoint.live));
-        match tries.after_failure(backend, &error, true) {
+        match retry.pause_after_failure(backend, &error, true) {
             Some(pause) => tokio::time::sleep(pause).await,
             None => {
-                tries.settled(Outcome::Failed);
-                return Err(tries.last_word(error));
+                retry.count(RetryResult::Failed);
+                return Err(retry.final_error(error));
             }
         }
     }
 }
 
-/// The tries as they stand when these backends have failed, and the last of those, after which it is yet to be decided whether another one is
-/// asked. A backend that a reload has taken out since has no place in the service, and counts as a try all the same.
-fn resume<'w>(worker: &'w Rc<Worker>, service: &'w Service, failed: &[Arc<Live>]) -> (Tries<'w>, Option<usize>) {
+/// Connects to a backend of the service. The connection begins with this PROXY header, if that is not empty.
+async fn dial(
+    service: &Service,
+    endpoint: &Endpoint,
+    header: &[u8],
+    timers: &Timers,
+    limit: Duration,
+) -> Result<Stream> {
+    let name = service.tls.as_ref().and_then(|_| service.server_name(endpoint));
+    let tls = service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
+    upstream::dial(endpoint, tls, header, timers, limit).await
+}
+
+/// What was tried when these backends have failed, but for the last of them, which is returned: after that one it is yet to be decided whether
+/// another backend is asked. A backend that a reload has taken out since has no place in the service, but the attempt with it counts.
+fn resume<'w>(worker: &'w Rc<Worker>, service: &'w Service, failed: &[Arc<Live>]) -> (RetryState<'w>, Option<usize>) {
     let place = |live| service.endpoints.iter().position(|endpoint| Arc::ptr_eq(&endpoint.live, live));
     let mut tried: Vec<_> = failed.iter().map(|live| place(live).unwrap_or(usize::MAX)).collect();
     let last = tried.pop();
-    (Tries::resumed(worker, service, tried), last)
+    (RetryState::resumed(worker, service, tried), last)
 }
 
-/// The route by the name that the client asked for; where it asked for none, or nothing is decided by it, the listener's own.
+/// The route for the name that the client asked for. Where it asked for none, or no route has the name, that is the listener's default.
 pub(super) fn route<'s>(listener: &'s Listener, server_name: Option<&str>) -> Result<&'s Route> {
     let headers = HeaderMap::new();
     let host = server_name.unwrap_or_default();
@@ -229,39 +244,35 @@ pub(super) fn route<'s>(listener: &'s Listener, server_name: Option<&str>) -> Re
     route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
 }
 
-/// The service that a session of this route goes to, by its place in the snapshot.
-pub(super) fn leads_to(route: &Route, worker: &Worker) -> Result<usize> {
+/// The service that a session of this route goes to, by its place in the snapshot. Drawn at random where the route leads to several.
+pub(super) fn service_of(route: &Route, worker: &Worker) -> Result<usize> {
     match &route.action {
         Action::Service(service) => Ok(*service),
         Action::Split(split) => Ok(split.choose(worker.random.borrow_mut().u32(..))),
-        // the configuration has none of these where there are no requests
+        // the configuration has these for HTTP only
         Action::Redirect { .. } | Action::Respond { .. } => Err(Error::new(Kind::Internal, "no request")),
     }
 }
 
-/// What the session is told by, for the ring and for its affinity: the client's address.
-pub(super) fn placement(
-    service: &Service,
-    client: Option<IpAddr>,
-    worker: &Worker,
-) -> (u64, Option<Cell<affinity::Stickiness>>) {
-    let told_by = || client.map(key::of_address);
-    let key = match service.balance {
-        // those that are told by nothing must not all go to one backend
-        Balance::ConsistentHash(_) => told_by().unwrap_or_else(|| worker.random.borrow_mut().u64(..)),
+/// What ties a session to a backend: its client's address.
+pub(super) fn keys(service: &Service, client: Option<IpAddr>, worker: &Worker) -> Keys {
+    let key = || client.map(keys::of_address);
+    let hash = match service.balance {
+        // clients without an address must not all go to one backend
+        Balance::ConsistentHash(_) => key().unwrap_or_else(|| worker.random.borrow_mut().u64(..)),
         _ => 0,
     };
-    let session = service.affinity.as_ref().map(|a| Cell::new(a.stickiness(std::iter::empty(), told_by, 0)));
-    (key, session)
+    let affinity = service.affinity.as_ref().map(|a| Cell::new(a.stickiness(std::iter::empty(), key, 0)));
+    Keys { hash, affinity }
 }
 
-/// Moves bytes until the session ends. Gives it back when its backend broke it before anything was moved.
-async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -> Option<Unmoved> {
-    let mut silence = Silence::new(&worker.timers, joined.idle_timeout);
+/// Moves bytes until the session ends. Returns what is left of it when its backend broke it before anything was moved.
+async fn relay(mut session: Session, worker: &Worker, metrics: &ListenerMetrics) -> Option<BrokenEarly> {
+    let mut silence = Silence::new(&worker.timers, session.idle_timeout);
     let (mut received, mut sent) = (0, 0);
-    let mut relayed = Relayed { session: &mut joined, has_ended: false };
+    let mut cut_on_drop = CutOnDrop { session: &mut session, has_ended: false };
     let end = poll_fn(|cx| {
-        let Joined { duplex, record, retries, .. } = &mut *relayed.session;
+        let Session { duplex, record, retries, .. } = &mut *cut_on_drop.session;
         let end = duplex.poll(&worker.shared, cx);
         let (up, down) = (duplex.from_client() - received, duplex.from_backend() - sent);
         if up + down > 0 {
@@ -270,7 +281,7 @@ async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -
             if sent == 0 && down > 0 {
                 record.answered();
                 if let Some(retries) = retries.take() {
-                    retries.count(worker.index, Outcome::Succeeded);
+                    retries.count(worker.index, RetryResult::Succeeded);
                 }
             }
             (received, sent) = (received + up, sent + down);
@@ -282,15 +293,16 @@ async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -
         }
     })
     .await;
-    relayed.has_ended = true;
-    drop(relayed);
-    let Joined { duplex, mut record, live, retries, .. } = joined;
+    cut_on_drop.has_ended = true;
+    drop(cut_on_drop);
+    let Session { duplex, mut record, live, retries, .. } = session;
     if end == Some(End::BackendReset) && received + sent == 0 && !duplex.backend_has_ended() {
         record.attempt_failed(Kind::UpstreamClosed);
-        return Some(Unmoved { client: duplex.into_client(), record, by: live });
+        return Some(BrokenEarly { client: duplex.into_client(), record, by: live });
     }
     if let Some(retries) = retries {
-        let outcome = if end == Some(End::BackendReset) { Outcome::Failed } else { Outcome::Succeeded };
+        let broke = end == Some(End::BackendReset);
+        let outcome = if broke { RetryResult::Failed } else { RetryResult::Succeeded };
         retries.count(worker.index, outcome);
     }
     match end {
@@ -303,7 +315,7 @@ async fn relay(mut joined: Joined, worker: &Worker, metrics: &ListenerMetrics) -
     None
 }
 
-impl Drop for Relayed<'_> {
+impl Drop for CutOnDrop<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
             self.session.duplex.cut();
@@ -319,7 +331,7 @@ async fn alert(stream: &mut Stream, kind: Kind) {
         Kind::NoRoute => UNRECOGNIZED_NAME,
         _ => INTERNAL_ERROR,
     };
-    // a record of type alert and version 1.2, two bytes long: fatal, and why. A client that is gone need not be told
+    // a record of type alert (21) and version 1.2 (3, 3), two bytes long: fatal (2), and why. It does not matter if the client is gone
     let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, description]).await;
     let _ = stream.shutdown().await;
 }

@@ -1,6 +1,6 @@
-//! The record of a session while it lasts: dropped when the session is over, however that comes, and recorded then.
+//! The record of a session while it lasts. It is dropped when the session is over, for whatever reason, and what came of it is recorded then.
 //!
-//! A session may last for days, and many reloads: it holds what it is recorded in, and its backend, but no snapshot.
+//! A session may last for days and through many reloads. So the record holds what the session is counted in, and its backend, but no snapshot.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,11 +11,10 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::waiters::Waiters;
 use crate::error::{Error, Kind, Side};
 use crate::forward::Worker;
-use crate::forward::admit::Admission;
-use crate::forward::queue::Place;
-use crate::forward::verdict::Verdict;
+use crate::forward::placement::Admission;
+use crate::forward::placement::attempt_result::AttemptResult;
 use crate::metrics::{Durations, Requests, UpstreamMetrics};
-use crate::outcome;
+use crate::outcome::{End, SessionOutcome};
 use crate::policy::Breaker;
 use crate::record::{self, access};
 use crate::snapshot::{Listener, Service};
@@ -27,16 +26,16 @@ pub struct Record {
     listener: Arc<str>,
     /// What it is counted in as it stands now.
     requests: Arc<Requests>,
-    service: Option<Served>,
-    attempt: Option<Attempt>,
-    outcome: outcome::Session,
+    service: Option<ServiceHandles>,
+    attempt: Option<LastAttempt>,
+    outcome: SessionOutcome,
     /// What the access log says of the client, when there is one.
-    access: Option<Box<access::session::Entry>>,
+    access: Option<Box<access::session::SessionEntry>>,
 }
 
 /// The service that it went to.
 #[derive(Debug)]
-struct Served {
+struct ServiceHandles {
     index: usize,
     name: Arc<str>,
     durations: Arc<Durations>,
@@ -45,16 +44,16 @@ struct Served {
     consecutive_failures: u32,
 }
 
-/// The try with a backend that is under way, or was the last.
+/// The attempt that is under way, or was the last one.
 #[derive(Debug)]
-struct Attempt {
+struct LastAttempt {
     endpoint: Arc<Endpoint>,
     upstream: Arc<UpstreamMetrics>,
     began: Instant,
-    /// `None` once its place at the backend is given back.
+    /// `None` once its slot at the backend is given back.
     admission: Option<Admission>,
-    /// Its backend has been judged by it.
-    judged: bool,
+    /// What it says about its backend was reported.
+    is_reported: bool,
 }
 
 impl Record {
@@ -66,7 +65,7 @@ impl Record {
             requests: Arc::clone(&listener.local),
             service: None,
             attempt: None,
-            outcome: outcome::Session::begun(Instant::now()),
+            outcome: SessionOutcome::begun(Instant::now()),
             access: None,
         }
     }
@@ -77,14 +76,14 @@ impl Record {
     }
 
     /// What the access log is to say of the client.
-    pub fn log(&mut self, entry: access::session::Entry) {
+    pub fn log_access(&mut self, entry: access::session::SessionEntry) {
         self.access = Some(Box::new(entry));
     }
 
     /// It goes to this service, from the listener at this place.
-    pub fn service(&mut self, service: &Service, listener: usize) {
+    pub fn goes_to(&mut self, service: &Service, listener: usize) {
         self.requests = Arc::clone(&service.series[listener].none);
-        self.service = Some(Served {
+        self.service = Some(ServiceHandles {
             index: service.index,
             name: Arc::clone(&service.name),
             durations: Arc::clone(&service.durations),
@@ -94,36 +93,36 @@ impl Record {
         });
     }
 
-    /// It is tried with a backend of the service, from the listener at this place.
-    pub fn attempt(&mut self, service: &Service, listener: usize, admission: Admission) {
-        let backend = admission.backend;
-        // the clock is read again for the rare second try only
+    /// An attempt begins with what was admitted to a backend of the service, from the listener at this place.
+    pub fn attempt_begins(&mut self, service: &Service, listener: usize, admission: Admission) {
+        let backend = admission.backend();
+        // the clock is read again for the rare second attempt only
         let began = if self.attempt.is_none() { self.outcome.began } else { Instant::now() };
         self.requests = Arc::clone(&service.series[listener].backends[backend]);
         self.outcome.attempts += 1;
         if let Some(entry) = &mut self.access {
-            entry.journey.tried(&service.endpoints[backend].id);
+            entry.attempts.tried(&service.endpoints[backend].id);
         }
-        self.attempt = Some(Attempt {
+        self.attempt = Some(LastAttempt {
             endpoint: Arc::clone(&service.endpoints[backend]),
             upstream: Arc::clone(&service.upstream[backend]),
             began,
             admission: Some(admission),
-            judged: false,
+            is_reported: false,
         });
     }
 
-    /// The try failed so, and its place at the backend is free.
+    /// The attempt failed with an error of this kind, and its slot at the backend is free.
     pub fn attempt_failed(&mut self, kind: Kind) {
         if kind.side() == Side::Upstream {
-            self.judge(true);
+            self.report(true);
         }
-        self.leave();
+        self.give_back();
     }
 
-    /// The backend of the try that is under way, by its place in the service.
+    /// The backend of the attempt that is under way, by its place in the service.
     pub fn backend(&self) -> Option<usize> {
-        self.attempt.as_ref().and_then(|attempt| attempt.admission.as_ref()).map(|admission| admission.backend)
+        self.attempt.as_ref().and_then(|attempt| attempt.admission.as_ref()).map(Admission::backend)
     }
 
     /// The backend has been reached.
@@ -131,43 +130,43 @@ impl Record {
         self.outcome.connected = Some(self.outcome.began.elapsed());
     }
 
-    /// The backend has said something: it is well, whatever becomes of the session.
+    /// The backend has sent something: the attempt has succeeded, whatever becomes of the session.
     pub fn answered(&mut self) {
-        self.judge(false);
+        self.report(false);
     }
 
-    /// The session failed so.
+    /// The session failed with an error of this kind.
     pub fn failed(&mut self, kind: Kind) {
         self.outcome.failure = Some(kind);
     }
 
-    /// The session failed of this, which says more than its kind.
-    pub fn failed_of(&mut self, error: &Error) {
+    /// The session failed with this error, which may say more than its kind.
+    pub fn failed_with(&mut self, error: &Error) {
         self.failed(error.kind());
         if let Some(entry) = &mut self.access {
-            entry.journey.failed(error);
+            entry.attempts.failed(error);
         }
     }
 
-    /// It ended so.
-    pub fn ended(&mut self, end: outcome::End) {
+    /// It did not fail, and this is how it ended.
+    pub fn ended(&mut self, end: End) {
         self.outcome.end = end;
     }
 
-    /// So many bytes, in all, came from the client and went to it.
+    /// So many bytes have come from the client and gone to it in all.
     pub fn moved(&mut self, received: u64, sent: u64) {
         (self.outcome.received, self.outcome.sent) = (received, sent);
     }
 
-    /// They came in so many datagrams.
+    /// So many datagrams have come from the client and gone to it in all.
     pub fn datagrams(&mut self, received: u64, sent: u64) {
         self.outcome.datagrams = Some([received, sent]);
     }
 
-    /// Tells what the try says about its backend, once. How long it took is how long the backend took to be reached, or to fail.
-    fn judge(&mut self, failed: bool) {
+    /// Reports what the attempt says about its backend, once. How long it took is how long the backend took to be reached, or to fail.
+    fn report(&mut self, failed: bool) {
         let (Some(attempt), Some(service)) = (&mut self.attempt, &self.service) else { return };
-        if std::mem::replace(&mut attempt.judged, true) {
+        if std::mem::replace(&mut attempt.is_reported, true) {
             return;
         }
         let permit = attempt.admission.as_mut().and_then(|admission| admission.permit.take());
@@ -177,7 +176,7 @@ impl Record {
             Some(connected) if !failed => connected.saturating_sub(before),
             _ => ended.saturating_duration_since(attempt.began),
         };
-        let verdict = Verdict {
+        let result = AttemptResult {
             live: &attempt.endpoint.live,
             upstream: &attempt.upstream,
             breaker: permit.zip(service.breaker.as_ref()),
@@ -185,30 +184,29 @@ impl Record {
             failed,
             elapsed,
         };
-        verdict.tell(&self.worker, Moment::at(ended));
+        result.report(&self.worker, Moment::at(ended));
     }
 
-    /// Gives the place at the backend back.
-    fn leave(&mut self) {
+    /// Gives the slot at the backend back.
+    fn give_back(&mut self) {
         let (Some(attempt), Some(service)) = (&mut self.attempt, &self.service) else { return };
         let Some(admission) = attempt.admission.take() else { return };
         if let Some(permit) = admission.permit {
             attempt.endpoint.live.breaker.forgo(permit);
         }
-        let place = Place { in_flight: admission.in_flight, backend: admission.backend };
-        self.worker.leave((service.index, &service.name), &service.waiting, &attempt.endpoint, place);
+        self.worker.give_back(service.index, &service.name, &service.waiting, &attempt.endpoint, admission.slot);
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         match self.outcome.failure {
-            Some(kind) if kind.side() == Side::Upstream => self.judge(true),
-            // a session that was connected and ended in its own time is what the backend is there for
-            None if self.outcome.connected.is_some() => self.judge(false),
+            Some(kind) if kind.side() == Side::Upstream => self.report(true),
+            // a session that was connected and did not fail is a success, even where its backend has sent nothing
+            None if self.outcome.connected.is_some() => self.report(false),
             _ => {}
         }
-        self.leave();
+        self.give_back();
         let handles = record::Handles {
             requests: &self.requests,
             durations: self.service.as_ref().map(|s| &*s.durations),

@@ -1,4 +1,4 @@
-//! How long a session has been silent, and what has become of it meanwhile.
+//! How long a session has been silent, and whether it has broken meanwhile.
 
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use crate::layer4::duplex::{Duplex, End};
 use crate::timer::{Alarm, Timers};
 
-/// How often a session that goes on in one direction only, and is silent, is asked whether the side that has ended is still there.
+/// How often a silent session that goes on in one direction only is looked at, to see whether the side that has ended is still there.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The silence of one session.
 pub(super) struct Silence {
-    /// It ends after so long.
+    /// The session ends after so long.
     limit: Duration,
-    /// How much of that had passed when the alarm was armed last.
+    /// How much of that had passed when the alarm was set last.
     passed: Duration,
-    /// What it was armed for.
+    /// How long it was set for.
     step: Duration,
     alarm: Alarm,
     is_half_closed: bool,
@@ -27,7 +27,7 @@ impl Silence {
         Self { limit, passed: Duration::ZERO, step: limit, alarm: Alarm::new(timers, limit), is_half_closed: false }
     }
 
-    /// Something was said: it begins anew.
+    /// Something was sent: it begins anew.
     pub fn restart(&mut self) {
         self.passed = Duration::ZERO;
         self.arm();
@@ -37,7 +37,7 @@ impl Silence {
     pub fn poll(&mut self, duplex: &Duplex, cx: &mut Context<'_>) -> Poll<Option<End>> {
         if duplex.is_half_closed() != self.is_half_closed {
             self.is_half_closed = !self.is_half_closed;
-            // an end is something said
+            // the end of one side counts as something that was sent
             self.restart();
         }
         loop {

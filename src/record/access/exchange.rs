@@ -1,4 +1,4 @@
-//! The line of an exchange.
+//! The access log's line of an exchange.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -8,22 +8,22 @@ use http::header::HeaderValue;
 use http::{Method, Uri, Version};
 
 use super::time::clf;
-use super::{Journey, Names, add_told};
+use super::{AttemptLog, Names, add_proxy_header};
 use crate::clock::rfc3339;
 use crate::outcome::Outcome;
 
 /// What a line says of a request; kept while the exchange lasts.
 #[derive(Debug)]
-pub struct Entry {
+pub struct ExchangeEntry {
     /// Who sent it; `None` over a Unix socket.
     pub client: Option<IpAddr>,
     /// Its first line.
-    pub line: Line,
-    /// Where it went.
-    pub journey: Journey,
+    pub line: FirstLine,
+    /// The backends that were asked.
+    pub attempts: AttemptLog,
     /// What a PROXY header said of the client beyond its address.
-    pub told: Vec<(Box<str>, Box<str>)>,
-    /// The host that it was for.
+    pub proxy_header: Vec<(Box<str>, Box<str>)>,
+    /// The host that was asked for.
     pub host: Option<HeaderValue>,
     /// `Referer`
     pub referer: Option<HeaderValue>,
@@ -33,14 +33,14 @@ pub struct Entry {
 
 /// The first line of a request.
 #[derive(Debug)]
-pub enum Line {
+pub enum FirstLine {
     /// It was read.
     Read(Method, Uri, Version),
     /// It was refused: its method, its target, and its version, as far as they are known.
     Refused([Option<Box<str>>; 3]),
 }
 
-impl Line {
+impl FirstLine {
     /// Method, target and version.
     fn pieces(&self) -> [Option<&str>; 3] {
         match self {
@@ -53,7 +53,7 @@ impl Line {
 }
 
 /// One JSON object.
-pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Outcome, elapsed: Duration) -> String {
+pub(super) fn json(entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, elapsed: Duration) -> String {
     let text = |value: &Option<HeaderValue>| value.as_ref().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
     let [method, target, protocol] = entry.line.pieces();
     let mut line = serde_json::json!({
@@ -72,16 +72,16 @@ pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Outcome, elapsed:
         "referer": text(&entry.referer),
         "user_agent": text(&entry.user_agent),
     });
-    entry.journey.add(&mut line, outcome.attempts, outcome.failure);
+    entry.attempts.add(&mut line, outcome.attempts, outcome.failure);
     if let Some(call) = outcome.grpc {
         line["grpc_status"] = call.status().into();
     }
-    add_told(&mut line, &entry.told);
+    add_proxy_header(&mut line, &entry.proxy_header);
     format!("{line}\n")
 }
 
 /// As Apache's "combined", with microseconds at the end.
-pub(super) fn combined(entry: &Entry, outcome: &Outcome, elapsed: Duration) -> String {
+pub(super) fn combined(entry: &ExchangeEntry, outcome: &Outcome, elapsed: Duration) -> String {
     let mut line = String::with_capacity(256);
     match entry.client {
         Some(client) => _ = write!(line, "{client} - - ["),
@@ -103,7 +103,7 @@ pub(super) fn combined(entry: &Entry, outcome: &Outcome, elapsed: Duration) -> S
     line
 }
 
-/// What stands in quotes; what could end them, or is no printable ASCII, as `\xHH`, as Apache does.
+/// Writes what stands in quotes. As in Apache's logs, what could end the quotes has a backslash, and what is not printable ASCII is `\xHH`.
 fn escaped(line: &mut String, value: &[u8]) {
     for &byte in value {
         match byte {
@@ -129,11 +129,11 @@ mod tests {
     #[test]
     fn quotes_cannot_be_ended_from_within() {
         let hostile = HeaderValue::from_bytes(b"a\" \\ \xff").ok();
-        let entry = Entry {
+        let entry = ExchangeEntry {
             client: None,
-            line: Line::Read(Method::GET, "/a\"b?\\\u{e9}".parse().unwrap(), Version::HTTP_11),
-            journey: Journey::default(),
-            told: Vec::new(),
+            line: FirstLine::Read(Method::GET, "/a\"b?\\\u{e9}".parse().unwrap(), Version::HTTP_11),
+            attempts: AttemptLog::default(),
+            proxy_header: Vec::new(),
             host: None,
             referer: hostile,
             user_agent: None,

@@ -3,8 +3,8 @@
 //! The data path never waits for a disk: lines go through a queue that is bounded in lines and in bytes, and when the writer does not keep
 //! up they are dropped and counted, which the writer says in the log itself.
 
+mod attempts;
 mod exchange;
-mod journey;
 pub mod session;
 mod time;
 
@@ -18,14 +18,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use exchange::{Entry, Line};
-pub use journey::Journey;
+pub use attempts::AttemptLog;
+pub use exchange::{ExchangeEntry, FirstLine};
 
-use crate::outcome::{self, Outcome};
+use crate::outcome::{Outcome, SessionOutcome};
 
 /// Lines that may wait for the writer.
 const QUEUE: usize = 64 * 1024;
-/// The memory that they may take: a client may make each of them as long as a head.
+/// The memory that these lines may take: a client may make each of them as long as the head of a request.
 const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How a line is written.
@@ -63,12 +63,12 @@ pub struct Log {
     backlog: Arc<Backlog>,
 }
 
-/// What the writer has not written.
+/// What the writer has yet to write, and what it will never get.
 #[derive(Debug, Default)]
 struct Backlog {
     /// Memory of the lines in the queue.
     bytes: AtomicUsize,
-    /// Lines that did not get into it.
+    /// Lines that did not get into the queue.
     dropped: AtomicU64,
 }
 
@@ -111,19 +111,19 @@ impl Log {
         (Self { format, lines, backlog: Arc::default() }, queue)
     }
 
-    /// Opens the file anew: it was moved away by a log rotation.
+    /// Opens the file again, which a log rotation has moved away.
     pub fn reopen(&self) {
-        // a full queue is a writer that is alive: it is asked again by the next signal
+        // where the queue is full, the next signal asks again
         let _ = self.lines.try_send(Message::Reopen);
     }
 
-    /// Writes there from the next line on. Where that can't be opened, the log goes on as it is.
+    /// Writes to this destination from the next line on. Where that can't be opened, the log stays where it is.
     pub fn redirect(&self, destination: Destination) {
         let _ = self.lines.try_send(Message::Redirect(destination));
     }
 
     /// Writes the line of an exchange.
-    pub fn exchange(&self, entry: &Entry, names: &Names<'_>, outcome: &Outcome, elapsed: Duration) {
+    pub fn exchange(&self, entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, elapsed: Duration) {
         self.line(match self.format {
             Format::Json => exchange::json(entry, names, outcome, elapsed),
             Format::Combined => exchange::combined(entry, outcome, elapsed),
@@ -131,7 +131,13 @@ impl Log {
     }
 
     /// Writes the line of a session.
-    pub fn session(&self, entry: &session::Entry, names: &Names<'_>, outcome: &outcome::Session, elapsed: Duration) {
+    pub fn session(
+        &self,
+        entry: &session::SessionEntry,
+        names: &Names<'_>,
+        outcome: &SessionOutcome,
+        elapsed: Duration,
+    ) {
         self.line(match self.format {
             Format::Json => session::json(entry, names, outcome, elapsed),
             Format::Combined => session::combined(entry, names, outcome, elapsed),
@@ -153,19 +159,19 @@ struct Writer {
     destination: Destination,
     format: Format,
     backlog: Arc<Backlog>,
-    /// It could not be written to, and that was said.
+    /// The last write failed, and that was logged.
     is_failing: bool,
 }
 
 impl Writer {
-    /// Until the last worker is gone.
+    /// Writes until the last worker is gone.
     fn run(&mut self, queue: &Receiver<Message>) {
         loop {
             let message = match queue.try_recv() {
                 Ok(message) => message,
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => {
-                    // nothing more for now: what there is must be visible
+                    // there is nothing more to write for now: what was written must be visible in the file
                     self.flush();
                     match queue.recv_timeout(Duration::from_secs(1)) {
                         Ok(message) => message,
@@ -192,7 +198,7 @@ impl Writer {
         }
     }
 
-    /// Said once: a disk that is full would be filled with that as well.
+    /// Logged once: a disk that is full would be filled with that as well.
     fn failed(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.is_failing, true) {
             tracing::error!(%error, "the access log can't be written");
@@ -228,11 +234,11 @@ impl Writer {
     }
 }
 
-/// Adds what a PROXY header said, where there was one.
-fn add_told(line: &mut serde_json::Value, told: &[(Box<str>, Box<str>)]) {
-    if !told.is_empty() {
-        let told = told.iter().map(|(what, value)| ((**what).to_owned(), serde_json::Value::from(&**value)));
-        line["proxy"] = serde_json::Value::Object(told.collect());
+/// Adds what a PROXY header said of the client beyond its address, where there was one.
+fn add_proxy_header(line: &mut serde_json::Value, header: &[(Box<str>, Box<str>)]) {
+    if !header.is_empty() {
+        let header = header.iter().map(|(what, value)| ((**what).to_owned(), serde_json::Value::from(&**value)));
+        line["proxy"] = serde_json::Value::Object(header.collect());
     }
 }
 

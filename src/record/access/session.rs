@@ -1,32 +1,32 @@
-//! The line of a session.
+//! The access log's line of a session.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use super::time::clf;
-use super::{Journey, Names, add_told};
+use super::{AttemptLog, Names, add_proxy_header};
 use crate::clock::rfc3339;
-use crate::outcome::{End, Session};
+use crate::outcome::{End, SessionOutcome};
 use crate::policy::ListenerProtocol;
 
 /// What a line says of a session's client; kept while the session lasts.
 #[derive(Debug)]
-pub struct Entry {
+pub struct SessionEntry {
     /// Who it is; `None` over a Unix socket.
     pub client: Option<IpAddr>,
-    /// What is spoken.
+    /// What the listener speaks.
     pub protocol: ListenerProtocol,
     /// What a PROXY header said of it beyond its address.
-    pub told: Vec<(Box<str>, Box<str>)>,
+    pub proxy_header: Vec<(Box<str>, Box<str>)>,
     /// The name that it asked for in TLS.
     pub server_name: Option<Box<str>>,
-    /// Where the session went.
-    pub journey: Journey,
+    /// The backends that were tried.
+    pub attempts: AttemptLog,
 }
 
 /// One JSON object.
-pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Session, elapsed: Duration) -> String {
+pub(super) fn json(entry: &SessionEntry, names: &Names<'_>, outcome: &SessionOutcome, elapsed: Duration) -> String {
     let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let mut line = serde_json::json!({
         "time": rfc3339(SystemTime::now()),
@@ -42,18 +42,18 @@ pub(super) fn json(entry: &Entry, names: &Names<'_>, outcome: &Session, elapsed:
         "backend": names.backend,
         "end": end(outcome),
     });
-    entry.journey.add(&mut line, outcome.attempts, outcome.failure);
+    entry.attempts.add(&mut line, outcome.attempts, outcome.failure);
     if let Some([received, sent]) = outcome.datagrams {
         line["datagrams_received"] = received.into();
         line["datagrams"] = sent.into();
     }
-    add_told(&mut line, &entry.told);
+    add_proxy_header(&mut line, &entry.proxy_header);
     format!("{line}\n")
 }
 
 /// As near to Apache's "combined" as what has no request can be: the request is the protocol, the name that was asked for, and
 /// where it went; the status is the word for its end.
-pub(super) fn combined(entry: &Entry, names: &Names<'_>, outcome: &Session, elapsed: Duration) -> String {
+pub(super) fn combined(entry: &SessionEntry, names: &Names<'_>, outcome: &SessionOutcome, elapsed: Duration) -> String {
     let mut line = String::with_capacity(160);
     match entry.client {
         Some(client) => _ = write!(line, "{client} - - ["),
@@ -83,7 +83,7 @@ fn protocol(protocol: ListenerProtocol) -> &'static str {
     }
 }
 
-fn end(outcome: &Session) -> &'static str {
+fn end(outcome: &SessionOutcome) -> &'static str {
     match (outcome.failure, outcome.end) {
         (Some(_), _) => "failed",
         (None, End::Closed) => "closed",
@@ -101,15 +101,15 @@ mod tests {
 
     #[test]
     fn a_line_says_who_where_how_much_and_how_it_ended() {
-        let entry = Entry {
+        let entry = SessionEntry {
             client: "192.0.2.7".parse().ok(),
             protocol: ListenerProtocol::Tls,
-            told: vec![("unique_id".into(), "7f".into())],
+            proxy_header: vec![("unique_id".into(), "7f".into())],
             server_name: Some("a.example".into()),
-            journey: Journey::default(),
+            attempts: AttemptLog::default(),
         };
         let names = Names { listener: "edge", service: Some("app"), backend: Some("b1") };
-        let mut outcome = Session::begun(Instant::now());
+        let mut outcome = SessionOutcome::begun(Instant::now());
         (outcome.received, outcome.sent, outcome.connected) = (7, 9, Some(Duration::from_micros(1_500)));
         outcome.end = End::Closed;
         let line: serde_json::Value =

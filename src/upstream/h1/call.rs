@@ -24,7 +24,7 @@ use crate::timer::Alarm;
 use crate::upstream::Answer;
 use crate::upstream::dial::{self, Tls};
 use crate::upstream::pool::Pool;
-use crate::upstream::terms::{CONTINUE_TIMEOUT, Failed, Terms, extends_timeout, stall_error};
+use crate::upstream::terms::{CONTINUE_TIMEOUT, Failed, Terms, extends_timeout, stall_error, too_late};
 
 /// A backend's reply to a request.
 #[derive(Debug)]
@@ -129,7 +129,6 @@ impl Sending {
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(self.closed("").because(error))),
                     Poll::Pending => {}
                 }
-                terms.starved.set(!self.awaits_continue && self.is_starved());
                 let limit = self.step_timeout(&terms.timeouts);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
                 let progress = (self.connection.out.sent, self.awaits_continue);
@@ -137,6 +136,7 @@ impl Sending {
                     last_progress = progress;
                     alarm.set(limit);
                 }
+                self.check_deadline(terms)?;
                 ready!(alarm.poll(cx));
                 if std::mem::take(&mut self.awaits_continue) {
                     continue;
@@ -154,6 +154,12 @@ impl Sending {
             (_, true) => timeouts.response,
             (_, false) => timeouts.idle,
         }
+    }
+
+    /// The error for the end of the whole exchange's time while the client is the one that is waited for.
+    fn check_deadline(&self, terms: &Terms<'_>) -> Result<()> {
+        let waits_for_client = !self.awaits_continue && self.is_starved();
+        if terms.is_too_late() && waits_for_client { Err(too_late(true)) } else { Ok(()) }
     }
 
     fn too_slow(&self) -> Error {

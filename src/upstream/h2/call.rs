@@ -20,7 +20,7 @@ use crate::protocol::http::fields::Forwarded;
 use crate::protocol::http::length::Length;
 use crate::timer::{Alarm, Timers};
 use crate::upstream::Answer;
-use crate::upstream::terms::{CONTINUE_TIMEOUT, Failed, Terms, extends_timeout, stall_error};
+use crate::upstream::terms::{CONTINUE_TIMEOUT, Failed, Terms, extends_timeout, stall_error, too_late};
 
 /// The constant that the WebSocket handshake of HTTP/1.1 appends to a key (RFC 6455, section 1.3).
 const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -138,13 +138,15 @@ impl Call {
                     let error = Error::new(Kind::UpstreamClosed, "its connection gives no sign of life");
                     return Poll::Ready(Err(CallError::Upstream(error.retry(Retry::IfIdempotent), false)));
                 }
-                terms.starved.set(self.is_starved());
                 let limit = self.step_timeout(terms);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
                 let progress = (self.request.bytes_framed(), self.request.is_sent(), self.awaits_continue);
                 if last_progress != progress {
                     last_progress = progress;
                     alarm.set(limit);
+                }
+                if terms.is_too_late() && self.is_starved() {
+                    return Poll::Ready(Err(CallError::Client(too_late(true))));
                 }
                 ready!(alarm.poll(cx));
                 if std::mem::take(&mut self.awaits_continue) {

@@ -1,14 +1,26 @@
-//! What an exchange is told by: the hash of something in the request, for the ring and for sessions.
+//! What ties an exchange, or a session, to a backend: a hash of something that its client sends, and the client's affinity.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 
 use http::header::{self, HeaderMap};
 
+use crate::affinity;
 use crate::balance::hash_key;
 use crate::policy::KeyFrom;
 use crate::protocol::http::Request;
 
-/// The hash of what `from` names, the same on every instance; `None` where the request has no such thing. `sender` tells who sent it.
+/// What ties an exchange, or a session, to a backend.
+#[derive(Debug)]
+pub struct Keys {
+    /// What an algorithm with a hash ring goes by; 0 where the service has another algorithm.
+    pub hash: u64,
+    /// Which backend the client belongs to, where the service has affinity. Settled when one was picked.
+    pub affinity: Option<Cell<affinity::Stickiness>>,
+}
+
+/// The hash of what `from` names, the same on every instance; `None` where the request has no such thing. `sender` gives the address of who
+/// sent it.
 pub fn find(from: &KeyFrom, request: &Request, sender: impl FnOnce() -> Option<IpAddr>) -> Option<u64> {
     match from {
         KeyFrom::ClientIp => sender().map(of_address),
@@ -36,7 +48,7 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
-/// The first value of a query parameter, as it stands.
+/// The first value of a query parameter, as it was sent.
 fn query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }

@@ -26,7 +26,7 @@ impl Service {
     }
 
     fn join(&self, at: u64, need: Need) -> Ticket<'_> {
-        self.queues.join(0, (&self.name, &self.waiting), 1, Moment::from_millis(at), need)
+        self.queues.join(0, &self.name, &self.waiting, Waiter::new(need, 1, Moment::from_millis(at)))
     }
 
     fn any(&self, at: u64) -> Ticket<'_> {
@@ -35,28 +35,28 @@ impl Service {
 
     /// An exchange with this backend ends.
     fn leave(&self, live: &Arc<Live>) {
-        self.queues.left(0, &self.name, &self.waiting, Place { in_flight: live.enter(), backend: 0 });
+        self.queues.give_back(0, &self.name, &self.waiting, Slot { in_flight: live.enter(), backend: 0 });
     }
 }
 
 /// What it is told now.
-fn told(ticket: &Ticket<'_>) -> Option<Turn> {
+fn told(ticket: &Ticket<'_>) -> Option<Offer> {
     told_with(ticket, Waker::noop())
 }
 
-fn told_with(ticket: &Ticket<'_>, waker: &Waker) -> Option<Turn> {
-    match ticket.queue.poll_turn(ticket.turn, &Context::from_waker(waker)) {
+fn told_with(ticket: &Ticket<'_>, waker: &Waker) -> Option<Offer> {
+    match ticket.queue.poll_offer(ticket.turn, &Context::from_waker(waker)) {
         Poll::Ready(turn) => Some(turn),
         Poll::Pending => None,
     }
 }
 
-fn has_place(ticket: &Ticket<'_>) -> bool {
-    matches!(told(ticket), Some(Turn::Place(_)))
+fn has_slot(ticket: &Ticket<'_>) -> bool {
+    matches!(told(ticket), Some(Offer::Slot(_)))
 }
 
 fn is_to_look(ticket: &Ticket<'_>) -> bool {
-    matches!(told(ticket), Some(Turn::Look))
+    matches!(told(ticket), Some(Offer::Look))
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn places_go_to_those_who_wait_in_the_order_in_which_they_came() {
     let mut served = Vec::new();
     while !tickets.is_empty() {
         service.leave(&live);
-        let next = tickets.iter().position(|(_, ticket)| has_place(ticket)).unwrap();
+        let next = tickets.iter().position(|(_, ticket)| has_slot(ticket)).unwrap();
         served.push(tickets.remove(next).0);
     }
     assert_eq!(served, [0, 1, 2, 3, 4]);
@@ -79,11 +79,11 @@ fn a_place_is_counted_while_it_goes_from_hand_to_hand() {
     service.leave(&live);
     service.leave(&live);
     assert_eq!(live.in_flight(), 2);
-    assert!(has_place(&second), "the first has one already");
+    assert!(has_slot(&second), "the first has one already");
     assert_eq!(live.in_flight(), 1, "the second has let go of its own");
     drop(first);
-    assert_eq!(live.in_flight(), 1, "the place of the one that has left goes to the next");
-    assert!(has_place(&second));
+    assert_eq!(live.in_flight(), 1, "the slot of the one that has left goes to the next");
+    assert!(has_slot(&second));
     drop(second);
     assert_eq!((live.in_flight(), service.waiting.len()), (0, 0));
     assert!(service.queues.of("api").is_none(), "nothing is left of the queue");
@@ -94,8 +94,8 @@ fn one_that_began_earlier_goes_first_though_it_comes_later() {
     let (service, live) = (Service::new(), Arc::default());
     let (late, early) = (service.any(20), service.any(10));
     service.leave(&live);
-    assert!(!has_place(&late));
-    assert!(has_place(&early));
+    assert!(!has_slot(&late));
+    assert!(has_slot(&early));
 }
 
 #[test]
@@ -107,12 +107,12 @@ fn who_waits_for_another_backend_stands_in_nobodys_way() {
     let any = service.any(3);
     assert!(service.queues.of("api").is_some_and(|queue| queue.has_undemanding(1)));
     service.leave(&live);
-    assert!(has_place(&any));
+    assert!(has_slot(&any));
     service.leave(&other);
-    assert!(has_place(&session));
+    assert!(has_slot(&session));
     drop(session);
     service.leave(&other);
-    assert!(has_place(&burnt));
+    assert!(has_slot(&burnt));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn one_elsewhere_that_has_waited_longer_goes_first() {
     assert_eq!((live.in_flight(), service.waiting.count()), (0, 1), "it is free, and the other worker is told");
     service.waiting.set_first(1, Some(11 << SAME_MILLISECOND));
     service.leave(&live);
-    assert!(has_place(&ticket));
+    assert!(has_slot(&ticket));
 }
 
 #[test]
@@ -160,11 +160,11 @@ fn a_declined_place_goes_to_a_session_of_that_backend_and_to_nobody_else() {
     let (first, session, last) = (service.any(1), service.join(2, Need::Only(Arc::clone(&live))), service.any(3));
     assert!(is_to_look(&first));
     service.leave(&live);
-    let Some(Turn::Place(place)) = told(&first) else { panic!("it was handed a place") };
-    first.decline(place);
+    let Some(Offer::Slot(slot)) = told(&first) else { panic!("it was handed a slot") };
+    first.decline(slot);
     assert!(told(&first).is_none() && told(&last).is_none());
-    let Some(Turn::Place(place)) = told(&session) else { panic!("it belongs there") };
-    session.decline(place);
+    let Some(Offer::Slot(slot)) = told(&session) else { panic!("it belongs there") };
+    session.decline(slot);
     assert_eq!(live.in_flight(), 0);
 }
 
@@ -188,8 +188,12 @@ fn those_who_came_before_a_reload_keep_nobody_from_its_backends() {
     let undemanding = |settings| service.queues.of("api").is_some_and(|queue| queue.has_undemanding(settings));
     let old = service.any(1);
     assert_eq!([1, 2].map(undemanding), [true, false]);
-    let new =
-        service.queues.join(0, (&service.name, &service.waiting), 2, Moment::from_millis(2), Need::AnyBut(Vec::new()));
+    let new = service.queues.join(
+        0,
+        &service.name,
+        &service.waiting,
+        Waiter::new(Need::AnyBut(Vec::new()), 2, Moment::from_millis(2)),
+    );
     assert_eq!([1, 2].map(undemanding), [false, true]);
     drop(old);
     assert!(undemanding(2));
@@ -199,7 +203,7 @@ fn those_who_came_before_a_reload_keep_nobody_from_its_backends() {
     drop(other);
 }
 
-/// Exchanges come, go in the middle, and are served, at random: no place is lost, and nobody who can use any backend is passed.
+/// Exchanges come, go in the middle, and are served, at random: no slot is lost, and nobody who can use any backend is passed.
 #[test]
 fn whatever_happens_no_place_is_lost_and_nobody_is_passed() {
     let mut random = fastrand::Rng::with_seed(4);
@@ -214,7 +218,7 @@ fn whatever_happens_no_place_is_lost_and_nobody_is_passed() {
                 2 if !waiting.is_empty() => drop(waiting.remove(random.usize(..waiting.len()))),
                 _ if !held.is_empty() => {
                     let in_flight = held.swap_remove(random.usize(..held.len()));
-                    service.queues.left(0, &service.name, &service.waiting, Place { in_flight, backend: 0 });
+                    service.queues.give_back(0, &service.name, &service.waiting, Slot { in_flight, backend: 0 });
                 }
                 _ => {}
             }
@@ -222,11 +226,11 @@ fn whatever_happens_no_place_is_lost_and_nobody_is_passed() {
             let mut index = 0;
             while index < waiting.len() {
                 match told(&waiting[index].1) {
-                    Some(Turn::Place(place)) => {
+                    Some(Offer::Slot(slot)) => {
                         served.push(waiting.remove(index).0);
-                        held.push(place.in_flight);
+                        held.push(slot.in_flight);
                     }
-                    Some(Turn::Look) | None => index += 1,
+                    Some(Offer::Look) | None => index += 1,
                 }
             }
             assert_eq!(service.waiting.len(), waiting.len());

@@ -1,5 +1,5 @@
-//! Error -> answer. The only place where a failure gets a status code, and a new kind of error does not compile until it has
-//! been given one.
+//! The answer to an exchange that failed. This is the only place where a failure gets a status code, and a new kind of error does not
+//! compile until it has been given one.
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -21,8 +21,8 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::TargetTooLong => (StatusCode::URI_TOO_LONG, "evenkeel; error=http_request_error"),
         Kind::HeadersTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "evenkeel; error=http_request_error"),
         Kind::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "evenkeel; error=http_request_error"),
-        // mostly nobody reads it, and the record has no answer; who only ended its side is told that its request is not whole (RFC 9112,
-        // section 8)
+        // mostly nobody reads this, and the record has no answer. But a client that only ended its side is told that its request is not whole
+        // (RFC 9112, section 8)
         Kind::ClientGone => (StatusCode::BAD_REQUEST, "evenkeel; error=http_request_error"),
         Kind::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "evenkeel; error=http_request_error"),
         Kind::UnsupportedVersion => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "evenkeel; error=http_request_error"),
@@ -41,7 +41,7 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::UpstreamTls => (StatusCode::BAD_GATEWAY, "evenkeel; error=tls_protocol_error"),
         Kind::UpstreamCertificate => (StatusCode::BAD_GATEWAY, "evenkeel; error=tls_certificate_error"),
         Kind::UpstreamClosed => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_terminated"),
-        // nothing was executed: it may be sent again, as what no backend was found for
+        // nothing was executed: the client may send it again, as where no backend was found
         Kind::UpstreamRefused => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable"),
         Kind::UpstreamReset => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_response_incomplete"),
         Kind::UpstreamProtocol => {
@@ -57,7 +57,7 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
     }
 }
 
-/// What this machine lacks: the types of RFC 9209 that come nearest, and in words what they don't say.
+/// What this machine lacks: the error type of RFC 9209 that comes nearest, with details in words.
 fn lacking(lack: Shortage) -> &'static str {
     match lack {
         Shortage::Ports => "evenkeel; error=connection_limit_reached; details=\"no local port is free\"",
@@ -68,7 +68,7 @@ fn lacking(lack: Shortage) -> &'static str {
     }
 }
 
-/// The answer that the configuration has for a service with nothing left; `None` when the failure is another one.
+/// The answer that the configuration has for a service without a backend that can be used; `None` when the failure is another one.
 pub fn fallback(kind: Kind, fallback: &Fallback) -> Option<Response<Bytes>> {
     if !matches!(kind, Kind::NoBackend | Kind::Overload | Kind::Shortage(_)) {
         return None;
@@ -92,7 +92,7 @@ pub fn answer(kind: Kind) -> Response<Bytes> {
     let (status, proxy_status) = status(kind);
     let mut body = format!("{} {}\n", status.as_str(), status.canonical_reason().unwrap_or_default());
     if kind == Kind::PlainHttp {
-        // somebody has written http:// for https:// and sees nothing but this
+        // somebody has written http:// for https://, and sees nothing but this text
         body.push_str("The plain HTTP request was sent to HTTPS port\n");
     }
     let mut response = Response::new(Bytes::from(body));

@@ -2,8 +2,8 @@
 //! (RFC 7239), names.
 //!
 //! Both lists grow to the right, one element for each proxy, and whoever came first may have begun them with lies. So they are
-//! read from the right, for as long as what is read names a proxy that is trusted too: the first that is not is as far as
-//! anybody vouches for it.
+//! read from the right, for as long as an element names a proxy that is trusted too. The first that does not is the sender: nobody
+//! who is trusted vouches for what stands before it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,7 +25,8 @@ pub fn find(client: &Client, headers: &HeaderMap, trusted: &[IpNet]) -> Option<I
     told.or(client.address)
 }
 
-/// The last address that is not of a trusted proxy, or the first of all; what is left of one that can't be read says nothing.
+/// The last address that is not of a trusted proxy; if all are, the first. Reading stops at an element that is no address, since nobody
+/// vouches for what stands before it.
 fn last_untrusted(hops: impl DoubleEndedIterator<Item = Option<IpAddr>>, trusted: &[IpNet]) -> Option<IpAddr> {
     let mut last = None;
     for hop in hops.rev() {

@@ -1,10 +1,10 @@
-//! Clients of QUIC whose address changes.
+//! The connection ids by which a QUIC client is found whose address changes.
 //!
 //! A NAT that forgets a mapping gives the client's next packet another address. To UDP that is a new client; to QUIC it is the same
 //! connection, which the connection id tells: one that the backend has chosen, seen in the long headers of its handshake. So
 //! a datagram from an unknown address is looked at once more before it becomes a new session: if it carries such an id, it belongs to
 //! the session that the id belongs to, and answers go to the new address from then on. The kernel may have dealt the new address
-//! to another worker than the one that has the session; so what is needed for this is shared.
+//! to another worker than the one that has the session, so what is needed for this is shared by all workers.
 //!
 //! Who could abuse it: an id is 8 bytes or more (shorter ones are not learned) and random, so who has not seen it can't guess
 //! it. Who can read a client's packets on their way can turn the answers to another address by a copy of one, until the client's own
@@ -25,19 +25,19 @@ use super::table::Flow;
 use crate::clock::Moment;
 use crate::layer4::quic::{self, ConnectionId, Head};
 
-/// The ids that are known at most, over all workers; a connection shows one or two.
+/// How many ids are known at most, over all workers. A connection shows one or two.
 const MOST: usize = 262_144;
 
 /// The connection ids of one listener's sessions, over all workers. Asked only about datagrams from unknown addresses, written to
 /// once or twice for a connection: a lock serves.
 #[derive(Debug, Default)]
-pub struct Roaming {
+pub struct ConnectionIds {
     ids: RwLock<HashMap<ConnectionId, Arc<Path>, RandomState>>,
-    /// A bit for each length that an id was seen with: what begins a short header is tried with these.
+    /// A bit for each length that an id was seen with. A short header does not say how long its id is, so these lengths are tried.
     lengths: AtomicU32,
 }
 
-/// What any worker needs of a session: the way to its backend, and where its client is now.
+/// What any worker needs of a session: the socket to its backend, and where its client is now.
 #[derive(Debug)]
 pub struct Path {
     /// The socket that is connected to its backend.
@@ -46,13 +46,15 @@ pub struct Path {
     pub backend: SocketAddr,
     client: Mutex<Flow>,
     moved: AtomicBool,
+    /// When something came from another address last.
     last: AtomicU64,
     closed: AtomicBool,
+    /// What came from other addresses.
     datagrams: AtomicU64,
     bytes: AtomicU64,
 }
 
-impl Roaming {
+impl ConnectionIds {
     /// The session that a datagram belongs to by its connection id.
     pub fn find(&self, datagram: &[u8]) -> Option<Arc<Path>> {
         let lengths = self.lengths.load(Relaxed);
@@ -71,7 +73,7 @@ impl Roaming {
         }
     }
 
-    /// This session is found by this id from now on; gives back whether that is new.
+    /// The session is found by this id from now on; returns whether that is new.
     pub fn learn(&self, id: ConnectionId, path: &Arc<Path>) -> bool {
         let mut ids = self.ids.write().unwrap_or_else(PoisonError::into_inner);
         // the first owner stays: nobody takes a session over by claiming its id
@@ -83,7 +85,7 @@ impl Roaming {
         true
     }
 
-    /// Nobody is found by these ids any more.
+    /// No session is found by these ids any more.
     pub fn forget(&self, gone: &[ConnectionId]) {
         if !gone.is_empty() {
             let mut ids = self.ids.write().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +95,7 @@ impl Roaming {
 }
 
 impl Path {
-    /// To this backend, of a client that is where `client` says.
+    /// Of a session with this backend whose client is there.
     pub fn new(socket: Arc<UdpSocket>, backend: SocketAddr, client: Flow) -> Self {
         Self {
             socket,
@@ -107,12 +109,12 @@ impl Path {
         }
     }
 
-    /// Where the client is, when that is not where it began.
+    /// The client's address, when that is not the one that the session began with.
     pub fn moved_to(&self) -> Option<Flow> {
         self.moved.load(Relaxed).then(|| *self.client.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The client is there now.
+    /// The client has this address now.
     pub fn move_to(&self, flow: Flow) {
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = flow;
         self.moved.store(true, Relaxed);
@@ -125,12 +127,12 @@ impl Path {
         self.last.store(now.as_millis(), Relaxed);
     }
 
-    /// Datagrams and bytes that came from such addresses.
+    /// How many datagrams and bytes came from such addresses.
     pub fn tally(&self) -> (u64, u64) {
         (self.datagrams.load(Relaxed), self.bytes.load(Relaxed))
     }
 
-    /// When one came from such an address last.
+    /// When a datagram came from such an address last.
     pub fn last(&self) -> Moment {
         Moment::from_millis(self.last.load(Relaxed))
     }
@@ -166,27 +168,28 @@ mod tests {
 
     #[test]
     fn a_session_is_found_by_the_id_that_its_backend_chose_however_long_it_is() {
-        let (roaming, eight, twenty) = (Roaming::default(), path(), path());
-        assert!(roaming.find(&short(&[1; 8])).is_none());
-        assert!(roaming.learn(ConnectionId::new(&[1; 8]).unwrap(), &eight));
-        assert!(roaming.learn(ConnectionId::new(&[2; 20]).unwrap(), &twenty));
-        assert!(Arc::ptr_eq(&roaming.find(&short(&[1; 8])).unwrap(), &eight));
-        assert!(Arc::ptr_eq(&roaming.find(&short(&[2; 20])).unwrap(), &twenty));
+        let (connection_ids, eight, twenty) = (ConnectionIds::default(), path(), path());
+        assert!(connection_ids.find(&short(&[1; 8])).is_none());
+        assert!(connection_ids.learn(ConnectionId::new(&[1; 8]).unwrap(), &eight));
+        assert!(connection_ids.learn(ConnectionId::new(&[2; 20]).unwrap(), &twenty));
+        assert!(Arc::ptr_eq(&connection_ids.find(&short(&[1; 8])).unwrap(), &eight));
+        assert!(Arc::ptr_eq(&connection_ids.find(&short(&[2; 20])).unwrap(), &twenty));
         let long = [&[0xe0, 0, 0, 0, 1, 8][..], &[1; 8], &[0, 0, 0]].concat();
-        assert!(Arc::ptr_eq(&roaming.find(&long).unwrap(), &eight));
-        assert!(roaming.find(&short(&[3; 20])).is_none());
-        assert!(roaming.find(&short(&[1; 8])[..8]).is_none(), "cut within the id");
+        assert!(Arc::ptr_eq(&connection_ids.find(&long).unwrap(), &eight));
+        assert!(connection_ids.find(&short(&[3; 20])).is_none());
+        assert!(connection_ids.find(&short(&[1; 8])[..8]).is_none(), "cut within the id");
     }
 
     #[test]
     fn an_id_keeps_its_first_owner_until_it_is_forgotten() {
-        let (roaming, first, second, id) = (Roaming::default(), path(), path(), ConnectionId::new(&[1; 8]).unwrap());
-        assert!(roaming.learn(id, &first));
-        assert!(!roaming.learn(id, &second));
-        assert!(Arc::ptr_eq(&roaming.find(&short(&[1; 8])).unwrap(), &first));
-        roaming.forget(&[id]);
-        assert!(roaming.find(&short(&[1; 8])).is_none());
-        assert!(roaming.learn(id, &second));
+        let (connection_ids, first, second, id) =
+            (ConnectionIds::default(), path(), path(), ConnectionId::new(&[1; 8]).unwrap());
+        assert!(connection_ids.learn(id, &first));
+        assert!(!connection_ids.learn(id, &second));
+        assert!(Arc::ptr_eq(&connection_ids.find(&short(&[1; 8])).unwrap(), &first));
+        connection_ids.forget(&[id]);
+        assert!(connection_ids.find(&short(&[1; 8])).is_none());
+        assert!(connection_ids.learn(id, &second));
     }
 
     #[test]

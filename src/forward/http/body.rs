@@ -1,4 +1,4 @@
-//! The body of every answer, as one concrete type.
+//! The body of every answer, ours or a backend's, as one type. The record of its exchange ends with it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,14 +8,15 @@ use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::exchange::{Exchange, Rest};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::io::pipe::Pipe;
 use crate::layer4::splice::MaySplice;
 use crate::protocol::http::tunnel::{MayTunnel, Relay};
 use crate::timer::Alarm;
+use crate::upstream::terms::too_late;
 use crate::upstream::{h1, h2};
 
-/// A body up to this length is short: however slow its client is, little of it is left when the sockets' buffers are full.
+/// A body up to this length is short: however slow its client is, most of it fits into the buffers of the sockets, and its exchange ends soon.
 const SHORT: u64 = 1024 * 1024;
 
 /// What a client gets to read, and the exchange that ends with it.
@@ -27,7 +28,7 @@ pub struct Body {
     exchange: Option<Exchange>,
 }
 
-/// Where it comes from.
+/// Where a body comes from.
 #[derive(Debug)]
 pub enum Content {
     /// Ours, or a backend's that was read whole.
@@ -38,7 +39,7 @@ pub enum Content {
     H1(h1::ResponseBody),
     /// From a backend over HTTP/2.
     H2(h2::ResponseBody),
-    /// None: the connection is turned over to another protocol.
+    /// There is none: the connection is turned over to another protocol.
     Tunnel(Option<Box<Relay>>),
 }
 
@@ -48,7 +49,7 @@ impl Body {
         Self { content, deadline, exchange }
     }
 
-    /// Ready when the whole exchange takes too long.
+    /// Ready when the time of the whole exchange is over.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         match &mut self.deadline {
             Some(deadline) => deadline.poll(cx).map(|()| too_late(self.content.is_starved())),
@@ -57,14 +58,8 @@ impl Body {
     }
 }
 
-/// The time of an exchange is over. A client that was still to send its body has used it up, and its backend is not to be charged.
-pub(super) fn too_late(starved: bool) -> Error {
-    let kind = if starved { Kind::SlowRequest } else { Kind::UpstreamTimeout };
-    Error::new(kind, "longer than timeout.total")
-}
-
 impl Content {
-    /// How it comes, and whether that may take for ever: a body of known length ends when its client has taken it.
+    /// How it follows the head of its answer. One of unknown length may never end, and a long one takes as long as its client likes.
     pub fn rest(&self) -> Rest {
         match self {
             Self::Tunnel(_) => Rest::Lasting,
@@ -136,7 +131,7 @@ impl http_body::Body for Body {
             if let Poll::Ready(Some(Ok(frame))) = &mut polled
                 && let Some(trailers) = frame.trailers_mut()
             {
-                exchange.hear(trailers);
+                exchange.take_backend_words(trailers);
             }
             match &polled {
                 Poll::Ready(Some(Ok(frame))) => exchange.sent(frame.data_ref().map_or(0, |data| data.len() as u64)),
@@ -160,7 +155,7 @@ impl http_body::Body for Body {
 }
 
 impl Drop for Body {
-    /// An answer that nobody takes to its end is no whole one: its client went away, or was given up.
+    /// An answer that is dropped before its end was not sent whole: its client went away, or we have given it up.
     fn drop(&mut self) {
         if let (Some(exchange), Content::H1(_) | Content::H2(_)) = (&mut self.exchange, &self.content)
             && !self.content.is_end()

@@ -1,5 +1,5 @@
-//! What an exchange is counted in. A short one finds it in its snapshot, at no cost; one that may last for days lets go of that,
-//! and with it of ten thousand backends that a reload has replaced long ago, and keeps just what it needs.
+//! What an exchange is counted in. A short exchange finds that in its snapshot, at no cost. One that may last for days must not keep a snapshot
+//! alive, with ten thousand backends that a reload has replaced long ago: it keeps handles to just what it needs.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,33 +13,33 @@ use crate::snapshot::{Current, Service};
 /// What an exchange is counted in.
 #[derive(Debug)]
 pub enum Counted {
-    /// By its places in a snapshot.
-    Within(Within),
-    /// By handles of its own.
-    Apart(Box<Apart>),
+    /// It is found in the snapshot that the exchange began with.
+    InSnapshot(InSnapshot),
+    /// The exchange has handles of its own.
+    Detached(Box<Detached>),
 }
 
-/// Where an exchange stands in its snapshot.
+/// The places in a snapshot of all that an exchange is counted in.
 #[derive(Debug)]
-pub struct Within {
+pub struct InSnapshot {
     snapshot: Rc<Current>,
     listener: usize,
     service: Option<usize>,
     backend: Option<usize>,
 }
 
-/// What is left of a snapshot that an exchange has let go of.
+/// What is kept of a snapshot that an exchange has let go of.
 #[derive(Debug)]
-pub struct Apart {
+pub struct Detached {
     listener: Arc<str>,
     requests: Arc<Requests>,
-    service: Option<Kept>,
-    backend: Option<(usize, Arc<Endpoint>, Arc<UpstreamMetrics>)>,
+    service: Option<ServiceHandles>,
+    backend: Option<(Arc<Endpoint>, Arc<UpstreamMetrics>)>,
 }
 
-/// What is left of its service.
+/// What is kept of its service.
 #[derive(Debug)]
-struct Kept {
+struct ServiceHandles {
     index: usize,
     name: Arc<str>,
     durations: Arc<Durations>,
@@ -52,7 +52,7 @@ struct Kept {
 
 /// The service that an exchange goes to.
 #[derive(Debug, Clone, Copy)]
-pub struct Served<'a> {
+pub struct ServiceView<'a> {
     /// Its place in the snapshot that the exchange began with.
     pub index: usize,
     /// Its name.
@@ -61,7 +61,7 @@ pub struct Served<'a> {
     pub durations: &'a Durations,
     /// How its gRPC calls ended.
     pub grpc: &'a GrpcCalls,
-    /// Who waits for a place at its backends.
+    /// Who waits for a slot at its backends.
     pub waiting: &'a Waiters,
     /// When a breaker opens.
     pub breaker: Option<&'a Breaker>,
@@ -73,9 +73,7 @@ pub struct Served<'a> {
 
 /// The backend that an exchange was sent to last.
 #[derive(Debug, Clone, Copy)]
-pub struct Used<'a> {
-    /// Its place in the service.
-    pub place: usize,
+pub struct BackendView<'a> {
     /// The backend.
     pub endpoint: &'a Arc<Endpoint>,
     /// Its figures.
@@ -85,65 +83,65 @@ pub struct Used<'a> {
 impl Counted {
     /// Of an exchange that came by this listener.
     pub fn new(snapshot: &Rc<Current>, listener: usize) -> Self {
-        Self::Within(Within { snapshot: Rc::clone(snapshot), listener, service: None, backend: None })
+        Self::InSnapshot(InSnapshot { snapshot: Rc::clone(snapshot), listener, service: None, backend: None })
     }
 
     /// It goes to this service.
     pub fn set_service(&mut self, service: usize) {
-        if let Self::Within(within) = self {
-            within.service = Some(service);
+        if let Self::InSnapshot(places) = self {
+            places.service = Some(service);
         }
     }
 
     /// It is sent to this backend of the service.
     pub fn set_backend(&mut self, backend: usize) {
-        if let Self::Within(within) = self {
-            within.backend = Some(backend);
+        if let Self::InSnapshot(places) = self {
+            places.backend = Some(backend);
         }
     }
 
-    /// Lets go of the snapshot: nothing is to be decided any more.
+    /// Lets go of the snapshot, once nothing is to be decided any more.
     pub fn let_go(&mut self) {
-        let Self::Within(within) = &*self else { return };
-        let service = within.service();
-        let backend = service.zip(within.backend);
-        let apart = Apart {
-            listener: Arc::clone(&within.snapshot.listeners[within.listener].name),
-            requests: Arc::clone(within.requests()),
-            service: service.map(Kept::of),
-            backend: backend.map(|(s, at)| (at, Arc::clone(&s.endpoints[at]), Arc::clone(&s.upstream[at]))),
+        let Self::InSnapshot(places) = &*self else { return };
+        let service = places.service();
+        let backend = service.zip(places.backend);
+        let detached = Detached {
+            listener: Arc::clone(&places.snapshot.listeners[places.listener].name),
+            requests: Arc::clone(places.requests()),
+            service: service.map(ServiceHandles::of),
+            backend: backend.map(|(s, at)| (Arc::clone(&s.endpoints[at]), Arc::clone(&s.upstream[at]))),
         };
-        *self = Self::Apart(Box::new(apart));
+        *self = Self::Detached(Box::new(detached));
     }
 
-    /// The whole service, for as long as something is to be decided.
-    pub fn deciding(&self) -> Option<&Service> {
+    /// The service with all its settings; `None` once the snapshot was let go of.
+    pub fn whole_service(&self) -> Option<&Service> {
         match self {
-            Self::Within(within) => within.service(),
-            Self::Apart(_) => None,
+            Self::InSnapshot(places) => places.service(),
+            Self::Detached(_) => None,
         }
     }
 
     /// The listener's name.
     pub fn listener(&self) -> &str {
         match self {
-            Self::Within(within) => &within.snapshot.listeners[within.listener].name,
-            Self::Apart(apart) => &apart.listener,
+            Self::InSnapshot(places) => &places.snapshot.listeners[places.listener].name,
+            Self::Detached(detached) => &detached.listener,
         }
     }
 
     /// The series of its listener, service and backend.
     pub fn requests(&self) -> &Requests {
         match self {
-            Self::Within(within) => within.requests(),
-            Self::Apart(apart) => &apart.requests,
+            Self::InSnapshot(places) => places.requests(),
+            Self::Detached(detached) => &detached.requests,
         }
     }
 
     /// The service that it goes to.
-    pub fn service(&self) -> Option<Served<'_>> {
+    pub fn service(&self) -> Option<ServiceView<'_>> {
         match self {
-            Self::Within(within) => within.service().map(|service| Served {
+            Self::InSnapshot(places) => places.service().map(|service| ServiceView {
                 index: service.index,
                 name: &service.name,
                 durations: &service.durations,
@@ -153,35 +151,34 @@ impl Counted {
                 consecutive_failures: service.outlier.consecutive_failures,
                 takes_reports: service.load_reports.orca,
             }),
-            Self::Apart(apart) => apart.service.as_ref().map(|kept| Served {
-                index: kept.index,
-                name: &kept.name,
-                durations: &kept.durations,
-                waiting: &kept.waiting,
-                grpc: &kept.grpc,
-                breaker: kept.breaker.as_ref(),
-                consecutive_failures: kept.consecutive_failures,
-                takes_reports: kept.takes_reports,
+            Self::Detached(detached) => detached.service.as_ref().map(|handles| ServiceView {
+                index: handles.index,
+                name: &handles.name,
+                durations: &handles.durations,
+                waiting: &handles.waiting,
+                grpc: &handles.grpc,
+                breaker: handles.breaker.as_ref(),
+                consecutive_failures: handles.consecutive_failures,
+                takes_reports: handles.takes_reports,
             }),
         }
     }
 
     /// The backend that it was sent to last.
-    pub fn backend(&self) -> Option<Used<'_>> {
+    pub fn backend(&self) -> Option<BackendView<'_>> {
         match self {
-            Self::Within(within) => within.service().zip(within.backend).map(|(service, place)| Used {
-                place,
+            Self::InSnapshot(places) => places.service().zip(places.backend).map(|(service, place)| BackendView {
                 endpoint: &service.endpoints[place],
                 upstream: &service.upstream[place],
             }),
-            Self::Apart(apart) => {
-                apart.backend.as_ref().map(|(place, endpoint, upstream)| Used { place: *place, endpoint, upstream })
+            Self::Detached(detached) => {
+                detached.backend.as_ref().map(|(endpoint, upstream)| BackendView { endpoint, upstream })
             }
         }
     }
 }
 
-impl Kept {
+impl ServiceHandles {
     fn of(service: &Service) -> Self {
         Self {
             index: service.index,
@@ -196,7 +193,7 @@ impl Kept {
     }
 }
 
-impl Within {
+impl InSnapshot {
     fn service(&self) -> Option<&Service> {
         self.service.map(|service| &*self.snapshot.services[service])
     }

@@ -8,7 +8,7 @@ use http::{Method, Response, StatusCode};
 use crate::protocol::http::Request;
 use crate::protocol::http::fields::PROXY_STATUS;
 
-/// Counts this hop. What is given back is the answer to a request that may go no further.
+/// Counts this hop. Returns the answer to a request that may go no further.
 pub fn count(request: &mut Request) -> Option<Response<Bytes>> {
     if !matches!(request.method, Method::OPTIONS | Method::TRACE) {
         return None;

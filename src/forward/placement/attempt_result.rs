@@ -1,35 +1,35 @@
-//! What a try with a backend says about it, told to all who want to know: its figures, its latency, its breaker, and the control
-//! plane where that should look at once.
+//! What an attempt says about its backend. It is reported to the backend's figures, its latency and its breaker, and to the control plane where
+//! that should look at once.
 
 use std::time::Duration;
 
-use super::Worker;
 use crate::clock::Moment;
 use crate::endpoint::Live;
 use crate::endpoint::breaker::Permit;
+use crate::forward::Worker;
 use crate::metrics::UpstreamMetrics;
 use crate::policy::Breaker;
 
-/// A try that says something about its backend.
+/// The result of an attempt that says something about its backend.
 #[derive(Debug)]
-pub struct Verdict<'a> {
+pub struct AttemptResult<'a> {
     /// The backend.
     pub live: &'a Live,
     /// Its figures.
     pub upstream: &'a UpstreamMetrics,
-    /// What its breaker let the try pass as, and when that breaker opens.
+    /// What its breaker let the attempt pass as, and when that breaker opens.
     pub breaker: Option<(Permit, &'a Breaker)>,
-    /// So many failures in a row eject it; 0 = none do.
+    /// So many failures in a row eject the backend; 0 = never.
     pub consecutive_failures: u32,
-    /// It failed, by the backend's doing.
+    /// It failed, and that was the backend's doing.
     pub failed: bool,
     /// How long it took.
     pub elapsed: Duration,
 }
 
-impl Verdict<'_> {
-    /// Tells it.
-    pub fn tell(self, worker: &Worker, now: Moment) {
+impl AttemptResult<'_> {
+    /// Reports it, on this worker.
+    pub fn report(self, worker: &Worker, now: Moment) {
         self.upstream.attempted(worker.index, self.failed, self.elapsed);
         match self.failed {
             true => self.live.latency.observe_failure(self.elapsed, now),

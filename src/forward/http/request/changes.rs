@@ -14,7 +14,7 @@ fn is_ours(name: &HeaderName) -> bool {
 }
 
 /// Removes, sets and adds fields.
-pub(super) fn change(headers: &mut HeaderMap, changes: &HeaderChanges) {
+pub fn change(headers: &mut HeaderMap, changes: &HeaderChanges) {
     for name in changes.remove.iter().filter(|name| !is_ours(name)) {
         headers.remove(name);
     }
@@ -26,8 +26,8 @@ pub(super) fn change(headers: &mut HeaderMap, changes: &HeaderChanges) {
     }
 }
 
-/// Puts `rewrite.prefix` where the part of the path was that the route matched.
-pub(super) fn rewrite_path(uri: &mut Uri, rewrite: &Rewrite, matched: Option<usize>) -> Result<()> {
+/// Replaces the part of the path that the route matched by `rewrite.prefix`.
+pub fn rewrite_path(uri: &mut Uri, rewrite: &Rewrite, matched: Option<usize>) -> Result<()> {
     let (Some(prefix), Some(matched)) = (&rewrite.prefix, matched) else { return Ok(()) };
     let malformed = |_| Error::new(Kind::MalformedRequest, "its path can't be rewritten");
     let rest = uri.path().get(matched..).unwrap_or_default();

@@ -1,4 +1,8 @@
-//! The record of an exchange while it lasts: dropped when the exchange is over, however that comes, and recorded then.
+//! The record of an exchange while it lasts. It is dropped when the exchange is over, for whatever reason, and what came of it is recorded
+//! then.
+
+pub mod access;
+mod counted;
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -6,68 +10,67 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName};
 
-use super::Ingress;
-use super::admit::Admission;
-use super::counted::Counted;
-use super::queue::Place;
-use super::verdict;
 use crate::clock::Moment;
 use crate::endpoint::load::Report;
 use crate::error::{Error, Kind, Side};
+use crate::forward::Ingress;
+use crate::forward::placement::Admission;
+use crate::forward::placement::attempt_result::AttemptResult;
 use crate::load::{BadReport, orca};
 use crate::outcome::{Grpc, Outcome};
 use crate::protocol::http::grpc;
-use crate::record::{self, access};
+use crate::record;
+use crate::record::access as log;
 use crate::snapshot::{Current, Service};
+use counted::Counted;
 
 /// One exchange.
 #[derive(Debug)]
 pub struct Exchange {
     ingress: Rc<Ingress>,
     counted: Counted,
-    attempt: Option<Attempt>,
+    attempt: Option<CurrentAttempt>,
     outcome: Outcome,
     /// The status that the client is answered with counts as a failure of the backend.
     is_failure: bool,
     /// What the access log says of the request, when there is one.
-    access: Option<Box<access::Entry>>,
+    access: Option<Box<log::ExchangeEntry>>,
 }
 
 /// The attempt that is under way.
 #[derive(Debug)]
-struct Attempt {
+struct CurrentAttempt {
     admission: Admission,
     began: Instant,
-    /// The head of its answer came so long after that. Set where the client's reading may take longer than the backend's
-    /// answering.
+    /// How long after that the head of its answer came. Set where more of the answer follows: how long that takes may be up to the client.
     answered: Option<Duration>,
 }
 
-/// How the rest of an answer comes after its head.
+/// How the rest of an answer follows its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
-    /// It is there already: its backend is done.
+    /// It is there already: the backend is done.
     Whole,
     /// The backend is still to send it.
     Streamed,
-    /// The same, and it may take for ever: the exchange lets go of its snapshot.
+    /// The backend is still to send it, and that may take for ever: the exchange lets go of its snapshot.
     Lasting,
 }
 
-/// Where a load report comes.
+/// The fields that a backend reports its load in: as text, and in binary form.
 const REPORT: HeaderName = HeaderName::from_static(orca::FIELD);
 const REPORT_BIN: HeaderName = HeaderName::from_static(orca::FIELD_BIN);
 
-/// Reads one form of a load report.
+/// Reads a load report in one of its forms.
 type Read = fn(&[u8]) -> Result<Report, BadReport>;
 
 /// What an attempt says about its backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    Well,
+    Succeeded,
     Failed,
-    /// Nothing: the client went away, or made a mistake.
-    Silent,
+    /// Nothing: the client went away or made a mistake, or something failed that is nobody's fault.
+    None,
 }
 
 impl Exchange {
@@ -89,48 +92,48 @@ impl Exchange {
     }
 
     /// What the access log is to say of the request.
-    pub fn log(&mut self, entry: access::Entry) {
+    pub fn log_access(&mut self, entry: log::ExchangeEntry) {
         self.access = Some(Box::new(entry));
     }
 
-    /// It goes to this service.
-    pub fn service(&mut self, index: usize) {
+    /// It goes to the service at this place in its snapshot.
+    pub fn goes_to(&mut self, index: usize) {
         self.counted.set_service(index);
     }
 
-    /// It is tried with a backend.
-    pub fn attempt(&mut self, admission: Admission) {
+    /// An attempt begins with what was admitted.
+    pub fn attempt_begins(&mut self, admission: Admission) {
         // the clock is read again for the rare second attempt only
         let began = if self.counted.backend().is_none() { self.outcome.began } else { Instant::now() };
-        self.counted.set_backend(admission.backend);
+        self.counted.set_backend(admission.backend());
         self.outcome.attempts += 1;
         if let Some((entry, used)) = self.access.as_mut().zip(self.counted.backend()) {
-            entry.journey.tried(&used.endpoint.id);
+            entry.attempts.tried(&used.endpoint.id);
         }
-        self.attempt = Some(Attempt { admission, began, answered: None });
+        self.attempt = Some(CurrentAttempt { admission, began, answered: None });
     }
 
-    /// The attempt failed; `raced`: a connection was closed as it was used, which is nobody's failure.
+    /// The attempt failed. `raced`: a kept connection was closed as it was used, which is nobody's failure.
     pub fn attempt_failed(&mut self, kind: Kind, raced: bool) {
         let verdict = match kind.side() {
             Side::Upstream if !raced => Verdict::Failed,
-            _ => Verdict::Silent,
+            _ => Verdict::None,
         };
         self.end_attempt(verdict, Instant::now());
     }
 
-    /// The attempt was answered with this, which the client does not get to see.
+    /// The attempt was answered with this status, and another attempt follows: the client does not see this answer.
     pub fn attempt_answered(&mut self, status: StatusCode) {
-        let failed = self.current().is_some_and(|service| service.failure_status.contain(status));
-        self.end_attempt(if failed { Verdict::Failed } else { Verdict::Well }, Instant::now());
+        let failed = self.service().is_some_and(|service| service.failure_status.contain(status));
+        self.end_attempt(if failed { Verdict::Failed } else { Verdict::Succeeded }, Instant::now());
     }
 
-    /// This is what the client is answered with.
+    /// The client is answered with this status.
     pub fn answered(&mut self, status: StatusCode, rest: Rest) {
         self.outcome.status = Some(status);
-        self.is_failure = self.current().is_some_and(|service| service.failure_status.contain(status));
+        self.is_failure = self.service().is_some_and(|service| service.failure_status.contain(status));
         match (rest, &mut self.attempt) {
-            // whatever time the client takes from here on is its own
+            // how long the client takes to read says nothing about the backend
             (Rest::Whole, _) => self.backend_done(),
             (_, Some(attempt)) => attempt.answered = Some(attempt.began.elapsed()),
             (_, None) => {}
@@ -140,58 +143,59 @@ impl Exchange {
         }
     }
 
-    /// The last of the answer came from the backend: it is judged, and its place is free, whatever the client does.
+    /// The last of the answer came from the backend. The attempt ends here, whatever the client does from now on.
     pub fn backend_done(&mut self) {
         if self.attempt.is_some() {
             self.end_attempt(self.verdict(), Instant::now());
         }
     }
 
-    /// It failed, in whole or within the body.
+    /// The exchange failed, as a whole or within the body of its answer.
     pub fn failed(&mut self, error: &Error) {
         self.outcome.failure = Some(error.kind());
         if let Some(entry) = &mut self.access {
-            entry.journey.failed(error);
+            entry.attempts.failed(error);
         }
     }
 
-    /// It was refused: it did not become a request.
+    /// What the client sent was refused before it became a request.
     pub fn refused(&mut self, error: &Error) {
         self.outcome.failure = Some(error.kind());
         if let Some(entry) = &mut self.access {
-            entry.journey.refused(error);
+            entry.attempts.refused(error);
         }
     }
 
-    /// It ended before its answer did; where nothing else went wrong, and we have not cut it off ourselves, that is the client's doing.
+    /// It ended before its answer did. Where nothing else went wrong, and we have not cut it off ourselves, that is the client's doing.
     pub fn broke_off(&mut self) {
         if !self.ingress.is_cut() {
             self.outcome.failure.get_or_insert(Kind::ClientGone);
         }
     }
 
-    /// Bytes of the answer's body.
+    /// So many more bytes of the answer's body were sent.
     pub fn sent(&mut self, bytes: u64) {
         self.outcome.body_bytes += bytes;
     }
 
-    /// The backend of the attempt that is under way.
-    pub fn used(&self) -> Option<usize> {
-        self.attempt.as_ref().map(|attempt| attempt.admission.backend)
+    /// The backend of the attempt that is under way, by its place in the service.
+    pub fn backend(&self) -> Option<usize> {
+        self.attempt.as_ref().map(|attempt| attempt.admission.backend())
     }
 
     /// It is a gRPC call.
-    pub fn is_call(&mut self) {
-        self.outcome.grpc = Some(Grpc::Unsaid);
+    pub fn is_grpc_call(&mut self) {
+        self.outcome.grpc = Some(Grpc::Unknown);
     }
 
     /// We have answered a gRPC call with this status.
-    pub fn ended_call(&mut self, status: grpc::Code) {
+    pub fn grpc_call_answered(&mut self, status: grpc::Code) {
         self.outcome.grpc = Some(Grpc::Status(status as u16));
     }
 
-    /// Hears how a gRPC call ended, and takes what the backend says about its load out of an answer's fields, or its trailers: that is for us, never for clients.
-    pub fn hear(&mut self, headers: &mut HeaderMap) {
+    /// Takes out of an answer's fields, or its trailers, what its backend says to us and not to clients, such as its load. Notes how a gRPC
+    /// call ended.
+    pub fn take_backend_words(&mut self, headers: &mut HeaderMap) {
         if self.outcome.grpc.is_some()
             && let Some(status) = grpc::status(headers)
         {
@@ -201,7 +205,7 @@ impl Exchange {
         if !headers.keys().any(|name| *name == header::ALT_SVC || name.as_str().starts_with(orca::FIELD)) {
             return;
         }
-        // it names where else this origin is served (RFC 7838), which a backend says of itself: clients would go there past us
+        // names another address for the same origin (RFC 7838): clients would go to the backend itself, past us
         headers.remove(header::ALT_SVC);
         let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
         for (field, read) in [(&REPORT, orca::read as Read), (&REPORT_BIN, orca::read_bin)] {
@@ -220,32 +224,32 @@ impl Exchange {
         }
     }
 
-    /// The service that it goes to, until it is answered.
-    pub fn current(&self) -> Option<&Service> {
-        self.counted.deciding()
+    /// The service that it goes to; `None` once a lasting answer has let go of the snapshot.
+    pub fn service(&self) -> Option<&Service> {
+        self.counted.whole_service()
     }
 
-    /// What the last attempt says, at the end of the exchange.
+    /// What the last attempt says about its backend, at the end of the exchange.
     fn verdict(&self) -> Verdict {
         match (self.outcome.failure, self.outcome.status) {
             (Some(kind), _) if kind.side() == Side::Upstream => Verdict::Failed,
-            (Some(_), _) | (None, None) => Verdict::Silent,
+            (Some(_), _) | (None, None) => Verdict::None,
             (None, Some(_)) if self.is_failure => Verdict::Failed,
-            (None, Some(_)) => Verdict::Well,
+            (None, Some(_)) => Verdict::Succeeded,
         }
     }
 
-    /// Gives the place at the backend back, and tells what there is to tell about it.
+    /// Ends the attempt that is under way: reports what it says about its backend, and gives its slot back.
     fn end_attempt(&mut self, verdict: Verdict, ended: Instant) {
-        let Some(Attempt { admission, began, answered }) = self.attempt.take() else { return };
+        let Some(CurrentAttempt { admission, began, answered }) = self.attempt.take() else { return };
         let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
         let live = &used.endpoint.live;
-        if verdict == Verdict::Silent {
+        if verdict == Verdict::None {
             if let Some(permit) = admission.permit {
                 live.breaker.forgo(permit);
             }
         } else {
-            let told = verdict::Verdict {
+            let result = AttemptResult {
                 live,
                 upstream: used.upstream,
                 breaker: admission.permit.zip(service.breaker),
@@ -253,10 +257,10 @@ impl Exchange {
                 failed: verdict == Verdict::Failed,
                 elapsed: answered.unwrap_or_else(|| ended.saturating_duration_since(began)),
             };
-            told.tell(self.ingress.worker(), Moment::at(ended));
+            result.report(self.ingress.worker(), Moment::at(ended));
         }
-        let place = Place { in_flight: admission.in_flight, backend: used.place };
-        self.ingress.worker().leave((service.index, service.name), service.waiting, used.endpoint, place);
+        let worker = self.ingress.worker();
+        worker.give_back(service.index, service.name, service.waiting, used.endpoint, admission.slot);
     }
 }
 
@@ -280,7 +284,7 @@ impl Drop for Exchange {
         let worker = self.ingress.worker();
         let elapsed = worker.recorder.exchange(worker.index, &handles, &self.outcome, ended);
         if let Some(entry) = self.access.take() {
-            let names = access::Names {
+            let names = log::Names {
                 listener: self.counted.listener(),
                 service: service.map(|service| &**service.name),
                 backend: self.counted.backend().map(|used| &*used.endpoint.id),

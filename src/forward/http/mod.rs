@@ -1,0 +1,271 @@
+//! The story of an HTTP exchange, from the request's head to the answer's: a route is found, the request is changed, a backend is asked (or
+//! more than one), and its answer is given to the client, or one of our own.
+
+mod attempts;
+mod body;
+mod error_answer;
+mod exchange;
+mod own_answer;
+mod request;
+mod upgrade;
+
+use std::cell::{Cell, OnceCell};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::Response;
+use http::header::{self, HeaderMap, HeaderValue};
+
+use super::placement::keys::{self, Keys};
+use super::{Ingress, Worker};
+use crate::error::{Error, Kind, Result};
+use crate::layer4::proxy_protocol::Peer;
+use crate::metrics::ListenerMetrics;
+use crate::policy::{Balance, ProxyHeader};
+use crate::protocol::http::fields::Client;
+use crate::protocol::http::grpc;
+use crate::protocol::http::partial::Partial;
+use crate::protocol::http::{Handler, Request};
+use crate::route::Lookup;
+use crate::snapshot::{Action, Current, Listener, Route, Service};
+use crate::timer::Alarm;
+use crate::tls::Acceptor;
+use crate::upstream::ClientPools;
+use crate::upstream::terms::{Dedicated, Terms};
+use attempts::UpstreamRequest;
+pub use body::Body;
+use body::Content;
+use exchange::{Exchange, Rest, access};
+use request::changes::change;
+use request::{max_forwards, sender};
+
+/// A client's connection, as its exchanges see it.
+#[derive(Debug)]
+pub struct Connection {
+    /// The worker that serves it.
+    pub worker: Rc<Worker>,
+    /// The listener that accepted it.
+    pub ingress: Rc<Ingress>,
+    /// Who the client is.
+    pub peer: Peer,
+    /// What is added to each request to tell backends who the client is.
+    pub client: Client,
+    /// The name that the client asked for in TLS, and the acceptor that has answered.
+    pub sni: Option<(String, Acceptor)>,
+    /// It speaks plain HTTP on a listener for TLS: its requests are answered with an error that says so.
+    pub is_plain_on_tls: bool,
+    /// The listener's counters.
+    pub metrics: Arc<ListenerMetrics>,
+    /// Its own connections to backends that are told of it with a PROXY header.
+    pub own: OnceCell<Box<ClientPools>>,
+}
+
+impl Handler for Connection {
+    type Body = Body;
+
+    async fn handle(&self, request: Box<Request>) -> Response<Body> {
+        let Some((snapshot, listener)) = self.ingress.current() else { return without_listener() };
+        let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
+        if self.worker.recorder.logs_access() {
+            let client = self.sender(&snapshot.listeners[listener], &request);
+            exchange.log_access(access::of(&request, client, self.peer.told()));
+        }
+        let grpc = grpc::call(&request.headers).cloned();
+        if grpc.is_some() {
+            exchange.is_grpc_call();
+        }
+        match self.run(&snapshot, listener, request, &mut exchange).await {
+            Ok(AnsweredBy::Us(response)) => own(response, exchange),
+            Ok(AnsweredBy::Backend(response, deadline)) => {
+                exchange.answered(response.status(), response.body().rest());
+                response.map(|content| Body::new(content, deadline, Some(exchange)))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "an exchange failed");
+                exchange.failed(&error);
+                if grpc.is_some() {
+                    exchange.grpc_call_answered(error_answer::grpc_code(error.kind()));
+                }
+                if error.kind() == Kind::ClientGone {
+                    return unrecorded(error.kind());
+                }
+                if let Some(content_type) = grpc {
+                    return own(error_answer::grpc(error.kind(), content_type), exchange);
+                }
+                let fallback = exchange.service().and_then(|service| service.fallback.as_ref());
+                let answer = fallback.and_then(|fallback| error_answer::fallback(error.kind(), fallback));
+                own(answer.unwrap_or_else(|| error_answer::answer(error.kind())), exchange)
+            }
+        }
+    }
+
+    fn refuse(&self, error: &Error, what: &Partial<'_>) -> Response<Body> {
+        tracing::debug!(%error, "a request was refused");
+        let Some((snapshot, listener)) = self.ingress.current() else { return without_listener() };
+        let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
+        if self.worker.recorder.logs_access() {
+            exchange.log_access(access::of_refused(what, self.client.address, self.peer.told()));
+        }
+        exchange.refused(error);
+        own(error_answer::answer(error.kind()), exchange)
+    }
+
+    fn transferred(&self, received: u64, sent: u64) {
+        self.metrics.transferred(self.worker.index, received, sent);
+    }
+}
+
+/// Who answers. It lives for a moment on the stack: boxing the large variant would cost every exchange an allocation.
+#[allow(clippy::large_enum_variant)]
+enum AnsweredBy {
+    /// We do.
+    Us(Response<Bytes>),
+    /// A backend does; the rest of its answer has until this deadline.
+    Backend(Response<Content>, Option<Alarm>),
+}
+
+fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
+    exchange.answered(response.status(), Rest::Whole);
+    response.map(|bytes| Body::new(Content::Own(bytes), None, Some(exchange)))
+}
+
+/// An answer that is not recorded.
+fn unrecorded(kind: Kind) -> Response<Body> {
+    error_answer::answer(kind).map(|bytes| Body::new(Content::Own(bytes), None, None))
+}
+
+/// The answer when no snapshot knows the connection's listener. The order in which listeners go makes that impossible; without a listener
+/// the exchange can't even be recorded.
+fn without_listener() -> Response<Body> {
+    unrecorded(Kind::Internal)
+}
+
+impl Connection {
+    async fn run(
+        &self,
+        snapshot: &Rc<Current>,
+        listener: usize,
+        mut request: Box<Request>,
+        exchange: &mut Exchange,
+    ) -> Result<AnsweredBy> {
+        let listener = &snapshot.listeners[listener];
+        let route = self.route(listener, &request)?;
+        let service = match &route.action {
+            Action::Service(service) => *service,
+            Action::Split(split) => split.choose(self.worker.random.borrow_mut().u32(..)),
+            Action::Redirect { to, status } => {
+                return own_answer::redirect(to, *status, &request, route).map(AnsweredBy::Us);
+            }
+            Action::Respond { status, body, content_type } => {
+                return Ok(AnsweredBy::Us(own_answer::fixed(*status, body, content_type, route)));
+            }
+        };
+        if let Some(response) = max_forwards::count(&mut request) {
+            return Ok(AnsweredBy::Us(response));
+        }
+        let service = &*snapshot.services[service];
+        exchange.goes_to(service.index);
+        // before anything is changed: clients are told apart by what they have sent
+        let keys = self.keys(listener, service, &request);
+        request::prepare(&mut request, &self.client, route, service.via)?;
+        upgrade::complete_handshake(&mut request, &self.worker.random);
+        let timeouts = route.timeouts(service);
+        let mut deadline = timeouts.total.map(|total| Alarm::new(&self.worker.timers, total));
+        let body = std::mem::take(&mut request.body);
+        let no_host = HeaderValue::from_static("");
+        let upstream_request = UpstreamRequest {
+            worker: &self.worker,
+            service,
+            line: request::line(&request, service, &no_host),
+            headers: &request.headers,
+            terms: Terms {
+                timeouts,
+                timers: &self.worker.timers,
+                interim: request.interim.as_ref(),
+                deadline: deadline.as_ref().map(Alarm::deadline),
+                heads: service.heads,
+                dedicated: service.proxy_header.map(|version| self.dedicated(version, listener)),
+            },
+            keys: &keys,
+            client: request.presence.as_ref(),
+        };
+        upgrade::check_key(&upstream_request.line, &request.headers, service)?;
+        let mut answer = attempts::send(&upstream_request, body, deadline.as_mut(), exchange).await?;
+        exchange.take_backend_words(&mut answer.headers);
+        upgrade::check_answer(&answer, request.upgrade.as_ref())?;
+        self.keep_session(service, &keys, exchange, &mut answer.headers);
+        let mut response = Response::new(answer.body);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        change(response.headers_mut(), &route.response_headers);
+        upgrade::answer_connect(&mut response, request.upgrade.as_ref());
+        Ok(AnsweredBy::Backend(response, deadline))
+    }
+
+    fn route<'s>(&self, listener: &'s Listener, request: &Request) -> Result<&'s Route> {
+        let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if self.is_plain_on_tls {
+            return Err(Error::new(Kind::PlainHttp, ""));
+        }
+        if let Some((sni, acceptor)) = &self.sni {
+            let name = crate::route::without_port(host);
+            if !name.is_empty() && !acceptor.same_certificate(sni, name) {
+                return Err(Error::new(Kind::Misdirected, ""));
+            }
+        }
+        let lookup = Lookup {
+            host,
+            path: request.uri.path(),
+            query: request.uri.query(),
+            method: &request.method,
+            headers: &request.headers,
+        };
+        let route = listener.routes.find(&lookup).or(listener.default.as_ref());
+        route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
+    }
+
+    /// What ties the exchange to a backend.
+    fn keys(&self, listener: &Listener, service: &Service, request: &Request) -> Keys {
+        let find = |from| keys::find(from, request, || self.sender(listener, request));
+        let hash = match service.balance {
+            // requests without a key must not all go to one backend
+            Balance::ConsistentHash(_) => {
+                find(&service.hash_on).unwrap_or_else(|| self.worker.random.borrow_mut().u64(..))
+            }
+            _ => 0,
+        };
+        let affinity = service.affinity.as_ref().map(|affinity| {
+            let cookies = request.headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);
+            let key = || service.sticky_by.as_ref().and_then(find);
+            Cell::new(affinity.stickiness(cookies, key, unix_now()))
+        });
+        Keys { hash, affinity }
+    }
+
+    /// Gives the client the cookie that keeps it with the backend that answered.
+    fn keep_session(&self, service: &Service, keys: &Keys, exchange: &Exchange, headers: &mut HeaderMap) {
+        let (Some(affinity), Some(session)) = (&service.affinity, &keys.affinity) else { return };
+        let Some(used) = exchange.backend() else { return };
+        if let Some(cookie) = affinity.set_cookie(&session.get(), used, unix_now(), self.client.is_tls()) {
+            headers.append(header::SET_COOKIE, cookie);
+        }
+    }
+
+    /// The connections to backends that carry this client only, since each begins with a PROXY header that names it.
+    fn dedicated(&self, version: ProxyHeader, listener: &Listener) -> Dedicated<'_> {
+        let pools = self.own.get_or_init(|| Box::new(ClientPools::new(self.worker.index, &self.worker.timers)));
+        Dedicated { pools, header: self.worker.header(&self.peer, version, listener) }
+    }
+
+    fn sender(&self, listener: &Listener, request: &Request) -> Option<IpAddr> {
+        sender::find(&self.client, &request.headers, &listener.trusted_proxies)
+    }
+}
+
+/// Seconds since 1970, which cookies count in: they outlive the process and its own clock.
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
