@@ -148,7 +148,7 @@ impl Listeners {
         if matches!(protocol, ListenerProtocol::Tcp | ListenerProtocol::Tls) {
             bound.keep_alive()?;
         }
-        let parts = bound.deal(self.workers)?;
+        let parts = bound.sockets_by_worker(self.workers)?;
         Ok(Fresh { bound, parts })
     }
 
@@ -235,7 +235,7 @@ impl Listeners {
 
     /// Whoever handed sockets to us listens on them no more.
     pub fn own(&mut self) {
-        self.open.iter_mut().for_each(|open| open.bound.own());
+        self.open.iter_mut().for_each(|open| open.bound.own_file());
     }
 
     /// Closes our duplicates, so that the queues end when the workers stop accepting.
@@ -245,7 +245,7 @@ impl Listeners {
 
     /// The same, when another process listens on the same sockets now.
     pub fn leave(&mut self) {
-        self.open.drain(..).for_each(|open| open.bound.leave());
+        self.open.drain(..).for_each(|open| open.bound.close_keeping_file());
     }
 }
 

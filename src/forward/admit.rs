@@ -266,7 +266,7 @@ async fn wait(
             let turn = ticket.turn(worker).await;
             // backends may have gone or come back, and what was open may be half-open
             let snapshot = worker.snapshot();
-            let now = snapshot.services.get(service.index).filter(|now| now.is_set_as(service));
+            let now = snapshot.services.get(service.index).filter(|now| now.has_settings_of(service));
             let service = now.map_or(service, |now| &**now);
             let wish = Wish { now: Moment::now(), ..wish };
             match turn {

@@ -81,8 +81,8 @@ pub fn build(
         listeners.push(Arc::new(build_listener((index, key, bind), listener, registry)?));
     }
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
-    let tells_of_clients = services.iter().any(|service| service.proxy_header.is_some());
-    Ok(Snapshot { generation, listeners, services, tells_of_clients })
+    let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());
+    Ok(Snapshot { generation, listeners, services, sends_proxy_headers })
 }
 
 fn build_service(
@@ -233,7 +233,7 @@ fn build_endpoint(
     // a name that has got other addresses, but not only others, is the same backend; so is one that had none
     let is_same = |known: &Endpoint| {
         known.target == target
-            || known.addresses.meet(&addresses)
+            || known.addresses.overlaps(&addresses)
             || known.is_unresolved() && known.host == backend.host
     };
     let known = known.filter(|known| is_same(known));
@@ -243,7 +243,7 @@ fn build_endpoint(
         None if known.is_some_and(|known| known.is_unresolved()) => live.standing.join(Moment::now()),
         None => {}
     }
-    let connected = known.filter(|known| same_way && known.host == backend.host && known.addresses.are(&addresses));
+    let connected = known.filter(|known| same_way && known.host == backend.host && known.addresses.same_as(&addresses));
     let unchanged = connected.filter(|known| {
         known.name == backend.name
             && known.weight == backend.weight

@@ -76,9 +76,9 @@ pub(super) fn none_connected(failed: Vec<NotConnected>) -> Error {
 
 /// The backend's trouble, or ours, which is told.
 pub(super) fn not_connected(error: std::io::Error, net: SocketKind, timing: FailureTiming, to: impl Display) -> Error {
-    let kind = match shortage::behind(&error, net, timing) {
+    let kind = match shortage::of_error(&error, net, timing) {
         Some(lack) => {
-            shortage::tell(lack, to, &error);
+            shortage::report(lack, to, &error);
             Kind::Shortage(lack)
         }
         None => Kind::Connect,
