@@ -43,7 +43,7 @@ struct Inner {
 pub struct Current(Arc<Snapshot>);
 
 impl Store {
-    /// Starts with a first snapshot; what becomes of its backends is told to `events`.
+    /// Starts with a first snapshot; changes of its backends are announced to `events`.
     pub fn new(first: Snapshot, events: Arc<Events>) -> Self {
         let current = Arc::new(ArcSwap::from_pointee(first));
         Self { current, news: Arc::default(), replaced: Mutex::default(), events }
