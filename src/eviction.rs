@@ -243,7 +243,7 @@ mod tests {
         Context::from_waker(Waker::noop())
     }
 
-    /// Calls as one who waits does, and lets the worker carry_out it.
+    /// Evicts as a waiting connection does, and lets the worker carry it out.
     async fn call(eviction: &Eviction) {
         eviction.evict();
         tokio::task::yield_now().await;

@@ -109,7 +109,7 @@ pub(super) mod tests {
         Arc::new(Shared::new(Sources {
             monitor: Monitor::new(1, Arc::default(), Arc::new(|_, _| Ok(()))),
             store: Arc::new(Store::new(
-                Snapshot { generation: 7, listeners: Vec::new(), services: Vec::new(), tells_of_clients: false },
+                Snapshot { generation: 7, listeners: Vec::new(), services: Vec::new(), sends_proxy_headers: false },
                 Arc::default(),
             )),
             operators: Arc::new(Operators::load(None, Arc::default())),

@@ -6,13 +6,13 @@
 //!   version (1) | made at, Unix seconds (5) | backend's tag (16) | signature (16)
 //! ```
 //!
-//! The tag is HMAC-SHA256 of the service and the backend's id, cut to 128 bits: it says nothing of the address or the id to
-//! whoever lacks the key, and it is the same on every instance and after every restart. The signature is HMAC-SHA256 over all
-//! that stands before it and the service's name, cut to 128 bits, which RFC 2104 (section 5) allows; so nothing can be made
-//! up, lengthened, or carried over from another service. Tags and signatures have keys of their own, both derived from the secret.
-//! The base64 is canonical and the length fixed: one session has one text.
+//! The tag is HMAC-SHA256 of the service and the backend's id, cut to 128 bits: it reveals neither the address nor the
+//! id to anybody without the key, and it is the same on every instance and after every restart. The signature is
+//! HMAC-SHA256 over everything before it and the service's name, cut to 128 bits, which RFC 2104 (section 5) allows; so
+//! no seal can be forged, lengthened, or used for another service. Tags and signatures have keys of their own, both
+//! derived from the secret. The base64 is canonical and the length fixed: one session has one text.
 //!
-//! Nothing in it is secret from the client but what is behind the tag: two clients can see that they share a backend.
+//! Only what the tag stands for is secret from the client: two clients can see that they share a backend.
 
 use std::fmt;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub struct Seal {
     ttl: u64,
 }
 
-/// What a good seal says.
+/// The content of a valid seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenedSeal {
     /// Index of the backend.
@@ -84,7 +84,7 @@ impl Secret {
 }
 
 impl Seal {
-    /// For the backends with these ids, in the order of the service's list.
+    /// The seals for the backends with these ids, in the order of the service's list.
     pub fn new<'a>(secret: &Secret, service: &str, ids: impl Iterator<Item = &'a str>, ttl: Duration) -> Self {
         let tags: Vec<_> = ids.map(|id| tag(&secret.tags, service, id)).collect();
         let indices = tags.iter().enumerate().map(|(index, tag)| (*tag, index)).collect();
@@ -113,7 +113,7 @@ impl Seal {
         Some(BASE64URL_NOPAD.encode(&bytes))
     }
 
-    /// What a text says; `None` when it is no seal of ours, has expired, or names a backend that is gone.
+    /// Reads a text; `None` when it is no seal of ours, has expired, or names a backend that is gone.
     pub fn open(&self, text: &[u8], unix_now: u64) -> Option<OpenedSeal> {
         let mut bytes = [0; BYTES];
         if text.len() != LENGTH || BASE64URL_NOPAD.decode_mut(text, &mut bytes).is_err() || bytes[0] != VERSION {

@@ -216,7 +216,8 @@ impl StickTable {
         Some(number(word))
     }
 
-    /// Makes `wanted` the session's number, unless it has got another than `had` in the meantime. Gives back what it has.
+    /// Makes `wanted` the session's number, unless it has got another number than `had` in the meantime. Returns the
+    /// number that it has.
     ///
     /// Workers that race for a new session choose the same word for it, as long as they see the same two buckets: one wins it,
     /// and the others find the session there.

@@ -107,7 +107,7 @@ impl Agents {
         if !Arc::ptr_eq(of, &target.live) {
             (*of, *said) = (Arc::clone(&target.live), AgentWishes::default());
         }
-        said.hear(&line);
+        said.add(&line);
         let reason = line.reason.clone().unwrap_or_else(|| "its agent says so".to_owned());
         said.apply(&target.live.standing, &reason);
         match said.max_connections {

@@ -158,7 +158,7 @@ impl Listeners {
         if matches!(protocol, ListenerProtocol::Tcp | ListenerProtocol::Tls) {
             bound.keep_alive()?;
         }
-        let parts = bound.deal(self.workers)?;
+        let parts = bound.sockets_by_worker(self.workers)?;
         Ok(NewSockets { bound, parts })
     }
 
@@ -245,7 +245,7 @@ impl Listeners {
 
     /// Takes over the files of Unix sockets: the process that handed the sockets over does not listen any more.
     pub fn own(&mut self) {
-        self.open.iter_mut().for_each(|open| open.bound.own());
+        self.open.iter_mut().for_each(|open| open.bound.own_file());
     }
 
     /// Closes our duplicates, so that the queues end when the workers stop accepting.
@@ -255,7 +255,7 @@ impl Listeners {
 
     /// Closes our duplicates, and leaves the files of Unix sockets to the process that listens on them now.
     pub fn leave(&mut self) {
-        self.open.drain(..).for_each(|open| open.bound.leave());
+        self.open.drain(..).for_each(|open| open.bound.close_keeping_file());
     }
 }
 

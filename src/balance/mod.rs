@@ -61,7 +61,7 @@ pub struct Candidate {
 impl Candidate {
     /// The exchanges that count against it: those in flight, and a penalty while it keeps failing.
     pub fn burden(&self, now: Moment) -> u32 {
-        self.live.in_flight().saturating_add(self.live.latency.failing(now))
+        self.live.in_flight().saturating_add(self.live.latency.failure_penalty(now))
     }
 }
 

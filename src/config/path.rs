@@ -91,7 +91,7 @@ impl KeyPath {
     }
 
     /// The path to what is around the value; the root has nothing around it.
-    pub(super) fn around(&self) -> Self {
+    pub(super) fn parent(&self) -> Self {
         Self(self.0.split_last().map_or_else(Vec::new, |(_, before)| before.to_vec()))
     }
 

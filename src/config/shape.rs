@@ -105,32 +105,32 @@ impl Walker<'_> {
         Ok(())
     }
 
-    fn entry(&mut self, around: &Trail<'_>, rules: &Rules, entry: &mut KeyValue<'_>) -> Checked {
+    fn entry(&mut self, table: &Trail<'_>, rules: &Rules, entry: &mut KeyValue<'_>) -> Checked {
         let span = entry.node.shown_span(Some(&entry.key));
-        self.node(&around.key(&entry.name), rules, &mut entry.node, &span)
+        self.node(&table.key(&entry.name), rules, &mut entry.node, &span)
     }
 
     /// A key of a table whose keys are names that the file chooses.
-    fn free_key(&mut self, around: &Trail<'_>, rules: &Rules, entry: &mut KeyValue<'_>) -> Checked {
+    fn free_key(&mut self, table: &Trail<'_>, rules: &Rules, entry: &mut KeyValue<'_>) -> Checked {
         if let Some(Err(problem)) = rules.key_syntax.map(|language| syntax::check(language, &entry.name)) {
-            self.findings.add(Mistake::problem(entry.key.clone(), &around.key(&entry.name).path(), problem));
+            self.findings.add(Mistake::problem(entry.key.clone(), &table.key(&entry.name).path(), problem));
             return Err(Unusable);
         }
         if let Some(values) = &rules.values {
-            self.entry(around, values, entry)?;
+            self.entry(table, values, entry)?;
         }
         match (&entry.node.value, rules.syntax) {
             (Value::Text(text), Some(language)) => {
-                self.language(&around.key(&entry.name), language, text, &entry.node.span)
+                self.language(&table.key(&entry.name), language, text, &entry.node.span)
             }
             _ => Ok(()),
         }
     }
 
-    /// `around` is the table, `given` the keys in it.
+    /// `table` is the path of the table, `given` the keys in it.
     fn unknown_key(
         &mut self,
-        around: &Trail<'_>,
+        table: &Trail<'_>,
         rules: &Rules,
         entry: &KeyValue<'_>,
         given: &BTreeSet<String>,
@@ -144,11 +144,11 @@ impl Walker<'_> {
         };
         // the key that was probably meant is not reported as missing as well
         if let Some(meant) = near.filter(|near| !given.contains(*near)) {
-            self.findings.remove(around.key(meant).path(), entry.key.clone());
+            self.findings.remove(table.key(meant).path(), entry.key.clone());
         }
         let elsewhere = tables_with(key);
         let mut mistake =
-            Mistake::new(entry.key.clone(), &around.key(key).path(), format!("unknown key `{key}`")).near(near);
+            Mistake::new(entry.key.clone(), &table.key(key).path(), format!("unknown key `{key}`")).near(near);
         if let Some((_, help)) = meant {
             mistake = mistake.help(help);
         } else if near.is_none() {

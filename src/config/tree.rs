@@ -117,7 +117,7 @@ impl<'t> Node<'t> {
             if let Some((node, key)) = self.at(&path) {
                 return node.shown_span(key);
             }
-            path = path.around();
+            path = path.parent();
         }
     }
 

@@ -67,12 +67,12 @@ impl Addresses {
     }
 
     /// Whether both have the same addresses, in any order: a name server changes the order from answer to answer.
-    pub fn are(&self, other: &Self) -> bool {
+    pub fn same_as(&self, other: &Self) -> bool {
         self.all.len() == other.all.len() && self.all.iter().all(|address| other.all.contains(address))
     }
 
     /// Whether both have an address in common.
-    pub fn meet(&self, other: &Self) -> bool {
+    pub fn overlaps(&self, other: &Self) -> bool {
         self.all.iter().any(|address| other.all.contains(address))
     }
 }
@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn the_order_of_an_answer_is_no_difference() {
         let one = addresses(&["1.0.0.1:1", "1.0.0.2:1"]);
-        assert!(one.are(&addresses(&["1.0.0.2:1", "1.0.0.1:1"])));
-        assert!(!one.are(&addresses(&["1.0.0.2:1"])) && one.meet(&addresses(&["1.0.0.2:1"])));
-        assert!(!one.meet(&addresses(&["1.0.0.2:2"])), "another port is another place");
+        assert!(one.same_as(&addresses(&["1.0.0.2:1", "1.0.0.1:1"])));
+        assert!(!one.same_as(&addresses(&["1.0.0.2:1"])) && one.overlaps(&addresses(&["1.0.0.2:1"])));
+        assert!(!one.overlaps(&addresses(&["1.0.0.2:2"])), "another port is another place");
     }
 }

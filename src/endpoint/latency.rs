@@ -29,7 +29,7 @@ pub const FAILURE_COSTS: Duration = Duration::from_secs(5);
 /// The most that a failure is charged.
 const FAILURE_COSTS_AT_MOST: Duration = Duration::from_secs(60);
 
-/// Failures in a row beyond which [`Latency::failing`] grows no more: 2^14 is more than anybody has in flight, and it is
+/// Failures in a row beyond which [`Latency::failure_penalty`] grows no more: 2^14 is more than anybody has in flight, and it is
 /// gone after [`PROBE_AFTER`].
 const STREAK_MAX: u32 = 15;
 
@@ -63,7 +63,7 @@ impl Latency {
     }
 
     /// An exchange failed by the backend's fault after `elapsed`; `now` is when. It is charged a penalty, see
-    /// [`FAILURE_COSTS`], and counts as in flight for a while, see [`failing`](Self::failing).
+    /// [`FAILURE_COSTS`], and counts as in flight for a while, see [`failure_penalty`](Self::failure_penalty).
     pub fn observe_failure(&self, elapsed: Duration, now: Moment) {
         let at_most = FAILURE_COSTS_AT_MOST.max(elapsed);
         self.update(now, |average| elapsed.max(FAILURE_COSTS).max(average * 2).min(at_most));
@@ -93,7 +93,7 @@ impl Latency {
     /// the first, twice as many after each further one, half as many after each second that passes; none once it answers.
     ///
     /// Without this, a backend that fails at once is always the one with the fewest in flight, and gets everything.
-    pub fn failing(&self, now: Moment) -> u32 {
+    pub fn failure_penalty(&self, now: Moment) -> u32 {
         match Stamped::read(self.failures.load(Ordering::Relaxed)) {
             None => 0,
             Some(failures) => {
@@ -179,7 +179,7 @@ mod tests {
         let latency = Latency::default();
         assert_eq!(latency.average(at(0)), None);
         assert!(latency.is_stale(at(0)));
-        assert_eq!(latency.failing(at(0)), 0);
+        assert_eq!(latency.failure_penalty(at(0)), 0);
         latency.observe(Duration::ZERO, at(0));
         assert!(latency.average(at(0)).is_some_and(|average| average <= MS(1)), "an answer in no time is an answer");
         assert!(!latency.is_stale(at(0)));
@@ -230,17 +230,21 @@ mod tests {
         let counts: Vec<_> = (0..4)
             .map(|_| {
                 latency.observe_failure(MS(1), at(0));
-                latency.failing(at(0))
+                latency.failure_penalty(at(0))
             })
             .collect();
         assert_eq!(counts, [1, 2, 4, 8]);
-        assert_eq!([999, 1_000, 3_999, 4_000].map(|ms| latency.failing(at(ms))), [8, 4, 1, 0]);
+        assert_eq!([999, 1_000, 3_999, 4_000].map(|ms| latency.failure_penalty(at(ms))), [8, 4, 1, 0]);
         latency.observe(MS(1), at(10));
-        assert_eq!(latency.failing(at(10)), 0);
+        assert_eq!(latency.failure_penalty(at(10)), 0);
         (0..1_000).for_each(|_| latency.observe_failure(MS(1), at(0)));
-        assert_eq!(latency.failing(at(0)), 1 << 14);
-        assert_eq!(latency.failing(at(15_000)), 0, "even the longest row is forgotten when it is time for a probe");
-        assert_eq!(latency.failing(at(1_000_000)), 0);
+        assert_eq!(latency.failure_penalty(at(0)), 1 << 14);
+        assert_eq!(
+            latency.failure_penalty(at(15_000)),
+            0,
+            "even the longest row is forgotten when it is time for a probe"
+        );
+        assert_eq!(latency.failure_penalty(at(1_000_000)), 0);
     }
 
     #[test]

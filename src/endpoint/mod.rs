@@ -1,4 +1,5 @@
-//! A backend as the data plane sees it: who it is, and an `Arc` of atomics that outlives every snapshot.
+//! A backend as the data plane sees it: its identity and settings, and an `Arc` of atomics that outlives every
+//! snapshot.
 
 pub mod addresses;
 pub mod breaker;
@@ -27,8 +28,9 @@ use standing::Standing;
 /// A backend of a service. Shared by all workers and the control plane; carried from snapshot to snapshot.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Unique in the process: by it each worker's pool finds the connections that were made to this backend, this way. It
-    /// stays from snapshot to snapshot for as long as a connection made before is as good as one made now.
+    /// Unique in the process. By it each worker's pool finds the connections to this backend that were made in this way
+    /// (address, protocol, TLS). It stays from snapshot to snapshot while a connection made before is as good as one
+    /// made now.
     pub key: u32,
     /// Unique in its service.
     pub id: Arc<str>,
@@ -36,7 +38,8 @@ pub struct Endpoint {
     pub service: Arc<str>,
     /// The address as written in the configuration, which is shown to people.
     pub name: String,
-    /// Where it is: of several addresses the first one. Of one that [is unknown](Self::is_unresolved) only the port is true.
+    /// Its address: the first one where its name has several. While it [is unresolved](Self::is_unresolved) only the
+    /// port is right.
     pub target: Target,
     /// All addresses of its name, or its only one; none for a Unix socket, and none where its name can't be looked up.
     pub addresses: Arc<Addresses>,
@@ -48,15 +51,15 @@ pub struct Endpoint {
     pub max_connections: u32,
     /// Used only when no other backend is available.
     pub backup: bool,
-    /// Where it stands; may be empty.
+    /// Its zone; may be empty.
     pub zone: String,
-    /// Gets no new work.
+    /// Whether the configuration has `drain`: it gets no new work.
     pub draining: bool,
-    /// What changes while it works.
+    /// Its state at run time.
     pub live: Arc<Live>,
 }
 
-/// Where a backend is.
+/// The address of a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// TCP.
@@ -65,22 +68,21 @@ pub enum Target {
     Unix(PathBuf),
 }
 
-/// The hot atomics of an endpoint, on a cache line of their own: they are written at each exchange by every worker, and
-/// what stands beside them in [`Endpoint`] is read at each exchange by every worker. 128 bytes because x86-64 prefetches
-/// lines in pairs.
+/// The hot atomics of an endpoint, on cache lines of their own: every worker writes them at each exchange, and reads
+/// the fields beside them in [`Endpoint`]. The alignment is 128 bytes because x86-64 prefetches lines in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Live {
     in_flight: AtomicU32,
     /// How long its answers take.
     pub latency: Latency,
-    /// What it says about its load.
+    /// The load that it reports.
     pub load: Load,
     /// Its circuit breaker.
     pub breaker: Breaker,
     /// Its failures in a row.
     pub failure_streak: FailureStreak,
-    /// What the control plane holds of it.
+    /// What the control plane knows of it.
     pub standing: Standing,
 }
 
@@ -95,7 +97,7 @@ impl Endpoint {
         NEXT.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Its name can't be looked up, so nobody can go there.
+    /// Whether its name has no address, so that nobody can connect to it.
     pub fn is_unresolved(&self) -> bool {
         matches!(self.target, Target::Tcp(_)) && self.addresses.is_empty()
     }
@@ -135,20 +137,21 @@ impl Live {
 }
 
 impl InFlight {
-    /// Of which backend.
+    /// The backend's atomics.
     pub fn live(&self) -> &Arc<Live> {
         &self.0
     }
 }
 
 impl Target {
-    /// What a request to it has as `Host` or `:authority` when nothing else says: `host`, its name, with the port unless that is the
-    /// scheme's own (RFC 9110, section 7.2; RFC 3986, section 3.2). `port` takes the place of its own; a Unix socket has none.
+    /// The `Host` or `:authority` of a request to it when nothing else sets one: `host`, its name, with the port unless
+    /// that is the default of the scheme (RFC 9110, section 7.2; RFC 3986, section 3.2). `port` replaces the port of
+    /// its address; a Unix socket has none.
     pub fn authority(&self, host: &str, port: Option<u16>, secure: bool) -> String {
         let Self::Tcp(address) = self else { return host.to_owned() };
         let port = port.unwrap_or(address.port());
         let usual = if secure { 443 } else { 80 };
-        // only an IPv6 address has a colon, and stands in brackets
+        // only an IPv6 address contains a colon, and it is written in brackets
         match (host.contains(':'), port == usual) {
             (true, true) => format!("[{host}]"),
             (true, false) => format!("[{host}]:{port}"),

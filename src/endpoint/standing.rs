@@ -85,7 +85,7 @@ struct Texts {
 
 impl Texts {
     /// Gives the announced condition another reason, if it is the condition that the reason belongs to.
-    fn retell(&mut self, reason: &str, is_of: impl Fn(Condition) -> bool) {
+    fn update_reason(&mut self, reason: &str, is_of: impl Fn(Condition) -> bool) {
         if let Some(announced) = self.announced.as_mut().filter(|announced| is_of(announced.condition)) {
             reason.clone_into(&mut announced.reason);
         }
@@ -140,7 +140,7 @@ impl Standing {
         let texts = &mut *self.texts();
         texts.health = reason.to_owned();
         // an announced `down` of the checks gets the newest reason; another state gets its reason when it is announced
-        texts.retell(reason, |announced| {
+        texts.update_reason(reason, |announced| {
             announced.by == DecidedBy::Checks && announced.state == State::Down && health == Health::Down
         });
         self.health.store(health as u8, Ordering::Relaxed);
@@ -153,7 +153,7 @@ impl Standing {
         let texts = &mut *self.texts();
         texts.unresolved = format!("its name can't be looked up: {reason}");
         let reason = texts.unresolved.clone();
-        texts.retell(&reason, |announced| announced.by == DecidedBy::Names);
+        texts.update_reason(&reason, |announced| announced.by == DecidedBy::Names);
     }
 
     /// What operators have set. It goes before what the agent says.
@@ -165,13 +165,15 @@ impl Standing {
     pub fn set_operator(&self, wanted: Override, reason: &str) {
         let texts = &mut *self.texts();
         texts.operator = reason.to_owned();
-        texts.retell(reason, |announced| announced == Condition { state: wanted.state(), by: DecidedBy::Operator });
+        texts.update_reason(reason, |announced| {
+            announced == Condition { state: wanted.state(), by: DecidedBy::Operator }
+        });
         self.operator.store(wanted as u8, Ordering::Relaxed);
         changed();
     }
 
     /// Whether an operator has set anything that still holds.
-    pub fn has_operators_word(&self) -> bool {
+    pub fn has_operator_override(&self) -> bool {
         self.operator() != Override::Configured || self.weight.load(Ordering::Relaxed) != AS_CONFIGURED
     }
 
@@ -190,7 +192,7 @@ impl Standing {
     pub fn set_agent(&self, wanted: Override, reason: &str) {
         let texts = &mut *self.texts();
         texts.agent = reason.to_owned();
-        texts.retell(reason, |announced| announced == Condition { state: wanted.state(), by: DecidedBy::Agent });
+        texts.update_reason(reason, |announced| announced == Condition { state: wanted.state(), by: DecidedBy::Agent });
         self.agent.store(wanted as u8, Ordering::Relaxed);
         changed();
     }
@@ -217,7 +219,7 @@ impl Standing {
         texts.weight = reason.to_owned();
         self.weight.store(weight.unwrap_or(AS_CONFIGURED), Ordering::Relaxed);
         let reason = self.why_weightless(texts);
-        texts.retell(&reason, |announced| announced.by == DecidedBy::Weight);
+        texts.update_reason(&reason, |announced| announced.by == DecidedBy::Weight);
         changed();
     }
 

@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// The time between two probes.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// How many probes without an answer mean that the peer is gone.
-const QUESTIONS: u32 = 3;
+const PROBES: u32 = 3;
 
 /// Turns on keep-alive for a TCP socket. Sockets that a listening socket accepts inherit it.
 ///
@@ -26,6 +26,6 @@ const QUESTIONS: u32 = 3;
 ///
 /// What the kernel says.
 pub fn keep_alive(socket: &impl AsFd) -> io::Result<()> {
-    let policy = TcpKeepalive::new().with_time(SILENCE).with_interval(INTERVAL).with_retries(QUESTIONS);
+    let policy = TcpKeepalive::new().with_time(SILENCE).with_interval(INTERVAL).with_retries(PROBES);
     SockRef::from(socket).set_tcp_keepalive(&policy)
 }

@@ -172,7 +172,7 @@ async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSema
     }
     let ListenerSettings { eviction, max_connections, .. } = &*accepted.settings;
     let _waits = eviction.wait();
-    accepted.complain(*max_connections);
+    accepted.warn_that_full(*max_connections);
     let mut place = pin!(Arc::clone(places).acquire_owned());
     loop {
         eviction.evict();
@@ -218,7 +218,7 @@ impl WorkerListener {
 /// Whether there are no descriptors or no memory: trying again at once would only use up the processor.
 fn is_exhausted(error: &io::Error) -> bool {
     // accept(2) also returns errors that the connection has had since it was made
-    shortage::behind(error, shortage::SocketKind::Ip, FailureTiming::Later).is_some()
+    shortage::of_error(error, shortage::SocketKind::Ip, FailureTiming::Later).is_some()
 }
 
 impl ListeningSocket {

@@ -50,7 +50,7 @@ pub fn bind(address: &Target, workers: usize) -> io::Result<BoundListener> {
     match address {
         Target::Tcp(address) => {
             let mut bound = BoundListener { sockets: vec![BoundSocket::Tcp(tcp(*address)?)], file: None };
-            bound.complete(workers)?;
+            bound.add_sockets(workers)?;
             Ok(bound)
         }
         Target::Unix(path) => {
@@ -72,7 +72,7 @@ pub fn bind(address: &Target, workers: usize) -> io::Result<BoundListener> {
 /// What the kernel says.
 pub fn bind_datagrams(address: SocketAddr, workers: usize) -> io::Result<BoundListener> {
     let mut bound = BoundListener { sockets: vec![BoundSocket::Udp(options::listen(address)?)], file: None };
-    bound.complete(workers)?;
+    bound.add_sockets(workers)?;
     Ok(bound)
 }
 
@@ -158,11 +158,11 @@ impl BoundListener {
             }
         }
         let mut bound = Self { sockets, file: None };
-        bound.complete(workers)?;
+        bound.add_sockets(workers)?;
         Ok(bound)
     }
 
-    /// Takes over the socket's file as well; it is removed with the listener only after [`own`](Self::own).
+    /// Takes over the socket's file as well; it is removed with the listener only after [`own_file`](Self::own_file).
     pub fn with_file(mut self) -> Self {
         if let Some(Target::Unix(path)) = self.target() {
             self.file = Some(SocketFile { path, is_ours: false });
@@ -176,14 +176,14 @@ impl BoundListener {
     }
 
     /// The other process does not listen there any more, so the file is ours from now on.
-    pub fn own(&mut self) {
+    pub fn own_file(&mut self) {
         if let Some(file) = &mut self.file {
             file.is_ours = true;
         }
     }
 
     /// Adds sockets until each worker has one, where an address may have several.
-    fn complete(&mut self, workers: usize) -> io::Result<()> {
+    fn add_sockets(&mut self, workers: usize) -> io::Result<()> {
         let Some(first) = self.sockets.first().filter(|first| first.is_one_of_many()) else { return Ok(()) };
         // with port 0, all sockets get the port that the kernel chose for the first
         let Some(Target::Tcp(address)) = first.target() else { return Ok(()) };
@@ -227,7 +227,7 @@ impl BoundListener {
     /// # Errors
     ///
     /// When there are no file descriptors left.
-    pub fn deal(&self, workers: usize) -> io::Result<Vec<Vec<BoundSocket>>> {
+    pub fn sockets_by_worker(&self, workers: usize) -> io::Result<Vec<Vec<BoundSocket>>> {
         let own = self.sockets.first().is_some_and(|first| first.is_one_of_many() || first.is_datagrams());
         let part = |worker: usize| {
             let sockets = self.sockets.iter().enumerate();
@@ -250,7 +250,7 @@ impl BoundListener {
     }
 
     /// Closes the sockets without removing the file: another process listens there now.
-    pub fn leave(mut self) {
+    pub fn close_keeping_file(mut self) {
         if let Some(file) = &mut self.file {
             file.is_ours = false;
         }
@@ -280,28 +280,31 @@ mod tests {
     #[test]
     fn every_queue_has_exactly_one_worker() {
         let bound = bind(&any(), 4).unwrap();
-        assert_eq!(ports(&bound.deal(4).unwrap()), [1, 1, 1, 1]);
+        assert_eq!(ports(&bound.sockets_by_worker(4).unwrap()), [1, 1, 1, 1]);
         let fewer = BoundListener::inherit(bound.duplicates().unwrap(), 3).unwrap();
-        assert_eq!(ports(&fewer.deal(3).unwrap()), [2, 1, 1]);
+        assert_eq!(ports(&fewer.sockets_by_worker(3).unwrap()), [2, 1, 1]);
         let more = BoundListener::inherit(bound.duplicates().unwrap(), 6).unwrap();
-        assert_eq!(ports(&more.deal(6).unwrap()), [1; 6]);
+        assert_eq!(ports(&more.sockets_by_worker(6).unwrap()), [1; 6]);
         assert_eq!(more.describe(), bound.describe());
     }
 
     #[test]
     fn every_queue_of_datagrams_has_exactly_one_worker_even_where_there_is_one_queue() {
         let bound = bind_datagrams(SocketAddr::from(([127, 0, 0, 1], 0)), 3).unwrap();
-        assert_eq!(ports(&bound.deal(3).unwrap()), [1, 1, 1]);
-        assert_eq!(ports(&BoundListener::inherit(bound.duplicates().unwrap(), 2).unwrap().deal(2).unwrap()), [2, 1]);
+        assert_eq!(ports(&bound.sockets_by_worker(3).unwrap()), [1, 1, 1]);
+        assert_eq!(
+            ports(&BoundListener::inherit(bound.duplicates().unwrap(), 2).unwrap().sockets_by_worker(2).unwrap()),
+            [2, 1]
+        );
         let one = UdpSocket::bind("127.0.0.1:0").unwrap();
         let one = BoundListener::inherit(vec![BoundSocket::Udp(one)], 3).unwrap();
-        assert_eq!(ports(&one.deal(3).unwrap()), [1, 0, 0]);
+        assert_eq!(ports(&one.sockets_by_worker(3).unwrap()), [1, 0, 0]);
     }
 
     #[test]
     fn a_socket_with_one_queue_is_shared_by_all_workers() {
         let one = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let bound = BoundListener::inherit(vec![BoundSocket::Tcp(one)], 3).unwrap();
-        assert_eq!(ports(&bound.deal(3).unwrap()), [1, 1, 1]);
+        assert_eq!(ports(&bound.sockets_by_worker(3).unwrap()), [1, 1, 1]);
     }
 }

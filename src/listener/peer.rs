@@ -26,7 +26,7 @@ pub(super) async fn identify(
 ) -> Option<Peer> {
     let (snapshot, listener) = ingress.current()?;
     let listener = &snapshot.listeners[listener];
-    let peer = match snapshot.tells_of_clients {
+    let peer = match snapshot.sends_proxy_headers {
         true => Peer::new(source).reached(socket.local()),
         false => Peer::new(source),
     };

@@ -66,7 +66,7 @@ impl ListenerSettings {
 
 impl Accepted {
     /// Logs that there is no place left, once for all workers while that lasts.
-    pub(super) fn complain(&self, max_connections: usize) {
+    pub(super) fn warn_that_full(&self, max_connections: usize) {
         let is_due = self.settings.said.lock().unwrap_or_else(PoisonError::into_inner).is_due(Moment::now());
         if is_due && let Some((snapshot, listener)) = self.ingress.current() {
             tracing::warn!(

@@ -110,7 +110,7 @@ impl Default for AgentWishes {
 
 impl AgentWishes {
     /// Adds a line; what it does not mention stays, except the limit.
-    pub fn hear(&mut self, line: &AgentLine) {
+    pub fn add(&mut self, line: &AgentLine) {
         self.weight = line.weight.unwrap_or(self.weight);
         self.down = line.up.map_or(self.down, |up| !up);
         self.wanted = line.wanted.unwrap_or(self.wanted);
@@ -195,14 +195,14 @@ mod tests {
     #[test]
     fn only_the_word_that_undoes_it_undoes_what_was_said() {
         let mut said = AgentWishes::default();
-        said.hear(&read("drain 50% down"));
+        said.add(&read("drain 50% down"));
         let all = AgentWishes { weight: 500, down: true, wanted: Override::Drained, max_connections: None };
         assert_eq!(said, all);
-        said.hear(&read("up"));
+        said.add(&read("up"));
         assert_eq!((said.down, said.wanted, said.weight), (false, Override::Drained, 500));
-        said.hear(&read("ready"));
+        said.add(&read("ready"));
         assert_eq!((said.wanted, said.weight), (Override::Configured, 500));
-        said.hear(&read("100%"));
+        said.add(&read("100%"));
         assert_eq!(said, AgentWishes::default());
     }
 
@@ -212,7 +212,7 @@ mod tests {
         for (line, limit) in
             [("maxconn:5", 5), ("up maxconn:3", 3), ("up", 100), ("maxconn:200", 100), ("maxconn:0", 100)]
         {
-            said.hear(&read(line));
+            said.add(&read(line));
             said.apply(&standing, "");
             assert_eq!(standing.limit(100), limit, "{line}");
         }
@@ -223,13 +223,13 @@ mod tests {
         let standing = Standing::default();
         standing.set_operator(Override::Disabled, "");
         let mut said = AgentWishes::default();
-        said.hear(&read("drain 50%"));
+        said.add(&read("drain 50%"));
         said.apply(&standing, "");
         assert_eq!(
             (standing.operator(), standing.agent(), standing.weight(4)),
             (Override::Disabled, Override::Drained, 2)
         );
-        said.hear(&read("ready 100%"));
+        said.add(&read("ready 100%"));
         said.apply(&standing, "");
         assert_eq!(
             (standing.operator(), standing.agent(), standing.weight(4)),

@@ -16,8 +16,6 @@ pub enum RetryResult {
     OverBudget,
 }
 
-// what rooms of the data path still call it
-
 /// The retries of one service.
 #[derive(Debug)]
 pub struct Retries(PerWorker<[Count; OUTCOMES.len()]>);

@@ -204,7 +204,7 @@ impl Operators {
             let name = Name { service: Arc::clone(&endpoint.service), backend: Arc::clone(&endpoint.id) };
             match self.said.get(&name) {
                 Some(said) => said.apply(endpoint),
-                None if endpoint.live.standing.has_operators_word() => Said::default().apply(endpoint),
+                None if endpoint.live.standing.has_operator_override() => Said::default().apply(endpoint),
                 None => {}
             }
         }

@@ -5,7 +5,7 @@
 //! failure nor against its breaker, and a check that met a shortage decides nothing. The log says what can be done
 //! about it, once in ten seconds for each cause.
 
-mod tell;
+mod report;
 
 use std::io;
 
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use crate::error::Shortage;
 use crate::io::{FailureTiming, NotConnected};
 
-pub use tell::{counts, tell};
+pub use report::{counts, report};
 
 /// The kind of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum SocketKind {
 
 /// The shortage of this machine that the error is about; `None` = the error is about the backend or the network. The
 /// numbers are those of connect(2), socket(2), ip(7), udp(7) and unix(7).
-pub fn behind(error: &io::Error, net: SocketKind, timing: FailureTiming) -> Option<Shortage> {
+pub fn of_error(error: &io::Error, net: SocketKind, timing: FailureTiming) -> Option<Shortage> {
     let number = Errno::from_io_error(error)?;
     match number {
         Errno::MFILE | Errno::NFILE => return Some(Shortage::Descriptors),
@@ -55,7 +55,7 @@ pub fn behind(error: &io::Error, net: SocketKind, timing: FailureTiming) -> Opti
 /// here, such as an IPv6 address where there is no IPv6, comes last: the others show whether the backend is there.
 pub fn decisive(failed: Vec<NotConnected>) -> Option<(NotConnected, Option<Shortage>)> {
     let judged = failed.into_iter().map(|failed| {
-        let shortage = behind(&failed.error, SocketKind::Ip, failed.timing);
+        let shortage = of_error(&failed.error, SocketKind::Ip, failed.timing);
         (failed, shortage)
     });
     judged.min_by_key(|(_, shortage)| match shortage {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn of(number: Errno, net: SocketKind, timing: FailureTiming) -> Option<Shortage> {
-        behind(&number.into(), net, timing)
+        of_error(&number.into(), net, timing)
     }
 
     #[test]
@@ -136,6 +136,6 @@ mod tests {
 
     #[test]
     fn an_error_without_a_number_is_nobodys_shortage() {
-        assert_eq!(behind(&io::ErrorKind::NotFound.into(), SocketKind::Ip, FailureTiming::AtOnce), None);
+        assert_eq!(of_error(&io::ErrorKind::NotFound.into(), SocketKind::Ip, FailureTiming::AtOnce), None);
     }
 }

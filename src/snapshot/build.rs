@@ -1,9 +1,9 @@
-//! Configuration and the snapshot before -> the next snapshot.
+//! Builds the next snapshot from the configuration and the snapshot before.
 //!
 //! What a backend keeps from one snapshot to the next, from the most lasting to the least:
 //!
 //! - its `Live`, and with it all that was learned, while service, id and address stay: it is the same process, whatever
-//!   else is said of it now;
+//!   its other settings are now;
 //! - its key as well, and with it the connections that workers keep, while a new connection would be made the same way
 //!   (protocol, TLS settings, host);
 //! - the `Arc<Endpoint>` itself while nothing has changed.
@@ -41,7 +41,7 @@ use handles::Handles;
 /// Makes the TLS settings towards a service's backends, which speak this protocol, or says why it can't.
 pub type MakeTls<'a> = &'a mut dyn FnMut(&model::ClientTls, UpstreamProtocol) -> Result<Arc<ClientConfig>, String>;
 
-/// Why no snapshot could be built. The one before stays.
+/// Why no snapshot could be built. The one before stays in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildError {
     /// What it is about, such as ``service `api` ``.
@@ -81,8 +81,8 @@ pub fn build(
         listeners.push(Arc::new(build_listener((index, key, bind), listener, registry)?));
     }
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
-    let tells_of_clients = services.iter().any(|service| service.proxy_header.is_some());
-    Ok(Snapshot { generation, listeners, services, tells_of_clients })
+    let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());
+    Ok(Snapshot { generation, listeners, services, sends_proxy_headers })
 }
 
 fn build_service(
@@ -146,8 +146,8 @@ fn build_service(
     Ok(Service::new(Arc::new(settings), Moment::now()))
 }
 
-/// The TLS settings towards its backends. Those of `unchanged`, the service before with the same settings, stay the same object,
-/// with the TLS sessions that it could resume.
+/// The TLS settings towards its backends. While the settings of `unchanged`, the service before, still apply they stay
+/// the same object, with the TLS sessions that it can resume.
 fn client_tls(
     service: &model::Service,
     unchanged: Option<&Service>,
@@ -162,7 +162,7 @@ fn client_tls(
     }
 }
 
-/// What the heads of its backends' answers may be.
+/// The limits of the heads of its backends' answers.
 fn answer_heads(service: &model::Service) -> HeadLimits {
     HeadLimits {
         bytes: service.limits.max_header_bytes,
@@ -171,7 +171,7 @@ fn answer_heads(service: &model::Service) -> HeadLimits {
     }
 }
 
-/// The service's affinity; its table stays while its size does.
+/// The service's affinity. Its table is kept while its size and key stay.
 fn affinity(
     service: &model::Service,
     before: Option<&Service>,
@@ -220,8 +220,8 @@ fn check_server_names(service: &model::Service) -> Result<Option<ServerName<'sta
     }
 }
 
-/// The backend as an endpoint; `known` is the one that had its id in the snapshot before, `same_way` says whether a
-/// connection to it is still made in the same way, `joins` whether the service was there before.
+/// Makes the endpoint of a backend. `known` is the endpoint that had its id in the snapshot before, `same_way` says
+/// whether a connection to it is still made in the same way, and `joins` whether the service existed before.
 fn build_endpoint(
     service: &Arc<str>,
     backend: &model::Backend,
@@ -230,10 +230,10 @@ fn build_endpoint(
     joins: bool,
 ) -> Arc<Endpoint> {
     let (target, addresses) = (target(&backend.address), addresses(backend));
-    // a name that has got other addresses, but not only others, is the same backend; so is one that had none
+    // a name with other addresses, but not only others, is the same backend; so is a name that had none before
     let is_same = |known: &Endpoint| {
         known.target == target
-            || known.addresses.meet(&addresses)
+            || known.addresses.overlaps(&addresses)
             || known.is_unresolved() && known.host == backend.host
     };
     let known = known.filter(|known| is_same(known));
@@ -243,7 +243,7 @@ fn build_endpoint(
         None if known.is_some_and(|known| known.is_unresolved()) => live.standing.join(Moment::now()),
         None => {}
     }
-    let connected = known.filter(|known| same_way && known.host == backend.host && known.addresses.are(&addresses));
+    let connected = known.filter(|known| same_way && known.host == backend.host && known.addresses.same_as(&addresses));
     let unchanged = connected.filter(|known| {
         known.name == backend.name
             && known.weight == backend.weight
@@ -272,7 +272,7 @@ fn build_endpoint(
     })
 }
 
-/// What is known of a new backend: nothing, but that it comes to a service that runs already, and starts slowly there.
+/// The state of a new backend. One that joins an existing service begins with slow start.
 fn new_live(joins: bool) -> Arc<Live> {
     let live = Live::default();
     if joins {
@@ -306,11 +306,11 @@ fn only_http1(tls: &Arc<ClientConfig>) -> Arc<ClientConfig> {
 /// A hash of everything that connections under these settings depend on.
 fn fingerprint(tls: Option<&model::ClientTls>, protocol: UpstreamProtocol) -> u64 {
     let mut hasher = DefaultHasher::new();
-    // it decides what is offered by ALPN
+    // the protocol decides what ALPN offers
     std::mem::discriminant(&protocol).hash(&mut hasher);
     if let Some(model::ClientTls { server_name, ca, verify, client }) = tls {
         (server_name, verify).hash(&mut hasher);
-        // also the system's: they are others after a reload when they were renewed
+        // the system's authorities count too, because a reload may find renewed ones
         ca.certificates().iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>().hash(&mut hasher);
         if let Some(client) = client {
             client.chain.iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>().hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! Where a redirect leads: a template that the request fills in.
+//! The target of a redirect: a template that the request fills in.
 
 use bytes::Bytes;
 use http::header::HeaderValue;
@@ -42,8 +42,8 @@ impl RedirectTemplate {
     /// The `Location` for a request: `${host}` is the host without its port (that of the target would hardly be the same),
     /// `${path}` the path as sent, `${query}` the query with its `?`, or nothing when there is none.
     ///
-    /// `None` when there is no such place: the request holds something that can't stand in a field, or names no host where one is
-    /// needed (`https:///evil.example` leads browsers to the first segment of the path).
+    /// `None` when no valid target comes out: the request contains something that can't stand in a field, or has no
+    /// host where one is needed (`https:///evil.example` leads browsers to the first segment of the path).
     pub fn render(&self, host: &str, path: &str, query: Option<&str>) -> Option<HeaderValue> {
         let mut location = String::with_capacity(self.parts.len() * 16 + path.len() + query.map_or(0, str::len));
         for part in &self.parts {
@@ -68,7 +68,7 @@ impl RedirectTemplate {
 /// slash where it would be read as part of an authority (`//evil.example` at the start, `@evil.example` after a host).
 fn push_path(location: &mut String, path: &str) {
     if location.is_empty() || location == "/" {
-        // Browsers read a backslash as a slash.
+        // browsers read a backslash as a slash
         location.clear();
         location.push('/');
         location.push_str(path.trim_start_matches(['/', '\\']));

@@ -36,13 +36,13 @@ impl Snapshot {
             generation: self.generation,
             listeners: self.listeners.clone(),
             services,
-            tells_of_clients: self.tells_of_clients,
+            sends_proxy_headers: self.sends_proxy_headers,
         })
     }
 
     /// Announces the states of backends that differ from what was announced last. Where no standing has changed, only
     /// services are looked at that can change by time alone.
-    pub(super) fn tell(&self, events: &Events, now: Moment, has_changed: bool) {
+    pub(super) fn announce_states(&self, events: &Events, now: Moment, has_changed: bool) {
         let at = SystemTime::now();
         for service in self.services.iter().filter(|service| has_changed || service.changes_by_itself(now)) {
             for endpoint in &service.endpoints {
@@ -61,7 +61,7 @@ impl Snapshot {
     }
 
     /// Announces services that begin or cease to ignore health, or to have a usable backend at all.
-    pub(super) fn tell_services(&self, before: &Self, events: &Events) {
+    pub(super) fn announce_services(&self, before: &Self, events: &Events) {
         for (at, new) in self.services.iter().enumerate() {
             // nearly all keep their indices
             let same = |old: &&Arc<Service>| old.name == new.name;

@@ -171,7 +171,7 @@ impl Service {
 
 impl Service {
     /// Whether both have the same settings, and differ at most in which backends may be picked.
-    pub fn is_set_as(&self, other: &Self) -> bool {
+    pub fn has_settings_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.settings, &other.settings)
     }
 

@@ -27,7 +27,8 @@ impl Split {
 
     /// The service for a request. `random` is uniform over all of `u32`.
     pub fn choose(&self, random: u32) -> usize {
-        // Scaled rather than `%`, which would favour the first ones; 128 bits because the total may need more than 32.
+        // scaled rather than `%`, which would favour the first services; 128 bits because the product may need more
+        // than 64
         let point = ((u128::from(random) * u128::from(self.total)) >> 32) as u64;
         self.shares.iter().find(|(upto, _)| point < *upto).map_or(self.last, |(_, service)| *service)
     }

@@ -43,7 +43,7 @@ struct Inner {
 pub struct Current(Arc<Snapshot>);
 
 impl Store {
-    /// Starts with a first snapshot; what becomes of its backends is told to `events`.
+    /// Starts with a first snapshot; changes of its backends are announced to `events`.
     pub fn new(first: Snapshot, events: Arc<Events>) -> Self {
         let current = Arc::new(ArcSwap::from_pointee(first));
         Self { current, news: Arc::default(), replaced: Mutex::default(), events }
@@ -60,8 +60,8 @@ impl Store {
     /// the control plane may call this, as [`publish`](Self::publish).
     pub fn refresh(&self, now: Moment, has_changed: bool) {
         let before = self.load();
-        if self.settle(&before, now, has_changed) {
-            self.load().tell_services(&before, &self.events);
+        if self.announce_and_refresh(&before, now, has_changed) {
+            self.load().announce_services(&before, &self.events);
         }
     }
 
@@ -70,19 +70,19 @@ impl Store {
     pub fn replace(&self, next: Snapshot, now: Moment) {
         let before = self.load();
         self.publish(next);
-        self.settle(&self.load(), now, true);
-        self.load().tell_services(&before, &self.events);
+        self.announce_and_refresh(&self.load(), now, true);
+        self.load().announce_services(&before, &self.events);
     }
 
     /// Announces the first states; to be called once.
     pub fn begin(&self, now: Moment) {
-        self.settle(&self.load(), now, true);
-        self.load().tell_services(&Snapshot::default(), &self.events);
+        self.announce_and_refresh(&self.load(), now, true);
+        self.load().announce_services(&Snapshot::default(), &self.events);
     }
 
     /// Announces changes and publishes a refreshed snapshot; returns whether one was needed.
-    fn settle(&self, current: &Snapshot, now: Moment, has_changed: bool) -> bool {
-        current.tell(&self.events, now, has_changed);
+    fn announce_and_refresh(&self, current: &Snapshot, now: Moment, has_changed: bool) -> bool {
+        current.announce_states(&self.events, now, has_changed);
         let next = current.refreshed(now, has_changed);
         let has_next = next.is_some();
         if let Some(next) = next {
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn snapshot(generation: u64) -> Snapshot {
-        Snapshot { generation, listeners: Vec::new(), services: Vec::new(), tells_of_clients: false }
+        Snapshot { generation, listeners: Vec::new(), services: Vec::new(), sends_proxy_headers: false }
     }
 
     #[test]

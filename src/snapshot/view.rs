@@ -26,7 +26,7 @@ pub struct Snapshot {
     /// In the order of the configuration.
     pub services: Vec<Arc<Service>>,
     /// Whether some services send PROXY headers: what is known of clients has to be kept for them.
-    pub tells_of_clients: bool,
+    pub sends_proxy_headers: bool,
 }
 
 impl Snapshot {

@@ -80,9 +80,9 @@ pub(super) fn all_addresses_failed(failed: Vec<NotConnected>) -> Error {
 /// The error for a failed connect. It says whether the backend or this machine is at fault; a lack of resources on this machine
 /// is also logged.
 pub(super) fn connect_error(error: std::io::Error, net: SocketKind, timing: FailureTiming, to: impl Display) -> Error {
-    let kind = match shortage::behind(&error, net, timing) {
+    let kind = match shortage::of_error(&error, net, timing) {
         Some(lack) => {
-            shortage::tell(lack, to, &error);
+            shortage::report(lack, to, &error);
             Kind::Shortage(lack)
         }
         None => Kind::Connect,

@@ -29,7 +29,8 @@ pub fn read(source: &Path) -> Vec<File> {
     let files = super::rust_files(source);
     files_of(files.iter().map(|path| {
         let name = path.strip_prefix(source).unwrap_or(path).to_string_lossy().replace('\\', "/");
-        (name, std::fs::read_to_string(path).unwrap())
+        let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name} can't be read: {error}"));
+        (name, text)
     }))
 }
 

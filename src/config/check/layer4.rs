@@ -102,7 +102,7 @@ impl Checker<'_> {
     pub(super) fn layer4_services(&mut self, listeners: &[raw::Listener], services: &BTreeMap<String, raw::Service>) {
         for (index, listener) in listeners.iter().enumerate().filter(|(_, l)| l.protocol != Protocol::Http) {
             let at = KeyPath::default().key("listener").index(index);
-            for (path, name) in led_to(&at, listener) {
+            for (path, name) in services_of(&at, listener) {
                 if let Some(service) = services.get(name) {
                     self.layer4_service(&path, listener.protocol, name, service);
                 }
@@ -169,7 +169,7 @@ impl NoEffect {
 }
 
 /// The services that a listener leads to, each with the place where the file says so.
-fn led_to<'a>(at: &KeyPath, listener: &'a raw::Listener) -> Vec<(KeyPath, &'a str)> {
+fn services_of<'a>(at: &KeyPath, listener: &'a raw::Listener) -> Vec<(KeyPath, &'a str)> {
     let own = listener.service.as_deref().map(|name| (at.key("service"), name));
     let routes = listener.route.iter().enumerate().flat_map(|(index, route)| {
         let at = at.key("route").index(index);

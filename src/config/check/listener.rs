@@ -66,7 +66,7 @@ impl Checker<'_> {
             self.report(mistake.help("set `service`, or add [[listener.route]] sections"));
         }
         self.layer4(at, raw);
-        self.trusts_somebody(at, raw);
+        self.trusts_a_network(at, raw);
         let mut tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
         // without an `alpn` in the file no protocol is offered, because the bytes of a session need not be HTTP
         if raw.protocol != raw::ListenerProtocol::Http
@@ -95,7 +95,7 @@ impl Checker<'_> {
 
     /// Where a PROXY header is required and no network may send one, nobody gets in. Over a Unix socket its permissions
     /// decide who may connect.
-    fn trusts_somebody(&mut self, at: &KeyPath, raw: &raw::Listener) {
+    fn trusts_a_network(&mut self, at: &KeyPath, raw: &raw::Listener) {
         let wants_header =
             raw.proxy_protocol == raw::ProxyProtocol::Accept && raw.protocol != raw::ListenerProtocol::Udp;
         let over_tcp = raw.bind.as_deref().is_some_and(|bind| !bind.starts_with("unix:"));

@@ -1,4 +1,4 @@
-//! `[service.NAME]`: what stands behind a route, and how it is treated.
+//! `[service.NAME]`: a group of backends, and how requests to it are treated.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,25 +16,25 @@ pub struct Service {
     pub balance: policy::Balance,
     /// What a consistent hash is taken of.
     pub hash_on: KeyFrom,
-    /// A backend that comes, or comes back, gets its full share after this time.
+    /// A backend that was added, or has recovered, gets its full share after this time.
     pub slow_start: Duration,
     /// The share of available backends under which health is ignored; 0 = never.
     pub panic_threshold: f64,
-    /// A client that ends its side while its request waits for a place at a backend is taken for gone.
+    /// Whether a client that ends its side while its request waits for a place at a backend is taken for gone.
     pub abort_on_close: bool,
-    /// The lines of an answer's head may end in LF without CR.
+    /// Whether the lines of an answer's head may end in LF without CR.
     pub allow_bare_lf: bool,
-    /// Requests are marked with `Via`.
+    /// Whether requests get a `Via` field.
     pub via: bool,
-    /// What an answer may be at most.
+    /// The greatest sizes of an answer.
     pub limits: AnswerLimits,
-    /// A client stays with its backend.
+    /// Session affinity; `None` = a client may get another backend each time.
     pub affinity: Option<Affinity>,
     /// Active checks.
     pub health: Option<policy::Health>,
     /// When a backend is taken out because of its answers.
     pub outlier: policy::Outlier,
-    /// A backend that fails gets no requests for a while.
+    /// The circuit breaker; `None` = there is none.
     pub breaker: Option<policy::Breaker>,
     /// Answers that count as failures of a backend.
     pub failure_status: policy::Statuses,
@@ -42,15 +42,15 @@ pub struct Service {
     pub retry: policy::Retry,
     /// The answer when no backend can be used.
     pub fallback: Option<policy::Fallback>,
-    /// What backends say about their load.
+    /// How backends report their load.
     pub load_reports: policy::LoadReports,
-    /// Backends from elsewhere, beside those of the file.
+    /// Where further backends are discovered, beside those of the file.
     pub discover: Option<Discover>,
     /// What is spoken to the backends.
     pub protocol: UpstreamProtocol,
     /// What connections to them begin with.
     pub proxy_header: Option<ProxyHeader>,
-    /// The backends, in the order of the file; behind them those that were discovered.
+    /// The backends: those of the file in its order, then the discovered ones.
     pub backends: Vec<Backend>,
     /// How many of them the file has.
     pub written: usize,
@@ -65,7 +65,7 @@ pub struct Service {
 /// `[service.NAME.affinity]`
 #[derive(Debug)]
 pub struct Affinity {
-    /// What the data plane obeys.
+    /// The settings that the data plane uses.
     pub policy: policy::Affinity,
     /// The key that signs the cookie; `None` = the one that is kept in `state_dir`.
     pub secret: Option<Vec<u8>>,
@@ -103,11 +103,11 @@ pub struct Backend {
     pub id: String,
     /// The address as written.
     pub name: String,
-    /// Where it is (a name has been looked up).
+    /// Its address; a name has been looked up.
     pub address: Address,
     /// Further addresses of its name, in the resolver's order.
     pub further: Vec<SocketAddr>,
-    /// Why its name can't be looked up. Of `address` only the port is true then.
+    /// Why its name can't be looked up; only the port of `address` is right then.
     pub unresolved: Option<String>,
     /// The host part of what was written, for SNI and certificate verification.
     pub host: String,
@@ -119,6 +119,6 @@ pub struct Backend {
     pub backup: bool,
     /// Its zone; may be empty.
     pub zone: String,
-    /// Gets no new work.
+    /// Whether it gets no new work.
     pub drain: bool,
 }

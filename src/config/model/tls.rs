@@ -12,7 +12,7 @@ pub struct ServerTls {
     pub certificates: Vec<Certificate>,
     /// Protocols offered, in order of preference. Empty on the admin address (HTTP/1.1 only).
     pub alpn: Vec<Vec<u8>>,
-    /// TLS 1.2 is spoken too.
+    /// Whether TLS 1.2 is spoken too.
     pub tls12: bool,
     /// Whether clients show a certificate.
     pub client_auth: ClientAuth,
@@ -36,9 +36,9 @@ pub struct Certificate {
 pub enum ClientAuth {
     /// They are not asked.
     Off,
-    /// They are asked; those who show one must show a good one.
+    /// They are asked; a certificate that is shown must be valid.
     Optional(Vec<CertificateDer<'static>>),
-    /// No connection without a good one.
+    /// Without a valid certificate there is no connection.
     Required(Vec<CertificateDer<'static>>),
 }
 
@@ -47,20 +47,20 @@ pub enum ClientAuth {
 pub struct ClientTls {
     /// The name asked for and verified; `None` = the backend's host.
     pub server_name: Option<String>,
-    /// Who signs the certificates of backends.
+    /// The authorities that the certificates of backends are verified against.
     pub ca: Authorities,
-    /// `false` = whatever certificate the backend shows is taken.
+    /// Whether the backend's certificate is verified.
     pub verify: bool,
-    /// What we show when asked.
+    /// The certificate that we show when the backend asks for one.
     pub client: Option<Certificate>,
 }
 
 /// Authorities that certificates are verified against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorities {
-    /// Of a file.
+    /// The authorities in a file.
     File(Vec<CertificateDer<'static>>),
-    /// The system's, as they were when the configuration was read: all services share one copy.
+    /// The system's authorities as they were when the configuration was read; all services share one copy.
     System(Arc<SystemAuthorities>),
 }
 

@@ -26,7 +26,7 @@ pub(in crate::config) fn hash_key(text: &str) -> Result<KeyFrom> {
     }
 }
 
-/// What a session is told by; `None` = the cookie that Evenkeel sets.
+/// What sticky sessions are told apart by; `None` = the cookie that Evenkeel sets.
 pub(in crate::config) fn session_key(text: &str) -> Result<Option<KeyFrom>> {
     let expected = "\"cookie\", \"client_ip\", \"header:NAME\", \"cookie:NAME\" or \"query:NAME\"";
     match text {

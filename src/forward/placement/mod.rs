@@ -279,7 +279,7 @@ async fn wait(
             let offer = ticket.offer(&worker.timers, || worker.snapshot()).await;
             // meanwhile backends may have gone or come back, and a breaker that was open may be half-open
             let snapshot = worker.snapshot();
-            let now = snapshot.services.get(service.index).filter(|now| now.is_set_as(service));
+            let now = snapshot.services.get(service.index).filter(|now| now.has_settings_of(service));
             let service = now.map_or(service, |now| &**now);
             let criteria = Criteria { now: Moment::now(), ..criteria };
             match offer {

@@ -139,7 +139,7 @@ async fn connect(target: &Target) -> Result<Stream, CheckFailure> {
         endpoint::Target::Unix(path) => {
             let unix = UnixStream::connect(path).await;
             Socket::Unix(unix.map_err(|error| {
-                CheckFailure::unmade(error, SocketKind::Unix, FailureTiming::AtOnce, path.display())
+                CheckFailure::not_connected(error, SocketKind::Unix, FailureTiming::AtOnce, path.display())
             })?)
         }
     };
@@ -172,7 +172,7 @@ async fn connect_tcp(target: &Target) -> Result<TcpStream, CheckFailure> {
             Ok(tcp)
         }
         Err(failed) => Err(match shortage::decisive(failed) {
-            Some((failed, _)) => CheckFailure::unmade(failed.error, SocketKind::Ip, failed.timing, failed.to),
+            Some((failed, _)) => CheckFailure::not_connected(failed.error, SocketKind::Ip, failed.timing, failed.to),
             None => CheckFailure::new("it has no address"),
         }),
     }
@@ -203,11 +203,11 @@ impl CheckFailure {
     }
 
     /// The failure of a connection that could not be made.
-    fn unmade(error: io::Error, net: SocketKind, timing: FailureTiming, to: impl Display) -> Self {
-        let shortage = shortage::behind(&error, net, timing);
+    fn not_connected(error: io::Error, net: SocketKind, timing: FailureTiming, to: impl Display) -> Self {
+        let shortage = shortage::of_error(&error, net, timing);
         match shortage {
             Some(shortage) => {
-                shortage::tell(shortage, to, &error);
+                shortage::report(shortage, to, &error);
                 Self { reason: Cow::Borrowed(shortage.as_str()), is_ours: true }
             }
             None => Self::from(error),
@@ -217,7 +217,7 @@ impl CheckFailure {
 
 impl From<io::Error> for CheckFailure {
     fn from(error: io::Error) -> Self {
-        let is_ours = shortage::behind(&error, SocketKind::Ip, FailureTiming::Later).is_some();
+        let is_ours = shortage::of_error(&error, SocketKind::Ip, FailureTiming::Later).is_some();
         let reason = match error.kind() {
             io::ErrorKind::ConnectionRefused => Cow::Borrowed("connection refused"),
             io::ErrorKind::ConnectionReset => Cow::Borrowed("connection reset"),

@@ -15,7 +15,7 @@ static COUNTS: [AtomicU64; Shortage::ALL.len()] = [const { AtomicU64::new(0) }; 
 static SAID: [SharedThrottle; Shortage::ALL.len()] = [const { SharedThrottle::new(PAUSE) }; Shortage::ALL.len()];
 
 /// Counts a shortage, and logs it unless it was logged a moment ago. `to` is where the connection should have gone.
-pub fn tell(shortage: Shortage, to: impl Display, error: &io::Error) {
+pub fn report(shortage: Shortage, to: impl Display, error: &io::Error) {
     COUNTS[shortage as usize].fetch_add(1, Ordering::Relaxed);
     if SAID[shortage as usize].is_due(Moment::now()) {
         tracing::error!(%error, "no connection to {to} can be made: {shortage}. {}", remedy(shortage));
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn each_is_counted_under_its_own_name() {
         let before = counts();
-        tell(Shortage::Memory, "10.0.0.1:80", &io::ErrorKind::OutOfMemory.into());
+        report(Shortage::Memory, "10.0.0.1:80", &io::ErrorKind::OutOfMemory.into());
         let after = counts();
         let grown = before.iter().zip(after).filter(|(before, after)| after.1 > before.1).map(|(_, after)| after.0);
         assert!(grown.into_iter().any(|name| name == "memory"));
