@@ -114,7 +114,7 @@ pub(super) async fn command(
     };
     answer["state"] = json!(word);
     if let Some(limit) = wait {
-        let drained = finish(&shared, &endpoint, limit).await;
+        let drained = finish(&shared, &endpoint, limit).await?;
         answer["drained"] = json!(drained);
     }
     answer["in_flight"] = json!(endpoint.live.in_flight());
@@ -217,17 +217,28 @@ fn wait(query: &str) -> Result<Option<Duration>, String> {
 }
 
 /// Waits for `limit` at most; whether the backend has finished what it has by then. A process that is stopping does not wait.
-async fn finish(shared: &Shared, endpoint: &Endpoint, limit: Duration) -> bool {
+///
+/// # Errors
+///
+/// The command was taken back meanwhile: a backend that gets new work has finished nothing, however idle it is in this moment.
+async fn finish(shared: &Shared, endpoint: &Endpoint, limit: Duration) -> Result<bool, Problem> {
     let mut phase = shared.phase.subscribe();
     let finished = async {
-        while endpoint.live.in_flight() > 0 {
+        loop {
+            if !endpoint.live.standing.is_taken_out() {
+                let detail = "somebody has taken the command back while this request waited: the backend gets new work";
+                return Err(Problem::new(StatusCode::CONFLICT, detail));
+            }
+            if endpoint.live.in_flight() == 0 {
+                return Ok(true);
+            }
             sleep(LOOK).await;
         }
     };
     tokio::select! {
-        () = finished => true,
-        () = sleep(limit) => false,
-        _ = phase.wait_for(|phase| *phase == Phase::Draining) => false,
+        finished = finished => finished,
+        () = sleep(limit) => Ok(false),
+        _ = phase.wait_for(|phase| *phase == Phase::Draining) => Ok(false),
     }
 }
 

@@ -10,7 +10,7 @@ use metrics::counter;
 
 use super::answer::Problem;
 use crate::clock::Moment;
-use crate::metrics::names::ADMIN_REFUSED;
+use crate::metrics::names;
 
 /// The most failures that an address may have within [`WINDOW`].
 const MOST: usize = 10;
@@ -104,7 +104,7 @@ pub(super) fn announce_counts() {
 }
 
 fn count(reason: &'static str, more: u64) {
-    counter!(ADMIN_REFUSED.name, "reason" => reason).increment(more);
+    counter!(names::ADMIN_REFUSED.name, "reason" => reason).increment(more);
 }
 
 /// The network that an address belongs to: whoever has one IPv6 address mostly has all that share its first 64 bits (RFC 6177, section 2).

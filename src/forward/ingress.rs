@@ -6,12 +6,18 @@
 //! recorded, as if nothing had happened. That is not for ever: what has not ended when the time for that is over is cut off.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Debug;
 use std::rc::{Rc, Weak};
 
 use super::Worker;
-use super::datagrams::UdpSessions;
 use crate::drain::{Drain, TaskSet};
 use crate::snapshot::{Current, Snapshot};
+
+/// Sessions that a listener cuts off when their time is over.
+pub(super) trait CutOff: Debug {
+    /// Cuts off all of them; returns how many there were.
+    fn cut(&self) -> usize;
+}
 
 /// One listener on one worker.
 #[derive(Debug)]
@@ -23,7 +29,7 @@ pub struct Ingress {
     /// Its connections were cut off: an exchange that breaks off from then on is not its client's doing.
     is_cut: Cell<bool>,
     /// The sessions of each of its sockets, where it gets datagrams.
-    sessions: RefCell<Vec<Weak<UdpSessions>>>,
+    sessions: RefCell<Vec<Weak<dyn CutOff>>>,
     worker: Rc<Worker>,
     /// [`Listener::key`](crate::snapshot::Listener::key)
     key: u32,
@@ -70,8 +76,8 @@ impl Ingress {
     }
 
     /// Adds the sessions of one of its sockets, so that they are cut off with it.
-    pub(super) fn add_sessions(&self, sessions: &Rc<UdpSessions>) {
-        self.sessions.borrow_mut().push(Rc::downgrade(sessions));
+    pub(super) fn add_sessions(&self, sessions: Weak<dyn CutOff>) {
+        self.sessions.borrow_mut().push(sessions);
     }
 
     /// Cuts off the connections and sessions that have not ended; returns how many there were.

@@ -55,6 +55,7 @@ impl Registry {
         }
         self.upstreams_to(&mut text);
         self.recorded_to(&names::NOTIFICATIONS, &mut text);
+        self.recorded_to(&names::ADMIN_REFUSED, &mut text);
         self.retries_to(&mut text);
         self.recorded_to(&names::EJECTIONS, &mut text);
         self.recorded_to(&names::DISCOVERY_UP, &mut text);

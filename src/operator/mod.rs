@@ -153,6 +153,8 @@ impl Operators {
             Ok(said) => {
                 self.said.clear();
                 said.into_iter().for_each(|(name, said)| _ = self.said.insert(name, said));
+                // what has run out while no process was there to see it must not hold for a moment again
+                self.announce_expired(self.take_expired(SystemTime::now()));
             }
             Err((why, _)) => {
                 tracing::error!(file = %path.display(), "what operators have said before is not known: {why}")
@@ -247,11 +249,7 @@ impl Operators {
         if self.role() != Role::Serving {
             return false;
         }
-        let mut over = Vec::new();
-        for mut entry in self.said.iter_mut() {
-            let name = entry.key().clone();
-            over.extend(entry.value_mut().take_over(now).map(|(command, who)| (name.clone(), command, who)));
-        }
+        let over = self.take_expired(now);
         if over.is_empty() {
             return false;
         }
@@ -262,12 +260,26 @@ impl Operators {
                 self.said.get(&name).map(|said| said.clone()).unwrap_or_default().apply(endpoint);
             }
         }
+        self.announce_expired(over);
+        true
+    }
+
+    /// Takes out all commands whose time is over at `now`, and gives them back with whom they were for and who gave them.
+    fn take_expired(&self, now: SystemTime) -> Vec<(Name, Command, String)> {
+        let mut over = Vec::new();
+        for mut entry in self.said.iter_mut() {
+            let name = entry.key().clone();
+            over.extend(entry.value_mut().take_over(now).map(|(command, who)| (name.clone(), command, who)));
+        }
         self.said.retain(|_, said| !said.is_empty());
+        over
+    }
+
+    fn announce_expired(&self, over: Vec<(Name, Command, String)>) {
         for (name, command, who) in over {
             let subject = Subject::backend(&name.service, &name.backend);
             self.events.tell(subject, Kind::OperatorExpired { command: command.name(), who });
         }
-        true
     }
 
     /// Writes the commands that hold to the file; `false` = that was not possible. Of several failures in a row, an event tells of the first.

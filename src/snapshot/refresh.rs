@@ -67,15 +67,13 @@ impl Snapshot {
             let same = |old: &&Arc<Service>| old.name == new.name;
             let old = before.services.get(at).filter(same).or_else(|| before.services.iter().find(same));
             // a new service is expected to work
+            // also while health is ignored: that all are asked does not mean that anybody answers
             let (was_in_panic, had_none) =
-                old.map_or((false, false), |old| (old.available.panic, old.available.members.is_empty()));
-            let (available, total) = (new.available.members.len(), new.endpoints.len());
+                old.map_or((false, false), |old| (old.available.panic, old.available.usable() == 0));
+            let (available, total) = (new.available.usable(), new.endpoints.len());
             let tell = |kind| events.tell(Subject::service(&new.name), kind);
             match (was_in_panic, new.available.panic) {
-                (false, true) => {
-                    let available = new.available.usable();
-                    tell(Kind::PanicBegan { available, total });
-                }
+                (false, true) => tell(Kind::PanicBegan { available, total }),
                 (true, false) => tell(Kind::PanicEnded { available, total }),
                 _ => {}
             }

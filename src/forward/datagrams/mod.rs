@@ -29,6 +29,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Ingress;
+use super::ingress::CutOff;
 use crate::clock::Moment;
 use crate::layer4::udp::{Batch, Driver, Payload, Received};
 use crate::metrics::{ListenerMetrics, Loss};
@@ -106,6 +107,13 @@ struct BatchContext<'a> {
     handles: &'a ListenerHandles,
 }
 
+impl CutOff for UdpSessions {
+    fn cut(&self) -> usize {
+        let left = std::mem::take(&mut *self.table.borrow_mut()).into_entries();
+        left.filter(|entry| matches!(entry, FlowOwner::Session(_))).count()
+    }
+}
+
 impl UdpSessions {
     /// Of a socket that has no sessions yet.
     ///
@@ -123,7 +131,7 @@ impl UdpSessions {
             random: RefCell::new(fastrand::Rng::new()),
             closing: Cell::new(false),
         });
-        ingress.add_sessions(&sessions);
+        ingress.add_sessions(Rc::downgrade(&sessions) as _);
         Ok(sessions)
     }
 
@@ -219,12 +227,6 @@ impl UdpSessions {
     /// Begins no session any more. Those that there are end as soon as they are silent.
     pub fn close(&self) {
         self.closing.set(true);
-    }
-
-    /// Cuts off all sessions; returns how many there were.
-    pub fn cut(&self) -> usize {
-        let left = std::mem::take(&mut *self.table.borrow_mut()).into_entries();
-        left.filter(|entry| matches!(entry, FlowOwner::Session(_))).count()
     }
 
     /// How many there are.

@@ -1,7 +1,7 @@
 //! What the versions of HTTP have in common: requests, bodies, fields and tunnels, and the traits through which a connection of
 //! any version is connected to the code that answers its requests. Nothing here depends on a particular version.
 
-mod body;
+pub mod body;
 pub mod body_limiter;
 pub mod fields;
 pub mod grpc;
@@ -9,7 +9,6 @@ pub mod length;
 pub mod min_rate;
 pub mod partial;
 mod presence;
-pub mod replay;
 mod setup;
 pub mod target;
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::forward::retry::state::RetryState;
 use crate::forward::retry::{self, Pushback};
 use crate::metrics::retries::RetryResult;
 use crate::policy::Timeouts;
-use crate::protocol::http::replay::Replay;
+use crate::protocol::http::body::replay::Replay;
 use crate::protocol::http::{Presence, RequestBody, RequestLine};
 use crate::snapshot::Service;
 use crate::timer::Alarm;

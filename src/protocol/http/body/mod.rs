@@ -1,5 +1,7 @@
 //! The body of a request as one concrete type, whichever version of HTTP the request came by.
 
+pub mod replay;
+
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use bytes::Bytes;
 use http::header::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 
-use super::replay::ReplayedBody;
+use self::replay::ReplayedBody;
 use crate::error::Error;
 
 /// A request body that is still arriving from a client, read by the version of HTTP that the client's connection speaks.
