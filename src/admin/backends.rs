@@ -107,12 +107,8 @@ pub(super) async fn command(
         body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?,
     };
     let (endpoint, mut answer) = say(&shared, &path, command, note(&caller, reason, until)?).await?;
-    let word = match command {
-        Command::Drain => "draining",
-        Command::Disable => "disabled",
-        Command::Enable | Command::Weight(_) => "enabled",
-    };
-    answer["state"] = json!(word);
+    // as it was announced: one that is enabled may still be down
+    answer["state"] = json!(endpoint.live.standing.announced().map(|announced| announced.condition.state.as_str()));
     if let Some(limit) = wait {
         let drained = finish(&shared, &endpoint, limit).await?;
         answer["drained"] = json!(drained);

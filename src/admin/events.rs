@@ -73,7 +73,10 @@ pub(super) async fn events(
         let last = headers.get(&LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
         return stream(shared, credentials, last.or(query.since));
     }
-    let Batch { events, missed } = shared.store.events().since(query.since.unwrap_or(0), query.limit);
+    let Batch { events, missed } = match query.since {
+        Some(since) => shared.store.events().since(since, query.limit),
+        None => shared.store.events().newest(query.limit),
+    };
     let all: Vec<Value> = events.iter().map(|event| event.to_json()).collect();
     let mut answer = answer::json(&Value::Array(all));
     if missed > 0 {

@@ -89,11 +89,14 @@ impl ReloadCounters {
     /// Both are there from the start, so that the first failure is an increase.
     pub fn new() -> Self {
         let [ok, failed] = ["ok", "failed"].map(|outcome| counter!(names::RELOADS.name, "outcome" => outcome));
+        // the one that the process started with
+        gauge!(names::RELOAD_OK.name).set(1.0);
         Self { ok, failed }
     }
 
     fn count(&self, is_ok: bool) {
         if is_ok { &self.ok } else { &self.failed }.increment(1);
+        gauge!(names::RELOAD_OK.name).set(f64::from(u8::from(is_ok)));
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) struct Status {
 
 pub(super) fn run(Status { json, admin }: &Status) -> ExitCode {
     match admin.ask("GET", "/api/v1/status").map(|answer| answer.success()) {
+        Ok(Ok(body)) if !body["services"].is_object() => fail("what answers there is not Evenkeel's admin address"),
         Ok(Ok(body)) if *json => print(&format!("{body:#}\n")),
         Ok(Ok(body)) => print(&text(&body)),
         Ok(Err(code)) => code,
@@ -45,8 +46,9 @@ fn text(status: &Value) -> String {
         let recent = &service["stats_5m"];
         let _ = writeln!(
             out,
-            "\n{name}  {}, {} of {} healthy; last 5 minutes: {} requests, {} failed{}",
+            "\n{name}  {}{}, {} of {} healthy; last 5 minutes: {} requests, {} failed{}",
             plain(&service["balance"]),
+            if service["panic"] == true { ", PANIC (too few are healthy, so all are asked)" } else { "" },
             service["healthy"],
             service["total"],
             recent["total"],

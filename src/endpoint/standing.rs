@@ -139,14 +139,9 @@ impl Standing {
     pub fn set_health(&self, health: Health, reason: &str) {
         let texts = &mut *self.texts();
         texts.health = reason.to_owned();
-        // what the checks have decided, and decide still, gets the newest reason; another state gets its reason when it is announced
+        // an announced `down` of the checks gets the newest reason; another state gets its reason when it is announced
         texts.update_reason(reason, |announced| {
-            let decided = match announced.state {
-                State::Up => Health::Up,
-                State::Down => Health::Down,
-                _ => return false,
-            };
-            announced.by == DecidedBy::Checks && health == decided
+            announced.by == DecidedBy::Checks && announced.state == State::Down && health == Health::Down
         });
         self.health.store(health as u8, Ordering::Relaxed);
         changed();

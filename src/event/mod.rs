@@ -175,6 +175,13 @@ impl Events {
         Batch { events, missed }
     }
 
+    /// The last `most` events, the oldest of them first.
+    pub fn newest(&self, most: usize) -> Batch {
+        let list = self.list();
+        let skipped = list.kept.len().saturating_sub(most);
+        Batch { events: list.kept.iter().skip(skipped).cloned().collect(), missed: 0 }
+    }
+
     /// Subscribes to the events after the one with the id `last`; `None` = to those from now on.
     pub fn subscribe(self: &Arc<Self>, last: Option<u64>) -> Subscription {
         let newest = self.newest.subscribe();

@@ -118,10 +118,7 @@ impl Checks {
         self.schedule.next(key, interval, policy.jitter, began, now);
         let ok = result.is_ok();
         let reason = result.unwrap_or_else(|fault| fault.reason);
-        let last = entry.last.replace(LastCheck { at: now, ok, took: now.since(began), reason: reason.clone() });
-        if changed.is_none() && !ours {
-            entry.publish_reason(ok, last.as_ref());
-        }
+        entry.last = Some(LastCheck { at: now, ok, took: now.since(began), reason: reason.clone() });
         let health = changed.filter(|_| !entry.target.advisory)?;
         entry.publish(health, &reason);
         if health == Health::Up {
@@ -171,17 +168,6 @@ impl CheckedBackend {
     fn publish(&self, health: Health, reason: &str) {
         if !self.target.advisory {
             self.target.live.standing.set_health(health, reason);
-        }
-    }
-
-    /// Gives the health that a check has confirmed the reason of that check: for the first check, which confirms what was assumed, and for one
-    /// that fails otherwise than the one before.
-    fn publish_reason(&self, ok: bool, before: Option<&LastCheck>) {
-        let Some(last) = &self.last else { return };
-        let confirms = self.counter.state() == if ok { Health::Up } else { Health::Down };
-        let is_news = before.is_none_or(|before| !ok && before.reason != last.reason);
-        if confirms && is_news {
-            self.publish(self.counter.state(), &last.reason);
         }
     }
 

@@ -143,6 +143,8 @@ metrics! {
         => "Number of the configuration that runs; grows at each reload.";
     RELOADS: Counter "evenkeel_reloads_total" [outcome] Source::Facade(Order::AsRegistered)
         => "Times the configuration was read again: `ok`, or `failed` and the one before stayed.";
+    RELOAD_OK: Gauge "evenkeel_config_last_reload_successful" [] Source::Facade(Order::ByLabels)
+        => "1 when the configuration that was read last runs, 0 when it was refused and the one before stayed.";
     BUILD_INFO: Gauge "evenkeel_build_info" [version] Source::Registry
         => "Always 1; the labels say what runs.";
     START_TIME: Gauge "process_start_time_seconds" [] Source::Registry

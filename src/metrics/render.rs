@@ -71,6 +71,7 @@ impl Registry {
         text.single(&names::PANICS, &[], self.panics.load(Ordering::Relaxed));
         self.recorded_to(&names::CONFIG_GENERATION, &mut text);
         self.recorded_to(&names::RELOADS, &mut text);
+        self.recorded_to(&names::RELOAD_OK, &mut text);
         text.single(&names::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1);
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         text.single(&names::START_TIME, &[], started.as_secs_f64());

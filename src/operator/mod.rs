@@ -123,6 +123,11 @@ impl Note {
         }
     }
 
+    /// Whether it says neither why nor until when.
+    fn is_bare(&self) -> bool {
+        self.reason.is_none() && self.until.is_none()
+    }
+
     fn is_over(&self, now: SystemTime) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
@@ -185,6 +190,9 @@ impl Operators {
                 {
                     said.wanted = None;
                 }
+                // said once more, such as to wait again, without a word of why and until when: what was said before still holds
+                Command::Drain | Command::Disable | Command::Enable
+                    if note.is_bare() && said.wanted.as_ref().is_some_and(|(before, _)| *before == command) => {}
                 Command::Drain | Command::Disable | Command::Enable => said.wanted = Some((command, note.clone())),
                 Command::Weight(weight) => said.weight = weight.map(|weight| (weight, note.clone())),
             }

@@ -83,6 +83,36 @@ async fn what_was_said_holds_for_a_process_that_starts_later() {
 }
 
 #[tokio::test]
+async fn what_ran_out_while_no_process_was_there_does_not_hold_for_a_moment() {
+    let folder = folder("ran-out");
+    let (before, endpoint) = (Operators::load(Some(&folder), Arc::default()), testing::endpoint());
+    let over = Note { until: Some(SystemTime::now() - Duration::from_secs(1)), ..note("a new disk") };
+    before.say(&endpoint, Command::Drain, over, Sessions::None).unwrap();
+    before.say(&endpoint, Command::Weight(Some(7)), note("half"), Sessions::None).unwrap();
+    assert!(before.keep().await);
+    let (later, fresh) = (Operators::load(Some(&folder), Arc::default()), Arc::new(testing::endpoint()));
+    later.apply(std::iter::once(&fresh));
+    assert_eq!(stands(&fresh), (Override::Configured, 7));
+    assert_eq!(told(&later), [("operator_expired", 1)]);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_command_that_is_repeated_without_a_word_keeps_why_and_until_when() {
+    let (operators, endpoint) = (nowhere(), testing::endpoint());
+    let bare = || Note { reason: None, ..note("") };
+    let until = Some(SystemTime::now() + Duration::from_secs(60));
+    operators.say(&endpoint, Command::Drain, Note { until, ..note("a new disk") }, Sessions::None).unwrap();
+    operators.say(&endpoint, Command::Drain, bare(), Sessions::None).unwrap();
+    let kept = |operators: &Operators| operators.said.iter().next().and_then(|said| said.wanted.clone()).unwrap().1;
+    assert_eq!(kept(&operators), Note { until, ..note("a new disk") });
+    operators.say(&endpoint, Command::Drain, note("for good"), Sessions::None).unwrap();
+    assert_eq!(kept(&operators), note("for good"));
+    operators.say(&endpoint, Command::Disable, bare(), Sessions::None).unwrap();
+    assert_eq!(kept(&operators), bare(), "another command is another matter");
+}
+
+#[tokio::test]
 async fn what_another_process_was_told_meanwhile_holds_and_what_was_taken_back_there_does_not() {
     let folder = folder("successor");
     let (before, endpoint) = (Operators::load(Some(&folder), Arc::default()), testing::endpoint());

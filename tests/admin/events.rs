@@ -113,6 +113,30 @@ fn a_service_that_a_reload_leaves_without_a_backend_is_told_of() {
     assert_eq!(kinds, ["service_down", "service_up"]);
 }
 
+#[test]
+fn a_service_whose_backends_are_all_down_is_told_of_though_health_is_ignored_then() {
+    let toml = config("", "[service.api.health]\nkind = \"tcp\"\ninterval = \"100ms\"\nfall = 1\nrise = 1\n", &[]);
+    let (one, other) = (Origin::ok(), Origin::ok());
+    let backends = [&one, &other].map(|origin| backend(origin.address())).concat();
+    let proxy = Proxy::start(&(toml + &backends));
+    wait_until("both are well", || proxy.status()["services"]["api"]["healthy"] == 2);
+    drop((one, other));
+    let told = |kind: &str| events(&proxy, "").iter().any(|event| event["kind"] == kind);
+    wait_until("the service is told to be down", || told("service_down"));
+    assert!(told("panic_began"));
+    let down = events(&proxy, "").into_iter().find(|event| event["kind"] == "service_down").unwrap();
+    assert_eq!(down["level"], "error");
+}
+
+#[test]
+fn without_an_id_the_newest_events_are_given_and_the_oldest_of_them_first() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&(config("", "", &[]) + &backend(origin.address())));
+    let all = events(&proxy, "");
+    assert!(all.len() > 1, "{all:?}");
+    assert_eq!(events(&proxy, "?limit=1"), all[all.len() - 1..]);
+}
+
 /// The lines of a stream of events, without the ends of lines.
 fn stream(proxy: &Proxy, lines: &str) -> impl Iterator<Item = String> + use<> {
     let mut socket = TcpStream::connect(proxy.admin_address()).unwrap();

@@ -119,6 +119,24 @@ fn who_waits_for_a_drain_is_told_whether_it_has_ended() {
 }
 
 #[test]
+fn who_waits_for_a_drain_that_somebody_takes_back_is_told_so() {
+    let (origin, cue) = Origin::answering_on_cue();
+    let proxy = Proxy::start(&(config("", "", &[]) + &format!("{}id = \"a\"\n", backend(origin.address()))));
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| proxy.client().get("/x").status);
+        wait_until("it is asked", || origin.requests().len() == 1);
+        let waiting = scope.spawn(|| say(&proxy, "/drain?wait=drained&timeout=30s", &Value::Null));
+        wait_until("it is drained", || stands(&proxy).0 == "draining");
+        assert_eq!(say(&proxy, "/enable", &Value::Null).1["state"], "up");
+        let (status, answer) = waiting.join().unwrap();
+        assert_eq!(status, 409, "{answer}");
+        assert!(answer["detail"].as_str().unwrap().contains("taken the command back"), "{answer}");
+        cue.give();
+        assert_eq!(asking.join().unwrap(), 200);
+    });
+}
+
+#[test]
 fn what_can_not_be_meant_is_refused_and_changes_nothing() {
     let (_origins, proxy) = pair();
     for (rest, body) in [
