@@ -312,6 +312,12 @@ impl Standing {
         self.texts().announced.clone()
     }
 
+    /// Takes what was announced last of another backend for its own: of the one that had its id before.
+    pub fn continue_announcements_of(&self, before: &Self) {
+        self.texts().announced = before.announced();
+        self.known.store(before.known.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// Announces a condition, if it is not the one that was announced last. Returns the condition before and the new
     /// one then.
     pub fn announce(

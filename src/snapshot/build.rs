@@ -236,8 +236,9 @@ fn build_endpoint(
             || known.addresses.overlaps(&addresses)
             || known.is_unresolved() && known.host == backend.host
     };
+    let namesake = known;
     let known = known.filter(|known| is_same(known));
-    let live = known.map_or_else(|| new_live(joins), |known| Arc::clone(&known.live));
+    let live = known.map_or_else(|| new_live(joins, namesake), |known| Arc::clone(&known.live));
     match &backend.unresolved {
         Some(reason) => live.standing.set_unresolved(reason),
         None if known.is_some_and(|known| known.is_unresolved()) => live.standing.join(Moment::now()),
@@ -272,9 +273,13 @@ fn build_endpoint(
     })
 }
 
-/// The state of a new backend. One that joins an existing service begins with slow start.
-fn new_live(joins: bool) -> Arc<Live> {
+/// The state of a new backend. One that joins an existing service begins with slow start. What was announced of the backend that had its id
+/// before goes on, so that the events of this id tell one story.
+fn new_live(joins: bool, namesake: Option<&Arc<Endpoint>>) -> Arc<Live> {
     let live = Live::default();
+    if let Some(before) = namesake {
+        live.standing.continue_announcements_of(&before.live.standing);
+    }
     if joins {
         live.standing.join(Moment::now());
     }

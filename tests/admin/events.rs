@@ -28,11 +28,23 @@ fn fleet(a: &str, b: &Origin) -> String {
     config("", "", &[]) + service + &backends
 }
 
-/// What the status, the metrics, the log and the events say of `a`, once they say that it is in this state.
+/// What `evenkeel status` prints.
+fn shell_says(proxy: &Proxy) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+    let done = command.args(["status", "-c"]).arg(proxy.path("proxy.toml")).output().unwrap();
+    assert!(done.status.success());
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// What the status, the shell, the metrics, the log and the events say of `a`, once they say that it is in this state.
 fn all_say(proxy: &Proxy, state: &str) {
     let status = || proxy.status()["services"]["api"]["backends"][0].clone();
     wait_until(state, || status()["state"] == state);
     let told = status();
+    let shell = shell_says(proxy);
+    let why = told["reason"].as_str().filter(|why| state != "up" && !why.is_empty());
+    let wanted = why.map_or(format!("  a  {state}  "), |why| format!("  a  {state} ({why})  "));
+    assert!(shell.contains(&wanted), "{wanted} in {shell}");
     let metrics = proxy.metrics();
     let series = format!("evenkeel_backend_state{{service=\"api\",backend=\"a\",state=\"{state}\"}} 1");
     assert!(metrics.contains(&series), "{series}");
@@ -96,6 +108,32 @@ fn whatever_happens_to_a_backend_all_say_the_same_and_the_events_tell_it_in_orde
     assert!(ids.is_sorted_by(|a, b| a + 1 == *b), "one after the other: {ids:?}");
     assert_eq!(events(&proxy, &format!("?since={}&limit=2", ids[0])).len(), 2);
     assert_eq!(proxy.admin("/api/v1/events?from=3").unwrap().status, 400);
+}
+
+#[test]
+fn all_say_the_same_of_a_broken_backend_and_of_one_whose_name_is_not_known() {
+    let failing = Origin::answering("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
+    let good = Origin::ok();
+    let rules = "[service.api.circuit_breaker]\nfailures = 2\nopen_for = \"10m\"\n[service.api.outlier]\nconsecutive_failures = 0\n";
+    let with = |a: &str| {
+        let backends = format!("{}id = \"a\"\n{}id = \"b\"\n", backend(a), backend(good.address()));
+        config("", "", &[]) + rules + &backends
+    };
+    let proxy = Proxy::start(&with(failing.address()));
+    let mut client = proxy.client();
+    wait_until("its breaker opens", || {
+        client.get("/x");
+        proxy.status()["services"]["api"]["backends"][0]["state"] == "broken"
+    });
+    all_say(&proxy, "broken");
+    assert_eq!(proxy.reload(&with("gone.invalid:80")).status, 200);
+    all_say(&proxy, "down");
+    assert_eq!(proxy.status()["services"]["api"]["backends"][0]["by"], "names");
+    let healed = Origin::ok();
+    assert_eq!(proxy.reload(&with(healed.address())).status, 200);
+    all_say(&proxy, "up");
+    let told = kinds(&events(&proxy, ""), "a");
+    assert_eq!(told, ["backend_broken", "backend_down", "backend_up"]);
 }
 
 #[test]
