@@ -5,7 +5,7 @@
 
 /// Keys of other proxies: the words, the key of ours, and what to do. They are suggested only in tables that have our
 /// key.
-const KEYS: [(&[&str], &str, &str); 13] = [
+const KEYS: [(&[&str], &str, &str); 25] = [
     (
         &["prefix", "path_beg", "pathprefix", "location"],
         "path_prefix",
@@ -39,10 +39,60 @@ const KEYS: [(&[&str], &str, &str); 13] = [
     ),
     (&["algorithm", "lb_policy", "lb_method", "load_balancing", "policy"], "balance", "write `balance = \"...\"`"),
     (&["proxy_pass", "upstream", "backend", "use_backend", "default_backend"], "service", "write `service = \"NAME\"`"),
+    (&["name"], "id", "write `id = \"...\"`"),
     (&["listen", "address", "port"], "bind", "write `bind = \"0.0.0.0:8080\"`"),
     (&["maxconn", "max_conns", "connection_limit"], "max_connections", "write `max_connections = 100`"),
     (&["return", "static_response"], "respond", "write `respond = { status = 404 }`"),
+    (&["type"], "kind", "write `kind = \"http\"`"),
+    (&["inter"], "interval", "write `interval = \"2s\"`"),
+    (&["mode"], "protocol", "write `protocol = \"http\"`"),
+    (&["default_service"], "service", "write `service = \"NAME\"`"),
+    (
+        &["down", "disabled", "maintenance"],
+        "drain",
+        "write `weight = 0` (no new work) or `drain = true` (it keeps its sessions and gets no new ones)",
+    ),
+    (
+        &["max_fails", "fail_timeout", "outlier_detection", "passive_health_check", "observe"],
+        "outlier",
+        "answers count in [service.NAME.outlier] (`consecutive_failures`, `eject_for`), active checks in \
+         [service.NAME.health] (`fall`)",
+    ),
+    (&["keepalive", "keep_alive"], "pool", "idle connections are kept by `max_idle` in [service.NAME.pool]"),
+    (&["retries", "retry_policy", "num_retries"], "retry", "it is `attempts` in [service.NAME.retry]"),
+    (&["url", "uri", "endpoint"], "webhook", "write `webhook = \"https://...\"`"),
+    (&["secret", "secret_key"], "secret_file", "a secret stands in a file of its own: `secret_file = \"...\"`"),
+    (&["token", "password", "api_key"], "token_file", "a token stands in a file of its own: `token_file = \"...\"`"),
     (&["methods_allowed", "method"], "methods", "write `methods = [\"GET\"]`"),
+];
+
+/// The sections of other proxies' files, and those of ours.
+const SECTIONS: [(&[&str], &str, &str); 4] = [
+    (
+        &["upstream", "upstreams", "backend", "backends", "cluster", "clusters"],
+        "service",
+        "write [service.NAME], and [[service.NAME.backend]] for each backend",
+    ),
+    (
+        &["frontend", "frontends", "virtual_host", "entrypoint", "entrypoints"],
+        "listener",
+        "write [[listener]] for each one",
+    ),
+    (&["global", "main", "process"], "server", "the process as a whole is [server]"),
+    (&["stats", "status", "api", "dashboard"], "admin", "status, metrics and dashboard are at the address of [admin]"),
+];
+
+/// Keys of a backend in other proxies that are keys of the service here.
+const OF_THE_SERVICE: [(&[&str], &str); 2] = [
+    (
+        &["check", "healthcheck", "health_check", "health", "inter", "fall", "rise"],
+        "all backends of a service are checked alike: [service.NAME.health]",
+    ),
+    (
+        &["max_fails", "fail_timeout", "observe", "on_error"],
+        "it belongs to the service: `consecutive_failures` and `eject_for` in [service.NAME.outlier], or `fall` in \
+         [service.NAME.health]",
+    ),
 ];
 
 /// Features that other proxies have and this one does not.
@@ -81,7 +131,15 @@ const ABSENT: [(&[&str], &str); 12] = [
 pub(super) fn key(key: &str, known: &[&str]) -> Option<(Option<&'static str>, &'static str)> {
     let key = key.to_ascii_lowercase().replace('-', "_");
     let is = |words: &[&str]| words.contains(&key.as_str());
-    let meant = KEYS.iter().find(|(words, meant, _)| is(words) && known.contains(meant));
+    // only the root has listeners, only a backend has both an address and a weight
+    let sections = if known.contains(&"listener") { &SECTIONS[..] } else { &[] };
+    let meant = sections.iter().chain(&KEYS).find(|(words, meant, _)| is(words) && known.contains(meant));
+    if known.contains(&"address")
+        && known.contains(&"weight")
+        && let Some((_, help)) = OF_THE_SERVICE.iter().find(|(words, _)| is(words))
+    {
+        return Some((None, *help));
+    }
     let absent = || ABSENT.iter().find(|(words, _)| is(words)).map(|(_, help)| (None, *help));
     meant.map(|(_, meant, help)| (Some(*meant), *help)).or_else(absent)
 }
@@ -133,6 +191,17 @@ pub(super) fn word(text: &str, words: &[&str]) -> Option<(Option<&'static str>, 
     let text = text.to_ascii_lowercase().replace('-', "_");
     let meant = WORDS.iter().find(|(aliases, of, ..)| aliases.contains(&text.as_str()) && words.contains(of));
     meant.map(|(_, _, meant, help)| (*meant, *help))
+}
+
+/// The level of a log or of events that is called `text` elsewhere.
+pub(super) fn level(text: &str) -> Option<&'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "warning" => Some("warn"),
+        "err" | "crit" | "critical" | "alert" | "emerg" | "fatal" => Some("error"),
+        "notice" => Some("info"),
+        "verbose" => Some("debug"),
+        _ => None,
+    }
 }
 
 /// The placeholder that was probably meant by `${name}`, and what to do.

@@ -13,7 +13,7 @@ use super::other_proxies;
 use super::path::Trail;
 use super::schema::{self, Rules};
 use super::syntax::{self, nearest};
-use super::tree::{KeyValue, Node, Value};
+use super::tree::{KeyValue, Node, Table, Value};
 use super::units::{self, Size, TimeSpan};
 
 /// Reports every value that does not fit the schema, and takes it out of the tree.
@@ -68,8 +68,16 @@ impl Walker<'_> {
         let name = path.last_key().unwrap_or_default();
         let message = format!("`{name}` can't be {}", value.kind());
         let mut mistake = Mistake::new(span.clone(), &path.path(), message).expected(wanted(rules));
-        if matches!((value, &rules.kinds[..]), (Value::Table(_), ["array"])) {
-            mistake = mistake.help(format!("write [[{name}]] for each one, with two brackets"));
+        match (value, &rules.kinds[..], rules.syntax) {
+            (Value::Table(table), ["array"], _) => {
+                mistake = mistake.help(
+                    shares(name, table).unwrap_or_else(|| format!("write [[{name}]] for each one, with two brackets")),
+                );
+            }
+            (Value::Integer(seconds @ 0..), _, Some("duration")) => {
+                mistake = mistake.near(Some(format!("\"{seconds}s\"")));
+            }
+            _ => {}
         }
         self.report(mistake)
     }
@@ -244,7 +252,7 @@ impl Walker<'_> {
             _ => format!("a number from {least} to {most}"),
         };
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range"));
-        self.report(mistake.expected(expected))
+        self.report(mistake.expected(expected).near(percent(rules, number as f64)))
     }
 
     fn float(&mut self, path: &Trail<'_>, rules: &Rules, number: f64, span: &Range<usize>) -> Checked {
@@ -258,7 +266,8 @@ impl Walker<'_> {
             Some(most) => format!("a number from {least} to {most}"),
             None => format!("a number of at least {least}"),
         };
-        self.report(Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range")).expected(expected))
+        let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range"));
+        self.report(mistake.expected(expected).near(percent(rules, number)))
     }
 
     fn supported(&mut self, path: &Trail<'_>, rules: &Rules, node: &Node<'_>, span: &Range<usize>) -> Checked {
@@ -272,6 +281,23 @@ impl Walker<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The share that was probably meant by a number of percent.
+fn percent(rules: &Rules, number: f64) -> Option<String> {
+    let is_share = rules.kinds.contains(&"number") && rules.get("maximum").and_then(Json::as_f64) == Some(1.0);
+    (is_share && number > 1.0 && number <= 100.0).then(|| (number / 100.0).to_string())
+}
+
+/// What to write for a `split` that is a table of services and their weights.
+fn shares(name: &str, table: &Table<'_>) -> Option<String> {
+    let share = |entry: &KeyValue<'_>| match entry.node.value {
+        Value::Integer(weight) => Some(format!("{{ service = {:?}, weight = {weight} }}", entry.name)),
+        _ => None,
+    };
+    let shares: Option<Vec<String>> = table.iter().map(share).collect();
+    let shares = shares.filter(|shares| name == "split" && !shares.is_empty())?;
+    Some(format!("write split = [{}]", shares.join(", ")))
 }
 
 /// The tables that have such a key.

@@ -12,6 +12,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Method, Uri};
 use regex::Regex;
 
+use super::other_proxies;
 use super::units::{DURATION, SIZE, Size, TimeSpan, UnitError};
 use crate::event::Filter;
 
@@ -94,6 +95,11 @@ fn unit_problem(text: &str, error: UnitError, form: &str, limit: &str) -> Proble
     }
 }
 
+/// The level of events that is called so elsewhere.
+fn known_level(text: &str) -> Option<&'static str> {
+    other_proxies::level(text).filter(|level| Filter::words().any(|word| word == *level))
+}
+
 /// A level or a kind of events.
 fn event(text: &str) -> Result<()> {
     match Filter::default().add(text) {
@@ -102,7 +108,7 @@ fn event(text: &str) -> Result<()> {
             format!("`{text}` is neither a level nor a kind of events"),
             "\"info\", \"warn\", \"error\", or a kind such as \"service_down\" or \"backend_*\"",
         )
-        .suggest(nearest(text, Filter::words()).map(str::to_owned))),
+        .suggest(known_level(text).or_else(|| nearest(text, Filter::words())).map(str::to_owned))),
     }
 }
 
@@ -170,6 +176,7 @@ fn redirect(text: &str) -> Result<()> {
         return Err(bad().suggest(near));
     }
     match Uri::from_str(&filled) {
+        Ok(uri) if !uri.authority().is_none_or(address::has_good_port) => Err(bad().help(address::PORT)),
         Ok(_) => Ok(()),
         Err(error) => Err(bad().help(format!("it would be no URL: {error}"))),
     }
@@ -187,7 +194,8 @@ fn log_filter(text: &str) -> Result<()> {
         let known = LEVELS.iter().any(|l| l.eq_ignore_ascii_case(level));
         // a bare word that is no level would be taken for the name of a module, and nothing else would be logged
         if !known && !part.contains('[') {
-            return Err(bad(part).suggest(nearest(level, LEVELS).map(str::to_owned)));
+            let meant = other_proxies::level(level).or_else(|| nearest(level, LEVELS));
+            return Err(bad(part).suggest(meant.map(str::to_owned)));
         }
     }
     match tracing_subscriber::EnvFilter::builder().parse(text) {

@@ -50,7 +50,9 @@ impl TimeSpan {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, UnitError> {
-        const OTHER_NAMES: [(&str, &str); 12] = [
+        // a number without a unit is of seconds nearly everywhere
+        const OTHER_NAMES: [(&str, &str); 13] = [
+            ("", "s"),
             ("sec", "s"),
             ("secs", "s"),
             ("second", "s"),
@@ -68,7 +70,24 @@ impl TimeSpan {
             OTHER_NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, meant)| *meant)
         })
         .map(Self::ms)
+        .map_err(|error| match error {
+            UnitError::Form(None) => UnitError::Form(sum(text)),
+            error => error,
+        })
     }
+}
+
+/// A duration of several parts, such as "1m30s", as one number and unit.
+fn sum(text: &str) -> Option<String> {
+    let (mut rest, mut total) = (text, 0_u64);
+    while !rest.is_empty() {
+        let (number, behind) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
+        let (unit, next) = behind.split_at(behind.bytes().take_while(u8::is_ascii_lowercase).count());
+        let (_, factor) = DURATION_UNITS.iter().find(|(name, _)| *name == unit)?;
+        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(*factor)?)?;
+        rest = next.trim_start();
+    }
+    written(total, &DURATION_UNITS).filter(|_| total <= LONGEST_MS)
 }
 
 impl Size {
@@ -206,7 +225,11 @@ mod tests {
             ("5 seconds", Some("5s")),
             ("5S", Some("5s")),
             ("2min", Some("2m")),
-            ("5", None),
+            ("5", Some("5s")),
+            ("1m30s", Some("90s")),
+            ("1h 30m", Some("90m")),
+            ("1m30", None),
+            ("9999999999d9999999999d", None),
             ("", None),
             ("-1s", None),
             ("1.5s", None),

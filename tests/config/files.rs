@@ -180,6 +180,32 @@ fn an_admin_address_for_all_needs_a_token_or_tls() {
 }
 
 #[test]
+fn an_admin_address_for_all_is_warned_of_what_it_lacks() {
+    let folder = Folder::new();
+    folder.certificate("admin", &["localhost"], 2020, 2100);
+    folder.write("token", "t0ken-0123456789");
+    let warned = |bind: &str, admin: &str| {
+        let loaded = folder.load(&format!("[admin]\nbind = \"{bind}\"\n{admin}\n{GOOD}")).unwrap();
+        told(&loaded.warnings)
+    };
+    let tls = |more: &str| format!("tls = {{ cert = \"admin.pem\", key = \"admin.key\"{more} }}");
+    let both = format!("token_file = \"token\"\n{}", tls(""));
+    let anyone = "~2:8 admin.bind: anyone who can reach the admin address may drain backends";
+    let clear = "~2:8 admin.bind: the tokens of the admin address cross the network in clear";
+    for bind in ["0.0.0.0:9900", "[::]:9900", "192.0.2.1:9900"] {
+        assert_eq!(warned(bind, &tls("")), [anyone]);
+        assert_eq!(warned(bind, &tls(", client_ca = \"admin.pem\"")), [""; 0]);
+        assert_eq!(warned(bind, "token_file = \"token\""), [clear]);
+        assert_eq!(warned(bind, "tokens = [{ name = \"ci\", file = \"token\" }]"), [clear]);
+        assert_eq!(warned(bind, &both), [""; 0]);
+    }
+    for bind in ["127.0.0.1:9900", "[::1]:9900", "[::ffff:127.0.0.1]:9900"] {
+        assert_eq!(warned(bind, &tls("")), [""; 0]);
+        assert_eq!(warned(bind, "token_file = \"token\""), [""; 0]);
+    }
+}
+
+#[test]
 fn tokens_have_names_files_and_secrets_of_their_own() {
     let folder = Folder::new();
     for (name, text) in [

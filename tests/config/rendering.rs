@@ -33,7 +33,9 @@ error: `connect` can't be an integer
  --> proxy.toml:7:23
   |
 7 | timeout = { connect = 5, idle = "1 minute" }
-  |                       ^ expected a duration: a whole number and one of ms, s, m, h, d, such as "30s"
+  |                       ^ did you mean `"5s"`?
+  |
+  = expected a duration: a whole number and one of ms, s, m, h, d, such as "30s"
 
 error: `1 minute` can't be read
  --> proxy.toml:7:33

@@ -21,19 +21,39 @@ impl Checker<'_> {
         let bind = syntax::socket(&raw.bind).ok();
         let tokens_at = at.key("tokens");
         let named = !raw.tokens.is_empty() || self.findings.removed(&tokens_at).is_some();
-        let guarded = named || self.present(&at.key("token_file")) || self.present(&at.key("tls"));
-        if !guarded && bind.is_some_and(|bind| !bind.ip().to_canonical().is_loopback()) {
-            let message = "the admin address can be reached from other machines by anyone";
-            let mistake = self.mistake(&at.key("bind"), message).expected("an address on loopback");
-            self.report(mistake.help("or set token_file, tokens or tls in [admin]"));
-        }
         let hosts = all(raw.hosts.iter().map(|host| syntax::host(host).ok()).collect());
         let tokens = self.tokens(&at, raw);
+        // tokens that can't be used have been reported, and cross no network
+        let has_tokens = named || self.present(&at.key("token_file"));
+        if bind.is_some_and(|bind| !bind.ip().to_canonical().is_loopback()) && (tokens.is_some() || !has_tokens) {
+            self.reachable_by_others(&at, has_tokens);
+        }
         let tls = raw.tls.as_ref().map(|tls| self.admin_tls(&at.key("tls"), tls));
         if let (Some(hosts), Some(Some(tls))) = (&hosts, &tls) {
             self.certificate_names(&at.key("tls").key("cert"), hosts, tls);
         }
         Some(model::Admin { bind: bind?, hosts: hosts?, tokens: tokens?, tls: all_or_nothing(tls)? })
+    }
+
+    /// What keeps others out of an address that they can reach.
+    fn reachable_by_others(&mut self, at: &KeyPath, tokens: bool) {
+        let tls = self.present(&at.key("tls"));
+        let authorities =
+            self.present(&at.key("tls").key("client_ca")) || self.findings.removed(&at.key("tls")).is_some();
+        let mistake = |message: &str| self.mistake(&at.key("bind"), message);
+        let mistake = match (tokens, tls) {
+            (false, false) => mistake("the admin address can be reached from other machines by anyone")
+                .expected("an address on loopback")
+                .help("or set token_file, tokens or tls in [admin]"),
+            (false, true) if !authorities => mistake("anyone who can reach the admin address may drain backends")
+                .warning()
+                .help("add `token_file` or `tls.client_ca` to [admin]"),
+            (true, false) => mistake("the tokens of the admin address cross the network in clear")
+                .warning()
+                .help("add `tls` to [admin], or listen on loopback"),
+            _ => return,
+        };
+        self.report(mistake);
     }
 
     /// Warns of names in the certificate that the admin address does not answer to: whoever asks by one of them expects

@@ -12,8 +12,13 @@ const SECRET_BYTES: usize = 32;
 
 impl Checker<'_> {
     pub(super) fn balance(&mut self, at: &KeyPath, raw: &raw::Service) -> Balance {
+        // an algorithm that is none has been reported, and which one was meant nobody knows
+        let known = self.findings.removed(&at.key("balance")).is_none();
+        if known {
+            self.weights_without_effect(at, raw);
+        }
         let hashes = raw.balance == raw::Balance::ConsistentHash;
-        if !hashes && self.present(&at.key("hash")) {
+        if known && !hashes && self.present(&at.key("hash")) {
             let mistake = self.key_mistake(&at.key("hash"), "`hash` has no effect");
             self.report(mistake.warning().help("it is for balance = \"consistent_hash\""));
         }
@@ -35,6 +40,25 @@ impl Checker<'_> {
             }
             raw::Balance::PowerOfTwo => Balance::PowerOfTwo,
         }
+    }
+
+    /// Warns, once for a service, of weights that its algorithm does not look at. A weight of 0 is a backend without new
+    /// work with all algorithms.
+    fn weights_without_effect(&mut self, at: &KeyPath, raw: &raw::Service) {
+        use raw::Balance as By;
+        let heeding = match raw.balance {
+            By::WeightedRoundRobin | By::WeightedLeastConnections | By::ConsistentHash => return,
+            By::RoundRobin => "`weighted_round_robin` does",
+            By::LeastConnections | By::PowerOfTwo => "`weighted_least_connections` does",
+            By::ResourceBased | By::ResponseTime => {
+                "`weighted_round_robin`, `weighted_least_connections` and `consistent_hash` do"
+            }
+        };
+        let usual = raw::Backend::default().weight;
+        let Some(index) = raw.backend.iter().position(|b| b.weight != 0 && b.weight != usual) else { return };
+        let message = format!("`{}` does not heed weights", raw.balance.as_str());
+        let mistake = self.key_mistake(&at.key("backend").index(index).key("weight"), message);
+        self.report(mistake.warning().help(heeding));
     }
 
     /// What the hash is taken of; a value that can't be read has been reported.

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr as _;
 
-use http::Uri;
 use http::header::HeaderValue;
+use http::uri::{Authority, Uri};
 use ipnet::IpNet;
 
 use super::{Problem, Result};
@@ -13,6 +13,8 @@ use crate::route::Host;
 
 const LISTEN: &str = "an address with a port, such as \"0.0.0.0:8080\", or \"unix:/path/of/socket\"";
 const SOCKET: &str = "an address with a port, such as \"127.0.0.1:9900\"";
+/// What a port to connect to can be; 0 is for listeners alone.
+pub(super) const PORT: &str = "a port is a number from 1 to 65535";
 const BACKEND: &str = "address:port, name:port or \"unix:/path/of/socket\"";
 
 /// The longest path that fits `sockaddr_un`, its closing zero left out.
@@ -42,8 +44,8 @@ pub(in crate::config) fn socket(text: &str) -> Result<SocketAddr> {
 fn bad_socket(text: &str, expected: &str) -> Problem {
     let problem = Problem::new(format!("`{text}` is not an address to listen on"), expected);
     let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
-    let port_ok = port.parse::<u16>().is_ok();
-    if text.parse::<u16>().is_ok() {
+    let port_ok = self::port(port).is_some();
+    if self::port(text).is_some() {
         return problem.suggest(Some(format!("127.0.0.1:{text}")));
     }
     if port_ok && (host.is_empty() || host == "*") {
@@ -100,8 +102,8 @@ pub(in crate::config) fn backend(text: &str) -> Result<BackendAddress> {
             let Some((host, port)) = text.rsplit_once(':') else {
                 return Err(bad().help("the port is missing"));
             };
-            let Ok(port) = port.parse::<u16>() else {
-                return Err(bad().help("a port is a number from 1 to 65535"));
+            let Some(port) = self::port(port) else {
+                return Err(bad().help(PORT));
             };
             if !is_host_name(host) {
                 return Err(bad());
@@ -117,6 +119,20 @@ pub(in crate::config) fn backend(text: &str) -> Result<BackendAddress> {
         }
         target => Ok(target),
     }
+}
+
+/// The number of a port. `parse` alone would take "+80" too, which no URL and no `Host` may have.
+pub(super) fn port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Whether what follows the host in a URL is nothing or a port. `http` reads URLs with ":99999" or ":", and then has
+/// no port for them, so that they would mean the scheme's own.
+pub(super) fn has_good_port(authority: &Authority) -> bool {
+    let shown = authority.as_str();
+    let without_user = shown.rsplit_once('@').map_or(shown, |(_, host)| host);
+    let port = || authority.port().and_then(|port| self::port(port.as_str()));
+    without_user == authority.host() || port().is_some_and(|port| port > 0)
 }
 
 /// A DNS name as it is used for hosts: labels of letters, digits, `-` and `_`. Not a number that only looks like one.
@@ -168,7 +184,7 @@ pub(in crate::config) fn authority(text: &str) -> Result<HeaderValue> {
     let bad = || Problem::new(format!("`{text}` is not a host"), "a host name, with or without a port");
     let host = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => {
-            port.parse::<u16>().map_err(|_| bad())?;
+            self::port(port).ok_or_else(|| bad().help("a port is a number from 0 to 65535"))?;
             host
         }
         _ => text,
@@ -204,8 +220,14 @@ pub(in crate::config) fn webhook(text: &str) -> Result<Uri> {
         (None, _) => return Err(problem("has no scheme").suggest(Some(format!("https://{text}")))),
         _ => return Err(problem("is not an http or https URL")),
     };
-    match authority.as_str().contains('@') {
-        true => Err(problem("has a user in it, which is not sent")),
-        false => Ok(uri),
+    if authority.as_str().contains('@') {
+        return Err(problem("has a user in it, which is not sent"));
+    }
+    if !has_good_port(authority) {
+        return Err(problem("has no port behind its \":\"").help(PORT));
+    }
+    match is_host(authority.host().trim_end_matches('.')) {
+        true => Ok(uri),
+        false => Err(problem("has a host that is neither a name nor an IP address")),
     }
 }

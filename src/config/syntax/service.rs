@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use http::StatusCode;
 
-use super::address::{authority, is_host_name};
+use super::address::{PORT, authority, is_host_name, port};
 use super::{Problem, Result, header_name, path};
 use crate::policy::KeyFrom;
 
@@ -108,10 +108,11 @@ pub(in crate::config) fn retry_condition(text: &str) -> Result<RetryOn> {
 pub(in crate::config) fn name_and_port(text: &str) -> Result<(String, u16)> {
     let bad =
         || Problem::new(format!("`{text}` can't be looked up"), "a name and a port, such as \"api.internal:8080\"");
-    let (name, port) = text.rsplit_once(':').ok_or_else(|| bad().help("the port is missing"))?;
-    match port.parse::<u16>() {
-        Ok(port) if port > 0 && is_host_name(name.trim_end_matches('.')) => Ok((name.to_owned(), port)),
-        _ => Err(bad()),
+    let (name, number) = text.rsplit_once(':').ok_or_else(|| bad().help("the port is missing"))?;
+    let number = port(number).filter(|number| *number > 0).ok_or_else(|| bad().help(PORT))?;
+    match is_host_name(name.trim_end_matches('.')) {
+        true => Ok((name.to_owned(), number)),
+        false => Err(bad()),
     }
 }
 

@@ -179,6 +179,16 @@ fn routes_must_say_what_happens_and_to_what() {
             format!("{at}.headers.host: a condition on `host` would never hold"),
         ),
         ("redirect = { to = 'x' }", format!("{at}.redirect.to: `x` is not a target to redirect to")),
+        (
+            "redirect = { to = 'https://${host}:99999${path}' }",
+            format!("{at}.redirect.to: `https://${{host}}:99999${{path}}` is not a target to redirect to"),
+        ),
+        (
+            "redirect = { to = 'https://a.example:/' }",
+            format!("{at}.redirect.to: `https://a.example:/` is not a target to redirect to"),
+        ),
+        ("service = 'app'\nrewrite = { host = 'a:99999' }", format!("{at}.rewrite.host: `a:99999` is not a host")),
+        ("service = 'app'\nrewrite = { host = 'a:+80' }", format!("{at}.rewrite.host: `a:+80` is not a host")),
         ("redirect = { to = '/x', status = 200 }", format!("{at}.redirect.status: `status` can't be 200")),
         ("respond = { status = 700 }", format!("{at}.respond.status: `status` is out of range")),
         ("respond = { status = 204, body = 'x' }", format!("{at}.respond.body: an answer with status 204 has no body")),

@@ -44,6 +44,75 @@ fn what_other_proxies_call_otherwise_is_understood() {
 }
 
 #[test]
+fn keys_of_other_proxies_lead_to_ours() {
+    let health = |rest: &str| format!("{GOOD}\n[service.app.health]\n{rest}\n");
+    let backend = |rest: &str| format!("{GOOD}{rest}\n");
+    let web = |rest: &str| listener(&format!("service = 'app'\n{rest}"));
+    let notify = |rest: &str| format!("{GOOD}\n[[notify]]\nname = 'oncall'\n{rest}\n");
+    let hook = "webhook = 'https://hooks.example/'";
+    for (text, suggestion, help) in [
+        (health("type = 'http'"), Some("kind"), "kind = "),
+        (health("inter = '2s'"), Some("interval"), "interval = "),
+        (web("mode = 'http'"), Some("protocol"), "protocol = "),
+        (listener("default_service = 'app'"), Some("service"), "service = "),
+        (listener("default_backend = 'app'"), Some("service"), "service = "),
+        (backend("name = 'a'"), Some("id"), "id = "),
+        (backend("check = true"), None, "[service.NAME.health]"),
+        (backend("max_fails = 3"), None, "[service.NAME.outlier]"),
+        (backend("down = true"), Some("drain"), "`weight = 0`"),
+        (backend("disabled = true"), Some("drain"), "`drain = true`"),
+        (service("max_fails = 3"), Some("outlier"), "`fall`"),
+        (service("outlier_detection = {}"), Some("outlier"), "[service.NAME.outlier]"),
+        (service("keepalive = 32"), Some("pool"), "`max_idle`"),
+        (service("retries = 3"), Some("retry"), "`attempts`"),
+        (notify("url = 'https://hooks.example/'"), Some("webhook"), "webhook = "),
+        (notify(&format!("{hook}\nsecret = 'x'")), Some("secret_file"), "secret_file = "),
+        (format!("[admin]\nbind = '127.0.0.1:9900'\ntoken = 'x'\n{GOOD}"), Some("token_file"), "token_file = "),
+    ] {
+        let (suggested, told) = advice(&text);
+        assert_eq!(suggested.as_deref(), suggestion, "{text}");
+        assert!(told.contains(help), "{told}");
+    }
+}
+
+#[test]
+fn sections_of_other_proxies_lead_to_ours() {
+    let only_listener = listener("service = 'app'").replace(SERVICE, "");
+    for section in ["[upstream.app]", "[backend.app]", "[[cluster]]"] {
+        let (suggested, help) = advice(&format!("{only_listener}\n{section}\nname = 'app'"));
+        assert_eq!(suggested.as_deref(), Some("service"), "{section}");
+        assert!(help.contains("[service.NAME]"), "{help}");
+    }
+    let (suggested, help) = advice(&format!("[[frontend]]\nname = 'web'\n{SERVICE}"));
+    assert!(suggested.as_deref() == Some("listener") && help.contains("[[listener]]"), "{help}");
+    for (section, meant) in [("global", "server"), ("stats", "admin")] {
+        let (suggested, help) = advice(&format!("{GOOD}\n[{section}]\nmaxconn = 5\n"));
+        assert!(suggested.as_deref() == Some(meant) && help.contains(&format!("[{meant}]")), "{help}");
+    }
+}
+
+#[test]
+fn values_of_other_proxies_lead_to_ours() {
+    let notify = |on: &str| format!("{GOOD}\n[[notify]]\nname = 'a'\nwebhook = 'https://a.example/'\non = [{on}]\n");
+    for (text, suggestion) in [
+        (format!("log.level = 'warning'\n{GOOD}"), "warn"),
+        (format!("log.level = 'info,evenkeel=critical'\n{GOOD}"), "error"),
+        (notify("'warning'"), "warn"),
+        (service("timeout.connect = '5'"), "5s"),
+        (service("timeout.connect = 5"), "\"5s\""),
+        (service("slow_start = '1m30s'"), "90s"),
+        (listener("service = 'app'\nidle_timeout = 75"), "\"75s\""),
+        (service("panic_threshold = 50"), "0.5"),
+        (service("retry.budget = 12.5"), "0.125"),
+    ] {
+        assert_eq!(advice(&text).0.as_deref(), Some(suggestion), "{text}");
+    }
+    assert_eq!(advice(&service("panic_threshold = 101")).0, None);
+    let (_, help) = advice(&listener("route = [{ path = '/', split = { app = 95, b = 5 } }]"));
+    assert_eq!(help, r#"write split = [{ service = "app", weight = 95 }, { service = "b", weight = 5 }]"#);
+}
+
+#[test]
 fn what_other_proxies_have_and_this_one_does_not_is_said() {
     for (key, told) in [
         ("cache", "no cache"),

@@ -26,6 +26,29 @@ fn a_webhook_needs_a_name_and_a_url_of_its_own() {
 }
 
 #[test]
+fn a_webhook_is_at_a_port_that_there_is() {
+    for url in
+        ["http://127.0.0.1:8080/", "https://hooks.example./x", "http://[::1]:1/", "http://[::1]", "http://A:65535"]
+    {
+        good(&notify(&format!("webhook = {url:?}")));
+    }
+    for url in
+        ["http://127.0.0.1:99999/", "http://a:65536", "http://a:0/", "http://a:/", "http://a:+80/", "http://a:b/"]
+    {
+        let found = bad(&notify(&format!("webhook = {url:?}")));
+        assert_eq!(told(&found).len(), 1, "{found}");
+        assert_eq!(found.iter().next().unwrap().path, "notify[0].webhook", "{url}");
+    }
+    let found = bad(&notify("webhook = \"http://127.0.0.1:99999/\""));
+    let only = found.iter().next().unwrap();
+    assert_eq!((only.line, only.column), (12, 11), "{found}");
+    assert_eq!(only.message, "`http://127.0.0.1:99999/` has no port behind its \":\"");
+    assert_eq!(only.help.as_deref(), Some("a port is a number from 1 to 65535"));
+    let mistake = only_mistake(&notify("webhook = \"http://300.0.0.1/\""));
+    assert!(mistake.ends_with("has a host that is neither a name nor an IP address"), "{mistake}");
+}
+
+#[test]
 fn a_kind_that_is_none_is_told_with_the_one_that_was_meant() {
     for (word, meant) in [
         ("service_dwon", "service_down"),

@@ -27,6 +27,14 @@ fn services_must_have_distinct_backends() {
             "service.app.backend[1].address: `127.0.0.1:0` is not the address of a backend",
         ),
         (
+            backend("address = 'api.internal:+80'"),
+            "service.app.backend[1].address: `api.internal:+80` is not the address of a backend",
+        ),
+        (
+            service("[service.app.discover]\ndns = 'api.internal:99999'"),
+            "service.app.discover.dns: `api.internal:99999` can't be looked up",
+        ),
+        (
             backend("address = '1.2.3.4.5:1'"),
             "service.app.backend[1].address: `1.2.3.4.5:1` is not the address of a backend",
         ),
@@ -87,4 +95,34 @@ fn a_fallback_has_a_body_only_where_its_status_may() {
         "service.app.fallback.body: an answer with status 204 has no body"
     );
     good(&fallback("status = 204"));
+}
+
+#[test]
+fn a_weight_that_the_algorithm_does_not_heed_is_warned_of_once() {
+    let service = |balance: &str, weight: u32| {
+        let text = GOOD.replace("[[service.app", &format!("[service.app]\n{balance}\n[[service.app"));
+        let second = "[[service.app.backend]]\naddress = \"127.0.0.1:2\"";
+        format!("{text}weight = {weight}\n{second}\nweight = {weight}\n")
+    };
+    for (balance, heeding) in [
+        ("", "`weighted_round_robin` does"),
+        ("round_robin", "`weighted_round_robin` does"),
+        ("least_connections", "`weighted_least_connections` does"),
+        ("power_of_two", "`weighted_least_connections` does"),
+        ("response_time", "`weighted_round_robin`, `weighted_least_connections` and `consistent_hash` do"),
+        ("resource_based", "`weighted_round_robin`, `weighted_least_connections` and `consistent_hash` do"),
+    ] {
+        let line = if balance.is_empty() { String::new() } else { format!("balance = {balance:?}") };
+        let warnings = good(&service(&line, 3)).warnings;
+        let name = if balance.is_empty() { "round_robin" } else { balance };
+        assert_eq!(told(&warnings), [format!("~11:1 service.app.backend[0].weight: `{name}` does not heed weights")]);
+        assert_eq!(warnings.iter().next().unwrap().help.as_deref(), Some(heeding));
+        assert_eq!(told(&good(&service(&line, 1)).warnings), [""; 0]);
+    }
+    for balance in ["weighted_round_robin", "weighted_least_connections", "consistent_hash"] {
+        assert_eq!(told(&good(&service(&format!("balance = {balance:?}"), 3)).warnings), [""; 0]);
+    }
+    let idle = good(&service("balance = 'round_robin'", 0)).warnings;
+    assert!(idle.iter().all(|warning| !warning.message.contains("heed")), "{idle}");
+    assert!(only_mistake(&service("balance = 'wieghted'\nhash.on = 'path'", 3)).starts_with("service.app.balance: "));
 }
