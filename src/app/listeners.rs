@@ -114,9 +114,9 @@ impl Listeners {
             let fresh = match known {
                 Some(_) => None,
                 None => {
-                    let handed = inherited.listener(&target, listener.protocol, &listener.name);
+                    let (handed, with_file) = inherited.listener(&target, listener.protocol, &listener.name);
                     let shares = self.shares_port(&prepared, &target);
-                    let fresh = self.bind(&target, listener.protocol, handed, shares);
+                    let fresh = self.bind(&target, listener.protocol, handed, with_file, shares);
                     Some(fresh.map_err(|error| unusable(parts::reason(&error)))?)
                 }
             };
@@ -146,7 +146,8 @@ impl Listeners {
         &self,
         target: &Target,
         protocol: ListenerProtocol,
-        (inherited, with_file): (Vec<BoundSocket>, bool),
+        inherited: Vec<BoundSocket>,
+        with_file: bool,
         shares_port: bool,
     ) -> io::Result<NewSockets> {
         let bound = match (inherited.is_empty(), with_file) {

@@ -11,17 +11,16 @@
 mod handles;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 
-use super::service::{ServiceSettings, parse_server_name};
+use super::service::ServiceSettings;
 use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
 use crate::affinity::Affinity;
 use crate::affinity::cookie::Cookie;
@@ -69,7 +68,9 @@ pub fn build(
             service,
             before.get(&*service.name).copied(),
             make_tls,
-            (config, previous, registry),
+            config,
+            previous,
+            registry,
         )?));
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
@@ -78,7 +79,7 @@ pub fn build(
         let known = previous
             .and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, listener.protocol, &listener.name)));
         let key = known.map_or_else(Listener::new_key, |known| known.key);
-        listeners.push(Arc::new(build_listener((index, key, bind), listener, registry)?));
+        listeners.push(Arc::new(build_listener(index, key, bind, listener, registry)?));
     }
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
     let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());
@@ -90,21 +91,22 @@ fn build_service(
     service: &model::Service,
     before: Option<&Service>,
     make_tls: MakeTls<'_>,
-    (config, previous, registry): (&model::Config, Option<&Snapshot>, &Registry),
+    config: &model::Config,
+    previous: Option<&Snapshot>,
+    registry: &Registry,
 ) -> Result<Service, BuildError> {
     let failed = |reason: String| BuildError { subject: format!("service `{}`", service.name), reason };
-    let tls_fingerprint = fingerprint(service.tls.as_ref(), service.protocol);
-    let same_way = before.is_some_and(|b| {
-        b.protocol == service.protocol && b.proxy_header == service.proxy_header && b.tls_fingerprint == tls_fingerprint
-    });
-    let tls = client_tls(service, before.filter(|_| same_way), make_tls).map_err(failed)?;
-    let tls_server_name = check_server_names(service).map_err(failed)?;
+    let tls_fingerprint = tls::fingerprint(service.tls.as_ref(), service.protocol);
+    let same_way = before.is_some_and(|before| is_connected_alike(service, before, tls_fingerprint));
+    let client_tls = tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(failed)?;
+    let tls_server_name = tls::check_server_names(service).map_err(failed)?;
     let name: Arc<str> = service.name.as_str().into();
     let places = handles::places(service, before);
-    let known = places.iter().map(|place| place.and_then(|at| before?.endpoints.get(at)));
-    let backends = service.backends.iter().zip(known);
-    let endpoints: Vec<_> =
-        backends.map(|(backend, known)| build_endpoint(&name, backend, known, same_way, before.is_some())).collect();
+    let endpoint = |(backend, place): (&model::Backend, &Option<usize>)| {
+        let known = place.and_then(|at| before?.endpoints.get(at));
+        build_endpoint(&name, backend, known, same_way, before.is_some())
+    };
+    let endpoints: Vec<_> = service.backends.iter().zip(&places).map(endpoint).collect();
     let handles = Handles { registry, service, before: previous.zip(before), places: &places };
     let settings = ServiceSettings {
         index,
@@ -128,8 +130,7 @@ fn build_service(
         failure_status: service.failure_status.clone(),
         fallback: service.fallback.clone(),
         load_reports: service.load_reports,
-        waiting: before
-            .map_or_else(|| Arc::new(Waiters::new(registry.workers())), |before| Arc::clone(&before.waiting)),
+        waiting: waiters(before, registry),
         abort_on_close: service.abort_on_close,
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
@@ -138,28 +139,24 @@ fn build_service(
         series: config.listeners.iter().map(|listener| handles.series(&listener.name)).collect(),
         upstream: handles.upstream(),
         endpoints,
-        tls_http1: tls.as_ref().filter(|_| service.protocol == UpstreamProtocol::Auto).map(only_http1),
-        tls,
+        tls_http1: client_tls.as_ref().filter(|_| service.protocol == UpstreamProtocol::Auto).map(tls::only_http1),
+        tls: client_tls,
         tls_server_name,
         tls_fingerprint,
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
 }
 
-/// The TLS settings towards its backends. While the settings of `unchanged`, the service before, still apply they stay
-/// the same object, with the TLS sessions that it can resume.
-fn client_tls(
-    service: &model::Service,
-    unchanged: Option<&Service>,
-    make_tls: MakeTls<'_>,
-) -> Result<Option<Arc<ClientConfig>>, String> {
-    match (&service.tls, unchanged) {
-        (None, _) => Ok(None),
-        (Some(_), Some(before)) => Ok(before.tls.clone()),
-        (Some(tls), None) => {
-            make_tls(tls, service.protocol).map(Some).map_err(|reason| format!("TLS to its backends: {reason}"))
-        }
-    }
+/// Whether connections to its backends are still made in the same way as those of the service before.
+fn is_connected_alike(service: &model::Service, before: &Service, tls_fingerprint: u64) -> bool {
+    before.protocol == service.protocol
+        && before.proxy_header == service.proxy_header
+        && before.tls_fingerprint == tls_fingerprint
+}
+
+/// Who waits for a slot at its backends: they go on waiting through a reload.
+fn waiters(before: Option<&Service>, registry: &Registry) -> Arc<Waiters> {
+    before.map_or_else(|| Arc::new(Waiters::new(registry.workers())), |before| Arc::clone(&before.waiting))
 }
 
 /// The limits of the heads of its backends' answers.
@@ -200,24 +197,6 @@ fn affinity(
         None => Arc::new(StickTable::new(policy.max_entries, policy.ttl, fastrand::u64(..))),
     };
     Ok(Some(Affinity::Table(StickTableView::new(table, ids, Moment::now()))))
-}
-
-/// The TLS name for the whole service, after making sure that every backend has a name, this one or its own.
-fn check_server_names(service: &model::Service) -> Result<Option<ServerName<'static>>, String> {
-    let Some(tls) = &service.tls else { return Ok(None) };
-    if let Some(name) = &tls.server_name {
-        return match parse_server_name(name) {
-            Some(name) => Ok(Some(name)),
-            None => Err(format!("tls.server_name `{name}` is neither a DNS name nor an IP address")),
-        };
-    }
-    match service.backends.iter().find(|backend| parse_server_name(&backend.host).is_none()) {
-        Some(backend) => Err(format!(
-            "the address of backend `{}` ({}) has no host name to verify its certificate by: set tls.server_name",
-            backend.id, backend.name
-        )),
-        None => Ok(None),
-    }
 }
 
 /// Makes the endpoint of a backend. `known` is the endpoint that had its id in the snapshot before, `same_way` says
@@ -301,32 +280,10 @@ fn target(address: &model::Address) -> Target {
     }
 }
 
-/// TLS that offers HTTP/1.1 only.
-fn only_http1(tls: &Arc<ClientConfig>) -> Arc<ClientConfig> {
-    let mut tls = ClientConfig::clone(tls);
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(tls)
-}
-
-/// A hash of everything that connections under these settings depend on.
-fn fingerprint(tls: Option<&model::ClientTls>, protocol: UpstreamProtocol) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    // the protocol decides what ALPN offers
-    std::mem::discriminant(&protocol).hash(&mut hasher);
-    if let Some(model::ClientTls { server_name, ca, verify, client }) = tls {
-        (server_name, verify).hash(&mut hasher);
-        // the system's authorities count too, because a reload may find renewed ones
-        ca.certificates().iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>().hash(&mut hasher);
-        if let Some(client) = client {
-            client.chain.iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>().hash(&mut hasher);
-            client.key.secret_der().hash(&mut hasher);
-        }
-    }
-    hasher.finish()
-}
-
 fn build_listener(
-    (index, key, bind): (usize, u32, Target),
+    index: usize,
+    key: u32,
+    bind: Target,
     listener: &model::Listener,
     registry: &Registry,
 ) -> Result<Listener, BuildError> {

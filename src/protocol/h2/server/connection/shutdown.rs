@@ -106,7 +106,7 @@ impl<H: Handler + 'static> Connection<H> {
     pub(in crate::protocol::h2::server) fn close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Shutdown::Closing { alarm, shut, left } = &mut self.shutdown else { return Poll::Ready(()) };
         let out = &mut self.link.state.borrow_mut().out;
-        let closing = poll_close(&mut self.io, &mut self.inbound, out, (shut, left), cx);
+        let closing = poll_close(&mut self.io, &mut self.inbound, out, shut, left, cx);
         if closing.is_ready() { closing } else { alarm.poll(cx) }
     }
 }
@@ -115,7 +115,8 @@ fn poll_close(
     io: &mut Io,
     inbound: &mut Inbound,
     out: &mut Outbound,
-    (shut, left): (&mut bool, &mut usize),
+    shut: &mut bool,
+    left: &mut usize,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     if !*shut {
