@@ -59,6 +59,8 @@ pub struct Operators {
     role: AtomicU8,
     /// The file could not be read, and so is not written over.
     is_unread: AtomicBool,
+    /// The file has commands that ran out while no process was there to see it.
+    is_outdated: AtomicBool,
 }
 
 /// The part that this process has in an upgrade. There is one file, so at each moment one process at most takes commands and writes it.
@@ -144,6 +146,7 @@ impl Operators {
             events,
             role: AtomicU8::new(Role::Serving as u8),
             is_unread: AtomicBool::new(false),
+            is_outdated: AtomicBool::new(false),
         };
         operators.reload();
         operators
@@ -159,7 +162,9 @@ impl Operators {
                 self.said.clear();
                 said.into_iter().for_each(|(name, said)| _ = self.said.insert(name, said));
                 // what has run out while no process was there to see it must not hold for a moment again
-                self.announce_expired(self.take_expired(SystemTime::now()));
+                let over = self.take_expired(SystemTime::now());
+                self.is_outdated.store(!over.is_empty(), Ordering::Relaxed);
+                self.announce_expired(over);
             }
             Err((why, _)) => {
                 tracing::error!(file = %path.display(), "what operators have said before is not known: {why}")
@@ -251,15 +256,17 @@ impl Operators {
         self.role.store(role as u8, Ordering::Relaxed);
     }
 
-    /// Takes back the commands that were to hold until `now`; gives back whether there were any. While an upgrade is under way that is left to
+    /// Takes back the commands that were to hold until `now`; gives back whether the file has to be written. While an upgrade is under way that is left to
     /// the process that takes over: this one must not write the file any more.
     pub fn expire<'a>(&self, now: SystemTime, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) -> bool {
         if self.role() != Role::Serving {
             return false;
         }
         let over = self.take_expired(now);
+        // what the next start would find again, and announce again, has to go from the file as well
+        let is_outdated = self.is_outdated.swap(false, Ordering::Relaxed);
         if over.is_empty() {
-            return false;
+            return is_outdated;
         }
         for endpoint in endpoints {
             let is_of = |name: &Name| name.service == endpoint.service && name.backend == endpoint.id;

@@ -94,6 +94,10 @@ async fn what_ran_out_while_no_process_was_there_does_not_hold_for_a_moment() {
     later.apply(std::iter::once(&fresh));
     assert_eq!(stands(&fresh), (Override::Configured, 7));
     assert_eq!(told(&later), [("operator_expired", 1)]);
+    assert!(later.expire(SystemTime::now(), std::iter::once(&fresh)), "the file is to be written");
+    assert!(!later.expire(SystemTime::now(), std::iter::once(&fresh)));
+    assert!(later.keep().await);
+    assert_eq!(told(&Operators::load(Some(&folder), Arc::default())), [], "it is told once, and not at each start");
     std::fs::remove_dir_all(folder).unwrap();
 }
 
