@@ -25,7 +25,8 @@ impl Checker<'_> {
         let tokens = self.tokens(&at, raw);
         // tokens that can't be used have been reported, and cross no network
         let has_tokens = named || self.present(&at.key("token_file"));
-        if bind.is_some_and(|bind| !bind.ip().to_canonical().is_loopback()) && (tokens.is_some() || !has_tokens) {
+        let are_usable = tokens.as_ref().is_some_and(|tokens| !tokens.is_empty());
+        if bind.is_some_and(|bind| !bind.ip().to_canonical().is_loopback()) && (are_usable || !has_tokens) {
             self.reachable_by_others(&at, has_tokens);
         }
         let tls = raw.tls.as_ref().map(|tls| self.admin_tls(&at.key("tls"), tls));

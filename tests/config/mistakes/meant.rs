@@ -67,7 +67,7 @@ fn keys_of_other_proxies_lead_to_ours() {
         (service("retries = 3"), Some("retry"), "`attempts`"),
         (notify("url = 'https://hooks.example/'"), Some("webhook"), "webhook = "),
         (notify(&format!("{hook}\nsecret = 'x'")), Some("secret_file"), "secret_file = "),
-        (format!("[admin]\nbind = '127.0.0.1:9900'\ntoken = 'x'\n{GOOD}"), Some("token_file"), "token_file = "),
+        (format!("[admin]\nbind = '0.0.0.0:9900'\ntoken = 'x'\n{GOOD}"), Some("token_file"), "token_file = "),
     ] {
         let (suggested, told) = advice(&text);
         assert_eq!(suggested.as_deref(), suggestion, "{text}");
