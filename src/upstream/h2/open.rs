@@ -85,8 +85,7 @@ fn dial_for_all(pool: &Rc<Pool>, target: DialTarget<'_>, terms: &Terms<'_>) {
         let pool = &dialling.0;
         let tls = tls.as_ref().map(|(config, name)| Tls { config, name });
         let is_tls = tls.is_some();
-        match dial(&endpoint, tls, &first, &timers, limit).await.and_then(|io| set_up(pool, io, (is_tls, alpn), heads))
-        {
+        match dial(&endpoint, tls, &first, &timers, limit).await.and_then(|io| set_up(pool, io, is_tls, alpn, heads)) {
             Ok(Dialled::H1(connection)) => pool.park(connection),
             Ok(Dialled::H2(_)) => {}
             Err(error) => {
@@ -101,12 +100,12 @@ fn dial_for_all(pool: &Rc<Pool>, target: DialTarget<'_>, terms: &Terms<'_>) {
 /// Dials for one exchange.
 async fn dial_for_one(pool: &Rc<Pool>, target: DialTarget<'_>, terms: &Terms<'_>) -> Result<Dialled> {
     let io = dial(target.endpoint, target.tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
-    set_up(pool, io, (target.tls.is_some(), target.alpn), terms.heads)
+    set_up(pool, io, target.tls.is_some(), target.alpn, terms.heads)
 }
 
 /// Makes an HTTP/1.1 or HTTP/2 connection of a stream that was dialled. The limits for the heads of its responses are fixed for
 /// its whole life.
-fn set_up(pool: &Rc<Pool>, io: Stream, (is_tls, alpn): (bool, bool), heads: HeadLimits) -> Result<Dialled> {
+fn set_up(pool: &Rc<Pool>, io: Stream, is_tls: bool, alpn: bool, heads: HeadLimits) -> Result<Dialled> {
     let counted = pool.opened();
     let chose_h2 = dial::chose_h2(&io);
     if alpn {
