@@ -35,6 +35,7 @@ pub mod record;
 pub mod outcome;
 
 // what it is told and what it tells
+pub mod detect;
 pub mod health;
 pub mod admin;
 pub mod config;

@@ -45,6 +45,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("balance", 2),
     ("affinity", 2),
     ("load", 2),
+    ("detect", 0),
     ("outcome", 2),
     ("event", 2),
     ("layer4", 2),
