@@ -86,6 +86,22 @@ pub struct Verdict {
 /// The highest confidence of a verdict.
 pub const CERTAIN: f64 = 0.95;
 
+impl Vote {
+    /// Adds this vote to the others. A detector has one vote for a fault of a subject: what it says a second time is a further reason.
+    pub fn cast(self, votes: &mut Vec<Self>) {
+        let same = |vote: &&mut Self| {
+            (vote.detector, vote.fault) == (self.detector, self.fault) && vote.subject == self.subject
+        };
+        match votes.iter_mut().find(same) {
+            Some(vote) => {
+                vote.reason = format!("{}; {}", vote.reason, self.reason);
+                vote.confidence = vote.confidence.max(self.confidence);
+            }
+            None => votes.push(self),
+        }
+    }
+}
+
 impl Fault {
     /// All faults.
     pub const ALL: [Self; 7] = [

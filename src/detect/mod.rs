@@ -6,8 +6,23 @@
 //! * [`sample`]: what a detector gets to see of a backend
 //! * [`fault`]: the words in which detectors speak: faults, votes, verdicts
 //! * [`service`]: the detection of one service: its detectors, and the vote
-//! * one file for each detector
+//! * [`settings`]: what a detection is told
+//! * one file for each detector: [`anomaly`], [`heartbeat`], [`performance`], [`dependency`], [`reachability`], [`peers`]
+//! * `panel`: those of them that look once an interval; `guard`: what becomes of one that panics; `composite`: the vote
+//! * [`statistics`], [`phrase`]: what they calculate with, and how they put figures into words
 
+pub mod anomaly;
+mod composite;
+pub mod dependency;
 pub mod fault;
+mod guard;
+pub mod heartbeat;
+mod panel;
+pub mod peers;
+pub mod performance;
+pub mod phrase;
+pub mod reachability;
 pub mod sample;
 pub mod service;
+pub mod settings;
+pub mod statistics;

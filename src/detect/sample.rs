@@ -8,12 +8,16 @@ use std::time::Duration;
 pub struct Sample {
     /// It may get work: it is not down, drained, disabled or of weight 0. Only such backends are compared with each other.
     pub takes_part: bool,
+    /// An operator has drained or disabled it, or given it the weight 0: when it ends now, that is no fault.
+    pub is_withdrawn: bool,
     /// It is ejected: it gets no work, or a trickle.
     pub is_ejected: bool,
     /// How long ago it joined, recovered or was readmitted.
     pub joined: Duration,
     /// Attempts that were begun.
     pub begun: u64,
+    /// Attempts that were given up before it had answered, because it seemed to hang.
+    pub abandoned: u64,
     /// Attempts that it answered, and not with a failure.
     pub answers: u64,
     /// Attempts that it failed.
@@ -98,39 +102,42 @@ impl Sample {
     /// Takes in the sample that follows: counts add up, and what is a state is the later one's.
     pub fn follow(&mut self, next: &Self) {
         let before = (self.begun, self.answers, self.failures, self.received, self.checks, self.failed_checks);
+        let abandoned = self.abandoned;
         let mut latencies = std::mem::take(&mut self.latencies);
         latencies += &next.latencies;
         *self = Self { latencies, ..next.clone() };
-        self.begun += before.0;
-        self.answers += before.1;
+        self.abandoned = self.abandoned.saturating_add(abandoned);
+        self.begun = self.begun.saturating_add(before.0);
+        self.answers = self.answers.saturating_add(before.1);
         self.failures += before.2;
-        self.received += before.3;
-        self.checks += before.4;
-        self.failed_checks += before.5;
+        self.received = self.received.saturating_add(before.3);
+        self.checks = self.checks.saturating_add(before.4);
+        self.failed_checks = self.failed_checks.saturating_add(before.5);
         self.check_latency = next.check_latency.or(self.check_latency);
     }
 
     /// Attempts that ended with an answer or a failure.
     pub fn attempts(&self) -> u64 {
-        self.answers + self.failures.total()
+        self.answers.saturating_add(self.failures.total())
     }
 }
 
 impl Failures {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.refused + self.unreachable + self.timed_out + self.reset + self.broken + self.status
+        let kinds = [self.refused, self.unreachable, self.timed_out, self.reset, self.broken, self.status];
+        kinds.into_iter().fold(0, u64::saturating_add)
     }
 }
 
 impl AddAssign for Failures {
     fn add_assign(&mut self, other: Self) {
-        self.refused += other.refused;
-        self.unreachable += other.unreachable;
-        self.timed_out += other.timed_out;
-        self.reset += other.reset;
-        self.broken += other.broken;
-        self.status += other.status;
+        self.refused = self.refused.saturating_add(other.refused);
+        self.unreachable = self.unreachable.saturating_add(other.unreachable);
+        self.timed_out = self.timed_out.saturating_add(other.timed_out);
+        self.reset = self.reset.saturating_add(other.reset);
+        self.broken = self.broken.saturating_add(other.broken);
+        self.status = self.status.saturating_add(other.status);
     }
 }
 
@@ -142,10 +149,10 @@ impl Default for Latencies {
 
 impl AddAssign<&Self> for Latencies {
     fn add_assign(&mut self, other: &Self) {
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.logs += other.logs;
         self.squares += other.squares;
-        self.buckets.iter_mut().zip(other.buckets).for_each(|(count, more)| *count += more);
+        self.buckets.iter_mut().zip(other.buckets).for_each(|(count, more)| *count = count.saturating_add(more));
     }
 }
 
@@ -198,13 +205,13 @@ pub fn bucket(log: f64) -> usize {
 impl Waiting {
     /// All of them.
     pub fn count(&self) -> u32 {
-        self.by_age.iter().sum()
+        self.by_age.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// Those that have waited for at least as long, to the resolution of [`AGE_STEP`].
     pub fn at_least(&self, age: Duration) -> u32 {
         let from = usize::try_from(age.as_millis().div_ceil(AGE_STEP.as_millis())).unwrap_or(AGES).min(AGES - 1);
-        self.by_age[from..].iter().sum()
+        self.by_age[from..].iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 
