@@ -7,6 +7,7 @@ mod background;
 mod certificates;
 mod changes;
 mod checks;
+mod detection;
 mod discovery;
 mod inherit;
 #[cfg(test)]

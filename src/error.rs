@@ -39,8 +39,10 @@ pub enum Kind {
     Overload,
     /// This machine could not even try to connect.
     Shortage(Shortage),
-    /// The connection to the backend was refused, or its address can't be reached.
+    /// The connection to the backend was refused.
     Connect,
+    /// The backend's address can't be reached: there is no such host, or no way to it.
+    Unreachable,
     /// The connection to the backend was not made in time.
     ConnectTimeout,
     /// The backend's HTTP/2 connections had no room for another stream in time.
@@ -65,6 +67,8 @@ pub enum Kind {
     UpstreamTrailersTooLarge,
     /// No answer from the backend in time, or its body stalled, or the exchange took longer than `timeout.total`.
     UpstreamTimeout,
+    /// The backend was found to hang, so that its answer was not waited for any longer.
+    UpstreamHung,
     /// The client went away.
     ClientGone,
     /// A defect of ours.
@@ -139,6 +143,8 @@ impl Kind {
             | Self::NoRoute
             | Self::ClientGone => Side::Client,
             Self::Connect
+            | Self::Unreachable
+            | Self::UpstreamHung
             | Self::ConnectTimeout
             | Self::NoStream
             | Self::UpstreamTls
@@ -186,6 +192,8 @@ impl Kind {
             Self::UpstreamHeadersTooLarge => "the backend's headers are too large",
             Self::UpstreamTrailersTooLarge => "the backend's trailers are too large",
             Self::UpstreamTimeout => "the backend took too long",
+            Self::UpstreamHung => "the backend hangs",
+            Self::Unreachable => "the backend can't be reached",
             Self::ClientGone => "the client went away",
             Self::Internal => "internal error",
         }

@@ -36,6 +36,7 @@ pub mod outcome;
 
 // what it is told and what it tells
 pub mod detect;
+pub mod replay;
 pub mod health;
 pub mod admin;
 pub mod config;

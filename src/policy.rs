@@ -4,6 +4,7 @@
 
 mod admin;
 mod balancing;
+mod dependency;
 mod health;
 mod resilience;
 
@@ -14,8 +15,9 @@ use http::header::{HeaderName, HeaderValue};
 
 pub use admin::{Access, AdminToken, TokenSecret};
 pub use balancing::{Affinity, Balance, KeyFrom, LoadReports, Ring};
+pub use dependency::{Dependency, DependencyEndpoint, Question};
 pub use health::{Check, Health, HttpCheck, Initial};
-pub use resilience::{Breaker, Fallback, Outlier, Retry, Statuses};
+pub use resilience::{Breaker, Fallback, LatencyRule, Outlier, Retry, Statuses};
 
 /// `[listener.limits]`
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -21,6 +22,15 @@ pub const TICK: Duration = Duration::from_millis(20);
 const TICK_NANOS: u64 = TICK.subsec_nanos() as u64;
 const TICKS_PER_SECOND: u64 = 1_000_000_000 / TICK_NANOS;
 
+/// How often all who wait for a time-out were told to look.
+static LOOKS: AtomicU64 = AtomicU64::new(0);
+
+/// Makes all tasks that wait for a time-out look, on every worker, within a tick: something that they wait for may have changed. For what is rare
+/// and concerns many.
+pub fn wake_all() {
+    LOOKS.fetch_add(1, Ordering::Relaxed);
+}
+
 /// The time-outs of one worker.
 #[derive(Debug, Clone)]
 pub struct Timers(Rc<Inner>);
@@ -29,6 +39,8 @@ pub struct Timers(Rc<Inner>);
 struct Inner {
     start: Instant,
     tick: Cell<u64>,
+    /// The value of [`LOOKS`] at the last tick.
+    looks: Cell<u64>,
     slots: RefCell<Slots>,
     /// How many slots have a waker: while none has, the ticking task sleeps.
     waiting: Cell<usize>,
@@ -66,6 +78,7 @@ impl Timers {
         Self(Rc::new(Inner {
             start: Instant::now(),
             tick: Cell::new(0),
+            looks: Cell::new(LOOKS.load(Ordering::Relaxed)),
             slots: RefCell::default(),
             waiting: Cell::new(0),
             wanted: Notify::new(),
@@ -115,9 +128,11 @@ impl Timers {
     fn advance(&self) {
         self.refresh();
         let now = self.0.tick.get();
+        let looks = LOOKS.load(Ordering::Relaxed);
+        let all_look = self.0.looks.replace(looks) != looks;
         let mut due = Vec::new();
         for slot in &mut self.0.slots.borrow_mut().slots {
-            if slot.due <= now && slot.waker.is_some() {
+            if (slot.due <= now || all_look) && slot.waker.is_some() {
                 due.extend(slot.waker.take());
             }
         }
@@ -234,6 +249,31 @@ mod tests {
             assert_eq!(timers.0.slots.borrow().free.len(), 1);
         };
         tokio::select! { () = ticking => {}, () = waiting => {} }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_who_wait_can_be_made_to_look_without_being_told_that_their_time_is_over() {
+        let timers = Timers::new();
+        let ticking = timers.clone().run();
+        let looks = Cell::new(0);
+        let waiting = async {
+            let mut alarm = Alarm::new(&timers, Duration::from_secs(100));
+            tokio::time::timeout(
+                Duration::from_secs(1),
+                poll_fn(|cx| {
+                    looks.set(looks.get() + 1);
+                    if looks.get() == 1 {
+                        wake_all();
+                    }
+                    alarm.poll(cx)
+                }),
+            )
+            .await
+            .unwrap_err();
+        };
+        tokio::select! { () = ticking => {}, () = waiting => {} }
+        // once at first and once when woken, and by the end of the test; other tests may wake all as well
+        assert!(looks.get() >= 3, "{}", looks.get());
     }
 
     #[tokio::test(start_paused = true)]

@@ -46,6 +46,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("affinity", 2),
     ("load", 2),
     ("detect", 0),
+    ("replay", 1),
     ("outcome", 2),
     ("event", 2),
     ("layer4", 2),

@@ -251,8 +251,10 @@ pub(super) async fn heartbeat(
         let detail = format!("there is no backend {:?} in a service {:?}", beat.backend, beat.service);
         return Err(Problem::not_found(detail));
     };
+    let now = Moment::now();
+    endpoint.live.load.beat(now);
     if beat.report != Report::default() {
-        endpoint.live.load.report(beat.report, endpoint.live.in_flight(), Moment::now());
+        endpoint.live.load.report(beat.report, endpoint.live.in_flight(), now);
     }
     Ok(answer::json(&json!({ "service": beat.service, "backend": beat.backend })))
 }

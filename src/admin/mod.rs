@@ -15,6 +15,7 @@ mod body;
 mod caller;
 mod credentials;
 mod events;
+mod faults;
 mod guard;
 mod hosts;
 mod login;
@@ -40,6 +41,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use reload::{Refused, Reload};
 
+use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::operator::Operators;
@@ -62,6 +64,8 @@ pub struct Sources {
     pub store: Arc<Store>,
     /// The checks.
     pub monitor: Monitor,
+    /// What detection has found.
+    pub faults: Arc<Faults>,
     /// What operators have said.
     pub operators: Arc<Operators>,
     /// The counters.
@@ -108,6 +112,7 @@ pub enum Phase {
 pub struct Shared {
     store: Arc<Store>,
     monitor: Monitor,
+    faults: Arc<Faults>,
     operators: Arc<Operators>,
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
@@ -136,11 +141,13 @@ pub struct Shared {
 impl Shared {
     /// For a process that is [`Phase::Starting`].
     pub fn new(sources: Sources) -> Self {
-        let Sources { store, monitor, operators, registry, listeners, effective, hosts, tokens, reload } = sources;
+        let Sources { store, monitor, faults, operators, registry, listeners, effective, hosts, tokens, reload } =
+            sources;
         throttle::announce_counts();
         Self {
             store,
             monitor,
+            faults,
             operators,
             registry,
             listeners: ArcSwap::from_pointee(listeners),

@@ -14,7 +14,7 @@ use http::StatusCode;
 use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
-use super::{Shared, backends, events, guard, login, page, pick, probes, reload, status};
+use super::{Shared, backends, events, faults, guard, login, page, pick, probes, reload, status};
 use crate::operator::Command;
 
 /// The methods of a path that changes nothing.
@@ -33,6 +33,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/api/v1/status", allow(READ, get(status::show)))
         .route("/api/v1/config", allow(READ, get(status::show_config)))
         .route("/api/v1/events", allow(READ, get(events::events)))
+        .route("/api/v1/faults", allow(READ, get(faults::faults)))
         .route("/api/v1/pick", allow(READ, get(pick::pick)))
         .route("/api/v1/reload", allow("POST", post(reload::reload)))
         .route("/api/v1/heartbeat", allow("POST", post(backends::heartbeat)))
@@ -108,6 +109,7 @@ pub(super) mod tests {
     pub(in crate::admin) fn shared(token: Option<&str>) -> Arc<Shared> {
         Arc::new(Shared::new(Sources {
             monitor: Monitor::new(1, Arc::default(), Arc::new(|_, _| Ok(()))),
+            faults: Arc::default(),
             store: Arc::new(Store::new(
                 Snapshot { generation: 7, listeners: Vec::new(), services: Vec::new(), sends_proxy_headers: false },
                 Arc::default(),

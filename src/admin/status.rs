@@ -10,8 +10,8 @@ use super::Shared;
 use super::answer::{self, Answer};
 use super::window::{Sample, add_up};
 use crate::clock::{Moment, rfc3339};
-use crate::endpoint::breaker;
 use crate::endpoint::state::{Announced, Condition};
+use crate::endpoint::{Endpoint, breaker, standing};
 use crate::metrics::{self, BackendReading};
 use crate::shortage;
 use crate::snapshot::Service;
@@ -117,6 +117,7 @@ fn backend(shared: &Shared, service: &Service, at: usize, now: Moment) -> Value 
             breaker::Circuit::HalfOpen => "half_open",
         }),
         "ejected": standing.is_ejected(now),
+        "work_share": work_share(endpoint),
         "ewma_ms": live.latency.average(now).map(|average| rounded(average.as_secs_f64() * 1e3)),
         "cpu": report.and_then(|(report, _)| report.cpu).map(|share| rounded(f64::from(share))),
         "memory": report.and_then(|(report, _)| report.memory).map(|share| rounded(f64::from(share))),
@@ -129,6 +130,11 @@ fn backend(shared: &Shared, service: &Service, at: usize, now: Moment) -> Value 
             "reason": check.reason,
         })),
     })
+}
+
+/// The share of its work that a backend gets while it is available, 0 to 1.
+fn work_share(endpoint: &Endpoint) -> f64 {
+    f64::from(endpoint.live.standing.share()) / f64::from(standing::WHOLE)
 }
 
 /// How a backend stands, as the log and the events have told it last. A backend that has come in this moment was not told of yet.
@@ -169,6 +175,7 @@ fn metrics(shared: &Shared) -> String {
                 in_flight: endpoint.live.in_flight(),
                 up: condition.state.is_usable(),
                 state: condition.state.as_str(),
+                work_share: work_share(endpoint),
                 breaker: service.breaker.as_ref().map(|policy| match endpoint.live.breaker.state(policy, now) {
                     breaker::Circuit::Closed => 0,
                     breaker::Circuit::Open => 1,

@@ -1,10 +1,6 @@
-//! Long work of the control plane, on threads that give way to the workers: on Linux each thread has a niceness of its own.
+//! Long work of the control plane, on threads that give way to the workers.
 
-use rustix::process::setpriority_process;
-use rustix::thread::gettid;
-
-/// The niceness of these threads (setpriority(2)): 19 would be the nicest.
-const NICE: i32 = 10;
+use crate::io::be_nice;
 
 /// Runs `work` on a thread of its own. The error says that it panicked.
 pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
@@ -24,9 +20,4 @@ pub(super) fn discard<T: Send + 'static>(these: Vec<T>) {
         be_nice();
         drop(these);
     });
-}
-
-fn be_nice() {
-    // where this is not allowed, or not known, the thread is as nice as the others
-    let _ = setpriority_process(Some(gettid()), NICE);
 }

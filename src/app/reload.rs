@@ -22,12 +22,15 @@ use super::discovery::Discoveries;
 use super::inherit::Inherited;
 use super::listener_events;
 use super::listeners::{Listeners, Prepared, Unusable};
-use super::{parts, service_manager, upkeep};
+use super::upkeep::Upkeep;
+use super::{parts, service_manager};
 use crate::admin::{self, Refused};
 use crate::clock::Moment;
 use crate::config::{self, Effective, Loaded, model};
 use crate::discover::watch::FileWatch;
 use crate::event::{Events, Kind, ListenerChange, Subject};
+use crate::health::dependencies::Dependencies;
+use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::listener::DataPlane;
 use crate::metrics::{Registry, names};
@@ -61,6 +64,7 @@ pub(super) struct System {
     pub monitor: Monitor,
     pub agents: Agents,
     pub operators: Arc<Operators>,
+    pub faults: Arc<Faults>,
     pub webhooks: Webhooks,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
@@ -224,7 +228,18 @@ impl System {
         tokio::task::spawn_local(self.monitor.clone().run());
         tokio::task::spawn_local(self.certificates.clone().watch());
         let (store, operators) = (Arc::clone(&self.store), Arc::clone(&self.operators));
-        tokio::task::spawn_local(upkeep::run(store, self.monitor.clone(), self.agents.clone(), operators));
+        let dependencies = Dependencies::new(fastrand::u64(..));
+        tokio::task::spawn_local(dependencies.clone().run());
+        let upkeep = Upkeep {
+            store,
+            monitor: self.monitor.clone(),
+            agents: self.agents.clone(),
+            operators,
+            registry: Arc::clone(&self.registry),
+            dependencies,
+            faults: Arc::clone(&self.faults),
+        };
+        tokio::task::spawn_local(upkeep.run());
     }
 
     /// Whether the file holds something else than when it was last read. A watcher tells of every touch, also of one that was

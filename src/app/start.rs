@@ -17,6 +17,7 @@ use crate::admin::{self, Reload};
 use crate::clock::Moment;
 use crate::config::{Loaded, model};
 use crate::event::Events;
+use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::listener;
 use crate::metrics::Registry;
@@ -73,8 +74,10 @@ impl Startup<'_> {
         webhooks.commit(prepared_webhooks);
         let agents = Agents::default();
         let monitor = monitor(&agents, &store);
+        let faults = Arc::<Faults>::default();
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             monitor: monitor.clone(),
+            faults: Arc::clone(&faults),
             operators: Arc::clone(&operators),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
@@ -93,6 +96,7 @@ impl Startup<'_> {
             monitor,
             agents,
             operators,
+            faults,
             webhooks,
             listeners,
             workers,

@@ -8,14 +8,18 @@ use metrics::counter;
 
 use super::background;
 use super::checks::{self, Agents};
+use super::detection::Detections;
 use crate::clock::Moment;
+use crate::detect::fault::Vote;
 use crate::endpoint::standing;
-use crate::health::ejector::{Ejector, Totals};
+use crate::health::dependencies::Dependencies;
+use crate::health::ejector::{EjectionChange, Ejector, Evidence};
+use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::health::outlier::RequestCounts;
-use crate::metrics::names;
+use crate::metrics::{Registry, names};
 use crate::operator::Operators;
-use crate::snapshot::{Snapshot, Store};
+use crate::snapshot::{Service, Snapshot, Store};
 
 /// How often backends are looked at when nothing was reported: ejections and open breakers end by themselves.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -26,71 +30,116 @@ const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 /// The least time between two looks: many backends that fail at once are one look's work.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Looks after the availability of every backend, for ever: also after a defect, which costs what had not been written down.
-pub(super) async fn run(store: Arc<Store>, monitor: Monitor, agents: Agents, operators: Arc<Operators>) {
-    loop {
-        let look = keep_up_to_date(Arc::clone(&store), monitor.clone(), agents.clone(), Arc::clone(&operators));
-        match tokio::task::spawn_local(look).await {
-            // the panic itself has been counted and said
-            Err(error) if error.is_panic() => tokio::time::sleep(PAUSE_AFTER_PANIC).await,
-            _ => return,
-        }
-    }
+/// What the upkeep works with.
+#[derive(Clone)]
+pub(super) struct Upkeep {
+    /// The snapshot.
+    pub store: Arc<Store>,
+    /// The checks.
+    pub monitor: Monitor,
+    /// What agents have said.
+    pub agents: Agents,
+    /// What operators have said.
+    pub operators: Arc<Operators>,
+    /// The counters.
+    pub registry: Arc<Registry>,
+    /// The checks of what services depend on.
+    pub dependencies: Dependencies,
+    /// What detection has found.
+    pub faults: Arc<Faults>,
 }
 
-async fn keep_up_to_date(store: Arc<Store>, monitor: Monitor, agents: Agents, operators: Arc<Operators>) {
-    let mut ejector = Ejector::default();
-    let (mut generation, mut changes) = (0, 0);
-    loop {
-        let now = Moment::now();
-        let snapshot = store.load();
-        // availability changes within a generation, who there is does not
-        let is_other = std::mem::replace(&mut generation, snapshot.generation) != snapshot.generation;
-        if is_other {
-            let targets = checks::targets(&snapshot);
-            agents.update(&targets);
-            monitor.update(targets);
-            ejector.update(checks::watched(&snapshot));
-        }
-        for event in ejector.tick(now, &SnapshotTotals(&snapshot)) {
-            if let Some(reason) = event.ejected {
-                let (service, backend) = (event.service.to_string(), event.id.to_string());
-                let labels = [("service", service), ("backend", backend), ("reason", reason.label().to_owned())];
-                counter!(names::EJECTIONS.name, &labels).increment(1);
+impl Upkeep {
+    /// Looks after the availability of every backend, for ever: also after a defect, which costs what had not been written down.
+    pub async fn run(self) {
+        loop {
+            match tokio::task::spawn_local(self.clone().keep_up_to_date()).await {
+                // the panic itself has been counted and said
+                Err(error) if error.is_panic() => tokio::time::sleep(PAUSE_AFTER_PANIC).await,
+                _ => return,
             }
         }
-        agents.expire(now);
-        if operators.expire(SystemTime::now(), snapshot.endpoints()) {
-            // a disk may take its time, for which nothing here may wait
-            let operators = Arc::clone(&operators);
-            tokio::task::spawn_local(async move { operators.keep().await });
-        }
-        let before = std::mem::replace(&mut changes, standing::changes());
-        store.refresh(now, is_other || changes != before);
-        background::discard(store.sweep());
-        tokio::time::sleep(SHORTEST_INTERVAL).await;
-        tokio::select! {
-            () = store.news().notified() => {}
-            () = tokio::time::sleep(INTERVAL) => {}
+    }
+
+    async fn keep_up_to_date(self) {
+        let Self { store, monitor, agents, operators, registry, dependencies, faults } = self;
+        let mut ejector = Ejector::default();
+        let events = Arc::clone(store.events());
+        let mut detections = Detections::new(registry, monitor.clone(), dependencies, faults, events);
+        let (mut generation, mut changes) = (0, 0);
+        loop {
+            let now = Moment::now();
+            let snapshot = store.load();
+            // availability changes within a generation, who there is does not
+            let is_other = std::mem::replace(&mut generation, snapshot.generation) != snapshot.generation;
+            if is_other {
+                let targets = checks::targets(&snapshot);
+                agents.update(&targets);
+                monitor.update(targets);
+                ejector.update(checks::watched(&snapshot));
+                detections.update(&snapshot, now);
+            }
+            detections.observe(&snapshot, now);
+            for change in ejector.tick(now, &SnapshotEvidence { snapshot: &snapshot, detections: &detections }) {
+                count_ejection(&change);
+                detections.acted(&change.service, &change.id, &change.action);
+            }
+            agents.expire(now);
+            if operators.expire(SystemTime::now(), snapshot.endpoints()) {
+                // a disk may take its time, for which nothing here may wait
+                let operators = Arc::clone(&operators);
+                tokio::task::spawn_local(async move { operators.keep().await });
+            }
+            let before = std::mem::replace(&mut changes, standing::changes());
+            store.refresh(now, is_other || changes != before);
+            background::discard(store.sweep());
+            tokio::time::sleep(SHORTEST_INTERVAL).await;
+            tokio::select! {
+                () = store.news().notified() => {}
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
         }
     }
 }
 
-/// The counts of a snapshot's backends, which are in the same order as those that are watched.
-struct SnapshotTotals<'a>(&'a Snapshot);
+fn count_ejection(change: &EjectionChange) {
+    let Some(reason) = change.ejected else { return };
+    let (service, backend) = (change.service.to_string(), change.id.to_string());
+    let labels = [("service", service), ("backend", backend), ("reason", reason.label().to_owned())];
+    counter!(names::EJECTIONS.name, &labels).increment(1);
+}
 
-impl Totals for SnapshotTotals<'_> {
+/// What the backends of a snapshot are judged by. They are in the same order as those that are watched.
+struct SnapshotEvidence<'a> {
+    snapshot: &'a Snapshot,
+    detections: &'a Detections,
+}
+
+impl Evidence for SnapshotEvidence<'_> {
     fn attempts(&self, service: usize) -> u64 {
-        self.0.services.get(service).map(|service| service.attempts.ended()).unwrap_or_default()
+        let attempts = |service: &Arc<Service>| service.attempts.begun().wrapping_add(service.attempts.ended());
+        self.snapshot.services.get(service).map(attempts).unwrap_or_default()
     }
 
     fn counts(&self, service: usize, backend: usize) -> RequestCounts {
-        let metrics = self.0.services.get(service).and_then(|service| service.upstream.get(backend));
+        let metrics = self.snapshot.services.get(service).and_then(|service| service.upstream.get(backend));
         let attempts = metrics.map(|metrics| metrics.attempts()).unwrap_or_default();
         RequestCounts {
             requests: attempts.ended,
             failures: attempts.failed,
             elapsed: Duration::from_micros(attempts.micros),
         }
+    }
+
+    fn suspicion(&self, service: usize, backend: usize) -> f64 {
+        self.detections.suspicion(service, backend)
+    }
+
+    fn seems_to_hang(&self, service: usize, backend: usize) -> bool {
+        self.detections.seems_to_hang(service, backend)
+    }
+
+    fn accusation(&self, service: usize, backend: usize) -> Option<&Vote> {
+        self.detections.accusation(service, backend)
     }
 }

@@ -16,6 +16,8 @@ pub struct Member {
     pub weight: u32,
     /// Used only when no other is available.
     pub backup: bool,
+    /// The share of its work that it gets, in thousandths: less than all while its answers are suspect.
+    pub share: u32,
 }
 
 /// What a backend may be used for.
@@ -99,14 +101,14 @@ mod tests {
     use super::*;
 
     const fn primary(availability: Availability) -> Member {
-        Member { availability, weight: 1, backup: false }
+        Member { availability, weight: 1, backup: false, share: 1000 }
     }
 
     const fn backup(availability: Availability) -> Member {
-        Member { availability, weight: 1, backup: true }
+        Member { availability, weight: 1, backup: true, share: 1000 }
     }
 
-    const WEIGHTLESS: Member = Member { availability: Usable, weight: 0, backup: false };
+    const WEIGHTLESS: Member = Member { availability: Usable, weight: 0, backup: false, share: 1000 };
 
     fn of(members: &[Member], threshold: f64) -> (Vec<usize>, bool) {
         let available = eligible(members, threshold);
@@ -167,6 +169,7 @@ mod tests {
             availability,
             weight,
             backup,
+            share: 1000,
         })
     }
 

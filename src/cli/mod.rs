@@ -4,6 +4,7 @@ mod ask;
 mod backend;
 mod check;
 mod demo;
+mod detect;
 mod reload;
 mod run;
 mod schema;
@@ -51,6 +52,8 @@ enum Command {
     Weight(backend::Weigh),
     /// Show what the running proxy does
     Status(status::Status),
+    /// Run the detectors of faults over recorded samples
+    Detect(detect::Detect),
     /// Print the JSON Schema of proxy.toml
     Schema,
 }
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Enable(said) => backend::enable(&said),
         Command::Weight(said) => backend::weigh(&said),
         Command::Status(status) => status::run(&status),
+        Command::Detect(asked) => detect::run(&asked),
         Command::Schema => schema::run(),
     }
 }

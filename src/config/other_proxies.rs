@@ -5,7 +5,7 @@
 
 /// Keys of other proxies: the words, the key of ours, and what to do. They are suggested only in tables that have our
 /// key.
-const KEYS: [(&[&str], &str, &str); 25] = [
+const KEYS: [(&[&str], &str, &str); 26] = [
     (
         &["prefix", "path_beg", "pathprefix", "location"],
         "path_prefix",
@@ -61,6 +61,7 @@ const KEYS: [(&[&str], &str, &str); 25] = [
     (&["keepalive", "keep_alive"], "pool", "idle connections are kept by `max_idle` in [service.NAME.pool]"),
     (&["retries", "retry_policy", "num_retries"], "retry", "it is `attempts` in [service.NAME.retry]"),
     (&["url", "uri", "endpoint"], "webhook", "write `webhook = \"https://...\"`"),
+    (&["url", "uri", "address", "target", "host"], "endpoint", "write `endpoint = \"tcp://HOST:PORT\"`"),
     (&["secret", "secret_key"], "secret_file", "a secret stands in a file of its own: `secret_file = \"...\"`"),
     (&["token", "password", "api_key"], "token_file", "a token stands in a file of its own: `token_file = \"...\"`"),
     (&["methods_allowed", "method"], "methods", "write `methods = [\"GET\"]`"),

@@ -302,7 +302,7 @@ fn shares(name: &str, table: &Table<'_>) -> Option<String> {
 
 /// The tables that have such a key.
 fn tables_with(key: &str) -> Vec<&'static str> {
-    const TABLES: [(&str, &str); 12] = [
+    const TABLES: [(&str, &str); 13] = [
         ("Server", "[server]"),
         ("Admin", "[admin]"),
         ("Log", "[log]"),
@@ -315,6 +315,7 @@ fn tables_with(key: &str) -> Vec<&'static str> {
         ("ServiceTls", "[service.NAME.tls]"),
         ("Timeout", "[service.NAME.timeout]"),
         ("Pool", "[service.NAME.pool]"),
+        ("Detect", "[service.NAME.detect]"),
     ];
     let properties = |name: &str| schema::get().get("$defs")?.get(name)?.get("properties");
     TABLES.iter().filter(|(name, _)| properties(name).is_some_and(|p| p.get(key).is_some())).map(|t| t.1).collect()
@@ -325,6 +326,7 @@ fn wanted(rules: &Rules) -> String {
     match rules.syntax {
         Some("duration") => return units::DURATION.to_owned(),
         Some("size") => return units::SIZE.to_owned(),
+        Some("latency-factor") => return units::LATENCY_FACTOR.to_owned(),
         _ => {}
     }
     if !rules.words.is_empty() {

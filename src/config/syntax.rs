@@ -4,6 +4,7 @@
 //! uses it to find mistakes, and the building of the model uses it to get the value; so the two can't disagree.
 
 mod address;
+mod endpoint;
 pub(super) mod service;
 
 use std::str::FromStr as _;
@@ -13,10 +14,11 @@ use http::{Method, Uri};
 use regex::Regex;
 
 use super::other_proxies;
-use super::units::{DURATION, SIZE, Size, TimeSpan, UnitError};
+use super::units::{AUTO, DURATION, LATENCY_FACTOR, SIZE, Size, TimeSpan, UnitError};
 use crate::event::Filter;
 
 pub(super) use address::{BackendAddress, ListenAddress, authority, backend, host, listen, network, socket, webhook};
+pub(super) use endpoint::dependency_endpoint;
 
 /// Why a string can't be used.
 #[derive(Debug)]
@@ -73,6 +75,8 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "redirect" => redirect(text),
         "log-filter" => log_filter(text),
         "name" => name(text),
+        "latency-factor" => latency_factor(text),
+        "endpoint" => dependency_endpoint(text).map(drop),
         "webhook" => webhook(text).map(drop),
         "event" => event(text),
         "text" => plain(text),
@@ -93,6 +97,21 @@ fn unit_problem(text: &str, error: UnitError, form: &str, limit: &str) -> Proble
         UnitError::Form(meant) => Problem::new(format!("`{text}` can't be read"), form).suggest(meant),
         UnitError::TooLarge => Problem::new(format!("`{text}` is too large"), limit),
     }
+}
+
+/// The text in the place of a number.
+fn latency_factor(text: &str) -> Result<()> {
+    if text == AUTO {
+        return Ok(());
+    }
+    let lower = text.to_ascii_lowercase();
+    let meant = match &*lower {
+        "off" | "none" | "never" => Some("0.0".to_owned()),
+        number if number.parse::<f64>().is_ok_and(f64::is_finite) => Some(number.to_owned()),
+        word if word.starts_with(AUTO) => Some(AUTO.to_owned()),
+        word => nearest(word, [AUTO]).map(str::to_owned),
+    };
+    Err(Problem::new(format!("`latency_factor` can't be {text:?}"), LATENCY_FACTOR).suggest(meant))
 }
 
 /// The level of events that is called so elsewhere.

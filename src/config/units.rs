@@ -11,6 +11,11 @@ pub(super) const DURATION: &str = "a duration: a whole number and one of ms, s, 
 /// How a size is written; completes the sentence "expected ...".
 pub(super) const SIZE: &str = "a size: a whole number and one of B, KiB, MiB, GiB, TiB, such as \"64KiB\"";
 
+/// How `latency_factor` is written; completes the sentence "expected ...".
+pub(super) const LATENCY_FACTOR: &str = "\"auto\", or a number from 0 to 1000 such as 3.0; 0 = off";
+/// The word of `latency_factor`.
+pub(super) const AUTO: &str = "auto";
+
 /// The units of a duration, longest first, in milliseconds.
 const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
@@ -30,6 +35,13 @@ pub(super) struct TimeSpan(pub(super) Duration);
 /// A number of bytes as it is written: a whole number and a unit, or a bare integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Size(pub(super) u64);
+
+/// `latency_factor`: "auto" or a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum LatencyFactor {
+    Auto,
+    Times(f64),
+}
 
 /// Why a number with a unit can't be used.
 #[derive(Debug, PartialEq, Eq)]
@@ -203,6 +215,48 @@ impl JsonSchema for Size {
             "pattern": "^([0-9]+(B|KiB|MiB|GiB|TiB)|.*\\$\\{.*)$",
             "minimum": 0,
             "x-syntax": "size"
+        })
+    }
+}
+
+impl Serialize for LatencyFactor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str(AUTO),
+            Self::Times(factor) => serializer.serialize_f64(*factor),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LatencyFactor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Times(f64),
+            Text(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Times(factor) => Ok(Self::Times(factor)),
+            Written::Text(text) if text == AUTO => Ok(Self::Auto),
+            Written::Text(_) => Err(de::Error::custom(LATENCY_FACTOR)),
+        }
+    }
+}
+
+impl JsonSchema for LatencyFactor {
+    fn schema_name() -> Cow<'static, str> {
+        "LatencyFactor".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "number"],
+            "description": "\"auto\", or a number.",
+            "pattern": "^(auto|.*\\$\\{.*)$",
+            "minimum": 0.0,
+            "maximum": 1000.0,
+            "x-syntax": "latency-factor"
         })
     }
 }

@@ -28,6 +28,8 @@ pub struct Load {
     in_flight: AtomicU32,
     /// [`Moment::NEVER`] before the first report. Written last and read first, so that a first report is never half read.
     at: AtomicU64,
+    /// When the last heartbeat came, with or without a report; [`Moment::NEVER`] before the first.
+    heartbeat: AtomicU64,
 }
 
 impl Default for Load {
@@ -39,6 +41,7 @@ impl Default for Load {
             utilization: untold(),
             in_flight: AtomicU32::new(0),
             at: AtomicU64::new(Moment::NEVER.as_millis()),
+            heartbeat: AtomicU64::new(Moment::NEVER.as_millis()),
         }
     }
 }
@@ -53,6 +56,16 @@ impl Load {
         store(&self.utilization, report.utilization);
         self.in_flight.store(in_flight, Ordering::Relaxed);
         self.at.store(now.as_millis(), Ordering::Release);
+    }
+
+    /// A heartbeat came at `now`.
+    pub fn beat(&self, now: Moment) {
+        self.heartbeat.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// When the last heartbeat came; `None` = none has come yet.
+    pub fn last_heartbeat(&self) -> Option<Moment> {
+        Some(Moment::from_millis(self.heartbeat.load(Ordering::Relaxed))).filter(|at| *at != Moment::NEVER)
     }
 
     /// The last report and when it came.

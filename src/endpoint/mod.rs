@@ -74,6 +74,8 @@ pub enum Target {
 #[repr(align(128))]
 pub struct Live {
     in_flight: AtomicU32,
+    /// How often it was found to hang.
+    hangs: AtomicU32,
     /// How long its answers take.
     pub latency: Latency,
     /// The load that it reports.
@@ -128,6 +130,16 @@ impl Live {
         let one_more = |count: u32| (count < limit).then_some(count + 1);
         self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(InFlight(Arc::clone(self)))
+    }
+
+    /// How often it was found to hang. An attempt that sees this change need not wait for an answer any longer.
+    pub fn hangs(&self) -> u32 {
+        self.hangs.load(Ordering::Relaxed)
+    }
+
+    /// It was found to hang: what waits for its answer now may try another one. Those who wait have to be [woken](crate::timer::wake_all).
+    pub fn hang(&self) {
+        self.hangs.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Exchanges in flight now.

@@ -29,10 +29,12 @@ pub struct Rules<'a> {
 /// other.
 pub fn takes_part(endpoint: &Endpoint) -> bool {
     let standing = &endpoint.live.standing;
-    wanted(endpoint).is_none()
-        && weightless(endpoint).is_none()
-        && !endpoint.is_unresolved()
-        && standing.health() != Health::Down
+    !is_withdrawn(endpoint) && !endpoint.is_unresolved() && standing.health() != Health::Down
+}
+
+/// Whether somebody wants it to get no new work, however healthy it is.
+pub fn is_withdrawn(endpoint: &Endpoint) -> bool {
+    wanted(endpoint).is_some() || weightless(endpoint).is_some()
 }
 
 /// The state of a backend at `now`.

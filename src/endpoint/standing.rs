@@ -64,6 +64,8 @@ pub struct Standing {
     agent_limit: AtomicU32,
     ejected_until: AtomicU64,
     ejections: AtomicU32,
+    /// The share of its work that it gets, in thousandths, while its answers are suspect.
+    share: AtomicU32,
     joined: AtomicU64,
     /// The condition that was announced last, packed into one word; 0 = none yet.
     known: AtomicU16,
@@ -104,8 +106,8 @@ pub fn changes() -> u64 {
 
 /// The value of `Standing::weight` when no operator has set one.
 const AS_CONFIGURED: u32 = u32::MAX;
-/// All of its weight, in thousandths.
-const WHOLE: u32 = 1000;
+/// All of its weight, or of its work, in thousandths.
+pub const WHOLE: u32 = 1000;
 
 impl Default for Standing {
     fn default() -> Self {
@@ -118,6 +120,7 @@ impl Default for Standing {
             agent_limit: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
             ejections: AtomicU32::new(0),
+            share: AtomicU32::new(WHOLE),
             joined: AtomicU64::new(0),
             known: AtomicU16::new(0),
             texts: Mutex::default(),
@@ -295,6 +298,18 @@ impl Standing {
     /// Forgets the ejections, because the backend has been well for long: the next ejection is a first one again.
     pub fn forget_ejections(&self) {
         self.ejections.store(0, Ordering::Relaxed);
+    }
+
+    /// The share of its work that it gets, in thousandths: less than [`WHOLE`] while it is suspect, and for a while after an ejection.
+    pub fn share(&self) -> u32 {
+        self.share.load(Ordering::Relaxed)
+    }
+
+    /// Sets the share of its work that it gets, in thousandths.
+    pub fn set_share(&self, thousandths: u32) {
+        if self.share.swap(thousandths, Ordering::Relaxed) != thousandths {
+            changed();
+        }
     }
 
     /// When the backend was added or last recovered: slow start counts from here.

@@ -5,19 +5,19 @@
 
 mod certificate;
 mod discovery;
+pub mod fault;
 mod listener;
+mod rendering;
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use tracing::{error, info, warn};
 
 pub use certificate::{Certificate, CertificateChange};
 pub use discovery::DiscoveryChange;
+pub use fault::FaultChange;
 pub use listener::ListenerChange;
 
-use super::Subject;
-use crate::clock::rfc3339;
 use crate::endpoint::state::{DecidedBy, State};
 
 /// How serious an event is.
@@ -69,6 +69,15 @@ pub enum Kind {
     Certificate(CertificateChange),
     /// Something happened to the source of a service's backends.
     Discovery(DiscoveryChange),
+    /// Detection has found a fault, or one holds no more.
+    Fault(FaultChange),
+    /// A detector panicked, or takes too long, and is left out.
+    DetectorLeftOut {
+        /// The detector.
+        detector: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// An operator has said what is to be done with a backend.
     Operator {
         /// The command: `drain`, `disable`, `enable`, or `weight`.
@@ -155,7 +164,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 32] = [
+pub const NAMES: [&str; 35] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -165,6 +174,9 @@ pub const NAMES: [&str; 32] = [
     "backend_broken",
     "backend_unknown",
     "backend_removed",
+    "fault_raised",
+    "fault_cleared",
+    "detector_left_out",
     "operator",
     "operator_expired",
     "operator_not_kept",
@@ -231,6 +243,8 @@ impl Kind {
             Self::Listener(change) => change.name(),
             Self::Certificate(change) => change.name(),
             Self::Discovery(change) => change.name(),
+            Self::Fault(change) => change.name(),
+            Self::DetectorLeftOut { .. } => "detector_left_out",
             Self::Operator { .. } => "operator",
             Self::OperatorExpired { .. } => "operator_expired",
             Self::OperatorNotKept { .. } => "operator_not_kept",
@@ -250,146 +264,15 @@ impl Kind {
         match self {
             Self::Backend { state: State::Down | State::Ejected | State::Broken, .. }
             | Self::PanicBegan { .. }
-            | Self::OperatorNotKept { .. } => Level::Warn,
+            | Self::OperatorNotKept { .. }
+            | Self::DetectorLeftOut { .. } => Level::Warn,
             Self::ServiceDown { .. } | Self::NotReloaded { .. } => Level::Error,
             Self::Listener(change) => change.level(),
             Self::Certificate(change) => change.level(),
             Self::Discovery(change) => change.level(),
+            Self::Fault(change) => change.level(),
             _ => Level::Info,
         }
-    }
-
-    /// What happened, in one line for people.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Backend { state, reason, .. } => {
-                let text = backend(*state);
-                if reason.is_empty() { text.to_owned() } else { format!("{text}: {reason}") }
-            }
-            Self::BackendRemoved { by } => format!("backend is removed: the {by} does not have it any more"),
-            Self::Listener(change) => change.text(),
-            Self::Certificate(change) => change.text(),
-            Self::Discovery(change) => change.text(),
-            Self::Operator { command: "weight", who, weight: None, .. } => {
-                format!("{who} gave it its configured weight back")
-            }
-            Self::Operator { command: "weight", who, weight: Some(weight), .. } => {
-                format!("{who} set its weight to {weight}")
-            }
-            Self::Operator { command, who, reason, .. } => match reason {
-                Some(reason) => format!("{who} said {command}: {reason}"),
-                None => format!("{who} said {command}"),
-            },
-            Self::OperatorExpired { command, who } => format!("what {who} said is over: {command}"),
-            Self::OperatorNotKept { reason } => {
-                format!("what operators say can't be kept and ends with this process: {reason}")
-            }
-            Self::PanicBegan { .. } => "too few backends are well: health is ignored (panic_threshold)".to_owned(),
-            Self::PanicEnded { .. } => "enough backends are well again".to_owned(),
-            Self::ServiceDown { .. } => "no backend can be used".to_owned(),
-            Self::ServiceUp { .. } => "a backend can be used again".to_owned(),
-            Self::Reloaded { why, .. } => format!("reloaded ({why})"),
-            Self::NotReloaded { why, detail, .. } => format!("not reloaded ({why}), what runs stays: {detail}"),
-            Self::Ready { .. } => "ready".to_owned(),
-            Self::Stopping { .. } => "stopping".to_owned(),
-        }
-    }
-
-    /// The member `cause` in JSON: why it happened, and figures.
-    pub(super) fn cause(&self) -> Value {
-        match self {
-            Self::Backend { state, by, reason, was, after } => json!({
-                "state": state.as_str(),
-                "by": by.as_str(),
-                "reason": reason,
-                "was": was.map(State::as_str),
-                "after_s": after.map(seconds),
-            }),
-            Self::BackendRemoved { by } => json!({ "by": by }),
-            Self::Listener(change) => change.cause(),
-            Self::Certificate(change) => change.cause(),
-            Self::Discovery(change) => change.cause(),
-            Self::Operator { command, who, reason, until, weight, sessions } => {
-                let mut cause = json!({
-                    "command": command,
-                    "who": who,
-                    "reason": reason,
-                    "until": until.map(rfc3339),
-                    "weight": weight,
-                });
-                if let Some(sessions) = sessions {
-                    sessions.add_to(&mut cause);
-                }
-                cause
-            }
-            Self::OperatorExpired { command, who } => json!({ "command": command, "who": who }),
-            Self::OperatorNotKept { reason } => json!({ "reason": reason }),
-            Self::PanicBegan { available, total }
-            | Self::PanicEnded { available, total }
-            | Self::ServiceUp { available, total } => json!({ "available": available, "total": total }),
-            Self::ServiceDown { total } => json!({ "available": 0, "total": total }),
-            Self::Reloaded { why, generation, changes, took } => {
-                json!({ "why": why, "generation": generation, "changes": changes, "took_s": seconds(*took) })
-            }
-            Self::NotReloaded { why, detail, took } => {
-                json!({ "why": why, "detail": detail, "took_s": seconds(*took) })
-            }
-            Self::Ready { version } => json!({ "version": version, "pid": std::process::id() }),
-            Self::Stopping { signal } => json!({ "signal": signal }),
-        }
-    }
-
-    /// Writes its line in the log.
-    pub(super) fn log(&self, subject: &Subject) {
-        let (service, backend) = (subject.service.as_deref(), subject.backend.as_deref());
-        let listener = subject.listener.as_deref();
-        match self {
-            Self::Backend { state, by, reason, was, .. } => {
-                let (by, was, text) = (by.as_str(), was.map(State::as_str), self::backend(*state));
-                match self.level() {
-                    Level::Info => info!(service, backend, by, reason, was, "{text}"),
-                    _ => warn!(service, backend, by, reason, was, "{text}"),
-                }
-            }
-            Self::BackendRemoved { by } => info!(service, backend, by, "backend is removed"),
-            Self::Listener(change) => change.log(listener),
-            Self::Certificate(change) => change.log(listener, service),
-            Self::Discovery(change) => change.log(service),
-            Self::Operator { command, who, reason, until, weight, sessions } => {
-                let (until, sessions) = (until.map(rfc3339), sessions.and_then(Sessions::count));
-                info!(service, backend, who, reason, until, weight, sessions, "an operator said: {command}");
-            }
-            Self::OperatorExpired { who, .. } => info!(service, backend, who, "{}", self.text()),
-            Self::OperatorNotKept { reason } => {
-                warn!(reason, "what operators say can't be kept and ends with this process");
-            }
-            Self::PanicBegan { available, total } => warn!(service, available, total, "{}", self.text()),
-            Self::PanicEnded { available, total } | Self::ServiceUp { available, total } => {
-                info!(service, available, total, "{}", self.text());
-            }
-            Self::ServiceDown { total } => error!(service, total, "{}", self.text()),
-            Self::Reloaded { why, generation, changes, took } => {
-                info!(generation, changes, ?took, "reloaded ({why})");
-            }
-            Self::NotReloaded { why, detail, took } => {
-                error!(?took, "not reloaded ({why}), what runs stays: {detail}");
-            }
-            Self::Ready { .. } => info!("ready"),
-            Self::Stopping { signal } => info!(%signal, "stopping"),
-        }
-    }
-}
-
-fn backend(state: State) -> &'static str {
-    match state {
-        State::Up => "backend is up",
-        State::Starting => "backend is starting: its share of the work grows",
-        State::Draining => "backend is draining: it keeps its sessions and gets no new ones",
-        State::Disabled => "backend is disabled",
-        State::Down => "backend is down",
-        State::Ejected => "backend is ejected",
-        State::Broken => "backend is broken: its circuit breaker is open",
-        State::Unknown => "backend is unknown: it has to be checked first",
     }
 }
 

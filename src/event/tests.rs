@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::*;
+use crate::detect::fault::{self, Detector, Fault, Verdict, Vote};
 use crate::endpoint::state::{DecidedBy, State};
 use crate::metrics::{Readings, Registry};
 
@@ -98,6 +99,19 @@ fn each_kind_has_a_name_of_its_own_and_the_states_have_theirs() {
 }
 
 /// One of each kind but the states of backends.
+fn verdict() -> Verdict {
+    let subject = fault::Subject::Host("10.0.0.1".into());
+    let (fault, confidence) = (Fault::HardwareFailure, 0.8);
+    let vote = Vote {
+        detector: Detector::Reachability,
+        subject: subject.clone(),
+        fault,
+        confidence,
+        reason: "2 of 2 are gone".to_owned(),
+    };
+    Verdict { subject, fault, confidence, votes: vec![vote], since: Duration::ZERO }
+}
+
 fn each() -> Vec<Kind> {
     let text = || "text".to_owned();
     let certificate =
@@ -105,6 +119,9 @@ fn each() -> Vec<Kind> {
     let took = Duration::ZERO;
     vec![
         Kind::BackendRemoved { by: "configuration" },
+        Kind::Fault(FaultChange { verdict: verdict(), held: None }),
+        Kind::Fault(FaultChange { verdict: verdict(), held: Some(took) }),
+        Kind::DetectorLeftOut { detector: "anomaly", reason: text() },
         Kind::Operator { command: "drain", who: text(), reason: None, until: None, weight: None, sessions: None },
         Kind::OperatorExpired { command: "drain", who: text() },
         Kind::OperatorNotKept { reason: text() },

@@ -50,6 +50,8 @@ pub struct LastCheck {
     pub took: Duration,
     /// Why it failed, or what was good.
     pub reason: Cow<'static, str>,
+    /// Checks that have failed in a row; those that could not be made are not counted.
+    pub failed: u32,
 }
 
 impl Checks {
@@ -117,8 +119,10 @@ impl Checks {
         };
         self.schedule.next(key, interval, policy.jitter, began, now);
         let ok = result.is_ok();
+        let before = entry.last.as_ref().map_or(0, |last| last.failed);
+        let failed = if ok { 0 } else { before.saturating_add(u32::from(!ours)) };
         let reason = result.unwrap_or_else(|fault| fault.reason);
-        entry.last = Some(LastCheck { at: now, ok, took: now.since(began), reason: reason.clone() });
+        entry.last = Some(LastCheck { at: now, ok, took: now.since(began), reason: reason.clone(), failed });
         let health = changed.filter(|_| !entry.target.advisory)?;
         entry.publish(health, &reason);
         if health == Health::Up {
@@ -275,7 +279,8 @@ mod tests {
         let took = Duration::from_millis(7);
         checks.finish(job.key, refused(), now, now.plus(took));
         let last = checks.last_check("api", "a").unwrap();
-        assert_eq!(last, LastCheck { at: now.plus(took), ok: false, took, reason: "connection refused".into() });
+        let reason = "connection refused".into();
+        assert_eq!(last, LastCheck { at: now.plus(took), ok: false, took, reason, failed: 1 });
         assert_eq!(checks.last_check("api", "b"), None);
     }
 
@@ -328,7 +333,8 @@ mod tests {
         let live = Arc::<Live>::default();
         let mut checks = Checks::new(1);
         checks.update(vec![target("a", &live, policy())], START);
-        let mut last = START;
+        step(&mut checks, refused());
+        let mut last = checks.last_check("api", "a").unwrap().at;
         for _ in 0..10 {
             let ours = CheckFailure { reason: "too many open files".into(), is_ours: true };
             let (at, changed) = step(&mut checks, Err(ours));
@@ -337,6 +343,11 @@ mod tests {
             last = at;
         }
         assert_eq!(live.standing.health(), Health::Up);
+        assert_eq!(checks.last_check("api", "a").unwrap().failed, 1);
+        step(&mut checks, refused());
+        assert_eq!(checks.last_check("api", "a").unwrap().failed, 2);
+        step(&mut checks, Ok("connected".into()));
+        assert_eq!(checks.last_check("api", "a").unwrap().failed, 0);
     }
 
     #[test]

@@ -14,10 +14,14 @@ use ahash::AHashMap;
 
 use super::outlier::{self, Observation, Reason, RequestCounts};
 use super::window::Window;
+use super::work_share;
 use crate::clock::Moment;
+use crate::detect::fault::{Fault, Vote};
 use crate::endpoint::Endpoint;
 use crate::endpoint::precedence::takes_part;
-use crate::policy::Outlier;
+use crate::endpoint::standing::WHOLE;
+use crate::policy::{LatencyRule, Outlier};
+use crate::timer;
 
 /// How often the owner is to call [`Ejector::tick`].
 pub const TICK: Duration = Duration::from_millis(100);
@@ -42,16 +46,27 @@ pub struct EjectionChange {
     pub id: Arc<str>,
     /// Why it was ejected; `None` = it was readmitted.
     pub ejected: Option<Reason>,
+    /// What was done and why, in words.
+    pub action: String,
 }
 
-/// The counters of attempts since the process started. Services and backends are named by their indices in what is
-/// watched.
-pub trait Totals {
-    /// How many attempts with the backends of a service have ended.
+/// What backends are judged by: the counters of attempts since the process started, and what detection has found. Services and
+/// backends are named by their indices in what is watched.
+pub trait Evidence {
+    /// How many attempts with the backends of a service have begun or ended.
     fn attempts(&self, service: usize) -> u64;
 
     /// How the attempts with a backend have ended.
     fn counts(&self, service: usize, backend: usize) -> RequestCounts;
+
+    /// What speaks against a backend, from 0 (nothing) to 1 (it is [accused](Self::accusation)).
+    fn suspicion(&self, service: usize, backend: usize) -> f64;
+
+    /// Whether a backend seems to hang, so that what waits for it may try another one.
+    fn seems_to_hang(&self, service: usize, backend: usize) -> bool;
+
+    /// What the comparison with its peers accuses a backend of.
+    fn accusation(&self, service: usize, backend: usize) -> Option<&Vote>;
 }
 
 /// Watches all services.
@@ -76,6 +91,9 @@ struct ServiceWatch {
 struct BackendWatch {
     window: Window,
     is_ejected: bool,
+    seems_to_hang: bool,
+    /// When it was readmitted last, until it has its whole share again.
+    readmitted: Option<Moment>,
 }
 
 impl Ejector {
@@ -94,13 +112,13 @@ impl Ejector {
     }
 
     /// Looks at all services once.
-    pub fn tick(&mut self, now: Moment, totals: &impl Totals) -> Vec<EjectionChange> {
+    pub fn tick(&mut self, now: Moment, evidence: &impl Evidence) -> Vec<EjectionChange> {
         let mut events = Vec::new();
         for (at, watched) in self.services.iter_mut().enumerate() {
-            let attempts = Some(totals.attempts(at));
+            let attempts = Some(evidence.attempts(at));
             let is_unchanged = std::mem::replace(&mut watched.attempts, attempts) == attempts;
             if !(is_unchanged && watched.is_quiet) {
-                let is_quiet = watched.look(now, |backend| totals.counts(at, backend), &mut events);
+                let is_quiet = watched.look(now, at, evidence, &mut events);
                 // an attempt may be counted in one of the two numbers and not yet in the other, so only a look that
                 // finds no attempt counts
                 watched.is_quiet = is_unchanged && is_quiet;
@@ -115,38 +133,75 @@ impl ServiceWatch {
         self.service.backends.into_iter().zip(self.watches).collect()
     }
 
-    /// Looks at every backend; returns whether the service is quiet.
-    fn look(&mut self, now: Moment, totals: impl Fn(usize) -> RequestCounts, events: &mut Vec<EjectionChange>) -> bool {
+    /// Looks at every backend; returns whether the service is quiet. `place` is its index.
+    fn look(&mut self, now: Moment, place: usize, evidence: &impl Evidence, events: &mut Vec<EjectionChange>) -> bool {
         let WatchedService { name, policy, backends } = &self.service;
         let mut observations = Vec::with_capacity(backends.len());
         let mut is_quiet = true;
         for (at, (backend, watch)) in backends.iter().zip(&mut self.watches).enumerate() {
-            let totals = totals(at);
+            let totals = evidence.counts(place, at);
             if watch.look(backend, policy, totals, now) {
-                events.push(EjectionChange { service: Arc::clone(name), id: Arc::clone(&backend.id), ejected: None });
+                events.push(EjectionChange {
+                    service: Arc::clone(name),
+                    id: Arc::clone(&backend.id),
+                    ejected: None,
+                    action: "readmitted, with a share that grows".to_owned(),
+                });
             }
+            if watch.begins_to_hang(acts(policy) && evidence.seems_to_hang(place, at)) {
+                leave(backend);
+            }
+            let suspicion = if acts(policy) { evidence.suspicion(place, at) } else { 0.0 };
+            backend.live.standing.set_share(watch.share(suspicion, now));
             let observation = Observation {
                 takes_part: takes_part(backend),
                 is_ejected: watch.is_ejected,
                 consecutive: backend.live.failure_streak.consecutive(),
+                accused: evidence.accusation(place, at).filter(|_| acts(policy)).map(|vote| vote.fault),
                 counts: watch.window.slide(totals, policy.window, now),
             };
-            is_quiet &= observation.is_quiet() && backend.live.standing.ejections() == 0;
+            is_quiet &= observation.is_quiet()
+                && suspicion <= 0.0
+                && backend.live.in_flight() == 0
+                && backend.live.standing.share() == WHOLE
+                && backend.live.standing.ejections() == 0;
             observations.push(observation);
         }
         for (at, reason) in outlier::to_eject(policy, &observations) {
-            let backend = &backends[at];
-            let length = outlier::ejection_time(policy, backend.live.standing.ejections());
-            backend.live.standing.eject(now.plus(length), &format!("{reason}, for {length:?}"));
-            self.watches[at].is_ejected = true;
-            events.push(EjectionChange {
-                service: Arc::clone(name),
-                id: Arc::clone(&backend.id),
-                ejected: Some(reason),
-            });
+            let accusation = evidence.accusation(place, at).filter(|_| matches!(reason, Reason::Peers(_)));
+            let words = accusation.map_or_else(|| reason.to_string(), |vote| vote.reason.clone());
+            events.push(self.eject(at, reason, &words, now));
         }
         is_quiet
     }
+
+    fn eject(&mut self, at: usize, reason: Reason, words: &str, now: Moment) -> EjectionChange {
+        let WatchedService { name, policy, backends } = &self.service;
+        let (backend, standing) = (&backends[at], &backends[at].live.standing);
+        let length = outlier::ejection_time(policy, standing.ejections());
+        standing.eject(now.plus(length), &format!("{words}, for {length:?}"));
+        if reason == Reason::Peers(Fault::Unresponsive) {
+            leave(backend);
+        }
+        self.watches[at].is_ejected = true;
+        EjectionChange {
+            service: Arc::clone(name),
+            id: Arc::clone(&backend.id),
+            ejected: Some(reason),
+            action: format!("ejected for {length:?}"),
+        }
+    }
+}
+
+/// Whatever waits for an answer of this backend may try another one, where that is safe.
+fn leave(backend: &Endpoint) {
+    backend.live.hang();
+    timer::wake_all();
+}
+
+/// Whether what the comparison with its peers says of a backend changes its work.
+fn acts(policy: &Outlier) -> bool {
+    policy.latency == LatencyRule::Auto && policy.max_ejected > 0.0
 }
 
 /// What is known of these backends, taken out of what was `known` before.
@@ -168,14 +223,29 @@ fn kept(known: Vec<(Arc<Endpoint>, BackendWatch)>, backends: &[Arc<Endpoint>]) -
     watches
 }
 
-/// Readmits a backend that is not watched any more: nobody else would.
+/// Readmits a backend that is not watched any more, and gives it all of its work: nobody else would.
 fn forget((backend, watch): (Arc<Endpoint>, BackendWatch)) {
+    backend.live.standing.set_share(WHOLE);
     if watch.is_ejected {
         backend.live.standing.readmit();
     }
 }
 
 impl BackendWatch {
+    /// Whether it seems to hang, and did not before.
+    fn begins_to_hang(&mut self, seems_to_hang: bool) -> bool {
+        !std::mem::replace(&mut self.seems_to_hang, seems_to_hang) && seems_to_hang
+    }
+
+    /// The share of its work that it is to get, in thousandths.
+    fn share(&mut self, suspicion: f64, now: Moment) -> u32 {
+        let ramp = self.readmitted.map_or(WHOLE, |since| work_share::after_readmission(now.since(since)));
+        if ramp == WHOLE {
+            self.readmitted = None;
+        }
+        ramp.min(work_share::under_suspicion(suspicion))
+    }
+
     /// Whether an ejection has ended since the last look, because its time was over or because it was ended early.
     fn look(&mut self, backend: &Endpoint, policy: &Outlier, totals: RequestCounts, now: Moment) -> bool {
         let standing = &backend.live.standing;
@@ -185,6 +255,7 @@ impl BackendWatch {
             self.window.reset(totals, now);
             backend.live.failure_streak.reset();
             standing.join(now);
+            self.readmitted = Some(now);
             return true;
         }
         if !self.is_ejected

@@ -12,10 +12,13 @@
 //! notified that a new one is due.
 
 pub mod checks;
+pub mod dependencies;
 pub mod rise_fall;
 pub mod ejector;
+pub mod faults;
 pub mod monitor;
 pub mod outlier;
 pub mod probe;
 pub mod schedule;
 pub mod window;
+pub mod work_share;

@@ -8,13 +8,19 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::time::Duration;
 
-use crate::policy::Outlier;
+use crate::detect::fault::Fault;
+use crate::policy::{LatencyRule, Outlier};
 
 /// Slower than the peers by less than this is not slow, whatever the factor: a few milliseconds are a pause of a garbage
 /// collector, or the way to another zone.
 const NOTICEABLE: Duration = Duration::from_millis(5);
 /// After this many times `eject_for` without trouble, a backend's ejections are forgotten.
 const WELL_FOR: u32 = 10;
+
+/// Failures in a row are no evidence where they come about by chance once in so many attempts, because the peers fail often as well.
+const CHANCE: f64 = 1e-9;
+/// A peer with fewer exchanges in the window says nothing about how often one fails.
+const FEW: u64 = 5;
 
 /// What real traffic shows of one backend.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,6 +31,8 @@ pub struct Observation {
     pub is_ejected: bool,
     /// Failures in a row.
     pub consecutive: u32,
+    /// What the comparison with its peers accuses it of, where that is to act.
+    pub accused: Option<Fault>,
     /// Its exchanges in the window.
     pub counts: RequestCounts,
 }
@@ -45,6 +53,8 @@ pub struct RequestCounts {
 pub enum Reason {
     /// This many failures in a row.
     Consecutive(u32),
+    /// It is unlike its peers.
+    Peers(Fault),
     /// The share of failures.
     ErrorRate(RequestCounts),
     /// Slow: its mean, and the median of its peers.
@@ -57,6 +67,8 @@ pub fn to_eject(policy: &Outlier, observations: &[Observation]) -> Vec<(usize, R
         .filter(|at| observations[*at].takes_part && !observations[*at].is_ejected)
         .filter_map(|at| reason_against(policy, observations, at).map(|reason| (at, reason)))
         .collect();
+    let peers = FailureShares::of(observations, !outliers.is_empty());
+    outliers.retain(|(at, reason)| peers.stands_out(&observations[*at], *reason));
     if outliers.is_empty() {
         return outliers;
     }
@@ -88,9 +100,12 @@ fn room(policy: &Outlier, observations: &[Observation]) -> usize {
 
 /// The reason to eject a backend, if there is one.
 fn reason_against(policy: &Outlier, observations: &[Observation], at: usize) -> Option<Reason> {
-    let Observation { consecutive, counts, .. } = observations[at];
+    let Observation { consecutive, counts, accused, .. } = observations[at];
     if policy.consecutive_failures > 0 && consecutive >= policy.consecutive_failures {
         return Some(Reason::Consecutive(consecutive));
+    }
+    if let Some(fault) = accused {
+        return Some(Reason::Peers(fault));
     }
     if !counts.is_enough(policy) {
         return None;
@@ -99,12 +114,54 @@ fn reason_against(policy: &Outlier, observations: &[Observation], at: usize) -> 
     if policy.error_rate > 0.0 && counts.failures as f64 >= policy.error_rate * counts.requests as f64 {
         return Some(Reason::ErrorRate(counts));
     }
-    if policy.latency_factor <= 0.0 {
-        return None;
-    }
+    // what is found by evidence (`LatencyRule::Auto`) is not found here
+    let LatencyRule::Factor(factor) = policy.latency else { return None };
     let (mean, median) = (counts.mean(), peers_median(policy, observations, at)?);
-    let is_slow = mean > median.mul_f64(policy.latency_factor) && mean >= median + NOTICEABLE;
+    let is_slow = mean > median.mul_f64(factor) && mean >= median + NOTICEABLE;
     is_slow.then_some(Reason::Latency(mean, median))
+}
+
+/// Which share of their exchanges backends fail, in order.
+#[derive(Debug)]
+struct FailureShares(Vec<f64>);
+
+impl FailureShares {
+    /// Of those that work and have had some exchanges; of none where nobody wants to know.
+    fn of(observations: &[Observation], is_wanted: bool) -> Self {
+        let counted = observations.iter().filter(|observation| {
+            is_wanted && observation.takes_part && !observation.is_ejected && observation.counts.requests >= FEW
+        });
+        let mut shares: Vec<f64> = counted.map(|observation| observation.counts.failure_share()).collect();
+        shares.sort_unstable_by(f64::total_cmp);
+        Self(shares)
+    }
+
+    /// The share that the better ones of its peers fail: the lower quartile, since an ejection helps where somebody is better.
+    fn beside(&self, observation: &Observation) -> f64 {
+        let others = self.0.len() - usize::from(observation.counts.requests >= FEW).min(self.0.len());
+        let Some(last) = others.checked_sub(1) else { return 0.0 };
+        let own = observation.counts.failure_share();
+        let place = self.0.partition_point(|share| *share < own);
+        let quartile = last / 4;
+        // its own share is one of them
+        let at = if observation.counts.requests >= FEW && place <= quartile { quartile + 1 } else { quartile };
+        self.0.get(at).copied().unwrap_or_default()
+    }
+
+    /// Whether its failures are more than its peers' failures explain.
+    fn stands_out(&self, observation: &Observation, reason: Reason) -> bool {
+        let peers = self.beside(observation);
+        match reason {
+            Reason::Peers(_) | Reason::Latency(..) => true,
+            _ if peers <= 0.0 => true,
+            Reason::Consecutive(failures) => f64::from(failures) * peers.ln() <= CHANCE.ln(),
+            Reason::ErrorRate(counts) => {
+                let (own, deviation) =
+                    (counts.failure_share(), (peers * (1.0 - peers) / counts.requests as f64).sqrt());
+                own >= (2.0 * peers).min((1.0 + peers) / 2.0) && own >= peers + 3.0 * deviation
+            }
+        }
+    }
 }
 
 /// The median of the mean times of the other working backends; of an even number, the lower of the two in the middle.
@@ -124,13 +181,18 @@ fn peers_median(policy: &Outlier, observations: &[Observation], but: usize) -> O
 impl Observation {
     /// Whether time alone can't change what is decided about the backend.
     pub fn is_quiet(&self) -> bool {
-        !self.is_ejected && self.consecutive == 0 && self.counts == RequestCounts::default()
+        !self.is_ejected && self.consecutive == 0 && self.accused.is_none() && self.counts == RequestCounts::default()
     }
 }
 
 impl RequestCounts {
     fn is_enough(&self, policy: &Outlier) -> bool {
         self.requests > 0 && self.requests >= u64::from(policy.min_requests)
+    }
+
+    /// 0 where there were no exchanges.
+    fn failure_share(&self) -> f64 {
+        self.failures as f64 / self.requests.max(1) as f64
     }
 
     fn mean(&self) -> Duration {
@@ -144,6 +206,7 @@ impl Reason {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Consecutive(_) => "consecutive_failures",
+            Self::Peers(fault) => fault.as_str(),
             Self::ErrorRate(_) => "error_rate",
             Self::Latency(..) => "latency",
         }
@@ -153,6 +216,9 @@ impl Reason {
     fn severity(&self) -> (u8, u128) {
         match self {
             Self::Consecutive(failures) => (2, u128::from(*failures)),
+            Self::Peers(Fault::Unresponsive) => (2, 0),
+            Self::Peers(Fault::HighErrorRate) => (1, 0),
+            Self::Peers(_) => (0, u128::MAX),
             Self::ErrorRate(counts) => {
                 (1, u128::from(counts.failures) * 1_000_000 / u128::from(counts.requests.max(1)))
             }
@@ -165,6 +231,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Consecutive(failures) => write!(f, "{failures} failures in a row"),
+            Self::Peers(fault) => write!(f, "it {fault}, unlike its peers"),
             Self::ErrorRate(RequestCounts { requests, failures, .. }) => {
                 write!(f, "{failures} of {requests} exchanges failed")
             }
@@ -182,7 +249,7 @@ mod tests {
     const POLICY: Outlier = Outlier {
         consecutive_failures: 5,
         error_rate: 0.5,
-        latency_factor: 3.0,
+        latency: LatencyRule::Factor(3.0),
         window: Duration::from_secs(10),
         min_requests: 20,
         eject_for: Duration::from_secs(10),
@@ -198,7 +265,7 @@ mod tests {
 
     fn counts(requests: u64, failures: u64, mean_ms: u64) -> Observation {
         let counts = RequestCounts { requests, failures, elapsed: Duration::from_millis(mean_ms * requests) };
-        Observation { takes_part: true, is_ejected: false, consecutive: 0, counts }
+        Observation { takes_part: true, is_ejected: false, consecutive: 0, accused: None, counts }
     }
 
     fn failing(consecutive: u32) -> Observation {
@@ -242,6 +309,24 @@ mod tests {
     }
 
     #[test]
+    fn failures_in_a_row_are_no_news_where_all_fail_often() {
+        let fails = |share: f64, consecutive| Observation { consecutive, ..counts(1000, (1000.0 * share) as u64, 10) };
+        assert_eq!(ejected(&[fails(0.2, 12), fails(0.2, 0), fails(0.2, 0)]), NOBODY);
+        assert_eq!(ejected(&[fails(0.2, 13), fails(0.2, 0), fails(0.2, 0)]), [0]);
+        assert_eq!(ejected(&[fails(0.2, 5), fails(0.0, 0), fails(0.2, 0)]), [0], "somebody does not");
+        assert_eq!(ejected(&[fails(1.0, 900), fails(1.0, 900), fails(1.0, 900)]), NOBODY, "nobody is better");
+        assert_eq!(ejected(&[fails(0.6, 0), fails(0.6, 0), fails(0.6, 0)]), NOBODY);
+        assert_eq!(ejected(&[fails(0.6, 0), fails(0.95, 0), fails(0.6, 0)]), [1]);
+    }
+
+    #[test]
+    fn one_that_is_unlike_its_peers_goes_whatever_its_counts() {
+        let accused = Observation { accused: Some(Fault::HighLatency), ..counts(3, 0, 80) };
+        assert_eq!(to_eject(&POLICY, &[well(), accused, well()]), [(1, Reason::Peers(Fault::HighLatency))]);
+        assert_eq!(ejected(&[accused, Observation { takes_part: false, ..well() }]), NOBODY, "the last one stays");
+    }
+
+    #[test]
     fn no_more_than_the_share_goes_and_the_worst_go_first() {
         let observations = [well(), counts(20, 0, 800), counts(20, 12, 10), failing(9), failing(7), counts(20, 19, 10)];
         assert_eq!(ejected(&observations), [3, 4, 5]);
@@ -272,8 +357,10 @@ mod tests {
 
     #[test]
     fn rules_that_are_off_eject_nobody() {
-        let off = Outlier { consecutive_failures: 0, error_rate: 0.0, latency_factor: 0.0, ..POLICY };
-        assert_eq!(to_eject(&off, &[well(), failing(50), counts(20, 20, 10), counts(20, 0, 800)]), []);
+        for latency in [LatencyRule::Off, LatencyRule::Auto] {
+            let off = Outlier { consecutive_failures: 0, error_rate: 0.0, latency, ..POLICY };
+            assert_eq!(to_eject(&off, &[well(), failing(50), counts(20, 20, 10), counts(20, 0, 800)]), []);
+        }
     }
 
     #[test]
@@ -293,6 +380,7 @@ mod tests {
                     takes_part: random.u8(0..4) > 0,
                     is_ejected: random.u8(0..4) == 0,
                     consecutive: random.u32(0..8),
+                    accused: (random.u8(0..6) == 0).then_some(Fault::Unresponsive),
                     ..counts(random.u64(0..40), random.u64(0..40), random.u64(0..100))
                 })
                 .collect();

@@ -10,10 +10,10 @@
 //! handle of it, and all metrics are in the one list [`names`] all the same. The data path does not: the facade's handles are calls through
 //! a vtable to atomics that all workers would contend for.
 
-mod connections;
 mod durations;
 mod family;
 pub mod grpc;
+mod listeners;
 mod losses;
 pub mod names;
 mod process;
@@ -24,20 +24,25 @@ mod requests;
 pub mod retries;
 mod slots;
 mod text;
+mod upstream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub use connections::{AttemptCounts, ListenerMetrics, ServiceAttempts, UpstreamMetrics};
 pub use durations::{Distribution, Durations};
 pub use grpc::GrpcCalls;
+pub use listeners::ListenerMetrics;
 pub use losses::Loss;
 pub use refusals::Refusal;
 pub use render::{BackendReading, Readings};
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
 pub use text::CONTENT_TYPE;
+pub use upstream::{
+    AttemptCounts, AttemptDetails, AttemptEnd, BUCKETS, BeganIn, EPOCHS, Epoch, Failure, ServiceAttempts,
+    UpstreamMetrics,
+};
 
 use family::Family;
 use recorder::Recorded;
@@ -55,6 +60,7 @@ pub struct Registry {
     grpc: Family<1, GrpcCalls>,
     recorded: Recorded,
     panics: AtomicU64,
+    epoch: Arc<Epoch>,
     started: SystemTime,
 }
 
@@ -72,6 +78,7 @@ impl Registry {
             grpc: Family::default(),
             recorded: Recorded::default(),
             panics: AtomicU64::new(0),
+            epoch: Arc::default(),
             started: SystemTime::now(),
         })
     }
@@ -99,7 +106,14 @@ impl Registry {
 
     /// Connections to a backend.
     pub fn upstream(&self, service: &str, backend: &str) -> Arc<UpstreamMetrics> {
-        self.upstreams.get([service, backend], || UpstreamMetrics::new(self.workers, self.attempts(service)))
+        self.upstreams.get([service, backend], || {
+            UpstreamMetrics::new(self.workers, self.attempts(service), Arc::clone(&self.epoch))
+        })
+    }
+
+    /// By which the ages of attempts are told.
+    pub fn epoch(&self) -> &Epoch {
+        &self.epoch
     }
 
     /// The attempts with the backends of a service, all together.

@@ -93,6 +93,8 @@ metrics! {
         => "1 when the backend may get new work, else 0.";
     BACKEND_STATE: Gauge "evenkeel_backend_state" [service, backend, state] Source::Registry
         => "1 for the state that a backend is in: up, starting, draining, disabled, down, ejected, broken or unknown.";
+    BACKEND_WORK_SHARE: Gauge "evenkeel_backend_work_share" [service, backend] Source::Registry
+        => "The share of its work that a backend gets while it is available: less than 1 while it is suspected of a fault, and after an ejection.";
     BREAKER_STATE: Gauge "evenkeel_breaker_state" [service, backend] Source::Registry
         => "The circuit breaker of a backend: 0 closed, 1 open, 2 half-open.";
     REQUESTS_WAITING: Gauge "evenkeel_requests_waiting" [service] Source::Registry
@@ -113,6 +115,8 @@ metrics! {
         => "Attempts beyond the first: `succeeded`, `failed`, or `over_budget` when they were not made.";
     EJECTIONS: Counter "evenkeel_ejections_total" [service, backend, reason] Source::Facade(Order::ByLabels)
         => "How often a backend was taken out because of its answers.";
+    FAULTS: Counter "evenkeel_faults_total" [service, fault] Source::Facade(Order::ByLabels)
+        => "Faults that detection has found.";
     DISCOVERY_UP: Gauge "evenkeel_discovery_up" [service] Source::Facade(Order::ByLabels)
         => "1 when the source that backends are discovered from gave its last answer, 0 when it failed.";
     DISCOVERY_ANSWERS: Counter "evenkeel_discovery_answers_total" [service, outcome] Source::Facade(Order::ByLabels)

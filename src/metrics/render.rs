@@ -26,6 +26,8 @@ pub struct BackendReading<'a> {
     pub up: bool,
     /// Its state, as the API calls it.
     pub state: &'a str,
+    /// The share of its work that it gets, 0 to 1.
+    pub work_share: f64,
     /// Its circuit breaker: 0 closed, 1 open, 2 half-open; `None` = it has none.
     pub breaker: Option<u8>,
 }
@@ -58,6 +60,7 @@ impl Registry {
         self.recorded_to(&names::ADMIN_REFUSED, &mut text);
         self.retries_to(&mut text);
         self.recorded_to(&names::EJECTIONS, &mut text);
+        self.recorded_to(&names::FAULTS, &mut text);
         self.recorded_to(&names::DISCOVERY_UP, &mut text);
         self.recorded_to(&names::DISCOVERY_ANSWERS, &mut text);
         self.grpc_to(&mut text);
@@ -216,6 +219,10 @@ fn backends_to(backends: &[BackendReading<'_>], text: &mut Text<'_>) {
     text.announce(&names::BACKEND_STATE);
     for backend in backends {
         text.series(&names::BACKEND_STATE, &[backend.service, backend.id, backend.state], 1);
+    }
+    text.announce(&names::BACKEND_WORK_SHARE);
+    for backend in backends {
+        text.series(&names::BACKEND_WORK_SHARE, &[backend.service, backend.id], backend.work_share);
     }
     text.announce(&names::BREAKER_STATE);
     for backend in backends {

@@ -5,7 +5,7 @@
 //! thread sees is a value that was true a moment ago, which is all that a counter promises.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A number that ONE thread changes and any thread may read.
 ///
@@ -27,6 +27,27 @@ impl Count {
 
     /// The value as it was a moment ago.
     pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A [`Count`] of half the size, which wraps around: for those of which there are many, and whose readers look at differences.
+#[derive(Debug, Default)]
+pub(super) struct SmallCount(AtomicU32);
+
+impl SmallCount {
+    /// Adds `n`.
+    pub(super) fn add(&self, n: u32) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Takes `n` away.
+    pub(super) fn sub(&self, n: u32) {
+        self.0.store(self.0.load(Ordering::Relaxed).saturating_sub(n), Ordering::Relaxed);
+    }
+
+    /// The value as it was a moment ago.
+    pub(super) fn get(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -26,8 +26,8 @@ pub struct Outlier {
     pub consecutive_failures: u32,
     /// Share of failures over `window` that ejects; 0 = off.
     pub error_rate: f64,
-    /// Ejected when slower than this many times the peers' median; 0 = off.
-    pub latency_factor: f64,
+    /// When a backend is ejected for being slower than its peers (`latency_factor`).
+    pub latency: LatencyRule,
     /// The time over which the shares and the latency are measured.
     pub window: Duration,
     /// With fewer exchanges in `window`, neither the share of failures nor the latency ejects.
@@ -38,6 +38,17 @@ pub struct Outlier {
     pub max_eject_for: Duration,
     /// The share of the backends that may be ejected at a time.
     pub max_ejected: f64,
+}
+
+/// `outlier.latency_factor`: when a backend is slower than its peers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LatencyRule {
+    /// Never: 0.
+    Off,
+    /// When the detector `peers` has gathered enough evidence: "auto".
+    Auto,
+    /// When its mean is more than this many times the peers' median.
+    Factor(f64),
 }
 
 /// `[service.NAME.retry]`

@@ -1,6 +1,7 @@
 //! Recording: what came of every exchange and of every session goes to the counters, the durations and the access log.
 
 pub mod access;
+pub mod samples;
 
 use std::time::{Duration, Instant};
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustls::ClientConfig;
 
-use super::service::ServiceSettings;
+use super::service::{Detection, ServiceSettings};
 use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
 use crate::affinity::Affinity;
 use crate::affinity::cookie::Cookie;
@@ -28,6 +28,8 @@ use crate::affinity::seal::{Seal, Secret};
 use crate::affinity::table::{StickTable, StickTableView};
 use crate::clock::Moment;
 use crate::config::model;
+use crate::detect::fault::Detector;
+use crate::detect::service::Settings;
 use crate::endpoint::addresses::Addresses;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Live, Target};
@@ -95,7 +97,7 @@ fn build_service(
     previous: Option<&Snapshot>,
     registry: &Registry,
 ) -> Result<Service, BuildError> {
-    let failed = |reason: String| BuildError { subject: format!("service `{}`", service.name), reason };
+    let failed = |reason: String| BuildError::of_service(service, reason);
     let tls_fingerprint = tls::fingerprint(service.tls.as_ref(), service.protocol);
     let same_way = before.is_some_and(|before| is_connected_alike(service, before, tls_fingerprint));
     let client_tls = tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(failed)?;
@@ -103,8 +105,7 @@ fn build_service(
     let name: Arc<str> = service.name.as_str().into();
     let places = handles::places(service, before);
     let endpoint = |(backend, place): (&model::Backend, &Option<usize>)| {
-        let known = place.and_then(|at| before?.endpoints.get(at));
-        build_endpoint(&name, backend, known, same_way, before.is_some())
+        build_endpoint(&name, backend, place.and_then(|at| before?.endpoints.get(at)), same_way, before.is_some())
     };
     let endpoints: Vec<_> = service.backends.iter().zip(&places).map(endpoint).collect();
     let handles = Handles { registry, service, before: previous.zip(before), places: &places };
@@ -127,6 +128,7 @@ fn build_service(
         breaker: service.breaker,
         health: service.health.clone(),
         outlier: service.outlier,
+        detection: detection(service),
         failure_status: service.failure_status.clone(),
         fallback: service.fallback.clone(),
         load_reports: service.load_reports,
@@ -145,6 +147,20 @@ fn build_service(
         tls_fingerprint,
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
+}
+
+/// What its detectors are told. Without a `detect` section there is one detector, which needs no settings: `peers`.
+fn detection(service: &model::Service) -> Detection {
+    match &service.detect {
+        Some(model::Detect { settings, dependencies, record }) => {
+            Detection { settings: settings.clone(), dependencies: dependencies.clone(), record: record.clone() }
+        }
+        None => {
+            let off = Detector::ALL.into_iter().filter(|detector| *detector != Detector::Peers).collect();
+            let settings = Settings { off, ..Settings::default() };
+            Detection { settings, dependencies: Vec::new(), record: None }
+        }
+    }
 }
 
 /// Whether connections to its backends are still made in the same way as those of the service before.
@@ -347,6 +363,12 @@ fn build_route(route: &model::Route) -> Result<Route, String> {
         response_headers: route.response_headers.clone(),
         timeout: route.timeout,
     })
+}
+
+impl BuildError {
+    fn of_service(service: &model::Service, reason: String) -> Self {
+        Self { subject: format!("service `{}`", service.name), reason }
+    }
 }
 
 impl fmt::Display for BuildError {

@@ -9,8 +9,8 @@ use crate::balance::available::{self, Availability, Member};
 use crate::balance::{self, Candidate};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
-use crate::endpoint::precedence;
 use crate::endpoint::state::{Announced, Condition};
+use crate::endpoint::{precedence, standing};
 use crate::event::{Events, Kind, Subject};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -129,8 +129,11 @@ impl Available {
             Candidate { index, id: Arc::clone(&endpoint.id), weight, live: Arc::clone(&endpoint.live) }
         });
         let balancer = balance::build_with(settings.balance, candidates.collect(), settings.load_reports.expire);
+        // while health is ignored, nobody is spared
+        let are_some_suspect = !panic && seen.iter().any(|member| member.share < standing::WHOLE);
+        let shares = if are_some_suspect { seen.iter().map(|member| member.share).collect() } else { Vec::new() };
         let are_some_ejected = seen.iter().any(|member| member.availability == Availability::Ejected);
-        Self { balancer, members, panic, seen, are_some_ejected }
+        Self { balancer, members, panic, shares, seen, are_some_ejected }
     }
 
     /// How many backends are usable, whether or not health counts now.
@@ -149,5 +152,6 @@ impl ServiceSettings {
 /// What a backend may be used for at `now`.
 fn member(settings: &ServiceSettings, endpoint: &Endpoint, now: Moment) -> Member {
     let availability = precedence::condition(endpoint, settings.rules(), now).into();
-    Member { availability, weight: endpoint.live.standing.weight(endpoint.weight), backup: endpoint.backup }
+    let standing = &endpoint.live.standing;
+    Member { availability, weight: standing.weight(endpoint.weight), backup: endpoint.backup, share: standing.share() }
 }

@@ -5,6 +5,7 @@
 //! no more than the balancer over the backends that may be used (`refresh`).
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +15,15 @@ use crate::affinity::Affinity;
 use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
 use crate::clock::Moment;
-use crate::endpoint::Endpoint;
+use crate::detect::service::Settings;
 use crate::endpoint::precedence::{self, Rules};
 use crate::endpoint::state::Condition;
 use crate::endpoint::waiters::Waiters;
+use crate::endpoint::{Endpoint, standing};
 use crate::metrics::{Durations, GrpcCalls, Requests, Retries, ServiceAttempts, UpstreamMetrics};
 use crate::policy::{
-    Balance, Breaker, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses, Timeouts,
-    UpstreamProtocol,
+    Balance, Breaker, Dependency, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses,
+    Timeouts, UpstreamProtocol,
 };
 use crate::protocol::http::HeadLimits;
 
@@ -75,6 +77,8 @@ pub struct ServiceSettings {
     pub health: Option<Health>,
     /// When a backend is taken out because of its answers.
     pub outlier: Outlier,
+    /// How faults of it and its backends are detected.
+    pub detection: Detection,
     /// Answers that count as failures of a backend.
     pub failure_status: Statuses,
     /// The answer when no backend can be used.
@@ -111,6 +115,17 @@ pub struct ServiceSettings {
     pub(super) tls_fingerprint: u64,
 }
 
+/// How faults of a service and its backends are detected.
+#[derive(Debug)]
+pub struct Detection {
+    /// What its detectors are told, and which of them it has.
+    pub settings: Settings,
+    /// What its backends depend on.
+    pub dependencies: Vec<Dependency>,
+    /// The file to which is recorded what its detectors see.
+    pub record: Option<PathBuf>,
+}
+
 /// The backends that may be picked.
 #[derive(Debug)]
 pub struct Available {
@@ -120,6 +135,8 @@ pub struct Available {
     pub members: Vec<(usize, u32)>,
     /// Whether so few are healthy that health is ignored (panic).
     pub panic: bool,
+    /// By place in the service, the share of its work that each backend gets, in thousandths; empty = each gets all of it.
+    pub shares: Vec<u32>,
     /// The input of this: what every backend could be used for. It is calculated again only when that has changed.
     pub(super) seen: Vec<Member>,
     /// Whether some of them were ejected, which time alone ends.
@@ -156,16 +173,21 @@ impl Service {
     /// The backend for the next attempt, as an index into `endpoints`; `None` when none may be used.
     pub fn pick(&self, pick: Pick<'_>) -> Option<usize> {
         let balancer = &*self.available.balancer;
-        match self.slow_start.is_zero() {
-            true => balancer.pick(pick),
-            false => {
-                let now = pick.now;
-                let share = |index: usize| {
-                    slow_start::share(self.endpoints[index].live.standing.joined(), now, self.slow_start)
-                };
-                slow_start::pick(balancer, pick, share)
-            }
+        if self.slow_start.is_zero() && self.available.shares.is_empty() {
+            return balancer.pick(pick);
         }
+        let now = pick.now;
+        slow_start::pick(balancer, pick, |index| self.share(index, now))
+    }
+
+    /// The share of its work that a backend gets at `now`, above 0 and at most 1.
+    fn share(&self, index: usize, now: Moment) -> f64 {
+        let suspect =
+            self.available.shares.get(index).map_or(1.0, |share| f64::from(*share) / f64::from(standing::WHOLE));
+        if self.slow_start.is_zero() {
+            return suspect;
+        }
+        suspect * slow_start::share(self.endpoints[index].live.standing.joined(), now, self.slow_start)
     }
 }
 

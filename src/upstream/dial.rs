@@ -1,6 +1,7 @@
 //! Opening a connection to a backend.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +86,7 @@ pub(super) fn connect_error(error: std::io::Error, net: SocketKind, timing: Fail
             shortage::report(lack, to, &error);
             Kind::Shortage(lack)
         }
+        None if matches!(error.kind(), ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => Kind::Unreachable,
         None => Kind::Connect,
     };
     Error::new(kind, "").retry(Retry::Safe).because(error)

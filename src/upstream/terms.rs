@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::ClientPools;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Retry};
 use crate::policy::Timeouts;
 use crate::protocol::http::{HeadLimits, Interim};
 use crate::timer::{Deadline, Timers};
@@ -50,6 +50,14 @@ pub struct Failed {
     /// before and was closed before a byte of the response came, so the request and the close may have crossed on the way; or the
     /// backend has said that it did not process the request.
     pub raced: bool,
+}
+
+impl Failed {
+    /// The backend was found to hang.
+    pub fn hung() -> Self {
+        let error = Error::new(Kind::UpstreamHung, "it answers nobody").retry(Retry::IfIdempotent);
+        Self { error, raced: false }
+    }
 }
 
 impl<'a> Terms<'a> {

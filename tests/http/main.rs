@@ -16,6 +16,7 @@ mod bad_input;
 mod balance;
 mod bodies;
 mod connections;
+mod detection;
 mod discovery;
 mod exchange;
 mod faults;

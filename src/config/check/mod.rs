@@ -7,6 +7,7 @@
 mod admin;
 mod balancing;
 mod certificate;
+mod detection;
 mod layer4;
 mod listener;
 mod notify;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::Checker;
+use super::detection::latency_rule;
 use crate::config::model::{Discover, Source};
 use crate::config::raw;
 use crate::config::syntax::service::{self as syntax, RetryOn};
@@ -89,7 +90,7 @@ impl Checker<'_> {
         Outlier {
             consecutive_failures: raw.consecutive_failures,
             error_rate: raw.error_rate,
-            latency_factor: raw.latency_factor,
+            latency: latency_rule(raw.latency_factor),
             window: raw.window.0,
             min_requests: raw.min_requests,
             eject_for: raw.eject_for.0,

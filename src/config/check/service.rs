@@ -44,6 +44,7 @@ impl Checker<'_> {
         let fallback = raw.fallback.as_ref().map(|fallback| self.fallback(&at.key("fallback"), fallback));
         let health = raw.health.as_ref().map(|health| self.health(&at.key("health"), health));
         let discover = raw.discover.as_ref().map(|discover| self.discover(&at.key("discover"), discover));
+        let detect = raw.detect.as_ref().map(|detect| self.detect(&at.key("detect"), detect));
         let backends = self.backends(at, name, raw);
         Some(Service {
             name: name.to_owned(),
@@ -61,6 +62,7 @@ impl Checker<'_> {
             fallback: all_or_nothing(fallback)?,
             load_reports: self.load_reports(&raw.load_reports),
             discover: all_or_nothing(discover)?,
+            detect: all_or_nothing(detect)?,
             protocol: match raw.protocol {
                 raw::ServiceProtocol::Http1 => UpstreamProtocol::Http1,
                 raw::ServiceProtocol::H2 => UpstreamProtocol::Http2,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Address, ClientTls};
+use crate::detect::service::Settings;
 use crate::policy::{self, AnswerLimits, KeyFrom, Pool, ProxyHeader, Timeouts, UpstreamProtocol};
 
 /// `[service.NAME]`
@@ -46,6 +47,8 @@ pub struct Service {
     pub load_reports: policy::LoadReports,
     /// Where further backends are discovered, beside those of the file.
     pub discover: Option<Discover>,
+    /// Detection of faults; `None` = none are detected.
+    pub detect: Option<Detect>,
     /// What is spoken to the backends.
     pub protocol: UpstreamProtocol,
     /// What connections to them begin with.
@@ -69,6 +72,17 @@ pub struct Affinity {
     pub policy: policy::Affinity,
     /// The key that signs the cookie; `None` = the one that is kept in `state_dir`.
     pub secret: Option<Vec<u8>>,
+}
+
+/// `[service.NAME.detect]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Detect {
+    /// What the detectors are told.
+    pub settings: Settings,
+    /// What the backends depend on; no two have the same name.
+    pub dependencies: Vec<policy::Dependency>,
+    /// The file to which what the detectors see is appended. Several services may have the same.
+    pub record: Option<PathBuf>,
 }
 
 /// `discover = { ... }`

@@ -12,6 +12,7 @@
 //! reported before, and the checks go on without it.
 
 mod balancing;
+mod detection;
 mod unsupported;
 mod listener;
 mod notify;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 use super::units::TimeSpan;
 
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
+pub(super) use detection::{Dependency, Detect};
 pub(super) use listener::{
     ClientAuth, HeaderChanges, Limits, Listener, ListenerProtocol, ListenerTls, ProxyProtocol, Respond, Rewrite, Route,
     Share, TlsVersion,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{section, words};
-use crate::config::units::{Size, TimeSpan};
+use crate::config::units::{LatencyFactor, Size, TimeSpan};
 
 words! {
     /// What an active check does.
@@ -77,9 +77,8 @@ section! {
         /// Share of failures over `window`, with at least `min_requests`.
         #[schemars(range(min = 0.0, max = 1.0))]
         error_rate: f64 = 0.5,
-        /// 0 = off; 3.0 = slower than 3 times the peers' median.
-        #[schemars(range(min = 0.0, max = 1000.0))]
-        latency_factor: f64 = 0.0,
+        /// "auto" = slower than the peers, as soon as there is evidence enough; 3.0 = slower than 3 times the peers' median; 0 = off.
+        latency_factor: LatencyFactor = LatencyFactor::Auto,
         /// Over what time.
         #[schemars(extend("x-positive" = true))]
         window: TimeSpan = TimeSpan::secs(10),

@@ -1,8 +1,9 @@
 //! `[service.NAME]` and what this version supports below it.
 
 use super::balancing::{Affinity, HashKey, LoadReports};
+use super::detection::Detect;
 use super::resilience::{CircuitBreaker, Discover, Fallback, Health, Outlier, Retry};
-use super::unsupported::{Detect, Recover, Recovery, Sla};
+use super::unsupported::{Recover, Recovery, Sla};
 use super::{section, words};
 use crate::config::units::{Size, TimeSpan};
 
@@ -87,7 +88,6 @@ section! {
         /// What backends say about their load.
         load_reports: LoadReports = LoadReports::default(),
         /// Present = faults are detected.
-        #[schemars(extend("x-unsupported" = true))]
         detect: Option<Detect> = None,
         /// What is done about a fault, in this order.
         #[schemars(extend("x-unsupported" = true))]

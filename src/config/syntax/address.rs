@@ -148,7 +148,7 @@ pub(super) fn is_host_name(text: &str) -> bool {
 }
 
 /// An IP address (IPv6 in brackets) or a name, as it stands in `Host`.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     let bracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
     match bracketed {
         Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),

@@ -162,7 +162,9 @@ impl UdpSessions {
             record.failed_with(&error);
             return false;
         };
-        if error.kind() == Kind::Connect && has_another_address(session, &mut opening.failed_addresses) {
+        if matches!(error.kind(), Kind::Connect | Kind::Unreachable)
+            && has_another_address(session, &mut opening.failed_addresses)
+        {
             // that is no failure of the backend before all of its addresses were tried
             record.attempt_failed(Kind::Overload);
             return true;

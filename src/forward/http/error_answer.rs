@@ -34,6 +34,7 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),
         Kind::Shortage(lack) => (StatusCode::SERVICE_UNAVAILABLE, lacking(lack)),
         Kind::Connect => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_refused"),
+        Kind::Unreachable => (StatusCode::BAD_GATEWAY, "evenkeel; error=destination_ip_unroutable"),
         Kind::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=connection_timeout"),
         Kind::NoStream => {
             (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=connection_timeout; details=\"it takes no more streams\"")
@@ -52,7 +53,9 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::UpstreamTrailersTooLarge => {
             (StatusCode::BAD_GATEWAY, "evenkeel; error=http_response_trailer_section_size")
         }
-        Kind::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=http_response_timeout"),
+        Kind::UpstreamTimeout | Kind::UpstreamHung => {
+            (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=http_response_timeout")
+        }
         Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "evenkeel; error=proxy_internal_error"),
     }
 }
@@ -139,11 +142,12 @@ pub fn grpc_code(kind: Kind) -> Code {
         | Kind::UpstreamTrailersTooLarge
         | Kind::Internal => Code::Internal,
         Kind::ClientGone => Code::Cancelled,
-        Kind::SlowRequest | Kind::UpstreamTimeout => Code::DeadlineExceeded,
+        Kind::SlowRequest | Kind::UpstreamTimeout | Kind::UpstreamHung => Code::DeadlineExceeded,
         Kind::NoBackend
         | Kind::Overload
         | Kind::Shortage(_)
         | Kind::Connect
+        | Kind::Unreachable
         | Kind::ConnectTimeout
         | Kind::NoStream
         | Kind::UpstreamTls

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::endpoint::Live;
 use crate::endpoint::breaker::Permit;
+use crate::error::{Kind, Side};
 use crate::forward::Worker;
-use crate::metrics::UpstreamMetrics;
+use crate::metrics::{AttemptEnd, Failure, UpstreamMetrics};
 use crate::policy::Breaker;
 
 /// The result of an attempt that says something about its backend.
@@ -21,8 +22,8 @@ pub struct AttemptResult<'a> {
     pub breaker: Option<(Permit, &'a Breaker)>,
     /// So many failures in a row eject the backend; 0 = never.
     pub consecutive_failures: u32,
-    /// It failed, and that was the backend's doing.
-    pub failed: bool,
+    /// How it ended: answered, or failed by the backend's doing.
+    pub end: AttemptEnd,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -30,20 +31,36 @@ pub struct AttemptResult<'a> {
 impl AttemptResult<'_> {
     /// Reports it, on this worker.
     pub fn report(self, worker: &Worker, now: Moment) {
-        self.upstream.attempted(worker.index, self.failed, self.elapsed);
-        match self.failed {
+        let failed = self.end.is_err();
+        self.upstream.attempted(worker.index, self.end, self.elapsed);
+        match failed {
             true => self.live.latency.observe_failure(self.elapsed, now),
             false => self.live.latency.observe(self.elapsed, now),
         }
-        let in_a_row = self.live.failure_streak.record(self.failed);
+        let in_a_row = self.live.failure_streak.record(failed);
         let mut news = reaches(in_a_row, self.consecutive_failures);
         if let Some((permit, policy)) = self.breaker {
-            news |= self.live.breaker.record(permit, self.failed, policy, now).is_some();
+            news |= self.live.breaker.record(permit, failed, policy, now).is_some();
         }
         if news {
             worker.news.notify_one();
         }
     }
+}
+
+/// How an attempt that ended with an error of this kind has failed; `None` = it was not the backend's doing.
+pub fn failure(kind: Kind) -> Option<Failure> {
+    // that a backend hangs is decided by evidence of its own, of which what was given up is a part
+    if kind.side() != Side::Upstream || kind == Kind::UpstreamHung {
+        return None;
+    }
+    Some(match kind {
+        Kind::Connect => Failure::Refused,
+        Kind::Unreachable => Failure::Unreachable,
+        Kind::ConnectTimeout | Kind::NoStream | Kind::UpstreamTimeout => Failure::TimedOut,
+        Kind::UpstreamClosed | Kind::UpstreamRefused | Kind::UpstreamReset => Failure::Reset,
+        _ => Failure::Broken,
+    })
 }
 
 /// Whether so many failures in a row are what ejects, as of this one; a limit of 0 ejects nobody.

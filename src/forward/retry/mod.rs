@@ -39,11 +39,14 @@ pub fn is_wanted(error: &Error, idempotent: bool, policy: &policy::Retry) -> boo
         Retry::Never => false,
     };
     let wanted = match error.kind() {
-        Kind::Connect | Kind::ConnectTimeout | Kind::NoStream | Kind::UpstreamTls | Kind::UpstreamCertificate => {
-            policy.on_connect
-        }
-        // nothing has left this machine
-        Kind::Shortage(_) => true,
+        Kind::Connect
+        | Kind::Unreachable
+        | Kind::ConnectTimeout
+        | Kind::NoStream
+        | Kind::UpstreamTls
+        | Kind::UpstreamCertificate => policy.on_connect,
+        // nothing has left this machine; and what hangs is only given up where another attempt may follow
+        Kind::Shortage(_) | Kind::UpstreamHung => true,
         Kind::UpstreamClosed | Kind::UpstreamRefused | Kind::UpstreamReset | Kind::UpstreamProtocol => policy.on_reset,
         // what the client would be answered with decides
         Kind::UpstreamTimeout => policy.on_status.contains(&StatusCode::GATEWAY_TIMEOUT),

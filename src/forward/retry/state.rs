@@ -50,7 +50,8 @@ impl<'a> RetryState<'a> {
         if will_last && !self.has_another() {
             return None;
         }
-        self.pause(lack.is_some())
+        // what had waited for a backend that hangs is no storm: it was sent before that was known, and leaves once
+        self.pause(lack.is_some() || error.kind() == Kind::UpstreamHung)
     }
 
     /// The pause before another attempt, if one may be made.
@@ -58,8 +59,9 @@ impl<'a> RetryState<'a> {
         self.pause(false)
     }
 
-    /// `was_local`: the last attempt has not left this machine, so that no backend has had any work with it.
-    fn pause(&mut self, was_local: bool) -> Option<Duration> {
+    /// `is_free`: the budget does not count it. The last attempt has not left this machine, so that no backend has had any work with it; or
+    /// its backend hangs.
+    fn pause(&mut self, is_free: bool) -> Option<Duration> {
         let policy = &self.service.retry;
         if self.retries >= policy.attempts {
             return None;
@@ -69,7 +71,7 @@ impl<'a> RetryState<'a> {
             return None;
         }
         // the budget is there to spare backends
-        if !was_local && !self.worker.withdraw(self.service, Moment::now()) {
+        if !is_free && !self.worker.withdraw(self.service, Moment::now()) {
             self.service.retries.count(self.worker.index, RetryResult::OverBudget);
             return None;
         }
@@ -80,6 +82,11 @@ impl<'a> RetryState<'a> {
         let step = if self.has_another() { 0 } else { self.retries + 1 };
         self.retries += 1;
         Some(retry::back_off(step, policy.back_off, &mut self.worker.random.borrow_mut()))
+    }
+
+    /// Whether an attempt with this backend may be given up for one with another.
+    pub fn may_leave(&self, backend: usize) -> bool {
+        self.retries < self.service.retry.attempts && self.has_another_than(backend)
     }
 
     /// Whether there is a backend that was not tried.
@@ -116,5 +123,5 @@ impl<'a> RetryState<'a> {
 
 /// Whether the backend could not be reached at all.
 fn is_unreachable(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Connect)
+    matches!(error.kind(), Kind::Connect | Kind::Unreachable)
 }

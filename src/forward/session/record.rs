@@ -9,11 +9,11 @@ use std::time::Instant;
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 use crate::endpoint::waiters::Waiters;
-use crate::error::{Error, Kind, Side};
+use crate::error::{Error, Kind};
 use crate::forward::Worker;
 use crate::forward::placement::Admission;
-use crate::forward::placement::attempt_result::AttemptResult;
-use crate::metrics::{Durations, Requests, UpstreamMetrics};
+use crate::forward::placement::attempt_result::{self, AttemptResult};
+use crate::metrics::{AttemptEnd, BeganIn, Durations, Requests, UpstreamMetrics};
 use crate::outcome::{End, SessionOutcome};
 use crate::policy::Breaker;
 use crate::record::{self, access};
@@ -50,6 +50,8 @@ struct LastAttempt {
     endpoint: Arc<Endpoint>,
     upstream: Arc<UpstreamMetrics>,
     began: Instant,
+    /// Set until the backend has been reached.
+    waits_since: Option<BeganIn>,
     /// `None` once its slot at the backend is given back.
     admission: Option<Admission>,
     /// What it says about its backend was reported.
@@ -103,10 +105,12 @@ impl Record {
         if let Some(entry) = &mut self.access {
             entry.attempts.tried(&service.endpoints[backend].id);
         }
+        let waits_since = Some(service.upstream[backend].begun(self.worker.index));
         self.attempt = Some(LastAttempt {
             endpoint: Arc::clone(&service.endpoints[backend]),
             upstream: Arc::clone(&service.upstream[backend]),
             began,
+            waits_since,
             admission: Some(admission),
             is_reported: false,
         });
@@ -114,8 +118,8 @@ impl Record {
 
     /// The attempt failed with an error of this kind, and its slot at the backend is free.
     pub fn attempt_failed(&mut self, kind: Kind) {
-        if kind.side() == Side::Upstream {
-            self.report(true);
+        if let Some(failure) = attempt_result::failure(kind) {
+            self.report(Err(failure));
         }
         self.give_back();
     }
@@ -127,12 +131,13 @@ impl Record {
 
     /// The backend has been reached.
     pub fn connected(&mut self) {
+        self.waited();
         self.outcome.connected = Some(self.outcome.began.elapsed());
     }
 
     /// The backend has sent something: the attempt has succeeded, whatever becomes of the session.
     pub fn answered(&mut self) {
-        self.report(false);
+        self.report(Ok(()));
     }
 
     /// The session failed with an error of this kind.
@@ -164,7 +169,7 @@ impl Record {
     }
 
     /// Reports what the attempt says about its backend, once. How long it took is how long the backend took to be reached, or to fail.
-    fn report(&mut self, failed: bool) {
+    fn report(&mut self, end: AttemptEnd) {
         let (Some(attempt), Some(service)) = (&mut self.attempt, &self.service) else { return };
         if std::mem::replace(&mut attempt.is_reported, true) {
             return;
@@ -173,7 +178,7 @@ impl Record {
         let ended = Instant::now();
         let before = attempt.began.saturating_duration_since(self.outcome.began);
         let elapsed = match self.outcome.connected {
-            Some(connected) if !failed => connected.saturating_sub(before),
+            Some(connected) if end.is_ok() => connected.saturating_sub(before),
             _ => ended.saturating_duration_since(attempt.began),
         };
         let result = AttemptResult {
@@ -181,14 +186,23 @@ impl Record {
             upstream: &attempt.upstream,
             breaker: permit.zip(service.breaker.as_ref()),
             consecutive_failures: service.consecutive_failures,
-            failed,
+            end,
             elapsed,
         };
         result.report(&self.worker, Moment::at(ended));
     }
 
+    /// The attempt waits for its backend no more.
+    fn waited(&mut self) {
+        let Some(attempt) = &mut self.attempt else { return };
+        if let Some(began) = attempt.waits_since.take() {
+            attempt.upstream.waited(self.worker.index, began);
+        }
+    }
+
     /// Gives the slot at the backend back.
     fn give_back(&mut self) {
+        self.waited();
         let (Some(attempt), Some(service)) = (&mut self.attempt, &self.service) else { return };
         let Some(admission) = attempt.admission.take() else { return };
         if let Some(permit) = admission.permit {
@@ -200,10 +214,10 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        match self.outcome.failure {
-            Some(kind) if kind.side() == Side::Upstream => self.report(true),
+        match (self.outcome.failure, self.outcome.failure.and_then(attempt_result::failure)) {
+            (Some(_), Some(failure)) => self.report(Err(failure)),
             // a session that was connected and did not fail is a success, even where its backend has sent nothing
-            None if self.outcome.connected.is_some() => self.report(false),
+            (None, _) if self.outcome.connected.is_some() => self.report(Ok(())),
             _ => {}
         }
         self.give_back();

@@ -1,13 +1,15 @@
 use std::cell::Cell;
 
 use super::*;
+use crate::detect::fault::{Detector, Subject};
 use crate::endpoint::Target;
 use crate::endpoint::standing::{Health, Override};
+use crate::policy::LatencyRule;
 
 const POLICY: Outlier = Outlier {
     consecutive_failures: 5,
     error_rate: 0.5,
-    latency_factor: 0.0,
+    latency: LatencyRule::Auto,
     window: Duration::from_secs(10),
     min_requests: 20,
     eject_for: Duration::from_secs(10),
@@ -20,6 +22,7 @@ struct World {
     ejector: Ejector,
     backends: Vec<Arc<Endpoint>>,
     totals: [RequestCounts; 3],
+    suspicion: [f64; 3],
     /// How many backends were looked at.
     looks: Cell<u32>,
     now: Moment,
@@ -27,10 +30,24 @@ struct World {
 
 struct Counted<'a> {
     totals: [RequestCounts; 3],
+    suspicion: [f64; 3],
+    accusation: Option<Vote>,
     looks: &'a Cell<u32>,
 }
 
-impl Totals for Counted<'_> {
+impl Evidence for Counted<'_> {
+    fn suspicion(&self, _: usize, backend: usize) -> f64 {
+        self.suspicion[backend]
+    }
+
+    fn seems_to_hang(&self, _: usize, backend: usize) -> bool {
+        self.suspicion[backend] >= 0.9
+    }
+
+    fn accusation(&self, _: usize, backend: usize) -> Option<&Vote> {
+        self.accusation.as_ref().filter(|_| self.suspicion[backend] >= 1.0)
+    }
+
     fn attempts(&self, _: usize) -> u64 {
         self.totals.iter().map(|counts| counts.requests).sum()
     }
@@ -68,6 +85,7 @@ impl World {
             ejector,
             backends,
             totals: Default::default(),
+            suspicion: Default::default(),
             looks: Cell::default(),
             now: Moment::from_millis(1 << 40),
         };
@@ -78,7 +96,16 @@ impl World {
     /// A tick, and what came of it: `-b` is out, `+b` is in again.
     fn tick(&mut self) -> Vec<String> {
         self.now = self.now.plus(TICK);
-        let events = self.ejector.tick(self.now, &Counted { totals: self.totals, looks: &self.looks });
+        let vote = Vote {
+            detector: Detector::Peers,
+            subject: Subject::Backend(0),
+            fault: Fault::Unresponsive,
+            confidence: 0.9,
+            reason: "12 requests wait in vain".to_owned(),
+        };
+        let (totals, suspicion) = (self.totals, self.suspicion);
+        let evidence = Counted { totals, suspicion, accusation: Some(vote), looks: &self.looks };
+        let events = self.ejector.tick(self.now, &evidence);
         let shown = |event: &EjectionChange| format!("{}{}", if event.ejected.is_some() { '-' } else { '+' }, event.id);
         events.iter().map(shown).collect()
     }
@@ -210,4 +237,32 @@ fn what_moves_within_its_service_is_kept_as_well() {
     world.ejector.update(service(moved));
     world.totals = [world.totals[2], world.totals[0], world.totals[1]];
     assert_eq!(world.until_an_event(), (vec!["+c".to_owned()], moment(10)));
+}
+
+#[test]
+fn what_is_suspect_gets_less_work_and_comes_back_by_a_trickle() {
+    let mut world = World::new();
+    let share = |world: &World| world.backends[1].live.standing.share();
+    let hangs = |world: &World| world.backends[1].live.hangs();
+    for (suspicion, work) in [(0.4, 1000), (0.6, 500), (0.8, 250), (0.3, 1000)] {
+        world.suspicion[1] = suspicion;
+        assert_eq!(world.tick(), [] as [&str; 0]);
+        assert_eq!(share(&world), work);
+    }
+    assert_eq!(hangs(&world), 0);
+    world.suspicion[1] = 0.95;
+    for _ in 0..3 {
+        assert_eq!(world.tick(), [] as [&str; 0]);
+        assert_eq!(hangs(&world), 1, "what waits for its answer is told, once");
+    }
+    world.suspicion[1] = 1.0;
+    assert_eq!(world.tick(), ["-b"]);
+    assert_eq!(hangs(&world), 2, "and so is what has come since");
+    world.suspicion[1] = 0.0;
+    assert_eq!(world.until_an_event(), (vec!["+b".to_owned()], moment(10)));
+    assert_eq!(share(&world), 50);
+    for _ in 0..50 {
+        assert_eq!(world.tick(), [] as [&str; 0]);
+    }
+    assert_eq!(share(&world), 1000);
 }

@@ -25,14 +25,18 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::endpoint::addresses::Addresses;
 use crate::endpoint::{self, Live};
-use crate::io::{FailureTiming, Socket, Stream, connect_any};
+use crate::io::{FailureTiming, Socket, Stream, connect_any, resolve};
 use crate::policy::{Check, Health, ProxyHeader, UpstreamProtocol};
 use crate::shortage::{self, SocketKind};
+
+/// Names that are looked up at a time. A name server that is silent holds a thread for half a minute.
+static LOOK_UPS: Semaphore = Semaphore::const_new(16);
 
 /// The most bytes that are read of any answer.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -48,7 +52,7 @@ pub struct Target {
     pub live: Arc<Live>,
     /// Where it is.
     pub address: endpoint::Target,
-    /// All addresses of its name, with what is known of them.
+    /// All addresses of its name, with what is known of them; none = the name is looked up at each check.
     pub addresses: Arc<Addresses>,
     /// The host part of its address as written.
     pub host: String,
@@ -161,8 +165,11 @@ async fn connect(target: &Target) -> Result<Stream, CheckFailure> {
 /// A connection to the first of the backend's addresses that answers, at the port where it is checked.
 async fn connect_tcp(target: &Target) -> Result<TcpStream, CheckFailure> {
     let (all, port) = (&target.addresses, target.policy.port);
-    let addresses: Vec<SocketAddr> =
+    let mut addresses: Vec<SocketAddr> =
         all.in_order().map(|at| SocketAddr::new(at.ip(), port.unwrap_or(at.port()))).collect();
+    if let (true, endpoint::Target::Tcp(address)) = (addresses.is_empty(), &target.address) {
+        addresses = look_up(&target.host, address.port()).await?;
+    }
     match connect_any(addresses.into_iter(), target.policy.timeout).await {
         Ok((tcp, address)) => {
             // a check at another port says nothing about the address that requests go to
@@ -175,6 +182,22 @@ async fn connect_tcp(target: &Target) -> Result<TcpStream, CheckFailure> {
             Some((failed, _)) => CheckFailure::not_connected(failed.error, SocketKind::Ip, failed.timing, failed.to),
             None => CheckFailure::new("it has no address"),
         }),
+    }
+}
+
+/// The addresses of a name. The resolver blocks, so it has a thread of its own, which goes on when the check is given up.
+async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, CheckFailure> {
+    if host.is_empty() {
+        return Err(CheckFailure::new("it has no address"));
+    }
+    let (name, permit) = (host.to_owned(), LOOK_UPS.acquire().await);
+    let found = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        resolve(&name, port)
+    });
+    match found.await {
+        Ok(found) => found.map_err(|why| CheckFailure::new(format!("its name can't be looked up: {why}"))),
+        Err(_) => Err(CheckFailure { reason: "the look-up broke off".into(), is_ours: true }),
     }
 }
 

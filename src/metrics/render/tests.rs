@@ -94,7 +94,15 @@ fn a_scraper_reads_back_what_was_counted() {
 
     let scrape = Scrape::of(
         &registry,
-        &[BackendReading { service: "api", id: "a", in_flight: 2, up: true, state: "up", breaker: Some(2) }],
+        &[BackendReading {
+            service: "api",
+            id: "a",
+            in_flight: 2,
+            up: true,
+            state: "up",
+            work_share: 1.0,
+            breaker: Some(2),
+        }],
     );
     for (name, labels, value) in [
         ("evenkeel_requests_total", &["web", "api", "a", "2xx"][..], 2.0),
@@ -167,7 +175,7 @@ fn everything() -> String {
     listener.transferred(1, 5, 7);
     let upstream = registry.upstream("api", "a");
     upstream.connected(0);
-    upstream.attempted(0, true, Duration::from_millis(1));
+    upstream.attempted(0, Err(super::super::Failure::Reset), Duration::from_millis(1));
     let other = registry.upstream("api", "b");
     other.connected(1);
     let retries = registry.retries("api");
@@ -193,10 +201,19 @@ fn everything() -> String {
         for (outcome, count) in [("ok", 0), ("failed", 1)] {
             counter!(names::RELOADS.name, "outcome" => outcome).increment(count);
         }
+        counter!(names::FAULTS.name, "service" => "api", "fault" => "high_latency").increment(2);
         counter!(names::EVENTS.name, "kind" => "service_up").increment(4);
         counter!(names::EVENTS.name, "kind" => "config_refused").increment(0);
     });
-    let backend = |id, breaker| BackendReading { service: "api", id, in_flight: 2, up: true, state: "up", breaker };
+    let backend = |id, breaker| BackendReading {
+        service: "api",
+        id,
+        in_flight: 2,
+        up: true,
+        state: "up",
+        work_share: 0.5,
+        breaker,
+    };
     let readings = Readings {
         backends: &[backend("a", Some(2)), backend("b", None)],
         waiting: &[("api", 3)],

@@ -51,10 +51,11 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
         affinity: None,
         written: 0,
         health: None,
+        detect: None,
         outlier: policy::Outlier {
             consecutive_failures: 5,
             error_rate: 0.5,
-            latency_factor: 0.0,
+            latency: policy::LatencyRule::Off,
             window: second,
             min_requests: 20,
             eject_for: second,

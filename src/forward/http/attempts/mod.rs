@@ -112,7 +112,7 @@ async fn attempt_until_settled(
         let admission = placement::admit(worker, service, criteria, &request.terms.timeouts).await?;
         let backend = admission.backend();
         exchange.attempt_begins(admission);
-        let result = attempts.next(backend).run(attempts.body.repeat()).await;
+        let result = attempts.run(backend).await;
         let pause = match result {
             Ok(answer) => match attempts.pause_after_answer(backend, &answer) {
                 Some(pause) => {
@@ -127,7 +127,7 @@ async fn attempt_until_settled(
             Err(failed) => {
                 let (id, error) = (&service.endpoints[backend].id, &failed.error);
                 tracing::debug!(service = %service.name, backend = %id, %error, "an attempt failed");
-                exchange.attempt_failed(error.kind(), failed.raced);
+                exchange.attempt_failed(&failed);
                 match attempts.pause_after_failure(backend, &failed) {
                     Some(pause) => pause,
                     None => {
@@ -167,6 +167,24 @@ impl<'a> Attempts<'a> {
             client: self.request.client.filter(|_| nothing_was_sent),
             now: began,
         }
+    }
+
+    /// Makes the next attempt, with this backend: to its end, or until the backend is found to hang and the request can be sent to another.
+    async fn run(&mut self, backend: usize) -> Result<Answer<Content>, Failed> {
+        let attempt = self.next(backend);
+        let live = &self.request.service.endpoints[backend].live;
+        let hangs = live.hangs();
+        let mut answer = pin!(attempt.run(self.body.repeat()));
+        poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Pending if live.hangs() != hangs && self.may_leave(backend) => Poll::Ready(Err(Failed::hung())),
+            poll => poll,
+        })
+        .await
+    }
+
+    /// Whether the request that this backend has not answered may be sent to another one.
+    fn may_leave(&self, backend: usize) -> bool {
+        self.is_idempotent && self.body.is_whole() && self.retry.may_leave(backend)
     }
 
     /// The next attempt, with this backend.

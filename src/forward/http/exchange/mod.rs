@@ -12,17 +12,19 @@ use http::header::{self, HeaderMap, HeaderName};
 
 use crate::clock::Moment;
 use crate::endpoint::load::Report;
-use crate::error::{Error, Kind, Side};
+use crate::error::{Error, Kind, Retry};
 use crate::forward::Ingress;
 use crate::forward::placement::Admission;
-use crate::forward::placement::attempt_result::AttemptResult;
+use crate::forward::placement::attempt_result::{self, AttemptResult};
 use crate::load::{BadReport, orca};
+use crate::metrics::{BeganIn, Failure};
 use crate::outcome::{Grpc, Outcome};
 use crate::protocol::http::grpc;
 use crate::record;
 use crate::record::access as log;
 use crate::snapshot::{Current, Service};
-use counted::Counted;
+use crate::upstream::terms::Failed;
+use counted::{BackendView, Counted};
 
 /// One exchange.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Exchange {
 struct CurrentAttempt {
     admission: Admission,
     began: Instant,
+    /// Set while it waits for the head of its answer.
+    waits_since: Option<BeganIn>,
     /// How long after that the head of its answer came. Set where more of the answer follows: how long that takes may be up to the client.
     answered: Option<Duration>,
 }
@@ -68,7 +72,7 @@ type Read = fn(&[u8]) -> Result<Report, BadReport>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Succeeded,
-    Failed,
+    Failed(Failure),
     /// Nothing: the client went away or made a mistake, or something failed that is nobody's fault.
     None,
 }
@@ -107,31 +111,43 @@ impl Exchange {
         let began = if self.counted.backend().is_none() { self.outcome.began } else { Instant::now() };
         self.counted.set_backend(admission.backend());
         self.outcome.attempts += 1;
-        if let Some((entry, used)) = self.access.as_mut().zip(self.counted.backend()) {
+        let used = self.counted.backend();
+        if let Some((entry, used)) = self.access.as_mut().zip(used.as_ref()) {
             entry.attempts.tried(&used.endpoint.id);
         }
-        self.attempt = Some(CurrentAttempt { admission, began, answered: None });
+        let waits_since = used.map(|used| used.upstream.begun(self.ingress.worker().index));
+        self.attempt = Some(CurrentAttempt { admission, began, waits_since, answered: None });
     }
 
-    /// The attempt failed. `raced`: a kept connection was closed as it was used, which is nobody's failure.
-    pub fn attempt_failed(&mut self, kind: Kind, raced: bool) {
-        let verdict = match kind.side() {
-            Side::Upstream if !raced => Verdict::Failed,
-            _ => Verdict::None,
-        };
+    /// The attempt failed. It may have lost a race: a kept connection was closed as it was used. That is nobody's failure where the backend has said so, and
+    /// otherwise while it is rare.
+    pub fn attempt_failed(&mut self, failed: &Failed) {
+        let kind = failed.error.kind();
+        let is_told = failed.error.retryability() == Retry::Safe;
+        let worker = self.ingress.worker().index;
+        if kind == Kind::UpstreamHung
+            && let Some(used) = self.counted.backend()
+        {
+            used.upstream.abandoned(worker);
+        }
+        let forgives = |used: BackendView<'_>| is_told || used.upstream.forgives_race(worker);
+        let is_forgiven = failed.raced && self.counted.backend().is_some_and(forgives);
+        let failure = attempt_result::failure(kind).filter(|_| !is_forgiven);
+        let verdict = failure.map_or(Verdict::None, Verdict::Failed);
         self.end_attempt(verdict, Instant::now());
     }
 
     /// The attempt was answered with this status, and another attempt follows: the client does not see this answer.
     pub fn attempt_answered(&mut self, status: StatusCode) {
         let failed = self.service().is_some_and(|service| service.failure_status.contain(status));
-        self.end_attempt(if failed { Verdict::Failed } else { Verdict::Succeeded }, Instant::now());
+        self.end_attempt(if failed { Verdict::Failed(Failure::Status) } else { Verdict::Succeeded }, Instant::now());
     }
 
     /// The client is answered with this status.
     pub fn answered(&mut self, status: StatusCode, rest: Rest) {
         self.outcome.status = Some(status);
         self.is_failure = self.service().is_some_and(|service| service.failure_status.contain(status));
+        self.waited();
         match (rest, &mut self.attempt) {
             // how long the client takes to read says nothing about the backend
             (Rest::Whole, _) => self.backend_done(),
@@ -232,32 +248,44 @@ impl Exchange {
     /// What the last attempt says about its backend, at the end of the exchange.
     fn verdict(&self) -> Verdict {
         match (self.outcome.failure, self.outcome.status) {
-            (Some(kind), _) if kind.side() == Side::Upstream => Verdict::Failed,
-            (Some(_), _) | (None, None) => Verdict::None,
-            (None, Some(_)) if self.is_failure => Verdict::Failed,
+            (Some(kind), _) => attempt_result::failure(kind).map_or(Verdict::None, Verdict::Failed),
+            (None, None) => Verdict::None,
+            (None, Some(_)) if self.is_failure => Verdict::Failed(Failure::Status),
             (None, Some(_)) => Verdict::Succeeded,
+        }
+    }
+
+    /// The attempt that is under way waits for the head of its answer no more.
+    fn waited(&mut self) {
+        let began = self.attempt.as_mut().and_then(|attempt| attempt.waits_since.take());
+        if let Some((began, used)) = began.zip(self.counted.backend()) {
+            used.upstream.waited(self.ingress.worker().index, began);
         }
     }
 
     /// Ends the attempt that is under way: reports what it says about its backend, and gives its slot back.
     fn end_attempt(&mut self, verdict: Verdict, ended: Instant) {
-        let Some(CurrentAttempt { admission, began, answered }) = self.attempt.take() else { return };
+        self.waited();
+        let Some(CurrentAttempt { admission, began, answered, .. }) = self.attempt.take() else { return };
         let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
         let live = &used.endpoint.live;
-        if verdict == Verdict::None {
-            if let Some(permit) = admission.permit {
-                live.breaker.forgo(permit);
-            }
-        } else {
+        let end = match verdict {
+            Verdict::Succeeded => Some(Ok(())),
+            Verdict::Failed(failure) => Some(Err(failure)),
+            Verdict::None => None,
+        };
+        if let Some(end) = end {
             let result = AttemptResult {
                 live,
                 upstream: used.upstream,
                 breaker: admission.permit.zip(service.breaker),
                 consecutive_failures: service.consecutive_failures,
-                failed: verdict == Verdict::Failed,
+                end,
                 elapsed: answered.unwrap_or_else(|| ended.saturating_duration_since(began)),
             };
             result.report(self.ingress.worker(), Moment::at(ended));
+        } else if let Some(permit) = admission.permit {
+            live.breaker.forgo(permit);
         }
         let worker = self.ingress.worker();
         worker.give_back(service.index, service.name, service.waiting, used.endpoint, admission.slot);

@@ -1,0 +1,152 @@
+//! How events are shown: as a line for people, as the member `cause` in JSON, and in the log.
+
+use serde_json::{Value, json};
+use tracing::{error, info, warn};
+
+use super::{Kind, Level, Sessions, seconds};
+use crate::clock::rfc3339;
+use crate::endpoint::state::State;
+use crate::event::Subject;
+
+impl Kind {
+    /// What happened, in one line for people.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Backend { state, reason, .. } => {
+                let text = backend(*state);
+                if reason.is_empty() { text.to_owned() } else { format!("{text}: {reason}") }
+            }
+            Self::BackendRemoved { by } => format!("backend is removed: the {by} does not have it any more"),
+            Self::Listener(change) => change.text(),
+            Self::Certificate(change) => change.text(),
+            Self::Discovery(change) => change.text(),
+            Self::Fault(change) => change.text(),
+            Self::DetectorLeftOut { detector, reason } => {
+                format!("the detector {detector} is left out until the next reload: {reason}")
+            }
+            Self::Operator { command: "weight", who, weight: None, .. } => {
+                format!("{who} gave it its configured weight back")
+            }
+            Self::Operator { command: "weight", who, weight: Some(weight), .. } => {
+                format!("{who} set its weight to {weight}")
+            }
+            Self::Operator { command, who, reason, .. } => match reason {
+                Some(reason) => format!("{who} said {command}: {reason}"),
+                None => format!("{who} said {command}"),
+            },
+            Self::OperatorExpired { command, who } => format!("what {who} said is over: {command}"),
+            Self::OperatorNotKept { reason } => {
+                format!("what operators say can't be kept and ends with this process: {reason}")
+            }
+            Self::PanicBegan { .. } => "too few backends are well: health is ignored (panic_threshold)".to_owned(),
+            Self::PanicEnded { .. } => "enough backends are well again".to_owned(),
+            Self::ServiceDown { .. } => "no backend can be used".to_owned(),
+            Self::ServiceUp { .. } => "a backend can be used again".to_owned(),
+            Self::Reloaded { why, .. } => format!("reloaded ({why})"),
+            Self::NotReloaded { why, detail, .. } => format!("not reloaded ({why}), what runs stays: {detail}"),
+            Self::Ready { .. } => "ready".to_owned(),
+            Self::Stopping { .. } => "stopping".to_owned(),
+        }
+    }
+
+    /// The member `cause` in JSON: why it happened, and figures.
+    pub(in crate::event) fn cause(&self) -> Value {
+        match self {
+            Self::Backend { state, by, reason, was, after } => json!({
+                "state": state.as_str(),
+                "by": by.as_str(),
+                "reason": reason,
+                "was": was.map(State::as_str),
+                "after_s": after.map(seconds),
+            }),
+            Self::BackendRemoved { by } => json!({ "by": by }),
+            Self::Listener(change) => change.cause(),
+            Self::Certificate(change) => change.cause(),
+            Self::Discovery(change) => change.cause(),
+            Self::Fault(change) => change.cause(),
+            Self::DetectorLeftOut { detector, reason } => json!({ "detector": detector, "reason": reason }),
+            Self::Operator { command, who, reason, until, weight, sessions } => {
+                let mut cause = json!({
+                    "command": command,
+                    "who": who,
+                    "reason": reason,
+                    "until": until.map(rfc3339),
+                    "weight": weight,
+                });
+                if let Some(sessions) = sessions {
+                    sessions.add_to(&mut cause);
+                }
+                cause
+            }
+            Self::OperatorExpired { command, who } => json!({ "command": command, "who": who }),
+            Self::OperatorNotKept { reason } => json!({ "reason": reason }),
+            Self::PanicBegan { available, total }
+            | Self::PanicEnded { available, total }
+            | Self::ServiceUp { available, total } => json!({ "available": available, "total": total }),
+            Self::ServiceDown { total } => json!({ "available": 0, "total": total }),
+            Self::Reloaded { why, generation, changes, took } => {
+                json!({ "why": why, "generation": generation, "changes": changes, "took_s": seconds(*took) })
+            }
+            Self::NotReloaded { why, detail, took } => {
+                json!({ "why": why, "detail": detail, "took_s": seconds(*took) })
+            }
+            Self::Ready { version } => json!({ "version": version, "pid": std::process::id() }),
+            Self::Stopping { signal } => json!({ "signal": signal }),
+        }
+    }
+
+    /// Writes its line in the log.
+    pub(in crate::event) fn log(&self, subject: &Subject) {
+        let (service, backend) = (subject.service.as_deref(), subject.backend.as_deref());
+        let listener = subject.listener.as_deref();
+        match self {
+            Self::Backend { state, by, reason, was, .. } => {
+                let (by, was, text) = (by.as_str(), was.map(State::as_str), self::backend(*state));
+                match self.level() {
+                    Level::Info => info!(service, backend, by, reason, was, "{text}"),
+                    _ => warn!(service, backend, by, reason, was, "{text}"),
+                }
+            }
+            Self::BackendRemoved { by } => info!(service, backend, by, "backend is removed"),
+            Self::Listener(change) => change.log(listener),
+            Self::Certificate(change) => change.log(listener, service),
+            Self::Discovery(change) => change.log(service),
+            Self::Fault(change) => change.log(subject),
+            Self::DetectorLeftOut { .. } => warn!(service, "{}", self.text()),
+            Self::Operator { command, who, reason, until, weight, sessions } => {
+                let (until, sessions) = (until.map(rfc3339), sessions.and_then(Sessions::count));
+                info!(service, backend, who, reason, until, weight, sessions, "an operator said: {command}");
+            }
+            Self::OperatorExpired { who, .. } => info!(service, backend, who, "{}", self.text()),
+            Self::OperatorNotKept { reason } => {
+                warn!(reason, "what operators say can't be kept and ends with this process");
+            }
+            Self::PanicBegan { available, total } => warn!(service, available, total, "{}", self.text()),
+            Self::PanicEnded { available, total } | Self::ServiceUp { available, total } => {
+                info!(service, available, total, "{}", self.text());
+            }
+            Self::ServiceDown { total } => error!(service, total, "{}", self.text()),
+            Self::Reloaded { why, generation, changes, took } => {
+                info!(generation, changes, ?took, "reloaded ({why})");
+            }
+            Self::NotReloaded { why, detail, took } => {
+                error!(?took, "not reloaded ({why}), what runs stays: {detail}");
+            }
+            Self::Ready { .. } => info!("ready"),
+            Self::Stopping { signal } => info!(%signal, "stopping"),
+        }
+    }
+}
+
+fn backend(state: State) -> &'static str {
+    match state {
+        State::Up => "backend is up",
+        State::Starting => "backend is starting: its share of the work grows",
+        State::Draining => "backend is draining: it keeps its sessions and gets no new ones",
+        State::Disabled => "backend is disabled",
+        State::Down => "backend is down",
+        State::Ejected => "backend is ejected",
+        State::Broken => "backend is broken: its circuit breaker is open",
+        State::Unknown => "backend is unknown: it has to be checked first",
+    }
+}
