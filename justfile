@@ -50,6 +50,10 @@ differential:
 resilience:
     scripts/resilience.sh
 
+# who notices a bad backend, and who accuses a good one, beside other proxies, as a table (about 23 minutes for each proxy)
+detection *ARGUMENTS:
+    scripts/detection.sh {{ARGUMENTS}}
+
 # advisories, licences, bans (needs cargo-deny)
 deny:
     cargo deny check
