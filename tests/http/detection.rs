@@ -89,6 +89,27 @@ fn a_reload_keeps_what_was_found() {
 }
 
 #[test]
+fn the_fault_of_a_backend_that_a_reload_removes_is_cleared_as_its_own() {
+    let ((bad, hangs), well, other) = (that_may_hang(), Origin::ok(), Origin::ok());
+    let proxy = Proxy::start(&config("", "balance = \"round_robin\"", &[&bad, &well, &other]));
+    warm_up(&proxy);
+    hangs.store(true, Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            scope.spawn(|| (0..40).for_each(|_| assert_eq!(proxy.client().get("/").status, 200)));
+        }
+    });
+    wait_until("a fault is found", || !events(&proxy, "fault_raised").is_empty());
+    // the others move up by one place
+    assert_eq!(proxy.reload(&config("", "balance = \"round_robin\"", &[&well, &other])).status, 200);
+    wait_until("it is cleared", || !events(&proxy, "fault_cleared").is_empty());
+    assert_eq!(events(&proxy, "fault_cleared")[0]["backend"], bad.address());
+    let faults: serde_json::Value = serde_json::from_str(&proxy.admin("/api/v1/faults").unwrap().text()).unwrap();
+    assert_eq!(faults[0]["backend"], bad.address(), "{faults}");
+    assert!(faults[0]["until"].is_string(), "{faults}");
+}
+
+#[test]
 fn a_backend_that_resets_kept_connections_again_and_again_does_not_lose_a_race() {
     let resets = |conn: &mut Conn| {
         let mut answered = 0;

@@ -17,7 +17,7 @@ use crate::forward::Ingress;
 use crate::forward::placement::Admission;
 use crate::forward::placement::attempt_result::{self, AttemptResult};
 use crate::load::{BadReport, orca};
-use crate::metrics::{BeganIn, Failure};
+use crate::metrics::{AttemptEnd, BeganIn, Failure};
 use crate::outcome::{Grpc, Outcome};
 use crate::protocol::http::grpc;
 use crate::record;
@@ -67,15 +67,6 @@ const REPORT_BIN: HeaderName = HeaderName::from_static(orca::FIELD_BIN);
 
 /// Reads a load report in one of its forms.
 type Read = fn(&[u8]) -> Result<Report, BadReport>;
-
-/// What an attempt says about its backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Succeeded,
-    Failed(Failure),
-    /// Nothing: the client went away or made a mistake, or something failed that is nobody's fault.
-    None,
-}
 
 impl Exchange {
     /// Begins now.
@@ -133,14 +124,13 @@ impl Exchange {
         let forgives = |used: BackendView<'_>| is_told || used.upstream.forgives_race(worker);
         let is_forgiven = failed.raced && self.counted.backend().is_some_and(forgives);
         let failure = attempt_result::failure(kind).filter(|_| !is_forgiven);
-        let verdict = failure.map_or(Verdict::None, Verdict::Failed);
-        self.end_attempt(verdict, Instant::now());
+        self.end_attempt(failure.map(Err), Instant::now());
     }
 
     /// The attempt was answered with this status, and another attempt follows: the client does not see this answer.
     pub fn attempt_answered(&mut self, status: StatusCode) {
         let failed = self.service().is_some_and(|service| service.failure_status.contain(status));
-        self.end_attempt(if failed { Verdict::Failed(Failure::Status) } else { Verdict::Succeeded }, Instant::now());
+        self.end_attempt(Some(if failed { Err(Failure::Status) } else { Ok(()) }), Instant::now());
     }
 
     /// The client is answered with this status.
@@ -162,7 +152,7 @@ impl Exchange {
     /// The last of the answer came from the backend. The attempt ends here, whatever the client does from now on.
     pub fn backend_done(&mut self) {
         if self.attempt.is_some() {
-            self.end_attempt(self.verdict(), Instant::now());
+            self.end_attempt(self.attempt_end(), Instant::now());
         }
     }
 
@@ -245,13 +235,14 @@ impl Exchange {
         self.counted.whole_service()
     }
 
-    /// What the last attempt says about its backend, at the end of the exchange.
-    fn verdict(&self) -> Verdict {
+    /// What the last attempt says about its backend, at the end of the exchange; `None` = nothing: the client went away or made a mistake, or something failed
+    /// that is nobody's fault.
+    fn attempt_end(&self) -> Option<AttemptEnd> {
         match (self.outcome.failure, self.outcome.status) {
-            (Some(kind), _) => attempt_result::failure(kind).map_or(Verdict::None, Verdict::Failed),
-            (None, None) => Verdict::None,
-            (None, Some(_)) if self.is_failure => Verdict::Failed(Failure::Status),
-            (None, Some(_)) => Verdict::Succeeded,
+            (Some(kind), _) => attempt_result::failure(kind).map(Err),
+            (None, None) => None,
+            (None, Some(_)) if self.is_failure => Some(Err(Failure::Status)),
+            (None, Some(_)) => Some(Ok(())),
         }
     }
 
@@ -264,16 +255,11 @@ impl Exchange {
     }
 
     /// Ends the attempt that is under way: reports what it says about its backend, and gives its slot back.
-    fn end_attempt(&mut self, verdict: Verdict, ended: Instant) {
+    fn end_attempt(&mut self, end: Option<AttemptEnd>, ended: Instant) {
         self.waited();
         let Some(CurrentAttempt { admission, began, answered, .. }) = self.attempt.take() else { return };
         let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
         let live = &used.endpoint.live;
-        let end = match verdict {
-            Verdict::Succeeded => Some(Ok(())),
-            Verdict::Failed(failure) => Some(Err(failure)),
-            Verdict::None => None,
-        };
         if let Some(end) = end {
             let result = AttemptResult {
                 live,
@@ -296,7 +282,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         // one reading of the clock serves everything that ends here
         let ended = Instant::now();
-        self.end_attempt(self.verdict(), ended);
+        self.end_attempt(self.attempt_end(), ended);
         if self.outcome.status.is_none() {
             match std::thread::panicking() {
                 true => self.outcome.failure = Some(Kind::Internal),
