@@ -74,15 +74,6 @@ impl SampleLogs {
     pub fn reopen(&self) {
         self.open.values().for_each(|(log, _)| log.send(Message::Reopen));
     }
-
-    /// Waits until everything is written.
-    pub fn end(self) {
-        for (log, writer) in self.open.into_values() {
-            drop(log);
-            // a writer that has panicked has said so
-            let _ = writer.join();
-        }
-    }
 }
 
 impl SampleLog {

@@ -46,6 +46,14 @@ fn read(path: &Path) -> Vec<Row> {
     rows
 }
 
+/// Waits until everything is written.
+fn end(logs: SampleLogs) {
+    for (log, writer) in logs.open.into_values() {
+        drop(log);
+        writer.join().unwrap();
+    }
+}
+
 #[test]
 fn what_is_recorded_can_be_replayed() {
     let folder = Folder::new("replay");
@@ -56,7 +64,7 @@ fn what_is_recorded_can_be_replayed() {
     log.record(at(100), "api", &[("a", &sample(7)), ("b, \"c\"", &sample(0))]);
     log.record(at(101), "web", &[("a", &sample(3))]);
     drop(log);
-    logs.end();
+    end(logs);
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.starts_with(
         "time,service,backend,requests,failures,refused,timed_out,unreachable,reset,broken,status_5xx,p50_ms,"
