@@ -28,10 +28,6 @@ pub struct Sample {
     pub waiting: Waiting,
     /// Exchanges in flight now, also those whose answers are under way.
     pub in_flight: u32,
-    /// Bytes received from it.
-    pub received: u64,
-    /// Connections to it, now.
-    pub connections: u32,
     /// Checks that ended, and those of them that failed.
     pub checks: u32,
     /// See [`checks`](Self::checks).
@@ -101,7 +97,7 @@ pub const AGES: usize = 32;
 impl Sample {
     /// Takes in the sample that follows: counts add up, and what is a state is the later one's.
     pub fn follow(&mut self, next: &Self) {
-        let before = (self.begun, self.answers, self.failures, self.received, self.checks, self.failed_checks);
+        let before = (self.begun, self.answers, self.failures, self.checks, self.failed_checks);
         let abandoned = self.abandoned;
         let mut latencies = std::mem::take(&mut self.latencies);
         latencies += &next.latencies;
@@ -110,9 +106,8 @@ impl Sample {
         self.begun = self.begun.saturating_add(before.0);
         self.answers = self.answers.saturating_add(before.1);
         self.failures += before.2;
-        self.received = self.received.saturating_add(before.3);
-        self.checks = self.checks.saturating_add(before.4);
-        self.failed_checks = self.failed_checks.saturating_add(before.5);
+        self.checks = self.checks.saturating_add(before.3);
+        self.failed_checks = self.failed_checks.saturating_add(before.4);
         self.check_latency = next.check_latency.or(self.check_latency);
     }
 

@@ -27,8 +27,6 @@ pub struct Input<'a> {
     pub samples: &'a [Sample],
     /// What the service depends on.
     pub dependencies: &'a [Dependency],
-    /// The time of the day (UTC), for habits of the day; `None` = not known.
-    pub time_of_day: Option<Duration>,
 }
 
 /// What has come of an input.
@@ -55,8 +53,6 @@ pub struct Detection {
     guard: Guard,
     /// The votes that are counted, kept for their room.
     votes: Vec<Vote>,
-    /// Verdicts on backends that are gone, to be told at the next look.
-    gone: Vec<Verdict>,
     /// Something that the service depends on does not answer.
     lacks_dependency: bool,
 }
@@ -74,7 +70,6 @@ impl Detection {
             composite: Composite::default(),
             guard: Guard::default(),
             votes: Vec::new(),
-            gone: Vec::new(),
             lacks_dependency: false,
         }
     }
@@ -85,18 +80,19 @@ impl Detection {
     }
 
     /// Other settings, or other backends: `places` says for each of the new backends at which place it was before (`None` = it is new).
-    /// What is known of those that stay is kept. Verdicts on those that are gone are cleared at the next look.
-    pub fn update(&mut self, settings: Settings, backends: Vec<Backend>, places: &[Option<usize>]) {
+    /// What is known of those that stay is kept. The verdicts on
+    /// those that are gone are given back, by the places that they had.
+    pub fn update(&mut self, settings: Settings, backends: Vec<Backend>, places: &[Option<usize>]) -> Vec<Verdict> {
         self.peers.reorder(places);
         self.panel.reorder(places);
-        self.gone.append(&mut self.composite.reorder(places));
         self.ejected = vec![false; backends.len()];
         (self.settings, self.backends) = (settings, backends);
+        self.composite.reorder(places)
     }
 
     /// Takes in what is known now. To be called about every 100 ms; detectors other than `peers` look once an interval.
     pub fn observe(&mut self, input: &Input<'_>) -> Changes {
-        let mut changes = Changes { cleared: std::mem::take(&mut self.gone), ..Changes::default() };
+        let mut changes = Changes::default();
         self.ejected.clear();
         self.ejected.extend(input.samples.iter().map(|sample| sample.is_ejected));
         self.lacks_dependency = input.dependencies.iter().any(|dependency| dependency.failed > 0);

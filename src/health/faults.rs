@@ -41,8 +41,9 @@ impl Faults {
     /// A fault was found, or the one that this backend, host, zone or service has is another one now.
     pub fn raise(&self, mut fault: Fault) {
         let mut list = self.list();
-        if let Some(before) = list.current.iter_mut().find(|known| known.is_of(&fault.service, &fault.verdict.subject))
-        {
+        let is_same =
+            |known: &&mut Fault| known.is_of(&fault.service, fault.backend.as_deref(), &fault.verdict.subject);
+        if let Some(before) = list.current.iter_mut().find(is_same) {
             (fault.since, fault.action) = (before.since, std::mem::take(&mut before.action));
             *before = fault;
         } else {
@@ -50,10 +51,10 @@ impl Faults {
         }
     }
 
-    /// The fault of this part of a service holds no more. Returns what is known of it.
-    pub fn clear(&self, service: &str, subject: &Subject, now: SystemTime) -> Option<Fault> {
+    /// The fault of this backend, or of this other part of a service, holds no more. Returns what is known of it.
+    pub fn clear(&self, service: &str, backend: Option<&str>, subject: &Subject, now: SystemTime) -> Option<Fault> {
         let mut list = self.list();
-        let at = list.current.iter().position(|known| known.is_of(service, subject))?;
+        let at = list.current.iter().position(|known| known.is_of(service, backend, subject))?;
         let mut fault = list.current.swap_remove(at);
         fault.until = Some(now);
         list.lately.push_front(fault.clone());
@@ -61,9 +62,9 @@ impl Faults {
         Some(fault)
     }
 
-    /// Nothing is known any more of the services for which `stays` is false: they are not there.
-    pub fn retain(&self, stays: impl Fn(&str) -> bool) {
-        self.list().current.retain(|fault| stays(&fault.service));
+    /// Nothing is known any more of the faults that hold.
+    pub fn forget(&self) {
+        self.list().current.clear();
     }
 
     /// Something was done with a backend that has a fault.
@@ -86,8 +87,10 @@ impl Faults {
 }
 
 impl Fault {
-    fn is_of(&self, service: &str, subject: &Subject) -> bool {
-        &*self.service == service && self.verdict.subject == *subject
+    /// A backend is known by its id: its place, by which the verdict names it, changes with reloads.
+    fn is_of(&self, service: &str, backend: Option<&str>, subject: &Subject) -> bool {
+        let is_same = || backend.is_some() || self.verdict.subject == *subject;
+        &*self.service == service && self.backend.as_deref() == backend && is_same()
     }
 }
 
@@ -129,8 +132,8 @@ mod tests {
             (known[0].since, known[0].verdict.fault, &*known[0].action),
             (start, Kind::Unresponsive, "ejected, for 10s")
         );
-        assert!(faults.clear("api", &Subject::Backend(1), later).is_some());
-        assert!(faults.clear("api", &Subject::Backend(1), later).is_none());
+        assert!(faults.clear("api", Some("b"), &Subject::Backend(1), later).is_some());
+        assert!(faults.clear("api", Some("b"), &Subject::Backend(1), later).is_none());
         assert_eq!(faults.all()[0].until, Some(later));
     }
 
@@ -139,7 +142,7 @@ mod tests {
         let faults = Faults::default();
         for _ in 0..KEPT + 5 {
             faults.raise(fault(Kind::HighLatency, SystemTime::UNIX_EPOCH));
-            faults.clear("api", &Subject::Backend(1), SystemTime::UNIX_EPOCH);
+            faults.clear("api", Some("b"), &Subject::Backend(1), SystemTime::UNIX_EPOCH);
         }
         assert_eq!(faults.all().len(), KEPT);
     }

@@ -17,7 +17,6 @@ const LONG_AGO: Duration = Duration::from_secs(3600);
 const AWAY: u32 = 3;
 /// What a backend is called where rows don't name one.
 const NAMELESS: &str = "backend";
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// The detection of one service.
 pub struct Player {
@@ -147,8 +146,7 @@ impl Player {
         self.tell_of_new_ones();
         let samples = self.samples(now);
         let lasted = self.look.before.map_or(self.settings.interval, |before| now - before);
-        let time_of_day = Some(Duration::from_millis(u64::try_from(now.as_millis() % DAY.as_millis()).unwrap_or(0)));
-        let changes = self.detection.observe(&Input { now, lasted, samples: &samples, dependencies: &[], time_of_day });
+        let changes = self.detection.observe(&Input { now, lasted, samples: &samples, dependencies: &[] });
         self.tell(now, changes, tell);
         self.look = Look { began: now, rows: 0, before: Some(now) };
     }
@@ -165,7 +163,8 @@ impl Player {
         };
         let backends: Vec<Backend> = self.backends.iter().map(backend).collect();
         let places: Vec<Option<usize>> = (0..backends.len()).map(|at| Some(at).filter(|at| *at < before)).collect();
-        self.detection.update(self.settings.clone(), backends, &places);
+        // none of them goes
+        _ = self.detection.update(self.settings.clone(), backends, &places);
     }
 
     /// The samples of this look. A backend without a row takes no part.

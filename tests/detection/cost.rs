@@ -26,7 +26,6 @@ fn samples(rng: &mut Rng, rate: f64) -> Vec<Sample> {
             begun: answers as u64,
             answers: answers as u64,
             in_flight: 2,
-            connections: 4,
             cpu: Some(0.4 + 0.02 * normal(rng)),
             memory: Some(0.5 + 0.01 * normal(rng)),
             heartbeat: Some(Duration::from_secs(1)),
@@ -74,7 +73,6 @@ fn cost_of_a_tick_with_ten_thousand_backends() {
                 lasted: TICK,
                 samples: &sets[(tick + at) % SETS],
                 dependencies: &known,
-                time_of_day: Some(TICK * tick as u32),
             });
             std::hint::black_box(changes);
         }

@@ -122,7 +122,6 @@ impl Member {
         match attempt.end {
             End::Answered => {
                 self.sample.answers += 1;
-                self.sample.received += 2_000;
                 self.sample.latencies.add(Duration::from_secs_f64(attempt.ends - attempt.begun));
             }
             End::Refused => failures.refused += 1,

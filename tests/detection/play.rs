@@ -59,7 +59,6 @@ pub fn play(trace: &Trace, settings: Settings) -> Play {
             lasted: Duration::from_secs_f64(lasted),
             samples: &samples,
             dependencies,
-            time_of_day: time_of_day(fleet, now),
         });
         play.left_out.extend(changes.left_out);
         play.note(now, &detection);
@@ -82,11 +81,6 @@ pub fn play(trace: &Trace, settings: Settings) -> Play {
 fn tick(rng: &mut Rng, trace: &Trace, now: f64) -> f64 {
     let usual = if chance(rng, 0.01) { 0.3 } else { between(rng, 0.1, 0.13) };
     trace.gaps.iter().find(|(at, _)| (now..now + usual).contains(at)).map_or(usual, |(_, gap)| *gap)
-}
-
-fn time_of_day(fleet: &Fleet, now: f64) -> Option<Duration> {
-    let day = fleet.day?;
-    Some(Duration::from_secs_f64((day.begins + now / day.length).fract() * 86_400.0))
 }
 
 fn backends(fleet: &Fleet) -> Vec<Backend> {

@@ -192,7 +192,6 @@ impl<'a> Simulation<'a> {
             sample.joined = Duration::from_secs_f64(now - member.joined.max(standing.readmitted.unwrap_or(0.0)));
             sample.waiting = waiting(member, now);
             sample.in_flight = member.in_flight.len() as u32;
-            sample.connections = sample.in_flight + 2;
             let report = member.report(now, fleet, &mut self.rng).filter(|_| !member.is_dead() && !is_absent);
             (sample.cpu, sample.memory) = (report.map(|report| report.0), report.map(|report| report.1));
             sample.heartbeat = beat(member, now, fleet, &mut self.rng);

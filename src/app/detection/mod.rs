@@ -53,7 +53,7 @@ impl Detections {
         let times = EpochTimes::new(registry.epoch(), Moment::now());
         let logs = SampleLogs::default();
         // what was found by a detection that has panicked nobody would clear
-        faults.retain(|_| false);
+        faults.forget();
         Self { registry, monitor, dependencies, logs, faults, events, times, services: Vec::new(), samples: Vec::new() }
     }
 
@@ -63,23 +63,32 @@ impl Detections {
         for service in &snapshot.services {
             let known = before.iter_mut().find(|known| known.as_ref().is_some_and(|known| known.is_of(service)));
             let detection = match known.and_then(Option::take) {
-                Some(known) => known.updated(service),
+                Some(mut known) => {
+                    for (backend, verdict) in known.update(service) {
+                        self.tell_cleared(&known.name, Some(backend), verdict);
+                    }
+                    known
+                }
                 None => ServiceDetection::new(service, now),
             };
             self.services.push(detection);
+        }
+        for gone in before.into_iter().flatten() {
+            for verdict in gone.verdicts() {
+                self.tell_cleared(&gone.name, gone.backend_of(&verdict.subject), verdict.clone());
+            }
         }
         let depending = snapshot.services.iter().map(|service| (&service.name, &*service.detection.dependencies));
         self.dependencies.update(depending);
         self.logs.update(snapshot.services.iter().filter_map(|service| service.detection.record.as_deref()));
         self.logs.reopen();
-        let services = &self.services;
-        self.faults.retain(|name| services.iter().any(|service| *service.name == *name));
     }
 
     /// Looks at all services once.
     pub fn observe(&mut self, snapshot: &Snapshot, now: Moment) {
         let next = self.times.next(now);
-        for (detection, service) in self.services.iter_mut().zip(&snapshot.services) {
+        let mut changed = Vec::new();
+        for (at, (detection, service)) in self.services.iter_mut().zip(&snapshot.services).enumerate() {
             let (times, monitor, dependencies) = (&self.times, &self.monitor, &self.dependencies);
             let sources = LookSources { times, next, now, monitor, dependencies };
             let Some(changes) = detection.look(service, &sources, &mut self.samples) else { continue };
@@ -87,9 +96,10 @@ impl Detections {
                 detection.record(log, now);
             }
             if changes != Changes::default() {
-                tell(detection, changes, &self.faults, &self.events);
+                changed.push((at, changes));
             }
         }
+        changed.into_iter().for_each(|(at, changes)| self.tell(at, changes));
         if next.is_some() {
             self.times.advance(self.registry.epoch(), now);
         }
@@ -117,43 +127,48 @@ impl Detections {
         }
         self.faults.acted(service, backend, action);
     }
-}
 
-/// Tells of what has changed in the verdicts on a service.
-fn tell(detection: &ServiceDetection, changes: Changes, faults: &Faults, events: &Events) {
-    let Changes { raised, cleared, left_out } = changes;
-    let now = SystemTime::now();
-    for verdict in raised {
-        let (service, fault) = (detection.name.to_string(), verdict.fault.as_str());
-        counter!(names::FAULTS.name, "service" => service, "fault" => fault).increment(1);
-        let backend = detection.backend_of(&verdict.subject);
-        faults.raise(Fault {
-            service: Arc::clone(&detection.name),
-            backend,
-            verdict: verdict.clone(),
-            since: now,
-            until: None,
-            action: String::new(),
-        });
-        let subject = subject(detection, &verdict);
-        events.tell(subject, Kind::Fault(FaultChange { verdict, held: None }));
+    /// Tells of what has changed in the verdicts on the service at this place.
+    fn tell(&self, at: usize, changes: Changes) {
+        let Changes { raised, cleared, left_out } = changes;
+        let detection = &self.services[at];
+        let name = &detection.name;
+        for verdict in raised {
+            let fault = verdict.fault.as_str();
+            counter!(names::FAULTS.name, "service" => name.to_string(), "fault" => fault).increment(1);
+            let backend = detection.backend_of(&verdict.subject);
+            self.faults.raise(Fault {
+                service: Arc::clone(name),
+                backend: backend.clone(),
+                verdict: verdict.clone(),
+                since: SystemTime::now(),
+                until: None,
+                action: String::new(),
+            });
+            self.events.tell(subject(name, backend.as_ref()), Kind::Fault(FaultChange { verdict, held: None }));
+        }
+        for verdict in cleared {
+            self.tell_cleared(name, detection.backend_of(&verdict.subject), verdict);
+        }
+        for (detector, reason) in left_out {
+            let detector = detector.as_str();
+            self.events.tell(event::Subject::service(name), Kind::DetectorLeftOut { detector, reason });
+        }
     }
-    for verdict in cleared {
-        let known = faults.clear(&detection.name, &verdict.subject, now);
+
+    /// Tells of a verdict that holds no more, on this backend where it is on one.
+    fn tell_cleared(&self, service: &Arc<str>, backend: Option<Arc<str>>, verdict: Verdict) {
+        let now = SystemTime::now();
+        let known = self.faults.clear(service, backend.as_deref(), &verdict.subject, now);
         let held = known.and_then(|fault| now.duration_since(fault.since).ok()).unwrap_or(Duration::ZERO);
-        let subject = subject(detection, &verdict);
-        events.tell(subject, Kind::Fault(FaultChange { verdict, held: Some(held) }));
-    }
-    for (detector, reason) in left_out {
-        let detector = detector.as_str();
-        events.tell(event::Subject::service(&detection.name), Kind::DetectorLeftOut { detector, reason });
+        self.events.tell(subject(service, backend.as_ref()), Kind::Fault(FaultChange { verdict, held: Some(held) }));
     }
 }
 
-/// Whom an event about this verdict is about.
-fn subject(detection: &ServiceDetection, verdict: &Verdict) -> event::Subject {
-    match detection.backend_of(&verdict.subject) {
-        Some(backend) => event::Subject::backend(&detection.name, &backend),
-        None => event::Subject::service(&detection.name),
+/// Whom an event is about.
+fn subject(service: &Arc<str>, backend: Option<&Arc<str>>) -> event::Subject {
+    match backend {
+        Some(backend) => event::Subject::backend(service, backend),
+        None => event::Subject::service(service),
     }
 }

@@ -63,9 +63,9 @@ impl EpochTimes {
 }
 
 impl BackendReadings {
-    /// Takes the counters as they are for what they were: what happened before is nobody's business here.
-    pub fn skip(&mut self, upstream: &UpstreamMetrics) {
-        (self.details, self.latencies) = (upstream.details(), upstream.latencies());
+    /// Of a backend whose counters are read from now on: what happened before is left out.
+    pub fn from_now_on(upstream: &UpstreamMetrics) -> Self {
+        Self { details: upstream.details(), latencies: upstream.latencies(), ..Self::default() }
     }
 
     /// Reads the counters, and adds what is new to the sample. `next` is the epoch that begins after this.
@@ -206,5 +206,17 @@ mod tests {
         assert_eq!((sample.answers, sample.failures.refused, sample.failures.total()), (1, 1, 1));
         assert_eq!((sample.latencies.count, sample.latencies.logs, sample.latencies.squares), (1, 10.0, 100.0));
         assert_eq!(watched.step(), Sample::default());
+    }
+
+    #[test]
+    fn an_answer_is_in_the_same_bucket_whether_a_worker_or_a_detector_counts_it() {
+        for micros in [1, 120, 140, 300, 1_000, 5_300, 77_000, 800_000, 30_000_000, 4_000_000_000] {
+            let (mut watched, took) = (Watched::new(), Duration::from_micros(micros));
+            watched.upstream.attempted(0, Ok(()), took);
+            let (mut counted, mut added) = (Latencies::default(), Latencies::default());
+            watched.readings.read_histogram(&watched.upstream, &mut counted);
+            added.add(took);
+            assert_eq!(counted.buckets, added.buckets, "{micros} µs");
+        }
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use ahash::AHashMap;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::readings::{BackendReadings, EpochTimes};
 use crate::clock::Moment;
-use crate::detect::fault::{Subject, Vote};
+use crate::detect::fault::{Subject, Verdict, Vote};
 use crate::detect::sample::Sample;
 use crate::detect::service::{Changes, Detection, Input};
 use crate::detect::settings::{Backend, Dependency};
@@ -17,14 +18,11 @@ use crate::health::monitor::Monitor;
 use crate::record::samples::SampleLog;
 use crate::snapshot::Service;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// The detection of one service.
 #[derive(Debug)]
 pub struct ServiceDetection {
     /// The service's name.
     pub name: Arc<str>,
-    interval: Duration,
     endpoints: Vec<Arc<Endpoint>>,
     readings: Vec<BackendReadings>,
     detection: Detection,
@@ -38,7 +36,6 @@ pub struct ServiceDetection {
     is_quiet: bool,
     /// How what it depends on was at the last close look.
     dependencies: Vec<Dependency>,
-    is_recorded: bool,
     /// What was seen since the last close look, where that is recorded.
     recorded: Vec<Sample>,
 }
@@ -64,14 +61,11 @@ impl ServiceDetection {
         let settings = service.detection.settings.clone();
         let mut detection = Detection::new(settings.clone(), backends(service));
         detection.set_clock(processor_time);
-        let mut readings: Vec<BackendReadings> = Vec::new();
-        readings.resize_with(service.endpoints.len(), BackendReadings::default);
-        readings.iter_mut().zip(&service.upstream).for_each(|(readings, upstream)| readings.skip(upstream));
+        let readings = service.upstream.iter().map(|upstream| BackendReadings::from_now_on(upstream));
         Self {
             name: Arc::clone(&service.name),
-            interval: settings.interval,
             endpoints: service.endpoints.clone(),
-            readings,
+            readings: readings.collect(),
             detection,
             looked: now,
             // services of one start do not all look closely at the same moment
@@ -79,7 +73,6 @@ impl ServiceDetection {
             attempts: (0, 0),
             is_quiet: false,
             dependencies: Vec::new(),
-            is_recorded: service.detection.record.is_some(),
             recorded: Vec::new(),
         }
     }
@@ -89,43 +82,34 @@ impl ServiceDetection {
         self.name == service.name
     }
 
-    /// The same with the service's settings and backends as they are now.
-    pub fn updated(mut self, service: &Service) -> Self {
-        let places: Vec<Option<usize>> = service
-            .endpoints
-            .iter()
-            .enumerate()
-            .map(|(at, endpoint)| {
-                let is_same = |known: &Arc<Endpoint>| Arc::ptr_eq(&known.live, &endpoint.live);
-                // nearly all keep their places
-                let in_place = self.endpoints.get(at).filter(|known| is_same(known)).map(|_| at);
-                in_place.or_else(|| self.endpoints.iter().position(is_same))
-            })
-            .collect();
-        let settings = service.detection.settings.clone();
-        self.interval = settings.interval;
-        self.detection.update(settings, backends(service), &places);
-        let mut before: Vec<_> = self.readings.into_iter().map(Some).collect();
+    /// Takes over the service's settings and backends as they are now. Gives back the verdicts on backends that are gone, with their ids.
+    pub fn update(&mut self, service: &Service) -> Vec<(Arc<str>, Verdict)> {
+        let places = places(&self.endpoints, &service.endpoints);
+        let gone = self.detection.update(service.detection.settings.clone(), backends(service), &places);
+        let gone = gone.into_iter().filter_map(|verdict| Some((self.backend_of(&verdict.subject)?, verdict))).collect();
+        let mut before: Vec<_> = self.readings.drain(..).map(Some).collect();
         let kept = places.iter().zip(&service.upstream).map(|(place, upstream)| {
             let known = place.and_then(|at| before.get_mut(at)?.take());
-            known.unwrap_or_else(|| {
-                let mut new = BackendReadings::default();
-                new.skip(upstream);
-                new
-            })
+            known.unwrap_or_else(|| BackendReadings::from_now_on(upstream))
         });
         self.readings = kept.collect();
         self.endpoints = service.endpoints.clone();
-        self.is_recorded = service.detection.record.is_some();
+        // what was known of dependencies that it has no more would be believed for ever
+        self.dependencies.clear();
         self.recorded.clear();
         self.is_quiet = false;
-        self
+        gone
+    }
+
+    /// The verdicts that hold.
+    pub fn verdicts(&self) -> &[Verdict] {
+        self.detection.verdicts()
     }
 
     /// Looks at the service, unless nothing can have changed; `None` = it was not looked at.
     pub fn look(&mut self, service: &Service, sources: &LookSources<'_>, samples: &mut Vec<Sample>) -> Option<Changes> {
         let LookSources { times, next, now, monitor, dependencies } = *sources;
-        let is_close = now.since(self.looked_closely) >= self.interval;
+        let is_close = now.since(self.looked_closely) >= service.detection.settings.interval;
         let attempts = (service.attempts.begun(), service.attempts.ended());
         let is_unchanged = std::mem::replace(&mut self.attempts, attempts) == attempts;
         if is_unchanged && self.is_quiet && !is_close {
@@ -139,25 +123,23 @@ impl ServiceDetection {
             self.readings[at].read(upstream, times, next, now, sample);
             if is_close {
                 self.readings[at].read_histogram(upstream, &mut sample.latencies);
-                sample.connections = u32::try_from(upstream.read().0).unwrap_or(u32::MAX);
                 if service.health.is_some() {
                     take_check(monitor, endpoint, &mut self.readings[at].checked, sample);
                 }
             }
         }
         self.is_quiet = samples.iter().all(|sample| sample.waiting.count() == 0);
-        self.add_to_record(samples);
+        if service.detection.record.is_some() {
+            self.add_to_record(samples);
+        }
         if is_close && !service.detection.dependencies.is_empty() {
             self.dependencies = dependencies.of(&self.name);
         }
-        let since_midnight =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() % DAY.as_secs();
         let changes = self.detection.observe(&Input {
             now: Duration::from_millis(now.as_millis()),
             lasted: now.since(self.looked),
             samples,
             dependencies: &self.dependencies,
-            time_of_day: Some(Duration::from_secs(since_midnight)),
         });
         self.looked = now;
         if is_close {
@@ -168,9 +150,6 @@ impl ServiceDetection {
     }
 
     fn add_to_record(&mut self, samples: &[Sample]) {
-        if !self.is_recorded {
-            return;
-        }
         if self.recorded.len() == samples.len() {
             self.recorded.iter_mut().zip(samples).for_each(|(sum, sample)| sum.follow(sample));
         } else {
@@ -217,6 +196,12 @@ impl ServiceDetection {
             _ => None,
         }
     }
+}
+
+/// For each of these endpoints, the place that it had before; `None` = it is new.
+fn places(before: &[Arc<Endpoint>], now: &[Arc<Endpoint>]) -> Vec<Option<usize>> {
+    let known: AHashMap<_, _> = before.iter().enumerate().map(|(at, known)| (Arc::as_ptr(&known.live), at)).collect();
+    now.iter().map(|endpoint| known.get(&Arc::as_ptr(&endpoint.live)).copied()).collect()
 }
 
 /// The processor time of this thread: how long a detector takes does not depend on what else the machine does.

@@ -63,7 +63,7 @@ fn any_samples_lead_to_opinions_in_range() {
             let samples: Vec<Sample> = (0..count).map(|_| sample(&mut random)).collect();
             let lasted = Duration::from_millis(random.u64(0..3_000));
             let now = Duration::from_secs(3 * tick);
-            let input = Input { now, lasted, samples: &samples, dependencies: &[], time_of_day: None };
+            let input = Input { now, lasted, samples: &samples, dependencies: &[] };
             let changes = detection.observe(&input);
             assert_eq!(changes.left_out, [], "seed {seed}");
             for verdict in detection.verdicts() {
@@ -117,7 +117,7 @@ fn cost_of_ten_thousand_backends() {
             for (detection, samples) in &mut services {
                 let now = Duration::from_millis(100 * tick);
                 let lasted = Duration::from_millis(100);
-                detection.observe(&Input { now, lasted, samples, dependencies: &[], time_of_day: None });
+                detection.observe(&Input { now, lasted, samples, dependencies: &[] });
             }
             took.push(began.elapsed());
         }

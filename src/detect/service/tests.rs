@@ -22,7 +22,7 @@ fn sample(fails: bool) -> Sample {
 fn play(detection: &mut Detection, ticks: std::ops::Range<u32>, samples: &[Sample]) -> Changes {
     let mut all = Changes::default();
     for tick in ticks {
-        let input = Input { now: TICK * tick, lasted: TICK, samples, dependencies: &[], time_of_day: None };
+        let input = Input { now: TICK * tick, lasted: TICK, samples, dependencies: &[] };
         let Changes { mut raised, mut cleared, mut left_out } = detection.observe(&input);
         all.raised.append(&mut raised);
         all.cleared.append(&mut cleared);
@@ -64,7 +64,9 @@ fn verdicts_on_backends_that_are_gone_are_cleared() {
     play(&mut detection, 0..100, &[sample(false), sample(false), sample(false)]);
     play(&mut detection, 100..110, &[sample(false), sample(true), sample(false)]);
     assert_eq!(detection.verdicts().len(), 1);
-    detection.update(Settings::default(), backends(2), &[Some(0), Some(2)]);
+    let gone = detection.update(Settings::default(), backends(2), &[Some(0), Some(2)]);
+    assert_eq!((gone.len(), detection.verdicts().len()), (1, 0));
+    assert_eq!(gone[0].subject, Subject::Backend(1));
     let changes = play(&mut detection, 110..111, &[sample(false), sample(false)]);
-    assert_eq!((changes.cleared.len(), detection.verdicts().len()), (1, 0));
+    assert_eq!(changes, Changes::default());
 }
