@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::support::{Conn, OK, Origin, Proxy, config, wait_until};
+use crate::support::{Conn, OK, Origin, Port, Proxy, Scratch, config, wait_until};
 
 /// A backend that answers at once until it is told to hang: then it takes requests and answers none.
 fn that_may_hang() -> (Origin, Arc<AtomicBool>) {
@@ -160,4 +160,40 @@ fn nobody_is_at_fault_when_all_backends_are_slow_together() {
         }
     });
     assert_eq!(proxy.admin("/api/v1/faults").unwrap().text().trim(), "[]");
+}
+
+#[test]
+fn what_a_service_depends_on_is_checked_until_a_reload_takes_it_away() {
+    let (well, other, nobody) = (Origin::ok(), Origin::ok(), Port::reserve());
+    let dependency = format!(
+        "[service.api.detect]\n[[service.api.detect.dependency]]\nname = \"database\"\nendpoint = \"tcp://{}\"\n\
+         interval = \"100ms\"\ntimeout = \"100ms\"",
+        nobody.address()
+    );
+    let proxy = Proxy::start(&config("", &dependency, &[&well, &other]));
+    wait_until("it is missed", || !events(&proxy, "fault_raised").is_empty());
+    let fault = &events(&proxy, "fault_raised")[0];
+    assert_eq!((&fault["cause"]["fault"], &fault["cause"]["scope"]), (&"dependency_failure".into(), &"service".into()));
+    assert!(fault["text"].as_str().unwrap().contains("database"), "{fault}");
+    assert_eq!(proxy.reload(&config("", "[service.api.detect]", &[&well, &other])).status, 200);
+    wait_until("the fault is cleared", || !events(&proxy, "fault_cleared").is_empty());
+}
+
+#[test]
+fn what_the_detectors_see_is_recorded() {
+    let (well, other, scratch) = (Origin::ok(), Origin::ok(), Scratch::new());
+    let file = scratch.path().join("samples.csv");
+    let detect = format!("[service.api.detect]\ninterval = \"100ms\"\nrecord = {file:?}");
+    let proxy = Proxy::start(&config("", &detect, &[&well, &other]));
+    let mut client = proxy.client();
+    let answered = |address: &str| {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        // time, service, backend, requests
+        let is_its = |row: &&str| row.split(',').nth(2) == Some(address);
+        text.lines().filter(is_its).any(|row| row.split(',').nth(3).is_some_and(|requests| requests != "0"))
+    };
+    wait_until("both have rows with requests", || {
+        assert_eq!(client.get("/").status, 200);
+        answered(well.address()) && answered(other.address())
+    });
 }
