@@ -1,5 +1,6 @@
 //! Moments in whole milliseconds, which fit into an atomic and are cheap to compare.
 
+use std::fmt;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -52,6 +53,65 @@ impl Moment {
     #[must_use]
     pub fn plus(self, time: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A time of the wall's clock in whole milliseconds since 1970-01-01T00:00:00Z (negative before). History is kept in these: they mean the
+/// same after a restart and on another machine, which a [`Moment`] does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Stamp(i64);
+
+impl Stamp {
+    /// Now, by the wall's clock.
+    pub fn now() -> Self {
+        Self::from(SystemTime::now())
+    }
+
+    /// From the number that [`as_millis`](Self::as_millis) gives.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970.
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Milliseconds from `earlier` to this; negative when that is later.
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0 - earlier.0
+    }
+
+    /// So many milliseconds later, or earlier where that is negative.
+    #[must_use]
+    pub const fn plus(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// The last multiple of `millis` (above 0) that is not later than this.
+    #[must_use]
+    pub const fn floor(self, millis: i64) -> Self {
+        Self(self.0.div_euclid(millis) * millis)
+    }
+}
+
+impl From<SystemTime> for Stamp {
+    fn from(time: SystemTime) -> Self {
+        Self(Timestamp::try_from(time).unwrap_or_default().as_millisecond())
+    }
+}
+
+impl From<Stamp> for SystemTime {
+    fn from(stamp: Stamp) -> Self {
+        let time = Timestamp::from_millisecond(stamp.0).ok().and_then(|time| Self::try_from(time).ok());
+        time.unwrap_or(Self::UNIX_EPOCH)
+    }
+}
+
+/// As RFC 3339 has it, to the millisecond, in UTC.
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&rfc3339((*self).into()))
     }
 }
 

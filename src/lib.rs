@@ -44,6 +44,9 @@ pub mod metrics;
 pub mod notify;
 pub mod operator;
 
+// what was promised, and what came of it
+pub mod sla;
+
 // what all of them stand on
 pub mod clock;
 pub mod drain;
