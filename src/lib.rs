@@ -46,6 +46,9 @@ pub mod operator;
 
 // what was promised, and what came of it
 pub mod sla;
+pub mod ledger;
+pub mod report;
+pub mod openslo;
 
 // what all of them stand on
 pub mod clock;

@@ -31,7 +31,7 @@ pub struct Incident {
     pub backends: Vec<Arc<str>>,
     /// What was done about it, in order.
     pub actions: Vec<Action>,
-    /// Requests that broke the promise meanwhile.
+    /// Requests that broke the promise meanwhile, or within the seconds after it in which it was not known to be over: those were under way.
     pub lost: i64,
     /// Requests that ended well meanwhile.
     pub good: i64,

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What is promised of a service.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Promise {
     /// The tier that names the target; `None` = the target stands for itself.
     pub tier: Option<Tier>,
@@ -28,7 +30,7 @@ pub struct Promise {
 }
 
 /// A target with a name. Who promises one promises these shares of the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tier {
     /// 99 %
     Basic,
@@ -43,7 +45,7 @@ pub enum Tier {
 }
 
 /// Over what time a target is to be met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Window {
     /// The time up to now, so long.
     Rolling(Duration),
@@ -52,7 +54,7 @@ pub enum Window {
 }
 
 /// A unit of the calendar. Weeks begin on Monday (ISO 8601).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
     /// From midnight.
     Day,

@@ -27,22 +27,22 @@ pub struct Tally {
 impl Tally {
     /// All the time, in milliseconds.
     pub fn elapsed(&self) -> i64 {
-        self.up + self.down + self.planned + self.unknown
+        [self.down, self.planned, self.unknown].into_iter().fold(self.up, i64::saturating_add)
     }
 
     /// The requests that broke the promise: failed or slow.
     pub fn bad(&self) -> i64 {
-        self.failed + self.slow
+        self.failed.saturating_add(self.slow)
     }
 
     /// The requests that count.
     pub fn counted(&self) -> i64 {
-        self.good + self.bad()
+        self.good.saturating_add(self.bad())
     }
 
     /// The share of the time, as far as it counts and is known, that the service was up, 0 to 1; `None` = there was no such time.
     pub fn by_time(&self) -> Option<f64> {
-        share(self.up, self.up + self.down)
+        share(self.up, self.up.saturating_add(self.down))
     }
 
     /// The share of the requests that count which ended well, 0 to 1; `None` = there were none.
@@ -62,26 +62,26 @@ fn share(part: i64, whole: i64) -> Option<f64> {
 
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
-        self.up += other.up;
-        self.down += other.down;
-        self.planned += other.planned;
-        self.unknown += other.unknown;
-        self.good += other.good;
-        self.failed += other.failed;
-        self.slow += other.slow;
-        self.excluded += other.excluded;
+        self.up = self.up.saturating_add(other.up);
+        self.down = self.down.saturating_add(other.down);
+        self.planned = self.planned.saturating_add(other.planned);
+        self.unknown = self.unknown.saturating_add(other.unknown);
+        self.good = self.good.saturating_add(other.good);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.slow = self.slow.saturating_add(other.slow);
+        self.excluded = self.excluded.saturating_add(other.excluded);
     }
 }
 
 impl SubAssign for Tally {
     fn sub_assign(&mut self, other: Self) {
-        self.up -= other.up;
-        self.down -= other.down;
-        self.planned -= other.planned;
-        self.unknown -= other.unknown;
-        self.good -= other.good;
-        self.failed -= other.failed;
-        self.slow -= other.slow;
-        self.excluded -= other.excluded;
+        self.up = self.up.saturating_sub(other.up);
+        self.down = self.down.saturating_sub(other.down);
+        self.planned = self.planned.saturating_sub(other.planned);
+        self.unknown = self.unknown.saturating_sub(other.unknown);
+        self.good = self.good.saturating_sub(other.good);
+        self.failed = self.failed.saturating_sub(other.failed);
+        self.slow = self.slow.saturating_sub(other.slow);
+        self.excluded = self.excluded.saturating_sub(other.excluded);
     }
 }

@@ -1,0 +1,244 @@
+//! What is handed to the ledger at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::level::{Level, Span};
+use crate::clock::Stamp;
+use crate::sla::{Incident, Tally};
+
+/// What is written at a time: all of it or nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// What was in a second, for each service. It is added to what is there, so a correction is the difference.
+    pub tallies: Vec<(Arc<str>, Stamp, Tally)>,
+    /// The same for longer stretches, where nothing is known of their parts.
+    pub spans: Vec<Span>,
+    /// Incidents that are new or have changed; each takes the place of that with its id.
+    pub incidents: Vec<Incident>,
+    /// What people have noted about incidents.
+    pub notes: Vec<Note>,
+    /// Stretches of which nobody knows.
+    pub gaps: Vec<Gap>,
+    /// Jumps of the wall's clock.
+    pub jumps: Vec<ClockJump>,
+    /// Maintenance that was announced or has changed; each takes the place of that with its id.
+    pub maintenance: Vec<Maintenance>,
+    /// Events.
+    pub history: Vec<EventRow>,
+    /// What other rooms want to be kept: room, key, value. No value = it is forgotten.
+    pub kept: Vec<(String, String, Option<String>)>,
+    /// The time up to which all time is accounted, with this batch.
+    pub until: Option<Stamp>,
+    /// The run of the process that this comes from.
+    pub keeper: Keeper,
+    /// From this batch on its run keeps the time, whichever did so before.
+    pub takes_over: bool,
+    /// What has to be written before, in the same transaction, and was entered before its run took over. [`merge`](Self::merge) makes it.
+    pub before: Option<Box<Batch>>,
+}
+
+/// A run of the process, by a number that it has drawn. While an upgrade lasts, two runs serve, and only one of them keeps the time: that of a
+/// service passes once, however many processes watch it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keeper(pub u64);
+
+/// What somebody noted about an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The incident.
+    pub incident: i64,
+    /// When it was noted.
+    pub at: Stamp,
+    /// By whom.
+    pub who: String,
+    /// What.
+    pub text: String,
+}
+
+/// A stretch of which nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Its begin.
+    pub from: Stamp,
+    /// Its end.
+    pub to: Stamp,
+    /// Why.
+    pub why: GapReason,
+}
+
+/// Why nobody knows of a stretch of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GapReason {
+    /// The process was told to stop.
+    Stopped,
+    /// It ended without a word.
+    Crashed,
+    /// The machine slept.
+    Suspended,
+    /// The ledger could not be written for so long that it was given up.
+    NotWritten,
+    /// The ledger was damaged; what it held is in this file, as far as it can be read.
+    SetAside {
+        /// The name of the file.
+        file: String,
+    },
+}
+
+/// The wall's clock was set, forwards or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockJump {
+    /// The time after it.
+    pub at: Stamp,
+    /// By how many milliseconds.
+    pub by_ms: i64,
+}
+
+/// A time in which a service may be away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Its number, unique in the ledger.
+    pub id: i64,
+    /// The service.
+    pub service: Arc<str>,
+    /// Its begin.
+    pub from: Stamp,
+    /// Its end.
+    pub to: Stamp,
+    /// Why.
+    pub reason: String,
+    /// Who announced it.
+    pub who: String,
+}
+
+/// An event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Its number in the process that told it.
+    pub id: u64,
+    /// When it happened.
+    pub time: Stamp,
+    /// Its kind.
+    pub kind: String,
+    /// Its level.
+    pub level: String,
+    /// The service that it is about.
+    pub service: Option<Arc<str>>,
+    /// The backend that it is about.
+    pub backend: Option<Arc<str>>,
+    /// All of it, as the API shows it.
+    pub json: String,
+}
+
+impl Batch {
+    /// Appends a batch that was made later.
+    pub fn merge(&mut self, mut later: Self) {
+        if let Some(before) = later.before.take() {
+            self.merge(*before);
+        }
+        if later.takes_over && !self.takes_over {
+            // what came before it was not its run's to count: the two are told apart when they are written
+            let earlier = std::mem::replace(self, later);
+            self.before = Some(Box::new(earlier));
+            return;
+        }
+        self.tallies.append(&mut later.tallies);
+        self.spans.append(&mut later.spans);
+        self.incidents.append(&mut later.incidents);
+        self.notes.append(&mut later.notes);
+        self.gaps.append(&mut later.gaps);
+        self.jumps.append(&mut later.jumps);
+        self.maintenance.append(&mut later.maintenance);
+        self.history.append(&mut later.history);
+        self.kept.append(&mut later.kept);
+        self.until = later.until.or(self.until);
+        // what belongs to no run (a copy of what another room keeps) takes nobody's place
+        if later.keeper != Keeper::default() {
+            self.keeper = later.keeper;
+        }
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        *self == Self { keeper: self.keeper, ..Self::default() }
+    }
+
+    /// The latest time that it knows of.
+    pub(super) fn time(&self) -> Option<Stamp> {
+        self.until.or_else(|| self.tallies.iter().map(|(_, second, _)| second.plus(Level::Second.millis())).max())
+    }
+
+    /// Bounds what it takes in memory while it waits for a disk: of what is old only minutes or hours are kept, and each service, incident and
+    /// kept value has one row.
+    pub fn coarsen(&mut self) {
+        if let Some(before) = &mut self.before {
+            before.coarsen();
+        }
+        let Some(now) = self.time() else { return };
+        let level = |start: Stamp| match now.since(start) {
+            age if age > 6 * Level::Hour.millis() => Level::Hour,
+            age if age > 10 * Level::Minute.millis() => Level::Minute,
+            _ => Level::Second,
+        };
+        let seconds = self.tallies.drain(..).map(|(service, start, tally)| (service, Level::Second, start, tally));
+        let spans = self.spans.drain(..).map(|span| (span.service, span.level, span.start, span.tally));
+        let mut sums: BTreeMap<(Arc<str>, Level, Stamp), Tally> = BTreeMap::new();
+        for (service, own, start, tally) in seconds.chain(spans) {
+            let level = own.max(level(start));
+            *sums.entry((service, level, level.floor(start))).or_default() += tally;
+        }
+        for ((service, level, start), tally) in sums {
+            match level {
+                Level::Second => self.tallies.push((service, start, tally)),
+                _ => self.spans.push(Span { service, level, start, tally }),
+            }
+        }
+        keep_last(&mut self.incidents, |incident| incident.id);
+        keep_last(&mut self.maintenance, |maintenance| maintenance.id);
+        keep_last(&mut self.kept, |(room, key, _)| (room.clone(), key.clone()));
+        let surplus = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..surplus);
+    }
+}
+
+/// How many events wait for a disk at most; older ones are dropped.
+const HISTORY: usize = 10_000;
+
+/// Keeps the last of those with the same key.
+fn keep_last<T, K: Ord>(items: &mut Vec<T>, key: impl Fn(&T) -> K) {
+    let mut last: BTreeMap<K, T> = BTreeMap::new();
+    for item in items.drain(..) {
+        last.insert(key(&item), item);
+    }
+    items.extend(last.into_values());
+}
+
+impl GapReason {
+    /// The name in the ledger, the API and reports.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Crashed => "crashed",
+            Self::Suspended => "suspended",
+            Self::NotWritten => "not_written",
+            Self::SetAside { .. } => "set_aside",
+        }
+    }
+
+    /// The one with this name, and this file if it names one.
+    pub(super) fn named(name: &str, file: Option<String>) -> Option<Self> {
+        let plain = [Self::Stopped, Self::Crashed, Self::Suspended, Self::NotWritten];
+        match file {
+            Some(file) if name == "set_aside" => Some(Self::SetAside { file }),
+            _ => plain.into_iter().find(|reason| reason.as_str() == name),
+        }
+    }
+
+    /// The file that it names.
+    pub(super) fn file(&self) -> Option<&str> {
+        match self {
+            Self::SetAside { file } => Some(file),
+            _ => None,
+        }
+    }
+}

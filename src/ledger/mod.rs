@@ -1,0 +1,243 @@
+//! The history of what was promised and what came of it: one SQLite file, `ledger.sqlite` in `state_dir`, that an auditor can open with the
+//! `sqlite3` shell (its table `about` says what is what).
+//!
+//! One thread writes it, a batch at a time; each batch is one transaction, and a batch that can't be written waits for the disk. Nothing that
+//! serves waits for it. Everybody else reads, through connections of their own.
+//!
+//! * `level`: seconds, minutes, hours, days; `batch`: what is handed over
+//! * `schema`: the tables; `spans`, `seal`, `meta`, `write`: how a batch becomes rows
+//! * `file`: opening, damage, setting aside; `writer`: the thread
+//! * `reader`: the answers; [`tools`] and `check`: what the command line does with the file
+//!
+//! A file that is damaged is set aside as a whole and a new one begun. Nothing is taken over from it, since nobody could say which of its numbers
+//! are right; it stays beside the new one, which says so in its table `gap`.
+
+mod batch;
+mod check;
+mod file;
+mod level;
+mod meta;
+mod reader;
+mod schema;
+mod seal;
+mod spans;
+#[cfg(test)]
+mod tests;
+pub mod tools;
+mod write;
+mod writer;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+pub use batch::{Batch, ClockJump, EventRow, Gap, GapReason, Keeper, Maintenance, Note};
+pub use file::NAME as FILE_NAME;
+pub use level::{Level, Span, unknown};
+pub use reader::{Reader, Series, StoredIncident};
+pub use seal::Head;
+
+/// How long the end of the last handle waits for the thread.
+const AT_THE_END: Duration = Duration::from_secs(10);
+/// How many batches wait for the thread at most. It takes each at once, unless the disk is slow.
+const QUEUE: usize = 4;
+
+/// What is wrong with the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// It can't be written. Everything waits in memory; it is tried again each second.
+    NotWritten {
+        /// Why.
+        why: String,
+    },
+    /// It can be written again, and what had waited is in it.
+    WrittenAgain {
+        /// For how long it could not.
+        after_s: u64,
+    },
+    /// The file was damaged. It lies beside the new one that was begun.
+    SetAside {
+        /// What was wrong with it.
+        why: String,
+        /// Where it is now.
+        file: PathBuf,
+    },
+    /// A newer program has written the file. It is left as it is; everything waits in memory.
+    Newer {
+        /// The version of its schema.
+        version: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotWritten { why } => {
+                write!(f, "the ledger can't be written: {why}; what is to be kept waits in memory")
+            }
+            Self::WrittenAgain { after_s } => write!(f, "the ledger is written again, after {after_s} s"),
+            Self::SetAside { why, file } => {
+                write!(
+                    f,
+                    "the ledger was damaged ({why}); it was set aside as {} and a new one was begun",
+                    file.display()
+                )
+            }
+            Self::Newer { version, known } => write!(
+                f,
+                "the ledger was written by a newer version of this program (its schema is {version}, this program knows {known}); \
+                 it is left as it is, and nothing is kept"
+            ),
+        }
+    }
+}
+
+/// What the thread is sent.
+enum Message {
+    Batch(Box<Batch>),
+    /// Wants to know when everything before is on the disk.
+    Flush(SyncSender<()>),
+}
+
+/// A handle on the ledger. When the last one is dropped, the thread writes what it has and ends, and the drop waits for that.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    /// `None` = nothing is kept.
+    shared: Option<Arc<Shared>>,
+}
+
+/// Told what is wrong, on the ledger's thread.
+type Tell = Box<dyn Fn(Trouble) + Send>;
+
+struct Shared {
+    folder: PathBuf,
+    /// Taken by the thread.
+    tell: Mutex<Option<Tell>>,
+    /// There once the ledger was begun; `None` = it has no thread.
+    kept: OnceLock<Option<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// `None` only while it is dropped.
+    sender: Option<SyncSender<Message>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ledger {
+    /// The ledger of a folder. Nothing is opened, made or written before [`begin`](Self::begin).
+    ///
+    /// What `tell` holds must not include a handle: the thread would wait for itself.
+    pub fn of(folder: &Path, tell: Tell) -> Self {
+        let shared = Shared { folder: folder.to_owned(), tell: Mutex::new(Some(tell)), kept: OnceLock::new() };
+        Self { shared: Some(Arc::new(shared)) }
+    }
+
+    /// Opens the ledger, makes it if there is none, and starts its thread, unless that was done before. It returns when the file is open or is
+    /// known not to open: what is wrong then is told to `tell`, as all that is wrong later.
+    pub fn begin(&self) {
+        if let Some(shared) = &self.shared {
+            shared.kept.get_or_init(|| shared.start());
+        }
+    }
+
+    /// Whether it was begun, so that what is entered goes somewhere.
+    pub fn is_begun(&self) -> bool {
+        self.shared.as_ref().is_none_or(|shared| shared.kept.get().is_some())
+    }
+
+    /// Whether anything is kept.
+    pub fn is_kept(&self) -> bool {
+        self.sender().is_some()
+    }
+
+    /// Hands a batch over; never waits. A batch that comes back found no place: [`Batch::merge`] the next one into it.
+    pub fn enter(&self, batch: Batch) -> Result<(), Box<Batch>> {
+        let Some(sender) = self.sender() else { return Ok(()) };
+        match sender.try_send(Message::Batch(Box::new(batch))) {
+            Err(TrySendError::Full(Message::Batch(batch)) | TrySendError::Disconnected(Message::Batch(batch))) => {
+                Err(batch)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until everything that was entered before is on the disk; `false` = that took longer.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        let Some(sender) = self.sender() else { return true };
+        let until = Instant::now() + timeout;
+        let (done, is_done) = mpsc::sync_channel(1);
+        let mut message = Message::Flush(done);
+        loop {
+            match sender.try_send(message) {
+                Ok(()) => return is_done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok(),
+                Err(TrySendError::Full(same)) if Instant::now() < until => message = same,
+                Err(_) => return false,
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Opens it for reading. What is read is the state of this moment, for as long as the reader is held, so it should not be held for long: the
+    /// log of changes can't be cleared meanwhile. Blocks for as long as a file takes.
+    pub fn read(&self) -> Result<Reader, String> {
+        match &self.shared {
+            Some(shared) => Reader::open(&shared.folder),
+            None => Err("no ledger is kept: `state_dir` is not set".to_owned()),
+        }
+    }
+
+    fn sender(&self) -> Option<&SyncSender<Message>> {
+        self.shared.as_ref()?.kept.get()?.as_ref()?.sender.as_ref()
+    }
+}
+
+impl Shared {
+    fn start(&self) -> Option<Kept> {
+        let tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let (sender, inbox) = mpsc::sync_channel(QUEUE);
+        let (ready, is_ready) = mpsc::sync_channel(1);
+        let writer = writer::Writer::new(self.folder.clone(), tell);
+        let thread = thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&inbox, &ready));
+        match thread {
+            Ok(thread) => {
+                let _ = is_ready.recv();
+                Some(Kept { sender: Some(sender), thread: Some(thread) })
+            }
+            Err(error) => {
+                tracing::error!(%error, "the ledger has no thread; nothing is kept");
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("folder", &self.folder).field("kept", &self.kept).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        drop(self.sender.take());
+        let Some(thread) = self.thread.take() else { return };
+        let until = Instant::now() + AT_THE_END;
+        while !thread.is_finished() {
+            if Instant::now() >= until {
+                // a disk that hangs must not keep the process from ending
+                tracing::error!(
+                    "the ledger is still being written after {AT_THE_END:?}: what is not on the disk is lost"
+                );
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        let _ = thread.join();
+    }
+}

@@ -1,0 +1,224 @@
+//! How a batch becomes rows: one transaction each.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use serde_json::json;
+
+use super::batch::{Batch, EventRow, Gap};
+use super::level::Level;
+use super::meta;
+use super::seal::{self, Kind};
+use super::spans::Spans;
+use crate::clock::Stamp;
+use crate::sla::{Incident, Tally};
+
+/// How long events are kept.
+const HISTORY_MS: i64 = 90 * Level::Day.millis();
+
+/// How many events are kept at most.
+const HISTORY_ROWS: i64 = 1_000_000;
+
+/// How many events are deleted at a time at most, beside as many as were added.
+const DELETED: usize = 500;
+
+/// The numbers of services, so that they need not be looked up for each row. They hold for one file.
+pub type Services = HashMap<Arc<str>, i64>;
+
+/// Writes a batch: when this returns `Ok`, it is on the disk. `id` tells it from all others: where a disk has reported an error although it had
+/// stored the transaction, the batch is found to be there and not added a second time.
+pub fn write(connection: &mut Connection, batch: &Batch, id: &str, services: &mut Services) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if meta::get(&transaction, meta::BATCH)?.as_deref() == Some(id) {
+        return Ok(());
+    }
+    let written = enter(&transaction, batch, services)
+        .and_then(|()| meta::set(&transaction, meta::BATCH, id))
+        .and_then(|()| transaction.commit());
+    if written.is_err() {
+        // the transaction may have made some of them
+        services.clear();
+    }
+    written
+}
+
+/// Writes down that nobody knows of a stretch of time.
+pub fn write_gap(connection: &Connection, gap: &Gap) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO gap (start, end, why, file) VALUES (?1, ?2, ?3, ?4)";
+    let row = params![gap.from.as_millis(), gap.to.as_millis(), gap.why.as_str(), gap.why.file()];
+    connection.prepare_cached(sql)?.execute(row)?;
+    Ok(())
+}
+
+fn enter(transaction: &Transaction<'_>, batch: &Batch, services: &mut Services) -> rusqlite::Result<()> {
+    if let Some(before) = &batch.before {
+        enter(transaction, before, services)?;
+    }
+    let now = match batch.time() {
+        Some(now) => now,
+        None => meta::stamp(transaction, meta::UNTIL)?.unwrap_or_default(),
+    };
+    let mut rows = Rows { transaction, services, now, keeps_time: keeps_time(transaction, batch)? };
+    rows.times(batch)?;
+    rows.events(&batch.history)?;
+    rows.rest(batch)?;
+    seal::seal_days(transaction, now)
+}
+
+/// Whether the batch's run is the one that keeps the time.
+fn keeps_time(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<bool> {
+    let keeper = meta::keeper(transaction)?;
+    if keeper == Some(batch.keeper) {
+        return Ok(true);
+    }
+    let becomes = batch.takes_over || keeper.is_none();
+    if becomes {
+        meta::set_keeper(transaction, batch.keeper)?;
+    }
+    Ok(becomes)
+}
+
+struct Rows<'a> {
+    transaction: &'a Transaction<'a>,
+    services: &'a mut Services,
+    now: Stamp,
+    keeps_time: bool,
+}
+
+impl Rows<'_> {
+    /// Everything that only one run may say: times, gaps, jumps of the clock, incidents.
+    fn times(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+        let mut spans = Spans::new(self.transaction, self.now)?;
+        spans.delete_old(batch.tallies.len() + batch.spans.len())?;
+        let seconds = batch.tallies.iter().map(|(service, start, tally)| (service, Level::Second, *start, tally));
+        let longer = batch.spans.iter().map(|span| (&span.service, span.level, span.start, &span.tally));
+        let mut days = BTreeSet::new();
+        for (service, level, start, tally) in seconds.chain(longer) {
+            let tally = if self.keeps_time { *tally } else { requests(tally) };
+            if !tally.is_empty() {
+                spans.add(self.service(service, start)?, level, start, &tally)?;
+                days.insert(Level::Day.floor(start));
+            }
+        }
+        for day in days {
+            seal::unseal_day(self.transaction, day)?;
+        }
+        if !self.keeps_time {
+            return Ok(());
+        }
+        for incident in &batch.incidents {
+            self.incident(incident)?;
+        }
+        for gap in &batch.gaps {
+            write_gap(self.transaction, gap)?;
+        }
+        for jump in &batch.jumps {
+            let sql = "INSERT INTO clock_jump (at, by_ms) VALUES (?1, ?2)";
+            self.transaction.prepare_cached(sql)?.execute([jump.at.as_millis(), jump.by_ms])?;
+        }
+        match batch.until {
+            Some(until) => meta::set(self.transaction, meta::UNTIL, &until.as_millis().to_string()),
+            None => Ok(()),
+        }
+    }
+
+    fn incident(&mut self, incident: &Incident) -> rusqlite::Result<()> {
+        let service = self.service(&incident.service, incident.began)?;
+        let actions = incident.actions.iter().map(|action| json!([action.at.as_millis(), action.text]));
+        let actions = json!(actions.collect::<Vec<_>>()).to_string();
+        let backends = json!(incident.backends.iter().map(|backend| &**backend).collect::<Vec<_>>()).to_string();
+        let sql = "INSERT OR REPLACE INTO incident (id, service, began, detected, ended, is_cut, lasted_ms, down_ms, rto_ms, cause, cause_text,
+                     backends, actions, lost, good) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+        self.transaction.prepare_cached(sql)?.execute(params![
+            incident.id,
+            service,
+            incident.began.as_millis(),
+            incident.detected.as_millis(),
+            incident.ended.map(Stamp::as_millis),
+            incident.is_cut,
+            incident.lasted_ms,
+            incident.down_ms,
+            incident.rto_ms,
+            incident.cause.kind.as_str(),
+            incident.cause.text,
+            backends,
+            actions,
+            incident.lost,
+            incident.good,
+        ])?;
+        // one that was sealed and is under way again is sealed again as well: the chain tells of each change
+        if incident.ended.is_some() || seal::last(self.transaction, Kind::Incident, incident.id)?.is_some() {
+            seal::seal(self.transaction, Kind::Incident, incident.id)?;
+        }
+        Ok(())
+    }
+
+    fn events(&self, events: &[EventRow]) -> rusqlite::Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let sql =
+            "INSERT INTO event (id, time, kind, level, service, backend, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let mut insert = self.transaction.prepare_cached(sql)?;
+        for EventRow { id, time, kind, level, service, backend, json } in events {
+            let id = i64::try_from(*id).unwrap_or(i64::MAX);
+            insert.execute(params![id, time.as_millis(), kind, level, service, backend, json])?;
+        }
+        let most = i64::try_from(events.len() + DELETED).unwrap_or(i64::MAX);
+        let old = "DELETE FROM event WHERE number IN (SELECT number FROM event WHERE time < ?1 ORDER BY time LIMIT ?2)";
+        self.transaction.prepare_cached(old)?.execute([self.now.plus(-HISTORY_MS).as_millis(), most])?;
+        let many = "DELETE FROM event WHERE number IN
+                      (SELECT number FROM event WHERE number <= (SELECT max(number) FROM event) - ?1 ORDER BY number LIMIT ?2)";
+        self.transaction.prepare_cached(many)?.execute([HISTORY_ROWS, most])?;
+        Ok(())
+    }
+
+    /// What each run may say: notes, maintenance, what is kept for other rooms.
+    fn rest(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+        for note in &batch.notes {
+            let sql = "INSERT INTO note (incident, at, who, text) VALUES (?1, ?2, ?3, ?4)";
+            let row = params![note.incident, note.at.as_millis(), note.who, note.text];
+            self.transaction.prepare_cached(sql)?.execute(row)?;
+            seal::seal(self.transaction, Kind::Note, self.transaction.last_insert_rowid())?;
+        }
+        for planned in &batch.maintenance {
+            let service = self.service(&planned.service, planned.from)?;
+            let sql = "INSERT OR REPLACE INTO maintenance (id, service, start, end, reason, who) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let (from, to) = (planned.from.as_millis(), planned.to.as_millis());
+            let row = params![planned.id, service, from, to, planned.reason, planned.who];
+            self.transaction.prepare_cached(sql)?.execute(row)?;
+        }
+        for (room, key, value) in &batch.kept {
+            match value {
+                Some(value) => {
+                    let sql = "INSERT OR REPLACE INTO kept (room, key, value, at) VALUES (?1, ?2, ?3, ?4)";
+                    self.transaction.prepare_cached(sql)?.execute(params![room, key, value, self.now.as_millis()])?;
+                }
+                None => {
+                    let sql = "DELETE FROM kept WHERE room = ?1 AND key = ?2";
+                    self.transaction.prepare_cached(sql)?.execute([room, key])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of a service; one that is new begins with `since`.
+    fn service(&mut self, name: &Arc<str>, since: Stamp) -> rusqlite::Result<i64> {
+        if let Some(id) = self.services.get(name) {
+            return Ok(*id);
+        }
+        let sql = "INSERT OR IGNORE INTO service (name, since) VALUES (?1, ?2)";
+        self.transaction.prepare_cached(sql)?.execute(params![name, since.as_millis()])?;
+        let sql = "SELECT id FROM service WHERE name = ?1";
+        let id = self.transaction.prepare_cached(sql)?.query_row([name], |row| row.get(0))?;
+        self.services.insert(Arc::clone(name), id);
+        Ok(id)
+    }
+}
+
+/// The requests of a tally without its times.
+fn requests(tally: &Tally) -> Tally {
+    Tally { up: 0, down: 0, planned: 0, unknown: 0, ..*tally }
+}

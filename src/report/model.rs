@@ -1,0 +1,127 @@
+//! What a report holds.
+
+use std::ops::Range;
+
+use crate::clock::Stamp;
+use crate::sla::{Incident, Promise, Summary, Tally};
+
+/// A report on services over a period.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// When it was made.
+    pub made: Stamp,
+    /// What it is about. The end may still be to come, as that of the month that it is.
+    pub period: Range<Stamp>,
+    /// The period in words: `November 2026`, `last 30 days`.
+    pub label: String,
+    /// The version of the program that made it.
+    pub version: String,
+    /// The services, in the order in which they are shown.
+    pub services: Vec<ServiceReport>,
+    /// Maintenance that was started by hand, in sentences: who announced it, when, and why.
+    pub maintenance: Vec<String>,
+    /// When nobody watched.
+    pub gaps: Vec<Gap>,
+    /// When the wall's clock was set.
+    pub jumps: Vec<ClockJump>,
+    /// The hash of the last record of the ledger: whoever kept it can tell later whether the history was changed. `None` = it has none.
+    pub head: Option<String>,
+    /// What else is not known, or has to be said about how it was counted, in sentences.
+    pub remarks: Vec<String>,
+}
+
+/// What a report says of one service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceReport {
+    /// Its name.
+    pub name: String,
+    /// What is promised of it.
+    pub promise: Promise,
+    /// The figures of the period.
+    pub summary: Summary,
+    /// Day by day, in order. Their sum is the tally of the summary.
+    pub days: Vec<Day>,
+    /// The incidents that touch the period, in order.
+    pub incidents: Vec<RecordedIncident>,
+}
+
+/// What a day held, as far as it lies in the period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Day {
+    /// When it began, at midnight or with the period.
+    pub start: Stamp,
+    /// What it held.
+    pub tally: Tally,
+}
+
+/// An incident as it is on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedIncident {
+    /// The incident.
+    pub incident: Incident,
+    /// What people wrote about it, in order.
+    pub notes: Vec<Note>,
+    /// Whether it is sealed: a hash over it and all records before is in the ledger, so that a later change shows.
+    pub is_sealed: bool,
+}
+
+/// What somebody wrote about an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// When.
+    pub at: Stamp,
+    /// Who.
+    pub who: String,
+    /// What.
+    pub text: String,
+}
+
+/// A time in which nobody watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// From when to when.
+    pub time: Range<Stamp>,
+    /// Why, in words for people.
+    pub why: String,
+}
+
+/// The wall's clock was set. Durations don't change with it: they are of the monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockJump {
+    /// When, by the clock after it was set.
+    pub at: Stamp,
+    /// By how many milliseconds it was set forward; negative = back.
+    pub by_ms: i64,
+}
+
+impl ServiceReport {
+    /// Of the days and incidents of a period. Incidents that don't touch the period are left out.
+    pub fn new(
+        name: impl Into<String>,
+        promise: Promise,
+        period: &Range<Stamp>,
+        days: Vec<Day>,
+        mut incidents: Vec<RecordedIncident>,
+    ) -> Self {
+        incidents.retain(|recorded| recorded.incident.touches(period));
+        let mut tally = Tally::default();
+        for day in &days {
+            tally += day.tally;
+        }
+        let summary = Summary::of(&promise, period, &tally, incidents.iter().map(|recorded| &recorded.incident));
+        Self { name: name.into(), promise, summary, days, incidents }
+    }
+}
+
+impl Report {
+    /// When the part of the period ends that is over.
+    pub fn known_until(&self) -> Stamp {
+        self.made.min(self.period.end)
+    }
+
+    /// How many services met their target, missed it, and of how many nothing is known.
+    pub fn outcomes(&self) -> [usize; 3] {
+        [Some(true), Some(false), None]
+            .map(|outcome| self.services.iter().filter(|service| service.summary.compliant == outcome).count())
+    }
+}

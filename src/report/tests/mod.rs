@@ -1,0 +1,196 @@
+//! The formats, each with the same month of three services.
+
+mod page;
+mod sample;
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::clock::Stamp;
+use crate::sla::Tally;
+
+/// Puts the sample into the folder that `EVENKEEL_REPORT_SAMPLES` names, if it does: to be looked at, and for a new golden file.
+fn show(name: &str, written: &str) {
+    if let Some(folder) = std::env::var_os("EVENKEEL_REPORT_SAMPLES") {
+        fs::write(Path::new(&folder).join(name), written).unwrap();
+    }
+}
+
+/// Whether the sample is what the golden file beside the tests holds.
+fn assert_golden(name: &str, written: &str, golden: &str) {
+    show(name, written);
+    for (line, (now, before)) in written.lines().zip(golden.lines()).enumerate() {
+        assert_eq!(now, before, "line {} of {name}", line + 1);
+    }
+    assert!(written == golden, "{name} has another length or other line ends");
+}
+
+#[test]
+fn markdown_is_as_it_was() {
+    assert_golden("report.md", &Format::Markdown.write(&sample::report()), include_str!("report.md"));
+}
+
+#[test]
+fn csv_is_as_it_was() {
+    assert_golden("report.csv", &Format::Csv.write(&sample::report()), include_str!("report.csv"));
+}
+
+#[test]
+fn every_row_of_the_csv_has_all_columns_and_the_days_add_up_to_the_service() {
+    let text = Format::Csv.write(&sample::report());
+    let rows: Vec<_> = text.split_terminator("\r\n").map(cells).collect();
+    assert!(rows.iter().all(|row| row.len() == csv::COLUMNS.len()));
+    let at = |name| csv::COLUMNS.iter().position(|column| *column == name).unwrap();
+    let sum = |kind: &str, column| -> f64 {
+        let rows = rows.iter().filter(|row| row[0] == kind && row[1] == "checkout");
+        rows.map(|row| row[at(column)].parse::<f64>().unwrap()).sum()
+    };
+    for column in ["uptime_s", "downtime_s", "planned_s", "unknown_s", "good", "failed", "slow"] {
+        assert!((sum("day", column) - sum("service", column)).abs() < 0.001, "{column}");
+    }
+}
+
+/// The cells of a line of CSV.
+fn cells(line: &str) -> Vec<String> {
+    let (mut cells, mut is_quoted) = (vec![String::new()], false);
+    for c in line.chars() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => cells.push(String::new()),
+            _ => cells.last_mut().unwrap().push(c),
+        }
+    }
+    cells
+}
+
+#[test]
+fn a_cell_that_would_be_a_formula_is_text() {
+    for name in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\u{0}=1", "\u{feff}=1", "\u{202e}=1", "\u{ff1d}1"] {
+        let text = Format::Csv.write(&sample::of_one(name, "it was =1, said \"bob\"\r\nand\tI"));
+        let row = text.lines().nth(1).unwrap();
+        assert!(row.starts_with("service,\"'"), "{row}");
+    }
+    let text = Format::Csv.write(&sample::of_one("web", "it was =1, said \"bob\"\nand I"));
+    assert!(text.contains(": it was =1, said \"\"bob\"\" and I\""), "{text}");
+}
+
+#[test]
+fn names_and_notes_are_no_markup_in_markdown() {
+    let text = Format::Markdown.write(&sample::of_one("a|b\n# c", "<img src=x> **x** `y` [z](http://z)"));
+    assert!(text.contains("## a\\|b \\# c\n"), "{text}");
+    assert!(text.contains("&lt;img src=x&gt; \\*\\*x\\*\\* \\`y\\` \\[z\\](http://z)"), "{text}");
+    let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+    let table: Vec<_> = text.lines().skip_while(|line| !line.starts_with("| No.")).take(3).map(columns).collect();
+    assert_eq!(table, [10, 10, 10]);
+}
+
+fn parsed(report: &Report) -> serde_json::Value {
+    serde_json::from_str(&Format::Json.write(report)).unwrap()
+}
+
+#[test]
+fn json_has_the_members_of_the_api_and_more() {
+    let report = parsed(&sample::report());
+    let service = &report["services"]["checkout"];
+    let contract = [
+        "tier",
+        "target",
+        "availability",
+        "uptime_s",
+        "downtime_s",
+        "planned_s",
+        "unknown_s",
+        "failures",
+        "recoveries",
+        "mttr_s",
+        "mtbf_s",
+        "rto_violations",
+        "error_budget_left",
+        "burn_rate",
+        "compliant",
+        "incidents",
+    ];
+    for member in contract {
+        assert!(service.get(member).is_some(), "{member}");
+    }
+    let tally = sample::report().services[0].summary.tally;
+    let close = |member: &str, share: Option<f64>| (service[member].as_f64().unwrap() - share.unwrap()).abs() < 1e-12;
+    assert!(close("availability", tally.by_time()) && close("by_requests", tally.by_requests()), "{service}");
+    assert_eq!(service["uptime_s"].as_f64(), Some(tally.up as f64 / 1000.0));
+    assert_eq!(service["incidents"][1]["notes"][0]["who"], "ines");
+    assert_eq!(service["days"].as_array().map(Vec::len), Some(30));
+    assert_eq!(report["gaps"][0]["lasted_s"], 1320.0);
+    let burn_rate = serde_json::Map::from_iter([("1h".to_owned(), 14.4.into())]);
+    assert_eq!(json::service(&sample::report().services[0], burn_rate)["burn_rate"]["1h"], 14.4);
+}
+
+#[test]
+fn what_is_not_known_is_null_and_said() {
+    let mut report = sample::of_one("web", "");
+    let days = vec![Day { start: report.period.start, tally: Tally { unknown: 5000, ..Tally::default() } }];
+    report.services[0] =
+        ServiceReport::new("web", report.services[0].promise.clone(), &report.period, days, Vec::new());
+    let service = &parsed(&report)["services"]["web"];
+    for member in ["availability", "by_requests", "compliant", "mttr_s", "mtbf_s"] {
+        assert!(service[member].is_null(), "{member}");
+    }
+    let text = Format::Markdown.write(&report);
+    assert!(text.contains("| **not known** |"), "{text}");
+    assert!(text.contains("- web: nothing is known of its availability by time.\n"), "{text}");
+}
+
+#[test]
+fn a_month_that_is_not_over_says_so_and_what_is_under_way() {
+    let mut report = sample::of_one("web", "");
+    report.made = report.period.start.plus(90_000);
+    let mut recorded = report.services[0].incidents[0].clone();
+    recorded.incident.began = report.made.plus(-61_000);
+    recorded.incident.ended = None;
+    recorded.incident.lasted_ms = 61_000;
+    let days = vec![Day { start: report.period.start, tally: Tally { up: 29_000, down: 61_000, ..Tally::default() } }];
+    let promise = report.services[0].promise.clone();
+    report.services[0] = ServiceReport::new("web", promise, &report.period, days, vec![recorded]);
+    let said = account::not_known(&report);
+    assert!(said.contains(&"web: incident 1 was under way when the report was made.".to_owned()), "{said:?}");
+    assert_eq!(said[0], "The period is not over: the figures are those up to 2026-11-01 00:01:30.");
+    let service = &parsed(&report)["services"]["web"];
+    assert_eq!((&service["rto_violations"], &service["recoveries"]), (&1.into(), &0.into()));
+    assert!(Format::Markdown.write(&report).contains("| under way | 1 min 1 s | no, 1 s over |"));
+    let page = Format::Html.write(&report);
+    page::assert_well_formed(&page);
+    assert!(page.contains("points=\"0.0,0.0 0.0,4.7\""), "the curve ends where the report was made: {page}");
+}
+
+#[test]
+fn of_hundreds_of_gaps_the_longest_are_named_and_the_others_summed_up() {
+    let mut report = sample::of_one("web", "");
+    let start = report.period.start;
+    let gap =
+        |n: i64| Gap { time: start.plus(n * 60_000)..start.plus(n * 60_000 + n * 100), why: "stopped".to_owned() };
+    report.gaps = (1..=200).map(gap).collect();
+    let said = account::not_known(&report);
+    assert_eq!(said.iter().filter(|line| line.starts_with("Nobody watched")).count(), 10);
+    // 0.1 s x (1 + ... + 190)
+    assert!(
+        said.contains(&"There were 190 more gaps shorter than these, of 30 min 15 s together.".to_owned()),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn each_format_is_found_by_its_name() {
+    assert!(Format::ALL.into_iter().all(|format| Format::named(format.as_str()) == Some(format)));
+    assert_eq!(Format::named("pdf"), None);
+}
+
+#[test]
+fn a_report_on_nothing_is_written_in_every_format() {
+    let report = Report { services: Vec::new(), head: None, ..sample::report() };
+    for format in Format::ALL {
+        assert!(!format.write(&report).is_empty());
+    }
+    page::assert_well_formed(&Format::Html.write(&report));
+    let report = Report { period: Stamp::from_millis(0)..Stamp::from_millis(0), ..sample::report() };
+    page::assert_well_formed(&Format::Html.write(&report));
+}

@@ -1,0 +1,370 @@
+//! The account of one service: looks at it come in, and the time and the requests since the look before go out as tallies, with the incidents
+//! that begin and end.
+//!
+//! Time is measured by the monotonic clock and stamped with the wall's: an hour that is set back makes nobody's outage shorter. A look says
+//! how the service stands *from then on*; the time before it is that of the look before. So it is transitions that are accounted, as long as
+//! whoever looks does so when one happens, and not how often somebody looked.
+//!
+//! What requests say is known only a while after it began. The time that was taken for up until then is corrected, by a tally with negative
+//! members: what is written at once, and what is right in the end, come to the same.
+
+mod outage;
+mod stretches;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::judge::Judge;
+use super::maintenance::{Calendar, Planned, planned};
+use super::{Action, Cause, CauseKind, Incident, Promise, Tally};
+use crate::clock::{Moment, Stamp};
+pub use stretches::{Watched, millis};
+
+use outage::{Outage, State};
+use stretches::{Stretch, Stretches};
+
+/// An incident is over when the service has been up for so long: what flaps is one incident.
+const HOLD: Duration = Duration::from_secs(10);
+/// The wall's clock runs a little faster or slower than the other, and the two are not read at the same time. Up to this many milliseconds between
+/// them are no change of the time: each second of the history is to hold a second.
+const SLACK: i64 = 100;
+/// Actions that are kept of an incident.
+const MOST_ACTIONS: usize = 50;
+
+/// How a service stands, and what its requests were since the look before.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// When, by the monotonic clock.
+    pub now: Moment,
+    /// When, by the wall's clock.
+    pub at: Stamp,
+    /// Whether a backend can be used; `None` = nobody knows yet, because none has been checked so far.
+    pub is_usable: Option<bool>,
+    /// The requests that ended since the look before: only the four numbers of requests are read.
+    pub requests: Tally,
+}
+
+/// What a look has brought.
+#[derive(Debug, Default)]
+pub struct Booked {
+    /// What is to be added to the history, by second.
+    pub tallies: Vec<(Stamp, Tally)>,
+    /// What has happened, in order.
+    pub changes: Vec<Change>,
+}
+
+/// Something that has happened to a service.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// It went down.
+    Began(Incident),
+    /// It is up again, and has been for a while.
+    Ended(Incident),
+    /// Maintenance has begun, which ends then, or is looked at again then.
+    MaintenanceBegan(Stamp),
+    /// Maintenance is over.
+    MaintenanceEnded,
+}
+
+/// The account of one service.
+#[derive(Debug)]
+pub struct Account {
+    service: Arc<str>,
+    promise: Promise,
+    calendar: Calendar,
+    judge: Judge,
+    state: State,
+    /// The moment up to which time is accounted, by both clocks; `None` = it is not accounted here.
+    until: Option<(Moment, Stamp)>,
+    /// What was accounted of late, for corrections.
+    past: Stretches,
+    incident: Option<Open>,
+    is_planned: bool,
+    /// When maintenance was last under way.
+    planned_until: Moment,
+    /// Requests that ended before are those of an incident that is over.
+    settled: Moment,
+}
+
+/// An incident under way.
+#[derive(Debug)]
+struct Open {
+    incident: Incident,
+    began: Moment,
+    /// Since when the service is up again, by both clocks.
+    up_since: Option<(Moment, Stamp)>,
+    /// The good requests since then, which are none of the incident.
+    good_since_up: i64,
+}
+
+impl Account {
+    /// Of a service of which this is promised. Its first look begins it.
+    pub fn new(service: Arc<str>, promise: Promise, maintenance: Vec<Planned>) -> Self {
+        Self {
+            service,
+            judge: Judge::new(promise.floor, promise.latency.is_some()),
+            promise,
+            calendar: Calendar::new(maintenance),
+            state: State::Up,
+            until: None,
+            past: Stretches::default(),
+            incident: None,
+            is_planned: false,
+            planned_until: Moment::NEVER,
+            settled: Moment::NEVER,
+        }
+    }
+
+    /// Takes on another promise, or other maintenance.
+    pub fn set(&mut self, promise: Promise, maintenance: Vec<Planned>) {
+        self.judge.set(promise.floor, promise.latency.is_some());
+        self.promise = promise;
+        self.calendar = Calendar::new(maintenance);
+    }
+
+    /// The time from `from` to `to` in pieces that are planned as a whole, or not at all.
+    pub fn planned(&mut self, from: Stamp, to: Stamp) -> Vec<(Stamp, Stamp, bool)> {
+        if from >= to {
+            return Vec::new();
+        }
+        let (is_planned, until) = self.calendar.at(from);
+        if until >= to {
+            return vec![(from, to, is_planned)];
+        }
+        let (mut at, mut pieces) = (from, Vec::new());
+        for (start, end) in planned(&self.calendar.windows(), from, to) {
+            if at < start {
+                pieces.push((at, start, false));
+            }
+            pieces.push((start, end, true));
+            at = end;
+        }
+        if at < to {
+            pieces.push((at, to, false));
+        }
+        pieces
+    }
+
+    /// What is promised.
+    pub fn promise(&self) -> &Promise {
+        &self.promise
+    }
+
+    /// Whether the time now is planned.
+    pub fn is_planned(&self) -> bool {
+        self.is_planned
+    }
+
+    /// Until when the maintenance under way lasts, as far as that is known; `None` = there is none.
+    pub fn maintenance_until(&mut self, at: Stamp) -> Option<Stamp> {
+        let (is_planned, until) = self.calendar.at(at);
+        is_planned.then_some(until)
+    }
+
+    /// Begins to account time at this moment. `goes_on`: another process has done so until now, and told of the maintenance under way.
+    pub fn start(&mut self, now: Moment, at: Stamp, goes_on: bool) {
+        self.until = Some((now, at));
+        self.is_planned = goes_on && self.calendar.at(at).0;
+    }
+
+    /// Whether the service is down.
+    pub fn is_down(&self) -> bool {
+        matches!(self.state, State::Down(_))
+    }
+
+    /// The incident under way.
+    pub fn incident(&self) -> Option<&Incident> {
+        self.incident.as_ref().map(|open| &open.incident)
+    }
+
+    /// Says why the incident under way has begun, and which backends it is about.
+    pub fn explain(&mut self, cause: Cause, backends: Vec<Arc<str>>) {
+        if let Some(open) = &mut self.incident {
+            (open.incident.cause, open.incident.backends) = (cause, backends);
+        }
+    }
+
+    /// Something was done while the incident is under way.
+    pub fn acted(&mut self, at: Stamp, text: String) {
+        if let Some(open) = &mut self.incident
+            && open.incident.actions.len() < MOST_ACTIONS
+        {
+            open.incident.actions.push(Action { at, text });
+        }
+    }
+
+    /// Goes on with an incident that was under way when the process before ended, at `until`. Where the service turns out to be up, that is where
+    /// it ended, as far as anybody knows.
+    pub fn resume(&mut self, incident: Incident, until: Stamp, now: Moment, at: Stamp) {
+        // the wall's clock may have been set back since it began
+        let lasted = |until: Stamp| until.since(incident.began).max(incident.lasted_ms);
+        let began = Moment::from_millis(now.as_millis().saturating_sub(lasted(at).unsigned_abs()));
+        // the time for which it has to be up begins now, since nobody has watched before
+        let incident = Incident { is_cut: true, lasted_ms: lasted(until), ..incident };
+        self.incident = Some(Open { incident, began, up_since: Some((now, until)), good_since_up: 0 });
+    }
+
+    /// Accounts no time any more: another process does. Requests that end here are still counted.
+    pub fn retire(&mut self) {
+        (self.until, self.incident) = (None, None);
+    }
+
+    /// The service is not accounted any more: the incident under way is over, as far as is known.
+    pub fn close(&mut self, at: Stamp) -> Option<Incident> {
+        let Open { incident, up_since, .. } = self.incident.take()?;
+        Some(match up_since {
+            Some((_, up)) => Incident { ended: Some(up), ..incident },
+            None => Incident { ended: Some(at), is_cut: true, ..incident },
+        })
+    }
+
+    /// Takes a look. A new incident gets the number `next`, which is then one more.
+    pub fn look(&mut self, look: &Look, next: &mut i64) -> Booked {
+        let mut booked = Booked::default();
+        let look = &Look { at: self.stamp(look), ..*look };
+        let before = self.until.map_or(look.now, |(until, _)| until);
+        self.account_time(look, &mut booked);
+        self.count(look, before, &mut booked);
+        self.announce_maintenance(look, &mut booked);
+        if let Some(is_usable) = look.is_usable {
+            self.decide(look, is_usable, &mut booked);
+        }
+        self.keep_incident(look, next, &mut booked);
+        booked
+    }
+
+    /// Counts requests only: for a process that was replaced.
+    pub fn count_only(&mut self, look: &Look) -> Booked {
+        let mut booked = Booked::default();
+        self.is_planned = self.calendar.at(look.at).0;
+        self.count(look, look.now, &mut booked);
+        booked
+    }
+
+    /// When a look is by the wall's clock, which goes on from the look before unless it was set.
+    fn stamp(&self, look: &Look) -> Stamp {
+        let goes_on = self.until.map(|(until, at)| at.plus(millis(look.now.since(until))));
+        goes_on.filter(|at| look.at.since(*at).abs() < SLACK).unwrap_or(look.at)
+    }
+
+    /// Accounts the time since the look before.
+    fn account_time(&mut self, look: &Look, booked: &mut Booked) {
+        let Some((until, _)) = self.until.replace((look.now, look.at)) else { return };
+        let elapsed = millis(look.now.since(until));
+        let from = look.at.plus(-elapsed);
+        for (start, end, is_planned) in self.planned(from, look.at) {
+            let watched = match self.state {
+                _ if is_planned => Watched::Planned,
+                _ if look.is_usable.is_none() => Watched::Unknown,
+                State::Down(_) => Watched::Down,
+                State::Up | State::UpByRequests => Watched::Up,
+            };
+            let began = Moment::from_millis(until.as_millis() + start.since(from).unsigned_abs());
+            let stretch = Stretch { began, from: start, ms: end.since(start), watched };
+            self.enter(watched.tallies(start, stretch.ms), booked);
+            self.past.push(stretch, look.now);
+            if is_planned {
+                self.planned_until = Moment::from_millis(began.as_millis() + stretch.ms.unsigned_abs());
+            }
+        }
+    }
+
+    /// Counts the requests since the look before. Those that fall into maintenance count neither way.
+    fn count(&mut self, look: &Look, before: Moment, booked: &mut Booked) {
+        let Tally { good, failed, slow, excluded, .. } = look.requests;
+        let counted = match self.is_planned {
+            true => Tally { excluded: good + failed + slow + excluded, ..Tally::default() },
+            false => Tally { good, failed, slow, excluded, ..Tally::default() },
+        };
+        self.judge.add(before, look.now, [counted.good, counted.failed, counted.slow]);
+        if !counted.is_empty() {
+            self.enter(vec![(look.at.floor(1000), counted)], booked);
+        }
+    }
+
+    fn announce_maintenance(&mut self, look: &Look, booked: &mut Booked) {
+        let (is_planned, until) = self.calendar.at(look.at);
+        match (std::mem::replace(&mut self.is_planned, is_planned), is_planned) {
+            (false, true) => booked.changes.push(Change::MaintenanceBegan(until)),
+            (true, false) => booked.changes.push(Change::MaintenanceEnded),
+            _ => {}
+        }
+    }
+
+    /// Begins an incident, ends it, or brings its figures up to date.
+    fn keep_incident(&mut self, look: &Look, next: &mut i64, booked: &mut Booked) {
+        if let State::Down(outage) = self.state
+            && !self.is_planned
+            && self.incident.is_none()
+        {
+            let incident = self.begin_incident(outage, look, *next);
+            *next = next.saturating_add(1);
+            booked.changes.push(Change::Began(incident));
+        }
+        let Some(open) = &mut self.incident else { return };
+        if look.is_usable.is_none()
+            && open.incident.is_cut
+            && let Some((since, _)) = &mut open.up_since
+        {
+            // what was resumed is over when the service was seen up for a while, and nobody has looked yet
+            *since = look.now;
+        }
+        let until = open.up_since.map_or(look.now, |(since, _)| since);
+        if !open.incident.is_cut {
+            open.incident.lasted_ms = millis(until.since(open.began));
+        }
+        if let Some((since, at)) = open.up_since
+            && look.now.since(since) >= HOLD
+        {
+            let mut incident = Incident { ended: Some(at), ..open.incident.clone() };
+            incident.good = (incident.good - open.good_since_up).max(0);
+            // when two things happen in the same turn, either may be stamped first
+            incident.actions.retain(|action| action.at <= at.plus(SLACK));
+            self.incident = None;
+            self.settled = look.now;
+            booked.changes.push(Change::Ended(incident));
+        }
+    }
+
+    fn begin_incident(&mut self, outage: Outage, look: &Look, id: i64) -> Incident {
+        // what is down at the end of maintenance is an incident from then on
+        let began = outage.since.max(self.planned_until);
+        let (good, lost) = self.judge.since(began.max(self.settled));
+        let lost = lost + self.judge.bad_just_before(began, self.settled);
+        let incident = Incident {
+            id,
+            service: Arc::clone(&self.service),
+            began: self.past.stamp_of(began).unwrap_or(look.at),
+            detected: look.at,
+            ended: None,
+            is_cut: false,
+            lasted_ms: millis(look.now.since(began)),
+            down_ms: self.past.ms_since(began, Watched::Down),
+            rto_ms: millis(self.promise.rto),
+            cause: Cause { kind: CauseKind::Unknown, text: outage.reason.to_string() },
+            backends: Vec::new(),
+            actions: Vec::new(),
+            lost,
+            good,
+        };
+        self.incident = Some(Open { incident: incident.clone(), began, up_since: None, good_since_up: 0 });
+        incident
+    }
+
+    /// Adds to what the look has brought, and to the incident under way.
+    fn enter(&mut self, tallies: Vec<(Stamp, Tally)>, booked: &mut Booked) {
+        if let Some(Open { incident, up_since, good_since_up, .. }) = &mut self.incident {
+            for (_, tally) in &tallies {
+                if up_since.is_some() {
+                    *good_since_up += tally.good;
+                }
+                incident.down_ms += tally.down;
+                incident.lost += tally.bad();
+                incident.good += tally.good;
+            }
+        }
+        booked.tallies.extend(tallies);
+    }
+}

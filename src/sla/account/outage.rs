@@ -1,0 +1,132 @@
+//! How a service stands, why, and how that is decided.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Account, Booked, Look, Watched};
+use crate::clock::{Moment, Stamp};
+use crate::sla::judge::{Complaint, Finding};
+
+/// Without a request for so long, what requests have said no longer counts.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// How a service stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is up.
+    Up,
+    /// It is up although no backend can be used: its requests say so.
+    UpByRequests,
+    /// It is down.
+    Down(Outage),
+}
+
+/// A time in which a service is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// Why.
+    pub reason: Reason,
+    /// Since when.
+    pub since: Moment,
+    /// When that was found. Only requests that ended later can show that it is up again.
+    pub found: Moment,
+    /// Whether a backend could be used then.
+    pub was_usable: bool,
+}
+
+/// Why a service is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// No backend can be used.
+    NoBackend,
+    /// Its requests say so.
+    Requests(Finding),
+}
+
+impl Account {
+    /// Decides how the service stands from now on, and corrects what was taken for the opposite before.
+    pub(super) fn decide(&mut self, look: &Look, usable: bool, booked: &mut Booked) {
+        let now = look.now;
+        match self.state {
+            State::UpByRequests if usable => self.state = State::Up,
+            State::Up if !usable => {
+                // requests may have failed before that was found
+                let since = self.judge.first_sign(now).unwrap_or(now);
+                self.go_down(Outage { reason: Reason::NoBackend, since, found: now, was_usable: usable }, booked);
+            }
+            State::Up | State::UpByRequests => {
+                if let Some(finding) = self.judge.finding(now) {
+                    let reason = Reason::Requests(finding);
+                    self.go_down(Outage { reason, since: finding.since, found: now, was_usable: usable }, booked);
+                } else if self.state == State::UpByRequests && self.is_silent(now) {
+                    self.go_down(
+                        Outage { reason: Reason::NoBackend, since: now, found: now, was_usable: usable },
+                        booked,
+                    );
+                }
+            }
+            State::Down(Outage { reason: Reason::NoBackend, .. }) if usable => {
+                self.go_up(State::Up, (now, look.at), booked);
+            }
+            State::Down(outage @ Outage { reason: Reason::Requests(_), was_usable: true, .. }) if !usable => {
+                let reason = Reason::NoBackend;
+                self.state = State::Down(Outage { reason, found: now, was_usable: usable, ..outage });
+            }
+            State::Down(outage) => self.look_for_recovery(outage, look, booked),
+        }
+    }
+
+    /// Takes the service for up again when its requests show it, or when a backend can be used and there are no requests.
+    fn look_for_recovery(&mut self, outage: Outage, look: &Look, booked: &mut Booked) {
+        let is_usable = look.is_usable == Some(true);
+        let up = if is_usable { State::Up } else { State::UpByRequests };
+        let (complaint, share) = match outage.reason {
+            Reason::NoBackend => (Complaint::Errors, 1.0),
+            Reason::Requests(finding) => (finding.complaint, finding.share()),
+        };
+        if let Some(since) = self.judge.recovered(complaint, share, outage.found, look.now) {
+            let at = self.past.stamp_of(since).unwrap_or(look.at);
+            self.go_up(up, (since, at), booked);
+        } else if is_usable && self.is_silent(look.now) {
+            self.go_up(up, (look.now, look.at), booked);
+        }
+    }
+
+    fn is_silent(&self, now: Moment) -> bool {
+        self.judge.last_request().is_none_or(|last| now.since(last) >= SILENCE)
+    }
+
+    fn go_down(&mut self, outage: Outage, booked: &mut Booked) {
+        if let Some(open) = &mut self.incident {
+            (open.up_since, open.incident.is_cut, open.good_since_up) = (None, false, 0);
+        }
+        self.state = State::Down(outage);
+        let corrections = self.past.correct(outage.since, Watched::Up, Watched::Down);
+        self.enter(corrections, booked);
+    }
+
+    fn go_up(&mut self, state: State, since: (Moment, Stamp), booked: &mut Booked) {
+        self.state = state;
+        // what requests said before says nothing about what comes now
+        self.judge.forget_before(since.0);
+        if let Some(open) = &mut self.incident {
+            open.up_since = Some(since);
+            open.good_since_up = self.judge.since(since.0).0;
+        }
+        let corrections = self.past.correct(since.0, Watched::Down, Watched::Up);
+        self.enter(corrections, booked);
+    }
+}
+
+/// What is known here of the reason, for people.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Requests(Finding { complaint, bad, of, .. }) = self else {
+            return f.write_str("no backend can be used");
+        };
+        match complaint {
+            Complaint::Errors => write!(f, "{bad} of {of} requests failed"),
+            Complaint::Latency => write!(f, "{bad} of {of} answers were slower than is promised"),
+        }
+    }
+}
