@@ -4,7 +4,7 @@ default:
     @just --list
 
 # everything that must pass
-ci: fmt lint test demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts
+ci: fmt lint test demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts ledger
 
 # the code is formatted
 fmt:
@@ -57,3 +57,7 @@ detection *ARGUMENTS:
 # advisories, licences, bans (needs cargo-deny)
 deny:
     cargo deny check
+
+# crashes again and again under load: nothing older than the RPO is lost, nothing is counted twice
+ledger:
+    scripts/ledger.sh

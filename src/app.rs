@@ -3,6 +3,7 @@
 //! The calling thread becomes the control plane: it binds, starts the workers, and then obeys signals, reloads, and answers the
 //! admin address until the end.
 
+mod accounts;
 mod background;
 mod certificates;
 mod changes;
@@ -118,8 +119,12 @@ async fn control(
         Some(before) => {
             running.system.take_over();
             upgrade::take_over(before);
+            running.system.accounting.allow(true);
         }
-        None => service_manager::ready(),
+        None => {
+            running.system.accounting.allow(false);
+            service_manager::ready();
+        }
     }
     tokio::task::spawn_local(service_manager::live());
     running.system.look_after_itself();

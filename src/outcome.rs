@@ -17,6 +17,8 @@ pub struct Outcome {
     pub failure: Option<Kind>,
     /// How many attempts were made with backends.
     pub attempts: u32,
+    /// How long after its begin the client got the head of the answer; measured only where its service promises a latency.
+    pub answered: Option<Duration>,
     /// Bytes of the answer's body that were given to the connection.
     pub body_bytes: u64,
     /// How it ended as a gRPC call, where it is one.
@@ -45,7 +47,7 @@ impl Grpc {
 impl Outcome {
     /// Nothing has happened yet.
     pub fn begun(began: Instant) -> Self {
-        Self { began, status: None, failure: None, attempts: 0, body_bytes: 0, grpc: None }
+        Self { began, status: None, failure: None, attempts: 0, answered: None, body_bytes: 0, grpc: None }
     }
 }
 

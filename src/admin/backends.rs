@@ -179,11 +179,7 @@ fn elsewhere(role: Role) -> Problem {
 
 /// What is kept with a command: who gave it, why, and until when it holds.
 fn note(caller: &Caller, reason: Option<String>, until: Option<String>) -> Result<Note, Problem> {
-    let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
-    if reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON || reason.contains(char::is_control)) {
-        let detail = format!("a reason is one line of at most {LONGEST_REASON} bytes");
-        return Err(Problem::bad_request(detail));
-    }
+    let reason = self::reason(reason)?;
     let until = match until {
         None => None,
         Some(text) => match parse_rfc3339(&text) {
@@ -193,6 +189,16 @@ fn note(caller: &Caller, reason: Option<String>, until: Option<String>) -> Resul
         },
     };
     Ok(Note { who: caller.to_string(), reason, until })
+}
+
+/// A reason as it is kept; `None` = there is none.
+pub(super) fn reason(said: Option<String>) -> Result<Option<String>, Problem> {
+    let reason = said.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON || reason.contains(char::is_control)) {
+        let detail = format!("a reason is one line of at most {LONGEST_REASON} bytes");
+        return Err(Problem::bad_request(detail));
+    }
+    Ok(reason)
 }
 
 /// How long the answer is to wait until the backend has finished what it has; `None` = it does not wait.

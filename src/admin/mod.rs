@@ -20,12 +20,14 @@ mod guard;
 mod hosts;
 mod login;
 mod logins;
+mod maintenance;
 mod page;
 mod pick;
 mod probes;
 mod reload;
 mod routes;
 mod serve;
+mod sla;
 mod status;
 mod throttle;
 mod token;
@@ -43,9 +45,12 @@ pub use reload::{Refused, Reload};
 
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
+use crate::ledger::{Keeper, Ledger};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::operator::Operators;
+use crate::operator::maintenance::Maintenances;
 use crate::policy::AdminToken;
+use crate::report::standings::Standings;
 use crate::route::Host;
 use crate::snapshot::Store;
 use crate::tls::Acceptor;
@@ -66,6 +71,8 @@ pub struct Sources {
     pub monitor: Monitor,
     /// What detection has found.
     pub faults: Arc<Faults>,
+    /// What is promised, and what came of it.
+    pub promises: Promises,
     /// What operators have said.
     pub operators: Arc<Operators>,
     /// The counters.
@@ -80,6 +87,18 @@ pub struct Sources {
     pub tokens: Vec<AdminToken>,
     /// Where a request for a reload goes.
     pub reload: mpsc::Sender<Reload>,
+}
+
+/// What is promised of services, and what came of it.
+pub struct Promises {
+    /// The history.
+    pub ledger: Ledger,
+    /// How the services stand now.
+    pub standings: Arc<Standings>,
+    /// Maintenance that was started by hand.
+    pub maintenances: Arc<Maintenances>,
+    /// This run of the process.
+    pub keeper: Keeper,
 }
 
 /// A listener, as the status shows it.
@@ -113,6 +132,7 @@ pub struct Shared {
     store: Arc<Store>,
     monitor: Monitor,
     faults: Arc<Faults>,
+    promises: Promises,
     operators: Arc<Operators>,
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
@@ -141,13 +161,25 @@ pub struct Shared {
 impl Shared {
     /// For a process that is [`Phase::Starting`].
     pub fn new(sources: Sources) -> Self {
-        let Sources { store, monitor, faults, operators, registry, listeners, effective, hosts, tokens, reload } =
-            sources;
+        let Sources {
+            store,
+            monitor,
+            faults,
+            promises,
+            operators,
+            registry,
+            listeners,
+            effective,
+            hosts,
+            tokens,
+            reload,
+        } = sources;
         throttle::announce_counts();
         Self {
             store,
             monitor,
             faults,
+            promises,
             operators,
             registry,
             listeners: ArcSwap::from_pointee(listeners),

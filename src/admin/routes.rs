@@ -14,7 +14,7 @@ use http::StatusCode;
 use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
-use super::{Shared, backends, events, faults, guard, login, page, pick, probes, reload, status};
+use super::{Shared, backends, events, faults, guard, login, maintenance, page, pick, probes, reload, sla, status};
 use crate::operator::Command;
 
 /// The methods of a path that changes nothing.
@@ -34,6 +34,13 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/api/v1/config", allow(READ, get(status::show_config)))
         .route("/api/v1/events", allow(READ, get(events::events)))
         .route("/api/v1/faults", allow(READ, get(faults::faults)))
+        .route("/api/v1/sla", allow(READ, get(sla::sla)))
+        .route("/api/v1/sla/report", allow(READ, get(sla::report)))
+        .route("/api/v1/sla/incidents/{number}/note", allow("POST", post(sla::note)))
+        .route(
+            "/api/v1/services/{service}/maintenance",
+            allow("GET, HEAD, POST, DELETE", get(maintenance::show).post(maintenance::start).delete(maintenance::stop)),
+        )
         .route("/api/v1/pick", allow(READ, get(pick::pick)))
         .route("/api/v1/reload", allow("POST", post(reload::reload)))
         .route("/api/v1/heartbeat", allow("POST", post(backends::heartbeat)))
@@ -93,10 +100,12 @@ pub(super) mod tests {
 
     use super::*;
     use crate::admin::answer::Answer;
-    use crate::admin::{Phase, Sources};
+    use crate::admin::{Phase, Promises, Sources};
     use crate::health::monitor::Monitor;
+    use crate::ledger::{Keeper, Ledger};
     use crate::metrics::Registry;
     use crate::operator::Operators;
+    use crate::operator::maintenance::Maintenances;
     use crate::policy::{Access, AdminToken, TokenSecret};
     use crate::snapshot::{Snapshot, Store};
 
@@ -110,6 +119,12 @@ pub(super) mod tests {
         Arc::new(Shared::new(Sources {
             monitor: Monitor::new(1, Arc::default(), Arc::new(|_, _| Ok(()))),
             faults: Arc::default(),
+            promises: Promises {
+                ledger: Ledger::default(),
+                standings: Arc::default(),
+                maintenances: Arc::new(Maintenances::new(Ledger::default(), Keeper(1))),
+                keeper: Keeper(1),
+            },
             store: Arc::new(Store::new(
                 Snapshot { generation: 7, listeners: Vec::new(), services: Vec::new(), sends_proxy_headers: false },
                 Arc::default(),

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::accounts::Accounting;
 use super::background;
 use super::certificates::{self, Certificates};
 use super::changes::Changes;
@@ -65,6 +66,8 @@ pub(super) struct System {
     pub agents: Agents,
     pub operators: Arc<Operators>,
     pub faults: Arc<Faults>,
+    /// The accounts of what is promised.
+    pub accounting: Accounting,
     pub webhooks: Webhooks,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
@@ -238,6 +241,7 @@ impl System {
             registry: Arc::clone(&self.registry),
             dependencies,
             faults: Arc::clone(&self.faults),
+            accounting: self.accounting.clone(),
         };
         tokio::task::spawn_local(upkeep.run());
     }

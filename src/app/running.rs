@@ -194,11 +194,13 @@ impl Running {
         let queue = match ended {
             Ended::Stopped => {
                 service_manager::stopping();
+                self.system.accounting.retire(&self.system.store.load(), true);
                 self.system.listeners.close();
                 BacklogOwner::Ours
             }
             Ended::Replaced(successor) => {
                 self.system.operators.retire();
+                self.system.accounting.retire(&self.system.store.load(), false);
                 tracing::info!(pid = successor.pid(), "another process has taken over");
                 if let Some(serving) = self.serving.take() {
                     serving.abort();
@@ -211,6 +213,8 @@ impl Running {
         self.drain(queue).await;
         self.system.webhooks.finish().await;
         self.system.workers.stop();
+        // what was cut off counts as well
+        self.system.accounting.finish().await;
     }
 
     /// Waits until all connections have ended, `drain_timeout` is over, or another signal says stop.

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 
+use super::accounts::Accounting;
 use super::certificates::Certificates;
 use super::checks::Agents;
 use super::discovery::Discoveries;
@@ -21,7 +22,7 @@ use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::listener;
 use crate::metrics::Registry;
-use crate::notify::{self, Webhooks};
+use crate::notify::{self, PreparedWebhooks, Webhooks};
 use crate::operator::Operators;
 use crate::record::{Recorder, access};
 use crate::snapshot::{self, BuildError, Snapshot, Store};
@@ -70,14 +71,15 @@ impl Startup<'_> {
         listener_events::tell(&[], &shown, &[], store.events());
         let certificates = Certificates::new(Arc::clone(store.events()));
         certificates.commit(&config, &registry, SystemTime::now());
-        let mut webhooks = Webhooks::new(Arc::clone(store.events()), Arc::clone(&registry));
-        webhooks.commit(prepared_webhooks);
-        let agents = Agents::default();
+        let webhooks = webhooks(prepared_webhooks, &store, &registry);
+        let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
         let monitor = monitor(&agents, &store);
-        let faults = Arc::<Faults>::default();
+        let accounting = Accounting::new(&config.server.state_dir, &registry, store.events(), &faults);
+        operators.copy_to(&accounting.ledger);
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             monitor: monitor.clone(),
             faults: Arc::clone(&faults),
+            promises: accounting.shared(),
             operators: Arc::clone(&operators),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
@@ -97,6 +99,7 @@ impl Startup<'_> {
             agents,
             operators,
             faults,
+            accounting,
             webhooks,
             listeners,
             workers,
@@ -120,6 +123,13 @@ fn publish(snapshot: Snapshot, config: &model::Config, events: Arc<Events>) -> (
     // what operators said before the restart holds for the first request
     store.begin(Moment::now());
     (store, operators)
+}
+
+/// The webhooks, begun.
+fn webhooks(prepared: PreparedWebhooks, store: &Store, registry: &Arc<Registry>) -> Webhooks {
+    let mut webhooks = Webhooks::new(Arc::clone(store.events()), Arc::clone(registry));
+    webhooks.commit(prepared);
+    webhooks
 }
 
 /// The active checks; what agents answer goes to `agents`.

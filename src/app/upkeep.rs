@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use metrics::counter;
 
+use super::accounts::Accounting;
 use super::background;
 use super::checks::{self, Agents};
 use super::detection::Detections;
@@ -47,6 +48,8 @@ pub(super) struct Upkeep {
     pub dependencies: Dependencies,
     /// What detection has found.
     pub faults: Arc<Faults>,
+    /// The accounts of what is promised.
+    pub accounting: Accounting,
 }
 
 impl Upkeep {
@@ -62,7 +65,7 @@ impl Upkeep {
     }
 
     async fn keep_up_to_date(self) {
-        let Self { store, monitor, agents, operators, registry, dependencies, faults } = self;
+        let Self { store, monitor, agents, operators, registry, dependencies, faults, accounting } = self;
         let mut ejector = Ejector::default();
         let events = Arc::clone(store.events());
         let mut detections = Detections::new(registry, monitor.clone(), dependencies, faults, events);
@@ -92,6 +95,7 @@ impl Upkeep {
             }
             let before = std::mem::replace(&mut changes, standing::changes());
             store.refresh(now, is_other || changes != before);
+            accounting.look(&store.load(), Moment::now());
             background::discard(store.sweep());
             tokio::time::sleep(SHORTEST_INTERVAL).await;
             tokio::select! {

@@ -30,6 +30,8 @@ pub(super) struct Answer {
     retry_after: Option<Duration>,
     /// The body, where it is JSON; else null.
     pub body: Value,
+    /// The body, where it is text.
+    text: String,
 }
 
 /// A request to the admin address.
@@ -156,7 +158,9 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     let mut fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
     let retry_after = fields.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
     let retry_after = retry_after.and_then(|(_, value)| value.trim().parse().ok()).map(Duration::from_secs);
-    Some(Answer { status, retry_after, body: serde_json::from_slice(&bytes[end + 4..]).unwrap_or_default() })
+    let body = &bytes[end + 4..];
+    let text = String::from_utf8_lossy(body).into_owned();
+    Some(Answer { status, retry_after, body: serde_json::from_slice(body).unwrap_or_default(), text })
 }
 
 impl Answer {
@@ -171,6 +175,16 @@ impl Answer {
         }
         let failed = fail(&format!("{} ({})", self.detail(), self.status));
         Err(if self.status == 422 { ExitCode::from(BAD_CONFIGURATION) } else { failed })
+    }
+
+    /// The same, as text.
+    ///
+    /// # Errors
+    ///
+    /// The exit code for another status.
+    pub fn success_text(self) -> Result<String, ExitCode> {
+        let text = self.text.clone();
+        self.success().map(|_| text)
     }
 
     /// The message of a problem.
@@ -196,6 +210,11 @@ pub(super) fn segment(name: &str) -> String {
         }
     }
     encoded
+}
+
+/// The query of a target, from names and values.
+pub(super) fn query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 #[cfg(test)]

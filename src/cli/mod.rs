@@ -5,9 +5,13 @@ mod backend;
 mod check;
 mod demo;
 mod detect;
+mod maintenance;
 mod reload;
+mod report;
 mod run;
 mod schema;
+mod slo;
+mod state;
 mod status;
 
 use std::io::{IsTerminal as _, Write as _, stderr};
@@ -52,6 +56,14 @@ enum Command {
     Weight(backend::Weigh),
     /// Show what the running proxy does
     Status(status::Status),
+    /// Report the availability that was promised, and what came of it
+    Report(report::Report),
+    /// Leave what happens to a service out of its accounts, for a while
+    Maintenance(maintenance::Maintenance),
+    /// Copy, check, restore or shorten the history in state_dir
+    State(state::State),
+    /// Read and write promises as OpenSLO files
+    Slo(slo::Slo),
     /// Run the detectors of faults over recorded samples
     Detect(detect::Detect),
     /// Print the JSON Schema of proxy.toml
@@ -77,6 +89,10 @@ pub fn main() -> ExitCode {
         Command::Enable(said) => backend::enable(&said),
         Command::Weight(said) => backend::weigh(&said),
         Command::Status(status) => status::run(&status),
+        Command::Report(asked) => report::run(&asked),
+        Command::Maintenance(asked) => maintenance::run(&asked),
+        Command::State(state) => state::run(&state),
+        Command::Slo(asked) => slo::run(&asked),
         Command::Detect(asked) => detect::run(&asked),
         Command::Schema => schema::run(),
     }

@@ -19,7 +19,7 @@ use crate::event::Filter;
 use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride};
 use crate::route::{Conditions, Host};
 
-pub use service::{Affinity, Backend, Detect, Discover, Service, Source};
+pub use service::{Affinity, Backend, Detect, Discover, Service, Sla, Source};
 pub use tls::{Authorities, Certificate, ClientAuth, ClientTls, ServerTls, SystemAuthorities};
 
 /// A whole configuration.

@@ -302,7 +302,7 @@ fn shares(name: &str, table: &Table<'_>) -> Option<String> {
 
 /// The tables that have such a key.
 fn tables_with(key: &str) -> Vec<&'static str> {
-    const TABLES: [(&str, &str); 13] = [
+    const TABLES: [(&str, &str); 14] = [
         ("Server", "[server]"),
         ("Admin", "[admin]"),
         ("Log", "[log]"),
@@ -316,6 +316,7 @@ fn tables_with(key: &str) -> Vec<&'static str> {
         ("Timeout", "[service.NAME.timeout]"),
         ("Pool", "[service.NAME.pool]"),
         ("Detect", "[service.NAME.detect]"),
+        ("Sla", "[service.NAME.sla]"),
     ];
     let properties = |name: &str| schema::get().get("$defs")?.get(name)?.get("properties");
     TABLES.iter().filter(|(name, _)| properties(name).is_some_and(|p| p.get(key).is_some())).map(|t| t.1).collect()

@@ -15,7 +15,9 @@ use regex::Regex;
 
 use super::other_proxies;
 use super::units::{AUTO, DURATION, LATENCY_FACTOR, SIZE, Size, TimeSpan, UnitError};
+use crate::clock::parse_rfc3339;
 use crate::event::Filter;
+use crate::sla::maintenance::Recurring;
 
 pub(super) use address::{BackendAddress, ListenAddress, authority, backend, host, listen, network, socket, webhook};
 pub(super) use endpoint::dependency_endpoint;
@@ -79,6 +81,8 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "endpoint" => dependency_endpoint(text).map(drop),
         "webhook" => webhook(text).map(drop),
         "event" => event(text),
+        "time" => time(text),
+        "recurring" => recurring(text),
         "text" => plain(text),
         other => Err(Problem::new(format!("the schema names an unknown syntax `{other}`"), "one that is known")),
     }
@@ -129,6 +133,21 @@ fn event(text: &str) -> Result<()> {
         )
         .suggest(known_level(text).or_else(|| nearest(text, Filter::words())).map(str::to_owned))),
     }
+}
+
+/// A time of the wall's clock.
+fn time(text: &str) -> Result<()> {
+    let expected = "a time as RFC 3339 has it, such as \"2026-12-01T02:00:00Z\" or \"2026-12-01T03:00:00+01:00\"";
+    match parse_rfc3339(text) {
+        Some(_) => Ok(()),
+        None => Err(Problem::new(format!("`{text}` is no time"), expected)),
+    }
+}
+
+/// A planned time that comes again and again.
+fn recurring(text: &str) -> Result<()> {
+    let expected = "days, a time of day and a time zone, such as \"Sun 02:00-04:00 Europe/Berlin\"";
+    Recurring::parse(text).map(drop).map_err(|why| Problem::new(format!("`{text}` can't be read: {why}"), expected))
 }
 
 pub(super) fn path(text: &str) -> Result<String> {

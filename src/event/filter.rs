@@ -3,8 +3,19 @@
 use super::{Event, Kind, Level, kind};
 
 /// Each stands for every kind that begins with what is before the star.
-const GROUPS: [&str; 7] =
-    ["backend_*", "certificate_*", "config_*", "discovery_*", "listener_*", "operator*", "process_*"];
+const GROUPS: [&str; 11] = [
+    "backend_*",
+    "budget_*",
+    "certificate_*",
+    "config_*",
+    "discovery_*",
+    "incident_*",
+    "ledger_*",
+    "listener_*",
+    "maintenance_*",
+    "operator*",
+    "process_*",
+];
 
 /// Names of levels, the lowest first.
 const LEVELS: [(&str, Level); 3] = [("info", Level::Info), ("warn", Level::Warn), ("error", Level::Error)];

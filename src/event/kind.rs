@@ -6,7 +6,9 @@
 mod certificate;
 mod discovery;
 pub mod fault;
+mod ledger;
 mod listener;
+mod promise;
 mod rendering;
 
 use std::time::{Duration, SystemTime};
@@ -16,7 +18,9 @@ use serde_json::{Value, json};
 pub use certificate::{Certificate, CertificateChange};
 pub use discovery::DiscoveryChange;
 pub use fault::FaultChange;
+pub use ledger::LedgerChange;
 pub use listener::ListenerChange;
+pub use promise::PromiseChange;
 
 use crate::endpoint::state::{DecidedBy, State};
 
@@ -71,6 +75,10 @@ pub enum Kind {
     Discovery(DiscoveryChange),
     /// Detection has found a fault, or one holds no more.
     Fault(FaultChange),
+    /// Something happened to what is promised of a service.
+    Promise(PromiseChange),
+    /// Something happened to the ledger.
+    Ledger(LedgerChange),
     /// A detector panicked, or takes too long, and is left out.
     DetectorLeftOut {
         /// The detector.
@@ -164,7 +172,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 35] = [
+pub const NAMES: [&str; 49] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -177,6 +185,20 @@ pub const NAMES: [&str; 35] = [
     "fault_raised",
     "fault_cleared",
     "detector_left_out",
+    "incident_began",
+    "incident_ended",
+    "rto_exceeded",
+    "budget_alert_raised",
+    "budget_alert_cleared",
+    "budget_spent",
+    "budget_protection_began",
+    "budget_protection_ended",
+    "maintenance_began",
+    "maintenance_ended",
+    "ledger_failed",
+    "ledger_recovered",
+    "ledger_set_aside",
+    "clock_jumped",
     "operator",
     "operator_expired",
     "operator_not_kept",
@@ -244,6 +266,8 @@ impl Kind {
             Self::Certificate(change) => change.name(),
             Self::Discovery(change) => change.name(),
             Self::Fault(change) => change.name(),
+            Self::Promise(change) => change.name(),
+            Self::Ledger(change) => change.name(),
             Self::DetectorLeftOut { .. } => "detector_left_out",
             Self::Operator { .. } => "operator",
             Self::OperatorExpired { .. } => "operator_expired",
@@ -271,6 +295,8 @@ impl Kind {
             Self::Certificate(change) => change.level(),
             Self::Discovery(change) => change.level(),
             Self::Fault(change) => change.level(),
+            Self::Promise(change) => change.level(),
+            Self::Ledger(change) => change.level(),
             _ => Level::Info,
         }
     }

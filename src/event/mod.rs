@@ -16,7 +16,10 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 pub use filter::Filter;
-pub use kind::{Certificate, CertificateChange, DiscoveryChange, FaultChange, Kind, Level, ListenerChange, Sessions};
+pub use kind::{
+    Certificate, CertificateChange, DiscoveryChange, FaultChange, Kind, LedgerChange, Level, ListenerChange,
+    PromiseChange, Sessions,
+};
 
 use crate::clock::{Moment, rfc3339};
 use crate::metrics::names;

@@ -2,9 +2,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::*;
+use crate::clock::Stamp;
 use crate::detect::fault::{self, Detector, Fault, Verdict, Vote};
 use crate::endpoint::state::{DecidedBy, State};
 use crate::metrics::{Readings, Registry};
+use crate::sla::burn::{Alert, AlertChange, Lookback, Measure, Severity};
+use crate::sla::{Cause, CauseKind, Incident};
 
 fn panic_began(available: usize) -> Kind {
     Kind::PanicBegan { available, total: available }
@@ -112,6 +115,41 @@ fn verdict() -> Verdict {
     Verdict { subject, fault, confidence, votes: vec![vote], since: Duration::ZERO }
 }
 
+fn incident() -> Incident {
+    Incident {
+        id: 1,
+        service: "api".into(),
+        began: Stamp::from_millis(0),
+        detected: Stamp::from_millis(500),
+        ended: None,
+        is_cut: false,
+        lasted_ms: 500,
+        down_ms: 500,
+        rto_ms: 60_000,
+        cause: Cause { kind: CauseKind::Check, text: "refused".to_owned() },
+        backends: vec!["a".into()],
+        actions: Vec::new(),
+        lost: 7,
+        good: 0,
+    }
+}
+
+fn alert() -> Alert {
+    Alert {
+        severity: Severity::Page,
+        since: Stamp::from_millis(0),
+        long: Lookback::Hour,
+        short: Lookback::FiveMinutes,
+        factor: 14.4,
+        measure: Measure::Requests,
+        long_rate: 20.0,
+        short_rate: 30.0,
+        bad: 40,
+        counted: 100,
+        down_ms: 0,
+    }
+}
+
 fn each() -> Vec<Kind> {
     let text = || "text".to_owned();
     let certificate =
@@ -122,6 +160,20 @@ fn each() -> Vec<Kind> {
         Kind::Fault(FaultChange { verdict: verdict(), held: None }),
         Kind::Fault(FaultChange { verdict: verdict(), held: Some(took) }),
         Kind::DetectorLeftOut { detector: "anomaly", reason: text() },
+        Kind::Promise(PromiseChange::IncidentBegan(incident())),
+        Kind::Promise(PromiseChange::IncidentEnded(incident())),
+        Kind::Promise(PromiseChange::RtoExceeded(incident())),
+        Kind::Promise(PromiseChange::Alert(AlertChange { is_raised: true, alert: alert() })),
+        Kind::Promise(PromiseChange::Alert(AlertChange { is_raised: false, alert: alert() })),
+        Kind::Promise(PromiseChange::BudgetSpent { left: -0.5, by_time: None, by_requests: Some(0.9), target: 0.95 }),
+        Kind::Promise(PromiseChange::ProtectionBegan { held_back: vec![text()], reason: text() }),
+        Kind::Promise(PromiseChange::ProtectionEnded),
+        Kind::Promise(PromiseChange::MaintenanceBegan { until: Stamp::from_millis(0), reason: text(), who: text() }),
+        Kind::Promise(PromiseChange::MaintenanceEnded),
+        Kind::Ledger(LedgerChange::Failed { reason: text() }),
+        Kind::Ledger(LedgerChange::Recovered { after_s: 2.0 }),
+        Kind::Ledger(LedgerChange::SetAside { reason: text(), file: text() }),
+        Kind::Ledger(LedgerChange::ClockJumped { by_s: -3600.0 }),
         Kind::Operator { command: "drain", who: text(), reason: None, until: None, weight: None, sessions: None },
         Kind::OperatorExpired { command: "drain", who: text() },
         Kind::OperatorNotKept { reason: text() },

@@ -17,6 +17,7 @@ mod listeners;
 mod losses;
 pub mod names;
 mod process;
+mod promised;
 mod recorder;
 mod refusals;
 mod render;
@@ -34,6 +35,7 @@ pub use durations::{Distribution, Durations};
 pub use grpc::GrpcCalls;
 pub use listeners::ListenerMetrics;
 pub use losses::Loss;
+pub use promised::{PromiseEnd, PromisedRequests};
 pub use refusals::Refusal;
 pub use render::{BackendReading, Readings};
 pub use requests::{CLASSES, Requests, SessionEnd};
@@ -58,6 +60,7 @@ pub struct Registry {
     attempts: Family<1, ServiceAttempts>,
     retries: Family<1, Retries>,
     grpc: Family<1, GrpcCalls>,
+    promised: Family<1, PromisedRequests>,
     recorded: Recorded,
     panics: AtomicU64,
     epoch: Arc<Epoch>,
@@ -76,6 +79,7 @@ impl Registry {
             attempts: Family::default(),
             retries: Family::default(),
             grpc: Family::default(),
+            promised: Family::default(),
             recorded: Recorded::default(),
             panics: AtomicU64::new(0),
             epoch: Arc::default(),
@@ -129,6 +133,11 @@ impl Registry {
     /// How the gRPC calls of a service ended.
     pub fn grpc(&self, service: &str) -> Arc<GrpcCalls> {
         self.grpc.get([service], || GrpcCalls::new(self.workers))
+    }
+
+    /// How the requests to a service end, for what is promised of it.
+    pub fn promised(&self, service: &str) -> Arc<PromisedRequests> {
+        self.promised.get([service], || PromisedRequests::new(self.workers))
     }
 
     /// A task panicked, on whatever thread: it is rare enough for one shared counter.

@@ -112,7 +112,7 @@ metrics! {
     ADMIN_REFUSED: Counter "evenkeel_admin_refused_total" [reason] Source::Facade(Order::AsRegistered)
         => "Requests and logins that the admin address has refused: `wrong_token`, or `too_many_failures` of the same address before.";
     RETRIES: Counter "evenkeel_retries_total" [service, outcome] Source::Registry
-        => "Attempts beyond the first: `succeeded`, `failed`, or `over_budget` when they were not made.";
+        => "Attempts beyond the first: `succeeded`, `failed`, or not made: `over_budget`, or `held_back` to spare another service.";
     EJECTIONS: Counter "evenkeel_ejections_total" [service, backend, reason] Source::Facade(Order::ByLabels)
         => "How often a backend was taken out because of its answers.";
     FAULTS: Counter "evenkeel_faults_total" [service, fault] Source::Facade(Order::ByLabels)
@@ -123,6 +123,26 @@ metrics! {
         => "Times that a source of backends was asked: the set has `changed`, is `unchanged`, or it has `failed`.";
     GRPC: Counter "evenkeel_grpc_calls_total" [service, code] Source::Registry
         => "gRPC calls by the status that they ended with; `none`: they broke off without one.";
+    SLA_REQUESTS: Counter "evenkeel_sla_requests_total" [service, outcome] Source::Registry
+        => "Requests to a service of which something is promised: `good`, `failed`, `slow`, or `excluded` because of their client.";
+    SLA_TARGET: Gauge "evenkeel_sla_target_ratio" [service] Source::Facade(Order::ByLabels)
+        => "The share of the time, and of the requests, that is promised to be good.";
+    AVAILABILITY: Gauge "evenkeel_availability_ratio" [service] Source::Facade(Order::ByLabels)
+        => "The share of the time in the window of its promise that a service was up; NaN while nothing is known.";
+    SUCCESS: Gauge "evenkeel_success_ratio" [service] Source::Facade(Order::ByLabels)
+        => "The share of its requests in the window of its promise that were good; NaN while there are none.";
+    BUDGET_LEFT: Gauge "evenkeel_error_budget_left_ratio" [service] Source::Facade(Order::ByLabels)
+        => "What is left of the error budget, by time or by requests, whichever is less; below 0 when more is spent.";
+    BURN_RATE: Gauge "evenkeel_burn_rate" [service, window] Source::Facade(Order::AsRegistered)
+        => "How many times as fast as the target allows the error budget is spent, by time or by requests, whichever is faster.";
+    BUDGET_ALERTS: Counter "evenkeel_budget_alerts_total" [service, severity] Source::Facade(Order::ByLabels)
+        => "Times that the error budget burned so fast that somebody had to know: `page` or `ticket`.";
+    SERVICE_DOWN: Gauge "evenkeel_service_down" [service] Source::Facade(Order::ByLabels)
+        => "1 while a service of which something is promised is down and not in maintenance, else 0.";
+    INCIDENTS: Counter "evenkeel_incidents_total" [service, cause] Source::Facade(Order::ByLabels)
+        => "Incidents by their cause: `verdict`, `check`, `operator`, `reload` or `unknown`.";
+    LEDGER_OK: Gauge "evenkeel_ledger_ok" [] Source::Facade(Order::ByLabels)
+        => "1 when the history of promises can be written, else 0.";
     CLIENT_CONNECTIONS: Gauge "evenkeel_client_connections" [listener] Source::Registry
         => "Client connections open.";
     CLIENT_ACCEPTED: Counter "evenkeel_client_connections_total" [listener] Source::Registry

@@ -11,7 +11,7 @@ use super::refusals::Refusal;
 use super::requests::CLASSES;
 use super::retries::OUTCOMES;
 use super::text::Text;
-use super::{Registry, process};
+use super::{Registry, process, promised};
 
 /// What is known of a backend elsewhere than here, at the time of the reading.
 #[derive(Debug)]
@@ -64,6 +64,20 @@ impl Registry {
         self.recorded_to(&names::DISCOVERY_UP, &mut text);
         self.recorded_to(&names::DISCOVERY_ANSWERS, &mut text);
         self.grpc_to(&mut text);
+        self.promised_to(&mut text);
+        for metric in [
+            &names::SLA_TARGET,
+            &names::AVAILABILITY,
+            &names::SUCCESS,
+            &names::BUDGET_LEFT,
+            &names::BURN_RATE,
+            &names::BUDGET_ALERTS,
+            &names::SERVICE_DOWN,
+            &names::INCIDENTS,
+            &names::LEDGER_OK,
+        ] {
+            self.recorded_to(metric, &mut text);
+        }
         self.listeners_to(&mut text);
         text.announce(&names::SHORTAGES);
         for (reason, count) in readings.shortages {
@@ -153,6 +167,16 @@ impl Registry {
         for ([service], calls) in self.grpc.held() {
             for (code, count) in CODES.into_iter().zip(calls.read()).filter(|(_, count)| *count > 0) {
                 text.series(&names::GRPC, &[&service, code], count);
+            }
+        }
+    }
+
+    fn promised_to(&self, text: &mut Text<'_>) {
+        text.announce(&names::SLA_REQUESTS);
+        for ([service], requests) in self.promised.held() {
+            // all are there from the start, so that the first failure is an increase
+            for (outcome, count) in promised::ENDS.into_iter().zip(requests.read()) {
+                text.series(&names::SLA_REQUESTS, &[&service, outcome], count);
             }
         }
     }

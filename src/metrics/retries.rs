@@ -3,7 +3,7 @@
 use super::slots::{Count, PerWorker};
 
 /// `outcome`, in the order of [`RetryResult`].
-pub const OUTCOMES: [&str; 3] = ["succeeded", "failed", "over_budget"];
+pub const OUTCOMES: [&str; 4] = ["succeeded", "failed", "over_budget", "held_back"];
 
 /// What came of a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum RetryResult {
     Failed,
     /// It was not made: too many exchanges of late were retries.
     OverBudget,
+    /// It was not made: its service gives way to one whose error budget burns too fast.
+    HeldBack,
 }
 
 /// The retries of one service.

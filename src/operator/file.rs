@@ -63,16 +63,19 @@ pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, (String, bool)> {
     })
 }
 
-/// Writes all commands, whole or not at all, and waits until the disk has them.
-pub(super) fn write(path: &Path, all: &[(Name, Said)]) -> io::Result<()> {
+/// The text of the file.
+pub(super) fn text(all: &[(Name, Said)]) -> io::Result<String> {
     let file = File { version: VERSION, said: all.iter().flat_map(|(name, said)| to_saved(name, said)).collect() };
-    let mut text = serde_json::to_vec_pretty(&file)?;
-    text.push(b'\n');
+    Ok(serde_json::to_string_pretty(&file)? + "\n")
+}
+
+/// Writes the text of the file, whole or not at all, and waits until the disk has it.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     // with the process's id in its name: another process, which is about to take over, writes a draft of its own
     let draft = path.with_extension(format!("json.{}", std::process::id()));
     let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    new.write_all(&text)?;
+    new.write_all(text.as_bytes())?;
     new.sync_all()?;
     std::fs::rename(&draft, path)?;
     // the rename lasts once the folder is on the disk (fsync(2), notes)

@@ -5,11 +5,12 @@
 //! by the names of the service and the backend, so it also holds for a backend that goes and comes back.
 
 mod file;
+pub mod maintenance;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::time::SystemTime;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use ahash::RandomState;
 use dashmap::DashMap;
@@ -17,9 +18,15 @@ use dashmap::DashMap;
 use crate::endpoint::Endpoint;
 use crate::endpoint::standing::Override;
 use crate::event::{Events, Kind, Sessions, Subject};
+use crate::ledger::{self, Batch, Ledger};
 
 /// The largest weight, as in the configuration.
 pub const HEAVIEST: u32 = 65_535;
+/// How long a command waits for the copy in the ledger.
+const COPY_WITHIN: Duration = Duration::from_secs(1);
+/// The room and the key of the copy in the ledger.
+const ROOM: &str = "operator";
+const KEY: &str = "commands";
 /// The longest reason that is kept, in bytes.
 pub const LONGEST_REASON: usize = 1024;
 
@@ -61,6 +68,8 @@ pub struct Operators {
     is_unread: AtomicBool,
     /// The file has commands that ran out while no process was there to see it.
     is_outdated: AtomicBool,
+    /// The ledger, which has a copy of the file once it is begun.
+    ledger: OnceLock<Ledger>,
 }
 
 /// The part that this process has in an upgrade. There is one file, so at each moment one process at most takes commands and writes it.
@@ -147,9 +156,18 @@ impl Operators {
             role: AtomicU8::new(Role::Serving as u8),
             is_unread: AtomicBool::new(false),
             is_outdated: AtomicBool::new(false),
+            ledger: OnceLock::new(),
         };
+        if let Some(file) = &operators.file {
+            restore(file);
+        }
         operators.reload();
         operators
+    }
+
+    /// From now on this ledger gets a copy of what is kept, so that a backup of it has all that must not be lost.
+    pub fn copy_to(&self, ledger: &Ledger) {
+        let _ = self.ledger.set(ledger.clone());
     }
 
     /// Reads the file again. A process that takes over does so just before: an older version of Evenkeel takes commands until it is replaced.
@@ -308,9 +326,19 @@ impl Operators {
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         // a disk may take its time, and nobody else is to wait for it
         let is_unread = self.is_unread.load(Ordering::Relaxed);
-        let write = move || match is_unread {
-            true => Err(std::io::Error::other("what is in it could not be read, and is not written over")),
-            false => file::write(&path, &all),
+        let ledger = self.ledger.get().cloned().filter(Ledger::is_kept);
+        let write = move || {
+            if is_unread {
+                return Err(std::io::Error::other("what is in it could not be read, and is not written over"));
+            }
+            let text = file::text(&all)?;
+            file::write(&path, &text)?;
+            if let Some(ledger) = ledger {
+                let kept = vec![(ROOM.to_owned(), KEY.to_owned(), Some(text))];
+                // the file is what counts: a copy that finds no place, or not in time, comes with the next command
+                let _ = ledger.enter(Batch { kept, ..Batch::default() }).is_ok() && ledger.flush(COPY_WITHIN);
+            }
+            Ok(())
         };
         let written = tokio::task::spawn_blocking(write).await;
         let written =
@@ -324,6 +352,19 @@ impl Operators {
                 false
             }
         }
+    }
+}
+
+/// Where there is a ledger and no file, as after a restoration on another machine, the file is made of the copy in the ledger.
+fn restore(file: &Path) {
+    let Some(folder) = file.parent().filter(|folder| !file.exists() && folder.join(ledger::FILE_NAME).exists()) else {
+        return;
+    };
+    let kept = ledger::Reader::open(folder).and_then(|reader| reader.kept(ROOM));
+    if let Ok(Some(text)) = kept.map(|mut kept| kept.remove(KEY))
+        && let Err(error) = file::write(file, &text)
+    {
+        tracing::warn!(file = %file.display(), %error, "what operators have said can't be restored from the ledger");
     }
 }
 

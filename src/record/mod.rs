@@ -1,12 +1,15 @@
 //! Recording: what came of every exchange and of every session goes to the counters, the durations and the access log.
 
 pub mod access;
+mod promise;
 pub mod samples;
+
+pub use promise::Promised;
 
 use std::time::{Duration, Instant};
 
 use crate::error::Side;
-use crate::metrics::{Durations, GrpcCalls, Requests, SessionEnd};
+use crate::metrics::{Durations, GrpcCalls, PromiseEnd, Requests, SessionEnd};
 use crate::outcome::{Outcome, SessionOutcome};
 
 /// What a worker records with.
@@ -24,6 +27,17 @@ pub struct Handles<'a> {
     pub durations: Option<&'a Durations>,
     /// How its service's gRPC calls ended.
     pub grpc: Option<&'a GrpcCalls>,
+    /// What its service's requests are counted in where something is promised of it.
+    pub promised: Option<Promised<'a>>,
+}
+
+/// What is known of an exchange or a session at its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// How long it took.
+    pub elapsed: Duration,
+    /// How it counts for the promise of its service, where there is one.
+    pub promise: Option<PromiseEnd>,
 }
 
 impl Recorder {
@@ -37,8 +51,8 @@ impl Recorder {
         self.access.is_some()
     }
 
-    /// Counts an exchange that ended then; gives back how long it took.
-    pub fn exchange(&self, worker: usize, handles: &Handles<'_>, outcome: &Outcome, ended: Instant) -> Duration {
+    /// Counts an exchange that ended then.
+    pub fn exchange(&self, worker: usize, handles: &Handles<'_>, outcome: &Outcome, ended: Instant) -> Ended {
         let elapsed = ended.saturating_duration_since(outcome.began);
         handles.requests.count(worker, outcome.status.map_or(0, |status| status.as_u16()));
         if let Some(durations) = handles.durations {
@@ -47,24 +61,23 @@ impl Recorder {
         if let Some((call, calls)) = outcome.grpc.zip(handles.grpc) {
             calls.count(worker, call.status());
         }
-        elapsed
+        let promise = handles.promised.map(|promised| {
+            let end = promise::of_exchange(outcome, promised.latency);
+            promised.requests.count(worker, end);
+            end
+        });
+        Ended { elapsed, promise }
     }
 
     /// Writes its line to the access log.
-    pub fn access(
-        &self,
-        entry: &access::ExchangeEntry,
-        names: &access::Names<'_>,
-        outcome: &Outcome,
-        elapsed: Duration,
-    ) {
+    pub fn access(&self, entry: &access::ExchangeEntry, names: &access::Names<'_>, outcome: &Outcome, ended: Ended) {
         if let Some(log) = &self.access {
-            log.exchange(entry, names, outcome, elapsed);
+            log.exchange(entry, names, outcome, ended);
         }
     }
 
-    /// Counts a session that ended then; gives back how long it took.
-    pub fn session(&self, worker: usize, handles: &Handles<'_>, outcome: &SessionOutcome, ended: Instant) -> Duration {
+    /// Counts a session that ended then.
+    pub fn session(&self, worker: usize, handles: &Handles<'_>, outcome: &SessionOutcome, ended: Instant) -> Ended {
         let elapsed = ended.saturating_duration_since(outcome.began);
         let end = match outcome.failure {
             None => SessionEnd::Ok,
@@ -77,7 +90,12 @@ impl Recorder {
         if let Some((durations, waited)) = handles.durations.zip(waited) {
             durations.observe(worker, waited);
         }
-        elapsed
+        let promise = handles.promised.map(|promised| {
+            let end = promise::of_session(outcome, promised.latency);
+            promised.requests.count(worker, end);
+            end
+        });
+        Ended { elapsed, promise }
     }
 
     /// Writes the session's line to the access log.
@@ -86,10 +104,10 @@ impl Recorder {
         entry: &access::session::SessionEntry,
         names: &access::Names<'_>,
         outcome: &SessionOutcome,
-        elapsed: Duration,
+        ended: Ended,
     ) {
         if let Some(log) = &self.access {
-            log.session(entry, names, outcome, elapsed);
+            log.session(entry, names, outcome, ended);
         }
     }
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustls::ClientConfig;
 
-use super::service::{Detection, ServiceSettings};
+use super::service::{Detection, Promised, ServiceSettings};
 use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
 use crate::affinity::Affinity;
 use crate::affinity::cookie::Cookie;
@@ -33,7 +33,7 @@ use crate::detect::service::Settings;
 use crate::endpoint::addresses::Addresses;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Live, Target};
-use crate::metrics::Registry;
+use crate::metrics::{PromisedRequests, Registry};
 use crate::policy::{HeaderChanges, TimeoutOverride, UpstreamProtocol};
 use crate::protocol::http::{HeadLimits, Leniency};
 use crate::route::{Path, Table};
@@ -104,10 +104,7 @@ fn build_service(
     let tls_server_name = tls::check_server_names(service).map_err(failed)?;
     let name: Arc<str> = service.name.as_str().into();
     let places = handles::places(service, before);
-    let endpoint = |(backend, place): (&model::Backend, &Option<usize>)| {
-        build_endpoint(&name, backend, place.and_then(|at| before?.endpoints.get(at)), same_way, before.is_some())
-    };
-    let endpoints: Vec<_> = service.backends.iter().zip(&places).map(endpoint).collect();
+    let endpoints = endpoints(&name, (service, &places), before, same_way);
     let handles = Handles { registry, service, before: previous.zip(before), places: &places };
     let settings = ServiceSettings {
         index,
@@ -137,6 +134,8 @@ fn build_service(
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
         grpc: registry.grpc(&service.name),
+        promised: service.sla.as_ref().map(|sla| promised(sla, registry.promised(&service.name))),
+        protection: before.map_or_else(Arc::default, |before| Arc::clone(&before.protection)),
         attempts: registry.attempts(&service.name),
         series: config.listeners.iter().map(|listener| handles.series(&listener.name)).collect(),
         upstream: handles.upstream(),
@@ -147,6 +146,25 @@ fn build_service(
         tls_fingerprint,
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
+}
+
+/// The endpoints of a service's backends, each with its place in the service before.
+fn endpoints(
+    name: &Arc<str>,
+    (service, places): (&model::Service, &[Option<usize>]),
+    before: Option<&Service>,
+    same_way: bool,
+) -> Vec<Arc<Endpoint>> {
+    let endpoint = |(backend, place): (&model::Backend, &Option<usize>)| {
+        build_endpoint(name, backend, place.and_then(|at| before?.endpoints.get(at)), same_way, before.is_some())
+    };
+    service.backends.iter().zip(places).map(endpoint).collect()
+}
+
+/// What is promised of it.
+fn promised(sla: &model::Sla, requests: Arc<PromisedRequests>) -> Arc<Promised> {
+    let model::Sla { promise, maintenance } = sla.clone();
+    Arc::new(Promised { promise, maintenance, requests })
 }
 
 /// What its detectors are told. Without a `detect` section there is one detector, which needs no settings: `peers`.

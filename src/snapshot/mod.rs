@@ -6,6 +6,7 @@
 //! [`Endpoint`](crate::endpoint::Endpoint), which moves from snapshot to snapshot.
 
 mod build;
+mod protection;
 mod redirect;
 mod refresh;
 mod service;
@@ -14,8 +15,9 @@ mod store;
 mod view;
 
 pub use build::{BuildError, MakeTls, build};
+pub use protection::Protection;
 pub use redirect::RedirectTemplate;
-pub use service::{Available, ExchangeCounters, Service, ServiceSettings};
+pub use service::{Available, ExchangeCounters, Promised, Service, ServiceSettings};
 pub use split::Split;
 pub use store::{Current, Reader, Store};
 pub use view::{Action, Listener, Route, Snapshot};

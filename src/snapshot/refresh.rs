@@ -137,7 +137,7 @@ impl Available {
     }
 
     /// How many backends are usable, whether or not health counts now.
-    fn usable(&self) -> usize {
+    pub(super) fn usable(&self) -> usize {
         self.seen.iter().filter(|member| member.availability == Availability::Usable && member.takes_work()).count()
     }
 }

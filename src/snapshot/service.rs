@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
+use super::Protection;
 use crate::affinity::Affinity;
 use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
@@ -20,12 +21,15 @@ use crate::endpoint::precedence::{self, Rules};
 use crate::endpoint::state::Condition;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, standing};
-use crate::metrics::{Durations, GrpcCalls, Requests, Retries, ServiceAttempts, UpstreamMetrics};
+use crate::metrics::{Durations, GrpcCalls, PromisedRequests, Requests, Retries, ServiceAttempts, UpstreamMetrics};
 use crate::policy::{
     Balance, Breaker, Dependency, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses,
     Timeouts, UpstreamProtocol,
 };
 use crate::protocol::http::HeadLimits;
+use crate::record;
+use crate::sla::Promise;
+use crate::sla::maintenance::Planned;
 
 /// A service and its backends.
 #[derive(Debug)]
@@ -105,6 +109,10 @@ pub struct ServiceSettings {
     pub retries: Arc<Retries>,
     /// How its gRPC calls ended.
     pub grpc: Arc<GrpcCalls>,
+    /// What is promised of it.
+    pub promised: Option<Arc<Promised>>,
+    /// Whether others give way to it, or it to others.
+    pub protection: Arc<Protection>,
     /// The attempts with its backends, all together.
     pub attempts: Arc<ServiceAttempts>,
     /// By listener: its exchanges.
@@ -124,6 +132,17 @@ pub struct Detection {
     pub dependencies: Vec<Dependency>,
     /// The file to which is recorded what its detectors see.
     pub record: Option<PathBuf>,
+}
+
+/// What is promised of a service, and what its requests are counted in.
+#[derive(Debug)]
+pub struct Promised {
+    /// The promise.
+    pub promise: Promise,
+    /// When it does not hold, because that was announced.
+    pub maintenance: Vec<Planned>,
+    /// How its requests end.
+    pub requests: Arc<PromisedRequests>,
 }
 
 /// The backends that may be picked.
@@ -152,6 +171,13 @@ pub struct ExchangeCounters {
     pub none: Arc<Requests>,
 }
 
+impl Promised {
+    /// What an exchange is counted in.
+    pub fn counted(&self) -> record::Promised<'_> {
+        record::Promised { requests: &self.requests, latency: self.promise.latency }
+    }
+}
+
 impl ServiceSettings {
     /// Whether its backends may speak HTTP/2.
     pub fn is_multiplexed(&self) -> bool {
@@ -170,6 +196,11 @@ impl ServiceSettings {
 }
 
 impl Service {
+    /// Whether one of its backends is well enough to be used. Where health is ignored because too few are, that changes nothing here.
+    pub fn has_usable_backend(&self) -> bool {
+        self.available.usable() > 0
+    }
+
     /// The backend for the next attempt, as an index into `endpoints`; `None` when none may be used.
     pub fn pick(&self, pick: Pick<'_>) -> Option<usize> {
         let balancer = &*self.available.balancer;

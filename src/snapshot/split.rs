@@ -7,22 +7,37 @@ pub struct Split {
     shares: Vec<(u64, usize)>,
     last: usize,
     total: u64,
+    /// The service with the largest share; of several, the first.
+    largest: usize,
 }
 
 impl Split {
     /// Divides by these weights; `None` when there is no weight to divide by.
     pub fn new(weights: impl IntoIterator<Item = (usize, u32)>) -> Option<Self> {
-        let mut total = 0;
+        let (mut total, mut largest) = (0, (0, 0));
         let mut shares: Vec<(u64, usize)> = weights
             .into_iter()
             .filter(|(_, weight)| *weight > 0)
             .map(|(service, weight)| {
                 total += u64::from(weight);
+                if weight > largest.0 {
+                    largest = (weight, service);
+                }
                 (total, service)
             })
             .collect();
         let (_, last) = shares.pop()?;
-        Some(Self { shares, last, total })
+        Some(Self { shares, last, total, largest: largest.1 })
+    }
+
+    /// The services that it divides among.
+    pub fn services(&self) -> impl Iterator<Item = usize> {
+        self.shares.iter().map(|(_, service)| *service).chain([self.last])
+    }
+
+    /// The service with the largest share.
+    pub fn largest(&self) -> usize {
+        self.largest
     }
 
     /// The service for a request. `random` is uniform over all of `u32`.

@@ -34,6 +34,17 @@ impl Snapshot {
     pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
         self.services.iter().flat_map(|service| &service.endpoints)
     }
+
+    /// The service for a request that a split divides. `random` is uniform over all of `u32`. While a service with a smaller share is
+    /// protected, all goes to the largest share, where that has backends: what is new is tried out some other time.
+    pub fn choose(&self, split: &Split, random: u32) -> usize {
+        let largest = split.largest();
+        let is_protected = |service: usize| service != largest && self.services[service].protection.is_protected();
+        if split.services().any(is_protected) && !self.services[largest].available.members.is_empty() {
+            return largest;
+        }
+        split.choose(random)
+    }
 }
 
 /// What happens to the requests of one listener.

@@ -41,7 +41,6 @@ fn of_the_contract_everything_is_known() {
             "listener[0].tls.certificates[0].key",
             "service.api.recover",
             "service.api.recovery",
-            "service.api.sla",
         ]
     );
 }

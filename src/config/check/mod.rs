@@ -14,6 +14,7 @@ mod notify;
 mod resilience;
 mod route;
 mod service;
+mod sla;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::{Address, ClientTls};
 use crate::detect::service::Settings;
 use crate::policy::{self, AnswerLimits, KeyFrom, Pool, ProxyHeader, Timeouts, UpstreamProtocol};
+use crate::sla::Promise;
+use crate::sla::maintenance::Planned;
 
 /// `[service.NAME]`
 #[derive(Debug)]
@@ -49,6 +51,8 @@ pub struct Service {
     pub discover: Option<Discover>,
     /// Detection of faults; `None` = none are detected.
     pub detect: Option<Detect>,
+    /// What is promised of it; `None` = nothing is accounted.
+    pub sla: Option<Sla>,
     /// What is spoken to the backends.
     pub protocol: UpstreamProtocol,
     /// What connections to them begin with.
@@ -83,6 +87,15 @@ pub struct Detect {
     pub dependencies: Vec<policy::Dependency>,
     /// The file to which what the detectors see is appended. Several services may have the same.
     pub record: Option<PathBuf>,
+}
+
+/// `[service.NAME.sla]`
+#[derive(Debug, Clone)]
+pub struct Sla {
+    /// What is promised.
+    pub promise: Promise,
+    /// Planned times that do not count.
+    pub maintenance: Vec<Planned>,
 }
 
 /// `discover = { ... }`

@@ -18,6 +18,7 @@ mod listener;
 mod notify;
 mod resilience;
 mod service;
+mod sla;
 
 use std::collections::BTreeMap;
 
@@ -34,6 +35,7 @@ pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKi
 pub(super) use service::{
     AnswerLimits, Backend, Balance, Pool, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Timeout, Via,
 };
+pub(super) use sla::{CalendarUnit, Maintenance, Sla, Tier};
 
 /// A table of the file, written as in the documentation: `key: Type = default`.
 macro_rules! section {

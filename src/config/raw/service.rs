@@ -3,7 +3,8 @@
 use super::balancing::{Affinity, HashKey, LoadReports};
 use super::detection::Detect;
 use super::resilience::{CircuitBreaker, Discover, Fallback, Health, Outlier, Retry};
-use super::unsupported::{Recover, Recovery, Sla};
+use super::sla::Sla;
+use super::unsupported::{Recover, Recovery};
 use super::{section, words};
 use crate::config::units::{Size, TimeSpan};
 
@@ -96,7 +97,6 @@ section! {
         #[schemars(extend("x-unsupported" = true))]
         recovery: Option<Recovery> = None,
         /// Present = availability is accounted.
-        #[schemars(extend("x-unsupported" = true))]
         sla: Option<Sla> = None,
     }
 }

@@ -21,6 +21,8 @@ impl Kind {
             Self::Certificate(change) => change.text(),
             Self::Discovery(change) => change.text(),
             Self::Fault(change) => change.text(),
+            Self::Promise(change) => change.text(),
+            Self::Ledger(change) => change.text(),
             Self::DetectorLeftOut { detector, reason } => {
                 format!("the detector {detector} is left out until the next reload: {reason}")
             }
@@ -64,6 +66,8 @@ impl Kind {
             Self::Certificate(change) => change.cause(),
             Self::Discovery(change) => change.cause(),
             Self::Fault(change) => change.cause(),
+            Self::Promise(change) => change.cause(),
+            Self::Ledger(change) => change.cause(),
             Self::DetectorLeftOut { detector, reason } => json!({ "detector": detector, "reason": reason }),
             Self::Operator { command, who, reason, until, weight, sessions } => {
                 let mut cause = json!({
@@ -112,6 +116,8 @@ impl Kind {
             Self::Certificate(change) => change.log(listener, service),
             Self::Discovery(change) => change.log(service),
             Self::Fault(change) => change.log(subject),
+            Self::Promise(change) => change.log(service),
+            Self::Ledger(change) => change.log(),
             Self::DetectorLeftOut { .. } => warn!(service, "{}", self.text()),
             Self::Operator { command, who, reason, until, weight, sessions } => {
                 let (until, sessions) = (until.map(rfc3339), sessions.and_then(Sessions::count));

@@ -77,7 +77,7 @@ impl UdpSessions {
     ) -> Result<Opening> {
         let worker = self.ingress.worker();
         let route = route(&context.snapshot.listeners[context.listener], None)?;
-        let service = &context.snapshot.services[service_of(route, worker)?];
+        let service = &context.snapshot.services[service_of(route, context.snapshot, worker)?];
         record.goes_to(service, context.listener);
         worker.deposit(service, context.now);
         let avoided = avoided.and_then(|avoided| service.endpoints.iter().position(|e| e.key == avoided.key));

@@ -155,7 +155,7 @@ impl Connection {
         let route = self.route(listener, &request)?;
         let service = match &route.action {
             Action::Service(service) => *service,
-            Action::Split(split) => split.choose(self.worker.random.borrow_mut().u32(..)),
+            Action::Split(split) => snapshot.choose(split, self.worker.random.borrow_mut().u32(..)),
             Action::Redirect { to, status } => {
                 return own_answer::redirect(to, *status, &request, route).map(AnsweredBy::Us);
             }

@@ -70,6 +70,10 @@ impl<'a> RetryState<'a> {
         if self.was_late && !self.has_another() {
             return None;
         }
+        if !is_free && self.service.protection.gives_way() {
+            self.service.retries.count(self.worker.index, RetryResult::HeldBack);
+            return None;
+        }
         // the budget is there to spare backends
         if !is_free && !self.worker.withdraw(self.service, Moment::now()) {
             self.service.retries.count(self.worker.index, RetryResult::OverBudget);

@@ -39,7 +39,7 @@ use crate::policy::{Balance, ListenerProtocol};
 use crate::record::access::AttemptLog;
 use crate::record::access::session::SessionEntry;
 use crate::route::Lookup;
-use crate::snapshot::{Action, Current, Listener, Route, Service};
+use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
 use crate::timer::Timers;
 use crate::upstream::{self, OpenConnection, Tls};
 
@@ -166,7 +166,7 @@ async fn connect(
     record: &mut Record,
 ) -> Result<BackendConnection> {
     let route = route(&snapshot.listeners[listener], arrival.server_name.as_deref())?;
-    let service = &*snapshot.services[service_of(route, worker)?];
+    let service = &*snapshot.services[service_of(route, snapshot, worker)?];
     record.goes_to(service, listener);
     let now = Moment::at(record.began());
     let (mut retry, last) = resume(worker, service, failed);
@@ -245,10 +245,10 @@ pub(super) fn route<'s>(listener: &'s Listener, server_name: Option<&str>) -> Re
 }
 
 /// The service that a session of this route goes to, by its place in the snapshot. Drawn at random where the route leads to several.
-pub(super) fn service_of(route: &Route, worker: &Worker) -> Result<usize> {
+pub(super) fn service_of(route: &Route, snapshot: &Snapshot, worker: &Worker) -> Result<usize> {
     match &route.action {
         Action::Service(service) => Ok(*service),
-        Action::Split(split) => Ok(split.choose(worker.random.borrow_mut().u32(..))),
+        Action::Split(split) => Ok(snapshot.choose(split, worker.random.borrow_mut().u32(..))),
         // the configuration has these for HTTP only
         Action::Redirect { .. } | Action::Respond { .. } => Err(Error::new(Kind::Internal, "no request")),
     }

@@ -17,7 +17,7 @@ use crate::metrics::{AttemptEnd, BeganIn, Durations, Requests, UpstreamMetrics};
 use crate::outcome::{End, SessionOutcome};
 use crate::policy::Breaker;
 use crate::record::{self, access};
-use crate::snapshot::{Listener, Service};
+use crate::snapshot::{Listener, Promised, Service};
 
 /// One session.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ struct ServiceHandles {
     name: Arc<str>,
     durations: Arc<Durations>,
     waiting: Arc<Waiters>,
+    promised: Option<Arc<Promised>>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
 }
@@ -90,6 +91,7 @@ impl Record {
             name: Arc::clone(&service.name),
             durations: Arc::clone(&service.durations),
             waiting: Arc::clone(&service.waiting),
+            promised: service.promised.clone(),
             breaker: service.breaker,
             consecutive_failures: service.outlier.consecutive_failures,
         });
@@ -225,15 +227,16 @@ impl Drop for Record {
             requests: &self.requests,
             durations: self.service.as_ref().map(|s| &*s.durations),
             grpc: None,
+            promised: self.service.as_ref().and_then(|s| s.promised.as_ref()).map(|promised| promised.counted()),
         };
-        let elapsed = self.worker.recorder.session(self.worker.index, &handles, &self.outcome, Instant::now());
+        let ended = self.worker.recorder.session(self.worker.index, &handles, &self.outcome, Instant::now());
         if let Some(entry) = self.access.take() {
             let names = access::Names {
                 listener: &self.listener,
                 service: self.service.as_ref().map(|service| &*service.name),
                 backend: self.attempt.as_ref().map(|attempt| &*attempt.endpoint.id),
             };
-            self.worker.recorder.session_access(&entry, &names, &self.outcome, elapsed);
+            self.worker.recorder.session_access(&entry, &names, &self.outcome, ended);
         }
     }
 }

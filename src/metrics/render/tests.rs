@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, with_local_recorder};
 
+use super::super::PromiseEnd;
 use super::*;
 
 /// What a scraper reads: the value of each series, by its name and its labels' values.
@@ -179,6 +180,9 @@ fn everything() -> String {
     let other = registry.upstream("api", "b");
     other.connected(1);
     let retries = registry.retries("api");
+    let promised = registry.promised("api");
+    promised.count(0, PromiseEnd::Good);
+    promised.count(1, PromiseEnd::Slow);
     let calls = registry.grpc("api");
     calls.count(0, Some(14));
     calls.count(0, None);
@@ -202,6 +206,12 @@ fn everything() -> String {
             counter!(names::RELOADS.name, "outcome" => outcome).increment(count);
         }
         counter!(names::FAULTS.name, "service" => "api", "fault" => "high_latency").increment(2);
+        gauge!(names::AVAILABILITY.name, "service" => "api").set(f64::NAN);
+        gauge!(names::BUDGET_LEFT.name, "service" => "api").set(-0.5);
+        for window in ["5m", "1h"] {
+            gauge!(names::BURN_RATE.name, "service" => "api", "window" => window).set(14.4);
+        }
+        counter!(names::INCIDENTS.name, "service" => "api", "cause" => "check").increment(1);
         counter!(names::EVENTS.name, "kind" => "service_up").increment(4);
         counter!(names::EVENTS.name, "kind" => "config_refused").increment(0);
     });
@@ -221,7 +231,7 @@ fn everything() -> String {
     };
     let mut text = String::new();
     registry.render(&readings, &mut text);
-    drop((requests, durations, listener, upstream, other, retries, calls));
+    drop((requests, durations, listener, upstream, other, retries, promised, calls));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
 }

@@ -8,7 +8,7 @@ use http::header::HeaderValue;
 use http::{Method, Uri, Version};
 
 use super::time::clf;
-use super::{AttemptLog, Names, add_proxy_header};
+use super::{AttemptLog, Ended, Names, add_promise, add_proxy_header};
 use crate::clock::rfc3339;
 use crate::outcome::Outcome;
 
@@ -53,7 +53,7 @@ impl FirstLine {
 }
 
 /// One JSON object.
-pub(super) fn json(entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, elapsed: Duration) -> String {
+pub(super) fn json(entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, ended: Ended) -> String {
     let text = |value: &Option<HeaderValue>| value.as_ref().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
     let [method, target, protocol] = entry.line.pieces();
     let mut line = serde_json::json!({
@@ -66,7 +66,7 @@ pub(super) fn json(entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, 
         "protocol": protocol,
         "status": outcome.status.map(|s| s.as_u16()),
         "bytes": outcome.body_bytes,
-        "duration_ms": (elapsed.as_secs_f64() * 1e6).round() / 1e3,
+        "duration_ms": (ended.elapsed.as_secs_f64() * 1e6).round() / 1e3,
         "service": names.service,
         "backend": names.backend,
         "referer": text(&entry.referer),
@@ -76,6 +76,7 @@ pub(super) fn json(entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, 
     if let Some(call) = outcome.grpc {
         line["grpc_status"] = call.status().into();
     }
+    add_promise(&mut line, ended.promise);
     add_proxy_header(&mut line, &entry.proxy_header);
     format!("{line}\n")
 }

@@ -21,6 +21,8 @@ use std::time::Duration;
 pub use attempts::AttemptLog;
 pub use exchange::{ExchangeEntry, FirstLine};
 
+use super::Ended;
+use crate::metrics::PromiseEnd;
 use crate::outcome::{Outcome, SessionOutcome};
 
 /// Lines that may wait for the writer.
@@ -123,24 +125,18 @@ impl Log {
     }
 
     /// Writes the line of an exchange.
-    pub fn exchange(&self, entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, elapsed: Duration) {
+    pub fn exchange(&self, entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, ended: Ended) {
         self.line(match self.format {
-            Format::Json => exchange::json(entry, names, outcome, elapsed),
-            Format::Combined => exchange::combined(entry, outcome, elapsed),
+            Format::Json => exchange::json(entry, names, outcome, ended),
+            Format::Combined => exchange::combined(entry, outcome, ended.elapsed),
         });
     }
 
     /// Writes the line of a session.
-    pub fn session(
-        &self,
-        entry: &session::SessionEntry,
-        names: &Names<'_>,
-        outcome: &SessionOutcome,
-        elapsed: Duration,
-    ) {
+    pub fn session(&self, entry: &session::SessionEntry, names: &Names<'_>, outcome: &SessionOutcome, ended: Ended) {
         self.line(match self.format {
-            Format::Json => session::json(entry, names, outcome, elapsed),
-            Format::Combined => session::combined(entry, names, outcome, elapsed),
+            Format::Json => session::json(entry, names, outcome, ended),
+            Format::Combined => session::combined(entry, names, outcome, ended.elapsed),
         });
     }
 
@@ -231,6 +227,13 @@ impl Writer {
                 tracing::error!(%error, %destination, "the access log can't be opened: the old file is written on");
             }
         }
+    }
+}
+
+/// Adds how it counts for the promise of its service, where there is one.
+fn add_promise(line: &mut serde_json::Value, promise: Option<PromiseEnd>) {
+    if let Some(end) = promise {
+        line["sla"] = end.as_str().into();
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use super::time::clf;
-use super::{AttemptLog, Names, add_proxy_header};
+use super::{AttemptLog, Ended, Names, add_promise, add_proxy_header};
 use crate::clock::rfc3339;
 use crate::outcome::{End, SessionOutcome};
 use crate::policy::ListenerProtocol;
@@ -26,7 +26,7 @@ pub struct SessionEntry {
 }
 
 /// One JSON object.
-pub(super) fn json(entry: &SessionEntry, names: &Names<'_>, outcome: &SessionOutcome, elapsed: Duration) -> String {
+pub(super) fn json(entry: &SessionEntry, names: &Names<'_>, outcome: &SessionOutcome, ended: Ended) -> String {
     let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let mut line = serde_json::json!({
         "time": rfc3339(SystemTime::now()),
@@ -36,7 +36,7 @@ pub(super) fn json(entry: &SessionEntry, names: &Names<'_>, outcome: &SessionOut
         "server_name": entry.server_name,
         "bytes_received": outcome.received,
         "bytes": outcome.sent,
-        "duration_ms": millis(elapsed),
+        "duration_ms": millis(ended.elapsed),
         "connect_ms": outcome.connected.map(millis),
         "service": names.service,
         "backend": names.backend,
@@ -47,6 +47,7 @@ pub(super) fn json(entry: &SessionEntry, names: &Names<'_>, outcome: &SessionOut
         line["datagrams_received"] = received.into();
         line["datagrams"] = sent.into();
     }
+    add_promise(&mut line, ended.promise);
     add_proxy_header(&mut line, &entry.proxy_header);
     format!("{line}\n")
 }
@@ -112,8 +113,13 @@ mod tests {
         let mut outcome = SessionOutcome::begun(Instant::now());
         (outcome.received, outcome.sent, outcome.connected) = (7, 9, Some(Duration::from_micros(1_500)));
         outcome.end = End::Closed;
-        let line: serde_json::Value =
-            serde_json::from_str(&json(&entry, &names, &outcome, Duration::from_secs(2))).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&json(
+            &entry,
+            &names,
+            &outcome,
+            Ended { elapsed: Duration::from_secs(2), promise: None },
+        ))
+        .unwrap();
         assert_eq!(line["client"], "192.0.2.7");
         assert_eq!(line["proxy"]["unique_id"], "7f");
         assert_eq!((&line["bytes_received"], &line["bytes"]), (&7.into(), &9.into()));

@@ -52,6 +52,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
         written: 0,
         health: None,
         detect: None,
+        sla: None,
         outlier: policy::Outlier {
             consecutive_failures: 5,
             error_rate: 0.5,

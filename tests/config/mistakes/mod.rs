@@ -5,6 +5,7 @@ mod listeners;
 mod meant;
 mod notify;
 mod services;
+mod sla;
 
 use evenkeel::config::Severity;
 

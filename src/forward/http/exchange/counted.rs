@@ -8,7 +8,8 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::waiters::Waiters;
 use crate::metrics::{Durations, GrpcCalls, Requests, UpstreamMetrics};
 use crate::policy::Breaker;
-use crate::snapshot::{Current, Service};
+use crate::record;
+use crate::snapshot::{Current, Promised, Service};
 
 /// What an exchange is counted in.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ struct ServiceHandles {
     durations: Arc<Durations>,
     waiting: Arc<Waiters>,
     grpc: Arc<GrpcCalls>,
+    promised: Option<Arc<Promised>>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
     takes_reports: bool,
@@ -61,6 +63,8 @@ pub struct ServiceView<'a> {
     pub durations: &'a Durations,
     /// How its gRPC calls ended.
     pub grpc: &'a GrpcCalls,
+    /// What its requests are counted in where something is promised of it.
+    pub promised: Option<record::Promised<'a>>,
     /// Who waits for a slot at its backends.
     pub waiting: &'a Waiters,
     /// When a breaker opens.
@@ -147,6 +151,7 @@ impl Counted {
                 durations: &service.durations,
                 waiting: &service.waiting,
                 grpc: &service.grpc,
+                promised: service.promised.as_ref().map(|promised| promised.counted()),
                 breaker: service.breaker.as_ref(),
                 consecutive_failures: service.outlier.consecutive_failures,
                 takes_reports: service.load_reports.orca,
@@ -157,6 +162,7 @@ impl Counted {
                 durations: &handles.durations,
                 waiting: &handles.waiting,
                 grpc: &handles.grpc,
+                promised: handles.promised.as_ref().map(|promised| promised.counted()),
                 breaker: handles.breaker.as_ref(),
                 consecutive_failures: handles.consecutive_failures,
                 takes_reports: handles.takes_reports,
@@ -186,6 +192,7 @@ impl ServiceHandles {
             durations: Arc::clone(&service.durations),
             waiting: Arc::clone(&service.waiting),
             grpc: Arc::clone(&service.grpc),
+            promised: service.promised.clone(),
             breaker: service.breaker,
             consecutive_failures: service.outlier.consecutive_failures,
             takes_reports: service.load_reports.orca,

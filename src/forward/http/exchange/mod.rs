@@ -137,6 +137,14 @@ impl Exchange {
     pub fn answered(&mut self, status: StatusCode, rest: Rest) {
         self.outcome.status = Some(status);
         self.is_failure = self.service().is_some_and(|service| service.failure_status.contain(status));
+        if self
+            .counted
+            .service()
+            .and_then(|service| service.promised)
+            .is_some_and(|promised| promised.latency.is_some())
+        {
+            self.outcome.answered = Some(self.outcome.began.elapsed());
+        }
         self.waited();
         match (rest, &mut self.attempt) {
             // how long the client takes to read says nothing about the backend
@@ -294,16 +302,17 @@ impl Drop for Exchange {
             requests: self.counted.requests(),
             durations: service.map(|service| service.durations),
             grpc: service.map(|service| service.grpc),
+            promised: service.and_then(|service| service.promised),
         };
         let worker = self.ingress.worker();
-        let elapsed = worker.recorder.exchange(worker.index, &handles, &self.outcome, ended);
+        let ended = worker.recorder.exchange(worker.index, &handles, &self.outcome, ended);
         if let Some(entry) = self.access.take() {
             let names = log::Names {
                 listener: self.counted.listener(),
                 service: service.map(|service| &**service.name),
                 backend: self.counted.backend().map(|used| &*used.endpoint.id),
             };
-            worker.recorder.access(&entry, &names, &self.outcome, elapsed);
+            worker.recorder.access(&entry, &names, &self.outcome, ended);
         }
     }
 }

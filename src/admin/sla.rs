@@ -1,0 +1,255 @@
+//! What was promised and what came of it: `GET /api/v1/sla`, the report, and notes about incidents. The ledger is read on a thread of its own
+//! for each request: a disk may take its time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{self, Path, RawQuery};
+use http::StatusCode;
+use http::header::{CONTENT_DISPOSITION, HeaderValue};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Shared;
+use super::answer::{self, Answer, Problem};
+use super::backends::no_service;
+use super::body::WholeBody;
+use super::caller::Caller;
+use crate::clock::Stamp;
+use crate::io::be_nice;
+use crate::ledger::{Batch, Note, Reader};
+use crate::report::gather::{self, Asked};
+use crate::report::period::Period;
+use crate::report::standings::Standing;
+use crate::report::{Format, json as shown};
+use crate::sla::Tier;
+use crate::sla::burn::{Alert, Rate};
+
+/// The longest note, in bytes.
+const LONGEST_NOTE: usize = 8 * 1024;
+/// How long an answer waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The period of a report that names none.
+const LAST: &str = "30d";
+
+/// `GET /api/v1/sla`: how each service of which something is promised stands in the window of its promise.
+pub(super) async fn sla(extract::State(shared): extract::State<Arc<Shared>>) -> Result<Answer, Problem> {
+    let standings = shared.promises.standings.all();
+    let trouble = shared.promises.standings.trouble();
+    let ledger = shared.promises.ledger.clone();
+    let services = elsewhere(move || {
+        let reader = ledger.read();
+        let each = standings.iter().map(|(name, standing)| {
+            let kept = reader.as_ref().map_err(String::clone).and_then(|reader| kept(reader, name, standing));
+            let mut service = kept.unwrap_or_else(|why| json!({ "ledger_trouble": why }));
+            if let Some(why) = &trouble {
+                service["ledger_trouble"] = json!(why);
+            }
+            add_live(&mut service, standing);
+            (name.to_string(), service)
+        });
+        Ok(each.collect::<Map<String, Value>>())
+    });
+    Ok(answer::json(&Value::Object(services.await?)))
+}
+
+/// What the ledger has of a service in the window of its promise.
+fn kept(reader: &Reader, name: &str, standing: &Standing) -> Result<Value, String> {
+    let (from, to) = standing.promise.window.bounds(Stamp::now());
+    let period = Period { time: from..to, label: String::new() };
+    Ok(shown::service(&gather::service(reader, name, standing.promise.clone(), &period)?, Map::new()))
+}
+
+/// Adds what is so at this moment, whatever becomes of the ledger.
+fn add_live(shown: &mut Value, standing: &Standing) {
+    let rates = standing.rates.iter().map(|(window, rate)| (window.as_str().to_owned(), json!(rate.worst())));
+    shown["burn_rate"] = rates.collect();
+    shown["target"] = json!(standing.promise.target);
+    shown["tier"] = json!(standing.promise.tier.map(Tier::as_str));
+    shown["burn_rate_by"] =
+        standing.rates.iter().map(|(window, rate)| (window.as_str().to_owned(), by(rate))).collect();
+    shown["state"] = json!(match (standing.maintenance, standing.is_down) {
+        (Some(_), _) => "maintenance",
+        (None, true) => "down",
+        (None, false) => "up",
+    });
+    shown["maintenance_until"] = json!(standing.maintenance.map(|until| until.to_string()));
+    shown["incident"] = json!(standing.incident.as_ref().map(|incident| incident.id));
+    shown["alerts"] = standing.alerts.iter().map(alert).collect();
+    shown["protected"] = json!(standing.is_protected);
+}
+
+fn by(rate: &Rate) -> Value {
+    json!({ "requests": rate.by_requests, "time": rate.by_time })
+}
+
+fn alert(alert: &Alert) -> Value {
+    json!({
+        "severity": alert.severity.as_str(),
+        "measure": alert.measure.as_str(),
+        "windows": [alert.long.as_str(), alert.short.as_str()],
+        "factor": alert.factor,
+        "burn_rates": [alert.long_rate, alert.short_rate],
+        "since": alert.since.to_string(),
+    })
+}
+
+/// `GET /api/v1/sla/report?format=markdown|json|csv|html&last=30d|month=2026-11&service=S`
+pub(super) async fn report(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Result<Answer, Problem> {
+    let asked = ReportQuery::parse(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
+    let promises: BTreeMap<_, _> = shared
+        .promises
+        .standings
+        .all()
+        .into_iter()
+        .map(|(name, standing)| (name.to_string(), standing.promise))
+        .collect();
+    if let Some(name) = asked.service.as_ref().filter(|name| !promises.contains_key(*name)) {
+        let known = shared.store.load().services.iter().any(|service| *service.name == **name);
+        if known {
+            let detail = format!("nothing is promised of the service {name:?}: it has no `sla` section");
+            return Err(Problem::not_found(detail));
+        }
+    }
+    let ReportQuery { format, period, service } = asked;
+    let wanted = service.clone();
+    let text = read(&shared, move |reader| {
+        if let Some(name) = &service
+            && !promises.contains_key(name)
+            && !gather::knows(reader, name)?
+        {
+            return Ok(None);
+        }
+        let asked = Asked { period: &period, now: Stamp::now(), service: service.as_deref(), promises };
+        gather::report(reader, asked).map(|report| Some(format.write(&report)))
+    });
+    let unknown = || no_service(wanted.as_deref().unwrap_or_default());
+    let text = text.await?.ok_or_else(unknown)?;
+    let mut answer = answer::text(format.content_type(), text);
+    if format == Format::Csv {
+        let name = HeaderValue::from_static("attachment; filename=\"evenkeel-availability.csv\"");
+        answer.headers_mut().insert(CONTENT_DISPOSITION, name);
+    }
+    Ok(answer)
+}
+
+/// What a report is asked for.
+#[derive(Debug)]
+struct ReportQuery {
+    format: Format,
+    period: Period,
+    service: Option<String>,
+}
+
+impl ReportQuery {
+    fn parse(query: &str) -> Result<Self, String> {
+        let (mut format, mut period, mut service) = (Format::Json, None, None);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "format" => {
+                    let known = || Format::ALL.map(Format::as_str).join(", ");
+                    format = Format::named(&value).ok_or_else(|| format!("format={value}: there are {}", known()))?;
+                }
+                "last" | "month" if period.is_some() => return Err("last or month: one of them, once".to_owned()),
+                "last" => period = Some(Period::last(&value, Stamp::now())?),
+                "month" => period = Some(Period::month(&value)?),
+                "service" => service = Some(value.into_owned()),
+                other => return Err(format!("unknown parameter {other:?}: there are format, last, month and service")),
+            }
+        }
+        let period = match period {
+            Some(period) => period,
+            None => Period::last(LAST, Stamp::now())?,
+        };
+        Ok(Self { format, period, service })
+    }
+}
+
+/// The body of a note.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoteBody {
+    text: String,
+}
+
+/// `POST /api/v1/sla/incidents/N/note`
+pub(super) async fn note(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Path(number): Path<String>,
+    caller: Caller,
+    WholeBody(body): WholeBody,
+) -> Result<Answer, Problem> {
+    let no_incident = || Problem::not_found(format!("there is no incident {number}"));
+    let incident: i64 = number.parse().map_err(|_| no_incident())?;
+    let NoteBody { text } =
+        serde_json::from_slice(&body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?;
+    let text = text.trim().to_owned();
+    if text.is_empty() || text.len() > LONGEST_NOTE || text.contains(|c: char| c.is_control() && c != '\n') {
+        return Err(Problem::bad_request(format!(
+            "a note is a text of at most {LONGEST_NOTE} bytes, without control characters"
+        )));
+    }
+    if read(&shared, move |reader| reader.incident(incident)).await?.is_none() {
+        return Err(no_incident());
+    }
+    let note = Note { incident, at: Stamp::now(), who: caller.to_string(), text };
+    let shown = json!({ "incident": incident, "at": note.at.to_string(), "who": note.who, "text": note.text });
+    let (ledger, keeper) = (shared.promises.ledger.clone(), shared.promises.keeper);
+    let kept = elsewhere(move || {
+        ledger.begin();
+        let batch = Batch { notes: vec![note], keeper, ..Batch::default() };
+        Ok(ledger.enter(batch).is_ok() && ledger.flush(PATIENCE))
+    });
+    if !kept.await? {
+        return Err(unreadable("the note is not on the disk so far".to_owned()));
+    }
+    Ok(answer::json(&shown))
+}
+
+/// Reads the ledger on a thread of its own.
+async fn read<T: Send + 'static>(
+    shared: &Shared,
+    work: impl FnOnce(&Reader) -> Result<T, String> + Send + 'static,
+) -> Result<T, Problem> {
+    let ledger = shared.promises.ledger.clone();
+    elsewhere(move || work(&ledger.read()?)).await
+}
+
+async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(move || {
+        be_nice();
+        work()
+    });
+    match done.await {
+        Ok(done) => done.map_err(unreadable),
+        Err(broken) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, broken.to_string())),
+    }
+}
+
+/// The ledger can't be used at the moment.
+fn unreadable(why: String) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("the ledger: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_asked_for_by_period_format_and_service() {
+        let parsed =
+            |query| ReportQuery::parse(query).map(|asked| (asked.format.as_str(), asked.period.label, asked.service));
+        assert_eq!(parsed(""), Ok(("json", "last 30 days".to_owned(), None)));
+        assert_eq!(
+            parsed("format=html&month=2026-11&service=a%20b"),
+            Ok(("html", "November 2026".to_owned(), Some("a b".to_owned())))
+        );
+        for wrong in ["format=pdf", "last=x", "month=13", "last=1d&month=2026-11", "from=1"] {
+            assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What else the accounts take note of at a look: events, and what the clocks did.
+
+use super::{Accounts, Phase};
+use crate::clock::{Moment, Stamp};
+use crate::event::{Event, Kind, LedgerChange, Subject};
+use crate::ledger::{ClockJump, EventRow, Gap, GapReason};
+
+/// Events that are taken over into the ledger at a time.
+const EVENTS: usize = 1000;
+
+impl Accounts {
+    /// Takes over into the ledger what has happened, and into incidents what was done about them.
+    pub(super) fn take_events(&mut self) {
+        let batch = self.sources.events.since(self.last_event, EVENTS);
+        for event in batch.events {
+            self.last_event = event.id;
+            match event.kind {
+                Kind::Reloaded { .. } | Kind::BackendRemoved { .. } => self.reloaded = event.time.into(),
+                Kind::Ledger(LedgerChange::SetAside { .. }) => self.enter_anew(),
+                _ => {}
+            }
+            self.note_action(&event);
+            self.batch.history.push(row(&event));
+        }
+    }
+
+    /// Notes in the incident of a service what was done while it is under way.
+    fn note_action(&mut self, event: &Event) {
+        let (at, text) = (Stamp::from(event.time), event.kind.text());
+        match (&event.kind, &event.subject.service, &event.subject.backend) {
+            (Kind::Promise(_), ..) => {}
+            (Kind::Reloaded { .. }, ..) => {
+                self.services.values_mut().for_each(|account| account.acted(at, text.clone()));
+            }
+            (_, Some(service), backend) => {
+                if let Some(account) = self.services.get_mut(service) {
+                    let whom = backend.as_deref().map(|id| format!("{id}: ")).unwrap_or_default();
+                    account.acted(at, format!("{whom}{text}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Enters what the clocks did.
+    pub(super) fn watch_clocks(&mut self, now: Moment, at: Stamp) {
+        let change = self.clocks.look(now, at);
+        if change.slept > 0 && self.phase == Phase::Keeping {
+            let from = at.plus(-change.slept);
+            self.batch.gaps.push(Gap { from, to: at, why: GapReason::Suspended });
+            for name in self.services.keys() {
+                self.batch.spans.extend(crate::ledger::unknown(name, from, at));
+            }
+        }
+        if change.jumped != 0 {
+            self.batch.jumps.push(ClockJump { at, by_ms: change.jumped });
+            let by_s = change.jumped as f64 / 1e3;
+            self.sources.events.tell(Subject::default(), Kind::Ledger(LedgerChange::ClockJumped { by_s }));
+        }
+    }
+}
+
+fn row(event: &Event) -> EventRow {
+    EventRow {
+        id: event.id,
+        time: event.time.into(),
+        kind: event.kind.name().to_owned(),
+        level: event.kind.level().as_str().to_owned(),
+        service: event.subject.service.clone(),
+        backend: event.subject.backend.clone(),
+        json: event.to_json().to_string(),
+    }
+}

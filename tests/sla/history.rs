@@ -1,0 +1,145 @@
+//! The history on the disk: through crashes, restarts, upgrades and damage.
+
+use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::support::{Proxy, Successor, wait_until};
+use crate::{Backend, promising, run, send, sla, text, wait_for_event, wait_for_requests};
+
+/// All the time that is accounted, in seconds.
+fn elapsed(sla: &Value) -> f64 {
+    ["uptime_s", "downtime_s", "planned_s", "unknown_s"].iter().map(|name| sla[name].as_f64().unwrap_or_default()).sum()
+}
+
+#[test]
+fn after_a_crash_nothing_is_lost_nothing_is_twice_and_the_gap_is_unknown() {
+    let origin = Backend::new();
+    let started = Instant::now();
+    let mut proxy = Proxy::start(&promising("", &[&origin]));
+    let mut sent = 0;
+    for _ in 0..5 {
+        sent += 20;
+        assert_eq!(send(&proxy, 20), 0);
+        wait_for_requests(&proxy, sent, 0);
+        proxy.kill_and_start();
+    }
+    wait_for_requests(&proxy, sent, 0);
+    let sla = sla(&proxy);
+    assert!(sla["unknown_s"].as_f64().unwrap() > 0.0, "{sla}");
+    assert!(elapsed(&sla) <= started.elapsed().as_secs_f64() + 1.0, "{sla}");
+    assert_eq!((&sla["downtime_s"], &sla["failures"]), (&json!(0.0), &json!(0)));
+    let report = proxy.admin("/api/v1/sla/report?format=markdown&last=1h").unwrap().text();
+    assert_eq!(report.matches("Evenkeel ended without a word").count(), 5, "{report}");
+    assert_eq!(
+        text(&run(&["state", "check", "--state", proxy.path("state").to_str().unwrap()])).matches("sound").count(),
+        1
+    );
+}
+
+#[test]
+fn an_incident_under_way_goes_on_after_a_crash() {
+    let origin = Backend::new();
+    let mut proxy = Proxy::start(&promising("", &[&origin]));
+    send(&proxy, 20);
+    origin.set_down(true);
+    send(&proxy, 20);
+    wait_for_event(&proxy, "incident_began");
+    wait_until("the incident is on the disk", || sla(&proxy)["incidents"].as_array().is_some_and(|all| all.len() == 1));
+    proxy.kill_and_start();
+    wait_for_event(&proxy, "service_down");
+    origin.set_down(false);
+    let ended = wait_for_event(&proxy, "incident_ended");
+    assert_eq!(ended["cause"]["incident"], 1);
+    wait_until("the end is on the disk", || sla(&proxy)["incidents"][0]["ended"].is_string());
+    assert_eq!(sla(&proxy)["incidents"].as_array().unwrap().len(), 1, "no second one has begun");
+}
+
+#[test]
+fn in_an_upgrade_no_second_passes_twice_and_no_request_is_lost() {
+    let origin = Backend::new();
+    let started = Instant::now();
+    let mut proxy = Proxy::start(&promising("", &[&origin]));
+    assert_eq!(send(&proxy, 30), 0);
+    wait_until("the first second is on the disk", || elapsed(&sla(&proxy)) > 1.0);
+    proxy.signal("USR2");
+    assert_eq!(proxy.wait().code(), Some(0));
+    let _successor = Successor::of(&proxy);
+    assert_eq!(send(&proxy, 30), 0);
+    wait_for_requests(&proxy, 60, 0);
+    let sla = sla(&proxy);
+    let real = started.elapsed().as_secs_f64();
+    assert!(elapsed(&sla) <= real, "{real} {sla}");
+    assert_eq!(sla["unknown_s"], 0.0, "one of the two has watched all the time: {sla}");
+}
+
+#[test]
+fn a_damaged_history_is_set_aside_and_said_to_be() {
+    let origin = Backend::new();
+    let mut proxy = Proxy::start(&promising("", &[&origin]));
+    send(&proxy, 10);
+    wait_for_requests(&proxy, 10, 0);
+    let file = proxy.path("state/ledger.sqlite");
+    let mut damaged = fs::OpenOptions::new().write(true).open(&file).unwrap();
+    damaged.seek(SeekFrom::Start(0)).unwrap();
+    damaged.write_all(b"this is no database any more").unwrap();
+    drop(damaged);
+    proxy.kill_and_start();
+    let told = wait_for_event(&proxy, "ledger_set_aside");
+    assert_eq!(told["level"], "error");
+    let aside = told["cause"]["file"].as_str().unwrap();
+    assert!(fs::exists(aside).unwrap(), "{aside}");
+    send(&proxy, 10);
+    wait_for_requests(&proxy, 10, 0);
+    let report = proxy.admin("/api/v1/sla/report?format=markdown").unwrap().text();
+    assert!(report.contains("damaged"), "{report}");
+}
+
+#[test]
+fn where_it_cannot_be_written_the_proxy_serves_and_says_so() {
+    let origin = Backend::new();
+    let proxy = Proxy::start_with(&promising("", &[&origin]), |command| {
+        // a file is in the place of the folder
+        let folder = command.get_args().last().map(|file| std::path::Path::new(file).parent().unwrap().join("state"));
+        fs::write(folder.unwrap(), "").unwrap();
+    });
+    let told = wait_for_event(&proxy, "ledger_failed");
+    assert_eq!(told["level"], "error");
+    assert_eq!(send(&proxy, 10), 0);
+    assert_eq!(proxy.metric("evenkeel_ledger_ok"), 0);
+    // how it stands is known all the same
+    wait_until("how it stands is shown", || sla(&proxy)["state"] == "up");
+    assert!(sla(&proxy)["ledger_trouble"].is_string() && sla(&proxy)["uptime_s"].is_null());
+    fs::remove_file(proxy.path("state")).unwrap();
+    wait_for_event(&proxy, "ledger_recovered");
+    // what has happened meanwhile is not lost
+    wait_for_requests(&proxy, 10, 0);
+    assert_eq!(proxy.metric("evenkeel_ledger_ok"), 1);
+}
+
+#[test]
+fn a_copy_is_made_while_it_runs_and_can_be_restored() {
+    let origin = Backend::new();
+    let mut proxy = Proxy::start(&promising("", &[&origin]));
+    send(&proxy, 10);
+    wait_for_requests(&proxy, 10, 0);
+    assert_eq!(proxy.command("drain", origin.origin.address()), 200);
+    let (state, copy) = (proxy.path("state"), proxy.path("copy.sqlite"));
+    let (state, copy) = (state.to_str().unwrap(), copy.to_str().unwrap());
+    text(&run(&["state", "backup", copy, "--state", state]));
+    assert!(!run(&["state", "backup", copy, "--state", state]).status.success(), "nothing is written over");
+    assert!(text(&run(&["state", "check", copy])).contains("sound"));
+    let refused = run(&["state", "restore", copy, "--state", state]);
+    assert!(!refused.status.success(), "a process has it open");
+    proxy.signal("TERM");
+    proxy.wait();
+    assert!(text(&run(&["state", "restore", copy, "--state", state])).contains("restored"));
+    let report: Value = serde_json::from_str(&text(&run(&["report", "--state", state, "--format", "json"]))).unwrap();
+    assert_eq!(report["services"]["api"]["requests"]["good"], 10, "{report}");
+    // on another machine there is nothing but the copy: what operators have said comes back with it
+    fs::remove_file(proxy.path("state/operators.json")).unwrap();
+    proxy.kill_and_start();
+    assert_eq!(proxy.status()["services"]["api"]["backends"][0]["state"], "draining");
+}

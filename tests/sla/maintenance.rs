@@ -1,0 +1,70 @@
+//! Maintenance that is started by hand.
+
+use serde_json::{Value, json};
+
+use crate::support::{Proxy, backend, config, wait_until};
+use crate::{Backend, events, promising, send, sla, wait_for_event};
+
+const PATH: &str = "/api/v1/services/api/maintenance";
+
+fn call(proxy: &Proxy, method: &str, body: &str) -> (u16, Value) {
+    let answer = proxy.admin_call(method, PATH, body).unwrap();
+    (answer.status, serde_json::from_str(&answer.text()).unwrap())
+}
+
+#[test]
+fn what_happens_in_maintenance_does_not_count_also_after_a_crash() {
+    let origin = Backend::new();
+    let mut proxy = Proxy::start(&promising("", &[&origin]));
+    let (status, answer) = call(&proxy, "POST", r#"{ "minutes": 30, "reason": "new disks" }"#);
+    assert_eq!((status, &answer["kept"], &answer["reason"]), (200, &json!(true), &json!("new disks")));
+    let began = wait_for_event(&proxy, "maintenance_began");
+    assert_eq!((&began["cause"]["reason"], &began["cause"]["who"]), (&json!("new disks"), &json!("127.0.0.1")));
+    origin.set_down(true);
+    let lost = send(&proxy, 30);
+    assert!(lost > 0);
+    wait_for_event(&proxy, "service_down");
+    wait_until("the requests are on the disk", || sla(&proxy)["requests"]["excluded"] == 30);
+    proxy.kill_and_start();
+    wait_until("it is still in maintenance", || sla(&proxy)["state"] == "maintenance");
+    assert_eq!(call(&proxy, "GET", "").1["reason"], "new disks");
+    assert_eq!(sla(&proxy)["downtime_s"], 0.0);
+    assert!(events(&proxy, "incident_began").is_empty(), "nothing counts");
+    wait_for_event(&proxy, "service_down");
+    let (status, answer) = call(&proxy, "DELETE", "");
+    assert_eq!((status, &answer["kept"]), (200, &json!(true)));
+    wait_for_event(&proxy, "maintenance_ended");
+    // what is still down when maintenance is over is an incident from then on
+    wait_for_event(&proxy, "incident_began");
+    assert_eq!(call(&proxy, "GET", "").1, Value::Null);
+    assert_eq!(call(&proxy, "DELETE", "").0, 404);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let origin = Backend::new();
+    let proxy = Proxy::start(&promising("", &[&origin]));
+    for (body, detail) in [
+        ("{}", "until when?"),
+        (r#"{ "minutes": 5 }"#, "a reason has to be given"),
+        (r#"{ "minutes": -5, "reason": "x" }"#, "is no time"),
+        (r#"{ "minutes": 100000, "reason": "x" }"#, "at most seven days"),
+        (r#"{ "until": "2020-01-01T00:00:00Z", "reason": "x" }"#, "over already"),
+        (r#"{ "hours": 5, "reason": "x" }"#, "unknown field"),
+        ("nonsense", "the body"),
+    ] {
+        let (status, answer) = call(&proxy, "POST", body);
+        assert_eq!(status, 400, "{body}");
+        assert!(answer["detail"].as_str().unwrap().contains(detail), "{body}: {answer}");
+    }
+    let unknown = proxy.admin_call("POST", "/api/v1/services/other/maintenance", "{}").unwrap();
+    assert_eq!(unknown.status, 404);
+}
+
+#[test]
+fn without_a_promise_there_is_no_history_and_nothing_to_leave_out_of_it() {
+    let proxy = Proxy::start(&(config("", "", &[]) + &backend("127.0.0.1:9")));
+    assert_eq!(call(&proxy, "POST", r#"{ "minutes": 5, "reason": "x" }"#).0, 409);
+    assert!(!proxy.path("state/ledger.sqlite").exists());
+    assert_eq!(proxy.admin("/api/v1/sla/report").unwrap().status, 503);
+}
