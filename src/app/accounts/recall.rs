@@ -136,6 +136,9 @@ impl ServiceAccount {
                     (false, true) => Watched::Down,
                     (false, false) => Watched::Up,
                 };
+                if watched == Watched::Down {
+                    self.account.was_down(end.since(start));
+                }
                 let tallies = watched.tallies(start, end.since(start)).into_iter();
                 batch.tallies.extend(tallies.map(|(second, tally)| (Arc::clone(&self.name), second, tally)));
                 continue;
