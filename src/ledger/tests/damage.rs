@@ -74,11 +74,11 @@ fn a_file_that_is_cut_anywhere_opens_or_is_set_aside() {
     assert_eq!(opened, 0, "of {} cuts", good.len() / 4096);
 }
 
-#[test]
-fn a_file_with_flipped_bytes_opens_or_is_set_aside() {
+/// Flips bytes of a file in so many ways; how often it was set aside.
+fn flip_bytes(seeds: u64) -> i32 {
     let (folder, good) = some();
     let mut aside = 0;
-    for seed in 0..200 {
+    for seed in 0..seeds {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut bytes = good.clone();
         for _ in 0..random.usize(1..20) {
@@ -87,6 +87,19 @@ fn a_file_with_flipped_bytes_opens_or_is_set_aside() {
         }
         aside += i32::from(!open_or_set_aside(&folder, &bytes));
     }
+    aside
+}
+
+#[test]
+fn a_file_with_flipped_bytes_opens_or_is_set_aside() {
+    let aside = flip_bytes(40);
+    assert!(aside > 10, "{aside}");
+}
+
+#[test]
+#[ignore = "it takes 15 s"]
+fn a_file_with_bytes_flipped_in_200_ways_opens_or_is_set_aside() {
+    let aside = flip_bytes(200);
     assert!(aside > 50, "{aside}");
 }
 
@@ -320,7 +333,7 @@ fn a_log_that_is_cut_anywhere_loses_its_end_and_no_more() {
     let (database, log) =
         (std::fs::read(copy.join("ledger.sqlite")).unwrap(), std::fs::read(copy.join("ledger.sqlite-wal")).unwrap());
     let mut before = 0;
-    for length in (0..=log.len()).step_by(2000) {
+    for length in (0..=log.len()).step_by(8000) {
         std::fs::remove_dir_all(&copy).unwrap();
         std::fs::create_dir(&copy).unwrap();
         std::fs::write(copy.join("ledger.sqlite"), &database).unwrap();
