@@ -17,6 +17,7 @@ use super::backends::no_service;
 use super::body::WholeBody;
 use super::caller::Caller;
 use crate::clock::Stamp;
+use crate::event::kind::promise;
 use crate::io::be_nice;
 use crate::ledger::{Batch, Note, Reader};
 use crate::report::gather::{self, Asked};
@@ -24,7 +25,7 @@ use crate::report::period::Period;
 use crate::report::standings::Standing;
 use crate::report::{Format, json as shown};
 use crate::sla::Tier;
-use crate::sla::burn::{Alert, Rate};
+use crate::sla::burn::Rate;
 
 /// The longest note, in bytes.
 const LONGEST_NOTE: usize = 8 * 1024;
@@ -58,7 +59,7 @@ pub(super) async fn sla(extract::State(shared): extract::State<Arc<Shared>>) -> 
 fn kept(reader: &Reader, name: &str, standing: &Standing) -> Result<Value, String> {
     let (from, to) = standing.promise.window.bounds(Stamp::now());
     let period = Period { time: from..to, label: String::new() };
-    Ok(shown::service(&gather::service(reader, name, standing.promise.clone(), &period)?, Map::new()))
+    Ok(shown::service(&gather::service(reader, name, standing.promise.clone(), &period)?))
 }
 
 /// Adds what is so at this moment, whatever becomes of the ledger.
@@ -76,23 +77,12 @@ fn add_live(shown: &mut Value, standing: &Standing) {
     });
     shown["maintenance_until"] = json!(standing.maintenance.map(|until| until.to_string()));
     shown["incident"] = json!(standing.incident.as_ref().map(|incident| incident.id));
-    shown["alerts"] = standing.alerts.iter().map(alert).collect();
+    shown["alerts"] = standing.alerts.iter().map(promise::alert).collect();
     shown["protected"] = json!(standing.is_protected);
 }
 
 fn by(rate: &Rate) -> Value {
     json!({ "requests": rate.by_requests, "time": rate.by_time })
-}
-
-fn alert(alert: &Alert) -> Value {
-    json!({
-        "severity": alert.severity.as_str(),
-        "measure": alert.measure.as_str(),
-        "windows": [alert.long.as_str(), alert.short.as_str()],
-        "factor": alert.factor,
-        "burn_rates": [alert.long_rate, alert.short_rate],
-        "since": alert.since.to_string(),
-    })
 }
 
 /// `GET /api/v1/sla/report?format=markdown|json|csv|html&last=30d|month=2026-11&service=S`

@@ -8,7 +8,7 @@ mod discovery;
 pub mod fault;
 mod ledger;
 mod listener;
-mod promise;
+pub mod promise;
 mod rendering;
 
 use std::time::{Duration, SystemTime};

@@ -76,8 +76,6 @@ pub enum GapReason {
     Crashed,
     /// The machine slept.
     Suspended,
-    /// The ledger could not be written for so long that it was given up.
-    NotWritten,
     /// The ledger was damaged; what it held is in this file, as far as it can be read.
     SetAside {
         /// The name of the file.
@@ -220,14 +218,13 @@ impl GapReason {
             Self::Stopped => "stopped",
             Self::Crashed => "crashed",
             Self::Suspended => "suspended",
-            Self::NotWritten => "not_written",
             Self::SetAside { .. } => "set_aside",
         }
     }
 
     /// The one with this name, and this file if it names one.
     pub(super) fn named(name: &str, file: Option<String>) -> Option<Self> {
-        let plain = [Self::Stopped, Self::Crashed, Self::Suspended, Self::NotWritten];
+        let plain = [Self::Stopped, Self::Crashed, Self::Suspended];
         match file {
             Some(file) if name == "set_aside" => Some(Self::SetAside { file }),
             _ => plain.into_iter().find(|reason| reason.as_str() == name),

@@ -91,7 +91,7 @@ impl fmt::Display for Trouble {
             Self::Newer { version, known } => write!(
                 f,
                 "the ledger was written by a newer version of this program (its schema is {version}, this program knows {known}); \
-                 it is left as it is, and nothing is kept"
+                 it is left as it is, and what is to be kept waits in memory"
             ),
         }
     }

@@ -6,7 +6,7 @@
 //! have them. A member is `null` where there is nothing to say: no failure, no mean time between failures.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::model::{ClockJump, Day, Gap, RecordedIncident, Report, ServiceReport};
 use super::{account, grade::Grade};
@@ -45,7 +45,7 @@ struct Services<'a>(&'a [ServiceReport]);
 
 impl Serialize for Services<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|of| (&of.name, with(service(of, Map::new()), days(of)))))
+        serializer.collect_map(self.0.iter().map(|of| (&of.name, with(service(of), days(of)))))
     }
 }
 
@@ -58,12 +58,12 @@ fn jump(jump: &ClockJump) -> Value {
     json!({ "at": jump.at.to_string(), "by_s": seconds(jump.by_ms) })
 }
 
-/// One service, as the API and the report give it. `burn_rate` is what the API knows of the last hours and days; it is empty in reports, whose
-/// period may be long over.
+/// One service, as the API and the report give it. `burn_rate` is empty: it is of the last hours and days, which the API knows and adds, while the
+/// period of a report may be long over.
 ///
 /// `availability` is the one by time, which a promise of so many nines is about; `by_time` is the same, beside `by_requests`. `compliant` needs both,
 /// and `error_budget_left` is the smaller of `budget.left_by_time` and `budget.left_by_requests`.
-pub fn service(of: &ServiceReport, burn_rate: Map<String, Value>) -> Value {
+pub fn service(of: &ServiceReport) -> Value {
     let (promise, summary) = (&of.promise, &of.summary);
     let budget = &summary.budget;
     let figures = json!({
@@ -91,7 +91,7 @@ pub fn service(of: &ServiceReport, burn_rate: Map<String, Value>) -> Value {
             "spent_requests": budget.spent_requests,
             "left_by_requests": budget.left_by_requests(),
         },
-        "burn_rate": burn_rate,
+        "burn_rate": {},
         "compliant": summary.compliant,
         "incidents": of.incidents.iter().map(incident).collect::<Vec<_>>(),
         "promise": {

@@ -44,6 +44,11 @@ impl Standings {
         services.insert(Arc::clone(service), standing);
     }
 
+    /// What the window of a service holds; `None` = that was not read yet.
+    pub fn window(&self, service: &str) -> Option<Tally> {
+        self.services().get(service).and_then(|standing| standing.window)
+    }
+
     /// Takes on what the windows of services hold.
     pub fn set_windows(&self, windows: impl IntoIterator<Item = (Arc<str>, Tally)>) {
         let mut services = self.services();

@@ -134,7 +134,7 @@ impl Account {
             return vec![(from, to, is_planned)];
         }
         let (mut at, mut pieces) = (from, Vec::new());
-        for (start, end) in planned(&self.calendar.windows(), from, to) {
+        for (start, end) in planned(self.calendar.windows(), from, to) {
             if at < start {
                 pieces.push((at, start, false));
             }

@@ -20,4 +20,3 @@ pub use maintenance::{Calendar, Planned, Recurring, planned};
 pub use promise::{Promise, Tier, Unit, Window};
 pub use summary::Summary;
 pub use tally::Tally;
-pub use window::allowed_a_year;

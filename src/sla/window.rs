@@ -1,16 +1,11 @@
 //! The stretch of time over which a target is to be met, and how much of it may be lost.
 
-use std::time::Duration;
-
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::promise::{Unit, Window};
 use crate::clock::Stamp;
-
-/// 365 days in milliseconds: what agreements call a year.
-const YEAR_MS: f64 = 365.0 * 86_400_000.0;
 
 impl Window {
     /// The stretch that counts at `now`, from the first to the second (which is no longer part of it). A rolling window ends now; one of the
@@ -30,16 +25,6 @@ impl Window {
         let (begin, end) = self.bounds(now);
         end.since(begin)
     }
-
-    /// Milliseconds of the window at `now` that a service may be down without missing `target`.
-    pub fn allowed_ms(self, target: f64, now: Stamp) -> i64 {
-        ((1.0 - target) * self.length_ms(now) as f64).round() as i64
-    }
-}
-
-/// How long a service may be down in a year of 365 days without missing `target`: 8.76 hours for 99.9 %.
-pub fn allowed_a_year(target: f64) -> Duration {
-    Duration::from_millis(((1.0 - target) * YEAR_MS).round() as u64)
 }
 
 /// The first day of the unit that holds `day`, and the first after it.
@@ -66,9 +51,11 @@ fn midnight(day: Date) -> Stamp {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::parse_rfc3339;
-    use crate::sla::Tier;
+    use crate::sla::budget::allowed_ms;
 
     fn at(text: &str) -> Stamp {
         parse_rfc3339(text).unwrap().into()
@@ -79,8 +66,8 @@ mod tests {
         let window = Window::Rolling(Duration::from_secs(30 * 86_400));
         let now = at("2026-11-27T11:40:00.123Z");
         assert_eq!(window.bounds(now), (at("2026-10-28T11:40:00.123Z"), now));
-        assert_eq!(window.allowed_ms(0.999, now), 2_592_000);
-        assert_eq!(window.allowed_ms(0.999_999, now), 2_592);
+        assert_eq!(allowed_ms(0.999, window.length_ms(now)), 2_592_000);
+        assert_eq!(allowed_ms(0.999_999, window.length_ms(now)), 2_592);
     }
 
     #[test]
@@ -110,15 +97,8 @@ mod tests {
         assert_eq!(days(Unit::Month, "2026-11-27T00:00:00Z"), 30);
         assert_eq!(days(Unit::Month, "2026-12-27T00:00:00Z"), 31);
         assert_eq!([2026, 2028].map(|year| days(Unit::Year, &format!("{year}-05-05T00:00:00Z"))), [365, 366]);
-        assert_eq!(Window::Calendar(Unit::Month).allowed_ms(0.99, at("2026-02-10T00:00:00Z")), 24_192_000);
-    }
-
-    #[test]
-    fn each_tier_allows_a_tenth_of_the_one_before_in_a_year() {
-        let seconds = [315_360.0, 31_536.0, 3153.6, 315.36, 31.536];
-        for (tier, seconds) in Tier::ALL.into_iter().zip(seconds) {
-            assert_eq!(allowed_a_year(tier.target()), Duration::from_secs_f64(seconds), "{}", tier.as_str());
-        }
+        let february = Window::Calendar(Unit::Month).length_ms(at("2026-02-10T00:00:00Z"));
+        assert_eq!(allowed_ms(0.99, february), 24_192_000);
     }
 
     #[test]

@@ -50,7 +50,7 @@ const MANY: usize = 20_000;
 /// How often the ledger is written where no service says how much may be lost.
 const WRITE: Duration = Duration::from_secs(1);
 
-/// The room and the key of the word in the ledger that the process was told to stop.
+/// The room and the key of the word in the ledger on how the process ended.
 const ENDED: (&str, &str) = ("process", "ended");
 /// It was told to stop.
 const STOPPED: &str = "stopped";
@@ -284,12 +284,10 @@ impl Accounts {
             account.tell_alerts(at, &self.sources.events);
         }
         self.protection.update(snapshot, &mut self.services, &self.sources.events);
-        let windows = self.sources.standings.all();
         for account in self.services.values_mut() {
             let standing = account.standing(at);
-            let window = windows.get(&account.name).and_then(|before| before.window);
             self.sources.standings.set(&account.name, standing);
-            if let Some(window) = window {
+            if let Some(window) = self.sources.standings.window(&account.name) {
                 account.show_window(&window, at, &self.sources.events);
             }
         }

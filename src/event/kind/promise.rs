@@ -123,7 +123,7 @@ impl PromiseChange {
             Self::IncidentBegan(incident) | Self::IncidentEnded(incident) | Self::RtoExceeded(incident) => {
                 incident_json(incident)
             }
-            Self::Alert(change) => alert_json(&change.alert),
+            Self::Alert(change) => alert(&change.alert),
             Self::BudgetSpent { left, by_time, by_requests, target } => json!({
                 "error_budget_left": left,
                 "by_time": by_time,
@@ -181,7 +181,8 @@ fn alert_text(change: &AlertChange) -> String {
     )
 }
 
-fn alert_json(alert: &Alert) -> Value {
+/// An alert as the events and the API show it.
+pub fn alert(alert: &Alert) -> Value {
     json!({
         "severity": alert.severity.as_str(),
         "measure": alert.measure.as_str(),

@@ -123,11 +123,6 @@ impl Reader {
         })
     }
 
-    /// The highest number of a maintenance; 0 = there is none.
-    pub fn last_maintenance_id(&self) -> Result<i64, String> {
-        self.one("SELECT coalesce(max(id), 0) FROM maintenance", [])
-    }
-
     /// What is kept for a room: keys and values.
     pub fn kept(&self, room: &str) -> Result<BTreeMap<String, String>, String> {
         self.rows("SELECT key, value FROM kept WHERE room = ?1", [room], |row| Ok((row.get(0)?, row.get(1)?)))

@@ -206,32 +206,6 @@ fn a_calendar_says_until_when_its_answer_holds() {
     assert!(!is_planned && until > at("2026-11-29 04:00"));
 }
 
-#[test]
-fn operators_start_and_end_windows() {
-    let mut calendar = Calendar::new(vec![every("Sun 02:00-04:00")]);
-    let now = at("2026-11-27 12:00");
-    assert!(!calendar.at(now).0);
-    assert!(!calendar.end(now), "there is none");
-    calendar.start(now, now.plus(HOUR));
-    calendar.start(now.plus(2 * HOUR), now.plus(3 * HOUR));
-    assert_eq!(calendar.at(now), (true, now.plus(HOUR)));
-    // a new configuration leaves them alone
-    calendar.set_configured(vec![every("Fri 12:30-14:00")]);
-    assert_eq!(calendar.at(now), (true, at("2026-11-27 15:00")), "until the end of the second by hand");
-    calendar.set_configured(vec![every("Sun 02:00-04:00")]);
-    let ended = now.plus(HOUR / 2);
-    assert!(calendar.end(ended));
-    assert_eq!(calendar.by_hand(), [(now, ended)], "the one to come is taken back");
-    assert!(calendar.at(ended.plus(-1)).0 && !calendar.at(ended).0);
-    // those of the configuration can't be ended by hand
-    let sunday = at("2026-11-29 03:00");
-    assert!(!calendar.end(sunday));
-    assert!(calendar.at(sunday).0);
-    (0..100).for_each(|n| calendar.start(sunday.plus(n * HOUR), sunday.plus((n + 1) * HOUR)));
-    assert!(calendar.by_hand().len() < 100, "what ended first is forgotten");
-    assert_eq!(calendar.by_hand().last(), Some(&(sunday.plus(99 * HOUR), sunday.plus(100 * HOUR))));
-}
-
 /// Windows of all kinds in a year with both changes of the clocks.
 fn windows() -> impl Strategy<Value = Vec<Planned>> {
     let day = prop::sample::select(vec!["Mon", "Tue-Thu", "Fri-Mon", "Sat,Sun", "daily"]);
