@@ -1,6 +1,9 @@
 //! The state of all active checks: which backends are checked, what their checks have shown, and when the next one of
 //! each is due. It does no I/O: the `monitor` makes the checks.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +31,8 @@ struct CheckedBackend {
     target: Arc<Target>,
     counter: RiseFall,
     last: Option<LastCheck>,
+    /// Good checks in a row since one failed, until they are as many as the backend needs to be well again.
+    returning: Option<u32>,
 }
 
 /// A check to be made now.
@@ -108,12 +113,13 @@ impl Checks {
     pub fn finish(&mut self, key: u64, result: CheckResult, began: Moment, now: Moment) -> Option<Health> {
         let entry = self.entries.get_mut(&key)?;
         let ours = result.as_ref().is_err_and(|fault| fault.is_ours);
+        let has_returned = !ours && entry.returns(result.is_ok());
         let policy = &entry.target.policy;
         let changed = match ours {
             true => None,
             false => entry.counter.observe(result.is_ok(), policy.fall, policy.rise),
         };
-        let interval = match ours || entry.counter.is_in_doubt() {
+        let interval = match ours || entry.is_in_doubt(now) {
             true => policy.fast_interval.min(policy.interval),
             false => policy.interval,
         };
@@ -123,12 +129,16 @@ impl Checks {
         let failed = if ok { 0 } else { before.saturating_add(u32::from(!ours)) };
         let reason = result.unwrap_or_else(|fault| fault.reason);
         entry.last = Some(LastCheck { at: now, ok, took: now.since(began), reason: reason.clone(), failed });
-        let health = changed.filter(|_| !entry.target.advisory)?;
-        entry.publish(health, &reason);
-        if health == Health::Up {
+        if entry.target.advisory {
+            return None;
+        }
+        if let Some(health) = changed {
+            entry.publish(health, &reason);
+        }
+        if changed == Some(Health::Up) || (has_returned && entry.target.live.standing.is_ejected(now)) {
             entry.rejoin(now);
         }
-        Some(health)
+        changed
     }
 
     /// The result of the last check of a backend.
@@ -156,7 +166,7 @@ impl CheckedBackend {
             Some(entry) => (entry.counter, entry.last),
             None => (RiseFall::new(target.policy.initial), None),
         };
-        let entry = Self { target: Arc::new(target), counter, last };
+        let entry = Self { target: Arc::new(target), counter, last, returning: None };
         entry.publish(entry.counter.state(), entry.last.as_ref().map_or("not checked yet", |last| &last.reason));
         entry
     }
@@ -175,189 +185,30 @@ impl CheckedBackend {
         }
     }
 
+    /// Whether the next check should come soon. That of an ejected backend should: it shows when what the backend was ejected for has become
+    /// visible to checks as well, and when that is over.
+    fn is_in_doubt(&self, now: Moment) -> bool {
+        let may_return = self.returning.is_some() || self.target.live.standing.is_ejected(now);
+        self.counter.is_in_doubt() || (may_return && self.counter.state() == Health::Up)
+    }
+
+    /// Records a result; whether it is the one that shows that the backend has come back. A backend that is started anew within a second never
+    /// counts as down, because too few checks fail meanwhile; but its checks have failed, and now they are good.
+    fn returns(&mut self, good: bool) -> bool {
+        let in_a_row = match (good, self.returning) {
+            (false, _) => Some(0),
+            (true, Some(before)) => Some(before + 1),
+            (true, None) => None,
+        };
+        let is_enough = in_a_row.is_some_and(|count| count >= self.target.policy.rise.max(1));
+        self.returning = in_a_row.filter(|_| !is_enough);
+        is_enough
+    }
+
     /// The backend is healthy again: its slow start begins, and its ejection ends.
     fn rejoin(&self, now: Moment) {
         let standing = &self.target.live.standing;
         standing.join(now);
         standing.readmit();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::probe::CheckFailure;
-    use super::*;
-    use crate::endpoint::{Live, Target as Address};
-    use crate::policy::{self, Check, Initial, UpstreamProtocol};
-
-    const START: Moment = Moment::from_millis(1_100_000_000_000);
-
-    fn policy() -> policy::Health {
-        policy::Health {
-            kind: Check::Tcp { send: Vec::new(), expect: Vec::new() },
-            port: None,
-            interval: Duration::from_secs(2),
-            fast_interval: Duration::from_millis(500),
-            timeout: Duration::from_secs(1),
-            fall: 3,
-            rise: 2,
-            jitter: 0.0,
-            initial: Initial::Up,
-        }
-    }
-
-    fn target(id: &str, live: &Arc<Live>, policy: policy::Health) -> Target {
-        Target {
-            service: "api".into(),
-            id: id.to_owned(),
-            live: Arc::clone(live),
-            address: Address::Tcp(([127, 0, 0, 1], 1).into()),
-            addresses: Arc::default(),
-            host: String::new(),
-            protocol: UpstreamProtocol::Http1,
-            tls: None,
-            proxy_header: None,
-            policy: Arc::new(policy),
-            advisory: false,
-            expire: Duration::from_secs(10),
-        }
-    }
-
-    fn refused() -> CheckResult {
-        Err(CheckFailure { reason: "connection refused".into(), is_ours: false })
-    }
-
-    /// Makes the next check, which takes no time and comes to this; gives back when that was and what changed.
-    fn step(checks: &mut Checks, result: CheckResult) -> (Moment, Option<Health>) {
-        let now = checks.earliest().unwrap();
-        let job = checks.take(now).unwrap();
-        (now, checks.finish(job.key, result, now, now))
-    }
-
-    #[test]
-    fn a_backend_that_dies_and_comes_back_is_seen_by_the_fast_interval() {
-        let live = Arc::<Live>::default();
-        let mut checks = Checks::new(1);
-        checks.update(vec![target("a", &live, policy())], START);
-        assert_eq!(live.standing.health(), Health::Up);
-        assert!(!checks.is_checked());
-        let (first, _) = step(&mut checks, Ok("connected".into()));
-        assert!(checks.is_checked());
-        live.standing.eject(START.plus(Duration::from_secs(1000)), "");
-
-        let results = [refused(), refused(), refused(), refused(), Ok("connected".into()), Ok("connected".into())];
-        let seen = results.map(|result| {
-            let (at, changed) = step(&mut checks, result);
-            (at.since(first).as_millis(), changed)
-        });
-        let down_at = 3000;
-        let up_at = down_at + 2000 + 2000 + 500;
-        assert_eq!(
-            seen,
-            [
-                (2000, None),
-                (2500, None),
-                (down_at, Some(Health::Down)),
-                (down_at + 2000, None),
-                (down_at + 4000, None),
-                (up_at, Some(Health::Up))
-            ]
-        );
-        let back = first.plus(Duration::from_millis(u64::try_from(up_at).unwrap()));
-        assert_eq!(live.standing.health(), Health::Up);
-        assert_eq!(live.standing.joined(), back);
-        assert!(!live.standing.is_ejected(back), "what it was ejected for is over");
-    }
-
-    #[test]
-    fn what_the_last_check_came_to_is_kept() {
-        let mut checks = Checks::new(1);
-        checks.update(vec![target("a", &Arc::default(), policy())], START);
-        assert_eq!(checks.last_check("api", "a"), None);
-        let now = checks.earliest().unwrap();
-        let job = checks.take(now).unwrap();
-        let took = Duration::from_millis(7);
-        checks.finish(job.key, refused(), now, now.plus(took));
-        let last = checks.last_check("api", "a").unwrap();
-        let reason = "connection refused".into();
-        assert_eq!(last, LastCheck { at: now.plus(took), ok: false, took, reason, failed: 1 });
-        assert_eq!(checks.last_check("api", "b"), None);
-    }
-
-    #[test]
-    fn an_update_keeps_what_stays_and_forgets_what_goes() {
-        let (a, b) = (Arc::<Live>::default(), Arc::<Live>::default());
-        let mut checks = Checks::new(1);
-        checks.update(vec![target("a", &a, policy()), target("b", &b, policy())], START);
-        for _ in 0..6 {
-            step(&mut checks, refused());
-        }
-        assert_eq!((a.standing.health(), b.standing.health()), (Health::Down, Health::Down));
-        let due = checks.earliest();
-        checks.update(vec![target("a", &a, policy())], START);
-        assert_eq!((a.standing.health(), b.standing.health()), (Health::Down, Health::Unknown));
-        assert_eq!(checks.earliest(), due);
-        assert!(checks.is_checked());
-        // the one that went is skipped in the schedule
-        let later = START.plus(Duration::from_secs(100));
-        assert_eq!(checks.take(later).map(|job| job.target.id.clone()).as_deref(), Some("a"));
-        assert!(checks.take(later).is_none());
-    }
-
-    #[test]
-    fn another_way_to_check_keeps_the_state_and_another_backend_does_not() {
-        let a = Arc::<Live>::default();
-        let mut checks = Checks::new(1);
-        checks.update(vec![target("a", &a, policy())], START);
-        for _ in 0..3 {
-            step(&mut checks, refused());
-        }
-        let under_way = checks.take(START.plus(Duration::from_secs(100))).unwrap();
-        let slower = policy::Health { interval: Duration::from_secs(60), ..policy() };
-        checks.update(vec![target("a", &a, slower)], START);
-        assert_eq!(a.standing.health(), Health::Down);
-        assert!(
-            checks.finish(under_way.key, Ok("".into()), START, START).is_none(),
-            "what was under way counts no more"
-        );
-        assert!(checks.earliest().unwrap() <= START.plus(Duration::from_millis(1)), "it is checked soon");
-
-        let other = Arc::<Live>::default();
-        checks.update(vec![target("a", &other, policy())], START);
-        assert_eq!(other.standing.health(), Health::Up);
-        assert!(!checks.is_checked());
-    }
-
-    #[test]
-    fn a_check_that_could_not_be_made_says_nothing() {
-        let live = Arc::<Live>::default();
-        let mut checks = Checks::new(1);
-        checks.update(vec![target("a", &live, policy())], START);
-        step(&mut checks, refused());
-        let mut last = checks.last_check("api", "a").unwrap().at;
-        for _ in 0..10 {
-            let ours = CheckFailure { reason: "too many open files".into(), is_ours: true };
-            let (at, changed) = step(&mut checks, Err(ours));
-            assert_eq!(changed, None);
-            assert!(at.since(last) <= Duration::from_millis(500), "but it is tried again soon");
-            last = at;
-        }
-        assert_eq!(live.standing.health(), Health::Up);
-        assert_eq!(checks.last_check("api", "a").unwrap().failed, 1);
-        step(&mut checks, refused());
-        assert_eq!(checks.last_check("api", "a").unwrap().failed, 2);
-        step(&mut checks, Ok("connected".into()));
-        assert_eq!(checks.last_check("api", "a").unwrap().failed, 0);
-    }
-
-    #[test]
-    fn advice_does_not_decide() {
-        let live = Arc::<Live>::default();
-        let mut checks = Checks::new(1);
-        checks.update(vec![Target { advisory: true, ..target("a", &live, policy()) }], START);
-        for _ in 0..5 {
-            assert_eq!(step(&mut checks, refused()).1, None);
-        }
-        assert_eq!(live.standing.health(), Health::Unknown);
     }
 }

@@ -123,8 +123,8 @@ pub struct Setting {
     pub peer: Peer,
 }
 
-/// How long anything may take that works at all.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long anything may take that works at all. A backend that a slow machine made look bad twice is ejected for 20 s.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 impl Setting {
     /// A time at full length, and as a test.
