@@ -8,6 +8,8 @@ mod background;
 mod certificates;
 mod changes;
 mod checks;
+#[cfg(test)]
+mod detour_tests;
 mod detection;
 mod discovery;
 mod inherit;
@@ -16,8 +18,8 @@ mod ingress_tests;
 mod listener_events;
 mod listeners;
 mod names;
-
 mod parts;
+mod recovery;
 mod reload;
 mod running;
 mod service_manager;
@@ -120,9 +122,11 @@ async fn control(
             running.system.take_over();
             upgrade::take_over(before);
             running.system.accounting.allow(true);
+            running.system.recovering.allow(true);
         }
         None => {
             running.system.accounting.allow(false);
+            running.system.recovering.allow(false);
             service_manager::ready();
         }
     }

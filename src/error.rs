@@ -35,6 +35,8 @@ pub enum Kind {
     NoRoute,
     /// The service has no backend that may be used.
     NoBackend,
+    /// Recovery has cut requests of this path off, for so many seconds more.
+    CutOff(u32),
     /// Evenkeel is at one of its own limits.
     Overload,
     /// This machine could not even try to connect.
@@ -157,7 +159,7 @@ impl Kind {
             | Self::UpstreamHeadersTooLarge
             | Self::UpstreamTrailersTooLarge
             | Self::UpstreamTimeout => Side::Upstream,
-            Self::NoBackend | Self::Overload | Self::Shortage(_) | Self::Internal => Side::Internal,
+            Self::NoBackend | Self::CutOff(_) | Self::Overload | Self::Shortage(_) | Self::Internal => Side::Internal,
         }
     }
 
@@ -177,6 +179,7 @@ impl Kind {
             Self::NotUpgraded => "the backend did not upgrade",
             Self::NoRoute => "no route",
             Self::NoBackend => "no backend available",
+            Self::CutOff(_) => "cut off by recovery",
             Self::Overload => "overload",
             Self::Shortage(shortage) => shortage.as_str(),
             Self::Connect => "connection to the backend failed",

@@ -38,10 +38,13 @@ pub mod outcome;
 pub mod detect;
 pub mod replay;
 pub mod health;
+pub mod hook;
+pub mod recover;
 pub mod admin;
 pub mod config;
 pub mod metrics;
 pub mod notify;
+pub mod webhook;
 pub mod operator;
 
 // what was promised, and what came of it

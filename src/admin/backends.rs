@@ -227,7 +227,7 @@ async fn finish(shared: &Shared, endpoint: &Endpoint, limit: Duration) -> Result
     let mut phase = shared.phase.subscribe();
     let finished = async {
         loop {
-            if !endpoint.live.standing.is_taken_out() {
+            if !endpoint.live.standing.is_taken_out_by_operator() {
                 let detail = "somebody has taken the command back while this request waited: the backend gets new work";
                 return Err(Problem::new(StatusCode::CONFLICT, detail));
             }

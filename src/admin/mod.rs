@@ -24,6 +24,7 @@ mod maintenance;
 mod page;
 mod pick;
 mod probes;
+mod recovery;
 mod reload;
 mod routes;
 mod serve;
@@ -49,6 +50,7 @@ use crate::ledger::{Keeper, Ledger};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::operator::Operators;
 use crate::operator::maintenance::Maintenances;
+use crate::operator::recovery::Recoveries;
 use crate::policy::AdminToken;
 use crate::report::standings::Standings;
 use crate::route::Host;
@@ -75,6 +77,8 @@ pub struct Sources {
     pub promises: Promises,
     /// What operators have said.
     pub operators: Arc<Operators>,
+    /// The recovery of services.
+    pub recoveries: Arc<Recoveries>,
     /// The counters.
     pub registry: Arc<Registry>,
     /// The listeners, in the order of the configuration.
@@ -134,6 +138,7 @@ pub struct Shared {
     faults: Arc<Faults>,
     promises: Promises,
     operators: Arc<Operators>,
+    recoveries: Arc<Recoveries>,
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
     effective: ArcSwap<Effective>,
@@ -167,6 +172,7 @@ impl Shared {
             faults,
             promises,
             operators,
+            recoveries,
             registry,
             listeners,
             effective,
@@ -181,6 +187,7 @@ impl Shared {
             faults,
             promises,
             operators,
+            recoveries,
             registry,
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),

@@ -14,8 +14,11 @@ use http::StatusCode;
 use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
-use super::{Shared, backends, events, faults, guard, login, maintenance, page, pick, probes, reload, sla, status};
+use super::{
+    Shared, backends, events, faults, guard, login, maintenance, page, pick, probes, recovery, reload, sla, status,
+};
 use crate::operator::Command;
+use crate::operator::recovery::Word;
 
 /// The methods of a path that changes nothing.
 const READ: &str = "GET, HEAD";
@@ -72,9 +75,28 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
                 }),
             ),
         )
+        .merge(of_recovery())
         .fallback(nothing)
         .layer(middleware::from_fn_with_state(Arc::clone(shared), guard::guard))
         .with_state(Arc::clone(shared))
+}
+
+/// The paths of recovery.
+fn of_recovery() -> Router<Arc<Shared>> {
+    let said = |word: Word| {
+        allow("POST", post(move |state, number, caller, body| recovery::command(word, state, number, caller, body)))
+    };
+    let words = [Word::Approve, Word::Refuse, Word::Undo, Word::Stop];
+    words.into_iter().fold(
+        Router::new()
+            .route("/api/v1/recovery", allow(READ, get(recovery::state)))
+            .route("/api/v1/recovery/pause", allow("POST", post(recovery::pause)))
+            .route("/api/v1/recovery/resume", allow("POST", post(recovery::resume)))
+            .route("/api/v1/recoveries", allow(READ, get(recovery::list)))
+            .route("/api/v1/recoveries/effectiveness", allow(READ, get(recovery::effectiveness)))
+            .route("/api/v1/recoveries/{number}", allow(READ, get(recovery::show))),
+        |paths, word| paths.route(&format!("/api/v1/recoveries/{{number}}/{}", word.as_str()), said(word)),
+    )
 }
 
 /// The handlers of a path. Other methods than these get a 405 that names them.
@@ -106,6 +128,7 @@ pub(super) mod tests {
     use crate::metrics::Registry;
     use crate::operator::Operators;
     use crate::operator::maintenance::Maintenances;
+    use crate::operator::recovery::Recoveries;
     use crate::policy::{Access, AdminToken, TokenSecret};
     use crate::snapshot::{Snapshot, Store};
 
@@ -125,11 +148,9 @@ pub(super) mod tests {
                 maintenances: Arc::new(Maintenances::new(Ledger::default(), Keeper(1))),
                 keeper: Keeper(1),
             },
-            store: Arc::new(Store::new(
-                Snapshot { generation: 7, listeners: Vec::new(), services: Vec::new(), sends_proxy_headers: false },
-                Arc::default(),
-            )),
+            store: Arc::new(Store::new(Snapshot { generation: 7, ..Snapshot::default() }, Arc::default())),
             operators: Arc::new(Operators::load(None, Arc::default())),
+            recoveries: Arc::new(Recoveries::new(Arc::default(), Ledger::default(), Keeper(1))),
             registry: Registry::new(1),
             listeners: Vec::new(),
             effective: Arc::new(|| json!({ "log": { "level": "info" } })),
@@ -139,8 +160,18 @@ pub(super) mod tests {
         }))
     }
 
-    async fn ask(shared: &Arc<Shared>, method: Method, path: &str, headers: HeaderMap) -> Answer {
-        let mut request = Request::new(axum::body::Body::empty());
+    pub(in crate::admin) async fn ask(shared: &Arc<Shared>, method: Method, path: &str, headers: HeaderMap) -> Answer {
+        ask_with(shared, method, path, headers, "").await
+    }
+
+    pub(in crate::admin) async fn ask_with(
+        shared: &Arc<Shared>,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: &'static str,
+    ) -> Answer {
+        let mut request = Request::new(axum::body::Body::from(body));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().unwrap();
         *request.headers_mut() = headers;

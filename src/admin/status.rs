@@ -14,7 +14,7 @@ use crate::endpoint::state::{Announced, Condition};
 use crate::endpoint::{Endpoint, breaker, standing};
 use crate::metrics::{self, BackendReading};
 use crate::shortage;
-use crate::snapshot::Service;
+use crate::snapshot::{Cut, Service, Snapshot};
 
 /// `GET /api/v1/status`
 pub(super) async fn show(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
@@ -48,8 +48,11 @@ fn status(shared: &Shared) -> Value {
             })
         })
         .collect();
-    let services: Map<String, Value> =
-        snapshot.services.iter().map(|service| (service.name.to_string(), self::service(shared, service))).collect();
+    let services: Map<String, Value> = snapshot
+        .services
+        .iter()
+        .map(|service| (service.name.to_string(), self::service(shared, &snapshot, service)))
+        .collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": shared.started.elapsed().as_secs(),
@@ -59,7 +62,7 @@ fn status(shared: &Shared) -> Value {
     })
 }
 
-fn service(shared: &Shared, service: &Service) -> Value {
+fn service(shared: &Shared, snapshot: &Snapshot, service: &Service) -> Value {
     let now = Moment::now();
     let counted = sample(service);
     let recent = match shared.windows().get(&*service.name) {
@@ -72,10 +75,21 @@ fn service(shared: &Shared, service: &Service) -> Value {
         "healthy": (0..service.endpoints.len()).filter(|&at| told(service, at, now).condition.state.is_usable()).count(),
         "total": service.endpoints.len(),
         "panic": service.available.panic,
+        "detour": service.detour.way().map(|way| json!({
+            "to": way.to_string(),
+            "share": f64::from(snapshot.diverted(service)) / f64::from(standing::WHOLE),
+        })),
+        "cuts": cuts(service, now),
         "waiting": service.waiting.len(),
         "stats_5m": stats(&recent),
         "backends": backends,
     })
+}
+
+/// The paths that recovery has cut off, and for how much longer.
+fn cuts(service: &Service, now: Moment) -> Vec<Value> {
+    let shown = |cut: &Cut| json!({ "path": &*cut.path, "left_s": rounded(cut.until.since(now).as_secs_f64()) });
+    service.detour.cuts().iter().filter(|cut| cut.until > now).map(shown).collect()
 }
 
 fn stats(recent: &Sample) -> Value {

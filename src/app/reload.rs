@@ -23,6 +23,7 @@ use super::discovery::Discoveries;
 use super::inherit::Inherited;
 use super::listener_events;
 use super::listeners::{Listeners, Prepared, Unusable};
+use super::recovery::Recovering;
 use super::upkeep::Upkeep;
 use super::{parts, service_manager};
 use crate::admin::{self, Refused};
@@ -68,6 +69,8 @@ pub(super) struct System {
     pub faults: Arc<Faults>,
     /// The accounts of what is promised.
     pub accounting: Accounting,
+    /// What is done about faults.
+    pub recovering: Recovering,
     pub webhooks: Webhooks,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
@@ -182,6 +185,7 @@ impl System {
             log.redirect(destination);
         }
         self.webhooks.commit(webhooks);
+        self.recovering.configure(&config.services);
         self.guard(&config.admin, &effective);
         let before =
             (std::mem::replace(&mut self.effective, Arc::new(effective)), std::mem::replace(&mut self.config, config));
@@ -242,6 +246,7 @@ impl System {
             dependencies,
             faults: Arc::clone(&self.faults),
             accounting: self.accounting.clone(),
+            recovering: self.recovering.clone(),
         };
         tokio::task::spawn_local(upkeep.run());
     }

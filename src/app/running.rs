@@ -194,12 +194,14 @@ impl Running {
         let queue = match ended {
             Ended::Stopped => {
                 service_manager::stopping();
+                self.system.recovering.retire();
                 self.system.accounting.retire(&self.system.store.load(), true);
                 self.system.listeners.close();
                 BacklogOwner::Ours
             }
             Ended::Replaced(successor) => {
                 self.system.operators.retire();
+                self.system.recovering.retire();
                 self.system.accounting.retire(&self.system.store.load(), false);
                 tracing::info!(pid = successor.pid(), "another process has taken over");
                 if let Some(serving) = self.serving.take() {
@@ -211,6 +213,7 @@ impl Running {
             }
         };
         self.drain(queue).await;
+        self.system.recovering.finish().await;
         self.system.webhooks.finish().await;
         self.system.workers.stop();
         // what was cut off counts as well

@@ -12,6 +12,7 @@ use super::checks::Agents;
 use super::discovery::Discoveries;
 use super::inherit::Inherited;
 use super::listeners::Listeners;
+use super::recovery::{self, Recovering};
 use super::reload::{self, ReloadCounters, System};
 use super::{listener_events, parts};
 use crate::admin::{self, Reload};
@@ -59,28 +60,27 @@ impl Startup<'_> {
         let (effective, workers) = (Arc::new(effective), config.server.workers);
         let mut listeners = Listeners::new(workers);
         let prepared_webhooks = notify::prepare(&config.notify)?;
-        let prepared =
-            listeners.prepare(&config, None, &registry, inherited).map_err(|unusable| unusable.to_string())?;
+        let prepared = listeners.prepare(&config, None, &registry, inherited);
+        let prepared = prepared.map_err(|unusable| unusable.to_string())?;
         let (config, snapshot) = first(config, &discoveries, &registry)?;
-        reload::count_generation(snapshot.generation);
         let (store, operators) = publish(snapshot, &config, events);
-        let workers = listener::start(workers, &store, recorder, &registry);
-        let mut workers = workers.map_err(|error| format!("the workers can't start: {error}"))?;
+        let mut workers = listener::start(workers, &store, recorder, &registry)
+            .map_err(|error| format!("the workers can't start: {error}"))?;
         listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
         let shown = listeners.shown(&store.load());
         listener_events::tell(&[], &shown, &[], store.events());
-        let certificates = Certificates::new(Arc::clone(store.events()));
-        certificates.commit(&config, &registry, SystemTime::now());
+        let certificates = certificates(&config, &store, &registry);
         let webhooks = webhooks(prepared_webhooks, &store, &registry);
         let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
         let monitor = monitor(&agents, &store);
-        let accounting = Accounting::new(&config.server.state_dir, &registry, store.events(), &faults);
-        operators.copy_to(&accounting.ledger);
+        let accounting = accounting(&config, &registry, &store, &faults, &operators);
+        let recovering = recovering(&config, &accounting, &store, &faults, &monitor);
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             monitor: monitor.clone(),
             faults: Arc::clone(&faults),
             promises: accounting.shared(),
             operators: Arc::clone(&operators),
+            recoveries: recovering.shared(),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
             listeners: shown,
@@ -100,6 +100,7 @@ impl Startup<'_> {
             operators,
             faults,
             accounting,
+            recovering,
             webhooks,
             listeners,
             workers,
@@ -117,12 +118,54 @@ impl Startup<'_> {
 
 /// Puts the first snapshot in force, with what operators said before the process started.
 fn publish(snapshot: Snapshot, config: &model::Config, events: Arc<Events>) -> (Arc<Store>, Arc<Operators>) {
+    reload::count_generation(snapshot.generation);
     let operators = Arc::new(Operators::load(Some(&config.server.state_dir), Arc::clone(&events)));
     operators.apply(snapshot.endpoints());
     let store = Arc::new(Store::new(snapshot, events));
     // what operators said before the restart holds for the first request
     store.begin(Moment::now());
     (store, operators)
+}
+
+/// The certificates in force, looked at for the first time.
+fn certificates(config: &model::Config, store: &Store, registry: &Registry) -> Certificates {
+    let certificates = Certificates::new(Arc::clone(store.events()));
+    certificates.commit(config, registry, SystemTime::now());
+    certificates
+}
+
+/// The accounts, whose ledger has a copy of what operators said.
+fn accounting(
+    config: &model::Config,
+    registry: &Arc<Registry>,
+    store: &Store,
+    faults: &Arc<Faults>,
+    operators: &Operators,
+) -> Accounting {
+    let accounting = Accounting::new(&config.server.state_dir, registry, store.events(), faults);
+    operators.copy_to(&accounting.ledger);
+    accounting
+}
+
+/// What is done about faults, with what it looks at and is seen by.
+fn recovering(
+    config: &model::Config,
+    accounting: &Accounting,
+    store: &Arc<Store>,
+    faults: &Arc<Faults>,
+    monitor: &Monitor,
+) -> Recovering {
+    let recovering = Recovering::new(recovery::Sources {
+        store: Arc::clone(store),
+        ledger: accounting.ledger.clone(),
+        events: Arc::clone(store.events()),
+        faults: Arc::clone(faults),
+        monitor: monitor.clone(),
+        maintenances: Arc::clone(&accounting.maintenances),
+        recoveries: accounting.recoveries(store.events()),
+    });
+    recovering.configure(&config.services);
+    recovering
 }
 
 /// The webhooks, begun.

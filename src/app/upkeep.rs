@@ -10,6 +10,7 @@ use super::accounts::Accounting;
 use super::background;
 use super::checks::{self, Agents};
 use super::detection::Detections;
+use super::recovery::Recovering;
 use crate::clock::Moment;
 use crate::detect::fault::Vote;
 use crate::endpoint::standing;
@@ -50,6 +51,8 @@ pub(super) struct Upkeep {
     pub faults: Arc<Faults>,
     /// The accounts of what is promised.
     pub accounting: Accounting,
+    /// What is done about faults.
+    pub recovering: Recovering,
 }
 
 impl Upkeep {
@@ -65,7 +68,7 @@ impl Upkeep {
     }
 
     async fn keep_up_to_date(self) {
-        let Self { store, monitor, agents, operators, registry, dependencies, faults, accounting } = self;
+        let Self { store, monitor, agents, operators, registry, dependencies, faults, accounting, recovering } = self;
         let mut ejector = Ejector::default();
         let events = Arc::clone(store.events());
         let mut detections = Detections::new(registry, monitor.clone(), dependencies, faults, events);
@@ -96,10 +99,12 @@ impl Upkeep {
             let before = std::mem::replace(&mut changes, standing::changes());
             store.refresh(now, is_other || changes != before);
             accounting.look(&store.load(), Moment::now());
+            recovering.look(&store.load(), Moment::now());
             background::discard(store.sweep());
             tokio::time::sleep(SHORTEST_INTERVAL).await;
             tokio::select! {
                 () = store.news().notified() => {}
+                () = recovering.news() => {}
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }

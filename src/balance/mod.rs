@@ -122,6 +122,8 @@ pub struct Cursor {
     /// modulo their number.
     position: usize,
     memory: Memory,
+    /// What is remembered of picks from the destination of a failover, while that gets a part of the work.
+    aside: Option<Box<Cursor>>,
 }
 
 /// What an algorithm remembers beside the position. A service has one algorithm, so there is one of these.
@@ -148,13 +150,23 @@ pub struct Cursors {
 impl Cursor {
     /// A cursor that starts its first round at the backend `start`, modulo their number.
     pub fn new(start: usize) -> Self {
-        Self { position: start, memory: Memory::Nothing }
+        Self { position: start, memory: Memory::Nothing, aside: None }
+    }
+
+    /// The cursor for picks from the destination of a failover. It goes its own way: two balancers would each forget what the other
+    /// one remembers.
+    pub fn aside(&mut self) -> &mut Self {
+        let start = self.position;
+        self.aside.get_or_insert_with(|| Box::new(Self::new(start)))
     }
 
     /// Records that an exchange with this backend, picked by this worker, has ended.
     pub fn ended(&mut self, backend: usize) {
         if let Memory::LastSeen(seen) = &mut self.memory {
             seen.end(backend);
+        }
+        if let Some(aside) = &mut self.aside {
+            aside.ended(backend);
         }
     }
 }

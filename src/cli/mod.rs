@@ -5,7 +5,9 @@ mod backend;
 mod check;
 mod demo;
 mod detect;
+mod hook_runner;
 mod maintenance;
+mod recovery;
 mod reload;
 mod report;
 mod run;
@@ -60,6 +62,8 @@ enum Command {
     Report(report::Report),
     /// Leave what happens to a service out of its accounts, for a while
     Maintenance(maintenance::Maintenance),
+    /// Show what is done about faults; pause it, approve it, take it back
+    Recovery(recovery::Recovery),
     /// Copy, check, restore or shorten the history in state_dir
     State(state::State),
     /// Read and write promises as OpenSLO files
@@ -68,6 +72,9 @@ enum Command {
     Detect(detect::Detect),
     /// Print the JSON Schema of proxy.toml
     Schema,
+    /// Run a command for the proxy, which starts this by itself
+    #[command(hide = true)]
+    HookRunner,
 }
 
 #[derive(Debug, Args)]
@@ -91,10 +98,12 @@ pub fn main() -> ExitCode {
         Command::Status(status) => status::run(&status),
         Command::Report(asked) => report::run(&asked),
         Command::Maintenance(asked) => maintenance::run(&asked),
+        Command::Recovery(asked) => recovery::run(&asked),
         Command::State(state) => state::run(&state),
         Command::Slo(asked) => slo::run(&asked),
         Command::Detect(asked) => detect::run(&asked),
         Command::Schema => schema::run(),
+        Command::HookRunner => hook_runner::run(),
     }
 }
 

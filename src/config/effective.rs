@@ -16,7 +16,7 @@ const MASK: &str = "***";
 const SECRET_WORDS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "session", "token"];
 
 /// Every value in effect, defaults included, by the keys of the file. Secrets are left out: strings with `${NAME}` stand as they
-/// are written, `server.environment` has only its names, and headers and parameters that carry credentials are masked.
+/// are written, `server.environment` and the environments of commands have only their names, and headers and parameters that carry credentials are masked.
 #[derive(Debug)]
 pub struct Effective {
     /// All of them but the backends.
@@ -38,9 +38,7 @@ impl Effective {
         tidy(&mut values, schema::rules());
         let written = written.into_iter().map(|(path, text)| (path.json_pointer(), text));
         let written = written.filter_map(|(at, text)| replace(&mut values, at, text)).collect();
-        if let Some(Value::Object(environment)) = values.pointer_mut("/server/environment") {
-            environment.values_mut().for_each(mask);
-        }
+        hide_environments(&mut values);
         // the schema can't know it: it depends on the machine
         if let Some(workers) = values.pointer_mut("/server/workers") {
             *workers = Value::from(config.server.workers);
@@ -86,6 +84,21 @@ fn replace(values: &mut Value, at: String, text: String) -> Option<(String, Stri
     }
 }
 
+/// Masks the values of variables: they are where people put passwords.
+fn hide_environments(values: &mut Value) {
+    let hide = |holder: &mut Value| {
+        if let Some(Value::Object(environment)) = holder.get_mut("environment") {
+            environment.values_mut().for_each(mask);
+        }
+    };
+    values.get_mut("server").into_iter().for_each(hide);
+    let services = values.get_mut("service").and_then(Value::as_object_mut);
+    for service in services.into_iter().flat_map(Map::values_mut) {
+        let recover = service.get_mut("recover").and_then(Value::as_array_mut);
+        recover.into_iter().flatten().for_each(hide);
+    }
+}
+
 /// Gives a backend without an id its address as the id.
 fn identify(values: &mut Value) {
     let services = values.get_mut("service").and_then(Value::as_object_mut);
@@ -99,7 +112,7 @@ fn identify(values: &mut Value) {
     }
 }
 
-/// Takes out keys that are not set or that this version does not support, and masks credentials.
+/// Takes out keys that are not set, and masks credentials.
 fn tidy(value: &mut Value, rules: &Rules) {
     match value {
         Value::Object(object) => {
@@ -114,7 +127,7 @@ fn tidy(value: &mut Value, rules: &Rules) {
                 if free_keys && value.is_string() && is_secret(key) {
                     mask(value);
                 }
-                !value.is_null() && property.unsupported.is_none()
+                !value.is_null()
             });
         }
         Value::Array(items) => {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::mistake::{Findings, Mistake};
+use super::model::PLACEHOLDERS;
 use super::other_proxies;
 use super::path::{KeyPath, Trail};
 use super::syntax::nearest;
@@ -126,20 +127,27 @@ impl Expansion<'_> {
         let near = near.map(|near| format!("${{{near}}}"));
         let help = "set it in the environment or in server.environment; write `$${` for a literal `${`";
         let (near, help) = match other_proxies::placeholder(name) {
-            Some((meant, help)) => (near.or_else(|| (!kept.is_empty()).then(|| meant.to_owned())), help),
-            None => (near, help),
+            Some((meant, help)) => (near.or_else(|| (!kept.is_empty()).then(|| meant.to_owned())), help.to_owned()),
+            None if near.is_none() && !kept.is_empty() => {
+                let kept: Vec<String> = kept.iter().map(|name| format!("${{{name}}}")).collect();
+                (near, format!("{} are filled in here; else {help}", kept.join(", ")))
+            }
+            None => (near, help.to_owned()),
         };
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`${{{name}}}` is not set"));
         self.findings.add(mistake.near(near).help(help));
     }
 }
 
+/// The keys of `[[service.NAME.recover]]` that say what is run or called.
+const HOOKS: [&str; 6] = ["down", "down_webhook", "run", "systemd", "undo", "webhook"];
+
 /// The placeholders that are filled in later.
 fn placeholders(path: &Trail<'_>) -> &'static [&'static str] {
     if path.ends_with("redirect", "to") {
         &["host", "path", "query"]
-    } else if path.last_key() == Some("run") {
-        &["backend"]
+    } else if HOOKS.iter().any(|key| path.ends_with("recover", key)) {
+        &PLACEHOLDERS
     } else {
         &[]
     }

@@ -122,6 +122,7 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
     };
     let given = std::env::var("STATE_DIRECTORY").ok();
     raw.server.state_dir.get_or_insert_with(|| environment::state_dir(given.as_deref()));
+    raw.service.values_mut().for_each(raw::Service::fill_in);
     let folder = file_name.parent().unwrap_or(Path::new(""));
     let config = check::check(&raw, &root, folder, &source, &mut findings);
     let failed = findings.has_errors();

@@ -3,6 +3,8 @@
 //! Names are resolved to indices, files are read, durations are durations. Nothing here can be wrong any more, so code
 //! that reads it has no error path.
 
+mod means;
+mod recovery;
 mod service;
 mod tls;
 
@@ -19,6 +21,8 @@ use crate::event::Filter;
 use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride};
 use crate::route::{Conditions, Host};
 
+pub use means::Means;
+pub use recovery::{PLACEHOLDERS, Recovery, StrategyMeans};
 pub use service::{Affinity, Backend, Detect, Discover, Service, Sla, Source};
 pub use tls::{Authorities, Certificate, ClientAuth, ClientTls, ServerTls, SystemAuthorities};
 

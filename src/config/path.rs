@@ -49,9 +49,13 @@ impl<'a> Trail<'a> {
         }
     }
 
-    /// Whether these are its last two keys.
+    /// Whether these are its last two keys, whatever indices come between and after them.
     pub(super) fn ends_with(&self, table: &str, key: &str) -> bool {
-        matches!(*self, Self::Key(Self::Key(_, t), k) if *t == table && k == key)
+        match *self {
+            Self::Root => false,
+            Self::Index(before, _) => before.ends_with(table, key),
+            Self::Key(before, last) => last == key && before.last_key() == Some(table),
+        }
     }
 
     /// Whether it consists of exactly these two keys.

@@ -75,8 +75,6 @@ pub(super) struct Rules {
     pub(super) key_syntax: Option<&'static str>,
     /// A duration or a size that can't be 0.
     pub(super) positive: bool,
-    /// For a key that this version does not support: the only value that is accepted, at which it does nothing.
-    pub(super) unsupported: Option<&'static Value>,
 }
 
 /// The rules for the file as a whole.
@@ -109,7 +107,6 @@ impl Rules {
             syntax: text("x-syntax"),
             key_syntax: text("x-key-syntax"),
             positive: get("x-positive") == Some(&Value::Bool(true)),
-            unsupported: get("x-unsupported"),
         }
     }
 

@@ -1,5 +1,5 @@
 //! The shape of a file against the schema: unknown keys, wrong types, values out of range, strings that can't be read,
-//! required keys that are missing, and what this version does not support.
+//! required keys that are missing.
 //!
 //! What is wrong is reported and taken out of the tree. What is left always deserialises into the raw types.
 
@@ -49,7 +49,7 @@ impl Walker<'_> {
             Value::Float(number) => self.float(path, rules, *number, span)?,
             Value::Bool(_) | Value::DateTime => {}
         }
-        self.supported(path, rules, node, span)
+        Ok(())
     }
 
     fn check_type(&mut self, path: &Trail<'_>, rules: &Rules, value: &Value<'_>, span: &Range<usize>) -> Checked {
@@ -70,9 +70,18 @@ impl Walker<'_> {
         let mut mistake = Mistake::new(span.clone(), &path.path(), message).expected(wanted(rules));
         match (value, &rules.kinds[..], rules.syntax) {
             (Value::Table(table), ["array"], _) => {
-                mistake = mistake.help(
-                    shares(name, table).unwrap_or_else(|| format!("write [[{name}]] for each one, with two brackets")),
-                );
+                mistake =
+                    mistake.help(shares(name, table).unwrap_or_else(|| {
+                        format!("write [{}] for each one, with two brackets", path.path().section())
+                    }));
+            }
+            (Value::Array(items), ["object"], _) if items.iter().any(|item| matches!(item.value, Value::Table(_))) => {
+                mistake = mistake.help(format!("write {} once, with one bracket", path.path().section()));
+            }
+            (Value::Text(text), ["array"], _) => mistake = mistake.near(listed(rules, text)),
+            (Value::Text(text), ["number"], _) => {
+                let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
+                mistake = mistake.near(number.and_then(|number| percent(rules, number)));
             }
             (Value::Integer(seconds @ 0..), _, Some("duration")) => {
                 mistake = mistake.near(Some(format!("\"{seconds}s\"")));
@@ -226,6 +235,9 @@ impl Walker<'_> {
     }
 
     fn integer(&mut self, path: &Trail<'_>, rules: &Rules, number: i128, span: &Range<usize>) -> Checked {
+        if rules.kinds[..] == ["number"] {
+            return self.float(path, rules, number as f64, span);
+        }
         let bound = |word| rules.get(word).and_then(|v| v.as_i64().map(i128::from).or(v.as_f64().map(|f| f as i128)));
         let widest = match rules.get("format").and_then(Json::as_str) {
             Some("uint16") => i128::from(u16::MAX),
@@ -269,24 +281,20 @@ impl Walker<'_> {
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range"));
         self.report(mistake.expected(expected).near(percent(rules, number)))
     }
-
-    fn supported(&mut self, path: &Trail<'_>, rules: &Rules, node: &Node<'_>, span: &Range<usize>) -> Checked {
-        let name = path.last_key().unwrap_or_default();
-        match rules.unsupported {
-            Some(nothing) if *nothing != node.to_json() => {
-                let message = format!("`{name}` is not supported by this version");
-                let mistake = Mistake::new(span.clone(), &path.path(), message);
-                self.report(mistake.help("take it out; this version does nothing with it"))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// The share that was probably meant by a number of percent.
 fn percent(rules: &Rules, number: f64) -> Option<String> {
     let is_share = rules.kinds.contains(&"number") && rules.get("maximum").and_then(Json::as_f64) == Some(1.0);
-    (is_share && number > 1.0 && number <= 100.0).then(|| (number / 100.0).to_string())
+    let least = rules.get("minimum").and_then(Json::as_f64).unwrap_or(0.0);
+    (is_share && number > 1.0 && (least..=1.0).contains(&(number / 100.0))).then(|| (number / 100.0).to_string())
+}
+
+/// The list of strings that was probably meant by one string, taken apart at its spaces.
+fn listed(rules: &Rules, text: &str) -> Option<String> {
+    let has_texts = rules.items.as_ref().is_some_and(|items| items.kinds[..] == ["string"]);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    (has_texts && !words.is_empty()).then(|| format!("[{}]", quoted(&words).join(", ")))
 }
 
 /// What to write for a `split` that is a table of services and their weights.
@@ -302,7 +310,7 @@ fn shares(name: &str, table: &Table<'_>) -> Option<String> {
 
 /// The tables that have such a key.
 fn tables_with(key: &str) -> Vec<&'static str> {
-    const TABLES: [(&str, &str); 14] = [
+    const TABLES: [(&str, &str); 16] = [
         ("Server", "[server]"),
         ("Admin", "[admin]"),
         ("Log", "[log]"),
@@ -316,6 +324,8 @@ fn tables_with(key: &str) -> Vec<&'static str> {
         ("Timeout", "[service.NAME.timeout]"),
         ("Pool", "[service.NAME.pool]"),
         ("Detect", "[service.NAME.detect]"),
+        ("Recover", "[[service.NAME.recover]]"),
+        ("Recovery", "[service.NAME.recovery]"),
         ("Sla", "[service.NAME.sla]"),
     ];
     let properties = |name: &str| schema::get().get("$defs")?.get(name)?.get("properties");

@@ -5,6 +5,7 @@
 
 mod address;
 mod endpoint;
+pub(super) mod recovery;
 pub(super) mod service;
 
 use std::str::FromStr as _;
@@ -81,6 +82,11 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "endpoint" => dependency_endpoint(text).map(drop),
         "webhook" => webhook(text).map(drop),
         "event" => event(text),
+        "fault" => recovery::fault(text).map(drop),
+        "destination" => recovery::destination(text).map(drop),
+        "argument" => recovery::argument(text),
+        "variable" => recovery::variable(text),
+        "unit" => recovery::unit(text).map(drop),
         "time" => time(text),
         "recurring" => recurring(text),
         "text" => plain(text),

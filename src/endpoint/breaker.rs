@@ -117,6 +117,16 @@ impl Breaker {
         if word.state == Circuit::Open && word.is_over(policy, now) { Circuit::HalfOpen } else { word.state }
     }
 
+    /// Closes the circuit, whatever it was. Exchanges under way count no more: they belong to an epoch that is over.
+    pub fn close(&self, now: Moment) {
+        let close = |packed| {
+            let word = CircuitWord::unpack(packed);
+            Some(CircuitWord { state: Circuit::Closed, epoch: (word.epoch + 1) & EPOCHS, since: now }.pack())
+        };
+        // it never fails, since there is always a next word
+        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, close);
+    }
+
     /// Takes a place among the trials, if it is time for them and there is one.
     #[cold]
     fn admit_trial(&self, policy: &policy::Breaker, now: Moment) -> Option<Permit> {

@@ -103,6 +103,12 @@ impl Latency {
         }
     }
 
+    /// Forgets all that was learned, because another process answers from now on.
+    pub fn forget(&self) {
+        self.average.store(0, Ordering::Relaxed);
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
     /// Adds an observation; `observed` gets the average as it stands.
     fn update(&self, now: Moment, observed: impl Fn(Duration) -> Duration) {
         update(&self.average, |average| {

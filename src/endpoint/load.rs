@@ -58,6 +58,11 @@ impl Load {
         self.at.store(now.as_millis(), Ordering::Release);
     }
 
+    /// Forgets the last report, because it was another process's. Heartbeats go on being expected.
+    pub fn forget(&self) {
+        self.at.store(Moment::NEVER.as_millis(), Ordering::Release);
+    }
+
     /// A heartbeat came at `now`.
     pub fn beat(&self, now: Moment) {
         self.heartbeat.store(now.as_millis(), Ordering::Relaxed);

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::clock::Moment;
 use addresses::Addresses;
 use breaker::Breaker;
 use failure_streak::FailureStreak;
@@ -142,6 +143,23 @@ impl Live {
         self.hangs.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Its process was started anew: its ejection ends (but not what recovery holds open), its breaker closes, and what was learned of its
+    /// answers and its load is forgotten. Its slow start begins. The number of its ejections stays: one that has to be restarted again and
+    /// again is no better for it.
+    pub fn restarted(&self, now: Moment) {
+        self.standing.readmit();
+        self.closed_again(now);
+        self.latency.forget();
+        self.load.forget();
+        self.standing.join(now);
+    }
+
+    /// It gets work again after a time without: what failed before that counts no more.
+    pub fn closed_again(&self, now: Moment) {
+        self.failure_streak.reset();
+        self.breaker.close(now);
+    }
+
     /// Exchanges in flight now.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
@@ -182,6 +200,30 @@ impl Drop for InFlight {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backend_that_was_started_anew_begins_as_a_new_one_but_for_the_count_of_its_ejections() {
+        let (live, now) = (Arc::new(Live::default()), Moment::now());
+        let policy = crate::policy::Breaker { failures: 1, ..testing::breaker() };
+        let minute = std::time::Duration::from_secs(60);
+        let _under_way = live.enter();
+        let failed = live.breaker.admit(&policy, now).unwrap();
+        let late = live.breaker.admit(&policy, now).unwrap();
+        live.breaker.record(failed, true, &policy, now).unwrap();
+        live.failure_streak.record(true);
+        live.latency.observe_failure(minute, now);
+        live.load.report(load::Report { memory: Some(0.95), ..load::Report::default() }, 1, now);
+        live.standing.eject(now.plus(minute), "1 failure in a row");
+        live.standing.break_for(now.plus(minute), "half of its answers failed");
+        live.restarted(now);
+        assert!(!live.standing.is_ejected(now) && live.standing.is_held_open(now));
+        assert_eq!((live.standing.ejections(), live.standing.joined(), live.in_flight()), (1, now, 1));
+        assert_eq!(live.breaker.state(&policy, now), breaker::Circuit::Closed);
+        assert_eq!((live.failure_streak.consecutive(), live.latency.failure_penalty(now)), (0, 0));
+        assert_eq!((live.latency.average(now), live.load.last()), (None, None));
+        assert_eq!(live.breaker.record(late, true, &policy, now), None, "what was sent to the old process");
+        assert_eq!(live.breaker.state(&policy, now), breaker::Circuit::Closed);
+    }
 
     #[test]
     fn a_backend_is_asked_for_with_its_port_unless_that_is_the_schemes_own() {

@@ -1,7 +1,7 @@
 //! Which state a backend is in: the one place that knows in which order those who have a say are heard.
 //!
-//! An operator goes before the configuration, and the configuration before the backend's own agent. Then come the
-//! backend's name (nobody can connect without an address), its checks, its ejection, its circuit breaker, a weight of 0, and
+//! An operator goes before the configuration, the configuration before recovery, and that before the backend's own agent. Then come the
+//! backend's name (nobody can connect without an address), its checks, its ejection, its circuit, a weight of 0, and
 //! last its slow start. The snapshot, the API, the page, the metrics, the log and the events all ask here, so that they can't
 //! contradict each other.
 
@@ -34,29 +34,51 @@ pub fn takes_part(endpoint: &Endpoint) -> bool {
 
 /// Whether somebody wants it to get no new work, however healthy it is.
 pub fn is_withdrawn(endpoint: &Endpoint) -> bool {
-    wanted(endpoint).is_some() || weightless(endpoint).is_some()
+    taken_out(endpoint).or_else(|| repaired(endpoint)).or_else(|| weightless(endpoint)).is_some()
 }
 
 /// The state of a backend at `now`.
 pub fn condition(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Condition {
-    wanted(endpoint)
+    ordered(endpoint).or_else(|| repaired(endpoint)).unwrap_or_else(|| condition_but_for_repair(endpoint, rules, now))
+}
+
+/// The state that a backend would be in at `now` if recovery did not repair it.
+pub fn condition_but_for_repair(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Condition {
+    taken_out(endpoint)
         .or_else(|| unwell(endpoint, rules, now))
         .or_else(|| weightless(endpoint))
         .unwrap_or_else(|| well(endpoint, rules, now))
 }
 
 /// What an operator, the configuration or the agent has decided, however healthy the backend is.
-fn wanted(endpoint: &Endpoint) -> Option<Condition> {
-    let standing = &endpoint.live.standing;
-    let of = |wanted: Override, by| match wanted {
+pub fn taken_out(endpoint: &Endpoint) -> Option<Condition> {
+    ordered(endpoint).or_else(|| {
+        let standing = &endpoint.live.standing;
+        let may_say = standing.operator() == Override::Configured;
+        may_say.then(|| out(standing.agent(), DecidedBy::Agent)).flatten()
+    })
+}
+
+/// What an operator or the configuration has decided.
+fn ordered(endpoint: &Endpoint) -> Option<Condition> {
+    match endpoint.live.standing.operator() {
+        Override::Configured if endpoint.draining => Some(Condition::new(State::Draining, DecidedBy::Configuration)),
+        operator => out(operator, DecidedBy::Operator),
+    }
+}
+
+/// The state of a backend that recovery repairs.
+fn repaired(endpoint: &Endpoint) -> Option<Condition> {
+    let is_repaired = endpoint.live.standing.is_under_repair();
+    is_repaired.then_some(Condition::new(State::Draining, DecidedBy::Recovery))
+}
+
+/// The state in which an override takes a backend out.
+fn out(wanted: Override, by: DecidedBy) -> Option<Condition> {
+    match wanted {
         Override::Drained => Some(Condition::new(State::Draining, by)),
         Override::Disabled => Some(Condition::new(State::Disabled, by)),
         Override::Configured | Override::Enabled => None,
-    };
-    match standing.operator() {
-        Override::Configured if endpoint.draining => Some(Condition::new(State::Draining, DecidedBy::Configuration)),
-        Override::Configured => of(standing.agent(), DecidedBy::Agent),
-        operator => of(operator, DecidedBy::Operator),
     }
 }
 
@@ -71,6 +93,9 @@ fn unwell(endpoint: &Endpoint, rules: Rules<'_>, now: Moment) -> Option<Conditio
     }
     if live.standing.is_ejected(now) {
         return Some(Condition::new(State::Ejected, DecidedBy::Outlier));
+    }
+    if live.standing.is_held_open(now) {
+        return Some(Condition::new(State::Broken, DecidedBy::Recovery));
     }
     let is_open = |policy| live.breaker.state(policy, now) == breaker::Circuit::Open;
     rules.breaker.is_some_and(is_open).then_some(Condition::new(State::Broken, DecidedBy::Breaker))
@@ -130,6 +155,8 @@ mod tests {
         let permit = live.breaker.admit(&policy, NOW);
         permit.and_then(|permit| live.breaker.record(permit, true, &policy, NOW)).unwrap();
         assert_eq!(stands(&endpoint, rules), ("broken", "breaker"));
+        standing.break_for(NOW.plus(Duration::from_secs(1)), "half of its answers failed");
+        assert_eq!(stands(&endpoint, rules), ("broken", "recovery"));
         standing.eject(NOW.plus(Duration::from_secs(1)), "5 failures in a row");
         assert_eq!(stands(&endpoint, rules), ("ejected", "outlier"));
         standing.set_health(Health::Down, "connection refused");
@@ -139,12 +166,18 @@ mod tests {
         assert!(!takes_part(&endpoint));
         standing.set_agent(Override::Disabled, "maint");
         assert_eq!(stands(&endpoint, rules), ("disabled", "agent"));
+        standing.set_repair(Some("it is restarted"));
+        assert_eq!(stands(&endpoint, rules), ("draining", "recovery"));
         endpoint.addresses = addresses;
         endpoint.draining = true;
         assert_eq!(stands(&endpoint, rules), ("draining", "configuration"));
         standing.set_operator(Override::Disabled, "a new disk");
         assert_eq!(stands(&endpoint, rules), ("disabled", "operator"));
         standing.set_operator(Override::Enabled, "");
+        assert_eq!(stands(&endpoint, rules), ("draining", "recovery"), "who is wanted may be repaired");
+        let but_for_repair = condition_but_for_repair(&endpoint, rules, NOW);
+        assert_eq!((but_for_repair.state, but_for_repair.by), (State::Down, DecidedBy::Checks));
+        standing.set_repair(None);
         assert_eq!(stands(&endpoint, rules), ("down", "checks"), "who is wanted may still be unwell");
     }
 

@@ -1,14 +1,16 @@
 //! What the control plane knows of a backend: its health, what operators said, whether it is ejected.
 //!
 //! Only the control plane writes it, and reads it when it builds a snapshot; the admin address reads it too. Of the
-//! data plane's code only two things are read here: the [limit](Standing::limit), and whether an operator has [taken
-//! the backend out](Standing::is_taken_out). It stands beside the hot atomics so that it outlives every snapshot and
+//! data plane's code only two things are read here: the [limit](Standing::limit), and whether an operator or recovery has
+//! [taken the backend out](Standing::is_taken_out). It stands beside the hot atomics so that it outlives every snapshot and
 //! every reload, as they do. The [state](super::state) that follows from it is found in
 //! [`precedence`](super::precedence).
 
+mod announcing;
+mod recovery;
+
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use super::state::{Announced, Condition, DecidedBy, State};
 use crate::clock::Moment;
@@ -54,6 +56,7 @@ impl Override {
 #[derive(Debug)]
 pub struct Standing {
     health: AtomicU8,
+    /// What operators have set, and [`REPAIR`]: one word, because the data plane looks at both at each pick.
     operator: AtomicU8,
     agent: AtomicU8,
     /// `u32::MAX` = as configured.
@@ -64,6 +67,8 @@ pub struct Standing {
     agent_limit: AtomicU32,
     ejected_until: AtomicU64,
     ejections: AtomicU32,
+    /// Until when recovery holds its circuit open.
+    broken_until: AtomicU64,
     /// The share of its work that it gets, in thousandths, while its answers are suspect.
     share: AtomicU32,
     joined: AtomicU64,
@@ -81,6 +86,10 @@ struct Texts {
     weight: String,
     agent: String,
     ejection: String,
+    /// Why recovery has taken it out for a repair.
+    repair: String,
+    /// Why recovery holds its circuit open.
+    broken: String,
     unresolved: String,
     announced: Option<Announced>,
 }
@@ -104,6 +113,9 @@ pub fn changes() -> u64 {
     CHANGES.load(Ordering::Relaxed)
 }
 
+/// The bit of `Standing::operator` that is set while recovery has taken the backend out. The bits below have the [`Override`].
+const REPAIR: u8 = 1 << 7;
+
 /// The value of `Standing::weight` when no operator has set one.
 const AS_CONFIGURED: u32 = u32::MAX;
 /// All of its weight, or of its work, in thousandths.
@@ -120,6 +132,7 @@ impl Default for Standing {
             agent_limit: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
             ejections: AtomicU32::new(0),
+            broken_until: AtomicU64::new(0),
             share: AtomicU32::new(WHOLE),
             joined: AtomicU64::new(0),
             known: AtomicU16::new(0),
@@ -150,6 +163,11 @@ impl Standing {
         changed();
     }
 
+    /// The reason for the result of the checks.
+    pub fn health_reason(&self) -> String {
+        self.texts().health.clone()
+    }
+
     /// Records why the backend's name can't be looked up. The resolver's next answer may give another reason, which
     /// then replaces the announced one.
     pub fn set_unresolved(&self, reason: &str) {
@@ -171,7 +189,13 @@ impl Standing {
         texts.update_reason(reason, |announced| {
             announced == Condition { state: wanted.state(), by: DecidedBy::Operator }
         });
-        self.operator.store(wanted as u8, Ordering::Relaxed);
+        self.set_operator_word(|word| word & REPAIR | wanted as u8);
+    }
+
+    fn set_operator_word(&self, change: impl Fn(u8) -> u8) {
+        let word = self.operator.load(Ordering::Relaxed);
+        // no word is lost: whoever writes holds the lock of the texts
+        self.operator.store(change(word), Ordering::Relaxed);
         changed();
     }
 
@@ -180,10 +204,16 @@ impl Standing {
         self.operator() != Override::Configured || self.weight.load(Ordering::Relaxed) != AS_CONFIGURED
     }
 
-    /// Whether an operator has drained or disabled the backend. The data plane asks at each pick, so that the command
-    /// is in force when it is answered, also for exchanges that hold an older snapshot.
+    /// Whether an operator has drained or disabled the backend, or recovery repairs it. The data plane asks at each pick, so that
+    /// the command is in force when it is answered, also for exchanges that hold an older snapshot.
     pub fn is_taken_out(&self) -> bool {
-        matches!(self.operator(), Override::Drained | Override::Disabled)
+        let word = self.operator.load(Ordering::Relaxed);
+        word & REPAIR != 0 || is_out(override_of(word))
+    }
+
+    /// Whether an operator has drained or disabled the backend.
+    pub fn is_taken_out_by_operator(&self) -> bool {
+        is_out(self.operator())
     }
 
     /// What the backend's agent has set.
@@ -322,66 +352,28 @@ impl Standing {
         self.joined.store(now.as_millis(), Ordering::Relaxed);
     }
 
-    /// The condition that was announced last; `None` before the first one.
-    pub fn announced(&self) -> Option<Announced> {
-        self.texts().announced.clone()
-    }
-
-    /// Takes what was announced last of another backend for its own: of the one that had its id before.
-    pub fn continue_announcements_of(&self, before: &Self) {
-        self.texts().announced = before.announced();
-        self.known.store(before.known.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
-
-    /// Announces a condition, if it is not the one that was announced last. Returns the condition before and the new
-    /// one then.
-    pub fn announce(
-        &self,
-        condition: Condition,
-        now: Moment,
-        at: SystemTime,
-    ) -> Option<(Option<Announced>, Announced)> {
-        // this runs for ten thousand backends many times a second, and hardly ever has one changed
-        let word = word(condition);
-        if self.known.swap(word, Ordering::Relaxed) == word {
-            return None;
-        }
-        let texts = &mut *self.texts();
-        let reason = match condition.by {
-            DecidedBy::Operator => texts.operator.clone(),
-            DecidedBy::Configuration if condition.state == State::Draining => "`drain` in the configuration".to_owned(),
-            DecidedBy::Configuration => String::new(),
-            DecidedBy::Agent => texts.agent.clone(),
-            DecidedBy::Names => texts.unresolved.clone(),
-            DecidedBy::Checks if condition.state == State::Unknown => "not checked yet".to_owned(),
-            DecidedBy::Checks => texts.health.clone(),
-            DecidedBy::Outlier => texts.ejection.clone(),
-            DecidedBy::Breaker => "its circuit breaker is open".to_owned(),
-            DecidedBy::Weight => self.why_weightless(texts),
-            DecidedBy::SlowStart => "its share of the work grows".to_owned(),
-        };
-        let announced = Announced { condition, reason, since: now, at };
-        Some((texts.announced.replace(announced.clone()), announced))
-    }
-
     fn texts(&self) -> MutexGuard<'_, Texts> {
         // a panic while the lock is held leaves the texts whole
         self.texts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Packs a condition into one word above zero.
-fn word(Condition { state, by }: Condition) -> u16 {
-    (state as u16 + 1) << 8 | by as u16
-}
-
-/// Counts a change. To be called after the change itself, so that whoever sees the new number sees the change.
-fn changed() {
+/// Counts a change of a standing, or of something else that decides who may be picked. To be called after the change itself, so that
+/// whoever sees the new number sees the change.
+pub fn changed() {
     CHANGES.fetch_add(1, Ordering::Relaxed);
 }
 
 fn wanted(of: &AtomicU8) -> Override {
-    match of.load(Ordering::Relaxed) {
+    override_of(of.load(Ordering::Relaxed))
+}
+
+fn is_out(wanted: Override) -> bool {
+    matches!(wanted, Override::Drained | Override::Disabled)
+}
+
+fn override_of(word: u8) -> Override {
+    match word & !REPAIR {
         1 => Override::Drained,
         2 => Override::Disabled,
         3 => Override::Enabled,
@@ -391,7 +383,7 @@ fn wanted(of: &AtomicU8) -> Override {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
 
@@ -428,6 +420,51 @@ mod tests {
         assert_eq!(standing.announced().unwrap().reason, "a new controller");
         standing.set_health(Health::Down, "connection refused");
         assert_eq!(standing.announced().unwrap().reason, "a new controller", "that is not why");
+    }
+
+    #[test]
+    fn a_repair_takes_the_backend_out_at_once_whatever_operators_say() {
+        let standing = Standing::default();
+        for said in [Override::Configured, Override::Enabled, Override::Drained, Override::Disabled] {
+            standing.set_operator(said, "");
+            let by_operator = standing.is_taken_out_by_operator();
+            assert_eq!((standing.is_under_repair(), standing.is_taken_out()), (false, by_operator));
+            standing.set_repair(Some("it is restarted"));
+            assert_eq!((standing.operator(), standing.is_taken_out_by_operator()), (said, by_operator));
+            assert!(standing.is_under_repair() && standing.is_taken_out());
+            standing.set_operator(Override::Configured, "");
+            assert!(standing.is_taken_out(), "what operators take back is not the repair");
+            standing.set_repair(None);
+            assert!(!standing.is_under_repair() && !standing.is_taken_out());
+        }
+        assert!(!standing.has_operator_override());
+    }
+
+    #[test]
+    fn a_circuit_that_is_held_open_closes_by_itself_or_early() {
+        let (standing, now, second) = (Standing::default(), Moment::now(), Duration::from_secs(1));
+        let changes = changes();
+        standing.break_for(now.plus(second), "half of its answers failed");
+        assert!(self::changes() > changes);
+        assert!(standing.is_held_open(now) && !standing.is_held_open(now.plus(second)));
+        assert!(!standing.is_ejected(now) && standing.ejections() == 0, "that is no ejection");
+        standing.mend();
+        assert!(!standing.is_held_open(now));
+    }
+
+    #[test]
+    fn what_recovery_does_is_announced_with_its_reason() {
+        let (standing, now, at) = (Standing::default(), Moment::now(), SystemTime::UNIX_EPOCH);
+        standing.set_repair(Some("it is restarted"));
+        standing.break_for(now, "half of its answers failed");
+        let reason = |state| {
+            let condition = Condition { state, by: DecidedBy::Recovery };
+            standing.announce(condition, now, at).map(|(_, announced)| announced.reason)
+        };
+        assert_eq!(reason(State::Draining).as_deref(), Some("it is restarted"));
+        standing.set_repair(Some("it is restarted again"));
+        assert_eq!(standing.announced().unwrap().reason, "it is restarted again");
+        assert_eq!(reason(State::Broken).as_deref(), Some("half of its answers failed"));
     }
 
     #[test]

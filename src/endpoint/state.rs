@@ -11,7 +11,7 @@ pub enum State {
     Up,
     /// It was added, or has recovered, a short time ago: slow start raises its share of the work step by step.
     Starting,
-    /// It keeps the clients that stick to it and gets no other new work.
+    /// It gets no new work, and where recovery does not repair it, it keeps the clients that stick to it.
     Draining,
     /// It gets no work at all.
     Disabled,
@@ -19,7 +19,7 @@ pub enum State {
     Down,
     /// Passive ejection has taken it out for a while, because of how it answered real traffic.
     Ejected,
-    /// Its circuit breaker is open.
+    /// Its circuit is open: by its breaker, or because recovery holds it open.
     Broken,
     /// It has active checks and the first one has not ended yet; it gets work meanwhile.
     Unknown,
@@ -32,6 +32,8 @@ pub enum DecidedBy {
     Operator,
     /// The configuration.
     Configuration,
+    /// Recovery: it repairs the backend, or holds its circuit open.
+    Recovery,
     /// The agent that runs beside the backend.
     Agent,
     /// The resolver: the backend's name has no address.
@@ -102,7 +104,7 @@ impl State {
         matches!(self, Self::Up | Self::Starting | Self::Unknown)
     }
 
-    /// Whether an operator, the configuration or the agent wants it to get no new work, however healthy it is.
+    /// Whether an operator, the configuration, recovery or the agent wants it to get no new work, however healthy it is.
     pub fn is_taken_out(self) -> bool {
         matches!(self, Self::Draining | Self::Disabled)
     }
@@ -114,6 +116,7 @@ impl DecidedBy {
         match self {
             Self::Operator => "operator",
             Self::Configuration => "configuration",
+            Self::Recovery => "recovery",
             Self::Agent => "agent",
             Self::Names => "names",
             Self::Checks => "checks",

@@ -3,7 +3,7 @@
 use super::{Event, Kind, Level, kind};
 
 /// Each stands for every kind that begins with what is before the star.
-const GROUPS: [&str; 11] = [
+const GROUPS: [&str; 12] = [
     "backend_*",
     "budget_*",
     "certificate_*",
@@ -15,6 +15,7 @@ const GROUPS: [&str; 11] = [
     "maintenance_*",
     "operator*",
     "process_*",
+    "recovery_*",
 ];
 
 /// Names of levels, the lowest first.

@@ -9,6 +9,7 @@ pub mod fault;
 mod ledger;
 mod listener;
 pub mod promise;
+pub mod recovery;
 mod rendering;
 
 use std::time::{Duration, SystemTime};
@@ -21,6 +22,7 @@ pub use fault::FaultChange;
 pub use ledger::LedgerChange;
 pub use listener::ListenerChange;
 pub use promise::PromiseChange;
+pub use recovery::RecoveryChange;
 
 use crate::endpoint::state::{DecidedBy, State};
 
@@ -77,6 +79,8 @@ pub enum Kind {
     Fault(FaultChange),
     /// Something happened to what is promised of a service.
     Promise(PromiseChange),
+    /// Something happened in the recovery of a service, or of all.
+    Recovery(RecoveryChange),
     /// Something happened to the ledger.
     Ledger(LedgerChange),
     /// A detector panicked, or takes too long, and is left out.
@@ -172,7 +176,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 49] = [
+pub const NAMES: [&str; 61] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -195,6 +199,18 @@ pub const NAMES: [&str; 49] = [
     "budget_protection_ended",
     "maintenance_began",
     "maintenance_ended",
+    "recovery_proposed",
+    "recovery_began",
+    "recovery_acted",
+    "recovery_succeeded",
+    "recovery_failed",
+    "recovery_ended",
+    "recovery_undone",
+    "recovery_released",
+    "recovery_braked",
+    "recovery_exhausted",
+    "recovery_paused",
+    "recovery_resumed",
     "ledger_failed",
     "ledger_recovered",
     "ledger_set_aside",
@@ -267,6 +283,7 @@ impl Kind {
             Self::Discovery(change) => change.name(),
             Self::Fault(change) => change.name(),
             Self::Promise(change) => change.name(),
+            Self::Recovery(change) => change.name(),
             Self::Ledger(change) => change.name(),
             Self::DetectorLeftOut { .. } => "detector_left_out",
             Self::Operator { .. } => "operator",
@@ -296,6 +313,7 @@ impl Kind {
             Self::Discovery(change) => change.level(),
             Self::Fault(change) => change.level(),
             Self::Promise(change) => change.level(),
+            Self::Recovery(change) => change.level(),
             Self::Ledger(change) => change.level(),
             _ => Level::Info,
         }

@@ -1,11 +1,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::kind::recovery::{Given, Held};
 use super::*;
 use crate::clock::Stamp;
 use crate::detect::fault::{self, Detector, Fault, Verdict, Vote};
 use crate::endpoint::state::{DecidedBy, State};
 use crate::metrics::{Readings, Registry};
+use crate::recover::attempt::ActReport;
+use crate::recover::{Attempt, Outcome};
 use crate::sla::burn::{Alert, AlertChange, Lookback, Measure, Severity};
 use crate::sla::{Cause, CauseKind, Incident};
 
@@ -101,7 +104,6 @@ fn each_kind_has_a_name_of_its_own_and_the_states_have_theirs() {
     }
 }
 
-/// One of each kind but the states of backends.
 fn verdict() -> Verdict {
     let subject = fault::Subject::Host("10.0.0.1".into());
     let (fault, confidence) = (Fault::HardwareFailure, 0.8);
@@ -150,10 +152,51 @@ fn alert() -> Alert {
     }
 }
 
-fn each() -> Vec<Kind> {
+fn attempt(outcome: Option<Outcome>) -> Arc<Attempt> {
+    Arc::new(Attempt {
+        id: 12,
+        service: "api".to_owned(),
+        backend: Some("a".to_owned()),
+        fault: "high_error_rate".to_owned(),
+        strategy: "restart".to_owned(),
+        why: "it has helped 3 times of 4".to_owned(),
+        start: 1_000,
+        end: outcome.map(|_| 5_500),
+        outcome,
+        recovery_ms: (outcome == Some(Outcome::Healed)).then_some(3_200),
+        act: Some(ActReport { ok: true, code: Some(0), took_ms: 1_250, ..ActReport::default() }),
+        ..Attempt::default()
+    })
+}
+
+fn recoveries() -> Vec<RecoveryChange> {
     let text = || "text".to_owned();
-    let certificate =
-        || Certificate { path: text(), names: vec!["a.example".to_owned()], not_after: SystemTime::UNIX_EPOCH };
+    vec![
+        RecoveryChange::Proposed(attempt(None)),
+        RecoveryChange::Began(attempt(None)),
+        RecoveryChange::Acted(attempt(None)),
+        RecoveryChange::over(attempt(Some(Outcome::Healed))),
+        RecoveryChange::over(attempt(Some(Outcome::NotHealed))),
+        RecoveryChange::over(attempt(Some(Outcome::Passed))),
+        RecoveryChange::Undone(attempt(Some(Outcome::Worse))),
+        RecoveryChange::Released(attempt(Some(Outcome::Healed))),
+        RecoveryChange::Braked(Held { service: text(), fault: text(), ..Held::default() }),
+        RecoveryChange::Exhausted(Given { service: text(), fault: text(), ..Given::default() }),
+        RecoveryChange::Paused { who: text(), reason: None },
+        RecoveryChange::Resumed { who: text() },
+    ]
+}
+
+/// One of each kind but the states of backends.
+fn each() -> Vec<Kind> {
+    let mut all = before_recovery();
+    all.extend(recoveries().into_iter().map(Kind::Recovery));
+    all.extend(after_recovery());
+    all
+}
+
+fn before_recovery() -> Vec<Kind> {
+    let text = || "text".to_owned();
     let took = Duration::ZERO;
     vec![
         Kind::BackendRemoved { by: "configuration" },
@@ -170,6 +213,15 @@ fn each() -> Vec<Kind> {
         Kind::Promise(PromiseChange::ProtectionEnded),
         Kind::Promise(PromiseChange::MaintenanceBegan { until: Stamp::from_millis(0), reason: text(), who: text() }),
         Kind::Promise(PromiseChange::MaintenanceEnded),
+    ]
+}
+
+fn after_recovery() -> Vec<Kind> {
+    let text = || "text".to_owned();
+    let certificate =
+        || Certificate { path: text(), names: vec!["a.example".to_owned()], not_after: SystemTime::UNIX_EPOCH };
+    let took = Duration::ZERO;
+    vec![
         Kind::Ledger(LedgerChange::Failed { reason: text() }),
         Kind::Ledger(LedgerChange::Recovered { after_s: 2.0 }),
         Kind::Ledger(LedgerChange::SetAside { reason: text(), file: text() }),
@@ -233,4 +285,117 @@ fn the_documentation_has_each_kind_with_its_level_and_its_members() {
         }
     }
     assert!(State::ALL.iter().all(|state| documented(&format!("backend_{}", state.as_str())).is_some()));
+}
+
+#[test]
+fn what_is_told_of_an_attempt_says_what_it_came_to() {
+    let text = |change: RecoveryChange| Kind::Recovery(change).text();
+    assert_eq!(
+        text(RecoveryChange::Began(attempt(None))),
+        "attempt 12: restart against high error rate has begun; it has helped 3 times of 4"
+    );
+    assert_eq!(
+        text(RecoveryChange::Acted(attempt(None))),
+        "attempt 12: restart is done, exit code 0 after 1.2 s; waiting until the service is seen well"
+    );
+    assert_eq!(
+        text(RecoveryChange::over(attempt(Some(Outcome::Healed)))),
+        "attempt 12: restart has healed high error rate, 3.2 s after the fault"
+    );
+    let approved = Attempt { who: Some("token ops".to_owned()), ..(*attempt(None)).clone() };
+    assert_eq!(
+        text(RecoveryChange::Began(Arc::new(approved))),
+        "attempt 12: restart against high error rate has begun, approved by token ops; it has helped 3 times of 4"
+    );
+    let (error, output) = ("ended with exit code 7".to_owned(), "one\ncannot connect\n\n".to_owned());
+    let failed = Attempt {
+        act: Some(ActReport { error, output, ..ActReport::default() }),
+        lesson: "ended with exit code 7; the act itself failed; effectiveness 0.45".to_owned(),
+        ..(*attempt(Some(Outcome::Failed))).clone()
+    };
+    assert_eq!(
+        text(RecoveryChange::over(Arc::new(failed))),
+        "attempt 12: restart against high error rate could not be done (ended with exit code 7; it printed \"cannot connect\"); \
+         effectiveness 0.45"
+    );
+    let refused = Attempt { who: Some("token ops".to_owned()), ..(*attempt(Some(Outcome::Refused))).clone() };
+    assert_eq!(
+        text(RecoveryChange::over(Arc::new(refused))),
+        "attempt 12: restart against high error rate was refused by token ops"
+    );
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_whether_the_fault_passes_without() {
+    let told = |change: &dyn Fn(Arc<Attempt>) -> RecoveryChange, outcome| {
+        let kind = "restart".to_owned();
+        let dry = Attempt { dry_run: true, kind, ..(*attempt(outcome)).clone() };
+        let kind = Kind::Recovery(change(Arc::new(dry)));
+        assert_eq!(kind.level(), Level::Info);
+        (kind.name(), kind.text())
+    };
+    let (name, text) = told(&RecoveryChange::Began, None);
+    assert_eq!(name, "recovery_began");
+    assert_eq!(text, "attempt 12 (dry run): would restart a against high error rate; it has helped 3 times of 4");
+    let (name, text) = told(&RecoveryChange::over, Some(Outcome::Healed));
+    assert_eq!(name, "recovery_ended");
+    assert_eq!(text, "attempt 12 (dry run): high error rate has passed by itself, 3.2 s after it was found");
+    let (name, text) = told(&RecoveryChange::over, Some(Outcome::NotHealed));
+    assert_eq!(name, "recovery_ended");
+    assert_eq!(text, "attempt 12 (dry run): high error rate has not passed by itself within 4 s");
+}
+
+#[test]
+fn a_command_that_was_ended_half_way_is_a_warning() {
+    let stopped = |act: Option<ActReport>| {
+        let (kind, lesson) = ("restart".to_owned(), "recovery was paused".to_owned());
+        let attempt = (*attempt(Some(Outcome::Stopped))).clone();
+        let change = RecoveryChange::over(Arc::new(Attempt { act, kind, lesson, acted: Some(1_500), ..attempt }));
+        let kind = Kind::Recovery(change);
+        (kind.level(), kind.text())
+    };
+    let text = "attempt 12: restart against high error rate was stopped: recovery was paused".to_owned();
+    let left = "; what it ran was ended half-way, so look at what that has left behind";
+    assert_eq!(stopped(None), (Level::Warn, format!("{text}{left}")));
+    assert_eq!(stopped(Some(ActReport::default())), (Level::Info, text));
+}
+
+#[test]
+fn a_fault_that_lasts_says_what_was_tried_and_when_that_is_tried_again() {
+    let tried = vec!["restart".to_owned(), "failover".to_owned()];
+    let given = Given { fault: "unresponsive".to_owned(), tried, again_after_s: 60.0, ..Given::default() };
+    let kind = Kind::Recovery(RecoveryChange::Exhausted(given));
+    let text = "unresponsive lasts, and nothing is left to be tried: restart, failover did not help; next in 60 s";
+    assert_eq!(kind.text(), text);
+    assert_eq!(kind.cause()["tried"], json!(["restart", "failover"]));
+}
+
+#[test]
+fn a_failure_is_an_error_and_what_a_person_ended_is_none() {
+    let level = |outcome| RecoveryChange::over(attempt(outcome));
+    let levels = [Outcome::Healed, Outcome::NotHealed, Outcome::Worse, Outcome::Failed, Outcome::Unknown]
+        .map(|outcome| Kind::Recovery(level(Some(outcome))).level());
+    assert_eq!(levels, [Level::Info, Level::Error, Level::Error, Level::Error, Level::Error]);
+    for outcome in [Outcome::Passed, Outcome::Refused, Outcome::Stopped, Outcome::Gone] {
+        assert_eq!(Kind::Recovery(level(Some(outcome))).name(), "recovery_ended");
+    }
+}
+
+#[test]
+fn an_event_of_recovery_is_about_its_service_and_its_backend() {
+    let subject = RecoveryChange::Began(attempt(None)).subject();
+    assert_eq!(subject, Subject::backend(&"api".into(), &"a".into()));
+    let held = Held {
+        service: "api".to_owned(),
+        fault: "unresponsive".to_owned(),
+        brake: "max_unhealthy".to_owned(),
+        why: "2 of 3 backends are unwell".to_owned(),
+        ..Held::default()
+    };
+    let change = RecoveryChange::Braked(held);
+    assert_eq!(change.subject(), Subject::service(&"api".into()));
+    let kind = Kind::Recovery(change);
+    assert_eq!(kind.text(), "nothing is done about unresponsive: 2 of 3 backends are unwell");
+    assert_eq!(kind.cause()["brake"], json!("max_unhealthy"));
+    assert_eq!(RecoveryChange::Resumed { who: "ops".to_owned() }.subject(), Subject::default());
 }

@@ -33,6 +33,16 @@ struct CheckedBackend {
     last: Option<LastCheck>,
     /// Good checks in a row since one failed, until they are as many as the backend needs to be well again.
     returning: Option<u32>,
+    hurry: Option<Hurry>,
+}
+
+/// A backend is checked in a hurry: until it is well, or that takes too long.
+#[derive(Debug, Clone, Copy)]
+struct Hurry {
+    every: Duration,
+    until: Moment,
+    /// Good checks in a row since it began.
+    good: u32,
 }
 
 /// A check to be made now.
@@ -93,6 +103,18 @@ impl Checks {
         }
     }
 
+    /// Checks a backend at once, and then at this interval until that moment, or until as many checks in a row were good as `rise` says and
+    /// it is up. A backend that nobody checks is left alone.
+    pub fn hurry(&mut self, service: &str, id: &str, every: Duration, until: Moment, now: Moment) {
+        for advisory in [false, true] {
+            let Some(key) = self.keys.get(&(Arc::from(service), id.to_owned(), advisory)) else { continue };
+            if let Some(entry) = self.entries.get_mut(key) {
+                entry.hurry = Some(Hurry { every, until, good: 0 });
+                self.schedule.hurry(*key, now);
+            }
+        }
+    }
+
     /// When the next check is due.
     pub fn earliest(&self) -> Option<Moment> {
         self.schedule.earliest()
@@ -123,6 +145,10 @@ impl Checks {
             true => policy.fast_interval.min(policy.interval),
             false => policy.interval,
         };
+        let hurried = if ours { entry.hurry } else { entry.hurried(result.is_ok()) };
+        entry.hurry = hurried.filter(|hurry| now < hurry.until);
+        let policy = &entry.target.policy;
+        let interval = entry.hurry.map_or(interval, |hurry| hurry.every.min(interval));
         self.schedule.next(key, interval, policy.jitter, began, now);
         let ok = result.is_ok();
         let before = entry.last.as_ref().map_or(0, |last| last.failed);
@@ -162,11 +188,11 @@ impl CheckedBackend {
     /// A backend that is checked from now on, or in another way than `before`.
     fn new(target: Target, before: Option<Self>) -> Self {
         let kept = before.filter(|entry| Arc::ptr_eq(&entry.target.live, &target.live));
-        let (counter, last) = match kept {
-            Some(entry) => (entry.counter, entry.last),
-            None => (RiseFall::new(target.policy.initial), None),
+        let (counter, last, hurry) = match kept {
+            Some(entry) => (entry.counter, entry.last, entry.hurry),
+            None => (RiseFall::new(target.policy.initial), None, None),
         };
-        let entry = Self { target: Arc::new(target), counter, last, returning: None };
+        let entry = Self { target: Arc::new(target), counter, last, returning: None, hurry };
         entry.publish(entry.counter.state(), entry.last.as_ref().map_or("not checked yet", |last| &last.reason));
         entry
     }
@@ -205,8 +231,18 @@ impl CheckedBackend {
         is_enough
     }
 
-    /// The backend is healthy again: its slow start begins, and its ejection ends.
+    /// The hurry that is left after a check that was good or not.
+    fn hurried(&self, good: bool) -> Option<Hurry> {
+        let hurry = self.hurry?;
+        let good = if good { hurry.good + 1 } else { 0 };
+        let is_well = self.counter.state() == Health::Up && good >= self.target.policy.rise.max(1);
+        (!is_well).then_some(Hurry { good, ..hurry })
+    }
+
+    /// The backend is healthy again: its slow start begins, its ejection ends, and failures from before count no more. (They would eject it at once
+    /// where it went down as the last one that worked, which is never ejected.)
     fn rejoin(&self, now: Moment) {
+        self.target.live.failure_streak.reset();
         let standing = &self.target.live.standing;
         standing.join(now);
         standing.readmit();

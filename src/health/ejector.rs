@@ -91,6 +91,8 @@ struct ServiceWatch {
 struct BackendWatch {
     window: Window,
     is_ejected: bool,
+    /// Whether recovery held its circuit open since it went out.
+    is_held_open: bool,
     seems_to_hang: bool,
     /// When it was readmitted last, until it has its whole share again.
     readmitted: Option<Moment>,
@@ -249,11 +251,17 @@ impl BackendWatch {
     /// Whether an ejection has ended since the last look, because its time was over or because it was ended early.
     fn look(&mut self, backend: &Endpoint, policy: &Outlier, totals: RequestCounts, now: Moment) -> bool {
         let standing = &backend.live.standing;
-        let was = std::mem::replace(&mut self.is_ejected, standing.is_ejected(now));
+        // what recovery holds open is out as what is ejected is, and comes back in the same way
+        let is_out = standing.is_ejected(now) || standing.is_held_open(now);
+        let was = std::mem::replace(&mut self.is_ejected, is_out);
+        self.is_held_open |= standing.is_held_open(now);
         if was && !self.is_ejected {
             // exchanges that were under way when it was ejected must not count against it twice
             self.window.reset(totals, now);
             backend.live.failure_streak.reset();
+            if std::mem::take(&mut self.is_held_open) {
+                backend.live.closed_again(now);
+            }
             standing.join(now);
             self.readmitted = Some(now);
             return true;

@@ -75,6 +75,11 @@ impl Faults {
         }
     }
 
+    /// Those that hold.
+    pub fn current(&self) -> Vec<Fault> {
+        self.list().current.clone()
+    }
+
     /// Those that hold, and then those of late, the latest first.
     pub fn all(&self) -> Vec<Fault> {
         let list = self.list();

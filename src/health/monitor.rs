@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -34,6 +35,13 @@ impl Monitor {
     /// stay is kept.
     pub fn update(&self, targets: Vec<Target>) {
         self.checks().update(targets, Moment::now());
+        self.0.updated.notify_one();
+    }
+
+    /// Checks a backend at once, and then at this interval until that moment, or until it is well: as many checks in a row as `rise` says were
+    /// good, and it is up. A backend that nobody checks is left alone.
+    pub fn hurry(&self, service: &str, id: &str, every: Duration, until: Moment) {
+        self.checks().hurry(service, id, every, until, Moment::now());
         self.0.updated.notify_one();
     }
 

@@ -49,6 +49,16 @@ impl Schedule {
         self.due.push(Reverse((due.max(now), key)));
     }
 
+    /// Makes a check due at `now` that is scheduled for later. One that is being made now is not scheduled, and stays so.
+    pub fn hurry(&mut self, key: u64, now: Moment) {
+        let before = self.due.len();
+        // a look at all of them, which is seldom made
+        self.due.retain(|Reverse((_, scheduled))| *scheduled != key);
+        if self.due.len() < before {
+            self.due.push(Reverse((now, key)));
+        }
+    }
+
     /// When the earliest check is due.
     pub fn earliest(&self) -> Option<Moment> {
         self.due.peek().map(|Reverse((at, _))| *at)

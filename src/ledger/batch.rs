@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::level::{Level, Span};
 use crate::clock::Stamp;
+use crate::recover::Attempt;
 use crate::sla::{Incident, Tally};
 
 /// What is written at a time: all of it or nothing.
@@ -24,6 +25,8 @@ pub struct Batch {
     pub jumps: Vec<ClockJump>,
     /// Maintenance that was announced or has changed; each takes the place of that with its id.
     pub maintenance: Vec<Maintenance>,
+    /// Attempts to repair something that are new or have changed; each takes the place of that with its id.
+    pub recoveries: Vec<Attempt>,
     /// Events.
     pub history: Vec<EventRow>,
     /// What other rooms want to be kept: room, key, value. No value = it is forgotten.
@@ -147,6 +150,9 @@ impl Batch {
         self.gaps.append(&mut later.gaps);
         self.jumps.append(&mut later.jumps);
         self.maintenance.append(&mut later.maintenance);
+        // an attempt changes several times within seconds, and its output may be long
+        self.recoveries.retain(|old| later.recoveries.iter().all(|new| new.id != old.id));
+        self.recoveries.append(&mut later.recoveries);
         self.history.append(&mut later.history);
         self.kept.append(&mut later.kept);
         self.until = later.until.or(self.until);

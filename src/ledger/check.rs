@@ -138,7 +138,7 @@ fn changed(connection: &Connection, kind: Kind) -> rusqlite::Result<Vec<String>>
         let (seq, key, sealed): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let is_gone = match kind {
             Kind::Day => Stamp::from_millis(key) < kept_days,
-            Kind::Incident | Kind::Note => seal::time(&sealed).is_some_and(|time| time < pruned),
+            Kind::Incident | Kind::Note | Kind::Recovery => seal::time(&sealed).is_some_and(|time| time < pruned),
         };
         let is_open = kind == Kind::Day && is_unsealed(connection, key)?;
         let now = kind.content(connection, key)?;
@@ -156,6 +156,7 @@ fn never_sealed(connection: &Connection, kind: Kind) -> rusqlite::Result<Vec<Str
     let keys = match kind {
         Kind::Incident => "SELECT id AS key FROM incident WHERE ended IS NOT NULL",
         Kind::Note => "SELECT id AS key FROM note",
+        Kind::Recovery => "SELECT id AS key FROM recovery WHERE end IS NOT NULL",
         Kind::Day => "SELECT DISTINCT start AS key FROM span_day WHERE start NOT IN (SELECT start FROM unsealed_day)",
     };
     let sql = format!(
@@ -172,7 +173,7 @@ fn is_unsealed(connection: &Connection, day: i64) -> rusqlite::Result<bool> {
 
 fn named(kind: Kind, key: i64) -> String {
     match kind {
-        Kind::Incident | Kind::Note => format!("{} {key}", kind.as_str()),
+        Kind::Incident | Kind::Note | Kind::Recovery => format!("{} {key}", kind.as_str()),
         Kind::Day => format!("the day {:.10}", Stamp::from_millis(key).to_string()),
     }
 }

@@ -15,9 +15,19 @@ pub const VERSION: i64 = FIRST + STEPS.len() as i64;
 pub type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
 /// The steps, that from [`FIRST`] to the version after it first.
-pub const STEPS: &[Step] = &[];
+pub const STEPS: &[Step] = &[|transaction| transaction.execute_batch(RECOVERY)];
 
-/// The schema of [`VERSION`].
+/// The table that came with version 2.
+const RECOVERY: &str = "
+INSERT INTO about VALUES
+ ('recovery', 'attempts to repair a service or a backend: fault = what was wrong, strategy = what was tried; end and outcome (none = under way); dry_run = nothing was done; in_force = what it did can still be taken back; json = all of it');
+CREATE TABLE recovery (id INTEGER PRIMARY KEY, service INTEGER NOT NULL REFERENCES service, backend TEXT, fault TEXT NOT NULL,
+ strategy TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER, outcome TEXT, dry_run INTEGER NOT NULL, in_force INTEGER NOT NULL,
+ json TEXT NOT NULL) STRICT;
+CREATE INDEX recovery_start ON recovery (start);
+";
+
+/// The schema of version 1. What came with each version since follows it.
 const TABLES: &str = "
 CREATE TABLE about (name TEXT PRIMARY KEY, meaning TEXT NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO about VALUES
@@ -76,6 +86,7 @@ pub fn create(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(&SPAN.replace("LEVEL", level.as_str()))?;
     }
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(RECOVERY)?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()

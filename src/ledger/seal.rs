@@ -1,4 +1,4 @@
-//! A chain of hashes over what is not to change any more: incidents that have ended, notes, days that are over. Who keeps one hash can prove
+//! A chain of hashes over what is not to change any more: incidents and attempts at a recovery that have ended, notes, days that are over. Who keeps one hash can prove
 //! later that nothing before it was rewritten.
 //!
 //! What is sealed is a row as JSON, made by SQLite itself with the members in a fixed order, so that an auditor gets the same from the shell.
@@ -27,6 +27,8 @@ pub enum Kind {
     Incident,
     /// A note, by its id.
     Note,
+    /// An attempt at a recovery that is over, by its id.
+    Recovery,
     /// A day that is over, by its begin.
     Day,
 }
@@ -36,13 +38,14 @@ const DAYS: i64 = 400;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Incident, Self::Note, Self::Day];
+    pub const ALL: [Self; 4] = [Self::Incident, Self::Note, Self::Recovery, Self::Day];
 
     /// The name in the ledger.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Incident => "incident",
             Self::Note => "note",
+            Self::Recovery => "recovery",
             Self::Day => "day",
         }
     }
@@ -58,6 +61,11 @@ impl Kind {
             }
             Self::Note => {
                 "SELECT json_object('id', id, 'incident', incident, 'at', at, 'who', who, 'text', text) FROM note WHERE id = ?1"
+            }
+            Self::Recovery => {
+                "SELECT json_object('id', r.id, 'service', s.name, 'backend', backend, 'fault', fault, 'strategy', strategy, 'start', start,
+                   'ended', end, 'outcome', outcome, 'dry_run', dry_run, 'in_force', in_force, 'json', json)
+                 FROM recovery r LEFT JOIN service s ON s.id = r.service WHERE r.id = ?1"
             }
             Self::Day => {
                 "SELECT json_object('day', date(?1 / 1000, 'unixepoch'), 'services', json_group_array(json_array(
@@ -91,7 +99,7 @@ pub fn last(connection: &Connection, kind: Kind, key: i64) -> rusqlite::Result<O
     statement.query_row(params![kind.as_str(), key.to_string()], row).optional()
 }
 
-/// When that which was sealed came to its end: an incident ended, a note was written.
+/// When that which was sealed came to its end: an incident or an attempt ended, a note was written.
 pub fn time(content: &str) -> Option<Stamp> {
     let content: serde_json::Value = serde_json::from_str(content).ok()?;
     ["ended", "at"].iter().find_map(|member| content.get(member)?.as_i64()).map(Stamp::from_millis)

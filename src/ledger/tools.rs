@@ -112,6 +112,7 @@ fn delete(connection: &mut Connection, before: Stamp) -> rusqlite::Result<usize>
     for sql in [
         "DELETE FROM note WHERE at < ?1",
         "DELETE FROM incident WHERE ended < ?1",
+        "DELETE FROM recovery WHERE end < ?1",
         "DELETE FROM event WHERE time < ?1",
         "DELETE FROM gap WHERE end < ?1",
         "DELETE FROM clock_jump WHERE at < ?1",

@@ -12,6 +12,7 @@ use super::meta;
 use super::seal::{self, Kind};
 use super::spans::Spans;
 use crate::clock::Stamp;
+use crate::recover::{Attempt, Outcome};
 use crate::sla::{Incident, Tally};
 
 /// How long events are kept.
@@ -147,11 +148,7 @@ impl Rows<'_> {
             incident.lost,
             incident.good,
         ])?;
-        // one that was sealed and is under way again is sealed again as well: the chain tells of each change
-        if incident.ended.is_some() || seal::last(self.transaction, Kind::Incident, incident.id)?.is_some() {
-            seal::seal(self.transaction, Kind::Incident, incident.id)?;
-        }
-        Ok(())
+        self.seal_ended(Kind::Incident, incident.id, incident.ended.is_some())
     }
 
     fn events(&self, events: &[EventRow]) -> rusqlite::Result<()> {
@@ -174,7 +171,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// What each run may say: notes, maintenance, what is kept for other rooms.
+    /// What each run may say: notes, maintenance, attempts at a recovery, what is kept for other rooms.
     fn rest(&mut self, batch: &Batch) -> rusqlite::Result<()> {
         for note in &batch.notes {
             let sql = "INSERT INTO note (incident, at, who, text) VALUES (?1, ?2, ?3, ?4)";
@@ -189,6 +186,9 @@ impl Rows<'_> {
             let row = params![planned.id, service, from, to, planned.reason, planned.who];
             self.transaction.prepare_cached(sql)?.execute(row)?;
         }
+        for attempt in &batch.recoveries {
+            self.recovery(attempt)?;
+        }
         for (room, key, value) in &batch.kept {
             match value {
                 Some(value) => {
@@ -202,6 +202,36 @@ impl Rows<'_> {
             }
         }
         Ok(())
+    }
+
+    fn recovery(&mut self, attempt: &Attempt) -> rusqlite::Result<()> {
+        let service = self.service(&attempt.service.as_str().into(), Stamp::from_millis(attempt.start))?;
+        let json =
+            serde_json::to_string(attempt).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        let sql = "INSERT OR REPLACE INTO recovery (id, service, backend, fault, strategy, start, end, outcome, dry_run, in_force, json)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        self.transaction.prepare_cached(sql)?.execute(params![
+            attempt.id,
+            service,
+            attempt.backend,
+            attempt.fault,
+            attempt.strategy,
+            attempt.start,
+            attempt.end,
+            attempt.outcome.map(Outcome::as_str),
+            attempt.dry_run,
+            attempt.in_force,
+            json,
+        ])?;
+        self.seal_ended(Kind::Recovery, attempt.id, attempt.end.is_some())
+    }
+
+    /// Seals what is over. What was sealed and is under way again is sealed again as well: the chain tells of each change.
+    fn seal_ended(&self, kind: Kind, key: i64, is_over: bool) -> rusqlite::Result<()> {
+        match is_over || seal::last(self.transaction, kind, key)?.is_some() {
+            true => seal::seal(self.transaction, kind, key),
+            false => Ok(()),
+        }
     }
 
     /// The number of a service; one that is new begins with `since`.

@@ -117,6 +117,20 @@ metrics! {
         => "How often a backend was taken out because of its answers.";
     FAULTS: Counter "evenkeel_faults_total" [service, fault] Source::Facade(Order::ByLabels)
         => "Faults that detection has found.";
+    RECOVERIES: Counter "evenkeel_recoveries_total" [service, strategy, outcome] Source::Facade(Order::ByLabels)
+        => "Attempts at a recovery that have ended, by what they came to; `dry_run`: nothing was done.";
+    RECOVERY_DURATION: Gauge "evenkeel_recovery_duration_seconds" [service, strategy] Source::Facade(Order::ByLabels)
+        => "How long the last recovery took, from the fault to the moment since which the service was seen well.";
+    RECOVERIES_RUNNING: Gauge "evenkeel_recoveries_running" [service] Source::Facade(Order::ByLabels)
+        => "Attempts under way, those included that wait to be approved.";
+    RECOVERY_IN_FORCE: Gauge "evenkeel_recovery_in_force" [service, strategy] Source::Facade(Order::ByLabels)
+        => "Attempts whose act is in force and can be taken back, such as a failover.";
+    RECOVERY_EFFECTIVENESS: Gauge "evenkeel_recovery_effectiveness" [service, fault, strategy] Source::Facade(Order::ByLabels)
+        => "How well a strategy has helped against a fault, from 0.1 to 1.";
+    RECOVERY_BRAKED: Counter "evenkeel_recovery_braked_total" [service, brake] Source::Facade(Order::ByLabels)
+        => "Times that a brake began to hold a recovery back.";
+    RECOVERY_PAUSED: Gauge "evenkeel_recovery_paused" [] Source::Facade(Order::ByLabels)
+        => "1 while an operator has paused the recovery of all services, else 0.";
     DISCOVERY_UP: Gauge "evenkeel_discovery_up" [service] Source::Facade(Order::ByLabels)
         => "1 when the source that backends are discovered from gave its last answer, 0 when it failed.";
     DISCOVERY_ANSWERS: Counter "evenkeel_discovery_answers_total" [service, outcome] Source::Facade(Order::ByLabels)

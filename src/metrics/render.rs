@@ -43,6 +43,17 @@ pub struct Readings<'a> {
     pub shortages: &'a [(&'a str, u64)],
 }
 
+/// The metrics of recovery.
+static RECOVERY: [&Metric; 7] = [
+    &names::RECOVERIES,
+    &names::RECOVERY_DURATION,
+    &names::RECOVERIES_RUNNING,
+    &names::RECOVERY_IN_FORCE,
+    &names::RECOVERY_EFFECTIVENESS,
+    &names::RECOVERY_BRAKED,
+    &names::RECOVERY_PAUSED,
+];
+
 impl Registry {
     /// Writes everything to `out`, in the format that [`CONTENT_TYPE`](super::CONTENT_TYPE) names.
     pub fn render(&self, readings: &Readings<'_>, out: &mut String) {
@@ -61,6 +72,7 @@ impl Registry {
         self.retries_to(&mut text);
         self.recorded_to(&names::EJECTIONS, &mut text);
         self.recorded_to(&names::FAULTS, &mut text);
+        RECOVERY.iter().for_each(|metric| self.recorded_to(metric, &mut text));
         self.recorded_to(&names::DISCOVERY_UP, &mut text);
         self.recorded_to(&names::DISCOVERY_ANSWERS, &mut text);
         self.grpc_to(&mut text);

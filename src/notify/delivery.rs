@@ -6,22 +6,25 @@ use std::time::{Duration, SystemTime};
 use metrics::counter;
 use tokio::sync::watch;
 
-use super::client::{SendError, WebhookClient};
-use super::schedule;
+use super::receiver::{Receiver, SendError};
 use super::trouble::Trouble;
 use crate::clock::Moment;
 use crate::event::{Batch, Event, Filter, Subscription};
 use crate::metrics::names;
+use crate::webhook::Pauses;
 
 /// The most events in one message: a hundred of them are some 40 KiB.
 const MOST: usize = 100;
+
+/// The pauses after failures. With what is added at random, the longest one is 5 minutes.
+const PAUSES: Pauses = Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(200) };
 
 /// What the task of one webhook works with.
 pub(super) struct Delivery {
     /// The events that are wanted.
     pub on: Filter,
-    /// Sends messages.
-    pub client: WebhookClient,
+    /// Gets messages.
+    pub receiver: Receiver,
     /// Where events are read.
     pub subscription: Subscription,
     /// Gets the id of each event that was delivered, refused, or not wanted.
@@ -61,7 +64,7 @@ impl Delivery {
     async fn deliver(&mut self, events: &[Arc<Event>]) {
         let count = events.len() as u64;
         for failures in 1.. {
-            let asked = match self.client.send(events, self.missed, SystemTime::now()).await {
+            let asked = match self.receiver.send(events, self.missed, SystemTime::now()).await {
                 Ok(()) => return self.delivered(count),
                 Err(SendError::Refused(reason)) => {
                     self.failed(&format!("refused events: {reason}"), count);
@@ -75,7 +78,7 @@ impl Delivery {
             if *self.stop.borrow() {
                 return self.lose(count);
             }
-            self.pause(schedule::pause(failures, asked, fastrand::f64())).await;
+            self.pause(PAUSES.after(failures, asked, fastrand::f64())).await;
         }
     }
 
@@ -92,7 +95,7 @@ impl Delivery {
         self.missed = 0;
         self.count("sent", count);
         if let Some(failures) = self.trouble.is_over() {
-            tracing::info!(notify = self.client.name(), failures, "a webhook takes events again");
+            tracing::info!(notify = self.receiver.name(), failures, "a webhook takes events again");
         }
     }
 
@@ -100,14 +103,14 @@ impl Delivery {
     fn failed(&mut self, how: &str, events: u64) {
         self.count("failed", 1);
         if let Some(left_out) = self.trouble.failed(Moment::now()) {
-            tracing::warn!(notify = self.client.name(), events, left_out, "a webhook {how}");
+            tracing::warn!(notify = self.receiver.name(), events, left_out, "a webhook {how}");
         }
     }
 
     /// Counts events that were sent or dropped, or tries that failed.
     fn count(&self, outcome: &'static str, count: u64) {
         if count > 0 {
-            let name = self.client.name().to_owned();
+            let name = self.receiver.name().to_owned();
             counter!(names::NOTIFICATIONS.name, "name" => name, "outcome" => outcome).increment(count);
         }
     }

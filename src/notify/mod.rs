@@ -3,10 +3,9 @@
 //! Each webhook has a task and a [`Subscription`](crate::event::Subscription) of its own. So a receiver that hangs delays no other one;
 //! events that it does not take before the list of events has forgotten them are lost to this receiver only, and counted.
 
-mod client;
 mod delivery;
 mod message;
-mod schedule;
+mod receiver;
 mod trouble;
 
 use std::sync::Arc;
@@ -18,8 +17,8 @@ use tokio::task::JoinHandle;
 use crate::config::model;
 use crate::event::Events;
 use crate::metrics::{Registry, names};
-use client::WebhookClient;
 use delivery::Delivery;
+use receiver::Receiver;
 use trouble::Trouble;
 
 /// How long a process that stops goes on sending the events that wait.
@@ -35,7 +34,7 @@ pub struct Webhooks {
 
 /// The webhooks of a configuration that is about to run. Everything that can fail has been done.
 #[derive(Debug)]
-pub struct PreparedWebhooks(Vec<(model::Notify, WebhookClient)>);
+pub struct PreparedWebhooks(Vec<(model::Notify, Receiver)>);
 
 /// One webhook that runs.
 #[derive(Debug)]
@@ -53,11 +52,11 @@ struct Webhook {
 ///
 /// A sentence for people, when the settings of TLS can't be used.
 pub fn prepare(wanted: &[model::Notify]) -> Result<PreparedWebhooks, String> {
-    let client = |config: &model::Notify| {
+    let receiver = |config: &model::Notify| {
         let failed = |error| format!("notify `{}`: {error}", config.name);
-        Ok((config.clone(), WebhookClient::new(config).map_err(failed)?))
+        Ok((config.clone(), Receiver::new(config).map_err(failed)?))
     };
-    wanted.iter().map(client).collect::<Result<_, String>>().map(PreparedWebhooks)
+    wanted.iter().map(receiver).collect::<Result<_, String>>().map(PreparedWebhooks)
 }
 
 impl Webhooks {
@@ -70,15 +69,15 @@ impl Webhooks {
     /// left alone.
     pub fn commit(&mut self, prepared: PreparedWebhooks) {
         let mut before = std::mem::take(&mut self.running);
-        for (config, client) in prepared.0 {
+        for (config, receiver) in prepared.0 {
             let known = before.iter().position(|running| running.config.name == config.name);
             let running = match known.map(|at| before.swap_remove(at)) {
                 Some(same) if same.config == config => same,
                 Some(other) => {
                     other.task.abort();
-                    self.start(config, client, Some(*other.done.borrow()))
+                    self.start(config, receiver, Some(*other.done.borrow()))
                 }
-                None => self.start(config, client, None),
+                None => self.start(config, receiver, None),
             };
             self.running.push(running);
         }
@@ -101,13 +100,13 @@ impl Webhooks {
         }
     }
 
-    fn start(&self, config: model::Notify, client: WebhookClient, last: Option<u64>) -> Webhook {
+    fn start(&self, config: model::Notify, receiver: Receiver, last: Option<u64>) -> Webhook {
         let subscription = self.events.subscribe(last);
         let done = Arc::new(watch::Sender::new(subscription.last()));
         let (stopping, stop) = watch::channel(false);
         let delivery = Delivery {
             on: config.on.clone(),
-            client,
+            receiver,
             subscription,
             done: Arc::clone(&done),
             stop,

@@ -6,6 +6,7 @@
 
 mod file;
 pub mod maintenance;
+pub mod recovery;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};

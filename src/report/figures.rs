@@ -2,6 +2,7 @@
 
 use super::model::{RecordedIncident, ServiceReport};
 use super::phrase::{self, NOTHING};
+use crate::recover::Attempt;
 use crate::sla::budget::{YEAR_MS, allowed_ms};
 use crate::sla::{Incident, Tally};
 
@@ -97,10 +98,11 @@ pub(super) struct IncidentWords {
     pub(super) lines: Vec<String>,
 }
 
-/// An incident in words.
-pub(super) fn of_incident(recorded: &RecordedIncident) -> IncidentWords {
+/// An incident in words, with the attempt that has ended it.
+pub(super) fn of_incident(recorded: &RecordedIncident, ended_by: Option<&Attempt>) -> IncidentWords {
     let incident = &recorded.incident;
     let actions = incident.actions.iter().map(|action| format!("{} {}", phrase::moment(action.at), action.text));
+    let healed = ended_by.map(|attempt| format!("ended by attempt {}: {}", attempt.id, attempt.strategy));
     let notes = recorded.notes.iter().map(|note| format!("{} {}: {}", phrase::moment(note.at), note.who, note.text));
     IncidentWords {
         cells: [
@@ -113,7 +115,7 @@ pub(super) fn of_incident(recorded: &RecordedIncident) -> IncidentWords {
             if incident.backends.is_empty() { nothing() } else { incident.backends.join(", ") },
             phrase::count(incident.lost),
         ],
-        lines: actions.chain(notes).collect(),
+        lines: actions.chain(healed).chain(notes).collect(),
     }
 }
 

@@ -12,6 +12,9 @@ use crate::sla::Promise;
 /// The room in the ledger where promises are kept, by service: who has only the file learns there what was promised.
 pub const PROMISES: &str = "promise";
 
+/// How many attempts of a service a report has at most, the newest of them.
+const ATTEMPTS: usize = 1_000;
+
 /// What a report is made of, beside the ledger.
 #[derive(Debug)]
 pub struct Asked<'a> {
@@ -93,7 +96,9 @@ pub fn service(reader: &Reader, name: &str, promise: Promise, period: &Period) -
         days.push(Day { start: start.max(from), tally });
     }
     let incidents = reader.incidents(Some(name), from, to)?.into_iter().map(recorded).collect();
-    Ok(ServiceReport::new(name, promise, &period.time, days, incidents))
+    let mut attempts = reader.recoveries(Some(name), 0, from, to, ATTEMPTS)?;
+    attempts.reverse();
+    Ok(ServiceReport::new(name, promise, &period.time, days, incidents).with_attempts(attempts))
 }
 
 fn recorded(stored: StoredIncident) -> RecordedIncident {

@@ -2,11 +2,15 @@
 //!
 //! A report is `{ made, from, to, label, version, services: { NAME: SERVICE }, gaps: [{ from, to, lasted_s, why }], clock_jumps: [{ at, by_s }],
 //! ledger_head, counted: [SENTENCE], not_known: [SENTENCE] }`. A SERVICE is what [`service`] gives, with `days: [{ start, grade, by_time, by_requests,
-//! TALLY... }]` beside it. Times of day are RFC 3339 in UTC, durations seconds (members that end in `_s`), shares 0 to 1 and exact, as JSON can
+//! TALLY... }]` and `attempts: [ATTEMPT]` beside it, of which [`attempt`] gives each. Times of day are RFC 3339 in UTC, durations seconds (members that end in `_s`), shares 0 to 1 and exact, as JSON can
 //! have them. A member is `null` where there is nothing to say: no failure, no mean time between failures.
+
+mod attempt;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
+
+pub use attempt::attempt;
 
 use super::model::{ClockJump, Day, Gap, RecordedIncident, Report, ServiceReport};
 use super::{account, grade::Grade};
@@ -93,7 +97,8 @@ pub fn service(of: &ServiceReport) -> Value {
         },
         "burn_rate": {},
         "compliant": summary.compliant,
-        "incidents": of.incidents.iter().map(incident).collect::<Vec<_>>(),
+        "recovery": attempt::counts(&of.attempts),
+        "incidents": of.incidents.iter().map(|recorded| incident(recorded, of)).collect::<Vec<_>>(),
         "promise": {
             "rto_s": promise.rto.as_secs_f64(),
             "rpo_s": promise.rpo.as_secs_f64(),
@@ -116,7 +121,7 @@ fn window(window: Window) -> Value {
     }
 }
 
-fn incident(recorded: &RecordedIncident) -> Value {
+fn incident(recorded: &RecordedIncident, of: &ServiceReport) -> Value {
     let incident = &recorded.incident;
     let said = |action: &Action| json!({ "at": action.at.to_string(), "text": action.text });
     let notes =
@@ -134,6 +139,7 @@ fn incident(recorded: &RecordedIncident) -> Value {
         "cause": { "kind": incident.cause.kind.as_str(), "text": incident.cause.text },
         "backends": incident.backends.iter().map(|id| &**id).collect::<Vec<_>>(),
         "actions": incident.actions.iter().map(said).collect::<Vec<_>>(),
+        "ended_by_attempt": of.ended_by(incident).map(|attempt| attempt.id),
         "requests_lost": incident.lost,
         "requests_good": incident.good,
         "notes": notes.collect::<Vec<_>>(),
@@ -142,7 +148,10 @@ fn incident(recorded: &RecordedIncident) -> Value {
 }
 
 fn days(of: &ServiceReport) -> Value {
-    json!({ "days": of.days.iter().map(|it| day(it, of.promise.target)).collect::<Vec<_>>() })
+    json!({
+        "days": of.days.iter().map(|it| day(it, of.promise.target)).collect::<Vec<_>>(),
+        "attempts": of.attempts.iter().map(attempt).collect::<Vec<_>>(),
+    })
 }
 
 fn day(day: &Day, target: f64) -> Value {

@@ -1,7 +1,11 @@
 //! The report for people and tickets, in Markdown as GitHub's (GFM 0.29) reads it.
 
+pub mod recoveries;
+mod syntax;
+
+use self::syntax::{code, header, list, row, text};
 use super::model::{Report, ServiceReport};
-use super::{account, figures, phrase};
+use super::{account, attempts, figures, phrase};
 
 /// Writes the report.
 pub fn write(report: &Report) -> String {
@@ -49,48 +53,28 @@ fn section(service: &ServiceReport) -> String {
     for (name, value) in figures::of_service(service) {
         out += &row([name.to_owned(), text(&value)]);
     }
-    out += "\n### Incidents\n\n";
+    out + "\n### Incidents\n\n" + &incidents(service) + &attempted(service)
+}
+
+fn incidents(service: &ServiceReport) -> String {
     if service.incidents.is_empty() {
-        return out + "None.\n\n";
+        return "None.\n\n".to_owned();
     }
-    out += &header(&figures::INCIDENT_COLUMNS);
+    let mut out = header(&figures::INCIDENT_COLUMNS);
     for recorded in &service.incidents {
-        let words = figures::of_incident(recorded);
+        let words = figures::of_incident(recorded, service.ended_by(&recorded.incident));
         let lines: Vec<_> = words.lines.iter().map(|line| text(line)).collect();
         out += &row(words.cells.iter().map(|cell| text(cell)).chain([lines.join("<br>")]));
     }
     out + "\n"
 }
 
-fn header(columns: &[&str]) -> String {
-    row(columns.iter().map(|&name| name.to_owned())) + &row(columns.iter().map(|_| "---".to_owned()))
-}
-
-fn row(cells: impl IntoIterator<Item = String>) -> String {
-    format!("| {} |\n", cells.into_iter().collect::<Vec<_>>().join(" | "))
-}
-
-fn list(sentences: impl IntoIterator<Item = impl AsRef<str>>) -> String {
-    let lines: String = sentences.into_iter().map(|line| format!("- {}\n", text(line.as_ref()))).collect();
-    lines + "\n"
-}
-
-/// Text of others: it must neither end a cell or a line, nor be taken for markup or HTML. `_` stays, because it is no markup within a word.
-fn text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in phrase::printable(text) {
-        match c {
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '&' => out += "&amp;",
-            '\\' | '|' | '`' | '*' | '[' | ']' | '~' | '#' => out.extend(['\\', c]),
-            _ => out.push(c),
-        }
+/// What was done about faults; nothing where nothing was.
+fn attempted(service: &ServiceReport) -> String {
+    let Some(sum) = attempts::sum(&service.attempts) else { return String::new() };
+    let mut out = format!("### Recoveries\n\n{sum}\n\n{}", header(&attempts::COLUMNS));
+    for attempt in &service.attempts {
+        out += &row(attempts::cells(attempt).iter().map(|cell| text(cell)));
     }
-    out
-}
-
-/// Text between backticks, where nothing can be escaped.
-fn code(text: &str) -> String {
-    phrase::printable(text).filter(|&c| c != '`').collect()
+    out + "\n"
 }

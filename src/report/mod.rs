@@ -5,12 +5,14 @@
 //! * [`json`], [`csv`], [`markdown`], [`html`]: the four ways to write it
 //! * [`grade`]: how a day fared, by a rule that the page and its legend share
 //! * `figures`: the figures of a service and an incident in words
+//! * [`attempts`]: what was done about faults, in words
 //! * `account`: the sentences that say how it was counted, and what is not known
 //! * [`phrase`]: figures and times in words
 //!
 //! All times of day are UTC.
 
 mod account;
+pub mod attempts;
 mod figures;
 pub mod csv;
 pub mod gather;

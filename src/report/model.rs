@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::clock::Stamp;
+use crate::recover::{Attempt, Outcome};
 use crate::sla::{Incident, Promise, Summary, Tally};
 
 /// A report on services over a period.
@@ -43,6 +44,8 @@ pub struct ServiceReport {
     pub days: Vec<Day>,
     /// The incidents that touch the period, in order.
     pub incidents: Vec<RecordedIncident>,
+    /// What was done about faults in the period, in order.
+    pub attempts: Vec<Attempt>,
 }
 
 /// What a day held, as far as it lies in the period.
@@ -109,7 +112,25 @@ impl ServiceReport {
             tally += day.tally;
         }
         let summary = Summary::of(&promise, period, &tally, incidents.iter().map(|recorded| &recorded.incident));
-        Self { name: name.into(), promise, summary, days, incidents }
+        Self { name: name.into(), promise, summary, days, incidents, attempts: Vec::new() }
+    }
+
+    /// The same, with what was done about faults in the period.
+    #[must_use]
+    pub fn with_attempts(self, attempts: Vec<Attempt>) -> Self {
+        Self { attempts, ..self }
+    }
+
+    /// The attempt that ended an incident: the last one that has healed something and was at work while the incident lasted.
+    pub fn ended_by(&self, incident: &Incident) -> Option<&Attempt> {
+        let ended = incident.ended.filter(|_| !incident.is_cut)?;
+        let was_at_work = |attempt: &&Attempt| {
+            let healed = attempt.recovery_ms.map(|time| Stamp::from_millis(attempt.raised + time));
+            let acted = attempt.acted.map(Stamp::from_millis);
+            acted.is_some_and(|acted| acted <= ended) && healed.is_some_and(|healed| healed >= incident.began)
+        };
+        let has_healed = |attempt: &&Attempt| attempt.outcome == Some(Outcome::Healed) && !attempt.dry_run;
+        self.attempts.iter().rev().filter(has_healed).find(was_at_work)
     }
 }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustls::ClientConfig;
 
+use super::course::courses;
 use super::service::{Detection, Promised, ServiceSettings};
 use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
 use crate::affinity::Affinity;
@@ -85,7 +86,7 @@ pub fn build(
     }
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
     let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());
-    Ok(Snapshot { generation, listeners, services, sends_proxy_headers })
+    Ok(Snapshot { generation, listeners, courses: courses(&services), services, sends_proxy_headers })
 }
 
 fn build_service(
@@ -136,6 +137,7 @@ fn build_service(
         grpc: registry.grpc(&service.name),
         promised: service.sla.as_ref().map(|sla| promised(sla, registry.promised(&service.name))),
         protection: before.map_or_else(Arc::default, |before| Arc::clone(&before.protection)),
+        detour: before.map_or_else(Arc::default, |before| Arc::clone(&before.detour)),
         attempts: registry.attempts(&service.name),
         series: config.listeners.iter().map(|listener| handles.series(&listener.name)).collect(),
         upstream: handles.upstream(),

@@ -6,6 +6,8 @@
 //! [`Endpoint`](crate::endpoint::Endpoint), which moves from snapshot to snapshot.
 
 mod build;
+mod course;
+mod detour;
 mod protection;
 mod redirect;
 mod refresh;
@@ -15,9 +17,11 @@ mod store;
 mod view;
 
 pub use build::{BuildError, MakeTls, build};
+pub use course::Course;
+pub use detour::{Cut, Detour, Way};
 pub use protection::Protection;
 pub use redirect::RedirectTemplate;
-pub use service::{Available, ExchangeCounters, Promised, Service, ServiceSettings};
+pub use service::{Available, Diverted, ExchangeCounters, Promised, Service, ServiceSettings};
 pub use split::Split;
 pub use store::{Current, Reader, Store};
 pub use view::{Action, Listener, Route, Snapshot};

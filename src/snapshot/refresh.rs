@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::service::ServiceSettings;
-use super::{Available, Service, Snapshot};
+use super::course::courses;
+use super::service::{Diverted, ServiceSettings};
+use super::{Available, Service, Snapshot, Way};
 use crate::balance::available::{self, Availability, Member};
 use crate::balance::{self, Candidate};
 use crate::clock::Moment;
@@ -12,6 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::state::{Announced, Condition};
 use crate::endpoint::{precedence, standing};
 use crate::event::{Events, Kind, Subject};
+use crate::recover::plan::Destination;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,7 +23,7 @@ impl Snapshot {
     /// services are looked at that can change by time alone.
     pub fn refreshed(&self, now: Moment, has_changed: bool) -> Option<Self> {
         let mut changed = false;
-        let services = self
+        let services: Vec<_> = self
             .services
             .iter()
             .map(|service| match Service::refreshed(service, now, has_changed) {
@@ -32,10 +34,14 @@ impl Snapshot {
                 None => Arc::clone(service),
             })
             .collect();
-        changed.then(|| Self {
+        // what was set counts as a change, and what is in force follows from who can be used
+        let has_courses = has_changed || !self.courses.is_empty();
+        let courses = if has_courses { courses(&services) } else { Vec::new() };
+        (changed || courses != self.courses).then(|| Self {
             generation: self.generation,
             listeners: self.listeners.clone(),
             services,
+            courses,
             sends_proxy_headers: self.sends_proxy_headers,
         })
     }
@@ -89,7 +95,9 @@ impl Snapshot {
 impl Service {
     /// A service with every backend's availability at `now`.
     pub(super) fn new(settings: Arc<ServiceSettings>, now: Moment) -> Self {
-        let available = Available::new(&settings, settings.standings(now).collect());
+        let way = settings.detour.way();
+        let available =
+            Available::new(&settings, settings.standings(way.as_ref(), now).collect(), diverted(way.as_ref()));
         Self { settings, available }
     }
 
@@ -98,12 +106,12 @@ impl Service {
             return None;
         }
         // this looks at many backends many times a second, and hardly ever has one changed
-        if self.settings.standings(now).eq(self.available.seen.iter().copied()) {
+        let way = self.settings.detour.way();
+        let (members, share) = &self.available.seen;
+        if self.settings.standings(way.as_ref(), now).eq(members.iter().copied()) && diverted(way.as_ref()) == *share {
             return None;
         }
-        let settings = Arc::clone(&self.settings);
-        let available = Available::new(&settings, settings.standings(now).collect());
-        Some(Self { settings, available })
+        Some(Self::new(Arc::clone(&self.settings), now))
     }
 
     /// Whether time alone, or the workers, can change its availability: workers open breakers, ejections end, and so
@@ -121,37 +129,71 @@ impl Service {
 }
 
 impl Available {
-    fn new(settings: &ServiceSettings, seen: Vec<Member>) -> Self {
-        let available::Eligible { backends, panic } = available::eligible(&seen, settings.panic_threshold);
-        let members: Vec<_> = backends.into_iter().map(|index| (index, seen[index].weight)).collect();
-        let candidates = members.iter().map(|&(index, weight)| {
-            let endpoint = &settings.endpoints[index];
-            Candidate { index, id: Arc::clone(&endpoint.id), weight, live: Arc::clone(&endpoint.live) }
-        });
-        let balancer = balance::build_with(settings.balance, candidates.collect(), settings.load_reports.expire);
+    /// `share` is the part of the work that a failover sends to its destination, in thousandths.
+    fn new(settings: &ServiceSettings, seen: Vec<Member>, share: u32) -> Self {
+        let available::Eligible { backends, panic, diverted } =
+            available::eligible(&seen, settings.panic_threshold, share);
+        let candidate = |index: &usize| {
+            let (endpoint, weight) = (&settings.endpoints[*index], seen[*index].weight);
+            Candidate { index: *index, id: Arc::clone(&endpoint.id), weight, live: Arc::clone(&endpoint.live) }
+        };
+        let balancer = |backends: &[usize]| {
+            let candidates = backends.iter().map(candidate).collect();
+            balance::build_with(settings.balance, candidates, settings.load_reports.expire)
+        };
+        let home = balancer(&backends);
+        let mut all = backends;
+        let diverted = match diverted {
+            available::Diverted::Nothing => Diverted::Nothing,
+            available::Diverted::All => Diverted::All,
+            available::Diverted::StandBy(there) => Diverted::Part { share: 0, balancer: balancer(&there) },
+            available::Diverted::Part(there) => {
+                let balancer = balancer(&there);
+                all.extend(there);
+                all.sort_unstable();
+                Diverted::Part { share, balancer }
+            }
+        };
+        let members = all.into_iter().map(|index| (index, seen[index].weight)).collect();
         // while health is ignored, nobody is spared
         let are_some_suspect = !panic && seen.iter().any(|member| member.share < standing::WHOLE);
         let shares = if are_some_suspect { seen.iter().map(|member| member.share).collect() } else { Vec::new() };
-        let are_some_ejected = seen.iter().any(|member| member.availability == Availability::Ejected);
-        Self { balancer, members, panic, shares, seen, are_some_ejected }
+        let ends_by_itself = [Availability::Ejected, Availability::HeldOpen];
+        let are_some_ejected = seen.iter().any(|member| ends_by_itself.contains(&member.availability));
+        Self { balancer: home, members, panic, diverted, shares, seen: (seen, share), are_some_ejected }
     }
 
     /// How many backends are usable, whether or not health counts now.
     pub(super) fn usable(&self) -> usize {
-        self.seen.iter().filter(|member| member.availability == Availability::Usable && member.takes_work()).count()
+        self.seen.0.iter().filter(|member| member.availability == Availability::Usable && member.takes_work()).count()
     }
 }
 
 impl ServiceSettings {
-    /// What each backend may be used for at `now`.
-    fn standings(&self, now: Moment) -> impl Iterator<Item = Member> {
-        self.endpoints.iter().map(move |endpoint| member(self, endpoint, now))
+    /// What each backend may be used for at `now`, while the work goes this way.
+    fn standings(&self, way: Option<&Way>, now: Moment) -> impl Iterator<Item = Member> {
+        self.endpoints.iter().map(move |endpoint| member(self, endpoint, way, now))
     }
 }
 
 /// What a backend may be used for at `now`.
-fn member(settings: &ServiceSettings, endpoint: &Endpoint, now: Moment) -> Member {
+fn member(settings: &ServiceSettings, endpoint: &Endpoint, way: Option<&Way>, now: Moment) -> Member {
     let availability = precedence::condition(endpoint, settings.rules(), now).into();
     let standing = &endpoint.live.standing;
-    Member { availability, weight: standing.weight(endpoint.weight), backup: endpoint.backup, share: standing.share() }
+    Member {
+        availability,
+        weight: standing.weight(endpoint.weight),
+        backup: endpoint.backup,
+        share: standing.share(),
+        is_destination: match way.map(|way| &way.to) {
+            Some(Destination::Backups) => endpoint.backup,
+            Some(Destination::Zone(zone)) => *endpoint.zone == **zone,
+            Some(Destination::Service(_)) | None => false,
+        },
+    }
+}
+
+/// The part of the work that goes to backends of the same service, in thousandths.
+fn diverted(way: Option<&Way>) -> u32 {
+    way.filter(|way| !matches!(way.to, Destination::Service(_))).map_or(0, |way| way.share)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::Protection;
+use super::{Detour, Protection};
 use crate::affinity::Affinity;
 use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
@@ -113,6 +113,8 @@ pub struct ServiceSettings {
     pub promised: Option<Arc<Promised>>,
     /// Whether others give way to it, or it to others.
     pub protection: Arc<Protection>,
+    /// Where recovery sends its work, and what of it is cut off.
+    pub detour: Arc<Detour>,
     /// The attempts with its backends, all together.
     pub attempts: Arc<ServiceAttempts>,
     /// By listener: its exchanges.
@@ -154,12 +156,31 @@ pub struct Available {
     pub members: Vec<(usize, u32)>,
     /// Whether so few are healthy that health is ignored (panic).
     pub panic: bool,
+    /// What of the work goes to the destination of a failover within the service.
+    pub diverted: Diverted,
     /// By place in the service, the share of its work that each backend gets, in thousandths; empty = each gets all of it.
     pub shares: Vec<u32>,
-    /// The input of this: what every backend could be used for. It is calculated again only when that has changed.
-    pub(super) seen: Vec<Member>,
-    /// Whether some of them were ejected, which time alone ends.
+    /// The input of this: what every backend could be used for, and the part of the work that a failover sends elsewhere. It is calculated
+    /// again only when that has changed.
+    pub(super) seen: (Vec<Member>, u32),
+    /// Whether some of them were ejected, or are held open, which time alone ends.
     pub(super) are_some_ejected: bool,
+}
+
+/// What of a service's work goes to the destination of a failover within the service.
+#[derive(Debug)]
+pub enum Diverted {
+    /// Nothing.
+    Nothing,
+    /// A part.
+    Part {
+        /// The part, in thousandths; 0 = the destination only stands by, for requests that all others have failed.
+        share: u32,
+        /// Picks a backend of the destination.
+        balancer: Box<dyn Balancer>,
+    },
+    /// All: the backends that may be picked are those of the destination.
+    All,
 }
 
 /// The counters of a service's exchanges that came by one listener.
@@ -169,6 +190,13 @@ pub struct ExchangeCounters {
     pub backends: Vec<Arc<Requests>>,
     /// The counters of exchanges that reached no backend.
     pub none: Arc<Requests>,
+}
+
+impl Available {
+    /// Whether the backend with this index may be picked.
+    pub fn has(&self, index: usize) -> bool {
+        self.members.binary_search_by_key(&index, |(member, _)| *member).is_ok()
+    }
 }
 
 impl Promised {
@@ -203,7 +231,23 @@ impl Service {
 
     /// The backend for the next attempt, as an index into `endpoints`; `None` when none may be used.
     pub fn pick(&self, pick: Pick<'_>) -> Option<usize> {
-        let balancer = &*self.available.balancer;
+        let home = &*self.available.balancer;
+        let Diverted::Part { share, balancer: destination } = &self.available.diverted else {
+            return self.pick_by(home, pick);
+        };
+        let Pick { cursor, tried, random, now, key } = pick;
+        let goes_away = *share > 0 && random.u32(..standing::WHOLE) < *share;
+        let mut pick_of = |goes_away: bool| match goes_away {
+            true => self.pick_by(&**destination, Pick { cursor: cursor.aside(), tried, random, now, key }),
+            false => self.pick_by(home, Pick { cursor, tried, random, now, key }),
+        };
+        // where one group has nobody left who was not tried, the other one may have
+        let found = pick_of(goes_away);
+        found.filter(|index| !tried.contains(*index)).or_else(|| pick_of(!goes_away)).or(found)
+    }
+
+    /// The pick of this balancer, with the share that each backend has now.
+    fn pick_by(&self, balancer: &dyn Balancer, pick: Pick<'_>) -> Option<usize> {
         if self.slow_start.is_zero() && self.available.shares.is_empty() {
             return balancer.pick(pick);
         }
@@ -236,9 +280,11 @@ impl Service {
     /// Whether sticky sessions may go on at the backend with this index: a drained one keeps them.
     pub fn keeps_sticky_sessions(&self, index: usize, now: Moment) -> bool {
         match Availability::from(self.condition(index, now)) {
-            Availability::Usable | Availability::Drained => true,
+            // a failover that takes all of the work takes that of those who stick to a backend as well
+            Availability::Usable => !matches!(self.available.diverted, Diverted::All) || self.available.has(index),
+            Availability::Drained => true,
             Availability::Down | Availability::Ejected => self.available.panic,
-            Availability::Disabled => false,
+            Availability::Disabled | Availability::HeldOpen => false,
         }
     }
 }
@@ -249,8 +295,13 @@ impl ServiceSettings {
         precedence::condition(&self.endpoints[index], self.rules(), now)
     }
 
+    /// The condition that the backend with this index would be in at `now` if recovery did not repair it.
+    pub fn condition_but_for_repair(&self, index: usize, now: Moment) -> Condition {
+        precedence::condition_but_for_repair(&self.endpoints[index], self.rules(), now)
+    }
+
     /// What the state of its backends depends on.
-    pub(super) fn rules(&self) -> Rules<'_> {
+    pub fn rules(&self) -> Rules<'_> {
         Rules { breaker: self.breaker.as_ref(), slow_start: self.slow_start, is_checked: self.health.is_some() }
     }
 }

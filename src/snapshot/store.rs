@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn snapshot(generation: u64) -> Snapshot {
-        Snapshot { generation, listeners: Vec::new(), services: Vec::new(), sends_proxy_headers: false }
+        Snapshot { generation, ..Snapshot::default() }
     }
 
     #[test]

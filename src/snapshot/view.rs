@@ -10,7 +10,9 @@ use http::header::HeaderValue;
 use ipnet::IpNet;
 
 use super::service::ServiceSettings;
-use super::{RedirectTemplate, Service, Split};
+use super::{Course, Diverted, RedirectTemplate, Service, Split};
+use crate::clock::Moment;
+use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
 use crate::metrics::Requests;
 use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts};
@@ -25,6 +27,8 @@ pub struct Snapshot {
     pub listeners: Vec<Arc<Listener>>,
     /// In the order of the configuration.
     pub services: Vec<Arc<Service>>,
+    /// By service, what recovery does to the ways of its exchanges. Empty while it does nothing to any.
+    pub courses: Vec<Course>,
     /// Whether some services send PROXY headers: what is known of clients has to be kept for them.
     pub sends_proxy_headers: bool,
 }
@@ -44,6 +48,34 @@ impl Snapshot {
             return largest;
         }
         split.choose(random)
+    }
+
+    /// The part of a service's work that goes elsewhere, in thousandths; 0 while its way is not in force.
+    pub fn diverted(&self, service: &Service) -> u32 {
+        match &service.available.diverted {
+            Diverted::Nothing | Diverted::Part { share: 0, .. } => {
+                self.courses.get(service.index).map_or(0, Course::share)
+            }
+            Diverted::Part { share, .. } => *share,
+            Diverted::All => WHOLE,
+        }
+    }
+
+    /// Whether the service at the second place does a part of the work of the one at the first.
+    pub fn is_working_for(&self, asked: usize, service: usize) -> bool {
+        self.courses.get(asked).is_some_and(|course| course.leads_to(service))
+    }
+
+    /// How long requests of this path to the service at this place are still cut off; `None` = they are not.
+    pub fn cut_off(&self, asked: usize, path: &str, now: impl FnOnce() -> Moment) -> Option<Duration> {
+        self.courses.get(asked).filter(|course| course.has_cuts()).and_then(|course| course.cut_off(path, now()))
+    }
+
+    /// The service whose backends do the work of an exchange with the service at this place: that one itself, but for what recovery sends
+    /// to another one. `random` gives a number below 1000.
+    pub fn working(&self, asked: usize, random: impl FnOnce() -> u32) -> usize {
+        // nearly always there is nothing at all
+        self.courses.get(asked).and_then(|course| course.away(random)).unwrap_or(asked)
     }
 }
 

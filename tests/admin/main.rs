@@ -16,6 +16,7 @@ mod login;
 mod notifications;
 mod operators;
 mod receivers;
+mod recovery;
 mod tokens;
 mod upgrades;
 

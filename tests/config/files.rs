@@ -31,18 +31,10 @@ fn of_the_contract_everything_is_known() {
     let errors: Vec<_> = diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
     for d in &errors {
         let missing_file = d.message.contains("certs/site.") && d.message.contains("can't be read");
-        assert!(missing_file || d.message.ends_with("is not supported by this version"), "{diagnostics}");
+        assert!(missing_file, "{diagnostics}");
     }
     let refused: Vec<&str> = errors.iter().map(|d| d.path.as_str()).collect();
-    assert_eq!(
-        refused,
-        [
-            "listener[0].tls.certificates[0].cert",
-            "listener[0].tls.certificates[0].key",
-            "service.api.recover",
-            "service.api.recovery",
-        ]
-    );
+    assert_eq!(refused, ["listener[0].tls.certificates[0].cert", "listener[0].tls.certificates[0].key"]);
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn what_is_shown_has_every_default_and_nothing_of_later_versions() {
     assert_eq!(shown["service"]["app"]["backend"][0]["id"], "127.0.0.1:9001");
     assert!(shown["server"]["workers"].as_u64().unwrap() >= 1);
     assert_eq!(shown["service"]["app"]["retry"]["hold"], "16KiB");
-    for later in ["detect", "recover", "sla", "health"] {
+    for later in ["detect", "recover", "recovery", "sla", "health"] {
         assert!(shown["service"]["app"].get(later).is_none(), "{later}");
     }
 }

@@ -16,6 +16,7 @@ use crate::health::faults::Faults;
 use crate::ledger::{Keeper, Ledger};
 use crate::metrics::Registry;
 use crate::operator::maintenance::Maintenances;
+use crate::operator::recovery::Recoveries;
 use crate::report::standings::Standings;
 use crate::snapshot::Snapshot;
 
@@ -30,11 +31,13 @@ const AGAIN: Duration = Duration::from_millis(10);
 pub(in crate::app) struct Accounting {
     /// The history.
     pub ledger: Ledger,
-    maintenances: Arc<Maintenances>,
+    /// Maintenance that was started by hand.
+    pub maintenances: Arc<Maintenances>,
     standings: Arc<Standings>,
     accounts: Rc<RefCell<Accounts>>,
     start: Rc<Cell<Start>>,
-    keeper: Keeper,
+    /// This run of the process.
+    pub keeper: Keeper,
 }
 
 /// Whether the accounts may begin.
@@ -86,6 +89,11 @@ impl Accounting {
             maintenances: Arc::clone(&self.maintenances),
             keeper: self.keeper,
         }
+    }
+
+    /// Where recovery and the admin address meet; what is to be kept of it is written to the same ledger.
+    pub fn recoveries(&self, events: &Arc<Events>) -> Arc<Recoveries> {
+        Arc::new(Recoveries::new(Arc::clone(events), self.ledger.clone(), self.keeper))
     }
 
     /// From now on the accounts begin as soon as something is promised. `takes_over`: a process that was replaced has kept them until now.

@@ -25,6 +25,8 @@ pub struct BackendReadings {
     leftover_since: Moment,
     /// When the last check ended that was taken in.
     pub checked: Moment,
+    /// When it was added, or came back, last.
+    joined: Moment,
 }
 
 impl Default for BackendReadings {
@@ -35,6 +37,7 @@ impl Default for BackendReadings {
             leftover: [0; EPOCHS],
             leftover_since: Moment::NEVER,
             checked: Moment::NEVER,
+            joined: Moment::NEVER,
         }
     }
 }
@@ -66,6 +69,11 @@ impl BackendReadings {
     /// Of a backend whose counters are read from now on: what happened before is left out.
     pub fn from_now_on(upstream: &UpstreamMetrics) -> Self {
         Self { details: upstream.details(), latencies: upstream.latencies(), ..Self::default() }
+    }
+
+    /// Whether the backend has been added, or has come back, since this was last asked.
+    pub fn has_joined(&mut self, joined: Moment) -> bool {
+        std::mem::replace(&mut self.joined, joined) != joined
     }
 
     /// Reads the counters, and adds what is new to the sample. `next` is the epoch that begins after this.

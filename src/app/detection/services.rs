@@ -120,6 +120,10 @@ impl ServiceDetection {
         for (at, sample) in samples.iter_mut().enumerate() {
             let (endpoint, upstream) = (&service.endpoints[at], &service.upstream[at]);
             *sample = standing(endpoint, service.load_reports.expire, now);
+            // what a backend did before it went away does not speak against the one that has come back
+            if self.readings[at].has_joined(endpoint.live.standing.joined()) {
+                self.detection.forgive(at);
+            }
             self.readings[at].read(upstream, times, next, now, sample);
             if is_close {
                 self.readings[at].read_histogram(upstream, &mut sample.latencies);

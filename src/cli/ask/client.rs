@@ -25,22 +25,22 @@ const FILE: &str = "proxy.toml";
 #[derive(Debug, Default, Args)]
 pub(in crate::cli) struct AdminOptions {
     /// The admin address [default: admin.bind of the configuration, or http://127.0.0.1:9900]
-    #[arg(long = "admin", value_name = "URL")]
+    #[arg(long = "admin", value_name = "URL", global = true)]
     url: Option<String>,
     /// The configuration to take `admin.bind`, `admin.tls` and the token (`admin.token_file`, else of `admin.tokens`) from
-    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = FILE)]
+    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = FILE, global = true)]
     path: PathBuf,
     /// The file with the bearer token
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
     /// Authorities that its certificate is verified against [default: it is the configured one; with --admin, the system's]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     ca: Option<PathBuf>,
     /// A client certificate, where it asks for one
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "key", global = true)]
     cert: Option<PathBuf>,
     /// The key of the client certificate
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, value_name = "FILE", requires = "cert", global = true)]
     key: Option<PathBuf>,
 }
 

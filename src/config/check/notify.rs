@@ -36,14 +36,25 @@ impl Checker<'_> {
             let mistake = self.mistake(&at.key("on"), "no event is wanted, so nothing is ever sent");
             self.report(mistake.expected("levels or kinds of events").help("[\"warn\"] = warnings and errors"));
         }
-        let secret = raw.secret_file.as_deref().map(|file| self.notify_secret(&at.key("secret_file"), file));
-        let secret = all_or_nothing(secret);
-        let ca = match &raw.ca {
+        let receiver = self.receiver(at, raw.secret_file.as_deref(), raw.ca.as_deref());
+        let name = raw.name.as_deref()?.into();
+        let (secret, ca) = receiver?;
+        Some(model::Notify { name, webhook: webhook?, on, secret, ca })
+    }
+
+    /// What is shared with whoever is posted to: `secret_file` signs messages, `ca` verifies the receiver.
+    pub(super) fn receiver(
+        &mut self,
+        at: &KeyPath,
+        secret_file: Option<&str>,
+        ca: Option<&str>,
+    ) -> Option<(Option<model::NotifySecret>, Authorities)> {
+        let secret = secret_file.map(|file| self.notify_secret(&at.key("secret_file"), file));
+        let ca = match ca {
             Some(file) => self.authorities(&at.key("ca"), file).map(Authorities::File),
             None => Some(Authorities::System(self.system_authorities())),
         };
-        let name = raw.name.as_deref()?.into();
-        Some(model::Notify { name, webhook: webhook?, on, secret: secret?, ca: ca? })
+        Some((all_or_nothing(secret)?, ca?))
     }
 
     /// Whether items of this list were bad, and have been taken out.

@@ -45,6 +45,7 @@ impl Checker<'_> {
         let health = raw.health.as_ref().map(|health| self.health(&at.key("health"), health));
         let discover = raw.discover.as_ref().map(|discover| self.discover(&at.key("discover"), discover));
         let detect = raw.detect.as_ref().map(|detect| self.detect(&at.key("detect"), detect));
+        let recovery = self.recovery(at, name, raw);
         let sla = raw.sla.as_ref().map(|sla| self.sla(&at.key("sla"), sla));
         let backends = self.backends(at, name, raw);
         Some(Service {
@@ -64,6 +65,7 @@ impl Checker<'_> {
             load_reports: self.load_reports(&raw.load_reports),
             discover: all_or_nothing(discover)?,
             detect: all_or_nothing(detect)?,
+            recovery: recovery?,
             sla: all_or_nothing(sla)?,
             protocol: match raw.protocol {
                 raw::ServiceProtocol::Http1 => UpstreamProtocol::Http1,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Address, ClientTls};
+use super::{Address, ClientTls, Recovery};
 use crate::detect::service::Settings;
 use crate::policy::{self, AnswerLimits, KeyFrom, Pool, ProxyHeader, Timeouts, UpstreamProtocol};
 use crate::sla::Promise;
@@ -51,6 +51,8 @@ pub struct Service {
     pub discover: Option<Discover>,
     /// Detection of faults; `None` = none are detected.
     pub detect: Option<Detect>,
+    /// What is done about faults; `None` = nothing.
+    pub recovery: Option<Recovery>,
     /// What is promised of it; `None` = nothing is accounted.
     pub sla: Option<Sla>,
     /// What is spoken to the backends.

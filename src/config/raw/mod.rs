@@ -5,17 +5,16 @@
 //!
 //! - `x-syntax`: the language of a string, or of the strings in an array or a table (see `syntax.rs`);
 //! - `x-key-syntax`: the language of a table's keys;
-//! - `x-positive`: a duration or a size that can't be 0;
-//! - `x-unsupported`: refused by this version, unless it has exactly this value, at which it does nothing (`true`: always).
+//! - `x-positive`: a duration or a size that can't be 0.
 //!
 //! Nothing is required as far as serde is concerned: a required key (`required` in the schema) that is missing has been
 //! reported before, and the checks go on without it.
 
 mod balancing;
 mod detection;
-mod unsupported;
 mod listener;
 mod notify;
+mod recovery;
 mod resilience;
 mod service;
 mod sla;
@@ -31,6 +30,7 @@ pub(super) use listener::{
     Share, TlsVersion,
 };
 pub(super) use notify::Notify;
+pub(super) use recovery::{Approve, Recover, Recovery, Strategy};
 pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
 pub(super) use service::{
     AnswerLimits, Backend, Balance, Pool, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Timeout, Via,

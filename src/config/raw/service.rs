@@ -2,9 +2,9 @@
 
 use super::balancing::{Affinity, HashKey, LoadReports};
 use super::detection::Detect;
+use super::recovery::{Recover, Recovery};
 use super::resilience::{CircuitBreaker, Discover, Fallback, Health, Outlier, Retry};
 use super::sla::Sla;
-use super::unsupported::{Recover, Recovery};
 use super::{section, words};
 use crate::config::units::{Size, TimeSpan};
 
@@ -90,11 +90,9 @@ section! {
         load_reports: LoadReports = LoadReports::default(),
         /// Present = faults are detected.
         detect: Option<Detect> = None,
-        /// What is done about a fault, in this order.
-        #[schemars(extend("x-unsupported" = true))]
+        /// What is done about faults.
         recover: Option<Vec<Recover>> = None,
-        /// How recovery as a whole behaves.
-        #[schemars(extend("x-unsupported" = true))]
+        /// How much may be done about them.
         recovery: Option<Recovery> = None,
         /// Present = availability is accounted.
         sla: Option<Sla> = None,
@@ -189,5 +187,14 @@ section! {
         /// Fields of an answer; over it: 502.
         #[schemars(range(min = 1, max = 10_000))]
         max_headers: u32 = 100,
+    }
+}
+
+impl Service {
+    /// Fills in the defaults that depend on other settings.
+    pub(in crate::config) fn fill_in(&mut self) {
+        let Some(recover) = &mut self.recover else { return };
+        recover.iter_mut().for_each(Recover::fill_in);
+        self.recovery.get_or_insert_with(Recovery::default);
     }
 }

@@ -214,7 +214,11 @@ pub(in crate::config) fn network(text: &str) -> Result<IpNet> {
 pub(in crate::config) fn webhook(text: &str) -> Result<Uri> {
     const URL: &str = "a URL such as \"https://alerts.example.com/hook\"";
     let problem = |what: &str| Problem::new(format!("`{text}` {what}"), URL);
-    let uri: Uri = text.parse().map_err(|_| problem("is not a URL"))?;
+    let uri: Uri =
+        text.parse().map_err(|_| match text.split("://").nth(1).is_some_and(|rest| rest.starts_with("${")) {
+            true => problem("has a placeholder in place of its host").help("the path and the query may have some"),
+            false => problem("is not a URL"),
+        })?;
     let authority = match (uri.scheme_str(), uri.authority()) {
         (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => authority,
         (None, _) => return Err(problem("has no scheme").suggest(Some(format!("https://{text}")))),

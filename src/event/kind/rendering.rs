@@ -5,15 +5,15 @@ use tracing::{error, info, warn};
 
 use super::{Kind, Level, Sessions, seconds};
 use crate::clock::rfc3339;
-use crate::endpoint::state::State;
+use crate::endpoint::state::{DecidedBy, State};
 use crate::event::Subject;
 
 impl Kind {
     /// What happened, in one line for people.
     pub fn text(&self) -> String {
         match self {
-            Self::Backend { state, reason, .. } => {
-                let text = backend(*state);
+            Self::Backend { state, by, reason, .. } => {
+                let text = backend(*state, *by);
                 if reason.is_empty() { text.to_owned() } else { format!("{text}: {reason}") }
             }
             Self::BackendRemoved { by } => format!("backend is removed: the {by} does not have it any more"),
@@ -22,6 +22,7 @@ impl Kind {
             Self::Discovery(change) => change.text(),
             Self::Fault(change) => change.text(),
             Self::Promise(change) => change.text(),
+            Self::Recovery(change) => change.text(),
             Self::Ledger(change) => change.text(),
             Self::DetectorLeftOut { detector, reason } => {
                 format!("the detector {detector} is left out until the next reload: {reason}")
@@ -67,6 +68,7 @@ impl Kind {
             Self::Discovery(change) => change.cause(),
             Self::Fault(change) => change.cause(),
             Self::Promise(change) => change.cause(),
+            Self::Recovery(change) => change.cause(),
             Self::Ledger(change) => change.cause(),
             Self::DetectorLeftOut { detector, reason } => json!({ "detector": detector, "reason": reason }),
             Self::Operator { command, who, reason, until, weight, sessions } => {
@@ -105,7 +107,7 @@ impl Kind {
         let listener = subject.listener.as_deref();
         match self {
             Self::Backend { state, by, reason, was, .. } => {
-                let (by, was, text) = (by.as_str(), was.map(State::as_str), self::backend(*state));
+                let (by, was, text) = (by.as_str(), was.map(State::as_str), self::backend(*state, *by));
                 match self.level() {
                     Level::Info => info!(service, backend, by, reason, was, "{text}"),
                     _ => warn!(service, backend, by, reason, was, "{text}"),
@@ -117,6 +119,7 @@ impl Kind {
             Self::Discovery(change) => change.log(service),
             Self::Fault(change) => change.log(subject),
             Self::Promise(change) => change.log(service),
+            Self::Recovery(change) => change.log(subject),
             Self::Ledger(change) => change.log(),
             Self::DetectorLeftOut { .. } => warn!(service, "{}", self.text()),
             Self::Operator { command, who, reason, until, weight, sessions } => {
@@ -144,8 +147,12 @@ impl Kind {
     }
 }
 
-fn backend(state: State) -> &'static str {
+fn backend(state: State, by: DecidedBy) -> &'static str {
     match state {
+        State::Draining if by == DecidedBy::Recovery => {
+            "backend is draining: it is repaired and gets no work meanwhile"
+        }
+        State::Broken if by == DecidedBy::Recovery => "backend is broken: recovery holds its circuit open",
         State::Up => "backend is up",
         State::Starting => "backend is starting: its share of the work grows",
         State::Draining => "backend is draining: it keeps its sessions and gets no new ones",

@@ -12,7 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::forward::placement::{self, Criteria};
 use crate::forward::retry::state::RetryState;
-use crate::forward::session::{Record, keys, route, service_of};
+use crate::forward::session::{Record, keys, route, services_of};
 use crate::layer4::udp::{Payload, Socket, options};
 use crate::metrics::Loss;
 use crate::metrics::retries::RetryResult;
@@ -77,8 +77,8 @@ impl UdpSessions {
     ) -> Result<Opening> {
         let worker = self.ingress.worker();
         let route = route(&context.snapshot.listeners[context.listener], None)?;
-        let service = &context.snapshot.services[service_of(route, context.snapshot, worker)?];
-        record.goes_to(service, context.listener);
+        let (asked, service) = services_of(route, context.snapshot, worker)?;
+        record.goes_to(asked, service, context.listener);
         worker.deposit(service, context.now);
         let avoided = avoided.and_then(|avoided| service.endpoints.iter().position(|e| e.key == avoided.key));
         Ok(Opening {

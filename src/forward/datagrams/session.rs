@@ -247,7 +247,7 @@ fn may_stay_with(endpoint: &Endpoint, context: &BatchContext<'_>) -> bool {
 fn leads_to(context: &BatchContext<'_>, service: &Service) -> bool {
     let listener = &context.snapshot.listeners[context.listener];
     match crate::forward::session::route(listener, None).map(|route| &route.action) {
-        Ok(Action::Service(index)) => *index == service.index,
+        Ok(Action::Service(asked)) => *asked == service.index || context.snapshot.is_working_for(*asked, service.index),
         // new sessions go to one of several services at random, and this may be one of them
         Ok(Action::Split(_)) => true,
         _ => false,

@@ -31,6 +31,10 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::NotUpgraded => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_upgrade_failed"),
         Kind::NoRoute => (StatusCode::NOT_FOUND, "evenkeel; error=destination_not_found"),
         Kind::NoBackend => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable"),
+        Kind::CutOff(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "evenkeel; error=destination_unavailable; details=\"cut off by recovery\"",
+        ),
         Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),
         Kind::Shortage(lack) => (StatusCode::SERVICE_UNAVAILABLE, lacking(lack)),
         Kind::Connect => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_refused"),
@@ -71,9 +75,9 @@ fn lacking(lack: Shortage) -> &'static str {
     }
 }
 
-/// The answer that the configuration has for a service without a backend that can be used; `None` when the failure is another one.
+/// The answer that the configuration has for a service without a backend that can be used, or that is cut off; `None` when the failure is another one.
 pub fn fallback(kind: Kind, fallback: &Fallback) -> Option<Response<Bytes>> {
-    if !matches!(kind, Kind::NoBackend | Kind::Overload | Kind::Shortage(_)) {
+    if !matches!(kind, Kind::NoBackend | Kind::CutOff(_) | Kind::Overload | Kind::Shortage(_)) {
         return None;
     }
     let mut response = Response::new(fallback.body.clone());
@@ -105,7 +109,8 @@ pub fn answer(kind: Kind) -> Response<Bytes> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let seconds = if let Kind::CutOff(seconds) = kind { seconds } else { 1 };
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
@@ -144,6 +149,7 @@ pub fn grpc_code(kind: Kind) -> Code {
         Kind::ClientGone => Code::Cancelled,
         Kind::SlowRequest | Kind::UpstreamTimeout | Kind::UpstreamHung => Code::DeadlineExceeded,
         Kind::NoBackend
+        | Kind::CutOff(_)
         | Kind::Overload
         | Kind::Shortage(_)
         | Kind::Connect

@@ -21,6 +21,8 @@ use http::header::{self, HeaderMap, HeaderValue};
 
 use super::placement::keys::{self, Keys};
 use super::{Ingress, Worker};
+use crate::clock::Moment;
+use crate::endpoint::standing::WHOLE;
 use crate::error::{Error, Kind, Result};
 use crate::layer4::proxy_protocol::Peer;
 use crate::metrics::ListenerMetrics;
@@ -30,7 +32,7 @@ use crate::protocol::http::grpc;
 use crate::protocol::http::partial::Partial;
 use crate::protocol::http::{Handler, Request};
 use crate::route::Lookup;
-use crate::snapshot::{Action, Current, Listener, Route, Service};
+use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
 use crate::timer::Alarm;
 use crate::tls::Acceptor;
 use crate::upstream::ClientPools;
@@ -95,7 +97,7 @@ impl Handler for Connection {
                 if let Some(content_type) = grpc {
                     return own(error_answer::grpc(error.kind(), content_type), exchange);
                 }
-                let fallback = exchange.service().and_then(|service| service.fallback.as_ref());
+                let fallback = exchange.asked().and_then(|service| service.fallback.as_ref());
                 let answer = fallback.and_then(|fallback| error_answer::fallback(error.kind(), fallback));
                 own(answer.unwrap_or_else(|| error_answer::answer(error.kind())), exchange)
             }
@@ -153,7 +155,7 @@ impl Connection {
     ) -> Result<AnsweredBy> {
         let listener = &snapshot.listeners[listener];
         let route = self.route(listener, &request)?;
-        let service = match &route.action {
+        let asked = match &route.action {
             Action::Service(service) => *service,
             Action::Split(split) => snapshot.choose(split, self.worker.random.borrow_mut().u32(..)),
             Action::Redirect { to, status } => {
@@ -166,8 +168,7 @@ impl Connection {
         if let Some(response) = max_forwards::count(&mut request) {
             return Ok(AnsweredBy::Us(response));
         }
-        let service = &*snapshot.services[service];
-        exchange.goes_to(service.index);
+        let service = self.working(snapshot, asked, request.uri.path(), exchange)?;
         // before anything is changed: clients are told apart by what they have sent
         let keys = self.keys(listener, service, &request);
         request::prepare(&mut request, &self.client, route, service.via)?;
@@ -225,6 +226,29 @@ impl Connection {
         };
         let route = listener.routes.find(&lookup).or(listener.default.as_ref());
         route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
+    }
+
+    /// The service whose backends do the work of an exchange with the service at this place.
+    ///
+    /// # Errors
+    ///
+    /// When the path is cut off.
+    fn working<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        asked: usize,
+        path: &str,
+        exchange: &mut Exchange,
+    ) -> Result<&'s Service> {
+        let service = snapshot.working(asked, || self.worker.random.borrow_mut().u32(..WHOLE));
+        exchange.goes_to(asked, service);
+        match snapshot.cut_off(asked, path, || Moment::at(exchange.began())) {
+            None => Ok(&snapshot.services[service]),
+            Some(left) => {
+                let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+                Err(Error::new(Kind::CutOff(seconds), ""))
+            }
+        }
     }
 
     /// What ties the exchange to a backend.

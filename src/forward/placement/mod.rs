@@ -107,7 +107,7 @@ fn arrive(worker: &Worker, service: &Service, criteria: Criteria<'_>) -> Result<
 
 /// Finds a place. `behind`: others wait for any backend, so that the only one for this exchange is the one that its client belongs to.
 fn place(worker: &Worker, service: &Service, criteria: Criteria<'_>, behind: bool) -> Result<Admission, Refusal> {
-    if let Some(admission) = criteria.preferred.and_then(|preferred| enter(service, preferred, criteria.now).ok()) {
+    if let Some(admission) = criteria.preferred.and_then(|preferred| enter_new(service, preferred, criteria.now).ok()) {
         return Ok(admission);
     }
     let find = || if behind { Err(Refusal::Full) } else { find(worker, service, criteria) };
@@ -193,12 +193,12 @@ fn find(worker: &Worker, service: &Service, criteria: Criteria<'_>) -> Result<Ad
     Err(if is_full { Refusal::Full } else { Refusal::Unavailable })
 }
 
-/// Whether an operator has taken a backend out, maybe since the snapshot was built: that is in force as soon as the operator is answered.
+/// Whether an operator or recovery has taken a backend out, maybe since the snapshot was built: that is in force at once.
 fn is_taken_out(service: &Service, backend: usize) -> bool {
     service.endpoints[backend].live.standing.is_taken_out()
 }
 
-/// Takes a slot for new work. What an operator has said is looked at when the slot is counted already: whoever sees nothing in flight at a
+/// Takes a slot for new work. Whether somebody has taken the backend out is looked at when the slot is counted already: whoever sees nothing in flight at a
 /// drained backend may rely on that.
 fn enter_new(service: &Service, backend: usize, now: Moment) -> Result<Admission, Refusal> {
     let admission = enter(service, backend, now)?;
@@ -311,10 +311,7 @@ fn use_slot(service: &Service, criteria: Criteria<'_>, own: Option<usize>, slot:
     };
     let may = match own {
         Some(_) => service.keeps_sticky_sessions(backend, criteria.now),
-        None => {
-            service.available.members.binary_search_by_key(&backend, |(index, _)| *index).is_ok()
-                && !is_taken_out(service, backend)
-        }
+        None => service.available.has(backend) && !is_taken_out(service, backend),
     };
     let permit = match pass(service, backend, criteria.now) {
         Ok(permit) if may => permit,

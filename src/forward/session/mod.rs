@@ -27,6 +27,7 @@ use super::placement::{self, Criteria};
 use super::retry::state::RetryState;
 use super::{Ingress, Worker};
 use crate::clock::Moment;
+use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Live};
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::Stream;
@@ -166,8 +167,8 @@ async fn connect(
     record: &mut Record,
 ) -> Result<BackendConnection> {
     let route = route(&snapshot.listeners[listener], arrival.server_name.as_deref())?;
-    let service = &*snapshot.services[service_of(route, snapshot, worker)?];
-    record.goes_to(service, listener);
+    let (asked, service) = services_of(route, snapshot, worker)?;
+    record.goes_to(asked, service, listener);
     let now = Moment::at(record.began());
     let (mut retry, last) = resume(worker, service, failed);
     match last {
@@ -244,14 +245,21 @@ pub(super) fn route<'s>(listener: &'s Listener, server_name: Option<&str>) -> Re
     route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
 }
 
-/// The service that a session of this route goes to, by its place in the snapshot. Drawn at random where the route leads to several.
-pub(super) fn service_of(route: &Route, snapshot: &Snapshot, worker: &Worker) -> Result<usize> {
-    match &route.action {
-        Action::Service(service) => Ok(*service),
-        Action::Split(split) => Ok(snapshot.choose(split, worker.random.borrow_mut().u32(..))),
+/// The service that a session of this route asks for, drawn at random where the route leads to several, and the one whose backends do the
+/// work.
+pub(super) fn services_of<'s>(
+    route: &Route,
+    snapshot: &'s Snapshot,
+    worker: &Worker,
+) -> Result<(&'s Service, &'s Service)> {
+    let asked = match &route.action {
+        Action::Service(service) => *service,
+        Action::Split(split) => snapshot.choose(split, worker.random.borrow_mut().u32(..)),
         // the configuration has these for HTTP only
-        Action::Redirect { .. } | Action::Respond { .. } => Err(Error::new(Kind::Internal, "no request")),
-    }
+        Action::Redirect { .. } | Action::Respond { .. } => return Err(Error::new(Kind::Internal, "no request")),
+    };
+    let working = snapshot.working(asked, || worker.random.borrow_mut().u32(..WHOLE));
+    Ok((&snapshot.services[asked], &snapshot.services[working]))
 }
 
 /// What ties a session to a backend: its client's address.

@@ -33,14 +33,15 @@ pub struct Record {
     access: Option<Box<access::session::SessionEntry>>,
 }
 
-/// The service that it went to.
+/// The service that it asks for, and the one whose backends do the work: they differ only while recovery sends work elsewhere.
 #[derive(Debug)]
 struct ServiceHandles {
+    asked: Arc<str>,
+    durations: Arc<Durations>,
+    promised: Option<Arc<Promised>>,
     index: usize,
     name: Arc<str>,
-    durations: Arc<Durations>,
     waiting: Arc<Waiters>,
-    promised: Option<Arc<Promised>>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
 }
@@ -83,15 +84,17 @@ impl Record {
         self.access = Some(Box::new(entry));
     }
 
-    /// It goes to this service, from the listener at this place.
-    pub fn goes_to(&mut self, service: &Service, listener: usize) {
-        self.requests = Arc::clone(&service.series[listener].none);
+    /// It asks for this service and goes to the backends of another one, or of the same, from the listener at this place. How sessions end and
+    /// what is promised is counted for the service that is asked; what says something about backends is counted where they belong.
+    pub fn goes_to(&mut self, asked: &Service, service: &Service, listener: usize) {
+        self.requests = Arc::clone(&asked.series[listener].none);
         self.service = Some(ServiceHandles {
+            asked: Arc::clone(&asked.name),
+            durations: Arc::clone(&asked.durations),
+            promised: asked.promised.clone(),
             index: service.index,
             name: Arc::clone(&service.name),
-            durations: Arc::clone(&service.durations),
             waiting: Arc::clone(&service.waiting),
-            promised: service.promised.clone(),
             breaker: service.breaker,
             consecutive_failures: service.outlier.consecutive_failures,
         });
@@ -102,7 +105,9 @@ impl Record {
         let backend = admission.backend();
         // the clock is read again for the rare second attempt only
         let began = if self.attempt.is_none() { self.outcome.began } else { Instant::now() };
-        self.requests = Arc::clone(&service.series[listener].backends[backend]);
+        if self.service.as_ref().is_some_and(|handles| handles.asked == service.name) {
+            self.requests = Arc::clone(&service.series[listener].backends[backend]);
+        }
         self.outcome.attempts += 1;
         if let Some(entry) = &mut self.access {
             entry.attempts.tried(&service.endpoints[backend].id);
@@ -233,7 +238,7 @@ impl Drop for Record {
         if let Some(entry) = self.access.take() {
             let names = access::Names {
                 listener: &self.listener,
-                service: self.service.as_ref().map(|service| &*service.name),
+                service: self.service.as_ref().map(|service| &*service.asked),
                 backend: self.attempt.as_ref().map(|attempt| &*attempt.endpoint.id),
             };
             self.worker.recorder.session_access(&entry, &names, &self.outcome, ended);

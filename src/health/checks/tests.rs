@@ -200,3 +200,52 @@ fn advice_does_not_decide() {
     }
     assert_eq!(live.standing.health(), Health::Unknown);
 }
+
+/// The times between these checks, `+` good and `-` bad, of a backend that is checked in a hurry after the first of them: every 100 ms, for
+/// 1 s at most.
+fn hurried_through(results: &str) -> Vec<u128> {
+    let mut checks = Checks::new(1);
+    checks.update(vec![target("a", &Arc::default(), policy())], START);
+    let (mut last, _) = step(&mut checks, Ok("connected".into()));
+    let until = last.plus(Duration::from_secs(1));
+    checks.hurry("api", "a", Duration::from_millis(100), until, last);
+    let after = results.chars().map(|result| {
+        let (at, _) = step(&mut checks, if result == '+' { Ok("connected".into()) } else { refused() });
+        at.since(std::mem::replace(&mut last, at)).as_millis()
+    });
+    after.collect()
+}
+
+#[test]
+fn a_backend_in_a_hurry_is_checked_at_once_and_often_until_it_is_well() {
+    assert_eq!(hurried_through("+++"), [0, 100, 2000], "as many as rise says were good");
+    assert_eq!(hurried_through("-+-+++"), [0, 100, 100, 100, 100, 2000], "in a row");
+    assert_eq!(hurried_through("---++++"), [0, 100, 100, 100, 100, 2000, 2000], "down, and up again");
+}
+
+#[test]
+fn a_hurry_ends_when_its_time_is_over() {
+    assert_eq!(hurried_through(&"-".repeat(13)), [0, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 2000, 2000]);
+}
+
+#[test]
+fn a_hurry_outlasts_a_reload_and_adds_no_checks() {
+    let live = Arc::<Live>::default();
+    let mut checks = Checks::new(1);
+    checks.update(vec![target("a", &live, policy())], START);
+    let (at, _) = step(&mut checks, refused());
+    let (every, until) = (Duration::from_millis(100), at.plus(Duration::from_secs(60)));
+    checks.hurry("api", "b", every, until, at);
+    assert!(checks.take(at).is_none(), "nobody knows it");
+    checks.hurry("api", "a", every, until, at);
+    let under_way = checks.take(at).unwrap();
+    checks.hurry("api", "a", every, until, at);
+    assert!(checks.take(at).is_none(), "it is being checked");
+    checks.finish(under_way.key, refused(), at, at);
+    checks.update(vec![target("a", &live, policy())], at);
+    assert_eq!(step(&mut checks, refused()).0, at.plus(every));
+    assert_eq!(step(&mut checks, refused()).0, at.plus(2 * every));
+    checks.hurry("api", "a", every, until, at.plus(2 * every));
+    assert!(checks.take(at.plus(2 * every)).is_some());
+    assert!(checks.take(until).is_none(), "each is made once");
+}

@@ -2,8 +2,9 @@ use std::cell::Cell;
 
 use super::*;
 use crate::detect::fault::{Detector, Subject};
-use crate::endpoint::Target;
+use crate::endpoint::breaker::Circuit;
 use crate::endpoint::standing::{Health, Override};
+use crate::endpoint::{Target, testing};
 use crate::policy::LatencyRule;
 
 const POLICY: Outlier = Outlier {
@@ -265,4 +266,35 @@ fn what_is_suspect_gets_less_work_and_comes_back_by_a_trickle() {
         assert_eq!(world.tick(), [] as [&str; 0]);
     }
     assert_eq!(share(&world), 1000);
+}
+
+#[test]
+fn a_circuit_that_recovery_held_open_comes_back_by_a_trickle_and_closed() {
+    let mut world = World::new();
+    let policy = crate::policy::Breaker { failures: 1, ..testing::breaker() };
+    let live = Arc::clone(&world.backends[1].live);
+    world.fail(1, 1);
+    let permit = live.breaker.admit(&policy, world.now).unwrap();
+    live.breaker.record(permit, true, &policy, world.now).unwrap();
+    live.standing.break_for(world.now.plus(moment(3)), "half of its answers failed");
+    assert_eq!(world.until_an_event(), (vec!["+b".to_owned()], moment(3)));
+    assert_eq!(live.standing.share(), 50);
+    assert_eq!((live.standing.joined(), live.failure_streak.consecutive()), (world.now, 0));
+    assert_eq!(live.breaker.state(&policy, world.now), Circuit::Closed);
+    assert_eq!(live.standing.ejections(), 0);
+
+    live.standing.break_for(world.now.plus(moment(3)), "half of its answers failed");
+    assert_eq!(world.tick(), [] as [&str; 0]);
+    live.standing.mend();
+    assert_eq!(world.tick(), ["+b"]);
+}
+
+#[test]
+fn a_backend_that_is_started_anew_is_out_no_longer() {
+    let mut world = World::new();
+    world.fail(0, 5);
+    assert_eq!(world.tick(), ["-a"]);
+    world.backends[0].live.restarted(world.now);
+    assert_eq!(world.tick(), ["+a"]);
+    assert_eq!(world.backends[0].live.standing.share(), 50);
 }

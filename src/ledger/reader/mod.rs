@@ -1,6 +1,7 @@
 //! The answers: what is in the ledger, read through a connection that can't write.
 
 mod incidents;
+mod recoveries;
 mod times;
 
 use std::collections::{BTreeMap, HashMap};

@@ -3,6 +3,7 @@
 mod damage;
 mod times;
 mod measure;
+mod recoveries;
 mod thread;
 mod tools;
 

@@ -2,7 +2,7 @@
 
 use super::super::figures::{self, INCIDENT_COLUMNS};
 use super::super::model::{RecordedIncident, Report, ServiceReport};
-use super::super::phrase;
+use super::super::{attempts, phrase};
 use super::escape::text;
 use super::{curve, days};
 
@@ -10,13 +10,14 @@ use super::{curve, days};
 pub(super) fn section(at: usize, service: &ServiceReport, report: &Report) -> String {
     let summary = &service.summary;
     format!(
-        "<section class=\"service\" id=\"service-{at}\">\n<h2><bdi>{}</bdi> {}</h2>\n{}{}{}{}{}</section>\n",
+        "<section class=\"service\" id=\"service-{at}\">\n<h2><bdi>{}</bdi> {}</h2>\n{}{}{}{}{}{}</section>\n",
         text(&service.name),
         badge(summary.compliant),
         tiles(service),
         days::bar(service),
         curve::figure(service, report),
         incidents(service),
+        attempted(service),
         details(service),
     )
 }
@@ -93,20 +94,36 @@ fn incidents(service: &ServiceReport) -> String {
         return "<h3>Incidents</h3>\n<p>None.</p>\n".to_owned();
     }
     let header: String = INCIDENT_COLUMNS.map(|name| format!("<th scope=\"col\">{name}</th>")).concat();
-    let rows: String = service.incidents.iter().map(incident).collect();
+    let rows: String = service.incidents.iter().map(|recorded| incident(recorded, service)).collect();
     format!(
         "<h3>Incidents</h3>\n<table class=\"stack incidents\">\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
     )
 }
 
-fn incident(recorded: &RecordedIncident) -> String {
-    let words = figures::of_incident(recorded);
+fn incident(recorded: &RecordedIncident, service: &ServiceReport) -> String {
+    let words = figures::of_incident(recorded, service.ended_by(&recorded.incident));
     let cell = |(name, value): (&&str, &String)| format!("<td data-name=\"{name}\"><bdi>{}</bdi></td>", text(value));
     let cells: String = INCIDENT_COLUMNS.iter().zip(&words.cells).map(cell).collect();
     let lines: String = words.lines.iter().map(|line| format!("<li><bdi>{}</bdi></li>", text(line))).collect();
     let lines = if lines.is_empty() { phrase::NOTHING.to_owned() } else { format!("<ul>{lines}</ul>") };
     let class = if recorded.incident.is_within_rto() { "" } else { " class=\"over\"" };
     format!("<tr{class}>{cells}<td data-name=\"{}\">{lines}</td></tr>\n", INCIDENT_COLUMNS[8])
+}
+
+/// What was done about faults; nothing where nothing was.
+fn attempted(service: &ServiceReport) -> String {
+    let Some(sum) = attempts::sum(&service.attempts) else { return String::new() };
+    let header: String = attempts::COLUMNS.map(|name| format!("<th scope=\"col\">{name}</th>")).concat();
+    let cell = |(name, value): (&&str, &String)| format!("<td data-name=\"{name}\"><bdi>{}</bdi></td>", text(value));
+    let row = |attempt| {
+        let cells: String = attempts::COLUMNS.iter().zip(&attempts::cells(attempt)).map(cell).collect();
+        format!("<tr>{cells}</tr>\n")
+    };
+    let rows: String = service.attempts.iter().map(row).collect();
+    format!(
+        "<h3>Recoveries</h3>\n<p>{}</p>\n<table class=\"stack attempts\">\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n",
+        text(&sum)
+    )
 }
 
 /// What is read by whoever wants to know more.

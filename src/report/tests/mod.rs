@@ -6,8 +6,11 @@ mod sample;
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::*;
 use crate::clock::Stamp;
+use crate::recover::{Attempt, Outcome};
 use crate::sla::Tally;
 
 /// Puts the sample into the folder that `EVENKEEL_REPORT_SAMPLES` names, if it does: to be looked at, and for a new golden file.
@@ -29,6 +32,49 @@ fn assert_golden(name: &str, written: &str, golden: &str) {
 #[test]
 fn markdown_is_as_it_was() {
     assert_golden("report.md", &Format::Markdown.write(&sample::report()), include_str!("report.md"));
+}
+
+#[test]
+fn recoveries_in_markdown_are_as_they_were() {
+    let made = sample::report().made;
+    let text = markdown::recoveries::write(&sample::attempts(), made);
+    assert_golden("recoveries.md", &text, include_str!("recoveries.md"));
+    assert!(markdown::recoveries::write(&[], made).ends_with("Nothing was done.\n"));
+}
+
+#[test]
+fn an_incident_names_the_attempt_that_ended_it() {
+    let report = sample::report();
+    let checkout = &report.services[0];
+    let ended_by = |at: usize| checkout.ended_by(&checkout.incidents[at].incident).map(|attempt| attempt.id);
+    assert_eq!((ended_by(0), ended_by(1)), (None, Some(6)));
+    let with = |change: fn(&mut Attempt)| {
+        let mut attempts = sample::attempts();
+        attempts.iter_mut().for_each(change);
+        let changed = checkout.clone().with_attempts(attempts);
+        changed.ended_by(&changed.incidents[1].incident).map(|attempt| attempt.id)
+    };
+    assert_eq!(with(|attempt| attempt.dry_run = true), None, "nothing was done");
+    assert_eq!(with(|attempt| attempt.outcome = Some(Outcome::NotHealed)), None);
+    assert_eq!(with(|attempt| attempt.acted = Some(i64::MAX)), None, "it was over before");
+    let shown = &parsed(&report)["services"]["checkout"];
+    assert_eq!(
+        (&shown["incidents"][0]["ended_by_attempt"], &shown["incidents"][1]["ended_by_attempt"]),
+        (&Value::Null, &6.into())
+    );
+    let counts = serde_json::json!({ "attempts": 3, "healed": 2, "not_healed": 1, "mean_recovery_s": 157.45 });
+    assert_eq!(shown["recovery"], counts);
+    assert_eq!(shown["attempts"][1]["success"], false);
+}
+
+#[test]
+fn what_a_command_printed_is_no_markup() {
+    let mut attempts = sample::attempts();
+    let act = attempts[1].act.as_mut().unwrap();
+    act.output = "```\n# not a heading\n<script>".to_owned();
+    let text = markdown::recoveries::write(&attempts[1..2], sample::report().made);
+    let printed: Vec<_> = text.lines().skip_while(|line| *line != "It printed:").skip(2).collect();
+    assert_eq!(printed, ["    ```", "    # not a heading", "    <script>"]);
 }
 
 #[test]
@@ -85,7 +131,7 @@ fn names_and_notes_are_no_markup_in_markdown() {
     assert_eq!(table, [10, 10, 10]);
 }
 
-fn parsed(report: &Report) -> serde_json::Value {
+fn parsed(report: &Report) -> Value {
     serde_json::from_str(&Format::Json.write(report)).unwrap()
 }
 

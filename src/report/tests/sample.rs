@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::*;
+use crate::recover::attempt::{ActReport, Said};
+use crate::recover::{Attempt, Outcome, Phase};
 use crate::sla::{Action, Cause, CauseKind, Incident, Promise, Tier, Unit, Window};
 
 const SECOND: i64 = 1000;
@@ -165,6 +167,62 @@ fn checkout() -> ServiceReport {
     let lost = [(2, 9, 0), (6, 612, 0), (9, 31, 0), (12, 64, 0), (19, 22, 0), (23, 634, 0), (27, 17, 0)];
     let period = START..START.plus(30 * DAY);
     ServiceReport::new("checkout", promise(Tier::Enhanced), &period, days(412_000, times, &lost), vec![first, second])
+        .with_attempts(attempts())
+}
+
+/// What was done about the faults of checkout: two restarts, and a failover that ended the second incident.
+pub(super) fn attempts() -> Vec<Attempt> {
+    let begun = |id, start: Stamp, strategy: &str, backend: Option<&str>| Attempt {
+        id,
+        service: "checkout".to_owned(),
+        backend: backend.map(str::to_owned),
+        fault: "unresponsive".to_owned(),
+        confidence: 0.9,
+        votes: vec![Said { by: "reachability".to_owned(), text: "connection refused, 5 times in a row".to_owned() }],
+        strategy: strategy.to_owned(),
+        why: "it has helped 3 times of 4".to_owned(),
+        number: 1,
+        brakes: vec![Said { by: "max_at_once".to_owned(), text: "0 of 1 under way".to_owned() }],
+        phase: Phase::Ended,
+        raised: start.as_millis() - 400,
+        start: start.as_millis(),
+        acted: Some(start.as_millis() + 150),
+        end: Some(start.as_millis() + 35_000),
+        ..Attempt::default()
+    };
+    let act = |code, output: &str| {
+        let what = "systemctl restart checkout@1".to_owned();
+        Some(ActReport {
+            what,
+            ok: code == 0,
+            code: Some(code),
+            took_ms: 1_200,
+            output: output.to_owned(),
+            ..ActReport::default()
+        })
+    };
+    let incident = at(23, 9 * HOUR + 31 * MINUTE);
+    vec![
+        Attempt {
+            outcome: Some(Outcome::Healed),
+            recovery_ms: Some(2_900),
+            credited: true,
+            lesson: "its effectiveness rose to 0.78".to_owned(),
+            act: act(0, ""),
+            ..begun(4, at(12, 8 * HOUR), "restart", Some("checkout-1"))
+        },
+        Attempt {
+            outcome: Some(Outcome::Failed),
+            act: act(1, "Job for checkout@1.service failed.\nSee \"systemctl status\" for details.\n"),
+            ..begun(5, incident.plus(3_000), "restart", Some("checkout-1"))
+        },
+        Attempt {
+            outcome: Some(Outcome::Healed),
+            recovery_ms: Some(5 * MINUTE + 12_000),
+            in_force: true,
+            ..begun(6, incident.plus(2 * MINUTE), "failover", None)
+        },
+    ]
 }
 
 fn search() -> ServiceReport {

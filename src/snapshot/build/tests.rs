@@ -1,5 +1,7 @@
 //! Snapshots built from configurations made by hand.
 
+mod detours;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +54,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
         written: 0,
         health: None,
         detect: None,
+        recovery: None,
         sla: None,
         outlier: policy::Outlier {
             consecutive_failures: 5,

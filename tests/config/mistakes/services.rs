@@ -52,7 +52,6 @@ fn services_must_have_distinct_backends() {
             service("[service.app.outlier]\neject_for = '10s'\nmax_eject_for = '9s'"),
             "service.app.outlier.max_eject_for: `max_eject_for` is shorter than `eject_for`",
         ),
-        (service("[service.app.recovery]"), "service.app.recovery: `recovery` is not supported by this version"),
         (
             service("[service.app]\npanic_threshold = 1.5"),
             "service.app.panic_threshold: `panic_threshold` is out of range",

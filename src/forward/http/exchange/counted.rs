@@ -1,5 +1,9 @@
 //! What an exchange is counted in. A short exchange finds that in its snapshot, at no cost. One that may last for days must not keep a snapshot
 //! alive, with ten thousand backends that a reload has replaced long ago: it keeps handles to just what it needs.
+//!
+//! While recovery sends work elsewhere, the service that is asked is not the one whose backends do the work. How requests end, how long they
+//! take and what is promised is counted for the one that is asked, because that is what its clients see; what says something about
+//! backends is counted where they belong.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +29,7 @@ pub enum Counted {
 pub struct InSnapshot {
     snapshot: Rc<Current>,
     listener: usize,
+    asked: Option<usize>,
     service: Option<usize>,
     backend: Option<usize>,
 }
@@ -34,37 +39,51 @@ pub struct InSnapshot {
 pub struct Detached {
     listener: Arc<str>,
     requests: Arc<Requests>,
+    asked: Option<AskedHandles>,
     service: Option<ServiceHandles>,
     backend: Option<(Arc<Endpoint>, Arc<UpstreamMetrics>)>,
 }
 
-/// What is kept of its service.
+/// What is kept of the service that is asked.
+#[derive(Debug)]
+struct AskedHandles {
+    name: Arc<str>,
+    durations: Arc<Durations>,
+    grpc: Arc<GrpcCalls>,
+    promised: Option<Arc<Promised>>,
+}
+
+/// What is kept of the service whose backends do the work.
 #[derive(Debug)]
 struct ServiceHandles {
     index: usize,
     name: Arc<str>,
-    durations: Arc<Durations>,
     waiting: Arc<Waiters>,
-    grpc: Arc<GrpcCalls>,
-    promised: Option<Arc<Promised>>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
     takes_reports: bool,
 }
 
-/// The service that an exchange goes to.
+/// The service that an exchange asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct ServiceView<'a> {
-    /// Its place in the snapshot that the exchange began with.
-    pub index: usize,
+pub struct AskedView<'a> {
     /// Its name.
-    pub name: &'a Arc<str>,
+    pub name: &'a str,
     /// How long its exchanges take.
     pub durations: &'a Durations,
     /// How its gRPC calls ended.
     pub grpc: &'a GrpcCalls,
     /// What its requests are counted in where something is promised of it.
     pub promised: Option<record::Promised<'a>>,
+}
+
+/// The service whose backends do the work.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceView<'a> {
+    /// Its place in the snapshot that the exchange began with.
+    pub index: usize,
+    /// Its name.
+    pub name: &'a Arc<str>,
     /// Who waits for a slot at its backends.
     pub waiting: &'a Waiters,
     /// When a breaker opens.
@@ -87,13 +106,19 @@ pub struct BackendView<'a> {
 impl Counted {
     /// Of an exchange that came by this listener.
     pub fn new(snapshot: &Rc<Current>, listener: usize) -> Self {
-        Self::InSnapshot(InSnapshot { snapshot: Rc::clone(snapshot), listener, service: None, backend: None })
+        Self::InSnapshot(InSnapshot {
+            snapshot: Rc::clone(snapshot),
+            listener,
+            asked: None,
+            service: None,
+            backend: None,
+        })
     }
 
-    /// It goes to this service.
-    pub fn set_service(&mut self, service: usize) {
+    /// It asks for the first of these services, and the backends of the second do the work.
+    pub fn set_service(&mut self, asked: usize, service: usize) {
         if let Self::InSnapshot(places) = self {
-            places.service = Some(service);
+            (places.asked, places.service) = (Some(asked), Some(service));
         }
     }
 
@@ -112,13 +137,22 @@ impl Counted {
         let detached = Detached {
             listener: Arc::clone(&places.snapshot.listeners[places.listener].name),
             requests: Arc::clone(places.requests()),
+            asked: places.asked().map(AskedHandles::of),
             service: service.map(ServiceHandles::of),
             backend: backend.map(|(s, at)| (Arc::clone(&s.endpoints[at]), Arc::clone(&s.upstream[at]))),
         };
         *self = Self::Detached(Box::new(detached));
     }
 
-    /// The service with all its settings; `None` once the snapshot was let go of.
+    /// The service that is asked, with all its settings; `None` once the snapshot was let go of.
+    pub fn whole_asked(&self) -> Option<&Service> {
+        match self {
+            Self::InSnapshot(places) => places.asked(),
+            Self::Detached(_) => None,
+        }
+    }
+
+    /// The service whose backends do the work, with all its settings; `None` once the snapshot was let go of.
     pub fn whole_service(&self) -> Option<&Service> {
         match self {
             Self::InSnapshot(places) => places.service(),
@@ -134,7 +168,7 @@ impl Counted {
         }
     }
 
-    /// The series of its listener, service and backend.
+    /// The series of its listener, of the service that is asked, and of its backend where that is one of this service's.
     pub fn requests(&self) -> &Requests {
         match self {
             Self::InSnapshot(places) => places.requests(),
@@ -142,16 +176,31 @@ impl Counted {
         }
     }
 
-    /// The service that it goes to.
+    /// The service that it asks for.
+    pub fn asked(&self) -> Option<AskedView<'_>> {
+        match self {
+            Self::InSnapshot(places) => places.asked().map(|service| AskedView {
+                name: &service.name,
+                durations: &service.durations,
+                grpc: &service.grpc,
+                promised: service.promised.as_ref().map(|promised| promised.counted()),
+            }),
+            Self::Detached(detached) => detached.asked.as_ref().map(|handles| AskedView {
+                name: &handles.name,
+                durations: &handles.durations,
+                grpc: &handles.grpc,
+                promised: handles.promised.as_ref().map(|promised| promised.counted()),
+            }),
+        }
+    }
+
+    /// The service whose backends do the work.
     pub fn service(&self) -> Option<ServiceView<'_>> {
         match self {
             Self::InSnapshot(places) => places.service().map(|service| ServiceView {
                 index: service.index,
                 name: &service.name,
-                durations: &service.durations,
                 waiting: &service.waiting,
-                grpc: &service.grpc,
-                promised: service.promised.as_ref().map(|promised| promised.counted()),
                 breaker: service.breaker.as_ref(),
                 consecutive_failures: service.outlier.consecutive_failures,
                 takes_reports: service.load_reports.orca,
@@ -159,10 +208,7 @@ impl Counted {
             Self::Detached(detached) => detached.service.as_ref().map(|handles| ServiceView {
                 index: handles.index,
                 name: &handles.name,
-                durations: &handles.durations,
                 waiting: &handles.waiting,
-                grpc: &handles.grpc,
-                promised: handles.promised.as_ref().map(|promised| promised.counted()),
                 breaker: handles.breaker.as_ref(),
                 consecutive_failures: handles.consecutive_failures,
                 takes_reports: handles.takes_reports,
@@ -184,15 +230,23 @@ impl Counted {
     }
 }
 
+impl AskedHandles {
+    fn of(service: &Service) -> Self {
+        Self {
+            name: Arc::clone(&service.name),
+            durations: Arc::clone(&service.durations),
+            grpc: Arc::clone(&service.grpc),
+            promised: service.promised.clone(),
+        }
+    }
+}
+
 impl ServiceHandles {
     fn of(service: &Service) -> Self {
         Self {
             index: service.index,
             name: Arc::clone(&service.name),
-            durations: Arc::clone(&service.durations),
             waiting: Arc::clone(&service.waiting),
-            grpc: Arc::clone(&service.grpc),
-            promised: service.promised.clone(),
             breaker: service.breaker,
             consecutive_failures: service.outlier.consecutive_failures,
             takes_reports: service.load_reports.orca,
@@ -205,8 +259,13 @@ impl InSnapshot {
         self.service.map(|service| &*self.snapshot.services[service])
     }
 
+    fn asked(&self) -> Option<&Service> {
+        self.asked.map(|service| &*self.snapshot.services[service])
+    }
+
     fn requests(&self) -> &Arc<Requests> {
-        match (self.service(), self.backend) {
+        let is_at_home = self.asked == self.service;
+        match (self.asked(), self.backend.filter(|_| is_at_home)) {
             (Some(service), Some(backend)) => &service.series[self.listener].backends[backend],
             (Some(service), None) => &service.series[self.listener].none,
             (None, _) => &self.snapshot.listeners[self.listener].local,

@@ -91,9 +91,10 @@ impl Exchange {
         self.access = Some(Box::new(entry));
     }
 
-    /// It goes to the service at this place in its snapshot.
-    pub fn goes_to(&mut self, index: usize) {
-        self.counted.set_service(index);
+    /// It asks for the service at the first place in its snapshot, and the backends of the one at the second place do the work. They differ only
+    /// while recovery sends work elsewhere.
+    pub fn goes_to(&mut self, asked: usize, service: usize) {
+        self.counted.set_service(asked, service);
     }
 
     /// An attempt begins with what was admitted.
@@ -137,12 +138,7 @@ impl Exchange {
     pub fn answered(&mut self, status: StatusCode, rest: Rest) {
         self.outcome.status = Some(status);
         self.is_failure = self.service().is_some_and(|service| service.failure_status.contain(status));
-        if self
-            .counted
-            .service()
-            .and_then(|service| service.promised)
-            .is_some_and(|promised| promised.latency.is_some())
-        {
+        if self.counted.asked().and_then(|asked| asked.promised).is_some_and(|promised| promised.latency.is_some()) {
             self.outcome.answered = Some(self.outcome.began.elapsed());
         }
         self.waited();
@@ -238,7 +234,12 @@ impl Exchange {
         }
     }
 
-    /// The service that it goes to; `None` once a lasting answer has let go of the snapshot.
+    /// The service that it asks for; `None` once a lasting answer has let go of the snapshot.
+    pub fn asked(&self) -> Option<&Service> {
+        self.counted.whole_asked()
+    }
+
+    /// The service whose backends do the work; `None` once a lasting answer has let go of the snapshot.
     pub fn service(&self) -> Option<&Service> {
         self.counted.whole_service()
     }
@@ -297,19 +298,19 @@ impl Drop for Exchange {
                 false => self.broke_off(),
             }
         }
-        let service = self.counted.service();
+        let asked = self.counted.asked();
         let handles = record::Handles {
             requests: self.counted.requests(),
-            durations: service.map(|service| service.durations),
-            grpc: service.map(|service| service.grpc),
-            promised: service.and_then(|service| service.promised),
+            durations: asked.map(|asked| asked.durations),
+            grpc: asked.map(|asked| asked.grpc),
+            promised: asked.and_then(|asked| asked.promised),
         };
         let worker = self.ingress.worker();
         let ended = worker.recorder.exchange(worker.index, &handles, &self.outcome, ended);
         if let Some(entry) = self.access.take() {
             let names = log::Names {
                 listener: self.counted.listener(),
-                service: service.map(|service| &**service.name),
+                service: asked.map(|asked| asked.name),
                 backend: self.counted.backend().map(|used| &*used.endpoint.id),
             };
             worker.recorder.access(&entry, &names, &self.outcome, ended);

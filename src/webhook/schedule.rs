@@ -1,22 +1,25 @@
-//! When a delivery that failed is tried again, and when it is given up.
+//! When a call that failed is made again, and when it is given up.
 
 use std::time::{Duration, SystemTime};
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
-/// The first pause, before up to a half of it is added at random.
-const FIRST: Duration = Duration::from_secs(1);
-
-/// The longest pause, before up to a half of it is added at random: then it is 5 minutes at most.
-const LONGEST: Duration = Duration::from_secs(200);
+/// The pauses between tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pauses {
+    /// The first pause, before up to a half of it is added at random.
+    pub first: Duration,
+    /// The longest pause, before up to a half of it is added at random.
+    pub longest: Duration,
+}
 
 /// No receiver may ask for a longer pause than this.
 const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 
-/// What an answer means for the delivery.
+/// What an answer means for the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Handling {
+pub enum Handling {
     /// The receiver has it.
     Sent,
     /// The receiver may take it later, after this time at the earliest.
@@ -25,9 +28,9 @@ pub(super) enum Handling {
     Refused,
 }
 
-/// What the head of an answer means for the delivery. A redirect (3xx) is a refusal: a signed message is not sent to an address that is
+/// What the head of an answer means for the call. A redirect (3xx) is a refusal: a signed message is not sent to an address that is
 /// not in the configuration.
-pub(super) fn handling(status: StatusCode, fields: &HeaderMap, now: SystemTime) -> Handling {
+pub fn handling(status: StatusCode, fields: &HeaderMap, now: SystemTime) -> Handling {
     match status {
         status if status.is_success() => Handling::Sent,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Handling::Later(asked(fields, now)),
@@ -36,8 +39,8 @@ pub(super) fn handling(status: StatusCode, fields: &HeaderMap, now: SystemTime) 
     }
 }
 
-/// The pause that `Retry-After` asks for (RFC 9110, section 10.2.3): seconds or a date.
-fn asked(fields: &HeaderMap, now: SystemTime) -> Duration {
+/// The pause that `Retry-After` asks for (RFC 9110, section 10.2.3): seconds or a date; zero when it asks for none.
+pub fn asked(fields: &HeaderMap, now: SystemTime) -> Duration {
     let value = fields.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
     let pause = match value.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -46,11 +49,13 @@ fn asked(fields: &HeaderMap, now: SystemTime) -> Duration {
     pause.min(LONGEST_ASKED)
 }
 
-/// The pause after so many failures in a row (at least one): doubled with each, and lengthened by up to a half, so that many
-/// instances do not come back at the same time. `random` is in 0..1.
-pub(super) fn pause(failures: u32, asked: Duration, random: f64) -> Duration {
-    let doubled = FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST);
-    doubled.mul_f64(1.0 + random / 2.0).max(asked)
+impl Pauses {
+    /// The pause after so many failures in a row (at least one): doubled with each, and lengthened by up to a half, so that many
+    /// instances do not come back at the same time. `random` is in 0..1.
+    pub fn after(self, failures: u32, asked: Duration, random: f64) -> Duration {
+        let doubled = self.first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(self.longest);
+        doubled.mul_f64(1.0 + random / 2.0).max(asked)
+    }
 }
 
 #[cfg(test)]
@@ -86,10 +91,11 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_from_a_second_to_five_minutes() {
-        let seconds = |failures, random| pause(failures, Duration::ZERO, random).as_secs_f64();
+    fn pauses_double_and_are_lengthened_by_up_to_a_half() {
+        let pauses = Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(200) };
+        let seconds = |failures, random| pauses.after(failures, Duration::ZERO, random).as_secs_f64();
         assert_eq!([1, 2, 3, 8, 9, 1000].map(|failures| seconds(failures, 0.0)), [1.0, 2.0, 4.0, 128.0, 200.0, 200.0]);
         assert_eq!((seconds(1, 1.0), seconds(1000, 1.0)), (1.5, 300.0));
-        assert_eq!(pause(1, Duration::from_secs(9), 1.0), Duration::from_secs(9));
+        assert_eq!(pauses.after(1, Duration::from_secs(9), 1.0), Duration::from_secs(9));
     }
 }

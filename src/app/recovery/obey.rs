@@ -1,0 +1,175 @@
+//! How the orders of a coordinator are carried out.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::done::DoneWhat;
+use super::driver::Driver;
+use super::show;
+use crate::app::background;
+use crate::clock::{Moment, Stamp};
+use crate::config::model::StrategyMeans;
+use crate::endpoint::Endpoint;
+use crate::endpoint::standing::WHOLE;
+use crate::hook::Call;
+use crate::ledger::{Batch, Ledger};
+use crate::recover::attempt::ActReport;
+use crate::recover::order::{Circuit, Run};
+use crate::recover::{Attempt, Notice, Order, Role};
+use crate::snapshot::{Cut, Service, Snapshot, Way};
+
+/// How often a backend is checked that is expected to be well soon.
+const HURRY: Duration = Duration::from_millis(100);
+/// How long an attempt waits for the disk that is to know of it. After that it is given up: what is not kept might be done twice.
+pub(super) const KEPT_WITHIN: Duration = Duration::from_secs(5);
+/// How often a place in the ledger's queue is looked for meanwhile.
+const AGAIN: Duration = Duration::from_millis(5);
+
+impl Driver {
+    /// Carries these out, in their order.
+    pub fn obey(&mut self, service: &Arc<str>, means: &Rc<[StrategyMeans]>, orders: Vec<Order>, snapshot: &Snapshot) {
+        let here = snapshot.services.iter().find(|known| known.name == *service);
+        for order in orders {
+            match order {
+                Order::Enter { attempt, must_be_kept } => self.enter(service, *attempt, must_be_kept),
+                Order::Run(run) => self.run(service, means, &run, here),
+                Order::Kill { attempt } => self.tasks.kill(attempt),
+                Order::HurryChecks { backend, at_most } => {
+                    self.sources.monitor.hurry(service, &backend, HURRY, Moment::now().plus(at_most));
+                }
+                Order::Tell(notice) => self.tell(service, notice),
+                lever => {
+                    if let Some(service) = here {
+                        pull(service, lever, Moment::now());
+                    }
+                    // whoever is picked from now on depends on it
+                    self.sources.store.news().notify_one();
+                }
+            }
+        }
+    }
+
+    /// Writes the record of an attempt to the ledger.
+    fn enter(&mut self, service: &Arc<str>, attempt: Attempt, must_be_kept: bool) {
+        let id = attempt.id;
+        if attempt.end.is_some() {
+            // what its command came to can be known later than that it is over
+            self.sources.recoveries.note_changed(attempt.clone());
+        }
+        self.waits.recoveries.retain(|known| known.id != id);
+        if !must_be_kept {
+            self.waits.recoveries.push(attempt);
+            return;
+        }
+        let (tell, ledger) = (self.tasks.teller(service, id), self.sources.ledger.clone());
+        let batch = Batch { recoveries: vec![attempt], ..Batch::default() };
+        tokio::task::spawn_local(async move {
+            let is_kept = background::run(move || is_kept(&ledger, batch)).await;
+            tell(DoneWhat::Entered(is_kept.unwrap_or(false)));
+        });
+    }
+
+    fn run(&mut self, service: &Arc<str>, means: &Rc<[StrategyMeans]>, run: &Run, here: Option<&Arc<Service>>) {
+        let of_strategy = means.iter().find(|means| means.strategy == run.strategy);
+        let means = of_strategy.and_then(|means| match run.role {
+            Role::Act => means.act.as_ref(),
+            Role::Undo => means.undo.as_ref(),
+            Role::Down => means.down.as_ref(),
+        });
+        let Some(means) = means.cloned() else {
+            let error = format!("`{}` has nothing to run for this any more", run.strategy);
+            let report = ActReport { error, ..ActReport::default() };
+            return self.tasks.teller(service, run.attempt)(DoneWhat::Ran(run.role, report));
+        };
+        // the time, so that it also grows when the history is lost
+        self.token = Stamp::now().as_millis().max(self.token + 1);
+        let endpoint = here.zip(run.backend.as_ref()).and_then(|(here, backend)| endpoint(here, backend));
+        let call = Call {
+            service: service.to_string(),
+            backend: run.backend.as_ref().map(|backend| backend.to_string()),
+            address: endpoint.map(|endpoint| endpoint.name.clone()),
+            fault: run.fault.as_str().to_owned(),
+            attempt: run.attempt,
+            number: run.number,
+            token: self.token,
+            role: run.role.as_str(),
+            strategy: run.strategy.to_string(),
+        };
+        self.tasks.run(service, means, call, run.role);
+    }
+
+    fn tell(&self, service: &Arc<str>, notice: Notice) {
+        let recoveries = &self.sources.recoveries;
+        match &notice {
+            Notice::Ended(attempt) => recoveries.note_ended((**attempt).clone()),
+            Notice::Undone(attempt) | Notice::Released(attempt) => recoveries.note_changed((**attempt).clone()),
+            Notice::Braked { brake, .. } => recoveries.count_braked(service, brake),
+            _ => {}
+        }
+        show::tell(&self.sources.events, service, notice);
+    }
+}
+
+fn endpoint<'a>(service: &'a Service, backend: &str) -> Option<&'a Arc<Endpoint>> {
+    service.endpoints.iter().find(|endpoint| *endpoint.id == *backend)
+}
+
+/// Writes to the ledger, and waits for the disk; `false` = it could not be written so far. Blocks.
+pub(super) fn is_kept(ledger: &Ledger, mut batch: Batch) -> bool {
+    let until = Instant::now() + KEPT_WITHIN;
+    while let Err(back) = ledger.enter(batch) {
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(AGAIN);
+        batch = *back;
+    }
+    ledger.is_kept() && ledger.flush(until.saturating_duration_since(Instant::now()))
+}
+
+/// Carries out an order that is about who gets work. A backend that is gone needs nothing.
+fn pull(service: &Service, order: Order, now: Moment) {
+    let standing = |backend: &str| endpoint(service, backend).map(|endpoint| &endpoint.live.standing);
+    match order {
+        Order::Drain { backend, reason, .. } => {
+            standing(&backend).into_iter().for_each(|standing| standing.set_repair(Some(&reason)));
+        }
+        Order::Return { backend, restarted, .. } => {
+            let Some(endpoint) = endpoint(service, &backend) else { return };
+            endpoint.live.standing.set_repair(None);
+            if restarted {
+                endpoint.live.restarted(now);
+            }
+        }
+        Order::Break { backend, open_for, attempt } => {
+            let reason = format!("recovery sends it nothing for {open_for:?}: attempt {attempt}");
+            standing(&backend).into_iter().for_each(|standing| standing.break_for(now.plus(open_for), &reason));
+        }
+        Order::Mend { what: Circuit::Backend(backend), .. } => {
+            standing(&backend).into_iter().for_each(|standing| standing.mend());
+        }
+        Order::Cut { path, open_for, .. } => {
+            let cut = Cut { until: now.plus(open_for), path };
+            let others = cuts(service, now).filter(|other| other.path != cut.path);
+            service.detour.set_cuts(others.chain([cut.clone()]).collect());
+        }
+        Order::Mend { what: Circuit::Path(path), .. } => {
+            service.detour.set_cuts(cuts(service, now).filter(|cut| cut.path != path).collect());
+        }
+        Order::FailOver { to, .. } => service.detour.set(Some(Way { to, share: WHOLE })),
+        Order::FailBack { share_thousandths, .. } => {
+            let left = WHOLE.saturating_sub(share_thousandths);
+            let way = service.detour.way().filter(|_| left > 0);
+            service.detour.set(way.map(|way| Way { share: left, ..way }));
+        }
+        Order::Enter { .. } | Order::Run(_) | Order::Kill { .. } | Order::HurryChecks { .. } | Order::Tell(_) => {}
+    }
+}
+
+/// What is cut off and not over.
+fn cuts(service: &Service, now: Moment) -> impl Iterator<Item = Cut> {
+    let cuts = service.detour.cuts();
+    let left: Vec<_> = cuts.iter().filter(|cut| cut.until > now).cloned().collect();
+    left.into_iter()
+}

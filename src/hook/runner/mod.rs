@@ -1,0 +1,129 @@
+//! The process between the proxy and a command, `evenkeel hook-runner`: it starts the command, and leaves nothing of it behind.
+//!
+//! Its standard input is a pipe from the proxy. On it comes one line, the [`Job`]; afterwards nothing comes, and its end says that the command is
+//! to be ended: because the proxy wants it, or because there is no proxy any more. What the command came to goes to standard output, as
+//! the JSON of an [`ActReport`].
+//!
+//! * It makes a session of its own, by whose id the proxy finds what is left of the command if somebody kills this process.
+//! * It is the reaper of what the command starts (`PR_SET_CHILD_SUBREAPER`, prctl(2)): a daemon that leaves its session and loses its parent, which
+//!   is how daemons are made, still is a descendant of this process.
+
+mod command;
+mod family;
+
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use rustix::process::{getpid, set_child_subreaper, setsid};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::net::unix::pipe;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep};
+
+use super::{millis, seconds, text};
+use crate::recover::attempt::ActReport;
+use command::Running;
+
+/// What the proxy wants to be run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Job {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// All variables of its environment.
+    pub environment: Vec<(String, String)>,
+    /// How long it may take.
+    pub time_out: Duration,
+}
+
+/// How it came that the command is not awaited any more.
+enum Why {
+    /// It has ended.
+    Ended,
+    /// Its time was over.
+    TimeOut,
+    /// The proxy wants it, is gone, or somebody has sent a signal to this process.
+    Told,
+}
+
+/// Runs the job that standard input has, and tells on standard output what it came to.
+pub fn main() -> ExitCode {
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "evenkeel hook-runner, which only Evenkeel itself starts: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work() -> io::Result<()> {
+    // it fails only for the leader of a process group, which who was started by the proxy is not
+    let _ = setsid();
+    set_child_subreaper(Some(getpid()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let Some(report) = runtime.block_on(serve())? else { return Ok(()) };
+    let mut out = io::stdout().lock();
+    match serde_json::to_vec(&report).map_err(io::Error::from).and_then(|report| out.write_all(&report)) {
+        // there is no proxy any more
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Does the job; `None` when the proxy was gone before it had said what the job is.
+async fn serve() -> io::Result<Option<ActReport>> {
+    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+    let mut proxy = BufReader::new(pipe::Receiver::from_owned_fd(stdin)?);
+    let mut line = Vec::new();
+    proxy.read_until(b'\n', &mut line).await?;
+    if line.last() != Some(&b'\n') {
+        return Ok(None);
+    }
+    let job: Job = serde_json::from_slice(&line)?;
+    let started = Instant::now();
+    let mut report = match Running::start(&job) {
+        Ok(running) => see_through(running, job.time_out, told(&mut proxy)).await?,
+        Err(error) => ActReport { error, ..ActReport::default() },
+    };
+    report.what = text::command_line(&job.argv);
+    report.took_ms = millis(started.elapsed());
+    Ok(Some(report))
+}
+
+/// Waits until the command has ended, or ends it.
+async fn see_through(
+    mut running: Running,
+    time_out: Duration,
+    told: impl Future<Output = io::Result<()>>,
+) -> io::Result<ActReport> {
+    let why = tokio::select! {
+        // in this order, because a command that prints without end would use up the turns of those behind it
+        biased;
+        () = sleep(time_out) => Why::TimeOut,
+        told = told => told.map(|()| Why::Told)?,
+        () = running.ended() => Why::Ended,
+    };
+    Ok(match why {
+        Why::Ended => running.last_output().await.report(),
+        Why::TimeOut => {
+            running.kill().await.report_killed(&format!("did not end within {} and was killed", seconds(time_out)))
+        }
+        Why::Told => running.kill().await.report_killed("was told to end and was killed"),
+    })
+}
+
+/// Returns when the command is to be ended.
+async fn told(proxy: &mut BufReader<pipe::Receiver>) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        // whatever it is, it is the end
+        _ = proxy.read_u8() => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

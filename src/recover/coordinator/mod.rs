@@ -1,0 +1,261 @@
+//! The coordinator of a service: a state machine that looks at the scene ten times a second and says what is to be done.
+//!
+//! * `episode`: the faults that there are, and what was tried against each
+//! * `choice`: the strategy that is tried next, or the brake that holds it
+//! * `begin`, `underway`, `end`: an attempt, from the entry in the ledger to what was learned
+//! * `held`: what stays in force when an attempt is over, until it is released or taken back
+//! * `people`: what people say of an attempt
+//! * `recall`: what is taken over from an earlier run of the process
+
+mod begin;
+mod choice;
+mod end;
+mod episode;
+mod held;
+mod job;
+mod people;
+mod recall;
+mod turn;
+mod underway;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::episode::Episodes;
+use self::held::Held;
+use self::turn::Turn;
+use self::underway::{Stage, Underway};
+use super::attempt::{ActReport, Attempt, Outcome};
+use super::brakes::{self, Engaged, Proposal, State};
+use super::history::History;
+use super::learned::Learned;
+use super::order::{Order, Role};
+use super::plan::Plan;
+#[cfg(test)]
+use super::plan::StrategyKind;
+use super::scene::Scene;
+use crate::clock::{Moment, Stamp};
+
+/// How long the report of what was killed is waited for.
+const LATE: Duration = Duration::from_secs(60);
+
+/// Repairs one service.
+///
+/// [`step`](Self::step) is called ten times a second, and once more after each of the other calls, so that what they change is in force at once.
+#[derive(Debug)]
+pub struct Coordinator {
+    service: Arc<str>,
+    plan: Arc<Plan>,
+    episodes: Episodes,
+    underway: Vec<Underway>,
+    held: Vec<Held>,
+    history: History,
+    /// Attempts that are over, and of which something that was killed has not reported yet; since when.
+    late: Vec<(Attempt, Moment)>,
+    /// Records that have changed since the last step.
+    changed: Vec<Attempt>,
+    was_paused: bool,
+}
+
+/// What the coordinators of all services share.
+#[derive(Debug)]
+pub struct World<'a> {
+    /// What was learned.
+    pub learned: &'a mut Learned,
+    /// For the choice among strategies.
+    pub random: &'a mut fastrand::Rng,
+    /// The id of the next attempt. It only grows, over restarts as well.
+    pub next_id: &'a mut i64,
+    /// Whether recovery is paused: what runs is ended, and nothing is begun.
+    pub paused: bool,
+}
+
+impl Coordinator {
+    /// Of this service.
+    pub fn new(service: Arc<str>, plan: Arc<Plan>) -> Self {
+        Self {
+            service,
+            plan,
+            episodes: Episodes::default(),
+            underway: Vec::new(),
+            held: Vec::new(),
+            history: History::default(),
+            late: Vec::new(),
+            changed: Vec::new(),
+            was_paused: false,
+        }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// A reload has brought another plan. What it has no strategy for any more ends with the next step.
+    pub fn set_plan(&mut self, plan: Arc<Plan>) {
+        self.plan = plan;
+    }
+
+    /// Looks at the scene. Returns what is to be done, in this order.
+    pub fn step(&mut self, now: Moment, at: Stamp, scene: &Scene, world: &mut World<'_>) -> Vec<Order> {
+        let mut turn = Turn::new(now, at, scene);
+        self.changed.drain(..).for_each(|record| turn.enter(&record));
+        self.late.retain(|(_, since)| now.since(*since) <= LATE);
+        self.episodes.look(&turn, &self.service, world.learned);
+        for underway in &mut self.underway {
+            match underway.job.gone(&self.plan, scene) {
+                Some(why) => underway.ends(Outcome::Gone, why),
+                None if world.paused => underway.ends(Outcome::Stopped, "recovery was paused"),
+                None if underway.is_against(&self.plan) => {
+                    underway.ends(Outcome::Stopped, "the configuration has changed, and nothing had been done");
+                }
+                None => {}
+            }
+        }
+        self.advance(&mut turn, world);
+        self.end(&mut turn, world);
+        self.advance_held(world.paused, &mut turn);
+        if !world.paused {
+            self.begin(&mut turn, world);
+        }
+        self.was_paused = world.paused;
+        turn.orders
+    }
+
+    /// The attempts under way go on.
+    fn advance(&mut self, turn: &mut Turn<'_>, world: &mut World<'_>) {
+        for at in 0..self.underway.len() {
+            let brake = self.brake(&self.underway[at], turn, world.paused);
+            let underway = &mut self.underway[at];
+            if underway.over.is_some() {
+                continue;
+            }
+            underway.braked = brake;
+            let had_acted = underway.job.acted.is_some();
+            underway.advance(turn);
+            if !had_acted && underway.job.acted.is_some() {
+                let treated = underway.job.backend.as_ref().filter(|_| !underway.job.plan.kind.is_wide());
+                self.episodes.treat(treated, turn.now, &self.service, world.learned);
+            }
+        }
+    }
+
+    /// The brake that holds an attempt whose act has not begun, in words.
+    fn brake(&self, underway: &Underway, turn: &Turn<'_>, paused: bool) -> Option<String> {
+        if !underway.is_before_the_act() {
+            return None;
+        }
+        let job = &underway.job;
+        let proposal = Proposal {
+            now: turn.now,
+            limits: &self.plan.limits,
+            scene: turn.scene,
+            paused,
+            plan: &job.plan,
+            backend: job.backend.as_ref(),
+            fault: job.fault,
+            engaged: &self.engaged(Some(job.id())),
+        };
+        let brakes = brakes::of_the_moment(&proposal);
+        brakes.into_iter().find(|brake| brake.holds).map(|brake| format!("{} ({})", brake.text, brake.name))
+    }
+
+    /// What is under way or in force, but for one attempt.
+    fn engaged(&self, but: Option<i64>) -> Vec<Engaged<'_>> {
+        let underway = self.underway.iter().map(|underway| {
+            let waits = matches!(underway.stage, Stage::Proposed { .. });
+            (&underway.job, if waits { State::Waits } else { State::UnderWay })
+        });
+        let all = underway.chain(self.held.iter().map(|held| (&held.job, State::InForce)));
+        let others = all.filter(|(job, _)| Some(job.id()) != but);
+        others.map(|(job, state)| Engaged { backend: job.backend.as_ref(), kind: &job.plan.kind, state }).collect()
+    }
+
+    /// What is in force goes on, or is released: the newest first, and one command at a time.
+    fn advance_held(&mut self, paused: bool, turn: &mut Turn<'_>) {
+        for at in (0..self.held.len()).rev() {
+            let is_busy = self.held.iter().any(|held| held.job.runs.is_some());
+            let held = &mut self.held[at];
+            if held.job.gone(&self.plan, turn.scene).is_some() {
+                held.let_go(turn);
+                continue;
+            }
+            if paused && !self.was_paused {
+                held.job.kill(turn);
+            }
+            let stood = (held.job.runs.is_some(), held.job.record.in_force);
+            let waits = is_busy && held.is_scale_up();
+            held.advance(!paused && !waits && !turn.scene.in_maintenance && !self.plan.dry_run, turn);
+            let has_changed = stood != (held.job.runs.is_some(), held.job.record.in_force);
+            if has_changed && held.is_scale_up() {
+                // the next instance is taken away after as long
+                self.held.iter_mut().filter(|held| held.is_scale_up()).for_each(|held| held.hold.since = turn.now);
+            }
+        }
+        self.held.retain(|held| held.job.record.in_force);
+    }
+
+    /// The record of this attempt is on the disk, or could not be written. Unknown attempts are ignored.
+    pub fn entered(&mut self, attempt: i64, kept: bool) {
+        if let Some(underway) = self.underway.iter_mut().find(|underway| underway.job.id() == attempt) {
+            underway.kept = Some(kept);
+        }
+    }
+
+    /// What was run for this attempt has ended. Unknown attempts are ignored.
+    pub fn finished(&mut self, attempt: i64, role: Role, report: ActReport) {
+        let jobs = self.underway.iter_mut().map(|underway| &mut underway.job);
+        let mut jobs = jobs.chain(self.held.iter_mut().map(|held| &mut held.job));
+        if let Some(job) = jobs.find(|job| job.id() == attempt) {
+            job.reports.push((role, report));
+        } else if let Some(at) = self.late.iter().position(|(record, _)| record.id == attempt) {
+            let (mut record, _) = self.late.remove(at);
+            job::file(&mut record, role, report);
+            self.changed.push(record);
+        }
+    }
+
+    /// The attempts that are not over.
+    pub fn running(&self) -> impl Iterator<Item = &Attempt> {
+        self.underway.iter().map(|underway| &underway.job.record)
+    }
+
+    /// The attempts that are over, and what they did is in force or can be taken back.
+    pub fn in_force(&self) -> impl Iterator<Item = &Attempt> {
+        self.held.iter().map(|held| &held.job.record)
+    }
+
+    /// What holds recovery back now: a sentence for each fault that nothing is done about.
+    pub fn braked(&self) -> impl Iterator<Item = &str> {
+        self.episodes.open_ones().filter_map(|episode| episode.braked.as_deref())
+    }
+
+    /// The service is gone: what runs is ended, and everything is put back.
+    pub fn retire(&mut self, now: Moment, at: Stamp) -> Vec<Order> {
+        let scene = Scene::default();
+        let mut turn = Turn::new(now, at, &scene);
+        self.end_all(Outcome::Gone, "the service is gone", &mut turn);
+        std::mem::take(&mut self.held).iter_mut().for_each(|held| held.let_go(&mut turn));
+        turn.orders
+    }
+
+    /// The process ends: what runs is ended, and backends that were taken out are put back. What is in force stays, for the process that comes
+    /// next to [recall](Self::recall).
+    pub fn close(&mut self, now: Moment, at: Stamp) -> Vec<Order> {
+        let scene = Scene::default();
+        let mut turn = Turn::new(now, at, &scene);
+        self.end_all(Outcome::Stopped, "the process ended", &mut turn);
+        self.held.iter_mut().for_each(|held| _ = held.job.kill(&mut turn));
+        turn.orders
+    }
+
+    fn end_all(&mut self, outcome: Outcome, why: &str, turn: &mut Turn<'_>) {
+        for mut underway in std::mem::take(&mut self.underway) {
+            underway.ends(outcome, why);
+            self.conclude(underway, turn);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+mod approval;
+mod attempts;
+mod bench;
+mod crash;
+mod in_force;
+mod random;
+mod watch;

@@ -1,0 +1,45 @@
+//! What one step looks at, and the orders that come of it.
+
+use crate::clock::{Moment, Stamp};
+use crate::recover::attempt::Attempt;
+use crate::recover::order::{Notice, Order};
+use crate::recover::scene::Scene;
+
+/// One step.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    pub(super) now: Moment,
+    pub(super) at: Stamp,
+    pub(super) scene: &'a Scene,
+    pub(super) orders: Vec<Order>,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(now: Moment, at: Stamp, scene: &'a Scene) -> Self {
+        Self { now, at, scene, orders: Vec::new() }
+    }
+
+    pub(super) fn give(&mut self, orders: Vec<Order>) {
+        self.orders.extend(orders);
+    }
+
+    /// The record has changed.
+    pub(super) fn enter(&mut self, record: &Attempt) {
+        self.orders.push(Order::Enter { attempt: Box::new(record.clone()), must_be_kept: false });
+    }
+
+    /// The record has to be on the disk before anything else is done for the attempt.
+    pub(super) fn enter_first(&mut self, record: &Attempt) {
+        self.orders.push(Order::Enter { attempt: Box::new(record.clone()), must_be_kept: true });
+    }
+
+    pub(super) fn tell(&mut self, notice: impl Fn(Box<Attempt>) -> Notice, record: &Attempt) {
+        self.orders.push(Order::Tell(notice(Box::new(record.clone()))));
+    }
+
+    /// The wall's clock at that moment, in milliseconds since 1970.
+    pub(super) fn stamp(&self, moment: Moment) -> i64 {
+        let ago = i64::try_from(self.now.since(moment).as_millis()).unwrap_or(i64::MAX);
+        self.at.plus(-ago).as_millis()
+    }
+}
