@@ -54,6 +54,10 @@ resilience:
 detection *ARGUMENTS:
     scripts/detection.sh {{ARGUMENTS}}
 
+# backends are killed, hang, leak and are overloaded, and the binary repairs them (about 2 minutes)
+recovery *SITUATIONS:
+    scripts/recovery.sh {{SITUATIONS}}
+
 # advisories, licences, bans (needs cargo-deny)
 deny:
     cargo deny check
