@@ -24,7 +24,8 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// Calls the webhook until it takes or refuses the call, for `time_out` at most.
 pub(super) async fn run(client: &WebhookClient, time_out: Duration, call: &Call, instance: &str) -> ActReport {
     let (started, deadline) = (Instant::now(), Instant::now() + time_out);
-    let key = format!("{instance}-{}-{}", call.attempt, call.role);
+    // with the token, since numbers of attempts begin anew when the history is lost
+    let key = format!("{instance}-{}-{}-{}", call.attempt, call.role, call.token);
     let mut report = ActReport::default();
     for failures in 1.. {
         let now = SystemTime::now();

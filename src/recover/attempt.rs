@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Attempt {
-    /// Its number. It only grows, over restarts as well, so it serves as a fencing token.
+    /// Its number. It only grows, over restarts as well, for as long as the history is there.
     pub id: i64,
     /// The service.
     pub service: String,

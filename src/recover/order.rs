@@ -108,8 +108,6 @@ pub struct Run {
     pub fault: Fault,
     /// Which attempt of this strategy against this fault it is, from 1.
     pub number: u32,
-    /// Grows with each attempt: whoever obeys only the highest that he has seen obeys no process that was thought dead.
-    pub token: i64,
 }
 
 /// What a command is run for.

@@ -76,12 +76,13 @@ async fn a_call_is_signed_json_that_says_for_what_it_is_made() {
     assert!(report.what.starts_with("POST http://127.0.0.1:") && report.what.ends_with("/x/a%2Fb"), "{}", report.what);
     let (head, body) = &requests[0];
     assert!(head.starts_with("post /x/a%2fb?f=unresponsive http/1.1\r\n"), "{head}");
-    for field in ["idempotency-key: edge-1-7-act", "content-type: application/json", "x-evenkeel-signature: sha256="] {
+    for field in ["idempotency-key: edge-1-7-act-9", "content-type: application/json", "x-evenkeel-signature: sha256="]
+    {
         assert!(head.contains(field), "{field} is not in {head}");
     }
     assert!(head.contains(&format!("x-evenkeel-timestamp: {}", body["sent"])), "{head}");
     let expected = json!({
-        "type": "recovery", "sent": body["sent"], "idempotency_key": "edge-1-7-act", "attempt": 7, "number": 2, "token": 9,
+        "type": "recovery", "sent": body["sent"], "idempotency_key": "edge-1-7-act-9", "attempt": 7, "number": 2, "token": 9,
         "role": "act", "service": "api", "backend": "a/b", "address": null, "fault": "unresponsive", "strategy": "restart",
     });
     assert_eq!(*body, expected);
@@ -93,7 +94,7 @@ async fn a_call_is_made_again_with_the_same_key_until_it_is_taken() {
     let (report, requests) = called(&["", too_early, TAKEN], Duration::from_secs(60)).await;
     assert!(report.ok && report.error.is_empty(), "{report:?}");
     assert_eq!(requests.len(), 3);
-    assert!(requests.iter().all(|(head, _)| head.contains("idempotency-key: edge-1-7-act")));
+    assert!(requests.iter().all(|(head, _)| head.contains("idempotency-key: edge-1-7-act-9")));
 }
 
 #[tokio::test]

@@ -176,7 +176,6 @@ impl<'a> Case<'a> {
             role,
             fault: self.fault,
             number: self.number,
-            token: self.attempt,
         })
     }
 
