@@ -94,6 +94,8 @@ struct BackendWatch {
     /// Whether recovery held its circuit open since it went out.
     is_held_open: bool,
     seems_to_hang: bool,
+    /// When it was added, or came back, last.
+    joined: Moment,
     /// When it was readmitted last, until it has its whole share again.
     readmitted: Option<Moment>,
 }
@@ -255,6 +257,11 @@ impl BackendWatch {
         let is_out = standing.is_ejected(now) || standing.is_held_open(now);
         let was = std::mem::replace(&mut self.is_ejected, is_out);
         self.is_held_open |= standing.is_held_open(now);
+        let joined = standing.joined();
+        if std::mem::replace(&mut self.joined, joined) != joined {
+            // what it failed before it went down and came back is over
+            self.window.reset(totals, now);
+        }
         if was && !self.is_ejected {
             // exchanges that were under way when it was ejected must not count against it twice
             self.window.reset(totals, now);

@@ -169,6 +169,20 @@ fn it_is_out_for_longer_each_time_until_it_has_been_well_for_long() {
 }
 
 #[test]
+fn failures_from_before_a_backend_went_down_are_not_counted_when_it_comes_back() {
+    let mut world = World::new();
+    let standing = |world: &World| Arc::clone(&world.backends[0].live);
+    standing(&world).standing.set_health(Health::Down, "");
+    world.totals[0] = RequestCounts { requests: 40, failures: 40, elapsed: moment(1) };
+    assert_eq!(world.tick(), [] as [&str; 0], "it gets no work anyway");
+    standing(&world).standing.set_health(Health::Up, "");
+    standing(&world).standing.join(world.now);
+    assert_eq!(world.tick(), [] as [&str; 0]);
+    world.totals[0] = RequestCounts { requests: 80, failures: 80, elapsed: moment(1) };
+    assert_eq!(world.tick(), ["-a"], "but those from since then");
+}
+
+#[test]
 fn failures_from_before_an_ejection_are_not_counted_again_after_it() {
     let mut world = World::new();
     world.totals[2] = RequestCounts { requests: 40, failures: 30, elapsed: moment(1) };
