@@ -30,7 +30,7 @@ pub(super) struct Watch {
     broken: BTreeMap<Arc<str>, Moment>,
     pub(super) failed_over: BTreeSet<i64>,
     /// For each subject and fault, when the last attempt ended, and how.
-    ended: BTreeMap<Subject, (Moment, Outcome)>,
+    ended: BTreeMap<Subject, (Moment, Outcome, Duration)>,
     /// How often each strategy was tried since the last rest.
     tried: BTreeMap<(Subject, String), u32>,
     /// Attempts from before a crash.
@@ -207,7 +207,7 @@ impl Watch {
             assert!(record.outcome.is_some() && record.end.is_some());
             assert!(!self.drained.values().any(|by| *by == record.id), "ended, and its backend is still drained");
             assert!(!self.runs.contains_key(&record.id), "ended, and its command still runs");
-            self.ended.insert(subject, (seen.now, record.outcome.unwrap()));
+            self.ended.insert(subject, (seen.now, record.outcome.unwrap(), seen.plan.limits.cool_down));
         }
     }
 
@@ -232,8 +232,10 @@ impl Watch {
             None => seen.scene.trouble.as_ref().unwrap(),
         };
         assert!(seen.now.since(trouble.since).as_millis() >= 200, "acts on a blip");
-        let rest = limits.cool_down.max(Duration::from_secs(1));
-        let gap = self.ended.get(subject).map(|(ended, outcome)| (seen.now.since(*ended), *outcome));
+        // a reload may have made the pause longer since then
+        let before = self.ended.get(subject).map_or(limits.cool_down, |(_, _, cool_down)| *cool_down);
+        let rest = limits.cool_down.min(before).max(Duration::from_secs(1));
+        let gap = self.ended.get(subject).map(|(ended, outcome, _)| (seen.now.since(*ended), *outcome));
         let failed = |outcome| matches!(outcome, Outcome::NotHealed | Outcome::Worse | Outcome::Failed);
         if let Some((gap, outcome)) = gap {
             assert!(failed(outcome) || gap >= limits.cool_down, "{gap:?} after {outcome:?}");
