@@ -8,7 +8,7 @@
     backend.py down     FOLDER             takes the last one away again
 
 FOLDER/ID.mode says how it behaves, and is looked at ten times a second: `leak` = its memory is full in eighteen seconds, and then it dies. A restart
-removes that. FOLDER/actions has a line for each command, with the time.
+removes that. A request for /slow takes a second. FOLDER/actions has a line for each command, with the time.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Backend:
                     body = b"ok"
                 else:
                     async with self.slots:
-                        await asyncio.sleep(SERVICE_MS / 1000)
+                        await asyncio.sleep(1 if head.startswith(b"GET /slow ") else SERVICE_MS / 1000)
                     body = self.name.encode()
                 writer.write(
                     b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(body)

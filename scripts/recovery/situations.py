@@ -33,8 +33,8 @@ def free_port():
 class Load:
     """Clients that send one request after the other over connections that are kept."""
 
-    def __init__(self, port, clients=CLIENTS):
-        self.port, self.ends, self.lock = port, False, threading.Lock()
+    def __init__(self, port, clients=CLIENTS, path="/work"):
+        self.port, self.path, self.ends, self.lock = port, path, False, threading.Lock()
         self.lost, self.samples = [], []
         self.threads = []
         self.add(clients)
@@ -51,7 +51,7 @@ class Load:
             began = time.time()
             try:
                 connection = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-                connection.request("GET", "/work")
+                connection.request("GET", self.path)
                 answer = connection.getresponse()
                 body = answer.read().decode()
                 status = answer.status
@@ -82,7 +82,7 @@ class Load:
 class Fleet:
     """Backends that are processes, the proxy in front of them, and the load."""
 
-    def __init__(self, binary, service, backends=("a", "b", "c"), backup=(), environment=None):
+    def __init__(self, binary, service, backends=("a", "b", "c"), backup=(), environment=None, clients=CLIENTS):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="recovery-"))
         self.ports = {name: free_port() for name in (*backends, *backup)}
         self.environment = dict(os.environ, **(environment or {}))
@@ -104,7 +104,7 @@ class Fleet:
         self.log = open(self.folder / "proxy.log", "w")
         self.proxy = subprocess.Popen([binary, "run", "-c", str(self.folder / "proxy.toml")], stdout=self.log, stderr=self.log, env=self.environment)
         self.wait(lambda: self.ask("/readyz", raw=True) is not None, "the proxy is ready")
-        self.load = Load(self.port)
+        self.load = Load(self.port, clients)
         time.sleep(2)
 
     def start(self, name):

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Restarts a backend, but takes its time, and has a process of its own beside it: what kills.py looks for when the proxy is gone.
+# Restarts a backend, or takes that back, which is the same here. It takes its time, and has processes of its own beside it: kills.py looks for them when
+# the proxy is gone.
 #
 #   slow_restart.sh PYTHON BACKEND_PY FOLDER ID
 echo "$EVENKEEL_ATTEMPT-$EVENKEEL_ROLE" >>"$3/runs"

@@ -106,8 +106,16 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_found_in_its_own_session() {
-        let session = rustix::process::getsid(None).unwrap();
-        assert!(of_session(session).iter().any(|process| process.id == rustix::process::getpid()));
+    fn a_process_is_found_in_the_session_that_it_leads() {
+        // not in the session of this process: in a container its leader may be outside, and then its id reads as 0
+        let mut leader = std::process::Command::new("setsid").args(["sleep", "60"]).spawn().unwrap();
+        let id = pid(leader.id().try_into().unwrap()).unwrap();
+        while of_session(id).is_empty() {
+            std::thread::yield_now();
+        }
+        let found: Vec<_> = of_session(id).iter().map(|process| process.id).collect();
+        leader.kill().unwrap();
+        leader.wait().unwrap();
+        assert_eq!(found, [id]);
     }
 }

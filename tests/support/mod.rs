@@ -6,7 +6,7 @@
 //! [`h2`] has their HTTP/2 counterparts, [`UdpOrigin`] and [`UdpClient`] those for datagrams.
 //!
 //! No test waits for time to pass in the hope that something has happened by then: it waits for the thing, be it a [`Cue`],
-//! an answer or a condition ([`wait_until`]). Whatever is awaited has a limit of [`PATIENCE`], so that a hang is a failure.
+//! an answer or a condition ([`wait_until`]). Whatever is awaited has a limit, so that a hang is a failure.
 //! Only where a time-out must not end something does a test let more time pass than it has.
 
 mod admin;
@@ -51,11 +51,13 @@ pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /// How long anything may take before the test fails. Long, because nothing that works ever waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits until `done` says so; fails with `what` when it does not.
+/// Waits until `done` says so; fails with `what` when it does not. What is awaited may take many steps, of which one or two have a time-out of
+/// their own, so the limit is longer here.
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let limit = 3 * PATIENCE;
+    let deadline = Instant::now() + limit;
     while !done() {
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
+        assert!(Instant::now() < deadline, "waited {limit:?} in vain: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

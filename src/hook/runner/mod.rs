@@ -24,6 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 use super::{millis, seconds, text};
+use crate::io::be_nice;
 use crate::recover::attempt::ActReport;
 use command::Running;
 
@@ -85,7 +86,12 @@ async fn serve() -> io::Result<Option<ActReport>> {
     let job: Job = serde_json::from_slice(&line)?;
     let started = Instant::now();
     let mut report = match Running::start(&job) {
-        Ok(running) => see_through(running, job.time_out, told(&mut proxy)).await?,
+        Ok(running) => {
+            // Not before: the command, and the server that it may start, would be as nice. One that prints without end can print no faster than
+            // this process reads.
+            be_nice();
+            see_through(running, job.time_out, told(&mut proxy)).await?
+        }
         Err(error) => ActReport { error, ..ActReport::default() },
     };
     report.what = text::command_line(&job.argv);
