@@ -56,6 +56,8 @@ pub struct Earlier<'a> {
     pub of_all: u32,
     /// All strategies have failed against it, and nothing is done until then.
     pub rests_until: Option<Moment>,
+    /// A person has taken back what this strategy did, while there was this fault.
+    pub taken_back: bool,
 }
 
 /// Another attempt, which is under way, or whose act is in force.
@@ -128,7 +130,13 @@ fn of_the_past(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Vec<Brake> {
     } else {
         said("per_hour", done >= most, format!("{done} of {most} attempts within the last {}", phrase::time(HOUR)))
     };
-    vec![blip, attempts, per_hour, cool_down(proposal, earlier), delay(proposal, earlier)]
+    let taken_back = Brake::new(
+        "taken_back",
+        earlier.taken_back,
+        "a person has taken it back, and the fault has not passed since",
+        "nobody has taken it back",
+    );
+    vec![blip, attempts, taken_back, per_hour, cool_down(proposal, earlier), delay(proposal, earlier)]
 }
 
 /// The pause between an attempt that has failed and the next one against the same fault.

@@ -29,15 +29,18 @@ fn an_attempt_whose_strategy_is_removed_is_over_and_its_command_is_killed() {
 }
 
 #[test]
-fn an_attempt_whose_backend_is_removed_is_over_and_its_command_is_killed() {
+fn an_attempt_whose_backend_is_removed_lets_its_command_end_and_is_over_as_gone() {
     let fleet = Fleet::of(&["a", "b", "c"]);
-    let (proxy, pid) = with_a_command(&fleet);
-    let recovery = fleet.strategy(RESTART, REPAIR_WHEN_TOLD) + BRIEF;
+    let recovery = fleet.strategy("strategy = \"restart\"\nwithin = \"2s\"", REPAIR_WHEN_TOLD) + BRIEF;
+    let proxy = Proxy::start(&fleet.config(&recovery));
+    fleet.kill("a");
+    wait_until("its command runs", || fleet.pid("pid").is_some());
     assert_eq!(proxy.reload(&fleet.config_of(&["b", "c"], &recovery)).status, 200);
-    let gone = wait_for_outcome(&proxy, "gone");
-    assert_eq!(gone["success"], json!(null), "{gone}");
-    wait_until("its command is gone", || !lives(pid));
     assert_eq!(send(&proxy, 6), 0);
+    assert!(lives(fleet.pid("pid").unwrap()), "what stops and starts a backend is not broken off between the two");
+    fleet.let_go();
+    let gone = wait_for_outcome(&proxy, "gone");
+    assert_eq!((&gone["success"], &gone["act"]["ok"]), (&json!(null), &json!(true)), "{gone}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::operator::recovery::{Asked, Command, Inbox, LEARNED, Mode, Word};
 use crate::recover::Attempt;
 use crate::recover::learned::Learned;
 use crate::recover::plan::Destination;
-use crate::recover::{Coordinator, Plan, StrategyKind, StrategyPlan, World};
+use crate::recover::{Coordinator, Order, Plan, StrategyKind, StrategyPlan, World};
 use crate::sla::maintenance;
 use crate::snapshot::{Service, Snapshot};
 
@@ -40,14 +40,16 @@ pub(super) struct Driver {
     pub tasks: Tasks,
     done: mpsc::UnboundedReceiver<Done>,
     inbox: Option<Inbox>,
-    /// What was known when recovery began; `None` = it has not.
-    recalled: Option<Recalled>,
+    /// Recovery has begun.
+    has_begun: bool,
     /// The highest fencing token that was given.
     pub token: i64,
     /// When operators were shown last what holds recovery back.
     shown: Moment,
-    /// What the ledger had no room for so far.
+    /// What is to be handed to the ledger.
     pub waits: Batch,
+    /// The attempts among it that wait until they are on the disk, each with its service.
+    pub unconfirmed: Vec<(Arc<str>, i64)>,
     /// Whether something has changed that operators are shown.
     is_news: bool,
 }
@@ -75,10 +77,11 @@ impl Driver {
             tasks,
             done,
             inbox: None,
-            recalled: None,
+            has_begun: false,
             token: 0,
             shown: Moment::NEVER,
             waits: Batch::default(),
+            unconfirmed: Vec::new(),
             is_news: true,
         }
     }
@@ -103,7 +106,11 @@ impl Driver {
                     known.coordinator.set_plan(plan);
                     Repaired { means, destinations, ..known }
                 }
-                None => self.new_service(&name, plan, means, destinations),
+                None => {
+                    // where recovery has begun, a reload has brought the service
+                    let scenes = if self.has_begun { SceneMaker::of_new_service() } else { SceneMaker::default() };
+                    Repaired { coordinator: Coordinator::new(Arc::clone(&name), plan), scenes, means, destinations }
+                }
             };
             self.services.insert(name, repaired);
         }
@@ -115,27 +122,11 @@ impl Driver {
         self.is_news = true;
     }
 
-    /// A service that is to be repaired from now on. Where recovery has begun, a reload has brought it.
-    fn new_service(
-        &mut self,
-        name: &Arc<str>,
-        plan: Arc<Plan>,
-        means: Rc<[StrategyMeans]>,
-        destinations: Vec<Arc<str>>,
-    ) -> Repaired {
-        let mut coordinator = Coordinator::new(Arc::clone(name), plan);
-        let Some(known) = self.recalled.as_ref().map(|recalled| recalled.of(name)) else {
-            return Repaired { coordinator, scenes: SceneMaker::default(), means, destinations };
-        };
-        let orders = coordinator.recall(&known, Moment::now(), Stamp::now());
-        self.obey(name, &means, orders, &self.sources.store.load());
-        Repaired { coordinator, scenes: SceneMaker::of_new_service(), means, destinations }
-    }
-
-    /// Goes on where the process before ended. What it had under way for services that are not repaired any more is closed.
-    pub fn begin(&mut self, recalled: Recalled, now: Moment) {
+    /// Goes on where the process before ended. What it had under way for services that are not repaired any more is closed. `at_once`: this
+    /// process has not served without recovery for a while.
+    pub fn begin(&mut self, recalled: Recalled, at_once: bool, now: Moment) {
         self.inbox = self.sources.recoveries.take_inbox();
-        self.next_id = recalled.next_id;
+        (self.next_id, self.token) = (recalled.next_id, recalled.token());
         let unknown = self.learned.restore(recalled.learned.iter().map(|(key, text)| (key.as_str(), text.as_str())));
         if unknown > 0 {
             tracing::warn!(entries = unknown, "some of what recovery had learned can't be read, and is learned anew");
@@ -144,17 +135,17 @@ impl Driver {
         for name in recalled.services() {
             let known = recalled.of(&name);
             let (orders, means) = match self.services.get_mut(&name) {
-                Some(repaired) => (repaired.coordinator.recall(&known, now, at), Rc::clone(&repaired.means)),
+                Some(repaired) => (repaired.coordinator.recall(&known, at_once, now, at), Rc::clone(&repaired.means)),
                 None => {
                     let mut gone = Coordinator::new(Arc::clone(&name), Arc::new(Plan::nothing()));
-                    let mut orders = gone.recall(&known, now, at);
+                    let mut orders = gone.recall(&known, at_once, now, at);
                     orders.extend(gone.retire(now, at));
                     (orders, Rc::from([]))
                 }
             };
             self.obey(&name, &means, orders, &snapshot);
         }
-        self.recalled = Some(recalled);
+        self.has_begun = true;
         self.is_news = true;
     }
 
@@ -268,14 +259,16 @@ impl Driver {
         self.waits.kept.extend(changes.into_iter().map(|(key, text)| (LEARNED.to_owned(), key, Some(text))));
     }
 
-    /// Hands what has come together to the ledger; what it has no room for stays for the next time.
+    /// Hands what has come together to the ledger; what it has no room for stays for the next time. This is the only way in, so that no record
+    /// of an attempt comes after a newer one.
     pub fn write(&mut self) {
         if self.waits.is_empty() {
             return;
         }
         let next = Batch { keeper: Keeper::default(), ..Batch::default() };
-        if let Err(back) = self.sources.ledger.enter(std::mem::replace(&mut self.waits, next)) {
-            self.waits = *back;
+        match self.sources.ledger.enter(std::mem::replace(&mut self.waits, next)) {
+            Ok(()) => self.confirm(),
+            Err(back) => self.waits = *back,
         }
     }
 
@@ -298,31 +291,35 @@ impl Driver {
 
     /// Ends everything, because the process ends or was replaced.
     pub fn retire(&mut self) {
+        self.end_all(Coordinator::close);
+    }
+
+    /// Ends what is under way after a defect in a coordinator, and looks at everything afresh.
+    pub fn begin_anew(&mut self) {
+        self.end_all(Coordinator::begin_anew);
+    }
+
+    fn end_all(&mut self, end: fn(&mut Coordinator, Moment, Stamp) -> Vec<Order>) {
         let (snapshot, now, at) = (self.sources.store.load(), Moment::now(), Stamp::now());
         let names: Vec<_> = self.services.keys().cloned().collect();
         for name in names {
             let Some(repaired) = self.services.get_mut(&name) else { continue };
-            let (orders, means) = (repaired.coordinator.close(now, at), Rc::clone(&repaired.means));
+            let (orders, means) = (end(&mut repaired.coordinator, now, at), Rc::clone(&repaired.means));
             self.obey(&name, &means, orders, &snapshot);
         }
         self.keep_learned();
         self.write();
     }
 
-    /// Puts everything back after a defect in a coordinator, and begins anew with what is known.
-    pub fn begin_anew(&mut self, now: Moment) {
-        self.retire();
-        for (name, repaired) in &mut self.services {
-            let known: Vec<_> =
-                self.waits.recoveries.iter().filter(|known| *known.service == **name).cloned().collect();
-            repaired.coordinator = Coordinator::new(Arc::clone(name), Arc::clone(repaired.coordinator.plan()));
-            repaired.coordinator.recall(&known, now, Stamp::now());
-        }
-    }
-
     /// What is to be written before the process ends.
     pub fn take_batch(&mut self) -> Batch {
         self.hear();
+        for repaired in self.services.values_mut() {
+            for late in repaired.coordinator.take_changed() {
+                self.waits.recoveries.retain(|known| known.id != late.id);
+                self.waits.recoveries.push(late);
+            }
+        }
         self.keep_learned();
         std::mem::take(&mut self.waits)
     }

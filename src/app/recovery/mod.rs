@@ -73,6 +73,8 @@ enum Start {
     Allowed {
         /// A process that was replaced has repaired until now.
         takes_over: bool,
+        /// This process has just begun, and does not serve without recovery.
+        at_once: bool,
     },
     /// The ledger is being read.
     Beginning,
@@ -102,7 +104,7 @@ impl Recovering {
 
     /// From now on recovery begins as soon as a service is to be repaired. `takes_over`: a process that was replaced has done so until now.
     pub fn allow(&self, takes_over: bool) {
-        self.start.set(Start::Allowed { takes_over });
+        self.start.set(Start::Allowed { takes_over, at_once: true });
     }
 
     /// Waits until operators have said something.
@@ -113,17 +115,17 @@ impl Recovering {
     /// Looks at all services that are to be repaired. Where there are none, there is nothing to read and nothing to do.
     pub fn look(&self, snapshot: &Arc<Snapshot>, now: Moment) {
         match self.start.get() {
-            Start::Allowed { takes_over } if self.driver.borrow().is_wanted() => {
+            Start::Allowed { takes_over, at_once } if self.driver.borrow().is_wanted() => {
                 self.start.set(Start::Beginning);
-                tokio::task::spawn_local(self.clone().begin(takes_over));
+                tokio::task::spawn_local(self.clone().begin(takes_over, at_once));
             }
             // what is configured later is not what the process before has repaired until then
-            Start::Allowed { .. } => self.start.set(Start::Allowed { takes_over: false }),
+            Start::Allowed { .. } => self.start.set(Start::Allowed { takes_over: false, at_once: false }),
             Start::Begun => {
                 // a defect in one turn must not leave a backend out of use for ever
                 if self.is_in_turn.replace(true) {
                     tracing::error!("recovery broke off in the middle of a turn; what was under way is stopped");
-                    self.driver.borrow_mut().begin_anew(now);
+                    self.driver.borrow_mut().begin_anew();
                 }
                 self.driver.borrow_mut().look(snapshot, now);
                 self.is_in_turn.set(false);
@@ -134,12 +136,12 @@ impl Recovering {
 
     /// Begins with what the ledger has. It may take its time to be read, and nothing is repaired before: what was under way when the process before
     /// ended must not be done twice.
-    async fn begin(self, takes_over: bool) {
+    async fn begin(self, takes_over: bool, at_once: bool) {
         let (ledger, recoveries) = (self.ledger.clone(), Arc::clone(&self.recoveries));
         let recalled = background::run(move || Recalled::read(&ledger, &recoveries, takes_over)).await;
         let recalled = recalled.unwrap_or_else(|_| Recalled::unknown());
         if matches!(self.start.get(), Start::Beginning) {
-            self.driver.borrow_mut().begin(recalled, Moment::now());
+            self.driver.borrow_mut().begin(recalled, at_once, Moment::now());
             self.start.set(Start::Begun);
         }
     }

@@ -58,15 +58,23 @@ impl Driver {
             self.sources.recoveries.note_changed(attempt.clone());
         }
         self.waits.recoveries.retain(|known| known.id != id);
-        if !must_be_kept {
-            self.waits.recoveries.push(attempt);
+        self.waits.recoveries.push(attempt);
+        if must_be_kept {
+            self.unconfirmed.push((Arc::clone(service), id));
+        }
+    }
+
+    /// Tells the attempts that wait for it when what was handed to the ledger is on the disk.
+    pub fn confirm(&mut self) {
+        let waiting: Vec<_> =
+            self.unconfirmed.drain(..).map(|(service, attempt)| self.tasks.teller(&service, attempt)).collect();
+        if waiting.is_empty() {
             return;
         }
-        let (tell, ledger) = (self.tasks.teller(service, id), self.sources.ledger.clone());
-        let batch = Batch { recoveries: vec![attempt], ..Batch::default() };
+        let ledger = self.sources.ledger.clone();
         tokio::task::spawn_local(async move {
-            let is_kept = background::run(move || is_kept(&ledger, batch)).await;
-            tell(DoneWhat::Entered(is_kept.unwrap_or(false)));
+            let kept = background::run(move || ledger.is_kept() && ledger.flush(KEPT_WITHIN)).await.unwrap_or(false);
+            waiting.into_iter().for_each(|tell| tell(DoneWhat::Entered(kept)));
         });
     }
 

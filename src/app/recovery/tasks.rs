@@ -75,7 +75,7 @@ impl Tasks {
     }
 
     /// Tells the driver that something has come, and wakes it.
-    pub fn teller(&self, service: &Arc<str>, attempt: i64) -> impl FnOnce(DoneWhat) + 'static {
+    pub fn teller(&self, service: &Arc<str>, attempt: i64) -> impl FnOnce(DoneWhat) + use<> {
         let (tell, store, service) = (self.tell.clone(), Arc::clone(&self.store), Arc::clone(service));
         move |what| {
             // the driver is gone when the process ends

@@ -57,7 +57,14 @@ impl Table {
             engaged,
         };
         let (of_strategy, of_all) = (self.of_strategy, self.of_all);
-        let earlier = Earlier { history: &self.history, since: ago(60), of_strategy, of_all, rests_until: None };
+        let earlier = Earlier {
+            history: &self.history,
+            since: ago(60),
+            of_strategy,
+            of_all,
+            rests_until: None,
+            taken_back: false,
+        };
         all(&proposal, &earlier).into_iter().filter(|brake| brake.holds).map(|brake| brake.name).collect()
     }
 

@@ -80,7 +80,7 @@ impl Coordinator {
                 continue;
             }
             let proposal = self.proposal(plan, episode, &engaged, turn, paused);
-            let brakes = brakes::all(&proposal, &self.earlier(episode, tried));
+            let brakes = brakes::all(&proposal, &self.earlier(episode, plan, tried));
             match brakes.iter().find(|brake| brake.holds) {
                 Some(brake) => sorted.braked.push((plan, brake.clone())),
                 None => sorted.free.push((plan, tried, brakes)),
@@ -109,13 +109,14 @@ impl Coordinator {
         }
     }
 
-    fn earlier(&self, episode: &Episode, of_strategy: u32) -> Earlier<'_> {
+    fn earlier(&self, episode: &Episode, plan: &StrategyPlan, of_strategy: u32) -> Earlier<'_> {
         Earlier {
             history: &self.history,
             since: episode.since,
             of_strategy,
             of_all: episode.tries.values().sum(),
             rests_until: episode.rests_until,
+            taken_back: episode.taken_back.contains(&plan.name),
         }
     }
 }

@@ -16,17 +16,17 @@ const MOST_HELD: usize = 64;
 impl Coordinator {
     /// Ends the attempts that have come to something.
     pub(super) fn end(&mut self, turn: &mut Turn<'_>, world: &mut World<'_>) {
-        let all = std::mem::take(&mut self.underway);
-        let (over, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|underway| underway.over.is_some());
-        self.underway = rest;
-        for mut underway in over {
-            self.learn(&mut underway, turn, world);
+        // one at a time: those behind one that shows a defect are not lost
+        while let Some(at) = self.underway.iter().position(|underway| underway.over.is_some()) {
+            self.learn(at, turn, world);
+            let underway = self.underway.remove(at);
             self.conclude(underway, turn);
         }
     }
 
     /// What an attempt teaches about its strategy: nothing, where nothing was done or where it was broken off.
-    fn learn(&self, underway: &mut Underway, turn: &Turn<'_>, world: &mut World<'_>) {
+    fn learn(&mut self, at: usize, turn: &Turn<'_>, world: &mut World<'_>) {
+        let underway = &mut self.underway[at];
         let job = &mut underway.job;
         let (Some((outcome, why)), Some(acted)) = (underway.over.as_mut(), job.acted) else { return };
         if job.record.dry_run {

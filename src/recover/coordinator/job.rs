@@ -98,15 +98,30 @@ impl Job {
         self.runs.is_some_and(|(_, since)| now.since(since) > most)
     }
 
+    /// The backend that something is done to. What is done for the service as a whole outlives the backend that was the reason for it.
+    pub(super) fn subject(&self) -> Option<&Arc<str>> {
+        self.backend.as_ref().filter(|_| !self.plan.kind.is_wide())
+    }
+
+    /// Whether a person wants back what it has done.
+    pub(super) fn is_wanted_back(&self) -> bool {
+        matches!(self.word, Some((Word::Undo, _)))
+    }
+
     /// Why there is nothing left that this could be for, in words.
     pub(super) fn gone(&self, plan: &Plan, scene: &Scene) -> Option<String> {
+        self.without_strategy(plan).or_else(|| self.without_backend(scene))
+    }
+
+    pub(super) fn without_strategy(&self, plan: &Plan) -> Option<String> {
         let is_it =
             |other: &&StrategyPlan| other.name == self.plan.name && other.kind.as_str() == self.plan.kind.as_str();
-        if !plan.strategies.iter().any(|other| is_it(&other)) {
-            return Some(format!("there is no strategy {} any more", self.plan.name));
-        }
-        // what is done for the service as a whole outlives the backend that was the reason for it
-        let id = self.backend.as_ref().filter(|id| !self.plan.kind.is_wide() && scene.backend(id).is_none())?;
+        let is_gone = !plan.strategies.iter().any(|other| is_it(&other));
+        is_gone.then(|| format!("there is no strategy {} any more", self.plan.name))
+    }
+
+    pub(super) fn without_backend(&self, scene: &Scene) -> Option<String> {
+        let id = self.subject().filter(|id| scene.backend(id).is_none())?;
         Some(format!("there is no backend {id} any more"))
     }
 }

@@ -106,7 +106,7 @@ impl Coordinator {
         self.late.retain(|(_, since)| now.since(*since) <= LATE);
         self.episodes.look(&turn, &self.service, world.learned);
         for underway in &mut self.underway {
-            match underway.job.gone(&self.plan, scene) {
+            match underway.gone(&self.plan, scene) {
                 Some(why) => underway.ends(Outcome::Gone, why),
                 None if world.paused => underway.ends(Outcome::Stopped, "recovery was paused"),
                 None if underway.is_against(&self.plan) => {
@@ -135,10 +135,13 @@ impl Coordinator {
             }
             underway.braked = brake;
             let had_acted = underway.job.acted.is_some();
+            let subject = underway.job.subject().cloned();
+            if underway.job.is_wanted_back() {
+                self.episodes.take_back(subject.as_ref(), &underway.job.plan.name);
+            }
             underway.advance(turn);
             if !had_acted && underway.job.acted.is_some() {
-                let treated = underway.job.backend.as_ref().filter(|_| !underway.job.plan.kind.is_wide());
-                self.episodes.treat(treated, turn.now, &self.service, world.learned);
+                self.episodes.treat(subject.as_ref(), turn.now, &self.service, world.learned);
             }
         }
     }
@@ -182,6 +185,9 @@ impl Coordinator {
             if held.job.gone(&self.plan, turn.scene).is_some() {
                 held.let_go(turn);
                 continue;
+            }
+            if held.job.is_wanted_back() {
+                self.episodes.take_back(held.job.subject(), &held.job.plan.name);
             }
             if paused && !self.was_paused {
                 held.job.kill(turn);
@@ -250,6 +256,22 @@ impl Coordinator {
         self.end_all(Outcome::Stopped, "the process ended", &mut turn);
         self.held.iter_mut().for_each(|held| _ = held.job.kill(&mut turn));
         turn.orders
+    }
+
+    /// A defect has broken a step off: what is under way is ended, and the faults are looked at afresh. What is in force stays, and the brakes count
+    /// what was done.
+    pub fn begin_anew(&mut self, now: Moment, at: Stamp) -> Vec<Order> {
+        let scene = Scene::default();
+        let mut turn = Turn::new(now, at, &scene);
+        self.end_all(Outcome::Stopped, "recovery broke off by a defect", &mut turn);
+        self.history.end_all(now);
+        self.episodes = Episodes::default();
+        turn.orders
+    }
+
+    /// Records that have changed since the last step, where there is none any more.
+    pub fn take_changed(&mut self) -> Vec<Attempt> {
+        std::mem::take(&mut self.changed)
     }
 
     fn end_all(&mut self, outcome: Outcome, why: &str, turn: &mut Turn<'_>) {

@@ -14,7 +14,7 @@ use crate::clock::Moment;
 use crate::recover::attempt::{Outcome, Phase};
 use crate::recover::order::{Notice, Order, Role};
 use crate::recover::plan::{Plan, StrategyKind};
-use crate::recover::scene::Measure;
+use crate::recover::scene::{Measure, Scene};
 use crate::recover::strategy::{self, Before, Progress};
 
 /// How long a proposal waits for a person.
@@ -113,6 +113,16 @@ impl Underway {
         let is_proposed = matches!(self.stage, Stage::Proposed { .. });
         let was_asked = is_proposed || self.job.record.who.is_some();
         self.is_before_the_act() && !self.job.record.dry_run && (plan.dry_run || plan.ask != was_asked)
+    }
+
+    /// Why there is nothing left that it could be for, in words. Where backends are discovered, one that is started anew is no backend for a while:
+    /// once a command runs, it is let run, and its backend may come back until the time is over.
+    pub(super) fn gone(&self, plan: &Plan, scene: &Scene) -> Option<String> {
+        let may_come_back = matches!(self.job.plan.kind, StrategyKind::Restart { .. } | StrategyKind::Custom { .. });
+        if may_come_back && !self.is_before_the_act() {
+            return self.job.without_strategy(plan);
+        }
+        self.job.gone(plan, scene)
     }
 
     pub(super) fn ends(&mut self, outcome: Outcome, why: impl Into<String>) {
@@ -282,7 +292,11 @@ impl Underway {
             Some(_) => {}
             None if turn.now.since(since) > job.plan.within => {
                 let within = job.plan.within.as_secs_f64();
-                self.ends(Outcome::NotHealed, format!("it was not seen well within {within} s"));
+                let (outcome, why) = match job.without_backend(turn.scene) {
+                    None => (Outcome::NotHealed, format!("it was not seen well within {within} s")),
+                    Some(gone) => (Outcome::Gone, gone),
+                };
+                self.ends(outcome, why);
             }
             None => self.is_worse(turn),
         }

@@ -25,7 +25,7 @@ fn a_dead_backend_is_restarted_at_once_and_the_success_is_what_is_seen() {
     let record = bench.record(1);
     assert_eq!((record.recovery_ms, record.credited), (Some(3200), true));
     assert!(record.lesson.contains("credited for now"), "{}", record.lesson);
-    assert_eq!(record.brakes.len(), 15);
+    assert_eq!(record.brakes.len(), 16);
 }
 
 #[test]
@@ -183,12 +183,38 @@ fn in_a_dry_run_nothing_is_done_and_it_is_judged_all_the_same() {
 }
 
 #[test]
-fn a_backend_that_its_restart_deletes_is_gone() {
+fn a_restart_during_which_its_backend_is_not_discovered_goes_on() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.dies("a");
+    bench.wait(secs(1));
+    let backend = bench.scene.backends.remove(0);
+    assert_eq!(bench.wait(secs(10)), AT_ONCE);
+    bench.finishes(1, Role::Act, true);
+    assert_eq!(bench.wait(secs(10)), ["return a, restarted", "hurry a", "acted"]);
+    bench.scene.backends.insert(0, backend);
+    bench.recovers("a");
+    assert_eq!(bench.wait(secs(2)), ["healed"]);
+}
+
+#[test]
+fn a_backend_that_does_not_come_back_after_its_restart_is_gone() {
     let mut bench = Bench::new(plan(&[restart()]));
     bench.dies("a");
     bench.wait(secs(1));
     bench.scene.backends.remove(0);
-    assert_eq!(bench.look(), ["kill", "gone"]);
+    bench.finishes(1, Role::Act, true);
+    assert_eq!(bench.wait(secs(31)).last().unwrap(), "gone");
+    assert!(bench.learned.all().is_empty(), "it was not seen whether it helps");
+}
+
+#[test]
+fn a_backend_that_is_gone_before_its_restart_has_begun_is_not_restarted() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.backend("a").in_flight = 1;
+    bench.wait(secs(1));
+    bench.scene.backends.remove(0);
+    assert_eq!(bench.look(), ["return a", "gone"]);
 }
 
 #[test]

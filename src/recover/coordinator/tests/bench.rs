@@ -188,8 +188,17 @@ impl Bench {
 
     /// The process is killed, and another one starts with what the ledger knows.
     pub(super) fn crash(&mut self, plan: Plan) -> Vec<String> {
+        self.recall(plan, true)
+    }
+
+    /// A process that has served without recovery for a while begins with it.
+    pub(super) fn begins_late(&mut self, plan: Plan) -> Vec<String> {
+        self.recall(plan, false)
+    }
+
+    fn recall(&mut self, plan: Plan, at_once: bool) -> Vec<String> {
         self.coordinator = Coordinator::new("api".into(), Arc::new(plan));
-        let orders = self.coordinator.recall(&self.ledger.clone(), self.now, self.at);
+        let orders = self.coordinator.recall(&self.ledger.clone(), at_once, self.now, self.at);
         self.obey(orders)
     }
 

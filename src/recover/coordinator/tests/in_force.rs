@@ -104,6 +104,19 @@ fn a_failover_stays_in_force_in_a_pause_and_a_person_may_end_it() {
 }
 
 #[test]
+fn what_a_person_has_taken_back_is_not_done_again_while_the_fault_is_there() {
+    let mut bench = failed_over();
+    bench.wait(secs(600));
+    bench.coordinator.undo(1, "ada").unwrap();
+    assert_eq!(bench.look()[..3], ["fail back 1000", "undone", "braked by taken_back"]);
+    assert_eq!(bench.wait(secs(600)), NOTHING);
+    ["a", "b", "c"].into_iter().for_each(|id| bench.recovers(id));
+    bench.wait(secs(1));
+    ["a", "b", "c"].into_iter().for_each(|id| bench.dies(id));
+    assert_eq!(bench.wait(secs(1)), ["began failover", "fail over to Backups", "acted"], "that is another fault");
+}
+
+#[test]
 fn a_failover_that_does_not_help_is_taken_back() {
     let mut bench = Bench::new(plan(&[failover()]));
     bench.joins("spare", true);

@@ -285,7 +285,7 @@ impl Simulation {
         self.coordinator = Coordinator::new("api".into(), self.plan.clone());
         self.next_id = self.ledger.keys().next_back().map_or(1, |last| last + 1);
         let attempts: Vec<Attempt> = self.ledger.values().cloned().collect();
-        let orders = self.coordinator.recall(&attempts, self.now, self.at);
+        let orders = self.coordinator.recall(&attempts, true, self.now, self.at);
         assert!(
             orders.iter().all(|order| matches!(order, Order::Enter { .. } | Order::Tell(_) | Order::FailOver { .. }))
         );
