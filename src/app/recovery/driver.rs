@@ -37,6 +37,7 @@ pub(super) struct Driver {
     learned: Learned,
     random: fastrand::Rng,
     next_id: i64,
+    next_run: u64,
     pub tasks: Tasks,
     done: mpsc::UnboundedReceiver<Done>,
     inbox: Option<Inbox>,
@@ -72,6 +73,7 @@ impl Driver {
             learned: Learned::default(),
             random: fastrand::Rng::new(),
             next_id: 1,
+            next_run: 1,
             tasks,
             done,
             inbox: None,
@@ -177,7 +179,7 @@ impl Driver {
 
     fn look_at(&mut self, service: &Service, snapshot: &Snapshot, faults: &[Fault], (now, at): (Moment, Stamp)) {
         let in_maintenance = self.is_in_maintenance(service, at);
-        let Self { services, learned, random, next_id, sources, .. } = self;
+        let Self { services, learned, random, next_id, next_run, sources, .. } = self;
         let Some(repaired) = services.get_mut(&service.name) else { return };
         let faults: Vec<_> = faults.iter().filter(|fault| fault.service == service.name).cloned().collect();
         let is_destination =
@@ -187,7 +189,7 @@ impl Driver {
         let scene = repaired
             .scenes
             .make(service, SceneSources { faults: &faults, in_maintenance, usable_services: &usable_services, now });
-        let mut world = World { learned, random, next_id, paused: sources.recoveries.is_paused() };
+        let mut world = World { learned, random, next_id, next_run, paused: sources.recoveries.is_paused() };
         let orders = repaired.coordinator.step(now, at, &scene, &mut world);
         if !orders.is_empty() {
             let means = Rc::clone(&repaired.means);
@@ -198,20 +200,14 @@ impl Driver {
 
     /// Hands on what was waited for and has come.
     fn hear(&mut self) {
-        while let Ok(Done { service, attempt, what }) = self.done.try_recv() {
-            let repaired = self.services.get_mut(&service);
+        while let Ok(Done { service, what }) = self.done.try_recv() {
+            if let DoneWhat::Ran(run, _) = &what {
+                self.tasks.ended(run.id);
+            }
+            let Some(Repaired { coordinator, .. }) = self.services.get_mut(&service) else { continue };
             match what {
-                DoneWhat::Ran(role, report) => {
-                    self.tasks.ended(attempt, role);
-                    if let Some(repaired) = repaired {
-                        repaired.coordinator.finished(attempt, role, report);
-                    }
-                }
-                DoneWhat::Entered(kept) => {
-                    if let Some(repaired) = repaired {
-                        repaired.coordinator.entered(attempt, kept);
-                    }
-                }
+                DoneWhat::Ran(run, report) => coordinator.finished(&run, report),
+                DoneWhat::Entered { attempt, kept } => coordinator.entered(attempt, kept),
             }
         }
     }

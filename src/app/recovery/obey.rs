@@ -33,7 +33,7 @@ impl Driver {
         for order in orders {
             match order {
                 Order::Enter { attempt, must_be_kept } => self.enter(service, *attempt, must_be_kept),
-                Order::Run(run) => self.run(service, means, &run, here),
+                Order::Run(run) => self.run(service, means, run, here),
                 Order::Kill { attempt } => self.tasks.kill(attempt),
                 Order::HurryChecks { backend, at_most } => {
                     self.sources.monitor.hurry(service, &backend, HURRY, Moment::now().plus(at_most));
@@ -62,15 +62,15 @@ impl Driver {
             self.waits.recoveries.push(attempt);
             return;
         }
-        let (tell, ledger) = (self.tasks.teller(service, id), self.sources.ledger.clone());
+        let (tell, ledger) = (self.tasks.teller(service), self.sources.ledger.clone());
         let batch = Batch { recoveries: vec![attempt], ..Batch::default() };
         tokio::task::spawn_local(async move {
             let is_kept = background::run(move || is_kept(&ledger, batch)).await;
-            tell(DoneWhat::Entered(is_kept.unwrap_or(false)));
+            tell(DoneWhat::Entered { attempt: id, kept: is_kept.unwrap_or(false) });
         });
     }
 
-    fn run(&mut self, service: &Arc<str>, means: &Rc<[StrategyMeans]>, run: &Run, here: Option<&Arc<Service>>) {
+    fn run(&mut self, service: &Arc<str>, means: &Rc<[StrategyMeans]>, run: Run, here: Option<&Arc<Service>>) {
         let of_strategy = means.iter().find(|means| means.strategy == run.strategy);
         let means = of_strategy.and_then(|means| match run.role {
             Role::Act => means.act.as_ref(),
@@ -80,7 +80,7 @@ impl Driver {
         let Some(means) = means.cloned() else {
             let error = format!("`{}` has nothing to run for this any more", run.strategy);
             let report = ActReport { error, ..ActReport::default() };
-            return self.tasks.teller(service, run.attempt)(DoneWhat::Ran(run.role, report));
+            return self.tasks.teller(service)(DoneWhat::Ran(run, report));
         };
         // the time, so that it also grows when the history is lost
         self.token = Stamp::now().as_millis().max(self.token + 1);
@@ -96,7 +96,7 @@ impl Driver {
             role: run.role.as_str(),
             strategy: run.strategy.to_string(),
         };
-        self.tasks.run(service, means, call, run.role);
+        self.tasks.run(service, means, call, run);
     }
 
     fn tell(&self, service: &Arc<str>, notice: Notice) {

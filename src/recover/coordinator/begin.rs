@@ -66,6 +66,7 @@ impl Coordinator {
             acted: None,
             before: Before::of(turn.scene, failed_share),
             runs: None,
+            last_run: 0,
             reports: Vec::new(),
             word: None,
         };

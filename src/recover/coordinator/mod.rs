@@ -32,7 +32,9 @@ use super::attempt::{ActReport, Attempt, Outcome};
 use super::brakes::{self, Engaged, Proposal, State};
 use super::history::History;
 use super::learned::Learned;
-use super::order::{Order, Role};
+use super::order::{Order, Run};
+#[cfg(test)]
+use super::order::Role;
 use super::plan::Plan;
 #[cfg(test)]
 use super::plan::StrategyKind;
@@ -69,6 +71,8 @@ pub struct World<'a> {
     pub random: &'a mut fastrand::Rng,
     /// The id of the next attempt. It only grows, over restarts as well.
     pub next_id: &'a mut i64,
+    /// The id of the next run. It only grows, for as long as the process lives.
+    pub next_run: &'a mut u64,
     /// Whether recovery is paused: what runs is ended, and nothing is begun.
     pub paused: bool,
 }
@@ -101,7 +105,7 @@ impl Coordinator {
 
     /// Looks at the scene. Returns what is to be done, in this order.
     pub fn step(&mut self, now: Moment, at: Stamp, scene: &Scene, world: &mut World<'_>) -> Vec<Order> {
-        let mut turn = Turn::new(now, at, scene);
+        let mut turn = Turn { next_run: *world.next_run, ..Turn::new(now, at, scene) };
         self.changed.drain(..).for_each(|record| turn.enter(&record));
         self.late.retain(|(_, since)| now.since(*since) <= LATE);
         self.episodes.look(&turn, &self.service, world.learned);
@@ -122,6 +126,7 @@ impl Coordinator {
             self.begin(&mut turn, world);
         }
         self.was_paused = world.paused;
+        *world.next_run = turn.next_run;
         turn.orders
     }
 
@@ -205,15 +210,15 @@ impl Coordinator {
         }
     }
 
-    /// What was run for this attempt has ended. Unknown attempts are ignored.
-    pub fn finished(&mut self, attempt: i64, role: Role, report: ActReport) {
+    /// What was run has ended. Runs of unknown attempts are ignored.
+    pub fn finished(&mut self, run: &Run, report: ActReport) {
         let jobs = self.underway.iter_mut().map(|underway| &mut underway.job);
         let mut jobs = jobs.chain(self.held.iter_mut().map(|held| &mut held.job));
-        if let Some(job) = jobs.find(|job| job.id() == attempt) {
-            job.reports.push((role, report));
-        } else if let Some(at) = self.late.iter().position(|(record, _)| record.id == attempt) {
+        if let Some(job) = jobs.find(|job| job.id() == run.attempt) {
+            job.reports.push((run.id, run.role, report));
+        } else if let Some(at) = self.late.iter().position(|(record, _)| record.id == run.attempt) {
             let (mut record, _) = self.late.remove(at);
-            job::file(&mut record, role, report);
+            job::file(&mut record, run.role, report);
             self.changed.push(record);
         }
     }

@@ -167,9 +167,10 @@ impl<'a> Case<'a> {
         scene.backend(id).ok_or_else(|| format!("there is no backend {id} any more"))
     }
 
-    /// The order that runs a command for this case.
+    /// The order that runs a command for this case. It gets its id when it is given.
     fn run(&self, role: Role) -> Order {
         Order::Run(Run {
+            id: 0,
             attempt: self.attempt,
             backend: self.backend.cloned(),
             strategy: self.plan.name.clone(),

@@ -19,6 +19,9 @@ pub(super) struct Bench {
     /// The attempts, as they were entered last.
     pub(super) ledger: Vec<Attempt>,
     pub(super) next_id: i64,
+    next_run: u64,
+    /// What was run, the newest last.
+    pub(super) runs: Vec<Run>,
     random: fastrand::Rng,
 }
 
@@ -79,6 +82,8 @@ impl Bench {
             keeps: Some(true),
             ledger: Vec::new(),
             next_id: 1,
+            next_run: 1,
+            runs: Vec::new(),
             random: fastrand::Rng::with_seed(1),
         }
     }
@@ -132,9 +137,16 @@ impl Bench {
         self.scene.measure.failed = failed;
     }
 
+    /// What was run last for this attempt and this role ends.
     pub(super) fn finishes(&mut self, attempt: i64, role: Role, ok: bool) {
+        let is_it = |run: &&Run| (run.attempt, run.role) == (attempt, role);
+        let run = self.runs.iter().rfind(is_it).unwrap().clone();
+        self.reports(&run, ok);
+    }
+
+    pub(super) fn reports(&mut self, run: &Run, ok: bool) {
         let error = if ok { String::new() } else { "exit code 1".into() };
-        self.coordinator.finished(attempt, role, ActReport { ok, error, ..Default::default() });
+        self.coordinator.finished(run, ActReport { ok, error, ..Default::default() });
     }
 
     /// Looks at the scene at once, without time that passes. Returns the orders in words, without entries.
@@ -146,6 +158,7 @@ impl Bench {
             learned: &mut self.learned,
             random: &mut self.random,
             next_id: &mut self.next_id,
+            next_run: &mut self.next_run,
             paused: self.paused,
         };
         let orders = self.coordinator.step(self.now, self.at, &self.scene, &mut world);
@@ -163,7 +176,10 @@ impl Bench {
                     self.ledger.retain(|before| before.id != attempt.id);
                     self.ledger.push(*attempt);
                 }
-                order => words.push(in_words(&order)),
+                order => {
+                    words.push(in_words(&order));
+                    self.runs.extend(if let Order::Run(run) = order { Some(run) } else { None });
+                }
             }
         }
         words
