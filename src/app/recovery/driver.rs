@@ -12,7 +12,7 @@ use super::Sources;
 use super::done::{Done, DoneWhat};
 use super::recall::Recalled;
 use super::scene::{SceneMaker, SceneSources};
-use super::show;
+use super::{obey, show};
 use super::tasks::Tasks;
 use crate::clock::{Moment, Stamp};
 use crate::config::model::{self, StrategyMeans};
@@ -21,6 +21,7 @@ use crate::hook::Hooks;
 use crate::ledger::{Batch, Keeper};
 use crate::operator::recovery::{Asked, Command, Inbox, LEARNED, Mode, Word};
 use crate::recover::Attempt;
+use crate::recover::order::Run;
 use crate::recover::learned::Learned;
 use crate::recover::plan::Destination;
 use crate::recover::{Coordinator, Plan, StrategyKind, StrategyPlan, World};
@@ -189,10 +190,11 @@ impl Driver {
         let scene = repaired
             .scenes
             .make(service, SceneSources { faults: &faults, in_maintenance, usable_services: &usable_services, now });
-        let mut world = World { learned, random, next_id, next_run, paused: sources.recoveries.is_paused() };
+        let (paused, means) = (sources.recoveries.is_paused(), Rc::clone(&repaired.means));
+        let describe = |run: &Run| obey::in_words(run, &means, service);
+        let mut world = World { learned, random, next_id, next_run, paused, describe: &describe };
         let orders = repaired.coordinator.step(now, at, &scene, &mut world);
         if !orders.is_empty() {
-            let means = Rc::clone(&repaired.means);
             self.is_news = true;
             self.obey(&service.name, &means, orders, snapshot);
         }

@@ -71,6 +71,7 @@ impl Coordinator {
             word: None,
         };
         job.record.backend = job.backend.as_ref().map(ToString::to_string);
+        job.describe(turn.now, world.describe);
         let past = Past {
             attempt: id,
             backend: job.backend.clone(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Describe;
 use super::turn::Turn;
 use crate::clock::Moment;
 use crate::detect::fault::Fault;
@@ -10,7 +11,7 @@ use crate::recover::attempt::{ActReport, Attempt};
 use crate::recover::order::{Order, Role};
 use crate::recover::plan::{Plan, StrategyPlan};
 use crate::recover::scene::Scene;
-use crate::recover::strategy::{Before, Case};
+use crate::recover::strategy::{self, Before, Case};
 
 /// See the module.
 #[derive(Debug)]
@@ -58,6 +59,13 @@ impl Job {
             acted: self.acted.unwrap_or(Moment::NEVER),
             before: &self.before,
         }
+    }
+
+    /// Notes what the act would run or call now.
+    pub(super) fn describe(&mut self, now: Moment, describe: &Describe<'_>) {
+        let act = strategy::of(&self.plan).act(&self.case(now));
+        let run = act.iter().find_map(|order| if let Order::Run(run) = order { Some(run) } else { None });
+        self.record.what = run.and_then(describe);
     }
 
     /// Gives orders, and remembers what runs by them. Returns whether something does.

@@ -62,8 +62,10 @@ pub struct Coordinator {
     was_paused: bool,
 }
 
+/// Says in words what a run would run or call.
+pub type Describe<'a> = dyn Fn(&Run) -> Option<String> + 'a;
+
 /// What the coordinators of all services share.
-#[derive(Debug)]
 pub struct World<'a> {
     /// What was learned.
     pub learned: &'a mut Learned,
@@ -75,6 +77,8 @@ pub struct World<'a> {
     pub next_run: &'a mut u64,
     /// Whether recovery is paused: what runs is ended, and nothing is begun.
     pub paused: bool,
+    /// What the configuration has for a run.
+    pub describe: &'a Describe<'a>,
 }
 
 impl Coordinator {
@@ -139,6 +143,10 @@ impl Coordinator {
                 continue;
             }
             underway.braked = brake;
+            if underway.is_before_the_act() {
+                // a reload may have changed it
+                underway.job.describe(turn.now, world.describe);
+            }
             let had_acted = underway.job.acted.is_some();
             underway.advance(turn);
             if !had_acted && underway.job.acted.is_some() {

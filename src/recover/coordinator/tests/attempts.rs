@@ -232,3 +232,18 @@ fn a_fault_that_has_passed_and_come_back_between_two_looks_may_be_a_blip_again()
     assert_eq!(bench.wait(Duration::from_millis(100)), AT_ONCE);
     assert_eq!(bench.wait(Duration::from_millis(100)), ["began restart"]);
 }
+
+#[test]
+fn what_would_be_run_is_known_before_it_is_and_where_nothing_is() {
+    for (dry_run, ask) in [(true, false), (false, true), (false, false)] {
+        let mut bench = Bench::new(Plan { dry_run, ask, ..plan(&[restart()]) });
+        bench.dies("a");
+        bench.wait(Duration::from_millis(300));
+        let record = bench.record(1);
+        assert_eq!((record.what.as_deref(), &record.act), (Some("act a"), &None), "dry_run {dry_run}, ask {ask}");
+    }
+    let mut bench = Bench::new(plan(&[circuit_break(None)]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.wait(secs(1));
+    assert_eq!(bench.record(1).what, None);
+}

@@ -55,6 +55,11 @@ pub(super) fn circuit_break(path: Option<&str>) -> StrategyPlan {
     strategy(StrategyKind::CircuitBreak { path: path.map(Arc::from), open_for: secs(30) })
 }
 
+/// What the configuration has for a run.
+pub(super) fn describe(run: &Run) -> Option<String> {
+    Some(format!("{} {}", run.role.as_str(), run.backend.as_deref().unwrap_or("-")))
+}
+
 /// The limits that the configuration gives where it says nothing.
 pub(super) fn plan(strategies: &[StrategyPlan]) -> Plan {
     let limits = Limits { cool_down: secs(60), max_at_once: 1, max_disrupted: 0.34, max_unhealthy: 0.4, per_hour: 10 };
@@ -160,6 +165,7 @@ impl Bench {
             next_id: &mut self.next_id,
             next_run: &mut self.next_run,
             paused: self.paused,
+            describe: &describe,
         };
         let orders = self.coordinator.step(self.now, self.at, &self.scene, &mut world);
         self.obey(orders)

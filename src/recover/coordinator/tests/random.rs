@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::super::*;
+use super::bench::describe;
 use super::watch::{Seen, Watch};
 use crate::detect::fault::Fault;
 use crate::recover::attempt::Phase;
@@ -322,6 +323,7 @@ impl Simulation {
             next_id: &mut self.next_id,
             next_run: &mut self.next_run,
             paused: self.paused,
+            describe: &describe,
         };
         let orders = self.coordinator.step(self.now, self.at, &self.scene, &mut world);
         self.look(&orders);
