@@ -210,24 +210,30 @@ impl Recoveries {
         self.news.notify_one();
     }
 
-    /// Takes on the pause that the ledger has, as before a restart, unless somebody has paused or resumed recovery since. To be called before
-    /// the first act. The ledger is begun if it was not. Blocks for as long as a file takes.
+    /// Takes on what the ledger says of a pause, as before a restart, unless somebody has paused or resumed recovery since. To be called before the
+    /// first act. The ledger is begun if it was not. Blocks for as long as a file takes.
     ///
     /// # Errors
     ///
     /// Why the ledger can't be read; for people.
     pub fn recall(&self) -> Result<(), String> {
         self.ledger.begin();
-        if !self.ledger.is_kept() {
-            return Ok(());
-        }
+        if self.ledger.is_kept() { self.read_pause() } else { Ok(()) }
+    }
+
+    /// Does the same with a ledger that need not have begun. To be called before anybody is told whether recovery is paused, too: a process that is
+    /// replaced may change it until it ends, so its successor recalls it once more.
+    ///
+    /// # Errors
+    ///
+    /// Why the ledger can't be read, or that there is none; for people.
+    pub fn read_pause(&self) -> Result<(), String> {
         let kept = self.ledger.read()?.kept(ROOM)?;
         let pause = kept.get(KEY).map(|text| serde_json::from_str(text).map_err(|error| error.to_string()));
+        let pause = pause.transpose()?;
         let mut state = self.state();
-        if let Some(pause) = pause.transpose()?
-            && !state.was_said
-        {
-            self.set_pause(&mut state, Some(pause));
+        if !state.was_said && state.pause != pause {
+            self.set_pause(&mut state, pause);
         }
         Ok(())
     }

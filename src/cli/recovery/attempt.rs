@@ -8,7 +8,12 @@ const NAME: usize = 9;
 
 /// One line about an attempt.
 pub(super) fn line(attempt: &Value) -> String {
-    format!("attempt {}: {}, {}\n", attempt["id"], what(attempt), came_to(attempt))
+    short(attempt) + "\n"
+}
+
+/// Which attempt it is, and how far.
+pub(in crate::cli) fn short(attempt: &Value) -> String {
+    format!("attempt {}: {}, {}", attempt["id"], what(attempt), came_to(attempt))
 }
 
 /// What was done, to whom, and against what.

@@ -88,7 +88,16 @@ fn a_pause_outlives_the_process_unless_somebody_has_resumed_before_it_is_recalle
     let last = Recoveries::new(Arc::default(), open(), Keeper(4));
     last.recall().unwrap();
     assert!(!last.is_paused());
-    drop((before, after, resumed, last));
+    last.pause("ann", None, Stamp::from_millis(2_000));
+    assert!(last.keep());
+    let successor = Recoveries::new(Arc::default(), open(), Keeper(5));
+    successor.read_pause().unwrap();
+    assert!(successor.is_paused());
+    last.resume("ann");
+    assert!(last.keep());
+    successor.recall().unwrap();
+    assert!(!successor.is_paused(), "the process before has ended the pause meanwhile");
+    drop((before, after, resumed, last, successor));
     std::fs::remove_dir_all(folder).unwrap();
 }
 
