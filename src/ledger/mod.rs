@@ -29,6 +29,7 @@ mod writer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -118,6 +119,7 @@ struct Shared {
     folder: PathBuf,
     /// Taken by the thread.
     tell: Mutex<Option<Tell>>,
+    is_failing: Arc<AtomicBool>,
     /// There once the ledger was begun; `None` = it has no thread.
     kept: OnceLock<Option<Kept>>,
 }
@@ -134,7 +136,8 @@ impl Ledger {
     ///
     /// What `tell` holds must not include a handle: the thread would wait for itself.
     pub fn of(folder: &Path, tell: Tell) -> Self {
-        let shared = Shared { folder: folder.to_owned(), tell: Mutex::new(Some(tell)), kept: OnceLock::new() };
+        let tell = Mutex::new(Some(tell));
+        let shared = Shared { folder: folder.to_owned(), tell, is_failing: Arc::default(), kept: OnceLock::new() };
         Self { shared: Some(Arc::new(shared)) }
     }
 
@@ -154,6 +157,11 @@ impl Ledger {
     /// Whether anything is kept.
     pub fn is_kept(&self) -> bool {
         self.sender().is_some()
+    }
+
+    /// Whether what was to be written last could not be. What is wrong was told.
+    pub fn is_failing(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.is_failing.load(Ordering::Acquire))
     }
 
     /// Hands a batch over; never waits. A batch that comes back found no place: [`Batch::merge`] the next one into it.
@@ -202,7 +210,7 @@ impl Shared {
         let tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let (sender, inbox) = mpsc::sync_channel(QUEUE);
         let (ready, is_ready) = mpsc::sync_channel(1);
-        let writer = writer::Writer::new(self.folder.clone(), tell);
+        let writer = writer::Writer::new(self.folder.clone(), tell, Arc::clone(&self.is_failing));
         let thread = thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&inbox, &ready));
         match thread {
             Ok(thread) => {

@@ -33,7 +33,8 @@ pub(in crate::app) struct Accounting {
     pub ledger: Ledger,
     /// Maintenance that was started by hand.
     pub maintenances: Arc<Maintenances>,
-    standings: Arc<Standings>,
+    /// How the services stand, and why the ledger can't be written.
+    pub standings: Arc<Standings>,
     accounts: Rc<RefCell<Accounts>>,
     start: Rc<Cell<Start>>,
     /// This run of the process.

@@ -191,8 +191,9 @@ impl Driver {
             .scenes
             .make(service, SceneSources { faults: &faults, in_maintenance, usable_services: &usable_services, now });
         let (paused, means) = (sources.recoveries.is_paused(), Rc::clone(&repaired.means));
+        let trouble = sources.ledger.is_failing().then(|| sources.standings.trouble().unwrap_or_default());
         let describe = |run: &Run| obey::in_words(run, &means, service);
-        let mut world = World { learned, random, next_id, next_run, paused, describe: &describe };
+        let mut world = World { learned, random, next_id, next_run, paused, unkept: trouble.as_deref(), describe: &describe };
         let orders = repaired.coordinator.step(now, at, &scene, &mut world);
         if !orders.is_empty() {
             self.is_news = true;

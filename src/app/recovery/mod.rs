@@ -31,6 +31,7 @@ use crate::health::monitor::Monitor;
 use crate::ledger::Ledger;
 use crate::operator::maintenance::Maintenances;
 use crate::operator::recovery::Recoveries;
+use crate::report::standings::Standings;
 use crate::snapshot::{Snapshot, Store};
 use driver::Driver;
 use recall::Recalled;
@@ -55,6 +56,8 @@ pub(super) struct Sources {
     pub maintenances: Arc<Maintenances>,
     /// What operators see and say of it.
     pub recoveries: Arc<Recoveries>,
+    /// Says why the ledger can't be written.
+    pub standings: Arc<Standings>,
 }
 
 /// The recovery of all services. A handle: its copies are the same recovery.

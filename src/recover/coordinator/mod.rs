@@ -77,6 +77,8 @@ pub struct World<'a> {
     pub next_run: &'a mut u64,
     /// Whether recovery is paused: what runs is ended, and nothing is begun.
     pub paused: bool,
+    /// Why the ledger can't be written, as far as that is known: nothing is begun.
+    pub unkept: Option<&'a str>,
     /// What the configuration has for a run.
     pub describe: &'a Describe<'a>,
 }
@@ -137,7 +139,7 @@ impl Coordinator {
     /// The attempts under way go on.
     fn advance(&mut self, turn: &mut Turn<'_>, world: &mut World<'_>) {
         for at in 0..self.underway.len() {
-            let brake = self.brake(&self.underway[at], turn, world.paused);
+            let brake = self.brake(&self.underway[at], turn, world);
             let underway = &mut self.underway[at];
             if underway.over.is_some() {
                 continue;
@@ -157,7 +159,7 @@ impl Coordinator {
     }
 
     /// The brake that holds an attempt whose act has not begun, in words.
-    fn brake(&self, underway: &Underway, turn: &Turn<'_>, paused: bool) -> Option<String> {
+    fn brake(&self, underway: &Underway, turn: &Turn<'_>, world: &World<'_>) -> Option<String> {
         if !underway.is_before_the_act() {
             return None;
         }
@@ -166,7 +168,8 @@ impl Coordinator {
             now: turn.now,
             limits: &self.plan.limits,
             scene: turn.scene,
-            paused,
+            paused: world.paused,
+            unkept: world.unkept,
             plan: &job.plan,
             backend: job.backend.as_ref(),
             fault: job.fault,

@@ -14,6 +14,8 @@ pub(super) struct Bench {
     pub(super) coordinator: Coordinator,
     pub(super) learned: Learned,
     pub(super) paused: bool,
+    /// Why the ledger can't be written.
+    pub(super) unkept: Option<&'static str>,
     /// What the ledger says of what must be kept; `None` = nothing.
     pub(super) keeps: Option<bool>,
     /// The attempts, as they were entered last.
@@ -84,6 +86,7 @@ impl Bench {
             coordinator: Coordinator::new("api".into(), Arc::new(plan)),
             learned: Learned::default(),
             paused: false,
+            unkept: None,
             keeps: Some(true),
             ledger: Vec::new(),
             next_id: 1,
@@ -165,6 +168,7 @@ impl Bench {
             next_id: &mut self.next_id,
             next_run: &mut self.next_run,
             paused: self.paused,
+            unkept: self.unkept,
             describe: &describe,
         };
         let orders = self.coordinator.step(self.now, self.at, &self.scene, &mut world);

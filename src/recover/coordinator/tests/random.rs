@@ -323,6 +323,7 @@ impl Simulation {
             next_id: &mut self.next_id,
             next_run: &mut self.next_run,
             paused: self.paused,
+            unkept: None,
             describe: &describe,
         };
         let orders = self.coordinator.step(self.now, self.at, &self.scene, &mut world);
