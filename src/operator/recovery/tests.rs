@@ -133,11 +133,13 @@ fn of_those_that_ended_the_last_are_shown_each_as_it_is_now() {
 fn what_runs_what_ended_and_what_was_learned_is_in_the_metrics() {
     let registry = Registry::new(1);
     // a series of a service stays as long as the service is there
-    let _service = registry.attempts("api");
+    let _services = ["api", "web"].map(|service| registry.attempts(service));
     metrics::with_local_recorder(&*registry, || {
         let recoveries = recoveries();
         recoveries.set_current(vec![attempt(1), Attempt { end: Some(1), in_force: true, ..attempt(2) }]);
-        recoveries.set_current(vec![Attempt { end: Some(1), in_force: true, ..attempt(2) }]);
+        let (service, phase) = ("web".to_owned(), Phase::Proposed);
+        let waiting = Attempt { service, phase, ..attempt(4) };
+        recoveries.set_current(vec![Attempt { end: Some(1), in_force: true, ..attempt(2) }, waiting]);
         let healed = Attempt { outcome: Some(Outcome::Healed), recovery_ms: Some(2_500), ..attempt(1) };
         recoveries.note_ended(healed.clone());
         recoveries.note_changed(healed.clone());
@@ -161,6 +163,9 @@ fn what_runs_what_ended_and_what_was_learned_is_in_the_metrics() {
         "evenkeel_recoveries_total{service=\"api\",strategy=\"restart\",outcome=\"dry_run\"} 1",
         "evenkeel_recovery_duration_seconds{service=\"api\",strategy=\"restart\"} 2.5",
         "evenkeel_recoveries_running{service=\"api\"} 0",
+        "evenkeel_recoveries_running{service=\"web\"} 1",
+        "evenkeel_recoveries_waiting{service=\"api\"} 0",
+        "evenkeel_recoveries_waiting{service=\"web\"} 1",
         "evenkeel_recovery_in_force{service=\"api\",strategy=\"restart\"} 1",
         "evenkeel_recovery_effectiveness{service=\"api\",fault=\"unresponsive\",strategy=\"restart\"} 0.75",
         "evenkeel_recovery_braked_total{service=\"api\",brake=\"max_unhealthy\"} 1",
