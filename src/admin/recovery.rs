@@ -22,8 +22,8 @@ use super::body::WholeBody;
 use super::caller::Caller;
 use crate::clock::Stamp;
 use crate::ledger::Reader;
-use crate::operator::recovery::{Command, Mode, Word};
-use crate::recover::Attempt;
+use crate::operator::recovery::{Command, Mode};
+use crate::recover::{Attempt, Word};
 use crate::report::{json as shown, markdown};
 
 /// How long a command may take to be carried out. An act that is taken back goes on after the answer.

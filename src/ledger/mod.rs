@@ -46,6 +46,9 @@ const AT_THE_END: Duration = Duration::from_secs(10);
 /// How many batches wait for the thread at most. It takes each at once, unless the disk is slow.
 const QUEUE: usize = 4;
 
+/// How often a place in the queue is looked for.
+const AGAIN: Duration = Duration::from_millis(2);
+
 /// What is wrong with the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
@@ -175,6 +178,20 @@ impl Ledger {
         }
     }
 
+    /// Hands a batch over and waits until it is on the disk, and for a place in the queue where there is none; `false` = it is not there so far.
+    /// Blocks.
+    pub fn keep(&self, mut batch: Batch, within: Duration) -> bool {
+        let until = Instant::now() + within;
+        while let Err(back) = self.enter(batch) {
+            if Instant::now() >= until {
+                return false;
+            }
+            thread::sleep(AGAIN);
+            batch = *back;
+        }
+        self.is_kept() && self.flush(until.saturating_duration_since(Instant::now()))
+    }
+
     /// Waits until everything that was entered before is on the disk; `false` = that took longer.
     pub fn flush(&self, timeout: Duration) -> bool {
         let Some(sender) = self.sender() else { return true };
@@ -187,7 +204,7 @@ impl Ledger {
                 Err(TrySendError::Full(same)) if Instant::now() < until => message = same,
                 Err(_) => return false,
             }
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(AGAIN);
         }
     }
 

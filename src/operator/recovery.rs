@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::clock::Stamp;
 use crate::event::{Events, Kind, RecoveryChange, Subject};
 use crate::ledger::{Batch, Keeper, Ledger};
-use crate::recover::Attempt;
+use crate::recover::{Attempt, Word};
 
 /// The room in the ledger where it is kept that recovery is paused, and the key.
 pub const ROOM: &str = "recovery";
@@ -98,19 +98,6 @@ pub struct Effectiveness {
     pub credited: u32,
 }
 
-/// What an operator can say of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
-    /// It may be carried out.
-    Approve,
-    /// It must not be carried out.
-    Refuse,
-    /// It is to end now, whatever it has come to.
-    Stop,
-    /// What it did is to be taken back.
-    Undo,
-}
-
 /// What an operator said of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
@@ -138,18 +125,6 @@ pub struct Asked {
 
 /// Where the driver gets commands from.
 pub type Inbox = mpsc::Receiver<Asked>;
-
-impl Word {
-    /// The name in the API and on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Approve => "approve",
-            Self::Refuse => "refuse",
-            Self::Stop => "stop",
-            Self::Undo => "undo",
-        }
-    }
-}
 
 impl Recoveries {
     /// Nothing is known yet, and recovery is not paused. A pause is written to this ledger, as by this run of the process.
@@ -242,20 +217,8 @@ impl Recoveries {
     pub fn keep(&self) -> bool {
         let text = self.pause_of().and_then(|pause| serde_json::to_string(&pause).ok());
         let kept = vec![(ROOM.to_owned(), KEY.to_owned(), text)];
-        self.write(Batch { kept, ..Batch::default() })
-    }
-
-    /// Writes attempts to the ledger, and what was learned (by its key; no value = it is forgotten), and waits for the disk; `false` = it could
-    /// not be written so far. Blocks. An attempt is written before its act begins, so that a crash in between repeats nothing.
-    pub fn enter(&self, recoveries: Vec<Attempt>, learned: Vec<(String, Option<String>)>) -> bool {
-        let kept = learned.into_iter().map(|(key, value)| (LEARNED.to_owned(), key, value)).collect();
-        self.write(Batch { recoveries, kept, ..Batch::default() })
-    }
-
-    fn write(&self, batch: Batch) -> bool {
         self.ledger.begin();
-        let batch = Batch { keeper: self.keeper, ..batch };
-        self.ledger.enter(batch).is_ok() && self.ledger.is_kept() && self.ledger.flush(PATIENCE)
+        self.ledger.keep(Batch { kept, keeper: self.keeper, ..Batch::default() }, PATIENCE)
     }
 
     /// Waits until recovery was paused or resumed, or a command has come, since the last call. For the driver only.

@@ -325,12 +325,7 @@ fn repairs<'a>(kind: &StrategyKind, backend: Option<&'a Arc<str>>) -> Option<&'a
 
 /// Whether a backend gets no work while a strategy of this kind is at it.
 fn takes_out(kind: &StrategyKind) -> bool {
-    matches!(
-        kind,
-        StrategyKind::Restart { .. }
-            | StrategyKind::Custom { drain: Some(_) }
-            | StrategyKind::CircuitBreak { path: None, .. }
-    )
+    kind.drain().is_some() || matches!(kind, StrategyKind::CircuitBreak { path: None, .. })
 }
 
 impl Brake {

@@ -19,7 +19,7 @@ use crate::config::model::{self, StrategyMeans};
 use crate::health::faults::Fault;
 use crate::hook::Hooks;
 use crate::ledger::{Batch, Keeper};
-use crate::operator::recovery::{Asked, Command, Inbox, LEARNED, Mode, Word};
+use crate::operator::recovery::{Asked, Command, Inbox, LEARNED, Mode};
 use crate::recover::Attempt;
 use crate::recover::order::Run;
 use crate::recover::learned::Learned;
@@ -115,6 +115,7 @@ impl Driver {
             self.obey(&name, &gone.means, orders, &self.sources.store.load());
         }
         self.sources.recoveries.set_services(modes);
+        self.forget_gone();
         self.is_news = true;
     }
 
@@ -158,7 +159,16 @@ impl Driver {
             self.obey(&name, &means, orders, &snapshot);
         }
         self.recalled = Some(recalled);
+        self.forget_gone();
         self.is_news = true;
+    }
+
+    /// Forgets what is not worth to be kept of services that are not repaired any more.
+    fn forget_gone(&mut self) {
+        let Self { learned, services, waits, .. } = self;
+        let gone = learned.retain(|service| services.contains_key(service));
+        waits.kept.retain(|(_, key, _)| !gone.contains(key));
+        waits.kept.extend(gone.into_iter().map(|key| (LEARNED.to_owned(), key, None)));
     }
 
     /// Looks at all services once.
@@ -225,12 +235,7 @@ impl Driver {
             let of_attempt = |repaired: &&mut Repaired| repaired.knows(attempt);
             let said = match self.services.values_mut().find(of_attempt) {
                 None => Err(format!("attempt {attempt} is neither under way nor in force")),
-                Some(Repaired { coordinator, .. }) => match word {
-                    Word::Approve => coordinator.approve(attempt, who),
-                    Word::Refuse => coordinator.refuse(attempt, who),
-                    Word::Stop => coordinator.stop(attempt, who),
-                    Word::Undo => coordinator.undo(attempt, who),
-                },
+                Some(Repaired { coordinator, .. }) => coordinator.say(word, attempt, who),
             };
             heard.push((asked, said));
         }

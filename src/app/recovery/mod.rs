@@ -176,8 +176,7 @@ impl Recovering {
         if batch.is_empty() {
             return;
         }
-        let write = move || obey::is_kept(&ledger, batch);
-        if !background::run(write).await.unwrap_or(false) {
+        if !background::run(move || ledger.keep(batch, obey::KEPT_WITHIN)).await.unwrap_or(false) {
             tracing::error!(
                 "the ledger is not written within {:?}: what recovery did last may be unknown",
                 obey::KEPT_WITHIN

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::done::DoneWhat;
 use super::driver::Driver;
@@ -13,7 +13,7 @@ use crate::config::model::{Means, StrategyMeans};
 use crate::endpoint::Endpoint;
 use crate::endpoint::standing::WHOLE;
 use crate::hook::{self, Call};
-use crate::ledger::{Batch, Ledger};
+use crate::ledger::Batch;
 use crate::recover::attempt::ActReport;
 use crate::recover::order::{Circuit, Run};
 use crate::recover::{Attempt, Notice, Order, Role};
@@ -23,8 +23,6 @@ use crate::snapshot::{Cut, Service, Snapshot, Way};
 const HURRY: Duration = Duration::from_millis(100);
 /// How long an attempt waits for the disk that is to know of it. After that it is given up: what is not kept might be done twice.
 pub(super) const KEPT_WITHIN: Duration = Duration::from_secs(5);
-/// How often a place in the ledger's queue is looked for meanwhile.
-const AGAIN: Duration = Duration::from_millis(5);
 
 impl Driver {
     /// Carries these out, in their order.
@@ -65,7 +63,7 @@ impl Driver {
         let (tell, ledger) = (self.tasks.teller(service), self.sources.ledger.clone());
         let batch = Batch { recoveries: vec![attempt], ..Batch::default() };
         tokio::task::spawn_local(async move {
-            let is_kept = background::run(move || is_kept(&ledger, batch)).await;
+            let is_kept = background::run(move || ledger.keep(batch, KEPT_WITHIN)).await;
             tell(DoneWhat::Entered { attempt: id, kept: is_kept.unwrap_or(false) });
         });
     }
@@ -127,19 +125,6 @@ pub(super) fn in_words(run: &Run, means: &[StrategyMeans], here: &Service) -> Op
 
 fn endpoint<'a>(service: &'a Service, backend: &str) -> Option<&'a Arc<Endpoint>> {
     service.endpoints.iter().find(|endpoint| *endpoint.id == *backend)
-}
-
-/// Writes to the ledger, and waits for the disk; `false` = it could not be written so far. Blocks.
-pub(super) fn is_kept(ledger: &Ledger, mut batch: Batch) -> bool {
-    let until = Instant::now() + KEPT_WITHIN;
-    while let Err(back) = ledger.enter(batch) {
-        if Instant::now() >= until {
-            return false;
-        }
-        std::thread::sleep(AGAIN);
-        batch = *back;
-    }
-    ledger.is_kept() && ledger.flush(until.saturating_duration_since(Instant::now()))
 }
 
 /// Carries out an order that is about who gets work. A backend that is gone needs nothing.

@@ -102,19 +102,6 @@ fn a_pause_outlives_the_process_unless_somebody_has_resumed_before_it_is_recalle
 }
 
 #[test]
-fn what_was_entered_is_on_the_disk_when_the_answer_comes() {
-    let folder = std::env::temp_dir().join(format!("evenkeel-recoveries-entered-{}", std::process::id()));
-    let ledger = Ledger::of(&folder, Box::new(|trouble| panic!("{trouble}")));
-    let recoveries = Recoveries::new(Arc::default(), ledger.clone(), Keeper(1));
-    assert!(recoveries.enter(vec![attempt(7)], vec![("api".to_owned(), Some("0.75".to_owned()))]));
-    let reader = ledger.read().unwrap();
-    assert_eq!(reader.open_recoveries().unwrap(), [attempt(7)]);
-    assert_eq!(reader.kept(LEARNED).unwrap().into_iter().collect::<Vec<_>>(), [("api".to_owned(), "0.75".to_owned())]);
-    drop((reader, recoveries, ledger));
-    std::fs::remove_dir_all(folder).unwrap();
-}
-
-#[test]
 fn of_those_that_ended_the_last_are_shown_each_as_it_is_now() {
     let recoveries = recoveries();
     (1..=LATELY as i64 + 5).for_each(|id| recoveries.note_ended(attempt(id)));

@@ -100,7 +100,7 @@ impl Coordinator {
             turn.tell(Notice::Proposed, &job.record);
             return Stage::Proposed { until: turn.now.plus(PROPOSAL) };
         }
-        job.record.phase = if strategy::of(&job.plan).drain().is_some() { Phase::Draining } else { Phase::Acting };
+        job.record.phase = if job.plan.kind.drain().is_some() { Phase::Draining } else { Phase::Acting };
         turn.enter_first(&job.record);
         turn.tell(Notice::Began, &job.record);
         Stage::Entering { since: turn.now }

@@ -7,6 +7,7 @@ use super::Describe;
 use super::turn::Turn;
 use crate::clock::Moment;
 use crate::detect::fault::Fault;
+use crate::recover::Word;
 use crate::recover::attempt::{ActReport, Attempt};
 use crate::recover::order::{Order, Role};
 use crate::recover::plan::{Plan, StrategyPlan};
@@ -32,15 +33,6 @@ pub(super) struct Job {
     pub(super) reports: Vec<(u64, Role, ActReport)>,
     /// What a person has said of it since the last step, and who.
     pub(super) word: Option<(Word, String)>,
-}
-
-/// What a person says of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
-    Approve,
-    Refuse,
-    Stop,
-    Undo,
 }
 
 impl Job {
