@@ -326,6 +326,13 @@ fn what_is_told_of_an_attempt_says_what_it_came_to() {
 }
 
 #[test]
+fn a_verdict_that_lapses_is_not_told_as_if_all_were_well() {
+    let text = Kind::Fault(FaultChange { verdict: verdict(), held: Some(Duration::from_millis(2_500)) }).text();
+    assert!(text.contains("the fault is not seen any more, 2.5 s after it was found: "), "{text}");
+    assert!(!text.contains("well"), "{text}");
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_done_and_whether_the_fault_passes_without() {
     let told = |change: &dyn Fn(Arc<Attempt>) -> RecoveryChange, outcome| {
         let kind = "restart".to_owned();
