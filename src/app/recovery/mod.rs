@@ -113,7 +113,9 @@ impl Recovering {
         // what is wrong with the ledger is told when recovery begins
         let read = background::run(move || _ = recoveries.read_pause());
         if tokio::time::timeout(RECALLED_WITHIN, read).await.is_err() {
-            tracing::warn!("whether recovery was paused is not read within {RECALLED_WITHIN:?}; nothing is repaired before");
+            tracing::warn!(
+                "whether recovery was paused is not read within {RECALLED_WITHIN:?}; nothing is repaired before"
+            );
         }
     }
 
