@@ -33,6 +33,8 @@ pub struct Proposal<'a> {
     pub scene: &'a Scene,
     /// Recovery is paused.
     pub paused: bool,
+    /// Why the ledger can't be written; `None` = nothing is known that keeps it from that.
+    pub unkept: Option<&'a str>,
     /// The strategy.
     pub plan: &'a StrategyPlan,
     /// The backend; `None` = the service as a whole.
@@ -104,6 +106,7 @@ pub fn all(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Vec<Brake> {
 pub fn of_the_moment(proposal: &Proposal<'_>) -> Vec<Brake> {
     vec![
         Brake::new("paused", proposal.paused, "recovery is paused", "recovery is not paused"),
+        proposal.ledger(),
         Brake::new("maintenance", proposal.scene.in_maintenance, "the service is in maintenance", "no maintenance"),
         proposal.taken_out(),
         proposal.explained(),
@@ -192,6 +195,14 @@ impl Earlier<'_> {
 impl<'a> Proposal<'a> {
     fn subject(&self) -> Option<&'a BackendScene> {
         self.backend.and_then(|id| self.scene.backend(id))
+    }
+
+    /// What can't be entered first might be done twice.
+    fn ledger(&self) -> Brake {
+        match self.unkept {
+            Some(why) => said("ledger", true, format!("the ledger can't be written: {why}")),
+            None => said("ledger", false, "the ledger can be written".into()),
+        }
     }
 
     fn taken_out(&self) -> Brake {
@@ -322,12 +333,7 @@ fn repairs<'a>(kind: &StrategyKind, backend: Option<&'a Arc<str>>) -> Option<&'a
 
 /// Whether a backend gets no work while a strategy of this kind is at it.
 fn takes_out(kind: &StrategyKind) -> bool {
-    matches!(
-        kind,
-        StrategyKind::Restart { .. }
-            | StrategyKind::Custom { drain: Some(_) }
-            | StrategyKind::CircuitBreak { path: None, .. }
-    )
+    kind.drain().is_some() || matches!(kind, StrategyKind::CircuitBreak { path: None, .. })
 }
 
 impl Brake {

@@ -126,6 +126,15 @@ impl StrategyKind {
         }
     }
 
+    /// How long the exchanges of the backend may take to end before the act; `None` = the backend stays in use.
+    pub fn drain(&self) -> Option<Duration> {
+        match self {
+            Self::Restart { drain } => Some(*drain),
+            Self::Custom { drain } => *drain,
+            Self::Failover { .. } | Self::ScaleUp { .. } | Self::CircuitBreak { .. } => None,
+        }
+    }
+
     /// Whether it changes how the service as a whole does its work, also where a fault of one backend is the reason.
     pub fn is_wide(&self) -> bool {
         matches!(self, Self::Failover { .. } | Self::ScaleUp { .. })

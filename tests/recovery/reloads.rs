@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::fleet::{BRIEF, Fleet, NOTE, REPAIR, REPAIR_WHEN_TOLD, lives};
 use crate::support::Proxy;
-use crate::{attempts, backend, get, send, wait_for_outcome, wait_until};
+use crate::{attempts, backend, get, send, wait_for_event, wait_for_outcome, wait_until};
 
 const RESTART: &str = "strategy = \"restart\"\nwithin = \"20s\"";
 
@@ -80,4 +80,24 @@ fn recovery_comes_and_goes_with_a_reload() {
     wait_until("it is down", || backend(&proxy, "b")["state"] == "down");
     assert_eq!((attempts(&proxy).len(), fleet.ran().len()), (1, 1), "what was done is still shown");
     assert_eq!(get(&proxy, "/api/v1/recovery")["services"], json!({}));
+}
+
+#[test]
+fn what_was_only_watched_of_a_service_that_nobody_repairs_any_more_is_forgotten() {
+    let fleet = Fleet::of(&["a", "b", "c"]);
+    let dry = "[service.api.recovery]\ndry_run = true\n";
+    let proxy = Proxy::start(&fleet.config(&(fleet.strategy(RESTART, NOTE) + dry)));
+    fleet.kill("a");
+    wait_for_event(&proxy, "recovery_began");
+    fleet.revive("a");
+    wait_until("it is kept how the fault went on", || learned(&proxy) == 1);
+    assert_eq!(proxy.reload(&fleet.config("")).status, 200);
+    wait_until("it is forgotten", || learned(&proxy) == 0);
+}
+
+/// How many kinds of faults of services the ledger has something of that was learned.
+fn learned(proxy: &Proxy) -> i64 {
+    let read_only = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let ledger = rusqlite::Connection::open_with_flags(proxy.path("state/ledger.sqlite"), read_only).unwrap();
+    ledger.query_row("SELECT count(*) FROM kept WHERE room = 'learned'", [], |row| row.get(0)).unwrap()
 }

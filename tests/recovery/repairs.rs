@@ -128,6 +128,9 @@ fn a_dry_run_runs_nothing_and_tells_what_it_would_have_done_and_what_became_of_t
     fleet.kill("a");
     let began = wait_for_event(&proxy, "recovery_began");
     assert_eq!((&began["cause"]["dry_run"], &began["cause"]["strategy"]), (&json!(true), &json!("restart")), "{began}");
+    let what = &began["cause"]["what"];
+    assert!(what.as_str().unwrap().ends_with(" a"), "{began}");
+    assert_eq!((&attempts(&proxy)[0]["act"]["what"], &attempts(&proxy)[0]["act"]["ok"]), (what, &Value::Null));
     assert_ne!(backend(&proxy, "a")["state"], "draining", "nobody takes it out");
     fleet.revive("a");
     let done = wait_for_attempt(&proxy, "it has ended", |attempt| attempt["end"].is_string());

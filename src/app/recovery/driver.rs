@@ -12,16 +12,17 @@ use super::Sources;
 use super::done::{Done, DoneWhat};
 use super::recall::Recalled;
 use super::scene::{SceneMaker, SceneSources};
-use super::show;
 use super::tasks::Tasks;
+use super::{obey, show};
 use crate::clock::{Moment, Stamp};
 use crate::config::model::{self, StrategyMeans};
 use crate::health::faults::Fault;
 use crate::hook::Hooks;
 use crate::ledger::{Batch, Keeper};
-use crate::operator::recovery::{Asked, Command, Inbox, LEARNED, Mode, Word};
+use crate::operator::recovery::{Asked, Command, Inbox, LEARNED, Mode};
 use crate::recover::Attempt;
 use crate::recover::learned::Learned;
+use crate::recover::order::Run;
 use crate::recover::plan::Destination;
 use crate::recover::{Coordinator, Order, Plan, StrategyKind, StrategyPlan, World};
 use crate::sla::maintenance;
@@ -37,6 +38,7 @@ pub(super) struct Driver {
     learned: Learned,
     random: fastrand::Rng,
     next_id: i64,
+    next_run: u64,
     pub tasks: Tasks,
     done: mpsc::UnboundedReceiver<Done>,
     inbox: Option<Inbox>,
@@ -74,6 +76,7 @@ impl Driver {
             learned: Learned::default(),
             random: fastrand::Rng::new(),
             next_id: 1,
+            next_run: 1,
             tasks,
             done,
             inbox: None,
@@ -119,6 +122,7 @@ impl Driver {
             self.obey(&name, &gone.means, orders, &self.sources.store.load());
         }
         self.sources.recoveries.set_services(modes);
+        self.forget_gone();
         self.is_news = true;
     }
 
@@ -146,7 +150,16 @@ impl Driver {
             self.obey(&name, &means, orders, &snapshot);
         }
         self.has_begun = true;
+        self.forget_gone();
         self.is_news = true;
+    }
+
+    /// Forgets what is not worth to be kept of services that are not repaired any more.
+    fn forget_gone(&mut self) {
+        let Self { learned, services, waits, .. } = self;
+        let gone = learned.retain(|service| services.contains_key(service));
+        waits.kept.retain(|(_, key, _)| !gone.contains(key));
+        waits.kept.extend(gone.into_iter().map(|key| (LEARNED.to_owned(), key, None)));
     }
 
     /// Looks at all services once.
@@ -168,7 +181,7 @@ impl Driver {
 
     fn look_at(&mut self, service: &Service, snapshot: &Snapshot, faults: &[Fault], (now, at): (Moment, Stamp)) {
         let in_maintenance = self.is_in_maintenance(service, at);
-        let Self { services, learned, random, next_id, sources, .. } = self;
+        let Self { services, learned, random, next_id, next_run, sources, .. } = self;
         let Some(repaired) = services.get_mut(&service.name) else { return };
         let faults: Vec<_> = faults.iter().filter(|fault| fault.service == service.name).cloned().collect();
         let is_destination =
@@ -178,10 +191,13 @@ impl Driver {
         let scene = repaired
             .scenes
             .make(service, SceneSources { faults: &faults, in_maintenance, usable_services: &usable_services, now });
-        let mut world = World { learned, random, next_id, paused: sources.recoveries.is_paused() };
+        let (paused, means) = (sources.recoveries.is_paused(), Rc::clone(&repaired.means));
+        let trouble = sources.ledger.is_failing().then(|| sources.standings.trouble().unwrap_or_default());
+        let describe = |run: &Run| obey::in_words(run, &means, service);
+        let mut world =
+            World { learned, random, next_id, next_run, paused, unkept: trouble.as_deref(), describe: &describe };
         let orders = repaired.coordinator.step(now, at, &scene, &mut world);
         if !orders.is_empty() {
-            let means = Rc::clone(&repaired.means);
             self.is_news = true;
             self.obey(&service.name, &means, orders, snapshot);
         }
@@ -189,20 +205,14 @@ impl Driver {
 
     /// Hands on what was waited for and has come.
     fn hear(&mut self) {
-        while let Ok(Done { service, attempt, what }) = self.done.try_recv() {
-            let repaired = self.services.get_mut(&service);
+        while let Ok(Done { service, what }) = self.done.try_recv() {
+            if let DoneWhat::Ran(run, _) = &what {
+                self.tasks.ended(run.id);
+            }
+            let Some(Repaired { coordinator, .. }) = self.services.get_mut(&service) else { continue };
             match what {
-                DoneWhat::Ran(role, report) => {
-                    self.tasks.ended(attempt, role);
-                    if let Some(repaired) = repaired {
-                        repaired.coordinator.finished(attempt, role, report);
-                    }
-                }
-                DoneWhat::Entered(kept) => {
-                    if let Some(repaired) = repaired {
-                        repaired.coordinator.entered(attempt, kept);
-                    }
-                }
+                DoneWhat::Ran(run, report) => coordinator.finished(&run, report),
+                DoneWhat::Entered { attempt, kept } => coordinator.entered(attempt, kept),
             }
         }
     }
@@ -217,12 +227,7 @@ impl Driver {
             let of_attempt = |repaired: &&mut Repaired| repaired.knows(attempt);
             let said = match self.services.values_mut().find(of_attempt) {
                 None => Err(format!("attempt {attempt} is neither under way nor in force")),
-                Some(Repaired { coordinator, .. }) => match word {
-                    Word::Approve => coordinator.approve(attempt, who),
-                    Word::Refuse => coordinator.refuse(attempt, who),
-                    Word::Stop => coordinator.stop(attempt, who),
-                    Word::Undo => coordinator.undo(attempt, who),
-                },
+                Some(Repaired { coordinator, .. }) => coordinator.say(word, attempt, who),
             };
             heard.push((asked, said));
         }

@@ -20,6 +20,7 @@ mod tasks;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::background;
 use crate::clock::Moment;
@@ -30,9 +31,13 @@ use crate::health::monitor::Monitor;
 use crate::ledger::Ledger;
 use crate::operator::maintenance::Maintenances;
 use crate::operator::recovery::Recoveries;
+use crate::report::standings::Standings;
 use crate::snapshot::{Snapshot, Store};
 use driver::Driver;
 use recall::Recalled;
+
+/// How long the admin address waits for the word of a pause that was kept.
+const RECALLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What recovery works with.
 #[derive(Clone)]
@@ -51,6 +56,8 @@ pub(super) struct Sources {
     pub maintenances: Arc<Maintenances>,
     /// What operators see and say of it.
     pub recoveries: Arc<Recoveries>,
+    /// Says why the ledger can't be written.
+    pub standings: Arc<Standings>,
 }
 
 /// The recovery of all services. A handle: its copies are the same recovery.
@@ -100,6 +107,18 @@ impl Recovering {
     /// Takes on which services are repaired and how: at the start, and after each reload.
     pub fn configure(&self, services: &[model::Service]) {
         self.driver.borrow_mut().configure(services);
+    }
+
+    /// Takes on the pause that was kept, so that the first who ask are told of it. Those who ask do not wait for a disk that hangs.
+    pub async fn recall_pause(&self) {
+        let recoveries = Arc::clone(&self.recoveries);
+        // what is wrong with the ledger is told when recovery begins
+        let read = background::run(move || _ = recoveries.read_pause());
+        if tokio::time::timeout(RECALLED_WITHIN, read).await.is_err() {
+            tracing::warn!(
+                "whether recovery was paused is not read within {RECALLED_WITHIN:?}; nothing is repaired before"
+            );
+        }
     }
 
     /// From now on recovery begins as soon as a service is to be repaired. `takes_over`: a process that was replaced has done so until now.
@@ -161,8 +180,7 @@ impl Recovering {
         if batch.is_empty() {
             return;
         }
-        let write = move || obey::is_kept(&ledger, batch);
-        if !background::run(write).await.unwrap_or(false) {
+        if !background::run(move || ledger.keep(batch, obey::KEPT_WITHIN)).await.unwrap_or(false) {
             tracing::error!(
                 "the ledger is not written within {:?}: what recovery did last may be unknown",
                 obey::KEPT_WITHIN

@@ -2,18 +2,17 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::done::DoneWhat;
 use super::driver::Driver;
 use super::show;
 use crate::app::background;
 use crate::clock::{Moment, Stamp};
-use crate::config::model::StrategyMeans;
+use crate::config::model::{Means, StrategyMeans};
 use crate::endpoint::Endpoint;
 use crate::endpoint::standing::WHOLE;
-use crate::hook::Call;
-use crate::ledger::{Batch, Ledger};
+use crate::hook::{self, Call};
 use crate::recover::attempt::ActReport;
 use crate::recover::order::{Circuit, Run};
 use crate::recover::{Attempt, Notice, Order, Role};
@@ -23,8 +22,6 @@ use crate::snapshot::{Cut, Service, Snapshot, Way};
 const HURRY: Duration = Duration::from_millis(100);
 /// How long an attempt waits for the disk that is to know of it. After that it is given up: what is not kept might be done twice.
 pub(super) const KEPT_WITHIN: Duration = Duration::from_secs(5);
-/// How often a place in the ledger's queue is looked for meanwhile.
-const AGAIN: Duration = Duration::from_millis(5);
 
 impl Driver {
     /// Carries these out, in their order.
@@ -33,7 +30,7 @@ impl Driver {
         for order in orders {
             match order {
                 Order::Enter { attempt, must_be_kept } => self.enter(service, *attempt, must_be_kept),
-                Order::Run(run) => self.run(service, means, &run, here),
+                Order::Run(run) => self.run(service, means, run, here),
                 Order::Kill { attempt } => self.tasks.kill(attempt),
                 Order::HurryChecks { backend, at_most } => {
                     self.sources.monitor.hurry(service, &backend, HURRY, Moment::now().plus(at_most));
@@ -67,44 +64,28 @@ impl Driver {
     /// Tells the attempts that wait for it when what was handed to the ledger is on the disk.
     pub fn confirm(&mut self) {
         let waiting: Vec<_> =
-            self.unconfirmed.drain(..).map(|(service, attempt)| self.tasks.teller(&service, attempt)).collect();
+            self.unconfirmed.drain(..).map(|(service, attempt)| (self.tasks.teller(&service), attempt)).collect();
         if waiting.is_empty() {
             return;
         }
         let ledger = self.sources.ledger.clone();
         tokio::task::spawn_local(async move {
-            let kept = background::run(move || ledger.is_kept() && ledger.flush(KEPT_WITHIN)).await.unwrap_or(false);
-            waiting.into_iter().for_each(|tell| tell(DoneWhat::Entered(kept)));
+            let written = background::run(move || ledger.is_kept() && ledger.flush(KEPT_WITHIN)).await;
+            let kept = written.unwrap_or(false);
+            waiting.into_iter().for_each(|(tell, attempt)| tell(DoneWhat::Entered { attempt, kept }));
         });
     }
 
-    fn run(&mut self, service: &Arc<str>, means: &Rc<[StrategyMeans]>, run: &Run, here: Option<&Arc<Service>>) {
-        let of_strategy = means.iter().find(|means| means.strategy == run.strategy);
-        let means = of_strategy.and_then(|means| match run.role {
-            Role::Act => means.act.as_ref(),
-            Role::Undo => means.undo.as_ref(),
-            Role::Down => means.down.as_ref(),
-        });
-        let Some(means) = means.cloned() else {
+    fn run(&mut self, service: &Arc<str>, means: &Rc<[StrategyMeans]>, run: Run, here: Option<&Arc<Service>>) {
+        let Some(means) = means_of(&run, means).cloned() else {
             let error = format!("`{}` has nothing to run for this any more", run.strategy);
             let report = ActReport { error, ..ActReport::default() };
-            return self.tasks.teller(service, run.attempt)(DoneWhat::Ran(run.role, report));
+            return self.tasks.teller(service)(DoneWhat::Ran(run, report));
         };
         // the time, so that it also grows when the history is lost
         self.token = Stamp::now().as_millis().max(self.token + 1);
-        let endpoint = here.zip(run.backend.as_ref()).and_then(|(here, backend)| endpoint(here, backend));
-        let call = Call {
-            service: service.to_string(),
-            backend: run.backend.as_ref().map(|backend| backend.to_string()),
-            address: endpoint.map(|endpoint| endpoint.name.clone()),
-            fault: run.fault.as_str().to_owned(),
-            attempt: run.attempt,
-            number: run.number,
-            token: self.token,
-            role: run.role.as_str(),
-            strategy: run.strategy.to_string(),
-        };
-        self.tasks.run(service, means, call, run.role);
+        let call = call(&run, service, here.map(|here| &**here), Some(self.token));
+        self.tasks.run(service, means, call, run);
     }
 
     fn tell(&self, service: &Arc<str>, notice: Notice) {
@@ -119,21 +100,39 @@ impl Driver {
     }
 }
 
-fn endpoint<'a>(service: &'a Service, backend: &str) -> Option<&'a Arc<Endpoint>> {
-    service.endpoints.iter().find(|endpoint| *endpoint.id == *backend)
+/// By what the configuration has this done.
+fn means_of<'a>(run: &Run, means: &'a [StrategyMeans]) -> Option<&'a Means> {
+    let means = means.iter().find(|means| means.strategy == run.strategy)?;
+    match run.role {
+        Role::Act => means.act.as_ref(),
+        Role::Undo => means.undo.as_ref(),
+        Role::Down => means.down.as_ref(),
+    }
 }
 
-/// Writes to the ledger, and waits for the disk; `false` = it could not be written so far. Blocks.
-pub(super) fn is_kept(ledger: &Ledger, mut batch: Batch) -> bool {
-    let until = Instant::now() + KEPT_WITHIN;
-    while let Err(back) = ledger.enter(batch) {
-        if Instant::now() >= until {
-            return false;
-        }
-        std::thread::sleep(AGAIN);
-        batch = *back;
+/// What is told to what is run or called.
+fn call(run: &Run, service: &str, here: Option<&Service>, token: Option<i64>) -> Call {
+    let endpoint = here.zip(run.backend.as_ref()).and_then(|(here, backend)| endpoint(here, backend));
+    Call {
+        service: service.to_owned(),
+        backend: run.backend.as_ref().map(|backend| backend.to_string()),
+        address: endpoint.map(|endpoint| endpoint.name.clone()),
+        fault: run.fault.as_str().to_owned(),
+        attempt: run.attempt,
+        number: run.number,
+        token,
+        role: run.role.as_str(),
+        strategy: run.strategy.to_string(),
     }
-    ledger.is_kept() && ledger.flush(until.saturating_duration_since(Instant::now()))
+}
+
+/// What would be run or called, in words, for this service.
+pub(super) fn in_words(run: &Run, means: &[StrategyMeans], here: &Service) -> Option<String> {
+    Some(hook::in_words(means_of(run, means)?, &call(run, &here.name, Some(here), None)))
+}
+
+fn endpoint<'a>(service: &'a Service, backend: &str) -> Option<&'a Arc<Endpoint>> {
+    service.endpoints.iter().find(|endpoint| *endpoint.id == *backend)
 }
 
 /// Carries out an order that is about who gets work. A backend that is gone needs nothing.

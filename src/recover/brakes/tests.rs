@@ -20,6 +20,7 @@ struct Table {
     plan: StrategyPlan,
     history: History,
     paused: bool,
+    unkept: Option<&'static str>,
     of_strategy: u32,
     of_all: u32,
 }
@@ -41,7 +42,8 @@ impl Table {
             prior: 0.5,
             has_undo: false,
         };
-        Self { limits, scene, plan, history: History::default(), paused: false, of_strategy: 0, of_all: 0 }
+        let history = History::default();
+        Self { limits, scene, plan, history, paused: false, unkept: None, of_strategy: 0, of_all: 0 }
     }
 
     fn held_besides(&self, engaged: &[Engaged<'_>]) -> Vec<&'static str> {
@@ -51,6 +53,7 @@ impl Table {
             limits: &self.limits,
             scene: &self.scene,
             paused: self.paused,
+            unkept: self.unkept,
             plan: &self.plan,
             backend: Some(&id),
             fault: Fault::Unresponsive,
@@ -119,6 +122,7 @@ fn what_somebody_does_holds_it() {
         table.held()
     };
     assert_eq!(change(|table| table.paused = true), ["paused"]);
+    assert_eq!(change(|table| table.unkept = Some("the disk is full")), ["ledger"]);
     assert_eq!(change(|table| table.scene.in_maintenance = true), ["maintenance"]);
     assert_eq!(change(|table| table.scene.backends[0].taken_out = true), ["taken_out"]);
     assert_eq!(change(|table| table.scene.backends[0].explained = Some("a deploy".into())), ["explained"]);

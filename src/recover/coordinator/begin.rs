@@ -15,7 +15,7 @@ use crate::recover::history::Past;
 use crate::recover::order::{Notice, Order};
 use crate::recover::plan::StrategyPlan;
 use crate::recover::scene::Trouble;
-use crate::recover::strategy::{self, Before};
+use crate::recover::strategy::Before;
 
 /// Brakes that hold for a moment, or that are plain from what is told anyway: nobody is told of them.
 const UNTOLD: [&str; 4] = ["blip", "delay", "same_subject", "same_kind"];
@@ -66,10 +66,12 @@ impl Coordinator {
             acted: None,
             before: Before::of(turn.scene, failed_share),
             runs: None,
+            last_run: 0,
             reports: Vec::new(),
             word: None,
         };
         job.record.backend = job.backend.as_ref().map(ToString::to_string);
+        job.describe(turn.now, world.describe);
         let past = Past {
             attempt: id,
             backend: job.backend.clone(),
@@ -98,7 +100,7 @@ impl Coordinator {
             turn.tell(Notice::Proposed, &job.record);
             return Stage::Proposed { until: turn.now.plus(PROPOSAL) };
         }
-        job.record.phase = if strategy::of(&job.plan).drain().is_some() { Phase::Draining } else { Phase::Acting };
+        job.record.phase = if job.plan.kind.drain().is_some() { Phase::Draining } else { Phase::Acting };
         turn.enter_first(&job.record);
         turn.tell(Notice::Began, &job.record);
         Stage::Entering { since: turn.now }

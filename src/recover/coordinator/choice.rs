@@ -39,7 +39,7 @@ struct Sorted<'a> {
 impl Coordinator {
     /// What is to be done about a fault.
     pub(super) fn choose(&self, episode: &Episode, turn: &Turn<'_>, world: &mut World<'_>) -> Choice {
-        let mut sorted = self.sort(episode, turn, world.paused);
+        let mut sorted = self.sort(episode, turn, world);
         // the next best is tried before one that has failed against this fault is tried again
         let fewest = sorted.free.iter().map(|(_, tried, _)| *tried).min().unwrap_or(0);
         sorted.free.retain(|(_, tried, _)| *tried == fewest);
@@ -56,7 +56,7 @@ impl Coordinator {
         Choice::Try { plan: plan.clone(), why, brakes: brakes.into_iter().map(Said::from).collect() }
     }
 
-    fn sort(&self, episode: &Episode, turn: &Turn<'_>, paused: bool) -> Sorted<'_> {
+    fn sort(&self, episode: &Episode, turn: &Turn<'_>, world: &World<'_>) -> Sorted<'_> {
         let mut sorted = Sorted::default();
         let (engaged, backend) = (self.engaged(None), episode.backend.as_ref());
         for plan in self.plan.strategies.iter().filter(|plan| plan.on.contains(&episode.fault)) {
@@ -79,7 +79,7 @@ impl Coordinator {
                 sorted.refused.push(format!("{}: {why}", plan.name));
                 continue;
             }
-            let proposal = self.proposal(plan, episode, &engaged, turn, paused);
+            let proposal = self.proposal(plan, episode, &engaged, turn, world);
             let brakes = brakes::all(&proposal, &self.earlier(episode, plan, tried));
             match brakes.iter().find(|brake| brake.holds) {
                 Some(brake) => sorted.braked.push((plan, brake.clone())),
@@ -95,13 +95,14 @@ impl Coordinator {
         episode: &'a Episode,
         engaged: &'a [Engaged<'a>],
         turn: &'a Turn<'_>,
-        paused: bool,
+        world: &World<'a>,
     ) -> Proposal<'a> {
         Proposal {
             now: turn.now,
             limits: &self.plan.limits,
             scene: turn.scene,
-            paused,
+            paused: world.paused,
+            unkept: world.unkept,
             plan,
             backend: episode.backend.as_ref(),
             fault: episode.fault,

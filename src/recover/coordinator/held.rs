@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::job::{Ended, Job, Word};
+use super::job::{Ended, Job};
 use super::turn::Turn;
 use crate::clock::Moment;
+use crate::recover::Word;
 use crate::recover::order::{Notice, Role};
 use crate::recover::plan::StrategyKind;
 use crate::recover::strategy::{self, Hold, Release};

@@ -32,7 +32,9 @@ use super::attempt::{ActReport, Attempt, Outcome};
 use super::brakes::{self, Engaged, Proposal, State};
 use super::history::History;
 use super::learned::Learned;
-use super::order::{Order, Role};
+#[cfg(test)]
+use super::order::Role;
+use super::order::{Order, Run};
 use super::plan::Plan;
 #[cfg(test)]
 use super::plan::StrategyKind;
@@ -60,8 +62,10 @@ pub struct Coordinator {
     was_paused: bool,
 }
 
+/// Says in words what a run would run or call.
+pub type Describe<'a> = dyn Fn(&Run) -> Option<String> + 'a;
+
 /// What the coordinators of all services share.
-#[derive(Debug)]
 pub struct World<'a> {
     /// What was learned.
     pub learned: &'a mut Learned,
@@ -69,8 +73,14 @@ pub struct World<'a> {
     pub random: &'a mut fastrand::Rng,
     /// The id of the next attempt. It only grows, over restarts as well.
     pub next_id: &'a mut i64,
+    /// The id of the next run. It only grows, for as long as the process lives.
+    pub next_run: &'a mut u64,
     /// Whether recovery is paused: what runs is ended, and nothing is begun.
     pub paused: bool,
+    /// Why the ledger can't be written, as far as that is known: nothing is begun.
+    pub unkept: Option<&'a str>,
+    /// What the configuration has for a run.
+    pub describe: &'a Describe<'a>,
 }
 
 impl Coordinator {
@@ -101,7 +111,7 @@ impl Coordinator {
 
     /// Looks at the scene. Returns what is to be done, in this order.
     pub fn step(&mut self, now: Moment, at: Stamp, scene: &Scene, world: &mut World<'_>) -> Vec<Order> {
-        let mut turn = Turn::new(now, at, scene);
+        let mut turn = Turn { next_run: *world.next_run, ..Turn::new(now, at, scene) };
         self.changed.drain(..).for_each(|record| turn.enter(&record));
         self.late.retain(|(_, since)| now.since(*since) <= LATE);
         self.episodes.look(&turn, &self.service, world.learned);
@@ -122,18 +132,23 @@ impl Coordinator {
             self.begin(&mut turn, world);
         }
         self.was_paused = world.paused;
+        *world.next_run = turn.next_run;
         turn.orders
     }
 
     /// The attempts under way go on.
     fn advance(&mut self, turn: &mut Turn<'_>, world: &mut World<'_>) {
         for at in 0..self.underway.len() {
-            let brake = self.brake(&self.underway[at], turn, world.paused);
+            let brake = self.brake(&self.underway[at], turn, world);
             let underway = &mut self.underway[at];
             if underway.over.is_some() {
                 continue;
             }
             underway.braked = brake;
+            if underway.is_before_the_act() {
+                // a reload may have changed it
+                underway.job.describe(turn.now, world.describe);
+            }
             let had_acted = underway.job.acted.is_some();
             let subject = underway.job.subject().cloned();
             if underway.job.is_wanted_back() {
@@ -147,7 +162,7 @@ impl Coordinator {
     }
 
     /// The brake that holds an attempt whose act has not begun, in words.
-    fn brake(&self, underway: &Underway, turn: &Turn<'_>, paused: bool) -> Option<String> {
+    fn brake(&self, underway: &Underway, turn: &Turn<'_>, world: &World<'_>) -> Option<String> {
         if !underway.is_before_the_act() {
             return None;
         }
@@ -156,7 +171,8 @@ impl Coordinator {
             now: turn.now,
             limits: &self.plan.limits,
             scene: turn.scene,
-            paused,
+            paused: world.paused,
+            unkept: world.unkept,
             plan: &job.plan,
             backend: job.backend.as_ref(),
             fault: job.fault,
@@ -211,15 +227,15 @@ impl Coordinator {
         }
     }
 
-    /// What was run for this attempt has ended. Unknown attempts are ignored.
-    pub fn finished(&mut self, attempt: i64, role: Role, report: ActReport) {
+    /// What was run has ended. Runs of unknown attempts are ignored.
+    pub fn finished(&mut self, run: &Run, report: ActReport) {
         let jobs = self.underway.iter_mut().map(|underway| &mut underway.job);
         let mut jobs = jobs.chain(self.held.iter_mut().map(|held| &mut held.job));
-        if let Some(job) = jobs.find(|job| job.id() == attempt) {
-            job.reports.push((role, report));
-        } else if let Some(at) = self.late.iter().position(|(record, _)| record.id == attempt) {
+        if let Some(job) = jobs.find(|job| job.id() == run.attempt) {
+            job.reports.push((run.id, run.role, report));
+        } else if let Some(at) = self.late.iter().position(|(record, _)| record.id == run.attempt) {
             let (mut record, _) = self.late.remove(at);
-            job::file(&mut record, role, report);
+            job::file(&mut record, run.role, report);
             self.changed.push(record);
         }
     }

@@ -120,6 +120,7 @@ fn job(record: &Attempt, plan: StrategyPlan, turn: &Turn<'_>) -> Option<Job> {
         acted: Some(ago(record.acted.unwrap_or(record.start), turn)),
         before: Before { backends: record.backends, ..Before::default() },
         runs: None,
+        last_run: 0,
         reports: Vec::new(),
         word: None,
         record: record.clone(),

@@ -12,11 +12,14 @@ pub(super) struct Turn<'a> {
     pub(super) at: Stamp,
     pub(super) scene: &'a Scene,
     pub(super) orders: Vec<Order>,
+    /// The id of the next run.
+    pub(super) next_run: u64,
 }
 
 impl<'a> Turn<'a> {
+    /// One in which nothing is run: runs get their ids from [`World::next_run`](super::World::next_run).
     pub(super) fn new(now: Moment, at: Stamp, scene: &'a Scene) -> Self {
-        Self { now, at, scene, orders: Vec::new() }
+        Self { now, at, scene, orders: Vec::new(), next_run: 0 }
     }
 
     pub(super) fn give(&mut self, orders: Vec<Order>) {

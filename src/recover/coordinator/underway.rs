@@ -8,9 +8,10 @@
 
 use std::time::Duration;
 
-use super::job::{Job, Word};
+use super::job::Job;
 use super::turn::Turn;
 use crate::clock::Moment;
+use crate::recover::Word;
 use crate::recover::attempt::{Outcome, Phase};
 use crate::recover::order::{Notice, Order, Role};
 use crate::recover::plan::{Plan, StrategyKind};
@@ -195,7 +196,7 @@ impl Underway {
     fn begin(&mut self, turn: &mut Turn<'_>) {
         let job = &mut self.job;
         let in_use = job.backend.as_ref().filter(|id| turn.scene.backend(id).is_some_and(|backend| backend.usable));
-        let drain = strategy::of(&job.plan).drain();
+        let drain = job.plan.kind.drain();
         let Some((backend, time)) = in_use.cloned().zip(drain).filter(|_| self.braked.is_none()) else {
             return self.act(turn);
         };

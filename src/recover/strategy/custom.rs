@@ -10,16 +10,11 @@ use crate::recover::scene::Scene;
 /// See the module.
 pub(super) struct Custom<'a> {
     pub(super) plan: &'a StrategyPlan,
-    pub(super) drain: Option<Duration>,
 }
 
 impl Strategy for Custom<'_> {
     fn precondition(&self, case: &Case<'_>, scene: &Scene) -> Result<(), String> {
         case.backend.map_or(Ok(()), |_| case.backend(scene).map(|_| ()))
-    }
-
-    fn drain(&self) -> Option<Duration> {
-        self.drain
     }
 
     fn act(&self, case: &Case<'_>) -> Vec<Order> {

@@ -32,11 +32,6 @@ pub trait Strategy {
     /// Whether it can be used against this; if not, why, in words.
     fn precondition(&self, case: &Case<'_>, scene: &Scene) -> Result<(), String>;
 
-    /// How long the exchanges of the backend may take to end before the act; `None` = the backend stays in use.
-    fn drain(&self) -> Option<Duration> {
-        None
-    }
-
     /// Does it. With an [`Order::Run`] the act is over when that has ended, else at once.
     fn act(&self, case: &Case<'_>) -> Vec<Order>;
 
@@ -134,7 +129,7 @@ pub enum Release {
 /// The strategy that the configuration describes.
 pub fn of(plan: &StrategyPlan) -> Box<dyn Strategy + '_> {
     match &plan.kind {
-        StrategyKind::Restart { drain } => Box::new(restart::Restart { plan, drain: *drain }),
+        StrategyKind::Restart { .. } => Box::new(restart::Restart { plan }),
         StrategyKind::Failover { to, back_after } => Box::new(failover::Failover { to, back_after: *back_after }),
         StrategyKind::ScaleUp { max_instances, has_down, down_after } => Box::new(scale_up::ScaleUp {
             plan,
@@ -145,7 +140,7 @@ pub fn of(plan: &StrategyPlan) -> Box<dyn Strategy + '_> {
         StrategyKind::CircuitBreak { path, open_for } => {
             Box::new(circuit_break::CircuitBreak { path: path.as_ref(), open_for: *open_for })
         }
-        StrategyKind::Custom { drain } => Box::new(custom::Custom { plan, drain: *drain }),
+        StrategyKind::Custom { .. } => Box::new(custom::Custom { plan }),
     }
 }
 
@@ -167,9 +162,10 @@ impl<'a> Case<'a> {
         scene.backend(id).ok_or_else(|| format!("there is no backend {id} any more"))
     }
 
-    /// The order that runs a command for this case.
+    /// The order that runs a command for this case. It gets its id when it is given.
     fn run(&self, role: Role) -> Order {
         Order::Run(Run {
+            id: 0,
             attempt: self.attempt,
             backend: self.backend.cloned(),
             strategy: self.plan.name.clone(),

@@ -13,16 +13,11 @@ const START: Duration = Duration::from_secs(30);
 /// See the module.
 pub(super) struct Restart<'a> {
     pub(super) plan: &'a StrategyPlan,
-    pub(super) drain: Duration,
 }
 
 impl Strategy for Restart<'_> {
     fn precondition(&self, case: &Case<'_>, scene: &Scene) -> Result<(), String> {
         case.backend(scene).map(|_| ())
-    }
-
-    fn drain(&self) -> Option<Duration> {
-        Some(self.drain)
     }
 
     fn act(&self, case: &Case<'_>) -> Vec<Order> {

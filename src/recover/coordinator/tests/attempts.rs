@@ -61,6 +61,22 @@ fn nothing_is_done_when_the_ledger_can_not_keep_it() {
 }
 
 #[test]
+fn a_ledger_that_can_not_be_written_holds_as_a_brake_before_an_attempt_begins_and_before_it_acts() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.unkept = Some("the disk is full");
+    bench.dies("a");
+    assert_eq!(bench.wait(secs(1)), ["braked by ledger"]);
+    let braked = bench.coordinator.braked().next();
+    let why = "backend a, unresponsive: restart: the ledger can't be written: the disk is full (ledger)";
+    assert_eq!((braked, bench.ledger.len()), (Some(why), 0));
+    bench.unkept = None;
+    assert_eq!(bench.look(), ["began restart"]);
+    bench.unkept = Some("the disk is full");
+    assert_eq!(bench.look()[0], "stopped");
+    assert!(bench.runs.is_empty());
+}
+
+#[test]
 fn the_next_best_is_tried_when_one_fails_and_all_are_tried_again_later_when_all_have() {
     let mut restart = restart();
     let mut custom = strategy(StrategyKind::Custom { drain: None });
@@ -257,4 +273,19 @@ fn a_fault_that_has_passed_and_come_back_between_two_looks_may_be_a_blip_again()
     bench.dies("a");
     assert_eq!(bench.wait(Duration::from_millis(100)), AT_ONCE);
     assert_eq!(bench.wait(Duration::from_millis(100)), ["began restart"]);
+}
+
+#[test]
+fn what_would_be_run_is_known_before_it_is_and_where_nothing_is() {
+    for (dry_run, ask) in [(true, false), (false, true), (false, false)] {
+        let mut bench = Bench::new(Plan { dry_run, ask, ..plan(&[restart()]) });
+        bench.dies("a");
+        bench.wait(Duration::from_millis(300));
+        let record = bench.record(1);
+        assert_eq!((record.what.as_deref(), &record.act), (Some("act a"), &None), "dry_run {dry_run}, ask {ask}");
+    }
+    let mut bench = Bench::new(plan(&[circuit_break(None)]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.wait(secs(1));
+    assert_eq!(bench.record(1).what, None);
 }

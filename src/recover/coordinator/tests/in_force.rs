@@ -3,6 +3,7 @@
 use super::super::*;
 use super::bench::*;
 use crate::detect::fault::Fault;
+use crate::recover::plan::StrategyPlan;
 
 const NOTHING: [&str; 0] = [];
 
@@ -201,4 +202,31 @@ fn a_path_is_cut_for_a_fault_of_the_service_and_without_a_path_that_is_refused()
     assert!(text.contains("no `path` says what part of it to cut"), "{text}");
     bench.coordinator.set_plan(Arc::new(plan(&[circuit_break(Some("/search"))])));
     assert_eq!(bench.wait(secs(1)), ["began circuit_break", "cut /search", "acted"]);
+}
+
+#[test]
+fn what_a_killed_command_reports_late_is_not_taken_for_what_its_successor_came_to() {
+    let mut bench = Bench::new(plan(&[StrategyPlan { has_undo: true, ..restart() }]));
+    bench.dies("a");
+    bench.wait(secs(1));
+    bench.finishes(1, Role::Act, true);
+    bench.recovers("a");
+    assert_eq!(bench.wait(secs(2))[3..], ["healed"]);
+    bench.coordinator.undo(1, "ada").unwrap();
+    assert_eq!(bench.look(), ["run restart undo a"]);
+    bench.paused = true;
+    assert_eq!(bench.look(), ["kill"]);
+    bench.coordinator.undo(1, "bob").unwrap();
+    assert_eq!(bench.look(), ["run restart undo a"], "a person may have it taken back in a pause");
+    let [.., killed, successor] = &bench.runs[..] else { unreachable!("two were run") };
+    let (killed, successor) = (killed.clone(), successor.clone());
+    bench.reports(&killed, true);
+    assert_eq!(bench.look(), NOTHING);
+    assert!(bench.record(1).in_force, "the second one has not ended");
+    bench.reports(&successor, false);
+    bench.look();
+    assert!(bench.record(1).in_force && !bench.record(1).undo.as_ref().unwrap().ok);
+    bench.reports(&killed, true);
+    bench.look();
+    assert!(!bench.record(1).undo.as_ref().unwrap().ok, "the record has what the last one came to");
 }
