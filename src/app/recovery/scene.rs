@@ -13,6 +13,7 @@ use crate::endpoint::standing::Health;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::health::faults::Fault;
 use crate::metrics::SessionEnd;
+use crate::recover::scene::COUNTED;
 use crate::recover::{BackendScene, Measure, Scene, Trouble};
 use crate::snapshot::Service;
 
@@ -76,6 +77,8 @@ struct Known {
     live: Arc<Live>,
     trouble: Option<Trouble>,
     well_since: Option<Moment>,
+    /// The requests that it had ended when they were last counted.
+    ended: u64,
     /// When it was added, or came back, last.
     joined: Moment,
     was_taken_out: bool,
@@ -102,8 +105,7 @@ impl SceneMaker {
         let now = sources.now;
         self.see_changes(service, now);
         self.requests.look(service, now);
-        let backends: Vec<_> =
-            service.endpoints.iter().map(|endpoint| self.backend(service, endpoint, sources)).collect();
+        let backends: Vec<_> = (0..service.endpoints.len()).map(|at| self.backend(service, at, sources)).collect();
         self.has_begun = true;
         let verdict = sources.faults.iter().find(|known| known.verdict.subject == Subject::Service);
         let found = verdict.map(|known| from_verdict(known, now)).or_else(|| no_primary(&backends, now));
@@ -135,8 +137,8 @@ impl SceneMaker {
         }
     }
 
-    fn backend(&mut self, service: &Service, endpoint: &Arc<Endpoint>, sources: SceneSources<'_>) -> BackendScene {
-        let now = sources.now;
+    fn backend(&mut self, service: &Service, at: usize, sources: SceneSources<'_>) -> BackendScene {
+        let (endpoint, now) = (&service.endpoints[at], sources.now);
         let condition = precedence::condition_but_for_repair(endpoint, service.rules(), now);
         let usable = condition.state.is_usable();
         let taken_out =
@@ -151,6 +153,10 @@ impl SceneMaker {
         let found = found.or_else(|| (!taken_out).then(|| down_by_checks(endpoint, now)).flatten());
         known.trouble = since_before(found, known.trouble.take());
         known.see_well(endpoint, usable, now);
+        // to add up what the workers have counted takes longer than all the rest
+        if known.well_since.is_none_or(|since| now.since(since) <= COUNTED) {
+            known.ended = service.upstream[at].attempts().ended;
+        }
         BackendScene {
             id: Arc::clone(&endpoint.id),
             zone: endpoint.zone.as_str().into(),
@@ -160,6 +166,8 @@ impl SceneMaker {
             explained: explanation(&mut known.change, known.trouble.as_ref(), now),
             trouble: known.trouble.clone(),
             in_flight: endpoint.live.in_flight(),
+            is_checked: service.rules().is_checked,
+            ended: known.ended,
             well_since: known.well_since,
         }
     }
@@ -232,6 +240,7 @@ impl Known {
             live: Arc::clone(&endpoint.live),
             trouble: None,
             well_since: None,
+            ended: 0,
             joined: endpoint.live.standing.joined(),
             was_taken_out: false,
             change,

@@ -14,15 +14,17 @@ use crate::clock::Moment;
 use crate::recover::attempt::{Outcome, Phase};
 use crate::recover::order::{Notice, Order, Role};
 use crate::recover::plan::{Plan, StrategyKind};
-use crate::recover::scene::Measure;
-use crate::recover::strategy::{self, Before, Progress};
+use crate::recover::scene::{Measure, Scene};
+use crate::recover::strategy::{self, Before, Case, ENOUGH, Progress, Proof};
 
 /// How long a proposal waits for a person.
 pub(super) const PROPOSAL: Duration = Duration::from_secs(3600);
 /// How long the ledger may take to write the record.
 const ENTRY: Duration = Duration::from_secs(10);
-/// How long the service has to be well before the attempt is called a success.
+/// How long the service has to be well before the attempt is called a success, where that is seen without requests,
 const WELL_FOR: Duration = Duration::from_secs(1);
+/// and where requests have to show it: a verdict that is still due takes up to 2 s, and one is cleared after 3 s without requests that speak for it.
+const SHOWN_FOR: Duration = Duration::from_secs(5);
 /// Requests that end within this time after the act may have failed before it.
 const SETTLES: Duration = Duration::from_secs(2);
 /// How long what was killed may take to end.
@@ -47,6 +49,10 @@ pub(super) struct Underway {
     pub(super) is_out: bool,
     /// Since when the service has been seen well.
     pub(super) well: Option<Moment>,
+    /// The requests that had ended then, of those that have to show it.
+    pub(super) ended: u64,
+    /// Why its success is not the strategy's, in words.
+    pub(super) unproven: Option<&'static str>,
     /// The requests that had ended when what ends came to be the act's doing.
     pub(super) settled: Option<Measure>,
     /// Looks in a row that show that it is worse off.
@@ -94,6 +100,8 @@ impl Underway {
             kept: None,
             is_out: false,
             well: None,
+            ended: 0,
+            unproven: None,
             settled: None,
             worse: 0,
             is_undone: false,
@@ -272,19 +280,31 @@ impl Underway {
 
     fn verify(&mut self, since: Moment, turn: &mut Turn<'_>) {
         let job = &self.job;
-        self.well = match strategy::of(&job.plan).progress(&job.case(turn.now), turn.scene) {
+        let (case, strategy) = (job.case(turn.now), strategy::of(&job.plan));
+        let well = match strategy.progress(&case, turn.scene) {
             Progress::Well(Some(exactly)) => Some(exactly),
             Progress::Well(None) => Some(self.well.unwrap_or(turn.now)),
             Progress::NotYet => None,
         };
-        match self.well {
-            Some(well) if turn.now.since(well) >= WELL_FOR => self.ends(Outcome::Healed, ""),
-            Some(_) => {}
-            None if turn.now.since(since) > job.plan.within => {
-                let within = job.plan.within.as_secs_f64();
-                self.ends(Outcome::NotHealed, format!("it was not seen well within {within} s"));
+        let proof = strategy.proof(&case, turn.scene);
+        let (ended, is_late) = (ended(proof, &case, turn.scene), turn.now.since(since) > job.plan.within);
+        if well != self.well || turn.now.since(case.acted) < SETTLES {
+            self.ended = ended;
+        }
+        drop(strategy);
+        self.well = well;
+        let Some(well) = well else {
+            if !is_late {
+                return self.is_worse(turn);
             }
-            None => self.is_worse(turn),
+            let within = self.job.plan.within.as_secs_f64();
+            return self.ends(Outcome::NotHealed, format!("it was not seen well within {within} s"));
+        };
+        let is_shown = proof == Proof::Sight || ended.saturating_sub(self.ended) >= ENOUGH;
+        let lasts = if proof == Proof::Sight { WELL_FOR } else { SHOWN_FOR };
+        if turn.now.since(well) >= lasts && (is_shown || is_late) {
+            self.unproven = (!is_shown).then_some("too few requests have shown that it is well");
+            self.ends(Outcome::Healed, "");
         }
     }
 
@@ -349,5 +369,14 @@ impl Underway {
     fn comes_to(&mut self, outcome: Outcome, what: &str) {
         let why = std::mem::take(&mut self.job.record.lesson);
         self.ends(outcome, format!("{why}; {what}"));
+    }
+}
+
+/// The requests that have ended so far, of those that have to show that the act has helped.
+fn ended(proof: Proof, case: &Case<'_>, scene: &Scene) -> u64 {
+    match proof {
+        Proof::Sight => 0,
+        Proof::OfBackend => case.backend.and_then(|id| scene.backend(id)).map_or(0, |backend| backend.ended),
+        Proof::OfService => scene.total.requests,
     }
 }

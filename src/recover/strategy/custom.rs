@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Case, Progress, Strategy};
+use super::{Case, Progress, Proof, Strategy};
 use crate::recover::order::{Order, Role};
 use crate::recover::plan::StrategyPlan;
 use crate::recover::scene::Scene;
@@ -32,6 +32,10 @@ impl Strategy for Custom<'_> {
 
     fn progress(&self, case: &Case<'_>, scene: &Scene) -> Progress {
         case.subject_is_well(scene)
+    }
+
+    fn proof(&self, case: &Case<'_>, scene: &Scene) -> Proof {
+        case.proof_of_subject(scene)
     }
 
     /// Nothing is known of the command: it is taken to need all the time that it has.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Case, Progress, Strategy};
+use super::{Case, Progress, Proof, Strategy};
 use crate::recover::order::{Order, Role};
 use crate::recover::plan::StrategyPlan;
 use crate::recover::scene::Scene;
@@ -35,6 +35,10 @@ impl Strategy for Restart<'_> {
 
     fn progress(&self, case: &Case<'_>, scene: &Scene) -> Progress {
         case.subject_is_well(scene)
+    }
+
+    fn proof(&self, case: &Case<'_>, scene: &Scene) -> Proof {
+        case.proof_of_subject(scene)
     }
 
     fn estimate(&self) -> Duration {
