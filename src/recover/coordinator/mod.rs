@@ -2,7 +2,7 @@
 //!
 //! * `episode`: the faults that there are, and what was tried against each
 //! * `choice`: the strategy that is tried next, or the brake that holds it
-//! * `begin`, `underway`, `end`: an attempt, from the entry in the ledger to what was learned
+//! * `begin`, `underway`, `verify`, `end`: an attempt, from the entry in the ledger to what was learned
 //! * `held`: what stays in force when an attempt is over, until it is released or taken back
 //! * `people`: what people say of an attempt
 //! * `recall`: what is taken over from an earlier run of the process
@@ -17,6 +17,7 @@ mod people;
 mod recall;
 mod turn;
 mod underway;
+mod verify;
 
 #[cfg(test)]
 mod tests;

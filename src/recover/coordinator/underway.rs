@@ -5,6 +5,8 @@
 //!   (ask only)                (if the backend          │    │
 //!                              is in use)              └────┴──▶ Undoing ──▶ over
 //! ```
+//!
+//! `verify` has how it is seen whether the act has helped.
 
 use std::time::Duration;
 
@@ -14,28 +16,17 @@ use crate::clock::Moment;
 use crate::recover::attempt::{Outcome, Phase};
 use crate::recover::order::{Notice, Order, Role};
 use crate::recover::plan::{Plan, StrategyKind};
-use crate::recover::scene::{Measure, Scene};
-use crate::recover::strategy::{self, Before, Case, ENOUGH, Progress, Proof};
+use crate::recover::scene::Measure;
+use crate::recover::strategy::{self, Before};
 
 /// How long a proposal waits for a person.
 pub(super) const PROPOSAL: Duration = Duration::from_secs(3600);
 /// How long the ledger may take to write the record.
 const ENTRY: Duration = Duration::from_secs(10);
-/// How long the service has to be well before the attempt is called a success, where that is seen without requests,
-const WELL_FOR: Duration = Duration::from_secs(1);
-/// and where requests have to show it: a verdict that is still due takes up to 2 s, and one is cleared after 3 s without requests that speak for it.
-const SHOWN_FOR: Duration = Duration::from_secs(5);
-/// Requests that end within this time after the act may have failed before it.
-const SETTLES: Duration = Duration::from_secs(2);
 /// How long what was killed may take to end.
 const DIES: Duration = Duration::from_secs(5);
 /// How long an act may take. Whoever runs it has a time-out of his own: this is for when that fails.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// What is measured over the last seconds goes back no further than this.
-const MEASURED: Duration = Duration::from_secs(6);
-/// So many looks in a row have to show that the service is worse off.
-const WORSE_LOOKS: u32 = 3;
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Underway {
@@ -225,7 +216,12 @@ impl Underway {
         }
         job.acted = Some(turn.now);
         job.record.acted = Some(turn.at.as_millis());
-        let orders = strategy::of(&job.plan).act(&job.case(turn.now));
+        let strategy = strategy::of(&job.plan);
+        if strategy.is_vain(&job.case(turn.now), turn.scene) {
+            self.unproven = Some("the work was done as well before the act");
+        }
+        let orders = strategy.act(&job.case(turn.now));
+        drop(strategy);
         let runs = job.give(orders, turn);
         self.goes_on(runs, turn);
     }
@@ -278,53 +274,7 @@ impl Underway {
         self.is_out = false;
     }
 
-    fn verify(&mut self, since: Moment, turn: &mut Turn<'_>) {
-        let job = &self.job;
-        let (case, strategy) = (job.case(turn.now), strategy::of(&job.plan));
-        let well = match strategy.progress(&case, turn.scene) {
-            Progress::Well(Some(exactly)) => Some(exactly),
-            Progress::Well(None) => Some(self.well.unwrap_or(turn.now)),
-            Progress::NotYet => None,
-        };
-        let proof = strategy.proof(&case, turn.scene);
-        let (ended, is_late) = (ended(proof, &case, turn.scene), turn.now.since(since) > job.plan.within);
-        if well != self.well || turn.now.since(case.acted) < SETTLES {
-            self.ended = ended;
-        }
-        drop(strategy);
-        self.well = well;
-        let Some(well) = well else {
-            if !is_late {
-                return self.is_worse(turn);
-            }
-            let within = self.job.plan.within.as_secs_f64();
-            return self.ends(Outcome::NotHealed, format!("it was not seen well within {within} s"));
-        };
-        let is_shown = proof == Proof::Sight || ended.saturating_sub(self.ended) >= ENOUGH;
-        let lasts = if proof == Proof::Sight { WELL_FOR } else { SHOWN_FOR };
-        if turn.now.since(well) >= lasts && (is_shown || is_late) {
-            self.unproven = (!is_shown).then_some("too few requests have shown that it is well");
-            self.ends(Outcome::Healed, "");
-        }
-    }
-
-    /// Takes the act back when the service is worse off than before.
-    fn is_worse(&mut self, turn: &mut Turn<'_>) {
-        let case = self.job.case(turn.now);
-        if self.job.record.dry_run || turn.now.since(case.acted) < SETTLES {
-            return;
-        }
-        let settled = self.settled.get_or_insert(turn.scene.total);
-        let is_all_of_it = turn.now.since(case.acted) >= SETTLES + MEASURED;
-        let seen = if is_all_of_it { turn.scene.measure } else { turn.scene.total.since(settled) };
-        match case.worse(&seen) {
-            None => self.worse = 0,
-            Some(_) if self.worse + 1 < WORSE_LOOKS => self.worse += 1,
-            Some(why) => self.undo(Outcome::Worse, why, turn),
-        }
-    }
-
-    fn undo(&mut self, outcome: Outcome, why: String, turn: &mut Turn<'_>) {
+    pub(super) fn undo(&mut self, outcome: Outcome, why: String, turn: &mut Turn<'_>) {
         self.job.record.lesson = why;
         let was_running = self.job.kill(turn);
         self.put_back(false, turn);
@@ -369,14 +319,5 @@ impl Underway {
     fn comes_to(&mut self, outcome: Outcome, what: &str) {
         let why = std::mem::take(&mut self.job.record.lesson);
         self.ends(outcome, format!("{why}; {what}"));
-    }
-}
-
-/// The requests that have ended so far, of those that have to show that the act has helped.
-fn ended(proof: Proof, case: &Case<'_>, scene: &Scene) -> u64 {
-    match proof {
-        Proof::Sight => 0,
-        Proof::OfBackend => case.backend.and_then(|id| scene.backend(id)).map_or(0, |backend| backend.ended),
-        Proof::OfService => scene.total.requests,
     }
 }

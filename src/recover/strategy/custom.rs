@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Case, Progress, Proof, Strategy};
 use crate::recover::order::{Order, Role};
 use crate::recover::plan::StrategyPlan;
-use crate::recover::scene::Scene;
+use crate::recover::scene::{Measure, Scene};
 
 /// See the module.
 pub(super) struct Custom<'a> {
@@ -30,7 +30,7 @@ impl Strategy for Custom<'_> {
         case.run_undo()
     }
 
-    fn progress(&self, case: &Case<'_>, scene: &Scene) -> Progress {
+    fn progress(&self, case: &Case<'_>, scene: &Scene, _: &Measure) -> Progress {
         case.subject_is_well(scene)
     }
 

@@ -43,8 +43,13 @@ pub trait Strategy {
     /// Takes it back; nothing = that can't be done.
     fn undo(&self, case: &Case<'_>) -> Vec<Order>;
 
-    /// Whether it is seen to have helped.
-    fn progress(&self, case: &Case<'_>, scene: &Scene) -> Progress;
+    /// Whether it is seen to have helped, by the scene and by the requests that are known to be of after the act.
+    fn progress(&self, case: &Case<'_>, scene: &Scene, requests: &Measure) -> Progress;
+
+    /// Whether, at the act, all is as it should be after it: what is seen afterwards is not its doing then.
+    fn is_vain(&self, case: &Case<'_>, scene: &Scene) -> bool {
+        self.progress(case, scene, &scene.measure) != Progress::NotYet
+    }
 
     /// What has to be seen until that is believed.
     fn proof(&self, case: &Case<'_>, scene: &Scene) -> Proof {

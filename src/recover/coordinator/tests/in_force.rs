@@ -15,7 +15,7 @@ fn failed_over() -> Bench {
     }
     let words = bench.wait(secs(1));
     assert_eq!(words, ["began failover", "fail over to Backups", "acted"]);
-    assert_eq!(bench.wait(Duration::from_millis(400)), ["healed"]);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
     bench
 }
 
@@ -166,8 +166,55 @@ fn a_broken_circuit_closes_by_itself() {
     bench.fails(200);
     assert_eq!(bench.wait(secs(1)), ["began circuit_break", "break a", "acted"]);
     bench.fails(2);
-    assert_eq!(bench.wait(Duration::from_millis(1100)), ["healed"]);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
+    assert!(bench.record(1).credited);
     assert_eq!(bench.wait(secs(30)), ["mend a", "released", "braked by cool_down"]);
+}
+
+#[test]
+fn a_circuit_that_is_broken_while_hardly_any_request_fails_is_no_credit() {
+    let mut bench = Bench::new(plan(&[circuit_break(None)]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.fails(30);
+    bench.wait(secs(1));
+    bench.fails(0);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
+    let record = bench.record(1);
+    let text = "not credited: the work was done as well before the act; effectiveness 0.50";
+    assert!(!record.credited && record.lesson.starts_with(text), "{}", record.lesson);
+}
+
+#[test]
+fn a_failover_to_backups_that_have_the_work_already_is_no_credit() {
+    let bench = failed_over();
+    assert!(!bench.record(1).credited, "{}", bench.record(1).lesson);
+}
+
+#[test]
+fn a_failover_has_not_helped_while_nothing_has_ended_since() {
+    let mut bench = Bench::new(plan(&[failover()]));
+    bench.joins("spare", true);
+    bench.suffers(Fault::HighErrorRate);
+    bench.fails(400);
+    assert_eq!(bench.wait(secs(1)), ["began failover", "fail over to Backups", "acted"]);
+    bench.asks(0);
+    bench.fails(0);
+    assert_eq!(bench.wait(secs(10)), NOTHING, "the backup hangs");
+    bench.dies("spare");
+    bench.wait(secs(21));
+    assert_eq!(bench.outcome(1), Some(Outcome::NotHealed));
+}
+
+#[test]
+fn a_failover_is_judged_by_the_requests_after_it() {
+    let mut bench = Bench::new(plan(&[failover()]));
+    bench.joins("spare", true);
+    bench.suffers(Fault::HighErrorRate);
+    bench.fails(400);
+    bench.wait(secs(1));
+    bench.fails(0);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
+    assert!(bench.record(1).credited, "{}", bench.record(1).lesson);
 }
 
 #[test]
