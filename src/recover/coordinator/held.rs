@@ -24,6 +24,13 @@ impl Held {
         Self { job, hold: Hold { since, ..Hold::default() } }
     }
 
+    /// Does the act once more, by another plan: what has gone home goes away again.
+    pub(super) fn act_anew(&mut self, turn: &mut Turn<'_>) {
+        turn.give(strategy::of(&self.job.plan).act(&self.job.case(turn.now)));
+        turn.enter(&self.job.record);
+        self.hold = Hold { since: turn.now, ..Hold::default() };
+    }
+
     /// Goes on: obeys a person, takes in what has ended, and, when it `may` do something by itself, releases what need not be in force any more.
     pub(super) fn advance(&mut self, may: bool, turn: &mut Turn<'_>) {
         while let Some(ended) = self.job.take_report() {

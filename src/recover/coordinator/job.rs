@@ -8,7 +8,7 @@ use crate::clock::Moment;
 use crate::detect::fault::Fault;
 use crate::recover::attempt::{ActReport, Attempt};
 use crate::recover::order::{Order, Role};
-use crate::recover::plan::{Plan, StrategyPlan};
+use crate::recover::plan::{Plan, StrategyKind, StrategyPlan};
 use crate::recover::scene::Scene;
 use crate::recover::strategy::{Before, Case};
 
@@ -96,6 +96,19 @@ impl Job {
     /// Whether what runs has taken longer than it may. Whoever runs it has a time-out of his own: this is for when that fails.
     pub(super) fn is_overdue(&self, now: Moment, most: Duration) -> bool {
         self.runs.is_some_and(|(_, since)| now.since(since) > most)
+    }
+
+    /// Takes on the strategy as it is configured now, where that leads a failover elsewhere. Returns whether it does.
+    pub(super) fn leads_elsewhere(&mut self, plan: &Plan) -> bool {
+        let StrategyKind::Failover { to: before, .. } = &self.plan.kind else { return false };
+        let is_changed = |other: &&StrategyPlan| {
+            let to = if let StrategyKind::Failover { to, .. } = &other.kind { Some(to) } else { None };
+            other.name == self.plan.name && to.is_some_and(|to| to != before)
+        };
+        let Some(changed) = plan.strategies.iter().find(is_changed).cloned() else { return false };
+        self.plan = changed;
+        self.record.why += "; a reload has changed where it leads";
+        true
     }
 
     /// Why there is nothing left that this could be for, in words.

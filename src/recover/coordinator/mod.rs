@@ -116,6 +116,7 @@ impl Coordinator {
                 None => {}
             }
         }
+        self.lead_elsewhere(&mut turn);
         self.advance(&mut turn, world);
         self.end(&mut turn, world);
         self.advance_held(world.paused, &mut turn);
@@ -124,6 +125,23 @@ impl Coordinator {
         }
         self.was_paused = world.paused;
         turn.orders
+    }
+
+    /// Where a reload has changed where a failover leads, the work goes there.
+    fn lead_elsewhere(&mut self, turn: &mut Turn<'_>) {
+        if self.plan.dry_run {
+            return;
+        }
+        for underway in self.underway.iter_mut().filter(|underway| underway.over.is_none()) {
+            if underway.job.leads_elsewhere(&self.plan) {
+                underway.act_anew(turn);
+            }
+        }
+        for held in &mut self.held {
+            if held.job.leads_elsewhere(&self.plan) {
+                held.act_anew(turn);
+            }
+        }
     }
 
     /// The attempts under way go on.

@@ -209,21 +209,34 @@ impl Underway {
         if let Some(brake) = self.braked.take() {
             return self.ends(Outcome::Stopped, format!("nothing was done: {brake}"));
         }
-        let job = &mut self.job;
+        let job = &self.job;
         let possible = strategy::of(&job.plan).precondition(&job.case(turn.now), turn.scene);
         if let Err(why) = possible {
             return self.ends(Outcome::Stopped, format!("nothing was done: {why}"));
         }
+        self.do_it(turn);
+    }
+
+    fn do_it(&mut self, turn: &mut Turn<'_>) {
+        let job = &mut self.job;
         job.acted = Some(turn.now);
         job.record.acted = Some(turn.at.as_millis());
         let strategy = strategy::of(&job.plan);
-        if strategy.is_vain(&job.case(turn.now), turn.scene) {
-            self.unproven = Some("the work was done as well before the act");
-        }
+        let is_vain = strategy.is_vain(&job.case(turn.now), turn.scene);
+        self.unproven = is_vain.then_some("the work was done as well before the act");
         let orders = strategy.act(&job.case(turn.now));
         drop(strategy);
         let runs = job.give(orders, turn);
         self.goes_on(runs, turn);
+    }
+
+    /// Does the act once more, by another plan, if it was done: what comes of it is judged from now on.
+    pub(super) fn act_anew(&mut self, turn: &mut Turn<'_>) {
+        if !matches!(self.stage, Stage::Verifying { .. }) || self.job.record.dry_run {
+            return;
+        }
+        (self.well, self.settled, self.worse) = (None, None, 0);
+        self.do_it(turn);
     }
 
     /// The act has been done, or runs now.

@@ -3,6 +3,7 @@
 use super::super::*;
 use super::bench::*;
 use crate::detect::fault::Fault;
+use crate::recover::plan::{Destination, StrategyPlan};
 
 const NOTHING: [&str; 0] = [];
 
@@ -112,6 +113,41 @@ fn a_failover_that_does_not_help_is_taken_back() {
     bench.wait(secs(1));
     assert_eq!(bench.wait(secs(30)), ["fail back 1000", "not_healed"]);
     assert!(!bench.record(1).in_force);
+}
+
+/// A failover to a zone, by the name of the one to backups.
+fn to_zone() -> Plan {
+    let to = Destination::Zone("far".into());
+    let kind = StrategyKind::Failover { to, back_after: secs(30) };
+    plan(&[StrategyPlan { name: "failover".into(), ..strategy(kind) }])
+}
+
+#[test]
+fn a_reload_that_leads_a_failover_elsewhere_sends_the_work_there_at_once() {
+    let mut bench = failed_over();
+    bench.coordinator.set_plan(Arc::new(to_zone()));
+    assert_eq!(bench.look(), ["fail over to Zone(\"far\")"]);
+    assert_eq!(bench.wait(secs(100)), NOTHING, "once");
+    let record = bench.record(1);
+    assert!(record.in_force && record.why.ends_with("; a reload has changed where it leads"), "{}", record.why);
+    bench.coordinator.undo(1, "ada").unwrap();
+    assert_eq!(bench.look()[..2], ["fail back 1000", "undone"]);
+}
+
+#[test]
+fn a_failover_that_a_reload_leads_elsewhere_is_judged_by_what_comes_of_that() {
+    let mut bench = Bench::new(plan(&[failover()]));
+    bench.joins("spare", true);
+    bench.joins("last", true);
+    bench.backend("last").zone = "far".into();
+    bench.suffers(Fault::HighErrorRate);
+    bench.fails(400);
+    bench.wait(secs(20));
+    bench.coordinator.set_plan(Arc::new(to_zone()));
+    assert_eq!(bench.look(), ["fail over to Zone(\"far\")", "acted"]);
+    bench.fails(0);
+    assert_eq!(bench.wait(secs(4)), NOTHING);
+    assert_eq!(bench.wait(secs(1)), ["healed"]);
 }
 
 #[test]
