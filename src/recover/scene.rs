@@ -46,6 +46,8 @@ pub struct BackendScene {
     pub trouble: Option<Trouble>,
     /// The change of late that explains what is wrong with it, in words: a reload that brought it, a drain that ended, a deploy.
     pub explained: Option<Arc<str>>,
+    /// Since when it has been at its address: with another one it is another backend, although its id is the same.
+    pub known_since: Moment,
     /// Exchanges under way with it.
     pub in_flight: u32,
     /// Whether checks ask it by themselves, so that it is seen without requests whether it answers.

@@ -75,6 +75,8 @@ struct Change {
 #[derive(Debug)]
 struct Known {
     live: Arc<Live>,
+    /// Since when it has been at its address, as far as was seen.
+    since: Moment,
     trouble: Option<Trouble>,
     well_since: Option<Moment>,
     /// The requests that it had ended when they were last counted.
@@ -146,7 +148,7 @@ impl SceneMaker {
         let is_new = self.has_begun;
         let known = self.backends.entry(Arc::clone(&endpoint.id)).or_insert_with(|| {
             let change = is_new.then(|| Change { at: now, what: "it was added a short time ago".into() });
-            Known::new(endpoint, change)
+            Known::new(endpoint, change, now)
         });
         known.see_changes(endpoint, taken_out, now);
         let found = verdict_on(endpoint, sources.faults).map(|fault| from_verdict(fault, now));
@@ -165,6 +167,7 @@ impl SceneMaker {
             taken_out,
             explained: explanation(&mut known.change, known.trouble.as_ref(), now),
             trouble: known.trouble.clone(),
+            known_since: known.since,
             in_flight: endpoint.live.in_flight(),
             is_checked: service.rules().is_checked,
             ended: known.ended,
@@ -235,9 +238,10 @@ impl Counted {
 }
 
 impl Known {
-    fn new(endpoint: &Endpoint, change: Option<Change>) -> Self {
+    fn new(endpoint: &Endpoint, change: Option<Change>, now: Moment) -> Self {
         Self {
             live: Arc::clone(&endpoint.live),
+            since: now,
             trouble: None,
             well_since: None,
             ended: 0,
@@ -250,8 +254,8 @@ impl Known {
     /// Notes that the backend is another one now, or that a drain of it has ended.
     fn see_changes(&mut self, endpoint: &Endpoint, taken_out: bool, now: Moment) {
         if !Arc::ptr_eq(&self.live, &endpoint.live) {
-            *self =
-                Self::new(endpoint, Some(Change { at: now, what: "its address was changed a short time ago".into() }));
+            let change = Change { at: now, what: "its address was changed a short time ago".into() };
+            *self = Self::new(endpoint, Some(change), now);
         }
         if std::mem::replace(&mut self.was_taken_out, taken_out) && !taken_out {
             // what was wrong with it meanwhile was nobody's to repair

@@ -9,7 +9,7 @@ use crate::detect::fault::Fault;
 use crate::recover::attempt::{ActReport, Attempt};
 use crate::recover::order::{Order, Role};
 use crate::recover::plan::{Plan, StrategyKind, StrategyPlan};
-use crate::recover::scene::Scene;
+use crate::recover::scene::{BackendScene, Scene};
 use crate::recover::strategy::{Before, Case};
 
 /// See the module.
@@ -56,6 +56,11 @@ impl Job {
             acted: self.acted.unwrap_or(Moment::NEVER),
             before: &self.before,
         }
+    }
+
+    /// Its backend as it is now; `None` = it is of the service, or the backend is gone.
+    pub(super) fn backend_in<'s>(&self, scene: &'s Scene) -> Option<&'s BackendScene> {
+        self.backend.as_ref().and_then(|id| scene.backend(id))
     }
 
     /// Gives orders, and remembers what runs by them. Returns whether something does.

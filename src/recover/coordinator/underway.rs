@@ -16,7 +16,7 @@ use crate::clock::Moment;
 use crate::recover::attempt::{Outcome, Phase};
 use crate::recover::order::{Notice, Order, Role};
 use crate::recover::plan::{Plan, StrategyKind};
-use crate::recover::scene::Measure;
+use crate::recover::scene::{Measure, Scene};
 use crate::recover::strategy::{self, Before};
 
 /// How long a proposal waits for a person.
@@ -34,6 +34,8 @@ pub(super) struct Underway {
     /// When the fault was raised.
     pub(super) raised: Moment,
     pub(super) stage: Stage,
+    /// Since when its backend had been at its address when it began.
+    pub(super) known_since: Option<Moment>,
     /// Whether the record is on the disk; `None` = that is not known yet.
     pub(super) kept: Option<bool>,
     /// The backend was drained and has not been put back.
@@ -83,11 +85,13 @@ pub(super) enum Stage {
 }
 
 impl Underway {
-    pub(super) fn new(job: Job, raised: Moment, stage: Stage) -> Self {
+    pub(super) fn new(job: Job, raised: Moment, stage: Stage, scene: &Scene) -> Self {
+        let known_since = job.backend_in(scene).map(|backend| backend.known_since);
         Self {
             job,
             raised,
             stage,
+            known_since,
             kept: None,
             is_out: false,
             well: None,
@@ -120,6 +124,10 @@ impl Underway {
 
     /// Goes on, as far as that is possible now.
     pub(super) fn advance(&mut self, turn: &mut Turn<'_>) {
+        let known_since = self.job.backend_in(turn.scene).map(|backend| backend.known_since);
+        if self.is_before_the_act() && known_since != self.known_since {
+            return self.ends(Outcome::Passed, "the backend has another address by now, and nothing was done");
+        }
         if let Some((word, who)) = self.job.word.take() {
             return self.heed(word, who, turn);
         }
@@ -198,7 +206,7 @@ impl Underway {
 
     /// Waits until the backend has nothing to do. That its fault is not seen any more says nothing meanwhile.
     fn drain(&mut self, until: Moment, turn: &mut Turn<'_>) {
-        let backend = self.job.backend.as_ref().and_then(|id| turn.scene.backend(id));
+        let backend = self.job.backend_in(turn.scene);
         if turn.now >= until || self.braked.is_some() || backend.is_none_or(|backend| backend.in_flight == 0) {
             self.act(turn);
         }

@@ -41,6 +41,19 @@ fn a_backend_that_still_works_is_drained_first_and_gets_its_work_back_after_the_
 }
 
 #[test]
+fn a_backend_that_gets_another_address_while_it_is_drained_is_left_alone() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.backend("a").in_flight = 7;
+    assert_eq!(bench.wait(secs(2)), ["began restart", "drain a"]);
+    bench.recovers("a");
+    let now = bench.now;
+    (bench.backend("a").known_since, bench.backend("a").in_flight) = (now, 0);
+    assert_eq!(bench.look(), ["return a", "passed"]);
+    assert!(bench.record(1).acted.is_none());
+}
+
+#[test]
 fn a_drain_has_an_end() {
     let mut bench = Bench::new(plan(&[restart()]));
     bench.ails("a", Fault::ResourceExhaustion);
