@@ -114,8 +114,10 @@ fn stays_in_force(underway: &Underway, outcome: Outcome, turn: &mut Turn<'_>) ->
     }
     match outcome {
         Outcome::Healed | Outcome::Stopped => strategy.stays_in_force(),
-        Outcome::NotHealed => strategy.stays_in_force() && !strategy.is_withdrawn(),
-        Outcome::Worse | Outcome::Failed | Outcome::Unknown => job.plan.has_undo,
+        // a command that says that it has failed may have done a part
+        Outcome::NotHealed | Outcome::Worse | Outcome::Failed | Outcome::Unknown => {
+            strategy.stays_in_force() && !strategy.is_withdrawn()
+        }
         Outcome::Passed | Outcome::Refused | Outcome::Gone => false,
     }
 }

@@ -185,6 +185,30 @@ fn instances_are_added_and_taken_away_again_one_after_the_other() {
 }
 
 #[test]
+fn an_instance_that_comes_although_its_start_has_failed_is_taken_away_all_the_same() {
+    let mut bench = Bench::new(plan(&[scale_up()]));
+    bench.suffers(Fault::HighLatency);
+    bench.wait(secs(1));
+    bench.finishes(1, Role::Act, false);
+    assert_eq!(bench.look(), ["failed"]);
+    bench.joins("d", false);
+    bench.scene.trouble = None;
+    assert_eq!(bench.wait(secs(59)), NOTHING);
+    assert_eq!(bench.wait(secs(2)), ["run scale_up down -"]);
+}
+
+#[test]
+fn a_start_that_has_failed_without_an_instance_leaves_nothing_to_be_taken_away() {
+    let mut bench = Bench::new(plan(&[scale_up()]));
+    bench.suffers(Fault::HighLatency);
+    bench.wait(secs(1));
+    bench.finishes(1, Role::Act, false);
+    bench.look();
+    bench.scene.trouble = None;
+    assert_eq!(bench.wait(secs(70)), ["released"]);
+}
+
+#[test]
 fn scaling_up_does_not_help_when_the_fault_stays() {
     let mut bench = Bench::new(plan(&[scale_up()]));
     bench.ails("a", Fault::HighLatency);
