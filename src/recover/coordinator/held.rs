@@ -1,5 +1,6 @@
 //! An attempt that is over, and what it did is in force or can be taken back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::job::{Ended, Job, Word};
@@ -101,6 +102,11 @@ impl Held {
         self.job.record.in_force = false;
         turn.enter(&self.job.record);
         turn.tell(Notice::Released, &self.job.record);
+    }
+
+    pub(super) fn is_circuit_of(&self, backend: &Arc<str>) -> bool {
+        matches!(self.job.plan.kind, StrategyKind::CircuitBreak { path: None, .. })
+            && self.job.backend.as_ref() == Some(backend)
     }
 
     pub(super) fn is_scale_up(&self) -> bool {

@@ -118,6 +118,7 @@ impl Coordinator {
         }
         self.lead_elsewhere(&mut turn);
         self.advance(&mut turn, world);
+        self.close_circuits(&mut turn);
         self.end(&mut turn, world);
         self.advance_held(world.paused, &mut turn);
         if !world.paused {
@@ -160,6 +161,18 @@ impl Coordinator {
                 self.episodes.treat(treated, turn.now, &self.service, world.learned);
             }
         }
+    }
+
+    /// A backend that was started anew has to be seen well, and gets no work while its circuit is open: it is closed.
+    fn close_circuits(&mut self, turn: &mut Turn<'_>) {
+        let restarted = |order: &Order| match order {
+            Order::Return { backend, restarted: true, .. } => Some(Arc::clone(backend)),
+            _ => None,
+        };
+        for backend in turn.orders.iter().filter_map(restarted).collect::<Vec<_>>() {
+            self.held.iter_mut().filter(|held| held.is_circuit_of(&backend)).for_each(|held| held.let_go(turn));
+        }
+        self.held.retain(|held| held.job.record.in_force);
     }
 
     /// The brake that holds an attempt whose act has not begun, in words.

@@ -232,6 +232,23 @@ fn a_broken_circuit_closes_by_itself() {
 }
 
 #[test]
+fn a_restart_closes_the_circuit_of_its_backend_that_it_may_be_seen_well() {
+    let on = |kind: StrategyPlan, fault| StrategyPlan { on: vec![fault], ..kind };
+    let circuit = on(circuit_break(None), Fault::HighErrorRate);
+    let mut bench = Bench::new(plan(&[circuit, on(restart(), Fault::Unresponsive)]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.fails(200);
+    bench.wait(secs(1));
+    bench.fails(0);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
+    bench.dies("a");
+    assert_eq!(bench.wait(secs(1)), ["began restart", "run restart act a"]);
+    bench.finishes(2, Role::Act, true);
+    assert_eq!(bench.look(), ["return a, restarted", "hurry a", "acted", "mend a", "released"]);
+    assert!(!bench.record(1).in_force && bench.coordinator.in_force().next().is_none());
+}
+
+#[test]
 fn a_circuit_that_is_broken_while_hardly_any_request_fails_is_no_credit() {
     let mut bench = Bench::new(plan(&[circuit_break(None)]));
     bench.ails("a", Fault::HighErrorRate);
