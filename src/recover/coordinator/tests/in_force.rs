@@ -125,6 +125,7 @@ fn to_zone() -> Plan {
 #[test]
 fn a_reload_that_leads_a_failover_elsewhere_sends_the_work_there_at_once() {
     let mut bench = failed_over();
+    bench.backend("spare").zone = "far".into();
     bench.coordinator.set_plan(Arc::new(to_zone()));
     assert_eq!(bench.look(), ["fail over to Zone(\"far\")"]);
     assert_eq!(bench.wait(secs(100)), NOTHING, "once");
