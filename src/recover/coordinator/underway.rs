@@ -125,7 +125,7 @@ impl Underway {
     /// Goes on, as far as that is possible now.
     pub(super) fn advance(&mut self, turn: &mut Turn<'_>) {
         let known_since = self.job.backend_in(turn.scene).map(|backend| backend.known_since);
-        if self.is_before_the_act() && known_since != self.known_since {
+        if self.is_before_the_act() && known_since.is_some() && known_since != self.known_since {
             return self.ends(Outcome::Passed, "the backend has another address by now, and nothing was done");
         }
         if let Some((word, who)) = self.job.word.take() {
