@@ -106,6 +106,7 @@ impl Coordinator {
         self.changed.drain(..).for_each(|record| turn.enter(&record));
         self.late.retain(|(_, since)| now.since(*since) <= LATE);
         self.episodes.look(&turn, &self.service, world.learned);
+        self.treat_what_has_no_work(now, world);
         for underway in &mut self.underway {
             match underway.job.gone(&self.plan, scene) {
                 Some(why) => underway.ends(Outcome::Gone, why),
@@ -126,6 +127,19 @@ impl Coordinator {
         }
         self.was_paused = world.paused;
         turn.orders
+    }
+
+    /// A fault that passes while its backend is kept from its work does not pass by itself.
+    fn treat_what_has_no_work(&mut self, now: Moment, world: &mut World<'_>) {
+        let has_none = |underway: &&Underway| {
+            underway.is_out || underway.job.acted.is_some() && underway.job.plan.kind.keeps_work_away()
+        };
+        let underway = self.underway.iter().filter(has_none).map(|underway| &underway.job);
+        let in_force = self.held.iter().map(|held| &held.job).filter(|job| job.plan.kind.keeps_work_away());
+        for job in underway.chain(in_force).filter(|job| !job.record.dry_run) {
+            let treated = job.backend.as_ref().filter(|_| !job.plan.kind.is_wide());
+            self.episodes.treat(treated, now, &self.service, world.learned);
+        }
     }
 
     /// Where a reload has changed where a failover leads, the work goes there.

@@ -295,6 +295,59 @@ fn a_failover_is_judged_by_the_requests_after_it() {
     assert!(bench.record(1).credited, "{}", bench.record(1).lesson);
 }
 
+/// How many faults are known to have passed by themselves.
+fn passed(bench: &mut Bench) -> f64 {
+    let passed = |json: String| -> f64 {
+        let known: serde_json::Value = serde_json::from_str(&json).unwrap();
+        known["course"].as_array().unwrap().iter().map(|cell| cell[1].as_f64().unwrap()).sum()
+    };
+    bench.learned.take_changes().into_iter().map(|(_, json)| passed(json)).sum()
+}
+
+#[test]
+fn what_is_not_seen_any_more_while_the_work_is_elsewhere_has_not_passed_by_itself() {
+    let mut bench = failed_over();
+    for id in ["a", "b", "c"] {
+        bench.recovers(id);
+    }
+    bench.wait(secs(32));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.ails("b", Fault::HighErrorRate);
+    assert!(bench.wait(secs(1)).contains(&"fail over to Backups".into()));
+    bench.recovers("a");
+    bench.recovers("b");
+    bench.look();
+    assert_eq!(passed(&mut bench), 0.0);
+}
+
+#[test]
+fn what_is_not_seen_any_more_since_its_path_is_cut_or_its_circuit_open_has_not_passed_by_itself() {
+    for circuit in [circuit_break(Some("/search")), circuit_break(None)] {
+        let by_path = matches!(&circuit.kind, StrategyKind::CircuitBreak { path: Some(_), .. });
+        let mut bench = Bench::new(plan(&[circuit]));
+        bench.ails("a", Fault::HighErrorRate);
+        bench.wait(secs(1));
+        bench.recovers("a");
+        bench.ails(if by_path { "b" } else { "a" }, Fault::HighLatency);
+        bench.wait(secs(1));
+        bench.recovers("a");
+        bench.recovers("b");
+        bench.look();
+        assert_eq!(passed(&mut bench), 0.0, "{by_path}");
+    }
+}
+
+#[test]
+fn what_is_not_seen_any_more_of_a_backend_that_is_drained_has_not_passed_by_itself() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.backend("a").in_flight = 1;
+    assert_eq!(bench.wait(secs(1)), ["began restart", "drain a"]);
+    bench.recovers("a");
+    bench.wait(secs(1));
+    assert_eq!(passed(&mut bench), 0.0);
+}
+
 #[test]
 fn a_circuit_that_is_broken_in_vain_is_mended() {
     let mut bench = Bench::new(plan(&[circuit_break(None)]));
