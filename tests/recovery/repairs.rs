@@ -165,8 +165,12 @@ fn a_backend_that_works_badly_is_drained_and_what_it_has_under_way_ends_before_i
     assert!(fleet.ran().is_empty());
     fleet.finish();
     assert!(waiting.iter_mut().all(|client| client.response().status == 200));
-    let healed = wait_for_outcome(&proxy, "healed");
-    assert_eq!(healed["fault"], "high_error_rate", "{healed}");
+    wait_until("requests show that it is healed", || {
+        send(&proxy, 5);
+        attempts(&proxy).first().is_some_and(|attempt| attempt["outcome"] == "healed")
+    });
+    let healed = &attempts(&proxy)[0];
+    assert_eq!((&healed["fault"], &healed["credited"]), (&json!("high_error_rate"), &json!(true)), "{healed}");
     wait_until("it gets work", || send(&proxy, 1) == 0 && fleet.work_of("a") > sent);
     assert_eq!(fleet.ran(), ["restart a"]);
 }

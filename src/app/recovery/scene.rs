@@ -13,6 +13,7 @@ use crate::endpoint::standing::Health;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::health::faults::Fault;
 use crate::metrics::SessionEnd;
+use crate::recover::scene::COUNTED;
 use crate::recover::{BackendScene, Measure, Scene, Trouble};
 use crate::snapshot::Service;
 
@@ -74,8 +75,12 @@ struct Change {
 #[derive(Debug)]
 struct Known {
     live: Arc<Live>,
+    /// Since when it has been at its address, as far as was seen.
+    since: Moment,
     trouble: Option<Trouble>,
     well_since: Option<Moment>,
+    /// The requests that it had ended when they were last counted.
+    ended: u64,
     /// When it was added, or came back, last.
     joined: Moment,
     was_taken_out: bool,
@@ -102,8 +107,7 @@ impl SceneMaker {
         let now = sources.now;
         self.see_changes(service, now);
         self.requests.look(service, now);
-        let backends: Vec<_> =
-            service.endpoints.iter().map(|endpoint| self.backend(service, endpoint, sources)).collect();
+        let backends: Vec<_> = (0..service.endpoints.len()).map(|at| self.backend(service, at, sources)).collect();
         self.has_begun = true;
         let verdict = sources.faults.iter().find(|known| known.verdict.subject == Subject::Service);
         let found = verdict.map(|known| from_verdict(known, now)).or_else(|| no_primary(&backends, now));
@@ -135,8 +139,8 @@ impl SceneMaker {
         }
     }
 
-    fn backend(&mut self, service: &Service, endpoint: &Arc<Endpoint>, sources: SceneSources<'_>) -> BackendScene {
-        let now = sources.now;
+    fn backend(&mut self, service: &Service, at: usize, sources: SceneSources<'_>) -> BackendScene {
+        let (endpoint, now) = (&service.endpoints[at], sources.now);
         let condition = precedence::condition_but_for_repair(endpoint, service.rules(), now);
         let usable = condition.state.is_usable();
         let taken_out =
@@ -144,13 +148,17 @@ impl SceneMaker {
         let is_new = self.has_begun;
         let known = self.backends.entry(Arc::clone(&endpoint.id)).or_insert_with(|| {
             let change = is_new.then(|| Change { at: now, what: "it was added a short time ago".into() });
-            Known::new(endpoint, change)
+            Known::new(endpoint, change, now)
         });
         known.see_changes(endpoint, taken_out, now);
         let found = verdict_on(endpoint, sources.faults).map(|fault| from_verdict(fault, now));
         let found = found.or_else(|| (!taken_out).then(|| down_by_checks(endpoint, now)).flatten());
         known.trouble = since_before(found, known.trouble.take());
         known.see_well(endpoint, usable, now);
+        // to add up what the workers have counted takes longer than all the rest
+        if known.well_since.is_none_or(|since| now.since(since) <= COUNTED) {
+            known.ended = service.upstream[at].attempts().ended;
+        }
         BackendScene {
             id: Arc::clone(&endpoint.id),
             zone: endpoint.zone.as_str().into(),
@@ -159,7 +167,10 @@ impl SceneMaker {
             taken_out,
             explained: explanation(&mut known.change, known.trouble.as_ref(), now),
             trouble: known.trouble.clone(),
+            known_since: known.since,
             in_flight: endpoint.live.in_flight(),
+            is_checked: service.rules().is_checked,
+            ended: known.ended,
             well_since: known.well_since,
         }
     }
@@ -227,11 +238,13 @@ impl Counted {
 }
 
 impl Known {
-    fn new(endpoint: &Endpoint, change: Option<Change>) -> Self {
+    fn new(endpoint: &Endpoint, change: Option<Change>, now: Moment) -> Self {
         Self {
             live: Arc::clone(&endpoint.live),
+            since: now,
             trouble: None,
             well_since: None,
+            ended: 0,
             joined: endpoint.live.standing.joined(),
             was_taken_out: false,
             change,
@@ -241,8 +254,8 @@ impl Known {
     /// Notes that the backend is another one now, or that a drain of it has ended.
     fn see_changes(&mut self, endpoint: &Endpoint, taken_out: bool, now: Moment) {
         if !Arc::ptr_eq(&self.live, &endpoint.live) {
-            *self =
-                Self::new(endpoint, Some(Change { at: now, what: "its address was changed a short time ago".into() }));
+            let change = Change { at: now, what: "its address was changed a short time ago".into() };
+            *self = Self::new(endpoint, Some(change), now);
         }
         if std::mem::replace(&mut self.was_taken_out, taken_out) && !taken_out {
             // what was wrong with it meanwhile was nobody's to repair

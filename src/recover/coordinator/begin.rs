@@ -84,7 +84,7 @@ impl Coordinator {
         };
         self.history.begin(past, self.plan.limits.cool_down);
         let stage = self.enter(&mut job, turn);
-        self.underway.push(Underway::new(job, trouble.since, stage));
+        self.underway.push(Underway::new(job, trouble.since, stage, turn.scene));
     }
 
     fn enter(&self, job: &mut Job, turn: &mut Turn<'_>) -> Stage {

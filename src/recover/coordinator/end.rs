@@ -32,14 +32,15 @@ impl Coordinator {
         if job.record.dry_run {
             return;
         }
+        let unproven = underway.unproven.map(|why| Treated::Unproven { why });
         let age = |moment: Moment| moment.since(underway.raised);
         let treated = match outcome {
-            Outcome::Healed => Treated::Healed {
+            Outcome::Healed => unproven.unwrap_or(Treated::Healed {
                 acted: age(acted),
                 healed: age(underway.well.unwrap_or(turn.now)),
                 within: job.plan.within,
                 peers: if job.backend.is_some() { self.episodes.peers(job.fault, acted) } else { Default::default() },
-            },
+            }),
             Outcome::NotHealed => Treated::NotHealed { acted: age(acted), watched: age(turn.now) },
             Outcome::Worse => Treated::Worse,
             Outcome::Failed => Treated::Failed,
@@ -113,8 +114,10 @@ fn stays_in_force(underway: &Underway, outcome: Outcome, turn: &mut Turn<'_>) ->
     }
     match outcome {
         Outcome::Healed | Outcome::Stopped => strategy.stays_in_force(),
-        Outcome::NotHealed => strategy.stays_in_force() && !strategy.is_withdrawn(),
-        Outcome::Worse | Outcome::Failed | Outcome::Unknown => job.plan.has_undo,
+        // a command that says that it has failed may have done a part
+        Outcome::NotHealed | Outcome::Worse | Outcome::Failed | Outcome::Unknown => {
+            strategy.stays_in_force() && !strategy.is_withdrawn()
+        }
         Outcome::Passed | Outcome::Refused | Outcome::Gone => false,
     }
 }

@@ -10,8 +10,8 @@ use crate::detect::fault::Fault;
 use crate::recover::Word;
 use crate::recover::attempt::{ActReport, Attempt};
 use crate::recover::order::{Order, Role};
-use crate::recover::plan::{Plan, StrategyPlan};
-use crate::recover::scene::Scene;
+use crate::recover::plan::{Plan, StrategyKind, StrategyPlan};
+use crate::recover::scene::{BackendScene, Scene};
 use crate::recover::strategy::{self, Before, Case};
 
 /// See the module.
@@ -58,6 +58,11 @@ impl Job {
         let act = strategy::of(&self.plan).act(&self.case(now));
         let run = act.iter().find_map(|order| if let Order::Run(run) = order { Some(run) } else { None });
         self.record.what = run.and_then(describe);
+    }
+
+    /// Its backend as it is now; `None` = it is of the service, or the backend is gone.
+    pub(super) fn backend_in<'s>(&self, scene: &'s Scene) -> Option<&'s BackendScene> {
+        self.backend.as_ref().and_then(|id| scene.backend(id))
     }
 
     /// Gives orders, and remembers what runs by them. Returns whether something does.
@@ -113,6 +118,19 @@ impl Job {
     /// Whether a person wants back what it has done.
     pub(super) fn is_wanted_back(&self) -> bool {
         matches!(self.word, Some((Word::Undo, _)))
+    }
+
+    /// Takes on the strategy as it is configured now, where that leads a failover elsewhere. Returns whether it does.
+    pub(super) fn leads_elsewhere(&mut self, plan: &Plan) -> bool {
+        let StrategyKind::Failover { to: before, .. } = &self.plan.kind else { return false };
+        let is_changed = |other: &&StrategyPlan| {
+            let to = if let StrategyKind::Failover { to, .. } = &other.kind { Some(to) } else { None };
+            other.name == self.plan.name && to.is_some_and(|to| to != before)
+        };
+        let Some(changed) = plan.strategies.iter().find(is_changed).cloned() else { return false };
+        self.plan = changed;
+        self.record.why += "; a reload has changed where it leads";
+        true
     }
 
     /// Why there is nothing left that this could be for, in words.

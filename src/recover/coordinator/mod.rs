@@ -2,7 +2,7 @@
 //!
 //! * `episode`: the faults that there are, and what was tried against each
 //! * `choice`: the strategy that is tried next, or the brake that holds it
-//! * `begin`, `underway`, `end`: an attempt, from the entry in the ledger to what was learned
+//! * `begin`, `underway`, `verify`, `end`: an attempt, from the entry in the ledger to what was learned
 //! * `held`: what stays in force when an attempt is over, until it is released or taken back
 //! * `people`: what people say of an attempt
 //! * `recall`: what is taken over from an earlier run of the process
@@ -17,6 +17,7 @@ mod people;
 mod recall;
 mod turn;
 mod underway;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -115,6 +116,7 @@ impl Coordinator {
         self.changed.drain(..).for_each(|record| turn.enter(&record));
         self.late.retain(|(_, since)| now.since(*since) <= LATE);
         self.episodes.look(&turn, &self.service, world.learned);
+        self.treat_what_has_no_work(now, world);
         for underway in &mut self.underway {
             match underway.gone(&self.plan, scene) {
                 Some(why) => underway.ends(Outcome::Gone, why),
@@ -125,7 +127,9 @@ impl Coordinator {
                 None => {}
             }
         }
+        self.lead_elsewhere(&mut turn);
         self.advance(&mut turn, world);
+        self.close_circuits(&mut turn);
         self.end(&mut turn, world);
         self.advance_held(world.paused, &mut turn);
         if !world.paused {
@@ -134,6 +138,36 @@ impl Coordinator {
         self.was_paused = world.paused;
         *world.next_run = turn.next_run;
         turn.orders
+    }
+
+    /// A fault that passes while its backend is kept from its work does not pass by itself.
+    fn treat_what_has_no_work(&mut self, now: Moment, world: &mut World<'_>) {
+        let has_none = |underway: &&Underway| {
+            underway.is_out || underway.job.acted.is_some() && underway.job.plan.kind.keeps_work_away()
+        };
+        let underway = self.underway.iter().filter(has_none).map(|underway| &underway.job);
+        let in_force = self.held.iter().map(|held| &held.job).filter(|job| job.plan.kind.keeps_work_away());
+        for job in underway.chain(in_force).filter(|job| !job.record.dry_run) {
+            let treated = job.backend.as_ref().filter(|_| !job.plan.kind.is_wide());
+            self.episodes.treat(treated, now, &self.service, world.learned);
+        }
+    }
+
+    /// Where a reload has changed where a failover leads, the work goes there.
+    fn lead_elsewhere(&mut self, turn: &mut Turn<'_>) {
+        if self.plan.dry_run {
+            return;
+        }
+        for underway in self.underway.iter_mut().filter(|underway| underway.over.is_none()) {
+            if underway.job.leads_elsewhere(&self.plan) {
+                underway.act_anew(turn);
+            }
+        }
+        for held in &mut self.held {
+            if held.job.leads_elsewhere(&self.plan) {
+                held.act_anew(turn);
+            }
+        }
     }
 
     /// The attempts under way go on.
@@ -159,6 +193,18 @@ impl Coordinator {
                 self.episodes.treat(subject.as_ref(), turn.now, &self.service, world.learned);
             }
         }
+    }
+
+    /// A backend that was started anew has to be seen well, and gets no work while its circuit is open: it is closed.
+    fn close_circuits(&mut self, turn: &mut Turn<'_>) {
+        let restarted = |order: &Order| match order {
+            Order::Return { backend, restarted: true, .. } => Some(Arc::clone(backend)),
+            _ => None,
+        };
+        for backend in turn.orders.iter().filter_map(restarted).collect::<Vec<_>>() {
+            self.held.iter_mut().filter(|held| held.is_circuit_of(&backend)).for_each(|held| held.let_go(turn));
+        }
+        self.held.retain(|held| held.job.record.in_force);
     }
 
     /// The brake that holds an attempt whose act has not begun, in words.

@@ -74,6 +74,11 @@ pub enum Treated {
         /// Other backends that had the same fault.
         peers: Peers,
     },
+    /// It was, but nothing shows that this was the strategy's doing.
+    Unproven {
+        /// Why not, in words.
+        why: &'static str,
+    },
     /// It was not.
     NotHealed {
         /// The age of the fault at the act.
@@ -147,6 +152,10 @@ impl Learned {
                     record.pass_over()
                 }
                 (credited, reason)
+            }
+            Treated::Unproven { why } => {
+                record.pass_over();
+                (false, format!("not credited: {why}"))
             }
             Treated::NotHealed { acted, watched } => {
                 let passing = course.passing(&elsewhere, acted, watched);

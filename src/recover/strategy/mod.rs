@@ -24,7 +24,7 @@ const LOW: f64 = 0.05;
 /// The share of failed requests has to double, and be more than this, until it counts as worse than before. Of fewer than so many requests, or of
 /// fewer than so many failures, nothing is said: one failed request of three is no share.
 const HIGH: f64 = 0.1;
-const ENOUGH: u64 = 20;
+pub const ENOUGH: u64 = 20;
 const SEVERAL: u64 = 3;
 
 /// A way to repair something.
@@ -38,8 +38,19 @@ pub trait Strategy {
     /// Takes it back; nothing = that can't be done.
     fn undo(&self, case: &Case<'_>) -> Vec<Order>;
 
-    /// Whether it is seen to have helped.
-    fn progress(&self, case: &Case<'_>, scene: &Scene) -> Progress;
+    /// Whether it is seen to have helped, by the scene and by the requests that are known to be of after the act.
+    fn progress(&self, case: &Case<'_>, scene: &Scene, requests: &Measure) -> Progress;
+
+    /// Whether, at the act, all is as it should be after it: what is seen afterwards is not its doing then.
+    fn is_vain(&self, case: &Case<'_>, scene: &Scene) -> bool {
+        self.progress(case, scene, &scene.measure) != Progress::NotYet
+    }
+
+    /// What has to be seen until that is believed.
+    fn proof(&self, case: &Case<'_>, scene: &Scene) -> Proof {
+        let _ = (case, scene);
+        Proof::Sight
+    }
 
     /// How long it takes until that is seen.
     fn estimate(&self) -> Duration;
@@ -98,6 +109,17 @@ pub enum Progress {
     Well(Option<Moment>),
     /// It has not, or that can't be seen yet.
     NotYet,
+}
+
+/// What shows that an act has helped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// That nothing is wrong any more: if something were, it would be seen without requests too.
+    Sight,
+    /// Requests that the backend has ended: without them nothing would be seen of the fault either.
+    OfBackend,
+    /// Requests of the service that have ended.
+    OfService,
 }
 
 /// What is kept about something that is in force.
@@ -189,6 +211,18 @@ impl<'a> Case<'a> {
                 let since = scene.backend(id).and_then(|backend| backend.well_since);
                 since.filter(|since| *since > self.acted).map_or(Progress::NotYet, |since| Progress::Well(Some(since)))
             }
+        }
+    }
+
+    /// What shows that the subject is well: its checks where there are any, if the fault is one of which they know.
+    fn proof_of_subject(&self, scene: &Scene) -> Proof {
+        let is_subject = |backend: &&BackendScene| self.backend.is_none_or(|id| backend.id == *id);
+        let is_checked = scene.backends.iter().filter(is_subject).any(|backend| backend.is_checked);
+        let is_silence = matches!(self.fault, Fault::Unresponsive | Fault::NetworkPartition | Fault::HardwareFailure);
+        match self.backend {
+            _ if is_checked && is_silence => Proof::Sight,
+            Some(_) => Proof::OfBackend,
+            None => Proof::OfService,
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Case, Progress, Strategy};
+use super::{Case, Progress, Proof, Strategy};
 use crate::recover::order::{Order, Role};
 use crate::recover::plan::StrategyPlan;
-use crate::recover::scene::Scene;
+use crate::recover::scene::{Measure, Scene};
 
 /// What a start takes.
 const START: Duration = Duration::from_secs(30);
@@ -28,8 +28,12 @@ impl Strategy for Restart<'_> {
         case.run_undo()
     }
 
-    fn progress(&self, case: &Case<'_>, scene: &Scene) -> Progress {
+    fn progress(&self, case: &Case<'_>, scene: &Scene, _: &Measure) -> Progress {
         case.subject_is_well(scene)
+    }
+
+    fn proof(&self, case: &Case<'_>, scene: &Scene) -> Proof {
+        case.proof_of_subject(scene)
     }
 
     fn estimate(&self) -> Duration {

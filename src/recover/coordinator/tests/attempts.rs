@@ -41,6 +41,19 @@ fn a_backend_that_still_works_is_drained_first_and_gets_its_work_back_after_the_
 }
 
 #[test]
+fn a_backend_that_gets_another_address_while_it_is_drained_is_left_alone() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.backend("a").in_flight = 7;
+    assert_eq!(bench.wait(secs(2)), ["began restart", "drain a"]);
+    bench.recovers("a");
+    let now = bench.now;
+    (bench.backend("a").known_since, bench.backend("a").in_flight) = (now, 0);
+    assert_eq!(bench.look(), ["return a", "passed"]);
+    assert!(bench.record(1).acted.is_none());
+}
+
+#[test]
 fn a_drain_has_an_end() {
     let mut bench = Bench::new(plan(&[restart()]));
     bench.ails("a", Fault::ResourceExhaustion);
@@ -154,6 +167,49 @@ fn a_service_that_is_not_seen_well_in_time_is_not_healed_whatever_the_command_sa
     assert_eq!(bench.wait(secs(1)), ["not_healed"]);
 }
 
+/// The backend `a` fails often, is restarted, and has had its work back for a moment.
+fn restarted_for_its_errors() -> Bench {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.wait(secs(1));
+    bench.finishes(1, Role::Act, true);
+    bench.wait(secs(3));
+    bench.recovers("a");
+    bench
+}
+
+#[test]
+fn errors_that_only_requests_show_are_gone_when_enough_requests_have_shown_it_for_a_while() {
+    let mut bench = restarted_for_its_errors();
+    assert_eq!(bench.wait(Duration::from_millis(4900)), AT_ONCE, "a verdict may be due");
+    assert_eq!(bench.wait(Duration::from_millis(200)), ["healed"]);
+    assert_eq!((bench.record(1).recovery_ms, bench.record(1).credited), (Some(4000), true));
+}
+
+#[test]
+fn errors_that_are_not_seen_for_want_of_requests_are_no_credit() {
+    let mut bench = restarted_for_its_errors();
+    bench.asks(0);
+    assert_eq!(bench.wait(secs(26)), AT_ONCE);
+    assert_eq!(bench.wait(secs(2)), ["healed"]);
+    let record = bench.record(1);
+    let text = "not credited: too few requests have shown that it is well; effectiveness 0.50";
+    assert!(!record.credited && record.lesson.starts_with(text), "{}", record.lesson);
+}
+
+#[test]
+fn silence_without_checks_is_over_when_requests_have_shown_it() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.backend("a").is_checked = false;
+    bench.dies("a");
+    bench.wait(secs(1));
+    bench.finishes(1, Role::Act, true);
+    bench.wait(secs(1));
+    bench.recovers("a");
+    assert_eq!(bench.wait(Duration::from_millis(4900)), AT_ONCE);
+    assert_eq!(bench.wait(Duration::from_millis(200)), ["healed"]);
+}
+
 #[test]
 fn what_makes_it_worse_is_taken_back() {
     let mut custom = strategy(StrategyKind::Custom { drain: None });
@@ -193,7 +249,7 @@ fn in_a_dry_run_nothing_is_done_and_it_is_judged_all_the_same() {
     bench.ails("a", Fault::HighErrorRate);
     assert_eq!(bench.wait(secs(3)), ["began restart"]);
     bench.recovers("a");
-    assert_eq!(bench.wait(secs(1)), ["healed"]);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
     assert!(bench.record(1).dry_run && !bench.record(1).credited && bench.record(1).acted.is_none());
     assert!(bench.learned.all().is_empty(), "nothing is learned of the strategy");
 }

@@ -76,8 +76,13 @@ impl Bench {
     /// The backends `a`, `b` and `c`, all well and idle.
     pub(super) fn new(plan: Plan) -> Self {
         let now = Moment::from_millis(1 << 41);
-        let backend =
-            |id: &str| BackendScene { id: id.into(), usable: true, well_since: Some(now), ..Default::default() };
+        let backend = |id: &str| BackendScene {
+            id: id.into(),
+            usable: true,
+            is_checked: true,
+            well_since: Some(now),
+            ..Default::default()
+        };
         let measure = Measure { requests: 1000, failed: 0, mean: Duration::from_millis(5) };
         Self {
             now: now.plus(secs(60)),
@@ -145,6 +150,11 @@ impl Bench {
         self.scene.measure.failed = failed;
     }
 
+    /// There are so many requests in five seconds.
+    pub(super) fn asks(&mut self, requests: u64) {
+        self.scene.measure.requests = requests;
+    }
+
     /// What was run last for this attempt and this role ends.
     pub(super) fn finishes(&mut self, attempt: i64, role: Role, ok: bool) {
         let is_it = |run: &&Run| (run.attempt, run.role) == (attempt, role);
@@ -162,6 +172,8 @@ impl Bench {
         // the measure is of five seconds, and a look is a tenth of one
         self.scene.total.requests += self.scene.measure.requests / 50;
         self.scene.total.failed += self.scene.measure.failed / 50;
+        let ended = self.scene.measure.requests / 150;
+        self.scene.backends.iter_mut().filter(|backend| backend.usable).for_each(|backend| backend.ended += ended);
         let mut world = World {
             learned: &mut self.learned,
             random: &mut self.random,

@@ -59,7 +59,7 @@ fn a_failover_goes_on_and_comes_home_later() {
     bench.suffers(Fault::HighErrorRate);
     bench.wait(secs(1));
     bench.scene.trouble = None;
-    bench.wait(secs(2));
+    bench.wait(secs(5));
     assert_eq!(bench.outcome(1), Some(Outcome::Healed));
     assert_eq!(bench.crash(plan(&[failover()])), ["fail over to Backups"]);
     assert_eq!(bench.wait(secs(29)), [""; 0]);
@@ -118,7 +118,7 @@ fn after_a_defect_what_is_under_way_is_ended_what_is_in_force_stays_and_brakes_c
 fn an_open_circuit_is_not_opened_again_and_a_failover_without_its_strategy_ends() {
     let mut bench = Bench::new(plan(&[circuit_break(None)]));
     bench.ails("a", Fault::HighErrorRate);
-    bench.wait(secs(3));
+    bench.wait(secs(6));
     assert!(bench.record(1).in_force);
     assert_eq!(bench.crash(plan(&[circuit_break(None)])), ["released"]);
     assert!(!bench.record(1).in_force);

@@ -93,8 +93,9 @@ impl Simulation {
         let id = format!("b{}", self.names).into();
         let zone = ["a", "b"][self.random.usize(0..2)].into();
         let backup = self.chance(4);
-        let well_since = Some(self.now);
-        self.scene.backends.push(BackendScene { id, zone, backup, usable: true, well_since, ..Default::default() });
+        let (well_since, is_checked) = (Some(self.now), self.random.bool());
+        let known = BackendScene { id, zone, backup, usable: true, is_checked, well_since, ..Default::default() };
+        self.scene.backends.push(known);
     }
 
     fn pick(&mut self) -> Option<usize> {
@@ -158,11 +159,15 @@ impl Simulation {
             let drained = self.watch.drained.contains_key(&self.scene.backends[at].id);
             let most = if drained { 2 } else { 30 };
             self.scene.backends[at].in_flight = self.random.u32(0..most);
+            self.scene.backends[at].ended += self.random.u64(0..5);
         }
         let ill = self.scene.backends.iter().filter(|backend| backend.trouble.is_some()).count() as u64;
         let failed = self.random.u64(0..10) + ill * self.random.u64(0..100);
         self.scene.measure =
             Measure { requests: 1000, failed: failed.min(1000), mean: Duration::from_millis(5 + 20 * ill) };
+        let Measure { requests, failed, .. } = self.scene.measure;
+        self.scene.total.requests += requests / 50;
+        self.scene.total.failed += failed / 50;
     }
 
     /// What people do.
