@@ -21,10 +21,11 @@ use crate::detect::phrase;
 
 /// At most this share of the requests fails where the work is done well.
 const LOW: f64 = 0.05;
-/// The share of failed requests has to double, and be more than this, until it counts as worse than before. Of fewer than so many requests, or of
-/// fewer than so many failures, nothing is said: one failed request of three is no share.
+/// The share of failed requests has to double, and be more than this, until it counts as worse than before.
 const HIGH: f64 = 0.1;
+/// Of fewer requests nothing is said: one failed request of three is no share.
 pub const ENOUGH: u64 = 20;
+/// Fewer failures say nothing either.
 const SEVERAL: u64 = 3;
 
 /// A way to repair something.
