@@ -14,22 +14,16 @@ pub(super) fn user(url: &str) -> String {
 /// A line of a file, with as many asterisks as there were characters, so that what is meant in it stays where it was. Queries are secret only where
 /// they are those of webhooks.
 pub(super) fn line(line: &str) -> String {
-    let hides_queries = line.contains("webhook");
-    let mut shown = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(at) = rest.find("://") {
-        let begin = rest[..at].rfind(is_end).map_or(0, |end| end + 1);
-        let end = rest[at..].find(is_end).map_or(rest.len(), |end| at + end);
-        shown += &rest[..begin];
-        shown += &masked(&rest[begin..end], hides_queries, |secret| "*".repeat(secret.chars().count()));
-        rest = &rest[end..];
-    }
-    shown + rest
-}
-
-/// Whether a URL in a file ends before this character, or begins after it.
-fn is_end(c: char) -> bool {
-    matches!(c, '"' | '\'' | ' ' | '\t')
+    let is_end = |c: char| matches!(c, '"' | '\'' | ' ' | '\t');
+    let has_webhook = line.contains("webhook");
+    let pieces = line.split_inclusive(is_end).map(|piece| {
+        let word = piece.trim_end_matches(is_end);
+        if !has_webhook && !word.contains("://") {
+            return piece.to_owned();
+        }
+        masked(word, has_webhook, |secret| "*".repeat(secret.chars().count())) + &piece[word.len()..]
+    });
+    pieces.collect()
 }
 
 fn masked(url: &str, hides_query: bool, mask: impl Fn(&str) -> String) -> String {
@@ -63,7 +57,8 @@ mod tests {
             ("webhook = 'https://me:pw@a/ü?kéy' # x", "webhook = 'https://*****@a/ü?***' # x"),
             ("to = \"https://me:pw@a/?q\", 'http://u@b/'", "to = \"https://*****@a/?q\", 'http://*@b/'"),
             ("webhook = 'https://a/?b://c'", "webhook = 'https://a/?*****'"),
-            ("bind = '127.0.0.1:80'", "bind = '127.0.0.1:80'"),
+            ("webhook = \"me:pw@a/x?key\"", "webhook = \"*****@a/x?***\""),
+            ("to = 'a@b?c'", "to = 'a@b?c'"),
         ] {
             assert_eq!(super::line(written), shown);
         }

@@ -87,9 +87,7 @@ pub fn in_words(means: &Means, call: &Call) -> String {
     match means {
         Means::Command { argv, .. } => text::command_line(&filled(argv, call)),
         Means::Unit { name, .. } => unit::in_words(&call.fill(name, str::to_owned)),
-        Means::Webhook { uri, .. } => {
-            webhook::in_words(webhook::address(uri, call).as_ref().unwrap_or(uri))
-        }
+        Means::Webhook { uri, .. } => webhook::in_words(webhook::address(uri, call).as_ref().unwrap_or(uri)),
     }
 }
 

@@ -12,8 +12,8 @@ use super::Sources;
 use super::done::{Done, DoneWhat};
 use super::recall::Recalled;
 use super::scene::{SceneMaker, SceneSources};
-use super::{obey, show};
 use super::tasks::Tasks;
+use super::{call, show};
 use crate::clock::{Moment, Stamp};
 use crate::config::model::{self, StrategyMeans};
 use crate::health::faults::Fault;
@@ -21,8 +21,8 @@ use crate::hook::Hooks;
 use crate::ledger::{Batch, Keeper};
 use crate::operator::recovery::{Asked, Command, Inbox, LEARNED, Mode};
 use crate::recover::Attempt;
-use crate::recover::order::Run;
 use crate::recover::learned::Learned;
+use crate::recover::order::Run;
 use crate::recover::plan::Destination;
 use crate::recover::{Coordinator, Plan, StrategyKind, StrategyPlan, World};
 use crate::sla::maintenance;
@@ -202,8 +202,9 @@ impl Driver {
             .make(service, SceneSources { faults: &faults, in_maintenance, usable_services: &usable_services, now });
         let (paused, means) = (sources.recoveries.is_paused(), Rc::clone(&repaired.means));
         let trouble = sources.ledger.is_failing().then(|| sources.standings.trouble().unwrap_or_default());
-        let describe = |run: &Run| obey::in_words(run, &means, service);
-        let mut world = World { learned, random, next_id, next_run, paused, unkept: trouble.as_deref(), describe: &describe };
+        let describe = |run: &Run| call::in_words(run, &means, service);
+        let mut world =
+            World { learned, random, next_id, next_run, paused, unkept: trouble.as_deref(), describe: &describe };
         let orders = repaired.coordinator.step(now, at, &scene, &mut world);
         if !orders.is_empty() {
             self.is_news = true;

@@ -2,13 +2,14 @@
 //!
 //! * `scene`: what a coordinator sees
 //! * `driver`: the coordinators, in turn
-//! * `obey`: how an order is carried out; `tasks`: what runs outside of this process; `done`: what comes back
+//! * `obey`: how an order is carried out; `call`: what it runs or calls; `tasks`: what runs outside of this process; `done`: what comes back
 //! * `show`: what operators see of it
 //! * `recall`: what the ledger knows of the time before
 //!
 //! Coordinators decide and do nothing; this does everything and decides nothing. All of it runs on the control plane, in the same turn that brings
 //! the snapshot up to date. Commands and the disk are waited for in tasks of their own, whose ends come back as [`Done`](done::Done).
 
+mod call;
 mod done;
 mod driver;
 mod obey;
@@ -113,7 +114,9 @@ impl Recovering {
         // what is wrong with the ledger is told when recovery begins
         let read = background::run(move || _ = recoveries.read_pause());
         if tokio::time::timeout(RECALLED_WITHIN, read).await.is_err() {
-            tracing::warn!("whether recovery was paused is not read within {RECALLED_WITHIN:?}; nothing is repaired before");
+            tracing::warn!(
+                "whether recovery was paused is not read within {RECALLED_WITHIN:?}; nothing is repaired before"
+            );
         }
     }
 

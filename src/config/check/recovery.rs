@@ -198,7 +198,8 @@ impl Checker<'_> {
 
     fn cuts_all(&mut self, at: &KeyPath, raw: &Recover) {
         if raw.path.as_deref() == Some("/") {
-            let mistake = self.mistake(&at.key("path"), "every request of the service is cut off while the circuit is open");
+            let mistake =
+                self.mistake(&at.key("path"), "every request of the service is cut off while the circuit is open");
             self.report(mistake.warning().help("without `path` only the backend that fails gets no requests"));
         }
     }

@@ -15,7 +15,7 @@ use crate::recover::history::Past;
 use crate::recover::order::{Notice, Order};
 use crate::recover::plan::StrategyPlan;
 use crate::recover::scene::Trouble;
-use crate::recover::strategy::{self, Before};
+use crate::recover::strategy::Before;
 
 /// Brakes that hold for a moment, or that are plain from what is told anyway: nobody is told of them.
 const UNTOLD: [&str; 4] = ["blip", "delay", "same_subject", "same_kind"];

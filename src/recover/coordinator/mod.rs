@@ -32,9 +32,9 @@ use super::attempt::{ActReport, Attempt, Outcome};
 use super::brakes::{self, Engaged, Proposal, State};
 use super::history::History;
 use super::learned::Learned;
-use super::order::{Order, Run};
 #[cfg(test)]
 use super::order::Role;
+use super::order::{Order, Run};
 use super::plan::Plan;
 #[cfg(test)]
 use super::plan::StrategyKind;

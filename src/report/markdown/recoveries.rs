@@ -72,7 +72,8 @@ fn chosen(attempt: &Attempt) -> Option<String> {
 
 fn acted(attempt: &Attempt) -> Option<String> {
     if attempt.dry_run {
-        let what = attempt.what.as_ref().map(|what| format!(" {what} is what would have been done.")).unwrap_or_default();
+        let what =
+            attempt.what.as_ref().map(|what| format!(" {what} is what would have been done.")).unwrap_or_default();
         return Some(format!("Nothing was done: it was a dry run.{what}"));
     }
     let after = attempt.acted.map(|acted| format!(" {} later", phrase::span(acted - attempt.start)));
@@ -82,7 +83,9 @@ fn acted(attempt: &Attempt) -> Option<String> {
             let what = attempt.what.as_ref().map(|what| format!(": {what}")).unwrap_or_default();
             format!("It was done{after}{what}.")
         }
-        (None, None) if attempt.end.is_none() => return attempt.what.as_ref().map(|what| format!("To be done: {what}.")),
+        (None, None) if attempt.end.is_none() => {
+            return attempt.what.as_ref().map(|what| format!("To be done: {what}."));
+        }
         (None, None) => return None,
     };
     let undo = attempt.undo.as_ref().map(|undo| format!(" It was taken back: {}.", came_to(undo)));
