@@ -13,7 +13,7 @@ use super::done::{Done, DoneWhat};
 use super::recall::Recalled;
 use super::scene::{SceneMaker, SceneSources};
 use super::tasks::Tasks;
-use super::{obey, show};
+use super::{call, show};
 use crate::clock::{Moment, Stamp};
 use crate::config::model::{self, StrategyMeans};
 use crate::health::faults::Fault;
@@ -193,7 +193,7 @@ impl Driver {
             .make(service, SceneSources { faults: &faults, in_maintenance, usable_services: &usable_services, now });
         let (paused, means) = (sources.recoveries.is_paused(), Rc::clone(&repaired.means));
         let trouble = sources.ledger.is_failing().then(|| sources.standings.trouble().unwrap_or_default());
-        let describe = |run: &Run| obey::in_words(run, &means, service);
+        let describe = |run: &Run| call::in_words(run, &means, service);
         let mut world =
             World { learned, random, next_id, next_run, paused, unkept: trouble.as_deref(), describe: &describe };
         let orders = repaired.coordinator.step(now, at, &scene, &mut world);

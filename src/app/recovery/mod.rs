@@ -2,13 +2,14 @@
 //!
 //! * `scene`: what a coordinator sees
 //! * `driver`: the coordinators, in turn
-//! * `obey`: how an order is carried out; `tasks`: what runs outside of this process; `done`: what comes back
+//! * `obey`: how an order is carried out; `call`: what it runs or calls; `tasks`: what runs outside of this process; `done`: what comes back
 //! * `show`: what operators see of it
 //! * `recall`: what the ledger knows of the time before
 //!
 //! Coordinators decide and do nothing; this does everything and decides nothing. All of it runs on the control plane, in the same turn that brings
 //! the snapshot up to date. Commands and the disk are waited for in tasks of their own, whose ends come back as [`Done`](done::Done).
 
+mod call;
 mod done;
 mod driver;
 mod obey;

@@ -4,18 +4,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::{self, endpoint};
 use super::done::DoneWhat;
 use super::driver::Driver;
 use super::show;
 use crate::app::background;
 use crate::clock::{Moment, Stamp};
-use crate::config::model::{Means, StrategyMeans};
-use crate::endpoint::Endpoint;
+use crate::config::model::StrategyMeans;
 use crate::endpoint::standing::WHOLE;
-use crate::hook::{self, Call};
 use crate::recover::attempt::ActReport;
 use crate::recover::order::{Circuit, Run};
-use crate::recover::{Attempt, Notice, Order, Role};
+use crate::recover::{Attempt, Notice, Order};
 use crate::snapshot::{Cut, Service, Snapshot, Way};
 
 /// How often a backend is checked that is expected to be well soon.
@@ -77,14 +76,14 @@ impl Driver {
     }
 
     fn run(&mut self, service: &Arc<str>, means: &Rc<[StrategyMeans]>, run: Run, here: Option<&Arc<Service>>) {
-        let Some(means) = means_of(&run, means).cloned() else {
+        let Some(means) = call::means_of(&run, means).cloned() else {
             let error = format!("`{}` has nothing to run for this any more", run.strategy);
             let report = ActReport { error, ..ActReport::default() };
             return self.tasks.teller(service)(DoneWhat::Ran(run, report));
         };
         // the time, so that it also grows when the history is lost
         self.token = Stamp::now().as_millis().max(self.token + 1);
-        let call = call(&run, service, here.map(|here| &**here), Some(self.token));
+        let call = call::of(&run, service, here.map(|here| &**here), Some(self.token));
         self.tasks.run(service, means, call, run);
     }
 
@@ -98,41 +97,6 @@ impl Driver {
         }
         show::tell(&self.sources.events, service, notice);
     }
-}
-
-/// By what the configuration has this done.
-fn means_of<'a>(run: &Run, means: &'a [StrategyMeans]) -> Option<&'a Means> {
-    let means = means.iter().find(|means| means.strategy == run.strategy)?;
-    match run.role {
-        Role::Act => means.act.as_ref(),
-        Role::Undo => means.undo.as_ref(),
-        Role::Down => means.down.as_ref(),
-    }
-}
-
-/// What is told to what is run or called.
-fn call(run: &Run, service: &str, here: Option<&Service>, token: Option<i64>) -> Call {
-    let endpoint = here.zip(run.backend.as_ref()).and_then(|(here, backend)| endpoint(here, backend));
-    Call {
-        service: service.to_owned(),
-        backend: run.backend.as_ref().map(|backend| backend.to_string()),
-        address: endpoint.map(|endpoint| endpoint.name.clone()),
-        fault: run.fault.as_str().to_owned(),
-        attempt: run.attempt,
-        number: run.number,
-        token,
-        role: run.role.as_str(),
-        strategy: run.strategy.to_string(),
-    }
-}
-
-/// What would be run or called, in words, for this service.
-pub(super) fn in_words(run: &Run, means: &[StrategyMeans], here: &Service) -> Option<String> {
-    Some(hook::in_words(means_of(run, means)?, &call(run, &here.name, Some(here), None)))
-}
-
-fn endpoint<'a>(service: &'a Service, backend: &str) -> Option<&'a Arc<Endpoint>> {
-    service.endpoints.iter().find(|endpoint| *endpoint.id == *backend)
 }
 
 /// Carries out an order that is about who gets work. A backend that is gone needs nothing.

@@ -28,6 +28,7 @@ const ENTRY: Duration = Duration::from_secs(10);
 const DIES: Duration = Duration::from_secs(5);
 /// How long an act may take. Whoever runs it has a time-out of his own: this is for when that fails.
 const LONGEST: Duration = Duration::from_secs(3600);
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Underway {

@@ -23,7 +23,7 @@ use crate::detect::phrase;
 const LOW: f64 = 0.05;
 /// The share of failed requests has to double, and be more than this, until it counts as worse than before.
 const HIGH: f64 = 0.1;
-/// Of fewer requests nothing is said: one failed request of three is no share.
+/// Fewer requests show neither that the service is well nor that it is worse: of 20, one that fails one in five fails none with a chance of 1 %.
 pub const ENOUGH: u64 = 20;
 /// Fewer failures say nothing either.
 const SEVERAL: u64 = 3;
