@@ -1,6 +1,6 @@
 //! What people say: they approve, refuse, pause and resume.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::fleet::{BRIEF, Fleet, NOTE, REPAIR, REPAIR_WHEN_TOLD, lives};
 use crate::support::Proxy;

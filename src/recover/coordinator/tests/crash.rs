@@ -73,7 +73,7 @@ fn a_process_that_has_served_without_a_failover_does_not_do_it_anew() {
     bench.suffers(Fault::HighErrorRate);
     bench.wait(secs(1));
     bench.scene.trouble = None;
-    bench.wait(secs(2));
+    bench.wait(secs(5));
     assert!(bench.record(1).in_force);
     assert_eq!(bench.begins_late(plan(&[failover()])), ["released"]);
     assert!(!bench.record(1).in_force);
@@ -104,7 +104,7 @@ fn after_a_defect_what_is_under_way_is_ended_what_is_in_force_stays_and_brakes_c
     let mut bench = Bench::new(plan);
     bench.joins("spare", true);
     ["a", "b", "c"].into_iter().for_each(|id| bench.dies(id));
-    bench.wait(secs(2));
+    bench.wait(secs(10));
     let in_force: Vec<_> = bench.coordinator.in_force().map(|attempt| attempt.id).collect();
     assert_eq!((bench.coordinator.running().count(), in_force.len()), (1, 1));
     let orders = bench.coordinator.begin_anew(bench.now, bench.at);
