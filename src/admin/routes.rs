@@ -15,7 +15,8 @@ use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
 use super::{
-    Shared, backends, events, faults, guard, login, maintenance, page, pick, probes, recovery, reload, sla, status,
+    Shared, backends, certificates, events, faults, guard, history, live, login, maintenance, page, pick, probes,
+    recovery, reload, route_list, sla, status,
 };
 use crate::operator::Command;
 use crate::operator::recovery::Word;
@@ -30,11 +31,16 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/healthz", allow(READ, get(probes::health)))
         .route("/readyz", allow(READ, get(probes::ready)))
         .route("/", allow(READ, get(page::page)))
+        .route("/assets/{file}", allow(READ, get(page::asset)))
         .route(login::LOGIN, allow("POST", post(login::login)))
         .route(login::LOGOUT, allow("POST", post(login::logout)))
         .route("/metrics", allow(READ, get(status::show_metrics)))
         .route("/api/v1/status", allow(READ, get(status::show)))
         .route("/api/v1/config", allow(READ, get(status::show_config)))
+        .route("/api/v1/live", allow(READ, get(live::live)))
+        .route("/api/v1/history", allow(READ, get(history::history)))
+        .route("/api/v1/routes", allow(READ, get(route_list::routes)))
+        .route("/api/v1/certificates", allow(READ, get(certificates::certificates)))
         .route("/api/v1/events", allow(READ, get(events::events)))
         .route("/api/v1/faults", allow(READ, get(faults::faults)))
         .route("/api/v1/sla", allow(READ, get(sla::sla)))
@@ -187,7 +193,9 @@ pub(super) mod tests {
     #[tokio::test]
     async fn what_there_is_answers_and_nothing_else_does() {
         let shared = shared(None);
-        for path in ["/", "/healthz", "/metrics", "/api/v1/status", "/api/v1/config"] {
+        let lists = ["live", "history", "routes", "certificates"].map(|list| format!("/api/v1/{list}"));
+        let others = ["/", "/healthz", "/metrics", "/api/v1/status", "/api/v1/config"].into_iter();
+        for path in others.chain(lists.iter().map(String::as_str)) {
             assert_eq!(get(&shared, path).await.status(), 200, "{path}");
             let head = ask(&shared, Method::HEAD, path, HeaderMap::new()).await;
             assert_eq!(head.status(), 200, "{path}");
