@@ -17,7 +17,7 @@ fn fleet() -> Proxy {
     let backends: String =
         ["a", "b", "c", "d"].map(|id| format!("{}id = \"{id}\"\n", backend(origin.address()))).concat();
     let web = format!("[service.web]\nbackend = [{{ address = \"{}\", id = \"unix:/run/x\" }}]\n", origin.address());
-    let proxy = Proxy::start(&(config("", "", &[]) + &backends + &web));
+    let proxy = Proxy::start(&(config("", "", &[]) + &backends + web));
     assert_eq!(proxy.command("drain", "b"), 200);
     proxy
 }
