@@ -13,10 +13,11 @@ fn json_of(proxy: &Proxy, target: &str) -> Value {
 
 /// Four backends of `api`, of which `b` is drained, and one of `web`.
 fn fleet() -> Proxy {
-    let origin = Origin::ok();
-    let backends: String =
-        ["a", "b", "c", "d"].map(|id| format!("{}id = \"{id}\"\n", backend(origin.address()))).concat();
-    let web = format!("[service.web]\nbackend = [{{ address = \"{}\", id = \"unix:/run/x\" }}]\n", origin.address());
+    // nobody asks them anything
+    let backends = [("a", 1), ("b", 2), ("c", 3), ("d", 4)];
+    let backends =
+        backends.map(|(id, port)| format!("{}id = \"{id}\"\n", backend(format!("127.0.0.1:{port}")))).concat();
+    let web = "[service.web]\nbackend = [{ address = \"127.0.0.1:5\", id = \"unix:/run/x\" }]\n";
     let proxy = Proxy::start(&(config("", "", &[]) + &backends + web));
     assert_eq!(proxy.command("drain", "b"), 200);
     proxy
