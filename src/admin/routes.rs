@@ -26,7 +26,6 @@ const READ: &str = "GET, HEAD";
 
 /// All paths, behind the guard. A HEAD is answered as the GET would be, without the body.
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
-    let backend = |rest: &str| format!("/api/v1/services/{{service}}/backends/{{backend}}{rest}");
     Router::new()
         .route("/healthz", allow(READ, get(probes::health)))
         .route("/readyz", allow(READ, get(probes::ready)))
@@ -53,38 +52,29 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/api/v1/pick", allow(READ, get(pick::pick)))
         .route("/api/v1/reload", allow("POST", post(reload::reload)))
         .route("/api/v1/heartbeat", allow("POST", post(backends::heartbeat)))
-        .route(&backend(""), allow("PUT", put(backends::weigh)))
-        .route(
-            &backend("/drain"),
-            allow(
-                "POST",
-                post(|state, named, caller, query, body| {
-                    backends::command(Command::Drain, state, named, caller, query, body)
-                }),
-            ),
-        )
-        .route(
-            &backend("/disable"),
-            allow(
-                "POST",
-                post(|state, named, caller, query, body| {
-                    backends::command(Command::Disable, state, named, caller, query, body)
-                }),
-            ),
-        )
-        .route(
-            &backend("/enable"),
-            allow(
-                "POST",
-                post(|state, named, caller, query, body| {
-                    backends::command(Command::Enable, state, named, caller, query, body)
-                }),
-            ),
-        )
+        .merge(of_backends())
         .merge(of_recovery())
         .fallback(nothing)
         .layer(middleware::from_fn_with_state(Arc::clone(shared), guard::guard))
         .with_state(Arc::clone(shared))
+}
+
+/// The paths of what operators say of a backend.
+fn of_backends() -> Router<Arc<Shared>> {
+    let path = |rest: &str| format!("/api/v1/services/{{service}}/backends/{{backend}}{rest}");
+    let said = |command: Command| {
+        allow(
+            "POST",
+            post(move |state, named, caller, query, body| {
+                backends::command(command, state, named, caller, query, body)
+            }),
+        )
+    };
+    Router::new()
+        .route(&path(""), allow("PUT", put(backends::weigh)))
+        .route(&path("/drain"), said(Command::Drain))
+        .route(&path("/disable"), said(Command::Disable))
+        .route(&path("/enable"), said(Command::Enable))
 }
 
 /// The paths of recovery.

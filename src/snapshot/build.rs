@@ -11,6 +11,8 @@
 mod handles;
 mod listener;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 mod tls;
 

@@ -8,9 +8,8 @@ use serde_json::json;
 
 use super::*;
 use crate::admin::routes::tests::{ask, shared};
-use crate::config;
 use crate::endpoint::standing::Override;
-use crate::snapshot::{self, Snapshot};
+use crate::snapshot::{Snapshot, testing};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -28,8 +27,7 @@ fn snapshot(shared: &Shared, services: &[&str]) -> Snapshot {
         let backend = |id: &str, port: u16| format!("{{ address = '127.0.0.1:{port}', id = '{id}' }}");
         text += &format!("[service.{name}]\nbackend = [{}, {}]\n", backend("a", 1), backend("b", 2));
     }
-    let config = config::parse(&text, std::path::Path::new("proxy.toml")).unwrap().config;
-    snapshot::build(&config, Some(&shared.store.load()), &mut |_, _| Err(String::new()), &shared.registry).unwrap()
+    testing::of_toml(&text, Some(&shared.store.load()), &shared.registry)
 }
 
 async fn get(shared: &Arc<Shared>, path: &str) -> (StatusCode, Value) {

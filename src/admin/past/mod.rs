@@ -110,9 +110,8 @@ impl Pasts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
     use crate::metrics::Registry;
-    use crate::snapshot;
+    use crate::snapshot::testing;
 
     fn snapshot(registry: &Registry, services: &[&str], before: Option<&Snapshot>) -> Snapshot {
         let first = services[0];
@@ -120,8 +119,7 @@ mod tests {
         for name in services {
             text += &format!("[service.{name}]\nbackend = [{{ address = '127.0.0.1:1', id = 'a' }}]\n");
         }
-        let config = config::parse(&text, std::path::Path::new("proxy.toml")).unwrap().config;
-        snapshot::build(&config, before, &mut |_, _| Err(String::new()), registry).unwrap()
+        testing::of_toml(&text, before, registry)
     }
 
     #[test]
