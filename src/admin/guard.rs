@@ -101,7 +101,7 @@ fn may_change(headers: &HeaderMap, path: &str, credentials: &Credentials) -> Res
     if let Some(login) = &credentials.login {
         let shown = headers.get(X_CSRF_TOKEN).map(HeaderValue::as_bytes).unwrap_or_default();
         if !login.is_confirmed_by(shown) {
-            let detail = "a session's cookie alone can't ask for this: X-CSRF-Token must hold what the page at / has in its csrf-token";
+            let detail = "a session's cookie alone can't ask for this: X-CSRF-Token must hold what the page at / has as its `csrf`";
             return forbidden(detail.to_owned());
         }
     }

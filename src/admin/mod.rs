@@ -1,4 +1,4 @@
-//! The admin address: probes, metrics, status and the page for a browser.
+//! The admin address: probes, metrics, status, the live view and the page for a browser.
 //!
 //! It lives on the control plane and reads the snapshot and the counters that the workers write; what operators order is set in
 //! the standing of a backend, from which the next snapshot is made. Nothing here can make an exchange wait.
@@ -10,33 +10,40 @@
 //! waits for a lock that is taken here: both sides share only the snapshot, atomics and counters.
 
 mod answer;
+mod backend_reading;
 mod backends;
 mod body;
 mod caller;
+mod certificates;
 mod credentials;
 mod events;
 mod faults;
 mod guard;
+mod history;
 mod hosts;
+mod live;
 mod login;
 mod logins;
 mod maintenance;
 mod page;
+mod past;
 mod pick;
 mod probes;
+mod query;
 mod recovery;
 mod reload;
+mod rounded;
+mod route_list;
 mod routes;
 mod serve;
 mod sla;
 mod status;
+mod stream;
 mod throttle;
 mod token;
-mod window;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
@@ -44,6 +51,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use reload::{Refused, Reload};
 
+use crate::clock::Moment;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::ledger::{Keeper, Ledger};
@@ -54,13 +62,14 @@ use crate::operator::recovery::Recoveries;
 use crate::policy::AdminToken;
 use crate::report::standings::Standings;
 use crate::route::Host;
-use crate::snapshot::Store;
+use crate::snapshot::{Service, Store};
 use crate::tls::Acceptor;
 use hosts::Hosts;
+use live::Views;
 use logins::Logins;
+use past::Pasts;
 use throttle::Throttle;
 use token::Tokens;
-use window::Window;
 
 /// Makes JSON of the configuration that runs, when somebody asks: there may be ten thousand backends in it, and hardly ever a question.
 pub type Effective = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
@@ -116,6 +125,8 @@ pub struct Listener {
     pub protocol: &'static str,
     /// Whether TLS is terminated there.
     pub tls: bool,
+    /// What terminates it, with its certificates.
+    pub acceptor: Option<Acceptor>,
     /// Its counters.
     pub metrics: Arc<ListenerMetrics>,
 }
@@ -155,12 +166,15 @@ pub struct Shared {
     access_changed: watch::Sender<()>,
     reload: mpsc::Sender<Reload>,
     started: Instant,
+    started_at: SystemTime,
     /// A handler that waits for something can learn here that the process is stopping.
     phase: watch::Sender<Phase>,
-    /// Streams of events that may still be opened.
+    /// Streams that may still be opened.
     streams: Arc<Semaphore>,
-    /// By service: what it did in the last minutes.
-    windows: Mutex<HashMap<String, Window>>,
+    /// What services did of late.
+    pasts: Mutex<Pasts>,
+    /// What is watched live.
+    live: Views,
 }
 
 impl Shared {
@@ -199,9 +213,11 @@ impl Shared {
             access_changed: watch::Sender::new(()),
             reload,
             started: Instant::now(),
+            started_at: SystemTime::now(),
             phase: watch::Sender::new(Phase::Starting),
-            streams: Arc::new(Semaphore::new(events::STREAMS)),
-            windows: Mutex::default(),
+            streams: Arc::new(Semaphore::new(stream::STREAMS)),
+            pasts: Mutex::default(),
+            live: Views::default(),
         }
     }
 
@@ -239,29 +255,25 @@ impl Shared {
         self.bearer_guesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn windows(&self) -> MutexGuard<'_, HashMap<String, Window>> {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pasts(&self) -> MutexGuard<'_, Pasts> {
+        self.pasts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a sample of the counters of every service, for `stats_5m`.
-    fn sample(&self) {
-        let snapshot = self.store.load();
-        let mut windows = self.windows();
-        windows.retain(|name, _| snapshot.services.iter().any(|service| *service.name == **name));
-        for service in &snapshot.services {
-            windows.entry(service.name.to_string()).or_default().push(status::sample(service));
-        }
+    /// The service with this name.
+    fn service(&self, name: &str) -> Option<Arc<Service>> {
+        self.store.load().services.iter().find(|service| *service.name == *name).cloned()
     }
 }
 
 /// Serves on this socket for ever. To be spawned in the control plane's runtime.
 pub async fn serve(listener: TcpListener, tls: Option<Acceptor>, shared: Arc<Shared>) {
     let sampling = async {
-        let mut ticks = tokio::time::interval(window::SAMPLE);
+        let mut ticks = tokio::time::interval(past::READING);
         loop {
             ticks.tick().await;
-            shared.sample();
+            shared.pasts().read(&shared.store.load(), Moment::now(), SystemTime::now());
         }
     };
-    tokio::join!(serve::serve(listener, tls, routes::router(&shared)), sampling);
+    let routes = routes::router(&shared);
+    tokio::join!(serve::serve(listener, tls, routes), sampling, live::run(Arc::clone(&shared)));
 }

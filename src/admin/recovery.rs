@@ -137,7 +137,7 @@ pub(super) async fn effectiveness(
     extract::State(shared): extract::State<Arc<Shared>>,
     RawQuery(query): RawQuery,
 ) -> Result<Answer, Problem> {
-    let only = query::service(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
+    let only = super::query::service(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
     let mut all = json!({});
     let rows = shared.recoveries.effectiveness().into_iter();
     for row in rows.filter(|row| only.as_deref().is_none_or(|only| *row.service == *only)) {

@@ -15,7 +15,8 @@ use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
 use super::{
-    Shared, backends, events, faults, guard, login, maintenance, page, pick, probes, recovery, reload, sla, status,
+    Shared, backends, certificates, events, faults, guard, history, live, login, maintenance, page, pick, probes,
+    recovery, reload, route_list, sla, status,
 };
 use crate::operator::Command;
 use crate::recover::Word;
@@ -25,16 +26,20 @@ const READ: &str = "GET, HEAD";
 
 /// All paths, behind the guard. A HEAD is answered as the GET would be, without the body.
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
-    let backend = |rest: &str| format!("/api/v1/services/{{service}}/backends/{{backend}}{rest}");
     Router::new()
         .route("/healthz", allow(READ, get(probes::health)))
         .route("/readyz", allow(READ, get(probes::ready)))
         .route("/", allow(READ, get(page::page)))
+        .route("/assets/{file}", allow(READ, get(page::asset)))
         .route(login::LOGIN, allow("POST", post(login::login)))
         .route(login::LOGOUT, allow("POST", post(login::logout)))
         .route("/metrics", allow(READ, get(status::show_metrics)))
         .route("/api/v1/status", allow(READ, get(status::show)))
         .route("/api/v1/config", allow(READ, get(status::show_config)))
+        .route("/api/v1/live", allow(READ, get(live::live)))
+        .route("/api/v1/history", allow(READ, get(history::history)))
+        .route("/api/v1/routes", allow(READ, get(route_list::routes)))
+        .route("/api/v1/certificates", allow(READ, get(certificates::certificates)))
         .route("/api/v1/events", allow(READ, get(events::events)))
         .route("/api/v1/faults", allow(READ, get(faults::faults)))
         .route("/api/v1/sla", allow(READ, get(sla::sla)))
@@ -47,38 +52,29 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/api/v1/pick", allow(READ, get(pick::pick)))
         .route("/api/v1/reload", allow("POST", post(reload::reload)))
         .route("/api/v1/heartbeat", allow("POST", post(backends::heartbeat)))
-        .route(&backend(""), allow("PUT", put(backends::weigh)))
-        .route(
-            &backend("/drain"),
-            allow(
-                "POST",
-                post(|state, named, caller, query, body| {
-                    backends::command(Command::Drain, state, named, caller, query, body)
-                }),
-            ),
-        )
-        .route(
-            &backend("/disable"),
-            allow(
-                "POST",
-                post(|state, named, caller, query, body| {
-                    backends::command(Command::Disable, state, named, caller, query, body)
-                }),
-            ),
-        )
-        .route(
-            &backend("/enable"),
-            allow(
-                "POST",
-                post(|state, named, caller, query, body| {
-                    backends::command(Command::Enable, state, named, caller, query, body)
-                }),
-            ),
-        )
+        .merge(of_backends())
         .merge(of_recovery())
         .fallback(nothing)
         .layer(middleware::from_fn_with_state(Arc::clone(shared), guard::guard))
         .with_state(Arc::clone(shared))
+}
+
+/// The paths of what operators say of a backend.
+fn of_backends() -> Router<Arc<Shared>> {
+    let path = |rest: &str| format!("/api/v1/services/{{service}}/backends/{{backend}}{rest}");
+    let said = |command: Command| {
+        allow(
+            "POST",
+            post(move |state, named, caller, query, body| {
+                backends::command(command, state, named, caller, query, body)
+            }),
+        )
+    };
+    Router::new()
+        .route(&path(""), allow("PUT", put(backends::weigh)))
+        .route(&path("/drain"), said(Command::Drain))
+        .route(&path("/disable"), said(Command::Disable))
+        .route(&path("/enable"), said(Command::Enable))
 }
 
 /// The paths of recovery.
@@ -187,7 +183,9 @@ pub(super) mod tests {
     #[tokio::test]
     async fn what_there_is_answers_and_nothing_else_does() {
         let shared = shared(None);
-        for path in ["/", "/healthz", "/metrics", "/api/v1/status", "/api/v1/config"] {
+        let lists = ["live", "history", "routes", "certificates"].map(|list| format!("/api/v1/{list}"));
+        let others = ["/", "/healthz", "/metrics", "/api/v1/status", "/api/v1/config"].into_iter();
+        for path in others.chain(lists.iter().map(String::as_str)) {
             assert_eq!(get(&shared, path).await.status(), 200, "{path}");
             let head = ask(&shared, Method::HEAD, path, HeaderMap::new()).await;
             assert_eq!(head.status(), 200, "{path}");

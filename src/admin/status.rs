@@ -1,25 +1,34 @@
 //! `GET /api/v1/status`, `/api/v1/config` and `/metrics`. All of it is read at the moment of the request.
 
-use std::sync::Arc;
-use std::time::SystemTime;
+mod query;
 
-use axum::extract;
+use std::sync::Arc;
+
+use axum::extract::{self, RawQuery};
 use serde_json::{Map, Value, json};
 
+use self::query::{BackendName, StatusQuery};
 use super::Shared;
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Problem};
+use super::backend_reading::{BackendReading, circuit, told_state, work_share};
+use super::backends::no_service;
+use super::past::{Sample, add_up};
 use super::recovery;
-use super::window::{Sample, add_up};
+use super::rounded::to_thousandths as rounded;
 use crate::clock::{Moment, rfc3339};
-use crate::endpoint::state::{Announced, Condition};
-use crate::endpoint::{Endpoint, breaker, standing};
-use crate::metrics::{self, BackendReading};
+use crate::endpoint::breaker::Circuit;
+use crate::endpoint::standing;
+use crate::metrics::{self, BackendReading as SeriesReading};
 use crate::shortage;
 use crate::snapshot::{Cut, Service, Snapshot};
 
 /// `GET /api/v1/status`
-pub(super) async fn show(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
-    answer::json(&status(&shared))
+pub(super) async fn show(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Result<Answer, Problem> {
+    let query = StatusQuery::parse(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
+    status(&shared, &query).map(|status| answer::json(&status))
 }
 
 /// `GET /api/v1/config`
@@ -33,7 +42,7 @@ pub(super) async fn show_metrics(extract::State(shared): extract::State<Arc<Shar
 }
 
 /// The status, in the form that tools rely on. A member is null where nothing was measured.
-fn status(shared: &Shared) -> Value {
+fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
     let snapshot = shared.store.load();
     let listeners: Vec<Value> = shared
         .listeners
@@ -49,36 +58,98 @@ fn status(shared: &Shared) -> Value {
             })
         })
         .collect();
+    let Page { mut services, next } = page(shared, &snapshot, query)?;
     let mut recoveries = recovery::in_short(shared);
-    let services: Map<String, Value> = snapshot
-        .services
-        .iter()
-        .map(|service| {
-            let mut shown = self::service(shared, &snapshot, service);
-            shown["recovery"] = recoveries.remove(&service.name).unwrap_or_default();
-            (service.name.to_string(), shown)
-        })
-        .collect();
-    json!({
+    for (name, service) in &mut services {
+        service["recovery"] = recoveries.remove(name.as_str()).unwrap_or_default();
+    }
+    let mut status = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": shared.started.elapsed().as_secs(),
         "config_generation": snapshot.generation,
         "listeners": listeners,
         "services": services,
-    })
+    });
+    if query.picks() {
+        status["next"] = json!(next.map(|next| next.to_string()));
+    }
+    Ok(status)
 }
 
-fn service(shared: &Shared, snapshot: &Snapshot, service: &Service) -> Value {
+/// A part of the backends, with their services.
+struct Page {
+    services: Map<String, Value>,
+    /// The last backend in it, where there are more behind it.
+    next: Option<BackendName>,
+}
+
+/// The services and backends that are asked for. Where backends are picked, a service without any of these is left out, unless it is named.
+fn page(shared: &Shared, snapshot: &Snapshot, query: &StatusQuery) -> Result<Page, Problem> {
     let now = Moment::now();
-    let counted = sample(service);
-    let recent = match shared.windows().get(&*service.name) {
-        Some(window) => window.up_to(counted),
+    let named = |service: &Service| query.service.as_ref().is_none_or(|name| *service.name == **name);
+    let mut services = snapshot.services.iter().filter(|service| named(service)).peekable();
+    if let (Some(name), None) = (&query.service, services.peek()) {
+        return Err(no_service(name));
+    }
+    let mut after = query.after.as_ref();
+    let mut page = Page { services: Map::new(), next: None };
+    let mut last = None;
+    let mut room = query.room();
+    for service in services {
+        let begin = match after {
+            Some(name) if *service.name != *name.service => continue,
+            Some(name) => 1 + place(service, &name.backend)?,
+            None => 0,
+        };
+        after = None;
+        let picked = (begin..service.endpoints.len()).filter(|&at| query.has(told_state(service, at, now)));
+        // one more than there is room for tells whether there are more
+        let mut picked: Vec<usize> = picked.take(room.saturating_add(1)).collect();
+        if picked.len() > room {
+            picked.truncate(room);
+            page.next = picked.last().map(|&at| name_of(service, at)).or(last.take());
+        }
+        if !query.picks() || !picked.is_empty() || query.service.is_some() {
+            page.services.insert(service.name.to_string(), self::service(shared, snapshot, service, &picked, now));
+        }
+        last = picked.last().map(|&at| name_of(service, at)).or(last);
+        room -= picked.len();
+        if page.next.is_some() {
+            break;
+        }
+    }
+    match after {
+        Some(name) => Err(gone(name)),
+        None => Ok(page),
+    }
+}
+
+fn name_of(service: &Service, at: usize) -> BackendName {
+    BackendName { service: service.name.to_string(), backend: service.endpoints[at].id.to_string() }
+}
+
+/// The place of a backend in its service.
+fn place(service: &Service, backend: &str) -> Result<usize, Problem> {
+    let name = || BackendName { service: service.name.to_string(), backend: backend.to_owned() };
+    service.endpoints.iter().position(|endpoint| *endpoint.id == *backend).ok_or_else(|| gone(&name()))
+}
+
+/// The answer that a page can't follow this backend.
+fn gone(name: &BackendName) -> Problem {
+    Problem::not_found(format!("after={name}: there is no such backend (any more); begin again without `after`"))
+}
+
+/// A service with the backends at these places.
+fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usize], now: Moment) -> Value {
+    let counted = Sample::of(service);
+    let recent = match shared.pasts().of(&service.name) {
+        Some(past) => past.window.up_to(counted),
         None => counted,
     };
-    let backends: Vec<Value> = (0..service.endpoints.len()).map(|at| backend(shared, service, at, now)).collect();
+    let backends: Vec<Value> = shown.iter().map(|&at| backend(shared, service, at, now)).collect();
     json!({
         "balance": service.balance.as_str(),
-        "healthy": (0..service.endpoints.len()).filter(|&at| told(service, at, now).condition.state.is_usable()).count(),
+        "healthy": (0..service.endpoints.len()).filter(|&at| told_state(service, at, now).is_usable()).count(),
         "total": service.endpoints.len(),
         "panic": service.available.panic,
         "detour": service.detour.way().map(|way| json!({
@@ -99,12 +170,11 @@ fn cuts(service: &Service, now: Moment) -> Vec<Value> {
 }
 
 fn stats(recent: &Sample) -> Value {
-    let total = recent.succeeded + recent.failed;
     json!({
-        "total": total,
+        "total": recent.ended(),
         "succeeded": recent.succeeded,
         "failed": recent.failed,
-        "success_rate": (total > 0).then(|| recent.succeeded as f64 / total as f64),
+        "success_rate": (recent.ended() > 0).then(|| recent.succeeded as f64 / recent.ended() as f64),
         "avg_ms": recent.durations.mean_ms().map(rounded),
         "p50_ms": recent.durations.quantile_ms(0.5).map(rounded),
         "p99_ms": recent.durations.quantile_ms(0.99).map(rounded),
@@ -112,72 +182,37 @@ fn stats(recent: &Sample) -> Value {
 }
 
 fn backend(shared: &Shared, service: &Service, at: usize, now: Moment) -> Value {
-    let endpoint = &*service.endpoints[at];
-    let live = &endpoint.live;
-    let standing = &live.standing;
-    let Announced { condition: Condition { state, by }, reason, at: since, .. } = told(service, at, now);
+    let read = BackendReading::of(shared, service, at, now);
+    let (endpoint, standing) = (&read.endpoint, &read.endpoint.live.standing);
     let (_, _, requests) = add_up(service.series.iter().map(|series| &*series.backends[at]));
-    let report = live.load.last().filter(|(_, when)| now.since(*when) < service.load_reports.expire);
     json!({
         "id": &*endpoint.id,
         "address": endpoint.name,
-        "weight": standing.weight(endpoint.weight),
+        "weight": read.weight,
         "zone": endpoint.zone,
         "backup": endpoint.backup,
-        "state": state.as_str(),
-        "reason": reason,
-        "since": rfc3339(since),
-        "by": by.as_str(),
-        "in_flight": live.in_flight(),
+        "state": read.told.condition.state.as_str(),
+        "reason": read.told.reason,
+        "since": rfc3339(read.told.at),
+        "by": read.told.condition.by.as_str(),
+        "in_flight": read.in_flight,
         "max_connections": endpoint.limit(),
         "agent_max_connections": standing.agent_limit(),
-        "breaker": service.breaker.as_ref().map_or("closed", |policy| match live.breaker.state(policy, now) {
-            breaker::Circuit::Closed => "closed",
-            breaker::Circuit::Open => "open",
-            breaker::Circuit::HalfOpen => "half_open",
-        }),
+        "breaker": read.breaker,
         "ejected": standing.is_ejected(now),
-        "work_share": work_share(endpoint),
-        "ewma_ms": live.latency.average(now).map(|average| rounded(average.as_secs_f64() * 1e3)),
-        "cpu": report.and_then(|(report, _)| report.cpu).map(|share| rounded(f64::from(share))),
-        "memory": report.and_then(|(report, _)| report.memory).map(|share| rounded(f64::from(share))),
+        "work_share": read.work_share,
+        "ewma_ms": read.latency.map(|average| rounded(BackendReading::millis(average))),
+        "cpu": read.report.and_then(|report| report.cpu).map(|share| rounded(f64::from(share))),
+        "memory": read.report.and_then(|report| report.memory).map(|share| rounded(f64::from(share))),
         "requests": requests,
         "failures": service.upstream[at].attempts().failed,
-        "last_check": shared.monitor.last_check(&service.name, &endpoint.id).map(|check| json!({
+        "last_check": read.last_check.map(|check| json!({
             "ok": check.ok,
-            "ms": rounded(check.took.as_secs_f64() * 1e3),
+            "ms": rounded(BackendReading::millis(check.took)),
             "ago_s": rounded(now.since(check.at).as_secs_f64()),
             "reason": check.reason,
         })),
     })
-}
-
-/// The share of its work that a backend gets while it is available, 0 to 1.
-fn work_share(endpoint: &Endpoint) -> f64 {
-    f64::from(endpoint.live.standing.share()) / f64::from(standing::WHOLE)
-}
-
-/// How a backend stands, as the log and the events have told it last. A backend that has come in this moment was not told of yet.
-fn told(service: &Service, at: usize, now: Moment) -> Announced {
-    let found = || Announced {
-        condition: service.condition(at, now),
-        reason: String::new(),
-        since: now,
-        at: SystemTime::now(),
-    };
-    service.endpoints[at].live.standing.announced().unwrap_or_else(found)
-}
-
-/// A figure to three places: nothing finer than a microsecond, or a tenth of a percent, is measured.
-fn rounded(ms: f64) -> f64 {
-    (ms * 1e3).round() / 1e3
-}
-
-/// The counters of a service as they are now.
-pub(super) fn sample(service: &Service) -> Sample {
-    let series = service.series.iter().flat_map(|s| s.backends.iter().chain([&s.none]));
-    let (succeeded, failed, _) = add_up(series.map(|requests| &**requests));
-    Sample { succeeded, failed, durations: service.durations.read() }
 }
 
 /// The text of `/metrics`.
@@ -185,21 +220,21 @@ fn metrics(shared: &Shared) -> String {
     let snapshot = shared.store.load();
     let now = Moment::now();
     let all = snapshot.services.iter().flat_map(|service| (0..service.endpoints.len()).map(move |at| (service, at)));
-    let backends: Vec<BackendReading<'_>> = all
+    let backends: Vec<SeriesReading<'_>> = all
         .map(|(service, at)| {
             let endpoint = &service.endpoints[at];
-            let condition = told(service, at, now).condition;
-            BackendReading {
+            let state = told_state(service, at, now);
+            SeriesReading {
                 service: &endpoint.service,
                 id: &endpoint.id,
                 in_flight: endpoint.live.in_flight(),
-                up: condition.state.is_usable(),
-                state: condition.state.as_str(),
+                up: state.is_usable(),
+                state: state.as_str(),
                 work_share: work_share(endpoint),
-                breaker: service.breaker.as_ref().map(|policy| match endpoint.live.breaker.state(policy, now) {
-                    breaker::Circuit::Closed => 0,
-                    breaker::Circuit::Open => 1,
-                    breaker::Circuit::HalfOpen => 2,
+                breaker: circuit(service, endpoint, now).map(|circuit| match circuit {
+                    Circuit::Closed => 0,
+                    Circuit::Open => 1,
+                    Circuit::HalfOpen => 2,
                 }),
             }
         })

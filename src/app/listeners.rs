@@ -220,12 +220,16 @@ impl Listeners {
             .listeners
             .iter()
             .filter_map(|l| self.open.iter().find(|open| open.key == l.key).map(|open| (l, open)));
-        let shown = open.map(|(listener, open)| admin::Listener {
-            name: open.name.clone(),
-            protocol: listener.protocol.as_str(),
-            address: open.bound.describe(),
-            tls: open.tls.is_some(),
-            metrics: Arc::clone(&open.settings.load().metrics),
+        let shown = open.map(|(listener, open)| {
+            let settings = open.settings.load();
+            admin::Listener {
+                name: open.name.clone(),
+                protocol: listener.protocol.as_str(),
+                address: open.bound.describe(),
+                tls: open.tls.is_some(),
+                acceptor: settings.tls.clone(),
+                metrics: Arc::clone(&settings.metrics),
+            }
         });
         shown.collect()
     }

@@ -96,7 +96,20 @@ pub struct Distribution {
     sum_us: u64,
 }
 
+impl Default for Distribution {
+    /// Nothing was observed.
+    fn default() -> Self {
+        Self { buckets: [0; BUCKETS], sum_us: 0 }
+    }
+}
+
 impl Distribution {
+    /// Adds what was observed elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        self.buckets.iter_mut().zip(other.buckets).for_each(|(count, more)| *count += more);
+        self.sum_us += other.sum_us;
+    }
+
     /// How many durations were observed.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
@@ -196,6 +209,13 @@ mod tests {
         assert_eq!(read.quantile_ms(0.5), Some(100_000.0));
         let nothing = read.since(&read);
         assert_eq!((nothing.count(), nothing.quantile_ms(0.5), nothing.mean_ms()), (0, None, None));
+    }
+
+    #[test]
+    fn what_was_observed_in_two_places_adds_up() {
+        let mut both = Distribution::default();
+        [1, 1, 40].map(Duration::from_millis).into_iter().for_each(|duration| both.add(&observed([duration])));
+        assert_eq!(both, observed([1, 1, 40].map(Duration::from_millis)));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod refusals;
 mod render;
 mod requests;
 pub mod retries;
+mod routes;
 mod slots;
 mod text;
 mod upstream;
@@ -40,6 +41,7 @@ pub use refusals::Refusal;
 pub use render::{BackendReading, Readings};
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
+pub use routes::RouteHits;
 pub use text::CONTENT_TYPE;
 pub use upstream::{
     AttemptCounts, AttemptDetails, AttemptEnd, BUCKETS, BeganIn, EPOCHS, Epoch, Failure, ServiceAttempts,
@@ -61,6 +63,7 @@ pub struct Registry {
     retries: Family<1, Retries>,
     grpc: Family<1, GrpcCalls>,
     promised: Family<1, PromisedRequests>,
+    routes: Family<2, RouteHits>,
     recorded: Recorded,
     panics: AtomicU64,
     epoch: Arc<Epoch>,
@@ -80,6 +83,7 @@ impl Registry {
             retries: Family::default(),
             grpc: Family::default(),
             promised: Family::default(),
+            routes: Family::default(),
             recorded: Recorded::default(),
             panics: AtomicU64::new(0),
             epoch: Arc::default(),
@@ -138,6 +142,11 @@ impl Registry {
     /// How the requests to a service end, for what is promised of it.
     pub fn promised(&self, service: &str) -> Arc<PromisedRequests> {
         self.promised.get([service], || PromisedRequests::new(self.workers))
+    }
+
+    /// What a route of a listener has taken, by what tells it apart from the other routes.
+    pub fn route_hits(&self, listener: &str, route: &str) -> Arc<RouteHits> {
+        self.routes.get([listener, route], || RouteHits::new(self.workers))
     }
 
     /// A task panicked, on whatever thread: it is rare enough for one shared counter.

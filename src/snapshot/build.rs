@@ -9,6 +9,9 @@
 //! - the `Arc<Endpoint>` itself while nothing has changed.
 
 mod handles;
+mod listener;
+#[cfg(test)]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -17,12 +20,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rustls::ClientConfig;
 
 use super::course::courses;
 use super::service::{Detection, Promised, ServiceSettings};
-use super::{Action, Listener, RedirectTemplate, Route, Service, Snapshot, Split};
+use super::{Listener, Service, Snapshot};
 use crate::affinity::Affinity;
 use crate::affinity::cookie::Cookie;
 use crate::affinity::seal::{Seal, Secret};
@@ -35,9 +37,8 @@ use crate::endpoint::addresses::Addresses;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::{PromisedRequests, Registry};
-use crate::policy::{HeaderChanges, TimeoutOverride, UpstreamProtocol};
+use crate::policy::UpstreamProtocol;
 use crate::protocol::http::{HeadLimits, Leniency};
-use crate::route::{Path, Table};
 use handles::Handles;
 
 /// Makes the TLS settings towards a service's backends, which speak this protocol, or says why it can't.
@@ -82,7 +83,7 @@ pub fn build(
         let known = previous
             .and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, listener.protocol, &listener.name)));
         let key = known.map_or_else(Listener::new_key, |known| known.key);
-        listeners.push(Arc::new(build_listener(index, key, bind, listener, registry)?));
+        listeners.push(Arc::new(listener::build(index, key, bind, listener, registry)?));
     }
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
     let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());
@@ -314,75 +315,6 @@ fn target(address: &model::Address) -> Target {
         model::Address::Tcp(address) => Target::Tcp(*address),
         model::Address::Unix(path) => Target::Unix(path.clone()),
     }
-}
-
-fn build_listener(
-    index: usize,
-    key: u32,
-    bind: Target,
-    listener: &model::Listener,
-    registry: &Registry,
-) -> Result<Listener, BuildError> {
-    let mut routes = Vec::with_capacity(listener.routes.len());
-    for (number, route) in listener.routes.iter().enumerate() {
-        let built = build_route(route).map_err(|reason| BuildError {
-            subject: format!("listener `{}`, route {}", listener.name, number + 1),
-            reason,
-        })?;
-        routes.push((route.when.clone(), Arc::new(built)));
-    }
-    let default = listener.service.map(|service| {
-        Arc::new(Route {
-            action: Action::Service(service.0),
-            rewrite: None,
-            matched_prefix: None,
-            request_headers: HeaderChanges::default(),
-            response_headers: HeaderChanges::default(),
-            timeout: TimeoutOverride::default(),
-        })
-    });
-    Ok(Listener {
-        key,
-        index,
-        name: listener.name.as_str().into(),
-        bind,
-        protocol: listener.protocol,
-        proxy_protocol: listener.proxy_protocol,
-        routes: Table::new(routes),
-        default,
-        trusted_proxies: listener.trusted_proxies.clone(),
-        limits: listener.limits.clone(),
-        idle_timeout: listener.idle_timeout,
-        max_connections: listener.max_connections,
-        local: registry.requests(&listener.name, "", ""),
-    })
-}
-
-fn build_route(route: &model::Route) -> Result<Route, String> {
-    let action = match &route.action {
-        model::Action::Service(id) => Action::Service(id.0),
-        model::Action::Split(weights) => {
-            let split = Split::new(weights.iter().map(|(id, weight)| (id.0, *weight)));
-            Action::Split(split.ok_or("the weights of its split are all 0")?)
-        }
-        model::Action::Redirect { to, status } => Action::Redirect { to: RedirectTemplate::new(to), status: *status },
-        model::Action::Respond { status, body, content_type } => Action::Respond {
-            status: *status,
-            body: Bytes::copy_from_slice(body.as_bytes()),
-            content_type: content_type.clone(),
-        },
-    };
-    Ok(Route {
-        action,
-        rewrite: route.rewrite.clone(),
-        matched_prefix: match &route.when.path {
-            Some(Path::Exact(text) | Path::Prefix(text)) => Some(text.len()),
-            Some(Path::Regex(_)) | None => None,
-        },
-        request_headers: route.request_headers.clone(),
-        response_headers: route.response_headers.clone(),
-        timeout: route.timeout,
-    })
 }
 
 impl BuildError {

@@ -16,6 +16,8 @@ mod split;
 mod store;
 mod view;
 
+#[cfg(test)]
+pub use build::testing;
 pub use build::{BuildError, MakeTls, build};
 pub use course::Course;
 pub use detour::{Cut, Detour, Way};

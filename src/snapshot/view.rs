@@ -14,7 +14,7 @@ use super::{Course, Diverted, RedirectTemplate, Service, Split};
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
-use crate::metrics::Requests;
+use crate::metrics::{Requests, RouteHits};
 use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts};
 use crate::route::Table;
 
@@ -99,6 +99,8 @@ pub struct Listener {
     pub routes: Table<Arc<Route>>,
     /// What takes a request that no route takes: the listener's `service` as a route.
     pub default: Option<Arc<Route>>,
+    /// What each route has taken, in the order of the configuration.
+    pub hits: Vec<Arc<RouteHits>>,
     /// Networks whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// What clients may do.
@@ -127,6 +129,8 @@ pub struct Route {
     pub response_headers: HeaderChanges,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
+    /// The requests that it has taken.
+    pub hits: Arc<RouteHits>,
 }
 
 /// What answers a request.

@@ -52,6 +52,17 @@ pub struct Acceptor {
     certificates: Arc<Certificates>,
 }
 
+/// A certificate that is shown to clients.
+#[derive(Debug)]
+pub struct ShownCertificate<'a> {
+    /// It, without the rest of its chain.
+    pub certificate: Option<&'a CertificateDer<'static>>,
+    /// Its names.
+    pub names: &'a [String],
+    /// Whether it is shown to clients that ask for none of the names.
+    pub is_default: bool,
+}
+
 #[derive(Debug)]
 struct Certificates {
     all: Vec<ServerCertificate>,
@@ -108,6 +119,16 @@ impl Acceptor {
     /// The handshake on a new connection.
     pub async fn accept(&self, socket: Socket) -> std::io::Result<TlsStream<Socket>> {
         self.inner.accept(socket).await
+    }
+
+    /// The certificates, in the order of the configuration.
+    pub fn shown(&self) -> impl Iterator<Item = ShownCertificate<'_>> {
+        let Certificates { all, default, .. } = &*self.certificates;
+        all.iter().enumerate().map(|(at, one)| ShownCertificate {
+            certificate: one.key.cert.first(),
+            names: &one.names,
+            is_default: default.contains(&at),
+        })
     }
 
     /// Whether the certificate that is shown to clients who ask for `sni` is for `host`; where there are several for that name, whichever of

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{CipherSuite, ProtocolVersion};
 
@@ -30,12 +32,25 @@ pub fn cipher(suite: CipherSuite) -> &'static str {
     }
 }
 
-/// The first common name (RFC 5280, appendix A.1: 2.5.4.3) in a certificate's subject.
+/// The common name in a certificate's subject.
 pub fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
+    common_name_in(webpki::anchor_from_trusted_cert(certificate).ok()?.subject.as_ref())
+}
+
+/// The common name of who has signed a certificate.
+pub fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
+    common_name_in(webpki::EndEntityCert::try_from(certificate).ok()?.issuer())
+}
+
+/// The SHA-256 of a certificate in hexadecimal digits, by which people and tools tell certificates apart.
+pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    HEXLOWER.encode(digest(&SHA256, certificate).as_ref())
+}
+
+/// The first common name (RFC 5280, appendix A.1: 2.5.4.3) in the contents of a name: a set for each part of it, with (mostly) one type and value
+/// in it.
+fn common_name_in(mut sets: &[u8]) -> Option<String> {
     const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
-    // the contents of the subject: a set for each part of the name, with (mostly) one type and value in it
-    let anchor = webpki::anchor_from_trusted_cert(certificate).ok()?;
-    let mut sets = anchor.subject.as_ref();
     while let Some((SET, mut set, rest)) = element(sets) {
         sets = rest;
         while let Some((SEQUENCE, pair, rest)) = element(set) {
@@ -127,6 +142,16 @@ mod tests {
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         assert_eq!(validity(certificate.der()), Some((day(10_000), day(40_000))));
         assert_eq!(validity(&CertificateDer::from(vec![0x30, 0x80])), None);
+    }
+
+    #[test]
+    fn a_certificate_tells_who_has_signed_it_and_has_a_fingerprint() {
+        let own = certificate(&[(DnType::CommonName, "Some Root")]);
+        assert_eq!(issuer(&own), Some("Some Root".to_owned()), "it has signed itself");
+        assert_eq!((issuer(&certificate(&[])), issuer(&CertificateDer::from(vec![0x30, 0x80]))), (None, None));
+        // `printf abc | sha256sum`
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(fingerprint(&CertificateDer::from(b"abc".to_vec())), abc);
     }
 
     #[test]

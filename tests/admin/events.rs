@@ -9,7 +9,7 @@ use crate::login::{csrf, log_in};
 use crate::support::{Origin, Proxy, backend, config, wait_until};
 use crate::{ask, bearer, configured, tokens, two, with};
 
-fn events(proxy: &Proxy, query: &str) -> Vec<Value> {
+pub fn events(proxy: &Proxy, query: &str) -> Vec<Value> {
     let answer = proxy.admin(&format!("/api/v1/events{query}")).unwrap();
     assert_eq!(answer.status, 200);
     serde_json::from_str(&answer.text()).unwrap()
@@ -177,9 +177,14 @@ fn without_an_id_the_newest_events_are_given_and_the_oldest_of_them_first() {
 
 /// The lines of a stream of events, without the ends of lines.
 fn stream(proxy: &Proxy, lines: &str) -> impl Iterator<Item = String> + use<> {
+    stream_of(proxy, "/api/v1/events", lines)
+}
+
+/// The lines of the stream at this path.
+pub fn stream_of(proxy: &Proxy, target: &str, lines: &str) -> impl Iterator<Item = String> + use<> {
     let mut socket = TcpStream::connect(proxy.admin_address()).unwrap();
     socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
-    let head = format!("GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{lines}\r\n");
+    let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{lines}\r\n");
     socket.write_all(head.as_bytes()).unwrap();
     BufReader::new(socket).lines().map(Result::unwrap)
 }
@@ -203,6 +208,28 @@ fn a_stream_tells_what_happens_as_it_happens_and_goes_on_where_it_was_left() {
 }
 
 #[test]
+fn events_are_found_by_what_they_are_about_and_paged_backwards() {
+    let good = Origin::ok();
+    let proxy = Proxy::start(&fleet("127.0.0.1:9", &good));
+    wait_until("a is down", || proxy.status()["services"]["api"]["backends"][0]["state"] == "down");
+    assert_eq!([proxy.command("drain", "b"), proxy.command("enable", "b")], [200, 200]);
+    assert_eq!(kinds(&events(&proxy, "?backend=b&kind=operator"), "b"), ["operator", "operator"]);
+    let warnings = events(&proxy, "?service=api&level=warn&backend=a");
+    assert_eq!(kinds(&warnings, "a"), ["backend_down"]);
+    assert!(events(&proxy, "?service=nothing").is_empty());
+    let all = events(&proxy, "");
+    let last = &all[all.len() - 1]["id"];
+    assert_eq!(events(&proxy, &format!("?before={last}&limit=2")), all[all.len() - 3..all.len() - 1]);
+    assert_eq!(proxy.admin("/api/v1/events?kind=nothing").unwrap().status, 400);
+
+    let mut lines = stream_of(&proxy, "/api/v1/events?backend=a&kind=operator", "");
+    assert!(lines.by_ref().any(|line| line.contains("events follow")));
+    assert_eq!([proxy.command("drain", "b"), proxy.command("drain", "a")], [200, 200]);
+    let data = lines.find_map(|line| line.strip_prefix("data: ").map(str::to_owned)).unwrap();
+    assert!(data.contains("\"backend\":\"a\""), "{data}");
+}
+
+#[test]
 fn a_stream_does_not_keep_the_process_from_stopping() {
     let origin = Origin::ok();
     let mut proxy = Proxy::to(&origin);
@@ -213,7 +240,7 @@ fn a_stream_does_not_keep_the_process_from_stopping() {
 }
 
 /// Waits for the end of a stream, whose last chunk is empty.
-fn ends(mut lines: impl Iterator<Item = String>) -> bool {
+pub fn ends(mut lines: impl Iterator<Item = String>) -> bool {
     lines.any(|line| line == "0")
 }
 

@@ -26,7 +26,7 @@ pub fn csrf(proxy: &Proxy, cookie: &str) -> String {
     let page = ask(proxy, "GET", "/", &format!("{HTML}{cookie}"));
     assert_eq!(page.status, 200);
     let page = page.text();
-    let (_, rest) = page.split_once("<meta name=\"csrf-token\" content=\"").unwrap();
+    let (_, rest) = page.split_once("<meta name=\"csrf\" content=\"").unwrap();
     format!("X-CSRF-Token: {}\r\n", rest.split('"').next().unwrap())
 }
 
@@ -157,6 +157,6 @@ fn where_no_token_is_asked_for_there_is_nothing_to_log_in_for() {
     let proxy = with("");
     assert_eq!(post(&proxy, "x", "").status, 404);
     let page = ask(&proxy, "GET", "/", HTML).text();
-    assert!(page.contains("<meta name=\"csrf-token\" content=\"\">"), "{page}");
+    assert!(page.contains("<meta name=\"csrf\" content=\"\">"), "{page}");
     assert_eq!(ask(&proxy, "POST", DRAIN, "").status, 200);
 }

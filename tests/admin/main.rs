@@ -12,6 +12,8 @@ mod changes;
 mod events;
 mod hosts;
 mod limits;
+mod lists;
+mod live;
 mod login;
 mod notifications;
 mod operators;

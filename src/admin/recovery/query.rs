@@ -76,18 +76,6 @@ pub(super) fn format(text: &str) -> Result<Format, String> {
     Ok(format)
 }
 
-/// Of which service something is to be shown; `None` = of all.
-pub(super) fn service(text: &str) -> Result<Option<String>, String> {
-    let mut service = None;
-    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-        match &*name {
-            "service" => service = Some(value.into_owned()),
-            other => return Err(format!("unknown parameter {other:?}: there is service")),
-        }
-    }
-    Ok(service)
-}
-
 fn named(name: &str) -> Result<Format, String> {
     match name {
         "json" => Ok(Format::Json),
@@ -116,7 +104,5 @@ mod tests {
         }
         assert_eq!(format("format=markdown"), Ok(Format::Markdown));
         assert!(format("limit=3").is_err());
-        assert_eq!(service("service=api"), Ok(Some("api".to_owned())));
-        assert_eq!((service("").is_ok(), service("fault=unresponsive").is_ok()), (true, false));
     }
 }

@@ -155,6 +155,7 @@ impl Connection {
     ) -> Result<AnsweredBy> {
         let listener = &snapshot.listeners[listener];
         let route = self.route(listener, &request)?;
+        route.hits.count(self.worker.index);
         let asked = match &route.action {
             Action::Service(service) => *service,
             Action::Split(split) => snapshot.choose(split, self.worker.random.borrow_mut().u32(..)),

@@ -252,6 +252,7 @@ pub(super) fn services_of<'s>(
     snapshot: &'s Snapshot,
     worker: &Worker,
 ) -> Result<(&'s Service, &'s Service)> {
+    route.hits.count(worker.index);
     let asked = match &route.action {
         Action::Service(service) => *service,
         Action::Split(split) => snapshot.choose(split, worker.random.borrow_mut().u32(..)),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::{Action, BuildError, Route, Snapshot, build};
+use super::{BuildError, Snapshot, build};
 use crate::balance::Cursors;
 use crate::balance::Pick;
 use crate::clock::Moment;
@@ -21,6 +21,7 @@ use crate::policy::{
     self, HeaderChanges, Limits, ListenerProtocol, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol,
 };
 use crate::route::{Conditions, Lookup, Path};
+use crate::snapshot::{Action, Route};
 
 fn backend(id: &str, port: u16) -> Backend {
     Backend {

@@ -1,0 +1,56 @@
+//! `GET /api/v1/certificates`: the certificates that listeners show to clients.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::extract;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::answer::{self, Answer};
+use crate::clock::rfc3339;
+use crate::tls::acceptor::ShownCertificate;
+use crate::tls::describe;
+
+/// All of them, in the order of the configuration.
+pub(super) async fn certificates(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
+    let now = SystemTime::now();
+    let listeners = shared.listeners.load();
+    let with_tls = listeners.iter().filter_map(|listener| Some((&*listener.name, listener.acceptor.as_ref()?)));
+    let all = with_tls.flat_map(|(name, acceptor)| acceptor.shown().map(move |shown| to_json(name, &shown, now)));
+    answer::json(&all.collect())
+}
+
+fn to_json(listener: &str, shown: &ShownCertificate<'_>, now: SystemTime) -> Value {
+    let certificate = shown.certificate;
+    let validity = certificate.and_then(describe::validity);
+    json!({
+        "listener": listener,
+        "names": shown.names,
+        "subject": certificate.map(describe::subject),
+        "issuer": certificate.and_then(describe::issuer),
+        "not_before": validity.map(|(from, _)| rfc3339(from)),
+        "not_after": validity.map(|(_, to)| rfc3339(to)),
+        "days_left": validity.map(|(_, to)| days_left(to, now)),
+        "fingerprint_sha256": certificate.map(describe::fingerprint),
+        "default": shown.is_default,
+    })
+}
+
+/// Whole days until then; negative when it is past.
+fn days_left(to: SystemTime, now: SystemTime) -> i64 {
+    let days = |time: Duration| i64::try_from(time.as_secs() / 86_400).unwrap_or(i64::MAX);
+    to.duration_since(now).map_or_else(|past| -days(past.duration()) - 1, days)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_has_whole_days_left_and_less_than_none_when_it_has_expired() {
+        let at = |hours: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(hours * 3600);
+        assert_eq!([50, 47, 24, 1, 0].map(|hours| days_left(at(hours), at(0))), [2, 1, 1, 0, 0]);
+        assert_eq!([1, 25].map(|hours| days_left(at(0), at(hours))), [-1, -2]);
+    }
+}
