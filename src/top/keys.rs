@@ -42,17 +42,16 @@ pub enum Action {
 
 /// What the help says of the keys.
 pub const HELP: &[(&str, &str)] = &[
-    ("↑ ↓  j k", "select a row; on a backend, scroll its events"),
-    ("PgUp PgDn  Home End", "select a row further away"),
-    ("Enter", "open the selected service or backend"),
-    ("Esc  q", "go back; from the overview: quit (Ctrl-C: at once)"),
-    ("s  S", "order by the next column; turn the order round"),
-    ("/", "show only rows with some text; Esc: all again"),
-    ("d", "drain the backend: no new work, it keeps sessions"),
-    ("x", "disable the backend: it gets nothing"),
-    ("e", "enable the backend: it takes part again"),
+    ("↑ ↓  j k", "select; on a backend: scroll events"),
+    ("PgUp PgDn Home End", "the same in larger steps"),
+    ("Enter", "open the service or backend"),
+    ("Esc q", "back, or quit (Ctrl-C: at once)"),
+    ("s  S", "order by next column; turn it round"),
+    ("/", "only rows with a text (Esc: all)"),
+    ("d  x", "drain (keeps sessions); disable"),
+    ("e", "enable the backend again"),
     ("p", "pause or resume recovery"),
-    ("a", "approve an attempt to repair that waits for it"),
+    ("a", "approve a repair that waits for it"),
 ];
 
 /// What a key asks for; `None` = nothing. While a text is typed, letters are part of it.

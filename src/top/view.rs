@@ -26,6 +26,8 @@ use super::tone::Tone;
 
 /// The smallest terminal in which it can be used.
 const SMALLEST: (u16, u16) = (60, 12);
+/// The lines of the overview that are neither rows of the table nor what is wrong: a free one, what is in the table, and the headings.
+const BESIDE_ROWS: u16 = 3;
 /// The most lines for what came of an act.
 const NOTICE: usize = 3;
 
@@ -81,7 +83,10 @@ fn overview(buffer: &mut Buffer, area: Rect, model: &Model, live: &Live, theme: 
         lines(buffer, area, [Line::raw("No service is configured.")]);
         return;
     }
-    let mut wrong = wrong::lines(live, None, theme, usize::from(area.width), usize::from(area.height / 3));
+    let rows = u16::try_from(live.services.0.len()).unwrap_or(u16::MAX);
+    // what the table does not need, and a third of the room where it needs more
+    let most = area.height.saturating_sub(rows.saturating_add(BESIDE_ROWS)).max(area.height / 3);
+    let mut wrong = wrong::lines(live, None, theme, usize::from(area.width), usize::from(most));
     if wrong.is_empty() {
         let all = live.services.0.len();
         let text = if all == 1 {
@@ -95,7 +100,7 @@ fn overview(buffer: &mut Buffer, area: Rect, model: &Model, live: &Live, theme: 
     let parts = [Constraint::Length(height), Constraint::Length(1), Constraint::Min(0)];
     let [above, _, table] = Layout::vertical(parts).areas(area);
     lines(buffer, above, wrong);
-    grid::draw(buffer, table, &live.services.0, &model.services, "services", theme);
+    grid::draw(buffer, table, &live.services.0, &model.services, "service", theme);
 }
 
 /// What is shown before the first answer.
@@ -127,7 +132,7 @@ fn unanswered(model: &Model, theme: Theme, room: usize) -> Vec<Line<'static>> {
     }
 }
 
-/// What came of an act, the filter that is typed, or why there was no answer; else nothing.
+/// What came of an act, the filter that is typed, why there was no answer, or why the selected backend is as it is; else nothing.
 fn status(model: &Model, theme: Theme, now: Now, room: usize) -> Vec<Line<'static>> {
     if model.mode == Mode::Filter {
         return vec![overlay::typed("Filter: ", &model.listing().filter, theme, room)];
@@ -143,7 +148,14 @@ fn status(model: &Model, theme: Theme, now: Now, room: usize) -> Vec<Line<'stati
             let text = format!("no answer (asking again): {}", trouble.text());
             vec![Line::styled(text::clip(&text, room), theme.of(Tone::Warn))]
         }
-        _ => Vec::new(),
+        _ => match (&model.screen, model.backend().and_then(|it| Some((&it.id, it.reason.as_deref()?)))) {
+            // the table cuts it where it is narrow
+            (Screen::Service(_), Some((id, reason))) if !reason.is_empty() => {
+                let lines = wrap_to(&format!("{id}: {reason}"), room, NOTICE).into_iter();
+                lines.map(|line| Line::styled(line, theme.soft())).collect()
+            }
+            _ => Vec::new(),
+        },
     }
 }
 

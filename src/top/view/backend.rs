@@ -13,8 +13,8 @@ use crate::top::format::{NOTHING, age, millis, moment, percent, rate};
 use crate::top::model::{Model, Now};
 use crate::top::tone;
 
-/// The width of a figure with its name; two or more of them are side by side.
-const FIELD: u16 = 39;
+/// The width of a figure with its name on the left side. On the right side are those that may be longer, and have the rest of the line.
+const LEFT: usize = 39;
 /// The width of its name.
 const NAME: usize = 12;
 
@@ -66,7 +66,7 @@ fn head(service: &str, backend: &Backend, theme: Theme, now: Now, room: usize) -
     lines
 }
 
-/// All figures, in as many columns as there is room for.
+/// All figures, two in a line.
 fn figures(backend: &Backend, theme: Theme, width: u16) -> Vec<Line<'static>> {
     let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or(NOTHING).replace('_', " ");
     let last_check = backend.last_check.as_ref().map_or_else(
@@ -89,15 +89,15 @@ fn figures(backend: &Backend, theme: Theme, width: u16) -> Vec<Line<'static>> {
         ("in flight", in_flight(backend)),
         ("cpu, memory", format!("{}, {}", percent(backend.cpu), percent(backend.memory))),
     ];
-    let beside = usize::from((width / FIELD).clamp(1, 4));
+    let right = usize::from(width).saturating_sub(LEFT);
     let row = |row: &[(&str, String)]| {
-        let spans = row.iter().flat_map(|(name, text)| {
-            let room = usize::from(FIELD).saturating_sub(NAME + 1);
-            [Span::styled(pad(name, NAME, false), theme.soft()), Span::raw(pad(text, room, false)), Span::raw(" ")]
+        let spans = row.iter().zip([LEFT, right]).flat_map(|((name, text), room)| {
+            let text = pad(text, room.saturating_sub(NAME + 1), false);
+            [Span::styled(pad(name, NAME, false), theme.soft()), Span::raw(text), Span::raw(" ")]
         });
         Line::from(spans.collect::<Vec<_>>())
     };
-    fields.chunks(beside).map(row).collect()
+    fields.chunks(2).map(row).collect()
 }
 
 /// The events, with a heading; what is wider than a line goes on in the next one.

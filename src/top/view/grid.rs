@@ -12,8 +12,8 @@ use crate::top::table::{Column, Listing, Row, fit};
 const MARK: &str = "▶ ";
 const NO_MARK: &str = "  ";
 
-/// Draws the table of `all` rows, which are `things`.
-pub fn draw<R: Row>(buffer: &mut Buffer, area: Rect, all: &[R], listing: &Listing, things: &str, theme: Theme) {
+/// Draws the table of `all` rows, each of which is a `thing`.
+pub fn draw<R: Row>(buffer: &mut Buffer, area: Rect, all: &[R], listing: &Listing, thing: &str, theme: Theme) {
     let rows = listing.rows(all);
     let [caption, headings, body] = parts(area);
     let selected = listing.place(&rows).unwrap_or_default();
@@ -23,7 +23,7 @@ pub fn draw<R: Row>(buffer: &mut Buffer, area: Rect, all: &[R], listing: &Listin
     let shown = &rows[first..rows.len().min(first + room)];
     let columns = fit::<R>(area.width.saturating_sub(2));
 
-    let what = self::caption::<R>(first, shown.len(), rows.len(), all.len(), listing, things);
+    let what = self::caption::<R>(first, shown.len(), rows.len(), all.len(), listing, thing);
     buffer.set_line(caption.x, caption.y, &Line::styled(what, theme.soft()), caption.width);
     buffer.set_line(headings.x, headings.y, &self::headings(&columns, listing, theme), headings.width);
     for (at, (row, y)) in shown.iter().zip(body.y..body.bottom()).enumerate() {
@@ -63,11 +63,11 @@ fn headings<R: Row>(columns: &[(&'static Column<R>, u16)], listing: &Listing, th
 }
 
 /// What is in the table: `services 5-12 of 40 by RATE, reversed, with "mail"`.
-fn caption<R: Row>(first: usize, shown: usize, rows: usize, all: usize, listing: &Listing, things: &str) -> String {
-    let which = if shown < rows {
-        format!("{things} {}-{} of {rows}", first + 1, first + shown)
-    } else {
-        format!("{rows} {things}")
+fn caption<R: Row>(first: usize, shown: usize, rows: usize, all: usize, listing: &Listing, thing: &str) -> String {
+    let which = match rows {
+        1 => format!("1 {thing}"),
+        _ if shown < rows => format!("{thing}s {}-{} of {rows}", first + 1, first + shown),
+        _ => format!("{rows} {thing}s"),
     };
     let order = R::COLUMNS.get(listing.sort).map(|column| column.title).unwrap_or_default();
     let reversed = if listing.is_reversed { ", reversed" } else { "" };

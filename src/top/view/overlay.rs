@@ -14,7 +14,7 @@ use crate::top::keys::HELP;
 /// The width of a question, where the terminal has it.
 const QUESTION: u16 = 64;
 /// The width of the names of keys in the help.
-const KEYS: usize = 21;
+const KEYS: usize = 20;
 
 /// Asks whether to do something, and for the reason.
 pub fn question(buffer: &mut Buffer, area: Rect, act: &Act, reason: &str, theme: Theme) {

@@ -25,13 +25,11 @@ pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, live: &Live, name: &
     };
     let head = head(service, model.detail(), theme, usize::from(area.width));
     let height = u16::try_from(head.len()).unwrap_or_default();
-    let spare = area.height.saturating_sub(height + TABLE);
-    // a curve of one row has eight steps, which does while there is no room for more
-    let curves = match spare {
-        0..2 => 0,
-        2..12 => 2,
-        _ => 5,
-    };
+    let rows = model.detail().map_or(0, |detail| u16::try_from(detail.backends.0.len()).unwrap_or(u16::MAX));
+    // the backends come first, but not all of a long list
+    let spare = area.height.saturating_sub(height + TABLE.max(rows.saturating_add(2).min(area.height / 2)));
+    // a line of figures, and rows of eight steps each
+    let curves = if spare < 2 { 0 } else { (spare / 3).clamp(2, 6) };
     let most = usize::from(spare.saturating_sub(curves).min(area.height / 4));
     let wrong = wrong::lines(live, Some(name), theme, usize::from(area.width), most);
     let parts = [height, curves, u16::try_from(wrong.len()).unwrap_or_default()].map(Constraint::Length);
@@ -42,7 +40,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, live: &Live, name: &
     }
     lines(buffer, below, wrong);
     match model.detail() {
-        Some(detail) => grid::draw(buffer, table, &detail.backends.0, &model.backends, "backends", theme),
+        Some(detail) => grid::draw(buffer, table, &detail.backends.0, &model.backends, "backend", theme),
         None => lines(buffer, table, [Line::styled("asking for its backends ...", theme.soft())]),
     }
 }

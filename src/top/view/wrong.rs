@@ -13,10 +13,12 @@ const WORD: usize = 8;
 /// The most of a line that a name gets.
 const NAME: usize = 24;
 /// The most lines for one thing.
-const LINES: usize = 2;
+const LINES: usize = 3;
 
 /// Something that is wrong.
 struct Item {
+    /// What comes first: 0 before 1.
+    rank: u8,
     tone: Tone,
     word: String,
     name: String,
@@ -54,15 +56,17 @@ fn items(live: &Live, only: Option<&str>) -> Vec<Item> {
     let is_wanted = |service: &str| only.is_none_or(|only| only == service);
     let mut items = Vec::new();
     let is_listed = |it: &&Service| only.is_none() && (it.tone() != Tone::Good || !it.words.is_empty());
-    let mut services: Vec<_> = live.services.0.iter().filter(is_listed).collect();
-    services.sort_by_key(|service| service.urgency());
+    let services: Vec<_> = live.services.0.iter().filter(is_listed).collect();
     items.extend(services.iter().map(|service| Item {
+        // what waits for a person comes right after what is down, however much is impaired
+        rank: if service.urgency() == 0 { 0 } else { 2 },
         tone: service.tone(),
         word: service.state.clone(),
         name: service.name.clone(),
         text: service.words.clone(),
     }));
     items.extend(live.waiting().into_iter().filter(|(_, it)| is_wanted(&it.service)).map(|(number, attempt)| Item {
+        rank: 1,
         tone: Tone::Warn,
         word: "approve?".to_owned(),
         name: target(&attempt.service, attempt.backend.as_deref()),
@@ -72,6 +76,7 @@ fn items(live: &Live, only: Option<&str>) -> Vec<Item> {
     let told = |service: &str| only.is_none() && services.iter().any(|it| it.name == service);
     let faults = live.faults.values().filter(|it| is_wanted(&it.service) && !told(&it.service));
     items.extend(faults.map(|fault| Item {
+        rank: 3,
         tone: Tone::Bad,
         word: "fault".to_owned(),
         name: target(&fault.service, fault.backend.as_deref()),
@@ -79,10 +84,12 @@ fn items(live: &Live, only: Option<&str>) -> Vec<Item> {
     }));
     let repairs = live.recoveries.iter().filter(|(_, it)| !it.waits_for_approval && is_wanted(&it.service));
     items.extend(repairs.map(|(number, attempt)| Item {
+        rank: 4,
         tone: Tone::Plain,
         word: "repair".to_owned(),
         name: target(&attempt.service, attempt.backend.as_deref()),
         text: format!("attempt {number}: {}", what(attempt)),
     }));
+    items.sort_by_key(|item| item.rank);
     items
 }
