@@ -28,7 +28,7 @@ pub struct Column<R> {
     pub width: u16,
     /// How badly it is needed: where there is no room for all columns, those with the highest numbers are left out first.
     pub rank: u8,
-    /// Whether it can use the room that is left over. Of several such columns the last one that is shown gets it.
+    /// Whether it can use the room that is left over. Of several such columns the last one that is shown gets most of it.
     pub grows: bool,
     /// Whether it has figures, which are aligned to the right.
     pub is_figure: bool,
@@ -39,6 +39,9 @@ pub struct Column<R> {
     /// What comes first: the worst, the most, or the first of the alphabet.
     pub order: fn(&R, &R) -> Ordering,
 }
+
+/// How many more characters a name gets where there is room. The last column that grows has a text, which gets all the rest.
+const LONGER: u16 = 16;
 
 /// How somebody looks at a table.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -139,10 +142,18 @@ pub fn fit<R: Row>(room: u16) -> Vec<(&'static Column<R>, u16)> {
         shown.remove(least);
     }
     let spare = room.saturating_sub(needed(&shown));
-    let growing = shown.iter().rposition(|column| column.grows);
-    let widths = shown.into_iter().enumerate().map(|(at, column)| {
-        let more = if Some(at) == growing { spare } else { 0 };
-        (column, column.width + more)
+    let last = shown.iter().rposition(|column| column.grows);
+    let is_name = |at: usize, column: &Column<R>| column.grows && Some(at) != last;
+    let names =
+        u16::try_from(shown.iter().enumerate().filter(|(at, column)| is_name(*at, column)).count()).unwrap_or(0);
+    let longer = LONGER.min(spare / (names + 1));
+    let widths = shown.iter().enumerate().map(|(at, column)| {
+        let more = match column.grows {
+            true if Some(at) == last => spare - longer * names,
+            true => longer,
+            false => 0,
+        };
+        (*column, column.width + more)
     });
     widths.collect()
 }

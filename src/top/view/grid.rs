@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 use super::text::pad;
 use super::theme::Theme;
 use crate::top::table::{Column, Listing, Row, fit};
+use crate::top::tone::Tone;
 
 /// Where the row is marked that is selected; a colour alone would not do.
 const MARK: &str = "▶ ";
@@ -29,8 +30,10 @@ pub fn draw<R: Row>(buffer: &mut Buffer, area: Rect, all: &[R], listing: &Listin
     for (at, (row, y)) in shown.iter().zip(body.y..body.bottom()).enumerate() {
         let is_selected = first + at == selected;
         let mut line = vec![Span::raw(if is_selected { MARK } else { NO_MARK })];
-        for (column, width) in &columns {
-            line.push(Span::styled(cell(column, &(column.text)(row), *width), theme.of((column.tone)(row))));
+        for (at, (column, width)) in columns.iter().enumerate() {
+            // the bar over the selected row has one colour beside its own: that of the state, which is the first column
+            let tone = if is_selected && at > 0 { Tone::Plain } else { (column.tone)(row) };
+            line.push(Span::styled(cell(column, &(column.text)(row), *width), theme.of(tone)));
             line.push(Span::raw(" "));
         }
         buffer.set_line(body.x, y, &Line::from(line), body.width);

@@ -51,7 +51,7 @@ fn head(service: &Service, detail: Option<&Detail>, theme: Theme, room: usize) -
         "" => format!("{} of {} backends can be used", service.healthy, service.total),
         words => words.to_owned(),
     };
-    let text = format!("{} {words}", service.state);
+    let text = format!("{}: {words}", service.state);
     let indent = service.name.chars().count() + 2;
     let mut lines = Vec::new();
     for (at, words) in wrap_to(&text, room.saturating_sub(indent), 2).into_iter().enumerate() {
