@@ -13,9 +13,11 @@ use crate::top::format::{NOTHING, age, millis, moment, percent, rate};
 use crate::top::model::{Model, Now};
 use crate::top::tone;
 
-/// The width of a figure with its name on the left side. On the right side are those that may be longer, and have the rest of the line.
+/// The width of a figure with its name on the left side, where it has at most a half. On the right side are those that may be longer.
 const LEFT: usize = 39;
-/// The width of its name.
+/// The rows that the last events get in any case, with their heading.
+const EVENTS: u16 = 4;
+/// The width of a figure's name.
 const NAME: usize = 12;
 
 /// Which backend is shown.
@@ -44,7 +46,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, shown: &Shown<'_>, t
     top.push(Line::default());
     top.extend(figures(backend, theme, area.width));
     top.push(Line::default());
-    let height = u16::try_from(top.len()).unwrap_or_default();
+    let height = u16::try_from(top.len()).unwrap_or_default().min(area.height.saturating_sub(EVENTS));
     let [above, below] = Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas(area);
     lines(buffer, above, top);
     let events = model.events.get(scroll..).unwrap_or_default();
@@ -73,25 +75,27 @@ fn figures(backend: &Backend, theme: Theme, width: u16) -> Vec<Line<'static>> {
         || NOTHING.to_owned(),
         |it| format!("{} {}", check(it), it.reason.as_deref().filter(|_| !it.ok).unwrap_or_default()),
     );
+    // those that are needed most come first: in a small terminal the last ones are left out
     let fields = [
         ("rate", rate(backend.rate)),
         ("address", backend.address.clone()),
         ("errors", percent(backend.error_rate)),
-        ("zone", text(backend.zone.as_deref())),
-        ("share", percent(backend.share)),
-        ("weight", weight(backend)),
-        ("average", millis(backend.latency_ms)),
-        ("work share", percent(backend.work_share)),
-        ("p50", millis(backend.p50_ms)),
-        ("breaker", text(backend.breaker.as_deref())),
-        ("p99", millis(backend.p99_ms)),
         ("last check", last_check),
+        ("p99", millis(backend.p99_ms)),
+        ("breaker", text(backend.breaker.as_deref())),
         ("in flight", in_flight(backend)),
+        ("weight", weight(backend)),
+        ("share", percent(backend.share)),
+        ("work share", percent(backend.work_share)),
+        ("average", millis(backend.latency_ms)),
+        ("zone", text(backend.zone.as_deref())),
+        ("p50", millis(backend.p50_ms)),
         ("cpu, memory", format!("{}, {}", percent(backend.cpu), percent(backend.memory))),
     ];
-    let right = usize::from(width).saturating_sub(LEFT);
+    let left = LEFT.min(usize::from(width / 2));
+    let right = usize::from(width).saturating_sub(left);
     let row = |row: &[(&str, String)]| {
-        let spans = row.iter().zip([LEFT, right]).flat_map(|((name, text), room)| {
+        let spans = row.iter().zip([left, right]).flat_map(|((name, text), room)| {
             let text = pad(text, room.saturating_sub(NAME + 1), false);
             [Span::styled(pad(name, NAME, false), theme.soft()), Span::raw(text), Span::raw(" ")]
         });

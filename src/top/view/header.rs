@@ -44,14 +44,9 @@ pub fn line(model: &Model, theme: Theme, now: Now, room: usize) -> Line<'static>
 
 fn pieces(live: &Live, place: &str, now: Now) -> Vec<(Tone, String)> {
     let phase = if live.phase == "ready" { Tone::Good } else { Tone::Warn };
-    let recovery = match &live.recovery {
-        it if !it.paused => (Tone::Soft, "recovery on".to_owned()),
-        it => {
-            let by = it.by.as_deref().filter(|by| !by.is_empty()).map(|by| format!(" by {by}"));
-            let reason = it.reason.as_deref().filter(|reason| !reason.is_empty()).map(|reason| format!(": {reason}"));
-            let text = format!("recovery PAUSED{}{}", by.unwrap_or_default(), reason.unwrap_or_default());
-            (Tone::Warn, clip(&text, 40))
-        }
+    let recovery = match live.recovery.paused {
+        true => (Tone::Warn, "recovery PAUSED".to_owned()),
+        false => (Tone::Soft, "recovery on".to_owned()),
     };
     let connections: u64 = live.listeners.values().map(|listener| listener.connections).sum();
     let listeners = match live.listeners.len() {

@@ -4,7 +4,7 @@ use ratatui::text::{Line, Span};
 
 use super::text::{pad, width, wrap_to};
 use super::theme::Theme;
-use crate::top::document::{Live, Service, target};
+use crate::top::document::{Live, Recovery, Service, target};
 use crate::top::model::what;
 use crate::top::tone::Tone;
 
@@ -32,13 +32,13 @@ pub fn lines(live: &Live, only: Option<&str>, theme: Theme, room: usize, most: u
     let text_room = room.saturating_sub(WORD + name + 2);
     let mut lines = Vec::new();
     for (at, item) in items.iter().enumerate() {
-        let words = wrap_to(&item.text, text_room, LINES);
-        let is_last = at + 1 == items.len();
         // unless this is the last one, a line is left for how many there are besides
-        if lines.len() + words.len().max(1) + usize::from(!is_last) > most {
+        let left = most.saturating_sub(lines.len() + usize::from(at + 1 < items.len()));
+        if left == 0 {
             lines.push(Line::styled(format!("and {} more", items.len() - at), theme.of(Tone::Warn)));
             break;
         }
+        let words = wrap_to(&item.text, text_room, LINES.min(left));
         let first = words.first().cloned().unwrap_or_default();
         lines.push(Line::from(vec![
             Span::styled(pad(&item.word, WORD, false), theme.of(item.tone)),
@@ -56,6 +56,7 @@ fn items(live: &Live, only: Option<&str>) -> Vec<Item> {
     let is_wanted = |service: &str| only.is_none_or(|only| only == service);
     let mut items = Vec::new();
     let is_listed = |it: &&Service| only.is_none() && (it.tone() != Tone::Good || !it.words.is_empty());
+    items.extend((only.is_none() && live.recovery.paused).then(|| paused(&live.recovery)));
     let services: Vec<_> = live.services.0.iter().filter(is_listed).collect();
     items.extend(services.iter().map(|service| Item {
         // what waits for a person comes right after what is down, however much is impaired
@@ -92,4 +93,12 @@ fn items(live: &Live, only: Option<&str>) -> Vec<Item> {
     }));
     items.sort_by_key(|item| item.rank);
     items
+}
+
+fn paused(recovery: &Recovery) -> Item {
+    let known = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let by = known(&recovery.by).map(|by| format!(" by {by}")).unwrap_or_default();
+    let reason = known(&recovery.reason).map(|reason| format!(": {reason}")).unwrap_or_default();
+    let text = format!("nothing is repaired; paused{by}{reason} (p resumes it)");
+    Item { rank: 1, tone: Tone::Warn, word: "paused".to_owned(), name: "recovery".to_owned(), text }
 }
