@@ -96,8 +96,11 @@ impl AdminClient {
 
     fn ask(&self, request: &AdminRequest<'_>, patience: Duration) -> Result<Answer, String> {
         let address = &self.address;
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", patience.as_secs()));
         let bytes = self
             .exchange(request, patience)
+            // what the system says of a time-out is that the resource is temporarily unavailable
+            .map_err(|error| if error.kind() == io::ErrorKind::WouldBlock { late() } else { error })
             .map_err(|error| format!("the admin address {address} can't be asked: {error}{}", self.hint(&error)))?;
         parse(&bytes).ok_or_else(|| format!("what answers at {address} is not Evenkeel's admin address"))
     }

@@ -125,6 +125,7 @@ fn live(api: &dyn AdminApi, watch: &Watch) -> Result<Live, Trouble> {
 fn read(reply: Reply) -> Result<Live, Trouble> {
     match reply.status {
         200 => Live::read(reply.body).map_err(Trouble::Failed),
+        404 => Err(Trouble::Failed(format!("{} (404): is it an older Evenkeel?", reply.detail()))),
         401 => Err(Trouble::Unauthorised(reply.detail().to_owned())),
         status => Err(Trouble::Failed(format!("{} ({status})", reply.detail()))),
     }

@@ -7,6 +7,7 @@ use std::thread;
 use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{self, Event, KeyEvent};
+use ratatui::crossterm::terminal::is_raw_mode_enabled;
 use ratatui::layout::Rect;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -60,7 +61,10 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        ratatui::restore();
+        // a panic has given it back already, and what it has said must not be written over
+        if is_raw_mode_enabled().unwrap_or(true) {
+            ratatui::restore();
+        }
     }
 }
 

@@ -146,7 +146,8 @@ fn status(model: &Model, theme: Theme, now: Now, room: usize) -> Vec<Line<'stati
     match (&model.live, &model.trouble) {
         (Some(_), Some(trouble)) => {
             let text = format!("no answer (asking again): {}", trouble.text());
-            vec![Line::styled(text::clip(&text, room), theme.of(Tone::Warn))]
+            let lines = wrap_to(&text, room, NOTICE).into_iter();
+            lines.map(|line| Line::styled(line, theme.of(Tone::Warn))).collect()
         }
         _ => match (&model.screen, model.backend().and_then(|it| Some((&it.id, it.reason.as_deref()?)))) {
             // the table cuts it where it is narrow

@@ -23,8 +23,7 @@ pub fn line(model: &Model, theme: Theme, now: Now, room: usize) -> Line<'static>
     let mut line = vec![Span::styled(clip(&format!("evenkeel {}", live.version), 30), theme.strong())];
     let pieces = match model.stale(now) {
         Some(silence) => {
-            let why = model.trouble.as_ref().map_or("", |trouble| trouble.text());
-            vec![(Tone::Bad, format!("STALE: no answer for {}", span(silence))), (Tone::Plain, why.to_owned())]
+            vec![(Tone::Bad, format!("STALE: no answer for {}", span(silence))), (Tone::Soft, model.place.clone())]
         }
         None => pieces(live, &model.place, now),
     };

@@ -102,7 +102,7 @@ fn what_is_stale_says_so_and_has_no_colour_left() {
     let mut model = model();
     model.hear(Report::Trouble(Trouble::Failed("connection refused".to_owned())), later(3));
     assert!(shown(&model, later(3)).contains("no answer (asking again): connection refused"));
-    assert!(shown(&model, later(7)).contains("STALE: no answer for 7s  connection refused"));
+    assert!(shown(&model, later(7)).contains("STALE: no answer for 7s  http://127.0.0.1:9900"));
     let picture = picture(&model, (80, 24), true, later(7));
     let body = (1..20).flat_map(|y| (0..80).map(move |x| (x, y)));
     assert!(body.into_iter().all(|at| picture[at].fg == Color::DarkGray));
