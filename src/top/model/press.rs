@@ -39,14 +39,7 @@ impl Model {
             Action::Page(pages) => self.step(Step::By(pages * isize::try_from(self.page.max(1)).unwrap_or(1))),
             Action::Open => self.open(),
             Action::Back => return self.back(),
-            Action::NextSort => match self.screen {
-                Screen::Overview => self.services.next_sort::<Service>(),
-                _ => self.backends.next_sort::<Backend>(),
-            },
-            Action::Reverse => {
-                let listing = self.listing_mut();
-                listing.is_reversed = !listing.is_reversed;
-            }
+            Action::NextSort | Action::Reverse => self.sort(action),
             Action::Filter if !matches!(self.screen, Screen::Backend { .. }) => self.mode = Mode::Filter,
             Action::Help => self.mode = Mode::Help,
             Action::Command(command) => self.confirm_command(command, now),
@@ -59,6 +52,20 @@ impl Model {
             _ => {}
         }
         None
+    }
+
+    /// Changes the order of the rows, and goes to what comes first in it.
+    fn sort(&mut self, action: Action) {
+        match (action, &self.screen) {
+            (_, Screen::Backend { .. }) => return,
+            (Action::Reverse, _) => {
+                let listing = self.listing_mut();
+                listing.is_reversed = !listing.is_reversed;
+            }
+            (_, Screen::Overview) => self.services.next_sort::<Service>(),
+            (_, Screen::Service(_)) => self.backends.next_sort::<Backend>(),
+        }
+        self.step(Step::First);
     }
 
     fn step(&mut self, step: Step) {
@@ -260,6 +267,17 @@ mod tests {
         // while it is typed, going back drops it
         press(&mut model, &[Action::Filter, Action::Type('x'), Action::Back]);
         assert_eq!((&*model.services.filter, &model.mode), ("", &Mode::Browse));
+    }
+
+    #[test]
+    fn in_another_order_what_comes_first_is_selected() {
+        let mut model = model();
+        let first =
+            |model: &Model| model.services.current(&model.live.as_ref().unwrap().services.0).unwrap().name.clone();
+        press(&mut model, &[Action::Select(Step::Last), Action::NextSort]);
+        assert_eq!(first(&model), "api");
+        press(&mut model, &[Action::Reverse]);
+        assert_eq!(first(&model), "web");
     }
 
     #[test]

@@ -105,7 +105,8 @@ fn what_is_stale_says_so_and_has_no_colour_left() {
     assert!(shown(&model, later(7)).contains("STALE: no answer for 7s  http://127.0.0.1:9900"));
     let picture = picture(&model, (80, 24), true, later(7));
     let body = (1..20).flat_map(|y| (0..80).map(move |x| (x, y)));
-    assert!(body.into_iter().all(|at| picture[at].fg == Color::DarkGray));
+    let is_grey = |at| picture[at].fg == Color::Reset && picture[at].modifier.contains(Modifier::DIM);
+    assert!(body.into_iter().all(is_grey));
 }
 
 #[test]

@@ -52,7 +52,6 @@ impl Theme {
 
     /// What is put over figures that are not true any more: no colour says that anything is well, or wrong.
     pub fn stale(self) -> Style {
-        let style = Style::new().add_modifier(Modifier::DIM).remove_modifier(Modifier::BOLD);
-        if self.has_colours { style.fg(Color::DarkGray) } else { style }
+        Style::new().fg(Color::Reset).add_modifier(Modifier::DIM).remove_modifier(Modifier::BOLD)
     }
 }
