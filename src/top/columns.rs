@@ -223,7 +223,7 @@ pub fn check(check: &Check) -> String {
 /// The exchanges that a backend has now, of how many.
 pub fn in_flight(backend: &Backend) -> String {
     match backend.max_connections {
-        None => backend.in_flight.to_string(),
+        None | Some(0) => backend.in_flight.to_string(),
         Some(most) => format!("{} of {}", backend.in_flight, number(most as f64)),
     }
 }

@@ -177,7 +177,7 @@ pub struct Backend {
     pub p99_ms: Option<f64>,
     /// Exchanges that it has now.
     pub in_flight: u64,
-    /// The most that it may have; `None` = there is no limit.
+    /// The most that it may have; `None` and 0 = there is no limit.
     pub max_connections: Option<u64>,
     /// `closed`, `open` or `half_open`.
     pub breaker: Option<String>,

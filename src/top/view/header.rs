@@ -48,10 +48,9 @@ fn pieces(live: &Live, place: &str, now: Now) -> Vec<(Tone, String)> {
         false => (Tone::Soft, "recovery on".to_owned()),
     };
     let connections: u64 = live.listeners.values().map(|listener| listener.connections).sum();
-    let listeners = match live.listeners.len() {
-        1 => "1 listener".to_owned(),
-        many => format!("{many} listeners"),
-    };
+    let plural =
+        |count: u64, thing: &str| format!("{} {thing}{}", number(count as f64), if count == 1 { "" } else { "s" });
+    let listeners = plural(live.listeners.len() as u64, "listener");
     let each: Vec<_> = live
         .listeners
         .iter()
@@ -61,7 +60,7 @@ fn pieces(live: &Live, place: &str, now: Now) -> Vec<(Tone, String)> {
         (phase, live.phase.clone()),
         recovery,
         (Tone::Soft, format!("up {}", age(&live.started, now.wall).unwrap_or_else(|| "?".to_owned()))),
-        (Tone::Soft, format!("{} connections on {listeners}", number(connections as f64))),
+        (Tone::Soft, format!("{} on {listeners}", plural(connections, "connection"))),
         (Tone::Soft, place.to_owned()),
         (Tone::Soft, if each.len() > 1 { format!("({})", each.join(", ")) } else { String::new() }),
     ]
