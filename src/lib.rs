@@ -17,6 +17,7 @@ pub mod app;
 pub mod cli;
 pub mod demo;
 pub mod log;
+pub mod top;
 
 // the way of an exchange
 pub mod listener;

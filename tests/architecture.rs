@@ -27,6 +27,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("app", TOP),
     ("demo", TOP),
     ("log", TOP),
+    ("top", TOP),
     ("listener", 6),
     ("admin", 6),
     ("forward", 5),

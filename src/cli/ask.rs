@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 use rustls::{AlertDescription, ClientConnection, StreamOwned};
 use serde_json::Value;
 
-pub(super) use client::AdminOptions;
+pub(super) use client::{AdminClient, AdminOptions};
 
 use super::{BAD_CONFIGURATION, fail, note};
-use client::AdminClient;
 
 /// How long an answer may take. A reload may wait for names to be looked up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,7 +24,8 @@ const UPGRADE: Duration = Duration::from_secs(40);
 /// An answer of the admin address.
 #[derive(Debug)]
 pub(super) struct Answer {
-    status: u16,
+    /// The status of HTTP.
+    pub status: u16,
     /// The pause that it asks for before the next try (`Retry-After`).
     retry_after: Option<Duration>,
     /// The body, where it is JSON; else null.
@@ -83,10 +83,24 @@ impl AdminOptions {
 }
 
 impl AdminClient {
+    /// Sends a request once, with a body as a POST. Nothing is said on standard error, and each step may take `patience`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for people, when there is no answer.
+    pub fn ask_once(&self, target: &str, body: Option<&Value>, patience: Duration) -> Result<Answer, String> {
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let body = body.map(Value::to_string).unwrap_or_default();
+        self.ask(&AdminRequest { method, target, body: &body }, patience)
+    }
+
     fn ask(&self, request: &AdminRequest<'_>, patience: Duration) -> Result<Answer, String> {
         let address = &self.address;
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", patience.as_secs()));
         let bytes = self
             .exchange(request, patience)
+            // what the system says of a time-out is that the resource is temporarily unavailable
+            .map_err(|error| if error.kind() == io::ErrorKind::WouldBlock { late() } else { error })
             .map_err(|error| format!("the admin address {address} can't be asked: {error}{}", self.hint(&error)))?;
         parse(&bytes).ok_or_else(|| format!("what answers at {address} is not Evenkeel's admin address"))
     }
@@ -105,9 +119,10 @@ impl AdminClient {
     fn connect(&self, patience: Duration) -> io::Result<TcpStream> {
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in self.address.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, PATIENCE) {
+            match TcpStream::connect_timeout(&address, patience) {
                 Ok(stream) => {
                     stream.set_read_timeout(Some(patience))?;
+                    stream.set_write_timeout(Some(patience))?;
                     return Ok(stream);
                 }
                 Err(error) => failed = error,

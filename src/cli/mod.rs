@@ -15,6 +15,7 @@ mod schema;
 mod slo;
 mod state;
 mod status;
+mod top;
 
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ enum Command {
     Weight(backend::Weigh),
     /// Show what the running proxy does
     Status(status::Status),
+    /// Watch what the running proxy does, and act on it
+    Top(top::Top),
     /// Report the availability that was promised, and what came of it
     Report(report::Report),
     /// Leave what happens to a service out of its accounts, for a while
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Enable(said) => backend::enable(&said),
         Command::Weight(said) => backend::weigh(&said),
         Command::Status(status) => status::run(&status),
+        Command::Top(asked) => top::run(&asked),
         Command::Report(asked) => report::run(&asked),
         Command::Maintenance(asked) => maintenance::run(&asked),
         Command::Recovery(asked) => recovery::run(&asked),

@@ -22,7 +22,7 @@ const DEFAULT: &str = "127.0.0.1:9900";
 const FILE: &str = "proxy.toml";
 
 /// The arguments that say which admin address is asked, and how.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(in crate::cli) struct AdminOptions {
     /// The admin address [default: admin.bind of the configuration, or http://127.0.0.1:9900]
     #[arg(long = "admin", value_name = "URL", global = true)]
@@ -46,7 +46,7 @@ pub(in crate::cli) struct AdminOptions {
 
 /// A client of one admin address.
 #[derive(Debug)]
-pub(super) struct AdminClient {
+pub(in crate::cli) struct AdminClient {
     /// A name or an address, with the port.
     pub address: String,
     /// The bearer token.
@@ -79,7 +79,7 @@ impl AdminOptions {
     /// # Errors
     ///
     /// A sentence for people about what can't be used.
-    pub(super) fn client(&self) -> Result<AdminClient, String> {
+    pub(in crate::cli) fn client(&self) -> Result<AdminClient, String> {
         // the token and the certificate of the file belong to the address in the file, and to no other
         let configured = if self.url.is_none() { Some(Configured::read(&self.path)?) } else { None };
         let url_parts = match (&self.url, &configured) {
