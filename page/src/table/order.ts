@@ -1,0 +1,52 @@
+/** In which order rows stand, and which are left out. */
+
+import type { Maybe } from "../live/contract";
+
+export type Key = Maybe<number | string>;
+
+export interface Sort {
+  column: string;
+  isDescending: boolean;
+}
+
+/** How long an order by moving figures holds, so that rows do not jump under the eyes of who reads them. */
+const HOLD_MS = 5_000;
+
+/** Sorts by keys, what is not known last; equal ones by their names, digits as numbers. */
+export function sorted<T>(rows: readonly T[], key: (row: T) => Key, name: (row: T) => string, isDescending: boolean): T[] {
+  const keyed = rows.map((row) => ({ row, key: key(row), name: name(row) }));
+  const sign = isDescending ? -1 : 1;
+  keyed.sort((a, b) => {
+    if (a.key == null || b.key == null) {
+      if (a.key != b.key) return a.key == null ? 1 : -1;
+    } else if (a.key !== b.key) {
+      return (a.key < b.key ? -1 : 1) * sign;
+    }
+    return byName(a.name, b.name);
+  });
+  return keyed.map(({ row }) => row);
+}
+
+const collator = new Intl.Collator("en", { numeric: true });
+
+export function byName(a: string, b: string): number {
+  return a === b ? 0 : collator.compare(a, b);
+}
+
+/** An order that is kept for a while. What depends on `inputs` (which rows there are, how to sort them) changes it at once. */
+export class HeldOrder {
+  private inputs: readonly unknown[] = [];
+  private order: string[] = [];
+  private madeAt = -Infinity;
+
+  /** The names in order, made anew when that is due and `mayMove`. */
+  get(inputs: readonly unknown[], now: number, mayMove: boolean, make: () => string[]): string[] {
+    const isOther = inputs.length !== this.inputs.length || inputs.some((input, at) => input !== this.inputs[at]);
+    if (isOther || (mayMove && now - this.madeAt >= HOLD_MS)) {
+      this.inputs = inputs;
+      this.madeAt = now;
+      this.order = make();
+    }
+    return this.order;
+  }
+}
