@@ -12,7 +12,7 @@ export function documentOf(fleet, name) {
     const { figures, rate, failed, usable } = fleet.look(each);
     const faults = [...fleet.faults.values()].filter((fault) => fault.service === each).length;
     const recovering = [...fleet.recoveries.values()].filter((recovery) => recovery.service === each).length;
-    const errorRate = rate > 0 ? failed / rate : null;
+    const errorRate = rate > 0 ? Math.min(1, failed / rate) : null;
     const said = words(backends, usable, errorRate ?? 0);
     const state = usable === 0 || (errorRate ?? 0) >= 0.5 ? "down" : said || faults > 0 ? "impaired" : "ok";
     const slowest = Math.max(0, ...Object.values(figures).map(({ p99_ms: p99 }) => p99 ?? 0));

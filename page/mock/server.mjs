@@ -124,7 +124,7 @@ function pick(fleet, service) {
 async function file(name) {
   const text = await readFile(new URL(name, ASSETS), "utf8").catch(() => undefined);
   if (text === undefined || name.includes("..")) return { status: 404, body: "{}" };
-  return { type: TYPES[name.split(".").at(-1)], body: text.replace("{csrf}", CSRF) };
+  return { type: TYPES[name.split(".").at(-1)], body: name === "index.html" ? text.replace("{csrf}", CSRF) : text };
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {

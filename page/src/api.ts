@@ -2,8 +2,10 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-/** What a request that changes something shows beside the session's cookie; empty where nobody has to log in. */
-export const csrf = document.querySelector<HTMLMetaElement>("meta[name=csrf]")?.content.replace("{csrf}", "") ?? "";
+const given = document.querySelector<HTMLMetaElement>("meta[name=csrf]")?.content ?? "";
+
+/** What a request that changes something shows beside the session's cookie; empty where nobody has to log in, and in development. */
+export const csrf = given.startsWith("{") ? "" : given;
 
 /** How long an answer may take. The longest of ours, an order about an attempt, answers within 10 s. */
 const PATIENCE_MS = 15_000;

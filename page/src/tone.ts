@@ -25,6 +25,8 @@ export function ofService(service: Service): Standing {
   if ((errors ?? 0) >= FAILING) return { tone: "bad", word: "failing", words: words || "most requests fail" };
   if (service.maintenance) return { tone: "off", word: "maintenance", words };
   if (state === "impaired") return { tone: "warn", word: "impaired", words };
+  // somebody has taken backends out on purpose; that is no trouble, and not all is well either
+  if (healthy < total) return { tone: "off", word: "reduced", words };
   return { tone: "good", word: "ok", words };
 }
 

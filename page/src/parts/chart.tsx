@@ -17,7 +17,8 @@ interface Curve {
 
 /** A new point comes each 10 s. */
 const EVERY_MS = 10_000;
-const HEIGHT = 120;
+/** In rem. */
+const HEIGHT = 7.5;
 
 /** Traffic, failures and latency of a service, or of all, in the last hour. */
 export function LastHour({ service }: { service?: string }) {
@@ -60,7 +61,7 @@ function Chart({ title, history, curves, show }: Props) {
       plot.current = new uPlot(options(element.clientWidth, curves, show), dataNow.current, element);
     };
     make();
-    const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
+    const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT * rem() }));
     resized.observe(element);
     const scheme = matchMedia("(prefers-color-scheme: dark)");
     scheme.addEventListener("change", make);
@@ -103,18 +104,19 @@ function describe(title: string, curves: Curve[], show: Props["show"]): string {
 function options(width: number, curves: Curve[], show: Props["show"]): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
-  const font = `11px ${style.fontFamily}`;
+  const unit = rem();
+  const font = `${0.7 * unit}px ${getComputedStyle(document.body).fontFamily}`;
   const axis = { stroke: colour("--ink-soft"), font, ticks: { show: false }, grid: { stroke: colour("--line"), width: 1 } };
   return {
     width,
-    height: HEIGHT,
+    height: HEIGHT * unit,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 5 } },
     padding: [8, 4, 0, 0],
     scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 22, space: 60, values: (_, ticks) => ticks.map(hourAndMinute) },
-      { ...axis, size: 58, space: 34, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : show(tick))) },
+      { ...axis, grid: { show: false }, size: 1.4 * unit, space: 4 * unit, values: (_, ticks) => ticks.map(hourAndMinute) },
+      { ...axis, size: 3.7 * unit, space: 2.2 * unit, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : show(tick))) },
     ],
     series: [
       {},
@@ -127,6 +129,11 @@ function options(width: number, curves: Curve[], show: Props["show"]): uPlot.Opt
     ],
     hooks: { setCursor: [(plot) => point(plot, show)] },
   };
+}
+
+/** The size of a letter in pixels; it grows with the screen. */
+function rem(): number {
+  return parseFloat(getComputedStyle(document.documentElement).fontSize);
 }
 
 function hourAndMinute(time: number): string {

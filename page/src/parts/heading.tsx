@@ -1,7 +1,17 @@
 import type { ComponentChildren } from "preact";
 
+interface Props {
+  title: string;
+  /** The views above this one. */
+  path?: [text: string, href: string][];
+  /** What one can do here. */
+  acts?: ComponentChildren;
+  /** How it stands. */
+  children?: ComponentChildren;
+}
+
 /** The heading of a view. It takes the focus when the view is opened, so that a screen reader begins there. */
-export function Heading({ title, path, children }: { title: string; path?: [text: string, href: string][]; children?: ComponentChildren }) {
+export function Heading({ title, path, acts, children }: Props) {
   return (
     <div class="heading">
       {path && (
@@ -14,7 +24,8 @@ export function Heading({ title, path, children }: { title: string; path?: [text
         </nav>
       )}
       <h1 tabIndex={-1}>{title}</h1>
-      <p class="standing">{children}</p>
+      {acts && <div class="buttons">{acts}</div>}
+      {children && <p class="standing">{children}</p>}
     </div>
   );
 }

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import type { Tone } from "../tone";
+import { type Root, memo } from "./memo";
 
 /** The shapes differ as well as the colours do. */
 const SHAPES: Record<Tone, string> = {
@@ -43,10 +44,10 @@ export function Bar({ share, text, tone = "busy" }: { share: number; text: strin
 }
 
 /** A figure with what it is about. */
-export function Figure({ label, value, tone, note }: { label: string; value: string; tone?: Tone; note?: string }) {
+export const Figure = memo(function Figure({ root, label, value, tone, note }: { label: string; value: string; tone?: Tone; note?: string } & Root) {
   const isMarked = tone === "warn" || tone === "bad";
   return (
-    <div class="figure">
+    <div ref={root} class="figure">
       <dt>{label}</dt>
       <dd class={isMarked ? `marked ${tone}` : ""}>
         {isMarked && <Sign tone={tone} />}
@@ -55,4 +56,4 @@ export function Figure({ label, value, tone, note }: { label: string; value: str
       </dd>
     </div>
   );
-}
+});

@@ -33,17 +33,22 @@ export function byName(a: string, b: string): number {
   return a === b ? 0 : collator.compare(a, b);
 }
 
-/** An order that is kept for a while. What depends on `inputs` (which rows there are, how to sort them) changes it at once. */
+/**
+ * An order that is kept for a while. Other `inputs` (which rows there are, how to sort them) change it in any case, other `ranks` (how bad each row is)
+ * as soon as rows may move, and other figures when it is old enough besides.
+ */
 export class HeldOrder {
   private inputs: readonly unknown[] = [];
+  private ranks = "";
   private order: string[] = [];
   private madeAt = -Infinity;
 
   /** The names in order, made anew when that is due and `mayMove`. */
-  get(inputs: readonly unknown[], now: number, mayMove: boolean, make: () => string[]): string[] {
+  get(inputs: readonly unknown[], ranks: string, now: number, mayMove: boolean, make: () => string[]): string[] {
     const isOther = inputs.length !== this.inputs.length || inputs.some((input, at) => input !== this.inputs[at]);
-    if (isOther || (mayMove && now - this.madeAt >= HOLD_MS)) {
+    if (isOther || (mayMove && (ranks !== this.ranks || now - this.madeAt >= HOLD_MS))) {
       this.inputs = inputs;
+      this.ranks = ranks;
       this.madeAt = now;
       this.order = make();
     }

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { memo } from "../parts/memo";
+import { type Root, memo } from "../parts/memo";
 import type { Column } from "./table";
 
 interface Props {
@@ -10,9 +10,9 @@ interface Props {
 }
 
 /** One row. It is drawn again only when what it shows is another object than before. The roles are said because cards on a phone are no table for a browser. */
-export const Row = memo(function Row({ id, at, row, columns }: Props) {
+export const Row = memo(function Row({ root, id, at, row, columns }: Props & Root) {
   return (
-    <tr role="row" data-id={id} aria-rowindex={at + 2}>
+    <tr ref={root} role="row" data-id={id} aria-rowindex={at + 2}>
       {columns.map((column) => (
         <Cell key={column.id} column={column}>
           {column.cell(row, id)}

@@ -57,8 +57,8 @@ export function Table<T>({ what, rows, columns, first, text, rank, empty, beside
   const found = wanted ? all.filter(([id, row]) => text(row, id).toLowerCase().includes(wanted)) : all;
   const key = ([id, row]: [string, T]) => column?.key?.(row, id);
   const ranks = rank ? found.map(([, row]) => rank(row)).join() : "";
-  const inputs = [sort, wanted, ranks, found.length, found[0]?.[0], found.at(-1)?.[0]];
-  const order = held.current.get(inputs, Date.now(), !isInUse(table.current), () =>
+  const inputs = [sort, wanted, found.length, found[0]?.[0], found.at(-1)?.[0]];
+  const order = held.current.get(inputs, ranks, Date.now(), !isInUse(table.current), () =>
     sorted(found, key, ([id]) => id, sort.isDescending).map(([id]) => id),
   );
 
@@ -84,7 +84,8 @@ export function Table<T>({ what, rows, columns, first, text, rank, empty, beside
       >
         <Head columns={columns as Column<unknown>[]} sort={sort} set={setSort} />
         <tbody ref={body}>
-          {shown.map((at, place) => {
+          {/* one flat list: a row that stays keeps its element, and with it focus and selection, wherever it moves to */}
+          {shown.flatMap((at, place) => {
             const id = order[at]!;
             const gap = at - (place === 0 ? 0 : shown[place - 1]! + 1);
             const row = rows[id];

@@ -45,14 +45,13 @@ export function BackendView({ service, id }: { service: string; id: string }) {
   }
   return (
     <>
-      <Heading title={id} path={path}>
+      <Heading title={id} path={path} acts={<Buttons service={service} id={id} backend={backend} />}>
         <Pill tone={ofBackend(backend.state)}>{backend.state}</Pill> {(backend.state !== "up" && backend.reason) || MEANING[backend.state]}
         <span class="soft">
           {" "}
           · by {words(backend.by)}, since {clock(backend.since)} ({ago(backend.since, Date.now())})
         </span>
       </Heading>
-      <Buttons service={service} id={id} backend={backend} />
       <Figures backend={backend} />
       <section aria-labelledby="why">
         <h2 id="why">{at ? `Why it was ${answer.value?.state ?? "so"} at ${clock(at)}` : `Why it is ${backend.state}`}</h2>
@@ -74,7 +73,12 @@ function Buttons({ service, id, backend }: { service: string; id: string; backen
   const target = { service, id, backend, isLast: isLast(details.value?.backends ?? {}, id) };
   const isOut = backend.state === "draining" || backend.state === "disabled";
   return (
-    <p class="buttons">
+    <>
+      <span class="soft">
+        {backend.address}
+        {backend.zone ? ` · zone ${backend.zone}` : ""}
+        {backend.backup ? " · backup" : ""}
+      </span>
       {backend.state !== "draining" && (
         <button type="button" onClick={() => (asked.value = command("drain", target))}>
           Drain…
@@ -93,12 +97,7 @@ function Buttons({ service, id, backend }: { service: string; id: string; backen
       <button type="button" onClick={() => (asked.value = weight(target))}>
         Weight…
       </button>
-      <span class="soft">
-        {backend.address}
-        {backend.zone ? ` · zone ${backend.zone}` : ""}
-        {backend.backup ? " · backup" : ""}
-      </span>
-    </p>
+    </>
   );
 }
 

@@ -52,6 +52,7 @@ function columnsOf(service: string, sparks: Sparks, all: () => Backends): Column
     {
       id: "name",
       head: "Backend",
+      width: 15,
       isWide: true,
       key: (_, id) => id,
       cell: (backend, id) => (
@@ -61,7 +62,7 @@ function columnsOf(service: string, sparks: Sparks, all: () => Backends): Column
         </>
       ),
     },
-    { id: "state", head: "State", width: 19, isWide: true, key: rankOf, cell: (backend) => <State backend={backend} /> },
+    { id: "state", head: "State", isWide: true, key: rankOf, cell: (backend) => <State backend={backend} /> },
     {
       id: "share",
       head: "Share",

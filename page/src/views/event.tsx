@@ -30,7 +30,7 @@ export function Subject({ event: { service, backend } }: { event: Event }) {
 export function When({ time, level }: { time: string; level: string }) {
   return (
     <span class="when">
-      <Sign tone={ofLevel(level)} />
+      {level === "info" ? <span class="no-sign" /> : <Sign tone={ofLevel(level)} />}
       <span class="hidden">{level}</span>
       <time dateTime={time}>{clock(time)}</time>
     </span>

@@ -6,9 +6,8 @@ import { count, failed, ms, percent, rate } from "../format";
 import { recovery, services } from "../live/store";
 import type { Service } from "../live/contract";
 import { LastHour } from "../parts/chart";
-import { Heading } from "../parts/heading";
 import { Marked } from "../parts/marked";
-import { memo } from "../parts/memo";
+import { type Root, memo } from "../parts/memo";
 import { Bar, Figure, Pill, Sign } from "../parts/pill";
 import { to } from "../router";
 import { type Column, Table } from "../table/table";
@@ -23,9 +22,18 @@ export function Overview() {
   const { tone, text } = verdict.value;
   return (
     <>
-      <Heading title="Overview">
-        <Sign tone={tone} /> <span class={`verdict ${tone}`}>{text}</span>
-      </Heading>
+      <div class="heading">
+        <h1 tabIndex={-1} class={`verdict ${tone}`}>
+          <Sign tone={tone} /> {text}
+        </h1>
+        {!isPaused.value && (
+          <div class="buttons">
+            <button type="button" onClick={() => (asked.value = pause())}>
+              Pause recovery…
+            </button>
+          </div>
+        )}
+      </div>
       <Troubles />
       <section aria-labelledby="traffic">
         <h2 id="traffic">Traffic</h2>
@@ -72,10 +80,10 @@ function Troubles() {
   );
 }
 
-const TroubleLine = memo(function TroubleLine({ name, service }: Omit<Trouble, "standing">) {
+const TroubleLine = memo(function TroubleLine({ root, name, service }: Omit<Trouble, "standing"> & Root) {
   const { tone, word, words } = ofService(service);
   return (
-    <li class={`trouble ${tone}`}>
+    <li ref={root} class={`trouble ${tone}`}>
       <Pill tone={tone}>{word}</Pill>
       <a class="name" href={to("service", name)}>
         {name}
@@ -128,13 +136,6 @@ function Totals() {
       <Figure label="Waiting" value={count(waits)} tone={waits > 0 ? "warn" : "good"} />
       <Figure label="Retries a second" value={rate(retries)} />
       <Figure label="Backends in use" value={`${count(usable)} of ${count(backends)}`} tone={ofHealthy(usable, backends)} />
-      <div class="figure act">
-        {!isPaused.value && (
-          <button type="button" onClick={() => (asked.value = pause())}>
-            Pause recovery…
-          </button>
-        )}
-      </div>
     </dl>
   );
 }
@@ -145,11 +146,10 @@ function rankOf(service: Service): number {
 }
 
 const COLUMNS: Column<Service>[] = [
-  { id: "name", head: "Service", isWide: true, cell: (_, name) => <a href={to("service", name)}>{name}</a>, key: (_, name) => name },
+  { id: "name", head: "Service", width: 15, isWide: true, cell: (_, name) => <a href={to("service", name)}>{name}</a>, key: (_, name) => name },
   {
     id: "state",
     head: "State",
-    width: 24,
     isWide: true,
     key: rankOf,
     cell: (service) => {
@@ -169,7 +169,7 @@ const COLUMNS: Column<Service>[] = [
   {
     id: "healthy",
     head: "Backends",
-    width: 6.5,
+    width: 7,
     isNumber: true,
     key: ({ healthy, total }) => (total > 0 ? healthy / total : 0),
     cell: ({ healthy, total }) => <Marked tone={ofHealthy(healthy, total)}>{`${healthy} of ${total}`}</Marked>,

@@ -1,6 +1,6 @@
 /** The promise of one service: its days, its budget, its incidents. */
 
-import { asked } from "../acts/act";
+import { asked, tell } from "../acts/act";
 import { beginMaintenance } from "../acts/catalogue";
 import { order, useAnswer } from "../api";
 import { clock, count, duration, percent } from "../format";
@@ -8,7 +8,6 @@ import { Heading } from "../parts/heading";
 import { Figure, Pill } from "../parts/pill";
 import { to } from "../router";
 import { ofBudget } from "../tone";
-import { tell } from "../acts/act";
 import { BudgetCurve, type Day, Days } from "./days";
 import { EVERY_MS, type Incident, type Promised, Reports, stateOf } from "./sla";
 
@@ -34,15 +33,10 @@ export function PromiseView({ name }: { name: string }) {
   const days = report?.services[name]?.days ?? [];
   return (
     <>
-      <Heading title={`Promise of ${name}`} path={path}>
+      <Heading title={`Promise of ${name}`} path={path} acts={<PromiseActs name={name} />}>
         <Pill tone={tone}>{word}</Pill> {promised.compliant === false ? "The target is not met in the window" : promised.compliant ? "The target is met in the window" : ""}
         {promised.ledger_trouble ? ` ${promised.ledger_trouble}` : ""}
       </Heading>
-      <p class="buttons">
-        <button type="button" onClick={() => (asked.value = beginMaintenance(name))}>
-          Maintenance…
-        </button>
-      </p>
       <Figures promised={promised} />
       {days.length > 0 && (
         <section aria-labelledby="days">
@@ -52,7 +46,17 @@ export function PromiseView({ name }: { name: string }) {
         </section>
       )}
       <Incidents incidents={promised.incidents ?? []} reload={reload} />
+    </>
+  );
+}
+
+function PromiseActs({ name }: { name: string }) {
+  return (
+    <>
       <Reports service={name} />
+      <button type="button" onClick={() => (asked.value = beginMaintenance(name))}>
+        Maintenance…
+      </button>
     </>
   );
 }
@@ -113,7 +117,10 @@ function IncidentCard({ incident, reload }: { incident: Incident; reload: () => 
           </span>
         </p>
       ))}
-      <Note incident={id} reload={reload} />
+      <details>
+        <summary>Add a note</summary>
+        <Note incident={id} reload={reload} />
+      </details>
     </li>
   );
 }

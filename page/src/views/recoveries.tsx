@@ -56,21 +56,9 @@ export function RecoveriesView() {
   const { value: learned } = useAnswer<Learned>("/api/v1/recoveries/effectiveness", 10_000);
   return (
     <>
-      <Heading title="Recoveries">{state && <Mode state={state} />}</Heading>
-      <p class="buttons">
-        {state?.paused ? (
-          <button type="button" class="primary" onClick={() => (asked.value = resume(state.reason))}>
-            Resume recovery…
-          </button>
-        ) : (
-          <button type="button" onClick={() => (asked.value = pause())}>
-            Pause recovery…
-          </button>
-        )}
-        <a class="button" href="/api/v1/recoveries?format=markdown" target="_blank">
-          All attempts as a report
-        </a>
-      </p>
+      <Heading title="Recoveries" acts={<Acts state={state} />}>
+        {state && <Mode state={state} />}
+      </Heading>
       {state && <Braked services={state.services} />}
       <section aria-labelledby="attempts">
         <h2 id="attempts">Attempts</h2>
@@ -83,6 +71,25 @@ export function RecoveriesView() {
         </ul>
       </section>
       {learned && Object.keys(learned).length > 0 && <LearnedTable learned={learned} />}
+    </>
+  );
+}
+
+function Acts({ state }: { state: State | undefined }) {
+  return (
+    <>
+      {state?.paused ? (
+        <button type="button" class="primary" onClick={() => (asked.value = resume(state.reason))}>
+          Resume recovery…
+        </button>
+      ) : (
+        <button type="button" onClick={() => (asked.value = pause())}>
+          Pause recovery…
+        </button>
+      )}
+      <a class="button" href="/api/v1/recoveries?format=markdown" target="_blank">
+        All attempts as a report
+      </a>
     </>
   );
 }
@@ -133,7 +140,11 @@ export function AttemptActs({ attempt }: { attempt: Attempt }) {
   const isOver = Boolean(end) && !inForce;
   if (isOver) return null;
   const possible = wordsFor({ phase: inForce && end ? "in_force" : phase, waits_for_approval: phase === "proposed" });
-  return <AttemptButtons id={String(id)} what={whatOf(attempt)} possible={possible} />;
+  return (
+    <p class="buttons">
+      <AttemptButtons id={String(id)} what={whatOf(attempt)} possible={possible} />
+    </p>
+  );
 }
 
 function AttemptLine({ attempt }: { attempt: Attempt }) {
@@ -150,9 +161,9 @@ function AttemptLine({ attempt }: { attempt: Attempt }) {
           {attempt.recovery_s != null ? ` · well again after ${duration(attempt.recovery_s)}` : ""}
           {attempt.dry_run ? " · dry run" : ""}
         </span>
-        <AttemptActs attempt={attempt} />
       </p>
       <p class="soft">{attempt.why}</p>
+      <AttemptActs attempt={attempt} />
     </li>
   );
 }

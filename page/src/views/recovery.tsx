@@ -12,6 +12,8 @@ const EVERY_MS = 2_000;
 export function RecoveryView({ id }: { id: string }) {
   const { value: attempt, error } = useAnswer<Attempt>(`/api/v1/recoveries/${encodeURIComponent(id)}`, EVERY_MS);
   const path: [string, string][] = [["Recoveries", to("recoveries")]];
+  if (attempt) path.push([attempt.service, to("service", attempt.service)]);
+  if (attempt?.backend) path.push([attempt.backend, to("service", attempt.service, attempt.backend)]);
   if (!attempt) return <Heading title={`Attempt ${id}`} path={path}>{error ?? "Loading…"}</Heading>;
   const [tone, word] = outcome(attempt);
   return (
@@ -19,12 +21,7 @@ export function RecoveryView({ id }: { id: string }) {
       <Heading title={`Attempt ${id}`} path={path}>
         <Pill tone={tone}>{word}</Pill> {whatOf(attempt)}
       </Heading>
-      <p class="buttons">
-        <AttemptActs attempt={attempt} />
-        <a class="button" href={attempt.backend ? to("service", attempt.service, attempt.backend) : to("service", attempt.service)}>
-          {attempt.backend ? `${attempt.service}/${attempt.backend}` : attempt.service}
-        </a>
-      </p>
+      <AttemptActs attempt={attempt} />
       <dl class="figures">
         <Figure label="Fault since" value={clock(attempt.raised)} />
         <Figure label="Begun" value={clock(attempt.start)} />

@@ -28,12 +28,11 @@ export function ServiceView({ name }: { name: string }) {
   const { tone, word, words } = ofService(service);
   return (
     <>
-      <Heading title={name} path={[["Overview", to()]]}>
+      <Heading title={name} path={[["Overview", to()]]} acts={<Buttons name={name} service={service} />}>
         <Pill tone={tone}>{word}</Pill> {words}
       </Heading>
       <Concerns name={name} />
       <Figures service={service} />
-      <Buttons name={name} service={service} />
       <section aria-labelledby="hour">
         <h2 id="hour">The last hour</h2>
         <LastHour service={name} />
@@ -104,7 +103,11 @@ function Buttons({ name, service }: { name: string; service: Service }) {
     asked.value = endMaintenance(name, running ?? undefined);
   };
   return (
-    <p class="buttons">
+    <>
+      <span class="soft">
+        {words(service.balance)}
+        {details.value?.protocol ? ` · ${details.value.protocol}` : ""}
+      </span>
       {service.maintenance ? (
         <button type="button" onClick={() => void end()}>
           End maintenance…
@@ -120,10 +123,6 @@ function Buttons({ name, service }: { name: string; service: Service }) {
       <a class="button" href={to("sla", name)}>
         Availability
       </a>
-      <span class="soft">
-        {words(service.balance)}
-        {details.value?.protocol ? ` · ${details.value.protocol}` : ""}
-      </span>
-    </p>
+    </>
   );
 }

@@ -59,10 +59,9 @@ export function SlaView() {
   const missed = Object.values(all ?? {}).filter(({ compliant }) => compliant === false).length;
   return (
     <>
-      <Heading title="Availability">
+      <Heading title="Availability" acts={<Reports />}>
         {all ? (missed > 0 ? `${missed} of ${Object.keys(all).length} promises are not met in their windows` : "Each service in the window of its promise") : (error ?? "Loading…")}
       </Heading>
-      <Reports />
       {all && (
         <Table
           name="sla"
@@ -88,14 +87,14 @@ export function Reports({ service }: { service?: string }) {
     ["json", "as JSON"],
   ];
   return (
-    <p class="buttons">
-      <span>Report of the last 30 days</span>
+    <>
+      <span class="soft">Report of the last 30 days</span>
       {formats.map(([format, text]) => (
         <a key={format} class="button" href={`/api/v1/sla/report?format=${format}${of}`} target="_blank">
           {text}
         </a>
       ))}
-    </p>
+    </>
   );
 }
 
