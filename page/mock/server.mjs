@@ -132,5 +132,5 @@ if (process.argv[1] === new URL(import.meta.url).pathname) {
   const { values } = parseArgs({ options });
   const mock = new Mock({ services: Number(values.services), backends: Number(values.backends), eventsPerMinute: Number(values["events-per-minute"]) });
   await mock.listen(Number(values.port));
-  console.log(`${mock.url}: ${values.services} services with ${values.backends} backends each`);
+  console.log(`${mock.url} has ${values.services} services with ${values.backends} backends each`);
 }

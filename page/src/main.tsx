@@ -4,7 +4,7 @@ import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ActDialog, Toasts } from "./acts/dialog";
 import { csrf, order } from "./api";
-import { link, live, start } from "./live/store";
+import { isKnown, link, start } from "./live/store";
 import { LinkBanner, LinkState } from "./parts/link";
 import { follow, place, to } from "./router";
 import { BackendView } from "./views/backend";
@@ -17,7 +17,7 @@ import { RecoveriesView } from "./views/recoveries";
 import { RecoveryView } from "./views/recovery";
 import { ServiceView } from "./views/service";
 import { SlaView } from "./views/sla";
-import { troubles, verdict } from "./views/trouble";
+import { announcement, troubleCount, verdict } from "./views/trouble";
 import "uplot/dist/uPlot.min.css";
 import "./style/base.css";
 import "./style/parts.css";
@@ -45,7 +45,7 @@ function Page() {
       <Header />
       <LinkBanner />
       <main id="main" class={isStale ? "stale" : ""}>
-        {live.value ? <View /> : <p class="empty loading">Loading…</p>}
+        {isKnown.value ? <View /> : <p class="empty loading">Loading…</p>}
       </main>
       <ActDialog />
       <Toasts />
@@ -72,7 +72,12 @@ function Header() {
         {VIEWS.map(([name, text]) => (
           <a key={name} href={to(name)} {...(current === name ? { "aria-current": "page" as const } : {})}>
             {text}
-            {name === "" && troubles.value.length > 0 && <span class={`badge ${verdict.value.tone}`}>{troubles.value.length}<span class="hidden"> in trouble</span></span>}
+            {name === "" && troubleCount.value > 0 && (
+              <span class={`badge ${verdict.value.tone}`}>
+                {troubleCount.value}
+                <span class="hidden"> in trouble</span>
+              </span>
+            )}
           </a>
         ))}
       </nav>
@@ -124,19 +129,18 @@ const SETTLED_MS = 2_000;
 
 /** Tells a screen reader what is wrong when that changes, and shows it in the title of the tab. */
 function Announcer() {
-  const { tone, text } = verdict.value;
-  const worst = troubles.value[0];
-  const said = worst ? `${text}. ${worst.name} is ${worst.standing.word}. ${worst.standing.words}` : text;
+  const count = troubleCount.value;
+  const said = announcement.value;
   const [announced, setAnnounced] = useState("");
-  const isKnown = live.value !== undefined;
+  const known = isKnown.value;
   const isFirst = useRef(true);
   useEffect(() => {
-    document.title = tone === "bad" || tone === "warn" ? `(${troubles.value.length}) Evenkeel` : "Evenkeel";
-    if (!isKnown) return;
+    document.title = count > 0 ? `(${count}) Evenkeel` : "Evenkeel";
+    if (!known) return;
     const timer = setTimeout(() => setAnnounced(said), isFirst.current ? 0 : SETTLED_MS);
     isFirst.current = false;
     return () => clearTimeout(timer);
-  }, [said, isKnown]);
+  }, [said, known]);
   return (
     <div class="hidden" role="status" id="announcer">
       {announced}
@@ -158,4 +162,6 @@ function onKey(event: KeyboardEvent): void {
 addEventListener("keydown", onKey);
 follow();
 start();
-render(<Page />, document.getElementById("page")!);
+const root = document.getElementById("page")!;
+root.replaceChildren();
+render(<Page />, root);

@@ -16,6 +16,8 @@ export type Link =
 export const live = signal<Live | undefined>(undefined);
 export const link = signal<Link>({ kind: "loading" });
 
+/** Whether there is anything to show. */
+export const isKnown = computed(() => live.value !== undefined);
 // a component that reads one of these is drawn again only when that part has changed
 export const services = computed(() => live.value?.services);
 export const listeners = computed(() => live.value?.listeners);

@@ -5,6 +5,7 @@ import uPlot from "uplot";
 import { useAnswer } from "../api";
 import { NOTHING, failed, ms, rate } from "../format";
 import type { History, Maybe } from "../live/contract";
+import { type Root, memo } from "./memo";
 
 type Values = Maybe<number>[];
 interface Curve {
@@ -21,7 +22,7 @@ const EVERY_MS = 10_000;
 const HEIGHT = 7.5;
 
 /** Traffic, failures and latency of a service, or of all, in the last hour. */
-export function LastHour({ service }: { service?: string }) {
+export const LastHour = memo(function LastHour({ root, service }: { service?: string } & Root) {
   const query = service === undefined ? "" : `?service=${encodeURIComponent(service)}`;
   const { value: history, error } = useAnswer<History>(`/api/v1/history${query}`, EVERY_MS);
   if (error && !history) return <p class="empty">The last hour is not known: {error}</p>;
@@ -32,13 +33,13 @@ export function LastHour({ service }: { service?: string }) {
     { name: "p99", colour: "--ink-soft", values: of("p99_ms"), dashed: true },
   ];
   return (
-    <div class="charts">
+    <div ref={root} class="charts">
       <Chart title="Requests a second" history={history} show={rate} curves={[{ name: "rate", colour: "--accent", values: of("rate") }]} />
       <Chart title="Failed" history={history} show={failed} curves={errors} />
       <Chart title="Latency, p50 and p99 (dashed)" history={history} show={ms} curves={latencies} />
     </div>
   );
-}
+});
 
 interface Props {
   title: string;

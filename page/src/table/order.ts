@@ -12,9 +12,9 @@ export interface Sort {
 /** How long an order by moving figures holds, so that rows do not jump under the eyes of who reads them. */
 const HOLD_MS = 5_000;
 
-/** Sorts by keys, what is not known last; equal ones by their names, digits as numbers. */
-export function sorted<T>(rows: readonly T[], key: (row: T) => Key, name: (row: T) => string, isDescending: boolean): T[] {
-  const keyed = rows.map((row) => ({ row, key: key(row), name: name(row) }));
+/** Sorts by keys, what is not known last; equal ones by their places. */
+export function sorted<T>(rows: readonly T[], key: (row: T) => Key, place: (row: T) => number, isDescending: boolean): T[] {
+  const keyed = rows.map((row) => ({ row, key: key(row), place: place(row) }));
   const sign = isDescending ? -1 : 1;
   keyed.sort((a, b) => {
     if (a.key == null || b.key == null) {
@@ -22,7 +22,7 @@ export function sorted<T>(rows: readonly T[], key: (row: T) => Key, name: (row: 
     } else if (a.key !== b.key) {
       return (a.key < b.key ? -1 : 1) * sign;
     }
-    return byName(a.name, b.name);
+    return a.place - b.place;
   });
   return keyed.map(({ row }) => row);
 }
@@ -31,6 +31,11 @@ const collator = new Intl.Collator("en", { numeric: true });
 
 export function byName(a: string, b: string): number {
   return a === b ? 0 : collator.compare(a, b);
+}
+
+/** The place of each name in the order of names. Comparing names as people do is slow, so it is not done for each sort. */
+export function places(names: string[]): Map<string, number> {
+  return new Map(names.sort(byName).map((name, at) => [name, at]));
 }
 
 /**

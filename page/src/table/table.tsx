@@ -1,9 +1,9 @@
 /** A table that may have 10,000 rows: it can be sorted and filtered, and only the rows around the screen are in the document. */
 
 import type { ComponentChildren } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { Filter, Head, SortChoice } from "./head";
-import { HeldOrder, type Key, type Sort, sorted } from "./order";
+import { HeldOrder, type Key, type Sort, places, sorted } from "./order";
 import { Row } from "./row";
 import { shownRows, useRange } from "./window";
 
@@ -55,11 +55,12 @@ export function Table<T>({ what, rows, columns, first, text, rank, empty, beside
   const wanted = filter.trim().toLowerCase();
   const all = Object.entries(rows);
   const found = wanted ? all.filter(([id, row]) => text(row, id).toLowerCase().includes(wanted)) : all;
+  const place = useMemo(() => places(Object.keys(rows)), [all.length, all[0]?.[0], all.at(-1)?.[0]]);
   const key = ([id, row]: [string, T]) => column?.key?.(row, id);
   const ranks = rank ? found.map(([, row]) => rank(row)).join() : "";
   const inputs = [sort, wanted, found.length, found[0]?.[0], found.at(-1)?.[0]];
   const order = held.current.get(inputs, ranks, Date.now(), !isInUse(table.current), () =>
-    sorted(found, key, ([id]) => id, sort.isDescending).map(([id]) => id),
+    sorted(found, key, ([id]) => place.get(id) ?? Infinity, sort.isDescending).map(([id]) => id),
   );
 
   const range = useRange(body, order.length);

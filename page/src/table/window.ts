@@ -6,7 +6,7 @@ import { useLayoutEffect, useState } from "preact/hooks";
 /** A table of up to so many rows is in the document as a whole. */
 const SMALL = 60;
 /** Rows above and below the screen, so that scrolling shows no gap. The range moves in steps of this size. */
-const MARGIN = 12;
+const MARGIN = 4;
 
 export interface Range {
   from: number;

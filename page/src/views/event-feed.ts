@@ -22,10 +22,12 @@ export interface Feed {
 }
 
 /** Events that are in the document at once. */
-const SHOWN = 200;
+const SHOWN = 100;
 /** The most that one question brings. */
 const AT_ONCE = 1000;
 const EVERY_MS = 1_000;
+/** The more have come at once, the longer the pause: nobody can read a hundred a second, and drawing them takes time. */
+const PAUSE_PER_EVENT_MS = 25;
 /** Who has scrolled down further than this is reading. */
 const READING_PX = 150;
 
@@ -49,21 +51,23 @@ export function useEvents(wanted: Wanted): Feed {
     let isOver = false;
     newest.current = 0;
     setState(NOTHING);
-    const look = async () => {
-      if (document.hidden) return;
+    const look = async (): Promise<number> => {
+      if (document.hidden) return 0;
       const first = newest.current === 0;
       try {
         const { events, missed } = await read(first ? `limit=${SHOWN}` : `limit=${AT_ONCE}&since=${newest.current}`, filters);
-        if (isOver) return;
+        if (isOver) return 0;
         newest.current = events.at(-1)?.id ?? newest.current;
         const isReading = scrollY > READING_PX || !(getSelection()?.isCollapsed ?? true);
         setState((before) => add(before, events.reverse(), first ? 0 : missed, first, isReading));
+        return first ? 0 : events.length;
       } catch (problem) {
         if (!isOver) setState((before) => ({ ...before, error: (problem as Error).message, isLoaded: true }));
+        return 0;
       }
     };
     let timer: ReturnType<typeof setTimeout>;
-    const loop = () => look().then(() => isOver || (timer = setTimeout(loop, EVERY_MS)));
+    const loop = () => look().then((came) => isOver || (timer = setTimeout(loop, EVERY_MS + Math.min(came, 200) * PAUSE_PER_EVENT_MS)));
     void loop();
     return () => {
       isOver = true;

@@ -1,5 +1,6 @@
 /** An event, and everything that it tells. */
 
+import { useState } from "preact/hooks";
 import { NOTHING, clock, words } from "../format";
 import type { Maybe } from "../live/contract";
 import { Sign } from "../parts/pill";
@@ -37,8 +38,19 @@ export function When({ time, level }: { time: string; level: string }) {
   );
 }
 
-/** The cause of an event, member by member. */
-export function Cause({ cause }: { cause: Record<string, unknown> }) {
+/** The cause of an event, to be opened. What is in it is drawn only then: there are hundreds of events on a page. */
+export function Cause({ title, cause }: { title: string; cause: Event["cause"] }) {
+  const [isOpen, setOpen] = useState(false);
+  if (!cause || Object.keys(cause).length === 0) return null;
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{title}</summary>
+      {isOpen && <Members cause={cause} />}
+    </details>
+  );
+}
+
+function Members({ cause }: { cause: Record<string, unknown> }) {
   return (
     <dl class="cause">
       {Object.entries(cause)

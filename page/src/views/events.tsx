@@ -80,12 +80,7 @@ const Line = memo(function Line({ event }: { event: Event }) {
       <When time={event.time} level={event.level} />
       <div class="what">
         <Subject event={event} /> <span class="text">{event.text}</span> <span class="soft">{words(event.kind)}</span>
-        {event.cause && Object.keys(event.cause).length > 0 && (
-          <details>
-            <summary>Figures</summary>
-            <Cause cause={event.cause} />
-          </details>
-        )}
+        <Cause title="Figures" cause={event.cause} />
       </div>
     </li>
   );

@@ -42,18 +42,24 @@ export function Overview() {
       </section>
       <section aria-labelledby="services">
         <h2 id="services">Services</h2>
-        <Table
-          name="services"
-          what="services"
-          rows={services.value ?? {}}
-          columns={COLUMNS}
-          first="state"
-          rank={rankOf}
-          text={(service, name) => `${name} ${ofService(service).word} ${service.words} ${service.balance}`}
-          empty="No service is configured. A section [service.NAME] in the configuration makes one."
-        />
+        <Services />
       </section>
     </>
+  );
+}
+
+function Services() {
+  return (
+    <Table
+      name="services"
+      what="services"
+      rows={services.value ?? {}}
+      columns={COLUMNS}
+      first="state"
+      rank={rankOf}
+      text={(service, name) => `${name} ${ofService(service).word} ${service.words} ${service.balance}`}
+      empty="No service is configured. A section [service.NAME] in the configuration makes one."
+    />
   );
 }
 

@@ -21,12 +21,7 @@ export function Timeline({ events, at, ask }: Props) {
             <When time={event.time} level={event.level} />
             <div class="what">
               <span class="text">{event.text}</span> <span class="soft">{words(event.kind)}</span>
-              {event.cause && Object.keys(event.cause).length > 0 && (
-                <details>
-                  <summary>Figures and votes</summary>
-                  <Cause cause={event.cause} />
-                </details>
-              )}
+              <Cause title="Figures and votes" cause={event.cause} />
             </div>
             <button type="button" class="small" aria-label={`Why, at ${event.time}`} aria-pressed={event.time === at} onClick={() => ask(event.time)}>
               Why?

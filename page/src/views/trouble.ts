@@ -19,8 +19,31 @@ export const troubles = computed<Trouble[]>(() => {
   return bad.sort((a, b) => ORDER.indexOf(a.standing.tone) - ORDER.indexOf(b.standing.tone) || byName(a.name, b.name));
 });
 
-/** How everything stands, in one sentence. */
-export const verdict = computed<{ tone: Tone; text: string }>(() => {
+/** How many there are. */
+export const troubleCount = computed(() => troubles.value.length);
+
+/** How everything stands, in one sentence. It is the same object until that changes, although the figures of services do each second. */
+export const verdict = computed<Verdict>(() => {
+  const next = judge();
+  if (next.tone !== last.tone || next.text !== last.text) last = next;
+  return last;
+});
+
+/** What is read out when it changes: how everything stands, and the worst of it. */
+export const announcement = computed(() => {
+  const worst = troubles.value[0];
+  const { text } = verdict.value;
+  return worst ? `${text}. ${worst.name} is ${worst.standing.word}. ${worst.standing.words}` : text;
+});
+
+interface Verdict {
+  tone: Tone;
+  text: string;
+}
+
+let last: Verdict = { tone: "busy", text: "" };
+
+function judge(): Verdict {
   const all = Object.values(services.value ?? {}).map(ofService);
   const number = (tone: Tone) => all.filter((standing) => standing.tone === tone).length;
   const [bad, warn] = [number("bad"), number("warn")];
@@ -31,7 +54,7 @@ export const verdict = computed<{ tone: Tone; text: string }>(() => {
   if (warn > 0) return { tone: "warn", text: `${several(warn, total)} impaired` };
   if (phase.value === "draining") return { tone: "warn", text: "Draining: this process is about to stop" };
   return { tone: "good", text: total === 1 ? "The service is well" : `All ${total} services are well` };
-});
+}
 
 function several(n: number, total: number): string {
   return total === 1 ? "The service is" : `${n} of ${total} services ${n === 1 ? "is" : "are"}`;
