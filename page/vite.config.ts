@@ -3,6 +3,10 @@ import { defineConfig } from "vite";
 /** The admin address that the development server passes the API on to. */
 const proxy = process.env["EVENKEEL"] ?? "http://127.0.0.1:9900";
 
+/** A token for it, where one is asked for. */
+const token = process.env["EVENKEEL_TOKEN"];
+const headers: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
+
 export default defineConfig({
   // the admin address answers `/` with index.html, and has the other files below this path
   base: "/assets/",
@@ -24,6 +28,6 @@ export default defineConfig({
     },
   },
   server: {
-    proxy: Object.fromEntries(["/api", "/healthz", "/login", "/logout"].map((path) => [path, { target: proxy }])),
+    proxy: Object.fromEntries(["/api", "/healthz", "/login", "/logout"].map((path) => [path, { target: proxy, headers, changeOrigin: true }])),
   },
 });

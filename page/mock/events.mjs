@@ -46,7 +46,7 @@ export class Events {
         (!service || event.service === service) &&
         (!backend || event.backend === backend) &&
         (!level || RANK[event.level] >= RANK[level]) &&
-        (!kind || event.kind.includes(kind)),
+        (!kind || kind.split(",").some((pattern) => event.kind.startsWith(pattern.replace("*", "")))),
     );
     return since === undefined ? wanted.slice(-(limit ?? 1000)) : wanted.slice(0, limit ?? 1000);
   }

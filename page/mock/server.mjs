@@ -10,11 +10,10 @@ import * as answers from "./answers.mjs";
 import { difference, documentOf } from "./document.mjs";
 import { Events } from "./events.mjs";
 import { Fleet } from "./fleet.mjs";
-import { obey } from "./orders.mjs";
+import { CSRF, obey } from "./orders.mjs";
 
 const ASSETS = new URL("../../src/admin/assets/", import.meta.url);
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript; charset=utf-8", css: "text/css; charset=utf-8" };
-export const CSRF = "made-up-secret";
 /** The policy of the real server. */
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -62,13 +62,19 @@ function skip(event: Event): void {
 
 function Header() {
   const { view } = place.value;
+  const views = useRef<HTMLElement>(null);
+  // on a phone not all of them have room; the present one is to be seen
+  useEffect(() => {
+    const link = views.current?.querySelector<HTMLElement>("[aria-current]");
+    if (views.current && link) views.current.scrollLeft = link.offsetLeft - views.current.offsetLeft - 48;
+  }, [view]);
   const current = view === "service" ? "" : view;
   return (
     <header>
       <a class="brand" href={to()}>
         Evenkeel
       </a>
-      <nav aria-label="Views">
+      <nav ref={views} aria-label="Views">
         {VIEWS.map(([name, text]) => (
           <a key={name} href={to(name)} {...(current === name ? { "aria-current": "page" as const } : {})}>
             {text}

@@ -67,6 +67,9 @@ export interface Recovery {
   phase: string;
   text: string;
   waits_for_approval: boolean;
+  /** It has ended, and what it did still holds. */
+  in_force?: Maybe<boolean>;
+  dry_run?: Maybe<boolean>;
 }
 
 /** All of one service. */
@@ -88,7 +91,7 @@ export interface Backend {
   reason?: Maybe<string>;
   since: string;
   by: string;
-  rate: number;
+  rate?: Maybe<number>;
   /** Of the service's requests. */
   share?: Maybe<number>;
   error_rate?: Maybe<number>;

@@ -65,20 +65,23 @@ export function retry(): void {
   connect(watched.peek());
 }
 
-function connect(name: string | undefined): void {
+/** Follows the server, with the details of a service. Where it knows none of this name it is followed without, until there is one. */
+function connect(name: string | undefined, isUnknown = false): void {
   running?.abort();
   clearTimeout(retryTimer);
   const mine = new AbortController();
   running = mine;
   lastSign = Date.now();
-  const query = name === undefined ? "" : `?service=${encodeURIComponent(name)}`;
+  const query = name === undefined || isUnknown ? "" : `?service=${encodeURIComponent(name)}`;
   const listener = {
     sign: () => {
       lastSign = Date.now();
       if (link.peek().kind === "stale") link.value = { kind: "live" };
     },
     message: (event: string, data: string) => {
-      if (!mine.signal.aborted) take(event, JSON.parse(data), name);
+      if (mine.signal.aborted) return;
+      take(event, JSON.parse(data), name);
+      if (isUnknown && name !== undefined && live.peek()?.services[name]) connect(name);
     },
   };
   follow(`/api/v1/live${query}`, mine.signal, listener).then(
@@ -87,6 +90,7 @@ function connect(name: string | undefined): void {
       if (mine.signal.aborted) return;
       // the session is over: the same address is the page to log in on
       if (error instanceof Refused && error.status === 401) location.reload();
+      else if (error instanceof Refused && error.status === 404 && name !== undefined && !isUnknown) connect(name, true);
       else lose(error instanceof Refused ? error.message : "the server does not answer");
     },
   );

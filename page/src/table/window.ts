@@ -28,11 +28,14 @@ export function useRange(body: RefObject<HTMLTableSectionElement | null>, total:
       asked ||= requestAnimationFrame(look);
     };
     look();
-    if (total <= SMALL) return;
-    addEventListener("scroll", ask, { passive: true });
+    // what stands above the table may grow and shrink, and then other rows are on the screen
+    const resized = new ResizeObserver(ask);
+    resized.observe(document.body);
+    if (total > SMALL) addEventListener("scroll", ask, { passive: true });
     addEventListener("resize", ask);
     return () => {
       cancelAnimationFrame(asked);
+      resized.disconnect();
       removeEventListener("scroll", ask);
       removeEventListener("resize", ask);
     };

@@ -11,7 +11,8 @@ import { to } from "../router";
 /** What can be said of an attempt in its phase. */
 export function wordsFor({ phase, waits_for_approval: waits }: Pick<Recovery, "phase" | "waits_for_approval">): AttemptWord[] {
   if (waits) return ["approve", "refuse"];
-  return phase === "ended" || phase === "in_force" ? ["undo"] : ["stop"];
+  // what has ended and is still told of is in force
+  return phase === "ended" ? ["undo"] : ["stop"];
 }
 
 export const AttemptCard = memo(function AttemptCard({ id, attempt }: { id: string; attempt: Recovery }) {
@@ -20,7 +21,7 @@ export const AttemptCard = memo(function AttemptCard({ id, attempt }: { id: stri
   const what = `${words(strategy)} of ${whom} against ${words(fault)}`;
   return (
     <div class={`trouble ${waits ? "warn" : "busy"}`}>
-      <Pill tone={waits ? "warn" : "busy"}>{waits ? "waits for approval" : words(phase)}</Pill>
+      <Pill tone={waits ? "warn" : "busy"}>{waits ? "waits for approval" : phase === "ended" ? "in force" : words(phase)}</Pill>
       <a class="name" href={to("recoveries", id)}>
         {words(strategy)} of {whom}
       </a>

@@ -9,6 +9,21 @@ import { to } from "../router";
 import { Cause, type Event, Subject, When } from "./event";
 import { type Wanted, useEvents } from "./event-feed";
 
+/** Kinds of events as the server takes them; a star stands for what follows. */
+const KINDS: [pattern: string, text: string][] = [
+  ["backend_*", "backends"],
+  ["service_*,panic_*", "services"],
+  ["fault_*", "faults"],
+  ["recovery_*", "recoveries"],
+  ["operator*", "operators"],
+  ["incident_*,rto_*,budget_*,maintenance_*", "availability"],
+  ["config_*", "the configuration"],
+  ["discovery_*", "discovery"],
+  ["certificate_*", "certificates"],
+  ["listener_*", "listeners"],
+  ["ledger_*,clock_*,process_*", "this process"],
+];
+
 export function EventsView({ service }: { service: string | undefined }) {
   const [level, setLevel] = useState("");
   const [kind, setKind] = useState("");
@@ -27,9 +42,16 @@ export function EventsView({ service }: { service: string | undefined }) {
           </select>
         </label>
         <ServiceChoice service={service ?? ""} />
-        <label class="filter">
-          <span class="hidden">Kind of event</span>
-          <input type="search" placeholder="Kind, such as backend_down" value={kind} onChange={(event) => setKind(event.currentTarget.value.trim())} aria-keyshortcuts="/" />
+        <label>
+          About{" "}
+          <select value={kind} onChange={(event) => setKind(event.currentTarget.value)}>
+            <option value="">everything</option>
+            {KINDS.map(([pattern, text]) => (
+              <option key={pattern} value={pattern}>
+                {text}
+              </option>
+            ))}
+          </select>
         </label>
         {feed.held > 0 && (
           <button type="button" class="primary" onClick={feed.release}>

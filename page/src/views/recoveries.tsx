@@ -139,7 +139,7 @@ export function AttemptActs({ attempt }: { attempt: Attempt }) {
   const { id, phase, end, in_force: inForce } = attempt;
   const isOver = Boolean(end) && !inForce;
   if (isOver) return null;
-  const possible = wordsFor({ phase: inForce && end ? "in_force" : phase, waits_for_approval: phase === "proposed" });
+  const possible = wordsFor({ phase, waits_for_approval: phase === "proposed" });
   return (
     <p class="buttons">
       <AttemptButtons id={String(id)} what={whatOf(attempt)} possible={possible} />
