@@ -20,7 +20,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
       if (only.length > 0 && !only.some((part) => name.includes(part))) continue;
       await page.evaluate((to) => (location.hash = to), hash);
       await page.waitForTimeout(900);
-      await page.screenshot({ path: `${folder}/${name}.png` });
+      await page.screenshot({ path: `${folder}/${name}.png`, fullPage: size === "phone" });
     }
     await context.close();
     await mock.close();

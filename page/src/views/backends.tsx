@@ -83,7 +83,7 @@ function columnsOf(service: string, sparks: Sparks, all: () => Backends): Column
     },
     { id: "p50", head: "p50", width: 5.5, isNumber: true, isDescending: true, from: 1, key: (b) => b.p50_ms, cell: (b) => ms(b.p50_ms) },
     { id: "p99", head: "p99", width: 5.5, isNumber: true, isDescending: true, key: (b) => b.p99_ms, cell: (b) => ms(b.p99_ms) },
-    { id: "curve", head: "Last minute", width: 6.5, from: 2, cell: (_, id) => <Spark points={sparks.points(id)} /> },
+    { id: "curve", head: "Last minute", width: 7.5, from: 2, cell: (_, id) => <Spark points={sparks.points(id)} /> },
     { id: "flight", head: "In flight", width: 6, isNumber: true, isDescending: true, from: 1, key: (b) => b.in_flight, cell: inFlight },
     { id: "breaker", head: "Breaker", width: 5.5, from: 2, key: (b) => b.breaker, cell: (b) => <Breaker breaker={b.breaker ?? "closed"} /> },
     { id: "weight", head: "Weight", width: 4.5, isNumber: true, from: 1, isDescending: true, key: (b) => b.weight, cell: (b) => count(b.weight) },
@@ -97,7 +97,7 @@ function columnsOf(service: string, sparks: Sparks, all: () => Backends): Column
       key: (b) => b.last_check?.ms,
       cell: ({ last_check: check }) => check && <Marked tone={check.ok ? "good" : "bad"}>{check.ok ? ms(check.ms) : "failed"}</Marked>,
     },
-    { id: "act", head: "Act", width: 8.5, cell: (backend, id) => <Act service={service} id={id} backend={backend} all={all} /> },
+    { id: "act", head: "Act", width: 11, cell: (backend, id) => <Act service={service} id={id} backend={backend} all={all} /> },
   ];
 }
 

@@ -9,19 +9,19 @@ import { to } from "../router";
 import { Cause, type Event, Subject, When } from "./event";
 import { type Wanted, useEvents } from "./event-feed";
 
-/** Kinds of events as the server takes them; a star stands for what follows. */
+/** Kinds of events as the server takes them: it knows some groups, with a star, and the names of all others. */
 const KINDS: [pattern: string, text: string][] = [
   ["backend_*", "backends"],
-  ["service_*,panic_*", "services"],
-  ["fault_*", "faults"],
+  ["service_down,service_up,panic_began,panic_ended", "services"],
+  ["fault_raised,fault_cleared,detector_left_out", "faults"],
   ["recovery_*", "recoveries"],
   ["operator*", "operators"],
-  ["incident_*,rto_*,budget_*,maintenance_*", "availability"],
+  ["incident_*,rto_exceeded,budget_*,maintenance_*", "availability"],
   ["config_*", "the configuration"],
   ["discovery_*", "discovery"],
   ["certificate_*", "certificates"],
   ["listener_*", "listeners"],
-  ["ledger_*,clock_*,process_*", "this process"],
+  ["ledger_*,clock_jumped,process_*", "this process"],
 ];
 
 export function EventsView({ service }: { service: string | undefined }) {

@@ -55,7 +55,7 @@ const ROUTES: Column<Route>[] = [
   { id: "place", head: "No.", width: 4, isNumber: true, key: (_, place) => Number(place), cell: (_, place) => place },
   { id: "listener", head: "Listener", width: 10, key: (r) => r.listener, cell: (r) => r.listener },
   { id: "text", head: "What it takes", isWide: true, key: (r) => r.text, cell: (r) => <span class="words">{r.text}</span> },
-  { id: "to", head: "Leads to", width: 22, isWide: true, key: (r) => r.to, cell: (r) => (services.value?.[r.to] ? <a href={to("service", r.to)}>{r.to}</a> : r.to) },
+  { id: "to", head: "Leads to", width: 22, isWide: true, key: (r) => r.to, cell: (r) => (services.peek()?.[r.to] ? <a href={to("service", r.to)}>{r.to}</a> : r.to) },
   { id: "hits", head: "Hits", width: 8, isNumber: true, isDescending: true, key: (r) => r.hits, cell: (r) => count(r.hits) },
 ];
 

@@ -2,7 +2,8 @@
 
 import { pause, resume } from "../acts/catalogue";
 import { asked } from "../acts/act";
-import { count, failed, ms, percent, rate } from "../format";
+import { useAnswer } from "../api";
+import { count, date, failed, ms, percent, rate } from "../format";
 import { recovery, services } from "../live/store";
 import type { Service } from "../live/contract";
 import { LastHour } from "../parts/chart";
@@ -11,12 +12,15 @@ import { type Root, memo } from "../parts/memo";
 import { Bar, Figure, Pill, Sign } from "../parts/pill";
 import { to } from "../router";
 import { type Column, Table } from "../table/table";
-import { ORDER, ofBudget, ofErrors, ofHealthy, ofService } from "../tone";
+import { ORDER, ofBudget, ofCertificate, ofErrors, ofHealthy, ofService } from "../tone";
 import { AttemptCard } from "./attempts";
+import type { Certificate } from "./inventory";
 import { type Trouble, isPaused, troubles, verdict, waiting } from "./trouble";
 
 /** So many troubles are listed above the traffic; the table below has all of them. */
 const FIRST = 6;
+/** Certificates are read at reloads only. */
+const CERTIFICATES_MS = 60_000;
 
 export function Overview() {
   const { tone, text } = verdict.value;
@@ -66,7 +70,9 @@ function Services() {
 function Troubles() {
   const all = troubles.value;
   const proposals = waiting.value;
-  if (all.length === 0 && proposals.length === 0 && !isPaused.value) return null;
+  const { value: certificates } = useAnswer<Certificate[]>("/api/v1/certificates", CERTIFICATES_MS);
+  const expiring = certificates?.filter(({ days_left: days }) => ofCertificate(days) !== "good") ?? [];
+  if (all.length + proposals.length + expiring.length === 0 && !isPaused.value) return null;
   return (
     <section aria-labelledby="wrong">
       <h2 id="wrong">What needs attention</h2>
@@ -80,6 +86,9 @@ function Troubles() {
           <li key={id}>
             <AttemptCard id={id} attempt={attempt} />
           </li>
+        ))}
+        {expiring.map((certificate) => (
+          <Expiring key={certificate.fingerprint_sha256} certificate={certificate} />
         ))}
       </ul>
     </section>
@@ -102,6 +111,22 @@ const TroubleLine = memo(function TroubleLine({ root, name, service }: Omit<Trou
     </li>
   );
 });
+
+function Expiring({ certificate: { names, subject, days_left: days, not_after: end, listener } }: { certificate: Certificate }) {
+  const tone = ofCertificate(days);
+  return (
+    <li class={`trouble ${tone}`}>
+      <Pill tone={tone}>{days <= 0 ? "expired" : "expires soon"}</Pill>
+      <a class="name" href={to("certificates")}>
+        {names[0] ?? subject}
+      </a>
+      <span class="words">
+        {days <= 0 ? "The certificate is not valid any more" : `The certificate expires in ${count(days)} days`}, listener {listener}
+      </span>
+      <span class="facts">{date(end)}</span>
+    </li>
+  );
+}
 
 function Paused() {
   const { reason, by } = recovery.value ?? {};
