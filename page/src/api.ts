@@ -49,11 +49,15 @@ async function detail(answer: Response): Promise<string> {
 
 export type Loaded<T> = { value?: T; error?: string; reload: () => void };
 
-/** What a path answers, asked again each `everyMs`. While the next answer is on its way the last one stays; another path begins anew. */
-export function useAnswer<T>(path: string, everyMs: number): Loaded<T> {
-  const [state, setState] = useState<{ path: string; value?: T; error?: string }>({ path });
+/**
+ * What a path answers, asked again each `everyMs`. While the next answer is on its way the last one stays; another path begins anew. Without a path
+ * nothing is asked.
+ */
+export function useAnswer<T>(path: string | undefined, everyMs: number): Loaded<T> {
+  const [state, setState] = useState<{ path: string | undefined; value?: T; error?: string }>({ path });
   const [turn, setTurn] = useState(0);
   useEffect(() => {
+    if (path === undefined) return;
     let isOver = false;
     const look = () =>
       get<T>(path).then(

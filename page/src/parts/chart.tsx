@@ -18,6 +18,7 @@ interface Curve {
 
 /** A new point comes each 10 s. */
 const EVERY_MS = 10_000;
+const HOUR_S = 3_600;
 /** In rem. */
 const HEIGHT = 7.5;
 
@@ -114,7 +115,7 @@ function options(width: number, curves: Curve[], show: Props["show"]): uPlot.Opt
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 5 } },
     padding: [8, 4, 0, 0],
-    scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] } },
+    scales: { x: { range: (_, __, last) => [last - HOUR_S, last] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] } },
     axes: [
       { ...axis, grid: { show: false }, size: 1.4 * unit, space: 4 * unit, values: (_, ticks) => ticks.map(hourAndMinute) },
       { ...axis, size: 3.7 * unit, space: 2.2 * unit, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : show(tick))) },

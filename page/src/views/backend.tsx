@@ -12,6 +12,7 @@ import { Figure, Pill } from "../parts/pill";
 import { to } from "../router";
 import { MEANING, ofBackend, ofErrors } from "../tone";
 import { isLast } from "./backends";
+import type { Event } from "./event";
 import { Timeline } from "./timeline";
 import { type Why, WhyShown } from "./why";
 
@@ -25,6 +26,9 @@ export function BackendView({ service, id }: { service: string; id: string }) {
   const query = new URLSearchParams({ service, backend: id, ...(at ? { at } : {}) });
   const answer = useAnswer<Why>(`/api/v1/why?${query}`, at ? NEVER_MS : EVERY_MS);
   const now = useAnswer<Why>(`/api/v1/why?${new URLSearchParams({ service, backend: id })}`, EVERY_MS);
+  // a server that can't answer why still tells what happened
+  const events = useAnswer<Event[]>(now.error ? `/api/v1/events?${new URLSearchParams({ service, backend: id, limit: "200" })}` : undefined, EVERY_MS);
+  const timeline = now.value?.timeline ?? events.value?.toReversed();
   const backend = details.value?.backends[id];
   const ask = (time: string) => {
     setAt(time);
@@ -39,7 +43,7 @@ export function BackendView({ service, id }: { service: string; id: string }) {
       <>
         <Heading title={id} path={path} />
         <p class="empty">{details.value === undefined ? "Loading…" : `${service} has no backend “${id}” now. It may have been removed.`}</p>
-        {now.value && <Timeline events={now.value.timeline} at={at} ask={ask} />}
+        {timeline && <Timeline events={timeline} at={at} ask={ask} />}
       </>
     );
   }
@@ -64,7 +68,7 @@ export function BackendView({ service, id }: { service: string; id: string }) {
         )}
         {answer.value ? <WhyShown why={answer.value} /> : <p class="empty">{answer.error ?? "Loading…"}</p>}
       </section>
-      {now.value && <Timeline events={now.value.timeline} at={at} ask={ask} />}
+      {timeline && <Timeline events={timeline} at={at} ask={ask} />}
     </>
   );
 }

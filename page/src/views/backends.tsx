@@ -97,7 +97,7 @@ function columnsOf(service: string, sparks: Sparks, all: () => Backends): Column
       key: (b) => b.last_check?.ms,
       cell: ({ last_check: check }) => check && <Marked tone={check.ok ? "good" : "bad"}>{check.ok ? ms(check.ms) : "failed"}</Marked>,
     },
-    { id: "act", head: "Act", width: 11, cell: (backend, id) => <Act service={service} id={id} backend={backend} all={all} /> },
+    { id: "act", head: "Act", width: 11.75, cell: (backend, id) => <Act service={service} id={id} backend={backend} all={all} /> },
   ];
 }
 

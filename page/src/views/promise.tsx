@@ -40,9 +40,9 @@ export function PromiseView({ name }: { name: string }) {
       <Figures promised={promised} />
       {days.length > 0 && (
         <section aria-labelledby="days">
-          <h2 id="days">The last {days.length} days</h2>
+          <h2 id="days">{days.length === 1 ? "Today" : `The last ${days.length} days`}</h2>
           <Days days={days} />
-          {promised.budget && <BudgetCurve days={days} allowed={promised.budget} />}
+          {promised.budget && days.length > 1 && <BudgetCurve days={days} allowed={promised.budget} />}
         </section>
       )}
       <Incidents incidents={promised.incidents ?? []} reload={reload} />
