@@ -40,7 +40,7 @@ const stillSelected = (page) => page.evaluate(() => ({ text: getSelection().toSt
 test("trouble is shown first, in words and in colour, as soon as the server tells of it", async () => {
   const { page, mock } = await begin({ services: 3 });
   await page.getByRole("heading", { name: "All 3 services are well" }).waitFor(PATIENCE);
-  assert.equal(await page.locator(".troubles").count(), 0);
+  assert.equal(await page.locator('.trouble a[href^="#/service/"]').count(), 0);
   mock.fleet.set("api", "c", "down", "connection refused");
   await page.locator(".trouble.warn", { hasText: "2 of 3 backends can be used: c is down (connection refused)" }).waitFor(PATIENCE);
   assert.match(await page.locator("h1").innerText(), /1 of 3 services is impaired/);
