@@ -1,0 +1,118 @@
+/**
+ * The document that `GET /api/v1/live` gives. A member that may be `null` is missing after a patch has set it to `null`, because that is how a
+ * JSON merge patch (RFC 7396) removes a member. So all of these are optional here.
+ */
+
+export type Maybe<T> = T | null | undefined;
+
+export interface Live {
+  version: string;
+  /** RFC 3339. */
+  started: string;
+  config_generation: number;
+  phase: "starting" | "ready" | "draining";
+  recovery: { paused: boolean; reason?: Maybe<string>; by?: Maybe<string> };
+  listeners: Record<string, Listener>;
+  services: Record<string, Service>;
+  faults: Record<string, Fault>;
+  recoveries: Record<string, Recovery>;
+  service?: Maybe<Details>;
+}
+
+export interface Listener {
+  address: string;
+  protocol: string;
+  tls: boolean;
+  connections: number;
+}
+
+/** A service, in short. Rates are per second, shares 0 to 1. */
+export interface Service {
+  state: "ok" | "impaired" | "down";
+  /** What is wrong, in words; empty when nothing is. */
+  words: string;
+  balance: string;
+  healthy: number;
+  total: number;
+  panic: boolean;
+  rate: number;
+  error_rate?: Maybe<number>;
+  p50_ms?: Maybe<number>;
+  p90_ms?: Maybe<number>;
+  p99_ms?: Maybe<number>;
+  in_flight: number;
+  waiting: number;
+  retry_rate: number;
+  budget_left?: Maybe<number>;
+  maintenance: boolean;
+  faults: number;
+  recovering: number;
+}
+
+export interface Fault {
+  service: string;
+  backend?: Maybe<string>;
+  fault: string;
+  confidence: number;
+  since: string;
+  text: string;
+}
+
+/** A repair that is under way or in force. */
+export interface Recovery {
+  service: string;
+  backend?: Maybe<string>;
+  fault: string;
+  strategy: string;
+  phase: string;
+  text: string;
+  waits_for_approval: boolean;
+  /** It has ended, and what it did still holds. */
+  in_force?: Maybe<boolean>;
+  dry_run?: Maybe<boolean>;
+}
+
+/** All of one service. */
+export interface Details {
+  name: string;
+  balance: string;
+  protocol?: Maybe<string>;
+  backends: Record<string, Backend>;
+}
+
+export type BackendState = "up" | "starting" | "unknown" | "draining" | "disabled" | "down" | "ejected" | "broken";
+
+export interface Backend {
+  address: string;
+  weight: number;
+  zone?: Maybe<string>;
+  backup: boolean;
+  state: BackendState;
+  reason?: Maybe<string>;
+  since: string;
+  by: string;
+  rate?: Maybe<number>;
+  /** Of the service's requests. */
+  share?: Maybe<number>;
+  error_rate?: Maybe<number>;
+  latency_ms?: Maybe<number>;
+  p50_ms?: Maybe<number>;
+  p99_ms?: Maybe<number>;
+  in_flight: number;
+  max_connections?: Maybe<number>;
+  breaker?: Maybe<string>;
+  work_share?: Maybe<number>;
+  cpu?: Maybe<number>;
+  memory?: Maybe<number>;
+  last_check?: Maybe<{ ok: boolean; ms: number; reason?: Maybe<string> }>;
+}
+
+/** The last hour of a service, or of all: one point in `step_s` seconds, the oldest first. */
+export interface History {
+  step_s: number;
+  end: string;
+  rate: Maybe<number>[];
+  error_rate: Maybe<number>[];
+  p50_ms: Maybe<number>[];
+  p99_ms: Maybe<number>[];
+}

@@ -1,0 +1,2 @@
+// style sheets, which Vite puts into page.css
+declare module "*.css";

@@ -1,0 +1,44 @@
+/** A headless Chromium with a page of a made-up fleet in it. */
+
+import { chromium } from "playwright-core";
+import { Mock } from "../mock/server.mjs";
+
+/** Where Chromium is. */
+const PATH = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+let browser;
+
+export async function launch() {
+  browser ??= await chromium.launch({ executablePath: PATH, args: ["--no-sandbox", "--disable-gpu"] });
+  return browser;
+}
+
+export async function quit() {
+  await browser?.close();
+  browser = undefined;
+}
+
+/** A server with a fleet, and a page that shows it. What the page says of errors, and what its policy has refused, is kept. */
+export async function open(fleet = {}, context = {}) {
+  const mock = await new Mock({ tickMs: 200, ...fleet }).listen();
+  return { ...(await openAt(mock.url, context)), mock };
+}
+
+export async function openAt(url, context = {}, path = "/") {
+  const window = await (await launch()).newContext({ viewport: { width: 1280, height: 800 }, ...context });
+  const page = await window.newPage();
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(`error: ${error.message}`));
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
+  await page.addInitScript(() => {
+    window.refused = [];
+    document.addEventListener("securitypolicyviolation", (event) => window.refused.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
+  });
+  await page.goto(url + path);
+  return { page, context: window, complaints };
+}
+
+/** Waits until the page has drawn the fleet. */
+export async function isDrawn(page) {
+  await page.waitForSelector("main h1");
+}
