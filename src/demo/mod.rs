@@ -35,7 +35,7 @@ Evenkeel {version}: a fleet of {count} backends, and the proxy in front of it.
 
   proxy     http://{web}
   admin     http://{admin}
-            open it in a browser: who gets how much, once a second
+            open it in a browser: what is wrong first, and who gets how much
   backends  {members}
 
 Try, in another terminal:
