@@ -2,6 +2,7 @@
 
 use crate::clock::{Moment, Stamp};
 use crate::recover::attempt::Attempt;
+use crate::recover::brakes::Counts;
 use crate::recover::order::{Notice, Order};
 use crate::recover::scene::Scene;
 
@@ -11,12 +12,14 @@ pub(super) struct Turn<'a> {
     pub(super) now: Moment,
     pub(super) at: Stamp,
     pub(super) scene: &'a Scene,
+    /// The backends of the scene by number.
+    pub(super) counts: Counts,
     pub(super) orders: Vec<Order>,
 }
 
 impl<'a> Turn<'a> {
     pub(super) fn new(now: Moment, at: Stamp, scene: &'a Scene) -> Self {
-        Self { now, at, scene, orders: Vec::new() }
+        Self { now, at, scene, counts: Counts::of(scene), orders: Vec::new() }
     }
 
     pub(super) fn give(&mut self, orders: Vec<Order>) {
