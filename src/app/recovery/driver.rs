@@ -179,14 +179,13 @@ impl Driver {
         let in_maintenance = self.is_in_maintenance(service, at);
         let Self { services, learned, random, next_id, sources, .. } = self;
         let Some(repaired) = services.get_mut(&service.name) else { return };
-        let faults: Vec<_> = faults.iter().filter(|fault| fault.service == service.name).cloned().collect();
         let is_destination =
             |other: &&Arc<Service>| repaired.destinations.contains(&other.name) && other.has_usable_backend();
         let usable = snapshot.services.iter().filter(is_destination).map(|other| Arc::clone(&other.name));
         let usable_services: Vec<_> = if repaired.destinations.is_empty() { Vec::new() } else { usable.collect() };
         let scene = repaired
             .scenes
-            .make(service, SceneSources { faults: &faults, in_maintenance, usable_services: &usable_services, now });
+            .make(service, SceneSources { faults, in_maintenance, usable_services: &usable_services, now });
         let mut world = World { learned, random, next_id, paused: sources.recoveries.is_paused() };
         let orders = repaired.coordinator.step(now, at, &scene, &mut world);
         if !orders.is_empty() {

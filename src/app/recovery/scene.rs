@@ -1,6 +1,7 @@
 //! Makes the scene of a service, as its coordinator sees it, of the snapshot, the checks and the verdicts.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ const BY_CHECKS: f64 = 0.9;
 /// What a scene is made of beside the service.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SceneSources<'a> {
-    /// The verdicts on the service and its parts.
+    /// The verdicts on all services and their parts.
     pub faults: &'a [Fault],
     /// Whether it is in maintenance.
     pub in_maintenance: bool,
@@ -63,6 +64,15 @@ struct Requests {
     lately: VecDeque<Counted>,
 }
 
+/// The verdicts on a service, by whom they are on.
+#[derive(Debug, Default)]
+struct Verdicts<'a> {
+    service: Option<&'a Fault>,
+    backends: AHashMap<&'a str, &'a Fault>,
+    hosts: AHashMap<IpAddr, &'a Fault>,
+    zones: AHashMap<&'a str, &'a Fault>,
+}
+
 /// A change that may explain what goes wrong soon after it.
 #[derive(Debug)]
 struct Change {
@@ -74,6 +84,7 @@ struct Change {
 #[derive(Debug)]
 struct Known {
     live: Arc<Live>,
+    zone: Arc<str>,
     trouble: Option<Trouble>,
     well_since: Option<Moment>,
     /// When it was added, or came back, last.
@@ -102,11 +113,11 @@ impl SceneMaker {
         let now = sources.now;
         self.see_changes(service, now);
         self.requests.look(service, now);
+        let verdicts = Verdicts::of(&service.name, sources.faults);
         let backends: Vec<_> =
-            service.endpoints.iter().map(|endpoint| self.backend(service, endpoint, sources)).collect();
+            service.endpoints.iter().map(|endpoint| self.backend(service, endpoint, &verdicts, now)).collect();
         self.has_begun = true;
-        let verdict = sources.faults.iter().find(|known| known.verdict.subject == Subject::Service);
-        let found = verdict.map(|known| from_verdict(known, now)).or_else(|| no_primary(&backends, now));
+        let found = verdicts.service.map(|known| from_verdict(known, now)).or_else(|| no_primary(&backends, now));
         self.trouble = since_before(found, self.trouble.take());
         Scene {
             explained: explanation(&mut self.change, self.trouble.as_ref(), now),
@@ -115,7 +126,7 @@ impl SceneMaker {
             measure: self.requests.lately(),
             total: self.requests.total.measure(),
             usable_services: sources.usable_services.iter().filter(|name| **name != service.name).cloned().collect(),
-            backends,
+            backends: backends.into(),
         }
     }
 
@@ -135,8 +146,13 @@ impl SceneMaker {
         }
     }
 
-    fn backend(&mut self, service: &Service, endpoint: &Arc<Endpoint>, sources: SceneSources<'_>) -> BackendScene {
-        let now = sources.now;
+    fn backend(
+        &mut self,
+        service: &Service,
+        endpoint: &Arc<Endpoint>,
+        verdicts: &Verdicts<'_>,
+        now: Moment,
+    ) -> BackendScene {
         let condition = precedence::condition_but_for_repair(endpoint, service.rules(), now);
         let usable = condition.state.is_usable();
         let taken_out =
@@ -147,13 +163,13 @@ impl SceneMaker {
             Known::new(endpoint, change)
         });
         known.see_changes(endpoint, taken_out, now);
-        let found = verdict_on(endpoint, sources.faults).map(|fault| from_verdict(fault, now));
+        let found = verdicts.on(endpoint).map(|fault| from_verdict(fault, now));
         let found = found.or_else(|| (!taken_out).then(|| down_by_checks(endpoint, now)).flatten());
         known.trouble = since_before(found, known.trouble.take());
         known.see_well(endpoint, usable, now);
         BackendScene {
             id: Arc::clone(&endpoint.id),
-            zone: endpoint.zone.as_str().into(),
+            zone: Arc::clone(&known.zone),
             backup: endpoint.backup,
             usable,
             taken_out,
@@ -162,6 +178,34 @@ impl SceneMaker {
             in_flight: endpoint.live.in_flight(),
             well_since: known.well_since,
         }
+    }
+}
+
+impl<'a> Verdicts<'a> {
+    fn of(service: &str, faults: &'a [Fault]) -> Self {
+        let mut verdicts = Self::default();
+        for fault in faults.iter().filter(|fault| *fault.service == *service) {
+            match &fault.verdict.subject {
+                Subject::Service => verdicts.service = verdicts.service.or(Some(fault)),
+                Subject::Backend(_) => {
+                    // a backend is known by its id: its place, by which the verdict names it, changes with reloads
+                    verdicts.backends.extend(fault.backend.as_deref().map(|id| (id, fault)));
+                }
+                Subject::Host(host) => verdicts.hosts.extend(host.parse().ok().map(|host: IpAddr| (host, fault))),
+                Subject::Zone(zone) => verdicts.zones.extend([(&**zone, fault)]),
+            }
+        }
+        verdicts
+    }
+
+    /// The verdict on a backend, on its host or on its zone; of several, the surest.
+    fn on(&self, endpoint: &Endpoint) -> Option<&'a Fault> {
+        let host = match &endpoint.target {
+            Target::Tcp(address) => self.hosts.get(&address.ip()),
+            _ => None,
+        };
+        let all = [self.backends.get(&*endpoint.id), host, self.zones.get(endpoint.zone.as_str())];
+        all.into_iter().flatten().copied().max_by(|a, b| a.verdict.confidence.total_cmp(&b.verdict.confidence))
     }
 }
 
@@ -230,6 +274,7 @@ impl Known {
     fn new(endpoint: &Endpoint, change: Option<Change>) -> Self {
         Self {
             live: Arc::clone(&endpoint.live),
+            zone: endpoint.zone.as_str().into(),
             trouble: None,
             well_since: None,
             joined: endpoint.live.standing.joined(),
@@ -243,6 +288,9 @@ impl Known {
         if !Arc::ptr_eq(&self.live, &endpoint.live) {
             *self =
                 Self::new(endpoint, Some(Change { at: now, what: "its address was changed a short time ago".into() }));
+        }
+        if *self.zone != *endpoint.zone {
+            self.zone = endpoint.zone.as_str().into();
         }
         if std::mem::replace(&mut self.was_taken_out, taken_out) && !taken_out {
             // what was wrong with it meanwhile was nobody's to repair
@@ -271,17 +319,6 @@ fn explanation(change: &mut Option<Change>, trouble: Option<&Trouble>, now: Mome
     let what = begins_then.then(|| Arc::clone(&last.what));
     *change = Some(last);
     what
-}
-
-/// The verdict on a backend, on its host or on its zone; of several, the surest.
-fn verdict_on<'a>(endpoint: &Endpoint, faults: &'a [Fault]) -> Option<&'a Fault> {
-    let is_on = |known: &&Fault| match &known.verdict.subject {
-        Subject::Backend(_) => known.backend.as_deref() == Some(&*endpoint.id),
-        Subject::Host(host) => matches!(&endpoint.target, Target::Tcp(at) if at.ip().to_string() == **host),
-        Subject::Zone(zone) => *endpoint.zone == **zone,
-        Subject::Service => false,
-    };
-    faults.iter().filter(is_on).max_by(|a, b| a.verdict.confidence.total_cmp(&b.verdict.confidence))
 }
 
 fn from_verdict(known: &Fault, now: Moment) -> Trouble {
