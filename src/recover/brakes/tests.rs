@@ -29,7 +29,8 @@ struct Table {
 impl Table {
     fn new() -> Self {
         let backend = |id: &str| BackendScene { id: id.into(), usable: true, ..Default::default() };
-        let mut scene = Scene { backends: ["a", "b", "c", "d", "e"].map(backend).to_vec().into(), ..Default::default() };
+        let mut scene =
+            Scene { backends: ["a", "b", "c", "d", "e"].map(backend).to_vec().into(), ..Default::default() };
         fail(&mut scene, 0);
         let limits =
             Limits { cool_down: secs(60), max_at_once: 1, max_disrupted: 0.34, max_unhealthy: 0.4, per_hour: 3 };

@@ -121,7 +121,13 @@ impl Coordinator {
     }
 
     /// Why an obstacle holds what could be tried against this fault, in words.
-    pub(super) fn explain(&self, obstacle: Obstacle<'_>, episode: &Episode, turn: &Turn<'_>, common: &Common) -> String {
+    pub(super) fn explain(
+        &self,
+        obstacle: Obstacle<'_>,
+        episode: &Episode,
+        turn: &Turn<'_>,
+        common: &Common,
+    ) -> String {
         match obstacle.why {
             Why::Refusals(text) => text,
             Why::Brake(plan) => {
