@@ -115,6 +115,7 @@ async fn control(
 
     let told = None;
     let mut running = Running { serving: None, admin, system, signals, invocation, told, reloads, backend_changes };
+    running.system.recovering.recall_pause().await;
     running.serve_admin()?;
     ready(&running.is_ready());
     match inherited.ready.take() {

@@ -22,8 +22,8 @@ use super::body::WholeBody;
 use super::caller::Caller;
 use crate::clock::Stamp;
 use crate::ledger::Reader;
-use crate::operator::recovery::{Command, Word};
-use crate::recover::Attempt;
+use crate::operator::recovery::{Command, Mode};
+use crate::recover::{Attempt, Word};
 use crate::report::{json as shown, markdown};
 
 /// How long a command may take to be carried out. An act that is taken back goes on after the answer.
@@ -31,6 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The field that says why attempts of which only the ledger knows are missing in an answer.
 static TROUBLE: HeaderName = HeaderName::from_static("evenkeel-ledger-trouble");
+
+/// What the status says of an attempt.
+const IN_SHORT: [&str; 9] =
+    ["id", "service", "backend", "fault", "strategy", "dry_run", "phase", "outcome", "in_force"];
 
 /// The body of what an operator says.
 #[derive(Debug, Default, Deserialize)]
@@ -152,24 +156,50 @@ pub(super) async fn effectiveness(
 
 /// `GET /api/v1/recovery`: whether it is paused, and how each service is repaired.
 pub(super) async fn state(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
-    let (braked, current) = (shared.recoveries.braked(), shared.recoveries.current());
+    let current = shared.recoveries.current();
     let mut state = paused(&shared);
     state["attempts"] = current.iter().map(|attempt| shown::attempt(attempt)).collect();
     state["services"] = json!({});
-    for (name, mode) in shared.recoveries.services() {
+    for (name, service) in services(&shared, &current) {
+        state["services"][&*name] = service;
+    }
+    answer::json(&state)
+}
+
+/// How each service is repaired, with the numbers of these attempts that are its.
+fn services(shared: &Shared, current: &[Arc<Attempt>]) -> Vec<(Arc<str>, Value)> {
+    let braked = shared.recoveries.braked();
+    let service = |(name, mode): (Arc<str>, Mode)| {
         let ids = |wanted: fn(&Attempt) -> bool| -> Vec<i64> {
             let of_service = current.iter().filter(|attempt| *attempt.service == *name);
             of_service.filter(|attempt| wanted(attempt)).map(|attempt| attempt.id).collect()
         };
-        state["services"][&*name] = json!({
+        let service = json!({
             "dry_run": mode.dry_run,
             "approve": if mode.asks { "ask" } else { "auto" },
             "braked": braked.get(&name),
             "running": ids(|attempt| attempt.end.is_none()),
             "in_force": ids(|attempt| attempt.in_force),
         });
-    }
-    answer::json(&state)
+        (name, service)
+    };
+    shared.recoveries.services().into_iter().map(service).collect()
+}
+
+/// The recovery of the services that are repaired, as the status has it: what is under way or in force in a few words, and whether it is paused.
+pub(super) fn in_short(shared: &Shared) -> BTreeMap<Arc<str>, Value> {
+    let current = shared.recoveries.current();
+    let short = |attempt: &Arc<Attempt>| {
+        let mut all = shown::attempt(attempt);
+        IN_SHORT.iter().map(|name| ((*name).to_owned(), all[name].take())).collect::<Value>()
+    };
+    let service = |(name, mut service): (Arc<str>, Value)| {
+        service["paused"] = json!(shared.recoveries.is_paused());
+        let of_service = current.iter().filter(|attempt| *attempt.service == *name);
+        service["attempts"] = of_service.map(short).collect();
+        (name, service)
+    };
+    services(shared, &current).into_iter().map(service).collect()
 }
 
 fn paused(shared: &Shared) -> Value {

@@ -18,7 +18,7 @@ use super::{
     Shared, backends, events, faults, guard, login, maintenance, page, pick, probes, recovery, reload, sla, status,
 };
 use crate::operator::Command;
-use crate::operator::recovery::Word;
+use crate::recover::Word;
 
 /// The methods of a path that changes nothing.
 const READ: &str = "GET, HEAD";

@@ -192,7 +192,7 @@ pub(super) async fn note(
     let kept = elsewhere(move || {
         ledger.begin();
         let batch = Batch { notes: vec![note], keeper, ..Batch::default() };
-        Ok(ledger.enter(batch).is_ok() && ledger.flush(PATIENCE))
+        Ok(ledger.keep(batch, PATIENCE))
     });
     if !kept.await? {
         return Err(unreadable("the note is not on the disk so far".to_owned()));

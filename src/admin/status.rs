@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::answer::{self, Answer};
+use super::recovery;
 use super::window::{Sample, add_up};
 use crate::clock::{Moment, rfc3339};
 use crate::endpoint::state::{Announced, Condition};
@@ -48,10 +49,15 @@ fn status(shared: &Shared) -> Value {
             })
         })
         .collect();
+    let mut recoveries = recovery::in_short(shared);
     let services: Map<String, Value> = snapshot
         .services
         .iter()
-        .map(|service| (service.name.to_string(), self::service(shared, &snapshot, service)))
+        .map(|service| {
+            let mut shown = self::service(shared, &snapshot, service);
+            shown["recovery"] = recoveries.remove(&service.name).unwrap_or_default();
+            (service.name.to_string(), shown)
+        })
         .collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),

@@ -163,6 +163,7 @@ fn recovering(
         monitor: monitor.clone(),
         maintenances: Arc::clone(&accounting.maintenances),
         recoveries: accounting.recoveries(store.events()),
+        standings: Arc::clone(&accounting.standings),
     });
     recovering.configure(&config.services);
     recovering

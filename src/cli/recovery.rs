@@ -1,6 +1,6 @@
 //! `evenkeel recovery`: what is done about faults, and an operator's part in it.
 
-mod attempt;
+pub(super) mod attempt;
 mod shown;
 
 use std::process::ExitCode;

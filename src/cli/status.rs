@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::ask::AdminOptions;
+use super::recovery::attempt;
 use super::{fail, print};
 
 #[derive(Debug, Args)]
@@ -58,6 +59,7 @@ fn text(status: &Value) -> String {
                 _ => String::new(),
             }
         );
+        out += &recovery(&service["recovery"]);
         for backend in service["backends"].as_array().into_iter().flatten() {
             let why = match (plain(&backend["state"]), backend["reason"].as_str()) {
                 ("up", _) | (_, None | Some("")) => String::new(),
@@ -78,6 +80,23 @@ fn text(status: &Value) -> String {
     out
 }
 
+/// What is done about the faults of a service that is repaired: a line.
+fn recovery(of: &Value) -> String {
+    if !of.is_object() {
+        return String::new();
+    }
+    let how = match (of["paused"] == true, of["dry_run"] == true, of["approve"] == "ask") {
+        (true, ..) => "PAUSED",
+        (_, true, _) => "dry run",
+        (_, _, true) => "asks before each attempt",
+        _ => "on",
+    };
+    let attempts: Vec<String> = of["attempts"].as_array().into_iter().flatten().map(attempt::short).collect();
+    let attempts = if attempts.is_empty() { "nothing is under way".to_owned() } else { attempts.join("; ") };
+    let braked = of["braked"].as_str().map(|why| format!("; held back: {why}")).unwrap_or_default();
+    format!("  recovery: {how}; {attempts}{braked}\n")
+}
+
 fn plain(value: &Value) -> &str {
     value.as_str().unwrap_or("?")
 }
@@ -87,6 +106,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_done_about_faults_is_a_line() {
+        let attempt = |id: i64, phase: &str, in_force: bool| {
+            json!({ "id": id, "service": "api", "backend": "a", "fault": "unresponsive", "strategy": "restart", "phase": phase,
+                    "in_force": in_force, "outcome": if in_force { json!("healed") } else { Value::Null } })
+        };
+        let mut of = json!({ "paused": false, "dry_run": false, "approve": "auto", "braked": null, "attempts": [] });
+        assert_eq!(recovery(&of), "  recovery: on; nothing is under way\n");
+        of["attempts"] = json!([attempt(7, "acting", false), attempt(8, "proposed", false), attempt(5, "ended", true)]);
+        (of["paused"], of["braked"]) = (json!(true), json!("recovery is paused (paused)"));
+        assert_eq!(
+            recovery(&of),
+            "  recovery: PAUSED; attempt 7: restart of api/a against unresponsive, acting; \
+             attempt 8: restart of api/a against unresponsive, waits to be approved; \
+             attempt 5: restart of api/a against unresponsive, healed, in force; held back: recovery is paused (paused)\n"
+        );
+        assert_eq!(recovery(&Value::Null), "", "nothing is said of a service that nobody wants to be repaired");
+    }
 
     #[test]
     fn a_status_reads_from_the_whole_to_its_parts() {

@@ -11,6 +11,7 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
+use super::disguise;
 use super::mistake::{Mistake, Severity};
 
 /// One thing that is wrong, with its place.
@@ -39,7 +40,7 @@ pub struct Diagnostic {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// The line it is in, ready to be printed: tabs and control characters replaced by one character each.
+    /// The line it is in, ready to be printed: tabs, control characters and what may be secret in URLs replaced by one character each.
     pub source: String,
 }
 
@@ -193,7 +194,7 @@ impl<'a> SourceText<'a> {
             column = self.text[start..at.min(line_end)].chars().count() + 1;
             let end = self.char_boundary(span.end).clamp(at, line_end.max(at));
             width = self.text[at..end].chars().count().max(1);
-            source = shown.chars().map(printable).collect();
+            source = disguise::line(shown).chars().map(printable).collect();
         }
         Diagnostic {
             severity: mistake.severity,

@@ -16,7 +16,8 @@ const MASK: &str = "***";
 const SECRET_WORDS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "session", "token"];
 
 /// Every value in effect, defaults included, by the keys of the file. Secrets are left out: strings with `${NAME}` stand as they
-/// are written, `server.environment` and the environments of commands have only their names, and headers and parameters that carry credentials are masked.
+/// are written, `server.environment` and the environments of commands have only their names, and headers, parameters and queries of webhooks that carry
+/// credentials are masked.
 #[derive(Debug)]
 pub struct Effective {
     /// All of them but the backends.
@@ -38,7 +39,7 @@ impl Effective {
         tidy(&mut values, schema::rules());
         let written = written.into_iter().map(|(path, text)| (path.json_pointer(), text));
         let written = written.filter_map(|(at, text)| replace(&mut values, at, text)).collect();
-        hide_environments(&mut values);
+        hide_secrets(&mut values);
         // the schema can't know it: it depends on the machine
         if let Some(workers) = values.pointer_mut("/server/workers") {
             *workers = Value::from(config.server.workers);
@@ -84,14 +85,22 @@ fn replace(values: &mut Value, at: String, text: String) -> Option<(String, Stri
     }
 }
 
-/// Masks the values of variables: they are where people put passwords.
-fn hide_environments(values: &mut Value) {
+/// Masks the values of variables and the queries of webhooks: they are where people put passwords.
+fn hide_secrets(values: &mut Value) {
     let hide = |holder: &mut Value| {
         if let Some(Value::Object(environment)) = holder.get_mut("environment") {
             environment.values_mut().for_each(mask);
         }
+        for key in ["webhook", "down_webhook"] {
+            if let Some(Value::String(url)) = holder.get_mut(key)
+                && let Some(query) = url.find('?')
+            {
+                url.replace_range(query + 1.., MASK);
+            }
+        }
     };
     values.get_mut("server").into_iter().for_each(hide);
+    values.get_mut("notify").and_then(Value::as_array_mut).into_iter().flatten().for_each(hide);
     let services = values.get_mut("service").and_then(Value::as_object_mut);
     for service in services.into_iter().flat_map(Map::values_mut) {
         let recover = service.get_mut("recover").and_then(Value::as_array_mut);

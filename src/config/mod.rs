@@ -11,6 +11,7 @@
 mod check;
 mod deserialize;
 mod diagnostics;
+mod disguise;
 mod effective;
 mod environment;
 mod other_proxies;

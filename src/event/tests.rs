@@ -326,17 +326,28 @@ fn what_is_told_of_an_attempt_says_what_it_came_to() {
 }
 
 #[test]
+fn a_verdict_that_lapses_is_not_told_as_if_all_were_well() {
+    let text = Kind::Fault(FaultChange { verdict: verdict(), held: Some(Duration::from_millis(2_500)) }).text();
+    assert!(text.contains("the fault is not seen any more, 2.5 s after it was found: "), "{text}");
+    assert!(!text.contains("well"), "{text}");
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_done_and_whether_the_fault_passes_without() {
     let told = |change: &dyn Fn(Arc<Attempt>) -> RecoveryChange, outcome| {
         let kind = "restart".to_owned();
-        let dry = Attempt { dry_run: true, kind, ..(*attempt(outcome)).clone() };
+        let what = Some("systemctl restart a".to_owned());
+        let dry = Attempt { dry_run: true, kind, what, act: None, ..(*attempt(outcome)).clone() };
         let kind = Kind::Recovery(change(Arc::new(dry)));
         assert_eq!(kind.level(), Level::Info);
         (kind.name(), kind.text())
     };
     let (name, text) = told(&RecoveryChange::Began, None);
     assert_eq!(name, "recovery_began");
-    assert_eq!(text, "attempt 12 (dry run): would restart a against high error rate; it has helped 3 times of 4");
+    assert_eq!(
+        text,
+        "attempt 12 (dry run): would restart a (`systemctl restart a`) against high error rate; it has helped 3 times of 4"
+    );
     let (name, text) = told(&RecoveryChange::over, Some(Outcome::Healed));
     assert_eq!(name, "recovery_ended");
     assert_eq!(text, "attempt 12 (dry run): high error rate has passed by itself, 3.2 s after it was found");

@@ -17,8 +17,8 @@ pub struct Call {
     pub attempt: i64,
     /// Which attempt of this strategy against this fault it is, from 1.
     pub number: u32,
-    /// The fencing token: it only grows, so that a receiver can refuse who has been superseded.
-    pub token: i64,
+    /// The fencing token: it only grows, so that a receiver can refuse who has been superseded. `None` = it is not given yet.
+    pub token: Option<i64>,
     /// What is to be done: `act`, `undo` or `down`.
     pub role: &'static str,
     /// The name of the strategy.
@@ -37,8 +37,13 @@ impl Call {
             ("number", self.number.to_string().into()),
             ("strategy", (&self.strategy).into()),
             ("role", self.role.into()),
-            ("token", self.token.to_string().into()),
+            ("token", self.token().into()),
         ]
+    }
+
+    /// The token as text; one that is not given yet stands as it is written in the configuration.
+    pub(super) fn token(&self) -> String {
+        self.token.map_or_else(|| "${token}".to_owned(), |token| token.to_string())
     }
 
     /// The variables that a command gets, such as `EVENKEEL_SERVICE`.
@@ -86,7 +91,7 @@ mod tests {
             fault: "unresponsive".to_owned(),
             attempt: 7,
             number: 2,
-            token: 9,
+            token: Some(9),
             role: "act",
             strategy: "restart".to_owned(),
             ..Call::default()

@@ -58,7 +58,7 @@ impl Hooks {
     pub async fn run(&self, means: &Means, call: &Call, cancel: oneshot::Receiver<()>) -> ActReport {
         match means {
             Means::Command { argv, time_out, environment } => {
-                let argv = argv.iter().map(|argument| call.fill(argument, str::to_owned)).collect();
+                let argv = filled(argv, call);
                 let environment = command::environment(std::env::vars_os(), environment, call.variables());
                 let job = Job { argv, environment, time_out: LONGEST.min(*time_out) };
                 command::run(&self.program, &job, &self.left, cancel).await
@@ -80,6 +80,20 @@ impl Hooks {
             }
         }
     }
+}
+
+/// What would be run or called, in words.
+pub fn in_words(means: &Means, call: &Call) -> String {
+    match means {
+        Means::Command { argv, .. } => text::command_line(&filled(argv, call)),
+        Means::Unit { name, .. } => unit::in_words(&call.fill(name, str::to_owned)),
+        Means::Webhook { uri, .. } => webhook::in_words(webhook::address(uri, call).as_ref().unwrap_or(uri)),
+    }
+}
+
+/// The arguments of a command with what is to be replaced in them.
+fn filled(argv: &[String], call: &Call) -> Vec<String> {
+    argv.iter().map(|argument| call.fill(argument, str::to_owned)).collect()
 }
 
 /// What the report will be, unless it is given up before that. What was sent by then may have been done.

@@ -45,8 +45,13 @@ pub(super) async fn run(
         }
     };
     let error = restart(bus, unit, end).await.err().unwrap_or_default();
-    let (what, took_ms) = (format!("restart of the unit {unit}"), millis(started.elapsed()));
+    let (what, took_ms) = (in_words(unit), millis(started.elapsed()));
     ActReport { what, ok: error.is_empty(), error, took_ms, ..ActReport::default() }
+}
+
+/// What is done to the unit.
+pub(super) fn in_words(unit: &str) -> String {
+    format!("restart of the unit {unit}")
 }
 
 /// Restarts the unit, unless `end` says before that why it is to be ended; then its job is cancelled.

@@ -25,7 +25,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub(super) async fn run(client: &WebhookClient, time_out: Duration, call: &Call, instance: &str) -> ActReport {
     let (started, deadline) = (Instant::now(), Instant::now() + time_out);
     // with the token, since numbers of attempts begin anew when the history is lost
-    let key = format!("{instance}-{}-{}-{}", call.attempt, call.role, call.token);
+    let key = format!("{instance}-{}-{}-{}", call.attempt, call.role, call.token());
     let mut report = ActReport::default();
     for failures in 1.. {
         let now = SystemTime::now();

@@ -29,6 +29,7 @@ mod writer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -44,6 +45,9 @@ pub use seal::Head;
 const AT_THE_END: Duration = Duration::from_secs(10);
 /// How many batches wait for the thread at most. It takes each at once, unless the disk is slow.
 const QUEUE: usize = 4;
+
+/// How often a place in the queue is looked for.
+const AGAIN: Duration = Duration::from_millis(2);
 
 /// What is wrong with the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +122,7 @@ struct Shared {
     folder: PathBuf,
     /// Taken by the thread.
     tell: Mutex<Option<Tell>>,
+    is_failing: Arc<AtomicBool>,
     /// There once the ledger was begun; `None` = it has no thread.
     kept: OnceLock<Option<Kept>>,
 }
@@ -134,7 +139,8 @@ impl Ledger {
     ///
     /// What `tell` holds must not include a handle: the thread would wait for itself.
     pub fn of(folder: &Path, tell: Tell) -> Self {
-        let shared = Shared { folder: folder.to_owned(), tell: Mutex::new(Some(tell)), kept: OnceLock::new() };
+        let tell = Mutex::new(Some(tell));
+        let shared = Shared { folder: folder.to_owned(), tell, is_failing: Arc::default(), kept: OnceLock::new() };
         Self { shared: Some(Arc::new(shared)) }
     }
 
@@ -156,6 +162,11 @@ impl Ledger {
         self.sender().is_some()
     }
 
+    /// Whether what was to be written last could not be. What is wrong was told.
+    pub fn is_failing(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.is_failing.load(Ordering::Acquire))
+    }
+
     /// Hands a batch over; never waits. A batch that comes back found no place: [`Batch::merge`] the next one into it.
     pub fn enter(&self, batch: Batch) -> Result<(), Box<Batch>> {
         let Some(sender) = self.sender() else { return Ok(()) };
@@ -165,6 +176,20 @@ impl Ledger {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Hands a batch over and waits until it is on the disk, and for a place in the queue where there is none; `false` = it is not there so far.
+    /// Blocks.
+    pub fn keep(&self, mut batch: Batch, within: Duration) -> bool {
+        let until = Instant::now() + within;
+        while let Err(back) = self.enter(batch) {
+            if Instant::now() >= until {
+                return false;
+            }
+            thread::sleep(AGAIN);
+            batch = *back;
+        }
+        self.is_kept() && self.flush(until.saturating_duration_since(Instant::now()))
     }
 
     /// Waits until everything that was entered before is on the disk; `false` = that took longer.
@@ -179,7 +204,7 @@ impl Ledger {
                 Err(TrySendError::Full(same)) if Instant::now() < until => message = same,
                 Err(_) => return false,
             }
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(AGAIN);
         }
     }
 
@@ -202,7 +227,7 @@ impl Shared {
         let tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let (sender, inbox) = mpsc::sync_channel(QUEUE);
         let (ready, is_ready) = mpsc::sync_channel(1);
-        let writer = writer::Writer::new(self.folder.clone(), tell);
+        let writer = writer::Writer::new(self.folder.clone(), tell, Arc::clone(&self.is_failing));
         let thread = thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&inbox, &ready));
         match thread {
             Ok(thread) => {

@@ -1,6 +1,8 @@
 //! The thread that writes: it takes batches, keeps what can't be written, and tells what is wrong.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -35,6 +37,8 @@ struct Pending {
 pub struct Writer {
     folder: PathBuf,
     tell: Box<dyn Fn(Trouble) + Send>,
+    /// Whether the last attempt to write has failed.
+    is_failing: Arc<AtomicBool>,
     open: Option<Open>,
     /// It was open before, so it was looked through: to do that again each second while a disk is full would cost more than it tells.
     was_open: bool,
@@ -59,10 +63,11 @@ pub struct Writer {
 
 impl Writer {
     /// Nothing is opened yet.
-    pub fn new(folder: PathBuf, tell: Box<dyn Fn(Trouble) + Send>) -> Self {
+    pub fn new(folder: PathBuf, tell: Box<dyn Fn(Trouble) + Send>, is_failing: Arc<AtomicBool>) -> Self {
         Self {
             folder,
             tell,
+            is_failing,
             open: None,
             was_open: false,
             services: Services::new(),
@@ -177,6 +182,7 @@ impl Writer {
         if schema::pragma(&open.connection, "freelist_count")? > UNUSED {
             file::shrink(&open.connection, 64)?;
         }
+        self.is_failing.store(false, Ordering::Release);
         if let Some((since, _)) = self.trouble.take() {
             self.healing = Some((since, Instant::now()));
         }
@@ -216,19 +222,16 @@ impl Writer {
 
     fn fail(&mut self, obstacle: Obstacle) {
         self.open = None;
-        let now = Instant::now();
-        if let Some((_, next)) = &mut self.trouble {
-            *next = now + RETRY;
-            return;
+        let next = Instant::now() + RETRY;
+        let known = self.trouble.take().or(self.healing.take());
+        self.trouble = Some((known.map_or_else(Instant::now, |(since, _)| since), next));
+        if known.is_none() {
+            (self.tell)(match obstacle {
+                Obstacle::Newer(version) => Trouble::Newer { version, known: schema::VERSION },
+                other => Trouble::NotWritten { why: other.to_string() },
+            });
         }
-        if let Some((since, _)) = self.healing.take() {
-            self.trouble = Some((since, now + RETRY));
-            return;
-        }
-        self.trouble = Some((now, now + RETRY));
-        (self.tell)(match obstacle {
-            Obstacle::Newer(version) => Trouble::Newer { version, known: schema::VERSION },
-            other => Trouble::NotWritten { why: other.to_string() },
-        });
+        // whoever looks at it may ask what was told
+        self.is_failing.store(true, Ordering::Release);
     }
 }

@@ -123,6 +123,8 @@ metrics! {
         => "How long the last recovery took, from the fault to the moment since which the service was seen well.";
     RECOVERIES_RUNNING: Gauge "evenkeel_recoveries_running" [service] Source::Facade(Order::ByLabels)
         => "Attempts under way, those included that wait to be approved.";
+    RECOVERIES_WAITING: Gauge "evenkeel_recoveries_waiting" [service] Source::Facade(Order::ByLabels)
+        => "Attempts that wait to be approved.";
     RECOVERY_IN_FORCE: Gauge "evenkeel_recovery_in_force" [service, strategy] Source::Facade(Order::ByLabels)
         => "Attempts whose act is in force and can be taken back, such as a failover.";
     RECOVERY_EFFECTIVENESS: Gauge "evenkeel_recovery_effectiveness" [service, fault, strategy] Source::Facade(Order::ByLabels)

@@ -44,10 +44,11 @@ pub struct Readings<'a> {
 }
 
 /// The metrics of recovery.
-static RECOVERY: [&Metric; 7] = [
+static RECOVERY: [&Metric; 8] = [
     &names::RECOVERIES,
     &names::RECOVERY_DURATION,
     &names::RECOVERIES_RUNNING,
+    &names::RECOVERIES_WAITING,
     &names::RECOVERY_IN_FORCE,
     &names::RECOVERY_EFFECTIVENESS,
     &names::RECOVERY_BRAKED,

@@ -78,6 +78,6 @@ impl Maintenances {
     pub fn keep(&self, maintenance: Maintenance) -> bool {
         self.ledger.begin();
         let batch = Batch { maintenance: vec![maintenance], keeper: self.keeper, ..Batch::default() };
-        self.ledger.enter(batch).is_ok() && self.ledger.is_kept() && self.ledger.flush(PATIENCE)
+        self.ledger.keep(batch, PATIENCE)
     }
 }

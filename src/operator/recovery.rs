@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::clock::Stamp;
 use crate::event::{Events, Kind, RecoveryChange, Subject};
 use crate::ledger::{Batch, Keeper, Ledger};
-use crate::recover::Attempt;
+use crate::recover::{Attempt, Word};
 
 /// The room in the ledger where it is kept that recovery is paused, and the key.
 pub const ROOM: &str = "recovery";
@@ -98,19 +98,6 @@ pub struct Effectiveness {
     pub credited: u32,
 }
 
-/// What an operator can say of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
-    /// It may be carried out.
-    Approve,
-    /// It must not be carried out.
-    Refuse,
-    /// It is to end now, whatever it has come to.
-    Stop,
-    /// What it did is to be taken back.
-    Undo,
-}
-
 /// What an operator said of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
@@ -138,18 +125,6 @@ pub struct Asked {
 
 /// Where the driver gets commands from.
 pub type Inbox = mpsc::Receiver<Asked>;
-
-impl Word {
-    /// The name in the API and on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Approve => "approve",
-            Self::Refuse => "refuse",
-            Self::Stop => "stop",
-            Self::Undo => "undo",
-        }
-    }
-}
 
 impl Recoveries {
     /// Nothing is known yet, and recovery is not paused. A pause is written to this ledger, as by this run of the process.
@@ -210,24 +185,30 @@ impl Recoveries {
         self.news.notify_one();
     }
 
-    /// Takes on the pause that the ledger has, as before a restart, unless somebody has paused or resumed recovery since. To be called before
-    /// the first act. The ledger is begun if it was not. Blocks for as long as a file takes.
+    /// Takes on what the ledger says of a pause, as before a restart, unless somebody has paused or resumed recovery since. To be called before the
+    /// first act. The ledger is begun if it was not. Blocks for as long as a file takes.
     ///
     /// # Errors
     ///
     /// Why the ledger can't be read; for people.
     pub fn recall(&self) -> Result<(), String> {
         self.ledger.begin();
-        if !self.ledger.is_kept() {
-            return Ok(());
-        }
+        if self.ledger.is_kept() { self.read_pause() } else { Ok(()) }
+    }
+
+    /// Does the same with a ledger that need not have begun. To be called before anybody is told whether recovery is paused, too: a process that is
+    /// replaced may change it until it ends, so its successor recalls it once more.
+    ///
+    /// # Errors
+    ///
+    /// Why the ledger can't be read, or that there is none; for people.
+    pub fn read_pause(&self) -> Result<(), String> {
         let kept = self.ledger.read()?.kept(ROOM)?;
         let pause = kept.get(KEY).map(|text| serde_json::from_str(text).map_err(|error| error.to_string()));
+        let pause = pause.transpose()?;
         let mut state = self.state();
-        if let Some(pause) = pause.transpose()?
-            && !state.was_said
-        {
-            self.set_pause(&mut state, Some(pause));
+        if !state.was_said && state.pause != pause {
+            self.set_pause(&mut state, pause);
         }
         Ok(())
     }
@@ -236,20 +217,8 @@ impl Recoveries {
     pub fn keep(&self) -> bool {
         let text = self.pause_of().and_then(|pause| serde_json::to_string(&pause).ok());
         let kept = vec![(ROOM.to_owned(), KEY.to_owned(), text)];
-        self.write(Batch { kept, ..Batch::default() })
-    }
-
-    /// Writes attempts to the ledger, and what was learned (by its key; no value = it is forgotten), and waits for the disk; `false` = it could
-    /// not be written so far. Blocks. An attempt is written before its act begins, so that a crash in between repeats nothing.
-    pub fn enter(&self, recoveries: Vec<Attempt>, learned: Vec<(String, Option<String>)>) -> bool {
-        let kept = learned.into_iter().map(|(key, value)| (LEARNED.to_owned(), key, value)).collect();
-        self.write(Batch { recoveries, kept, ..Batch::default() })
-    }
-
-    fn write(&self, batch: Batch) -> bool {
         self.ledger.begin();
-        let batch = Batch { keeper: self.keeper, ..batch };
-        self.ledger.enter(batch).is_ok() && self.ledger.is_kept() && self.ledger.flush(PATIENCE)
+        self.ledger.keep(Batch { kept, keeper: self.keeper, ..Batch::default() }, PATIENCE)
     }
 
     /// Waits until recovery was paused or resumed, or a command has come, since the last call. For the driver only.

@@ -49,6 +49,9 @@ pub struct Attempt {
     pub credited: bool,
     /// What was learned from it, in words.
     pub lesson: String,
+    /// What its act runs or calls, in words; `None` = nothing outside of this process. It is known before the act begins, so a dry run and an attempt
+    /// that waits for a person say it as well.
+    pub what: Option<String>,
     /// What the command or the webhook came to.
     pub act: Option<ActReport>,
     /// What taking it back came to.

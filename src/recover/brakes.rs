@@ -29,6 +29,8 @@ pub struct Proposal<'a> {
     pub scene: &'a Scene,
     /// Recovery is paused.
     pub paused: bool,
+    /// Why the ledger can't be written; `None` = nothing is known that keeps it from that.
+    pub unkept: Option<&'a str>,
     /// The strategy.
     pub plan: &'a StrategyPlan,
     /// The backend; `None` = the service as a whole.
@@ -93,8 +95,9 @@ type OfTheMoment = fn(&Proposal<'_>) -> Brake;
 type OfThePast = fn(&Proposal<'_>, &Earlier<'_>) -> Brake;
 
 /// The brakes that look at how things are now. They are looked at again right before the act.
-const OF_THE_MOMENT: [OfTheMoment; 10] = [
+const OF_THE_MOMENT: [OfTheMoment; 11] = [
     |proposal| proposal.paused(),
+    |proposal| proposal.ledger(),
     |proposal| proposal.maintenance(),
     |proposal| proposal.taken_out(),
     |proposal| proposal.explained(),
@@ -107,10 +110,11 @@ const OF_THE_MOMENT: [OfTheMoment; 10] = [
 ];
 
 /// The brakes that look at what was done before.
-const OF_THE_PAST: [OfThePast; 5] = [past::blip, past::attempts, past::per_hour, past::cool_down, past::delay];
+const OF_THE_PAST: [OfThePast; 6] =
+    [past::blip, past::attempts, past::taken_back, past::per_hour, past::cool_down, past::delay];
 
 /// The brakes that are of the service: what they hold, they hold whichever backend it is for.
-const OF_THE_SERVICE: [&str; 5] = ["paused", "maintenance", "max_at_once", "max_unhealthy", "per_hour"];
+const OF_THE_SERVICE: [&str; 6] = ["paused", "ledger", "maintenance", "max_at_once", "max_unhealthy", "per_hour"];
 
 /// The brakes that end at a time that can be told beforehand.
 const TIMED: [&str; 3] = ["blip", "cool_down", "delay"];
@@ -152,6 +156,14 @@ impl<'a> Proposal<'a> {
 
     fn paused(&self) -> Brake {
         self.plain("paused", self.paused, "recovery is paused", "recovery is not paused")
+    }
+
+    /// What can't be entered first might be done twice.
+    fn ledger(&self) -> Brake {
+        self.said("ledger", self.unkept.is_some(), || match self.unkept {
+            Some(why) => format!("the ledger can't be written: {why}"),
+            None => "the ledger can be written".into(),
+        })
     }
 
     fn maintenance(&self) -> Brake {
@@ -298,12 +310,7 @@ fn repairs<'a>(kind: &StrategyKind, backend: Option<&'a Arc<str>>) -> Option<&'a
 
 /// Whether a backend gets no work while a strategy of this kind is at it.
 fn takes_out(kind: &StrategyKind) -> bool {
-    matches!(
-        kind,
-        StrategyKind::Restart { .. }
-            | StrategyKind::Custom { drain: Some(_) }
-            | StrategyKind::CircuitBreak { path: None, .. }
-    )
+    kind.drain().is_some() || matches!(kind, StrategyKind::CircuitBreak { path: None, .. })
 }
 
 impl Brake {

@@ -57,6 +57,11 @@ impl History {
         }
     }
 
+    /// All are over.
+    pub fn end_all(&mut self, now: Moment) {
+        self.past.iter_mut().for_each(|past| _ = past.ended.get_or_insert(now));
+    }
+
     /// How many have begun within the last hour, but for those by which nothing was done.
     pub fn within_hour(&self, now: Moment) -> usize {
         self.past.iter().filter(|past| now.since(past.began) < HOUR && !past.was_idle).count()

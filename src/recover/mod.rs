@@ -14,6 +14,7 @@
 //! * [`brakes`]: what forbids an attempt
 //! * [`history`]: the attempts that the brakes still count
 //! * [`coordinator`]: picks what is done about a fault, and judges what came of it
+//! * [`Word`]: what a person can say of an attempt
 //! * [`learned`]: what was learned: which strategy helps, and what passes by itself
 //!
 //! A strategy is chosen by what earlier attempts came to, as Azure's Narya does it (Levy et al., OSDI 2020); an attempt counts as a success only
@@ -28,9 +29,11 @@ pub mod order;
 pub mod plan;
 pub mod scene;
 pub mod strategy;
+mod word;
 
 pub use attempt::{Attempt, Outcome, Phase};
 pub use coordinator::{Coordinator, World};
 pub use order::{Notice, Order, Role};
 pub use plan::{Limits, Plan, StrategyKind, StrategyPlan};
 pub use scene::{BackendScene, Measure, Scene, Trouble};
+pub use word::Word;

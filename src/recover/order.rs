@@ -38,7 +38,7 @@ pub enum Order {
     },
     /// A command is started, or a webhook called. Its end is told by [`Coordinator::finished`](super::Coordinator::finished).
     Run(Run),
-    /// What runs for this attempt is killed. Its end is told all the same.
+    /// What runs for this attempt is killed. The end of each run is told all the same.
     Kill {
         /// Whose order it is.
         attempt: i64,
@@ -96,6 +96,9 @@ pub enum Order {
 /// What is run, and for what.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
+    /// Which run it is: no other run of this process has the same number. An attempt may have several, and what was killed may report its end
+    /// when the next one has begun.
+    pub id: u64,
     /// Whose order it is.
     pub attempt: i64,
     /// The backend that it is about; `None` = the service as a whole.

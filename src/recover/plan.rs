@@ -126,8 +126,22 @@ impl StrategyKind {
         }
     }
 
+    /// How long the exchanges of the backend may take to end before the act; `None` = the backend stays in use.
+    pub fn drain(&self) -> Option<Duration> {
+        match self {
+            Self::Restart { drain } => Some(*drain),
+            Self::Custom { drain } => *drain,
+            Self::Failover { .. } | Self::ScaleUp { .. } | Self::CircuitBreak { .. } => None,
+        }
+    }
+
     /// Whether it changes how the service as a whole does its work, also where a fault of one backend is the reason.
     pub fn is_wide(&self) -> bool {
-        matches!(self, Self::Failover { .. } | Self::ScaleUp { .. })
+        matches!(self, Self::Failover { .. } | Self::ScaleUp { .. } | Self::CircuitBreak { path: Some(_), .. })
+    }
+
+    /// Whether it keeps work from the backend, or from those of the service, for as long as it is in force.
+    pub fn keeps_work_away(&self) -> bool {
+        matches!(self, Self::Failover { .. } | Self::CircuitBreak { .. })
     }
 }

@@ -10,6 +10,9 @@ use ahash::AHashMap;
 use crate::clock::Moment;
 use crate::detect::fault::Fault;
 
+/// How long after a backend has become well it may be asked what requests show of it.
+pub const COUNTED: Duration = Duration::from_secs(600);
+
 /// A service at a moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scene {
@@ -55,8 +58,14 @@ pub struct BackendScene {
     pub trouble: Option<Trouble>,
     /// The change of late that explains what is wrong with it, in words: a reload that brought it, a drain that ended, a deploy.
     pub explained: Option<Arc<str>>,
+    /// Since when it has been at its address: with another one it is another backend, although its id is the same.
+    pub known_since: Moment,
     /// Exchanges under way with it.
     pub in_flight: u32,
+    /// Whether checks ask it by themselves, so that it is seen without requests whether it answers.
+    pub is_checked: bool,
+    /// Requests that it has ended, well or not, since the process began. They need only be counted for [`COUNTED`] after it has become well.
+    pub ended: u64,
     /// Since when it has been seen well without a break: its checks are good (where there are any), it is in no trouble and usable. `None` = it
     /// is not.
     pub well_since: Option<Moment>,

@@ -146,12 +146,13 @@ impl Available {
         let diverted = match diverted {
             available::Diverted::Nothing => Diverted::Nothing,
             available::Diverted::All => Diverted::All,
-            available::Diverted::StandBy(there) => Diverted::Part { share: 0, balancer: balancer(&there) },
+            available::Diverted::StandBy(there) => {
+                Diverted::Part { share: 0, balancer: balancer(&there), members: there }
+            }
             available::Diverted::Part(there) => {
-                let balancer = balancer(&there);
-                all.extend(there);
+                all.extend(&there);
                 all.sort_unstable();
-                Diverted::Part { share, balancer }
+                Diverted::Part { share, balancer: balancer(&there), members: there }
             }
         };
         let members = all.into_iter().map(|index| (index, seen[index].weight)).collect();

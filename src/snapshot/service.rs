@@ -178,6 +178,8 @@ pub enum Diverted {
         share: u32,
         /// Picks a backend of the destination.
         balancer: Box<dyn Balancer>,
+        /// The indices of its backends.
+        members: Vec<usize>,
     },
     /// All: the backends that may be picked are those of the destination.
     All,
@@ -193,6 +195,15 @@ pub struct ExchangeCounters {
 }
 
 impl Available {
+    /// The indices of all backends that may get a request, also when others have failed it. Some may come twice.
+    pub fn all(&self) -> impl Iterator<Item = usize> {
+        let there = match &self.diverted {
+            Diverted::Part { members, .. } => &members[..],
+            Diverted::Nothing | Diverted::All => &[],
+        };
+        self.members.iter().map(|(index, _)| *index).chain(there.iter().copied())
+    }
+
     /// Whether the backend with this index may be picked.
     pub fn has(&self, index: usize) -> bool {
         self.members.binary_search_by_key(&index, |(member, _)| *member).is_ok()
@@ -232,7 +243,7 @@ impl Service {
     /// The backend for the next attempt, as an index into `endpoints`; `None` when none may be used.
     pub fn pick(&self, pick: Pick<'_>) -> Option<usize> {
         let home = &*self.available.balancer;
-        let Diverted::Part { share, balancer: destination } = &self.available.diverted else {
+        let Diverted::Part { share, balancer: destination, .. } = &self.available.diverted else {
             return self.pick_by(home, pick);
         };
         let Pick { cursor, tried, random, now, key } = pick;

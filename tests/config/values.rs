@@ -98,6 +98,23 @@ fn variables_are_filled_in_and_shown_as_they_are_written() {
 }
 
 #[test]
+fn the_queries_of_webhooks_are_not_shown() {
+    let keys = "strategy = 'scale_up'\nmax_instances = 3\ndown_webhook = 'http://a.example/down?key=hunter2'";
+    let text = format!(
+        "[server.environment]\nHOOK = 'b.example'\n{GOOD}\n[[service.app.recover]]\n{keys}\nwebhook = 'http://${{HOOK}}/up?key=hunter2'\n\
+         [[notify]]\nname = 'a'\nwebhook = 'https://c.example/x?key=hunter2'\n"
+    );
+    let loaded = good(&text);
+    assert_eq!(loaded.config.notify[0].webhook, "https://c.example/x?key=hunter2");
+    let shown = loaded.effective.to_json();
+    assert_eq!(shown["notify"][0]["webhook"], "https://c.example/x?***");
+    let recover = &shown["service"]["app"]["recover"][0];
+    assert_eq!(recover["webhook"], "http://${HOOK}/up?***");
+    assert_eq!(recover["down_webhook"], "http://a.example/down?***");
+    assert!(!shown.to_string().contains("hunter2"));
+}
+
+#[test]
 fn what_is_shown_has_every_default_and_nothing_of_later_versions() {
     let shown = good(GOOD).effective.to_json();
     assert_eq!(shown["listener"][0]["limits"]["max_header_bytes"], "64KiB");

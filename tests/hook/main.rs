@@ -40,7 +40,7 @@ fn call() -> Call {
         fault: "unresponsive".to_owned(),
         attempt: 7,
         number: 2,
-        token: 9,
+        token: Some(9),
         role: "act",
         strategy: "restart".to_owned(),
     }

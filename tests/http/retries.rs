@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::support::{Conn, GET, OK, Origin, Proxy, config, wait_until};
+use crate::support::{Conn, GET, OK, Origin, Proxy, backend, config, wait_until};
 
 /// A backend that reads a whole request and then resets the connection.
 fn resetting() -> Origin {
@@ -22,6 +22,17 @@ fn a_get_whose_backend_resets_goes_to_another() {
     }
     assert!(!broken.requests().is_empty());
     assert_eq!(origin.requests().len(), 4);
+}
+
+#[test]
+fn a_backup_answers_what_the_last_primary_refuses_without_cost_to_the_retry_budget() {
+    let origin = Origin::ok();
+    let backends = backend("127.0.0.1:1") + &backend(origin.address()) + "backup = true\n";
+    let proxy = Proxy::start(&(config("", "retry = { budget = 0.0 }", &[]) + &backends));
+    let mut client = proxy.client();
+    for n in 0..100 {
+        assert_eq!(client.get("/x").status, 200, "request {n}: the budget has 50 in reserve");
+    }
 }
 
 #[test]

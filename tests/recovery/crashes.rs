@@ -97,6 +97,11 @@ fn nothing_is_done_that_can_not_be_entered_in_the_ledger_first() {
     let stopped = wait_for_outcome(&proxy, "stopped");
     assert!(stopped["lesson"].as_str().unwrap().contains("ledger"), "{stopped}");
     assert!(fleet.ran().is_empty());
+    crate::wait_for_brake(&proxy, "ledger");
+    wait_until("it is shown", || {
+        let state = get(&proxy, "/api/v1/recovery");
+        state["services"]["api"]["braked"].as_str().is_some_and(|why| why.contains("the ledger can't be written"))
+    });
     ledger.execute_batch("ROLLBACK").unwrap();
     wait_until("it is done when it can be entered", || !fleet.ran().is_empty());
 }

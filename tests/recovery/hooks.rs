@@ -50,7 +50,7 @@ fn an_attempt_whose_backend_its_own_command_removes_is_over_as_gone() {
     let fleet = Fleet::of(&["a", "b", "c"]);
     fleet.list("backends.json", &["a", "b", "c"]);
     fleet.list("fewer.json", &["b", "c"]);
-    let keys = "strategy = \"restart\"\nwithin = \"20s\"";
+    let keys = "strategy = \"restart\"\nwithin = \"2s\"";
     let removes = "echo $1 >> $DIR/ran; mv $DIR/fewer.json $DIR/backends.json";
     let proxy = Proxy::start(&fleet.discovering(&(fleet.strategy(keys, removes) + BRIEF)));
     fleet.kill("a");

@@ -128,6 +128,9 @@ fn a_dry_run_runs_nothing_and_tells_what_it_would_have_done_and_what_became_of_t
     fleet.kill("a");
     let began = wait_for_event(&proxy, "recovery_began");
     assert_eq!((&began["cause"]["dry_run"], &began["cause"]["strategy"]), (&json!(true), &json!("restart")), "{began}");
+    let what = &began["cause"]["what"];
+    assert!(what.as_str().unwrap().ends_with(" a"), "{began}");
+    assert_eq!((&attempts(&proxy)[0]["act"]["what"], &attempts(&proxy)[0]["act"]["ok"]), (what, &Value::Null));
     assert_ne!(backend(&proxy, "a")["state"], "draining", "nobody takes it out");
     fleet.revive("a");
     let done = wait_for_attempt(&proxy, "it has ended", |attempt| attempt["end"].is_string());
@@ -162,8 +165,12 @@ fn a_backend_that_works_badly_is_drained_and_what_it_has_under_way_ends_before_i
     assert!(fleet.ran().is_empty());
     fleet.finish();
     assert!(waiting.iter_mut().all(|client| client.response().status == 200));
-    let healed = wait_for_outcome(&proxy, "healed");
-    assert_eq!(healed["fault"], "high_error_rate", "{healed}");
+    wait_until("requests show that it is healed", || {
+        send(&proxy, 5);
+        attempts(&proxy).first().is_some_and(|attempt| attempt["outcome"] == "healed")
+    });
+    let healed = &attempts(&proxy)[0];
+    assert_eq!((&healed["fault"], &healed["credited"]), (&json!("high_error_rate"), &json!(true)), "{healed}");
     wait_until("it gets work", || send(&proxy, 1) == 0 && fleet.work_of("a") > sent);
     assert_eq!(fleet.ran(), ["restart a"]);
 }

@@ -140,6 +140,11 @@ async fn the_state_of_recovery_says_for_each_service_what_runs_and_what_holds_it
         "dry_run": true, "approve": "ask", "braked": "2 of 3 backends are unwell", "running": [1], "in_force": [2],
     } });
     assert_eq!(state["services"], expected);
+    shared.recoveries.pause("ann", None, Stamp::now());
+    let short = &in_short(&shared)["api"];
+    assert_eq!((&short["paused"], &short["running"]), (&json!(true), &json!([1])));
+    assert_eq!(ids(&short["attempts"]), [1, 2]);
+    assert_eq!((&short["attempts"][0]["phase"], &short["attempts"][1]["in_force"]), (&json!("acting"), &json!(true)));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Accounts, Recalled, tell_trouble};
 use crate::admin;
@@ -23,9 +23,6 @@ use crate::snapshot::Snapshot;
 /// How long the end of the process waits for the disk.
 const AT_THE_END: Duration = Duration::from_secs(5);
 
-/// How often a place in the ledger's queue is looked for at the end.
-const AGAIN: Duration = Duration::from_millis(10);
-
 /// The accounts of the process. A handle: its copies are the same accounts.
 #[derive(Clone)]
 pub(in crate::app) struct Accounting {
@@ -33,7 +30,8 @@ pub(in crate::app) struct Accounting {
     pub ledger: Ledger,
     /// Maintenance that was started by hand.
     pub maintenances: Arc<Maintenances>,
-    standings: Arc<Standings>,
+    /// How the services stand, and why the ledger can't be written.
+    pub standings: Arc<Standings>,
     accounts: Rc<RefCell<Accounts>>,
     start: Rc<Cell<Start>>,
     /// This run of the process.
@@ -129,20 +127,9 @@ impl Accounting {
 
     /// Writes what the accounts have, and waits for the disk.
     pub async fn finish(&self) {
-        let Some(mut batch) = self.accounts.borrow_mut().finish() else { return };
+        let Some(batch) = self.accounts.borrow_mut().finish() else { return };
         let ledger = self.ledger.clone();
-        let write = move || {
-            let until = Instant::now() + AT_THE_END;
-            while let Err(back) = ledger.enter(batch) {
-                if Instant::now() >= until {
-                    return false;
-                }
-                std::thread::sleep(AGAIN);
-                batch = *back;
-            }
-            ledger.flush(until.saturating_duration_since(Instant::now()))
-        };
-        if !background::run(write).await.unwrap_or(false) {
+        if !background::run(move || ledger.keep(batch, AT_THE_END)).await.unwrap_or(false) {
             tracing::error!(
                 "the ledger is not written within {AT_THE_END:?}: the last seconds of the history are lost"
             );

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::recover::Role;
 use crate::recover::attempt::ActReport;
+use crate::recover::order::Run;
 
 /// Something that was waited for has come.
 #[derive(Debug)]
 pub(super) struct Done {
     /// For which service.
     pub service: Arc<str>,
-    /// For which attempt.
-    pub attempt: i64,
     /// What.
     pub what: DoneWhat,
 }
@@ -20,7 +18,12 @@ pub(super) struct Done {
 #[derive(Debug)]
 pub(super) enum DoneWhat {
     /// A command or a call has ended.
-    Ran(Role, ActReport),
-    /// The record of the attempt is on the disk, or is not.
-    Entered(bool),
+    Ran(Run, ActReport),
+    /// The record of an attempt is on the disk, or is not.
+    Entered {
+        /// The number of the attempt.
+        attempt: i64,
+        /// Whether it is.
+        kept: bool,
+    },
 }

@@ -12,18 +12,19 @@ use super::Sources;
 use super::done::{Done, DoneWhat};
 use super::recall::Recalled;
 use super::scene::{SceneMaker, SceneSources};
-use super::show;
 use super::tasks::Tasks;
+use super::{call, show};
 use crate::clock::{Moment, Stamp};
 use crate::config::model::{self, StrategyMeans};
 use crate::health::faults::Fault;
 use crate::hook::Hooks;
 use crate::ledger::{Batch, Keeper};
-use crate::operator::recovery::{Asked, Command, Inbox, LEARNED, Mode, Word};
+use crate::operator::recovery::{Asked, Command, Inbox, LEARNED, Mode};
 use crate::recover::Attempt;
 use crate::recover::learned::Learned;
+use crate::recover::order::Run;
 use crate::recover::plan::Destination;
-use crate::recover::{Coordinator, Plan, StrategyKind, StrategyPlan, World};
+use crate::recover::{Coordinator, Order, Plan, StrategyKind, StrategyPlan, World};
 use crate::sla::maintenance;
 use crate::snapshot::{Service, Snapshot};
 
@@ -37,17 +38,20 @@ pub(super) struct Driver {
     learned: Learned,
     random: fastrand::Rng,
     next_id: i64,
+    next_run: u64,
     pub tasks: Tasks,
     done: mpsc::UnboundedReceiver<Done>,
     inbox: Option<Inbox>,
-    /// What was known when recovery began; `None` = it has not.
-    recalled: Option<Recalled>,
+    /// Recovery has begun.
+    has_begun: bool,
     /// The highest fencing token that was given.
     pub token: i64,
     /// When operators were shown last what holds recovery back.
     shown: Moment,
-    /// What the ledger had no room for so far.
+    /// What is to be handed to the ledger.
     pub waits: Batch,
+    /// The attempts among it that wait until they are on the disk, each with its service.
+    pub unconfirmed: Vec<(Arc<str>, i64)>,
     /// Whether something has changed that operators are shown.
     is_news: bool,
 }
@@ -72,13 +76,15 @@ impl Driver {
             learned: Learned::default(),
             random: fastrand::Rng::new(),
             next_id: 1,
+            next_run: 1,
             tasks,
             done,
             inbox: None,
-            recalled: None,
+            has_begun: false,
             token: 0,
             shown: Moment::NEVER,
             waits: Batch::default(),
+            unconfirmed: Vec::new(),
             is_news: true,
         }
     }
@@ -103,7 +109,11 @@ impl Driver {
                     known.coordinator.set_plan(plan);
                     Repaired { means, destinations, ..known }
                 }
-                None => self.new_service(&name, plan, means, destinations),
+                None => {
+                    // where recovery has begun, a reload has brought the service
+                    let scenes = if self.has_begun { SceneMaker::of_new_service() } else { SceneMaker::default() };
+                    Repaired { coordinator: Coordinator::new(Arc::clone(&name), plan), scenes, means, destinations }
+                }
             };
             self.services.insert(name, repaired);
         }
@@ -112,30 +122,15 @@ impl Driver {
             self.obey(&name, &gone.means, orders, &self.sources.store.load());
         }
         self.sources.recoveries.set_services(modes);
+        self.forget_gone();
         self.is_news = true;
     }
 
-    /// A service that is to be repaired from now on. Where recovery has begun, a reload has brought it.
-    fn new_service(
-        &mut self,
-        name: &Arc<str>,
-        plan: Arc<Plan>,
-        means: Rc<[StrategyMeans]>,
-        destinations: Vec<Arc<str>>,
-    ) -> Repaired {
-        let mut coordinator = Coordinator::new(Arc::clone(name), plan);
-        let Some(known) = self.recalled.as_ref().map(|recalled| recalled.of(name)) else {
-            return Repaired { coordinator, scenes: SceneMaker::default(), means, destinations };
-        };
-        let orders = coordinator.recall(&known, Moment::now(), Stamp::now());
-        self.obey(name, &means, orders, &self.sources.store.load());
-        Repaired { coordinator, scenes: SceneMaker::of_new_service(), means, destinations }
-    }
-
-    /// Goes on where the process before ended. What it had under way for services that are not repaired any more is closed.
-    pub fn begin(&mut self, recalled: Recalled, now: Moment) {
+    /// Goes on where the process before ended. What it had under way for services that are not repaired any more is closed. `at_once`: this
+    /// process has not served without recovery for a while.
+    pub fn begin(&mut self, recalled: Recalled, at_once: bool, now: Moment) {
         self.inbox = self.sources.recoveries.take_inbox();
-        self.next_id = recalled.next_id;
+        (self.next_id, self.token) = (recalled.next_id, recalled.token());
         let unknown = self.learned.restore(recalled.learned.iter().map(|(key, text)| (key.as_str(), text.as_str())));
         if unknown > 0 {
             tracing::warn!(entries = unknown, "some of what recovery had learned can't be read, and is learned anew");
@@ -144,18 +139,27 @@ impl Driver {
         for name in recalled.services() {
             let known = recalled.of(&name);
             let (orders, means) = match self.services.get_mut(&name) {
-                Some(repaired) => (repaired.coordinator.recall(&known, now, at), Rc::clone(&repaired.means)),
+                Some(repaired) => (repaired.coordinator.recall(&known, at_once, now, at), Rc::clone(&repaired.means)),
                 None => {
                     let mut gone = Coordinator::new(Arc::clone(&name), Arc::new(Plan::nothing()));
-                    let mut orders = gone.recall(&known, now, at);
+                    let mut orders = gone.recall(&known, at_once, now, at);
                     orders.extend(gone.retire(now, at));
                     (orders, Rc::from([]))
                 }
             };
             self.obey(&name, &means, orders, &snapshot);
         }
-        self.recalled = Some(recalled);
+        self.has_begun = true;
+        self.forget_gone();
         self.is_news = true;
+    }
+
+    /// Forgets what is not worth to be kept of services that are not repaired any more.
+    fn forget_gone(&mut self) {
+        let Self { learned, services, waits, .. } = self;
+        let gone = learned.retain(|service| services.contains_key(service));
+        waits.kept.retain(|(_, key, _)| !gone.contains(key));
+        waits.kept.extend(gone.into_iter().map(|key| (LEARNED.to_owned(), key, None)));
     }
 
     /// Looks at all services once.
@@ -177,7 +181,7 @@ impl Driver {
 
     fn look_at(&mut self, service: &Service, snapshot: &Snapshot, faults: &[Fault], (now, at): (Moment, Stamp)) {
         let in_maintenance = self.is_in_maintenance(service, at);
-        let Self { services, learned, random, next_id, sources, .. } = self;
+        let Self { services, learned, random, next_id, next_run, sources, .. } = self;
         let Some(repaired) = services.get_mut(&service.name) else { return };
         let is_destination =
             |other: &&Arc<Service>| repaired.destinations.contains(&other.name) && other.has_usable_backend();
@@ -186,10 +190,13 @@ impl Driver {
         let scene = repaired
             .scenes
             .make(service, SceneSources { faults, in_maintenance, usable_services: &usable_services, now });
-        let mut world = World { learned, random, next_id, paused: sources.recoveries.is_paused() };
+        let (paused, means) = (sources.recoveries.is_paused(), Rc::clone(&repaired.means));
+        let trouble = sources.ledger.is_failing().then(|| sources.standings.trouble().unwrap_or_default());
+        let describe = |run: &Run| call::in_words(run, &means, service);
+        let mut world =
+            World { learned, random, next_id, next_run, paused, unkept: trouble.as_deref(), describe: &describe };
         let orders = repaired.coordinator.step(now, at, &scene, &mut world);
         if !orders.is_empty() {
-            let means = Rc::clone(&repaired.means);
             self.is_news = true;
             self.obey(&service.name, &means, orders, snapshot);
         }
@@ -197,20 +204,14 @@ impl Driver {
 
     /// Hands on what was waited for and has come.
     fn hear(&mut self) {
-        while let Ok(Done { service, attempt, what }) = self.done.try_recv() {
-            let repaired = self.services.get_mut(&service);
+        while let Ok(Done { service, what }) = self.done.try_recv() {
+            if let DoneWhat::Ran(run, _) = &what {
+                self.tasks.ended(run.id);
+            }
+            let Some(Repaired { coordinator, .. }) = self.services.get_mut(&service) else { continue };
             match what {
-                DoneWhat::Ran(role, report) => {
-                    self.tasks.ended(attempt, role);
-                    if let Some(repaired) = repaired {
-                        repaired.coordinator.finished(attempt, role, report);
-                    }
-                }
-                DoneWhat::Entered(kept) => {
-                    if let Some(repaired) = repaired {
-                        repaired.coordinator.entered(attempt, kept);
-                    }
-                }
+                DoneWhat::Ran(run, report) => coordinator.finished(&run, report),
+                DoneWhat::Entered { attempt, kept } => coordinator.entered(attempt, kept),
             }
         }
     }
@@ -225,12 +226,7 @@ impl Driver {
             let of_attempt = |repaired: &&mut Repaired| repaired.knows(attempt);
             let said = match self.services.values_mut().find(of_attempt) {
                 None => Err(format!("attempt {attempt} is neither under way nor in force")),
-                Some(Repaired { coordinator, .. }) => match word {
-                    Word::Approve => coordinator.approve(attempt, who),
-                    Word::Refuse => coordinator.refuse(attempt, who),
-                    Word::Stop => coordinator.stop(attempt, who),
-                    Word::Undo => coordinator.undo(attempt, who),
-                },
+                Some(Repaired { coordinator, .. }) => coordinator.say(word, attempt, who),
             };
             heard.push((asked, said));
         }
@@ -267,14 +263,16 @@ impl Driver {
         self.waits.kept.extend(changes.into_iter().map(|(key, text)| (LEARNED.to_owned(), key, Some(text))));
     }
 
-    /// Hands what has come together to the ledger; what it has no room for stays for the next time.
+    /// Hands what has come together to the ledger; what it has no room for stays for the next time. This is the only way in, so that no record
+    /// of an attempt comes after a newer one.
     pub fn write(&mut self) {
         if self.waits.is_empty() {
             return;
         }
         let next = Batch { keeper: Keeper::default(), ..Batch::default() };
-        if let Err(back) = self.sources.ledger.enter(std::mem::replace(&mut self.waits, next)) {
-            self.waits = *back;
+        match self.sources.ledger.enter(std::mem::replace(&mut self.waits, next)) {
+            Ok(()) => self.confirm(),
+            Err(back) => self.waits = *back,
         }
     }
 
@@ -297,31 +295,35 @@ impl Driver {
 
     /// Ends everything, because the process ends or was replaced.
     pub fn retire(&mut self) {
+        self.end_all(Coordinator::close);
+    }
+
+    /// Ends what is under way after a defect in a coordinator, and looks at everything afresh.
+    pub fn begin_anew(&mut self) {
+        self.end_all(Coordinator::begin_anew);
+    }
+
+    fn end_all(&mut self, end: fn(&mut Coordinator, Moment, Stamp) -> Vec<Order>) {
         let (snapshot, now, at) = (self.sources.store.load(), Moment::now(), Stamp::now());
         let names: Vec<_> = self.services.keys().cloned().collect();
         for name in names {
             let Some(repaired) = self.services.get_mut(&name) else { continue };
-            let (orders, means) = (repaired.coordinator.close(now, at), Rc::clone(&repaired.means));
+            let (orders, means) = (end(&mut repaired.coordinator, now, at), Rc::clone(&repaired.means));
             self.obey(&name, &means, orders, &snapshot);
         }
         self.keep_learned();
         self.write();
     }
 
-    /// Puts everything back after a defect in a coordinator, and begins anew with what is known.
-    pub fn begin_anew(&mut self, now: Moment) {
-        self.retire();
-        for (name, repaired) in &mut self.services {
-            let known: Vec<_> =
-                self.waits.recoveries.iter().filter(|known| *known.service == **name).cloned().collect();
-            repaired.coordinator = Coordinator::new(Arc::clone(name), Arc::clone(repaired.coordinator.plan()));
-            repaired.coordinator.recall(&known, now, Stamp::now());
-        }
-    }
-
     /// What is to be written before the process ends.
     pub fn take_batch(&mut self) -> Batch {
         self.hear();
+        for repaired in self.services.values_mut() {
+            for late in repaired.coordinator.take_changed() {
+                self.waits.recoveries.retain(|known| known.id != late.id);
+                self.waits.recoveries.push(late);
+            }
+        }
         self.keep_learned();
         std::mem::take(&mut self.waits)
     }

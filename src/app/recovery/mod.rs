@@ -2,13 +2,14 @@
 //!
 //! * `scene`: what a coordinator sees
 //! * `driver`: the coordinators, in turn
-//! * `obey`: how an order is carried out; `tasks`: what runs outside of this process; `done`: what comes back
+//! * `obey`: how an order is carried out; `call`: what it runs or calls; `tasks`: what runs outside of this process; `done`: what comes back
 //! * `show`: what operators see of it
 //! * `recall`: what the ledger knows of the time before
 //!
 //! Coordinators decide and do nothing; this does everything and decides nothing. All of it runs on the control plane, in the same turn that brings
 //! the snapshot up to date. Commands and the disk are waited for in tasks of their own, whose ends come back as [`Done`](done::Done).
 
+mod call;
 mod done;
 mod driver;
 mod obey;
@@ -20,6 +21,7 @@ mod tasks;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::background;
 use crate::clock::Moment;
@@ -30,9 +32,13 @@ use crate::health::monitor::Monitor;
 use crate::ledger::Ledger;
 use crate::operator::maintenance::Maintenances;
 use crate::operator::recovery::Recoveries;
+use crate::report::standings::Standings;
 use crate::snapshot::{Snapshot, Store};
 use driver::Driver;
 use recall::Recalled;
+
+/// How long the admin address waits for the word of a pause that was kept.
+const RECALLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What recovery works with.
 #[derive(Clone)]
@@ -51,6 +57,8 @@ pub(super) struct Sources {
     pub maintenances: Arc<Maintenances>,
     /// What operators see and say of it.
     pub recoveries: Arc<Recoveries>,
+    /// Says why the ledger can't be written.
+    pub standings: Arc<Standings>,
 }
 
 /// The recovery of all services. A handle: its copies are the same recovery.
@@ -73,6 +81,8 @@ enum Start {
     Allowed {
         /// A process that was replaced has repaired until now.
         takes_over: bool,
+        /// This process has just begun, and does not serve without recovery.
+        at_once: bool,
     },
     /// The ledger is being read.
     Beginning,
@@ -100,9 +110,21 @@ impl Recovering {
         self.driver.borrow_mut().configure(services);
     }
 
+    /// Takes on the pause that was kept, so that the first who ask are told of it. Those who ask do not wait for a disk that hangs.
+    pub async fn recall_pause(&self) {
+        let recoveries = Arc::clone(&self.recoveries);
+        // what is wrong with the ledger is told when recovery begins
+        let read = background::run(move || _ = recoveries.read_pause());
+        if tokio::time::timeout(RECALLED_WITHIN, read).await.is_err() {
+            tracing::warn!(
+                "whether recovery was paused is not read within {RECALLED_WITHIN:?}; nothing is repaired before"
+            );
+        }
+    }
+
     /// From now on recovery begins as soon as a service is to be repaired. `takes_over`: a process that was replaced has done so until now.
     pub fn allow(&self, takes_over: bool) {
-        self.start.set(Start::Allowed { takes_over });
+        self.start.set(Start::Allowed { takes_over, at_once: true });
     }
 
     /// Waits until operators have said something.
@@ -113,17 +135,17 @@ impl Recovering {
     /// Looks at all services that are to be repaired. Where there are none, there is nothing to read and nothing to do.
     pub fn look(&self, snapshot: &Arc<Snapshot>, now: Moment) {
         match self.start.get() {
-            Start::Allowed { takes_over } if self.driver.borrow().is_wanted() => {
+            Start::Allowed { takes_over, at_once } if self.driver.borrow().is_wanted() => {
                 self.start.set(Start::Beginning);
-                tokio::task::spawn_local(self.clone().begin(takes_over));
+                tokio::task::spawn_local(self.clone().begin(takes_over, at_once));
             }
             // what is configured later is not what the process before has repaired until then
-            Start::Allowed { .. } => self.start.set(Start::Allowed { takes_over: false }),
+            Start::Allowed { .. } => self.start.set(Start::Allowed { takes_over: false, at_once: false }),
             Start::Begun => {
                 // a defect in one turn must not leave a backend out of use for ever
                 if self.is_in_turn.replace(true) {
                     tracing::error!("recovery broke off in the middle of a turn; what was under way is stopped");
-                    self.driver.borrow_mut().begin_anew(now);
+                    self.driver.borrow_mut().begin_anew();
                 }
                 self.driver.borrow_mut().look(snapshot, now);
                 self.is_in_turn.set(false);
@@ -134,12 +156,12 @@ impl Recovering {
 
     /// Begins with what the ledger has. It may take its time to be read, and nothing is repaired before: what was under way when the process before
     /// ended must not be done twice.
-    async fn begin(self, takes_over: bool) {
+    async fn begin(self, takes_over: bool, at_once: bool) {
         let (ledger, recoveries) = (self.ledger.clone(), Arc::clone(&self.recoveries));
         let recalled = background::run(move || Recalled::read(&ledger, &recoveries, takes_over)).await;
         let recalled = recalled.unwrap_or_else(|_| Recalled::unknown());
         if matches!(self.start.get(), Start::Beginning) {
-            self.driver.borrow_mut().begin(recalled, Moment::now());
+            self.driver.borrow_mut().begin(recalled, at_once, Moment::now());
             self.start.set(Start::Begun);
         }
     }
@@ -159,8 +181,7 @@ impl Recovering {
         if batch.is_empty() {
             return;
         }
-        let write = move || obey::is_kept(&ledger, batch);
-        if !background::run(write).await.unwrap_or(false) {
+        if !background::run(move || ledger.keep(batch, obey::KEPT_WITHIN)).await.unwrap_or(false) {
             tracing::error!(
                 "the ledger is not written within {:?}: what recovery did last may be unknown",
                 obey::KEPT_WITHIN

@@ -2,29 +2,25 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::call::{self, endpoint};
 use super::done::DoneWhat;
 use super::driver::Driver;
 use super::show;
 use crate::app::background;
 use crate::clock::{Moment, Stamp};
 use crate::config::model::StrategyMeans;
-use crate::endpoint::Endpoint;
 use crate::endpoint::standing::WHOLE;
-use crate::hook::Call;
-use crate::ledger::{Batch, Ledger};
 use crate::recover::attempt::ActReport;
 use crate::recover::order::{Circuit, Run};
-use crate::recover::{Attempt, Notice, Order, Role};
+use crate::recover::{Attempt, Notice, Order};
 use crate::snapshot::{Cut, Service, Snapshot, Way};
 
 /// How often a backend is checked that is expected to be well soon.
 const HURRY: Duration = Duration::from_millis(100);
 /// How long an attempt waits for the disk that is to know of it. After that it is given up: what is not kept might be done twice.
 pub(super) const KEPT_WITHIN: Duration = Duration::from_secs(5);
-/// How often a place in the ledger's queue is looked for meanwhile.
-const AGAIN: Duration = Duration::from_millis(5);
 
 impl Driver {
     /// Carries these out, in their order.
@@ -33,7 +29,7 @@ impl Driver {
         for order in orders {
             match order {
                 Order::Enter { attempt, must_be_kept } => self.enter(service, *attempt, must_be_kept),
-                Order::Run(run) => self.run(service, means, &run, here),
+                Order::Run(run) => self.run(service, means, run, here),
                 Order::Kill { attempt } => self.tasks.kill(attempt),
                 Order::HurryChecks { backend, at_most } => {
                     self.sources.monitor.hurry(service, &backend, HURRY, Moment::now().plus(at_most));
@@ -58,45 +54,37 @@ impl Driver {
             self.sources.recoveries.note_changed(attempt.clone());
         }
         self.waits.recoveries.retain(|known| known.id != id);
-        if !must_be_kept {
-            self.waits.recoveries.push(attempt);
+        self.waits.recoveries.push(attempt);
+        if must_be_kept {
+            self.unconfirmed.push((Arc::clone(service), id));
+        }
+    }
+
+    /// Tells the attempts that wait for it when what was handed to the ledger is on the disk.
+    pub fn confirm(&mut self) {
+        let waiting: Vec<_> =
+            self.unconfirmed.drain(..).map(|(service, attempt)| (self.tasks.teller(&service), attempt)).collect();
+        if waiting.is_empty() {
             return;
         }
-        let (tell, ledger) = (self.tasks.teller(service, id), self.sources.ledger.clone());
-        let batch = Batch { recoveries: vec![attempt], ..Batch::default() };
+        let ledger = self.sources.ledger.clone();
         tokio::task::spawn_local(async move {
-            let is_kept = background::run(move || is_kept(&ledger, batch)).await;
-            tell(DoneWhat::Entered(is_kept.unwrap_or(false)));
+            let written = background::run(move || ledger.is_kept() && ledger.flush(KEPT_WITHIN)).await;
+            let kept = written.unwrap_or(false);
+            waiting.into_iter().for_each(|(tell, attempt)| tell(DoneWhat::Entered { attempt, kept }));
         });
     }
 
-    fn run(&mut self, service: &Arc<str>, means: &Rc<[StrategyMeans]>, run: &Run, here: Option<&Arc<Service>>) {
-        let of_strategy = means.iter().find(|means| means.strategy == run.strategy);
-        let means = of_strategy.and_then(|means| match run.role {
-            Role::Act => means.act.as_ref(),
-            Role::Undo => means.undo.as_ref(),
-            Role::Down => means.down.as_ref(),
-        });
-        let Some(means) = means.cloned() else {
+    fn run(&mut self, service: &Arc<str>, means: &Rc<[StrategyMeans]>, run: Run, here: Option<&Arc<Service>>) {
+        let Some(means) = call::means_of(&run, means).cloned() else {
             let error = format!("`{}` has nothing to run for this any more", run.strategy);
             let report = ActReport { error, ..ActReport::default() };
-            return self.tasks.teller(service, run.attempt)(DoneWhat::Ran(run.role, report));
+            return self.tasks.teller(service)(DoneWhat::Ran(run, report));
         };
         // the time, so that it also grows when the history is lost
         self.token = Stamp::now().as_millis().max(self.token + 1);
-        let endpoint = here.zip(run.backend.as_ref()).and_then(|(here, backend)| endpoint(here, backend));
-        let call = Call {
-            service: service.to_string(),
-            backend: run.backend.as_ref().map(|backend| backend.to_string()),
-            address: endpoint.map(|endpoint| endpoint.name.clone()),
-            fault: run.fault.as_str().to_owned(),
-            attempt: run.attempt,
-            number: run.number,
-            token: self.token,
-            role: run.role.as_str(),
-            strategy: run.strategy.to_string(),
-        };
-        self.tasks.run(service, means, call, run.role);
+        let call = call::of(&run, service, here.map(|here| &**here), Some(self.token));
+        self.tasks.run(service, means, call, run);
     }
 
     fn tell(&self, service: &Arc<str>, notice: Notice) {
@@ -109,23 +97,6 @@ impl Driver {
         }
         show::tell(&self.sources.events, service, notice);
     }
-}
-
-fn endpoint<'a>(service: &'a Service, backend: &str) -> Option<&'a Arc<Endpoint>> {
-    service.endpoints.iter().find(|endpoint| *endpoint.id == *backend)
-}
-
-/// Writes to the ledger, and waits for the disk; `false` = it could not be written so far. Blocks.
-pub(super) fn is_kept(ledger: &Ledger, mut batch: Batch) -> bool {
-    let until = Instant::now() + KEPT_WITHIN;
-    while let Err(back) = ledger.enter(batch) {
-        if Instant::now() >= until {
-            return false;
-        }
-        std::thread::sleep(AGAIN);
-        batch = *back;
-    }
-    ledger.is_kept() && ledger.flush(until.saturating_duration_since(Instant::now()))
 }
 
 /// Carries out an order that is about who gets work. A backend that is gone needs nothing.

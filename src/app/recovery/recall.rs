@@ -65,6 +65,12 @@ impl Recalled {
         Ok(Self { next_id: reader.last_recovery_id()? + 1, learned: reader.kept(LEARNED)?, attempts })
     }
 
+    /// A fencing token that is not lower than any that was given: tokens are times, and the clock may have been set back since.
+    pub fn token(&self) -> i64 {
+        let times = self.attempts.iter().flat_map(|attempt| [Some(attempt.start), attempt.acted, attempt.end]);
+        times.flatten().max().unwrap_or(0)
+    }
+
     /// The services that it has attempts of.
     pub fn services(&self) -> BTreeSet<Arc<str>> {
         self.attempts.iter().map(|attempt| attempt.service.as_str().into()).collect()

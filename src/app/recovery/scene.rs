@@ -14,6 +14,7 @@ use crate::endpoint::standing::Health;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::health::faults::Fault;
 use crate::metrics::SessionEnd;
+use crate::recover::scene::COUNTED;
 use crate::recover::{BackendScene, Measure, Scene, Trouble};
 use crate::snapshot::Service;
 
@@ -85,8 +86,12 @@ struct Change {
 struct Known {
     live: Arc<Live>,
     zone: Arc<str>,
+    /// Since when it has been at its address, as far as was seen.
+    since: Moment,
     trouble: Option<Trouble>,
     well_since: Option<Moment>,
+    /// The requests that it had ended when they were last counted.
+    ended: u64,
     /// When it was added, or came back, last.
     joined: Moment,
     was_taken_out: bool,
@@ -114,8 +119,8 @@ impl SceneMaker {
         self.see_changes(service, now);
         self.requests.look(service, now);
         let verdicts = Verdicts::of(&service.name, sources.faults);
-        let backends: Vec<_> =
-            service.endpoints.iter().map(|endpoint| self.backend(service, endpoint, &verdicts, now)).collect();
+        let all = 0..service.endpoints.len();
+        let backends: Vec<_> = all.map(|at| self.backend(service, at, &verdicts, now)).collect();
         self.has_begun = true;
         let found = verdicts.service.map(|known| from_verdict(known, now)).or_else(|| no_primary(&backends, now));
         self.trouble = since_before(found, self.trouble.take());
@@ -146,13 +151,8 @@ impl SceneMaker {
         }
     }
 
-    fn backend(
-        &mut self,
-        service: &Service,
-        endpoint: &Arc<Endpoint>,
-        verdicts: &Verdicts<'_>,
-        now: Moment,
-    ) -> BackendScene {
+    fn backend(&mut self, service: &Service, at: usize, verdicts: &Verdicts<'_>, now: Moment) -> BackendScene {
+        let endpoint = &service.endpoints[at];
         let condition = precedence::condition_but_for_repair(endpoint, service.rules(), now);
         let usable = condition.state.is_usable();
         let taken_out =
@@ -160,13 +160,17 @@ impl SceneMaker {
         let is_new = self.has_begun;
         let known = self.backends.entry(Arc::clone(&endpoint.id)).or_insert_with(|| {
             let change = is_new.then(|| Change { at: now, what: "it was added a short time ago".into() });
-            Known::new(endpoint, change)
+            Known::new(endpoint, change, now)
         });
         known.see_changes(endpoint, taken_out, now);
         let found = verdicts.on(endpoint).map(|fault| from_verdict(fault, now));
         let found = found.or_else(|| (!taken_out).then(|| down_by_checks(endpoint, now)).flatten());
         known.trouble = since_before(found, known.trouble.take());
         known.see_well(endpoint, usable, now);
+        // to add up what the workers have counted takes longer than all the rest
+        if known.well_since.is_none_or(|since| now.since(since) <= COUNTED) {
+            known.ended = service.upstream[at].attempts().ended;
+        }
         BackendScene {
             id: Arc::clone(&endpoint.id),
             zone: Arc::clone(&known.zone),
@@ -175,7 +179,10 @@ impl SceneMaker {
             taken_out,
             explained: explanation(&mut known.change, known.trouble.as_ref(), now),
             trouble: known.trouble.clone(),
+            known_since: known.since,
             in_flight: endpoint.live.in_flight(),
+            is_checked: service.rules().is_checked,
+            ended: known.ended,
             well_since: known.well_since,
         }
     }
@@ -271,12 +278,14 @@ impl Counted {
 }
 
 impl Known {
-    fn new(endpoint: &Endpoint, change: Option<Change>) -> Self {
+    fn new(endpoint: &Endpoint, change: Option<Change>, now: Moment) -> Self {
         Self {
             live: Arc::clone(&endpoint.live),
             zone: endpoint.zone.as_str().into(),
+            since: now,
             trouble: None,
             well_since: None,
+            ended: 0,
             joined: endpoint.live.standing.joined(),
             was_taken_out: false,
             change,
@@ -286,8 +295,8 @@ impl Known {
     /// Notes that the backend is another one now, or that a drain of it has ended.
     fn see_changes(&mut self, endpoint: &Endpoint, taken_out: bool, now: Moment) {
         if !Arc::ptr_eq(&self.live, &endpoint.live) {
-            *self =
-                Self::new(endpoint, Some(Change { at: now, what: "its address was changed a short time ago".into() }));
+            let change = Change { at: now, what: "its address was changed a short time ago".into() };
+            *self = Self::new(endpoint, Some(change), now);
         }
         if *self.zone != *endpoint.zone {
             self.zone = endpoint.zone.as_str().into();

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use super::done::{Done, DoneWhat};
 use crate::config::model::Means;
 use crate::hook::{Call, Hooks};
-use crate::recover::Role;
 use crate::recover::attempt::ActReport;
+use crate::recover::order::Run;
 use crate::snapshot::Store;
 
 /// How long the end of the process waits for what it has run. It has been told to end; a command gets two seconds to do so before it is killed.
@@ -23,8 +23,8 @@ pub(super) struct Tasks {
     hooks: Rc<Hooks>,
     tell: mpsc::UnboundedSender<Done>,
     store: Arc<Store>,
-    /// Dropped, each ends what it belongs to.
-    cancels: AHashMap<(i64, Role), oneshot::Sender<()>>,
+    /// By the id of the run, the attempt that it is for, and what ends it when it is dropped.
+    cancels: AHashMap<u64, (i64, oneshot::Sender<()>)>,
     running: JoinSet<()>,
 }
 
@@ -41,8 +41,8 @@ impl Tasks {
     }
 
     /// One has ended.
-    pub fn ended(&mut self, attempt: i64, role: Role) {
-        self.cancels.remove(&(attempt, role));
+    pub fn ended(&mut self, run: u64) {
+        self.cancels.remove(&run);
         while self.running.try_join_next().is_some() {}
     }
 
@@ -56,30 +56,30 @@ impl Tasks {
     }
 
     /// Starts something. Its end is told to the driver.
-    pub fn run(&mut self, service: &Arc<str>, means: Means, call: Call, role: Role) {
+    pub fn run(&mut self, service: &Arc<str>, means: Means, call: Call, run: Run) {
         let (cancel, cancelled) = oneshot::channel();
-        let (attempt, hooks) = (call.attempt, Rc::clone(&self.hooks));
-        self.cancels.insert((attempt, role), cancel);
-        let tell = self.teller(service, attempt);
+        let hooks = Rc::clone(&self.hooks);
+        self.cancels.insert(run.id, (run.attempt, cancel));
+        let tell = self.teller(service);
         self.running.spawn_local(async move {
             // spawned, so that a panic costs this report only: an attempt whose act never ends would wait for ever
             let ran = tokio::task::spawn_local(async move { hooks.run(&means, &call, cancelled).await }).await;
             let broke_off = |error| ActReport { error: format!("it broke off: {error}"), ..ActReport::default() };
-            tell(DoneWhat::Ran(role, ran.unwrap_or_else(broke_off)));
+            tell(DoneWhat::Ran(run, ran.unwrap_or_else(broke_off)));
         });
     }
 
     /// Ends what runs for this attempt.
     pub fn kill(&mut self, attempt: i64) {
-        self.cancels.retain(|(of, _), _| *of != attempt);
+        self.cancels.retain(|_, (of, _)| *of != attempt);
     }
 
     /// Tells the driver that something has come, and wakes it.
-    pub fn teller(&self, service: &Arc<str>, attempt: i64) -> impl FnOnce(DoneWhat) + 'static {
+    pub fn teller(&self, service: &Arc<str>) -> impl FnOnce(DoneWhat) + use<> {
         let (tell, store, service) = (self.tell.clone(), Arc::clone(&self.store), Arc::clone(service));
         move |what| {
             // the driver is gone when the process ends
-            let _ = tell.send(Done { service, attempt, what });
+            let _ = tell.send(Done { service, what });
             store.news().notify_one();
         }
     }

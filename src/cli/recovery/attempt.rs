@@ -8,7 +8,12 @@ const NAME: usize = 9;
 
 /// One line about an attempt.
 pub(super) fn line(attempt: &Value) -> String {
-    format!("attempt {}: {}, {}\n", attempt["id"], what(attempt), came_to(attempt))
+    short(attempt) + "\n"
+}
+
+/// Which attempt it is, and how far.
+pub(in crate::cli) fn short(attempt: &Value) -> String {
+    format!("attempt {}: {}, {}", attempt["id"], what(attempt), came_to(attempt))
 }
 
 /// What was done, to whom, and against what.
@@ -69,11 +74,7 @@ pub(super) fn whole(attempt: &Value) -> String {
     if attempt["acted"].is_string() && attempt["dry_run"] != true {
         out += &field("acted", &exact(&attempt["acted"]));
     }
-    out += &if attempt["dry_run"] == true {
-        field("would do", attempt["act"]["what"].as_str().unwrap_or_default())
-    } else {
-        act("did", &attempt["act"])
-    };
+    out += &act(doing(attempt), &attempt["act"]);
     out += &act("undid", &attempt["undo"]);
     if let (Value::String(_), Some(after)) = (&attempt["end"], attempt["duration_s"].as_f64()) {
         out += &field("over", &format!("{}, after {after:.1} s", exact(&attempt["end"])));
@@ -89,12 +90,27 @@ pub(super) fn whole(attempt: &Value) -> String {
     out + &field("by", attempt["who"].as_str().unwrap_or_default())
 }
 
+/// What stands before the act: whether it is done, is to be, or would be.
+fn doing(attempt: &Value) -> &'static str {
+    match (attempt["acted"].is_string(), attempt["end"].is_string()) {
+        _ if attempt["dry_run"] == true => "would do",
+        (true, true) => "did",
+        (true, false) if attempt["act"]["ok"].is_null() => "does",
+        (true, false) => "did",
+        (false, true) => "not done",
+        (false, false) => "to do",
+    }
+}
+
 /// What a command or a webhook came to, with what it printed.
 fn act(name: &str, act: &Value) -> String {
     if !act.is_object() {
         return String::new();
     }
     let what = plain(&act["what"]);
+    if act["ok"].is_null() {
+        return field(name, what);
+    }
     // a webhook is what has a status
     let word = if what.starts_with("POST ") { "status" } else { "exit code" };
     let how = match (act["code"].as_i64(), act["ok"] == true) {
@@ -205,6 +221,13 @@ by       token ops
         assert!(line(&attempt("proposed")).ends_with("waits to be approved\n"));
         let failover = json!({ "outcome": "not_healed", "in_force": true, "dry_run": true });
         assert_eq!(came_to(&failover), "did not pass by itself, in force (dry run)");
+        let mut restart = attempt("proposed");
+        restart["act"] = json!({ "what": "systemctl restart api@a", "ok": null });
+        assert!(whole(&restart).contains("\nto do    systemctl restart api@a\n"));
+        restart["acted"] = json!("2026-11-27T10:00:01.200Z");
+        assert!(whole(&restart).contains("\ndoes     systemctl restart api@a\n"));
+        restart["dry_run"] = json!(true);
+        assert!(whole(&restart).contains("\nwould do systemctl restart api@a\n"));
         let refused = json!({ "outcome": "refused", "lesson": "ops refused it", "votes": [], "brakes": [] });
         assert!(whole(&refused).ends_with("because  ops refused it\n"));
     }

@@ -181,6 +181,7 @@ impl Checker<'_> {
                 down_after: set(raw.down_after),
             },
             Strategy::CircuitBreak => {
+                self.cuts_all(at, raw);
                 StrategyKind::CircuitBreak { path: raw.path.as_deref().map(Arc::from), open_for: set(raw.open_for) }
             }
             Strategy::Custom => StrategyKind::Custom { drain: raw.drain.map(|drain| drain.0) },
@@ -192,6 +193,14 @@ impl Checker<'_> {
             let mistake =
                 self.mistake(&at.key("strategy"), "the only backend is restarted when it is down, and not before");
             self.report(mistake.warning().help("the last backend that can be used is never taken out"));
+        }
+    }
+
+    fn cuts_all(&mut self, at: &KeyPath, raw: &Recover) {
+        if raw.path.as_deref() == Some("/") {
+            let mistake =
+                self.mistake(&at.key("path"), "every request of the service is cut off while the circuit is open");
+            self.report(mistake.warning().help("without `path` only the backend that fails gets no requests"));
         }
     }
 

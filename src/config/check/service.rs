@@ -88,13 +88,25 @@ impl Checker<'_> {
         })
     }
 
+    /// The service with backends whose name is nearest to that of one without: a section may have a misspelt name.
+    fn meant_service(&self, name: &str) -> Option<String> {
+        let all = KeyPath::default().key("service");
+        let has_backends = |other: &&String| {
+            let at = all.key(other);
+            **other != name && (self.present(&at.key("backend")) || self.present(&at.key("discover")))
+        };
+        let names = self.services.keys().filter(has_backends).map(String::as_str);
+        syntax::nearest(name, names).map(str::to_owned)
+    }
+
     /// The backends in the file. Reports when there is none, or none that gets work.
     fn backends(&mut self, at: &KeyPath, service: &str, raw: &raw::Service) -> Option<Vec<Backend>> {
         let backends_at = at.key("backend");
         if raw.backend.is_empty() && self.findings.removed(&backends_at).is_none() && !self.present(&at.key("discover"))
         {
             let mistake = self.mistake(at, format!("the service `{service}` has no backends"));
-            self.report(mistake.help(format!("add [[service.{service}.backend]] sections")));
+            let near = self.meant_service(service);
+            self.report(mistake.near(near).help(format!("add [[service.{service}.backend]] sections")));
         }
         self.unique_backends(&backends_at, &raw.backend);
         let idle = |b: &raw::Backend| b.weight == 0 || b.drain;

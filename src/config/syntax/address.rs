@@ -9,6 +9,7 @@ use http::uri::{Authority, Uri};
 use ipnet::IpNet;
 
 use super::{Problem, Result};
+use crate::config::disguise;
 use crate::route::Host;
 
 const LISTEN: &str = "an address with a port, such as \"0.0.0.0:8080\", or \"unix:/path/of/socket\"";
@@ -213,7 +214,8 @@ pub(in crate::config) fn network(text: &str) -> Result<IpNet> {
 /// Where events are posted to.
 pub(in crate::config) fn webhook(text: &str) -> Result<Uri> {
     const URL: &str = "a URL such as \"https://alerts.example.com/hook\"";
-    let problem = |what: &str| Problem::new(format!("`{text}` {what}"), URL);
+    let shown = disguise::url(text);
+    let problem = |what: &str| Problem::new(format!("`{shown}` {what}"), URL);
     let uri: Uri =
         text.parse().map_err(|_| match text.split("://").nth(1).is_some_and(|rest| rest.starts_with("${")) {
             true => problem("has a placeholder in place of its host").help("the path and the query may have some"),
@@ -221,7 +223,7 @@ pub(in crate::config) fn webhook(text: &str) -> Result<Uri> {
         })?;
     let authority = match (uri.scheme_str(), uri.authority()) {
         (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => authority,
-        (None, _) => return Err(problem("has no scheme").suggest(Some(format!("https://{text}")))),
+        (None, _) => return Err(problem("has no scheme").suggest(Some(format!("https://{shown}")))),
         _ => return Err(problem("is not an http or https URL")),
     };
     if authority.as_str().contains('@') {

@@ -6,6 +6,7 @@ use http::uri::{Authority, PathAndQuery};
 
 use super::address::{PORT, has_good_port, is_host};
 use super::{Problem, Result, nearest};
+use crate::config::disguise;
 use crate::policy::{DependencyEndpoint, Question};
 
 const EXPECTED: &str = "\"tcp://HOST:PORT\", \"http://HOST:PORT/PATH\" or \"grpc://HOST:PORT\"";
@@ -14,13 +15,15 @@ const SCHEMES: [&str; 3] = ["tcp", "http", "grpc"];
 const HTTP_PORT: u16 = 80;
 
 pub(in crate::config) fn dependency_endpoint(text: &str) -> Result<DependencyEndpoint> {
-    let problem = |what: &str| Problem::new(format!("`{text}` {what}"), EXPECTED);
+    // some databases have their password in the URL that people paste
+    let shown = disguise::user(text);
+    let problem = |what: &str| Problem::new(format!("`{shown}` {what}"), EXPECTED);
     let Some((scheme, rest)) = text.split_once("://") else {
-        let near = (has_port(text)).then(|| format!("tcp://{text}"));
+        let near = (has_port(text)).then(|| format!("tcp://{shown}"));
         return Err(problem("has no scheme").suggest(near));
     };
     if !SCHEMES.contains(&scheme) {
-        return Err(bad_scheme(text, scheme, rest));
+        return Err(bad_scheme(&shown, scheme, rest));
     }
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let authority: Authority = authority.parse().map_err(|_| problem("has no host"))?;
@@ -64,8 +67,8 @@ fn question(scheme: &str, path: &str) -> std::result::Result<Question, &'static 
     }
 }
 
-fn bad_scheme(text: &str, scheme: &str, rest: &str) -> Problem {
-    let problem = Problem::new(format!("`{text}` has the scheme `{scheme}`, which can't be checked"), EXPECTED);
+fn bad_scheme(shown: &str, scheme: &str, rest: &str) -> Problem {
+    let problem = Problem::new(format!("`{shown}` has the scheme `{scheme}`, which can't be checked"), EXPECTED);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     match (nearest(scheme, SCHEMES), scheme) {
@@ -75,7 +78,7 @@ fn bad_scheme(text: &str, scheme: &str, rest: &str) -> Problem {
             problem.suggest(Some(format!("tcp://{authority}{port}"))).help(help)
         }
         (_, "udp") => problem,
-        (Some(near), _) => problem.suggest(Some(format!("{near}://{rest}"))),
+        (Some(near), _) => problem.suggest(Some(disguise::user(&format!("{near}://{rest}")))),
         // of a database's URL the address is enough
         (None, _) if has_port(authority) => problem.suggest(Some(format!("tcp://{authority}"))),
         (None, _) => problem,
@@ -125,12 +128,15 @@ mod tests {
             ("tpc://a:1", "has the scheme `tpc`", Some("tcp://a:1")),
             ("https://a/up", "has the scheme `https`", Some("tcp://a:443")),
             ("postgres://me:secret@db:5432/shop", "has the scheme `postgres`", Some("tcp://db:5432")),
+            ("tpc://me:secret@a:1", "has the scheme `tpc`", Some("tcp://***@a:1")),
+            ("me:secret@a:1", "has no scheme", Some("tcp://***@a:1")),
             ("redis://db", "has the scheme `redis`", None),
             ("udp://a:1", "has the scheme `udp`", None),
         ] {
             let problem = dependency_endpoint(text).unwrap_err();
             assert!(problem.message.contains(message), "{text}: {}", problem.message);
             assert_eq!(problem.suggestion.as_deref(), meant, "{text}");
+            assert!(!problem.message.contains("secret"), "{text}: {}", problem.message);
         }
     }
 }

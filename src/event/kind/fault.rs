@@ -31,7 +31,10 @@ impl FaultChange {
         let (who, what) = (who(&self.verdict.subject), self.verdict.fault);
         match self.held {
             None => format!("{who} {what}: {}", reasons(&self.verdict.votes)),
-            Some(held) => format!("{who} is well again, {:.1} s after it was found: {what}", held.as_secs_f64()),
+            // it may be well again, or do nothing any more by which that could be told
+            Some(held) => {
+                format!("{who}: the fault is not seen any more, {:.1} s after it was found: {what}", held.as_secs_f64())
+            }
         }
     }
 

@@ -46,12 +46,13 @@ impl<'a> RetryState<'a> {
             _ => None,
         };
         // a backend that can't be reached will not be in a moment either, but a port may be free then, or a kept connection
-        let will_last = is_unreachable(error) || lack.is_some_and(|lack| !lack.is_passing());
+        let is_unreachable = is_unreachable(error);
+        let will_last = is_unreachable || lack.is_some_and(|lack| !lack.is_passing());
         if will_last && !self.has_another() {
             return None;
         }
         // what had waited for a backend that hangs is no storm: it was sent before that was known, and leaves once
-        self.pause(lack.is_some() || error.kind() == Kind::UpstreamHung)
+        self.pause(is_unreachable || lack.is_some() || error.kind() == Kind::UpstreamHung)
     }
 
     /// The pause before another attempt, if one may be made.
@@ -59,8 +60,8 @@ impl<'a> RetryState<'a> {
         self.pause(false)
     }
 
-    /// `is_free`: the budget does not count it. The last attempt has not left this machine, so that no backend has had any work with it; or
-    /// its backend hangs.
+    /// `is_free`: the budget does not count it. No backend has had any work with the last attempt, since it has not left this machine or the
+    /// connection was refused; or its backend hangs.
     fn pause(&mut self, is_free: bool) -> Option<Duration> {
         let policy = &self.service.retry;
         if self.retries >= policy.attempts {
@@ -95,12 +96,12 @@ impl<'a> RetryState<'a> {
 
     /// Whether there is a backend that was not tried.
     pub fn has_another(&self) -> bool {
-        self.service.available.members.iter().any(|(index, _)| !self.tried.contains(index))
+        self.service.available.all().any(|index| !self.tried.contains(&index))
     }
 
     /// Whether there is one that was not tried, other than this one.
     pub fn has_another_than(&self, backend: usize) -> bool {
-        self.service.available.members.iter().any(|(index, _)| *index != backend && !self.tried.contains(index))
+        self.service.available.all().any(|index| index != backend && !self.tried.contains(&index))
     }
 
     /// The pause before a backend that has refused a stream is asked again.

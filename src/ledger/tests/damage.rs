@@ -243,8 +243,10 @@ fn a_folder_that_comes_later_is_used_as_soon_as_it_is_there() {
     }
     assert!(!ledger.flush(Duration::from_millis(20)));
     assert!(matches!(&told.all()[..], [Trouble::NotWritten { .. }]), "{:?}", told.all());
+    assert!(ledger.is_failing());
     std::fs::remove_file(&place).unwrap();
     assert!(ledger.flush(Duration::from_secs(60)));
+    assert!(!ledger.is_failing(), "it is known at once that it can be written");
     // that is told once it has lasted
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while !matches!(&told.all()[1..], [Trouble::WrittenAgain { .. }]) {

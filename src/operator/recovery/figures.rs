@@ -7,7 +7,7 @@ use metrics::{counter, gauge};
 
 use super::Effectiveness;
 use crate::metrics::names;
-use crate::recover::{Attempt, Outcome};
+use crate::recover::{Attempt, Outcome, Phase};
 
 /// Whether recovery is paused.
 pub(super) fn set_paused(is_paused: bool) {
@@ -36,17 +36,21 @@ pub(super) fn count_braked(service: &str, brake: &str) {
 
 /// How many attempts are under way and in force; of what was there `before` and is not any more, there are none.
 pub(super) fn set_current(before: &[Arc<Attempt>], now: &[Arc<Attempt>]) {
-    let mut running: HashMap<&str, u32> = HashMap::new();
+    // those under way, and those of them that wait to be approved
+    let mut running: HashMap<&str, (u32, u32)> = HashMap::new();
     let mut in_force: HashMap<(&str, &str), u32> = HashMap::new();
     let all = before.iter().map(|attempt| (attempt, 0)).chain(now.iter().map(|attempt| (attempt, 1)));
     for (attempt, one) in all {
-        *running.entry(&attempt.service).or_default() += if attempt.end.is_none() { one } else { 0 };
+        let (running, waiting) = running.entry(&attempt.service).or_default();
+        *running += if attempt.end.is_none() { one } else { 0 };
+        *waiting += if attempt.phase == Phase::Proposed { one } else { 0 };
         if attempt.in_force {
             *in_force.entry((&attempt.service, &attempt.strategy)).or_default() += one;
         }
     }
-    for (service, count) in running {
-        gauge!(names::RECOVERIES_RUNNING.name, "service" => service.to_owned()).set(f64::from(count));
+    for (service, (running, waiting)) in running {
+        gauge!(names::RECOVERIES_RUNNING.name, "service" => service.to_owned()).set(f64::from(running));
+        gauge!(names::RECOVERIES_WAITING.name, "service" => service.to_owned()).set(f64::from(waiting));
     }
     for ((service, strategy), count) in in_force {
         let (service, strategy) = (service.to_owned(), strategy.to_owned());

@@ -88,20 +88,16 @@ fn a_pause_outlives_the_process_unless_somebody_has_resumed_before_it_is_recalle
     let last = Recoveries::new(Arc::default(), open(), Keeper(4));
     last.recall().unwrap();
     assert!(!last.is_paused());
-    drop((before, after, resumed, last));
-    std::fs::remove_dir_all(folder).unwrap();
-}
-
-#[test]
-fn what_was_entered_is_on_the_disk_when_the_answer_comes() {
-    let folder = std::env::temp_dir().join(format!("evenkeel-recoveries-entered-{}", std::process::id()));
-    let ledger = Ledger::of(&folder, Box::new(|trouble| panic!("{trouble}")));
-    let recoveries = Recoveries::new(Arc::default(), ledger.clone(), Keeper(1));
-    assert!(recoveries.enter(vec![attempt(7)], vec![("api".to_owned(), Some("0.75".to_owned()))]));
-    let reader = ledger.read().unwrap();
-    assert_eq!(reader.open_recoveries().unwrap(), [attempt(7)]);
-    assert_eq!(reader.kept(LEARNED).unwrap().into_iter().collect::<Vec<_>>(), [("api".to_owned(), "0.75".to_owned())]);
-    drop((reader, recoveries, ledger));
+    last.pause("ann", None, Stamp::from_millis(2_000));
+    assert!(last.keep());
+    let successor = Recoveries::new(Arc::default(), open(), Keeper(5));
+    successor.read_pause().unwrap();
+    assert!(successor.is_paused());
+    last.resume("ann");
+    assert!(last.keep());
+    successor.recall().unwrap();
+    assert!(!successor.is_paused(), "the process before has ended the pause meanwhile");
+    drop((before, after, resumed, last, successor));
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -124,11 +120,13 @@ fn of_those_that_ended_the_last_are_shown_each_as_it_is_now() {
 fn what_runs_what_ended_and_what_was_learned_is_in_the_metrics() {
     let registry = Registry::new(1);
     // a series of a service stays as long as the service is there
-    let _service = registry.attempts("api");
+    let _services = ["api", "web"].map(|service| registry.attempts(service));
     metrics::with_local_recorder(&*registry, || {
         let recoveries = recoveries();
         recoveries.set_current(vec![attempt(1), Attempt { end: Some(1), in_force: true, ..attempt(2) }]);
-        recoveries.set_current(vec![Attempt { end: Some(1), in_force: true, ..attempt(2) }]);
+        let (service, phase) = ("web".to_owned(), Phase::Proposed);
+        let waiting = Attempt { service, phase, ..attempt(4) };
+        recoveries.set_current(vec![Attempt { end: Some(1), in_force: true, ..attempt(2) }, waiting]);
         let healed = Attempt { outcome: Some(Outcome::Healed), recovery_ms: Some(2_500), ..attempt(1) };
         recoveries.note_ended(healed.clone());
         recoveries.note_changed(healed.clone());
@@ -152,6 +150,9 @@ fn what_runs_what_ended_and_what_was_learned_is_in_the_metrics() {
         "evenkeel_recoveries_total{service=\"api\",strategy=\"restart\",outcome=\"dry_run\"} 1",
         "evenkeel_recovery_duration_seconds{service=\"api\",strategy=\"restart\"} 2.5",
         "evenkeel_recoveries_running{service=\"api\"} 0",
+        "evenkeel_recoveries_running{service=\"web\"} 1",
+        "evenkeel_recoveries_waiting{service=\"api\"} 0",
+        "evenkeel_recoveries_waiting{service=\"web\"} 1",
         "evenkeel_recovery_in_force{service=\"api\",strategy=\"restart\"} 1",
         "evenkeel_recovery_effectiveness{service=\"api\",fault=\"unresponsive\",strategy=\"restart\"} 0.75",
         "evenkeel_recovery_braked_total{service=\"api\",brake=\"max_unhealthy\"} 1",

@@ -28,6 +28,8 @@ pub struct Earlier<'a> {
     pub within_hour: usize,
     /// All strategies have failed against it, and nothing is done until then.
     pub rests_until: Option<Moment>,
+    /// A person has taken back what this strategy did, while there was this fault.
+    pub taken_back: bool,
 }
 
 /// A fault that is young may be a blip.
@@ -42,6 +44,12 @@ pub(super) fn blip(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Brake {
 pub(super) fn attempts(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Brake {
     let (tried, most, name) = (earlier.of_strategy, proposal.plan.attempts, &proposal.plan.name);
     proposal.said("attempts", tried >= most, || format!("{tried} of {most} attempts of {name} against this fault"))
+}
+
+/// What a person has taken back is not done again against the same fault.
+pub(super) fn taken_back(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Brake {
+    let held = "a person has taken it back, and the fault has not passed since";
+    proposal.plain("taken_back", earlier.taken_back, held, "nobody has taken it back")
 }
 
 /// So many attempts an hour.

@@ -22,6 +22,7 @@ struct Table {
     plan: StrategyPlan,
     history: History,
     paused: bool,
+    unkept: Option<&'static str>,
     of_strategy: u32,
     of_all: u32,
 }
@@ -44,7 +45,8 @@ impl Table {
             prior: 0.5,
             has_undo: false,
         };
-        Self { limits, scene, plan, history: History::default(), paused: false, of_strategy: 0, of_all: 0 }
+        let history = History::default();
+        Self { limits, scene, plan, history, paused: false, unkept: None, of_strategy: 0, of_all: 0 }
     }
 
     fn held_besides(&self, engaged: &[Engaged<'_>]) -> Vec<&'static str> {
@@ -54,6 +56,7 @@ impl Table {
             limits: &self.limits,
             scene: &self.scene,
             paused: self.paused,
+            unkept: self.unkept,
             plan: &self.plan,
             backend: Some(&id),
             fault: Fault::Unresponsive,
@@ -64,7 +67,8 @@ impl Table {
         let (of_strategy, of_all) = (self.of_strategy, self.of_all);
         let within_hour = self.history.within_hour(NOW);
         let (history, since) = (&self.history, ago(60));
-        let earlier = Earlier { history, since, of_strategy, of_all, within_hour, rests_until: None };
+        let earlier =
+            Earlier { history, since, of_strategy, of_all, within_hour, rests_until: None, taken_back: false };
         let all = all(&proposal, &earlier);
         assert!(all.iter().all(|brake| !brake.text.is_empty()));
         let held: Vec<_> = all.into_iter().filter(|brake| brake.holds).map(|brake| brake.name).collect();
@@ -125,6 +129,7 @@ fn what_somebody_does_holds_it() {
         table.held()
     };
     assert_eq!(change(|table| table.paused = true), ["paused"]);
+    assert_eq!(change(|table| table.unkept = Some("the disk is full")), ["ledger"]);
     assert_eq!(change(|table| table.scene.in_maintenance = true), ["maintenance"]);
     assert_eq!(change(|table| table.scene.backends[0].taken_out = true), ["taken_out"]);
     assert_eq!(change(|table| table.scene.backends[0].explained = Some("a deploy".into())), ["explained"]);

@@ -17,7 +17,7 @@ use crate::recover::history::Past;
 use crate::recover::order::{Notice, Order};
 use crate::recover::plan::StrategyPlan;
 use crate::recover::scene::Trouble;
-use crate::recover::strategy::{self, Before};
+use crate::recover::strategy::Before;
 
 /// Brakes that hold for a moment, or that are plain from what is told anyway: nobody is told of them.
 const UNTOLD: [&str; 4] = ["blip", "delay", "same_subject", "same_kind"];
@@ -36,8 +36,8 @@ struct Chosen {
 impl Coordinator {
     /// Looks at each fault that there is, but for those that are held and for which nothing has changed.
     pub(super) fn begin(&mut self, turn: &mut Turn<'_>, world: &mut World<'_>) {
-        let mut common = Common::new(self.history.within_hour(turn.now));
-        let is_as_before = self.is_as_before(turn, common.within_hour);
+        let mut common = Common::new(self.history.within_hour(turn.now), world.unkept);
+        let is_as_before = self.is_as_before(turn, common.within_hour, world.unkept.is_some());
         let (plan, scene) = (Arc::clone(&self.plan), turn.scene);
         for (backend, trouble) in troubles(scene) {
             let Some(at) = self.episodes.position(backend, trouble.fault) else { continue };
@@ -62,7 +62,7 @@ impl Coordinator {
     }
 
     /// Nothing is done about the fault now. That is told once for each brake: by itself, or for the service, where it holds all faults alike.
-    fn hold_back(&mut self, obstacle: Obstacle<'_>, at: usize, turn: &mut Turn<'_>, common: &Common) {
+    fn hold_back(&mut self, obstacle: Obstacle<'_>, at: usize, turn: &mut Turn<'_>, common: &Common<'_>) {
         let Obstacle { brake, is_of_service, is_timed, .. } = obstacle;
         let again = if is_timed { Moment::NEVER } else { turn.now.plus(LOOKS_AGAIN) };
         if is_of_service && self.service_brakes.is_known(brake, turn.now) {
@@ -106,10 +106,12 @@ impl Coordinator {
             acted: None,
             before: Before::of(turn.scene, failed_share),
             runs: None,
+            last_run: 0,
             reports: Vec::new(),
             word: None,
         };
         job.record.backend = job.backend.as_ref().map(ToString::to_string);
+        job.describe(turn.now, world.describe);
         let past = Past {
             attempt: id,
             backend: job.backend.clone(),
@@ -122,7 +124,7 @@ impl Coordinator {
         };
         self.history.begin(past, self.plan.limits.cool_down);
         let stage = self.enter(&mut job, turn);
-        self.underway.push(Underway::new(job, trouble.since, stage));
+        self.underway.push(Underway::new(job, trouble.since, stage, turn.scene));
     }
 
     fn enter(&self, job: &mut Job, turn: &mut Turn<'_>) -> Stage {
@@ -138,7 +140,7 @@ impl Coordinator {
             turn.tell(Notice::Proposed, &job.record);
             return Stage::Proposed { until: turn.now.plus(PROPOSAL) };
         }
-        job.record.phase = if strategy::of(&job.plan).drain().is_some() { Phase::Draining } else { Phase::Acting };
+        job.record.phase = if job.plan.kind.drain().is_some() { Phase::Draining } else { Phase::Acting };
         turn.enter_first(&job.record);
         turn.tell(Notice::Began, &job.record);
         Stage::Entering { since: turn.now }

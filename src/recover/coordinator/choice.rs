@@ -44,9 +44,11 @@ enum Why<'a> {
 }
 
 /// What stands for all faults of a look, and is found once for all of them.
-pub(super) struct Common {
+pub(super) struct Common<'a> {
     /// Attempts within the last hour.
     pub(super) within_hour: usize,
+    /// Why the ledger can't be written.
+    unkept: Option<&'a str>,
     /// Whether strategies that are of the service as a whole can be used, as far as that was asked: by their place in the plan, and by whether the
     /// fault is the service's. Which backend has the fault does not matter to them.
     wide: AHashMap<(usize, bool), Result<(), String>>,
@@ -58,6 +60,7 @@ struct Matter<'a> {
     episode: &'a Episode,
     turn: &'a Turn<'a>,
     within_hour: usize,
+    unkept: Option<&'a str>,
     engaged: Vec<Engaged<'a>>,
     before: Before,
 }
@@ -75,10 +78,10 @@ struct Sorted<'a> {
     used_up: Vec<&'a StrategyPlan>,
 }
 
-impl Common {
+impl<'a> Common<'a> {
     /// How things stand when a look begins.
-    pub(super) fn new(within_hour: usize) -> Self {
-        Self { within_hour, wide: AHashMap::new() }
+    pub(super) fn new(within_hour: usize, unkept: Option<&'a str>) -> Self {
+        Self { within_hour, unkept, wide: AHashMap::new() }
     }
 
     /// Whether this strategy, which is at this place in the plan, can be used; if not, why.
@@ -98,10 +101,10 @@ impl Coordinator {
         plan: &'p Plan,
         episode: &Episode,
         turn: &Turn<'_>,
-        common: &mut Common,
+        common: &mut Common<'_>,
         world: &mut World<'_>,
     ) -> Choice<'p> {
-        let matter = self.matter(episode, turn, common.within_hour);
+        let matter = self.matter(episode, turn, common);
         let mut sorted = matter.sort(plan, common);
         // the next best is tried before one that has failed against this fault is tried again
         let fewest = sorted.free.iter().map(|plan| matter.tried(plan)).min().unwrap_or(0);
@@ -126,23 +129,25 @@ impl Coordinator {
         obstacle: Obstacle<'_>,
         episode: &Episode,
         turn: &Turn<'_>,
-        common: &Common,
+        common: &Common<'_>,
     ) -> String {
         match obstacle.why {
             Why::Refusals(text) => text,
             Why::Brake(plan) => {
-                format!("{}: {}", plan.name, self.matter(episode, turn, common.within_hour).text(plan))
+                format!("{}: {}", plan.name, self.matter(episode, turn, common).text(plan))
             }
         }
     }
 
-    fn matter<'a>(&'a self, episode: &'a Episode, turn: &'a Turn<'a>, within_hour: usize) -> Matter<'a> {
-        Matter { coordinator: self, episode, turn, within_hour, engaged: self.engaged(None), before: Before::default() }
+    fn matter<'a>(&'a self, episode: &'a Episode, turn: &'a Turn<'a>, common: &Common<'a>) -> Matter<'a> {
+        let &Common { within_hour, unkept, .. } = common;
+        let (engaged, before) = (self.engaged(None), Before::default());
+        Matter { coordinator: self, episode, turn, within_hour, unkept, engaged, before }
     }
 }
 
 impl Matter<'_> {
-    fn sort<'p>(&self, plan: &'p Plan, common: &mut Common) -> Sorted<'p> {
+    fn sort<'p>(&self, plan: &'p Plan, common: &mut Common<'_>) -> Sorted<'p> {
         let mut sorted = Sorted::default();
         let is_for_it = |(_, plan): &(usize, &StrategyPlan)| plan.on.contains(&self.episode.fault);
         for (place, plan) in plan.strategies.iter().enumerate().filter(is_for_it) {
@@ -183,6 +188,7 @@ impl Matter<'_> {
             limits: &self.coordinator.plan.limits,
             scene: self.turn.scene,
             paused: false,
+            unkept: self.unkept,
             plan,
             backend: self.episode.backend.as_ref(),
             fault: self.episode.fault,
@@ -200,6 +206,7 @@ impl Matter<'_> {
             of_all: self.episode.tries.values().sum(),
             within_hour: self.within_hour,
             rests_until: self.episode.rests_until,
+            taken_back: self.episode.taken_back.contains(&plan.name),
         }
     }
 

@@ -16,30 +16,31 @@ const MOST_HELD: usize = 64;
 impl Coordinator {
     /// Ends the attempts that have come to something.
     pub(super) fn end(&mut self, turn: &mut Turn<'_>, world: &mut World<'_>) {
-        let all = std::mem::take(&mut self.underway);
-        let (over, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|underway| underway.over.is_some());
-        self.underway = rest;
-        for mut underway in over {
-            self.learn(&mut underway, turn, world);
+        // one at a time: those behind one that shows a defect are not lost
+        while let Some(at) = self.underway.iter().position(|underway| underway.over.is_some()) {
+            self.learn(at, turn, world);
+            let underway = self.underway.remove(at);
             self.conclude(underway, turn);
         }
     }
 
     /// What an attempt teaches about its strategy: nothing, where nothing was done or where it was broken off.
-    fn learn(&self, underway: &mut Underway, turn: &Turn<'_>, world: &mut World<'_>) {
+    fn learn(&mut self, at: usize, turn: &Turn<'_>, world: &mut World<'_>) {
+        let underway = &mut self.underway[at];
         let job = &mut underway.job;
         let (Some((outcome, why)), Some(acted)) = (underway.over.as_mut(), job.acted) else { return };
         if job.record.dry_run {
             return;
         }
+        let unproven = underway.unproven.map(|why| Treated::Unproven { why });
         let age = |moment: Moment| moment.since(underway.raised);
         let treated = match outcome {
-            Outcome::Healed => Treated::Healed {
+            Outcome::Healed => unproven.unwrap_or(Treated::Healed {
                 acted: age(acted),
                 healed: age(underway.well.unwrap_or(turn.now)),
                 within: job.plan.within,
                 peers: if job.backend.is_some() { self.episodes.peers(job.fault, acted) } else { Default::default() },
-            },
+            }),
             Outcome::NotHealed => Treated::NotHealed { acted: age(acted), watched: age(turn.now) },
             Outcome::Worse => Treated::Worse,
             Outcome::Failed => Treated::Failed,
@@ -113,8 +114,10 @@ fn stays_in_force(underway: &Underway, outcome: Outcome, turn: &mut Turn<'_>) ->
     }
     match outcome {
         Outcome::Healed | Outcome::Stopped => strategy.stays_in_force(),
-        Outcome::NotHealed => strategy.stays_in_force() && !strategy.is_withdrawn(),
-        Outcome::Worse | Outcome::Failed | Outcome::Unknown => job.plan.has_undo,
+        // a command that says that it has failed may have done a part
+        Outcome::NotHealed | Outcome::Worse | Outcome::Failed | Outcome::Unknown => {
+            strategy.stays_in_force() && !strategy.is_withdrawn()
+        }
         Outcome::Passed | Outcome::Refused | Outcome::Gone => false,
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Episode {
     watched: Option<Moment>,
     /// Attempts of each strategy in this round, by its name.
     pub(super) tries: BTreeMap<Arc<str>, u32>,
+    /// The strategies that a person has taken back meanwhile, by name.
+    pub(super) taken_back: Vec<Arc<str>>,
     /// Rounds in which all strategies have failed.
     pub(super) rounds: u32,
     /// Until when nothing is done after the last of these.
@@ -120,6 +122,7 @@ impl Episodes {
             is_open: true,
             watched: is_counted(turn.scene, backend).then_some(turn.now),
             tries: BTreeMap::new(),
+            taken_back: Vec::new(),
             rounds: 0,
             rests_until: None,
             told: Vec::new(),
@@ -134,6 +137,15 @@ impl Episodes {
         let is_treated = |episode: &&mut Episode| backend.is_none() || episode.backend.as_ref() == backend;
         for episode in self.list.iter_mut().filter(is_treated) {
             episode.report(now, false, service, learned);
+        }
+    }
+
+    /// A person has taken back what this strategy has done, for this backend, or for the service and so against all its faults.
+    pub(super) fn take_back(&mut self, backend: Option<&Arc<str>>, strategy: &Arc<str>) {
+        let is_meant = |episode: &&mut Episode| backend.is_none() || episode.backend.as_ref() == backend;
+        for episode in self.list.iter_mut().filter(is_meant) {
+            episode.taken_back.push(Arc::clone(strategy));
+            episode.again = Moment::NEVER;
         }
     }
 

@@ -1,10 +1,12 @@
 //! An attempt that is over, and what it did is in force or can be taken back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::job::{Ended, Job, Word};
+use super::job::{Ended, Job};
 use super::turn::Turn;
 use crate::clock::Moment;
+use crate::recover::Word;
 use crate::recover::order::{Notice, Role};
 use crate::recover::plan::StrategyKind;
 use crate::recover::strategy::{self, Hold, Release};
@@ -22,6 +24,13 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn new(job: Job, since: Moment) -> Self {
         Self { job, hold: Hold { since, ..Hold::default() } }
+    }
+
+    /// Does the act once more, by another plan: what has gone home goes away again.
+    pub(super) fn act_anew(&mut self, turn: &mut Turn<'_>) {
+        turn.give(strategy::of(&self.job.plan).act(&self.job.case(turn.now)));
+        turn.enter(&self.job.record);
+        self.hold = Hold { since: turn.now, ..Hold::default() };
     }
 
     /// Goes on: obeys a person, takes in what has ended, and, when it `may` do something by itself, releases what need not be in force any more.
@@ -94,6 +103,11 @@ impl Held {
         self.job.record.in_force = false;
         turn.enter(&self.job.record);
         turn.tell(Notice::Released, &self.job.record);
+    }
+
+    pub(super) fn is_circuit_of(&self, backend: &Arc<str>) -> bool {
+        matches!(self.job.plan.kind, StrategyKind::CircuitBreak { path: None, .. })
+            && self.job.backend.as_ref() == Some(backend)
     }
 
     pub(super) fn is_scale_up(&self) -> bool {

@@ -3,7 +3,7 @@
 //! * `episode`: the faults that there are, and what was tried against each
 //! * `choice`: the strategy that is tried next, or the brake that holds it
 //! * `service_brakes`: the brakes that hold whichever backend has a fault
-//! * `begin`, `underway`, `end`: an attempt, from the entry in the ledger to what was learned
+//! * `begin`, `underway`, `verify`, `end`: an attempt, from the entry in the ledger to what was learned
 //! * `held`: what stays in force when an attempt is over, until it is released or taken back
 //! * `people`: what people say of an attempt
 //! * `recall`: what is taken over from an earlier run of the process
@@ -19,6 +19,7 @@ mod recall;
 mod service_brakes;
 mod turn;
 mod underway;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,9 @@ use super::attempt::{ActReport, Attempt, Outcome};
 use super::brakes::{self, Counts, Engaged, Proposal, State};
 use super::history::History;
 use super::learned::Learned;
-use super::order::{Order, Role};
+#[cfg(test)]
+use super::order::Role;
+use super::order::{Order, Run};
 use super::plan::Plan;
 #[cfg(test)]
 use super::plan::StrategyKind;
@@ -75,11 +78,15 @@ struct Standing {
     /// Attempts that wait for a person, those that are under way, and those that are in force.
     attempts: [usize; 3],
     within_hour: usize,
+    /// Whether the ledger can't be written.
+    is_unkept: bool,
     plan: Option<Arc<Plan>>,
 }
 
+/// Says in words what a run would run or call.
+pub type Describe<'a> = dyn Fn(&Run) -> Option<String> + 'a;
+
 /// What the coordinators of all services share.
-#[derive(Debug)]
 pub struct World<'a> {
     /// What was learned.
     pub learned: &'a mut Learned,
@@ -87,8 +94,14 @@ pub struct World<'a> {
     pub random: &'a mut fastrand::Rng,
     /// The id of the next attempt. It only grows, over restarts as well.
     pub next_id: &'a mut i64,
+    /// The id of the next run. It only grows, for as long as the process lives.
+    pub next_run: &'a mut u64,
     /// Whether recovery is paused: what runs is ended, and nothing is begun.
     pub paused: bool,
+    /// Why the ledger can't be written, as far as that is known: nothing is begun.
+    pub unkept: Option<&'a str>,
+    /// What the configuration has for a run.
+    pub describe: &'a Describe<'a>,
 }
 
 impl Coordinator {
@@ -121,12 +134,13 @@ impl Coordinator {
 
     /// Looks at the scene. Returns what is to be done, in this order.
     pub fn step(&mut self, now: Moment, at: Stamp, scene: &Scene, world: &mut World<'_>) -> Vec<Order> {
-        let mut turn = Turn::new(now, at, scene);
+        let mut turn = Turn { next_run: *world.next_run, ..Turn::new(now, at, scene) };
         self.changed.drain(..).for_each(|record| turn.enter(&record));
         self.late.retain(|(_, since)| now.since(*since) <= LATE);
         self.episodes.look(&turn, &self.service, world.learned);
+        self.treat_what_has_no_work(now, world);
         for underway in &mut self.underway {
-            match underway.job.gone(&self.plan, scene) {
+            match underway.gone(&self.plan, scene) {
                 Some(why) => underway.ends(Outcome::Gone, why),
                 None if world.paused => underway.ends(Outcome::Stopped, "recovery was paused"),
                 None if underway.is_against(&self.plan) => {
@@ -135,36 +149,88 @@ impl Coordinator {
                 None => {}
             }
         }
+        self.lead_elsewhere(&mut turn);
         self.advance(&mut turn, world);
+        self.close_circuits(&mut turn);
         self.end(&mut turn, world);
         self.advance_held(world.paused, &mut turn);
         if !world.paused {
             self.begin(&mut turn, world);
         }
         self.was_paused = world.paused;
+        *world.next_run = turn.next_run;
         turn.orders
+    }
+
+    /// A fault that passes while its backend is kept from its work does not pass by itself.
+    fn treat_what_has_no_work(&mut self, now: Moment, world: &mut World<'_>) {
+        let has_none = |underway: &&Underway| {
+            underway.is_out || underway.job.acted.is_some() && underway.job.plan.kind.keeps_work_away()
+        };
+        let underway = self.underway.iter().filter(has_none).map(|underway| &underway.job);
+        let in_force = self.held.iter().map(|held| &held.job).filter(|job| job.plan.kind.keeps_work_away());
+        for job in underway.chain(in_force).filter(|job| !job.record.dry_run) {
+            let treated = job.backend.as_ref().filter(|_| !job.plan.kind.is_wide());
+            self.episodes.treat(treated, now, &self.service, world.learned);
+        }
+    }
+
+    /// Where a reload has changed where a failover leads, the work goes there.
+    fn lead_elsewhere(&mut self, turn: &mut Turn<'_>) {
+        if self.plan.dry_run {
+            return;
+        }
+        for underway in self.underway.iter_mut().filter(|underway| underway.over.is_none()) {
+            if underway.job.leads_elsewhere(&self.plan) {
+                underway.act_anew(turn);
+            }
+        }
+        for held in &mut self.held {
+            if held.job.leads_elsewhere(&self.plan) {
+                held.act_anew(turn);
+            }
+        }
     }
 
     /// The attempts under way go on.
     fn advance(&mut self, turn: &mut Turn<'_>, world: &mut World<'_>) {
         for at in 0..self.underway.len() {
-            let brake = self.brake(&self.underway[at], turn, world.paused);
+            let brake = self.brake(&self.underway[at], turn, world);
             let underway = &mut self.underway[at];
             if underway.over.is_some() {
                 continue;
             }
             underway.braked = brake;
+            if underway.is_before_the_act() {
+                // a reload may have changed it
+                underway.job.describe(turn.now, world.describe);
+            }
             let had_acted = underway.job.acted.is_some();
+            let subject = underway.job.subject().cloned();
+            if underway.job.is_wanted_back() {
+                self.episodes.take_back(subject.as_ref(), &underway.job.plan.name);
+            }
             underway.advance(turn);
             if !had_acted && underway.job.acted.is_some() {
-                let treated = underway.job.backend.as_ref().filter(|_| !underway.job.plan.kind.is_wide());
-                self.episodes.treat(treated, turn.now, &self.service, world.learned);
+                self.episodes.treat(subject.as_ref(), turn.now, &self.service, world.learned);
             }
         }
     }
 
+    /// A backend that was started anew has to be seen well, and gets no work while its circuit is open: it is closed.
+    fn close_circuits(&mut self, turn: &mut Turn<'_>) {
+        let restarted = |order: &Order| match order {
+            Order::Return { backend, restarted: true, .. } => Some(Arc::clone(backend)),
+            _ => None,
+        };
+        for backend in turn.orders.iter().filter_map(restarted).collect::<Vec<_>>() {
+            self.held.iter_mut().filter(|held| held.is_circuit_of(&backend)).for_each(|held| held.let_go(turn));
+        }
+        self.held.retain(|held| held.job.record.in_force);
+    }
+
     /// The brake that holds an attempt whose act has not begun, in words.
-    fn brake(&self, underway: &Underway, turn: &Turn<'_>, paused: bool) -> Option<String> {
+    fn brake(&self, underway: &Underway, turn: &Turn<'_>, world: &World<'_>) -> Option<String> {
         if !underway.is_before_the_act() {
             return None;
         }
@@ -173,7 +239,8 @@ impl Coordinator {
             now: turn.now,
             limits: &self.plan.limits,
             scene: turn.scene,
-            paused,
+            paused: world.paused,
+            unkept: world.unkept,
             plan: &job.plan,
             backend: job.backend.as_ref(),
             fault: job.fault,
@@ -204,6 +271,9 @@ impl Coordinator {
                 held.let_go(turn);
                 continue;
             }
+            if held.job.is_wanted_back() {
+                self.episodes.take_back(held.job.subject(), &held.job.plan.name);
+            }
             if paused && !self.was_paused {
                 held.job.kill(turn);
             }
@@ -226,15 +296,15 @@ impl Coordinator {
         }
     }
 
-    /// What was run for this attempt has ended. Unknown attempts are ignored.
-    pub fn finished(&mut self, attempt: i64, role: Role, report: ActReport) {
+    /// What was run has ended. Runs of unknown attempts are ignored.
+    pub fn finished(&mut self, run: &Run, report: ActReport) {
         let jobs = self.underway.iter_mut().map(|underway| &mut underway.job);
         let mut jobs = jobs.chain(self.held.iter_mut().map(|held| &mut held.job));
-        if let Some(job) = jobs.find(|job| job.id() == attempt) {
-            job.reports.push((role, report));
-        } else if let Some(at) = self.late.iter().position(|(record, _)| record.id == attempt) {
+        if let Some(job) = jobs.find(|job| job.id() == run.attempt) {
+            job.reports.push((run.id, run.role, report));
+        } else if let Some(at) = self.late.iter().position(|(record, _)| record.id == run.attempt) {
             let (mut record, _) = self.late.remove(at);
-            job::file(&mut record, role, report);
+            job::file(&mut record, run.role, report);
             self.changed.push(record);
         }
     }
@@ -262,7 +332,7 @@ impl Coordinator {
     }
 
     /// Whether all that most brakes look at is as it was at the last look; it is remembered for the next one.
-    fn is_as_before(&mut self, turn: &Turn<'_>, within_hour: usize) -> bool {
+    fn is_as_before(&mut self, turn: &Turn<'_>, within_hour: usize, is_unkept: bool) -> bool {
         let waiting = self.underway.iter().filter(|underway| matches!(underway.stage, Stage::Proposed { .. })).count();
         let stands = Standing {
             counts: turn.counts,
@@ -270,6 +340,7 @@ impl Coordinator {
             usable_services: turn.scene.usable_services.clone(),
             attempts: [waiting, self.underway.len() - waiting, self.held.len()],
             within_hour,
+            is_unkept,
             plan: Some(Arc::clone(&self.plan)),
         };
         let is_same = stands == self.stood;
@@ -294,6 +365,22 @@ impl Coordinator {
         self.end_all(Outcome::Stopped, "the process ended", &mut turn);
         self.held.iter_mut().for_each(|held| _ = held.job.kill(&mut turn));
         turn.orders
+    }
+
+    /// A defect has broken a step off: what is under way is ended, and the faults are looked at afresh. What is in force stays, and the brakes count
+    /// what was done.
+    pub fn begin_anew(&mut self, now: Moment, at: Stamp) -> Vec<Order> {
+        let scene = Scene::default();
+        let mut turn = Turn::new(now, at, &scene);
+        self.end_all(Outcome::Stopped, "recovery broke off by a defect", &mut turn);
+        self.history.end_all(now);
+        (self.episodes, self.service_brakes) = (Episodes::default(), ServiceBrakes::default());
+        turn.orders
+    }
+
+    /// Records that have changed since the last step, where there is none any more.
+    pub fn take_changed(&mut self) -> Vec<Attempt> {
+        std::mem::take(&mut self.changed)
     }
 
     fn end_all(&mut self, outcome: Outcome, why: &str, turn: &mut Turn<'_>) {

@@ -1,15 +1,28 @@
 //! What people say of an attempt: they approve, refuse or stop it, or want it back.
 
 use super::Coordinator;
-use super::job::{Job, Word};
+use super::job::Job;
 use super::underway::{Stage, Underway};
 use crate::clock::Moment;
+use crate::recover::Word;
 use crate::recover::strategy;
 
 impl Coordinator {
-    /// A person approves an attempt. Errors are sentences for people, as for the three below: there is no such attempt, it does not wait, or a brake
-    /// holds it.
-    pub fn approve(&mut self, attempt: i64, who: &str) -> Result<(), String> {
+    /// A person says something of an attempt.
+    ///
+    /// # Errors
+    ///
+    /// Why that can't be done, in a sentence for people.
+    pub fn say(&mut self, word: Word, attempt: i64, who: &str) -> Result<(), String> {
+        match word {
+            Word::Approve => self.approve(attempt, who),
+            Word::Refuse => self.refuse(attempt, who),
+            Word::Stop => self.stop(attempt, who),
+            Word::Undo => self.undo(attempt, who),
+        }
+    }
+
+    pub(super) fn approve(&mut self, attempt: i64, who: &str) -> Result<(), String> {
         let underway = self.waiting(attempt)?;
         if let Some(brake) = &underway.braked {
             return Err(format!("attempt {attempt} can't begin now: {brake}"));
@@ -18,21 +31,18 @@ impl Coordinator {
         Ok(())
     }
 
-    /// A person refuses an attempt that waits for approval.
-    pub fn refuse(&mut self, attempt: i64, who: &str) -> Result<(), String> {
+    pub(super) fn refuse(&mut self, attempt: i64, who: &str) -> Result<(), String> {
         self.waiting(attempt)?.job.word = Some((Word::Refuse, who.to_owned()));
         Ok(())
     }
 
-    /// A person stops an attempt that is under way. What it has already done stays.
-    pub fn stop(&mut self, attempt: i64, who: &str) -> Result<(), String> {
+    pub(super) fn stop(&mut self, attempt: i64, who: &str) -> Result<(), String> {
         let underway = self.find(attempt).ok_or_else(|| format!("attempt {attempt} is not under way"))?;
         underway.job.word = Some((Word::Stop, who.to_owned()));
         Ok(())
     }
 
-    /// A person wants back what an attempt has done, while it is under way or in force.
-    pub fn undo(&mut self, attempt: i64, who: &str) -> Result<(), String> {
+    pub(super) fn undo(&mut self, attempt: i64, who: &str) -> Result<(), String> {
         if let Some(held) = self.held.iter_mut().find(|held| held.job.id() == attempt) {
             if held.job.runs.is_some() {
                 return Err(format!("attempt {attempt} is being taken back already"));

@@ -19,8 +19,9 @@ use crate::recover::strategy::{self, Before};
 impl Coordinator {
     /// Takes in what the ledger knows of this service, at the start and before the first step: the attempts that are open or in force, and those of
     /// the last hour (or of the cool-down, where that is longer). Those that are open were interrupted: they are closed as unknown, and not repeated.
-    /// Failovers that are in force go on. All of them count for the brakes.
-    pub fn recall(&mut self, attempts: &[Attempt], now: Moment, at: Stamp) -> Vec<Order> {
+    /// Failovers that are in force go on, where this process begins with them `at_once`: one that has served without them for a while does not do
+    /// them anew. All attempts count for the brakes.
+    pub fn recall(&mut self, attempts: &[Attempt], at_once: bool, now: Moment, at: Stamp) -> Vec<Order> {
         let scene = Scene::default();
         let mut turn = Turn::new(now, at, &scene);
         let mut attempts: Vec<&Attempt> = attempts.iter().collect();
@@ -32,7 +33,7 @@ impl Coordinator {
             }
             self.count(&record, &turn);
             if record.in_force {
-                self.resume(record, &mut turn);
+                self.resume(record, at_once, &mut turn);
             }
         }
         turn.orders
@@ -40,9 +41,14 @@ impl Coordinator {
 
     /// What was in force when the process ended. What the process itself did has ended with it: a failover is done again, because those who failed
     /// were not well yet; a circuit is not broken again, for it would have closed soon.
-    fn resume(&mut self, mut record: Attempt, turn: &mut Turn<'_>) {
+    fn resume(&mut self, mut record: Attempt, at_once: bool, turn: &mut Turn<'_>) {
         let job = self.strategy_of(&record).cloned().and_then(|plan| job(&record, plan, turn));
-        match job.filter(|job| !matches!(job.plan.kind, StrategyKind::CircuitBreak { .. })) {
+        let goes_on = |job: &Job| match job.plan.kind {
+            StrategyKind::Failover { .. } => at_once,
+            StrategyKind::CircuitBreak { .. } => false,
+            _ => true,
+        };
+        match job.filter(goes_on) {
             Some(job) => {
                 if matches!(job.plan.kind, StrategyKind::Failover { .. }) {
                     turn.give(strategy::of(&job.plan).act(&job.case(turn.now)));
@@ -78,7 +84,8 @@ impl Coordinator {
         };
         self.history.begin(past, self.plan.limits.cool_down);
         // that it has failed is known, but not that this is the same fault: it cools down
-        self.history.end(record.id, ago(record.end.unwrap_or(record.start), turn), false, record.dry_run);
+        let was_idle = record.dry_run || record.acted.is_none() && record.outcome != Some(Outcome::Unknown);
+        self.history.end(record.id, ago(record.end.unwrap_or(record.start), turn), false, was_idle);
     }
 }
 
@@ -113,6 +120,7 @@ fn job(record: &Attempt, plan: StrategyPlan, turn: &Turn<'_>) -> Option<Job> {
         acted: Some(ago(record.acted.unwrap_or(record.start), turn)),
         before: Before { backends: record.backends, ..Before::default() },
         runs: None,
+        last_run: 0,
         reports: Vec::new(),
         word: None,
         record: record.clone(),

@@ -15,11 +15,14 @@ pub(super) struct Turn<'a> {
     /// The backends of the scene by number.
     pub(super) counts: Counts,
     pub(super) orders: Vec<Order>,
+    /// The id of the next run.
+    pub(super) next_run: u64,
 }
 
 impl<'a> Turn<'a> {
+    /// One in which nothing is run: runs get their ids from [`World::next_run`](super::World::next_run).
     pub(super) fn new(now: Moment, at: Stamp, scene: &'a Scene) -> Self {
-        Self { now, at, scene, counts: Counts::of(scene), orders: Vec::new() }
+        Self { now, at, scene, counts: Counts::of(scene), orders: Vec::new(), next_run: 0 }
     }
 
     pub(super) fn give(&mut self, orders: Vec<Order>) {

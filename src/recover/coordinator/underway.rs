@@ -5,34 +5,29 @@
 //!   (ask only)                (if the backend          │    │
 //!                              is in use)              └────┴──▶ Undoing ──▶ over
 //! ```
+//!
+//! `verify` has how it is seen whether the act has helped.
 
 use std::time::Duration;
 
-use super::job::{Job, Word};
+use super::job::Job;
 use super::turn::Turn;
 use crate::clock::Moment;
+use crate::recover::Word;
 use crate::recover::attempt::{Outcome, Phase};
 use crate::recover::order::{Notice, Order, Role};
 use crate::recover::plan::{Plan, StrategyKind};
-use crate::recover::scene::Measure;
-use crate::recover::strategy::{self, Before, Progress};
+use crate::recover::scene::{Measure, Scene};
+use crate::recover::strategy::{self, Before};
 
 /// How long a proposal waits for a person.
 pub(super) const PROPOSAL: Duration = Duration::from_secs(3600);
 /// How long the ledger may take to write the record.
 const ENTRY: Duration = Duration::from_secs(10);
-/// How long the service has to be well before the attempt is called a success.
-const WELL_FOR: Duration = Duration::from_secs(1);
-/// Requests that end within this time after the act may have failed before it.
-const SETTLES: Duration = Duration::from_secs(2);
 /// How long what was killed may take to end.
 const DIES: Duration = Duration::from_secs(5);
 /// How long an act may take. Whoever runs it has a time-out of his own: this is for when that fails.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// What is measured over the last seconds goes back no further than this.
-const MEASURED: Duration = Duration::from_secs(6);
-/// So many looks in a row have to show that the service is worse off.
-const WORSE_LOOKS: u32 = 3;
 
 /// See the module.
 #[derive(Debug)]
@@ -41,12 +36,18 @@ pub(super) struct Underway {
     /// When the fault was raised.
     pub(super) raised: Moment,
     pub(super) stage: Stage,
+    /// Since when its backend had been at its address when it began.
+    pub(super) known_since: Option<Moment>,
     /// Whether the record is on the disk; `None` = that is not known yet.
     pub(super) kept: Option<bool>,
     /// The backend was drained and has not been put back.
     pub(super) is_out: bool,
     /// Since when the service has been seen well.
     pub(super) well: Option<Moment>,
+    /// The requests that had ended then, of those that have to show it.
+    pub(super) ended: u64,
+    /// Why its success is not the strategy's, in words.
+    pub(super) unproven: Option<&'static str>,
     /// The requests that had ended when what ends came to be the act's doing.
     pub(super) settled: Option<Measure>,
     /// Looks in a row that show that it is worse off.
@@ -86,14 +87,18 @@ pub(super) enum Stage {
 }
 
 impl Underway {
-    pub(super) fn new(job: Job, raised: Moment, stage: Stage) -> Self {
+    pub(super) fn new(job: Job, raised: Moment, stage: Stage, scene: &Scene) -> Self {
+        let known_since = job.backend_in(scene).map(|backend| backend.known_since);
         Self {
             job,
             raised,
             stage,
+            known_since,
             kept: None,
             is_out: false,
             well: None,
+            ended: 0,
+            unproven: None,
             settled: None,
             worse: 0,
             is_undone: false,
@@ -115,12 +120,26 @@ impl Underway {
         self.is_before_the_act() && !self.job.record.dry_run && (plan.dry_run || plan.ask != was_asked)
     }
 
+    /// Why there is nothing left that it could be for, in words. Where backends are discovered, one that is started anew is no backend for a while:
+    /// once a command runs, it is let run, and its backend may come back until the time is over.
+    pub(super) fn gone(&self, plan: &Plan, scene: &Scene) -> Option<String> {
+        let may_come_back = matches!(self.job.plan.kind, StrategyKind::Restart { .. } | StrategyKind::Custom { .. });
+        if may_come_back && !self.is_before_the_act() {
+            return self.job.without_strategy(plan);
+        }
+        self.job.gone(plan, scene)
+    }
+
     pub(super) fn ends(&mut self, outcome: Outcome, why: impl Into<String>) {
         self.over.get_or_insert((outcome, why.into()));
     }
 
     /// Goes on, as far as that is possible now.
     pub(super) fn advance(&mut self, turn: &mut Turn<'_>) {
+        let known_since = self.job.backend_in(turn.scene).map(|backend| backend.known_since);
+        if self.is_before_the_act() && known_since.is_some() && known_since != self.known_since {
+            return self.ends(Outcome::Passed, "the backend has another address by now, and nothing was done");
+        }
         if let Some((word, who)) = self.job.word.take() {
             return self.heed(word, who, turn);
         }
@@ -185,7 +204,7 @@ impl Underway {
     fn begin(&mut self, turn: &mut Turn<'_>) {
         let job = &mut self.job;
         let in_use = job.backend.as_ref().filter(|id| turn.scene.backend(id).is_some_and(|backend| backend.usable));
-        let drain = strategy::of(&job.plan).drain();
+        let drain = job.plan.kind.drain();
         let Some((backend, time)) = in_use.cloned().zip(drain).filter(|_| self.braked.is_none()) else {
             return self.act(turn);
         };
@@ -199,7 +218,7 @@ impl Underway {
 
     /// Waits until the backend has nothing to do. That its fault is not seen any more says nothing meanwhile.
     fn drain(&mut self, until: Moment, turn: &mut Turn<'_>) {
-        let backend = self.job.backend.as_ref().and_then(|id| turn.scene.backend(id));
+        let backend = self.job.backend_in(turn.scene);
         if turn.now >= until || self.braked.is_some() || backend.is_none_or(|backend| backend.in_flight == 0) {
             self.act(turn);
         }
@@ -210,16 +229,34 @@ impl Underway {
         if let Some(brake) = self.braked.take() {
             return self.ends(Outcome::Stopped, format!("nothing was done: {brake}"));
         }
-        let job = &mut self.job;
+        let job = &self.job;
         let possible = strategy::of(&job.plan).precondition(&job.case(turn.now), turn.scene);
         if let Err(why) = possible {
             return self.ends(Outcome::Stopped, format!("nothing was done: {why}"));
         }
+        self.do_it(turn);
+    }
+
+    fn do_it(&mut self, turn: &mut Turn<'_>) {
+        let job = &mut self.job;
         job.acted = Some(turn.now);
         job.record.acted = Some(turn.at.as_millis());
-        let orders = strategy::of(&job.plan).act(&job.case(turn.now));
+        let strategy = strategy::of(&job.plan);
+        let is_vain = strategy.is_vain(&job.case(turn.now), turn.scene);
+        self.unproven = is_vain.then_some("the work was done as well before the act");
+        let orders = strategy.act(&job.case(turn.now));
+        drop(strategy);
         let runs = job.give(orders, turn);
         self.goes_on(runs, turn);
+    }
+
+    /// Does the act once more, by another plan, if it was done: what comes of it is judged from now on.
+    pub(super) fn act_anew(&mut self, turn: &mut Turn<'_>) {
+        if !matches!(self.stage, Stage::Verifying { .. }) || self.job.record.dry_run {
+            return;
+        }
+        (self.well, self.settled, self.worse) = (None, None, 0);
+        self.do_it(turn);
     }
 
     /// The act has been done, or runs now.
@@ -270,41 +307,7 @@ impl Underway {
         self.is_out = false;
     }
 
-    fn verify(&mut self, since: Moment, turn: &mut Turn<'_>) {
-        let job = &self.job;
-        self.well = match strategy::of(&job.plan).progress(&job.case(turn.now), turn.scene) {
-            Progress::Well(Some(exactly)) => Some(exactly),
-            Progress::Well(None) => Some(self.well.unwrap_or(turn.now)),
-            Progress::NotYet => None,
-        };
-        match self.well {
-            Some(well) if turn.now.since(well) >= WELL_FOR => self.ends(Outcome::Healed, ""),
-            Some(_) => {}
-            None if turn.now.since(since) > job.plan.within => {
-                let within = job.plan.within.as_secs_f64();
-                self.ends(Outcome::NotHealed, format!("it was not seen well within {within} s"));
-            }
-            None => self.is_worse(turn),
-        }
-    }
-
-    /// Takes the act back when the service is worse off than before.
-    fn is_worse(&mut self, turn: &mut Turn<'_>) {
-        let case = self.job.case(turn.now);
-        if self.job.record.dry_run || turn.now.since(case.acted) < SETTLES {
-            return;
-        }
-        let settled = self.settled.get_or_insert(turn.scene.total);
-        let is_all_of_it = turn.now.since(case.acted) >= SETTLES + MEASURED;
-        let seen = if is_all_of_it { turn.scene.measure } else { turn.scene.total.since(settled) };
-        match case.worse(&seen) {
-            None => self.worse = 0,
-            Some(_) if self.worse + 1 < WORSE_LOOKS => self.worse += 1,
-            Some(why) => self.undo(Outcome::Worse, why, turn),
-        }
-    }
-
-    fn undo(&mut self, outcome: Outcome, why: String, turn: &mut Turn<'_>) {
+    pub(super) fn undo(&mut self, outcome: Outcome, why: String, turn: &mut Turn<'_>) {
         self.job.record.lesson = why;
         let was_running = self.job.kill(turn);
         self.put_back(false, turn);

@@ -74,6 +74,11 @@ pub enum Treated {
         /// Other backends that had the same fault.
         peers: Peers,
     },
+    /// It was, but nothing shows that this was the strategy's doing.
+    Unproven {
+        /// Why not, in words.
+        why: &'static str,
+    },
     /// It was not.
     NotHealed {
         /// The age of the fault at the act.
@@ -148,6 +153,10 @@ impl Learned {
                 }
                 (credited, reason)
             }
+            Treated::Unproven { why } => {
+                record.pass_over();
+                (false, format!("not credited: {why}"))
+            }
             Treated::NotHealed { acted, watched } => {
                 let passing = course.passing(&elsewhere, acted, watched);
                 let reason = if passing.has_evidence() && passing.probability() > PASSES {
@@ -214,19 +223,13 @@ impl Learned {
         ignored
     }
 
-    /// Forgets a service. Returns the keys of what was kept of it.
-    pub fn forget(&mut self, service: &str) -> Vec<String> {
-        let faults = self.services.remove(service).unwrap_or_default();
-        faults.keys().map(|fault| key(service, *fault)).collect()
-    }
-
     /// Forgets the services that are not there any more and for which nothing was ever tried: what is known of them is worth little, and it would
     /// only grow. Returns the keys of what was kept of them. What was tried is kept: services come back, and others learn from it.
     pub fn retain(&mut self, is_there: impl Fn(&str) -> bool) -> Vec<String> {
         let untried = |faults: &BTreeMap<Fault, Known>| faults.values().all(|known| known.strategies.is_empty());
-        let gone = self.services.iter().filter(|(service, faults)| !is_there(service) && untried(faults));
-        let gone: Vec<String> = gone.map(|(service, _)| service.clone()).collect();
-        gone.iter().flat_map(|service| self.forget(service)).collect()
+        let gone = self.services.extract_if(.., |service, faults| !is_there(service) && untried(faults));
+        let keys = gone.flat_map(|(service, faults)| faults.into_keys().map(move |fault| key(&service, fault)));
+        keys.collect()
     }
 
     fn record(&self, service: &str, fault: Fault, strategy: &str) -> Option<&Record> {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Case, Hold, LOW, Progress, Release, Strategy};
+use super::{Case, Hold, LOW, Progress, Proof, Release, Strategy};
 use crate::recover::order::{Circuit, Order};
-use crate::recover::scene::Scene;
+use crate::recover::scene::{Measure, Scene};
 
 /// See the module.
 pub(super) struct CircuitBreak<'a> {
@@ -51,10 +51,14 @@ impl Strategy for CircuitBreak<'_> {
     }
 
     /// The backend itself is not expected to be well: the service has to be, without it.
-    fn progress(&self, case: &Case<'_>, scene: &Scene) -> Progress {
-        let share = scene.measure.failed_share();
+    fn progress(&self, case: &Case<'_>, scene: &Scene, requests: &Measure) -> Progress {
+        let share = requests.failed_share();
         let is_better = share <= LOW || share < case.before.failed_share / 2.0;
         if scene.trouble.is_none() && is_better { Progress::Well(None) } else { Progress::NotYet }
+    }
+
+    fn proof(&self, _: &Case<'_>, _: &Scene) -> Proof {
+        Proof::OfService
     }
 
     fn estimate(&self) -> Duration {

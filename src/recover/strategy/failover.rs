@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::{Case, Hold, LOW, Progress, Release, Strategy};
+use super::{Case, Hold, LOW, Progress, Proof, Release, Strategy};
 use crate::clock::Moment;
 use crate::recover::order::Order;
 use crate::recover::plan::Destination;
-use crate::recover::scene::{BackendScene, Scene};
+use crate::recover::scene::{BackendScene, Measure, Scene};
 
 /// The share of the work that goes home first, in thousandths.
 const FIRST: u32 = 50;
@@ -90,10 +90,21 @@ impl Strategy for Failover<'_> {
     }
 
     /// Those who failed may stay as they are: the work has to be done well.
-    fn progress(&self, case: &Case<'_>, scene: &Scene) -> Progress {
-        let is_done_elsewhere = self.destination_is_usable(scene) && scene.measure.failed_share() <= LOW;
+    fn progress(&self, case: &Case<'_>, scene: &Scene, requests: &Measure) -> Progress {
+        let is_done_elsewhere = self.destination_is_usable(scene) && requests.failed_share() <= LOW;
         let is_over = case.backend.is_none() && scene.trouble.is_none();
         if is_over || is_done_elsewhere { Progress::Well(None) } else { Progress::NotYet }
+    }
+
+    /// Where no primary can be used, backups do the work without a failover.
+    fn is_vain(&self, case: &Case<'_>, scene: &Scene) -> bool {
+        let nobody_is_home = !self.home(scene).any(|backend| backend.usable);
+        let goes_anyway = *self.to == Destination::Backups && nobody_is_home;
+        goes_anyway || self.progress(case, scene, &scene.measure) != Progress::NotYet
+    }
+
+    fn proof(&self, _: &Case<'_>, _: &Scene) -> Proof {
+        Proof::OfService
     }
 
     fn estimate(&self) -> Duration {

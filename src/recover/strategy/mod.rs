@@ -21,10 +21,11 @@ use crate::detect::phrase;
 
 /// At most this share of the requests fails where the work is done well.
 const LOW: f64 = 0.05;
-/// The share of failed requests has to double, and be more than this, until it counts as worse than before. Of fewer than so many requests, or of
-/// fewer than so many failures, nothing is said: one failed request of three is no share.
+/// The share of failed requests has to double, and be more than this, until it counts as worse than before.
 const HIGH: f64 = 0.1;
-const ENOUGH: u64 = 20;
+/// Fewer requests show neither that the service is well nor that it is worse: of 20, one that fails one in five fails none with a chance of 1 %.
+pub const ENOUGH: u64 = 20;
+/// Fewer failures say nothing either.
 const SEVERAL: u64 = 3;
 
 /// A way to repair something.
@@ -32,19 +33,25 @@ pub trait Strategy {
     /// Whether it can be used against this; if not, why, in words.
     fn precondition(&self, case: &Case<'_>, scene: &Scene) -> Result<(), String>;
 
-    /// How long the exchanges of the backend may take to end before the act; `None` = the backend stays in use.
-    fn drain(&self) -> Option<Duration> {
-        None
-    }
-
     /// Does it. With an [`Order::Run`] the act is over when that has ended, else at once.
     fn act(&self, case: &Case<'_>) -> Vec<Order>;
 
     /// Takes it back; nothing = that can't be done.
     fn undo(&self, case: &Case<'_>) -> Vec<Order>;
 
-    /// Whether it is seen to have helped.
-    fn progress(&self, case: &Case<'_>, scene: &Scene) -> Progress;
+    /// Whether it is seen to have helped, by the scene and by the requests that are known to be of after the act.
+    fn progress(&self, case: &Case<'_>, scene: &Scene, requests: &Measure) -> Progress;
+
+    /// Whether, at the act, all is as it should be after it: what is seen afterwards is not its doing then.
+    fn is_vain(&self, case: &Case<'_>, scene: &Scene) -> bool {
+        self.progress(case, scene, &scene.measure) != Progress::NotYet
+    }
+
+    /// What has to be seen until that is believed.
+    fn proof(&self, case: &Case<'_>, scene: &Scene) -> Proof {
+        let _ = (case, scene);
+        Proof::Sight
+    }
 
     /// How long it takes until that is seen.
     fn estimate(&self) -> Duration;
@@ -105,6 +112,17 @@ pub enum Progress {
     NotYet,
 }
 
+/// What shows that an act has helped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// That nothing is wrong any more: if something were, it would be seen without requests too.
+    Sight,
+    /// Requests that the backend has ended: without them nothing would be seen of the fault either.
+    OfBackend,
+    /// Requests of the service that have ended.
+    OfService,
+}
+
 /// What is kept about something that is in force.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hold {
@@ -134,7 +152,7 @@ pub enum Release {
 /// The strategy that the configuration describes.
 pub fn of(plan: &StrategyPlan) -> Box<dyn Strategy + '_> {
     match &plan.kind {
-        StrategyKind::Restart { drain } => Box::new(restart::Restart { plan, drain: *drain }),
+        StrategyKind::Restart { .. } => Box::new(restart::Restart { plan }),
         StrategyKind::Failover { to, back_after } => Box::new(failover::Failover { to, back_after: *back_after }),
         StrategyKind::ScaleUp { max_instances, has_down, down_after } => Box::new(scale_up::ScaleUp {
             plan,
@@ -145,7 +163,7 @@ pub fn of(plan: &StrategyPlan) -> Box<dyn Strategy + '_> {
         StrategyKind::CircuitBreak { path, open_for } => {
             Box::new(circuit_break::CircuitBreak { path: path.as_ref(), open_for: *open_for })
         }
-        StrategyKind::Custom { drain } => Box::new(custom::Custom { plan, drain: *drain }),
+        StrategyKind::Custom { .. } => Box::new(custom::Custom { plan }),
     }
 }
 
@@ -167,9 +185,10 @@ impl<'a> Case<'a> {
         scene.backend(id).ok_or_else(|| format!("there is no backend {id} any more"))
     }
 
-    /// The order that runs a command for this case.
+    /// The order that runs a command for this case. It gets its id when it is given.
     fn run(&self, role: Role) -> Order {
         Order::Run(Run {
+            id: 0,
             attempt: self.attempt,
             backend: self.backend.cloned(),
             strategy: self.plan.name.clone(),
@@ -193,6 +212,18 @@ impl<'a> Case<'a> {
                 let since = scene.backend(id).and_then(|backend| backend.well_since);
                 since.filter(|since| *since > self.acted).map_or(Progress::NotYet, |since| Progress::Well(Some(since)))
             }
+        }
+    }
+
+    /// What shows that the subject is well: its checks where there are any, if the fault is one of which they know.
+    fn proof_of_subject(&self, scene: &Scene) -> Proof {
+        let is_subject = |backend: &&BackendScene| self.backend.is_none_or(|id| backend.id == *id);
+        let is_checked = scene.backends.iter().filter(is_subject).any(|backend| backend.is_checked);
+        let is_silence = matches!(self.fault, Fault::Unresponsive | Fault::NetworkPartition | Fault::HardwareFailure);
+        match self.backend {
+            _ if is_checked && is_silence => Proof::Sight,
+            Some(_) => Proof::OfBackend,
+            None => Proof::OfService,
         }
     }
 

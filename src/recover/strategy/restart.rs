@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Case, Progress, Strategy};
+use super::{Case, Progress, Proof, Strategy};
 use crate::recover::order::{Order, Role};
 use crate::recover::plan::StrategyPlan;
-use crate::recover::scene::Scene;
+use crate::recover::scene::{Measure, Scene};
 
 /// What a start takes.
 const START: Duration = Duration::from_secs(30);
@@ -13,16 +13,11 @@ const START: Duration = Duration::from_secs(30);
 /// See the module.
 pub(super) struct Restart<'a> {
     pub(super) plan: &'a StrategyPlan,
-    pub(super) drain: Duration,
 }
 
 impl Strategy for Restart<'_> {
     fn precondition(&self, case: &Case<'_>, scene: &Scene) -> Result<(), String> {
         case.backend(scene).map(|_| ())
-    }
-
-    fn drain(&self) -> Option<Duration> {
-        Some(self.drain)
     }
 
     fn act(&self, case: &Case<'_>) -> Vec<Order> {
@@ -33,8 +28,12 @@ impl Strategy for Restart<'_> {
         case.run_undo()
     }
 
-    fn progress(&self, case: &Case<'_>, scene: &Scene) -> Progress {
+    fn progress(&self, case: &Case<'_>, scene: &Scene, _: &Measure) -> Progress {
         case.subject_is_well(scene)
+    }
+
+    fn proof(&self, case: &Case<'_>, scene: &Scene) -> Proof {
+        case.proof_of_subject(scene)
     }
 
     fn estimate(&self) -> Duration {

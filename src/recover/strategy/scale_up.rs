@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Case, Hold, Progress, Release, Strategy};
 use crate::recover::order::{Order, Role};
 use crate::recover::plan::StrategyPlan;
-use crate::recover::scene::{BackendScene, Scene};
+use crate::recover::scene::{BackendScene, Measure, Scene};
 
 /// Requests take at most this share of the time that they took, or fail at most so much less often, where the service is clearly better.
 const BETTER: f64 = 0.7;
@@ -44,7 +44,7 @@ impl Strategy for ScaleUp<'_> {
         if self.has_down && !self.plan.has_undo { vec![case.run(Role::Down)] } else { case.run_undo() }
     }
 
-    fn progress(&self, case: &Case<'_>, scene: &Scene) -> Progress {
+    fn progress(&self, case: &Case<'_>, scene: &Scene, _: &Measure) -> Progress {
         let backend = case.backend.and_then(|id| scene.backend(id));
         let in_trouble = |backend: &BackendScene| backend.trouble.is_some();
         if scene.trouble.is_some() || backend.is_some_and(in_trouble) {

@@ -65,7 +65,9 @@ fn refusal(kind: StrategyKind, backend: Option<&str>, scene: &Scene) -> Option<S
 }
 
 fn is_well(kind: StrategyKind, backend: Option<&str>, before: &Before, scene: &Scene) -> bool {
-    with(&plan(kind), backend, before, |strategy, case| strategy.progress(case, scene) != Progress::NotYet)
+    with(&plan(kind), backend, before, |strategy, case| {
+        strategy.progress(case, scene, &scene.measure) != Progress::NotYet
+    })
 }
 
 fn break_circuit(path: Option<&str>) -> StrategyKind {

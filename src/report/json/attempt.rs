@@ -8,7 +8,7 @@ use crate::clock::Stamp;
 use crate::recover::attempt::{ActReport, Said};
 use crate::recover::{Attempt, Outcome};
 
-/// All of an attempt. `success` is `null` while it is not over, and where it shows nothing.
+/// All of an attempt. What its act runs is known before it has ended, or begun: `act.ok` is `null` until then. `success` is `null` while it is not over, and where it shows nothing.
 pub fn attempt(of: &Attempt) -> Value {
     let time = |millis: i64| Stamp::from_millis(millis).to_string();
     json!({
@@ -35,7 +35,7 @@ pub fn attempt(of: &Attempt) -> Value {
         "recovery_s": of.recovery_ms.map(seconds),
         "credited": of.credited,
         "lesson": of.lesson,
-        "act": of.act.as_ref().map(act),
+        "act": of.act.as_ref().map(act).or_else(|| of.what.as_deref().map(to_come)),
         "undo": of.undo.as_ref().map(act),
         "who": of.who,
         "in_force": of.in_force,
@@ -50,6 +50,11 @@ pub(super) fn counts(of: &[Attempt]) -> Value {
 
 fn said(all: &[Said]) -> Value {
     all.iter().map(|said| json!({ "by": said.by, "text": said.text })).collect()
+}
+
+/// An act of which nothing is known but what it runs or calls.
+fn to_come(what: &str) -> Value {
+    json!({ "what": what, "ok": null, "code": null, "error": "", "took_s": null, "output": "", "left_out": 0 })
 }
 
 fn act(act: &ActReport) -> Value {

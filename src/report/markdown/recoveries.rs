@@ -72,14 +72,20 @@ fn chosen(attempt: &Attempt) -> Option<String> {
 
 fn acted(attempt: &Attempt) -> Option<String> {
     if attempt.dry_run {
-        let what = attempt.act.as_ref().map(|act| act.what.as_str()).filter(|what| !what.is_empty());
-        let what = what.map(|what| format!(" {what} is what would have been done.")).unwrap_or_default();
+        let what =
+            attempt.what.as_ref().map(|what| format!(" {what} is what would have been done.")).unwrap_or_default();
         return Some(format!("Nothing was done: it was a dry run.{what}"));
     }
     let after = attempt.acted.map(|acted| format!(" {} later", phrase::span(acted - attempt.start)));
     let act = match (&attempt.act, &after) {
         (Some(act), _) => format!("It was done{}: {}.", after.unwrap_or_default(), came_to(act)),
-        (None, Some(after)) => format!("It was done{after}."),
+        (None, Some(after)) => {
+            let what = attempt.what.as_ref().map(|what| format!(": {what}")).unwrap_or_default();
+            format!("It was done{after}{what}.")
+        }
+        (None, None) if attempt.end.is_none() => {
+            return attempt.what.as_ref().map(|what| format!("To be done: {what}."));
+        }
         (None, None) => return None,
     };
     let undo = attempt.undo.as_ref().map(|undo| format!(" It was taken back: {}.", came_to(undo)));

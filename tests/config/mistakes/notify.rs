@@ -26,6 +26,20 @@ fn a_webhook_needs_a_name_and_a_url_of_its_own() {
 }
 
 #[test]
+fn what_may_be_secret_in_a_url_that_is_refused_is_not_printed() {
+    for url in [
+        "https://me:hunter2@hooks.example/",
+        "https://me:hun/ter2@hooks.example/",
+        "hooks.example/x?key=hunter2",
+        "http://a:0/?key=hunter2",
+    ] {
+        let found = bad(&notify(&format!("webhook = {url:?}")));
+        let all = format!("{found}{}", serde_json::to_string(&found).unwrap());
+        assert!(!all.contains("hunter2") && !all.contains("ter2") && all.contains("webhook = "), "{url}: {all}");
+    }
+}
+
+#[test]
 fn a_webhook_is_at_a_port_that_there_is() {
     for url in
         ["http://127.0.0.1:8080/", "https://hooks.example./x", "http://[::1]:1/", "http://[::1]", "http://A:65535"]

@@ -366,6 +366,18 @@ fn what_was_probably_meant_is_said() {
 }
 
 #[test]
+fn a_circuit_that_cuts_all_requests_off_and_a_service_of_a_misspelt_name_are_told() {
+    let cut = "recover[0].path: every request of the service is cut off while the circuit is open";
+    assert_eq!(warnings(&recover("strategy = 'circuit_break'\npath = '/'")), [format!("service.app.{cut}")]);
+    assert!(warnings(&recover("strategy = 'circuit_break'\npath = '/search'")).is_empty());
+    let found =
+        bad(&recover("strategy = 'restart'\nrun = ['true']")
+            .replace("[[service.app.recover]]", "[[service.ap.recover]]"));
+    let first = found.iter().next().unwrap();
+    assert_eq!((&*first.message, first.suggestion.as_deref()), ("the service `ap` has no backends", Some("app")));
+}
+
+#[test]
 fn none_hides_another() {
     let text = recover(
         "strategy = 'failover'\nto = 'service:nowhere'\nopen_for = '1s'\non = ['slow']\n\

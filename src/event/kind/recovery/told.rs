@@ -19,8 +19,8 @@ pub(super) fn line(change: &RecoveryChange, attempt: &Attempt) -> String {
     let by = who.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
     let text = match change {
         RecoveryChange::Proposed(_) => {
-            let why = why(attempt);
-            format!("{strategy} is proposed against {fault}; {why}; `evenkeel recovery approve {id}` has it done")
+            let (what, why) = (what(attempt), why(attempt));
+            format!("{strategy}{what} is proposed against {fault}; {why}; `evenkeel recovery approve {id}` has it done")
         }
         RecoveryChange::Began(_) => {
             let approved = who.as_ref().map(|who| format!(", approved by {who}")).unwrap_or_default();
@@ -51,9 +51,7 @@ pub(super) fn line(change: &RecoveryChange, attempt: &Attempt) -> String {
 fn in_a_dry_run(change: &RecoveryChange, attempt: &Attempt) -> String {
     let fault = words(&attempt.fault);
     if !matches!(change, RecoveryChange::Ended(_)) {
-        let what = attempt.act.as_ref().map(|act| act.what.as_str()).filter(|what| !what.is_empty());
-        let what = what.map(|what| format!(" (`{what}`)")).unwrap_or_default();
-        return format!("would {}{what} against {fault}; {}", would(attempt), why(attempt));
+        return format!("would {}{} against {fault}; {}", would(attempt), what(attempt), why(attempt));
     }
     match attempt.outcome {
         Some(Outcome::Healed | Outcome::Passed) => {
@@ -128,6 +126,11 @@ pub(super) fn is_cut_off(attempt: &Attempt) -> bool {
     attempt.outcome == Some(Outcome::Stopped) && !attempt.dry_run && runs && is_running
 }
 
+/// What its act runs or calls, where it does.
+fn what(attempt: &Attempt) -> String {
+    attempt.what.as_ref().map(|what| format!(" (`{what}`)")).unwrap_or_default()
+}
+
 /// Why the strategy was chosen, without the strategy's name before it, which the line has already.
 fn why(attempt: &Attempt) -> &str {
     let why = attempt.why.strip_prefix(attempt.strategy.as_str()).and_then(|why| why.strip_prefix(": "));
@@ -174,6 +177,7 @@ pub(super) fn json(attempt: &Attempt) -> Value {
         "confidence": attempt.confidence,
         "number": attempt.number,
         "why": attempt.why,
+        "what": attempt.what,
         "dry_run": attempt.dry_run,
         "outcome": attempt.outcome.map(Outcome::as_str),
         "exit_code": attempt.act.as_ref().and_then(|act| act.code),

@@ -25,7 +25,7 @@ fn a_dead_backend_is_restarted_at_once_and_the_success_is_what_is_seen() {
     let record = bench.record(1);
     assert_eq!((record.recovery_ms, record.credited), (Some(3200), true));
     assert!(record.lesson.contains("credited for now"), "{}", record.lesson);
-    assert_eq!(record.brakes.len(), 15);
+    assert_eq!(record.brakes.len(), 17);
 }
 
 #[test]
@@ -38,6 +38,19 @@ fn a_backend_that_still_works_is_drained_first_and_gets_its_work_back_after_the_
     assert_eq!(bench.wait(secs(1)), ["run restart act a"]);
     bench.finishes(1, Role::Act, true);
     assert_eq!(bench.look(), ["return a, restarted", "hurry a", "acted"]);
+}
+
+#[test]
+fn a_backend_that_gets_another_address_while_it_is_drained_is_left_alone() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.backend("a").in_flight = 7;
+    assert_eq!(bench.wait(secs(2)), ["began restart", "drain a"]);
+    bench.recovers("a");
+    let now = bench.now;
+    (bench.backend("a").known_since, bench.backend("a").in_flight) = (now, 0);
+    assert_eq!(bench.look(), ["return a", "passed"]);
+    assert!(bench.record(1).acted.is_none());
 }
 
 #[test]
@@ -58,6 +71,22 @@ fn nothing_is_done_when_the_ledger_can_not_keep_it() {
         bench.dies("a");
         assert_eq!(bench.wait(secs(time)), ["began restart", "stopped", "braked by cool_down"]);
     }
+}
+
+#[test]
+fn a_ledger_that_can_not_be_written_holds_as_a_brake_before_an_attempt_begins_and_before_it_acts() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.unkept = Some("the disk is full");
+    bench.dies("a");
+    assert_eq!(bench.wait(secs(1)), ["braked by ledger"]);
+    let braked = bench.coordinator.braked().next();
+    let why = "the service: restart: the ledger can't be written: the disk is full (ledger)";
+    assert_eq!((braked.as_deref(), bench.ledger.len()), (Some(why), 0));
+    bench.unkept = None;
+    assert_eq!(bench.look(), ["began restart"]);
+    bench.unkept = Some("the disk is full");
+    assert_eq!(bench.look()[0], "stopped");
+    assert!(bench.runs.is_empty());
 }
 
 #[test]
@@ -138,6 +167,49 @@ fn a_service_that_is_not_seen_well_in_time_is_not_healed_whatever_the_command_sa
     assert_eq!(bench.wait(secs(1)), ["not_healed"]);
 }
 
+/// The backend `a` fails often, is restarted, and has had its work back for a moment.
+fn restarted_for_its_errors() -> Bench {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.wait(secs(1));
+    bench.finishes(1, Role::Act, true);
+    bench.wait(secs(3));
+    bench.recovers("a");
+    bench
+}
+
+#[test]
+fn errors_that_only_requests_show_are_gone_when_enough_requests_have_shown_it_for_a_while() {
+    let mut bench = restarted_for_its_errors();
+    assert_eq!(bench.wait(Duration::from_millis(4900)), AT_ONCE, "a verdict may be due");
+    assert_eq!(bench.wait(Duration::from_millis(200)), ["healed"]);
+    assert_eq!((bench.record(1).recovery_ms, bench.record(1).credited), (Some(4000), true));
+}
+
+#[test]
+fn errors_that_are_not_seen_for_want_of_requests_are_no_credit() {
+    let mut bench = restarted_for_its_errors();
+    bench.asks(0);
+    assert_eq!(bench.wait(secs(26)), AT_ONCE);
+    assert_eq!(bench.wait(secs(2)), ["healed"]);
+    let record = bench.record(1);
+    let text = "not credited: too few requests have shown that it is well; effectiveness 0.50";
+    assert!(!record.credited && record.lesson.starts_with(text), "{}", record.lesson);
+}
+
+#[test]
+fn silence_without_checks_is_over_when_requests_have_shown_it() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.backend("a").is_checked = false;
+    bench.dies("a");
+    bench.wait(secs(1));
+    bench.finishes(1, Role::Act, true);
+    bench.wait(secs(1));
+    bench.recovers("a");
+    assert_eq!(bench.wait(Duration::from_millis(4900)), AT_ONCE);
+    assert_eq!(bench.wait(Duration::from_millis(200)), ["healed"]);
+}
+
 #[test]
 fn what_makes_it_worse_is_taken_back() {
     let mut custom = strategy(StrategyKind::Custom { drain: None });
@@ -177,18 +249,44 @@ fn in_a_dry_run_nothing_is_done_and_it_is_judged_all_the_same() {
     bench.ails("a", Fault::HighErrorRate);
     assert_eq!(bench.wait(secs(3)), ["began restart"]);
     bench.recovers("a");
-    assert_eq!(bench.wait(secs(1)), ["healed"]);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
     assert!(bench.record(1).dry_run && !bench.record(1).credited && bench.record(1).acted.is_none());
     assert!(bench.learned.all().is_empty(), "nothing is learned of the strategy");
 }
 
 #[test]
-fn a_backend_that_its_restart_deletes_is_gone() {
+fn a_restart_during_which_its_backend_is_not_discovered_goes_on() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.dies("a");
+    bench.wait(secs(1));
+    let backend = bench.scene.backends.remove(0);
+    assert_eq!(bench.wait(secs(10)), AT_ONCE);
+    bench.finishes(1, Role::Act, true);
+    assert_eq!(bench.wait(secs(10)), ["return a, restarted", "hurry a", "acted"]);
+    bench.scene.backends.insert(0, backend);
+    bench.recovers("a");
+    assert_eq!(bench.wait(secs(2)), ["healed"]);
+}
+
+#[test]
+fn a_backend_that_does_not_come_back_after_its_restart_is_gone() {
     let mut bench = Bench::new(plan(&[restart()]));
     bench.dies("a");
     bench.wait(secs(1));
     bench.scene.backends.remove(0);
-    assert_eq!(bench.look(), ["kill", "gone"]);
+    bench.finishes(1, Role::Act, true);
+    assert_eq!(bench.wait(secs(31)).last().unwrap(), "gone");
+    assert!(bench.learned.all().is_empty(), "it was not seen whether it helps");
+}
+
+#[test]
+fn a_backend_that_is_gone_before_its_restart_has_begun_is_not_restarted() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.backend("a").in_flight = 1;
+    bench.wait(secs(1));
+    bench.scene.backends.remove(0);
+    assert_eq!(bench.look(), ["return a", "gone"]);
 }
 
 #[test]
@@ -231,4 +329,19 @@ fn a_fault_that_has_passed_and_come_back_between_two_looks_may_be_a_blip_again()
     bench.dies("a");
     assert_eq!(bench.wait(Duration::from_millis(100)), AT_ONCE);
     assert_eq!(bench.wait(Duration::from_millis(100)), ["began restart"]);
+}
+
+#[test]
+fn what_would_be_run_is_known_before_it_is_and_where_nothing_is() {
+    for (dry_run, ask) in [(true, false), (false, true), (false, false)] {
+        let mut bench = Bench::new(Plan { dry_run, ask, ..plan(&[restart()]) });
+        bench.dies("a");
+        bench.wait(Duration::from_millis(300));
+        let record = bench.record(1);
+        assert_eq!((record.what.as_deref(), &record.act), (Some("act a"), &None), "dry_run {dry_run}, ask {ask}");
+    }
+    let mut bench = Bench::new(plan(&[circuit_break(None)]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.wait(secs(1));
+    assert_eq!(bench.record(1).what, None);
 }

@@ -14,11 +14,16 @@ pub(super) struct Bench {
     pub(super) coordinator: Coordinator,
     pub(super) learned: Learned,
     pub(super) paused: bool,
+    /// Why the ledger can't be written.
+    pub(super) unkept: Option<&'static str>,
     /// What the ledger says of what must be kept; `None` = nothing.
     pub(super) keeps: Option<bool>,
     /// The attempts, as they were entered last.
     pub(super) ledger: Vec<Attempt>,
     pub(super) next_id: i64,
+    next_run: u64,
+    /// What was run, the newest last.
+    pub(super) runs: Vec<Run>,
     random: fastrand::Rng,
 }
 
@@ -52,6 +57,11 @@ pub(super) fn circuit_break(path: Option<&str>) -> StrategyPlan {
     strategy(StrategyKind::CircuitBreak { path: path.map(Arc::from), open_for: secs(30) })
 }
 
+/// What the configuration has for a run.
+pub(super) fn describe(run: &Run) -> Option<String> {
+    Some(format!("{} {}", run.role.as_str(), run.backend.as_deref().unwrap_or("-")))
+}
+
 /// The limits that the configuration gives where it says nothing.
 pub(super) fn plan(strategies: &[StrategyPlan]) -> Plan {
     let limits = Limits { cool_down: secs(60), max_at_once: 1, max_disrupted: 0.34, max_unhealthy: 0.4, per_hour: 10 };
@@ -66,8 +76,13 @@ impl Bench {
     /// The backends `a`, `b` and `c`, all well and idle.
     pub(super) fn new(plan: Plan) -> Self {
         let now = Moment::from_millis(1 << 41);
-        let backend =
-            |id: &str| BackendScene { id: id.into(), usable: true, well_since: Some(now), ..Default::default() };
+        let backend = |id: &str| BackendScene {
+            id: id.into(),
+            usable: true,
+            is_checked: true,
+            well_since: Some(now),
+            ..Default::default()
+        };
         let measure = Measure { requests: 1000, failed: 0, mean: Duration::from_millis(5) };
         Self {
             now: now.plus(secs(60)),
@@ -76,9 +91,12 @@ impl Bench {
             coordinator: Coordinator::new("api".into(), Arc::new(plan)),
             learned: Learned::default(),
             paused: false,
+            unkept: None,
             keeps: Some(true),
             ledger: Vec::new(),
             next_id: 1,
+            next_run: 1,
+            runs: Vec::new(),
             random: fastrand::Rng::with_seed(1),
         }
     }
@@ -132,9 +150,21 @@ impl Bench {
         self.scene.measure.failed = failed;
     }
 
+    /// There are so many requests in five seconds.
+    pub(super) fn asks(&mut self, requests: u64) {
+        self.scene.measure.requests = requests;
+    }
+
+    /// What was run last for this attempt and this role ends.
     pub(super) fn finishes(&mut self, attempt: i64, role: Role, ok: bool) {
+        let is_it = |run: &&Run| (run.attempt, run.role) == (attempt, role);
+        let run = self.runs.iter().rfind(is_it).unwrap().clone();
+        self.reports(&run, ok);
+    }
+
+    pub(super) fn reports(&mut self, run: &Run, ok: bool) {
         let error = if ok { String::new() } else { "exit code 1".into() };
-        self.coordinator.finished(attempt, role, ActReport { ok, error, ..Default::default() });
+        self.coordinator.finished(run, ActReport { ok, error, ..Default::default() });
     }
 
     /// Looks at the scene at once, without time that passes. Returns the orders in words, without entries.
@@ -142,11 +172,16 @@ impl Bench {
         // the measure is of five seconds, and a look is a tenth of one
         self.scene.total.requests += self.scene.measure.requests / 50;
         self.scene.total.failed += self.scene.measure.failed / 50;
+        let ended = self.scene.measure.requests / 150;
+        self.scene.backends.iter_mut().filter(|backend| backend.usable).for_each(|backend| backend.ended += ended);
         let mut world = World {
             learned: &mut self.learned,
             random: &mut self.random,
             next_id: &mut self.next_id,
+            next_run: &mut self.next_run,
             paused: self.paused,
+            unkept: self.unkept,
+            describe: &describe,
         };
         let orders = self.coordinator.step(self.now, self.at, &self.scene, &mut world);
         self.obey(orders)
@@ -163,7 +198,10 @@ impl Bench {
                     self.ledger.retain(|before| before.id != attempt.id);
                     self.ledger.push(*attempt);
                 }
-                order => words.push(in_words(&order)),
+                order => {
+                    words.push(in_words(&order));
+                    self.runs.extend(if let Order::Run(run) = order { Some(run) } else { None });
+                }
             }
         }
         words
@@ -188,8 +226,17 @@ impl Bench {
 
     /// The process is killed, and another one starts with what the ledger knows.
     pub(super) fn crash(&mut self, plan: Plan) -> Vec<String> {
+        self.recall(plan, true)
+    }
+
+    /// A process that has served without recovery for a while begins with it.
+    pub(super) fn begins_late(&mut self, plan: Plan) -> Vec<String> {
+        self.recall(plan, false)
+    }
+
+    fn recall(&mut self, plan: Plan, at_once: bool) -> Vec<String> {
         self.coordinator = Coordinator::new("api".into(), Arc::new(plan));
-        let orders = self.coordinator.recall(&self.ledger.clone(), self.now, self.at);
+        let orders = self.coordinator.recall(&self.ledger.clone(), at_once, self.now, self.at);
         self.obey(orders)
     }
 

@@ -59,7 +59,7 @@ fn a_failover_goes_on_and_comes_home_later() {
     bench.suffers(Fault::HighErrorRate);
     bench.wait(secs(1));
     bench.scene.trouble = None;
-    bench.wait(secs(2));
+    bench.wait(secs(5));
     assert_eq!(bench.outcome(1), Some(Outcome::Healed));
     assert_eq!(bench.crash(plan(&[failover()])), ["fail over to Backups"]);
     assert_eq!(bench.wait(secs(29)), [""; 0]);
@@ -67,10 +67,58 @@ fn a_failover_goes_on_and_comes_home_later() {
 }
 
 #[test]
+fn a_process_that_has_served_without_a_failover_does_not_do_it_anew() {
+    let mut bench = Bench::new(plan(&[failover()]));
+    bench.joins("spare", true);
+    bench.suffers(Fault::HighErrorRate);
+    bench.wait(secs(1));
+    bench.scene.trouble = None;
+    bench.wait(secs(5));
+    assert!(bench.record(1).in_force);
+    assert_eq!(bench.begins_late(plan(&[failover()])), ["released"]);
+    assert!(!bench.record(1).in_force);
+    assert_eq!(bench.wait(secs(100)), [""; 0]);
+}
+
+#[test]
+fn what_was_refused_before_a_crash_does_not_count_for_the_hour() {
+    let asking = || {
+        let mut plan = Plan { ask: true, ..plan(&[restart()]) };
+        plan.limits.per_hour = 1;
+        plan
+    };
+    let mut bench = Bench::new(asking());
+    bench.dies("a");
+    bench.wait(secs(1));
+    bench.coordinator.refuse(1, "ada").unwrap();
+    assert_eq!(bench.look()[0], "refused");
+    bench.crash(asking());
+    bench.pass(secs(100));
+    assert_eq!(bench.wait(secs(1)), ["proposed"]);
+}
+
+#[test]
+fn after_a_defect_what_is_under_way_is_ended_what_is_in_force_stays_and_brakes_count_it() {
+    let mut plan = plan(&[restart(), failover()]);
+    plan.limits.max_unhealthy = 1.0;
+    let mut bench = Bench::new(plan);
+    bench.joins("spare", true);
+    ["a", "b", "c"].into_iter().for_each(|id| bench.dies(id));
+    bench.wait(secs(10));
+    let in_force: Vec<_> = bench.coordinator.in_force().map(|attempt| attempt.id).collect();
+    assert_eq!((bench.coordinator.running().count(), in_force.len()), (1, 1));
+    let orders = bench.coordinator.begin_anew(bench.now, bench.at);
+    assert_eq!(bench.obey(orders), ["kill", "stopped"]);
+    assert_eq!(bench.coordinator.in_force().map(|attempt| attempt.id).collect::<Vec<_>>(), in_force);
+    let words = bench.wait(secs(1));
+    assert!(!words.contains(&"run restart act a".to_owned()), "it cools down: {words:?}");
+}
+
+#[test]
 fn an_open_circuit_is_not_opened_again_and_a_failover_without_its_strategy_ends() {
     let mut bench = Bench::new(plan(&[circuit_break(None)]));
     bench.ails("a", Fault::HighErrorRate);
-    bench.wait(secs(3));
+    bench.wait(secs(6));
     assert!(bench.record(1).in_force);
     assert_eq!(bench.crash(plan(&[circuit_break(None)])), ["released"]);
     assert!(!bench.record(1).in_force);

@@ -40,7 +40,7 @@ fn what_is_held_is_looked_at_again_at_once_when_something_changes_that_may_let_i
     let mut bench = fleet(plan(&[restart()]), 1);
     bench.ails("a", Fault::ResourceExhaustion);
     bench.backend("a").explained = Some("a deploy".into());
-    bench.ails("b", Fault::Unresponsive);
+    bench.dies("b");
     bench.scene.in_maintenance = true;
     assert_eq!(bench.wait(secs(2)), ["braked by maintenance"]);
     bench.scene.in_maintenance = false;

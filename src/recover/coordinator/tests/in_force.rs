@@ -3,6 +3,7 @@
 use super::super::*;
 use super::bench::*;
 use crate::detect::fault::Fault;
+use crate::recover::plan::{Destination, StrategyPlan};
 
 const NOTHING: [&str; 0] = [];
 
@@ -15,7 +16,7 @@ fn failed_over() -> Bench {
     }
     let words = bench.wait(secs(1));
     assert_eq!(words, ["began failover", "fail over to Backups", "acted"]);
-    assert_eq!(bench.wait(Duration::from_millis(400)), ["healed"]);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
     bench
 }
 
@@ -102,6 +103,19 @@ fn a_failover_stays_in_force_in_a_pause_and_a_person_may_end_it() {
 }
 
 #[test]
+fn what_a_person_has_taken_back_is_not_done_again_while_the_fault_is_there() {
+    let mut bench = failed_over();
+    bench.wait(secs(600));
+    bench.coordinator.undo(1, "ada").unwrap();
+    assert_eq!(bench.look()[..3], ["fail back 1000", "undone", "braked by taken_back"]);
+    assert_eq!(bench.wait(secs(600)), NOTHING);
+    ["a", "b", "c"].into_iter().for_each(|id| bench.recovers(id));
+    bench.wait(secs(1));
+    ["a", "b", "c"].into_iter().for_each(|id| bench.dies(id));
+    assert_eq!(bench.wait(secs(1)), ["began failover", "fail over to Backups", "acted"], "that is another fault");
+}
+
+#[test]
 fn a_failover_that_does_not_help_is_taken_back() {
     let mut bench = Bench::new(plan(&[failover()]));
     bench.joins("spare", true);
@@ -110,6 +124,42 @@ fn a_failover_that_does_not_help_is_taken_back() {
     bench.wait(secs(1));
     assert_eq!(bench.wait(secs(30)), ["fail back 1000", "not_healed"]);
     assert!(!bench.record(1).in_force);
+}
+
+/// A failover to a zone, by the name of the one to backups.
+fn to_zone() -> Plan {
+    let to = Destination::Zone("far".into());
+    let kind = StrategyKind::Failover { to, back_after: secs(30) };
+    plan(&[StrategyPlan { name: "failover".into(), ..strategy(kind) }])
+}
+
+#[test]
+fn a_reload_that_leads_a_failover_elsewhere_sends_the_work_there_at_once() {
+    let mut bench = failed_over();
+    bench.backend("spare").zone = "far".into();
+    bench.coordinator.set_plan(Arc::new(to_zone()));
+    assert_eq!(bench.look(), ["fail over to Zone(\"far\")"]);
+    assert_eq!(bench.wait(secs(100)), NOTHING, "once");
+    let record = bench.record(1);
+    assert!(record.in_force && record.why.ends_with("; a reload has changed where it leads"), "{}", record.why);
+    bench.coordinator.undo(1, "ada").unwrap();
+    assert_eq!(bench.look()[..2], ["fail back 1000", "undone"]);
+}
+
+#[test]
+fn a_failover_that_a_reload_leads_elsewhere_is_judged_by_what_comes_of_that() {
+    let mut bench = Bench::new(plan(&[failover()]));
+    bench.joins("spare", true);
+    bench.joins("last", true);
+    bench.backend("last").zone = "far".into();
+    bench.suffers(Fault::HighErrorRate);
+    bench.fails(400);
+    bench.wait(secs(20));
+    bench.coordinator.set_plan(Arc::new(to_zone()));
+    assert_eq!(bench.look(), ["fail over to Zone(\"far\")", "acted"]);
+    bench.fails(0);
+    assert_eq!(bench.wait(secs(4)), NOTHING);
+    assert_eq!(bench.wait(secs(1)), ["healed"]);
 }
 
 #[test]
@@ -147,6 +197,30 @@ fn instances_are_added_and_taken_away_again_one_after_the_other() {
 }
 
 #[test]
+fn an_instance_that_comes_although_its_start_has_failed_is_taken_away_all_the_same() {
+    let mut bench = Bench::new(plan(&[scale_up()]));
+    bench.suffers(Fault::HighLatency);
+    bench.wait(secs(1));
+    bench.finishes(1, Role::Act, false);
+    assert_eq!(bench.look(), ["failed"]);
+    bench.joins("d", false);
+    bench.scene.trouble = None;
+    assert_eq!(bench.wait(secs(59)), NOTHING);
+    assert_eq!(bench.wait(secs(2)), ["run scale_up down -"]);
+}
+
+#[test]
+fn a_start_that_has_failed_without_an_instance_leaves_nothing_to_be_taken_away() {
+    let mut bench = Bench::new(plan(&[scale_up()]));
+    bench.suffers(Fault::HighLatency);
+    bench.wait(secs(1));
+    bench.finishes(1, Role::Act, false);
+    bench.look();
+    bench.scene.trouble = None;
+    assert_eq!(bench.wait(secs(70)), ["released"]);
+}
+
+#[test]
 fn scaling_up_does_not_help_when_the_fault_stays() {
     let mut bench = Bench::new(plan(&[scale_up()]));
     bench.ails("a", Fault::HighLatency);
@@ -164,8 +238,125 @@ fn a_broken_circuit_closes_by_itself() {
     bench.fails(200);
     assert_eq!(bench.wait(secs(1)), ["began circuit_break", "break a", "acted"]);
     bench.fails(2);
-    assert_eq!(bench.wait(Duration::from_millis(1100)), ["healed"]);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
+    assert!(bench.record(1).credited);
     assert_eq!(bench.wait(secs(30)), ["mend a", "released", "braked by cool_down"]);
+}
+
+#[test]
+fn a_restart_closes_the_circuit_of_its_backend_that_it_may_be_seen_well() {
+    let on = |kind: StrategyPlan, fault| StrategyPlan { on: vec![fault], ..kind };
+    let circuit = on(circuit_break(None), Fault::HighErrorRate);
+    let mut bench = Bench::new(plan(&[circuit, on(restart(), Fault::Unresponsive)]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.fails(200);
+    bench.wait(secs(1));
+    bench.fails(0);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
+    bench.dies("a");
+    assert_eq!(bench.wait(secs(1)), ["began restart", "run restart act a"]);
+    bench.finishes(2, Role::Act, true);
+    assert_eq!(bench.look(), ["return a, restarted", "hurry a", "acted", "mend a", "released"]);
+    assert!(!bench.record(1).in_force && bench.coordinator.in_force().next().is_none());
+}
+
+#[test]
+fn a_circuit_that_is_broken_while_hardly_any_request_fails_is_no_credit() {
+    let mut bench = Bench::new(plan(&[circuit_break(None)]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.fails(30);
+    bench.wait(secs(1));
+    bench.fails(0);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
+    let record = bench.record(1);
+    let text = "not credited: the work was done as well before the act; effectiveness 0.50";
+    assert!(!record.credited && record.lesson.starts_with(text), "{}", record.lesson);
+}
+
+#[test]
+fn a_failover_to_backups_that_have_the_work_already_is_no_credit() {
+    let bench = failed_over();
+    assert!(!bench.record(1).credited, "{}", bench.record(1).lesson);
+}
+
+#[test]
+fn a_failover_has_not_helped_while_nothing_has_ended_since() {
+    let mut bench = Bench::new(plan(&[failover()]));
+    bench.joins("spare", true);
+    bench.suffers(Fault::HighErrorRate);
+    bench.fails(400);
+    assert_eq!(bench.wait(secs(1)), ["began failover", "fail over to Backups", "acted"]);
+    bench.asks(0);
+    bench.fails(0);
+    assert_eq!(bench.wait(secs(10)), NOTHING, "the backup hangs");
+    bench.dies("spare");
+    bench.wait(secs(21));
+    assert_eq!(bench.outcome(1), Some(Outcome::NotHealed));
+}
+
+#[test]
+fn a_failover_is_judged_by_the_requests_after_it() {
+    let mut bench = Bench::new(plan(&[failover()]));
+    bench.joins("spare", true);
+    bench.suffers(Fault::HighErrorRate);
+    bench.fails(400);
+    bench.wait(secs(1));
+    bench.fails(0);
+    assert_eq!(bench.wait(secs(5)), ["healed"]);
+    assert!(bench.record(1).credited, "{}", bench.record(1).lesson);
+}
+
+/// How many faults are known to have passed by themselves.
+fn passed(bench: &mut Bench) -> f64 {
+    let passed = |json: String| -> f64 {
+        let known: serde_json::Value = serde_json::from_str(&json).unwrap();
+        known["course"].as_array().unwrap().iter().map(|cell| cell[1].as_f64().unwrap()).sum()
+    };
+    bench.learned.take_changes().into_iter().map(|(_, json)| passed(json)).sum()
+}
+
+#[test]
+fn what_is_not_seen_any_more_while_the_work_is_elsewhere_has_not_passed_by_itself() {
+    let mut bench = failed_over();
+    for id in ["a", "b", "c"] {
+        bench.recovers(id);
+    }
+    bench.wait(secs(32));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.ails("b", Fault::HighErrorRate);
+    assert!(bench.wait(secs(1)).contains(&"fail over to Backups".into()));
+    bench.recovers("a");
+    bench.recovers("b");
+    bench.look();
+    assert_eq!(passed(&mut bench), 0.0);
+}
+
+#[test]
+fn what_is_not_seen_any_more_since_its_path_is_cut_or_its_circuit_open_has_not_passed_by_itself() {
+    for circuit in [circuit_break(Some("/search")), circuit_break(None)] {
+        let by_path = matches!(&circuit.kind, StrategyKind::CircuitBreak { path: Some(_), .. });
+        let mut bench = Bench::new(plan(&[circuit]));
+        bench.ails("a", Fault::HighErrorRate);
+        bench.wait(secs(1));
+        bench.recovers("a");
+        bench.ails(if by_path { "b" } else { "a" }, Fault::HighLatency);
+        bench.wait(secs(1));
+        bench.recovers("a");
+        bench.recovers("b");
+        bench.look();
+        assert_eq!(passed(&mut bench), 0.0, "{by_path}");
+    }
+}
+
+#[test]
+fn what_is_not_seen_any_more_of_a_backend_that_is_drained_has_not_passed_by_itself() {
+    let mut bench = Bench::new(plan(&[restart()]));
+    bench.ails("a", Fault::HighErrorRate);
+    bench.backend("a").in_flight = 1;
+    assert_eq!(bench.wait(secs(1)), ["began restart", "drain a"]);
+    bench.recovers("a");
+    bench.wait(secs(1));
+    assert_eq!(passed(&mut bench), 0.0);
 }
 
 #[test]
@@ -186,4 +377,31 @@ fn a_path_is_cut_for_a_fault_of_the_service_and_without_a_path_that_is_refused()
     assert!(text.contains("no `path` says what part of it to cut"), "{text}");
     bench.coordinator.set_plan(Arc::new(plan(&[circuit_break(Some("/search"))])));
     assert_eq!(bench.wait(secs(1)), ["began circuit_break", "cut /search", "acted"]);
+}
+
+#[test]
+fn what_a_killed_command_reports_late_is_not_taken_for_what_its_successor_came_to() {
+    let mut bench = Bench::new(plan(&[StrategyPlan { has_undo: true, ..restart() }]));
+    bench.dies("a");
+    bench.wait(secs(1));
+    bench.finishes(1, Role::Act, true);
+    bench.recovers("a");
+    assert_eq!(bench.wait(secs(2))[3..], ["healed"]);
+    bench.coordinator.undo(1, "ada").unwrap();
+    assert_eq!(bench.look(), ["run restart undo a"]);
+    bench.paused = true;
+    assert_eq!(bench.look(), ["kill"]);
+    bench.coordinator.undo(1, "bob").unwrap();
+    assert_eq!(bench.look(), ["run restart undo a"], "a person may have it taken back in a pause");
+    let [.., killed, successor] = &bench.runs[..] else { unreachable!("two were run") };
+    let (killed, successor) = (killed.clone(), successor.clone());
+    bench.reports(&killed, true);
+    assert_eq!(bench.look(), NOTHING);
+    assert!(bench.record(1).in_force, "the second one has not ended");
+    bench.reports(&successor, false);
+    bench.look();
+    assert!(bench.record(1).in_force && !bench.record(1).undo.as_ref().unwrap().ok);
+    bench.reports(&killed, true);
+    bench.look();
+    assert!(!bench.record(1).undo.as_ref().unwrap().ok, "the record has what the last one came to");
 }

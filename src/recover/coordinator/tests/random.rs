@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::super::*;
+use super::bench::describe;
 use super::watch::{Seen, Watch};
 use crate::detect::fault::Fault;
 use crate::recover::attempt::Phase;
@@ -16,9 +17,7 @@ const TICK: std::ops::RangeInclusive<u64> = 100..=600;
 /// What will come of a command.
 #[derive(Debug)]
 struct Command {
-    attempt: i64,
-    role: Role,
-    backend: Option<Arc<str>>,
+    run: Run,
     /// When it ends; `None` = it hangs until it is killed.
     ends: Option<Moment>,
     ok: bool,
@@ -45,6 +44,7 @@ struct Simulation {
     coordinator: Coordinator,
     learned: Learned,
     next_id: i64,
+    next_run: u64,
     paused: bool,
     watch: Watch,
     commands: Vec<Command>,
@@ -68,6 +68,7 @@ impl Simulation {
             plan,
             learned: Learned::default(),
             next_id: 1,
+            next_run: 1,
             paused: false,
             watch: Watch::default(),
             commands: Vec::new(),
@@ -92,8 +93,9 @@ impl Simulation {
         let id = format!("b{}", self.names).into();
         let zone = ["a", "b"][self.random.usize(0..2)].into();
         let backup = self.chance(4);
-        let well_since = Some(self.now);
-        self.scene.backends.push(BackendScene { id, zone, backup, usable: true, well_since, ..Default::default() });
+        let (well_since, is_checked) = (Some(self.now), self.random.bool());
+        let known = BackendScene { id, zone, backup, usable: true, is_checked, well_since, ..Default::default() };
+        self.scene.backends.push(known);
     }
 
     fn pick(&mut self) -> Option<usize> {
@@ -157,11 +159,15 @@ impl Simulation {
             let drained = self.watch.drained.contains_key(&self.scene.backends[at].id);
             let most = if drained { 2 } else { 30 };
             self.scene.backends[at].in_flight = self.random.u32(0..most);
+            self.scene.backends[at].ended += self.random.u64(0..5);
         }
         let ill = self.scene.backends.iter().filter(|backend| backend.trouble.is_some()).count() as u64;
         let failed = self.random.u64(0..10) + ill * self.random.u64(0..100);
         self.scene.measure =
             Measure { requests: 1000, failed: failed.min(1000), mean: Duration::from_millis(5 + 20 * ill) };
+        let Measure { requests, failed, .. } = self.scene.measure;
+        self.scene.total.requests += requests / 50;
+        self.scene.total.failed += failed / 50;
     }
 
     /// What people do.
@@ -209,14 +215,14 @@ impl Simulation {
             if command.ok {
                 self.take_effect(&command);
             }
-            self.watch.ended(command.attempt, command.role);
+            self.watch.ended(&command.run);
             let report = ActReport { ok: command.ok, ..Default::default() };
-            self.coordinator.finished(command.attempt, command.role, report);
+            self.coordinator.finished(&command.run, report);
         }
     }
 
     fn take_effect(&mut self, command: &Command) {
-        let subject = self.scene.backends.iter().position(|backend| Some(&backend.id) == command.backend.as_ref());
+        let subject = self.scene.backends.iter().position(|backend| Some(&backend.id) == command.run.backend.as_ref());
         match (command.effect, subject, self.pick()) {
             (Effect::Heals, Some(at), _) => self.heal(at),
             (Effect::Heals, None, _) => self.scene.trouble = None,
@@ -258,12 +264,11 @@ impl Simulation {
                     };
                     let time = Duration::from_millis(self.random.u64(0..8000));
                     let ends = (!self.chance(10)).then(|| self.now.plus(time));
-                    let (attempt, role, backend) = (run.attempt, run.role, run.backend);
                     let ok = !self.chance(5);
-                    self.commands.push(Command { attempt, role, backend, ends, ok, effect });
+                    self.commands.push(Command { run, ends, ok, effect });
                 }
                 Order::Kill { attempt } => {
-                    let killed = self.commands.iter_mut().filter(|command| command.attempt == attempt);
+                    let killed = self.commands.iter_mut().filter(|command| command.run.attempt == attempt);
                     let dies = Duration::from_millis(self.random.u64(0..3000));
                     killed.for_each(|command| (command.ends, command.ok) = (Some(self.now.plus(dies)), false));
                 }
@@ -285,7 +290,7 @@ impl Simulation {
         self.coordinator = Coordinator::new("api".into(), self.plan.clone());
         self.next_id = self.ledger.keys().next_back().map_or(1, |last| last + 1);
         let attempts: Vec<Attempt> = self.ledger.values().cloned().collect();
-        let orders = self.coordinator.recall(&attempts, self.now, self.at);
+        let orders = self.coordinator.recall(&attempts, true, self.now, self.at);
         assert!(
             orders.iter().all(|order| matches!(order, Order::Enter { .. } | Order::Tell(_) | Order::FailOver { .. }))
         );
@@ -321,7 +326,10 @@ impl Simulation {
             learned: &mut self.learned,
             random: &mut self.random,
             next_id: &mut self.next_id,
+            next_run: &mut self.next_run,
             paused: self.paused,
+            unkept: None,
+            describe: &describe,
         };
         let orders = self.coordinator.step(self.now, self.at, &self.scene, &mut world);
         self.look(&orders);

@@ -24,8 +24,8 @@ pub(super) struct Watch {
     acted: BTreeSet<i64>,
     /// Drained backends, and by which attempt.
     pub(super) drained: BTreeMap<Arc<str>, i64>,
-    /// Commands that run, by attempt, with the backend that they repair.
-    pub(super) runs: BTreeMap<i64, (Role, Option<Arc<str>>)>,
+    /// Commands that run, by attempt: the id of the run, and the backend that it repairs.
+    pub(super) runs: BTreeMap<i64, (u64, Option<Arc<str>>)>,
     /// Circuits that are open, until when.
     broken: BTreeMap<Arc<str>, Moment>,
     pub(super) failed_over: BTreeSet<i64>,
@@ -64,9 +64,9 @@ impl Watch {
     }
 
     /// A command has ended.
-    pub(super) fn ended(&mut self, attempt: i64, role: Role) {
-        if self.runs.get(&attempt).is_some_and(|(runs, _)| *runs == role) {
-            self.runs.remove(&attempt);
+    pub(super) fn ended(&mut self, run: &Run) {
+        if self.runs.get(&run.attempt).is_some_and(|(runs, _)| *runs == run.id) {
+            self.runs.remove(&run.attempt);
         }
     }
 
@@ -119,7 +119,7 @@ impl Watch {
         }
     }
 
-    fn run(&mut self, run: &crate::recover::order::Run, seen: &Seen<'_>) {
+    fn run(&mut self, run: &Run, seen: &Seen<'_>) {
         let record = self.records[&run.attempt].clone();
         if run.role == Role::Act {
             self.once(run.attempt, seen);
@@ -130,7 +130,7 @@ impl Watch {
             }
         }
         let repairs = record.kind != "scale_up" && run.role == Role::Act;
-        let before = self.runs.insert(run.attempt, (run.role, run.backend.clone().filter(|_| repairs)));
+        let before = self.runs.insert(run.attempt, (run.id, run.backend.clone().filter(|_| repairs)));
         assert!(before.is_none(), "two commands at a time for an attempt");
         self.disrupted(seen);
     }
