@@ -134,9 +134,15 @@ impl Episodes {
 
     /// Something is done now, for this backend, or for the service and so against all its faults.
     pub(super) fn treat(&mut self, backend: Option<&Arc<str>>, now: Moment, service: &str, learned: &mut Learned) {
-        let is_treated = |episode: &&mut Episode| backend.is_none() || episode.backend.as_ref() == backend;
-        for episode in self.list.iter_mut().filter(is_treated) {
-            episode.report(now, false, service, learned);
+        if backend.is_none() {
+            self.list.iter_mut().for_each(|episode| episode.report(now, false, service, learned));
+            return;
+        }
+        // many circuits may be open, and each backend has few faults
+        for fault in Fault::ALL {
+            if let Some(place) = self.position(backend, fault) {
+                self.list[place].report(now, false, service, learned);
+            }
         }
     }
 
