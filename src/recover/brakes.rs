@@ -3,24 +3,20 @@
 //! Orchestrator, Kubernetes and Meta's FBAR have such brakes because of what went wrong without them: a repair that is wrong, or is right at the
 //! wrong time, is done to all machines at once, again and again.
 
+mod past;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::attempt::Said;
-use super::history::{HOUR, History, Past};
 use super::plan::{Limits, StrategyKind, StrategyPlan};
 use super::scene::{BackendScene, Scene};
 use crate::clock::Moment;
 use crate::detect::fault::Fault;
 use crate::detect::phrase;
 
-/// A fault that is younger may be a blip.
-const BLIP: Duration = Duration::from_millis(200);
-/// The pause before a further attempt doubles with each, up to so many times the configured one.
-const LONGEST_PAUSE: u32 = 10;
+pub use past::Earlier;
 
 /// What is thought of doing, and all that speaks for or against it.
 #[derive(Debug, Clone, Copy)]
@@ -43,23 +39,10 @@ pub struct Proposal<'a> {
     pub fault: Fault,
     /// What else is under way or in force.
     pub engaged: &'a [Engaged<'a>],
-}
-
-/// What was done before about a fault.
-#[derive(Debug, Clone, Copy)]
-pub struct Earlier<'a> {
-    /// The attempts of the service.
-    pub history: &'a History,
-    /// Since when there is the fault.
-    pub since: Moment,
-    /// Attempts of this strategy against it.
-    pub of_strategy: u32,
-    /// Attempts of any strategy against it.
-    pub of_all: u32,
-    /// All strategies have failed against it, and nothing is done until then.
-    pub rests_until: Option<Moment>,
-    /// A person has taken back what this strategy did, while there was this fault.
-    pub taken_back: bool,
+    /// The backends of the scene by number.
+    pub counts: &'a Counts,
+    /// Whether what is found of each brake is put into words. Most proposals are only looked at, for as long as a brake holds.
+    pub in_words: bool,
 }
 
 /// Another attempt, which is under way, or whose act is in force.
@@ -91,123 +74,105 @@ pub struct Brake {
     pub name: &'static str,
     /// Whether it forbids the attempt.
     pub holds: bool,
-    /// What was found, for people.
+    /// What was found, for people; empty where no words were asked for.
     pub text: String,
 }
 
-/// All brakes: those of the moment, and those that look at what was done before.
-pub fn all(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Vec<Brake> {
-    let mut brakes = of_the_moment(proposal);
-    brakes.extend(of_the_past(proposal, earlier));
-    brakes
+/// The backends of a service by number. They are counted once for all that is proposed in a look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All.
+    pub all: usize,
+    /// Those that nobody has taken out.
+    pub kept: usize,
+    /// Those of these that are unhealthy.
+    pub unhealthy: usize,
+    /// Those that can be used.
+    pub usable: usize,
 }
+
+type OfTheMoment = fn(&Proposal<'_>) -> Brake;
+type OfThePast = fn(&Proposal<'_>, &Earlier<'_>) -> Brake;
 
 /// The brakes that look at how things are now. They are looked at again right before the act.
-pub fn of_the_moment(proposal: &Proposal<'_>) -> Vec<Brake> {
-    vec![
-        Brake::new("paused", proposal.paused, "recovery is paused", "recovery is not paused"),
-        proposal.ledger(),
-        Brake::new("maintenance", proposal.scene.in_maintenance, "the service is in maintenance", "no maintenance"),
-        proposal.taken_out(),
-        proposal.explained(),
-        proposal.same_subject(),
-        proposal.same_kind(),
-        proposal.max_at_once(),
-        proposal.max_disrupted(),
-        proposal.max_unhealthy(),
-        proposal.last_usable(),
-    ]
+const OF_THE_MOMENT: [OfTheMoment; 11] = [
+    |proposal| proposal.paused(),
+    |proposal| proposal.ledger(),
+    |proposal| proposal.maintenance(),
+    |proposal| proposal.taken_out(),
+    |proposal| proposal.explained(),
+    |proposal| proposal.same_subject(),
+    |proposal| proposal.same_kind(),
+    |proposal| proposal.max_at_once(),
+    |proposal| proposal.max_disrupted(),
+    |proposal| proposal.max_unhealthy(),
+    |proposal| proposal.last_usable(),
+];
+
+/// The brakes that look at what was done before.
+const OF_THE_PAST: [OfThePast; 6] =
+    [past::blip, past::attempts, past::taken_back, past::per_hour, past::cool_down, past::delay];
+
+/// The brakes that are of the service: what they hold, they hold whichever backend it is for.
+const OF_THE_SERVICE: [&str; 6] = ["paused", "ledger", "maintenance", "max_at_once", "max_unhealthy", "per_hour"];
+
+/// The brakes that end at a time that can be told beforehand.
+const TIMED: [&str; 3] = ["blip", "cool_down", "delay"];
+
+/// All brakes: those of the moment, and those that look at what was done before.
+pub fn all(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Vec<Brake> {
+    look(proposal, earlier).collect()
 }
 
-fn of_the_past(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Vec<Brake> {
-    let &Proposal { now, limits, plan, .. } = proposal;
-    let age = now.since(earlier.since);
-    let blip =
-        said("blip", age < BLIP, format!("the fault is {} old, of {} at least", phrase::time(age), phrase::time(BLIP)));
-    let (tried, most) = (earlier.of_strategy, plan.attempts);
-    let attempts =
-        said("attempts", tried >= most, format!("{tried} of {most} attempts of {} against this fault", plan.name));
-    let (done, most) = (earlier.history.within_hour(now), limits.per_hour as usize);
-    let per_hour = if most == 0 {
-        said("per_hour", false, format!("{done} attempts within the last {}; there is no limit", phrase::time(HOUR)))
-    } else {
-        said("per_hour", done >= most, format!("{done} of {most} attempts within the last {}", phrase::time(HOUR)))
-    };
-    let taken_back = Brake::new(
-        "taken_back",
-        earlier.taken_back,
-        "a person has taken it back, and the fault has not passed since",
-        "nobody has taken it back",
-    );
-    vec![blip, attempts, taken_back, per_hour, cool_down(proposal, earlier), delay(proposal, earlier)]
+/// The first brake that holds, if one does.
+pub fn first(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Option<Brake> {
+    look(proposal, earlier).find(|brake| brake.holds)
 }
 
-/// The pause between an attempt that has failed and the next one against the same fault.
-fn delay(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Brake {
-    let last = earlier.last(proposal).filter(|_| earlier.of_all > 0);
-    let doubled = 1_u32.checked_shl(earlier.of_all.saturating_sub(1)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
-    let pause = proposal.plan.delay * doubled;
-    match last {
-        None => said("delay", false, "it is the first attempt against this fault".into()),
-        Some(ended) => {
-            let ago = proposal.now.since(ended);
-            said(
-                "delay",
-                ago < pause,
-                format!("the last attempt ended {} ago, of {} at least", phrase::time(ago), phrase::time(pause)),
-            )
-        }
-    }
+/// The first brake of the moment that holds, if one does.
+pub fn first_of_the_moment(proposal: &Proposal<'_>) -> Option<Brake> {
+    OF_THE_MOMENT.iter().map(|brake| brake(proposal)).find(|brake| brake.holds)
 }
 
-/// The pause after the last attempt when the fault has come back, when the attempt was no failure, and when all strategies have failed. What further
-/// instances do is seen after a while and by all backends, so scaling up pauses after it was done for whatever fault.
-fn cool_down(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Brake {
-    if let Some(until) = earlier.rests_until.filter(|until| proposal.now < *until) {
-        let rest = phrase::time(until.since(proposal.now));
-        return said("cool_down", true, format!("every strategy has failed; they are tried once more in {rest}"));
-    }
-    let is_scale_up = matches!(proposal.plan.kind, StrategyKind::ScaleUp { .. });
-    let of_strategy = earlier.history.last_of(&proposal.plan.name).filter(|_| is_scale_up);
-    let against_it = earlier.history.last(proposal.backend, proposal.fault);
-    let counts = |past: &Past| !past.failed || past.began < earlier.since;
-    let last =
-        of_strategy.into_iter().chain(against_it).filter(|past| counts(past)).filter_map(|past| past.ended).max();
-    let Some(ended) = last else {
-        return said("cool_down", false, "no attempt against this fault has helped or was broken off lately".into());
-    };
-    let (ago, cool_down) = (proposal.now.since(ended), proposal.limits.cool_down);
-    let text = format!(
-        "the last attempt ended {} ago, of {} at least before the next one",
-        phrase::time(ago),
-        phrase::time(cool_down)
-    );
-    said("cool_down", ago < cool_down, text)
-}
-
-impl Earlier<'_> {
-    /// When the last attempt against the fault ended.
-    fn last(&self, proposal: &Proposal<'_>) -> Option<Moment> {
-        self.history.last(proposal.backend, proposal.fault).and_then(|past| past.ended)
-    }
+/// Looks at one after the other, as far as that is asked for.
+fn look<'a>(proposal: &'a Proposal<'_>, earlier: &'a Earlier<'_>) -> impl Iterator<Item = Brake> + 'a {
+    let of_the_past = OF_THE_PAST.iter().map(move |brake| brake(proposal, earlier));
+    OF_THE_MOMENT.iter().map(move |brake| brake(proposal)).chain(of_the_past)
 }
 
 impl<'a> Proposal<'a> {
+    /// What was found of a brake.
+    fn said(&self, name: &'static str, holds: bool, text: impl FnOnce() -> String) -> Brake {
+        Brake { name, holds, text: if self.in_words { text() } else { String::new() } }
+    }
+
+    fn plain(&self, name: &'static str, holds: bool, held: &str, free: &str) -> Brake {
+        self.said(name, holds, || if holds { held } else { free }.into())
+    }
+
     fn subject(&self) -> Option<&'a BackendScene> {
         self.backend.and_then(|id| self.scene.backend(id))
     }
 
+    fn paused(&self) -> Brake {
+        self.plain("paused", self.paused, "recovery is paused", "recovery is not paused")
+    }
+
     /// What can't be entered first might be done twice.
     fn ledger(&self) -> Brake {
-        match self.unkept {
-            Some(why) => said("ledger", true, format!("the ledger can't be written: {why}")),
-            None => said("ledger", false, "the ledger can be written".into()),
-        }
+        self.said("ledger", self.unkept.is_some(), || match self.unkept {
+            Some(why) => format!("the ledger can't be written: {why}"),
+            None => "the ledger can be written".into(),
+        })
+    }
+
+    fn maintenance(&self) -> Brake {
+        self.plain("maintenance", self.scene.in_maintenance, "the service is in maintenance", "no maintenance")
     }
 
     fn taken_out(&self) -> Brake {
         let is_out = self.subject().is_some_and(|backend| backend.taken_out);
-        Brake::new("taken_out", is_out, "the backend was taken out of use", "nobody has taken it out of use")
+        self.plain("taken_out", is_out, "the backend was taken out of use", "nobody has taken it out of use")
     }
 
     fn explained(&self) -> Brake {
@@ -216,22 +181,21 @@ impl<'a> Proposal<'a> {
             None => self.scene.explained.as_ref(),
         };
         // a failover takes nothing away that works, and can be taken back
-        match explained.filter(|_| !matches!(self.plan.kind, StrategyKind::Failover { .. })) {
-            Some(change) => said("explained", true, format!("a change of late explains it: {change}")),
-            None => said("explained", false, "no change of late explains it".into()),
+        match explained.filter(|_| !is_failover(&self.plan.kind)) {
+            Some(change) => self.said("explained", true, || format!("a change of late explains it: {change}")),
+            None => self.said("explained", false, || "no change of late explains it".into()),
         }
     }
 
     fn same_subject(&self) -> Brake {
         // a failover waits for no other repair, and none for it
-        let is_failover = |kind: &StrategyKind| matches!(kind, StrategyKind::Failover { .. });
         let has_one = |other: &&Engaged<'_>| {
             let is_alike = is_failover(other.kind) == is_failover(&self.plan.kind);
             other.state != State::InForce && other.backend == self.backend && is_alike
         };
         let holds = self.engaged.iter().any(|other| has_one(&other));
         let free = "no other attempt is under way for it";
-        Brake::new("same_subject", holds, "another attempt is under way for it", free)
+        self.plain("same_subject", holds, "another attempt is under way for it", free)
     }
 
     fn same_kind(&self) -> Brake {
@@ -245,8 +209,9 @@ impl<'a> Proposal<'a> {
         };
         let kind = self.plan.kind.as_str();
         let holds = self.engaged.iter().any(|other| is_same(&other));
-        let text = if holds { format!("another {kind} is under way or in force") } else { format!("no other {kind}") };
-        said("same_kind", holds, text)
+        self.said("same_kind", holds, || {
+            if holds { format!("another {kind} is under way or in force") } else { format!("no other {kind}") }
+        })
     }
 
     /// A failover neither counts nor waits: it repairs nothing, and it is what helps while repairs of what has failed first are under way.
@@ -254,7 +219,7 @@ impl<'a> Proposal<'a> {
         let counts = |other: &&Engaged<'_>| other.state == State::UnderWay && !is_failover(other.kind);
         let (there, most) = (self.engaged.iter().filter(counts).count(), self.limits.max_at_once.max(1));
         let holds = there >= most && !is_failover(&self.plan.kind);
-        said("max_at_once", holds, format!("attempts under way: {there}, of {most} at most"))
+        self.said("max_at_once", holds, || format!("attempts under way: {there}, of {most} at most"))
     }
 
     /// The backends that other attempts repair or have taken out of use.
@@ -267,32 +232,44 @@ impl<'a> Proposal<'a> {
     }
 
     fn max_disrupted(&self) -> Brake {
-        let (others, all, most) = (self.disrupted().len(), self.scene.backends.len(), self.limits.max_disrupted);
+        let (others, all, most) = (self.disrupted().len(), self.counts.all, self.limits.max_disrupted);
         let share = (others + 1) as f64 / all.max(1) as f64;
         // one always may
         let holds = repairs(&self.plan.kind, self.backend).is_some() && others > 0 && share > most;
-        let text = format!("{others} of {all} backends are under repair besides, of {} at most", phrase::share(most));
-        said("max_disrupted", holds, text)
+        self.said("max_disrupted", holds, || {
+            format!("{others} of {all} backends are under repair besides, of {} at most", phrase::share(most))
+        })
     }
 
     fn max_unhealthy(&self) -> Brake {
-        let counted = || self.scene.backends.iter().filter(|backend| !backend.taken_out);
-        let (unwell, all) = (counted().filter(|backend| backend.is_unhealthy()).count(), counted().count());
-        let most = self.limits.max_unhealthy;
+        let (unwell, all, most) = (self.counts.unhealthy, self.counts.kept, self.limits.max_unhealthy);
         // one alone is no sign of anything that they have in common
         let holds = !is_failover(&self.plan.kind) && unwell > 1 && unwell as f64 > most * all as f64;
-        let text = format!("{unwell} of {all} backends are unhealthy, of {} at most", phrase::share(most));
-        said("max_unhealthy", holds, text)
+        self.said("max_unhealthy", holds, || {
+            format!("{unwell} of {all} backends are unhealthy, of {} at most", phrase::share(most))
+        })
     }
 
     fn last_usable(&self) -> Brake {
-        let out = self.disrupted();
-        let is_other =
-            |other: &&BackendScene| other.usable && self.backend != Some(&other.id) && !out.contains(&&other.id);
-        let others = self.scene.backends.iter().filter(is_other).count();
-        let is_usable = self.subject().is_some_and(|backend| backend.usable);
-        let holds = takes_out(&self.plan.kind) && is_usable && others == 0;
-        said("last_usable", holds, format!("other backends that can be used: {others}"))
+        let is_usable = |backend: &&BackendScene| backend.usable;
+        let subject = self.subject().filter(is_usable);
+        let out = self.disrupted().into_iter().filter_map(|id| self.scene.backend(id)).filter(is_usable).count();
+        let others = self.counts.usable.saturating_sub(out + usize::from(subject.is_some()));
+        let holds = takes_out(&self.plan.kind) && subject.is_some() && others == 0;
+        self.said("last_usable", holds, || format!("other backends that can be used: {others}"))
+    }
+}
+
+impl Counts {
+    /// Of the service as it is.
+    pub fn of(scene: &Scene) -> Self {
+        let mut counts = Self { all: scene.backends.len(), ..Self::default() };
+        for backend in scene.backends.iter() {
+            counts.kept += usize::from(!backend.taken_out);
+            counts.unhealthy += usize::from(!backend.taken_out && backend.is_unhealthy());
+            counts.usable += usize::from(backend.usable);
+        }
+        counts
     }
 }
 
@@ -337,8 +314,14 @@ fn takes_out(kind: &StrategyKind) -> bool {
 }
 
 impl Brake {
-    fn new(name: &'static str, holds: bool, held: &str, free: &str) -> Self {
-        said(name, holds, if holds { held } else { free }.into())
+    /// Whether it is of the service: what it holds, it holds whichever backend it is for.
+    pub fn is_of_the_service(&self) -> bool {
+        OF_THE_SERVICE.contains(&self.name)
+    }
+
+    /// Whether it ends at a time that can be told beforehand.
+    pub fn is_timed(&self) -> bool {
+        TIMED.contains(&self.name)
     }
 }
 
@@ -347,8 +330,4 @@ impl From<Brake> for Said {
     fn from(brake: Brake) -> Self {
         Self { by: brake.name.into(), text: brake.text }
     }
-}
-
-fn said(name: &'static str, holds: bool, text: String) -> Brake {
-    Brake { name, holds, text }
 }

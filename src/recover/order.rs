@@ -148,11 +148,11 @@ pub enum Notice {
     Undone(Box<Attempt>),
     /// What it did is in force no more: a failover ended, an instance was taken away, a circuit may close.
     Released(Box<Attempt>),
-    /// Nothing is done about a fault now. It is told once for a fault and a brake.
+    /// Nothing is done about a fault now. It is told once for a fault and a brake, and once for the service where the brake holds all its faults alike.
     Braked {
-        /// The backend; `None` = the service as a whole.
+        /// The backend; `None` = the service as a whole, or whichever backend it is.
         backend: Option<Arc<str>>,
-        /// The fault.
+        /// The fault; the first one of those that are held alike.
         fault: Fault,
         /// The name of the brake.
         brake: &'static str,

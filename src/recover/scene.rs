@@ -1,7 +1,11 @@
 //! What the coordinator of a service sees at a moment. Whoever drives it makes one from the snapshot, the checks and the verdicts.
 
+use std::cell::OnceCell;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
+
+use ahash::AHashMap;
 
 use crate::clock::Moment;
 use crate::detect::fault::Fault;
@@ -13,7 +17,7 @@ pub const COUNTED: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scene {
     /// Its backends, in the order of the configuration.
-    pub backends: Vec<BackendScene>,
+    pub backends: Backends,
     /// What is wrong with the service as a whole; what is wrong with a host or a zone stands with each backend there.
     pub trouble: Option<Trouble>,
     /// The change of late that explains what is wrong with the service as a whole, in words.
@@ -26,6 +30,14 @@ pub struct Scene {
     pub total: Measure,
     /// The other services that have a usable backend, by name: where a failover could send the work.
     pub usable_services: Vec<Arc<str>>,
+}
+
+/// The backends of a service. One is found by its id without a search: a look asks for each that is in trouble, several times.
+#[derive(Debug, Clone, Default)]
+pub struct Backends {
+    list: Vec<BackendScene>,
+    /// The place of each by its id, from the first question on.
+    places: OnceCell<AHashMap<Arc<str>, usize>>,
 }
 
 /// A backend at a moment.
@@ -103,6 +115,69 @@ impl Measure {
 impl Scene {
     /// The backend with this id.
     pub fn backend(&self, id: &str) -> Option<&BackendScene> {
-        self.backends.iter().find(|backend| &*backend.id == id)
+        self.backends.get_by_id(id)
+    }
+
+    /// What is wrong with this backend; of `None`, with the service as a whole.
+    pub fn trouble_of(&self, backend: Option<&Arc<str>>) -> Option<&Trouble> {
+        match backend {
+            Some(id) => self.backend(id).and_then(|backend| backend.trouble.as_ref()),
+            None => self.trouble.as_ref(),
+        }
+    }
+}
+
+impl Backends {
+    fn get_by_id(&self, id: &str) -> Option<&BackendScene> {
+        let places = self.places.get_or_init(|| {
+            self.list.iter().enumerate().map(|(place, backend)| (Arc::clone(&backend.id), place)).collect()
+        });
+        places.get(id).and_then(|place| self.list.get(*place))
+    }
+}
+
+impl From<Vec<BackendScene>> for Backends {
+    fn from(list: Vec<BackendScene>) -> Self {
+        Self { list, places: OnceCell::new() }
+    }
+}
+
+impl Deref for Backends {
+    type Target = Vec<BackendScene>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.list
+    }
+}
+
+/// Whoever changes the list may change the places.
+impl DerefMut for Backends {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.places.take();
+        &mut self.list
+    }
+}
+
+impl PartialEq for Backends {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_is_found_by_its_id_whatever_was_changed_since_the_last_question() {
+        let backend = |id: &str| BackendScene { id: id.into(), ..BackendScene::default() };
+        let mut scene = Scene { backends: ["a", "b"].map(backend).to_vec().into(), ..Scene::default() };
+        let found = |scene: &Scene, id: &str| scene.backend(id).map(|backend| backend.id.to_string());
+        assert_eq!([found(&scene, "b"), found(&scene, "c")], [Some("b".into()), None]);
+        scene.backends.remove(0);
+        scene.backends.push(backend("c"));
+        assert_eq!([found(&scene, "a"), found(&scene, "c")], [None, Some("c".into())]);
+        scene.backends[0] = backend("d");
+        assert_eq!([found(&scene, "b"), found(&scene, "d")], [None, Some("d".into())]);
     }
 }

@@ -183,14 +183,13 @@ impl Driver {
         let in_maintenance = self.is_in_maintenance(service, at);
         let Self { services, learned, random, next_id, next_run, sources, .. } = self;
         let Some(repaired) = services.get_mut(&service.name) else { return };
-        let faults: Vec<_> = faults.iter().filter(|fault| fault.service == service.name).cloned().collect();
         let is_destination =
             |other: &&Arc<Service>| repaired.destinations.contains(&other.name) && other.has_usable_backend();
         let usable = snapshot.services.iter().filter(is_destination).map(|other| Arc::clone(&other.name));
         let usable_services: Vec<_> = if repaired.destinations.is_empty() { Vec::new() } else { usable.collect() };
         let scene = repaired
             .scenes
-            .make(service, SceneSources { faults: &faults, in_maintenance, usable_services: &usable_services, now });
+            .make(service, SceneSources { faults, in_maintenance, usable_services: &usable_services, now });
         let (paused, means) = (sources.recoveries.is_paused(), Rc::clone(&repaired.means));
         let trouble = sources.ledger.is_failing().then(|| sources.standings.trouble().unwrap_or_default());
         let describe = |run: &Run| call::in_words(run, &means, service);

@@ -1,6 +1,7 @@
 //! Makes the scene of a service, as its coordinator sees it, of the snapshot, the checks and the verdicts.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ const BY_CHECKS: f64 = 0.9;
 /// What a scene is made of beside the service.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SceneSources<'a> {
-    /// The verdicts on the service and its parts.
+    /// The verdicts on all services and their parts.
     pub faults: &'a [Fault],
     /// Whether it is in maintenance.
     pub in_maintenance: bool,
@@ -64,6 +65,15 @@ struct Requests {
     lately: VecDeque<Counted>,
 }
 
+/// The verdicts on a service, by whom they are on.
+#[derive(Debug, Default)]
+struct Verdicts<'a> {
+    service: Option<&'a Fault>,
+    backends: AHashMap<&'a str, &'a Fault>,
+    hosts: AHashMap<IpAddr, &'a Fault>,
+    zones: AHashMap<&'a str, &'a Fault>,
+}
+
 /// A change that may explain what goes wrong soon after it.
 #[derive(Debug)]
 struct Change {
@@ -75,6 +85,7 @@ struct Change {
 #[derive(Debug)]
 struct Known {
     live: Arc<Live>,
+    zone: Arc<str>,
     /// Since when it has been at its address, as far as was seen.
     since: Moment,
     trouble: Option<Trouble>,
@@ -107,10 +118,11 @@ impl SceneMaker {
         let now = sources.now;
         self.see_changes(service, now);
         self.requests.look(service, now);
-        let backends: Vec<_> = (0..service.endpoints.len()).map(|at| self.backend(service, at, sources)).collect();
+        let verdicts = Verdicts::of(&service.name, sources.faults);
+        let all = 0..service.endpoints.len();
+        let backends: Vec<_> = all.map(|at| self.backend(service, at, &verdicts, now)).collect();
         self.has_begun = true;
-        let verdict = sources.faults.iter().find(|known| known.verdict.subject == Subject::Service);
-        let found = verdict.map(|known| from_verdict(known, now)).or_else(|| no_primary(&backends, now));
+        let found = verdicts.service.map(|known| from_verdict(known, now)).or_else(|| no_primary(&backends, now));
         self.trouble = since_before(found, self.trouble.take());
         Scene {
             explained: explanation(&mut self.change, self.trouble.as_ref(), now),
@@ -119,7 +131,7 @@ impl SceneMaker {
             measure: self.requests.lately(),
             total: self.requests.total.measure(),
             usable_services: sources.usable_services.iter().filter(|name| **name != service.name).cloned().collect(),
-            backends,
+            backends: backends.into(),
         }
     }
 
@@ -139,8 +151,8 @@ impl SceneMaker {
         }
     }
 
-    fn backend(&mut self, service: &Service, at: usize, sources: SceneSources<'_>) -> BackendScene {
-        let (endpoint, now) = (&service.endpoints[at], sources.now);
+    fn backend(&mut self, service: &Service, at: usize, verdicts: &Verdicts<'_>, now: Moment) -> BackendScene {
+        let endpoint = &service.endpoints[at];
         let condition = precedence::condition_but_for_repair(endpoint, service.rules(), now);
         let usable = condition.state.is_usable();
         let taken_out =
@@ -151,7 +163,7 @@ impl SceneMaker {
             Known::new(endpoint, change, now)
         });
         known.see_changes(endpoint, taken_out, now);
-        let found = verdict_on(endpoint, sources.faults).map(|fault| from_verdict(fault, now));
+        let found = verdicts.on(endpoint).map(|fault| from_verdict(fault, now));
         let found = found.or_else(|| (!taken_out).then(|| down_by_checks(endpoint, now)).flatten());
         known.trouble = since_before(found, known.trouble.take());
         known.see_well(endpoint, usable, now);
@@ -161,7 +173,7 @@ impl SceneMaker {
         }
         BackendScene {
             id: Arc::clone(&endpoint.id),
-            zone: endpoint.zone.as_str().into(),
+            zone: Arc::clone(&known.zone),
             backup: endpoint.backup,
             usable,
             taken_out,
@@ -173,6 +185,34 @@ impl SceneMaker {
             ended: known.ended,
             well_since: known.well_since,
         }
+    }
+}
+
+impl<'a> Verdicts<'a> {
+    fn of(service: &str, faults: &'a [Fault]) -> Self {
+        let mut verdicts = Self::default();
+        for fault in faults.iter().filter(|fault| *fault.service == *service) {
+            match &fault.verdict.subject {
+                Subject::Service => verdicts.service = verdicts.service.or(Some(fault)),
+                Subject::Backend(_) => {
+                    // a backend is known by its id: its place, by which the verdict names it, changes with reloads
+                    verdicts.backends.extend(fault.backend.as_deref().map(|id| (id, fault)));
+                }
+                Subject::Host(host) => verdicts.hosts.extend(host.parse().ok().map(|host: IpAddr| (host, fault))),
+                Subject::Zone(zone) => verdicts.zones.extend([(&**zone, fault)]),
+            }
+        }
+        verdicts
+    }
+
+    /// The verdict on a backend, on its host or on its zone; of several, the surest.
+    fn on(&self, endpoint: &Endpoint) -> Option<&'a Fault> {
+        let host = match &endpoint.target {
+            Target::Tcp(address) => self.hosts.get(&address.ip()),
+            _ => None,
+        };
+        let all = [self.backends.get(&*endpoint.id), host, self.zones.get(endpoint.zone.as_str())];
+        all.into_iter().flatten().copied().max_by(|a, b| a.verdict.confidence.total_cmp(&b.verdict.confidence))
     }
 }
 
@@ -241,6 +281,7 @@ impl Known {
     fn new(endpoint: &Endpoint, change: Option<Change>, now: Moment) -> Self {
         Self {
             live: Arc::clone(&endpoint.live),
+            zone: endpoint.zone.as_str().into(),
             since: now,
             trouble: None,
             well_since: None,
@@ -256,6 +297,9 @@ impl Known {
         if !Arc::ptr_eq(&self.live, &endpoint.live) {
             let change = Change { at: now, what: "its address was changed a short time ago".into() };
             *self = Self::new(endpoint, Some(change), now);
+        }
+        if *self.zone != *endpoint.zone {
+            self.zone = endpoint.zone.as_str().into();
         }
         if std::mem::replace(&mut self.was_taken_out, taken_out) && !taken_out {
             // what was wrong with it meanwhile was nobody's to repair
@@ -284,17 +328,6 @@ fn explanation(change: &mut Option<Change>, trouble: Option<&Trouble>, now: Mome
     let what = begins_then.then(|| Arc::clone(&last.what));
     *change = Some(last);
     what
-}
-
-/// The verdict on a backend, on its host or on its zone; of several, the surest.
-fn verdict_on<'a>(endpoint: &Endpoint, faults: &'a [Fault]) -> Option<&'a Fault> {
-    let is_on = |known: &&Fault| match &known.verdict.subject {
-        Subject::Backend(_) => known.backend.as_deref() == Some(&*endpoint.id),
-        Subject::Host(host) => matches!(&endpoint.target, Target::Tcp(at) if at.ip().to_string() == **host),
-        Subject::Zone(zone) => *endpoint.zone == **zone,
-        Subject::Service => false,
-    };
-    faults.iter().filter(is_on).max_by(|a, b| a.verdict.confidence.total_cmp(&b.verdict.confidence))
 }
 
 fn from_verdict(known: &Fault, now: Moment) -> Trouble {

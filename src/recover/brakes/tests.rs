@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use super::*;
-use crate::recover::history::Past;
+use crate::recover::history::{History, Past};
 use crate::recover::plan::Destination;
 use crate::recover::scene::Trouble;
 
@@ -28,7 +30,8 @@ struct Table {
 impl Table {
     fn new() -> Self {
         let backend = |id: &str| BackendScene { id: id.into(), usable: true, ..Default::default() };
-        let mut scene = Scene { backends: ["a", "b", "c", "d", "e"].map(backend).to_vec(), ..Default::default() };
+        let mut scene =
+            Scene { backends: ["a", "b", "c", "d", "e"].map(backend).to_vec().into(), ..Default::default() };
         fail(&mut scene, 0);
         let limits =
             Limits { cool_down: secs(60), max_at_once: 1, max_disrupted: 0.34, max_unhealthy: 0.4, per_hour: 3 };
@@ -58,17 +61,21 @@ impl Table {
             backend: Some(&id),
             fault: Fault::Unresponsive,
             engaged,
+            counts: &Counts::of(&self.scene),
+            in_words: true,
         };
         let (of_strategy, of_all) = (self.of_strategy, self.of_all);
-        let earlier = Earlier {
-            history: &self.history,
-            since: ago(60),
-            of_strategy,
-            of_all,
-            rests_until: None,
-            taken_back: false,
-        };
-        all(&proposal, &earlier).into_iter().filter(|brake| brake.holds).map(|brake| brake.name).collect()
+        let within_hour = self.history.within_hour(NOW);
+        let (history, since) = (&self.history, ago(60));
+        let earlier =
+            Earlier { history, since, of_strategy, of_all, within_hour, rests_until: None, taken_back: false };
+        let all = all(&proposal, &earlier);
+        assert!(all.iter().all(|brake| !brake.text.is_empty()));
+        let held: Vec<_> = all.into_iter().filter(|brake| brake.holds).map(|brake| brake.name).collect();
+        let first = first(&Proposal { in_words: false, ..proposal }, &earlier);
+        assert!(first.as_ref().is_none_or(|brake| brake.text.is_empty()), "nobody has asked for words");
+        assert_eq!(first.map(|brake| brake.name), held.first().copied());
+        held
     }
 
     fn held(&self) -> Vec<&'static str> {

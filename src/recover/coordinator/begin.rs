@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::choice::Choice;
-use super::episode::{Episode, troubles};
+use super::choice::{Choice, Common, Obstacle};
+use super::episode::{Braked, troubles};
 use super::job::Job;
+use super::service_brakes::LOOKS_AGAIN;
 use super::turn::Turn;
 use super::underway::{PROPOSAL, Stage, Underway};
 use super::{Coordinator, World};
+use crate::clock::Moment;
 use crate::detect::fault::Fault;
 use crate::recover::attempt::{Attempt, Outcome, Phase, Said};
 use crate::recover::history::Past;
@@ -32,19 +34,57 @@ struct Chosen {
 }
 
 impl Coordinator {
-    /// Looks at each fault that there is.
+    /// Looks at each fault that there is, but for those that are held and for which nothing has changed.
     pub(super) fn begin(&mut self, turn: &mut Turn<'_>, world: &mut World<'_>) {
-        for (backend, trouble) in troubles(turn.scene) {
+        let mut common = Common::new(self.history.within_hour(turn.now), world.unkept);
+        let is_as_before = self.is_as_before(turn, common.within_hour, world.unkept.is_some());
+        let (plan, scene) = (Arc::clone(&self.plan), turn.scene);
+        for (backend, trouble) in troubles(scene) {
             let Some(at) = self.episodes.position(backend, trouble.fault) else { continue };
+            let episode = self.episodes.at(at);
+            if is_as_before && turn.now < episode.again {
+                continue;
+            }
             // beside an attempt that is under way for it a failover may begin, and nothing is to be said of the rest
             let is_treated = self.underway.iter().any(|underway| underway.job.backend.as_ref() == backend);
-            match self.choose(self.episodes.at(at), turn, world) {
+            match self.choose(&plan, episode, turn, &mut common, world) {
                 Choice::Nothing | Choice::Braked { .. } | Choice::Exhausted { .. } if is_treated => {}
                 Choice::Nothing => self.episodes.at_mut(at).braked = None,
-                Choice::Try { plan, why, brakes } => self.start(Chosen { plan, why, brakes }, at, trouble, turn, world),
-                Choice::Braked { brake, text } => braked(self.episodes.at_mut(at), brake, text, turn),
+                Choice::Try { plan, why, brakes } => {
+                    common.within_hour += 1;
+                    self.start(Chosen { plan: plan.clone(), why, brakes }, at, trouble, turn, world);
+                }
+                Choice::Braked(obstacle) => self.hold_back(obstacle, at, turn, &common),
                 Choice::Exhausted { tried } => self.exhausted(at, tried, turn),
             }
+        }
+        self.service_brakes.looked(turn.now);
+    }
+
+    /// Nothing is done about the fault now. That is told once for each brake: by itself, or for the service, where it holds all faults alike.
+    fn hold_back(&mut self, obstacle: Obstacle<'_>, at: usize, turn: &mut Turn<'_>, common: &Common<'_>) {
+        let Obstacle { brake, is_of_service, is_timed, .. } = obstacle;
+        let again = if is_timed { Moment::NEVER } else { turn.now.plus(LOOKS_AGAIN) };
+        if is_of_service && self.service_brakes.is_known(brake, turn.now) {
+            let episode = self.episodes.at_mut(at);
+            (episode.braked, episode.again) = (Some(Braked::OfService(brake)), again);
+            return;
+        }
+        let text = self.explain(obstacle, self.episodes.at(at), turn, common);
+        let episode = self.episodes.at_mut(at);
+        episode.again = again;
+        let fault = episode.fault;
+        let is_news = if is_of_service {
+            episode.braked = Some(Braked::OfService(brake));
+            self.service_brakes.holds(brake, &text, turn.now)
+        } else {
+            episode.braked = Some(Braked::Own(describe(episode.backend.as_deref(), fault, brake, &text)));
+            let is_news = !UNTOLD.contains(&brake) && !episode.told.contains(&brake);
+            is_news.then(|| episode.told.push(brake)).is_some()
+        };
+        if is_news {
+            let backend = episode.backend.clone().filter(|_| !is_of_service);
+            turn.orders.push(Order::Tell(Notice::Braked { backend, fault, brake, text }));
         }
     }
 
@@ -150,17 +190,6 @@ impl Coordinator {
             turn.orders.push(Order::Tell(Notice::Exhausted { backend, fault, again_after: rest, tried }));
         }
     }
-}
-
-/// Nothing is done about the fault now. That is told once for each brake.
-fn braked(episode: &mut Episode, brake: &'static str, text: String, turn: &mut Turn<'_>) {
-    episode.braked = Some(describe(episode.backend.as_deref(), episode.fault, brake, &text));
-    if UNTOLD.contains(&brake) || episode.told.contains(&brake) {
-        return;
-    }
-    episode.told.push(brake);
-    let (backend, fault) = (episode.backend.clone(), episode.fault);
-    turn.orders.push(Order::Tell(Notice::Braked { backend, fault, brake, text }));
 }
 
 fn describe(backend: Option<&str>, fault: Fault, brake: &str, text: &str) -> String {

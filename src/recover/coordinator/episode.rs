@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ahash::AHashMap;
+
 use super::turn::Turn;
 use crate::clock::Moment;
 use crate::detect::fault::Fault;
@@ -18,6 +20,8 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 #[derive(Debug, Default)]
 pub(super) struct Episodes {
     list: Vec<Episode>,
+    /// The place of each in the list, by its subject and fault.
+    places: AHashMap<(Option<Arc<str>>, Fault), usize>,
     /// Faults that passed with nothing done: which, since when they were known, and when they were gone.
     passed: Vec<(Fault, Moment, Moment)>,
 }
@@ -43,10 +47,21 @@ pub(super) struct Episode {
     pub(super) rests_until: Option<Moment>,
     /// The brakes that were told of.
     pub(super) told: Vec<&'static str>,
-    /// Why nothing is done about it now, in words.
-    pub(super) braked: Option<String>,
+    /// Why nothing is done about it now.
+    pub(super) braked: Option<Braked>,
+    /// When it is to be looked at again, where nothing has changed before that could let go what holds it.
+    pub(super) again: Moment,
     /// The largest share of the service's requests that failed meanwhile.
     pub(super) failed_share: f64,
+}
+
+/// Why nothing is done about a fault.
+#[derive(Debug)]
+pub(super) enum Braked {
+    /// By something of its own, in words.
+    Own(String),
+    /// By the brake of the service with this name.
+    OfService(&'static str),
 }
 
 /// The backend or service that is in trouble, and the trouble.
@@ -55,10 +70,9 @@ type Case<'a> = (Option<&'a Arc<str>>, &'a Trouble);
 impl Episodes {
     /// Takes in what is wrong now.
     pub(super) fn look(&mut self, turn: &Turn<'_>, service: &str, learned: &mut Learned) {
-        let cases = troubles(turn.scene);
         for episode in &mut self.list {
-            let trouble = cases.iter().find(|(backend, _)| *backend == episode.backend.as_ref());
-            let is_same = trouble.is_some_and(|(_, trouble)| trouble.fault == episode.fault);
+            let trouble = turn.scene.trouble_of(episode.backend.as_ref());
+            let is_same = trouble.is_some_and(|trouble| trouble.fault == episode.fault);
             if !is_counted(turn.scene, episode.backend.as_ref()) {
                 episode.watched = None;
             }
@@ -71,49 +85,74 @@ impl Episodes {
                 (episode.is_open, episode.braked) = (false, None);
             }
         }
-        self.list.retain(|episode| cases.iter().any(|(backend, _)| *backend == episode.backend.as_ref()));
+        self.forget(turn.scene);
         self.passed.retain(|(_, _, at)| turn.now.since(*at) <= REMEMBERED);
-        for case in cases {
+        for case in troubles(turn.scene) {
             self.open(case, turn);
         }
         let share = turn.scene.measure.failed_share();
         self.list.iter_mut().for_each(|episode| episode.failed_share = episode.failed_share.max(share));
     }
 
+    /// Forgets those whose subject is in no trouble any more.
+    fn forget(&mut self, scene: &Scene) {
+        let before = self.list.len();
+        self.list.retain(|episode| scene.trouble_of(episode.backend.as_ref()).is_some());
+        if self.list.len() < before {
+            let key = |episode: &Episode| (episode.backend.clone(), episode.fault);
+            self.places = self.list.iter().enumerate().map(|(place, episode)| (key(episode), place)).collect();
+        }
+    }
+
     fn open(&mut self, (backend, trouble): Case<'_>, turn: &Turn<'_>) {
         let fault = trouble.fault;
-        match self.list.iter_mut().find(|episode| episode.is_of(backend, fault)) {
-            // between two looks it may have passed and come back
-            Some(episode) => (episode.is_open, episode.since) = (true, trouble.since),
-            None => self.list.push(Episode {
-                backend: backend.cloned(),
-                fault,
-                since: trouble.since,
-                is_open: true,
-                watched: is_counted(turn.scene, backend).then_some(turn.now),
-                tries: BTreeMap::new(),
-                taken_back: Vec::new(),
-                rounds: 0,
-                rests_until: None,
-                told: Vec::new(),
-                braked: None,
-                failed_share: 0.0,
-            }),
+        if let Some(place) = self.position(backend, fault) {
+            let episode = &mut self.list[place];
+            if !episode.is_open || episode.since != trouble.since {
+                // between two looks it may have passed and come back
+                (episode.is_open, episode.since, episode.again) = (true, trouble.since, Moment::NEVER);
+            }
+            return;
         }
+        self.places.insert((backend.cloned(), fault), self.list.len());
+        self.list.push(Episode {
+            backend: backend.cloned(),
+            fault,
+            since: trouble.since,
+            is_open: true,
+            watched: is_counted(turn.scene, backend).then_some(turn.now),
+            tries: BTreeMap::new(),
+            taken_back: Vec::new(),
+            rounds: 0,
+            rests_until: None,
+            told: Vec::new(),
+            braked: None,
+            again: Moment::NEVER,
+            failed_share: 0.0,
+        });
     }
 
     /// Something is done now, for this backend, or for the service and so against all its faults.
     pub(super) fn treat(&mut self, backend: Option<&Arc<str>>, now: Moment, service: &str, learned: &mut Learned) {
-        let is_treated = |episode: &&mut Episode| backend.is_none() || episode.backend.as_ref() == backend;
-        for episode in self.list.iter_mut().filter(is_treated) {
-            episode.report(now, false, service, learned);
+        if backend.is_none() {
+            self.list.iter_mut().for_each(|episode| episode.report(now, false, service, learned));
+            return;
+        }
+        // many circuits may be open, and each backend has few faults
+        for fault in Fault::ALL {
+            if let Some(place) = self.position(backend, fault) {
+                self.list[place].report(now, false, service, learned);
+            }
         }
     }
 
     /// A person has taken back what this strategy has done, for this backend, or for the service and so against all its faults.
     pub(super) fn take_back(&mut self, backend: Option<&Arc<str>>, strategy: &Arc<str>) {
         let is_meant = |episode: &&mut Episode| backend.is_none() || episode.backend.as_ref() == backend;
-        self.list.iter_mut().filter(is_meant).for_each(|episode| episode.taken_back.push(Arc::clone(strategy)));
+        for episode in self.list.iter_mut().filter(is_meant) {
+            episode.taken_back.push(Arc::clone(strategy));
+            episode.again = Moment::NEVER;
+        }
     }
 
     /// How it went, from the act until now, with the other backends that had the same fault and for which nothing was done.
@@ -131,7 +170,7 @@ impl Episodes {
 
     /// The place of the one with this subject and fault, until the next look.
     pub(super) fn position(&self, backend: Option<&Arc<str>>, fault: Fault) -> Option<usize> {
-        self.list.iter().position(|episode| episode.is_of(backend, fault))
+        self.places.get(&(backend.cloned(), fault)).copied()
     }
 
     pub(super) fn at(&self, place: usize) -> &Episode {
@@ -149,10 +188,6 @@ impl Episodes {
 }
 
 impl Episode {
-    fn is_of(&self, backend: Option<&Arc<str>>, fault: Fault) -> bool {
-        self.backend.as_ref() == backend && self.fault == fault
-    }
-
     /// Tells what was seen of it with nothing done, once.
     fn report(&mut self, now: Moment, passed: bool, service: &str, learned: &mut Learned) {
         if let Some(from) = self.watched.take() {

@@ -2,6 +2,7 @@
 //!
 //! * `episode`: the faults that there are, and what was tried against each
 //! * `choice`: the strategy that is tried next, or the brake that holds it
+//! * `service_brakes`: the brakes that hold whichever backend has a fault
 //! * `begin`, `underway`, `verify`, `end`: an attempt, from the entry in the ledger to what was learned
 //! * `held`: what stays in force when an attempt is over, until it is released or taken back
 //! * `people`: what people say of an attempt
@@ -15,6 +16,7 @@ mod held;
 mod job;
 mod people;
 mod recall;
+mod service_brakes;
 mod turn;
 mod underway;
 mod verify;
@@ -25,12 +27,13 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::episode::Episodes;
+use self::episode::{Braked, Episodes};
 use self::held::Held;
+use self::service_brakes::ServiceBrakes;
 use self::turn::Turn;
 use self::underway::{Stage, Underway};
 use super::attempt::{ActReport, Attempt, Outcome};
-use super::brakes::{self, Engaged, Proposal, State};
+use super::brakes::{self, Counts, Engaged, Proposal, State};
 use super::history::History;
 use super::learned::Learned;
 #[cfg(test)]
@@ -53,6 +56,9 @@ pub struct Coordinator {
     service: Arc<str>,
     plan: Arc<Plan>,
     episodes: Episodes,
+    service_brakes: ServiceBrakes,
+    /// How things stood when it was looked last what could be begun.
+    stood: Standing,
     underway: Vec<Underway>,
     held: Vec<Held>,
     history: History,
@@ -61,6 +67,20 @@ pub struct Coordinator {
     /// Records that have changed since the last step.
     changed: Vec<Attempt>,
     was_paused: bool,
+}
+
+/// What most brakes look at: while it is as it was, what they held they hold.
+#[derive(Debug, Default, PartialEq)]
+struct Standing {
+    counts: Counts,
+    in_maintenance: bool,
+    usable_services: Vec<Arc<str>>,
+    /// Attempts that wait for a person, those that are under way, and those that are in force.
+    attempts: [usize; 3],
+    within_hour: usize,
+    /// Whether the ledger can't be written.
+    is_unkept: bool,
+    plan: Option<Arc<Plan>>,
 }
 
 /// Says in words what a run would run or call.
@@ -91,6 +111,8 @@ impl Coordinator {
             service,
             plan,
             episodes: Episodes::default(),
+            service_brakes: ServiceBrakes::default(),
+            stood: Standing::default(),
             underway: Vec::new(),
             held: Vec::new(),
             history: History::default(),
@@ -223,9 +245,10 @@ impl Coordinator {
             backend: job.backend.as_ref(),
             fault: job.fault,
             engaged: &self.engaged(Some(job.id())),
+            counts: &turn.counts,
+            in_words: true,
         };
-        let brakes = brakes::of_the_moment(&proposal);
-        brakes.into_iter().find(|brake| brake.holds).map(|brake| format!("{} ({})", brake.text, brake.name))
+        brakes::first_of_the_moment(&proposal).map(|brake| format!("{} ({})", brake.text, brake.name))
     }
 
     /// What is under way or in force, but for one attempt.
@@ -296,9 +319,33 @@ impl Coordinator {
         self.held.iter().map(|held| &held.job.record)
     }
 
-    /// What holds recovery back now: a sentence for each fault that nothing is done about.
-    pub fn braked(&self) -> impl Iterator<Item = &str> {
-        self.episodes.open_ones().filter_map(|episode| episode.braked.as_deref())
+    /// What holds recovery back now: a sentence for each brake that is of the service, and for each fault that is held by something of its own.
+    pub fn braked(&self) -> impl Iterator<Item = String> {
+        let held = || self.episodes.open_ones().filter_map(|episode| episode.braked.as_ref());
+        let holds = move |name: &str| held().any(|braked| matches!(braked, Braked::OfService(of) if *of == name));
+        let of_service = self.service_brakes.all().filter(move |(name, _)| holds(name));
+        let own = held().filter_map(|braked| match braked {
+            Braked::Own(text) => Some(text.clone()),
+            Braked::OfService(_) => None,
+        });
+        of_service.map(|(name, text)| format!("the service: {text} ({name})")).chain(own)
+    }
+
+    /// Whether all that most brakes look at is as it was at the last look; it is remembered for the next one.
+    fn is_as_before(&mut self, turn: &Turn<'_>, within_hour: usize, is_unkept: bool) -> bool {
+        let waiting = self.underway.iter().filter(|underway| matches!(underway.stage, Stage::Proposed { .. })).count();
+        let stands = Standing {
+            counts: turn.counts,
+            in_maintenance: turn.scene.in_maintenance,
+            usable_services: turn.scene.usable_services.clone(),
+            attempts: [waiting, self.underway.len() - waiting, self.held.len()],
+            within_hour,
+            is_unkept,
+            plan: Some(Arc::clone(&self.plan)),
+        };
+        let is_same = stands == self.stood;
+        self.stood = stands;
+        is_same
     }
 
     /// The service is gone: what runs is ended, and everything is put back.
@@ -327,7 +374,7 @@ impl Coordinator {
         let mut turn = Turn::new(now, at, &scene);
         self.end_all(Outcome::Stopped, "recovery broke off by a defect", &mut turn);
         self.history.end_all(now);
-        self.episodes = Episodes::default();
+        (self.episodes, self.service_brakes) = (Episodes::default(), ServiceBrakes::default());
         turn.orders
     }
 

@@ -2,6 +2,7 @@
 
 use crate::clock::{Moment, Stamp};
 use crate::recover::attempt::Attempt;
+use crate::recover::brakes::Counts;
 use crate::recover::order::{Notice, Order};
 use crate::recover::scene::Scene;
 
@@ -11,6 +12,8 @@ pub(super) struct Turn<'a> {
     pub(super) now: Moment,
     pub(super) at: Stamp,
     pub(super) scene: &'a Scene,
+    /// The backends of the scene by number.
+    pub(super) counts: Counts,
     pub(super) orders: Vec<Order>,
     /// The id of the next run.
     pub(super) next_run: u64,
@@ -19,7 +22,7 @@ pub(super) struct Turn<'a> {
 impl<'a> Turn<'a> {
     /// One in which nothing is run: runs get their ids from [`World::next_run`](super::World::next_run).
     pub(super) fn new(now: Moment, at: Stamp, scene: &'a Scene) -> Self {
-        Self { now, at, scene, orders: Vec::new(), next_run: 0 }
+        Self { now, at, scene, counts: Counts::of(scene), orders: Vec::new(), next_run: 0 }
     }
 
     pub(super) fn give(&mut self, orders: Vec<Order>) {

@@ -32,7 +32,7 @@ fn scene() -> Scene {
     let mut backends = ["a", "b", "spare"].map(backend).to_vec();
     (backends[2].backup, backends[2].zone) = (true, "z".into());
     let measure = Measure { requests: 1000, failed: 0, mean: Duration::from_millis(5) };
-    Scene { backends, measure, ..Default::default() }
+    Scene { backends: backends.into(), measure, ..Default::default() }
 }
 
 fn trouble(fault: Fault) -> Option<Trouble> {

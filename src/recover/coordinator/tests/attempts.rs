@@ -80,8 +80,8 @@ fn a_ledger_that_can_not_be_written_holds_as_a_brake_before_an_attempt_begins_an
     bench.dies("a");
     assert_eq!(bench.wait(secs(1)), ["braked by ledger"]);
     let braked = bench.coordinator.braked().next();
-    let why = "backend a, unresponsive: restart: the ledger can't be written: the disk is full (ledger)";
-    assert_eq!((braked, bench.ledger.len()), (Some(why), 0));
+    let why = "the service: restart: the ledger can't be written: the disk is full (ledger)";
+    assert_eq!((braked.as_deref(), bench.ledger.len()), (Some(why), 0));
     bench.unkept = None;
     assert_eq!(bench.look(), ["began restart"]);
     bench.unkept = Some("the disk is full");

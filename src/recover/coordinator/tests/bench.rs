@@ -87,7 +87,7 @@ impl Bench {
         Self {
             now: now.plus(secs(60)),
             at: Stamp::from_millis(1_800_000_000_000),
-            scene: Scene { backends: ["a", "b", "c"].map(backend).to_vec(), measure, ..Default::default() },
+            scene: Scene { backends: ["a", "b", "c"].map(backend).to_vec().into(), measure, ..Default::default() },
             coordinator: Coordinator::new("api".into(), Arc::new(plan)),
             learned: Learned::default(),
             paused: false,
