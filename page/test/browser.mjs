@@ -27,6 +27,9 @@ export async function open(fleet = {}, context = {}) {
 export async function openAt(url, context = {}, path = "/") {
   const window = await (await launch()).newContext({ viewport: { width: 1280, height: 800 }, ...context });
   const page = await window.newPage();
+  // so much longer than anything takes that only a defect, or a machine that stands still, reaches it
+  page.setDefaultTimeout(120_000);
+  page.setDefaultNavigationTimeout(120_000);
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(`error: ${error.message}`));
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
