@@ -58,6 +58,20 @@ detection *ARGUMENTS:
 recovery *SITUATIONS:
     scripts/recovery.sh {{SITUATIONS}}
 
+# the process is killed in the middle of recoveries, in every phase (about 15 minutes)
+recovery-kills *ARGUMENTS:
+    cargo build --release --locked
+    python3 scripts/recovery/kills.py target/release/evenkeel {{ARGUMENTS}}
+
+# what a hook that prints 1 GB and hangs costs those who are served (about 2 minutes)
+recovery-p99 *ARGUMENTS:
+    cargo build --release --locked
+    python3 scripts/recovery/p99.py target/release/evenkeel {{ARGUMENTS}}
+
+# the page is built from its sources and compared with what is checked in, and tried in a browser (needs Node 20.19 or newer, and Chromium)
+page:
+    cd page && npm ci && npm run build && git diff --exit-code ../src/admin/assets && npm test
+
 # advisories, licences, bans (needs cargo-deny)
 deny:
     cargo deny check
