@@ -4,9 +4,12 @@ use crate::fleet::{BRIEF, Fleet};
 use crate::support::{Origin, Proxy};
 use crate::{attempts, backend, command_line, is_kept, kinds, send, wait_for_attempt, wait_for_event, wait_until};
 
+/// With few requests it takes as long to see whether a failover has helped.
+const WITHIN: &str = "within = \"3s\"\n";
+
 /// A failover to the backups, which lasts until those that failed have been well for so long.
 fn to_backups(back_after: &str) -> String {
-    format!("[[service.api.recover]]\nstrategy = \"failover\"\nback_after = \"{back_after}\"\n{BRIEF}")
+    format!("[[service.api.recover]]\nstrategy = \"failover\"\nback_after = \"{back_after}\"\n{WITHIN}{BRIEF}")
 }
 
 fn status(proxy: &Proxy) -> serde_json::Value {
@@ -70,7 +73,7 @@ fn a_failover_goes_on_after_a_crash_and_an_operator_can_take_it_back() {
 fn the_work_goes_to_another_service_that_has_a_usable_backend() {
     let (fleet, other) = (Fleet::of(&["a"]), Origin::saying("other"));
     let to_other = format!(
-        "[[service.api.recover]]\nstrategy = \"failover\"\nto = \"service:other\"\nback_after = \"300ms\"\n{BRIEF}\
+        "[[service.api.recover]]\nstrategy = \"failover\"\nto = \"service:other\"\nback_after = \"300ms\"\n{WITHIN}{BRIEF}\
          [service.other]\n[[service.other.backend]]\naddress = \"{}\"\n",
         other.address()
     );
