@@ -58,7 +58,7 @@ detection *ARGUMENTS:
 recovery *SITUATIONS:
     scripts/recovery.sh {{SITUATIONS}}
 
-# the process is killed in the middle of recoveries, in every phase (about 15 minutes)
+# the process is killed in the middle of recoveries, in every phase (about half an hour)
 recovery-kills *ARGUMENTS:
     cargo build --release --locked
     python3 scripts/recovery/kills.py target/release/evenkeel {{ARGUMENTS}}

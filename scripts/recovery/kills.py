@@ -6,7 +6,7 @@
 The phases take turns: a backend is made to leak or is killed, which sets a recovery going; when that is in the phase whose turn it is, the proxy is killed
 too, at a random moment of it, and started again. What has to hold: no command of an attempt is run twice, nothing that a command has started
 outlives the proxy by more than a few seconds, every attempt that was cut off is closed as unknown, and what was learned is still there. It takes
-about ten seconds a kill.
+about twenty seconds a kill.
 """
 
 import collections
@@ -112,7 +112,7 @@ def kill(n, phase, fleet, binary, phases):
     fleet.wait(lambda: all(a["end"] for a in fleet.attempts() if parse(a["start"]) < killed), f"kill {n}: what was under way is closed", 20)
     kept = fleet.ask(f"/api/v1/recoveries/{attempt['id']}") or {}
     roles = sorted(line.split("-")[1] for line in ran.split() if line.startswith(f"{attempt['id']}-"))
-    phases[f"{phase}: {kept.get('outcome', 'never entered')}, done {' and '.join(roles) or 'nothing'}"] += 1
+    phases[f"{phase}: {kept.get('outcome') or 'not entered'}, done {' and '.join(roles) or 'nothing'}"] += 1
 
 
 def main():

@@ -318,12 +318,8 @@ impl Driver {
     /// What is to be written before the process ends.
     pub fn take_batch(&mut self) -> Batch {
         self.hear();
-        for repaired in self.services.values_mut() {
-            for late in repaired.coordinator.take_changed() {
-                self.waits.recoveries.retain(|known| known.id != late.id);
-                self.waits.recoveries.push(late);
-            }
-        }
+        let late: Vec<_> = self.services.values_mut().flat_map(|known| known.coordinator.take_changed()).collect();
+        late.into_iter().for_each(|attempt| self.await_ledger(attempt));
         self.keep_learned();
         std::mem::take(&mut self.waits)
     }

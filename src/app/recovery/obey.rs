@@ -53,11 +53,16 @@ impl Driver {
             // what its command came to can be known later than that it is over
             self.sources.recoveries.note_changed(attempt.clone());
         }
-        self.waits.recoveries.retain(|known| known.id != id);
-        self.waits.recoveries.push(attempt);
+        self.await_ledger(attempt);
         if must_be_kept {
             self.unconfirmed.push((Arc::clone(service), id));
         }
+    }
+
+    /// Has this record wait for the ledger in the place of an older one of the same attempt.
+    pub fn await_ledger(&mut self, attempt: Attempt) {
+        self.waits.recoveries.retain(|known| known.id != attempt.id);
+        self.waits.recoveries.push(attempt);
     }
 
     /// Tells the attempts that wait for it when what was handed to the ledger is on the disk.

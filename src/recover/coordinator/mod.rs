@@ -122,11 +122,6 @@ impl Coordinator {
         }
     }
 
-    /// The plan.
-    pub fn plan(&self) -> &Arc<Plan> {
-        &self.plan
-    }
-
     /// A reload has brought another plan. What it has no strategy for any more ends with the next step.
     pub fn set_plan(&mut self, plan: Arc<Plan>) {
         self.plan = plan;
