@@ -23,6 +23,8 @@ pub struct Recorder {
 pub struct Handles<'a> {
     /// The series of its listener, service and backend.
     pub requests: &'a Requests,
+    /// The exchanges of its service, all together.
+    pub totals: Option<&'a Requests>,
     /// Its service's durations.
     pub durations: Option<&'a Durations>,
     /// How its service's gRPC calls ended.
@@ -54,7 +56,11 @@ impl Recorder {
     /// Counts an exchange that ended then.
     pub fn exchange(&self, worker: usize, handles: &Handles<'_>, outcome: &Outcome, ended: Instant) -> Ended {
         let elapsed = ended.saturating_duration_since(outcome.began);
-        handles.requests.count(worker, outcome.status.map_or(0, |status| status.as_u16()));
+        let status = outcome.status.map_or(0, |status| status.as_u16());
+        handles.requests.count(worker, status);
+        if let Some(totals) = handles.totals {
+            totals.count(worker, status);
+        }
         if let Some(durations) = handles.durations {
             durations.observe(worker, elapsed);
         }
@@ -85,6 +91,9 @@ impl Recorder {
             Some(_) => SessionEnd::Failed,
         };
         handles.requests.count_session(worker, end);
+        if let Some(totals) = handles.totals {
+            totals.count_session(worker, end);
+        }
         // how long the client has waited for a backend; how long the two then talk is up to them
         let waited = outcome.connected.or(outcome.failure.map(|_| elapsed));
         if let Some((durations, waited)) = handles.durations.zip(waited) {

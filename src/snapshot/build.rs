@@ -133,6 +133,7 @@ fn build_service(
         load_reports: service.load_reports,
         waiting: waiters(before, registry),
         abort_on_close: service.abort_on_close,
+        totals: registry.totals(&service.name),
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
         grpc: registry.grpc(&service.name),

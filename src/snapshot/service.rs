@@ -103,7 +103,9 @@ pub struct ServiceSettings {
     pub waiting: Arc<Waiters>,
     /// A client that ends its side is taken for gone while it waits for a place, and nothing was sent to a backend.
     pub abort_on_close: bool,
-    /// How long its exchanges take.
+    /// Its exchanges, all together.
+    pub totals: Arc<Requests>,
+    /// How long they take.
     pub durations: Arc<Durations>,
     /// Its retries.
     pub retries: Arc<Retries>,

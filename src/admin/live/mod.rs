@@ -1,6 +1,7 @@
 //! `GET /api/v1/live`: how everything is at this moment, in one document, and as a stream of its changes.
 
 mod document;
+mod parts;
 mod patch;
 mod read;
 mod reading;
@@ -18,7 +19,8 @@ use tokio::sync::watch;
 
 pub(super) use views::{Views, run};
 
-use self::views::{Frame, patch_text};
+use self::parts::Document;
+use self::views::Frame;
 use super::answer::{self, Answer, Problem};
 use super::backends::no_service;
 use super::credentials::Credentials;
@@ -39,9 +41,9 @@ pub(super) async fn live(
         None => None,
     };
     let mut frames = shared.live.watch(&shared, service.as_ref(), Moment::now());
-    let document = Arc::clone(&frames.borrow_and_update().document);
+    let document = frames.borrow_and_update().document.clone();
     if !stream::is_wanted(&headers) {
-        return Ok(answer::json(&document));
+        return Ok(answer::json(&document.to_json()));
     }
     let history = service.map(|name| shared.pasts().history(Some(&name)));
     stream::open(shared, credentials, LiveSource { frames, sent: document, history })
@@ -51,14 +53,14 @@ pub(super) async fn live(
 struct LiveSource {
     frames: watch::Receiver<Frame>,
     /// The document that the client has.
-    sent: Arc<Value>,
+    sent: Document,
     /// The last hour of the service that is looked at, until it was sent.
     history: Option<Value>,
 }
 
 impl Source for LiveSource {
     fn begin(&mut self) -> Bytes {
-        let mut whole = Value::clone(&self.sent);
+        let mut whole = self.sent.to_json();
         if let (Some(history), Some(service)) = (self.history.take(), whole.get_mut("service")) {
             service["history"] = history;
         }
@@ -70,9 +72,9 @@ impl Source for LiveSource {
             self.frames.changed().await.ok()?;
             let Frame { document, change } = self.frames.borrow_and_update().clone();
             let text = match change {
-                Some((before, text)) if Arc::ptr_eq(&before, &self.sent) => Some(text),
+                Some((before, text)) if before.is_same(&self.sent) => Some(text),
                 // the client was too slow for some of them, and gets in one patch what they have changed
-                _ => patch_text(&self.sent, &document),
+                _ => self.sent.patch_text_to(&document),
             };
             self.sent = document;
             if text.is_some() {

@@ -1,5 +1,5 @@
 //! Documents for those who watch. Whoever looks at the same thing watches one view, whose document is made once for all of them, about once a
-//! second and only while somebody watches.
+//! second and only while somebody watches. What all views have in common is made, and compared with the one before, once for all views.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,9 @@ use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
+use super::document;
+use super::parts::{Document, Overviews};
 use super::read::{self, BackendCounters};
-use super::{document, patch};
 use crate::admin::Shared;
 use crate::admin::past::Recent;
 use crate::clock::Moment;
@@ -22,6 +23,9 @@ use crate::snapshot::Snapshot;
 const TICK: Duration = Duration::from_secs(1);
 /// How soon after trouble was told there is a document that shows it. What follows from the same trouble is mostly in it.
 const SOON: Duration = Duration::from_millis(100);
+/// So many documents may come early one after the other: what follows from a trouble is often told in two or three steps. Each document
+/// that comes at its time allows one more, so under lasting trouble there are two a second.
+const EARLY: u32 = 4;
 /// How long a view is kept for somebody who asks for its document again and again.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Events that are looked at at a time.
@@ -32,6 +36,8 @@ const AT_ONCE: usize = 64;
 pub(in crate::admin) struct Views {
     /// By the service that is looked at; `None` = the overview alone.
     views: Mutex<HashMap<Option<Arc<str>>, View>>,
+    /// What the views have in common.
+    overviews: Mutex<Overviews>,
     /// Notified when somebody begins to watch.
     begun: Notify,
 }
@@ -48,9 +54,9 @@ struct View {
 /// A document of a view, and what has changed since the one before.
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
-    pub(super) document: Arc<Value>,
+    pub(super) document: Document,
     /// The document before this one, and the patch that makes this one of it, as text of a stream; `None` = there was none.
-    pub(super) change: Option<(Arc<Value>, Bytes)>,
+    pub(super) change: Option<(Document, Bytes)>,
 }
 
 impl Views {
@@ -63,8 +69,9 @@ impl Views {
         }
         let snapshot = shared.store.load();
         let mut backends = Recent::default();
-        let overview = document::overview(&read::overview(shared, &snapshot, now));
-        let document = Arc::new(with_service(&overview, shared, &snapshot, service, &mut backends, now));
+        let overview = Arc::new(document::overview(&read::overview(shared, &snapshot, now)));
+        let service_part = of_service(shared, &snapshot, service, &mut backends, now);
+        let document = Document { overview, service: service_part };
         let (frames, receiver) = watch::channel(Frame { document, change: None });
         views.insert(service.cloned(), View { frames, asked: now, backends });
         self.begun.notify_one();
@@ -79,12 +86,14 @@ impl Views {
             return false;
         }
         let snapshot = shared.store.load();
-        let overview = document::overview(&read::overview(shared, &snapshot, now));
+        let mut overviews = self.overviews.lock().unwrap_or_else(PoisonError::into_inner);
+        overviews.renew(document::overview(&read::overview(shared, &snapshot, now)));
         for (service, view) in views.iter_mut() {
-            let document = with_service(&overview, shared, &snapshot, service.as_ref(), &mut view.backends, now);
-            let before = Arc::clone(&view.frames.borrow().document);
-            if let Some(text) = patch_text(&before, &document) {
-                view.frames.send_replace(Frame { document: Arc::new(document), change: Some((before, text)) });
+            let service = of_service(shared, &snapshot, service.as_ref(), &mut view.backends, now);
+            let document = Document { overview: Arc::clone(overviews.newest()), service };
+            let before = view.frames.borrow().document.clone();
+            if let Some(text) = overviews.patch_text(&before, &document) {
+                view.frames.send_replace(Frame { document, change: Some((before, text)) });
             }
         }
         true
@@ -96,26 +105,16 @@ impl Views {
     }
 }
 
-/// The document of a view: the overview, and more of one service while there is one of that name.
-fn with_service(
-    overview: &Value,
+/// The part of a document about the service of this name, while there is one.
+fn of_service(
     shared: &Shared,
     snapshot: &Snapshot,
     name: Option<&Arc<str>>,
     backends: &mut Recent<BackendCounters>,
     now: Moment,
-) -> Value {
-    let mut document = overview.clone();
-    let service = name.and_then(|name| snapshot.services.iter().find(|service| service.name == *name));
-    if let Some(service) = service {
-        document["service"] = document::details(&read::details(shared, service, backends, now));
-    }
-    document
-}
-
-/// The text in a stream that tells how `after` differs from `before`; `None` = it does not.
-pub(super) fn patch_text(before: &Value, after: &Value) -> Option<Bytes> {
-    patch::between(before, after).map(|patch| format!("event: patch\ndata: {patch}\n\n").into())
+) -> Option<Arc<Value>> {
+    let service = snapshot.services.iter().find(|service| name == Some(&service.name))?;
+    Some(Arc::new(document::details(&read::details(shared, service, backends, now))))
 }
 
 /// Makes documents while somebody watches, for ever.
@@ -125,14 +124,13 @@ pub(in crate::admin) async fn run(shared: Arc<Shared>) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
-        let mut may_hurry = true;
+        let mut early_left = EARLY;
         loop {
-            let has_hurried = due(&mut ticks, shared.store.events(), may_hurry).await;
+            let is_early = due(&mut ticks, shared.store.events(), early_left > 0).await;
             if !shared.live.refresh(&shared, Moment::now()) {
                 break;
             }
-            // a document that came early is followed by one that comes at its time
-            may_hurry = !has_hurried;
+            early_left = if is_early { early_left - 1 } else { (early_left + 1).min(EARLY) };
         }
     }
 }

@@ -19,8 +19,7 @@ pub(in crate::admin) struct Sample {
 impl Sample {
     /// The counters of a service as they are now.
     pub(in crate::admin) fn of(service: &Service) -> Self {
-        let series = service.series.iter().flat_map(|s| s.backends.iter().chain([&s.none]));
-        let (succeeded, failed, _) = add_up(series.map(|requests| &**requests));
+        let (succeeded, failed, _) = add_up([&*service.totals].into_iter());
         let [retries_succeeded, retries_failed, ..] = service.retries.read();
         Self { succeeded, failed, retries: retries_succeeded + retries_failed, durations: service.durations.read() }
     }

@@ -37,6 +37,7 @@ pub struct Record {
 #[derive(Debug)]
 struct ServiceHandles {
     asked: Arc<str>,
+    totals: Arc<Requests>,
     durations: Arc<Durations>,
     promised: Option<Arc<Promised>>,
     index: usize,
@@ -90,6 +91,7 @@ impl Record {
         self.requests = Arc::clone(&asked.series[listener].none);
         self.service = Some(ServiceHandles {
             asked: Arc::clone(&asked.name),
+            totals: Arc::clone(&asked.totals),
             durations: Arc::clone(&asked.durations),
             promised: asked.promised.clone(),
             index: service.index,
@@ -230,6 +232,7 @@ impl Drop for Record {
         self.give_back();
         let handles = record::Handles {
             requests: &self.requests,
+            totals: self.service.as_ref().map(|s| &*s.totals),
             durations: self.service.as_ref().map(|s| &*s.durations),
             grpc: None,
             promised: self.service.as_ref().and_then(|s| s.promised.as_ref()).map(|promised| promised.counted()),

@@ -48,6 +48,7 @@ pub struct Detached {
 #[derive(Debug)]
 struct AskedHandles {
     name: Arc<str>,
+    totals: Arc<Requests>,
     durations: Arc<Durations>,
     grpc: Arc<GrpcCalls>,
     promised: Option<Arc<Promised>>,
@@ -69,7 +70,9 @@ struct ServiceHandles {
 pub struct AskedView<'a> {
     /// Its name.
     pub name: &'a str,
-    /// How long its exchanges take.
+    /// Its exchanges, all together.
+    pub totals: &'a Requests,
+    /// How long they take.
     pub durations: &'a Durations,
     /// How its gRPC calls ended.
     pub grpc: &'a GrpcCalls,
@@ -181,12 +184,14 @@ impl Counted {
         match self {
             Self::InSnapshot(places) => places.asked().map(|service| AskedView {
                 name: &service.name,
+                totals: &service.totals,
                 durations: &service.durations,
                 grpc: &service.grpc,
                 promised: service.promised.as_ref().map(|promised| promised.counted()),
             }),
             Self::Detached(detached) => detached.asked.as_ref().map(|handles| AskedView {
                 name: &handles.name,
+                totals: &handles.totals,
                 durations: &handles.durations,
                 grpc: &handles.grpc,
                 promised: handles.promised.as_ref().map(|promised| promised.counted()),
@@ -234,6 +239,7 @@ impl AskedHandles {
     fn of(service: &Service) -> Self {
         Self {
             name: Arc::clone(&service.name),
+            totals: Arc::clone(&service.totals),
             durations: Arc::clone(&service.durations),
             grpc: Arc::clone(&service.grpc),
             promised: service.promised.clone(),

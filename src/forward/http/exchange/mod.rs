@@ -301,6 +301,7 @@ impl Drop for Exchange {
         let asked = self.counted.asked();
         let handles = record::Handles {
             requests: self.counted.requests(),
+            totals: asked.map(|asked| asked.totals),
             durations: asked.map(|asked| asked.durations),
             grpc: asked.map(|asked| asked.grpc),
             promised: asked.and_then(|asked| asked.promised),
