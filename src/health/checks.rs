@@ -103,13 +103,21 @@ impl Checks {
         }
     }
 
-    /// Checks a backend at once, and then at this interval until that moment, or until as many checks in a row were good as `rise` says and
+    /// Checks a backend at once (within this interval, where it is checked so often already), and then at this interval until that moment, or until as many checks in a row were good as `rise` says and
     /// it is up. A backend that nobody checks is left alone.
     pub fn hurry(&mut self, service: &str, id: &str, every: Duration, until: Moment, now: Moment) {
         for advisory in [false, true] {
             let Some(key) = self.keys.get(&(Arc::from(service), id.to_owned(), advisory)) else { continue };
-            if let Some(entry) = self.entries.get_mut(key) {
-                entry.hurry = Some(Hurry { every, until, good: 0 });
+            let Some(entry) = self.entries.get_mut(key) else { continue };
+            let before = entry.hurry.filter(|hurry| now < hurry.until);
+            let is_hurried = before.is_some_and(|hurry| hurry.every <= every);
+            entry.hurry = Some(Hurry {
+                every: before.map_or(every, |hurry| hurry.every.min(every)),
+                until: before.map_or(until, |hurry| hurry.until.max(until)),
+                good: 0,
+            });
+            // one that is hurried anyway is due soon enough, and to look for its place in the schedule costs a look at all checks
+            if !is_hurried {
                 self.schedule.hurry(*key, now);
             }
         }

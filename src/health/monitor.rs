@@ -38,7 +38,7 @@ impl Monitor {
         self.0.updated.notify_one();
     }
 
-    /// Checks a backend at once, and then at this interval until that moment, or until it is well: as many checks in a row as `rise` says were
+    /// Checks a backend at once (within this interval, where it is checked so often already), and then at this interval until that moment, or until it is well: as many checks in a row as `rise` says were
     /// good, and it is up. A backend that nobody checks is left alone.
     pub fn hurry(&self, service: &str, id: &str, every: Duration, until: Moment) {
         self.checks().hurry(service, id, every, until, Moment::now());

@@ -197,3 +197,20 @@ fn what_the_detectors_see_is_recorded() {
         answered(well.address()) && answered(other.address())
     });
 }
+
+#[test]
+fn a_backend_that_refuses_requests_is_checked_at_once_and_goes_down_long_before_its_checks_would_tell() {
+    let (well, nobody) = (Origin::ok(), Port::reserve());
+    // failures of requests alone eject nobody, and the checks that are due by themselves come too late to see anything
+    let service = "[service.api.outlier]\nconsecutive_failures = 0\nerror_rate = 0.0\nlatency_factor = 0.0\n\
+                   [service.api.health]\nkind = \"tcp\"\ninterval = \"1h\"\nfast_interval = \"1h\"\nfall = 3";
+    let backends = crate::support::backend(nobody.address());
+    let proxy = Proxy::start(&(config("", service, &[&well]) + &backends));
+    let mut client = proxy.client();
+    wait_until("it is down", || {
+        assert_eq!(client.get("/").status, 200);
+        proxy.status()["services"]["api"]["backends"][1]["state"] == "down"
+    });
+    assert_eq!(proxy.status()["services"]["api"]["backends"][1]["by"], "checks");
+    assert_eq!(proxy.status()["services"]["api"]["backends"][0]["state"], "up");
+}

@@ -18,6 +18,13 @@ use crate::health::monitor::Monitor;
 use crate::record::samples::SampleLog;
 use crate::snapshot::Service;
 
+/// How often a backend is checked that has refused the connection of a request.
+const REFUSING_EVERY: Duration = Duration::from_millis(100);
+/// For how long after the last such connection, unless it is well before.
+const REFUSING_FOR: Duration = Duration::from_secs(3);
+/// The most backends of a service that begin to be checked so often at a time.
+const MOST_REFUSING: usize = 8;
+
 /// The detection of one service.
 #[derive(Debug)]
 pub struct ServiceDetection {
@@ -132,6 +139,7 @@ impl ServiceDetection {
                 }
             }
         }
+        check_refusing(monitor, service, samples, now);
         self.is_quiet = samples.iter().all(|sample| sample.waiting.count() == 0);
         if service.detection.record.is_some() {
             self.add_to_record(samples);
@@ -199,6 +207,20 @@ impl ServiceDetection {
             Subject::Backend(at) => self.endpoints.get(*at).map(|endpoint| Arc::clone(&endpoint.id)),
             _ => None,
         }
+    }
+}
+
+/// Has backends checked at once that refuse the connections of requests. A balancer may keep away from such a backend so well that too few
+/// requests fail to have it ejected, and its checks, left alone, may take seconds to find out what clients' requests have shown already.
+fn check_refusing(monitor: &Monitor, service: &Service, samples: &[Sample], now: Moment) {
+    let Some(health) = &service.health else { return };
+    let every = REFUSING_EVERY.min(health.fast_interval);
+    let refusing = samples
+        .iter()
+        .zip(&service.endpoints)
+        .filter(|(sample, _)| sample.takes_part && !sample.is_ejected && sample.failures.refused > 0);
+    for (_, endpoint) in refusing.take(MOST_REFUSING) {
+        monitor.hurry(&service.name, &endpoint.id, every, now.plus(REFUSING_FOR));
     }
 }
 

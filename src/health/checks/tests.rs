@@ -246,6 +246,7 @@ fn a_hurry_outlasts_a_reload_and_adds_no_checks() {
     assert_eq!(step(&mut checks, refused()).0, at.plus(every));
     assert_eq!(step(&mut checks, refused()).0, at.plus(2 * every));
     checks.hurry("api", "a", every, until, at.plus(2 * every));
-    assert!(checks.take(at.plus(2 * every)).is_some());
+    assert!(checks.take(at.plus(2 * every)).is_none(), "it is due soon enough");
+    assert!(checks.take(at.plus(3 * every)).is_some());
     assert!(checks.take(until).is_none(), "each is made once");
 }
