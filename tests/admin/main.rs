@@ -20,6 +20,7 @@ mod operators;
 mod receivers;
 mod recovery;
 mod tokens;
+mod top;
 mod upgrades;
 
 use support::{Proxy, Response, Scratch, config};
