@@ -36,8 +36,8 @@ use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
 use crate::timer::Alarm;
 use crate::tls::Acceptor;
-use crate::upstream::ClientPools;
 use crate::upstream::terms::{Dedicated, Terms};
+use crate::upstream::{Answer, ClientPools};
 use attempts::UpstreamRequest;
 pub use body::Body;
 use body::Content;
@@ -163,6 +163,18 @@ fn explained(kind: Kind, grpc: Option<HeaderValue>, exchange: &mut Exchange) -> 
     answer.unwrap_or_else(|| error_answer::answer(kind))
 }
 
+/// A backend's answer with the request's id, and with the changes that the route wants.
+fn passed_on(answer: Answer<Content>, route: &Route, id: Option<&RequestId<'_>>) -> Response<Content> {
+    let mut response = Response::new(answer.body);
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    if let Some(id) = id {
+        id.put(response.headers_mut());
+    }
+    change(response.headers_mut(), &route.response_headers);
+    response
+}
+
 /// An answer that is not recorded.
 fn unrecorded(kind: Kind) -> Response<Body> {
     error_answer::answer(kind).map(|bytes| Body::new(Content::Own(bytes), None, None))
@@ -227,13 +239,7 @@ impl Connection {
         exchange.take_backend_words(&mut answer.headers);
         upgrade::check_answer(&answer, request.upgrade.as_ref())?;
         self.keep_session(service, &keys, exchange, &mut answer.headers);
-        let mut response = Response::new(answer.body);
-        *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers;
-        if let Some(id) = id {
-            id.put(response.headers_mut());
-        }
-        change(response.headers_mut(), &route.response_headers);
+        let mut response = passed_on(answer, route, id);
         upgrade::answer_connect(&mut response, request.upgrade.as_ref());
         Ok(AnsweredBy::Backend(response, deadline))
     }
