@@ -81,9 +81,11 @@ fn a_line_knows_of_the_client_s_tls() {
     let listener =
         format!("[listener.tls]\ncertificates = [{{ cert = {:?}, key = {:?} }}]\n", identity.cert, identity.key);
     let fields = "access_fields = [\"tls_version\", \"tls_sni\", \"protocol\"]\n";
-    let proxy = Proxy::start(&(config(&listener, "", &[&Origin::ok()]) + LOG + fields));
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&(config(&listener, "", &[&origin]) + LOG + fields));
     let mut client = Client::connect_tls(proxy.address(), &authority.client(&[], None), "a.example").unwrap();
-    assert_eq!(client.get("/x").status, 200);
+    client.send("GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    assert_eq!(client.response().status, 200);
     let line = proxy.logged();
     assert_eq!(line, json!({ "tls_version": "TLSv1.3", "tls_sni": "a.example", "protocol": "HTTP/1.1" }));
 }
@@ -92,9 +94,10 @@ fn a_line_knows_of_the_client_s_tls() {
 fn a_template_is_filled_in_and_nobody_breaks_out_of_it() {
     let log = "access_format = \"template\"\n\
                access_template = '${client} \"${method} ${target}\" ${status} \"${request_header:x-a}\" $${x} ${failure}'\n";
-    let proxy = Proxy::start(&(config("", "", &[&Origin::ok()]) + LOG + log));
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&(config("", "", &[&origin]) + LOG + log));
     let mut client = proxy.client();
-    client.send(b"GET /x?a=b HTTP/1.1\r\nHost: a\r\nX-A: \" 200 \\\t\xff\r\n\r\n");
+    client.send(b"GET /x?a=b HTTP/1.1\r\nHost: a\r\nX-A: \" 200 \\\t\xc3\xa9\r\n\r\n");
     assert_eq!(client.response().status, 200);
     wait_until("the line is written", || !proxy.log().is_empty());
     assert_eq!(proxy.log(), [r#"127.0.0.1 "GET /x?a=b" 200 "\" 200 \\\x09\xff" ${x} -"#]);

@@ -18,7 +18,7 @@ pub enum Layout {
 /// A member of a JSON object.
 #[derive(Debug)]
 pub struct Member {
-    /// Its name as JSON has it, with the colon.
+    /// Its name as JSON has it, between the comma that ends the member before it and the colon.
     pub key: Cow<'static, str>,
     /// What it says.
     pub field: Field,
@@ -37,55 +37,55 @@ pub enum Part {
 
 /// The members of an exchange's object where none are chosen. They stand in the order of their names. A line has some only where they apply.
 const EXCHANGE: &[(&str, Field, bool)] = &[
-    ("\"aborted\":", Field::Aborted, true),
-    ("\"attempts\":", Field::Attempts, false),
-    ("\"backend\":", Field::Backend, false),
-    ("\"bytes\":", Field::Bytes, false),
-    ("\"client\":", Field::Client, false),
-    ("\"duration_ms\":", Field::Duration, false),
-    ("\"failure\":", Field::Failure, false),
-    ("\"grpc_status\":", Field::GrpcStatus, true),
-    ("\"host\":", Field::Host, false),
-    ("\"listener\":", Field::Listener, false),
-    ("\"method\":", Field::Method, false),
-    ("\"protocol\":", Field::Protocol, false),
-    ("\"proxy\":", Field::Proxy, true),
-    ("\"referer\":", Field::Referer, false),
-    ("\"request_id\":", Field::RequestId, true),
-    ("\"sample\":", Field::Sample, true),
-    ("\"service\":", Field::Service, false),
-    ("\"sla\":", Field::Sla, true),
-    ("\"status\":", Field::Status, false),
-    ("\"target\":", Field::Target, false),
-    ("\"time\":", Field::Time, false),
-    ("\"trace_id\":", Field::TraceId, true),
-    ("\"tried\":", Field::Tried, false),
-    ("\"user_agent\":", Field::UserAgent, false),
+    (",\"aborted\":", Field::Aborted, true),
+    (",\"attempts\":", Field::Attempts, false),
+    (",\"backend\":", Field::Backend, false),
+    (",\"bytes\":", Field::Bytes, false),
+    (",\"client\":", Field::Client, false),
+    (",\"duration_ms\":", Field::Duration, false),
+    (",\"failure\":", Field::Failure, false),
+    (",\"grpc_status\":", Field::GrpcStatus, true),
+    (",\"host\":", Field::Host, false),
+    (",\"listener\":", Field::Listener, false),
+    (",\"method\":", Field::Method, false),
+    (",\"protocol\":", Field::Protocol, false),
+    (",\"proxy\":", Field::Proxy, true),
+    (",\"referer\":", Field::Referer, false),
+    (",\"request_id\":", Field::RequestId, true),
+    (",\"sample\":", Field::Sample, true),
+    (",\"service\":", Field::Service, false),
+    (",\"sla\":", Field::Sla, true),
+    (",\"status\":", Field::Status, false),
+    (",\"target\":", Field::Target, false),
+    (",\"time\":", Field::Time, false),
+    (",\"trace_id\":", Field::TraceId, true),
+    (",\"tried\":", Field::Tried, false),
+    (",\"user_agent\":", Field::UserAgent, false),
 ];
 
 /// The same of a session's object.
 const SESSION: &[(&str, Field, bool)] = &[
-    ("\"aborted\":", Field::Aborted, true),
-    ("\"attempts\":", Field::Attempts, false),
-    ("\"backend\":", Field::Backend, false),
-    ("\"bytes\":", Field::Bytes, false),
-    ("\"bytes_received\":", Field::BytesIn, false),
-    ("\"client\":", Field::Client, false),
-    ("\"connect_ms\":", Field::Connect, false),
-    ("\"datagrams\":", Field::Datagrams, true),
-    ("\"datagrams_received\":", Field::DatagramsReceived, true),
-    ("\"duration_ms\":", Field::Duration, false),
-    ("\"end\":", Field::End, false),
-    ("\"failure\":", Field::Failure, false),
-    ("\"listener\":", Field::Listener, false),
-    ("\"protocol\":", Field::Protocol, false),
-    ("\"proxy\":", Field::Proxy, true),
-    ("\"sample\":", Field::Sample, true),
-    ("\"server_name\":", Field::TlsServerName, false),
-    ("\"service\":", Field::Service, false),
-    ("\"sla\":", Field::Sla, true),
-    ("\"time\":", Field::Time, false),
-    ("\"tried\":", Field::Tried, false),
+    (",\"aborted\":", Field::Aborted, true),
+    (",\"attempts\":", Field::Attempts, false),
+    (",\"backend\":", Field::Backend, false),
+    (",\"bytes\":", Field::Bytes, false),
+    (",\"bytes_received\":", Field::BytesIn, false),
+    (",\"client\":", Field::Client, false),
+    (",\"connect_ms\":", Field::Connect, false),
+    (",\"datagrams\":", Field::Datagrams, true),
+    (",\"datagrams_received\":", Field::DatagramsReceived, true),
+    (",\"duration_ms\":", Field::Duration, false),
+    (",\"end\":", Field::End, false),
+    (",\"failure\":", Field::Failure, false),
+    (",\"listener\":", Field::Listener, false),
+    (",\"protocol\":", Field::Protocol, false),
+    (",\"proxy\":", Field::Proxy, true),
+    (",\"sample\":", Field::Sample, true),
+    (",\"server_name\":", Field::TlsServerName, false),
+    (",\"service\":", Field::Service, false),
+    (",\"sla\":", Field::Sla, true),
+    (",\"time\":", Field::Time, false),
+    (",\"tried\":", Field::Tried, false),
 ];
 
 /// Apache's "combined", with the time it took in microseconds at the end.
@@ -95,11 +95,11 @@ const COMBINED: &[(&str, Field)] = &[
     ("] \"", Field::Method),
     (" ", Field::Target),
     (" ", Field::Protocol),
-    ("\" ", Field::StatusOr499),
+    (",\" ", Field::StatusOr499),
     (" ", Field::Bytes),
     (" \"", Field::Referer),
-    ("\" \"", Field::UserAgent),
-    ("\" ", Field::DurationMicros),
+    (",\" \"", Field::UserAgent),
+    (",\" ", Field::DurationMicros),
 ];
 
 /// As near to "combined" as what has no request can be: the request is the protocol, the name that was asked for, and where it went; the
@@ -110,7 +110,7 @@ const COMBINED_SESSION: &[(&str, Field)] = &[
     ("] \"", Field::Protocol),
     (" ", Field::TlsServerName),
     (" ", Field::Backend),
-    ("\" ", Field::End),
+    (",\" ", Field::End),
     (" ", Field::Bytes),
     (" \"-\" \"-\" ", Field::DurationMicros),
 ];
@@ -156,13 +156,13 @@ impl AccessLines {
         let mut headers = Headers::default();
         let layout = |headers: &mut Headers| {
             let member = |name: &FieldName| Member {
-                key: format!("\"{}\":", name.text()).into(),
+                key: format!(",\"{}\":", name.text()).into(),
                 field: headers.resolve(name),
                 optional: false,
             };
             let mut members: Vec<Member> = chosen.iter().map(member).collect();
             if sampling.share < 1.0 && members.iter().all(|member| member.field != Field::Sample) {
-                members.push(Member { key: "\"sample\":".into(), field: Field::Sample, optional: true });
+                members.push(Member { key: ",\"sample\":".into(), field: Field::Sample, optional: true });
             }
             Layout::Json(members)
         };

@@ -13,10 +13,8 @@ pub(super) fn object(line: &mut Vec<u8>, members: &[Member], facts: &impl Facts)
         if member.optional && matches!(said, Value::Absent) {
             continue;
         }
-        if !std::mem::take(&mut is_first) {
-            line.push(b',');
-        }
-        line.extend_from_slice(member.key.as_bytes());
+        // the comma that the key begins with is for a member before it
+        line.extend_from_slice(&member.key.as_bytes()[usize::from(std::mem::take(&mut is_first))..]);
         value(line, said);
     }
     line.extend_from_slice(b"}\n");
@@ -62,22 +60,16 @@ fn separated<T>(line: &mut Vec<u8>, [open, close]: [u8; 2], items: &[T], write: 
     line.push(close);
 }
 
-/// Whether a byte stands for itself in a string of JSON (RFC 8259, section 7). What is not ASCII does where it is UTF-8, which has to be
-/// looked at.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = b' ' as usize;
-    while byte < 0x80 {
-        plain[byte] = byte != b'"' as usize && byte != b'\\' as usize;
-        byte += 1;
-    }
-    plain
-};
+/// Whether all of it stands for itself in a string of JSON (RFC 8259, section 7). What is not ASCII does where it is UTF-8, which has to be
+/// looked at. No byte ends the look early, so that the compiler looks at many at a time.
+fn is_plain(text: &[u8]) -> bool {
+    text.iter().fold(true, |plain, &byte| plain & matches!(byte, b' '..=b'~' | 0x7f) & (byte != b'"') & (byte != b'\\'))
+}
 
 /// Writes a string. What is not UTF-8 becomes U+FFFD.
 fn string(line: &mut Vec<u8>, text: &[u8]) {
     line.push(b'"');
-    match text.iter().all(|&byte| PLAIN[usize::from(byte)]) {
+    match is_plain(text) {
         // nearly all that is written
         true => line.extend_from_slice(text),
         false => escaped(line, text),
