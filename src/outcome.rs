@@ -17,8 +17,13 @@ pub struct Outcome {
     pub failure: Option<Kind>,
     /// How many attempts were made with backends.
     pub attempts: u32,
-    /// How long after its begin the client got the head of the answer; measured only where its service promises a latency.
+    /// How long after its begin the client got the head of the answer; measured only where its service promises a latency, or the access log
+    /// says it.
     pub answered: Option<Duration>,
+    /// How long it waited for a place at a backend, in all attempts together; measured only where the access log says it.
+    pub queued: Option<Duration>,
+    /// How long its last attempt took until it had a connection, a kept one or a new one; measured only where the access log says it.
+    pub connected: Option<Duration>,
     /// Bytes of the answer's body that were given to the connection.
     pub body_bytes: u64,
     /// How it ended as a gRPC call, where it is one.
@@ -47,7 +52,17 @@ impl Grpc {
 impl Outcome {
     /// Nothing has happened yet.
     pub fn begun(began: Instant) -> Self {
-        Self { began, status: None, failure: None, attempts: 0, answered: None, body_bytes: 0, grpc: None }
+        Self {
+            began,
+            status: None,
+            failure: None,
+            attempts: 0,
+            answered: None,
+            queued: None,
+            connected: None,
+            body_bytes: 0,
+            grpc: None,
+        }
     }
 }
 

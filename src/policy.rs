@@ -2,6 +2,7 @@
 //!
 //! They stand below both rooms, so that neither needs to know the other.
 
+pub mod access_log;
 mod admin;
 mod balancing;
 mod dependency;

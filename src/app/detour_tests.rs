@@ -44,6 +44,7 @@ impl Proxy {
             ingress,
             peer: Peer::new(None),
             client: Client::new(None, false, false),
+            tls_version: None,
             sni: None,
             is_plain_on_tls: false,
             metrics: registry.listener("web"),

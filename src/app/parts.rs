@@ -15,7 +15,7 @@ use crate::affinity::seal::Secret;
 use crate::config::model::{self, Authorities, ClientAuth};
 use crate::endpoint::Target;
 use crate::policy::UpstreamProtocol;
-use crate::record::access::{Destination, Format, Log};
+use crate::record::access::Log;
 use crate::tls::connector::{ClientSettings, Trust, client_config};
 use crate::tls::{Acceptor, ServerSettings};
 
@@ -129,23 +129,10 @@ pub(super) fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Where the access log goes; `None` = nowhere.
-pub(super) fn destination(log: &model::AccessLog) -> Option<Destination> {
-    match log {
-        model::AccessLog::Off => None,
-        model::AccessLog::Stdout => Some(Destination::Stdout),
-        model::AccessLog::File(path) => Some(Destination::File(path.clone())),
-    }
-}
-
 /// The access log with its writer's thread, when there is to be one.
 pub(super) fn access_log(log: &model::Log) -> Result<Option<(Log, JoinHandle<()>)>, String> {
-    let Some(destination) = destination(&log.access) else { return Ok(None) };
-    let format = match log.access_format {
-        model::AccessFormat::Json => Format::Json,
-        model::AccessFormat::Combined => Format::Combined,
-    };
-    let started = Log::start(destination.clone(), format);
+    let Some(destination) = log.access.clone() else { return Ok(None) };
+    let started = Log::start(destination.clone(), log.access_lines.exchange.is_json());
     started.map(Some).map_err(|error| format!("the access log {destination} can't be written: {error}"))
 }
 

@@ -43,16 +43,8 @@ use crate::record::access;
 use crate::snapshot::{self, Service, Snapshot, Store};
 
 /// The keys that can't change while the process runs, as JSON pointers into the configuration in effect.
-const FIXED: [&str; 8] = [
-    "/server/workers",
-    "/server/state_dir",
-    "/admin/bind",
-    "/admin/tls",
-    "/log/level",
-    "/log/format",
-    "/log/access",
-    "/log/access_format",
-];
+const FIXED: [&str; 7] =
+    ["/server/workers", "/server/state_dir", "/admin/bind", "/admin/tls", "/log/level", "/log/format", "/log/access"];
 
 /// Everything that runs, and what it was made of.
 pub(super) struct System {
@@ -181,8 +173,8 @@ impl System {
             tracing::warn!("{warnings}");
         }
         self.drain_timeout = config.server.drain_timeout;
-        if let (Some(log), Some(destination)) = (&self.log, parts::destination(&config.log.access)) {
-            log.redirect(destination);
+        if let (Some(log), Some(destination)) = (&self.log, config.log.access.clone()) {
+            log.redirect(destination, config.log.access_lines.exchange.is_json());
         }
         self.webhooks.commit(webhooks);
         self.recovering.configure(&config.services);

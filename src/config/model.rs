@@ -13,11 +13,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 use ipnet::IpNet;
 
 use crate::event::Filter;
+use crate::policy::access_log::{AccessDestination, AccessLines};
 use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride};
 use crate::route::{Conditions, Host};
 
@@ -79,10 +80,10 @@ pub struct Log {
     pub level: String,
     /// How log lines are written.
     pub format: LogFormat,
-    /// Where the access log goes.
-    pub access: AccessLog,
-    /// How access log lines are written.
-    pub access_format: AccessFormat,
+    /// Where the access log goes; `None` = there is none.
+    pub access: Option<AccessDestination>,
+    /// What its lines say.
+    pub access_lines: Arc<AccessLines>,
 }
 
 /// How log lines are written.
@@ -92,26 +93,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// Where the access log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AccessLog {
-    /// Nowhere.
-    Off,
-    /// Standard output.
-    Stdout,
-    /// Appended to this file.
-    File(PathBuf),
-}
-
-/// How access log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccessFormat {
-    /// One JSON object a line.
-    Json,
-    /// The Apache "combined" format.
-    Combined,
 }
 
 /// `[[notify]]`
@@ -174,6 +155,8 @@ pub struct Listener {
     pub limits: Limits,
     /// TLS, when it is terminated here.
     pub tls: Option<ServerTls>,
+    /// The field that carries the id of each request; `None` = requests get none.
+    pub request_id: Option<HeaderName>,
     /// The routes, in the order of the file (which settles nothing but a tie).
     pub routes: Vec<Route>,
 }

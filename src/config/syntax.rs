@@ -3,6 +3,7 @@
 //! Each has one function that reads it. The shape check (which knows a language by the name that the schema gives it)
 //! uses it to find mistakes, and the building of the model uses it to get the value; so the two can't disagree.
 
+pub(super) mod access_log;
 mod address;
 mod endpoint;
 pub(super) mod recovery;
@@ -77,6 +78,9 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "srv-name" => service::srv_name(text),
         "redirect" => redirect(text),
         "log-filter" => log_filter(text),
+        "log-destination" => access_log::destination(text).map(drop),
+        "log-field" => access_log::field(text).map(drop),
+        "log-template" => access_log::template(text).map(drop),
         "name" => name(text),
         "latency-factor" => latency_factor(text),
         "endpoint" => dependency_endpoint(text).map(drop),

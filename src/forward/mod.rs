@@ -9,6 +9,7 @@ pub mod datagrams;
 mod http;
 mod ingress;
 mod placement;
+mod request_id;
 mod retry;
 pub mod session;
 mod worker;

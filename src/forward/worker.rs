@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::placement::queue::{Queues, Slot};
+use super::request_id::RequestIds;
 use super::retry::budget::Budget;
 use crate::balance::{BackendSet, Cursors};
 use crate::clock::Moment;
@@ -53,6 +54,8 @@ pub struct Worker {
     /// Backends that can't take the exchange that is being placed. It is kept here for its memory.
     pub(super) refused: RefCell<BackendSet>,
     pub(super) random: RefCell<fastrand::Rng>,
+    /// The ids that its requests get.
+    pub(super) request_ids: RequestIds,
 }
 
 impl Worker {
@@ -76,6 +79,7 @@ impl Worker {
             budgets: RefCell::default(),
             cursors: RefCell::new(Cursors::new(index)),
             random: RefCell::new(fastrand::Rng::new()),
+            request_ids: RequestIds::default(),
             timers,
         }
     }

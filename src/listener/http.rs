@@ -17,7 +17,7 @@ use crate::protocol::h1::server::{self, End};
 use crate::protocol::h2;
 use crate::protocol::http::Setup;
 use crate::protocol::http::fields::Client;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, describe};
 
 /// Serves a connection that carries HTTP.
 pub(super) fn serve(
@@ -50,7 +50,7 @@ async fn arrive(
         Some(tls) if !is_plain_on_tls => Box::pin(handshake(socket, &mut peer, tls, &setup)).await?,
         _ => (Stream::Plain(socket), None, false),
     };
-    let handler = connection(peer, &serving, sni, is_plain_on_tls)?;
+    let handler = Connection { tls_version: version(&stream), ..connection(peer, &serving, sni, is_plain_on_tls)? };
     Some((stream, Rc::new(handler), is_h2))
 }
 
@@ -74,6 +74,14 @@ async fn exchanges(stream: Stream, handler: Rc<Connection>, is_h2: bool, setup: 
     }
 }
 
+/// The version of TLS that the client speaks.
+fn version(stream: &Stream) -> Option<&'static str> {
+    match stream {
+        Stream::TlsServer(stream) => stream.get_ref().1.protocol_version().map(describe::version),
+        _ => None,
+    }
+}
+
 fn connection(
     peer: Peer,
     serving: &Accepted,
@@ -87,6 +95,7 @@ fn connection(
         ingress: Rc::clone(&serving.ingress),
         client: Client::new(peer.ip(), serving.settings.tls.is_some() && !is_plain_on_tls, trusted),
         peer,
+        tls_version: None,
         sni,
         is_plain_on_tls,
         metrics: Arc::clone(&serving.settings.metrics),

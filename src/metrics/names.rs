@@ -111,6 +111,8 @@ metrics! {
         => "Events to webhooks by outcome: sent, dropped (never delivered); failed counts tries that failed.";
     ADMIN_REFUSED: Counter "evenkeel_admin_refused_total" [reason] Source::Facade(Order::AsRegistered)
         => "Requests and logins that the admin address has refused: `wrong_token`, or `too_many_failures` of the same address before.";
+    ACCESS_LOG_DROPPED: Counter "evenkeel_access_log_dropped_total" [] Source::Facade(Order::ByLabels)
+        => "Lines of the access log that were dropped because they could not be written fast enough, or at all.";
     RETRIES: Counter "evenkeel_retries_total" [service, outcome] Source::Registry
         => "Attempts beyond the first: `succeeded`, `failed`, or not made: `over_budget`, or `held_back` to spare another service.";
     EJECTIONS: Counter "evenkeel_ejections_total" [service, backend, reason] Source::Facade(Order::ByLabels)

@@ -70,6 +70,7 @@ impl Registry {
         self.upstreams_to(&mut text);
         self.recorded_to(&names::NOTIFICATIONS, &mut text);
         self.recorded_to(&names::ADMIN_REFUSED, &mut text);
+        self.recorded_to(&names::ACCESS_LOG_DROPPED, &mut text);
         self.retries_to(&mut text);
         self.recorded_to(&names::EJECTIONS, &mut text);
         self.recorded_to(&names::FAULTS, &mut text);

@@ -87,7 +87,8 @@ pub fn build(
     }
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
     let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());
-    Ok(Snapshot { generation, listeners, courses: courses(&services), services, sends_proxy_headers })
+    let access_lines = Arc::clone(&config.log.access_lines);
+    Ok(Snapshot { generation, listeners, courses: courses(&services), services, sends_proxy_headers, access_lines })
 }
 
 fn build_service(

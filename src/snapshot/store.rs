@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::Snapshot;
 use crate::clock::Moment;
 use crate::event::Events;
+use crate::policy::access_log::AccessLines;
 
 /// Holds the current snapshot.
 #[derive(Debug)]
@@ -40,7 +41,10 @@ struct Inner {
 /// The snapshot of an exchange. It is handed out in an `Rc`, counted within the worker's thread: workers that counted their
 /// exchanges in the snapshot's own `Arc` would contend for that one counter.
 #[derive(Debug)]
-pub struct Current(Arc<Snapshot>);
+pub struct Current {
+    snapshot: Arc<Snapshot>,
+    access_lines: Rc<Arc<AccessLines>>,
+}
 
 impl Store {
     /// Starts with a first snapshot; changes of its backends are announced to `events`.
@@ -123,7 +127,7 @@ impl Store {
     /// Access for a worker, to be made on its thread.
     pub fn reader(&self) -> Reader {
         let mut cache = Cache::new(Arc::clone(&self.current));
-        let held = Rc::new(Current(Arc::clone(cache.load())));
+        let held = Rc::new(Current::new(cache.load()));
         Reader { inner: RefCell::new(Inner { cache, held }), news: Arc::clone(&self.news) }
     }
 }
@@ -139,10 +143,21 @@ impl Reader {
         let mut inner = self.inner.borrow_mut();
         let Inner { cache, held } = &mut *inner;
         let current = cache.load();
-        if !Arc::ptr_eq(current, &held.0) {
-            *held = Rc::new(Current(Arc::clone(current)));
+        if !Arc::ptr_eq(current, &held.snapshot) {
+            *held = Rc::new(Current::new(current));
         }
         Rc::clone(held)
+    }
+}
+
+impl Current {
+    fn new(snapshot: &Arc<Snapshot>) -> Self {
+        Self { snapshot: Arc::clone(snapshot), access_lines: Rc::new(Arc::clone(&snapshot.access_lines)) }
+    }
+
+    /// What the lines of the access log say, counted within the worker's thread as well. Who holds it does not hold the snapshot.
+    pub fn access_lines(&self) -> Rc<Arc<AccessLines>> {
+        Rc::clone(&self.access_lines)
     }
 }
 
@@ -150,7 +165,7 @@ impl Deref for Current {
     type Target = Snapshot;
 
     fn deref(&self) -> &Snapshot {
-        &self.0
+        &self.snapshot
     }
 }
 

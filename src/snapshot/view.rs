@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::service::ServiceSettings;
@@ -15,6 +15,7 @@ use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
 use crate::metrics::{Requests, RouteHits};
+use crate::policy::access_log::AccessLines;
 use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts};
 use crate::route::Table;
 
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub courses: Vec<Course>,
     /// Whether some services send PROXY headers: what is known of clients has to be kept for them.
     pub sends_proxy_headers: bool,
+    /// What the lines of the access log say.
+    pub access_lines: Arc<AccessLines>,
 }
 
 impl Snapshot {
@@ -111,6 +114,8 @@ pub struct Listener {
     pub max_connections: usize,
     /// Exchanges that no service takes.
     pub local: Arc<Requests>,
+    /// The field that carries the id of each request; `None` = requests get none.
+    pub request_id: Option<HeaderName>,
 }
 
 /// What happens to a request that a route takes.
@@ -131,6 +136,8 @@ pub struct Route {
     pub timeout: TimeoutOverride,
     /// The requests that it has taken.
     pub hits: Arc<RouteHits>,
+    /// Its conditions, in words.
+    pub text: Arc<str>,
 }
 
 /// What answers a request.

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use evenkeel::config::model::{AccessLog, Address, Authorities, ClientAuth};
+use evenkeel::config::model::{Address, Authorities, ClientAuth};
 use evenkeel::config::{self, Severity};
+use evenkeel::policy::access_log::AccessDestination;
 
 use crate::support::{Folder, GOOD, told};
 
@@ -75,7 +76,7 @@ fn paths_are_relative_to_the_file() {
     assert_eq!(config.server.state_dir, folder.path().join("st"));
     assert_eq!(config.admin.tokens.len(), 1);
     assert!(config.admin.tokens[0].secret.is(b"secret-token"));
-    assert_eq!(config.log.access, AccessLog::File(folder.path().join("access.log")));
+    assert_eq!(config.log.access, Some(AccessDestination::File(folder.path().join("access.log"))));
     let listener = &config.listeners[0];
     assert_eq!(listener.bind, Address::Unix(folder.path().join("web.sock")));
     let tls = listener.tls.as_ref().unwrap();

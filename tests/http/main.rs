@@ -7,6 +7,7 @@
 mod support;
 
 mod access;
+mod access_fields;
 mod addresses;
 mod affinity;
 mod aging;
@@ -34,11 +35,13 @@ mod passing;
 mod process;
 mod proxy_protocol;
 mod queue;
+mod request_ids;
 mod retries;
 mod routes;
 mod semantics;
 mod shortages;
 mod state_dir;
+mod syslog;
 mod tls;
 mod unknown_names;
 mod upgrades;

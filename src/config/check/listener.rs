@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use http::header::{self, HeaderName};
+
 use super::{Checker, all, all_or_nothing};
 use crate::config::mistake::Mistake;
 use crate::config::model::{Address, Listener};
@@ -75,6 +77,7 @@ impl Checker<'_> {
         {
             tls.alpn.clear();
         }
+        let request_id = self.request_id(at, raw);
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
         let (service, tls, routes) = (all_or_nothing(service), all_or_nothing(tls), all(routes));
@@ -90,7 +93,28 @@ impl Checker<'_> {
             limits: limits(&raw.limits),
             tls: tls?,
             routes: routes?,
+            request_id: request_id?,
         })
+    }
+
+    /// The header that carries the ids of requests: `Some(None)` = they get none.
+    fn request_id(&mut self, at: &KeyPath, raw: &raw::Listener) -> Option<Option<HeaderName>> {
+        let path = at.key("request_id_header");
+        if raw.request_id == raw::RequestId::Off {
+            if self.root.has(&path) {
+                let mistake =
+                    self.key_mistake(&path, "`request_id_header` has no effect: requests get no ids").warning();
+                self.report(mistake.help("set request_id = \"uuidv7\""));
+            }
+            return Some(None);
+        }
+        let name = syntax::header_name(&raw.request_id_header).ok()?;
+        if is_taken(&name) {
+            let mistake = self.mistake(&path, format!("`{name}` says something else"));
+            self.report(mistake.expected("a header of its own, such as \"x-request-id\""));
+            return None;
+        }
+        Some(Some(name))
     }
 
     /// Where a PROXY header is required and no network may send one, nobody gets in. Over a Unix socket its permissions
@@ -105,6 +129,32 @@ impl Checker<'_> {
             self.report(mistake.help("list the proxies in front in trusted_proxies, such as [\"10.0.0.0/8\"]"));
         }
     }
+}
+
+/// Whether a field has a meaning of its own for the proxy, so that an id in its place would break messages or be lost.
+fn is_taken(name: &HeaderName) -> bool {
+    const TAKEN: [HeaderName; 18] = [
+        header::HOST,
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::TRANSFER_ENCODING,
+        header::TRAILER,
+        header::TE,
+        header::UPGRADE,
+        header::EXPECT,
+        header::DATE,
+        header::VIA,
+        header::FORWARDED,
+        header::COOKIE,
+        header::SET_COOKIE,
+        header::AUTHORIZATION,
+        header::LOCATION,
+        header::RETRY_AFTER,
+    ];
+    const OTHERS: [&str; 5] = ["keep-alive", "proxy-connection", "proxy-status", "traceparent", "tracestate"];
+    TAKEN.contains(name) || OTHERS.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded")
 }
 
 pub(super) fn protocol(raw: raw::ListenerProtocol) -> ListenerProtocol {

@@ -11,6 +11,7 @@ mod detection;
 mod failover;
 mod layer4;
 mod listener;
+mod log;
 mod means;
 mod notify;
 mod recovery;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 use super::diagnostics::SourceText;
 use super::mistake::{Findings, Mistake};
-use super::model::{self, AccessFormat, AccessLog, Config, LogFormat, Server, ServiceId, SystemAuthorities};
+use super::model::{Config, Server, ServiceId, SystemAuthorities};
 use super::raw;
 use super::syntax::nearest;
 use super::tree::{KeyPath, Node};
@@ -159,25 +160,6 @@ impl Checker<'_> {
     fn unreadable(&mut self, path: &KeyPath, file: &Path, reason: &str) {
         let mistake = self.mistake(path, format!("`{}` can't be read: {reason}", file.display()));
         self.report(mistake.expected("a file that can be read"));
-    }
-
-    fn log(&self, raw: &raw::Log) -> model::Log {
-        model::Log {
-            level: raw.level.clone(),
-            format: match raw.format {
-                raw::LogFormat::Text => LogFormat::Text,
-                raw::LogFormat::Json => LogFormat::Json,
-            },
-            access: match raw.access.as_str() {
-                "off" => AccessLog::Off,
-                "stdout" => AccessLog::Stdout,
-                file => AccessLog::File(self.file(file)),
-            },
-            access_format: match raw.access_format {
-                raw::AccessFormat::Json => AccessFormat::Json,
-                raw::AccessFormat::Combined => AccessFormat::Combined,
-            },
-        }
     }
 }
 

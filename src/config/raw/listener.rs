@@ -11,6 +11,11 @@ words! {
 }
 
 words! {
+    /// Whether requests get ids.
+    RequestId { Off = "off", Uuidv7 = "uuidv7", }
+}
+
+words! {
     /// Whether connections begin with a PROXY header.
     ProxyProtocol { Off = "off", Accept = "accept", }
 }
@@ -34,6 +39,11 @@ section! {
         /// Networks whose PROXY header, Forwarded and X-Forwarded-* are believed.
         #[schemars(extend("x-syntax" = "network"))]
         trusted_proxies: Vec<String> = Vec::new(),
+        /// "uuidv7": each request gets an id (RFC 9562), which a trusted proxy may have given it before.
+        request_id: RequestId = RequestId::Off,
+        /// The header that carries it, to backends and back to clients.
+        #[schemars(extend("x-syntax" = "header-name"))]
+        request_id_header: String = "x-request-id".to_owned(),
         /// Connections at a time, 0 = no limit; over it, connections wait in the kernel's queue, and idle ones of HTTP make room.
         max_connections: u32 = 0,
         /// A client connection with nothing under way is closed after this time.

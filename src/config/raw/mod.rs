@@ -13,6 +13,7 @@
 mod balancing;
 mod detection;
 mod listener;
+mod log;
 mod notify;
 mod recovery;
 mod resilience;
@@ -26,9 +27,10 @@ use super::units::TimeSpan;
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use detection::{Dependency, Detect};
 pub(super) use listener::{
-    ClientAuth, HeaderChanges, Limits, Listener, ListenerProtocol, ListenerTls, ProxyProtocol, Respond, Rewrite, Route,
-    Share, TlsVersion,
+    ClientAuth, HeaderChanges, Limits, Listener, ListenerProtocol, ListenerTls, ProxyProtocol, RequestId, Respond,
+    Rewrite, Route, Share, TlsVersion,
 };
+pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
 pub(super) use notify::Notify;
 pub(super) use recovery::{Approve, Recover, Recovery, Strategy};
 pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
@@ -166,31 +168,5 @@ section! {
         /// PEM file with the authorities of client certificates; present = a client certificate is required.
         #[schemars(extend("x-syntax" = "text"))]
         client_ca: Option<String> = None,
-    }
-}
-
-words! {
-    /// How log lines are written.
-    LogFormat { Text = "text", Json = "json", }
-}
-
-words! {
-    /// How lines of the access log are written.
-    AccessFormat { Json = "json", Combined = "combined", }
-}
-
-section! {
-    /// Log and access log.
-    Log {
-        /// error, warn, info, debug, trace, off; or a filter such as "info,evenkeel=debug".
-        #[schemars(extend("x-syntax" = "log-filter"))]
-        level: String = "info".to_owned(),
-        /// How log lines are written: for people, or as JSON objects.
-        format: LogFormat = LogFormat::Text,
-        /// Where the access log goes: "off", "stdout", or a file's path.
-        #[schemars(extend("x-syntax" = "text"))]
-        access: String = "off".to_owned(),
-        /// How lines of the access log are written.
-        access_format: AccessFormat = AccessFormat::Json,
     }
 }

@@ -67,7 +67,7 @@ fn bad_socket(text: &str, expected: &str) -> Problem {
     problem
 }
 
-fn unix_path(path: &str, expected: &str) -> Result<PathBuf> {
+pub(super) fn unix_path(path: &str, expected: &str) -> Result<PathBuf> {
     if path.is_empty() || path.contains('\0') {
         return Err(Problem::new("a Unix socket needs a path", expected));
     }

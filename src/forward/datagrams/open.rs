@@ -44,6 +44,7 @@ impl UdpSessions {
             let (protocol, attempts) = (listener.protocol, AttemptLog::default());
             let proxy_header = Vec::new();
             record.log_access(SessionEntry {
+                lines: context.snapshot.access_lines(),
                 client: Some(client),
                 protocol,
                 proxy_header,

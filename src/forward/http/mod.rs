@@ -31,17 +31,19 @@ use crate::protocol::http::fields::Client;
 use crate::protocol::http::grpc;
 use crate::protocol::http::partial::Partial;
 use crate::protocol::http::{Handler, Request};
+use crate::record::access::ExchangeEntry;
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
 use crate::timer::Alarm;
 use crate::tls::Acceptor;
-use crate::upstream::ClientPools;
 use crate::upstream::terms::{Dedicated, Terms};
+use crate::upstream::{Answer, ClientPools};
 use attempts::UpstreamRequest;
 pub use body::Body;
 use body::Content;
 use exchange::{Exchange, Rest, access};
 use request::changes::change;
+use request::id::RequestId;
 use request::{max_forwards, sender};
 
 /// A client's connection, as its exchanges see it.
@@ -55,6 +57,8 @@ pub struct Connection {
     pub peer: Peer,
     /// What is added to each request to tell backends who the client is.
     pub client: Client,
+    /// The version of TLS that the client speaks.
+    pub tls_version: Option<&'static str>,
     /// The name that the client asked for in TLS, and the acceptor that has answered.
     pub sni: Option<(String, Acceptor)>,
     /// It speaks plain HTTP on a listener for TLS: its requests are answered with an error that says so.
@@ -68,38 +72,42 @@ pub struct Connection {
 impl Handler for Connection {
     type Body = Body;
 
-    async fn handle(&self, request: Box<Request>) -> Response<Body> {
+    async fn handle(&self, mut request: Box<Request>) -> Response<Body> {
         let Some((snapshot, listener)) = self.ingress.current() else { return without_listener() };
         let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
+        let id = snapshot.listeners[listener].request_id.as_ref();
+        let id = id.map(|name| RequestId::assign(name, &mut request, &self.client, &self.worker));
         if self.worker.recorder.logs_access() {
             let client = self.sender(&snapshot.listeners[listener], &request);
-            exchange.log_access(access::of(&request, client, self.peer.told()));
+            let mut entry = access::of(&mut request, snapshot.access_lines(), client, self.peer.told());
+            self.note_in(&mut entry, id.as_ref());
+            exchange.log_access(entry);
         }
         let grpc = grpc::call(&request.headers).cloned();
         if grpc.is_some() {
             exchange.is_grpc_call();
         }
-        match self.run(&snapshot, listener, request, &mut exchange).await {
+        match self.run(&snapshot, listener, request, id.as_ref(), &mut exchange).await {
             Ok(AnsweredBy::Us(response)) => own(response, exchange),
             Ok(AnsweredBy::Backend(response, deadline)) => {
                 exchange.answered(response.status(), response.body().rest());
+                exchange.answered_with(response.headers());
                 response.map(|content| Body::new(content, deadline, Some(exchange)))
             }
             Err(error) => {
                 tracing::debug!(%error, "an exchange failed");
                 exchange.failed(&error);
-                if grpc.is_some() {
-                    exchange.grpc_call_answered(error_answer::grpc_code(error.kind()));
-                }
                 if error.kind() == Kind::ClientGone {
+                    if grpc.is_some() {
+                        exchange.grpc_call_answered(error_answer::grpc_code(error.kind()));
+                    }
                     return unrecorded(error.kind());
                 }
-                if let Some(content_type) = grpc {
-                    return own(error_answer::grpc(error.kind(), content_type), exchange);
+                let mut answer = explained(error.kind(), grpc, &mut exchange);
+                if let Some(id) = id {
+                    id.put(answer.headers_mut());
                 }
-                let fallback = exchange.asked().and_then(|service| service.fallback.as_ref());
-                let answer = fallback.and_then(|fallback| error_answer::fallback(error.kind(), fallback));
-                own(answer.unwrap_or_else(|| error_answer::answer(error.kind())), exchange)
+                own(answer, exchange)
             }
         }
     }
@@ -108,11 +116,19 @@ impl Handler for Connection {
         tracing::debug!(%error, "a request was refused");
         let Some((snapshot, listener)) = self.ingress.current() else { return without_listener() };
         let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
+        let id = snapshot.listeners[listener].request_id.as_ref().map(|name| RequestId::new(name, &self.worker));
         if self.worker.recorder.logs_access() {
-            exchange.log_access(access::of_refused(what, self.client.address, self.peer.told()));
+            let lines = snapshot.access_lines();
+            let mut entry = access::of_refused(what, lines, self.client.address, self.peer.told());
+            self.note_in(&mut entry, id.as_ref());
+            exchange.log_access(entry);
         }
         exchange.refused(error);
-        own(error_answer::answer(error.kind()), exchange)
+        let mut answer = error_answer::answer(error.kind());
+        if let Some(id) = id {
+            id.put(answer.headers_mut());
+        }
+        own(answer, exchange)
     }
 
     fn transferred(&self, received: u64, sent: u64) {
@@ -131,7 +147,32 @@ enum AnsweredBy {
 
 fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
     exchange.answered(response.status(), Rest::Whole);
+    exchange.answered_with(response.headers());
     response.map(|bytes| Body::new(Content::Own(bytes), None, Some(exchange)))
+}
+
+/// The answer to an exchange that failed: in the form of gRPC to a call, whose content type is given; else what its service has for such
+/// times, or an error.
+fn explained(kind: Kind, grpc: Option<HeaderValue>, exchange: &mut Exchange) -> Response<Bytes> {
+    if let Some(content_type) = grpc {
+        exchange.grpc_call_answered(error_answer::grpc_code(kind));
+        return error_answer::grpc(kind, content_type);
+    }
+    let fallback = exchange.asked().and_then(|service| service.fallback.as_ref());
+    let answer = fallback.and_then(|fallback| error_answer::fallback(kind, fallback));
+    answer.unwrap_or_else(|| error_answer::answer(kind))
+}
+
+/// A backend's answer with the request's id, and with the changes that the route wants.
+fn passed_on(answer: Answer<Content>, route: &Route, id: Option<&RequestId<'_>>) -> Response<Content> {
+    let mut response = Response::new(answer.body);
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    if let Some(id) = id {
+        id.put(response.headers_mut());
+    }
+    change(response.headers_mut(), &route.response_headers);
+    response
 }
 
 /// An answer that is not recorded.
@@ -151,24 +192,20 @@ impl Connection {
         snapshot: &Rc<Current>,
         listener: usize,
         mut request: Box<Request>,
+        id: Option<&RequestId<'_>>,
         exchange: &mut Exchange,
     ) -> Result<AnsweredBy> {
         let listener = &snapshot.listeners[listener];
         let route = self.route(listener, &request)?;
         route.hits.count(self.worker.index);
-        let asked = match &route.action {
-            Action::Service(service) => *service,
-            Action::Split(split) => snapshot.choose(split, self.worker.random.borrow_mut().u32(..)),
-            Action::Redirect { to, status } => {
-                return own_answer::redirect(to, *status, &request, route).map(AnsweredBy::Us);
-            }
-            Action::Respond { status, body, content_type } => {
-                return Ok(AnsweredBy::Us(own_answer::fixed(*status, body, content_type, route)));
+        exchange.takes(route);
+        let asked = match self.asked(snapshot, route, &mut request)? {
+            Ok(service) => service,
+            Err(mut response) => {
+                own_answer::complete(&mut response, route, id);
+                return Ok(AnsweredBy::Us(response));
             }
         };
-        if let Some(response) = max_forwards::count(&mut request) {
-            return Ok(AnsweredBy::Us(response));
-        }
         let service = self.working(snapshot, asked, request.uri.path(), exchange)?;
         // before anything is changed: clients are told apart by what they have sent
         let keys = self.keys(listener, service, &request);
@@ -193,18 +230,45 @@ impl Connection {
             },
             keys: &keys,
             client: request.presence.as_ref(),
+            connected: exchange.wants_times().then(Cell::default),
         };
         upgrade::check_key(&upstream_request.line, &request.headers, service)?;
-        let mut answer = attempts::send(&upstream_request, body, deadline.as_mut(), exchange).await?;
+        let answer = attempts::send(&upstream_request, body, deadline.as_mut(), exchange).await;
+        exchange.connected(upstream_request.connected.and_then(Cell::into_inner));
+        let mut answer = answer?;
         exchange.take_backend_words(&mut answer.headers);
         upgrade::check_answer(&answer, request.upgrade.as_ref())?;
         self.keep_session(service, &keys, exchange, &mut answer.headers);
-        let mut response = Response::new(answer.body);
-        *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers;
-        change(response.headers_mut(), &route.response_headers);
+        let mut response = passed_on(answer, route, id);
         upgrade::answer_connect(&mut response, request.upgrade.as_ref());
         Ok(AnsweredBy::Backend(response, deadline))
+    }
+
+    /// The service that a request asks for, or the answer to one that goes no further.
+    fn asked(
+        &self,
+        snapshot: &Snapshot,
+        route: &Route,
+        request: &mut Request,
+    ) -> Result<std::result::Result<usize, Response<Bytes>>> {
+        let service = match &route.action {
+            Action::Service(service) => *service,
+            Action::Split(split) => snapshot.choose(split, self.worker.random.borrow_mut().u32(..)),
+            Action::Redirect { to, status } => return own_answer::redirect(to, *status, request).map(Err),
+            Action::Respond { status, body, content_type } => {
+                return Ok(Err(own_answer::fixed(*status, body, content_type)));
+            }
+        };
+        Ok(max_forwards::count(request).map_or(Ok(service), Err))
+    }
+
+    /// Notes for the access log what the connection knows of its client's TLS, and the request's id.
+    fn note_in(&self, entry: &mut ExchangeEntry, id: Option<&RequestId<'_>>) {
+        entry.request_id = id.map(|id| id.value().clone());
+        if entry.lines.wants.tls {
+            entry.chosen.tls_version = self.tls_version;
+            entry.chosen.server_name = self.sni.as_ref().map(|(name, _)| name.as_str().into());
+        }
     }
 
     fn route<'s>(&self, listener: &'s Listener, request: &Request) -> Result<&'s Route> {

@@ -120,7 +120,8 @@ fn begin_record(peer: &Peer, server_name: Option<&str>, ingress: &Ingress) -> Op
     if ingress.worker().recorder.logs_access() {
         let server_name = server_name.map(Into::into);
         let (client, protocol, attempts) = (peer.ip(), listener.protocol, AttemptLog::default());
-        record.log_access(SessionEntry { client, protocol, proxy_header: peer.told(), server_name, attempts });
+        let (lines, proxy_header) = (snapshot.access_lines(), peer.told());
+        record.log_access(SessionEntry { lines, client, protocol, proxy_header, server_name, attempts });
     }
     Some(record)
 }

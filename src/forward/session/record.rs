@@ -243,6 +243,7 @@ impl Drop for Record {
                 listener: &self.listener,
                 service: self.service.as_ref().map(|service| &*service.asked),
                 backend: self.attempt.as_ref().map(|attempt| &*attempt.endpoint.id),
+                worker: self.worker.index,
             };
             self.worker.recorder.session_access(&entry, &names, &self.outcome, ended);
         }

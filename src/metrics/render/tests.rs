@@ -201,6 +201,7 @@ fn everything() -> String {
     registry.keep(&names::NOTIFICATIONS, |labels| labels[0] != "old");
     registry.count_panic();
     with_local_recorder(&*registry, || {
+        counter!(names::ACCESS_LOG_DROPPED.name).increment(5);
         gauge!(names::CONFIG_GENERATION.name).set(3.0);
         for (outcome, count) in [("ok", 0), ("failed", 1)] {
             counter!(names::RELOADS.name, "outcome" => outcome).increment(count);

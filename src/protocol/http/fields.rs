@@ -295,6 +295,15 @@ fn is_variant_spelling(name: &HeaderName, changed: &[HeaderName]) -> bool {
         || changed.iter().any(|other| name != other && alike(name.as_str(), other.as_str()))
 }
 
+/// Removes the fields whose names differ from this one only by `_` in place of `-`, or the other way round.
+pub fn remove_alike(headers: &mut HeaderMap, name: &HeaderName) {
+    let is_other = |other: &&HeaderName| *other != name && alike(other.as_str(), name.as_str());
+    // there is hardly ever one, so that nothing is collected
+    while let Some(other) = headers.keys().find(is_other).cloned() {
+        headers.remove(other);
+    }
+}
+
 /// Drops from a trailer section the fields that are in `refused`, variant spellings with `_` for `-` included.
 pub fn without(mut trailers: HeaderMap, refused: &[HeaderName]) -> HeaderMap {
     let is_refused = |name: &&HeaderName| refused.iter().any(|other| alike(name.as_str(), other.as_str()));

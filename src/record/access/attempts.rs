@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
+use super::value::Value;
 use crate::error::{Error, Kind};
 
 /// How many backends a line names. More attempts are made only for a request whose connections are closed again and again as it is sent.
@@ -36,17 +35,18 @@ impl AttemptLog {
         self.reason = Some(error.to_string());
     }
 
-    /// Adds the attempts to a line in JSON. `failure` is the kind of failure, where it failed.
-    pub(super) fn add(&self, line: &mut Value, attempts: u32, failure: Option<Kind>) {
-        line["attempts"] = attempts.into();
-        line["tried"] = self.tried.iter().map(|backend| &**backend).collect();
-        line["failure"] = match (failure, &self.reason) {
-            (None, _) => Value::Null,
-            (Some(_), Some(reason)) => reason.as_str().into(),
-            (Some(kind), None) => kind.as_str().into(),
-        };
-        if failure == Some(Kind::ClientGone) {
-            line["aborted"] = true.into();
-        }
+    /// The backends, in order.
+    pub(super) fn backends(&self) -> Value<'_> {
+        Value::List(&self.tried)
     }
+
+    /// Why it failed, where it did with this kind of failure.
+    pub(super) fn failure(&self, failure: Option<Kind>) -> Value<'_> {
+        Value::text(failure.map(|kind| self.reason.as_deref().unwrap_or(kind.as_str())))
+    }
+}
+
+/// Whether the client left before the end.
+pub(super) fn aborted(failure: Option<Kind>) -> Value<'static> {
+    if failure == Some(Kind::ClientGone) { Value::Flag(true) } else { Value::Absent }
 }

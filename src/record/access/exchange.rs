@@ -1,20 +1,24 @@
-//! The access log's line of an exchange.
+//! What the access log says of an exchange.
 
-use std::fmt::Write as _;
+use std::cell::Cell;
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use http::header::HeaderValue;
 use http::{Method, Uri, Version};
 
-use super::time::clf;
-use super::{AttemptLog, Ended, Names, add_promise, add_proxy_header};
-use crate::clock::rfc3339;
-use crate::outcome::Outcome;
+use super::attempts::aborted;
+use super::value::{Facts, Value};
+use super::{AttemptLog, Ended, LineEnd, Lines, Names};
+use crate::outcome::{Grpc, Outcome};
+use crate::policy::access_log::Field;
 
 /// What a line says of a request; kept while the exchange lasts.
 #[derive(Debug)]
 pub struct ExchangeEntry {
+    /// The lines of the access log when it began: a reload may change what they say, and what was collected is for these.
+    pub lines: Lines,
     /// Who sent it; `None` over a Unix socket.
     pub client: Option<IpAddr>,
     /// Its first line.
@@ -29,6 +33,29 @@ pub struct ExchangeEntry {
     pub referer: Option<HeaderValue>,
     /// `User-Agent`
     pub user_agent: Option<HeaderValue>,
+    /// Its id, where the listener gives ids.
+    pub request_id: Option<HeaderValue>,
+    /// The id of the trace that it belongs to, where there are traces.
+    pub trace_id: Option<u128>,
+    /// What is collected only where lines say it.
+    pub chosen: Chosen,
+}
+
+/// What is collected only where the lines of the access log say it.
+#[derive(Debug, Default)]
+pub struct Chosen {
+    /// Fields of the request, in the order of the lines' `request_headers`; empty = they were not looked at.
+    pub request_headers: Vec<Option<HeaderValue>>,
+    /// Fields of the answer that the client got, in the order of the lines' `response_headers`; empty = there was none.
+    pub response_headers: Vec<Option<HeaderValue>>,
+    /// Counts the bytes of the request's body.
+    pub bytes_in: Option<Rc<Cell<u64>>>,
+    /// The conditions of the route that took it.
+    pub route: Option<Arc<str>>,
+    /// The client's version of TLS.
+    pub tls_version: Option<&'static str>,
+    /// The name that the client asked for in TLS.
+    pub server_name: Option<Box<str>>,
 }
 
 /// The first line of a request.
@@ -41,76 +68,83 @@ pub enum FirstLine {
 }
 
 impl FirstLine {
-    /// Method, target and version.
-    fn pieces(&self) -> [Option<&str>; 3] {
+    fn method(&self) -> Option<&str> {
         match self {
-            Self::Read(method, target, version) => {
-                [Some(method.as_str()), target.path_and_query().map(|p| p.as_str()), Some(self::version(*version))]
-            }
-            Self::Refused(pieces) => [0, 1, 2].map(|at: usize| pieces[at].as_deref()),
+            Self::Read(method, ..) => Some(method.as_str()),
+            Self::Refused([method, ..]) => method.as_deref(),
+        }
+    }
+
+    fn target(&self) -> Option<&str> {
+        match self {
+            Self::Read(_, target, _) => target.path_and_query().map(|target| target.as_str()),
+            Self::Refused([_, target, _]) => target.as_deref(),
+        }
+    }
+
+    fn protocol(&self) -> Option<&str> {
+        match self {
+            Self::Read(.., version) => Some(self::version(*version)),
+            Self::Refused([.., version]) => version.as_deref(),
         }
     }
 }
 
-/// One JSON object.
-pub(super) fn json(entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, ended: Ended) -> String {
-    let text = |value: &Option<HeaderValue>| value.as_ref().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
-    let [method, target, protocol] = entry.line.pieces();
-    let mut line = serde_json::json!({
-        "time": rfc3339(SystemTime::now()),
-        "client": entry.client,
-        "listener": names.listener,
-        "method": method,
-        "host": text(&entry.host),
-        "target": target,
-        "protocol": protocol,
-        "status": outcome.status.map(|s| s.as_u16()),
-        "bytes": outcome.body_bytes,
-        "duration_ms": (ended.elapsed.as_secs_f64() * 1e6).round() / 1e3,
-        "service": names.service,
-        "backend": names.backend,
-        "referer": text(&entry.referer),
-        "user_agent": text(&entry.user_agent),
-    });
-    entry.attempts.add(&mut line, outcome.attempts, outcome.failure);
-    if let Some(call) = outcome.grpc {
-        line["grpc_status"] = call.status().into();
-    }
-    add_promise(&mut line, ended.promise);
-    add_proxy_header(&mut line, &entry.proxy_header);
-    format!("{line}\n")
+/// All that is known at the end of an exchange.
+#[derive(Debug)]
+pub(super) struct ExchangeFacts<'a> {
+    pub(super) entry: &'a ExchangeEntry,
+    pub(super) names: &'a Names<'a>,
+    pub(super) outcome: &'a Outcome,
+    pub(super) ended: Ended,
+    pub(super) end: LineEnd<'a>,
 }
 
-/// As Apache's "combined", with microseconds at the end.
-pub(super) fn combined(entry: &ExchangeEntry, outcome: &Outcome, elapsed: Duration) -> String {
-    let mut line = String::with_capacity(256);
-    match entry.client {
-        Some(client) => _ = write!(line, "{client} - - ["),
-        None => line.push_str("- - - ["),
-    }
-    let _ = write!(line, "{}] \"", clf(SystemTime::now()));
-    for (at, piece) in entry.line.pieces().into_iter().enumerate() {
-        line.push_str(if at == 0 { "" } else { " " });
-        escaped(&mut line, piece.unwrap_or("-").as_bytes());
-    }
-    let status = outcome.status.map_or(499, |s| s.as_u16());
-    let _ = write!(line, "\" {status} {} ", outcome.body_bytes);
-    for value in [&entry.referer, &entry.user_agent] {
-        line.push('"');
-        escaped(&mut line, value.as_ref().map_or(&b"-"[..], HeaderValue::as_bytes));
-        line.push_str("\" ");
-    }
-    let _ = writeln!(line, "{}", elapsed.as_micros());
-    line
+/// Whether nothing is remarkable about it but, maybe, how long it took.
+pub(super) fn is_good(outcome: &Outcome, ended: &Ended) -> bool {
+    let is_good_call = matches!(outcome.grpc, None | Some(Grpc::Status(0)));
+    let is_answered = outcome.status.is_some_and(|status| status.as_u16() < 400);
+    outcome.failure.is_none() && is_answered && is_good_call && outcome.attempts <= 1 && ended.is_as_promised()
 }
 
-/// Writes what stands in quotes. As in Apache's logs, what could end the quotes has a backslash, and what is not printable ASCII is `\xHH`.
-fn escaped(line: &mut String, value: &[u8]) {
-    for &byte in value {
-        match byte {
-            b'"' | b'\\' => _ = write!(line, "\\{}", char::from(byte)),
-            b' '..=b'~' => line.push(char::from(byte)),
-            _ => _ = write!(line, "\\x{byte:02x}"),
+impl Facts for ExchangeFacts<'_> {
+    fn value(&self, field: Field) -> Value<'_> {
+        let Self { entry, names, outcome, ended, end } = self;
+        let chosen = &entry.chosen;
+        match field {
+            Field::Aborted => aborted(outcome.failure),
+            Field::Attempts => Value::Number(outcome.attempts.into()),
+            Field::Bytes => Value::Number(outcome.body_bytes),
+            Field::BytesIn => Value::Number(chosen.bytes_in.as_ref().map_or(0, |bytes| bytes.get())),
+            Field::Client => entry.client.map_or(Value::Null, Value::Address),
+            Field::Connect => Value::millis(outcome.connected),
+            Field::Failure => entry.attempts.failure(outcome.failure),
+            Field::FirstByte => Value::millis(outcome.answered),
+            Field::GrpcStatus => match outcome.grpc {
+                None => Value::Absent,
+                Some(call) => call.status().map_or(Value::Null, |status| Value::Number(status.into())),
+            },
+            Field::Host => Value::header(entry.host.as_ref()),
+            Field::Method => Value::text(entry.line.method()),
+            Field::Protocol => Value::text(entry.line.protocol()),
+            Field::Proxy if entry.proxy_header.is_empty() => Value::Absent,
+            Field::Proxy => Value::Pairs(&entry.proxy_header),
+            Field::Queue => Value::millis(outcome.queued),
+            Field::Referer => Value::header(entry.referer.as_ref()),
+            Field::RequestId => Value::text_if(entry.request_id.as_ref().map(HeaderValue::as_bytes)),
+            Field::Route => Value::text(chosen.route.as_deref()),
+            Field::Status => outcome.status.map_or(Value::Null, |status| Value::Number(status.as_u16().into())),
+            Field::StatusOr499 => Value::Number(outcome.status.map_or(499, |status| status.as_u16().into())),
+            Field::Target => Value::text(entry.line.target()),
+            Field::TlsServerName => Value::text(chosen.server_name.as_deref()),
+            Field::TlsVersion => Value::text(chosen.tls_version),
+            Field::TraceId => entry.trace_id.map_or(Value::Absent, Value::Trace),
+            Field::Tried => entry.attempts.backends(),
+            Field::UserAgent => Value::header(entry.user_agent.as_ref()),
+            Field::RequestHeader(at) => Value::header(chosen.request_headers.get(at).and_then(Option::as_ref)),
+            Field::ResponseHeader(at) => Value::header(chosen.response_headers.get(at).and_then(Option::as_ref)),
+            Field::End | Field::Datagrams | Field::DatagramsReceived => Value::Absent,
+            _ => end.value(field, names, ended),
         }
     }
 }
@@ -120,28 +154,5 @@ fn version(version: Version) -> &'static str {
         Version::HTTP_10 => "HTTP/1.0",
         Version::HTTP_2 => "HTTP/2",
         _ => "HTTP/1.1",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotes_cannot_be_ended_from_within() {
-        let hostile = HeaderValue::from_bytes(b"a\" \\ \xff").ok();
-        let entry = ExchangeEntry {
-            client: None,
-            line: FirstLine::Read(Method::GET, "/a\"b?\\\u{e9}".parse().unwrap(), Version::HTTP_11),
-            attempts: AttemptLog::default(),
-            proxy_header: Vec::new(),
-            host: None,
-            referer: hostile,
-            user_agent: None,
-        };
-        let line = combined(&entry, &Outcome::begun(std::time::Instant::now()), Duration::from_micros(7));
-        let (_, after_time) = line.split_once("] ").unwrap();
-        let want = r#""GET /a\"b?\\\xc3\xa9 HTTP/1.1" 499 0 "a\" \\ \xff" "-" 7"#;
-        assert_eq!(after_time, format!("{want}\n"));
     }
 }

@@ -1,74 +1,74 @@
 //! The access log: one line for each exchange and each session, formatted by the worker, written by a thread of its own.
 //!
-//! The data path never waits for a disk: lines go through a queue that is bounded in lines and in bytes, and when the writer does not keep
-//! up they are dropped and counted, which the writer says in the log itself.
+//! The data path never waits for a disk or for another machine: lines go through a queue that is bounded in lines and in bytes, and when the
+//! writer does not keep up they are dropped and counted, which the writer says in the log itself.
 
 mod attempts;
 mod exchange;
+mod json;
+mod number;
 pub mod session;
+mod sink;
+mod syslog;
+#[cfg(test)]
+mod tests;
+mod text;
 mod time;
+mod value;
+mod writer;
 
-use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::SystemTime;
 
 pub use attempts::AttemptLog;
-pub use exchange::{ExchangeEntry, FirstLine};
+use exchange::ExchangeFacts;
+pub use exchange::{Chosen, ExchangeEntry, FirstLine};
+use session::{SessionEntry, SessionFacts};
+use time::LineTime;
+use value::{Facts, Value};
+use writer::Writer;
 
 use super::Ended;
+use crate::clock::Stamp;
 use crate::metrics::PromiseEnd;
 use crate::outcome::{Outcome, SessionOutcome};
+use crate::policy::access_log::{AccessDestination, AccessLines, Field, Layout};
 
 /// Lines that may wait for the writer.
 const QUEUE: usize = 64 * 1024;
 /// The memory that these lines may take: a client may make each of them as long as the head of a request.
 const QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// Most lines are shorter than this, and so get their memory at once. As many as may wait then take as much memory as they may.
+const LINE: usize = 512;
 
-/// How a line is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON object.
-    Json,
-    /// The Apache "combined" format, with the time it took in microseconds at the end.
-    Combined,
-}
+/// The lines of the access log as the exchanges of a worker hold them: workers that counted in the `Arc` itself would contend for it.
+pub type Lines = Rc<Arc<AccessLines>>;
 
-/// Where lines go.
-#[derive(Debug, Clone)]
-pub enum Destination {
-    /// Standard output.
-    Stdout,
-    /// A file, appended to.
-    File(PathBuf),
-}
-
-impl fmt::Display for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stdout => f.write_str("stdout"),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
-}
-
-/// A handle for workers.
-#[derive(Debug, Clone)]
+/// A handle for workers: each has a clone of its own.
+#[derive(Debug)]
 pub struct Log {
-    format: Format,
     lines: SyncSender<Message>,
     backlog: Arc<Backlog>,
+    own: RefCell<Own>,
+}
+
+/// What each clone of the handle has for itself.
+#[derive(Debug, Default)]
+struct Own {
+    time: LineTime,
+    random: fastrand::Rng,
 }
 
 /// What the writer has yet to write, and what it will never get.
 #[derive(Debug, Default)]
 struct Backlog {
-    /// Memory of the lines in the queue.
+    /// Memory of the lines that wait.
     bytes: AtomicUsize,
     /// Lines that did not get into the queue.
     dropped: AtomicU64,
@@ -76,9 +76,19 @@ struct Backlog {
 
 #[derive(Debug)]
 enum Message {
-    Line(String),
+    Line(Line),
+    /// The file is opened again.
     Reopen,
-    Redirect(Destination),
+    /// Lines go there from now on. The flag says whether they are JSON.
+    Redirect(AccessDestination, bool),
+}
+
+/// A line with its end.
+#[derive(Debug)]
+struct Line {
+    text: Vec<u8>,
+    /// When it was made.
+    at: Stamp,
 }
 
 /// What a line says of where it went.
@@ -90,27 +100,68 @@ pub struct Names<'a> {
     pub service: Option<&'a str>,
     /// The backend.
     pub backend: Option<&'a str>,
+    /// The worker, from 0.
+    pub worker: usize,
+}
+
+/// What is known of a line only when it is written.
+#[derive(Debug)]
+struct LineEnd<'a> {
+    time: &'a LineTime,
+    /// The share of the lines of its kind that are written, where it stands for others too.
+    sample: Option<f64>,
+}
+
+impl LineEnd<'_> {
+    /// What exchanges and sessions say alike; whatever is no field of either is absent.
+    fn value<'v>(&'v self, field: Field, names: &'v Names<'_>, ended: &Ended) -> Value<'v> {
+        match field {
+            Field::Backend => Value::text(names.backend),
+            Field::Duration => Value::Millis(ended.elapsed),
+            Field::DurationMicros => Value::Number(u64::try_from(ended.elapsed.as_micros()).unwrap_or(u64::MAX)),
+            Field::Listener => Value::text(Some(names.listener)),
+            Field::Sample => self.sample.map_or(Value::Absent, Value::Share),
+            Field::Service => Value::text(names.service),
+            Field::Sla => Value::text_if(ended.promise.map(|end| end.as_str().as_bytes())),
+            Field::Time => Value::Text(self.time.rfc3339()),
+            Field::TimeClf => Value::Text(self.time.clf()),
+            Field::Worker => Value::Number(names.worker as u64),
+            _ => Value::Absent,
+        }
+    }
+}
+
+impl Ended {
+    /// Whether it does not count against what is promised of its service.
+    fn is_as_promised(&self) -> bool {
+        !matches!(self.promise, Some(PromiseEnd::Failed | PromiseEnd::Slow))
+    }
+}
+
+impl Clone for Log {
+    fn clone(&self) -> Self {
+        Self { lines: self.lines.clone(), backlog: Arc::clone(&self.backlog), own: RefCell::default() }
+    }
 }
 
 impl Log {
-    /// Opens the destination and starts the writer. Its thread ends, with everything written, when the last clone of the
-    /// log is gone.
+    /// Opens the destination and starts the writer. Its thread ends, with everything written that can be, when the last clone of the
+    /// log is gone. A destination that is reached over a socket is connected to by the writer: it may come later than we do.
     ///
     /// # Errors
     ///
     /// When the file can't be opened or the thread not be started.
-    pub fn start(destination: Destination, format: Format) -> io::Result<(Self, JoinHandle<()>)> {
-        let (log, queue) = Self::queued(format);
-        let backlog = Arc::clone(&log.backlog);
-        let mut writer = Writer { out: open(&destination)?, destination, format, backlog, is_failing: false };
+    pub fn start(destination: AccessDestination, is_json: bool) -> io::Result<(Self, JoinHandle<()>)> {
+        let (log, queue) = Self::queued();
+        let mut writer = Writer::open(destination, is_json, Arc::clone(&log.backlog))?;
         let thread = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run(&queue))?;
         Ok((log, thread))
     }
 
     /// A log, and what a writer takes its lines from.
-    fn queued(format: Format) -> (Self, Receiver<Message>) {
+    fn queued() -> (Self, Receiver<Message>) {
         let (lines, queue) = mpsc::sync_channel(QUEUE);
-        (Self { format, lines, backlog: Arc::default() }, queue)
+        (Self { lines, backlog: Arc::default(), own: RefCell::default() }, queue)
     }
 
     /// Opens the file again, which a log rotation has moved away.
@@ -119,29 +170,46 @@ impl Log {
         let _ = self.lines.try_send(Message::Reopen);
     }
 
-    /// Writes to this destination from the next line on. Where that can't be opened, the log stays where it is.
-    pub fn redirect(&self, destination: Destination) {
-        let _ = self.lines.try_send(Message::Redirect(destination));
+    /// Writes to this destination from the next line on; `is_json` says how lines are written there. Where it can't be opened, the log
+    /// stays where it is.
+    pub fn redirect(&self, destination: AccessDestination, is_json: bool) {
+        let _ = self.lines.try_send(Message::Redirect(destination, is_json));
     }
 
-    /// Writes the line of an exchange.
+    /// Writes the line of an exchange, unless it is one of those that others stand for.
     pub fn exchange(&self, entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, ended: Ended) {
-        self.line(match self.format {
-            Format::Json => exchange::json(entry, names, outcome, ended),
-            Format::Combined => exchange::combined(entry, outcome, ended.elapsed),
+        let own = &mut *self.own.borrow_mut();
+        let is_good = exchange::is_good(outcome, &ended);
+        let decided = entry.lines.sampling.decide(is_good, ended.elapsed, || own.random.f64());
+        let Some(sample) = decided else { return };
+        self.write(&entry.lines.exchange, &mut own.time, |time| {
+            let end = LineEnd { time, sample };
+            ExchangeFacts { entry, names, outcome, ended, end }
         });
     }
 
-    /// Writes the line of a session.
-    pub fn session(&self, entry: &session::SessionEntry, names: &Names<'_>, outcome: &SessionOutcome, ended: Ended) {
-        self.line(match self.format {
-            Format::Json => session::json(entry, names, outcome, ended),
-            Format::Combined => session::combined(entry, names, outcome, ended.elapsed),
+    /// Writes the line of a session, unless it is one of those that others stand for. A session is slow when it took long to get a backend.
+    pub fn session(&self, entry: &SessionEntry, names: &Names<'_>, outcome: &SessionOutcome, ended: Ended) {
+        let own = &mut *self.own.borrow_mut();
+        let is_good = session::is_good(outcome, &ended);
+        let took = outcome.connected.unwrap_or_default();
+        let Some(sample) = entry.lines.sampling.decide(is_good, took, || own.random.f64()) else { return };
+        self.write(&entry.lines.session, &mut own.time, |time| {
+            let end = LineEnd { time, sample };
+            SessionFacts { entry, names, outcome, ended, end }
         });
     }
 
-    fn line(&self, line: String) {
-        let cost = line.capacity();
+    fn write<'a, F: Facts + 'a>(&self, layout: &Layout, time: &'a mut LineTime, facts: impl FnOnce(&'a LineTime) -> F) {
+        let now = SystemTime::now();
+        time.set(now);
+        let mut text = Vec::with_capacity(LINE);
+        render(&mut text, layout, &facts(time));
+        self.queue(Line { text, at: now.into() });
+    }
+
+    fn queue(&self, line: Line) {
+        let cost = line.text.capacity();
         let waiting = self.backlog.bytes.fetch_add(cost, Relaxed);
         if waiting + cost > QUEUE_BYTES || self.lines.try_send(Message::Line(line)).is_err() {
             self.backlog.bytes.fetch_sub(cost, Relaxed);
@@ -150,133 +218,9 @@ impl Log {
     }
 }
 
-struct Writer {
-    out: BufWriter<Box<dyn Write + Send>>,
-    destination: Destination,
-    format: Format,
-    backlog: Arc<Backlog>,
-    /// The last write failed, and that was logged.
-    is_failing: bool,
-}
-
-impl Writer {
-    /// Writes until the last worker is gone.
-    fn run(&mut self, queue: &Receiver<Message>) {
-        loop {
-            let message = match queue.try_recv() {
-                Ok(message) => message,
-                Err(TryRecvError::Disconnected) => break,
-                Err(TryRecvError::Empty) => {
-                    // there is nothing more to write for now: what was written must be visible in the file
-                    self.flush();
-                    match queue.recv_timeout(Duration::from_secs(1)) {
-                        Ok(message) => message,
-                        Err(RecvTimeoutError::Timeout) => continue,
-                        Err(RecvTimeoutError::Disconnected) => break,
-                    }
-                }
-            };
-            match message {
-                Message::Line(line) => {
-                    self.line(&line);
-                    self.backlog.bytes.fetch_sub(line.capacity(), Relaxed);
-                }
-                Message::Reopen => self.to(self.destination.clone()),
-                Message::Redirect(destination) => self.to(destination),
-            }
-        }
-        self.flush();
-    }
-
-    fn line(&mut self, line: &str) {
-        if let Err(error) = self.out.write_all(line.as_bytes()) {
-            self.failed(&error);
-        }
-    }
-
-    /// Logged once: a disk that is full would be filled with that as well.
-    fn failed(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.is_failing, true) {
-            tracing::error!(%error, "the access log can't be written");
-        }
-    }
-
-    fn flush(&mut self) {
-        let dropped = self.backlog.dropped.swap(0, Relaxed);
-        if dropped > 0 {
-            let line = match self.format {
-                Format::Json => format!("{{\"dropped_lines\":{dropped}}}\n"),
-                Format::Combined => format!("# {dropped} lines were dropped: the disk did not keep up\n"),
-            };
-            self.line(&line);
-        }
-        match self.out.flush() {
-            Err(error) => self.failed(&error),
-            Ok(()) if std::mem::take(&mut self.is_failing) => {
-                tracing::warn!("the access log is written again; lines are missing");
-            }
-            Ok(()) => {}
-        }
-    }
-
-    fn to(&mut self, destination: Destination) {
-        self.flush();
-        match open(&destination) {
-            Ok(out) => (self.out, self.destination) = (out, destination),
-            Err(error) => {
-                tracing::error!(%error, %destination, "the access log can't be opened: the old file is written on");
-            }
-        }
-    }
-}
-
-/// Adds how it counts for the promise of its service, where there is one.
-fn add_promise(line: &mut serde_json::Value, promise: Option<PromiseEnd>) {
-    if let Some(end) = promise {
-        line["sla"] = end.as_str().into();
-    }
-}
-
-/// Adds what a PROXY header said of the client beyond its address, where there was one.
-fn add_proxy_header(line: &mut serde_json::Value, header: &[(Box<str>, Box<str>)]) {
-    if !header.is_empty() {
-        let header = header.iter().map(|(what, value)| ((**what).to_owned(), serde_json::Value::from(&**value)));
-        line["proxy"] = serde_json::Value::Object(header.collect());
-    }
-}
-
-fn open(destination: &Destination) -> io::Result<BufWriter<Box<dyn Write + Send>>> {
-    let out: Box<dyn Write + Send> = match destination {
-        Destination::Stdout => Box::new(io::stdout()),
-        Destination::File(path) => {
-            let file: File = OpenOptions::new().create(true).append(true).open(path)?;
-            Box::new(file)
-        }
-    };
-    Ok(BufWriter::with_capacity(64 * 1024, out))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cost(queue: &Receiver<Message>) -> usize {
-        let lines = queue.try_iter().map(|message| match message {
-            Message::Line(line) => line.capacity(),
-            Message::Reopen | Message::Redirect(_) => 0,
-        });
-        lines.sum()
-    }
-
-    #[test]
-    fn the_queue_holds_so_many_bytes_however_long_its_lines_are() {
-        for length in [300, 64 * 1024] {
-            let (log, queue) = Log::queued(Format::Json);
-            (0..2 * QUEUE_BYTES / length).for_each(|_| log.line("x".repeat(length)));
-            assert!(log.backlog.dropped.load(Relaxed) > 0);
-            let held = log.backlog.bytes.load(Relaxed);
-            assert!(held <= QUEUE_BYTES && held > QUEUE_BYTES / 2, "{held}");
-            assert_eq!(cost(&queue), held);
-        }
+fn render(line: &mut Vec<u8>, layout: &Layout, facts: &impl Facts) {
+    match layout {
+        Layout::Json(members) => json::object(line, members, facts),
+        Layout::Text(parts) => text::line(line, parts, facts),
     }
 }

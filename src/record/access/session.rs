@@ -1,18 +1,19 @@
-//! The access log's line of a session.
+//! What the access log says of a session.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
 
-use super::time::clf;
-use super::{AttemptLog, Ended, Names, add_promise, add_proxy_header};
-use crate::clock::rfc3339;
+use super::attempts::aborted;
+use super::value::{Facts, Value};
+use super::{AttemptLog, Ended, LineEnd, Lines, Names};
 use crate::outcome::{End, SessionOutcome};
 use crate::policy::ListenerProtocol;
+use crate::policy::access_log::Field;
 
 /// What a line says of a session's client; kept while the session lasts.
 #[derive(Debug)]
 pub struct SessionEntry {
+    /// The lines of the access log when it began.
+    pub lines: Lines,
     /// Who it is; `None` over a Unix socket.
     pub client: Option<IpAddr>,
     /// What the listener speaks.
@@ -25,54 +26,43 @@ pub struct SessionEntry {
     pub attempts: AttemptLog,
 }
 
-/// One JSON object.
-pub(super) fn json(entry: &SessionEntry, names: &Names<'_>, outcome: &SessionOutcome, ended: Ended) -> String {
-    let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-    let mut line = serde_json::json!({
-        "time": rfc3339(SystemTime::now()),
-        "client": entry.client,
-        "listener": names.listener,
-        "protocol": protocol(entry.protocol),
-        "server_name": entry.server_name,
-        "bytes_received": outcome.received,
-        "bytes": outcome.sent,
-        "duration_ms": millis(ended.elapsed),
-        "connect_ms": outcome.connected.map(millis),
-        "service": names.service,
-        "backend": names.backend,
-        "end": end(outcome),
-    });
-    entry.attempts.add(&mut line, outcome.attempts, outcome.failure);
-    if let Some([received, sent]) = outcome.datagrams {
-        line["datagrams_received"] = received.into();
-        line["datagrams"] = sent.into();
-    }
-    add_promise(&mut line, ended.promise);
-    add_proxy_header(&mut line, &entry.proxy_header);
-    format!("{line}\n")
+/// All that is known at the end of a session.
+#[derive(Debug)]
+pub(super) struct SessionFacts<'a> {
+    pub(super) entry: &'a SessionEntry,
+    pub(super) names: &'a Names<'a>,
+    pub(super) outcome: &'a SessionOutcome,
+    pub(super) ended: Ended,
+    pub(super) end: LineEnd<'a>,
 }
 
-/// As near to Apache's "combined" as what has no request can be: the request is the protocol, the name that was asked for, and
-/// where it went; the status is the word for its end.
-pub(super) fn combined(entry: &SessionEntry, names: &Names<'_>, outcome: &SessionOutcome, elapsed: Duration) -> String {
-    let mut line = String::with_capacity(160);
-    match entry.client {
-        Some(client) => _ = write!(line, "{client} - - ["),
-        None => line.push_str("- - - ["),
+/// Whether nothing is remarkable about it but, maybe, how long it took to get a backend.
+pub(super) fn is_good(outcome: &SessionOutcome, ended: &Ended) -> bool {
+    outcome.failure.is_none() && outcome.attempts <= 1 && outcome.end != End::Cut && ended.is_as_promised()
+}
+
+impl Facts for SessionFacts<'_> {
+    fn value(&self, field: Field) -> Value<'_> {
+        let Self { entry, names, outcome, ended, end } = self;
+        match field {
+            Field::Aborted => aborted(outcome.failure),
+            Field::Attempts => Value::Number(outcome.attempts.into()),
+            Field::Bytes => Value::Number(outcome.sent),
+            Field::BytesIn => Value::Number(outcome.received),
+            Field::Client => entry.client.map_or(Value::Null, Value::Address),
+            Field::Connect => Value::millis(outcome.connected),
+            Field::Datagrams => Value::number_if(outcome.datagrams.map(|[_, sent]| sent)),
+            Field::DatagramsReceived => Value::number_if(outcome.datagrams.map(|[received, _]| received)),
+            Field::End => Value::Text(how(outcome).as_bytes()),
+            Field::Failure => entry.attempts.failure(outcome.failure),
+            Field::Protocol => Value::Text(protocol(entry.protocol).as_bytes()),
+            Field::Proxy if entry.proxy_header.is_empty() => Value::Absent,
+            Field::Proxy => Value::Pairs(&entry.proxy_header),
+            Field::TlsServerName => Value::text(entry.server_name.as_deref()),
+            Field::Tried => entry.attempts.backends(),
+            _ => end.value(field, names, ended),
+        }
     }
-    let _ = writeln!(
-        line,
-        "{}] \"{} {} {}\" {} {} \"-\" \"-\" {}",
-        clf(SystemTime::now()),
-        protocol(entry.protocol),
-        // a name that was read from a ClientHello has no other characters than a host name's
-        entry.server_name.as_deref().unwrap_or("-"),
-        names.backend.unwrap_or("-"),
-        end(outcome),
-        outcome.sent,
-        elapsed.as_micros(),
-    );
-    line
 }
 
 fn protocol(protocol: ListenerProtocol) -> &'static str {
@@ -84,54 +74,12 @@ fn protocol(protocol: ListenerProtocol) -> &'static str {
     }
 }
 
-fn end(outcome: &SessionOutcome) -> &'static str {
+/// How it ended.
+fn how(outcome: &SessionOutcome) -> &'static str {
     match (outcome.failure, outcome.end) {
         (Some(_), _) => "failed",
         (None, End::Closed) => "closed",
         (None, End::Idle) => "idle",
         (None, End::Cut) => "cut",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-    use crate::error::Kind;
-
-    #[test]
-    fn a_line_says_who_where_how_much_and_how_it_ended() {
-        let entry = SessionEntry {
-            client: "192.0.2.7".parse().ok(),
-            protocol: ListenerProtocol::Tls,
-            proxy_header: vec![("unique_id".into(), "7f".into())],
-            server_name: Some("a.example".into()),
-            attempts: AttemptLog::default(),
-        };
-        let names = Names { listener: "edge", service: Some("app"), backend: Some("b1") };
-        let mut outcome = SessionOutcome::begun(Instant::now());
-        (outcome.received, outcome.sent, outcome.connected) = (7, 9, Some(Duration::from_micros(1_500)));
-        outcome.end = End::Closed;
-        let line: serde_json::Value = serde_json::from_str(&json(
-            &entry,
-            &names,
-            &outcome,
-            Ended { elapsed: Duration::from_secs(2), promise: None },
-        ))
-        .unwrap();
-        assert_eq!(line["client"], "192.0.2.7");
-        assert_eq!(line["proxy"]["unique_id"], "7f");
-        assert_eq!((&line["bytes_received"], &line["bytes"]), (&7.into(), &9.into()));
-        assert_eq!((&line["connect_ms"], &line["duration_ms"]), (&1.5.into(), &2000.0.into()));
-        assert_eq!((&line["end"], &line["failure"]), (&"closed".into(), &serde_json::Value::Null));
-        for (how, word) in [(End::Idle, "idle"), (End::Cut, "cut")] {
-            outcome.end = how;
-            assert_eq!(end(&outcome), word);
-        }
-        outcome.failure = Some(Kind::UpstreamClosed);
-        let line = combined(&entry, &names, &outcome, Duration::from_micros(12));
-        assert!(line.starts_with("192.0.2.7 - - ["), "{line}");
-        assert!(line.ends_with("] \"TLS a.example b1\" failed 9 \"-\" \"-\" 12\n"), "{line}");
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn build(
             response_headers: HeaderChanges::default(),
             timeout: TimeoutOverride::default(),
             hits: hits(&listener.name, ""),
+            text: "all others".into(),
         })
     });
     Ok(Listener {
@@ -55,6 +56,7 @@ pub(super) fn build(
         idle_timeout: listener.idle_timeout,
         max_connections: listener.max_connections,
         local: registry.requests(&listener.name, "", ""),
+        request_id: listener.request_id.clone(),
     })
 }
 
@@ -83,5 +85,6 @@ fn build_route(route: &model::Route, hits: Arc<RouteHits>) -> Result<Route, Stri
         response_headers: route.response_headers.clone(),
         timeout: route.timeout,
         hits,
+        text: route.when.to_string().into(),
     })
 }

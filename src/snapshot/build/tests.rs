@@ -111,6 +111,7 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
 fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Config {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let listener = model::Listener {
+        request_id: None,
         name: "web".to_owned(),
         bind: Address::Tcp(address),
         protocol: ListenerProtocol::Http,
@@ -138,8 +139,8 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         log: model::Log {
             level: "info".to_owned(),
             format: model::LogFormat::Text,
-            access: model::AccessLog::Off,
-            access_format: model::AccessFormat::Json,
+            access: None,
+            access_lines: Arc::default(),
         },
         listeners: vec![listener],
         services,

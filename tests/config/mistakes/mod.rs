@@ -2,6 +2,7 @@
 
 mod detection;
 mod listeners;
+mod log;
 mod meant;
 mod notify;
 mod recovery;

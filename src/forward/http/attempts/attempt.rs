@@ -1,6 +1,7 @@
 //! One attempt: a request is sent to one backend, and the head of its answer waited for.
 
 use std::future::poll_fn;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::header::HeaderValue;
@@ -50,7 +51,11 @@ impl Attempt<'_> {
         // a request that can't be repeated takes no risk with a backend that closes its connections as they are used
         let fresh = self.on_new_connection || (pool.races() && !is_repeatable(line));
         let connector = Connector { service, endpoint, pool: &pool, fresh, upgrades: line.upgrade.is_some(), terms };
+        let asked = self.request.connected.as_ref().inspect(|time| time.set(None)).map(|_| Instant::now());
         let connection = connector.connect().await.map_err(not_raced)?;
+        if let Some((time, asked)) = self.request.connected.as_ref().zip(asked) {
+            time.set(Some(asked.elapsed()));
+        }
         let backend_host;
         let host = if line.host.is_empty() {
             let authority = endpoint.target.authority(&endpoint.host, None, service.tls.is_some());

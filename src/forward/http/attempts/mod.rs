@@ -3,6 +3,7 @@
 mod attempt;
 mod connector;
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -52,6 +53,8 @@ pub struct UpstreamRequest<'a> {
     pub keys: &'a Keys,
     /// Its client, where that can be asked whether it is still there.
     pub client: Option<&'a Presence>,
+    /// How long the last attempt took until it had a connection; `None` = nobody wants to know.
+    pub connected: Option<Cell<Option<Duration>>>,
 }
 
 /// The request's body over several attempts; `None` = it has none.
@@ -109,7 +112,10 @@ async fn attempt_until_settled(
     let mut attempts = Attempts::new(request, body);
     loop {
         let criteria = attempts.criteria(began);
-        let admission = placement::admit(worker, service, criteria, &request.terms.timeouts).await?;
+        let asked = exchange.wants_times().then(Instant::now);
+        let admission = placement::admit(worker, service, criteria, &request.terms.timeouts).await;
+        exchange.queued_since(asked);
+        let admission = admission?;
         let backend = admission.backend();
         exchange.attempt_begins(admission);
         let result = attempts.run(backend).await;

@@ -5,6 +5,7 @@ pub mod access;
 mod counted;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -19,12 +20,13 @@ use crate::forward::placement::attempt_result::{self, AttemptResult};
 use crate::load::{BadReport, orca};
 use crate::metrics::{AttemptEnd, BeganIn, Failure};
 use crate::outcome::{Grpc, Outcome};
+use crate::policy::access_log::Wants;
 use crate::protocol::http::grpc;
 use crate::record;
 use crate::record::access as log;
-use crate::snapshot::{Current, Service};
+use crate::snapshot::{Current, Route, Service};
 use crate::upstream::terms::Failed;
-use counted::{BackendView, Counted};
+use counted::{AskedView, BackendView, Counted};
 
 /// One exchange.
 #[derive(Debug)]
@@ -91,6 +93,44 @@ impl Exchange {
         self.access = Some(Box::new(entry));
     }
 
+    /// What the access log wants to know beyond what is known anyway.
+    fn wants(&self) -> Wants {
+        self.access.as_ref().map_or(Wants::default(), |entry| entry.lines.wants)
+    }
+
+    /// Whether it has to be measured how long the exchange waits for what.
+    pub fn wants_times(&self) -> bool {
+        self.wants().times
+    }
+
+    /// This route takes it.
+    pub fn takes(&mut self, route: &Route) {
+        if let Some(entry) = &mut self.access
+            && entry.lines.wants.route
+        {
+            entry.chosen.route = Some(Arc::clone(&route.text));
+        }
+    }
+
+    /// It has waited for a place at a backend since then, if that was measured.
+    pub fn queued_since(&mut self, asked: Option<Instant>) {
+        if let Some(asked) = asked {
+            *self.outcome.queued.get_or_insert_default() += asked.elapsed();
+        }
+    }
+
+    /// Its last attempt took so long until it had a connection.
+    pub fn connected(&mut self, time: Option<Duration>) {
+        self.outcome.connected = time;
+    }
+
+    /// The client is answered with these fields.
+    pub fn answered_with(&mut self, headers: &HeaderMap) {
+        if let Some(entry) = &mut self.access {
+            access::note_answer(entry, headers);
+        }
+    }
+
     /// It asks for the service at the first place in its snapshot, and the backends of the one at the second place do the work. They differ only
     /// while recovery sends work elsewhere.
     pub fn goes_to(&mut self, asked: usize, service: usize) {
@@ -138,7 +178,8 @@ impl Exchange {
     pub fn answered(&mut self, status: StatusCode, rest: Rest) {
         self.outcome.status = Some(status);
         self.is_failure = self.service().is_some_and(|service| service.failure_status.contain(status));
-        if self.counted.asked().and_then(|asked| asked.promised).is_some_and(|promised| promised.latency.is_some()) {
+        let has_promised = |asked: AskedView<'_>| asked.promised.is_some_and(|promised| promised.latency.is_some());
+        if self.counted.asked().is_some_and(has_promised) || self.wants_times() {
             self.outcome.answered = Some(self.outcome.began.elapsed());
         }
         self.waited();
@@ -313,6 +354,7 @@ impl Drop for Exchange {
                 listener: self.counted.listener(),
                 service: asked.map(|asked| asked.name),
                 backend: self.counted.backend().map(|used| &*used.endpoint.id),
+                worker: worker.index,
             };
             worker.recorder.access(&entry, &names, &self.outcome, ended);
         }

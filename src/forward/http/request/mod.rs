@@ -1,6 +1,7 @@
 //! The request that came is turned into the one that goes to a backend.
 
 pub mod changes;
+pub mod id;
 pub mod max_forwards;
 pub mod sender;
 
