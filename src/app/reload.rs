@@ -115,6 +115,13 @@ pub(super) fn count_generation(generation: u64) {
     gauge!(names::CONFIG_GENERATION.name).set(generation as f64);
 }
 
+/// What `/metrics` shows of a configuration that is about to run.
+pub(super) fn show(config: &model::Config, hash: &str, registry: &Registry) {
+    gauge!(names::CONFIG_HASH.name, "hash" => hash.to_owned()).set(1.0);
+    registry.keep(&names::CONFIG_HASH, |labels| labels.first().is_some_and(|known| known == hash));
+    registry.show_backends(config.metrics.max_backends, config.metrics.backend_histograms);
+}
+
 /// Sends a message when the file has changed. Without a file, never.
 pub(super) fn changes(source: Option<&Path>) -> mpsc::Receiver<()> {
     let (tell, told) = mpsc::channel(1);
@@ -177,6 +184,7 @@ impl System {
         // from here on nothing can fail
         self.discoveries.commit(&config, fresh, &self.registry);
         self.certificates.commit(&config, &self.registry, SystemTime::now());
+        show(&config, effective.hash(), &self.registry);
         if !warnings.is_empty() {
             tracing::warn!("{warnings}");
         }
@@ -192,7 +200,7 @@ impl System {
         let current = self.store.load();
         let shown_now = self.listeners.shown(&current);
         listener_events::tell(&shown_before, &shown_now, changes.changed_listeners(), self.store.events());
-        self.admin.reloaded(shown_now, shown(&self.effective));
+        self.admin.reloaded(shown_now, shown(&self.effective), self.effective.hash());
         background::discard(vec![before]);
         Ok((current.generation, changes))
     }

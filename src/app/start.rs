@@ -69,6 +69,7 @@ impl Startup<'_> {
         listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
         let shown = listeners.shown(&store.load());
         listener_events::tell(&[], &shown, &[], store.events());
+        reload::show(&config, effective.hash(), &registry);
         let certificates = certificates(&config, &store, &registry);
         let webhooks = webhooks(prepared_webhooks, &store, &registry);
         let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
@@ -85,6 +86,7 @@ impl Startup<'_> {
             registry: Arc::clone(&registry),
             listeners: shown,
             effective: reload::shown(&effective),
+            config_hash: effective.hash().to_owned(),
             hosts: config.admin.hosts.clone(),
             tokens: config.admin.tokens.clone(),
             reload,
