@@ -16,3 +16,16 @@ pub fn now() -> f64 {
 pub(super) fn of(moment: f64) -> f64 {
     ((now() - moment).max(0.0) * 1e3).round() / 1e3
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_just_happened_is_new_and_what_is_yet_to_come_has_no_age() {
+        let before = now();
+        assert!((0.0..60.0).contains(&of(before)));
+        assert!((99.9..160.0).contains(&of(before - 100.0)));
+        assert_eq!(of(before + 1e9), 0.0);
+    }
+}

@@ -223,4 +223,6 @@ metrics! {
 }
 
 #[cfg(test)]
+mod expressions;
+#[cfg(test)]
 mod tests;
