@@ -140,6 +140,9 @@ sleep 2
 check 'both formats are read by the parsers of Prometheus and OpenMetrics, and say the same' reads
 tail -n 1 "$work/out"
 
+check 'every query of the board is understood' python3 scripts/metrics/board.py "http://127.0.0.1:$prom" deploy/grafana/evenkeel.json
+tail -n 1 "$work/out"
+
 # ---------------------------------------------------------------- the counts
 
 # from here on everything is counted from zero

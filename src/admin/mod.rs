@@ -71,8 +71,13 @@ use past::Pasts;
 use throttle::Throttle;
 use token::Tokens;
 
-/// Makes JSON of the configuration that runs, when somebody asks: there may be ten thousand backends in it, and hardly ever a question.
-pub type Effective = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+/// The configuration that runs, without secrets.
+pub struct Effective {
+    /// Makes JSON of it when somebody asks: there may be ten thousand backends in it, and hardly ever a question.
+    pub to_json: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// A hash of its file.
+    pub hash: String,
+}
 
 /// What the rest of the process hands to the admin address at its start.
 pub struct Sources {
@@ -94,8 +99,6 @@ pub struct Sources {
     pub listeners: Vec<Listener>,
     /// The configuration that runs, without secrets.
     pub effective: Effective,
-    /// A hash of its file.
-    pub config_hash: String,
     /// The names of `admin.hosts`, by which it may be asked.
     pub hosts: Vec<Host>,
     /// The bearer tokens; empty = requests need none.
@@ -155,7 +158,6 @@ pub struct Shared {
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
     effective: ArcSwap<Effective>,
-    config_hash: ArcSwap<String>,
     hosts: ArcSwap<Hosts>,
     tokens: ArcSwap<Tokens>,
     /// Browsers that have logged in.
@@ -193,7 +195,6 @@ impl Shared {
             registry,
             listeners,
             effective,
-            config_hash,
             hosts,
             tokens,
             reload,
@@ -209,7 +210,6 @@ impl Shared {
             registry,
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),
-            config_hash: ArcSwap::from_pointee(config_hash),
             hosts: ArcSwap::from_pointee(Hosts::new(hosts)),
             tokens: ArcSwap::from_pointee(Tokens::new(tokens)),
             logins: Mutex::default(),
@@ -231,9 +231,8 @@ impl Shared {
         self.phase.send_replace(phase);
     }
 
-    /// Takes on the listeners and the configuration, with the hash of its file, that run after a reload.
-    pub fn reloaded(&self, listeners: Vec<Listener>, effective: Effective, config_hash: &str) {
-        self.config_hash.store(Arc::new(config_hash.to_owned()));
+    /// Takes on the listeners and the configuration that run after a reload.
+    pub fn reloaded(&self, listeners: Vec<Listener>, effective: Effective) {
         self.listeners.store(Arc::new(listeners));
         self.effective.store(Arc::new(effective));
     }

@@ -34,7 +34,7 @@ pub(super) async fn show(
 
 /// `GET /api/v1/config`
 pub(super) async fn show_config(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
-    answer::json(&(shared.effective.load())())
+    answer::json(&(shared.effective.load().to_json)())
 }
 
 /// `GET /metrics`
@@ -69,7 +69,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": shared.started.elapsed().as_secs(),
         "config_generation": snapshot.generation,
-        "config_hash": **shared.config_hash.load(),
+        "config_hash": shared.effective.load().hash,
         "listeners": listeners,
         "services": services,
     });

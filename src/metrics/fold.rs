@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 
 use super::collect::{Bucket, Collect, Histogram, Number};
 use super::names::{self, Kind, Metric};
-use super::render::BackendReading;
+use super::readings::BackendReading;
 
 /// The value of the label `backend` for all that have no series of their own.
 pub(super) const OTHER: &str = "_other";

@@ -2,7 +2,7 @@
 
 use super::Registry;
 use super::openmetrics::OpenMetrics;
-use super::render::Readings;
+use super::readings::Readings;
 use super::text::Text;
 
 /// A format that a reading is written in.

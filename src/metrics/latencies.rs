@@ -6,7 +6,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::collect::{Bucket, Shown};
-use super::upstream::{BUCKETS, UpstreamMetrics};
+
+/// Buckets of the histogram that is counted: two for each octave, from 128 µs to 95 s.
+pub const BUCKETS: usize = 40;
 
 /// How many buckets are shown: one for each octave from 1 ms to 1 s, where answers mostly lie, and fewer beyond.
 pub(super) const SHOWN: usize = 14;
@@ -30,8 +32,12 @@ struct Counts {
 
 impl WideCounts {
     /// The wide counts after a reading of the small ones.
-    fn after(&self, read: &[u32; BUCKETS]) -> [u64; BUCKETS] {
+    pub(super) fn after(&self, read: &[u32; BUCKETS]) -> [u64; BUCKETS] {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // most of very many backends were never asked
+        if counts.is_none() && *read == [0; BUCKETS] {
+            return [0; BUCKETS];
+        }
         let counts = counts.get_or_insert_with(|| Box::new(Counts { seen: [0; BUCKETS], wide: [0; BUCKETS] }));
         for ((seen, wide), now) in counts.seen.iter_mut().zip(&mut counts.wide).zip(read) {
             *wide += u64::from(now.wrapping_sub(*seen));
@@ -41,22 +47,14 @@ impl WideCounts {
     }
 }
 
-impl UpstreamMetrics {
-    /// How long its answers took that were no failures.
-    pub(super) fn show_durations(&self) -> Shown<SHOWN> {
-        let counts = self.wide.after(&self.latencies());
-        let up_to = |end: u8| counts[..=usize::from(end)].iter().sum();
-        Shown {
-            buckets: ENDS.map(|end| Bucket {
-                bound: FIRST * f64::from(1_u32 << (end / 2)),
-                up_to: up_to(end),
-                exemplar: None,
-            }),
-            count: counts.iter().sum(),
-            sum: self.answered_seconds(),
-            above: None,
-        }
-    }
+/// The histogram that others are shown, made of wide counts and the sum of the durations in seconds.
+pub(super) fn show(counts: &[u64; BUCKETS], sum: f64) -> Shown<SHOWN> {
+    let up_to = |end: u8| counts[..=usize::from(end)].iter().sum();
+    let bucket = |end: u8| {
+        let bound = FIRST * f64::from(1_u32 << (end / 2));
+        Bucket { bound, up_to: up_to(end), exemplar: None }
+    };
+    Shown { buckets: ENDS.map(bucket), count: counts.iter().sum(), sum, above: None }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub mod names;
 mod openmetrics;
 mod process;
 mod promised;
+mod readings;
 mod recorder;
 mod refusals;
 mod render;
@@ -44,18 +45,18 @@ pub use durations::{Distribution, Durations};
 pub use exemplar::Exemplar;
 pub use format::Format;
 pub use grpc::GrpcCalls;
+pub use latencies::BUCKETS;
 pub use listeners::ListenerMetrics;
 pub use losses::Loss;
 pub use promised::{PromiseEnd, PromisedRequests};
+pub use readings::{BackendReading, Readings};
 pub use refusals::Refusal;
-pub use render::{BackendReading, Readings};
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
 pub use routes::RouteHits;
 pub use stages::StageDurations;
 pub use upstream::{
-    AttemptCounts, AttemptDetails, AttemptEnd, BUCKETS, BeganIn, EPOCHS, Epoch, Failure, ServiceAttempts,
-    UpstreamMetrics,
+    AttemptCounts, AttemptDetails, AttemptEnd, BeganIn, EPOCHS, Epoch, Failure, ServiceAttempts, UpstreamMetrics,
 };
 
 use family::Family;
@@ -68,7 +69,6 @@ pub struct Registry {
     workers: usize,
     requests: Family<3, Requests>,
     durations: Family<1, Durations>,
-    stages: Family<1, StageDurations>,
     listeners: Family<1, ListenerMetrics>,
     upstreams: Family<2, UpstreamMetrics>,
     attempts: Family<1, ServiceAttempts>,
@@ -90,7 +90,6 @@ impl Registry {
             workers,
             requests: Family::default(),
             durations: Family::default(),
-            stages: Family::default(),
             listeners: Family::default(),
             upstreams: Family::default(),
             attempts: Family::default(),
@@ -127,11 +126,6 @@ impl Registry {
         self.durations.get([service], || Durations::new(self.workers))
     }
 
-    /// How long the stages of a service's exchanges take.
-    pub fn stages(&self, service: &str) -> Arc<StageDurations> {
-        self.stages.get([service], || StageDurations::new(self.workers))
-    }
-
     /// The counters of a listener.
     pub fn listener(&self, name: &str) -> Arc<ListenerMetrics> {
         self.listeners.get([name], || ListenerMetrics::new(self.workers))
@@ -140,7 +134,7 @@ impl Registry {
     /// Connections to a backend.
     pub fn upstream(&self, service: &str, backend: &str) -> Arc<UpstreamMetrics> {
         self.upstreams.get([service, backend], || {
-            UpstreamMetrics::new(self.workers, self.attempts(service), self.stages(service), Arc::clone(&self.epoch))
+            UpstreamMetrics::new(self.workers, self.attempts(service), Arc::clone(&self.epoch))
         })
     }
 

@@ -9,40 +9,11 @@ use super::fold::Sink;
 use super::grpc::CODES;
 use super::losses::Loss;
 use super::names::{self, Metric};
+use super::readings::{BackendReading, Readings};
 use super::refusals::Refusal;
 use super::requests::CLASSES;
 use super::retries::OUTCOMES;
 use super::{Durations, Registry, StageDurations, process, promised};
-
-/// What is known of a backend elsewhere than here, at the time of the reading.
-#[derive(Debug)]
-pub struct BackendReading<'a> {
-    /// Its service.
-    pub service: &'a str,
-    /// Its id.
-    pub id: &'a str,
-    /// Exchanges in flight.
-    pub in_flight: u32,
-    /// Whether it may be picked.
-    pub up: bool,
-    /// Its state, as the API calls it.
-    pub state: &'a str,
-    /// The share of its work that it gets, 0 to 1.
-    pub work_share: f64,
-    /// Its circuit breaker: 0 closed, 1 open, 2 half-open; `None` = it has none.
-    pub breaker: Option<u8>,
-}
-
-/// What is known elsewhere than here, at the time of the reading.
-#[derive(Debug)]
-pub struct Readings<'a> {
-    /// Each backend of each service.
-    pub backends: &'a [BackendReading<'a>],
-    /// By service, the requests that wait for a place at a backend.
-    pub waiting: &'a [(&'a str, usize)],
-    /// How often this machine was out of something, by the name of what it was out of.
-    pub shortages: &'a [(&'a str, u64)],
-}
 
 /// One of the stages that are measured.
 type Stage = fn(&StageDurations) -> &Durations;
@@ -162,11 +133,11 @@ impl Registry {
 
     /// A series appears with the first duration in it.
     fn stages_to(&self, out: &mut Sink<'_>) {
-        let stages = self.stages.held();
+        let attempts = self.attempts.held();
         for (metric, of) in STAGES {
             out.announce(metric);
-            for ([service], stages) in &stages {
-                let shown = of(stages).show();
+            for ([service], attempts) in &attempts {
+                let shown = of(&attempts.stages).show();
                 if shown.count > 0 {
                     out.histogram(metric, &[service], &shown.histogram());
                 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::latencies::WideCounts;
+use super::collect::Shown;
+use super::latencies::{self, BUCKETS, WideCounts};
 use super::slots::{Count, PerWorker, SmallCount};
 use super::stages::StageDurations;
 
@@ -17,15 +18,18 @@ use super::stages::StageDurations;
 pub struct UpstreamMetrics {
     slots: PerWorker<UpstreamSlot>,
     service: Arc<ServiceAttempts>,
-    stages: Arc<StageDurations>,
     epoch: Arc<Epoch>,
-    pub(super) wide: WideCounts,
+    wide: WideCounts,
 }
 
 /// Attempts with all backends of a service together. Who looks at each of ten thousand backends now and then need not while this
 /// stays as it is.
 #[derive(Debug)]
-pub struct ServiceAttempts(PerWorker<ServiceSlot>);
+pub struct ServiceAttempts {
+    slots: PerWorker<ServiceSlot>,
+    /// How long their stages take.
+    pub stages: StageDurations,
+}
 
 #[derive(Debug, Default)]
 struct ServiceSlot {
@@ -35,17 +39,17 @@ struct ServiceSlot {
 
 impl ServiceAttempts {
     pub(super) fn new(workers: usize) -> Self {
-        Self(PerWorker::new(workers))
+        Self { slots: PerWorker::new(workers), stages: StageDurations::new(workers) }
     }
 
     /// How many have ended since the start.
     pub fn ended(&self) -> u64 {
-        self.0.sum(|slot| &slot.ended)
+        self.slots.sum(|slot| &slot.ended)
     }
 
     /// How many have begun since the start.
     pub fn begun(&self) -> u64 {
-        self.0.sum(|slot| &slot.begun)
+        self.slots.sum(|slot| &slot.begun)
     }
 }
 
@@ -56,9 +60,6 @@ pub struct Epoch(AtomicU32);
 
 /// How many epochs can be told apart. After as many, a new one has the number of an old one.
 pub const EPOCHS: usize = 32;
-
-/// Buckets of the histogram of latencies: two for each octave, from 128 µs to 95 s.
-pub const BUCKETS: usize = 40;
 
 /// The epoch in which an attempt began, modulo [`EPOCHS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,13 +187,8 @@ impl Epoch {
 }
 
 impl UpstreamMetrics {
-    pub(super) fn new(
-        workers: usize,
-        service: Arc<ServiceAttempts>,
-        stages: Arc<StageDurations>,
-        epoch: Arc<Epoch>,
-    ) -> Self {
-        Self { slots: PerWorker::new(workers), service, stages, epoch, wide: WideCounts::default() }
+    pub(super) fn new(workers: usize, service: Arc<ServiceAttempts>, epoch: Arc<Epoch>) -> Self {
+        Self { slots: PerWorker::new(workers), service, epoch, wide: WideCounts::default() }
     }
 
     /// A connection was made.
@@ -204,7 +200,7 @@ impl UpstreamMetrics {
 
     /// How long it took to make a connection.
     pub fn connect_took(&self, worker: usize, elapsed: Duration) {
-        self.stages.connect.observe(worker, elapsed, None);
+        self.service.stages.connect.observe(worker, elapsed, None);
     }
 
     /// A connection was closed; one that was idle has been [`unparked`](Self::unparked) before.
@@ -235,7 +231,7 @@ impl UpstreamMetrics {
         let slot = self.slots.of(worker);
         slot.begun.add(1);
         slot.waiting[usize::from(began.0)].add(1);
-        self.service.0.of(worker).begun.add(1);
+        self.service.slots.of(worker).begun.add(1);
         began
     }
 
@@ -275,7 +271,7 @@ impl UpstreamMetrics {
                 slot.failures[failure as usize].add(1);
             }
         }
-        self.service.0.of(worker).ended.add(1);
+        self.service.slots.of(worker).ended.add(1);
     }
 
     /// A kept connection was closed as a request was sent on it. Returns whether that is forgiven: it is nobody's fault where it is rare.
@@ -322,10 +318,10 @@ impl UpstreamMetrics {
         buckets
     }
 
-    /// The sum of the durations in that histogram, in seconds.
-    pub(super) fn answered_seconds(&self) -> f64 {
+    /// The same as others are shown it.
+    pub(super) fn show_durations(&self) -> Shown<{ latencies::SHOWN }> {
         let micros = self.slots.used().map(|slot| slot.micros.get().saturating_sub(slot.failed_micros.get()));
-        micros.sum::<u64>() as f64 / 1e6
+        latencies::show(&self.wide.after(&self.latencies()), micros.sum::<u64>() as f64 / 1e6)
     }
 
     /// Attempts so far that followed one which it has failed, whoever they were made with.
@@ -383,7 +379,7 @@ mod tests {
     }
 
     fn of(service: &Arc<ServiceAttempts>, epoch: &Arc<Epoch>) -> UpstreamMetrics {
-        UpstreamMetrics::new(2, Arc::clone(service), Arc::new(StageDurations::new(2)), Arc::clone(epoch))
+        UpstreamMetrics::new(2, Arc::clone(service), Arc::clone(epoch))
     }
 
     #[test]

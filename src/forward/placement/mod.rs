@@ -277,7 +277,7 @@ async fn wait(
         None => Need::AnyBut(criteria.tried.iter().map(|&backend| live(backend)).collect()),
     };
     let waiter = Waiter::new(need, service.settings_id(), criteria.now);
-    let _counted = CountedWait { worker: worker.index, stages: &service.stages, since: Instant::now() };
+    let _counted = CountedWait { worker: worker.index, stages: &service.attempts.stages, since: Instant::now() };
     let ticket = worker.queues.join(worker.index, &service.name, &service.waiting, waiter);
     let _watched = criteria.client.map(|client| client.watch(service.abort_on_close));
     let placed = worker.timers.within(timeouts.queue, async {

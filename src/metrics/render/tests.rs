@@ -182,8 +182,8 @@ fn everything() -> String {
     other.attempted(0, Ok(()), Duration::from_micros(1_500));
     upstream.retried(1);
     other.connect_took(1, Duration::from_micros(250));
-    let stages = registry.stages("api");
-    stages.first_byte.observe(0, Duration::from_millis(4), None);
+    let attempts = registry.attempts("api");
+    attempts.stages.first_byte.observe(0, Duration::from_millis(4), None);
     let retries = registry.retries("api");
     let promised = registry.promised("api");
     promised.count(0, PromiseEnd::Good);
@@ -239,7 +239,7 @@ fn everything() -> String {
     };
     let mut text = String::new();
     registry.render(&readings, Format::Prometheus, &mut text);
-    drop((requests, durations, listener, upstream, other, stages, retries, promised, calls));
+    drop((requests, durations, listener, upstream, other, attempts, retries, promised, calls));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
 }

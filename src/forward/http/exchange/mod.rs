@@ -158,7 +158,7 @@ impl Exchange {
         }
         let is_of_backend = self.attempt.is_some() && self.outcome.failure.is_none();
         if let Some(asked) = self.counted.whole_asked().filter(|_| is_of_backend) {
-            asked.stages.first_byte.observe(self.ingress.worker().index, since_begin, None);
+            asked.attempts.stages.first_byte.observe(self.ingress.worker().index, since_begin, None);
         }
         match (rest, &mut self.attempt) {
             // how long the client takes to read says nothing about the backend
