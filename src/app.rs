@@ -8,6 +8,7 @@ mod background;
 mod certificates;
 mod changes;
 mod checks;
+mod config_metrics;
 #[cfg(test)]
 mod detour_tests;
 mod detection;

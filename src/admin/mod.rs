@@ -71,8 +71,13 @@ use past::Pasts;
 use throttle::Throttle;
 use token::Tokens;
 
-/// Makes JSON of the configuration that runs, when somebody asks: there may be ten thousand backends in it, and hardly ever a question.
-pub type Effective = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+/// The configuration that runs, without secrets.
+pub struct Effective {
+    /// Makes JSON of it when somebody asks: there may be ten thousand backends in it, and hardly ever a question.
+    pub to_json: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// A hash of its file.
+    pub hash: String,
+}
 
 /// What the rest of the process hands to the admin address at its start.
 pub struct Sources {

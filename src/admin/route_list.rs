@@ -11,7 +11,7 @@ use crate::snapshot::Listener;
 
 /// The routes of each listener in the order of the file, and last what takes a request that no route takes.
 pub(super) async fn routes(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
-    let (snapshot, effective) = (shared.store.load(), (shared.effective.load())());
+    let (snapshot, effective) = (shared.store.load(), (shared.effective.load().to_json)());
     let configured = effective["listener"].as_array().map_or(&[][..], Vec::as_slice);
     let all = snapshot.listeners.iter().flat_map(|listener| {
         let configured = configured.iter().find(|configured| configured["name"] == *listener.name);

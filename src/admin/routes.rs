@@ -118,7 +118,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::admin::answer::Answer;
-    use crate::admin::{Phase, Promises, Sources};
+    use crate::admin::{Effective, Phase, Promises, Sources};
     use crate::health::monitor::Monitor;
     use crate::ledger::{Keeper, Ledger};
     use crate::metrics::Registry;
@@ -149,7 +149,10 @@ pub(super) mod tests {
             recoveries: Arc::new(Recoveries::new(Arc::default(), Ledger::default(), Keeper(1))),
             registry: Registry::new(1),
             listeners: Vec::new(),
-            effective: Arc::new(|| json!({ "log": { "level": "info" } })),
+            effective: Effective {
+                to_json: Box::new(|| json!({ "log": { "level": "info" } })),
+                hash: "0123456789ab".to_owned(),
+            },
             hosts: Vec::new(),
             tokens: token.into_iter().map(|secret| token_of("admin", secret, Access::Write)).collect(),
             reload: tokio::sync::mpsc::channel(1).0,

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use metrics::{Counter, counter, gauge};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -19,6 +18,7 @@ use super::background;
 use super::certificates::{self, Certificates};
 use super::changes::Changes;
 use super::checks::Agents;
+use super::config_metrics::{self, ReloadCounters};
 use super::discovery::Discoveries;
 use super::inherit::Inherited;
 use super::listener_events;
@@ -35,7 +35,7 @@ use crate::health::dependencies::Dependencies;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::listener::DataPlane;
-use crate::metrics::{Registry, names};
+use crate::metrics::Registry;
 use crate::notify::{self, Webhooks};
 use crate::operator::Operators;
 use crate::policy::AdminToken;
@@ -79,32 +79,6 @@ pub(super) struct System {
     pub tokens: Vec<AdminToken>,
     /// The access log.
     pub log: Option<access::Log>,
-}
-
-/// Counts how often the configuration was read again.
-pub(super) struct ReloadCounters {
-    ok: Counter,
-    failed: Counter,
-}
-
-impl ReloadCounters {
-    /// Both are there from the start, so that the first failure is an increase.
-    pub fn new() -> Self {
-        let [ok, failed] = ["ok", "failed"].map(|outcome| counter!(names::RELOADS.name, "outcome" => outcome));
-        // the one that the process started with
-        gauge!(names::RELOAD_OK.name).set(1.0);
-        Self { ok, failed }
-    }
-
-    fn count(&self, is_ok: bool) {
-        if is_ok { &self.ok } else { &self.failed }.increment(1);
-        gauge!(names::RELOAD_OK.name).set(f64::from(u8::from(is_ok)));
-    }
-}
-
-/// A configuration with this generation is about to run.
-pub(super) fn count_generation(generation: u64) {
-    gauge!(names::CONFIG_GENERATION.name).set(generation as f64);
 }
 
 /// Sends a message when the file has changed. Without a file, never.
@@ -169,6 +143,7 @@ impl System {
         // from here on nothing can fail
         self.discoveries.commit(&config, fresh, &self.registry);
         self.certificates.commit(&config, &self.registry, SystemTime::now());
+        config_metrics::show(&config, effective.hash(), &self.registry);
         if !warnings.is_empty() {
             tracing::warn!("{warnings}");
         }
@@ -196,7 +171,7 @@ impl System {
         self.discoveries.fill(config);
         match build(&self.config, &self.store.load(), &self.registry) {
             Ok(next) => {
-                count_generation(next.generation);
+                config_metrics::count_generation(next.generation);
                 self.put_in_force(next, "discovery");
             }
             Err(refused) => tracing::error!("discovered backends can't be used: {}", refused.detail),
@@ -294,7 +269,7 @@ impl System {
         if !Arc::ptr_eq(&before, &now) {
             next = build(config, &now, &self.registry)?;
         }
-        count_generation(next.generation);
+        config_metrics::count_generation(next.generation);
         self.put_in_force(next, "configuration");
         self.listeners.commit(prepared, &self.store.load(), &mut self.workers, config.server.drain_timeout);
         Ok(())
@@ -323,8 +298,8 @@ impl System {
 
 /// What the admin address shows of a configuration.
 pub(super) fn shown(effective: &Arc<Effective>) -> admin::Effective {
-    let effective = Arc::clone(effective);
-    Arc::new(move || effective.to_json())
+    let (hash, effective) = (effective.hash().to_owned(), Arc::clone(effective));
+    admin::Effective { to_json: Box::new(move || effective.to_json()), hash }
 }
 
 /// A hash of what a file holds; `None` when it can't be read.

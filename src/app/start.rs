@@ -9,11 +9,12 @@ use tokio::sync::mpsc;
 use super::accounts::Accounting;
 use super::certificates::Certificates;
 use super::checks::Agents;
+use super::config_metrics::{self, ReloadCounters};
 use super::discovery::Discoveries;
 use super::inherit::Inherited;
 use super::listeners::Listeners;
 use super::recovery::{self, Recovering};
-use super::reload::{self, ReloadCounters, System};
+use super::reload::{self, System};
 use super::{listener_events, parts};
 use crate::admin::{self, Reload};
 use crate::clock::Moment;
@@ -69,8 +70,8 @@ impl Startup<'_> {
         listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
         let shown = listeners.shown(&store.load());
         listener_events::tell(&[], &shown, &[], store.events());
+        config_metrics::show(&config, effective.hash(), &registry);
         let certificates = certificates(&config, &store, &registry);
-        let webhooks = webhooks(prepared_webhooks, &store, &registry);
         let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
         let monitor = monitor(&agents, &store);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
@@ -90,6 +91,7 @@ impl Startup<'_> {
             reload,
         }));
         Ok(System {
+            webhooks: webhooks(prepared_webhooks, &store, &registry),
             source: source.map(Path::to_path_buf),
             source_hash: source.and_then(reload::hash),
             store,
@@ -101,7 +103,6 @@ impl Startup<'_> {
             faults,
             accounting,
             recovering,
-            webhooks,
             listeners,
             workers,
             admin,
@@ -118,7 +119,7 @@ impl Startup<'_> {
 
 /// Puts the first snapshot in force, with what operators said before the process started.
 fn publish(snapshot: Snapshot, config: &model::Config, events: Arc<Events>) -> (Arc<Store>, Arc<Operators>) {
-    reload::count_generation(snapshot.generation);
+    config_metrics::count_generation(snapshot.generation);
     let operators = Arc::new(Operators::load(Some(&config.server.state_dir), Arc::clone(&events)));
     operators.apply(snapshot.endpoints());
     let store = Arc::new(Store::new(snapshot, events));

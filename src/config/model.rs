@@ -36,6 +36,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[log]`
     pub log: Log,
+    /// `[metrics]`
+    pub metrics: Metrics,
     /// `[[listener]]`, in the order of the file.
     pub listeners: Vec<Listener>,
     /// `[service.*]`, in the order of their names; a [`ServiceId`] is an index into it.
@@ -84,6 +86,15 @@ pub struct Log {
     pub access: Option<AccessDestination>,
     /// What its lines say.
     pub access_lines: Arc<AccessLines>,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// So many backends have series of their own; 0 = all.
+    pub max_backends: usize,
+    /// There is a histogram of durations for each of them.
+    pub backend_histograms: bool,
 }
 
 /// How log lines are written.

@@ -10,14 +10,22 @@
 //! handle of it, and all metrics are in the one list [`names`] all the same. The data path does not: the facade's handles are calls through
 //! a vtable to atomics that all workers would contend for.
 
+pub mod age;
+pub mod collect;
 mod durations;
+mod exemplar;
 mod family;
+mod fold;
+mod format;
 pub mod grpc;
+mod latencies;
 mod listeners;
 mod losses;
 pub mod names;
+mod openmetrics;
 mod process;
 mod promised;
+mod readings;
 mod recorder;
 mod refusals;
 mod render;
@@ -25,6 +33,7 @@ mod requests;
 pub mod retries;
 mod routes;
 mod slots;
+mod stages;
 mod text;
 mod upstream;
 
@@ -33,22 +42,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 pub use durations::{Distribution, Durations};
+pub use exemplar::Exemplar;
+pub use format::Format;
 pub use grpc::GrpcCalls;
+pub use latencies::BUCKETS;
 pub use listeners::ListenerMetrics;
 pub use losses::Loss;
 pub use promised::{PromiseEnd, PromisedRequests};
+pub use readings::{BackendReading, Readings};
 pub use refusals::Refusal;
-pub use render::{BackendReading, Readings};
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
 pub use routes::RouteHits;
-pub use text::CONTENT_TYPE;
+pub use stages::StageDurations;
 pub use upstream::{
-    AttemptCounts, AttemptDetails, AttemptEnd, BUCKETS, BeganIn, EPOCHS, Epoch, Failure, ServiceAttempts,
-    UpstreamMetrics,
+    AttemptCounts, AttemptDetails, AttemptEnd, BeganIn, EPOCHS, Epoch, Failure, ServiceAttempts, UpstreamMetrics,
 };
 
 use family::Family;
+use fold::Folding;
 use recorder::Recorded;
 
 /// All series of the process. It is made once, and only the control plane asks it.
@@ -66,6 +78,7 @@ pub struct Registry {
     promised: Family<1, PromisedRequests>,
     routes: Family<2, RouteHits>,
     recorded: Recorded,
+    folding: Folding,
     panics: AtomicU64,
     epoch: Arc<Epoch>,
     started: SystemTime,
@@ -87,10 +100,16 @@ impl Registry {
             promised: Family::default(),
             routes: Family::default(),
             recorded: Recorded::default(),
+            folding: Folding::default(),
             panics: AtomicU64::new(0),
             epoch: Arc::default(),
             started: SystemTime::now(),
         })
+    }
+
+    /// Sets for how many backends there are series (0 = for all), and whether there are histograms among them.
+    pub fn show_backends(&self, most: usize, histograms: bool) {
+        self.folding.set(most, histograms);
     }
 
     /// How many workers count in it.

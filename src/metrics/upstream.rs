@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::collect::Shown;
+use super::latencies::{self, BUCKETS, WideCounts};
 use super::slots::{Count, PerWorker, SmallCount};
+use super::stages::StageDurations;
 
 /// The connections to one backend of one service.
 ///
@@ -16,12 +19,17 @@ pub struct UpstreamMetrics {
     slots: PerWorker<UpstreamSlot>,
     service: Arc<ServiceAttempts>,
     epoch: Arc<Epoch>,
+    wide: WideCounts,
 }
 
 /// Attempts with all backends of a service together. Who looks at each of ten thousand backends now and then need not while this
 /// stays as it is.
 #[derive(Debug)]
-pub struct ServiceAttempts(PerWorker<ServiceSlot>);
+pub struct ServiceAttempts {
+    slots: PerWorker<ServiceSlot>,
+    /// How long their stages take.
+    pub stages: StageDurations,
+}
 
 #[derive(Debug, Default)]
 struct ServiceSlot {
@@ -31,17 +39,17 @@ struct ServiceSlot {
 
 impl ServiceAttempts {
     pub(super) fn new(workers: usize) -> Self {
-        Self(PerWorker::new(workers))
+        Self { slots: PerWorker::new(workers), stages: StageDurations::new(workers) }
     }
 
     /// How many have ended since the start.
     pub fn ended(&self) -> u64 {
-        self.0.sum(|slot| &slot.ended)
+        self.slots.sum(|slot| &slot.ended)
     }
 
     /// How many have begun since the start.
     pub fn begun(&self) -> u64 {
-        self.0.sum(|slot| &slot.begun)
+        self.slots.sum(|slot| &slot.begun)
     }
 }
 
@@ -52,9 +60,6 @@ pub struct Epoch(AtomicU32);
 
 /// How many epochs can be told apart. After as many, a new one has the number of an old one.
 pub const EPOCHS: usize = 32;
-
-/// Buckets of the histogram of latencies: two for each octave, from 128 µs to 95 s.
-pub const BUCKETS: usize = 40;
 
 /// The epoch in which an attempt began, modulo [`EPOCHS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +95,9 @@ struct UpstreamSlot {
     attempts: Count,
     failed: Count,
     micros: Count,
+    /// Those of them that attempts took which failed.
+    failed_micros: Count,
+    retried: Count,
     begun: Count,
     abandoned: Count,
     answered: Count,
@@ -180,7 +188,7 @@ impl Epoch {
 
 impl UpstreamMetrics {
     pub(super) fn new(workers: usize, service: Arc<ServiceAttempts>, epoch: Arc<Epoch>) -> Self {
-        Self { slots: PerWorker::new(workers), service, epoch }
+        Self { slots: PerWorker::new(workers), service, epoch, wide: WideCounts::default() }
     }
 
     /// A connection was made.
@@ -188,6 +196,11 @@ impl UpstreamMetrics {
         let slot = self.slots.of(worker);
         slot.connects.add(1);
         slot.open.add(1);
+    }
+
+    /// How long it took to make a connection.
+    pub fn connect_took(&self, worker: usize, elapsed: Duration) {
+        self.service.stages.connect.observe(worker, elapsed, None);
     }
 
     /// A connection was closed; one that was idle has been [`unparked`](Self::unparked) before.
@@ -218,7 +231,7 @@ impl UpstreamMetrics {
         let slot = self.slots.of(worker);
         slot.begun.add(1);
         slot.waiting[usize::from(began.0)].add(1);
-        self.service.0.of(worker).begun.add(1);
+        self.service.slots.of(worker).begun.add(1);
         began
     }
 
@@ -230,6 +243,11 @@ impl UpstreamMetrics {
     /// An attempt was given up, because the backend seemed to hang.
     pub fn abandoned(&self, worker: usize) {
         self.slots.of(worker).abandoned.add(1);
+    }
+
+    /// Another attempt follows one that this backend has failed.
+    pub fn retried(&self, worker: usize) {
+        self.slots.of(worker).retried.add(1);
     }
 
     /// An attempt ended in this way, after this time.
@@ -249,10 +267,11 @@ impl UpstreamMetrics {
             }
             Err(failure) => {
                 slot.failed.add(1);
+                slot.failed_micros.add(micros);
                 slot.failures[failure as usize].add(1);
             }
         }
-        self.service.0.of(worker).ended.add(1);
+        self.service.slots.of(worker).ended.add(1);
     }
 
     /// A kept connection was closed as a request was sent on it. Returns whether that is forgiven: it is nobody's fault where it is rare.
@@ -297,6 +316,17 @@ impl UpstreamMetrics {
             buckets.iter_mut().zip(&slot.latencies.0).for_each(|(sum, count)| *sum = sum.wrapping_add(count.get()));
         }
         buckets
+    }
+
+    /// The same as others are shown it.
+    pub(super) fn show_durations(&self) -> Shown<{ latencies::SHOWN }> {
+        let micros = self.slots.used().map(|slot| slot.micros.get().saturating_sub(slot.failed_micros.get()));
+        latencies::show(&self.wide.after(&self.latencies()), micros.sum::<u64>() as f64 / 1e6)
+    }
+
+    /// Attempts so far that followed one which it has failed, whoever they were made with.
+    pub fn retries(&self) -> u64 {
+        self.slots.sum(|slot| &slot.retried)
     }
 
     /// Connections made so far.
@@ -345,7 +375,11 @@ mod tests {
     use super::*;
 
     fn upstream() -> UpstreamMetrics {
-        UpstreamMetrics::new(2, Arc::new(ServiceAttempts::new(2)), Arc::default())
+        of(&Arc::new(ServiceAttempts::new(2)), &Arc::default())
+    }
+
+    fn of(service: &Arc<ServiceAttempts>, epoch: &Arc<Epoch>) -> UpstreamMetrics {
+        UpstreamMetrics::new(2, Arc::clone(service), Arc::clone(epoch))
     }
 
     #[test]
@@ -365,7 +399,7 @@ mod tests {
     #[test]
     fn attempts_with_any_backend_are_attempts_of_the_service() {
         let service = Arc::new(ServiceAttempts::new(2));
-        let [one, other] = [0, 1].map(|_| UpstreamMetrics::new(2, Arc::clone(&service), Arc::default()));
+        let [one, other] = [0, 1].map(|_| of(&service, &Arc::default()));
         one.attempted(0, Err(Failure::Reset), Duration::from_micros(3));
         one.attempted(1, Ok(()), Duration::from_micros(4));
         other.attempted(1, Ok(()), Duration::from_micros(5));
@@ -393,7 +427,7 @@ mod tests {
     #[test]
     fn an_attempt_that_waits_is_told_by_the_epoch_in_which_it_began() {
         let epoch = Arc::<Epoch>::default();
-        let upstream = UpstreamMetrics::new(2, Arc::new(ServiceAttempts::new(2)), Arc::clone(&epoch));
+        let upstream = of(&Arc::new(ServiceAttempts::new(2)), &epoch);
         let old = upstream.begun(0);
         (0..3).for_each(|_| _ = epoch.advance());
         let new = upstream.begun(1);

@@ -62,7 +62,7 @@ impl Recorder {
             totals.count(worker, status);
         }
         if let Some(durations) = handles.durations {
-            durations.observe(worker, elapsed);
+            durations.observe(worker, elapsed, None);
         }
         if let Some((call, calls)) = outcome.grpc.zip(handles.grpc) {
             calls.count(worker, call.status());
@@ -97,7 +97,7 @@ impl Recorder {
         // how long the client has waited for a backend; how long the two then talk is up to them
         let waited = outcome.connected.or(outcome.failure.map(|_| elapsed));
         if let Some((durations, waited)) = handles.durations.zip(waited) {
-            durations.observe(worker, waited);
+            durations.observe(worker, waited, None);
         }
         let promise = handles.promised.map(|promised| {
             let end = promise::of_session(outcome, promised.latency);

@@ -54,12 +54,16 @@ pub(super) fn check(
     let server = check.server(&raw.server);
     let admin = check.admin(&raw.admin);
     let log = check.log(&raw.log);
+    let metrics = model::Metrics {
+        max_backends: raw.metrics.max_backends as usize,
+        backend_histograms: raw.metrics.backend_histograms,
+    };
     let listeners = check.listeners(&raw.listener, admin.as_ref().map(|admin| admin.bind));
     let services = check.services(&raw.service);
     let notify = check.notify(&raw.notify);
     check.layer4_services(&raw.listener, &raw.service);
     check.unused_services();
-    Some(Config { server, admin: admin?, log, listeners: listeners?, services: services?, notify: notify? })
+    Some(Config { server, admin: admin?, log, metrics, listeners: listeners?, services: services?, notify: notify? })
 }
 
 /// More names than this are not listed in a message.

@@ -89,6 +89,8 @@ section! {
         admin: Admin = Admin::default(),
         /// Log and access log.
         log: Log = Log::default(),
+        /// What `/metrics` shows.
+        metrics: Metrics = Metrics::default(),
         /// Where clients are listened to; at least one.
         listener: Vec<Listener> = Vec::new(),
         /// The services, by name: a group of backends that do the same.
@@ -168,5 +170,15 @@ section! {
         /// PEM file with the authorities of client certificates; present = a client certificate is required.
         #[schemars(extend("x-syntax" = "text"))]
         client_ca: Option<String> = None,
+    }
+}
+
+section! {
+    /// What `/metrics` shows.
+    Metrics {
+        /// So many backends have series of their own, of all services together; the others are added up for each service. 0 = all.
+        max_backends: u32 = 1000,
+        /// A histogram of durations for each backend.
+        backend_histograms: bool = true,
     }
 }
