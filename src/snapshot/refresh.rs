@@ -165,8 +165,14 @@ impl Available {
     }
 
     /// How many backends are usable, whether or not health counts now.
-    pub(super) fn usable(&self) -> usize {
+    pub fn usable(&self) -> usize {
         self.seen.0.iter().filter(|member| member.availability == Availability::Usable && member.takes_work()).count()
+    }
+
+    /// How many backends are no backups and may get work while they are healthy, and how many of these are usable.
+    pub fn primaries(&self) -> (usize, usize) {
+        let primaries = || self.seen.0.iter().filter(|member| !member.backup && member.takes_work());
+        (primaries().count(), primaries().filter(|member| member.availability == Availability::Usable).count())
     }
 }
 

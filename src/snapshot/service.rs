@@ -204,6 +204,21 @@ impl Available {
         self.members.iter().map(|(index, _)| *index).chain(there.iter().copied())
     }
 
+    /// The backends, with their weights, among which the one with this index is picked: those of a failover's destination, or all others.
+    /// Empty = it gets no new work.
+    pub fn group_of(&self, index: usize) -> Vec<(usize, u32)> {
+        let there = match &self.diverted {
+            Diverted::Part { members, .. } => &members[..],
+            Diverted::Nothing | Diverted::All => &[],
+        };
+        let is_there = |index: &usize| there.binary_search(index).is_ok();
+        match (is_there(&index), self.has(index)) {
+            (true, _) => there.iter().map(|&at| (at, self.seen.0[at].weight)).collect(),
+            (false, true) => self.members.iter().filter(|(at, _)| !is_there(at)).copied().collect(),
+            (false, false) => Vec::new(),
+        }
+    }
+
     /// Whether the backend with this index may be picked.
     pub fn has(&self, index: usize) -> bool {
         self.members.binary_search_by_key(&index, |(member, _)| *member).is_ok()
@@ -257,8 +272,8 @@ impl Service {
         found.filter(|index| !tried.contains(*index)).or_else(|| pick_of(!goes_away)).or(found)
     }
 
-    /// The pick of this balancer, with the share that each backend has now.
-    fn pick_by(&self, balancer: &dyn Balancer, pick: Pick<'_>) -> Option<usize> {
+    /// The pick of this balancer, which need not be the service's own, with the share that each backend has now.
+    pub fn pick_by(&self, balancer: &dyn Balancer, pick: Pick<'_>) -> Option<usize> {
         if self.slow_start.is_zero() && self.available.shares.is_empty() {
             return balancer.pick(pick);
         }
