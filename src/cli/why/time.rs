@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use jiff::civil::Time;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{parse_duration, parse_rfc3339};
 
@@ -30,12 +30,12 @@ fn of_day(text: &str, now: SystemTime, zone: &TimeZone) -> Option<SystemTime> {
         _ => return None,
     };
     let time = Time::strptime(format, text).ok()?;
-    let now = Timestamp::try_from(now).ok()?.to_zoned(zone.clone());
-    let on = |days: i64| now.date().checked_sub(days.days()).ok()?.to_datetime(time).to_zoned(zone.clone()).ok();
-    let today = on(0)?;
+    let now = Timestamp::try_from(now).ok()?.to_zoned_datetime(zone.clone());
+    let on = |date: Date| date.to_datetime(time).to_zoned_datetime(zone.clone()).ok();
+    let today = on(now.date())?;
     // two clocks that differ by a little do not make it a day
     let soon = now.checked_add(SignedDuration::from_secs(1)).ok()?;
-    let last = if today <= soon { today.min(now) } else { on(1)? };
+    let last = if today <= soon { today.min(now) } else { on(now.date().yesterday().ok()?)? };
     SystemTime::try_from(last.timestamp()).ok()
 }
 
