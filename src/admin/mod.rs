@@ -36,6 +36,7 @@ mod rounded;
 mod route_list;
 mod routes;
 mod serve;
+mod shadow;
 mod sla;
 mod status;
 mod stream;

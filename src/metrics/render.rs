@@ -71,6 +71,7 @@ impl Registry {
         self.recorded_to(&names::NOTIFICATIONS, &mut text);
         self.recorded_to(&names::ADMIN_REFUSED, &mut text);
         self.retries_to(&mut text);
+        self.shadow_to(&mut text);
         self.recorded_to(&names::EJECTIONS, &mut text);
         self.recorded_to(&names::FAULTS, &mut text);
         RECOVERY.iter().for_each(|metric| self.recorded_to(metric, &mut text));
@@ -200,6 +201,17 @@ impl Registry {
             for (outcome, count) in OUTCOMES.into_iter().zip(retries.read()) {
                 text.series(&names::RETRIES, &[&service, outcome], count);
             }
+        }
+    }
+
+    fn shadow_to(&self, text: &mut Text<'_>) {
+        text.announce(&names::SHADOW_PICKS);
+        for ([service, algorithm, backend], picks) in self.shadow_picks.held() {
+            text.series(&names::SHADOW_PICKS, &[&service, &algorithm, &backend], picks.read());
+        }
+        text.announce(&names::SHADOW_AGREED);
+        for ([service, algorithm], picks) in self.shadow_agreed.held() {
+            text.series(&names::SHADOW_AGREED, &[&service, &algorithm], picks.read());
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::{Detour, Protection};
+use super::{Detour, Protection, Shadow};
 use crate::affinity::Affinity;
 use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
@@ -51,6 +51,10 @@ pub struct ServiceSettings {
     pub name: Arc<str>,
     /// The algorithm.
     pub balance: Balance,
+    /// The algorithms that choose beside it, and what they have chosen; `None` = there are none.
+    pub shadow: Option<Shadow>,
+    /// An algorithm needs the hash of a request's key, be it in the shadow.
+    pub is_hashed: bool,
     /// What a consistent hash is taken of.
     pub hash_on: KeyFrom,
     /// A client stays with its backend.
@@ -152,6 +156,8 @@ pub struct Promised {
 pub struct Available {
     /// Picks one of them.
     pub balancer: Box<dyn Balancer>,
+    /// Pick of the same in the shadow, in the order of [`Shadow::beside`]; empty = nobody does.
+    pub shadows: Vec<Box<dyn Balancer>>,
     /// Their indices and weights.
     pub members: Vec<(usize, u32)>,
     /// Whether so few are healthy that health is ignored (panic).

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::balance::{Balancer, Pick};
+use crate::balance::Balancer;
 use crate::metrics::ShadowPicks;
 use crate::policy::Balance;
 
@@ -68,7 +68,7 @@ pub fn is_sampled(random: &mut fastrand::Rng) -> bool {
 mod tests {
     use super::super::testing::of_toml;
     use super::*;
-    use crate::balance::{Cursor, Tried};
+    use crate::balance::{Cursor, Pick, Tried};
     use crate::clock::Moment;
     use crate::metrics::Registry;
 
@@ -90,7 +90,8 @@ mod tests {
             for real in [0, 1] {
                 shadow.sample(&service.available.shadows, real, 0, |_, balancer| {
                     let (cursor, random) = (&mut cursor, &mut random);
-                    service.pick_by(balancer, Pick { cursor, tried: Tried::default(), random, now: Moment::now(), key: 0 })
+                    service
+                        .pick_by(balancer, Pick { cursor, tried: Tried::default(), random, now: Moment::now(), key: 0 })
                 });
             }
         }

@@ -21,6 +21,7 @@ mod receivers;
 mod recovery;
 mod tokens;
 mod upgrades;
+mod why;
 
 use support::{Proxy, Response, Scratch, config};
 

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::admin::shadow;
 use crate::balance::{self, Candidate, Cursor, Pick, Tried};
 use crate::clock::Moment;
 use crate::detect::phrase;
@@ -68,7 +69,7 @@ fn share(service: &Service, place: usize, group: &[Candidate], algorithm: Balanc
     });
     #[expect(clippy::cast_precision_loss, reason = "at most PICKS")]
     let share = picked.count() as f64 / f64::from(PICKS);
-    match algorithm {
+    let mut shown = match algorithm {
         Balance::ConsistentHash(_) => {
             let text = format!(
                 "depends on the key of the request; it would get {} of keys that are all as likely",
@@ -77,7 +78,11 @@ fn share(service: &Service, place: usize, group: &[Candidate], algorithm: Balanc
             found(None, text)
         }
         _ => found(Some(share), words(service, endpoint, group, algorithm, now)),
+    };
+    if let Some(measured) = shadow::measured(service, place, algorithm.as_str()) {
+        shown.text = format!("{}; {measured}", shown.text);
     }
+    shown
 }
 
 /// Why an algorithm gives a backend its share, in words.
