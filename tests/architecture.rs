@@ -33,6 +33,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("forward", 5),
     ("hook", 5),
     ("notify", 5),
+    ("why", 5),
     ("snapshot", 4),
     ("upstream", 4),
     ("health", 4),

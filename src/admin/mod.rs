@@ -36,11 +36,13 @@ mod rounded;
 mod route_list;
 mod routes;
 mod serve;
+mod shadow;
 mod sla;
 mod status;
 mod stream;
 mod throttle;
 mod token;
+mod why;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -64,6 +66,7 @@ use crate::report::standings::Standings;
 use crate::route::Host;
 use crate::snapshot::{Service, Store};
 use crate::tls::Acceptor;
+use crate::why::Why;
 use hosts::Hosts;
 use live::Views;
 use logins::Logins;
@@ -93,6 +96,8 @@ pub struct Sources {
     pub operators: Arc<Operators>,
     /// The recovery of services.
     pub recoveries: Arc<Recoveries>,
+    /// Where it is read why a backend is in its state.
+    pub why: Why,
     /// The counters.
     pub registry: Arc<Registry>,
     /// The listeners, in the order of the configuration.
@@ -155,6 +160,7 @@ pub struct Shared {
     promises: Promises,
     operators: Arc<Operators>,
     recoveries: Arc<Recoveries>,
+    why: Why,
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
     effective: ArcSwap<Effective>,
@@ -192,6 +198,7 @@ impl Shared {
             promises,
             operators,
             recoveries,
+            why,
             registry,
             listeners,
             effective,
@@ -207,6 +214,7 @@ impl Shared {
             promises,
             operators,
             recoveries,
+            why,
             registry,
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),

@@ -109,7 +109,7 @@ async fn one(shared: &Shared, number: &str) -> Result<Attempt, Problem> {
 }
 
 /// Reads the ledger on a thread of its own; an error says why it can't be read, or that there is none.
-async fn read<T: Send + 'static>(
+pub(super) async fn read<T: Send + 'static>(
     shared: &Shared,
     work: impl FnOnce(&Reader) -> Result<T, String> + Send + 'static,
 ) -> Result<Result<T, String>, Problem> {

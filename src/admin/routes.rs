@@ -16,7 +16,7 @@ use http::header::{ALLOW, HeaderValue};
 use super::answer::Problem;
 use super::{
     Shared, backends, certificates, events, faults, guard, history, live, login, maintenance, page, pick, probes,
-    recovery, reload, route_list, sla, status,
+    recovery, reload, route_list, sla, status, why,
 };
 use crate::operator::Command;
 use crate::recover::Word;
@@ -49,6 +49,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
             "/api/v1/services/{service}/maintenance",
             allow("GET, HEAD, POST, DELETE", get(maintenance::show).post(maintenance::start).delete(maintenance::stop)),
         )
+        .route("/api/v1/why", allow(READ, get(why::why)))
         .route("/api/v1/pick", allow(READ, get(pick::pick)))
         .route("/api/v1/reload", allow("POST", post(reload::reload)))
         .route("/api/v1/heartbeat", allow("POST", post(backends::heartbeat)))
@@ -127,6 +128,7 @@ pub(super) mod tests {
     use crate::operator::recovery::Recoveries;
     use crate::policy::{Access, AdminToken, TokenSecret};
     use crate::snapshot::{Snapshot, Store};
+    use crate::why::{self, Why};
 
     const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -135,8 +137,16 @@ pub(super) mod tests {
     }
 
     pub(in crate::admin) fn shared(token: Option<&str>) -> Arc<Shared> {
+        let monitor = Monitor::new(1, Arc::default(), Arc::new(|_, _| Ok(())));
+        let recoveries = Arc::new(Recoveries::new(Arc::default(), Ledger::default(), Keeper(1)));
         Arc::new(Shared::new(Sources {
-            monitor: Monitor::new(1, Arc::default(), Arc::new(|_, _| Ok(()))),
+            why: Why::new(why::Sources {
+                ejector: Arc::default(),
+                monitor: monitor.clone(),
+                faults: Arc::default(),
+                recoveries: Arc::clone(&recoveries),
+            }),
+            monitor,
             faults: Arc::default(),
             promises: Promises {
                 ledger: Ledger::default(),
@@ -146,7 +156,7 @@ pub(super) mod tests {
             },
             store: Arc::new(Store::new(Snapshot { generation: 7, ..Snapshot::default() }, Arc::default())),
             operators: Arc::new(Operators::load(None, Arc::default())),
-            recoveries: Arc::new(Recoveries::new(Arc::default(), Ledger::default(), Keeper(1))),
+            recoveries,
             registry: Registry::new(1),
             listeners: Vec::new(),
             effective: Effective {

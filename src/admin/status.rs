@@ -16,6 +16,7 @@ use super::backends::no_service;
 use super::past::{Sample, add_up};
 use super::recovery;
 use super::rounded::to_thousandths as rounded;
+use super::shadow;
 use crate::clock::{Moment, rfc3339};
 use crate::endpoint::breaker::Circuit;
 use crate::endpoint::standing;
@@ -161,6 +162,7 @@ fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usi
         })),
         "cuts": cuts(service, now),
         "waiting": service.waiting.len(),
+        "shadow": shadow::of(service),
         "stats_5m": stats(&recent),
         "backends": backends,
     })

@@ -41,6 +41,7 @@ use crate::operator::Operators;
 use crate::policy::AdminToken;
 use crate::record::access;
 use crate::snapshot::{self, Service, Snapshot, Store};
+use crate::why::Why;
 
 /// The keys that can't change while the process runs, as JSON pointers into the configuration in effect.
 const FIXED: [&str; 7] =
@@ -63,6 +64,8 @@ pub(super) struct System {
     pub accounting: Accounting,
     /// What is done about faults.
     pub recovering: Recovering,
+    /// What is asked by those who want to know why a backend is in its state.
+    pub why: Why,
     pub webhooks: Webhooks,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
@@ -214,6 +217,7 @@ impl System {
             faults: Arc::clone(&self.faults),
             accounting: self.accounting.clone(),
             recovering: self.recovering.clone(),
+            why: self.why.clone(),
         };
         tokio::task::spawn_local(upkeep.run());
     }

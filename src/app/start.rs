@@ -28,6 +28,7 @@ use crate::notify::{self, PreparedWebhooks, Webhooks};
 use crate::operator::Operators;
 use crate::record::{Recorder, access};
 use crate::snapshot::{self, BuildError, Snapshot, Store};
+use crate::why::{self, Why};
 
 /// What the system is started with.
 pub(super) struct Startup<'a> {
@@ -76,12 +77,19 @@ impl Startup<'_> {
         let monitor = monitor(&agents, &store);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
         let recovering = recovering(&config, &accounting, &store, &faults, &monitor);
+        let why = Why::new(why::Sources {
+            ejector: Arc::default(),
+            monitor: monitor.clone(),
+            faults: Arc::clone(&faults),
+            recoveries: recovering.shared(),
+        });
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             monitor: monitor.clone(),
             faults: Arc::clone(&faults),
             promises: accounting.shared(),
             operators: Arc::clone(&operators),
             recoveries: recovering.shared(),
+            why: why.clone(),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
             listeners: shown,
@@ -103,6 +111,7 @@ impl Startup<'_> {
             faults,
             accounting,
             recovering,
+            why,
             listeners,
             workers,
             admin,

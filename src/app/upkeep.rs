@@ -22,6 +22,7 @@ use crate::health::outlier::RequestCounts;
 use crate::metrics::{Registry, names};
 use crate::operator::Operators;
 use crate::snapshot::{Service, Snapshot, Store};
+use crate::why::{Recorder, Why};
 
 /// How often backends are looked at when nothing was reported: ejections and open breakers end by themselves.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -53,6 +54,8 @@ pub(super) struct Upkeep {
     pub accounting: Accounting,
     /// What is done about faults.
     pub recovering: Recovering,
+    /// What is asked by those who want to know why: the ejector, and what backends were like when they changed.
+    pub why: Why,
 }
 
 impl Upkeep {
@@ -68,8 +71,10 @@ impl Upkeep {
     }
 
     async fn keep_up_to_date(self) {
-        let Self { store, monitor, agents, operators, registry, dependencies, faults, accounting, recovering } = self;
-        let mut ejector = Ejector::default();
+        let Self { store, monitor, agents, operators, registry, dependencies, faults, accounting, recovering, why } =
+            self;
+        *why.sources.ejector() = Ejector::default();
+        let mut recorder = Recorder::new(why.clone(), Arc::clone(store.events()));
         let events = Arc::clone(store.events());
         let mut detections = Detections::new(registry, monitor.clone(), dependencies, faults, events);
         let (mut generation, mut changes) = (0, 0);
@@ -82,11 +87,13 @@ impl Upkeep {
                 let targets = checks::targets(&snapshot);
                 agents.update(&targets);
                 monitor.update(targets);
-                ejector.update(checks::watched(&snapshot));
+                why.sources.ejector().update(checks::watched(&snapshot));
                 detections.update(&snapshot, now);
             }
             detections.observe(&snapshot, now);
-            for change in ejector.tick(now, &SnapshotEvidence { snapshot: &snapshot, detections: &detections }) {
+            let evidence = SnapshotEvidence { snapshot: &snapshot, detections: &detections };
+            let ejections = why.sources.ejector().tick(now, &evidence);
+            for change in ejections {
                 count_ejection(&change);
                 detections.acted(&change.service, &change.id, &change.action);
             }
@@ -98,6 +105,7 @@ impl Upkeep {
             }
             let before = std::mem::replace(&mut changes, standing::changes());
             store.refresh(now, is_other || changes != before);
+            recorder.look(&store.load(), now);
             accounting.look(&store.load(), Moment::now());
             recovering.look(&store.load(), Moment::now());
             background::discard(store.sweep());

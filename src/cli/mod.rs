@@ -16,6 +16,7 @@ mod slo;
 mod state;
 mod status;
 mod top;
+mod why;
 
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::PathBuf;
@@ -59,6 +60,8 @@ enum Command {
     Weight(backend::Weigh),
     /// Show what the running proxy does
     Status(status::Status),
+    /// Say why a backend is in its state, or was at a time
+    Why(why::Why),
     /// Watch what the running proxy does, and act on it
     Top(top::Top),
     /// Report the availability that was promised, and what came of it
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Enable(said) => backend::enable(&said),
         Command::Weight(said) => backend::weigh(&said),
         Command::Status(status) => status::run(&status),
+        Command::Why(asked) => why::run(&asked),
         Command::Top(asked) => top::run(&asked),
         Command::Report(asked) => report::run(&asked),
         Command::Maintenance(asked) => maintenance::run(&asked),

@@ -10,6 +10,9 @@ use super::ask::AdminOptions;
 use super::recovery::attempt;
 use super::{fail, print};
 
+/// Of so many backends a line of an algorithm in the shadow has the shares.
+const SHOWN: usize = 8;
+
 #[derive(Debug, Args)]
 pub(super) struct Status {
     /// Print the JSON of the admin address
@@ -60,6 +63,7 @@ fn text(status: &Value) -> String {
             }
         );
         out += &recovery(&service["recovery"]);
+        out += &shadow(&service["shadow"]);
         for backend in service["backends"].as_array().into_iter().flatten() {
             let why = match (plain(&backend["state"]), backend["reason"].as_str()) {
                 ("up", _) | (_, None | Some("")) => String::new(),
@@ -97,6 +101,34 @@ fn recovery(of: &Value) -> String {
     format!("  recovery: {how}; {attempts}{braked}\n")
 }
 
+/// What each algorithm in the shadow would have done: a line for each.
+fn shadow(of: &Value) -> String {
+    let time = |of: &Value| match (&of["mean_ms"], &of["p99_ms"]) {
+        (Value::Number(mean), Value::Number(p99)) => format!(", mean {mean} ms, p99 {p99} ms"),
+        _ => String::new(),
+    };
+    let mut out = String::new();
+    for (name, algorithm) in of["algorithms"].as_object().into_iter().flatten() {
+        let agrees = algorithm["agreement"].as_f64().map(|share| format!(", picks the same in {:.0} %", share * 100.0));
+        let shares = of["backends"].as_object().into_iter().flatten().filter_map(|(id, backend)| {
+            let percent = |share: &Value| share.as_f64().map(|share| format!("{:.0} %", share * 100.0));
+            Some(format!("{id} {} for {}", percent(&backend["shares"][name])?, percent(&backend["real"])?))
+        });
+        let shares: Vec<String> = shares.take(SHOWN).collect();
+        let shares = if shares.is_empty() { String::new() } else { format!("; {}", shares.join(", ")) };
+        // writing to a String can't fail
+        let _ = writeln!(
+            out,
+            "  in the shadow: {name}, {} picks{}{} (now{}){shares}",
+            algorithm["picks"],
+            agrees.unwrap_or_default(),
+            time(algorithm),
+            time(&of["real"]).replacen(',', "", 1),
+        );
+    }
+    out
+}
+
 fn plain(value: &Value) -> &str {
     value.as_str().unwrap_or("?")
 }
@@ -124,6 +156,21 @@ mod tests {
              attempt 5: restart of api/a against unresponsive, healed, in force; held back: recovery is paused (paused)\n"
         );
         assert_eq!(recovery(&Value::Null), "", "nothing is said of a service that nobody wants to be repaired");
+    }
+
+    #[test]
+    fn an_algorithm_in_the_shadow_has_a_line() {
+        let of = json!({
+            "real": { "mean_ms": 12.5, "p99_ms": 40.0 },
+            "algorithms": { "response_time": { "picks": 200, "agreement": 0.5, "mean_ms": 8.0, "p99_ms": 20.0 } },
+            "backends": { "a": { "real": 0.5, "shares": { "response_time": 0.9 } } },
+        });
+        assert_eq!(
+            shadow(&of),
+            "  in the shadow: response_time, 200 picks, picks the same in 50 %, mean 8.0 ms, p99 20.0 ms \
+             (now mean 12.5 ms, p99 40.0 ms); a 90 % for 50 %\n"
+        );
+        assert_eq!(shadow(&Value::Null), "");
     }
 
     #[test]

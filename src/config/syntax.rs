@@ -270,7 +270,7 @@ fn plain(text: &str) -> Result<()> {
 }
 
 /// The name that was probably meant: at most a third of the letters wrong.
-pub(super) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let fold = |s: &str| s.to_ascii_lowercase().replace('-', "_");
     let wanted = fold(text);
     known

@@ -11,6 +11,7 @@
 //!
 //! An exchange that passes and succeeds while the breaker is closed costs two relaxed loads and no write.
 
+mod figures;
 mod packed;
 mod window;
 
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Moment;
 use crate::policy;
+pub use figures::Figures;
 use packed::{CircuitWord, EPOCHS, Trials, trials_needed};
 use window::Window;
 

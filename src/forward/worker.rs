@@ -4,12 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ahash::AHashMap;
 use tokio::sync::Notify;
 
 use super::placement::queue::{Queues, Slot};
 use super::request_id::RequestIds;
 use super::retry::budget::Budget;
-use crate::balance::{BackendSet, Cursors};
+use crate::balance::{BackendSet, Cursor, Cursors};
 use crate::clock::Moment;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Target};
@@ -51,6 +52,8 @@ pub struct Worker {
     /// What may be retried, by the service's place in the snapshot.
     budgets: RefCell<Vec<Budget>>,
     pub(super) cursors: RefCell<Cursors>,
+    /// Where algorithms in the shadow stand, by the place of their service and their number there.
+    pub(super) shadow_cursors: RefCell<AHashMap<(usize, usize), Cursor>>,
     /// Backends that can't take the exchange that is being placed. It is kept here for its memory.
     pub(super) refused: RefCell<BackendSet>,
     pub(super) random: RefCell<fastrand::Rng>,
@@ -78,6 +81,7 @@ impl Worker {
             refused: RefCell::default(),
             budgets: RefCell::default(),
             cursors: RefCell::new(Cursors::new(index)),
+            shadow_cursors: RefCell::default(),
             random: RefCell::new(fastrand::Rng::new()),
             request_ids: RequestIds::default(),
             timers,

@@ -67,6 +67,8 @@ pub struct LastCheck {
     pub reason: Cow<'static, str>,
     /// Checks that have failed in a row; those that could not be made are not counted.
     pub failed: u32,
+    /// Checks that were good in a row.
+    pub passed: u32,
 }
 
 impl Checks {
@@ -159,10 +161,17 @@ impl Checks {
         let interval = entry.hurry.map_or(interval, |hurry| hurry.every.min(interval));
         self.schedule.next(key, interval, policy.jitter, began, now);
         let ok = result.is_ok();
-        let before = entry.last.as_ref().map_or(0, |last| last.failed);
-        let failed = if ok { 0 } else { before.saturating_add(u32::from(!ours)) };
+        let (failures, passes) = entry.last.as_ref().map_or((0, 0), |last| (last.failed, last.passed));
+        let failed = if ok { 0 } else { failures.saturating_add(u32::from(!ours)) };
+        let passed = if ok {
+            passes.saturating_add(1)
+        } else if ours {
+            passes
+        } else {
+            0
+        };
         let reason = result.unwrap_or_else(|fault| fault.reason);
-        entry.last = Some(LastCheck { at: now, ok, took: now.since(began), reason: reason.clone(), failed });
+        entry.last = Some(LastCheck { at: now, ok, took: now.since(began), reason: reason.clone(), failed, passed });
         if entry.target.advisory {
             return None;
         }

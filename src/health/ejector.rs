@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 
-use super::outlier::{self, Observation, Reason, RequestCounts};
+use super::outlier::{self, Figures, Observation, Reason, RequestCounts};
 use super::window::Window;
 use super::work_share;
 use crate::clock::Moment;
@@ -82,6 +82,8 @@ struct ServiceWatch {
     watches: Vec<BackendWatch>,
     /// The number of attempts with its backends at the last look.
     attempts: Option<u64>,
+    /// What the last look has shown, in the same order.
+    observations: Vec<Observation>,
     /// At the last look nothing spoke, or could come to speak, for or against any of its backends without another
     /// attempt.
     is_quiet: bool,
@@ -98,6 +100,23 @@ struct BackendWatch {
     joined: Moment,
     /// When it was readmitted last, until it has its whole share again.
     readmitted: Option<Moment>,
+    /// What spoke against it at the last look, from 0 to 1.
+    suspicion: f64,
+    /// What it was accused of then.
+    accused: Option<Box<str>>,
+}
+
+/// What the last look has shown of one backend, and what it was judged by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sight {
+    /// What real traffic shows of it, beside its peers.
+    pub figures: Figures,
+    /// How much of the evidence that it takes the comparison with its peers has gathered against it, from 0 to 1.
+    pub suspicion: f64,
+    /// What that comparison accuses it of, in words.
+    pub accused: Option<Box<str>>,
+    /// It seems to hang.
+    pub seems_to_hang: bool,
 }
 
 impl Ejector {
@@ -109,10 +128,29 @@ impl Ejector {
             let before = before.remove(&service.name);
             let attempts = before.as_ref().and_then(|before| before.attempts);
             let known = before.map(ServiceWatch::into_known).unwrap_or_default();
-            ServiceWatch { watches: kept(known, &service.backends), service, attempts, is_quiet: false }
+            let watches = kept(known, &service.backends);
+            ServiceWatch { watches, service, attempts, observations: Vec::new(), is_quiet: false }
         };
         self.services = services.into_iter().map(watched).collect();
         before.into_values().flat_map(ServiceWatch::into_known).for_each(forget);
+    }
+
+    /// What the last look has shown of a backend; `None` = it was not looked at so far. `place` is where the backend may be found among those
+    /// of its service.
+    pub fn sight(&self, service: &str, place: usize, backend: &Endpoint) -> Option<Sight> {
+        let watched = self.services.iter().find(|watched| &*watched.service.name == service)?;
+        let is_it = |known: &Arc<Endpoint>| Arc::ptr_eq(&known.live, &backend.live);
+        let backends = &watched.service.backends;
+        let at = Some(place)
+            .filter(|at| backends.get(*at).is_some_and(is_it))
+            .or_else(|| backends.iter().position(is_it))?;
+        let watch = &watched.watches[at];
+        Some(Sight {
+            figures: Figures::of(&watched.service.policy, &watched.observations, at)?,
+            suspicion: watch.suspicion,
+            accused: watch.accused.clone(),
+            seems_to_hang: watch.seems_to_hang,
+        })
     }
 
     /// Looks at all services once.
@@ -140,7 +178,8 @@ impl ServiceWatch {
     /// Looks at every backend; returns whether the service is quiet. `place` is its index.
     fn look(&mut self, now: Moment, place: usize, evidence: &impl Evidence, events: &mut Vec<EjectionChange>) -> bool {
         let WatchedService { name, policy, backends } = &self.service;
-        let mut observations = Vec::with_capacity(backends.len());
+        let mut observations = std::mem::take(&mut self.observations);
+        observations.clear();
         let mut is_quiet = true;
         for (at, (backend, watch)) in backends.iter().zip(&mut self.watches).enumerate() {
             let totals = evidence.counts(place, at);
@@ -157,11 +196,16 @@ impl ServiceWatch {
             }
             let suspicion = if acts(policy) { evidence.suspicion(place, at) } else { 0.0 };
             backend.live.standing.set_share(watch.share(suspicion, now));
+            let accused = evidence.accusation(place, at).filter(|_| acts(policy));
+            watch.suspicion = suspicion;
+            if accused.map(|vote| &*vote.reason) != watch.accused.as_deref() {
+                watch.accused = accused.map(|vote| vote.reason.as_str().into());
+            }
             let observation = Observation {
                 takes_part: takes_part(backend),
                 is_ejected: watch.is_ejected,
                 consecutive: backend.live.failure_streak.consecutive(),
-                accused: evidence.accusation(place, at).filter(|_| acts(policy)).map(|vote| vote.fault),
+                accused: accused.map(|vote| vote.fault),
                 counts: watch.window.slide(totals, policy.window, now),
             };
             is_quiet &= observation.is_quiet()
@@ -176,6 +220,7 @@ impl ServiceWatch {
             let words = accusation.map_or_else(|| reason.to_string(), |vote| vote.reason.clone());
             events.push(self.eject(at, reason, &words, now));
         }
+        self.observations = observations;
         is_quiet
     }
 

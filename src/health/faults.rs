@@ -80,6 +80,11 @@ impl Faults {
         self.list().current.clone()
     }
 
+    /// Those of a service that hold.
+    pub fn of(&self, service: &str) -> Vec<Fault> {
+        self.list().current.iter().filter(|fault| &*fault.service == service).cloned().collect()
+    }
+
     /// Those that hold, and then those of late, the latest first.
     pub fn all(&self) -> Vec<Fault> {
         let list = self.list();

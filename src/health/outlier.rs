@@ -4,9 +4,13 @@
 //! Whatever the traffic shows, no more than a share of the backends is out at a time, and never the last one that
 //! works. Pure: the observations of one service go in, and ejections come out.
 
+mod figures;
+
 use std::cmp::Reverse;
 use std::fmt;
 use std::time::Duration;
+
+pub use figures::Figures;
 
 use crate::detect::fault::Fault;
 use crate::policy::{LatencyRule, Outlier};

@@ -32,6 +32,7 @@ mod render;
 mod requests;
 pub mod retries;
 mod routes;
+mod shadow;
 mod slots;
 mod stages;
 mod text;
@@ -54,6 +55,7 @@ pub use refusals::Refusal;
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
 pub use routes::RouteHits;
+pub use shadow::ShadowPicks;
 pub use stages::StageDurations;
 pub use upstream::{
     AttemptCounts, AttemptDetails, AttemptEnd, BeganIn, EPOCHS, Epoch, Failure, ServiceAttempts, UpstreamMetrics,
@@ -77,6 +79,8 @@ pub struct Registry {
     grpc: Family<1, GrpcCalls>,
     promised: Family<1, PromisedRequests>,
     routes: Family<2, RouteHits>,
+    shadow_picks: Family<3, ShadowPicks>,
+    shadow_agreed: Family<2, ShadowPicks>,
     recorded: Recorded,
     folding: Folding,
     panics: AtomicU64,
@@ -99,6 +103,8 @@ impl Registry {
             grpc: Family::default(),
             promised: Family::default(),
             routes: Family::default(),
+            shadow_picks: Family::default(),
+            shadow_agreed: Family::default(),
             recorded: Recorded::default(),
             folding: Folding::default(),
             panics: AtomicU64::new(0),
@@ -174,6 +180,16 @@ impl Registry {
     /// What a route of a listener has taken, by what tells it apart from the other routes.
     pub fn route_hits(&self, listener: &str, route: &str) -> Arc<RouteHits> {
         self.routes.get([listener, route], || RouteHits::new(self.workers))
+    }
+
+    /// Picks of a backend by an algorithm, in the sample that algorithms in the shadow of a service are compared by.
+    pub fn shadow_picks(&self, service: &str, algorithm: &str, backend: &str) -> Arc<ShadowPicks> {
+        self.shadow_picks.get([service, algorithm, backend], || ShadowPicks::new(self.workers))
+    }
+
+    /// Picks in which an algorithm in the shadow of a service agrees with the one that decides.
+    pub fn shadow_agreed(&self, service: &str, algorithm: &str) -> Arc<ShadowPicks> {
+        self.shadow_agreed.get([service, algorithm], || ShadowPicks::new(self.workers))
     }
 
     /// A task panicked, on whatever thread: it is rare enough for one shared counter.

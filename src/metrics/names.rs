@@ -134,6 +134,10 @@ metrics! {
         => "Lines of the access log that were dropped because they could not be written fast enough, or at all.";
     RETRIES: Counter "evenkeel_retries_total" [service, outcome] Source::Registry
         => "Attempts beyond the first: `succeeded`, `failed`, or not made: `over_budget`, or `held_back` to spare another service.";
+    SHADOW_PICKS: Counter "evenkeel_shadow_picks_total" [service, algorithm, backend] Source::Registry
+        => "What the algorithms in the shadow of a service have picked, and the one that decides, in the same sample.";
+    SHADOW_AGREED: Counter "evenkeel_shadow_agreed_total" [service, algorithm] Source::Registry
+        => "Picks of the sample in which an algorithm in the shadow agrees with the one that decides.";
     EJECTIONS: Counter "evenkeel_ejections_total" [service, backend, reason] Source::Facade(Order::ByLabels)
         => "How often a backend was taken out because of its answers.";
     FAULTS: Counter "evenkeel_faults_total" [service, fault] Source::Facade(Order::ByLabels)

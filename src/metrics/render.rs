@@ -56,6 +56,7 @@ impl Registry {
         self.recorded_to(&names::ADMIN_REFUSED, &mut out);
         self.recorded_to(&names::ACCESS_LOG_DROPPED, &mut out);
         self.retries_to(&mut out);
+        self.shadow_to(&mut out);
         self.recorded_to(&names::EJECTIONS, &mut out);
         self.recorded_to(&names::FAULTS, &mut out);
         RECOVERY.iter().for_each(|metric| self.recorded_to(metric, &mut out));
@@ -208,6 +209,17 @@ impl Registry {
             for (outcome, count) in OUTCOMES.into_iter().zip(retries.read()) {
                 out.series(&names::RETRIES, &[&service, outcome], count);
             }
+        }
+    }
+
+    fn shadow_to(&self, out: &mut Sink<'_>) {
+        out.announce(&names::SHADOW_PICKS);
+        for ([service, algorithm, backend], picks) in self.shadow_picks.held() {
+            out.series(&names::SHADOW_PICKS, &[&service, &algorithm, &backend], picks.read());
+        }
+        out.announce(&names::SHADOW_AGREED);
+        for ([service, algorithm], picks) in self.shadow_agreed.held() {
+            out.series(&names::SHADOW_AGREED, &[&service, &algorithm], picks.read());
         }
     }
 

@@ -26,6 +26,20 @@ pub enum Balance {
 }
 
 impl Balance {
+    /// All algorithms, that of the ring with this shape.
+    pub const fn all(ring: Ring) -> [Self; 8] {
+        [
+            Self::RoundRobin,
+            Self::WeightedRoundRobin,
+            Self::LeastConnections,
+            Self::WeightedLeastConnections,
+            Self::ResourceBased,
+            Self::ResponseTime,
+            Self::ConsistentHash(ring),
+            Self::PowerOfTwo,
+        ]
+    }
+
     /// As written in the file.
     pub fn as_str(self) -> &'static str {
         match self {

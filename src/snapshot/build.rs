@@ -37,7 +37,7 @@ use crate::endpoint::addresses::Addresses;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::{PromisedRequests, Registry};
-use crate::policy::UpstreamProtocol;
+use crate::policy::{Balance, UpstreamProtocol};
 use crate::protocol::http::{HeadLimits, Leniency};
 use handles::Handles;
 
@@ -113,6 +113,8 @@ fn build_service(
         index,
         name,
         balance: service.balance,
+        shadow: handles.shadow(),
+        is_hashed: service.shadow.iter().chain([&service.balance]).any(|by| matches!(by, Balance::ConsistentHash(_))),
         hash_on: service.hash_on.clone(),
         affinity: affinity(service, before, &endpoints).map_err(failed)?,
         sticky_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),

@@ -13,6 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::state::{Announced, Condition};
 use crate::endpoint::{precedence, standing};
 use crate::event::{Events, Kind, Subject};
+use crate::policy::Balance;
 use crate::recover::plan::Destination;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -138,11 +139,14 @@ impl Available {
             let (endpoint, weight) = (&settings.endpoints[*index], seen[*index].weight);
             Candidate { index: *index, id: Arc::clone(&endpoint.id), weight, live: Arc::clone(&endpoint.live) }
         };
-        let balancer = |backends: &[usize]| {
+        let balancer_by = |balance: Balance, backends: &[usize]| {
             let candidates = backends.iter().map(candidate).collect();
-            balance::build_with(settings.balance, candidates, settings.load_reports.expire)
+            balance::build_with(balance, candidates, settings.load_reports.expire)
         };
+        let balancer = |backends: &[usize]| balancer_by(settings.balance, backends);
         let home = balancer(&backends);
+        let beside = settings.shadow.iter().flat_map(|shadow| &shadow.beside);
+        let shadows = beside.map(|counters| balancer_by(counters.balance, &backends)).collect();
         let mut all = backends;
         let diverted = match diverted {
             available::Diverted::Nothing => Diverted::Nothing,
@@ -162,12 +166,18 @@ impl Available {
         let shares = if are_some_suspect { seen.iter().map(|member| member.share).collect() } else { Vec::new() };
         let ends_by_itself = [Availability::Ejected, Availability::HeldOpen];
         let are_some_ejected = seen.iter().any(|member| ends_by_itself.contains(&member.availability));
-        Self { balancer: home, members, panic, diverted, shares, seen: (seen, share), are_some_ejected }
+        Self { balancer: home, shadows, members, panic, diverted, shares, seen: (seen, share), are_some_ejected }
     }
 
     /// How many backends are usable, whether or not health counts now.
-    pub(super) fn usable(&self) -> usize {
+    pub fn usable(&self) -> usize {
         self.seen.0.iter().filter(|member| member.availability == Availability::Usable && member.takes_work()).count()
+    }
+
+    /// How many backends are no backups and may get work while they are healthy, and how many of these are usable.
+    pub fn primaries(&self) -> (usize, usize) {
+        let primaries = || self.seen.0.iter().filter(|member| !member.backup && member.takes_work());
+        (primaries().count(), primaries().filter(|member| member.availability == Availability::Usable).count())
     }
 }
 

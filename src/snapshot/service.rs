@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::{Detour, Protection};
+use super::{Detour, Protection, Shadow};
 use crate::affinity::Affinity;
 use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
@@ -51,6 +51,10 @@ pub struct ServiceSettings {
     pub name: Arc<str>,
     /// The algorithm.
     pub balance: Balance,
+    /// The algorithms that choose beside it, and what they have chosen; `None` = there are none.
+    pub shadow: Option<Shadow>,
+    /// An algorithm needs the hash of a request's key, be it in the shadow.
+    pub is_hashed: bool,
     /// What a consistent hash is taken of.
     pub hash_on: KeyFrom,
     /// A client stays with its backend.
@@ -154,6 +158,8 @@ pub struct Promised {
 pub struct Available {
     /// Picks one of them.
     pub balancer: Box<dyn Balancer>,
+    /// Pick of the same in the shadow, in the order of [`Shadow::beside`]; empty = nobody does.
+    pub shadows: Vec<Box<dyn Balancer>>,
     /// Their indices and weights.
     pub members: Vec<(usize, u32)>,
     /// Whether so few are healthy that health is ignored (panic).
@@ -204,6 +210,21 @@ impl Available {
             Diverted::Nothing | Diverted::All => &[],
         };
         self.members.iter().map(|(index, _)| *index).chain(there.iter().copied())
+    }
+
+    /// The backends, with their weights, among which the one with this index is picked: those of a failover's destination, or all others.
+    /// Empty = it gets no new work.
+    pub fn group_of(&self, index: usize) -> Vec<(usize, u32)> {
+        let there = match &self.diverted {
+            Diverted::Part { members, .. } => &members[..],
+            Diverted::Nothing | Diverted::All => &[],
+        };
+        let is_there = |index: &usize| there.binary_search(index).is_ok();
+        match (is_there(&index), self.has(index)) {
+            (true, _) => there.iter().map(|&at| (at, self.seen.0[at].weight)).collect(),
+            (false, true) => self.members.iter().filter(|(at, _)| !is_there(at)).copied().collect(),
+            (false, false) => Vec::new(),
+        }
     }
 
     /// Whether the backend with this index may be picked.
@@ -259,8 +280,8 @@ impl Service {
         found.filter(|index| !tried.contains(*index)).or_else(|| pick_of(!goes_away)).or(found)
     }
 
-    /// The pick of this balancer, with the share that each backend has now.
-    fn pick_by(&self, balancer: &dyn Balancer, pick: Pick<'_>) -> Option<usize> {
+    /// The pick of this balancer, which need not be the service's own, with the share that each backend has now.
+    pub fn pick_by(&self, balancer: &dyn Balancer, pick: Pick<'_>) -> Option<usize> {
         if self.slow_start.is_zero() && self.available.shares.is_empty() {
             return balancer.pick(pick);
         }

@@ -107,6 +107,7 @@ fn look(api: &dyn AdminApi, watch: &Watch) -> Report {
             watch: watch.clone(),
             live: Box::new(live),
             events: events(api, watch).unwrap_or_default(),
+            why: why(api, watch).unwrap_or_default(),
         },
         Err(trouble) => Report::Trouble(trouble),
     }
@@ -137,6 +138,13 @@ fn events(api: &dyn AdminApi, watch: &Watch) -> Option<Vec<Event>> {
     let Value::Array(all) = api.ask(&["events"], &query, None).ok()?.success().ok()? else { return None };
     // the answer has the oldest first
     Some(all.into_iter().rev().filter_map(|event| serde_json::from_value(event).ok()).collect())
+}
+
+/// Why the backend is in its state. An older process does not say.
+fn why(api: &dyn AdminApi, watch: &Watch) -> Option<Vec<String>> {
+    let (service, backend) = (watch.service.as_deref()?, watch.backend.as_deref()?);
+    let answer = api.ask(&["why"], &[("service", service), ("backend", backend)], None).ok()?.success().ok()?;
+    serde_json::from_value(answer.get("text")?.clone()).ok()
 }
 
 #[cfg(test)]
@@ -180,9 +188,11 @@ mod tests {
         let script = Script::new(vec![
             ("live?service=api", reply(200, json!({ "services": { "api": {} } }))),
             ("events?service=api&backend=a&limit=100", reply(200, all)),
+            ("why?service=api&backend=a", reply(200, json!({ "text": ["api/a is down.", "It is checked."] }))),
         ]);
-        let Report::Answer { watch, live, events } = look(&script, &backend()) else { panic!() };
+        let Report::Answer { watch, live, events, why } = look(&script, &backend()) else { panic!() };
         assert_eq!((watch, live.services.0.len()), (backend(), 1));
+        assert_eq!(why, ["api/a is down.", "It is checked."]);
         assert_eq!(events.iter().map(|event| &*event.text).collect::<Vec<_>>(), ["new", "old"]);
     }
 

@@ -93,6 +93,8 @@ pub struct Model {
     pub trouble: Option<Trouble>,
     /// The last events of the backend that is looked at, the newest first.
     pub events: Vec<Event>,
+    /// Why that backend is in its state, in sentences.
+    pub why: Vec<String>,
     /// What is looked at.
     pub screen: Screen,
     /// How the services are looked at.
@@ -120,6 +122,7 @@ impl Model {
             stale_after: STALE.max(interval * 3),
             trouble: None,
             events: Vec::new(),
+            why: Vec::new(),
             screen: Screen::Overview,
             services: Listing::default(),
             backends: Listing::default(),
@@ -192,10 +195,10 @@ impl Model {
     /// Takes in what the client reports.
     pub fn hear(&mut self, report: Report, now: Now) {
         match report {
-            Report::Answer { watch, live, events } => {
+            Report::Answer { watch, live, events, why } => {
                 self.trends.add(&live.services.0);
                 if watch == self.watch() {
-                    self.events = events;
+                    (self.events, self.why) = (events, why);
                 }
                 self.services.settle(&live.services.0);
                 if let Some(detail) = live.service.as_ref().filter(|it| Some(&*it.name) == self.open_service()) {
@@ -282,7 +285,7 @@ mod tests {
         let mut model = model();
         let watch = Watch { service: Some("api".to_owned()), backend: Some("a".to_owned()) };
         let live = Box::new(Live::read(document()).unwrap());
-        model.hear(Report::Answer { watch, live, events: vec![Event::default()] }, now());
+        model.hear(Report::Answer { watch, live, events: vec![Event::default()], why: Vec::new() }, now());
         assert!(model.events.is_empty());
     }
 

@@ -22,6 +22,8 @@ pub enum Report {
         live: Box<Live>,
         /// The events of the backend, the newest first.
         events: Vec<Event>,
+        /// Why the backend is in its state, in sentences; empty where that is not known.
+        why: Vec<String>,
     },
     /// There was none.
     Trouble(Trouble),

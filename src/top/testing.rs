@@ -38,7 +38,7 @@ pub fn press(model: &mut Model, actions: &[Action]) -> Option<Effect> {
         let events = if watch.backend.is_some() { events() } else { Vec::new() };
         if let Some(mut live) = model.live.clone() {
             live.service = watch.service.is_some().then(|| read(&document()).service).flatten();
-            model.hear(Report::Answer { watch, live: Box::new(live), events }, now());
+            model.hear(Report::Answer { watch, live: Box::new(live), events, why: Vec::new() }, now());
         }
     }
     effect
@@ -46,7 +46,7 @@ pub fn press(model: &mut Model, actions: &[Action]) -> Option<Effect> {
 
 /// The report of a document that the overview asked for.
 pub fn answer(document: &Value) -> Report {
-    Report::Answer { watch: Watch::default(), live: Box::new(read(document)), events: Vec::new() }
+    Report::Answer { watch: Watch::default(), live: Box::new(read(document)), events: Vec::new(), why: Vec::new() }
 }
 
 fn read(document: &Value) -> Live {

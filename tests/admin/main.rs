@@ -23,6 +23,7 @@ mod recovery;
 mod tokens;
 mod top;
 mod upgrades;
+mod why;
 
 use support::{Proxy, Response, Scratch, config};
 

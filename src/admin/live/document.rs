@@ -147,12 +147,15 @@ pub(super) fn details(details: &Details) -> Value {
     let ended =
         details.backends.iter().filter_map(|backend| backend.traffic.as_ref()).map(|traffic| traffic.ended).sum();
     let backends = details.backends.iter();
-    json!({
-        "name": &*details.name,
-        "balance": details.balance,
-        "protocol": details.protocol,
-        "backends": backends.map(|each| (each.reading.endpoint.id.to_string(), backend(each, ended))).collect::<Map<_, _>>(),
-    })
+    let backends: Map<_, _> =
+        backends.map(|each| (each.reading.endpoint.id.to_string(), backend(each, ended))).collect();
+    known([
+        ("name", json!(&*details.name)),
+        ("balance", json!(details.balance)),
+        ("protocol", json!(details.protocol)),
+        ("shadow", details.shadow.clone()),
+        ("backends", json!(backends)),
+    ])
 }
 
 fn backend(BackendDetails { reading, traffic }: &BackendDetails, all: u64) -> Value {

@@ -9,6 +9,7 @@ use super::reading::{
 use crate::admin::Shared;
 use crate::admin::backend_reading::{BackendReading, told, told_state};
 use crate::admin::past::{Past, Recent, Sample, add_up};
+use crate::admin::shadow;
 use crate::clock::{Moment, Stamp};
 use crate::detect::sample::{BUCKETS, Latencies};
 use crate::endpoint::standing::WHOLE;
@@ -120,6 +121,7 @@ pub(super) fn details(
         name: Arc::clone(&service.name),
         balance: service.balance.as_str(),
         protocol: service.protocol.as_str(),
+        shadow: shadow::of(service),
         backends: backends.collect(),
     };
     recent.push(now, counters);

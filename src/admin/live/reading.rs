@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde_json::Value;
+
 use crate::admin::Phase;
 use crate::admin::backend_reading::BackendReading;
 use crate::admin::past::Sample;
@@ -83,6 +85,8 @@ pub(super) struct Details {
     pub(super) name: Arc<str>,
     pub(super) balance: &'static str,
     pub(super) protocol: &'static str,
+    /// What algorithms in its shadow have picked; null = there are none.
+    pub(super) shadow: Value,
     pub(super) backends: Vec<BackendDetails>,
 }
 

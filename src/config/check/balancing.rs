@@ -17,7 +17,7 @@ impl Checker<'_> {
         if known {
             self.weights_without_effect(at, raw);
         }
-        let hashes = raw.balance == raw::Balance::ConsistentHash;
+        let hashes = [&raw.balance].into_iter().chain(&raw.shadow).any(|by| *by == raw::Balance::ConsistentHash);
         if known && !hashes && self.present(&at.key("hash")) {
             let mistake = self.key_mistake(&at.key("hash"), "`hash` has no effect");
             self.report(mistake.warning().help("it is for balance = \"consistent_hash\""));
@@ -28,24 +28,59 @@ impl Checker<'_> {
             let mistake = self.mistake(&at.key("hash").key("bounded_load"), message);
             self.report(mistake.expected("0 (off), or a number above 1 such as 1.25"));
         }
-        match raw.balance {
-            raw::Balance::RoundRobin => Balance::RoundRobin,
-            raw::Balance::WeightedRoundRobin => Balance::WeightedRoundRobin,
-            raw::Balance::LeastConnections => Balance::LeastConnections,
-            raw::Balance::WeightedLeastConnections => Balance::WeightedLeastConnections,
-            raw::Balance::ResourceBased => Balance::ResourceBased,
-            raw::Balance::ResponseTime => Balance::ResponseTime,
-            raw::Balance::ConsistentHash => {
-                Balance::ConsistentHash(Ring { virtual_nodes: raw.hash.virtual_nodes, bounded_load: bound })
-            }
-            raw::Balance::PowerOfTwo => Balance::PowerOfTwo,
-        }
+        algorithm(raw.balance, raw)
     }
 
+    /// The algorithms in the shadow. Reports those that would tell nothing.
+    pub(super) fn shadow(&mut self, at: &KeyPath, raw: &raw::Service) -> Vec<Balance> {
+        let shadow_at = at.key("shadow");
+        for (index, by) in raw.shadow.iter().enumerate() {
+            let at = shadow_at.index(index);
+            let name = by.as_str();
+            if *by == raw.balance && self.findings.removed(&shadow_at).is_none() {
+                let mistake =
+                    self.mistake(&at, format!("`{name}` decides already: beside itself it would tell nothing"));
+                self.report(mistake.help("name other algorithms than that of `balance`"));
+            } else if raw.shadow[..index].contains(by) {
+                let mistake = self.mistake(&at, format!("`{name}` is named twice"));
+                self.report(mistake.help("once is enough"));
+            }
+        }
+        let hash = raw.shadow.iter().position(|by| *by == raw::Balance::ConsistentHash);
+        let hash = hash.filter(|_| raw.balance != raw::Balance::ConsistentHash && !self.present(&at.key("hash")));
+        if let Some(index) = hash {
+            let mistake = self.mistake(&shadow_at.index(index), "`consistent_hash` without a `hash` section");
+            self.report(mistake.help("say what is hashed: hash = { on = \"client_ip\" }"));
+        }
+        raw.shadow.iter().map(|by| algorithm(*by, raw)).collect()
+    }
+}
+
+/// An algorithm with its settings.
+fn algorithm(by: raw::Balance, raw: &raw::Service) -> Balance {
+    match by {
+        raw::Balance::RoundRobin => Balance::RoundRobin,
+        raw::Balance::WeightedRoundRobin => Balance::WeightedRoundRobin,
+        raw::Balance::LeastConnections => Balance::LeastConnections,
+        raw::Balance::WeightedLeastConnections => Balance::WeightedLeastConnections,
+        raw::Balance::ResourceBased => Balance::ResourceBased,
+        raw::Balance::ResponseTime => Balance::ResponseTime,
+        raw::Balance::ConsistentHash => {
+            Balance::ConsistentHash(Ring { virtual_nodes: raw.hash.virtual_nodes, bounded_load: raw.hash.bounded_load })
+        }
+        raw::Balance::PowerOfTwo => Balance::PowerOfTwo,
+    }
+}
+
+impl Checker<'_> {
     /// Warns, once for a service, of weights that its algorithm does not look at. A weight of 0 is a backend without new
     /// work with all algorithms.
     fn weights_without_effect(&mut self, at: &KeyPath, raw: &raw::Service) {
         use raw::Balance as By;
+        let heeds = |by: &By| matches!(by, By::WeightedRoundRobin | By::WeightedLeastConnections | By::ConsistentHash);
+        if raw.shadow.iter().any(heeds) {
+            return;
+        }
         let heeding = match raw.balance {
             By::WeightedRoundRobin | By::WeightedLeastConnections | By::ConsistentHash => return,
             By::RoundRobin => "`weighted_round_robin` does",

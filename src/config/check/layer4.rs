@@ -119,7 +119,8 @@ impl Checker<'_> {
             let mistake = self.mistake(path, format!("a `{own}` listener can't use the service `{name}`: {what}"));
             self.report(mistake.help(help));
         };
-        if service.balance == raw::Balance::ConsistentHash && service.hash.on != "client_ip" {
+        let mut algorithms = [&service.balance].into_iter().chain(&service.shadow);
+        if algorithms.any(|by| *by == raw::Balance::ConsistentHash) && service.hash.on != "client_ip" {
             refuse(format!("it hashes `{}`, and there is no request", service.hash.on), "set hash.on = \"client_ip\"");
         }
         if let Some(affinity) = service.affinity.as_ref().filter(|affinity| affinity.by != "client_ip") {

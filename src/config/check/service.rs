@@ -40,6 +40,7 @@ impl Checker<'_> {
     fn service(&mut self, at: &KeyPath, name: &str, raw: &raw::Service) -> Option<Service> {
         let tls = raw.tls.as_ref().map(|tls| self.client_tls(&at.key("tls"), tls));
         let balance = self.balance(at, raw);
+        let shadow = self.shadow(at, raw);
         let affinity = raw.affinity.as_ref().map(|affinity| self.affinity(&at.key("affinity"), affinity));
         let fallback = raw.fallback.as_ref().map(|fallback| self.fallback(&at.key("fallback"), fallback));
         let health = raw.health.as_ref().map(|health| self.health(&at.key("health"), health));
@@ -51,6 +52,7 @@ impl Checker<'_> {
         Some(Service {
             name: name.to_owned(),
             balance,
+            shadow,
             hash_on: self.hash_on(&raw.hash),
             slow_start: raw.slow_start.0,
             panic_threshold: raw.panic_threshold,

@@ -17,6 +17,8 @@ pub struct Service {
     pub name: String,
     /// How a backend is picked.
     pub balance: policy::Balance,
+    /// Algorithms that choose beside it, and change nothing.
+    pub shadow: Vec<policy::Balance>,
     /// What a consistent hash is taken of.
     pub hash_on: KeyFrom,
     /// A backend that was added, or has recovered, gets its full share after this time.

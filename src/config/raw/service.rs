@@ -42,6 +42,8 @@ section! {
     Service {
         /// How a backend is picked.
         balance: Balance = Balance::RoundRobin,
+        /// Algorithms that choose beside `balance` in a sample of the requests; what they choose is only counted.
+        shadow: Vec<Balance> = Vec::new(),
         /// What is spoken to the backends: "http1", "h2" (by prior knowledge, or by ALPN with tls), or "auto".
         protocol: ServiceProtocol = ServiceProtocol::Http1,
         /// A backend that comes back gets its full share after this time.

@@ -8,7 +8,7 @@ use crate::clock::Moment;
 /// How many seconds the window has, the current one included.
 const SECONDS: u64 = 10;
 /// With fewer exchanges than this in the window, the share of failures decides nothing.
-const ENOUGH: u64 = 20;
+pub const ENOUGH: u64 = 20;
 /// Bits of each count in a word; the number of the second stands in the bits above them.
 const COUNT_BITS: u32 = 18;
 const COUNTS: u64 = (1 << COUNT_BITS) - 1;
@@ -51,7 +51,14 @@ impl Window {
 
     /// Whether the share of failures has reached `rate`, counting only the whole seconds after `since`.
     pub fn exceeds(&self, rate: f64, since: Moment, now: Moment) -> bool {
-        let Some(slots) = self.0.get() else { return false };
+        let (total, failed) = self.counts(since, now);
+        // counts below 2^22 are exact in an f64
+        total >= ENOUGH && failed as f64 >= rate * total as f64
+    }
+
+    /// How many exchanges were counted in the whole seconds after `since`, and how many of them had failed.
+    pub fn counts(&self, since: Moment, now: Moment) -> (u64, u64) {
+        let Some(slots) = self.0.get() else { return (0, 0) };
         let now = second(now);
         let (mut total, mut failed) = (0, 0);
         for counted in slots.iter().map(|slot| Second::unpack(slot.load(Ordering::Relaxed))) {
@@ -60,8 +67,7 @@ impl Window {
                 failed += counted.failed;
             }
         }
-        // counts below 2^22 are exact in an f64
-        total >= ENOUGH && failed as f64 >= rate * total as f64
+        (total, failed)
     }
 }
 

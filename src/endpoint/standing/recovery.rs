@@ -40,6 +40,11 @@ impl Standing {
         }
     }
 
+    /// Until when recovery holds its circuit open.
+    pub fn held_open_until(&self) -> Moment {
+        Moment::from_millis(self.broken_until.load(Ordering::Relaxed))
+    }
+
     /// Whether recovery holds its circuit open at `now`.
     pub fn is_held_open(&self, now: Moment) -> bool {
         self.broken_until.load(Ordering::Relaxed) > now.as_millis()

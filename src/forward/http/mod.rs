@@ -26,7 +26,7 @@ use crate::endpoint::standing::WHOLE;
 use crate::error::{Error, Kind, Result};
 use crate::layer4::proxy_protocol::Peer;
 use crate::metrics::ListenerMetrics;
-use crate::policy::{Balance, ProxyHeader};
+use crate::policy::ProxyHeader;
 use crate::protocol::http::fields::Client;
 use crate::protocol::http::grpc;
 use crate::protocol::http::partial::Partial;
@@ -319,12 +319,10 @@ impl Connection {
     /// What ties the exchange to a backend.
     fn keys(&self, listener: &Listener, service: &Service, request: &Request) -> Keys {
         let find = |from| keys::find(from, request, || self.sender(listener, request));
-        let hash = match service.balance {
+        let hash = match service.is_hashed {
             // requests without a key must not all go to one backend
-            Balance::ConsistentHash(_) => {
-                find(&service.hash_on).unwrap_or_else(|| self.worker.random.borrow_mut().u64(..))
-            }
-            _ => 0,
+            true => find(&service.hash_on).unwrap_or_else(|| self.worker.random.borrow_mut().u64(..)),
+            false => 0,
         };
         let affinity = service.affinity.as_ref().map(|affinity| {
             let cookies = request.headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);

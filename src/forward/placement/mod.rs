@@ -4,6 +4,7 @@
 pub mod attempt_result;
 pub mod keys;
 pub mod queue;
+mod shadow;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -161,11 +162,14 @@ fn keep(
 fn find(worker: &Worker, service: &Service, criteria: Criteria<'_>) -> Result<Admission, Refusal> {
     let cursors = &mut *worker.cursors.borrow_mut();
     let random = &mut *worker.random.borrow_mut();
-    let mut pick = |tried: Tried<'_>| {
+    let mut pick = |tried: Tried<'_>, random: &mut fastrand::Rng| {
         let cursor = cursors.of(service.index);
         service.pick(Pick { cursor, tried, random, now: criteria.now, key: criteria.keys.hash })
     };
-    let first = pick(criteria.tried.into()).ok_or(Refusal::Unavailable)?;
+    let first = pick(criteria.tried.into(), random).ok_or(Refusal::Unavailable)?;
+    if !service.available.shadows.is_empty() {
+        shadow::sample(worker, service, &criteria, first, random);
+    }
     if let Ok(admission) = enter_new(service, first, criteria.now) {
         return Ok(admission);
     }
@@ -185,7 +189,8 @@ fn find(worker: &Worker, service: &Service, criteria: Criteria<'_>) -> Result<Ad
         }
     }
     while left > 0
-        && let Some(next) = pick(Tried::new(tried, refused)).filter(|next| !Tried::new(tried, refused).contains(*next))
+        && let Some(next) =
+            pick(Tried::new(tried, refused), random).filter(|next| !Tried::new(tried, refused).contains(*next))
     {
         match enter_new(service, next, criteria.now) {
             Ok(admission) => return Ok(admission),

@@ -36,7 +36,7 @@ use crate::layer4::proxy_protocol::Peer;
 use crate::metrics::ListenerMetrics;
 use crate::metrics::retries::{Retries, RetryResult};
 use crate::outcome;
-use crate::policy::{Balance, ListenerProtocol};
+use crate::policy::ListenerProtocol;
 use crate::record::access::AttemptLog;
 use crate::record::access::session::SessionEntry;
 use crate::route::Lookup;
@@ -267,10 +267,10 @@ pub(super) fn services_of<'s>(
 /// What ties a session to a backend: its client's address.
 pub(super) fn keys(service: &Service, client: Option<IpAddr>, worker: &Worker) -> Keys {
     let key = || client.map(keys::of_address);
-    let hash = match service.balance {
+    let hash = match service.is_hashed {
         // clients without an address must not all go to one backend
-        Balance::ConsistentHash(_) => key().unwrap_or_else(|| worker.random.borrow_mut().u64(..)),
-        _ => 0,
+        true => key().unwrap_or_else(|| worker.random.borrow_mut().u64(..)),
+        false => 0,
     };
     let affinity = service.affinity.as_ref().map(|a| Cell::new(a.stickiness(std::iter::empty(), key, 0)));
     Keys { hash, affinity }

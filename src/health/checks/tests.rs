@@ -123,7 +123,7 @@ fn what_the_last_check_came_to_is_kept() {
     checks.finish(job.key, refused(), now, now.plus(took));
     let last = checks.last_check("api", "a").unwrap();
     let reason = "connection refused".into();
-    assert_eq!(last, LastCheck { at: now.plus(took), ok: false, took, reason, failed: 1 });
+    assert_eq!(last, LastCheck { at: now.plus(took), ok: false, took, reason, failed: 1, passed: 0 });
     assert_eq!(checks.last_check("api", "b"), None);
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use super::super::service::ExchangeCounters;
-use super::super::{Service, Snapshot};
+use super::super::{Service, Shadow, ShadowCounters, Snapshot};
 use crate::config::model;
 use crate::metrics::{Registry, Requests, UpstreamMetrics};
+use crate::policy::Balance;
 
 /// Makes the handles of one service.
 pub(super) struct Handles<'a> {
@@ -45,6 +46,26 @@ impl Handles<'_> {
             backends: self.all(before.map_or(&[][..], |series| &series.backends), requests),
             none: requests(""),
         }
+    }
+
+    /// What the algorithms in the shadow are counted in.
+    pub fn shadow(&self) -> Option<Shadow> {
+        let service = self.service;
+        let before = self.before.and_then(|(_, service)| service.shadow.as_ref());
+        let counters = |balance: Balance| {
+            let name = balance.as_str();
+            let mut of_before = before.iter().flat_map(|shadow| shadow.beside.iter().chain([&shadow.real]));
+            let known = of_before.find(|counters| counters.balance.as_str() == name);
+            ShadowCounters {
+                balance,
+                picks: self.all(known.map_or(&[][..], |known| &known.picks), |id| {
+                    self.registry.shadow_picks(&service.name, name, id)
+                }),
+                agreed: self.registry.shadow_agreed(&service.name, name),
+            }
+        };
+        let beside: Vec<_> = service.shadow.iter().map(|balance| counters(*balance)).collect();
+        (!beside.is_empty()).then(|| Shadow { real: counters(service.balance), beside })
     }
 
     /// One handle for each backend: the one it had before, or a new one made by its id.

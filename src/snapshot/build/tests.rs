@@ -44,6 +44,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
     model::Service {
         name: name.to_owned(),
         balance: policy::Balance::RoundRobin,
+        shadow: Vec::new(),
         hash_on: policy::KeyFrom::ClientIp,
         slow_start: Duration::ZERO,
         panic_threshold: 0.0,

@@ -101,6 +101,7 @@ impl Model {
                 let (service, backend) = (service.clone(), backend.id.clone());
                 self.screen = Screen::Backend { service, backend, scroll: 0 };
                 self.events.clear();
+                self.why.clear();
             }
             Screen::Backend { .. } => {}
         }

@@ -45,6 +45,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, shown: &Shown<'_>, t
     let mut top = head(service, backend, theme, now, usize::from(area.width));
     top.push(Line::default());
     top.extend(figures(backend, theme, area.width));
+    top.extend(why(&model.why, usize::from(area.width)));
     top.push(Line::default());
     let height = u16::try_from(top.len()).unwrap_or_default().min(area.height.saturating_sub(EVENTS));
     let [above, below] = Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas(area);
@@ -66,6 +67,13 @@ fn head(service: &str, backend: &Backend, theme: Theme, now: Now, room: usize) -
     let reason = backend.reason.as_deref().unwrap_or_default();
     lines.extend(wrap(reason, room).into_iter().map(Line::raw));
     lines
+}
+
+/// What speaks for and against its state. The first sentence says what stands above already.
+fn why(sentences: &[String], room: usize) -> Vec<Line<'static>> {
+    let rest = sentences.get(1..).unwrap_or_default();
+    let lines = rest.iter().flat_map(|sentence| wrap(sentence, room)).map(Line::raw);
+    if rest.is_empty() { Vec::new() } else { std::iter::once(Line::default()).chain(lines).collect() }
 }
 
 /// All figures, two in a line.

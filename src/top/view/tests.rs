@@ -215,7 +215,10 @@ fn nothing_that_comes_from_outside_moves_the_cursor() {
     let mut model = model();
     let watch = Watch { service: Some("api".to_owned()), backend: None };
     press(&mut model, &[DOWN, Action::Open]);
-    model.hear(Report::Answer { watch, live: Box::new(Live::read(evil).unwrap()), events: Vec::new() }, now());
+    model.hear(
+        Report::Answer { watch, live: Box::new(Live::read(evil).unwrap()), events: Vec::new(), why: Vec::new() },
+        now(),
+    );
     for screen in [&[][..], &[Action::Open][..]] {
         for key in screen {
             model.press(*key, now());

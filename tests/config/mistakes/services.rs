@@ -53,6 +53,18 @@ fn services_must_have_distinct_backends() {
             "service.app.outlier.max_eject_for: `max_eject_for` is shorter than `eject_for`",
         ),
         (
+            service("[service.app]\nshadow = ['round_robin']"),
+            "service.app.shadow[0]: `round_robin` decides already: beside itself it would tell nothing",
+        ),
+        (
+            service("[service.app]\nshadow = ['power_of_two', 'power_of_two']"),
+            "service.app.shadow[1]: `power_of_two` is named twice",
+        ),
+        (
+            service("[service.app]\nshadow = ['consistent_hash']"),
+            "service.app.shadow[0]: `consistent_hash` without a `hash` section",
+        ),
+        (
             service("[service.app]\npanic_threshold = 1.5"),
             "service.app.panic_threshold: `panic_threshold` is out of range",
         ),
