@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use metrics::{Counter, counter, gauge};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -24,6 +23,7 @@ use super::inherit::Inherited;
 use super::listener_events;
 use super::listeners::{Listeners, Prepared, Unusable};
 use super::recovery::Recovering;
+use super::reload_counters::{ReloadCounters, count_generation};
 use super::upkeep::Upkeep;
 use super::{parts, service_manager};
 use crate::admin::{self, Refused};
@@ -35,9 +35,10 @@ use crate::health::dependencies::Dependencies;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::listener::DataPlane;
-use crate::metrics::{Registry, names};
+use crate::metrics::Registry;
 use crate::notify::{self, Webhooks};
 use crate::operator::Operators;
+use crate::otlp::{self, Exporter};
 use crate::policy::AdminToken;
 use crate::record::access;
 use crate::snapshot::{self, Service, Snapshot, Store};
@@ -72,6 +73,8 @@ pub(super) struct System {
     /// What is done about faults.
     pub recovering: Recovering,
     pub webhooks: Webhooks,
+    /// Sends traces and metrics to a collector.
+    pub exporter: Exporter,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub discoveries: Discoveries,
@@ -87,32 +90,6 @@ pub(super) struct System {
     pub tokens: Vec<AdminToken>,
     /// The access log.
     pub log: Option<access::Log>,
-}
-
-/// Counts how often the configuration was read again.
-pub(super) struct ReloadCounters {
-    ok: Counter,
-    failed: Counter,
-}
-
-impl ReloadCounters {
-    /// Both are there from the start, so that the first failure is an increase.
-    pub fn new() -> Self {
-        let [ok, failed] = ["ok", "failed"].map(|outcome| counter!(names::RELOADS.name, "outcome" => outcome));
-        // the one that the process started with
-        gauge!(names::RELOAD_OK.name).set(1.0);
-        Self { ok, failed }
-    }
-
-    fn count(&self, is_ok: bool) {
-        if is_ok { &self.ok } else { &self.failed }.increment(1);
-        gauge!(names::RELOAD_OK.name).set(f64::from(u8::from(is_ok)));
-    }
-}
-
-/// A configuration with this generation is about to run.
-pub(super) fn count_generation(generation: u64) {
-    gauge!(names::CONFIG_GENERATION.name).set(generation as f64);
 }
 
 /// Sends a message when the file has changed. Without a file, never.
@@ -161,6 +138,7 @@ impl System {
         config.server.state_dir.clone_from(&self.config.server.state_dir);
         parts::complete(&mut config).map_err(Refused::because)?;
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
+        let otlp = otlp::prepare(config.otlp.as_ref()).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;
@@ -185,6 +163,7 @@ impl System {
             log.redirect(destination);
         }
         self.webhooks.commit(webhooks);
+        self.exporter.commit(otlp);
         self.recovering.configure(&config.services);
         self.guard(&config.admin, &effective);
         let before =

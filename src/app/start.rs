@@ -13,7 +13,8 @@ use super::discovery::Discoveries;
 use super::inherit::Inherited;
 use super::listeners::Listeners;
 use super::recovery::{self, Recovering};
-use super::reload::{self, ReloadCounters, System};
+use super::reload::{self, System};
+use super::reload_counters::{ReloadCounters, count_generation};
 use super::{listener_events, parts};
 use crate::admin::{self, Reload};
 use crate::clock::Moment;
@@ -25,6 +26,7 @@ use crate::listener;
 use crate::metrics::Registry;
 use crate::notify::{self, PreparedWebhooks, Webhooks};
 use crate::operator::Operators;
+use crate::otlp::{self, Exporter};
 use crate::record::{Recorder, access};
 use crate::snapshot::{self, BuildError, Snapshot, Store};
 
@@ -44,6 +46,8 @@ pub(super) struct Startup<'a> {
     pub log: Option<access::Log>,
     /// What workers write the records of exchanges with.
     pub recorder: &'a Recorder,
+    /// What sends traces and metrics to a collector.
+    pub exporter: Exporter,
     /// Where the admin address asks for reloads.
     pub reload: mpsc::Sender<Reload>,
 }
@@ -55,11 +59,12 @@ impl Startup<'_> {
     ///
     /// Why that is not possible; for people.
     pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
-        let Self { loaded, source, registry, events, discoveries, log, recorder, reload } = self;
+        let Self { loaded, source, registry, events, discoveries, log, recorder, mut exporter, reload } = self;
         let Loaded { config, effective, .. } = loaded;
         let (effective, workers) = (Arc::new(effective), config.server.workers);
         let mut listeners = Listeners::new(workers);
         let prepared_webhooks = notify::prepare(&config.notify)?;
+        exporter.commit(otlp::prepare(config.otlp.as_ref())?);
         let prepared = listeners.prepare(&config, None, &registry, inherited);
         let prepared = prepared.map_err(|unusable| unusable.to_string())?;
         let (config, snapshot) = first(config, &discoveries, &registry)?;
@@ -69,8 +74,6 @@ impl Startup<'_> {
         listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
         let shown = listeners.shown(&store.load());
         listener_events::tell(&[], &shown, &[], store.events());
-        let certificates = certificates(&config, &store, &registry);
-        let webhooks = webhooks(prepared_webhooks, &store, &registry);
         let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
         let monitor = monitor(&agents, &store);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
@@ -92,6 +95,8 @@ impl Startup<'_> {
         Ok(System {
             source: source.map(Path::to_path_buf),
             source_hash: source.and_then(reload::hash),
+            webhooks: webhooks(prepared_webhooks, &store, &registry),
+            certificates: certificates(&config, &store, &registry),
             store,
             registry,
             counters: ReloadCounters::new(),
@@ -101,7 +106,7 @@ impl Startup<'_> {
             faults,
             accounting,
             recovering,
-            webhooks,
+            exporter,
             listeners,
             workers,
             admin,
@@ -111,14 +116,13 @@ impl Startup<'_> {
             log,
             config: Arc::new(config),
             discoveries,
-            certificates,
         })
     }
 }
 
 /// Puts the first snapshot in force, with what operators said before the process started.
 fn publish(snapshot: Snapshot, config: &model::Config, events: Arc<Events>) -> (Arc<Store>, Arc<Operators>) {
-    reload::count_generation(snapshot.generation);
+    count_generation(snapshot.generation);
     let operators = Arc::new(Operators::load(Some(&config.server.state_dir), Arc::clone(&events)));
     operators.apply(snapshot.endpoints());
     let store = Arc::new(Store::new(snapshot, events));

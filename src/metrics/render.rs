@@ -69,6 +69,8 @@ impl Registry {
         }
         self.upstreams_to(&mut text);
         self.recorded_to(&names::NOTIFICATIONS, &mut text);
+        self.recorded_to(&names::OTLP_SENT, &mut text);
+        self.recorded_to(&names::OTLP_DROPPED, &mut text);
         self.recorded_to(&names::ADMIN_REFUSED, &mut text);
         self.retries_to(&mut text);
         self.recorded_to(&names::EJECTIONS, &mut text);

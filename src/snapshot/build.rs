@@ -87,7 +87,8 @@ pub fn build(
     }
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
     let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());
-    Ok(Snapshot { generation, listeners, courses: courses(&services), services, sends_proxy_headers })
+    let tracing = config.otlp.as_ref().map(|otlp| otlp.tracing);
+    Ok(Snapshot { generation, listeners, courses: courses(&services), services, sends_proxy_headers, tracing })
 }
 
 fn build_service(

@@ -43,6 +43,7 @@ impl Snapshot {
             services,
             courses,
             sends_proxy_headers: self.sends_proxy_headers,
+            tracing: self.tracing,
         })
     }
 

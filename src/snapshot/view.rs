@@ -15,7 +15,7 @@ use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
 use crate::metrics::{Requests, RouteHits};
-use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts};
+use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts, Tracing};
 use crate::route::Table;
 
 /// Everything that an exchange is decided by.
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub courses: Vec<Course>,
     /// Whether some services send PROXY headers: what is known of clients has to be kept for them.
     pub sends_proxy_headers: bool,
+    /// How exchanges are traced; `None` = they are not.
+    pub tracing: Option<Tracing>,
 }
 
 impl Snapshot {
@@ -97,6 +99,8 @@ pub struct Listener {
     pub proxy_protocol: bool,
     /// Which route takes a request.
     pub routes: Table<Arc<Route>>,
+    /// The path of each route as its condition has it, in the order of the configuration; empty = the route takes any.
+    pub route_paths: Vec<Arc<str>>,
     /// What takes a request that no route takes: the listener's `service` as a route.
     pub default: Option<Arc<Route>>,
     /// What each route has taken, in the order of the configuration.
@@ -116,6 +120,8 @@ pub struct Listener {
 /// What happens to a request that a route takes.
 #[derive(Debug)]
 pub struct Route {
+    /// Its place among the listener's routes; `None` = it is the one that takes all others.
+    pub place: Option<usize>,
     /// What answers the request.
     pub action: Action,
     /// What changes in its target on the way to the backend.

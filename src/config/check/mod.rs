@@ -13,6 +13,7 @@ mod layer4;
 mod listener;
 mod means;
 mod notify;
+mod otlp;
 mod recovery;
 mod resilience;
 mod route;
@@ -56,9 +57,11 @@ pub(super) fn check(
     let listeners = check.listeners(&raw.listener, admin.as_ref().map(|admin| admin.bind));
     let services = check.services(&raw.service);
     let notify = check.notify(&raw.notify);
+    let otlp = check.otlp(raw.otlp.as_ref());
     check.layer4_services(&raw.listener, &raw.service);
     check.unused_services();
-    Some(Config { server, admin: admin?, log, listeners: listeners?, services: services?, notify: notify? })
+    let (admin, listeners, services, notify, otlp) = (admin?, listeners?, services?, notify?, otlp?);
+    Some(Config { server, admin, log, listeners, services, notify, otlp })
 }
 
 /// More names than this are not listed in a message.

@@ -14,6 +14,7 @@ mod balancing;
 mod detection;
 mod listener;
 mod notify;
+mod otlp;
 mod recovery;
 mod resilience;
 mod service;
@@ -30,6 +31,7 @@ pub(super) use listener::{
     Share, TlsVersion,
 };
 pub(super) use notify::Notify;
+pub(super) use otlp::{Otlp, OtlpProtocol};
 pub(super) use recovery::{Approve, Recover, Recovery, Strategy};
 pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
 pub(super) use service::{
@@ -94,6 +96,8 @@ section! {
         service: BTreeMap<String, Service> = BTreeMap::new(),
         /// Who is told of events.
         notify: Vec<Notify> = Vec::new(),
+        /// Present = traces, and metrics where they are wanted, are sent to an OpenTelemetry collector.
+        otlp: Option<Otlp> = None,
     }
 }
 

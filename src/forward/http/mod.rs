@@ -26,7 +26,7 @@ use crate::endpoint::standing::WHOLE;
 use crate::error::{Error, Kind, Result};
 use crate::layer4::proxy_protocol::Peer;
 use crate::metrics::ListenerMetrics;
-use crate::policy::{Balance, ProxyHeader};
+use crate::policy::{Balance, ProxyHeader, Tracing};
 use crate::protocol::http::fields::Client;
 use crate::protocol::http::grpc;
 use crate::protocol::http::partial::Partial;
@@ -35,6 +35,7 @@ use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
 use crate::timer::Alarm;
 use crate::tls::Acceptor;
+use crate::trace::RequestFacts;
 use crate::upstream::ClientPools;
 use crate::upstream::terms::{Dedicated, Terms};
 use attempts::UpstreamRequest;
@@ -68,12 +69,15 @@ pub struct Connection {
 impl Handler for Connection {
     type Body = Body;
 
-    async fn handle(&self, request: Box<Request>) -> Response<Body> {
+    async fn handle(&self, mut request: Box<Request>) -> Response<Body> {
         let Some((snapshot, listener)) = self.ingress.current() else { return without_listener() };
         let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
         if self.worker.recorder.logs_access() {
             let client = self.sender(&snapshot.listeners[listener], &request);
             exchange.log_access(access::of(&request, client, self.peer.told()));
+        }
+        if let Some(tracing) = &snapshot.tracing {
+            self.begin_trace(tracing, &snapshot.listeners[listener], &mut request, &mut exchange);
         }
         let grpc = grpc::call(&request.headers).cloned();
         if grpc.is_some() {
@@ -154,8 +158,7 @@ impl Connection {
         exchange: &mut Exchange,
     ) -> Result<AnsweredBy> {
         let listener = &snapshot.listeners[listener];
-        let route = self.route(listener, &request)?;
-        route.hits.count(self.worker.index);
+        let route = self.route(listener, &request, exchange)?;
         let asked = match &route.action {
             Action::Service(service) => *service,
             Action::Split(split) => snapshot.choose(split, self.worker.random.borrow_mut().u32(..)),
@@ -172,7 +175,7 @@ impl Connection {
         let service = self.working(snapshot, asked, request.uri.path(), exchange)?;
         // before anything is changed: clients are told apart by what they have sent
         let keys = self.keys(listener, service, &request);
-        request::prepare(&mut request, &self.client, route, service.via)?;
+        request::prepare(&mut request, &self.client, route, service.via, exchange.trace().is_some())?;
         upgrade::complete_handshake(&mut request, &self.worker.random);
         let timeouts = route.timeouts(service);
         let mut deadline = timeouts.total.map(|total| Alarm::new(&self.worker.timers, total));
@@ -207,7 +210,23 @@ impl Connection {
         Ok(AnsweredBy::Backend(response, deadline))
     }
 
-    fn route<'s>(&self, listener: &'s Listener, request: &Request) -> Result<&'s Route> {
+    /// The exchange is traced.
+    fn begin_trace(&self, tracing: &Tracing, listener: &Listener, request: &mut Request, exchange: &mut Exchange) {
+        let facts = RequestFacts {
+            method: request.method.clone(),
+            uri: request.uri.clone(),
+            host: request.host.clone(),
+            version: request.version,
+            client: self.sender(listener, request),
+            is_tls: self.client.is_tls(),
+            began: exchange.began(),
+            length: request.length.known(),
+        };
+        exchange.begin_trace(self.worker.tracer.begin(tracing, facts, &mut request.headers));
+    }
+
+    /// The route that takes the request, and counts it.
+    fn route<'s>(&self, listener: &'s Listener, request: &Request, exchange: &mut Exchange) -> Result<&'s Route> {
         let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
         if self.is_plain_on_tls {
             return Err(Error::new(Kind::PlainHttp, ""));
@@ -226,7 +245,10 @@ impl Connection {
             headers: &request.headers,
         };
         let route = listener.routes.find(&lookup).or(listener.default.as_ref());
-        route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
+        let route = route.ok_or(Error::new(Kind::NoRoute, ""))?;
+        route.hits.count(self.worker.index);
+        exchange.took_route(route.place);
+        Ok(route)
     }
 
     /// The service whose backends do the work of an exchange with the service at this place.

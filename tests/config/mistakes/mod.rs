@@ -4,6 +4,7 @@ mod detection;
 mod listeners;
 mod meant;
 mod notify;
+mod otlp;
 mod recovery;
 mod services;
 mod sla;

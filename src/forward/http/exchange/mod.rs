@@ -3,6 +3,7 @@
 
 pub mod access;
 mod counted;
+mod traced;
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use crate::protocol::http::grpc;
 use crate::record;
 use crate::record::access as log;
 use crate::snapshot::{Current, Service};
+use crate::trace::ExchangeTrace;
 use crate::upstream::terms::Failed;
 use counted::{BackendView, Counted};
 
@@ -37,6 +39,8 @@ pub struct Exchange {
     is_failure: bool,
     /// What the access log says of the request, when there is one.
     access: Option<Box<log::ExchangeEntry>>,
+    /// Its trace, while exchanges are traced.
+    trace: Option<Box<ExchangeTrace>>,
 }
 
 /// The attempt that is under way.
@@ -78,6 +82,7 @@ impl Exchange {
             outcome: Outcome::begun(Instant::now()),
             is_failure: false,
             access: None,
+            trace: None,
         }
     }
 
@@ -102,6 +107,7 @@ impl Exchange {
         // the clock is read again for the rare second attempt only
         let began = if self.counted.backend().is_none() { self.outcome.began } else { Instant::now() };
         self.counted.set_backend(admission.backend());
+        self.trace_attempt(admission.backend(), began);
         self.outcome.attempts += 1;
         let used = self.counted.backend();
         if let Some((entry, used)) = self.access.as_mut().zip(used.as_ref()) {
@@ -117,6 +123,9 @@ impl Exchange {
         let kind = failed.error.kind();
         let is_told = failed.error.retryability() == Retry::Safe;
         let worker = self.ingress.worker().index;
+        if let Some(trace) = &mut self.trace {
+            trace.failed(kind);
+        }
         if kind == Kind::UpstreamHung
             && let Some(used) = self.counted.backend()
         {
@@ -131,6 +140,9 @@ impl Exchange {
     /// The attempt was answered with this status, and another attempt follows: the client does not see this answer.
     pub fn attempt_answered(&mut self, status: StatusCode) {
         let failed = self.service().is_some_and(|service| service.failure_status.contain(status));
+        if let Some(trace) = &mut self.trace {
+            trace.answered(status.as_u16());
+        }
         self.end_attempt(Some(if failed { Err(Failure::Status) } else { Ok(()) }), Instant::now());
     }
 
@@ -141,6 +153,11 @@ impl Exchange {
         if self.counted.asked().and_then(|asked| asked.promised).is_some_and(|promised| promised.latency.is_some()) {
             self.outcome.answered = Some(self.outcome.began.elapsed());
         }
+        if let Some(trace) = &mut self.trace
+            && self.outcome.failure.is_none()
+        {
+            trace.answered(status.as_u16());
+        }
         self.waited();
         match (rest, &mut self.attempt) {
             // how long the client takes to read says nothing about the backend
@@ -149,6 +166,7 @@ impl Exchange {
             (_, None) => {}
         }
         if rest == Rest::Lasting {
+            self.keep_traced();
             self.counted.let_go();
         }
     }
@@ -163,6 +181,9 @@ impl Exchange {
     /// The exchange failed, as a whole or within the body of its answer.
     pub fn failed(&mut self, error: &Error) {
         self.outcome.failure = Some(error.kind());
+        if let Some(trace) = &mut self.trace {
+            trace.failed(error.kind());
+        }
         if let Some(entry) = &mut self.access {
             entry.attempts.failed(error);
         }
@@ -267,6 +288,9 @@ impl Exchange {
     fn end_attempt(&mut self, end: Option<AttemptEnd>, ended: Instant) {
         self.waited();
         let Some(CurrentAttempt { admission, began, answered, .. }) = self.attempt.take() else { return };
+        if let Some(trace) = &mut self.trace {
+            trace.attempt_ended(ended);
+        }
         let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
         let live = &used.endpoint.live;
         if let Some(end) = end {
@@ -298,6 +322,7 @@ impl Drop for Exchange {
                 false => self.broke_off(),
             }
         }
+        self.end_trace(ended);
         let asked = self.counted.asked();
         let handles = record::Handles {
             requests: self.counted.requests(),
