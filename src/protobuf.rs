@@ -265,7 +265,8 @@ mod tests {
         fn every_number_is_read_back(value: u64) {
             let mut writer = Writer::default();
             writer.varint_of_kind(1, value);
-            prop_assert_eq!(fields(&writer.into_bytes()), Ok(vec![(1, Value::Varint(value))]));
+            let bytes = writer.into_bytes();
+            prop_assert_eq!(fields(&bytes), Ok(vec![(1, Value::Varint(value))]));
         }
 
         #[test]

@@ -25,9 +25,9 @@ impl Batch {
         self.count == 0
     }
 
-    /// Whether it is to be sent at once.
-    pub fn is_full(&self) -> bool {
-        self.count >= MOST_SPANS || self.spans.len() >= MOST_BYTES
+    /// Whether it is to be sent at once. `room` is that of the whole queue, of which it is to leave most to what comes next.
+    pub fn is_full(&self, room: usize) -> bool {
+        self.count >= MOST_SPANS || self.spans.len() >= MOST_BYTES || self.cost >= room / 4
     }
 
     /// Adds the spans of one exchange.

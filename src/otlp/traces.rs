@@ -57,7 +57,8 @@ impl Traces {
         let mut batch = Batch::default();
         let mut due = None;
         loop {
-            while !batch.is_full()
+            let room = self.queue.limit();
+            while !batch.is_full(room)
                 && let Ok(spans) = self.spans.try_recv()
             {
                 batch.add(&spans);
@@ -67,7 +68,7 @@ impl Traces {
                 return None;
             }
             let is_due = due.is_some_and(|due| Instant::now() >= due);
-            if batch.is_full() || is_due || (stop.is_some() && !batch.is_empty()) {
+            if batch.is_full(room) || is_due || (stop.is_some() && !batch.is_empty()) {
                 return Some(batch);
             }
             if !batch.is_empty() {

@@ -35,8 +35,9 @@ impl Ids {
 /// Whether a new trace is recorded where that is the share `sample` (0 to 1) of them. Everybody who draws by the trace's number in this way
 /// comes to the same result, or to one that includes it.
 pub(super) fn is_drawn(trace: TraceId, sample: f64) -> bool {
-    let random = trace.0 as u64 & ((1 << RANDOM_BITS) - 1);
-    random as f64 >= (1.0 - sample) * (1_u64 << RANDOM_BITS) as f64
+    const ALL: u64 = 1 << RANDOM_BITS;
+    let wanted = (sample * ALL as f64) as u64;
+    trace.0 as u64 & (ALL - 1) >= ALL - wanted
 }
 
 #[cfg(test)]

@@ -74,9 +74,14 @@ impl Queue {
         self.backlog.limit.store(bytes, Relaxed);
     }
 
+    /// The most bytes that may wait.
+    pub fn limit(&self) -> usize {
+        self.backlog.limit.load(Relaxed)
+    }
+
     /// Puts spans in, or drops them.
     pub fn put(&self, spans: Spans) {
-        let limit = self.backlog.limit.load(Relaxed);
+        let limit = self.limit();
         if limit == 0 {
             return;
         }

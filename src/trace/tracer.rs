@@ -122,7 +122,9 @@ mod tests {
         fields.iter().for_each(|(name, value)| _ = headers.append(*name, value.parse().unwrap()));
         let tracing = Tracing { sample, slow: Duration::from_secs(1), errors: true, trust_parent };
         let trace = Tracer::new(7, None).begin(&tracing, facts(), &mut headers);
-        let left = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        let left = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        let mut left: Vec<_> = left.collect();
+        left.sort();
         (trace, left)
     }
 

@@ -40,7 +40,7 @@ fn a_collector_that_is_gone_costs_no_request_and_no_more_memory_than_the_queue_a
         })
         .collect();
     wait_until("the queue is full", || dropped(&proxy, "queue_full") > 500);
-    assert_eq!(kinds(&proxy), ["otlp_failed"]);
+    wait_until("it is told", || kinds(&proxy) == ["otlp_failed"]);
     let line = "the collector takes no telemetry";
     assert_eq!(proxy.stderr().matches(line).count(), 1, "{}", proxy.stderr());
 

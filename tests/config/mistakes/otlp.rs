@@ -43,7 +43,7 @@ fn an_endpoint_is_a_url_without_what_is_not_sent() {
     assert_eq!(found.iter().next().unwrap().suggestion.as_deref(), Some("http://localhost:4317"));
     assert!(only_mistake(&otlp("sample = 0.5")).contains("`endpoint`"));
     let warned = good(&otlp("endpoint = \"http://127.0.0.1:4317/v1/traces\"")).warnings;
-    assert_eq!(told(&warned), ["~12:12 otlp.endpoint: the path `/v1/traces` is not sent: gRPC has paths of its own"]);
+    assert_eq!(told(&warned), ["~11:12 otlp.endpoint: the path `/v1/traces` is not sent: gRPC has paths of its own"]);
 }
 
 #[test]
