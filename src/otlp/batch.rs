@@ -27,7 +27,7 @@ impl Batch {
 
     /// Whether it is to be sent at once. `room` is that of the whole queue, of which it is to leave most to what comes next.
     pub fn is_full(&self, room: usize) -> bool {
-        self.count >= MOST_SPANS || self.spans.len() >= MOST_BYTES || self.cost >= room / 4
+        self.count >= MOST_SPANS || self.spans.len() >= MOST_BYTES || self.cost > room / 4
     }
 
     /// Adds the spans of one exchange.
