@@ -39,6 +39,7 @@ use tokio::sync::mpsc;
 use crate::config::{Loaded, model};
 use crate::event::Events;
 use crate::metrics::Registry;
+use crate::otlp::Exporter;
 use crate::record::Recorder;
 use discovery::Discoveries;
 use inherit::Inherited;
@@ -104,13 +105,14 @@ async fn control(
     names::take_over(std::mem::take(&mut inherited.names), &mut loaded.config);
     let config = &loaded.config;
     let (log, writer) = parts::access_log(&config.log)?.unzip();
-    let recorder = Recorder::new(log.clone());
+    let exporter = Exporter::new(Arc::clone(&events));
+    let recorder = Recorder::new(log.clone(), exporter.queue());
     let (reload, reloads) = mpsc::channel(1);
     let (mut discoveries, backend_changes) = Discoveries::new(Arc::clone(&events));
     // the first answers are waited for before anything is served and, in an upgrade, before the old process is told to leave
     let fresh = discoveries.begin(config).await;
     discoveries.commit(config, fresh, &registry);
-    let startup = Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, reload };
+    let startup = Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, exporter, reload };
     let system = startup.start(&mut inherited)?;
     inherited.close_the_rest();
 

@@ -35,6 +35,7 @@ pub mod upstream;
 pub mod discover;
 pub mod record;
 pub mod outcome;
+pub mod trace;
 
 // what it is told and what it tells
 pub mod detect;
@@ -46,6 +47,7 @@ pub mod admin;
 pub mod config;
 pub mod metrics;
 pub mod notify;
+pub mod otlp;
 pub mod webhook;
 pub mod operator;
 
@@ -64,5 +66,6 @@ pub mod event;
 pub mod eviction;
 pub mod io;
 pub mod policy;
+pub mod protobuf;
 pub mod shortage;
 pub mod timer;

@@ -39,7 +39,16 @@ pub enum Grpc {
     Status(u16),
 }
 
+/// gRPC's status codes that tell of a failure of the server, as 5xx do in HTTP: UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE and DATA_LOSS
+/// (gRPC's `statuscodes.md`). The others are about the request.
+const GRPC_FAILURES: [u16; 5] = [2, 4, 13, 14, 15];
+
 impl Grpc {
+    /// Whether its status tells of a failure of the server.
+    pub fn is_failure(self) -> bool {
+        self.status().is_some_and(|status| GRPC_FAILURES.contains(&status))
+    }
+
     /// Its status, where one was said.
     pub fn status(self) -> Option<u16> {
         match self {

@@ -8,6 +8,7 @@ mod balancing;
 mod dependency;
 mod health;
 mod resilience;
+mod tracing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use balancing::{Affinity, Balance, KeyFrom, LoadReports, Ring};
 pub use dependency::{Dependency, DependencyEndpoint, Question};
 pub use health::{Check, Health, HttpCheck, Initial};
 pub use resilience::{Breaker, Fallback, LatencyRule, Outlier, Retry, Statuses};
+pub use tracing::Tracing;
 
 /// `[listener.limits]`
 #[derive(Debug, Clone, PartialEq, Eq)]

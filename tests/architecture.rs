@@ -34,6 +34,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("hook", 5),
     ("notify", 5),
     ("why", 5),
+    ("otlp", 5),
     ("snapshot", 4),
     ("upstream", 4),
     ("health", 4),
@@ -56,6 +57,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("openslo", 2),
     ("report", 3),
     ("outcome", 2),
+    ("trace", 2),
     ("event", 2),
     ("layer4", 2),
     ("endpoint", 1),
@@ -67,6 +69,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("io", 0),
     ("metrics", 0),
     ("policy", 0),
+    ("protobuf", 0),
     ("timer", 0),
 ];
 

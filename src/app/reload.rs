@@ -38,6 +38,7 @@ use crate::listener::DataPlane;
 use crate::metrics::Registry;
 use crate::notify::{self, Webhooks};
 use crate::operator::Operators;
+use crate::otlp::{self, Exporter};
 use crate::policy::AdminToken;
 use crate::record::access;
 use crate::snapshot::{self, Service, Snapshot, Store};
@@ -67,6 +68,8 @@ pub(super) struct System {
     /// What is asked by those who want to know why a backend is in its state.
     pub why: Why,
     pub webhooks: Webhooks,
+    /// Sends traces and metrics to a collector.
+    pub exporter: Exporter,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub discoveries: Discoveries,
@@ -130,6 +133,7 @@ impl System {
         config.server.state_dir.clone_from(&self.config.server.state_dir);
         parts::complete(&mut config).map_err(Refused::because)?;
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
+        let otlp = otlp::prepare(config.otlp.as_ref()).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;
@@ -155,6 +159,7 @@ impl System {
             log.redirect(destination, config.log.access_lines.exchange.is_json());
         }
         self.webhooks.commit(webhooks);
+        self.exporter.commit(otlp);
         self.recovering.configure(&config.services);
         self.guard(&config.admin, &effective);
         let before =

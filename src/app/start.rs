@@ -26,6 +26,7 @@ use crate::listener;
 use crate::metrics::Registry;
 use crate::notify::{self, PreparedWebhooks, Webhooks};
 use crate::operator::Operators;
+use crate::otlp::{self, Exporter};
 use crate::record::{Recorder, access};
 use crate::snapshot::{self, BuildError, Snapshot, Store};
 use crate::why::{self, Why};
@@ -46,6 +47,8 @@ pub(super) struct Startup<'a> {
     pub log: Option<access::Log>,
     /// What workers write the records of exchanges with.
     pub recorder: &'a Recorder,
+    /// What sends traces and metrics to a collector.
+    pub exporter: Exporter,
     /// Where the admin address asks for reloads.
     pub reload: mpsc::Sender<Reload>,
 }
@@ -57,11 +60,12 @@ impl Startup<'_> {
     ///
     /// Why that is not possible; for people.
     pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
-        let Self { loaded, source, registry, events, discoveries, log, recorder, reload } = self;
+        let Self { loaded, source, registry, events, discoveries, log, recorder, mut exporter, reload } = self;
         let Loaded { config, effective, .. } = loaded;
         let (effective, workers) = (Arc::new(effective), config.server.workers);
         let mut listeners = Listeners::new(workers);
         let prepared_webhooks = notify::prepare(&config.notify)?;
+        exporter.commit(otlp::prepare(config.otlp.as_ref())?);
         let prepared = listeners.prepare(&config, None, &registry, inherited);
         let prepared = prepared.map_err(|unusable| unusable.to_string())?;
         let (config, snapshot) = first(config, &discoveries, &registry)?;
@@ -72,7 +76,6 @@ impl Startup<'_> {
         let shown = listeners.shown(&store.load());
         listener_events::tell(&[], &shown, &[], store.events());
         config_metrics::show(&config, effective.hash(), &registry);
-        let certificates = certificates(&config, &store, &registry);
         let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
         let monitor = monitor(&agents, &store);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
@@ -99,9 +102,10 @@ impl Startup<'_> {
             reload,
         }));
         Ok(System {
-            webhooks: webhooks(prepared_webhooks, &store, &registry),
             source: source.map(Path::to_path_buf),
             source_hash: source.and_then(reload::hash),
+            webhooks: webhooks(prepared_webhooks, &store, &registry),
+            certificates: certificates(&config, &store, &registry),
             store,
             registry,
             counters: ReloadCounters::new(),
@@ -111,6 +115,7 @@ impl Startup<'_> {
             faults,
             accounting,
             recovering,
+            exporter,
             why,
             listeners,
             workers,
@@ -121,7 +126,6 @@ impl Startup<'_> {
             log,
             config: Arc::new(config),
             discoveries,
-            certificates,
         })
     }
 }

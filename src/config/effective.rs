@@ -18,7 +18,7 @@ const MASK: &str = "***";
 const SECRET_WORDS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "session", "token"];
 
 /// Every value in effect, defaults included, by the keys of the file. Secrets are left out: strings with `${NAME}` stand as they
-/// are written, `server.environment` and the environments of commands have only their names, and headers, parameters and queries of webhooks that carry
+/// are written, `server.environment` and the environments of commands have only their names, as have headers that a collector is sent, and headers, parameters and queries of webhooks that carry
 /// credentials are masked.
 #[derive(Debug)]
 pub struct Effective {
@@ -113,6 +113,9 @@ fn hide_secrets(values: &mut Value) {
             }
         }
     };
+    if let Some(Value::Object(headers)) = values.pointer_mut("/otlp/headers") {
+        headers.values_mut().for_each(mask);
+    }
     values.get_mut("server").into_iter().for_each(hide);
     values.get_mut("notify").and_then(Value::as_array_mut).into_iter().flatten().for_each(hide);
     let services = values.get_mut("service").and_then(Value::as_object_mut);

@@ -4,6 +4,7 @@
 //! that reads it has no error path.
 
 mod means;
+mod otlp;
 mod recovery;
 mod service;
 mod tls;
@@ -23,6 +24,7 @@ use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite
 use crate::route::{Conditions, Host};
 
 pub use means::Means;
+pub use otlp::{Otlp, OtlpProtocol};
 pub use recovery::{PLACEHOLDERS, Recovery, StrategyMeans};
 pub use service::{Affinity, Backend, Detect, Discover, Service, Sla, Source};
 pub use tls::{Authorities, Certificate, ClientAuth, ClientTls, ServerTls, SystemAuthorities};
@@ -44,6 +46,8 @@ pub struct Config {
     pub services: Vec<Service>,
     /// `[[notify]]`, in the order of the file; no two have the same name.
     pub notify: Vec<Notify>,
+    /// `[otlp]`
+    pub otlp: Option<Otlp>,
 }
 
 /// Index of a service in [`Config::services`].

@@ -21,7 +21,9 @@ use crate::clock::parse_rfc3339;
 use crate::event::Filter;
 use crate::sla::maintenance::Recurring;
 
-pub(super) use address::{BackendAddress, ListenAddress, authority, backend, host, listen, network, socket, webhook};
+pub(super) use address::{
+    BackendAddress, ListenAddress, authority, backend, collector, host, listen, network, socket, webhook,
+};
 pub(super) use endpoint::dependency_endpoint;
 
 /// Why a string can't be used.
@@ -85,6 +87,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "latency-factor" => latency_factor(text),
         "endpoint" => dependency_endpoint(text).map(drop),
         "webhook" => webhook(text).map(drop),
+        "collector" => collector(text).map(drop),
         "event" => event(text),
         "fault" => recovery::fault(text).map(drop),
         "destination" => recovery::destination(text).map(drop),

@@ -3,7 +3,7 @@
 use super::{Event, Kind, Level, kind};
 
 /// Each stands for every kind that begins with what is before the star.
-const GROUPS: [&str; 12] = [
+const GROUPS: [&str; 13] = [
     "backend_*",
     "budget_*",
     "certificate_*",
@@ -14,6 +14,7 @@ const GROUPS: [&str; 12] = [
     "listener_*",
     "maintenance_*",
     "operator*",
+    "otlp_*",
     "process_*",
     "recovery_*",
 ];

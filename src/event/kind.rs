@@ -8,6 +8,7 @@ mod discovery;
 pub mod fault;
 mod ledger;
 mod listener;
+mod otlp;
 pub mod promise;
 pub mod recovery;
 mod rendering;
@@ -21,6 +22,7 @@ pub use discovery::DiscoveryChange;
 pub use fault::FaultChange;
 pub use ledger::LedgerChange;
 pub use listener::ListenerChange;
+pub use otlp::OtlpChange;
 pub use promise::PromiseChange;
 pub use recovery::RecoveryChange;
 
@@ -83,6 +85,8 @@ pub enum Kind {
     Recovery(RecoveryChange),
     /// Something happened to the ledger.
     Ledger(LedgerChange),
+    /// Something happened to the collector of traces and metrics.
+    Otlp(OtlpChange),
     /// A detector panicked, or takes too long, and is left out.
     DetectorLeftOut {
         /// The detector.
@@ -176,7 +180,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 61] = [
+pub const NAMES: [&str; 63] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -215,6 +219,8 @@ pub const NAMES: [&str; 61] = [
     "ledger_recovered",
     "ledger_set_aside",
     "clock_jumped",
+    "otlp_failed",
+    "otlp_recovered",
     "operator",
     "operator_expired",
     "operator_not_kept",
@@ -285,6 +291,7 @@ impl Kind {
             Self::Promise(change) => change.name(),
             Self::Recovery(change) => change.name(),
             Self::Ledger(change) => change.name(),
+            Self::Otlp(change) => change.name(),
             Self::DetectorLeftOut { .. } => "detector_left_out",
             Self::Operator { .. } => "operator",
             Self::OperatorExpired { .. } => "operator_expired",
@@ -315,6 +322,7 @@ impl Kind {
             Self::Promise(change) => change.level(),
             Self::Recovery(change) => change.level(),
             Self::Ledger(change) => change.level(),
+            Self::Otlp(change) => change.level(),
             _ => Level::Info,
         }
     }

@@ -22,6 +22,7 @@ use crate::protocol::http::fields::Date;
 use crate::record::Recorder;
 use crate::snapshot::{self, Listener, Service};
 use crate::timer::Timers;
+use crate::trace::Tracer;
 use crate::upstream::Pools;
 
 /// What one worker brings to each exchange.
@@ -41,6 +42,8 @@ pub struct Worker {
     pub shared: duplex::Shared,
     /// Where the outcomes of exchanges and sessions are recorded.
     pub recorder: Recorder,
+    /// What exchanges are traced with, while they are.
+    pub tracer: Tracer,
     /// Notified when a client's connection has ended.
     pub ended: Notify,
     /// The worker ends: connections that are dropped from here on were cut off by us.
@@ -61,6 +64,15 @@ pub struct Worker {
     pub(super) request_ids: RequestIds,
 }
 
+/// Random bits of the kernel, so that two processes never make the same numbers.
+fn random_seed() -> u128 {
+    let mut seed = [0; 16];
+    match aws_lc_rs::rand::fill(&mut seed) {
+        Ok(()) => u128::from_ne_bytes(seed),
+        Err(_) => fastrand::u128(..),
+    }
+}
+
 impl Worker {
     /// Worker number `index`; to be made on its own thread.
     pub fn new(index: usize, snapshot: snapshot::Reader, recorder: Recorder) -> Self {
@@ -72,6 +84,7 @@ impl Worker {
             pools: Rc::new(Pools::new(index, &timers)),
             shared: duplex::Shared::new(&pipes),
             pipes,
+            tracer: Tracer::new(random_seed(), recorder.spans()),
             recorder,
             ended: Notify::new(),
             is_over: Cell::new(false),

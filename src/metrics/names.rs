@@ -128,6 +128,10 @@ metrics! {
         => "Backends beyond metrics.max_backends, which have no series of their own: the backend `_other` of their service is all of them.";
     NOTIFICATIONS: Counter "evenkeel_notifications_total" [name, outcome] Source::Facade(Order::ByLabels)
         => "Events to webhooks by outcome: sent, dropped (never delivered); failed counts tries that failed.";
+    OTLP_SENT: Counter "evenkeel_otlp_sent_total" [signal] Source::Facade(Order::ByLabels)
+        => "Spans (`traces`), or points of time series (`metrics`), that the collector of [otlp] has taken.";
+    OTLP_DROPPED: Counter "evenkeel_otlp_dropped_total" [signal, reason] Source::Facade(Order::ByLabels)
+        => "Spans or points that the collector will never have: `queue_full`, `refused`, `rejected`, `expired` or `stopped`.";
     ADMIN_REFUSED: Counter "evenkeel_admin_refused_total" [reason] Source::Facade(Order::AsRegistered)
         => "Requests and logins that the admin address has refused: `wrong_token`, or `too_many_failures` of the same address before.";
     ACCESS_LOG_DROPPED: Counter "evenkeel_access_log_dropped_total" [] Source::Facade(Order::ByLabels)

@@ -53,6 +53,8 @@ impl Registry {
         }
         self.upstreams_to(&mut out);
         self.recorded_to(&names::NOTIFICATIONS, &mut out);
+        self.recorded_to(&names::OTLP_SENT, &mut out);
+        self.recorded_to(&names::OTLP_DROPPED, &mut out);
         self.recorded_to(&names::ADMIN_REFUSED, &mut out);
         self.recorded_to(&names::ACCESS_LOG_DROPPED, &mut out);
         self.retries_to(&mut out);

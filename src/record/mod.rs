@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use crate::error::Side;
 use crate::metrics::{Durations, GrpcCalls, PromiseEnd, Requests, SessionEnd};
 use crate::outcome::{Outcome, SessionOutcome};
+use crate::trace;
 
 /// What a worker records with.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder {
     access: Option<access::Log>,
+    spans: Option<trace::Queue>,
 }
 
 /// What an exchange is counted in.
@@ -43,9 +45,14 @@ pub struct Ended {
 }
 
 impl Recorder {
-    /// Records into the access log too, when there is one.
-    pub fn new(access: Option<access::Log>) -> Self {
-        Self { access }
+    /// Records into the access log too, when there is one. Spans of traced exchanges go to `spans`.
+    pub fn new(access: Option<access::Log>, spans: trace::Queue) -> Self {
+        Self { access, spans: Some(spans) }
+    }
+
+    /// Where spans of traced exchanges go.
+    pub fn spans(&self) -> Option<trace::Queue> {
+        self.spans.clone()
     }
 
     /// Whether there is an access log, so that what only it needs is not collected in vain.

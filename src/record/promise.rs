@@ -16,10 +16,6 @@ pub struct Promised<'a> {
     pub latency: Option<Duration>,
 }
 
-/// gRPC's status codes that tell of a failure of the server, as 5xx do in HTTP: UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE and DATA_LOSS
-/// (gRPC's `statuscodes.md`). The others are about the request.
-const GRPC_FAILURES: [u16; 5] = [2, 4, 13, 14, 15];
-
 /// How an exchange that has ended counts.
 pub(super) fn of_exchange(outcome: &Outcome, latency: Option<Duration>) -> PromiseEnd {
     let is_failure = outcome.status.is_some_and(|status| status.as_u16() >= 500);
@@ -35,7 +31,7 @@ pub(super) fn of_exchange(outcome: &Outcome, latency: Option<Duration>) -> Promi
     match outcome.grpc {
         // a call without a status is one that failed, for its client
         Some(Grpc::Unknown) => PromiseEnd::Failed,
-        Some(Grpc::Status(status)) if GRPC_FAILURES.contains(&status) => PromiseEnd::Failed,
+        Some(call) if call.is_failure() => PromiseEnd::Failed,
         _ => in_time(outcome.answered, latency),
     }
 }
@@ -114,7 +110,7 @@ mod tests {
     fn a_grpc_call_fails_by_its_status() {
         let call = |status| exchange(200, None, Some(Grpc::Status(status)), 10);
         let failed: Vec<u16> = (0..=17).filter(|status| call(*status) == PromiseEnd::Failed).collect();
-        assert_eq!(failed, GRPC_FAILURES);
+        assert_eq!(failed, [2, 4, 13, 14, 15]);
         assert_eq!(exchange(200, None, Some(Grpc::Unknown), 10), PromiseEnd::Failed);
         assert_eq!(exchange(200, Some(Kind::ClientGone), Some(Grpc::Unknown), 10), PromiseEnd::Excluded);
     }

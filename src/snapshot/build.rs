@@ -88,7 +88,8 @@ pub fn build(
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
     let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());
     let access_lines = Arc::clone(&config.log.access_lines);
-    Ok(Snapshot { generation, listeners, courses: courses(&services), services, sends_proxy_headers, access_lines })
+    let (courses, tracing) = (courses(&services), config.otlp.as_ref().map(|otlp| otlp.tracing));
+    Ok(Snapshot { generation, listeners, courses, services, sends_proxy_headers, access_lines, tracing })
 }
 
 fn build_service(

@@ -45,6 +45,7 @@ impl Snapshot {
             courses,
             sends_proxy_headers: self.sends_proxy_headers,
             access_lines: Arc::clone(&self.access_lines),
+            tracing: self.tracing,
         })
     }
 

@@ -16,7 +16,7 @@ use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
 use crate::metrics::{Requests, RouteHits};
 use crate::policy::access_log::AccessLines;
-use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts};
+use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts, Tracing};
 use crate::route::Table;
 
 /// Everything that an exchange is decided by.
@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub sends_proxy_headers: bool,
     /// What the lines of the access log say.
     pub access_lines: Arc<AccessLines>,
+    /// How exchanges are traced; `None` = they are not.
+    pub tracing: Option<Tracing>,
 }
 
 impl Snapshot {
@@ -100,6 +102,8 @@ pub struct Listener {
     pub proxy_protocol: bool,
     /// Which route takes a request.
     pub routes: Table<Arc<Route>>,
+    /// The path of each route as its condition has it, in the order of the configuration; empty = the route takes any.
+    pub route_paths: Vec<Arc<str>>,
     /// What takes a request that no route takes: the listener's `service` as a route.
     pub default: Option<Arc<Route>>,
     /// What each route has taken, in the order of the configuration.
@@ -121,6 +125,8 @@ pub struct Listener {
 /// What happens to a request that a route takes.
 #[derive(Debug)]
 pub struct Route {
+    /// Its place among the listener's routes; `None` = it is the one that takes all others.
+    pub place: Option<usize>,
     /// What answers the request.
     pub action: Action,
     /// What changes in its target on the way to the backend.

@@ -14,6 +14,7 @@ mod listener;
 mod log;
 mod means;
 mod notify;
+mod otlp;
 mod recovery;
 mod resilience;
 mod route;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 
 use super::diagnostics::SourceText;
 use super::mistake::{Findings, Mistake};
-use super::model::{Config, Server, ServiceId, SystemAuthorities};
+use super::model::{Config, Metrics, Server, ServiceId, SystemAuthorities};
 use super::raw;
 use super::syntax::nearest;
 use super::tree::{KeyPath, Node};
@@ -54,16 +55,16 @@ pub(super) fn check(
     let server = check.server(&raw.server);
     let admin = check.admin(&raw.admin);
     let log = check.log(&raw.log);
-    let metrics = model::Metrics {
-        max_backends: raw.metrics.max_backends as usize,
-        backend_histograms: raw.metrics.backend_histograms,
-    };
+    let metrics =
+        Metrics { max_backends: raw.metrics.max_backends as usize, backend_histograms: raw.metrics.backend_histograms };
     let listeners = check.listeners(&raw.listener, admin.as_ref().map(|admin| admin.bind));
     let services = check.services(&raw.service);
     let notify = check.notify(&raw.notify);
+    let otlp = check.otlp(raw.otlp.as_ref());
     check.layer4_services(&raw.listener, &raw.service);
     check.unused_services();
-    Some(Config { server, admin: admin?, log, metrics, listeners: listeners?, services: services?, notify: notify? })
+    let (admin, listeners, services, notify, otlp) = (admin?, listeners?, services?, notify?, otlp?);
+    Some(Config { server, admin, log, metrics, listeners, services, notify, otlp })
 }
 
 /// More names than this are not listed in a message.

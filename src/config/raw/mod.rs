@@ -15,6 +15,7 @@ mod detection;
 mod listener;
 mod log;
 mod notify;
+mod otlp;
 mod recovery;
 mod resilience;
 mod service;
@@ -32,6 +33,7 @@ pub(super) use listener::{
 };
 pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
 pub(super) use notify::Notify;
+pub(super) use otlp::{Otlp, OtlpProtocol};
 pub(super) use recovery::{Approve, Recover, Recovery, Strategy};
 pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
 pub(super) use service::{
@@ -98,6 +100,8 @@ section! {
         service: BTreeMap<String, Service> = BTreeMap::new(),
         /// Who is told of events.
         notify: Vec<Notify> = Vec::new(),
+        /// Present = traces, and metrics where they are wanted, are sent to an OpenTelemetry collector.
+        otlp: Option<Otlp> = None,
     }
 }
 

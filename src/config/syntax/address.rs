@@ -213,9 +213,28 @@ pub(in crate::config) fn network(text: &str) -> Result<IpNet> {
 
 /// Where events are posted to.
 pub(in crate::config) fn webhook(text: &str) -> Result<Uri> {
-    const URL: &str = "a URL such as \"https://alerts.example.com/hook\"";
+    url(text, "a URL such as \"https://alerts.example.com/hook\"")
+}
+
+/// Where traces and metrics are sent to.
+pub(in crate::config) fn collector(text: &str) -> Result<Uri> {
+    const URL: &str = "a URL such as \"http://127.0.0.1:4317\"";
+    // "127.0.0.1:4317" is no URL, and "localhost:4317" is one with the scheme "localhost"
+    if !text.contains("://") {
+        let problem = Problem::new(format!("`{}` has no scheme", disguise::url(text)), URL);
+        return Err(problem.suggest(Some(format!("http://{}", disguise::url(text)))));
+    }
+    let uri = url(text, URL)?;
+    match uri.query() {
+        None => Ok(uri),
+        Some(_) => Err(Problem::new(format!("`{}` has a query, which is not sent", disguise::url(text)), URL)),
+    }
+}
+
+/// An http or https URL; `expected` says what it is to be like.
+fn url(text: &str, expected: &'static str) -> Result<Uri> {
     let shown = disguise::url(text);
-    let problem = |what: &str| Problem::new(format!("`{shown}` {what}"), URL);
+    let problem = |what: &str| Problem::new(format!("`{shown}` {what}"), expected);
     let uri: Uri =
         text.parse().map_err(|_| match text.split("://").nth(1).is_some_and(|rest| rest.starts_with("${")) {
             true => problem("has a placeholder in place of its host").help("the path and the query may have some"),

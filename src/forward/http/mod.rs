@@ -26,7 +26,7 @@ use crate::endpoint::standing::WHOLE;
 use crate::error::{Error, Kind, Result};
 use crate::layer4::proxy_protocol::Peer;
 use crate::metrics::ListenerMetrics;
-use crate::policy::ProxyHeader;
+use crate::policy::{ProxyHeader, Tracing};
 use crate::protocol::http::fields::Client;
 use crate::protocol::http::grpc;
 use crate::protocol::http::partial::Partial;
@@ -36,6 +36,7 @@ use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
 use crate::timer::Alarm;
 use crate::tls::Acceptor;
+use crate::trace::RequestFacts;
 use crate::upstream::terms::{Dedicated, Terms};
 use crate::upstream::{Answer, ClientPools};
 use attempts::UpstreamRequest;
@@ -82,6 +83,9 @@ impl Handler for Connection {
             let mut entry = access::of(&mut request, snapshot.access_lines(), client, self.peer.told());
             self.note_in(&mut entry, id.as_ref());
             exchange.log_access(entry);
+        }
+        if let Some(tracing) = &snapshot.tracing {
+            self.begin_trace(tracing, &snapshot.listeners[listener], &mut request, &mut exchange);
         }
         let grpc = grpc::call(&request.headers).cloned();
         if grpc.is_some() {
@@ -196,9 +200,7 @@ impl Connection {
         exchange: &mut Exchange,
     ) -> Result<AnsweredBy> {
         let listener = &snapshot.listeners[listener];
-        let route = self.route(listener, &request)?;
-        route.hits.count(self.worker.index);
-        exchange.takes(route);
+        let route = self.route(listener, &request, exchange)?;
         let asked = match self.asked(snapshot, route, &mut request)? {
             Ok(service) => service,
             Err(mut response) => {
@@ -209,7 +211,7 @@ impl Connection {
         let service = self.working(snapshot, asked, request.uri.path(), exchange)?;
         // before anything is changed: clients are told apart by what they have sent
         let keys = self.keys(listener, service, &request);
-        request::prepare(&mut request, &self.client, route, service.via)?;
+        request::prepare(&mut request, &self.client, route, service.via, exchange.trace().is_some())?;
         upgrade::complete_handshake(&mut request, &self.worker.random);
         let timeouts = route.timeouts(service);
         let mut deadline = timeouts.total.map(|total| Alarm::new(&self.worker.timers, total));
@@ -271,7 +273,23 @@ impl Connection {
         }
     }
 
-    fn route<'s>(&self, listener: &'s Listener, request: &Request) -> Result<&'s Route> {
+    /// The exchange is traced.
+    fn begin_trace(&self, tracing: &Tracing, listener: &Listener, request: &mut Request, exchange: &mut Exchange) {
+        let facts = RequestFacts {
+            method: request.method.clone(),
+            uri: request.uri.clone(),
+            host: request.host.clone(),
+            version: request.version,
+            client: self.sender(listener, request),
+            is_tls: self.client.is_tls(),
+            began: exchange.began(),
+            length: request.length.known(),
+        };
+        exchange.begin_trace(self.worker.tracer.begin(tracing, facts, &mut request.headers));
+    }
+
+    /// The route that takes the request, and counts it.
+    fn route<'s>(&self, listener: &'s Listener, request: &Request, exchange: &mut Exchange) -> Result<&'s Route> {
         let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
         if self.is_plain_on_tls {
             return Err(Error::new(Kind::PlainHttp, ""));
@@ -290,7 +308,10 @@ impl Connection {
             headers: &request.headers,
         };
         let route = listener.routes.find(&lookup).or(listener.default.as_ref());
-        route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
+        let route = route.ok_or(Error::new(Kind::NoRoute, ""))?;
+        route.hits.count(self.worker.index);
+        exchange.takes(route);
+        Ok(route)
     }
 
     /// The service whose backends do the work of an exchange with the service at this place.

@@ -65,19 +65,22 @@ enum Refusal {
     OwnIsFull(usize),
 }
 
-/// Finds a place, if need be after a wait.
+/// Finds a place, if need be after a wait, before which `waits` is called.
 pub async fn admit(
     worker: &Worker,
     service: &Service,
     criteria: Criteria<'_>,
     timeouts: &Timeouts,
+    waits: impl FnOnce(),
 ) -> Result<Admission> {
-    match arrive(worker, service, criteria) {
-        Ok(admission) => Ok(admission),
-        Err(Refusal::Unavailable) => Err(unavailable()),
-        Err(Refusal::Full) => wait(worker, service, criteria, None, timeouts).await,
-        Err(Refusal::OwnIsFull(own)) => wait(worker, service, criteria, Some(own), timeouts).await,
-    }
+    let own = match arrive(worker, service, criteria) {
+        Ok(admission) => return Ok(admission),
+        Err(Refusal::Unavailable) => return Err(unavailable()),
+        Err(Refusal::Full) => None,
+        Err(Refusal::OwnIsFull(own)) => Some(own),
+    };
+    waits();
+    wait(worker, service, criteria, own, timeouts).await
 }
 
 /// Finds a place now or not at all: for datagrams, which need not wait, since their client sends again.

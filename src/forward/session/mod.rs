@@ -189,7 +189,7 @@ async fn connect(
         service.proxy_header.map_or(&[][..], |version| worker.header(peer, version, &snapshot.listeners[listener]));
     loop {
         let criteria = Criteria { keys: &keys, tried: &retry.tried, preferred: None, client: None, now };
-        let admission = placement::admit(worker, service, criteria, &timeouts).await?;
+        let admission = placement::admit(worker, service, criteria, &timeouts, || {}).await?;
         let backend = admission.backend();
         record.attempt_begins(service, listener, admission);
         let endpoint = &service.endpoints[backend];

@@ -1,6 +1,6 @@
 //! A check by `grpc.health.v1.Health/Check`: <https://github.com/grpc/grpc/blob/master/doc/health-checking.md>.
 //!
-//! Both messages are a handful of bytes, written and read here by hand.
+//! Both messages are a handful of bytes, written and read by hand.
 
 use std::borrow::Cow;
 
@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use super::h2::{CheckRequest, ask, broken};
 use super::{CheckFailure, CheckResult, Target};
 use crate::io::Stream;
+use crate::protobuf::{self, Value, Writer};
 
 /// The most that an answer may be: 2 bytes, and room for fields that we do not know.
 const MAX_MESSAGE: usize = 4096;
@@ -68,17 +69,9 @@ pub async fn check(stream: Stream, target: &Target, service: &str) -> CheckResul
 
 /// `HealthCheckRequest { string service = 1; }` behind its prefix.
 fn request(service: &str) -> Bytes {
-    let mut message = BytesMut::new();
-    if !service.is_empty() {
-        message.put_u8(1 << 3 | 2);
-        let mut length = service.len();
-        while length >= 0x80 {
-            message.put_u8(length as u8 | 0x80);
-            length >>= 7;
-        }
-        message.put_u8(length as u8);
-        message.put_slice(service.as_bytes());
-    }
+    let mut message = Writer::default();
+    message.bytes(1, service.as_bytes());
+    let message = message.into_bytes();
     let mut framed = BytesMut::with_capacity(PREFIX + message.len());
     framed.put_u8(0);
     framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
@@ -95,37 +88,12 @@ fn serving_status(framed: &[u8]) -> Option<u64> {
     }
     // proto3 leaves a field out that is 0
     let mut status = 0;
-    while !message.is_empty() {
-        let tag = varint(&mut message)?;
-        let skip = match tag & 7 {
-            0 => {
-                let value = varint(&mut message)?;
-                if tag >> 3 == 1 {
-                    status = value;
-                }
-                0
-            }
-            1 => 8,
-            2 => varint(&mut message)?,
-            5 => 4,
-            _ => return None,
-        };
-        message = message.get(usize::try_from(skip).ok()?..)?;
-    }
-    Some(status)
-}
-
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for at in 0..10 {
-        let byte;
-        (byte, *bytes) = bytes.split_first()?;
-        value |= u64::from(byte & 0x7f) << (7 * at);
-        if byte & 0x80 == 0 {
-            return Some(value);
+    while let Some((number, value)) = protobuf::field(&mut message).ok()? {
+        if let (1, Value::Varint(value)) = (number, value) {
+            status = value;
         }
     }
-    None
+    Some(status)
 }
 
 fn grpc_status(fields: &HeaderMap) -> Option<&HeaderValue> {

@@ -2,65 +2,33 @@
 
 use super::{APPLICATION, BadReport, CPU, MEMORY, take};
 use crate::endpoint::load::Report;
+use crate::protobuf::{self, Malformed, Value};
 
 /// Reads a message.
 ///
 /// In protobuf the last one wins where a number is there twice; a report that contradicts itself is refused here.
 pub(super) fn read(mut message: &[u8]) -> Result<Report, BadReport> {
     let mut report = Report::default();
-    while !message.is_empty() {
-        let tag = varint(&mut message)?;
-        let name = match tag >> 3 {
-            0 => return Err(BadReport::Form),
-            1 => Some(CPU),
-            2 => Some(MEMORY),
-            9 => Some(APPLICATION),
+    while let Some((number, value)) = protobuf::field(&mut message)? {
+        let name = match number {
+            1 => CPU,
+            2 => MEMORY,
+            9 => APPLICATION,
             // rates and costs, and what later versions add
-            _ => None,
+            _ => continue,
         };
-        match (tag & 7, name) {
-            (1, Some(name)) => {
-                let bytes = bytes(&mut message, 8)?.try_into().map_err(|_| BadReport::Form)?;
-                take(&mut report, name, f64::from_le_bytes(bytes))?;
-            }
-            (_, Some(_)) => return Err(BadReport::Form),
-            (0, None) => drop(varint(&mut message)?),
-            (1, None) => drop(bytes(&mut message, 8)?),
-            (2, None) => {
-                let length = varint(&mut message)?;
-                bytes(&mut message, usize::try_from(length).map_err(|_| BadReport::Form)?)?;
-            }
-            (5, None) => drop(bytes(&mut message, 4)?),
-            // groups, which proto3 does not have, and what protobuf does not have
+        match value {
+            Value::Fixed64(bytes) => take(&mut report, name, f64::from_le_bytes(bytes))?,
             _ => return Err(BadReport::Form),
         }
     }
     Ok(report)
 }
 
-/// Takes this many bytes off the front.
-fn bytes<'a>(message: &mut &'a [u8], count: usize) -> Result<&'a [u8], BadReport> {
-    let (front, rest) = message.split_at_checked(count).ok_or(BadReport::Form)?;
-    *message = rest;
-    Ok(front)
-}
-
-/// Takes a number of seven bits a byte, the lowest first, off the front.
-fn varint(message: &mut &[u8]) -> Result<u64, BadReport> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = bytes(message, 1)?[0];
-        let bits = u64::from(byte & 0x7f);
-        // the tenth byte has room for one bit
-        if bits << shift >> shift != bits {
-            return Err(BadReport::Form);
-        }
-        value |= bits << shift;
-        if byte & 0x80 == 0 {
-            return Ok(value);
-        }
+impl From<Malformed> for BadReport {
+    fn from(_: Malformed) -> Self {
+        Self::Form
     }
-    Err(BadReport::Form)
 }
 
 #[cfg(test)]

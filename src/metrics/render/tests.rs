@@ -204,6 +204,12 @@ fn everything() -> String {
         }
     });
     registry.keep(&names::NOTIFICATIONS, |labels| labels[0] != "old");
+    with_local_recorder(&*registry, || {
+        counter!(names::OTLP_SENT.name, "signal" => "traces").increment(7);
+        for reason in ["refused", "queue_full"] {
+            counter!(names::OTLP_DROPPED.name, "signal" => "traces", "reason" => reason).increment(2);
+        }
+    });
     registry.count_panic();
     with_local_recorder(&*registry, || {
         counter!(names::ACCESS_LOG_DROPPED.name).increment(5);

@@ -42,6 +42,11 @@ pub fn request(out: &mut BytesMut, line: &RequestLine<'_>, headers: &HeaderMap) 
     if let Some(forwarded) = line.forwarded {
         out.extend_from_slice(&forwarded.lines);
     }
+    if let Some(traceparent) = line.traceparent {
+        out.put_slice(b"traceparent: ");
+        out.put_slice(traceparent.as_bytes());
+        out.put_slice(b"\r\n");
+    }
     match (line.upgrade, line.te_trailers) {
         (Some(protocol), _) => {
             out.put_slice(b"connection: upgrade\r\nupgrade: ");

@@ -21,6 +21,16 @@ pub enum Length {
     UntilClose,
 }
 
+impl Length {
+    /// The length in bytes, where it is known in advance.
+    pub fn known(self) -> Option<u64> {
+        match self {
+            Self::Fixed(length) => Some(length),
+            Self::Chunked | Self::UntilClose => None,
+        }
+    }
+}
+
 /// What a response's head has to say about the length of its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Announced {

@@ -31,6 +31,7 @@ pub use setup::{HeadLimits, Leniency, Setup};
 
 use crate::error::Error;
 use crate::layer4::splice::MaySplice;
+use crate::trace::Traceparent;
 
 /// A request, whichever version of HTTP it came by. Its hop-by-hop fields have been removed; what they said is in members of this
 /// type.
@@ -85,6 +86,8 @@ pub struct RequestLine<'a> {
     pub host: &'a HeaderValue,
     /// Fields to write beside those of the request itself.
     pub forwarded: Option<&'a Forwarded>,
+    /// The span that asks, where exchanges are traced. The fields of the request have none then.
+    pub traceparent: Option<&'a Traceparent>,
     /// The length of the body.
     pub length: Length,
     /// The protocol to ask for an upgrade to, if any.

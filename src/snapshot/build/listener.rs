@@ -10,7 +10,7 @@ use crate::config::model;
 use crate::endpoint::Target;
 use crate::metrics::{Registry, RouteHits};
 use crate::policy::{HeaderChanges, TimeoutOverride};
-use crate::route::{Path, Table};
+use crate::route::{Conditions, Path, Table};
 
 /// Builds the listener at this place, which is bound to `bind`.
 pub(super) fn build(
@@ -24,13 +24,15 @@ pub(super) fn build(
     let hits = |listener: &str, conditions: &str| registry.route_hits(listener, conditions);
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {
-        let built = build_route(route, hits(&listener.name, &format!("{:?}", route.when))).map_err(|reason| {
-            BuildError { subject: format!("listener `{}`, route {}", listener.name, number + 1), reason }
-        })?;
+        let built =
+            build_route(number, route, hits(&listener.name, &format!("{:?}", route.when))).map_err(|reason| {
+                BuildError { subject: format!("listener `{}`, route {}", listener.name, number + 1), reason }
+            })?;
         routes.push((route.when.clone(), Arc::new(built)));
     }
     let default = listener.service.map(|service| {
         Arc::new(Route {
+            place: None,
             action: Action::Service(service.0),
             rewrite: None,
             matched_prefix: None,
@@ -49,6 +51,7 @@ pub(super) fn build(
         protocol: listener.protocol,
         proxy_protocol: listener.proxy_protocol,
         hits: routes.iter().map(|(_, route): &(_, Arc<Route>)| Arc::clone(&route.hits)).collect(),
+        route_paths: routes.iter().map(|(when, _)| path_text(when)).collect(),
         routes: Table::new(routes),
         default,
         trusted_proxies: listener.trusted_proxies.clone(),
@@ -60,7 +63,16 @@ pub(super) fn build(
     })
 }
 
-fn build_route(route: &model::Route, hits: Arc<RouteHits>) -> Result<Route, String> {
+/// The path of a route as its condition has it.
+fn path_text(when: &Conditions) -> Arc<str> {
+    match &when.path {
+        Some(Path::Exact(text) | Path::Prefix(text)) => text.as_str().into(),
+        Some(Path::Regex(regex)) => regex.as_str().into(),
+        None => "".into(),
+    }
+}
+
+fn build_route(place: usize, route: &model::Route, hits: Arc<RouteHits>) -> Result<Route, String> {
     let action = match &route.action {
         model::Action::Service(id) => Action::Service(id.0),
         model::Action::Split(weights) => {
@@ -75,6 +87,7 @@ fn build_route(route: &model::Route, hits: Arc<RouteHits>) -> Result<Route, Stri
         },
     };
     Ok(Route {
+        place: Some(place),
         action,
         rewrite: route.rewrite.clone(),
         matched_prefix: match &route.when.path {

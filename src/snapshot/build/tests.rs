@@ -147,6 +147,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         listeners: vec![listener],
         services,
         notify: Vec::new(),
+        otlp: None,
     }
 }
 

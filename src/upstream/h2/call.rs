@@ -216,6 +216,7 @@ fn head<'a>(line: &'a RequestLine<'_>, is_tls: bool, headers: &'a HeaderMap) -> 
         protocol: line.upgrade,
         headers,
         more: line.forwarded.map(Forwarded::fields),
+        traceparent: line.traceparent,
         length: match line.length {
             Length::Fixed(length) if length > 0 => Some(length),
             _ => None,

@@ -5,6 +5,7 @@ mod listeners;
 mod log;
 mod meant;
 mod notify;
+mod otlp;
 mod recovery;
 mod services;
 mod sla;

@@ -14,6 +14,7 @@ use crate::protocol::http::body::replay::KEPT;
 use crate::protocol::http::length::Length;
 use crate::protocol::http::tunnel::{self, Relay};
 use crate::protocol::http::{RequestBody, RequestLine};
+use crate::trace::ExchangeTrace;
 use crate::upstream::h2::Dialled;
 use crate::upstream::terms::{Failed, Terms};
 use crate::upstream::{Answer, h1, h2};
@@ -29,6 +30,8 @@ pub struct Attempt<'a> {
     pub terms: Terms<'a>,
     /// It gets a new connection, because a kept one turned out to be closed.
     pub on_new_connection: bool,
+    /// The trace of the exchange, where it is traced.
+    pub trace: Option<&'a ExchangeTrace>,
 }
 
 impl Attempt<'_> {
@@ -50,7 +53,8 @@ impl Attempt<'_> {
         let line = &self.request.line;
         // a request that can't be repeated takes no risk with a backend that closes its connections as they are used
         let fresh = self.on_new_connection || (pool.races() && !is_repeatable(line));
-        let connector = Connector { service, endpoint, pool: &pool, fresh, upgrades: line.upgrade.is_some(), terms };
+        let (upgrades, trace) = (line.upgrade.is_some(), self.trace);
+        let connector = Connector { service, endpoint, pool: &pool, fresh, upgrades, terms, trace };
         let asked = self.request.connected.as_ref().inspect(|time| time.set(None)).map(|_| Instant::now());
         let connection = connector.connect().await.map_err(not_raced)?;
         if let Some((time, asked)) = self.request.connected.as_ref().zip(asked) {
@@ -64,7 +68,8 @@ impl Attempt<'_> {
         } else {
             line.host
         };
-        let line = RequestLine { host, ..*line };
+        let traceparent = trace.map(ExchangeTrace::traceparent);
+        let line = RequestLine { host, traceparent: traceparent.as_ref(), ..*line };
         let tunnel = |backend, early| {
             Content::Tunnel(Some(Box::new(Relay::new(backend, early, terms.timeouts.idle, terms.timers))))
         };

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result, Retry};
 use crate::policy::UpstreamProtocol;
 use crate::protocol::h2::client::Room;
 use crate::snapshot::Service;
+use crate::trace::ExchangeTrace;
 use crate::upstream::h2::{DialTarget, Dialled};
 use crate::upstream::terms::Terms;
 use crate::upstream::{Pool, Tls, h1, h2};
@@ -29,6 +30,8 @@ pub struct Connector<'a> {
     pub upgrades: bool,
     /// The attempt's time-outs, and what else a connection is made with.
     pub terms: &'a Terms<'a>,
+    /// The trace of the exchange, where it is traced.
+    pub trace: Option<&'a ExchangeTrace>,
 }
 
 impl Connector<'_> {
@@ -49,7 +52,8 @@ impl Connector<'_> {
             None => {
                 let name = self.name();
                 let tls = self.service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
-                h2::open(self.pool, DialTarget { endpoint: self.endpoint, tls, alpn }, self.terms).await?
+                let target = DialTarget { endpoint: self.endpoint, tls, alpn };
+                self.timed(h2::open(self.pool, target, self.terms)).await?
             }
         };
         match found {
@@ -80,7 +84,16 @@ impl Connector<'_> {
         }
         let name = self.name();
         let tls = tls.zip(name.as_ref()).map(|(config, name)| Tls { config, name });
-        h1::dial(self.endpoint, tls, self.pool, self.terms).await.map(Dialled::H1)
+        self.timed(h1::dial(self.endpoint, tls, self.pool, self.terms)).await.map(Dialled::H1)
+    }
+
+    /// Notes in the trace how long it takes to get a new connection.
+    async fn timed<T>(&self, connection: impl Future<Output = Result<T>>) -> Result<T> {
+        let Some(trace) = self.trace else { return connection.await };
+        trace.connects();
+        let connection = connection.await?;
+        trace.connected();
+        Ok(connection)
     }
 
     fn kept(&self) -> Option<Box<h1::Connection>> {

@@ -27,6 +27,7 @@ use crate::protocol::http::body::replay::Replay;
 use crate::protocol::http::{Presence, RequestBody, RequestLine};
 use crate::snapshot::Service;
 use crate::timer::Alarm;
+use crate::trace::ExchangeTrace;
 use crate::upstream::Answer;
 use crate::upstream::terms::{Failed, Terms, too_late};
 use attempt::Attempt;
@@ -113,12 +114,13 @@ async fn attempt_until_settled(
     loop {
         let criteria = attempts.criteria(began);
         let asked = exchange.wants_times().then(Instant::now);
-        let admission = placement::admit(worker, service, criteria, &request.terms.timeouts).await;
+        let waits = || exchange.waits();
+        let admission = placement::admit(worker, service, criteria, &request.terms.timeouts, waits).await;
         exchange.queued_since(asked);
         let admission = admission?;
         let backend = admission.backend();
         exchange.attempt_begins(admission);
-        let result = attempts.run(backend).await;
+        let result = attempts.run(backend, exchange.trace()).await;
         let pause = match result {
             Ok(answer) => match attempts.pause_after_answer(backend, &answer) {
                 Some(pause) => {
@@ -176,8 +178,8 @@ impl<'a> Attempts<'a> {
     }
 
     /// Makes the next attempt, with this backend: to its end, or until the backend is found to hang and the request can be sent to another.
-    async fn run(&mut self, backend: usize) -> Result<Answer<Content>, Failed> {
-        let attempt = self.next(backend);
+    async fn run(&mut self, backend: usize, trace: Option<&ExchangeTrace>) -> Result<Answer<Content>, Failed> {
+        let attempt = self.next(backend, trace);
         let live = &self.request.service.endpoints[backend].live;
         let hangs = live.hangs();
         let mut answer = pin!(attempt.run(self.body.repeat()));
@@ -194,10 +196,13 @@ impl<'a> Attempts<'a> {
     }
 
     /// The next attempt, with this backend.
-    fn next(&mut self, backend: usize) -> Attempt<'a> {
+    fn next<'t>(&mut self, backend: usize, trace: Option<&'t ExchangeTrace>) -> Attempt<'t>
+    where
+        'a: 't,
+    {
         let terms = Terms { timeouts: self.timeouts(), ..self.request.terms };
         let on_new_connection = std::mem::take(&mut self.on_new_connection);
-        Attempt { request: self.request, backend, terms, on_new_connection }
+        Attempt { request: self.request, backend, terms, on_new_connection, trace }
     }
 
     /// How long the next attempt may take. Once `timeout.response` has passed in vain, what is tried after that has as much in all:

@@ -163,6 +163,14 @@ impl Counted {
         }
     }
 
+    /// The path of the route at this place of the listener, as its condition has it; `None` once the snapshot was let go of.
+    pub fn route_path(&self, place: usize) -> Option<&Arc<str>> {
+        match self {
+            Self::InSnapshot(places) => places.snapshot.listeners[places.listener].route_paths.get(place),
+            Self::Detached(_) => None,
+        }
+    }
+
     /// The listener's name.
     pub fn listener(&self) -> &str {
         match self {

@@ -3,6 +3,7 @@
 
 pub mod access;
 mod counted;
+mod traced;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::protocol::http::grpc;
 use crate::record;
 use crate::record::access as log;
 use crate::snapshot::{Current, Route, Service};
+use crate::trace::ExchangeTrace;
 use crate::upstream::terms::Failed;
 use counted::{AskedView, BackendView, Counted};
 
@@ -39,6 +41,8 @@ pub struct Exchange {
     is_failure: bool,
     /// What the access log says of the request, when there is one.
     access: Option<Box<log::ExchangeEntry>>,
+    /// Its trace, while exchanges are traced.
+    trace: Option<Box<ExchangeTrace>>,
 }
 
 /// The attempt that is under way.
@@ -80,6 +84,7 @@ impl Exchange {
             outcome: Outcome::begun(Instant::now()),
             is_failure: false,
             access: None,
+            trace: None,
         }
     }
 
@@ -105,6 +110,7 @@ impl Exchange {
 
     /// This route takes it.
     pub fn takes(&mut self, route: &Route) {
+        self.took_route(route.place);
         if let Some(entry) = &mut self.access
             && entry.lines.wants.route
         {
@@ -143,6 +149,7 @@ impl Exchange {
         let first = if self.counted.backend().is_none() { Some(self.outcome.began) } else { None };
         let began = admission.placed.or(first).unwrap_or_else(Instant::now);
         self.counted.set_backend(admission.backend());
+        self.trace_attempt(admission.backend(), began);
         self.outcome.attempts += 1;
         let used = self.counted.backend();
         if let Some((entry, used)) = self.access.as_mut().zip(used.as_ref()) {
@@ -158,6 +165,9 @@ impl Exchange {
         let kind = failed.error.kind();
         let is_told = failed.error.retryability() == Retry::Safe;
         let worker = self.ingress.worker().index;
+        if let Some(trace) = &mut self.trace {
+            trace.failed(kind);
+        }
         if kind == Kind::UpstreamHung
             && let Some(used) = self.counted.backend()
         {
@@ -172,6 +182,9 @@ impl Exchange {
     /// The attempt was answered with this status, and another attempt follows: the client does not see this answer.
     pub fn attempt_answered(&mut self, status: StatusCode) {
         let failed = self.service().is_some_and(|service| service.failure_status.contain(status));
+        if let Some(trace) = &mut self.trace {
+            trace.answered(status.as_u16());
+        }
         self.end_attempt(Some(if failed { Err(Failure::Status) } else { Ok(()) }), Instant::now());
     }
 
@@ -179,6 +192,11 @@ impl Exchange {
     pub fn answered(&mut self, status: StatusCode, rest: Rest) {
         self.outcome.status = Some(status);
         self.is_failure = self.service().is_some_and(|service| service.failure_status.contain(status));
+        if let Some(trace) = &mut self.trace
+            && self.outcome.failure.is_none()
+        {
+            trace.answered(status.as_u16());
+        }
         self.waited();
         let has_promised = |asked: AskedView<'_>| asked.promised.is_some_and(|promised| promised.latency.is_some());
         let is_timed = self.counted.asked().is_some_and(has_promised) || self.wants_times();
@@ -186,6 +204,7 @@ impl Exchange {
             self.answered_at(Instant::now(), is_timed, rest);
         }
         if rest == Rest::Lasting {
+            self.keep_traced();
             self.counted.let_go();
         }
     }
@@ -219,6 +238,9 @@ impl Exchange {
     /// The exchange failed, as a whole or within the body of its answer.
     pub fn failed(&mut self, error: &Error) {
         self.outcome.failure = Some(error.kind());
+        if let Some(trace) = &mut self.trace {
+            trace.failed(error.kind());
+        }
         if let Some(entry) = &mut self.access {
             entry.attempts.failed(error);
         }
@@ -323,6 +345,9 @@ impl Exchange {
     fn end_attempt(&mut self, end: Option<AttemptEnd>, ended: Instant) {
         self.waited();
         let Some(CurrentAttempt { admission, began, answered, .. }) = self.attempt.take() else { return };
+        if let Some(trace) = &mut self.trace {
+            trace.attempt_ended(ended);
+        }
         let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
         let live = &used.endpoint.live;
         if let Some(end) = end {
@@ -354,6 +379,7 @@ impl Drop for Exchange {
                 false => self.broke_off(),
             }
         }
+        self.end_trace(ended);
         let asked = self.counted.asked();
         let handles = record::Handles {
             requests: self.counted.requests(),

@@ -13,15 +13,16 @@ use crate::protocol::http::fields::{self, Client};
 use crate::protocol::http::length::Length;
 use crate::protocol::http::{Request, RequestLine};
 use crate::snapshot::{Route, Service};
+use crate::trace::TRACEPARENT;
 use changes::{change, rewrite_path};
 
 /// Takes out what a client may not say, adds who it is, and makes the changes that the route wants. `via`: this proxy names itself in
-/// `Via`.
+/// `Via`. `is_traced`: each attempt says itself which span of the trace asks.
 ///
 /// # Errors
 ///
 /// When the path can't be rewritten as the route wants it.
-pub fn prepare(request: &mut Request, client: &Client, route: &Route, via: bool) -> Result<()> {
+pub fn prepare(request: &mut Request, client: &Client, route: &Route, via: bool, is_traced: bool) -> Result<()> {
     let changes = &route.request_headers;
     client.sift(&mut request.headers, changes.names());
     if changes.is_empty() {
@@ -37,6 +38,9 @@ pub fn prepare(request: &mut Request, client: &Client, route: &Route, via: bool)
             fields::via(&mut request.headers, request.version);
         }
         change(&mut request.headers, changes);
+        if is_traced {
+            request.headers.remove(TRACEPARENT);
+        }
         // in there only if the configuration has set it
         if let Some(host) = request.headers.remove(header::HOST) {
             request.host = Some(host);
@@ -58,6 +62,7 @@ pub fn line<'r>(request: &'r Request, service: &Service, no_host: &'r HeaderValu
         uri: &request.uri,
         host: request.host.as_ref().unwrap_or(no_host),
         forwarded: request.forwarded.as_deref(),
+        traceparent: None,
         length: request.length,
         upgrade: upgrade::to_ask_for(request, service),
         te_trailers: request.te_trailers,

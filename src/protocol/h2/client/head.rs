@@ -11,6 +11,7 @@ use crate::protocol::h2::connection_fields::{forbidden, is_of_connection};
 use crate::protocol::h2::hpack::{Field, Pseudo, encode};
 use crate::protocol::h2::link::stream::{Cause, Head, RequestKind, Section};
 use crate::protocol::http::{length, trailers};
+use crate::trace::{TRACEPARENT, Traceparent};
 
 /// The head of a request.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct RequestHead<'a> {
     pub headers: &'a HeaderMap,
     /// Further fields.
     pub more: Option<&'a HeaderMap>,
+    /// The span that asks, where exchanges are traced.
+    pub traceparent: Option<&'a Traceparent>,
     /// The length of the body, when there is one and its length is known.
     pub length: Option<u64>,
     /// Whether to send `TE: trailers`.
@@ -84,6 +87,9 @@ impl RequestHead<'_> {
                 continue;
             }
             table.field(block, name, value);
+        }
+        if let Some(traceparent) = self.traceparent {
+            encode::field(block, &TRACEPARENT, traceparent.as_bytes(), false);
         }
         if let Some(length) = self.length {
             encode::field(block, &header::CONTENT_LENGTH, HeaderValue::from(length).as_bytes(), false);

@@ -43,6 +43,7 @@ fn ask(client: &Client, end: bool) -> Option<Request> {
         protocol: None,
         headers: &headers,
         more: None,
+        traceparent: None,
         length: None,
         te_trailers: false,
         expect_continue: false,

@@ -1,0 +1,104 @@
+//! The trace of an exchange: what happens to the exchange is noted in it, and its spans are made at the end, where they are wanted.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::Exchange;
+use crate::error::Side;
+use crate::outcome::{Grpc, Outcome};
+use crate::trace::{End, ExchangeTrace, TraceId};
+
+impl Exchange {
+    /// It is traced from now on.
+    pub fn begin_trace(&mut self, trace: Box<ExchangeTrace>) {
+        self.trace = Some(trace);
+    }
+
+    /// Its trace, where exchanges are traced.
+    pub fn trace(&self) -> Option<&ExchangeTrace> {
+        self.trace.as_deref()
+    }
+
+    /// The number of its trace, where exchanges are traced.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.trace().map(ExchangeTrace::id)
+    }
+
+    /// A route has taken it, which is at this place in its listener.
+    pub(super) fn took_route(&mut self, place: Option<usize>) {
+        if let Some(trace) = &mut self.trace {
+            trace.took_route(place);
+        }
+    }
+
+    /// It begins to wait for a place at a backend.
+    pub fn waits(&mut self) {
+        if let Some(trace) = &mut self.trace {
+            trace.waits(Instant::now());
+        }
+    }
+
+    /// An attempt with the backend at this place begins.
+    pub(super) fn trace_attempt(&mut self, backend: usize, began: Instant) {
+        if let Some(trace) = &mut self.trace {
+            // the first attempt of an exchange is counted from the begin of that; its span begins where the wait for a place ends
+            let began = if trace.is_waiting() { Instant::now() } else { began };
+            self.ingress.worker().tracer.attempt_begins(trace, backend, began);
+        }
+    }
+
+    /// Before the snapshot is let go of, what is known of it only is kept.
+    pub(super) fn keep_traced(&mut self) {
+        if let Some(trace) = &mut self.trace {
+            let service = self.counted.whole_service();
+            let route = trace.route().and_then(|place| self.counted.route_path(place));
+            trace.keep(route, |place| Some(Arc::clone(service?.endpoints.get(place)?)));
+        }
+    }
+
+    /// It has ended: its spans go to the exporter if it was sampled, has failed or was slow.
+    pub(super) fn end_trace(&mut self, ended: Instant) {
+        let Some(trace) = self.trace.take() else { return };
+        let (outcome, counted) = (&self.outcome, &self.counted);
+        let is_error = is_error(outcome);
+        let elapsed = ended.saturating_duration_since(outcome.began);
+        let sampled_by = trace.why_sampled(is_error, elapsed);
+        self.ingress.worker().tracer.end(trace, |trace, new_id| {
+            let route_name = trace.route_name().cloned();
+            let end = End {
+                listener: counted.listener(),
+                service: counted.asked().map(|asked| asked.name),
+                route: route_name.as_deref().or_else(|| Some(&**counted.route_path(trace.route()?)?)),
+                status: outcome.status.map(|status| status.as_u16()),
+                failure: outcome.failure,
+                is_error,
+                body_bytes: outcome.body_bytes,
+                attempts: outcome.attempts,
+                grpc: outcome.grpc.and_then(Grpc::status),
+                sampled_by: sampled_by?,
+                ended,
+                ended_unix: unix_nanos(ended),
+            };
+            let service = counted.whole_service();
+            Some(trace.spans(&end, |place| service?.endpoints.get(place), new_id))
+        });
+    }
+}
+
+/// Whether it has failed: by us or a backend, or as an answer or a gRPC status says it. That its client goes away is no failure.
+fn is_error(outcome: &Outcome) -> bool {
+    match outcome.failure.map(|kind| kind.side()) {
+        Some(Side::Upstream | Side::Internal) => true,
+        // cut off by us
+        None if outcome.status.is_none() => true,
+        Some(Side::Client) | None => {
+            outcome.status.is_some_and(|status| status.is_server_error()) || outcome.grpc.is_some_and(Grpc::is_failure)
+        }
+    }
+}
+
+/// A moment that has just passed by the wall's clock, in nanoseconds since 1970.
+fn unix_nanos(moment: Instant) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.saturating_sub(moment.elapsed()).as_nanos()).unwrap_or(u64::MAX)
+}

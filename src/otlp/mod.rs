@@ -1,0 +1,140 @@
+//! Telemetry to an OpenTelemetry collector (`[otlp]`), by OTLP over gRPC or HTTP (opentelemetry.io/docs/specs/otlp).
+//!
+//! Workers put the spans of exchanges, already encoded, into a queue that is bounded in bytes ([`trace::Queue`]). A thread of its own, which gives
+//! way to the workers, takes them out in batches and sends them. A collector that is gone or slow costs what the queue holds, and then the newest
+//! spans, which are counted; nobody waits for it.
+
+mod answer;
+mod batch;
+mod client;
+mod courier;
+mod outage;
+mod target;
+mod traces;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::config::model;
+use crate::event::Events;
+use crate::io::be_nice;
+use crate::trace::{Queue, Spans};
+use courier::{Courier, Orders};
+use outage::Outage;
+use target::Target;
+use traces::Traces;
+
+/// How long a process that stops goes on sending what waits.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
+/// Sends telemetry while there is a section `[otlp]`.
+#[derive(Debug)]
+pub struct Exporter {
+    events: Arc<Events>,
+    queue: Queue,
+    /// The other side of the queue, until the thread has it.
+    spans: Option<mpsc::UnboundedReceiver<Spans>>,
+    /// The section in force.
+    config: Option<model::Otlp>,
+    running: Option<Running>,
+}
+
+/// The thread that sends.
+#[derive(Debug)]
+struct Running {
+    orders: watch::Sender<Orders>,
+    ended: oneshot::Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+/// The section of a configuration that is about to run. Everything that can fail has been done.
+#[derive(Debug)]
+pub struct Prepared(Option<(model::Otlp, Target)>);
+
+/// Prepares this section; [`Exporter::commit`] puts it in force.
+///
+/// # Errors
+///
+/// A sentence for people, when the settings of TLS can't be used.
+pub fn prepare(wanted: Option<&model::Otlp>) -> Result<Prepared, String> {
+    let prepared = wanted.map(|config| Ok::<_, String>((config.clone(), Target::new(config)?)));
+    prepared.transpose().map(Prepared).map_err(|error| format!("otlp: {error}"))
+}
+
+impl Exporter {
+    /// Starts with nothing to send to.
+    pub fn new(events: Arc<Events>) -> Self {
+        let (queue, spans) = Queue::new();
+        Self { events, queue, spans: Some(spans), config: None, running: None }
+    }
+
+    /// Where workers put spans.
+    pub fn queue(&self) -> Queue {
+        self.queue.clone()
+    }
+
+    /// Sends as this section says from now on. What waits is sent on, to another collector where the section names one.
+    pub fn commit(&mut self, prepared: Prepared) {
+        let (config, target) = prepared.0.unzip();
+        if config == self.config {
+            return;
+        }
+        self.queue.set_limit(config.as_ref().map_or(0, |config| config.queue));
+        self.config = config;
+        let target = target.map(Arc::new);
+        match (&self.running, self.spans.take()) {
+            (Some(running), spans) => {
+                self.spans = spans;
+                running.orders.send_modify(|orders| orders.target = target);
+            }
+            (None, Some(spans)) => match self.start(spans, target) {
+                Ok(running) => self.running = Some(running),
+                Err(error) => {
+                    self.queue.set_limit(0);
+                    tracing::error!(%error, "telemetry can't be sent: its thread can't be started");
+                }
+            },
+            (None, None) => {}
+        }
+    }
+
+    /// Sends what waits, for [`LAST_SPANS`] at most, and ends. To be called when the workers have ended.
+    pub async fn finish(&mut self) {
+        let Some(Running { orders, mut ended, thread }) = self.running.take() else { return };
+        orders.send_modify(|orders| orders.stop = Some(Instant::now() + LAST_SPANS));
+        // it ends by itself in time; a moment more than that is for a machine that is busy
+        if tokio::time::timeout(LAST_SPANS * 2, &mut ended).await.is_ok() {
+            let _ = thread.join();
+        }
+        if self.queue.waiting() > 0 {
+            tracing::warn!(
+                bytes = self.queue.waiting(),
+                "spans that wait for their collector are not sent any more: the process stops"
+            );
+        }
+    }
+
+    fn start(&self, spans: mpsc::UnboundedReceiver<Spans>, target: Option<Arc<Target>>) -> std::io::Result<Running> {
+        let (orders, received) = watch::channel(Orders { target, stop: None });
+        let (end, ended) = oneshot::channel();
+        let (events, queue) = (Arc::clone(&self.events), self.queue.clone());
+        let thread = std::thread::Builder::new().name("otlp".to_owned()).spawn(move || {
+            be_nice();
+            match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => {
+                    let courier = Courier::new(received, Outage::new(events));
+                    runtime.block_on(Traces::new(spans, queue, courier).run());
+                    // a name that is looked up keeps a thread, which must not keep this one
+                    runtime.shutdown_background();
+                }
+                Err(error) => tracing::error!(%error, "telemetry can't be sent: its thread can't be started"),
+            }
+            let _ = end.send(());
+        })?;
+        Ok(Running { orders, ended, thread })
+    }
+}

@@ -1,0 +1,139 @@
+//! The task that sends spans.
+
+use std::time::{Duration, Instant};
+
+use metrics::counter;
+use tokio::sync::mpsc;
+
+use super::batch::Batch;
+use super::courier::{Courier, Delivered, count_dropped};
+use super::target::Signal;
+use crate::metrics::names;
+use crate::trace::{DropReason, Queue, Spans};
+use crate::webhook::Pauses;
+
+/// How long spans wait for others that are sent with them.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How often the queue is looked at meanwhile. A look costs less than to be woken by each exchange.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The pauses after failures. With what is added at random, the longest one is 30 s.
+const PAUSES: Pauses = Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(20) };
+
+/// A batch that could not be sent for so long is given up: what comes next tells more about now.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often spans that did not get into the queue are counted.
+const COUNT: Duration = Duration::from_millis(500);
+
+/// Sends spans.
+#[derive(Debug)]
+pub struct Traces {
+    spans: mpsc::UnboundedReceiver<Spans>,
+    queue: Queue,
+    courier: Courier,
+}
+
+impl Traces {
+    /// Sends what comes out of the queue.
+    pub fn new(spans: mpsc::UnboundedReceiver<Spans>, queue: Queue, courier: Courier) -> Self {
+        Self { spans, queue, courier }
+    }
+
+    /// Runs until the process stops.
+    pub async fn run(mut self) {
+        // the series are there from the start, so that the first one is an increase
+        counter!(names::OTLP_SENT.name, "signal" => Signal::Traces.as_str()).increment(0);
+        let counting = tokio::task::spawn_local(count(self.queue.clone()));
+        while let Some(batch) = self.collect().await {
+            self.deliver(batch).await;
+        }
+        counting.abort();
+    }
+
+    /// Waits for spans, and gathers those that are sent together; `None` when the process stops and none are left, or no time.
+    async fn collect(&mut self) -> Option<Batch> {
+        let mut batch = Batch::default();
+        let mut due = None;
+        loop {
+            let room = self.queue.limit();
+            while !batch.is_full(room)
+                && let Ok(spans) = self.spans.try_recv()
+            {
+                batch.add(&spans);
+            }
+            let stop = self.courier.stop();
+            if stop.is_some_and(|stop| batch.is_empty() || Instant::now() >= stop) {
+                return None;
+            }
+            let is_due = due.is_some_and(|due| Instant::now() >= due);
+            if batch.is_full(room) || is_due || (stop.is_some() && !batch.is_empty()) {
+                return Some(batch);
+            }
+            if !batch.is_empty() {
+                due.get_or_insert_with(|| Instant::now() + LINGER);
+            }
+            tokio::select! {
+                biased;
+                () = self.courier.ordered() => {}
+                () = tokio::time::sleep(LOOK), if !batch.is_empty() => {}
+                spans = self.spans.recv(), if batch.is_empty() => batch.add(&spans?),
+            }
+        }
+    }
+
+    /// Sends a batch until the collector has taken or refused it, it has waited for too long, or the process stops.
+    async fn deliver(&mut self, batch: Batch) {
+        let began = Instant::now();
+        let count = u64::from(batch.count);
+        let lost = self.deliver_until(began + PATIENCE, count, &batch).await;
+        self.queue.release(batch.cost);
+        if let Some(reason) = lost {
+            count_dropped(Signal::Traces, reason, count);
+        }
+    }
+
+    /// Why it was not taken, if it was not.
+    async fn deliver_until(&mut self, deadline: Instant, count: u64, batch: &Batch) -> Option<DropReason> {
+        for failures in 1.. {
+            let stop = self.courier.stop();
+            let limit = stop.map_or(deadline, |stop| stop.min(deadline));
+            let sending = self.courier.bring(Signal::Traces, count, |resource| batch.message(resource));
+            // only the process's end cuts a message off: else it has a time-out of its own
+            let delivered = match stop {
+                None => sending.await,
+                Some(_) => tokio::time::timeout_at(limit.into(), sending).await.unwrap_or(Delivered::Nobody),
+            };
+            let asked = match delivered {
+                Delivered::Taken => return None,
+                Delivered::Refused => return Some(DropReason::Refused),
+                Delivered::Nobody => return Some(DropReason::Stopped),
+                Delivered::Later(asked) => asked,
+            };
+            // the process stops and this was the last try
+            if stop.is_some() {
+                return Some(DropReason::Stopped);
+            }
+            if Instant::now() >= deadline {
+                return Some(DropReason::Expired);
+            }
+            tokio::select! {
+                biased;
+                // another collector may take it at once, and there is no time where the process stops
+                () = self.courier.ordered() => {}
+                () = tokio::time::sleep(PAUSES.after(failures, asked, fastrand::f64())) => {}
+            }
+        }
+        None
+    }
+}
+
+/// Counts spans that did not get into the queue.
+async fn count(queue: Queue) {
+    let mut looks = tokio::time::interval(COUNT);
+    loop {
+        looks.tick().await;
+        count_dropped(Signal::Traces, DropReason::QueueFull, queue.take_dropped());
+    }
+}

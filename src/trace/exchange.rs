@@ -1,0 +1,232 @@
+//! What is collected of one exchange while it lasts.
+
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::HeaderValue;
+use http::{Method, Uri, Version};
+
+use super::context::{TraceId, Traceparent};
+use crate::endpoint::Endpoint;
+use crate::error::Kind;
+use crate::policy::Tracing;
+
+/// The most attempts that have a span of their own. More are made only for a request whose connections are closed again and again as it is sent.
+const MOST_ATTEMPTS: usize = 16;
+
+/// An exchange that is traced.
+#[derive(Debug)]
+pub struct ExchangeTrace {
+    /// What is exported.
+    pub(super) tracing: Tracing,
+    /// Its trace.
+    pub(super) trace: TraceId,
+    /// The number of the request's span.
+    pub(super) span: u64,
+    /// The span of the client that has asked, where it named one.
+    pub(super) parent: Option<u64>,
+    /// Whether it is recorded in any case.
+    pub(super) sampled: bool,
+    /// What the client sent as `tracestate`.
+    pub(super) state: Option<Box<[u8]>>,
+    pub(super) request: Option<RequestFacts>,
+    /// The route that took it, by its place in the listener.
+    pub(super) route: Option<usize>,
+    /// The name of that route, once the snapshot was let go of.
+    pub(super) route_name: Option<Arc<str>>,
+    pub(super) waits: Vec<Wait>,
+    pub(super) attempts: Vec<Attempt>,
+    /// When the attempt that is under way began to make a connection, and when it had one.
+    connecting: Cell<Option<Instant>>,
+    connected: Cell<Option<Instant>>,
+}
+
+/// What is kept of a request for its span.
+#[derive(Debug)]
+pub struct RequestFacts {
+    /// Its method.
+    pub method: Method,
+    /// Its target, as the client has sent it.
+    pub uri: Uri,
+    /// The host that it asks for.
+    pub host: Option<HeaderValue>,
+    /// The version of HTTP that it came by.
+    pub version: Version,
+    /// Who has sent it.
+    pub client: Option<IpAddr>,
+    /// It came over TLS.
+    pub is_tls: bool,
+    /// When its head had been read.
+    pub began: Instant,
+    /// The length of its body, where that was announced.
+    pub length: Option<u64>,
+}
+
+/// A time for which it has waited for a place at a backend.
+#[derive(Debug)]
+pub(super) struct Wait {
+    pub began: Instant,
+    pub ended: Option<Instant>,
+}
+
+/// One attempt with a backend.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub span: u64,
+    pub began: Instant,
+    pub ended: Option<Instant>,
+    /// The backend, by its place in the service.
+    pub backend: usize,
+    /// The backend, once the snapshot was let go of.
+    pub endpoint: Option<Arc<Endpoint>>,
+    /// What it was answered with.
+    pub status: Option<u16>,
+    /// Why it failed.
+    pub failure: Option<Kind>,
+    /// When it began to make a connection, and how long that took; `None` = until its end.
+    pub connecting: Option<(Instant, Option<Instant>)>,
+}
+
+impl ExchangeTrace {
+    /// A trace of which nothing is known yet.
+    pub(super) fn new(tracing: Tracing) -> Self {
+        Self {
+            tracing,
+            trace: TraceId(1),
+            span: 1,
+            parent: None,
+            sampled: false,
+            state: None,
+            request: None,
+            route: None,
+            route_name: None,
+            waits: Vec::new(),
+            attempts: Vec::with_capacity(2),
+            connecting: Cell::new(None),
+            connected: Cell::new(None),
+        }
+    }
+
+    /// Forgets the exchange, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        (self.state, self.request, self.route_name) = (None, None, None);
+        self.route = None;
+        self.waits.clear();
+        self.attempts.clear();
+        self.connecting.set(None);
+        self.connected.set(None);
+    }
+
+    /// Its trace.
+    pub fn id(&self) -> TraceId {
+        self.trace
+    }
+
+    /// Whether it is recorded in any case: others that take part in the trace are told so.
+    pub fn is_sampled(&self) -> bool {
+        self.sampled
+    }
+
+    /// A route has taken the request, by its place in the listener.
+    pub fn took_route(&mut self, place: Option<usize>) {
+        self.route = place;
+    }
+
+    /// It waits for a place at a backend from now on.
+    pub fn waits(&mut self, now: Instant) {
+        self.waits.push(Wait { began: now, ended: None });
+    }
+
+    /// Whether it waits for a place at a backend.
+    pub fn is_waiting(&self) -> bool {
+        self.waits.last().is_some_and(|wait| wait.ended.is_none())
+    }
+
+    /// An attempt with the backend at this place begins, as the span with this number. A wait for the place ends with that.
+    pub(super) fn attempt_begins(&mut self, span: u64, backend: usize, began: Instant) {
+        self.waited(began);
+        if self.attempts.len() == MOST_ATTEMPTS {
+            self.attempts.pop();
+        }
+        self.attempts.push(Attempt {
+            span,
+            began,
+            ended: None,
+            backend,
+            endpoint: None,
+            status: None,
+            failure: None,
+            connecting: None,
+        });
+        self.connecting.set(None);
+        self.connected.set(None);
+    }
+
+    /// The value of `traceparent` for the attempt that is under way.
+    pub fn traceparent(&self) -> Traceparent {
+        let span = self.attempts.last().map_or(self.span, |attempt| attempt.span);
+        Traceparent::new(self.trace, span, self.sampled)
+    }
+
+    /// The attempt that is under way makes a new connection, or waits for one that is made.
+    pub fn connects(&self) {
+        self.connecting.set(Some(Instant::now()));
+    }
+
+    /// The attempt that is under way has a new connection.
+    pub fn connected(&self) {
+        self.connected.set(Some(Instant::now()));
+    }
+
+    /// The attempt that is under way was answered with this status.
+    pub fn answered(&mut self, status: u16) {
+        if let Some(attempt) = self.open_attempt() {
+            attempt.status = Some(status);
+        }
+    }
+
+    /// The attempt that is under way failed.
+    pub fn failed(&mut self, kind: Kind) {
+        if let Some(attempt) = self.open_attempt() {
+            attempt.failure = Some(kind);
+        }
+    }
+
+    /// The attempt that is under way has ended.
+    pub fn attempt_ended(&mut self, ended: Instant) {
+        let connecting = self.connecting.get().map(|began| (began, self.connected.get()));
+        if let Some(attempt) = self.open_attempt() {
+            attempt.ended = Some(ended);
+            attempt.connecting = connecting;
+        }
+    }
+
+    /// A wait for a place at a backend that lasts has ended.
+    pub(super) fn waited(&mut self, ended: Instant) {
+        if let Some(wait) = self.waits.last_mut() {
+            wait.ended.get_or_insert(ended);
+        }
+    }
+
+    /// The snapshot is let go of: what it would have told at the end is kept. `backend` gives the backend at a place of the service.
+    pub fn keep(&mut self, route: Option<&Arc<str>>, backend: impl Fn(usize) -> Option<Arc<Endpoint>>) {
+        self.route_name = route.cloned();
+        self.attempts.iter_mut().for_each(|attempt| attempt.endpoint = backend(attempt.backend));
+    }
+
+    /// The path of the route that took it, where the snapshot was let go of.
+    pub fn route_name(&self) -> Option<&Arc<str>> {
+        self.route_name.as_ref()
+    }
+
+    /// The place of the route that took it, in its listener.
+    pub fn route(&self) -> Option<usize> {
+        self.route
+    }
+
+    fn open_attempt(&mut self) -> Option<&mut Attempt> {
+        self.attempts.last_mut().filter(|attempt| attempt.ended.is_none())
+    }
+}

@@ -1,0 +1,180 @@
+//! What one worker traces with.
+
+use std::cell::RefCell;
+use std::time::Instant;
+
+use http::header::HeaderMap;
+
+use super::context::{Parent, TRACEPARENT, TRACESTATE};
+use super::exchange::{ExchangeTrace, RequestFacts};
+use super::ids::{Ids, is_drawn};
+use super::queue::{Queue, Spans};
+use crate::policy::Tracing;
+
+/// Traces that are kept for their memory. More exchanges at a time than this are rare, and cost an allocation each.
+const SPARE: usize = 256;
+
+/// What one worker traces with.
+#[derive(Debug)]
+pub struct Tracer {
+    ids: RefCell<Ids>,
+    #[allow(
+        clippy::vec_box,
+        reason = "they are handed out as boxes, so that an exchange that is not traced has a pointer only"
+    )]
+    spare: RefCell<Vec<Box<ExchangeTrace>>>,
+    queue: Option<Queue>,
+}
+
+impl Tracer {
+    /// With 128 random bits to begin with. `queue` is where spans go.
+    pub fn new(seed: u128, queue: Option<Queue>) -> Self {
+        Self { ids: RefCell::new(Ids::new(seed)), spare: RefCell::default(), queue }
+    }
+
+    /// An exchange begins with a request with these fields. They are left with nothing that says otherwise than what is sent to backends:
+    /// without `traceparent`, and without `tracestate` where the trace is a new one (W3C Trace Context, section 3.3).
+    pub fn begin(&self, tracing: &Tracing, facts: RequestFacts, headers: &mut HeaderMap) -> Box<ExchangeTrace> {
+        let mut trace = self.spare.borrow_mut().pop().unwrap_or_else(|| Box::new(ExchangeTrace::new(*tracing)));
+        trace.tracing = *tracing;
+        let ids = &mut *self.ids.borrow_mut();
+        trace.span = ids.span();
+        // one walk through the names costs less than look-ups by hash, and most requests have neither
+        let parent = match headers.keys().any(|name| *name == TRACEPARENT || *name == TRACESTATE) {
+            true => take_parent(tracing, headers, &mut trace),
+            false => None,
+        };
+        match parent {
+            Some(parent) => {
+                (trace.trace, trace.parent, trace.sampled) = (parent.trace, Some(parent.span), parent.sampled);
+            }
+            None => {
+                (trace.trace, trace.parent) = (ids.trace(), None);
+                trace.sampled = is_drawn(trace.trace, tracing.sample);
+            }
+        }
+        trace.request = Some(facts);
+        trace
+    }
+
+    /// An attempt with the backend at this place begins.
+    pub fn attempt_begins(&self, trace: &mut ExchangeTrace, backend: usize, began: Instant) {
+        trace.attempt_begins(self.ids.borrow_mut().span(), backend, began);
+    }
+
+    /// The exchange has ended. `spans` makes what is exported of it, where anything is.
+    pub fn end(
+        &self,
+        mut trace: Box<ExchangeTrace>,
+        spans: impl FnOnce(&mut ExchangeTrace, &mut dyn FnMut() -> u64) -> Option<Spans>,
+    ) {
+        let spans = spans(&mut trace, &mut || self.ids.borrow_mut().span());
+        if let Some((queue, spans)) = self.queue.as_ref().zip(spans) {
+            queue.put(spans);
+        }
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE {
+            trace.clear();
+            spare.push(trace);
+        }
+    }
+}
+
+/// Takes what the client says of its trace out of the fields, and gives back what is believed of it.
+fn take_parent(tracing: &Tracing, headers: &mut HeaderMap, trace: &mut ExchangeTrace) -> Option<Parent> {
+    let parent = Parent::of(headers).filter(|_| tracing.trust_parent);
+    headers.remove(TRACEPARENT);
+    if parent.is_none() {
+        headers.remove(TRACESTATE);
+        return None;
+    }
+    let lines: Vec<&[u8]> = headers.get_all(TRACESTATE).iter().map(|value| value.as_bytes()).collect();
+    trace.state = (!lines.is_empty()).then(|| lines.join(&b","[..]).into());
+    parent
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{Method, Version};
+
+    use super::*;
+
+    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn facts() -> RequestFacts {
+        RequestFacts {
+            method: Method::GET,
+            uri: "/".parse().unwrap(),
+            host: None,
+            version: Version::HTTP_11,
+            client: None,
+            is_tls: false,
+            began: Instant::now(),
+            length: None,
+        }
+    }
+
+    /// The trace of a request with these fields, and the fields that are left.
+    fn begun(fields: &[(&'static str, &str)], sample: f64, trust_parent: bool) -> (Box<ExchangeTrace>, Vec<String>) {
+        let mut headers = HeaderMap::new();
+        fields.iter().for_each(|(name, value)| _ = headers.append(*name, value.parse().unwrap()));
+        let tracing = Tracing { sample, slow: Duration::from_secs(1), errors: true, trust_parent };
+        let trace = Tracer::new(7, None).begin(&tracing, facts(), &mut headers);
+        let left = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        let mut left: Vec<_> = left.collect();
+        left.sort();
+        (trace, left)
+    }
+
+    #[test]
+    fn a_parent_is_kept_and_decides_whether_the_trace_is_recorded() {
+        for sample in [0.0, 1.0] {
+            let (trace, left) =
+                begun(&[("traceparent", GOOD), ("tracestate", "a=1"), ("tracestate", "b=2"), ("x", "1")], sample, true);
+            assert_eq!(trace.trace.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+            assert_eq!((trace.parent, trace.sampled), (Some(0x00f0_67aa_0ba9_02b7), true));
+            assert_eq!(trace.state.as_deref(), Some(&b"a=1,b=2"[..]));
+            assert_eq!(left, ["tracestate: a=1", "tracestate: b=2", "x: 1"]);
+            let (trace, _) = begun(&[("traceparent", &GOOD.replace("-01", "-00"))], sample, true);
+            assert!(!trace.sampled);
+        }
+    }
+
+    #[test]
+    fn without_a_parent_that_is_believed_the_trace_is_a_new_one_and_nothing_is_left_of_the_old_one() {
+        let bad = GOOD.replace("4bf", "4BF");
+        let cases: [(&[(&'static str, &str)], bool); 4] = [
+            (&[], true),
+            (&[("tracestate", "a=1")], true),
+            (&[("traceparent", &bad), ("tracestate", "a=1")], true),
+            (&[("traceparent", GOOD), ("tracestate", "a=1")], false),
+        ];
+        for (fields, trust) in cases {
+            let (trace, left) = begun(fields, 1.0, trust);
+            assert_ne!(trace.trace.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+            assert_eq!((trace.parent, trace.sampled, trace.state.as_ref(), left.len()), (None, true, None, 0));
+            assert!(!begun(fields, 0.0, trust).0.sampled);
+        }
+    }
+
+    #[test]
+    fn what_one_exchange_leaves_behind_is_not_found_in_the_next() {
+        let tracer = Tracer::new(7, None);
+        let tracing = Tracing { sample: 1.0, slow: Duration::from_secs(1), errors: true, trust_parent: true };
+        let mut headers =
+            HeaderMap::from_iter([(TRACEPARENT, GOOD.parse().unwrap()), (TRACESTATE, "a=1".parse().unwrap())]);
+        let mut first = tracer.begin(&tracing, facts(), &mut headers);
+        first.waits(Instant::now());
+        tracer.attempt_begins(&mut first, 3, Instant::now());
+        first.connects();
+        first.took_route(Some(2));
+        let address = std::ptr::from_ref(&*first);
+        tracer.end(first, |_, _| None);
+        let next = tracer.begin(&tracing, facts(), &mut HeaderMap::new());
+        assert!(std::ptr::eq(&raw const *next, address), "its memory is used again");
+        assert_eq!((next.parent, next.state.as_ref(), next.route), (None, None, None));
+        assert!(next.waits.is_empty() && next.attempts.is_empty());
+    }
+}
