@@ -4,7 +4,7 @@ default:
     @just --list
 
 # everything that must pass
-ci: fmt lint test demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts ledger
+ci: fmt lint test demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts deploy-files ledger
 
 # the code is formatted
 fmt:
@@ -41,6 +41,10 @@ proxy-protocol-peers:
 # the alerts, with Prometheus' own checker
 alerts:
     scripts/alerts.sh
+
+# the files of deploy/, with the checkers of those who read them
+deploy-files:
+    scripts/deploy.sh
 
 # llhttp and h11: what either refuses of HTTP/1 requests, Evenkeel refuses
 differential:

@@ -68,7 +68,7 @@ impl Running {
         self.system.store.events().tell(Subject::default(), Kind::Ready { version: env!("CARGO_PKG_VERSION") });
         let shown = self.system.listeners.shown(&self.system.store.load());
         let listeners = shown.into_iter().map(|listener| listener.address).collect();
-        Ready { admin: self.admin.address, listeners }
+        Ready { admin: self.admin.address, listeners, events: Arc::clone(self.system.store.events()) }
     }
 
     /// Serves until a signal says stop, or another process has taken over.

@@ -1,0 +1,120 @@
+//! What is done to the fleet, and when.
+
+use std::time::Duration;
+
+use crate::demo::condition::Condition;
+
+/// How long a backend that is well takes for an answer.
+pub const TYPICAL: Duration = Duration::from_millis(5);
+/// How long a backend that is slow takes.
+const SLOW: Duration = Duration::from_millis(300);
+
+/// A change for the worse or the better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It answers slowly.
+    Slow,
+    /// It is as fast as before.
+    Fast,
+    /// Its port is closed, and its connections are reset.
+    Die,
+    /// It is started, if it is still dead.
+    Start,
+    /// It fails on one path.
+    Fail,
+    /// That path works again.
+    Repair,
+}
+
+/// One step of the script.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// When, as a share of the whole time.
+    at: f64,
+    /// To whom: the place in the fleet.
+    pub member: usize,
+    /// What.
+    pub change: Change,
+}
+
+/// The whole script. What comes at the end of each trouble leaves time to see the backend come back.
+pub const SCRIPT: [Step; 6] = [
+    Step { at: 10.0 / 120.0, member: 1, change: Change::Slow },
+    Step { at: 26.0 / 120.0, member: 1, change: Change::Fast },
+    Step { at: 45.0 / 120.0, member: 3, change: Change::Die },
+    Step { at: 70.0 / 120.0, member: 2, change: Change::Fail },
+    Step { at: 86.0 / 120.0, member: 2, change: Change::Repair },
+    // by then it has been started long ago, unless something has kept Evenkeel from it
+    Step { at: 110.0 / 120.0, member: 3, change: Change::Start },
+];
+
+impl Step {
+    /// When it is due, where the whole takes `length`.
+    pub fn due(&self, length: Duration) -> Duration {
+        length.mul_f64(self.at)
+    }
+}
+
+impl Change {
+    /// Makes it so, and says it of the backend `name`; `None` = there is nothing to do.
+    pub fn apply(self, name: &str, condition: &Condition) -> Option<String> {
+        let told = match self {
+            Self::Slow => {
+                condition.set_latency(SLOW);
+                let (slow, typical) = (SLOW.as_millis(), TYPICAL.as_millis());
+                format!("{name} becomes slow: {slow} ms for each answer instead of {typical}")
+            }
+            Self::Fast => {
+                condition.set_latency(TYPICAL);
+                format!("{name} is as fast as before")
+            }
+            Self::Die => {
+                condition.set_alive(false);
+                format!("{name} dies: its port is closed, its connections are reset")
+            }
+            Self::Start if condition.is_alive() => return None,
+            Self::Start => {
+                condition.set_alive(true);
+                format!("{name} is started by hand")
+            }
+            Self::Fail => {
+                condition.set_failing(true);
+                format!("{name} fails on one path: 503 on /checkout. The rest of it works, its health check too")
+            }
+            Self::Repair => {
+                condition.set_failing(false);
+                format!("{name} is repaired: /checkout works again")
+            }
+        };
+        Some(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_come_in_order_and_within_the_time() {
+        let whole = Duration::from_secs(60);
+        let due: Vec<_> = SCRIPT.iter().map(|step| step.due(whole)).collect();
+        assert!(due.is_sorted());
+        assert!(due.iter().all(|due| *due < whole));
+    }
+
+    #[test]
+    fn whatever_is_done_to_a_backend_it_is_well_at_the_end() {
+        let fleet: Vec<_> = (0..5).map(|_| Condition::new(TYPICAL)).collect();
+        for step in SCRIPT {
+            assert!(step.change.apply("x", &fleet[step.member]).is_some());
+        }
+        for condition in fleet {
+            assert_eq!((condition.latency(), condition.is_failing(), condition.is_alive()), (TYPICAL, false, true));
+        }
+    }
+
+    #[test]
+    fn a_backend_that_was_started_is_not_started_again() {
+        assert_eq!(Change::Start.apply("d", &Condition::new(TYPICAL)), None);
+    }
+}
