@@ -14,7 +14,7 @@ fmt:
 lint:
     cargo clippy --locked --all-targets -- -D warnings
 
-# the README's second command
+# the README's third command
 test:
     cargo test --locked
 

@@ -34,6 +34,9 @@ pub struct Line {
 }
 
 impl Voice {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Fleet, Self::Saw, Self::Did, Self::Learned, Self::Load];
+
     /// Its name, at the beginning of a line.
     pub fn name(self) -> &'static str {
         match self {
@@ -42,6 +45,22 @@ impl Voice {
             Self::Did => "did",
             Self::Learned => "learned",
             Self::Load => "clients",
+        }
+    }
+
+    /// The text in its colour, where there are colours.
+    pub fn coloured(self, text: &str, has_colours: bool) -> String {
+        if has_colours { format!("\x1b[{}m{text}\x1b[0m", self.colour()) } else { text.to_owned() }
+    }
+
+    /// What its lines are about.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Fleet => "what is done to the backends: a, b, c, d and e, 5 ms for an answer",
+            Self::Saw => "what Evenkeel notices, in the words of its events",
+            Self::Did => "what it does about that",
+            Self::Learned => "what it has learned from it",
+            Self::Load => "what those get who ask, since the last such line",
         }
     }
 
@@ -62,7 +81,7 @@ impl Line {
     pub fn render(&self, has_colours: bool) -> String {
         let text = wrapped(&self.text, INDENT);
         let line = format!("{:>5}  {:<7}  {text}", clock(self.at), self.voice.name());
-        if has_colours { format!("\x1b[{}m{line}\x1b[0m\n", self.voice.colour()) } else { format!("{line}\n") }
+        self.voice.coloured(&line, has_colours) + "\n"
     }
 }
 

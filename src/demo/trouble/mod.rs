@@ -101,15 +101,14 @@ impl Trouble {
     /// The `proxy.toml` in front of it.
     pub fn configuration(&self, listen: SocketAddr, admin: SocketAddr, state_dir: &Path) -> String {
         let state_dir = toml::Value::from(state_dir.to_string_lossy().into_owned());
-        let (slow, eject_for) =
-            (tally::SLOW.as_millis(), scaled(Duration::from_secs(5), self.length).as_millis().max(1_000));
+        let eject_for = scaled(Duration::from_secs(5), self.length).as_millis().max(1_000);
         let mut text = format!(
             "[server]\nworkers = 1\nstate_dir = {state_dir}\ndrain_timeout = \"5s\"\n\n[admin]\nbind = \"{admin}\"\n\n\
              [log]\nlevel = \"off\"\n\n[[listener]]\nname = \"web\"\nbind = \"{listen}\"\nservice = \"{SERVICE}\"\n\n\
              [service.{SERVICE}]\nbalance = \"round_robin\"\n\n\
              [service.{SERVICE}.health]\npath = \"/health\"\ninterval = \"1s\"\n\n\
              [service.{SERVICE}.outlier]\neject_for = \"{eject_for}ms\"\n\n\
-             [service.{SERVICE}.sla]\ntier = \"basic\"\nlatency = \"{slow}ms\"\nrto = \"30s\"\n\n\
+             [service.{SERVICE}.sla]\ntier = \"standard\"\nlatency = \"500ms\"\nrto = \"30s\"\n\n\
              [[service.{SERVICE}.recover]]\nstrategy = \"restart\"\non = [\"unresponsive\"]\nwebhook = \"http://{}/restart\"\n",
             self.restarts
         );
@@ -171,6 +170,7 @@ impl Play {
         let mut before = Counts::default();
         let mut steps = SCRIPT.iter().peekable();
         let mut end = self.start + length;
+        self.say(Voice::Load, format!("begin to ask, {RATE} times a second; all backends are well"));
         loop {
             let next = steps.peek().map_or(end, |step| self.start + step.due(length));
             tokio::select! {
@@ -231,10 +231,9 @@ fn progress(Counts { sent, lost, slow }: Counts) -> String {
     format!("{sent} requests, {lost} lost{slow}")
 }
 
-/// What is said before it begins; 80 columns at most.
+/// What is said before it begins; 80 columns at most, but for what is long in the program's name.
 pub fn banner(trouble: &Trouble, web: SocketAddr, admin: SocketAddr, stage: &Stage) -> String {
-    let seconds = trouble.length.as_secs();
-    format!(
+    let mut text = format!(
         "\
 Evenkeel {version}: {SIZE} backends, {RATE} requests a second, and {seconds} seconds of trouble.
 
@@ -243,14 +242,17 @@ Evenkeel {version}: {SIZE} backends, {RATE} requests a second, and {seconds} sec
   terminal  {program} top --admin http://{admin}
   proxy     http://{web}
 
-  fleet     is what is done to the backends: a, b, c, d and e, {TYPICAL:?} an answer
-  saw, did, learned   are Evenkeel's own words (its events)
-  clients   is what those got who asked
-
 ",
         version = env!("CARGO_PKG_VERSION"),
+        seconds = trouble.length.as_secs(),
         program = stage.program,
-    )
+    );
+    for voice in Voice::ALL {
+        let line = format!("  {:<8}  {}", voice.name(), voice.about());
+        text += &(voice.coloured(&line, stage.has_colours) + "\n");
+    }
+    text.push('\n');
+    text
 }
 
 /// What is said when it is over.

@@ -21,18 +21,8 @@ pub fn summary(length: Duration, tally: &Tally, story: &Story, promise: Option<&
     let mut row = |name: &str, text: &str| _ = writeln!(out, "  {name:<18}{}", wrapped(text, INDENT));
     row("requests", &format!("{} sent, {} lost, {} slower than 250 ms", grouped(sent), grouped(lost), grouped(slow)));
     row("answer times", &format!("{p50} ms for half of them, {p99} ms for 99 of 100"));
-    let plain = tally.plain;
-    row(
-        "plain round robin",
-        &format!(
-            "{} lost, {} slower than 250 ms: the same requests in turn to the same backends, unchecked and \
-             never sent twice, and with the restart that Evenkeel asked for",
-            grouped(plain.lost),
-            grouped(plain.slow)
-        ),
-    );
     for (at, outages) in by_backend(&story.outages).into_iter().enumerate() {
-        row(if at == 0 { "without work" } else { "" }, &times(&outages, length));
+        row(if at == 0 { "taken out" } else { "" }, &times(&outages, length));
     }
     for (at, attempt) in story.repairs.iter().enumerate() {
         row(if at == 0 { "repaired" } else { "" }, &repair(attempt));
@@ -41,7 +31,25 @@ pub fn summary(length: Duration, tally: &Tally, story: &Story, promise: Option<&
         row("promised", &promised(promise));
         row("kept", &kept(promise));
     }
+    let target = promise.and_then(|promise| promise["target"].as_f64());
+    let _ = writeln!(out, "\n  A plain round robin{}\n", wrapped(&plain(tally.plain, target), INDENT + 1));
     out
+}
+
+/// What a plain round robin would have cost, and of the error budget, too.
+fn plain(counts: Counts, target: Option<f64>) -> String {
+    let Counts { sent, lost, slow } = counts;
+    let allowed = target.map_or(0.0, |target| (1.0 - target) * sent as f64);
+    let spent = match allowed > 0.0 {
+        true => format!(", which is {:.1} times the error budget", lost as f64 / allowed),
+        false => String::new(),
+    };
+    format!(
+        "would have lost {} of them{spent}, and been slow for {}: in turn to the same backends in the same trouble, unchecked, nothing sent \
+         twice, and with the restart that it would not have asked for",
+        grouped(lost),
+        grouped(slow)
+    )
 }
 
 /// The outages of each backend, in the order of the first of each.
@@ -83,7 +91,7 @@ fn repair(attempt: &Attempt) -> String {
 fn promised(promise: &Value) -> String {
     let latency = promise["promise"]["latency_s"].as_f64().unwrap_or_default() * 1e3;
     format!(
-        "{} of the time, and of the requests an answer within {latency:.0} ms",
+        "{} of the time, and an answer to as many requests, within {latency:.0} ms",
         percent(promise["target"].as_f64().unwrap_or_default())
     )
 }
@@ -115,4 +123,47 @@ fn grouped(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::Moment;
+
+    #[test]
+    fn a_summary_fits_a_terminal_and_has_what_it_came_to() {
+        let mut story = Story::new(Moment::NEVER);
+        let at = Duration::from_secs;
+        let outage = |backend: &str, from, to| Outage { backend: backend.to_owned(), from: at(from), to };
+        story.outages = vec![outage("b", 11, Some(at(16))), outage("d", 45, None), outage("b", 18, Some(at(28)))];
+        story.repairs = vec![Attempt { outcome: Some(Outcome::NotHealed), ..Attempt::default() }];
+        let mut tally = Tally::default();
+        (tally.got, tally.plain) =
+            (Counts { sent: 24_012, lost: 0, slow: 37 }, Counts { sent: 24_012, lost: 481, slow: 640 });
+        let promise = json!({
+            "target": 0.999, "by_time": 1.0, "by_requests": 0.99987, "error_budget_left": 0.87, "promise": { "latency_s": 0.5 },
+        });
+        let text = summary(at(120), &tally, &story, Some(&promise));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        for part in [
+            "after 2:00",
+            "24,012 sent, 0 lost, 37 slower than 250 ms",
+            "b: 0:11 to 0:16 (5.0 s), 0:18 to 0:28 (10.0 s)",
+            "d: 0:45 to now (75.0 s)",
+            "the service was restarted: not healed",
+            "100 % of the time, 99.98 % of the requests; 87 % of the error budget is left",
+            "would have lost 481 of them",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn shares_are_cut_off_and_thousands_are_grouped() {
+        assert_eq!(percent(0.99999), "99.99 %");
+        assert_eq!(percent(1.0), "100 %");
+        assert_eq!([7, 1_000, 1_234_567].map(grouped), ["7", "1,000", "1,234,567"]);
+    }
 }

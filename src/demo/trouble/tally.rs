@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::demo::condition::{Condition, FAILING_PATH};
 
-/// An answer that takes longer is slow. The promise in the demo's configuration has the same figure.
+/// An answer that takes longer is slow.
 pub const SLOW: Duration = Duration::from_millis(250);
 
 /// The latencies that are kept for percentiles: two hours' worth. Later ones are only counted.
