@@ -80,10 +80,10 @@ def draw(column, row, text, style):
     for found in re.finditer(r"[\u2581-\u2588]+|[^\s\u2581-\u2588]+( [^\s\u2581-\u2588]+)*", text):
         left = x + found.start() * WIDTH
         if "\u2581" <= found[0][0] <= "\u2588":
-            for at, block in enumerate(found[0]):
-                tall = HEIGHT * (ord(block) - 0x2580) / 8
-                yield (f'<rect x="{left + at * WIDTH:.1f}" y="{y + HEIGHT - tall:.2f}" width="{WIDTH + 0.1:.1f}" '
-                       f'height="{tall:.2f}" fill="{ink}"{faint}/>')
+            for blocks in re.finditer(r"(.)\1*", found[0]):
+                tall = HEIGHT * (ord(blocks[1]) - 0x2580) / 8
+                yield (f'<rect x="{left + blocks.start() * WIDTH:.1f}" y="{y + HEIGHT - tall:.2f}" '
+                       f'width="{len(blocks[0]) * WIDTH:.1f}" height="{tall:.2f}" fill="{ink}"{faint}/>')
             continue
         weight = ' font-weight="bold"' if style.get(1) else ""
         yield (f'<text x="{left:.1f}" y="{y + 13.5}" fill="{ink}"{weight}{faint} textLength="{len(found[0]) * WIDTH:.1f}" '

@@ -187,9 +187,8 @@ impl Play {
                 () = sleep_until(next) => match steps.next() {
                     Some(step) => {
                         let Member { name, condition, .. } = &self.trouble.fleet.members[step.member];
-                        if let Some(text) = step.change.apply(name, condition) {
-                            self.say(Voice::Fleet, text);
-                        }
+                        let text = step.change.apply(name, condition);
+                        self.say(Voice::Fleet, text);
                     }
                     None if self.story.is_settled() || self.start.elapsed() > length + PATIENCE => break,
                     // what is under way is told to its end
@@ -263,7 +262,7 @@ fn outlook(stage: &Stage, admin: SocketAddr) -> String {
     let program = &stage.program;
     format!(
         "
-It is over, and all goes on as before: the page shows the last hour. Look closer:
+It is over. The load goes on, and the page has it all. Look closer:
 
   {program} recovery list --admin http://{admin}
   {program} report --last 1h --admin http://{admin}

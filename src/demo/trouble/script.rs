@@ -18,8 +18,6 @@ pub enum Change {
     Fast,
     /// Its port is closed, and its connections are reset.
     Die,
-    /// It is started, if it is still dead.
-    Start,
     /// It fails on one path.
     Fail,
     /// That path works again.
@@ -37,15 +35,14 @@ pub struct Step {
     pub change: Change,
 }
 
-/// The whole script. What comes at the end of each trouble leaves time to see the backend come back.
-pub const SCRIPT: [Step; 6] = [
+/// The whole script. After the end of each trouble there is time to see the backend come back. Who has died is started again by Evenkeel's recovery,
+/// and by nobody else.
+pub const SCRIPT: [Step; 5] = [
     Step { at: 10.0 / 120.0, member: 1, change: Change::Slow },
     Step { at: 26.0 / 120.0, member: 1, change: Change::Fast },
     Step { at: 45.0 / 120.0, member: 3, change: Change::Die },
     Step { at: 70.0 / 120.0, member: 2, change: Change::Fail },
     Step { at: 86.0 / 120.0, member: 2, change: Change::Repair },
-    // by then it has been started long ago, unless something has kept Evenkeel from it
-    Step { at: 110.0 / 120.0, member: 3, change: Change::Start },
 ];
 
 impl Step {
@@ -56,9 +53,9 @@ impl Step {
 }
 
 impl Change {
-    /// Makes it so, and says it of the backend `name`; `None` = there is nothing to do.
-    pub fn apply(self, name: &str, condition: &Condition) -> Option<String> {
-        let told = match self {
+    /// Makes it so, and says it of the backend `name`.
+    pub fn apply(self, name: &str, condition: &Condition) -> String {
+        match self {
             Self::Slow => {
                 condition.set_latency(SLOW);
                 let (slow, typical) = (SLOW.as_millis(), TYPICAL.as_millis());
@@ -72,11 +69,6 @@ impl Change {
                 condition.set_alive(false);
                 format!("{name} dies: its port is closed, its connections are reset")
             }
-            Self::Start if condition.is_alive() => return None,
-            Self::Start => {
-                condition.set_alive(true);
-                format!("{name} is started by hand")
-            }
             Self::Fail => {
                 condition.set_failing(true);
                 format!("{name} fails on one path: 503 on /checkout. The rest of it works, its health check too")
@@ -85,8 +77,7 @@ impl Change {
                 condition.set_failing(false);
                 format!("{name} is repaired: /checkout works again")
             }
-        };
-        Some(told)
+        }
     }
 }
 
@@ -103,18 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_done_to_a_backend_it_is_well_at_the_end() {
+    fn who_is_made_slow_or_failing_is_well_at_the_end() {
         let fleet: Vec<_> = (0..5).map(|_| Condition::new(TYPICAL)).collect();
         for step in SCRIPT {
-            assert!(step.change.apply("x", &fleet[step.member]).is_some());
+            assert!(!step.change.apply("x", &fleet[step.member]).is_empty());
         }
-        for condition in fleet {
-            assert_eq!((condition.latency(), condition.is_failing(), condition.is_alive()), (TYPICAL, false, true));
+        for condition in &fleet {
+            assert_eq!((condition.latency(), condition.is_failing()), (TYPICAL, false));
         }
-    }
-
-    #[test]
-    fn a_backend_that_was_started_is_not_started_again() {
-        assert_eq!(Change::Start.apply("d", &Condition::new(TYPICAL)), None);
+        assert_eq!(fleet.iter().filter(|condition| !condition.is_alive()).count(), 1, "this one waits for Evenkeel");
     }
 }

@@ -32,7 +32,7 @@ pub fn summary(length: Duration, tally: &Tally, story: &Story, promise: Option<&
         row("kept", &kept(promise));
     }
     let target = promise.and_then(|promise| promise["target"].as_f64());
-    let _ = writeln!(out, "\n  A plain round robin{}\n", wrapped(&plain(tally.plain, target), INDENT + 1));
+    row("plain round robin", &plain(tally.plain, target));
     out
 }
 
@@ -41,12 +41,12 @@ fn plain(counts: Counts, target: Option<f64>) -> String {
     let Counts { sent, lost, slow } = counts;
     let allowed = target.map_or(0.0, |target| (1.0 - target) * sent as f64);
     let spent = match allowed > 0.0 {
-        true => format!(", which is {:.1} times the error budget", lost as f64 / allowed),
+        true => format!(", {:.0} times what the error budget allows", lost as f64 / allowed),
         false => String::new(),
     };
     format!(
-        "would have lost {} of them{spent}, and been slow for {}: in turn to the same backends in the same trouble, unchecked, nothing sent \
-         twice, and with the restart that it would not have asked for",
+        "would have lost {}{spent}, and been slow for {}. It takes the same backends in turn, in the same trouble; it checks nobody and sends \
+         nothing twice, and is given the restart that it would not have asked for",
         grouped(lost),
         grouped(slow)
     )
@@ -91,7 +91,7 @@ fn repair(attempt: &Attempt) -> String {
 fn promised(promise: &Value) -> String {
     let latency = promise["promise"]["latency_s"].as_f64().unwrap_or_default() * 1e3;
     format!(
-        "{} of the time, and an answer to as many requests, within {latency:.0} ms",
+        "{} of the time up, and of the requests answered within {latency:.0} ms",
         percent(promise["target"].as_f64().unwrap_or_default())
     )
 }
@@ -153,8 +153,8 @@ mod tests {
             "b: 0:11 to 0:16 (5.0 s), 0:18 to 0:28 (10.0 s)",
             "d: 0:45 to now (75.0 s)",
             "the service was restarted: not healed",
-            "100 % of the time, 99.98 % of the requests; 87 % of the error budget is left",
-            "would have lost 481 of them",
+            "100 % of the time, 99.98 % of the requests; 87 % of the error",
+            "would have lost 481, 20 times what",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
