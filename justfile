@@ -4,7 +4,7 @@ default:
     @just --list
 
 # everything that must pass
-ci: fmt lint test demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts ledger
+ci: fmt lint test demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts deploy-files ledger
 
 # the code is formatted
 fmt:
@@ -14,7 +14,7 @@ fmt:
 lint:
     cargo clippy --locked --all-targets -- -D warnings
 
-# the README's second command
+# the README's third command
 test:
     cargo test --locked
 
@@ -45,6 +45,10 @@ alerts:
 # a real Prometheus scrapes the real binary under load, and what was counted is compared with what was served (about 3 minutes)
 metrics *ARGUMENTS:
     scripts/metrics.sh {{ARGUMENTS}}
+
+# the files of deploy/, with the checkers of those who read them
+deploy-files:
+    scripts/deploy.sh
 
 # llhttp and h11: what either refuses of HTTP/1 requests, Evenkeel refuses
 differential:

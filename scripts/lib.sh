@@ -48,6 +48,15 @@ the_python() {
     cp "$wanted" "$venv/installed"
 }
 
+# `$promtool`: PROMTOOL, or the machine's, or the one in Debian's package, which is unpacked and not installed: that would start a server
+the_promtool() {
+    promtool=${PROMTOOL:-$(command -v promtool || true)}
+    [ -z "$promtool" ] || return 0
+    chmod 755 "$work"
+    (cd "$work" && apt-get download -qq prometheus && dpkg -x prometheus_*.deb .)
+    promtool=$work/usr/bin/promtool
+}
+
 start() { # NAME COMMAND...: in the background, with what it prints in $work/NAME.log; its process is $!
     local name=$1
     shift

@@ -55,6 +55,8 @@ pub struct Ready {
     pub admin: SocketAddr,
     /// The listeners' addresses, in the order of the configuration, ports filled in.
     pub listeners: Vec<String>,
+    /// What everything that happens is told to.
+    pub events: Arc<Events>,
 }
 
 /// Runs until a signal ends it. `source` is the file that the configuration came from, if it came from one: it is read again at

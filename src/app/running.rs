@@ -68,7 +68,7 @@ impl Running {
         self.system.store.events().tell(Subject::default(), Kind::Ready { version: env!("CARGO_PKG_VERSION") });
         let shown = self.system.listeners.shown(&self.system.store.load());
         let listeners = shown.into_iter().map(|listener| listener.address).collect();
-        Ready { admin: self.admin.address, listeners }
+        Ready { admin: self.admin.address, listeners, events: Arc::clone(self.system.store.events()) }
     }
 
     /// Serves until a signal says stop, or another process has taken over.
@@ -81,7 +81,7 @@ impl Running {
             tokio::select! {
                 biased;
                 signal = async { match told { Some(told) => told, None => self.signals.next().await } } => match signal {
-                    Signal::Hangup => {
+                    Signal::Hangup if self.system.source.is_some() => {
                         if let Some(log) = &self.system.log {
                             log.reopen();
                         }
@@ -89,7 +89,8 @@ impl Running {
                     }
                     Signal::Upgrade if successor.is_some() => tracing::warn!("SIGUSR2: an upgrade is under way already"),
                     Signal::Upgrade => successor = self.upgrade().await,
-                    Signal::Terminate | Signal::Interrupt => {
+                    // without a file to read again (the demo) SIGHUP means what it does to most programs: the terminal is gone
+                    Signal::Terminate | Signal::Interrupt | Signal::Hangup => {
                         let kind = Kind::Stopping { signal: signal.to_string() };
                         self.system.store.events().tell(Subject::default(), kind);
                         // the process that was to take over is ended too: nobody is to serve any more

@@ -47,7 +47,7 @@ enum Command {
     /// Tell every mistake in the configuration at once
     Check(ConfigFile),
     /// Show the whole thing on this machine, with backends of its own
-    Demo(demo::Addresses),
+    Demo(demo::Demo),
     /// Have the running proxy read its configuration again
     Reload(ask::AdminOptions),
     /// Give a backend no new work; it keeps its sessions
@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.path),
         Command::Check(file) => check::run(&file.path),
-        Command::Demo(addresses) => demo::run(&addresses),
+        Command::Demo(asked) => demo::run(&asked),
         Command::Reload(admin) => reload::run(&admin),
         Command::Drain(said) => backend::drain(&said),
         Command::Disable(said) => backend::disable(&said),

@@ -14,6 +14,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 
+use super::condition::{Condition, FAILING_PATH};
+
 type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
 
 /// The longest that `/slow` takes.
@@ -28,9 +30,20 @@ const FILL: &[u8; 65_536] = &[b'.'; 65_536];
 /// The fields that the proxy adds for backends.
 const FORWARDED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"];
 
-/// Answers as the backend called `name`.
-pub(super) async fn answer(name: &'static str, request: Request<Incoming>) -> Result<Answer, Infallible> {
+/// Answers as the backend called `name`, in this condition.
+pub(super) async fn answer(
+    name: &'static str,
+    condition: &Condition,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
     let uri = request.uri();
+    let latency = condition.latency();
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    if condition.is_failing() && uri.path() == FAILING_PATH {
+        return Ok(text(StatusCode::SERVICE_UNAVAILABLE, format!("Backend {name} can't do that.\n")));
+    }
     let path = uri.path().trim_start_matches('/');
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     let answer = match (first, rest) {

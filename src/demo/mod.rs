@@ -4,13 +4,17 @@
 //! The proxy itself is no part of it: the demo's `proxy.toml` goes the way of every other.
 
 mod backend;
+mod condition;
 mod fleet;
+mod restarts;
+mod trouble;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
 pub use fleet::{Fleet, Member};
+pub use trouble::{Proxy, Stage, Trouble, banner as trouble_banner};
 
 /// The demo's `proxy.toml`.
 pub fn configuration(fleet: &[Member], listen: SocketAddr, admin: SocketAddr, state_dir: &Path) -> String {
@@ -20,7 +24,7 @@ pub fn configuration(fleet: &[Member], listen: SocketAddr, admin: SocketAddr, st
          [log]\nlevel = \"warn\"\n\n[[listener]]\nname = \"web\"\nbind = \"{listen}\"\nservice = \"demo\"\n\n\
          [service.demo]\nbalance = \"round_robin\"\n"
     );
-    for Member { name, address } in fleet {
+    for Member { name, address, .. } in fleet {
         let _ = write!(text, "\n[[service.demo.backend]]\nid = \"{name}\"\naddress = \"{address}\"\n");
     }
     text
@@ -63,10 +67,16 @@ Ctrl-C ends it.
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::condition::Condition;
     use super::*;
 
     fn fleet() -> Vec<Member> {
-        ["a", "b", "c"].map(|name| Member { name, address: SocketAddr::from(([127, 0, 0, 1], 65_535)) }).to_vec()
+        let address = SocketAddr::from(([127, 0, 0, 1], 65_535));
+        let member = |name| Member { name, address, condition: Arc::new(Condition::new(Duration::ZERO)) };
+        ["a", "b", "c"].map(member).to_vec()
     }
 
     #[test]

@@ -155,9 +155,10 @@ impl Standing {
     pub fn set_health(&self, health: Health, reason: &str) {
         let texts = &mut *self.texts();
         texts.health = reason.to_owned();
-        // an announced `down` of the checks gets the newest reason; another state gets its reason when it is announced
+        // an announced `up` or `down` of the checks gets the newest reason; another state gets its reason when it is announced
         texts.update_reason(reason, |announced| {
-            announced.by == DecidedBy::Checks && announced.state == State::Down && health == Health::Down
+            let is_same = matches!((announced.state, health), (State::Down, Health::Down) | (State::Up, Health::Up));
+            announced.by == DecidedBy::Checks && is_same
         });
         self.health.store(health as u8, Ordering::Relaxed);
         changed();

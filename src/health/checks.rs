@@ -145,6 +145,8 @@ impl Checks {
     pub fn finish(&mut self, key: u64, result: CheckResult, began: Moment, now: Moment) -> Option<Health> {
         let entry = self.entries.get_mut(&key)?;
         let ours = result.as_ref().is_err_and(|fault| fault.is_ours);
+        // what a backend was taken for without a check, or in spite of one, has a good one as its reason from now on
+        let is_confirmed = result.is_ok() && entry.last.as_ref().is_none_or(|last| !last.ok);
         let has_returned = !ours && entry.returns(result.is_ok());
         let policy = &entry.target.policy;
         let changed = match ours {
@@ -175,7 +177,8 @@ impl Checks {
         if entry.target.advisory {
             return None;
         }
-        if let Some(health) = changed {
+        let confirmed = (is_confirmed && entry.counter.state() == Health::Up).then_some(Health::Up);
+        if let Some(health) = changed.or(confirmed) {
             entry.publish(health, &reason);
         }
         if changed == Some(Health::Up) || (has_returned && entry.target.live.standing.is_ejected(now)) {

@@ -250,3 +250,15 @@ fn a_hurry_outlasts_a_reload_and_adds_no_checks() {
     assert!(checks.take(at.plus(3 * every)).is_some());
     assert!(checks.take(until).is_none(), "each is made once");
 }
+
+#[test]
+fn a_backend_that_is_taken_for_well_unchecked_has_its_first_good_check_as_the_reason() {
+    let live = Arc::<Live>::default();
+    let mut checks = Checks::new(1);
+    checks.update(vec![target("a", &live, policy())], START);
+    assert_eq!(live.standing.health_reason(), "not checked yet");
+    assert_eq!(step(&mut checks, refused()).1, None);
+    assert_eq!(live.standing.health_reason(), "not checked yet");
+    assert_eq!(step(&mut checks, Ok("connected".into())).1, None);
+    assert_eq!(live.standing.health_reason(), "connected");
+}
