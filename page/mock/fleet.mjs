@@ -103,6 +103,7 @@ function shown(backend, share, rate, noise) {
     latency_ms: works ? rounded(base * noise) : null,
     p50_ms: works ? rounded(base * 0.8 * noise) : null,
     p99_ms: works ? rounded(base * 4 * noise) : null,
+    retries: works ? Math.round(failing * base) : 0,
     in_flight: works ? Math.round((rate * base) / 1000) : 0,
     max_connections: 256,
     breaker: state === "broken" ? "open" : "closed",

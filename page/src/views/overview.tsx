@@ -1,7 +1,7 @@
 /** The first view: what is wrong, then the traffic, then all services. */
 
 import { pause, resume } from "../acts/catalogue";
-import { asked } from "../acts/act";
+import { ActButton } from "../acts/button";
 import { useAnswer } from "../api";
 import { count, date, failed, ms, percent, rate } from "../format";
 import { recovery, services } from "../live/store";
@@ -32,9 +32,7 @@ export function Overview() {
         </h1>
         {!isPaused.value && (
           <div class="buttons">
-            <button type="button" onClick={() => (asked.value = pause())}>
-              Pause recovery…
-            </button>
+            <ActButton act={pause}>Pause recovery…</ActButton>
           </div>
         )}
       </div>
@@ -139,9 +137,7 @@ function Paused() {
         {reason ? `, “${reason}”` : ""}
       </span>
       <span class="facts">
-        <button type="button" onClick={() => (asked.value = resume(reason))}>
-          Resume…
-        </button>
+        <ActButton act={() => resume(reason)}>Resume…</ActButton>
       </span>
     </li>
   );

@@ -1,6 +1,6 @@
 /** What is done about faults: whether recovery is on, the attempts, and what was learned. */
 
-import { asked } from "../acts/act";
+import { ActButton } from "../acts/button";
 import { pause, resume } from "../acts/catalogue";
 import { useAnswer } from "../api";
 import { clock, duration, percent, words } from "../format";
@@ -79,13 +79,11 @@ function Acts({ state }: { state: State | undefined }) {
   return (
     <>
       {state?.paused ? (
-        <button type="button" class="primary" onClick={() => (asked.value = resume(state.reason))}>
+        <ActButton class="primary" act={() => resume(state.reason)}>
           Resume recovery…
-        </button>
+        </ActButton>
       ) : (
-        <button type="button" onClick={() => (asked.value = pause())}>
-          Pause recovery…
-        </button>
+        <ActButton act={pause}>Pause recovery…</ActButton>
       )}
       <a class="button" href="/api/v1/recoveries?format=markdown" target="_blank">
         All attempts as a report
