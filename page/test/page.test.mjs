@@ -273,3 +273,14 @@ test("a phone scrolls, shows cards, and no view is wider than its screen", async
     assert.ok(width <= 390, `${hash} is ${width} pixels wide`);
   }
 });
+
+test("a note beside a figure goes when there is nothing to note any more", async () => {
+  const { page, mock } = await begin({ services: 1, isQuiet: true }, {}, "#/service/api/a");
+  const backend = mock.fleet.backend("api", "a");
+  mock.options.isQuiet = false;
+  mock.fleet.noise = () => 1;
+  backend.workShare = 0.8;
+  await page.getByText("gets 80 % of its work").waitFor(PATIENCE);
+  backend.workShare = 1;
+  await page.getByText("gets 80 % of its work").waitFor({ ...PATIENCE, state: "detached" });
+});

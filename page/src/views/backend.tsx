@@ -11,7 +11,7 @@ import { Heading } from "../parts/heading";
 import { Figure, Pill } from "../parts/pill";
 import { to } from "../router";
 import { MEANING, ofBackend, ofErrors } from "../tone";
-import { isLast } from "./backends";
+import { USABLE, isLast } from "./backends";
 import type { Event } from "./event";
 import { Timeline } from "./timeline";
 import { type Why, WhyShown } from "./why";
@@ -105,7 +105,7 @@ function Figures({ backend: b }: { backend: Backend }) {
       <Figure label="p50" value={ms(b.p50_ms)} />
       <Figure label="p99" value={ms(b.p99_ms)} />
       {b.retries != null && <Figure label="Retried elsewhere" value={count(b.retries)} />}
-      <Figure label="Average latency" value={ms(b.latency_ms)} />
+      {USABLE.has(b.state) && <Figure label="Latency, as balanced" value={ms(b.latency_ms)} note="failures add to it" />}
       <Figure label="In flight" value={b.max_connections ? `${count(b.in_flight)} of ${count(b.max_connections)}` : count(b.in_flight)} />
       <Figure label="Weight" value={count(b.weight)} {...(b.work_share != null && b.work_share < 1 ? { note: `gets ${percent(b.work_share)} of its work` } : {})} />
       <Figure label="Breaker" value={words(b.breaker ?? "closed")} tone={b.breaker === "open" ? "bad" : b.breaker === "half_open" ? "warn" : "good"} />

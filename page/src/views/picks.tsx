@@ -70,7 +70,7 @@ function Shown({ service, answer }: { service: string; answer: Answer }) {
             <th scope="col" class="number">Picked</th>
             <th scope="col" class="number">Weight</th>
             <th scope="col" class="number">In flight</th>
-            <th scope="col" class="number">Latency</th>
+            <th scope="col" class="number">Reckoned latency</th>
           </tr>
         </thead>
         <tbody>

@@ -38,7 +38,7 @@ export interface Attempt {
   in_force: boolean;
 }
 
-interface State {
+export interface State {
   paused: boolean;
   who: Maybe<string>;
   since: Maybe<string>;
@@ -102,21 +102,42 @@ function Mode({ state }: { state: State }) {
     );
   }
   const number = Object.keys(state.services).length;
-  return number === 0 ? <>No service is repaired: none has a section [service.NAME.recovery]</> : <>{number === 1 ? "One service is" : `${number} services are`} repaired</>;
+  return number === 0 ? <>No service is repaired: none has a section [service.NAME.recovery]</> : <>Recovery is on for {number === 1 ? "one service" : `${number} services`}</>;
 }
 
 function Braked({ services }: { services: State["services"] }) {
-  const said = Object.entries(services).flatMap(([name, { dry_run: isDry, approve, braked }]) => [
-    ...(braked ? [`${name} is held back: ${braked}`] : []),
-    ...(isDry ? [`${name}: dry run, nothing is done`] : approve === "ask" ? [`${name} asks before each attempt`] : []),
-  ]);
-  if (said.length === 0) return null;
+  const asks = Object.entries(services).filter(([, { dry_run: isDry, approve }]) => isDry || approve === "ask");
   return (
-    <ul class="plain-list">
-      {said.map((text) => (
-        <li key={text}>{text}</li>
+    <ul class="troubles">
+      <HeldBack services={services} />
+      {asks.map(([name, { dry_run: isDry }]) => (
+        <li key={name} class="trouble">
+          <Pill tone="off">{isDry ? "dry run" : "asks first"}</Pill>
+          <a class="name" href={to("service", name)}>
+            {name}
+          </a>
+          <span class="words">{isDry ? "What would be done is said, and nothing is done" : "Each attempt waits to be approved"}</span>
+        </li>
       ))}
     </ul>
+  );
+}
+
+/** The services whose faults are left as they are, because a brake holds. */
+export function HeldBack({ services }: { services: State["services"] }) {
+  const held = Object.entries(services).filter(([, { braked }]) => braked);
+  return (
+    <>
+      {held.map(([name, { braked }]) => (
+        <li key={name} class="trouble warn">
+          <Pill tone="warn">held back</Pill>
+          <a class="name" href={to("recoveries")}>
+            recovery of {name}
+          </a>
+          <span class="words">{braked}</span>
+        </li>
+      ))}
+    </>
   );
 }
 

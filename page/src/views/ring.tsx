@@ -74,7 +74,7 @@ function Shown({ service, ring, marked, mark }: ShownProps) {
         )}
         <table class="small-table" onMouseLeave={() => mark(undefined)}>
           <caption>
-            {count(ring.points)} points of {count(backends.length)} backends
+            {count(ring.points)} points of {backends.length === 1 ? "one backend" : `${count(backends.length)} backends`}
             {ring.bounded_load > 0 && `; none has more than ${percent(ring.bounded_load)} of the mean in flight`}
           </caption>
           <thead>

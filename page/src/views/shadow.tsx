@@ -18,7 +18,7 @@ export function ShadowSection({ service, details }: { service: string; details: 
       <div class="shadow">
         <div class="scroll" tabIndex={0} role="region" aria-label="Algorithms in shadow">
           <table class="small-table">
-            <caption>Each chooses beside {words(details.balance)}, of which nobody notices anything</caption>
+            <caption>What each would have picked for the same requests, beside {words(details.balance)}</caption>
             <thead>
               <tr>
                 <th scope="col">Algorithm</th>

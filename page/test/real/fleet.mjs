@@ -34,7 +34,7 @@ service = "shop"
 path = "/healthz"
 interval = "500ms"
 [service.api.sla]
-tier = "standard"
+target = 0.5
 [[service.api.recover]]
 strategy = "restart"
 webhook = "{webhook}/restart"
@@ -50,13 +50,12 @@ export class Fleet {
     const fleet = new Fleet();
     fleet.rate = rate;
     fleet.dir = await mkdtemp(join(tmpdir(), "evenkeel-page-"));
-    for (const [name, text] of Object.entries(files)) await writeFile(join(fleet.dir, name), text);
+    for (const [name, text] of Object.entries(files)) await fleet.write(name, text);
     fleet.backends = new Map();
     for (const name of ["api/a", "api/b", "api/c", "shop/x", "shop/y", "shop/z"]) fleet.backends.set(name, await Backend.start(name.split("/")[1]));
     await fleet.listenForRestarts();
     const values = { admin, approve, webhook: fleet.webhook, services: fleet.services(outlier) };
-    const text = CONFIGURATION.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-    await writeFile(join(fleet.dir, "proxy.toml"), text);
+    fleet.configuration = CONFIGURATION.replace(/\{(\w+)\}/g, (_, name) => values[name]);
     await fleet.startProxy();
     fleet.load();
     return fleet;
@@ -75,7 +74,10 @@ export class Fleet {
     return parts.join("\n");
   }
 
+  /** Starts the proxy, after the first time at the addresses that it had. */
   async startProxy() {
+    const addresses = [this.url, this.web].map((url) => url?.replace("http://", "") ?? "127.0.0.1:0");
+    await this.write("proxy.toml", this.configuration.replaceAll("127.0.0.1:0", () => addresses.shift()));
     this.proxy = spawn(BINARY, ["run", "-c", "proxy.toml"], { cwd: this.dir, stdio: ["ignore", "ignore", "pipe"] });
     this.log = [];
     const lines = createInterface({ input: this.proxy.stderr });
@@ -83,8 +85,8 @@ export class Fleet {
       lines.on("line", (line) => {
         this.log.push(line);
         const { message, address } = line.startsWith("{") ? JSON.parse(line) : {};
-        if (message === "admin listening") this.url = `http://${address}`;
-        if (message === "listening") this.web = `http://${address}`;
+        if (message === "admin listening") this.url ??= `http://${address}`;
+        if (message === "listening") this.web ??= `http://${address}`;
         if (message === "ready") ready();
       });
       this.proxy.on("exit", (code) => fail(new Error(`the proxy has ended with ${code}:\n${this.log.join("\n")}`)));
@@ -127,6 +129,19 @@ export class Fleet {
     }, 1000 / this.rate);
   }
 
+  /** Writes a file beside the configuration. */
+  async write(name, text) {
+    await writeFile(join(this.dir, name), text);
+  }
+
+  /** Kills the proxy. */
+  async kill() {
+    this.proxy.removeAllListeners("exit");
+    if (this.proxy.exitCode !== null || this.proxy.signalCode !== null) return;
+    this.proxy.kill("SIGKILL");
+    await once(this.proxy, "exit");
+  }
+
   async restart(name) {
     await this.backend(name).kill();
     await this.backend(name).start();
@@ -145,12 +160,7 @@ export class Fleet {
   async stop() {
     clearInterval(this.timer);
     this.agent?.destroy();
-    this.proxy.removeAllListeners("exit");
-    if (this.proxy.exitCode === null && this.proxy.signalCode === null) {
-      this.proxy.kill("SIGCONT");
-      this.proxy.kill("SIGKILL");
-      await once(this.proxy, "exit");
-    }
+    await this.kill();
     for (const backend of this.backends.values()) await backend.kill();
     this.restarts.closeAllConnections();
     this.restarts.close();
