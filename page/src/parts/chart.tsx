@@ -20,7 +20,7 @@ interface Curve {
 const EVERY_MS = 10_000;
 const HOUR_S = 3_600;
 /** Of a process that has run for less than an hour, the time since then is shown, but at least so much. */
-const SHORTEST_S = 300;
+const SHORTEST_S = 120;
 /** Between two times below a curve. */
 const MINUTES = [1, 2, 5, 10, 15, 30];
 /** In rem. */

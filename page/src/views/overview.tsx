@@ -17,7 +17,7 @@ import { ORDER, ofBudget, ofCertificate, ofErrors, ofHealthy, ofService } from "
 import { AttemptCard } from "./attempts";
 import type { Certificate } from "./inventory";
 import { Latest } from "./latest";
-import { HeldBack, type State } from "./recoveries";
+import { HeldBack, type State, isHeldBack } from "./recoveries";
 import { type Trouble, isPaused, troubles, verdict, waiting } from "./trouble";
 
 /** So many troubles are listed above the traffic; the table below has all of them. */
@@ -87,7 +87,7 @@ function Troubles() {
   const proposals = waiting.value;
   const { value: certificates } = useAnswer<Certificate[]>("/api/v1/certificates", CERTIFICATES_MS);
   const { value: state } = useAnswer<State>("/api/v1/recovery", RECOVERY_MS);
-  const isHeld = Object.values(state?.services ?? {}).some(({ braked }) => braked);
+  const isHeld = state !== undefined && isHeldBack(state.services);
   const expiring = certificates?.filter(({ days_left: days }) => ofCertificate(days) !== "good") ?? [];
   if (all.length + proposals.length + expiring.length === 0 && !isPaused.value && !isHeld) return null;
   return (

@@ -35,7 +35,8 @@ export function PromiseView({ name }: { name: string }) {
   return (
     <>
       <Heading title={`Promise of ${name}`} path={path} acts={<PromiseActs name={name} />}>
-        <Pill tone={tone}>{word}</Pill> {promised.compliant === false ? "The target is not met in the window" : promised.compliant ? "The target is met in the window" : ""}
+        <Pill tone={tone}>{word}</Pill> {promised.compliant === false && <Pill tone="bad">below target</Pill>}
+        {promised.compliant === false ? "The target is not met in the window" : promised.compliant ? "The target is met in the window" : ""}
         {promised.ledger_trouble ? ` ${promised.ledger_trouble}` : ""}
       </Heading>
       <Figures promised={promised} />

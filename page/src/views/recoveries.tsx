@@ -107,6 +107,7 @@ function Mode({ state }: { state: State }) {
 
 function Braked({ services }: { services: State["services"] }) {
   const asks = Object.entries(services).filter(([, { dry_run: isDry, approve }]) => isDry || approve === "ask");
+  if (asks.length === 0 && !isHeldBack(services)) return null;
   return (
     <ul class="troubles">
       <HeldBack services={services} />
@@ -121,6 +122,11 @@ function Braked({ services }: { services: State["services"] }) {
       ))}
     </ul>
   );
+}
+
+/** Whether a brake holds anywhere. */
+export function isHeldBack(services: State["services"]): boolean {
+  return Object.values(services).some(({ braked }) => braked);
 }
 
 /** The services whose faults are left as they are, because a brake holds. */
@@ -181,7 +187,10 @@ function AttemptLine({ attempt }: { attempt: Attempt }) {
           {attempt.dry_run ? " · dry run" : ""}
         </span>
       </p>
-      <p class="soft">{attempt.why}</p>
+      <p class="soft">
+        {attempt.why}
+        {attempt.lesson ? `. ${attempt.lesson[0]!.toUpperCase()}${attempt.lesson.slice(1)}` : ""}
+      </p>
       <AttemptActs attempt={attempt} />
     </li>
   );
@@ -194,32 +203,34 @@ function LearnedTable({ learned }: { learned: Learned }) {
   return (
     <section aria-labelledby="learned">
       <h2 id="learned">What was learned</h2>
-      <table class="small-table">
-        <thead>
-          <tr>
-            <th scope="col">Service</th>
-            <th scope="col">Fault</th>
-            <th scope="col">Strategy</th>
-            <th scope="col">Effectiveness</th>
-            <th scope="col" class="number">Helped</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ service, fault, strategy, effectiveness, attempts, successes }) => (
-            <tr key={service + fault + strategy}>
-              <th scope="row">{service}</th>
-              <td>{words(fault)}</td>
-              <td>{words(strategy)}</td>
-              <td class="share">
-                <Bar share={effectiveness} text={percent(effectiveness)} />
-              </td>
-              <td class="number">
-                {successes} of {attempts}
-              </td>
+      <div class="scroll" tabIndex={0} role="region" aria-label="What was learned">
+        <table class="small-table">
+          <thead>
+            <tr>
+              <th scope="col">Service</th>
+              <th scope="col">Fault</th>
+              <th scope="col">Strategy</th>
+              <th scope="col">Effectiveness</th>
+              <th scope="col" class="number">Helped</th>
             </tr>
-          ))}
-        </tbody>
+          </thead>
+          <tbody>
+            {rows.map(({ service, fault, strategy, effectiveness, attempts, successes }) => (
+              <tr key={service + fault + strategy}>
+                <th scope="row">{service}</th>
+                <td>{words(fault)}</td>
+                <td>{words(strategy)}</td>
+                <td class="share">
+                  <Bar share={effectiveness} text={percent(effectiveness)} />
+                </td>
+                <td class="number">
+                  {successes} of {attempts}
+                </td>
+              </tr>
+            ))}
+          </tbody>
       </table>
+      </div>
     </section>
   );
 }
