@@ -121,7 +121,7 @@ function options(width: number, curves: Curve[], show: Props["show"], least: num
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 5 } },
     padding: [8, 0.9 * unit, 0, 0],
-    scales: { x: { range: (plot, __, last) => [begin(plot.data, last), last] }, y: { range: (_, __, max) => [0, Math.max(least, (max ?? 0) * 1.15)] } },
+    scales: { x: { range: (plot) => timeRange(plot.data) }, y: { range: (_, __, max) => [0, Math.max(least, (max ?? 0) * 1.15)] } },
     axes: [
       { ...axis, grid: { show: false }, size: 1.4 * unit, space: 4 * unit, incrs: MINUTES.map((minutes) => minutes * 60), values: (_, ticks) => ticks.map(hourAndMinute) },
       { ...axis, size: 3.7 * unit, space: 2.2 * unit, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : show(tick))) },
@@ -139,10 +139,11 @@ function options(width: number, curves: Curve[], show: Props["show"], least: num
   };
 }
 
-/** Where the time that is shown begins: an hour ago, or with the first point that is known. */
-function begin([times, ...curves]: uPlot.AlignedData, last: number): number {
+/** The time that is shown, up to the last point: it begins an hour ago, or with the first point that is known. */
+function timeRange([times, ...curves]: uPlot.AlignedData): uPlot.Range.MinMax {
+  const last = times.at(-1) ?? Date.now() / 1000;
   const first = times.findIndex((_, at) => curves.some((values) => values[at] != null));
-  return Math.max(last - HOUR_S, Math.min(times[first] ?? last, last - SHORTEST_S));
+  return [Math.max(last - HOUR_S, Math.min(times[first] ?? last, last - SHORTEST_S)), last];
 }
 
 /** The size of a letter in pixels; it grows with the screen. */
