@@ -4,7 +4,7 @@ default:
     @just --list
 
 # everything that must pass
-ci: fmt lint test demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts deploy-files ledger
+ci: fmt lint test page demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts deploy-files ledger
 
 # the code is formatted
 fmt:
@@ -76,9 +76,9 @@ recovery-p99 *ARGUMENTS:
     cargo build --release --locked
     python3 scripts/recovery/p99.py target/release/evenkeel {{ARGUMENTS}}
 
-# the page is built from its sources and compared with what is checked in, and tried in a browser (needs Node 20.19 or newer, and Chromium)
+# the page is built from its sources and compared with what is checked in, and tried in Chromium, also in front of the real binary
 page:
-    cd page && npm ci && npm run build && git diff --exit-code ../src/admin/assets && npm test
+    scripts/page.sh
 
 # advisories, licences, bans (needs cargo-deny)
 deny:

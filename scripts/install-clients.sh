@@ -18,6 +18,7 @@ need redis-cli redis-tools
 need dig bind9-dnsutils
 need dnsperf dnsperf
 need iperf3 iperf3
+[ -n "${CHROMIUM:-}" ] || need chromium chromium
 [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing+=(postgresql)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 [ "${#missing[@]}" -gt 0 ] || exit 0

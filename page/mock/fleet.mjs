@@ -92,7 +92,7 @@ export class Fleet {
 }
 
 function shown(backend, share, rate, noise) {
-  const { address, weight, zone, backup, state, reason, since, by, failing, base } = backend;
+  const { address, weight, zone, backup, state, reason, since, by, failing, base, workShare = 1 } = backend;
   const works = rate > 0;
   const isChecked = state !== "down";
   return {
@@ -103,10 +103,11 @@ function shown(backend, share, rate, noise) {
     latency_ms: works ? rounded(base * noise) : null,
     p50_ms: works ? rounded(base * 0.8 * noise) : null,
     p99_ms: works ? rounded(base * 4 * noise) : null,
+    retries: works ? Math.round(failing * base) : 0,
     in_flight: works ? Math.round((rate * base) / 1000) : 0,
     max_connections: 256,
     breaker: state === "broken" ? "open" : "closed",
-    work_share: state === "ejected" ? 0 : 1,
+    work_share: state === "ejected" ? 0 : workShare,
     cpu: null,
     memory: null,
     last_check: { ok: isChecked, ms: rounded(1.2 * noise), reason: isChecked ? "" : reason },

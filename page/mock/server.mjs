@@ -70,7 +70,7 @@ export class Mock {
   async find(request, url, response) {
     const { pathname: path, searchParams: query } = url;
     if (request.method !== "GET") return obey(this, request, path);
-    if (path === "/" || path.startsWith("/assets/")) return file(path === "/" ? "index.html" : path.slice("/assets/".length));
+    if (path === "/" || path.startsWith("/assets/")) return file(path === "/" ? "index.html" : path.slice("/assets/".length), this.options.may);
     if (path === "/healthz") return { body: "ok\n", type: "text/plain" };
     if (path === "/api/v1/live") return this.live(request, query.get("service") ?? undefined, response);
     const value = this.value(path, query);
@@ -108,6 +108,7 @@ export class Mock {
       "/api/v1/routes": () => answers.routes(fleet),
       "/api/v1/certificates": () => answers.certificates(),
       "/api/v1/pick": () => pick(fleet, service),
+      "/api/v1/ring": () => answers.ring(fleet, service, query.get("key")),
     };
     return values[path]?.();
   }
@@ -120,10 +121,10 @@ function pick(fleet, service) {
   return { service, balance, key: null, panic: false, picks, candidates };
 }
 
-async function file(name) {
+async function file(name, may = "act") {
   const text = await readFile(new URL(name, ASSETS), "utf8").catch(() => undefined);
   if (text === undefined || name.includes("..")) return { status: 404, body: "{}" };
-  return { type: TYPES[name.split(".").at(-1)], body: name === "index.html" ? text.replace("{csrf}", CSRF) : text };
+  return { type: TYPES[name.split(".").at(-1)], body: name === "index.html" ? text.replace("{csrf}", CSRF).replace("{may}", may) : text };
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {

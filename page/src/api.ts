@@ -2,10 +2,17 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-const given = document.querySelector<HTMLMetaElement>("meta[name=csrf]")?.content ?? "";
+/** What the server has put into the head of the page; in development it has put in nothing. */
+function given(name: string): string {
+  const content = document.querySelector<HTMLMetaElement>(`meta[name=${name}]`)?.content ?? "";
+  return content.startsWith("{") ? "" : content;
+}
 
 /** What a request that changes something shows beside the session's cookie; empty where nobody has to log in, and in development. */
-export const csrf = given.startsWith("{") ? "" : given;
+export const csrf = given("csrf");
+
+/** Whether one may change something; with a token that may only read, one may not. */
+export const mayAct = given("may") !== "read";
 
 /** How long an answer may take. The longest of ours, an order about an attempt, answers within 10 s. */
 const PATIENCE_MS = 15_000;

@@ -3,7 +3,7 @@
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ActDialog, Toasts } from "./acts/dialog";
-import { csrf, order } from "./api";
+import { csrf, mayAct, order } from "./api";
 import { isKnown, link, start } from "./live/store";
 import { LinkBanner, LinkState } from "./parts/link";
 import { follow, place, to } from "./router";
@@ -87,6 +87,11 @@ function Header() {
           </a>
         ))}
       </nav>
+      {!mayAct && (
+        <span class="soft read-only" title="Your token may only read. Who changes something needs one with access = &quot;write&quot;.">
+          read only
+        </span>
+      )}
       <LinkState />
       {csrf && (
         <button type="button" class="plain" onClick={() => void order("POST", "/logout").then(() => location.reload())}>

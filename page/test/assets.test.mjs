@@ -15,8 +15,9 @@ test("they have fixed names and are at most 200 KB together", async () => {
   assert.ok(size <= 200_000, `${size} bytes`);
 });
 
-test("the page has one place for the secret, nothing inline, and nothing from elsewhere", () => {
+test("the page has one place for the secret and one for what its reader may do, nothing inline, and nothing from elsewhere", () => {
   assert.equal(index.split("{csrf}").length, 2);
+  assert.equal(index.split("{may}").length, 2);
   assert.doesNotMatch(index, /<style|style=|<script(?![^>]*src=)|\son[a-z]+=/);
   const loaded = [...index.matchAll(/<(?:script|link)[^>]*(?:src|href)="([^"]*)"/g)].map(([, address]) => address);
   assert.deepEqual(loaded.filter((address) => !address.startsWith("/assets/") && !address.startsWith("data:")), []);

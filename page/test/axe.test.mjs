@@ -1,13 +1,12 @@
 /** axe-core finds nothing on any view, in light and dark, at a desk and on a phone. */
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { after, test } from "node:test";
 import { isDrawn, open, quit } from "./browser.mjs";
 import { trouble } from "./trouble.mjs";
 import { VIEWS } from "./views.mjs";
+import { violations } from "./violations.mjs";
 
-const axe = await readFile(new URL(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 after(quit);
 
 for (const colorScheme of ["light", "dark"]) {
@@ -31,10 +30,4 @@ for (const colorScheme of ["light", "dark"]) {
       assert.deepEqual(found, []);
     });
   }
-}
-
-async function violations(page, view) {
-  await page.evaluate(axe);
-  const { violations: all } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  return all.map(({ id, nodes }) => `${view}: ${id}: ${nodes.slice(0, 3).map(({ html, any }) => `${html.slice(0, 120)} ${any[0]?.message ?? ""}`).join(" | ")}`);
 }

@@ -37,6 +37,8 @@ export async function openAt(url, context = {}, path = "/") {
     window.refused = [];
     document.addEventListener("securitypolicyviolation", (event) => window.refused.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
   });
+  // the files that were built last, in place of those that a binary has embedded: it need not be built anew for each change of the page
+  if (process.env.FRESH) await page.route("**/assets/*", (route) => route.fulfill({ path: new URL(`../../src/admin${new URL(route.request().url()).pathname}`, import.meta.url).pathname }));
   await page.goto(url + path);
   return { page, context: window, complaints };
 }

@@ -186,6 +186,43 @@ test("an order that is refused says why, and the dialog stays", async () => {
   await page.getByRole("dialog").waitFor({ ...PATIENCE, state: "detached" });
 });
 
+test("who may only read is shown no acts, and is told why", async () => {
+  const { page, mock } = await begin({ services: 4, may: "read" });
+  mock.fleet.recoveries.set("18", { service: "api", backend: "b", fault: "unresponsive", strategy: "restart", phase: "proposed", text: "restart b", waits_for_approval: true });
+  await page.getByText("waits for approval").waitFor(PATIENCE);
+  await page.getByTitle("Your token may only read").waitFor(PATIENCE);
+  const views = ["#/", "#/service/api", "#/service/api/b", "#/recoveries", "#/recoveries/18", "#/sla/api"];
+  for (const hash of views) {
+    await page.evaluate((to) => (location.hash = to), hash);
+    await page.waitForTimeout(400);
+    const acts = await page.getByRole("button", { name: /…$|^drain|^weight|^Add$/ }).allInnerTexts();
+    assert.deepEqual(acts, [], hash);
+  }
+  await page.evaluate(() => (location.hash = "#/service/api"));
+  await page.locator("tr[data-id] a").first().waitFor(PATIENCE);
+  assert.equal(await page.getByRole("columnheader", { name: "Act" }).count(), 0);
+});
+
+test("the ring of a service that hashes is drawn, with the share of each backend and the place of a key", async () => {
+  const { page } = await begin({ services: 4 }, {}, "#/service/search");
+  const drawing = page.getByRole("img", { name: /^The ring: a [\d.]+ %, b [\d.]+ %, c [\d.]+ %\.$/ });
+  await drawing.waitFor(PATIENCE);
+  assert.equal(await drawing.locator("path").count(), 3);
+  await page.getByLabel(/Where is this key/).fill("192.0.2.7");
+  await page.getByRole("button", { name: "Find it" }).click();
+  await page.getByText(/^192\.0\.2\.7 belongs to [abc]; if that is gone, to/).waitFor(PATIENCE);
+  await page.locator(".ring-key").waitFor(PATIENCE);
+  await page.locator(".ring tbody tr").nth(1).hover();
+  await page.waitForFunction(() => document.querySelectorAll(".ring-drawing .dim").length === 2);
+});
+
+test("what other algorithms would do stands beside what the real one does", async () => {
+  const { page } = await begin({ services: 1 }, {}, "#/service/api");
+  const row = page.getByRole("row", { name: /^response time 12,340 32.8 % 6.4 ms 22 ms$/ });
+  await row.waitFor(PATIENCE);
+  assert.equal(await page.locator(".shadow tbody tr").count(), 2 + 3);
+});
+
 test("why a backend was ejected is two clicks away", async () => {
   const { page, mock } = await begin({ services: 2 }, {}, "#/service/api");
   mock.fleet.set("api", "b", "ejected", "it failed 7 times in a row", "outlier");
@@ -235,4 +272,15 @@ test("a phone scrolls, shows cards, and no view is wider than its screen", async
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(width <= 390, `${hash} is ${width} pixels wide`);
   }
+});
+
+test("a note beside a figure goes when there is nothing to note any more", async () => {
+  const { page, mock } = await begin({ services: 1, isQuiet: true }, {}, "#/service/api/a");
+  const backend = mock.fleet.backend("api", "a");
+  mock.options.isQuiet = false;
+  mock.fleet.noise = () => 1;
+  backend.workShare = 0.8;
+  await page.getByText("gets 80 % of its work").waitFor(PATIENCE);
+  backend.workShare = 1;
+  await page.getByText("gets 80 % of its work").waitFor({ ...PATIENCE, state: "detached" });
 });

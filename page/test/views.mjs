@@ -3,6 +3,7 @@ export const VIEWS = {
   overview: "#/",
   service: "#/service/api",
   backend: "#/service/api/b",
+  ring: "#/service/search",
   events: "#/events",
   faults: "#/faults",
   recoveries: "#/recoveries",

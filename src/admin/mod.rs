@@ -32,6 +32,7 @@ mod probes;
 mod query;
 mod recovery;
 mod reload;
+mod ring;
 mod rounded;
 mod route_list;
 mod routes;

@@ -11,11 +11,15 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::answer::{self, Answer, Problem};
 use super::credentials::Credentials;
+use crate::policy::Access;
 
 const PAGE: &str = include_str!("assets/index.html");
 
 /// What the page has in the place of the secret that it must show beside its cookie to change something. Without a login that is empty.
 const CSRF: &str = "{csrf}";
+
+/// What the page has in the place of what its reader may do: `act`, or `read` with a token that may only read.
+const MAY: &str = "{may}";
 
 /// The page loads nothing from anywhere else and stands in nobody's frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -37,10 +41,12 @@ static ASSETS: [Asset; 2] = [
 static TAGS: LazyLock<Vec<String>> =
     LazyLock::new(|| ASSETS.iter().map(|asset| format!("\"{:016x}\"", xxh3_64(asset.text.as_bytes()))).collect());
 
-/// The page, with the secret of the login that asks.
+/// The page, with the secret of the login that asks, and what it may do.
 pub(super) async fn page(Extension(credentials): Extension<Credentials>) -> Answer {
     let csrf = credentials.login.as_ref().map_or("", |login| login.csrf());
-    let mut answer = answer::text("text/html; charset=utf-8", PAGE.replacen(CSRF, csrf, 1));
+    let may = credentials.token.as_ref().map_or(Access::Write, |token| token.access);
+    let may = if may == Access::Read { "read" } else { "act" };
+    let mut answer = answer::text("text/html; charset=utf-8", PAGE.replacen(CSRF, csrf, 1).replacen(MAY, may, 1));
     answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     answer
 }
@@ -123,6 +129,7 @@ mod tests {
         );
         assert_eq!(page.headers()[CACHE_CONTROL], "no-store", "the secret is in it");
         assert!(PAGE.contains("<meta name=\"csrf\" content=\"{csrf}\">"));
+        assert!(PAGE.contains("<meta name=\"may\" content=\"{may}\">"));
         assert!(ASSETS.iter().all(|asset| PAGE.contains(&format!("/assets/{}", asset.name))));
     }
 

@@ -16,7 +16,7 @@ use http::header::{ALLOW, HeaderValue};
 use super::answer::Problem;
 use super::{
     Shared, backends, certificates, events, faults, guard, history, live, login, maintenance, page, pick, probes,
-    recovery, reload, route_list, sla, status, why,
+    recovery, reload, ring, route_list, sla, status, why,
 };
 use crate::operator::Command;
 use crate::recover::Word;
@@ -51,6 +51,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         )
         .route("/api/v1/why", allow(READ, get(why::why)))
         .route("/api/v1/pick", allow(READ, get(pick::pick)))
+        .route("/api/v1/ring", allow(READ, get(ring::ring)))
         .route("/api/v1/reload", allow("POST", post(reload::reload)))
         .route("/api/v1/heartbeat", allow("POST", post(backends::heartbeat)))
         .merge(of_backends())

@@ -91,6 +91,10 @@ impl Balancer for ConsistentHash {
         });
         within.or_else(|| self.first(pick.key, untried)).or_else(|| self.first(pick.key, |_| true))
     }
+
+    fn ring(&self) -> Option<&Ring> {
+        Some(&self.ring)
+    }
 }
 
 impl Bound {

@@ -98,6 +98,11 @@ pub trait Balancer: Debug + Send + Sync {
     /// Not one of `pick.tried` while there is another. When all have been tried it is one of them: the caller decides
     /// whether another try makes sense.
     fn pick(&self, pick: Pick<'_>) -> Option<usize>;
+
+    /// The ring of consistent hashing, whose owners are places in the list of candidates that it was built from; `None` = the algorithm has none.
+    fn ring(&self) -> Option<&Ring> {
+        None
+    }
 }
 
 /// What a pick depends on.

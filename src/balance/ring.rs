@@ -87,6 +87,12 @@ impl Ring {
         later.iter().chain(sooner).map(|point| point.owner as usize)
     }
 
+    /// The arcs of the ring, in order: how many of its 2^64 places belong to a point, and the place of the point's owner.
+    pub fn arcs(&self) -> impl Iterator<Item = (u64, usize)> {
+        let befores = self.points.last().into_iter().chain(&self.points);
+        befores.zip(&self.points).map(|(before, point)| (point.at.wrapping_sub(before.at), point.owner as usize))
+    }
+
     /// The number of points.
     pub fn len(&self) -> usize {
         self.points.len()
@@ -148,6 +154,18 @@ mod tests {
     const GOLDEN_HASHES: [u64; 3] = [0x978e_bc42_1c7c_d39f, 0x8bf0_debf_d72a_93f7, 0x58d5_6fe8_11fb_7db4];
     const GOLDEN_POINTS: [u64; 3] = [0x003f_ddc7_3935_762e, 0x008b_d417_df35_2fe0, 0x00bc_4f42_eeb5_e96a];
     const GOLDEN_OWNERS: [usize; 20] = [1, 3, 2, 2, 3, 2, 2, 0, 1, 1, 2, 2, 3, 1, 2, 2, 2, 1, 3, 2];
+
+    #[test]
+    fn the_arcs_go_once_around_and_each_belongs_to_the_owner_of_its_keys() {
+        let ring = Ring::new(&Fleet::new(&[1, 2, 1]).candidates(), 50);
+        let arcs: Vec<_> = ring.arcs().collect();
+        assert_eq!(arcs.len(), ring.len());
+        assert_eq!(arcs.iter().map(|(width, _)| u128::from(*width)).sum::<u128>(), 1 << 64);
+        for (point, (_, owner)) in ring.points.iter().zip(arcs) {
+            assert_eq!(ring.owners_from(point.at).next(), Some(owner));
+        }
+        assert_eq!(Ring::new(&Fleet::new(&[]).candidates(), 50).arcs().count(), 0);
+    }
 
     #[test]
     fn the_order_of_the_backends_does_not_matter() {

@@ -111,6 +111,13 @@ fn a_session_may_do_what_its_token_may_and_ends_with_it() {
     let refused = ask(&proxy, "POST", DRAIN, &confirmed);
     assert_eq!(refused.status, 403);
     assert!(detail(&refused).contains("may only read"), "{}", detail(&refused));
+    for (cookie, may) in [(&reader, "read"), (&writer, "act")] {
+        let page = ask(&proxy, "GET", "/", &format!("{HTML}{cookie}")).text();
+        assert!(
+            page.contains(&format!("<meta name=\"may\" content=\"{may}\">")),
+            "the page does not know what it may do"
+        );
+    }
     // another secret ends the sessions that began with the old one, and no others
     dir.file("ci", "another-0123456789");
     assert_eq!(ask(&proxy, "POST", "/api/v1/reload", &bearer("admin")).status, 200);
@@ -158,5 +165,6 @@ fn where_no_token_is_asked_for_there_is_nothing_to_log_in_for() {
     assert_eq!(post(&proxy, "x", "").status, 404);
     let page = ask(&proxy, "GET", "/", HTML).text();
     assert!(page.contains("<meta name=\"csrf\" content=\"\">"), "{page}");
+    assert!(page.contains("<meta name=\"may\" content=\"act\">"), "{page}");
     assert_eq!(ask(&proxy, "POST", DRAIN, "").status, 200);
 }

@@ -100,6 +100,30 @@ fn the_same_key_goes_to_the_same_backend_whoever_asks() {
 }
 
 #[test]
+fn the_ring_says_who_owns_how_much_of_it_and_where_a_key_goes() {
+    let service = "balance = \"consistent_hash\"\nhash.on = \"header:x-user\"";
+    let (_origins, proxy) = fleet(service, &["", "", "weight = 2"]);
+    let ring = |query: &str| proxy.admin(&format!("/api/v1/ring?service=api{query}")).unwrap();
+    let text = ring("").text();
+    assert!(text.contains("\"hash_on\":\"header:x-user\"") && text.contains("\"points\":600"), "{text}");
+    assert!(text.contains("\"fair_share\":0.25") && text.contains("\"fair_share\":0.5"), "{text}");
+    for user in 0..20 {
+        let mut client = proxy.client();
+        client.send(format!("GET /x HTTP/1.1\r\nHost: a\r\nX-User: {user}\r\n\r\n"));
+        let backend = client.response().text();
+        let text = ring(&format!("&key={user}")).text();
+        assert!(text.contains(&format!("\"owners\":[\"{backend}\",")), "{user} went to {backend}: {text}");
+    }
+    // who is gone owns nothing
+    assert_eq!(proxy.command("drain", "a"), 200);
+    assert!(!ring("").text().contains("\"backend\":\"a\""));
+    let (_origins, proxy) = fleet("", &["", ""]);
+    let refused = proxy.admin("/api/v1/ring?service=api").unwrap();
+    assert!(refused.status == 409 && refused.text().contains("round_robin"), "{}", refused.text());
+    assert_eq!(proxy.admin("/api/v1/ring?service=nobody").unwrap().status, 404);
+}
+
+#[test]
 fn a_backup_is_used_only_when_nobody_else_can_be() {
     let (_origins, proxy) = fleet("", &["", "backup = true"]);
     assert!(is(&share(&mut proxy.client(), 10), &[("a", 10)]));

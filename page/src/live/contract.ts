@@ -78,6 +78,20 @@ export interface Details {
   balance: string;
   protocol?: Maybe<string>;
   backends: Record<string, Backend>;
+  shadow?: Maybe<Shadow[]>;
+}
+
+/** What another algorithm, which chooses beside the real one, would have done. */
+export interface Shadow {
+  algorithm: string;
+  picks: number;
+  /** The share of picks that were the real one's, too. */
+  agreement?: Maybe<number>;
+  /** By backend, the share of its picks. */
+  backends: Record<string, number>;
+  /** Estimated from how fast each backend was. */
+  mean_ms?: Maybe<number>;
+  p99_ms?: Maybe<number>;
 }
 
 export type BackendState = "up" | "starting" | "unknown" | "draining" | "disabled" | "down" | "ejected" | "broken";
@@ -98,6 +112,8 @@ export interface Backend {
   latency_ms?: Maybe<number>;
   p50_ms?: Maybe<number>;
   p99_ms?: Maybe<number>;
+  /** Requests that were sent again elsewhere after it had failed them. */
+  retries?: Maybe<number>;
   in_flight: number;
   max_connections?: Maybe<number>;
   breaker?: Maybe<string>;

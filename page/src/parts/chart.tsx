@@ -19,6 +19,10 @@ interface Curve {
 /** A new point comes each 10 s. */
 const EVERY_MS = 10_000;
 const HOUR_S = 3_600;
+/** Of a process that has run for less than an hour, the time since then is shown, but at least so much. */
+const SHORTEST_S = 120;
+/** Between two times below a curve. */
+const MINUTES = [1, 2, 5, 10, 15, 30];
 /** In rem. */
 const HEIGHT = 7.5;
 
@@ -35,9 +39,9 @@ export const LastHour = memo(function LastHour({ root, service }: { service?: st
   ];
   return (
     <div ref={root} class="charts">
-      <Chart title="Requests a second" history={history} show={rate} curves={[{ name: "rate", colour: "--accent", values: of("rate") }]} />
-      <Chart title="Failed" history={history} show={failed} curves={errors} />
-      <Chart title="Latency, p50 and p99 (dashed)" history={history} show={ms} curves={latencies} />
+      <Chart title="Requests a second" history={history} show={rate} least={1} curves={[{ name: "rate", colour: "--accent", values: of("rate") }]} />
+      <Chart title="Failed" history={history} show={failed} least={0.01} curves={errors} />
+      <Chart title="Latency, p50 and p99 (dashed)" history={history} show={ms} least={1} curves={latencies} />
     </div>
   );
 });
@@ -47,9 +51,11 @@ interface Props {
   history: History | undefined;
   curves: Curve[];
   show: (value: Maybe<number>) => string;
+  /** The scale reaches up to this at least, so that next to nothing looks like that. */
+  least: number;
 }
 
-function Chart({ title, history, curves, show }: Props) {
+function Chart({ title, history, curves, show, least }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const times = history ? timesOf(history) : [];
@@ -60,7 +66,7 @@ function Chart({ title, history, curves, show }: Props) {
     if (!element) return;
     const make = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(element.clientWidth, curves, show), dataNow.current, element);
+      plot.current = new uPlot(options(element.clientWidth, curves, show, least), dataNow.current, element);
     };
     make();
     const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT * rem() }));
@@ -103,7 +109,7 @@ function describe(title: string, curves: Curve[], show: Props["show"]): string {
   return `${title} in the last hour. ${each.join("; ")}`;
 }
 
-function options(width: number, curves: Curve[], show: Props["show"]): uPlot.Options {
+function options(width: number, curves: Curve[], show: Props["show"], least: number): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const unit = rem();
@@ -114,10 +120,10 @@ function options(width: number, curves: Curve[], show: Props["show"]): uPlot.Opt
     height: HEIGHT * unit,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 5 } },
-    padding: [8, 4, 0, 0],
-    scales: { x: { range: (_, __, last) => [last - HOUR_S, last] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] } },
+    padding: [8, 0.9 * unit, 0, 0],
+    scales: { x: { range: (plot) => timeRange(plot.data) }, y: { range: (_, __, max) => [0, Math.max(least, (max ?? 0) * 1.15)] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 1.4 * unit, space: 4 * unit, values: (_, ticks) => ticks.map(hourAndMinute) },
+      { ...axis, grid: { show: false }, size: 1.4 * unit, space: 4 * unit, incrs: MINUTES.map((minutes) => minutes * 60), values: (_, ticks) => ticks.map(hourAndMinute) },
       { ...axis, size: 3.7 * unit, space: 2.2 * unit, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : show(tick))) },
     ],
     series: [
@@ -131,6 +137,13 @@ function options(width: number, curves: Curve[], show: Props["show"]): uPlot.Opt
     ],
     hooks: { setCursor: [(plot) => point(plot, show)] },
   };
+}
+
+/** The time that is shown, up to the last point: it begins an hour ago, or with the first point that is known. */
+function timeRange([times, ...curves]: uPlot.AlignedData): uPlot.Range.MinMax {
+  const last = times.at(-1) ?? Date.now() / 1000;
+  const first = times.findIndex((_, at) => curves.some((values) => values[at] != null));
+  return [Math.max(last - HOUR_S, Math.min(times[first] ?? last, last - SHORTEST_S)), last];
 }
 
 /** The size of a letter in pixels; it grows with the screen. */

@@ -15,8 +15,10 @@ export function memo<P extends object>(draw: ComponentType<P & Root>): Component
     private readonly root = createRef<Element>();
 
     override shouldComponentUpdate(next: P): boolean {
-      const names = Object.keys(next) as (keyof P)[];
-      const isOther = names.some((name) => next[name] !== this.props[name as keyof typeof this.props]);
+      const before = this.props as P;
+      // one that was there before and is not any more counts, too
+      const names = Object.keys({ ...before, ...next }) as (keyof P)[];
+      const isOther = names.some((name) => next[name] !== before[name]);
       return isOther && !isSelected(this.root.current);
     }
 

@@ -89,7 +89,7 @@ export function Filter({ what, value, set, found, total }: FilterProps) {
         aria-keyshortcuts="/"
       />
       <span class="soft" role="status">
-        {value.trim() ? `${found} of ${total}` : `${total} ${what}`}
+        {value.trim() ? `${found} of ${total}` : `${total} ${total === 1 ? what.replace(/s$/, "") : what}`}
       </span>
     </label>
   );

@@ -1,6 +1,6 @@
 /** Attempts to repair something, as far as they are under way or in force. */
 
-import { asked } from "../acts/act";
+import { ActButton } from "../acts/button";
 import { type AttemptWord, attempt as act } from "../acts/catalogue";
 import { words } from "../format";
 import type { Recovery } from "../live/contract";
@@ -37,9 +37,9 @@ export function AttemptButtons({ id, what, possible }: { id: string; what: strin
   return (
     <>
       {possible.map((word) => (
-        <button key={word} type="button" onClick={() => (asked.value = act(word, id, what))}>
+        <ActButton key={word} act={() => act(word, id, what)}>
           {word[0]!.toUpperCase() + word.slice(1)}…
-        </button>
+        </ActButton>
       ))}
     </>
   );

@@ -1,7 +1,7 @@
 /** One backend: how it stands and why, and everything that happened to it. */
 
 import { useState } from "preact/hooks";
-import { asked } from "../acts/act";
+import { ActButton } from "../acts/button";
 import { command, weight } from "../acts/catalogue";
 import { useAnswer } from "../api";
 import { ago, clock, count, failed, ms, percent, rate, words } from "../format";
@@ -11,7 +11,7 @@ import { Heading } from "../parts/heading";
 import { Figure, Pill } from "../parts/pill";
 import { to } from "../router";
 import { MEANING, ofBackend, ofErrors } from "../tone";
-import { isLast } from "./backends";
+import { USABLE, isLast } from "./backends";
 import type { Event } from "./event";
 import { Timeline } from "./timeline";
 import { type Why, WhyShown } from "./why";
@@ -74,7 +74,7 @@ export function BackendView({ service, id }: { service: string; id: string }) {
 }
 
 function Buttons({ service, id, backend }: { service: string; id: string; backend: Backend }) {
-  const target = { service, id, backend, isLast: isLast(details.value?.backends ?? {}, id) };
+  const target = () => ({ service, id, backend, isLast: isLast(details.value?.backends ?? {}, id) });
   const isOut = backend.state === "draining" || backend.state === "disabled";
   return (
     <>
@@ -83,24 +83,14 @@ function Buttons({ service, id, backend }: { service: string; id: string; backen
         {backend.zone ? ` · zone ${backend.zone}` : ""}
         {backend.backup ? " · backup" : ""}
       </span>
-      {backend.state !== "draining" && (
-        <button type="button" onClick={() => (asked.value = command("drain", target))}>
-          Drain…
-        </button>
-      )}
-      {backend.state !== "disabled" && (
-        <button type="button" onClick={() => (asked.value = command("disable", target))}>
-          Disable…
-        </button>
-      )}
+      {backend.state !== "draining" && <ActButton act={() => command("drain", target())}>Drain…</ActButton>}
+      {backend.state !== "disabled" && <ActButton act={() => command("disable", target())}>Disable…</ActButton>}
       {isOut && (
-        <button type="button" class="primary" onClick={() => (asked.value = command("enable", target))}>
+        <ActButton class="primary" act={() => command("enable", target())}>
           Enable…
-        </button>
+        </ActButton>
       )}
-      <button type="button" onClick={() => (asked.value = weight(target))}>
-        Weight…
-      </button>
+      <ActButton act={() => weight(target())}>Weight…</ActButton>
     </>
   );
 }
@@ -114,7 +104,8 @@ function Figures({ backend: b }: { backend: Backend }) {
       <Figure label="Failed" value={failed(b.error_rate)} tone={ofErrors(b.error_rate)} />
       <Figure label="p50" value={ms(b.p50_ms)} />
       <Figure label="p99" value={ms(b.p99_ms)} />
-      <Figure label="Average latency" value={ms(b.latency_ms)} />
+      {b.retries != null && <Figure label="Retried elsewhere" value={count(b.retries)} />}
+      {USABLE.has(b.state) && <Figure label="Latency, as balanced" value={ms(b.latency_ms)} note="failures add to it" />}
       <Figure label="In flight" value={b.max_connections ? `${count(b.in_flight)} of ${count(b.max_connections)}` : count(b.in_flight)} />
       <Figure label="Weight" value={count(b.weight)} {...(b.work_share != null && b.work_share < 1 ? { note: `gets ${percent(b.work_share)} of its work` } : {})} />
       <Figure label="Breaker" value={words(b.breaker ?? "closed")} tone={b.breaker === "open" ? "bad" : b.breaker === "half_open" ? "warn" : "good"} />

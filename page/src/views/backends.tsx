@@ -1,8 +1,9 @@
 /** The backends of a service. */
 
 import { useMemo, useRef } from "preact/hooks";
-import { asked } from "../acts/act";
+import { ActButton } from "../acts/button";
 import { command, weight } from "../acts/catalogue";
+import { mayAct } from "../api";
 import { count, failed, ms, percent, rate, words } from "../format";
 import type { Backend } from "../live/contract";
 import { Marked } from "../parts/marked";
@@ -15,14 +16,14 @@ import { ORDER, ofBackend, ofErrors } from "../tone";
 type Backends = Record<string, Backend>;
 
 /** A backend that takes part. */
-const USABLE = new Set(["up", "starting", "unknown"]);
+export const USABLE: ReadonlySet<string> = new Set(["up", "starting", "unknown"]);
 
 export function Backends({ service, backends }: { service: string; backends: Backends }) {
   const sparks = useRef(new Sparks());
   const taken = useRef<Backends | undefined>(undefined);
   if (taken.current !== backends) {
     taken.current = backends;
-    sparks.current.take(Object.entries(backends).map(([id, backend]) => [id, backend.latency_ms ?? undefined]));
+    sparks.current.take(Object.entries(backends).map(([id, backend]) => [id, backend.p50_ms ?? undefined]));
   }
   const columns = useMemo(() => columnsOf(service, sparks.current, () => taken.current ?? {}), [service]);
   return (
@@ -48,7 +49,7 @@ function rankOf({ state }: Backend): number {
 }
 
 function columnsOf(service: string, sparks: Sparks, all: () => Backends): Column<Backend>[] {
-  return [
+  const columns: Column<Backend>[] = [
     {
       id: "name",
       head: "Backend",
@@ -83,7 +84,8 @@ function columnsOf(service: string, sparks: Sparks, all: () => Backends): Column
     },
     { id: "p50", head: "p50", width: 5.5, isNumber: true, isDescending: true, from: 1, key: (b) => b.p50_ms, cell: (b) => ms(b.p50_ms) },
     { id: "p99", head: "p99", width: 5.5, isNumber: true, isDescending: true, key: (b) => b.p99_ms, cell: (b) => ms(b.p99_ms) },
-    { id: "curve", head: "Last minute", width: 7.5, from: 2, cell: (_, id) => <Spark points={sparks.points(id)} /> },
+    { id: "curve", head: "p50, 1 min", width: 7.5, from: 2, cell: (_, id) => <Spark points={sparks.points(id)} /> },
+    { id: "retries", head: "Retried", width: 5.5, isNumber: true, isDescending: true, from: 3, key: (b) => b.retries, cell: (b) => count(b.retries) },
     { id: "flight", head: "In flight", width: 6, isNumber: true, isDescending: true, from: 1, key: (b) => b.in_flight, cell: inFlight },
     { id: "breaker", head: "Breaker", width: 5.5, from: 2, key: (b) => b.breaker, cell: (b) => <Breaker breaker={b.breaker ?? "closed"} /> },
     { id: "weight", head: "Weight", width: 4.5, isNumber: true, from: 1, isDescending: true, key: (b) => b.weight, cell: (b) => count(b.weight) },
@@ -97,8 +99,9 @@ function columnsOf(service: string, sparks: Sparks, all: () => Backends): Column
       key: (b) => b.last_check?.ms,
       cell: ({ last_check: check }) => check && <Marked tone={check.ok ? "good" : "bad"}>{check.ok ? ms(check.ms) : "failed"}</Marked>,
     },
-    { id: "act", head: "Act", width: 11.75, cell: (backend, id) => <Act service={service} id={id} backend={backend} all={all} /> },
   ];
+  if (mayAct) columns.push({ id: "act", head: "Act", width: 12.5, cell: (backend, id) => <Act service={service} id={id} backend={backend} all={all} /> });
+  return columns;
 }
 
 function State({ backend: { state, reason, work_share: work } }: { backend: Backend }) {
@@ -130,12 +133,12 @@ function Act({ service, id, backend, all }: { service: string; id: string; backe
   const word = isOut ? "enable" : "drain";
   return (
     <span class="acts">
-      <button type="button" class="small" aria-label={`${word} ${id}`} onClick={() => (asked.value = command(word, target()))}>
+      <ActButton class="small" label={`${word} ${id}`} act={() => command(word, target())}>
         {isOut ? "Enable…" : "Drain…"}
-      </button>
-      <button type="button" class="small" aria-label={`weight of ${id}`} onClick={() => (asked.value = weight(target()))}>
+      </ActButton>
+      <ActButton class="small" label={`weight of ${id}`} act={() => weight(target())}>
         Weight…
-      </button>
+      </ActButton>
     </span>
   );
 }

@@ -37,28 +37,30 @@ export function Days({ days }: { days: Day[] }) {
       {notMet.length > 0 && (
         <details>
           <summary>Days below the target</summary>
-          <table class="small-table">
-            <thead>
-              <tr>
-                <th scope="col">Day</th>
-                <th scope="col" class="number">By time</th>
-                <th scope="col" class="number">By requests</th>
-                <th scope="col" class="number">Down</th>
-                <th scope="col" class="number">Requests lost</th>
-              </tr>
-            </thead>
-            <tbody>
-              {notMet.map(({ start, by_time: time, by_requests: requests, downtime_s: down, requests: { failed, slow } }) => (
-                <tr key={start}>
-                  <th scope="row">{date(start)}</th>
-                  <td class="number">{percent(time)}</td>
-                  <td class="number">{percent(requests)}</td>
-                  <td class="number">{duration(down)}</td>
-                  <td class="number">{count(failed + slow)}</td>
+          <div class="scroll" tabIndex={0} role="region" aria-label="Days below the target">
+            <table class="small-table">
+              <thead>
+                <tr>
+                  <th scope="col">Day</th>
+                  <th scope="col" class="number">By time</th>
+                  <th scope="col" class="number">By requests</th>
+                  <th scope="col" class="number">Down</th>
+                  <th scope="col" class="number">Requests lost</th>
                 </tr>
-              ))}
-            </tbody>
+              </thead>
+              <tbody>
+                {notMet.map(({ start, by_time: time, by_requests: requests, downtime_s: down, requests: { failed, slow } }) => (
+                  <tr key={start}>
+                    <th scope="row">{date(start)}</th>
+                    <td class="number">{percent(time)}</td>
+                    <td class="number">{percent(requests)}</td>
+                    <td class="number">{duration(down)}</td>
+                    <td class="number">{count(failed + slow)}</td>
+                  </tr>
+                ))}
+              </tbody>
           </table>
+          </div>
         </details>
       )}
     </>

@@ -96,7 +96,7 @@ function ServiceChoice({ service }: { service: string }) {
   );
 }
 
-const Line = memo(function Line({ event }: { event: Event }) {
+export const Line = memo(function Line({ event }: { event: Event }) {
   return (
     <li>
       <When time={event.time} level={event.level} />

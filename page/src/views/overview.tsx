@@ -1,13 +1,14 @@
 /** The first view: what is wrong, then the traffic, then all services. */
 
 import { pause, resume } from "../acts/catalogue";
-import { asked } from "../acts/act";
+import { ActButton } from "../acts/button";
 import { useAnswer } from "../api";
 import { count, date, failed, ms, percent, rate } from "../format";
 import { recovery, services } from "../live/store";
 import type { Service } from "../live/contract";
 import { LastHour } from "../parts/chart";
 import { Marked } from "../parts/marked";
+import { useMedia } from "../parts/media";
 import { type Root, memo } from "../parts/memo";
 import { Bar, Figure, Pill, Sign } from "../parts/pill";
 import { to } from "../router";
@@ -15,40 +16,54 @@ import { type Column, Table } from "../table/table";
 import { ORDER, ofBudget, ofCertificate, ofErrors, ofHealthy, ofService } from "../tone";
 import { AttemptCard } from "./attempts";
 import type { Certificate } from "./inventory";
+import { Latest } from "./latest";
+import { HeldBack, type State, isHeldBack } from "./recoveries";
 import { type Trouble, isPaused, troubles, verdict, waiting } from "./trouble";
 
 /** So many troubles are listed above the traffic; the table below has all of them. */
 const FIRST = 6;
+/** A screen on a wall, which has room for what has happened, too. */
+const WALL = "(min-width: 2400px)";
 /** Certificates are read at reloads only. */
 const CERTIFICATES_MS = 60_000;
+/** What holds repairs back is not in the live document. */
+const RECOVERY_MS = 3_000;
 
 export function Overview() {
+  const isWall = useMedia(WALL);
+  return (
+    <div class={isWall ? "wall" : "column"}>
+      <div class="column">
+        <Verdict />
+        <Troubles />
+        <section aria-labelledby="traffic">
+          <h2 id="traffic">Traffic</h2>
+          <Totals />
+          <LastHour />
+        </section>
+        <section aria-labelledby="services">
+          <h2 id="services">Services</h2>
+          <Services />
+        </section>
+      </div>
+      {isWall && <Latest />}
+    </div>
+  );
+}
+
+function Verdict() {
   const { tone, text } = verdict.value;
   return (
-    <>
-      <div class="heading">
-        <h1 tabIndex={-1} class={`verdict ${tone}`}>
-          <Sign tone={tone} /> {text}
-        </h1>
-        {!isPaused.value && (
-          <div class="buttons">
-            <button type="button" onClick={() => (asked.value = pause())}>
-              Pause recovery…
-            </button>
-          </div>
-        )}
-      </div>
-      <Troubles />
-      <section aria-labelledby="traffic">
-        <h2 id="traffic">Traffic</h2>
-        <Totals />
-        <LastHour />
-      </section>
-      <section aria-labelledby="services">
-        <h2 id="services">Services</h2>
-        <Services />
-      </section>
-    </>
+    <div class="heading">
+      <h1 tabIndex={-1} class={`verdict ${tone}`}>
+        <Sign tone={tone} /> {text}
+      </h1>
+      {!isPaused.value && (
+        <div class="buttons">
+          <ActButton act={pause}>Pause recovery…</ActButton>
+        </div>
+      )}
+    </div>
   );
 }
 
@@ -71,8 +86,10 @@ function Troubles() {
   const all = troubles.value;
   const proposals = waiting.value;
   const { value: certificates } = useAnswer<Certificate[]>("/api/v1/certificates", CERTIFICATES_MS);
+  const { value: state } = useAnswer<State>("/api/v1/recovery", RECOVERY_MS);
+  const isHeld = state !== undefined && isHeldBack(state.services);
   const expiring = certificates?.filter(({ days_left: days }) => ofCertificate(days) !== "good") ?? [];
-  if (all.length + proposals.length + expiring.length === 0 && !isPaused.value) return null;
+  if (all.length + proposals.length + expiring.length === 0 && !isPaused.value && !isHeld) return null;
   return (
     <section aria-labelledby="wrong">
       <h2 id="wrong">What needs attention</h2>
@@ -81,7 +98,7 @@ function Troubles() {
           <TroubleLine key={trouble.name} name={trouble.name} service={trouble.service} />
         ))}
         {all.length > FIRST && <li class="more soft">… and {all.length - FIRST} more: the table of services has them first</li>}
-        {isPaused.value && <Paused />}
+        {isPaused.value ? <Paused /> : state && <HeldBack services={state.services} />}
         {proposals.map(([id, attempt]) => (
           <li key={id}>
             <AttemptCard id={id} attempt={attempt} />
@@ -139,9 +156,7 @@ function Paused() {
         {reason ? `, “${reason}”` : ""}
       </span>
       <span class="facts">
-        <button type="button" onClick={() => (asked.value = resume(reason))}>
-          Resume…
-        </button>
+        <ActButton act={() => resume(reason)}>Resume…</ActButton>
       </span>
     </li>
   );

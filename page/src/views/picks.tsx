@@ -60,31 +60,33 @@ function Shown({ service, answer }: { service: string; answer: Answer }) {
           </li>
         ))}
       </ol>
-      <table class="small-table">
-        <caption>
-          Candidates{answer.panic ? " (panic: health is ignored)" : ""}
-        </caption>
-        <thead>
-          <tr>
-            <th scope="col">Backend</th>
-            <th scope="col" class="number">Picked</th>
-            <th scope="col" class="number">Weight</th>
-            <th scope="col" class="number">In flight</th>
-            <th scope="col" class="number">Latency</th>
-          </tr>
-        </thead>
-        <tbody>
-          {answer.candidates.slice(0, 50).map(({ backend, weight, in_flight, ewma_ms }) => (
-            <tr key={backend}>
-              <th scope="row">{backend}</th>
-              <td class="number">{count(chosen.get(backend))}</td>
-              <td class="number">{count(weight)}</td>
-              <td class="number">{count(in_flight)}</td>
-              <td class="number">{ms(ewma_ms)}</td>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Candidates">
+        <table class="small-table">
+          <caption>
+            Candidates{answer.panic ? " (panic: health is ignored)" : ""}
+          </caption>
+          <thead>
+            <tr>
+              <th scope="col">Backend</th>
+              <th scope="col" class="number">Picked</th>
+              <th scope="col" class="number">Weight</th>
+              <th scope="col" class="number">In flight</th>
+              <th scope="col" class="number">Reckoned latency</th>
             </tr>
-          ))}
-        </tbody>
+          </thead>
+          <tbody>
+            {answer.candidates.slice(0, 50).map(({ backend, weight, in_flight, ewma_ms }) => (
+              <tr key={backend}>
+                <th scope="row">{backend}</th>
+                <td class="number">{count(chosen.get(backend))}</td>
+                <td class="number">{count(weight)}</td>
+                <td class="number">{count(in_flight)}</td>
+                <td class="number">{ms(ewma_ms)}</td>
+              </tr>
+            ))}
+          </tbody>
       </table>
+      </div>
     </div>
   );
 }

@@ -1,8 +1,9 @@
 /** The promise of one service: its days, its budget, its incidents. */
 
-import { asked, tell } from "../acts/act";
+import { tell } from "../acts/act";
+import { ActButton } from "../acts/button";
 import { beginMaintenance } from "../acts/catalogue";
-import { order, useAnswer } from "../api";
+import { mayAct, order, useAnswer } from "../api";
 import { clock, count, duration, percent } from "../format";
 import { Heading } from "../parts/heading";
 import { Figure, Pill } from "../parts/pill";
@@ -34,7 +35,8 @@ export function PromiseView({ name }: { name: string }) {
   return (
     <>
       <Heading title={`Promise of ${name}`} path={path} acts={<PromiseActs name={name} />}>
-        <Pill tone={tone}>{word}</Pill> {promised.compliant === false ? "The target is not met in the window" : promised.compliant ? "The target is met in the window" : ""}
+        <Pill tone={tone}>{word}</Pill> {promised.compliant === false && <Pill tone="bad">below target</Pill>}
+        {promised.compliant === false ? "The target is not met in the window" : promised.compliant ? "The target is met in the window" : ""}
         {promised.ledger_trouble ? ` ${promised.ledger_trouble}` : ""}
       </Heading>
       <Figures promised={promised} />
@@ -54,9 +56,7 @@ function PromiseActs({ name }: { name: string }) {
   return (
     <>
       <Reports service={name} />
-      <button type="button" onClick={() => (asked.value = beginMaintenance(name))}>
-        Maintenance…
-      </button>
+      <ActButton act={() => beginMaintenance(name)}>Maintenance…</ActButton>
     </>
   );
 }
@@ -117,10 +117,12 @@ function IncidentCard({ incident, reload }: { incident: Incident; reload: () => 
           </span>
         </p>
       ))}
-      <details>
-        <summary>Add a note</summary>
-        <Note incident={id} reload={reload} />
-      </details>
+      {mayAct && (
+        <details>
+          <summary>Add a note</summary>
+          <Note incident={id} reload={reload} />
+        </details>
+      )}
     </li>
   );
 }

@@ -1,6 +1,6 @@
 /** What is done about faults: whether recovery is on, the attempts, and what was learned. */
 
-import { asked } from "../acts/act";
+import { ActButton } from "../acts/button";
 import { pause, resume } from "../acts/catalogue";
 import { useAnswer } from "../api";
 import { clock, duration, percent, words } from "../format";
@@ -38,7 +38,7 @@ export interface Attempt {
   in_force: boolean;
 }
 
-interface State {
+export interface State {
   paused: boolean;
   who: Maybe<string>;
   since: Maybe<string>;
@@ -79,13 +79,11 @@ function Acts({ state }: { state: State | undefined }) {
   return (
     <>
       {state?.paused ? (
-        <button type="button" class="primary" onClick={() => (asked.value = resume(state.reason))}>
+        <ActButton class="primary" act={() => resume(state.reason)}>
           Resume recovery…
-        </button>
+        </ActButton>
       ) : (
-        <button type="button" onClick={() => (asked.value = pause())}>
-          Pause recovery…
-        </button>
+        <ActButton act={pause}>Pause recovery…</ActButton>
       )}
       <a class="button" href="/api/v1/recoveries?format=markdown" target="_blank">
         All attempts as a report
@@ -104,21 +102,48 @@ function Mode({ state }: { state: State }) {
     );
   }
   const number = Object.keys(state.services).length;
-  return number === 0 ? <>No service is repaired: none has a section [service.NAME.recovery]</> : <>{number === 1 ? "One service is" : `${number} services are`} repaired</>;
+  return number === 0 ? <>No service is repaired: none has a section [service.NAME.recovery]</> : <>Recovery is on for {number === 1 ? "one service" : `${number} services`}</>;
 }
 
 function Braked({ services }: { services: State["services"] }) {
-  const said = Object.entries(services).flatMap(([name, { dry_run: isDry, approve, braked }]) => [
-    ...(braked ? [`${name} is held back: ${braked}`] : []),
-    ...(isDry ? [`${name}: dry run, nothing is done`] : approve === "ask" ? [`${name} asks before each attempt`] : []),
-  ]);
-  if (said.length === 0) return null;
+  const asks = Object.entries(services).filter(([, { dry_run: isDry, approve }]) => isDry || approve === "ask");
+  if (asks.length === 0 && !isHeldBack(services)) return null;
   return (
-    <ul class="plain-list">
-      {said.map((text) => (
-        <li key={text}>{text}</li>
+    <ul class="troubles">
+      <HeldBack services={services} />
+      {asks.map(([name, { dry_run: isDry }]) => (
+        <li key={name} class="trouble">
+          <Pill tone="off">{isDry ? "dry run" : "asks first"}</Pill>
+          <a class="name" href={to("service", name)}>
+            {name}
+          </a>
+          <span class="words">{isDry ? "What would be done is said, and nothing is done" : "Each attempt waits to be approved"}</span>
+        </li>
       ))}
     </ul>
+  );
+}
+
+/** Whether a brake holds anywhere. */
+export function isHeldBack(services: State["services"]): boolean {
+  return Object.values(services).some(({ braked }) => braked);
+}
+
+/** The services whose faults are left as they are, because a brake holds. */
+export function HeldBack({ services }: { services: State["services"] }) {
+  const held = Object.entries(services).filter(([, { braked }]) => braked);
+  return (
+    <>
+      {held.map(([name, { braked }]) => (
+        <li key={name} class="trouble warn">
+          <Pill tone="warn">held back</Pill>
+          <a class="name" href={to("recoveries")}>
+            recovery of {name}
+          </a>
+          <span class="words">{braked}</span>
+        </li>
+      ))}
+    </>
   );
 }
 
@@ -162,7 +187,10 @@ function AttemptLine({ attempt }: { attempt: Attempt }) {
           {attempt.dry_run ? " · dry run" : ""}
         </span>
       </p>
-      <p class="soft">{attempt.why}</p>
+      <p class="soft">
+        {attempt.why}
+        {attempt.lesson ? `. ${attempt.lesson[0]!.toUpperCase()}${attempt.lesson.slice(1)}` : ""}
+      </p>
       <AttemptActs attempt={attempt} />
     </li>
   );
@@ -175,32 +203,34 @@ function LearnedTable({ learned }: { learned: Learned }) {
   return (
     <section aria-labelledby="learned">
       <h2 id="learned">What was learned</h2>
-      <table class="small-table">
-        <thead>
-          <tr>
-            <th scope="col">Service</th>
-            <th scope="col">Fault</th>
-            <th scope="col">Strategy</th>
-            <th scope="col">Effectiveness</th>
-            <th scope="col" class="number">Helped</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ service, fault, strategy, effectiveness, attempts, successes }) => (
-            <tr key={service + fault + strategy}>
-              <th scope="row">{service}</th>
-              <td>{words(fault)}</td>
-              <td>{words(strategy)}</td>
-              <td class="share">
-                <Bar share={effectiveness} text={percent(effectiveness)} />
-              </td>
-              <td class="number">
-                {successes} of {attempts}
-              </td>
+      <div class="scroll" tabIndex={0} role="region" aria-label="What was learned">
+        <table class="small-table">
+          <thead>
+            <tr>
+              <th scope="col">Service</th>
+              <th scope="col">Fault</th>
+              <th scope="col">Strategy</th>
+              <th scope="col">Effectiveness</th>
+              <th scope="col" class="number">Helped</th>
             </tr>
-          ))}
-        </tbody>
+          </thead>
+          <tbody>
+            {rows.map(({ service, fault, strategy, effectiveness, attempts, successes }) => (
+              <tr key={service + fault + strategy}>
+                <th scope="row">{service}</th>
+                <td>{words(fault)}</td>
+                <td>{words(strategy)}</td>
+                <td class="share">
+                  <Bar share={effectiveness} text={percent(effectiveness)} />
+                </td>
+                <td class="number">
+                  {successes} of {attempts}
+                </td>
+              </tr>
+            ))}
+          </tbody>
       </table>
+      </div>
     </section>
   );
 }

@@ -1,6 +1,6 @@
 /** One service: how it stands, its last hour, its backends, and how its algorithm chooses. */
 
-import { asked } from "../acts/act";
+import { ActButton } from "../acts/button";
 import { beginMaintenance, endMaintenance } from "../acts/catalogue";
 import { get } from "../api";
 import { count, failed, ms, percent, rate, words } from "../format";
@@ -14,6 +14,8 @@ import { ofBudget, ofErrors, ofFault, ofHealthy, ofService } from "../tone";
 import { AttemptCard } from "./attempts";
 import { Backends } from "./backends";
 import { Picks } from "./picks";
+import { RingSection } from "./ring";
+import { ShadowSection } from "./shadow";
 
 export function ServiceView({ name }: { name: string }) {
   const service = services.value?.[name];
@@ -41,6 +43,8 @@ export function ServiceView({ name }: { name: string }) {
         <h2 id="backends">Backends</h2>
         {details.value ? <Backends service={name} backends={details.value.backends} /> : <p class="empty">Loading…</p>}
       </section>
+      {details.value && <ShadowSection service={name} details={details.value} />}
+      {service.balance === "consistent_hash" && <RingSection service={name} />}
       <Picks key={name} service={name} />
     </>
   );
@@ -100,7 +104,7 @@ function Buttons({ name, service }: { name: string; service: Service }) {
   const end = async () => {
     const path = `/api/v1/services/${encodeURIComponent(name)}/maintenance`;
     const running = await get<{ until: string; reason: string } | null>(path).catch(() => null);
-    asked.value = endMaintenance(name, running ?? undefined);
+    return endMaintenance(name, running ?? undefined);
   };
   return (
     <>
@@ -108,15 +112,7 @@ function Buttons({ name, service }: { name: string; service: Service }) {
         {words(service.balance)}
         {details.value?.protocol ? ` · ${details.value.protocol}` : ""}
       </span>
-      {service.maintenance ? (
-        <button type="button" onClick={() => void end()}>
-          End maintenance…
-        </button>
-      ) : (
-        <button type="button" onClick={() => (asked.value = beginMaintenance(name))}>
-          Maintenance…
-        </button>
-      )}
+      {service.maintenance ? <ActButton act={end}>End maintenance…</ActButton> : <ActButton act={() => beginMaintenance(name)}>Maintenance…</ActButton>}
       <a class="button" href={to("events", name)}>
         Events
       </a>
