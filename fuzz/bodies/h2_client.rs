@@ -63,6 +63,7 @@ fn ask(client: &Client, end: bool) -> Option<Request> {
         path: "/",
         protocol: None,
         headers: &HeaderMap::new(),
+        traceparent: None,
         more: None,
         length: None,
         te_trailers: false,
