@@ -95,11 +95,11 @@ const COMBINED: &[(&str, Field)] = &[
     ("] \"", Field::Method),
     (" ", Field::Target),
     (" ", Field::Protocol),
-    (",\" ", Field::StatusOr499),
+    ("\" ", Field::StatusOr499),
     (" ", Field::Bytes),
     (" \"", Field::Referer),
-    (",\" \"", Field::UserAgent),
-    (",\" ", Field::DurationMicros),
+    ("\" \"", Field::UserAgent),
+    ("\" ", Field::DurationMicros),
 ];
 
 /// As near to "combined" as what has no request can be: the request is the protocol, the name that was asked for, and where it went; the
@@ -110,7 +110,7 @@ const COMBINED_SESSION: &[(&str, Field)] = &[
     ("] \"", Field::Protocol),
     (" ", Field::TlsServerName),
     (" ", Field::Backend),
-    (",\" ", Field::End),
+    ("\" ", Field::End),
     (" ", Field::Bytes),
     (" \"-\" \"-\" ", Field::DurationMicros),
 ];
