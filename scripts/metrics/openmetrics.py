@@ -19,7 +19,7 @@ def series(families):
                 labels["le"] = float(labels["le"])
             key = (sample.name, tuple(sorted(labels.items(), key=lambda item: item[0])))
             assert key not in found, f"{key} is there twice"
-            found[key] = sample.value
+            found[key] = float(sample.value)
     return {key: value for key, value in found.items() if not key[0].startswith(MOVES)}
 
 

@@ -33,11 +33,14 @@ pub(super) struct Folding {
 struct State {
     /// By service, the backends that have series of their own. One that has keeps them while it is there, whoever comes before it: what the others add up to
     /// must not jump because one has joined them.
-    own: HashMap<Box<str>, HashSet<Box<str>>>,
+    own: HashMap<Box<str>, HashSet<Box<str>, RandomState>, RandomState>,
     /// By metric and labels, what the others have added up to.
-    floors: HashMap<&'static str, HashTable<(Box<[Box<str>]>, Floor)>>,
+    floors: HashMap<&'static str, Floors>,
     hasher: RandomState,
 }
+
+/// By the values of labels.
+type Floors = HashTable<(Box<[Box<str>]>, Floor)>;
 
 /// Makes a sum over backends that come and go a counter: what one that leaves takes with it is added again. What the others count between the two readings
 /// may be lost.
@@ -108,7 +111,7 @@ impl State {
             left -= 1;
             match self.own.get_mut(*service) {
                 Some(own) => _ = own.insert((*id).into()),
-                None => _ = self.own.insert((*service).into(), HashSet::from([(*id).into()])),
+                None => self.own.entry((*service).into()).or_default().extend([Box::from(*id)]),
             }
         }
         folded
@@ -148,10 +151,10 @@ impl Floor {
 }
 
 impl Total {
-    fn add(&mut self, other: &Self) {
-        self.counts.resize(self.counts.len().max(other.counts.len()), 0);
-        self.counts.iter_mut().zip(&other.counts).for_each(|(sum, count)| *sum += count);
-        self.sum += other.sum;
+    fn add(&mut self, counts: &[u64], sum: f64) {
+        self.counts.resize(self.counts.len().max(counts.len()), 0);
+        self.counts.iter_mut().zip(counts).for_each(|(all, count)| *all += count);
+        self.sum += sum;
     }
 
     fn of(histogram: &Histogram<'_>) -> Self {
@@ -195,6 +198,8 @@ pub(super) struct Sink<'a> {
     to: &'a mut dyn Collect,
     fold: Fold<'a>,
     metric: Option<&'static Metric>,
+    /// The places of its labels `service` and `backend`, if it has both and some backends have no series of their own.
+    places: Option<(usize, usize)>,
     /// By labels, what was added up of this metric.
     rest: HashTable<Rest>,
     /// The bounds of the histograms among it.
@@ -206,7 +211,7 @@ pub(super) struct Sink<'a> {
 impl<'a> Sink<'a> {
     pub(super) fn new(to: &'a mut dyn Collect, fold: Fold<'a>) -> Self {
         let last = (String::new(), String::new(), true);
-        Self { to, fold, metric: None, rest: HashTable::new(), bounds: Vec::new(), last }
+        Self { to, fold, metric: None, places: None, rest: HashTable::new(), bounds: Vec::new(), last }
     }
 
     /// How many backends have no series of their own.
@@ -223,17 +228,19 @@ impl<'a> Sink<'a> {
     pub(super) fn announce(&mut self, metric: &'static Metric) {
         self.finish();
         self.metric = Some(metric);
+        let place = |label: &str| metric.labels.iter().position(|name| *name == label);
+        self.places = place("service").zip(place("backend")).filter(|_| self.fold.folded > 0);
         self.to.announce(metric);
     }
 
     /// One series of a counter or a gauge.
     pub(super) fn series(&mut self, metric: &'static Metric, values: &[&str], number: impl Into<Number>) {
         let number = number.into();
-        match self.folds(metric, values) {
+        match self.folds(values) {
             None => self.to.number(metric, values, number),
             Some(backend) if metric.kind == Kind::Counter || SUMMED.contains(&metric) => {
                 if let Number::Whole(count) = number {
-                    self.add(values, backend, &Total { counts: vec![count], sum: 0.0 });
+                    self.rest(values, backend).add(&[count], 0.0);
                 }
             }
             Some(_) => {}
@@ -248,35 +255,39 @@ impl<'a> Sink<'a> {
 
     /// One series of a histogram.
     pub(super) fn histogram(&mut self, metric: &'static Metric, values: &[&str], histogram: &Histogram<'_>) {
-        match self.folds(metric, values) {
+        match self.folds(values) {
             None => self.to.histogram(metric, values, histogram),
             Some(backend) => {
                 if self.bounds.is_empty() {
                     self.bounds.extend(histogram.buckets.iter().map(|bucket| bucket.bound));
                 }
-                self.add(values, backend, &Total::of(histogram));
+                let Total { counts, sum } = Total::of(histogram);
+                self.rest(values, backend).add(&counts, sum);
             }
         }
     }
 
     /// The place of the label `backend`, if the series is that of a backend which has none of its own.
-    fn folds(&mut self, metric: &Metric, values: &[&str]) -> Option<usize> {
-        if self.fold.folded == 0 {
-            return None;
-        }
-        let place = |label: &str| metric.labels.iter().position(|name| *name == label);
-        let backend = place("backend")?;
-        let (service, id) = (values[place("service")?], values[backend]);
+    fn folds(&mut self, values: &[&str]) -> Option<usize> {
+        let (service, backend) = self.places?;
+        let (service, id) = (values[service], values[backend]);
         if id.is_empty() {
             return None;
         }
-        if self.last.0 != service || self.last.1 != id {
-            self.last = (service.to_owned(), id.to_owned(), self.fold.state.has_own(service, id));
+        let (last_service, last_id, has_own) = &mut self.last;
+        if last_id != id || last_service != service {
+            // their memory is used again
+            last_service.clear();
+            last_service.push_str(service);
+            last_id.clear();
+            last_id.push_str(id);
+            *has_own = self.fold.state.has_own(service, id);
         }
-        (!self.last.2).then_some(backend)
+        (!*has_own).then_some(backend)
     }
 
-    fn add(&mut self, values: &[&str], backend: usize, total: &Total) {
+    /// What the backends without series of their own add up to whose other labels are these.
+    fn rest(&mut self, values: &[&str], backend: usize) -> &mut Total {
         let folded = || {
             let each = values.iter().enumerate().map(|(at, value)| if at == backend { OTHER } else { value });
             (each.map(Box::from).collect(), Total::default())
@@ -287,7 +298,7 @@ impl<'a> Sink<'a> {
         let hasher = &self.fold.state.hasher;
         let wanted = hash_without(hasher, backend, values.iter().copied());
         let rehash = |(own, _): &Rest| hash_without(hasher, backend, own.iter().map(|value| &**value));
-        self.rest.entry(wanted, same, rehash).or_insert_with(folded).get_mut().1.add(total);
+        &mut self.rest.entry(wanted, same, rehash).or_insert_with(folded).into_mut().1
     }
 
     /// Hands over what was added up of the metric that was announced last.
