@@ -65,4 +65,5 @@ pub mod eviction;
 pub mod io;
 pub mod policy;
 pub mod shortage;
+pub mod spelling;
 pub mod timer;

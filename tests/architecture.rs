@@ -67,6 +67,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("io", 0),
     ("metrics", 0),
     ("policy", 0),
+    ("spelling", 0),
     ("timer", 0),
 ];
 
