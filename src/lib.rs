@@ -68,4 +68,5 @@ pub mod io;
 pub mod policy;
 pub mod protobuf;
 pub mod shortage;
+pub mod spelling;
 pub mod timer;

@@ -70,6 +70,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("metrics", 0),
     ("policy", 0),
     ("protobuf", 0),
+    ("spelling", 0),
     ("timer", 0),
 ];
 

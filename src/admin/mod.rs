@@ -87,17 +87,11 @@ pub struct Effective {
 pub struct Sources {
     /// The snapshot.
     pub store: Arc<Store>,
-    /// The checks.
-    pub monitor: Monitor,
-    /// What detection has found.
-    pub faults: Arc<Faults>,
     /// What is promised, and what came of it.
     pub promises: Promises,
     /// What operators have said.
     pub operators: Arc<Operators>,
-    /// The recovery of services.
-    pub recoveries: Arc<Recoveries>,
-    /// Where it is read why a backend is in its state.
+    /// Checks, faults and recovery, and where it is read why a backend is in its state.
     pub why: Why,
     /// The counters.
     pub registry: Arc<Registry>,
@@ -192,29 +186,16 @@ pub struct Shared {
 impl Shared {
     /// For a process that is [`Phase::Starting`].
     pub fn new(sources: Sources) -> Self {
-        let Sources {
-            store,
-            monitor,
-            faults,
-            promises,
-            operators,
-            recoveries,
-            why,
-            registry,
-            listeners,
-            effective,
-            hosts,
-            tokens,
-            reload,
-        } = sources;
+        let Sources { store, promises, operators, why, registry, listeners, effective, hosts, tokens, reload } =
+            sources;
         throttle::announce_counts();
         Self {
             store,
-            monitor,
-            faults,
+            monitor: why.sources.monitor.clone(),
+            faults: Arc::clone(&why.sources.faults),
             promises,
             operators,
-            recoveries,
+            recoveries: Arc::clone(&why.sources.recoveries),
             why,
             registry,
             listeners: ArcSwap::from_pointee(listeners),

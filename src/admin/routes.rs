@@ -141,14 +141,7 @@ pub(super) mod tests {
         let monitor = Monitor::new(1, Arc::default(), Arc::new(|_, _| Ok(())));
         let recoveries = Arc::new(Recoveries::new(Arc::default(), Ledger::default(), Keeper(1)));
         Arc::new(Shared::new(Sources {
-            why: Why::new(why::Sources {
-                ejector: Arc::default(),
-                monitor: monitor.clone(),
-                faults: Arc::default(),
-                recoveries: Arc::clone(&recoveries),
-            }),
-            monitor,
-            faults: Arc::default(),
+            why: Why::new(why::Sources { ejector: Arc::default(), monitor, faults: Arc::default(), recoveries }),
             promises: Promises {
                 ledger: Ledger::default(),
                 standings: Arc::default(),
@@ -157,7 +150,6 @@ pub(super) mod tests {
             },
             store: Arc::new(Store::new(Snapshot { generation: 7, ..Snapshot::default() }, Arc::default())),
             operators: Arc::new(Operators::load(None, Arc::default())),
-            recoveries,
             registry: Registry::new(1),
             listeners: Vec::new(),
             effective: Effective {

@@ -17,9 +17,9 @@ use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::backends::no_service;
 use crate::clock::{Moment, rfc3339};
-use crate::config::nearest;
 use crate::event::{Event, KEPT};
 use crate::snapshot::Service;
+use crate::spelling::nearest;
 
 /// The most events in the timeline of an answer; about a time of the past, as many before and after it.
 const TIMELINE: usize = 200;

@@ -32,7 +32,6 @@ use crate::config::{self, Effective, Loaded, model};
 use crate::discover::watch::FileWatch;
 use crate::event::{Events, Kind, ListenerChange, Subject};
 use crate::health::dependencies::Dependencies;
-use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::listener::DataPlane;
 use crate::metrics::Registry;
@@ -60,7 +59,6 @@ pub(super) struct System {
     pub monitor: Monitor,
     pub agents: Agents,
     pub operators: Arc<Operators>,
-    pub faults: Arc<Faults>,
     /// The accounts of what is promised.
     pub accounting: Accounting,
     /// What is done about faults.
@@ -219,7 +217,6 @@ impl System {
             operators,
             registry: Arc::clone(&self.registry),
             dependencies,
-            faults: Arc::clone(&self.faults),
             accounting: self.accounting.clone(),
             recovering: self.recovering.clone(),
             why: self.why.clone(),

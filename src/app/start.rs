@@ -80,18 +80,10 @@ impl Startup<'_> {
         let monitor = monitor(&agents, &store);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
         let recovering = recovering(&config, &accounting, &store, &faults, &monitor);
-        let why = Why::new(why::Sources {
-            ejector: Arc::default(),
-            monitor: monitor.clone(),
-            faults: Arc::clone(&faults),
-            recoveries: recovering.shared(),
-        });
+        let why = why(&monitor, &faults, &recovering);
         let admin = Arc::new(admin::Shared::new(admin::Sources {
-            monitor: monitor.clone(),
-            faults: Arc::clone(&faults),
             promises: accounting.shared(),
             operators: Arc::clone(&operators),
-            recoveries: recovering.shared(),
             why: why.clone(),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
@@ -112,7 +104,6 @@ impl Startup<'_> {
             monitor,
             agents,
             operators,
-            faults,
             accounting,
             recovering,
             exporter,
@@ -181,6 +172,12 @@ fn recovering(
     });
     recovering.configure(&config.services);
     recovering
+}
+
+/// What is asked by those who want to know why a backend is in its state.
+fn why(monitor: &Monitor, faults: &Arc<Faults>, recovering: &Recovering) -> Why {
+    let (monitor, faults) = (monitor.clone(), Arc::clone(faults));
+    Why::new(why::Sources { ejector: Arc::default(), monitor, faults, recoveries: recovering.shared() })
 }
 
 /// The webhooks, begun.

@@ -16,7 +16,6 @@ use crate::detect::fault::Vote;
 use crate::endpoint::standing;
 use crate::health::dependencies::Dependencies;
 use crate::health::ejector::{EjectionChange, Ejector, Evidence};
-use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::health::outlier::RequestCounts;
 use crate::metrics::{Registry, names};
@@ -48,8 +47,6 @@ pub(super) struct Upkeep {
     pub registry: Arc<Registry>,
     /// The checks of what services depend on.
     pub dependencies: Dependencies,
-    /// What detection has found.
-    pub faults: Arc<Faults>,
     /// The accounts of what is promised.
     pub accounting: Accounting,
     /// What is done about faults.
@@ -71,12 +68,12 @@ impl Upkeep {
     }
 
     async fn keep_up_to_date(self) {
-        let Self { store, monitor, agents, operators, registry, dependencies, faults, accounting, recovering, why } =
-            self;
+        let Self { store, monitor, agents, operators, registry, dependencies, accounting, recovering, why } = self;
         *why.sources.ejector() = Ejector::default();
         let mut recorder = Recorder::new(why.clone(), Arc::clone(store.events()));
         let events = Arc::clone(store.events());
-        let mut detections = Detections::new(registry, monitor.clone(), dependencies, faults, events);
+        let mut detections =
+            Detections::new(registry, monitor.clone(), dependencies, Arc::clone(&why.sources.faults), events);
         let (mut generation, mut changes) = (0, 0);
         loop {
             let now = Moment::now();

@@ -35,7 +35,6 @@ use tree::Node;
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use effective::Effective;
 pub use mistake::Severity;
-pub use syntax::nearest;
 
 /// The largest file that is read. Far above any configuration; below it, every position fits everywhere.
 const MAX_FILE_BYTES: u64 = 64 << 20;

@@ -20,6 +20,7 @@ use super::units::{AUTO, DURATION, LATENCY_FACTOR, SIZE, Size, TimeSpan, UnitErr
 use crate::clock::parse_rfc3339;
 use crate::event::Filter;
 use crate::sla::maintenance::Recurring;
+pub(super) use crate::spelling::nearest;
 
 pub(super) use address::{
     BackendAddress, ListenAddress, authority, backend, collector, host, listen, network, socket, webhook,
@@ -270,16 +271,4 @@ fn plain(text: &str) -> Result<()> {
         return Ok(());
     }
     Err(Problem::new(format!("{text:?} can't be used here"), "text without control characters, not empty"))
-}
-
-/// The name that was probably meant: at most a third of the letters wrong.
-pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let fold = |s: &str| s.to_ascii_lowercase().replace('-', "_");
-    let wanted = fold(text);
-    known
-        .into_iter()
-        .map(|name| (strsim::osa_distance(&wanted, &fold(name)), name))
-        .filter(|(distance, name)| *distance <= (name.len().max(wanted.len()) / 3).max(1) && *distance < name.len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
 }

@@ -37,7 +37,7 @@ use crate::endpoint::addresses::Addresses;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::{PromisedRequests, Registry};
-use crate::policy::{Balance, UpstreamProtocol};
+use crate::policy::{Balance, KeyFrom, UpstreamProtocol};
 use crate::protocol::http::{HeadLimits, Leniency};
 use handles::Handles;
 
@@ -105,7 +105,6 @@ fn build_service(
     let tls_fingerprint = tls::fingerprint(service.tls.as_ref(), service.protocol);
     let same_way = before.is_some_and(|before| is_connected_alike(service, before, tls_fingerprint));
     let client_tls = tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(failed)?;
-    let tls_server_name = tls::check_server_names(service).map_err(failed)?;
     let name: Arc<str> = service.name.as_str().into();
     let places = handles::places(service, before);
     let endpoints = endpoints(&name, (service, &places), before, same_way);
@@ -115,8 +114,7 @@ fn build_service(
         name,
         balance: service.balance,
         shadow: handles.shadow(),
-        is_hashed: service.shadow.iter().chain([&service.balance]).any(|by| matches!(by, Balance::ConsistentHash(_))),
-        hash_on: service.hash_on.clone(),
+        hash_on: hash_on(service),
         affinity: affinity(service, before, &endpoints).map_err(failed)?,
         sticky_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
         slow_start: service.slow_start,
@@ -150,10 +148,16 @@ fn build_service(
         endpoints,
         tls_http1: client_tls.as_ref().filter(|_| service.protocol == UpstreamProtocol::Auto).map(tls::only_http1),
         tls: client_tls,
-        tls_server_name,
+        tls_server_name: tls::check_server_names(service).map_err(failed)?,
         tls_fingerprint,
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
+}
+
+/// What a consistent hash is taken of, where an algorithm needs one.
+fn hash_on(service: &model::Service) -> Option<KeyFrom> {
+    let mut algorithms = service.shadow.iter().chain([&service.balance]);
+    algorithms.any(|by| matches!(by, Balance::ConsistentHash(_))).then(|| service.hash_on.clone())
 }
 
 /// The endpoints of a service's backends, each with its place in the service before.

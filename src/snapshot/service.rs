@@ -53,10 +53,8 @@ pub struct ServiceSettings {
     pub balance: Balance,
     /// The algorithms that choose beside it, and what they have chosen; `None` = there are none.
     pub shadow: Option<Shadow>,
-    /// An algorithm needs the hash of a request's key, be it in the shadow.
-    pub is_hashed: bool,
-    /// What a consistent hash is taken of.
-    pub hash_on: KeyFrom,
+    /// What a consistent hash is taken of; `None` = no algorithm needs one, not even in the shadow.
+    pub hash_on: Option<KeyFrom>,
     /// A client stays with its backend.
     pub affinity: Option<Affinity>,
     /// What its sticky sessions are told apart by; `None` = the cookie.

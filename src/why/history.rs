@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::facts::Facts;
-use crate::clock::Moment;
+use crate::clock::{Moment, Stamp};
 use crate::event::Event;
 
 /// The most bytes that all records take: with facts of 1 kB, 8,000 of them.
@@ -126,11 +126,12 @@ impl History {
         true
     }
 
-    /// What is known of a backend at a time of the wall's clock.
+    /// What is known of a backend at a time of the wall's clock, to the millisecond: the API tells times no finer, and what it tells is asked for.
     pub fn at(&self, service: &str, backend: &str, time: SystemTime) -> Then {
         let name = (Arc::from(service), Arc::from(backend));
         let Some(records) = self.backends.get(&name) else { return Then::Nothing };
-        let before = records.iter().rev().find(|(_, record)| record.event.time <= time);
+        let time = Stamp::from(time);
+        let before = records.iter().rev().find(|(_, record)| Stamp::from(record.event.time) <= time);
         match (before, records.front()) {
             (Some((_, record)), _) => Then::Record(record.clone()),
             (None, Some((_, first))) => Then::Before(first.clone()),

@@ -139,10 +139,9 @@ mod tests {
     use crate::snapshot::testing::of_toml;
 
     fn shares_of(place: usize, prepare: impl Fn(&Service)) -> Vec<Share> {
-        let backends: String = ["a", "b", "c"]
+        let backends: String = [("a", 1), ("b", 1), ("c", 2)]
             .iter()
-            .zip([1, 1, 2])
-            .map(|(id, weight)| format!("{{ address = '127.0.0.1:{weight}', id = '{id}', weight = {weight} }},"))
+            .map(|(id, weight)| format!("{{ address = 'unix:/{id}', id = '{id}', weight = {weight} }},"))
             .collect();
         let toml = format!(
             "[[listener]]\nname = 'l'\nbind = '127.0.0.1:1'\nservice = 's'\n[service.s]\nbackend = [{backends}]\n"

@@ -79,7 +79,7 @@ pub(super) fn of_service(shared: &Shared, name: &str, at: SystemTime) -> Result<
 /// The events right before a time and after it, the newest first.
 fn around(shared: &Shared, service: &str, backend: Option<&str>, at: SystemTime) -> Vec<Arc<Event>> {
     let mut events = about(shared, service, backend);
-    let before = events.partition_point(|event| event.time <= at);
+    let before = events.partition_point(|event| Stamp::from(event.time) <= Stamp::from(at));
     events.truncate(before + TIMELINE / 2);
     events.drain(..before.saturating_sub(TIMELINE / 2));
     events.reverse();
@@ -95,7 +95,7 @@ fn recorded(shared: &Shared, (service, backend): (&str, &str), at: SystemTime, t
         }
         Then::Before(Record { event, .. }) => {
             let Kind::Backend { was: Some(state), after: Some(after), .. } = &event.kind else { return None };
-            let since = event.time.checked_sub(*after).filter(|since| *since <= at)?;
+            let since = event.time.checked_sub(*after).filter(|since| Stamp::from(*since) <= Stamp::from(at))?;
             let text = format!("At {} {service}/{backend} was {}.", rfc3339(at), state.as_str());
             let end = format!(
                 "It was so since {} at the latest, until {}: {}. No figures are kept of a time before the first change.",
@@ -128,7 +128,7 @@ fn of_event(event: &Event, service: &str, backend: &str, at: SystemTime) -> Know
 fn unchanged(shared: &Shared, service: &str, backend: &str, at: SystemTime) -> Option<Value> {
     let found = shared.service(service)?;
     let told = found.endpoints.iter().find(|endpoint| *endpoint.id == *backend)?.live.standing.announced()?;
-    if told.at > at {
+    if Stamp::from(told.at) > Stamp::from(at) {
         return None;
     }
     let (state, by): (State, DecidedBy) = (told.condition.state, told.condition.by);

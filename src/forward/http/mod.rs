@@ -340,10 +340,10 @@ impl Connection {
     /// What ties the exchange to a backend.
     fn keys(&self, listener: &Listener, service: &Service, request: &Request) -> Keys {
         let find = |from| keys::find(from, request, || self.sender(listener, request));
-        let hash = match service.is_hashed {
+        let hash = match &service.hash_on {
             // requests without a key must not all go to one backend
-            true => find(&service.hash_on).unwrap_or_else(|| self.worker.random.borrow_mut().u64(..)),
-            false => 0,
+            Some(from) => find(from).unwrap_or_else(|| self.worker.random.borrow_mut().u64(..)),
+            None => 0,
         };
         let affinity = service.affinity.as_ref().map(|affinity| {
             let cookies = request.headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);

@@ -267,10 +267,10 @@ pub(super) fn services_of<'s>(
 /// What ties a session to a backend: its client's address.
 pub(super) fn keys(service: &Service, client: Option<IpAddr>, worker: &Worker) -> Keys {
     let key = || client.map(keys::of_address);
-    let hash = match service.is_hashed {
+    let hash = match service.hash_on {
         // clients without an address must not all go to one backend
-        true => key().unwrap_or_else(|| worker.random.borrow_mut().u64(..)),
-        false => 0,
+        Some(_) => key().unwrap_or_else(|| worker.random.borrow_mut().u64(..)),
+        None => 0,
     };
     let affinity = service.affinity.as_ref().map(|a| Cell::new(a.stickiness(std::iter::empty(), key, 0)));
     Keys { hash, affinity }
