@@ -55,7 +55,8 @@ function Told({ title, lines }: { title: string; lines: string[] }) {
 }
 
 function Done({ act }: { act: NonNullable<Attempt["act"]> }) {
-  const code = act.code != null ? `exit code ${act.code}, ` : "";
+  // what a command ends with, or a webhook answers
+  const code = act.code != null ? `${act.what.startsWith("POST ") ? "status" : "exit code"} ${act.code}, ` : "";
   return (
     <section>
       <h2>What was done</h2>
