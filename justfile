@@ -42,6 +42,10 @@ proxy-protocol-peers:
 alerts:
     scripts/alerts.sh
 
+# a real Prometheus scrapes the real binary under load, and what was counted is compared with what was served (about 3 minutes)
+metrics *ARGUMENTS:
+    scripts/metrics.sh {{ARGUMENTS}}
+
 # llhttp and h11: what either refuses of HTTP/1 requests, Evenkeel refuses
 differential:
     scripts/differential.sh

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use evenkeel::metrics::{Readings, Registry};
+use evenkeel::metrics::{Format, Readings, Registry};
 
 /// What one exchange on kept-alive connections counts on its worker.
 fn exchange(c: &mut Criterion) {
@@ -18,7 +18,7 @@ fn exchange(c: &mut Criterion) {
         let mut micros = 1;
         b.iter(|| {
             micros = (micros * 5) % 1_000_003;
-            durations.observe(black_box(3), Duration::from_micros(micros));
+            durations.observe(black_box(3), Duration::from_micros(micros), None);
         });
     });
     c.bench_function("metrics/all of one exchange", |b| {
@@ -27,7 +27,7 @@ fn exchange(c: &mut Criterion) {
             upstream.unparked(worker);
             upstream.parked(worker);
             requests.count(worker, black_box(200));
-            durations.observe(worker, black_box(Duration::from_micros(180)));
+            durations.observe(worker, black_box(Duration::from_micros(180)), None);
             listener.transferred(worker, black_box(120), black_box(350));
         });
     });
@@ -41,7 +41,7 @@ fn scrape(c: &mut Criterion) {
     c.bench_function("metrics/scrape 1,000 backends of 64 workers", |b| {
         b.iter(|| {
             let mut out = String::new();
-            registry.render(&Readings { backends: &[], waiting: &[], shortages: &[] }, &mut out);
+            registry.render(&Readings { backends: &[], waiting: &[], shortages: &[] }, Format::Prometheus, &mut out);
             out.len()
         });
     });

@@ -31,6 +31,8 @@ pub(super) struct BackendReading {
     pub(super) latency: Option<Duration>,
     /// The load that it has reported, unless that is too old.
     pub(super) report: Option<Report>,
+    /// Attempts that followed one which it has failed.
+    pub(super) retries: u64,
     /// What its last check came to.
     pub(super) last_check: Option<LastCheck>,
 }
@@ -53,6 +55,7 @@ impl BackendReading {
             work_share: work_share(endpoint),
             latency: live.latency.average(now),
             report: report.map(|(report, _)| report),
+            retries: service.upstream[at].retries(),
             last_check: shared.monitor.last_check(&service.name, &endpoint.id),
             endpoint: Arc::clone(endpoint),
         }

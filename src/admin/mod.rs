@@ -94,6 +94,8 @@ pub struct Sources {
     pub listeners: Vec<Listener>,
     /// The configuration that runs, without secrets.
     pub effective: Effective,
+    /// A hash of its file.
+    pub config_hash: String,
     /// The names of `admin.hosts`, by which it may be asked.
     pub hosts: Vec<Host>,
     /// The bearer tokens; empty = requests need none.
@@ -153,6 +155,7 @@ pub struct Shared {
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
     effective: ArcSwap<Effective>,
+    config_hash: ArcSwap<String>,
     hosts: ArcSwap<Hosts>,
     tokens: ArcSwap<Tokens>,
     /// Browsers that have logged in.
@@ -190,6 +193,7 @@ impl Shared {
             registry,
             listeners,
             effective,
+            config_hash,
             hosts,
             tokens,
             reload,
@@ -205,6 +209,7 @@ impl Shared {
             registry,
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),
+            config_hash: ArcSwap::from_pointee(config_hash),
             hosts: ArcSwap::from_pointee(Hosts::new(hosts)),
             tokens: ArcSwap::from_pointee(Tokens::new(tokens)),
             logins: Mutex::default(),
@@ -226,8 +231,9 @@ impl Shared {
         self.phase.send_replace(phase);
     }
 
-    /// Takes on the listeners and the configuration that run after a reload.
-    pub fn reloaded(&self, listeners: Vec<Listener>, effective: Effective) {
+    /// Takes on the listeners and the configuration, with the hash of its file, that run after a reload.
+    pub fn reloaded(&self, listeners: Vec<Listener>, effective: Effective, config_hash: &str) {
+        self.config_hash.store(Arc::new(config_hash.to_owned()));
         self.listeners.store(Arc::new(listeners));
         self.effective.store(Arc::new(effective));
     }

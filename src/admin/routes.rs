@@ -150,6 +150,7 @@ pub(super) mod tests {
             registry: Registry::new(1),
             listeners: Vec::new(),
             effective: Arc::new(|| json!({ "log": { "level": "info" } })),
+            config_hash: "0123456789ab".to_owned(),
             hosts: Vec::new(),
             tokens: token.into_iter().map(|secret| token_of("admin", secret, Access::Write)).collect(),
             reload: tokio::sync::mpsc::channel(1).0,

@@ -5,6 +5,7 @@ mod query;
 use std::sync::Arc;
 
 use axum::extract::{self, RawQuery};
+use http::header::{ACCEPT, HeaderMap};
 use serde_json::{Map, Value, json};
 
 use self::query::{BackendName, StatusQuery};
@@ -18,7 +19,7 @@ use super::rounded::to_thousandths as rounded;
 use crate::clock::{Moment, rfc3339};
 use crate::endpoint::breaker::Circuit;
 use crate::endpoint::standing;
-use crate::metrics::{self, BackendReading as SeriesReading};
+use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, Registry};
 use crate::shortage;
 use crate::snapshot::{Cut, Service, Snapshot};
 
@@ -37,8 +38,9 @@ pub(super) async fn show_config(extract::State(shared): extract::State<Arc<Share
 }
 
 /// `GET /metrics`
-pub(super) async fn show_metrics(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
-    answer::text("text/plain; version=0.0.4; charset=utf-8", metrics(&shared))
+pub(super) async fn show_metrics(extract::State(shared): extract::State<Arc<Shared>>, headers: HeaderMap) -> Answer {
+    let format = Format::wanted(headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok()));
+    answer::text(format.content_type(), metrics(&shared, format))
 }
 
 /// The status, in the form that tools rely on. A member is null where nothing was measured.
@@ -67,6 +69,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": shared.started.elapsed().as_secs(),
         "config_generation": snapshot.generation,
+        "config_hash": **shared.config_hash.load(),
         "listeners": listeners,
         "services": services,
     });
@@ -206,6 +209,7 @@ fn backend(shared: &Shared, service: &Service, at: usize, now: Moment) -> Value 
         "memory": read.report.and_then(|report| report.memory).map(|share| rounded(f64::from(share))),
         "requests": requests,
         "failures": service.upstream[at].attempts().failed,
+        "retries": read.retries,
         "last_check": read.last_check.map(|check| json!({
             "ok": check.ok,
             "ms": rounded(BackendReading::millis(check.took)),
@@ -216,7 +220,21 @@ fn backend(shared: &Shared, service: &Service, at: usize, now: Moment) -> Value 
 }
 
 /// The text of `/metrics`.
-fn metrics(shared: &Shared) -> String {
+fn metrics(shared: &Shared, format: Format) -> String {
+    let mut page = String::new();
+    read(shared, |registry, readings| registry.render(readings, format, &mut page));
+    page
+}
+
+impl Shared {
+    /// Hands a reading of all metrics over to `to`.
+    pub fn collect(&self, to: &mut dyn Collect) {
+        read(self, |registry, readings| registry.collect(readings, to));
+    }
+}
+
+/// Reads what is known of backends and services, for those who read the metrics.
+fn read(shared: &Shared, then: impl FnOnce(&Registry, &metrics::Readings<'_>)) {
     let snapshot = shared.store.load();
     let now = Moment::now();
     let all = snapshot.services.iter().flat_map(|service| (0..service.endpoints.len()).map(move |at| (service, at)));
@@ -239,9 +257,7 @@ fn metrics(shared: &Shared) -> String {
             }
         })
         .collect();
-    let mut page = String::new();
     let waiting: Vec<_> = snapshot.services.iter().map(|service| (&*service.name, service.waiting.len())).collect();
     let readings = metrics::Readings { backends: &backends, waiting: &waiting, shortages: &shortage::counts() };
-    shared.registry.render(&readings, &mut page);
-    page
+    then(&shared.registry, &readings);
 }

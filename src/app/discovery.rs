@@ -84,7 +84,7 @@ impl Discoveries {
         self.running.extend(fresh.0);
         let asked_for = |name: &String| config.services.iter().any(|s| s.name == *name && s.discover.is_some());
         self.running.retain(|name, _| asked_for(name));
-        for metric in [&names::DISCOVERY_UP, &names::DISCOVERY_ANSWERS] {
+        for metric in [&names::DISCOVERY_UP, &names::DISCOVERY_ANSWERS, &names::DISCOVERY_AGE] {
             registry.keep(metric, |labels| labels.first().is_some_and(asked_for));
         }
     }

@@ -23,7 +23,7 @@ use super::inherit::Inherited;
 use super::listener_events;
 use super::listeners::{Listeners, Prepared, Unusable};
 use super::recovery::Recovering;
-use super::reload_counters::{ReloadCounters, count_generation};
+use super::reload_counters::{ReloadCounters, count_generation, show};
 use super::upkeep::Upkeep;
 use super::{parts, service_manager};
 use crate::admin::{self, Refused};
@@ -155,6 +155,7 @@ impl System {
         // from here on nothing can fail
         self.discoveries.commit(&config, fresh, &self.registry);
         self.certificates.commit(&config, &self.registry, SystemTime::now());
+        show(&config, effective.hash(), &self.registry);
         if !warnings.is_empty() {
             tracing::warn!("{warnings}");
         }
@@ -171,7 +172,7 @@ impl System {
         let current = self.store.load();
         let shown_now = self.listeners.shown(&current);
         listener_events::tell(&shown_before, &shown_now, changes.changed_listeners(), self.store.events());
-        self.admin.reloaded(shown_now, shown(&self.effective));
+        self.admin.reloaded(shown_now, shown(&self.effective), self.effective.hash());
         background::discard(vec![before]);
         Ok((current.generation, changes))
     }
@@ -210,7 +211,11 @@ impl System {
     }
 
     /// Starts the tasks that keep what runs up to date, for as long as the process lives.
-    pub fn look_after_itself(&self) {
+    pub fn look_after_itself(&mut self) {
+        if let Some(feed) = self.exporter.take_feed() {
+            let admin = Arc::clone(&self.admin);
+            tokio::task::spawn_local(feed.run(move |to| admin.collect(to)));
+        }
         tokio::task::spawn_local(self.monitor.clone().run());
         tokio::task::spawn_local(self.certificates.clone().watch());
         let (store, operators) = (Arc::clone(&self.store), Arc::clone(&self.operators));

@@ -2,7 +2,8 @@
 
 use metrics::{Counter, counter, gauge};
 
-use crate::metrics::names;
+use crate::config::model;
+use crate::metrics::{Registry, names};
 
 /// Counts how often the configuration was read again.
 pub(super) struct ReloadCounters {
@@ -29,4 +30,11 @@ impl ReloadCounters {
 /// A configuration with this generation is about to run.
 pub(super) fn count_generation(generation: u64) {
     gauge!(names::CONFIG_GENERATION.name).set(generation as f64);
+}
+
+/// What `/metrics` shows of a configuration that is about to run.
+pub(super) fn show(config: &model::Config, hash: &str, registry: &Registry) {
+    gauge!(names::CONFIG_HASH.name, "hash" => hash.to_owned()).set(1.0);
+    registry.keep(&names::CONFIG_HASH, |labels| labels.first().is_some_and(|known| known == hash));
+    registry.show_backends(config.metrics.max_backends, config.metrics.backend_histograms);
 }

@@ -14,7 +14,7 @@ use super::inherit::Inherited;
 use super::listeners::Listeners;
 use super::recovery::{self, Recovering};
 use super::reload::{self, System};
-use super::reload_counters::{ReloadCounters, count_generation};
+use super::reload_counters::{ReloadCounters, count_generation, show};
 use super::{listener_events, parts};
 use crate::admin::{self, Reload};
 use crate::clock::Moment;
@@ -65,9 +65,8 @@ impl Startup<'_> {
         let mut listeners = Listeners::new(workers);
         let prepared_webhooks = notify::prepare(&config.notify)?;
         exporter.commit(otlp::prepare(config.otlp.as_ref())?);
-        let prepared = listeners.prepare(&config, None, &registry, inherited);
-        let prepared = prepared.map_err(|unusable| unusable.to_string())?;
-        let (config, snapshot) = first(config, &discoveries, &registry)?;
+        let prepared = listeners.prepare(&config, None, &registry, inherited)?;
+        let (config, snapshot) = first(config, effective.hash(), &discoveries, &registry)?;
         let (store, operators) = publish(snapshot, &config, events);
         let mut workers = listener::start(workers, &store, recorder, &registry)
             .map_err(|error| format!("the workers can't start: {error}"))?;
@@ -88,6 +87,7 @@ impl Startup<'_> {
             registry: Arc::clone(&registry),
             listeners: shown,
             effective: reload::shown(&effective),
+            config_hash: effective.hash().to_owned(),
             hosts: config.admin.hosts.clone(),
             tokens: config.admin.tokens.clone(),
             reload,
@@ -190,6 +190,7 @@ fn monitor(agents: &Agents, store: &Store) -> Monitor {
 /// The first snapshot, with what was discovered, and the configuration that it is made of.
 fn first(
     mut config: model::Config,
+    hash: &str,
     discoveries: &Discoveries,
     registry: &Registry,
 ) -> Result<(model::Config, Snapshot), String> {
@@ -203,5 +204,6 @@ fn first(
         Ok(without)
     });
     let snapshot = built.map_err(|refused: BuildError| refused.to_string())?;
+    show(&config, hash, registry);
     Ok((config, snapshot))
 }

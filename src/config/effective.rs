@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::digest;
+use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 
 use super::environment::Written;
@@ -27,11 +29,13 @@ pub struct Effective {
     backends: BTreeMap<String, Vec<raw::Backend>>,
     /// Strings of the backends as they are written, by their places.
     written: Vec<(String, String)>,
+    /// A hash of the file's text.
+    hash: String,
 }
 
 impl Effective {
     /// The values of a configuration that has been found good.
-    pub(super) fn new(mut raw: raw::File, written: Written, config: &Config) -> Self {
+    pub(super) fn new(mut raw: raw::File, written: Written, config: &Config, text: &str) -> Self {
         let backends = raw.service.iter_mut();
         let backends = backends.map(|(name, service)| (name.clone(), std::mem::take(&mut service.backend))).collect();
         // Only maps with string keys and plain numbers are in there, which JSON can always hold.
@@ -44,7 +48,12 @@ impl Effective {
         if let Some(workers) = values.pointer_mut("/server/workers") {
             *workers = Value::from(config.server.workers);
         }
-        Self { values, backends, written }
+        Self { values, backends, written, hash: hash(text) }
+    }
+
+    /// The first 12 hexadecimal digits of the SHA-256 of the file, as `sha256sum` tells them.
+    pub fn hash(&self) -> &str {
+        &self.hash
     }
 
     /// All values but the backends, whose lists are empty.
@@ -72,6 +81,11 @@ impl Effective {
         identify(&mut json);
         json
     }
+}
+
+fn hash(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    HEXLOWER.encode(&digest.as_ref()[..6])
 }
 
 /// Puts a text where `at` points to, or returns both where there is nothing.

@@ -130,7 +130,7 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
     let diagnostics = source.diagnostics(findings.mistakes);
     match config {
         Some(config) if !failed => {
-            let effective = Effective::new(raw, written, &config);
+            let effective = Effective::new(raw, written, &config, text);
             Ok(Loaded { config, warnings: diagnostics, effective })
         }
         _ => Err(diagnostics),

@@ -37,6 +37,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[log]`
     pub log: Log,
+    /// `[metrics]`
+    pub metrics: Metrics,
     /// `[[listener]]`, in the order of the file.
     pub listeners: Vec<Listener>,
     /// `[service.*]`, in the order of their names; a [`ServiceId`] is an index into it.
@@ -87,6 +89,15 @@ pub struct Log {
     pub access: AccessLog,
     /// How access log lines are written.
     pub access_format: AccessFormat,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// So many backends have series of their own; 0 = all.
+    pub max_backends: usize,
+    /// There is a histogram of durations for each of them.
+    pub backend_histograms: bool,
 }
 
 /// How log lines are written.

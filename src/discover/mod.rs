@@ -22,7 +22,7 @@ use tokio::sync::watch::{Receiver, Sender, channel};
 
 use crate::endpoint::Target;
 use crate::event::{DiscoveryChange, Events, Kind, Subject};
-use crate::metrics::names;
+use crate::metrics::{age, names};
 use dns::{Dns, Query};
 use polling::{Outlook, Polling};
 use watch::FileWatch;
@@ -159,6 +159,10 @@ impl Discovery {
         let is_good = result.is_ok();
         let outlook = self.polling.answered(result);
         self.counters.count(is_good, outlook.change.is_some());
+        // a file is read when it changes: how long ago that was says nothing
+        if is_good && matches!(self.source, OpenSource::Dns { .. }) {
+            gauge!(names::DISCOVERY_AGE.name, "service" => self.service.to_string()).set(age::now());
+        }
         self.tell(&outlook);
         if outlook.change.is_some() {
             self.found.send_replace(self.polling.last().cloned());

@@ -4,13 +4,19 @@
 //! a fifth at most, and less where the values spread evenly within a bucket. Prometheus gets every second or so of these
 //! bounds (1, 2, 5): its buckets are cumulative, so leaving bounds out keeps the rest exact.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::collect::{Bucket, Shown};
+use super::exemplar::{Exemplar, Last};
 use super::slots::{Count, PerWorker};
 
 /// Upper bounds of the buckets in nanoseconds, inclusive.
 const BOUNDS: [u64; 43] = bounds();
 const BUCKETS: usize = BOUNDS.len() + 1;
+
+/// How many of the bounds others are shown: every second one.
+const SHOWN: usize = BUCKETS / 2;
 
 const fn bounds() -> [u64; 43] {
     let tenths = [10, 15, 20, 30, 50, 70];
@@ -49,7 +55,12 @@ fn bucket(nanos: u64) -> usize {
     start + above(start) + above(start + 1)
 }
 
-/// Durations of the exchanges of one service: `evenkeel_request_duration_seconds`.
+/// The bucket among those that are shown.
+fn shown(bucket: usize) -> usize {
+    bucket.div_ceil(2)
+}
+
+/// How long something takes that is done again and again, such as the exchanges of one service.
 #[derive(Debug)]
 pub struct Durations(PerWorker<Slot>);
 
@@ -58,11 +69,14 @@ struct Slot {
     buckets: [Count; BUCKETS],
     /// In microseconds: nanoseconds would overflow in three weeks of 10,000 long exchanges at a time.
     sum_us: Count,
+    /// By the buckets that are shown; made when a trace is sampled for the first time.
+    exemplars: OnceLock<Box<[Last; SHOWN + 1]>>,
 }
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { buckets: std::array::from_fn(|_| Count::default()), sum_us: Count::default() }
+        let buckets = std::array::from_fn(|_| Count::default());
+        Self { buckets, sum_us: Count::default(), exemplars: OnceLock::new() }
     }
 }
 
@@ -71,12 +85,15 @@ impl Durations {
         Self(PerWorker::new(workers))
     }
 
-    /// Counts the duration of an exchange, on the thread of `worker`.
-    pub fn observe(&self, worker: usize, elapsed: Duration) {
+    /// Counts a duration, on the thread of `worker`. `exemplar` is given where its trace is sampled, and has the same duration.
+    pub fn observe(&self, worker: usize, elapsed: Duration, exemplar: Option<Exemplar>) {
         let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        let slot = self.0.of(worker);
-        slot.buckets[bucket(nanos)].add(1);
+        let (slot, bucket) = (self.0.of(worker), bucket(nanos));
+        slot.buckets[bucket].add(1);
         slot.sum_us.add(nanos.saturating_add(500) / 1_000);
+        if let Some(exemplar) = exemplar {
+            slot.exemplars.get_or_init(Box::default)[shown(bucket)].set(exemplar);
+        }
     }
 
     /// The durations of all workers together.
@@ -85,6 +102,25 @@ impl Durations {
             buckets: std::array::from_fn(|bucket| self.0.sum(|slot| &slot.buckets[bucket])),
             sum_us: self.0.sum(|slot| &slot.sum_us),
         }
+    }
+}
+
+impl Durations {
+    /// What others are shown of it.
+    pub(super) fn show(&self) -> Shown<SHOWN> {
+        let read = self.read();
+        let mut last = [None; SHOWN + 1];
+        for exemplars in self.0.used().filter_map(|slot| slot.exemplars.get()) {
+            for (last, own) in last.iter_mut().zip(exemplars.iter().map(Last::get)) {
+                *last = [*last, own].into_iter().flatten().max_by_key(|exemplar| exemplar.at);
+            }
+        }
+        let mut cumulative = read.cumulative();
+        let buckets = std::array::from_fn(|at| {
+            let (bound, up_to) = cumulative.next().unwrap_or_default();
+            Bucket { bound, up_to, exemplar: last[at] }
+        });
+        Shown { buckets, count: read.count(), sum: read.sum_seconds(), above: last[SHOWN] }
     }
 }
 
@@ -170,7 +206,7 @@ mod tests {
 
     fn observed(durations: impl IntoIterator<Item = Duration>) -> Distribution {
         let all = Durations::new(2);
-        durations.into_iter().enumerate().for_each(|(at, duration)| all.observe(at % 2, duration));
+        durations.into_iter().enumerate().for_each(|(at, duration)| all.observe(at % 2, duration, None));
         all.read()
     }
 
@@ -191,6 +227,43 @@ mod tests {
         assert_eq!(shown[..3], [(0.00001, 2), (0.00002, 6), (0.00005, 6)]);
         assert_eq!(shown.last(), Some(&(100.0, 6)));
         assert_eq!((shown.len(), read.count(), read.sum_seconds()), (22, 7, 200.000_073));
+    }
+
+    #[test]
+    fn a_bucket_has_the_last_exemplar_of_all_workers() {
+        let all = Durations::new(2);
+        let observe = |worker, trace_id: u128, millis, at| {
+            let (value, at) = (Duration::from_millis(millis), Duration::from_secs(at));
+            all.observe(worker, value, Some(Exemplar { trace_id, value, at }));
+        };
+        assert!(all.show().buckets.iter().all(|bucket| bucket.exemplar.is_none()));
+        observe(0, 1, 2, 10);
+        observe(1, 2, 2, 11);
+        observe(0, 3, 3, 9);
+        observe(1, 4, 200_000, 5);
+        let shown = all.show();
+        let found: Vec<_> = shown.buckets.iter().filter_map(|b| Some((b.bound, b.exemplar?.trace_id))).collect();
+        assert_eq!(found, [(0.002, 2), (0.005, 3)]);
+        assert_eq!(shown.above.map(|exemplar| exemplar.trace_id), Some(4));
+        assert_eq!(shown.buckets.map(|bucket| bucket.bound)[SHOWN - 1], 100.0);
+    }
+
+    #[test]
+    fn an_exemplar_lies_in_its_bucket() {
+        for nanos in BOUNDS.iter().flat_map(|bound| [bound - 1, *bound, bound + 1]) {
+            let all = Durations::new(1);
+            let value = Duration::from_nanos(nanos);
+            all.observe(0, value, Some(Exemplar { trace_id: 1, value, at: Duration::ZERO }));
+            let buckets = all.show().buckets;
+            match buckets.iter().position(|bucket| bucket.exemplar.is_some()) {
+                Some(at) => {
+                    assert!(value.as_secs_f64() <= buckets[at].bound);
+                    assert!(at == 0 || value.as_secs_f64() > buckets[at - 1].bound);
+                    assert_eq!(buckets[at].up_to, 1);
+                }
+                None => assert!(nanos > 100_000_000_000),
+            }
+        }
     }
 
     #[test]

@@ -10,12 +10,19 @@
 //! handle of it, and all metrics are in the one list [`names`] all the same. The data path does not: the facade's handles are calls through
 //! a vtable to atomics that all workers would contend for.
 
+pub mod age;
+pub mod collect;
 mod durations;
+mod exemplar;
 mod family;
+mod fold;
+mod format;
 pub mod grpc;
+mod latencies;
 mod listeners;
 mod losses;
 pub mod names;
+mod openmetrics;
 mod process;
 mod promised;
 mod recorder;
@@ -25,6 +32,7 @@ mod requests;
 pub mod retries;
 mod routes;
 mod slots;
+mod stages;
 mod text;
 mod upstream;
 
@@ -32,7 +40,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+pub use collect::{Bucket, Collect, Histogram, Number};
 pub use durations::{Distribution, Durations};
+pub use exemplar::Exemplar;
+pub use format::Format;
 pub use grpc::GrpcCalls;
 pub use listeners::ListenerMetrics;
 pub use losses::Loss;
@@ -42,13 +53,14 @@ pub use render::{BackendReading, Readings};
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
 pub use routes::RouteHits;
-pub use text::CONTENT_TYPE;
+pub use stages::StageDurations;
 pub use upstream::{
     AttemptCounts, AttemptDetails, AttemptEnd, BUCKETS, BeganIn, EPOCHS, Epoch, Failure, ServiceAttempts,
     UpstreamMetrics,
 };
 
 use family::Family;
+use fold::Folding;
 use recorder::Recorded;
 
 /// All series of the process. It is made once, and only the control plane asks it.
@@ -57,6 +69,7 @@ pub struct Registry {
     workers: usize,
     requests: Family<3, Requests>,
     durations: Family<1, Durations>,
+    stages: Family<1, StageDurations>,
     listeners: Family<1, ListenerMetrics>,
     upstreams: Family<2, UpstreamMetrics>,
     attempts: Family<1, ServiceAttempts>,
@@ -65,6 +78,7 @@ pub struct Registry {
     promised: Family<1, PromisedRequests>,
     routes: Family<2, RouteHits>,
     recorded: Recorded,
+    folding: Folding,
     panics: AtomicU64,
     epoch: Arc<Epoch>,
     started: SystemTime,
@@ -77,6 +91,7 @@ impl Registry {
             workers,
             requests: Family::default(),
             durations: Family::default(),
+            stages: Family::default(),
             listeners: Family::default(),
             upstreams: Family::default(),
             attempts: Family::default(),
@@ -85,10 +100,21 @@ impl Registry {
             promised: Family::default(),
             routes: Family::default(),
             recorded: Recorded::default(),
+            folding: Folding::default(),
             panics: AtomicU64::new(0),
             epoch: Arc::default(),
             started: SystemTime::now(),
         })
+    }
+
+    /// Sets for how many backends there are series (0 = for all), and whether there are histograms among them.
+    pub fn show_backends(&self, most: usize, histograms: bool) {
+        self.folding.set(most, histograms);
+    }
+
+    /// When the process started, which is since when it counts.
+    pub fn started(&self) -> SystemTime {
+        self.started
     }
 
     /// How many workers count in it.
@@ -107,6 +133,11 @@ impl Registry {
         self.durations.get([service], || Durations::new(self.workers))
     }
 
+    /// How long the stages of a service's exchanges take.
+    pub fn stages(&self, service: &str) -> Arc<StageDurations> {
+        self.stages.get([service], || StageDurations::new(self.workers))
+    }
+
     /// The counters of a listener.
     pub fn listener(&self, name: &str) -> Arc<ListenerMetrics> {
         self.listeners.get([name], || ListenerMetrics::new(self.workers))
@@ -115,7 +146,7 @@ impl Registry {
     /// Connections to a backend.
     pub fn upstream(&self, service: &str, backend: &str) -> Arc<UpstreamMetrics> {
         self.upstreams.get([service, backend], || {
-            UpstreamMetrics::new(self.workers, self.attempts(service), Arc::clone(&self.epoch))
+            UpstreamMetrics::new(self.workers, self.attempts(service), self.stages(service), Arc::clone(&self.epoch))
         })
     }
 

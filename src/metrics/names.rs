@@ -9,24 +9,26 @@ pub struct Metric {
     /// Its name.
     pub name: &'static str,
     /// Its kind.
-    pub(super) kind: Kind,
+    pub kind: Kind,
     /// The names of its labels, in the order of the text.
-    pub(super) labels: &'static [&'static str],
+    pub labels: &'static [&'static str],
     /// Where its values come from.
     pub(super) source: Source,
     /// One line for people.
-    pub(super) help: &'static str,
+    pub help: &'static str,
 }
 
 /// The kind of a metric, as Prometheus knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Only grows (until a restart).
     Counter,
     /// Goes up and down.
     Gauge,
     /// Counts by buckets.
     Histogram,
+    /// Always 1: what there is to know is in its labels.
+    Info,
 }
 
 /// Where the values of a metric come from.
@@ -48,13 +50,18 @@ pub(super) enum Order {
 }
 
 impl Kind {
-    /// As written after `# TYPE`.
-    pub(super) fn as_str(self) -> &'static str {
+    /// As written after `# TYPE` in the text format of Prometheus, which has no type for [`Info`](Self::Info).
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
-            Self::Gauge => "gauge",
+            Self::Gauge | Self::Info => "gauge",
             Self::Histogram => "histogram",
         }
+    }
+
+    /// Whether the facade counts it as one of that kind: it has no infos, which are gauges that stay 1.
+    pub(super) fn is_counted_as(self, kind: Self) -> bool {
+        self == kind || (self == Self::Info && kind == Self::Gauge)
     }
 }
 
@@ -87,6 +94,12 @@ metrics! {
         => "Exchanges by the class of their answer; `none`: the client left before an answer. Service and backend are empty where none was involved.";
     REQUEST_DURATION: Histogram "evenkeel_request_duration_seconds" [service] Source::Registry
         => "From the head of the request to the end of the answer.";
+    FIRST_BYTE: Histogram "evenkeel_first_byte_seconds" [service] Source::Registry
+        => "From the head of the request to the head of its backend's answer.";
+    QUEUE: Histogram "evenkeel_queue_seconds" [service] Source::Registry
+        => "How long those requests have waited for a place at a backend that had to wait.";
+    CONNECT: Histogram "evenkeel_upstream_connect_seconds" [service] Source::Registry
+        => "How long it took to make a connection to a backend, the TLS handshake included; failed ones are left out.";
     IN_FLIGHT: Gauge "evenkeel_in_flight" [service, backend] Source::Registry
         => "Exchanges under way at a backend.";
     BACKEND_UP: Gauge "evenkeel_backend_up" [service, backend] Source::Registry
@@ -107,6 +120,12 @@ metrics! {
         => "Attempts with a backend that ended, retried ones included, clients that went away left out.";
     ATTEMPTS_FAILED: Counter "evenkeel_backend_failures_total" [service, backend] Source::Registry
         => "Attempts with a backend that failed by its doing.";
+    BACKEND_RETRIES: Counter "evenkeel_backend_retries_total" [service, backend] Source::Registry
+        => "Attempts beyond the first, by the backend that has failed the attempt before.";
+    BACKEND_DURATION: Histogram "evenkeel_backend_duration_seconds" [service, backend] Source::Registry
+        => "From the begin of an attempt with a backend to the head of its answer, failures left out.";
+    BACKENDS_FOLDED: Gauge "evenkeel_backends_folded" [] Source::Registry
+        => "Backends beyond metrics.max_backends, which have no series of their own: the backend `_other` of their service is all of them.";
     NOTIFICATIONS: Counter "evenkeel_notifications_total" [name, outcome] Source::Facade(Order::ByLabels)
         => "Events to webhooks by outcome: sent, dropped (never delivered); failed counts tries that failed.";
     OTLP_SENT: Counter "evenkeel_otlp_sent_total" [signal] Source::Facade(Order::ByLabels)
@@ -141,6 +160,8 @@ metrics! {
         => "1 when the source that backends are discovered from gave its last answer, 0 when it failed.";
     DISCOVERY_ANSWERS: Counter "evenkeel_discovery_answers_total" [service, outcome] Source::Facade(Order::ByLabels)
         => "Times that a source of backends was asked: the set has `changed`, is `unchanged`, or it has `failed`.";
+    DISCOVERY_AGE: Gauge "evenkeel_discovery_age_seconds" [service] Source::Facade(Order::ByLabels)
+        => "How long ago DNS has given the last good answer about the backends of a service.";
     GRPC: Counter "evenkeel_grpc_calls_total" [service, code] Source::Registry
         => "gRPC calls by the status that they ended with; `none`: they broke off without one.";
     SLA_REQUESTS: Counter "evenkeel_sla_requests_total" [service, outcome] Source::Registry
@@ -185,11 +206,13 @@ metrics! {
         => "Panics caught, each a defect of Evenkeel that cost one connection.";
     CONFIG_GENERATION: Gauge "evenkeel_config_generation" [] Source::Facade(Order::ByLabels)
         => "Number of the configuration that runs; grows at each reload.";
+    CONFIG_HASH: Info "evenkeel_config_hash_info" [hash] Source::Facade(Order::ByLabels)
+        => "Always 1; the label has the first 12 hexadecimal digits of the SHA-256 of the configuration file that runs.";
     RELOADS: Counter "evenkeel_reloads_total" [outcome] Source::Facade(Order::AsRegistered)
         => "Times the configuration was read again: `ok`, or `failed` and the one before stayed.";
     RELOAD_OK: Gauge "evenkeel_config_last_reload_successful" [] Source::Facade(Order::ByLabels)
         => "1 when the configuration that was read last runs, 0 when it was refused and the one before stayed.";
-    BUILD_INFO: Gauge "evenkeel_build_info" [version] Source::Registry
+    BUILD_INFO: Info "evenkeel_build_info" [version] Source::Registry
         => "Always 1; the labels say what runs.";
     START_TIME: Gauge "process_start_time_seconds" [] Source::Registry
         => "When the process started, in Unix time.";
@@ -203,5 +226,7 @@ metrics! {
         => "CPU time used, in user and kernel mode.";
 }
 
+#[cfg(test)]
+mod expressions;
 #[cfg(test)]
 mod tests;

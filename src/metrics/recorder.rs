@@ -43,7 +43,7 @@ struct Series {
 
 /// The value of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Value {
+pub enum Value {
     /// Of a counter.
     Counter(u64),
     /// Of a gauge.
@@ -66,7 +66,7 @@ impl Recorded {
             series.sort_by_key(|(_, series)| series.number);
         }
         let value = |series: &Series| match (metric.kind, series.value.load(Ordering::Relaxed)) {
-            (Kind::Gauge, bits) => Value::Gauge(f64::from_bits(bits)),
+            (Kind::Gauge | Kind::Info, bits) => Value::Gauge(f64::from_bits(bits)),
             (Kind::Counter | Kind::Histogram, count) => Value::Counter(count),
         };
         series.into_iter().map(|((_, labels), series)| (labels.clone(), value(series))).collect()
@@ -131,7 +131,7 @@ impl Registry {
     fn series(&self, key: &Key, kind: Kind) -> Option<Arc<AtomicU64>> {
         let labels = key.labels().map(metrics::Label::key);
         let listed = names::of_facade(key.name())
-            .filter(|metric| metric.kind == kind && labels.eq(metric.labels.iter().copied()));
+            .filter(|metric| metric.kind.is_counted_as(kind) && labels.eq(metric.labels.iter().copied()));
         let Some(metric) = listed else {
             tracing::error!(%key, "a defect: no such metric with these labels is in the list of names; it is not counted");
             return None;

@@ -3,15 +3,16 @@
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
+use super::age;
+use super::collect::{Collect, Number};
+use super::fold::Sink;
 use super::grpc::CODES;
 use super::losses::Loss;
 use super::names::{self, Metric};
-use super::recorder::Value;
 use super::refusals::Refusal;
 use super::requests::CLASSES;
 use super::retries::OUTCOMES;
-use super::text::Text;
-use super::{Registry, process, promised};
+use super::{Durations, Registry, StageDurations, process, promised};
 
 /// What is known of a backend elsewhere than here, at the time of the reading.
 #[derive(Debug)]
@@ -43,6 +44,16 @@ pub struct Readings<'a> {
     pub shortages: &'a [(&'a str, u64)],
 }
 
+/// One of the stages that are measured.
+type Stage = fn(&StageDurations) -> &Durations;
+
+/// The metrics of stages.
+static STAGES: [(&Metric, Stage); 3] = [
+    (&names::FIRST_BYTE, |stages| &stages.first_byte),
+    (&names::QUEUE, |stages| &stages.queue),
+    (&names::CONNECT, |stages| &stages.connect),
+];
+
 /// The metrics of recovery.
 static RECOVERY: [&Metric; 8] = [
     &names::RECOVERIES,
@@ -56,30 +67,33 @@ static RECOVERY: [&Metric; 8] = [
 ];
 
 impl Registry {
-    /// Writes everything to `out`, in the format that [`CONTENT_TYPE`](super::CONTENT_TYPE) names.
-    pub fn render(&self, readings: &Readings<'_>, out: &mut String) {
+    /// Reads everything, and hands it over to `to`, metric by metric in the order of the list.
+    pub fn collect(&self, readings: &Readings<'_>, to: &mut dyn Collect) {
         self.sweep_recorded();
-        let mut text = Text::new(out);
-        self.requests_to(&mut text);
-        self.durations_to(&mut text);
-        backends_to(readings.backends, &mut text);
-        text.announce(&names::REQUESTS_WAITING);
+        let fold = self.folding.begin(readings.backends, |service, id| self.upstreams.is_held([service, id]));
+        let mut out = Sink::new(to, fold);
+        self.requests_to(&mut out);
+        self.durations_to(&mut out);
+        self.stages_to(&mut out);
+        backends_to(readings.backends, &mut out);
+        out.announce(&names::REQUESTS_WAITING);
         for (service, count) in readings.waiting {
-            text.series(&names::REQUESTS_WAITING, &[service], count);
+            out.series(&names::REQUESTS_WAITING, &[service], *count);
         }
-        self.upstreams_to(&mut text);
-        self.recorded_to(&names::NOTIFICATIONS, &mut text);
-        self.recorded_to(&names::OTLP_SENT, &mut text);
-        self.recorded_to(&names::OTLP_DROPPED, &mut text);
-        self.recorded_to(&names::ADMIN_REFUSED, &mut text);
-        self.retries_to(&mut text);
-        self.recorded_to(&names::EJECTIONS, &mut text);
-        self.recorded_to(&names::FAULTS, &mut text);
-        RECOVERY.iter().for_each(|metric| self.recorded_to(metric, &mut text));
-        self.recorded_to(&names::DISCOVERY_UP, &mut text);
-        self.recorded_to(&names::DISCOVERY_ANSWERS, &mut text);
-        self.grpc_to(&mut text);
-        self.promised_to(&mut text);
+        self.upstreams_to(&mut out);
+        self.recorded_to(&names::NOTIFICATIONS, &mut out);
+        self.recorded_to(&names::OTLP_SENT, &mut out);
+        self.recorded_to(&names::OTLP_DROPPED, &mut out);
+        self.recorded_to(&names::ADMIN_REFUSED, &mut out);
+        self.retries_to(&mut out);
+        self.recorded_to(&names::EJECTIONS, &mut out);
+        self.recorded_to(&names::FAULTS, &mut out);
+        RECOVERY.iter().for_each(|metric| self.recorded_to(metric, &mut out));
+        self.recorded_to(&names::DISCOVERY_UP, &mut out);
+        self.recorded_to(&names::DISCOVERY_ANSWERS, &mut out);
+        self.recorded_to(&names::DISCOVERY_AGE, &mut out);
+        self.grpc_to(&mut out);
+        self.promised_to(&mut out);
         for metric in [
             &names::SLA_TARGET,
             &names::AVAILABILITY,
@@ -91,182 +105,204 @@ impl Registry {
             &names::INCIDENTS,
             &names::LEDGER_OK,
         ] {
-            self.recorded_to(metric, &mut text);
+            self.recorded_to(metric, &mut out);
         }
-        self.listeners_to(&mut text);
-        text.announce(&names::SHORTAGES);
+        self.listeners_to(&mut out);
+        out.announce(&names::SHORTAGES);
         for (reason, count) in readings.shortages {
-            text.series(&names::SHORTAGES, &[reason], count);
+            out.series(&names::SHORTAGES, &[reason], *count);
         }
-        self.recorded_to(&names::EVENTS, &mut text);
-        self.recorded_to(&names::CERTIFICATE_EXPIRY, &mut text);
-        text.single(&names::PANICS, &[], self.panics.load(Ordering::Relaxed));
-        self.recorded_to(&names::CONFIG_GENERATION, &mut text);
-        self.recorded_to(&names::RELOADS, &mut text);
-        self.recorded_to(&names::RELOAD_OK, &mut text);
-        text.single(&names::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1);
+        self.recorded_to(&names::EVENTS, &mut out);
+        self.recorded_to(&names::CERTIFICATE_EXPIRY, &mut out);
+        out.single(&names::PANICS, &[], self.panics.load(Ordering::Relaxed));
+        self.recorded_to(&names::CONFIG_GENERATION, &mut out);
+        self.recorded_to(&names::CONFIG_HASH, &mut out);
+        self.recorded_to(&names::RELOADS, &mut out);
+        self.recorded_to(&names::RELOAD_OK, &mut out);
+        out.single(&names::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], true);
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
-        text.single(&names::START_TIME, &[], started.as_secs_f64());
+        out.single(&names::START_TIME, &[], started.as_secs_f64());
         for (metric, value) in process::read() {
-            text.single(metric, &[], value);
+            out.single(metric, &[], value);
         }
+        out.finish();
     }
 
     /// Writes what was counted through the facade for one metric.
-    fn recorded_to(&self, metric: &Metric, text: &mut Text<'_>) {
-        text.announce(metric);
+    fn recorded_to(&self, metric: &'static Metric, out: &mut Sink<'_>) {
+        out.announce(metric);
         for (labels, value) in self.recorded.read(metric) {
             let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-            match value {
-                Value::Counter(count) => text.series(metric, &labels, count),
-                Value::Gauge(value) => text.series(metric, &labels, value),
+            match value.into() {
+                Number::Real(moment) if *metric == names::DISCOVERY_AGE => {
+                    out.series(metric, &labels, age::of(moment));
+                }
+                number => out.series(metric, &labels, number),
             }
         }
     }
 
-    fn requests_to(&self, text: &mut Text<'_>) {
-        text.announce(&names::REQUESTS);
+    fn requests_to(&self, out: &mut Sink<'_>) {
+        out.announce(&names::REQUESTS);
         for ([listener, service, backend], requests) in self.requests.held() {
             for (class, count) in CLASSES.into_iter().zip(requests.read()) {
                 // the two rare classes appear with their first count; the others are there from the start, so that the
                 // first failure is an increase, which a series that begins with it would not show
                 if count > 0 || !matches!(class, "none" | "1xx") {
-                    text.series(&names::REQUESTS, &[&listener, &service, &backend, class], count);
+                    out.series(&names::REQUESTS, &[&listener, &service, &backend, class], count);
                 }
             }
         }
     }
 
-    fn durations_to(&self, text: &mut Text<'_>) {
-        let metric = &names::REQUEST_DURATION;
-        text.announce(metric);
-        let [bucket, sum, count] = ["bucket", "sum", "count"].map(|part| format!("{}_{part}", metric.name));
+    fn durations_to(&self, out: &mut Sink<'_>) {
+        out.announce(&names::REQUEST_DURATION);
         for ([service], durations) in self.durations.held() {
-            let read = durations.read();
-            let of_service = [("service", &*service)];
-            let mut up_to = |bound: &str, count| {
-                text.line(&bucket, of_service.into_iter().chain([("le", bound)]), count);
-            };
-            read.cumulative().for_each(|(bound, count)| up_to(&bound.to_string(), count));
-            up_to("+Inf", read.count());
-            text.line(&sum, of_service.into_iter(), read.sum_seconds());
-            text.line(&count, of_service.into_iter(), read.count());
+            out.histogram(&names::REQUEST_DURATION, &[&service], &durations.show().histogram());
         }
     }
 
-    fn upstreams_to(&self, text: &mut Text<'_>) {
+    /// A series appears with the first duration in it.
+    fn stages_to(&self, out: &mut Sink<'_>) {
+        let stages = self.stages.held();
+        for (metric, of) in STAGES {
+            out.announce(metric);
+            for ([service], stages) in &stages {
+                let shown = of(stages).show();
+                if shown.count > 0 {
+                    out.histogram(metric, &[service], &shown.histogram());
+                }
+            }
+        }
+    }
+
+    fn upstreams_to(&self, out: &mut Sink<'_>) {
         let upstreams = self.upstreams.held();
-        text.announce(&names::UPSTREAM_CONNECTIONS);
+        out.announce(&names::UPSTREAM_CONNECTIONS);
         for ([service, backend], metrics) in &upstreams {
             let (active, idle) = metrics.read();
             for (state, count) in [("active", active), ("idle", idle)] {
-                text.series(&names::UPSTREAM_CONNECTIONS, &[service, backend, state], count);
+                out.series(&names::UPSTREAM_CONNECTIONS, &[service, backend, state], count);
             }
         }
-        text.announce(&names::UPSTREAM_CONNECTS);
+        out.announce(&names::UPSTREAM_CONNECTS);
         for ([service, backend], metrics) in &upstreams {
-            text.series(&names::UPSTREAM_CONNECTS, &[service, backend], metrics.connects());
+            out.series(&names::UPSTREAM_CONNECTS, &[service, backend], metrics.connects());
         }
-        text.announce(&names::ATTEMPTS);
+        out.announce(&names::ATTEMPTS);
         for ([service, backend], metrics) in &upstreams {
-            text.series(&names::ATTEMPTS, &[service, backend], metrics.attempts().ended);
+            out.series(&names::ATTEMPTS, &[service, backend], metrics.attempts().ended);
         }
-        text.announce(&names::ATTEMPTS_FAILED);
+        out.announce(&names::ATTEMPTS_FAILED);
         for ([service, backend], metrics) in &upstreams {
-            text.series(&names::ATTEMPTS_FAILED, &[service, backend], metrics.attempts().failed);
+            out.series(&names::ATTEMPTS_FAILED, &[service, backend], metrics.attempts().failed);
         }
+        out.announce(&names::BACKEND_RETRIES);
+        for ([service, backend], metrics) in &upstreams {
+            out.series(&names::BACKEND_RETRIES, &[service, backend], metrics.retries());
+        }
+        out.announce(&names::BACKEND_DURATION);
+        let shown = if out.has_histograms() { &upstreams[..] } else { &[] };
+        for ([service, backend], metrics) in shown {
+            let shown = metrics.show_durations();
+            if shown.count > 0 {
+                out.histogram(&names::BACKEND_DURATION, &[service, backend], &shown.histogram());
+            }
+        }
+        let folded = out.folded();
+        out.single(&names::BACKENDS_FOLDED, &[], folded);
     }
 
-    fn grpc_to(&self, text: &mut Text<'_>) {
-        text.announce(&names::GRPC);
+    fn grpc_to(&self, out: &mut Sink<'_>) {
+        out.announce(&names::GRPC);
         for ([service], calls) in self.grpc.held() {
             for (code, count) in CODES.into_iter().zip(calls.read()).filter(|(_, count)| *count > 0) {
-                text.series(&names::GRPC, &[&service, code], count);
+                out.series(&names::GRPC, &[&service, code], count);
             }
         }
     }
 
-    fn promised_to(&self, text: &mut Text<'_>) {
-        text.announce(&names::SLA_REQUESTS);
+    fn promised_to(&self, out: &mut Sink<'_>) {
+        out.announce(&names::SLA_REQUESTS);
         for ([service], requests) in self.promised.held() {
             // all are there from the start, so that the first failure is an increase
             for (outcome, count) in promised::ENDS.into_iter().zip(requests.read()) {
-                text.series(&names::SLA_REQUESTS, &[&service, outcome], count);
+                out.series(&names::SLA_REQUESTS, &[&service, outcome], count);
             }
         }
     }
 
-    fn retries_to(&self, text: &mut Text<'_>) {
-        text.announce(&names::RETRIES);
+    fn retries_to(&self, out: &mut Sink<'_>) {
+        out.announce(&names::RETRIES);
         for ([service], retries) in self.retries.held() {
             for (outcome, count) in OUTCOMES.into_iter().zip(retries.read()) {
-                text.series(&names::RETRIES, &[&service, outcome], count);
+                out.series(&names::RETRIES, &[&service, outcome], count);
             }
         }
     }
 
-    fn listeners_to(&self, text: &mut Text<'_>) {
+    fn listeners_to(&self, out: &mut Sink<'_>) {
         let listeners = self.listeners.held();
-        text.announce(&names::CLIENT_CONNECTIONS);
+        out.announce(&names::CLIENT_CONNECTIONS);
         for ([listener], metrics) in &listeners {
-            text.series(&names::CLIENT_CONNECTIONS, &[listener], metrics.connections());
+            out.series(&names::CLIENT_CONNECTIONS, &[listener], metrics.connections());
         }
-        text.announce(&names::CLIENT_ACCEPTED);
+        out.announce(&names::CLIENT_ACCEPTED);
         for ([listener], metrics) in &listeners {
-            text.series(&names::CLIENT_ACCEPTED, &[listener], metrics.accepted());
+            out.series(&names::CLIENT_ACCEPTED, &[listener], metrics.accepted());
         }
-        text.announce(&names::PROXY_REFUSED);
+        out.announce(&names::PROXY_REFUSED);
         for ([listener], metrics) in &listeners {
             for (reason, count) in Refusal::ALL.into_iter().zip(metrics.refusals().into_iter().flatten()) {
-                text.series(&names::PROXY_REFUSED, &[listener, reason.as_str()], count);
+                out.series(&names::PROXY_REFUSED, &[listener, reason.as_str()], count);
             }
         }
-        text.announce(&names::BYTES);
+        out.announce(&names::BYTES);
         for ([listener], metrics) in &listeners {
             let (received, sent) = metrics.bytes();
             for (direction, bytes) in [("in", received), ("out", sent)] {
-                text.series(&names::BYTES, &[listener, direction], bytes);
+                out.series(&names::BYTES, &[listener, direction], bytes);
             }
         }
         // only listeners that have received datagrams have these series
         let read = listeners.iter().map(|([listener], metrics)| (listener, metrics.datagrams_read()));
         let read: Vec<_> = read.filter(|(_, ([received, _], _))| *received > 0).collect();
-        text.announce(&names::DATAGRAMS);
+        out.announce(&names::DATAGRAMS);
         for (listener, (both, _)) in &read {
             for (direction, count) in ["in", "out"].into_iter().zip(both) {
-                text.series(&names::DATAGRAMS, &[listener, direction], count);
+                out.series(&names::DATAGRAMS, &[listener, direction], *count);
             }
         }
-        text.announce(&names::DATAGRAMS_LOST);
+        out.announce(&names::DATAGRAMS_LOST);
         for (listener, (_, lost)) in &read {
             for (reason, count) in Loss::ALL.into_iter().map(Loss::as_str).zip(lost) {
-                text.series(&names::DATAGRAMS_LOST, &[listener, reason], count);
+                out.series(&names::DATAGRAMS_LOST, &[listener, reason], *count);
             }
         }
     }
 }
 
-fn backends_to(backends: &[BackendReading<'_>], text: &mut Text<'_>) {
-    text.announce(&names::IN_FLIGHT);
+fn backends_to(backends: &[BackendReading<'_>], out: &mut Sink<'_>) {
+    out.announce(&names::IN_FLIGHT);
     for backend in backends {
-        text.series(&names::IN_FLIGHT, &[backend.service, backend.id], backend.in_flight);
+        out.series(&names::IN_FLIGHT, &[backend.service, backend.id], backend.in_flight);
     }
-    text.announce(&names::BACKEND_UP);
+    out.announce(&names::BACKEND_UP);
     for backend in backends {
-        text.series(&names::BACKEND_UP, &[backend.service, backend.id], u8::from(backend.up));
+        out.series(&names::BACKEND_UP, &[backend.service, backend.id], backend.up);
     }
-    text.announce(&names::BACKEND_STATE);
+    out.announce(&names::BACKEND_STATE);
     for backend in backends {
-        text.series(&names::BACKEND_STATE, &[backend.service, backend.id, backend.state], 1);
+        out.series(&names::BACKEND_STATE, &[backend.service, backend.id, backend.state], true);
     }
-    text.announce(&names::BACKEND_WORK_SHARE);
+    out.announce(&names::BACKEND_WORK_SHARE);
     for backend in backends {
-        text.series(&names::BACKEND_WORK_SHARE, &[backend.service, backend.id], backend.work_share);
+        out.series(&names::BACKEND_WORK_SHARE, &[backend.service, backend.id], backend.work_share);
     }
-    text.announce(&names::BREAKER_STATE);
+    out.announce(&names::BREAKER_STATE);
     for backend in backends {
         if let Some(state) = backend.breaker {
-            text.series(&names::BREAKER_STATE, &[backend.service, backend.id], state);
+            out.series(&names::BREAKER_STATE, &[backend.service, backend.id], u32::from(state));
         }
     }
 }

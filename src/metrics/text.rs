@@ -2,12 +2,10 @@
 
 use std::fmt::{Display, Write as _};
 
+use super::collect::{Collect, Histogram, Number};
 use super::names::Metric;
 
-/// The media type of what [`Registry::render`](super::Registry::render) writes.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Writes the lines of metrics behind what `out` holds already.
+/// Writes a reading behind what `out` holds already.
 pub(super) struct Text<'a> {
     out: &'a mut String,
 }
@@ -17,54 +15,64 @@ impl<'a> Text<'a> {
         Self { out }
     }
 
-    /// Writes the lines that come before the series of a metric. All of its series must follow before another metric is announced.
-    pub(super) fn announce(&mut self, Metric { name, kind, help, .. }: &Metric) {
+    fn line(&mut self, metric: &Metric, part: &str, values: &[&str], bound: Option<&dyn Display>, value: impl Display) {
+        self.out.push_str(metric.name);
+        self.out.push_str(part);
+        labels(self.out, metric.labels, values, bound);
         // writing to a String can't fail
+        let _ = writeln!(self.out, " {value}");
+    }
+}
+
+impl Collect for Text<'_> {
+    fn announce(&mut self, Metric { name, kind, help, .. }: &'static Metric) {
         let _ = write!(self.out, "# HELP {name} {help}\n# TYPE {name} {}\n", kind.as_str());
     }
 
-    /// Writes one series: `values` are those of the metric's labels, in their order.
-    pub(super) fn series(&mut self, metric: &Metric, values: &[&str], value: impl Display) {
-        self.line(metric.name, metric.labels.iter().copied().zip(values.iter().copied()), value);
-    }
-
-    /// Writes a metric that has one series, announced.
-    pub(super) fn single(&mut self, metric: &Metric, values: &[&str], value: impl Display) {
-        self.announce(metric);
-        self.series(metric, values, value);
-    }
-
-    /// Writes one line: a name, labels with their values, and the value of the series.
-    pub(super) fn line<'l>(
-        &mut self,
-        name: &str,
-        labels: impl Iterator<Item = (&'l str, &'l str)>,
-        value: impl Display,
-    ) {
-        self.out.push_str(name);
-        let mut separator = '{';
-        for (label, text) in labels {
-            self.out.push(std::mem::replace(&mut separator, ','));
-            self.out.push_str(label);
-            self.out.push_str("=\"");
-            self.escaped(text);
-            self.out.push('"');
+    fn number(&mut self, metric: &'static Metric, values: &[&str], number: Number) {
+        match number {
+            Number::Whole(count) => self.line(metric, "", values, None, count),
+            Number::Real(value) => self.line(metric, "", values, None, value),
         }
-        if separator == ',' {
-            self.out.push('}');
-        }
-        let _ = writeln!(self.out, " {value}");
     }
 
-    /// Backslash, quote and line feed are escaped, and nothing else.
-    fn escaped(&mut self, text: &str) {
-        for c in text.chars() {
-            match c {
-                '\\' => self.out.push_str("\\\\"),
-                '"' => self.out.push_str("\\\""),
-                '\n' => self.out.push_str("\\n"),
-                c => self.out.push(c),
-            }
+    fn histogram(&mut self, metric: &'static Metric, values: &[&str], histogram: &Histogram<'_>) {
+        for bucket in histogram.buckets {
+            self.line(metric, "_bucket", values, Some(&bucket.bound), bucket.up_to);
+        }
+        self.line(metric, "_bucket", values, Some(&"+Inf"), histogram.count);
+        self.line(metric, "_sum", values, None, histogram.sum);
+        self.line(metric, "_count", values, None, histogram.count);
+    }
+}
+
+/// Writes labels with their values, and the bound of a bucket. Both text formats write them so.
+pub(super) fn labels(out: &mut String, names: &[&str], values: &[&str], bound: Option<&dyn Display>) {
+    let mut separator = '{';
+    for (name, value) in names.iter().zip(values) {
+        out.push(std::mem::replace(&mut separator, ','));
+        out.push_str(name);
+        out.push_str("=\"");
+        escaped(out, value);
+        out.push('"');
+    }
+    if let Some(bound) = bound {
+        out.push(std::mem::replace(&mut separator, ','));
+        let _ = write!(out, "le=\"{bound}\"");
+    }
+    if separator == ',' {
+        out.push('}');
+    }
+}
+
+/// Backslash, quote and line feed are escaped, and nothing else.
+pub(super) fn escaped(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            c => out.push(c),
         }
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::latencies::WideCounts;
 use super::slots::{Count, PerWorker, SmallCount};
+use super::stages::StageDurations;
 
 /// The connections to one backend of one service.
 ///
@@ -15,7 +17,9 @@ use super::slots::{Count, PerWorker, SmallCount};
 pub struct UpstreamMetrics {
     slots: PerWorker<UpstreamSlot>,
     service: Arc<ServiceAttempts>,
+    stages: Arc<StageDurations>,
     epoch: Arc<Epoch>,
+    pub(super) wide: WideCounts,
 }
 
 /// Attempts with all backends of a service together. Who looks at each of ten thousand backends now and then need not while this
@@ -90,6 +94,9 @@ struct UpstreamSlot {
     attempts: Count,
     failed: Count,
     micros: Count,
+    /// Those of them that attempts took which failed.
+    failed_micros: Count,
+    retried: Count,
     begun: Count,
     abandoned: Count,
     answered: Count,
@@ -179,8 +186,13 @@ impl Epoch {
 }
 
 impl UpstreamMetrics {
-    pub(super) fn new(workers: usize, service: Arc<ServiceAttempts>, epoch: Arc<Epoch>) -> Self {
-        Self { slots: PerWorker::new(workers), service, epoch }
+    pub(super) fn new(
+        workers: usize,
+        service: Arc<ServiceAttempts>,
+        stages: Arc<StageDurations>,
+        epoch: Arc<Epoch>,
+    ) -> Self {
+        Self { slots: PerWorker::new(workers), service, stages, epoch, wide: WideCounts::default() }
     }
 
     /// A connection was made.
@@ -188,6 +200,11 @@ impl UpstreamMetrics {
         let slot = self.slots.of(worker);
         slot.connects.add(1);
         slot.open.add(1);
+    }
+
+    /// How long it took to make a connection.
+    pub fn connect_took(&self, worker: usize, elapsed: Duration) {
+        self.stages.connect.observe(worker, elapsed, None);
     }
 
     /// A connection was closed; one that was idle has been [`unparked`](Self::unparked) before.
@@ -232,6 +249,11 @@ impl UpstreamMetrics {
         self.slots.of(worker).abandoned.add(1);
     }
 
+    /// Another attempt follows one that this backend has failed.
+    pub fn retried(&self, worker: usize) {
+        self.slots.of(worker).retried.add(1);
+    }
+
     /// An attempt ended in this way, after this time.
     pub fn attempted(&self, worker: usize, end: AttemptEnd, elapsed: Duration) {
         let slot = self.slots.of(worker);
@@ -249,6 +271,7 @@ impl UpstreamMetrics {
             }
             Err(failure) => {
                 slot.failed.add(1);
+                slot.failed_micros.add(micros);
                 slot.failures[failure as usize].add(1);
             }
         }
@@ -299,6 +322,17 @@ impl UpstreamMetrics {
         buckets
     }
 
+    /// The sum of the durations in that histogram, in seconds.
+    pub(super) fn answered_seconds(&self) -> f64 {
+        let micros = self.slots.used().map(|slot| slot.micros.get().saturating_sub(slot.failed_micros.get()));
+        micros.sum::<u64>() as f64 / 1e6
+    }
+
+    /// Attempts so far that followed one which it has failed, whoever they were made with.
+    pub fn retries(&self) -> u64 {
+        self.slots.sum(|slot| &slot.retried)
+    }
+
     /// Connections made so far.
     pub fn connects(&self) -> u64 {
         self.slots.sum(|slot| &slot.connects)
@@ -345,7 +379,11 @@ mod tests {
     use super::*;
 
     fn upstream() -> UpstreamMetrics {
-        UpstreamMetrics::new(2, Arc::new(ServiceAttempts::new(2)), Arc::default())
+        of(&Arc::new(ServiceAttempts::new(2)), &Arc::default())
+    }
+
+    fn of(service: &Arc<ServiceAttempts>, epoch: &Arc<Epoch>) -> UpstreamMetrics {
+        UpstreamMetrics::new(2, Arc::clone(service), Arc::new(StageDurations::new(2)), Arc::clone(epoch))
     }
 
     #[test]
@@ -365,7 +403,7 @@ mod tests {
     #[test]
     fn attempts_with_any_backend_are_attempts_of_the_service() {
         let service = Arc::new(ServiceAttempts::new(2));
-        let [one, other] = [0, 1].map(|_| UpstreamMetrics::new(2, Arc::clone(&service), Arc::default()));
+        let [one, other] = [0, 1].map(|_| of(&service, &Arc::default()));
         one.attempted(0, Err(Failure::Reset), Duration::from_micros(3));
         one.attempted(1, Ok(()), Duration::from_micros(4));
         other.attempted(1, Ok(()), Duration::from_micros(5));
@@ -393,7 +431,7 @@ mod tests {
     #[test]
     fn an_attempt_that_waits_is_told_by_the_epoch_in_which_it_began() {
         let epoch = Arc::<Epoch>::default();
-        let upstream = UpstreamMetrics::new(2, Arc::new(ServiceAttempts::new(2)), Arc::clone(&epoch));
+        let upstream = of(&Arc::new(ServiceAttempts::new(2)), &epoch);
         let old = upstream.begun(0);
         (0..3).for_each(|_| _ = epoch.advance());
         let new = upstream.begun(1);

@@ -9,7 +9,7 @@ pub use promise::Promised;
 use std::time::{Duration, Instant};
 
 use crate::error::Side;
-use crate::metrics::{Durations, GrpcCalls, PromiseEnd, Requests, SessionEnd};
+use crate::metrics::{Durations, Exemplar, GrpcCalls, PromiseEnd, Requests, SessionEnd};
 use crate::outcome::{Outcome, SessionOutcome};
 use crate::trace;
 
@@ -58,12 +58,19 @@ impl Recorder {
         self.access.is_some()
     }
 
-    /// Counts an exchange that ended then.
-    pub fn exchange(&self, worker: usize, handles: &Handles<'_>, outcome: &Outcome, ended: Instant) -> Ended {
+    /// Counts an exchange that ended then. `exemplar` leads from its duration to its trace, where that is exported.
+    pub fn exchange(
+        &self,
+        worker: usize,
+        handles: &Handles<'_>,
+        outcome: &Outcome,
+        ended: Instant,
+        exemplar: Option<Exemplar>,
+    ) -> Ended {
         let elapsed = ended.saturating_duration_since(outcome.began);
         handles.requests.count(worker, outcome.status.map_or(0, |status| status.as_u16()));
         if let Some(durations) = handles.durations {
-            durations.observe(worker, elapsed);
+            durations.observe(worker, elapsed, exemplar);
         }
         if let Some((call, calls)) = outcome.grpc.zip(handles.grpc) {
             calls.count(worker, call.status());
@@ -95,7 +102,7 @@ impl Recorder {
         // how long the client has waited for a backend; how long the two then talk is up to them
         let waited = outcome.connected.or(outcome.failure.map(|_| elapsed));
         if let Some((durations, waited)) = handles.durations.zip(waited) {
-            durations.observe(worker, waited);
+            durations.observe(worker, waited, None);
         }
         let promise = handles.promised.map(|promised| {
             let end = promise::of_session(outcome, promised.latency);

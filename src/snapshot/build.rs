@@ -135,6 +135,7 @@ fn build_service(
         waiting: waiters(before, registry),
         abort_on_close: service.abort_on_close,
         durations: registry.durations(&service.name),
+        stages: registry.stages(&service.name),
         retries: registry.retries(&service.name),
         grpc: registry.grpc(&service.name),
         promised: service.sla.as_ref().map(|sla| promised(sla, registry.promised(&service.name))),

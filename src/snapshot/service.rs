@@ -21,7 +21,9 @@ use crate::endpoint::precedence::{self, Rules};
 use crate::endpoint::state::Condition;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, standing};
-use crate::metrics::{Durations, GrpcCalls, PromisedRequests, Requests, Retries, ServiceAttempts, UpstreamMetrics};
+use crate::metrics::{
+    Durations, GrpcCalls, PromisedRequests, Requests, Retries, ServiceAttempts, StageDurations, UpstreamMetrics,
+};
 use crate::policy::{
     Balance, Breaker, Dependency, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses,
     Timeouts, UpstreamProtocol,
@@ -105,6 +107,8 @@ pub struct ServiceSettings {
     pub abort_on_close: bool,
     /// How long its exchanges take.
     pub durations: Arc<Durations>,
+    /// How long the stages of its exchanges take.
+    pub stages: Arc<StageDurations>,
     /// Its retries.
     pub retries: Arc<Retries>,
     /// How its gRPC calls ended.

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use super::age::Age;
 use crate::metrics::UpstreamMetrics;
@@ -40,9 +41,13 @@ impl PoolContext {
         Self { policy: Cell::new(policy), timers: timers.clone(), gauge }
     }
 
-    /// Counts a new connection as open until the returned value is dropped.
-    pub fn opened(&self) -> OpenConnection {
-        self.gauge.metrics.connected(self.gauge.worker);
+    /// Counts a new connection as open until the returned value is dropped, and how long it took to make it.
+    pub fn opened(&self, took: Option<Duration>) -> OpenConnection {
+        let Gauge { metrics, worker } = &self.gauge;
+        metrics.connected(*worker);
+        if let Some(took) = took {
+            metrics.connect_took(*worker, took);
+        }
         let age = Age::new(self.timers.now(), &mut fastrand::Rng::new());
         OpenConnection { gauge: self.gauge.clone(), idle: false, age }
     }

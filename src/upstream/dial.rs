@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
@@ -25,6 +25,15 @@ pub struct Tls<'a> {
     pub name: &'a ServerName<'static>,
 }
 
+/// A connection that was made.
+#[derive(Debug)]
+pub struct Connected {
+    /// The connection.
+    pub stream: Stream,
+    /// How long that took, the TLS handshake included.
+    pub took: Duration,
+}
+
 /// Opens a connection to the first of the backend's addresses that answers, and does the TLS handshake if there is one; all of it
 /// within `limit`. `first` is written before everything else, the TLS handshake included: it is a PROXY header, or empty.
 pub async fn dial(
@@ -33,11 +42,12 @@ pub async fn dial(
     first: &[u8],
     timers: &Timers,
     limit: Duration,
-) -> Result<Stream> {
+) -> Result<Connected> {
+    let began = Instant::now();
     // boxed, because the future is large, above all for the TLS handshake, and every exchange's future would have room for it
     // although few exchanges dial
     match Box::pin(timers.within(limit, connect(endpoint, tls, first, limit))).await {
-        Some(connected) => connected,
+        Some(connected) => connected.map(|stream| Connected { stream, took: began.elapsed() }),
         None => Err(Error::new(Kind::ConnectTimeout, "").retry(Retry::Safe)),
     }
 }

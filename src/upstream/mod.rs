@@ -14,7 +14,7 @@ pub mod terms;
 pub mod udp;
 
 pub use context::OpenConnection;
-pub use dial::{Tls, dial};
+pub use dial::{Connected, Tls, dial};
 pub use pool::{ClientPools, Pool, Pools};
 
 /// A backend's response: its head, and the body that follows.

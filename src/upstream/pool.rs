@@ -163,9 +163,10 @@ impl Pool {
         self.shared.take(&self.context)
     }
 
-    /// Counts a new connection as open until the returned value is dropped.
-    pub fn opened(&self) -> OpenConnection {
-        self.context.opened()
+    /// Counts a new connection as open until the returned value is dropped. `took` is how long it took to make it; `None` for a UDP socket, which is
+    /// there at once.
+    pub fn opened(&self, took: Option<Duration>) -> OpenConnection {
+        self.context.opened(took)
     }
 
     /// Keeps a connection for the next exchange, unless there are enough or it is too old.

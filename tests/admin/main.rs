@@ -15,6 +15,7 @@ mod limits;
 mod lists;
 mod live;
 mod login;
+mod metrics;
 mod notifications;
 mod operators;
 mod receivers;

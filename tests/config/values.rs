@@ -14,6 +14,7 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(config.server.drain_timeout, Duration::from_secs(30));
     assert_eq!(config.admin.bind, "127.0.0.1:9900".parse().unwrap());
     assert_eq!(config.log.level, "info");
+    assert_eq!((config.metrics.max_backends, config.metrics.backend_histograms), (1000, true));
     let listener = &config.listeners[0];
     assert_eq!(listener.idle_timeout, Duration::from_secs(75));
     assert_eq!(listener.limits.max_header_bytes, 65536);

@@ -178,6 +178,7 @@ fn backend(BackendDetails { reading, traffic }: &BackendDetails, all: u64) -> Va
         ("latency_ms", json!(reading.latency.map(|time| significant(BackendReading::millis(time))))),
         ("p50_ms", quantile(0.5)),
         ("p99_ms", quantile(0.99)),
+        ("retries", json!(reading.retries)),
         ("in_flight", json!(reading.in_flight)),
         ("max_connections", json!(endpoint.limit())),
         ("breaker", json!(reading.breaker)),

@@ -65,7 +65,7 @@ mod tests {
     fn it_has_a_point_for_each_stretch_and_null_where_nothing_was_measured() {
         let mut history = History::default();
         let durations = Registry::new(1).durations("s");
-        (0..5).for_each(|_| durations.observe(0, Duration::from_millis(10)));
+        (0..5).for_each(|_| durations.observe(0, Duration::from_millis(10), None));
         history.push(&Sample::default(), 10.0);
         history.push(&Sample { succeeded: 4, failed: 1, retries: 0, durations: durations.read() }, 10.0);
         let shown = history.to_json();

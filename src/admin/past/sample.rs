@@ -87,7 +87,7 @@ mod tests {
         let durations = registry.durations("s");
         let at = |succeeded, failed| Sample { succeeded, failed, retries: failed, durations: durations.read() };
         let before = at(10, 1);
-        durations.observe(0, Duration::from_millis(1));
+        durations.observe(0, Duration::from_millis(1), None);
         let between = at(14, 2).since(&before);
         assert_eq!((between.ended(), between.retries, between.durations.count()), (5, 1, 1));
         assert_eq!(between.error_rate(), Some(0.2));

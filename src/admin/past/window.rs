@@ -46,7 +46,7 @@ mod tests {
     fn a_new_service_counts_from_its_beginning() {
         let registry = Registry::new(1);
         let durations = registry.durations("s");
-        durations.observe(0, Duration::from_millis(1));
+        durations.observe(0, Duration::from_millis(1), None);
         assert_eq!(Window::default().up_to(at(20, &durations.read())), at(20, &durations.read()));
     }
 
@@ -56,11 +56,11 @@ mod tests {
         let durations = registry.durations("s");
         let mut window = Window::default();
         window.push(at(0, &durations.read()));
-        durations.observe(0, Duration::from_secs(50));
+        durations.observe(0, Duration::from_secs(50), None);
         for _ in 1..SAMPLES {
             window.push(at(100, &durations.read()));
         }
-        durations.observe(0, Duration::from_millis(1));
+        durations.observe(0, Duration::from_millis(1), None);
         let now = at(130, &durations.read());
         let all = window.up_to(now.clone());
         assert_eq!((all.succeeded, all.failed, all.durations.count()), (130, 13, 2));

@@ -54,6 +54,10 @@ pub(super) fn check(
     let server = check.server(&raw.server);
     let admin = check.admin(&raw.admin);
     let log = check.log(&raw.log);
+    let metrics = model::Metrics {
+        max_backends: raw.metrics.max_backends as usize,
+        backend_histograms: raw.metrics.backend_histograms,
+    };
     let listeners = check.listeners(&raw.listener, admin.as_ref().map(|admin| admin.bind));
     let services = check.services(&raw.service);
     let notify = check.notify(&raw.notify);
@@ -61,7 +65,7 @@ pub(super) fn check(
     check.layer4_services(&raw.listener, &raw.service);
     check.unused_services();
     let (admin, listeners, services, notify, otlp) = (admin?, listeners?, services?, notify?, otlp?);
-    Some(Config { server, admin, log, listeners, services, notify, otlp })
+    Some(Config { server, admin, log, metrics, listeners, services, notify, otlp })
 }
 
 /// More names than this are not listed in a message.

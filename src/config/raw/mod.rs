@@ -89,6 +89,8 @@ section! {
         admin: Admin = Admin::default(),
         /// Log and access log.
         log: Log = Log::default(),
+        /// What `/metrics` shows.
+        metrics: Metrics = Metrics::default(),
         /// Where clients are listened to; at least one.
         listener: Vec<Listener> = Vec::new(),
         /// The services, by name: a group of backends that do the same.
@@ -196,5 +198,15 @@ section! {
         access: String = "off".to_owned(),
         /// How lines of the access log are written.
         access_format: AccessFormat = AccessFormat::Json,
+    }
+}
+
+section! {
+    /// What `/metrics` shows.
+    Metrics {
+        /// So many backends have series of their own, of all services together; the others are added up for each service. 0 = all.
+        max_backends: u32 = 1000,
+        /// A histogram of durations for each backend.
+        backend_histograms: bool = true,
     }
 }

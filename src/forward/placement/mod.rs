@@ -6,12 +6,14 @@ pub mod keys;
 pub mod queue;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Worker;
 use crate::balance::{Pick, Tried};
 use crate::clock::Moment;
 use crate::endpoint::breaker::Permit;
 use crate::error::{Error, Kind, Result};
+use crate::metrics::StageDurations;
 use crate::policy::Timeouts;
 use crate::protocol::http::Presence;
 use crate::snapshot::Service;
@@ -25,6 +27,8 @@ pub struct Admission {
     pub slot: Slot,
     /// What the backend's breaker let it pass as, where there is a breaker.
     pub permit: Option<Permit>,
+    /// When it had a place, where it had to wait for one.
+    pub placed: Option<Instant>,
 }
 
 /// What a backend is picked by.
@@ -96,7 +100,8 @@ fn arrive(worker: &Worker, service: &Service, criteria: Criteria<'_>) -> Result<
         return place(worker, service, criteria, false);
     }
     let Some(queue) = worker.queues.of(&service.name) else { return place(worker, service, criteria, false) };
-    let Admission { slot, permit } = place(worker, service, criteria, queue.has_undemanding(service.settings_id()))?;
+    let Admission { slot, permit, .. } =
+        place(worker, service, criteria, queue.has_undemanding(service.settings_id()))?;
     let backend = slot.backend;
     match queue.hand_over(slot) {
         // it has come free without anybody being told, and somebody has waited for it
@@ -104,7 +109,7 @@ fn arrive(worker: &Worker, service: &Service, criteria: Criteria<'_>) -> Result<
             forgo(service, backend, permit);
             Err(Refusal::Full)
         }
-        Some(slot) => Ok(Admission { slot, permit }),
+        Some(slot) => Ok(Admission { slot, permit, placed: None }),
     }
 }
 
@@ -217,7 +222,7 @@ fn enter(service: &Service, backend: usize, now: Moment) -> Result<Admission, Re
     let endpoint = &service.endpoints[backend];
     let in_flight = endpoint.live.enter_below(endpoint.limit()).ok_or(Refusal::Full)?;
     let permit = pass(service, backend, now)?;
-    Ok(Admission { slot: Slot { in_flight, backend }, permit })
+    Ok(Admission { slot: Slot { in_flight, backend }, permit, placed: None })
 }
 
 /// What a backend's breaker lets an exchange pass as.
@@ -275,6 +280,7 @@ async fn wait(
         None => Need::AnyBut(criteria.tried.iter().map(|&backend| live(backend)).collect()),
     };
     let waiter = Waiter::new(need, service.settings_id(), criteria.now);
+    let _counted = CountedWait { worker: worker.index, stages: &service.stages, since: Instant::now() };
     let ticket = worker.queues.join(worker.index, &service.name, &service.waiting, waiter);
     let _watched = criteria.client.map(|client| client.watch(service.abort_on_close));
     let placed = worker.timers.within(timeouts.queue, async {
@@ -300,7 +306,23 @@ async fn wait(
             }
         }
     });
-    placed.await.unwrap_or_else(|| Err(Error::new(Kind::Overload, "no place at a backend within timeout.queue")))
+    let placed = placed.await;
+    let placed =
+        placed.unwrap_or_else(|| Err(Error::new(Kind::Overload, "no place at a backend within timeout.queue")));
+    placed.map(|admission| Admission { placed: Some(Instant::now()), ..admission })
+}
+
+/// Counts how long an exchange waits for a place, until it has one, gives up or is cancelled.
+struct CountedWait<'a> {
+    worker: usize,
+    stages: &'a StageDurations,
+    since: Instant,
+}
+
+impl Drop for CountedWait<'_> {
+    fn drop(&mut self) {
+        self.stages.queue.observe(self.worker, self.since.elapsed(), None);
+    }
 }
 
 /// Uses a slot that was handed over, if its backend may be used now; else gives it back.
@@ -330,5 +352,5 @@ fn use_slot(service: &Service, criteria: Criteria<'_>, own: Option<usize>, slot:
         affinity.decide(&mut decided, criteria.now, |index| index == backend, || Some(backend));
         session.set(decided);
     }
-    Ok(Admission { slot: Slot { in_flight, backend }, permit })
+    Ok(Admission { slot: Slot { in_flight, backend }, permit, placed: None })
 }

@@ -83,6 +83,9 @@ impl<'a> RetryState<'a> {
         if self.retries > 0 {
             self.service.retries.count(self.worker.index, RetryResult::Failed);
         }
+        if let Some(&failed) = self.tried.last() {
+            self.service.upstream[failed].retried(self.worker.index);
+        }
         // a backend that was not asked yet need not be given time
         let step = if self.has_another() { 0 } else { self.retries + 1 };
         self.retries += 1;

@@ -42,7 +42,7 @@ use crate::record::access::session::SessionEntry;
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
 use crate::timer::Timers;
-use crate::upstream::{self, OpenConnection, Tls};
+use crate::upstream::{self, Connected, OpenConnection, Tls};
 
 /// A client's connection that is to become a session.
 #[derive(Debug)]
@@ -193,9 +193,9 @@ async fn connect(
         record.attempt_begins(service, listener, admission);
         let endpoint = &service.endpoints[backend];
         let error = match dial(service, endpoint, header, &worker.timers, timeouts.connect).await {
-            Ok(stream) => {
+            Ok(Connected { stream, took }) => {
                 let live = Arc::clone(&endpoint.live);
-                let counted = worker.pools.of(endpoint, service.pool, &service.upstream[backend]).opened();
+                let counted = worker.pools.of(endpoint, service.pool, &service.upstream[backend]).opened(Some(took));
                 let retries = (!failed.is_empty()).then(|| Arc::clone(&service.retries));
                 return Ok(BackendConnection { stream, live, retries, counted });
             }
@@ -221,7 +221,7 @@ async fn dial(
     header: &[u8],
     timers: &Timers,
     limit: Duration,
-) -> Result<Stream> {
+) -> Result<Connected> {
     let name = service.tls.as_ref().and_then(|_| service.server_name(endpoint));
     let tls = service.tls.as_ref().zip(name.as_ref()).map(|(config, name)| Tls { config, name });
     upstream::dial(endpoint, tls, header, timers, limit).await

@@ -103,8 +103,9 @@ impl Record {
     /// An attempt begins with what was admitted to a backend of the service, from the listener at this place.
     pub fn attempt_begins(&mut self, service: &Service, listener: usize, admission: Admission) {
         let backend = admission.backend();
-        // the clock is read again for the rare second attempt only
-        let began = if self.attempt.is_none() { self.outcome.began } else { Instant::now() };
+        // the clock is read again for the rare second attempt only, and for one that had to wait
+        let first = if self.attempt.is_none() { Some(self.outcome.began) } else { None };
+        let began = admission.placed.or(first).unwrap_or_else(Instant::now);
         if self.service.as_ref().is_some_and(|handles| handles.asked == service.name) {
             self.requests = Arc::clone(&service.series[listener].backends[backend]);
         }

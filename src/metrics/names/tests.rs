@@ -46,24 +46,6 @@ fn each_metric_has_a_row_in_the_documentation_with_its_labels_and_no_row_is_with
     }
 }
 
-#[test]
-fn the_alerts_ask_for_no_metric_that_is_not_there() {
-    let text = std::fs::read_to_string(repository().join("deploy/prometheus-alerts.yml")).unwrap();
-    // rules of the file's own have colons in their names, alerts have capitals, and `job="evenkeel"` is no metric
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
-    let words = text.split(|c| !is_word(c)).filter(|word| !word.contains(':'));
-    let asked = words.filter(|word| word.starts_with("evenkeel_") || word.starts_with("process_"));
-    let parts =
-        |name: &str| ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part).map(str::to_owned));
-    let mut count = 0;
-    for name in asked {
-        let known = |name: &str| ALL.iter().any(|metric| metric.name == name);
-        assert!(known(name) || parts(name).is_some_and(|name| known(&name)), "there is no metric {name}");
-        count += 1;
-    }
-    assert!(count > 20, "only {count} were found");
-}
-
 /// The first argument of each call of the facade's macros in `text`.
 fn counted(text: &str) -> Vec<&str> {
     let macros = ["counter!(", "gauge!(", "histogram!("];

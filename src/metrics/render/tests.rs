@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, with_local_recorder};
 
-use super::super::PromiseEnd;
+use super::super::{Format, PromiseEnd};
 use super::*;
 
 /// What a scraper reads: the value of each series, by its name and its labels' values.
@@ -15,7 +15,7 @@ impl Scrape {
     fn of(registry: &Registry, backends: &[BackendReading<'_>]) -> Self {
         let mut text = String::new();
         let readings = Readings { backends, waiting: &[("app", 3)], shortages: &[("ports", 3)] };
-        registry.render(&readings, &mut text);
+        registry.render(&readings, Format::Prometheus, &mut text);
         let mut announced: Vec<&str> = Vec::new();
         let mut series: Vec<(String, Vec<String>, f64)> = Vec::new();
         for line in text.strip_suffix('\n').unwrap().split('\n') {
@@ -76,8 +76,8 @@ fn a_scraper_reads_back_what_was_counted() {
     requests.count(1, 204);
     requests.count(1, 502);
     let durations = registry.durations("api");
-    durations.observe(0, Duration::from_millis(1));
-    durations.observe(1, Duration::from_secs(1_000));
+    durations.observe(0, Duration::from_millis(1), None);
+    durations.observe(1, Duration::from_secs(1_000), None);
     let listener = registry.listener("web");
     listener.opened(1);
     listener.transferred(1, 5, 7);
@@ -166,7 +166,7 @@ fn everything() -> String {
     let requests = registry.requests("web", "api", "a");
     [0, 101, 200, 301, 404, 502].into_iter().for_each(|status| requests.count(0, status));
     let durations = registry.durations("api");
-    durations.observe(0, Duration::from_millis(1));
+    durations.observe(0, Duration::from_millis(1), None);
     let listener = registry.listener("web");
     listener.opened(1);
     listener.wants_header(1);
@@ -179,6 +179,11 @@ fn everything() -> String {
     upstream.attempted(0, Err(super::super::Failure::Reset), Duration::from_millis(1));
     let other = registry.upstream("api", "b");
     other.connected(1);
+    other.attempted(0, Ok(()), Duration::from_micros(1_500));
+    upstream.retried(1);
+    other.connect_took(1, Duration::from_micros(250));
+    let stages = registry.stages("api");
+    stages.first_byte.observe(0, Duration::from_millis(4), None);
     let retries = registry.retries("api");
     let promised = registry.promised("api");
     promised.count(0, PromiseEnd::Good);
@@ -208,6 +213,9 @@ fn everything() -> String {
     registry.count_panic();
     with_local_recorder(&*registry, || {
         gauge!(names::CONFIG_GENERATION.name).set(3.0);
+        gauge!(names::CONFIG_HASH.name, "hash" => "0123456789ab").set(1.0);
+        // an age of 0, however long this takes
+        gauge!(names::DISCOVERY_AGE.name, "service" => "api").set(f64::MAX);
         for (outcome, count) in [("ok", 0), ("failed", 1)] {
             counter!(names::RELOADS.name, "outcome" => outcome).increment(count);
         }
@@ -236,8 +244,8 @@ fn everything() -> String {
         shortages: &[("ports", 3)],
     };
     let mut text = String::new();
-    registry.render(&readings, &mut text);
-    drop((requests, durations, listener, upstream, other, retries, promised, calls));
+    registry.render(&readings, Format::Prometheus, &mut text);
+    drop((requests, durations, listener, upstream, other, stages, retries, promised, calls));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
 }

@@ -133,6 +133,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         routes,
     };
     model::Config {
+        metrics: model::Metrics { max_backends: 0, backend_histograms: true },
         server: model::Server { workers: 1, drain_timeout: Duration::ZERO, state_dir: PathBuf::new() },
         admin: model::Admin { bind: address, hosts: Vec::new(), tokens: Vec::new(), tls: None },
         log: model::Log {

@@ -22,7 +22,7 @@ use crate::protocol::http::length::Length;
 use crate::protocol::http::{RequestBody, RequestLine};
 use crate::timer::Alarm;
 use crate::upstream::Answer;
-use crate::upstream::dial::{self, Tls};
+use crate::upstream::dial::{self, Connected, Tls};
 use crate::upstream::pool::Pool;
 use crate::upstream::terms::{CONTINUE_TIMEOUT, Failed, Terms, extends_timeout, stall_error, too_late};
 
@@ -43,8 +43,9 @@ pub async fn dial(
     pool: &Pool,
     terms: &Terms<'_>,
 ) -> Result<Box<Connection>> {
-    let io = dial::dial(endpoint, tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
-    Ok(Connection::new(io, pool.opened()))
+    let Connected { stream, took } =
+        dial::dial(endpoint, tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
+    Ok(Connection::new(stream, pool.opened(Some(took))))
 }
 
 impl Connection {

@@ -16,7 +16,7 @@ use crate::io::Stream;
 use crate::protocol::h2::client::{Client, Limits, Room};
 use crate::protocol::http::HeadLimits;
 use crate::upstream::context::OpenConnection;
-use crate::upstream::dial::{self, Tls, dial};
+use crate::upstream::dial::{self, Connected, Tls, dial};
 use crate::upstream::h1::connection::Connection;
 use crate::upstream::pool::Pool;
 use crate::upstream::terms::Terms;
@@ -85,7 +85,10 @@ fn dial_for_all(pool: &Rc<Pool>, target: DialTarget<'_>, terms: &Terms<'_>) {
         let pool = &dialling.0;
         let tls = tls.as_ref().map(|(config, name)| Tls { config, name });
         let is_tls = tls.is_some();
-        match dial(&endpoint, tls, &first, &timers, limit).await.and_then(|io| set_up(pool, io, is_tls, alpn, heads)) {
+        match dial(&endpoint, tls, &first, &timers, limit)
+            .await
+            .and_then(|made| set_up(pool, made, is_tls, alpn, heads))
+        {
             Ok(Dialled::H1(connection)) => pool.park(connection),
             Ok(Dialled::H2(_)) => {}
             Err(error) => {
@@ -99,14 +102,15 @@ fn dial_for_all(pool: &Rc<Pool>, target: DialTarget<'_>, terms: &Terms<'_>) {
 
 /// Dials for one exchange.
 async fn dial_for_one(pool: &Rc<Pool>, target: DialTarget<'_>, terms: &Terms<'_>) -> Result<Dialled> {
-    let io = dial(target.endpoint, target.tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
-    set_up(pool, io, target.tls.is_some(), target.alpn, terms.heads)
+    let made = dial(target.endpoint, target.tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
+    set_up(pool, made, target.tls.is_some(), target.alpn, terms.heads)
 }
 
 /// Makes an HTTP/1.1 or HTTP/2 connection of a stream that was dialled. The limits for the heads of its responses are fixed for
 /// its whole life.
-fn set_up(pool: &Rc<Pool>, io: Stream, is_tls: bool, alpn: bool, heads: HeadLimits) -> Result<Dialled> {
-    let counted = pool.opened();
+fn set_up(pool: &Rc<Pool>, made: Connected, is_tls: bool, alpn: bool, heads: HeadLimits) -> Result<Dialled> {
+    let Connected { stream: io, took } = made;
+    let counted = pool.opened(Some(took));
     let chose_h2 = dial::chose_h2(&io);
     if alpn {
         pool.shared.chosen.set(Some(if chose_h2 { Chosen::H2 } else { Chosen::H1 }));

@@ -104,8 +104,9 @@ impl Exchange {
 
     /// An attempt begins with what was admitted.
     pub fn attempt_begins(&mut self, admission: Admission) {
-        // the clock is read again for the rare second attempt only
-        let began = if self.counted.backend().is_none() { self.outcome.began } else { Instant::now() };
+        // the clock is read again for the rare second attempt only, and for one that had to wait
+        let first = if self.counted.backend().is_none() { Some(self.outcome.began) } else { None };
+        let began = admission.placed.or(first).unwrap_or_else(Instant::now);
         self.counted.set_backend(admission.backend());
         self.trace_attempt(admission.backend(), began);
         self.outcome.attempts += 1;
@@ -150,24 +151,38 @@ impl Exchange {
     pub fn answered(&mut self, status: StatusCode, rest: Rest) {
         self.outcome.status = Some(status);
         self.is_failure = self.service().is_some_and(|service| service.failure_status.contain(status));
-        if self.counted.asked().and_then(|asked| asked.promised).is_some_and(|promised| promised.latency.is_some()) {
-            self.outcome.answered = Some(self.outcome.began.elapsed());
-        }
         if let Some(trace) = &mut self.trace
             && self.outcome.failure.is_none()
         {
             trace.answered(status.as_u16());
         }
         self.waited();
-        match (rest, &mut self.attempt) {
-            // how long the client takes to read says nothing about the backend
-            (Rest::Whole, _) => self.backend_done(),
-            (_, Some(attempt)) => attempt.answered = Some(attempt.began.elapsed()),
-            (_, None) => {}
+        let is_timed =
+            self.counted.asked().and_then(|asked| asked.promised).is_some_and(|promised| promised.latency.is_some());
+        if is_timed || self.attempt.is_some() {
+            self.answered_at(Instant::now(), is_timed, rest);
         }
         if rest == Rest::Lasting {
             self.keep_traced();
             self.counted.let_go();
+        }
+    }
+
+    /// One reading of the clock serves all who want to know when the head of the answer was there. `is_timed`: that was promised.
+    fn answered_at(&mut self, now: Instant, is_timed: bool, rest: Rest) {
+        let since_begin = now.saturating_duration_since(self.outcome.began);
+        if is_timed {
+            self.outcome.answered = Some(since_begin);
+        }
+        let is_of_backend = self.attempt.is_some() && self.outcome.failure.is_none();
+        if let Some(asked) = self.counted.whole_asked().filter(|_| is_of_backend) {
+            asked.stages.first_byte.observe(self.ingress.worker().index, since_begin, None);
+        }
+        match (rest, &mut self.attempt) {
+            // how long the client takes to read says nothing about the backend
+            (Rest::Whole, Some(_)) => self.end_attempt(self.attempt_end(), now),
+            (_, Some(attempt)) => attempt.answered = Some(now.saturating_duration_since(attempt.began)),
+            (_, None) => {}
         }
     }
 
@@ -322,7 +337,7 @@ impl Drop for Exchange {
                 false => self.broke_off(),
             }
         }
-        self.end_trace(ended);
+        let exemplar = self.end_trace(ended);
         let asked = self.counted.asked();
         let handles = record::Handles {
             requests: self.counted.requests(),
@@ -331,7 +346,7 @@ impl Drop for Exchange {
             promised: asked.and_then(|asked| asked.promised),
         };
         let worker = self.ingress.worker();
-        let ended = worker.recorder.exchange(worker.index, &handles, &self.outcome, ended);
+        let ended = worker.recorder.exchange(worker.index, &handles, &self.outcome, ended, exemplar);
         if let Some(entry) = self.access.take() {
             let names = log::Names {
                 listener: self.counted.listener(),
