@@ -67,9 +67,8 @@ pub(super) async fn send(mut readings: mpsc::Receiver<Vec<Points>>, mut courier:
             let brought = courier.bring(Signal::Metrics, points.count, |resource| points.message(resource)).await;
             match brought {
                 Delivered::Taken | Delivered::Nobody => {}
-                Delivered::Refused | Delivered::Later(_) => {
-                    count_dropped(Signal::Metrics, DropReason::Refused, points.count);
-                }
+                Delivered::Refused => count_dropped(Signal::Metrics, DropReason::Refused, points.count),
+                Delivered::Later(_) => count_dropped(Signal::Metrics, DropReason::Expired, points.count),
             }
         }
     }

@@ -51,7 +51,7 @@ impl Exchange {
         if let Some(trace) = &mut self.trace {
             let service = self.counted.whole_service();
             let route = trace.route().and_then(|place| self.counted.route_path(place));
-            trace.keep(route, |place| Some(Arc::clone(service?.endpoints.get(place)?)));
+            trace.keep(self.outcome.began.elapsed(), route, |place| Some(Arc::clone(service?.endpoints.get(place)?)));
         }
     }
 
