@@ -42,6 +42,10 @@ proxy-protocol-peers:
 alerts:
     scripts/alerts.sh
 
+# traces to a collector that is none of ours; the collector is killed under load
+otlp:
+    scripts/otlp.sh
+
 # a real Prometheus scrapes the real binary under load, and what was counted is compared with what was served (about 3 minutes)
 metrics *ARGUMENTS:
     scripts/metrics.sh {{ARGUMENTS}}

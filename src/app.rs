@@ -107,7 +107,7 @@ async fn control(
     names::take_over(std::mem::take(&mut inherited.names), &mut loaded.config);
     let config = &loaded.config;
     let (log, writer) = parts::access_log(&config.log)?.unzip();
-    let exporter = Exporter::new(Arc::clone(&events));
+    let exporter = Exporter::new(Arc::clone(&events), registry.started());
     let recorder = Recorder::new(log.clone(), exporter.queue());
     let (reload, reloads) = mpsc::channel(1);
     let (mut discoveries, backend_changes) = Discoveries::new(Arc::clone(&events));

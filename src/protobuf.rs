@@ -80,6 +80,16 @@ impl Writer {
         Self(Vec::with_capacity(bytes))
     }
 
+    /// Bytes that were written.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0

@@ -69,7 +69,7 @@ fn document(service: &Service, ring: &Ring, key: Option<&str>) -> Value {
     });
     json!({
         "service": &*service.name,
-        "hash_on": hash_on(&service.hash_on),
+        "hash_on": service.hash_on.as_ref().map(hash_on),
         "points": ring.len(),
         "backends": backends.collect::<Vec<_>>(),
         "slices": slices,

@@ -20,7 +20,7 @@ use super::shadow;
 use crate::clock::{Moment, rfc3339};
 use crate::endpoint::breaker::Circuit;
 use crate::endpoint::standing;
-use crate::metrics::{self, BackendReading as SeriesReading, Format};
+use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, Registry};
 use crate::shortage;
 use crate::snapshot::{Cut, Service, Snapshot};
 
@@ -223,6 +223,20 @@ fn backend(shared: &Shared, service: &Service, at: usize, now: Moment) -> Value 
 
 /// The text of `/metrics`.
 fn metrics(shared: &Shared, format: Format) -> String {
+    let mut page = String::new();
+    read(shared, |registry, readings| registry.render(readings, format, &mut page));
+    page
+}
+
+impl Shared {
+    /// Hands a reading of all metrics over to `to`.
+    pub fn collect(&self, to: &mut dyn Collect) {
+        read(self, |registry, readings| registry.collect(readings, to));
+    }
+}
+
+/// Reads what is known of backends and services, for those who read the metrics.
+fn read(shared: &Shared, then: impl FnOnce(&Registry, &metrics::Readings<'_>)) {
     let snapshot = shared.store.load();
     let now = Moment::now();
     let all = snapshot.services.iter().flat_map(|service| (0..service.endpoints.len()).map(move |at| (service, at)));
@@ -245,9 +259,7 @@ fn metrics(shared: &Shared, format: Format) -> String {
             }
         })
         .collect();
-    let mut page = String::new();
     let waiting: Vec<_> = snapshot.services.iter().map(|service| (&*service.name, service.waiting.len())).collect();
     let readings = metrics::Readings { backends: &backends, waiting: &waiting, shortages: &shortage::counts() };
-    shared.registry.render(&readings, format, &mut page);
-    page
+    then(&shared.registry, &readings);
 }

@@ -71,6 +71,12 @@ pub(super) struct Unusable {
     pub reason: String,
 }
 
+impl From<Unusable> for String {
+    fn from(unusable: Unusable) -> Self {
+        unusable.to_string()
+    }
+}
+
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "listener `{}`: {}: {}", self.name, self.address, self.reason)

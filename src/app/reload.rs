@@ -204,7 +204,11 @@ impl System {
     }
 
     /// Starts the tasks that keep what runs up to date, for as long as the process lives.
-    pub fn look_after_itself(&self) {
+    pub fn look_after_itself(&mut self) {
+        if let Some(feed) = self.exporter.take_feed() {
+            let admin = Arc::clone(&self.admin);
+            tokio::task::spawn_local(feed.run(move |to| admin.collect(to)));
+        }
         tokio::task::spawn_local(self.monitor.clone().run());
         tokio::task::spawn_local(self.certificates.clone().watch());
         let (store, operators) = (Arc::clone(&self.store), Arc::clone(&self.operators));

@@ -66,16 +66,14 @@ impl Startup<'_> {
         let mut listeners = Listeners::new(workers);
         let prepared_webhooks = notify::prepare(&config.notify)?;
         exporter.commit(otlp::prepare(config.otlp.as_ref())?);
-        let prepared = listeners.prepare(&config, None, &registry, inherited);
-        let prepared = prepared.map_err(|unusable| unusable.to_string())?;
-        let (config, snapshot) = first(config, &discoveries, &registry)?;
+        let prepared = listeners.prepare(&config, None, &registry, inherited)?;
+        let (config, snapshot) = first(config, effective.hash(), &discoveries, &registry)?;
         let (store, operators) = publish(snapshot, &config, events);
         let mut workers = listener::start(workers, &store, recorder, &registry)
             .map_err(|error| format!("the workers can't start: {error}"))?;
         listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
         let shown = listeners.shown(&store.load());
         listener_events::tell(&[], &shown, &[], store.events());
-        config_metrics::show(&config, effective.hash(), &registry);
         let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
         let monitor = monitor(&agents, &store);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
@@ -197,6 +195,7 @@ fn monitor(agents: &Agents, store: &Store) -> Monitor {
 /// The first snapshot, with what was discovered, and the configuration that it is made of.
 fn first(
     mut config: model::Config,
+    hash: &str,
     discoveries: &Discoveries,
     registry: &Registry,
 ) -> Result<(model::Config, Snapshot), String> {
@@ -210,5 +209,6 @@ fn first(
         Ok(without)
     });
     let snapshot = built.map_err(|refused: BuildError| refused.to_string())?;
+    config_metrics::show(&config, hash, registry);
     Ok((config, snapshot))
 }

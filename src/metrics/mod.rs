@@ -42,6 +42,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+pub use collect::{Bucket, Collect, Histogram, Number};
 pub use durations::{Distribution, Durations};
 pub use exemplar::Exemplar;
 pub use format::Format;
@@ -116,6 +117,11 @@ impl Registry {
     /// Sets for how many backends there are series (0 = for all), and whether there are histograms among them.
     pub fn show_backends(&self, most: usize, histograms: bool) {
         self.folding.set(most, histograms);
+    }
+
+    /// When the process started, which is since when it counts.
+    pub fn started(&self) -> SystemTime {
+        self.started
     }
 
     /// How many workers count in it.

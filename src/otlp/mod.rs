@@ -8,13 +8,15 @@ mod answer;
 mod batch;
 mod client;
 mod courier;
+mod metrics;
 mod outage;
+mod points;
 mod target;
 mod traces;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -24,7 +26,9 @@ use crate::event::Events;
 use crate::io::be_nice;
 use crate::trace::{Queue, Spans};
 use courier::{Courier, Orders};
+pub use metrics::MetricsFeed;
 use outage::Outage;
+use points::Points;
 use target::Target;
 use traces::Traces;
 
@@ -38,6 +42,10 @@ pub struct Exporter {
     queue: Queue,
     /// The other side of the queue, until the thread has it.
     spans: Option<mpsc::UnboundedReceiver<Spans>>,
+    /// How often metrics are read.
+    interval: watch::Sender<Option<Duration>>,
+    /// Where they are read, and the other side of that, until somebody has it.
+    feed: (Option<MetricsFeed>, Option<mpsc::Receiver<Vec<Points>>>),
     /// The section in force.
     config: Option<model::Otlp>,
     running: Option<Running>,
@@ -66,10 +74,18 @@ pub fn prepare(wanted: Option<&model::Otlp>) -> Result<Prepared, String> {
 }
 
 impl Exporter {
-    /// Starts with nothing to send to.
-    pub fn new(events: Arc<Events>) -> Self {
+    /// Starts with nothing to send to; metrics count since `started`.
+    pub fn new(events: Arc<Events>, started: SystemTime) -> Self {
         let (queue, spans) = Queue::new();
-        Self { events, queue, spans: Some(spans), config: None, running: None }
+        let (interval, wanted) = watch::channel(None);
+        let (feed, readings) = metrics::feed(wanted, started);
+        let feed = (Some(feed), Some(readings));
+        Self { events, queue, spans: Some(spans), interval, feed, config: None, running: None }
+    }
+
+    /// What reads the metrics; only the first call gives it.
+    pub fn take_feed(&mut self) -> Option<MetricsFeed> {
+        self.feed.0.take()
     }
 
     /// Where workers put spans.
@@ -84,6 +100,7 @@ impl Exporter {
             return;
         }
         self.queue.set_limit(config.as_ref().map_or(0, |config| config.queue));
+        self.interval.send_replace(config.as_ref().and_then(|config| config.metrics_interval));
         self.config = config;
         let target = target.map(Arc::new);
         match (&self.running, self.spans.take()) {
@@ -118,16 +135,24 @@ impl Exporter {
         }
     }
 
-    fn start(&self, spans: mpsc::UnboundedReceiver<Spans>, target: Option<Arc<Target>>) -> std::io::Result<Running> {
+    fn start(
+        &mut self,
+        spans: mpsc::UnboundedReceiver<Spans>,
+        target: Option<Arc<Target>>,
+    ) -> std::io::Result<Running> {
         let (orders, received) = watch::channel(Orders { target, stop: None });
         let (end, ended) = oneshot::channel();
-        let (events, queue) = (Arc::clone(&self.events), self.queue.clone());
+        let (events, queue, readings) = (Arc::clone(&self.events), self.queue.clone(), self.feed.1.take());
         let thread = std::thread::Builder::new().name("otlp".to_owned()).spawn(move || {
             be_nice();
             match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Ok(runtime) => {
-                    let courier = Courier::new(received, Outage::new(events));
-                    runtime.block_on(Traces::new(spans, queue, courier).run());
+                    let outage = Outage::new(events);
+                    let courier = || Courier::new(received.clone(), outage.clone());
+                    if let Some(readings) = readings {
+                        runtime.spawn_local(metrics::send(readings, courier()));
+                    }
+                    runtime.block_on(Traces::new(spans, queue, courier()).run());
                     // a name that is looked up keeps a thread, which must not keep this one
                     runtime.shutdown_background();
                 }

@@ -18,6 +18,8 @@ use crate::webhook::instance;
 pub enum Signal {
     /// Spans.
     Traces,
+    /// Points of time series.
+    Metrics,
 }
 
 /// A collector.
@@ -44,6 +46,7 @@ impl Signal {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Traces => "traces",
+            Self::Metrics => "metrics",
         }
     }
 
@@ -51,6 +54,7 @@ impl Signal {
     fn grpc_path(self) -> &'static str {
         match self {
             Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         }
     }
 
@@ -58,6 +62,7 @@ impl Signal {
     fn http_path(self) -> &'static str {
         match self {
             Self::Traces => "/v1/traces",
+            Self::Metrics => "/v1/metrics",
         }
     }
 }

@@ -9,7 +9,7 @@ pub use promise::Promised;
 use std::time::{Duration, Instant};
 
 use crate::error::Side;
-use crate::metrics::{Durations, GrpcCalls, PromiseEnd, Requests, SessionEnd};
+use crate::metrics::{Durations, Exemplar, GrpcCalls, PromiseEnd, Requests, SessionEnd};
 use crate::outcome::{Outcome, SessionOutcome};
 use crate::trace;
 
@@ -60,8 +60,15 @@ impl Recorder {
         self.access.is_some()
     }
 
-    /// Counts an exchange that ended then.
-    pub fn exchange(&self, worker: usize, handles: &Handles<'_>, outcome: &Outcome, ended: Instant) -> Ended {
+    /// Counts an exchange that ended then. `exemplar` leads from its duration to its trace, where that is exported.
+    pub fn exchange(
+        &self,
+        worker: usize,
+        handles: &Handles<'_>,
+        outcome: &Outcome,
+        ended: Instant,
+        exemplar: Option<Exemplar>,
+    ) -> Ended {
         let elapsed = ended.saturating_duration_since(outcome.began);
         let status = outcome.status.map_or(0, |status| status.as_u16());
         handles.requests.count(worker, status);
@@ -69,7 +76,7 @@ impl Recorder {
             totals.count(worker, status);
         }
         if let Some(durations) = handles.durations {
-            durations.observe(worker, elapsed, None);
+            durations.observe(worker, elapsed, exemplar);
         }
         if let Some((call, calls)) = outcome.grpc.zip(handles.grpc) {
             calls.count(worker, call.status());

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::HeaderValue;
 use http::{Method, Uri, Version};
@@ -36,6 +36,8 @@ pub struct ExchangeTrace {
     pub(super) route: Option<usize>,
     /// The name of that route, once the snapshot was let go of.
     pub(super) route_name: Option<Arc<str>>,
+    /// How long it took to the head of an answer that lasts.
+    pub(super) to_head: Option<Duration>,
     pub(super) waits: Vec<Wait>,
     pub(super) attempts: Vec<Attempt>,
     /// When the attempt that is under way began to make a connection, and when it had one.
@@ -102,6 +104,7 @@ impl ExchangeTrace {
             request: None,
             route: None,
             route_name: None,
+            to_head: None,
             waits: Vec::new(),
             attempts: Vec::with_capacity(2),
             connecting: Cell::new(None),
@@ -112,7 +115,7 @@ impl ExchangeTrace {
     /// Forgets the exchange, and keeps the memory.
     pub(super) fn clear(&mut self) {
         (self.state, self.request, self.route_name) = (None, None, None);
-        self.route = None;
+        (self.route, self.to_head) = (None, None);
         self.waits.clear();
         self.attempts.clear();
         self.connecting.set(None);
@@ -210,8 +213,15 @@ impl ExchangeTrace {
         }
     }
 
-    /// The snapshot is let go of: what it would have told at the end is kept. `backend` gives the backend at a place of the service.
-    pub fn keep(&mut self, route: Option<&Arc<str>>, backend: impl Fn(usize) -> Option<Arc<Endpoint>>) {
+    /// The head of an answer that lasts was there after so long: how long the rest takes is up to its client. The snapshot is let go of, and what it
+    /// would have told at the end is kept. `backend` gives the backend at a place of the service.
+    pub fn keep(
+        &mut self,
+        to_head: Duration,
+        route: Option<&Arc<str>>,
+        backend: impl Fn(usize) -> Option<Arc<Endpoint>>,
+    ) {
+        self.to_head = Some(to_head);
         self.route_name = route.cloned();
         self.attempts.iter_mut().for_each(|attempt| attempt.endpoint = backend(attempt.backend));
     }

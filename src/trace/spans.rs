@@ -106,12 +106,13 @@ impl End<'_> {
 }
 
 impl ExchangeTrace {
-    /// Why it is exported when it took so long; `None` = it is not.
+    /// Why it is exported when it took so long; `None` = it is not. Of an answer that lasts (a tunnel, a stream, a long download) only the time to its
+    /// head can be slow.
     pub fn why_sampled(&self, is_error: bool, elapsed: Duration) -> Option<SampledBy> {
         match () {
             () if self.sampled => Some(SampledBy::Head),
             () if is_error && self.tracing.errors => Some(SampledBy::Error),
-            () if elapsed > self.tracing.slow => Some(SampledBy::Slow),
+            () if self.to_head.unwrap_or(elapsed) > self.tracing.slow => Some(SampledBy::Slow),
             () => None,
         }
     }

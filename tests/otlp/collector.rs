@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
-use crate::decoded::{Span, attribute, inner};
+use crate::decoded::{Metric, Span, attribute, inner};
 use crate::support::{Conn, Origin, h2, wait_until};
 
 /// What a collector over HTTP answers with when it has taken a message.
@@ -89,7 +89,16 @@ impl Collector {
 
     /// All spans that it has taken.
     pub fn spans(&self) -> Vec<Span> {
-        self.messages().iter().flat_map(|message| spans(&message.bytes)).collect()
+        let messages = self.messages();
+        let traces = messages.iter().filter(|message| !message.path.to_lowercase().contains("metrics"));
+        traces.flat_map(|message| spans(&message.bytes)).collect()
+    }
+
+    /// The metrics in each message with such that it has taken.
+    pub fn metrics(&self) -> Vec<Vec<Metric>> {
+        let messages = self.messages();
+        let metrics = messages.iter().filter(|message| message.path.to_lowercase().contains("metrics"));
+        metrics.map(|message| metrics_in(&message.bytes)).collect()
     }
 
     /// All spans, once there are so many.
@@ -135,6 +144,12 @@ pub fn spans(message: &[u8]) -> Vec<Span> {
         }
     }
     all
+}
+
+/// The metrics in an `ExportMetricsServiceRequest`.
+fn metrics_in(message: &[u8]) -> Vec<Metric> {
+    let scope_metrics = inner(inner(message, 1)[0], 2)[0];
+    inner(scope_metrics, 2).into_iter().map(Metric::read).collect()
 }
 
 /// The attributes of the process in a message.

@@ -55,6 +55,83 @@ impl Span {
     }
 }
 
+/// A metric.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Metric {
+    pub name: String,
+    pub unit: String,
+    /// The field of `Metric.data`: 5 gauge, 7 sum, 9 histogram.
+    pub kind: u64,
+    pub is_cumulative: bool,
+    pub is_monotonic: bool,
+    pub points: Vec<Point>,
+}
+
+/// A point of a time series.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Point {
+    pub labels: BTreeMap<String, String>,
+    pub start: u64,
+    pub time: u64,
+    /// The value, or the sum of a histogram.
+    pub value: f64,
+    pub count: u64,
+    pub buckets: Vec<u64>,
+    pub bounds: Vec<f64>,
+    /// The traces of its exemplars.
+    pub exemplars: Vec<Vec<u8>>,
+}
+
+impl Metric {
+    /// Reads the message `Metric`.
+    pub fn read(message: &[u8]) -> Self {
+        let mut metric = Self::default();
+        for (number, value) in fields(message) {
+            match (number, value) {
+                (1, Value::Bytes(bytes)) => metric.name = text(bytes),
+                (2, Value::Bytes(_)) => {}
+                (3, Value::Bytes(bytes)) => metric.unit = text(bytes),
+                (kind @ (5 | 7 | 9), Value::Bytes(data)) => {
+                    metric.kind = kind;
+                    metric.is_cumulative = fields(data).contains(&(2, Value::Varint(2)));
+                    metric.is_monotonic = fields(data).contains(&(3, Value::Varint(1)));
+                    metric.points = inner(data, 1).into_iter().map(|point| Point::read(point, kind == 9)).collect();
+                }
+                other => panic!("an unknown field of a metric: {other:?}"),
+            }
+        }
+        metric
+    }
+}
+
+impl Point {
+    fn read(message: &[u8], is_histogram: bool) -> Self {
+        let mut point = Self::default();
+        let words = |bytes: &[u8]| -> Vec<u64> {
+            bytes.chunks(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes"))).collect()
+        };
+        for (number, value) in fields(message) {
+            match (number, value) {
+                (2, Value::Fixed64(bytes)) => point.start = u64::from_le_bytes(bytes),
+                (3, Value::Fixed64(bytes)) => point.time = u64::from_le_bytes(bytes),
+                (4, Value::Fixed64(bytes)) if is_histogram => point.count = u64::from_le_bytes(bytes),
+                (4 | 5, Value::Fixed64(bytes)) => point.value = f64::from_le_bytes(bytes),
+                (6, Value::Fixed64(bytes)) => point.value = u64::from_le_bytes(bytes) as f64,
+                (6, Value::Bytes(bytes)) => point.buckets = words(bytes),
+                (7, Value::Bytes(bytes)) if is_histogram => {
+                    point.bounds = words(bytes).into_iter().map(f64::from_bits).collect();
+                }
+                (8, Value::Bytes(exemplar)) => point.exemplars.push(inner(exemplar, 5)[0].to_vec()),
+                (7 | 9, Value::Bytes(pair)) => {
+                    point.labels.extend([attribute(pair)]);
+                }
+                other => panic!("an unknown field of a point: {other:?}"),
+            }
+        }
+        point
+    }
+}
+
 /// The fields of a message.
 pub fn fields(mut message: &[u8]) -> Vec<(u64, Value<'_>)> {
     std::iter::from_fn(|| field(&mut message).expect("it is a message")).collect()

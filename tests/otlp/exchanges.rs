@@ -186,6 +186,27 @@ fn an_answer_that_lasts_is_told_whole_when_it_ends() {
 }
 
 #[test]
+fn an_answer_that_lasts_is_not_slow_because_of_that() {
+    let collector = Collector::http(&[]);
+    let origin = Origin::script(|conn| {
+        while let Ok(request) = conn.request() {
+            let is_late = request.target() == "/late";
+            let pause = |wanted: bool| wanted.then(|| std::thread::sleep(Duration::from_millis(200)));
+            pause(is_late);
+            conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+            pause(!is_late);
+            conn.send("0\r\n\r\n");
+        }
+    });
+    let keys = "sample = 0.0\nslow = \"150ms\"\nprotocol = \"http\"";
+    let proxy = Proxy::start(&traced(collector.endpoint(), keys, &[&origin]));
+    let mut client = proxy.client();
+    ["/lasts", "/late"].into_iter().for_each(|path| assert_eq!(client.get(path).status, 200));
+    assert_eq!(collector.of_path("/late")[0].get("evenkeel.sampled_by"), "slow");
+    assert!(collector.spans().iter().all(|span| span.get("url.path") != "/lasts"));
+}
+
+#[test]
 fn http2_on_both_sides_is_traced_as_http1_is() {
     let collector = Collector::grpc(&[]);
     let origin = h2::Origin::script(|_, mut respond| async move {

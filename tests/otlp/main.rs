@@ -9,6 +9,7 @@ mod support;
 mod collector;
 mod decoded;
 mod exchanges;
+mod metrics;
 mod parents;
 mod trouble;
 

@@ -379,7 +379,7 @@ impl Drop for Exchange {
                 false => self.broke_off(),
             }
         }
-        self.end_trace(ended);
+        let exemplar = self.end_trace(ended);
         let asked = self.counted.asked();
         let handles = record::Handles {
             requests: self.counted.requests(),
@@ -389,7 +389,7 @@ impl Drop for Exchange {
             promised: asked.and_then(|asked| asked.promised),
         };
         let worker = self.ingress.worker();
-        let ended = worker.recorder.exchange(worker.index, &handles, &self.outcome, ended);
+        let ended = worker.recorder.exchange(worker.index, &handles, &self.outcome, ended, exemplar);
         if let Some(entry) = self.access.take() {
             let names = log::Names {
                 listener: self.counted.listener(),

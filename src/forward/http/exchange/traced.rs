@@ -1,27 +1,26 @@
 //! The trace of an exchange: what happens to the exchange is noted in it, and its spans are made at the end, where they are wanted.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Exchange;
 use crate::error::Side;
+use crate::metrics::Exemplar;
 use crate::outcome::{Grpc, Outcome};
-use crate::trace::{End, ExchangeTrace, TraceId};
+use crate::trace::{End, ExchangeTrace};
 
 impl Exchange {
     /// It is traced from now on.
     pub fn begin_trace(&mut self, trace: Box<ExchangeTrace>) {
+        if let Some(entry) = &mut self.access {
+            entry.trace_id = Some(trace.id().0);
+        }
         self.trace = Some(trace);
     }
 
     /// Its trace, where exchanges are traced.
     pub fn trace(&self) -> Option<&ExchangeTrace> {
         self.trace.as_deref()
-    }
-
-    /// The number of its trace, where exchanges are traced.
-    pub fn trace_id(&self) -> Option<TraceId> {
-        self.trace().map(ExchangeTrace::id)
     }
 
     /// A route has taken it, which is at this place in its listener.
@@ -41,8 +40,6 @@ impl Exchange {
     /// An attempt with the backend at this place begins.
     pub(super) fn trace_attempt(&mut self, backend: usize, began: Instant) {
         if let Some(trace) = &mut self.trace {
-            // the first attempt of an exchange is counted from the begin of that; its span begins where the wait for a place ends
-            let began = if trace.is_waiting() { Instant::now() } else { began };
             self.ingress.worker().tracer.attempt_begins(trace, backend, began);
         }
     }
@@ -52,17 +49,23 @@ impl Exchange {
         if let Some(trace) = &mut self.trace {
             let service = self.counted.whole_service();
             let route = trace.route().and_then(|place| self.counted.route_path(place));
-            trace.keep(route, |place| Some(Arc::clone(service?.endpoints.get(place)?)));
+            trace.keep(self.outcome.began.elapsed(), route, |place| Some(Arc::clone(service?.endpoints.get(place)?)));
         }
     }
 
-    /// It has ended: its spans go to the exporter if it was sampled, has failed or was slow.
-    pub(super) fn end_trace(&mut self, ended: Instant) {
-        let Some(trace) = self.trace.take() else { return };
+    /// It has ended: its spans go to the exporter if it was sampled, has failed or was slow. Gives back what leads from its duration to them.
+    pub(super) fn end_trace(&mut self, ended: Instant) -> Option<Exemplar> {
+        let trace = self.trace.take()?;
         let (outcome, counted) = (&self.outcome, &self.counted);
         let is_error = is_error(outcome);
         let elapsed = ended.saturating_duration_since(outcome.began);
         let sampled_by = trace.why_sampled(is_error, elapsed);
+        let ended_unix = if sampled_by.is_some() { unix_nanos(ended) } else { 0 };
+        let exemplar = sampled_by.map(|_| Exemplar {
+            trace_id: trace.id().0,
+            value: elapsed,
+            at: Duration::from_nanos(ended_unix),
+        });
         self.ingress.worker().tracer.end(trace, |trace, new_id| {
             let route_name = trace.route_name().cloned();
             let end = End {
@@ -77,11 +80,12 @@ impl Exchange {
                 grpc: outcome.grpc.and_then(Grpc::status),
                 sampled_by: sampled_by?,
                 ended,
-                ended_unix: unix_nanos(ended),
+                ended_unix,
             };
             let service = counted.whole_service();
             Some(trace.spans(&end, |place| service?.endpoints.get(place), new_id))
         });
+        exemplar
     }
 }
 
