@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use super::facts::Facts;
 use crate::clock::{Moment, Stamp};
-use crate::event::Event;
+use crate::event::{Event, Kind};
 
 /// The most bytes that all records take: with facts of 1 kB, 8,000 of them.
 pub const ROOM: usize = 8 << 20;
@@ -132,7 +132,9 @@ impl History {
         let Some(records) = self.backends.get(&name) else { return Then::Nothing };
         let time = Stamp::from(time);
         let before = records.iter().rev().find(|(_, record)| Stamp::from(record.event.time) <= time);
-        match (before, records.front()) {
+        // what it was before is known from the first change of its state; a fault may have been found before that
+        let is_of_state = |(_, record): &&(u64, Record)| matches!(record.event.kind, Kind::Backend { .. });
+        match (before, records.iter().find(is_of_state).or(records.front())) {
             (Some((_, record)), _) => Then::Record(record.clone()),
             (None, Some((_, first))) => Then::Before(first.clone()),
             (None, None) => Then::Nothing,
@@ -157,7 +159,7 @@ mod tests {
 
     use super::*;
     use crate::endpoint::state::{DecidedBy, State};
-    use crate::event::{Kind, Subject};
+    use crate::event::Subject;
     use crate::why::testing::facts;
 
     fn at(seconds: u64) -> SystemTime {
