@@ -14,6 +14,7 @@ use tokio::runtime::Builder;
 
 use super::backend;
 use super::condition::Condition;
+use super::member::Member;
 use super::restarts::{self, Restarts};
 
 /// The names of the backends; a fleet has the first so many of them.
@@ -30,17 +31,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Fleet {
     /// Each of them.
     pub members: Vec<Member>,
-}
-
-/// A backend.
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// What it calls itself.
-    pub name: &'static str,
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// How it is.
-    pub condition: Arc<Condition>,
 }
 
 impl Fleet {

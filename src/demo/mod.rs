@@ -6,6 +6,7 @@
 mod backend;
 mod condition;
 mod fleet;
+mod member;
 mod restarts;
 mod trouble;
 
@@ -13,7 +14,8 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
-pub use fleet::{Fleet, Member};
+pub use fleet::Fleet;
+pub use member::Member;
 pub use trouble::{Proxy, Stage, Trouble, banner as trouble_banner};
 
 /// The demo's `proxy.toml`.

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::fleet::Member;
+use super::member::Member;
 
 /// The largest body that is read.
 const MAX_BODY: usize = 64 << 10;

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::tally::Tally;
-use crate::demo::fleet::Member;
+use crate::demo::member::Member;
 
 /// Requests a second.
 pub const RATE: u64 = 200;

@@ -22,7 +22,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, interval_at, sleep_until};
 
-use super::fleet::{Fleet, Member};
+use super::fleet::Fleet;
+use super::member::Member;
 use super::restarts::Restarts;
 use crate::clock::Moment;
 use crate::event::{Events, Subscription};

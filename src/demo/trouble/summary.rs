@@ -153,7 +153,7 @@ mod tests {
             "b: 0:11 to 0:16 (5.0 s), 0:18 to 0:28 (10.0 s)",
             "d: 0:45 to now (75.0 s)",
             "the service was restarted: not healed",
-            "100 % of the time, 99.98 % of the requests; 87 % of the error",
+            "100 % of the time, 99.98 % of the requests; 87 % of the",
             "would have lost 481, 20 times what",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
