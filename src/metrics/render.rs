@@ -37,6 +37,19 @@ static RECOVERY: [&Metric; 8] = [
     &names::RECOVERY_PAUSED,
 ];
 
+/// The metrics of what is promised, and what came of it.
+static PROMISES: [&Metric; 9] = [
+    &names::SLA_TARGET,
+    &names::AVAILABILITY,
+    &names::SUCCESS,
+    &names::BUDGET_LEFT,
+    &names::BURN_RATE,
+    &names::BUDGET_ALERTS,
+    &names::SERVICE_DOWN,
+    &names::INCIDENTS,
+    &names::LEDGER_OK,
+];
+
 impl Registry {
     /// Reads everything, and hands it over to `to`, metric by metric in the order of the list.
     pub fn collect(&self, readings: &Readings<'_>, to: &mut dyn Collect) {
@@ -67,19 +80,7 @@ impl Registry {
         self.recorded_to(&names::DISCOVERY_AGE, &mut out);
         self.grpc_to(&mut out);
         self.promised_to(&mut out);
-        for metric in [
-            &names::SLA_TARGET,
-            &names::AVAILABILITY,
-            &names::SUCCESS,
-            &names::BUDGET_LEFT,
-            &names::BURN_RATE,
-            &names::BUDGET_ALERTS,
-            &names::SERVICE_DOWN,
-            &names::INCIDENTS,
-            &names::LEDGER_OK,
-        ] {
-            self.recorded_to(metric, &mut out);
-        }
+        PROMISES.iter().for_each(|metric| self.recorded_to(metric, &mut out));
         self.listeners_to(&mut out);
         out.announce(&names::SHORTAGES);
         for (reason, count) in readings.shortages {

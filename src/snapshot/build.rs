@@ -105,8 +105,7 @@ fn build_service(
     let tls_fingerprint = tls::fingerprint(service.tls.as_ref(), service.protocol);
     let same_way = before.is_some_and(|before| is_connected_alike(service, before, tls_fingerprint));
     let client_tls = tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(failed)?;
-    let name: Arc<str> = service.name.as_str().into();
-    let places = handles::places(service, before);
+    let (name, places): (Arc<str>, _) = (service.name.as_str().into(), handles::places(service, before));
     let endpoints = endpoints(&name, (service, &places), before, same_way);
     let handles = Handles { registry, service, before: previous.zip(before), places: &places };
     let settings = ServiceSettings {

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::Snapshot;
 use crate::clock::Moment;
 use crate::event::Events;
-use crate::policy::access_log::AccessLines;
+use crate::record::access::Lines;
 
 /// Holds the current snapshot.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ struct Inner {
 #[derive(Debug)]
 pub struct Current {
     snapshot: Arc<Snapshot>,
-    access_lines: Rc<Arc<AccessLines>>,
+    access_lines: Lines,
 }
 
 impl Store {
@@ -156,7 +156,7 @@ impl Current {
     }
 
     /// What the lines of the access log say, counted within the worker's thread as well. Who holds it does not hold the snapshot.
-    pub fn access_lines(&self) -> Rc<Arc<AccessLines>> {
+    pub fn access_lines(&self) -> Lines {
         Rc::clone(&self.access_lines)
     }
 }

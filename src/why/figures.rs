@@ -10,8 +10,8 @@ pub fn span(time: Duration) -> String {
     match seconds {
         ..10 if time.subsec_millis() >= 50 => format!("{:.1} s", time.as_secs_f64()),
         ..60 => format!("{seconds} s"),
-        ..3_600 => two(seconds / 60, "min", seconds % 60, "s"),
-        ..86_400 => two(seconds / 3_600, "h", seconds / 60 % 60, "min"),
+        60..3_600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3_600..86_400 => two(seconds / 3_600, "h", seconds / 60 % 60, "min"),
         _ => two(seconds / 86_400, "d", seconds / 3_600 % 24, "h"),
     }
 }

@@ -117,9 +117,9 @@ impl History {
         let Some((number, name)) = self.replaced.pop_first().or_else(|| self.last.pop_first()) else { return false };
         let Some(records) = self.backends.get_mut(&name) else { return true };
         // the records of a backend are in order, so the oldest is the first
-        while let Some((_, record)) = records.pop_front_if(|(first, _)| *first <= number) {
-            self.bytes = self.bytes.saturating_sub(bytes(&record));
-        }
+        let end = records.partition_point(|(first, _)| *first <= number);
+        let forgotten: usize = records.drain(..end).map(|(_, record)| bytes(&record)).sum();
+        self.bytes = self.bytes.saturating_sub(forgotten);
         if records.is_empty() {
             self.backends.remove(&name);
         }

@@ -13,8 +13,8 @@ const EVENKEEL: &str = env!("CARGO_BIN_EXE_evenkeel");
 struct Top {
     script: Child,
     keys: ChildStdin,
-    /// All that it has written.
-    written: Arc<Mutex<String>>,
+    /// The terminal's screen.
+    screen: Arc<Mutex<vt100::Parser>>,
 }
 
 impl Top {
@@ -27,21 +27,25 @@ impl Top {
         script.args(["-qfec", &command, "/dev/null"]).env("TERM", "xterm-256color").env_remove("NO_COLOR");
         let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (keys, mut out) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
-        let written = Arc::new(Mutex::new(String::new()));
-        let shared = Arc::clone(&written);
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 80, 0)));
+        let shared = Arc::clone(&screen);
         thread::spawn(move || {
             let mut some = [0; 4096];
             while let Ok(read @ 1..) = out.read(&mut some) {
-                shared.lock().unwrap().push_str(&String::from_utf8_lossy(&some[..read]));
+                shared.lock().unwrap().process(&some[..read]);
             }
         });
-        Self { script, keys, written }
+        Self { script, keys, screen }
     }
 
-    /// Waits until this was written since the last call of this function.
+    /// Waits until this stands on the screen.
     fn shows(&self, text: &str) {
-        wait_until(&format!("{text:?} is shown"), || self.written.lock().unwrap().contains(text));
-        self.written.lock().unwrap().clear();
+        wait_until(&format!("{text:?} is shown"), || self.screen.lock().unwrap().screen().contents().contains(text));
+    }
+
+    /// Whether it draws on the terminal's other screen, which leaves what stood there before as it was.
+    fn has_the_terminal(&self) -> bool {
+        self.screen.lock().unwrap().screen().alternate_screen()
     }
 
     fn press(&mut self, keys: &str) {
@@ -83,13 +87,14 @@ fn it_shows_services_and_their_backends_drains_one_and_gives_the_terminal_back()
     top.press("\r");
     top.shows("beta");
     top.press("d");
-    top.shows("alpha");
+    top.shows("Reason (optional)");
     top.press("a new disk\r");
     wait_until("it is drained", || proxy.status()["services"]["api"]["backends"][0]["state"] == "draining");
     let reason = proxy.status()["services"]["api"]["backends"][0]["reason"].clone();
     assert!(reason.as_str().unwrap().starts_with("a new disk"), "{reason}");
+    assert!(top.has_the_terminal());
     top.press("\u{3}");
-    top.shows("\u{1b}[?1049l");
+    wait_until("the terminal is given back", || !top.has_the_terminal());
     assert!(top.script.wait().unwrap().success());
 }
 

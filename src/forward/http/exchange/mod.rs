@@ -3,10 +3,10 @@
 
 pub mod access;
 mod counted;
+mod logged;
 mod traced;
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -21,11 +21,10 @@ use crate::forward::placement::attempt_result::{self, AttemptResult};
 use crate::load::{BadReport, orca};
 use crate::metrics::{AttemptEnd, BeganIn, Failure};
 use crate::outcome::{Grpc, Outcome};
-use crate::policy::access_log::Wants;
 use crate::protocol::http::grpc;
 use crate::record;
 use crate::record::access as log;
-use crate::snapshot::{Current, Route, Service};
+use crate::snapshot::{Current, Service};
 use crate::trace::ExchangeTrace;
 use crate::upstream::terms::Failed;
 use counted::{AskedView, BackendView, Counted};
@@ -91,50 +90,6 @@ impl Exchange {
     /// When it began.
     pub fn began(&self) -> Instant {
         self.outcome.began
-    }
-
-    /// What the access log is to say of the request.
-    pub fn log_access(&mut self, entry: log::ExchangeEntry) {
-        self.access = Some(Box::new(entry));
-    }
-
-    /// What the access log wants to know beyond what is known anyway.
-    fn wants(&self) -> Wants {
-        self.access.as_ref().map_or(Wants::default(), |entry| entry.lines.wants)
-    }
-
-    /// Whether it has to be measured how long the exchange waits for what.
-    pub fn wants_times(&self) -> bool {
-        self.wants().times
-    }
-
-    /// This route takes it.
-    pub fn takes(&mut self, route: &Route) {
-        self.took_route(route.place);
-        if let Some(entry) = &mut self.access
-            && entry.lines.wants.route
-        {
-            entry.chosen.route = Some(Arc::clone(&route.text));
-        }
-    }
-
-    /// It has waited for a place at a backend since then, if that was measured.
-    pub fn queued_since(&mut self, asked: Option<Instant>) {
-        if let Some(asked) = asked {
-            *self.outcome.queued.get_or_insert_default() += asked.elapsed();
-        }
-    }
-
-    /// Its last attempt took so long until it had a connection.
-    pub fn connected(&mut self, time: Option<Duration>) {
-        self.outcome.connected = time;
-    }
-
-    /// The client is answered with these fields.
-    pub fn answered_with(&mut self, headers: &HeaderMap) {
-        if let Some(entry) = &mut self.access {
-            access::note_answer(entry, headers);
-        }
     }
 
     /// It asks for the service at the first place in its snapshot, and the backends of the one at the second place do the work. They differ only
