@@ -1,6 +1,7 @@
 //! `evenkeel top` in a real terminal, which `script` (of Debian's bsdutils) makes.
 
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -8,6 +9,8 @@ use std::thread;
 use crate::support::{Origin, Proxy, wait_until};
 
 const EVENKEEL: &str = env!("CARGO_BIN_EXE_evenkeel");
+const ROWS: NonZero<u16> = NonZero::new(24).unwrap();
+const COLUMNS: NonZero<u16> = NonZero::new(80).unwrap();
 
 /// `evenkeel top` that runs in a terminal of 80 x 24.
 struct Top {
@@ -20,14 +23,14 @@ struct Top {
 impl Top {
     fn of(proxy: &Proxy) -> Self {
         let command = format!(
-            "stty cols 80 rows 24; exec {EVENKEEL} top --interval 200ms --admin http://{}",
+            "stty cols {COLUMNS} rows {ROWS}; exec {EVENKEEL} top --interval 200ms --admin http://{}",
             proxy.admin_address()
         );
         let mut script = Command::new("script");
         script.args(["-qfec", &command, "/dev/null"]).env("TERM", "xterm-256color").env_remove("NO_COLOR");
         let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (keys, mut out) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 80, 0)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
         let shared = Arc::clone(&screen);
         thread::spawn(move || {
             let mut some = [0; 4096];

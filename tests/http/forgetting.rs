@@ -93,6 +93,8 @@ fn a_service_and_a_listener_that_were_taken_away_are_forgotten() {
 fn backends_that_come_and_go_leave_nothing_behind() {
     let origin = Origin::ok();
     let proxy = Proxy::start(&config("", "", &[&origin]));
+    // how long something takes has a series from the first time on
+    assert_eq!(proxy.client().get("/x").status, 200);
     // a kind of event that there was has a count for ever
     let lines = || proxy.metrics().lines().filter(|line| !line.starts_with("evenkeel_events_total")).count();
     let before = lines();

@@ -265,6 +265,7 @@ fn outlook(stage: &Stage, admin: SocketAddr) -> String {
         "
 It is over. The load goes on, and the page has it all. Look closer:
 
+  {program} why shop/b --at -1m --admin http://{admin}
   {program} recovery list --admin http://{admin}
   {program} report --last 1h --admin http://{admin}
   curl -s http://{admin}/api/v1/events
