@@ -16,57 +16,90 @@ struct Speed {
     buckets: [u32; BUCKETS],
 }
 
-/// The member `shadow` of a service; null where it has none.
+/// What one algorithm has picked.
+struct Picks {
+    algorithm: &'static str,
+    /// By the place of the backend.
+    counts: Vec<u64>,
+    all: u64,
+}
+
+impl Picks {
+    fn of(counters: &ShadowCounters) -> Self {
+        let counts: Vec<u64> = counters.picks.iter().map(|picks| picks.read()).collect();
+        Self { algorithm: counters.balance.as_str(), all: counts.iter().sum(), counts }
+    }
+
+    /// The share of the backend at this place; `None` = nothing was picked so far.
+    fn share(&self, at: usize) -> Option<f64> {
+        share(self.counts[at], self.all)
+    }
+}
+
+/// The member `shadow` of a service in the status; null where it has none.
 pub(super) fn of(service: &Service) -> Value {
     let Some(shadow) = &service.shadow else { return Value::Null };
-    let speeds: Vec<Option<Speed>> = (0..service.endpoints.len()).map(|at| speed(service, at)).collect();
-    let real = counts(&shadow.real);
-    let algorithms: Map<String, Value> = shadow
-        .beside
-        .iter()
-        .map(|counters| {
-            let (name, picks) = (counters.balance.as_str().to_owned(), counts(counters));
-            let all: u64 = picks.iter().sum();
-            let mut shown = estimate(&picks, &speeds);
-            shown["agreement"] = json!(share(counters.agreed.read(), all));
-            (name, shown)
-        })
-        .collect();
-    let all: u64 = real.iter().sum();
-    let backends: Map<String, Value> = service
-        .endpoints
-        .iter()
-        .enumerate()
-        .map(|(at, endpoint)| {
-            let of = |counters: &ShadowCounters| {
-                let picks = counts(counters);
-                (counters.balance.as_str().to_owned(), json!(share(picks[at], picks.iter().sum())))
-            };
-            let shares: Map<String, Value> = shadow.beside.iter().map(of).collect();
-            (endpoint.id.to_string(), json!({ "real": share(real[at], all), "shares": shares }))
-        })
-        .collect();
-    let mut real = estimate(&real, &speeds);
-    real["algorithm"] = json!(shadow.real.balance.as_str());
-    json!({ "sampled": f64::from(SAMPLED).recip(), "real": real, "algorithms": algorithms, "backends": backends })
+    let speeds = speeds(service);
+    let real = Picks::of(&shadow.real);
+    let beside: Vec<(Picks, u64)> =
+        shadow.beside.iter().map(|counters| (Picks::of(counters), counters.agreed.read())).collect();
+    let algorithms =
+        beside.iter().map(|(picks, agreed)| (picks.algorithm.to_owned(), algorithm(picks, *agreed, &speeds)));
+    let backends = service.endpoints.iter().enumerate().map(|(at, endpoint)| {
+        let shares = beside.iter().map(|(picks, _)| (picks.algorithm.to_owned(), json!(picks.share(at))));
+        let shares: Map<String, Value> = shares.collect();
+        (endpoint.id.to_string(), json!({ "real": real.share(at), "shares": shares }))
+    });
+    let backends: Map<String, Value> = backends.collect();
+    let mut shown = estimate(&real.counts, &speeds);
+    shown["algorithm"] = json!(real.algorithm);
+    json!({
+        "sampled": f64::from(SAMPLED).recip(),
+        "real": shown,
+        "algorithms": algorithms.collect::<Map<_, _>>(),
+        "backends": backends,
+    })
+}
+
+/// The member `shadow` of the service that is looked at in the live view: a list of the algorithms in its shadow; null where it has none.
+pub(super) fn list(service: &Service) -> Value {
+    let Some(shadow) = &service.shadow else { return Value::Null };
+    let speeds = speeds(service);
+    let shown = shadow.beside.iter().map(|counters| {
+        let picks = Picks::of(counters);
+        let mut shown = algorithm(&picks, counters.agreed.read(), &speeds);
+        let shares = service.endpoints.iter().enumerate().filter_map(|(at, endpoint)| {
+            let share = picks.share(at).filter(|share| *share > 0.0)?;
+            Some((endpoint.id.to_string(), json!(share)))
+        });
+        shown["algorithm"] = json!(picks.algorithm);
+        shown["backends"] = Value::Object(shares.collect());
+        shown
+    });
+    shown.collect()
+}
+
+fn algorithm(picks: &Picks, agreed: u64, speeds: &[Option<Speed>]) -> Value {
+    let mut shown = estimate(&picks.counts, speeds);
+    shown["agreement"] = json!(share(agreed, picks.all));
+    shown
 }
 
 /// What an algorithm in the shadow has picked of one backend: "measured in shadow: 31 % of 12340 picks"; `None` = it has picked nothing so far.
 pub(super) fn measured(service: &Service, place: usize, algorithm: &str) -> Option<String> {
     let shadow = service.shadow.as_ref()?;
     let mut all = shadow.beside.iter().chain([&shadow.real]);
-    let picks = counts(all.find(|counters| counters.balance.as_str() == algorithm)?);
-    let sum: u64 = picks.iter().sum();
-    let share = share(picks[place], sum)?;
-    Some(format!("measured in shadow: {:.0} % of {sum} picks", share * 100.0))
-}
-
-fn counts(counters: &ShadowCounters) -> Vec<u64> {
-    counters.picks.iter().map(|picks| picks.read()).collect()
+    let picks = Picks::of(all.find(|counters| counters.balance.as_str() == algorithm)?);
+    let share = picks.share(place)?;
+    Some(format!("measured in shadow: {:.0} % of {} picks", share * 100.0, picks.all))
 }
 
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| rounded(part as f64 / whole as f64))
+}
+
+fn speeds(service: &Service) -> Vec<Option<Speed>> {
+    (0..service.endpoints.len()).map(|at| speed(service, at)).collect()
 }
 
 fn speed(service: &Service, at: usize) -> Option<Speed> {

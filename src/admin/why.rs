@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use self::query::WhyQuery;
 use super::Shared;
 use super::answer::{self, Answer, Problem};
+use super::backend_reading::told_state;
 use super::backends::no_service;
 use crate::clock::{Moment, rfc3339};
 use crate::event::{Event, KEPT};
@@ -23,6 +24,10 @@ use crate::spelling::nearest;
 
 /// The most events in the timeline of an answer; about a time of the past, as many before and after it.
 const TIMELINE: usize = 200;
+
+/// The most backends of a service that are explained in one answer, those that can't be used first: what is found of one of them looks at all of
+/// its peers.
+const BACKENDS: usize = 200;
 
 /// `GET /api/v1/why`
 pub(super) async fn why(
@@ -73,7 +78,8 @@ async fn of_backend(shared: &Shared, service: &str, backend: &str) -> Result<Val
     let (now, at, snapshot) = (Moment::now(), SystemTime::now(), shared.store.load());
     let sources = &shared.why.sources;
     let facts = sources.facts(&service, &sources.common(&snapshot, &service, None), place, now, at);
-    let mut answer = shown::backend(&facts, None);
+    let change = shared.why.history().change(&service.name, backend);
+    let mut answer = shown::backend(&facts, None, change.as_deref());
     answer["timeline"] = shown::events(&timeline(shared, &service.name, Some(backend)));
     // the ring of a large service takes a while, for which nobody on this thread may wait
     let algorithms = tokio::task::spawn_blocking(move || algorithms::shares(&service, place, now)).await;
@@ -88,8 +94,13 @@ fn of_service(shared: &Shared, service: &str) -> Result<Value, Problem> {
     let (now, at, snapshot) = (Moment::now(), SystemTime::now(), shared.store.load());
     let sources = &shared.why.sources;
     let common = sources.common(&snapshot, &service, None);
-    let all = (0..service.endpoints.len()).map(|place| sources.facts(&service, &common, place, now, at));
-    let mut answer = shown::service(&service.name, &common, service.panic_threshold, all);
+    let mut places: Vec<usize> = (0..service.endpoints.len()).collect();
+    places.sort_by_key(|&place| told_state(&service, place, now).is_usable());
+    let more = places.len().saturating_sub(BACKENDS);
+    places.truncate(BACKENDS);
+    let shown = places.into_iter().map(|place| sources.facts(&service, &common, place, now, at));
+    let mut answer = shown::service(&service.name, &common, service.panic_threshold, shown);
+    answer["more"] = json!(more);
     answer["at"] = json!(rfc3339(at));
     answer["timeline"] = shown::events(&timeline(shared, &service.name, None));
     Ok(answer)

@@ -105,9 +105,11 @@ impl Checks {
         }
     }
 
-    /// Checks a backend at once (within this interval, where it is checked so often already), and then at this interval until that moment, or until as many checks in a row were good as `rise` says and
-    /// it is up. A backend that nobody checks is left alone.
-    pub fn hurry(&mut self, service: &str, id: &str, every: Duration, until: Moment, now: Moment) {
+    /// Checks a backend at once (within this interval, where it is checked so often already), and then at this interval until that moment, or
+    /// until as many checks in a row were good as `rise` says and it is up. A backend that nobody checks is left alone. Returns whether it was
+    /// not in such a hurry before.
+    pub fn hurry(&mut self, service: &str, id: &str, every: Duration, until: Moment, now: Moment) -> bool {
+        let mut begins = false;
         for advisory in [false, true] {
             let Some(key) = self.keys.get(&(Arc::from(service), id.to_owned(), advisory)) else { continue };
             let Some(entry) = self.entries.get_mut(key) else { continue };
@@ -121,8 +123,10 @@ impl Checks {
             // one that is hurried anyway is due soon enough, and to look for its place in the schedule costs a look at all checks
             if !is_hurried {
                 self.schedule.hurry(*key, now);
+                begins = true;
             }
         }
+        begins
     }
 
     /// When the next check is due.

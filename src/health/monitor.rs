@@ -38,11 +38,13 @@ impl Monitor {
         self.0.updated.notify_one();
     }
 
-    /// Checks a backend at once (within this interval, where it is checked so often already), and then at this interval until that moment, or until it is well: as many checks in a row as `rise` says were
-    /// good, and it is up. A backend that nobody checks is left alone.
-    pub fn hurry(&self, service: &str, id: &str, every: Duration, until: Moment) {
-        self.checks().hurry(service, id, every, until, Moment::now());
+    /// Checks a backend at once (within this interval, where it is checked so often already), and then at this interval until that moment, or
+    /// until it is well: as many checks in a row as `rise` says were good, and it is up. A backend that nobody checks is left alone. Returns
+    /// whether it was not in such a hurry before.
+    pub fn hurry(&self, service: &str, id: &str, every: Duration, until: Moment) -> bool {
+        let begins = self.checks().hurry(service, id, every, until, Moment::now());
         self.0.updated.notify_one();
+        begins
     }
 
     /// The result of the last check of a backend.

@@ -117,12 +117,6 @@ impl Row for Backend {
         },
         Column {
             rank: 6,
-            tone: |it| tone::of_figure(it.latency_ms),
-            order: |a, b| most_first(a.latency_ms, b.latency_ms),
-            ..figure("AVERAGE", 7, |it| millis(it.latency_ms))
-        },
-        Column {
-            rank: 10,
             tone: |it| tone::of_figure(it.p50_ms),
             order: |a, b| most_first(a.p50_ms, b.p50_ms),
             ..figure("P50", 6, |it| millis(it.p50_ms))

@@ -169,8 +169,6 @@ pub struct Backend {
     pub share: Option<f64>,
     /// The share of failed attempts; `None` = there were none.
     pub error_rate: Option<f64>,
-    /// The moving average of its latency.
-    pub latency_ms: Option<f64>,
     /// Half of its answers took at most so many milliseconds.
     pub p50_ms: Option<f64>,
     /// 99 % of its answers took at most so many milliseconds.

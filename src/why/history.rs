@@ -141,6 +141,13 @@ impl History {
         }
     }
 
+    /// The facts of the change to the state that a backend is in; `None` = they are not kept.
+    pub fn change(&self, service: &str, backend: &str) -> Option<Arc<Facts>> {
+        let records = self.backends.get(&(Arc::from(service), Arc::from(backend)))?;
+        let is_change = |(_, record): &&(u64, Record)| matches!(record.event.kind, Kind::Backend { .. });
+        records.iter().rev().find(is_change)?.1.facts.clone()
+    }
+
     /// How many records there are, and how many bytes they take.
     pub fn size(&self) -> (usize, usize) {
         (self.replaced.len() + self.last.len(), self.bytes)

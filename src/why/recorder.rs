@@ -73,11 +73,12 @@ impl Recorder {
     ) {
         let (Some(name), Some(id)) = (&event.subject.service, &event.subject.backend) else { return };
         let mut history = self.why.history();
-        let service = snapshot.services.iter().find(|service| service.name == *name);
-        let found = service.and_then(|service| {
-            let place = service.endpoints.iter().position(|endpoint| endpoint.id == *id)?;
-            history.may_read(now).then_some((service, place))
+        // asked first, because to look a backend up among ten thousand is part of what has to be bounded
+        let found = history.may_read(now).then(|| {
+            let service = snapshot.services.iter().find(|service| service.name == *name)?;
+            Some((service, service.endpoints.iter().position(|endpoint| endpoint.id == *id)?))
         });
+        let found = found.flatten();
         let facts = found.map(|(service, place)| {
             let sources = &self.why.sources;
             let shared = common

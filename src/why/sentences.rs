@@ -3,7 +3,7 @@
 use super::brakes::Brake;
 use super::facts::Facts;
 use super::figures::{clock, span};
-use super::rules::Rule;
+use super::rules::{self, Rule};
 use crate::endpoint::breaker::Circuit;
 use crate::endpoint::state::{DecidedBy, State};
 
@@ -48,16 +48,26 @@ pub fn decided(by: DecidedBy) -> &'static str {
 }
 
 /// The sentences about a backend, the most important first. `at` = they are told of a moment of the past, whose facts are those of the change
-/// before it.
-pub fn of(facts: &Facts, rules: &[Rule], brakes: &[Brake], at: Option<std::time::SystemTime>) -> Vec<String> {
+/// before it. `change` has the facts of the change to the present state, where they are known: what has decided it may not show any more, since a
+/// backend that is out gets no requests.
+pub fn of(
+    facts: &Facts,
+    rules: &[Rule],
+    brakes: &[Brake],
+    at: Option<std::time::SystemTime>,
+    change: Option<&Facts>,
+) -> Vec<String> {
     let mut said = vec![head(facts, at)];
     let by = facts.condition.by;
     let holding: Vec<&Rule> = rules.iter().filter(|rule| rule.holds && rule.decides.is_some()).collect();
     if facts.condition.state.is_usable() {
         said.push(usable(facts, rules, &holding));
     } else {
-        said.extend(decisive(facts, &holding));
-        said.push(others(by, rules, &holding));
+        let then = change.filter(|change| change.condition == facts.condition).map(rules::of);
+        let deciding = then.as_deref().unwrap_or(rules);
+        let deciding_held: Vec<&Rule> = deciding.iter().filter(|rule| rule.holds && rule.decides.is_some()).collect();
+        said.extend(decisive(facts, &deciding_held));
+        said.push(others(by, deciding, &deciding_held));
         said.extend(ends(facts));
     }
     said.extend(votes(facts));
@@ -99,6 +109,9 @@ fn usable(facts: &Facts, rules: &[Rule], holding: &[&Rule]) -> String {
         (_, true) => "It takes part, and no rule speaks against it",
     };
     match nearest {
+        Some(rule) if rule.near >= 1.0 => {
+            format!("{begin}: {} has reached its threshold and does not act ({}).", short(rule), rule.text)
+        }
         Some(rule) => format!("{begin}; the nearest to acting is {}.", short(rule)),
         None => format!("{begin}."),
     }
@@ -134,8 +147,9 @@ fn ends(facts: &Facts) -> Option<String> {
         DecidedBy::Outlier => {
             let left = facts.ejected?;
             Some(format!(
-                "It comes back after {}, with a share of the work that grows; sooner if its checks show that it is well again.",
-                span(left)
+                "It comes back after {}, with a share of the work that grows{}.",
+                span(left),
+                if facts.limits.checks.is_some() { "; sooner if its checks show that it is well again" } else { "" }
             ))
         }
         DecidedBy::Checks if facts.condition.state == State::Down => {

@@ -121,7 +121,7 @@ pub(super) fn details(
         name: Arc::clone(&service.name),
         balance: service.balance.as_str(),
         protocol: service.protocol.as_str(),
-        shadow: shadow::of(service),
+        shadow: shadow::list(service),
         backends: backends.collect(),
     };
     recent.push(now, counters);

@@ -89,7 +89,7 @@ fn around(shared: &Shared, service: &str, backend: Option<&str>, at: SystemTime)
 /// What the records of this process say; `None` = they begin later.
 fn recorded(shared: &Shared, (service, backend): (&str, &str), at: SystemTime, then: &Then) -> Option<Value> {
     match then {
-        Then::Record(Record { facts: Some(facts), .. }) => Some(shown::backend(facts, Some(at))),
+        Then::Record(Record { facts: Some(facts), .. }) => Some(shown::backend(facts, Some(at), None)),
         Then::Record(Record { event, facts: None }) => {
             Some(known(service, backend, at, of_event(event, service, backend, at)))
         }

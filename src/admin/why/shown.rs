@@ -12,8 +12,9 @@ use crate::why::facts::{Facts, Vote};
 use crate::why::read::Common;
 use crate::why::{Brake, Rule, brakes, rules, sentences, service};
 
-/// Everything that follows from the facts of a backend. `at` = they are of the change before that time; `None` = they are of now.
-pub(super) fn backend(facts: &Facts, at: Option<SystemTime>) -> Value {
+/// Everything that follows from the facts of a backend. `at` = they are of the change before that time; `None` = they are of now, and `change` has
+/// those of the change to the present state, where they are known.
+pub(super) fn backend(facts: &Facts, at: Option<SystemTime>, change: Option<&Facts>) -> Value {
     let (rules, brakes) = (rules::of(facts), brakes::of(facts));
     json!({
         "service": &*facts.limits.service,
@@ -23,7 +24,7 @@ pub(super) fn backend(facts: &Facts, at: Option<SystemTime>) -> Value {
         "reason": &*facts.reason,
         "by": facts.condition.by.as_str(),
         "since": rfc3339(facts.since),
-        "text": sentences::of(facts, &rules, &brakes, at),
+        "text": sentences::of(facts, &rules, &brakes, at, change),
         "rules": rules.iter().map(rule).collect::<Vec<_>>(),
         "votes": facts.votes.iter().map(vote).collect::<Vec<_>>(),
         "brakes": brakes.iter().map(brake).collect::<Vec<_>>(),
@@ -53,7 +54,7 @@ pub(super) fn service(
 
 /// A backend in one sentence.
 pub(super) fn in_short(facts: &Facts, at: Option<SystemTime>) -> Value {
-    let text = sentences::of(facts, &rules::of(facts), &brakes::of(facts), at).into_iter().next();
+    let text = sentences::of(facts, &rules::of(facts), &brakes::of(facts), at, None).into_iter().next();
     json!({
         "backend": &*facts.id,
         "state": facts.condition.state.as_str(),

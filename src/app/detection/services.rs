@@ -219,9 +219,10 @@ fn check_refusing(monitor: &Monitor, service: &Service, samples: &[Sample], now:
         .iter()
         .zip(&service.endpoints)
         .filter(|(sample, _)| sample.takes_part && !sample.is_ejected && sample.failures.refused > 0);
-    for (_, endpoint) in refusing.take(MOST_REFUSING) {
-        monitor.hurry(&service.name, &endpoint.id, every, now.plus(REFUSING_FOR));
-    }
+    // those that are checked so often already do not keep others from it
+    let hurry =
+        |(_, endpoint): &(_, &Arc<Endpoint>)| monitor.hurry(&service.name, &endpoint.id, every, now.plus(REFUSING_FOR));
+    refusing.filter(hurry).take(MOST_REFUSING).for_each(drop);
 }
 
 /// For each of these endpoints, the place that it had before; `None` = it is new.

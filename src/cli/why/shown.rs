@@ -27,10 +27,15 @@ pub(super) fn text(answer: &Value, has_colours: bool) -> String {
             word(&it["text"]).to_owned(),
         ])
     });
+    if let Some(more @ 1..) = answer["more"].as_u64() {
+        let _ = writeln!(out, "  and {more} more, which can all be used or are like these");
+    }
     out += &table("rules", ["rule", "figure", "threshold", "would"], &answer["rules"], paint, |it| {
         let (would, holds) = (words(&it["would"]), it["holds"] == true);
+        // the mark makes the row stand out, and is not shown
         let would = if holds { format!("{would}!") } else { format!("not {would}") };
-        Some([words(&it["rule"]), word(&it["figure"]).to_owned(), word(&it["threshold"]).to_owned(), would])
+        let why = it["text"].as_str().filter(|text| !text.is_empty()).map_or(String::new(), |text| format!(": {text}"));
+        Some([words(&it["rule"]), word(&it["figure"]).to_owned(), word(&it["threshold"]).to_owned(), would + &why])
     });
     out += &table("votes", ["detector", "fault", "sure", "why"], &answer["votes"], paint, |it| {
         Some([words(&it["detector"]), words(&it["fault"]), percent(&it["confidence"]), word(&it["text"]).to_owned()])
@@ -101,7 +106,7 @@ fn table(
     };
     let mut out = format!("\n{}\n{}\n", paint.with(Tone::Strong, heading), paint.with(Tone::Soft, &line(&heads)));
     for row in &rows {
-        let acts = row.iter().any(|cell| cell.ends_with('!'));
+        let acts = row.iter().any(|cell| cell.contains('!'));
         let _ =
             writeln!(out, "{}", paint.with(if acts { Tone::Warn } else { Tone::Plain }, &line(row).replace('!', "")));
     }

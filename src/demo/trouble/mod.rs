@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::runtime::Builder;
@@ -25,7 +25,7 @@ use tokio::time::{Instant, interval_at, sleep_until};
 use super::fleet::Fleet;
 use super::member::Member;
 use super::restarts::Restarts;
-use crate::clock::Moment;
+use crate::clock::{Moment, rfc3339};
 use crate::event::{Events, Subscription};
 use line::{Line, Voice};
 use load::{Load, RATE};
@@ -205,7 +205,12 @@ impl Play {
         let promise = document.as_ref().map(|document| &document[SERVICE]);
         let lasted = self.start.elapsed();
         let mut text = summary::summary(lasted, &self.load.tally.borrow(), &self.story, promise);
-        text.push_str(&outlook(&self.stage, self.admin));
+        // just after the first backend was taken out
+        let first = self.story.outages.first().map(|outage| {
+            let ago = lasted.saturating_sub(outage.from + Duration::from_secs(1));
+            (outage.backend.as_str(), rfc3339(SystemTime::now() - ago))
+        });
+        text.push_str(&outlook(&self.stage, self.admin, first.as_ref().map(|(backend, at)| (*backend, &**at))));
         self.write(&text);
     }
 
@@ -255,17 +260,20 @@ Evenkeel {version}: {SIZE} backends, {RATE} requests a second, and {seconds} sec
     text
 }
 
-/// What is said when it is over.
-fn outlook(stage: &Stage, admin: SocketAddr) -> String {
+/// What is said when it is over. `first`: the backend that was taken out first, and a time at which it was out.
+fn outlook(stage: &Stage, admin: SocketAddr, first: Option<(&str, &str)>) -> String {
     if stage.ends {
         return String::new();
     }
     let program = &stage.program;
+    let why = first.map_or(String::new(), |(backend, at)| {
+        format!("  {program} why {SERVICE}/{backend} --at {at} --admin http://{admin}\n")
+    });
     format!(
         "
 It is over. The load goes on, and the page has it all. Look closer:
 
-  {program} why shop/b --at -1m --admin http://{admin}
+{why}\
   {program} recovery list --admin http://{admin}
   {program} report --last 1h --admin http://{admin}
   curl -s http://{admin}/api/v1/events

@@ -6,12 +6,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::line::{clock, wrapped};
+use super::load::RATE;
 use super::story::{Outage, Story};
 use super::tally::{Counts, Tally};
 use crate::recover::{Attempt, Outcome};
 
 /// The column in which the right column begins.
 const INDENT: usize = 20;
+
+/// From this share of the load on, the figures say something of Evenkeel, and not of the machine.
+const ENOUGH: f64 = 0.9;
 
 /// The summary, after `length`. `promise` is the service in `GET /api/v1/sla`.
 pub fn summary(length: Duration, tally: &Tally, story: &Story, promise: Option<&Value>) -> String {
@@ -20,6 +24,15 @@ pub fn summary(length: Duration, tally: &Tally, story: &Story, promise: Option<&
     let mut out = format!("\nWhat it came to, after {}\n\n", clock(length));
     let mut row = |name: &str, text: &str| _ = writeln!(out, "  {name:<18}{}", wrapped(text, INDENT));
     row("requests", &format!("{} sent, {} lost, {} slower than 250 ms", grouped(sent), grouped(lost), grouped(slow)));
+    let reached = sent as f64 / length.as_secs_f64().max(1.0);
+    if reached < ENOUGH * RATE as f64 {
+        row(
+            "load",
+            &format!(
+                "{reached:.0} of {RATE} a second: this machine is too busy for more, so these figures are not typical"
+            ),
+        );
+    }
     row("answer times", &format!("{p50} ms for half of them, {p99} ms for 99 of 100"));
     for (at, outages) in by_backend(&story.outages).into_iter().enumerate() {
         row(if at == 0 { "taken out" } else { "" }, &times(&outages, length));
@@ -158,6 +171,17 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_machine_that_is_too_busy_is_told() {
+        let mut tally = Tally::default();
+        let mut text = |sent| {
+            tally.got.sent = sent;
+            summary(Duration::from_secs(30), &tally, &Story::new(Moment::NEVER), None)
+        };
+        assert!(!text(5_990).contains("too busy"));
+        assert!(text(1_418).contains("47 of 200 a second: this machine is too busy"));
     }
 
     #[test]

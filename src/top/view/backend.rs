@@ -95,9 +95,8 @@ fn figures(backend: &Backend, theme: Theme, width: u16) -> Vec<Line<'static>> {
         ("weight", weight(backend)),
         ("share", percent(backend.share)),
         ("work share", percent(backend.work_share)),
-        ("average", millis(backend.latency_ms)),
-        ("zone", text(backend.zone.as_deref())),
         ("p50", millis(backend.p50_ms)),
+        ("zone", text(backend.zone.as_deref())),
         ("cpu, memory", format!("{}, {}", percent(backend.cpu), percent(backend.memory))),
     ];
     let left = LEFT.min(usize::from(width / 2));

@@ -29,7 +29,7 @@ fn rule(facts: &Facts, name: &str) -> Rule {
 }
 
 fn said(facts: &Facts) -> Vec<String> {
-    sentences::of(facts, &of(facts), &brakes::of(facts), None)
+    sentences::of(facts, &of(facts), &brakes::of(facts), None, None)
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn latency_by_a_factor_has_a_rule_of_its_own() {
 #[test]
 fn of_a_moment_of_the_past_it_says_which_moment_and_whose_figures() {
     let facts = Facts { at: at(50), ..ejected() };
-    let said = sentences::of(&facts, &of(&facts), &[], Some(at(55)));
+    let said = sentences::of(&facts, &of(&facts), &[], Some(at(55)), None);
     assert_eq!(
         said[0],
         "At 2027-01-15 08:00:55 UTC api/a was ejected, since 2027-01-15 08:00:50 UTC (5 s): 7 failures in a row, for 10s."
