@@ -61,6 +61,10 @@ pub(super) fn of_service(shared: &Shared, name: &str, at: SystemTime) -> Result<
         })
     };
     let backends: Vec<Value> = service.endpoints.iter().map(|endpoint| backend(&endpoint.id)).collect();
+    if !backends.is_empty() && backends.iter().all(|shown| shown["state"].is_null()) {
+        let detail = format!("what the backends of {name} were like at {} is not known", rfc3339(at));
+        return Err(Problem::not_found(detail).member("begins", json!(rfc3339(shared.started_at))));
+    }
     let usable = |shown: &&Value| matches!(shown["state"].as_str(), Some("up" | "starting" | "unknown"));
     let (usable, total) = (backends.iter().filter(usable).count(), backends.len());
     Ok(json!({

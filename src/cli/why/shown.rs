@@ -55,10 +55,11 @@ pub(super) fn text(answer: &Value, has_colours: bool) -> String {
             Some([words(&it["algorithm"]), share, own.to_owned(), word(&it["text"]).to_owned()])
         },
     );
-    out + &events(&answer["timeline"], paint)
+    out + &events(&answer["timeline"], answer["backend"].is_string(), paint)
 }
 
-fn events(all: &Value, paint: Paint) -> String {
+/// `is_of_one`: all of them are about the same backend, which is not named again.
+fn events(all: &Value, is_of_one: bool, paint: Paint) -> String {
     let all = list(all);
     if all.is_empty() {
         return String::new();
@@ -73,7 +74,9 @@ fn events(all: &Value, paint: Paint) -> String {
             "warn" => Tone::Warn,
             _ => Tone::Plain,
         };
-        let _ = writeln!(out, "  {time}  {}  {}", paint.with(tone, &format!("{level:5}")), word(&event["text"]));
+        let about = event["backend"].as_str().filter(|_| !is_of_one).map_or(String::new(), |id| format!("{id}: "));
+        let level = paint.with(tone, &format!("{level:5}"));
+        let _ = writeln!(out, "  {time}  {level}  {about}{}", word(&event["text"]));
     }
     if all.len() > EVENTS {
         let _ = writeln!(out, "  and {} more: --json has them", all.len() - EVENTS);
