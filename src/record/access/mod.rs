@@ -20,11 +20,11 @@ mod writer;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 pub use attempts::AttemptLog;
 use exchange::ExchangeFacts;
@@ -44,6 +44,8 @@ use crate::policy::access_log::{AccessDestination, AccessLines, Field, Layout};
 const QUEUE: usize = 64 * 1024;
 /// The memory that these lines may take: a client may make each of them as long as the head of a request.
 const QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// The writer changes its destination after the lines that were made before, unless that takes longer than this.
+const CHANGE_WITHIN: Duration = Duration::from_secs(1);
 /// Most lines are shorter than this, and so get their memory at once. As many as may wait then take as much memory as they may.
 const LINE: usize = 512;
 
@@ -72,15 +74,32 @@ struct Backlog {
     bytes: AtomicUsize,
     /// Lines that did not get into the queue.
     dropped: AtomicU64,
+    /// What the control plane wants of the writer. No worker takes this lock.
+    wanted: Mutex<Option<Wanted>>,
+}
+
+impl Backlog {
+    fn wanted(&self) -> MutexGuard<'_, Option<Wanted>> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A change of the destination.
+#[derive(Debug)]
+struct Wanted {
+    /// The file is opened again.
+    reopen: bool,
+    /// Lines go there from now on. The flag says whether they are JSON.
+    redirect: Option<(AccessDestination, bool)>,
+    /// From when on it is made, whichever lines are still in the queue before it.
+    due: Instant,
 }
 
 #[derive(Debug)]
 enum Message {
     Line(Line),
-    /// The file is opened again.
-    Reopen,
-    /// Lines go there from now on. The flag says whether they are JSON.
-    Redirect(AccessDestination, bool),
+    /// The lines before this one are those that were made before what is [wanted](Backlog::wanted) now.
+    Change,
 }
 
 /// A line with its end.
@@ -166,14 +185,24 @@ impl Log {
 
     /// Opens the file again, which a log rotation has moved away.
     pub fn reopen(&self) {
-        // where the queue is full, the next signal asks again
-        let _ = self.lines.try_send(Message::Reopen);
+        self.want(|wanted| wanted.reopen = true);
     }
 
     /// Writes to this destination from the next line on; `is_json` says how lines are written there. Where it can't be opened, the log
     /// stays where it is.
     pub fn redirect(&self, destination: AccessDestination, is_json: bool) {
-        let _ = self.lines.try_send(Message::Redirect(destination, is_json));
+        self.want(|wanted| wanted.redirect = Some((destination, is_json)));
+    }
+
+    /// What is wanted does not go through the queue, which may be full just when one wants to leave a destination.
+    fn want(&self, change: impl FnOnce(&mut Wanted)) {
+        let now = Instant::now();
+        let mut wanted = self.backlog.wanted();
+        let wanted = wanted.get_or_insert(Wanted { reopen: false, redirect: None, due: now + CHANGE_WITHIN });
+        change(wanted);
+        if self.lines.try_send(Message::Change).is_err() {
+            wanted.due = now;
+        }
     }
 
     /// Writes the line of an exchange, unless it is one of those that others stand for.

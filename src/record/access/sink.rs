@@ -1,11 +1,12 @@
 //! What lines are written to: a stream of bytes, or datagrams.
 
+use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::RecvFlags;
 
@@ -20,7 +21,7 @@ const BUFFER: usize = 64 * 1024;
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a receiver may take nothing, until it counts as gone.
 const STALL: Duration = Duration::from_secs(5);
-/// How long a Unix socket may be full.
+/// How long a Unix socket may be full, before lines are dropped without a wait until it takes one again.
 const FULL: Duration = Duration::from_secs(1);
 /// The most bytes of a datagram over UDP: 65,535 without the headers of IPv4 and UDP.
 const DATAGRAM_MAX: usize = 65_507;
@@ -34,7 +35,30 @@ pub(super) struct Sink {
     out: Option<Out>,
     /// What is yet to be written to a stream.
     buffer: Vec<u8>,
+    /// The lines in the buffer.
+    gathered: VecDeque<Gathered>,
+    /// Whether a Unix socket was full when it was written to last. Then it does not block.
+    is_full: bool,
+    /// When the process ends, whatever is not written by then.
+    deadline: Option<Instant>,
     messages: Option<Messages>,
+}
+
+/// A line in the buffer, or what is left to be written of it.
+struct Gathered {
+    /// In bytes.
+    length: usize,
+    /// How many dropped lines it tells of; 0 = it is a line of the log itself.
+    tells: u64,
+}
+
+/// What is given up together with the buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Discarded {
+    /// Lines of the log.
+    pub(super) lines: u64,
+    /// Lines that were dropped before, and that the discarded lines were to tell of.
+    pub(super) untold: u64,
 }
 
 enum Out {
@@ -60,7 +84,8 @@ impl Sink {
             AccessDestination::Syslog { facility, .. } => Some(Messages::new(*facility)),
             _ => None,
         };
-        Self { destination, out: None, buffer: Vec::new(), messages }
+        let (buffer, gathered) = (Vec::new(), VecDeque::new());
+        Self { destination, out: None, buffer, gathered, is_full: false, deadline: None, messages }
     }
 
     pub(super) fn destination(&self) -> &AccessDestination {
@@ -82,8 +107,24 @@ impl Sink {
         matches!(self.out, Some(Out::Udp(_)))
     }
 
+    /// Whether the receiver reads too slowly: lines are dropped.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Nothing waits for a receiver longer than until then.
+    pub(super) fn limit(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// Opens the file, or makes the connection.
     pub(super) fn open(&mut self) -> io::Result<()> {
+        let deadline = self.deadline;
+        self.is_full = false;
         self.out = Some(match &self.destination {
             AccessDestination::Stdout => Out::Stream(Box::new(io::stdout())),
             AccessDestination::File(path) => {
@@ -92,15 +133,17 @@ impl Sink {
             AccessDestination::Unixgram(path) => Out::Unix(unix(path)?),
             AccessDestination::Syslog { to, .. } => match to {
                 SyslogTransport::Unix(path) => Out::Unix(unix(path)?),
-                SyslogTransport::Tcp(host, port) => Out::Tcp(any(host, *port, tcp)?),
+                SyslogTransport::Tcp(host, port) => Out::Tcp(any(host, *port, |address| {
+                    TcpStream::connect_timeout(&address, within(CONNECT, deadline))
+                })?),
                 SyslogTransport::Udp(host, port) => Out::Udp(any(host, *port, udp)?),
             },
         });
         Ok(())
     }
 
-    /// Takes a line: at once, or for the next [flush](Self::flush).
-    pub(super) fn put(&mut self, line: &Line) -> Result<(), Trouble> {
+    /// Takes a line: at once, or for the next [flush](Self::flush). `tells` is how many dropped lines it tells of; 0 = it is a line of the log.
+    pub(super) fn put(&mut self, line: &Line, tells: u64) -> Result<(), Trouble> {
         let text = line.text.strip_suffix(b"\n").unwrap_or(&line.text);
         match &self.out {
             Some(Out::Udp(socket)) => {
@@ -109,14 +152,12 @@ impl Sink {
             }
             Some(Out::Unix(socket)) => {
                 let message = self.messages.as_mut().map_or(text, |messages| messages.datagram(text, line.at));
-                shortened(message, |message| socket.send(message)).map_err(|error| match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => Trouble::Lost(error),
-                    _ if is_too_long(&error) => Trouble::Lost(error),
-                    _ => {
-                        self.out = None;
-                        Trouble::Gone(error)
-                    }
-                })
+                if self.deadline.is_some() {
+                    // where that fails, the wait is the usual one
+                    let _ = socket.set_write_timeout(Some(within(FULL, self.deadline)));
+                }
+                let sent = shortened(message, |message| socket.send(message));
+                self.sent(sent)
             }
             Some(Out::Stream(_) | Out::Tcp(_)) | None => {
                 if self.buffer.len() >= BUFFER {
@@ -125,13 +166,37 @@ impl Sink {
                         None => Trouble::Gone(error),
                     })?;
                 }
+                let before = self.buffer.len();
                 match &mut self.messages {
                     Some(messages) => messages.append(&mut self.buffer, text, line.at),
                     None => self.buffer.extend_from_slice(&line.text),
                 }
+                self.gathered.push_back(Gathered { length: self.buffer.len() - before, tells });
                 Ok(())
             }
         }
+    }
+
+    /// What came of a datagram to a Unix socket. Once that was full for the whole time that it may be, it is not waited for again until it
+    /// has taken one: a receiver that does not read at all would hold up each line anew.
+    fn sent(&mut self, sent: io::Result<()>) -> Result<(), Trouble> {
+        let is_full = match &sent {
+            Ok(()) => false,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => true,
+            Err(error) if is_too_long(error) => self.is_full,
+            Err(_) => {
+                (self.out, self.is_full) = (None, false);
+                return sent.map_err(Trouble::Gone);
+            }
+        };
+        if is_full != self.is_full
+            && let Some(Out::Unix(socket)) = &self.out
+        {
+            // where that fails, each line waits
+            let _ = socket.set_nonblocking(is_full);
+            self.is_full = is_full;
+        }
+        sent.map_err(Trouble::Lost)
     }
 
     /// Writes what is gathered. What a file does not take is kept, and is written when there is room again. What a connection does not take
@@ -140,28 +205,65 @@ impl Sink {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        let deadline = self.deadline;
         let mut written = 0;
         let done = match &mut self.out {
-            Some(Out::Stream(out)) => {
-                let done = write(out, &self.buffer, &mut written).and_then(|()| out.flush());
-                self.buffer.drain(..written);
-                return done;
-            }
-            Some(Out::Tcp(stream)) => closed(stream).and_then(|()| write(stream, &self.buffer, &mut written)),
+            Some(Out::Stream(out)) => write(out, &self.buffer, &mut written, deadline).and_then(|()| out.flush()),
+            Some(Out::Tcp(stream)) => closed(stream)
+                .and_then(|()| stream.set_write_timeout(Some(within(STALL, deadline))))
+                .and_then(|()| write(stream, &self.buffer, &mut written, deadline)),
             _ => return Ok(()),
         };
-        if done.is_err() {
+        if done.is_err() && matches!(self.out, Some(Out::Tcp(_))) {
             self.out = None;
-            written = whole(&self.buffer, written);
         }
-        self.buffer.drain(..written);
+        self.taken(written);
         done
+    }
+
+    /// Takes so many bytes off the buffer. A file goes on within a line; a connection that is gone does not, so there the line stays whole.
+    fn taken(&mut self, mut written: usize) {
+        let goes_on = self.out.is_some();
+        let mut end = 0;
+        while let Some(line) = self.gathered.front_mut() {
+            if written < line.length {
+                if goes_on {
+                    line.length -= written;
+                    end += written;
+                }
+                break;
+            }
+            written -= line.length;
+            end += line.length;
+            self.gathered.pop_front();
+        }
+        self.buffer.drain(..end);
+    }
+
+    /// Gives up what was gathered.
+    pub(super) fn discard(&mut self) -> Discarded {
+        self.buffer.clear();
+        let mut discarded = Discarded { lines: 0, untold: 0 };
+        for line in self.gathered.drain(..) {
+            discarded.lines += u64::from(line.tells == 0);
+            discarded.untold += line.tells;
+        }
+        discarded
     }
 }
 
+/// As long as something may take, when all has to be done by the deadline. At least a millisecond: for a socket, 0 would be without end.
+fn within(longest: Duration, deadline: Option<Instant>) -> Duration {
+    let Some(deadline) = deadline else { return longest };
+    deadline.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), longest)
+}
+
 /// Writes all of it, and counts what was taken.
-fn write(out: &mut impl Write, bytes: &[u8], written: &mut usize) -> io::Result<()> {
+fn write(out: &mut impl Write, bytes: &[u8], written: &mut usize, deadline: Option<Instant>) -> io::Result<()> {
     while *written < bytes.len() {
+        if *written > 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(ErrorKind::TimedOut.into());
+        }
         match out.write(&bytes[*written..]) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(taken) => *written += taken,
@@ -183,25 +285,8 @@ fn closed(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// The bytes of the messages, each with its length before it, that were written whole.
-fn whole(messages: &[u8], written: usize) -> usize {
-    let mut end = 0;
-    loop {
-        let digits = messages[end..].iter().take_while(|byte| byte.is_ascii_digit());
-        let (mut length, mut count) = (0, 0);
-        for digit in digits {
-            (length, count) = (length * 10 + usize::from(digit - b'0'), count + 1);
-        }
-        let next = end + count + 1 + length;
-        if count == 0 || next > written {
-            return end;
-        }
-        end = next;
-    }
-}
-
 /// The first address of a host that can be connected to.
-fn any<T>(host: &str, port: u16, connect: fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+fn any<T>(host: &str, port: u16, connect: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
     let mut why = io::Error::from(ErrorKind::AddrNotAvailable);
     for address in resolve(host, port).map_err(io::Error::other)? {
         match connect(address) {
@@ -210,12 +295,6 @@ fn any<T>(host: &str, port: u16, connect: fn(SocketAddr) -> io::Result<T>) -> io
         }
     }
     Err(why)
-}
-
-fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, CONNECT)?;
-    stream.set_write_timeout(Some(STALL))?;
-    Ok(stream)
 }
 
 fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -265,11 +344,39 @@ fn is_too_long(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
+    fn line(text: &str) -> Line {
+        Line { text: text.as_bytes().to_vec(), at: crate::clock::Stamp::default() }
+    }
+
     #[test]
-    fn what_was_written_whole_ends_at_the_end_of_a_message() {
-        let messages = b"3 abc10 0123456789";
-        let ends = [0, 4, 5, 6, 17, 18].map(|written| whole(messages, written));
-        assert_eq!(ends, [0, 0, 5, 5, 5, 18]);
+    fn a_file_goes_on_within_a_line_and_a_connection_at_the_start_of_one() {
+        for (written, of_file, of_connection, lines) in [
+            (0, "abc\n0123\n", "abc\n0123\n", 2),
+            (3, "\n0123\n", "abc\n0123\n", 2),
+            (4, "0123\n", "0123\n", 1),
+            (9, "", "", 0),
+        ] {
+            for (out, want) in
+                [(Some(Out::Stream(Box::new(io::sink()) as Box<dyn Write + Send>)), of_file), (None, of_connection)]
+            {
+                let mut sink = Sink::new(AccessDestination::Stdout);
+                sink.out = out;
+                for text in ["abc\n", "0123\n"] {
+                    assert!(sink.put(&line(text), 0).is_ok());
+                }
+                sink.taken(written);
+                assert_eq!(String::from_utf8_lossy(&sink.buffer), want, "{written}");
+                assert_eq!(sink.discard(), Discarded { lines, untold: 0 }, "{written}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_discarded_line_that_tells_of_dropped_ones_is_none_of_the_log() {
+        let mut sink = Sink::new(AccessDestination::Stdout);
+        assert!(sink.put(&line("a\n"), 0).is_ok() && sink.put(&line("# 7 lines\n"), 7).is_ok());
+        assert_eq!(sink.discard(), Discarded { lines: 1, untold: 7 });
+        assert_eq!(sink.discard(), Discarded { lines: 0, untold: 0 });
     }
 
     #[test]

@@ -289,7 +289,7 @@ fn a_share_of_what_is_good_is_written_and_says_so() {
     (0..20_000).for_each(|_| log.exchange(&entry, &NAMES, &outcome(200), ended(1)));
     let lines = queue.try_iter().map(|message| match message {
         Message::Line(line) => assert!(String::from_utf8(line.text).unwrap().contains("\"sample\":0.25,")),
-        Message::Reopen | Message::Redirect(..) => panic!("nobody has asked for that"),
+        Message::Change => panic!("nobody has asked for that"),
     });
     // so far from 5,000 is one run in a billion and more: the standard deviation is 61
     let count = lines.count();
@@ -306,7 +306,7 @@ fn the_queue_holds_so_many_bytes_however_long_its_lines_are() {
         assert!(held <= QUEUE_BYTES && held > QUEUE_BYTES / 2, "{held}");
         let lines = queue.try_iter().map(|message| match message {
             Message::Line(line) => line.text.capacity(),
-            Message::Reopen | Message::Redirect(..) => 0,
+            Message::Change => 0,
         });
         assert_eq!(lines.sum::<usize>(), held);
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, counter};
 
 use super::sink::{Sink, Trouble};
-use super::{Backlog, Line, Message};
+use super::{Backlog, Line, Message, Wanted};
 use crate::clock::Stamp;
 use crate::metrics::names;
 use crate::policy::access_log::AccessDestination;
@@ -21,12 +21,20 @@ use crate::policy::access_log::AccessDestination;
 const GATHER: Duration = Duration::from_millis(5);
 /// The same while there is nobody to write to.
 const GATHER_IN_OUTAGE: Duration = Duration::from_millis(50);
+/// However many lines come, all else is seen to so often.
+const SETTLE: Duration = Duration::from_millis(50);
+/// How long lines may still be written when the process ends: whoever ends it does not wait for long, and a receiver may never take them.
+const END: Duration = Duration::from_secs(2);
 /// The pause after the first attempt at a connection that failed; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Where an error shows only with a later line, an outage is over after so long without one.
 const CALM: Duration = Duration::from_secs(10);
+
+/// What may be too slow for the lines.
+const DISK: &str = "disk";
+const RECEIVER: &str = "receiver";
 
 /// Writes lines.
 pub(super) struct Writer {
@@ -43,6 +51,8 @@ pub(super) struct Writer {
     missing: u64,
     /// Lines that were dropped and that the log has not been told of.
     untold: u64,
+    /// What was too slow for the last line that was dropped.
+    slow: &'static str,
     dropped: Counter,
 }
 
@@ -58,54 +68,83 @@ impl Writer {
         dropped.increment(0);
         let retry = (Instant::now(), FIRST_PAUSE);
         let (waiting, outage) = (VecDeque::new(), None);
-        Ok(Self { sink, is_json, backlog, waiting, retry, outage, missing: 0, untold: 0, dropped })
+        Ok(Self { sink, is_json, backlog, waiting, retry, outage, missing: 0, untold: 0, slow: DISK, dropped })
     }
 
-    /// Writes until the last worker is gone.
+    /// Writes until the last worker is gone, and then what can be written within [`END`].
     pub(super) fn run(&mut self, queue: &Receiver<Message>) {
         let mut is_busy = false;
-        loop {
-            let is_over = loop {
-                match queue.try_recv() {
-                    Ok(message) => {
-                        is_busy = true;
-                        self.handle(message);
-                    }
-                    Err(error) => break error == TryRecvError::Disconnected,
-                }
-            };
-            // there is nothing more to write for now: what was written must be visible
-            self.settle();
-            if is_over {
-                break;
-            }
-            if std::mem::take(&mut is_busy) || !self.sink.is_open() {
-                sleep(if self.sink.is_open() { GATHER } else { GATHER_IN_OUTAGE });
-                continue;
-            }
-            match queue.recv_timeout(Duration::from_secs(1)) {
+        let mut settled = Instant::now();
+        while !self.is_late() {
+            match queue.try_recv() {
                 Ok(message) => {
                     is_busy = true;
                     self.handle(message);
+                    if settled.elapsed() < SETTLE {
+                        continue;
+                    }
+                    self.attend();
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(TryRecvError::Disconnected) => break,
+                // there is nothing more to write for now: what was written must be visible
+                Err(TryRecvError::Empty) => {
+                    self.attend();
+                    if std::mem::take(&mut is_busy) || !self.sink.is_open() || !self.waiting.is_empty() {
+                        sleep(if self.sink.is_open() { GATHER } else { GATHER_IN_OUTAGE });
+                    } else {
+                        match queue.recv_timeout(Duration::from_secs(1)) {
+                            Ok(message) => {
+                                is_busy = true;
+                                self.handle(message);
+                            }
+                            Err(RecvTimeoutError::Timeout) => {}
+                            Err(RecvTimeoutError::Disconnected) => break,
+                        }
+                    }
+                }
             }
+            settled = Instant::now();
         }
-        self.end();
+        self.end(queue);
     }
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Line(line) if self.sink.is_open() => self.write(line),
+            // none overtakes those that wait
+            Message::Line(line) if self.sink.is_open() && self.waiting.is_empty() => self.write(line),
             Message::Line(line) => self.waiting.push_back(line),
-            Message::Reopen => self.to(self.sink.destination().clone(), self.is_json),
-            Message::Redirect(destination, is_json) => self.to(destination, is_json),
+            Message::Change => self.change(|_| true),
         }
     }
 
+    /// Sees to all that is no line in the queue.
+    fn attend(&mut self) {
+        // whoever has a clone of the log holds the backlog too
+        if self.sink.deadline().is_none() && Arc::strong_count(&self.backlog) == 1 {
+            self.sink.limit(Some(Instant::now() + END));
+        }
+        self.change(|wanted| wanted.due <= Instant::now());
+        self.settle();
+    }
+
+    /// Makes the change that is wanted, if it is time to.
+    fn change(&mut self, is_due: impl FnOnce(&mut Wanted) -> bool) {
+        let Some(wanted) = self.backlog.wanted().take_if(is_due) else { return };
+        if wanted.reopen {
+            self.to(self.sink.destination().clone(), self.is_json);
+        }
+        if let Some((destination, is_json)) = wanted.redirect {
+            self.to(destination, is_json);
+        }
+    }
+
+    /// Whether the time is over in which lines may still be written.
+    fn is_late(&self) -> bool {
+        self.sink.deadline().is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     fn write(&mut self, line: Line) {
-        let lost = match self.sink.put(&line) {
+        let lost = match self.sink.put(&line, 0) {
             Ok(()) => 0,
             Err(Trouble::Lost(error)) => {
                 self.failed(&error);
@@ -126,7 +165,16 @@ impl Writer {
             self.dropped.increment(lines);
             self.missing += lines;
             self.untold += lines;
+            self.slow = if self.sink.is_remote() { RECEIVER } else { DISK };
         }
+    }
+
+    /// Gives up what the destination has not taken.
+    fn discard(&mut self) -> u64 {
+        let discarded = self.sink.discard();
+        self.lost(discarded.lines);
+        self.untold += discarded.untold;
+        discarded.lines
     }
 
     /// Logged once: a disk that is full would be filled with that as well.
@@ -137,12 +185,14 @@ impl Writer {
         }
     }
 
-    /// Makes the connection where there is none and it is time to, writes what waits, and all that was gathered.
+    /// Makes the connection where there is none and it is time to, writes what waits (for [`SETTLE`] at most), and all that was gathered.
     fn settle(&mut self) {
         if !self.sink.is_open() {
             self.connect();
         }
+        let began = Instant::now();
         while self.sink.is_open()
+            && began.elapsed() < SETTLE
             && let Some(line) = self.waiting.pop_front()
         {
             self.write(line);
@@ -179,10 +229,10 @@ impl Writer {
         let dropped = std::mem::take(&mut self.untold);
         let text = match self.is_json {
             true => format!("{{\"dropped_lines\":{dropped}}}\n"),
-            false => format!("# {dropped} lines were dropped: the disk did not keep up\n"),
+            false => format!("# {dropped} lines were dropped: the {} did not keep up\n", self.slow),
         };
         if let Err(Trouble::Lost(error) | Trouble::Gone(error)) =
-            self.sink.put(&Line { text: text.into_bytes(), at: Stamp::now() })
+            self.sink.put(&Line { text: text.into_bytes(), at: Stamp::now() }, dropped)
         {
             self.untold = dropped;
             self.failed(&error);
@@ -190,7 +240,7 @@ impl Writer {
     }
 
     fn recovered(&mut self) {
-        let is_over = |since: &Instant| !self.sink.is_blind() || since.elapsed() >= CALM;
+        let is_over = |since: &Instant| !self.sink.is_full() && (!self.sink.is_blind() || since.elapsed() >= CALM);
         if self.outage.as_ref().is_some_and(is_over) {
             self.outage = None;
             match std::mem::take(&mut self.missing) {
@@ -215,6 +265,8 @@ impl Writer {
             self.is_json = is_json;
             return;
         }
+        sink.limit(self.sink.deadline());
+        self.discard();
         (self.sink, self.is_json) = (sink, is_json);
         self.retry = (Instant::now(), FIRST_PAUSE);
         if self.sink.is_remote() {
@@ -222,14 +274,160 @@ impl Writer {
         }
     }
 
-    /// Writes what can still be written.
-    fn end(&mut self) {
-        self.settle();
-        let left = self.waiting.len() as u64;
+    /// Writes what can still be written in time, and counts the rest.
+    fn end(&mut self, queue: &Receiver<Message>) {
+        if self.sink.deadline().is_none() {
+            self.sink.limit(Some(Instant::now() + END));
+        }
+        while !self.is_late() {
+            self.settle();
+            if !self.sink.is_open() || self.waiting.is_empty() {
+                break;
+            }
+        }
+        let queued = queue.try_iter().filter(|message| matches!(message, Message::Line(_))).count();
+        let unwritten = (queued + self.waiting.len()) as u64 + self.backlog.dropped.swap(0, Relaxed);
+        self.lost(unwritten);
+        let left = unwritten + self.discard();
         if left > 0 {
-            self.lost(left);
             let destination = self.sink.destination();
             tracing::error!(lines = left, %destination, "lines of the access log were not written");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::net::UnixDatagram;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::record::access::{Log, QUEUE};
+
+    fn opened(destination: AccessDestination) -> (Log, Receiver<Message>, Writer) {
+        let (log, queue) = Log::queued();
+        let writer = Writer::open(destination, false, Arc::clone(&log.backlog)).unwrap();
+        (log, queue, writer)
+    }
+
+    fn full() -> AccessDestination {
+        AccessDestination::File("/dev/full".into())
+    }
+
+    fn write(log: &Log, lines: u64) {
+        (0..lines).for_each(|n| log.queue(Line { text: format!("{n}\n").into_bytes(), at: Stamp::default() }));
+    }
+
+    /// What the writer does with all that is in the queue now.
+    fn work_off(writer: &mut Writer, queue: &Receiver<Message>) {
+        queue.try_iter().for_each(|message| writer.handle(message));
+        writer.attend();
+    }
+
+    /// A path at which there is nothing.
+    fn path(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("evenkeel-access-{name}-{}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        path
+    }
+
+    #[test]
+    fn a_receiver_that_does_not_read_holds_up_one_line_and_costs_no_line_uncounted() {
+        let path = path("receiver");
+        let receiver = UnixDatagram::bind(&path).unwrap();
+        let (log, queue, mut writer) = opened(AccessDestination::Unixgram(path.clone()));
+        writer.attend();
+        write(&log, 3_000);
+        let began = Instant::now();
+        queue.try_iter().for_each(|message| writer.handle(message));
+        // a second for the first, and for each further one without the remedy: 50 minutes
+        assert!(began.elapsed() < Duration::from_secs(60));
+        assert!(writer.sink.is_full() && writer.outage.is_some());
+        writer.settle();
+        assert!(writer.outage.is_some(), "that is no recovery");
+        receiver.set_nonblocking(true).unwrap();
+        let came = std::iter::from_fn(|| receiver.recv(&mut [0; 99]).ok()).count() as u64;
+        assert_eq!(came + writer.missing, 3_000);
+        // it reads again: it is told what it has missed
+        let missing = writer.missing;
+        writer.settle();
+        assert!(!writer.sink.is_full() && writer.outage.is_none());
+        let mut told = [0; 99];
+        let length = receiver.recv(&mut told).unwrap();
+        let want = format!("# {missing} lines were dropped: the receiver did not keep up");
+        assert_eq!(String::from_utf8_lossy(&told[..length]), want);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn the_end_comes_however_many_lines_are_left_and_counts_them() {
+        let path = path("end");
+        let destination = AccessDestination::File(path.clone());
+        let (log, queue, mut writer) = opened(destination);
+        write(&log, 5);
+        work_off(&mut writer, &queue);
+        assert!(writer.sink.deadline().is_none(), "a worker is there");
+        write(&log, 7);
+        drop(log);
+        writer.attend();
+        assert!(writer.sink.deadline().is_some(), "they have all gone");
+        writer.sink.limit(Some(Instant::now()));
+        writer.run(&queue);
+        assert_eq!(writer.missing, 7);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "0\n1\n2\n3\n4\n");
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn lines_that_a_full_disk_has_not_taken_are_counted_at_the_end() {
+        let (log, queue, mut writer) = opened(full());
+        write(&log, 20);
+        work_off(&mut writer, &queue);
+        assert_eq!(writer.missing, 0, "there may be room again");
+        drop(log);
+        writer.run(&queue);
+        assert_eq!(writer.missing, 20);
+    }
+
+    #[test]
+    fn lines_that_a_full_disk_has_not_taken_are_told_of_where_the_log_goes_then() {
+        let path = path("told");
+        let destination = AccessDestination::File(path.clone());
+        let (log, queue, mut writer) = opened(full());
+        write(&log, 20);
+        work_off(&mut writer, &queue);
+        log.reopen();
+        work_off(&mut writer, &queue);
+        write(&log, 1);
+        log.redirect(destination, false);
+        write(&log, 1);
+        work_off(&mut writer, &queue);
+        // the last line of the full disk told of the 20 before it, and is none itself
+        let written = fs::read_to_string(&path).unwrap();
+        assert_eq!(written, "0\n# 21 lines were dropped: the disk did not keep up\n");
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_change_of_the_destination_comes_after_the_lines_before_it_or_at_once_where_the_queue_is_full() {
+        let path = path("change");
+        let destination = AccessDestination::File(path.clone());
+        let (log, queue, mut writer) = opened(full());
+        log.redirect(destination.clone(), false);
+        log.backlog.wanted().as_mut().unwrap().due += Duration::from_secs(3_600);
+        writer.attend();
+        assert_eq!(*writer.sink.destination(), full(), "lines may stand before it");
+        work_off(&mut writer, &queue);
+        assert_eq!(*writer.sink.destination(), destination);
+        write(&log, QUEUE as u64);
+        fs::remove_file(&path).unwrap();
+        log.reopen();
+        writer.attend();
+        assert!(path.exists());
+        log.redirect(full(), false);
+        writer.attend();
+        assert_eq!(*writer.sink.destination(), full());
+        fs::remove_file(path).unwrap();
     }
 }
