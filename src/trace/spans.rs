@@ -154,10 +154,6 @@ impl ExchangeTrace {
         writer.message(SPANS, |span| {
             span.bytes(field::TRACE_ID, &self.trace.0.to_be_bytes());
             span.bytes(field::SPAN_ID, &id.to_be_bytes());
-            span.bytes(
-                field::TRACE_STATE,
-                String::from_utf8_lossy(self.state.as_deref().unwrap_or_default()).as_bytes(),
-            );
             if let Some(parent) = parent {
                 span.bytes(field::PARENT_SPAN_ID, &parent.to_be_bytes());
             }
@@ -179,6 +175,9 @@ impl ExchangeTrace {
         };
         let times = (request.began, end.ended);
         self.span(end, (self.span, self.parent), (&name, kind::SERVER), times, writer, |span| {
+            // it is the same for all spans of the trace, so it is said once
+            let state = String::from_utf8_lossy(self.state.as_deref().unwrap_or_default());
+            span.bytes(field::TRACE_STATE, state.as_bytes());
             let attributes = &mut Attributes::new(span, field::ATTRIBUTES);
             request.describe(attributes);
             attributes.text_of("http.route", end.route.filter(|route| !route.is_empty()));

@@ -14,6 +14,11 @@ use crate::policy::Tracing;
 /// Traces that are kept for their memory. More exchanges at a time than this are rare, and cost an allocation each.
 const SPARE: usize = 256;
 
+/// The most bytes of `tracestate` that are exported, and the longest member of one that is longer than that: what W3C Trace Context (section 3.3.1.5)
+/// wants passed on at least. A client may send as much as the head of a request holds.
+const MOST_STATE: usize = 512;
+const LONG_MEMBER: usize = 128;
+
 /// What one worker traces with.
 #[derive(Debug)]
 pub struct Tracer {
@@ -88,9 +93,26 @@ fn take_parent(tracing: &Tracing, headers: &mut HeaderMap, trace: &mut ExchangeT
         headers.remove(TRACESTATE);
         return None;
     }
-    let lines: Vec<&[u8]> = headers.get_all(TRACESTATE).iter().map(|value| value.as_bytes()).collect();
-    trace.state = (!lines.is_empty()).then(|| lines.join(&b","[..]).into());
+    trace.state = state(headers);
     parent
+}
+
+/// What is exported of `tracestate`. Of one that is longer than [`MOST_STATE`], long members are left out, and then those at the end that don't
+/// fit; no member is cut.
+fn state(headers: &HeaderMap) -> Option<Box<[u8]>> {
+    let lines = || headers.get_all(TRACESTATE).iter().map(|line| line.as_bytes());
+    let whole: usize = lines().map(|line| line.len() + 1).sum();
+    let longest = if whole > MOST_STATE + 1 { LONG_MEMBER } else { MOST_STATE };
+    let mut state = Vec::with_capacity(whole.min(MOST_STATE));
+    for member in lines().flat_map(|line| line.split(|byte| *byte == b',')).filter(|member| member.len() <= longest) {
+        let comma = usize::from(!state.is_empty());
+        if state.len() + comma + member.len() > MOST_STATE {
+            break;
+        }
+        state.extend_from_slice(&b","[..comma]);
+        state.extend_from_slice(member);
+    }
+    (!state.is_empty()).then(|| state.into())
 }
 
 #[cfg(test)]
@@ -139,6 +161,31 @@ mod tests {
             assert_eq!(left, ["tracestate: a=1", "tracestate: b=2", "x: 1"]);
             let (trace, _) = begun(&[("traceparent", &GOOD.replace("-01", "-00"))], sample, true);
             assert!(!trace.sampled);
+        }
+    }
+
+    #[test]
+    fn a_long_tracestate_is_passed_on_whole_and_exported_without_the_members_that_do_not_fit() {
+        let member = |number: usize, length: usize| format!("k{number:03}={}", "v".repeat(length - 5));
+        let whole: Vec<String> = (0..150).map(|number| member(number, 100)).collect();
+        let long = whole.join(",");
+        let big = member(999, 600);
+        let exact = format!("{},{}", member(0, 255), member(1, 256));
+        for (lines, exported) in [
+            (vec![&*long], Some(whole[..5].join(","))),
+            (vec![&*big, &*long], Some(whole[..5].join(","))),
+            (vec![&*whole[0], &*whole[1], &*long], Some([&whole[..2], &whole[..3]].concat().join(","))),
+            (vec![&*big], None),
+            (vec![&*exact], Some(exact.clone())),
+            (vec![""], None),
+        ] {
+            let fields: Vec<_> =
+                lines.iter().map(|line| ("tracestate", *line)).chain([("traceparent", GOOD)]).collect();
+            let (trace, left) = begun(&fields, 1.0, true);
+            assert_eq!(trace.state.as_deref().map(String::from_utf8_lossy).as_deref(), exported.as_deref());
+            let mut passed_on: Vec<_> = lines.iter().map(|line| format!("tracestate: {line}")).collect();
+            passed_on.sort();
+            assert_eq!(left, passed_on);
         }
     }
 
