@@ -58,6 +58,18 @@ impl Courier {
         self.orders.borrow().stop
     }
 
+    /// Waits for the moment after which nothing is sent. While the process does not stop, that is for ever.
+    pub fn stopped(&self) -> impl Future<Output = ()> + use<> {
+        let mut orders = self.orders.clone();
+        async move {
+            let stop = orders.wait_for(|orders| orders.stop.is_some()).await.map(|orders| orders.stop);
+            match stop.ok().flatten() {
+                Some(stop) => tokio::time::sleep_until(stop.into()).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// Waits until there are other orders. When they can never come, that is for ever.
     pub async fn ordered(&mut self) {
         if self.orders.changed().await.is_err() {

@@ -144,6 +144,22 @@ fn what_waits_for_one_collector_goes_to_the_next_that_is_named() {
 }
 
 #[test]
+fn a_process_that_stops_gives_up_a_message_that_is_not_answered_and_tells_how_much_is_lost() {
+    let silent = Collector::http(&["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"]);
+    let origin = Origin::ok();
+    let mut proxy = Proxy::start(&traced(silent.endpoint(), ALL, &[&origin]));
+    assert_eq!(proxy.client().get("/x").status, 200);
+    wait_until("it is being sent", || silent.tries() == 1);
+    assert_eq!(proxy.client().get("/y").status, 200);
+    proxy.signal("TERM");
+    assert!(proxy.wait().success());
+    // what is being sent, and what waits behind it
+    let told = proxy.stderr();
+    let line = told.lines().find(|line| line.contains("spans that wait for their collector are not sent any more"));
+    assert!(line.is_some_and(|line| line.contains("spans=4")), "{told}");
+}
+
+#[test]
 fn a_process_that_stops_does_not_wait_for_a_collector_that_is_gone() {
     let nobody = Port::reserve();
     let origin = Origin::ok();
