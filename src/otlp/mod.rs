@@ -27,9 +27,8 @@ use crate::io::be_nice;
 use crate::trace::{Queue, Spans};
 use courier::{Courier, Orders};
 pub use metrics::MetricsFeed;
-use outage::Outage;
 use points::Points;
-use target::Target;
+use target::{Signal, Target};
 use traces::Traces;
 
 /// How long a process that stops goes on sending what waits.
@@ -147,12 +146,11 @@ impl Exporter {
             be_nice();
             match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Ok(runtime) => {
-                    let outage = Outage::new(events);
-                    let courier = || Courier::new(received.clone(), outage.clone());
+                    let courier = |signal| Courier::new(received.clone(), signal, Arc::clone(&events));
                     if let Some(readings) = readings {
-                        runtime.spawn_local(metrics::send(readings, courier()));
+                        runtime.spawn_local(metrics::send(readings, courier(Signal::Metrics)));
                     }
-                    runtime.block_on(Traces::new(spans, queue, courier()).run());
+                    runtime.block_on(Traces::new(spans, queue, courier(Signal::Traces)).run());
                     // a name that is looked up keeps a thread, which must not keep this one
                     runtime.shutdown_background();
                 }

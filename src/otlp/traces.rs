@@ -111,7 +111,7 @@ impl Traces {
             let delivered = tokio::select! {
                 biased;
                 () = stopped => return Some(DropReason::Stopped),
-                delivered = self.courier.bring(Signal::Traces, count, |resource| batch.message(resource)) => delivered,
+                delivered = self.courier.bring(count, |resource| batch.message(resource)) => delivered,
             };
             let asked = match delivered {
                 Delivered::Taken => return None,

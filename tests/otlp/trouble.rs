@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::collector::Collector;
+use crate::collector::{Collector, TAKEN};
 use crate::support::{Origin, Port, Proxy, config, wait_until};
 use crate::traced;
 
@@ -41,7 +41,7 @@ fn a_collector_that_is_gone_costs_no_request_and_no_more_memory_than_the_queue_a
         .collect();
     wait_until("the queue is full", || dropped(&proxy, "queue_full") > 500);
     wait_until("it is told", || kinds(&proxy) == ["otlp_failed"]);
-    let line = "the collector takes no telemetry";
+    let line = "the collector takes no traces";
     assert_eq!(proxy.stderr().matches(line).count(), 1, "{}", proxy.stderr());
 
     let collector = Collector::http_at(port.address());
@@ -106,6 +106,31 @@ fn what_a_collector_refuses_is_counted_and_not_sent_again() {
     proxy.wait_for_metrics("evenkeel_otlp_sent_total{signal=\"traces\"} 1");
     assert!(proxy.stderr().contains("the collector has taken a message, but not all of it"), "{}", proxy.stderr());
     assert_eq!(collector.tries(), 2);
+}
+
+#[test]
+fn a_collector_that_takes_traces_but_no_metrics_is_told_of_once() {
+    let collector = Origin::script(|conn| {
+        while let Ok(request) = conn.request() {
+            let is_taken = request.target() == "/v1/traces";
+            conn.send(if is_taken { TAKEN } else { "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n" });
+        }
+    });
+    let origin = Origin::ok();
+    let keys = format!("{ALL}\nmetrics_interval = \"1s\"");
+    let proxy = Proxy::start(&traced(&format!("http://{}", collector.address()), &keys, &[&origin]));
+    let mut client = proxy.client();
+    let refused = || proxy.metric("evenkeel_otlp_dropped_total{signal=\"metrics\",reason=\"refused\"}");
+    for turn in 1..=2 {
+        let before = refused();
+        wait_until("metrics are refused", || refused() > before);
+        assert_eq!(client.get("/x").status, 200);
+        wait_until("traces are taken", || proxy.metric("evenkeel_otlp_sent_total{signal=\"traces\"}") == 2 * turn);
+    }
+    let before = refused();
+    wait_until("metrics are refused", || refused() > before);
+    assert_eq!(kinds(&proxy), ["otlp_failed"]);
+    assert!(proxy.stderr().contains("the collector takes no metrics"), "{}", proxy.stderr());
 }
 
 #[test]
