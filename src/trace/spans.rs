@@ -136,8 +136,12 @@ impl ExchangeTrace {
             let endpoint = attempt.endpoint.as_ref().or_else(|| backend(attempt.backend));
             self.attempt_span(end, number as u64, attempt, endpoint.map(|endpoint| &**endpoint), &mut writer);
         }
-        let count = 1 + self.waits.len() + self.attempts.len();
-        Spans { bytes: writer.into_bytes(), count: u32::try_from(count).unwrap_or(u32::MAX) }
+        Spans { bytes: writer.into_bytes(), count: u32::try_from(self.span_count()).unwrap_or(u32::MAX) }
+    }
+
+    /// How many spans it has.
+    pub(super) fn span_count(&self) -> usize {
+        1 + self.waits.len() + self.attempts.len()
     }
 
     /// Writes what all spans have; `ids` are its own number and that of its parent, `rest` writes what else it has.

@@ -9,6 +9,7 @@ use super::context::{Parent, TRACEPARENT, TRACESTATE};
 use super::exchange::{ExchangeTrace, RequestFacts};
 use super::ids::{Ids, is_drawn};
 use super::queue::{Queue, Spans};
+use super::spans::SampledBy;
 use crate::policy::Tracing;
 
 /// Traces that are kept for their memory. More exchanges at a time than this are rare, and cost an allocation each.
@@ -67,21 +68,23 @@ impl Tracer {
         trace.attempt_begins(self.ids.borrow_mut().span(), backend, began);
     }
 
-    /// The exchange has ended. `spans` makes what is exported of it, where anything is.
+    /// The exchange has ended, and is exported if there is a reason to. `spans` makes what is, where there is room for it. Says whether it is exported.
     pub fn end(
         &self,
         mut trace: Box<ExchangeTrace>,
-        spans: impl FnOnce(&mut ExchangeTrace, &mut dyn FnMut() -> u64) -> Option<Spans>,
-    ) {
-        let spans = spans(&mut trace, &mut || self.ids.borrow_mut().span());
-        if let Some((queue, spans)) = self.queue.as_ref().zip(spans) {
-            queue.put(spans);
-        }
+        sampled_by: Option<SampledBy>,
+        spans: impl FnOnce(&mut ExchangeTrace, SampledBy, &mut dyn FnMut() -> u64) -> Spans,
+    ) -> bool {
+        let queue = self.queue.as_ref().zip(sampled_by).filter(|(queue, _)| queue.admits(trace.span_count()));
+        let is_exported = queue.is_some_and(|(queue, sampled_by)| {
+            queue.put(spans(&mut trace, sampled_by, &mut || self.ids.borrow_mut().span()))
+        });
         let mut spare = self.spare.borrow_mut();
         if spare.len() < SPARE {
             trace.clear();
             spare.push(trace);
         }
+        is_exported
     }
 }
 
@@ -207,6 +210,27 @@ mod tests {
     }
 
     #[test]
+    fn spans_are_made_only_where_there_is_a_reason_to_and_room_for_them() {
+        let (queue, _receiver) = Queue::new();
+        let tracer = Tracer::new(7, Some(queue.clone()));
+        let tracing = Tracing { sample: 1.0, slow: Duration::from_secs(1), errors: true, trust_parent: true };
+        let end = |reason| {
+            let mut was_made = false;
+            let trace = tracer.begin(&tracing, facts(), &mut HeaderMap::new());
+            let is_exported = tracer.end(trace, reason, |_, _, _| {
+                was_made = true;
+                Spans { bytes: vec![0; 1024], count: 1 }
+            });
+            (was_made, is_exported)
+        };
+        assert_eq!(end(Some(SampledBy::Error)), (false, false), "nobody sends any");
+        queue.set_limit(2000);
+        assert_eq!(end(None), (false, false));
+        assert_eq!(end(Some(SampledBy::Error)), (true, true));
+        assert_eq!((end(Some(SampledBy::Error)), queue.take_dropped()), ((false, false), 1));
+    }
+
+    #[test]
     fn what_one_exchange_leaves_behind_is_not_found_in_the_next() {
         let tracer = Tracer::new(7, None);
         let tracing = Tracing { sample: 1.0, slow: Duration::from_secs(1), errors: true, trust_parent: true };
@@ -218,7 +242,7 @@ mod tests {
         first.connects();
         first.took_route(Some(2));
         let address = std::ptr::from_ref(&*first);
-        tracer.end(first, |_, _| None);
+        assert!(!tracer.end(first, None, |_, _, _| panic!("there is no reason to")));
         let next = tracer.begin(&tracing, facts(), &mut HeaderMap::new());
         assert!(std::ptr::eq(&raw const *next, address), "its memory is used again");
         assert_eq!((next.parent, next.state.as_ref(), next.route), (None, None, None));
