@@ -102,20 +102,25 @@ impl Exporter {
         self.interval.send_replace(config.as_ref().and_then(|config| config.metrics_interval));
         self.config = config;
         let target = target.map(Arc::new);
-        match (&self.running, self.spans.take()) {
-            (Some(running), spans) => {
-                self.spans = spans;
-                running.orders.send_modify(|orders| orders.target = target);
-            }
-            (None, Some(spans)) => match self.start(spans, target) {
-                Ok(running) => self.running = Some(running),
-                Err(error) => {
-                    self.queue.set_limit(0);
-                    tracing::error!(%error, "telemetry can't be sent: its thread can't be started");
-                }
-            },
-            (None, None) => {}
+        if !self.order(target) {
+            self.queue.set_limit(0);
+            self.interval.send_replace(None);
         }
+    }
+
+    /// Orders the thread to send to this collector, and starts it where it was not; whether there is a thread. One that could not be started has
+    /// lost the other side of the queue, so no later section can be in force.
+    fn order(&mut self, target: Option<Arc<Target>>) -> bool {
+        if let Some(running) = &self.running {
+            running.orders.send_modify(|orders| orders.target = target);
+            return !running.orders.is_closed();
+        }
+        let Some(spans) = self.spans.take() else { return false };
+        match self.start(spans, target) {
+            Ok(running) => self.running = Some(running),
+            Err(error) => tracing::error!(%error, "telemetry can't be sent: its thread can't be started"),
+        }
+        self.running.is_some()
     }
 
     /// Sends what waits, for [`LAST_SPANS`] at most, and ends. To be called when the workers have ended.
@@ -154,7 +159,10 @@ impl Exporter {
                     // a name that is looked up keeps a thread, which must not keep this one
                     runtime.shutdown_background();
                 }
-                Err(error) => tracing::error!(%error, "telemetry can't be sent: its thread can't be started"),
+                Err(error) => {
+                    queue.set_limit(0);
+                    tracing::error!(%error, "telemetry can't be sent: its thread can't be started");
+                }
             }
             let _ = end.send(());
         })?;

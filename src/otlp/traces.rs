@@ -102,7 +102,7 @@ impl Traces {
         }
     }
 
-    /// Why it was not taken, if it was not.
+    /// Why it is lost, if it is and that counts.
     async fn deliver_until(&mut self, deadline: Instant, count: u64, batch: &Batch) -> Option<DropReason> {
         for failures in 1.. {
             let is_last = self.courier.stop().is_some();
@@ -114,9 +114,9 @@ impl Traces {
                 delivered = self.courier.bring(count, |resource| batch.message(resource)) => delivered,
             };
             let asked = match delivered {
-                Delivered::Taken => return None,
+                // without a collector, nobody misses them
+                Delivered::Taken | Delivered::Nobody => return None,
                 Delivered::Refused => return Some(DropReason::Refused),
-                Delivered::Nobody => return Some(DropReason::Stopped),
                 Delivered::Later(asked) => asked,
             };
             // the process stops and this was the last try
@@ -126,11 +126,13 @@ impl Traces {
             if Instant::now() >= deadline {
                 return Some(DropReason::Expired);
             }
+            let next = Instant::now() + PAUSES.after(failures, asked, fastrand::f64());
             tokio::select! {
                 biased;
                 // another collector may take it at once, and there is no time where the process stops
                 () = self.courier.ordered() => {}
-                () = tokio::time::sleep(PAUSES.after(failures, asked, fastrand::f64())) => {}
+                // a pause that the collector asks for may be longer than there is time
+                () = tokio::time::sleep_until(next.min(deadline).into()) => {}
             }
         }
         None
