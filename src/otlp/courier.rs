@@ -12,6 +12,7 @@ use super::client::Client;
 use super::outage::Outage;
 use super::target::{Signal, Target};
 use crate::config::model::OtlpProtocol;
+use crate::event::Events;
 use crate::metrics::names;
 use crate::trace::DropReason;
 
@@ -37,10 +38,11 @@ pub enum Delivered {
     Nobody,
 }
 
-/// Brings messages to the collector in force.
+/// Brings the messages of one signal to the collector in force.
 #[derive(Debug)]
 pub struct Courier {
     orders: watch::Receiver<Orders>,
+    signal: Signal,
     outage: Outage,
     client: Client,
     /// The collector that the connection is to.
@@ -48,14 +50,26 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Obeys these orders, and tells what happens by `outage`.
-    pub fn new(orders: watch::Receiver<Orders>, outage: Outage) -> Self {
-        Self { orders, outage, client: Client::default(), known: None }
+    /// Obeys these orders, and tells `events` when the collector takes nothing.
+    pub fn new(orders: watch::Receiver<Orders>, signal: Signal, events: Arc<Events>) -> Self {
+        Self { orders, signal, outage: Outage::new(events, signal), client: Client::default(), known: None }
     }
 
     /// The moment after which nothing is sent; `None` while the process does not stop.
     pub fn stop(&self) -> Option<Instant> {
         self.orders.borrow().stop
+    }
+
+    /// Waits for the moment after which nothing is sent. While the process does not stop, that is for ever.
+    pub fn stopped(&self) -> impl Future<Output = ()> + use<> {
+        let mut orders = self.orders.clone();
+        async move {
+            let stop = orders.wait_for(|orders| orders.stop.is_some()).await.map(|orders| orders.stop);
+            match stop.ok().flatten() {
+                Some(stop) => tokio::time::sleep_until(stop.into()).await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Waits until there are other orders. When they can never come, that is for ever.
@@ -66,7 +80,8 @@ impl Courier {
     }
 
     /// Sends a message, which `message` makes for a collector that is told of this process with this `Resource`, and which has so many entries.
-    pub async fn bring(&mut self, signal: Signal, entries: u64, message: impl FnOnce(&[u8]) -> Bytes) -> Delivered {
+    pub async fn bring(&mut self, entries: u64, message: impl FnOnce(&[u8]) -> Bytes) -> Delivered {
+        let signal = self.signal;
         let Some(target) = self.orders.borrow().target.clone() else { return Delivered::Nobody };
         if !self.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, &target)) {
             self.client.close();

@@ -64,7 +64,7 @@ impl MetricsFeed {
 pub(super) async fn send(mut readings: mpsc::Receiver<Vec<Points>>, mut courier: Courier) {
     while let Some(reading) = readings.recv().await {
         for points in reading {
-            let brought = courier.bring(Signal::Metrics, points.count, |resource| points.message(resource)).await;
+            let brought = courier.bring(points.count, |resource| points.message(resource)).await;
             match brought {
                 Delivered::Taken | Delivered::Nobody => {}
                 Delivered::Refused => count_dropped(Signal::Metrics, DropReason::Refused, points.count),

@@ -27,9 +27,8 @@ use crate::io::be_nice;
 use crate::trace::{Queue, Spans};
 use courier::{Courier, Orders};
 pub use metrics::MetricsFeed;
-use outage::Outage;
 use points::Points;
-use target::Target;
+use target::{Signal, Target};
 use traces::Traces;
 
 /// How long a process that stops goes on sending what waits.
@@ -103,20 +102,25 @@ impl Exporter {
         self.interval.send_replace(config.as_ref().and_then(|config| config.metrics_interval));
         self.config = config;
         let target = target.map(Arc::new);
-        match (&self.running, self.spans.take()) {
-            (Some(running), spans) => {
-                self.spans = spans;
-                running.orders.send_modify(|orders| orders.target = target);
-            }
-            (None, Some(spans)) => match self.start(spans, target) {
-                Ok(running) => self.running = Some(running),
-                Err(error) => {
-                    self.queue.set_limit(0);
-                    tracing::error!(%error, "telemetry can't be sent: its thread can't be started");
-                }
-            },
-            (None, None) => {}
+        if !self.order(target) {
+            self.queue.set_limit(0);
+            self.interval.send_replace(None);
         }
+    }
+
+    /// Orders the thread to send to this collector, and starts it where it was not; whether there is a thread. One that could not be started has
+    /// lost the other side of the queue, so no later section can be in force.
+    fn order(&mut self, target: Option<Arc<Target>>) -> bool {
+        if let Some(running) = &self.running {
+            running.orders.send_modify(|orders| orders.target = target);
+            return !running.orders.is_closed();
+        }
+        let Some(spans) = self.spans.take() else { return false };
+        match self.start(spans, target) {
+            Ok(running) => self.running = Some(running),
+            Err(error) => tracing::error!(%error, "telemetry can't be sent: its thread can't be started"),
+        }
+        self.running.is_some()
     }
 
     /// Sends what waits, for [`LAST_SPANS`] at most, and ends. To be called when the workers have ended.
@@ -147,16 +151,18 @@ impl Exporter {
             be_nice();
             match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Ok(runtime) => {
-                    let outage = Outage::new(events);
-                    let courier = || Courier::new(received.clone(), outage.clone());
+                    let courier = |signal| Courier::new(received.clone(), signal, Arc::clone(&events));
                     if let Some(readings) = readings {
-                        runtime.spawn_local(metrics::send(readings, courier()));
+                        runtime.spawn_local(metrics::send(readings, courier(Signal::Metrics)));
                     }
-                    runtime.block_on(Traces::new(spans, queue, courier()).run());
+                    runtime.block_on(Traces::new(spans, queue, courier(Signal::Traces)).run());
                     // a name that is looked up keeps a thread, which must not keep this one
                     runtime.shutdown_background();
                 }
-                Err(error) => tracing::error!(%error, "telemetry can't be sent: its thread can't be started"),
+                Err(error) => {
+                    queue.set_limit(0);
+                    tracing::error!(%error, "telemetry can't be sent: its thread can't be started");
+                }
             }
             let _ = end.send(());
         })?;

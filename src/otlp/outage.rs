@@ -1,24 +1,20 @@
 //! What is told of a collector that takes nothing: one event when that begins, and one when it is over.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::target::Signal;
 use crate::clock::{Moment, Throttle};
 use crate::event::{Events, Kind, OtlpChange, Subject};
 
 /// The least time between two lines in the log about entries that a collector has left out of a message.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// How the collector stands, for all that is sent to it.
-#[derive(Debug, Clone)]
-pub struct Outage(Rc<RefCell<Known>>);
-
-/// What is known of it.
+/// How the collector stands for one signal: one that takes traces may well refuse metrics.
 #[derive(Debug)]
-struct Known {
+pub struct Outage {
     events: Arc<Events>,
+    signal: Signal,
     /// Since when nothing is taken.
     since: Option<Instant>,
     left_out: Throttle,
@@ -26,34 +22,35 @@ struct Known {
 
 impl Outage {
     /// Nothing is known of it.
-    pub fn new(events: Arc<Events>) -> Self {
-        Self(Rc::new(RefCell::new(Known { events, since: None, left_out: Throttle::new(PAUSE) })))
+    pub fn new(events: Arc<Events>, signal: Signal) -> Self {
+        Self { events, signal, since: None, left_out: Throttle::new(PAUSE) }
     }
 
     /// The collector at `endpoint` has not taken a message.
-    pub fn failed(&self, endpoint: &str, reason: &str) {
-        tracing::debug!(endpoint, reason, "the collector did not take a message");
-        let known = &mut *self.0.borrow_mut();
-        if known.since.is_none() {
-            known.since = Some(Instant::now());
-            let change = OtlpChange::Failed { endpoint: endpoint.to_owned(), reason: reason.to_owned() };
-            known.events.tell(Subject::default(), Kind::Otlp(change));
+    pub fn failed(&mut self, endpoint: &str, reason: &str) {
+        let signal = self.signal.as_str();
+        tracing::debug!(endpoint, signal, reason, "the collector did not take a message");
+        if self.since.is_none() {
+            self.since = Some(Instant::now());
+            let change = OtlpChange::Failed { signal, endpoint: endpoint.to_owned(), reason: reason.to_owned() };
+            self.events.tell(Subject::default(), Kind::Otlp(change));
         }
     }
 
     /// It has taken a message.
-    pub fn is_over(&self, endpoint: &str) {
-        let known = &mut *self.0.borrow_mut();
-        if let Some(since) = known.since.take() {
-            let change = OtlpChange::Recovered { endpoint: endpoint.to_owned(), after: since.elapsed() };
-            known.events.tell(Subject::default(), Kind::Otlp(change));
+    pub fn is_over(&mut self, endpoint: &str) {
+        if let Some(since) = self.since.take() {
+            let (signal, after) = (self.signal.as_str(), since.elapsed());
+            let change = OtlpChange::Recovered { signal, endpoint: endpoint.to_owned(), after };
+            self.events.tell(Subject::default(), Kind::Otlp(change));
         }
     }
 
     /// It has taken a message without so many of its entries.
-    pub fn left_out(&self, rejected: u64, reason: &str) {
-        if self.0.borrow_mut().left_out.is_due(Moment::now()) {
-            tracing::warn!(rejected, reason, "the collector has taken a message, but not all of it");
+    pub fn left_out(&mut self, rejected: u64, reason: &str) {
+        if self.left_out.is_due(Moment::now()) {
+            let signal = self.signal.as_str();
+            tracing::warn!(signal, rejected, reason, "the collector has taken a message, but not all of it");
         }
     }
 }

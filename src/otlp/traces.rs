@@ -33,12 +33,14 @@ pub struct Traces {
     spans: mpsc::UnboundedReceiver<Spans>,
     queue: Queue,
     courier: Courier,
+    /// Spans that were not sent any more because the process stops.
+    left: u64,
 }
 
 impl Traces {
     /// Sends what comes out of the queue.
     pub fn new(spans: mpsc::UnboundedReceiver<Spans>, queue: Queue, courier: Courier) -> Self {
-        Self { spans, queue, courier }
+        Self { spans, queue, courier, left: 0 }
     }
 
     /// Runs until the process stops.
@@ -50,9 +52,16 @@ impl Traces {
             self.deliver(batch).await;
         }
         counting.abort();
+        count_dropped(Signal::Traces, DropReason::QueueFull, self.queue.take_dropped());
+        if self.left > 0 {
+            tracing::warn!(
+                spans = self.left,
+                "spans that wait for their collector are not sent any more: the process stops"
+            );
+        }
     }
 
-    /// Waits for spans, and gathers those that are sent together; `None` when the process stops and none are left, or no time.
+    /// Waits for spans, and gathers those that are sent together; `None` when the process stops and none are left.
     async fn collect(&mut self) -> Option<Batch> {
         let mut batch = Batch::default();
         let mut due = None;
@@ -63,12 +72,10 @@ impl Traces {
             {
                 batch.add(&spans);
             }
-            let stop = self.courier.stop();
-            if stop.is_some_and(|stop| batch.is_empty() || Instant::now() >= stop) {
-                return None;
+            if self.courier.stop().is_some() {
+                return (!batch.is_empty()).then_some(batch);
             }
-            let is_due = due.is_some_and(|due| Instant::now() >= due);
-            if batch.is_full(room) || is_due || (stop.is_some() && !batch.is_empty()) {
+            if batch.is_full(room) || due.is_some_and(|due| Instant::now() >= due) {
                 return Some(batch);
             }
             if !batch.is_empty() {
@@ -91,38 +98,41 @@ impl Traces {
         self.queue.release(batch.cost);
         if let Some(reason) = lost {
             count_dropped(Signal::Traces, reason, count);
+            self.left += if reason == DropReason::Stopped { count } else { 0 };
         }
     }
 
-    /// Why it was not taken, if it was not.
+    /// Why it is lost, if it is and that counts.
     async fn deliver_until(&mut self, deadline: Instant, count: u64, batch: &Batch) -> Option<DropReason> {
         for failures in 1.. {
-            let stop = self.courier.stop();
-            let limit = stop.map_or(deadline, |stop| stop.min(deadline));
-            let sending = self.courier.bring(Signal::Traces, count, |resource| batch.message(resource));
+            let is_last = self.courier.stop().is_some();
             // only the process's end cuts a message off: else it has a time-out of its own
-            let delivered = match stop {
-                None => sending.await,
-                Some(_) => tokio::time::timeout_at(limit.into(), sending).await.unwrap_or(Delivered::Nobody),
+            let stopped = self.courier.stopped();
+            let delivered = tokio::select! {
+                biased;
+                () = stopped => return Some(DropReason::Stopped),
+                delivered = self.courier.bring(count, |resource| batch.message(resource)) => delivered,
             };
             let asked = match delivered {
-                Delivered::Taken => return None,
+                // without a collector, nobody misses them
+                Delivered::Taken | Delivered::Nobody => return None,
                 Delivered::Refused => return Some(DropReason::Refused),
-                Delivered::Nobody => return Some(DropReason::Stopped),
                 Delivered::Later(asked) => asked,
             };
             // the process stops and this was the last try
-            if stop.is_some() {
+            if is_last {
                 return Some(DropReason::Stopped);
             }
             if Instant::now() >= deadline {
                 return Some(DropReason::Expired);
             }
+            let next = Instant::now() + PAUSES.after(failures, asked, fastrand::f64());
             tokio::select! {
                 biased;
                 // another collector may take it at once, and there is no time where the process stops
                 () = self.courier.ordered() => {}
-                () = tokio::time::sleep(PAUSES.after(failures, asked, fastrand::f64())) => {}
+                // a pause that the collector asks for may be longer than there is time
+                () = tokio::time::sleep_until(next.min(deadline).into()) => {}
             }
         }
         None

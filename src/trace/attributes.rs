@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
+
 use crate::protobuf::Writer;
 
 /// The longest text, in bytes. A client may make its path as long as the head of a request, and what is exported should not depend on that.
@@ -59,17 +61,33 @@ impl<'w> Attributes<'w> {
     }
 }
 
-/// Parameters whose values sign requests, so that who has them may ask the same (OpenTelemetry's conventions for `url.query`).
-const SIGNATURES: [&str; 4] = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"];
+/// Parameters whose values sign requests or stand for who asks, so that who has them may ask the same: those of OpenTelemetry's conventions for
+/// `url.query`, those of AWS's Signature Version 4, and the token of RFC 6750.
+const SECRETS: [&str; 8] = [
+    "AWSAccessKeyId",
+    "Signature",
+    "sig",
+    "X-Goog-Signature",
+    "X-Amz-Signature",
+    "X-Amz-Security-Token",
+    "X-Amz-Credential",
+    "access_token",
+];
 
-/// A query as it is exported: signatures are left out.
+/// Whether this is the name of a secret, however it is written: servers decode names, and some don't care for case.
+fn is_secret(name: &str) -> bool {
+    let name = Cow::from(percent_decode_str(name));
+    SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret.as_bytes()))
+}
+
+/// A query as it is exported: secrets are left out.
 pub(super) fn scrubbed(query: &str) -> Cow<'_, str> {
-    let is_signature = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| SIGNATURES.contains(&name));
-    if !query.split('&').any(is_signature) {
+    let has_secret = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| is_secret(name));
+    if !query.split('&').any(has_secret) {
         return Cow::Borrowed(query);
     }
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if is_signature(pair) => format!("{name}=REDACTED"),
+        Some((name, _)) if is_secret(name) => format!("{name}=REDACTED"),
         _ => pair.to_owned(),
     });
     Cow::Owned(pairs.collect::<Vec<_>>().join("&"))
@@ -80,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signatures_in_a_query_are_not_exported() {
+    fn secrets_in_a_query_are_not_exported() {
         for (query, exported) in [
             ("", ""),
             ("a=1&b", "a=1&b"),
@@ -88,6 +106,13 @@ mod tests {
             ("Signature=", "Signature=REDACTED"),
             ("X-Goog-Signature=a=b&AWSAccessKeyId=c", "X-Goog-Signature=REDACTED&AWSAccessKeyId=REDACTED"),
             ("design=1&sig", "design=1&sig"),
+            ("x-amz-signature=a&X-Amz-Date=b", "x-amz-signature=REDACTED&X-Amz-Date=b"),
+            ("X-Amz-Credential=a&X-Amz-Security-Token=b", "X-Amz-Credential=REDACTED&X-Amz-Security-Token=REDACTED"),
+            (
+                "ACCESS_TOKEN=a&access%5Ftoken=b&%61ccess_token=c",
+                "ACCESS_TOKEN=REDACTED&access%5Ftoken=REDACTED&%61ccess_token=REDACTED",
+            ),
+            ("my_access_token=a&100%=b", "my_access_token=a&100%=b"),
         ] {
             assert_eq!(scrubbed(query), exported);
         }

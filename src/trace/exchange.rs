@@ -29,7 +29,7 @@ pub struct ExchangeTrace {
     pub(super) parent: Option<u64>,
     /// Whether it is recorded in any case.
     pub(super) sampled: bool,
-    /// What the client sent as `tracestate`.
+    /// What is exported of what the client sent as `tracestate`.
     pub(super) state: Option<Box<[u8]>>,
     pub(super) request: Option<RequestFacts>,
     /// The route that took it, by its place in the listener.

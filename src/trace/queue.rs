@@ -9,6 +9,9 @@ use tokio::sync::mpsc;
 /// Memory that an entry takes beside its bytes: its place in the queue, and what the allocator adds.
 const ENTRY: usize = 64;
 
+/// About the most that one span takes, so that what is said to have room does have it, but for spans with long paths and queries.
+const SPAN: usize = 1024;
+
 /// The spans of one exchange, as they stand in an `ExportTraceServiceRequest`.
 #[derive(Debug)]
 pub struct Spans {
@@ -79,19 +82,34 @@ impl Queue {
         self.backlog.limit.load(Relaxed)
     }
 
-    /// Puts spans in, or drops them.
-    pub fn put(&self, spans: Spans) {
+    /// Whether so many spans of one exchange are worth making. Where they would hardly find room, they are counted as dropped: while no collector
+    /// takes any, each exchange that fails would make some to throw them away.
+    pub fn admits(&self, count: usize) -> bool {
+        let limit = self.limit();
+        let has_room = self.waiting() + count * SPAN + ENTRY <= limit;
+        if !has_room && limit > 0 {
+            self.backlog.dropped.fetch_add(count as u64, Relaxed);
+        }
+        has_room
+    }
+
+    /// Puts spans in, or drops them; whether they are in.
+    pub fn put(&self, spans: Spans) -> bool {
         let limit = self.limit();
         if limit == 0 {
-            return;
+            return false;
         }
         let (bytes, count) = (spans.cost(), u64::from(spans.count));
         if self.backlog.bytes.fetch_add(bytes, Relaxed) + bytes > limit {
             self.release(bytes);
             self.backlog.dropped.fetch_add(count, Relaxed);
-        } else if self.spans.send(spans).is_err() {
+            return false;
+        }
+        let is_in = self.spans.send(spans).is_ok();
+        if !is_in {
             self.release(bytes);
         }
+        is_in
     }
 
     /// The room of entries that were sent, or given up, is free again.
@@ -128,15 +146,15 @@ mod tests {
     #[test]
     fn it_holds_so_many_bytes_and_drops_the_newest() {
         let (queue, mut receiver) = Queue::new();
-        queue.put(spans(10));
+        assert!(!queue.put(spans(10)));
         assert_eq!((queue.take_dropped(), queue.waiting()), (0, 0), "nobody sends any");
         queue.set_limit(1000);
-        (0..20).for_each(|_| queue.put(spans(136)));
+        assert_eq!((0..20).filter(|_| queue.put(spans(136))).count(), 5);
         assert_eq!((queue.waiting(), queue.take_dropped(), queue.take_dropped()), (1000, 15 * 3, 0));
         let first = receiver.try_recv().unwrap();
         assert_eq!(queue.waiting(), 1000, "what is being sent still takes memory");
         queue.release(first.cost());
-        queue.put(spans(136));
+        assert!(queue.put(spans(136)));
         assert_eq!((queue.waiting(), queue.take_dropped()), (1000, 0));
         assert_eq!(std::iter::from_fn(|| receiver.try_recv().ok()).count(), 5);
     }
@@ -146,7 +164,19 @@ mod tests {
         let (queue, receiver) = Queue::new();
         queue.set_limit(1000);
         drop(receiver);
-        queue.put(spans(100));
+        assert!(!queue.put(spans(100)));
         assert_eq!(queue.waiting(), 0);
+    }
+
+    #[test]
+    fn spans_that_would_find_no_room_are_counted_without_being_made() {
+        let (queue, _receiver) = Queue::new();
+        assert!(!queue.admits(2));
+        assert_eq!(queue.take_dropped(), 0, "nobody sends any");
+        queue.set_limit(5000);
+        assert!(queue.admits(2) && queue.put(spans(2048)));
+        assert!(queue.admits(2) && queue.put(spans(2048)));
+        assert!(!queue.admits(2));
+        assert_eq!((queue.take_dropped(), queue.waiting()), (2, 2 * (2048 + ENTRY)));
     }
 }

@@ -136,8 +136,12 @@ impl ExchangeTrace {
             let endpoint = attempt.endpoint.as_ref().or_else(|| backend(attempt.backend));
             self.attempt_span(end, number as u64, attempt, endpoint.map(|endpoint| &**endpoint), &mut writer);
         }
-        let count = 1 + self.waits.len() + self.attempts.len();
-        Spans { bytes: writer.into_bytes(), count: u32::try_from(count).unwrap_or(u32::MAX) }
+        Spans { bytes: writer.into_bytes(), count: u32::try_from(self.span_count()).unwrap_or(u32::MAX) }
+    }
+
+    /// How many spans it has.
+    pub(super) fn span_count(&self) -> usize {
+        1 + self.waits.len() + self.attempts.len()
     }
 
     /// Writes what all spans have; `ids` are its own number and that of its parent, `rest` writes what else it has.
@@ -154,10 +158,6 @@ impl ExchangeTrace {
         writer.message(SPANS, |span| {
             span.bytes(field::TRACE_ID, &self.trace.0.to_be_bytes());
             span.bytes(field::SPAN_ID, &id.to_be_bytes());
-            span.bytes(
-                field::TRACE_STATE,
-                String::from_utf8_lossy(self.state.as_deref().unwrap_or_default()).as_bytes(),
-            );
             if let Some(parent) = parent {
                 span.bytes(field::PARENT_SPAN_ID, &parent.to_be_bytes());
             }
@@ -179,6 +179,9 @@ impl ExchangeTrace {
         };
         let times = (request.began, end.ended);
         self.span(end, (self.span, self.parent), (&name, kind::SERVER), times, writer, |span| {
+            // it is the same for all spans of the trace, so it is said once
+            let state = String::from_utf8_lossy(self.state.as_deref().unwrap_or_default());
+            span.bytes(field::TRACE_STATE, state.as_bytes());
             let attributes = &mut Attributes::new(span, field::ATTRIBUTES);
             request.describe(attributes);
             attributes.text_of("http.route", end.route.filter(|route| !route.is_empty()));

@@ -9,10 +9,16 @@ use super::context::{Parent, TRACEPARENT, TRACESTATE};
 use super::exchange::{ExchangeTrace, RequestFacts};
 use super::ids::{Ids, is_drawn};
 use super::queue::{Queue, Spans};
+use super::spans::SampledBy;
 use crate::policy::Tracing;
 
 /// Traces that are kept for their memory. More exchanges at a time than this are rare, and cost an allocation each.
 const SPARE: usize = 256;
+
+/// The most bytes of `tracestate` that are exported, and the longest member of one that is longer than that: what W3C Trace Context (section 3.3.1.5)
+/// wants passed on at least. A client may send as much as the head of a request holds.
+const MOST_STATE: usize = 512;
+const LONG_MEMBER: usize = 128;
 
 /// What one worker traces with.
 #[derive(Debug)]
@@ -62,21 +68,23 @@ impl Tracer {
         trace.attempt_begins(self.ids.borrow_mut().span(), backend, began);
     }
 
-    /// The exchange has ended. `spans` makes what is exported of it, where anything is.
+    /// The exchange has ended, and is exported if there is a reason to. `spans` makes what is, where there is room for it. Says whether it is exported.
     pub fn end(
         &self,
         mut trace: Box<ExchangeTrace>,
-        spans: impl FnOnce(&mut ExchangeTrace, &mut dyn FnMut() -> u64) -> Option<Spans>,
-    ) {
-        let spans = spans(&mut trace, &mut || self.ids.borrow_mut().span());
-        if let Some((queue, spans)) = self.queue.as_ref().zip(spans) {
-            queue.put(spans);
-        }
+        sampled_by: Option<SampledBy>,
+        spans: impl FnOnce(&mut ExchangeTrace, SampledBy, &mut dyn FnMut() -> u64) -> Spans,
+    ) -> bool {
+        let queue = self.queue.as_ref().zip(sampled_by).filter(|(queue, _)| queue.admits(trace.span_count()));
+        let is_exported = queue.is_some_and(|(queue, sampled_by)| {
+            queue.put(spans(&mut trace, sampled_by, &mut || self.ids.borrow_mut().span()))
+        });
         let mut spare = self.spare.borrow_mut();
         if spare.len() < SPARE {
             trace.clear();
             spare.push(trace);
         }
+        is_exported
     }
 }
 
@@ -88,9 +96,26 @@ fn take_parent(tracing: &Tracing, headers: &mut HeaderMap, trace: &mut ExchangeT
         headers.remove(TRACESTATE);
         return None;
     }
-    let lines: Vec<&[u8]> = headers.get_all(TRACESTATE).iter().map(|value| value.as_bytes()).collect();
-    trace.state = (!lines.is_empty()).then(|| lines.join(&b","[..]).into());
+    trace.state = state(headers);
     parent
+}
+
+/// What is exported of `tracestate`. Of one that is longer than [`MOST_STATE`], long members are left out, and then those at the end that don't
+/// fit; no member is cut.
+fn state(headers: &HeaderMap) -> Option<Box<[u8]>> {
+    let lines = || headers.get_all(TRACESTATE).iter().map(|line| line.as_bytes());
+    let whole: usize = lines().map(|line| line.len() + 1).sum();
+    let longest = if whole > MOST_STATE + 1 { LONG_MEMBER } else { MOST_STATE };
+    let mut state = Vec::with_capacity(whole.min(MOST_STATE));
+    for member in lines().flat_map(|line| line.split(|byte| *byte == b',')).filter(|member| member.len() <= longest) {
+        let comma = usize::from(!state.is_empty());
+        if state.len() + comma + member.len() > MOST_STATE {
+            break;
+        }
+        state.extend_from_slice(&b","[..comma]);
+        state.extend_from_slice(member);
+    }
+    (!state.is_empty()).then(|| state.into())
 }
 
 #[cfg(test)]
@@ -143,6 +168,31 @@ mod tests {
     }
 
     #[test]
+    fn a_long_tracestate_is_passed_on_whole_and_exported_without_the_members_that_do_not_fit() {
+        let member = |number: usize, length: usize| format!("k{number:03}={}", "v".repeat(length - 5));
+        let whole: Vec<String> = (0..150).map(|number| member(number, 100)).collect();
+        let long = whole.join(",");
+        let big = member(999, 600);
+        let exact = format!("{},{}", member(0, 255), member(1, 256));
+        for (lines, exported) in [
+            (vec![&*long], Some(whole[..5].join(","))),
+            (vec![&*big, &*long], Some(whole[..5].join(","))),
+            (vec![&*whole[0], &*whole[1], &*long], Some([&whole[..2], &whole[..3]].concat().join(","))),
+            (vec![&*big], None),
+            (vec![&*exact], Some(exact.clone())),
+            (vec![""], None),
+        ] {
+            let fields: Vec<_> =
+                lines.iter().map(|line| ("tracestate", *line)).chain([("traceparent", GOOD)]).collect();
+            let (trace, left) = begun(&fields, 1.0, true);
+            assert_eq!(trace.state.as_deref().map(String::from_utf8_lossy).as_deref(), exported.as_deref());
+            let mut passed_on: Vec<_> = lines.iter().map(|line| format!("tracestate: {line}")).collect();
+            passed_on.sort();
+            assert_eq!(left, passed_on);
+        }
+    }
+
+    #[test]
     fn without_a_parent_that_is_believed_the_trace_is_a_new_one_and_nothing_is_left_of_the_old_one() {
         let bad = GOOD.replace("4bf", "4BF");
         let cases: [(&[(&'static str, &str)], bool); 4] = [
@@ -160,6 +210,27 @@ mod tests {
     }
 
     #[test]
+    fn spans_are_made_only_where_there_is_a_reason_to_and_room_for_them() {
+        let (queue, _receiver) = Queue::new();
+        let tracer = Tracer::new(7, Some(queue.clone()));
+        let tracing = Tracing { sample: 1.0, slow: Duration::from_secs(1), errors: true, trust_parent: true };
+        let end = |reason| {
+            let mut was_made = false;
+            let trace = tracer.begin(&tracing, facts(), &mut HeaderMap::new());
+            let is_exported = tracer.end(trace, reason, |_, _, _| {
+                was_made = true;
+                Spans { bytes: vec![0; 1024], count: 1 }
+            });
+            (was_made, is_exported)
+        };
+        assert_eq!(end(Some(SampledBy::Error)), (false, false), "nobody sends any");
+        queue.set_limit(2000);
+        assert_eq!(end(None), (false, false));
+        assert_eq!(end(Some(SampledBy::Error)), (true, true));
+        assert_eq!((end(Some(SampledBy::Error)), queue.take_dropped()), ((false, false), 1));
+    }
+
+    #[test]
     fn what_one_exchange_leaves_behind_is_not_found_in_the_next() {
         let tracer = Tracer::new(7, None);
         let tracing = Tracing { sample: 1.0, slow: Duration::from_secs(1), errors: true, trust_parent: true };
@@ -171,7 +242,7 @@ mod tests {
         first.connects();
         first.took_route(Some(2));
         let address = std::ptr::from_ref(&*first);
-        tracer.end(first, |_, _| None);
+        assert!(!tracer.end(first, None, |_, _, _| panic!("there is no reason to")));
         let next = tracer.begin(&tracing, facts(), &mut HeaderMap::new());
         assert!(std::ptr::eq(&raw const *next, address), "its memory is used again");
         assert_eq!((next.parent, next.state.as_ref(), next.route), (None, None, None));

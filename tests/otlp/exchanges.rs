@@ -246,7 +246,7 @@ fn a_collector_behind_tls_is_believed_only_with_its_certificate() {
     let keys = format!("{ALL}\nprotocol = \"http\"\nca = {other:?}");
     let proxy = Proxy::start(&traced(collector.endpoint(), &keys, &[&origin]));
     assert_eq!(proxy.client().get("/y").status, 200);
-    wait_until("it is told", || proxy.stderr().contains("the collector takes no telemetry: TLS with localhost"));
+    wait_until("it is told", || proxy.stderr().contains("the collector takes no traces: TLS with localhost"));
     assert!(collector.spans().iter().all(|span| span.get("url.path") != "/y"));
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::collector::Collector;
+use crate::collector::{Collector, TAKEN};
 use crate::support::{Origin, Port, Proxy, config, wait_until};
 use crate::traced;
 
@@ -41,7 +41,7 @@ fn a_collector_that_is_gone_costs_no_request_and_no_more_memory_than_the_queue_a
         .collect();
     wait_until("the queue is full", || dropped(&proxy, "queue_full") > 500);
     wait_until("it is told", || kinds(&proxy) == ["otlp_failed"]);
-    let line = "the collector takes no telemetry";
+    let line = "the collector takes no traces";
     assert_eq!(proxy.stderr().matches(line).count(), 1, "{}", proxy.stderr());
 
     let collector = Collector::http_at(port.address());
@@ -109,6 +109,31 @@ fn what_a_collector_refuses_is_counted_and_not_sent_again() {
 }
 
 #[test]
+fn a_collector_that_takes_traces_but_no_metrics_is_told_of_once() {
+    let collector = Origin::script(|conn| {
+        while let Ok(request) = conn.request() {
+            let is_taken = request.target() == "/v1/traces";
+            conn.send(if is_taken { TAKEN } else { "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n" });
+        }
+    });
+    let origin = Origin::ok();
+    let keys = format!("{ALL}\nmetrics_interval = \"1s\"");
+    let proxy = Proxy::start(&traced(&format!("http://{}", collector.address()), &keys, &[&origin]));
+    let mut client = proxy.client();
+    let refused = || proxy.metric("evenkeel_otlp_dropped_total{signal=\"metrics\",reason=\"refused\"}");
+    for turn in 1..=2 {
+        let before = refused();
+        wait_until("metrics are refused", || refused() > before);
+        assert_eq!(client.get("/x").status, 200);
+        wait_until("traces are taken", || proxy.metric("evenkeel_otlp_sent_total{signal=\"traces\"}") == 2 * turn);
+    }
+    let before = refused();
+    wait_until("metrics are refused", || refused() > before);
+    assert_eq!(kinds(&proxy), ["otlp_failed"]);
+    assert!(proxy.stderr().contains("the collector takes no metrics"), "{}", proxy.stderr());
+}
+
+#[test]
 fn a_reload_begins_changes_and_ends_it() {
     let (first, second) = (Collector::http(&[]), Collector::http(&[]));
     let origin = Origin::ok();
@@ -141,6 +166,22 @@ fn what_waits_for_one_collector_goes_to_the_next_that_is_named() {
     let collector = Collector::http(&[]);
     assert_eq!(proxy.reload(&traced(collector.endpoint(), ALL, &[&origin])).status, 200);
     assert_eq!(collector.of_path("/x").len(), 2);
+}
+
+#[test]
+fn a_process_that_stops_gives_up_a_message_that_is_not_answered_and_tells_how_much_is_lost() {
+    let silent = Collector::http(&["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"]);
+    let origin = Origin::ok();
+    let mut proxy = Proxy::start(&traced(silent.endpoint(), ALL, &[&origin]));
+    assert_eq!(proxy.client().get("/x").status, 200);
+    wait_until("it is being sent", || silent.tries() == 1);
+    assert_eq!(proxy.client().get("/y").status, 200);
+    proxy.signal("TERM");
+    assert!(proxy.wait().success());
+    // what is being sent, and what waits behind it
+    let told = proxy.stderr();
+    let line = told.lines().find(|line| line.contains("spans that wait for their collector are not sent any more"));
+    assert!(line.is_some_and(|line| line.contains("spans=4")), "{told}");
 }
 
 #[test]

@@ -7,11 +7,13 @@ use tracing::{info, warn};
 
 use super::{Level, seconds};
 
-/// The collector takes what it is sent, or does not.
+/// The collector takes what it is sent, or does not; this is so of traces and of metrics apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OtlpChange {
     /// It does not take what it is sent. What can wait does, and the rest is dropped.
     Failed {
+        /// What is not taken: `traces` or `metrics`.
+        signal: &'static str,
         /// Where it is.
         endpoint: String,
         /// Why.
@@ -19,6 +21,8 @@ pub enum OtlpChange {
     },
     /// It takes what it is sent again.
     Recovered {
+        /// What was not taken: `traces` or `metrics`.
+        signal: &'static str,
         /// Where it is.
         endpoint: String,
         /// How long it did not.
@@ -43,17 +47,21 @@ impl OtlpChange {
 
     pub(super) fn text(&self) -> String {
         match self {
-            Self::Failed { reason, .. } => format!("the collector takes no telemetry: {reason}"),
-            Self::Recovered { after, .. } => {
-                format!("the collector takes telemetry again, after {} s", after.as_secs())
+            Self::Failed { signal, reason, .. } => format!("the collector takes no {signal}: {reason}"),
+            Self::Recovered { signal, after, .. } => {
+                format!("the collector takes {signal} again, after {} s", after.as_secs())
             }
         }
     }
 
     pub(super) fn cause(&self) -> Value {
         match self {
-            Self::Failed { endpoint, reason } => json!({ "endpoint": endpoint, "reason": reason }),
-            Self::Recovered { endpoint, after } => json!({ "endpoint": endpoint, "after_s": seconds(*after) }),
+            Self::Failed { signal, endpoint, reason } => {
+                json!({ "signal": signal, "endpoint": endpoint, "reason": reason })
+            }
+            Self::Recovered { signal, endpoint, after } => {
+                json!({ "signal": signal, "endpoint": endpoint, "after_s": seconds(*after) })
+            }
         }
     }
 

@@ -67,7 +67,8 @@ fn an_exchange_that_waited_and_was_tried_twice_has_a_span_for_each_within_that_o
     let began = Instant::now();
     let tracer = Tracer::new(7, None);
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
-    let mut headers = HeaderMap::from_iter([(super::super::TRACEPARENT, parent)]);
+    let state = "a=1,b=2".parse().unwrap();
+    let mut headers = HeaderMap::from_iter([(super::super::TRACEPARENT, parent), (super::super::TRACESTATE, state)]);
     let mut trace = tracer.begin(&tracing(0.0), facts(began, "/v1/x?a=1&sig=s"), &mut headers);
     trace.waits(began + MS);
     assert!(trace.is_waiting());
@@ -90,6 +91,7 @@ fn an_exchange_that_waited_and_was_tried_twice_has_a_span_for_each_within_that_o
     assert!(all[1..].iter().all(|span| span.parent == request.id));
     assert_eq!(request.flags, 0x301, "the parent is elsewhere, and it is sampled");
     assert_eq!(queue.flags, 0x101);
+    assert_eq!(all.iter().map(|span| &*span.state).collect::<Vec<_>>(), ["a=1,b=2", "", "", ""]);
     assert!(std::str::from_utf8(trace.traceparent().as_bytes()).unwrap().contains(&hex(&good.id)));
 
     let length = |span: &Span| (span.end - span.start) / 1_000_000;

@@ -53,20 +53,17 @@ impl Exchange {
         }
     }
 
-    /// It has ended: its spans go to the exporter if it was sampled, has failed or was slow. Gives back what leads from its duration to them.
+    /// It has ended: its spans go to the exporter if it was sampled, has failed or was slow. Gives back what leads from its duration to them, where the
+    /// exporter has them.
     pub(super) fn end_trace(&mut self, ended: Instant) -> Option<Exemplar> {
         let trace = self.trace.take()?;
         let (outcome, counted) = (&self.outcome, &self.counted);
         let is_error = is_error(outcome);
         let elapsed = ended.saturating_duration_since(outcome.began);
         let sampled_by = trace.why_sampled(is_error, elapsed);
-        let ended_unix = if sampled_by.is_some() { unix_nanos(ended) } else { 0 };
-        let exemplar = sampled_by.map(|_| Exemplar {
-            trace_id: trace.id().0,
-            value: elapsed,
-            at: Duration::from_nanos(ended_unix),
-        });
-        self.ingress.worker().tracer.end(trace, |trace, new_id| {
+        let (trace_id, mut ended_unix) = (trace.id().0, 0);
+        let is_exported = self.ingress.worker().tracer.end(trace, sampled_by, |trace, sampled_by, new_id| {
+            ended_unix = unix_nanos(ended);
             let route_name = trace.route_name().cloned();
             let end = End {
                 listener: counted.listener(),
@@ -78,14 +75,14 @@ impl Exchange {
                 body_bytes: outcome.body_bytes,
                 attempts: outcome.attempts,
                 grpc: outcome.grpc.and_then(Grpc::status),
-                sampled_by: sampled_by?,
+                sampled_by,
                 ended,
                 ended_unix,
             };
             let service = counted.whole_service();
-            Some(trace.spans(&end, |place| service?.endpoints.get(place), new_id))
+            trace.spans(&end, |place| service?.endpoints.get(place), new_id)
         });
-        exemplar
+        is_exported.then(|| Exemplar { trace_id, value: elapsed, at: Duration::from_nanos(ended_unix) })
     }
 }
 
