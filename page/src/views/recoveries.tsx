@@ -203,7 +203,7 @@ function LearnedTable({ learned }: { learned: Learned }) {
   return (
     <section aria-labelledby="learned">
       <h2 id="learned">What was learned</h2>
-      <div class="scroll" tabIndex={0} role="region" aria-label="What was learned">
+      <div class="scroll" tabIndex={0} role="region" aria-label="Effectiveness of each strategy">
         <table class="small-table">
           <thead>
             <tr>
