@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the scripts beside this one need, from Debian's packages; does nothing when it is all there.
+# What the scripts beside this one need, from Debian's packages; does nothing when it is all there. `chromium` as an argument: a browser, too.
 set -euo pipefail
 missing=()
 need() { # COMMAND PACKAGE
@@ -18,7 +18,8 @@ need redis-cli redis-tools
 need dig bind9-dnsutils
 need dnsperf dnsperf
 need iperf3 iperf3
-[ -n "${CHROMIUM:-}" ] || need chromium chromium
+# only where it is asked for: it is large
+[ "${1:-}" != chromium ] || [ -n "${CHROMIUM:-}" ] || need chromium chromium
 [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing+=(postgresql)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 [ "${#missing[@]}" -gt 0 ] || exit 0
