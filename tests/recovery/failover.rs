@@ -16,6 +16,20 @@ fn status(proxy: &Proxy) -> serde_json::Value {
     proxy.status()["services"]["api"].clone()
 }
 
+/// Sends requests until ten in a row were all served by primaries; how many were lost meanwhile.
+///
+/// Each worker learns of the end of a failover a moment after it is told, so the first of them may still go to the
+/// backup.
+fn lost_until_home(fleet: &Fleet, proxy: &Proxy) -> usize {
+    let mut lost = 0;
+    wait_until("the backup gets no more work", || {
+        let before = fleet.work_of("backup");
+        lost += send(proxy, 10);
+        fleet.work_of("backup") == before
+    });
+    lost
+}
+
 /// A service with a backup whose primaries have died, and whose work the failover has sent to the backup.
 fn failed_over(fleet: &Fleet, back_after: &str) -> Proxy {
     let proxy = Proxy::start(&fleet.config(&to_backups(back_after)));
@@ -45,8 +59,7 @@ fn the_work_of_primaries_that_have_died_is_done_by_the_backups_until_they_have_b
         status(&proxy)["detour"].is_null()
     });
     wait_for_event(&proxy, "recovery_released");
-    let before = fleet.work_of("backup");
-    assert_eq!((lost, send(&proxy, 10), fleet.work_of("backup")), (0, 0, before));
+    assert_eq!((lost, lost_until_home(&fleet, &proxy)), (0, 0));
     proxy.wait_for_metrics(&format!("{in_force} 0"));
 }
 
@@ -65,8 +78,7 @@ fn a_failover_goes_on_after_a_crash_and_an_operator_can_take_it_back() {
     assert_eq!(command_line(&proxy, &["undo", &id]).0, Some(0));
     wait_for_event(&proxy, "recovery_undone");
     assert!(status(&proxy)["detour"].is_null(), "{}", status(&proxy));
-    let before = fleet.work_of("backup");
-    assert_eq!((send(&proxy, 10), fleet.work_of("backup")), (0, before));
+    assert_eq!(lost_until_home(&fleet, &proxy), 0);
 }
 
 #[test]
