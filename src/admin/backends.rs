@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::answer::{self, Answer, Problem};
 use super::body::WholeBody;
 use super::caller::Caller;
-use super::{Phase, Shared};
+use super::{Phase, Shared, query};
 use crate::clock::{Moment, parse_duration, parse_rfc3339};
 use crate::endpoint::Endpoint;
 use crate::endpoint::load::Report;
@@ -204,7 +204,7 @@ pub(super) fn reason(said: Option<String>) -> Result<Option<String>, Problem> {
 /// How long the answer is to wait until the backend has finished what it has; `None` = it does not wait.
 fn wait(query: &str) -> Result<Option<Duration>, String> {
     let (mut waits, mut limit) = (false, None);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (name, value) in query::parameters(query, &[])? {
         match (&*name, &*value) {
             ("wait", "drained") => waits = true,
             ("wait", other) => return Err(format!("wait={other}: there is only drained")),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::backends::no_service;
+use super::query;
 use crate::balance::{Cursor, Pick, Tried, hash_key};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
@@ -43,7 +44,7 @@ impl PickQuery {
     /// Reads the query of a request; an error says what is wrong with it.
     fn parse(query: &str) -> Result<Self, String> {
         let mut question = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in query::parameters(query, &[])? {
             match &*name {
                 "service" => question.service = Some(value.into_owned()),
                 "key" => question.key = Some(value.into_owned()),

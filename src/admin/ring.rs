@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::backends::no_service;
+use super::query;
 use super::rounded::significant;
 use crate::balance::{Ring, hash_key};
 use crate::policy::{Balance, KeyFrom};
@@ -44,7 +45,7 @@ pub(super) async fn ring(
 /// The service that the query of a request names, and the key. An error says what is wrong with it.
 fn parse(query: &str) -> Result<(String, Option<String>), String> {
     let (mut service, mut key) = (None, None);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (name, value) in query::parameters(query, &[])? {
         match &*name {
             "service" => service = Some(value.into_owned()),
             "key" => key = Some(value.into_owned()),

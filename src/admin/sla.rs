@@ -16,6 +16,7 @@ use super::answer::{self, Answer, Problem};
 use super::backends::no_service;
 use super::body::WholeBody;
 use super::caller::Caller;
+use super::query;
 use crate::clock::Stamp;
 use crate::event::kind::promise;
 use crate::io::be_nice;
@@ -138,7 +139,7 @@ struct ReportQuery {
 impl ReportQuery {
     fn parse(query: &str) -> Result<Self, String> {
         let (mut format, mut period, mut service) = (Format::Json, None, None);
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in query::parameters(query, &[])? {
             match &*name {
                 "format" => {
                     let known = || Format::ALL.map(Format::as_str).join(", ");

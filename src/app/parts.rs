@@ -10,11 +10,13 @@ use std::thread::JoinHandle;
 
 use rustls::ClientConfig;
 
+use super::background;
 use super::inherit::Inherited;
 use crate::affinity::seal::Secret;
 use crate::config::model::{self, Authorities, ClientAuth};
 use crate::endpoint::Target;
 use crate::policy::UpstreamProtocol;
+use crate::policy::access_log::AccessDestination;
 use crate::record::access::Log;
 use crate::tls::connector::{ClientSettings, Trust, client_config};
 use crate::tls::{Acceptor, ServerSettings};
@@ -133,7 +135,27 @@ pub(super) fn reason(error: &io::Error) -> String {
 pub(super) fn access_log(log: &model::Log) -> Result<Option<(Log, JoinHandle<()>)>, String> {
     let Some(destination) = log.access.clone() else { return Ok(None) };
     let started = Log::start(destination.clone(), log.access_lines.exchange.is_json());
-    started.map(Some).map_err(|error| format!("the access log {destination} can't be written: {error}"))
+    started.map(Some).map_err(|error| unwritable(&destination, &error))
+}
+
+/// Where the access log goes from now on. One that stays where it is may have a destination that can't be opened any more: it is written on.
+pub(super) async fn access_destination(
+    now: &model::Log,
+    next: &model::Log,
+) -> Result<Option<AccessDestination>, String> {
+    let Some(destination) = next.access.clone() else { return Ok(None) };
+    if now.access.as_ref() == Some(&destination) {
+        return Ok(Some(destination));
+    }
+    // a file on a network may take its time
+    let probe = background::run(move || {
+        Log::probe(&destination).map_err(|error| unwritable(&destination, &error)).map(|()| destination)
+    });
+    probe.await?.map(Some)
+}
+
+fn unwritable(destination: &AccessDestination, error: &io::Error) -> String {
+    format!("the access log {destination} can't be written: {error}")
 }
 
 #[cfg(test)]

@@ -132,6 +132,7 @@ impl System {
         parts::complete(&mut config).map_err(Refused::because)?;
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
         let otlp = otlp::prepare(config.otlp.as_ref()).map_err(Refused::because)?;
+        let access_log = parts::access_destination(&self.config.log, &config.log).await.map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;
@@ -153,7 +154,7 @@ impl System {
             tracing::warn!("{warnings}");
         }
         self.drain_timeout = config.server.drain_timeout;
-        if let (Some(log), Some(destination)) = (&self.log, config.log.access.clone()) {
+        if let (Some(log), Some(destination)) = (&self.log, access_log) {
             log.redirect(destination, config.log.access_lines.exchange.is_json());
         }
         self.webhooks.commit(webhooks);

@@ -152,6 +152,8 @@ async fn run(
     let first = move || drop(looking.upgrade().map(|worker| worker.snapshot()));
     tokio::task::spawn_local(Rc::clone(&worker.pools).sweep(first));
     tokio::task::spawn_local(memory::give_back(Rc::clone(&worker)));
+    let recording = Rc::clone(&worker);
+    tokio::task::spawn_local(async move { recording.recorder.hand_over_lines().await });
     let mut accepting: Vec<Accepting> = Vec::new();
     loop {
         let command = tokio::select! {

@@ -60,6 +60,14 @@ impl Recorder {
         self.access.is_some()
     }
 
+    /// Hands over lines of the access log that were gathered for a moment. Never done: each worker runs it.
+    pub async fn hand_over_lines(&self) {
+        match &self.access {
+            Some(log) => log.hand_over().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Counts an exchange that ended then. `exemplar` leads from its duration to its trace, where that is exported.
     pub fn exchange(
         &self,

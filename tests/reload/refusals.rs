@@ -126,6 +126,21 @@ fn a_disk_that_is_full_is_told_of_once() {
 }
 
 #[test]
+fn a_reload_that_names_an_access_log_that_cannot_be_opened_is_refused_and_lines_go_where_they_went() {
+    let origin = Origin::ok();
+    let toml = |file: &str| config("", "", &[&origin]) + &format!("[log]\naccess = \"{{dir}}/{file}\"\n");
+    let proxy = Proxy::start(&toml("access.log"));
+    let answer = proxy.reload(&toml("missing/access.log"));
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    let log = proxy.path("missing/access.log");
+    assert!(answer.text().contains(&format!("the access log {} can't be written", log.display())), "{}", answer.text());
+    proxy.client().get("/x");
+    wait_until("the line is written", || {
+        std::fs::read_to_string(proxy.path("access.log")).unwrap_or_default().lines().count() == 1
+    });
+}
+
+#[test]
 fn a_file_that_cannot_be_used_is_named() {
     let proxy = Proxy::to(&Origin::ok());
     let fails = |toml: &str| {

@@ -1,5 +1,6 @@
 //! Which events are asked for.
 
+use crate::admin::query::parameters;
 use crate::event::{Event, Filter, KEPT, Level};
 
 /// The most events in one answer, unless `limit` asks for another number.
@@ -36,7 +37,7 @@ impl EventQuery {
     /// Reads the query of a request; an error says what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut query = Self { limit: SOME, ..Self::default() };
-        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+        for (name, value) in parameters(text, &["kind"])? {
             match &*name {
                 "since" => query.since = Some(id("since", &value)?),
                 "before" => query.before = Some(id("before", &value)?),

@@ -1,5 +1,6 @@
 //! Which attempts are asked for, and how they are to be written.
 
+use crate::admin::query::parameters;
 use crate::clock::{Stamp, parse_rfc3339};
 use crate::recover::Attempt;
 
@@ -35,7 +36,7 @@ impl RecoveryQuery {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let from = Stamp::from_millis(i64::MIN);
         let mut query = Self { service: None, after: 0, from, limit: SOME, format: Format::Json };
-        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+        for (name, value) in parameters(text, &[])? {
             match &*name {
                 "service" => query.service = Some(value.into_owned()),
                 "since" => match (value.parse(), parse_rfc3339(&value)) {
@@ -67,7 +68,7 @@ impl RecoveryQuery {
 /// How one attempt is to be written.
 pub(super) fn format(text: &str) -> Result<Format, String> {
     let mut format = Format::Json;
-    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+    for (name, value) in parameters(text, &[])? {
         match &*name {
             "format" => format = named(&value)?,
             other => return Err(format!("unknown parameter {other:?}: there is format")),

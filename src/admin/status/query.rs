@@ -1,5 +1,6 @@
 //! Which backends the status is to show, where it is not to show all of them.
 
+use crate::admin::query::parameters;
 use crate::endpoint::state::State;
 
 /// The most backends in one answer that asks for a page.
@@ -29,7 +30,7 @@ impl StatusQuery {
     /// Reads the query of a request; an error says what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut query = Self::default();
-        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+        for (name, value) in parameters(text, &[])? {
             match &*name {
                 "service" => query.service = Some(value.into_owned()),
                 "state" => query.states = value.split(',').map(state).collect::<Result<_, _>>()?,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::admin::query::parameters;
 use crate::clock::parse_rfc3339;
 
 /// A question.
@@ -19,7 +20,7 @@ impl WhyQuery {
     /// Reads the query of a request; an error says what is wrong with it.
     pub(super) fn parse(query: &str, now: SystemTime) -> Result<Self, String> {
         let (mut service, mut backend, mut at) = (None, None, None);
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in parameters(query, &[])? {
             match &*name {
                 "service" => service = Some(value.into_owned()),
                 "backend" => backend = Some(value.into_owned()),

@@ -1,6 +1,6 @@
 //! Times of the past, as people write them.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -8,17 +8,23 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{parse_duration, parse_rfc3339};
 
-/// Reads `14:02`, `14:02:30`, `-10m` or a time as RFC 3339 has it. A time without a date is the last one that there was in this zone.
+/// Reads `14:02`, `14:02:30`, `-10m`, `-2d` or a time as RFC 3339 has it. A time without a date is the last one that there was in this zone.
 ///
 /// # Errors
 ///
 /// A sentence that says what can be written.
 pub(super) fn parse(text: &str, now: SystemTime, zone: &TimeZone) -> Result<SystemTime, String> {
-    let ago = || now.checked_sub(parse_duration(text.strip_prefix('-')?)?);
+    let ago = || now.checked_sub(length(text.strip_prefix('-')?)?);
     let found = parse_rfc3339(text).or_else(ago).or_else(|| of_day(text, now, zone));
     found.ok_or_else(|| {
-        format!("--at {text}: a time such as 14:02, 14:02:30, -10m (ten minutes ago) or 2026-11-27T14:02:00Z")
+        format!("--at {text}: a time such as 14:02, 14:02:30, -10m (ten minutes ago), -2d or 2026-11-27T14:02:00Z")
     })
+}
+
+/// How long ago: as everywhere, or in days.
+fn length(text: &str) -> Option<Duration> {
+    let days = || text.strip_suffix('d')?.parse::<u32>().ok().map(|days| Duration::from_secs(86_400) * days);
+    parse_duration(text).or_else(days)
 }
 
 /// The last time that a clock in this zone has shown this.

@@ -68,10 +68,11 @@ pub enum FirstLine {
 }
 
 impl FirstLine {
-    fn method(&self) -> Option<&str> {
+    fn method(&self) -> Value<'_> {
         match self {
-            Self::Read(method, ..) => Some(method.as_str()),
-            Self::Refused([method, ..]) => method.as_deref(),
+            // a token (RFC 9110, section 5.6.2) has no quotes
+            Self::Read(method, ..) => Value::Plain(method.as_str().as_bytes()),
+            Self::Refused([method, ..]) => Value::text(method.as_deref()),
         }
     }
 
@@ -82,10 +83,10 @@ impl FirstLine {
         }
     }
 
-    fn protocol(&self) -> Option<&str> {
+    fn protocol(&self) -> Value<'_> {
         match self {
-            Self::Read(.., version) => Some(self::version(*version)),
-            Self::Refused([.., version]) => version.as_deref(),
+            Self::Read(.., version) => Value::Plain(self::version(*version).as_bytes()),
+            Self::Refused([.., version]) => Value::text(version.as_deref()),
         }
     }
 }
@@ -125,8 +126,8 @@ impl Facts for ExchangeFacts<'_> {
                 Some(call) => call.status().map_or(Value::Null, |status| Value::Number(status.into())),
             },
             Field::Host => Value::header(entry.host.as_ref()),
-            Field::Method => Value::text(entry.line.method()),
-            Field::Protocol => Value::text(entry.line.protocol()),
+            Field::Method => entry.line.method(),
+            Field::Protocol => entry.line.protocol(),
             Field::Proxy if entry.proxy_header.is_empty() => Value::Absent,
             Field::Proxy => Value::Pairs(&entry.proxy_header),
             Field::Queue => Value::millis(outcome.queued),

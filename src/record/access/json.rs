@@ -24,6 +24,7 @@ fn value(line: &mut Vec<u8>, said: Value<'_>) {
     match said {
         Value::Absent | Value::Null => line.extend_from_slice(b"null"),
         Value::Text(text) => string(line, text),
+        Value::Plain(text) => plain(line, text),
         Value::Number(number) => number::decimal(line, number),
         Value::Millis(time) => number::millis(line, time),
         Value::Flag(flag) => line.extend_from_slice(if flag { b"true" } else { b"false" }),
@@ -66,14 +67,20 @@ fn is_plain(text: &[u8]) -> bool {
     text.iter().fold(true, |plain, &byte| plain & matches!(byte, b' '..=b'~' | 0x7f) & (byte != b'"') & (byte != b'\\'))
 }
 
+fn plain(line: &mut Vec<u8>, text: &[u8]) {
+    line.push(b'"');
+    line.extend_from_slice(text);
+    line.push(b'"');
+}
+
 /// Writes a string. What is not UTF-8 becomes U+FFFD.
 fn string(line: &mut Vec<u8>, text: &[u8]) {
-    line.push(b'"');
-    match is_plain(text) {
-        // nearly all that is written
-        true => line.extend_from_slice(text),
-        false => escaped(line, text),
+    // nearly all that is written
+    if is_plain(text) {
+        return plain(line, text);
     }
+    line.push(b'"');
+    escaped(line, text);
     line.push(b'"');
 }
 

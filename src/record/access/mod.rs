@@ -1,9 +1,11 @@
 //! The access log: one line for each exchange and each session, formatted by the worker, written by a thread of its own.
 //!
-//! The data path never waits for a disk or for another machine: lines go through a queue that is bounded in lines and in bytes, and when the
-//! writer does not keep up they are dropped and counted, which the writer says in the log itself.
+//! The data path never waits for a disk or for another machine: a worker gathers its lines for a moment ([`GATHER`]) and hands them over together
+//! through a queue that is bounded in bytes. When the writer does not keep up they are dropped and counted, which the writer says in the log
+//! itself.
 
 mod attempts;
+mod batch;
 mod exchange;
 mod json;
 mod number;
@@ -19,6 +21,7 @@ mod writer;
 
 use std::cell::RefCell;
 use std::io;
+use std::mem::take;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -27,42 +30,50 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use attempts::AttemptLog;
+use batch::Batch;
 use exchange::ExchangeFacts;
 pub use exchange::{Chosen, ExchangeEntry, FirstLine};
 use session::{SessionEntry, SessionFacts};
+use sink::Sink;
 use time::LineTime;
+use tokio::sync::Notify;
+use tokio::time::sleep;
 use value::{Facts, Value};
 use writer::Writer;
 
 use super::Ended;
-use crate::clock::Stamp;
+
 use crate::metrics::PromiseEnd;
 use crate::outcome::{Outcome, SessionOutcome};
 use crate::policy::access_log::{AccessDestination, AccessLines, Field, Layout};
 
-/// Lines that may wait for the writer.
-const QUEUE: usize = 64 * 1024;
-/// The memory that these lines may take: a client may make each of them as long as the head of a request.
+/// While lines come, a worker gathers them for so long before it hands them over: so it seldom has to wake the writer, which is a system
+/// call, and shares little with it.
+const GATHER: Duration = Duration::from_millis(20);
+/// Batches of lines that may wait for the writer.
+const QUEUE: usize = 4 * 1024;
+/// The memory that they may take: a client may make each line as long as the head of a request.
 const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 /// The writer changes its destination after the lines that were made before, unless that takes longer than this.
 const CHANGE_WITHIN: Duration = Duration::from_secs(1);
-/// Most lines are shorter than this, and so get their memory at once. As many as may wait then take as much memory as they may.
-const LINE: usize = 512;
-
 /// The lines of the access log as the exchanges of a worker hold them: workers that counted in the `Arc` itself would contend for it.
 pub type Lines = Rc<Arc<AccessLines>>;
 
 /// A handle for workers: each has a clone of its own.
 #[derive(Debug)]
 pub struct Log {
-    lines: SyncSender<Message>,
+    batches: SyncSender<Message>,
     backlog: Arc<Backlog>,
     own: RefCell<Own>,
+    /// Tells [`hand_over`](Self::hand_over) that there is a first line.
+    begun: Notify,
 }
 
 /// What each clone of the handle has for itself.
 #[derive(Debug, Default)]
 struct Own {
+    /// Lines that were not handed over yet.
+    batch: Batch,
     time: LineTime,
     random: fastrand::Rng,
 }
@@ -97,17 +108,9 @@ struct Wanted {
 
 #[derive(Debug)]
 enum Message {
-    Line(Line),
-    /// The lines before this one are those that were made before what is [wanted](Backlog::wanted) now.
+    Lines(Batch),
+    /// The lines before this one are those that were handed over before what is [wanted](Backlog::wanted) now.
     Change,
-}
-
-/// A line with its end.
-#[derive(Debug)]
-struct Line {
-    text: Vec<u8>,
-    /// When it was made.
-    at: Stamp,
 }
 
 /// What a line says of where it went.
@@ -141,9 +144,9 @@ impl LineEnd<'_> {
             Field::Listener => Value::text(Some(names.listener)),
             Field::Sample => self.sample.map_or(Value::Absent, Value::Share),
             Field::Service => Value::text(names.service),
-            Field::Sla => Value::text_if(ended.promise.map(|end| end.as_str().as_bytes())),
-            Field::Time => Value::Text(self.time.rfc3339()),
-            Field::TimeClf => Value::Text(self.time.clf()),
+            Field::Sla => ended.promise.map_or(Value::Absent, |end| Value::Plain(end.as_str().as_bytes())),
+            Field::Time => Value::Plain(self.time.rfc3339()),
+            Field::TimeClf => Value::Plain(self.time.clf()),
             Field::Worker => Value::Number(names.worker as u64),
             _ => Value::Absent,
         }
@@ -159,7 +162,7 @@ impl Ended {
 
 impl Clone for Log {
     fn clone(&self) -> Self {
-        Self { lines: self.lines.clone(), backlog: Arc::clone(&self.backlog), own: RefCell::default() }
+        Self::handle(self.batches.clone(), Arc::clone(&self.backlog))
     }
 }
 
@@ -177,10 +180,24 @@ impl Log {
         Ok((log, thread))
     }
 
+    /// Whether lines could be written there. Of a destination that is reached over a socket that is never asked: it may come later.
+    ///
+    /// # Errors
+    ///
+    /// When the file can't be opened.
+    pub fn probe(destination: &AccessDestination) -> io::Result<()> {
+        let mut sink = Sink::new(destination.clone());
+        if sink.is_remote() { Ok(()) } else { sink.open() }
+    }
+
     /// A log, and what a writer takes its lines from.
     fn queued() -> (Self, Receiver<Message>) {
-        let (lines, queue) = mpsc::sync_channel(QUEUE);
-        (Self { lines, backlog: Arc::default(), own: RefCell::default() }, queue)
+        let (batches, queue) = mpsc::sync_channel(QUEUE);
+        (Self::handle(batches, Arc::default()), queue)
+    }
+
+    fn handle(batches: SyncSender<Message>, backlog: Arc<Backlog>) -> Self {
+        Self { batches, backlog, own: RefCell::default(), begun: Notify::new() }
     }
 
     /// Opens the file again, which a log rotation has moved away.
@@ -188,8 +205,8 @@ impl Log {
         self.want(|wanted| wanted.reopen = true);
     }
 
-    /// Writes to this destination from the next line on; `is_json` says how lines are written there. Where it can't be opened, the log
-    /// stays where it is.
+    /// Writes to this destination what is handed over from now on; `is_json` says how lines are written there. Where it can't be opened, the
+    /// log stays where it is.
     pub fn redirect(&self, destination: AccessDestination, is_json: bool) {
         self.want(|wanted| wanted.redirect = Some((destination, is_json)));
     }
@@ -200,50 +217,80 @@ impl Log {
         let mut wanted = self.backlog.wanted();
         let wanted = wanted.get_or_insert(Wanted { reopen: false, redirect: None, due: now + CHANGE_WITHIN });
         change(wanted);
-        if self.lines.try_send(Message::Change).is_err() {
+        if self.batches.try_send(Message::Change).is_err() {
             wanted.due = now;
         }
     }
 
     /// Writes the line of an exchange, unless it is one of those that others stand for.
     pub fn exchange(&self, entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, ended: Ended) {
-        let own = &mut *self.own.borrow_mut();
         let is_good = exchange::is_good(outcome, &ended);
-        let decided = entry.lines.sampling.decide(is_good, ended.elapsed, || own.random.f64());
-        let Some(sample) = decided else { return };
-        self.write(&entry.lines.exchange, &mut own.time, |time| {
-            let end = LineEnd { time, sample };
-            ExchangeFacts { entry, names, outcome, ended, end }
+        self.write(&entry.lines, is_good, ended.elapsed, |lines, line, end| {
+            render(line, &lines.exchange, &ExchangeFacts { entry, names, outcome, ended, end });
         });
     }
 
     /// Writes the line of a session, unless it is one of those that others stand for. A session is slow when it took long to get a backend.
     pub fn session(&self, entry: &SessionEntry, names: &Names<'_>, outcome: &SessionOutcome, ended: Ended) {
-        let own = &mut *self.own.borrow_mut();
         let is_good = session::is_good(outcome, &ended);
-        let took = outcome.connected.unwrap_or_default();
-        let Some(sample) = entry.lines.sampling.decide(is_good, took, || own.random.f64()) else { return };
-        self.write(&entry.lines.session, &mut own.time, |time| {
-            let end = LineEnd { time, sample };
-            SessionFacts { entry, names, outcome, ended, end }
+        self.write(&entry.lines, is_good, outcome.connected.unwrap_or_default(), |lines, line, end| {
+            render(line, &lines.session, &SessionFacts { entry, names, outcome, ended, end });
         });
     }
 
-    fn write<'a, F: Facts + 'a>(&self, layout: &Layout, time: &'a mut LineTime, facts: impl FnOnce(&'a LineTime) -> F) {
+    fn write(
+        &self,
+        lines: &AccessLines,
+        is_good: bool,
+        took: Duration,
+        write: impl FnOnce(&AccessLines, &mut Vec<u8>, LineEnd<'_>),
+    ) {
+        let Own { batch, time, random } = &mut *self.own.borrow_mut();
+        let Some(sample) = lines.sampling.decide(is_good, took, || random.f64()) else { return };
         let now = SystemTime::now();
         time.set(now);
-        let mut text = Vec::with_capacity(LINE);
-        render(&mut text, layout, &facts(time));
-        self.queue(Line { text, at: now.into() });
+        let is_first = batch.len() == 0;
+        batch.add(now.into(), |line| write(lines, line, LineEnd { time, sample }));
+        if batch.is_full() {
+            self.queue(take(batch));
+        } else if is_first {
+            self.begun.notify_one();
+        }
     }
 
-    fn queue(&self, line: Line) {
-        let cost = line.text.capacity();
-        let waiting = self.backlog.bytes.fetch_add(cost, Relaxed);
-        if waiting + cost > QUEUE_BYTES || self.lines.try_send(Message::Line(line)).is_err() {
-            self.backlog.bytes.fetch_sub(cost, Relaxed);
-            self.backlog.dropped.fetch_add(1, Relaxed);
+    /// Hands lines over when they have been gathered for long enough. Never done: the worker runs it beside its connections.
+    pub async fn hand_over(&self) {
+        loop {
+            self.begun.notified().await;
+            sleep(GATHER).await;
+            self.queue_what_there_is(&mut self.own.borrow_mut());
         }
+    }
+
+    fn queue_what_there_is(&self, own: &mut Own) {
+        let mut batch = take(&mut own.batch);
+        batch.shrink();
+        self.queue(batch);
+    }
+
+    fn queue(&self, batch: Batch) {
+        let (lines, memory) = (batch.len() as u64, batch.memory());
+        if lines == 0 {
+            return;
+        }
+        let waiting = self.backlog.bytes.fetch_add(memory, Relaxed);
+        if waiting + memory > QUEUE_BYTES || self.batches.try_send(Message::Lines(batch)).is_err() {
+            self.backlog.bytes.fetch_sub(memory, Relaxed);
+            self.backlog.dropped.fetch_add(lines, Relaxed);
+        }
+    }
+}
+
+/// What a worker has gathered is not lost with it.
+impl Drop for Log {
+    fn drop(&mut self) {
+        let mut own = take(self.own.get_mut());
+        self.queue_what_there_is(&mut own);
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::RecvFlags;
 
-use super::Line;
+use super::batch::Line;
 use super::syslog::{Messages, truncated};
 use crate::io::resolve;
 use crate::policy::access_log::{AccessDestination, SyslogTransport};
@@ -143,8 +143,8 @@ impl Sink {
     }
 
     /// Takes a line: at once, or for the next [flush](Self::flush). `tells` is how many dropped lines it tells of; 0 = it is a line of the log.
-    pub(super) fn put(&mut self, line: &Line, tells: u64) -> Result<(), Trouble> {
-        let text = line.text.strip_suffix(b"\n").unwrap_or(&line.text);
+    pub(super) fn put(&mut self, line: Line<'_>, tells: u64) -> Result<(), Trouble> {
+        let text = line.text.strip_suffix(b"\n").unwrap_or(line.text);
         match &self.out {
             Some(Out::Udp(socket)) => {
                 let message = self.messages.as_mut().map_or(text, |messages| messages.datagram(text, line.at));
@@ -169,7 +169,7 @@ impl Sink {
                 let before = self.buffer.len();
                 match &mut self.messages {
                     Some(messages) => messages.append(&mut self.buffer, text, line.at),
-                    None => self.buffer.extend_from_slice(&line.text),
+                    None => self.buffer.extend_from_slice(line.text),
                 }
                 self.gathered.push_back(Gathered { length: self.buffer.len() - before, tells });
                 Ok(())
@@ -344,8 +344,8 @@ fn is_too_long(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Line {
-        Line { text: text.as_bytes().to_vec(), at: crate::clock::Stamp::default() }
+    fn line(text: &str) -> Line<'_> {
+        Line { text: text.as_bytes(), at: crate::clock::Stamp::default() }
     }
 
     #[test]
@@ -362,7 +362,7 @@ mod tests {
                 let mut sink = Sink::new(AccessDestination::Stdout);
                 sink.out = out;
                 for text in ["abc\n", "0123\n"] {
-                    assert!(sink.put(&line(text), 0).is_ok());
+                    assert!(sink.put(line(text), 0).is_ok());
                 }
                 sink.taken(written);
                 assert_eq!(String::from_utf8_lossy(&sink.buffer), want, "{written}");
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn a_discarded_line_that_tells_of_dropped_ones_is_none_of_the_log() {
         let mut sink = Sink::new(AccessDestination::Stdout);
-        assert!(sink.put(&line("a\n"), 0).is_ok() && sink.put(&line("# 7 lines\n"), 7).is_ok());
+        assert!(sink.put(line("a\n"), 0).is_ok() && sink.put(line("# 7 lines\n"), 7).is_ok());
         assert_eq!(sink.discard(), Discarded { lines: 1, untold: 7 });
         assert_eq!(sink.discard(), Discarded { lines: 0, untold: 0 });
     }

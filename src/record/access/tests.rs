@@ -8,6 +8,7 @@ use http::{Method, StatusCode, Version};
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::Stamp;
 use crate::error::{Error, Kind};
 use crate::outcome::{End, Grpc};
 use crate::policy::ListenerProtocol;
@@ -94,10 +95,21 @@ fn ended(millis: u64) -> Ended {
 fn written(write: impl FnOnce(&Log)) -> Option<String> {
     let (log, queue) = Log::queued();
     write(&log);
-    match queue.try_recv() {
-        Ok(Message::Line(line)) => Some(String::from_utf8(line.text).unwrap()),
-        _ => None,
+    drop(log);
+    lines(&queue).pop()
+}
+
+/// The lines that were handed over.
+fn lines(queue: &Receiver<Message>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for message in queue.try_iter() {
+        let Message::Lines(mut batch) = message else { panic!("nobody has asked for that") };
+        while let Some(line) = batch.first() {
+            lines.push(String::from_utf8(line.text.to_vec()).unwrap());
+            batch.advance();
+        }
     }
+    lines
 }
 
 fn header() -> impl Strategy<Value = Option<HeaderValue>> {
@@ -287,29 +299,57 @@ fn a_share_of_what_is_good_is_written_and_says_so() {
     let entry = entry(AccessLines::json(&[], Sampling { share: 0.25, ..Sampling::ALL }));
     let (log, queue) = Log::queued();
     (0..20_000).for_each(|_| log.exchange(&entry, &NAMES, &outcome(200), ended(1)));
-    let lines = queue.try_iter().map(|message| match message {
-        Message::Line(line) => assert!(String::from_utf8(line.text).unwrap().contains("\"sample\":0.25,")),
-        Message::Change => panic!("nobody has asked for that"),
-    });
+    drop(log);
+    let lines = lines(&queue);
+    assert!(lines.iter().all(|line| line.contains("\"sample\":0.25,")));
     // so far from 5,000 is one run in a billion and more: the standard deviation is 61
-    let count = lines.count();
+    let count = lines.len();
     assert!((4_600..5_400).contains(&count), "{count}");
 }
 
 #[test]
 fn the_queue_holds_so_many_bytes_however_long_its_lines_are() {
-    for length in [300, 64 * 1024] {
+    for (lines, length) in [(120, 300), (1, 64 * 1024)] {
         let (log, queue) = Log::queued();
-        (0..2 * QUEUE_BYTES / length).for_each(|_| log.queue(Line { text: vec![b'x'; length], at: Stamp::default() }));
+        for _ in 0..2 * QUEUE_BYTES / (lines * length) {
+            let mut batch = Batch::default();
+            (0..lines).for_each(|_| batch.add(Stamp::default(), |line| line.resize(line.len() + length, b'x')));
+            log.queue(batch);
+        }
         assert!(log.backlog.dropped.load(Relaxed) > 0);
         let held = log.backlog.bytes.load(Relaxed);
         assert!(held <= QUEUE_BYTES && held > QUEUE_BYTES / 2, "{held}");
-        let lines = queue.try_iter().map(|message| match message {
-            Message::Line(line) => line.text.capacity(),
+        let waiting = queue.try_iter().map(|message| match message {
+            Message::Lines(batch) => batch.memory(),
             Message::Change => 0,
         });
-        assert_eq!(lines.sum::<usize>(), held);
+        assert_eq!(waiting.sum::<usize>(), held);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_are_handed_over_a_moment_after_the_first_of_them() {
+    let entry = entry(AccessLines::default());
+    let (log, queue) = Log::queued();
+    let write = |count| (0..count).for_each(|_| log.exchange(&entry, &NAMES, &outcome(200), ended(1)));
+    tokio::select! {
+        () = log.hand_over() => {}
+        () = async {
+            for count in [1, 5] {
+                write(count);
+                sleep(GATHER / 2).await;
+                assert_eq!(lines(&queue).len(), 0, "more may come");
+                sleep(GATHER).await;
+                assert_eq!(lines(&queue).len(), count);
+            }
+            sleep(GATHER * 10).await;
+            write(200);
+            assert!(lines(&queue).len() > 50, "so many are not kept");
+            sleep(GATHER * 2).await;
+        } => {}
+    }
+    assert_eq!(log.backlog.dropped.load(Relaxed), 0);
+    assert!(!lines(&queue).is_empty(), "the rest");
 }
 
 /// Compares the instructions of both ways: `valgrind --tool=callgrind --toggle-collect='*how_a_line*'`, or its time.
@@ -329,10 +369,8 @@ fn what_a_line_costs() {
     for _ in 0..3 {
         timed("before", &|| {
             let time = crate::clock::rfc3339(SystemTime::now());
-            log.queue(Line {
-                text: by_serde(&entry, &NAMES, &outcome, ended, &time).into_bytes(),
-                at: Stamp::default(),
-            });
+            let text = by_serde(&entry, &NAMES, &outcome, ended, &time);
+            log.own.borrow_mut().batch.add(Stamp::default(), |line| line.extend_from_slice(text.as_bytes()));
         });
         queue.try_iter().for_each(drop);
         log.backlog.bytes.store(0, Relaxed);

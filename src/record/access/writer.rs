@@ -5,22 +5,21 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, counter};
 
+use super::batch::{Batch, Line};
 use super::sink::{Sink, Trouble};
-use super::{Backlog, Line, Message, Wanted};
+use super::{Backlog, Message, Wanted};
 use crate::clock::Stamp;
 use crate::metrics::names;
 use crate::policy::access_log::AccessDestination;
 
-/// While lines come, they are gathered for so long before they are written together. Meanwhile no worker has to wake the writer, which is
-/// a system call.
-const GATHER: Duration = Duration::from_millis(5);
-/// The same while there is nobody to write to.
-const GATHER_IN_OUTAGE: Duration = Duration::from_millis(50);
+/// The pause between two looks while there is nobody to write to.
+const OUTAGE_PAUSE: Duration = Duration::from_millis(50);
+/// The same while there is nothing to write.
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
 /// However many lines come, all else is seen to so often.
 const SETTLE: Duration = Duration::from_millis(50);
 /// How long lines may still be written when the process ends: whoever ends it does not wait for long, and a receiver may never take them.
@@ -42,7 +41,7 @@ pub(super) struct Writer {
     is_json: bool,
     backlog: Arc<Backlog>,
     /// Lines that wait until there is a connection again. They are part of the backlog, and so are bounded with it.
-    waiting: VecDeque<Line>,
+    waiting: VecDeque<Batch>,
     /// When the next attempt at a connection is made, and how long the pause after that is.
     retry: (Instant, Duration),
     /// When something went wrong last, while that lasts. It was logged.
@@ -73,12 +72,10 @@ impl Writer {
 
     /// Writes until the last worker is gone, and then what can be written within [`END`].
     pub(super) fn run(&mut self, queue: &Receiver<Message>) {
-        let mut is_busy = false;
         let mut settled = Instant::now();
         while !self.is_late() {
             match queue.try_recv() {
                 Ok(message) => {
-                    is_busy = true;
                     self.handle(message);
                     if settled.elapsed() < SETTLE {
                         continue;
@@ -89,17 +86,11 @@ impl Writer {
                 // there is nothing more to write for now: what was written must be visible
                 Err(TryRecvError::Empty) => {
                     self.attend();
-                    if std::mem::take(&mut is_busy) || !self.sink.is_open() || !self.waiting.is_empty() {
-                        sleep(if self.sink.is_open() { GATHER } else { GATHER_IN_OUTAGE });
-                    } else {
-                        match queue.recv_timeout(Duration::from_secs(1)) {
-                            Ok(message) => {
-                                is_busy = true;
-                                self.handle(message);
-                            }
-                            Err(RecvTimeoutError::Timeout) => {}
-                            Err(RecvTimeoutError::Disconnected) => break,
-                        }
+                    let is_held_up = !self.sink.is_open() || !self.waiting.is_empty();
+                    match queue.recv_timeout(if is_held_up { OUTAGE_PAUSE } else { IDLE_PAUSE }) {
+                        Ok(message) => self.handle(message),
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => break,
                     }
                 }
             }
@@ -111,8 +102,8 @@ impl Writer {
     fn handle(&mut self, message: Message) {
         match message {
             // none overtakes those that wait
-            Message::Line(line) if self.sink.is_open() && self.waiting.is_empty() => self.write(line),
-            Message::Line(line) => self.waiting.push_back(line),
+            Message::Lines(batch) if self.sink.is_open() && self.waiting.is_empty() => self.write(batch),
+            Message::Lines(batch) => self.waiting.push_back(batch),
             Message::Change => self.change(|_| true),
         }
     }
@@ -143,21 +134,24 @@ impl Writer {
         self.sink.deadline().is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    fn write(&mut self, line: Line) {
-        let lost = match self.sink.put(&line, 0) {
-            Ok(()) => 0,
-            Err(Trouble::Lost(error)) => {
-                self.failed(&error);
-                1
+    /// Writes these lines. Those that a connection has not taken when it is gone wait for the next one.
+    fn write(&mut self, mut batch: Batch) {
+        while let Some(line) = batch.first() {
+            match self.sink.put(line, 0) {
+                Ok(()) => {}
+                Err(Trouble::Lost(error)) => {
+                    self.failed(&error);
+                    self.lost(1);
+                }
+                Err(Trouble::Gone(error)) => {
+                    self.failed(&error);
+                    self.waiting.push_front(batch);
+                    return;
+                }
             }
-            Err(Trouble::Gone(error)) => {
-                self.failed(&error);
-                self.waiting.push_front(line);
-                return;
-            }
-        };
-        self.lost(lost);
-        self.backlog.bytes.fetch_sub(line.text.capacity(), Relaxed);
+            batch.advance();
+        }
+        self.backlog.bytes.fetch_sub(batch.memory(), Relaxed);
     }
 
     fn lost(&mut self, lines: u64) {
@@ -193,9 +187,9 @@ impl Writer {
         let began = Instant::now();
         while self.sink.is_open()
             && began.elapsed() < SETTLE
-            && let Some(line) = self.waiting.pop_front()
+            && let Some(batch) = self.waiting.pop_front()
         {
-            self.write(line);
+            self.write(batch);
         }
         let dropped = self.backlog.dropped.swap(0, Relaxed);
         self.lost(dropped);
@@ -232,7 +226,7 @@ impl Writer {
             false => format!("# {dropped} lines were dropped: the {} did not keep up\n", self.slow),
         };
         if let Err(Trouble::Lost(error) | Trouble::Gone(error)) =
-            self.sink.put(&Line { text: text.into_bytes(), at: Stamp::now() }, dropped)
+            self.sink.put(Line { text: text.as_bytes(), at: Stamp::now() }, dropped)
         {
             self.untold = dropped;
             self.failed(&error);
@@ -285,8 +279,12 @@ impl Writer {
                 break;
             }
         }
-        let queued = queue.try_iter().filter(|message| matches!(message, Message::Line(_))).count();
-        let unwritten = (queued + self.waiting.len()) as u64 + self.backlog.dropped.swap(0, Relaxed);
+        let queued = queue.try_iter().map(|message| match message {
+            Message::Lines(batch) => batch.len(),
+            Message::Change => 0,
+        });
+        let left = queued.chain(self.waiting.iter().map(Batch::len)).sum::<usize>();
+        let unwritten = left as u64 + self.backlog.dropped.swap(0, Relaxed);
         self.lost(unwritten);
         let left = unwritten + self.discard();
         if left > 0 {
@@ -316,7 +314,12 @@ mod tests {
     }
 
     fn write(log: &Log, lines: u64) {
-        (0..lines).for_each(|n| log.queue(Line { text: format!("{n}\n").into_bytes(), at: Stamp::default() }));
+        for n in 0..lines {
+            let mut batch = Batch::default();
+            batch.add(Stamp::default(), |line| line.extend_from_slice(format!("{n}\n").as_bytes()));
+            batch.shrink();
+            log.queue(batch);
+        }
     }
 
     /// What the writer does with all that is in the queue now.

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""What a feature costs: processor time per request with it, against the same proxy without it.
+
+    python3 scripts/cost.py [ROUNDS [SECONDS]]       default: 9 rounds of 2 seconds of load for each
+
+One proxy for each feature runs all the while, and they take turns under wrk's load, so that what else the machine does hits all of them. All threads
+of the process are counted, as the kernel counts them (/proc/PID/task/*/schedstat), not those of clients and backends. A round gives each
+feature's ratio to `off`; the table has the medians, and the lowest and highest ratio. EVENKEEL names the binary (default: target/release/evenkeel).
+"""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from socket import socket
+
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 2
+BINARY = os.environ.get("EVENKEEL", "target/release/evenkeel")
+
+BACKENDS = """
+[server]
+workers = 1
+[admin]
+bind = "127.0.0.1:{admin}"
+""" + "".join(f"""
+[[listener]]
+name = "{name}"
+bind = "127.0.0.1:{{{name}}}"
+[[listener.route]]
+path_prefix = "/"
+respond = {{{{ status = 200, body = "hello from a backend", content_type = "text/plain" }}}}
+""" for name in "ab")
+
+PROXY = """
+[server]
+workers = 1
+state_dir = "{work}/{name}"
+[admin]
+bind = "127.0.0.1:{admin}"
+[log]
+{log}
+[[listener]]
+name = "web"
+bind = "127.0.0.1:{web}"
+service = "api"
+[service.api]
+balance = "round_robin"
+{service}
+[[service.api.backend]]
+address = "127.0.0.1:{a}"
+[[service.api.backend]]
+address = "127.0.0.1:{b}"
+{more}
+"""
+
+# for each feature, what of the configuration it needs: in [log], in [service.api], and at the end
+FEATURES = {
+    "off": ("", "", ""),
+    "off again": ("", "", ""),
+    "access log to a file": ('access = "{work}/access.log"', "", ""),
+    "access log, combined": ('access = "{work}/combined.log"\naccess_format = "combined"', "", ""),
+    "access log to /dev/null": ('access = "/dev/null"', "", ""),
+    "OTLP, 1 % sampled": ("", "", '[otlp]\nendpoint = "http://127.0.0.1:{a}"\nprotocol = "http"\nsample = 0.01'),
+    "shadow": ("", 'shadow = ["response_time"]', ""),
+}
+
+
+def port():
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run(stack, config, work, name, admin):
+    """A proxy that is ready; its process."""
+    file = Path(work) / f"{name.replace(' ', '-').replace('/', '')}.toml"
+    file.write_text(config)
+    process = subprocess.Popen([BINARY, "run", "-c", file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{admin}/readyz", timeout=1).read()
+            return process
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"{name} did not become ready: {BINARY} check -c {file}")
+
+
+def processor_time(process):
+    """In seconds."""
+    tasks = Path(f"/proc/{process.pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def load(web):
+    """How many requests were answered."""
+    wrk = ["wrk", "-t1", "-c64", f"-d{SECONDS}s", f"http://127.0.0.1:{web}/some/path?with=a&query=1"]
+    said = subprocess.run(wrk, capture_output=True, text=True, check=True, timeout=SECONDS + 20).stdout
+    wrong = re.search(r"Socket errors.*|Non-2xx.*", said)
+    if wrong:
+        sys.exit(f"wrk: {wrong[0]}")
+    return int(re.search(r"(\d+) requests in", said)[1])
+
+
+def main():
+    with ExitStack() as stack:
+        work = stack.enter_context(tempfile.TemporaryDirectory())
+        a, b, admin = port(), port(), port()
+        run(stack, BACKENDS.format(admin=admin, a=a, b=b), work, "backends", admin)
+        proxies = {}
+        for name, (log, service, more) in FEATURES.items():
+            admin, web = port(), port()
+            values = dict(work=work, name=name.replace(" ", "-").replace("/", ""), admin=admin, web=web, a=a, b=b)
+            parts = [part.format(**values) for part in (log, service, more)]
+            config = PROXY.format(**values, **dict(zip(("log", "service", "more"), parts)))
+            proxies[name] = (run(stack, config, work, name, admin), web)
+        costs = {name: [] for name in proxies}
+        for _ in range(ROUNDS + 1):
+            for name, (process, web) in proxies.items():
+                before = processor_time(process)
+                answered = load(web)
+                time.sleep(0.1)
+                costs[name].append((processor_time(process) - before) / answered * 1e6)
+        print(f"{'':28} us/request   ratio    lowest highest")
+        for name, of in costs.items():
+            # the first round warms up
+            ratios = [cost / off for cost, off in zip(of[1:], costs["off"][1:])]
+            print(f"{name:28} {statistics.median(of[1:]):10.2f}   {statistics.median(ratios):5.3f}    {min(ratios):5.3f}  {max(ratios):5.3f}")
+
+
+main()
