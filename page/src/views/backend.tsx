@@ -60,7 +60,7 @@ export function BackendView({ service, id }: { service: string; id: string }) {
       <section aria-labelledby="why">
         <h2 id="why">{at ? `Why it was ${answer.value?.state ?? "so"} at ${clock(at)}` : `Why it is ${backend.state}`}</h2>
         {at && (
-          <p>
+          <p class="back">
             <button type="button" onClick={() => setAt(undefined)}>
               Back to now
             </button>

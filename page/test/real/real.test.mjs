@@ -108,9 +108,9 @@ test("a weight is set, and taken back", async () => {
   await page.getByRole("spinbutton", { name: "Weight" }).fill("3");
   await confirm(page, "Set");
   const figure = page.locator(".figure", { hasText: "Weight" });
-  await figure.getByText("3", { exact: true }).waitFor(PATIENCE);
+  await figure.locator("dd", { hasText: /^3\D/ }).waitFor(PATIENCE);
   await page.getByRole("button", { name: "Undo" }).click();
-  await figure.getByText("1", { exact: true }).waitFor(PATIENCE);
+  await figure.locator("dd", { hasText: /^1\D/ }).waitFor(PATIENCE);
 });
 
 test("maintenance begins and ends", async () => {
