@@ -41,7 +41,7 @@ export const LastHour = memo(function LastHour({ root, service }: { service?: st
     <div ref={root} class="charts">
       <Chart title="Requests a second" history={history} show={rate} least={1} curves={[{ name: "rate", colour: "--accent", values: of("rate") }]} />
       <Chart title="Failed" history={history} show={failed} least={0.01} curves={errors} />
-      <Chart title="Latency, p50 and p99 (dashed)" history={history} show={ms} least={1} curves={latencies} />
+      <Chart title="Latency: p50, p99 dashed" history={history} show={ms} least={1} curves={latencies} />
     </div>
   );
 });
@@ -87,7 +87,7 @@ function Chart({ title, history, curves, show, least }: Props) {
   return (
     <figure class="chart">
       <figcaption>
-        {title} <strong>{curves.map((curve) => show(curve.values.at(-1))).join(" · ")}</strong>
+        <span>{title}</span> <strong>{curves.map((curve) => show(curve.values.at(-1))).join(" · ")}</strong>
       </figcaption>
       <div ref={box} class="plot" role="img" aria-label={describe(title, curves, show)} />
     </figure>
@@ -120,7 +120,7 @@ function options(width: number, curves: Curve[], show: Props["show"], least: num
     height: HEIGHT * unit,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 5 } },
-    padding: [8, 0.9 * unit, 0, 0],
+    padding: [8, 1.3 * unit, 0, 0],
     scales: { x: { range: (plot) => timeRange(plot.data) }, y: { range: (_, __, max) => [0, Math.max(least, (max ?? 0) * 1.15)] } },
     axes: [
       { ...axis, grid: { show: false }, size: 1.4 * unit, space: 4 * unit, incrs: MINUTES.map((minutes) => minutes * 60), values: (_, ticks) => ticks.map(hourAndMinute) },

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { ActButton } from "../acts/button";
 import { command, weight } from "../acts/catalogue";
 import { useAnswer } from "../api";
-import { ago, clock, count, failed, ms, percent, rate, words } from "../format";
+import { NOTHING, ago, clock, count, failed, ms, percent, rate, words } from "../format";
 import { details } from "../live/store";
 import type { Backend } from "../live/contract";
 import { Heading } from "../parts/heading";
@@ -51,8 +51,8 @@ export function BackendView({ service, id }: { service: string; id: string }) {
     <>
       <Heading title={id} path={path} acts={<Buttons service={service} id={id} backend={backend} />}>
         <Pill tone={ofBackend(backend.state)}>{backend.state}</Pill> {(backend.state !== "up" && backend.reason) || MEANING[backend.state]}
-        <span class="soft">
-          {" "}
+        {" "}
+        <span class="soft since">
           · by {words(backend.by)}, since {clock(backend.since)} ({ago(backend.since, Date.now())})
         </span>
       </Heading>
@@ -60,7 +60,7 @@ export function BackendView({ service, id }: { service: string; id: string }) {
       <section aria-labelledby="why">
         <h2 id="why">{at ? `Why it was ${answer.value?.state ?? "so"} at ${clock(at)}` : `Why it is ${backend.state}`}</h2>
         {at && (
-          <p>
+          <p class="back">
             <button type="button" onClick={() => setAt(undefined)}>
               Back to now
             </button>
@@ -105,11 +105,11 @@ function Figures({ backend: b }: { backend: Backend }) {
       <Figure label="p50" value={ms(b.p50_ms)} />
       <Figure label="p99" value={ms(b.p99_ms)} />
       {b.retries != null && <Figure label="Retried elsewhere" value={count(b.retries)} />}
-      {USABLE.has(b.state) && <Figure label="Latency, as balanced" value={ms(b.latency_ms)} note="failures add to it" />}
+      <Figure label="Latency, as balanced" value={USABLE.has(b.state) ? ms(b.latency_ms) : NOTHING} note="failures add to it" />
       <Figure label="In flight" value={b.max_connections ? `${count(b.in_flight)} of ${count(b.max_connections)}` : count(b.in_flight)} />
-      <Figure label="Weight" value={count(b.weight)} {...(b.work_share != null && b.work_share < 1 ? { note: `gets ${percent(b.work_share)} of its work` } : {})} />
+      <Figure label="Weight" value={count(b.weight)} note={b.work_share != null && b.work_share < 1 ? `gets ${percent(b.work_share)} of its work` : "gets all of its work"} />
       <Figure label="Breaker" value={words(b.breaker ?? "closed")} tone={b.breaker === "open" ? "bad" : b.breaker === "half_open" ? "warn" : "good"} />
-      {check && <Figure label="Last check" value={check.ok ? ms(check.ms) : "failed"} tone={check.ok ? "good" : "bad"} {...(check.reason ? { note: check.reason } : {})} />}
+      {check && <Figure label="Last check" value={check.ok ? ms(check.ms) : "failed"} tone={check.ok ? "good" : "bad"} note={check.reason || (check.ok ? "passed" : "no reason is known")} />}
       {b.cpu != null && <Figure label="CPU" value={percent(b.cpu)} />}
       {b.memory != null && <Figure label="Memory" value={percent(b.memory)} />}
     </dl>

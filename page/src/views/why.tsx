@@ -28,74 +28,84 @@ export function WhyShown({ why }: { why: Why }) {
         </p>
       ))}
       <Rules rules={why.rules} />
-      <Part title="What the detectors say" heads={["Detector", "Fault", "Confidence", "Why"]} isShown={why.votes.length > 0}>
-        {why.votes.map(({ detector, fault, confidence, text }) => (
-          <tr key={detector + fault}>
-            <th scope="row">{words(detector)}</th>
-            <td>{words(fault)}</td>
-            <td>{percent(confidence)}</td>
-            <td class="prose">{text}</td>
-          </tr>
-        ))}
-      </Part>
-      <Part title="What holds it back" heads={["Brake", "Now", "Why"]} isShown={why.brakes.length > 0}>
-        {why.brakes.map(({ brake, holds, text }) => (
-          <tr key={brake}>
-            <th scope="row">{words(brake)}</th>
-            <td>{holds ? <Pill tone="warn">holds</Pill> : "does not hold"}</td>
-            <td class="prose">{text}</td>
-          </tr>
-        ))}
-      </Part>
-      <Part title="What each algorithm would give it now" heads={["Algorithm", "Share", "Why"]} isShown={why.algorithms.length > 0}>
-        {why.algorithms.map(({ algorithm, share, text }) => (
-          <tr key={algorithm}>
-            <th scope="row">{words(algorithm)}</th>
-            <td class="share">{share == null ? "not known" : <Bar share={share} text={percent(share)} />}</td>
-            <td class="prose">{text}</td>
-          </tr>
-        ))}
-      </Part>
+      <Part
+        title="What the detectors say"
+        heads={["Detector", "Fault", "Confidence", "Why"]}
+        rows={why.votes.map(({ detector, fault, confidence, text }) => ({ key: detector + fault, cells: [words(detector), words(fault), percent(confidence), text] }))}
+      />
+      <Part
+        title="What holds it back"
+        heads={["Brake", "Now", "Why"]}
+        rows={why.brakes.map(({ brake, holds, text }) => ({ key: brake, cells: [words(brake), holds ? <Pill tone="warn">holds</Pill> : "does not hold", text] }))}
+      />
+      <Part
+        title="What each algorithm would give it now"
+        heads={["Algorithm", "Share", "Why"]}
+        rows={why.algorithms.map(({ algorithm, share, text }) => ({
+          key: algorithm,
+          cells: [words(algorithm), share == null ? "not known" : <Bar share={share} text={percent(share)} />, text],
+        }))}
+      />
     </div>
   );
 }
 
 function Rules({ rules }: { rules: Why["rules"] }) {
   return (
-    <Part title="The rules, and what each would do" heads={["Rule", "Figure", "Threshold", "Would", ""]} isShown={rules.length > 0}>
-      {rules.map(({ rule, figure, threshold, would, holds, text }) => (
-        <tr key={rule}>
-          <th scope="row">{words(rule)}</th>
-          <td>{figure}</td>
-          <td>{threshold}</td>
-          <td>{holds ? <Pill tone={would === "keep" ? "good" : "warn"}>{words(would)}</Pill> : <span class="soft">not {words(would)}</span>}</td>
-          <td class="prose">{text}</td>
-        </tr>
-      ))}
-    </Part>
+    <Part
+      title="The rules, and what each would do"
+      heads={["Rule", "Figure", "Threshold", "Would", "Why"]}
+      rows={rules.map(({ rule, figure, threshold, would, holds, text }) => ({
+        key: rule,
+        cells: [
+          words(rule),
+          figure,
+          threshold,
+          holds ? <Pill tone={would === "keep" ? "good" : "warn"}>{words(would)}</Pill> : <span class="soft">not {words(would)}</span>,
+          text,
+        ],
+      }))}
+    />
   );
 }
 
 interface PartProps {
   title: string;
   heads: string[];
-  isShown: boolean;
-  children: ComponentChildren;
+  /** What each row is about comes first, its words last. */
+  rows: { key: string; cells: ComponentChildren[] }[];
 }
 
-function Part({ title, heads, isShown, children }: PartProps) {
-  if (!isShown) return null;
+/** A table, and on a phone a list. The roles are said because what is shown as a list is no table for a browser. */
+function Part({ title, heads, rows }: PartProps) {
+  if (rows.length === 0) return null;
+  const last = heads.length - 1;
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={title}>
-      <table class="small-table">
-        <caption>{title}</caption>
-        <thead>
-          <tr>
-            {heads.map((head) => (head ? <th key={head} scope="col">{head}</th> : <td key="more" />))}
+    <table role="table" class={`small-table${last === 2 ? " pairs" : ""}`}>
+      <caption>{title}</caption>
+      <thead role="rowgroup">
+        <tr role="row">
+          {heads.map((head) => (
+            <th key={head} role="columnheader" scope="col" class={`h-${head.toLowerCase()}`}>
+              {head}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        {rows.map(({ key, cells: [what, ...cells] }) => (
+          <tr key={key} role="row">
+            <th role="rowheader" scope="row">
+              {what}
+            </th>
+            {cells.map((cell, at) => (
+              <td key={at} role="cell" class={at === last - 1 ? "prose" : ""} data-head={heads[at + 1]}>
+                {cell}
+              </td>
+            ))}
           </tr>
-        </thead>
-        <tbody>{children}</tbody>
-      </table>
-    </div>
+        ))}
+      </tbody>
+    </table>
   );
 }
