@@ -13,6 +13,7 @@ mod config_metrics;
 mod detour_tests;
 mod detection;
 mod discovery;
+mod hand_over;
 mod inherit;
 #[cfg(test)]
 mod ingress_tests;
@@ -110,16 +111,29 @@ async fn control(
     let exporter = Exporter::new(Arc::clone(&events), registry.started());
     let recorder = Recorder::new(log.clone(), exporter.queue());
     let (reload, reloads) = mpsc::channel(1);
+    let (hand_over, hand_overs) = mpsc::channel(1);
     let (mut discoveries, backend_changes) = Discoveries::new(Arc::clone(&events));
     // the first answers are waited for before anything is served and, in an upgrade, before the old process is told to leave
     let fresh = discoveries.begin(config).await;
     discoveries.commit(config, fresh, &registry);
-    let startup = Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, exporter, reload };
+    let startup = Startup {
+        loaded,
+        source,
+        registry,
+        events,
+        discoveries,
+        log,
+        recorder: &recorder,
+        exporter,
+        reload,
+        hand_over,
+    };
     let system = startup.start(&mut inherited)?;
     inherited.close_the_rest();
 
     let told = None;
-    let mut running = Running { serving: None, admin, system, signals, invocation, told, reloads, backend_changes };
+    let mut running =
+        Running { serving: None, admin, system, signals, invocation, told, reloads, hand_overs, backend_changes };
     running.system.recovering.recall_pause().await;
     running.serve_admin()?;
     ready(&running.is_ready());

@@ -32,6 +32,7 @@ pub(super) fn overview(reading: &Reading) -> Value {
         "phase": match reading.phase {
             Phase::Starting => "starting",
             Phase::Ready => "ready",
+            Phase::HandingOver => "handing_over",
             Phase::Draining => "draining",
         },
         "recovery": known([
