@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract;
 use http::StatusCode;
+use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -38,6 +40,8 @@ pub struct HandOver {
     pub quiet: Duration,
     /// Where the outcome goes: what came of it, or why this instance serves on.
     pub done: oneshot::Sender<Result<HandedOver, String>>,
+    /// Ends when the answer was written, or whoever asked is gone: the process must not end before.
+    pub answered: oneshot::Receiver<()>,
 }
 
 /// What came of a hand-over. The process drains after it.
@@ -73,19 +77,29 @@ pub(super) async fn hand_over(
     let reason = backends::reason(reason)?;
     let (limit, quiet) = (time("timeout", timeout, LIMIT)?, time("quiet", quiet, QUIET)?);
     let (reply, done) = oneshot::channel();
-    let request = HandOver { by: caller.to_string(), reason, limit, quiet, done: reply };
+    let (unanswered, answered) = oneshot::channel::<()>();
+    let request = HandOver { by: caller.to_string(), reason, limit, quiet, done: reply, answered };
     // while one is under way the next one waits, and is dropped with the process when that succeeds
     let done = match shared.hand_over.send(request).await {
         Ok(()) => done.await.ok(),
         Err(_) => None,
     };
     match done {
-        Some(Ok(HandedOver { addresses, connections, took })) => Ok(answer::json(&json!({
-            "handed_over": true,
-            "addresses": addresses,
-            "connections_left": connections,
-            "took_s": (took.as_secs_f64() * 1e3).round() / 1e3,
-        }))),
+        Some(Ok(HandedOver { addresses, connections, took })) => {
+            let answer = answer::json(&json!({
+                "handed_over": true,
+                "addresses": addresses,
+                "connections_left": connections,
+                "took_s": (took.as_secs_f64() * 1e3).round() / 1e3,
+            }));
+            // the body holds it, and is dropped when it was written
+            Ok(answer.map(|body| {
+                Body::new(body.map_err(move |error| {
+                    let _ = &unanswered;
+                    error
+                }))
+            }))
+        }
         Some(Err(why)) => Err(Problem::new(StatusCode::CONFLICT, why)),
         None => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the process is stopping")),
     }

@@ -21,6 +21,9 @@ const DRAIN_LOOK: Duration = Duration::from_millis(50);
 /// How often snapshots that nobody holds any more are freed.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// How long the answer to a hand-over may take to be written before the process drains.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
+
 /// How long an upgrade waits for the disk to have what operators said. A disk that takes longer is no place to start a new process from.
 const KEPT_WITHIN: Duration = Duration::from_secs(5);
 
@@ -151,6 +154,10 @@ impl Running {
             self.system.store.events().tell(Subject::default(), kind);
         }
         let _ = request.done.send(handed_over);
+        if is_over {
+            // without connections the process would end at once, and the answer with it
+            let _ = tokio::time::timeout(ANSWERED_WITHIN, request.answered).await;
+        }
         is_over
     }
 

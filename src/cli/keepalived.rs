@@ -109,7 +109,7 @@ impl Keepalived {
         let track_file =
             self.track_file.clone().unwrap_or_else(|| format!("/run/evenkeel-weight-{}", self.router_id).into());
         let [binary, config, file] = [&binary, &config, &track_file].map(|path| word(path));
-        let script = format!("{} ready --for 700ms --track-file {} -c {}", binary?, file?, config?);
+        let script = format!("{} ready --for 900ms --track-file {} -c {}", binary?, file?, config?);
         Ok(Pair { asked: self, interface, source, track_file, script })
     }
 
@@ -217,7 +217,7 @@ impl Pair<'_> {
     vrrp_no_swap
 }}
 
-# fails as soon as the proxy is gone, hangs, drains or hands over. Each run asks ten times a second for 0.7 s: once a second is the most
+# fails as soon as the proxy is gone, hangs, drains or hands over. Each run asks ten times a second for 0.9 s: once a second is the most
 # often that keepalived starts a script
 vrrp_script {name}_ready {{
     script \"{script}\"

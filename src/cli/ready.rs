@@ -19,7 +19,7 @@ use crate::clock::parse_duration;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The pause before a question is put again that had no answer: a machine that is busy for a moment is no dead one.
-const AGAIN: Duration = Duration::from_millis(50);
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// The width of a step.
 const STEP: i32 = 10;
