@@ -36,7 +36,8 @@ def killed(pair, times):
         active.start()
         time.sleep(0.7)
         seen = load.stop()
-        firsts.append(first_answer(seen, at))
+        # a request that was begun before the process was gone may have been answered by it
+        firsts.append(first_answer(seen, over) + over - at)
         gone = [one for one in seen if one.is_lost()]
         lost.append(len(gone))
         in_flight += sum(one.begin <= over for one in gone)
