@@ -31,6 +31,7 @@ mod upgrade;
 mod upkeep;
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ use crate::otlp::Exporter;
 use crate::record::Recorder;
 use discovery::Discoveries;
 use inherit::Inherited;
+use reload::System;
 use running::Running;
 use signals::Signals;
 use start::Startup;
@@ -87,6 +89,20 @@ fn introduce(config: &model::Config) {
         services = config.services.len(),
         "evenkeel starts"
     );
+}
+
+/// Begins the work that one process alone does; `before` is the one that is replaced.
+fn begin(system: &mut System, before: Option<UnixStream>) {
+    let is_successor = before.is_some();
+    match before {
+        Some(before) => {
+            system.take_over();
+            upgrade::take_over(before);
+        }
+        None => service_manager::ready(),
+    }
+    system.accounting.allow(is_successor);
+    system.recovering.allow(is_successor);
 }
 
 /// The control plane's life.
@@ -137,19 +153,7 @@ async fn control(
     running.system.recovering.recall_pause().await;
     running.serve_admin()?;
     ready(&running.is_ready());
-    match inherited.ready.take() {
-        Some(before) => {
-            running.system.take_over();
-            upgrade::take_over(before);
-            running.system.accounting.allow(true);
-            running.system.recovering.allow(true);
-        }
-        None => {
-            running.system.accounting.allow(false);
-            running.system.recovering.allow(false);
-            service_manager::ready();
-        }
-    }
+    begin(&mut running.system, inherited.ready.take());
     tokio::task::spawn_local(service_manager::live());
     running.system.look_after_itself();
 

@@ -8,6 +8,7 @@ happen at all.
 
 import importlib
 import pkgutil
+import signal
 import sys
 import traceback
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ def main(arguments):
 
 
 if __name__ == "__main__":
+    # a lab is taken down also when somebody says stop
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # scenes import Row from here under the module's own name
     sys.modules["play"] = sys.modules["__main__"]
     sys.exit(main(sys.argv[1:]))

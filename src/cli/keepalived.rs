@@ -195,30 +195,16 @@ fn advice(vips: &[IpNet], config: &model::Config) -> Vec<String> {
 impl Pair<'_> {
     /// The text of keepalived.conf.
     fn text(&self) -> String {
-        let Self { asked, interface, track_file, script, .. } = self;
-        let Keepalived { router_id, priority, nopreempt, .. } = asked;
-        let name = format!("evenkeel_{router_id}");
-        let preempt = match nopreempt {
-            true => "    # the address stays where it is while that instance is ready\n    nopreempt\n",
-            false => {
-                "    # another instance gets the address when it has had the higher priority for so long; two instances learn of the same\n    \
-                 # trouble at different moments\n    preempt_delay 5\n"
-            }
-        };
-        let source = self.source.map(|source| format!("    unicast_src_ip {source}\n")).unwrap_or_default();
-        format!(
-            "{HEAD}global_defs {{
-    vrrp_version 3
-    # the script reads the proxy's configuration, and keepalived runs it only if nobody but root can change it
-    script_user root
-    enable_script_security
-    # adverts are due every 100 ms, also on a machine that is busy
-    vrrp_priority -10
-    vrrp_no_swap
-}}
+        let name = format!("evenkeel_{}", self.asked.router_id);
+        format!("{HEAD}{}{}", self.tracking(&name), self.instance(&name))
+    }
 
-# fails as soon as the proxy is gone, hangs, drains or hands over. Each run asks ten times a second for 0.9 s: once a second is the most
-# often that keepalived starts a script
+    /// What keepalived looks at: the script and the file that it writes.
+    fn tracking(&self, name: &str) -> String {
+        let (script, file) = (&self.script, self.track_file.display());
+        format!(
+            "# fails as soon as the proxy is gone, hangs, drains or hands over. Each run asks ten times a second for 0.9 s: once a second is the
+# most often that keepalived starts a script
 vrrp_script {name}_ready {{
     script \"{script}\"
     interval 1
@@ -235,7 +221,24 @@ track_file {name}_weight {{
     init_file 0 overwrite
 }}
 
-vrrp_instance {name} {{
+"
+        )
+    }
+
+    /// The election, and the addresses that it is about.
+    fn instance(&self, name: &str) -> String {
+        let Self { asked, interface, .. } = self;
+        let Keepalived { router_id, priority, nopreempt, .. } = asked;
+        let preempt = if *nopreempt { NO_PREEMPTION } else { PREEMPTION };
+        let source = self.source.map(|source| format!("    unicast_src_ip {source}\n")).unwrap_or_default();
+        let peers = lines(asked.peers.iter().map(ToString::to_string));
+        let (own, other) = (self.addresses(true), self.addresses(false));
+        let other = match other.is_empty() {
+            true => other,
+            false => format!("{OTHER_FAMILY}    virtual_ipaddress_excluded {{\n{other}    }}\n"),
+        };
+        format!(
+            "vrrp_instance {name} {{
     # it is an election: nobody has the address from the start
     state BACKUP
     interface {interface}
@@ -264,14 +267,7 @@ vrrp_instance {name} {{
         {name}_weight
     }}
 }}
-",
-            file = track_file.display(),
-            peers = lines(asked.peers.iter().map(ToString::to_string)),
-            own = self.addresses(true),
-            other = match self.addresses(false) {
-                none if none.is_empty() => none,
-                some => format!("    # they move along: adverts name one family only\n    virtual_ipaddress_excluded {{\n{some}    }}\n"),
-            },
+"
         )
     }
 
@@ -284,7 +280,31 @@ vrrp_instance {name} {{
 }
 
 /// What the file begins with.
-const HEAD: &str = "# keepalived.conf, written by `evenkeel keepalived`. See docs/high-availability.md.\n\n";
+const HEAD: &str = "# keepalived.conf, written by `evenkeel keepalived`. See docs/high-availability.md.
+
+global_defs {
+    vrrp_version 3
+    # the script reads the proxy's configuration, and keepalived runs it only if nobody but root can change it
+    script_user root
+    enable_script_security
+    # adverts are due every 100 ms, also on a machine that is busy
+    vrrp_priority -10
+    vrrp_no_swap
+}
+
+";
+
+const PREEMPTION: &str = "    # another instance gets the address when it has had the higher priority for so long; two instances learn of the same
+    # trouble at different moments
+    preempt_delay 5
+";
+
+const NO_PREEMPTION: &str = "    # the address stays where it is while that instance is ready
+    nopreempt
+";
+
+const OTHER_FAMILY: &str = "    # they move along: adverts name one family only
+";
 
 fn lines(words: impl Iterator<Item = String>) -> String {
     words.fold(String::new(), |mut text, word| {

@@ -37,7 +37,7 @@ fn nobody_is_refused_until_all_have_their_answers_and_then_the_process_ends() {
     let (origin, cue) = slow_on_cue();
     let mut proxy = Proxy::to(&origin);
     let (mut idle, mut busy) = (proxy.client(), proxy.client());
-    assert_eq!(idle.get("/x").header("connection"), None);
+    assert_eq!(idle.get("/x").field("connection"), None);
     busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     wait_until("it is under way", || origin.requests().len() == 2);
     thread::scope(|scope| {
@@ -47,18 +47,21 @@ fn nobody_is_refused_until_all_have_their_answers_and_then_the_process_ends() {
         for _ in 0..3 {
             let mut new = proxy.client();
             let answer = new.get("/x");
-            assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+            assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
             assert!(new.is_closed());
         }
         assert_eq!(proxy.admin("/readyz").unwrap().status, 200, "it has its work as long as something is open");
         cue.give();
-        assert_eq!(busy.response().header("connection"), Some("close"));
+        assert_eq!(busy.response().field("connection"), Some("close"));
         let (status, answer) = asked.join().unwrap();
         assert_eq!((status, &answer["handed_over"], &answer["connections_left"]), (200, &json!(true), &json!(0)));
     });
     assert_eq!(proxy.wait().code(), Some(0));
     let log = proxy.stderr();
-    assert!(log.contains("reason=\"a new kernel\"") && log.contains("stopping signal=hand-over by 127.0.0.1"), "{log}");
+    assert!(
+        log.contains("reason=\"a new kernel\"") && log.contains("stopping signal=\"hand-over by 127.0.0.1\""),
+        "{log}"
+    );
 }
 
 #[test]
@@ -72,7 +75,7 @@ fn it_serves_on_where_the_address_stays() {
     assert_eq!(proxy.admin("/readyz").unwrap().status, 200);
     let mut client = proxy.client();
     for _ in 0..3 {
-        assert_eq!(client.get("/x").header("connection"), None);
+        assert_eq!(client.get("/x").field("connection"), None);
     }
     assert!(proxy.stderr().contains("not handed over, and serving on"));
 }
@@ -110,7 +113,7 @@ fn what_can_not_be_a_hand_over_is_refused() {
     }
     let mut client = proxy.client();
     client.send(GET);
-    assert_eq!(client.response().header("connection"), None);
+    assert_eq!(client.response().field("connection"), None);
 }
 
 #[test]
