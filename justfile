@@ -80,6 +80,10 @@ recovery-p99 *ARGUMENTS:
     cargo build --release --locked
     python3 scripts/recovery/p99.py target/release/evenkeel {{ARGUMENTS}}
 
+# two instances with real keepalived in network namespaces: killed, hung, cut off, handed over (about 2 minutes; needs root)
+redundancy *ARGUMENTS:
+    scripts/redundancy.sh {{ARGUMENTS}}
+
 # the page is built from its sources and compared with what is checked in
 page-build:
     scripts/page.sh build

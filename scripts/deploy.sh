@@ -69,6 +69,17 @@ for name, service in yaml.safe_load(open("deploy/compose.yml"))["services"].item
 EOF
 }
 
+# the pair of keepalived is what the binary prints for it today
+keepalived_pair() {
+    local machine peer
+    for machine in a b; do
+        [ "$machine" = a ] && peer=10.0.0.3 || peer=10.0.0.2
+        "$evenkeel" keepalived --vip 10.0.0.9/24 --peer "$peer" --interface eth0 -c deploy/keepalived/proxy.toml |
+            sed -E 's#script ".*/evenkeel ready (.*) -c .*"#script "/usr/local/bin/evenkeel ready \1 -c /etc/evenkeel/proxy.toml"#' |
+            diff - "deploy/keepalived/$machine.conf"
+    done
+}
+
 # kustomization.yaml is for kubectl; the cluster never sees it
 manifests=$(find deploy/kubernetes -name '*.yaml' ! -name kustomization.yaml | sort)
 
@@ -82,6 +93,7 @@ check 'Compose: what is mounted is there' mounts_exist
 if docker compose version >/dev/null 2>&1; then
     check 'Compose: docker reads it' docker compose -f deploy/compose.yml config --quiet
 fi
+check 'keepalived: the pair is what evenkeel keepalived prints' keepalived_pair
 check 'promtool: prometheus.yml, with its rules' "$promtool" check config deploy/prometheus.yml
 check 'evenkeel: the proxy.toml that is shipped can be used' "$evenkeel" check -c proxy.toml
 if command -v systemd-analyze >/dev/null; then

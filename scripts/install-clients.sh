@@ -18,6 +18,8 @@ need redis-cli redis-tools
 need dig bind9-dnsutils
 need dnsperf dnsperf
 need iperf3 iperf3
+[ -x /usr/sbin/ip ] || need ip iproute2
+[ -x /usr/sbin/keepalived ] || need keepalived keepalived
 # only where it is asked for: it is large
 [ "${1:-}" != chromium ] || [ -n "${CHROMIUM:-}" ] || need chromium chromium
 [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing+=(postgresql)

@@ -13,6 +13,7 @@ mod config_metrics;
 mod detour_tests;
 mod detection;
 mod discovery;
+mod hand_over;
 mod inherit;
 #[cfg(test)]
 mod ingress_tests;
@@ -30,6 +31,7 @@ mod upgrade;
 mod upkeep;
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,6 +45,7 @@ use crate::otlp::Exporter;
 use crate::record::Recorder;
 use discovery::Discoveries;
 use inherit::Inherited;
+use reload::System;
 use running::Running;
 use signals::Signals;
 use start::Startup;
@@ -88,6 +91,20 @@ fn introduce(config: &model::Config) {
     );
 }
 
+/// Begins the work that one process alone does; `before` is the one that is replaced.
+fn begin(system: &mut System, before: Option<UnixStream>) {
+    let is_successor = before.is_some();
+    match before {
+        Some(before) => {
+            system.take_over();
+            upgrade::take_over(before);
+        }
+        None => service_manager::ready(),
+    }
+    system.accounting.allow(is_successor);
+    system.recovering.allow(is_successor);
+}
+
 /// The control plane's life.
 async fn control(
     mut loaded: Loaded,
@@ -110,32 +127,33 @@ async fn control(
     let exporter = Exporter::new(Arc::clone(&events), registry.started());
     let recorder = Recorder::new(log.clone(), exporter.queue());
     let (reload, reloads) = mpsc::channel(1);
+    let (hand_over, hand_overs) = mpsc::channel(1);
     let (mut discoveries, backend_changes) = Discoveries::new(Arc::clone(&events));
     // the first answers are waited for before anything is served and, in an upgrade, before the old process is told to leave
     let fresh = discoveries.begin(config).await;
     discoveries.commit(config, fresh, &registry);
-    let startup = Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, exporter, reload };
+    let startup = Startup {
+        loaded,
+        source,
+        registry,
+        events,
+        discoveries,
+        log,
+        recorder: &recorder,
+        exporter,
+        reload,
+        hand_over,
+    };
     let system = startup.start(&mut inherited)?;
     inherited.close_the_rest();
 
     let told = None;
-    let mut running = Running { serving: None, admin, system, signals, invocation, told, reloads, backend_changes };
+    let mut running =
+        Running { serving: None, admin, system, signals, invocation, told, reloads, hand_overs, backend_changes };
     running.system.recovering.recall_pause().await;
     running.serve_admin()?;
     ready(&running.is_ready());
-    match inherited.ready.take() {
-        Some(before) => {
-            running.system.take_over();
-            upgrade::take_over(before);
-            running.system.accounting.allow(true);
-            running.system.recovering.allow(true);
-        }
-        None => {
-            running.system.accounting.allow(false);
-            running.system.recovering.allow(false);
-            service_manager::ready();
-        }
-    }
+    begin(&mut running.system, inherited.ready.take());
     tokio::task::spawn_local(service_manager::live());
     running.system.look_after_itself();
 

@@ -108,6 +108,11 @@ impl TaskSet {
         TaskSlot { tasks: self.clone(), at }
     }
 
+    /// Handles of the tasks that run now, by which it can be seen when they have ended.
+    pub fn running(&self) -> Vec<AbortHandle> {
+        self.0.borrow().tasks.iter().flatten().cloned().collect()
+    }
+
     /// Cuts all tasks off; returns how many there were.
     pub fn cut(&self) -> usize {
         let left: Vec<AbortHandle> = self.0.borrow_mut().tasks.iter_mut().filter_map(Option::take).collect();

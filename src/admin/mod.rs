@@ -19,6 +19,7 @@ mod credentials;
 mod events;
 mod faults;
 mod guard;
+mod hand_over;
 mod history;
 mod hosts;
 mod live;
@@ -30,6 +31,7 @@ mod past;
 mod pick;
 mod probes;
 mod query;
+mod reach;
 mod recovery;
 mod reload;
 mod ring;
@@ -52,6 +54,7 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+pub use hand_over::{HandOver, HandedOver};
 pub use reload::{Refused, Reload};
 
 use crate::clock::Moment;
@@ -105,6 +108,8 @@ pub struct Sources {
     pub tokens: Vec<AdminToken>,
     /// Where a request for a reload goes.
     pub reload: mpsc::Sender<Reload>,
+    /// Where a request for a hand-over goes.
+    pub hand_over: mpsc::Sender<HandOver>,
 }
 
 /// What is promised of services, and what came of it.
@@ -143,6 +148,8 @@ pub enum Phase {
     Starting,
     /// Clients are served.
     Ready,
+    /// Clients are served, and another instance is to get the work.
+    HandingOver,
     /// New clients are not served any more.
     Draining,
 }
@@ -171,6 +178,7 @@ pub struct Shared {
     /// Sent when a token may have been taken away, or a login may have ended.
     access_changed: watch::Sender<()>,
     reload: mpsc::Sender<Reload>,
+    hand_over: mpsc::Sender<HandOver>,
     started: Instant,
     started_at: SystemTime,
     /// A handler that waits for something can learn here that the process is stopping.
@@ -186,8 +194,19 @@ pub struct Shared {
 impl Shared {
     /// For a process that is [`Phase::Starting`].
     pub fn new(sources: Sources) -> Self {
-        let Sources { store, promises, operators, why, registry, listeners, effective, hosts, tokens, reload } =
-            sources;
+        let Sources {
+            store,
+            promises,
+            operators,
+            why,
+            registry,
+            listeners,
+            effective,
+            hosts,
+            tokens,
+            reload,
+            hand_over,
+        } = sources;
         throttle::announce_counts();
         Self {
             store,
@@ -207,6 +226,7 @@ impl Shared {
             bearer_guesses: Mutex::default(),
             access_changed: watch::Sender::new(()),
             reload,
+            hand_over,
             started: Instant::now(),
             started_at: SystemTime::now(),
             phase: watch::Sender::new(Phase::Starting),

@@ -15,8 +15,8 @@ use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
 use super::{
-    Shared, backends, certificates, events, faults, guard, history, live, login, maintenance, page, pick, probes,
-    recovery, reload, ring, route_list, sla, status, why,
+    Shared, backends, certificates, events, faults, guard, hand_over, history, live, login, maintenance, page, pick,
+    probes, recovery, reload, ring, route_list, sla, status, why,
 };
 use crate::operator::Command;
 use crate::recover::Word;
@@ -53,6 +53,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/api/v1/pick", allow(READ, get(pick::pick)))
         .route("/api/v1/ring", allow(READ, get(ring::ring)))
         .route("/api/v1/reload", allow("POST", post(reload::reload)))
+        .route("/api/v1/hand-over", allow("POST", post(hand_over::hand_over)))
         .route("/api/v1/heartbeat", allow("POST", post(backends::heartbeat)))
         .merge(of_backends())
         .merge(of_recovery())
@@ -159,6 +160,7 @@ pub(super) mod tests {
             hosts: Vec::new(),
             tokens: token.into_iter().map(|secret| token_of("admin", secret, Access::Write)).collect(),
             reload: tokio::sync::mpsc::channel(1).0,
+            hand_over: tokio::sync::mpsc::channel(1).0,
         }))
     }
 
@@ -210,11 +212,15 @@ pub(super) mod tests {
     async fn ready_only_between_the_start_and_the_drain() {
         let shared = shared(None);
         let mut seen = Vec::new();
-        for phase in [Phase::Starting, Phase::Ready, Phase::Draining] {
+        for phase in [Phase::Starting, Phase::Ready, Phase::HandingOver, Phase::Draining] {
             shared.enter(phase);
-            seen.push(get(&shared, "/readyz").await.status().as_u16());
+            let answer = get(&shared, "/readyz?weight").await;
+            seen.push((get(&shared, "/readyz").await.status().as_u16(), answer.status().as_u16()));
+            let said = answer.into_body().collect().await.unwrap().to_bytes();
+            let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+            assert_eq!(said["weight"], if phase == Phase::Ready { 100 } else { 0 });
         }
-        assert_eq!(seen, [503, 200, 503]);
+        assert_eq!(seen, [(503, 503), (200, 200), (503, 503), (503, 503)]);
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ use super::parts;
 use crate::admin;
 use crate::config::model::{self, Address, ClientAuth};
 use crate::endpoint::Target;
+use crate::io::allow_any_address;
 use crate::listener::{self, BoundListener, BoundSocket, DataPlane, ListenerSettings, NewListener};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::policy::ListenerProtocol;
@@ -83,6 +84,14 @@ impl fmt::Display for Unusable {
     }
 }
 
+/// Where a listener is to listen.
+struct Wanted<'a> {
+    target: &'a Target,
+    protocol: ListenerProtocol,
+    /// This machine need not have the address yet.
+    free_bind: bool,
+}
+
 /// Sockets that nobody accepts on yet.
 #[derive(Debug)]
 struct NewSockets {
@@ -122,8 +131,9 @@ impl Listeners {
                 None => {
                     let (handed, with_file) = inherited.listener(&target, listener.protocol, &listener.name);
                     let shares = self.shares_port(&prepared, &target);
-                    let fresh = self.bind(&target, listener.protocol, handed, with_file, shares);
-                    Some(fresh.map_err(|error| unusable(parts::reason(&error)))?)
+                    let wanted = Wanted { target: &target, protocol: listener.protocol, free_bind: listener.free_bind };
+                    let fresh = self.bind(&wanted, handed, with_file, shares);
+                    Some(fresh.map_err(|error| unusable(reason(&error)))?)
                 }
             };
             prepared.push(NextListener {
@@ -150,33 +160,32 @@ impl Listeners {
 
     fn bind(
         &self,
-        target: &Target,
-        protocol: ListenerProtocol,
+        wanted: &Wanted<'_>,
         inherited: Vec<BoundSocket>,
         with_file: bool,
         shares_port: bool,
     ) -> io::Result<NewSockets> {
         let bound = match (inherited.is_empty(), with_file) {
-            (true, _) => self.bind_new(target, protocol, shares_port)?,
+            (true, _) => self.bind_new(wanted, shares_port)?,
             (false, false) => BoundListener::inherit(inherited, self.workers)?,
             (false, true) => BoundListener::inherit(inherited, self.workers)?.with_file(),
         };
         // an idle connection of HTTP does not last long; a session may be silent for hours
-        if matches!(protocol, ListenerProtocol::Tcp | ListenerProtocol::Tls) {
+        if matches!(wanted.protocol, ListenerProtocol::Tcp | ListenerProtocol::Tls) {
             bound.keep_alive()?;
         }
         let parts = bound.sockets_by_worker(self.workers)?;
         Ok(NewSockets { bound, parts })
     }
 
-    fn bind_new(&self, target: &Target, protocol: ListenerProtocol, shares_port: bool) -> io::Result<BoundListener> {
+    fn bind_new(&self, wanted: &Wanted<'_>, shares_port: bool) -> io::Result<BoundListener> {
         // where we listen ourselves, nobody can tell whether others do
-        let free = if shares_port { Ok(()) } else { free(target, protocol) };
-        let bound = match target {
-            Target::Tcp(address) if protocol == ListenerProtocol::Udp => {
-                listener::bind_datagrams(*address, self.workers)?
+        let free = if shares_port { Ok(()) } else { free(wanted) };
+        let bound = match wanted.target {
+            Target::Tcp(address) if wanted.protocol == ListenerProtocol::Udp => {
+                listener::bind_datagrams(*address, wanted.free_bind, self.workers)?
             }
-            target => listener::bind(target, self.workers)?,
+            target => listener::bind(target, wanted.free_bind, self.workers)?,
         };
         if let Err(error) = free {
             tracing::warn!(address = bound.describe(), %error, "another process listens there too: the kernel deals connections out between the two");
@@ -254,6 +263,20 @@ impl Listeners {
         Ok(all)
     }
 
+    /// Lets no new connection begin until [`let_in`](Self::let_in): clients try again after a second.
+    pub fn hold_back(&self) {
+        for open in &self.open {
+            if let Err(error) = open.bound.hold_back() {
+                tracing::warn!(listener = open.name, %error, "new connections can't be held back");
+            }
+        }
+    }
+
+    /// Lets new connections begin again.
+    pub fn let_in(&self) {
+        self.open.iter().for_each(|open| _ = open.bound.let_in());
+    }
+
     /// Takes over the files of Unix sockets: the process that handed the sockets over does not listen any more.
     pub fn own(&mut self) {
         self.open.iter_mut().for_each(|open| open.bound.own_file());
@@ -268,6 +291,17 @@ impl Listeners {
     pub fn leave(&mut self) {
         self.open.drain(..).for_each(|open| open.bound.close_keeping_file());
     }
+}
+
+/// Why a listener can't be opened, with what can be done about it.
+fn reason(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            " (where the address comes later, as one that keepalived moves does, set free_bind = true on this listener)"
+        }
+        _ => "",
+    };
+    format!("{}{advice}", parts::reason(error))
 }
 
 fn target(bind: &Address) -> (Target, String) {
@@ -307,13 +341,16 @@ fn fingerprint(tls: &model::ServerTls) -> u64 {
 /// Fails when somebody listens on the address. With `SO_REUSEPORT`, which the listeners have, the kernel lets a second process of
 /// the same user in. That is a way to replace one instance by another, and it may be meant; a second start by mistake fails at the
 /// admin address.
-fn free(target: &Target, protocol: ListenerProtocol) -> io::Result<()> {
-    let Target::Tcp(address) = target else { return Ok(()) };
-    let datagrams = protocol == ListenerProtocol::Udp;
+fn free(wanted: &Wanted<'_>) -> io::Result<()> {
+    let Target::Tcp(address) = wanted.target else { return Ok(()) };
+    let datagrams = wanted.protocol == ListenerProtocol::Udp;
     let kind = if datagrams { Type::DGRAM } else { Type::STREAM };
     let socket = socket2::Socket::new(Domain::for_address(*address), kind, None)?;
     // with this option a TCP address counts as free while old connections are in TIME_WAIT; a UDP address would always count as free
     socket.set_reuse_address(!datagrams)?;
+    if wanted.free_bind {
+        allow_any_address(&socket, address)?;
+    }
     socket.bind(&SocketAddr::into(*address))
 }
 
@@ -321,25 +358,29 @@ fn free(target: &Target, protocol: ListenerProtocol) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn wanted(target: &Target, protocol: ListenerProtocol) -> Wanted<'_> {
+        Wanted { target, protocol, free_bind: false }
+    }
+
     #[test]
     fn an_address_that_is_listened_on_with_reuseport_is_not_free() {
         let any = Target::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
-        let bound = listener::bind(&any, 1).unwrap();
+        let bound = listener::bind(&any, false, 1).unwrap();
         let taken = Target::Tcp(bound.describe().parse().unwrap());
         // the kernel alone would let us in
-        drop(listener::bind(&taken, 1).unwrap());
-        let refused = free(&taken, ListenerProtocol::Http).unwrap_err();
+        drop(listener::bind(&taken, false, 1).unwrap());
+        let refused = free(&wanted(&taken, ListenerProtocol::Http)).unwrap_err();
         assert_eq!(parts::reason(&refused), "address already in use");
-        free(&any, ListenerProtocol::Http).unwrap();
+        free(&wanted(&any, ListenerProtocol::Http)).unwrap();
     }
 
     #[test]
     fn an_address_that_gets_datagrams_is_not_free_for_others() {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let bound = listener::bind_datagrams(address, 2).unwrap();
+        let bound = listener::bind_datagrams(address, false, 2).unwrap();
         let taken = Target::Tcp(bound.describe().parse().unwrap());
-        let refused = free(&taken, ListenerProtocol::Udp).unwrap_err();
+        let refused = free(&wanted(&taken, ListenerProtocol::Udp)).unwrap_err();
         assert_eq!(parts::reason(&refused), "address already in use");
-        free(&Target::Tcp(address), ListenerProtocol::Udp).unwrap();
+        free(&wanted(&Target::Tcp(address), ListenerProtocol::Udp)).unwrap();
     }
 }

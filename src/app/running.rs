@@ -10,8 +10,8 @@ use super::parts::AdminAddress;
 use super::reload::{self, System};
 use super::signals::{Signal, Signals};
 use super::upgrade::{Invocation, Successor};
-use super::{Ready, background, inherit, service_manager};
-use crate::admin::{self, Phase, Refused, Reload};
+use super::{Ready, background, hand_over, inherit, service_manager};
+use crate::admin::{self, HandOver, Phase, Refused, Reload};
 use crate::event::{Kind, Subject};
 use crate::listener::{BacklogOwner, BoundSocket};
 
@@ -20,6 +20,9 @@ const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
 /// How often snapshots that nobody holds any more are freed.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// How long the answer to a hand-over may take to be written before the process drains.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long an upgrade waits for the disk to have what operators said. A disk that takes longer is no place to start a new process from.
 const KEPT_WITHIN: Duration = Duration::from_secs(5);
@@ -40,6 +43,8 @@ pub(super) struct Running {
     pub told: Option<Signal>,
     /// Requests for a reload, from the admin address.
     pub reloads: mpsc::Receiver<Reload>,
+    /// Requests for a hand-over, from the admin address.
+    pub hand_overs: mpsc::Receiver<HandOver>,
     /// Messages that discovery has found other backends, or a name other addresses.
     pub backend_changes: mpsc::Receiver<()>,
 }
@@ -108,6 +113,11 @@ impl Running {
                         let _ = request.done.send(done);
                     }
                 }
+                Some(request) = self.hand_overs.recv() => {
+                    if self.hand_over(request, successor.is_some()).await {
+                        return Ended::Stopped;
+                    }
+                }
                 Some(()) = changes.recv() => match self.source_has_changed().await {
                     true => _ = self.reload("the file has changed", successor.as_ref()).await,
                     false => tracing::debug!("the file was touched, and holds what it held: not reloaded"),
@@ -124,6 +134,31 @@ impl Running {
                 },
             }
         }
+    }
+
+    /// Gives the work to another instance; whether it has it now, so that this process can stop.
+    async fn hand_over(&mut self, request: HandOver, is_replaced: bool) -> bool {
+        let handed_over = match is_replaced {
+            true => Err("an upgrade is under way: ask again when it is over".to_owned()),
+            false => tokio::select! {
+                handed_over = hand_over::hand_over(&self.system, &request) => handed_over,
+                signal = self.signals.stop() => {
+                    self.told = Some(signal);
+                    return false;
+                }
+            },
+        };
+        let is_over = handed_over.is_ok();
+        if is_over {
+            let kind = Kind::Stopping { signal: format!("hand-over by {}", request.by) };
+            self.system.store.events().tell(Subject::default(), kind);
+        }
+        let _ = request.done.send(handed_over);
+        if is_over {
+            // without connections the process would end at once, and the answer with it
+            let _ = tokio::time::timeout(ANSWERED_WITHIN, request.answered).await;
+        }
+        is_over
     }
 
     async fn reload(&mut self, why: &str, successor: Option<&Successor>) -> Result<u64, Refused> {
@@ -192,6 +227,7 @@ impl Running {
         // closed, the channel tells whoever asks for a reload that there will be none
         self.reloads.close();
         while self.reloads.try_recv().is_ok() {}
+        self.hand_overs.close();
         let queue = match ended {
             Ended::Stopped => {
                 service_manager::stopping();

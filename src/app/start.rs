@@ -16,7 +16,7 @@ use super::listeners::Listeners;
 use super::recovery::{self, Recovering};
 use super::reload::{self, System};
 use super::{listener_events, parts};
-use crate::admin::{self, Reload};
+use crate::admin::{self, HandOver, Reload};
 use crate::clock::Moment;
 use crate::config::{Loaded, model};
 use crate::event::Events;
@@ -51,6 +51,8 @@ pub(super) struct Startup<'a> {
     pub exporter: Exporter,
     /// Where the admin address asks for reloads.
     pub reload: mpsc::Sender<Reload>,
+    /// Where the admin address asks for a hand-over.
+    pub hand_over: mpsc::Sender<HandOver>,
 }
 
 impl Startup<'_> {
@@ -60,7 +62,8 @@ impl Startup<'_> {
     ///
     /// Why that is not possible; for people.
     pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
-        let Self { loaded, source, registry, events, discoveries, log, recorder, mut exporter, reload } = self;
+        let Self { loaded, source, registry, events, discoveries, log, recorder, mut exporter, reload, hand_over } =
+            self;
         let Loaded { config, effective, .. } = loaded;
         let (effective, workers) = (Arc::new(effective), config.server.workers);
         let mut listeners = Listeners::new(workers);
@@ -90,6 +93,7 @@ impl Startup<'_> {
             hosts: config.admin.hosts.clone(),
             tokens: config.admin.tokens.clone(),
             reload,
+            hand_over,
         }));
         Ok(System {
             source: source.map(Path::to_path_buf),

@@ -1,5 +1,5 @@
-//! `evenkeel drain | disable | enable | weight SERVICE/BACKEND`: an operator's command for a backend. (The process itself is drained by
-//! SIGTERM.)
+//! `evenkeel drain | disable | enable | weight SERVICE/BACKEND`: an operator's command for a backend. The process itself is drained by
+//! SIGTERM, or by `evenkeel drain --hand-over` once another instance has its work.
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -7,15 +7,18 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::ask::{AdminOptions, segment};
+use super::ask::{AdminOptions, Answer, segment};
 use super::{FAILURE, fail, print};
 use crate::clock::{parse_duration, rfc3339};
+
+/// How long a command waits, where it is not said.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The arguments that all four commands have.
 #[derive(Debug, Args)]
 struct CommandArgs {
     /// The service and the backend's id: its address, unless the configuration gives it another. Also as two arguments
-    #[arg(value_name = "SERVICE/BACKEND", num_args = 1..=2, required = true)]
+    #[arg(value_name = "SERVICE/BACKEND", num_args = 1..=2)]
     of: Vec<String>,
     /// For how long, such as 30m; without it until it is taken back
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
@@ -27,7 +30,20 @@ struct CommandArgs {
     admin: AdminOptions,
 }
 
-/// `evenkeel drain`, `evenkeel disable`
+/// `evenkeel drain`
+#[derive(Debug, Args)]
+pub(super) struct Drain {
+    #[command(flatten)]
+    take_out: TakeOut,
+    /// Drain this whole instance: another one gets its address first, or its share of a balancer's work. No request is lost
+    #[arg(long, conflicts_with_all = ["of", "wait", "span"])]
+    hand_over: bool,
+    /// With --hand-over where no address moves: for how long no new connection may have come; longer than a balancer's checks take
+    #[arg(long, value_name = "TIME", value_parser = span, requires = "hand_over")]
+    quiet: Option<Duration>,
+}
+
+/// `evenkeel disable`, and `evenkeel drain` of a backend
 #[derive(Debug, Args)]
 pub(super) struct TakeOut {
     #[command(flatten)]
@@ -35,9 +51,9 @@ pub(super) struct TakeOut {
     /// Wait until it has finished what it has; the exit code is 1 when it has not in time
     #[arg(long)]
     wait: bool,
-    /// For so long at most
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span, requires = "wait")]
-    timeout: Duration,
+    /// For so long at most; with --hand-over, how long connections may take to end [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    timeout: Option<Duration>,
 }
 
 /// `evenkeel enable`
@@ -74,7 +90,10 @@ fn weight(text: &str) -> Result<Weight, String> {
     }
 }
 
-pub(super) fn drain(take_out: &TakeOut) -> ExitCode {
+pub(super) fn drain(Drain { take_out, hand_over, quiet }: &Drain) -> ExitCode {
+    if *hand_over {
+        return take_out.hand_over(*quiet);
+    }
     take_out.run("drain", "gets no new work, and keeps its sessions")
 }
 
@@ -100,6 +119,10 @@ pub(super) fn weigh(Weigh { said, weight }: &Weigh) -> ExitCode {
 impl TakeOut {
     fn run(&self, command: &str, what: &str) -> ExitCode {
         let Self { said, wait, timeout } = self;
+        if timeout.is_some() && !wait {
+            return fail("--timeout says how long to --wait");
+        }
+        let timeout = &timeout.unwrap_or(PATIENCE);
         let (query, patience) = match wait {
             true => (format!("/{command}?wait=drained&timeout={}ms", timeout.as_millis()), *timeout),
             false => (format!("/{command}"), Duration::ZERO),
@@ -117,6 +140,43 @@ impl TakeOut {
         });
         if finished { code } else { ExitCode::from(FAILURE) }
     }
+}
+
+impl TakeOut {
+    /// Has another instance get the work of this one, which then drains.
+    fn hand_over(&self, quiet: Option<Duration>) -> ExitCode {
+        let Self { said: CommandArgs { reason, admin, .. }, timeout, .. } = self;
+        let limit = timeout.unwrap_or(PATIENCE);
+        let mut body = json!({ "timeout": format!("{}ms", limit.as_millis()) });
+        if let Some(reason) = reason {
+            body["reason"] = json!(reason);
+        }
+        if let Some(quiet) = quiet {
+            body["quiet"] = json!(format!("{}ms", quiet.as_millis()));
+        }
+        // connections may take that long to end, and so may the work to go elsewhere
+        let patience = limit * 2 + quiet.unwrap_or_default() * 2;
+        match admin.ask_with("POST", "/api/v1/hand-over", Some(&body), patience).map(Answer::success) {
+            Ok(Ok(answer)) => print(&handed_over(&answer)),
+            Ok(Err(code)) => code,
+            Err(why) => fail(&why),
+        }
+    }
+}
+
+/// What came of a hand-over, for people.
+fn handed_over(answer: &Value) -> String {
+    let addresses = answer["addresses"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let what = match addresses {
+        [] => "no new connections come any more".to_owned(),
+        all => format!("{} is elsewhere", all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")),
+    };
+    let left = match answer["connections_left"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(1) => "; 1 connection had not ended".to_owned(),
+        Some(left) => format!("; {left} connections had not ended"),
+    };
+    format!("handed over in {} s: {what}{left}; this instance drains and stops\n", answer["took_s"])
 }
 
 /// What the answer says of the sessions that affinity binds to the backend; empty where the service has no affinity.

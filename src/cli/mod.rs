@@ -6,7 +6,9 @@ mod check;
 mod demo;
 mod detect;
 mod hook_runner;
+mod keepalived;
 mod maintenance;
+mod ready;
 mod recovery;
 mod reload;
 mod report;
@@ -50,8 +52,8 @@ enum Command {
     Demo(demo::Demo),
     /// Have the running proxy read its configuration again
     Reload(ask::AdminOptions),
-    /// Give a backend no new work; it keeps its sessions
-    Drain(backend::TakeOut),
+    /// Give a backend no new work; it keeps its sessions. Or hand this whole instance over
+    Drain(backend::Drain),
     /// Give a backend nothing
     Disable(backend::TakeOut),
     /// Let a backend take part again
@@ -60,6 +62,10 @@ enum Command {
     Weight(backend::Weigh),
     /// Show what the running proxy does
     Status(status::Status),
+    /// Say by the exit code whether the running proxy serves
+    Ready(ready::Ready),
+    /// Print the keepalived.conf of a machine that shares an address with another one
+    Keepalived(keepalived::Keepalived),
     /// Say why a backend is in its state, or was at a time
     Why(why::Why),
     /// Watch what the running proxy does, and act on it
@@ -102,6 +108,8 @@ pub fn main() -> ExitCode {
         Command::Enable(said) => backend::enable(&said),
         Command::Weight(said) => backend::weigh(&said),
         Command::Status(status) => status::run(&status),
+        Command::Ready(asked) => ready::run(&asked),
+        Command::Keepalived(asked) => keepalived::run(&asked),
         Command::Why(asked) => why::run(&asked),
         Command::Top(asked) => top::run(&asked),
         Command::Report(asked) => report::run(&asked),

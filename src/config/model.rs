@@ -154,6 +154,8 @@ pub struct Listener {
     pub name: String,
     /// Where it listens.
     pub bind: Address,
+    /// Whether that may be an address that this machine does not have yet.
+    pub free_bind: bool,
     /// What is spoken.
     pub protocol: ListenerProtocol,
     /// Connections begin with a PROXY header.

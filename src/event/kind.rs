@@ -6,6 +6,7 @@
 mod certificate;
 mod discovery;
 pub mod fault;
+mod hand_over;
 mod ledger;
 mod listener;
 mod otlp;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 pub use certificate::{Certificate, CertificateChange};
 pub use discovery::DiscoveryChange;
 pub use fault::FaultChange;
+pub use hand_over::HandOverChange;
 pub use ledger::LedgerChange;
 pub use listener::ListenerChange;
 pub use otlp::OtlpChange;
@@ -83,6 +85,8 @@ pub enum Kind {
     Promise(PromiseChange),
     /// Something happened in the recovery of a service, or of all.
     Recovery(RecoveryChange),
+    /// Something happened while this instance gives its work to another one.
+    HandOver(HandOverChange),
     /// Something happened to the ledger.
     Ledger(LedgerChange),
     /// Something happened to the collector of traces and metrics.
@@ -180,7 +184,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 63] = [
+pub const NAMES: [&str; 66] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -242,6 +246,9 @@ pub const NAMES: [&str; 63] = [
     "discovery_recovered",
     "config_reloaded",
     "config_refused",
+    "hand_over_began",
+    "hand_over_ended",
+    "hand_over_failed",
     "process_ready",
     "process_stopping",
 ];
@@ -290,6 +297,7 @@ impl Kind {
             Self::Fault(change) => change.name(),
             Self::Promise(change) => change.name(),
             Self::Recovery(change) => change.name(),
+            Self::HandOver(change) => change.name(),
             Self::Ledger(change) => change.name(),
             Self::Otlp(change) => change.name(),
             Self::DetectorLeftOut { .. } => "detector_left_out",
@@ -321,6 +329,7 @@ impl Kind {
             Self::Fault(change) => change.level(),
             Self::Promise(change) => change.level(),
             Self::Recovery(change) => change.level(),
+            Self::HandOver(change) => change.level(),
             Self::Ledger(change) => change.level(),
             Self::Otlp(change) => change.level(),
             _ => Level::Info,

@@ -222,6 +222,9 @@ fn after_recovery() -> Vec<Kind> {
         || Certificate { path: text(), names: vec!["a.example".to_owned()], not_after: SystemTime::UNIX_EPOCH };
     let took = Duration::ZERO;
     vec![
+        Kind::HandOver(HandOverChange::Began { who: text(), reason: None }),
+        Kind::HandOver(HandOverChange::Ended { addresses: vec![text()], connections: 0, took }),
+        Kind::HandOver(HandOverChange::Failed { reason: text(), took }),
         Kind::Ledger(LedgerChange::Failed { reason: text() }),
         Kind::Ledger(LedgerChange::Recovered { after_s: 2.0 }),
         Kind::Ledger(LedgerChange::SetAside { reason: text(), file: text() }),

@@ -9,6 +9,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::rc::{Rc, Weak};
 
+use tokio::task::AbortHandle;
+
 use super::Worker;
 use crate::drain::{Drain, TaskSet};
 use crate::snapshot::{Current, Snapshot};
@@ -22,8 +24,10 @@ pub(super) trait CutOff: Debug {
 /// One listener on one worker.
 #[derive(Debug)]
 pub struct Ingress {
-    /// Its drain.
-    pub drain: Drain,
+    /// The drain of the connections that are accepted now.
+    drain: RefCell<Drain>,
+    /// A hand-over is under way: a connection that is accepted now is closed after its first answer.
+    is_handing_over: Cell<bool>,
     /// Its connections.
     pub connections: TaskSet,
     /// Its connections were cut off: an exchange that breaks off from then on is not its client's doing.
@@ -43,7 +47,8 @@ impl Ingress {
     /// The listener with this key on this worker.
     pub fn new(worker: &Rc<Worker>, key: u32) -> Self {
         Self {
-            drain: Drain::default(),
+            drain: RefCell::default(),
+            is_handing_over: Cell::new(false),
             connections: TaskSet::default(),
             is_cut: Cell::new(false),
             sessions: RefCell::default(),
@@ -68,6 +73,35 @@ impl Ingress {
         }
         let last = self.last.borrow().clone()?;
         self.find(&last).map(|index| (last, index))
+    }
+
+    /// The drain of a connection that is accepted now.
+    pub fn drain(&self) -> Drain {
+        self.drain.borrow().clone()
+    }
+
+    /// Lets its connections end as soon as nothing is under way on them.
+    pub fn begin_drain(&self) {
+        self.drain.borrow().begin();
+    }
+
+    /// Lets the connections that are open end as soon as nothing is under way on them, and closes those that are accepted from now on
+    /// after their first answer, until [`keep_connections`](Self::keep_connections). Gives back the tasks of those that are open.
+    pub fn close_connections(&self) -> Vec<AbortHandle> {
+        self.is_handing_over.set(true);
+        // those that are accepted from now on have a drain of their own: they have not been told anything yet
+        self.drain.take().begin();
+        self.connections.running()
+    }
+
+    /// Ends what [`close_connections`](Self::close_connections) began.
+    pub fn keep_connections(&self) {
+        self.is_handing_over.set(false);
+    }
+
+    /// Whether a connection that is accepted now is to be closed after its first answer.
+    pub fn is_handing_over(&self) -> bool {
+        self.is_handing_over.get()
     }
 
     /// To be called before a snapshot without the listener is published: its connections stay with the snapshot that is current now.

@@ -67,19 +67,27 @@ impl WorkerListener {
         let (snapshot, listener) = accepted.ingress.current()?;
         let listener = &snapshot.listeners[listener];
         let is_limited = accepted.settings.places.is_some();
+        let is_handing_over = accepted.ingress.is_handing_over();
         let last = self.setup.as_ref().filter(|last| {
             (last.idle_timeout, last.resting.is_some()) == (listener.idle_timeout, is_limited)
                 && last.limits == listener.limits
+                // a drain that has begun is that of connections before a hand-over that was given up
+                && !is_handing_over
+                && !last.drain.has_begun()
         });
         if let Some(last) = last {
             return Some((Rc::clone(last), listener.protocol));
         }
         let worker = accepted.ingress.worker();
+        let mut limits = listener.limits.clone();
+        if is_handing_over {
+            limits.max_requests_per_connection = 1;
+        }
         let setup = Rc::new(Setup {
-            limits: listener.limits.clone(),
+            limits,
             idle_timeout: listener.idle_timeout,
             timers: worker.timers.clone(),
-            drain: accepted.ingress.drain.clone(),
+            drain: accepted.ingress.drain(),
             date: worker.date.clone(),
             pipes: Rc::clone(&worker.pipes),
             resting: is_limited.then(|| self.resting.clone()),

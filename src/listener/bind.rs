@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::endpoint::Target;
+use crate::io::allow_any_address;
 use crate::layer4::udp::options;
 
 /// How many connections the kernel queues while we are busy; it lowers this to `net.core.somaxconn`.
@@ -41,15 +42,15 @@ struct SocketFile {
     is_ours: bool,
 }
 
-/// Binds an address for this many workers.
+/// Binds an address for this many workers. `free_bind`: this machine need not have the address yet.
 ///
 /// # Errors
 ///
 /// What the kernel says: the address is taken, or not ours, or may not be bound.
-pub fn bind(address: &Target, workers: usize) -> io::Result<BoundListener> {
+pub fn bind(address: &Target, free_bind: bool, workers: usize) -> io::Result<BoundListener> {
     match address {
         Target::Tcp(address) => {
-            let mut bound = BoundListener { sockets: vec![BoundSocket::Tcp(tcp(*address)?)], file: None };
+            let mut bound = BoundListener { sockets: vec![BoundSocket::Tcp(tcp(*address, free_bind)?)], file: None };
             bound.add_sockets(workers)?;
             Ok(bound)
         }
@@ -65,22 +66,25 @@ pub fn bind(address: &Target, workers: usize) -> io::Result<BoundListener> {
     }
 }
 
-/// Binds an address for datagrams, for this many workers.
+/// Binds an address for datagrams, for this many workers. `free_bind`: this machine need not have the address yet.
 ///
 /// # Errors
 ///
 /// What the kernel says.
-pub fn bind_datagrams(address: SocketAddr, workers: usize) -> io::Result<BoundListener> {
-    let mut bound = BoundListener { sockets: vec![BoundSocket::Udp(options::listen(address)?)], file: None };
+pub fn bind_datagrams(address: SocketAddr, free_bind: bool, workers: usize) -> io::Result<BoundListener> {
+    let mut bound = BoundListener { sockets: vec![BoundSocket::Udp(options::listen(address, free_bind)?)], file: None };
     bound.add_sockets(workers)?;
     Ok(bound)
 }
 
-fn tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+fn tcp(address: SocketAddr, free_bind: bool) -> io::Result<std::net::TcpListener> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
+    if free_bind {
+        allow_any_address(&socket, &address)?;
+    }
     // accepted connections inherit it: that saves a system call for each
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
@@ -117,6 +121,17 @@ impl BoundSocket {
     /// Whether it is for datagrams.
     pub fn is_datagrams(&self) -> bool {
         matches!(self, Self::Udp(_))
+    }
+
+    /// Whether it may be bound to an address that this machine does not have. Systemd sets that as well (`FreeBind=`).
+    fn is_free(&self, address: &SocketAddr) -> bool {
+        let socket = match self {
+            Self::Tcp(socket) => SockRef::from(socket),
+            Self::Udp(socket) => SockRef::from(socket),
+            Self::Unix(_) => return false,
+        };
+        let is_free = if address.is_ipv6() { socket.freebind_v6() } else { socket.freebind_v4() };
+        is_free.unwrap_or(false)
     }
 
     /// Whether there may be several sockets on one address, each with its own queue.
@@ -187,11 +202,11 @@ impl BoundListener {
         let Some(first) = self.sockets.first().filter(|first| first.is_one_of_many()) else { return Ok(()) };
         // with port 0, all sockets get the port that the kernel chose for the first
         let Some(Target::Tcp(address)) = first.target() else { return Ok(()) };
-        let datagrams = first.is_datagrams();
+        let (datagrams, free_bind) = (first.is_datagrams(), first.is_free(&address));
         while self.sockets.len() < workers {
             self.sockets.push(match datagrams {
-                true => BoundSocket::Udp(options::listen(address)?),
-                false => BoundSocket::Tcp(tcp(address)?),
+                true => BoundSocket::Udp(options::listen(address, free_bind)?),
+                false => BoundSocket::Tcp(tcp(address, free_bind)?),
             });
         }
         Ok(())
@@ -236,17 +251,38 @@ impl BoundListener {
         (0..workers).map(part).collect()
     }
 
+    /// Lets no new TCP connection begin until [`let_in`](Self::let_in): its client tries again after a second.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn hold_back(&self) -> io::Result<()> {
+        self.tcp().try_for_each(crate::io::hold_back)
+    }
+
+    /// Lets new connections begin again.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn let_in(&self) -> io::Result<()> {
+        self.tcp().try_for_each(crate::io::let_in)
+    }
+
     /// Turns on TCP keep-alive, so that the kernel finds out when silent clients are gone.
     ///
     /// # Errors
     ///
     /// What the kernel says.
     pub fn keep_alive(&self) -> io::Result<()> {
-        let tcp = self.sockets.iter().filter_map(|socket| match socket {
+        self.tcp().try_for_each(crate::io::keep_alive)
+    }
+
+    fn tcp(&self) -> impl Iterator<Item = &std::net::TcpListener> {
+        self.sockets.iter().filter_map(|socket| match socket {
             BoundSocket::Tcp(socket) => Some(socket),
             BoundSocket::Unix(_) | BoundSocket::Udp(_) => None,
-        });
-        tcp.into_iter().try_for_each(crate::io::keep_alive)
+        })
     }
 
     /// Closes the sockets without removing the file: another process listens there now.
@@ -279,7 +315,7 @@ mod tests {
 
     #[test]
     fn every_queue_has_exactly_one_worker() {
-        let bound = bind(&any(), 4).unwrap();
+        let bound = bind(&any(), false, 4).unwrap();
         assert_eq!(ports(&bound.sockets_by_worker(4).unwrap()), [1, 1, 1, 1]);
         let fewer = BoundListener::inherit(bound.duplicates().unwrap(), 3).unwrap();
         assert_eq!(ports(&fewer.sockets_by_worker(3).unwrap()), [2, 1, 1]);
@@ -290,7 +326,7 @@ mod tests {
 
     #[test]
     fn every_queue_of_datagrams_has_exactly_one_worker_even_where_there_is_one_queue() {
-        let bound = bind_datagrams(SocketAddr::from(([127, 0, 0, 1], 0)), 3).unwrap();
+        let bound = bind_datagrams(SocketAddr::from(([127, 0, 0, 1], 0)), false, 3).unwrap();
         assert_eq!(ports(&bound.sockets_by_worker(3).unwrap()), [1, 1, 1]);
         assert_eq!(
             ports(&BoundListener::inherit(bound.duplicates().unwrap(), 2).unwrap().sockets_by_worker(2).unwrap()),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 
 use super::accept::{self, BacklogOwner, ListeningSocket, WorkerListener};
 use super::{BoundSocket, ListenerSettings, datagrams, memory};
@@ -21,6 +22,9 @@ use crate::snapshot::Store;
 /// How many tasks run between two looks of the event loop for input and output. The default of tokio, 61, lets a busy
 /// worker run a long queue of tasks before it accepts or reads anything new, which worsens the p99.
 const EVENT_INTERVAL: u32 = 31;
+
+/// How often it is looked whether connections have ended that were told to. Only a hand-over waits for it.
+const CLOSING_LOOK: Duration = Duration::from_millis(20);
 
 /// One listener, ready to be served.
 #[derive(Debug)]
@@ -63,6 +67,11 @@ enum WorkerCommand {
     Retire(u32, oneshot::Sender<()>),
     /// Accept no more on this listener, and let its connections end.
     Remove(u32, Arc<ListenerRemoval>),
+    /// Let all connections end, go on to accept others and close each after its first answer; confirm it when those have ended that
+    /// are open now.
+    CloseConnections(oneshot::Sender<()>),
+    /// Keep connections open again.
+    KeepConnections,
 }
 
 /// One worker's part of a listener.
@@ -178,6 +187,11 @@ async fn run(
                     });
                 }
             }
+            Some(WorkerCommand::CloseConnections(done)) => {
+                let open = accepting.iter().flat_map(|a| a.ingress.close_connections()).collect();
+                tokio::task::spawn_local(ended(open, done));
+            }
+            Some(WorkerCommand::KeepConnections) => accepting.iter().for_each(|a| a.ingress.keep_connections()),
             None => break,
         }
     }
@@ -191,6 +205,21 @@ async fn run(
         _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
     }
     worker.is_over.set(true);
+}
+
+/// Waits until these tasks have ended, and confirms it; not for longer than somebody waits for that.
+async fn ended(mut open: Vec<AbortHandle>, mut done: oneshot::Sender<()>) {
+    loop {
+        open.retain(|task| !task.is_finished());
+        if open.is_empty() {
+            let _ = done.send(());
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CLOSING_LOOK) => {}
+            () = done.closed() => return,
+        }
+    }
 }
 
 /// Accepts no more, and lets all connections end. Never done: the caller ends the wait.
@@ -244,7 +273,7 @@ impl Accepting {
         for task in self.tasks {
             let _ = task.await;
         }
-        self.ingress.drain.begin();
+        self.ingress.begin_drain();
     }
 }
 
@@ -311,6 +340,29 @@ impl DataPlane {
     pub fn remove(&self, key: u32, name: String, limit: Duration) {
         let removal = Arc::new(ListenerRemoval { listener: name, limit, cut: AtomicUsize::new(0) });
         self.commands.iter().for_each(|command| _ = command.send(WorkerCommand::Remove(key, Arc::clone(&removal))));
+    }
+
+    /// Lets every connection end as soon as nothing is under way on it, and goes on accepting others, each of which is closed after
+    /// its first answer. Returns when those have ended that were open. [`keep_connections`](Self::keep_connections) ends it.
+    pub async fn close_connections(&self) {
+        let ended = self.commands.iter().map(|command| {
+            let (done, ended) = oneshot::channel();
+            let _ = command.send(WorkerCommand::CloseConnections(done));
+            ended
+        });
+        for ended in ended.collect::<Vec<_>>() {
+            let _ = ended.await;
+        }
+    }
+
+    /// Keeps connections open again, for clients that go on using them.
+    pub fn keep_connections(&self) {
+        self.commands.iter().for_each(|command| _ = command.send(WorkerCommand::KeepConnections));
+    }
+
+    /// Connections of clients that were accepted so far.
+    pub fn accepted(&self) -> u64 {
+        self.listeners.iter().filter_map(sync::Weak::upgrade).map(|listener| listener.accepted()).sum()
     }
 
     /// Stops accepting; connections end as soon as nothing is under way on them.

@@ -10,6 +10,7 @@ mod at_once;
 mod callers;
 mod changes;
 mod events;
+mod hand_over;
 mod hosts;
 mod limits;
 mod lists;

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 
 use crate::load::Load;
 use crate::support::certs::Authority;
-use crate::support::{Client, GET, Origin, Proxy, Scratch, config, wait_until};
+use crate::support::{Client, GET, Origin, Proxy, Scratch, Successor, config, wait_until};
 
 fn second(name: &str) -> String {
     format!("\n[[listener]]\nname = \"{name}\"\nbind = \"127.0.0.1:{{port2}}\"\nservice = \"api\"\n")
@@ -135,5 +135,37 @@ fn an_address_that_is_taken_is_said_and_nothing_changes() {
     let answer = proxy.reload(&(one + &other));
     assert_eq!(answer.status, 422);
     assert!(answer.text().contains("address already in use"), "{}", answer.text());
+    assert_eq!(proxy.client().get("/x").text(), "ok");
+}
+
+#[test]
+fn an_address_that_comes_later_is_listened_on_where_that_is_allowed_and_the_key_is_named_where_it_is_not() {
+    let origin = Origin::ok();
+    let one = config("", "", &[&origin]);
+    let absent = |free_bind: &str, address: &str, protocol: &str| {
+        format!(
+            "{one}\n[[listener]]\nname = \"moving\"\nbind = \"{address}:{{port2}}\"\nservice = \"api\"\nprotocol = \"{protocol}\"\n\
+             {free_bind}\n"
+        )
+    };
+    let mut proxy = Proxy::start(&one);
+    let refused = proxy.reload(&absent("", "203.0.113.7", "tcp"));
+    assert_eq!(refused.status, 422);
+    assert!(refused.text().contains("set free_bind = true"), "{}", refused.text());
+    let port = proxy.second_address().port();
+    let has_v6 = std::net::UdpSocket::bind("[::1]:0").is_ok();
+    for (address, protocol) in [("203.0.113.7", "udp"), ("[2001:db8::7]", "tcp"), ("203.0.113.7", "tcp")] {
+        if address.starts_with('[') && !has_v6 {
+            continue;
+        }
+        assert_eq!(proxy.reload(&absent("free_bind = true", address, protocol)).status, 200, "{address} {protocol}");
+        assert_eq!(proxy.status()["listeners"][1]["address"], format!("{address}:{port}"));
+    }
+    assert!(!proxy.stderr().contains("another process listens there too"), "{}", proxy.stderr());
+    // a process that takes over has the sockets handed over, and binds further ones of the same kind
+    proxy.signal("USR2");
+    assert_eq!(proxy.wait().code(), Some(0));
+    let _successor = Successor::of(&proxy);
+    assert_eq!(proxy.status()["listeners"][1]["address"], format!("203.0.113.7:{port}"));
     assert_eq!(proxy.client().get("/x").text(), "ok");
 }

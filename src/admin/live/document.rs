@@ -32,7 +32,8 @@ pub(super) fn overview(reading: &Reading) -> Value {
         "phase": match reading.phase {
             Phase::Starting => "starting",
             Phase::Ready => "ready",
-            Phase::Draining => "draining",
+            // it is about to stop, unless nobody takes its work
+            Phase::HandingOver | Phase::Draining => "draining",
         },
         "recovery": known([
             ("paused", json!(pause.is_some())),

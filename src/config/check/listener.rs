@@ -11,6 +11,7 @@ use crate::config::model::{Address, Listener};
 use crate::config::raw;
 use crate::config::syntax::{self, ListenAddress};
 use crate::config::tree::KeyPath;
+use crate::io;
 use crate::policy::{Limits, ListenerProtocol};
 
 impl Checker<'_> {
@@ -67,6 +68,10 @@ impl Checker<'_> {
             let mistake = self.mistake(at, "this listener sends nothing anywhere");
             self.report(mistake.help("set `service`, or add [[listener.route]] sections"));
         }
+        if let Some(Address::Tcp(address)) = &bind {
+            self.address_is_here(at, raw, *address);
+        }
+        self.has_no_use_of_free_bind(at, raw, bind.as_ref());
         self.layer4(at, raw);
         self.trusts_a_network(at, raw);
         let mut tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
@@ -84,6 +89,7 @@ impl Checker<'_> {
         Some(Listener {
             name: raw.name.clone()?,
             bind: bind?,
+            free_bind: raw.free_bind,
             protocol: protocol(raw.protocol),
             proxy_protocol: raw.proxy_protocol == raw::ProxyProtocol::Accept,
             service: service?,
@@ -115,6 +121,34 @@ impl Checker<'_> {
             return None;
         }
         Some(Some(name))
+    }
+
+    /// An address that the machine does not have can't be bound. It is a warning only, because the file may be checked on another
+    /// machine than the one that it is for, and the address may come before the proxy is started.
+    fn address_is_here(&mut self, at: &KeyPath, raw: &raw::Listener, address: SocketAddr) {
+        if raw.free_bind || io::can_be_bound(address.ip()) {
+            return;
+        }
+        let path = at.key("bind");
+        let mistake = self.mistake(&path, format!("this machine has no address {}", address.ip())).warning();
+        self.report(mistake.help(
+            "where the address comes later, as one that keepalived moves does, set free_bind = true; without it the listener can't \
+             be opened while the address is not here",
+        ));
+    }
+
+    /// A Unix socket and the address of all interfaces are always here.
+    fn has_no_use_of_free_bind(&mut self, at: &KeyPath, raw: &raw::Listener, bind: Option<&Address>) {
+        let has_use = match bind {
+            Some(Address::Tcp(address)) => !address.ip().is_unspecified(),
+            Some(Address::Unix(_)) => false,
+            None => true,
+        };
+        if raw.free_bind && !has_use {
+            let path = at.key("free_bind");
+            let mistake = self.mistake(&path, "`free_bind` has no effect: what `bind` names is always here").warning();
+            self.report(mistake.help("take it out, or bind the one address that comes and goes"));
+        }
     }
 
     /// Where a PROXY header is required and no network may send one, nobody gets in. Over a Unix socket its permissions

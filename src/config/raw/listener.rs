@@ -30,6 +30,8 @@ section! {
         /// address:port, or "unix:/path/of/socket".
         #[schemars(extend("x-syntax" = "listen"))]
         bind: Option<String> = None,
+        /// true = `bind` may be an address that this machine does not have yet, such as one that keepalived moves (IP_FREEBIND).
+        free_bind: bool = false,
         /// What is spoken: "http" (HTTP/1.1 and HTTP/2), "tcp", "tls" (routed by SNI, not decrypted) or "udp".
         protocol: ListenerProtocol = ListenerProtocol::Http,
         /// The service where everything goes that no route takes.

@@ -23,6 +23,7 @@ impl Kind {
             Self::Fault(change) => change.text(),
             Self::Promise(change) => change.text(),
             Self::Recovery(change) => change.text(),
+            Self::HandOver(change) => change.text(),
             Self::Ledger(change) => change.text(),
             Self::Otlp(change) => change.text(),
             Self::DetectorLeftOut { detector, reason } => {
@@ -70,6 +71,7 @@ impl Kind {
             Self::Fault(change) => change.cause(),
             Self::Promise(change) => change.cause(),
             Self::Recovery(change) => change.cause(),
+            Self::HandOver(change) => change.cause(),
             Self::Ledger(change) => change.cause(),
             Self::Otlp(change) => change.cause(),
             Self::DetectorLeftOut { detector, reason } => json!({ "detector": detector, "reason": reason }),
@@ -122,6 +124,7 @@ impl Kind {
             Self::Fault(change) => change.log(subject),
             Self::Promise(change) => change.log(service),
             Self::Recovery(change) => change.log(subject),
+            Self::HandOver(change) => change.log(),
             Self::Ledger(change) => change.log(),
             Self::Otlp(change) => change.log(),
             Self::DetectorLeftOut { .. } => warn!(service, "{}", self.text()),

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use crate::io::allow_any_address;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Type};
 
@@ -13,14 +14,18 @@ use socket2::{Domain, Protocol, SockRef, Type};
 /// burst that arrives while the worker is busy waits there.
 const BUFFER: usize = 4 * 1024 * 1024;
 
-/// A socket that clients send to. Several of them, one for each worker, share an address.
+/// A socket that clients send to. Several of them, one for each worker, share an address. `free_bind`: this machine need not have
+/// the address yet.
 ///
 /// # Errors
 ///
 /// The kernel's error.
-pub fn listen(address: SocketAddr) -> io::Result<UdpSocket> {
+pub fn listen(address: SocketAddr, free_bind: bool) -> io::Result<UdpSocket> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
+    if free_bind {
+        allow_any_address(&socket, &address)?;
+    }
     // SO_REUSEADDR would let the socket that was bound last get all datagrams
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;

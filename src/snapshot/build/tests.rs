@@ -112,6 +112,7 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
 fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Config {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let listener = model::Listener {
+        free_bind: false,
         request_id: None,
         name: "web".to_owned(),
         bind: Address::Tcp(address),

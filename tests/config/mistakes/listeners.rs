@@ -222,3 +222,17 @@ fn routes_must_say_what_happens_and_to_what() {
         assert_eq!(only_mistake(&text), mistake, "{route}");
     }
 }
+
+#[test]
+fn an_address_that_is_not_here_is_told_of_and_so_is_a_key_that_changes_nothing() {
+    let listener = |own: &str| format!("{GOOD}\n[[listener]]\nname = \"b\"\nservice = \"app\"\n{own}\n");
+    let warned = |own: &str| told(&good(&listener(own)).warnings).concat();
+    // for documentation only (RFC 5737): no machine has it
+    let absent = warned("bind = \"203.0.113.7:80\"");
+    assert!(absent.ends_with("listener[1].bind: this machine has no address 203.0.113.7"), "{absent}");
+    assert_eq!(warned("bind = \"203.0.113.7:80\"\nfree_bind = true"), "");
+    for always in ["0.0.0.0:80", "unix:/run/b.sock"] {
+        let told = warned(&format!("bind = \"{always}\"\nfree_bind = true"));
+        assert!(told.ends_with("`free_bind` has no effect: what `bind` names is always here"), "{told}");
+    }
+}
