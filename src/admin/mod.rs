@@ -54,6 +54,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use reload::{Refused, Reload};
 
+use crate::backup;
 use crate::clock::Moment;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
@@ -89,6 +90,8 @@ pub struct Sources {
     pub store: Arc<Store>,
     /// What is promised, and what came of it.
     pub promises: Promises,
+    /// The copies of the ledger.
+    pub backups: Arc<backup::Standing>,
     /// What operators have said.
     pub operators: Arc<Operators>,
     /// Checks, faults and recovery, and where it is read why a backend is in its state.
@@ -153,6 +156,7 @@ pub struct Shared {
     monitor: Monitor,
     faults: Arc<Faults>,
     promises: Promises,
+    backups: Arc<backup::Standing>,
     operators: Arc<Operators>,
     recoveries: Arc<Recoveries>,
     why: Why,
@@ -186,7 +190,7 @@ pub struct Shared {
 impl Shared {
     /// For a process that is [`Phase::Starting`].
     pub fn new(sources: Sources) -> Self {
-        let Sources { store, promises, operators, why, registry, listeners, effective, hosts, tokens, reload } =
+        let Sources { store, promises, backups, operators, why, registry, listeners, effective, hosts, tokens, reload } =
             sources;
         throttle::announce_counts();
         Self {
@@ -194,6 +198,7 @@ impl Shared {
             monitor: why.sources.monitor.clone(),
             faults: Arc::clone(&why.sources.faults),
             promises,
+            backups,
             operators,
             recoveries: Arc::clone(&why.sources.recoveries),
             why,

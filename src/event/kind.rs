@@ -3,6 +3,7 @@
 //! Names are a contract, as those of the metrics are: `[[notify]]` and people's tools are written against them. docs/events.md lists them,
 //! which a test looks for.
 
+mod backup;
 mod certificate;
 mod discovery;
 pub mod fault;
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+pub use backup::BackupChange;
 pub use certificate::{Certificate, CertificateChange};
 pub use discovery::DiscoveryChange;
 pub use fault::FaultChange;
@@ -85,6 +87,8 @@ pub enum Kind {
     Recovery(RecoveryChange),
     /// Something happened to the ledger.
     Ledger(LedgerChange),
+    /// Something happened to the copies of the ledger.
+    LedgerBackup(BackupChange),
     /// Something happened to the collector of traces and metrics.
     Otlp(OtlpChange),
     /// A detector panicked, or takes too long, and is left out.
@@ -180,7 +184,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 63] = [
+pub const NAMES: [&str; 65] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -219,6 +223,8 @@ pub const NAMES: [&str; 63] = [
     "ledger_recovered",
     "ledger_set_aside",
     "clock_jumped",
+    "ledger_backup_failed",
+    "ledger_backup_recovered",
     "otlp_failed",
     "otlp_recovered",
     "operator",
@@ -291,6 +297,7 @@ impl Kind {
             Self::Promise(change) => change.name(),
             Self::Recovery(change) => change.name(),
             Self::Ledger(change) => change.name(),
+            Self::LedgerBackup(change) => change.name(),
             Self::Otlp(change) => change.name(),
             Self::DetectorLeftOut { .. } => "detector_left_out",
             Self::Operator { .. } => "operator",
@@ -322,6 +329,7 @@ impl Kind {
             Self::Promise(change) => change.level(),
             Self::Recovery(change) => change.level(),
             Self::Ledger(change) => change.level(),
+            Self::LedgerBackup(change) => change.level(),
             Self::Otlp(change) => change.level(),
             _ => Level::Info,
         }

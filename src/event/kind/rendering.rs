@@ -24,6 +24,7 @@ impl Kind {
             Self::Promise(change) => change.text(),
             Self::Recovery(change) => change.text(),
             Self::Ledger(change) => change.text(),
+            Self::LedgerBackup(change) => change.text(),
             Self::Otlp(change) => change.text(),
             Self::DetectorLeftOut { detector, reason } => {
                 format!("the detector {detector} is left out until the next reload: {reason}")
@@ -71,6 +72,7 @@ impl Kind {
             Self::Promise(change) => change.cause(),
             Self::Recovery(change) => change.cause(),
             Self::Ledger(change) => change.cause(),
+            Self::LedgerBackup(change) => change.cause(),
             Self::Otlp(change) => change.cause(),
             Self::DetectorLeftOut { detector, reason } => json!({ "detector": detector, "reason": reason }),
             Self::Operator { command, who, reason, until, weight, sessions } => {
@@ -123,6 +125,7 @@ impl Kind {
             Self::Promise(change) => change.log(service),
             Self::Recovery(change) => change.log(subject),
             Self::Ledger(change) => change.log(),
+            Self::LedgerBackup(change) => change.log(),
             Self::Otlp(change) => change.log(),
             Self::DetectorLeftOut { .. } => warn!(service, "{}", self.text()),
             Self::Operator { command, who, reason, until, weight, sessions } => {
