@@ -35,6 +35,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("notify", 5),
     ("why", 5),
     ("otlp", 5),
+    ("backup", 5),
     ("snapshot", 4),
     ("upstream", 4),
     ("health", 4),

@@ -57,6 +57,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 pub use hand_over::{HandOver, HandedOver};
 pub use reload::{Refused, Reload};
 
+use crate::backup;
 use crate::clock::Moment;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
@@ -92,6 +93,8 @@ pub struct Sources {
     pub store: Arc<Store>,
     /// What is promised, and what came of it.
     pub promises: Promises,
+    /// The copies of the ledger.
+    pub backups: Arc<backup::Standing>,
     /// What operators have said.
     pub operators: Arc<Operators>,
     /// Checks, faults and recovery, and where it is read why a backend is in its state.
@@ -160,6 +163,7 @@ pub struct Shared {
     monitor: Monitor,
     faults: Arc<Faults>,
     promises: Promises,
+    backups: Arc<backup::Standing>,
     operators: Arc<Operators>,
     recoveries: Arc<Recoveries>,
     why: Why,
@@ -197,6 +201,7 @@ impl Shared {
         let Sources {
             store,
             promises,
+            backups,
             operators,
             why,
             registry,
@@ -213,6 +218,7 @@ impl Shared {
             monitor: why.sources.monitor.clone(),
             faults: Arc::clone(&why.sources.faults),
             promises,
+            backups,
             operators,
             recoveries: Arc::clone(&why.sources.recoveries),
             why,

@@ -149,6 +149,7 @@ pub(super) mod tests {
                 maintenances: Arc::new(Maintenances::new(Ledger::default(), Keeper(1))),
                 keeper: Keeper(1),
             },
+            backups: Arc::default(),
             store: Arc::new(Store::new(Snapshot { generation: 7, ..Snapshot::default() }, Arc::default())),
             operators: Arc::new(Operators::load(None, Arc::default())),
             registry: Registry::new(1),

@@ -17,7 +17,7 @@ use super::past::{Sample, add_up};
 use super::recovery;
 use super::rounded::to_thousandths as rounded;
 use super::shadow;
-use crate::clock::{Moment, rfc3339};
+use crate::clock::{Moment, Stamp, rfc3339};
 use crate::endpoint::breaker::Circuit;
 use crate::endpoint::standing;
 use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, Registry};
@@ -73,11 +73,29 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         "config_hash": shared.effective.load().hash,
         "listeners": listeners,
         "services": services,
+        "ledger_backup": backup(shared),
     });
     if query.picks() {
         status["next"] = json!(next.map(|next| next.to_string()));
     }
     Ok(status)
+}
+
+/// The copies of the ledger; null where none are wanted.
+fn backup(shared: &Shared) -> Value {
+    let shown = shared.backups.shown();
+    let Some(to) = shown.to else { return Value::Null };
+    let newest = shown.newest;
+    let age = |at: Stamp| Stamp::now().since(at) / 1000;
+    json!({
+        "to": to,
+        "name": shown.name,
+        "last_success": newest.map(|(at, _)| at.to_string()),
+        "age_s": newest.map(|(at, _)| age(at)),
+        "size_bytes": newest.map(|(_, size)| size),
+        "failing_for_s": shown.failing.as_ref().map(|failing| failing.since.elapsed().as_secs()),
+        "reason": shown.failing.map(|failing| failing.reason),
+    })
 }
 
 /// A part of the backends, with their services.

@@ -27,6 +27,7 @@ use super::recovery::Recovering;
 use super::upkeep::Upkeep;
 use super::{parts, service_manager};
 use crate::admin::{self, Refused};
+use crate::backup::Backups;
 use crate::clock::Moment;
 use crate::config::{self, Effective, Loaded, model};
 use crate::discover::watch::FileWatch;
@@ -68,6 +69,8 @@ pub(super) struct System {
     pub webhooks: Webhooks,
     /// Sends traces and metrics to a collector.
     pub exporter: Exporter,
+    /// What copies the ledger.
+    pub backups: Backups,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub discoveries: Discoveries,
@@ -159,6 +162,7 @@ impl System {
         }
         self.webhooks.commit(webhooks);
         self.exporter.commit(otlp);
+        self.backups.commit(config.backup.as_ref());
         self.recovering.configure(&config.services);
         self.guard(&config.admin, &effective);
         let before =

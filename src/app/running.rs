@@ -238,6 +238,7 @@ impl Running {
             }
             Ended::Replaced(successor) => {
                 self.system.operators.retire();
+                self.system.backups.retire();
                 self.system.recovering.retire();
                 self.system.accounting.retire(&self.system.store.load(), false);
                 tracing::info!(pid = successor.pid(), "another process has taken over");
@@ -256,6 +257,7 @@ impl Running {
         self.system.exporter.finish().await;
         // what was cut off counts as well
         self.system.accounting.finish().await;
+        self.system.backups.finish().await;
     }
 
     /// Waits until all connections have ended, `drain_timeout` is over, or another signal says stop.

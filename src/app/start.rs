@@ -17,6 +17,7 @@ use super::recovery::{self, Recovering};
 use super::reload::{self, System};
 use super::{listener_events, parts};
 use crate::admin::{self, HandOver, Reload};
+use crate::backup::Backups;
 use crate::clock::Moment;
 use crate::config::{Loaded, model};
 use crate::event::Events;
@@ -81,9 +82,10 @@ impl Startup<'_> {
         let monitor = monitor(&agents, &store);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
         let recovering = recovering(&config, &accounting, &store, &faults, &monitor);
-        let why = why(&monitor, &faults, &recovering);
+        let (why, backups) = (why(&monitor, &faults, &recovering), backups(&config, &store, &registry));
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             promises: accounting.shared(),
+            backups: backups.standing(),
             operators: Arc::clone(&operators),
             why: why.clone(),
             store: Arc::clone(&store),
@@ -109,6 +111,7 @@ impl Startup<'_> {
             accounting,
             recovering,
             exporter,
+            backups,
             why,
             listeners,
             workers,
@@ -180,6 +183,13 @@ fn recovering(
 fn why(monitor: &Monitor, faults: &Arc<Faults>, recovering: &Recovering) -> Why {
     let (monitor, faults) = (monitor.clone(), Arc::clone(faults));
     Why::new(why::Sources { ejector: Arc::default(), monitor, faults, recoveries: recovering.shared() })
+}
+
+/// The copies of the ledger, begun.
+fn backups(config: &model::Config, store: &Store, registry: &Arc<Registry>) -> Backups {
+    let mut backups = Backups::new(&config.server.state_dir, Arc::clone(store.events()), Arc::clone(registry));
+    backups.commit(config.backup.as_ref());
+    backups
 }
 
 /// The webhooks, begun.

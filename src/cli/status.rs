@@ -46,6 +46,7 @@ fn text(status: &Value) -> String {
         let (protocol, tls) = (plain(&listener["protocol"]), if listener["tls"] == true { ", TLS" } else { "" });
         let _ = writeln!(out, "{name}  {address} {protocol}{tls}  {} connections", listener["connections"]);
     }
+    out += &backup(&status["ledger_backup"]);
     for (name, service) in status["services"].as_object().into_iter().flatten() {
         let recent = &service["stats_5m"];
         let _ = writeln!(
@@ -82,6 +83,14 @@ fn text(status: &Value) -> String {
         }
     }
     out
+}
+
+/// The copies of the ledger, where some are wanted: a line.
+fn backup(of: &Value) -> String {
+    let Some(to) = of["to"].as_str() else { return String::new() };
+    let newest = of["age_s"].as_i64().map_or("none so far".to_owned(), |age| format!("the newest is {age} s old"));
+    let trouble = of["reason"].as_str().map(|why| format!("; FAILING: {why}")).unwrap_or_default();
+    format!("copies of the ledger  {to}  {newest}{trouble}\n")
 }
 
 /// What is done about the faults of a service that is repaired: a line.

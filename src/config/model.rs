@@ -7,6 +7,7 @@ mod means;
 mod otlp;
 mod recovery;
 mod service;
+mod state;
 mod tls;
 
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ pub use means::Means;
 pub use otlp::{Otlp, OtlpProtocol};
 pub use recovery::{PLACEHOLDERS, Recovery, StrategyMeans};
 pub use service::{Affinity, Backend, Detect, Discover, Service, Sla, Source};
+pub use state::{BACKUP_PLACE, Backup, BackupPlace};
 pub use tls::{Authorities, Certificate, ClientAuth, ClientTls, ServerTls, SystemAuthorities};
 
 /// A whole configuration.
@@ -48,6 +50,8 @@ pub struct Config {
     pub notify: Vec<Notify>,
     /// `[otlp]`
     pub otlp: Option<Otlp>,
+    /// `state.backup`
+    pub backup: Option<Backup>,
 }
 
 /// Index of a service in [`Config::services`].

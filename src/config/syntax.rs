@@ -15,6 +15,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Method, Uri};
 use regex::Regex;
 
+use super::model::{BACKUP_PLACE, BackupPlace};
 use super::other_proxies;
 use super::units::{AUTO, DURATION, LATENCY_FACTOR, SIZE, Size, TimeSpan, UnitError};
 use crate::clock::parse_rfc3339;
@@ -88,6 +89,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "latency-factor" => latency_factor(text),
         "endpoint" => dependency_endpoint(text).map(drop),
         "webhook" => webhook(text).map(drop),
+        "backup-place" => backup_place(text),
         "collector" => collector(text).map(drop),
         "event" => event(text),
         "fault" => recovery::fault(text).map(drop),
@@ -263,6 +265,15 @@ fn name(text: &str) -> Result<()> {
     }
     let message = format!("{text:?} can't be a name");
     Err(Problem::new(message, "letters, digits, \"-\", \"_\" and \".\"").help("names appear in metrics and in URLs"))
+}
+
+/// Where copies of the ledger go.
+fn backup_place(text: &str) -> Result<()> {
+    let problem = match text.parse::<BackupPlace>() {
+        Ok(_) => return Ok(()),
+        Err(what) => Problem::new(format!("`{text}` {what}"), BACKUP_PLACE),
+    };
+    Err(problem.suggest(text.starts_with('/').then(|| format!("file://{text}"))))
 }
 
 /// Text that is shown to people and can't be empty.

@@ -3,6 +3,7 @@
 //! Names are a contract, as those of the metrics are: `[[notify]]` and people's tools are written against them. docs/events.md lists them,
 //! which a test looks for.
 
+mod backup;
 mod certificate;
 mod discovery;
 pub mod fault;
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+pub use backup::BackupChange;
 pub use certificate::{Certificate, CertificateChange};
 pub use discovery::DiscoveryChange;
 pub use fault::FaultChange;
@@ -89,6 +91,8 @@ pub enum Kind {
     HandOver(HandOverChange),
     /// Something happened to the ledger.
     Ledger(LedgerChange),
+    /// Something happened to the copies of the ledger.
+    LedgerBackup(BackupChange),
     /// Something happened to the collector of traces and metrics.
     Otlp(OtlpChange),
     /// A detector panicked, or takes too long, and is left out.
@@ -184,7 +188,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 66] = [
+pub const NAMES: [&str; 68] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -223,6 +227,8 @@ pub const NAMES: [&str; 66] = [
     "ledger_recovered",
     "ledger_set_aside",
     "clock_jumped",
+    "ledger_backup_failed",
+    "ledger_backup_recovered",
     "otlp_failed",
     "otlp_recovered",
     "operator",
@@ -299,6 +305,7 @@ impl Kind {
             Self::Recovery(change) => change.name(),
             Self::HandOver(change) => change.name(),
             Self::Ledger(change) => change.name(),
+            Self::LedgerBackup(change) => change.name(),
             Self::Otlp(change) => change.name(),
             Self::DetectorLeftOut { .. } => "detector_left_out",
             Self::Operator { .. } => "operator",
@@ -331,6 +338,7 @@ impl Kind {
             Self::Recovery(change) => change.level(),
             Self::HandOver(change) => change.level(),
             Self::Ledger(change) => change.level(),
+            Self::LedgerBackup(change) => change.level(),
             Self::Otlp(change) => change.level(),
             _ => Level::Info,
         }

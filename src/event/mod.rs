@@ -17,8 +17,8 @@ use tokio::sync::watch;
 
 pub use filter::Filter;
 pub use kind::{
-    Certificate, CertificateChange, DiscoveryChange, FaultChange, HandOverChange, Kind, LedgerChange, Level,
-    ListenerChange, OtlpChange, PromiseChange, RecoveryChange, Sessions,
+    BackupChange, Certificate, CertificateChange, DiscoveryChange, FaultChange, HandOverChange, Kind, LedgerChange,
+    Level, ListenerChange, OtlpChange, PromiseChange, RecoveryChange, Sessions,
 };
 
 use crate::clock::{Moment, rfc3339};

@@ -229,6 +229,8 @@ fn after_recovery() -> Vec<Kind> {
         Kind::Ledger(LedgerChange::Recovered { after_s: 2.0 }),
         Kind::Ledger(LedgerChange::SetAside { reason: text(), file: text() }),
         Kind::Ledger(LedgerChange::ClockJumped { by_s: -3600.0 }),
+        Kind::LedgerBackup(BackupChange::Failed { to: text(), reason: text() }),
+        Kind::LedgerBackup(BackupChange::Recovered { to: text(), after: Duration::from_secs(2) }),
         Kind::Otlp(OtlpChange::Failed { signal: "traces", endpoint: text(), reason: text() }),
         Kind::Otlp(OtlpChange::Recovered { signal: "metrics", endpoint: text(), after: Duration::from_secs(2) }),
         Kind::Operator { command: "drain", who: text(), reason: None, until: None, weight: None, sessions: None },

@@ -67,6 +67,11 @@ pub fn restore(from: &Path, folder: &Path) -> Result<Option<PathBuf>, String> {
     Ok(aside)
 }
 
+/// Up to when a ledger accounts for time; `None` = for none.
+pub fn until(file: &Path) -> Result<Option<Stamp>, String> {
+    Reader::open_file(file)?.until()
+}
+
 /// What was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pruned {

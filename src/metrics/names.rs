@@ -132,6 +132,14 @@ metrics! {
         => "Spans (`traces`), or points of time series (`metrics`), that the collector of [otlp] has taken.";
     OTLP_DROPPED: Counter "evenkeel_otlp_dropped_total" [signal, reason] Source::Facade(Order::ByLabels)
         => "Spans or points that the collector will never have: `queue_full`, `refused`, `rejected`, `expired` or `stopped`.";
+    BACKUPS: Counter "evenkeel_ledger_backups_total" [outcome] Source::Facade(Order::AsRegistered)
+        => "Copies of the ledger by outcome: `made` (and read back), or `failed`.";
+    BACKUP_LAST: Gauge "evenkeel_ledger_backup_last_success_timestamp_seconds" [] Source::Facade(Order::ByLabels)
+        => "When the newest copy of the ledger was begun, in seconds since 1970; 0 = no copy is known of.";
+    BACKUP_INTERVAL: Gauge "evenkeel_ledger_backup_interval_seconds" [] Source::Facade(Order::ByLabels)
+        => "How often copies of the ledger are to be made (state.backup.every).";
+    BACKUP_SIZE: Gauge "evenkeel_ledger_backup_size_bytes" [] Source::Facade(Order::ByLabels)
+        => "The size of the newest copy of the ledger.";
     ADMIN_REFUSED: Counter "evenkeel_admin_refused_total" [reason] Source::Facade(Order::AsRegistered)
         => "Requests and logins that the admin address has refused: `wrong_token`, or `too_many_failures` of the same address before.";
     ACCESS_LOG_DROPPED: Counter "evenkeel_access_log_dropped_total" [] Source::Facade(Order::ByLabels)

@@ -37,6 +37,9 @@ static RECOVERY: [&Metric; 8] = [
     &names::RECOVERY_PAUSED,
 ];
 
+/// The metrics of the copies of the ledger.
+static BACKUPS: [&Metric; 4] = [&names::BACKUPS, &names::BACKUP_LAST, &names::BACKUP_INTERVAL, &names::BACKUP_SIZE];
+
 /// The metrics of what is promised, and what came of it.
 static PROMISES: [&Metric; 9] = [
     &names::SLA_TARGET,
@@ -68,6 +71,7 @@ impl Registry {
         self.recorded_to(&names::NOTIFICATIONS, &mut out);
         self.recorded_to(&names::OTLP_SENT, &mut out);
         self.recorded_to(&names::OTLP_DROPPED, &mut out);
+        BACKUPS.iter().for_each(|metric| self.recorded_to(metric, &mut out));
         self.recorded_to(&names::ADMIN_REFUSED, &mut out);
         self.recorded_to(&names::ACCESS_LOG_DROPPED, &mut out);
         self.retries_to(&mut out);

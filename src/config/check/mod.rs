@@ -20,6 +20,7 @@ mod resilience;
 mod route;
 mod service;
 mod sla;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -61,10 +62,12 @@ pub(super) fn check(
     let services = check.services(&raw.service);
     let notify = check.notify(&raw.notify);
     let otlp = check.otlp(raw.otlp.as_ref());
+    let backup = check.backup(&raw.state, &server.state_dir);
     check.layer4_services(&raw.listener, &raw.service);
     check.unused_services();
-    let (admin, listeners, services, notify, otlp) = (admin?, listeners?, services?, notify?, otlp?);
-    Some(Config { server, admin, log, metrics, listeners, services, notify, otlp })
+    check.nothing_to_back_up(raw);
+    let (admin, listeners, services, notify, otlp, backup) = (admin?, listeners?, services?, notify?, otlp?, backup?);
+    Some(Config { server, admin, log, metrics, listeners, services, notify, otlp, backup })
 }
 
 /// More names than this are not listed in a message.

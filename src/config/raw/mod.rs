@@ -20,6 +20,7 @@ mod recovery;
 mod resilience;
 mod service;
 mod sla;
+mod state;
 
 use std::collections::BTreeMap;
 
@@ -40,6 +41,7 @@ pub(super) use service::{
     AnswerLimits, Backend, Balance, Pool, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Timeout, Via,
 };
 pub(super) use sla::{CalendarUnit, Maintenance, Sla, Tier};
+pub(super) use state::{Backup, State};
 
 /// A table of the file, written as in the documentation: `key: Type = default`.
 macro_rules! section {
@@ -98,6 +100,8 @@ section! {
         /// The services, by name: a group of backends that do the same.
         #[schemars(extend("x-key-syntax" = "name"))]
         service: BTreeMap<String, Service> = BTreeMap::new(),
+        /// What is kept in `server.state_dir`, beyond this machine.
+        state: State = State::default(),
         /// Who is told of events.
         notify: Vec<Notify> = Vec::new(),
         /// Present = traces, and metrics where they are wanted, are sent to an OpenTelemetry collector.

@@ -25,6 +25,7 @@ impl Kind {
             Self::Recovery(change) => change.text(),
             Self::HandOver(change) => change.text(),
             Self::Ledger(change) => change.text(),
+            Self::LedgerBackup(change) => change.text(),
             Self::Otlp(change) => change.text(),
             Self::DetectorLeftOut { detector, reason } => {
                 format!("the detector {detector} is left out until the next reload: {reason}")
@@ -73,6 +74,7 @@ impl Kind {
             Self::Recovery(change) => change.cause(),
             Self::HandOver(change) => change.cause(),
             Self::Ledger(change) => change.cause(),
+            Self::LedgerBackup(change) => change.cause(),
             Self::Otlp(change) => change.cause(),
             Self::DetectorLeftOut { detector, reason } => json!({ "detector": detector, "reason": reason }),
             Self::Operator { command, who, reason, until, weight, sessions } => {
@@ -126,6 +128,7 @@ impl Kind {
             Self::Recovery(change) => change.log(subject),
             Self::HandOver(change) => change.log(),
             Self::Ledger(change) => change.log(),
+            Self::LedgerBackup(change) => change.log(),
             Self::Otlp(change) => change.log(),
             Self::DetectorLeftOut { .. } => warn!(service, "{}", self.text()),
             Self::Operator { command, who, reason, until, weight, sessions } => {

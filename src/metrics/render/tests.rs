@@ -213,6 +213,10 @@ fn everything() -> String {
     registry.count_panic();
     with_local_recorder(&*registry, || {
         counter!(names::ACCESS_LOG_DROPPED.name).increment(5);
+        counter!(names::BACKUPS.name, "outcome" => "made").increment(3);
+        gauge!(names::BACKUP_LAST.name).set(1.5);
+        gauge!(names::BACKUP_INTERVAL.name).set(300.0);
+        gauge!(names::BACKUP_SIZE.name).set(4096.0);
         gauge!(names::CONFIG_GENERATION.name).set(3.0);
         gauge!(names::CONFIG_HASH.name, "hash" => "0123456789ab").set(1.0);
         // an age of 0, however long this takes

@@ -149,6 +149,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         services,
         notify: Vec::new(),
         otlp: None,
+        backup: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod otlp;
 mod recovery;
 mod services;
 mod sla;
+mod state;
 
 use evenkeel::config::Severity;
 
