@@ -41,6 +41,7 @@ use crate::event::Events;
 use crate::metrics::Registry;
 use crate::otlp::Exporter;
 use crate::record::Recorder;
+use crate::session_store::Stores;
 use discovery::Discoveries;
 use inherit::Inherited;
 use running::Running;
@@ -104,6 +105,8 @@ async fn control(
     // before anything else is opened: of two processes that start with the same configuration at the same time only one gets past it
     let admin = parts::admin(&loaded.config.admin, &mut inherited)?;
     parts::complete(&mut loaded.config)?;
+    let mut stores = Stores::new(Arc::clone(&events));
+    stores.link(&mut loaded.config)?;
     names::take_over(std::mem::take(&mut inherited.names), &mut loaded.config);
     let config = &loaded.config;
     let (log, writer) = parts::access_log(&config.log)?.unzip();
@@ -114,7 +117,8 @@ async fn control(
     // the first answers are waited for before anything is served and, in an upgrade, before the old process is told to leave
     let fresh = discoveries.begin(config).await;
     discoveries.commit(config, fresh, &registry);
-    let startup = Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, exporter, reload };
+    stores.wait().await;
+    let startup = Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, exporter, stores, reload };
     let system = startup.start(&mut inherited)?;
     inherited.close_the_rest();
 

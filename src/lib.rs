@@ -48,6 +48,7 @@ pub mod config;
 pub mod metrics;
 pub mod notify;
 pub mod otlp;
+pub mod session_store;
 pub mod webhook;
 pub mod operator;
 

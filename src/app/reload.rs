@@ -40,6 +40,7 @@ use crate::operator::Operators;
 use crate::otlp::{self, Exporter};
 use crate::policy::AdminToken;
 use crate::record::access;
+use crate::session_store::Stores;
 use crate::snapshot::{self, Service, Snapshot, Store};
 use crate::why::Why;
 
@@ -68,6 +69,8 @@ pub(super) struct System {
     pub webhooks: Webhooks,
     /// Sends traces and metrics to a collector.
     pub exporter: Exporter,
+    /// The stores that sessions are shared through.
+    pub stores: Stores,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub discoveries: Discoveries,
@@ -130,6 +133,7 @@ impl System {
         // the folder can't change while the process runs, and the key that signs cookies is in it
         config.server.state_dir.clone_from(&self.config.server.state_dir);
         parts::complete(&mut config).map_err(Refused::because)?;
+        self.stores.link(&mut config).map_err(Refused::because)?;
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
         let otlp = otlp::prepare(config.otlp.as_ref()).map_err(Refused::because)?;
         let before = self.store.load();
@@ -139,6 +143,7 @@ impl System {
         drop(before);
         let fresh = self.discoveries.begin(&config).await;
         self.discoveries.fill_with(&fresh, &mut config);
+        self.stores.wait().await;
         let config = Arc::new(config);
         let (before, after) = ((Arc::clone(&self.effective), Arc::clone(&self.config)), Arc::clone(&config));
         let compared = background::run(move || compare((&before.0, &before.1), effective, &after)).await;
@@ -158,6 +163,7 @@ impl System {
         }
         self.webhooks.commit(webhooks);
         self.exporter.commit(otlp);
+        self.stores.commit(&config, &self.registry);
         self.recovering.configure(&config.services);
         self.guard(&config.admin, &effective);
         let before =

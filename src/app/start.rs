@@ -28,6 +28,7 @@ use crate::notify::{self, PreparedWebhooks, Webhooks};
 use crate::operator::Operators;
 use crate::otlp::{self, Exporter};
 use crate::record::{Recorder, access};
+use crate::session_store::Stores;
 use crate::snapshot::{self, BuildError, Snapshot, Store};
 use crate::why::{self, Why};
 
@@ -49,6 +50,8 @@ pub(super) struct Startup<'a> {
     pub recorder: &'a Recorder,
     /// What sends traces and metrics to a collector.
     pub exporter: Exporter,
+    /// The stores that sessions are shared through.
+    pub stores: Stores,
     /// Where the admin address asks for reloads.
     pub reload: mpsc::Sender<Reload>,
 }
@@ -60,7 +63,7 @@ impl Startup<'_> {
     ///
     /// Why that is not possible; for people.
     pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
-        let Self { loaded, source, registry, events, discoveries, log, recorder, mut exporter, reload } = self;
+        let Self { loaded, source, registry, events, discoveries, log, recorder, mut exporter, stores, reload } = self;
         let Loaded { config, effective, .. } = loaded;
         let (effective, workers) = (Arc::new(effective), config.server.workers);
         let mut listeners = Listeners::new(workers);
@@ -105,6 +108,7 @@ impl Startup<'_> {
             accounting,
             recovering,
             exporter,
+            stores,
             why,
             listeners,
             workers,

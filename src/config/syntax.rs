@@ -8,6 +8,7 @@ mod address;
 mod endpoint;
 pub(super) mod recovery;
 pub(super) mod service;
+pub(super) mod store;
 
 use std::str::FromStr as _;
 
@@ -89,6 +90,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "endpoint" => dependency_endpoint(text).map(drop),
         "webhook" => webhook(text).map(drop),
         "collector" => collector(text).map(drop),
+        "session-store" => store::session_store(text).map(drop),
         "event" => event(text),
         "fault" => recovery::fault(text).map(drop),
         "destination" => recovery::destination(text).map(drop),

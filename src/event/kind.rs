@@ -12,6 +12,7 @@ mod otlp;
 pub mod promise;
 pub mod recovery;
 mod rendering;
+mod session_store;
 
 use std::time::{Duration, SystemTime};
 
@@ -25,6 +26,7 @@ pub use listener::ListenerChange;
 pub use otlp::OtlpChange;
 pub use promise::PromiseChange;
 pub use recovery::RecoveryChange;
+pub use session_store::StoreChange;
 
 use crate::endpoint::state::{DecidedBy, State};
 
@@ -87,6 +89,8 @@ pub enum Kind {
     Ledger(LedgerChange),
     /// Something happened to the collector of traces and metrics.
     Otlp(OtlpChange),
+    /// Something happened to a store of sessions.
+    Store(StoreChange),
     /// A detector panicked, or takes too long, and is left out.
     DetectorLeftOut {
         /// The detector.
@@ -180,7 +184,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 63] = [
+pub const NAMES: [&str; 65] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -221,6 +225,8 @@ pub const NAMES: [&str; 63] = [
     "clock_jumped",
     "otlp_failed",
     "otlp_recovered",
+    "store_unreachable",
+    "store_reachable",
     "operator",
     "operator_expired",
     "operator_not_kept",
@@ -292,6 +298,7 @@ impl Kind {
             Self::Recovery(change) => change.name(),
             Self::Ledger(change) => change.name(),
             Self::Otlp(change) => change.name(),
+            Self::Store(change) => change.name(),
             Self::DetectorLeftOut { .. } => "detector_left_out",
             Self::Operator { .. } => "operator",
             Self::OperatorExpired { .. } => "operator_expired",
@@ -323,6 +330,7 @@ impl Kind {
             Self::Recovery(change) => change.level(),
             Self::Ledger(change) => change.level(),
             Self::Otlp(change) => change.level(),
+            Self::Store(change) => change.level(),
             _ => Level::Info,
         }
     }
