@@ -118,7 +118,8 @@ async fn control(
     let fresh = discoveries.begin(config).await;
     discoveries.commit(config, fresh, &registry);
     stores.wait().await;
-    let startup = Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, exporter, stores, reload };
+    let startup =
+        Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, exporter, stores, reload };
     let system = startup.start(&mut inherited)?;
     inherited.close_the_rest();
 

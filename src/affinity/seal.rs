@@ -227,7 +227,10 @@ mod tests {
         assert_eq!(text.len(), LENGTH);
         // another instance, with the backends in another order and one more
         let other = seal(1, "api", &["c", "b", "a"]);
-        assert_eq!(other.open(text.as_bytes(), NOW + 5), Some(OpenedSeal { backend: 1, issued: NOW, is_current: true }));
+        assert_eq!(
+            other.open(text.as_bytes(), NOW + 5),
+            Some(OpenedSeal { backend: 1, issued: NOW, is_current: true })
+        );
         assert_eq!(seal(1, "api", &["c", "a"]).open(text.as_bytes(), NOW), None, "its backend is gone");
     }
 

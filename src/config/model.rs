@@ -26,9 +26,7 @@ use crate::route::{Conditions, Host};
 pub use means::Means;
 pub use otlp::{Otlp, OtlpProtocol};
 pub use recovery::{PLACEHOLDERS, Recovery, StrategyMeans};
-pub use service::{
-    Affinity, Backend, Detect, Discover, Service, SessionStore, SharedBy, Sla, Source, StoreAddress,
-};
+pub use service::{Affinity, Backend, Detect, Discover, Service, SessionStore, SharedBy, Sla, Source, StoreAddress};
 pub use tls::{Authorities, Certificate, ClientAuth, ClientTls, ServerTls, SystemAuthorities};
 
 /// A whole configuration.

@@ -136,8 +136,9 @@ impl Keeper {
                     _ => self.take(&mut open, &mut came),
                 },
                 () = state.taken_down() => {
-                    let limit = self.state.time_limit().as_secs_f64() * 1e3;
-                    self.is_down(&format!("it has not answered within {limit} ms, several times in a row"));
+                    let [limit, patience] =
+                        [self.state.time_limit(), self.state.patience()].map(|time| time.as_secs_f64() * 1e3);
+                    self.is_down(&format!("for {patience} ms it has not answered within {limit} ms"));
                     open.probe_at = Instant::now();
                 }
                 () = sleep_until(open.probe_at), if !open.probing => {}
@@ -215,7 +216,7 @@ impl Keeper {
         let is_up = self.state.is_up();
         // what waited may take long without anything being wrong
         if report.is_pure_probe && is_up && !in_time {
-            self.state.was_late();
+            self.state.was_late(Moment::now());
         } else if report.is_pure_probe && !is_up {
             self.trial.answered(in_time);
         }
@@ -283,9 +284,7 @@ impl Open {
 
 impl Counted {
     fn of(store: &str) -> Self {
-        let writes = |outcome: &'static str| {
-            counter!(names::SESSION_STORE_WRITES.name, "store" => store.to_owned(), "outcome" => outcome)
-        };
+        let writes = |outcome: &'static str| counter!(names::SESSION_STORE_WRITES.name, "store" => store.to_owned(), "outcome" => outcome);
         Self {
             up: gauge!(names::SESSION_STORE_UP.name, "store" => store.to_owned()),
             queue: gauge!(names::SESSION_STORE_QUEUE.name, "store" => store.to_owned()),

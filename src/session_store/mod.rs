@@ -109,7 +109,9 @@ impl Stores {
                     // a name that is looked up keeps a thread, which must not keep this one
                     runtime.shutdown_background();
                 }
-                Err(error) => tracing::error!(%error, store = name, "sessions can't be shared: their thread can't be started"),
+                Err(error) => {
+                    tracing::error!(%error, store = name, "sessions can't be shared: their thread can't be started")
+                }
             }
             let _ = end.send(());
         });

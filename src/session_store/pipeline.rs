@@ -131,8 +131,7 @@ impl Batch {
 
     fn read(self, answers: Vec<Value>, began: Instant) -> Result<Report, Broken> {
         let is_pure_probe = self.is_probe && self.items.len() == 1;
-        let mut report =
-            Report { took: began.elapsed(), is_probe: self.is_probe, is_pure_probe, ..Report::default() };
+        let mut report = Report { took: began.elapsed(), is_probe: self.is_probe, is_pure_probe, ..Report::default() };
         let mut answers = answers.into_iter();
         let mut next = || answers.next().unwrap_or_default();
         for item in self.items {

@@ -9,7 +9,7 @@ use crate::clock::Moment;
 
 /// The probes in a row that are asked for at first, and at most.
 const FIRST: u32 = 2;
-const MOST: u32 = 64;
+const MOST: u32 = 16;
 /// A store that has been well for so long begins anew.
 const SOON: Duration = Duration::from_secs(30);
 
@@ -100,8 +100,8 @@ mod tests {
             took
         };
         let all: Vec<_> = (0..8).map(|_| round(&mut trial, 1)).collect();
-        assert_eq!(all, [2, 4, 8, 16, 32, 64, 64, 64]);
-        assert_eq!(round(&mut trial, 31), 64);
+        assert_eq!(all, [2, 4, 8, 16, 16, 16, 16, 16]);
+        assert_eq!(round(&mut trial, 31), 16);
         assert_eq!(round(&mut trial, 1), 2, "it has been well for long");
     }
 

@@ -140,11 +140,8 @@ fn sessions_of_layer_4_are_shared_as_well() {
         .into();
     let redis = Redis::start();
     let affinity = format!("affinity = {{ by = \"client_ip\", store = \"{}\", store_timeout = \"1s\" }}", redis.url());
-    let backends: String = origins
-        .iter()
-        .zip('a'..)
-        .map(|(origin, id)| backend(origin.address()) + &format!("id = \"{id}\"\n"))
-        .collect();
+    let backends: String =
+        origins.iter().zip('a'..).map(|(origin, id)| backend(origin.address()) + &format!("id = \"{id}\"\n")).collect();
     let toml = config("protocol = \"tcp\"", &affinity, &[]) + &backends;
     let instances = [instance(&toml), instance(&toml), instance(&toml)];
     let served: Vec<_> = instances.iter().chain(&instances).map(|instance| instance.client().bytes(1)).collect();

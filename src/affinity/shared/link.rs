@@ -2,18 +2,20 @@
 //! in time is in an atomic that workers read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::Sessions;
+use crate::clock::Moment;
 
 /// Questions and writes that may wait for the keeper. It takes them as they come, so this is for moments in which it has no processor.
 const WAITING: usize = 8_192;
-/// So many answers in a row may be late before the store is not asked any more.
-const LATE: u32 = 2;
+/// For so long, and for so many of its time limits, answers may be late, and none in time, before a store is not asked any more. On a busy machine a moment
+/// without a processor makes many answers late at once, and says nothing of the store.
+const PATIENCE: (Duration, u32) = (Duration::from_millis(100), 2);
 
 /// What a worker asks of the keeper.
 #[derive(Debug)]
@@ -77,8 +79,8 @@ pub struct LinkState {
     name: Box<str>,
     time_limit: Duration,
     is_up: AtomicBool,
-    /// Answers in a row that were late.
-    late: AtomicU32,
+    /// Since when answers are late and none is in time, in milliseconds of [`Moment`]; 0 = they are in time.
+    late_since: AtomicU64,
     /// Woken when workers have taken the link down.
     taken_down: Notify,
     /// Writes that found no room on their way to the keeper.
@@ -97,7 +99,7 @@ impl Link {
             name: name.into(),
             time_limit,
             is_up: AtomicBool::new(false),
-            late: AtomicU32::new(0),
+            late_since: AtomicU64::new(0),
             taken_down: Notify::new(),
             lost: AtomicU64::new(0),
             backlog: AtomicUsize::new(0),
@@ -142,21 +144,28 @@ impl LinkState {
 
     /// The keeper has found out whether the store can be asked.
     pub fn set_up(&self, is_up: bool) {
-        self.late.store(0, Relaxed);
+        self.late_since.store(0, Relaxed);
         self.is_up.store(is_up, Relaxed);
     }
 
-    /// An answer did not come in time. Several in a row take the link down.
-    pub fn was_late(&self) {
-        if self.late.fetch_add(1, Relaxed) + 1 >= LATE && self.is_up.swap(false, Relaxed) {
+    /// An answer was not there in time at `now`. Where that is so for a while, the link is taken down.
+    pub fn was_late(&self, now: Moment) {
+        let first = self.late_since.compare_exchange(0, now.as_millis(), Relaxed, Relaxed);
+        let Err(since) = first.map(Moment::from_millis).map_err(Moment::from_millis) else { return };
+        if now.since(since) >= self.patience() && self.is_up.swap(false, Relaxed) {
             self.taken_down.notify_one();
         }
     }
 
+    /// For how long answers may be late.
+    pub fn patience(&self) -> Duration {
+        PATIENCE.0.max(self.time_limit * PATIENCE.1)
+    }
+
     /// An answer came in time.
     pub fn was_in_time(&self) {
-        if self.late.load(Relaxed) > 0 {
-            self.late.store(0, Relaxed);
+        if self.late_since.load(Relaxed) > 0 {
+            self.late_since.store(0, Relaxed);
         }
     }
 
@@ -196,18 +205,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn late_answers_in_a_row_take_the_link_down_and_one_in_time_breaks_the_row() {
+    fn answers_that_are_late_for_a_while_take_the_link_down_and_one_in_time_begins_anew() {
         let (link, _received) = Link::new("redis://a".to_owned(), Duration::from_millis(5));
-        let state = link.state();
+        let (state, at) = (link.state(), |millis: u64| Moment::from_millis((1 << 40) + millis));
         state.set_up(true);
-        state.was_late();
+        (0..1000).for_each(|_| state.was_late(at(0)));
+        state.was_late(at(99));
+        assert!(state.is_up(), "one hiccup, however many have waited");
         state.was_in_time();
-        state.was_late();
+        state.was_late(at(130));
+        state.was_late(at(229));
         assert!(state.is_up());
-        state.was_late();
+        state.was_late(at(230));
         assert!(!state.is_up());
         state.set_up(true);
-        state.was_late();
+        state.was_late(at(260));
         assert!(state.is_up(), "it begins anew");
     }
 }

@@ -12,7 +12,7 @@
 //! has left, if that is back by then.
 //!
 //! Nobody depends on the store. It is asked while its [`Link`] says that it answers in time; an exchange waits for one answer no longer than
-//! the link's time limit, and two that are late in a row take the link down, until the keeper of the link has had answers in time again.
+//! the link's time limit, and when all are late for a while the link is taken down, until its keeper has had answers in time again.
 //! Without it the table decides, and what it has decided is written when the store is back.
 //!
 //! What clients are told apart by does not get into the store, only [a keyed hash](names) of it.
@@ -143,7 +143,7 @@ impl SharedTable {
             Ok(Ok(found @ Found::Backend(_))) => (Some(found), LookupResult::Shared),
             Ok(Err(_)) => (None, LookupResult::Failed),
             Err(_) => {
-                self.link.state().was_late();
+                self.link.state().was_late(Moment::now());
                 (None, LookupResult::Timeout)
             }
         };

@@ -28,8 +28,13 @@ impl Checker<'_> {
         let store = raw.store.as_ref().map(|url| self.shared_by(at, raw, url));
         let store = all_or_nothing(store)?.filter(|_| by.is_some());
         if store.is_some() && by == Some(KeyFrom::ClientIp) && !self.present(&at.key("secret_file")) {
-            let mistake = self.mistake(&at.key("store"), "whoever reads the store can find out the addresses of clients");
-            self.report(mistake.warning().help("they are hashed; with a secret_file, the same on all instances, nobody can try them all"));
+            let mistake =
+                self.mistake(&at.key("store"), "whoever reads the store can find out the addresses of clients");
+            self.report(
+                mistake
+                    .warning()
+                    .help("they are hashed; with a secret_file, the same on all instances, nobody can try them all"),
+            );
         }
         let policy =
             policy::Affinity { by, cookie: raw.name.clone(), ttl: raw.ttl.0, max_entries: raw.max_entries as usize };

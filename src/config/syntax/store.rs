@@ -11,7 +11,8 @@ use super::{Problem, Result, nearest};
 use crate::config::disguise;
 use crate::config::model::StoreAddress;
 
-const EXPECTED: &str = "a URL such as \"redis://10.0.0.5:6379\", \"rediss://redis.example.com\" or \"unix:///run/redis.sock\"";
+const EXPECTED: &str =
+    "a URL such as \"redis://10.0.0.5:6379\", \"rediss://redis.example.com\" or \"unix:///run/redis.sock\"";
 const SCHEMES: [&str; 3] = ["redis", "rediss", "unix"];
 /// The port that Redis has had from its beginning.
 const REDIS_PORT: u16 = 6379;
@@ -69,7 +70,9 @@ fn tcp(tls: bool, rest: &str, problem: &dyn Fn(&str) -> Problem) -> Result<Store
     }
     let db = match path.trim_end_matches('/') {
         "" => 0,
-        number => number.parse().map_err(|_| problem("has a database that is no number").help("it is the path: \"/0\""))?,
+        number => {
+            number.parse().map_err(|_| problem("has a database that is no number").help("it is the path: \"/0\""))?
+        }
     };
     let decoded = |text: &str| percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned());
     let part = |text: &str| decoded(text).ok_or_else(|| problem("has a user or a password that is not UTF-8"));
@@ -97,7 +100,10 @@ mod tests {
         assert_eq!(read("redis://10.0.0.5"), (tcp("10.0.0.5", 6379), false, None, None, 0));
         assert_eq!(read("redis://[::1]:7000/3"), (tcp("::1", 7000), false, None, None, 3));
         let (user, password) = (Some("me".to_owned()), Some("p@:/w".to_owned()));
-        assert_eq!(read("rediss://me:p%40:%2Fw@Redis.example.com./"), (tcp("redis.example.com", 6379), true, user, password, 0));
+        assert_eq!(
+            read("rediss://me:p%40:%2Fw@Redis.example.com./"),
+            (tcp("redis.example.com", 6379), true, user, password, 0)
+        );
         assert_eq!(read("redis://:pw@h"), (tcp("h", 6379), false, None, Some("pw".to_owned()), 0));
         assert_eq!(read("unix:///run/redis.sock?db=2"), ("Unix(\"/run/redis.sock\")".to_owned(), false, None, None, 2));
     }

@@ -44,7 +44,9 @@ impl StoreChange {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Unreachable { reason, .. } => format!("the store of sessions is not asked: {reason}"),
-            Self::Reachable { after, .. } => format!("the store of sessions is asked again, after {} s", after.as_secs()),
+            Self::Reachable { after, .. } => {
+                format!("the store of sessions is asked again, after {} s", after.as_secs())
+            }
         }
     }
 
