@@ -13,6 +13,7 @@ mod config_metrics;
 mod detour_tests;
 mod detection;
 mod discovery;
+mod fixed;
 mod hand_over;
 mod inherit;
 #[cfg(test)]
@@ -38,11 +39,13 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
+use crate::admin;
 use crate::config::{Loaded, model};
 use crate::event::Events;
 use crate::metrics::Registry;
 use crate::otlp::Exporter;
 use crate::record::Recorder;
+use crate::session_store::Stores;
 use discovery::Discoveries;
 use inherit::Inherited;
 use reload::System;
@@ -121,29 +124,22 @@ async fn control(
     // before anything else is opened: of two processes that start with the same configuration at the same time only one gets past it
     let admin = parts::admin(&loaded.config.admin, &mut inherited)?;
     parts::complete(&mut loaded.config)?;
+    let mut stores = Stores::new(Arc::clone(&events));
+    stores.link(&mut loaded.config)?;
     names::take_over(std::mem::take(&mut inherited.names), &mut loaded.config);
     let config = &loaded.config;
     let (log, writer) = parts::access_log(&config.log)?.unzip();
     let exporter = Exporter::new(Arc::clone(&events), registry.started());
     let recorder = Recorder::new(log.clone(), exporter.queue());
-    let (reload, reloads) = mpsc::channel(1);
-    let (hand_over, hand_overs) = mpsc::channel(1);
+    let ((reload, reloads), (hand_over, hand_overs)) = (mpsc::channel(1), mpsc::channel(1));
+    let requests = admin::Requests { reload, hand_over };
     let (mut discoveries, backend_changes) = Discoveries::new(Arc::clone(&events));
     // the first answers are waited for before anything is served and, in an upgrade, before the old process is told to leave
     let fresh = discoveries.begin(config).await;
     discoveries.commit(config, fresh, &registry);
-    let startup = Startup {
-        loaded,
-        source,
-        registry,
-        events,
-        discoveries,
-        log,
-        recorder: &recorder,
-        exporter,
-        reload,
-        hand_over,
-    };
+    stores.wait().await;
+    let startup =
+        Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, exporter, stores, requests };
     let system = startup.start(&mut inherited)?;
     inherited.close_the_rest();
 

@@ -49,6 +49,7 @@ pub mod metrics;
 pub mod notify;
 pub mod otlp;
 pub mod backup;
+pub mod session_store;
 pub mod webhook;
 pub mod operator;
 

@@ -80,7 +80,7 @@ pub(super) async fn hand_over(
     let (unanswered, answered) = oneshot::channel::<()>();
     let request = HandOver { by: caller.to_string(), reason, limit, quiet, done: reply, answered };
     // while one is under way the next one waits, and is dropped with the process when that succeeds
-    let done = match shared.hand_over.send(request).await {
+    let done = match shared.requests.hand_over.send(request).await {
         Ok(()) => done.await.ok(),
         Err(_) => None,
     };

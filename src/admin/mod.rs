@@ -109,9 +109,16 @@ pub struct Sources {
     pub hosts: Vec<Host>,
     /// The bearer tokens; empty = requests need none.
     pub tokens: Vec<AdminToken>,
-    /// Where a request for a reload goes.
+    /// Where requests go that are for the control plane as a whole.
+    pub requests: Requests,
+}
+
+/// Where requests go that are for the control plane as a whole.
+#[derive(Debug)]
+pub struct Requests {
+    /// Reloads.
     pub reload: mpsc::Sender<Reload>,
-    /// Where a request for a hand-over goes.
+    /// Hand-overs to another instance.
     pub hand_over: mpsc::Sender<HandOver>,
 }
 
@@ -181,8 +188,7 @@ pub struct Shared {
     bearer_guesses: Mutex<Throttle>,
     /// Sent when a token may have been taken away, or a login may have ended.
     access_changed: watch::Sender<()>,
-    reload: mpsc::Sender<Reload>,
-    hand_over: mpsc::Sender<HandOver>,
+    requests: Requests,
     started: Instant,
     started_at: SystemTime,
     /// A handler that waits for something can learn here that the process is stopping.
@@ -209,8 +215,7 @@ impl Shared {
             effective,
             hosts,
             tokens,
-            reload,
-            hand_over,
+            requests,
         } = sources;
         throttle::announce_counts();
         Self {
@@ -231,8 +236,7 @@ impl Shared {
             login_guesses: Mutex::default(),
             bearer_guesses: Mutex::default(),
             access_changed: watch::Sender::new(()),
-            reload,
-            hand_over,
+            requests,
             started: Instant::now(),
             started_at: SystemTime::now(),
             phase: watch::Sender::new(Phase::Starting),

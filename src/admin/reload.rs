@@ -36,7 +36,7 @@ pub(super) async fn reload(
 ) -> Result<Answer, Problem> {
     let (reply, done) = oneshot::channel();
     // neither fails while the control plane lives, which serves this very request
-    let done = match shared.reload.send(Reload { by: caller.to_string(), done: reply }).await {
+    let done = match shared.requests.reload.send(Reload { by: caller.to_string(), done: reply }).await {
         Ok(()) => done.await.ok(),
         Err(_) => None,
     };

@@ -160,8 +160,10 @@ pub(super) mod tests {
             },
             hosts: Vec::new(),
             tokens: token.into_iter().map(|secret| token_of("admin", secret, Access::Write)).collect(),
-            reload: tokio::sync::mpsc::channel(1).0,
-            hand_over: tokio::sync::mpsc::channel(1).0,
+            requests: crate::admin::Requests {
+                reload: tokio::sync::mpsc::channel(1).0,
+                hand_over: tokio::sync::mpsc::channel(1).0,
+            },
         }))
     }
 

@@ -17,6 +17,7 @@ use super::past::{Sample, add_up};
 use super::recovery;
 use super::rounded::to_thousandths as rounded;
 use super::shadow;
+use crate::affinity::Affinity;
 use crate::clock::{Moment, Stamp, rfc3339};
 use crate::endpoint::breaker::Circuit;
 use crate::endpoint::standing;
@@ -181,8 +182,21 @@ fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usi
         "cuts": cuts(service, now),
         "waiting": service.waiting.len(),
         "shadow": shadow::of(service),
+        "session_store": session_store(service),
         "stats_5m": stats(&recent),
         "backends": backends,
+    })
+}
+
+/// The store that shares its sessions with other instances; null where there is none.
+fn session_store(service: &Service) -> Value {
+    let Some(Affinity::Shared(shared)) = &service.affinity else { return Value::Null };
+    let link = shared.link();
+    json!({
+        "address": link.name(),
+        "up": link.is_up(),
+        "trouble": link.trouble().map(|trouble| trouble.as_str().to_owned()),
+        "waiting_bytes": link.backlog(),
     })
 }
 

@@ -58,7 +58,10 @@ mod tests {
 
     fn cookie() -> Cookie {
         let secret = Secret::new(&[1; 32]).unwrap();
-        Cookie::new("keel".to_owned(), Seal::new(&secret, "api", ["a", "b"].into_iter(), Duration::from_secs(3600)))
+        Cookie::new(
+            "keel".to_owned(),
+            Seal::new(&secret, &[], "api", ["a", "b"].into_iter(), Duration::from_secs(3600)),
+        )
     }
 
     fn found<'a>(field: &'a str, name: &str) -> Vec<&'a str> {

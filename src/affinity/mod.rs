@@ -11,11 +11,15 @@
 //! backend "may be used" is the caller's to say, because it differs from what may be picked for a new session: a drained
 //! backend keeps the sessions that it has.
 //!
+//! A table may be [`shared`] by several instances: what each of them has decided is kept in a store as well, and a session that is new to one
+//! of them is asked for there.
+//!
 //! An [`Affinity`] belongs to one service and is built with each snapshot. Backends are named by their index in the service's
 //! list; what outlives a snapshot (a cookie, a table's entry) goes by the backend's id, so sessions stay when others come and go.
 
 pub mod cookie;
 pub mod seal;
+pub mod shared;
 pub mod table;
 
 mod numbers;
@@ -26,6 +30,7 @@ use http::HeaderValue;
 
 use crate::clock::Moment;
 use cookie::Cookie;
+use shared::SharedTable;
 use table::StickTableView;
 
 /// The affinity of one service.
@@ -36,6 +41,8 @@ pub enum Affinity {
     Cookie(Arc<Cookie>),
     /// A table here keeps it.
     Table(StickTableView),
+    /// A table here keeps it, and a store that other instances use as well.
+    Shared(SharedTable),
 }
 
 /// What ties one exchange to a backend.
@@ -45,8 +52,11 @@ pub struct Stickiness {
     key: Option<u64>,
     /// The backend that the client's cookie names.
     backend: Option<usize>,
-    /// When that cookie was made, in Unix seconds; `None` when the session has moved since.
+    /// When that cookie was made, in Unix seconds; `None` when the session has moved since, or the cookie was made with a key that is only
+    /// accepted.
     issued: Option<u64>,
+    /// The store has the session at a backend that can't be used here, so that another one is to replace it there.
+    is_stored: bool,
 }
 
 impl Affinity {
@@ -60,10 +70,13 @@ impl Affinity {
     ) -> Stickiness {
         match self {
             Self::Cookie(cookie) => match cookie.read(cookies, unix_now) {
-                Some(named) => Stickiness { key: None, backend: Some(named.backend), issued: Some(named.issued) },
+                Some(named) => {
+                    let issued = Some(named.issued).filter(|_| named.is_current);
+                    Stickiness { backend: Some(named.backend), issued, ..Stickiness::default() }
+                }
                 None => Stickiness::default(),
             },
-            Self::Table(_) => Stickiness { key: key(), backend: None, issued: None },
+            Self::Table(_) | Self::Shared(_) => Stickiness { key: key(), ..Stickiness::default() },
         }
     }
 
@@ -76,14 +89,16 @@ impl Affinity {
         usable: impl Fn(usize) -> bool,
         pick: impl FnOnce() -> Option<usize>,
     ) -> Option<usize> {
-        if let (Self::Table(sessions), Some(key)) = (self, session.key) {
-            return sessions.decide(key, now, usable, pick);
+        match (self, session.key) {
+            (Self::Table(sessions), Some(key)) => return sessions.decide(key, now, usable, pick),
+            (Self::Shared(sessions), Some(key)) => return sessions.decide(key, session.is_stored, now, usable, pick),
+            _ => {}
         }
         if let Some(wanted) = session.backend.filter(|wanted| usable(*wanted)) {
             return Some(wanted);
         }
         let picked = pick()?;
-        *session = Stickiness { key: None, backend: Some(picked), issued: None };
+        *session = Stickiness { backend: Some(picked), ..Stickiness::default() };
         Some(picked)
     }
 
@@ -93,6 +108,7 @@ impl Affinity {
         match self {
             Self::Cookie(_) => None,
             Self::Table(sessions) => Some(sessions.count(index, now)),
+            Self::Shared(sessions) => Some(sessions.view().count(index, now)),
         }
     }
 
@@ -105,8 +121,20 @@ impl Affinity {
                     && session.issued.is_some_and(|issued| !cookie.seal.is_due(issued, unix_now));
                 if still_good { None } else { cookie.render(used, unix_now, secure) }
             }
-            Self::Table(_) => None,
+            Self::Table(_) | Self::Shared(_) => None,
         }
+    }
+}
+
+impl Stickiness {
+    /// The hash of what the client is told apart by, where a table keeps its session.
+    pub fn key(&self) -> Option<u64> {
+        self.key
+    }
+
+    /// The store has the session at a backend that can't be used here.
+    pub fn is_stored_elsewhere(&mut self) {
+        self.is_stored = true;
     }
 }
 
@@ -123,7 +151,7 @@ mod tests {
 
     fn by_cookie(ids: &[&str]) -> Affinity {
         let secret = Secret::new(&[7; 32]).unwrap();
-        let seal = Seal::new(&secret, "api", ids.iter().copied(), TTL);
+        let seal = Seal::new(&secret, &[], "api", ids.iter().copied(), TTL);
         Affinity::Cookie(Arc::new(Cookie::new("evenkeel".to_owned(), seal)))
     }
 

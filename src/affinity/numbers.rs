@@ -53,6 +53,11 @@ impl BackendNumbers {
         numbers
     }
 
+    /// The number of the backend with this id, or [`NONE`].
+    pub fn of(&self, id: &str) -> u16 {
+        self.by_id.get(id).map_or(NONE, |holder| holder.number)
+    }
+
     /// Frees the numbers of backends that have been away for longer than `keep`; when that is not enough, of those that
     /// have been away for longest. Sticky sessions that are left of such a backend go to the next holder of its number,
     /// which is as good a choice as any.

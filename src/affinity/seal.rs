@@ -13,6 +13,9 @@
 //! derived from the secret. The base64 is canonical and the length fixed: one session has one text.
 //!
 //! Only what the tag stands for is secret from the client: two clients can see that they share a backend.
+//!
+//! A key can be replaced without any session moving: seals are made with one key and read with several. Instances that share clients are
+//! first told to accept the next key, then to sign with it, and accept the one before until its last seal has expired.
 
 use std::fmt;
 use std::time::Duration;
@@ -43,6 +46,8 @@ type Tag = [u8; TAG];
 pub struct Secret {
     tags: hmac::Key,
     signatures: hmac::Key,
+    /// The key of the names that sessions have in a store.
+    pub(super) names: hmac::Key,
 }
 
 /// The secret has fewer bytes than are needed.
@@ -51,11 +56,20 @@ pub struct TooShort;
 
 /// Seals for the backends of one service.
 pub struct Seal {
-    signatures: hmac::Key,
     service: Box<[u8]>,
+    /// The tags of the backends, by the key that seals are made with.
     tags: Vec<Tag>,
-    indices: AHashMap<Tag, usize>,
+    /// The key that seals are made with.
+    own: Reader,
+    /// Further keys that they may have been made with.
+    accepted: Vec<Reader>,
     ttl: u64,
+}
+
+/// What seals that were made with one key are read with.
+struct Reader {
+    signatures: hmac::Key,
+    indices: AHashMap<Tag, usize>,
 }
 
 /// The content of a valid seal.
@@ -65,6 +79,8 @@ pub struct OpenedSeal {
     pub backend: usize,
     /// When it was made, in Unix seconds.
     pub issued: u64,
+    /// Whether it was made with the key that seals are made with here, and not with one that is only accepted.
+    pub is_current: bool,
 }
 
 impl Secret {
@@ -79,20 +95,30 @@ impl Secret {
         }
         let root = hmac::Key::new(HMAC_SHA256, secret);
         let derive = |purpose: &[u8]| hmac::Key::new(HMAC_SHA256, hmac::sign(&root, purpose).as_ref());
-        Ok(Self { tags: derive(b"affinity: backend"), signatures: derive(b"affinity: signature") })
+        let (tags, signatures) = (derive(b"affinity: backend"), derive(b"affinity: signature"));
+        Ok(Self { tags, signatures, names: derive(b"affinity: store") })
     }
 }
 
 impl Seal {
-    /// The seals for the backends with these ids, in the order of the service's list.
-    pub fn new<'a>(secret: &Secret, service: &str, ids: impl Iterator<Item = &'a str>, ttl: Duration) -> Self {
-        let tags: Vec<_> = ids.map(|id| tag(&secret.tags, service, id)).collect();
-        let indices = tags.iter().enumerate().map(|(index, tag)| (*tag, index)).collect();
-        Self {
+    /// The seals for the backends with these ids, in the order of the service's list: made with the first of these secrets, and read with all.
+    pub fn new<'a>(
+        secret: &Secret,
+        accepted: &[Secret],
+        service: &str,
+        ids: impl Iterator<Item = &'a str> + Clone,
+        ttl: Duration,
+    ) -> Self {
+        let tags = |secret: &Secret| ids.clone().map(|id| tag(&secret.tags, service, id)).collect::<Vec<_>>();
+        let reader = |secret: &Secret| Reader {
             signatures: secret.signatures.clone(),
+            indices: tags(secret).into_iter().enumerate().map(|(index, tag)| (tag, index)).collect(),
+        };
+        Self {
             service: service.as_bytes().into(),
-            tags,
-            indices,
+            tags: tags(secret),
+            own: reader(secret),
+            accepted: accepted.iter().map(reader).collect(),
             ttl: ttl.as_secs().max(1),
         }
     }
@@ -108,7 +134,7 @@ impl Seal {
         bytes[0] = VERSION;
         bytes[1..6].copy_from_slice(&unix_now.to_be_bytes()[3..]);
         bytes[6..SIGNED].copy_from_slice(self.tags.get(backend)?);
-        let signature = self.sign(&bytes[..SIGNED]);
+        let signature = self.sign(&self.own, &bytes[..SIGNED]);
         bytes[SIGNED..].copy_from_slice(&signature.as_ref()[..BYTES - SIGNED]);
         Some(BASE64URL_NOPAD.encode(&bytes))
     }
@@ -119,16 +145,20 @@ impl Seal {
         if text.len() != LENGTH || BASE64URL_NOPAD.decode_mut(text, &mut bytes).is_err() || bytes[0] != VERSION {
             return None;
         }
-        let signature = self.sign(&bytes[..SIGNED]);
-        verify_slices_are_equal(&signature.as_ref()[..BYTES - SIGNED], &bytes[SIGNED..]).ok()?;
+        let signed_by = |reader: &&Reader| {
+            let signature = self.sign(reader, &bytes[..SIGNED]);
+            verify_slices_are_equal(&signature.as_ref()[..BYTES - SIGNED], &bytes[SIGNED..]).is_ok()
+        };
+        let is_current = signed_by(&&self.own);
+        let reader = if is_current { &self.own } else { self.accepted.iter().find(signed_by)? };
         let mut issued = [0; 8];
         issued[3..].copy_from_slice(&bytes[1..6]);
         let issued = u64::from_be_bytes(issued);
         if issued > unix_now.saturating_add(SKEW) || unix_now.saturating_sub(issued) >= self.ttl {
             return None;
         }
-        let backend = *self.indices.get(&bytes[6..SIGNED])?;
-        Some(OpenedSeal { backend, issued })
+        let backend = *reader.indices.get(&bytes[6..SIGNED])?;
+        Some(OpenedSeal { backend, issued, is_current })
     }
 
     /// Whether a seal made at `issued` should be replaced: more than half of its time is over.
@@ -136,8 +166,8 @@ impl Seal {
         unix_now.saturating_sub(issued) > self.ttl / 2
     }
 
-    fn sign(&self, signed: &[u8]) -> hmac::Tag {
-        let mut context = hmac::Context::with_key(&self.signatures);
+    fn sign(&self, reader: &Reader, signed: &[u8]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&reader.signatures);
         context.update(signed);
         context.update(&self.service);
         context.sign()
@@ -182,8 +212,13 @@ mod tests {
     const NOW: u64 = 1_800_000_000;
 
     fn seal(secret: u8, service: &str, ids: &[&str]) -> Seal {
-        let secret = Secret::new(&[secret; 32]).unwrap();
-        Seal::new(&secret, service, ids.iter().copied(), Duration::from_secs(3600))
+        rotating(secret, &[], service, ids)
+    }
+
+    fn rotating(secret: u8, accepted: &[u8], service: &str, ids: &[&str]) -> Seal {
+        let made = |secret: u8| Secret::new(&[secret; 32]).unwrap();
+        let (own, accepted) = (made(secret), accepted.iter().copied().map(made).collect::<Vec<_>>());
+        Seal::new(&own, &accepted, service, ids.iter().copied(), Duration::from_secs(3600))
     }
 
     #[test]
@@ -192,7 +227,10 @@ mod tests {
         assert_eq!(text.len(), LENGTH);
         // another instance, with the backends in another order and one more
         let other = seal(1, "api", &["c", "b", "a"]);
-        assert_eq!(other.open(text.as_bytes(), NOW + 5), Some(OpenedSeal { backend: 1, issued: NOW }));
+        assert_eq!(
+            other.open(text.as_bytes(), NOW + 5),
+            Some(OpenedSeal { backend: 1, issued: NOW, is_current: true })
+        );
         assert_eq!(seal(1, "api", &["c", "a"]).open(text.as_bytes(), NOW), None, "its backend is gone");
     }
 
@@ -247,6 +285,23 @@ mod tests {
         assert_eq!(seal(2, "api", &["a"]).open(text.as_bytes(), NOW), None);
         assert_eq!(seal(1, "web", &["a"]).open(text.as_bytes(), NOW), None);
         assert!(seal(1, "api", &["a"]).open(text.as_bytes(), NOW).is_some());
+    }
+
+    #[test]
+    fn a_key_is_replaced_in_steps_and_no_seal_is_refused_on_the_way() {
+        // each instance takes each step at a time of its own: 1 signs, then 2 is accepted, then 2 signs, then 1 goes
+        let steps: [(u8, &[u8]); 4] = [(1, &[]), (1, &[2]), (2, &[1]), (2, &[])];
+        let at = |step: usize| rotating(steps[step].0, steps[step].1, "api", &["a", "b"]);
+        for step in 0..3 {
+            for (here, there) in [(step, step + 1), (step + 1, step)] {
+                let text = at(here).make(1, NOW).unwrap();
+                let opened = at(there).open(text.as_bytes(), NOW).unwrap();
+                assert_eq!((opened.backend, opened.is_current), (1, steps[here].0 == steps[there].0));
+            }
+        }
+        let old = at(0).make(0, NOW).unwrap();
+        assert_eq!(at(2).open(old.as_bytes(), NOW).map(|seal| (seal.backend, seal.is_current)), Some((0, false)));
+        assert_eq!(at(3).open(old.as_bytes(), NOW), None);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct StickTable {
     seed: u64,
     /// Seconds.
     ttl: AtomicU32,
+    /// Seconds after which a use is written into its entry.
+    touch_after: AtomicU32,
     used: EntryCount,
     /// Only the control plane takes this, when it builds a snapshot.
     numbers: Mutex<BackendNumbers>,
@@ -119,6 +121,18 @@ impl StickTableView {
         usable: impl Fn(usize) -> bool,
         pick: impl FnOnce() -> Option<usize>,
     ) -> Option<usize> {
+        self.decide_and_tell(key, now, usable, pick, |_, _| {})
+    }
+
+    /// As [`decide`](Self::decide); what the table holds then and did not before is told: the backend, and whether the session had another one.
+    pub fn decide_and_tell(
+        &self,
+        key: u64,
+        now: Moment,
+        usable: impl Fn(usize) -> bool,
+        pick: impl FnOnce() -> Option<usize>,
+        tell: impl FnOnce(usize, bool),
+    ) -> Option<usize> {
         let entry = self.table.entry_key(key, now);
         let had = self.table.find(entry);
         if let Some(index) = had.and_then(|number| self.index(number)).filter(|index| usable(*index)) {
@@ -131,7 +145,23 @@ impl StickTableView {
         }
         // when another worker was faster, its choice for this session holds for this exchange as well
         let held = self.table.remember(entry, number, had);
+        if held == number {
+            tell(picked, had.is_some());
+        }
         Some(self.index(held).filter(|index| usable(*index)).unwrap_or(picked))
+    }
+
+    /// The backend that the table holds for this key, `None` where that is gone, and the seconds since this was last noted. Notes nothing.
+    pub fn peek(&self, key: u64, now: Moment) -> Option<(Option<usize>, u32)> {
+        let entry = self.table.entry_key(key, now);
+        let (_, word) = self.table.find_word(entry)?;
+        Some((self.index(number(word)), entry.age(word)))
+    }
+
+    /// Makes this the backend of the session with this key, whatever the table held.
+    pub fn assign(&self, key: u64, index: usize, now: Moment) {
+        let number = self.numbers.get(index).copied().unwrap_or(NONE);
+        self.table.put(key, number, now);
     }
 
     /// How many sessions the backend at this index has that have not expired at `now`. It reads the whole table, and disturbs nobody.
@@ -158,6 +188,7 @@ impl StickTable {
             max_entries,
             seed,
             ttl: AtomicU32::new(1),
+            touch_after: AtomicU32::new(1),
             used: EntryCount::default(),
             numbers: Mutex::default(),
         };
@@ -169,6 +200,27 @@ impl StickTable {
     pub fn set_ttl(&self, ttl: Duration) {
         let seconds = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
         self.ttl.store(u32::try_from(seconds).unwrap_or(LONGEST).clamp(1, LONGEST), Relaxed);
+    }
+
+    /// A use is written into its entry only after so many seconds (at least one) since the last one, so that the age of an entry tells for how
+    /// long it was not looked up elsewhere.
+    pub fn set_touch_after(&self, seconds: u32) {
+        self.touch_after.store(seconds.clamp(1, LONGEST), Relaxed);
+    }
+
+    /// Makes the backend with this id the one of the session with this key, whatever the table held. Nothing happens where no view of the
+    /// table has had such a backend. Not for workers: it may wait for whoever makes a view.
+    pub fn follow(&self, key: u64, id: &str, now: Moment) {
+        let number = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).of(id);
+        self.put(key, number, now);
+    }
+
+    fn put(&self, key: u64, number: u16, now: Moment) {
+        if number != NONE {
+            let entry = self.entry_key(key, now);
+            let had = self.find_word(entry).map(|(_, word)| self::number(word));
+            self.remember(entry, number, had);
+        }
     }
 
     /// How many sessions it was made for.
@@ -201,15 +253,17 @@ impl StickTable {
         }
     }
 
+    /// The word of a session that has not expired.
+    fn find_word(&self, entry: EntryKey) -> Option<(&AtomicU64, u64)> {
+        let slots = entry.buckets.into_iter().flat_map(|bucket| &self.buckets[bucket].0);
+        let mut words = slots.map(|slot| (slot, slot.load(Relaxed)));
+        words.find(|(_, word)| entry.is_mine(*word) && !entry.is_expired(*word))
+    }
+
     /// Finds the backend's number of a session, and marks the session as used now.
     fn find(&self, entry: EntryKey) -> Option<u16> {
-        let (slot, word) = entry
-            .buckets
-            .into_iter()
-            .flat_map(|bucket| &self.buckets[bucket].0)
-            .map(|slot| (slot, slot.load(Relaxed)))
-            .find(|(_, word)| entry.is_mine(*word) && !entry.is_expired(*word))?;
-        if stamp(word) != entry.now && entry.age(word) > 0 {
+        let (slot, word) = self.find_word(entry)?;
+        if stamp(word) != entry.now && entry.age(word) >= self.touch_after.load(Relaxed) {
             // when this fails another worker has just used the entry, or moved it
             let _ = slot.compare_exchange(word, entry.word(number(word)), Relaxed, Relaxed);
         }

@@ -20,6 +20,7 @@ use super::changes::Changes;
 use super::checks::Agents;
 use super::config_metrics::{self, ReloadCounters};
 use super::discovery::Discoveries;
+use super::fixed::keep_fixed;
 use super::inherit::Inherited;
 use super::listener_events;
 use super::listeners::{Listeners, Prepared, Unusable};
@@ -41,12 +42,9 @@ use crate::operator::Operators;
 use crate::otlp::{self, Exporter};
 use crate::policy::AdminToken;
 use crate::record::access;
+use crate::session_store::Stores;
 use crate::snapshot::{self, Service, Snapshot, Store};
 use crate::why::Why;
-
-/// The keys that can't change while the process runs, as JSON pointers into the configuration in effect.
-const FIXED: [&str; 7] =
-    ["/server/workers", "/server/state_dir", "/admin/bind", "/admin/tls", "/log/level", "/log/format", "/log/access"];
 
 /// Everything that runs, and what it was made of.
 pub(super) struct System {
@@ -71,6 +69,8 @@ pub(super) struct System {
     pub exporter: Exporter,
     /// What copies the ledger.
     pub backups: Backups,
+    /// The stores that sessions are shared through.
+    pub stores: Stores,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub discoveries: Discoveries,
@@ -133,6 +133,7 @@ impl System {
         // the folder can't change while the process runs, and the key that signs cookies is in it
         config.server.state_dir.clone_from(&self.config.server.state_dir);
         parts::complete(&mut config).map_err(Refused::because)?;
+        self.stores.link(&mut config).map_err(Refused::because)?;
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
         let otlp = otlp::prepare(config.otlp.as_ref()).map_err(Refused::because)?;
         let access_log = parts::access_destination(&self.config.log, &config.log).await.map_err(Refused::because)?;
@@ -143,6 +144,7 @@ impl System {
         drop(before);
         let fresh = self.discoveries.begin(&config).await;
         self.discoveries.fill_with(&fresh, &mut config);
+        self.stores.wait().await;
         let config = Arc::new(config);
         let (before, after) = ((Arc::clone(&self.effective), Arc::clone(&self.config)), Arc::clone(&config));
         let compared = background::run(move || compare((&before.0, &before.1), effective, &after)).await;
@@ -163,6 +165,7 @@ impl System {
         self.webhooks.commit(webhooks);
         self.exporter.commit(otlp);
         self.backups.commit(config.backup.as_ref());
+        self.stores.commit(&config, &self.registry);
         self.recovering.configure(&config.services);
         self.guard(&config.admin, &effective);
         let before =
@@ -347,51 +350,8 @@ fn compare(before: (&Effective, &model::Config), mut after: Effective, config: &
     (after, changes)
 }
 
-/// Puts values that can't change back to what they were, and warns of each.
-fn keep_fixed(before: &Value, after: &mut Value) {
-    for at in FIXED {
-        let (old, new) = (before.pointer(at).cloned(), after.pointer(at).cloned());
-        // the access log may go elsewhere, but workers either collect what it says or don't
-        let elsewhere = at == "/log/access" && [&old, &new].iter().all(|v| v.as_ref().is_some_and(|v| v != "off"));
-        if old == new || elsewhere {
-            continue;
-        }
-        let key = at.trim_start_matches('/').replace('/', ".");
-        let (was, will) = (old.clone().unwrap_or_default(), new.unwrap_or_default());
-        tracing::warn!(
-            "{key} can't change while the process runs: it stays {was}, and becomes {will} with the next start"
-        );
-        if let Some((parent, key)) = at.rsplit_once('/')
-            && let Some(Value::Object(parent)) = after.pointer_mut(parent)
-        {
-            match old {
-                Some(old) => _ = parent.insert(key.to_owned(), old),
-                None => _ = parent.remove(key),
-            }
-        }
-    }
-}
-
 impl Refused {
     fn because(detail: String) -> Self {
         Self { detail, mistakes: Value::Array(Vec::new()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_cannot_change_is_shown_as_it_stays() {
-        let before = json!({ "server": { "workers": 2 }, "admin": { "bind": "a" }, "log": { "level": "info" } });
-        let mut after = json!({ "server": { "workers": 4 }, "admin": { "bind": "a", "tls": {} }, "log": {}, "new": 1 });
-        keep_fixed(&before, &mut after);
-        assert_eq!(
-            after,
-            json!({ "server": { "workers": 2 }, "admin": { "bind": "a" }, "log": { "level": "info" }, "new": 1 })
-        );
     }
 }

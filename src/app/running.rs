@@ -254,6 +254,7 @@ impl Running {
         self.system.recovering.finish().await;
         self.system.webhooks.finish().await;
         self.system.workers.stop();
+        self.system.stores.finish().await;
         self.system.exporter.finish().await;
         // what was cut off counts as well
         self.system.accounting.finish().await;

@@ -4,8 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tokio::sync::mpsc;
-
 use super::accounts::Accounting;
 use super::certificates::Certificates;
 use super::checks::Agents;
@@ -16,7 +14,7 @@ use super::listeners::Listeners;
 use super::recovery::{self, Recovering};
 use super::reload::{self, System};
 use super::{listener_events, parts};
-use crate::admin::{self, HandOver, Reload};
+use crate::admin;
 use crate::backup::Backups;
 use crate::clock::Moment;
 use crate::config::{Loaded, model};
@@ -29,6 +27,7 @@ use crate::notify::{self, PreparedWebhooks, Webhooks};
 use crate::operator::Operators;
 use crate::otlp::{self, Exporter};
 use crate::record::{Recorder, access};
+use crate::session_store::Stores;
 use crate::snapshot::{self, BuildError, Snapshot, Store};
 use crate::why::{self, Why};
 
@@ -50,10 +49,10 @@ pub(super) struct Startup<'a> {
     pub recorder: &'a Recorder,
     /// What sends traces and metrics to a collector.
     pub exporter: Exporter,
-    /// Where the admin address asks for reloads.
-    pub reload: mpsc::Sender<Reload>,
-    /// Where the admin address asks for a hand-over.
-    pub hand_over: mpsc::Sender<HandOver>,
+    /// The stores that sessions are shared through.
+    pub stores: Stores,
+    /// Where the admin address asks for what is for the control plane as a whole.
+    pub requests: admin::Requests,
 }
 
 impl Startup<'_> {
@@ -63,21 +62,19 @@ impl Startup<'_> {
     ///
     /// Why that is not possible; for people.
     pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
-        let Self { loaded, source, registry, events, discoveries, log, recorder, mut exporter, reload, hand_over } =
-            self;
-        let Loaded { config, effective, .. } = loaded;
-        let (effective, workers) = (Arc::new(effective), config.server.workers);
-        let mut listeners = Listeners::new(workers);
+        let (registry, discoveries, mut exporter) = (self.registry, self.discoveries, self.exporter);
+        let Loaded { config, effective, .. } = self.loaded;
+        let workers = config.server.workers;
+        let (effective, mut listeners) = (Arc::new(effective), Listeners::new(workers));
         let prepared_webhooks = notify::prepare(&config.notify)?;
         exporter.commit(otlp::prepare(config.otlp.as_ref())?);
         let prepared = listeners.prepare(&config, None, &registry, inherited)?;
         let (config, snapshot) = first(config, effective.hash(), &discoveries, &registry)?;
-        let (store, operators) = publish(snapshot, &config, events);
-        let mut workers = listener::start(workers, &store, recorder, &registry)
+        let (store, operators) = publish(snapshot, &config, self.events);
+        let mut workers = listener::start(workers, &store, self.recorder, &registry)
             .map_err(|error| format!("the workers can't start: {error}"))?;
         listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
-        let shown = listeners.shown(&store.load());
-        listener_events::tell(&[], &shown, &[], store.events());
+        let shown = told(&listeners, &store);
         let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
         let monitor = monitor(&agents, &store);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
@@ -94,12 +91,11 @@ impl Startup<'_> {
             effective: reload::shown(&effective),
             hosts: config.admin.hosts.clone(),
             tokens: config.admin.tokens.clone(),
-            reload,
-            hand_over,
+            requests: self.requests,
         }));
         Ok(System {
-            source: source.map(Path::to_path_buf),
-            source_hash: source.and_then(reload::hash),
+            source: self.source.map(Path::to_path_buf),
+            source_hash: self.source.and_then(reload::hash),
             webhooks: webhooks(prepared_webhooks, &store, &registry),
             certificates: certificates(&config, &store, &registry),
             store,
@@ -112,6 +108,7 @@ impl Startup<'_> {
             recovering,
             exporter,
             backups,
+            stores: self.stores,
             why,
             listeners,
             workers,
@@ -119,11 +116,18 @@ impl Startup<'_> {
             drain_timeout: config.server.drain_timeout,
             effective,
             tokens: config.admin.tokens.clone(),
-            log,
+            log: self.log,
             config: Arc::new(config),
             discoveries,
         })
     }
+}
+
+/// The listeners as they are shown, once events have told of them.
+fn told(listeners: &Listeners, store: &Store) -> Vec<admin::Listener> {
+    let shown = listeners.shown(&store.load());
+    listener_events::tell(&[], &shown, &[], store.events());
+    shown
 }
 
 /// Puts the first snapshot in force, with what operators said before the process started.

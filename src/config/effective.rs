@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 
+use super::disguise;
 use super::environment::Written;
 use super::model::Config;
 use super::raw;
@@ -122,6 +123,9 @@ fn hide_secrets(values: &mut Value) {
     for service in services.into_iter().flat_map(Map::values_mut) {
         let recover = service.get_mut("recover").and_then(Value::as_array_mut);
         recover.into_iter().flatten().for_each(hide);
+        if let Some(Value::String(url)) = service.pointer_mut("/affinity/store") {
+            *url = disguise::user(url);
+        }
     }
 }
 

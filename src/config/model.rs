@@ -27,7 +27,7 @@ use crate::route::{Conditions, Host};
 pub use means::Means;
 pub use otlp::{Otlp, OtlpProtocol};
 pub use recovery::{PLACEHOLDERS, Recovery, StrategyMeans};
-pub use service::{Affinity, Backend, Detect, Discover, Service, Sla, Source};
+pub use service::{Affinity, Backend, Detect, Discover, Service, SessionStore, SharedBy, Sla, Source, StoreAddress};
 pub use state::{BACKUP_PLACE, Backup, BackupPlace};
 pub use tls::{Authorities, Certificate, ClientAuth, ClientTls, ServerTls, SystemAuthorities};
 

@@ -8,6 +8,7 @@ mod address;
 mod endpoint;
 pub(super) mod recovery;
 pub(super) mod service;
+pub(super) mod store;
 
 use std::str::FromStr as _;
 
@@ -91,6 +92,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "webhook" => webhook(text).map(drop),
         "backup-place" => backup_place(text),
         "collector" => collector(text).map(drop),
+        "session-store" => store::session_store(text).map(drop),
         "event" => event(text),
         "fault" => recovery::fault(text).map(drop),
         "destination" => recovery::destination(text).map(drop),

@@ -57,6 +57,10 @@ impl TimeSpan {
         Self(Duration::from_millis(ms))
     }
 
+    pub(super) const fn millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
     pub(super) const fn secs(secs: u64) -> Self {
         Self(Duration::from_secs(secs))
     }

@@ -14,6 +14,7 @@ mod otlp;
 pub mod promise;
 pub mod recovery;
 mod rendering;
+mod session_store;
 
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +30,7 @@ pub use listener::ListenerChange;
 pub use otlp::OtlpChange;
 pub use promise::PromiseChange;
 pub use recovery::RecoveryChange;
+pub use session_store::StoreChange;
 
 use crate::endpoint::state::{DecidedBy, State};
 
@@ -95,6 +97,8 @@ pub enum Kind {
     LedgerBackup(BackupChange),
     /// Something happened to the collector of traces and metrics.
     Otlp(OtlpChange),
+    /// Something happened to a store of sessions.
+    Store(StoreChange),
     /// A detector panicked, or takes too long, and is left out.
     DetectorLeftOut {
         /// The detector.
@@ -188,7 +192,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 68] = [
+pub const NAMES: [&str; 70] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -231,6 +235,8 @@ pub const NAMES: [&str; 68] = [
     "ledger_backup_recovered",
     "otlp_failed",
     "otlp_recovered",
+    "store_unreachable",
+    "store_reachable",
     "operator",
     "operator_expired",
     "operator_not_kept",
@@ -307,6 +313,7 @@ impl Kind {
             Self::Ledger(change) => change.name(),
             Self::LedgerBackup(change) => change.name(),
             Self::Otlp(change) => change.name(),
+            Self::Store(change) => change.name(),
             Self::DetectorLeftOut { .. } => "detector_left_out",
             Self::Operator { .. } => "operator",
             Self::OperatorExpired { .. } => "operator_expired",
@@ -340,6 +347,7 @@ impl Kind {
             Self::Ledger(change) => change.level(),
             Self::LedgerBackup(change) => change.level(),
             Self::Otlp(change) => change.level(),
+            Self::Store(change) => change.level(),
             _ => Level::Info,
         }
     }

@@ -13,6 +13,7 @@ mod datagrams;
 mod handshake;
 mod http;
 mod memory;
+mod panics;
 mod peer;
 mod sessions;
 mod settings;

@@ -32,6 +32,7 @@ mod render;
 mod requests;
 pub mod retries;
 mod routes;
+pub mod session_lookups;
 mod shadow;
 mod slots;
 mod stages;
@@ -65,6 +66,7 @@ pub use upstream::{
 use family::Family;
 use fold::Folding;
 use recorder::Recorded;
+use session_lookups::SessionLookups;
 
 /// All series of the process. It is made once, and only the control plane asks it.
 #[derive(Debug)]
@@ -80,6 +82,7 @@ pub struct Registry {
     grpc: Family<1, GrpcCalls>,
     promised: Family<1, PromisedRequests>,
     routes: Family<2, RouteHits>,
+    session_lookups: Family<1, SessionLookups>,
     shadow_picks: Family<3, ShadowPicks>,
     shadow_agreed: Family<2, ShadowPicks>,
     recorded: Recorded,
@@ -104,6 +107,7 @@ impl Registry {
             grpc: Family::default(),
             promised: Family::default(),
             routes: Family::default(),
+            session_lookups: Family::default(),
             shadow_picks: Family::default(),
             shadow_agreed: Family::default(),
             recorded: Recorded::default(),
@@ -186,6 +190,11 @@ impl Registry {
     /// What a route of a listener has taken, by what tells it apart from the other routes.
     pub fn route_hits(&self, listener: &str, route: &str) -> Arc<RouteHits> {
         self.routes.get([listener, route], || RouteHits::new(self.workers))
+    }
+
+    /// Looks at the sessions of a service that instances share.
+    pub fn session_lookups(&self, service: &str) -> Arc<SessionLookups> {
+        self.session_lookups.get([service], || SessionLookups::new(self.workers))
     }
 
     /// Picks of a backend by an algorithm, in the sample that algorithms in the shadow of a service are compared by.

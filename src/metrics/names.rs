@@ -150,6 +150,16 @@ metrics! {
         => "What the algorithms in the shadow of a service have picked, and the one that decides, in the same sample.";
     SHADOW_AGREED: Counter "evenkeel_shadow_agreed_total" [service, algorithm] Source::Registry
         => "Picks of the sample in which an algorithm in the shadow agrees with the one that decides.";
+    SESSION_LOOKUPS: Counter "evenkeel_session_lookups_total" [service, outcome] Source::Registry
+        => "Looks at sessions that instances share: `hit` in this instance's table, `shared` or `new` in the store, `timeout`, `failed`, or `unavailable`: the store was not asked.";
+    SESSION_LOOKUP_DURATION: Histogram "evenkeel_session_lookup_seconds" [service] Source::Registry
+        => "How long those exchanges have waited for the store of sessions that have asked it.";
+    SESSION_STORE_UP: Gauge "evenkeel_session_store_up" [store] Source::Facade(Order::ByLabels)
+        => "1 while a store of sessions answers in time and is asked, else 0.";
+    SESSION_STORE_QUEUE: Gauge "evenkeel_session_store_queue_bytes" [store] Source::Facade(Order::ByLabels)
+        => "What waits to be written into a store of sessions.";
+    SESSION_STORE_WRITES: Counter "evenkeel_session_store_writes_total" [store, outcome] Source::Facade(Order::ByLabels)
+        => "Sessions to be written into their store: `written`, `known` (there already, which holds), `refused` by the store, or `dropped` for want of room.";
     EJECTIONS: Counter "evenkeel_ejections_total" [service, backend, reason] Source::Facade(Order::ByLabels)
         => "How often a backend was taken out because of its answers.";
     FAULTS: Counter "evenkeel_faults_total" [service, fault] Source::Facade(Order::ByLabels)

@@ -13,6 +13,7 @@ use super::readings::{BackendReading, Readings};
 use super::refusals::Refusal;
 use super::requests::CLASSES;
 use super::retries::OUTCOMES;
+use super::session_lookups;
 use super::{Durations, Registry, StageDurations, process, promised};
 
 /// One of the stages that are measured.
@@ -76,6 +77,7 @@ impl Registry {
         self.recorded_to(&names::ACCESS_LOG_DROPPED, &mut out);
         self.retries_to(&mut out);
         self.shadow_to(&mut out);
+        self.sessions_to(&mut out);
         self.recorded_to(&names::EJECTIONS, &mut out);
         self.recorded_to(&names::FAULTS, &mut out);
         RECOVERY.iter().for_each(|metric| self.recorded_to(metric, &mut out));
@@ -217,6 +219,26 @@ impl Registry {
                 out.series(&names::RETRIES, &[&service, outcome], count);
             }
         }
+    }
+
+    fn sessions_to(&self, out: &mut Sink<'_>) {
+        let lookups = self.session_lookups.held();
+        out.announce(&names::SESSION_LOOKUPS);
+        for ([service], lookups) in &lookups {
+            for (outcome, count) in session_lookups::OUTCOMES.into_iter().zip(lookups.read()) {
+                out.series(&names::SESSION_LOOKUPS, &[service, outcome], count);
+            }
+        }
+        out.announce(&names::SESSION_LOOKUP_DURATION);
+        for ([service], lookups) in &lookups {
+            let shown = lookups.durations().show();
+            if shown.count > 0 {
+                out.histogram(&names::SESSION_LOOKUP_DURATION, &[service], &shown.histogram());
+            }
+        }
+        self.recorded_to(&names::SESSION_STORE_UP, out);
+        self.recorded_to(&names::SESSION_STORE_QUEUE, out);
+        self.recorded_to(&names::SESSION_STORE_WRITES, out);
     }
 
     fn shadow_to(&self, out: &mut Sink<'_>) {

@@ -8,6 +8,7 @@
 //!   (protocol, TLS settings, host);
 //! - the `Arc<Endpoint>` itself while nothing has changed.
 
+mod affinity;
 mod handles;
 mod listener;
 #[cfg(test)]
@@ -25,10 +26,6 @@ use rustls::ClientConfig;
 use super::course::courses;
 use super::service::{Detection, Promised, ServiceSettings};
 use super::{Listener, Service, Snapshot};
-use crate::affinity::Affinity;
-use crate::affinity::cookie::Cookie;
-use crate::affinity::seal::{Seal, Secret};
-use crate::affinity::table::{StickTable, StickTableView};
 use crate::clock::Moment;
 use crate::config::model;
 use crate::detect::fault::Detector;
@@ -114,7 +111,7 @@ fn build_service(
         balance: service.balance,
         shadow: handles.shadow(),
         hash_on: hash_on(service),
-        affinity: affinity(service, before, &endpoints).map_err(failed)?,
+        affinity: affinity::build(service, before, &endpoints, registry).map_err(failed)?,
         sticky_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
@@ -211,37 +208,6 @@ fn answer_heads(service: &model::Service) -> HeadLimits {
         fields: service.limits.max_headers,
         leniency: Leniency { bare_lf: service.allow_bare_lf, ..Leniency::default() },
     }
-}
-
-/// The service's affinity. Its table is kept while its size and key stay.
-fn affinity(
-    service: &model::Service,
-    before: Option<&Service>,
-    endpoints: &[Arc<Endpoint>],
-) -> Result<Option<Affinity>, String> {
-    let Some(model::Affinity { policy, secret }) = &service.affinity else { return Ok(None) };
-    let ids = endpoints.iter().map(|endpoint| &*endpoint.id);
-    if policy.by.is_none() {
-        let secret = secret.as_deref().ok_or("there is no key to sign its cookies with")?;
-        let secret = Secret::new(secret).map_err(|_| "the key that signs its cookies is too short")?;
-        let seal = Seal::new(&secret, &service.name, ids, policy.ttl);
-        return Ok(Some(Affinity::Cookie(Arc::new(Cookie::new(policy.cookie.clone(), seal)))));
-    }
-    let known = match before.and_then(|before| before.affinity.as_ref()) {
-        Some(Affinity::Table(sessions)) => {
-            let same = before.is_some_and(|before| before.sticky_by == policy.by);
-            Some(sessions.table()).filter(|table| same && table.max_entries() == policy.max_entries)
-        }
-        _ => None,
-    };
-    let table = match known {
-        Some(table) => {
-            table.set_ttl(policy.ttl);
-            Arc::clone(table)
-        }
-        None => Arc::new(StickTable::new(policy.max_entries, policy.ttl, fastrand::u64(..))),
-    };
-    Ok(Some(Affinity::Table(StickTableView::new(table, ids, Moment::now()))))
 }
 
 /// Makes the endpoint of a backend. `known` is the endpoint that had its id in the snapshot before, `same_way` says

@@ -1,14 +1,10 @@
 //! How a backend is picked: the algorithm, the hash, affinity, load reports.
 
 use super::Checker;
-use crate::config::model::Affinity;
 use crate::config::raw;
 use crate::config::syntax::service as syntax;
 use crate::config::tree::KeyPath;
-use crate::policy::{self, Balance, KeyFrom, LoadReports, Ring};
-
-/// The least bytes of a key for signing: an HMAC-SHA256 is no stronger than its key (RFC 2104, section 3).
-const SECRET_BYTES: usize = 32;
+use crate::policy::{Balance, KeyFrom, LoadReports, Ring};
 
 impl Checker<'_> {
     pub(super) fn balance(&mut self, at: &KeyPath, raw: &raw::Service) -> Balance {
@@ -99,42 +95,6 @@ impl Checker<'_> {
     /// What the hash is taken of; a value that can't be read has been reported.
     pub(super) fn hash_on(&self, raw: &raw::HashKey) -> KeyFrom {
         syntax::hash_key(&raw.on).unwrap_or(KeyFrom::ClientIp)
-    }
-
-    pub(super) fn affinity(&mut self, at: &KeyPath, raw: &raw::Affinity) -> Option<Affinity> {
-        let by = syntax::session_key(&raw.by).ok()?;
-        for key in ["name", "secret_file"] {
-            if by.is_some() && self.present(&at.key(key)) {
-                let mistake = self.key_mistake(&at.key(key), format!("`{key}` has no effect"));
-                self.report(mistake.warning().help("it is for by = \"cookie\", which Evenkeel sets"));
-            }
-        }
-        if by.is_none() && self.present(&at.key("max_entries")) {
-            let mistake = self.key_mistake(&at.key("max_entries"), "`max_entries` has no effect");
-            self.report(mistake.warning().help("a signed cookie needs no table"));
-        }
-        let secret = match &raw.secret_file {
-            Some(file) => Some(self.secret(&at.key("secret_file"), file)?),
-            None => None,
-        };
-        let policy =
-            policy::Affinity { by, cookie: raw.name.clone(), ttl: raw.ttl.0, max_entries: raw.max_entries as usize };
-        Some(Affinity { policy, secret })
-    }
-
-    /// A file whose bytes sign cookies.
-    fn secret(&mut self, at: &KeyPath, file: &str) -> Option<Vec<u8>> {
-        let file = self.file(file);
-        match std::fs::read(&file) {
-            Ok(bytes) if bytes.trim_ascii().len() >= SECRET_BYTES => return Some(bytes.trim_ascii().to_vec()),
-            Ok(_) => {
-                let mistake = self.mistake(at, format!("`{}` is too short to be a key", file.display()));
-                let help = "for instance: openssl rand -hex 32";
-                self.report(mistake.expected(format!("at least {SECRET_BYTES} random bytes")).help(help));
-            }
-            Err(error) => self.unreadable(at, &file, &error.to_string()),
-        }
-        None
     }
 
     pub(super) fn load_reports(&self, raw: &raw::LoadReports) -> LoadReports {

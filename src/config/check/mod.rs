@@ -5,6 +5,7 @@
 //! mistakes of another. The model is complete exactly when nothing was reported.
 
 mod admin;
+mod affinity;
 mod balancing;
 mod certificate;
 mod detection;

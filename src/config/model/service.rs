@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Address, ClientTls, Recovery};
+use super::{Address, Authorities, ClientTls, NotifySecret, Recovery};
+use crate::affinity::shared::Link;
 use crate::detect::service::Settings;
 use crate::policy::{self, AnswerLimits, KeyFrom, Pool, ProxyHeader, Timeouts, UpstreamProtocol};
 use crate::sla::Promise;
@@ -78,8 +80,66 @@ pub struct Service {
 pub struct Affinity {
     /// The settings that the data plane uses.
     pub policy: policy::Affinity,
-    /// The key that signs the cookie; `None` = the one that is kept in `state_dir`.
+    /// The key that signs the cookie; `None` = the one that is kept in `state_dir`. With a store, the key that sessions are hashed with there;
+    /// `None` = a public one.
     pub secret: Option<Vec<u8>>,
+    /// Further keys that cookies may be signed with.
+    pub accepted_secrets: Vec<Vec<u8>>,
+    /// The store that shares the table with other instances.
+    pub store: Option<SharedBy>,
+}
+
+/// What shares the table of a service with other instances.
+#[derive(Debug)]
+pub struct SharedBy {
+    /// The store.
+    pub store: SessionStore,
+    /// What the names of sessions in it begin with.
+    pub prefix: String,
+    /// The link to it, once somebody has made it.
+    pub link: Option<Arc<Link>>,
+}
+
+/// A store of sessions. Services with an equal one use it together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionStore {
+    /// Where it is.
+    pub address: StoreAddress,
+    /// Authorities that verify its certificate; `None` = it is spoken to in clear.
+    pub tls: Option<Authorities>,
+    /// Who logs in; `None` = the default user.
+    pub user: Option<String>,
+    /// The password, where there is one.
+    pub password: Option<NotifySecret>,
+    /// The number of the database.
+    pub db: u32,
+    /// How long a request waits for it.
+    pub time_limit: Duration,
+    /// Bytes that may wait to be written.
+    pub queue: usize,
+}
+
+/// Where a store of sessions is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreAddress {
+    /// A host, IPv6 without brackets, and a port.
+    Tcp(String, u16),
+    /// The path of a socket.
+    Unix(PathBuf),
+}
+
+impl SessionStore {
+    /// Where it is, for people: without user and password.
+    pub fn shown(&self) -> String {
+        match &self.address {
+            StoreAddress::Tcp(host, port) => {
+                let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                format!("{scheme}://{host}:{port}/{}", self.db)
+            }
+            StoreAddress::Unix(path) => format!("unix://{}?db={}", path.display(), self.db),
+        }
+    }
 }
 
 /// `[service.NAME.detect]`

@@ -1,7 +1,7 @@
 //! Sections of a service that say which backend is picked: what the hash is taken of, affinity, load reports.
 
 use super::section;
-use crate::config::units::TimeSpan;
+use crate::config::units::{Size, TimeSpan};
 
 section! {
     /// What the consistent hash is taken of.
@@ -33,9 +33,30 @@ section! {
         /// Of the table, for all but "cookie".
         #[schemars(range(min = 1))]
         max_entries: u32 = 100_000,
-        /// File with the key that signs the cookie; missing = made once and kept in state_dir.
+        /// File with the key that signs the cookie; missing = made once and kept in state_dir. With `store`, the key that sessions are hashed with there.
         #[schemars(extend("x-syntax" = "text"))]
         secret_file: Option<String> = None,
+        /// Files with further keys that cookies may be signed with: the one before, or the next one.
+        #[schemars(extend("x-syntax" = "text"))]
+        accepted_secret_files: Vec<String> = Vec::new(),
+        /// Redis that shares the table with other instances: "redis://", "rediss://" (TLS) or "unix://".
+        #[schemars(extend("x-syntax" = "session-store"))]
+        store: Option<String> = None,
+        /// File with the password of the store: one line.
+        #[schemars(extend("x-syntax" = "text"))]
+        store_password_file: Option<String> = None,
+        /// PEM file with the authorities that the store's certificate is verified against; default: the system's.
+        #[schemars(extend("x-syntax" = "text"))]
+        store_ca: Option<String> = None,
+        /// How long a request waits for the store at most.
+        #[schemars(extend("x-positive" = true))]
+        store_timeout: TimeSpan = TimeSpan::millis(5),
+        /// What the names of sessions in the store begin with: the same on all instances that share them.
+        #[schemars(extend("x-syntax" = "text"))]
+        store_prefix: String = "evenkeel".to_owned(),
+        /// Memory for what waits to be written into the store; over it, the oldest is dropped.
+        #[schemars(extend("minimum" = 65_536, "maximum" = 1_073_741_824))]
+        store_queue: Size = Size(4 << 20),
     }
 }
 

@@ -27,6 +27,7 @@ impl Kind {
             Self::Ledger(change) => change.text(),
             Self::LedgerBackup(change) => change.text(),
             Self::Otlp(change) => change.text(),
+            Self::Store(change) => change.text(),
             Self::DetectorLeftOut { detector, reason } => {
                 format!("the detector {detector} is left out until the next reload: {reason}")
             }
@@ -76,6 +77,7 @@ impl Kind {
             Self::Ledger(change) => change.cause(),
             Self::LedgerBackup(change) => change.cause(),
             Self::Otlp(change) => change.cause(),
+            Self::Store(change) => change.cause(),
             Self::DetectorLeftOut { detector, reason } => json!({ "detector": detector, "reason": reason }),
             Self::Operator { command, who, reason, until, weight, sessions } => {
                 let mut cause = json!({
@@ -130,6 +132,7 @@ impl Kind {
             Self::Ledger(change) => change.log(),
             Self::LedgerBackup(change) => change.log(),
             Self::Otlp(change) => change.log(),
+            Self::Store(change) => change.log(),
             Self::DetectorLeftOut { .. } => warn!(service, "{}", self.text()),
             Self::Operator { command, who, reason, until, weight, sessions } => {
                 let (until, sessions) = (until.map(rfc3339), sessions.and_then(Sessions::count));

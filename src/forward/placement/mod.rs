@@ -5,6 +5,7 @@ pub mod attempt_result;
 pub mod keys;
 pub mod queue;
 mod shadow;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -73,6 +74,12 @@ pub async fn admit(
     timeouts: &Timeouts,
     waits: impl FnOnce(),
 ) -> Result<Admission> {
+    if let Some(lookup) = shared::to_ask(worker, service, &criteria) {
+        // boxed: few exchanges have to ask, and all would carry the room for it
+        if let Some(admission) = Box::pin(shared::ask(worker, service, criteria, lookup)).await {
+            return Ok(admission);
+        }
+    }
     let own = match arrive(worker, service, criteria) {
         Ok(admission) => return Ok(admission),
         Err(Refusal::Unavailable) => return Err(unavailable()),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, with_local_recorder};
 
+use super::super::session_lookups::LookupResult;
 use super::super::{Format, PromiseEnd};
 use super::*;
 
@@ -189,6 +190,7 @@ fn everything() -> String {
     promised.count(0, PromiseEnd::Good);
     promised.count(1, PromiseEnd::Slow);
     let calls = registry.grpc("api");
+    let lookups = registry.session_lookups("api");
     calls.count(0, Some(14));
     calls.count(0, None);
     with_local_recorder(&*registry, || {
@@ -202,6 +204,14 @@ fn everything() -> String {
         {
             counter!(names::NOTIFICATIONS.name, "name" => name, "outcome" => outcome).increment(count);
         }
+    });
+    lookups.count(0, LookupResult::Hit);
+    lookups.count(1, LookupResult::Shared);
+    lookups.took(1, Duration::from_micros(250));
+    with_local_recorder(&*registry, || {
+        gauge!(names::SESSION_STORE_UP.name, "store" => "redis://a").set(1.0);
+        gauge!(names::SESSION_STORE_QUEUE.name, "store" => "redis://a").set(0.0);
+        counter!(names::SESSION_STORE_WRITES.name, "store" => "redis://a", "outcome" => "written").increment(3);
     });
     registry.keep(&names::NOTIFICATIONS, |labels| labels[0] != "old");
     with_local_recorder(&*registry, || {
@@ -250,7 +260,7 @@ fn everything() -> String {
     };
     let mut text = String::new();
     registry.render(&readings, Format::Prometheus, &mut text);
-    drop((requests, durations, listener, upstream, other, attempts, retries, promised, calls));
+    drop((requests, durations, listener, upstream, other, attempts, retries, promised, calls, lookups));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
 }

@@ -1,0 +1,115 @@
+//! A connection to a store, made with our own sockets and our own TLS.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, RedisConnectionInfo};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+
+use crate::config::model::{Authorities, SessionStore, StoreAddress};
+use crate::tls::connector::{ClientSettings, Trust, client_config};
+
+/// How long it may take to connect and to log in.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// A store, with what is needed to connect to it.
+pub(super) struct Target {
+    address: StoreAddress,
+    tls: Option<TlsConnector>,
+    login: RedisConnectionInfo,
+}
+
+/// An open connection. It is closed when this is dropped.
+pub(super) struct Connection {
+    /// What commands are sent by.
+    pub commands: MultiplexedConnection,
+    driver: JoinHandle<()>,
+}
+
+impl Target {
+    /// The store that is configured.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for people, when the settings of TLS can't be used.
+    pub fn new(store: &SessionStore) -> Result<Self, String> {
+        let tls = store.tls.as_ref().map(|ca| {
+            let trust = match ca {
+                Authorities::File(ca) => Trust::These(ca),
+                Authorities::System(system) => Trust::System(&system.certificates, system.error.as_deref()),
+            };
+            client_config(&ClientSettings { trust, verify: true, client: None, alpn: &[] }).map(TlsConnector::from)
+        });
+        // `CLIENT SETINFO` would tell of the library; an old Redis refuses it, and nobody needs it
+        let mut login = RedisConnectionInfo::default().set_db(i64::from(store.db)).set_skip_set_lib_name();
+        if let Some(user) = &store.user {
+            login = login.set_username(user);
+        }
+        if let Some(password) = &store.password {
+            let password = str::from_utf8(password.bytes()).map_err(|_| "its password is not UTF-8")?;
+            login = login.set_password(password);
+        }
+        Ok(Self { address: store.address.clone(), tls: tls.transpose()?, login })
+    }
+
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not possible; for people.
+    pub async fn connect(&self) -> Result<Connection, String> {
+        let connected = tokio::time::timeout(LIMIT, self.connect_at_leisure()).await;
+        connected.unwrap_or_else(|_| Err(format!("it does not answer within {} s", LIMIT.as_secs())))
+    }
+
+    async fn connect_at_leisure(&self) -> Result<Connection, String> {
+        match &self.address {
+            StoreAddress::Unix(path) => self.log_in(unix(path).await?).await,
+            StoreAddress::Tcp(host, port) => {
+                let tcp = TcpStream::connect((&**host, *port)).await;
+                let tcp = tcp.map_err(|error| format!("it can't be connected to: {error}"))?;
+                // it is usable without
+                let _ = tcp.set_nodelay(true);
+                let Some(tls) = &self.tls else { return self.log_in(tcp).await };
+                let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
+                let tls = tls.connect(name, tcp).await.map_err(|error| format!("TLS with it fails: {error}"))?;
+                self.log_in(tls).await
+            }
+        }
+    }
+
+    async fn log_in(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Connection, String> {
+        // what takes too long is up to the keeper, which knows what waits for it
+        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+        let made = MultiplexedConnection::new_with_config(&self.login, io, config).await;
+        let (commands, driver) = made.map_err(|error| format!("it can't be logged in to: {}", said(&error)))?;
+        Ok(Connection { commands, driver: tokio::task::spawn_local(driver) })
+    }
+}
+
+async fn unix(path: &PathBuf) -> Result<UnixStream, String> {
+    UnixStream::connect(path).await.map_err(|error| format!("it can't be connected to: {error}"))
+}
+
+impl Connection {
+    /// Closes it: what waits for answers is told so at once.
+    pub fn close(&self) {
+        self.driver.abort();
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// An error of the client's in one line.
+pub(super) fn said(error: &redis::RedisError) -> String {
+    error.to_string().lines().collect::<Vec<_>>().join(" ")
+}
