@@ -126,8 +126,7 @@ async fn control(
     let (log, writer) = parts::access_log(&config.log)?.unzip();
     let exporter = Exporter::new(Arc::clone(&events), registry.started());
     let recorder = Recorder::new(log.clone(), exporter.queue());
-    let (reload, reloads) = mpsc::channel(1);
-    let (hand_over, hand_overs) = mpsc::channel(1);
+    let ((reload, reloads), (hand_over, hand_overs)) = (mpsc::channel(1), mpsc::channel(1));
     let (mut discoveries, backend_changes) = Discoveries::new(Arc::clone(&events));
     // the first answers are waited for before anything is served and, in an upgrade, before the old process is told to leave
     let fresh = discoveries.begin(config).await;
