@@ -26,15 +26,15 @@ def play(context):
 def killed(pair, times):
     firsts, lost, refused, in_flight = [], [], 0, 0
     for _ in range(times):
-        active, _ = pair.settle()
+        active, standby = pair.settle()
         load = Load(pair, RATE)
         time.sleep(0.5)
         at = time.monotonic()
         active.end(signal.SIGKILL)
         over = time.monotonic()
-        wait_until("the address at the other one", lambda: not active.has_address(), 5)
+        wait_until("the address at the other one", standby.has_address, 5)
         active.start()
-        time.sleep(0.7)
+        time.sleep(1)
         seen = load.stop()
         # a request that was begun before the process was gone may have been answered by it
         firsts.append(first_answer(seen, over) + over - at)
