@@ -20,6 +20,7 @@ mod listener_events;
 mod listeners;
 mod names;
 mod parts;
+mod paths;
 mod recovery;
 mod reload;
 mod running;

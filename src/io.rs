@@ -8,6 +8,7 @@ mod connect;
 pub mod inbound;
 mod keepalive;
 mod nice;
+pub mod outbound;
 mod peek;
 pub mod pipe;
 mod race;

@@ -19,6 +19,7 @@ use super::parts;
 use crate::admin;
 use crate::config::model::{self, Address, ClientAuth};
 use crate::endpoint::Target;
+use crate::io::outbound::SocketOptions;
 use crate::listener::{self, BoundListener, BoundSocket, DataPlane, ListenerSettings, NewListener};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::policy::ListenerProtocol;
@@ -58,6 +59,8 @@ struct NextListener {
     tls: Option<(u64, Acceptor)>,
     metrics: Arc<ListenerMetrics>,
     max_connections: usize,
+    /// What is set of its sockets.
+    options: SocketOptions,
 }
 
 /// A listener of a configuration that can't be had.
@@ -122,7 +125,7 @@ impl Listeners {
                 None => {
                     let (handed, with_file) = inherited.listener(&target, listener.protocol, &listener.name);
                     let shares = self.shares_port(&prepared, &target);
-                    let fresh = self.bind(&target, listener.protocol, handed, with_file, shares);
+                    let fresh = self.bind(&target, listener, handed, with_file, shares);
                     Some(fresh.map_err(|error| unusable(parts::reason(&error)))?)
                 }
             };
@@ -133,6 +136,7 @@ impl Listeners {
                 tls,
                 metrics: registry.listener(&listener.name),
                 max_connections: listener.max_connections,
+                options: listener.options.clone(),
             });
         }
         Ok(Prepared(prepared))
@@ -151,16 +155,21 @@ impl Listeners {
     fn bind(
         &self,
         target: &Target,
-        protocol: ListenerProtocol,
+        listener: &model::Listener,
         inherited: Vec<BoundSocket>,
         with_file: bool,
         shares_port: bool,
     ) -> io::Result<NewSockets> {
-        let bound = match (inherited.is_empty(), with_file) {
-            (true, _) => self.bind_new(target, protocol, shares_port)?,
+        let (protocol, options) = (listener.protocol, &listener.options);
+        let mut bound = match (inherited.is_empty(), with_file) {
+            (true, _) => self.bind_new(target, protocol, options, shares_port)?,
             (false, false) => BoundListener::inherit(inherited, self.workers)?,
             (false, true) => BoundListener::inherit(inherited, self.workers)?.with_file(),
         };
+        // what a unit of systemd has set of its sockets stays where nothing else is asked for
+        if bound.options() != options {
+            bound.set_options(options)?;
+        }
         // an idle connection of HTTP does not last long; a session may be silent for hours
         if matches!(protocol, ListenerProtocol::Tcp | ListenerProtocol::Tls) {
             bound.keep_alive()?;
@@ -169,14 +178,20 @@ impl Listeners {
         Ok(NewSockets { bound, parts })
     }
 
-    fn bind_new(&self, target: &Target, protocol: ListenerProtocol, shares_port: bool) -> io::Result<BoundListener> {
+    fn bind_new(
+        &self,
+        target: &Target,
+        protocol: ListenerProtocol,
+        options: &SocketOptions,
+        shares_port: bool,
+    ) -> io::Result<BoundListener> {
         // where we listen ourselves, nobody can tell whether others do
         let free = if shares_port { Ok(()) } else { free(target, protocol) };
         let bound = match target {
             Target::Tcp(address) if protocol == ListenerProtocol::Udp => {
-                listener::bind_datagrams(*address, self.workers)?
+                listener::bind_datagrams(*address, self.workers, options)?
             }
-            target => listener::bind(target, self.workers)?,
+            target => listener::bind(target, self.workers, options)?,
         };
         if let Err(error) = free {
             tracing::warn!(address = bound.describe(), %error, "another process listens there too: the kernel deals connections out between the two");
@@ -201,11 +216,12 @@ impl Listeners {
             }
         }
         for (next, listener) in prepared.0.into_iter().zip(&current.listeners) {
-            let NextListener { name, known, fresh, tls, metrics, max_connections } = next;
+            let NextListener { name, known, fresh, tls, metrics, max_connections, options } = next;
             let (fingerprint, acceptor) = tls.unzip();
             let open = self.open.iter_mut().find(|open| known == Some(open.key));
             match (open, fresh) {
                 (Some(open), _) => {
+                    open.set_options(&options);
                     control.counts(&metrics);
                     open.settings.store(Arc::new(open.settings.load().next(acceptor, metrics, max_connections)));
                     (open.name, open.tls) = (name, fingerprint);
@@ -270,6 +286,19 @@ impl Listeners {
     }
 }
 
+impl OpenListener {
+    /// Changes what is set of its sockets, which others use already: what can't be set is said, and all goes on without.
+    fn set_options(&mut self, options: &SocketOptions) {
+        if self.bound.options() == options {
+            return;
+        }
+        if let Err(error) = self.bound.set_options(options) {
+            let (listener, address) = (&self.name, self.bound.describe());
+            tracing::error!(%listener, address, %error, "its `interface`, `mark` or `dscp` can't be changed while it is open: a restart would");
+        }
+    }
+}
+
 fn target(bind: &Address) -> (Target, String) {
     match bind {
         Address::Tcp(address) => (Target::Tcp(*address), address.to_string()),
@@ -324,10 +353,10 @@ mod tests {
     #[test]
     fn an_address_that_is_listened_on_with_reuseport_is_not_free() {
         let any = Target::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
-        let bound = listener::bind(&any, 1).unwrap();
+        let bound = listener::bind(&any, 1, &SocketOptions::default()).unwrap();
         let taken = Target::Tcp(bound.describe().parse().unwrap());
         // the kernel alone would let us in
-        drop(listener::bind(&taken, 1).unwrap());
+        drop(listener::bind(&taken, 1, &SocketOptions::default()).unwrap());
         let refused = free(&taken, ListenerProtocol::Http).unwrap_err();
         assert_eq!(parts::reason(&refused), "address already in use");
         free(&any, ListenerProtocol::Http).unwrap();
@@ -336,7 +365,7 @@ mod tests {
     #[test]
     fn an_address_that_gets_datagrams_is_not_free_for_others() {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let bound = listener::bind_datagrams(address, 2).unwrap();
+        let bound = listener::bind_datagrams(address, 2, &SocketOptions::default()).unwrap();
         let taken = Target::Tcp(bound.describe().parse().unwrap());
         let refused = free(&taken, ListenerProtocol::Udp).unwrap_err();
         assert_eq!(parts::reason(&refused), "address already in use");

@@ -9,6 +9,7 @@ pub mod fault;
 mod ledger;
 mod listener;
 mod otlp;
+mod path;
 pub mod promise;
 pub mod recovery;
 mod rendering;
@@ -23,6 +24,7 @@ pub use fault::FaultChange;
 pub use ledger::LedgerChange;
 pub use listener::ListenerChange;
 pub use otlp::OtlpChange;
+pub use path::PathChange;
 pub use promise::PromiseChange;
 pub use recovery::RecoveryChange;
 
@@ -77,6 +79,8 @@ pub enum Kind {
     Certificate(CertificateChange),
     /// Something happened to the source of a service's backends.
     Discovery(DiscoveryChange),
+    /// Something happened to a path to a backend that has several.
+    Path(PathChange),
     /// Detection has found a fault, or one holds no more.
     Fault(FaultChange),
     /// Something happened to what is promised of a service.
@@ -180,7 +184,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 63] = [
+pub const NAMES: [&str; 66] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -190,6 +194,9 @@ pub const NAMES: [&str; 63] = [
     "backend_broken",
     "backend_unknown",
     "backend_removed",
+    "path_down",
+    "path_up",
+    "path_chosen",
     "fault_raised",
     "fault_cleared",
     "detector_left_out",
@@ -287,6 +294,7 @@ impl Kind {
             Self::Listener(change) => change.name(),
             Self::Certificate(change) => change.name(),
             Self::Discovery(change) => change.name(),
+            Self::Path(change) => change.name(),
             Self::Fault(change) => change.name(),
             Self::Promise(change) => change.name(),
             Self::Recovery(change) => change.name(),
@@ -318,6 +326,7 @@ impl Kind {
             Self::Listener(change) => change.level(),
             Self::Certificate(change) => change.level(),
             Self::Discovery(change) => change.level(),
+            Self::Path(change) => change.level(),
             Self::Fault(change) => change.level(),
             Self::Promise(change) => change.level(),
             Self::Recovery(change) => change.level(),

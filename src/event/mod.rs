@@ -18,7 +18,7 @@ use tokio::sync::watch;
 pub use filter::Filter;
 pub use kind::{
     Certificate, CertificateChange, DiscoveryChange, FaultChange, Kind, LedgerChange, Level, ListenerChange,
-    OtlpChange, PromiseChange, RecoveryChange, Sessions,
+    OtlpChange, PathChange, PromiseChange, RecoveryChange, Sessions,
 };
 
 use crate::clock::{Moment, rfc3339};

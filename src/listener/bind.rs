@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::endpoint::Target;
-use crate::layer4::udp::options;
+use crate::io::outbound::SocketOptions;
+use crate::layer4::udp::options as udp;
 
 /// How many connections the kernel queues while we are busy; it lowers this to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -30,6 +31,8 @@ pub enum BoundSocket {
 #[derive(Debug)]
 pub struct BoundListener {
     sockets: Vec<BoundSocket>,
+    /// What is set of the sockets, over TCP and UDP.
+    options: SocketOptions,
     file: Option<SocketFile>,
 }
 
@@ -45,11 +48,12 @@ struct SocketFile {
 ///
 /// # Errors
 ///
-/// What the kernel says: the address is taken, or not ours, or may not be bound.
-pub fn bind(address: &Target, workers: usize) -> io::Result<BoundListener> {
+/// What the kernel says: the address is taken, or not ours, or may not be bound; or one of the options can't be set.
+pub fn bind(address: &Target, workers: usize, options: &SocketOptions) -> io::Result<BoundListener> {
     match address {
         Target::Tcp(address) => {
-            let mut bound = BoundListener { sockets: vec![BoundSocket::Tcp(tcp(*address)?)], file: None };
+            let sockets = vec![BoundSocket::Tcp(tcp(*address, options)?)];
+            let mut bound = BoundListener { sockets, options: options.clone(), file: None };
             bound.add_sockets(workers)?;
             Ok(bound)
         }
@@ -59,6 +63,7 @@ pub fn bind(address: &Target, workers: usize) -> io::Result<BoundListener> {
             listener.set_nonblocking(true)?;
             Ok(BoundListener {
                 sockets: vec![BoundSocket::Unix(listener)],
+                options: SocketOptions::default(),
                 file: Some(SocketFile { path: path.clone(), is_ours: true }),
             })
         }
@@ -70,19 +75,21 @@ pub fn bind(address: &Target, workers: usize) -> io::Result<BoundListener> {
 /// # Errors
 ///
 /// What the kernel says.
-pub fn bind_datagrams(address: SocketAddr, workers: usize) -> io::Result<BoundListener> {
-    let mut bound = BoundListener { sockets: vec![BoundSocket::Udp(options::listen(address)?)], file: None };
+pub fn bind_datagrams(address: SocketAddr, workers: usize, options: &SocketOptions) -> io::Result<BoundListener> {
+    let sockets = vec![BoundSocket::Udp(udp::listen(address, options)?)];
+    let mut bound = BoundListener { sockets, options: options.clone(), file: None };
     bound.add_sockets(workers)?;
     Ok(bound)
 }
 
-fn tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+fn tcp(address: SocketAddr, options: &SocketOptions) -> io::Result<std::net::TcpListener> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     // accepted connections inherit it: that saves a system call for each
     socket.set_tcp_nodelay(true)?;
+    options.apply(SockRef::from(&socket), address.is_ipv6())?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -154,10 +161,10 @@ impl BoundListener {
                     SockRef::from(socket).set_tcp_nodelay(true)?;
                 }
                 BoundSocket::Unix(socket) => socket.set_nonblocking(true)?,
-                BoundSocket::Udp(socket) => options::prepare(socket)?,
+                BoundSocket::Udp(socket) => udp::prepare(socket)?,
             }
         }
-        let mut bound = Self { sockets, file: None };
+        let mut bound = Self { sockets, options: SocketOptions::default(), file: None };
         bound.add_sockets(workers)?;
         Ok(bound)
     }
@@ -190,11 +197,35 @@ impl BoundListener {
         let datagrams = first.is_datagrams();
         while self.sockets.len() < workers {
             self.sockets.push(match datagrams {
-                true => BoundSocket::Udp(options::listen(address)?),
-                false => BoundSocket::Tcp(tcp(address)?),
+                true => BoundSocket::Udp(udp::listen(address, &self.options)?),
+                false => BoundSocket::Tcp(tcp(address, &self.options)?),
             });
         }
         Ok(())
+    }
+
+    /// Changes the options of the sockets, from which connections that are accepted from now on inherit them. Of sockets that were taken
+    /// over from another process nobody knows what is set, so all is set anew. A Unix socket has none of them.
+    ///
+    /// # Errors
+    ///
+    /// The option that can't be set.
+    pub fn set_options(&mut self, options: &SocketOptions) -> io::Result<()> {
+        for socket in &self.sockets {
+            let (socket, is_ipv6) = match socket {
+                BoundSocket::Tcp(socket) => (SockRef::from(socket), socket.local_addr()?.is_ipv6()),
+                BoundSocket::Udp(socket) => (SockRef::from(socket), socket.local_addr()?.is_ipv6()),
+                BoundSocket::Unix(_) => continue,
+            };
+            options.replace(socket, is_ipv6)?;
+        }
+        self.options = options.clone();
+        Ok(())
+    }
+
+    /// What is set of the sockets.
+    pub fn options(&self) -> &SocketOptions {
+        &self.options
     }
 
     /// Where it listens.
@@ -279,7 +310,7 @@ mod tests {
 
     #[test]
     fn every_queue_has_exactly_one_worker() {
-        let bound = bind(&any(), 4).unwrap();
+        let bound = bind(&any(), 4, &SocketOptions::default()).unwrap();
         assert_eq!(ports(&bound.sockets_by_worker(4).unwrap()), [1, 1, 1, 1]);
         let fewer = BoundListener::inherit(bound.duplicates().unwrap(), 3).unwrap();
         assert_eq!(ports(&fewer.sockets_by_worker(3).unwrap()), [2, 1, 1]);
@@ -290,7 +321,7 @@ mod tests {
 
     #[test]
     fn every_queue_of_datagrams_has_exactly_one_worker_even_where_there_is_one_queue() {
-        let bound = bind_datagrams(SocketAddr::from(([127, 0, 0, 1], 0)), 3).unwrap();
+        let bound = bind_datagrams(SocketAddr::from(([127, 0, 0, 1], 0)), 3, &SocketOptions::default()).unwrap();
         assert_eq!(ports(&bound.sockets_by_worker(3).unwrap()), [1, 1, 1]);
         assert_eq!(
             ports(&BoundListener::inherit(bound.duplicates().unwrap(), 2).unwrap().sockets_by_worker(2).unwrap()),

@@ -30,6 +30,14 @@ section! {
         /// address:port, or "unix:/path/of/socket".
         #[schemars(extend("x-syntax" = "listen"))]
         bind: Option<String> = None,
+        /// The interface that clients come in by; others can't connect.
+        #[schemars(extend("x-syntax" = "interface"))]
+        interface: Option<String> = None,
+        /// The mark of packets to clients (SO_MARK), for routing rules and firewalls.
+        mark: Option<u32> = None,
+        /// The differentiated services code point of packets to clients.
+        #[schemars(range(max = 63))]
+        dscp: Option<u8> = None,
         /// What is spoken: "http" (HTTP/1.1 and HTTP/2), "tcp", "tls" (routed by SNI, not decrypted) or "udp".
         protocol: ListenerProtocol = ListenerProtocol::Http,
         /// The service where everything goes that no route takes.

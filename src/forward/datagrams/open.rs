@@ -148,7 +148,7 @@ impl UdpSessions {
             address,
             endpoint: Arc::clone(endpoint),
             reader: tokio::task::spawn_local(reading).abort_handle(),
-            _counted: worker.pools.of(endpoint, service.pool, &service.upstream[backend]).opened(None),
+            _counted: worker.pools.of(endpoint, service.pool, &service.upstream[backend]).opened(None, None),
         })
     }
 
