@@ -200,6 +200,9 @@ fn before_recovery() -> Vec<Kind> {
     let took = Duration::ZERO;
     vec![
         Kind::BackendRemoved { by: "configuration" },
+        Kind::Path(PathChange::Down { address: text(), reason: text() }),
+        Kind::Path(PathChange::Up { address: text() }),
+        Kind::Path(PathChange::Chosen { address: text(), was: text(), reason: text() }),
         Kind::Fault(FaultChange { verdict: verdict(), held: None }),
         Kind::Fault(FaultChange { verdict: verdict(), held: Some(took) }),
         Kind::DetectorLeftOut { detector: "anomaly", reason: text() },
@@ -250,9 +253,6 @@ fn after_recovery() -> Vec<Kind> {
         Kind::Discovery(DiscoveryChange::Changed { backends: 3, added: 2, removed: 1 }),
         Kind::Discovery(DiscoveryChange::Failed { reason: text(), backends: 3 }),
         Kind::Discovery(DiscoveryChange::Recovered { backends: 3 }),
-        Kind::Path(PathChange::Down { address: text(), reason: text() }),
-        Kind::Path(PathChange::Up { address: text() }),
-        Kind::Path(PathChange::Chosen { address: text(), was: text(), reason: text() }),
         Kind::Reloaded { why: text(), generation: 2, changes: text(), took },
         Kind::NotReloaded { why: text(), detail: text(), took },
         Kind::Ready { version: "1" },

@@ -7,7 +7,8 @@
 //! that one that loses packets does not go up and down with each of them.
 //!
 //! Of the paths that are up, the first one written is used until another one is far better. What a path costs is the time to connect, and a
-//! second for each failure: the time in which TCP repeats the first packet (RFC 6298, section 2). Far better is half of it, by 5 ms, three checks in a row.
+//! second for each failure: the time in which TCP repeats the first packet (RFC 6298, section 2). Far better is half of it, by 5 ms, in
+//! three looks in a row, of which there is one after the check of each path.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;

@@ -333,6 +333,23 @@ mod tests {
     }
 
     #[test]
+    fn connections_inherit_the_code_point_also_one_that_was_changed() {
+        let with = |dscp| SocketOptions { dscp, ..SocketOptions::default() };
+        let mut bound = bind(&any(), 1, &with(Some(46))).unwrap();
+        let class = |bound: &BoundListener| {
+            let BoundSocket::Tcp(socket) = &bound.sockets[0] else { panic!("it is TCP") };
+            socket.set_nonblocking(false).unwrap();
+            let _client = std::net::TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+            SockRef::from(&socket.accept().unwrap().0).tos_v4().unwrap() >> 2
+        };
+        assert_eq!(class(&bound), 46);
+        bound.set_options(&with(Some(10))).unwrap();
+        assert_eq!(class(&bound), 10);
+        bound.set_options(&with(None)).unwrap();
+        assert_eq!(class(&bound), 0);
+    }
+
+    #[test]
     fn a_socket_with_one_queue_is_shared_by_all_workers() {
         let one = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let bound = BoundListener::inherit(vec![BoundSocket::Tcp(one)], 3).unwrap();

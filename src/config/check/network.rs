@@ -96,6 +96,17 @@ impl Checker<'_> {
         Some(options)
     }
 
+    /// Warns of paths that nobody checks.
+    pub(super) fn unchecked_paths(&mut self, at: &KeyPath, service: &str, raw: &raw::Service) {
+        let Some(index) = raw.backend.iter().position(|backend| backend.addresses.len() > 1) else { return };
+        if !self.present(&at.key("health")) {
+            let path = at.key("backend").index(index).key("addresses");
+            let mistake = self.key_mistake(&path, "nobody checks these paths");
+            let help = format!("add [service.{service}.health]: a path that dies in silence is found out by checks only");
+            self.report(mistake.warning().help(help));
+        }
+    }
+
     /// A backend that is written with several addresses. `at` is its section.
     pub(super) fn paths(&mut self, at: &KeyPath, raw: &raw::Backend) -> Option<Backend> {
         let key = at.key("addresses");
@@ -119,7 +130,13 @@ impl Checker<'_> {
             self.report(mistake.expected(format!("at most {MOST_PATHS} paths to one backend")));
             return None;
         }
-        let (first, further) = all.split_first()?;
+        let Some((first, further)) = all.split_first() else {
+            if self.findings.removed(&key).is_none() && raw.addresses.is_empty() {
+                let mistake = self.mistake(&key, "a backend needs an address");
+                self.report(mistake.expected("addresses with ports, such as [\"10.0.1.5:80\", \"10.9.1.5:80\"]"));
+            }
+            return None;
+        };
         let name = raw.addresses.first()?.clone();
         Some(Backend {
             id: raw.id.clone().unwrap_or_else(|| name.clone()),

@@ -114,6 +114,7 @@ impl Checker<'_> {
             self.report(mistake.near(near).help(format!("add [[service.{service}.backend]] sections")));
         }
         self.unique_backends(&backends_at, &raw.backend);
+        self.unchecked_paths(at, service, raw);
         let idle = |b: &raw::Backend| b.weight == 0 || b.drain;
         if !raw.backend.is_empty() && raw.backend.iter().all(idle) {
             let mistake = self.mistake(at, format!("no backend of the service `{service}` gets any work"));

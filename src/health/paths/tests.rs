@@ -119,9 +119,13 @@ fn where_no_path_works_it_is_the_backend_that_is_down() {
 fn a_path_that_accepts_and_hangs_is_left_after_as_many_checks_as_a_backend() {
     let mut world = World::new();
     world.round(&good(1), &good(1));
-    assert_eq!([world.round(&hangs(), &good(1)), world.round(&hangs(), &good(1))], [0, 0]);
-    assert_eq!(world.round(&hangs(), &good(1)), 1);
-    assert_eq!(world.told(), ["10.0.1.5:80 down", "10.9.1.5:80 chosen"]);
+    let kept = world.via(0);
+    assert_eq!(world.round(&hangs(), &good(1)), 0);
+    assert_eq!(world.round(&hangs(), &good(1)), 1, "the other one is far better already");
+    assert!(!world.watch.paths.is_dead(kept), "a slow answer is no dead path");
+    world.round(&hangs(), &good(1));
+    assert_eq!(world.told(), ["10.9.1.5:80 chosen", "10.0.1.5:80 down"]);
+    assert!(world.watch.paths.is_dead(kept));
 }
 
 #[test]
