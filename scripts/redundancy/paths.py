@@ -2,7 +2,7 @@
 """Two links to each backend, one of which is cut or loses packets; and many sessions to one backend by `source`.
 
 Everything happens in network namespaces that this script makes and removes: one with Evenkeel and its clients, one for each backend.
-It needs root, `ip` and `tc`, and nothing beyond Python's standard library.
+It needs root, `ip`, and `tc` with netem or `nft`, and nothing beyond Python's standard library.
 
     EVENKEEL=target/release/evenkeel scripts/redundancy/paths.py [cut] [loss] [sessions]
 
@@ -144,7 +144,7 @@ def paths():
 
 
 def events(kind):
-    all_events = json.loads(get("/api/v1/events?limit=1000"))["events"]
+    all_events = json.loads(get("/api/v1/events?limit=1000"))
     return [event for event in all_events if event["kind"] == kind]
 
 
@@ -191,6 +191,16 @@ def cut():
     stop(proxy)
 
 
+def lose(where, device):
+    """30 % of the packets of a device are lost: netem's doing, or, where the kernel has none, that of nftables."""
+    netem = ("tc", "qdisc", "add", "dev", device, "root", "netem", "loss", "30%")
+    if run("ip", "netns", "exec", where, *netem, check=False).returncode == 0:
+        return
+    rules = "add table ip lossy; add chain ip lossy in { type filter hook input priority 0; };"
+    rules += f'add rule ip lossy in iifname "{device}" numgen random mod 100 < 30 drop'
+    run("ip", "netns", "exec", where, "nft", rules)
+
+
 def loss():
     """A third of the packets is lost on the link that is in use."""
     proxy = start(HTTP.format(interval="2s", timeout="1s"))
@@ -201,7 +211,7 @@ def loss():
     for backend in range(1, BACKENDS + 1):
         number = 1 if before[(backend - 1) * 2] else 2
         for where, device in ((PROXY, f"p{backend}{number}"), (f"{TAG}-b{backend}", f"b{backend}{number}")):
-            run("ip", "netns", "exec", where, "tc", "qdisc", "add", "dev", device, "root", "netem", "loss", "30%")
+            lose(where, device)
     began = time.time()
     result = outcome(loading)
     chosen = events("path_chosen")
@@ -213,10 +223,11 @@ def loss():
     row("  changes of path", str(len(chosen)), f"{BACKENDS}, no flapping", len(chosen) == BACKENDS)
     row("  p99 in the last third", f"{result['late_p99'] * 1e3:.0f} ms", "(said)", True)
     row("  losses of the paths, as seen", ", ".join(f"{path['loss']:.2f}" for path in paths()), "(said)", True)
-    for backend in range(1, BACKENDS + 1):
-        number = 1 if before[(backend - 1) * 2] else 2
-        for where, device in ((PROXY, f"p{backend}{number}"), (f"{TAG}-b{backend}", f"b{backend}{number}")):
-            run("ip", "netns", "exec", where, "tc", "qdisc", "del", "dev", device, "root", check=False)
+    for where in spaces:
+        run("ip", "netns", "exec", where, "nft", "flush", "ruleset", check=False)
+        for number in (1, 2):
+            for device in (f"p1{number}", f"p2{number}", f"b1{number}", f"b2{number}"):
+                run("ip", "netns", "exec", where, "tc", "qdisc", "del", "dev", device, "root", check=False)
     stop(proxy)
 
 
@@ -224,10 +235,14 @@ def sessions():
     """As many sessions to one address and port of one backend as four sources and this machine's descriptors allow."""
     for last in range(11, 15):
         ip("-n", PROXY, "addr", "add", f"10.71.1.{last}/24", "dev", "p11")
-    hard = int(open("/proc/sys/fs/nr_open", encoding="ascii").read())
-    most = min(SESSIONS, (hard - 1000) // 2)
-    ports = run("ip", "netns", "exec", PROXY, "cat", "/proc/sys/net/ipv4/ip_local_port_range").stdout.split()
-    of_one = int(ports[1]) - int(ports[0]) + 1
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = min(SESSIONS, (hard - 200) // 2)
+    of_one = 60999 - 32768 + 1
+    if most < SESSIONS:
+        # descriptors end before ports do: with fewer ports it is the ports of four sources that are tried, not the descriptors
+        of_one = most // 4 + most // 50
+    setting = f"net.ipv4.ip_local_port_range={32768} {32768 + of_one - 1}"
+    run("ip", "netns", "exec", PROXY, "sysctl", "-w", setting)
     toml = """
 [[listener]]
 name = "tcp"
@@ -244,11 +259,12 @@ address = "10.71.1.5:81"
     proxy = start(toml)
     client = inside(PROXY, sys.executable, ME, "--clients", str(most), stdout=subprocess.PIPE, text=True)
     result = outcome(client)
-    name = f"sessions to one address and port, four sources of {of_one} ports each"
+    name = f"sessions to one address and port, four sources of {of_one} ports each ({hard} descriptors)"
     row(name, f"{result['open']} of {most}", f"{most}", result["open"] == most)
     row("  in", f"{result['seconds']:.0f} s", "(said)", True)
     row("  by source", ", ".join(str(count) for count in result["sources"]), "even", True)
     stop(proxy)
+    run("ip", "netns", "exec", PROXY, "sysctl", "-w", "net.ipv4.ip_local_port_range=32768 60999")
 
 
 def seconds_of(text):
@@ -334,7 +350,7 @@ def many_clients(most):
         for _ in range(min(256, most - len(kept))):
             one = socket.socket()
             one.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-            one.bind((f"127.0.1.{1 + (len(kept) + len(batch)) % 8}", 0))
+            one.bind((f"127.0.1.{1 + (len(kept) + len(batch)) % 16}", 0))
             one.settimeout(20)
             try:
                 one.connect(("127.0.0.1", 8080))
@@ -358,7 +374,7 @@ def many_clients(most):
 def main():
     asked = sys.argv[1:] or ["cut", "loss", "sessions"]
     if asked[0] == "--backend":
-        hard = int(open("/proc/sys/fs/nr_open", encoding="ascii").read())
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         return asyncio.run(serve())
     if asked[0] == "--load":

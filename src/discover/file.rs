@@ -243,7 +243,9 @@ mod tests {
 
     #[test]
     fn several_addresses_are_paths_to_one_backend() {
-        let all = parse(r#"[{ "addresses": ["10.0.1.5:80", "10.9.1.5:80"], "zone": "z" }, { "addresses": ["10.0.1.6:80"] }]"#);
+        let all = parse(
+            r#"[{ "addresses": ["10.0.1.5:80", "10.9.1.5:80"], "zone": "z" }, { "addresses": ["10.0.1.6:80"] }]"#,
+        );
         let all = all.unwrap();
         assert_eq!((&*all[0].id, &*all[0].name, &*all[0].host), ("10.0.1.5:80", "10.0.1.5:80", "10.0.1.5"));
         assert_eq!((all[0].are_paths, &all[0].further[..]), (true, &["10.9.1.5:80".parse().unwrap()][..]));

@@ -214,8 +214,9 @@ impl Checks {
         entry.and_then(|entry| entry.paths.as_ref()).is_some_and(PathWatch::has_losses)
     }
 
-    /// Begins a check of each path to a backend of which none is under way; gives back their places.
-    pub fn begin_paths(&mut self, key: u64) -> Vec<usize> {
+    /// Begins a check of each path to a backend of which none is under way; gives back their places, and how long each has to be
+    /// connected to.
+    pub fn begin_paths(&mut self, key: u64) -> Vec<(usize, Duration)> {
         self.watch_of(key).map(PathWatch::begin).unwrap_or_default()
     }
 

@@ -2,7 +2,7 @@
 //! the choice is published in the endpoint's [`Paths`], where dials read it.
 //!
 //! A path over which no connection can be made is down at once where another path works: that the kernel at the other end does not answer is
-//! no matter of load. Any other failure needs as many in a row as take a backend down. So does a path where no other one works, because it is the
+//! no matter of load. It has 300 ms for that, or eight times as long as it usually takes. Any other failure needs as many in a row as take a backend down. So does a path where no other one works, because it is the
 //! backend that is down then. A path comes up again after as many good checks as a backend does, and not before most of its recent ones were good, so
 //! that one that loses packets does not go up and down with each of them.
 //!
@@ -32,6 +32,9 @@ const NEWEST_RTT: f64 = 0.3;
 const LOSSY: f64 = 0.25;
 /// A path of which more fail than this is checked more often.
 const DOUBTFUL: f64 = 0.1;
+/// How many times the usual time a connection may take, and the least that it may, in seconds.
+const RTTS: f64 = 8.0;
+const LEAST_PATIENCE: f64 = 0.3;
 /// What a failure costs, in milliseconds.
 const FAILURE_MS: f64 = 1000.0;
 /// The least that a better path saves, in milliseconds.
@@ -119,12 +122,12 @@ impl PathWatch {
         Arc::ptr_eq(&self.addresses, addresses)
     }
 
-    /// Begins a check of each path of which none is under way; gives back their places.
-    pub fn begin(&mut self) -> Vec<usize> {
+    /// Begins a check of each path of which none is under way; gives back their places, and how long each has to be connected to.
+    pub fn begin(&mut self) -> Vec<(usize, Duration)> {
         let free = self.each.iter_mut().enumerate().filter(|(_, path)| !path.is_probed);
         free.map(|(place, path)| {
             path.is_probed = true;
-            place
+            (place, path.patience())
         })
         .collect()
     }
@@ -191,7 +194,8 @@ impl PathWatch {
     fn judge(&mut self, place: usize, policy: &Policy, now: Moment, news: &mut Vec<PathChange>) -> bool {
         let Some(last) = self.each[place].last.clone() else { return false };
         // of the same round, or a later one
-        let is_good_since = |other: &Watched| other.last.as_ref().is_some_and(|check| check.ok && check.at >= last.began);
+        let is_good_since =
+            |other: &Watched| other.last.as_ref().is_some_and(|check| check.ok && check.at >= last.began);
         let another_works = self.each.iter().enumerate().any(|(at, other)| at != place && is_good_since(other));
         let address = self.name(place);
         let path = &mut self.each[place];
@@ -314,6 +318,12 @@ impl Watched {
         for _ in 0..new {
             self.loss += NEWEST_FAILURE * (1.0 - self.loss);
         }
+    }
+
+    /// How long is waited for a connection. A packet that gets no answer in that time is sent again only after a second (RFC 6298), so that there is
+    /// no need to wait for the whole of a check's time-out. Of a path that was never connected to nobody knows.
+    fn patience(&self) -> Duration {
+        self.rtt.map_or(Duration::MAX, |rtt| Duration::from_secs_f64((rtt * RTTS / 1e3).max(LEAST_PATIENCE)))
     }
 
     /// In milliseconds.

@@ -38,8 +38,12 @@ fn remedy(shortage: Shortage) -> &'static str {
             "Raise LimitNOFILE (ulimit -n) or fs.file-max, or lower max_connections of the listeners and pool.max_idle"
         }
         Shortage::Memory => "Look at net.ipv4.tcp_mem, and at the memory limit of the unit or the container",
-        Shortage::Route => "Look at the network of this machine (ip route get ADDRESS), and whether `source` and `interface` of the service are there",
-        Shortage::Permission => "Look at its firewall, at IPAddressDeny of the unit, and at SELinux; `mark` needs CAP_NET_ADMIN",
+        Shortage::Route => {
+            "Look at the network of this machine (ip route get ADDRESS), and whether `source` and `interface` of the service are there"
+        }
+        Shortage::Permission => {
+            "Look at its firewall, at IPAddressDeny of the unit, and at SELinux; `mark` needs CAP_NET_ADMIN"
+        }
     }
 }
 

@@ -167,7 +167,14 @@ fn endpoints(
     same_way: bool,
 ) -> Vec<Arc<Endpoint>> {
     let endpoint = |(backend, place): (&model::Backend, &Option<usize>)| {
-        build_endpoint(service, name, backend, place.and_then(|at| before?.endpoints.get(at)), same_way, before.is_some())
+        build_endpoint(
+            service,
+            name,
+            backend,
+            place.and_then(|at| before?.endpoints.get(at)),
+            same_way,
+            before.is_some(),
+        )
     };
     service.backends.iter().zip(places).map(endpoint).collect()
 }
@@ -270,7 +277,9 @@ fn build_endpoint(
         None => {}
     }
     let is_alike = |known: &Endpoint| known.outbound == settings.outbound;
-    let connected = known.filter(|known| same_way && is_alike(known) && known.host == backend.host && known.addresses.same_as(&addresses));
+    let connected = known.filter(|known| {
+        same_way && is_alike(known) && known.host == backend.host && known.addresses.same_as(&addresses)
+    });
     let unchanged = connected.filter(|known| {
         known.name == backend.name
             && known.weight == backend.weight

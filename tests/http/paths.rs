@@ -123,7 +123,10 @@ fn requests_that_wait_on_a_path_that_dies_are_sent_again_over_the_other_and_the_
     assert!(began.elapsed() < PATIENCE);
     assert_eq!(good.requests().iter().filter(|request| request.target() == "/waits").count(), 1);
     let backend = shown(&proxy);
-    assert_eq!((&backend["failures"], &backend["breaker"], &backend["state"]), (&0.into(), &"closed".into(), &"up".into()));
+    assert_eq!(
+        (&backend["failures"], &backend["breaker"], &backend["state"]),
+        (&0.into(), &"closed".into(), &"up".into())
+    );
     assert_eq!(states(&proxy), ["down", "up chosen"]);
 }
 
@@ -190,7 +193,8 @@ fn source(client: &mut Client) -> String {
 #[test]
 fn connections_take_turns_at_the_sources_and_a_reload_changes_them() {
     let origin = telling();
-    let toml = |source: &str| config("", &format!("source = {source}\npool = {{ max_idle = 0 }}"), &[]) + &backend(origin);
+    let toml =
+        |source: &str| config("", &format!("source = {source}\npool = {{ max_idle = 0 }}"), &[]) + &backend(origin);
     let proxy = Proxy::start(&toml("[\"127.0.0.3-127.0.0.5\"]"));
     let mut client = proxy.client();
     let mut seen: Vec<String> = (0..6).map(|_| source(&mut client)).collect();

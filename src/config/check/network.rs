@@ -90,7 +90,9 @@ impl Checker<'_> {
         }
         if let Err((key, error)) = options.try_out() {
             let mistake = self.mistake(&at.key(key), format!("this process may not set `{key}`: {error}"));
-            self.report(mistake.help("it needs CAP_NET_ADMIN or CAP_NET_RAW (AmbientCapabilities= of the unit, `cap_add` of a container)"));
+            self.report(mistake.help(
+                "it needs CAP_NET_ADMIN or CAP_NET_RAW (AmbientCapabilities= of the unit, `cap_add` of a container)",
+            ));
             return None;
         }
         Some(options)
@@ -102,7 +104,8 @@ impl Checker<'_> {
         if !self.present(&at.key("health")) {
             let path = at.key("backend").index(index).key("addresses");
             let mistake = self.key_mistake(&path, "nobody checks these paths");
-            let help = format!("add [service.{service}.health]: a path that dies in silence is found out by checks only");
+            let help =
+                format!("add [service.{service}.health]: a path that dies in silence is found out by checks only");
             self.report(mistake.warning().help(help));
         }
     }

@@ -12,7 +12,8 @@ pub(in crate::config) const MOST_SOURCES: u128 = 256;
 /// The longest name of an interface (`IFNAMSIZ`, its closing zero left out).
 const LONGEST_INTERFACE: usize = 15;
 
-const SOURCE: &str = "an address such as \"10.0.0.5\", a range such as \"10.0.0.8-10.0.0.11\", or a network such as \"10.1.0.0/29\"";
+const SOURCE: &str =
+    "an address such as \"10.0.0.5\", a range such as \"10.0.0.8-10.0.0.11\", or a network such as \"10.1.0.0/29\"";
 const PATH: &str = "an IP address with a port, such as \"10.0.1.5:80\"";
 
 /// The addresses of one source: an address, a range, or a network.
@@ -83,7 +84,10 @@ pub(in crate::config) fn interface(text: &str) -> Result<()> {
     if is_name {
         return Ok(());
     }
-    Err(Problem::new(format!("`{text}` can't be the name of an interface"), "a name such as \"eth0\", of at most 15 bytes"))
+    Err(Problem::new(
+        format!("`{text}` can't be the name of an interface"),
+        "a name such as \"eth0\", of at most 15 bytes",
+    ))
 }
 
 /// One of several addresses of a backend.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use super::Monitor;
 use super::super::checks::DueCheck;
 use super::super::probe::{self, CheckFailure, CheckResult, PathResult};
+use super::Monitor;
 use crate::clock::Moment;
 
 /// What the checks of the paths have come to so far.
@@ -34,13 +34,13 @@ impl Monitor {
     pub(super) async fn check_paths(&self, job: &DueCheck, began: Moment) -> (CheckResult, Option<Duration>) {
         let (told, mut results) = mpsc::unbounded_channel();
         let places = self.checks().begin_paths(job.key);
-        for place in places {
+        for (place, patience) in places {
             let (monitor, job, told) = (self.clone(), job.clone(), told.clone());
             tokio::task::spawn_local(async move {
                 let key = job.key;
                 let mut under_way = PathUnderWay { monitor, key, place, began: Moment::now(), shown: None, told };
                 let agent = Arc::clone(&under_way.monitor.0.agent);
-                under_way.shown = Some(probe::check_path(&job.target, place, &*agent).await);
+                under_way.shown = Some(probe::check_path(&job.target, place, patience, &*agent).await);
             });
         }
         drop(told);

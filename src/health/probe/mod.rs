@@ -27,7 +27,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::endpoint::addresses::Addresses;
@@ -104,15 +104,15 @@ pub async fn check(target: &Target, agent: &Agent) -> CheckResult {
     check_over(target, None, agent).await.result
 }
 
-/// Checks a backend once, over one of its paths.
-pub async fn check_path(target: &Target, place: usize, agent: &Agent) -> PathResult {
+/// Checks a backend once, over one of its paths, which has this long to be connected to.
+pub async fn check_path(target: &Target, place: usize, patience: Duration, agent: &Agent) -> PathResult {
     match target.addresses.at(place) {
-        Some(address) => check_over(target, Some(address), agent).await,
+        Some(address) => check_over(target, Some((address, patience)), agent).await,
         None => PathResult { result: Err(CheckFailure::new("there is no such path")), rtt: None },
     }
 }
 
-async fn check_over(target: &Target, only: Option<SocketAddr>, agent: &Agent) -> PathResult {
+async fn check_over(target: &Target, only: Option<(SocketAddr, Duration)>, agent: &Agent) -> PathResult {
     let began = Instant::now();
     let deadline = began + target.policy.timeout;
     let rtt = Cell::new(None);
@@ -122,14 +122,15 @@ async fn check_over(target: &Target, only: Option<SocketAddr>, agent: &Agent) ->
 
 async fn try_check(
     target: &Target,
-    only: Option<SocketAddr>,
+    only: Option<(SocketAddr, Duration)>,
     agent: &Agent,
     deadline: Instant,
     connected: &dyn Fn(),
 ) -> CheckResult {
     let limit = target.policy.timeout;
-    let stream = timeout_at(deadline, connect(target, only, connected)).await;
-    let stream = stream.unwrap_or_else(|_| Err(CheckFailure::new(format!("no connection in {}", shown(limit)))))?;
+    let connecting = timeout_at(deadline, connect(target, only, connected));
+    let late = || CheckFailure::new(format!("no connection in {}", shown(limit)));
+    let stream = connecting.await.unwrap_or_else(|_| Err(late()))?;
     let asked = timeout_at(deadline, ask(target, stream, agent)).await;
     asked.unwrap_or_else(|_| Err(CheckFailure::new(format!("no answer in {}", shown(limit)))))
 }
@@ -176,7 +177,7 @@ fn is_refused_h2(target: &Target, stream: &Stream) -> bool {
 /// Connects to one address, or to any; `connected` is called before TLS.
 async fn connect(
     target: &Target,
-    only: Option<SocketAddr>,
+    only: Option<(SocketAddr, Duration)>,
     connected: &dyn Fn(),
 ) -> Result<Stream, CheckFailure> {
     let mut socket = match &target.address {
@@ -213,17 +214,25 @@ async fn connect(
 }
 
 /// A connection to this address of the backend, or to the first that answers, at the port where it is checked.
-async fn connect_tcp(target: &Target, only: Option<SocketAddr>) -> Result<TcpStream, CheckFailure> {
+async fn connect_tcp(target: &Target, only: Option<(SocketAddr, Duration)>) -> Result<TcpStream, CheckFailure> {
     let (all, port) = (&target.addresses, target.policy.port);
     let at_port = |at: SocketAddr| SocketAddr::new(at.ip(), port.unwrap_or(at.port()));
     let mut addresses: Vec<SocketAddr> = match only {
-        Some(only) => vec![at_port(only)],
+        Some((only, _)) => vec![at_port(only)],
         None => all.in_order().map(at_port).collect(),
     };
     if let (true, endpoint::Target::Tcp(address)) = (addresses.is_empty(), &target.address) {
         addresses = look_up(&target.host, address.port()).await?;
     }
-    match connect_any(addresses.into_iter(), target.policy.timeout, target.outbound.as_deref()).await {
+    let connecting = connect_any(addresses.into_iter(), target.policy.timeout, target.outbound.as_deref());
+    let connected = match only {
+        // one that was made meanwhile counts, however late this thread comes to look
+        Some((_, patience)) => timeout(patience, connecting)
+            .await
+            .map_err(|_| CheckFailure::new(format!("no connection in {}", shown(patience))))?,
+        None => connecting.await,
+    };
+    match connected {
         Ok((tcp, address)) => {
             // a check at another port says nothing about the address that requests go to, and one of a path nothing about the others
             if port.is_none() && only.is_none() {

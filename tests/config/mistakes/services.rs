@@ -174,7 +174,7 @@ fn where_connections_come_from_has_to_fit_the_backends_and_the_machine() {
         ("source = ['10.0.0.0/8']", "service.app.source[0]: `10.0.0.0/8` is too large"),
         ("source = ['::1']", "service.app.backend[0].address: no `source` of the service is an IPv4 address"),
         ("interface = 'an interface'", "service.app.interface: `an interface` can't be the name of an interface"),
-        ("dscp = 64", "service.app.dscp: `64` is out of range"),
+        ("dscp = 64", "service.app.dscp: `dscp` is out of range"),
     ] {
         assert_eq!(only_mistake(&service(text)), mistake);
     }
