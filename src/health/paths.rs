@@ -20,6 +20,7 @@ use super::probe::PathResult;
 use crate::clock::Moment;
 use crate::endpoint::addresses::Addresses;
 use crate::endpoint::paths::Paths;
+use crate::error::Shortage;
 use crate::event::PathChange;
 use crate::policy::Health as Policy;
 use crate::timer;
@@ -297,6 +298,10 @@ impl Watched {
 
     fn record(&mut self, shown: &PathResult, began: Moment, now: Moment) {
         self.is_probed = false;
+        // what this machine is out of says nothing about a path; that it has no way there does
+        if shown.result.as_ref().is_err_and(|failure| failure.is_ours && failure.reason != Shortage::Route.as_str()) {
+            return;
+        }
         let ok = shown.result.is_ok();
         (self.failed, self.passed) =
             if ok { (0, self.passed.saturating_add(1)) } else { (self.failed.saturating_add(1), 0) };
