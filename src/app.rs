@@ -22,6 +22,7 @@ mod listener_events;
 mod listeners;
 mod names;
 mod parts;
+mod paths;
 mod recovery;
 mod reload;
 mod running;

@@ -10,6 +10,7 @@ mod keepalive;
 mod new_connections;
 mod nice;
 mod own_address;
+pub mod outbound;
 mod peek;
 pub mod pipe;
 mod race;

@@ -3,6 +3,7 @@
 mod query;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::extract::{self, RawQuery};
 use http::header::{ACCEPT, HeaderMap};
@@ -20,8 +21,9 @@ use super::shadow;
 use crate::affinity::Affinity;
 use crate::clock::{Moment, Stamp, rfc3339};
 use crate::endpoint::breaker::Circuit;
-use crate::endpoint::standing;
-use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, Registry};
+use crate::endpoint::{Endpoint, standing};
+use crate::health::paths::PathReading;
+use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, PathSeries, Registry};
 use crate::shortage;
 use crate::snapshot::{Cut, Service, Snapshot};
 
@@ -250,7 +252,43 @@ fn backend(shared: &Shared, service: &Service, at: usize, now: Moment) -> Value 
             "ago_s": rounded(now.since(check.at).as_secs_f64()),
             "reason": check.reason,
         })),
+        "paths": paths(shared, endpoint, now),
     })
+}
+
+/// The paths to a backend; null where it has one, or nobody checks them.
+fn paths(shared: &Shared, endpoint: &Endpoint, now: Moment) -> Value {
+    let Some(paths) = shared.monitor.paths(&endpoint.service, &endpoint.id) else { return Value::Null };
+    let shown = |path: PathReading| {
+        json!({
+            "address": path.address.to_string(),
+            "state": if path.is_up { "up" } else { "down" },
+            "chosen": path.is_chosen,
+            "since": rfc3339(SystemTime::now() - now.since(path.since)),
+            "rtt_ms": path.rtt_ms.map(rounded),
+            "loss": rounded(path.loss),
+            "last_check": path.last_check.map(|check| json!({
+                "ok": check.ok,
+                "ms": rounded(BackendReading::millis(check.at.since(check.began))),
+                "ago_s": rounded(now.since(check.at).as_secs_f64()),
+                "reason": check.reason,
+            })),
+        })
+    };
+    paths.into_iter().map(shown).collect()
+}
+
+/// The same for the metrics.
+fn path_series(shared: &Shared, endpoint: &Endpoint) -> Vec<PathSeries> {
+    let paths = shared.monitor.paths(&endpoint.service, &endpoint.id).unwrap_or_default();
+    let series = |path: PathReading| PathSeries {
+        address: path.address.to_string(),
+        up: path.is_up,
+        chosen: path.is_chosen,
+        rtt: path.rtt_ms.map(|rtt| rtt / 1e3),
+        loss: path.loss,
+    };
+    paths.into_iter().map(series).collect()
 }
 
 /// The text of `/metrics`.
@@ -288,6 +326,7 @@ fn read(shared: &Shared, then: impl FnOnce(&Registry, &metrics::Readings<'_>)) {
                     Circuit::Open => 1,
                     Circuit::HalfOpen => 2,
                 }),
+                paths: endpoint.addresses.paths().map_or_else(Vec::new, |_| path_series(shared, endpoint)),
             }
         })
         .collect();

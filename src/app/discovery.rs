@@ -154,6 +154,7 @@ fn backend(found: &Backend) -> model::Backend {
             Target::Unix(path) => Address::Unix(path.clone()),
         },
         further: found.further.clone(),
+        are_paths: found.are_paths,
         unresolved: found.unresolved.clone(),
         host: found.host.clone(),
         weight: found.weight,

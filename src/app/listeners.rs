@@ -20,6 +20,7 @@ use crate::admin;
 use crate::config::model::{self, Address, ClientAuth};
 use crate::endpoint::Target;
 use crate::io::allow_any_address;
+use crate::io::outbound::SocketOptions;
 use crate::listener::{self, BoundListener, BoundSocket, DataPlane, ListenerSettings, NewListener};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::policy::ListenerProtocol;
@@ -59,6 +60,8 @@ struct NextListener {
     tls: Option<(u64, Acceptor)>,
     metrics: Arc<ListenerMetrics>,
     max_connections: usize,
+    /// What is set of its sockets.
+    options: SocketOptions,
 }
 
 /// A listener of a configuration that can't be had.
@@ -90,6 +93,7 @@ struct Wanted<'a> {
     protocol: ListenerProtocol,
     /// This machine need not have the address yet.
     free_bind: bool,
+    options: &'a SocketOptions,
 }
 
 /// Sockets that nobody accepts on yet.
@@ -131,7 +135,12 @@ impl Listeners {
                 None => {
                     let (handed, with_file) = inherited.listener(&target, listener.protocol, &listener.name);
                     let shares = self.shares_port(&prepared, &target);
-                    let wanted = Wanted { target: &target, protocol: listener.protocol, free_bind: listener.free_bind };
+                    let wanted = Wanted {
+                        target: &target,
+                        protocol: listener.protocol,
+                        free_bind: listener.free_bind,
+                        options: &listener.options,
+                    };
                     let fresh = self.bind(&wanted, handed, with_file, shares);
                     Some(fresh.map_err(|error| unusable(reason(&error)))?)
                 }
@@ -143,6 +152,7 @@ impl Listeners {
                 tls,
                 metrics: registry.listener(&listener.name),
                 max_connections: listener.max_connections,
+                options: listener.options.clone(),
             });
         }
         Ok(Prepared(prepared))
@@ -165,11 +175,15 @@ impl Listeners {
         with_file: bool,
         shares_port: bool,
     ) -> io::Result<NewSockets> {
-        let bound = match (inherited.is_empty(), with_file) {
+        let mut bound = match (inherited.is_empty(), with_file) {
             (true, _) => self.bind_new(wanted, shares_port)?,
             (false, false) => BoundListener::inherit(inherited, self.workers)?,
             (false, true) => BoundListener::inherit(inherited, self.workers)?.with_file(),
         };
+        // what a unit of systemd has set of its sockets stays where nothing else is asked for
+        if bound.options() != wanted.options {
+            bound.set_options(wanted.options)?;
+        }
         // an idle connection of HTTP does not last long; a session may be silent for hours
         if matches!(wanted.protocol, ListenerProtocol::Tcp | ListenerProtocol::Tls) {
             bound.keep_alive()?;
@@ -183,9 +197,9 @@ impl Listeners {
         let free = if shares_port { Ok(()) } else { free(wanted) };
         let bound = match wanted.target {
             Target::Tcp(address) if wanted.protocol == ListenerProtocol::Udp => {
-                listener::bind_datagrams(*address, wanted.free_bind, self.workers)?
+                listener::bind_datagrams(*address, wanted.free_bind, self.workers, wanted.options)?
             }
-            target => listener::bind(target, wanted.free_bind, self.workers)?,
+            target => listener::bind(target, wanted.free_bind, self.workers, wanted.options)?,
         };
         if let Err(error) = free {
             tracing::warn!(address = bound.describe(), %error, "another process listens there too: the kernel deals connections out between the two");
@@ -210,11 +224,12 @@ impl Listeners {
             }
         }
         for (next, listener) in prepared.0.into_iter().zip(&current.listeners) {
-            let NextListener { name, known, fresh, tls, metrics, max_connections } = next;
+            let NextListener { name, known, fresh, tls, metrics, max_connections, options } = next;
             let (fingerprint, acceptor) = tls.unzip();
             let open = self.open.iter_mut().find(|open| known == Some(open.key));
             match (open, fresh) {
                 (Some(open), _) => {
+                    open.set_options(&options);
                     control.counts(&metrics);
                     open.settings.store(Arc::new(open.settings.load().next(acceptor, metrics, max_connections)));
                     (open.name, open.tls) = (name, fingerprint);
@@ -304,6 +319,19 @@ fn reason(error: &io::Error) -> String {
     format!("{}{advice}", parts::reason(error))
 }
 
+impl OpenListener {
+    /// Changes what is set of its sockets, which others use already: what can't be set is said, and all goes on without.
+    fn set_options(&mut self, options: &SocketOptions) {
+        if self.bound.options() == options {
+            return;
+        }
+        if let Err(error) = self.bound.set_options(options) {
+            let (listener, address) = (&self.name, self.bound.describe());
+            tracing::error!(%listener, address, %error, "its `interface`, `mark` or `dscp` can't be changed while it is open: a restart would");
+        }
+    }
+}
+
 fn target(bind: &Address) -> (Target, String) {
     match bind {
         Address::Tcp(address) => (Target::Tcp(*address), address.to_string()),
@@ -358,29 +386,30 @@ fn free(wanted: &Wanted<'_>) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn wanted(target: &Target, protocol: ListenerProtocol) -> Wanted<'_> {
-        Wanted { target, protocol, free_bind: false }
+    fn is_free(target: &Target, protocol: ListenerProtocol) -> io::Result<()> {
+        free(&Wanted { target, protocol, free_bind: false, options: &SocketOptions::default() })
     }
 
     #[test]
     fn an_address_that_is_listened_on_with_reuseport_is_not_free() {
         let any = Target::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
-        let bound = listener::bind(&any, false, 1).unwrap();
+        let options = SocketOptions::default();
+        let bound = listener::bind(&any, false, 1, &options).unwrap();
         let taken = Target::Tcp(bound.describe().parse().unwrap());
         // the kernel alone would let us in
-        drop(listener::bind(&taken, false, 1).unwrap());
-        let refused = free(&wanted(&taken, ListenerProtocol::Http)).unwrap_err();
+        drop(listener::bind(&taken, false, 1, &options).unwrap());
+        let refused = is_free(&taken, ListenerProtocol::Http).unwrap_err();
         assert_eq!(parts::reason(&refused), "address already in use");
-        free(&wanted(&any, ListenerProtocol::Http)).unwrap();
+        is_free(&any, ListenerProtocol::Http).unwrap();
     }
 
     #[test]
     fn an_address_that_gets_datagrams_is_not_free_for_others() {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let bound = listener::bind_datagrams(address, false, 2).unwrap();
+        let bound = listener::bind_datagrams(address, false, 2, &SocketOptions::default()).unwrap();
         let taken = Target::Tcp(bound.describe().parse().unwrap());
-        let refused = free(&wanted(&taken, ListenerProtocol::Udp)).unwrap_err();
+        let refused = is_free(&taken, ListenerProtocol::Udp).unwrap_err();
         assert_eq!(parts::reason(&refused), "address already in use");
-        free(&wanted(&Target::Tcp(address), ListenerProtocol::Udp)).unwrap();
+        is_free(&Target::Tcp(address), ListenerProtocol::Udp).unwrap();
     }
 }

@@ -207,7 +207,7 @@ fn webhooks(prepared: PreparedWebhooks, store: &Store, registry: &Arc<Registry>)
 fn monitor(agents: &Agents, store: &Store) -> Monitor {
     let heard = agents.clone();
     let hear = Arc::new(move |target: &_, line: &_| heard.hear(target, line, Moment::now()));
-    Monitor::new(fastrand::u64(..), Arc::clone(store.news()), hear)
+    Monitor::telling(fastrand::u64(..), Arc::clone(store.news()), hear, Some(Arc::clone(store.events())))
 }
 
 /// The first snapshot, with what was discovered, and the configuration that it is made of.

@@ -10,6 +10,7 @@ use super::accounts::Accounting;
 use super::background;
 use super::checks::{self, Agents};
 use super::detection::Detections;
+use super::paths::PathSuspicions;
 use super::recovery::Recovering;
 use crate::clock::Moment;
 use crate::detect::fault::Vote;
@@ -74,6 +75,7 @@ impl Upkeep {
         let events = Arc::clone(store.events());
         let mut detections =
             Detections::new(registry, monitor.clone(), dependencies, Arc::clone(&why.sources.faults), events);
+        let mut suspicions = PathSuspicions::default();
         let (mut generation, mut changes) = (0, 0);
         loop {
             let now = Moment::now();
@@ -86,7 +88,9 @@ impl Upkeep {
                 monitor.update(targets);
                 why.sources.ejector().update(checks::watched(&snapshot));
                 detections.update(&snapshot, now);
+                suspicions.update(&snapshot);
             }
+            suspicions.look(&snapshot, &monitor, now);
             detections.observe(&snapshot, now);
             let evidence = SnapshotEvidence { snapshot: &snapshot, detections: &detections };
             let ejections = why.sources.ejector().tick(now, &evidence);

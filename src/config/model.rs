@@ -20,6 +20,7 @@ use http::{StatusCode, Uri};
 use ipnet::IpNet;
 
 use crate::event::Filter;
+use crate::io::outbound::SocketOptions;
 use crate::policy::access_log::{AccessDestination, AccessLines};
 use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride};
 use crate::route::{Conditions, Host};
@@ -164,6 +165,8 @@ pub struct Listener {
     pub protocol: ListenerProtocol,
     /// Connections begin with a PROXY header.
     pub proxy_protocol: bool,
+    /// What is set of its sockets.
+    pub options: SocketOptions,
     /// Where everything goes that no route takes.
     pub service: Option<ServiceId>,
     /// The networks whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.

@@ -6,6 +6,7 @@
 pub(super) mod access_log;
 mod address;
 mod endpoint;
+pub(super) mod network;
 pub(super) mod recovery;
 pub(super) mod service;
 pub(super) mod store;
@@ -70,6 +71,9 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "regex" => regex(text).map(drop),
         "method" => method(text).map(drop),
         "network" => network(text).map(drop),
+        "source" => network::source(text).map(drop),
+        "interface" => network::interface(text),
+        "path-address" => network::path_address(text).map(drop),
         "header-name" => header_name(text).map(drop),
         "header-value" => header_value(text).map(drop),
         "hash-key" => service::hash_key(text).map(drop),

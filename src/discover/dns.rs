@@ -253,6 +253,7 @@ fn backend(address: SocketAddr, host: &str, weight: u32, backup: bool) -> Backen
         name: address.to_string(),
         target: Target::Tcp(address),
         further: Vec::new(),
+        are_paths: false,
         unresolved: None,
         host: host.trim_end_matches('.').to_ascii_lowercase(),
         weight,

@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use super::{Backend, MOST, sorted};
 use crate::endpoint::Target;
+use crate::endpoint::paths::MOST as MOST_PATHS;
 use crate::io::{self, HostPort, Resolved};
 
 /// The time that the look-ups of all names in a file may take together. It is less than the time that a configuration waits for first answers.
@@ -29,7 +30,10 @@ pub const LARGEST: u64 = 16 << 20;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawBackend {
-    address: String,
+    address: Option<String>,
+    /// Instead of `address`: paths to one machine.
+    #[serde(default)]
+    addresses: Vec<SocketAddr>,
     id: Option<String>,
     #[serde(default = "one")]
     weight: u32,
@@ -81,24 +85,35 @@ fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
     if raw.len() > MOST {
         return Err(format!("it has {} backends, more than {MOST}", raw.len()));
     }
-    let names = raw.iter().filter_map(|one| name(&one.address));
+    let names = raw.iter().filter_map(|one| name(one.address.as_deref()?));
     let found = io::resolve_all(names.map(|(host, port)| (host.to_owned(), port)), PATIENCE);
     let mut ids = HashSet::with_capacity(raw.len());
     let mut backends = Vec::with_capacity(raw.len());
     for one in raw {
-        let ParsedAddress { target, further, unresolved, host } = parse_address(&one.address, folder, &found)?;
-        let id = one.id.unwrap_or_else(|| one.address.clone());
+        let are_paths = one.addresses.len() > 1;
+        let (address, parsed) = match (one.address, &one.addresses[..]) {
+            (Some(address), []) => {
+                let parsed = parse_address(&address, folder, &found)?;
+                (address, parsed)
+            }
+            (None, [first, ..]) => (first.to_string(), parse_paths(&one.addresses)?),
+            (Some(address), _) => return Err(format!("`{address}` has `address` and `addresses`: one is enough")),
+            (None, []) => return Err("a backend has no `address`".to_owned()),
+        };
+        let ParsedAddress { target, further, unresolved, host } = parsed;
+        let id = one.id.unwrap_or_else(|| address.clone());
         if id.is_empty() {
-            return Err(format!("the id of `{}` is empty", one.address));
+            return Err(format!("the id of `{address}` is empty"));
         }
         if !ids.insert(id.clone()) {
             return Err(format!("two backends are called `{id}`"));
         }
         backends.push(Backend {
             id,
-            name: one.address,
+            name: address,
             target,
             further,
+            are_paths,
             unresolved,
             host,
             weight: one.weight,
@@ -117,6 +132,24 @@ struct ParsedAddress {
     further: Vec<SocketAddr>,
     unresolved: Option<String>,
     host: String,
+}
+
+/// The addresses of a backend that has several, which are paths to it.
+fn parse_paths(all: &[SocketAddr]) -> Result<ParsedAddress, String> {
+    if all.len() > MOST_PATHS {
+        return Err(format!("a backend has {} addresses, more than {MOST_PATHS}", all.len()));
+    }
+    for (at, one) in all.iter().enumerate() {
+        if one.port() == 0 || one.ip().is_unspecified() {
+            return Err(format!("`{one}` is no address of a backend: IP:PORT"));
+        }
+        if all[..at].contains(one) {
+            return Err(format!("a backend has the address {one} twice"));
+        }
+    }
+    let first = all[0];
+    let (target, host) = (Target::Tcp(first), first.ip().to_string());
+    Ok(ParsedAddress { target, further: all[1..].to_vec(), unresolved: None, host })
 }
 
 fn parse_address(address: &str, folder: &Path, found: &HashMap<HostPort, Resolved>) -> Result<ParsedAddress, String> {
@@ -193,6 +226,7 @@ mod tests {
             name: "[::1]:80".to_owned(),
             target: Target::Tcp("[::1]:80".parse().unwrap()),
             further: Vec::new(),
+            are_paths: false,
             unresolved: None,
             host: "::1".to_owned(),
             weight: 7,
@@ -205,6 +239,27 @@ mod tests {
         assert_eq!((all[1].weight, &*all[1].host, all[1].backup), (1, "10.0.0.2", false));
         assert_eq!(all[2].target, Target::Unix("/etc/evenkeel/api.sock".into()));
         assert_eq!(parse("[]"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn several_addresses_are_paths_to_one_backend() {
+        let all = parse(
+            r#"[{ "addresses": ["10.0.1.5:80", "10.9.1.5:80"], "zone": "z" }, { "addresses": ["10.0.1.6:80"] }]"#,
+        );
+        let all = all.unwrap();
+        assert_eq!((&*all[0].id, &*all[0].name, &*all[0].host), ("10.0.1.5:80", "10.0.1.5:80", "10.0.1.5"));
+        assert_eq!((all[0].are_paths, &all[0].further[..]), (true, &["10.9.1.5:80".parse().unwrap()][..]));
+        assert!(!all[1].are_paths && all[1].further.is_empty(), "one way is no choice");
+        for bad in [
+            r#"[{ "id": "a" }]"#,
+            r#"[{ "addresses": [] }]"#,
+            r#"[{ "address": "10.0.1.5:80", "addresses": ["10.9.1.5:80"] }]"#,
+            r#"[{ "addresses": ["10.0.1.5:80", "10.0.1.5:80"] }]"#,
+            r#"[{ "addresses": ["10.0.1.5:80", "api.internal:80"] }]"#,
+            r#"[{ "addresses": ["10.0.1.5:80", "10.0.1.5:0"] }]"#,
+        ] {
+            parse(bad).unwrap_err();
+        }
     }
 
     #[test]

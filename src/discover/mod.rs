@@ -42,8 +42,10 @@ pub struct Backend {
     pub name: String,
     /// The address to connect to.
     pub target: Target,
-    /// Further addresses of its name, in the resolver's order.
+    /// Further addresses: of its name, in the resolver's order, or those of `addresses`.
     pub further: Vec<SocketAddr>,
+    /// Whether its addresses are paths to it, each with a health of its own.
+    pub are_paths: bool,
     /// Why its name can't be looked up. Of `target` only the port is true then.
     pub unresolved: Option<String>,
     /// The host that it was found by: `Host` of last resort, and the name asked for in TLS.

@@ -111,6 +111,7 @@ mod tests {
             name: address.to_owned(),
             target: Target::Tcp(address.parse::<SocketAddr>().unwrap()),
             further: Vec::new(),
+            are_paths: false,
             unresolved: None,
             host: "api".to_owned(),
             weight: 1,

@@ -4,6 +4,7 @@
 pub mod addresses;
 pub mod breaker;
 pub mod latency;
+pub mod paths;
 pub mod load;
 pub mod failure_streak;
 pub mod precedence;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::clock::Moment;
+use crate::io::outbound::Outbound;
 use addresses::Addresses;
 use breaker::Breaker;
 use failure_streak::FailureStreak;
@@ -42,12 +44,14 @@ pub struct Endpoint {
     /// Its address: the first one where its name has several. While it [is unresolved](Self::is_unresolved) only the
     /// port is right.
     pub target: Target,
-    /// All addresses of its name, or its only one; none for a Unix socket, and none where its name can't be looked up.
+    /// All addresses of its name, or its paths, or its only one; none for a Unix socket, and none where its name can't be looked up.
     pub addresses: Arc<Addresses>,
     /// The host part of the address as written: `Host` of last resort, and the name asked for in TLS.
     pub host: String,
     /// Configured weight; 0 = no new work.
     pub weight: u32,
+    /// Where connections to it come from, and how these are marked; `None` = as the kernel does by itself.
+    pub outbound: Option<Arc<Outbound>>,
     /// Exchanges at a time as configured; 0 = no limit.
     pub max_connections: u32,
     /// Used only when no other backend is available.

@@ -16,6 +16,7 @@ pub fn endpoint() -> Endpoint {
         service: "api".into(),
         name: "127.0.0.1:8080".to_owned(),
         target: Target::Tcp(address),
+        outbound: None,
         addresses: Arc::new(Addresses::new([address])),
         host: "127.0.0.1".to_owned(),
         weight: 1,

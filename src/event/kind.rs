@@ -11,6 +11,7 @@ mod hand_over;
 mod ledger;
 mod listener;
 mod otlp;
+mod path;
 pub mod promise;
 pub mod recovery;
 mod rendering;
@@ -28,6 +29,7 @@ pub use hand_over::HandOverChange;
 pub use ledger::LedgerChange;
 pub use listener::ListenerChange;
 pub use otlp::OtlpChange;
+pub use path::PathChange;
 pub use promise::PromiseChange;
 pub use recovery::RecoveryChange;
 pub use session_store::StoreChange;
@@ -83,6 +85,8 @@ pub enum Kind {
     Certificate(CertificateChange),
     /// Something happened to the source of a service's backends.
     Discovery(DiscoveryChange),
+    /// Something happened to a path to a backend that has several.
+    Path(PathChange),
     /// Detection has found a fault, or one holds no more.
     Fault(FaultChange),
     /// Something happened to what is promised of a service.
@@ -192,7 +196,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 70] = [
+pub const NAMES: [&str; 73] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -202,6 +206,9 @@ pub const NAMES: [&str; 70] = [
     "backend_broken",
     "backend_unknown",
     "backend_removed",
+    "path_down",
+    "path_up",
+    "path_chosen",
     "fault_raised",
     "fault_cleared",
     "detector_left_out",
@@ -306,6 +313,7 @@ impl Kind {
             Self::Listener(change) => change.name(),
             Self::Certificate(change) => change.name(),
             Self::Discovery(change) => change.name(),
+            Self::Path(change) => change.name(),
             Self::Fault(change) => change.name(),
             Self::Promise(change) => change.name(),
             Self::Recovery(change) => change.name(),
@@ -340,6 +348,7 @@ impl Kind {
             Self::Listener(change) => change.level(),
             Self::Certificate(change) => change.level(),
             Self::Discovery(change) => change.level(),
+            Self::Path(change) => change.level(),
             Self::Fault(change) => change.level(),
             Self::Promise(change) => change.level(),
             Self::Recovery(change) => change.level(),

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 pub use filter::Filter;
 pub use kind::{
     BackupChange, Certificate, CertificateChange, DiscoveryChange, FaultChange, HandOverChange, Kind, LedgerChange,
-    Level, ListenerChange, OtlpChange, PromiseChange, RecoveryChange, Sessions, StoreChange,
+    Level, ListenerChange, OtlpChange, PathChange, PromiseChange, RecoveryChange, Sessions, StoreChange,
 };
 
 use crate::clock::{Moment, rfc3339};

@@ -200,6 +200,9 @@ fn before_recovery() -> Vec<Kind> {
     let took = Duration::ZERO;
     vec![
         Kind::BackendRemoved { by: "configuration" },
+        Kind::Path(PathChange::Down { address: text(), reason: text() }),
+        Kind::Path(PathChange::Up { address: text() }),
+        Kind::Path(PathChange::Chosen { address: text(), was: text(), reason: text() }),
         Kind::Fault(FaultChange { verdict: verdict(), held: None }),
         Kind::Fault(FaultChange { verdict: verdict(), held: Some(took) }),
         Kind::DetectorLeftOut { detector: "anomaly", reason: text() },

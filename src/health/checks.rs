@@ -9,11 +9,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::probe::{CheckResult, Target};
+use super::paths::{PathReading, PathWatch};
+use super::probe::{CheckResult, PathResult, Target};
 use super::rise_fall::RiseFall;
 use super::schedule::Schedule;
 use crate::clock::Moment;
 use crate::endpoint::standing::Health;
+use crate::event::PathChange;
 
 /// All backends that are checked.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ struct CheckedBackend {
     /// Good checks in a row since one failed, until they are as many as the backend needs to be well again.
     returning: Option<u32>,
     hurry: Option<Hurry>,
+    /// What is known of its paths, where it has several that are checked.
+    paths: Option<PathWatch>,
 }
 
 /// A backend is checked in a hurry: until it is well, or that takes too long.
@@ -86,11 +90,11 @@ impl Checks {
             let name = (Arc::clone(&target.service), target.id.clone(), target.advisory);
             let known = before.remove(&name).and_then(|key| Some((key, self.entries.remove(&key)?)));
             let (key, entry) = match known {
-                Some((key, entry)) if entry.is_same_check(&target) => (key, entry.with(target)),
+                Some((key, entry)) if entry.is_same_check(&target) => (key, entry.with(target, now)),
                 known => {
                     let key = self.new_key();
                     fresh.push((key, target.policy.interval));
-                    (key, CheckedBackend::new(target, known.map(|(_, entry)| entry)))
+                    (key, CheckedBackend::new(target, known.map(|(_, entry)| entry), now))
                 }
             };
             self.entries.insert(key, entry);
@@ -197,6 +201,63 @@ impl Checks {
         self.entries.get(key)?.last.clone()
     }
 
+    /// What is known of the paths to a backend; `None` = it has one, or nobody checks it.
+    pub fn paths(&self, service: &str, id: &str) -> Option<Vec<PathReading>> {
+        let key = self.keys.get(&(Arc::from(service), id.to_owned(), false))?;
+        self.entries.get(key)?.paths.as_ref().map(PathWatch::read)
+    }
+
+    /// Whether dials have met trouble on the paths to a backend since these were checked last.
+    pub fn have_paths_lost(&self, service: &str, id: &str) -> bool {
+        let key = self.keys.get(&(Arc::from(service), id.to_owned(), false));
+        let entry = key.and_then(|key| self.entries.get(key));
+        entry.and_then(|entry| entry.paths.as_ref()).is_some_and(PathWatch::has_losses)
+    }
+
+    /// Begins a check of each path to a backend of which none is under way; gives back their places, and how long each has to be
+    /// connected to.
+    pub fn begin_paths(&mut self, key: u64) -> Vec<(usize, Duration)> {
+        self.watch_of(key).map(PathWatch::begin).unwrap_or_default()
+    }
+
+    /// Whether checks are under way of paths that are up.
+    pub fn are_up_paths_checked(&mut self, key: u64) -> bool {
+        self.watch_of(key).is_some_and(|paths| paths.are_up_probed())
+    }
+
+    /// Records what the check of a path has shown that began at `began`; `None` = it broke off. Gives back whose path it is, and what is to
+    /// be told.
+    pub fn finish_path(
+        &mut self,
+        key: u64,
+        place: usize,
+        shown: Option<&PathResult>,
+        began: Moment,
+        now: Moment,
+    ) -> Option<(Arc<Target>, Vec<PathChange>)> {
+        let entry = self.entries.get_mut(&key)?;
+        let paths = entry.paths.as_mut()?;
+        let news = match shown {
+            Some(shown) => paths.observe(place, shown, &entry.target.policy, began, now),
+            None => {
+                paths.broke_off(place);
+                Vec::new()
+            }
+        };
+        Some((Arc::clone(&entry.target), news))
+    }
+
+    /// Says how long the last check took, where it took less time than from its begin to its end.
+    pub fn set_took(&mut self, key: u64, took: Duration) {
+        if let Some(last) = self.entries.get_mut(&key).and_then(|entry| entry.last.as_mut()) {
+            last.took = took;
+        }
+    }
+
+    fn watch_of(&mut self, key: u64) -> Option<&mut PathWatch> {
+        self.entries.get_mut(&key)?.paths.as_mut()
+    }
+
     /// Whether every backend has been checked at least once.
     pub fn is_checked(&self) -> bool {
         self.entries.values().all(|entry| entry.last.is_some())
@@ -208,15 +269,22 @@ impl Checks {
     }
 }
 
+/// What is known of the paths to a backend: what was known of the same paths before stays.
+fn watch(before: Option<PathWatch>, target: &Target, now: Moment) -> Option<PathWatch> {
+    let same = before.filter(|paths| paths.is_of(&target.addresses));
+    same.or_else(|| PathWatch::new(&target.addresses, now)).filter(|_| !target.advisory)
+}
+
 impl CheckedBackend {
     /// A backend that is checked from now on, or in another way than `before`.
-    fn new(target: Target, before: Option<Self>) -> Self {
+    fn new(target: Target, before: Option<Self>, now: Moment) -> Self {
         let kept = before.filter(|entry| Arc::ptr_eq(&entry.target.live, &target.live));
-        let (counter, last, hurry) = match kept {
-            Some(entry) => (entry.counter, entry.last, entry.hurry),
-            None => (RiseFall::new(target.policy.initial), None, None),
+        let (counter, last, hurry, paths) = match kept {
+            Some(entry) => (entry.counter, entry.last, entry.hurry, entry.paths),
+            None => (RiseFall::new(target.policy.initial), None, None, None),
         };
-        let entry = Self { target: Arc::new(target), counter, last, returning: None, hurry };
+        let paths = watch(paths, &target, now);
+        let entry = Self { target: Arc::new(target), counter, last, returning: None, hurry, paths };
         entry.publish(entry.counter.state(), entry.last.as_ref().map_or("not checked yet", |last| &last.reason));
         entry
     }
@@ -225,8 +293,8 @@ impl CheckedBackend {
         Arc::ptr_eq(&self.target.live, &target.live) && self.target.policy == target.policy
     }
 
-    fn with(self, target: Target) -> Self {
-        Self { target: Arc::new(target), ..self }
+    fn with(self, target: Target, now: Moment) -> Self {
+        Self { paths: watch(self.paths, &target, now), target: Arc::new(target), ..self }
     }
 
     fn publish(&self, health: Health, reason: &str) {
@@ -239,7 +307,8 @@ impl CheckedBackend {
     /// visible to checks as well, and when that is over.
     fn is_in_doubt(&self, now: Moment) -> bool {
         let may_return = self.returning.is_some() || self.target.live.standing.is_ejected(now);
-        self.counter.is_in_doubt() || (may_return && self.counter.state() == Health::Up)
+        let is_path_in_doubt = self.paths.as_ref().is_some_and(PathWatch::is_in_doubt);
+        self.counter.is_in_doubt() || is_path_in_doubt || (may_return && self.counter.state() == Health::Up)
     }
 
     /// Records a result; whether it is the one that shows that the backend has come back. A backend that is started anew within a second never

@@ -120,6 +120,7 @@ fn target_of(asked: &Asked, interval: Duration) -> Target {
         live: Arc::<Live>::default(),
         address: endpoint::Target::Tcp(address.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), endpoint.port))),
         addresses: Arc::new(Addresses::new(address)),
+        outbound: None,
         host: endpoint.host.clone(),
         protocol: UpstreamProtocol::Http1,
         tls: None,

@@ -6,6 +6,8 @@
 //!   counters of exchanges ──▶ window ──▶ outlier                             passive: ejector.rs drives it
 //! ```
 //!
+//! A backend with several addresses is checked over each of them; [`paths`] finds out which are used.
+//!
 //! All of it runs on the control plane. The parts that decide ([`rise_fall`], [`schedule`], [`checks`], [`window`],
 //! [`outlier`]) are pure and take the time as an argument; the parts that do I/O or keep time ([`probe`], [`monitor`],
 //! [`ejector`]) decide nothing. A decision is written to the backend's `Standing`, and the owner of the snapshots is
@@ -18,6 +20,7 @@ pub mod ejector;
 pub mod faults;
 pub mod monitor;
 pub mod outlier;
+pub mod paths;
 pub mod probe;
 pub mod schedule;
 pub mod window;

@@ -1,5 +1,7 @@
 //! Makes the checks when they are due, on the control plane's thread, many at a time.
 
+mod paths;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,8 +9,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::checks::{Checks, DueCheck, LastCheck};
-use super::probe::{self, Agent, CheckFailure, CheckResult, Target};
+use super::paths::PathReading;
+use super::probe::{self, Agent, CheckFailure, CheckResult, PathResult, Target};
 use crate::clock::Moment;
+use crate::event::{Events, Kind, Subject};
 
 /// All active checks. A handle: its copies are the same monitor. The checks run on the control plane's thread; the handle can be shared because
 /// the admin address's handlers have to be `Send`. Nobody holds the lock across an `await`.
@@ -22,13 +26,20 @@ struct Inner {
     /// Notified when a backend's health has changed.
     changed: Arc<Notify>,
     agent: Arc<Agent>,
+    /// Told of changes of paths.
+    events: Option<Arc<Events>>,
 }
 
 impl Monitor {
     /// Checks nothing yet. `changed` is notified after every change of a backend's health; `agent` is called with what
     /// agents answer.
     pub fn new(seed: u64, changed: Arc<Notify>, agent: Arc<Agent>) -> Self {
-        Self(Arc::new(Inner { checks: Mutex::new(Checks::new(seed)), updated: Notify::new(), changed, agent }))
+        Self::telling(seed, changed, agent, None)
+    }
+
+    /// The same; `events` are told of changes of paths.
+    pub fn telling(seed: u64, changed: Arc<Notify>, agent: Arc<Agent>, events: Option<Arc<Events>>) -> Self {
+        Self(Arc::new(Inner { checks: Mutex::new(Checks::new(seed)), updated: Notify::new(), changed, agent, events }))
     }
 
     /// Replaces the set of backends that are checked; to be called for each new snapshot. What is known of those that
@@ -50,6 +61,16 @@ impl Monitor {
     /// The result of the last check of a backend.
     pub fn last_check(&self, service: &str, id: &str) -> Option<LastCheck> {
         self.checks().last_check(service, id)
+    }
+
+    /// What is known of the paths to a backend; `None` = it has one, or nobody checks it.
+    pub fn paths(&self, service: &str, id: &str) -> Option<Vec<PathReading>> {
+        self.checks().paths(service, id)
+    }
+
+    /// Whether dials have met trouble on the paths to a backend since these were checked last.
+    pub fn have_paths_lost(&self, service: &str, id: &str) -> bool {
+        self.checks().have_paths_lost(service, id)
     }
 
     /// Whether every backend has been checked at least once.
@@ -88,15 +109,32 @@ impl Monitor {
     }
 
     async fn check(self, job: DueCheck) {
-        let mut under_way = UnderWay { monitor: &self, key: job.key, began: Moment::now(), result: None };
-        under_way.result = Some(probe::check(&job.target, &*self.0.agent).await);
+        let mut under_way = UnderWay { monitor: &self, key: job.key, began: Moment::now(), result: None, took: None };
+        if job.target.paths().is_none() || job.target.advisory {
+            under_way.result = Some(probe::check(&job.target, &*self.0.agent).await);
+            return;
+        }
+        let (result, took) = self.check_paths(&job, under_way.began).await;
+        (under_way.result, under_way.took) = (Some(result), took);
     }
 
-    fn finish(&self, key: u64, result: CheckResult, began: Moment) {
+    fn path_checked(&self, key: u64, place: usize, shown: Option<&PathResult>, began: Moment, now: Moment) {
+        let Some((target, news)) = self.checks().finish_path(key, place, shown, began, now) else { return };
+        let Some(events) = self.0.events.as_ref().filter(|_| !news.is_empty()) else { return };
+        let subject = Subject::backend(&target.service, &target.id.as_str().into());
+        for change in news {
+            events.tell(subject.clone(), Kind::Path(change));
+        }
+    }
+
+    fn finish(&self, key: u64, result: CheckResult, took: Option<Duration>, began: Moment) {
         let mut checks = self.checks();
         let before = checks.earliest();
         if checks.finish(key, result, began, Moment::now()).is_some() {
             self.0.changed.notify_one();
+        }
+        if let Some(took) = took {
+            checks.set_took(key, took);
         }
         // the loop of `run` sleeps until the check that was the earliest before
         if checks.earliest().is_some_and(|at| before.is_none_or(|before| at < before)) {
@@ -112,12 +150,15 @@ struct UnderWay<'a> {
     key: u64,
     began: Moment,
     result: Option<CheckResult>,
+    /// How long the part took that decided it, where that is not all of it.
+    took: Option<Duration>,
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         let broke_off = || Err(CheckFailure { reason: "the check broke off".into(), is_ours: true });
-        self.monitor.finish(self.key, self.result.take().unwrap_or_else(broke_off), self.began);
+        let result = self.result.take().unwrap_or_else(broke_off);
+        self.monitor.finish(self.key, result, self.took, self.began);
     }
 }
 

@@ -8,6 +8,8 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Type};
 use tokio::net::TcpStream;
 
+use super::outbound::{self, Outbound};
+
 /// When the kernel reported that something failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureTiming {
@@ -28,14 +30,14 @@ pub struct NotConnected {
     pub timing: FailureTiming,
 }
 
-/// Connects to an address.
+/// Connects to an address, in the way of `outbound`; `None` = as the kernel does by itself.
 ///
 /// # Errors
 ///
 /// The kernel's error, and when it was reported.
-pub async fn connect(address: SocketAddr) -> Result<TcpStream, NotConnected> {
+pub async fn connect(address: SocketAddr, outbound: Option<&Outbound>) -> Result<TcpStream, NotConnected> {
     let failed = |error, timing| NotConnected { to: address, error, timing };
-    let socket = begin(address).map_err(|error| failed(at_once(error, address), FailureTiming::AtOnce))?;
+    let socket = begin(address, outbound).map_err(|error| failed(at_once(error, address), FailureTiming::AtOnce))?;
     let later = async {
         let tcp = TcpStream::from_std(socket)?;
         // a connection becomes writable both when it is made and when it has failed
@@ -49,12 +51,12 @@ pub async fn connect(address: SocketAddr) -> Result<TcpStream, NotConnected> {
 }
 
 /// Makes the kernel begin to connect.
-fn begin(address: SocketAddr) -> io::Result<std::net::TcpStream> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
-        _ => Ok(socket.into()),
+fn begin(address: SocketAddr, outbound: Option<&Outbound>) -> io::Result<std::net::TcpStream> {
+    if let Some(outbound) = outbound {
+        return outbound.connect(Type::STREAM, address).map(Into::into);
     }
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    outbound::begin(&socket, address).map(|()| socket.into())
 }
 
 /// `EADDRNOTAVAIL` means that there is no free port, but also that this machine has no address of the family, as where

@@ -10,16 +10,18 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connect::{NotConnected, connect};
+use super::outbound::Outbound;
 
 /// How long an address is tried alone before the next one is tried beside it (RFC 8305, section 8).
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A connection that is being made.
-type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, NotConnected>>>>;
+type Connecting<'a> = Pin<Box<dyn Future<Output = Result<TcpStream, NotConnected>> + 'a>>;
 
-struct Race<I> {
+struct Race<'a, I> {
     waiting: I,
-    running: Vec<(SocketAddr, Connecting)>,
+    running: Vec<(SocketAddr, Connecting<'a>)>,
+    outbound: Option<&'a Outbound>,
     failed: Vec<NotConnected>,
     head_start: Duration,
     /// When the next address is tried.
@@ -27,7 +29,8 @@ struct Race<I> {
 }
 
 /// Connects to one of these addresses, which are tried in their order: the next one when the one before has failed or
-/// has had its head start. All have begun when half of `limit` is over. Returns the connection and its address.
+/// has had its head start. All have begun when half of `limit` is over. Connections are made in the way of `outbound`, if
+/// there is one. Returns the connection and its address.
 ///
 /// # Errors
 ///
@@ -35,6 +38,7 @@ struct Race<I> {
 pub async fn connect_any(
     addresses: impl ExactSizeIterator<Item = SocketAddr>,
     limit: Duration,
+    outbound: Option<&Outbound>,
 ) -> Result<(TcpStream, SocketAddr), Vec<NotConnected>> {
     let head_start = HEAD_START.min(limit / 2 / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1));
     let mut waiting = addresses;
@@ -42,13 +46,13 @@ pub async fn connect_any(
     if waiting.len() == 1
         && let Some(only) = waiting.next()
     {
-        return connect(only).await.map(|tcp| (tcp, only)).map_err(|failed| vec![failed]);
+        return connect(only, outbound).await.map(|tcp| (tcp, only)).map_err(|failed| vec![failed]);
     }
-    let mut race = Race { waiting, running: Vec::new(), failed: Vec::new(), head_start, next: None };
+    let mut race = Race { waiting, running: Vec::new(), outbound, failed: Vec::new(), head_start, next: None };
     poll_fn(|cx| race.poll(cx)).await
 }
 
-impl<I: Iterator<Item = SocketAddr>> Race<I> {
+impl<I: Iterator<Item = SocketAddr>> Race<'_, I> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(TcpStream, SocketAddr), Vec<NotConnected>>> {
         loop {
             if let Some(winner) = self.poll_running(cx) {
@@ -65,7 +69,7 @@ impl<I: Iterator<Item = SocketAddr>> Race<I> {
                     false => Poll::Pending,
                 };
             };
-            self.running.push((address, Box::pin(connect(address))));
+            self.running.push((address, Box::pin(connect(address, self.outbound))));
             self.next = Some(Box::pin(sleep_until(Instant::now() + self.head_start)));
         }
     }
@@ -112,7 +116,7 @@ mod tests {
     }
 
     async fn race(addresses: &[SocketAddr]) -> Result<SocketAddr, usize> {
-        let won = connect_any(addresses.iter().copied(), Duration::from_secs(20)).await;
+        let won = connect_any(addresses.iter().copied(), Duration::from_secs(20), None).await;
         won.map(|(_, winner)| winner).map_err(|failed| failed.len())
     }
 
@@ -140,7 +144,7 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let (good, (_socket, silent, _kept)) = (server.local_addr().unwrap(), silent());
         let began = Instant::now();
-        let won = connect_any([silent, silent, good].into_iter(), Duration::from_millis(60)).await;
+        let won = connect_any([silent, silent, good].into_iter(), Duration::from_millis(60), None).await;
         assert_eq!(won.unwrap().1, good);
         assert!(began.elapsed() >= Duration::from_millis(20), "two head starts of a sixth of the limit");
     }

@@ -11,7 +11,8 @@ use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::endpoint::Target;
 use crate::io::allow_any_address;
-use crate::layer4::udp::options;
+use crate::io::outbound::SocketOptions;
+use crate::layer4::udp::options as udp;
 
 /// How many connections the kernel queues while we are busy; it lowers this to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -31,6 +32,8 @@ pub enum BoundSocket {
 #[derive(Debug)]
 pub struct BoundListener {
     sockets: Vec<BoundSocket>,
+    /// What is set of the sockets, over TCP and UDP.
+    options: SocketOptions,
     file: Option<SocketFile>,
 }
 
@@ -46,11 +49,12 @@ struct SocketFile {
 ///
 /// # Errors
 ///
-/// What the kernel says: the address is taken, or not ours, or may not be bound.
-pub fn bind(address: &Target, free_bind: bool, workers: usize) -> io::Result<BoundListener> {
+/// What the kernel says: the address is taken, or not ours, or may not be bound; or one of the options can't be set.
+pub fn bind(address: &Target, free_bind: bool, workers: usize, options: &SocketOptions) -> io::Result<BoundListener> {
     match address {
         Target::Tcp(address) => {
-            let mut bound = BoundListener { sockets: vec![BoundSocket::Tcp(tcp(*address, free_bind)?)], file: None };
+            let sockets = vec![BoundSocket::Tcp(tcp(*address, free_bind, options)?)];
+            let mut bound = BoundListener { sockets, options: options.clone(), file: None };
             bound.add_sockets(workers)?;
             Ok(bound)
         }
@@ -60,6 +64,7 @@ pub fn bind(address: &Target, free_bind: bool, workers: usize) -> io::Result<Bou
             listener.set_nonblocking(true)?;
             Ok(BoundListener {
                 sockets: vec![BoundSocket::Unix(listener)],
+                options: SocketOptions::default(),
                 file: Some(SocketFile { path: path.clone(), is_ours: true }),
             })
         }
@@ -71,13 +76,19 @@ pub fn bind(address: &Target, free_bind: bool, workers: usize) -> io::Result<Bou
 /// # Errors
 ///
 /// What the kernel says.
-pub fn bind_datagrams(address: SocketAddr, free_bind: bool, workers: usize) -> io::Result<BoundListener> {
-    let mut bound = BoundListener { sockets: vec![BoundSocket::Udp(options::listen(address, free_bind)?)], file: None };
+pub fn bind_datagrams(
+    address: SocketAddr,
+    free_bind: bool,
+    workers: usize,
+    options: &SocketOptions,
+) -> io::Result<BoundListener> {
+    let sockets = vec![BoundSocket::Udp(udp::listen(address, free_bind, options)?)];
+    let mut bound = BoundListener { sockets, options: options.clone(), file: None };
     bound.add_sockets(workers)?;
     Ok(bound)
 }
 
-fn tcp(address: SocketAddr, free_bind: bool) -> io::Result<std::net::TcpListener> {
+fn tcp(address: SocketAddr, free_bind: bool, options: &SocketOptions) -> io::Result<std::net::TcpListener> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
@@ -87,6 +98,7 @@ fn tcp(address: SocketAddr, free_bind: bool) -> io::Result<std::net::TcpListener
     }
     // accepted connections inherit it: that saves a system call for each
     socket.set_tcp_nodelay(true)?;
+    options.apply(SockRef::from(&socket), address.is_ipv6())?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -169,10 +181,10 @@ impl BoundListener {
                     SockRef::from(socket).set_tcp_nodelay(true)?;
                 }
                 BoundSocket::Unix(socket) => socket.set_nonblocking(true)?,
-                BoundSocket::Udp(socket) => options::prepare(socket)?,
+                BoundSocket::Udp(socket) => udp::prepare(socket)?,
             }
         }
-        let mut bound = Self { sockets, file: None };
+        let mut bound = Self { sockets, options: SocketOptions::default(), file: None };
         bound.add_sockets(workers)?;
         Ok(bound)
     }
@@ -205,11 +217,35 @@ impl BoundListener {
         let (datagrams, free_bind) = (first.is_datagrams(), first.is_free(&address));
         while self.sockets.len() < workers {
             self.sockets.push(match datagrams {
-                true => BoundSocket::Udp(options::listen(address, free_bind)?),
-                false => BoundSocket::Tcp(tcp(address, free_bind)?),
+                true => BoundSocket::Udp(udp::listen(address, free_bind, &self.options)?),
+                false => BoundSocket::Tcp(tcp(address, free_bind, &self.options)?),
             });
         }
         Ok(())
+    }
+
+    /// Changes the options of the sockets, from which connections that are accepted from now on inherit them. Of sockets that were taken
+    /// over from another process nobody knows what is set, so all is set anew. A Unix socket has none of them.
+    ///
+    /// # Errors
+    ///
+    /// The option that can't be set.
+    pub fn set_options(&mut self, options: &SocketOptions) -> io::Result<()> {
+        for socket in &self.sockets {
+            let (socket, is_ipv6) = match socket {
+                BoundSocket::Tcp(socket) => (SockRef::from(socket), socket.local_addr()?.is_ipv6()),
+                BoundSocket::Udp(socket) => (SockRef::from(socket), socket.local_addr()?.is_ipv6()),
+                BoundSocket::Unix(_) => continue,
+            };
+            options.replace(socket, is_ipv6)?;
+        }
+        self.options = options.clone();
+        Ok(())
+    }
+
+    /// What is set of the sockets.
+    pub fn options(&self) -> &SocketOptions {
+        &self.options
     }
 
     /// Where it listens.
@@ -315,7 +351,7 @@ mod tests {
 
     #[test]
     fn every_queue_has_exactly_one_worker() {
-        let bound = bind(&any(), false, 4).unwrap();
+        let bound = bind(&any(), false, 4, &SocketOptions::default()).unwrap();
         assert_eq!(ports(&bound.sockets_by_worker(4).unwrap()), [1, 1, 1, 1]);
         let fewer = BoundListener::inherit(bound.duplicates().unwrap(), 3).unwrap();
         assert_eq!(ports(&fewer.sockets_by_worker(3).unwrap()), [2, 1, 1]);
@@ -326,7 +362,7 @@ mod tests {
 
     #[test]
     fn every_queue_of_datagrams_has_exactly_one_worker_even_where_there_is_one_queue() {
-        let bound = bind_datagrams(SocketAddr::from(([127, 0, 0, 1], 0)), false, 3).unwrap();
+        let bound = bind_datagrams(SocketAddr::from(([127, 0, 0, 1], 0)), false, 3, &SocketOptions::default()).unwrap();
         assert_eq!(ports(&bound.sockets_by_worker(3).unwrap()), [1, 1, 1]);
         assert_eq!(
             ports(&BoundListener::inherit(bound.duplicates().unwrap(), 2).unwrap().sockets_by_worker(2).unwrap()),
@@ -335,6 +371,23 @@ mod tests {
         let one = UdpSocket::bind("127.0.0.1:0").unwrap();
         let one = BoundListener::inherit(vec![BoundSocket::Udp(one)], 3).unwrap();
         assert_eq!(ports(&one.sockets_by_worker(3).unwrap()), [1, 0, 0]);
+    }
+
+    #[test]
+    fn connections_inherit_the_code_point_also_one_that_was_changed() {
+        let with = |dscp| SocketOptions { dscp, ..SocketOptions::default() };
+        let mut bound = bind(&any(), false, 1, &with(Some(46))).unwrap();
+        let class = |bound: &BoundListener| {
+            let BoundSocket::Tcp(socket) = &bound.sockets[0] else { panic!("it is TCP") };
+            socket.set_nonblocking(false).unwrap();
+            let _client = std::net::TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+            SockRef::from(&socket.accept().unwrap().0).tos_v4().unwrap() >> 2
+        };
+        assert_eq!(class(&bound), 46);
+        bound.set_options(&with(Some(10))).unwrap();
+        assert_eq!(class(&bound), 10);
+        bound.set_options(&with(None)).unwrap();
+        assert_eq!(class(&bound), 0);
     }
 
     #[test]

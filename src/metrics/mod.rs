@@ -52,7 +52,7 @@ pub use latencies::BUCKETS;
 pub use listeners::ListenerMetrics;
 pub use losses::Loss;
 pub use promised::{PromiseEnd, PromisedRequests};
-pub use readings::{BackendReading, Readings};
+pub use readings::{BackendReading, PathSeries, Readings};
 pub use refusals::Refusal;
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;

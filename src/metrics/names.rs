@@ -110,6 +110,14 @@ metrics! {
         => "The share of its work that a backend gets while it is available: less than 1 while it is suspected of a fault, and after an ejection.";
     BREAKER_STATE: Gauge "evenkeel_breaker_state" [service, backend] Source::Registry
         => "The circuit breaker of a backend: 0 closed, 1 open, 2 half-open.";
+    PATH_UP: Gauge "evenkeel_path_up" [service, backend, address] Source::Registry
+        => "1 while the path to a backend by this address works, else 0; for backends with several addresses whose service has checks.";
+    PATH_CHOSEN: Gauge "evenkeel_path_chosen" [service, backend, address] Source::Registry
+        => "1 for the path that connections to a backend go by, else 0.";
+    PATH_RTT: Gauge "evenkeel_path_rtt_seconds" [service, backend, address] Source::Registry
+        => "How long checks take to connect over a path, weighted by age.";
+    PATH_LOSS: Gauge "evenkeel_path_loss_ratio" [service, backend, address] Source::Registry
+        => "The share of checks and connects over a path that failed, weighted by age.";
     REQUESTS_WAITING: Gauge "evenkeel_requests_waiting" [service] Source::Registry
         => "Requests that wait for a backend below its max_connections.";
     UPSTREAM_CONNECTIONS: Gauge "evenkeel_upstream_connections" [service, backend, state] Source::Registry

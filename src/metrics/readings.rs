@@ -17,6 +17,23 @@ pub struct BackendReading<'a> {
     pub work_share: f64,
     /// Its circuit breaker: 0 closed, 1 open, 2 half-open; `None` = it has none.
     pub breaker: Option<u8>,
+    /// The paths to it that are checked, where it has several.
+    pub paths: Vec<PathSeries>,
+}
+
+/// What is known of a path to a backend.
+#[derive(Debug, Clone)]
+pub struct PathSeries {
+    /// Its address.
+    pub address: String,
+    /// Whether it works.
+    pub up: bool,
+    /// Whether it is the one in use.
+    pub chosen: bool,
+    /// The average time to connect, in seconds.
+    pub rtt: Option<f64>,
+    /// The share of what was tried over it that failed, of late.
+    pub loss: f64,
 }
 
 /// What is known elsewhere than here, at the time of the reading.

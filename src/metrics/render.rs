@@ -9,7 +9,7 @@ use super::fold::Sink;
 use super::grpc::CODES;
 use super::losses::Loss;
 use super::names::{self, Metric};
-use super::readings::{BackendReading, Readings};
+use super::readings::{BackendReading, PathSeries, Readings};
 use super::refusals::Refusal;
 use super::requests::CLASSES;
 use super::retries::OUTCOMES;
@@ -18,6 +18,9 @@ use super::{Durations, Registry, StageDurations, process, promised};
 
 /// One of the stages that are measured.
 type Stage = fn(&StageDurations) -> &Durations;
+
+/// What a metric says of a path.
+type PathValue = fn(&PathSeries) -> Option<Number>;
 
 /// The metrics of stages.
 static STAGES: [(&Metric, Stage); 3] = [
@@ -314,6 +317,26 @@ fn backends_to(backends: &[BackendReading<'_>], out: &mut Sink<'_>) {
     for backend in backends {
         if let Some(state) = backend.breaker {
             out.series(&names::BREAKER_STATE, &[backend.service, backend.id], u32::from(state));
+        }
+    }
+    paths_to(backends, out);
+}
+
+fn paths_to(backends: &[BackendReading<'_>], out: &mut Sink<'_>) {
+    let value: [(&'static Metric, PathValue); 4] = [
+        (&names::PATH_UP, |path| Some(Number::from(path.up))),
+        (&names::PATH_CHOSEN, |path| Some(Number::from(path.chosen))),
+        (&names::PATH_RTT, |path| path.rtt.map(Number::from)),
+        (&names::PATH_LOSS, |path| Some(Number::from(path.loss))),
+    ];
+    for (metric, value) in value {
+        out.announce(metric);
+        for backend in backends {
+            for path in &backend.paths {
+                if let Some(value) = value(path) {
+                    out.series(metric, &[backend.service, backend.id, &path.address], value);
+                }
+            }
         }
     }
 }

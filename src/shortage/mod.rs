@@ -42,9 +42,11 @@ pub fn of_error(error: &io::Error, net: SocketKind, timing: FailureTiming) -> Op
     match number {
         // TCP returns the first two; UDP returns the third, as TCP did in old kernels
         Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::AGAIN => Some(Shortage::Ports),
-        // an interface that is down; no route, or an `unreachable` one (ip-route(8)); IPv6 that is switched off
-        Errno::NETDOWN | Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::AFNOSUPPORT => Some(Shortage::Route),
-        // a firewall, a `prohibit` route, SELinux, `IPAddressDeny` of a unit
+        // an interface that is down, or not there; no route, or no address of ours to come from; or an `unreachable` one (ip-route(8)); IPv6 that is switched off
+        Errno::NETDOWN | Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::AFNOSUPPORT | Errno::NODEV => {
+            Some(Shortage::Route)
+        }
+        // a firewall, a `prohibit` route, SELinux, `IPAddressDeny` of a unit; a `mark` without the capability
         Errno::ACCESS | Errno::PERM => Some(Shortage::Permission),
         _ => None,
     }
@@ -107,7 +109,7 @@ mod tests {
         for number in [Errno::ADDRNOTAVAIL, Errno::ADDRINUSE, Errno::AGAIN] {
             assert_eq!(at_once(number), Some(Shortage::Ports), "{number}");
         }
-        for number in [Errno::NETUNREACH, Errno::NETDOWN, Errno::HOSTUNREACH, Errno::AFNOSUPPORT] {
+        for number in [Errno::NETUNREACH, Errno::NETDOWN, Errno::HOSTUNREACH, Errno::AFNOSUPPORT, Errno::NODEV] {
             assert_eq!(at_once(number), Some(Shortage::Route), "{number}");
         }
         for number in [Errno::ACCESS, Errno::PERM] {

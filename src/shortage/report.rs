@@ -31,15 +31,19 @@ pub fn counts() -> [(&'static str, u64); Shortage::ALL.len()] {
 fn remedy(shortage: Shortage) -> &'static str {
     match shortage {
         Shortage::Ports => {
-            "Widen net.ipv4.ip_local_port_range, have more connections kept (pool.max_idle), or give the service more addresses: each address \
-             and port of a backend has the whole range for itself"
+            "Widen net.ipv4.ip_local_port_range, have more connections kept (pool.max_idle), or give the service more `source` addresses: each of \
+             them has the whole range for each address and port of a backend"
         }
         Shortage::Descriptors => {
             "Raise LimitNOFILE (ulimit -n) or fs.file-max, or lower max_connections of the listeners and pool.max_idle"
         }
         Shortage::Memory => "Look at net.ipv4.tcp_mem, and at the memory limit of the unit or the container",
-        Shortage::Route => "Look at the network of this machine (ip route get ADDRESS)",
-        Shortage::Permission => "Look at its firewall, at IPAddressDeny of the unit, and at SELinux",
+        Shortage::Route => {
+            "Look at the network of this machine (ip route get ADDRESS), and whether `source` and `interface` of the service are there"
+        }
+        Shortage::Permission => {
+            "Look at its firewall, at IPAddressDeny of the unit, and at SELinux; `mark` needs CAP_NET_ADMIN"
+        }
     }
 }
 

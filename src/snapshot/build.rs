@@ -164,7 +164,14 @@ fn endpoints(
     same_way: bool,
 ) -> Vec<Arc<Endpoint>> {
     let endpoint = |(backend, place): (&model::Backend, &Option<usize>)| {
-        build_endpoint(name, backend, place.and_then(|at| before?.endpoints.get(at)), same_way, before.is_some())
+        build_endpoint(
+            service,
+            name,
+            backend,
+            place.and_then(|at| before?.endpoints.get(at)),
+            same_way,
+            before.is_some(),
+        )
     };
     service.backends.iter().zip(places).map(endpoint).collect()
 }
@@ -213,6 +220,7 @@ fn answer_heads(service: &model::Service) -> HeadLimits {
 /// Makes the endpoint of a backend. `known` is the endpoint that had its id in the snapshot before, `same_way` says
 /// whether a connection to it is still made in the same way, and `joins` whether the service existed before.
 fn build_endpoint(
+    settings: &model::Service,
     service: &Arc<str>,
     backend: &model::Backend,
     known: Option<&Arc<Endpoint>>,
@@ -234,7 +242,10 @@ fn build_endpoint(
         None if known.is_some_and(|known| known.is_unresolved()) => live.standing.join(Moment::now()),
         None => {}
     }
-    let connected = known.filter(|known| same_way && known.host == backend.host && known.addresses.same_as(&addresses));
+    let is_alike = |known: &Endpoint| known.outbound == settings.outbound;
+    let connected = known.filter(|known| {
+        same_way && is_alike(known) && known.host == backend.host && known.addresses.same_as(&addresses)
+    });
     let unchanged = connected.filter(|known| {
         known.name == backend.name
             && known.weight == backend.weight
@@ -259,6 +270,7 @@ fn build_endpoint(
         backup: backend.backup,
         zone: backend.zone.clone(),
         draining: backend.drain,
+        outbound: connected.map_or_else(|| settings.outbound.clone(), |known| known.outbound.clone()),
         live,
     })
 }
@@ -279,7 +291,10 @@ fn new_live(joins: bool, namesake: Option<&Arc<Endpoint>>) -> Arc<Live> {
 fn addresses(backend: &model::Backend) -> Addresses {
     match &backend.address {
         _ if backend.unresolved.is_some() => Addresses::default(),
-        model::Address::Tcp(first) => Addresses::new(std::iter::once(first).chain(&backend.further).copied()),
+        model::Address::Tcp(first) => {
+            let all = std::iter::once(first).chain(&backend.further).copied();
+            if backend.are_paths { Addresses::of_paths(all) } else { Addresses::new(all) }
+        }
         model::Address::Unix(_) => Addresses::default(),
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::age::Age;
+use crate::endpoint::paths::{Paths, Via};
 use crate::metrics::UpstreamMetrics;
 use crate::policy::Pool as Policy;
 use crate::timer::Timers;
@@ -16,7 +17,17 @@ use crate::timer::Timers;
 pub struct PoolContext {
     pub(super) policy: Cell<Policy>,
     pub(super) timers: Timers,
+    /// The paths to the backend, if it has several.
+    paths: Option<Arc<Paths>>,
     gauge: Gauge,
+}
+
+/// What decides how long a connection may carry exchanges.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Life {
+    age: Age,
+    /// The path that it was made over, where its backend has several.
+    pub via: Option<Via>,
 }
 
 /// The counters of the connections of one worker to one backend.
@@ -31,30 +42,43 @@ struct Gauge {
 pub struct OpenConnection {
     gauge: Gauge,
     idle: bool,
-    pub(super) age: Age,
+    pub(super) life: Life,
 }
 
 impl PoolContext {
-    /// For connections of this worker to the backend that `metrics` counts for.
-    pub fn new(policy: Policy, metrics: &Arc<UpstreamMetrics>, worker: usize, timers: &Timers) -> Self {
+    /// For connections of this worker to the backend that `metrics` counts for, and that is reached by these `paths`, if it has several.
+    pub fn new(
+        policy: Policy,
+        metrics: &Arc<UpstreamMetrics>,
+        worker: usize,
+        timers: &Timers,
+        paths: Option<Arc<Paths>>,
+    ) -> Self {
         let gauge = Gauge { metrics: Arc::clone(metrics), worker };
-        Self { policy: Cell::new(policy), timers: timers.clone(), gauge }
+        Self { policy: Cell::new(policy), timers: timers.clone(), paths, gauge }
     }
 
-    /// Counts a new connection as open until the returned value is dropped, and how long it took to make it.
-    pub fn opened(&self, took: Option<Duration>) -> OpenConnection {
+    /// Counts a new connection as open until the returned value is dropped, and how long it took to make it. `via` is the path that it was
+    /// made over.
+    pub fn opened(&self, took: Option<Duration>, via: Option<Via>) -> OpenConnection {
         let Gauge { metrics, worker } = &self.gauge;
         metrics.connected(*worker);
         if let Some(took) = took {
             metrics.connect_took(*worker, took);
         }
         let age = Age::new(self.timers.now(), &mut fastrand::Rng::new());
-        OpenConnection { gauge: self.gauge.clone(), idle: false, age }
+        OpenConnection { gauge: self.gauge.clone(), idle: false, life: Life { age, via } }
     }
 
-    /// Whether a connection of this age is too old for another exchange (`pool.max_age`).
-    pub(super) fn is_too_old(&self, age: Age) -> bool {
-        age.is_over(|| self.timers.now(), self.policy.get().max_age)
+    /// Whether a connection may not carry another exchange: it is too old (`pool.max_age`), or its path was left since.
+    pub(super) fn is_spent(&self, life: Life) -> bool {
+        let is_left = self.paths.as_ref().zip(life.via).is_some_and(|(paths, via)| !paths.is_good(via));
+        is_left || life.age.is_over(|| self.timers.now(), self.policy.get().max_age)
+    }
+
+    /// Whether the backend has several paths.
+    pub(super) fn has_paths(&self) -> bool {
+        self.paths.is_some()
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
 
+use crate::endpoint::paths::Via;
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Kind, Result, Retry};
 use crate::io::{self, FailureTiming, NotConnected, Socket, Stream};
@@ -32,6 +33,8 @@ pub struct Connected {
     pub stream: Stream,
     /// How long that took, the TLS handshake included.
     pub took: Duration,
+    /// The path that it was made over, where the backend has several.
+    pub via: Option<Via>,
 }
 
 /// Opens a connection to the first of the backend's addresses that answers, and does the TLS handshake if there is one; all of it
@@ -47,35 +50,40 @@ pub async fn dial(
     // boxed, because the future is large, above all for the TLS handshake, and every exchange's future would have room for it
     // although few exchanges dial
     match Box::pin(timers.within(limit, connect(endpoint, tls, first, limit))).await {
-        Some(connected) => connected.map(|stream| Connected { stream, took: began.elapsed() }),
+        Some(connected) => connected.map(|(stream, via)| Connected { stream, took: began.elapsed(), via }),
         None => Err(Error::new(Kind::ConnectTimeout, "").retry(Retry::Safe)),
     }
 }
 
-async fn connect(endpoint: &Endpoint, tls: Option<Tls<'_>>, first: &[u8], limit: Duration) -> Result<Stream> {
-    let (mut socket, net) = match &endpoint.target {
+async fn connect(
+    endpoint: &Endpoint,
+    tls: Option<Tls<'_>>,
+    first: &[u8],
+    limit: Duration,
+) -> Result<(Stream, Option<Via>)> {
+    let (mut socket, net, via) = match &endpoint.target {
         Target::Tcp(_) => {
-            let (tcp, address) =
-                io::connect_any(endpoint.addresses.in_order(), limit).await.map_err(all_addresses_failed)?;
+            let connected = io::connect_any(endpoint.addresses.in_order(), limit, endpoint.outbound.as_deref()).await;
+            let (tcp, address) = connected.map_err(all_addresses_failed)?;
             endpoint.addresses.works(address);
             // neither option can fail on a connected socket, and the connection is usable without them
             _ = tcp.set_nodelay(true).and_then(|()| io::keep_alive(&tcp));
-            (Socket::Tcp(tcp), SocketKind::Ip)
+            (Socket::Tcp(tcp), SocketKind::Ip, endpoint.addresses.via(address))
         }
         Target::Unix(path) => {
             let unix = UnixStream::connect(path).await;
             let unix =
                 unix.map_err(|error| connect_error(error, SocketKind::Unix, FailureTiming::AtOnce, path.display()))?;
-            (Socket::Unix(unix), SocketKind::Unix)
+            (Socket::Unix(unix), SocketKind::Unix, None)
         }
     };
     if !first.is_empty() {
         let written = socket.write_all(first).await;
         written.map_err(|error| connect_error(error, net, FailureTiming::Later, &endpoint.name))?;
     }
-    let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
+    let Some(tls) = tls else { return Ok((Stream::Plain(socket), via)) };
     match TlsConnector::from(Arc::clone(tls.config)).connect(tls.name.clone(), socket).await {
-        Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),
+        Ok(stream) => Ok((Stream::TlsClient(Box::new(stream)), via)),
         Err(error) => Err(Error::new(tls_error_kind(&error), "").retry(Retry::Safe).because(error)),
     }
 }

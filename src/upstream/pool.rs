@@ -12,6 +12,7 @@ use super::h1::connection::Connection;
 use super::h2;
 use crate::endpoint::Endpoint;
 use crate::endpoint::addresses::Addresses;
+use crate::endpoint::paths::Via;
 use crate::metrics::UpstreamMetrics;
 use crate::policy::Pool as Policy;
 use crate::protocol::h2::client::Room;
@@ -140,7 +141,7 @@ impl Pool {
         Rc::new(Self {
             backend: Arc::downgrade(&endpoint.addresses),
             idle: RefCell::default(),
-            context: PoolContext::new(policy, metrics, worker, timers),
+            context: PoolContext::new(policy, metrics, worker, timers, endpoint.addresses.paths().cloned()),
             races_until: Cell::new(0),
             shared: h2::Connections::default(),
         })
@@ -151,7 +152,7 @@ impl Pool {
     pub fn take(&self) -> Option<Box<Connection>> {
         loop {
             let mut idle = self.idle.borrow_mut().pop()?;
-            if !self.context.is_too_old(idle.connection.open.age) && idle.connection.is_quiet() {
+            if !self.context.is_spent(idle.connection.open.life) && idle.connection.is_quiet() {
                 idle.connection.open.idle(false);
                 return Some(idle.connection);
             }
@@ -164,18 +165,23 @@ impl Pool {
     }
 
     /// Counts a new connection as open until the returned value is dropped. `took` is how long it took to make it; `None` for a UDP socket, which is
-    /// there at once.
-    pub fn opened(&self, took: Option<Duration>) -> OpenConnection {
-        self.context.opened(took)
+    /// there at once. `via` is the path that it was made over, where the backend has several.
+    pub fn opened(&self, took: Option<Duration>, via: Option<Via>) -> OpenConnection {
+        self.context.opened(took, via)
     }
 
-    /// Keeps a connection for the next exchange, unless there are enough or it is too old.
+    /// Keeps a connection for the next exchange, unless there are enough, or it is too old, or its path was left.
     pub fn park(&self, mut connection: Box<Connection>) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.context.policy.get().max_idle && !self.context.is_too_old(connection.open.age) {
+        if idle.len() < self.context.policy.get().max_idle && !self.context.is_spent(connection.open.life) {
             connection.open.idle(true);
             idle.push(Idle { connection, since: self.context.timers.now() });
         }
+    }
+
+    /// The path that a stream's connection was made over, where the backend has several.
+    pub fn via_of(&self, room: &Room) -> Option<Via> {
+        if self.context.has_paths() { self.shared.via_of(room.client()) } else { None }
     }
 
     /// Records that a kept connection was closed while it was taken into use.
@@ -209,7 +215,7 @@ impl Pool {
         let now = self.context.timers.now();
         self.idle.borrow_mut().retain_mut(|idle| {
             u128::from(now.saturating_sub(idle.since)) < limit
-                && !self.context.is_too_old(idle.connection.open.age)
+                && !self.context.is_spent(idle.connection.open.life)
                 && idle.connection.is_quiet()
         });
         self.shared.sweep(&self.context, now, limit);

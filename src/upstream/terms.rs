@@ -53,6 +53,12 @@ pub struct Failed {
 }
 
 impl Failed {
+    /// The path of its connection was found dead, which says nothing of the backend.
+    pub fn cut_off() -> Self {
+        let error = Error::new(Kind::UpstreamHung, "the path to it is dead").retry(Retry::IfIdempotent);
+        Self { error, raced: true }
+    }
+
     /// The backend was found to hang.
     pub fn hung() -> Self {
         let error = Error::new(Kind::UpstreamHung, "it answers nobody").retry(Retry::IfIdempotent);

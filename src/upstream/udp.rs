@@ -26,7 +26,7 @@ pub fn connect(endpoint: &Endpoint) -> Result<(UdpSocket, SocketAddr)> {
     }
     let mut failed = Vec::new();
     for to in endpoint.addresses.in_order() {
-        match options::connect(to) {
+        match options::connect(to, endpoint.outbound.as_deref()) {
             Ok(socket) => return Ok((socket, to)),
             Err(error) => failed.push(NotConnected { to, error, timing: FailureTiming::AtOnce }),
         }

@@ -32,6 +32,7 @@ mod limits;
 mod names;
 mod parsers;
 mod passing;
+mod paths;
 mod process;
 mod proxy_protocol;
 mod queue;

@@ -83,6 +83,7 @@ impl Checker<'_> {
             tls.alpn.clear();
         }
         let request_id = self.request_id(at, raw);
+        let options = self.listener_options(at, raw);
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
         let (service, tls, routes) = (all_or_nothing(service), all_or_nothing(tls), all(routes));
@@ -90,6 +91,7 @@ impl Checker<'_> {
             name: raw.name.clone()?,
             bind: bind?,
             free_bind: raw.free_bind,
+            options: options?,
             protocol: protocol(raw.protocol),
             proxy_protocol: raw.proxy_protocol == raw::ProxyProtocol::Accept,
             service: service?,

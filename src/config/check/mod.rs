@@ -14,6 +14,7 @@ mod layer4;
 mod listener;
 mod log;
 mod means;
+mod network;
 mod notify;
 mod otlp;
 mod recovery;

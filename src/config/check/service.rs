@@ -8,6 +8,7 @@ use std::time::Duration;
 use ahash::AHashMap;
 use rustls::pki_types::ServerName;
 
+use super::network::written;
 use super::{Checker, all, all_or_nothing};
 use crate::config::model::{Address, Authorities, Backend, ClientTls, Service};
 use crate::config::raw;
@@ -49,6 +50,7 @@ impl Checker<'_> {
         let recovery = self.recovery(at, name, raw);
         let sla = raw.sla.as_ref().map(|sla| self.sla(&at.key("sla"), sla));
         let backends = self.backends(at, name, raw);
+        let outbound = self.outbound(at, raw);
         Some(Service {
             name: name.to_owned(),
             balance,
@@ -74,6 +76,7 @@ impl Checker<'_> {
                 raw::ServiceProtocol::H2 => UpstreamProtocol::Http2,
                 raw::ServiceProtocol::Auto => UpstreamProtocol::Auto,
             },
+            outbound: outbound?.map(Arc::new),
             proxy_header: match raw.send_proxy_protocol {
                 raw::SendProxyProtocol::Off => None,
                 raw::SendProxyProtocol::V1 => Some(ProxyHeader::V1),
@@ -111,6 +114,7 @@ impl Checker<'_> {
             self.report(mistake.near(near).help(format!("add [[service.{service}.backend]] sections")));
         }
         self.unique_backends(&backends_at, &raw.backend);
+        self.unchecked_paths(at, service, raw);
         let idle = |b: &raw::Backend| b.weight == 0 || b.drain;
         if !raw.backend.is_empty() && raw.backend.iter().all(idle) {
             let mistake = self.mistake(at, format!("no backend of the service `{service}` gets any work"));
@@ -126,17 +130,19 @@ impl Checker<'_> {
         let place = |(index, key): (usize, &str)| at.index(index).key(key);
         let (mut ids, mut addresses) = (AHashMap::with_capacity(raw.len()), AHashMap::with_capacity(raw.len()));
         for (index, backend) in raw.iter().enumerate() {
-            let Some(address) = &backend.address else { continue };
-            if let Some(first) = addresses.insert(address, (index, "address")) {
-                let mistake = self.mistake(&place((index, "address")), format!("the service has `{address}` twice"));
-                self.report(mistake.help(self.first_in(&place(first))));
-                if backend.id.is_none() {
-                    continue;
+            let mut is_repeated = false;
+            for (key, address) in written(backend) {
+                // one that has an address twice is reported with its paths
+                if let Some(first) = addresses.insert(address, (index, key)).filter(|first| first.0 != index) {
+                    let mistake = self.mistake(&place((index, key)), format!("the service has `{address}` twice"));
+                    self.report(mistake.help(self.first_in(&place(first))));
+                    is_repeated = true;
                 }
             }
-            let (id, key) = match &backend.id {
-                Some(id) => (id, "id"),
-                None => (address, "address"),
+            let (id, key) = match (&backend.id, written(backend).next()) {
+                (Some(id), _) => (id.as_str(), "id"),
+                (None, Some((key, address))) if !is_repeated => (address, key),
+                (None, _) => continue,
             };
             if let Some(first) = ids.insert(id, (index, key)) {
                 let message = format!("another backend of the service has the id `{id}`");
@@ -149,7 +155,17 @@ impl Checker<'_> {
     /// `at` is the list and the index in it. `names_itself`: the certificate is verified against the backend's own
     /// host.
     fn backend(&mut self, at: (&KeyPath, usize), raw: &raw::Backend, names_itself: bool) -> Option<Backend> {
-        let written = raw.address.as_ref()?;
+        let section = || at.0.index(at.1);
+        if self.present(&section().key("addresses")) {
+            return self.paths(&section(), raw);
+        }
+        let Some(written) = &raw.address else {
+            if !self.present(&section().key("address")) {
+                let mistake = self.mistake(&section(), "`address` is missing");
+                self.report(mistake.help("[[service.NAME.backend]] needs it, or `addresses`"));
+            }
+            return None;
+        };
         let at = || at.0.index(at.1).key("address");
         let (mut further, mut unresolved) = (Vec::new(), None);
         let (address, host) = match syntax::backend(written).ok()? {
@@ -177,6 +193,7 @@ impl Checker<'_> {
             name: written.clone(),
             address,
             further,
+            are_paths: false,
             unresolved,
             host,
             weight: raw.weight,

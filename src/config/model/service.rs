@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Address, Authorities, ClientTls, NotifySecret, Recovery};
 use crate::affinity::shared::Link;
 use crate::detect::service::Settings;
+use crate::io::outbound::Outbound;
 use crate::policy::{self, AnswerLimits, KeyFrom, Pool, ProxyHeader, Timeouts, UpstreamProtocol};
 use crate::sla::Promise;
 use crate::sla::maintenance::Planned;
@@ -61,6 +62,8 @@ pub struct Service {
     pub sla: Option<Sla>,
     /// What is spoken to the backends.
     pub protocol: UpstreamProtocol,
+    /// Where connections to them come from, and how these are marked; `None` = as the kernel does by itself.
+    pub outbound: Option<Arc<Outbound>>,
     /// What connections to them begin with.
     pub proxy_header: Option<ProxyHeader>,
     /// The backends: those of the file in its order, then the discovered ones.
@@ -196,8 +199,10 @@ pub struct Backend {
     pub name: String,
     /// Its address; a name has been looked up.
     pub address: Address,
-    /// Further addresses of its name, in the resolver's order.
+    /// Further addresses: of its name, in the resolver's order, or those of `addresses`.
     pub further: Vec<SocketAddr>,
+    /// Whether its addresses are those of `addresses`: paths to it, each with a health of its own.
+    pub are_paths: bool,
     /// Why its name can't be looked up; only the port of `address` is right then.
     pub unresolved: Option<String>,
     /// The host part of what was written, for SNI and certificate verification.

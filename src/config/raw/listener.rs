@@ -32,6 +32,14 @@ section! {
         bind: Option<String> = None,
         /// true = `bind` may be an address that this machine does not have yet, such as one that keepalived moves (IP_FREEBIND).
         free_bind: bool = false,
+        /// The interface that clients come in by; others can't connect.
+        #[schemars(extend("x-syntax" = "interface"))]
+        interface: Option<String> = None,
+        /// The mark of packets to clients (SO_MARK), for routing rules and firewalls.
+        mark: Option<u32> = None,
+        /// The differentiated services code point of packets to clients.
+        #[schemars(range(max = 63))]
+        dscp: Option<u8> = None,
         /// What is spoken: "http" (HTTP/1.1 and HTTP/2), "tcp", "tls" (routed by SNI, not decrypted) or "udp".
         protocol: ListenerProtocol = ListenerProtocol::Http,
         /// The service where everything goes that no route takes.

@@ -53,6 +53,17 @@ section! {
         panic_threshold: f64 = 0.5,
         /// A client that ends its side of the connection while its request waits for a place at a backend is taken for gone.
         abort_on_close: bool = true,
+        /// Addresses of this machine that connections to the backends come from, in turns: addresses, ranges, networks; empty = the kernel chooses.
+        #[schemars(extend("x-syntax" = "source"))]
+        source: Vec<String> = Vec::new(),
+        /// The interface that connections to the backends go through.
+        #[schemars(extend("x-syntax" = "interface"))]
+        interface: Option<String> = None,
+        /// The mark of packets to the backends (SO_MARK), for routing rules and firewalls.
+        mark: Option<u32> = None,
+        /// The differentiated services code point of packets to the backends.
+        #[schemars(range(max = 63))]
+        dscp: Option<u8> = None,
         /// Whether connections to the backends begin with a PROXY header.
         send_proxy_protocol: SendProxyProtocol = SendProxyProtocol::Off,
         /// true = the lines of an answer's head may end in LF without CR, as those of some old HTTP/1.0 servers do; false = 502.
@@ -103,12 +114,14 @@ section! {
 
 section! {
     /// One backend of a service.
-    #[schemars(extend("required" = ["address"]))]
     Backend {
         /// address:port, name:port or "unix:/path/of/socket".
         #[schemars(extend("x-syntax" = "backend"))]
         address: Option<String> = None,
-        /// Unique in the service; the address when missing.
+        /// Instead of `address`: several addresses of one machine, which are paths to it; the better one is used.
+        #[schemars(extend("x-syntax" = "path-address"))]
+        addresses: Vec<String> = Vec::new(),
+        /// Unique in the service; the (first) address when missing.
         #[schemars(extend("x-syntax" = "text"))]
         id: Option<String> = None,
         /// 0 = no new work.

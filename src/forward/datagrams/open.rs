@@ -146,9 +146,10 @@ impl UdpSessions {
         Ok(BackendSocket {
             socket,
             address,
+            via: endpoint.addresses.via(address),
             endpoint: Arc::clone(endpoint),
             reader: tokio::task::spawn_local(reading).abort_handle(),
-            _counted: worker.pools.of(endpoint, service.pool, &service.upstream[backend]).opened(None),
+            _counted: worker.pools.of(endpoint, service.pool, &service.upstream[backend]).opened(None, None),
         })
     }
 

@@ -15,6 +15,7 @@ use super::table::Flow;
 use super::{BatchContext, SessionPermit, Shared};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
+use crate::endpoint::paths::Via;
 use crate::error::Kind;
 use crate::forward::Worker;
 use crate::forward::placement::keys::Keys;
@@ -62,6 +63,8 @@ pub(super) struct BackendSocket {
     pub socket: Rc<Socket>,
     /// The backend's address.
     pub address: SocketAddr,
+    /// The path that it goes by, where the backend has several.
+    pub via: Option<Via>,
     /// The backend.
     pub endpoint: Arc<Endpoint>,
     /// The task that waits for what the backend sends.
@@ -218,8 +221,11 @@ impl UdpSession {
         if snapshot.as_ptr() == Rc::as_ptr(context.snapshot) && context.now.since(*at) < LOOK {
             return true;
         }
-        let may_stay =
-            self.to_backend.borrow().as_ref().is_some_and(|to_backend| may_stay_with(&to_backend.endpoint, context));
+        let may_stay = self
+            .to_backend
+            .borrow()
+            .as_ref()
+            .is_some_and(|to_backend| !to_backend.is_cut_off() && may_stay_with(&to_backend.endpoint, context));
         if may_stay {
             *seen = (Rc::downgrade(context.snapshot), context.now);
         }
@@ -265,6 +271,13 @@ impl CountedClient {
 impl Drop for CountedClient {
     fn drop(&mut self) {
         self.metrics.closed(self.worker);
+    }
+}
+
+impl BackendSocket {
+    /// Whether the path that it goes by is dead.
+    fn is_cut_off(&self) -> bool {
+        self.endpoint.addresses.paths().zip(self.via).is_some_and(|(paths, via)| paths.is_dead(via))
     }
 }
 

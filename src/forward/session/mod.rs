@@ -194,9 +194,10 @@ async fn connect(
         record.attempt_begins(service, listener, admission);
         let endpoint = &service.endpoints[backend];
         let error = match dial(service, endpoint, header, &worker.timers, timeouts.connect).await {
-            Ok(Connected { stream, took }) => {
+            Ok(Connected { stream, took, via }) => {
                 let live = Arc::clone(&endpoint.live);
-                let counted = worker.pools.of(endpoint, service.pool, &service.upstream[backend]).opened(Some(took));
+                let pool = worker.pools.of(endpoint, service.pool, &service.upstream[backend]);
+                let counted = pool.opened(Some(took), via);
                 let retries = (!failed.is_empty()).then(|| Arc::clone(&service.retries));
                 return Ok(BackendConnection { stream, live, retries, counted });
             }

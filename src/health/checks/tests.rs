@@ -26,6 +26,7 @@ fn target(id: &str, live: &Arc<Live>, policy: policy::Health) -> Target {
         live: Arc::clone(live),
         address: Address::Tcp(([127, 0, 0, 1], 1).into()),
         addresses: Arc::default(),
+        outbound: None,
         host: String::new(),
         protocol: UpstreamProtocol::Http1,
         tls: None,

@@ -67,6 +67,7 @@ fn backend(id: &str) -> Arc<Endpoint> {
         name: String::new(),
         target: Target::Unix(id.into()),
         addresses: Arc::default(),
+        outbound: None,
         host: String::new(),
         weight: 1,
         max_connections: 0,

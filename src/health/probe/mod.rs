@@ -15,6 +15,7 @@ pub mod tcp;
 pub(super) mod testing;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
@@ -26,11 +27,13 @@ use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::endpoint::addresses::Addresses;
+use crate::endpoint::paths::Paths;
 use crate::endpoint::{self, Live};
+use crate::io::outbound::Outbound;
 use crate::io::{FailureTiming, Socket, Stream, connect_any, resolve};
 use crate::policy::{Check, Health, ProxyHeader, UpstreamProtocol};
 use crate::shortage::{self, SocketKind};
@@ -52,8 +55,10 @@ pub struct Target {
     pub live: Arc<Live>,
     /// Where it is.
     pub address: endpoint::Target,
-    /// All addresses of its name, with what is known of them; none = the name is looked up at each check.
+    /// All addresses of its name, or its paths, with what is known of them; none = the name is looked up at each check.
     pub addresses: Arc<Addresses>,
+    /// Where connections to it come from, and how these are marked.
+    pub outbound: Option<Arc<Outbound>>,
     /// The host part of its address as written.
     pub host: String,
     /// What its service speaks with it.
@@ -85,17 +90,57 @@ pub struct CheckFailure {
 /// Handles the line that an agent has answered with; an error means that the backend is unhealthy, and why.
 pub type Agent = dyn Fn(&Target, &str) -> Result<(), String> + Send + Sync;
 
-/// Checks a backend once.
+/// What the check of one path has shown.
+#[derive(Debug, Clone)]
+pub struct PathResult {
+    /// The result of the check over it.
+    pub result: CheckResult,
+    /// How long it took to connect, where that was possible: about the time that a packet takes there and back.
+    pub rtt: Option<Duration>,
+}
+
+/// Checks a backend once, over whichever of its addresses works.
 pub async fn check(target: &Target, agent: &Agent) -> CheckResult {
+    check_over(target, None, agent).await.result
+}
+
+/// Checks a backend once, over one of its paths, which has this long to be connected to.
+pub async fn check_path(target: &Target, place: usize, patience: Duration, agent: &Agent) -> PathResult {
+    match target.addresses.at(place) {
+        Some(address) => check_over(target, Some((address, patience)), agent).await,
+        None => PathResult { result: Err(CheckFailure::new("there is no such path")), rtt: None },
+    }
+}
+
+async fn check_over(target: &Target, only: Option<(SocketAddr, Duration)>, agent: &Agent) -> PathResult {
+    let began = Instant::now();
+    let deadline = began + target.policy.timeout;
+    let rtt = Cell::new(None);
+    let result = try_check(target, only, agent, deadline, &|| rtt.set(Some(began.elapsed()))).await;
+    PathResult { result, rtt: rtt.get() }
+}
+
+async fn try_check(
+    target: &Target,
+    only: Option<(SocketAddr, Duration)>,
+    agent: &Agent,
+    deadline: Instant,
+    connected: &dyn Fn(),
+) -> CheckResult {
     let limit = target.policy.timeout;
-    let deadline = Instant::now() + limit;
-    let stream = timeout_at(deadline, connect(target)).await;
-    let stream = stream.unwrap_or_else(|_| Err(CheckFailure::new(format!("no connection in {}", shown(limit)))))?;
+    let connecting = timeout_at(deadline, connect(target, only, connected));
+    let late = || CheckFailure::new(format!("no connection in {}", shown(limit)));
+    let stream = connecting.await.unwrap_or_else(|_| Err(late()))?;
     let asked = timeout_at(deadline, ask(target, stream, agent)).await;
     asked.unwrap_or_else(|_| Err(CheckFailure::new(format!("no answer in {}", shown(limit)))))
 }
 
 impl Target {
+    /// The paths to it, each of which is checked; `None` = it has one.
+    pub fn paths(&self) -> Option<&Arc<Paths>> {
+        self.addresses.paths().filter(|paths| paths.count() > 1)
+    }
+
     /// The host that is asked for when the check names none, with the port that is asked at.
     fn authority(&self) -> String {
         self.address.authority(&self.host, self.policy.port, self.tls.is_some())
@@ -129,10 +174,16 @@ fn is_refused_h2(target: &Target, stream: &Stream) -> bool {
     target.protocol == UpstreamProtocol::Http2 && target.policy.port.is_none() && matches!(stream, Stream::TlsClient(_))
 }
 
-async fn connect(target: &Target) -> Result<Stream, CheckFailure> {
+/// Connects to one address, or to any; `connected` is called before TLS.
+async fn connect(
+    target: &Target,
+    only: Option<(SocketAddr, Duration)>,
+    connected: &dyn Fn(),
+) -> Result<Stream, CheckFailure> {
     let mut socket = match &target.address {
         endpoint::Target::Tcp(_) => {
-            let tcp = connect_tcp(target).await?;
+            let tcp = connect_tcp(target, only).await?;
+            connected();
             // a check is small and the only thing under way
             tcp.set_nodelay(true)?;
             // closed by a reset once the answer has come: that saves both sides the packets of an orderly end, and this
@@ -162,18 +213,29 @@ async fn connect(target: &Target) -> Result<Stream, CheckFailure> {
     }
 }
 
-/// A connection to the first of the backend's addresses that answers, at the port where it is checked.
-async fn connect_tcp(target: &Target) -> Result<TcpStream, CheckFailure> {
+/// A connection to this address of the backend, or to the first that answers, at the port where it is checked.
+async fn connect_tcp(target: &Target, only: Option<(SocketAddr, Duration)>) -> Result<TcpStream, CheckFailure> {
     let (all, port) = (&target.addresses, target.policy.port);
-    let mut addresses: Vec<SocketAddr> =
-        all.in_order().map(|at| SocketAddr::new(at.ip(), port.unwrap_or(at.port()))).collect();
+    let at_port = |at: SocketAddr| SocketAddr::new(at.ip(), port.unwrap_or(at.port()));
+    let mut addresses: Vec<SocketAddr> = match only {
+        Some((only, _)) => vec![at_port(only)],
+        None => all.in_order().map(at_port).collect(),
+    };
     if let (true, endpoint::Target::Tcp(address)) = (addresses.is_empty(), &target.address) {
         addresses = look_up(&target.host, address.port()).await?;
     }
-    match connect_any(addresses.into_iter(), target.policy.timeout).await {
+    let connecting = connect_any(addresses.into_iter(), target.policy.timeout, target.outbound.as_deref());
+    let connected = match only {
+        // one that was made meanwhile counts, however late this thread comes to look
+        Some((_, patience)) => timeout(patience, connecting)
+            .await
+            .map_err(|_| CheckFailure::new(format!("no connection in {}", shown(patience))))?,
+        None => connecting.await,
+    };
+    match connected {
         Ok((tcp, address)) => {
-            // a check at another port says nothing about the address that requests go to
-            if port.is_none() {
+            // a check at another port says nothing about the address that requests go to, and one of a path nothing about the others
+            if port.is_none() && only.is_none() {
                 all.works(address);
             }
             Ok(tcp)

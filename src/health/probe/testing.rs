@@ -100,6 +100,7 @@ pub fn target(address: SocketAddr, kind: Check) -> Target {
         live: Arc::default(),
         address: endpoint::Target::Tcp(address),
         addresses: Arc::new(Addresses::new([address])),
+        outbound: None,
         host: "backend.test".to_owned(),
         protocol: UpstreamProtocol::Http1,
         tls: None,

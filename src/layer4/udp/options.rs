@@ -10,6 +10,8 @@ use crate::io::allow_any_address;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Type};
 
+use crate::io::outbound::{Outbound, SocketOptions};
+
 /// The requested size of a listening socket's buffers, in bytes; the kernel lowers it to `net.core.rmem_max` and `wmem_max`. A
 /// burst that arrives while the worker is busy waits there.
 const BUFFER: usize = 4 * 1024 * 1024;
@@ -20,7 +22,7 @@ const BUFFER: usize = 4 * 1024 * 1024;
 /// # Errors
 ///
 /// The kernel's error.
-pub fn listen(address: SocketAddr, free_bind: bool) -> io::Result<UdpSocket> {
+pub fn listen(address: SocketAddr, free_bind: bool, options: &SocketOptions) -> io::Result<UdpSocket> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     if free_bind {
@@ -28,6 +30,7 @@ pub fn listen(address: SocketAddr, free_bind: bool) -> io::Result<UdpSocket> {
     }
     // SO_REUSEADDR would let the socket that was bound last get all datagrams
     socket.set_reuse_port(true)?;
+    options.apply(SockRef::from(&socket), address.is_ipv6())?;
     socket.bind(&address.into())?;
     let socket = UdpSocket::from(socket);
     prepare(&socket)?;
@@ -55,14 +58,21 @@ pub fn prepare(socket: &UdpSocket) -> io::Result<()> {
 }
 
 /// A socket for the datagrams of one session to its backend. It is connected, so that the kernel delivers only the backend's
-/// datagrams, and reports ICMP errors.
+/// datagrams, and reports ICMP errors. It is made in the way of `outbound`, if there is one.
 ///
 /// # Errors
 ///
 /// The kernel's error.
-pub fn connect(backend: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = socket2::Socket::new(Domain::for_address(backend), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-    socket.connect(&backend.into())?;
+pub fn connect(backend: SocketAddr, outbound: Option<&Outbound>) -> io::Result<UdpSocket> {
+    let socket = match outbound {
+        Some(outbound) => outbound.connect(Type::DGRAM, backend)?,
+        None => {
+            let kind = Type::DGRAM.nonblocking();
+            let socket = socket2::Socket::new(Domain::for_address(backend), kind, Some(Protocol::UDP))?;
+            socket.connect(&backend.into())?;
+            socket
+        }
+    };
     let socket = UdpSocket::from(socket);
     // without this option the kernel reports that a port is closed, but not that a host can't be reached
     match backend {

@@ -64,7 +64,16 @@ impl Fleet {
 }
 
 fn reading(id: &str) -> BackendReading<'_> {
-    BackendReading { service: "api", id, in_flight: 2, up: true, state: "up", work_share: 1.0, breaker: None }
+    BackendReading {
+        service: "api",
+        id,
+        in_flight: 2,
+        up: true,
+        state: "up",
+        work_share: 1.0,
+        breaker: None,
+        paths: Vec::new(),
+    }
 }
 
 #[test]

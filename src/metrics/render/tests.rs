@@ -104,6 +104,7 @@ fn a_scraper_reads_back_what_was_counted() {
             state: "up",
             work_share: 1.0,
             breaker: Some(2),
+            paths: Vec::new(),
         }],
     );
     for (name, labels, value) in [
@@ -252,6 +253,13 @@ fn everything() -> String {
         state: "up",
         work_share: 0.5,
         breaker,
+        paths: vec![PathSeries {
+            address: "10.0.1.5:80".to_owned(),
+            up: true,
+            chosen: false,
+            rtt: (id == "a").then_some(0.004),
+            loss: 0.25,
+        }],
     };
     let readings = Readings {
         backends: &[backend("a", Some(2)), backend("b", None)],

@@ -26,6 +26,7 @@ use crate::snapshot::{Action, Route};
 fn backend(id: &str, port: u16) -> Backend {
     Backend {
         further: Vec::new(),
+        are_paths: false,
         unresolved: None,
         id: id.to_owned(),
         name: format!("127.0.0.1:{port}"),
@@ -83,6 +84,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
         load_reports: policy::LoadReports { orca: true, agent: None, expire: second },
         discover: None,
         protocol: UpstreamProtocol::Http1,
+        outbound: None,
         proxy_header: None,
         backends,
         tls: None,
@@ -113,6 +115,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let listener = model::Listener {
         free_bind: false,
+        options: crate::io::outbound::SocketOptions::default(),
         request_id: None,
         name: "web".to_owned(),
         bind: Address::Tcp(address),

@@ -43,9 +43,9 @@ pub async fn dial(
     pool: &Pool,
     terms: &Terms<'_>,
 ) -> Result<Box<Connection>> {
-    let Connected { stream, took } =
+    let Connected { stream, took, via } =
         dial::dial(endpoint, tls, terms.first(), terms.timers, terms.timeouts.connect).await?;
-    Ok(Connection::new(stream, pool.opened(Some(took))))
+    Ok(Connection::new(stream, pool.opened(Some(took), via)))
 }
 
 impl Connection {

@@ -1,5 +1,6 @@
 //! An HTTP/1.1 connection to a backend, whether it is idle in its pool or carries an exchange.
 
+use crate::endpoint::paths::Via;
 use crate::io::Stream;
 use crate::io::inbound::Inbound;
 use crate::protocol::h1::head::Scan;
@@ -32,6 +33,11 @@ impl Connection {
             reused: false,
             open,
         })
+    }
+
+    /// The path that it was made over, where its backend has several.
+    pub fn via(&self) -> Option<Via> {
+        self.open.life.via
     }
 
     /// Whether nothing has come since the last response: no end, no error, and no bytes that nobody asked for. This takes a

@@ -17,8 +17,8 @@ pub use call::{Call, Reply, ResponseBody};
 pub use open::{DialTarget, Dialled, open};
 
 use self::wait_queue::WaitQueue;
-use super::age::Age;
-use super::context::PoolContext;
+use super::context::{Life, PoolContext};
+use crate::endpoint::paths::Via;
 use crate::error::{Error, Kind, Retry};
 use crate::protocol::h2::client::{Client, Room};
 use crate::timer::TICK;
@@ -61,7 +61,7 @@ struct Failure {
 #[derive(Debug)]
 struct Connection {
     client: Client,
-    age: Age,
+    life: Life,
     /// The tick at which it last had a stream.
     last_used: Cell<u64>,
     /// Whether too many of its streams have data that nobody reads.
@@ -84,10 +84,15 @@ impl Connections {
     /// Room on the connection with the fewest streams.
     fn room(&self, context: &PoolContext) -> Option<Room> {
         let open = self.open.borrow();
-        let free = |c: &&Connection| c.client.has_room() && !c.is_stalled.get() && !context.is_too_old(c.age);
+        let free = |c: &&Connection| c.client.has_room() && !c.is_stalled.get() && !context.is_spent(c.life);
         let freest = open.iter().filter(free).min_by_key(|c| c.client.taken())?;
         freest.last_used.set(context.timers.now());
         Some(freest.client.reserve())
+    }
+
+    /// The path that this connection was made over.
+    pub(super) fn via_of(&self, client: &Client) -> Option<Via> {
+        self.open.borrow().iter().find(|known| known.client.is_same(client)).and_then(|known| known.life.via)
     }
 
     /// Whether the backend is known to choose HTTP/1.1.
@@ -100,7 +105,7 @@ impl Connections {
         self.open.borrow().is_empty()
     }
 
-    /// Closes connections that have had no stream for `limit` ticks, or are too old.
+    /// Closes connections that have had no stream for `limit` ticks, or are spent.
     pub(super) fn sweep(&self, context: &PoolContext, now: u64, limit: u128) {
         self.open.borrow_mut().retain(|c| {
             if c.client.taken() > 0 {
@@ -108,7 +113,7 @@ impl Connections {
                 c.is_stalled.set(c.client.stalled() >= MAX_STALLED);
             }
             let limit = if c.client.is_shut() { limit.min(SHUT_TICKS) } else { limit };
-            let done = context.is_too_old(c.age) || u128::from(now.saturating_sub(c.last_used.get())) >= limit;
+            let done = context.is_spent(c.life) || u128::from(now.saturating_sub(c.last_used.get())) >= limit;
             if done {
                 c.client.leave();
             }
@@ -169,10 +174,10 @@ impl Connections {
         Error::new(kind, detail).retry(Retry::Safe)
     }
 
-    fn keep(&self, client: Client, age: Age, now: u64) {
+    fn keep(&self, client: Client, life: Life, now: u64) {
         let mut open = self.open.borrow_mut();
         open.retain(|c| !c.client.is_closed());
-        open.push(Connection { client, age, last_used: Cell::new(now), is_stalled: Cell::new(false) });
+        open.push(Connection { client, life, last_used: Cell::new(now), is_stalled: Cell::new(false) });
     }
 }
 

@@ -109,8 +109,8 @@ async fn dial_for_one(pool: &Rc<Pool>, target: DialTarget<'_>, terms: &Terms<'_>
 /// Makes an HTTP/1.1 or HTTP/2 connection of a stream that was dialled. The limits for the heads of its responses are fixed for
 /// its whole life.
 fn set_up(pool: &Rc<Pool>, made: Connected, is_tls: bool, alpn: bool, heads: HeadLimits) -> Result<Dialled> {
-    let Connected { stream: io, took } = made;
-    let counted = pool.opened(Some(took));
+    let Connected { stream: io, took, via } = made;
+    let counted = pool.opened(Some(took), via);
     let chose_h2 = dial::chose_h2(&io);
     if alpn {
         pool.shared.chosen.set(Some(if chose_h2 { Chosen::H2 } else { Chosen::H1 }));
@@ -124,9 +124,9 @@ fn set_up(pool: &Rc<Pool>, made: Connected, is_tls: bool, alpn: bool, heads: Hea
         (true, false) => return Err(Error::new(Kind::UpstreamTls, "it does not speak h2 by ALPN").retry(Retry::Safe)),
         (false, _) => {}
     }
-    let age = counted.age;
+    let life = counted.life;
     let client = start(pool, io, counted, heads);
-    pool.shared.keep(client.clone(), age, pool.context.timers.now());
+    pool.shared.keep(client.clone(), life, pool.context.timers.now());
     Ok(Dialled::H2(client.reserve()))
 }
 

@@ -137,3 +137,46 @@ fn a_weight_that_the_algorithm_does_not_heed_is_warned_of_once() {
     assert!(idle.iter().all(|warning| !warning.message.contains("heed")), "{idle}");
     assert!(only_mistake(&service("balance = 'wieghted'\nhash.on = 'path'", 3)).starts_with("service.app.balance: "));
 }
+
+#[test]
+fn several_addresses_are_paths_to_one_backend_and_each_is_an_address() {
+    let backend = |rest: &str| format!("{GOOD}\n[service.app.health]\n[[service.app.backend]]\n{rest}\n");
+    let at = "service.app.backend[1]";
+    for (text, mistake) in [
+        (
+            backend("addresses = ['10.0.1.5:80', 'api.internal:80']"),
+            format!("{at}.addresses[1]: `api.internal:80` is no address of a path to a backend"),
+        ),
+        (
+            backend("addresses = ['10.0.1.5:80', '10.0.1.5:80']"),
+            format!("{at}.addresses[1]: the backend has `10.0.1.5:80` twice"),
+        ),
+        (
+            backend("address = '10.0.1.5:80'\naddresses = ['10.9.1.5:80']"),
+            format!("{at}.addresses: a backend has `address` or `addresses`, not both"),
+        ),
+        (
+            backend("addresses = ['127.0.0.1:9001', '10.9.1.5:80']"),
+            format!("{at}.addresses: the service has `127.0.0.1:9001` twice"),
+        ),
+        (backend("addresses = []"), format!("{at}.addresses: a backend needs an address")),
+    ] {
+        assert_eq!(only_mistake(&text), mistake);
+    }
+    good(&backend("addresses = ['10.0.1.5:80', '10.9.1.5:80']"));
+}
+
+#[test]
+fn where_connections_come_from_has_to_fit_the_backends_and_the_machine() {
+    let service = |rest: &str| format!("{GOOD}\n[service.app]\n{rest}\n");
+    for (text, mistake) in [
+        ("source = ['eth0']", "service.app.source[0]: `eth0` is no address that connections can come from"),
+        ("source = ['10.0.0.0/8']", "service.app.source[0]: `10.0.0.0/8` is too large"),
+        ("source = ['::1']", "service.app.backend[0].address: no `source` of the service is an IPv4 address"),
+        ("interface = 'an interface'", "service.app.interface: `an interface` can't be the name of an interface"),
+        ("dscp = 64", "service.app.dscp: `dscp` is out of range"),
+    ] {
+        assert_eq!(only_mistake(&service(text)), mistake);
+    }
+    good(&service("source = ['127.0.0.2', '127.0.0.8-127.0.0.11', '::1']\ndscp = 46\ninterface = 'lo'"));
+}

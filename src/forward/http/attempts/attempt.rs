@@ -1,5 +1,6 @@
 //! One attempt: a request is sent to one backend, and the head of its answer waited for.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use http::header::HeaderValue;
 
 use super::UpstreamRequest;
 use super::connector::Connector;
+use crate::endpoint::paths::Via;
 use crate::error::{Error, Result, Retry};
 use crate::forward::http::body::Content;
 use crate::protocol::http::body::replay::KEPT;
@@ -32,6 +34,8 @@ pub struct Attempt<'a> {
     pub on_new_connection: bool,
     /// The trace of the exchange, where it is traced.
     pub trace: Option<&'a ExchangeTrace>,
+    /// The path that its connection was made over, once it has one, and where its backend has several.
+    pub via: Cell<Option<Via>>,
 }
 
 impl Attempt<'_> {
@@ -39,6 +43,13 @@ impl Attempt<'_> {
     pub async fn run(&self, body: RequestBody) -> Result<Answer<Content>, Failed> {
         let answer = self.call(body).await?;
         hold(answer, self.request.service.retry.hold).await.map_err(not_raced)
+    }
+
+    /// Whether its connection was made over a path that was found dead since: nothing is to be expected of it.
+    pub fn is_cut_off(&self) -> bool {
+        let Some(via) = self.via.get() else { return false };
+        let paths = self.request.service.endpoints[self.backend].addresses.paths();
+        paths.is_some_and(|paths| paths.is_dead(via))
     }
 
     async fn call(&self, body: RequestBody) -> Result<Answer<Content>, Failed> {
@@ -60,6 +71,10 @@ impl Attempt<'_> {
         if let Some((time, asked)) = self.request.connected.as_ref().zip(asked) {
             time.set(Some(asked.elapsed()));
         }
+        self.via.set(match &connection {
+            Dialled::H1(connection) => connection.via(),
+            Dialled::H2(room) => pool.via_of(room),
+        });
         let backend_host;
         let host = if line.host.is_empty() {
             let authority = endpoint.target.authority(&endpoint.host, None, service.tls.is_some());

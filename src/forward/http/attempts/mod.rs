@@ -177,13 +177,15 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Makes the next attempt, with this backend: to its end, or until the backend is found to hang and the request can be sent to another.
+    /// Makes the next attempt, with this backend: to its end, or until the backend is found to hang and the request can be sent to another, or
+    /// until the path to it is found dead and the request can be sent again.
     async fn run(&mut self, backend: usize, trace: Option<&ExchangeTrace>) -> Result<Answer<Content>, Failed> {
         let attempt = self.next(backend, trace);
         let live = &self.request.service.endpoints[backend].live;
         let hangs = live.hangs();
         let mut answer = pin!(attempt.run(self.body.repeat()));
         poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Pending if attempt.is_cut_off() && self.may_repeat() => Poll::Ready(Err(Failed::cut_off())),
             Poll::Pending if live.hangs() != hangs && self.may_leave(backend) => Poll::Ready(Err(Failed::hung())),
             poll => poll,
         })
@@ -192,7 +194,12 @@ impl<'a> Attempts<'a> {
 
     /// Whether the request that this backend has not answered may be sent to another one.
     fn may_leave(&self, backend: usize) -> bool {
-        self.is_idempotent && self.body.is_whole() && self.retry.may_leave(backend)
+        self.may_repeat() && self.retry.may_leave(backend)
+    }
+
+    /// Whether a request that was sent, and not answered, may be sent again.
+    fn may_repeat(&self) -> bool {
+        self.is_idempotent && self.body.is_whole()
     }
 
     /// The next attempt, with this backend.
@@ -202,7 +209,7 @@ impl<'a> Attempts<'a> {
     {
         let terms = Terms { timeouts: self.timeouts(), ..self.request.terms };
         let on_new_connection = std::mem::take(&mut self.on_new_connection);
-        Attempt { request: self.request, backend, terms, on_new_connection, trace }
+        Attempt { request: self.request, backend, terms, on_new_connection, trace, via: Cell::new(None) }
     }
 
     /// How long the next attempt may take. Once `timeout.response` has passed in vain, what is tried after that has as much in all:

@@ -123,13 +123,16 @@ impl Exchange {
         if let Some(trace) = &mut self.trace {
             trace.failed(kind);
         }
+        // a path that is dead says nothing of the backend behind it
+        let is_cut_off = kind == Kind::UpstreamHung && failed.raced;
         if kind == Kind::UpstreamHung
+            && !is_cut_off
             && let Some(used) = self.counted.backend()
         {
             used.upstream.abandoned(worker);
         }
         let forgives = |used: BackendView<'_>| is_told || used.upstream.forgives_race(worker);
-        let is_forgiven = failed.raced && self.counted.backend().is_some_and(forgives);
+        let is_forgiven = failed.raced && !is_cut_off && self.counted.backend().is_some_and(forgives);
         let failure = attempt_result::failure(kind).filter(|_| !is_forgiven);
         self.end_attempt(failure.map(Err), Instant::now());
     }

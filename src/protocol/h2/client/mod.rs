@@ -90,6 +90,11 @@ pub struct Tunnel {
 }
 
 impl Client {
+    /// Whether both are handles of one connection.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.link, &other.link)
+    }
+
     /// Starts HTTP/2 on `io`. The returned future runs the connection and has to be spawned. It is ready when the connection is
     /// over, with the reason if that did not end in order.
     pub fn start(
