@@ -67,6 +67,7 @@ pub mod eviction;
 pub mod io;
 pub mod policy;
 pub mod protobuf;
+pub mod etcd;
 pub mod shortage;
 pub mod spelling;
 pub mod timer;

@@ -60,6 +60,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("trace", 2),
     ("event", 2),
     ("layer4", 2),
+    ("etcd", 2),
     ("endpoint", 1),
     ("shortage", 1),
     ("clock", 0),
