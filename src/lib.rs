@@ -43,6 +43,7 @@ pub mod replay;
 pub mod health;
 pub mod hook;
 pub mod recover;
+pub mod lead;
 pub mod admin;
 pub mod config;
 pub mod metrics;

@@ -40,6 +40,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("health", 4),
     ("discover", 4),
     ("webhook", 4),
+    ("lead", 4),
     ("config", 3),
     ("tls", 3),
     ("protocol", 3),

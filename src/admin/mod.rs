@@ -15,6 +15,7 @@ mod backends;
 mod body;
 mod caller;
 mod certificates;
+mod cluster;
 mod credentials;
 mod events;
 mod faults;
@@ -57,6 +58,7 @@ pub use reload::{Refused, Reload};
 use crate::clock::Moment;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
+use crate::lead::Leadership;
 use crate::ledger::{Keeper, Ledger};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::operator::Operators;
@@ -93,6 +95,8 @@ pub struct Sources {
     pub operators: Arc<Operators>,
     /// Checks, faults and recovery, and where it is read why a backend is in its state.
     pub why: Why,
+    /// Whether this instance does what may be done by one only.
+    pub leadership: Arc<Leadership>,
     /// The counters.
     pub registry: Arc<Registry>,
     /// The listeners, in the order of the configuration.
@@ -156,6 +160,7 @@ pub struct Shared {
     operators: Arc<Operators>,
     recoveries: Arc<Recoveries>,
     why: Why,
+    leadership: Arc<Leadership>,
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
     effective: ArcSwap<Effective>,
@@ -186,8 +191,19 @@ pub struct Shared {
 impl Shared {
     /// For a process that is [`Phase::Starting`].
     pub fn new(sources: Sources) -> Self {
-        let Sources { store, promises, operators, why, registry, listeners, effective, hosts, tokens, reload } =
-            sources;
+        let Sources {
+            store,
+            promises,
+            operators,
+            why,
+            leadership,
+            registry,
+            listeners,
+            effective,
+            hosts,
+            tokens,
+            reload,
+        } = sources;
         throttle::announce_counts();
         Self {
             store,
@@ -197,6 +213,7 @@ impl Shared {
             operators,
             recoveries: Arc::clone(&why.sources.recoveries),
             why,
+            leadership,
             registry,
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),

@@ -33,6 +33,7 @@ use crate::discover::watch::FileWatch;
 use crate::event::{Events, Kind, ListenerChange, Subject};
 use crate::health::dependencies::Dependencies;
 use crate::health::monitor::Monitor;
+use crate::lead::Candidate;
 use crate::listener::DataPlane;
 use crate::metrics::Registry;
 use crate::notify::{self, Webhooks};
@@ -63,6 +64,8 @@ pub(super) struct System {
     pub accounting: Accounting,
     /// What is done about faults.
     pub recovering: Recovering,
+    /// Has this instance elected.
+    pub candidate: Candidate,
     /// What is asked by those who want to know why a backend is in its state.
     pub why: Why,
     pub webhooks: Webhooks,
@@ -132,6 +135,7 @@ impl System {
         parts::complete(&mut config).map_err(Refused::because)?;
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
         let otlp = otlp::prepare(config.otlp.as_ref()).map_err(Refused::because)?;
+        let cluster = parts::cluster(&config).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;
@@ -158,6 +162,7 @@ impl System {
         }
         self.webhooks.commit(webhooks);
         self.exporter.commit(otlp);
+        self.candidate.commit(cluster);
         self.recovering.configure(&config.services);
         self.guard(&config.admin, &effective);
         let before =

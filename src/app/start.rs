@@ -22,6 +22,7 @@ use crate::config::{Loaded, model};
 use crate::event::Events;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
+use crate::lead::{Candidate, Leadership};
 use crate::listener;
 use crate::metrics::Registry;
 use crate::notify::{self, PreparedWebhooks, Webhooks};
@@ -72,17 +73,18 @@ impl Startup<'_> {
         let mut workers = listener::start(workers, &store, recorder, &registry)
             .map_err(|error| format!("the workers can't start: {error}"))?;
         listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
-        let shown = listeners.shown(&store.load());
-        listener_events::tell(&[], &shown, &[], store.events());
+        let shown = announce(&listeners, &store);
         let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
         let monitor = monitor(&agents, &store);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
-        let recovering = recovering(&config, &accounting, &store, &faults, &monitor);
+        let candidate = candidate(&config, &store)?;
+        let recovering = recovering(&config, &accounting, &store, &faults, &monitor, &candidate.leadership());
         let why = why(&monitor, &faults, &recovering);
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             promises: accounting.shared(),
             operators: Arc::clone(&operators),
             why: why.clone(),
+            leadership: candidate.leadership(),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
             listeners: shown,
@@ -104,6 +106,7 @@ impl Startup<'_> {
             operators,
             accounting,
             recovering,
+            candidate,
             exporter,
             why,
             listeners,
@@ -117,6 +120,20 @@ impl Startup<'_> {
             discoveries,
         })
     }
+}
+
+/// Tells where clients are listened to, and gives it back.
+fn announce(listeners: &Listeners, store: &Store) -> Vec<admin::Listener> {
+    let shown = listeners.shown(&store.load());
+    listener_events::tell(&[], &shown, &[], store.events());
+    shown
+}
+
+/// Has this instance elected, where it is one of several.
+fn candidate(config: &model::Config, store: &Store) -> Result<Candidate, String> {
+    let mut candidate = Candidate::new(Arc::clone(store.events()));
+    candidate.commit(parts::cluster(config)?);
+    Ok(candidate)
 }
 
 /// Puts the first snapshot in force, with what operators said before the process started.
@@ -157,6 +174,7 @@ fn recovering(
     store: &Arc<Store>,
     faults: &Arc<Faults>,
     monitor: &Monitor,
+    leadership: &Arc<Leadership>,
 ) -> Recovering {
     let recovering = Recovering::new(recovery::Sources {
         store: Arc::clone(store),
@@ -166,6 +184,7 @@ fn recovering(
         monitor: monitor.clone(),
         maintenances: Arc::clone(&accounting.maintenances),
         recoveries: accounting.recoveries(store.events()),
+        leadership: Arc::clone(leadership),
         standings: Arc::clone(&accounting.standings),
     });
     recovering.configure(&config.services);

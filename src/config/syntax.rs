@@ -23,7 +23,7 @@ use crate::sla::maintenance::Recurring;
 pub(super) use crate::spelling::nearest;
 
 pub(super) use address::{
-    BackendAddress, ListenAddress, authority, backend, collector, host, listen, network, socket, webhook,
+    BackendAddress, ListenAddress, authority, backend, collector, etcd, host, listen, network, socket, webhook,
 };
 pub(super) use endpoint::dependency_endpoint;
 
@@ -89,6 +89,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "endpoint" => dependency_endpoint(text).map(drop),
         "webhook" => webhook(text).map(drop),
         "collector" => collector(text).map(drop),
+        "etcd" => etcd(text).map(drop),
         "event" => event(text),
         "fault" => recovery::fault(text).map(drop),
         "destination" => recovery::destination(text).map(drop),

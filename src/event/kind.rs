@@ -4,6 +4,7 @@
 //! which a test looks for.
 
 mod certificate;
+mod cluster;
 mod discovery;
 pub mod fault;
 mod ledger;
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 pub use certificate::{Certificate, CertificateChange};
+pub use cluster::ClusterChange;
 pub use discovery::DiscoveryChange;
 pub use fault::FaultChange;
 pub use ledger::LedgerChange;
@@ -87,6 +89,8 @@ pub enum Kind {
     Ledger(LedgerChange),
     /// Something happened to the collector of traces and metrics.
     Otlp(OtlpChange),
+    /// Something happened to the leadership among several instances.
+    Cluster(ClusterChange),
     /// A detector panicked, or takes too long, and is left out.
     DetectorLeftOut {
         /// The detector.
@@ -180,7 +184,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 63] = [
+pub const NAMES: [&str; 67] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -219,6 +223,10 @@ pub const NAMES: [&str; 63] = [
     "ledger_recovered",
     "ledger_set_aside",
     "clock_jumped",
+    "leadership_gained",
+    "leadership_lost",
+    "election_failed",
+    "election_recovered",
     "otlp_failed",
     "otlp_recovered",
     "operator",
@@ -292,6 +300,7 @@ impl Kind {
             Self::Recovery(change) => change.name(),
             Self::Ledger(change) => change.name(),
             Self::Otlp(change) => change.name(),
+            Self::Cluster(change) => change.name(),
             Self::DetectorLeftOut { .. } => "detector_left_out",
             Self::Operator { .. } => "operator",
             Self::OperatorExpired { .. } => "operator_expired",
@@ -323,6 +332,7 @@ impl Kind {
             Self::Recovery(change) => change.level(),
             Self::Ledger(change) => change.level(),
             Self::Otlp(change) => change.level(),
+            Self::Cluster(change) => change.level(),
             _ => Level::Info,
         }
     }

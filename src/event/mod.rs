@@ -17,8 +17,8 @@ use tokio::sync::watch;
 
 pub use filter::Filter;
 pub use kind::{
-    Certificate, CertificateChange, DiscoveryChange, FaultChange, Kind, LedgerChange, Level, ListenerChange,
-    OtlpChange, PromiseChange, RecoveryChange, Sessions,
+    Certificate, CertificateChange, ClusterChange, DiscoveryChange, FaultChange, Kind, LedgerChange, Level,
+    ListenerChange, OtlpChange, PromiseChange, RecoveryChange, Sessions,
 };
 
 use crate::clock::{Moment, rfc3339};

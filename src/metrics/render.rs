@@ -26,7 +26,7 @@ static STAGES: [(&Metric, Stage); 3] = [
 ];
 
 /// The metrics of recovery.
-static RECOVERY: [&Metric; 8] = [
+static RECOVERY: [&Metric; 12] = [
     &names::RECOVERIES,
     &names::RECOVERY_DURATION,
     &names::RECOVERIES_RUNNING,
@@ -35,6 +35,10 @@ static RECOVERY: [&Metric; 8] = [
     &names::RECOVERY_EFFECTIVENESS,
     &names::RECOVERY_BRAKED,
     &names::RECOVERY_PAUSED,
+    &names::LEADER,
+    &names::LEADERSHIP_CHANGES,
+    &names::FENCING_TOKEN,
+    &names::RENEWALS_FAILED,
 ];
 
 /// The metrics of what is promised, and what came of it.

@@ -7,6 +7,7 @@
 mod admin;
 mod balancing;
 mod certificate;
+mod cluster;
 mod detection;
 mod failover;
 mod layer4;
@@ -61,10 +62,11 @@ pub(super) fn check(
     let services = check.services(&raw.service);
     let notify = check.notify(&raw.notify);
     let otlp = check.otlp(raw.otlp.as_ref());
+    let cluster = check.cluster(raw.cluster.as_ref());
     check.layer4_services(&raw.listener, &raw.service);
     check.unused_services();
-    let (admin, listeners, services, notify, otlp) = (admin?, listeners?, services?, notify?, otlp?);
-    Some(Config { server, admin, log, metrics, listeners, services, notify, otlp })
+    let (admin, listeners, services, notify, otlp, cluster) = (admin?, listeners?, services?, notify?, otlp?, cluster?);
+    Some(Config { server, admin, log, metrics, listeners, services, notify, otlp, cluster })
 }
 
 /// More names than this are not listed in a message.

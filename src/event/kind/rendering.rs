@@ -25,6 +25,7 @@ impl Kind {
             Self::Recovery(change) => change.text(),
             Self::Ledger(change) => change.text(),
             Self::Otlp(change) => change.text(),
+            Self::Cluster(change) => change.text(),
             Self::DetectorLeftOut { detector, reason } => {
                 format!("the detector {detector} is left out until the next reload: {reason}")
             }
@@ -72,6 +73,7 @@ impl Kind {
             Self::Recovery(change) => change.cause(),
             Self::Ledger(change) => change.cause(),
             Self::Otlp(change) => change.cause(),
+            Self::Cluster(change) => change.cause(),
             Self::DetectorLeftOut { detector, reason } => json!({ "detector": detector, "reason": reason }),
             Self::Operator { command, who, reason, until, weight, sessions } => {
                 let mut cause = json!({
@@ -124,6 +126,7 @@ impl Kind {
             Self::Recovery(change) => change.log(subject),
             Self::Ledger(change) => change.log(),
             Self::Otlp(change) => change.log(),
+            Self::Cluster(change) => change.log(),
             Self::DetectorLeftOut { .. } => warn!(service, "{}", self.text()),
             Self::Operator { command, who, reason, until, weight, sessions } => {
                 let (until, sessions) = (until.map(rfc3339), sessions.and_then(Sessions::count));

@@ -148,6 +148,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         services,
         notify: Vec::new(),
         otlp: None,
+        cluster: None,
     }
 }
 

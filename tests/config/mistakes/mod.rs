@@ -1,5 +1,6 @@
 //! Each mistake is found, in its place, and none hides another.
 
+mod cluster;
 mod detection;
 mod listeners;
 mod log;
