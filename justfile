@@ -70,6 +70,11 @@ detection *ARGUMENTS:
 recovery *SITUATIONS:
     scripts/recovery.sh {{SITUATIONS}}
 
+# instances are elected through a real etcd while they are stopped, killed and cut off (about 10 s a schedule)
+leadership *ARGUMENTS:
+    cargo build --release --locked
+    python3 scripts/redundancy/leadership.py target/release/evenkeel {{ARGUMENTS}}
+
 # the process is killed in the middle of recoveries, in every phase (about half an hour)
 recovery-kills *ARGUMENTS:
     cargo build --release --locked

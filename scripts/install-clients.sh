@@ -14,6 +14,7 @@ need python3 python3
 [ -x /usr/sbin/nginx ] || need nginx nginx-light
 need redis-server redis-server
 need redis-cli redis-tools
+need etcd etcd-server
 [ -x /usr/sbin/dnsmasq ] || need dnsmasq dnsmasq-base
 need dig bind9-dnsutils
 need dnsperf dnsperf

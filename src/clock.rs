@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Where [`Moment`]s count from.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -128,6 +129,14 @@ pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
 /// Reads a time span such as `30s`, `1h30m` or `500ms`; `None` = it is none.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok())
+}
+
+/// The time since the machine has started, which goes on while it sleeps and while this process is stopped, and which nobody can set. All
+/// processes of the machine read the same.
+pub fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0));
+    Duration::new(seconds, nanos)
 }
 
 /// Limits how often something is logged while a condition lasts.

@@ -15,6 +15,7 @@ mod backends;
 mod body;
 mod caller;
 mod certificates;
+mod cluster;
 mod credentials;
 mod events;
 mod faults;
@@ -61,6 +62,7 @@ use crate::backup;
 use crate::clock::Moment;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
+use crate::lead::Leadership;
 use crate::ledger::{Keeper, Ledger};
 use crate::metrics::{ListenerMetrics, Registry};
 use crate::operator::Operators;
@@ -99,6 +101,8 @@ pub struct Sources {
     pub operators: Arc<Operators>,
     /// Checks, faults and recovery, and where it is read why a backend is in its state.
     pub why: Why,
+    /// Whether this instance does what may be done by one only.
+    pub leadership: Arc<Leadership>,
     /// The counters.
     pub registry: Arc<Registry>,
     /// The listeners, in the order of the configuration.
@@ -174,6 +178,7 @@ pub struct Shared {
     operators: Arc<Operators>,
     recoveries: Arc<Recoveries>,
     why: Why,
+    leadership: Arc<Leadership>,
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
     effective: ArcSwap<Effective>,
@@ -210,6 +215,7 @@ impl Shared {
             backups,
             operators,
             why,
+            leadership,
             registry,
             listeners,
             effective,
@@ -227,6 +233,7 @@ impl Shared {
             operators,
             recoveries: Arc::clone(&why.sources.recoveries),
             why,
+            leadership,
             registry,
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),

@@ -15,8 +15,8 @@ use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
 use super::{
-    Shared, backends, certificates, events, faults, guard, hand_over, history, live, login, maintenance, page, pick,
-    probes, recovery, reload, ring, route_list, sla, status, why,
+    Shared, backends, certificates, cluster, events, faults, guard, hand_over, history, live, login, maintenance, page,
+    pick, probes, recovery, reload, ring, route_list, sla, status, why,
 };
 use crate::operator::Command;
 use crate::recover::Word;
@@ -88,6 +88,7 @@ fn of_recovery() -> Router<Arc<Shared>> {
     let words = [Word::Approve, Word::Refuse, Word::Undo, Word::Stop];
     words.into_iter().fold(
         Router::new()
+            .route("/api/v1/cluster", allow(READ, get(cluster::show)))
             .route("/api/v1/recovery", allow(READ, get(recovery::state)))
             .route("/api/v1/recovery/pause", allow("POST", post(recovery::pause)))
             .route("/api/v1/recovery/resume", allow("POST", post(recovery::resume)))
@@ -143,6 +144,7 @@ pub(super) mod tests {
         let recoveries = Arc::new(Recoveries::new(Arc::default(), Ledger::default(), Keeper(1)));
         Arc::new(Shared::new(Sources {
             why: Why::new(why::Sources { ejector: Arc::default(), monitor, faults: Arc::default(), recoveries }),
+            leadership: Arc::default(),
             promises: Promises {
                 ledger: Ledger::default(),
                 standings: Arc::default(),

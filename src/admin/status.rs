@@ -14,6 +14,7 @@ use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::backend_reading::{BackendReading, circuit, told_state, work_share};
 use super::backends::no_service;
+use super::cluster;
 use super::past::{Sample, add_up};
 use super::recovery;
 use super::rounded::to_thousandths as rounded;
@@ -75,6 +76,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         "config_generation": snapshot.generation,
         "config_hash": shared.effective.load().hash,
         "listeners": listeners,
+        "cluster": cluster::cluster(shared),
         "services": services,
         "ledger_backup": backup(shared),
     });

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 
@@ -15,11 +16,14 @@ use super::inherit::Inherited;
 use crate::affinity::seal::Secret;
 use crate::config::model::{self, Authorities, ClientAuth};
 use crate::endpoint::Target;
+use crate::etcd;
+use crate::lead;
 use crate::policy::UpstreamProtocol;
 use crate::policy::access_log::AccessDestination;
 use crate::record::access::Log;
 use crate::tls::connector::{ClientSettings, Trust, client_config};
 use crate::tls::{Acceptor, ServerSettings};
+use crate::webhook::instance;
 
 /// TLS towards the backends of a service.
 pub(super) fn backend_tls(tls: &model::ClientTls, protocol: UpstreamProtocol) -> Result<Arc<ClientConfig>, String> {
@@ -37,6 +41,32 @@ pub(super) fn backend_tls(tls: &model::ClientTls, protocol: UpstreamProtocol) ->
         client: tls.client.as_ref().map(|own| (&own.chain[..], &own.key)),
         alpn,
     })
+}
+
+/// A client of etcd, whose calls may take so long.
+pub(super) fn etcd(etcd: &model::Etcd, timeout: Duration) -> Result<etcd::Settings, String> {
+    let tls = etcd.ca.as_ref().map(|ca| {
+        client_config(&ClientSettings {
+            trust: match ca {
+                Authorities::File(ca) => Trust::These(ca),
+                Authorities::System(system) => Trust::System(&system.certificates, system.error.as_deref()),
+            },
+            verify: true,
+            client: etcd.client.as_deref().map(|(chain, key)| (&chain[..], key)),
+            alpn: &[b"h2"],
+        })
+    });
+    let credentials = etcd.user.as_ref().map(|(user, password)| etcd::Credentials {
+        user: user.clone(),
+        password: String::from_utf8_lossy(password.bytes()).into_owned(),
+    });
+    let endpoints = etcd.endpoints.iter().map(|(host, port)| etcd::Endpoint { host: host.clone(), port: *port });
+    Ok(etcd::Settings { endpoints: endpoints.collect(), tls: tls.transpose()?, credentials, timeout })
+}
+
+/// How this instance is elected.
+pub(super) fn cluster(config: &model::Config) -> Result<lead::Prepared, String> {
+    lead::Prepared::new(config.cluster.as_ref(), instance(), etcd)
 }
 
 /// The file in `state_dir` that holds the key which signs cookies.

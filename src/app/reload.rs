@@ -35,6 +35,7 @@ use crate::discover::watch::FileWatch;
 use crate::event::{Events, Kind, ListenerChange, Subject};
 use crate::health::dependencies::Dependencies;
 use crate::health::monitor::Monitor;
+use crate::lead::Candidate;
 use crate::listener::DataPlane;
 use crate::metrics::Registry;
 use crate::notify::{self, Webhooks};
@@ -62,6 +63,8 @@ pub(super) struct System {
     pub accounting: Accounting,
     /// What is done about faults.
     pub recovering: Recovering,
+    /// Has this instance elected.
+    pub candidate: Candidate,
     /// What is asked by those who want to know why a backend is in its state.
     pub why: Why,
     pub webhooks: Webhooks,
@@ -137,6 +140,7 @@ impl System {
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
         let otlp = otlp::prepare(config.otlp.as_ref()).map_err(Refused::because)?;
         let access_log = parts::access_destination(&self.config.log, &config.log).await.map_err(Refused::because)?;
+        let cluster = parts::cluster(&config).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;
@@ -166,6 +170,7 @@ impl System {
         self.exporter.commit(otlp);
         self.backups.commit(config.backup.as_ref());
         self.stores.commit(&config, &self.registry);
+        self.candidate.commit(cluster);
         self.recovering.configure(&config.services);
         self.guard(&config.admin, &effective);
         let before =

@@ -250,8 +250,14 @@ impl Running {
                 BacklogOwner::HandedOver
             }
         };
-        self.drain(queue).await;
-        self.system.recovering.finish().await;
+        let recovering = self.system.recovering.clone();
+        let mut candidate = self.system.candidate.take();
+        // others need not wait for the drain: when nothing runs any more, leadership is given back
+        let give_back = async {
+            recovering.finish().await;
+            candidate.resign().await;
+        };
+        tokio::join!(self.drain(queue), give_back);
         self.system.webhooks.finish().await;
         self.system.workers.stop();
         self.system.stores.finish().await;

@@ -21,6 +21,7 @@ use crate::config::{Loaded, model};
 use crate::event::Events;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
+use crate::lead::{Candidate, Leadership};
 use crate::listener;
 use crate::metrics::Registry;
 use crate::notify::{self, PreparedWebhooks, Webhooks};
@@ -78,13 +79,15 @@ impl Startup<'_> {
         let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
         let monitor = monitor(&agents, &store);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
-        let recovering = recovering(&config, &accounting, &store, &faults, &monitor);
+        let candidate = candidate(&config, &store)?;
+        let recovering = recovering(&config, &accounting, &store, &faults, &monitor, &candidate.leadership());
         let (why, backups) = (why(&monitor, &faults, &recovering), backups(&config, &store, &registry));
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             promises: accounting.shared(),
             backups: backups.standing(),
             operators: Arc::clone(&operators),
             why: why.clone(),
+            leadership: candidate.leadership(),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
             listeners: shown,
@@ -106,6 +109,7 @@ impl Startup<'_> {
             operators,
             accounting,
             recovering,
+            candidate,
             exporter,
             backups,
             stores: self.stores,
@@ -128,6 +132,13 @@ fn told(listeners: &Listeners, store: &Store) -> Vec<admin::Listener> {
     let shown = listeners.shown(&store.load());
     listener_events::tell(&[], &shown, &[], store.events());
     shown
+}
+
+/// Has this instance elected, where it is one of several.
+fn candidate(config: &model::Config, store: &Store) -> Result<Candidate, String> {
+    let mut candidate = Candidate::new(Arc::clone(store.events()));
+    candidate.commit(parts::cluster(config)?);
+    Ok(candidate)
 }
 
 /// Puts the first snapshot in force, with what operators said before the process started.
@@ -168,6 +179,7 @@ fn recovering(
     store: &Arc<Store>,
     faults: &Arc<Faults>,
     monitor: &Monitor,
+    leadership: &Arc<Leadership>,
 ) -> Recovering {
     let recovering = Recovering::new(recovery::Sources {
         store: Arc::clone(store),
@@ -177,6 +189,7 @@ fn recovering(
         monitor: monitor.clone(),
         maintenances: Arc::clone(&accounting.maintenances),
         recoveries: accounting.recoveries(store.events()),
+        leadership: Arc::clone(leadership),
         standings: Arc::clone(&accounting.standings),
     });
     recovering.configure(&config.services);

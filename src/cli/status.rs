@@ -40,6 +40,7 @@ fn text(status: &Value) -> String {
         status["uptime_s"],
         status["config_generation"]
     );
+    out += &cluster(&status["cluster"]);
     // writing to a String can't fail
     for listener in status["listeners"].as_array().into_iter().flatten() {
         let (name, address) = (plain(&listener["name"]), plain(&listener["address"]));
@@ -91,6 +92,18 @@ fn backup(of: &Value) -> String {
     let newest = of["age_s"].as_i64().map_or("none so far".to_owned(), |age| format!("the newest is {age} s old"));
     let trouble = of["reason"].as_str().map(|why| format!("; FAILING: {why}")).unwrap_or_default();
     format!("copies of the ledger  {to}  {newest}{trouble}\n")
+}
+
+/// Which of several instances this is, and which one leads: a line.
+fn cluster(of: &Value) -> String {
+    let Some(name) = of["name"].as_str() else { return String::new() };
+    let zone = of["zone"].as_str().map(|zone| format!(" in zone {zone}")).unwrap_or_default();
+    let leads = match (of["elected"] == true, of["leader"] == true) {
+        (false, _) => "one of several, each of which does everything".to_owned(),
+        (true, true) => format!("the leader, with the fencing token {}", of["token"]),
+        (true, false) => format!("not the leader: {}", plain(&of["why_not"])),
+    };
+    format!("{name}{zone} is {leads}\n\n")
 }
 
 /// What is done about the faults of a service that is repaired: a line.

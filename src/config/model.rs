@@ -3,6 +3,7 @@
 //! Names are resolved to indices, files are read, durations are durations. Nothing here can be wrong any more, so code
 //! that reads it has no error path.
 
+mod cluster;
 mod means;
 mod otlp;
 mod recovery;
@@ -25,6 +26,7 @@ use crate::policy::access_log::{AccessDestination, AccessLines};
 use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride};
 use crate::route::{Conditions, Host};
 
+pub use cluster::{Cluster, Elect, Etcd};
 pub use means::Means;
 pub use otlp::{Otlp, OtlpProtocol};
 pub use recovery::{PLACEHOLDERS, Recovery, StrategyMeans};
@@ -53,6 +55,8 @@ pub struct Config {
     pub otlp: Option<Otlp>,
     /// `state.backup`
     pub backup: Option<Backup>,
+    /// `[cluster]`
+    pub cluster: Option<Cluster>,
 }
 
 /// Index of a service in [`Config::services`].

@@ -70,7 +70,7 @@ const KEYS: [(&[&str], &str, &str); 26] = [
 /// The sections of other proxies' files, and those of ours.
 const SECTIONS: [(&[&str], &str, &str); 4] = [
     (
-        &["upstream", "upstreams", "backend", "backends", "cluster", "clusters"],
+        &["upstream", "upstreams", "backend", "backends", "clusters"],
         "service",
         "write [service.NAME], and [[service.NAME.backend]] for each backend",
     ),

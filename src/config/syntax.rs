@@ -26,7 +26,7 @@ use crate::sla::maintenance::Recurring;
 pub(super) use crate::spelling::nearest;
 
 pub(super) use address::{
-    BackendAddress, ListenAddress, authority, backend, collector, host, listen, network, socket, webhook,
+    BackendAddress, ListenAddress, authority, backend, collector, etcd, host, listen, network, socket, webhook,
 };
 pub(super) use endpoint::dependency_endpoint;
 
@@ -97,6 +97,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "backup-place" => backup_place(text),
         "collector" => collector(text).map(drop),
         "session-store" => store::session_store(text).map(drop),
+        "etcd" => etcd(text).map(drop),
         "event" => event(text),
         "fault" => recovery::fault(text).map(drop),
         "destination" => recovery::destination(text).map(drop),

@@ -5,6 +5,7 @@
 
 mod backup;
 mod certificate;
+mod cluster;
 mod discovery;
 pub mod fault;
 mod hand_over;
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 
 pub use backup::BackupChange;
 pub use certificate::{Certificate, CertificateChange};
+pub use cluster::ClusterChange;
 pub use discovery::DiscoveryChange;
 pub use fault::FaultChange;
 pub use hand_over::HandOverChange;
@@ -103,6 +105,8 @@ pub enum Kind {
     Otlp(OtlpChange),
     /// Something happened to a store of sessions.
     Store(StoreChange),
+    /// Something happened to the leadership among several instances.
+    Cluster(ClusterChange),
     /// A detector panicked, or takes too long, and is left out.
     DetectorLeftOut {
         /// The detector.
@@ -196,7 +200,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 73] = [
+pub const NAMES: [&str; 77] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -240,6 +244,10 @@ pub const NAMES: [&str; 73] = [
     "clock_jumped",
     "ledger_backup_failed",
     "ledger_backup_recovered",
+    "leadership_gained",
+    "leadership_lost",
+    "election_failed",
+    "election_recovered",
     "otlp_failed",
     "otlp_recovered",
     "store_unreachable",
@@ -322,6 +330,7 @@ impl Kind {
             Self::LedgerBackup(change) => change.name(),
             Self::Otlp(change) => change.name(),
             Self::Store(change) => change.name(),
+            Self::Cluster(change) => change.name(),
             Self::DetectorLeftOut { .. } => "detector_left_out",
             Self::Operator { .. } => "operator",
             Self::OperatorExpired { .. } => "operator_expired",
@@ -357,6 +366,7 @@ impl Kind {
             Self::LedgerBackup(change) => change.level(),
             Self::Otlp(change) => change.level(),
             Self::Store(change) => change.level(),
+            Self::Cluster(change) => change.level(),
             _ => Level::Info,
         }
     }

@@ -17,8 +17,8 @@ use tokio::sync::watch;
 
 pub use filter::Filter;
 pub use kind::{
-    BackupChange, Certificate, CertificateChange, DiscoveryChange, FaultChange, HandOverChange, Kind, LedgerChange,
-    Level, ListenerChange, OtlpChange, PathChange, PromiseChange, RecoveryChange, Sessions, StoreChange,
+    BackupChange, Certificate, CertificateChange, ClusterChange, DiscoveryChange, FaultChange, HandOverChange, Kind,
+    LedgerChange, Level, ListenerChange, OtlpChange, PathChange, PromiseChange, RecoveryChange, Sessions, StoreChange,
 };
 
 use crate::clock::{Moment, rfc3339};

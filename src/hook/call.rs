@@ -19,6 +19,8 @@ pub struct Call {
     pub number: u32,
     /// The fencing token: it only grows, so that a receiver can refuse who has been superseded. `None` = it is not given yet.
     pub token: Option<i64>,
+    /// A number that no other run of this instance has, so that a receiver can tell a call that is made again from a new one.
+    pub run: i64,
     /// What is to be done: `act`, `undo` or `down`.
     pub role: &'static str,
     /// The name of the strategy.
@@ -48,7 +50,10 @@ impl Call {
 
     /// The variables that a command gets, such as `EVENKEEL_SERVICE`.
     pub(super) fn variables(&self) -> impl Iterator<Item = (String, String)> {
-        self.values().into_iter().map(|(name, value)| (format!("EVENKEEL_{}", name.to_uppercase()), value.into_owned()))
+        let variable =
+            |(name, value): (&str, Cow<'_, str>)| (format!("EVENKEEL_{}", name.to_uppercase()), value.into_owned());
+        let fencing = [("fencing_token", Cow::from(self.token()))];
+        self.values().into_iter().chain(fencing).map(variable).collect::<Vec<_>>().into_iter()
     }
 
     /// The text with each `${name}` replaced by what `quote` makes of its value. It is read once: a value that looks like `${...}` stays as it is,
@@ -123,6 +128,7 @@ mod tests {
                 "EVENKEEL_STRATEGY=restart",
                 "EVENKEEL_ROLE=act",
                 "EVENKEEL_TOKEN=9",
+                "EVENKEEL_FENCING_TOKEN=9",
             ]
         );
     }

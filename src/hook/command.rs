@@ -19,6 +19,7 @@ use super::millis;
 use super::processes;
 use super::runner::Job;
 use super::text::command_line;
+use crate::lead::Fence;
 use crate::recover::attempt::ActReport;
 
 /// How much longer than the command a runner may take: it ends what the command has started, which takes 7 s at the most, and tells.
@@ -38,22 +39,25 @@ pub(super) async fn run(
     program: &Path,
     job: &Job,
     left: &RefCell<Vec<Child>>,
+    fence: Option<Fence>,
     cancel: oneshot::Receiver<()>,
 ) -> ActReport {
     left.borrow_mut().retain_mut(|runner| matches!(runner.try_wait(), Ok(None)));
     let started = Instant::now();
     let error = match Runner::start(program, left) {
-        Ok((mut runner, input, output)) => match serde_json::from_slice(&exchange(input, output, job, cancel).await) {
-            Ok(report) => {
-                runner.ended().await;
-                return report;
+        Ok((mut runner, input, output)) => {
+            match serde_json::from_slice(&exchange(input, output, job, fence, cancel).await) {
+                Ok(report) => {
+                    runner.ended().await;
+                    return report;
+                }
+                Err(_) => {
+                    runner.kill().await;
+                    runner.ended().await;
+                    "the process that ran the command ended without a word, or hung; the command was killed".to_owned()
+                }
             }
-            Err(_) => {
-                runner.kill().await;
-                runner.ended().await;
-                "the process that ran the command ended without a word, or hung; the command was killed".to_owned()
-            }
-        },
+        }
         Err(error) => format!("the process that runs commands can't be started: {error}"),
     };
     ActReport { what: command_line(&job.argv), error, took_ms: millis(started.elapsed()), ..ActReport::default() }
@@ -136,7 +140,8 @@ async fn exchange(
     mut input: pipe::Sender,
     output: pipe::Receiver,
     job: &Job,
-    cancel: oneshot::Receiver<()>,
+    mut fence: Option<Fence>,
+    mut cancel: oneshot::Receiver<()>,
 ) -> Vec<u8> {
     let deadline = Instant::now() + job.time_out + GRACE;
     let Ok(mut line) = serde_json::to_vec(job) else { return Vec::new() };
@@ -145,16 +150,38 @@ async fn exchange(
         return Vec::new();
     }
     let mut reading = std::pin::pin!(read(output));
-    tokio::select! {
-        biased;
-        told = &mut reading => return told,
-        () = sleep_until(deadline) => return Vec::new(),
-        // its sender may have been dropped: then nobody wants the command any more either
-        _ = cancel => {}
+    let mut known = job.lease;
+    loop {
+        let is_over = tokio::select! {
+            biased;
+            told = &mut reading => return told,
+            () = sleep_until(deadline) => return Vec::new(),
+            () = changed(&mut fence) => false,
+            // its sender may have been dropped: then nobody wants the command any more either
+            _ = &mut cancel => true,
+        };
+        let until = fence.as_ref().map(super::lease);
+        if until != known {
+            known = until;
+            // a runner that has ended does not read it
+            let line = format!("{}\n", until.unwrap_or(0));
+            let _ = timeout_at(deadline, input.write_all(line.as_bytes())).await;
+        }
+        if is_over {
+            break;
+        }
     }
     // that says that the command is to be ended
     drop(input);
     timeout_at(Instant::now() + GRACE, reading).await.unwrap_or_default()
+}
+
+/// Waits until leadership is prolonged or lost; for ever where there is no election.
+async fn changed(fence: &mut Option<Fence>) {
+    match fence {
+        Some(fence) => fence.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn read(output: pipe::Receiver) -> Vec<u8> {

@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::config::model::Means;
+use crate::lead::Fence;
 use crate::recover::attempt::ActReport;
 use crate::webhook::{WebhookClient, instance};
 use runner::Job;
@@ -34,6 +35,9 @@ pub use call::Call;
 
 /// No hook gets more time, whatever is configured: a moment must not lie beyond all that the clock can tell.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What is said of something that was not begun.
+const SUPERSEDED: &str = "nothing was done: leadership was lost before it began";
 
 /// Runs hooks. It lives on one thread.
 #[derive(Debug)]
@@ -54,14 +58,25 @@ impl Hooks {
     }
 
     /// Does it, and tells what it came to. It ends early when `cancel` is sent or its sender is dropped, and takes 20 s more than the time-out of
-    /// `means` at the most. When the future is dropped, a command is killed all the same.
-    pub async fn run(&self, means: &Means, call: &Call, cancel: oneshot::Receiver<()>) -> ActReport {
+    /// `means` at the most. When the future is dropped, a command is killed all the same. Where there is a `fence`, nothing is begun when it does not
+    /// hold, and a command is killed when it holds no more; systemd and the receiver of a webhook have the token to refuse what comes late.
+    pub async fn run(
+        &self,
+        means: &Means,
+        call: &Call,
+        fence: Option<Fence>,
+        cancel: oneshot::Receiver<()>,
+    ) -> ActReport {
+        if fence.as_ref().is_some_and(|fence| !fence.holds()) {
+            return ActReport { what: in_words(means, call), error: SUPERSEDED.to_owned(), ..ActReport::default() };
+        }
         match means {
             Means::Command { argv, time_out, environment } => {
                 let argv = filled(argv, call);
                 let environment = command::environment(std::env::vars_os(), environment, call.variables());
-                let job = Job { argv, environment, time_out: LONGEST.min(*time_out) };
-                command::run(&self.program, &job, &self.left, cancel).await
+                let lease = fence.as_ref().map(lease);
+                let job = Job { argv, environment, time_out: LONGEST.min(*time_out), lease };
+                command::run(&self.program, &job, &self.left, fence, cancel).await
             }
             Means::Unit { name, time_out } => {
                 unit::run(unit::system_bus(), &call.fill(name, str::to_owned), LONGEST.min(*time_out), cancel).await
@@ -75,7 +90,9 @@ impl Hooks {
                     Ok((uri, client)) => (webhook::in_words(&uri), client),
                     Err(error) => return ActReport { what: webhook::in_words(uri), error, ..ActReport::default() },
                 };
-                let report = unless(cancel, webhook::run(&run, LONGEST.min(*time_out), call, &self.instance)).await;
+                let report =
+                    unless(cancel, webhook::run(&run, LONGEST.min(*time_out), call, fence.as_ref(), &self.instance))
+                        .await;
                 ActReport { what, ..report }
             }
         }
@@ -108,6 +125,11 @@ async fn unless(cancel: oneshot::Receiver<()>, run: impl Future<Output = ActRepo
             ..ActReport::default()
         },
     }
+}
+
+/// Until when a command may run: milliseconds since the machine has started.
+fn lease(fence: &Fence) -> u64 {
+    millis(fence.until())
 }
 
 /// A time for people.

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::text::readable;
 use super::{Call, millis, seconds};
+use crate::lead::Fence;
 use crate::recover::attempt::ActReport;
 use crate::webhook::{Answer, Handling, Pauses, WebhookClient, asked, handling, timestamp};
 
@@ -22,15 +23,27 @@ const KEPT: usize = 4 << 10;
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Calls the webhook until it takes or refuses the call, for `time_out` at most.
-pub(super) async fn run(client: &WebhookClient, time_out: Duration, call: &Call, instance: &str) -> ActReport {
+pub(super) async fn run(
+    client: &WebhookClient,
+    time_out: Duration,
+    call: &Call,
+    fence: Option<&Fence>,
+    instance: &str,
+) -> ActReport {
     let (started, deadline) = (Instant::now(), Instant::now() + time_out);
-    // with the token, since numbers of attempts begin anew when the history is lost
-    let key = format!("{instance}-{}-{}-{}", call.attempt, call.role, call.token());
+    // with the number of the run, since numbers of attempts begin anew when the history is lost
+    let key = format!("{instance}-{}-{}-{}", call.attempt, call.role, call.run);
+    let token = call.token();
     let mut report = ActReport::default();
     for failures in 1.. {
         let now = SystemTime::now();
         let sent = timestamp(now);
-        let fields = [("idempotency-key", key.as_str())];
+        let fields = [("idempotency-key", key.as_str()), ("x-evenkeel-fencing-token", token.as_str())];
+        // each try is an act of its own
+        if fence.is_some_and(|fence| !fence.holds()) {
+            report.error = format!("given up: leadership was lost{}", before(&report.error));
+            break;
+        }
         let asked = match timeout_at(deadline, client.post(body(call, &key, sent), &fields, sent, KEPT)).await {
             Ok(Ok(answer)) => match take(&mut report, &answer, now) {
                 Some(asked) => asked,
@@ -94,6 +107,7 @@ fn body(call: &Call, key: &str, sent: u64) -> String {
         "attempt": call.attempt,
         "number": call.number,
         "token": call.token,
+        "fencing_token": call.token,
         "role": call.role,
         "service": call.service,
         "backend": call.backend,

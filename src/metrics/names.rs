@@ -188,6 +188,14 @@ metrics! {
         => "Times that a brake began to hold a recovery back.";
     RECOVERY_PAUSED: Gauge "evenkeel_recovery_paused" [] Source::Facade(Order::ByLabels)
         => "1 while an operator has paused the recovery of all services, else 0.";
+    LEADER: Gauge "evenkeel_leader" [] Source::Facade(Order::ByLabels)
+        => "1 while this instance does what may be done by one only: always without an election, else while it is the leader.";
+    LEADERSHIP_CHANGES: Counter "evenkeel_leadership_changes_total" [] Source::Facade(Order::ByLabels)
+        => "Times that this instance has become the leader.";
+    FENCING_TOKEN: Gauge "evenkeel_leadership_fencing_token" [] Source::Facade(Order::ByLabels)
+        => "The fencing token with which this instance has led last.";
+    RENEWALS_FAILED: Counter "evenkeel_leadership_renewals_failed_total" [] Source::Facade(Order::ByLabels)
+        => "Times that etcd has not answered when this instance wanted to prolong its leadership.";
     DISCOVERY_UP: Gauge "evenkeel_discovery_up" [service] Source::Facade(Order::ByLabels)
         => "1 when the source that backends are discovered from gave its last answer, 0 when it failed.";
     DISCOVERY_ANSWERS: Counter "evenkeel_discovery_answers_total" [service, outcome] Source::Facade(Order::ByLabels)

@@ -30,7 +30,7 @@ static STAGES: [(&Metric, Stage); 3] = [
 ];
 
 /// The metrics of recovery.
-static RECOVERY: [&Metric; 8] = [
+static RECOVERY: [&Metric; 12] = [
     &names::RECOVERIES,
     &names::RECOVERY_DURATION,
     &names::RECOVERIES_RUNNING,
@@ -39,6 +39,10 @@ static RECOVERY: [&Metric; 8] = [
     &names::RECOVERY_EFFECTIVENESS,
     &names::RECOVERY_BRAKED,
     &names::RECOVERY_PAUSED,
+    &names::LEADER,
+    &names::LEADERSHIP_CHANGES,
+    &names::FENCING_TOKEN,
+    &names::RENEWALS_FAILED,
 ];
 
 /// The metrics of the copies of the ledger.

@@ -114,7 +114,7 @@ pub enum Outcome {
     Stopped,
     /// What it was for is not there any more: the backend or the strategy was taken out of the configuration.
     Gone,
-    /// The process ended in the middle of it.
+    /// The process ended in the middle of it, or it lost the leadership.
     Unknown,
 }
 

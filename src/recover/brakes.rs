@@ -31,6 +31,8 @@ pub struct Proposal<'a> {
     pub paused: bool,
     /// Why the ledger can't be written; `None` = nothing is known that keeps it from that.
     pub unkept: Option<&'a str>,
+    /// Why this instance is not the one that may act on what it has in common with others; `None` = it is.
+    pub not_leader: Option<&'a str>,
     /// The strategy.
     pub plan: &'a StrategyPlan,
     /// The backend; `None` = the service as a whole.
@@ -95,9 +97,10 @@ type OfTheMoment = fn(&Proposal<'_>) -> Brake;
 type OfThePast = fn(&Proposal<'_>, &Earlier<'_>) -> Brake;
 
 /// The brakes that look at how things are now. They are looked at again right before the act.
-const OF_THE_MOMENT: [OfTheMoment; 11] = [
+const OF_THE_MOMENT: [OfTheMoment; 12] = [
     |proposal| proposal.paused(),
     |proposal| proposal.ledger(),
+    |proposal| proposal.not_leader(),
     |proposal| proposal.maintenance(),
     |proposal| proposal.taken_out(),
     |proposal| proposal.explained(),
@@ -114,7 +117,8 @@ const OF_THE_PAST: [OfThePast; 6] =
     [past::blip, past::attempts, past::taken_back, past::per_hour, past::cool_down, past::delay];
 
 /// The brakes that are of the service: what they hold, they hold whichever backend it is for.
-const OF_THE_SERVICE: [&str; 6] = ["paused", "ledger", "maintenance", "max_at_once", "max_unhealthy", "per_hour"];
+const OF_THE_SERVICE: [&str; 7] =
+    ["paused", "ledger", "not_leader", "maintenance", "max_at_once", "max_unhealthy", "per_hour"];
 
 /// The brakes that end at a time that can be told beforehand.
 const TIMED: [&str; 3] = ["blip", "cool_down", "delay"];
@@ -163,6 +167,15 @@ impl<'a> Proposal<'a> {
         self.said("ledger", self.unkept.is_some(), || match self.unkept {
             Some(why) => format!("the ledger can't be written: {why}"),
             None => "the ledger can be written".into(),
+        })
+    }
+
+    /// A failover and a circuit are of this instance's own traffic; what runs outside of it is done by one instance only.
+    fn not_leader(&self) -> Brake {
+        let why = self.not_leader.filter(|_| self.plan.kind.acts_outside());
+        self.said("not_leader", why.is_some(), || match why {
+            Some(why) => why.to_owned(),
+            None => "no other instance is to act".into(),
         })
     }
 

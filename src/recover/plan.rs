@@ -140,6 +140,12 @@ impl StrategyKind {
         matches!(self, Self::Failover { .. } | Self::ScaleUp { .. } | Self::CircuitBreak { path: Some(_), .. })
     }
 
+    /// Whether it acts on what this instance has in common with others: it runs or calls something outside of this process. What is done by all others
+    /// is this instance's own traffic only.
+    pub fn acts_outside(&self) -> bool {
+        matches!(self, Self::Restart { .. } | Self::ScaleUp { .. } | Self::Custom { .. })
+    }
+
     /// Whether it keeps work from the backend, or from those of the service, for as long as it is in force.
     pub fn keeps_work_away(&self) -> bool {
         matches!(self, Self::Failover { .. } | Self::CircuitBreak { .. })

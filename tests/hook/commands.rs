@@ -164,7 +164,7 @@ fn a_command_that_is_cancelled_is_killed_and_says_so() {
             }
             tell.send(()).unwrap();
         };
-        tokio::join!(hooks.run(&means, &call, cancel), begun).0
+        tokio::join!(hooks.run(&means, &call, None, cancel), begun).0
     });
     assert!(report.error.starts_with("was told to end and was killed, with "), "{}", report.error);
     assert!(!lives(pid(dir.path(), "daemon").unwrap()));
@@ -178,7 +178,7 @@ fn a_hook_whose_future_is_dropped_leaves_nothing_behind() {
     block_on(async {
         let (_keep, cancel) = oneshot::channel();
         let call = call();
-        let mut running = std::pin::pin!(hooks.run(&means, &call, cancel));
+        let mut running = std::pin::pin!(hooks.run(&means, &call, None, cancel));
         while pid(dir.path(), "daemon").is_none() {
             let _ = tokio::time::timeout(Duration::from_millis(2), &mut running).await;
         }

@@ -41,6 +41,7 @@ fn call() -> Call {
         attempt: 7,
         number: 2,
         token: Some(9),
+        run: 9,
         role: "act",
         strategy: "restart".to_owned(),
     }
@@ -62,7 +63,7 @@ fn block_on<T>(run: impl Future<Output = T>) -> T {
 /// Runs a hook to its end.
 fn run(means: &Means) -> ActReport {
     let (_keep, cancel) = oneshot::channel();
-    block_on(async { Hooks::new(Some(program())).run(means, &call(), cancel).await })
+    block_on(async { Hooks::new(Some(program())).run(means, &call(), None, cancel).await })
 }
 
 fn wait_until(what: &str, mut done: impl FnMut() -> bool) {

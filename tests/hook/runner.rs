@@ -83,9 +83,9 @@ fn a_runner_that_is_no_evenkeel_is_a_failed_hook() {
     let dir = Scratch::new();
     let (_keep, cancel) = oneshot::channel();
     let means = script("true", dir.path(), LONG);
-    let report = block_on(async { Hooks::new(Some("/bin/true".into())).run(&means, &call(), cancel).await });
+    let report = block_on(async { Hooks::new(Some("/bin/true".into())).run(&means, &call(), None, cancel).await });
     assert!(report.error.contains("ended without a word"), "{}", report.error);
     let (_keep, cancel) = oneshot::channel();
-    let report = block_on(async { Hooks::new(Some("/no/such/file".into())).run(&means, &call(), cancel).await });
+    let report = block_on(async { Hooks::new(Some("/no/such/file".into())).run(&means, &call(), None, cancel).await });
     assert!(report.error.starts_with("the process that runs commands can't be started: "), "{}", report.error);
 }

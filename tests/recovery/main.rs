@@ -12,6 +12,7 @@ mod failover;
 mod fleet;
 mod hooks;
 mod instances;
+mod leaders;
 mod load;
 mod people;
 mod reloads;

@@ -30,6 +30,7 @@ pub(super) fn of(run: &Run, service: &str, here: Option<&Service>, token: Option
         attempt: run.attempt,
         number: run.number,
         token,
+        run: 0,
         role: run.role.as_str(),
         strategy: run.strategy.to_string(),
     }

@@ -21,6 +21,7 @@ use crate::hook::Hooks;
 use crate::ledger::{Batch, Keeper};
 use crate::operator::recovery::{Asked, Command, Inbox, LEARNED, Mode};
 use crate::recover::Attempt;
+use crate::recover::Word;
 use crate::recover::learned::Learned;
 use crate::recover::order::Run;
 use crate::recover::plan::Destination;
@@ -44,7 +45,7 @@ pub(super) struct Driver {
     inbox: Option<Inbox>,
     /// Recovery has begun.
     has_begun: bool,
-    /// The highest fencing token that was given.
+    /// The highest number that a run was given, which is its fencing token where no leader is elected.
     pub token: i64,
     /// When operators were shown last what holds recovery back.
     shown: Moment,
@@ -191,10 +192,19 @@ impl Driver {
             .scenes
             .make(service, SceneSources { faults, in_maintenance, usable_services: &usable_services, now });
         let (paused, means) = (sources.recoveries.is_paused(), Rc::clone(&repaired.means));
+        let not_leader = sources.leadership.may_act().err();
         let trouble = sources.ledger.is_failing().then(|| sources.standings.trouble().unwrap_or_default());
         let describe = |run: &Run| call::in_words(run, &means, service);
-        let mut world =
-            World { learned, random, next_id, next_run, paused, unkept: trouble.as_deref(), describe: &describe };
+        let mut world = World {
+            learned,
+            random,
+            next_id,
+            next_run,
+            paused,
+            unkept: trouble.as_deref(),
+            not_leader: not_leader.as_deref(),
+            describe: &describe,
+        };
         let orders = repaired.coordinator.step(now, at, &scene, &mut world);
         if !orders.is_empty() {
             self.is_news = true;
@@ -220,12 +230,17 @@ impl Driver {
     fn commanded(&mut self) -> Vec<(Asked, Result<(), String>)> {
         let Some(inbox) = &mut self.inbox else { return Vec::new() };
         let mut heard = Vec::new();
+        let not_leader = self.sources.leadership.may_act().err();
         while let Ok(asked) = inbox.try_recv() {
             let Command { word, attempt, ref who, ref reason } = asked.command;
             let who = &reason.as_ref().map_or_else(|| who.clone(), |reason| format!("{who} ({reason})"));
             let of_attempt = |repaired: &&mut Repaired| repaired.knows(attempt);
             let said = match self.services.values_mut().find(of_attempt) {
                 None => Err(format!("attempt {attempt} is neither under way nor in force")),
+                // what takes it back runs outside of this process as well
+                Some(repaired) if word == Word::Undo && repaired.acts_outside(attempt) && not_leader.is_some() => {
+                    Err(format!("nothing is taken back here: {}", not_leader.clone().unwrap_or_default()))
+                }
                 Some(Repaired { coordinator, .. }) => coordinator.say(word, attempt, who),
             };
             heard.push((asked, said));
@@ -342,6 +357,12 @@ fn destinations(plan: &Plan) -> Vec<Arc<str>> {
 impl Repaired {
     fn attempts(&self) -> impl Iterator<Item = &Attempt> {
         self.coordinator.running().chain(self.coordinator.in_force())
+    }
+
+    /// Whether this attempt runs or calls something outside of this process.
+    fn acts_outside(&self, attempt: i64) -> bool {
+        let is_outside = |known: &Attempt| matches!(known.kind.as_str(), "restart" | "scale_up" | "custom");
+        self.attempts().any(|known| known.id == attempt && is_outside(known))
     }
 
     fn knows(&self, attempt: i64) -> bool {

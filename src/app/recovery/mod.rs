@@ -29,6 +29,7 @@ use crate::config::model;
 use crate::event::Events;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
+use crate::lead::Leadership;
 use crate::ledger::Ledger;
 use crate::operator::maintenance::Maintenances;
 use crate::operator::recovery::Recoveries;
@@ -57,6 +58,8 @@ pub(super) struct Sources {
     pub maintenances: Arc<Maintenances>,
     /// What operators see and say of it.
     pub recoveries: Arc<Recoveries>,
+    /// Whether this instance is the one that acts.
+    pub leadership: Arc<Leadership>,
     /// Says why the ledger can't be written.
     pub standings: Arc<Standings>,
 }

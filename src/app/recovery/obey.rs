@@ -12,6 +12,8 @@ use crate::app::background;
 use crate::clock::{Moment, Stamp};
 use crate::config::model::StrategyMeans;
 use crate::endpoint::standing::WHOLE;
+use crate::hook::Call;
+use crate::lead::Fence;
 use crate::recover::attempt::ActReport;
 use crate::recover::order::{Circuit, Run};
 use crate::recover::{Attempt, Notice, Order};
@@ -86,10 +88,19 @@ impl Driver {
             let report = ActReport { error, ..ActReport::default() };
             return self.tasks.teller(service)(DoneWhat::Ran(run, report));
         };
+        // asked here, right before the act: what was known before may be over
+        let fence = match self.sources.leadership.may_act() {
+            Ok(fence) => fence,
+            Err(why) => {
+                let report = ActReport { error: format!("nothing was done: {why}"), ..ActReport::default() };
+                return self.tasks.teller(service)(DoneWhat::Ran(run, report));
+            }
+        };
         // the time, so that it also grows when the history is lost
         self.token = Stamp::now().as_millis().max(self.token + 1);
-        let call = call::of(&run, service, here.map(|here| &**here), Some(self.token));
-        self.tasks.run(service, means, call, run);
+        let token = fence.as_ref().map_or(self.token, Fence::token);
+        let call = Call { run: self.token, ..call::of(&run, service, here.map(|here| &**here), Some(token)) };
+        self.tasks.run(service, means, (call, fence), run);
     }
 
     fn tell(&self, service: &Arc<str>, notice: Notice) {

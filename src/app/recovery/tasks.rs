@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::done::{Done, DoneWhat};
 use crate::config::model::Means;
 use crate::hook::{Call, Hooks};
+use crate::lead::Fence;
 use crate::recover::attempt::ActReport;
 use crate::recover::order::Run;
 use crate::snapshot::Store;
@@ -56,14 +57,14 @@ impl Tasks {
     }
 
     /// Starts something. Its end is told to the driver.
-    pub fn run(&mut self, service: &Arc<str>, means: Means, call: Call, run: Run) {
+    pub fn run(&mut self, service: &Arc<str>, means: Means, (call, fence): (Call, Option<Fence>), run: Run) {
         let (cancel, cancelled) = oneshot::channel();
         let hooks = Rc::clone(&self.hooks);
         self.cancels.insert(run.id, (run.attempt, cancel));
         let tell = self.teller(service);
         self.running.spawn_local(async move {
             // spawned, so that a panic costs this report only: an attempt whose act never ends would wait for ever
-            let ran = tokio::task::spawn_local(async move { hooks.run(&means, &call, cancelled).await }).await;
+            let ran = tokio::task::spawn_local(async move { hooks.run(&means, &call, fence, cancelled).await }).await;
             let broke_off = |error| ActReport { error: format!("it broke off: {error}"), ..ActReport::default() };
             tell(DoneWhat::Ran(run, ran.unwrap_or_else(broke_off)));
         });

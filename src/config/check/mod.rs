@@ -8,6 +8,7 @@ mod admin;
 mod affinity;
 mod balancing;
 mod certificate;
+mod cluster;
 mod detection;
 mod failover;
 mod layer4;
@@ -64,12 +65,14 @@ pub(super) fn check(
     let services = check.services(&raw.service);
     let notify = check.notify(&raw.notify);
     let otlp = check.otlp(raw.otlp.as_ref());
+    let cluster = check.cluster(raw.cluster.as_ref());
     let backup = check.backup(&raw.state, &server.state_dir);
     check.layer4_services(&raw.listener, &raw.service);
     check.unused_services();
     check.nothing_to_back_up(raw);
-    let (admin, listeners, services, notify, otlp, backup) = (admin?, listeners?, services?, notify?, otlp?, backup?);
-    Some(Config { server, admin, log, metrics, listeners, services, notify, otlp, backup })
+    let (admin, listeners, services, notify) = (admin?, listeners?, services?, notify?);
+    let (otlp, cluster, backup) = (otlp?, cluster?, backup?);
+    Some(Config { server, admin, log, metrics, listeners, services, notify, otlp, cluster, backup })
 }
 
 /// More names than this are not listed in a message.

@@ -64,7 +64,7 @@ impl Checker<'_> {
 
     /// The content of a file without the white space at its end: editors put a line break there, and receivers cut it
     /// off.
-    fn notify_secret(&mut self, at: &KeyPath, file: &str) -> Option<model::NotifySecret> {
+    pub(super) fn notify_secret(&mut self, at: &KeyPath, file: &str) -> Option<model::NotifySecret> {
         let file = self.file(file);
         match std::fs::read(&file) {
             Ok(bytes) if bytes.trim_ascii_end().is_empty() => {

@@ -11,6 +11,7 @@
 //! reported before, and the checks go on without it.
 
 mod balancing;
+mod cluster;
 mod detection;
 mod listener;
 mod log;
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use super::units::TimeSpan;
 
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
+pub(super) use cluster::{Cluster, Elect};
 pub(super) use detection::{Dependency, Detect};
 pub(super) use listener::{
     ClientAuth, HeaderChanges, Limits, Listener, ListenerProtocol, ListenerTls, ProxyProtocol, RequestId, Respond,
@@ -106,6 +108,8 @@ section! {
         notify: Vec<Notify> = Vec::new(),
         /// Present = traces, and metrics where they are wanted, are sent to an OpenTelemetry collector.
         otlp: Option<Otlp> = None,
+        /// Present = this instance is one of several that do the same.
+        cluster: Option<Cluster> = None,
     }
 }
 

@@ -231,6 +231,20 @@ pub(in crate::config) fn collector(text: &str) -> Result<Uri> {
     }
 }
 
+/// Where a member of etcd takes clients.
+pub(in crate::config) fn etcd(text: &str) -> Result<Uri> {
+    const URL: &str = "a URL such as \"http://127.0.0.1:2379\"";
+    if !text.contains("://") {
+        let problem = Problem::new(format!("`{}` has no scheme", disguise::url(text)), URL);
+        return Err(problem.suggest(Some(format!("http://{}", disguise::url(text)))));
+    }
+    let uri = url(text, URL)?;
+    match (uri.query(), uri.path()) {
+        (None, "" | "/") => Ok(uri),
+        _ => Err(Problem::new(format!("`{}` has a path, and gRPC has paths of its own", disguise::url(text)), URL)),
+    }
+}
+
 /// An http or https URL; `expected` says what it is to be like.
 fn url(text: &str, expected: &'static str) -> Result<Uri> {
     let shown = disguise::url(text);

@@ -29,6 +29,7 @@ impl Kind {
             Self::LedgerBackup(change) => change.text(),
             Self::Otlp(change) => change.text(),
             Self::Store(change) => change.text(),
+            Self::Cluster(change) => change.text(),
             Self::DetectorLeftOut { detector, reason } => {
                 format!("the detector {detector} is left out until the next reload: {reason}")
             }
@@ -80,6 +81,7 @@ impl Kind {
             Self::LedgerBackup(change) => change.cause(),
             Self::Otlp(change) => change.cause(),
             Self::Store(change) => change.cause(),
+            Self::Cluster(change) => change.cause(),
             Self::DetectorLeftOut { detector, reason } => json!({ "detector": detector, "reason": reason }),
             Self::Operator { command, who, reason, until, weight, sessions } => {
                 let mut cause = json!({
@@ -136,6 +138,7 @@ impl Kind {
             Self::LedgerBackup(change) => change.log(),
             Self::Otlp(change) => change.log(),
             Self::Store(change) => change.log(),
+            Self::Cluster(change) => change.log(),
             Self::DetectorLeftOut { .. } => warn!(service, "{}", self.text()),
             Self::Operator { command, who, reason, until, weight, sessions } => {
                 let (until, sessions) = (until.map(rfc3339), sessions.and_then(Sessions::count));

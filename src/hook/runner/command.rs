@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::super::seconds;
 use super::super::text::Tail;
 use super::Job;
-use super::family::{Family, LAST_PATIENCE, PATIENCE};
+use super::family::{Family, LAST_PATIENCE};
 use crate::recover::attempt::ActReport;
 
 /// How long output is awaited after the end of the command: what it has left in the background may hold the pipe for ever.
@@ -91,10 +91,12 @@ impl Running {
         self
     }
 
-    /// Ends the command with all that it has started: by SIGTERM, and by SIGKILL where that does not help.
-    pub async fn kill(mut self) -> Self {
-        self.signal(Kill::TERM);
-        let deadline = Instant::now() + PATIENCE;
+    /// Ends the command with all that it has started: by SIGTERM, and by SIGKILL where that does not help within this time.
+    pub async fn kill(mut self, patience: Duration) -> Self {
+        if !patience.is_zero() {
+            self.signal(Kill::TERM);
+        }
+        let deadline = Instant::now() + patience;
         while !Family::is_gone() && timeout_at(deadline, self.next_end()).await.is_ok() {}
         let deadline = Instant::now() + LAST_PATIENCE;
         loop {

@@ -19,6 +19,7 @@ fn call() -> Call {
         attempt: 7,
         number: 2,
         token: Some(9),
+        run: 9,
         role: "act",
         strategy: "restart".to_owned(),
         ..Call::default()
@@ -62,7 +63,7 @@ async fn called(answers: &[&str], time_out: Duration) -> (ActReport, Vec<(String
     let (_keep, cancel) = oneshot::channel();
     let call = call();
     let report = tokio::select! {
-        report = hooks.run(&means, &call, cancel) => report,
+        report = hooks.run(&means, &call, None, cancel) => report,
         () = receiver => unreachable!(),
     };
     (report, requests)
@@ -82,7 +83,7 @@ async fn a_call_is_signed_json_that_says_for_what_it_is_made() {
     }
     assert!(head.contains(&format!("x-evenkeel-timestamp: {}", body["sent"])), "{head}");
     let expected = json!({
-        "type": "recovery", "sent": body["sent"], "idempotency_key": "edge-1-7-act-9", "attempt": 7, "number": 2, "token": 9,
+        "type": "recovery", "sent": body["sent"], "idempotency_key": "edge-1-7-act-9", "attempt": 7, "number": 2, "token": 9, "fencing_token": 9,
         "role": "act", "service": "api", "backend": "a/b", "address": null, "fault": "unresponsive", "strategy": "restart",
     });
     assert_eq!(*body, expected);
@@ -137,7 +138,7 @@ async fn a_call_that_is_told_to_end_is_given_up() {
     };
     let (tell, cancel) = oneshot::channel();
     drop(tell);
-    let report = Hooks::new(None).run(&means, &call(), cancel).await;
+    let report = Hooks::new(None).run(&means, &call(), None, cancel).await;
     assert!(report.error.starts_with("given up: it was told to end"), "{}", report.error);
 }
 

@@ -23,6 +23,7 @@ struct Table {
     history: History,
     paused: bool,
     unkept: Option<&'static str>,
+    not_leader: Option<&'static str>,
     of_strategy: u32,
     of_all: u32,
 }
@@ -46,7 +47,7 @@ impl Table {
             has_undo: false,
         };
         let history = History::default();
-        Self { limits, scene, plan, history, paused: false, unkept: None, of_strategy: 0, of_all: 0 }
+        Self { limits, scene, plan, history, paused: false, unkept: None, not_leader: None, of_strategy: 0, of_all: 0 }
     }
 
     fn held_besides(&self, engaged: &[Engaged<'_>]) -> Vec<&'static str> {
@@ -57,6 +58,7 @@ impl Table {
             scene: &self.scene,
             paused: self.paused,
             unkept: self.unkept,
+            not_leader: self.not_leader,
             plan: &self.plan,
             backend: Some(&id),
             fault: Fault::Unresponsive,
@@ -130,6 +132,8 @@ fn what_somebody_does_holds_it() {
     };
     assert_eq!(change(|table| table.paused = true), ["paused"]);
     assert_eq!(change(|table| table.unkept = Some("the disk is full")), ["ledger"]);
+    assert_eq!(change(|table| table.not_leader = Some("b is the leader")), ["not_leader"]);
+    assert_eq!(change(|table| (table.not_leader, table.plan.kind) = (Some("b is the leader"), failover())), FREE);
     assert_eq!(change(|table| table.scene.in_maintenance = true), ["maintenance"]);
     assert_eq!(change(|table| table.scene.backends[0].taken_out = true), ["taken_out"]);
     assert_eq!(change(|table| table.scene.backends[0].explained = Some("a deploy".into())), ["explained"]);

@@ -36,8 +36,8 @@ struct Chosen {
 impl Coordinator {
     /// Looks at each fault that there is, but for those that are held and for which nothing has changed.
     pub(super) fn begin(&mut self, turn: &mut Turn<'_>, world: &mut World<'_>) {
-        let mut common = Common::new(self.history.within_hour(turn.now), world.unkept);
-        let is_as_before = self.is_as_before(turn, common.within_hour, world.unkept.is_some());
+        let mut common = Common::new(self.history.within_hour(turn.now), world.unkept, world.not_leader);
+        let is_as_before = self.is_as_before(turn, common.within_hour, world);
         let (plan, scene) = (Arc::clone(&self.plan), turn.scene);
         for (backend, trouble) in troubles(scene) {
             let Some(at) = self.episodes.position(backend, trouble.fault) else { continue };

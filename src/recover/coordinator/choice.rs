@@ -49,6 +49,8 @@ pub(super) struct Common<'a> {
     pub(super) within_hour: usize,
     /// Why the ledger can't be written.
     unkept: Option<&'a str>,
+    /// Why this instance may not act outside of itself.
+    not_leader: Option<&'a str>,
     /// Whether strategies that are of the service as a whole can be used, as far as that was asked: by their place in the plan, and by whether the
     /// fault is the service's. Which backend has the fault does not matter to them.
     wide: AHashMap<(usize, bool), Result<(), String>>,
@@ -61,6 +63,7 @@ struct Matter<'a> {
     turn: &'a Turn<'a>,
     within_hour: usize,
     unkept: Option<&'a str>,
+    not_leader: Option<&'a str>,
     engaged: Vec<Engaged<'a>>,
     before: Before,
 }
@@ -80,8 +83,8 @@ struct Sorted<'a> {
 
 impl<'a> Common<'a> {
     /// How things stand when a look begins.
-    pub(super) fn new(within_hour: usize, unkept: Option<&'a str>) -> Self {
-        Self { within_hour, unkept, wide: AHashMap::new() }
+    pub(super) fn new(within_hour: usize, unkept: Option<&'a str>, not_leader: Option<&'a str>) -> Self {
+        Self { within_hour, unkept, not_leader, wide: AHashMap::new() }
     }
 
     /// Whether this strategy, which is at this place in the plan, can be used; if not, why.
@@ -140,9 +143,9 @@ impl Coordinator {
     }
 
     fn matter<'a>(&'a self, episode: &'a Episode, turn: &'a Turn<'a>, common: &Common<'a>) -> Matter<'a> {
-        let &Common { within_hour, unkept, .. } = common;
+        let &Common { within_hour, unkept, not_leader, .. } = common;
         let (engaged, before) = (self.engaged(None), Before::default());
-        Matter { coordinator: self, episode, turn, within_hour, unkept, engaged, before }
+        Matter { coordinator: self, episode, turn, within_hour, unkept, not_leader, engaged, before }
     }
 }
 
@@ -189,6 +192,7 @@ impl Matter<'_> {
             scene: self.turn.scene,
             paused: false,
             unkept: self.unkept,
+            not_leader: self.not_leader,
             plan,
             backend: self.episode.backend.as_ref(),
             fault: self.episode.fault,

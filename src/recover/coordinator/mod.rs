@@ -67,6 +67,7 @@ pub struct Coordinator {
     /// Records that have changed since the last step.
     changed: Vec<Attempt>,
     was_paused: bool,
+    was_follower: bool,
 }
 
 /// What most brakes look at: while it is as it was, what they held they hold.
@@ -80,6 +81,8 @@ struct Standing {
     within_hour: usize,
     /// Whether the ledger can't be written.
     is_unkept: bool,
+    /// Whether another instance acts, or none.
+    is_follower: bool,
     plan: Option<Arc<Plan>>,
 }
 
@@ -100,6 +103,8 @@ pub struct World<'a> {
     pub paused: bool,
     /// Why the ledger can't be written, as far as that is known: nothing is begun.
     pub unkept: Option<&'a str>,
+    /// Why this instance may not act outside of itself, where another one does: what runs is ended, and nothing of the kind is begun.
+    pub not_leader: Option<&'a str>,
     /// What the configuration has for a run.
     pub describe: &'a Describe<'a>,
 }
@@ -119,6 +124,7 @@ impl Coordinator {
             late: Vec::new(),
             changed: Vec::new(),
             was_paused: false,
+            was_follower: false,
         }
     }
 
@@ -135,24 +141,17 @@ impl Coordinator {
         self.episodes.look(&turn, &self.service, world.learned);
         self.treat_what_has_no_work(now, world);
         for underway in &mut self.underway {
-            match underway.gone(&self.plan, scene) {
-                Some(why) => underway.ends(Outcome::Gone, why),
-                None if world.paused => underway.ends(Outcome::Stopped, "recovery was paused"),
-                None if underway.is_against(&self.plan) => {
-                    underway.ends(Outcome::Stopped, "the configuration has changed, and nothing had been done");
-                }
-                None => {}
-            }
+            underway.give_up(&self.plan, scene, (world.paused, world.not_leader.is_some()));
         }
         self.lead_elsewhere(&mut turn);
         self.advance(&mut turn, world);
         self.close_circuits(&mut turn);
         self.end(&mut turn, world);
-        self.advance_held(world.paused, &mut turn);
+        self.advance_held(world.paused, world.not_leader.is_some(), &mut turn);
         if !world.paused {
             self.begin(&mut turn, world);
         }
-        self.was_paused = world.paused;
+        (self.was_paused, self.was_follower) = (world.paused, world.not_leader.is_some());
         *world.next_run = turn.next_run;
         turn.orders
     }
@@ -236,6 +235,7 @@ impl Coordinator {
             scene: turn.scene,
             paused: world.paused,
             unkept: world.unkept,
+            not_leader: world.not_leader,
             plan: &job.plan,
             backend: job.backend.as_ref(),
             fault: job.fault,
@@ -258,7 +258,7 @@ impl Coordinator {
     }
 
     /// What is in force goes on, or is released: the newest first, and one command at a time.
-    fn advance_held(&mut self, paused: bool, turn: &mut Turn<'_>) {
+    fn advance_held(&mut self, paused: bool, is_follower: bool, turn: &mut Turn<'_>) {
         for at in (0..self.held.len()).rev() {
             let is_busy = self.held.iter().any(|held| held.job.runs.is_some());
             let held = &mut self.held[at];
@@ -269,12 +269,15 @@ impl Coordinator {
             if held.job.is_wanted_back() {
                 self.episodes.take_back(held.job.subject(), &held.job.plan.name);
             }
-            if paused && !self.was_paused {
+            let is_outside = held.job.plan.kind.acts_outside();
+            if paused && !self.was_paused || is_follower && !self.was_follower && is_outside {
                 held.job.kill(turn);
             }
             let stood = (held.job.runs.is_some(), held.job.record.in_force);
             let waits = is_busy && held.is_scale_up();
-            held.advance(!paused && !waits && !turn.scene.in_maintenance && !self.plan.dry_run, turn);
+            let is_elsewhere = is_follower && is_outside;
+            let may = !paused && !waits && !is_elsewhere && !turn.scene.in_maintenance && !self.plan.dry_run;
+            held.advance(may, turn);
             let has_changed = stood != (held.job.runs.is_some(), held.job.record.in_force);
             if has_changed && held.is_scale_up() {
                 // the next instance is taken away after as long
@@ -327,7 +330,7 @@ impl Coordinator {
     }
 
     /// Whether all that most brakes look at is as it was at the last look; it is remembered for the next one.
-    fn is_as_before(&mut self, turn: &Turn<'_>, within_hour: usize, is_unkept: bool) -> bool {
+    fn is_as_before(&mut self, turn: &Turn<'_>, within_hour: usize, world: &World<'_>) -> bool {
         let waiting = self.underway.iter().filter(|underway| matches!(underway.stage, Stage::Proposed { .. })).count();
         let stands = Standing {
             counts: turn.counts,
@@ -335,7 +338,8 @@ impl Coordinator {
             usable_services: turn.scene.usable_services.clone(),
             attempts: [waiting, self.underway.len() - waiting, self.held.len()],
             within_hour,
-            is_unkept,
+            is_unkept: world.unkept.is_some(),
+            is_follower: world.not_leader.is_some(),
             plan: Some(Arc::clone(&self.plan)),
         };
         let is_same = stands == self.stood;

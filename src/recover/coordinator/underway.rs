@@ -112,6 +112,11 @@ impl Underway {
         matches!(self.stage, Stage::Proposed { .. } | Stage::Entering { .. } | Stage::Draining { .. })
     }
 
+    /// Whether something runs for it outside of this process.
+    pub(super) fn acts_outside_now(&self) -> bool {
+        self.job.runs.is_some() && self.job.plan.kind.acts_outside()
+    }
+
     /// Whether a reload has brought a plan by which it would not have begun like this, and nothing was done yet: nothing is to be done any more, or
     /// a person is to be asked, or no more.
     pub(super) fn is_against(&self, plan: &Plan) -> bool {
@@ -128,6 +133,22 @@ impl Underway {
             return self.job.without_strategy(plan);
         }
         self.job.gone(plan, scene)
+    }
+
+    /// Ends what must not go on: what it was for is gone, recovery is paused, another instance leads, or a reload has made it obsolete.
+    pub(super) fn give_up(&mut self, plan: &Plan, scene: &Scene, (paused, is_follower): (bool, bool)) {
+        match self.gone(plan, scene) {
+            Some(why) => self.ends(Outcome::Gone, why),
+            None if paused => self.ends(Outcome::Stopped, "recovery was paused"),
+            None if is_follower && self.acts_outside_now() => {
+                let why = "leadership was lost while it ran, and it was killed; nobody knows whether it was done";
+                self.ends(Outcome::Unknown, why);
+            }
+            None if self.is_against(plan) => {
+                self.ends(Outcome::Stopped, "the configuration has changed, and nothing had been done");
+            }
+            None => {}
+        }
     }
 
     pub(super) fn ends(&mut self, outcome: Outcome, why: impl Into<String>) {

@@ -153,6 +153,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         notify: Vec::new(),
         otlp: None,
         backup: None,
+        cluster: None,
     }
 }
 

@@ -78,7 +78,7 @@ fn keys_of_other_proxies_lead_to_ours() {
 #[test]
 fn sections_of_other_proxies_lead_to_ours() {
     let only_listener = listener("service = 'app'").replace(SERVICE, "");
-    for section in ["[upstream.app]", "[backend.app]", "[[cluster]]"] {
+    for section in ["[upstream.app]", "[backend.app]", "[[clusters]]"] {
         let (suggested, help) = advice(&format!("{only_listener}\n{section}\nname = 'app'"));
         assert_eq!(suggested.as_deref(), Some("service"), "{section}");
         assert!(help.contains("[service.NAME]"), "{help}");

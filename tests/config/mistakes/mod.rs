@@ -1,6 +1,7 @@
 //! Each mistake is found, in its place, and none hides another.
 
 mod affinity;
+mod cluster;
 mod detection;
 mod listeners;
 mod log;

@@ -25,7 +25,7 @@ fn a_dead_backend_is_restarted_at_once_and_the_success_is_what_is_seen() {
     let record = bench.record(1);
     assert_eq!((record.recovery_ms, record.credited), (Some(3200), true));
     assert!(record.lesson.contains("credited for now"), "{}", record.lesson);
-    assert_eq!(record.brakes.len(), 17);
+    assert_eq!(record.brakes.len(), 18);
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub(super) struct Bench {
     pub(super) paused: bool,
     /// Why the ledger can't be written.
     pub(super) unkept: Option<&'static str>,
+    /// Why another instance acts.
+    pub(super) not_leader: Option<&'static str>,
     /// What the ledger says of what must be kept; `None` = nothing.
     pub(super) keeps: Option<bool>,
     /// The attempts, as they were entered last.
@@ -92,6 +94,7 @@ impl Bench {
             learned: Learned::default(),
             paused: false,
             unkept: None,
+            not_leader: None,
             keeps: Some(true),
             ledger: Vec::new(),
             next_id: 1,
@@ -181,6 +184,7 @@ impl Bench {
             next_run: &mut self.next_run,
             paused: self.paused,
             unkept: self.unkept,
+            not_leader: self.not_leader,
             describe: &describe,
         };
         let orders = self.coordinator.step(self.now, self.at, &self.scene, &mut world);

@@ -4,5 +4,6 @@ mod bench;
 mod crash;
 mod fleet;
 mod in_force;
+mod leaders;
 mod random;
 mod watch;

@@ -329,6 +329,7 @@ impl Simulation {
             next_run: &mut self.next_run,
             paused: self.paused,
             unkept: None,
+            not_leader: None,
             describe: &describe,
         };
         let orders = self.coordinator.step(self.now, self.at, &self.scene, &mut world);

@@ -1,0 +1,64 @@
+//! Mistakes in `[cluster]`.
+
+use std::time::Duration;
+
+use crate::support::{Folder, GOOD, good, only_mistake, told};
+
+/// An election with these keys after a good configuration.
+fn elect(keys: &str) -> String {
+    format!("{GOOD}\n[cluster.elect]\n{keys}\n")
+}
+
+const ETCD: &str = "etcd = [\"http://127.0.0.1:2379\"]";
+
+#[test]
+fn what_is_not_said_has_its_default() {
+    let cluster = good(&elect("etcd = [\"http://Etcd-1\", \"http://[::1]:4001\"]")).config.cluster.unwrap();
+    let elect = cluster.elect.unwrap();
+    assert_eq!(elect.etcd.endpoints, [("etcd-1".to_owned(), 2379), ("::1".to_owned(), 4001)]);
+    assert_eq!((&*elect.prefix, elect.ttl), ("/evenkeel/", Duration::from_secs(5)));
+    assert!(elect.etcd.ca.is_none() && elect.etcd.user.is_none() && cluster.name.is_none());
+    assert!(good(&(GOOD.to_owned() + "\n[cluster]\nname = \"edge-1\"\n")).config.cluster.unwrap().elect.is_none());
+    assert!(good(GOOD).config.cluster.is_none());
+}
+
+#[test]
+fn each_mistake_is_in_its_place() {
+    for (keys, part) in [
+        ("", "`etcd` is missing"),
+        ("etcd = []", "cluster.elect.etcd: there is no member of etcd to ask"),
+        ("etcd = [\"127.0.0.1:2379\"]", "cluster.elect.etcd[0]: `127.0.0.1:2379` has no scheme"),
+        ("etcd = [\"http://a:2379/v3\"]", "cluster.elect.etcd[0]: `http://a:2379/v3` has a path"),
+        ("etcd = [\"http://a\", \"http://a:2379/\"]", "cluster.elect.etcd[1]: this member is here twice"),
+        (
+            "etcd = [\"http://a\", \"https://b\"]",
+            "cluster.elect.etcd: some members are asked with TLS and some without",
+        ),
+        (&format!("{ETCD}\nttl = \"1s\""), "cluster.elect.ttl: no lease of etcd can last so long"),
+        (&format!("{ETCD}\nttl = \"2500ms\""), "cluster.elect.ttl: no lease of etcd can last so long"),
+        (&format!("{ETCD}\nttl = \"5m\""), "cluster.elect.ttl: no lease of etcd can last so long"),
+        (&format!("{ETCD}\nuser = \"edge\""), "cluster.elect.user: a user needs a password"),
+        (&format!("{ETCD}\npassword_file = \"f\""), "cluster.elect.password_file: a password needs a user"),
+        (
+            &format!("{ETCD}\nuser = \"a\"\npassword_file = \"/no/such\""),
+            "cluster.elect.password_file: `/no/such` can't be read",
+        ),
+    ] {
+        let mistake = only_mistake(&elect(keys));
+        assert!(mistake.contains(part), "{keys}: {mistake}");
+    }
+}
+
+#[test]
+fn tls_is_spoken_to_members_that_want_it() {
+    let folder = Folder::new();
+    folder.certificate("own", &["edge.example"], 2020, 2100);
+    let tls = "etcd = [\"https://a\"]\nca = \"own.pem\"\ncert = \"own.pem\"\nkey = \"own.key\"";
+    let loaded = folder.load(&elect(tls)).unwrap();
+    let etcd = loaded.config.cluster.unwrap().elect.unwrap().etcd;
+    assert!(etcd.ca.is_some() && etcd.client.is_some());
+    let loaded = folder.load(&elect(&tls.replace("https", "http"))).unwrap();
+    let warned = told(&loaded.warnings);
+    assert_eq!(warned.len(), 3, "{warned:?}");
+    assert!(warned[0].contains("`ca` has no effect: no TLS is spoken to etcd"), "{warned:?}");
+}

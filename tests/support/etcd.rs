@@ -1,0 +1,332 @@
+//! An etcd of one member, as much of it as the proxy asks for: keys, leases that run out, transactions that make a key, and watches; over gRPC.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use evenkeel::protobuf::{Value, Writer, field};
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use tokio::sync::mpsc;
+
+use super::h2 as http2;
+
+/// How often leases are looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// See the module. It listens until it goes out of scope.
+pub struct Etcd {
+    state: Arc<Mutex<State>>,
+    origin: http2::Origin,
+}
+
+#[derive(Default)]
+struct State {
+    revision: u64,
+    leases: BTreeMap<u64, (u64, Instant)>,
+    keys: BTreeMap<Vec<u8>, Key>,
+    watches: Vec<Watch>,
+    /// Nobody gets an answer.
+    is_silent: bool,
+    /// The methods that were called.
+    calls: Vec<String>,
+    /// Who may ask, where not everybody may.
+    password: Option<(String, String)>,
+}
+
+#[derive(Clone)]
+struct Key {
+    value: Vec<u8>,
+    created: u64,
+    modified: u64,
+    lease: u64,
+}
+
+struct Watch {
+    key: Vec<u8>,
+    end: Vec<u8>,
+    tell: mpsc::UnboundedSender<Vec<u8>>,
+}
+
+impl Etcd {
+    pub fn start() -> Self {
+        let state = Arc::new(Mutex::new(State { revision: 1, ..State::default() }));
+        let known = Arc::clone(&state);
+        let origin = http2::Origin::script(move |request, respond| call(request, respond, Arc::clone(&known)));
+        let leases = Arc::downgrade(&state);
+        std::thread::spawn(move || expire(&leases));
+        Self { state, origin }
+    }
+
+    /// As written in a configuration.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.origin.address())
+    }
+
+    /// From now on nobody gets an answer, or everybody does again.
+    pub fn set_silent(&self, is_silent: bool) {
+        self.lock().is_silent = is_silent;
+    }
+
+    /// Who calls without a token that this user's password gives is refused.
+    pub fn set_password(&self, user: &str, password: &str) {
+        self.lock().password = Some((user.to_owned(), password.to_owned()));
+    }
+
+    /// How often this method was called.
+    pub fn calls(&self, method: &str) -> usize {
+        self.lock().calls.iter().filter(|call| call.ends_with(method)).count()
+    }
+
+    /// The value of a key, and the revision at which it was made.
+    pub fn get(&self, key: &str) -> Option<(String, u64)> {
+        let state = self.lock();
+        let key = state.keys.get(key.as_bytes())?;
+        Some((String::from_utf8(key.value.clone()).unwrap(), key.created))
+    }
+
+    /// Sets a key, as a person would.
+    pub fn put(&self, key: &str, value: &str) {
+        self.lock().put(key.as_bytes(), value.as_bytes(), 0);
+    }
+
+    /// Deletes a key.
+    pub fn delete(&self, key: &str) {
+        self.lock().delete(key.as_bytes());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+fn expire(state: &Weak<Mutex<State>>) {
+    while let Some(state) = state.upgrade() {
+        let mut state = state.lock().unwrap();
+        let now = Instant::now();
+        let over: Vec<u64> =
+            state.leases.iter().filter(|(_, (_, until))| *until <= now).map(|(lease, _)| *lease).collect();
+        over.into_iter().for_each(|lease| state.revoke(lease));
+        drop(state);
+        std::thread::sleep(LOOK);
+    }
+}
+
+impl State {
+    fn put(&mut self, key: &[u8], value: &[u8], lease: u64) {
+        self.revision += 1;
+        let created = self.keys.get(key).map_or(self.revision, |known| known.created);
+        let new = Key { value: value.to_vec(), created, modified: self.revision, lease };
+        self.keys.insert(key.to_vec(), new.clone());
+        self.tell(key, |event| event.message(2, |kv| write_key(kv, key, &new)));
+    }
+
+    fn delete(&mut self, key: &[u8]) {
+        if self.keys.remove(key).is_none() {
+            return;
+        }
+        self.revision += 1;
+        let revision = self.revision;
+        self.tell(key, |event| {
+            event.varint(1, 1);
+            event.message(2, |kv| {
+                kv.bytes(1, key);
+                kv.varint(3, revision);
+            });
+        });
+    }
+
+    fn revoke(&mut self, lease: u64) {
+        self.leases.remove(&lease);
+        let gone: Vec<_> = self.keys.iter().filter(|(_, key)| key.lease == lease).map(|(key, _)| key.clone()).collect();
+        gone.iter().for_each(|key| self.delete(key));
+    }
+
+    fn tell(&mut self, key: &[u8], event: impl Fn(&mut Writer)) {
+        if self.is_silent {
+            return;
+        }
+        let mut writer = Writer::default();
+        self.header(&mut writer);
+        writer.message(11, |written| event(written));
+        let message = writer.into_bytes();
+        self.watches.retain(|watch| {
+            let is_in = if watch.end.is_empty() { key == watch.key } else { *key >= *watch.key && *key < *watch.end };
+            !is_in || watch.tell.send(message.clone()).is_ok()
+        });
+    }
+
+    fn header(&self, writer: &mut Writer) {
+        writer.message(1, |header| header.varint(3, self.revision));
+    }
+
+    /// The answer to a call of one message, or gRPC's status.
+    fn answer(&mut self, path: &str, message: &[u8]) -> Result<Vec<u8>, (u32, &'static str)> {
+        let mut writer = Writer::default();
+        match path.rsplit('/').next().unwrap() {
+            "Range" => self.range(&mut writer, message),
+            "Txn" => self.transact(&mut writer, message)?,
+            "LeaseGrant" => {
+                let ttl = number(message, 1).max(1);
+                let lease = 7_000 + self.calls.len() as u64;
+                self.leases.insert(lease, (ttl, Instant::now() + Duration::from_secs(ttl)));
+                self.header(&mut writer);
+                writer.varint(2, lease);
+                writer.varint(3, ttl);
+            }
+            "LeaseKeepAlive" => {
+                let lease = number(message, 1);
+                let ttl = self.leases.get_mut(&lease).map_or(0, |(ttl, until)| {
+                    *until = Instant::now() + Duration::from_secs(*ttl);
+                    *ttl
+                });
+                self.header(&mut writer);
+                writer.varint(2, lease);
+                writer.varint(3, ttl);
+            }
+            "LeaseRevoke" => {
+                self.revoke(number(message, 1));
+                self.header(&mut writer);
+            }
+            "Authenticate" => {
+                let shown = (text(message, 1), text(message, 2));
+                if self.password.as_ref() != Some(&shown) {
+                    return Err((3, "etcdserver: authentication failed, invalid user ID or password"));
+                }
+                self.header(&mut writer);
+                writer.bytes(2, b"a-token");
+            }
+            _ => return Err((12, "unknown method")),
+        }
+        Ok(writer.into_bytes())
+    }
+
+    fn range(&self, writer: &mut Writer, message: &[u8]) {
+        let (key, end) = (bytes(message, 1), bytes(message, 2));
+        self.header(writer);
+        for (name, known) in &self.keys {
+            if if end.is_empty() { *name == key } else { *name >= key && *name < end } {
+                writer.message(2, |kv| write_key(kv, name, known));
+            }
+        }
+    }
+
+    /// A transaction that makes a key where there is none, and reads it where there is one.
+    fn transact(&mut self, writer: &mut Writer, message: &[u8]) -> Result<(), (u32, &'static str)> {
+        let compare = bytes(message, 1);
+        let (target, key) = (number(&compare, 2), bytes(&compare, 3));
+        assert_eq!((target, number(&compare, 5)), (1, 0), "the revision at which it was made is compared with 0");
+        let put = bytes(&bytes(message, 2), 2);
+        let lease = number(&put, 3);
+        if !self.leases.contains_key(&lease) {
+            return Err((5, "etcdserver: requested lease not found"));
+        }
+        let is_free = !self.keys.contains_key(&key);
+        if is_free {
+            self.put(&bytes(&put, 1), &bytes(&put, 2), lease);
+        }
+        self.header(writer);
+        writer.varint(2, is_free.into());
+        if let Some(known) = self.keys.get(&key).filter(|_| !is_free) {
+            writer.message(3, |operation| {
+                operation.message(1, |range| range.message(2, |kv| write_key(kv, &key, known)));
+            });
+        }
+        Ok(())
+    }
+}
+
+fn write_key(writer: &mut Writer, name: &[u8], key: &Key) {
+    writer.bytes(1, name);
+    writer.varint(2, key.created);
+    writer.varint(3, key.modified);
+    writer.bytes(5, &key.value);
+    writer.varint(6, key.lease);
+}
+
+fn value(mut message: &[u8], wanted: u64) -> Option<Value<'_>> {
+    while let Some((number, value)) = field(&mut message).unwrap() {
+        if number == wanted {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn number(message: &[u8], wanted: u64) -> u64 {
+    value(message, wanted).map_or(0, |value| if let Value::Varint(number) = value { number } else { panic!() })
+}
+
+fn bytes(message: &[u8], wanted: u64) -> Vec<u8> {
+    value(message, wanted)
+        .map_or_else(Vec::new, |value| if let Value::Bytes(bytes) = value { bytes.to_vec() } else { panic!() })
+}
+
+fn text(message: &[u8], wanted: u64) -> String {
+    String::from_utf8(bytes(message, wanted)).unwrap()
+}
+
+async fn call(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, state: Arc<Mutex<State>>) {
+    let path = request.uri().path().to_owned();
+    let token = request.headers().get("token").cloned();
+    assert_eq!(request.headers()["content-type"], "application/grpc");
+    let mut body = request.into_body();
+    let mut message = BytesMut::new();
+    while message.len() < 5 || message.len() < 5 + u32::from_be_bytes(message[1..5].try_into().unwrap()) as usize {
+        let Some(Ok(data)) = body.data().await else { return };
+        let _ = body.flow_control().release_capacity(data.len());
+        message.extend_from_slice(&data);
+    }
+    let message = message.split_off(5).freeze();
+    let (answer, watch) = {
+        let mut state = state.lock().unwrap();
+        state.calls.push(path.clone());
+        let is_known = state.password.is_none() || token.is_some_and(|token| token == "a-token");
+        if state.is_silent {
+            (None, None)
+        } else if !is_known && !path.ends_with("/Authenticate") {
+            (Some(Err((16, "etcdserver: invalid auth token"))), None)
+        } else if path.ends_with("/Watch") {
+            let create = bytes(&message, 1);
+            let (tell, told) = mpsc::unbounded_channel();
+            let mut created = Writer::default();
+            state.header(&mut created);
+            created.varint(3, 1);
+            state.watches.push(Watch { key: bytes(&create, 1), end: bytes(&create, 2), tell });
+            (Some(Ok(created.into_bytes())), Some(told))
+        } else {
+            (Some(state.answer(&path, &message)), None)
+        }
+    };
+    let Some(answer) = answer else { return std::future::pending().await };
+    let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+    let Ok(mut stream) = respond.send_response(head, false) else { return };
+    let status = match answer {
+        Ok(message) => {
+            let _ = stream.send_data(framed(&message), false);
+            (0, "")
+        }
+        Err(status) => status,
+    };
+    if let Some(mut told) = watch {
+        while let Some(message) = told.recv().await {
+            if stream.send_data(framed(&message), false).is_err() {
+                return;
+            }
+        }
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from(status.0));
+    trailers.insert("grpc-message", HeaderValue::from_static(status.1));
+    let _ = stream.send_trailers(trailers);
+}
+
+fn framed(message: &[u8]) -> Bytes {
+    let mut framed = BytesMut::new();
+    framed.put_u8(0);
+    framed.put_u32(message.len() as u32);
+    framed.put_slice(message);
+    framed.freeze()
+}
