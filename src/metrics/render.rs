@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
+use super::ZONES;
 use super::age;
 use super::collect::{Collect, Number};
 use super::fold::Sink;
@@ -75,6 +76,7 @@ impl Registry {
         self.recorded_to(&names::ADMIN_REFUSED, &mut out);
         self.recorded_to(&names::ACCESS_LOG_DROPPED, &mut out);
         self.retries_to(&mut out);
+        self.zones_to(&mut out);
         self.shadow_to(&mut out);
         self.recorded_to(&names::EJECTIONS, &mut out);
         self.recorded_to(&names::FAULTS, &mut out);
@@ -215,6 +217,15 @@ impl Registry {
         for ([service], retries) in self.retries.held() {
             for (outcome, count) in OUTCOMES.into_iter().zip(retries.read()) {
                 out.series(&names::RETRIES, &[&service, outcome], count);
+            }
+        }
+    }
+
+    fn zones_to(&self, out: &mut Sink<'_>) {
+        out.announce(&names::ZONE_PICKS);
+        for ([service], picks) in self.zone_picks.held() {
+            for (zone, count) in ZONES.into_iter().zip(picks.read()) {
+                out.series(&names::ZONE_PICKS, &[&service, zone], count);
             }
         }
     }

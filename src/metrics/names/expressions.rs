@@ -255,6 +255,7 @@ fn each_metric_about_backends_and_services_is_on_the_board_or_in_an_alert() {
         "evenkeel_discovery_answers_total",
         "evenkeel_ledger_backup_size_bytes",
         "evenkeel_otlp_sent_total",
+        "evenkeel_zone_picks_total",
         "evenkeel_reloads_total",
     ];
     for metric in ALL.iter().filter(|metric| !left_out.contains(&metric.name)) {

@@ -10,6 +10,7 @@ mod recovery;
 mod services;
 mod sla;
 mod state;
+mod zones;
 
 use evenkeel::config::Severity;
 
