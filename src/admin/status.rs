@@ -24,7 +24,7 @@ use crate::clock::{Moment, Stamp, rfc3339};
 use crate::endpoint::breaker::Circuit;
 use crate::endpoint::{Endpoint, standing};
 use crate::health::paths::PathReading;
-use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, PathSeries, Registry};
+use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, PathSeries, Registry, ZONES};
 use crate::shortage;
 use crate::snapshot::{Cut, Service, Snapshot};
 
@@ -84,6 +84,21 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         status["next"] = json!(next.map(|next| next.to_string()));
     }
     Ok(status)
+}
+
+/// What zones do with the work of a service; null where it ignores them.
+fn zones(service: &Service) -> Value {
+    let Some(preference) = &service.zones else { return Value::Null };
+    let picks: Map<String, Value> =
+        ZONES.into_iter().map(str::to_owned).zip(preference.picks.read().map(Value::from)).collect();
+    // thousandths
+    let share = |part: u32| json!(f64::from(part) / 1000.0);
+    let shares = service.available.zones.as_ref().map(|zones| {
+        let own = (preference.own.to_string(), share(zones.own));
+        let others = zones.others.iter().map(|other| (other.name.to_string(), share(other.part)));
+        std::iter::once(own).chain(others).collect::<Map<_, _>>()
+    });
+    json!({ "own": &*preference.own, "shares": shares, "picks": picks })
 }
 
 /// The copies of the ledger; null where none are wanted.
@@ -179,6 +194,7 @@ fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usi
         "healthy": (0..service.endpoints.len()).filter(|&at| told_state(service, at, now).is_usable()).count(),
         "total": service.endpoints.len(),
         "panic": service.available.panic,
+        "zones": zones(service),
         "detour": service.detour.way().map(|way| json!({
             "to": way.to_string(),
             "share": f64::from(snapshot.diverted(service)) / f64::from(standing::WHOLE),

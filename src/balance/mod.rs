@@ -24,6 +24,7 @@ mod tournament;
 mod tried;
 mod weighted_least_connections;
 mod weighted_round_robin;
+pub mod zones;
 
 pub use consistent_hash::ConsistentHash;
 pub use least_connections::LeastConnections;
@@ -127,7 +128,7 @@ pub struct Cursor {
     /// modulo their number.
     position: usize,
     memory: Memory,
-    /// What is remembered of picks from the destination of a failover, while that gets a part of the work.
+    /// What is remembered of picks from the destination of a failover, while that gets a part of the work; beyond it, of picks from other zones.
     aside: Option<Box<Cursor>>,
 }
 
@@ -163,6 +164,11 @@ impl Cursor {
     pub fn aside(&mut self) -> &mut Self {
         let start = self.position;
         self.aside.get_or_insert_with(|| Box::new(Self::new(start)))
+    }
+
+    /// The cursor for picks from the other zone with this number, counted from 1. That of a failover's destination comes before it.
+    pub fn beyond(&mut self, zone: usize) -> &mut Self {
+        (0..=zone).fold(self, |cursor, _| cursor.aside())
     }
 
     /// Records that an exchange with this backend, picked by this worker, has ended.

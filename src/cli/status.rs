@@ -64,6 +64,7 @@ fn text(status: &Value) -> String {
                 _ => String::new(),
             }
         );
+        out += &zones(&service["zones"]);
         out += &recovery(&service["recovery"]);
         out += &shadow(&service["shadow"]);
         for backend in service["backends"].as_array().into_iter().flatten() {
@@ -104,6 +105,21 @@ fn cluster(of: &Value) -> String {
         (true, false) => format!("not the leader: {}", plain(&of["why_not"])),
     };
     format!("{name}{zone} is {leads}\n\n")
+}
+
+/// Which zones have what share of the work, where zones are preferred: a line.
+fn zones(of: &Value) -> String {
+    let Some(own) = of["own"].as_str() else { return String::new() };
+    let shares = of["shares"].as_object().into_iter().flatten().filter_map(|(zone, share)| {
+        let zone = if zone.is_empty() { "no zone" } else { zone };
+        Some(format!("{zone} {:.1} %", share.as_f64()? * 100.0))
+    });
+    let shares: Vec<String> = shares.collect();
+    let shares = if shares.is_empty() { "all backends alike".to_owned() } else { shares.join(", ") };
+    format!(
+        "  zones: this is {own}; {shares}; {} picks in the same, {} in others\n",
+        of["picks"]["same"], of["picks"]["other"]
+    )
 }
 
 /// What is done about the faults of a service that is repaired: a line.

@@ -31,6 +31,7 @@ mod refusals;
 mod render;
 mod requests;
 pub mod retries;
+mod zone_picks;
 mod routes;
 pub mod session_lookups;
 mod shadow;
@@ -62,6 +63,7 @@ pub use stages::StageDurations;
 pub use upstream::{
     AttemptCounts, AttemptDetails, AttemptEnd, BeganIn, EPOCHS, Epoch, Failure, ServiceAttempts, UpstreamMetrics,
 };
+pub use zone_picks::{ZONES, ZonePicks};
 
 use family::Family;
 use fold::Folding;
@@ -79,6 +81,7 @@ pub struct Registry {
     upstreams: Family<2, UpstreamMetrics>,
     attempts: Family<1, ServiceAttempts>,
     retries: Family<1, Retries>,
+    zone_picks: Family<1, ZonePicks>,
     grpc: Family<1, GrpcCalls>,
     promised: Family<1, PromisedRequests>,
     routes: Family<2, RouteHits>,
@@ -104,6 +107,7 @@ impl Registry {
             upstreams: Family::default(),
             attempts: Family::default(),
             retries: Family::default(),
+            zone_picks: Family::default(),
             grpc: Family::default(),
             promised: Family::default(),
             routes: Family::default(),
@@ -170,6 +174,11 @@ impl Registry {
     /// The attempts with the backends of a service, all together.
     pub fn attempts(&self, service: &str) -> Arc<ServiceAttempts> {
         self.attempts.get([service], || ServiceAttempts::new(self.workers))
+    }
+
+    /// The picks of a service that prefers a zone.
+    pub fn zone_picks(&self, service: &str) -> Arc<ZonePicks> {
+        self.zone_picks.get([service], || ZonePicks::new(self.workers))
     }
 
     /// The retries of a service.

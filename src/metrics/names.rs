@@ -154,6 +154,8 @@ metrics! {
         => "Lines of the access log that were dropped because they could not be written fast enough, or at all.";
     RETRIES: Counter "evenkeel_retries_total" [service, outcome] Source::Registry
         => "Attempts beyond the first: `succeeded`, `failed`, or not made: `over_budget`, or `held_back` to spare another service.";
+    ZONE_PICKS: Counter "evenkeel_zone_picks_total" [service, zone] Source::Registry
+        => "Picks of services with zones = \"prefer\": of a backend in the `same` zone as this instance, or in another one (`other`).";
     SHADOW_PICKS: Counter "evenkeel_shadow_picks_total" [service, algorithm, backend] Source::Registry
         => "What the algorithms in the shadow of a service have picked, and the one that decides, in the same sample.";
     SHADOW_AGREED: Counter "evenkeel_shadow_agreed_total" [service, algorithm] Source::Registry

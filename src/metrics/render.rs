@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
+use super::ZONES;
 use super::age;
 use super::collect::{Collect, Number};
 use super::fold::Sink;
@@ -83,6 +84,7 @@ impl Registry {
         self.recorded_to(&names::ADMIN_REFUSED, &mut out);
         self.recorded_to(&names::ACCESS_LOG_DROPPED, &mut out);
         self.retries_to(&mut out);
+        self.zones_to(&mut out);
         self.shadow_to(&mut out);
         self.sessions_to(&mut out);
         self.recorded_to(&names::EJECTIONS, &mut out);
@@ -246,6 +248,15 @@ impl Registry {
         self.recorded_to(&names::SESSION_STORE_UP, out);
         self.recorded_to(&names::SESSION_STORE_QUEUE, out);
         self.recorded_to(&names::SESSION_STORE_WRITES, out);
+    }
+
+    fn zones_to(&self, out: &mut Sink<'_>) {
+        out.announce(&names::ZONE_PICKS);
+        for ([service], picks) in self.zone_picks.held() {
+            for (zone, count) in ZONES.into_iter().zip(picks.read()) {
+                out.series(&names::ZONE_PICKS, &[&service, zone], count);
+            }
+        }
     }
 
     fn shadow_to(&self, out: &mut Sink<'_>) {

@@ -25,7 +25,7 @@ use rustls::ClientConfig;
 
 use super::course::courses;
 use super::service::{Detection, Promised, ServiceSettings};
-use super::{Listener, Service, Snapshot};
+use super::{Listener, Service, Snapshot, ZonePreference};
 use crate::clock::Moment;
 use crate::config::model;
 use crate::detect::fault::Detector;
@@ -99,8 +99,7 @@ fn build_service(
     registry: &Registry,
 ) -> Result<Service, BuildError> {
     let failed = |reason: String| BuildError::of_service(service, reason);
-    let tls_fingerprint = tls::fingerprint(service.tls.as_ref(), service.protocol);
-    let same_way = before.is_some_and(|before| is_connected_alike(service, before, tls_fingerprint));
+    let same_way = before.is_some_and(|before| is_connected_alike(service, before));
     let client_tls = tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(failed)?;
     let (name, places): (Arc<str>, _) = (service.name.as_str().into(), handles::places(service, before));
     let endpoints = endpoints(&name, (service, &places), before, same_way);
@@ -115,6 +114,7 @@ fn build_service(
         sticky_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
+        zones: zones(service, registry),
         heads: answer_heads(service),
         via: service.via,
         protocol: service.protocol,
@@ -145,7 +145,7 @@ fn build_service(
         tls_http1: client_tls.as_ref().filter(|_| service.protocol == UpstreamProtocol::Auto).map(tls::only_http1),
         tls: client_tls,
         tls_server_name: tls::check_server_names(service).map_err(failed)?,
-        tls_fingerprint,
+        tls_fingerprint: tls::fingerprint(service.tls.as_ref(), service.protocol),
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
 }
@@ -197,7 +197,8 @@ fn detection(service: &model::Service) -> Detection {
 }
 
 /// Whether connections to its backends are still made in the same way as those of the service before.
-fn is_connected_alike(service: &model::Service, before: &Service, tls_fingerprint: u64) -> bool {
+fn is_connected_alike(service: &model::Service, before: &Service) -> bool {
+    let tls_fingerprint = tls::fingerprint(service.tls.as_ref(), service.protocol);
     before.protocol == service.protocol
         && before.proxy_header == service.proxy_header
         && before.tls_fingerprint == tls_fingerprint
@@ -319,3 +320,8 @@ impl fmt::Display for BuildError {
 }
 
 impl std::error::Error for BuildError {}
+
+/// The zone that a service prefers, and what its picks are counted in.
+fn zones(service: &model::Service, registry: &Registry) -> Option<ZonePreference> {
+    service.zone.clone().map(|own| ZonePreference { own, picks: registry.zone_picks(&service.name) })
+}

@@ -16,6 +16,7 @@ mod shadow;
 mod split;
 mod store;
 mod view;
+mod zones;
 
 #[cfg(test)]
 pub use build::testing;
@@ -29,3 +30,4 @@ pub use shadow::{SAMPLED, Shadow, ShadowCounters, is_sampled};
 pub use split::Split;
 pub use store::{Current, Reader, Store};
 pub use view::{Action, Listener, Route, Snapshot};
+pub use zones::{ZonePreference, Zones};

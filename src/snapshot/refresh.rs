@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::course::courses;
 use super::service::{Diverted, ServiceSettings};
-use super::{Available, Service, Snapshot, Way};
+use super::{Available, Service, Snapshot, Way, Zones};
 use crate::balance::available::{self, Availability, Member};
 use crate::balance::{self, Candidate};
 use crate::clock::Moment;
@@ -145,7 +145,11 @@ impl Available {
             balance::build_with(balance, candidates, settings.load_reports.expire)
         };
         let balancer = |backends: &[usize]| balancer_by(settings.balance, backends);
-        let home = balancer(&backends);
+        let divides = !panic && matches!(diverted, available::Diverted::Nothing | available::Diverted::StandBy(_));
+        let preference = settings.zones.as_ref().filter(|_| divides);
+        let zones = preference
+            .and_then(|zones| Zones::of(&settings.endpoints, settings.balance, &zones.own, &backends, &seen, balancer));
+        let home = balancer(zones.as_ref().map_or(&backends, |zones| &zones.members));
         let beside = settings.shadow.iter().flat_map(|shadow| &shadow.beside);
         let shadows = beside.map(|counters| balancer_by(counters.balance, &backends)).collect();
         let mut all = backends;
@@ -167,7 +171,8 @@ impl Available {
         let shares = if are_some_suspect { seen.iter().map(|member| member.share).collect() } else { Vec::new() };
         let ends_by_itself = [Availability::Ejected, Availability::HeldOpen];
         let are_some_ejected = seen.iter().any(|member| ends_by_itself.contains(&member.availability));
-        Self { balancer: home, shadows, members, panic, diverted, shares, seen: (seen, share), are_some_ejected }
+        let zones = zones.map(Box::new);
+        Self { balancer: home, shadows, members, panic, zones, diverted, shares, seen: (seen, share), are_some_ejected }
     }
 
     /// How many backends are usable, whether or not health counts now.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::{Detour, Protection, Shadow};
+use super::{Detour, Protection, Shadow, ZonePreference, Zones};
 use crate::affinity::Affinity;
 use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
@@ -63,6 +63,8 @@ pub struct ServiceSettings {
     pub slow_start: Duration,
     /// The share of available backends under which health is ignored; 0 = never.
     pub panic_threshold: f64,
+    /// Backends in this instance's own zone are preferred; `None` = zones are ignored.
+    pub zones: Option<ZonePreference>,
     /// How its answers' heads are read.
     pub heads: HeadLimits,
     /// Requests are marked with `Via`.
@@ -162,6 +164,9 @@ pub struct Available {
     pub members: Vec<(usize, u32)>,
     /// Whether so few are healthy that health is ignored (panic).
     pub panic: bool,
+    /// How the work is divided among zones; `None` = it is not: zones are ignored, there is no other one, too few backends are healthy, or a failover says where
+    /// it goes.
+    pub zones: Option<Box<Zones>>,
     /// What of the work goes to the destination of a failover within the service.
     pub diverted: Diverted,
     /// By place in the service, the share of its work that each backend gets, in thousandths; empty = each gets all of it.
@@ -210,13 +215,17 @@ impl Available {
         self.members.iter().map(|(index, _)| *index).chain(there.iter().copied())
     }
 
-    /// The backends, with their weights, among which the one with this index is picked: those of a failover's destination, or all others.
+    /// The backends, with their weights, among which the one with this index is picked: those of a failover's destination, those of its zone where the work is
+    /// divided among zones, or all others.
     /// Empty = it gets no new work.
     pub fn group_of(&self, index: usize) -> Vec<(usize, u32)> {
         let there = match &self.diverted {
             Diverted::Part { members, .. } => &members[..],
             Diverted::Nothing | Diverted::All => &[],
         };
+        if let Some(group) = self.zones.as_ref().and_then(|zones| zones.group_of(index)) {
+            return group.iter().map(|&at| (at, self.seen.0[at].weight)).collect();
+        }
         let is_there = |index: &usize| there.binary_search(index).is_ok();
         match (is_there(&index), self.has(index)) {
             (true, _) => there.iter().map(|&at| (at, self.seen.0[at].weight)).collect(),
@@ -264,14 +273,18 @@ impl Service {
     /// The backend for the next attempt, as an index into `endpoints`; `None` when none may be used.
     pub fn pick(&self, pick: Pick<'_>) -> Option<usize> {
         let home = &*self.available.balancer;
+        let pick_home = |pick: Pick<'_>| match &self.available.zones {
+            Some(zones) => zones.pick(home, pick, |balancer, pick| self.pick_by(balancer, pick)),
+            None => self.pick_by(home, pick),
+        };
         let Diverted::Part { share, balancer: destination, .. } = &self.available.diverted else {
-            return self.pick_by(home, pick);
+            return pick_home(pick);
         };
         let Pick { cursor, tried, random, now, key } = pick;
         let goes_away = *share > 0 && random.u32(..standing::WHOLE) < *share;
         let mut pick_of = |goes_away: bool| match goes_away {
             true => self.pick_by(&**destination, Pick { cursor: cursor.aside(), tried, random, now, key }),
-            false => self.pick_by(home, Pick { cursor, tried, random, now, key }),
+            false => pick_home(Pick { cursor, tried, random, now, key }),
         };
         // where one group has nobody left who was not tried, the other one may have
         let found = pick_of(goes_away);
@@ -307,6 +320,13 @@ impl Service {
     /// A number that identifies its settings for as long as they are held.
     pub fn settings_id(&self) -> usize {
         Arc::as_ptr(&self.settings).addr()
+    }
+
+    /// Counts a pick on the thread of `worker`, where zones are counted.
+    pub fn count_zone(&self, worker: usize, index: usize) {
+        if let Some(zones) = &self.zones {
+            zones.picks.count(worker, *self.endpoints[index].zone == *zones.own);
+        }
     }
 
     /// Whether sticky sessions may go on at the backend with this index: a drained one keeps them.

@@ -54,6 +54,7 @@ pub(super) fn check(
         services: names,
         used: BTreeSet::new(),
         looked_up: service::look_up(raw.service.values()),
+        zone: raw.server.zone.as_deref().map(Arc::from),
         system: None,
     };
     let server = check.server(&raw.server);
@@ -89,6 +90,8 @@ struct Checker<'a> {
     used: BTreeSet<String>,
     /// The addresses of the names of backends.
     looked_up: HashMap<HostPort, Resolved>,
+    /// The zone of this instance.
+    zone: Option<Arc<str>>,
     /// The system's authorities, once something needs them.
     system: Option<Arc<SystemAuthorities>>,
 }

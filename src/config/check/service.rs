@@ -1,6 +1,6 @@
 //! `[service.NAME]`: its backends, and TLS towards them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::config::syntax::{self, BackendAddress};
 use crate::config::tree::KeyPath;
 use crate::io::{self, HostPort, Resolved};
 use crate::policy::{self, AnswerLimits, Health, Pool, ProxyHeader, Statuses, Timeouts, UpstreamProtocol};
+use crate::spelling::nearest;
 
 /// How long the check waits for the addresses of all backends' names together. Names without an answer by then are
 /// looked up again by the running process, so that everything else can be served. It is the time that `discover` waits
@@ -38,6 +39,35 @@ impl Checker<'_> {
         all(raw.iter().map(|(name, service)| self.service(&at.key(name), name, service)).collect())
     }
 
+    /// The zone that a service prefers.
+    fn preferred_zone(&mut self, at: &KeyPath, raw: &raw::Service) -> Option<Arc<str>> {
+        if raw.zones == raw::Zones::Ignore {
+            return None;
+        }
+        let at = at.key("zones");
+        let Some(own) = self.zone.clone() else {
+            let mistake = self.mistake(&at, "this instance's zone is not known");
+            self.report(
+                mistake.expected("server.zone").help("zone = \"${ZONE}\" in [server] takes it from the environment"),
+            );
+            return None;
+        };
+        let known: BTreeSet<&str> =
+            raw.backend.iter().map(|backend| &*backend.zone).filter(|zone| !zone.is_empty()).collect();
+        if raw.discover.is_none() && !known.contains(&*own) {
+            let mistake = self.mistake(
+                &at,
+                format!("no backend stands in this instance's zone `{own}`: all work goes to other zones"),
+            );
+            let help = match known.is_empty() {
+                true => "none has a `zone`".to_owned(),
+                false => format!("they stand in {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+            };
+            self.report(mistake.warning().near(nearest(&own, known.iter().copied()).map(str::to_owned)).help(help));
+        }
+        Some(own)
+    }
+
     fn service(&mut self, at: &KeyPath, name: &str, raw: &raw::Service) -> Option<Service> {
         let tls = raw.tls.as_ref().map(|tls| self.client_tls(&at.key("tls"), tls));
         let balance = self.balance(at, raw);
@@ -58,6 +88,7 @@ impl Checker<'_> {
             hash_on: self.hash_on(&raw.hash),
             slow_start: raw.slow_start.0,
             panic_threshold: raw.panic_threshold,
+            zone: self.preferred_zone(at, raw),
             abort_on_close: raw.abort_on_close,
             affinity: all_or_nothing(affinity)?,
             health: all_or_nothing(health)?.map(|health| lenient(health, raw.allow_bare_lf)),
@@ -101,7 +132,7 @@ impl Checker<'_> {
             **other != name && (self.present(&at.key("backend")) || self.present(&at.key("discover")))
         };
         let names = self.services.keys().filter(has_backends).map(String::as_str);
-        syntax::nearest(name, names).map(str::to_owned)
+        nearest(name, names).map(str::to_owned)
     }
 
     /// The backends in the file. Reports when there is none, or none that gets work.

@@ -28,6 +28,8 @@ pub struct Service {
     pub slow_start: Duration,
     /// The share of available backends under which health is ignored; 0 = never.
     pub panic_threshold: f64,
+    /// The zone whose backends are preferred; `None` = zones are ignored.
+    pub zone: Option<Arc<str>>,
     /// Whether a client that ends its side while its request waits for a place at a backend is taken for gone.
     pub abort_on_close: bool,
     /// Whether the lines of an answer's head may end in LF without CR.

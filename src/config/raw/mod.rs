@@ -40,7 +40,7 @@ pub(super) use otlp::{Otlp, OtlpProtocol};
 pub(super) use recovery::{Approve, Recover, Recovery, Strategy};
 pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
 pub(super) use service::{
-    AnswerLimits, Backend, Balance, Pool, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Timeout, Via,
+    AnswerLimits, Backend, Balance, Pool, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Timeout, Via, Zones,
 };
 pub(super) use sla::{CalendarUnit, Maintenance, Sla, Tier};
 pub(super) use state::{Backup, State};
@@ -125,6 +125,9 @@ section! {
         /// $STATE_DIRECTORY (systemd), or "state" beside this file.
         #[schemars(extend("x-syntax" = "text"))]
         state_dir: Option<String> = None,
+        /// Where this instance stands, for services with zones = "prefer".
+        #[schemars(extend("x-syntax" = "text"))]
+        zone: Option<String> = None,
         /// Values for ${NAME} in this file, beside the process's environment variables, which they hide.
         environment: BTreeMap<String, String> = BTreeMap::new(),
     }

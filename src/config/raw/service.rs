@@ -37,9 +37,16 @@ words! {
     SendProxyProtocol { Off = "off", V1 = "v1", V2 = "v2", }
 }
 
+words! {
+    /// What zones mean for the pick of a backend.
+    Zones { Ignore = "ignore", Prefer = "prefer", }
+}
+
 section! {
     /// A group of backends that do the same.
     Service {
+        /// "prefer": backends in `server.zone` get the work, as far as that is fair to them; "ignore": all alike.
+        zones: Zones = Zones::Ignore,
         /// How a backend is picked.
         balance: Balance = Balance::RoundRobin,
         /// Algorithms that choose beside `balance` in a sample of the requests; what they choose is only counted.

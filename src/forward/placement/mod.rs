@@ -181,6 +181,7 @@ fn find(worker: &Worker, service: &Service, criteria: Criteria<'_>) -> Result<Ad
         shadow::sample(worker, service, &criteria, first, random);
     }
     if let Ok(admission) = enter_new(service, first, criteria.now) {
+        service.count_zone(worker.index, first);
         return Ok(admission);
     }
     // rare: a backend is full, or has failed since the snapshot was built. One look at all of them tells which have a place
@@ -203,7 +204,10 @@ fn find(worker: &Worker, service: &Service, criteria: Criteria<'_>) -> Result<Ad
             pick(Tried::new(tried, refused), random).filter(|next| !Tried::new(tried, refused).contains(*next))
     {
         match enter_new(service, next, criteria.now) {
-            Ok(admission) => return Ok(admission),
+            Ok(admission) => {
+                service.count_zone(worker.index, next);
+                return Ok(admission);
+            }
             // another worker was faster
             Err(refusal) => is_full |= refusal == Refusal::Full,
         }

@@ -17,8 +17,8 @@ pub(super) fn sample(
     let Some(shadow) = service.shadow.as_ref().filter(|_| criteria.tried.is_empty() && is_sampled(random)) else {
         return;
     };
-    // while a failover sends a part of the work elsewhere, it is not the algorithm that decides who gets it
-    if matches!(service.available.diverted, Diverted::Part { share: 1.., .. }) {
+    // while a failover sends a part of the work elsewhere, or zones divide it, it is not the algorithm that decides who gets it
+    if service.available.zones.is_some() || matches!(service.available.diverted, Diverted::Part { share: 1.., .. }) {
         return;
     }
     let mut cursors = worker.shadow_cursors.borrow_mut();

@@ -260,6 +260,7 @@ fn each_metric_about_backends_and_services_is_on_the_board_or_in_an_alert() {
         "evenkeel_path_chosen",
         "evenkeel_path_rtt_seconds",
         "evenkeel_path_loss_ratio",
+        "evenkeel_zone_picks_total",
         "evenkeel_reloads_total",
     ];
     for metric in ALL.iter().filter(|metric| !left_out.contains(&metric.name)) {

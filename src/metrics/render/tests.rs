@@ -186,6 +186,8 @@ fn everything() -> String {
     other.connect_took(1, Duration::from_micros(250));
     let attempts = registry.attempts("api");
     attempts.stages.first_byte.observe(0, Duration::from_millis(4), None);
+    let zone_picks = registry.zone_picks("api");
+    [true, true, true, false].into_iter().for_each(|is_same| zone_picks.count(0, is_same));
     let retries = registry.retries("api");
     let promised = registry.promised("api");
     promised.count(0, PromiseEnd::Good);
@@ -268,7 +270,7 @@ fn everything() -> String {
     };
     let mut text = String::new();
     registry.render(&readings, Format::Prometheus, &mut text);
-    drop((requests, durations, listener, upstream, other, attempts, retries, promised, calls, lookups));
+    drop((requests, durations, listener, upstream, other, attempts, retries, zone_picks, promised, calls, lookups));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
 }

@@ -1,6 +1,7 @@
 //! Snapshots built from configurations made by hand.
 
 mod detours;
+mod zones;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
         hash_on: policy::KeyFrom::ClientIp,
         slow_start: Duration::ZERO,
         panic_threshold: 0.0,
+        zone: None,
         abort_on_close: true,
         allow_bare_lf: false,
         via: true,

@@ -12,6 +12,7 @@ mod recovery;
 mod services;
 mod sla;
 mod state;
+mod zones;
 
 use evenkeel::config::Severity;
 

@@ -1,0 +1,154 @@
+//! Picks by zone, for a service that prefers the backends in this instance's own (`zones = "prefer"`). The control plane divides the work when it makes or refreshes
+//! the snapshot ([`balance::zones`](crate::balance::zones)); a pick draws one number, and none while all work stays.
+
+use std::sync::Arc;
+
+use crate::balance::available::Member;
+use crate::balance::zones::divide;
+use crate::balance::{Balancer, Pick};
+use crate::endpoint::Endpoint;
+use crate::endpoint::standing::WHOLE;
+use crate::metrics::ZonePicks;
+use crate::policy::Balance;
+
+/// What a service knows of zones.
+#[derive(Debug)]
+pub struct ZonePreference {
+    /// This instance's own.
+    pub own: Arc<str>,
+    /// How many picks fell on it, and on others.
+    pub picks: Arc<ZonePicks>,
+}
+
+/// How the work is divided now. The backends of the own zone are picked by the service's own balancer.
+#[derive(Debug)]
+pub struct Zones {
+    /// The part of the work that stays, in thousandths.
+    pub own: u32,
+    /// The indices of the own zone's backends.
+    pub members: Vec<usize>,
+    /// The other zones, the one with the largest part first.
+    pub others: Vec<OtherZone>,
+    /// Whether the key of an exchange decides instead of a random number, so that what is the same goes to the same backend.
+    by_key: bool,
+}
+
+/// A zone that is not the own one.
+#[derive(Debug)]
+pub struct OtherZone {
+    /// Its name; empty = that of backends without one.
+    pub name: String,
+    /// The part of the work that goes there, in thousandths; 0 = it stands by, for requests that all others have failed or have no place for.
+    pub part: u32,
+    /// The indices of its backends.
+    pub members: Vec<usize>,
+    balancer: Box<dyn Balancer>,
+}
+
+impl Zones {
+    /// Divides the work among these backends; `None` = there is no other zone.
+    pub(super) fn of(
+        endpoints: &[Arc<Endpoint>],
+        balance: Balance,
+        own: &str,
+        backends: &[usize],
+        seen: &[Member],
+        balancer: impl Fn(&[usize]) -> Box<dyn Balancer>,
+    ) -> Option<Self> {
+        let zone = |index: usize| &*endpoints[index].zone;
+        let (members, away): (Vec<usize>, Vec<usize>) = backends.iter().partition(|index| zone(**index) == own);
+        let mut names: Vec<&str> = away.iter().map(|index| zone(*index)).collect();
+        names.sort_unstable();
+        names.dedup();
+        let groups: Vec<Vec<usize>> =
+            names.iter().map(|name| away.iter().copied().filter(|index| zone(*index) == *name).collect()).collect();
+        let capacity = |members: &[usize]| members.iter().map(|index| capacity(balance, &seen[*index])).sum();
+        let capacities: Vec<u64> = groups.iter().map(|members| capacity(members)).collect();
+        let division = divide(capacity(&members), &capacities, zones(endpoints, own, seen))?;
+        let other = |((name, members), part): ((&str, Vec<usize>), u32)| OtherZone {
+            name: name.to_owned(),
+            part,
+            balancer: balancer(&members),
+            members,
+        };
+        let mut others: Vec<OtherZone> = names.into_iter().zip(groups).zip(division.others).map(other).collect();
+        others.sort_by_key(|zone| std::cmp::Reverse(zone.part));
+        let by_key = matches!(balance, Balance::ConsistentHash(_));
+        (!others.is_empty()).then_some(Self { own: division.own, members, others, by_key })
+    }
+
+    /// Picks a backend: of the zone that is drawn, and of another one where all of that were tried.
+    pub(super) fn pick(
+        &self,
+        home: &dyn Balancer,
+        pick: Pick<'_>,
+        by: impl Fn(&dyn Balancer, Pick<'_>) -> Option<usize>,
+    ) -> Option<usize> {
+        let Pick { cursor, tried, random, now, key } = pick;
+        let drawn = self.draw(key, random);
+        // 0 is the own zone; each zone has a cursor of its own
+        let mut pick_of = |zone: usize| match zone.checked_sub(1) {
+            None => by(home, Pick { cursor, tried, random, now, key }),
+            Some(at) => by(&*self.others[at].balancer, Pick { cursor: cursor.beyond(zone), tried, random, now, key }),
+        };
+        let found = pick_of(drawn);
+        if found.is_some_and(|index| !tried.contains(index)) {
+            return found;
+        }
+        let mut rest = (0..=self.others.len()).filter(|zone| *zone != drawn);
+        let mut tried_one = found;
+        let untried = rest.find_map(|zone| {
+            let found = pick_of(zone);
+            tried_one = tried_one.or(found);
+            found.filter(|index| !tried.contains(*index))
+        });
+        untried.or(tried_one)
+    }
+
+    /// The zone of the next pick: 0 = the own one, 1 = the first of the others.
+    fn draw(&self, key: u64, random: &mut fastrand::Rng) -> usize {
+        if self.own == WHOLE {
+            return 0;
+        }
+        let mut drawn = match self.by_key {
+            // the place on the ring depends on the same key, and must not depend on this (Knuth's multiplicative hashing)
+            true => ((key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * u64::from(WHOLE) >> 32) as u32,
+            false => random.u32(..WHOLE),
+        };
+        for (zone, part) in std::iter::once(self.own).chain(self.others.iter().map(|other| other.part)).enumerate() {
+            match drawn.checked_sub(part) {
+                Some(left) => drawn = left,
+                None => return zone,
+            }
+        }
+        0
+    }
+
+    /// The backends of the zone that a backend is in.
+    pub(super) fn group_of(&self, index: usize) -> Option<&[usize]> {
+        let has = |members: &[usize]| members.binary_search(&index).is_ok();
+        let own = has(&self.members).then_some(&self.members[..]);
+        own.or_else(|| self.others.iter().map(|other| &other.members[..]).find(|members| has(members)))
+    }
+}
+
+/// What a backend can take, in comparison with others.
+fn capacity(balance: Balance, member: &Member) -> u64 {
+    let weight = match balance {
+        Balance::WeightedRoundRobin
+        | Balance::WeightedLeastConnections
+        | Balance::ResourceBased
+        | Balance::ConsistentHash(_) => member.weight,
+        Balance::RoundRobin | Balance::LeastConnections | Balance::ResponseTime | Balance::PowerOfTwo => 1,
+    };
+    u64::from(weight) * u64::from(member.share)
+}
+
+/// In how many zones instances like this one are taken to be: those that the service has backends in, whether or not they can be used, and this one's.
+fn zones(endpoints: &[Arc<Endpoint>], own: &str, seen: &[Member]) -> usize {
+    let all = endpoints.iter().zip(seen).filter(|(_, member)| !member.backup && member.weight > 0);
+    let mut names: Vec<&str> = all.map(|(endpoint, _)| &*endpoint.zone).chain([own]).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.len()
+}
