@@ -89,6 +89,20 @@ fn introduce(config: &model::Config) {
     );
 }
 
+/// Adds to the configuration what is not in its file: keys, addresses of names, and the links to the stores of sessions.
+async fn complete(
+    config: &mut model::Config,
+    inherited: &mut Inherited,
+    events: &Arc<Events>,
+) -> Result<Stores, String> {
+    parts::complete(config)?;
+    names::take_over(std::mem::take(&mut inherited.names), config);
+    let mut stores = Stores::new(Arc::clone(events));
+    stores.link(config)?;
+    stores.wait().await;
+    Ok(stores)
+}
+
 /// The control plane's life.
 async fn control(
     mut loaded: Loaded,
@@ -104,10 +118,7 @@ async fn control(
     let events = Arc::new(Events::default());
     // before anything else is opened: of two processes that start with the same configuration at the same time only one gets past it
     let admin = parts::admin(&loaded.config.admin, &mut inherited)?;
-    parts::complete(&mut loaded.config)?;
-    let mut stores = Stores::new(Arc::clone(&events));
-    stores.link(&mut loaded.config)?;
-    names::take_over(std::mem::take(&mut inherited.names), &mut loaded.config);
+    let stores = complete(&mut loaded.config, &mut inherited, &events).await?;
     let config = &loaded.config;
     let (log, writer) = parts::access_log(&config.log)?.unzip();
     let exporter = Exporter::new(Arc::clone(&events), registry.started());
@@ -117,7 +128,6 @@ async fn control(
     // the first answers are waited for before anything is served and, in an upgrade, before the old process is told to leave
     let fresh = discoveries.begin(config).await;
     discoveries.commit(config, fresh, &registry);
-    stores.wait().await;
     let startup =
         Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, exporter, stores, reload };
     let system = startup.start(&mut inherited)?;
