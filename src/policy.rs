@@ -22,6 +22,9 @@ pub use health::{Check, Health, HttpCheck, Initial};
 pub use resilience::{Breaker, Fallback, LatencyRule, Outlier, Retry, Statuses};
 pub use tracing::Tracing;
 
+/// The most paths to one backend: their order is one word, with four bits for each.
+pub const MOST_PATHS: usize = 16;
+
 /// `[listener.limits]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

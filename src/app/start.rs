@@ -65,21 +65,18 @@ impl Startup<'_> {
     pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
         let (registry, discoveries, mut exporter) = (self.registry, self.discoveries, self.exporter);
         let Loaded { config, effective, .. } = self.loaded;
-        let workers = config.server.workers;
-        let (effective, mut listeners) = (Arc::new(effective), Listeners::new(workers));
+        let (effective, mut listeners) = (Arc::new(effective), Listeners::new(config.server.workers));
         let prepared_webhooks = notify::prepare(&config.notify)?;
         exporter.commit(otlp::prepare(config.otlp.as_ref())?);
         let prepared = listeners.prepare(&config, None, &registry, inherited)?;
         let (config, snapshot) = first(config, effective.hash(), &discoveries, &registry)?;
         let (store, operators) = publish(snapshot, &config, self.events);
-        let mut workers = listener::start(workers, &store, self.recorder, &registry)
-            .map_err(|error| format!("the workers can't start: {error}"))?;
+        let mut workers = data_plane(&config, &store, self.recorder, &registry)?;
         listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
         let shown = told(&listeners, &store);
         let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
-        let monitor = monitor(&agents, &store);
+        let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
-        let candidate = candidate(&config, &store)?;
         let recovering = recovering(&config, &accounting, &store, &faults, &monitor, &candidate.leadership());
         let (why, backups) = (why(&monitor, &faults, &recovering), backups(&config, &store, &registry));
         let admin = Arc::new(admin::Shared::new(admin::Sources {
@@ -125,6 +122,17 @@ impl Startup<'_> {
             discoveries,
         })
     }
+}
+
+/// The workers, which accept nothing yet.
+fn data_plane(
+    config: &model::Config,
+    store: &Arc<Store>,
+    recorder: &Recorder,
+    registry: &Arc<Registry>,
+) -> Result<listener::DataPlane, String> {
+    let started = listener::start(config.server.workers, store, recorder, registry);
+    started.map_err(|error| format!("the workers can't start: {error}"))
 }
 
 /// The listeners as they are shown, once events have told of them.

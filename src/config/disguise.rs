@@ -18,7 +18,8 @@ pub(super) fn line(line: &str) -> String {
     let has_webhook = line.contains("webhook");
     let pieces = line.split_inclusive(is_end).map(|piece| {
         let word = piece.trim_end_matches(is_end);
-        if !has_webhook && !word.contains("://") {
+        // what was meant as a URL may have no scheme
+        if !has_webhook && !line.contains("store") && !word.contains("://") {
             return piece.to_owned();
         }
         masked(word, has_webhook, |secret| "*".repeat(secret.chars().count())) + &piece[word.len()..]

@@ -18,8 +18,8 @@ use serde::Deserialize;
 
 use super::{Backend, MOST, sorted};
 use crate::endpoint::Target;
-use crate::endpoint::paths::MOST as MOST_PATHS;
 use crate::io::{self, HostPort, Resolved};
+use crate::policy::MOST_PATHS;
 
 /// The time that the look-ups of all names in a file may take together. It is less than the time that a configuration waits for first answers.
 const PATIENCE: Duration = Duration::from_secs(3);

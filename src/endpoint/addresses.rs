@@ -38,9 +38,9 @@ impl Addresses {
         Self { all: all.into(), ..Self::default() }
     }
 
-    /// Addresses that are paths to one machine, in the order in which they are written; [`MOST`](super::paths::MOST) at most.
+    /// Addresses that are paths to one machine, in the order in which they are written; [`MOST_PATHS`](crate::policy::MOST_PATHS) at most.
     pub fn of_paths(written: impl IntoIterator<Item = SocketAddr>) -> Self {
-        let all: Box<[SocketAddr]> = written.into_iter().take(super::paths::MOST).collect();
+        let all: Box<[SocketAddr]> = written.into_iter().take(crate::policy::MOST_PATHS).collect();
         let paths = Some(Arc::new(Paths::new(all.len())));
         Self { all, paths, ..Self::default() }
     }

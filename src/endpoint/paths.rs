@@ -8,8 +8,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// The most paths to one backend: their order is one word, with four bits for each.
-pub const MOST: usize = 16;
+use crate::policy::MOST_PATHS as MOST;
 
 const BITS: usize = 4;
 

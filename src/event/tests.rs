@@ -225,9 +225,6 @@ fn after_recovery() -> Vec<Kind> {
         || Certificate { path: text(), names: vec!["a.example".to_owned()], not_after: SystemTime::UNIX_EPOCH };
     let took = Duration::ZERO;
     vec![
-        Kind::HandOver(HandOverChange::Began { who: text(), reason: None }),
-        Kind::HandOver(HandOverChange::Ended { addresses: vec![text()], connections: 0, took }),
-        Kind::HandOver(HandOverChange::Failed { reason: text(), took }),
         Kind::Ledger(LedgerChange::Failed { reason: text() }),
         Kind::Ledger(LedgerChange::Recovered { after_s: 2.0 }),
         Kind::Ledger(LedgerChange::SetAside { reason: text(), file: text() }),
@@ -240,6 +237,8 @@ fn after_recovery() -> Vec<Kind> {
         Kind::Cluster(ClusterChange::Reachable { after: Duration::from_secs(2) }),
         Kind::Otlp(OtlpChange::Failed { signal: "traces", endpoint: text(), reason: text() }),
         Kind::Otlp(OtlpChange::Recovered { signal: "metrics", endpoint: text(), after: Duration::from_secs(2) }),
+        Kind::Store(StoreChange::Unreachable { store: text(), reason: text() }),
+        Kind::Store(StoreChange::Reachable { store: text(), after: Duration::from_secs(2) }),
         Kind::Operator { command: "drain", who: text(), reason: None, until: None, weight: None, sessions: None },
         Kind::OperatorExpired { command: "drain", who: text() },
         Kind::OperatorNotKept { reason: text() },
@@ -264,6 +263,9 @@ fn after_recovery() -> Vec<Kind> {
         Kind::Discovery(DiscoveryChange::Recovered { backends: 3 }),
         Kind::Reloaded { why: text(), generation: 2, changes: text(), took },
         Kind::NotReloaded { why: text(), detail: text(), took },
+        Kind::HandOver(HandOverChange::Began { who: text(), reason: None }),
+        Kind::HandOver(HandOverChange::Ended { addresses: vec![text()], connections: 0, took }),
+        Kind::HandOver(HandOverChange::Failed { reason: text(), took }),
         Kind::Ready { version: "1" },
         Kind::Stopping { signal: text() },
     ]

@@ -72,6 +72,11 @@ impl Backlog {
         None
     }
 
+    /// For how many sessions something waits.
+    pub fn len(&self) -> usize {
+        self.writes.len()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()

@@ -215,12 +215,19 @@ impl Keeper {
         open.probing = false;
         let is_up = self.state.is_up();
         // what waited may take long without anything being wrong
-        if report.is_pure_probe && is_up && !in_time {
+        if is_up && report.is_pure_probe && !in_time {
             self.state.was_late(Moment::now());
-        } else if report.is_pure_probe && !is_up {
+        } else if !is_up {
             self.trial.answered(in_time);
         }
-        if !is_up && self.trial.is_passed() && self.backlog.is_empty() {
+        // new sessions may come all the while. What has come by now is sent before the first question is, and so is done before it
+        if !is_up && self.trial.is_passed() && self.backlog.len() <= MOST {
+            let mut rest = Batch::default();
+            self.backlog.take(MOST).into_iter().for_each(|write| rest.write(write));
+            if !rest.is_empty() {
+                open.send(rest);
+            }
+            self.show_backlog();
             self.is_up();
             *pause = PAUSE;
         }

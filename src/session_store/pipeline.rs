@@ -67,6 +67,11 @@ pub(super) struct Broken {
 }
 
 impl Batch {
+    /// Whether there is nothing to be sent.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     /// Asks for a session.
     pub fn ask(&mut self, question: Question) {
         let name = question.sessions.names.of(question.key);

@@ -7,8 +7,8 @@ use crate::config::model::{Address, Backend};
 use crate::config::raw;
 use crate::config::syntax;
 use crate::config::tree::KeyPath;
-use crate::endpoint::paths::MOST as MOST_PATHS;
 use crate::io::outbound::{Outbound, SocketOptions};
+use crate::policy::MOST_PATHS;
 
 impl Checker<'_> {
     /// How connections to the backends of a service are made; `Some(None)` = as the kernel does by itself.
