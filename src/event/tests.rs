@@ -228,6 +228,8 @@ fn after_recovery() -> Vec<Kind> {
         Kind::Ledger(LedgerChange::ClockJumped { by_s: -3600.0 }),
         Kind::Otlp(OtlpChange::Failed { signal: "traces", endpoint: text(), reason: text() }),
         Kind::Otlp(OtlpChange::Recovered { signal: "metrics", endpoint: text(), after: Duration::from_secs(2) }),
+        Kind::Store(StoreChange::Unreachable { store: text(), reason: text() }),
+        Kind::Store(StoreChange::Reachable { store: text(), after: Duration::from_secs(2) }),
         Kind::Operator { command: "drain", who: text(), reason: None, until: None, weight: None, sessions: None },
         Kind::OperatorExpired { command: "drain", who: text() },
         Kind::OperatorNotKept { reason: text() },

@@ -255,6 +255,9 @@ fn each_metric_about_backends_and_services_is_on_the_board_or_in_an_alert() {
         "evenkeel_discovery_answers_total",
         "evenkeel_otlp_sent_total",
         "evenkeel_reloads_total",
+        "evenkeel_session_lookups_total",
+        "evenkeel_session_lookup_seconds",
+        "evenkeel_session_store_queue_bytes",
     ];
     for metric in ALL.iter().filter(|metric| !left_out.contains(&metric.name)) {
         assert!(all.contains(metric.name), "neither the board nor an alert asks for {}", metric.name);
