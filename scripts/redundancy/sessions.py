@@ -401,9 +401,9 @@ def play(redis, relay, delay, first, second):
         table.row("  moved", went, "0", went == 0)
         table.row("  requests lost", lost, "0", lost == 0)
         well()
+        until("the store is asked again", lambda: second.metric("evenkeel_session_store_up") == 1, 60)
         if change is slow:
             second.reload(redis.port)
-        until("the store is asked again", lambda: second.metric("evenkeel_session_store_up") == 1, 60)
         until("and by the other instance", lambda: first.metric("evenkeel_session_store_up") == 1, 60)
         # what was decided meanwhile is known to the other instance
         fresh = [user for user in served if user >= next_new]

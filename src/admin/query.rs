@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
+/// The name and the value of a parameter.
+type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// The parameters of a query, in its order. One that is there twice is a mistake of whoever asks, because only one of them could be meant, unless
 /// it is one of `lists`, of which each value counts.
-pub(super) fn parameters<'a>(text: &'a str, lists: &[&str]) -> Result<Vec<(Cow<'a, str>, Cow<'a, str>)>, String> {
-    let mut parameters: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
+pub(super) fn parameters<'a>(text: &'a str, lists: &[&str]) -> Result<Vec<Parameter<'a>>, String> {
+    let mut parameters: Vec<Parameter<'a>> = Vec::new();
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
         if !lists.contains(&&*name) && parameters.iter().any(|(known, _)| *known == name) {
             return Err(format!("the parameter {name:?} is there twice"));

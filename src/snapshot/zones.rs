@@ -112,7 +112,7 @@ impl Zones {
         }
         let mut drawn = match self.by_key {
             // the place on the ring depends on the same key, and must not depend on this (Knuth's multiplicative hashing)
-            true => ((key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * u64::from(WHOLE) >> 32) as u32,
+            true => (((key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * u64::from(WHOLE)) >> 32) as u32,
             false => random.u32(..WHOLE),
         };
         for (zone, part) in std::iter::once(self.own).chain(self.others.iter().map(|other| other.part)).enumerate() {

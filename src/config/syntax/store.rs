@@ -34,7 +34,7 @@ pub(in crate::config) fn session_store(text: &str) -> Result<StoreUrl> {
         return Err(problem("has no scheme").suggest(Some(format!("redis://{shown}"))));
     };
     match scheme {
-        "unix" => unix(rest).map_err(|what| problem(what)),
+        "unix" => unix(rest).map_err(problem),
         "redis" | "rediss" => tcp(scheme == "rediss", rest, &problem),
         _ => {
             let near = nearest(scheme, SCHEMES).map(|near| shown.replacen(scheme, near, 1));
