@@ -8,8 +8,8 @@
 //! [`Backlog`](backlog::Backlog) that is bounded in bytes and in which the newest decision for a session counts. The keeper goes on trying, and only
 //! when the store has taken all that has waited, and answers in time again, workers are told to ask it.
 //!
-//! HAProxy's peers and nginx' zone_sync push every change to every other instance, and lose what does not fit into their buffers, which nobody
-//! notices. Here the store is asked when a session is needed, so what was lost on the way there costs a question, not a session.
+//! HAProxy's peers push every change to every other instance, where an entry that was lost on the way stays unknown (haproxy#3161). Here the
+//! store is asked when a session is needed, so what was lost on the way there costs a question, not a session.
 
 mod backlog;
 mod connect;

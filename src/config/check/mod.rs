@@ -46,6 +46,7 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> Option<Config> {
     let names = raw.service.keys().enumerate().map(|(index, name)| (name.clone(), ServiceId(index))).collect();
+    let zone = raw.cluster.as_ref().and_then(|cluster| cluster.zone.as_deref()).filter(|zone| !zone.trim().is_empty());
     let mut check = Checker {
         root,
         folder,
@@ -54,7 +55,7 @@ pub(super) fn check(
         services: names,
         used: BTreeSet::new(),
         looked_up: service::look_up(raw.service.values()),
-        zone: raw.server.zone.as_deref().map(Arc::from),
+        zone: zone.map(Arc::from),
         system: None,
     };
     let server = check.server(&raw.server);

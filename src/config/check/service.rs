@@ -48,7 +48,7 @@ impl Checker<'_> {
         let Some(own) = self.zone.clone() else {
             let mistake = self.mistake(&at, "this instance's zone is not known");
             self.report(
-                mistake.expected("server.zone").help("zone = \"${ZONE}\" in [server] takes it from the environment"),
+                mistake.expected("cluster.zone").help("zone = \"${ZONE}\" in [cluster] takes it from the environment"),
             );
             return None;
         };

@@ -9,7 +9,7 @@ section! {
         /// What this instance is called; default: the name of the machine.
         #[schemars(extend("x-syntax" = "text"))]
         name: Option<String> = None,
-        /// Where this instance is.
+        /// Where this instance stands: shown, and what services with zones = "prefer" go by.
         #[schemars(extend("x-syntax" = "text"))]
         zone: Option<String> = None,
         /// Present = what may be done by one only is done by the instance that is elected.

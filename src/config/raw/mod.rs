@@ -125,9 +125,6 @@ section! {
         /// $STATE_DIRECTORY (systemd), or "state" beside this file.
         #[schemars(extend("x-syntax" = "text"))]
         state_dir: Option<String> = None,
-        /// Where this instance stands, for services with zones = "prefer".
-        #[schemars(extend("x-syntax" = "text"))]
-        zone: Option<String> = None,
         /// Values for ${NAME} in this file, beside the process's environment variables, which they hide.
         environment: BTreeMap<String, String> = BTreeMap::new(),
     }

@@ -45,7 +45,7 @@ words! {
 section! {
     /// A group of backends that do the same.
     Service {
-        /// "prefer": backends in `server.zone` get the work, as far as that is fair to them; "ignore": all alike.
+        /// "prefer": backends in `cluster.zone` get the work, as far as that is fair to them; "ignore": all alike.
         zones: Zones = Zones::Ignore,
         /// How a backend is picked.
         balance: Balance = Balance::RoundRobin,

@@ -2,9 +2,9 @@
 
 use crate::support::{good, only_mistake};
 
-fn zones(server: &str, backend: &str) -> String {
+fn zones(cluster: &str, backend: &str) -> String {
     format!(
-        "[server]\n{server}\n[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:8080\"\nservice = \"app\"\n\
+        "[cluster]\n{cluster}\n[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:8080\"\nservice = \"app\"\n\
          [service.app]\nzones = \"prefer\"\nbackend = [{{ address = \"127.0.0.1:9001\"{backend} }}]\n"
     )
 }

@@ -28,7 +28,7 @@ fn built(zone: &str, balance: &str) -> Snapshot {
     };
     let backends: Vec<String> = (0..9).map(backend).collect();
     let text = format!(
-        "[server]\nzone = \"{zone}\"\n[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:1\"\nservice = \"api\"\n[service.api]\n\
+        "[cluster]\nzone = \"{zone}\"\n[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:1\"\nservice = \"api\"\n[service.api]\n\
          zones = \"prefer\"\nbalance = \"{balance}\"\nhash = {{ on = \"client_ip\" }}\nbackend = [{}, {{ id = \"spare\", address = \"127.0.0.1:10\", backup = true }}]\n",
         backends.join(", ")
     );
