@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What a feature costs: processor time per request with it, against the same proxy without it.
 
-    python3 scripts/cost.py [ROUNDS [SECONDS]]       default: 9 rounds of 2 seconds of load for each
+    python3 scripts/cost.py [ROUNDS [SECONDS]]       default: 15 rounds of 1 second of load for each
 
-One proxy for each feature runs all the while, and they take turns under wrk's load, so that what else the machine does hits all of them. All threads
-of the process are counted, as the kernel counts them (/proc/PID/task/*/schedstat), not those of clients and backends. A round gives each
-feature's ratio to `off`; the table has the medians, and the lowest and highest ratio. EVENKEEL names the binary (default: target/release/evenkeel).
+One proxy for each feature runs all the while, and they take turns under wrk's load; `off` has a turn before and after each of the others, and a feature's
+ratio is to the mean of these two, because a shared machine is slower at one moment than at another. All threads of the process are counted, as the
+kernel counts them (/proc/PID/task/*/schedstat), not those of clients and backends. The table has the medians, and the middle half of the ratios.
+EVENKEEL names the binary (default: target/release/evenkeel).
 """
 
 import os
@@ -20,8 +21,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from socket import socket
 
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 9
-SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 2
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 BINARY = os.environ.get("EVENKEEL", "target/release/evenkeel")
 
 BACKENDS = """
@@ -122,18 +123,28 @@ def main():
             parts = [part.format(**values) for part in (log, service, more)]
             config = PROXY.format(**values, **dict(zip(("log", "service", "more"), parts)))
             proxies[name] = (run(stack, config, work, name, admin), web)
-        costs = {name: [] for name in proxies}
-        for _ in range(ROUNDS + 1):
-            for name, (process, web) in proxies.items():
-                before = processor_time(process)
-                answered = load(web)
-                time.sleep(0.1)
-                costs[name].append((processor_time(process) - before) / answered * 1e6)
-        print(f"{'':28} us/request   ratio    lowest highest")
-        for name, of in costs.items():
-            # the first round warms up
-            ratios = [cost / off for cost, off in zip(of[1:], costs["off"][1:])]
-            print(f"{name:28} {statistics.median(of[1:]):10.2f}   {statistics.median(ratios):5.3f}    {min(ratios):5.3f}  {max(ratios):5.3f}")
+        def cost(name):
+            process, web = proxies[name]
+            before = processor_time(process)
+            answered = load(web)
+            time.sleep(0.05)
+            return (processor_time(process) - before) / answered * 1e6
+
+        features = [name for name in proxies if name != "off"]
+        for name in proxies:
+            cost(name)
+        costs, ratios = {name: [] for name in features}, {name: [] for name in features}
+        off = [cost("off")]
+        for _ in range(ROUNDS):
+            for name in features:
+                costs[name].append(cost(name))
+                off.append(cost("off"))
+                ratios[name].append(2 * costs[name][-1] / (off[-2] + off[-1]))
+        print(f"{'':28} us/request   ratio    middle half")
+        print(f"{'off':28} {statistics.median(off):10.2f}   1.000")
+        for name in features:
+            low, middle, high = statistics.quantiles(ratios[name])
+            print(f"{name:28} {statistics.median(costs[name]):10.2f}   {middle:5.3f}    {low:5.3f}  {high:5.3f}")
 
 
 main()
