@@ -58,7 +58,7 @@ def configuration(backend, work):
         parts.append(f"[service.s{service:02}]\n")
         if service < CHECKED:
             parts.append(f'[service.s{service:02}.health]\npath = "/healthz/s{service:02}"\ninterval = "20s"\nfast_interval = "20s"\nfall = 1\nrise = 1\n')
-        parts.extend(f'[[service.s{service:02}.backend]]\nid = "b{n:02}"\naddress = "127.0.0.1:{backend}"\n' for n in range(BACKENDS))
+        parts.extend(f'[[service.s{service:02}.backend]]\nid = "b{n:02}"\naddress = "127.1.{service}.{n + 1}:{backend}"\n' for n in range(BACKENDS))
     return "".join(parts)
 
 
@@ -68,12 +68,14 @@ def processor_time(pid):
 
 
 def admin_of(process):
+    said = b""
     for line in process.stderr:
+        said += line
         if b"admin listening" in line:
             address = line.decode().split("address=")[1].split()[0]
             threading.Thread(target=process.stderr.read, daemon=True).start()
             return address
-    sys.exit("it did not start")
+    sys.exit(f"it did not start:\n{said.decode()[:2_000]}")
 
 
 def ask(admin, path):
@@ -137,7 +139,7 @@ def measured(process, admin, pages):
 
 
 def main():
-    server = Server(("127.0.0.1", 0), Backend)
+    server = Server(("0.0.0.0", 0), Backend)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as work:
         file = Path(work) / "proxy.toml"

@@ -233,8 +233,8 @@ def outage():
     until("all are accounted for", lambda: taken() + dropped() >= 2 * total[0])
     with open(name + ".log") as file:
         log = file.read()
-    assert log.count("the collector takes no telemetry") == 1, log
-    assert log.count("the collector takes telemetry again") == 1, log
+    assert log.count("the collector takes no traces") == 1, log
+    assert log.count("the collector takes traces again") == 1, log
     assert grown < 4 << 20, f"memory has grown by {grown} bytes while the queue was full"
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 0
