@@ -102,7 +102,7 @@ class Page(threading.Thread):
         try:
             while part := self.answer.read1(1 << 16):
                 self.bytes += len(part)
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, http.client.HTTPException):
             pass
 
     def close(self):
