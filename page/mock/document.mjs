@@ -41,6 +41,7 @@ export function documentOf(fleet, name) {
     started: fleet.started,
     config_generation: 3,
     phase: fleet.phase,
+    ...(fleet.cluster === undefined ? {} : { cluster: { ...fleet.cluster } }),
     recovery: { ...fleet.recovery },
     listeners: {
       web: { address: "0.0.0.0:80", protocol: "http", tls: false, connections: Math.round(120 * fleet.noise()) },

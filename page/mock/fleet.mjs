@@ -26,6 +26,7 @@ export class Fleet {
     this.recoveries = new Map();
     this.maintenance = new Map();
     this.recovery = { paused: false, reason: "", by: "" };
+    this.cluster = undefined;
     this.phase = "ready";
     this.started = new Date().toISOString();
     for (let s = 0; s < services; s += 1) {

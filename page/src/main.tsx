@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ActDialog, Toasts } from "./acts/dialog";
 import { csrf, mayAct, order } from "./api";
 import { isKnown, link, start } from "./live/store";
+import { ClusterState } from "./parts/cluster";
 import { LinkBanner, LinkState } from "./parts/link";
 import { follow, place, to } from "./router";
 import { BackendView } from "./views/backend";
@@ -92,6 +93,7 @@ function Header() {
           read only
         </span>
       )}
+      <ClusterState />
       <LinkState />
       {csrf && (
         <button type="button" class="plain" onClick={() => void order("POST", "/logout").then(() => location.reload())}>

@@ -147,6 +147,17 @@ test("draining asks first, sends the reason, and can be undone from the toast", 
   assert.equal(mock.orders[1].path, "/api/v1/services/api/backends/b/enable");
 });
 
+test("the head names the instance and the leader, and the overview says what nobody repairs without one", async () => {
+  const { page, mock } = await begin({ services: 2 });
+  assert.equal(await page.locator(".cluster").count(), 0);
+  mock.fleet.cluster = { name: "edge-1", zone: "a", elected: true, leader: false, leader_name: "edge-2", why_not: "edge-2 is the leader" };
+  await page.getByText("edge-2 leads").waitFor(PATIENCE);
+  mock.fleet.cluster = { name: "edge-1", zone: "a", elected: true, leader: false, why_not: "no leader is known: etcd does not answer: connection refused" };
+  await page.getByText("Backends are neither restarted nor scaled by any instance: no leader is known: etcd does not answer").waitFor(PATIENCE);
+  mock.fleet.cluster = { name: "edge-1", zone: "a", elected: true, leader: true, leader_name: "edge-1" };
+  await page.locator(".cluster", { hasText: "edge-1 leads" }).waitFor(PATIENCE);
+});
+
 test("a weight, maintenance, and the pause of recovery are sent as the interface has them", async () => {
   const { page, mock } = await begin({ services: 2 }, {}, "#/service/api/a");
   await page.getByRole("button", { name: "Weight…" }).click();

@@ -57,6 +57,14 @@ impl Default for Leadership {
 }
 
 impl Leadership {
+    /// That of an instance of this name, where another one leads.
+    #[cfg(test)]
+    pub fn of_another(name: &str, leader: &str) -> Self {
+        let member = Some(Member { name: name.to_owned(), zone: None });
+        let leader = Some(leader.to_owned());
+        Self { standing: watch::Sender::new(Standing { member, is_elected: true, leader, ..Standing::default() }) }
+    }
+
     /// How things stand.
     pub fn standing(&self) -> Standing {
         self.standing.borrow().clone()

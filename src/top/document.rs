@@ -17,6 +17,8 @@ pub struct Live {
     pub started: String,
     /// `starting`, `ready` or `draining`.
     pub phase: String,
+    /// Which of several instances it is, and who leads; `None` = there is no section `[cluster]`.
+    pub cluster: Option<Cluster>,
     /// Whether faults are repaired.
     pub recovery: Recovery,
     /// By name.
@@ -29,6 +31,20 @@ pub struct Live {
     pub recoveries: BTreeMap<String, Attempt>,
     /// The service that was asked for, where there is one of that name.
     pub service: Option<Detail>,
+}
+
+/// Which of several instances it is, and who leads.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Cluster {
+    /// The name of this instance.
+    pub name: String,
+    /// Whether a leader is elected.
+    pub elected: bool,
+    /// Whether this instance leads.
+    pub leader: bool,
+    /// Who leads, as far as that is known.
+    pub leader_name: Option<String>,
 }
 
 /// Whether faults are repaired.

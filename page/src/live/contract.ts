@@ -11,12 +11,28 @@ export interface Live {
   started: string;
   config_generation: number;
   phase: "starting" | "ready" | "draining";
+  /** Missing where the configuration has no section `[cluster]`. */
+  cluster?: Maybe<Cluster>;
   recovery: { paused: boolean; reason?: Maybe<string>; by?: Maybe<string> };
   listeners: Record<string, Listener>;
   services: Record<string, Service>;
   faults: Record<string, Fault>;
   recoveries: Record<string, Recovery>;
   service?: Maybe<Details>;
+}
+
+/** Which of several instances this is, and who leads. */
+export interface Cluster {
+  name: string;
+  zone?: Maybe<string>;
+  /** Whether a leader is elected; without an election each instance leads. */
+  elected: boolean;
+  /** Whether this one leads. */
+  leader: boolean;
+  /** Who leads, as far as that is known. */
+  leader_name?: Maybe<string>;
+  /** Why this one does not lead, in words. */
+  why_not?: Maybe<string>;
 }
 
 export interface Listener {

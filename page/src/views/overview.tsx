@@ -18,7 +18,7 @@ import { AttemptCard } from "./attempts";
 import type { Certificate } from "./inventory";
 import { Latest } from "./latest";
 import { HeldBack, type State, isHeldBack } from "./recoveries";
-import { type Trouble, isPaused, troubles, verdict, waiting } from "./trouble";
+import { type Trouble, isPaused, noLeader, troubles, verdict, waiting } from "./trouble";
 
 /** So many troubles are listed above the traffic; the table below has all of them. */
 const FIRST = 6;
@@ -89,7 +89,7 @@ function Troubles() {
   const { value: state } = useAnswer<State>("/api/v1/recovery", RECOVERY_MS);
   const isHeld = state !== undefined && isHeldBack(state.services);
   const expiring = certificates?.filter(({ days_left: days }) => ofCertificate(days) !== "good") ?? [];
-  if (all.length + proposals.length + expiring.length === 0 && !isPaused.value && !isHeld) return null;
+  if (all.length + proposals.length + expiring.length === 0 && !isPaused.value && !isHeld && !noLeader.value) return null;
   return (
     <section aria-labelledby="wrong">
       <h2 id="wrong">What needs attention</h2>
@@ -98,6 +98,7 @@ function Troubles() {
           <TroubleLine key={trouble.name} name={trouble.name} service={trouble.service} />
         ))}
         {all.length > FIRST && <li class="more soft">… and {all.length - FIRST} more: the table of services has them first</li>}
+        {noLeader.value !== undefined && <NoLeader why={noLeader.value} />}
         {isPaused.value ? <Paused /> : state && <HeldBack services={state.services} />}
         {proposals.map(([id, attempt]) => (
           <li key={id}>
@@ -141,6 +142,16 @@ function Expiring({ certificate: { names, subject, days_left: days, not_after: e
         {days <= 0 ? "The certificate is not valid any more" : `The certificate expires in ${count(days)} days`}, listener {listener}
       </span>
       <span class="facts">{date(end)}</span>
+    </li>
+  );
+}
+
+function NoLeader({ why }: { why: string }) {
+  return (
+    <li class="trouble warn">
+      <Pill tone="warn">no leader</Pill>
+      <span class="name">Cluster</span>
+      <span class="words">Backends are neither restarted nor scaled by any instance: {why}</span>
     </li>
   );
 }

@@ -1,7 +1,7 @@
 /** What is wrong, the worst first. */
 
 import { computed } from "@preact/signals";
-import { phase, recoveries, recovery, services } from "../live/store";
+import { cluster, phase, recoveries, recovery, services } from "../live/store";
 import type { Service } from "../live/contract";
 import { ORDER, type Standing, type Tone, isTrouble, ofService } from "../tone";
 import { byName } from "../table/order";
@@ -62,6 +62,12 @@ function several(n: number, total: number): string {
 
 /** The repairs that wait for somebody who approves them. */
 export const waiting = computed(() => Object.entries(recoveries.value ?? {}).filter(([, { waits_for_approval: waits }]) => waits));
+
+/** Why no instance leads, in words, where one has to be elected; nothing outside of the instances is repaired then. */
+export const noLeader = computed(() => {
+  const it = cluster.value;
+  return it?.elected && !it.leader && !it.leader_name ? (it.why_not ?? "no leader is known") : undefined;
+});
 
 /** Whether nothing is repaired because somebody has paused it. */
 export const isPaused = computed(() => recovery.value?.paused ?? false);

@@ -9,9 +9,10 @@ use super::words::judge;
 use crate::admin::Phase;
 use crate::admin::backend_reading::BackendReading;
 use crate::admin::rounded::significant;
-use crate::clock::{Stamp, rfc3339};
+use crate::clock::{Stamp, rfc3339, since_boot};
 use crate::event::kind::fault as shown;
 use crate::health::faults::Fault;
+use crate::lead::Standing;
 use crate::recover::Attempt;
 use crate::recover::attempt::Phase as AttemptPhase;
 
@@ -25,27 +26,49 @@ pub(super) fn overview(reading: &Reading) -> Value {
         (service.name.to_string(), self::service(service, faults, recoveries))
     };
     let pause = &reading.pause;
-    json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "started": rfc3339(reading.started),
-        "config_generation": reading.generation,
-        "phase": match reading.phase {
-            Phase::Starting => "starting",
-            Phase::Ready => "ready",
-            // it is about to stop, unless nobody takes its work
-            Phase::HandingOver | Phase::Draining => "draining",
-        },
-        "recovery": known([
-            ("paused", json!(pause.is_some())),
-            ("reason", json!(pause.as_ref().map_or("", |pause| pause.reason.as_deref().unwrap_or_default()))),
-            ("by", json!(pause.as_ref().map_or("", |pause| &*pause.who))),
-            ("since", json!(pause.as_ref().map(|pause| Stamp::from_millis(pause.since).to_string()))),
-        ]),
-        "listeners": reading.listeners.iter().map(listener).collect::<Map<_, _>>(),
-        "services": reading.services.iter().map(of).collect::<Map<_, _>>(),
-        "faults": reading.faults.iter().map(fault).collect::<Map<_, _>>(),
-        "recoveries": reading.recoveries.iter().map(|attempt| recovery(attempt)).collect::<Map<_, _>>(),
-    })
+    known([
+        ("version", json!(env!("CARGO_PKG_VERSION"))),
+        ("started", json!(rfc3339(reading.started))),
+        ("config_generation", json!(reading.generation)),
+        (
+            "phase",
+            json!(match reading.phase {
+                Phase::Starting => "starting",
+                Phase::Ready => "ready",
+                // it is about to stop, unless nobody takes its work
+                Phase::HandingOver | Phase::Draining => "draining",
+            }),
+        ),
+        ("cluster", cluster(&reading.leadership)),
+        (
+            "recovery",
+            known([
+                ("paused", json!(pause.is_some())),
+                ("reason", json!(pause.as_ref().map_or("", |pause| pause.reason.as_deref().unwrap_or_default()))),
+                ("by", json!(pause.as_ref().map_or("", |pause| &*pause.who))),
+                ("since", json!(pause.as_ref().map(|pause| Stamp::from_millis(pause.since).to_string()))),
+            ]),
+        ),
+        ("listeners", json!(reading.listeners.iter().map(listener).collect::<Map<_, _>>())),
+        ("services", json!(reading.services.iter().map(of).collect::<Map<_, _>>())),
+        ("faults", json!(reading.faults.iter().map(fault).collect::<Map<_, _>>())),
+        ("recoveries", json!(reading.recoveries.iter().map(|attempt| recovery(attempt)).collect::<Map<_, _>>())),
+    ])
+}
+
+/// Which of several instances this is, and who leads; null where there is no section `[cluster]`. What changes from one second to the next
+/// without anything having happened, such as how long the leadership lasts, is left to `GET /api/v1/cluster`.
+fn cluster(leadership: &Standing) -> Value {
+    let Some(member) = &leadership.member else { return Value::Null };
+    let leads = leadership.leads_at(since_boot());
+    known([
+        ("name", json!(member.name)),
+        ("zone", json!(member.zone)),
+        ("elected", json!(leadership.is_elected)),
+        ("leader", json!(leads)),
+        ("leader_name", json!(if leads { Some(&member.name) } else { leadership.leader.as_ref() })),
+        ("why_not", json!((!leads).then(|| leadership.why_not()))),
+    ])
 }
 
 fn by_service<'a, T>(all: impl Iterator<Item = (&'a str, &'a T)>) -> HashMap<&'a str, Vec<&'a T>> {

@@ -49,6 +49,7 @@ pub(super) fn overview(shared: &Shared, snapshot: &Snapshot, now: Moment) -> Rea
         generation: snapshot.generation,
         phase: *shared.phase.borrow(),
         pause: shared.recoveries.pause_of(),
+        leadership: shared.leadership.standing(),
         listeners: listeners.collect(),
         services: services.collect(),
         faults: shared.faults.current(),

@@ -11,6 +11,7 @@ use crate::admin::past::Sample;
 use crate::detect::sample::Latencies;
 use crate::endpoint::state::Announced;
 use crate::health::faults::Fault;
+use crate::lead;
 use crate::operator::recovery::Pause;
 use crate::recover::Attempt;
 
@@ -22,6 +23,8 @@ pub(super) struct Reading {
     pub(super) phase: Phase,
     /// The pause of recovery; `None` = it is not paused.
     pub(super) pause: Option<Pause>,
+    /// Which of several instances this is, and who leads.
+    pub(super) leadership: lead::Standing,
     pub(super) listeners: Vec<ListenerReading>,
     pub(super) services: Vec<ServiceReading>,
     /// Those that hold.

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::admin::routes::tests::{ask, shared};
 use crate::endpoint::standing::Override;
+use crate::lead::Leadership;
 use crate::snapshot::{Snapshot, testing};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -91,6 +92,17 @@ async fn no_member_of_the_document_is_null() {
     let (_, document) = get(&shared, "/api/v1/live?service=api").await;
     assert!(!has_null(&document), "{document:#}");
     assert_eq!((&document["recovery"]["paused"], &document["recovery"]["by"]), (&json!(true), &json!("somebody")));
+}
+
+#[tokio::test]
+async fn the_document_names_the_instance_and_the_leader_where_there_is_a_cluster() {
+    assert!(get(&with(&["api"]), "/api/v1/live").await.1.get("cluster").is_none());
+    let mut shared = with(&["api"]);
+    Arc::get_mut(&mut shared).unwrap().leadership = Arc::new(Leadership::of_another("edge-1", "edge-2"));
+    let shown = json!({
+        "name": "edge-1", "elected": true, "leader": false, "leader_name": "edge-2", "why_not": "edge-2 is the leader",
+    });
+    assert_eq!(get(&shared, "/api/v1/live").await.1["cluster"], shown);
 }
 
 #[tokio::test(start_paused = true)]

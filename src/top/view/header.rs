@@ -4,7 +4,7 @@ use ratatui::text::{Line, Span};
 
 use super::text::{clip, width};
 use super::theme::Theme;
-use crate::top::document::Live;
+use crate::top::document::{Cluster, Live};
 use crate::top::format::{age, number, span};
 use crate::top::model::{Model, Now};
 use crate::top::tone::Tone;
@@ -58,10 +58,22 @@ fn pieces(live: &Live, place: &str, now: Now) -> Vec<(Tone, String)> {
         .collect();
     vec![
         (phase, live.phase.clone()),
+        live.cluster.as_ref().map_or_else(|| (Tone::Soft, String::new()), cluster),
         recovery,
         (Tone::Soft, format!("up {}", age(&live.started, now.wall).unwrap_or_else(|| "?".to_owned()))),
         (Tone::Soft, format!("{} on {listeners}", plural(connections, "connection"))),
         (Tone::Soft, place.to_owned()),
         (Tone::Soft, if each.len() > 1 { format!("({})", each.join(", ")) } else { String::new() }),
     ]
+}
+
+/// The name of this instance, and who leads.
+fn cluster(cluster: &Cluster) -> (Tone, String) {
+    let name = &cluster.name;
+    match (cluster.elected, cluster.leader, &cluster.leader_name) {
+        (false, ..) => (Tone::Soft, name.clone()),
+        (true, true, _) => (Tone::Soft, format!("{name} leads")),
+        (true, false, Some(leader)) => (Tone::Soft, format!("{name}, {leader} leads")),
+        (true, false, None) => (Tone::Warn, format!("{name}, NO LEADER")),
+    }
 }

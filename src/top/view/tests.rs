@@ -110,6 +110,22 @@ fn what_is_stale_says_so_and_has_no_colour_left() {
 }
 
 #[test]
+fn the_head_names_the_instance_and_the_leader() {
+    let mut model = model();
+    for (leads, leader, shown_as) in [
+        (true, serde_json::json!("edge-1"), "ready  edge-1 leads"),
+        (false, serde_json::json!("edge-2"), "ready  edge-1, edge-2 leads"),
+        (false, serde_json::Value::Null, "ready  edge-1, NO LEADER"),
+    ] {
+        let mut next = document();
+        next["cluster"] =
+            serde_json::json!({ "name": "edge-1", "elected": true, "leader": leads, "leader_name": leader });
+        model.hear(answer(&next), now());
+        assert!(shown(&model, now()).contains(shown_as), "{}", shown(&model, now()));
+    }
+}
+
+#[test]
 fn no_service_is_no_empty_picture() {
     let mut model = model();
     let mut none = document();
