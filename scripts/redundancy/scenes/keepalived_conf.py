@@ -2,9 +2,10 @@
 
 import subprocess
 
+from harness import Row
 from lab import Lab
-from play import Row
 
+NEEDS = ("namespaces", "keepalived")
 CONFIG = """\
 [[listener]]
 name = "web"
@@ -52,8 +53,8 @@ def play(context):
             said = told.stdout + told.stderr
             taken += told.returncode == 0 and not said.strip()
             complaints.append(said.strip())
-        yield Row(f"keepalived -t takes what is printed, {len(GOOD)} ways", f"{taken} {' '.join(complaints).strip()}", str(len(GOOD)), taken == len(GOOD))
+        yield Row(f"keepalived -t takes what is printed, {len(GOOD)} ways", str(len(GOOD)), f"{taken} {' '.join(complaints).strip()}", taken == len(GOOD))
         refused = sum(printed(options).returncode != 0 for options in BAD)
-        yield Row(f"what can't be true of two machines is refused, {len(BAD)} ways", str(refused), str(len(BAD)), refused == len(BAD))
+        yield Row(f"what can't be true of two machines is refused, {len(BAD)} ways", str(len(BAD)), str(refused), refused == len(BAD))
     finally:
         lab.close()

@@ -1,165 +1,22 @@
-#!/usr/bin/env python3
-"""Leadership for real: instances of Evenkeel, an etcd, and all that can go wrong between them.
+"""Instances of Evenkeel, an etcd, and all that can go wrong between them.
 
-    leadership.py EVENKEEL [SCHEDULES [SEED]]
-
-Three instances are elected through a real etcd, which each reaches through a relay of its own. A backend is down for good, so the leader runs its command
-again and again; the command appends its fencing token to one file, twenty times a second, for as long as it lives. In each schedule the leader is
-stopped beyond its lease (SIGSTOP), killed, cut off from etcd, or told to end, or etcd itself is killed and started again; at random with another
-trouble at the same time. What has to hold: the tokens in the file never go down (a lower one behind a higher one was written by somebody who had
-been superseded), another instance leads within the lease and a second, and clients are served all the time.
+In each schedule the leader is stopped beyond its lease (SIGSTOP), killed, cut off from etcd, or told to end, or etcd itself is killed and started
+again; at random with another trouble at the same time. What has to hold: tokens never go down (a lower one behind a higher one was written by somebody
+who had been superseded), another instance leads within the lease and a second, and clients are served all the time. SEED repeats a run.
 """
 
 import collections
-import json
-import pathlib
 import random
-import shutil
 import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-import urllib.request
 
-TTL = 3.0
-INSTANCES = ["one", "two", "three"]
+from cluster import TTL, Cluster, leader_among, superseded
+from harness import Processes, Row, timing, told
+
+NEEDS = ("etcd",)
 ACTS = ["stopped", "killed", "cut off", "told to end", "etcd killed"]
-HOOK = """
-while :; do echo "$EVENKEEL_FENCING_TOKEN $NAME $(date +%s.%N)" >> "$FILE"; sleep 0.05; done
-"""
-CONFIG = """
-admin.bind = "127.0.0.1:{admin}"
-cluster = {{ name = "{name}", elect = {{ etcd = ["http://127.0.0.1:{relay}"], ttl = "{ttl}s" }} }}
-server.state_dir = "{folder}/{name}"
-[[listener]]
-name = "web"
-bind = "127.0.0.1:{port}"
-service = "api"
-[service.api]
-health = {{ path = "/", interval = "200ms", fall = 1, rise = 1 }}
-backend = [{{ id = "good", address = "127.0.0.1:{good}" }}, {{ id = "bad", address = "127.0.0.1:{bad}" }},
-           {{ id = "fine", address = "127.0.0.1:{fine}" }}]
-[[service.api.recover]]
-strategy = "restart"
-run = ["/bin/sh", "-c", '''{hook}''']
-environment = {{ NAME = "{name}", FILE = "{folder}/tokens" }}
-attempts = 100000
-delay = "50ms"
-time_out = "2s"
-within = "1s"
-[service.api.recovery]
-cool_down = "50ms"
-per_hour = 0
-"""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Relay:
-    """Bytes to and from etcd; while it is cut, none of them arrives, and nobody is told."""
-
-    def __init__(self, to):
-        self.to, self.cut = to, False
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            client, _ = self.listener.accept()
-            try:
-                server = socket.create_connection(("127.0.0.1", self.to), 1)
-            except OSError:
-                client.close()
-                continue
-            server.settimeout(None)
-            for source, target in [(client, server), (server, client)]:
-                threading.Thread(target=self.pump, args=(source, target), daemon=True).start()
-
-    def pump(self, source, target):
-        try:
-            while data := source.recv(65536):
-                while self.cut:
-                    time.sleep(0.02)
-                target.sendall(data)
-        except OSError:
-            pass
-        for side in (source, target):
-            try:
-                side.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-
-class Etcd:
-    def __init__(self, folder):
-        self.folder, self.port, self.peer = folder, free_port(), free_port()
-        self.start()
-
-    def start(self):
-        client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer}"
-        self.process = subprocess.Popen(
-            ["etcd", "--data-dir", f"{self.folder}/etcd", "--listen-client-urls", client, "--advertise-client-urls", client,
-             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-
-class Instance:
-    def __init__(self, binary, folder, name, etcd, good, fine, bad):
-        self.binary, self.name = binary, name
-        self.relay, self.admin, self.port = Relay(etcd.port), free_port(), free_port()
-        self.file = pathlib.Path(folder, f"{name}.toml")
-        self.file.write_text(CONFIG.format(admin=self.admin, name=name, relay=self.relay.port, ttl=int(TTL), folder=folder,
-                                           port=self.port, good=good, fine=fine, bad=bad, hook=HOOK))
-        self.log = open(f"{folder}/{name}.log", "ab")
-        self.is_stopped = False
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen([self.binary, "run", "-c", self.file], stdout=self.log, stderr=self.log)
-
-    def signal(self, which):
-        self.process.send_signal(which)
-        self.is_stopped = which == signal.SIGSTOP
-
-    def leads(self):
-        if self.is_stopped or self.process.poll() is not None:
-            return False
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/api/v1/cluster", timeout=1) as answer:
-                return json.load(answer)["leader"]
-        except OSError:
-            return False
-
-    def serves(self):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=2) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
-
-
-def leader_among(instances, seconds):
-    """Who leads, as soon as somebody does, and after how long."""
-    began = time.monotonic()
-    while time.monotonic() - began < seconds:
-        for instance in instances:
-            if instance.leads():
-                return instance, time.monotonic() - began
-        time.sleep(0.02)
-    return None, seconds
 
 
 def trouble(act, leader, etcd):
@@ -184,84 +41,66 @@ def trouble(act, leader, etcd):
     return etcd.start
 
 
-def main():
-    binary, schedules = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 20
-    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 32)
-    print(f"{schedules} schedules, seed {seed}")
-    chance, folder = random.Random(seed), tempfile.mkdtemp(prefix="evenkeel-leadership-")
-    backends = [subprocess.Popen([sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder],
-                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={"PYTHONUNBUFFERED": "1"})
-                for _ in range(2)]
-    good, fine = [int(backend.stdout.readline().split(b" port ")[1].split()[0]) for backend in backends]
-    etcd, failures = Etcd(folder), []
-    instances = [Instance(binary, folder, name, etcd, good, fine, free_port()) for name in INSTANCES]
-    took, refused = collections.defaultdict(list), 0
-    try:
-        if not leader_among(instances, 20)[0]:
-            raise SystemExit("nobody leads at the start")
-        for number in range(schedules):
-            leader, _ = leader_among(instances, TTL + 5)
-            if not leader:
-                failures.append(f"schedule {number}: nobody leads before the trouble")
-                continue
-            time.sleep(chance.uniform(0.2, 1.5))
-            act = ACTS[number % len(ACTS)]
-            ends = [trouble(act, leader, etcd)]
-            others = [instance for instance in instances if instance is not leader]
-            if act != "etcd killed" and chance.random() < 0.3:
-                other = chance.choice(others)
-                others.remove(other)
-                ends.append(trouble(chance.choice(["stopped", "cut off"]), other, etcd))
-            if act == "etcd killed":
-                time.sleep(chance.uniform(0.5, 2 * TTL))
-                refused += sum(not instance.serves() for instance in instances)
-                ends.pop()()
-                # etcd needs its time to start, and then lets each lease last for its whole time once more
-                _, seconds = leader_among(instances, TTL + 1 + 3)
-            else:
-                next_one, seconds = leader_among(others, TTL + 3)
-                refused += sum(not instance.serves() for instance in others)
-                if not next_one or seconds > TTL + 1:
-                    failures.append(f"schedule {number}: {act}: no other leader within {TTL + 1} s ({seconds:.2f} s)")
-                time.sleep(chance.uniform(0, 1.5))
-            took[act].append(seconds)
-            for end in ends:
-                end()
-            time.sleep(0.3)
-    finally:
-        for instance in instances:
-            instance.relay.cut = False
-            if instance.is_stopped:
-                instance.signal(signal.SIGCONT)
-            instance.process.terminate()
-        for instance in instances:
-            instance.process.wait()
-        etcd.kill()
-        for backend in backends:
-            backend.kill()
-    lines = [line.split() for line in pathlib.Path(folder, "tokens").read_text().splitlines()]
-    tokens = [(int(line[0]), line[1]) for line in lines]
-    highest = 0
-    for number, (token, name) in enumerate(tokens):
-        if token < highest:
-            failures.append(f"line {number}: {name} acted with {token} after {highest}")
-        highest = max(highest, token)
-    by_token = collections.defaultdict(set)
-    for token, name in tokens:
-        by_token[token].add(name)
-    failures += [f"token {token} is of {names}" for token, names in by_token.items() if len(names) > 1]
-    print(f"{'the leader was':<16}{'times':>6}{'median':>9}{'longest':>9}   until another one leads, s")
-    for act, seconds in took.items():
-        print(f"{act:<16}{len(seconds):>6}{statistics.median(seconds):>9.2f}{max(seconds):>9.2f}")
-    print(f"{len(tokens)} acts under {len(by_token)} tokens, the last one {highest}; requests that were not answered: {refused}")
-    if refused:
-        failures.append("clients were not served")
-    for failure in failures:
-        print("FAILED:", failure)
-    if failures:
-        print("the logs are in", folder)
-        raise SystemExit(1)
-    shutil.rmtree(folder)
+class Schedules:
+    """What came of those that were played."""
+
+    def __init__(self, cluster, chance):
+        self.cluster, self.chance = cluster, chance
+        self.took, self.refused, self.leaderless = collections.defaultdict(list), 0, 0
+
+    def play(self, act):
+        instances, etcd, chance = self.cluster.instances, self.cluster.etcd, self.chance
+        leader, seconds = leader_among(instances, TTL + 5)
+        if not leader:
+            self.leaderless += 1
+            return
+        time.sleep(chance.uniform(0.2, 1.5))
+        ends = [trouble(act, leader, etcd)]
+        others = [instance for instance in instances if instance is not leader]
+        if act != "etcd killed" and chance.random() < 0.3:
+            other = chance.choice(others)
+            others.remove(other)
+            ends.append(trouble(chance.choice(["stopped", "cut off"]), other, etcd))
+        if act == "etcd killed":
+            time.sleep(chance.uniform(0.5, 2 * TTL))
+            self.refused += sum(not instance.serves() for instance in instances)
+            ends.pop()()
+            # etcd needs its time to start, and then lets each lease last for its whole time once more
+            _, seconds = leader_among(instances, TTL + 1 + 3)
+        else:
+            _, seconds = leader_among(others, TTL + 3)
+            self.refused += sum(not instance.serves() for instance in others)
+            time.sleep(chance.uniform(0, 1.5))
+        self.took[act].append(seconds)
+        for end in ends:
+            end()
+        time.sleep(0.3)
 
 
-main()
+def play(context):
+    count = context.size("SCHEDULES", 3, 20, 1000)
+    seed = context.size("SEED", *[random.randrange(1 << 32)] * 3)
+    with tempfile.TemporaryDirectory(prefix="evenkeel-leadership-") as folder, Processes(folder) as processes:
+        cluster = Cluster(processes, context.evenkeel)
+        schedules = Schedules(cluster, random.Random(seed))
+        acts = ACTS * (count // len(ACTS) + 1)
+        for act in (acts if count >= len(ACTS) else random.Random(seed).sample(ACTS, len(ACTS)))[:count]:
+            schedules.play(act)
+        processes.close()
+        tokens = cluster.tokens()
+    wrong = superseded(tokens)
+    yield Row(
+        f"leadership, {count} schedules (SEED={seed}): acts of one who had been superseded, or with another's token",
+        "0",
+        f"{len(wrong)} of {len(tokens)} acts under {len({token for token, _, _ in tokens})} tokens {'; '.join(wrong[:3])}",
+        not wrong and len(tokens) > 0,
+    )
+    yield Row("requests that were not answered meanwhile", "0", str(schedules.refused), schedules.refused == 0)
+    yield timing("schedules that began without a leader", "0", str(schedules.leaderless), schedules.leaderless == 0)
+    for act, seconds in schedules.took.items():
+        row = f"the leader {act}, {len(seconds)} times" if act != "etcd killed" else f"etcd killed and started again, {len(seconds)} times"
+        seen = f"median {statistics.median(seconds):.2f} s, longest {max(seconds):.2f} s"
+        if act == "etcd killed":
+            yield told(f"{row}: somebody leads after", seen)
+        else:
+            yield timing(f"{row}: another one leads after", f"<= {TTL + 1:g} s", seen, max(seconds) <= TTL + 1)

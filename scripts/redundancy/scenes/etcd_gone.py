@@ -1,0 +1,84 @@
+"""etcd is gone for long under traffic: clients notice nothing, nothing is repaired, and the log says it once."""
+
+import asyncio
+import tempfile
+import time
+
+from cluster import TTL, Cluster, leader_among, superseded
+from harness import Processes, Row, percentile, timing
+
+NEEDS = ("etcd",)
+IS_IN_SHORT = False
+# requests a second, to each instance
+RATE = 100
+# until the lease has ended, by which the leader stops
+MARGIN = 0.5
+
+
+async def ask(port, seconds, times):
+    """Requests at their times over one connection; what is not answered well is None."""
+    begin, number, reader, writer = time.monotonic(), 0, None, None
+    while (now := time.monotonic() - begin) < seconds:
+        if now < number / RATE:
+            await asyncio.sleep(number / RATE - now)
+        number += 1
+        began = time.monotonic()
+        try:
+            if writer is None:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+            times.append(time.monotonic() - began if head.startswith(b"HTTP/1.1 200") else None)
+        except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, IndexError):
+            times.append(None)
+            writer = None
+    if writer is not None:
+        writer.close()
+
+
+def traffic(instances, seconds):
+    """The latencies of all, and how many were not answered."""
+    times = []
+
+    async def all_of_them():
+        await asyncio.gather(*(ask(instance.port, seconds, times) for instance in instances))
+
+    asyncio.run(all_of_them())
+    answered = [one for one in times if one is not None]
+    return answered, len(times) - len(answered)
+
+
+def play(context):
+    seconds = context.size("SECONDS", 30, 60, 3600)
+    with tempfile.TemporaryDirectory(prefix="evenkeel-etcd-gone-") as folder, Processes(folder) as processes:
+        cluster = Cluster(processes, context.evenkeel)
+        before, lost_before = traffic(cluster.instances, 10)
+        logs = {instance.name: len(processes.log(f"{instance.name}.log")) for instance in cluster.instances}
+        cluster.etcd.kill()
+        at = time.time()
+        during, lost = traffic(cluster.instances, seconds)
+        over = time.time()
+        said = {name: processes.log(f"{name}.log")[length:].splitlines() for name, length in logs.items()}
+        cluster.etcd.start()
+        leader, took = leader_among(cluster.instances, TTL + 1 + 3)
+        time.sleep(2)
+        processes.close()
+        tokens = cluster.tokens()
+    late = [token for token in tokens if at + TTL + MARGIN < token[2] <= over]
+    again = [token for token in tokens if token[2] > over]
+    about = {name: [line for line in lines if "etcd" in line] for name, lines in said.items()}
+    yield Row(f"etcd gone for {seconds} s, {RATE} requests/s to each of 3 instances: requests lost", "0", f"{lost} of {len(during) + lost}", lost + lost_before == 0)
+    worse = percentile(during, 0.99) - percentile(before, 0.99)
+    yield timing(
+        "latency, p99, before and while it is gone", "+ 1 ms at most", f"{percentile(before, 0.99) * 1e3:.2f} ms, {percentile(during, 0.99) * 1e3:.2f} ms", worse <= 0.001
+    )
+    yield Row(f"acts of recovery later than the lease ({TTL:g} s)", "0", str(len(late)), not late)
+    yield Row(
+        "lines in the log about etcd, of each instance",
+        "1",
+        ", ".join(f"{len(lines)}" for lines in about.values()),
+        all(len(lines) == 1 for lines in about.values()),
+    )
+    yield Row("acts of one who had been superseded", "0", str(len(superseded(tokens))), not superseded(tokens))
+    yield timing("etcd is back: somebody leads, and acts, after", f"<= {TTL + 1 + 3:g} s", f"{took:.1f} s", leader is not None and bool(again))
