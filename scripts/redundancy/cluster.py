@@ -17,9 +17,10 @@ INSTANCES = ["one", "two", "three"]
 HOOK = """
 while :; do echo "$EVENKEEL_FENCING_TOKEN $NAME $(date +%s.%N)" >> "$FILE"; sleep 0.05; done
 """
+ELECTED = 'cluster = {{ name = "{name}", elect = {{ etcd = ["http://127.0.0.1:{relay}"], ttl = "{ttl}s" }} }}'
 CONFIG = """
 admin.bind = "127.0.0.1:{admin}"
-cluster = {{ name = "{name}", elect = {{ etcd = ["http://127.0.0.1:{relay}"], ttl = "{ttl}s" }} }}
+{cluster}
 server.state_dir = "{folder}/{name}"
 [[listener]]
 name = "web"
@@ -32,7 +33,7 @@ backend = [{{ id = "good", address = "127.0.0.1:{good}" }}, {{ id = "bad", addre
 [[service.api.recover]]
 strategy = "restart"
 run = ["/bin/sh", "-c", '''{hook}''']
-environment = {{ NAME = "{name}", FILE = "{folder}/tokens" }}
+environment = {{ NAME = "{name}", FILE = "{tokens}" }}
 attempts = 100000
 delay = "50ms"
 time_out = "2s"
@@ -96,12 +97,18 @@ class Etcd:
 
 
 class Instance:
+    """One of the cluster; or, without etcd, one that is always the leader of itself, whose acts go to a file of its own."""
+
     def __init__(self, processes, evenkeel, name, etcd, good, fine, bad):
         self.processes, self.evenkeel, self.name = processes, evenkeel, name
-        self.relay, self.admin, self.port = Relay(etcd.port), free_port(), free_port()
+        self.admin, self.port = free_port(), free_port()
+        cluster, tokens = "", Path(processes.folder, f"{name}-acts")
+        if etcd:
+            self.relay, tokens = Relay(etcd.port), Path(processes.folder, "tokens")
+            cluster = ELECTED.format(name=name, relay=self.relay.port, ttl=int(TTL))
         self.file = Path(processes.folder, f"{name}.toml")
-        self.file.write_text(CONFIG.format(admin=self.admin, name=name, relay=self.relay.port, ttl=int(TTL), folder=processes.folder,
-                                           port=self.port, good=good, fine=fine, bad=bad, hook=HOOK))
+        self.file.write_text(CONFIG.format(cluster=cluster, tokens=tokens, admin=self.admin, name=name, folder=processes.folder, port=self.port,
+                                           good=good, fine=fine, bad=bad, hook=HOOK))
         self.is_stopped = False
         self.start()
 
@@ -128,13 +135,14 @@ class Instance:
 
 
 class Cluster:
-    def __init__(self, processes, evenkeel):
+    def __init__(self, processes, evenkeel, with_alone=False):
         self.tokens_file = Path(processes.folder, "tokens")
         self.etcd = Etcd(processes)
-        good, fine = Backend(), Backend()
-        bad = free_port()
-        self.instances = [Instance(processes, evenkeel, name, self.etcd, good.port, fine.port, bad) for name in INSTANCES]
-        wait_until("all serve", lambda: all(instance.serves() for instance in self.instances))
+        backends = [Backend().port, Backend().port, free_port()]
+        self.instances = [Instance(processes, evenkeel, name, self.etcd, *backends) for name in INSTANCES]
+        self.alone = Instance(processes, evenkeel, "alone", None, *backends) if with_alone else None
+        everybody = [*self.instances, *([self.alone] if self.alone else [])]
+        wait_until("all serve", lambda: all(instance.serves() for instance in everybody))
         if not leader_among(self.instances, 20)[0]:
             raise Broken("nobody leads at the start")
 
