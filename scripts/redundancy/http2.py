@@ -8,6 +8,8 @@ END_STREAM, END_HEADERS, ACK, PADDED = 1, 4, 1, 8
 REFUSED_STREAM = 7
 # the server has not begun with it, and says so: the request may be sent again
 UNPROCESSED = "unprocessed"
+# it was not sent: the connection takes no more
+NOT_SENT = "not sent"
 # :method GET, :scheme http, :path / of HPACK's static table, and :authority a as a literal
 HEAD = b"\x82\x86\x84\x41\x01a"
 STATUS_200 = 0x88
@@ -35,9 +37,9 @@ class Http2(asyncio.Protocol):
         return self.is_open and not self.is_going_away and self.next_stream < LAST_STREAM
 
     async def ask(self, loop):
-        """What came of a request. Nothing has been sent where the connection can't take it any more."""
+        """What came of a request."""
         if not self.takes_requests():
-            return UNPROCESSED
+            return NOT_SENT
         stream, self.next_stream = self.next_stream, self.next_stream + 2
         self.streams[stream] = [loop.create_future(), "no status"]
         self.transport.write(frame(HEADERS, END_STREAM | END_HEADERS, stream, HEAD))

@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 
-from http2 import UNPROCESSED, Http2
+from http2 import NOT_SENT, UNPROCESSED, Http2
 
 PATIENCE = 6.0
 AGAIN = 0.01
@@ -123,14 +123,13 @@ class Http2Client(Client):
         return await asyncio.shield(held)
 
     async def one(self, loop, begin):
-        outcome, refused, again = "no answer", 0, -1
+        outcome, refused, again = NOT_SENT, 0, 0
         try:
             async with asyncio.timeout(PATIENCE):
-                outcome = UNPROCESSED
-                while outcome == UNPROCESSED:
-                    outcome, again = "no answer", again + 1
+                while outcome in (NOT_SENT, UNPROCESSED):
                     connection, refused = await self.connection(loop, random.randrange(CONNECTIONS))
                     outcome = await connection.ask(loop)
+                    again += outcome == UNPROCESSED
         except TimeoutError:
             outcome = "no answer"
         self.note(begin, outcome, refused, again)
