@@ -77,7 +77,7 @@ def lacks_program(name):
 
 
 # what a scene may need, and why it is not there
-MISSING = {"namespaces": lacks_namespaces, **{name: lacks_program(name) for name in ("keepalived", "etcd", "redis-server", "moto_server")}}
+MISSING = {"namespaces": lacks_namespaces, **{name: lacks_program(name) for name in ("keepalived", "etcd", "redis-server", "moto_server", "litestream")}}
 
 
 def play_script(name, context):

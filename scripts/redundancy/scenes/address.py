@@ -8,6 +8,8 @@ from pair import VIP, Load, Owners, Pair
 
 NEEDS = ("namespaces", "keepalived")
 RATE = 1000
+# for what has to happen at all, also on a machine that does much else: then the standby's script may be late too, and nobody has the address for a while
+PATIENCE = 20
 
 
 def play(context):
@@ -32,7 +34,7 @@ def killed(pair, times):
         at = time.monotonic()
         active.end(signal.SIGKILL)
         over = time.monotonic()
-        wait_until("the address at the other one", standby.has_address, 5)
+        wait_until("the address at the other one", standby.has_address, PATIENCE)
         active.start()
         time.sleep(1)
         seen = load.stop()
@@ -43,7 +45,7 @@ def killed(pair, times):
         in_flight += sum(one.begin <= over for one in gone)
         refused += sum(one.refused > 0 for one in seen)
     p99 = percentile(firsts, 0.99)
-    yield timing(f"killed (SIGKILL), {times} times, {RATE} requests/s: first answer, p99", "<= 500 ms", ms(p99), p99 <= 0.5)
+    yield timing(f"killed (SIGKILL), {times} times, {RATE} requests/s: first answer, p99", "<= 500 ms", f"{ms(p99)}; median {ms(percentile(firsts, 0.5))}", p99 <= 0.5)
     yield Row(
         "requests lost by the kills, of those that were in flight at the end of the process",
         "all",
@@ -61,14 +63,14 @@ def moved(pair, what, times, do, undo):
         at = time.monotonic()
         do(pair, active)
         other = pair.b if active is pair.a else pair.a
-        wait_until("the address at the other one", other.has_address, 10)
+        wait_until("the address at the other one", other.has_address, PATIENCE)
         time.sleep(0.5)
         undo(pair, active)
         seen = load.stop()
         firsts.append(first_answer(seen, at, quiet=0.05))
         lost.append(sum(one.is_lost() for one in seen))
     worst = max(firsts)
-    yield timing(f"{what}, {times} times: first answer, worst", "<= 1000 ms", f"{ms(worst)}; {sum(lost) / times:.0f} requests lost each time", worst <= 1.0)
+    yield timing(f"{what}, {times} times: first answer, worst", "<= 1000 ms", f"{ms(worst)}; median {ms(percentile(firsts, 0.5))}; {sum(lost) / times:.0f} requests lost each time", worst <= 1.0)
 
 
 def hang(pair, active):
@@ -92,11 +94,11 @@ def healed(pair, times):
     for _ in range(times):
         active, standby = pair.settle()
         pair.lab.cut(pair.cable)
-        wait_until("two owners", standby.has_address, 5)
+        wait_until("two owners", standby.has_address, PATIENCE)
         time.sleep(0.5)
         at = time.monotonic()
         pair.lab.heal(pair.cable)
-        wait_until("one owner", lambda: active.has_address() != standby.has_address(), 10, 0.005)
+        wait_until("one owner", lambda: active.has_address() != standby.has_address(), PATIENCE, 0.005)
         gave_way = [change for change in owners.changes if change[0] > at and change[2] == "lost"]
         longest = max(longest, gave_way[0][0] - at)
     yield timing(f"a partition heals, {times} times: two owners for, worst", "<= 100 ms (one advert)", ms(longest), longest <= 0.1)

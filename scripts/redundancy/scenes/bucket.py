@@ -47,7 +47,7 @@ class Bucket:
 
 
 class Proxy:
-    def __init__(self, processes, evenkeel, folder, name, backend, environment):
+    def __init__(self, processes, evenkeel, folder, name, backend, environment, backup=True):
         self.name, self.state = name, folder / "state"
         self.port, self.admin = free_port(), free_port()
         configuration = folder / "proxy.toml"
@@ -67,9 +67,7 @@ backend = [{{ address = "127.0.0.1:{backend.port}" }}]
 interval = "200ms"
 [service.api.sla]
 tier = "standard"
-[state]
-backup = {{ to = "s3://copies/prod", every = "{EVERY:g}s", name = "{name}" }}
-""")
+""" + (f'[state]\nbackup = {{ to = "s3://copies/prod", every = "{EVERY:g}s", name = "{name}" }}\n' if backup else ""))
         self.process = processes.start(f"{name}.log", [evenkeel, "run", "-c", configuration], env=environment)
         wait_until("the proxy", lambda: get(self.admin, "/readyz"), 60)
 

@@ -4,8 +4,10 @@ Requests to an instance without `[cluster]` tell what latencies are on this mach
 """
 
 import asyncio
+import os
 import tempfile
 import time
+from pathlib import Path
 
 from cluster import TTL, Cluster, leader_among, superseded
 from harness import Processes, Row, percentile, timing
@@ -51,6 +53,12 @@ def traffic(instances, seconds):
     return times
 
 
+def processor_time(process):
+    """Seconds that a process has used."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def play(context):
     seconds = context.size("SECONDS", 30, 60, 3600)
     with tempfile.TemporaryDirectory(prefix="evenkeel-etcd-gone-") as folder, Processes(folder) as processes:
@@ -58,16 +66,24 @@ def play(context):
         # connections are open, code is in memory
         traffic([*cluster.instances, cluster.alone], 3)
         logs = {instance.name: len(processes.log(f"{instance.name}.log")) for instance in cluster.instances}
+        everybody = [*cluster.instances, cluster.alone]
         cluster.etcd.kill()
         at = time.time()
+        used = [processor_time(instance.process) for instance in everybody]
         times = traffic([*cluster.instances, cluster.alone], seconds)
         over = time.time()
+        used = [(processor_time(instance.process) - before) / seconds for instance, before in zip(everybody, used)]
         said = {name: processes.log(f"{name}.log")[length:].splitlines() for name, length in logs.items()}
         cluster.etcd.start()
         leader, took = leader_among(cluster.instances, TTL + 1 + 3)
         time.sleep(2)
         processes.close()
         tokens = cluster.tokens()
+    *ours, control = used
+    yield timing(
+        "processor time, of one core, of the busiest instance; and of an instance without a cluster",
+        "5 % more at most", f"{max(ours) * 100:.1f} %; {control * 100:.1f} %", max(ours) - control <= 0.05,
+    )
     late = [token for token in tokens if at + TTL + MARGIN < token[2] <= over]
     again = [token for token in tokens if token[2] > over]
     about = {name: [line for line in lines if "etcd" in line] for name, lines in said.items()}
