@@ -60,7 +60,7 @@ def processor_time(process):
 
 
 def play(context):
-    seconds = context.size("SECONDS", 30, 60, 3600)
+    seconds = context.size("GONE_SECONDS", 30, 60, 3600)
     with tempfile.TemporaryDirectory(prefix="evenkeel-etcd-gone-") as folder, Processes(folder) as processes:
         cluster = Cluster(processes, context.evenkeel, with_alone=True)
         # connections are open, code is in memory
