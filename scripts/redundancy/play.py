@@ -31,19 +31,21 @@ from harness import Row, print_table  # noqa: E402
 
 @dataclass
 class Script:
-    """A script beside this one. Its rows come from `harness.Row.tell`, or are one: its exit code."""
+    """A script beside this one. Its rows come from `harness.Row.tell`, or are one: its exit code.
+
+    The binary is `EVENKEEL` in its environment, and takes the place of that word in its arguments. Sizes come by the environment, as those
+    of scenes do.
+    """
 
     needs: tuple
-    # arguments and environment of the short form, and of the full one
-    short: list = field(default_factory=list)
-    short_environment: dict = field(default_factory=dict)
-    full: list = field(default_factory=list)
-    full_environment: dict = field(default_factory=dict)
+    arguments: tuple = ()
+    short: dict = field(default_factory=dict)
+    full: dict = field(default_factory=dict)
     is_in_short: bool = True
 
 
 SCRIPTS = {
-    "paths": Script(("namespaces",), short_environment={"CUT_SECONDS": "9", "RATE": "300", "SESSIONS": "2000"}),
+    "paths": Script(("namespaces",), short={"CUT_SECONDS": "15", "RATE": "300", "SESSIONS": "2000"}),
 }
 
 
@@ -82,9 +84,10 @@ MISSING = {"namespaces": lacks_namespaces, **{name: lacks_program(name) for name
 
 def play_script(name, context):
     script = SCRIPTS[name]
-    arguments, more = {"short": (script.short, script.short_environment), "full": (script.full, script.full_environment)}.get(context.form, ([], {}))
+    sizes = {"short": script.short, "full": script.full}.get(context.form, {})
+    arguments = [str(context.evenkeel) if word == "EVENKEEL" else word for word in script.arguments]
     with tempfile.NamedTemporaryFile("r") as rows:
-        environment = {**more, **os.environ, "EVENKEEL": str(context.evenkeel), "ROWS": rows.name}
+        environment = {**sizes, **os.environ, "EVENKEEL": str(context.evenkeel), "ROWS": rows.name}
         # its own words go where this one's do, so that the table alone is the output
         code = subprocess.run([sys.executable, HERE / f"{name}.py", *arguments], env=environment, stdout=sys.stderr, check=False).returncode
         seen = [Row(**json.loads(line)) for line in rows]
