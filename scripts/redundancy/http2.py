@@ -1,6 +1,7 @@
-"""As much of a client's HTTP/2 as a load needs: `GET /` over streams of one connection, and what ends a stream unprocessed."""
+"""As much of a client's HTTP/2 as a load needs: `GET /` over as many streams of one connection as the server allows, and what ends a stream unprocessed."""
 
 import asyncio
+import collections
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -14,6 +15,7 @@ NOT_SENT = "not sent"
 HEAD = b"\x82\x86\x84\x41\x01a"
 STATUS_200 = 0x88
 LARGEST_WINDOW = (1 << 31) - 1 - 65535
+MAX_CONCURRENT_STREAMS = 3
 # a connection is changed for a new one before its numbers of streams end
 LAST_STREAM = 1 << 30
 
@@ -26,6 +28,8 @@ class Http2(asyncio.Protocol):
     def __init__(self):
         self.streams, self.next_stream, self.buffer = {}, 1, b""
         self.is_open, self.is_going_away = True, False
+        # how many streams may be open; not known before the server's settings
+        self.limit, self.waiting = 0, collections.deque()
 
     def connection_made(self, transport):
         self.transport = transport
@@ -38,6 +42,9 @@ class Http2(asyncio.Protocol):
 
     async def ask(self, loop):
         """What came of a request."""
+        while self.takes_requests() and len(self.streams) >= self.limit:
+            self.waiting.append(loop.create_future())
+            await self.waiting[-1]
         if not self.takes_requests():
             return NOT_SENT
         stream, self.next_stream = self.next_stream, self.next_stream + 2
@@ -47,7 +54,16 @@ class Http2(asyncio.Protocol):
             return await self.streams[stream][0]
         finally:
             self.streams.pop(stream, None)
+            self.wake(1)
             self.close_if_over()
+
+    def wake(self, count):
+        """Lets so many go on of those who wait for their stream."""
+        while count > 0 and self.waiting:
+            one = self.waiting.popleft()
+            if not one.done():
+                one.set_result(None)
+                count -= 1
 
     def data_received(self, data):
         self.buffer += data
@@ -62,6 +78,9 @@ class Http2(asyncio.Protocol):
     def received(self, kind, flags, stream, payload):
         if kind == SETTINGS and not flags & ACK:
             self.transport.write(frame(SETTINGS, ACK, 0))
+            settings = {payload[at + 1]: int.from_bytes(payload[at + 2 : at + 6], "big") for at in range(0, len(payload), 6)}
+            self.limit = settings.get(MAX_CONCURRENT_STREAMS, self.limit or 1 << 30)
+            self.wake(len(self.waiting))
         elif kind == PING and not flags & ACK:
             self.transport.write(frame(PING, ACK, 0, payload))
         elif kind == HEADERS and stream in self.streams:
@@ -76,6 +95,7 @@ class Http2(asyncio.Protocol):
             last = int.from_bytes(payload[:4], "big") & 0x7FFFFFFF
             for unprocessed in [number for number in self.streams if number > last]:
                 self.ended(unprocessed, UNPROCESSED)
+            self.wake(len(self.waiting))
         if kind in (DATA, HEADERS) and flags & END_STREAM and stream in self.streams:
             self.ended(stream, self.streams[stream][1])
 
@@ -89,5 +109,6 @@ class Http2(asyncio.Protocol):
 
     def connection_lost(self, error):
         self.is_open = False
+        self.wake(len(self.waiting))
         for stream in list(self.streams):
             self.ended(stream, "reset" if error else "closed")
