@@ -9,6 +9,7 @@
 # own that scripts/redundancy/play.py lists. Sizes may be given by the environment, such as KILLS=5: the scenes name them (`context.size`).
 cd "$(dirname "$0")/.."
 bound=43200
+[ "${1:-}" != --short ] || bound=900
 . scripts/lib.sh
 
 the_binary

@@ -129,7 +129,7 @@ class Instance:
 
     def serves(self):
         try:
-            return bool(get(self.port, timeout=2))
+            return bool(get(self.port, timeout=5))
         except OSError:
             return False
 
