@@ -159,7 +159,7 @@ class Row:
     target: str
     seen: str
     holds: bool = True
-    # a time, which depends on how busy the machine is; what must hold on every machine is none
+    # a time, or what comes of one, such as a check that was late: it depends on how busy the machine is
     is_timing: bool = False
 
     def verdict(self):

@@ -167,7 +167,7 @@ ROWS = []
 
 def row(situation, figure, wanted, good):
     ROWS.append((situation, figure, wanted, "yes" if good else "NO"))
-    Row(situation.strip(), wanted, figure, good, is_timing=wanted.startswith(("<=", "(said)"))).tell()
+    Row(situation.strip(), wanted, figure, good, is_timing="lost" not in figure and not situation.startswith("sessions")).tell()
 
 
 def cut():

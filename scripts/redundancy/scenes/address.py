@@ -7,7 +7,6 @@ from harness import Row, percentile, timing, wait_until
 from pair import VIP, Load, Owners, Pair
 
 NEEDS = ("namespaces", "keepalived")
-RATE = 1000
 # for what has to happen at all, also on a machine that does much else: then the standby's script may be late too, and nobody has the address for a while
 PATIENCE = 20
 
@@ -15,21 +14,22 @@ PATIENCE = 20
 def play(context):
     pair = Pair(context.evenkeel)
     try:
-        yield from killed(pair, context.size("KILLS", 2, 3, 30))
+        rate = context.size("RATE", 300, 1000, 1000)
+        yield from killed(pair, rate, context.size("KILLS", 2, 3, 30))
         times = context.size("FAULTS", 1, 2, 10)
-        yield from moved(pair, "the process hangs (SIGSTOP)", times, hang, go_on)
-        yield from moved(pair, "the cable is pulled (link down)", times, pull, plug_in)
+        yield from moved(pair, rate, "the process hangs (SIGSTOP)", times, hang, go_on)
+        yield from moved(pair, rate, "the cable is pulled (link down)", times, pull, plug_in)
         yield from healed(pair, times)
         yield from sees_less(pair)
     finally:
         pair.close()
 
 
-def killed(pair, times):
+def killed(pair, rate, times):
     firsts, lost, refused, in_flight = [], [], 0, 0
     for _ in range(times):
         active, standby = pair.settle()
-        load = Load(pair, RATE)
+        load = Load(pair, rate)
         time.sleep(0.5)
         at = time.monotonic()
         active.end(signal.SIGKILL)
@@ -45,7 +45,7 @@ def killed(pair, times):
         in_flight += sum(one.begin <= over for one in gone)
         refused += sum(one.refused > 0 for one in seen)
     p99 = percentile(firsts, 0.99)
-    yield timing(f"killed (SIGKILL), {times} times, {RATE} requests/s: first answer, p99", "<= 500 ms", f"{ms(p99)}; median {ms(percentile(firsts, 0.5))}", p99 <= 0.5)
+    yield timing(f"killed (SIGKILL), {times} times, {rate} requests/s: first answer, p99", "<= 500 ms", f"{ms(p99)}; median {ms(percentile(firsts, 0.5))}", p99 <= 0.5)
     yield Row(
         "requests lost by the kills, of those that were in flight at the end of the process",
         "all",
@@ -54,11 +54,11 @@ def killed(pair, times):
     )
 
 
-def moved(pair, what, times, do, undo):
+def moved(pair, rate, what, times, do, undo):
     firsts, lost = [], []
     for _ in range(times):
         active, _ = pair.settle()
-        load = Load(pair, RATE)
+        load = Load(pair, rate)
         time.sleep(0.5)
         at = time.monotonic()
         do(pair, active)
