@@ -45,7 +45,7 @@ class Script:
 
 
 SCRIPTS = {
-    "paths": Script(("namespaces",), short={"CUT_SECONDS": "15", "RATE": "300", "SESSIONS": "2000"}),
+    "paths": Script(("namespaces",), short={"CUT_SECONDS": "12", "RATE": "300", "SESSIONS": "2000"}),
 }
 
 
