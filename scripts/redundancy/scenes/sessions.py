@@ -279,7 +279,7 @@ def play(context):
                 children.append(child)
             for port in [*ports, relay]:
                 wait_until("backends and the relay listen", lambda port=port: listens(port))
-            timeout = os.environ.get("STORE_TIMEOUT", "200ms" if context.form == "short" else DEFAULT_TIMEOUT)
+            timeout = os.environ.get("STORE_TIMEOUT", "1s" if context.form == "short" else DEFAULT_TIMEOUT)
             first, second = (Instance(processes, context.evenkeel, name, ports, redis.port, timeout, sessions * 2) for name in ("first", "second"))
             setting = Setting(sessions, pairs, redis, relay, delay, first, second)
             before = yield from begun_and_crossed(setting)
