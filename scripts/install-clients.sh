@@ -21,6 +21,7 @@ need dnsperf dnsperf
 need iperf3 iperf3
 [ -x /usr/sbin/ip ] || need ip iproute2
 [ -x /usr/sbin/keepalived ] || need keepalived keepalived
+[ -x /usr/sbin/nft ] || need nft nftables
 # only where it is asked for: it is large
 [ "${1:-}" != chromium ] || [ -n "${CHROMIUM:-}" ] || need chromium chromium
 [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing+=(postgresql)

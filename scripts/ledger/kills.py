@@ -11,44 +11,20 @@ import json
 import os
 import pathlib
 import random
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from harness import Backend, Processes, free_port, get_json, kill  # noqa: E402
 
 RPO = 1.0
 # a look, a commit and its fsync on a machine that does other things
 SLACK = 0.5
 CLIENTS = 4
-
-
-class Backend:
-    """Answers, or resets whoever comes."""
-
-    def __init__(self):
-        self.is_down = False
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            connection, _ = self.socket.accept()
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
-        try:
-            while connection.recv(65536):
-                if self.is_down:
-                    break
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        except OSError:
-            pass
-        connection.close()
 
 
 class Load:
@@ -81,11 +57,6 @@ class Load:
                 time.sleep(0.01)
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        return reserved.getsockname()[1]
-
-
 def main(binary, kills=200, seed=1):
     chance, folder = random.Random(seed), pathlib.Path(tempfile.mkdtemp(prefix="evenkeel-kills-"))
     backends, port, admin = [Backend(), Backend()], free_port(), free_port()
@@ -96,17 +67,15 @@ def main(binary, kills=200, seed=1):
         '[service.api.health]\ninterval = "200ms"\nfast_interval = "100ms"\nfall = 2\nrise = 1\n[service.api.sla]\nrpo = "1s"\n'
     )
     load, at_least, started = Load(port), 0, time.monotonic()
-    process, killed = None, 0
+    processes, killed = Processes(folder), 0
     try:
         for number in range(kills + 1):
             before = len(load.answered)
-            process = subprocess.Popen([binary, "run", "-c", folder / "proxy.toml"], stderr=subprocess.DEVNULL)
+            process = processes.start("log", [binary, "run", "-c", folder / "proxy.toml"])
             time.sleep(chance.uniform(0.1, 3) if number < kills else 4)
             if number == kills:
                 break
-            process.send_signal(signal.SIGKILL)
-            moment = time.monotonic()
-            process.wait()
+            moment = kill(process)
             killed += 1
             if chance.random() < 0.3:
                 down = chance.random() < 0.6
@@ -121,13 +90,12 @@ def main(binary, kills=200, seed=1):
         with load.lock:
             at_least += len(load.answered) - before
             total = len(load.answered)
-        api = json.load(urllib.request.urlopen(f"http://127.0.0.1:{admin}/api/v1/sla"))["api"]
+        api = get_json(admin, "/api/v1/sla")["api"]
         wall = time.monotonic() - started
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         process.wait(30)
     finally:
-        if process.poll() is None:
-            process.kill()
+        processes.close()
     command = [binary, "report", "--state", folder / "state", "--format", "json", "--last", "1d"]
     report = json.loads(subprocess.check_output(command))
     check = subprocess.run([binary, "state", "check", "--state", folder / "state"], capture_output=True, text=True)

@@ -1,4 +1,7 @@
-"""A backend at several ports: answers every request at once, and keeps connections open."""
+"""A backend at several ports: answers every request at once, and keeps connections open; an echo of UDP beside it.
+
+    backend.py ADDRESS UDP_PORT PORT...
+"""
 
 import asyncio
 import sys
@@ -18,11 +21,20 @@ class Serving(asyncio.Protocol):
             self.transport.write(ANSWER * requests)
 
 
-async def main(address, ports):
+class Echo(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, address):
+        self.transport.sendto(data, address)
+
+
+async def main(address, udp_port, ports):
     loop = asyncio.get_running_loop()
+    await loop.create_datagram_endpoint(Echo, local_addr=(address, int(udp_port)))
     for port in ports:
         await loop.create_server(Serving, address, int(port), backlog=4096)
     await asyncio.Event().wait()
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2:]))
+asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3:]))

@@ -6,14 +6,10 @@ with the lab's own, and `close` ends every process that was started, by its proc
 
 import os
 import shutil
-import signal
 import subprocess
-import time
 from pathlib import Path
 
-
-class Broken(Exception):
-    """What was waited for did not happen, or a check did not hold."""
+from harness import Broken, Processes
 
 
 def run(*command, **more):
@@ -23,16 +19,6 @@ def run(*command, **more):
     return done.stdout
 
 
-def wait_until(what, is_so, seconds=20.0, pause=0.01):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        seen = is_so()
-        if seen:
-            return seen
-        time.sleep(pause)
-    raise Broken(f"waited {seconds:.0f} s in vain for {what}")
-
-
 class Lab:
     def __init__(self, evenkeel):
         self.name = f"ek{os.getpid()}"
@@ -40,7 +26,7 @@ class Lab:
         self.folder = Path(f"/run/evenkeel-redundancy-{os.getpid()}")
         self.folder.mkdir(mode=0o755)
         self.evenkeel = self.folder / "evenkeel"
-        self.namespaces, self.processes, self.bridges = [], [], set()
+        self.namespaces, self.processes = [], Processes(self.folder)
         self.net = f"{self.name}-net"
         try:
             shutil.copy(evenkeel, self.evenkeel)
@@ -58,7 +44,6 @@ class Lab:
         """A switch."""
         run("ip", "-n", self.net, "link", "add", name, "type", "bridge", "forward_delay", "0")
         run("ip", "-n", self.net, "link", "set", name, "up")
-        self.bridges.add(name)
 
     def join(self, one, other):
         """A cable between two switches; gives back its name, for `cut` and `heal`."""
@@ -80,27 +65,14 @@ class Lab:
     def start(self, log, command, namespace=None, **more):
         """Starts a process, whose output goes to a file of this name."""
         inside = ["ip", "netns", "exec", namespace] if namespace else []
-        with open(self.folder / log, "ab") as out:
-            # ip replaces itself by the command, so the process id is the command's
-            process = subprocess.Popen([*inside, *map(str, command)], stdout=out, stderr=out, start_new_session=True, **more)
-        self.processes.append(process)
-        return process
+        # ip replaces itself by the command, so the process id is the command's
+        return self.processes.start(log, [*inside, *command], **more)
 
     def log(self, name):
-        path = self.folder / name
-        return path.read_text(errors="replace") if path.exists() else ""
+        return self.processes.log(name)
 
     def close(self):
-        for process in reversed(self.processes):
-            if process.poll() is None:
-                os.kill(process.pid, signal.SIGCONT)
-                process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self.processes.close()
         for namespace in self.namespaces:
             subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -8,11 +8,13 @@ import threading
 import time
 from pathlib import Path
 
-from lab import Broken, Lab, run, wait_until
+from harness import Broken, wait_until
+from lab import Lab
 
 HERE = Path(__file__).parent
 VIP = "10.77.0.9"
 PORT = 8080
+UDP_PORT = 8081
 
 CONFIG = """\
 [server]
@@ -41,6 +43,16 @@ address = "10.77.0.21:9001"
 
 [[service.app.backend]]
 address = "10.77.0.21:9002"
+
+[[listener]]
+name = "echo"
+bind = "{vip}:{udp_port}"
+protocol = "udp"
+free_bind = true
+service = "echo"
+
+[[service.echo.backend]]
+address = "10.77.0.21:9003"
 """
 
 
@@ -53,7 +65,7 @@ class Instance:
         self.machine = lab.machine(name)
         self.address, self.peer, self.pair = address, peer, pair
         self.config = self.machine.write(
-            "proxy.toml", CONFIG.format(state=lab.folder / f"{name}-state", vip=VIP, port=PORT)
+            "proxy.toml", CONFIG.format(state=lab.folder / f"{name}-state", vip=VIP, port=PORT, udp_port=UDP_PORT)
         )
         self.weight = lab.folder / f"{name}-weight"
         self.evenkeel = self.keepalived = None
@@ -133,7 +145,7 @@ class Pair:
         self.client, self.backends = lab.machine("client"), lab.machine("backends")
         self.client.plug("left", "eth0", "10.77.0.11/24")
         self.backends.plug("right", "eth0", "10.77.0.21/24")
-        self.backend = self.backends.start("backends.log", [sys.executable, HERE / "backend.py", "10.77.0.21", "9001", "9002"])
+        self.backend = self.backends.start("backends.log", [sys.executable, HERE / "backend.py", "10.77.0.21", "9003", "9001", "9002"])
         for instance in (self.a, self.b):
             instance.start()
         for instance in (self.a, self.b):
@@ -160,19 +172,19 @@ class Pair:
 
 
 class Load:
-    """A client that sends so many requests a second, whatever comes back."""
+    """A client that sends so many requests a second, whatever comes back, over HTTP/1 or over `h2`."""
 
-    def __init__(self, pair, rate, keep_alive=0.0):
+    def __init__(self, pair, rate, keep_alive=0.0, over="http1"):
         self.out = pair.lab.folder / f"load-{time.monotonic_ns()}.jsonl"
         self.process = pair.client.start(
             "load.log",
-            [sys.executable, HERE / "load.py", VIP, PORT, rate, keep_alive, self.out],
+            [sys.executable, HERE / "load.py", VIP, PORT, rate, over, keep_alive, self.out],
             stdin=subprocess.PIPE,
         )
         wait_until("the first answers", lambda: self.out.exists(), 20)
 
     def stop(self):
-        """Ends it, and gives back what it saw, each with begin, end, outcome and refused."""
+        """Ends it, and gives back what it saw, each with what `Request` has."""
         self.process.stdin.close()
         if self.process.wait(60) != 0:
             raise Broken("the client has failed")
@@ -183,13 +195,27 @@ class Load:
 class Request:
     """One request. Times are those of the monotonic clock, which all namespaces share."""
 
-    __slots__ = ("begin", "end", "outcome", "refused")
+    __slots__ = ("begin", "end", "outcome", "refused", "again")
 
-    def __init__(self, begin, end, outcome, refused):
-        self.begin, self.end, self.outcome, self.refused = begin, end, outcome, refused
+    def __init__(self, begin, end, outcome, refused, again):
+        self.begin, self.end, self.outcome, self.refused, self.again = begin, end, outcome, refused, again
 
     def is_lost(self):
         return self.outcome != "ok"
+
+
+class Datagrams:
+    """A client with flows of UDP."""
+
+    FLOWS, RATE = 20, 50
+
+    def __init__(self, pair):
+        command = [sys.executable, HERE / "datagrams.py", VIP, UDP_PORT, self.FLOWS, self.RATE]
+        self.process = pair.client.start("datagrams.log", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def stop(self):
+        """Ends it, and gives back what it has counted."""
+        return json.loads(self.process.communicate(timeout=30)[0])
 
 
 class Owners(threading.Thread):
@@ -197,21 +223,13 @@ class Owners(threading.Thread):
 
     def __init__(self, pair):
         super().__init__(daemon=True)
-        self.changes, self.watchers = [], []
+        self.changes = []
         for instance in (pair.a, pair.b):
-            watcher = subprocess.Popen(
-                ["ip", "-n", instance.machine.namespace, "-4", "-o", "monitor", "address"], stdout=subprocess.PIPE, text=True
-            )
-            pair.lab.processes.append(watcher)
-            self.watchers.append(watcher)
+            command = ["ip", "-n", instance.machine.namespace, "-4", "-o", "monitor", "address"]
+            watcher = pair.lab.start("watcher.log", command, stdout=subprocess.PIPE, text=True)
             threading.Thread(target=self._watch, args=(instance.name, watcher), daemon=True).start()
 
     def _watch(self, name, watcher):
         for line in watcher.stdout:
             if f"inet {VIP}/" in line:
                 self.changes.append((time.monotonic(), name, "lost" if line.startswith("Deleted") else "got"))
-
-
-def percentile(values, share):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")

@@ -2,7 +2,7 @@
 """Two links to each backend, one of which is cut or loses packets; and many sessions to one backend by `source`.
 
 Everything happens in network namespaces that this script makes and removes: one with Evenkeel and its clients, one for each backend.
-It needs root, `ip`, and `tc` with netem or `nft`, and nothing beyond Python's standard library.
+It needs root, `ip`, and `tc` with netem or `nft`, and nothing beyond Python's standard library. `scripts/redundancy.sh paths` plays all of it.
 
     EVENKEEL=target/release/evenkeel scripts/redundancy/paths.py [cut] [loss] [sessions]
 
@@ -21,6 +21,10 @@ import sys
 import tempfile
 import time
 import urllib.request
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from harness import Row  # noqa: E402
 
 EVENKEEL = os.path.abspath(os.environ.get("EVENKEEL", "target/release/evenkeel"))
 RATE = int(os.environ.get("RATE", "1000"))
@@ -163,6 +167,7 @@ ROWS = []
 
 def row(situation, figure, wanted, good):
     ROWS.append((situation, figure, wanted, "yes" if good else "NO"))
+    Row(situation.strip(), wanted, figure, good, is_timing="lost" not in figure and not situation.startswith("sessions")).tell()
 
 
 def cut():

@@ -1,1 +1,1 @@
-"""Each module is a scene: see play.py."""
+"""Each module is a scene: see ../play.py."""

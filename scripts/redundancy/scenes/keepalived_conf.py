@@ -1,10 +1,13 @@
-"""keepalived takes what `evenkeel keepalived` prints, and nothing is printed that can't be true of two machines."""
+"""keepalived takes what `evenkeel keepalived` prints, deploy/keepalived has the same, and nothing is printed that can't be true of two machines."""
 
 import subprocess
+from pathlib import Path
 
+from harness import Row
 from lab import Lab
-from play import Row
 
+NEEDS = ("namespaces", "keepalived")
+DEPLOY = Path(__file__).resolve().parents[3] / "deploy/keepalived"
 CONFIG = """\
 [[listener]]
 name = "web"
@@ -52,8 +55,16 @@ def play(context):
             said = told.stdout + told.stderr
             taken += told.returncode == 0 and not said.strip()
             complaints.append(said.strip())
-        yield Row(f"keepalived -t takes what is printed, {len(GOOD)} ways", f"{taken} {' '.join(complaints).strip()}", str(len(GOOD)), taken == len(GOOD))
+        yield Row(f"keepalived -t takes what is printed, {len(GOOD)} ways", str(len(GOOD)), f"{taken} {' '.join(complaints).strip()}", taken == len(GOOD))
+        same = 0
+        for name, own, peer in (("a", "10.0.0.2", "10.0.0.3"), ("b", "10.0.0.3", "10.0.0.2")):
+            other = lab.machine(name + "-deploy")
+            other.plug("left", "eth0", f"{own}/24")
+            command = [lab.evenkeel, "keepalived", "--vip", "10.0.0.9/24", "--peer", peer, "-c", config]
+            text = other.run(*command).replace(str(lab.evenkeel), "/usr/local/bin/evenkeel").replace(str(config), "/etc/evenkeel/proxy.toml")
+            same += text == (DEPLOY / f"{name}.conf").read_text()
+        yield Row("the files of deploy/keepalived are what is printed", "2", str(same), same == 2)
         refused = sum(printed(options).returncode != 0 for options in BAD)
-        yield Row(f"what can't be true of two machines is refused, {len(BAD)} ways", str(refused), str(len(BAD)), refused == len(BAD))
+        yield Row(f"what can't be true of two machines is refused, {len(BAD)} ways", str(len(BAD)), str(refused), refused == len(BAD))
     finally:
         lab.close()
