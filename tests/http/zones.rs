@@ -17,7 +17,7 @@ const ZONES: [&str; 3] = ["a", "b", "c"];
 
 impl Fleet {
     fn new(listener: &'static str, keys: &str) -> Self {
-        let origins = ZONES.map(|zone| (zone, (0..3).map(|_| Origin::saying(zone)).collect()));
+        let origins = ZONES.map(|zone| (zone, (0..3).map(|_| Origin::saying(zone)).collect::<Vec<_>>()));
         Self { origins: origins.into(), listener, keys: keys.to_owned() }
     }
 
@@ -27,7 +27,7 @@ impl Fleet {
             let (id, section) = (format!("{zone}{at}"), backend(origin.address()));
             format!("{section}id = \"{id}\"\nzone = \"{zone}\"\n{}\n", more(&id))
         };
-        let each = self.origins.iter().flat_map(|(zone, all)| all.iter().enumerate().map(move |it| (zone, it)));
+        let each = self.origins.iter().flat_map(|(zone, all)| all.iter().enumerate().map(move |it| (*zone, it)));
         let backends: String = each.map(|(zone, (at, origin))| named(zone, at, origin)).collect();
         let service = format!("zones = \"prefer\"\n{}", self.keys);
         config(self.listener, &service, &[]) + &backends + &format!("[cluster]\nzone = \"{zone}\"\n")

@@ -212,7 +212,7 @@ fn votes_slow_start_panic_and_reserve_are_told() {
 #[test]
 fn a_backend_says_what_its_zone_gets_and_why() {
     let mut facts = facts();
-    facts.fleet.zones = Some(std::sync::Arc::new(zones([(1, 4, 429), (3, 3, 286), (3, 3, 285)])));
+    facts.fleet.zones = Some(std::sync::Arc::new(zones([(1, 4, 429), (3, 3, 286), (3, 3, 286)])));
     let away = rule(&Facts { zone: "b".into(), ..facts.clone() }, "zone");
     assert_eq!((&*away.figure, away.holds), ("zone b gets 29 % of the work", true));
     assert!(away.text.contains("zone a has 1 of 4 usable, less than its share"), "{away:?}");
