@@ -6,7 +6,8 @@ It needs root, `ip`, and `tc` with netem or `nft`, and nothing beyond Python's s
 
     EVENKEEL=target/release/evenkeel scripts/redundancy/paths.py [cut] [loss] [sessions]
 
-CUT_SECONDS, RATE and SESSIONS change how long a situation is, the requests a second, and the sessions that are tried.
+CUT_SECONDS, RATE, SESSIONS and PROCESSES change how long a situation is, the requests a second, the sessions that are tried, and by how many
+processes of Evenkeel.
 """
 
 import asyncio
@@ -29,7 +30,8 @@ from harness import Row  # noqa: E402
 EVENKEEL = os.path.abspath(os.environ.get("EVENKEEL", "target/release/evenkeel"))
 RATE = int(os.environ.get("RATE", "1000"))
 SECONDS = float(os.environ.get("CUT_SECONDS", "12"))
-SESSIONS = int(os.environ.get("SESSIONS", "100000"))
+SESSIONS = int(os.environ.get("SESSIONS", "45000"))
+PROCESSES = int(os.environ.get("PROCESSES", "5"))
 TAG = f"ekp{os.getpid()}"
 PROXY = f"{TAG}-proxy"
 BACKENDS = 2
@@ -90,8 +92,8 @@ def set_up():
         inside(f"{TAG}-b{backend}", sys.executable, ME, "--backend")
 
 
-def get(path):
-    code = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:9900{path}', timeout=5).read().decode())"
+def get(path, port=9900):
+    code = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}{path}', timeout=5).read().decode())"
     return run("ip", "netns", "exec", PROXY, sys.executable, "-c", code).stdout
 
 
@@ -107,7 +109,7 @@ def wait_for(what, done, limit=20):
     raise SystemExit(f"waited {limit} s in vain: {what}")
 
 
-def start(toml):
+def start(toml, port=9900):
     folder = tempfile.mkdtemp(prefix=f"{TAG}-")
     with open(f"{folder}/proxy.toml", "w", encoding="utf-8") as file:
         file.write(f'[server]\nstate_dir = "{folder}/state"\n' + toml)
@@ -115,7 +117,7 @@ def start(toml):
     proxy = inside(PROXY, EVENKEEL, "run", "--config", f"{folder}/proxy.toml", stdout=log, stderr=log)
     proxy.folder = folder
     try:
-        wait_for("evenkeel is ready", lambda: "ready" in get("/readyz"))
+        wait_for("evenkeel is ready", lambda: "ready" in get("/readyz", port))
     except SystemExit:
         print(open(f"{folder}/log", encoding="utf-8").read()[-2000:], file=sys.stderr)
         raise
@@ -237,39 +239,82 @@ def loss():
 
 
 def sessions():
-    """As many sessions to one address and port of one backend as four sources and this machine's descriptors allow."""
+    """More sessions to one address and port of one backend than one source has ports for.
+
+    Descriptors bound what one process can hold, ports what one machine can: so several processes share the machine, and with it the ports of
+    its sources. They are all started with the same sources, first with one and then with four."""
     for last in range(11, 15):
         ip("-n", PROXY, "addr", "add", f"10.71.1.{last}/24", "dev", "p11")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    most = min(SESSIONS, (hard - 200) // 2)
-    of_one = 60999 - 32768 + 1
-    if most < SESSIONS:
-        # descriptors end before ports do: with fewer ports it is the ports of four sources that are tried, not the descriptors
-        of_one = most // 4 + most // 50
-    setting = f"net.ipv4.ip_local_port_range={32768} {32768 + of_one - 1}"
-    run("ip", "netns", "exec", PROXY, "sysctl", "-w", setting)
-    toml = """
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    ports = 60999 - 32768 + 1
+    run("ip", "netns", "exec", PROXY, "sysctl", "-w", "net.ipv4.ip_local_port_range=32768 60999")
+    each = (hard - 200) // 2
+    most = min(SESSIONS, each * PROCESSES)
+    # so many processes at the backend as their descriptors make necessary; one listens there already
+    for _ in range(most // (hard - 200)):
+        inside(f"{TAG}-b1", sys.executable, ME, "--backend", "81", "82")
+    # each goes to a port of its own: a port of ours that was used with the same one has to rest for a minute
+    for name, source, port in (("one source", "10.71.1.11", 81), ("four sources", "10.71.1.11-10.71.1.14", 82)):
+        opened, answered, by_source, took = many_sessions(source, port, most, each)
+        wanted = min(most, ports * len(by_source)) if name == "one source" else most
+        said = f"{wanted}, its ports" if wanted < most else f"{most}"
+        row(f"{name}: sessions to one address and port", f"{opened} of {most}", said, wanted - 16 <= opened <= wanted)
+        row("  clients that had an answer", str(answered), "(said)", True)
+        row("  in", f"{took:.0f} s, {PROCESSES} processes of {hard} descriptors", "(said)", True)
+        row("  by source", ", ".join(str(by_source[source]) for source in sorted(by_source)), "(said)", True)
+
+
+def many_sessions(source, backend, most, each):
+    """Opens sessions through several processes of Evenkeel, and gives back how many there were at the same time, by source, and how long it took."""
+    # goes on in the section [server]
+    toml = """workers = 1
+[admin]
+bind = "127.0.0.1:{admin}"
 [[listener]]
 name = "tcp"
-bind = "127.0.0.1:8080"
+bind = "127.0.0.1:{port}"
 protocol = "tcp"
 service = "api"
 idle_timeout = "1h"
 [service.api]
-source = ["10.71.1.11-10.71.1.14"]
+source = ["{source}"]
+retry = {{ attempts = 0 }}
+outlier = {{ consecutive_failures = 0, latency_factor = 0.0, error_rate = 0.0 }}
 [[service.api.backend]]
-address = "10.71.1.5:81"
+address = "10.71.1.5:{backend}"
 """
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    proxy = start(toml)
-    client = inside(PROXY, sys.executable, ME, "--clients", str(most), stdout=subprocess.PIPE, text=True)
-    result = outcome(client)
-    name = f"sessions to one address and port, four sources of {of_one} ports each ({hard} descriptors)"
-    row(name, f"{result['open']} of {most}", f"{most}", result["open"] == most)
-    row("  in", f"{result['seconds']:.0f} s", "(said)", True)
-    row("  by source", ", ".join(str(count) for count in result["sources"]), "even", True)
-    stop(proxy)
-    run("ip", "netns", "exec", PROXY, "sysctl", "-w", "net.ipv4.ip_local_port_range=32768 60999")
+    proxies, clients = [], []
+    began = time.monotonic()
+    for number in range(PROCESSES):
+        text = toml.format(admin=9900 + number, port=8080 + number, source=source, backend=backend)
+        proxies.append(start(text, port=9900 + number))
+    left = most
+    for number in range(PROCESSES):
+        wanted = min(each, left)
+        left -= wanted
+        client = inside(PROXY, sys.executable, ME, "--clients", str(wanted), str(8080 + number), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        clients.append(client)
+    # each keeps its sessions until all have opened theirs
+    results = [json.loads(client.stdout.readline()) for client in clients]
+    took = time.monotonic() - began
+    # what is there at the same time, as the kernel has it
+    there = run("ip", "netns", "exec", PROXY, "ss", "-Htn", "state", "established", "dst", f"10.71.1.5:{backend}").stdout
+    by_source = {}
+    for line in there.splitlines():
+        source = line.split()[2].rsplit(":", 1)[0]
+        by_source[source] = by_source.get(source, 0) + 1
+    for client in clients:
+        client.kill()
+        client.wait()
+        processes.remove(client)
+    for proxy in proxies:
+        # what it still has would only make the next situation wait
+        proxy.kill()
+        proxy.wait()
+        processes.remove(proxy)
+    answered = sum(result["open"] for result in results)
+    return sum(by_source.values()), answered, by_source, took
 
 
 def seconds_of(text):
@@ -300,10 +345,10 @@ class Telling(asyncio.Protocol):
         transport.pause_reading()
 
 
-async def serve():
+async def serve(ports):
     loop = asyncio.get_running_loop()
-    await loop.create_server(Answering, "0.0.0.0", 80, backlog=4096)
-    await loop.create_server(Telling, "0.0.0.0", 81, backlog=4096)
+    for port in ports:
+        await loop.create_server(Answering if port == 80 else Telling, "0.0.0.0", port, backlog=4096, reuse_port=True)
     await asyncio.Event().wait()
 
 
@@ -345,7 +390,7 @@ async def generate(seconds, rate):
     print(json.dumps({"sent": sent, "lost": lost, "reasons": reasons, "slowest": took[-1], "p99": p99(took), "late_p99": p99(late)}))
 
 
-def many_clients(most):
+def many_clients(most, port):
     """Opens sessions through Evenkeel one after the other, 256 at a time, and keeps all of them."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -355,10 +400,10 @@ def many_clients(most):
         for _ in range(min(256, most - len(kept))):
             one = socket.socket()
             one.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-            one.bind((f"127.0.1.{1 + (len(kept) + len(batch)) % 16}", 0))
+            one.bind((f"127.0.{port % 100}.{1 + (len(kept) + len(batch)) % 16}", 0))
             one.settimeout(20)
             try:
-                one.connect(("127.0.0.1", 8080))
+                one.connect(("127.0.0.1", port))
                 batch.append(one)
             except OSError:
                 failed += 1
@@ -372,8 +417,8 @@ def many_clients(most):
                 kept.append(one)
             else:
                 failed += 1
-    counts = [sources[source] for source in sorted(sources)]
-    print(json.dumps({"open": len(kept), "sources": counts, "seconds": time.monotonic() - began}), flush=True)
+    print(json.dumps({"open": len(kept), "sources": sources, "seconds": time.monotonic() - began}), flush=True)
+    sys.stdin.read()
 
 
 def main():
@@ -381,11 +426,11 @@ def main():
     if asked[0] == "--backend":
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        return asyncio.run(serve())
+        return asyncio.run(serve([int(port) for port in asked[1:]] or [80, 81, 82]))
     if asked[0] == "--load":
         return asyncio.run(generate(float(asked[1]), float(asked[2])))
     if asked[0] == "--clients":
-        return many_clients(int(asked[1]))
+        return many_clients(int(asked[1]), int(asked[2]))
     if os.geteuid() != 0:
         raise SystemExit("it needs root, for network namespaces")
     atexit.register(clean)

@@ -11,6 +11,9 @@
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::state::{Condition, DecidedBy, State};
 
+/// The warmth of a backend whose slow start is over.
+pub const WARM: u32 = 10;
+
 /// What decides whether a backend may be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
@@ -22,6 +25,8 @@ pub struct Member {
     pub backup: bool,
     /// The share of its work that it gets, in thousandths: less than all while its answers are suspect.
     pub share: u32,
+    /// How far its slow start is, in tenths: what its zone can take goes by it. [`WARM`] where that is over, or of no matter.
+    pub warmth: u32,
     /// A failover sends the work here.
     pub is_destination: bool,
 }
@@ -160,11 +165,11 @@ mod tests {
     use super::*;
 
     const fn primary(availability: Availability) -> Member {
-        Member { availability, weight: 1, backup: false, share: 1000, is_destination: false }
+        Member { availability, weight: 1, backup: false, share: 1000, warmth: WARM, is_destination: false }
     }
 
     const fn backup(availability: Availability) -> Member {
-        Member { availability, weight: 1, backup: true, share: 1000, is_destination: true }
+        Member { availability, weight: 1, backup: true, share: 1000, warmth: WARM, is_destination: true }
     }
 
     const WEIGHTLESS: Member = Member { weight: 0, ..primary(Usable) };
@@ -260,6 +265,7 @@ mod tests {
                 weight,
                 backup,
                 share: 1000,
+                warmth: WARM,
                 is_destination,
             },
         )

@@ -29,8 +29,8 @@ impl<'a> Tried<'a> {
         Tried { few, many: self.many }
     }
 
-    /// The few.
-    pub(super) fn few(self) -> &'a [usize] {
+    /// Those that the exchange was sent to.
+    pub fn few(self) -> &'a [usize] {
         self.few
     }
 

@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime};
 use super::course::courses;
 use super::service::{Diverted, ServiceSettings};
 use super::{Available, Service, Snapshot, Way, Zones};
-use crate::balance::available::{self, Availability, Member};
-use crate::balance::{self, Candidate};
+use crate::balance::available::{self, Availability, Member, WARM};
+use crate::balance::{self, Candidate, slow_start};
 use crate::clock::Moment;
 use crate::endpoint::Endpoint;
+use crate::endpoint::standing::Standing;
 use crate::endpoint::state::{Announced, Condition};
 use crate::endpoint::{precedence, standing};
 use crate::event::{Events, Kind, Subject};
@@ -203,12 +204,22 @@ fn member(settings: &ServiceSettings, endpoint: &Endpoint, way: Option<&Way>, no
         weight: standing.weight(endpoint.weight),
         backup: endpoint.backup,
         share: standing.share(),
+        warmth: warmth(settings, standing, now),
         is_destination: match way.map(|way| &way.to) {
             Some(Destination::Backups) => endpoint.backup,
             Some(Destination::Zone(zone)) => *endpoint.zone == **zone,
             Some(Destination::Service(_)) | None => false,
         },
     }
+}
+
+/// How far the slow start of a backend is, where it matters for the share of its zone. In tenths, so that the work is not divided anew at each look.
+fn warmth(settings: &ServiceSettings, standing: &Standing, now: Moment) -> u32 {
+    if settings.zones.is_none() || settings.slow_start.is_zero() {
+        return WARM;
+    }
+    let share = slow_start::share(standing.joined(), now, settings.slow_start) * f64::from(WARM);
+    (1..=WARM).take_while(|tenth| f64::from(*tenth) <= share).last().unwrap_or(1)
 }
 
 /// The part of the work that goes to backends of the same service, in thousandths.

@@ -27,7 +27,9 @@ pub struct Zones {
     pub own: u32,
     /// The indices of the own zone's backends.
     pub members: Vec<usize>,
-    /// The other zones, the one with the largest part first.
+    /// What they can take, in comparison with those of the other zones.
+    capacity: u64,
+    /// The other zones, by name: a part that grows moves none of the keys of the zones before it.
     pub others: Vec<OtherZone>,
     /// Whether the key of an exchange decides instead of a random number, so that what is the same goes to the same backend.
     by_key: bool,
@@ -42,6 +44,8 @@ pub struct OtherZone {
     pub part: u32,
     /// The indices of its backends.
     pub members: Vec<usize>,
+    /// What they can take.
+    capacity: u64,
     balancer: Box<dyn Balancer>,
 }
 
@@ -64,20 +68,23 @@ impl Zones {
             names.iter().map(|name| away.iter().copied().filter(|index| zone(*index) == *name).collect()).collect();
         let capacity = |members: &[usize]| members.iter().map(|index| capacity(balance, &seen[*index])).sum();
         let capacities: Vec<u64> = groups.iter().map(|members| capacity(members)).collect();
-        let division = divide(capacity(&members), &capacities, zones(endpoints, own, seen))?;
-        let other = |((name, members), part): ((&str, Vec<usize>), u32)| OtherZone {
+        let capacity = capacity(&members);
+        let division = divide(capacity, &capacities, zones(endpoints, own, seen))?;
+        let other = |(((name, members), part), capacity): (((&str, Vec<usize>), u32), u64)| OtherZone {
             name: name.to_owned(),
             part,
             balancer: balancer(&members),
             members,
+            capacity,
         };
-        let mut others: Vec<OtherZone> = names.into_iter().zip(groups).zip(division.others).map(other).collect();
-        others.sort_by_key(|zone| std::cmp::Reverse(zone.part));
+        let parts = names.into_iter().zip(groups).zip(division.others).zip(capacities);
+        let others: Vec<OtherZone> = parts.map(other).collect();
         let by_key = matches!(balance, Balance::ConsistentHash(_));
-        (!others.is_empty()).then_some(Self { own: division.own, members, others, by_key })
+        (!others.is_empty()).then_some(Self { own: division.own, members, capacity, others, by_key })
     }
 
-    /// Picks a backend: of the zone that is drawn, and of another one where all of that were tried.
+    /// Picks a backend: of the zone that is drawn. A request that was tried already goes to a zone where it was not, as long as there is one: what
+    /// has failed it may be the matter of a whole zone, which nobody knows in the first moments. So does one for which all of the zone are full.
     pub(super) fn pick(
         &self,
         home: &dyn Balancer,
@@ -85,24 +92,31 @@ impl Zones {
         by: impl Fn(&dyn Balancer, Pick<'_>) -> Option<usize>,
     ) -> Option<usize> {
         let Pick { cursor, tried, random, now, key } = pick;
-        let drawn = self.draw(key, random);
-        // 0 is the own zone; each zone has a cursor of its own
-        let mut pick_of = |zone: usize| match zone.checked_sub(1) {
+        // each zone has a cursor of its own
+        let mut pick_of = |zone: usize, random: &mut fastrand::Rng| match zone.checked_sub(1) {
             None => by(home, Pick { cursor, tried, random, now, key }),
             Some(at) => by(&*self.others[at].balancer, Pick { cursor: cursor.beyond(zone), tried, random, now, key }),
         };
-        let found = pick_of(drawn);
-        if found.is_some_and(|index| !tried.contains(index)) {
-            return found;
+        let drawn = self.draw(key, random);
+        let has_failed = |zone: usize| tried.few().iter().any(|index| self.is_in(zone, *index));
+        let mut tried_one = None;
+        if !has_failed(drawn) {
+            tried_one = pick_of(drawn, random);
+            if tried_one.is_some_and(|index| !tried.contains(index)) {
+                return tried_one;
+            }
         }
-        let mut rest = (0..=self.others.len()).filter(|zone| *zone != drawn);
-        let mut tried_one = found;
-        let untried = rest.find_map(|zone| {
-            let found = pick_of(zone);
+        // rare: a retry, or a zone that is full. Each zone where it has not failed has a chance by what it can take, and then the others have
+        let second = self.draw_beside(key, random, |zone| zone == drawn || has_failed(zone));
+        let all = || second.into_iter().chain(0..=self.others.len());
+        for zone in all().filter(|zone| !has_failed(*zone)).chain(all().filter(|zone| has_failed(*zone))) {
+            let found = pick_of(zone, random);
+            if found.is_some_and(|index| !tried.contains(index)) {
+                return found;
+            }
             tried_one = tried_one.or(found);
-            found.filter(|index| !tried.contains(*index))
-        });
-        untried.or(tried_one)
+        }
+        tried_one
     }
 
     /// The zone of the next pick: 0 = the own one, 1 = the first of the others.
@@ -110,18 +124,34 @@ impl Zones {
         if self.own == WHOLE {
             return 0;
         }
-        let mut drawn = match self.by_key {
-            // the place on the ring depends on the same key, and must not depend on this (Knuth's multiplicative hashing)
-            true => (((key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * u64::from(WHOLE)) >> 32) as u32,
-            false => random.u32(..WHOLE),
-        };
-        for (zone, part) in std::iter::once(self.own).chain(self.others.iter().map(|other| other.part)).enumerate() {
-            match drawn.checked_sub(part) {
-                Some(left) => drawn = left,
-                None => return zone,
-            }
+        let parts = std::iter::once(self.own).chain(self.others.iter().map(|other| other.part));
+        at(self.drawn(key, random, u64::from(WHOLE)), parts.map(u64::from)).unwrap_or(0)
+    }
+
+    /// One of the zones that are not left out, by what they can take.
+    fn draw_beside(&self, key: u64, random: &mut fastrand::Rng, is_left_out: impl Fn(usize) -> bool) -> Option<usize> {
+        let all = std::iter::once(self.capacity).chain(self.others.iter().map(|other| other.capacity));
+        let capacities = all.enumerate().map(|(zone, capacity)| if is_left_out(zone) { 0 } else { capacity });
+        let total = capacities.clone().sum();
+        if total == 0 {
+            return None;
         }
-        0
+        at(self.drawn(key, random, total), capacities)
+    }
+
+    /// A number below `total`: the same one for the same key, where keys decide.
+    fn drawn(&self, key: u64, random: &mut fastrand::Rng, total: u64) -> u64 {
+        match self.by_key {
+            // the place on the ring depends on the same key, and must not depend on this (Knuth's multiplicative hashing)
+            true => ((u128::from(key.wrapping_mul(0x9E37_79B9_7F4A_7C15)) * u128::from(total)) >> 64) as u64,
+            false => random.u64(..total),
+        }
+    }
+
+    /// Whether a backend stands in a zone: 0 = the own one, 1 = the first of the others.
+    fn is_in(&self, zone: usize, index: usize) -> bool {
+        let members = zone.checked_sub(1).map_or(&self.members, |at| &self.others[at].members);
+        members.binary_search(&index).is_ok()
     }
 
     /// The backends of the zone that a backend is in.
@@ -130,6 +160,17 @@ impl Zones {
         let own = has(&self.members).then_some(&self.members[..]);
         own.or_else(|| self.others.iter().map(|other| &other.members[..]).find(|members| has(members)))
     }
+}
+
+/// Which of the parts a number falls on that is less than their sum.
+fn at(mut number: u64, parts: impl Iterator<Item = u64>) -> Option<usize> {
+    for (place, part) in parts.enumerate() {
+        match number.checked_sub(part) {
+            Some(left) => number = left,
+            None => return Some(place),
+        }
+    }
+    None
 }
 
 /// What a backend can take, in comparison with others.
@@ -141,7 +182,7 @@ fn capacity(balance: Balance, member: &Member) -> u64 {
         | Balance::ConsistentHash(_) => member.weight,
         Balance::RoundRobin | Balance::LeastConnections | Balance::ResponseTime | Balance::PowerOfTwo => 1,
     };
-    u64::from(weight) * u64::from(member.share)
+    u64::from(weight) * u64::from(member.share) * u64::from(member.warmth)
 }
 
 /// In how many zones instances like this one are taken to be: those that the service has backends in, whether or not they can be used, and this one's.

@@ -1,8 +1,10 @@
 //! All that speaks for or against a backend at one moment, as plain values.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::zones::ZoneFacts;
 use crate::detect::fault::{Detector, Fault};
 use crate::endpoint::breaker;
 use crate::endpoint::standing::{Health, Override};
@@ -78,6 +80,10 @@ pub struct Facts {
     pub work_share: u32,
     /// For how long it has been there, or back.
     pub joined: Duration,
+    /// The zone that it stands in.
+    pub zone: Arc<str>,
+    /// The paths to it, in the order in which they are written; empty = there is one, or nobody checks them.
+    pub paths: Box<[PathFact]>,
     /// It gets work only while no other can.
     pub is_backup: bool,
     /// It may be picked.
@@ -120,6 +126,27 @@ pub struct Fleet {
     pub panic: bool,
     /// Where a failover of recovery sends the work, and which part of it, in thousandths.
     pub detour: Option<(Arc<str>, u32)>,
+    /// Its zones, where this instance prefers its own.
+    pub zones: Option<Arc<ZoneFacts>>,
+}
+
+/// A path to a backend that has several addresses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathFact {
+    /// Where it leads.
+    pub address: SocketAddr,
+    /// Whether it works, as far as is known.
+    pub is_up: bool,
+    /// Whether new connections go by it.
+    pub is_chosen: bool,
+    /// For how long it is up or down.
+    pub since: Duration,
+    /// The average time to connect, in milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// The share of what was tried over it of late that failed.
+    pub loss: f64,
+    /// What its last check has shown; empty = there was none.
+    pub reason: Box<str>,
 }
 
 /// The vote of a detector for a fault that is a verdict.
@@ -160,8 +187,9 @@ impl Facts {
             .map_or(0, |sight| size_of::<Sight>() + sight.accused.as_ref().map_or(0, |text| text.len()));
         let check = self.check.as_ref().map_or(0, |check| check.reason.len());
         let attempts: usize = self.recovery.attempts.iter().map(|text| size_of::<Box<str>>() + text.len()).sum();
+        let paths: usize = self.paths.iter().map(|path| size_of::<PathFact>() + path.reason.len()).sum();
         let braked = self.recovery.braked.as_ref().map_or(0, |text| text.len());
-        size_of::<Self>() + self.reason.len() + votes + sight + check + attempts + braked
+        size_of::<Self>() + self.reason.len() + votes + sight + check + attempts + paths + braked
     }
 
     /// The service and the backend, as people write them: `api/a`.

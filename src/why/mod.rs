@@ -19,6 +19,7 @@ pub mod recorder;
 pub mod rules;
 pub mod sentences;
 pub mod service;
+pub mod zones;
 #[cfg(test)]
 mod testing;
 

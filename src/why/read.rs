@@ -1,9 +1,11 @@
 //! Reads the facts of a backend where they are: on the control plane, from what it knows already.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use super::facts::{CheckLimits, Facts, Fleet, Limits, Recovery, Said, Vote};
+use super::facts::{CheckLimits, Facts, Fleet, Limits, PathFact, Recovery, Said, Vote};
+use super::zones::{ZoneFact, ZoneFacts};
 use crate::clock::Moment;
 use crate::detect::fault::Subject;
 use crate::endpoint::standing::{Standing, WHOLE};
@@ -13,6 +15,7 @@ use crate::event::kind::fault::scope;
 use crate::health::ejector::Ejector;
 use crate::health::faults::{self, Faults};
 use crate::health::monitor::Monitor;
+use crate::health::paths::PathReading;
 use crate::operator::recovery::Recoveries;
 use crate::recover::Attempt;
 use crate::snapshot::{Service, Snapshot};
@@ -97,12 +100,30 @@ impl Sources {
             breaker: service.breaker.as_ref().map(|policy| live.breaker.figures(policy, now)),
             work_share: standing.share(),
             joined: now.since(standing.joined()),
+            zone: Arc::from(&*endpoint.zone),
+            paths: self.paths(&service.name, &endpoint.id, now),
             is_backup: endpoint.backup,
             is_picked: service.available.has(place),
             fleet: common.fleet.clone(),
             votes: votes(endpoint, &common.faults),
             recovery: common.recovery_of(endpoint),
         }
+    }
+}
+
+impl Sources {
+    fn paths(&self, service: &str, id: &str, now: Moment) -> Box<[PathFact]> {
+        let read = self.monitor.paths(service, id).unwrap_or_default();
+        let fact = |path: PathReading| PathFact {
+            address: path.address,
+            is_up: path.is_up,
+            is_chosen: path.is_chosen,
+            since: now.since(path.since),
+            rtt_ms: path.rtt_ms,
+            loss: path.loss,
+            reason: path.last_check.map_or_else(Box::default, |check| check.reason.into()),
+        };
+        read.into_iter().map(fact).collect()
     }
 }
 
@@ -172,7 +193,26 @@ fn fleet(snapshot: &Snapshot, service: &Service) -> Fleet {
         usable_primaries,
         panic: service.available.panic,
         detour: service.detour.way().filter(|_| share > 0).map(|way| (way.to_string().into(), share.min(WHOLE))),
+        zones: service.zones.as_ref().map(|preference| Arc::new(zones(service, &preference.own))),
     }
+}
+
+fn zones(service: &Service, own: &Arc<str>) -> ZoneFacts {
+    let available = &service.available;
+    let part = |name: &str| match &available.zones {
+        Some(zones) if *name == **own => zones.own,
+        Some(zones) => zones.others.iter().find(|other| other.name == name).map_or(0, |other| other.part),
+        None => 0,
+    };
+    let mut each: BTreeMap<&str, ZoneFact> = BTreeMap::new();
+    let empty = |name: &str| ZoneFact { name: name.into(), total: 0, usable: 0, part: part(name) };
+    each.insert(own, empty(own));
+    for (index, endpoint) in service.endpoints.iter().enumerate().filter(|(_, endpoint)| !endpoint.backup) {
+        let zone = each.entry(&endpoint.zone).or_insert_with_key(|name| empty(name));
+        zone.total += 1;
+        zone.usable += usize::from(available.has(index));
+    }
+    ZoneFacts { own: Arc::clone(own), each: each.into_values().collect(), are_heeded: available.zones.is_some() }
 }
 
 /// What the detectors have agreed on of this backend, of its host or zone, and of its service.

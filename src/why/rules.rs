@@ -1,5 +1,6 @@
 //! The rules that decide the state of a backend and its share of the work: what each has to go by, its threshold, and what it would do. Pure.
 
+mod network;
 mod people;
 mod traffic;
 mod work;
@@ -70,6 +71,8 @@ pub fn of(facts: &Facts) -> Vec<Rule> {
     rules.push(work::suspicion(facts));
     rules.extend(work::backup(facts));
     rules.extend(work::detour(facts));
+    rules.extend(network::zone(facts));
+    rules.extend(network::path(facts));
     rules.push(work::panic(facts));
     rules
 }

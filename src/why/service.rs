@@ -44,6 +44,11 @@ pub fn sentences(name: &str, fleet: &Fleet, panic_threshold: f64, recovery: &Rec
         let share = phrase::share(f64::from(*share) / f64::from(WHOLE));
         said.push(format!("A failover of recovery sends {share} of its work to {to}."));
     }
+    if let Some(zones) = &fleet.zones {
+        let words = zones.words(fleet.panic, fleet.detour.is_some());
+        let mut letters = words.chars();
+        said.extend(letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())));
+    }
     if recovery.is_on && recovery.is_paused {
         said.push("Somebody has paused recovery: nothing is repaired.".to_owned());
     }
@@ -61,7 +66,8 @@ fn primary(number: usize) -> String {
 mod tests {
     use super::*;
 
-    const FLEET: Fleet = Fleet { total: 4, usable: 4, primaries: 3, usable_primaries: 3, panic: false, detour: None };
+    const FLEET: Fleet =
+        Fleet { total: 4, usable: 4, primaries: 3, usable_primaries: 3, panic: false, detour: None, zones: None };
 
     #[test]
     fn a_service_says_how_many_can_be_used_and_what_follows() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::facts::{CheckLimits, Facts, Fleet, Limits, Recovery, Said};
+use super::zones::{ZoneFact, ZoneFacts};
 use crate::clock::Moment;
 use crate::endpoint::standing::{Health, Override, WHOLE};
 use crate::endpoint::state::{Condition, DecidedBy, State};
@@ -46,12 +47,29 @@ pub fn facts() -> Facts {
         breaker: None,
         work_share: WHOLE,
         joined: Duration::from_secs(600),
+        zone: "a".into(),
+        paths: Box::default(),
         is_backup: false,
         is_picked: true,
-        fleet: Fleet { total: 3, usable: 3, primaries: 3, usable_primaries: 3, panic: false, detour: None },
+        fleet: Fleet {
+            total: 3,
+            usable: 3,
+            primaries: 3,
+            usable_primaries: 3,
+            panic: false,
+            detour: None,
+            zones: None,
+        },
         votes: Box::default(),
         recovery: Recovery::default(),
     }
+}
+
+/// The zones `a`, which is the own one, `b` and `c`: how many backends of each can be used, how many there are, and the part that it gets.
+pub fn zones(each: [(usize, usize, u32); 3]) -> ZoneFacts {
+    let names = ["a", "b", "c"].into_iter().zip(each);
+    let each = names.map(|(name, (usable, total, part))| ZoneFact { name: name.into(), total, usable, part });
+    ZoneFacts { own: "a".into(), each: each.collect(), are_heeded: true }
 }
 
 /// So many seconds after the time at which [`facts`] became up.

@@ -47,3 +47,4 @@ mod tls;
 mod unknown_names;
 mod upgrades;
 mod uploads;
+mod zones;

@@ -159,6 +159,26 @@ fn kept_connections_over_a_path_that_is_down_are_not_used_again() {
 }
 
 #[test]
+fn a_session_of_tcp_over_a_path_that_dies_is_reset_and_the_next_one_goes_by_the_other() {
+    let (mut stuck, dying) = Stuck::new();
+    let good = Origin::script(Conn::echo);
+    let service = "health = { kind = \"tcp\", interval = \"100ms\", fast_interval = \"100ms\", timeout = \"300ms\" }";
+    let toml = config("protocol = \"tcp\"\n", service, &[]) + &paths(&[&dying.to_string(), good.address()]);
+    let proxy = Proxy::start(&toml);
+    wait_until("both are up", || states(&proxy) == ["up chosen", "up"]);
+    let mut client = proxy.client();
+    client.send("hello?");
+    wait_until("it is connected", || shown(&proxy)["in_flight"] == 1);
+    stuck.fill();
+    assert!(client.is_reset(), "it would wait for nothing");
+    let backend = shown(&proxy);
+    assert_eq!((&backend["state"], &backend["failures"]), (&"up".into(), &0.into()));
+    let mut next = proxy.client();
+    next.send("hi");
+    assert_eq!(next.bytes(2), b"hi");
+}
+
+#[test]
 fn datagrams_go_by_the_path_that_works() {
     let origin = UdpOrigin::echo();
     let dead = nobody();

@@ -3,6 +3,7 @@
 //! Where a backend can't be reached, or breaks the connection before anything was moved, the client does not notice: another backend is tried.
 //! Once a byte was moved, nobody can tell what it has done.
 
+mod path;
 mod record;
 mod silence;
 
@@ -19,6 +20,7 @@ use http::Method;
 use http::header::HeaderMap;
 use tokio::io::AsyncWriteExt;
 
+use path::SessionPath;
 pub use record::Record;
 use silence::Silence;
 
@@ -65,6 +67,8 @@ struct Session {
     idle_timeout: Duration,
     /// Counts this attempt once it is known what came of it. `None` for the first attempt, which is no retry.
     retries: Option<Arc<Retries>>,
+    /// The path to the backend, where it has several.
+    path: Option<SessionPath>,
     /// Counts the connection to the backend.
     _counted: OpenConnection,
 }
@@ -75,6 +79,8 @@ struct BackendConnection {
     live: Arc<Live>,
     /// As in [`Session`].
     retries: Option<Arc<Retries>>,
+    /// As in [`Session`].
+    path: Option<SessionPath>,
     counted: OpenConnection,
 }
 
@@ -137,11 +143,11 @@ async fn begin_session(
 ) -> Option<Session> {
     let (snapshot, listener) = ingress.current()?;
     match connect(&arrival, peer, ingress.worker(), &snapshot, listener, failed, &mut record).await {
-        Ok(BackendConnection { stream: backend, live, retries, counted }) => {
+        Ok(BackendConnection { stream: backend, live, retries, path, counted }) => {
             record.connected();
             let idle_timeout = snapshot.listeners[listener].idle_timeout;
             let duplex = Duplex::new(arrival.stream, backend, arrival.early);
-            Some(Session { duplex, record, live, idle_timeout, retries, _counted: counted })
+            Some(Session { duplex, record, live, idle_timeout, retries, path, _counted: counted })
         }
         Err(error) => {
             let name = &snapshot.listeners[listener].name;
@@ -199,7 +205,8 @@ async fn connect(
                 let pool = worker.pools.of(endpoint, service.pool, &service.upstream[backend]);
                 let counted = pool.opened(Some(took), via);
                 let retries = (!failed.is_empty()).then(|| Arc::clone(&service.retries));
-                return Ok(BackendConnection { stream, live, retries, counted });
+                let path = SessionPath::new(endpoint, via);
+                return Ok(BackendConnection { stream, live, retries, path, counted });
             }
             Err(error) => error,
         };
@@ -281,9 +288,11 @@ pub(super) fn keys(service: &Service, client: Option<IpAddr>, worker: &Worker) -
 async fn relay(mut session: Session, worker: &Worker, metrics: &ListenerMetrics) -> Option<BrokenEarly> {
     let mut silence = Silence::new(&worker.timers, session.idle_timeout);
     let (mut received, mut sent) = (0, 0);
+    // its path has died
+    let mut is_cut_off = false;
     let mut cut_on_drop = CutOnDrop { session: &mut session, has_ended: false };
     let end = poll_fn(|cx| {
-        let Session { duplex, record, retries, .. } = &mut *cut_on_drop.session;
+        let Session { duplex, record, retries, path, .. } = &mut *cut_on_drop.session;
         let end = duplex.poll(&worker.shared, cx);
         let (up, down) = (duplex.from_client() - received, duplex.from_backend() - sent);
         if up + down > 0 {
@@ -298,10 +307,11 @@ async fn relay(mut session: Session, worker: &Worker, metrics: &ListenerMetrics)
             (received, sent) = (received + up, sent + down);
             record.moved(received, sent);
         }
-        match end {
-            Poll::Ready(end) => Poll::Ready(Some(end)),
-            Poll::Pending => silence.poll(duplex, cx),
+        if let Poll::Ready(end) = end {
+            return Poll::Ready(Some(end));
         }
+        is_cut_off = path.as_mut().is_some_and(|path| path.poll(sent, &worker.timers, cx).is_ready());
+        if is_cut_off { Poll::Ready(None) } else { silence.poll(duplex, cx) }
     })
     .await;
     cut_on_drop.has_ended = true;
@@ -320,6 +330,10 @@ async fn relay(mut session: Session, worker: &Worker, metrics: &ListenerMetrics)
         Some(End::BackendReset) => record.failed(Kind::UpstreamClosed),
         Some(End::ClientReset) => record.failed(Kind::ClientGone),
         Some(End::Closed) => record.ended(outcome::End::Closed),
+        None if is_cut_off => {
+            record.ended(outcome::End::Cut);
+            duplex.cut();
+        }
         None => record.ended(outcome::End::Idle),
     }
     duplex.close(end.unwrap_or(End::Closed));

@@ -7,8 +7,8 @@ use crate::endpoint::standing::{Health, Override};
 use crate::endpoint::state::{Condition, State};
 use crate::health::outlier::Reason;
 use crate::policy::{Breaker, LatencyRule};
-use crate::why::facts::{CheckLimits, Limits, Vote};
-use crate::why::testing::{at, facts, figures, limits};
+use crate::why::facts::{CheckLimits, Limits, PathFact, Vote};
+use crate::why::testing::{at, facts, figures, limits, zones};
 use crate::why::{brakes, sentences};
 
 /// One that was ejected for seven failures in a row.
@@ -207,4 +207,41 @@ fn votes_slow_start_panic_and_reserve_are_told() {
     ] {
         assert!(said.contains(piece), "{piece}:\n{said}");
     }
+}
+
+#[test]
+fn a_backend_says_what_its_zone_gets_and_why() {
+    let mut facts = facts();
+    facts.fleet.zones = Some(std::sync::Arc::new(zones([(1, 4, 429), (3, 3, 286), (3, 3, 286)])));
+    let away = rule(&Facts { zone: "b".into(), ..facts.clone() }, "zone");
+    assert_eq!((&*away.figure, away.holds), ("zone b gets 29 % of the work", true));
+    assert!(away.text.contains("zone a has 1 of 4 usable, less than its share"), "{away:?}");
+    facts.fleet.zones = Some(std::sync::Arc::new(zones([(3, 3, 1000), (3, 3, 0), (3, 3, 0)])));
+    let (home, away) = (rule(&facts, "zone"), rule(&Facts { zone: "b".into(), ..facts.clone() }, "zone"));
+    assert_eq!((home.holds, away.holds, &*away.figure), (false, true, "zone b gets 0 % of the work"));
+    facts.fleet.zones = None;
+    assert!(of(&facts).iter().all(|rule| rule.rule != "zone" && rule.rule != "path"));
+}
+
+#[test]
+fn a_backend_with_several_addresses_says_which_is_used_and_why_the_first_is_not() {
+    let path = |address: &str, is_up: bool, is_chosen: bool| PathFact {
+        address: address.parse().unwrap(),
+        is_up,
+        is_chosen,
+        since: Duration::from_secs(12),
+        rtt_ms: is_up.then_some(0.34),
+        loss: if is_up { 0.0 } else { 1.0 },
+        reason: if is_up { "status 200" } else { "connection refused" }.into(),
+    };
+    let mut facts = facts();
+    facts.paths = [path("10.0.1.5:80", false, false), path("10.9.1.5:80", true, true)].into();
+    let shown = rule(&facts, "path");
+    assert_eq!((&*shown.figure, shown.holds), ("10.9.1.5:80 is used", true));
+    assert_eq!(
+        shown.text,
+        "10.0.1.5:80 is down for 12 s (connection refused); 10.9.1.5:80 is up (0.3 ms to connect, 0 % of late failed)"
+    );
+    facts.paths = [path("10.0.1.5:80", true, true), path("10.9.1.5:80", true, false)].into();
+    assert!(!rule(&facts, "path").holds);
 }

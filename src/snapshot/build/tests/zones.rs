@@ -22,6 +22,10 @@ const ALGORITHMS: [&str; 8] = [
 
 /// Three backends in each of the zones `a`, `b` and `c`, and a backup, seen from an instance in this zone.
 fn built(zone: &str, balance: &str) -> Snapshot {
+    built_with(zone, balance, "")
+}
+
+fn built_with(zone: &str, balance: &str, keys: &str) -> Snapshot {
     let backend = |at: usize| {
         let name = ["a", "b", "c"][at / 3];
         format!("{{ id = \"{name}{at}\", address = \"127.0.0.1:{}\", zone = \"{name}\" }}", at + 1)
@@ -29,7 +33,7 @@ fn built(zone: &str, balance: &str) -> Snapshot {
     let backends: Vec<String> = (0..9).map(backend).collect();
     let text = format!(
         "[cluster]\nzone = \"{zone}\"\n[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:1\"\nservice = \"api\"\n[service.api]\n\
-         zones = \"prefer\"\nbalance = \"{balance}\"\nhash = {{ on = \"client_ip\" }}\nbackend = [{}, {{ id = \"spare\", address = \"127.0.0.1:10\", backup = true }}]\n",
+         zones = \"prefer\"\nbalance = \"{balance}\"\nhash = {{ on = \"client_ip\" }}\n{keys}backend = [{}, {{ id = \"spare\", address = \"127.0.0.1:10\", backup = true }}]\n",
         backends.join(", ")
     );
     let config = config::parse(&text, Path::new("proxy.toml")).unwrap().config;
@@ -77,6 +81,15 @@ fn a_retry_leaves_the_zone_and_at_last_goes_to_the_backup() {
     let all = built("a", "least_connections");
     let [own, b, c, _] = work(&all.services[0], &[0, 1, 2]);
     assert_eq!((own, b + c), (0, 10_000));
+    assert!(b.abs_diff(c) < 400, "not all of them fall upon the same zone: {b} {c}");
+    // one of the zone has failed it, and it may be the matter of the whole zone
+    let [own, b, c, _] = work(&all.services[0], &[1]);
+    assert!(own == 0 && b.abs_diff(c) < 400, "{own} {b} {c}");
+    let [own, b, c, _] = work(&all.services[0], &[1, 3]);
+    assert_eq!((own, b, c), (0, 0, 10_000));
+    // each zone has failed it: whoever is left
+    let [own, b, c, _] = work(&all.services[0], &[1, 3, 6]);
+    assert_eq!(own + b + c, 10_000);
     assert_eq!(work(&all.services[0], &[0, 1, 2, 3, 4, 5, 6, 7, 8]), [0, 0, 0, 10_000]);
     assert!(all.services[0].available.all().count() >= 10, "all of them are there for affinity and for those who wait");
 }
@@ -100,4 +113,22 @@ fn the_same_key_goes_to_the_same_backend_also_where_work_spills_over() {
     };
     let mut keys = fastrand::Rng::with_seed(5);
     (0..1000).map(|_| keys.u64(..)).for_each(|key| assert_eq!(pick(key, 1), pick(key, 2)));
+}
+
+#[test]
+fn a_zone_whose_backends_are_in_slow_start_gets_as_much_as_they_may_take() {
+    let starting = |zone: &str| built_with(zone, "round_robin", "slow_start = \"100s\"\n");
+    let all = starting("a");
+    let endpoints = &all.services[0].endpoints;
+    let now = Moment::now();
+    // those of the zone have just come back; the others were never away
+    (3..9).for_each(|at| endpoints[at].live.standing.join(Moment::NEVER));
+    (0..3).for_each(|at| endpoints[at].live.standing.join(now));
+    let cold = all.refreshed(now, true).unwrap();
+    let zones = cold.services[0].available.zones.as_ref().unwrap();
+    // a tenth of three, of six and three tenths in all, and three zones
+    assert_eq!(zones.own, 142);
+    let later = cold.refreshed(now.plus(std::time::Duration::from_secs(51)), false).unwrap();
+    let warmer = later.services[0].available.zones.as_ref().unwrap();
+    assert_eq!(warmer.own, 600, "half of three, of seven and a half");
 }
