@@ -70,7 +70,7 @@ pub(super) fn text(all: &[(Name, Said)]) -> io::Result<String> {
 }
 
 /// Writes the text of the file, whole or not at all, and waits until the disk has it.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     // with the process's id in its name: another process, which is about to take over, writes a draft of its own
     let draft = path.with_extension(format!("json.{}", std::process::id()));
