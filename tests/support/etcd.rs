@@ -35,6 +35,8 @@ struct State {
     compacted: u64,
     /// Nobody gets an answer.
     is_silent: bool,
+    /// How often a key was to be made.
+    takes: usize,
     /// The methods that were called.
     calls: Vec<String>,
     /// Who may ask, where not everybody may.
@@ -83,6 +85,11 @@ impl Etcd {
     /// How often this method was called.
     pub fn calls(&self, method: &str) -> usize {
         self.lock().calls.iter().filter(|call| call.ends_with(method)).count()
+    }
+
+    /// How often a key was to be made where there is none, as an election does.
+    pub fn takes(&self) -> usize {
+        self.lock().takes
     }
 
     /// The value of a key, and the revision at which it was made.
@@ -270,6 +277,7 @@ impl State {
     fn transact(&mut self, writer: &mut Writer, message: &[u8]) -> Result<(), (u32, &'static str)> {
         let compare = bytes(message, 1);
         let key = bytes(&compare, 3);
+        self.takes += usize::from(number(&compare, 2) == 1);
         let known = self.keys.get(&key);
         let holds = match number(&compare, 2) {
             1 => known.map_or(0, |known| known.created) == number(&compare, 5),
