@@ -20,7 +20,7 @@ use dashmap::DashMap;
 use crate::endpoint::Endpoint;
 use crate::endpoint::standing::Override;
 use crate::event::{Events, Kind, Sessions, Subject};
-use crate::ledger::{self, Batch, Ledger};
+use crate::ledger::{Batch, Ledger};
 
 /// The largest weight, as in the configuration.
 pub const HEAVIEST: u32 = 65_535;
@@ -161,7 +161,7 @@ impl Operators {
             ledger: OnceLock::new(),
         };
         if let Some(file) = &operators.file {
-            restore(file);
+            file::restore(file);
         }
         operators.reload();
         operators
@@ -367,19 +367,6 @@ impl Operators {
                 false
             }
         }
-    }
-}
-
-/// Where there is a ledger and no file, as after a restoration on another machine, the file is made of the copy in the ledger.
-fn restore(file: &Path) {
-    let Some(folder) = file.parent().filter(|folder| !file.exists() && folder.join(ledger::FILE_NAME).exists()) else {
-        return;
-    };
-    let kept = ledger::Reader::open(folder).and_then(|reader| reader.kept(ROOM));
-    if let Ok(Some(text)) = kept.map(|mut kept| kept.remove(KEY))
-        && let Err(error) = file::write(file, &text)
-    {
-        tracing::warn!(file = %file.display(), %error, "what operators have said can't be restored from the ledger");
     }
 }
 

@@ -10,7 +10,7 @@ use super::book::{Book, Effect, Entry};
 use super::hint::{self, Instance, MOST_INSTANCES, Repair, Verdict};
 use super::keys::{self, ALL, INSTANCES, Part, Read, WORDS, part};
 use super::standing::Outcome;
-use super::word::{Saying, Topic};
+use super::word::{Saying, Topic, Word};
 use super::{Place, Sharing, file};
 use crate::clock::Stamp;
 use crate::etcd::{Change, Changes, Client, Failure, KeyValue, Replaced, prefix_end};
@@ -327,7 +327,7 @@ impl<F: Follow> Driver<F> {
     fn answers(&mut self) {
         let waiting = {
             let mut state = self.sharing.state();
-            state.trouble = None;
+            (state.trouble, state.is_gone) = (None, false);
             state.book.waiting()
         };
         if let Some((since, true)) = self.gone.take() {
@@ -343,10 +343,12 @@ impl<F: Follow> Driver<F> {
         let (waiting, has_waiting) = {
             let mut state = self.sharing.state();
             (state.trouble, state.is_synced) = (Some(reason.to_owned()), false);
+            state.is_gone = since.elapsed() >= PATIENCE;
             if is_gone {
                 state.others.clear();
             }
-            (std::mem::take(&mut state.waiting), state.book.waiting() > 0)
+            let waiting = if state.is_gone { std::mem::take(&mut state.waiting) } else { Vec::new() };
+            (waiting, state.book.waiting() > 0)
         };
         if has_waiting {
             counter!(names::SHARED_WRITES_FAILED.name).increment(1);

@@ -26,7 +26,7 @@ pub(super) enum Read {
 
 impl Place {
     /// What tells one place from another: revisions of one mean nothing in the other.
-    fn identity(&self) -> String {
+    pub(super) fn identity(&self) -> String {
         let endpoints: Vec<_> = self.etcd.endpoints.iter().map(ToString::to_string).collect();
         format!("{} {}", endpoints.join(","), self.prefix)
     }

@@ -77,6 +77,8 @@ struct State {
     me: Option<String>,
     /// Why etcd does not answer; `None` = it does.
     trouble: Option<String>,
+    /// It has not for so long that no answer waits for it.
+    is_gone: bool,
     /// Whether all that etcd has is known.
     is_synced: bool,
     /// Who waits until a word is put.
@@ -112,8 +114,8 @@ impl Sharing {
         let word = state.book.say(topic.clone(), Word { saying, note, instance, at });
         let (done, outcome) = oneshot::channel();
         match &state.trouble {
-            Some(trouble) => _ = done.send(Outcome::Local(trouble.clone())),
-            None => state.waiting.push((topic.clone(), word.at, done)),
+            Some(trouble) if state.is_gone => _ = done.send(Outcome::Local(trouble.clone())),
+            _ => state.waiting.push((topic.clone(), word.at, done)),
         }
         drop(state);
         self.news.notify_one();

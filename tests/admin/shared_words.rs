@@ -29,7 +29,7 @@ impl Scene {
             "[cluster]\nname = \"{name}\"\nshare = true\nelect = {{ etcd = [\"{}\"], ttl = \"6s\" }}\n",
             self.etcd.url()
         );
-        let sla = "[service.api.sla]\navailability = 99.9\n";
+        let sla = "[service.api.sla]\ntier = \"standard\"\n";
         format!("[server]\nworkers = 1\n{}{backends}{sla}{cluster}", config("", "", &[]))
     }
 
