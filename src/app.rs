@@ -27,6 +27,7 @@ mod recovery;
 mod reload;
 mod running;
 mod service_manager;
+mod sharing;
 mod signals;
 mod start;
 mod upgrade;

@@ -51,6 +51,7 @@ pub mod notify;
 pub mod otlp;
 pub mod backup;
 pub mod session_store;
+pub mod share;
 pub mod webhook;
 pub mod operator;
 

@@ -43,6 +43,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("webhook", 4),
     ("session_store", 4),
     ("lead", 4),
+    ("share", 4),
     ("config", 3),
     ("tls", 3),
     ("protocol", 3),

@@ -15,13 +15,14 @@ use tokio::time::sleep;
 use super::answer::{self, Answer, Problem};
 use super::body::WholeBody;
 use super::caller::Caller;
-use super::{Phase, Shared, query};
+use super::{Phase, Shared, cluster, query};
 use crate::clock::{Moment, parse_duration, parse_rfc3339};
 use crate::endpoint::Endpoint;
 use crate::endpoint::load::Report;
 use crate::event::Sessions;
 use crate::load::heartbeat::Heartbeat;
 use crate::operator::{Command, HEAVIEST, LONGEST_REASON, Note, Role};
+use crate::share::word::{Saying, Topic};
 use crate::snapshot::Service;
 
 /// How often a request that waits for a drained backend looks whether it has finished.
@@ -146,15 +147,31 @@ async fn say(
     // from here to the refreshed snapshot there is no pause in which a reload could come between
     let (service, at) = path.find(shared)?;
     let (endpoint, sessions) = (Arc::clone(&service.endpoints[at]), sessions(&service, at, now));
-    shared.operators.say(&endpoint, command, note, sessions).map_err(elsewhere)?;
+    let holds = shared.operators.say(&endpoint, command, note.clone(), sessions).map_err(elsewhere)?;
+    let said = shared.sharing.say(topic(&endpoint, command), saying(command, holds.is_some()), holds.unwrap_or(note));
     // the snapshot that workers take their next picks from
     shared.store.refresh(now, true);
     let kept = shared.operators.keep().await;
     let mut answer = json!({ "service": &*endpoint.service, "backend": &*endpoint.id, "kept": kept });
+    cluster::add_outcome(shared, said, &mut answer).await;
     if command.stops_new_work() {
         sessions.add_to(&mut answer);
     }
     Ok((endpoint, answer))
+}
+
+/// What a command is about.
+fn topic(endpoint: &Endpoint, command: Command) -> Topic {
+    let (service, backend) = (Arc::clone(&endpoint.service), Arc::clone(&endpoint.id));
+    match command {
+        Command::Weight(_) => Topic::Weight(service, backend),
+        _ => Topic::Backend(service, backend),
+    }
+}
+
+/// What other instances are told then: what was taken back here is so everywhere.
+fn saying(command: Command, holds: bool) -> Saying {
+    if holds { Saying::Holds(command) } else { Saying::Over }
 }
 
 /// The sessions that the backend at this place has.

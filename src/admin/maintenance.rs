@@ -12,8 +12,11 @@ use super::answer::{self, Answer, Problem};
 use super::backends::{no_service, reason};
 use super::body::WholeBody;
 use super::caller::Caller;
+use super::cluster;
 use crate::clock::{Stamp, parse_rfc3339};
 use crate::ledger::Maintenance;
+use crate::operator::Note;
+use crate::share::word::{Saying, Topic};
 
 /// The longest that can be said at once: who forgets to end it must not hide a month.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
@@ -43,8 +46,16 @@ pub(super) async fn start(
     let why = reason(why)?.ok_or_else(|| Problem::bad_request("a reason has to be given: it is in the report"))?;
     let started = shared.promises.maintenances.start(&service, now, until, why, caller.to_string());
     shared.store.news().notify_one();
+    let note = Note {
+        who: started.who.clone(),
+        reason: Some(started.reason.clone()),
+        until: Some(SystemTime::from(started.to)),
+    };
+    let said = shared.sharing.say(Topic::Maintenance(service), Saying::Maintenance, note);
     let kept = keep(&shared, started.clone()).await;
-    Ok(answer::json(&to_json(&started, kept)))
+    let mut answer = to_json(&started, kept);
+    cluster::add_outcome(&shared, said, &mut answer).await;
+    Ok(answer::json(&answer))
 }
 
 /// What is under way.
@@ -61,14 +72,19 @@ pub(super) async fn show(
 pub(super) async fn stop(
     extract::State(shared): extract::State<Arc<Shared>>,
     Path(name): Path<String>,
+    caller: Caller,
 ) -> Result<Answer, Problem> {
     let service = promised(&shared, &name)?;
     let Some(ended) = shared.promises.maintenances.end(&service, Stamp::now()) else {
         return Err(Problem::not_found(format!("no maintenance of {name:?} was started by hand")));
     };
     shared.store.news().notify_one();
+    let note = Note { who: caller.to_string(), reason: None, until: None };
+    let said = shared.sharing.say(Topic::Maintenance(service), Saying::Over, note);
     let kept = keep(&shared, ended.clone()).await;
-    Ok(answer::json(&to_json(&ended, kept)))
+    let mut answer = to_json(&ended, kept);
+    cluster::add_outcome(&shared, said, &mut answer).await;
+    Ok(answer::json(&answer))
 }
 
 /// The service with this name. Without a promise there is nothing that maintenance could be left out of.

@@ -71,6 +71,7 @@ use crate::operator::recovery::Recoveries;
 use crate::policy::AdminToken;
 use crate::report::standings::Standings;
 use crate::route::Host;
+use crate::share::Sharing;
 use crate::snapshot::{Service, Store};
 use crate::tls::Acceptor;
 use crate::why::Why;
@@ -103,6 +104,8 @@ pub struct Sources {
     pub why: Why,
     /// Whether this instance does what may be done by one only.
     pub leadership: Arc<Leadership>,
+    /// What instances share.
+    pub sharing: Arc<Sharing>,
     /// The counters.
     pub registry: Arc<Registry>,
     /// The listeners, in the order of the configuration.
@@ -179,6 +182,7 @@ pub struct Shared {
     recoveries: Arc<Recoveries>,
     why: Why,
     leadership: Arc<Leadership>,
+    sharing: Arc<Sharing>,
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
     effective: ArcSwap<Effective>,
@@ -216,6 +220,7 @@ impl Shared {
             operators,
             why,
             leadership,
+            sharing,
             registry,
             listeners,
             effective,
@@ -234,6 +239,7 @@ impl Shared {
             recoveries: Arc::clone(&why.sources.recoveries),
             why,
             leadership,
+            sharing,
             registry,
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),

@@ -145,6 +145,7 @@ pub(super) mod tests {
         Arc::new(Shared::new(Sources {
             why: Why::new(why::Sources { ejector: Arc::default(), monitor, faults: Arc::default(), recoveries }),
             leadership: Arc::default(),
+            sharing: Arc::new(crate::share::Sharing::new(std::path::Path::new(""), Arc::default())),
             promises: Promises {
                 ledger: Ledger::default(),
                 standings: Arc::default(),

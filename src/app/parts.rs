@@ -21,6 +21,7 @@ use crate::lead;
 use crate::policy::UpstreamProtocol;
 use crate::policy::access_log::AccessDestination;
 use crate::record::access::Log;
+use crate::share::Place;
 use crate::tls::connector::{ClientSettings, Trust, client_config};
 use crate::tls::{Acceptor, ServerSettings};
 use crate::webhook::instance;
@@ -67,6 +68,19 @@ pub(super) fn etcd(etcd: &model::Etcd, timeout: Duration) -> Result<etcd::Settin
 /// How this instance is elected.
 pub(super) fn cluster(config: &model::Config) -> Result<lead::Prepared, String> {
     lead::Prepared::new(config.cluster.as_ref(), instance(), etcd)
+}
+
+/// Where what is said is shared; `None` = nowhere.
+pub(super) fn share(config: &model::Config) -> Result<Option<Place>, String> {
+    let Some(cluster) = config.cluster.as_ref().filter(|cluster| cluster.share) else { return Ok(None) };
+    let Some(elect) = &cluster.elect else { return Ok(None) };
+    Ok(Some(Place {
+        etcd: etcd(&elect.etcd, elect.ttl).map_err(|error| format!("cluster.elect: {error}"))?,
+        prefix: elect.prefix.clone(),
+        ttl: elect.ttl,
+        name: cluster.name.clone().unwrap_or_else(instance),
+        zone: cluster.zone.clone(),
+    }))
 }
 
 /// The file in `state_dir` that holds the key which signs cookies.

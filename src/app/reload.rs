@@ -4,6 +4,7 @@
 //! built. Then come the steps that can't: one snapshot is published, listeners that are new are accepted on, those that are gone
 //! drain. So a reload happens as a whole or not at all.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::inherit::Inherited;
 use super::listener_events;
 use super::listeners::{Listeners, Prepared, Unusable};
 use super::recovery::Recovering;
+use super::sharing::Follower;
 use super::upkeep::Upkeep;
 use super::{parts, service_manager};
 use crate::admin::{self, Refused};
@@ -44,6 +46,7 @@ use crate::otlp::{self, Exporter};
 use crate::policy::AdminToken;
 use crate::record::access;
 use crate::session_store::Stores;
+use crate::share::{self, Sharing};
 use crate::snapshot::{self, Service, Snapshot, Store};
 use crate::why::Why;
 
@@ -65,6 +68,8 @@ pub(super) struct System {
     pub recovering: Recovering,
     /// Has this instance elected.
     pub candidate: Candidate,
+    /// What instances share.
+    pub sharing: Arc<Sharing>,
     /// What is asked by those who want to know why a backend is in its state.
     pub why: Why,
     pub webhooks: Webhooks,
@@ -141,6 +146,7 @@ impl System {
         let otlp = otlp::prepare(config.otlp.as_ref()).map_err(Refused::because)?;
         let access_log = parts::access_destination(&self.config.log, &config.log).await.map_err(Refused::because)?;
         let cluster = parts::cluster(&config).map_err(Refused::because)?;
+        let share = parts::share(&config).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;
@@ -171,6 +177,9 @@ impl System {
         self.backups.commit(config.backup.as_ref());
         self.stores.commit(&config, &self.registry);
         self.candidate.commit(cluster);
+        if config.cluster != self.config.cluster {
+            self.sharing.commit(share);
+        }
         self.recovering.configure(&config.services);
         self.guard(&config.admin, &effective);
         let before =
@@ -239,6 +248,14 @@ impl System {
             why: self.why.clone(),
         };
         tokio::task::spawn_local(upkeep.run());
+        let follower = Follower {
+            store: Arc::clone(&self.store),
+            operators: Arc::clone(&self.operators),
+            maintenances: Arc::clone(&self.accounting.maintenances),
+            faults: Arc::clone(&self.why.sources.faults),
+            repairs: Cell::default(),
+        };
+        tokio::task::spawn_local(share::run(Arc::clone(&self.sharing), follower));
     }
 
     /// Whether the file holds something else than when it was last read. A watcher tells of every touch, also of one that was

@@ -29,6 +29,7 @@ use crate::operator::Operators;
 use crate::otlp::{self, Exporter};
 use crate::record::{Recorder, access};
 use crate::session_store::Stores;
+use crate::share::Sharing;
 use crate::snapshot::{self, BuildError, Snapshot, Store};
 use crate::why::{self, Why};
 
@@ -76,8 +77,11 @@ impl Startup<'_> {
         let shown = told(&listeners, &store);
         let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
+        let sharing = Arc::new(Sharing::new(&config.server.state_dir, Arc::clone(store.events())));
+        sharing.commit(parts::share(&config)?);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
-        let recovering = recovering(&config, &accounting, &store, &faults, &monitor, &candidate.leadership());
+        let recovering =
+            recovering(&config, &accounting, &store, &monitor, (&faults, &candidate.leadership(), &sharing));
         let (why, backups) = (why(&monitor, &faults, &recovering), backups(&config, &store, &registry));
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             promises: accounting.shared(),
@@ -85,6 +89,7 @@ impl Startup<'_> {
             operators: Arc::clone(&operators),
             why: why.clone(),
             leadership: candidate.leadership(),
+            sharing: Arc::clone(&sharing),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
             listeners: shown,
@@ -107,6 +112,7 @@ impl Startup<'_> {
             accounting,
             recovering,
             candidate,
+            sharing,
             exporter,
             backups,
             stores: self.stores,
@@ -185,9 +191,8 @@ fn recovering(
     config: &model::Config,
     accounting: &Accounting,
     store: &Arc<Store>,
-    faults: &Arc<Faults>,
     monitor: &Monitor,
-    leadership: &Arc<Leadership>,
+    (faults, leadership, sharing): (&Arc<Faults>, &Arc<Leadership>, &Arc<Sharing>),
 ) -> Recovering {
     let recovering = Recovering::new(recovery::Sources {
         store: Arc::clone(store),
@@ -198,6 +203,7 @@ fn recovering(
         maintenances: Arc::clone(&accounting.maintenances),
         recoveries: accounting.recoveries(store.events()),
         leadership: Arc::clone(leadership),
+        sharing: Arc::clone(sharing),
         standings: Arc::clone(&accounting.standings),
     });
     recovering.configure(&config.services);

@@ -56,7 +56,7 @@ impl Override {
 #[derive(Debug)]
 pub struct Standing {
     health: AtomicU8,
-    /// What operators have set, and [`REPAIR`]: one word, because the data plane looks at both at each pick.
+    /// What operators have set, and [`REPAIRS`]: one word, because the data plane looks at both at each pick.
     operator: AtomicU8,
     agent: AtomicU8,
     /// `u32::MAX` = as configured.
@@ -88,6 +88,8 @@ struct Texts {
     ejection: String,
     /// Why recovery has taken it out for a repair.
     repair: String,
+    /// Why the recovery of another instance has.
+    repair_elsewhere: String,
     /// Why recovery holds its circuit open.
     broken: String,
     unresolved: String,
@@ -113,8 +115,12 @@ pub fn changes() -> u64 {
     CHANGES.load(Ordering::Relaxed)
 }
 
-/// The bit of `Standing::operator` that is set while recovery has taken the backend out. The bits below have the [`Override`].
+/// The bit of `Standing::operator` that is set while recovery has taken the backend out. The bits below both have the [`Override`].
 const REPAIR: u8 = 1 << 7;
+/// The bit that is set while the recovery of another instance has.
+const REPAIR_ELSEWHERE: u8 = 1 << 6;
+/// Both.
+const REPAIRS: u8 = REPAIR | REPAIR_ELSEWHERE;
 
 /// The value of `Standing::weight` when no operator has set one.
 const AS_CONFIGURED: u32 = u32::MAX;
@@ -190,7 +196,7 @@ impl Standing {
         texts.update_reason(reason, |announced| {
             announced == Condition { state: wanted.state(), by: DecidedBy::Operator }
         });
-        self.set_operator_word(|word| word & REPAIR | wanted as u8);
+        self.set_operator_word(|word| word & REPAIRS | wanted as u8);
     }
 
     fn set_operator_word(&self, change: impl Fn(u8) -> u8) {
@@ -209,7 +215,7 @@ impl Standing {
     /// the command is in force when it is answered, also for exchanges that hold an older snapshot.
     pub fn is_taken_out(&self) -> bool {
         let word = self.operator.load(Ordering::Relaxed);
-        word & REPAIR != 0 || is_out(override_of(word))
+        word & REPAIRS != 0 || is_out(override_of(word))
     }
 
     /// Whether an operator has drained or disabled the backend.
@@ -374,7 +380,7 @@ fn is_out(wanted: Override) -> bool {
 }
 
 fn override_of(word: u8) -> Override {
-    match word & !REPAIR {
+    match word & !REPAIRS {
         1 => Override::Drained,
         2 => Override::Disabled,
         3 => Override::Enabled,

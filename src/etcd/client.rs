@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, Failure, Messages};
 use super::endpoint::Endpoint;
-use super::message::{self, KeyValue, Lease, Taken};
+use super::message::{self, KeyValue, Lease, Replaced, Taken};
 use super::watch::Watch;
 use crate::protobuf::Malformed;
 
@@ -84,8 +84,33 @@ impl Client {
     /// Why there is no answer. The key may have been made all the same.
     pub async fn take(&mut self, key: &[u8], value: &[u8], lease: i64) -> Result<Taken, Failure> {
         let answer = self.call("/etcdserverpb.KV/Txn", &message::take(key, value, lease)).await?;
-        let made = KeyValue { key: key.to_vec(), value: value.to_vec(), create_revision: 0, lease };
+        let made = KeyValue { key: key.to_vec(), value: value.to_vec(), create_revision: 0, mod_revision: 0, lease };
         message::taken(&answer, made).map_err(unreadable)
+    }
+
+    /// Gives a key this value, which goes with the lease (0 = it stays), if it was changed last at this revision; 0 = it is not there.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer. The key may have its value all the same.
+    pub async fn replace(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        lease: i64,
+        changed_at: i64,
+    ) -> Result<Replaced, Failure> {
+        let answer = self.call("/etcdserverpb.KV/Txn", &message::replace(key, value, lease, changed_at)).await?;
+        message::replaced(&answer).map_err(unreadable)
+    }
+
+    /// Gives a key this value, which goes with the lease, whatever it had before.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer. The key may have its value all the same.
+    pub async fn put(&mut self, key: &[u8], value: &[u8], lease: i64) -> Result<(), Failure> {
+        self.call("/etcdserverpb.KV/Put", &message::put(key, value, lease)).await.map(|_| ())
     }
 
     /// A new lease of so many seconds. etcd may make it longer.

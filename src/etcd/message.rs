@@ -4,6 +4,8 @@ use crate::protobuf::{self, Malformed, Value, Writer};
 
 /// `Compare.CompareTarget.CREATE`
 const CREATE: u64 = 1;
+/// `Compare.CompareTarget.MOD`
+const MOD: u64 = 2;
 
 /// A key with its value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub struct KeyValue {
     pub value: Vec<u8>,
     /// The revision at which the key was made. All revisions of a cluster are one row of numbers that only grows.
     pub create_revision: i64,
+    /// The revision at which it got this value.
+    pub mod_revision: i64,
     /// The lease with which the key goes; 0 = none.
     pub lease: i64,
 }
@@ -34,6 +38,15 @@ pub struct Lease {
     pub id: i64,
     /// Seconds that it lasts from now on; 0 = there is no such lease.
     pub ttl: i64,
+}
+
+/// What came of the wish to replace a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replaced {
+    /// It has the new value since this revision.
+    Done(i64),
+    /// It had changed before, and is as it was: this; `None` = it is not there.
+    Changed(Option<KeyValue>),
 }
 
 /// What came of the wish to have a key.
@@ -87,15 +100,35 @@ pub(super) fn take(key: &[u8], value: &[u8], lease: i64) -> Vec<u8> {
         compare.bytes(3, key);
         compare.varint_of_kind(5, 0);
     });
-    writer.message(2, |then| {
-        then.message(2, |put| {
-            put.bytes(1, key);
-            put.bytes(2, value);
-            put.varint(3, lease.cast_unsigned());
-        });
-    });
+    writer.message(2, |then| then.message(2, |put| write_put(put, key, value, lease)));
     writer.message(3, |otherwise| otherwise.message(1, |range| range.bytes(1, key)));
     writer.into_bytes()
+}
+
+/// `TxnRequest`: the key gets this value and lease (0 = none) if it was changed last at this revision (0 = it is not there); else it is read.
+pub(super) fn replace(key: &[u8], value: &[u8], lease: i64, changed_at: i64) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.message(1, |compare| {
+        compare.varint(2, MOD);
+        compare.bytes(3, key);
+        compare.varint_of_kind(6, changed_at.cast_unsigned());
+    });
+    writer.message(2, |then| then.message(2, |put| write_put(put, key, value, lease)));
+    writer.message(3, |otherwise| otherwise.message(1, |range| range.bytes(1, key)));
+    writer.into_bytes()
+}
+
+/// `PutRequest`: the key gets this value and lease, whatever it had before.
+pub(super) fn put(key: &[u8], value: &[u8], lease: i64) -> Vec<u8> {
+    let mut writer = Writer::default();
+    write_put(&mut writer, key, value, lease);
+    writer.into_bytes()
+}
+
+fn write_put(put: &mut Writer, key: &[u8], value: &[u8], lease: i64) {
+    put.bytes(1, key);
+    put.bytes(2, value);
+    put.varint(3, lease.cast_unsigned());
 }
 
 /// `LeaseGrantRequest`
@@ -149,6 +182,20 @@ pub(super) fn keys(response: &[u8]) -> Result<(Vec<KeyValue>, i64), Malformed> {
 
 /// `TxnResponse` to [`take`]. Of a key that was made now, the revision is that of the transaction.
 pub(super) fn taken(response: &[u8], made: KeyValue) -> Result<Taken, Malformed> {
+    let (succeeded, revision, found) = transaction(response)?;
+    let holder =
+        if succeeded { Some(KeyValue { create_revision: revision, mod_revision: revision, ..made }) } else { found };
+    Ok(Taken { holder, revision })
+}
+
+/// `TxnResponse` to [`replace`]
+pub(super) fn replaced(response: &[u8]) -> Result<Replaced, Malformed> {
+    let (succeeded, revision, found) = transaction(response)?;
+    Ok(if succeeded { Replaced::Done(revision) } else { Replaced::Changed(found) })
+}
+
+/// Whether what was compared was equal, the revision of the whole, and the key that was read instead.
+fn transaction(response: &[u8]) -> Result<(bool, i64, Option<KeyValue>), Malformed> {
     let (mut succeeded, mut revision, mut found) = (false, 0, None);
     each(response, |field, value| {
         match (field, value) {
@@ -164,8 +211,7 @@ pub(super) fn taken(response: &[u8], made: KeyValue) -> Result<Taken, Malformed>
         }
         Ok(())
     })?;
-    let holder = if succeeded { Some(KeyValue { create_revision: revision, ..made }) } else { found };
-    Ok(Taken { holder, revision })
+    Ok((succeeded, revision, found))
 }
 
 /// `LeaseGrantResponse` and `LeaseKeepAliveResponse`
@@ -213,16 +259,16 @@ pub(super) fn watched(response: &[u8]) -> Result<WatchMessage, Malformed> {
 }
 
 fn change(event: &[u8]) -> Result<Change, Malformed> {
-    let (mut is_deleted, mut key, mut revision) = (false, KeyValue::default(), 0);
+    let (mut is_deleted, mut key) = (false, KeyValue::default());
     each(event, |field, value| {
         match (field, value) {
             (1, Value::Varint(kind)) => is_deleted = kind != 0,
-            (2, Value::Bytes(kv)) => (key, revision) = (key_value(kv)?, modified(kv)?),
+            (2, Value::Bytes(kv)) => key = key_value(kv)?,
             _ => {}
         }
         Ok(())
     })?;
-    Ok(if is_deleted { Change::Deleted(key.key, revision) } else { Change::Put(key) })
+    Ok(if is_deleted { Change::Deleted(key.key, key.mod_revision) } else { Change::Put(key) })
 }
 
 fn key_value(message: &[u8]) -> Result<KeyValue, Malformed> {
@@ -231,6 +277,7 @@ fn key_value(message: &[u8]) -> Result<KeyValue, Malformed> {
         match (field, value) {
             (1, Value::Bytes(name)) => key.key = name.to_vec(),
             (2, Value::Varint(revision)) => key.create_revision = revision.cast_signed(),
+            (3, Value::Varint(revision)) => key.mod_revision = revision.cast_signed(),
             (5, Value::Bytes(value)) => key.value = value.to_vec(),
             (6, Value::Varint(lease)) => key.lease = lease.cast_signed(),
             _ => {}
@@ -242,18 +289,8 @@ fn key_value(message: &[u8]) -> Result<KeyValue, Malformed> {
 
 /// `ResponseHeader.revision`
 fn revision_of(header: &[u8]) -> Result<i64, Malformed> {
-    third(header)
-}
-
-/// `KeyValue.mod_revision`
-fn modified(key: &[u8]) -> Result<i64, Malformed> {
-    third(key)
-}
-
-/// The number in the third field.
-fn third(message: &[u8]) -> Result<i64, Malformed> {
     let mut number = 0;
-    each(message, |field, value| {
+    each(header, |field, value| {
         if let (3, Value::Varint(value)) = (field, value) {
             number = value.cast_signed();
         }
@@ -291,7 +328,7 @@ mod tests {
     }
 
     fn key() -> KeyValue {
-        KeyValue { key: b"k".to_vec(), value: b"v".to_vec(), create_revision: 7, lease: 42 }
+        KeyValue { key: b"k".to_vec(), value: b"v".to_vec(), create_revision: 7, mod_revision: 9, lease: 42 }
     }
 
     #[test]
@@ -309,7 +346,7 @@ mod tests {
         writer.varint(2, 1);
         let made = KeyValue { lease: 3, ..KeyValue::default() };
         let taken = taken(&writer.into_bytes(), made).unwrap();
-        let holder = KeyValue { create_revision: 12, lease: 3, ..KeyValue::default() };
+        let holder = KeyValue { create_revision: 12, mod_revision: 12, lease: 3, ..KeyValue::default() };
         assert_eq!(taken, Taken { holder: Some(holder), revision: 12 });
     }
 
@@ -320,6 +357,22 @@ mod tests {
         writer.message(3, |operation| operation.message(1, |range| write_key(range, 2)));
         let taken = taken(&writer.into_bytes(), KeyValue::default()).unwrap();
         assert_eq!(taken, Taken { holder: Some(key()), revision: 12 });
+    }
+
+    #[test]
+    fn a_key_is_replaced_or_read() {
+        let mut writer = Writer::default();
+        header(&mut writer, 12);
+        writer.varint(2, 1);
+        assert_eq!(replaced(&writer.into_bytes()), Ok(Replaced::Done(12)));
+        let mut writer = Writer::default();
+        header(&mut writer, 12);
+        writer.message(3, |operation| operation.message(1, |range| write_key(range, 2)));
+        assert_eq!(replaced(&writer.into_bytes()), Ok(Replaced::Changed(Some(key()))));
+        let mut writer = Writer::default();
+        header(&mut writer, 12);
+        writer.message(3, |operation| operation.message(1, |range| header(range, 12)));
+        assert_eq!(replaced(&writer.into_bytes()), Ok(Replaced::Changed(None)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A client of etcd (v3, gRPC): keys, transactions, leases and watches, as much of them as leadership and discovery need.
+//! A client of etcd (v3, gRPC): keys, transactions, leases and watches, as much of them as leadership, discovery and what instances share need.
 //!
 //! ```text
 //!   Client ──▶ Connection (one, to one of the endpoints) ──HTTP/2──▶ etcd
@@ -15,7 +15,7 @@
 //! is to be tried again, and has to live with not knowing whether the call that failed was carried out. No worker comes here: a client lives on the
 //! control plane or on a thread of its own, and is not `Send`.
 //!
-//! The `etcd-client` crate does the same with tonic, prost and tower: it needs `protoc` to be built, and brings 26 crates for the eight calls that
+//! The `etcd-client` crate does the same with tonic, prost and tower: it needs `protoc` to be built, and brings 26 crates for the ten calls that
 //! are made here.
 
 mod client;
@@ -27,5 +27,5 @@ mod watch;
 pub use client::{Client, Credentials, Settings};
 pub use connection::Failure;
 pub use endpoint::Endpoint;
-pub use message::{Change, KeyValue, Lease, Taken, prefix_end};
+pub use message::{Change, KeyValue, Lease, Replaced, Taken, prefix_end};
 pub use watch::{Changes, Watch};

@@ -17,6 +17,7 @@ pub mod promise;
 pub mod recovery;
 mod rendering;
 mod session_store;
+mod share;
 
 use std::time::{Duration, SystemTime};
 
@@ -35,6 +36,7 @@ pub use path::PathChange;
 pub use promise::PromiseChange;
 pub use recovery::RecoveryChange;
 pub use session_store::StoreChange;
+pub use share::ShareChange;
 
 use crate::endpoint::state::{DecidedBy, State};
 
@@ -107,6 +109,8 @@ pub enum Kind {
     Store(StoreChange),
     /// Something happened to the leadership among several instances.
     Cluster(ClusterChange),
+    /// Something happened to what instances share.
+    Share(ShareChange),
     /// A detector panicked, or takes too long, and is left out.
     DetectorLeftOut {
         /// The detector.
@@ -128,6 +132,8 @@ pub enum Kind {
         weight: Option<u32>,
         /// What the backend has of sessions, where the command is about new work.
         sessions: Option<Sessions>,
+        /// The instance that it was said to, where that is another one.
+        instance: Option<String>,
     },
     /// The time until which an operator's command was to hold is over.
     OperatorExpired {
@@ -200,7 +206,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 77] = [
+pub const NAMES: [&str; 81] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -248,6 +254,10 @@ pub const NAMES: [&str; 77] = [
     "leadership_lost",
     "election_failed",
     "election_recovered",
+    "sharing_failed",
+    "sharing_recovered",
+    "word_not_shared",
+    "word_unreadable",
     "otlp_failed",
     "otlp_recovered",
     "store_unreachable",
@@ -331,6 +341,7 @@ impl Kind {
             Self::Otlp(change) => change.name(),
             Self::Store(change) => change.name(),
             Self::Cluster(change) => change.name(),
+            Self::Share(change) => change.name(),
             Self::DetectorLeftOut { .. } => "detector_left_out",
             Self::Operator { .. } => "operator",
             Self::OperatorExpired { .. } => "operator_expired",
@@ -367,6 +378,7 @@ impl Kind {
             Self::Otlp(change) => change.level(),
             Self::Store(change) => change.level(),
             Self::Cluster(change) => change.level(),
+            Self::Share(change) => change.level(),
             _ => Level::Info,
         }
     }

@@ -198,6 +198,16 @@ metrics! {
         => "The fencing token with which this instance has led last.";
     RENEWALS_FAILED: Counter "evenkeel_leadership_renewals_failed_total" [] Source::Facade(Order::ByLabels)
         => "Times that etcd has not answered when this instance wanted to prolong its leadership.";
+    SHARED_WORDS: Gauge "evenkeel_shared_words" [] Source::Facade(Order::ByLabels)
+        => "Operators' words that are known of those that instances share.";
+    SHARED_WAITING: Gauge "evenkeel_shared_words_waiting" [] Source::Facade(Order::ByLabels)
+        => "Words that hold at this instance only, until etcd answers.";
+    WORDS_FOLLOWED: Counter "evenkeel_shared_words_followed_total" [] Source::Facade(Order::ByLabels)
+        => "Words of other instances that were followed, or taken back.";
+    SHARED_WRITES_FAILED: Counter "evenkeel_shared_writes_failed_total" [] Source::Facade(Order::ByLabels)
+        => "Times that words could not be put into etcd.";
+    SHARED_LAG: Gauge "evenkeel_shared_lag_seconds" [] Source::Facade(Order::ByLabels)
+        => "How long after it was said the last word was followed, by the clocks of two machines.";
     DISCOVERY_UP: Gauge "evenkeel_discovery_up" [service] Source::Facade(Order::ByLabels)
         => "1 when the source that backends are discovered from gave its last answer, 0 when it failed.";
     DISCOVERY_ANSWERS: Counter "evenkeel_discovery_answers_total" [service, outcome] Source::Facade(Order::ByLabels)

@@ -31,7 +31,7 @@ static STAGES: [(&Metric, Stage); 3] = [
 ];
 
 /// The metrics of recovery.
-static RECOVERY: [&Metric; 12] = [
+static RECOVERY: [&Metric; 17] = [
     &names::RECOVERIES,
     &names::RECOVERY_DURATION,
     &names::RECOVERIES_RUNNING,
@@ -44,6 +44,11 @@ static RECOVERY: [&Metric; 12] = [
     &names::LEADERSHIP_CHANGES,
     &names::FENCING_TOKEN,
     &names::RENEWALS_FAILED,
+    &names::SHARED_WORDS,
+    &names::SHARED_WAITING,
+    &names::WORDS_FOLLOWED,
+    &names::SHARED_WRITES_FAILED,
+    &names::SHARED_LAG,
 ];
 
 /// The metrics of the copies of the ledger.

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Name, Note, Said};
+use super::{Command, KEY, Name, Note, ROOM, Said};
 use crate::clock::{parse_rfc3339, rfc3339};
+use crate::ledger;
 
 /// Its name in `state_dir`.
 pub(super) const NAME: &str = "operators.json";
@@ -70,7 +71,7 @@ pub(super) fn text(all: &[(Name, Said)]) -> io::Result<String> {
 }
 
 /// Writes the text of the file, whole or not at all, and waits until the disk has it.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     // with the process's id in its name: another process, which is about to take over, writes a draft of its own
     let draft = path.with_extension(format!("json.{}", std::process::id()));
@@ -80,6 +81,19 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     std::fs::rename(&draft, path)?;
     // the rename lasts once the folder is on the disk (fsync(2), notes)
     path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
+}
+
+/// Where there is a ledger and no file, as after a restoration on another machine, the file is made of the copy in the ledger.
+pub(super) fn restore(file: &Path) {
+    let Some(folder) = file.parent().filter(|folder| !file.exists() && folder.join(ledger::FILE_NAME).exists()) else {
+        return;
+    };
+    let kept = ledger::Reader::open(folder).and_then(|reader| reader.kept(ROOM));
+    if let Ok(Some(text)) = kept.map(|mut kept| kept.remove(KEY))
+        && let Err(error) = write(file, &text)
+    {
+        tracing::warn!(file = %file.display(), %error, "what operators have said can't be restored from the ledger");
+    }
 }
 
 fn to_saved(name: &Name, said: &Said) -> impl Iterator<Item = SavedCommand> {

@@ -4,7 +4,8 @@
 //! until it is taken back or its time is over, through reloads, restarts, crashes and upgrades, because it is kept in `state_dir`. It is kept
 //! by the names of the service and the backend, so it also holds for a backend that goes and comes back.
 
-mod file;
+pub(crate) mod file;
+pub mod follow;
 pub mod maintenance;
 pub mod recovery;
 
@@ -19,7 +20,7 @@ use dashmap::DashMap;
 use crate::endpoint::Endpoint;
 use crate::endpoint::standing::Override;
 use crate::event::{Events, Kind, Sessions, Subject};
-use crate::ledger::{self, Batch, Ledger};
+use crate::ledger::{Batch, Ledger};
 
 /// The largest weight, as in the configuration.
 pub const HEAVIEST: u32 = 65_535;
@@ -160,7 +161,7 @@ impl Operators {
             ledger: OnceLock::new(),
         };
         if let Some(file) = &operators.file {
-            restore(file);
+            file::restore(file);
         }
         operators.reload();
         operators
@@ -192,18 +193,25 @@ impl Operators {
     }
 
     /// Puts a command for a backend in force. [`keep`](Self::keep) then writes it to the file; it has to be called without a pause in between,
-    /// since [`hand_over`](Self::hand_over) waits for whoever has called it. The event says what `sessions` the backend has.
+    /// since [`hand_over`](Self::hand_over) waits for whoever has called it. The event says what `sessions` the backend has. Gives back what holds now of
+    /// that which the command is about, with what was said of it; `None` = nothing.
     ///
     /// # Errors
     ///
     /// The role of this process, where it takes no commands in it.
-    pub fn say(&self, endpoint: &Endpoint, command: Command, note: Note, sessions: Sessions) -> Result<(), Role> {
+    pub fn say(
+        &self,
+        endpoint: &Endpoint,
+        command: Command,
+        note: Note,
+        sessions: Sessions,
+    ) -> Result<Option<Note>, Role> {
         match self.role() {
             Role::Serving => {}
             role => return Err(role),
         }
         let name = Name { service: Arc::clone(&endpoint.service), backend: Arc::clone(&endpoint.id) };
-        {
+        let holds = {
             let mut said = self.said.entry(name.clone()).or_default();
             match command {
                 // it takes part without this command, unless the configuration or the agent keeps it from that
@@ -221,14 +229,20 @@ impl Operators {
                 Command::Weight(weight) => said.weight = weight.map(|weight| (weight, note.clone())),
             }
             said.apply(endpoint);
-        }
+            let said = &*said;
+            match command {
+                Command::Weight(_) => said.weight.as_ref().map(|(_, note)| note.clone()),
+                _ => said.wanted.as_ref().map(|(_, note)| note.clone()),
+            }
+        };
         self.said.remove_if(&name, |_, said| said.is_empty());
         let weight = if let Command::Weight(weight) = command { weight } else { None };
         let Note { who, reason, until } = note;
         let subject = Subject::backend(&endpoint.service, &endpoint.id);
         let sessions = Some(sessions).filter(|_| command.stops_new_work());
-        self.events.tell(subject, Kind::Operator { command: command.name(), who, reason, until, weight, sessions });
-        Ok(())
+        let (command, instance) = (command.name(), None);
+        self.events.tell(subject, Kind::Operator { command, who, reason, until, weight, sessions, instance });
+        Ok(holds)
     }
 
     /// Puts the commands that hold in force for these backends, some of which may have just come. A backend that has no command any more (it
@@ -353,19 +367,6 @@ impl Operators {
                 false
             }
         }
-    }
-}
-
-/// Where there is a ledger and no file, as after a restoration on another machine, the file is made of the copy in the ledger.
-fn restore(file: &Path) {
-    let Some(folder) = file.parent().filter(|folder| !file.exists() && folder.join(ledger::FILE_NAME).exists()) else {
-        return;
-    };
-    let kept = ledger::Reader::open(folder).and_then(|reader| reader.kept(ROOM));
-    if let Ok(Some(text)) = kept.map(|mut kept| kept.remove(KEY))
-        && let Err(error) = file::write(file, &text)
-    {
-        tracing::warn!(file = %file.display(), %error, "what operators have said can't be restored from the ledger");
     }
 }
 

@@ -21,6 +21,7 @@ mod notifications;
 mod operators;
 mod receivers;
 mod recovery;
+mod shared_words;
 mod tokens;
 mod top;
 mod upgrades;

@@ -1,4 +1,5 @@
-//! An etcd of one member, as much of it as the proxy asks for: keys, leases that run out, transactions that make a key, and watches; over gRPC.
+//! An etcd of one member, as much of it as the proxy asks for: keys, leases that run out, transactions on one key, and watches that begin in the past;
+//! over gRPC.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -28,8 +29,14 @@ struct State {
     leases: BTreeMap<u64, (u64, Instant)>,
     keys: BTreeMap<Vec<u8>, Key>,
     watches: Vec<Watch>,
+    /// What has happened to keys since `compacted`: at which revision, to which key, and as the field of a watch's message.
+    history: Vec<(u64, Vec<u8>, Vec<u8>)>,
+    /// What happened up to this revision is forgotten.
+    compacted: u64,
     /// Nobody gets an answer.
     is_silent: bool,
+    /// How often a key was to be made.
+    takes: usize,
     /// The methods that were called.
     calls: Vec<String>,
     /// Who may ask, where not everybody may.
@@ -80,11 +87,35 @@ impl Etcd {
         self.lock().calls.iter().filter(|call| call.ends_with(method)).count()
     }
 
+    /// How often a key was to be made where there is none, as an election does.
+    pub fn takes(&self) -> usize {
+        self.lock().takes
+    }
+
     /// The value of a key, and the revision at which it was made.
     pub fn get(&self, key: &str) -> Option<(String, u64)> {
         let state = self.lock();
         let key = state.keys.get(key.as_bytes())?;
         Some((String::from_utf8(key.value.clone()).unwrap(), key.created))
+    }
+
+    /// The keys that begin like this.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        let state = self.lock();
+        let names = state.keys.keys().map(|key| String::from_utf8(key.clone()).unwrap());
+        names.filter(|key| key.starts_with(prefix)).collect()
+    }
+
+    /// Forgets what has happened so far: whoever wants to watch from before now is told so.
+    pub fn compact(&self) {
+        let mut state = self.lock();
+        state.compacted = state.revision;
+        state.history.clear();
+    }
+
+    /// Ends all watches, as a member that is stopped does.
+    pub fn end_watches(&self) {
+        self.lock().watches.clear();
     }
 
     /// Sets a key, as a person would.
@@ -145,17 +176,35 @@ impl State {
     }
 
     fn tell(&mut self, key: &[u8], event: impl Fn(&mut Writer)) {
-        if self.is_silent {
-            return;
-        }
         let mut writer = Writer::default();
         self.header(&mut writer);
         writer.message(11, |written| event(written));
         let message = writer.into_bytes();
-        self.watches.retain(|watch| {
-            let is_in = if watch.end.is_empty() { key == watch.key } else { *key >= *watch.key && *key < *watch.end };
-            !is_in || watch.tell.send(message.clone()).is_ok()
-        });
+        self.history.push((self.revision, key.to_vec(), message.clone()));
+        if !self.is_silent {
+            self.watches.retain(|watch| !watch.has(key) || watch.tell.send(message.clone()).is_ok());
+        }
+    }
+
+    /// Begins a watch: what has happened since the revision that it asks for comes first.
+    fn watch(&mut self, create: &[u8]) -> (Vec<u8>, mpsc::UnboundedReceiver<Vec<u8>>) {
+        let (tell, told) = mpsc::unbounded_channel();
+        let mut created = Writer::default();
+        self.header(&mut created);
+        let (watch, from) = (Watch { key: bytes(create, 1), end: bytes(create, 2), tell }, number(create, 3));
+        if from > 0 && from <= self.compacted {
+            created.varint(4, 1);
+            created.varint(5, self.compacted);
+            return (created.into_bytes(), told);
+        }
+        created.varint(3, 1);
+        for (revision, key, message) in self.history.iter().filter(|_| from > 0) {
+            if *revision >= from && watch.has(key) {
+                let _ = watch.tell.send(message.clone());
+            }
+        }
+        self.watches.push(watch);
+        (created.into_bytes(), told)
     }
 
     fn header(&self, writer: &mut Writer) {
@@ -167,6 +216,7 @@ impl State {
         let mut writer = Writer::default();
         match path.rsplit('/').next().unwrap() {
             "Range" => self.range(&mut writer, message),
+            "Put" => self.put_with_lease(&mut writer, message)?,
             "Txn" => self.transact(&mut writer, message)?,
             "LeaseGrant" => {
                 let ttl = number(message, 1).max(1);
@@ -213,28 +263,45 @@ impl State {
         }
     }
 
-    /// A transaction that makes a key where there is none, and reads it where there is one.
-    fn transact(&mut self, writer: &mut Writer, message: &[u8]) -> Result<(), (u32, &'static str)> {
-        let compare = bytes(message, 1);
-        let (target, key) = (number(&compare, 2), bytes(&compare, 3));
-        assert_eq!((target, number(&compare, 5)), (1, 0), "the revision at which it was made is compared with 0");
-        let put = bytes(&bytes(message, 2), 2);
-        let lease = number(&put, 3);
-        if !self.leases.contains_key(&lease) {
+    fn put_with_lease(&mut self, writer: &mut Writer, put: &[u8]) -> Result<(), (u32, &'static str)> {
+        let lease = number(put, 3);
+        if lease != 0 && !self.leases.contains_key(&lease) {
             return Err((5, "etcdserver: requested lease not found"));
         }
-        let is_free = !self.keys.contains_key(&key);
-        if is_free {
-            self.put(&bytes(&put, 1), &bytes(&put, 2), lease);
+        self.put(&bytes(put, 1), &bytes(put, 2), lease);
+        self.header(writer);
+        Ok(())
+    }
+
+    /// A transaction that puts a key if it was made (or changed) at the revision that is asked for, and else reads it.
+    fn transact(&mut self, writer: &mut Writer, message: &[u8]) -> Result<(), (u32, &'static str)> {
+        let compare = bytes(message, 1);
+        let key = bytes(&compare, 3);
+        self.takes += usize::from(number(&compare, 2) == 1);
+        let known = self.keys.get(&key);
+        let holds = match number(&compare, 2) {
+            1 => known.map_or(0, |known| known.created) == number(&compare, 5),
+            2 => known.map_or(0, |known| known.modified) == number(&compare, 6),
+            target => panic!("{target} is compared"),
+        };
+        if holds {
+            // the answer to the whole has its own header
+            self.put_with_lease(&mut Writer::default(), &bytes(&bytes(message, 2), 2))?;
         }
         self.header(writer);
-        writer.varint(2, is_free.into());
-        if let Some(known) = self.keys.get(&key).filter(|_| !is_free) {
+        writer.varint(2, holds.into());
+        if let Some(known) = self.keys.get(&key).filter(|_| !holds) {
             writer.message(3, |operation| {
                 operation.message(1, |range| range.message(2, |kv| write_key(kv, &key, known)));
             });
         }
         Ok(())
+    }
+}
+
+impl Watch {
+    fn has(&self, key: &[u8]) -> bool {
+        if self.end.is_empty() { key == self.key } else { *key >= *self.key && *key < *self.end }
     }
 }
 
@@ -289,13 +356,8 @@ async fn call(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, st
         } else if !is_known && !path.ends_with("/Authenticate") {
             (Some(Err((16, "etcdserver: invalid auth token"))), None)
         } else if path.ends_with("/Watch") {
-            let create = bytes(&message, 1);
-            let (tell, told) = mpsc::unbounded_channel();
-            let mut created = Writer::default();
-            state.header(&mut created);
-            created.varint(3, 1);
-            state.watches.push(Watch { key: bytes(&create, 1), end: bytes(&create, 2), tell });
-            (Some(Ok(created.into_bytes())), Some(told))
+            let (created, told) = state.watch(&bytes(&message, 1));
+            (Some(Ok(created)), Some(told))
         } else {
             (Some(state.answer(&path, &message)), None)
         }

@@ -34,6 +34,7 @@ use crate::ledger::Ledger;
 use crate::operator::maintenance::Maintenances;
 use crate::operator::recovery::Recoveries;
 use crate::report::standings::Standings;
+use crate::share::Sharing;
 use crate::snapshot::{Snapshot, Store};
 use driver::Driver;
 use recall::Recalled;
@@ -56,6 +57,8 @@ pub(super) struct Sources {
     pub monitor: Monitor,
     /// Maintenance that was started by hand.
     pub maintenances: Arc<Maintenances>,
+    /// What instances share: the others send nothing to a backend that is repaired here.
+    pub sharing: Arc<Sharing>,
     /// What operators see and say of it.
     pub recoveries: Arc<Recoveries>,
     /// Whether this instance is the one that acts.

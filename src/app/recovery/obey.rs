@@ -38,6 +38,7 @@ impl Driver {
                 }
                 Order::Tell(notice) => self.tell(service, notice),
                 lever => {
+                    self.share(service, &lever);
                     if let Some(service) = here {
                         pull(service, lever, Moment::now());
                     }
@@ -45,6 +46,18 @@ impl Driver {
                     self.sources.store.news().notify_one();
                 }
             }
+        }
+    }
+
+    /// The others send nothing to a backend that is repaired here, from the moment at which it is taken out of use to its return.
+    fn share(&self, service: &Arc<str>, order: &Order) {
+        match order {
+            Order::Drain { backend, reason, .. } => {
+                let token = self.sources.leadership.standing().term.map(|term| term.token);
+                self.sources.sharing.repair(service, backend, Some(reason), token);
+            }
+            Order::Return { backend, .. } => self.sources.sharing.repair(service, backend, None, None),
+            _ => {}
         }
     }
 

@@ -22,8 +22,14 @@ impl Checker<'_> {
         let at = KeyPath::default().key("cluster");
         all_or_nothing(raw.map(|raw| {
             let elect = raw.elect.as_ref().map(|elect| self.elect(&at.key("elect"), elect));
+            if raw.share && raw.elect.is_none() && !self.present(&at.key("elect")) {
+                let mistake = self.mistake(&at.key("share"), "there is no etcd through which anything could be shared");
+                self.report(mistake.help("elect = { etcd = [\"http://127.0.0.1:2379\"] } says where it is"));
+                return None;
+            }
             let text = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-            Some(model::Cluster { name: text(&raw.name), zone: text(&raw.zone), elect: all_or_nothing(elect)? })
+            let (name, zone) = (text(&raw.name), text(&raw.zone));
+            Some(model::Cluster { name, zone, elect: all_or_nothing(elect)?, share: raw.share })
         }))
     }
 

@@ -16,6 +16,8 @@ pub struct Cluster {
     pub zone: Option<String>,
     /// How one is elected; `None` = nobody is, and each instance does everything.
     pub elect: Option<Elect>,
+    /// Operators' words hold at all instances, through the etcd of the election.
+    pub share: bool,
 }
 
 /// `cluster.elect`

@@ -14,6 +14,8 @@ section! {
         zone: Option<String> = None,
         /// Present = what may be done by one only is done by the instance that is elected.
         elect: Option<Elect> = None,
+        /// true: what operators say to one instance holds at all of them, through the same etcd.
+        share: bool = false,
     }
 }
 

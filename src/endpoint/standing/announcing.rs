@@ -43,6 +43,9 @@ impl Standing {
             DecidedBy::Operator => texts.operator.clone(),
             DecidedBy::Configuration if condition.state == State::Draining => "`drain` in the configuration".to_owned(),
             DecidedBy::Configuration => String::new(),
+            DecidedBy::Recovery if condition.state == State::Draining && texts.repair.is_empty() => {
+                texts.repair_elsewhere.clone()
+            }
             DecidedBy::Recovery if condition.state == State::Draining => texts.repair.clone(),
             DecidedBy::Recovery => texts.broken.clone(),
             DecidedBy::Agent => texts.agent.clone(),

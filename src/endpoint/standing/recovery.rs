@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{REPAIR, Standing, changed};
+use super::{REPAIR, REPAIR_ELSEWHERE, REPAIRS, Standing, changed};
 use crate::clock::Moment;
 use crate::endpoint::state::{Condition, DecidedBy, State};
 
@@ -19,9 +19,27 @@ impl Standing {
         self.set_operator_word(|word| if reason.is_some() { word | REPAIR } else { word & !REPAIR });
     }
 
-    /// Whether recovery has taken the backend out of use.
+    /// The recovery of another instance has taken it out of use, for this reason; `None` = it has put it back, or is not heard any more.
+    pub fn set_repair_elsewhere(&self, reason: Option<&str>) {
+        let texts = &mut *self.texts();
+        let why = reason.unwrap_or_default();
+        if texts.repair_elsewhere == why {
+            return;
+        }
+        why.clone_into(&mut texts.repair_elsewhere);
+        self.set_operator_word(
+            |word| if reason.is_some() { word | REPAIR_ELSEWHERE } else { word & !REPAIR_ELSEWHERE },
+        );
+    }
+
+    /// Whether recovery has taken the backend out of use, here or at another instance.
     pub fn is_under_repair(&self) -> bool {
-        self.operator.load(Ordering::Relaxed) & REPAIR != 0
+        self.operator.load(Ordering::Relaxed) & REPAIRS != 0
+    }
+
+    /// Whether only the recovery of another instance has.
+    pub fn is_under_repair_elsewhere(&self) -> bool {
+        self.operator.load(Ordering::Relaxed) & REPAIRS == REPAIR_ELSEWHERE
     }
 
     /// Recovery holds the circuit of the backend open until then, for this reason, whether or not it has a breaker.

@@ -30,19 +30,13 @@ impl Kind {
             Self::Otlp(change) => change.text(),
             Self::Store(change) => change.text(),
             Self::Cluster(change) => change.text(),
+            Self::Share(change) => change.text(),
             Self::DetectorLeftOut { detector, reason } => {
                 format!("the detector {detector} is left out until the next reload: {reason}")
             }
-            Self::Operator { command: "weight", who, weight: None, .. } => {
-                format!("{who} gave it its configured weight back")
+            Self::Operator { command, who, reason, weight, instance, .. } => {
+                operator(command, *weight, reason.as_deref(), &said_by(who, instance.as_deref()))
             }
-            Self::Operator { command: "weight", who, weight: Some(weight), .. } => {
-                format!("{who} set its weight to {weight}")
-            }
-            Self::Operator { command, who, reason, .. } => match reason {
-                Some(reason) => format!("{who} said {command}: {reason}"),
-                None => format!("{who} said {command}"),
-            },
             Self::OperatorExpired { command, who } => format!("what {who} said is over: {command}"),
             Self::OperatorNotKept { reason } => {
                 format!("what operators say can't be kept and ends with this process: {reason}")
@@ -82,11 +76,13 @@ impl Kind {
             Self::Otlp(change) => change.cause(),
             Self::Store(change) => change.cause(),
             Self::Cluster(change) => change.cause(),
+            Self::Share(change) => change.cause(),
             Self::DetectorLeftOut { detector, reason } => json!({ "detector": detector, "reason": reason }),
-            Self::Operator { command, who, reason, until, weight, sessions } => {
+            Self::Operator { command, who, reason, until, weight, sessions, instance } => {
                 let mut cause = json!({
                     "command": command,
                     "who": who,
+                    "instance": instance,
                     "reason": reason,
                     "until": until.map(rfc3339),
                     "weight": weight,
@@ -139,10 +135,11 @@ impl Kind {
             Self::Otlp(change) => change.log(),
             Self::Store(change) => change.log(),
             Self::Cluster(change) => change.log(),
+            Self::Share(change) => change.log(subject),
             Self::DetectorLeftOut { .. } => warn!(service, "{}", self.text()),
-            Self::Operator { command, who, reason, until, weight, sessions } => {
+            Self::Operator { command, who, reason, until, weight, sessions, instance } => {
                 let (until, sessions) = (until.map(rfc3339), sessions.and_then(Sessions::count));
-                info!(service, backend, who, reason, until, weight, sessions, "an operator said: {command}");
+                info!(service, backend, who, reason, until, weight, sessions, instance, "an operator said: {command}");
             }
             Self::OperatorExpired { who, .. } => info!(service, backend, who, "{}", self.text()),
             Self::OperatorNotKept { reason } => {
@@ -162,6 +159,20 @@ impl Kind {
             Self::Ready { .. } => info!("ready"),
             Self::Stopping { signal } => info!(%signal, "stopping"),
         }
+    }
+}
+
+/// Who has said something, and where.
+fn said_by(who: &str, instance: Option<&str>) -> String {
+    instance.map_or_else(|| who.to_owned(), |instance| format!("{who} at {instance}"))
+}
+
+fn operator(command: &str, weight: Option<u32>, reason: Option<&str>, who: &str) -> String {
+    match (command, weight, reason) {
+        ("weight", None, _) => format!("{who} gave it its configured weight back"),
+        ("weight", Some(weight), _) => format!("{who} set its weight to {weight}"),
+        (_, _, Some(reason)) => format!("{who} said {command}: {reason}"),
+        (_, _, None) => format!("{who} said {command}"),
     }
 }
 

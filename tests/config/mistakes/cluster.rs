@@ -50,6 +50,16 @@ fn each_mistake_is_in_its_place() {
 }
 
 #[test]
+fn what_is_shared_goes_through_the_etcd_of_the_election() {
+    let shared = format!("{GOOD}\n[cluster]\nshare = true\n");
+    let mistake = only_mistake(&shared);
+    assert!(mistake.contains("cluster.share: there is no etcd through which anything could be shared"), "{mistake}");
+    let loaded = good(&format!("{shared}elect = {{ {ETCD} }}\n"));
+    assert!(loaded.config.cluster.unwrap().share);
+    assert!(!good(&elect(ETCD)).config.cluster.unwrap().share);
+}
+
+#[test]
 fn tls_is_spoken_to_members_that_want_it() {
     let folder = Folder::new();
     folder.certificate("own", &["edge.example"], 2020, 2100);
