@@ -7,11 +7,14 @@ Three instances are elected through a real etcd, which each reaches through a re
 again and again; the command appends its fencing token to one file, twenty times a second, for as long as it lives. In each schedule the leader is
 stopped beyond its lease (SIGSTOP), killed, cut off from etcd, or told to end, or etcd itself is killed and started again; at random with another
 trouble at the same time. What has to hold: the tokens in the file never go down (a lower one behind a higher one was written by somebody who had
-been superseded), another instance leads within the lease and a second, and clients are served all the time.
+been superseded), another instance leads within the lease and a second, and clients are served all the time. In every second schedule the clock of the wall
+of the leader jumps before that by an hour to years (libfaketime, where it is installed; the machine's own clock is not touched): it goes on leading.
 """
 
 import collections
+import glob
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -28,6 +31,9 @@ import urllib.request
 TTL = 3.0
 INSTANCES = ["one", "two", "three"]
 ACTS = ["stopped", "killed", "cut off", "told to end", "etcd killed"]
+# where it is installed, the leader's clock of the wall jumps too: nothing is to come of it
+FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
+JUMPS = ["+3600s", "-3600s", "+90d", "-20y"]
 HOOK = """
 while :; do echo "$EVENKEEL_FENCING_TOKEN $NAME $(date +%s.%N)" >> "$FILE"; sleep 0.05; done
 """
@@ -125,23 +131,40 @@ class Instance:
                                            port=self.port, good=good, fine=fine, bad=bad, hook=HOOK))
         self.log = open(f"{folder}/{name}.log", "ab")
         self.is_stopped = False
+        self.clock = pathlib.Path(folder, f"{name}.clock")
+        self.set_clock("+0s")
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen([self.binary, "run", "-c", self.file], stdout=self.log, stderr=self.log)
+        fake = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(self.clock), "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1"} if FAKETIME else {}
+        self.process = subprocess.Popen([self.binary, "run", "-c", self.file], stdout=self.log, stderr=self.log, env=os.environ | fake)
+
+    def set_clock(self, offset):
+        """Sets the clock of the wall that the process sees, as far from the real one. Time namespaces can't do that: they know monotonic clocks only."""
+        self.clock.with_suffix(".new").write_text(offset + "\n")
+        self.clock.with_suffix(".new").rename(self.clock)
 
     def signal(self, which):
         self.process.send_signal(which)
         self.is_stopped = which == signal.SIGSTOP
 
-    def leads(self):
+    def standing(self):
         if self.is_stopped or self.process.poll() is not None:
-            return False
+            return {"leader": False}
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/api/v1/cluster", timeout=1) as answer:
-                return json.load(answer)["leader"]
+                return json.load(answer)
         except OSError:
-            return False
+            return {"leader": False}
+
+    def leads(self):
+        return self.standing()["leader"]
+
+    def has_renewed(self):
+        """Whether it leads, and etcd has prolonged its lease a moment ago."""
+        standing = self.standing()
+        return standing["leader"] and standing["until_ms"] > (TTL * 4 / 5 - 0.3) * 1000
 
     def serves(self):
         try:
@@ -151,12 +174,12 @@ class Instance:
             return False
 
 
-def leader_among(instances, seconds):
+def leader_among(instances, seconds, leads=Instance.leads):
     """Who leads, as soon as somebody does, and after how long."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:
         for instance in instances:
-            if instance.leads():
+            if leads(instance):
                 return instance, time.monotonic() - began
         time.sleep(0.02)
     return None, seconds
@@ -195,16 +218,25 @@ def main():
     good, fine = [int(backend.stdout.readline().split(b" port ")[1].split()[0]) for backend in backends]
     etcd, failures = Etcd(folder), []
     instances = [Instance(binary, folder, name, etcd, good, fine, free_port()) for name in INSTANCES]
-    took, refused = collections.defaultdict(list), 0
+    took, refused, jumps = collections.defaultdict(list), 0, 0
     try:
         if not leader_among(instances, 20)[0]:
             raise SystemExit("nobody leads at the start")
         for number in range(schedules):
-            leader, _ = leader_among(instances, TTL + 5)
+            # etcd that was just started lets each lease last longer (by its own time-out of elections), until it is renewed
+            leader, _ = leader_among(instances, TTL + 5, Instance.has_renewed)
             if not leader:
                 failures.append(f"schedule {number}: nobody leads before the trouble")
                 continue
             time.sleep(chance.uniform(0.2, 1.5))
+            if FAKETIME and number % 2:
+                before = leader.standing()
+                leader.set_clock(chance.choice(JUMPS))
+                time.sleep(chance.uniform(0.2, 1.5))
+                after = leader.standing()
+                jumps += 1
+                if (before["leader"], before.get("token")) != (after["leader"], after.get("token")):
+                    failures.append(f"schedule {number}: the clock jumped, and {before} became {after}")
             act = ACTS[number % len(ACTS)]
             ends = [trouble(act, leader, etcd)]
             others = [instance for instance in instances if instance is not leader]
@@ -253,7 +285,7 @@ def main():
     print(f"{'the leader was':<16}{'times':>6}{'median':>9}{'longest':>9}   until another one leads, s")
     for act, seconds in took.items():
         print(f"{act:<16}{len(seconds):>6}{statistics.median(seconds):>9.2f}{max(seconds):>9.2f}")
-    print(f"{len(tokens)} acts under {len(by_token)} tokens, the last one {highest}; requests that were not answered: {refused}")
+    print(f"{len(tokens)} acts under {len(by_token)} tokens, the last one {highest}; requests that were not answered: {refused}; jumps of a leader's clock: {jumps}")
     if refused:
         failures.append("clients were not served")
     for failure in failures:
