@@ -2,6 +2,8 @@
 //! (protobuf.dev/programming-guides/encoding). A library with generated types would cost more to build than this costs to read, and could not write
 //! a message straight into the buffer that is sent.
 
+use bytes::{BufMut as _, Bytes, BytesMut};
+
 /// The value of a field as it stands on the wire.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
@@ -43,6 +45,15 @@ pub fn field<'a>(message: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, Mal
         0 => Err(Malformed),
         number => Ok(Some((number, value))),
     }
+}
+
+/// A message of gRPC: not compressed, and behind its length (grpc's `PROTOCOL-HTTP2.md`).
+pub fn framed(message: &[u8]) -> Bytes {
+    let mut framed = BytesMut::with_capacity(5 + message.len());
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    framed.put_slice(message);
+    framed.freeze()
 }
 
 /// Takes this many bytes off the front.

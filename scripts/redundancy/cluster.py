@@ -4,6 +4,8 @@ A backend is down for good, so the leader runs its command again and again; the 
 second, for as long as it lives.
 """
 
+import glob
+import os
 import signal
 import socket
 import threading
@@ -14,6 +16,8 @@ from harness import Backend, Broken, free_port, get, get_json, kill, wait_until
 
 TTL = 3.0
 INSTANCES = ["one", "two", "three"]
+# where it is installed, an instance's clock of the wall can be set; the machine's own is not touched
+FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
 HOOK = """
 while :; do echo "$EVENKEEL_FENCING_TOKEN $NAME $(date +%s.%N)" >> "$FILE"; sleep 0.05; done
 """
@@ -110,22 +114,40 @@ class Instance:
         self.file.write_text(CONFIG.format(cluster=cluster, tokens=tokens, admin=self.admin, name=name, folder=processes.folder, port=self.port,
                                            good=good, fine=fine, bad=bad, hook=HOOK))
         self.is_stopped = False
+        self.clock = Path(processes.folder, f"{name}.clock")
+        self.set_clock("+0s")
         self.start()
 
     def start(self):
-        self.process = self.processes.start(f"{self.name}.log", [self.evenkeel, "run", "-c", self.file])
+        fake = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(self.clock), "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1"} if FAKETIME else {}
+        self.process = self.processes.start(f"{self.name}.log", [self.evenkeel, "run", "-c", self.file], env=os.environ | fake)
+
+    def set_clock(self, offset):
+        """Sets the clock of the wall that the process sees, as far from the real one. Time namespaces can't: they know monotonic clocks only."""
+        new = self.clock.with_suffix(".new")
+        new.write_text(offset + "\n")
+        new.rename(self.clock)
 
     def signal(self, which):
         self.process.send_signal(which)
         self.is_stopped = which == signal.SIGSTOP
 
-    def leads(self):
+    def standing(self):
         if self.is_stopped or self.process.poll() is not None:
-            return False
+            return {"leader": False}
         try:
-            return get_json(self.admin, "/api/v1/cluster", 1)["leader"]
+            return get_json(self.admin, "/api/v1/cluster", 1)
         except (OSError, ValueError):
-            return False
+            return {"leader": False}
+
+    def leads(self):
+        return self.standing()["leader"]
+
+    def has_renewed(self):
+        """Whether it leads, and etcd has prolonged its lease a moment ago."""
+        standing = self.standing()
+        return standing["leader"] and standing["until_ms"] > (TTL * 4 / 5 - 0.3) * 1000
 
     def serves(self):
         try:
@@ -152,12 +174,12 @@ class Cluster:
         return [(int(token), name, float(at)) for token, name, at in lines]
 
 
-def leader_among(instances, seconds):
+def leader_among(instances, seconds, leads=Instance.leads):
     """Who leads, as soon as somebody does, and after how long."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:
         for instance in instances:
-            if instance.leads():
+            if leads(instance):
                 return instance, time.monotonic() - began
         time.sleep(0.02)
     return None, seconds

@@ -45,6 +45,9 @@ class Script:
 
 
 SCRIPTS = {
+    "isolation": Script(("namespaces",), is_in_short=False),
+    "words": Script(("etcd",), arguments=("EVENKEEL",), is_in_short=False),
+    "zones": Script(("namespaces",), is_in_short=False),
     "paths": Script(("namespaces",), short={"CUT_SECONDS": "12", "RATE": "300", "SESSIONS": "2000"}),
 }
 

@@ -22,7 +22,9 @@ import time
 import urllib.error
 import urllib.request
 
-from leadership import Etcd, Relay, free_port
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from cluster import Etcd, Relay  # noqa: E402
+from harness import Processes, free_port  # noqa: E402
 
 INSTANCES = ["one", "two", "three"]
 BACKENDS = ["a", "b", "c", "d"]
@@ -136,8 +138,8 @@ def main():
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 32)
     chance, settled, said = random.Random(seed), [], 0
     print(f"seed {seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="evenkeel-words-") as folder:
-        etcd = Etcd(folder)
+    with tempfile.TemporaryDirectory(prefix="evenkeel-words-") as folder, Processes(folder) as processes:
+        etcd = Etcd(processes)
         instances = [Instance(binary, folder, name, etcd) for name in INSTANCES]
         try:
             for instance in instances:

@@ -114,7 +114,10 @@ impl Running {
                     }
                 }
                 Some(request) = self.hand_overs.recv() => {
-                    if self.hand_over(request, successor.is_some()).await {
+                    // it waited behind another one, or behind a reload; a process must not end because of a request that was given up
+                    if request.done.is_closed() {
+                        tracing::info!(by = request.by, "hand-over: not begun, because whoever asked has not waited for it");
+                    } else if self.hand_over(request, successor.is_some()).await {
                         return Ended::Stopped;
                     }
                 }

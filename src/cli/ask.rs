@@ -96,7 +96,7 @@ impl AdminClient {
 
     fn ask(&self, request: &AdminRequest<'_>, patience: Duration) -> Result<Answer, String> {
         let address = &self.address;
-        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", patience.as_secs()));
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", patience.as_secs_f64()));
         let bytes = self
             .exchange(request, patience)
             // what the system says of a time-out is that the resource is temporarily unavailable

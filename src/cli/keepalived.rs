@@ -61,7 +61,17 @@ struct Pair<'a> {
 
 fn vip(text: &str) -> Result<IpNet, String> {
     let vip: IpNet = text.parse().map_err(|_| "an address with the length of its prefix, such as 10.0.0.9/24")?;
-    usable(vip.addr()).map(|()| vip)
+    usable(vip.addr())?;
+    match vip.prefix_len() == 0 || is_of_all(&vip, vip.addr()) {
+        true => Err(format!("{vip} is no address of one machine in a network")),
+        false => Ok(vip),
+    }
+}
+
+/// Whether it is the address of the network itself or of everybody in it (IPv6 has neither that way; RFC 3021: nor has a network of two).
+fn is_of_all(network: &IpNet, address: IpAddr) -> bool {
+    let is_edge = address == network.network() || address == network.broadcast();
+    address.is_ipv4() && network.prefix_len() < 31 && is_edge
 }
 
 fn peer(text: &str) -> Result<IpAddr, String> {
@@ -70,7 +80,8 @@ fn peer(text: &str) -> Result<IpAddr, String> {
 }
 
 fn usable(address: IpAddr) -> Result<(), String> {
-    match address.is_unspecified() || address.is_loopback() || address.is_multicast() {
+    let is_everybody = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    match address.is_unspecified() || address.is_loopback() || address.is_multicast() || is_everybody {
         true => Err(format!("{address} is no address of one machine in a network")),
         false => Ok(()),
     }
@@ -79,7 +90,7 @@ fn usable(address: IpAddr) -> Result<(), String> {
 fn interface(name: &str) -> Result<String, String> {
     // IFNAMSIZ, with its end
     let is_one =
-        !name.is_empty() && name.len() < 16 && !name.contains(|c: char| c.is_whitespace() || "/{}\"'#!".contains(c));
+        !name.is_empty() && name.len() < 16 && name.chars().all(|c| c.is_alphanumeric() || "._-:+@".contains(c));
     if is_one { Ok(name.to_owned()) } else { Err("the name of an interface, such as eth0".to_owned()) }
 }
 
@@ -92,6 +103,9 @@ pub(super) fn run(asked: &Keepalived) -> ExitCode {
     match asked.pair(&own) {
         Ok(pair) => {
             advice(&asked.vips, &loaded.config).iter().for_each(|advice| note(advice));
+            if !Path::new("/sys/class/net").join(&pair.interface).exists() {
+                note(&format!("this machine has no interface {}: keepalived refuses the text here", pair.interface));
+            }
             print(&pair.text())
         }
         Err(why) => fail(&why),
@@ -108,6 +122,7 @@ impl Keepalived {
         let config = std::path::absolute(&self.path).map_err(|error| error.to_string())?;
         let track_file =
             self.track_file.clone().unwrap_or_else(|| format!("/run/evenkeel-weight-{}", self.router_id).into());
+        let track_file = std::path::absolute(track_file).map_err(|error| error.to_string())?;
         let [binary, config, file] = [&binary, &config, &track_file].map(|path| word(path));
         let script = format!("{} ready --for 900ms --track-file {} -c {}", binary?, file?, config?);
         Ok(Pair { asked: self, interface, source, track_file, script })
@@ -130,6 +145,14 @@ impl Keepalived {
             return Err(format!(
                 "the peers are {family}, and so one --vip has to be: VRRP moves its own family's addresses"
             ));
+        }
+        let everybody = |peer: &&IpAddr| {
+            let is_of_all =
+                |own: &OwnAddress| IpNet::new(own.address, own.prefix).is_ok_and(|own| is_of_all(&own, **peer));
+            own.iter().any(is_of_all)
+        };
+        if let Some(peer) = self.peers.iter().find(everybody) {
+            return Err(format!("{peer} is no address of one machine in this machine's network"));
         }
         match self.peers.iter().find(|peer| own.iter().any(|own| own.address == **peer)) {
             Some(peer) => Err(format!("{peer} is an address of this machine: --peer is the other machine's")),
@@ -383,6 +406,16 @@ mod tests {
     }
 
     #[test]
+    fn a_network_of_two_has_two_addresses_and_a_file_has_one_place() {
+        let text = asked("--vip 10.1.0.0/31 --vip 10.0.0.9/32 --peer 10.0.0.3 --track-file weight").unwrap();
+        let text = text.pair(&machine()).unwrap().text();
+        let file = std::path::absolute("weight").unwrap();
+        assert!(text.contains(&format!("    file \"{}\"\n", file.display())), "{text}");
+        assert!(text.contains(&format!("--track-file {} ", file.display())), "{text}");
+        assert!(text.contains("        10.1.0.0/31 dev eth0\n"), "{text}");
+    }
+
+    #[test]
     fn what_can_not_be_true_is_refused_with_the_reason() {
         for (arguments, why) in [
             ("--vip 10.0.0.9 --peer 10.0.0.3", "with the length of its prefix"),
@@ -392,6 +425,12 @@ mod tests {
             ("--vip 10.0.0.9/24 --peer 10.0.0.3 --priority 155", "155 is not in 1..=154"),
             ("--vip 10.0.0.9/24 --peer 10.0.0.3 --router-id 0", "0 is not in 1..=255"),
             ("--vip 10.0.0.9/24 --peer 10.0.0.3 --interface a{b", "the name of an interface"),
+            ("--vip 10.0.0.9/24 --peer 10.0.0.3 --interface a$b", "the name of an interface"),
+            ("--vip 10.0.0.9/0 --peer 10.0.0.3", "is no address of one machine"),
+            ("--vip 10.0.0.0/24 --peer 10.0.0.3", "is no address of one machine"),
+            ("--vip 10.0.0.255/24 --peer 10.0.0.3", "is no address of one machine"),
+            ("--vip 255.255.255.255/32 --peer 10.0.0.3", "is no address of one machine"),
+            ("--vip 10.0.0.9/24 --peer 10.0.0.255", "is no address of one machine"),
             ("--vip 10.0.0.9/24", "--peer"),
             ("--peer 10.0.0.3", "--vip"),
             ("--vip 10.0.0.9/24 --peer 10.0.0.9", "named twice"),

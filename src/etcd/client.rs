@@ -67,6 +67,11 @@ impl Client {
         self.settings.endpoints.get(self.at).map(ToString::to_string).unwrap_or_default()
     }
 
+    /// How long a call may take from now on.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.settings.timeout = timeout;
+    }
+
     /// All keys from `key` up to `end`, and the revision at which they were so; an empty `end` = the one key.
     ///
     /// # Errors
@@ -139,10 +144,9 @@ impl Client {
     ///
     /// Why there is no answer.
     pub async fn revoke(&mut self, lease: i64) -> Result<(), Failure> {
-        const NOT_FOUND: u32 = 5;
         match self.call("/etcdserverpb.Lease/LeaseRevoke", &message::of_lease(lease)).await {
-            Ok(_) | Err(Failure::Refused(NOT_FOUND, _)) => Ok(()),
-            Err(failure) => Err(failure),
+            Err(failure) if !failure.is_not_found() => Err(failure),
+            _ => Ok(()),
         }
     }
 
@@ -180,14 +184,16 @@ impl Client {
     /// Does it in time. When there is no answer, the next call goes to the next endpoint.
     async fn within_time<T>(&mut self, call: impl AsyncFn(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
         let limit = self.settings.timeout;
-        let late = || Failure::NoAnswer(format!("{}: no answer within {} s", self.endpoint(), limit.as_secs_f64()));
+        let late =
+            || Failure::NoAnswer(format!("{}: no answer within {} s", self.endpoint(), limit.as_millis() as f64 / 1e3));
         let late = late();
         let done = timeout(limit, async {
             let done = call(self).await;
-            if !done.as_ref().is_err_and(Failure::is_about_token) || self.token.is_none() {
+            if !done.as_ref().is_err_and(Failure::is_about_token) || self.settings.credentials.is_none() {
                 return done;
             }
-            // tokens are forgotten by a member that was started anew, and after five minutes without a call
+            // a token is forgotten by a member that was started anew, after five minutes, and (JWT) when users or roles are changed; and there is
+            // none yet if etcd began to ask for one only now
             self.token = None;
             call(self).await
         })
@@ -217,7 +223,12 @@ impl Client {
         let Some(Credentials { user, password }) = self.settings.credentials.clone() else { return Ok(None) };
         if self.token.is_none() {
             let message = message::authenticate(&user, &password);
-            let answer = self.connection().await?.call("/etcdserverpb.Auth/Authenticate", &message, None).await?;
+            let answer = self.connection().await?.call("/etcdserverpb.Auth/Authenticate", &message, None).await;
+            let answer = match answer {
+                // etcd does not ask who we are (yet, or for a while)
+                Err(failure) if failure.is_without_users() => return Ok(None),
+                answer => answer?,
+            };
             let token = message::token(&answer).map_err(unreadable)?;
             let mut token = HeaderValue::from_bytes(&token).map_err(|error| Failure::NoAnswer(error.to_string()))?;
             token.set_sensitive(true);

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use http::{Request, Uri};
 use http_body_util::BodyExt as _;
@@ -24,14 +24,22 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 
 use super::endpoint::Endpoint;
+use crate::protobuf::framed;
 
 /// The most that is read of an answer. etcd takes requests of 1.5 MiB; what it answers to the wish for a prefix may be much longer.
 const MOST_ANSWER: usize = 64 << 20;
 
-/// gRPC's status UNAVAILABLE: another endpoint may do better.
-const UNAVAILABLE: u32 = 14;
-/// gRPC's status UNAUTHENTICATED: the token is not known (any more).
+/// The statuses of gRPC that every member would answer with, because they are about what was asked or who asks: INVALID_ARGUMENT, NOT_FOUND,
+/// ALREADY_EXISTS, PERMISSION_DENIED, OUT_OF_RANGE, UNAUTHENTICATED. With another one the member itself may be unwell, a learner, or no etcd.
+const OF_THE_CALL: [u32; 6] = [INVALID_ARGUMENT, NOT_FOUND, 6, 7, 11, UNAUTHENTICATED];
+const INVALID_ARGUMENT: u32 = 3;
+const NOT_FOUND: u32 = 5;
+const FAILED_PRECONDITION: u32 = 9;
+/// The token is not known (any more).
 const UNAUTHENTICATED: u32 = 16;
+
+/// What else etcd says where a new token helps, under INVALID_ARGUMENT (`api/v3rpc/rpctypes/error.go`; its own client does the same).
+const ABOUT_TOKEN: [&str; 2] = ["etcdserver: user name is empty", "etcdserver: revision of auth store is old"];
 
 /// Why there is no answer that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,14 +86,31 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
 }
 
 impl Failure {
-    /// Whether the token that was shown is not known.
+    /// Whether a new token may help.
     pub(super) fn is_about_token(&self) -> bool {
-        matches!(self, Self::Refused(UNAUTHENTICATED, _))
+        match self {
+            Self::Refused(UNAUTHENTICATED, _) => true,
+            Self::Refused(INVALID_ARGUMENT, why) => ABOUT_TOKEN.contains(&why.as_str()),
+            _ => false,
+        }
+    }
+
+    /// Whether etcd has no users: authentication is off.
+    pub(super) fn is_without_users(&self) -> bool {
+        matches!(self, Self::Refused(FAILED_PRECONDITION, why) if why == "etcdserver: authentication is not enabled")
+    }
+
+    /// Whether there is no such thing, such as a lease.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused(NOT_FOUND, _))
     }
 
     /// Whether another endpoint may do better.
     pub(super) fn is_of_endpoint(&self) -> bool {
-        matches!(self, Self::NoAnswer(_) | Self::Refused(UNAVAILABLE, _))
+        match self {
+            Self::NoAnswer(_) => true,
+            Self::Refused(status, _) => !OF_THE_CALL.contains(status),
+        }
     }
 }
 
@@ -230,15 +255,6 @@ async fn begin(io: impl Read + Write + Unpin + 'static) -> hyper::Result<http2::
     let (sender, connection) = http2::Builder::new(LocalExecutor).timer(TokioTimer::new()).handshake(io).await?;
     tokio::task::spawn_local(async move { drop(connection.await) });
     Ok(sender)
-}
-
-/// A message of gRPC: not compressed, and behind its length.
-fn framed(message: &[u8]) -> Bytes {
-    let mut framed = BytesMut::with_capacity(5 + message.len());
-    framed.put_u8(0);
-    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-    framed.put_slice(message);
-    framed.freeze()
 }
 
 /// What gRPC's status says.

@@ -9,8 +9,8 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{oneshot, watch};
 
 use super::driver::{Driver, Election, Wish};
-use super::elector::Timing;
 use super::leadership::{Leadership, Member, Standing};
+use super::timing::Timing;
 use crate::config::model;
 use crate::etcd::Settings;
 use crate::event::Events;

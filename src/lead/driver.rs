@@ -8,8 +8,9 @@ use metrics::{counter, gauge};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::elector::{Answer, Ask, Elector, Holder, Timing};
+use super::elector::{Answer, Ask, Elector, Holder};
 use super::leadership::{Leadership, Member, Standing};
+use super::timing::Timing;
 use crate::clock::since_boot;
 use crate::etcd::{Change, Changes, Client, Failure, KeyValue, Settings, Watch};
 use crate::event::{ClusterChange, Events, Kind, Subject};
@@ -17,6 +18,9 @@ use crate::metrics::names;
 
 /// The longest that the clock is not looked at: timers do not go on while the machine sleeps.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How much of a leader's name is kept: whatever stands in the key was written by others.
+const LONGEST_NAME: usize = 253;
 
 /// What one is elected for.
 #[derive(Debug, Clone)]
@@ -56,6 +60,9 @@ pub(super) struct Driver {
     client: Option<Client>,
     work: Option<Work>,
     watch: Option<Watch>,
+    /// How many watches have broken since one has told something, and before what time there is no other one.
+    watches_broken: u32,
+    watch_due: Duration,
     /// Why the last question was not answered.
     failure: Option<String>,
     /// Since when etcd counts as gone.
@@ -81,6 +88,8 @@ impl Driver {
             client: Some(client),
             work: None,
             watch: None,
+            watches_broken: 0,
+            watch_due: Duration::ZERO,
             failure: None,
             gone_since: None,
             told: None,
@@ -97,7 +106,7 @@ impl Driver {
             if self.elector.is_over() {
                 return;
             }
-            let pause = self.elector.wakes().saturating_sub(since_boot()).min(LOOK);
+            let pause = self.wakes().saturating_sub(since_boot()).min(LOOK);
             tokio::select! {
                 biased;
                 changed = wish.changed(), if is_wanted => {
@@ -120,13 +129,23 @@ impl Driver {
         }
     }
 
+    /// When it is to be looked again what is due.
+    fn wakes(&self) -> Duration {
+        let is_watch_due = self.client.is_some() && self.watch.is_none() && self.elector.watched_after().is_some();
+        let watch = if is_watch_due { self.watch_due } else { Duration::MAX };
+        self.elector.wakes().min(watch)
+    }
+
     /// Asks what is to be asked now.
     fn go_on(&mut self) {
         let Some(mut client) = self.client.take() else {
             // what takes too long is lost all the same
             return self.elector.expire(since_boot());
         };
-        if let Some(ask) = self.elector.poll(since_boot()) {
+        let now = since_boot();
+        let ask = self.elector.poll(now);
+        client.set_timeout(self.elector.patience());
+        if let Some(ask) = ask {
             let (key, value, timing) = (self.election.key.clone(), self.value(), self.election.timing);
             self.work = Some(Box::pin(async move {
                 let asked = ask_etcd(&mut client, ask, &key, &value, timing).await;
@@ -136,7 +155,9 @@ impl Driver {
                 };
                 (client, Done::Answered(answer, failure))
             }));
-        } else if let (Some(after), None) = (self.elector.watched_after(), &self.watch) {
+        } else if let (Some(after), None) = (self.elector.watched_after(), &self.watch)
+            && now >= self.watch_due
+        {
             let key = self.election.key.clone();
             self.work = Some(Box::pin(async move {
                 let watch = client.watch(&key, b"", after + 1).await;
@@ -149,7 +170,8 @@ impl Driver {
 
     fn heard(&mut self, done: Done) {
         match done {
-            Done::Watches(watch) => self.watch = watch.ok(),
+            Done::Watches(Ok(watch)) => self.watch = Some(watch),
+            Done::Watches(Err(failure)) => self.watch_broke(&failure.to_string()),
             Done::Answered(answer, failure) => {
                 if let Some(failure) = failure {
                     tracing::debug!(%failure, "etcd has not answered the election");
@@ -159,19 +181,36 @@ impl Driver {
                     if self.elector.term(since_boot()).is_some() {
                         counter!(names::RENEWALS_FAILED.name).increment(1);
                     }
-                } else {
-                    self.failure = None;
                 }
                 self.elector.hear(answer, since_boot());
+                if let Some(seen) = self.elector.is_behind() {
+                    self.failure = Some(format!(
+                        "its revisions have gone back below the fencing token {seen}, as after a restore: no token is used that is lower"
+                    ));
+                }
+                // what was refused is no less so because something else was answered meanwhile
+                if self.elector.silence(since_boot()).is_zero() {
+                    self.failure = None;
+                }
             }
         }
     }
 
+    /// The key is looked at all the same, if less often.
+    fn watch_broke(&mut self, why: &str) {
+        tracing::debug!(why, "the key of the election is not watched");
+        self.watch = None;
+        self.watch_due = since_boot() + self.election.timing.pause_after(self.watches_broken);
+        self.watches_broken = self.watches_broken.saturating_add(1);
+    }
+
     fn watched(&mut self, changes: Result<Changes, Failure>) {
-        let Ok(Changes::Made(changes, _)) = changes else {
-            self.watch = None;
-            return;
+        let changes = match changes {
+            Ok(Changes::Made(changes, _)) => changes,
+            Ok(Changes::Compacted) => return self.watch_broke("etcd has forgotten what came first"),
+            Err(failure) => return self.watch_broke(&failure.to_string()),
         };
+        self.watches_broken = 0;
         for change in changes {
             if let Change::Deleted(_, revision) = change {
                 self.elector.key_is_gone(revision, since_boot());
@@ -265,10 +304,10 @@ async fn ask_etcd(client: &mut Client, ask: Ask, key: &[u8], value: &[u8], timin
             let lease = client.grant(timing.ttl().as_secs()).await?;
             Answer::Granted(lease.id, seconds(lease.ttl))
         }
-        Ask::Take(lease) => {
-            let taken = client.take(key, value, lease).await?;
-            Answer::Holder(taken.holder.map(holder), taken.revision)
-        }
+        Ask::Take(lease) => match client.take(key, value, lease).await {
+            Err(failure) if failure.is_not_found() => Answer::NoLease,
+            taken => taken.map(|taken| Answer::Holder(taken.holder.map(holder), taken.revision))?,
+        },
         Ask::Renew(lease) => {
             let kept = client.keep_alive(lease).await?;
             let (keys, revision) = client.range(key, b"").await?;
@@ -283,7 +322,12 @@ async fn ask_etcd(client: &mut Client, ask: Ask, key: &[u8], value: &[u8], timin
 
 fn holder(kv: KeyValue) -> Holder {
     let value = serde_json::from_slice::<Value>(&kv.value).unwrap_or_default();
-    let name = value["name"].as_str().unwrap_or("somebody without a name").to_owned();
+    let name = match value["name"].as_str() {
+        // nobody will ever renew it, and it does not run out
+        _ if kv.lease == 0 => "nobody (somebody has put the key without a lease: delete it)".to_owned(),
+        Some(name) => name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect(),
+        None => "somebody without a name".to_owned(),
+    };
     Holder { name, token: kv.create_revision, lease: kv.lease }
 }
 

@@ -7,18 +7,18 @@
 //!      └──────────────────── lost ──────────────┘
 //! ```
 //!
+//! An etcd that was restored from a copy may be older than what this instance has seen of it. A key that is made then has a lower token than one
+//! with which somebody has acted, so it is given back (`Behind`) instead of being used.
+//!
 //! A time is what has passed since the machine has started (`CLOCK_BOOTTIME`).
 
 use std::time::Duration;
 
-/// The first pause after a failure; it doubles up to a sixth of the lease.
-const PAUSE: Duration = Duration::from_millis(100);
+use super::timing::Timing;
 
-/// How long leases last, and what follows from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    ttl: Duration,
-}
+/// How long the wish to give the key back may take, and how often it is tried: the process that ends waits for it.
+const GIVE_BACK: Duration = Duration::from_millis(500);
+const GIVE_BACK_TRIES: u32 = 3;
 
 /// Something that is to be asked of etcd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub enum Answer {
     Renewed(Duration, Option<Holder>, i64),
     /// The lease is ended.
     Revoked,
+    /// The lease for the key is not known: to [`Ask::Take`].
+    NoLease,
     /// Nothing; nobody knows whether it was done.
     Nothing,
 }
@@ -81,9 +83,12 @@ pub struct Elector {
     asked: Option<(Ask, Duration)>,
     /// When the next question is due.
     next: Duration,
+    /// How often there was no answer since it was known last who leads.
     failures: u32,
-    /// When etcd has answered last; at first, when we began.
-    answered: Duration,
+    /// When it was known last who leads; at first, when we began.
+    known: Duration,
+    /// The highest token that was seen, and the lease of its key.
+    highest: (i64, i64),
     /// Who had the key when that was known last.
     holder: Option<Holder>,
     /// The revision after which the key is to be watched.
@@ -106,43 +111,12 @@ enum Stage {
     Reclaiming,
     /// We have it; with this token.
     Leading(i64),
+    /// We have it with a token that is lower than one that was seen, and give it back unused.
+    Behind,
     /// We give it back.
     Resigning,
     /// We want it no more.
     Over,
-}
-
-impl Timing {
-    /// For leases of this time, which is counted in whole seconds.
-    pub fn new(ttl: Duration) -> Self {
-        Self { ttl }
-    }
-
-    /// The time of a lease.
-    pub fn ttl(self) -> Duration {
-        self.ttl
-    }
-
-    /// How often a lease is renewed, and others look who has the key.
-    pub fn every(self) -> Duration {
-        self.ttl / 3
-    }
-
-    /// How long before the lease can have run out nothing is done any more. In this time what is under way is killed; and no two clocks go so
-    /// differently that it is used up by that.
-    pub fn margin(self) -> Duration {
-        self.ttl / 5
-    }
-
-    /// How long a question may take. While a lease lasts, there is time for another one at the next endpoint.
-    pub fn patience(self) -> Duration {
-        self.ttl / 6
-    }
-
-    /// After what time without an answer etcd counts as gone: by then whoever leads has lost it.
-    pub fn gone_after(self) -> Duration {
-        self.ttl - self.margin()
-    }
 }
 
 impl Elector {
@@ -155,7 +129,8 @@ impl Elector {
             asked: None,
             next: now,
             failures: 0,
-            answered: now,
+            known: now,
+            highest: (0, 0),
             holder: None,
             seen: None,
             gone: 0,
@@ -181,9 +156,24 @@ impl Elector {
         self.lost.take()
     }
 
-    /// For how long etcd has not answered although it was asked.
+    /// For how long it is not known who leads because etcd has not answered, or has refused something.
     pub fn silence(&self, now: Duration) -> Duration {
-        if self.failures == 0 { Duration::ZERO } else { now.saturating_sub(self.answered) }
+        if self.failures == 0 { Duration::ZERO } else { now.saturating_sub(self.known) }
+    }
+
+    /// The highest token that was seen, if the key that etcd has given us has a lower one.
+    pub fn is_behind(&self) -> Option<i64> {
+        (self.stage == Stage::Behind).then_some(self.highest.0)
+    }
+
+    /// How long a question may take now. Without a lease that is to be kept there is time, and an etcd that is slow is better than none.
+    pub fn patience(&self) -> Duration {
+        let first = self.timing.patience();
+        match self.stage {
+            Stage::Leading(_) => first,
+            Stage::Resigning => first.min(GIVE_BACK),
+            _ => (first * (1 << self.failures.min(2))).min(self.timing.ttl() / 2),
+        }
     }
 
     /// The revision after which the key is to be watched; `None` = there is no need to.
@@ -213,8 +203,8 @@ impl Elector {
                 }
             }
             (Stage::Reclaiming | Stage::Leading(_), Some((lease, _))) => Ask::Renew(lease),
-            (Stage::Resigning, Some((lease, _))) => Ask::Revoke(lease),
-            (Stage::Reclaiming | Stage::Leading(_), None) => Ask::Look,
+            (Stage::Resigning | Stage::Behind, Some((lease, _))) => Ask::Revoke(lease),
+            (Stage::Reclaiming | Stage::Leading(_) | Stage::Behind, None) => Ask::Look,
             (Stage::Resigning, None) | (Stage::Over, _) => {
                 self.stage = Stage::Over;
                 return None;
@@ -241,14 +231,23 @@ impl Elector {
         if answer == Answer::Nothing {
             return self.fail(ask, now);
         }
-        (self.failures, self.answered, self.next) = (0, now, now);
+        self.next = now;
         match (ask, answer) {
             (Ask::Grant, Answer::Granted(lease, ttl)) => self.own = Some((lease, self.good_until(sent, ttl))),
             (Ask::Look | Ask::Take(_), Answer::Holder(holder, revision)) => self.see(holder, revision, now),
             (Ask::Renew(_), Answer::Renewed(ttl, holder, revision)) => self.renewed(sent, ttl, holder, revision, now),
+            // it is lost with whatever etcd has lost
+            (Ask::Take(_), Answer::NoLease) => self.own = None,
             (Ask::Revoke(_), Answer::Revoked) if self.stage == Stage::Resigning => self.stage = Stage::Over,
+            (Ask::Revoke(_), Answer::Revoked) => {
+                (self.own, self.stage) = (None, Stage::Seeking);
+                self.pause(now);
+            }
             // it answers another question
             _ => {}
+        }
+        if matches!(self.stage, Stage::Following | Stage::Leading(_)) {
+            (self.failures, self.known) = (0, now);
         }
     }
 
@@ -274,7 +273,7 @@ impl Elector {
     pub fn resign(&mut self, now: Duration) {
         self.stage = if self.own.is_some() { Stage::Resigning } else { Stage::Over };
         // an answer that is under way does not matter any more
-        (self.asked, self.next) = (None, now);
+        (self.asked, self.next, self.failures) = (None, now, 0);
     }
 
     /// The lease may have run out.
@@ -291,16 +290,19 @@ impl Elector {
     }
 
     fn fail(&mut self, ask: Ask, now: Duration) {
-        let longest = self.timing.ttl / 6;
-        self.next = now + PAUSE.saturating_mul(1 << self.failures.min(8)).min(longest);
-        self.failures = self.failures.saturating_add(1);
+        self.pause(now);
         match (self.stage, ask) {
             // it may be ours by now
-            (Stage::Free, Ask::Take(_)) | (Stage::Reclaiming, _) => self.stage = Stage::Seeking,
-            // it runs out by itself
-            (Stage::Resigning, _) => self.stage = Stage::Over,
+            (Stage::Free, Ask::Take(_)) | (Stage::Reclaiming | Stage::Behind, _) => self.stage = Stage::Seeking,
+            // another endpoint may do it; if none does, it runs out by itself
+            (Stage::Resigning, _) if self.failures >= GIVE_BACK_TRIES => self.stage = Stage::Over,
             _ => {}
         }
+    }
+
+    fn pause(&mut self, now: Duration) {
+        self.next = now + self.timing.pause_after(self.failures);
+        self.failures = self.failures.saturating_add(1);
     }
 
     /// It is known who has the key.
@@ -312,8 +314,14 @@ impl Elector {
         self.seen = Some(revision);
         let ours = holder.as_ref().filter(|holder| self.own.is_some_and(|(lease, _)| lease == holder.lease));
         let until = self.own.map_or(Duration::ZERO, |(_, until)| until);
+        let newest = holder.as_ref().map_or((0, 0), |holder| (holder.token, holder.lease));
+        let is_behind = newest.0 < self.highest.0 || newest.0 == self.highest.0 && newest.1 != self.highest.1;
+        if !is_behind {
+            self.highest = newest;
+        }
         self.stage = match (&holder, ours) {
             (None, _) => Stage::Free,
+            (_, Some(_)) if is_behind => Stage::Behind,
             (_, Some(ours)) if now < until => Stage::Leading(ours.token),
             (_, Some(_)) => Stage::Reclaiming,
             (Some(_), None) => Stage::Following,
@@ -323,7 +331,9 @@ impl Elector {
             self.own = None;
         }
         self.next = match self.stage {
-            Stage::Following | Stage::Leading(_) => now + self.timing.every(),
+            Stage::Following => now + self.timing.every(),
+            // the lease may be an old one, of a wish that somebody else was faster with: it is prolonged before it runs out
+            Stage::Leading(_) => now.max(until.saturating_sub(self.timing.renewed_before())),
             _ => now,
         };
         self.holder = holder;
@@ -334,7 +344,9 @@ impl Elector {
             return;
         };
         let holder = holder.filter(|holder| holder.token > self.gone);
-        let is_ours = holder.as_ref().is_some_and(|holder| holder.lease == lease);
+        // with another token it is a key that was made anew, and somebody may have had it in between
+        let is_token = |token| !matches!(self.stage, Stage::Leading(ours) if ours != token);
+        let is_ours = holder.as_ref().is_some_and(|holder| holder.lease == lease && is_token(holder.token));
         if ttl.is_zero() || !is_ours {
             let was_leading = matches!(self.stage, Stage::Leading(_));
             (self.own, self.stage) = (None, Stage::Seeking);
@@ -346,6 +358,8 @@ impl Elector {
         self.own = Some((lease, self.good_until(sent, ttl)));
         if matches!(self.stage, Stage::Leading(_)) {
             (self.holder, self.next) = (holder, now.max(sent + self.timing.every()));
+            // etcd forgets what is older, and a watch that breaks has to begin with what it knows
+            self.seen = Some(revision);
         } else {
             // it was lost before this answer came, and nobody else has had it
             self.see(holder, revision, now);
@@ -354,6 +368,6 @@ impl Elector {
 
     /// Until when we may rely on a lease that etcd has granted or prolonged some time after we had sent our wish.
     fn good_until(&self, sent: Duration, ttl: Duration) -> Duration {
-        (sent + ttl.min(self.timing.ttl)).saturating_sub(self.timing.margin())
+        (sent + ttl.min(self.timing.ttl())).saturating_sub(self.timing.margin())
     }
 }

@@ -8,6 +8,7 @@
 //! ```
 //!
 //! * [`elector`]: the state machine
+//! * `timing`: its times
 //! * `driver`: asks etcd, watches the key, and publishes what came of it
 //! * [`Leadership`]: what is known, for all who ask; [`Fence`]: the permission to act, which has to be looked at again before each act
 //! * [`Candidate`]: starts and ends the thread
@@ -24,6 +25,7 @@ pub mod elector;
 mod leadership;
 #[cfg(test)]
 mod tests;
+mod timing;
 
 pub use candidate::{Candidate, Prepared};
 pub use leadership::{Fence, Leadership, Member, Standing};

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::elector::{Answer, Ask, Elector, Holder, Timing};
+use super::elector::{Answer, Ask, Elector, Holder};
+use super::timing::Timing;
 
 const TTL: Duration = Duration::from_secs(5);
 /// The time that passes between two looks at everything.
@@ -90,7 +91,7 @@ impl Etcd {
                 self.leases.push((self.next_lease, now + TTL));
                 Answer::Granted(self.next_lease, TTL)
             }
-            Ask::Take(lease) if self.leases.iter().all(|(known, _)| *known != lease) => Answer::Nothing,
+            Ask::Take(lease) if self.leases.iter().all(|(known, _)| *known != lease) => Answer::NoLease,
             Ask::Take(lease) => {
                 if self.key.is_none() {
                     self.revision += 1;
@@ -157,7 +158,7 @@ impl Instance {
         }
         if let Some(ask) = self.elector.poll(now) {
             self.questions += 1;
-            self.open = Some((self.questions, now + timing().patience()));
+            self.open = Some((self.questions, now + self.elector.patience()));
             // the process may be stopped between looking at the clock and sending
             let arrives = now + millis(random, 1..40);
             self.to_etcd.push(Message { arrives, what: (ask, self.questions) });
@@ -385,4 +386,164 @@ fn an_answer_that_comes_too_late_is_counted_from_when_the_question_was_sent() {
     elector.hear(Answer::Holder(Some(Holder { name: "a".to_owned(), token: 5, lease: 77 }), 5), late);
     assert_eq!(elector.term(late), None);
     assert_eq!(elector.poll(late), Some(Ask::Renew(77)), "it may be ours still");
+}
+
+/// An elector that leads with this token at `now`, with the lease 77.
+fn leading(token: i64, now: Duration) -> Elector {
+    let mut elector = Elector::new(timing(), now);
+    for answer in [Answer::Holder(None, token - 1), Answer::Granted(77, TTL), ours(77, token)] {
+        elector.poll(now).unwrap();
+        elector.hear(answer, now);
+    }
+    assert_eq!(elector.term(now).map(|term| term.token), Some(token));
+    elector
+}
+
+/// The key with this lease and token.
+fn ours(lease: i64, token: i64) -> Answer {
+    Answer::Holder(Some(Holder { name: "a".to_owned(), token, lease }), token)
+}
+
+#[test]
+fn a_watch_that_breaks_after_days_begins_with_what_the_last_renewal_has_told() {
+    let now = Duration::from_secs(9);
+    let mut elector = leading(5, now);
+    assert_eq!(elector.watched_after(), Some(5));
+    let later = now + timing().every();
+    assert_eq!(elector.poll(later), Some(Ask::Renew(77)));
+    let holder = Holder { name: "a".to_owned(), token: 5, lease: 77 };
+    elector.hear(Answer::Renewed(TTL, Some(holder), 4_000), later);
+    assert_eq!(elector.watched_after(), Some(4_000), "etcd may have forgotten what is older");
+}
+
+#[test]
+fn who_may_read_the_key_and_not_make_it_has_an_etcd_that_does_not_answer() {
+    let now = Duration::from_secs(9);
+    let (mut elector, mut at, mut asked) = (Elector::new(timing(), now), now, 0);
+    while at < now + TTL {
+        at += STEP;
+        match elector.poll(at) {
+            Some(Ask::Look) => elector.hear(Answer::Holder(None, 4), at),
+            Some(Ask::Grant) => elector.hear(Answer::Granted(77, TTL), at),
+            Some(_) => elector.hear(Answer::Nothing, at),
+            None => continue,
+        }
+        asked += 1;
+    }
+    assert!(elector.silence(at) >= timing().gone_after(), "it is told");
+    assert!(asked < 30, "{asked} questions in {TTL:?}");
+}
+
+#[test]
+fn a_lease_that_etcd_has_lost_is_replaced_at_once() {
+    let now = Duration::from_secs(9);
+    let mut elector = Elector::new(timing(), now);
+    for answer in [Answer::Holder(None, 4), Answer::Granted(77, TTL), Answer::NoLease] {
+        elector.poll(now).unwrap();
+        elector.hear(answer, now);
+    }
+    assert_eq!(elector.poll(now), Some(Ask::Grant));
+}
+
+#[test]
+fn another_endpoint_is_asked_to_take_the_key_back_when_one_does_not_answer() {
+    let now = Duration::from_secs(9);
+    let mut elector = leading(5, now);
+    elector.resign(now);
+    assert_eq!(elector.poll(now), Some(Ask::Revoke(77)));
+    elector.hear(Answer::Nothing, now);
+    assert!(!elector.is_over());
+    let later = elector.wakes();
+    assert_eq!(elector.poll(later), Some(Ask::Revoke(77)));
+    elector.hear(Answer::Nothing, later);
+    let later = elector.wakes();
+    assert_eq!(elector.poll(later), Some(Ask::Revoke(77)));
+    elector.hear(Answer::Nothing, later);
+    assert!(elector.is_over(), "it runs out by itself");
+}
+
+#[test]
+fn an_etcd_that_answers_slowly_elects_a_leader_all_the_same() {
+    let now = Duration::from_secs(9);
+    let (mut elector, mut at) = (Elector::new(timing(), now), now);
+    let slow = timing().patience() + Duration::from_millis(200);
+    let mut took = 0;
+    for _ in 0..30 {
+        at = at.max(elector.wakes());
+        let Some(ask) = elector.poll(at) else { continue };
+        let patience = elector.patience();
+        at += slow.min(patience);
+        let answer = match ask {
+            _ if slow > patience => Answer::Nothing,
+            Ask::Look => Answer::Holder(None, 4),
+            Ask::Grant => Answer::Granted(77, TTL),
+            _ => ours(77, 5),
+        };
+        elector.hear(answer, at);
+        took += 1;
+        if elector.term(at).is_some() {
+            return;
+        }
+    }
+    panic!("nobody leads after {took} questions");
+}
+
+#[test]
+fn a_token_that_is_lower_than_one_that_was_seen_is_given_back_unused() {
+    let now = Duration::from_secs(9);
+    let mut elector = leading(4_711, now);
+    let later = now + timing().every();
+    // etcd was restored from an old copy, in which nobody has the key
+    assert_eq!(elector.poll(later), Some(Ask::Renew(77)));
+    elector.hear(Answer::Renewed(Duration::ZERO, None, 17), later);
+    for (ask, answer) in
+        [(Ask::Look, Answer::Holder(None, 17)), (Ask::Grant, Answer::Granted(78, TTL)), (Ask::Take(78), ours(78, 18))]
+    {
+        assert_eq!(elector.poll(later), Some(ask));
+        elector.hear(answer, later);
+        assert_eq!(elector.term(later), None, "{ask:?}");
+    }
+    assert_eq!(elector.is_behind(), Some(4_711));
+    assert_eq!(elector.poll(later), Some(Ask::Revoke(78)));
+    elector.hear(Answer::Revoked, later);
+    assert_eq!(elector.poll(later), None, "not again and again at once");
+    let later = elector.wakes();
+    for answer in [Answer::Holder(None, 5_000), Answer::Granted(79, TTL), ours(79, 5_001)] {
+        elector.poll(later).unwrap();
+        elector.hear(answer, later);
+    }
+    assert_eq!(elector.term(later).map(|term| term.token), Some(5_001));
+}
+
+#[test]
+fn a_key_that_was_made_anew_under_our_lease_is_not_the_one_that_we_lead_by() {
+    let now = Duration::from_secs(9);
+    let mut elector = leading(5, now);
+    let later = now + timing().every();
+    elector.poll(later).unwrap();
+    let holder = Holder { name: "a".to_owned(), token: 9, lease: 77 };
+    elector.hear(Answer::Renewed(TTL, Some(holder), 9), later);
+    assert_eq!(elector.term(later), None);
+}
+
+#[test]
+fn a_lease_that_was_granted_long_ago_is_prolonged_before_it_runs_out() {
+    let now = Duration::from_secs(9);
+    let mut elector = Elector::new(timing(), now);
+    let other = Holder { name: "b".to_owned(), token: 5, lease: 3 };
+    for answer in [Answer::Holder(None, 4), Answer::Granted(77, TTL), Answer::Holder(Some(other), 5)] {
+        elector.poll(now).unwrap();
+        elector.hear(answer, now);
+    }
+    assert_eq!(elector.term(now), None, "somebody was faster");
+    let later = now + TTL - timing().margin() - Duration::from_millis(500);
+    elector.key_is_gone(6, later);
+    assert_eq!(elector.poll(later), Some(Ask::Take(77)));
+    elector.hear(ours(77, 7), later);
+    assert_eq!(elector.term(later).map(|term| term.token), Some(7));
+    assert_eq!(
+        elector.poll(later),
+        Some(Ask::Renew(77)),
+        "it lasts for half a second, and not for a third of the lease"
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, TE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use super::answer::Answer;
 use super::target::{Signal, Target};
 use crate::config::model::OtlpProtocol;
+use crate::protobuf::framed;
 
 /// The most of an answer that is read: it says whether a message was taken, and why not.
 const MOST_ANSWER: usize = 64 * 1024;
@@ -150,15 +151,6 @@ fn request(target: &Target, signal: Signal, message: Bytes) -> http::Result<Requ
     let mut request = Request::post(uri).body(Full::new(body))?;
     *request.headers_mut() = headers;
     Ok(request)
-}
-
-/// A message of gRPC: not compressed, and behind its length.
-fn framed(message: &[u8]) -> Bytes {
-    let mut framed = BytesMut::with_capacity(5 + message.len());
-    framed.put_u8(0);
-    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-    framed.put_slice(message);
-    framed.freeze()
 }
 
 async fn read(answer: Response<Incoming>) -> Result<Answer, String> {

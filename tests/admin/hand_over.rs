@@ -1,8 +1,11 @@
 //! A planned hand-over: connections are closed after their answers while others are still accepted, and then the process ends; or it serves on
 //! as if nothing had been asked.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -78,6 +81,30 @@ fn it_serves_on_where_the_address_stays() {
         assert_eq!(client.get("/x").field("connection"), None);
     }
     assert!(proxy.stderr().contains("not handed over, and serving on"));
+}
+
+#[test]
+fn a_hand_over_that_waits_behind_another_one_is_not_begun_when_whoever_asked_has_gone() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config("free_bind = true", "", &[&origin]));
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| hand_over(&proxy, &json!({})));
+        begun(&proxy);
+        // the first one takes 5 s; each of these waits behind it, and is given up
+        for _ in 0..3 {
+            let mut second = TcpStream::connect(proxy.admin_address()).unwrap();
+            second.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            second
+                .write_all(b"POST /api/v1/hand-over HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+                .unwrap();
+            let answer = second.read(&mut [0; 100]);
+            assert!(answer.is_err(), "it waits for the first one: {answer:?}");
+        }
+        assert_eq!(asked.join().unwrap().0, 409);
+    });
+    wait_until("it is not begun", || proxy.stderr().contains("has not waited for it"));
+    assert_eq!(proxy.client().get("/x").field("connection"), None);
+    assert_eq!(proxy.stderr().matches("hand-over begins").count(), 1);
 }
 
 #[test]

@@ -202,3 +202,102 @@ fn the_next_member_is_asked_when_one_does_not_answer() {
     let proxy = Proxy::start(&(format!("cluster.elect = {{ {elect} }}\n") + &fleet.config("")));
     wait_until_it_leads(&proxy);
 }
+
+/// An instance that shows this password.
+fn instance_with_password(etcd: &Etcd, fleet: &Fleet) -> Proxy {
+    fleet.dir.file("password", "s3cret\n");
+    let elect = format!("etcd = [\"{}\"], user = \"edge\", password_file = {:?}", etcd.url(), fleet.path("password"));
+    Proxy::start(&(format!("cluster.elect = {{ {elect}, ttl = \"3s\" }}\n") + &fleet.config("")))
+}
+
+#[test]
+fn a_token_that_is_no_good_any_more_is_replaced_whatever_etcd_says_of_it() {
+    let (etcd, fleet) = (Etcd::start(), Fleet::of(&["a"]));
+    etcd.set_password("edge", "s3cret");
+    let proxy = instance_with_password(&etcd, &fleet);
+    wait_until_it_leads(&proxy);
+    for (status, words) in [
+        // a member that was started anew, or five minutes without a call
+        (16, "etcdserver: invalid auth token"),
+        // a token of the kind JWT, after a user or a role was changed
+        (3, "etcdserver: revision of auth store is old"),
+    ] {
+        let (kept, shown) = (etcd.calls("/LeaseKeepAlive"), etcd.calls("/Authenticate"));
+        etcd.forget_tokens(status, words);
+        wait_until(words, || etcd.calls("/LeaseKeepAlive") > kept + 3);
+        assert_eq!(etcd.calls("/Authenticate"), shown + 1, "{words}");
+        wait_until_it_leads(&proxy);
+    }
+}
+
+#[test]
+fn users_may_be_turned_on_and_off_in_etcd() {
+    let (etcd, fleet) = (Etcd::start(), Fleet::of(&["a"]));
+    let proxy = instance_with_password(&etcd, &fleet);
+    wait_until_it_leads(&proxy);
+    etcd.set_password("edge", "s3cret");
+    let kept = etcd.calls("/LeaseKeepAlive");
+    wait_until("it shows its password", || etcd.calls("/LeaseKeepAlive") > kept + 3);
+    wait_until_it_leads(&proxy);
+    etcd.disable_users();
+    etcd.forget_tokens(16, "etcdserver: invalid auth token");
+    let kept = etcd.calls("/LeaseKeepAlive");
+    wait_until("it goes on", || etcd.calls("/LeaseKeepAlive") > kept + 3);
+    wait_until_it_leads(&proxy);
+}
+
+#[test]
+fn a_member_that_can_not_do_it_is_left_for_the_next_one() {
+    for (status, words) in [
+        (9, "etcdserver: rpc not supported for learner"),
+        (12, "unknown service etcdserverpb.KV"),
+        (15, "etcdserver: corrupt cluster"),
+    ] {
+        let (learner, etcd, fleet) = (Etcd::start(), Etcd::start(), Fleet::of(&["a"]));
+        learner.refuse(status, words);
+        let elect = format!("etcd = [\"{}\", \"{}\"], ttl = \"6s\"", learner.url(), etcd.url());
+        let proxy = Proxy::start(&(format!("cluster.elect = {{ {elect} }}\n") + &fleet.config("")));
+        wait_until_it_leads(&proxy);
+        assert!(etcd.get("/evenkeel/leader").is_some(), "{words}");
+    }
+}
+
+#[test]
+fn a_watch_that_etcd_ends_is_not_asked_for_again_and_again() {
+    let (etcd, fleet) = (Etcd::start(), Fleet::of(&["a"]));
+    etcd.refuse_watches();
+    let proxy = Proxy::start(&(cluster("one", &etcd, SHORT) + &fleet.config("")));
+    wait_until_it_leads(&proxy);
+    wait_until("it has renewed its lease", || etcd.calls("/LeaseKeepAlive") > 1);
+    let (watches, renewals) = (etcd.calls("/Watch"), etcd.calls("/LeaseKeepAlive"));
+    // with pauses that grow to a sixth of the lease there are seven at first, and then two for each renewal
+    assert!(watches <= 7 + 3 * renewals, "{watches} watches during {renewals} renewals");
+}
+
+#[test]
+fn an_etcd_that_was_restored_from_an_old_copy_makes_nobody_act_with_a_lower_token() {
+    let (etcd, fleet) = (Etcd::start(), Fleet::of(&["a"]));
+    etcd.go_to_revision(1_000);
+    let proxy = Proxy::start(&(cluster("one", &etcd, SHORT) + &fleet.config("")));
+    assert!(wait_until_it_leads(&proxy) > 1_000);
+    etcd.go_to_revision(7);
+    etcd.delete("/evenkeel/leader");
+    wait_until("it says why", || {
+        standing(&proxy)["why_not"].as_str().is_some_and(|why| why.contains("revisions have gone back"))
+    });
+    assert_eq!(standing(&proxy)["leader"], false);
+    etcd.go_to_revision(2_000);
+    assert!(wait_until_it_leads(&proxy) > 2_000);
+}
+
+#[test]
+fn a_key_that_somebody_has_put_without_a_lease_is_said_to_be_nobodys() {
+    let (etcd, fleet) = (Etcd::start(), Fleet::of(&["a"]));
+    etcd.put("/evenkeel/leader", "{\"name\":\"ops\"}");
+    let proxy = Proxy::start(&(cluster("one", &etcd, SHORT) + &fleet.config("")));
+    wait_until("it says so", || {
+        standing(&proxy)["leader_name"].as_str().is_some_and(|name| name.contains("without a lease"))
+    });
+    etcd.delete("/evenkeel/leader");
+    wait_until_it_leads(&proxy);
+}

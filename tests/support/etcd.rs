@@ -41,6 +41,13 @@ struct State {
     calls: Vec<String>,
     /// Who may ask, where not everybody may.
     password: Option<(String, String)>,
+    /// How often all tokens were forgotten, and what is said to who shows one of those.
+    tokens: usize,
+    forgotten: (u32, &'static str),
+    /// What every call is refused with.
+    refusal: Option<(u32, &'static str)>,
+    /// Each watch is ended at once.
+    refuses_watches: bool,
 }
 
 #[derive(Clone)]
@@ -59,7 +66,11 @@ struct Watch {
 
 impl Etcd {
     pub fn start() -> Self {
-        let state = Arc::new(Mutex::new(State { revision: 1, ..State::default() }));
+        let state = Arc::new(Mutex::new(State {
+            revision: 1,
+            forgotten: (16, "etcdserver: invalid auth token"),
+            ..State::default()
+        }));
         let known = Arc::clone(&state);
         let origin = http2::Origin::script(move |request, respond| call(request, respond, Arc::clone(&known)));
         let leases = Arc::downgrade(&state);
@@ -80,6 +91,28 @@ impl Etcd {
     /// Who calls without a token that this user's password gives is refused.
     pub fn set_password(&self, user: &str, password: &str) {
         self.lock().password = Some((user.to_owned(), password.to_owned()));
+    }
+
+    /// Every token that was given is no good any more, and whoever shows one is told so.
+    pub fn forget_tokens(&self, status: u32, words: &'static str) {
+        let mut state = self.lock();
+        state.tokens += 1;
+        state.forgotten = (status, words);
+    }
+
+    /// Who shows no token is welcome again.
+    pub fn disable_users(&self) {
+        self.lock().password = None;
+    }
+
+    /// Refuses each call from now on.
+    pub fn refuse(&self, status: u32, words: &'static str) {
+        self.lock().refusal = Some((status, words));
+    }
+
+    /// Ends each watch as soon as it is made, as etcd does where what it would begin with is compacted.
+    pub fn refuse_watches(&self) {
+        self.lock().refuses_watches = true;
     }
 
     /// How often this method was called.
@@ -121,6 +154,11 @@ impl Etcd {
     /// Sets a key, as a person would.
     pub fn put(&self, key: &str, value: &str) {
         self.lock().put(key.as_bytes(), value.as_bytes(), 0);
+    }
+
+    /// The next change has the revision after this one, which may be lower than the last one had: a copy was restored.
+    pub fn go_to_revision(&self, revision: u64) {
+        self.lock().revision = revision;
     }
 
     /// Deletes a key.
@@ -192,9 +230,10 @@ impl State {
         let mut created = Writer::default();
         self.header(&mut created);
         let (watch, from) = (Watch { key: bytes(create, 1), end: bytes(create, 2), tell }, number(create, 3));
-        if from > 0 && from <= self.compacted {
+        let compacted = if self.refuses_watches { self.revision + 1 } else { self.compacted };
+        if self.refuses_watches || (from > 0 && from <= self.compacted) {
             created.varint(4, 1);
-            created.varint(5, self.compacted);
+            created.varint(5, compacted);
             return (created.into_bytes(), told);
         }
         created.varint(3, 1);
@@ -242,11 +281,14 @@ impl State {
             }
             "Authenticate" => {
                 let shown = (text(message, 1), text(message, 2));
+                if self.password.is_none() {
+                    return Err((9, "etcdserver: authentication is not enabled"));
+                }
                 if self.password.as_ref() != Some(&shown) {
                     return Err((3, "etcdserver: authentication failed, invalid user ID or password"));
                 }
                 self.header(&mut writer);
-                writer.bytes(2, b"a-token");
+                writer.bytes(2, format!("token-{}", self.tokens).as_bytes());
             }
             _ => return Err((12, "unknown method")),
         }
@@ -350,11 +392,14 @@ async fn call(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, st
     let (answer, watch) = {
         let mut state = state.lock().unwrap();
         state.calls.push(path.clone());
-        let is_known = state.password.is_none() || token.is_some_and(|token| token == "a-token");
+        let is_known = state.password.is_none() || token == Some(format!("token-{}", state.tokens).parse().unwrap());
         if state.is_silent {
             (None, None)
+        } else if let Some(refusal) = state.refusal {
+            (Some(Err(refusal)), None)
         } else if !is_known && !path.ends_with("/Authenticate") {
-            (Some(Err((16, "etcdserver: invalid auth token"))), None)
+            let none = (3, "etcdserver: user name is empty");
+            (Some(Err(if token.is_none() { none } else { state.forgotten })), None)
         } else if path.ends_with("/Watch") {
             let (created, told) = state.watch(&bytes(&message, 1));
             (Some(Ok(created)), Some(told))
