@@ -84,7 +84,7 @@ mod tests {
         let names = ["ledger-1.partial", "ledger-2.partial", "ledger-3.sqlite", "other.partial"];
         let files = names.map(|name| File::create(folder.join(name)).unwrap());
         let now = SystemTime::now();
-        [0, 2, 3].map(|old| files[old].set_modified(now - 2 * LEFT).unwrap());
+        [0, 2, 3].into_iter().for_each(|old| files[old].set_modified(now - 2 * LEFT).unwrap());
         sweep(&folder, now);
         let mut left: Vec<String> = entries(&folder).unwrap().into_iter().map(|(name, _)| name).collect();
         left.sort();
