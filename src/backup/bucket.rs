@@ -75,15 +75,16 @@ impl Bucket {
         Ok(Self { bucket, prefix, credentials, server: Server { host, port, tls } })
     }
 
-    /// The copies below the prefix.
-    pub async fn list(&self) -> Result<Vec<Copy>, String> {
+    /// The copies below the prefix; of one instance only, where that is said.
+    pub async fn list(&self, instance: Option<&str>) -> Result<Vec<Copy>, String> {
         let mut found = Vec::new();
+        let prefix = instance.map_or_else(|| self.prefix.clone(), |name| format!("{}{name}/", self.prefix));
         let mut token: Option<String> = None;
         loop {
             let mut action = self.bucket.list_objects_v2(Some(&self.credentials));
-            action.with_prefix(self.prefix.as_str());
-            if let Some(token) = token.take() {
-                action.with_continuation_token(token);
+            action.with_prefix(prefix.as_str());
+            if let Some(token) = &token {
+                action.with_continuation_token(token.clone());
             }
             let mut text = Vec::new();
             self.ask(
@@ -104,6 +105,9 @@ impl Bucket {
                 .filter_map(|object| Copy::parse(object.key.strip_prefix(&self.prefix)?, object.size.unwrap_or(0)));
             found.extend(below);
             match page.next_continuation_token {
+                Some(next) if Some(&next) == token.as_ref() => {
+                    return Err(format!("{} answers with the same part of the list for ever", self.server.name()));
+                }
                 Some(next) => token = Some(next),
                 None => return Ok(found),
             }

@@ -108,12 +108,11 @@ impl Keeper {
 
     /// When the first copy is due: as the newest one says that is there. What is wrong with the place shows when that is made.
     async fn first(&self, backup: &Backup) -> Instant {
-        let instance = name(backup);
         let known = match Place::open(&backup.to) {
-            Ok(place) => place.list().await.unwrap_or_default(),
+            Ok(place) => place.list(Some(&name(backup))).await.unwrap_or_default(),
             Err(_) => Vec::new(),
         };
-        let newest = known.into_iter().filter(|copy| copy.instance == instance).max_by_key(|copy| copy.made);
+        let newest = known.into_iter().max_by_key(|copy| copy.made);
         let Some(newest) = newest else { return Instant::now() };
         self.show(backup, &newest);
         let age = u64::try_from(Stamp::now().since(newest.made)).map_or(backup.every, Duration::from_millis);
@@ -169,7 +168,7 @@ impl Keeper {
         let copy = Copy { instance: name(backup), made, size, sum };
         let place = Place::open(&backup.to)?;
         place.put(&copy, &scratch.0).await?;
-        let mut read = Summing::new(io::sink());
+        let mut read = Summing::new(io::sink(), copy.size);
         place.get(&copy, &mut read).await.map_err(|error| format!("the copy can't be read back: {error}"))?;
         if !read.is(&copy) {
             // where it can't be deleted, its name says what it should have been
@@ -183,8 +182,7 @@ impl Keeper {
     /// Deletes what is not kept any longer. That it can't is no failure of the copy.
     async fn prune(&mut self, place: &Place, newest: &Copy, backup: &Backup) {
         let pruned = async {
-            let mut copies = place.list().await?;
-            copies.retain(|copy| copy.instance == newest.instance);
+            let mut copies = place.list(Some(&newest.instance)).await?;
             // copies of a clock that was ahead, which would be the newest ones for ever
             copies.retain(|copy| copy.made <= newest.made);
             for copy in outdated(&copies, backup.keep, newest.made) {

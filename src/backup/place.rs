@@ -27,12 +27,14 @@ impl Place {
         }
     }
 
-    /// All copies there.
-    pub async fn list(&self) -> Result<Vec<Copy>, String> {
-        match self {
-            Self::Folder(path) => folder::list(path).map_err(|error| in_words(path, &error)),
-            Self::Bucket(bucket) => bucket.list().await,
-        }
+    /// The copies there; of one instance only, where that is said.
+    pub async fn list(&self, instance: Option<&str>) -> Result<Vec<Copy>, String> {
+        let mut copies = match self {
+            Self::Folder(path) => folder::list(path).map_err(|error| in_words(path, &error))?,
+            Self::Bucket(bucket) => bucket.list(instance).await?,
+        };
+        copies.retain(|copy| instance.is_none_or(|name| copy.instance == name));
+        Ok(copies)
     }
 
     /// Writes a file as this copy.

@@ -13,6 +13,9 @@ use crate::clock::Stamp;
 use crate::config::model::BackupPlace;
 use crate::ledger::tools;
 
+/// A copy that can't be read is passed over for the one before: its disk may have lost it. When so many can't, it is the place that is ill.
+const MOST_UNREAD: usize = 3;
+
 /// What was put in the place of the ledger.
 #[derive(Debug)]
 pub struct Restored {
@@ -22,7 +25,7 @@ pub struct Restored {
     pub until: Option<Stamp>,
     /// Where the ledger is that was there.
     pub aside: Option<PathBuf>,
-    /// What was found out about copies that are newer, and can't be used.
+    /// What was found out about copies that are newer, and are damaged or can't be read.
     pub damaged: Vec<String>,
 }
 
@@ -33,14 +36,14 @@ pub struct Restored {
 /// A sentence for people.
 pub fn list(place: &BackupPlace) -> Result<Vec<Copy>, String> {
     on_a_runtime(async {
-        let mut copies = Place::open(place)?.list().await?;
+        let mut copies = Place::open(place)?.list(None).await?;
         copies.sort_by(|one, other| (&one.instance, one.made).cmp(&(&other.instance, other.made)));
         Ok(copies)
     })
 }
 
 /// Puts the newest copy of an instance (which has to be named where there are several) that was made no later than `at` in the place of the ledger
-/// of a folder. A copy that is damaged is passed over for the one before.
+/// of a folder. A copy that is damaged, or can't be read, is passed over for the one before.
 ///
 /// # Errors
 ///
@@ -54,17 +57,24 @@ pub fn restore(
     let wrong = |error: String| format!("nothing was restored from {place}: {error}");
     on_a_runtime(async {
         let from = Place::open(place).map_err(wrong)?;
-        let found = from.list().await.map_err(wrong)?;
+        let found = from.list(None).await.map_err(wrong)?;
         let candidates = candidates(found, instance, at).map_err(wrong)?;
         std::fs::create_dir_all(folder).map_err(|error| wrong(format!("{}: {error}", folder.display())))?;
         let fetched = Scratch(folder.join(format!("ledger.fetched-{}.sqlite", std::process::id())));
-        let mut damaged = Vec::new();
+        let (mut damaged, mut unread) = (Vec::new(), 0);
         for copy in candidates {
-            match fetch(&from, &copy, &fetched.0).await.map_err(wrong)? {
-                Some(why) => damaged.push(format!("{} is damaged: {why}", copy.key())),
-                None => {
+            match fetch_twice(&from, &copy, &fetched.0).await {
+                Ok(Some(why)) => damaged.push(format!("{} is damaged: {why}", copy.key())),
+                Ok(None) => {
                     let aside = tools::restore(&fetched.0, folder)?;
                     return Ok(Restored { copy, until: tools::until(&fetched.0)?, aside, damaged });
+                }
+                Err(why) => {
+                    unread += 1;
+                    damaged.push(format!("{} can't be read: {why}", copy.key()));
+                    if unread == MOST_UNREAD {
+                        break;
+                    }
                 }
             }
         }
@@ -72,10 +82,18 @@ pub fn restore(
     })
 }
 
+/// As [`fetch`], and once more where it can't be read.
+async fn fetch_twice(from: &Place, copy: &Copy, to: &Path) -> Result<Option<String>, String> {
+    match fetch(from, copy, to).await {
+        Err(_) => fetch(from, copy, to).await,
+        done => done,
+    }
+}
+
 /// Writes a copy to a file. `Some` says what is wrong with it.
 async fn fetch(from: &Place, copy: &Copy, to: &Path) -> Result<Option<String>, String> {
     let file = File::create(to).map_err(|error| format!("{}: {error}", to.display()))?;
-    let mut sum = Summing::new(file);
+    let mut sum = Summing::new(file, copy.size);
     from.get(copy, &mut sum).await?;
     if !sum.is(copy) {
         return Ok(Some("its content is not what its name says".to_owned()));

@@ -8,16 +8,17 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use super::copies::{Copy, Sum};
 
-/// Adds up what is written to it, and passes it on.
+/// Adds up what is written to it, and passes it on; more than `most` bytes are an error.
 pub(super) struct Summing<W> {
     to: W,
+    most: u64,
     sum: Context,
     size: u64,
 }
 
 impl<W: Write> Summing<W> {
-    pub fn new(to: W) -> Self {
-        Self { to, sum: Context::new(&SHA256), size: 0 }
+    pub fn new(to: W, most: u64) -> Self {
+        Self { to, most, sum: Context::new(&SHA256), size: 0 }
     }
 
     /// The sum and the number of bytes.
@@ -35,6 +36,9 @@ impl<W: Write> Summing<W> {
 
 impl<W: Write> Write for Summing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.size + bytes.len() as u64 > self.most {
+            return Err(io::Error::other(format!("it has more than the {} bytes that it should have", self.most)));
+        }
         let written = self.to.write(bytes)?;
         self.sum.update(&bytes[..written]);
         self.size += written as u64;
@@ -48,7 +52,7 @@ impl<W: Write> Write for Summing<W> {
 
 /// The sum and the size of a file.
 pub(super) fn of_file(path: &Path) -> io::Result<(Sum, u64)> {
-    let mut sum = Summing::new(io::sink());
+    let mut sum = Summing::new(io::sink(), u64::MAX);
     io::copy(&mut File::open(path)?, &mut sum)?;
     Ok(sum.finish())
 }

@@ -1,21 +1,31 @@
 //! A connection to a store, made with our own sockets and our own TLS.
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisConnectionInfo};
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use crate::config::model::{Authorities, SessionStore, StoreAddress};
+use crate::io::connect_any;
 use crate::tls::connector::{ClientSettings, Trust, client_config};
 
 /// How long it may take to connect and to log in.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// The bytes that may come without any batch having all of its answers. Those of all batches that are under way have less.
+const MOST: usize = 16 << 20;
 
 /// A store, with what is needed to connect to it.
 pub(super) struct Target {
@@ -28,6 +38,8 @@ pub(super) struct Target {
 pub(super) struct Connection {
     /// What commands are sent by.
     pub commands: MultiplexedConnection,
+    /// Bytes that have come since a batch had all of its answers.
+    pub unread: Arc<AtomicUsize>,
     driver: JoinHandle<()>,
 }
 
@@ -71,8 +83,7 @@ impl Target {
         match &self.address {
             StoreAddress::Unix(path) => self.log_in(unix(path).await?).await,
             StoreAddress::Tcp(host, port) => {
-                let tcp = TcpStream::connect((&**host, *port)).await;
-                let tcp = tcp.map_err(|error| format!("it can't be connected to: {error}"))?;
+                let tcp = tcp(host, *port).await.map_err(|error| format!("it can't be connected to: {error}"))?;
                 // it is usable without
                 let _ = tcp.set_nodelay(true);
                 let Some(tls) = &self.tls else { return self.log_in(tcp).await };
@@ -86,9 +97,22 @@ impl Target {
     async fn log_in(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Connection, String> {
         // what takes too long is up to the keeper, which knows what waits for it
         let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+        let unread = Arc::default();
+        let io = Bounded { io, unread: Arc::clone(&unread) };
         let made = MultiplexedConnection::new_with_config(&self.login, io, config).await;
         let (commands, driver) = made.map_err(|error| format!("it can't be logged in to: {}", said(&error)))?;
-        Ok(Connection { commands, driver: tokio::task::spawn_local(driver) })
+        Ok(Connection { commands, unread, driver: tokio::task::spawn_local(driver) })
+    }
+}
+
+/// A connection to whichever of the addresses of a name answers.
+async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    match connect_any(addresses.into_iter(), LIMIT, None).await {
+        Ok((tcp, _)) => Ok(tcp),
+        Err(failed) => {
+            Err(failed.into_iter().next_back().map_or(io::ErrorKind::NotFound.into(), |failed| failed.error))
+        }
     }
 }
 
@@ -106,6 +130,38 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Breaks when answers have no end: the client keeps in memory what has come of one.
+struct Bounded<I> {
+    io: I,
+    unread: Arc<AtomicUsize>,
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Bounded<I> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let came = buf.filled().len() - before;
+        if self.unread.fetch_add(came, Relaxed) + came > MOST {
+            return Poll::Ready(Err(io::Error::other("its answers are too long")));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Bounded<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, counter, gauge};
@@ -29,6 +30,9 @@ const PROBE_DOWN: Duration = Duration::from_millis(100);
 const MOST: usize = 256;
 /// Batches whose answers are waited for at the same time.
 const AT_ONCE: usize = 64;
+/// For so long, and for so many of its time limits, it may be in doubt how a store is before that is told. On a busy machine a moment without a
+/// processor makes many answers late at once, and says nothing of the store.
+const PATIENCE: (Duration, u32) = (Duration::from_millis(100), 2);
 
 /// Keeps one store, on a thread of its own.
 pub(super) struct Keeper {
@@ -39,6 +43,8 @@ pub(super) struct Keeper {
     outage: Outage,
     backlog: Backlog,
     trial: Trial,
+    /// An answer was late, so that nobody asks, and it is not known yet how the store is. Until then it is waited with telling that.
+    doubt: Option<Instant>,
     counted: Counted,
 }
 
@@ -59,6 +65,8 @@ struct Open {
     /// A probe is under way.
     probing: bool,
     probe_at: Instant,
+    /// How many batches were sent.
+    sent: u64,
 }
 
 /// Why a connection is not used any more.
@@ -80,7 +88,7 @@ impl Keeper {
     ) -> Self {
         let counted = Counted::of(state.name());
         let (target, backlog, trial) = (Arc::new(target), Backlog::new(queue), Trial::default());
-        Self { target, state, messages, stopped, outage, backlog, trial, counted }
+        Self { target, state, messages, stopped, outage, backlog, trial, doubt: None, counted }
     }
 
     /// Keeps it until nobody needs it any more, or the process stops.
@@ -118,8 +126,8 @@ impl Keeper {
 
     /// Uses a connection until it breaks.
     async fn keep(&mut self, connection: Connection, pause: &mut Duration) -> End {
-        let mut open = Open { connection, batches: JoinSet::new(), probing: false, probe_at: Instant::now() };
-        let mut came = Vec::with_capacity(MOST);
+        let mut open = Open { connection, batches: JoinSet::new(), probing: false, probe_at: Instant::now(), sent: 0 };
+        let (mut came, mut broken) = (Vec::with_capacity(MOST), Vec::new());
         let end = loop {
             if !open.probing && open.probe_at <= Instant::now() {
                 self.probe(&mut open);
@@ -128,18 +136,21 @@ impl Keeper {
             tokio::select! {
                 Some(done) = open.batches.join_next(), if !open.batches.is_empty() => match done {
                     Ok(Ok(report)) => self.note(&mut open, report, pause),
-                    Ok(Err(broken)) => break self.broken(broken),
+                    Ok(Err(first)) => {
+                        let reason = first.reason.clone();
+                        broken.push(first);
+                        break End::Broken(reason);
+                    }
                     Err(panic) => break End::Broken(format!("a defect: {panic}")),
                 },
-                count = self.messages.recv_many(&mut came, MOST), if open.batches.len() < AT_ONCE => match count {
+                count = self.messages.recv_many(&mut came, MOST), if open.batches.len() < AT_ONCE || !state.is_up() => match count {
                     0 => break End::Over,
                     _ => self.take(&mut open, &mut came),
                 },
-                () = state.taken_down() => {
-                    let [limit, patience] =
-                        [self.state.time_limit(), self.state.patience()].map(|time| time.as_secs_f64() * 1e3);
-                    self.is_down(&format!("for {patience} ms it has not answered within {limit} ms"));
-                    open.probe_at = Instant::now();
+                () = state.doubted() => self.begin_doubt(&mut open),
+                () = sleep_until(self.doubt.unwrap_or(open.probe_at)), if self.doubt.is_some() => {
+                    let [limit, patience] = [self.state.time_limit(), self.patience()].map(|time| time.as_secs_f64() * 1e3);
+                    self.is_down(&format!("its answers have taken longer than {limit} ms for {patience} ms"));
                 }
                 () = sleep_until(open.probe_at), if !open.probing => {}
                 _ = self.stopped.changed() => break End::Over,
@@ -151,10 +162,9 @@ impl Keeper {
         // what waits for answers has them now: none
         open.connection.close();
         while let Some(done) = open.batches.join_next().await {
-            if let Ok(Err(broken)) = done {
-                self.broken(broken);
-            }
+            broken.extend(done.ok().and_then(Result::err));
         }
+        self.put_back(broken);
         end
     }
 
@@ -200,10 +210,8 @@ impl Keeper {
         if report.refusal.is_some() || report.written > 0 {
             self.outage.refuses(&self.state, report.refusal);
         }
+        open.connection.unread.store(0, Relaxed);
         let in_time = report.took <= self.state.time_limit();
-        if in_time {
-            self.state.was_in_time();
-        }
         if !report.to_renew.is_empty() {
             let mut batch = Batch::default();
             report.to_renew.iter().for_each(|(name, seconds)| batch.renew(name, *seconds));
@@ -216,12 +224,13 @@ impl Keeper {
         let is_up = self.state.is_up();
         // what waited may take long without anything being wrong
         if is_up && report.is_pure_probe && !in_time {
-            self.state.was_late(Moment::now());
+            self.state.was_late();
         } else if !is_up {
             self.trial.answered(in_time);
         }
         // new sessions may come all the while. What has come by now is sent before the first question is, and so is done before it
-        if !is_up && self.trial.is_passed() && self.backlog.len() <= MOST {
+        let is_well = if self.doubt.is_some() { in_time } else { self.trial.is_passed() };
+        if !is_up && is_well && self.backlog.len() <= MOST {
             let mut rest = Batch::default();
             self.backlog.take(MOST).into_iter().for_each(|write| rest.write(write));
             if !rest.is_empty() {
@@ -234,32 +243,48 @@ impl Keeper {
         let wait = match is_up {
             _ if !self.backlog.is_empty() => Duration::ZERO,
             true => PROBE,
-            false if self.trial.is_quick() => Duration::ZERO,
+            false if self.doubt.is_some() || self.trial.is_quick() => Duration::ZERO,
             false => PROBE_DOWN,
         };
         open.probe_at = Instant::now() + wait;
     }
 
+    /// An answer was late. Until the store is known to be well, or not, nobody waits for it.
+    fn begin_doubt(&mut self, open: &mut Open) {
+        if !self.outage.is_told() && self.doubt.is_none() {
+            self.doubt = Some(Instant::now() + self.patience());
+            open.probe_at = Instant::now();
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE.0.max(self.state.time_limit() * PATIENCE.1)
+    }
+
     fn is_up(&mut self) {
         self.state.set_up(true);
-        self.trial.up(Moment::now());
+        if self.doubt.take().is_none() {
+            self.trial.up(Moment::now());
+        }
         self.counted.up.set(1.0);
         self.outage.is_over(&self.state);
     }
 
     fn is_down(&mut self, reason: &str) {
         self.state.set_up(false);
+        self.doubt = None;
         self.trial.down(Moment::now());
         self.counted.up.set(0.0);
         self.outage.began(&self.state, reason);
     }
 
-    /// Puts back what a batch was to write.
-    fn broken(&mut self, Broken { reason, writes }: Broken) -> End {
-        let dropped = writes.into_iter().map(|write| self.backlog.put_back(write)).sum();
+    /// Puts back what batches were to write: the newest one first, because what waits for a session already is newer than what is put back.
+    fn put_back(&mut self, mut broken: Vec<Broken>) {
+        broken.sort_by_key(|batch| std::cmp::Reverse(batch.number));
+        let writes = broken.into_iter().flat_map(|batch| batch.writes.into_iter().rev());
+        let dropped = writes.map(|write| self.backlog.put_back(write)).sum();
         self.counted.dropped.increment(dropped);
         self.show_backlog();
-        End::Broken(reason)
     }
 
     fn show_backlog(&mut self) {
@@ -284,7 +309,9 @@ impl Keeper {
 }
 
 impl Open {
-    fn send(&mut self, batch: Batch) {
+    fn send(&mut self, mut batch: Batch) {
+        self.sent += 1;
+        batch.number = self.sent;
         self.batches.spawn_local(batch.send(self.connection.commands.clone()));
     }
 }

@@ -1,10 +1,13 @@
 //! What is told of a store that can't be asked: one event when that begins, and one when it is over. What it refuses to do is logged once.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::affinity::shared::LinkState;
 use crate::event::{Events, Kind, StoreChange, Subject};
+
+/// A store that has refused something does what it is asked again when it has refused nothing for so long: it may refuse some sessions and take others.
+const CALM: Duration = Duration::from_secs(10);
 
 /// How a store stands.
 #[derive(Debug)]
@@ -15,12 +18,19 @@ pub(super) struct Outage {
     since: Option<Instant>,
     /// What it does not do, while there is something.
     refusal: Option<String>,
+    /// When it last refused something.
+    refused: Instant,
 }
 
 impl Outage {
     /// Nothing is known of it.
     pub fn new(events: Arc<Events>, store: String) -> Self {
-        Self { events, store, since: None, refusal: None }
+        Self { events, store, since: None, refusal: None, refused: Instant::now() }
+    }
+
+    /// Whether it was told that it is not asked.
+    pub fn is_told(&self) -> bool {
+        self.since.is_some()
     }
 
     /// It is not asked any more, or not yet, for this reason.
@@ -44,6 +54,11 @@ impl Outage {
 
     /// It has refused to do something, for this reason; `None` = it has done all that it was asked.
     pub fn refuses(&mut self, link: &LinkState, refusal: Option<String>) {
+        if refusal.is_some() {
+            self.refused = Instant::now();
+        } else if self.refused.elapsed() < CALM {
+            return;
+        }
         match (&refusal, &self.refusal) {
             (Some(reason), None) => {
                 let store = &self.store;

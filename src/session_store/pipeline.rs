@@ -25,6 +25,8 @@ pub(super) struct Batch {
     items: Vec<Item>,
     /// It tells whether the store is well.
     pub is_probe: bool,
+    /// How many were sent before it over its connection.
+    pub number: u64,
 }
 
 /// What some of the commands are for.
@@ -64,6 +66,8 @@ pub(super) struct Broken {
     pub reason: String,
     /// What it was to write.
     pub writes: Vec<Write>,
+    /// The number of the batch.
+    pub number: u64,
 }
 
 impl Batch {
@@ -127,14 +131,21 @@ impl Batch {
     }
 
     fn broken(self, reason: String) -> Broken {
+        let number = self.number;
         let writes = self.items.into_iter().filter_map(|item| match item {
             Item::Write(write) => Some(write),
             _ => None,
         });
-        Broken { reason, writes: writes.collect() }
+        Broken { reason, writes: writes.collect(), number }
     }
 
     fn read(self, answers: Vec<Value>, began: Instant) -> Result<Report, Broken> {
+        if self.is_probe
+            && let Some(Value::ServerError(error)) = answers.last()
+        {
+            // it is loading what it holds from the disk, for instance: what was written to it waits until it has
+            return Err(self.broken(told(error)));
+        }
         let is_pure_probe = self.is_probe && self.items.len() == 1;
         let mut report = Report { took: began.elapsed(), is_probe: self.is_probe, is_pure_probe, ..Report::default() };
         let mut answers = answers.into_iter();
@@ -147,13 +158,7 @@ impl Batch {
                 }
                 Item::Write(write) if write.replaces => report.written(next()),
                 Item::Write(write) => report.written_if_new(&write, next(), next()),
-                Item::Renew => drop(next()),
-                Item::Ping => {
-                    if let Value::ServerError(error) = next() {
-                        // it is loading what it holds from the disk, for instance
-                        return Err(Broken { reason: told(&error), writes: Vec::new() });
-                    }
-                }
+                Item::Renew | Item::Ping => drop(next()),
             }
         }
         Ok(report)

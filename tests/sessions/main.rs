@@ -7,8 +7,10 @@
 mod support;
 
 mod cookies;
+mod answers;
 mod outages;
 mod sharing;
+mod ways;
 
 use std::time::Duration;
 

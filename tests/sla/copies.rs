@@ -12,7 +12,7 @@ use crate::support::{Conn, Origin, Proxy, Scratch, wait_until};
 use crate::{Backend, events, promising, run, send, text, wait_for_event, wait_for_requests};
 
 /// A proxy that promises something and makes copies there; `more` are further keys of `backup`.
-fn copying(to: &str, more: &str, backend: &Backend) -> String {
+pub(super) fn copying(to: &str, more: &str, backend: &Backend) -> String {
     format!("{}[state]\nbackup = {{ to = {to:?}, name = \"one\"{more} }}\n", promising("", &[backend]))
 }
 
@@ -30,7 +30,7 @@ fn copies(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// How many good requests the ledger of a folder holds.
-fn good(state: &Path) -> Value {
+pub(super) fn good(state: &Path) -> Value {
     let state = state.to_str().unwrap();
     let report: Value = serde_json::from_str(&text(&run(&["report", "--state", state, "--format", "json"]))).unwrap();
     report["services"]["api"]["requests"]["good"].clone()
@@ -202,7 +202,7 @@ fn bucket() -> (Origin, Objects) {
 }
 
 /// Sets what the environment says of a bucket there.
-fn environment(command: &mut Command, server: &Origin) {
+pub(super) fn environment(command: &mut Command, server: &Origin) {
     command.env("AWS_ENDPOINT_URL_S3", format!("http://{}", server.address()));
     command.env("AWS_ACCESS_KEY_ID", "id").env("AWS_SECRET_ACCESS_KEY", "secret").env_remove("AWS_SESSION_TOKEN");
 }

@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// How it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +26,36 @@ pub enum Manner {
     Full,
     /// With a number in place of each value.
     Nonsense,
+    /// When it is anything else again.
+    Held,
+    /// It reads what it holds from its disk, and does nothing else until it has.
+    Loading,
+    /// It is a replica.
+    ReadOnly,
+    /// It is one of a cluster, and each key is elsewhere.
+    Moved,
+    /// It takes in every other session only.
+    Picky,
+    /// With bytes that are no answer.
+    Garbage,
+    /// With the first half of each answer, after which it closes.
+    Half,
+    /// With values that have no end.
+    Endless,
 }
 
 /// A store, until the test's process ends.
 #[derive(Clone)]
 pub struct Redis {
-    address: SocketAddr,
+    url: String,
     state: Arc<Mutex<State>>,
+}
+
+/// Closes a connection.
+type Closer = Box<dyn Fn() + Send>;
+
+fn closer(close: impl Fn() + Send + 'static) -> Closer {
+    Box::new(close)
 }
 
 struct State {
@@ -38,32 +65,69 @@ struct State {
     /// What was asked, in upper case where it is a command's name.
     commands: Vec<Vec<String>>,
     connections: usize,
-    open: Vec<TcpStream>,
+    open: Vec<Closer>,
+    /// What `AUTH` has to say.
+    password: Option<String>,
+    /// How many values it has taken in or not.
+    sets: usize,
 }
 
 impl Redis {
     /// One without anything in it.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        Self::run(url, move || {
+            let (stream, _) = listener.accept().unwrap();
+            let again = stream.try_clone().unwrap();
+            (stream, closer(move || drop(again.shutdown(Shutdown::Both))))
+        })
+    }
+
+    /// The same over TLS.
+    pub fn start_tls(config: Arc<ServerConfig>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("rediss://localhost:{}", listener.local_addr().unwrap().port());
+        Self::run(url, move || {
+            let (stream, _) = listener.accept().unwrap();
+            let again = stream.try_clone().unwrap();
+            let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+            (StreamOwned::new(tls, stream), closer(move || drop(again.shutdown(Shutdown::Both))))
+        })
+    }
+
+    /// The same over a Unix socket.
+    pub fn start_unix(path: &Path) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        Self::run(format!("unix://{}", path.display()), move || {
+            let (stream, _) = listener.accept().unwrap();
+            let again = stream.try_clone().unwrap();
+            (stream, closer(move || drop(again.shutdown(Shutdown::Both))))
+        })
+    }
+
+    fn run<S: Read + Write + Send + 'static>(url: String, accept: impl Fn() -> (S, Closer) + Send + 'static) -> Self {
         let state = State {
             manner: Manner::Well,
             entries: HashMap::new(),
             commands: Vec::new(),
             connections: 0,
             open: Vec::new(),
+            password: None,
+            sets: 0,
         };
-        let redis = Self { address, state: Arc::new(Mutex::new(state)) };
+        let redis = Self { url, state: Arc::new(Mutex::new(state)) };
         let accepting = redis.clone();
         thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
+            loop {
+                let (stream, close) = accept();
                 {
                     let mut state = accepting.state();
                     if state.manner == Manner::Gone {
                         continue;
                     }
                     state.connections += 1;
-                    state.open.push(stream.try_clone().unwrap());
+                    state.open.push(close);
                 }
                 let serving = accepting.clone();
                 thread::spawn(move || serving.serve(stream));
@@ -74,7 +138,12 @@ impl Redis {
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("redis://{}", self.address)
+        self.url.clone()
+    }
+
+    /// Whoever does not say this password is refused from now on.
+    pub fn wants(&self, password: &str) {
+        self.state().password = Some(password.to_owned());
     }
 
     /// It answers like this from now on.
@@ -82,7 +151,7 @@ impl Redis {
         let mut state = self.state();
         state.manner = manner;
         if manner == Manner::Gone {
-            state.open.drain(..).for_each(|stream| drop(stream.shutdown(std::net::Shutdown::Both)));
+            state.open.drain(..).for_each(|close| close());
         }
     }
 
@@ -120,32 +189,66 @@ impl Redis {
         self.state.lock().unwrap()
     }
 
-    fn serve(&self, stream: TcpStream) {
-        let mut writing = stream.try_clone().unwrap();
-        let mut reading = BufReader::new(stream);
-        while let Some(mut command) = read(&mut reading) {
+    fn serve(&self, stream: impl Read + Write) {
+        let mut stream = BufReader::new(stream);
+        let mut may = false;
+        while let Some(mut command) = read(&mut stream) {
             command[0].make_ascii_uppercase();
             let manner = self.state().manner;
             if let Manner::Slow(pause) = manner {
                 thread::sleep(pause);
             }
-            let answer = self.state().answer(command);
-            if manner == Manner::Silent {
-                continue;
+            while self.state().manner == Manner::Held {
+                thread::sleep(Duration::from_millis(1));
             }
-            if writing.write_all(answer.as_bytes()).is_err() {
+            let mut answer = self.state().answer(command, &mut may);
+            match manner {
+                Manner::Silent => continue,
+                Manner::Garbage => answer = "\u{1}?what\r\n\r\n$-7\r\n".to_owned(),
+                Manner::Half => answer.truncate(answer.len() / 2),
+                Manner::Endless if answer.starts_with('$') => return endless(stream.get_mut()),
+                _ => {}
+            }
+            let written = stream.get_mut().write_all(answer.as_bytes()).and_then(|()| stream.get_mut().flush());
+            if written.is_err() || manner == Manner::Half {
                 break;
             }
         }
     }
 }
 
+/// A value that goes on until nobody reads it.
+fn endless(to: &mut impl Write) {
+    let _ = to.write_all(b"$536870912\r\n");
+    while to.write_all(&[b'x'; 64 << 10]).is_ok() {}
+}
+
 impl State {
-    fn answer(&mut self, command: Vec<String>) -> String {
+    fn answer(&mut self, command: Vec<String>, may: &mut bool) -> String {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        *may |= self.password.is_none();
+        self.sets += usize::from(words[0] == "SET");
         let answer = match words[..] {
+            ["AUTH", .., password] if self.password.as_deref().is_some_and(|wanted| wanted != password) => {
+                "-WRONGPASS invalid username-password pair or user is disabled.\r\n".to_owned()
+            }
+            ["AUTH", ..] => {
+                *may = true;
+                "+OK\r\n".to_owned()
+            }
+            _ if !*may => "-NOAUTH Authentication required.\r\n".to_owned(),
+            _ if self.manner == Manner::Loading => "-LOADING Redis is loading the dataset in memory\r\n".to_owned(),
+            ["SET" | "GET" | "PTTL" | "EXPIRE", ..] if self.manner == Manner::Moved => {
+                "-MOVED 3999 127.0.0.1:6381\r\n".to_owned()
+            }
+            ["SET" | "EXPIRE", ..] if self.manner == Manner::ReadOnly => {
+                "-READONLY You can't write against a read only replica.\r\n".to_owned()
+            }
+            ["SET", ..] if self.manner == Manner::Picky && self.sets.is_multiple_of(2) => {
+                "-NOPERM this user has no permissions to access one of the keys\r\n".to_owned()
+            }
             ["PING"] => "+PONG\r\n".to_owned(),
-            ["AUTH", ..] | ["SELECT", _] => "+OK\r\n".to_owned(),
+            ["SELECT", _] => "+OK\r\n".to_owned(),
             ["SET", ..] if self.manner == Manner::Full => {
                 "-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_owned()
             }
@@ -176,7 +279,7 @@ impl State {
 }
 
 /// A command: an array of strings.
-fn read(from: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
+fn read(from: &mut impl BufRead) -> Option<Vec<String>> {
     let words = length(from, '*')?;
     (0..words)
         .map(|_| {
@@ -188,7 +291,7 @@ fn read(from: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
         .collect()
 }
 
-fn length(from: &mut BufReader<TcpStream>, sign: char) -> Option<usize> {
+fn length(from: &mut impl BufRead, sign: char) -> Option<usize> {
     let mut line = String::new();
     from.read_line(&mut line).ok()?;
     line.strip_prefix(sign)?.trim_end().parse().ok()

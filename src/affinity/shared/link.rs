@@ -1,5 +1,5 @@
 //! The link between workers and the keeper of a store: what is asked and written goes through a bounded channel, and whether the store answers
-//! in time is in an atomic that workers read.
+//! in time is in an atomic that workers read. The first one that has waited in vain takes it down for all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -9,14 +9,9 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::Sessions;
-use crate::clock::Moment;
 
 /// Questions and writes that may wait for the keeper. It takes them as they come, so this is for moments in which it has no processor.
 const WAITING: usize = 8_192;
-/// For so long, and for so many of its time limits, answers may be late, and none in time, before a store is not asked any more. On a busy machine a moment
-/// without a processor makes many answers late at once, and says nothing of the store.
-const PATIENCE: (Duration, u32) = (Duration::from_millis(100), 2);
-
 /// What a worker asks of the keeper.
 #[derive(Debug)]
 pub enum Message {
@@ -79,10 +74,8 @@ pub struct LinkState {
     name: Box<str>,
     time_limit: Duration,
     is_up: AtomicBool,
-    /// Since when answers are late and none is in time, in milliseconds of [`Moment`]; 0 = they are in time.
-    late_since: AtomicU64,
-    /// Woken when workers have taken the link down.
-    taken_down: Notify,
+    /// Woken when an answer was late.
+    doubted: Notify,
     /// Writes that found no room on their way to the keeper.
     lost: AtomicU64,
     /// Bytes of writes that wait for the store.
@@ -99,8 +92,7 @@ impl Link {
             name: name.into(),
             time_limit,
             is_up: AtomicBool::new(false),
-            late_since: AtomicU64::new(0),
-            taken_down: Notify::new(),
+            doubted: Notify::new(),
             lost: AtomicU64::new(0),
             backlog: AtomicUsize::new(0),
             trouble: ArcSwapOption::empty(),
@@ -144,34 +136,19 @@ impl LinkState {
 
     /// The keeper has found out whether the store can be asked.
     pub fn set_up(&self, is_up: bool) {
-        self.late_since.store(0, Relaxed);
         self.is_up.store(is_up, Relaxed);
     }
 
-    /// An answer was not there in time at `now`. Where that is so for a while, the link is taken down.
-    pub fn was_late(&self, now: Moment) {
-        let first = self.late_since.compare_exchange(0, now.as_millis(), Relaxed, Relaxed);
-        let Err(since) = first.map(Moment::from_millis).map_err(Moment::from_millis) else { return };
-        if now.since(since) >= self.patience() && self.is_up.swap(false, Relaxed) {
-            self.taken_down.notify_one();
+    /// An answer was not there in time. Nobody else waits for one until the keeper has found out how the store is.
+    pub fn was_late(&self) {
+        if self.is_up.swap(false, Relaxed) {
+            self.doubted.notify_one();
         }
     }
 
-    /// For how long answers may be late.
-    pub fn patience(&self) -> Duration {
-        PATIENCE.0.max(self.time_limit * PATIENCE.1)
-    }
-
-    /// An answer came in time.
-    pub fn was_in_time(&self) {
-        if self.late_since.load(Relaxed) > 0 {
-            self.late_since.store(0, Relaxed);
-        }
-    }
-
-    /// Waits until late answers have taken the link down.
-    pub async fn taken_down(&self) {
-        self.taken_down.notified().await;
+    /// Waits until an answer was late.
+    pub async fn doubted(&self) {
+        self.doubted.notified().await;
     }
 
     /// How many writes were lost on their way since this was last asked.
@@ -204,22 +181,15 @@ impl LinkState {
 mod tests {
     use super::*;
 
-    #[test]
-    fn answers_that_are_late_for_a_while_take_the_link_down_and_one_in_time_begins_anew() {
+    #[tokio::test]
+    async fn after_the_first_answer_that_is_late_nobody_asks_until_the_keeper_says_so() {
         let (link, _received) = Link::new("redis://a".to_owned(), Duration::from_millis(5));
-        let (state, at) = (link.state(), |millis: u64| Moment::from_millis((1 << 40) + millis));
+        let state = link.state();
         state.set_up(true);
-        (0..1000).for_each(|_| state.was_late(at(0)));
-        state.was_late(at(99));
-        assert!(state.is_up(), "one hiccup, however many have waited");
-        state.was_in_time();
-        state.was_late(at(130));
-        state.was_late(at(229));
-        assert!(state.is_up());
-        state.was_late(at(230));
+        (0..10).for_each(|_| state.was_late());
         assert!(!state.is_up());
+        state.doubted().await;
         state.set_up(true);
-        state.was_late(at(260));
-        assert!(state.is_up(), "it begins anew");
+        assert!(state.is_up());
     }
 }

@@ -12,7 +12,7 @@
 //! has left, if that is back by then.
 //!
 //! Nobody depends on the store. It is asked while its [`Link`] says that it answers in time; an exchange waits for one answer no longer than
-//! the link's time limit, and when all are late for a while the link is taken down, until its keeper has had answers in time again.
+//! the link's time limit, and when one was late nobody waits for another, until its keeper has had answers in time again.
 //! Without it the table decides, and what it has decided is written when the store is back.
 //!
 //! What clients are told apart by does not get into the store, only [a keyed hash](names) of it.
@@ -143,7 +143,7 @@ impl SharedTable {
             Ok(Ok(found @ Found::Backend(_))) => (Some(found), LookupResult::Shared),
             Ok(Err(_)) => (None, LookupResult::Failed),
             Err(_) => {
-                self.link.state().was_late(Moment::now());
+                self.link.state().was_late();
                 (None, LookupResult::Timeout)
             }
         };
@@ -175,12 +175,13 @@ impl SharedTable {
             }
             return true;
         }
-        if let Some(index) = own.or(proposal) {
-            self.view.assign(key, index, now);
+        let Some(index) = own.or(proposal) else { return false };
+        match found {
+            // another exchange of the session may have been faster here, and what it has decided holds
+            Some(Found::Nothing) if own.is_none() => _ = self.view.decide(key, now, usable, || Some(index)),
             // nobody knows whether the store has it; one that is known here already is told again before long
-            if found.is_none() && own.is_none() {
-                self.write(key, index, false);
-            }
+            None if own.is_none() => _ = self.decide(key, false, now, usable, || Some(index)),
+            _ => self.view.assign(key, index, now),
         }
         false
     }

@@ -131,6 +131,19 @@ fn without_an_answer_the_proposal_holds_and_is_written_later() {
 }
 
 #[test]
+fn two_exchanges_of_a_new_session_that_have_no_answer_stay_together() {
+    for found in [None, Some(Found::Nothing)] {
+        let mut here = instance(&["a", "b"]);
+        let lookups = [(); 2].map(|()| here.to_ask(7, at(0)).unwrap());
+        here.settle(lookups[0], 0, found.clone(), at(0));
+        here.settle(lookups[1], 1, found.clone(), at(0));
+        assert_eq!(here.holds(7, at(0)), Some(0), "{found:?}");
+        let written = found.is_none().then(|| (7, "a".to_owned(), false));
+        assert_eq!((here.written(), here.written()), (written, None), "{found:?}");
+    }
+}
+
+#[test]
 fn while_the_store_is_not_asked_the_table_decides_and_keeps_its_sessions() {
     let mut here = instance(&["a", "b"]);
     here.shared.link.state().set_up(false);

@@ -134,14 +134,7 @@ impl Checker<'_> {
     }
 
     fn token(&mut self, at: &KeyPath, name: &str, file: &str, access: Access) -> Option<AdminToken> {
-        let file = self.file(file);
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) => {
-                self.unreadable(at, &file, &error.to_string());
-                return None;
-            }
-        };
+        let (file, text) = self.text(at, file)?;
         let token = text.trim();
         if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
             let mistake = self.mistake(at, format!("`{}` holds no token", file.display()));

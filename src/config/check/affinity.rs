@@ -86,18 +86,17 @@ impl Checker<'_> {
 
     /// A file whose bytes sign cookies.
     fn secret(&mut self, at: &KeyPath, file: &str) -> Option<Vec<u8>> {
-        let file = self.file(file);
-        match std::fs::read(&file) {
-            // random bytes may look like white space, as those of the key in state_dir
-            Ok(bytes) if bytes.len() == SECRET_BYTES => return Some(bytes),
-            Ok(bytes) if bytes.trim_ascii().len() >= SECRET_BYTES => return Some(bytes.trim_ascii().to_vec()),
-            Ok(_) => {
-                let mistake = self.mistake(at, format!("`{}` is too short to be a key", file.display()));
-                let help = "for instance: openssl rand -hex 32";
-                self.report(mistake.expected(format!("at least {SECRET_BYTES} random bytes")).help(help));
-            }
-            Err(error) => self.unreadable(at, &file, &error.to_string()),
+        let (file, bytes) = self.content(at, file)?;
+        // random bytes may look like white space, as those of the key in state_dir
+        if bytes.len() == SECRET_BYTES {
+            return Some(bytes);
         }
+        if bytes.trim_ascii().len() >= SECRET_BYTES {
+            return Some(bytes.trim_ascii().to_vec());
+        }
+        let mistake = self.mistake(at, format!("`{}` is too short to be a key", file.display()));
+        let help = "for instance: openssl rand -hex 32";
+        self.report(mistake.expected(format!("at least {SECRET_BYTES} random bytes")).help(help));
         None
     }
 
@@ -143,18 +142,12 @@ impl Checker<'_> {
             self.report(mistake.help("take the one in the URL out"));
             return None;
         }
-        let file = self.file(file);
-        match std::fs::read_to_string(&file) {
-            Ok(text) if text.trim().is_empty() => {
-                let mistake = self.mistake(at, format!("`{}` holds no password", file.display()));
-                self.report(mistake.expected("a file with one line"));
-                None
-            }
-            Ok(text) => Some(NotifySecret::new(text.trim().as_bytes())),
-            Err(error) => {
-                self.unreadable(at, &file, &error.to_string());
-                None
-            }
+        let (file, text) = self.text(at, file)?;
+        if text.trim().is_empty() {
+            let mistake = self.mistake(at, format!("`{}` holds no password", file.display()));
+            self.report(mistake.expected("a file with one line"));
+            return None;
         }
+        Some(NotifySecret::new(text.trim().as_bytes()))
     }
 }

@@ -174,6 +174,30 @@ impl Checker<'_> {
         Server { workers, drain_timeout: raw.drain_timeout.0, state_dir }
     }
 
+    /// What is in a file that the configuration names, a secret for instance. That it can't be read is reported.
+    fn content(&mut self, at: &KeyPath, file: &str) -> Option<(PathBuf, Vec<u8>)> {
+        let file = self.file(file);
+        match std::fs::read(&file) {
+            Ok(bytes) => Some((file, bytes)),
+            Err(error) => {
+                self.unreadable(at, &file, &error.to_string());
+                None
+            }
+        }
+    }
+
+    /// As [`content`](Self::content), of a text.
+    fn text(&mut self, at: &KeyPath, file: &str) -> Option<(PathBuf, String)> {
+        let (file, bytes) = self.content(at, file)?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Some((file, text)),
+            Err(_) => {
+                self.unreadable(at, &file, "it is not UTF-8");
+                None
+            }
+        }
+    }
+
     fn unreadable(&mut self, path: &KeyPath, file: &Path, reason: &str) {
         let mistake = self.mistake(path, format!("`{}` can't be read: {reason}", file.display()));
         self.report(mistake.expected("a file that can be read"));

@@ -65,18 +65,12 @@ impl Checker<'_> {
     /// The content of a file without the white space at its end: editors put a line break there, and receivers cut it
     /// off.
     pub(super) fn notify_secret(&mut self, at: &KeyPath, file: &str) -> Option<model::NotifySecret> {
-        let file = self.file(file);
-        match std::fs::read(&file) {
-            Ok(bytes) if bytes.trim_ascii_end().is_empty() => {
-                let mistake = self.mistake(at, format!("`{}` holds no secret", file.display()));
-                self.report(mistake.expected("a file with a secret").help("a new one: openssl rand -base64 32"));
-                None
-            }
-            Ok(bytes) => Some(model::NotifySecret::new(bytes.trim_ascii_end())),
-            Err(error) => {
-                self.unreadable(at, &file, &error.to_string());
-                None
-            }
+        let (file, bytes) = self.content(at, file)?;
+        if bytes.trim_ascii_end().is_empty() {
+            let mistake = self.mistake(at, format!("`{}` holds no secret", file.display()));
+            self.report(mistake.expected("a file with a secret").help("a new one: openssl rand -base64 32"));
+            return None;
         }
+        Some(model::NotifySecret::new(bytes.trim_ascii_end()))
     }
 }

@@ -120,14 +120,7 @@ impl Checker<'_> {
 
     /// The headers of a file, one a line. What they hold is never shown.
     fn headers_in(&mut self, at: &KeyPath, file: &str) -> Option<Vec<(HeaderName, HeaderValue)>> {
-        let file = self.file(file);
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) => {
-                self.unreadable(at, &file, &error.to_string());
-                return None;
-            }
-        };
+        let (file, text) = self.text(at, file)?;
         let mut headers = Vec::new();
         for (number, line) in text.lines().map(str::trim).enumerate() {
             if line.is_empty() || line.starts_with('#') {

@@ -30,7 +30,8 @@ pub(super) async fn ask(
     // the backend that is proposed keeps its slot for this exchange meanwhile. Nobody is to get past those who wait for one
     let may_find = lookup.own.is_none() && !service.waiting.is_on(worker.index);
     let found = may_find.then(|| find(worker, service, criteria).ok()).flatten();
-    let proposal = lookup.own.or_else(|| found.as_ref().map(|found| found.backend()));
+    let mut kept = Kept { worker, service, admission: found };
+    let proposal = lookup.own.or_else(|| kept.admission.as_ref().map(Admission::backend));
     let answer = shared.ask(worker.index, lookup.key, proposal).await;
     let usable = |index: usize| service.keeps_sticky_sessions(index, criteria.now);
     let is_stored = shared.settle(lookup, proposal, answer, criteria.now, usable);
@@ -39,12 +40,22 @@ pub(super) async fn ask(
         decided.is_stored_elsewhere();
         session.set(decided);
     }
-    let Admission { slot, permit, placed } = found?;
-    if shared.view().peek(lookup.key, criteria.now).and_then(|(index, _)| index) == Some(slot.backend) {
-        return Some(Admission { slot, permit, placed });
+    let held = shared.view().peek(lookup.key, criteria.now).and_then(|(index, _)| index);
+    if held == Some(kept.admission.as_ref()?.backend()) { kept.admission.take() } else { None }
+}
+
+/// A place that is kept for an exchange while the store is asked. It is given back where the exchange does not take it, also when its client has left.
+struct Kept<'a> {
+    worker: &'a Worker,
+    service: &'a Service,
+    admission: Option<Admission>,
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        let Some(Admission { slot, permit, .. }) = self.admission.take() else { return };
+        let Self { worker, service, .. } = self;
+        forgo(service, slot.backend, permit);
+        worker.give_back(service.index, &service.name, &service.waiting, &service.endpoints[slot.backend], slot);
     }
-    forgo(service, slot.backend, permit);
-    let endpoint = &service.endpoints[slot.backend];
-    worker.give_back(service.index, &service.name, &service.waiting, endpoint, slot);
-    None
 }
