@@ -60,6 +60,7 @@ pub use reload::{Refused, Reload};
 
 use crate::backup;
 use crate::clock::Moment;
+use crate::discover;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::lead::Leadership;
@@ -103,6 +104,8 @@ pub struct Sources {
     pub why: Why,
     /// Whether this instance does what may be done by one only.
     pub leadership: Arc<Leadership>,
+    /// How the sources stand that backends are discovered from.
+    pub discovered: Arc<discover::board::Board>,
     /// The counters.
     pub registry: Arc<Registry>,
     /// The listeners, in the order of the configuration.
@@ -179,6 +182,7 @@ pub struct Shared {
     recoveries: Arc<Recoveries>,
     why: Why,
     leadership: Arc<Leadership>,
+    discovered: Arc<discover::board::Board>,
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
     effective: ArcSwap<Effective>,
@@ -216,6 +220,7 @@ impl Shared {
             operators,
             why,
             leadership,
+            discovered,
             registry,
             listeners,
             effective,
@@ -234,6 +239,7 @@ impl Shared {
             recoveries: Arc::clone(&why.sources.recoveries),
             why,
             leadership,
+            discovered,
             registry,
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),

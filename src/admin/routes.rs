@@ -145,6 +145,7 @@ pub(super) mod tests {
         Arc::new(Shared::new(Sources {
             why: Why::new(why::Sources { ejector: Arc::default(), monitor, faults: Arc::default(), recoveries }),
             leadership: Arc::default(),
+            discovered: Arc::default(),
             promises: Promises {
                 ledger: Ledger::default(),
                 standings: Arc::default(),

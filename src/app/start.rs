@@ -85,6 +85,7 @@ impl Startup<'_> {
             operators: Arc::clone(&operators),
             why: why.clone(),
             leadership: candidate.leadership(),
+            discovered: discoveries.board(),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
             listeners: shown,

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::watch::FileWatch;
 use super::*;
 
 /// Far longer than anything here takes: only a test that fails waits for it.
@@ -68,6 +69,14 @@ fn discover(file: &Path) -> (Receiver<LastAnswer>, JoinHandle<()>) {
     (found, tokio::spawn(discovery.run()))
 }
 
+impl Discovery {
+    /// Waits for one answer.
+    async fn step(&mut self) -> News {
+        let answer = timeout(PATIENCE, self.answers.next(self.standing.last())).await.expect("an answer comes");
+        self.heard(answer)
+    }
+}
+
 async fn next(found: &mut Receiver<LastAnswer>) -> Vec<String> {
     timeout(PATIENCE, found.changed()).await.expect("a change is told").expect("it goes on");
     let found = found.borrow_and_update();
@@ -107,19 +116,19 @@ async fn a_broken_or_missing_file_keeps_the_last_good_answer() {
     let dns = Dns::servers(&[], Duration::from_secs(1));
     let (mut discovery, mut found) = Discovery::new("api", Source::File(file.clone()), dns, Arc::default());
     folder.swap("b.json", &list(&["10.0.0.1:80"]));
-    assert!(discovery.poll().await.change.is_some());
+    assert!(discovery.step().await.change.is_some());
     assert_eq!(next(&mut found).await, ["10.0.0.1:80"]);
 
     folder.swap("b.json", "[{");
-    let broken = discovery.poll().await;
+    let broken = discovery.step().await;
     assert!(broken.failing.is_some_and(|why| why.starts_with(&file.display().to_string())));
     fs::remove_file(&file).unwrap();
-    let missing = discovery.poll().await;
-    assert!(missing.failing.is_some() && missing.delay.is_some(), "it is tried again without a hint");
+    let missing = discovery.step().await;
+    assert!(missing.failing.is_some());
     assert!(!found.has_changed().unwrap(), "nothing is told of it");
 
     folder.swap("b.json", &list(&["10.0.0.2:80"]));
-    assert!(discovery.poll().await.recovered);
+    assert!(discovery.step().await.recovered);
     assert_eq!(next(&mut found).await, ["10.0.0.2:80"]);
 }
 
