@@ -66,7 +66,7 @@ fn list(addresses: &[&str]) -> String {
 fn discover(file: &Path) -> (Receiver<LastAnswer>, JoinHandle<()>) {
     let dns = Dns::servers(&[], Duration::from_secs(1));
     let (discovery, found) = Discovery::new("api", Source::File(file.to_owned()), dns, Arc::default());
-    (found, tokio::spawn(discovery.run()))
+    (found, tokio::task::spawn_local(discovery.run()))
 }
 
 impl Discovery {
@@ -83,7 +83,7 @@ async fn next(found: &mut Receiver<LastAnswer>) -> Vec<String> {
     found.as_ref().unwrap().iter().map(|backend| backend.id.clone()).collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_file_that_is_swapped_is_read_again() {
     let folder = Folder::new();
     folder.swap("b.json", &list(&["10.0.0.2:80", "10.0.0.1:80"]));
@@ -95,7 +95,7 @@ async fn a_file_that_is_swapped_is_read_again() {
     assert_eq!(next(&mut found).await, ["10.0.0.4:80"], "written in place");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_config_map_that_is_swapped_is_read_again_and_again() {
     let folder = Folder::new();
     folder.swap_config_map("1", "b.json", &list(&["10.0.0.1:80"]));
@@ -132,7 +132,7 @@ async fn a_broken_or_missing_file_keeps_the_last_good_answer() {
     assert_eq!(next(&mut found).await, ["10.0.0.2:80"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_file_that_comes_later_is_found() {
     let folder = Folder::new();
     let (mut found, _running) = discover(&folder.path("b.json"));
@@ -141,7 +141,7 @@ async fn a_file_that_comes_later_is_found() {
     assert_eq!(next(&mut found).await, ["10.0.0.1:80"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn it_ends_when_nobody_listens() {
     let folder = Folder::new();
     folder.swap("b.json", "[]");
