@@ -137,7 +137,7 @@ async fn control(
     let requests = admin::Requests { reload, hand_over };
     let (mut discoveries, backend_changes) = Discoveries::new(Arc::clone(&events));
     // the first answers are waited for before anything is served and, in an upgrade, before the old process is told to leave
-    let fresh = discoveries.begin(config).await;
+    let fresh = discoveries.begin(config).await?;
     discoveries.commit(config, fresh, &registry);
     stores.wait().await;
     let startup =

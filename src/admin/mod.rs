@@ -60,6 +60,7 @@ pub use reload::{Refused, Reload};
 
 use crate::backup;
 use crate::clock::Moment;
+use crate::discover;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
 use crate::lead::Leadership;
@@ -106,6 +107,8 @@ pub struct Sources {
     pub leadership: Arc<Leadership>,
     /// What instances share.
     pub sharing: Arc<Sharing>,
+    /// How the sources stand that backends are discovered from.
+    pub discovered: Arc<discover::board::Board>,
     /// The counters.
     pub registry: Arc<Registry>,
     /// The listeners, in the order of the configuration.
@@ -183,6 +186,7 @@ pub struct Shared {
     why: Why,
     leadership: Arc<Leadership>,
     sharing: Arc<Sharing>,
+    discovered: Arc<discover::board::Board>,
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
     effective: ArcSwap<Effective>,
@@ -221,6 +225,7 @@ impl Shared {
             why,
             leadership,
             sharing,
+            discovered,
             registry,
             listeners,
             effective,
@@ -240,6 +245,7 @@ impl Shared {
             why,
             leadership,
             sharing,
+            discovered,
             registry,
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),

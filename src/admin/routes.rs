@@ -146,6 +146,7 @@ pub(super) mod tests {
             why: Why::new(why::Sources { ejector: Arc::default(), monitor, faults: Arc::default(), recoveries }),
             leadership: Arc::default(),
             sharing: Arc::new(crate::share::Sharing::new(std::path::Path::new(""), Arc::default())),
+            discovered: Arc::default(),
             promises: Promises {
                 ledger: Ledger::default(),
                 standings: Arc::default(),

@@ -203,6 +203,7 @@ fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usi
         "waiting": service.waiting.len(),
         "shadow": shadow::of(service),
         "session_store": session_store(service),
+        "discovery": discovery(shared, service),
         "stats_5m": stats(&recent),
         "backends": backends,
     })
@@ -217,6 +218,23 @@ fn session_store(service: &Service) -> Value {
         "up": link.is_up(),
         "trouble": link.trouble().map(|trouble| trouble.as_str().to_owned()),
         "waiting_bytes": link.backlog(),
+    })
+}
+
+/// The source of its discovered backends; null where there is none.
+fn discovery(shared: &Shared, service: &Service) -> Value {
+    let Some(shown) = shared.discovered.of(&service.name) else { return Value::Null };
+    let refused = shown
+        .first_refused
+        .iter()
+        .map(|refused| json!({ "key": refused.key, "reason": refused.reason, "kept": refused.is_kept }));
+    json!({
+        "source": &*shown.source,
+        "up": shown.backends.is_some() && shown.reason.is_none(),
+        "reason": shown.reason,
+        "backends": shown.backends,
+        "refused": shown.refused,
+        "first_refused": refused.collect::<Vec<_>>(),
     })
 }
 

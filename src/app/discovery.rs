@@ -1,7 +1,7 @@
 //! Discovered backends in the configuration: one look-out for each service that has a `discover` section, and what they have
 //! found put where the file's own backends stand.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::names::BackendNames;
+use super::parts;
 use crate::config::model::{self, Address};
+use crate::discover::board::{Board, Shown};
 use crate::discover::dns::{Dns, Query};
-use crate::discover::{Backend, Discovery, LastAnswer, Source};
+use crate::discover::{Backend, Discovery, ETCD_PATIENCE, LastAnswer, Source};
 use crate::endpoint::Target;
 use crate::event::Events;
 use crate::io::HostPort;
@@ -30,6 +32,8 @@ pub(super) struct Discoveries {
     /// Told when one has found another set.
     news: mpsc::Sender<()>,
     events: Arc<Events>,
+    /// How the sources stand.
+    board: Arc<Board>,
 }
 
 /// Look-outs that a configuration needs and that are not running yet. They look already.
@@ -39,6 +43,7 @@ struct ServiceDiscovery {
     what: model::Discover,
     found: watch::Receiver<LastAnswer>,
     asked_once: watch::Receiver<bool>,
+    shown: watch::Receiver<Shown>,
     /// What the same source had answered to the discovery that this one replaces.
     before: LastAnswer,
     tasks: [JoinHandle<()>; 2],
@@ -50,12 +55,21 @@ impl Discoveries {
         let (news, told) = mpsc::channel(1);
         let names = BackendNames::default();
         tokio::task::spawn_local(names.clone().resolve_forever(crate::io::resolve, news.clone()));
-        (Self { running: HashMap::new(), names, news, events }, told)
+        (Self { running: HashMap::new(), names, news, events, board: Arc::default() }, told)
+    }
+
+    /// How the sources stand.
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
     }
 
     /// Starts those that a configuration asks for beyond what runs, and waits until each has asked once: a service must not be
     /// without backends only because nobody has looked yet.
-    pub async fn begin(&self, config: &model::Config) -> NewDiscoveries {
+    ///
+    /// # Errors
+    ///
+    /// Which source can't be asked as the configuration has it, and why; for people.
+    pub async fn begin(&self, config: &model::Config) -> Result<NewDiscoveries, String> {
         let mut fresh = NewDiscoveries(HashMap::new());
         for service in &config.services {
             let Some(what) = &service.discover else { continue };
@@ -64,7 +78,7 @@ impl Discoveries {
                 continue;
             }
             let before = known.filter(|discovery| discovery.what.from == what.from).and_then(ServiceDiscovery::found);
-            fresh.0.insert(service.name.clone(), self.start(&service.name, what, before));
+            fresh.0.insert(service.name.clone(), self.start(&service.name, what, before)?);
         }
         let all = async {
             for discovery in fresh.0.values_mut() {
@@ -75,7 +89,7 @@ impl Discoveries {
         if tokio::time::timeout(FIRST_ANSWERS, all).await.is_err() {
             tracing::warn!("not every source of backends has answered within {FIRST_ANSWERS:?}: goes on without");
         }
-        fresh
+        Ok(fresh)
     }
 
     /// A configuration is in force: those that were started for it are, and those that it does not ask for end.
@@ -84,12 +98,16 @@ impl Discoveries {
         self.running.extend(fresh.0);
         let asked_for = |name: &String| config.services.iter().any(|s| s.name == *name && s.discover.is_some());
         self.running.retain(|name, _| asked_for(name));
-        for metric in [&names::DISCOVERY_UP, &names::DISCOVERY_ANSWERS, &names::DISCOVERY_AGE] {
+        for metric in
+            [&names::DISCOVERY_UP, &names::DISCOVERY_ANSWERS, &names::DISCOVERY_AGE, &names::DISCOVERY_REFUSED]
+        {
             registry.keep(metric, |labels| labels.first().is_some_and(asked_for));
         }
+        let shown = self.running.iter().map(|(service, discovery)| (service.clone(), discovery.shown.clone()));
+        self.board.set(shown.collect::<BTreeMap<_, _>>());
     }
 
-    fn start(&self, service: &str, what: &model::Discover, before: LastAnswer) -> ServiceDiscovery {
+    fn start(&self, service: &str, what: &model::Discover, before: LastAnswer) -> Result<ServiceDiscovery, String> {
         let refresh = what.refresh;
         let source = match &what.from {
             model::Source::Dns { name, port } => {
@@ -97,9 +115,14 @@ impl Discoveries {
             }
             model::Source::Srv(name) => Source::Dns { query: Query::Srv(name.clone()), refresh },
             model::Source::File(path) => Source::File(path.clone()),
+            model::Source::Etcd { etcd, prefix } => {
+                let settings = parts::etcd(etcd, ETCD_PATIENCE);
+                let settings = settings.map_err(|error| format!("service.{service}.discover: {error}"))?;
+                Source::Etcd { settings, prefix: prefix.clone() }
+            }
         };
         let (discovery, found) = Discovery::new(service, source, Dns::system(), Arc::clone(&self.events));
-        let asked_once = discovery.asked_once();
+        let (asked_once, shown) = (discovery.asked_once(), discovery.shown());
         let (mut told, news) = (found.clone(), self.news.clone());
         let looking = tokio::task::spawn_local(discovery.run());
         let telling = tokio::task::spawn_local(async move {
@@ -108,7 +131,7 @@ impl Discoveries {
                 let _ = news.try_send(());
             }
         });
-        ServiceDiscovery { what: what.clone(), found, asked_once, before, tasks: [looking, telling] }
+        Ok(ServiceDiscovery { what: what.clone(), found, asked_once, shown, before, tasks: [looking, telling] })
     }
 
     /// The addresses of names that are in force, for the process that takes over.

@@ -152,7 +152,7 @@ impl System {
         let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;
         let shown_before = self.listeners.shown(&before);
         drop(before);
-        let fresh = self.discoveries.begin(&config).await;
+        let fresh = self.discoveries.begin(&config).await.map_err(Refused::because)?;
         self.discoveries.fill_with(&fresh, &mut config);
         self.stores.wait().await;
         let config = Arc::new(config);

@@ -90,6 +90,7 @@ impl Startup<'_> {
             why: why.clone(),
             leadership: candidate.leadership(),
             sharing: Arc::clone(&sharing),
+            discovered: discoveries.board(),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
             listeners: shown,

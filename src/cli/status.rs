@@ -64,6 +64,7 @@ fn text(status: &Value) -> String {
                 _ => String::new(),
             }
         );
+        out += &discovery(&service["discovery"]);
         out += &zones(&service["zones"]);
         out += &recovery(&service["recovery"]);
         out += &shadow(&service["shadow"]);
@@ -105,6 +106,21 @@ fn cluster(of: &Value) -> String {
         (true, false) => format!("not the leader: {}", plain(&of["why_not"])),
     };
     format!("{name}{zone} is {leads}\n\n")
+}
+
+/// Where further backends come from: a line.
+fn discovery(of: &Value) -> String {
+    let Some(source) = of["source"].as_str() else { return String::new() };
+    let backends = of["backends"].as_u64().map_or("no answer so far".to_owned(), |count| format!("{count} backends"));
+    let trouble = of["reason"].as_str().map(|why| format!("; FAILING: {why}")).unwrap_or_default();
+    let first = &of["first_refused"][0];
+    let refused = match of["refused"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(count) => {
+            format!("; {count} can't be used, such as {}: {}", plain(&first["key"]), plain(&first["reason"]))
+        }
+    };
+    format!("  discovery: {source}; {backends}{trouble}{refused}\n")
 }
 
 /// Which zones have what share of the work, where zones are preferred: a line.

@@ -145,7 +145,7 @@ async fn hosts(resolver: &TokioResolver, name: &str, port: u16, last: LastFamili
         return Err("it has no address".to_owned());
     }
     let backends = ips.into_iter().map(|ip| backend(SocketAddr::new(ip, port), name, 1, false)).collect();
-    Ok(Answer { backends: sorted(backends)?, ttl })
+    Ok(Answer { backends: sorted(backends)?, ttl, ..Answer::default() })
 }
 
 async fn services(resolver: &TokioResolver, name: &str, last: LastFamilies) -> Result<Answer, String> {
@@ -171,7 +171,7 @@ async fn services(resolver: &TokioResolver, name: &str, last: LastFamilies) -> R
     }
     // an address that is there twice is what its better record says
     backends.sort_by_key(|backend| (backend.backup, std::cmp::Reverse(backend.weight)));
-    Ok(Answer { backends: sorted(backends)?, ttl })
+    Ok(Answer { backends: sorted(backends)?, ttl, ..Answer::default() })
 }
 
 /// The addresses of these records' targets, all looked up at once.

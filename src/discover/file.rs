@@ -7,49 +7,16 @@
 //! A file with a mistake in it is refused as a whole: half of a list looks like a fleet that is half gone. A name that can't be looked up
 //! is no mistake: its backend is there, without an address.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use serde::Deserialize;
-
+use super::entry::{Entry, LookedUp, keep};
 use super::{Backend, MOST, sorted};
-use crate::endpoint::Target;
-use crate::io::{self, HostPort, Resolved};
-use crate::policy::MOST_PATHS;
-
-/// The time that the look-ups of all names in a file may take together. It is less than the time that a configuration waits for first answers.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The largest file that is read.
 pub const LARGEST: u64 = 16 << 20;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBackend {
-    address: Option<String>,
-    /// Instead of `address`: paths to one machine.
-    #[serde(default)]
-    addresses: Vec<SocketAddr>,
-    id: Option<String>,
-    #[serde(default = "one")]
-    weight: u32,
-    #[serde(default)]
-    zone: String,
-    #[serde(default)]
-    max_connections: u32,
-    #[serde(default)]
-    backup: bool,
-    #[serde(default)]
-    drain: bool,
-}
-
-fn one() -> u32 {
-    1
-}
 
 /// Reads the backends that are in a file, sorted by id. `last` is what was read from it before: of names that can't be looked up now the
 /// addresses stay. Blocks: it reads a disk and may look up names.
@@ -81,132 +48,27 @@ fn load(path: &Path) -> Result<Vec<u8>, String> {
 
 /// `folder`: what relative paths of sockets are relative to.
 fn parse(text: &[u8], folder: &Path) -> Result<Vec<Backend>, String> {
-    let raw: Vec<RawBackend> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    if raw.len() > MOST {
-        return Err(format!("it has {} backends, more than {MOST}", raw.len()));
+    let entries: Vec<Entry> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if entries.len() > MOST {
+        return Err(format!("it has {} backends, more than {MOST}", entries.len()));
     }
-    let names = raw.iter().filter_map(|one| name(one.address.as_deref()?));
-    let found = io::resolve_all(names.map(|(host, port)| (host.to_owned(), port)), PATIENCE);
-    let mut ids = HashSet::with_capacity(raw.len());
-    let mut backends = Vec::with_capacity(raw.len());
-    for one in raw {
-        let are_paths = one.addresses.len() > 1;
-        let (address, parsed) = match (one.address, &one.addresses[..]) {
-            (Some(address), []) => {
-                let parsed = parse_address(&address, folder, &found)?;
-                (address, parsed)
-            }
-            (None, [first, ..]) => (first.to_string(), parse_paths(&one.addresses)?),
-            (Some(address), _) => return Err(format!("`{address}` has `address` and `addresses`: one is enough")),
-            (None, []) => return Err("a backend has no `address`".to_owned()),
-        };
-        let ParsedAddress { target, further, unresolved, host } = parsed;
-        let id = one.id.unwrap_or_else(|| address.clone());
-        if id.is_empty() {
-            return Err(format!("the id of `{address}` is empty"));
+    let names = LookedUp::of(entries.iter());
+    let mut ids = HashSet::with_capacity(entries.len());
+    let mut backends = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let backend = entry.backend(Some(folder), &names)?;
+        if !ids.insert(backend.id.clone()) {
+            return Err(format!("two backends are called `{}`", backend.id));
         }
-        if !ids.insert(id.clone()) {
-            return Err(format!("two backends are called `{id}`"));
-        }
-        backends.push(Backend {
-            id,
-            name: address,
-            target,
-            further,
-            are_paths,
-            unresolved,
-            host,
-            weight: one.weight,
-            zone: one.zone,
-            max_connections: one.max_connections,
-            backup: one.backup,
-            drain: one.drain,
-        });
+        backends.push(backend);
     }
     sorted(backends)
-}
-
-/// The address of a backend as it is used, and its host part.
-struct ParsedAddress {
-    target: Target,
-    further: Vec<SocketAddr>,
-    unresolved: Option<String>,
-    host: String,
-}
-
-/// The addresses of a backend that has several, which are paths to it.
-fn parse_paths(all: &[SocketAddr]) -> Result<ParsedAddress, String> {
-    if all.len() > MOST_PATHS {
-        return Err(format!("a backend has {} addresses, more than {MOST_PATHS}", all.len()));
-    }
-    for (at, one) in all.iter().enumerate() {
-        if one.port() == 0 || one.ip().is_unspecified() {
-            return Err(format!("`{one}` is no address of a backend: IP:PORT"));
-        }
-        if all[..at].contains(one) {
-            return Err(format!("a backend has the address {one} twice"));
-        }
-    }
-    let first = all[0];
-    let (target, host) = (Target::Tcp(first), first.ip().to_string());
-    Ok(ParsedAddress { target, further: all[1..].to_vec(), unresolved: None, host })
-}
-
-fn parse_address(address: &str, folder: &Path, found: &HashMap<HostPort, Resolved>) -> Result<ParsedAddress, String> {
-    let known = |target: Target, host: String| ParsedAddress { target, further: Vec::new(), unresolved: None, host };
-    if let Some(path) = address.strip_prefix("unix:") {
-        return match path {
-            "" => Err("a Unix socket needs a path".to_owned()),
-            path => Ok(known(Target::Unix(folder.join(PathBuf::from(path))), "localhost".to_owned())),
-        };
-    }
-    let bad = || format!("`{address}` is no address of a backend: IP:PORT, NAME:PORT or unix:PATH");
-    if let Ok(socket) = address.parse::<SocketAddr>() {
-        let usable = socket.port() != 0 && !socket.ip().is_unspecified();
-        return if usable { Ok(known(Target::Tcp(socket), socket.ip().to_string())) } else { Err(bad()) };
-    }
-    let (host, port) = name(address).ok_or_else(bad)?;
-    let mut parsed = known(Target::Tcp((Ipv4Addr::UNSPECIFIED, port).into()), host.to_ascii_lowercase());
-    match found.get(&(host.to_owned(), port)) {
-        Some(Ok(all)) => {
-            if let [first, further @ ..] = &all[..] {
-                (parsed.target, parsed.further) = (Target::Tcp(*first), further.to_vec());
-            }
-        }
-        Some(Err(reason)) => parsed.unresolved = Some(reason.clone()),
-        None => return Err(bad()),
-    }
-    Ok(parsed)
-}
-
-/// The name and the port that are to be looked up, where an address has them.
-fn name(address: &str) -> Option<(&str, u16)> {
-    let is_one = !address.starts_with("unix:") && address.parse::<SocketAddr>().is_err();
-    host_and_port(address).filter(|_| is_one)
-}
-
-/// A name that can't be looked up keeps the addresses that it had.
-fn keep(backends: &mut [Backend], last: &[Backend]) {
-    let had: HashMap<(&str, &str), &Backend> =
-        last.iter().filter(|had| had.unresolved.is_none()).map(|had| ((&*had.id, &*had.name), had)).collect();
-    for backend in backends.iter_mut().filter(|backend| backend.unresolved.is_some()) {
-        if let Some(had) = had.get(&(&*backend.id, &*backend.name)) {
-            (backend.target, backend.further, backend.unresolved) = (had.target.clone(), had.further.clone(), None);
-        }
-    }
-}
-
-/// The parts of `NAME:PORT`.
-pub fn host_and_port(text: &str) -> Option<(&str, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let port = port.parse().ok().filter(|port| *port != 0)?;
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (!host.is_empty() && host.len() <= 254 && host.bytes().all(is_name)).then_some((host, port))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::Target;
 
     fn parse(text: &str) -> Result<Vec<Backend>, String> {
         super::parse(text.as_bytes(), Path::new("/etc/evenkeel"))

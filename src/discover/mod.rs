@@ -1,17 +1,35 @@
-//! Backends that are found rather than written down: from DNS, or from a file that something else keeps up to date.
+//! Backends that are found rather than written down: from DNS, from a file that something else keeps up to date, or from keys in etcd.
+//!
+//! ```text
+//!   Answers (dns, file, etcd) ──answers, failures──▶ Standing ──news──▶ events, metrics, Board
+//!                                                        └──the set, when it has changed──▶ the owner: the next snapshot
+//! ```
 //!
 //! A [`Discovery`] runs on the control plane, one for each service that has a `discover` section. It tells its owner, through a
 //! channel that keeps the newest only, when the set of backends has changed; what then happens (the next snapshot) is the owner's.
 //! The set is sorted by id and has no id twice, so that the same answer in another order is no change.
 //!
-//! What it never does is take backends away because it could not ask: a look-up that fails and a file that can't be read leave the
-//! last good answer in place, are logged once, and are tried again at growing intervals ([`polling`]).
+//! * `source`: a source as a stream of answers, each of which is a whole set; `dns`, `file` (with `watch`) and `etcd` (with `keys`) are the kinds
+//! * `entry`: one backend as it is written in a file, or in a value of etcd
+//! * `pace`: when a source is asked again
+//! * `standing`: what is known of a source, and what is news in an answer
+//! * `board`: the same for the admin API
+//!
+//! What it never does is take backends away because it could not ask: a look-up that fails, a file that can't be read and an etcd that is gone
+//! leave the last good answer in place, are logged once, and are tried again at growing intervals.
 
+pub mod board;
 pub mod dns;
+mod entry;
+mod etcd;
 pub mod file;
-pub mod polling;
+mod keys;
+pub mod pace;
+mod source;
+pub mod standing;
 pub mod watch;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,17 +39,19 @@ use metrics::{Counter, Gauge, counter, gauge};
 use tokio::sync::watch::{Receiver, Sender, channel};
 
 use crate::endpoint::Target;
+use crate::etcd as etcd_client;
 use crate::event::{DiscoveryChange, Events, Kind, Subject};
 use crate::metrics::{age, names};
+use board::Shown;
 use dns::{Dns, Query};
-use polling::{Outlook, Polling};
-use watch::FileWatch;
+use source::Answers;
+use standing::{Change, News, Standing};
+
+pub use crate::event::Refused;
+pub use etcd::PATIENCE as ETCD_PATIENCE;
 
 /// The most backends of one service.
 pub const MOST: usize = 10_000;
-
-/// When a file is read again, though it is the same, because a name in it has no address.
-const UNKNOWN_AGAIN: Duration = Duration::from_secs(5);
 
 /// A backend that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,18 +97,26 @@ pub enum Source {
     },
     /// A file, read when it changes.
     File(PathBuf),
+    /// The keys below a prefix of etcd, each a backend, watched.
+    Etcd {
+        /// Where etcd is, and who we are to it.
+        settings: etcd_client::Settings,
+        /// What the keys begin with.
+        prefix: String,
+    },
 }
 
 /// Keeps one service's backends up to date.
 #[derive(Debug)]
 pub struct Discovery {
     service: Arc<str>,
-    source: OpenSource,
-    polling: Polling,
+    answers: Answers,
+    standing: Standing,
     found: Sender<LastAnswer>,
     /// Whether the source was asked once, with whatever result.
     asked_once: Sender<bool>,
     events: Arc<Events>,
+    shown: Sender<Shown>,
     counters: Counters,
 }
 
@@ -100,20 +128,17 @@ struct Counters {
     changed: Counter,
     unchanged: Counter,
     failed: Counter,
-}
-
-/// A source with what is needed to ask it.
-#[derive(Debug)]
-enum OpenSource {
-    Dns { dns: Box<Dns>, query: Query },
-    File { path: PathBuf, watch: FileWatch },
+    /// What of the last good answer could not be used.
+    refused: Gauge,
 }
 
 /// A good answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Sorted by id, no id twice.
     pub backends: Vec<Backend>,
+    /// What of it can't be used.
+    pub refused: Vec<Refused>,
     /// How long it holds; `None` = the source does not say.
     pub ttl: Option<Duration>,
 }
@@ -121,15 +146,13 @@ pub struct Answer {
 impl Discovery {
     /// A discovery for this service, and where it tells what it finds. `dns` is what DNS sources ask; `events` are told of changes.
     pub fn new(service: &str, source: Source, dns: Dns, events: Arc<Events>) -> (Self, Receiver<LastAnswer>) {
-        let (source, refresh) = match source {
-            Source::Dns { query, refresh } => (OpenSource::Dns { dns: Box::new(dns), query }, Some(refresh)),
-            Source::File(path) => (OpenSource::File { watch: FileWatch::new(path.clone()), path }, None),
-        };
         let (found, receiver) = channel(None);
+        let standing = Standing::default();
         let discovery = Self {
             service: service.into(),
-            source,
-            polling: Polling::new(refresh),
+            shown: channel(Shown::new(source.to_string().into(), &standing)).0,
+            answers: Answers::of(source, dns),
+            standing,
             found,
             asked_once: channel(false).0,
             events,
@@ -143,47 +166,63 @@ impl Discovery {
         self.asked_once.subscribe()
     }
 
-    /// Asks the source again and again, until the receiver is dropped.
+    /// How its source stands.
+    pub fn shown(&self) -> Receiver<Shown> {
+        self.shown.subscribe()
+    }
+
+    /// Takes in one answer after the other, until the receiver is dropped.
     pub async fn run(mut self) {
+        let found = self.found.clone();
         loop {
-            let outlook = self.poll().await;
-            let found = self.found.clone();
             tokio::select! {
                 () = found.closed() => return,
-                () = self.source.wait(outlook.delay) => {}
+                answer = self.answers.next(self.standing.last()) => drop(self.heard(answer)),
             }
         }
     }
 
-    /// Asks once, and tells what has changed.
-    async fn poll(&mut self) -> Outlook {
-        let result = self.source.ask(self.polling.last()).await;
-        let is_good = result.is_ok();
-        let outlook = self.polling.answered(result);
-        self.counters.count(is_good, outlook.change.is_some());
-        // a file is read when it changes: how long ago that was says nothing
-        if is_good && matches!(self.source, OpenSource::Dns { .. }) {
+    /// Takes in an answer, and tells what is news in it.
+    fn heard(&mut self, answer: Result<Option<Answer>, String>) -> News {
+        let (is_good, is_answer) = (answer.is_ok(), !matches!(answer, Ok(None)));
+        let news = self.standing.answered(answer);
+        self.counters.up.set(if is_good { 1.0 } else { 0.0 });
+        if is_answer {
+            self.counters.count(is_good, news.change.is_some());
+            self.counters.refused.set(self.standing.refused().len() as f64);
+        }
+        if is_good && self.answers.are_fresh() {
             gauge!(names::DISCOVERY_AGE.name, "service" => self.service.to_string()).set(age::now());
         }
-        self.tell(&outlook);
-        if outlook.change.is_some() {
-            self.found.send_replace(self.polling.last().cloned());
+        self.tell(&news);
+        if is_answer || news.recovered {
+            self.shown.send_modify(|shown| *shown = Shown::new(Arc::clone(&shown.source), &self.standing));
+        }
+        if news.change.is_some() {
+            self.found.send_replace(self.standing.last().cloned());
         }
         self.asked_once.send_replace(true);
-        outlook
+        news
     }
 
-    fn tell(&self, outlook: &Outlook) {
-        let backends = self.polling.last().map_or(0, |backends| backends.len());
+    fn tell(&self, news: &News) {
+        let backends = self.standing.last().map_or(0, |backends| backends.len());
         let tell = |change| self.events.tell(Subject::service(&self.service), Kind::Discovery(change));
-        if let Some(reason) = &outlook.failing {
+        if let Some(reason) = &news.failing {
             tell(DiscoveryChange::Failed { reason: reason.clone(), backends });
         }
-        if outlook.recovered {
+        if news.recovered {
             tell(DiscoveryChange::Recovered { backends });
         }
-        if let Some(polling::Change { added, removed }) = outlook.change {
+        if let Some(Change { added, removed }) = news.change {
             tell(DiscoveryChange::Changed { backends, added, removed });
+        }
+        if !news.refused.is_empty() {
+            tell(DiscoveryChange::Refused {
+                news: news.refused.clone(),
+                refused: self.standing.refused().len(),
+                backends,
+            });
         }
     }
 }
@@ -196,11 +235,11 @@ impl Counters {
             changed: answers("changed"),
             unchanged: answers("unchanged"),
             failed: answers("failed"),
+            refused: gauge!(names::DISCOVERY_REFUSED.name, "service" => service.to_owned()),
         }
     }
 
     fn count(&self, is_good: bool, has_changed: bool) {
-        self.up.set(if is_good { 1.0 } else { 0.0 });
         let answers = match (is_good, has_changed) {
             (true, true) => &self.changed,
             (true, false) => &self.unchanged,
@@ -210,35 +249,15 @@ impl Counters {
     }
 }
 
-impl OpenSource {
-    async fn ask(&mut self, last: Option<&Arc<[Backend]>>) -> Result<Answer, String> {
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dns { dns, query } => dns.ask(query, last.map_or(&[], |last| last)).await,
-            Self::File { path, .. } => {
-                let (path, last) = (path.clone(), last.cloned().unwrap_or_default());
-                // names in it are looked up as well: the control plane does not wait for that
-                let read = tokio::task::spawn_blocking(move || file::read(&path, &last)).await;
-                let backends = read.unwrap_or_else(|_| Err("reading it panicked".to_owned()))?;
-                let ttl = backends.iter().any(|backend| backend.unresolved.is_some()).then_some(UNKNOWN_AGAIN);
-                Ok(Answer { backends, ttl })
+            Self::Dns { query, .. } => write!(f, "DNS {query}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Etcd { settings, prefix } => {
+                let members: Vec<String> = settings.endpoints.iter().map(ToString::to_string).collect();
+                write!(f, "etcd {prefix} at {}", members.join(", "))
             }
-        }
-    }
-
-    /// Waits until the source is to be asked again: after `delay`, or, for a file, when it has changed.
-    async fn wait(&mut self, delay: Option<Duration>) {
-        let later = async {
-            match delay {
-                Some(delay) => tokio::time::sleep(delay).await,
-                None => std::future::pending().await,
-            }
-        };
-        match self {
-            Self::Dns { .. } => later.await,
-            Self::File { watch, .. } => tokio::select! {
-                () = later => {}
-                () = watch.changed() => {}
-            },
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::watch::FileWatch;
 use super::*;
 
 /// Far longer than anything here takes: only a test that fails waits for it.
@@ -65,7 +66,15 @@ fn list(addresses: &[&str]) -> String {
 fn discover(file: &Path) -> (Receiver<LastAnswer>, JoinHandle<()>) {
     let dns = Dns::servers(&[], Duration::from_secs(1));
     let (discovery, found) = Discovery::new("api", Source::File(file.to_owned()), dns, Arc::default());
-    (found, tokio::spawn(discovery.run()))
+    (found, tokio::task::spawn_local(discovery.run()))
+}
+
+impl Discovery {
+    /// Waits for one answer.
+    async fn step(&mut self) -> News {
+        let answer = timeout(PATIENCE, self.answers.next(self.standing.last())).await.expect("an answer comes");
+        self.heard(answer)
+    }
 }
 
 async fn next(found: &mut Receiver<LastAnswer>) -> Vec<String> {
@@ -74,7 +83,7 @@ async fn next(found: &mut Receiver<LastAnswer>) -> Vec<String> {
     found.as_ref().unwrap().iter().map(|backend| backend.id.clone()).collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_file_that_is_swapped_is_read_again() {
     let folder = Folder::new();
     folder.swap("b.json", &list(&["10.0.0.2:80", "10.0.0.1:80"]));
@@ -86,7 +95,7 @@ async fn a_file_that_is_swapped_is_read_again() {
     assert_eq!(next(&mut found).await, ["10.0.0.4:80"], "written in place");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_config_map_that_is_swapped_is_read_again_and_again() {
     let folder = Folder::new();
     folder.swap_config_map("1", "b.json", &list(&["10.0.0.1:80"]));
@@ -107,23 +116,23 @@ async fn a_broken_or_missing_file_keeps_the_last_good_answer() {
     let dns = Dns::servers(&[], Duration::from_secs(1));
     let (mut discovery, mut found) = Discovery::new("api", Source::File(file.clone()), dns, Arc::default());
     folder.swap("b.json", &list(&["10.0.0.1:80"]));
-    assert!(discovery.poll().await.change.is_some());
+    assert!(discovery.step().await.change.is_some());
     assert_eq!(next(&mut found).await, ["10.0.0.1:80"]);
 
     folder.swap("b.json", "[{");
-    let broken = discovery.poll().await;
+    let broken = discovery.step().await;
     assert!(broken.failing.is_some_and(|why| why.starts_with(&file.display().to_string())));
     fs::remove_file(&file).unwrap();
-    let missing = discovery.poll().await;
-    assert!(missing.failing.is_some() && missing.delay.is_some(), "it is tried again without a hint");
+    let missing = discovery.step().await;
+    assert!(missing.failing.is_some());
     assert!(!found.has_changed().unwrap(), "nothing is told of it");
 
     folder.swap("b.json", &list(&["10.0.0.2:80"]));
-    assert!(discovery.poll().await.recovered);
+    assert!(discovery.step().await.recovered);
     assert_eq!(next(&mut found).await, ["10.0.0.2:80"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_file_that_comes_later_is_found() {
     let folder = Folder::new();
     let (mut found, _running) = discover(&folder.path("b.json"));
@@ -132,7 +141,7 @@ async fn a_file_that_comes_later_is_found() {
     assert_eq!(next(&mut found).await, ["10.0.0.1:80"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn it_ends_when_nobody_listens() {
     let folder = Folder::new();
     folder.swap("b.json", "[]");

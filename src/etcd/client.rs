@@ -13,9 +13,11 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, Failure, Messages};
 use super::endpoint::Endpoint;
-use super::message::{self, KeyValue, Lease, Replaced, Taken};
+use super::message::{self, KeyValue, Lease, Page, Replaced, Taken};
 use super::watch::Watch;
 use crate::protobuf::Malformed;
+
+const RANGE: &str = "/etcdserverpb.KV/Range";
 
 /// Who we are. The password is not shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,6 +64,12 @@ impl Client {
         Self { settings, at, open: None, token: None }
     }
 
+    /// Has the next call go to the next endpoint, on a connection of its own: a watch that has broken says that this one is of no use.
+    pub fn leave_endpoint(&mut self) {
+        self.open = None;
+        self.at = (self.at + 1) % self.settings.endpoints.len().max(1);
+    }
+
     /// The endpoint that is asked, for people.
     pub fn endpoint(&self) -> String {
         self.settings.endpoints.get(self.at).map(ToString::to_string).unwrap_or_default()
@@ -78,8 +86,28 @@ impl Client {
     ///
     /// Why there is no answer.
     pub async fn range(&mut self, key: &[u8], end: &[u8]) -> Result<(Vec<KeyValue>, i64), Failure> {
-        let answer = self.call("/etcdserverpb.KV/Range", &message::range(key, end)).await?;
-        message::keys(&answer).map_err(unreadable)
+        let Page { keys, revision, .. } = self.page(key, end, 0, 0).await?;
+        Ok((keys, revision))
+    }
+
+    /// The first `limit` keys from `key` up to `end` as they were at this revision; 0 = all of them, and at the newest one.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer: such a revision may be gone.
+    pub async fn page(&mut self, key: &[u8], end: &[u8], limit: u64, revision: i64) -> Result<Page, Failure> {
+        let answer = self.call(RANGE, &message::range(key, end, limit, revision)).await?;
+        message::page(&answer).map_err(unreadable)
+    }
+
+    /// How many keys there are from `key` up to `end`. A member that is cut off from most others has no answer to this.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn count(&mut self, key: &[u8], end: &[u8]) -> Result<usize, Failure> {
+        let answer = self.call(RANGE, &message::count(key, end)).await?;
+        message::page(&answer).map(|page| page.count).map_err(unreadable)
     }
 
     /// Makes a key with this value, which goes with the lease, unless there is one already.
@@ -200,8 +228,7 @@ impl Client {
         .await
         .unwrap_or(Err(late));
         if done.as_ref().is_err_and(Failure::is_of_endpoint) {
-            self.open = None;
-            self.at = (self.at + 1) % self.settings.endpoints.len().max(1);
+            self.leave_endpoint();
         }
         done
     }

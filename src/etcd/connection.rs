@@ -106,7 +106,7 @@ impl Failure {
     }
 
     /// Whether another endpoint may do better.
-    pub(super) fn is_of_endpoint(&self) -> bool {
+    pub fn is_of_endpoint(&self) -> bool {
         match self {
             Self::NoAnswer(_) => true,
             Self::Refused(status, _) => !OF_THE_CALL.contains(status),
@@ -212,7 +212,11 @@ impl Messages {
     fn take(&mut self) -> Result<Option<Bytes>, Failure> {
         let Some(&[compressed, a, b, c, d]) = self.buffer.first_chunk() else { return Ok(None) };
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
-        if compressed != 0 || length > MOST_ANSWER {
+        if length > MOST_ANSWER {
+            let (length, most) = (length >> 20, MOST_ANSWER >> 20);
+            return Err(Failure::NoAnswer(format!("an answer of etcd has {length} MiB, more than {most}")));
+        }
+        if compressed != 0 {
             return Err(Failure::NoAnswer("etcd has sent what can't be read".to_owned()));
         }
         if self.buffer.len() - 5 < length {

@@ -58,6 +58,19 @@ pub struct Taken {
     pub revision: i64,
 }
 
+/// What is in a range of keys, or the first of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The keys, in their order.
+    pub keys: Vec<KeyValue>,
+    /// How many keys the range has, with those that are not in the page.
+    pub count: usize,
+    /// Whether there are more behind the last one.
+    pub has_more: bool,
+    /// The newest revision of the whole when etcd answered.
+    pub revision: i64,
+}
+
 /// A message of a watch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct WatchMessage {
@@ -68,8 +81,6 @@ pub(super) struct WatchMessage {
     /// The revisions before this one are gone; 0 = that is not why.
     pub compacted: i64,
     pub changes: Vec<Change>,
-    /// More of the same revision follows.
-    pub is_fragment: bool,
 }
 
 /// The first key behind all those that begin with this prefix, as etcd wants the end of a range; `\0` = there is none.
@@ -84,11 +95,22 @@ pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     vec![0]
 }
 
-/// `RangeRequest`; an empty `end` = the one key.
-pub(super) fn range(key: &[u8], end: &[u8]) -> Vec<u8> {
+/// `RangeRequest`; an empty `end` = the one key, a limit of 0 = all keys, a revision of 0 = the newest one.
+pub(super) fn range(key: &[u8], end: &[u8], limit: u64, revision: i64) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.bytes(1, key);
     writer.bytes(2, end);
+    writer.varint(3, limit);
+    writer.varint(4, revision.cast_unsigned());
+    writer.into_bytes()
+}
+
+/// `RangeRequest` for the number of keys only.
+pub(super) fn count(key: &[u8], end: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.bytes(1, key);
+    writer.bytes(2, end);
+    writer.varint(9, 1);
     writer.into_bytes()
 }
 
@@ -162,22 +184,26 @@ pub(super) fn watch(key: &[u8], end: &[u8], from: i64) -> Vec<u8> {
         create.bytes(1, key);
         create.bytes(2, end);
         create.varint(3, from.cast_unsigned());
+        // what is too long for one message comes in several
+        create.varint(8, 1);
     });
     writer.into_bytes()
 }
 
-/// `RangeResponse`: the keys, and the revision of the whole.
-pub(super) fn keys(response: &[u8]) -> Result<(Vec<KeyValue>, i64), Malformed> {
-    let (mut keys, mut revision) = (Vec::new(), 0);
+/// `RangeResponse`
+pub(super) fn page(response: &[u8]) -> Result<Page, Malformed> {
+    let mut page = Page::default();
     each(response, |field, value| {
         match (field, value) {
-            (1, Value::Bytes(header)) => revision = revision_of(header)?,
-            (2, Value::Bytes(key)) => keys.push(key_value(key)?),
+            (1, Value::Bytes(header)) => page.revision = revision_of(header)?,
+            (2, Value::Bytes(key)) => page.keys.push(key_value(key)?),
+            (3, Value::Varint(has_more)) => page.has_more = has_more != 0,
+            (4, Value::Varint(count)) => page.count = usize::try_from(count).map_err(|_| Malformed)?,
             _ => {}
         }
         Ok(())
     })?;
-    Ok((keys, revision))
+    Ok(page)
 }
 
 /// `TxnResponse` to [`take`]. Of a key that was made now, the revision is that of the transaction.
@@ -203,7 +229,7 @@ fn transaction(response: &[u8]) -> Result<(bool, i64, Option<KeyValue>), Malform
             (2, Value::Varint(is)) => succeeded = is != 0,
             (3, Value::Bytes(operation)) => each(operation, |field, value| {
                 if let (1, Value::Bytes(range)) = (field, value) {
-                    found = keys(range)?.0.pop();
+                    found = page(range)?.keys.pop();
                 }
                 Ok(())
             })?,
@@ -249,7 +275,6 @@ pub(super) fn watched(response: &[u8]) -> Result<WatchMessage, Malformed> {
             (4, Value::Varint(is)) => message.canceled = is != 0,
             (5, Value::Varint(revision)) => message.compacted = revision.cast_signed(),
             (6, Value::Bytes(reason)) => message.reason = String::from_utf8_lossy(reason).into_owned(),
-            (7, Value::Varint(is)) => message.is_fragment = is != 0,
             (11, Value::Bytes(event)) => message.changes.push(change(event)?),
             _ => {}
         }
@@ -380,7 +405,10 @@ mod tests {
         let mut writer = Writer::default();
         header(&mut writer, 5);
         write_key(&mut writer, 2);
-        assert_eq!(keys(&writer.into_bytes()), Ok((vec![key()], 5)));
+        writer.varint(3, 1);
+        writer.varint(4, 300);
+        let read = Page { keys: vec![key()], count: 300, has_more: true, revision: 5 };
+        assert_eq!(page(&writer.into_bytes()), Ok(read));
         let mut writer = Writer::default();
         writer.varint(2, 1 << 62);
         writer.varint(3, 5);

@@ -27,5 +27,5 @@ mod watch;
 pub use client::{Client, Credentials, Settings};
 pub use connection::Failure;
 pub use endpoint::Endpoint;
-pub use message::{Change, KeyValue, Lease, Replaced, Taken, prefix_end};
+pub use message::{Change, KeyValue, Lease, Page, Replaced, Taken, prefix_end};
 pub use watch::{Changes, Watch};

@@ -29,29 +29,28 @@ impl Watch {
         Self { messages, _open: open }
     }
 
-    /// Waits for changes. When this fails the watch has ended.
+    /// Waits for changes. When this fails the watch has ended; nothing is lost when the wait is given up. What happened at one revision may
+    /// come in several messages.
     ///
     /// # Errors
     ///
     /// Why nothing more will come.
     pub async fn next(&mut self) -> Result<Changes, Failure> {
         let ended = || Failure::NoAnswer("etcd has ended the watch".to_owned());
-        let mut made = Vec::new();
         loop {
             let message = self.messages.next().await?.ok_or_else(ended)?;
             let message = message::watched(&message);
             let message = message.map_err(|_| Failure::NoAnswer("etcd has sent what can't be read".to_owned()))?;
-            let WatchMessage { revision, canceled, reason, compacted, changes, is_fragment } = message;
+            let WatchMessage { revision, canceled, reason, compacted, changes } = message;
             if compacted > 0 {
                 return Ok(Changes::Compacted);
             }
             if canceled {
                 return Err(Failure::NoAnswer(format!("etcd has ended the watch: {reason}")));
             }
-            made.extend(changes);
             // that the watch was made is no change
-            if !is_fragment && !made.is_empty() {
-                return Ok(Changes::Made(made, revision));
+            if !changes.is_empty() {
+                return Ok(Changes::Made(changes, revision));
             }
         }
     }

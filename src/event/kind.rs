@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 pub use backup::BackupChange;
 pub use certificate::{Certificate, CertificateChange};
 pub use cluster::ClusterChange;
-pub use discovery::DiscoveryChange;
+pub use discovery::{DiscoveryChange, Refused};
 pub use fault::FaultChange;
 pub use hand_over::HandOverChange;
 pub use ledger::LedgerChange;
@@ -206,7 +206,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 81] = [
+pub const NAMES: [&str; 82] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -281,6 +281,7 @@ pub const NAMES: [&str; 81] = [
     "discovery_changed",
     "discovery_failed",
     "discovery_recovered",
+    "discovery_refused",
     "config_reloaded",
     "config_refused",
     "hand_over_began",

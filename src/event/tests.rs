@@ -273,6 +273,11 @@ fn after_recovery() -> Vec<Kind> {
         Kind::Discovery(DiscoveryChange::Changed { backends: 3, added: 2, removed: 1 }),
         Kind::Discovery(DiscoveryChange::Failed { reason: text(), backends: 3 }),
         Kind::Discovery(DiscoveryChange::Recovered { backends: 3 }),
+        Kind::Discovery(DiscoveryChange::Refused {
+            news: vec![Refused { key: text(), reason: text(), is_kept: true }],
+            refused: 2,
+            backends: 3,
+        }),
         Kind::Reloaded { why: text(), generation: 2, changes: text(), took },
         Kind::NotReloaded { why: text(), detail: text(), took },
         Kind::HandOver(HandOverChange::Began { who: text(), reason: None }),

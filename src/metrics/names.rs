@@ -213,7 +213,9 @@ metrics! {
     DISCOVERY_ANSWERS: Counter "evenkeel_discovery_answers_total" [service, outcome] Source::Facade(Order::ByLabels)
         => "Times that a source of backends was asked: the set has `changed`, is `unchanged`, or it has `failed`.";
     DISCOVERY_AGE: Gauge "evenkeel_discovery_age_seconds" [service] Source::Facade(Order::ByLabels)
-        => "How long ago DNS has given the last good answer about the backends of a service.";
+        => "How long ago DNS or etcd has given the last good answer about the backends of a service.";
+    DISCOVERY_REFUSED: Gauge "evenkeel_discovery_refused" [service] Source::Facade(Order::ByLabels)
+        => "Parts of the last good answer about the backends of a service that can't be used, such as keys of etcd.";
     GRPC: Counter "evenkeel_grpc_calls_total" [service, code] Source::Registry
         => "gRPC calls by the status that they ended with; `none`: they broke off without one.";
     SLA_REQUESTS: Counter "evenkeel_sla_requests_total" [service, outcome] Source::Registry

@@ -98,6 +98,7 @@ impl Registry {
         self.recorded_to(&names::DISCOVERY_UP, &mut out);
         self.recorded_to(&names::DISCOVERY_ANSWERS, &mut out);
         self.recorded_to(&names::DISCOVERY_AGE, &mut out);
+        self.recorded_to(&names::DISCOVERY_REFUSED, &mut out);
         self.grpc_to(&mut out);
         self.promised_to(&mut out);
         PROMISES.iter().for_each(|metric| self.recorded_to(metric, &mut out));

@@ -19,6 +19,7 @@ mod bodies;
 mod connections;
 mod detection;
 mod discovery;
+mod discovery_etcd;
 mod exchange;
 mod faults;
 mod h2_backends;

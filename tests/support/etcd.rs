@@ -1,4 +1,5 @@
-//! An etcd of one member, as much of it as the proxy asks for: keys, leases that run out, transactions on one key, and watches that begin in the past;
+//! An etcd of one member, as much of it as the proxy asks for: keys, leases that run out, transactions on one key, watches that begin in the past, and
+//! compaction;
 //! over gRPC.
 
 use std::collections::BTreeMap;
@@ -28,11 +29,13 @@ struct State {
     revision: u64,
     leases: BTreeMap<u64, (u64, Instant)>,
     keys: BTreeMap<Vec<u8>, Key>,
-    watches: Vec<Watch>,
-    /// What has happened to keys since `compacted`: at which revision, to which key, and as the field of a watch's message.
-    history: Vec<(u64, Vec<u8>, Vec<u8>)>,
-    /// What happened up to this revision is forgotten.
+    /// Every change: its revision, its key, and the key as it was then; `None` = it was deleted.
+    history: Vec<(u64, Vec<u8>, Option<Key>)>,
+    /// The revisions before this one are gone.
     compacted: u64,
+    watches: Vec<Watch>,
+    /// Watches are told nothing.
+    is_deaf: bool,
     /// Nobody gets an answer.
     is_silent: bool,
     /// How often a key was to be made.
@@ -139,18 +142,6 @@ impl Etcd {
         names.filter(|key| key.starts_with(prefix)).collect()
     }
 
-    /// Forgets what has happened so far: whoever wants to watch from before now is told so.
-    pub fn compact(&self) {
-        let mut state = self.lock();
-        state.compacted = state.revision;
-        state.history.clear();
-    }
-
-    /// Ends all watches, as a member that is stopped does.
-    pub fn end_watches(&self) {
-        self.lock().watches.clear();
-    }
-
     /// Sets a key, as a person would.
     pub fn put(&self, key: &str, value: &str) {
         self.lock().put(key.as_bytes(), value.as_bytes(), 0);
@@ -164,6 +155,42 @@ impl Etcd {
     /// Deletes a key.
     pub fn delete(&self, key: &str) {
         self.lock().delete(key.as_bytes());
+    }
+
+    /// Sets a key that goes with a lease; gives back the lease.
+    pub fn put_leased(&self, key: &str, value: &str) -> u64 {
+        let mut state = self.lock();
+        let (lease, ttl) = (9_000_000 + state.revision, Duration::from_secs(3600));
+        state.leases.insert(lease, (ttl.as_secs(), Instant::now() + ttl));
+        state.put(key.as_bytes(), value.as_bytes(), lease);
+        lease
+    }
+
+    /// A lease runs out.
+    pub fn run_out(&self, lease: u64) {
+        self.lock().revoke(lease);
+    }
+
+    /// Sets a key of which no watch is told: it has not got so far when [`compact`](Self::compact) overtakes it.
+    pub fn put_unseen(&self, key: &str, value: &str) {
+        let mut state = self.lock();
+        state.is_deaf = true;
+        state.put(key.as_bytes(), value.as_bytes(), 0);
+        state.is_deaf = false;
+    }
+
+    /// Forgets what was before the newest revision, which ends the watches: they have not got so far.
+    pub fn compact(&self) {
+        let mut state = self.lock();
+        state.compacted = state.revision;
+        let end = state.compacted_message();
+        // a watch ends when nobody can tell it anything any more
+        state.watches.drain(..).for_each(|watch| drop(watch.tell.send(end.clone())));
+    }
+
+    /// Ends all watches, as a member does that stops.
+    pub fn end_watches(&self) {
+        self.lock().watches.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -189,7 +216,8 @@ impl State {
         let created = self.keys.get(key).map_or(self.revision, |known| known.created);
         let new = Key { value: value.to_vec(), created, modified: self.revision, lease };
         self.keys.insert(key.to_vec(), new.clone());
-        self.tell(key, |event| event.message(2, |kv| write_key(kv, key, &new)));
+        self.history.push((self.revision, key.to_vec(), Some(new.clone())));
+        self.tell(key, self.revision, Some(&new));
     }
 
     fn delete(&mut self, key: &[u8]) {
@@ -197,14 +225,8 @@ impl State {
             return;
         }
         self.revision += 1;
-        let revision = self.revision;
-        self.tell(key, |event| {
-            event.varint(1, 1);
-            event.message(2, |kv| {
-                kv.bytes(1, key);
-                kv.varint(3, revision);
-            });
-        });
+        self.history.push((self.revision, key.to_vec(), None));
+        self.tell(key, self.revision, None);
     }
 
     fn revoke(&mut self, lease: u64) {
@@ -213,37 +235,74 @@ impl State {
         gone.iter().for_each(|key| self.delete(key));
     }
 
-    fn tell(&mut self, key: &[u8], event: impl Fn(&mut Writer)) {
-        let mut writer = Writer::default();
-        self.header(&mut writer);
-        writer.message(11, |written| event(written));
-        let message = writer.into_bytes();
-        self.history.push((self.revision, key.to_vec(), message.clone()));
-        if !self.is_silent {
-            self.watches.retain(|watch| !watch.has(key) || watch.tell.send(message.clone()).is_ok());
+    fn tell(&mut self, key: &[u8], revision: u64, now: Option<&Key>) {
+        if self.is_silent || self.is_deaf {
+            return;
         }
+        let message = self.event(key, revision, now);
+        self.watches.retain(|watch| !is_in(key, &watch.key, &watch.end) || watch.tell.send(message.clone()).is_ok());
     }
 
-    /// Begins a watch: what has happened since the revision that it asks for comes first.
-    fn watch(&mut self, create: &[u8]) -> (Vec<u8>, mpsc::UnboundedReceiver<Vec<u8>>) {
+    /// The message of a watch about one change.
+    fn event(&self, key: &[u8], revision: u64, now: Option<&Key>) -> Vec<u8> {
+        let mut writer = Writer::default();
+        self.header(&mut writer);
+        writer.message(11, |event| match now {
+            Some(now) => event.message(2, |kv| write_key(kv, key, now)),
+            None => {
+                event.varint(1, 1);
+                event.message(2, |kv| {
+                    kv.bytes(1, key);
+                    kv.varint(3, revision);
+                });
+            }
+        });
+        writer.into_bytes()
+    }
+
+    /// The message that ends a watch, because what it would tell first is gone.
+    fn compacted_message(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        self.header(&mut writer);
+        writer.varint(4, 1);
+        writer.varint(5, self.compacted);
+        writer.into_bytes()
+    }
+
+    /// Begins a watch: what it tells first, and what it tells then.
+    fn watch(&mut self, message: &[u8]) -> (Vec<u8>, mpsc::UnboundedReceiver<Vec<u8>>) {
+        let create = bytes(message, 1);
+        let watch = (bytes(&create, 1), bytes(&create, 2), number(&create, 3));
         let (tell, told) = mpsc::unbounded_channel();
         let mut created = Writer::default();
         self.header(&mut created);
-        let (watch, from) = (Watch { key: bytes(create, 1), end: bytes(create, 2), tell }, number(create, 3));
-        let compacted = if self.refuses_watches { self.revision + 1 } else { self.compacted };
-        if self.refuses_watches || (from > 0 && from <= self.compacted) {
+        let (key, end, from) = watch;
+        if self.refuses_watches {
             created.varint(4, 1);
-            created.varint(5, compacted);
+            created.varint(5, self.revision + 1);
             return (created.into_bytes(), told);
         }
         created.varint(3, 1);
-        for (revision, key, message) in self.history.iter().filter(|_| from > 0) {
-            if *revision >= from && watch.has(key) {
-                let _ = watch.tell.send(message.clone());
+        if from > 0 && from <= self.compacted {
+            tell.send(self.compacted_message()).unwrap();
+        } else {
+            let since = self.history.iter().filter(|(at, name, _)| from > 0 && *at >= from && is_in(name, &key, &end));
+            since.for_each(|(at, name, now)| tell.send(self.event(name, *at, now.as_ref())).unwrap());
+            self.watches.push(Watch { key, end, tell });
+        }
+        (created.into_bytes(), told)
+    }
+
+    /// The keys as they were at a revision.
+    fn at(&self, revision: u64) -> BTreeMap<Vec<u8>, Key> {
+        let mut keys = BTreeMap::new();
+        for (_, key, now) in self.history.iter().take_while(|(at, ..)| *at <= revision) {
+            match now {
+                Some(now) => drop(keys.insert(key.clone(), now.clone())),
+                None => drop(keys.remove(key)),
             }
         }
-        self.watches.push(watch);
-        (created.into_bytes(), told)
+        keys
     }
 
     fn header(&self, writer: &mut Writer) {
@@ -254,7 +313,7 @@ impl State {
     fn answer(&mut self, path: &str, message: &[u8]) -> Result<Vec<u8>, (u32, &'static str)> {
         let mut writer = Writer::default();
         match path.rsplit('/').next().unwrap() {
-            "Range" => self.range(&mut writer, message),
+            "Range" => self.range(&mut writer, message)?,
             "Put" => self.put_with_lease(&mut writer, message)?,
             "Txn" => self.transact(&mut writer, message)?,
             "LeaseGrant" => {
@@ -295,14 +354,23 @@ impl State {
         Ok(writer.into_bytes())
     }
 
-    fn range(&self, writer: &mut Writer, message: &[u8]) {
+    fn range(&self, writer: &mut Writer, message: &[u8]) -> Result<(), (u32, &'static str)> {
         let (key, end) = (bytes(message, 1), bytes(message, 2));
-        self.header(writer);
-        for (name, known) in &self.keys {
-            if if end.is_empty() { *name == key } else { *name >= key && *name < end } {
-                writer.message(2, |kv| write_key(kv, name, known));
-            }
+        let (limit, revision, counts_only) = (number(message, 3), number(message, 4), number(message, 9) != 0);
+        if revision > 0 && revision < self.compacted {
+            return Err((11, "etcdserver: mvcc: required revision has been compacted"));
         }
+        let then = (revision > 0 && revision < self.revision).then(|| self.at(revision));
+        let keys = then.as_ref().unwrap_or(&self.keys).iter().filter(|(name, _)| is_in(name, &key, &end));
+        let keys: Vec<_> = keys.collect();
+        let shown = if limit == 0 { keys.len() } else { keys.len().min(limit as usize) };
+        self.header(writer);
+        for (name, known) in keys[..shown].iter().filter(|_| !counts_only) {
+            writer.message(2, |kv| write_key(kv, name, known));
+        }
+        writer.varint(3, (shown < keys.len()).into());
+        writer.varint(4, keys.len() as u64);
+        Ok(())
     }
 
     fn put_with_lease(&mut self, writer: &mut Writer, put: &[u8]) -> Result<(), (u32, &'static str)> {
@@ -341,10 +409,8 @@ impl State {
     }
 }
 
-impl Watch {
-    fn has(&self, key: &[u8]) -> bool {
-        if self.end.is_empty() { key == self.key } else { *key >= *self.key && *key < *self.end }
-    }
+fn is_in(name: &[u8], key: &[u8], end: &[u8]) -> bool {
+    if end.is_empty() { name == key } else { name >= key && name < end }
 }
 
 fn write_key(writer: &mut Writer, name: &[u8], key: &Key) {
@@ -401,7 +467,7 @@ async fn call(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, st
             let none = (3, "etcdserver: user name is empty");
             (Some(Err(if token.is_none() { none } else { state.forgotten })), None)
         } else if path.ends_with("/Watch") {
-            let (created, told) = state.watch(&bytes(&message, 1));
+            let (created, told) = state.watch(&message);
             (Some(Ok(created)), Some(told))
         } else {
             (Some(state.answer(&path, &message)), None)

@@ -36,7 +36,7 @@ impl Checker<'_> {
     fn elect(&mut self, at: &KeyPath, raw: &raw::Elect) -> Option<model::Elect> {
         self.check_ttl(&at.key("ttl"), raw.ttl.0);
         let access = Access {
-            etcd: &raw.etcd,
+            endpoints: ("etcd", &raw.etcd),
             ca: &raw.ca,
             cert: &raw.cert,
             key: &raw.key,
@@ -56,14 +56,15 @@ impl Checker<'_> {
     }
 
     /// Where etcd is, and who we are to it; `at` is the table that says so.
-    fn etcd(&mut self, at: &KeyPath, raw: &Access<'_>) -> Option<model::Etcd> {
-        let endpoints = self.etcd_endpoints(&at.key("etcd"), raw.etcd);
+    pub(super) fn etcd(&mut self, at: &KeyPath, raw: &Access<'_>) -> Option<model::Etcd> {
+        let (urls, written) = raw.endpoints;
+        let endpoints = self.etcd_endpoints(&at.key(urls), written);
         let is_tls = endpoints.as_ref().is_none_or(|(_, is_tls)| *is_tls);
         for key in ["ca", "cert", "key"].into_iter().filter(|_| !is_tls) {
             if self.present(&at.key(key)) {
                 let mistake =
                     self.key_mistake(&at.key(key), format!("`{key}` has no effect: no TLS is spoken to etcd"));
-                self.report(mistake.warning().help("begin the URLs of `etcd` with https://"));
+                self.report(mistake.warning().help(format!("begin the URLs of `{urls}` with https://")));
             }
         }
         let ca = match raw.ca {
@@ -138,11 +139,12 @@ impl Checker<'_> {
 }
 
 /// What a table says of etcd and of who we are to it.
-struct Access<'a> {
-    etcd: &'a [String],
-    ca: &'a Option<String>,
-    cert: &'a Option<String>,
-    key: &'a Option<String>,
-    user: &'a Option<String>,
-    password_file: &'a Option<String>,
+pub(super) struct Access<'a> {
+    /// The key that names the members, and what it says.
+    pub endpoints: (&'static str, &'a [String]),
+    pub ca: &'a Option<String>,
+    pub cert: &'a Option<String>,
+    pub key: &'a Option<String>,
+    pub user: &'a Option<String>,
+    pub password_file: &'a Option<String>,
 }

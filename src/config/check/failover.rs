@@ -30,7 +30,7 @@ impl Checker<'_> {
     }
 
     fn has_backup(&mut self, at: &KeyPath, of: &Subject<'_>) -> bool {
-        let discovered = |discover: &Discover| discover.srv.is_some() || discover.file.is_some();
+        let discovered = |discover: &Discover| discover.srv.is_some() || says_all(discover);
         if of.raw.backend.iter().any(|backend| backend.backup) || self.may_have(of, "backup", discovered) {
             return true;
         }
@@ -44,7 +44,7 @@ impl Checker<'_> {
         if zones.contains(zone) {
             return true;
         }
-        if self.may_have(of, "zone", |discover| discover.file.is_some()) {
+        if self.may_have(of, "zone", says_all) {
             return true;
         }
         let near = nearest(zone, zones.iter().copied()).map(|near| format!("zone:{near}"));
@@ -66,4 +66,9 @@ impl Checker<'_> {
             || removed(&backends)
             || (0..of.raw.backend.len()).any(|index| removed(&backends.index(index).key(key)))
     }
+}
+
+/// Whether such a source may say all that can be said of a backend.
+fn says_all(discover: &Discover) -> bool {
+    discover.file.is_some() || discover.etcd.is_some()
 }

@@ -10,6 +10,7 @@ mod balancing;
 mod certificate;
 mod cluster;
 mod detection;
+mod discover;
 mod failover;
 mod layer4;
 mod listener;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 
 use super::diagnostics::SourceText;
 use super::mistake::{Findings, Mistake};
-use super::model::{Config, Metrics, Server, ServiceId, SystemAuthorities};
+use super::model::{Config, Etcd, Metrics, Server, ServiceId, SystemAuthorities};
 use super::raw;
 use super::syntax::nearest;
 use super::tree::{KeyPath, Node};
@@ -56,6 +57,7 @@ pub(super) fn check(
         used: BTreeSet::new(),
         looked_up: service::look_up(raw.service.values()),
         zone: zone.map(Arc::from),
+        etcd: None,
         system: None,
     };
     let server = check.server(&raw.server);
@@ -64,10 +66,12 @@ pub(super) fn check(
     let metrics =
         Metrics { max_backends: raw.metrics.max_backends as usize, backend_histograms: raw.metrics.backend_histograms };
     let listeners = check.listeners(&raw.listener, admin.as_ref().map(|admin| admin.bind));
+    let cluster = check.cluster(raw.cluster.as_ref());
+    let elect = cluster.as_ref().and_then(|cluster| cluster.as_ref()?.elect.as_ref());
+    check.etcd = elect.map(|elect| elect.etcd.clone());
     let services = check.services(&raw.service);
     let notify = check.notify(&raw.notify);
     let otlp = check.otlp(raw.otlp.as_ref());
-    let cluster = check.cluster(raw.cluster.as_ref());
     let backup = check.backup(&raw.state, &server.state_dir);
     check.layer4_services(&raw.listener, &raw.service);
     check.unused_services();
@@ -93,6 +97,8 @@ struct Checker<'a> {
     looked_up: HashMap<HostPort, Resolved>,
     /// The zone of this instance.
     zone: Option<Arc<str>>,
+    /// The etcd by which one of several instances is elected.
+    etcd: Option<Etcd>,
     /// The system's authorities, once something needs them.
     system: Option<Arc<SystemAuthorities>>,
 }

@@ -1,11 +1,10 @@
-//! What keeps a service up: ejection, breakers, retries, the fallback, and where backends come from.
+//! What keeps a service up: ejection, breakers, retries and the fallback.
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::Checker;
 use super::detection::latency_rule;
-use crate::config::model::{Discover, Source};
 use crate::config::raw;
 use crate::config::syntax::service::{self as syntax, RetryOn};
 use crate::config::syntax::{authority, header_name, header_value, method};
@@ -143,31 +142,5 @@ impl Checker<'_> {
             // delay-seconds are whole (RFC 9110, section 10.2.3): rather a little later than too early
             retry_after: raw.retry_after.map(|after| after.0.as_millis().div_ceil(1000) as u64),
         })
-    }
-
-    pub(super) fn discover(&mut self, at: &KeyPath, raw: &raw::Discover) -> Option<Discover> {
-        let given: Vec<&str> = [("dns", raw.dns.is_some()), ("srv", raw.srv.is_some()), ("file", raw.file.is_some())]
-            .into_iter()
-            .filter_map(|(key, given)| (given || self.present(&at.key(key))).then_some(key))
-            .collect();
-        if given.len() != 1 {
-            let message = match given.len() {
-                0 => "`discover` does not say where backends are found".to_owned(),
-                _ => format!("backends can't be discovered by {} at once", given.join(" and ")),
-            };
-            let mistake = self.mistake(at, message);
-            self.report(mistake.expected("one of dns, srv and file"));
-            return None;
-        }
-        let from = match (&raw.dns, &raw.srv, &raw.file) {
-            (Some(dns), _, _) => {
-                let (name, port) = syntax::name_and_port(dns).ok()?;
-                Source::Dns { name, port }
-            }
-            (_, Some(srv), _) => Source::Srv(srv.clone()),
-            (_, _, Some(file)) => Source::File(self.file(file)),
-            (None, None, None) => return None,
-        };
-        Some(Discover { from, refresh: raw.refresh.0 })
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Address, Authorities, ClientTls, NotifySecret, Recovery};
+use super::{Address, Authorities, ClientTls, Etcd, NotifySecret, Recovery};
 use crate::affinity::shared::Link;
 use crate::detect::service::Settings;
 use crate::io::outbound::Outbound;
@@ -168,7 +168,7 @@ pub struct Sla {
 }
 
 /// `discover = { ... }`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Discover {
     /// Where backends are found.
     pub from: Source,
@@ -177,7 +177,7 @@ pub struct Discover {
 }
 
 /// Where backends are found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// The A and AAAA records of a name.
     Dns {
@@ -190,6 +190,13 @@ pub enum Source {
     Srv(String),
     /// A JSON file.
     File(PathBuf),
+    /// The keys of etcd that begin with a prefix.
+    Etcd {
+        /// Where and how etcd is asked.
+        etcd: Etcd,
+        /// The prefix.
+        prefix: String,
+    },
 }
 
 /// `[[service.NAME.backend]]`

@@ -152,7 +152,7 @@ section! {
 }
 
 section! {
-    /// Backends from elsewhere: one of dns, srv, file.
+    /// Backends from elsewhere: one of dns, srv, file, etcd.
     Discover {
         /// A name and a port: the backends are its A and AAAA records.
         #[schemars(extend("x-syntax" = "name-and-port"))]
@@ -163,8 +163,29 @@ section! {
         /// A watched JSON file: [{ "address": "...", "weight": 1 }].
         #[schemars(extend("x-syntax" = "text"))]
         file: Option<String> = None,
+        /// What keys of etcd begin with, each of which is a backend: an address, or JSON as in a file.
+        #[schemars(extend("x-syntax" = "text"))]
+        etcd: Option<String> = None,
         /// How often names are looked up.
         #[schemars(extend("x-positive" = true))]
         refresh: TimeSpan = TimeSpan::secs(10),
+        /// The members of etcd: http or https URLs; default: those of cluster.elect, with the keys below.
+        #[schemars(extend("x-syntax" = "etcd"))]
+        endpoints: Vec<String> = Vec::new(),
+        /// PEM file with the authorities that etcd's certificates are verified against; default: the system's.
+        #[schemars(extend("x-syntax" = "text"))]
+        ca: Option<String> = None,
+        /// PEM file with the certificate that is shown to etcd.
+        #[schemars(extend("x-syntax" = "text"))]
+        cert: Option<String> = None,
+        /// PEM file with its key.
+        #[schemars(extend("x-syntax" = "text"))]
+        key: Option<String> = None,
+        /// The user, where etcd asks for one.
+        #[schemars(extend("x-syntax" = "text"))]
+        user: Option<String> = None,
+        /// File with the user's password: one line.
+        #[schemars(extend("x-syntax" = "text"))]
+        password_file: Option<String> = None,
     }
 }

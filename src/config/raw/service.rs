@@ -77,7 +77,7 @@ section! {
         allow_bare_lf: bool = false,
         /// "off" = requests get no Via of ours; what clients sent is passed on.
         via: Via = Via::On,
-        /// Backends from DNS or from a watched file.
+        /// Backends from DNS, from a watched file, or from keys of etcd.
         discover: Option<Discover> = None,
         /// The answer when no backend can be used.
         fallback: Option<Fallback> = None,

@@ -29,7 +29,30 @@ pub enum DiscoveryChange {
         /// How many there are now.
         backends: usize,
     },
+    /// Parts of its answer can't be used, and the others are.
+    Refused {
+        /// Those that could be used before, or were not there, or could not be used for another reason.
+        news: Vec<Refused>,
+        /// How many there are altogether.
+        refused: usize,
+        /// How many backends there are now.
+        backends: usize,
+    },
 }
+
+/// A part of an answer that can't be used, while the others are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What it is called: the key in which it stands.
+    pub key: String,
+    /// Why.
+    pub reason: String,
+    /// Whether its backend stays as it was; `false` = it is left out.
+    pub is_kept: bool,
+}
+
+/// How many parts of an answer that can't be used one event names.
+const MOST_NAMED: usize = 10;
 
 impl DiscoveryChange {
     pub(super) fn name(&self) -> &'static str {
@@ -37,12 +60,13 @@ impl DiscoveryChange {
             Self::Changed { .. } => "discovery_changed",
             Self::Failed { .. } => "discovery_failed",
             Self::Recovered { .. } => "discovery_recovered",
+            Self::Refused { .. } => "discovery_refused",
         }
     }
 
     pub(super) fn level(&self) -> Level {
         match self {
-            Self::Failed { .. } => Level::Warn,
+            Self::Failed { .. } | Self::Refused { .. } => Level::Warn,
             _ => Level::Info,
         }
     }
@@ -54,6 +78,17 @@ impl DiscoveryChange {
             }
             Self::Failed { reason, .. } => format!("discovery fails, the last good answer stays in force: {reason}"),
             Self::Recovered { .. } => "discovery works again".to_owned(),
+            Self::Refused { news, .. } => {
+                let named = news.iter().take(MOST_NAMED).map(|Refused { key, reason, is_kept }| {
+                    let what = if *is_kept { "its backend stays as it was" } else { "left out" };
+                    format!("`{key}`: {reason} ({what})")
+                });
+                let mut named: Vec<String> = named.collect();
+                if news.len() > named.len() {
+                    named.push(format!("and {} more", news.len() - named.len()));
+                }
+                format!("what was discovered can't be used in part: {}", named.join("; "))
+            }
         }
     }
 
@@ -64,6 +99,13 @@ impl DiscoveryChange {
             }
             Self::Failed { reason, backends } => json!({ "reason": reason, "backends": backends }),
             Self::Recovered { backends } => json!({ "backends": backends }),
+            Self::Refused { news, refused, backends } => {
+                let named = news
+                    .iter()
+                    .take(MOST_NAMED)
+                    .map(|Refused { key, reason, is_kept }| json!({ "key": key, "reason": reason, "kept": is_kept }));
+                json!({ "keys": named.collect::<Vec<_>>(), "refused": refused, "backends": backends })
+            }
         }
     }
 
@@ -72,7 +114,9 @@ impl DiscoveryChange {
             Self::Changed { backends, added, removed } => {
                 info!(service, backends, added, removed, "the discovered backends have changed");
             }
-            Self::Failed { backends, .. } => warn!(service, backends, "{}", self.text()),
+            Self::Failed { backends, .. } | Self::Refused { backends, .. } => {
+                warn!(service, backends, "{}", self.text());
+            }
             Self::Recovered { backends } => info!(service, backends, "{}", self.text()),
         }
     }

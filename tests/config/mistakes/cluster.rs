@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use evenkeel::config::model::Source;
+
 use crate::support::{Folder, GOOD, good, only_mistake, told};
 
 /// An election with these keys after a good configuration.
@@ -71,4 +73,28 @@ fn tls_is_spoken_to_members_that_want_it() {
     let warned = told(&loaded.warnings);
     assert_eq!(warned.len(), 3, "{warned:?}");
     assert!(warned[0].contains("`ca` has no effect: no TLS is spoken to etcd"), "{warned:?}");
+}
+
+#[test]
+fn backends_are_discovered_in_the_same_etcd_unless_another_one_is_named() {
+    let discover = |keys: &str| format!("{}\n[service.app.discover]\n{keys}\n", elect(ETCD));
+    let found = |text: &str| {
+        let loaded = good(text);
+        let service = loaded.config.services.into_iter().find(|service| service.name == "app").unwrap();
+        let Source::Etcd { etcd, prefix } = service.discover.unwrap().from else { panic!() };
+        (etcd.endpoints, prefix, told(&loaded.warnings))
+    };
+    let (endpoints, prefix, warned) = found(&discover("etcd = \"/api/\""));
+    assert_eq!((&*prefix, endpoints), ("/api/", vec![("127.0.0.1".to_owned(), 2379)]));
+    assert_eq!(warned, [""; 0]);
+    let (endpoints, ..) = found(&discover("etcd = \"/api/\"\nendpoints = [\"http://other\"]"));
+    assert_eq!(endpoints, [("other".to_owned(), 2379)]);
+    let (.., warned) = found(&discover("etcd = \"/api\"\nca = \"ca.pem\""));
+    assert_eq!(warned.len(), 2, "{warned:?}");
+    let warned = warned.join("\n");
+    assert!(warned.contains("keys such as `/api2/a` begin with `/api` as well"), "{warned}");
+    assert!(warned.contains("`ca` has no effect"), "{warned}");
+    // what is wrong with the etcd of the election is told there, and only there
+    let broken = format!("{}\n[service.app.discover]\netcd = \"/api/\"\n", elect("etcd = []"));
+    assert!(only_mistake(&broken).contains("cluster.elect.etcd: there is no member"));
 }

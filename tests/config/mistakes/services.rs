@@ -35,6 +35,30 @@ fn services_must_have_distinct_backends() {
             "service.app.discover.dns: `api.internal:99999` can't be looked up",
         ),
         (
+            service("[service.app.discover]\nfile = 'a'\netcd = '/a/'"),
+            "service.app.discover: backends can't be discovered by file and etcd at once",
+        ),
+        (
+            service("[service.app.discover]\netcd = '/a/'"),
+            "service.app.discover: `discover` does not say where etcd is",
+        ),
+        (
+            service("[service.app.discover]\netcd = ''\nendpoints = ['http://a']"),
+            "service.app.discover.etcd: every key in etcd would be a backend",
+        ),
+        (
+            service("[service.app.discover]\netcd = '/a/'\nendpoints = []"),
+            "service.app.discover.endpoints: there is no member of etcd to ask",
+        ),
+        (
+            service("[service.app.discover]\netcd = '/a/'\nendpoints = ['a:2379']"),
+            "service.app.discover.endpoints[0]: `a:2379` has no scheme",
+        ),
+        (
+            service("[service.app.discover]\netcd = '/a/'\nendpoints = ['http://a']\nuser = 'edge'"),
+            "service.app.discover.user: a user needs a password",
+        ),
+        (
             backend("address = '1.2.3.4.5:1'"),
             "service.app.backend[1].address: `1.2.3.4.5:1` is not the address of a backend",
         ),
