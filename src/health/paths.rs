@@ -7,8 +7,8 @@
 //! that one that loses packets does not go up and down with each of them.
 //!
 //! Of the paths that are up, the first one written is used until another one is far better. What a path costs is the time to connect, and a
-//! second for each failure: the time in which TCP repeats the first packet (RFC 6298, section 2). Far better is half of it, by 5 ms, in
-//! three looks in a row, of which there is one after the check of each path.
+//! second for each failure: the time in which TCP repeats the first packet (RFC 6298, section 2). Far better is half of it, by 5 ms, at
+//! two checks in a row of the path in use, by the time that this very check took where that is less than the average: one check that was slow moves nothing.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -40,8 +40,8 @@ const LEAST_PATIENCE: f64 = 0.3;
 const FAILURE_MS: f64 = 1000.0;
 /// The least that a better path saves, in milliseconds.
 const WORTH_MS: f64 = 5.0;
-/// How often in a row another path has to be far better.
-const LASTING: u32 = 3;
+/// At how many checks in a row of the path in use another one has to be far better.
+const LASTING: u32 = 2;
 /// Losses of dials beyond this add nothing to one look.
 const MOST_LOSSES: u32 = 5;
 
@@ -53,7 +53,7 @@ pub struct PathWatch {
     each: Vec<Watched>,
     /// The path that was told to be the one in use.
     told: usize,
-    /// Looks in a row in which another one was far better.
+    /// Checks in a row of the path in use at which another one was far better.
     better: u32,
 }
 
@@ -72,6 +72,8 @@ struct Watched {
     loss: f64,
     /// The average time to connect, in milliseconds.
     rtt: Option<f64>,
+    /// The time to connect of the last check that has connected, in milliseconds.
+    newest_rtt: Option<f64>,
     /// The losses of dials that have been seen.
     losses: u32,
 }
@@ -167,25 +169,25 @@ impl PathWatch {
         now: Moment,
     ) -> Vec<PathChange> {
         self.each[place].record(shown, began, now);
-        self.look(policy, now)
+        self.look(place, policy, now)
     }
 
-    /// Judges the paths by what is known, and publishes which one is used.
-    fn look(&mut self, policy: &Policy, now: Moment) -> Vec<PathChange> {
+    /// Judges the paths by what is known, of which a check of the one at this place is new, and publishes which one is used.
+    fn look(&mut self, checked: usize, policy: &Policy, now: Moment) -> Vec<PathChange> {
         let mut news = Vec::new();
         for (place, path) in self.each.iter_mut().enumerate() {
             path.take_losses(self.paths.losses(place));
         }
-        let mut are_some_cut = false;
+        let mut cut = Vec::new();
         for place in 0..self.each.len() {
-            are_some_cut |= self.judge(place, policy, now, &mut news);
+            if self.judge(place, policy, now, &mut news) {
+                cut.push(place);
+            }
         }
-        self.choose(&mut news);
-        if are_some_cut {
-            // only now, when those that are sent again find another path
-            let cut = self.each.iter_mut().enumerate().filter(|(_, path)| path.is_cut && !path.is_up);
-            cut.filter(|(_, path)| path.last.as_ref().is_some_and(|last| !last.ok))
-                .for_each(|(place, _)| self.paths.cut(place));
+        self.choose(checked, &mut news);
+        if !cut.is_empty() {
+            // only now, when those that are sent again find another path; those that were cut before may have connections by now that are good
+            cut.into_iter().for_each(|place| self.paths.cut(place));
             timer::wake_all();
         }
         news
@@ -216,7 +218,7 @@ impl PathWatch {
     }
 
     /// Puts the paths into an order, and tells when another one is the first.
-    fn choose(&mut self, news: &mut Vec<PathChange>) {
+    fn choose(&mut self, checked: usize, news: &mut Vec<PathChange>) {
         let current = self.paths.first();
         let cost = |place: &usize| self.each[*place].cost();
         let by_cost = |a: &usize, b: &usize| cost(a).partial_cmp(&cost(b)).unwrap_or(Ordering::Equal);
@@ -224,8 +226,13 @@ impl PathWatch {
         // stable: of equals the one that is written first
         order.sort_by(|a, b| self.each[*b].is_up.cmp(&self.each[*a].is_up).then_with(|| by_cost(a, b)));
         let best = order[0];
-        let is_better = cost(&best) * 2.0 + WORTH_MS < cost(&current);
-        self.better = if is_better { self.better + 1 } else { 0 };
+        let is_better = cost(&best) * 2.0 + WORTH_MS < self.each[current].least_cost();
+        self.better = match is_better {
+            // the check of another path says nothing new of the one in use
+            true if checked == current => self.better + 1,
+            true => self.better,
+            false => 0,
+        };
         let is_out = !self.each[current].is_up && self.each[best].is_up;
         let chosen = if is_out || self.better >= LASTING { best } else { current };
         if let Some(at) = order.iter().position(|place| *place == chosen) {
@@ -292,6 +299,7 @@ impl Watched {
             passed: 0,
             loss: 0.0,
             rtt: None,
+            newest_rtt: None,
             losses,
         }
     }
@@ -308,6 +316,7 @@ impl Watched {
         self.loss += NEWEST_FAILURE * (f64::from(u8::from(!ok)) - self.loss);
         if let Some(rtt) = shown.rtt {
             let newest = millis(rtt);
+            self.newest_rtt = Some(newest);
             self.rtt = Some(self.rtt.map_or(newest, |average| average + NEWEST_RTT * (newest - average)));
         }
         let reason = match &shown.result {
@@ -334,6 +343,12 @@ impl Watched {
     /// In milliseconds.
     fn cost(&self) -> f64 {
         self.rtt.unwrap_or(0.0) + self.loss * FAILURE_MS
+    }
+
+    /// The same by the time of the last check, where that is less than the average.
+    fn least_cost(&self) -> f64 {
+        let rtt = self.rtt.zip(self.newest_rtt).map_or(0.0, |(average, newest)| average.min(newest));
+        rtt + self.loss * FAILURE_MS
     }
 }
 

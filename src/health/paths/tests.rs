@@ -31,7 +31,11 @@ fn hangs() -> PathResult {
 
 impl World {
     fn new() -> Self {
-        let addresses = Addresses::of_paths(["10.0.1.5:80", "10.9.1.5:80"].map(|address| address.parse().unwrap()));
+        Self::between(["10.0.1.5:80", "10.9.1.5:80"])
+    }
+
+    fn between<const N: usize>(paths: [&str; N]) -> Self {
+        let addresses = Addresses::of_paths(paths.map(|address| address.parse().unwrap()));
         let policy = Policy {
             kind: Check::Tcp { send: Vec::new(), expect: Vec::new() },
             port: None,
@@ -163,6 +167,34 @@ fn a_path_that_is_far_better_is_taken_when_that_lasts() {
     for _ in 0..20 {
         assert_eq!(world.round(&good(2), &good(2)), 1, "as good is no reason to go back");
     }
+}
+
+#[test]
+fn one_check_that_was_slow_moves_nothing() {
+    let mut world = World::new();
+    world.round(&good(1), &good(1));
+    for _ in 0..5 {
+        assert_eq!(world.round(&good(280), &good(1)), 0);
+        for _ in 0..10 {
+            assert_eq!(world.round(&good(1), &good(1)), 0);
+        }
+    }
+    assert!(world.told().is_empty());
+}
+
+#[test]
+fn connections_that_were_made_after_a_path_was_left_are_not_cut_because_of_another_one() {
+    let mut world = World::between(["10.0.1.5:80", "10.9.1.5:80", "10.8.1.5:80"]);
+    let observe = |world: &mut World, place, shown: &PathResult| {
+        world.now = world.now.plus(Duration::from_millis(1));
+        let _ = world.watch.observe(place, shown, &world.policy, START, world.now);
+    };
+    for (place, shown) in [(1, good(1)), (2, good(1)), (0, silent())] {
+        observe(&mut world, place, &shown);
+    }
+    let (later, second) = (world.via(0), world.via(1));
+    observe(&mut world, 1, &silent());
+    assert_eq!([later, second].map(|via| world.watch.paths.is_dead(via)), [false, true]);
 }
 
 #[test]
