@@ -73,8 +73,7 @@ impl Startup<'_> {
         let (store, operators) = publish(snapshot, &config, self.events);
         let mut workers = data_plane(&config, &store, self.recorder, &registry)?;
         listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
-        let shown = told(&listeners, &store);
-        let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
+        let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
         let recovering = recovering(&config, &accounting, &store, &faults, &monitor, &candidate.leadership());
