@@ -78,7 +78,7 @@ class Etcd:
         for member in self.members:
             member.start(self.members)
 
-    def call(self, path, message, seconds=20):
+    def call(self, path, message, seconds=60):
         end = time.monotonic() + seconds
         while True:
             for member in self.well:
@@ -89,7 +89,7 @@ class Etcd:
                 except OSError as error:
                     last = error
             if time.monotonic() > end:
-                raise SystemExit(f"etcd does not answer: {last}")
+                raise SystemExit(f"etcd does not answer {path} within {seconds} s: {last}")
             time.sleep(0.01)
 
     def put(self, key, value, lease=0):

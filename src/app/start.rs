@@ -74,8 +74,7 @@ impl Startup<'_> {
         let (store, operators) = publish(snapshot, &config, self.events);
         let mut workers = data_plane(&config, &store, self.recorder, &registry)?;
         listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
-        let shown = told(&listeners, &store);
-        let (agents, faults) = (Agents::default(), Arc::<Faults>::default());
+        let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
         let sharing = Arc::new(Sharing::new(&config.server.state_dir, Arc::clone(store.events())));
         sharing.commit(parts::share(&config)?);

@@ -49,14 +49,9 @@ impl Checker<'_> {
 
     fn etcd_source(&mut self, at: &KeyPath, prefix: &str, raw: &raw::Discover) -> Option<Source> {
         let etcd = self.etcd_access(at, raw);
-        let prefix_at = at.key("etcd");
-        if prefix.is_empty() {
-            let mistake = self.mistake(&prefix_at, "every key in etcd would be a backend");
-            self.report(mistake.expected("what the keys of the backends begin with, such as \"/services/api/\""));
-            return None;
-        }
         if !prefix.ends_with('/') {
-            let mistake = self.mistake(&prefix_at, format!("keys such as `{prefix}2/a` begin with `{prefix}` as well"));
+            let mistake =
+                self.mistake(&at.key("etcd"), format!("keys such as `{prefix}2/a` begin with `{prefix}` as well"));
             self.report(mistake.warning().near(Some(format!("{prefix}/"))));
         }
         Some(Source::Etcd { etcd: etcd?, prefix: prefix.to_owned() })

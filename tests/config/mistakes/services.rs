@@ -44,7 +44,7 @@ fn services_must_have_distinct_backends() {
         ),
         (
             service("[service.app.discover]\netcd = ''\nendpoints = ['http://a']"),
-            "service.app.discover.etcd: every key in etcd would be a backend",
+            "service.app.discover.etcd: \"\" can't be used here",
         ),
         (
             service("[service.app.discover]\netcd = '/a/'\nendpoints = []"),
