@@ -261,7 +261,16 @@ class Play:
         self.note(what, time.monotonic() - began)
         end(member)
         self.etcd.well.append(member)
-        self.etcd.delete("more")
+        self.settle()
+
+    def settle(self):
+        """The key is deleted for good: a call that got no answer in time may be carried out later."""
+        quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < 4:
+            if self.etcd.count() > 1:
+                self.etcd.delete("more")
+                quiet_since = time.monotonic()
+            time.sleep(0.1)
         self.proxy.wait_for(1)
 
     def all_killed(self):
@@ -276,8 +285,7 @@ class Play:
             member.start(self.etcd.members)
         self.etcd.put("more", self.address(0))
         self.note("all members killed", self.proxy.wait_for(2))
-        self.etcd.delete("more")
-        self.proxy.wait_for(1)
+        self.settle()
 
     def play(self, rounds):
         for _ in range(10 * rounds):
