@@ -113,14 +113,9 @@ impl Running {
                         let _ = request.done.send(done);
                     }
                 }
-                Some(request) = self.hand_overs.recv() => {
-                    // it waited behind another one, or behind a reload; a process must not end because of a request that was given up
-                    if request.done.is_closed() {
-                        tracing::info!(by = request.by, "hand-over: not begun, because whoever asked has not waited for it");
-                    } else if self.hand_over(request, successor.is_some()).await {
-                        return Ended::Stopped;
-                    }
-                }
+                Some(request) = self.hand_overs.recv() => if self.hand_over(request, successor.is_some()).await {
+                    return Ended::Stopped;
+                },
                 Some(()) = changes.recv() => match self.source_has_changed().await {
                     true => _ = self.reload("the file has changed", successor.as_ref()).await,
                     false => tracing::debug!("the file was touched, and holds what it held: not reloaded"),
@@ -141,6 +136,11 @@ impl Running {
 
     /// Gives the work to another instance; whether it has it now, so that this process can stop.
     async fn hand_over(&mut self, request: HandOver, is_replaced: bool) -> bool {
+        // it waited behind another one, or behind a reload; a process must not end because of a request that was given up
+        if request.done.is_closed() {
+            tracing::info!(by = request.by, "hand-over: not begun, because whoever asked has not waited for it");
+            return false;
+        }
         let handed_over = match is_replaced {
             true => Err("an upgrade is under way: ask again when it is over".to_owned()),
             false => tokio::select! {

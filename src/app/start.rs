@@ -66,18 +66,15 @@ impl Startup<'_> {
     pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
         let (registry, discoveries, mut exporter) = (self.registry, self.discoveries, self.exporter);
         let Loaded { config, effective, .. } = self.loaded;
-        let (effective, mut listeners) = (Arc::new(effective), Listeners::new(config.server.workers));
+        let effective = Arc::new(effective);
         let prepared_webhooks = notify::prepare(&config.notify)?;
         exporter.commit(otlp::prepare(config.otlp.as_ref())?);
-        let prepared = listeners.prepare(&config, None, &registry, inherited)?;
-        let (config, snapshot) = first(config, effective.hash(), &discoveries, &registry)?;
-        let (store, operators) = publish(snapshot, &config, self.events);
-        let mut workers = data_plane(&config, &store, self.recorder, &registry)?;
-        listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
+        let hash = effective.hash();
+        let served = data_plane(config, hash, &discoveries, &registry, self.events, self.recorder, inherited)?;
+        let DataPlane { config, store, operators, listeners, workers } = served;
         let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
-        let sharing = Arc::new(Sharing::new(&config.server.state_dir, Arc::clone(store.events())));
-        sharing.commit(parts::share(&config)?);
+        let sharing = sharing(&config, &store)?;
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
         let recovering =
             recovering(&config, &accounting, &store, &monitor, (&faults, &candidate.leadership(), &sharing));
@@ -130,15 +127,41 @@ impl Startup<'_> {
     }
 }
 
-/// The workers, which accept nothing yet.
+/// What serves clients.
+struct DataPlane {
+    config: model::Config,
+    store: Arc<Store>,
+    operators: Arc<Operators>,
+    listeners: Listeners,
+    workers: listener::DataPlane,
+}
+
+/// Opens the listeners, and has workers serve by the first snapshot.
 fn data_plane(
-    config: &model::Config,
-    store: &Arc<Store>,
-    recorder: &Recorder,
+    config: model::Config,
+    hash: &str,
+    discoveries: &Discoveries,
     registry: &Arc<Registry>,
-) -> Result<listener::DataPlane, String> {
-    let started = listener::start(config.server.workers, store, recorder, registry);
-    started.map_err(|error| format!("the workers can't start: {error}"))
+    events: Arc<Events>,
+    recorder: &Recorder,
+    inherited: &mut Inherited,
+) -> Result<DataPlane, String> {
+    let mut listeners = Listeners::new(config.server.workers);
+    let prepared = listeners.prepare(&config, None, registry, inherited)?;
+    let (config, snapshot) = first(config, hash, discoveries, registry)?;
+    let (store, operators) = publish(snapshot, &config, events);
+    // they accept nothing before the listeners are theirs
+    let started = listener::start(config.server.workers, &store, recorder, registry);
+    let mut workers = started.map_err(|error| format!("the workers can't start: {error}"))?;
+    listeners.commit(prepared, &store.load(), &mut workers, config.server.drain_timeout);
+    Ok(DataPlane { config, store, operators, listeners, workers })
+}
+
+/// What instances share, where they do.
+fn sharing(config: &model::Config, store: &Store) -> Result<Arc<Sharing>, String> {
+    let sharing = Arc::new(Sharing::new(&config.server.state_dir, Arc::clone(store.events())));
+    sharing.commit(parts::share(config)?);
+    Ok(sharing)
 }
 
 /// The listeners as they are shown, once events have told of them.

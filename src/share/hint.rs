@@ -102,7 +102,9 @@ impl Instance {
         if bytes.len() > LONGEST {
             return Err(format!("it has {} bytes, and {LONGEST} are read at most", bytes.len()));
         }
-        let mut read: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let mut read: Self = serde_json::from_value(object.into()).map_err(|error| error.to_string())?;
         read.repairs.truncate(MOST_REPAIRS);
         read.verdicts.truncate(MOST_VERDICTS);
         read.verdicts.retain(|verdict| (0.0..=1.0).contains(&verdict.confidence));
