@@ -95,7 +95,7 @@ fn a_password_that_is_not_taken_is_said_and_one_that_is_replaced_by_a_reload_is_
     let file = dir.file("password", "wrong\n");
     let toml = with(&through(&redis.url(), &format!(", store_password_file = {file:?}")), &origins);
     let here = Proxy::start(&toml);
-    wait_until("that is said", || trouble(&here).contains("WRONGPASS"));
+    wait_until("that is said", || trouble(&here).contains("Password authentication failed"));
     let alone = all(&here, USERS);
     assert_eq!(all(&here, USERS), alone);
     dir.file("password", "right\n");
