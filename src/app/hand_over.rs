@@ -6,7 +6,7 @@
 //! 1. Connections are closed while the address is still here: idle ones at once, the others after their answer (`Connection: close`,
 //!    GOAWAY). New ones are still accepted, and closed after one answer. So nobody is refused, and what is open becomes few.
 //! 2. Then no new connection may begin (`io::hold_back`), for as long as those that are open take for their one answer: some
-//!    milliseconds. A client's kernel knocks again after a second, at whichever machine has the address by then.
+//!    milliseconds, or seconds on a machine that is short of processors. A client's kernel knocks again after a second, at whichever machine has the address by then.
 //! 3. Only now, with nothing open, `/readyz` says 503, by which the address is given away; the end of this step is that this machine
 //!    has it no more. Where no address moves (a balancer in front, ECMP, Kubernetes), nothing is held back, and the end is that no
 //!    new connection has come for a while.
@@ -25,8 +25,12 @@ use crate::config::model::Address;
 use crate::event::{HandOverChange, Kind, Subject};
 use crate::io::own_addresses;
 
-/// How long new connections are held back at most while those that are open get their answers.
+/// For so long new connections are held back after the last one of those that are open has had its answer.
 const HELD_BACK: Duration = Duration::from_millis(500);
+
+/// How long they are held back at most, where one after the other has its answer but the machine is slow. A client's kernel knocks after 1 s and after 3 s
+/// (RFC 6298): so the second time it is let in.
+const HELD_BACK_AT_MOST: Duration = Duration::from_millis(2500);
 
 /// How long another machine may take to get an address. keepalived takes about 0.3 s.
 const MOVE: Duration = Duration::from_secs(5);
@@ -97,7 +101,15 @@ fn here(addresses: &[IpAddr]) -> Vec<IpAddr> {
 /// Has another machine take these addresses.
 async fn give_addresses(system: &System, moving: &[IpAddr]) -> Result<(), String> {
     system.listeners.hold_back();
-    let _ = timeout(HELD_BACK, until(|| system.workers.connections() == 0)).await;
+    let (mut open, mut since) = (system.workers.connections(), Instant::now());
+    let answered = until(|| {
+        let now = system.workers.connections();
+        if now < open {
+            (open, since) = (now, Instant::now());
+        }
+        now == 0 || since.elapsed() >= HELD_BACK
+    });
+    let _ = timeout(HELD_BACK_AT_MOST, answered).await;
     system.admin.enter(Phase::HandingOver);
     let moved = timeout(MOVE, until(|| here(moving).is_empty())).await;
     system.listeners.let_in();
