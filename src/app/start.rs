@@ -17,7 +17,7 @@ use super::{listener_events, parts};
 use crate::admin;
 use crate::backup::Backups;
 use crate::clock::Moment;
-use crate::config::{Loaded, model};
+use crate::config::{Effective, Loaded, model};
 use crate::event::Events;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
@@ -65,12 +65,10 @@ impl Startup<'_> {
     /// Why that is not possible; for people.
     pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
         let (registry, discoveries, mut exporter) = (self.registry, self.discoveries, self.exporter);
-        let Loaded { config, effective, .. } = self.loaded;
-        let effective = Arc::new(effective);
+        let (config, effective) = (self.loaded.config, Arc::new(self.loaded.effective));
         let prepared_webhooks = notify::prepare(&config.notify)?;
         exporter.commit(otlp::prepare(config.otlp.as_ref())?);
-        let hash = effective.hash();
-        let served = data_plane(config, hash, &discoveries, &registry, self.events, self.recorder, inherited)?;
+        let served = data_plane(config, &effective, &discoveries, &registry, self.events, self.recorder, inherited)?;
         let DataPlane { config, store, operators, listeners, workers } = served;
         let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
@@ -139,7 +137,7 @@ struct DataPlane {
 /// Opens the listeners, and has workers serve by the first snapshot.
 fn data_plane(
     config: model::Config,
-    hash: &str,
+    effective: &Effective,
     discoveries: &Discoveries,
     registry: &Arc<Registry>,
     events: Arc<Events>,
@@ -148,7 +146,7 @@ fn data_plane(
 ) -> Result<DataPlane, String> {
     let mut listeners = Listeners::new(config.server.workers);
     let prepared = listeners.prepare(&config, None, registry, inherited)?;
-    let (config, snapshot) = first(config, hash, discoveries, registry)?;
+    let (config, snapshot) = first(config, effective.hash(), discoveries, registry)?;
     let (store, operators) = publish(snapshot, &config, events);
     // they accept nothing before the listeners are theirs
     let started = listener::start(config.server.workers, &store, recorder, registry);
