@@ -127,7 +127,8 @@ fn requests_that_wait_on_a_path_that_dies_are_sent_again_over_the_other_and_the_
         (&backend["failures"], &backend["breaker"], &backend["state"]),
         (&0.into(), &"closed".into(), &"up".into())
     );
-    assert_eq!(states(&proxy), ["down", "up chosen"]);
+    // the choice is in force a moment before the status has all of it
+    wait_until("the status has it", || states(&proxy) == ["down", "up chosen"]);
 }
 
 #[test]
