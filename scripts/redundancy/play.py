@@ -45,7 +45,7 @@ class Script:
 
 
 SCRIPTS = {
-    "discovery": Script(("etcd",), arguments=("EVENKEEL",)),
+    "discovery": Script(("etcd",), arguments=("EVENKEEL",), is_in_short=False),
     "isolation": Script(("namespaces",), is_in_short=False),
     "words": Script(("etcd",), arguments=("EVENKEEL",), is_in_short=False),
     "zones": Script(("namespaces",), is_in_short=False),
