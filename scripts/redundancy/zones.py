@@ -181,7 +181,8 @@ def load(zones, seconds, rate):
 
 
 def outcome(process):
-    result = json.loads(process.communicate()[0])
+    # the line before it says that the load begins
+    result = json.loads(process.communicate()[0].splitlines()[-1])
     processes.remove(process)
     return result
 
