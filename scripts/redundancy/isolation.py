@@ -16,43 +16,15 @@ import sys
 import tempfile
 import time
 
+from namespaces import clean, inside, ip, run, space
+
 EVENKEEL = os.path.abspath(os.environ.get("EVENKEEL", "target/release/evenkeel"))
 TAG = f"eki{os.getpid()}"
 PROXY = f"{TAG}-proxy"
 SIDES = {"red": 1, "blue": 2}
 ME = os.path.abspath(__file__)
 
-spaces, processes, ROWS = [], [], []
-
-
-def run(*command, check=True):
-    return subprocess.run(command, check=check, capture_output=True, text=True)
-
-
-def ip(*words):
-    run("ip", *words)
-
-
-def inside(space, *command, **more):
-    process = subprocess.Popen(["ip", "netns", "exec", space, *command], **more)
-    processes.append(process)
-    return process
-
-
-def clean():
-    for process in processes:
-        process.kill()
-        process.wait()
-    processes.clear()
-    for space in spaces:
-        run("ip", "netns", "del", space, check=False)
-    spaces.clear()
-
-
-def space(name):
-    ip("netns", "add", name)
-    spaces.append(name)
-    ip("-n", name, "link", "set", "lo", "up")
+ROWS = []
 
 
 def set_up():

@@ -26,6 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from harness import Row  # noqa: E402
+from namespaces import clean, inside, ip, processes, run, space  # noqa: E402
 
 EVENKEEL = os.path.abspath(os.environ.get("EVENKEEL", "target/release/evenkeel"))
 RATE = int(os.environ.get("RATE", "1000"))
@@ -37,39 +38,6 @@ PROXY = f"{TAG}-proxy"
 BACKENDS = 2
 IP_BIND_ADDRESS_NO_PORT = 24
 ME = os.path.abspath(__file__)
-
-spaces, processes = [], []
-
-
-def run(*command, check=True):
-    return subprocess.run(command, check=check, capture_output=True, text=True)
-
-
-def ip(*words):
-    run("ip", *words)
-
-
-def inside(space, *command, **more):
-    process = subprocess.Popen(["ip", "netns", "exec", space, *command], **more)
-    processes.append(process)
-    return process
-
-
-def clean():
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    processes.clear()
-    for space in spaces:
-        run("ip", "netns", "del", space, check=False)
-    spaces.clear()
-
-
-def space(name):
-    ip("netns", "add", name)
-    spaces.append(name)
-    ip("-n", name, "link", "set", "lo", "up")
 
 
 def link(backend, number):

@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 
+from namespaces import clean, inside, ip, processes, run, space
+
 EVENKEEL = os.path.abspath(os.environ.get("EVENKEEL", "target/release/evenkeel"))
 REQUESTS = int(os.environ.get("REQUESTS", "50000"))
 RATE = int(os.environ.get("RATE", "1000"))
@@ -29,21 +31,7 @@ ME = os.path.abspath(__file__)
 ZONES = "abc"
 INSTANCES = 2
 
-spaces, processes, ROWS = [], [], []
-
-
-def run(*command, check=True):
-    return subprocess.run(command, check=check, capture_output=True, text=True)
-
-
-def ip(*words):
-    run("ip", *words)
-
-
-def inside(space, *command, **more):
-    process = subprocess.Popen(["ip", "netns", "exec", space, *command], **more)
-    processes.append(process)
-    return process
+ROWS = []
 
 
 def end(process):
@@ -56,22 +44,6 @@ def end(process):
             process.wait()
     if process in processes:
         processes.remove(process)
-
-
-def clean():
-    for process in list(processes):
-        process.kill()
-        process.wait()
-    processes.clear()
-    for space in spaces:
-        run("ip", "netns", "del", space, check=False)
-    spaces.clear()
-
-
-def space(name):
-    ip("netns", "add", name)
-    spaces.append(name)
-    ip("-n", name, "link", "set", "lo", "up")
 
 
 def address(zone, number=0):
