@@ -31,6 +31,10 @@ pub(super) struct Keepalived {
     /// The interface that gets the address [default: the one in whose network the peer is]
     #[arg(long, value_name = "NAME", value_parser = interface)]
     interface: Option<String>,
+    /// This machine's own address, from which adverts are sent; said when the text is written on another machine [default: the
+    /// interface's address in the network of the peer]
+    #[arg(long, value_name = "ADDRESS", value_parser = peer)]
+    source: Option<IpAddr>,
     /// 1 to 154, to which the weight adds up to 100. Equal on both machines: whoever has the address keeps it
     #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u8).range(1..=HIGHEST - MOST_WEIGHT))]
     priority: u8,
@@ -128,17 +132,21 @@ impl Keepalived {
         Ok(Pair { asked: self, interface, source, track_file, script })
     }
 
+    /// The machines' own addresses, between which adverts go.
+    fn ends(&self) -> impl Iterator<Item = IpAddr> {
+        self.peers.iter().copied().chain(self.source)
+    }
+
     /// Whether what was said can be true of two machines.
     fn contradictions(&self, own: &[OwnAddress]) -> Result<(), String> {
         let mut seen = BTreeSet::new();
-        if let Some(twice) =
-            self.vips.iter().map(IpNet::addr).chain(self.peers.iter().copied()).find(|a| !seen.insert(*a))
-        {
-            return Err(format!("{twice} is named twice: each --vip and each --peer is an address of its own"));
+        let vips = self.vips.iter().map(IpNet::addr);
+        if let Some(twice) = vips.chain(self.ends()).find(|address| !seen.insert(*address)) {
+            return Err(format!("{twice} is named twice: each --vip, --peer and --source is an address of its own"));
         }
         let is_v4 = self.peers[0].is_ipv4();
-        if self.peers.iter().any(|peer| peer.is_ipv4() != is_v4) {
-            return Err("all --peer are IPv4, or all are IPv6: adverts go over one of the two".to_owned());
+        if self.ends().any(|end| end.is_ipv4() != is_v4) {
+            return Err("--peer and --source are all IPv4, or all IPv6: adverts go over one of the two".to_owned());
         }
         if self.vips.iter().all(|vip| vip.addr().is_ipv4() != is_v4) {
             let family = if is_v4 { "IPv4" } else { "IPv6" };
@@ -154,7 +162,9 @@ impl Keepalived {
         if let Some(peer) = self.peers.iter().find(everybody) {
             return Err(format!("{peer} is no address of one machine in this machine's network"));
         }
-        match self.peers.iter().find(|peer| own.iter().any(|own| own.address == **peer)) {
+        let is_own = |address: IpAddr| own.iter().any(|own| own.address == address);
+        let is_for_this_machine = self.source.is_none_or(is_own);
+        match self.peers.iter().find(|peer| is_for_this_machine && is_own(**peer)) {
             Some(peer) => Err(format!("{peer} is an address of this machine: --peer is the other machine's")),
             None => Ok(()),
         }
@@ -169,9 +179,10 @@ impl Keepalived {
         };
         let found: Vec<&OwnAddress> = own.iter().filter(reaches).collect();
         let names: BTreeSet<&str> = found.iter().map(|own| &*own.interface).collect();
+        let source = self.source.or(found.first().map(|own| own.address));
         match (&self.interface, names.len()) {
-            (Some(name), _) => Ok((name.clone(), found.first().map(|own| own.address))),
-            (None, 1) => Ok((found[0].interface.clone(), Some(found[0].address))),
+            (Some(name), _) => Ok((name.clone(), source)),
+            (None, 1) => Ok((found[0].interface.clone(), source)),
             (None, _) => Err(format!(
                 "which interface gets the address? {} of this machine is in one network with {}: say --interface",
                 if names.is_empty() { "none" } else { "more than one" },
@@ -406,6 +417,16 @@ mod tests {
     }
 
     #[test]
+    fn a_text_for_another_machine_names_its_address() {
+        // it may be written on the other machine, too
+        let text = asked("--vip 10.0.0.9/24 --peer 10.0.0.2 --interface eth0 --source 10.0.0.7").unwrap();
+        for own in [machine(), Vec::new()] {
+            let text = text.pair(&own).unwrap().text();
+            assert!(text.contains("    unicast_src_ip 10.0.0.7\n"), "{text}");
+        }
+    }
+
+    #[test]
     fn a_network_of_two_has_two_addresses_and_a_file_has_one_place() {
         let text = asked("--vip 10.1.0.0/31 --vip 10.0.0.9/32 --peer 10.0.0.3 --track-file weight").unwrap();
         let text = text.pair(&machine()).unwrap().text();
@@ -434,7 +455,8 @@ mod tests {
             ("--vip 10.0.0.9/24", "--peer"),
             ("--peer 10.0.0.3", "--vip"),
             ("--vip 10.0.0.9/24 --peer 10.0.0.9", "named twice"),
-            ("--vip 10.0.0.9/24 --peer 10.0.0.3 --peer fd00::3", "all --peer are IPv4"),
+            ("--vip 10.0.0.9/24 --peer 10.0.0.3 --source 10.0.0.3", "named twice"),
+            ("--vip 10.0.0.9/24 --peer 10.0.0.3 --peer fd00::3", "--peer and --source are all IPv4"),
             ("--vip fd00::9/64 --peer 10.0.0.3", "one --vip has to be"),
             ("--vip 10.0.0.9/24 --peer 10.0.0.2", "an address of this machine"),
             ("--vip 10.0.0.9/24 --peer 192.0.2.1", "say --interface"),
