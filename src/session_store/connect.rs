@@ -121,6 +121,12 @@ async fn unix(path: &PathBuf) -> Result<UnixStream, String> {
 }
 
 impl Connection {
+    /// Waits until it is closed by the other side, or broken, which is known without sending anything. Not to be called again after that.
+    pub async fn closed(&mut self) {
+        // how its task has ended does not matter: nothing reads from the connection any more
+        let _ = (&mut self.driver).await;
+    }
+
     /// Closes it: what waits for answers is told so at once.
     pub fn close(&self) {
         self.driver.abort();
@@ -168,4 +174,32 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Bounded<I> {
 /// An error of the client's in one line.
 pub(super) fn said(error: &redis::RedisError) -> String {
     error.to_string().lines().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use super::*;
+
+    #[test]
+    fn a_connection_on_which_nobody_asks_anything_tells_that_it_was_closed() {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            let (ours, mut store) = tokio::io::duplex(1024);
+            let target = Target {
+                address: StoreAddress::Unix("/".into()),
+                tls: None,
+                login: RedisConnectionInfo::default().set_skip_set_lib_name(),
+            };
+            let mut connection = target.log_in(ours).await.unwrap();
+            let mut wait = Box::pin(connection.closed());
+            let waits = std::future::poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx).is_pending())).await;
+            assert!(waits);
+            store.shutdown().await.unwrap();
+            assert_eq!(store.read(&mut [0; 16]).await.unwrap(), 0, "and it is closed on this side as well");
+            wait.await;
+        });
+    }
 }

@@ -143,6 +143,8 @@ impl Keeper {
                     }
                     Err(panic) => break End::Broken(format!("a defect: {panic}")),
                 },
+                // one that nothing is sent over would tell it to the next who asks otherwise, and that may be after the store is back
+                () = open.connection.closed() => break End::Broken("it has closed the connection".to_owned()),
                 count = self.messages.recv_many(&mut came, MOST), if open.batches.len() < AT_ONCE || !state.is_up() => match count {
                     0 => break End::Over,
                     _ => self.take(&mut open, &mut came),

@@ -102,7 +102,8 @@ fn a_password_that_is_not_taken_is_said_and_one_that_is_replaced_by_a_reload_is_
     assert_eq!(here.reload(&toml).status, 200);
     wait_until("it is used", || is_up(&here));
     serves(&here, USERS);
-    assert_eq!(redis.entries().len(), 1, "those that it has decided alone follow when they are looked up again");
+    // those that it has decided alone follow when they are looked up again
+    wait_until("a new session is there", || redis.entries().len() == 1);
 
     // without one
     let other = Proxy::start(&with(&through(&redis.url(), ""), &origins));

@@ -267,7 +267,7 @@ def play(context):
     children = []
     spawn = multiprocessing.get_context("fork").Process
     delay = multiprocessing.Value("d", 0.0)
-    sessions, pairs = context.size("SESSIONS", 3_000, 20_000, 100_000), context.size("PAIRS", 1500, 4000, 4000)
+    sessions, pairs = context.size("SESSIONS", 3_000, 20_000, 100_000), context.size("PAIRS", 400, 4000, 4000)
     with tempfile.TemporaryDirectory(prefix="evenkeel-sessions-") as folder, Processes(folder) as processes:
         try:
             ports = [free_port() for _ in range(BACKENDS)]
