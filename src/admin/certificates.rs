@@ -8,25 +8,28 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::answer::{self, Answer};
+use crate::certificate::dates;
 use crate::clock::rfc3339;
-use crate::tls::acceptor::ShownCertificate;
 use crate::tls::describe;
+use crate::tls::resolver::ShownCertificate;
 
 /// All of them, in the order of the configuration.
 pub(super) async fn certificates(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
     let now = SystemTime::now();
     let listeners = shared.listeners.load();
-    let with_tls = listeners.iter().filter_map(|listener| Some((&*listener.name, listener.acceptor.as_ref()?)));
-    let all = with_tls.flat_map(|(name, acceptor)| acceptor.shown().map(move |shown| to_json(name, &shown, now)));
+    let with_tls =
+        listeners.iter().filter_map(|listener| Some((&*listener.name, listener.acceptor.as_ref()?.certificates())));
+    let all = with_tls.flat_map(|(name, all)| all.shown().map(|shown| to_json(name, &shown, now)).collect::<Vec<_>>());
     answer::json(&all.collect())
 }
 
 fn to_json(listener: &str, shown: &ShownCertificate<'_>, now: SystemTime) -> Value {
     let certificate = shown.certificate;
-    let validity = certificate.and_then(describe::validity);
+    let validity = certificate.and_then(dates::validity);
     json!({
         "listener": listener,
         "names": shown.names,
+        "path": shown.path.display().to_string(),
         "subject": certificate.map(describe::subject),
         "issuer": certificate.and_then(describe::issuer),
         "not_before": validity.map(|(from, _)| rfc3339(from)),

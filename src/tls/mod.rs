@@ -7,5 +7,7 @@ pub mod connector;
 pub mod describe;
 mod names;
 pub mod pinned;
+pub mod resolver;
 
 pub use acceptor::{Acceptor, ServerSettings};
+pub use resolver::Resolver;

@@ -128,8 +128,7 @@ section! {
 }
 
 section! {
-    /// A certificate with its key.
-    #[schemars(extend("required" = ["cert", "key"]))]
+    /// A certificate with its key, or a folder of them.
     CertificateFiles {
         /// PEM file with the certificate chain, the server's own first.
         #[schemars(extend("x-syntax" = "text"))]
@@ -137,6 +136,9 @@ section! {
         /// PEM file with the private key.
         #[schemars(extend("x-syntax" = "text"))]
         key: Option<String> = None,
+        /// Instead of the two: a folder, of which all certificates with their keys are served; it is watched.
+        #[schemars(extend("x-syntax" = "text"))]
+        folder: Option<String> = None,
     }
 }
 

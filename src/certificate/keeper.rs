@@ -1,0 +1,215 @@
+//! All that one listener, service or the admin address reads from files for its TLS, kept up to date.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use rustls::pki_types::CertificateDer;
+
+use super::Certificate;
+use super::files::{PairFiles, Source};
+use super::kept::{Found, GRACE, Kept};
+use super::read::{self, Reading, Unusable};
+use crate::io::stamp::Stamp;
+
+/// Whose TLS it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// The listener of this name.
+    Listener(String),
+    /// The service of this name, towards its backends.
+    Service(String),
+    /// The admin address.
+    Admin,
+}
+
+/// The files that something is read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Sources {
+    /// Those of certificates, in their order.
+    pub certificates: Vec<Source>,
+    /// The one with authorities.
+    pub authorities: Option<PathBuf>,
+}
+
+/// What was read from them.
+#[derive(Debug, Clone, Default)]
+pub struct Material {
+    /// The certificates, in the order of the sources.
+    pub certificates: Vec<Arc<Certificate>>,
+    /// The authorities.
+    pub authorities: Option<Arc<Vec<CertificateDer<'static>>>>,
+}
+
+/// Sources, and what is in force of them.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// Whose they are.
+    pub owner: Owner,
+    /// Where it is read from.
+    pub sources: Sources,
+    /// What is in force.
+    pub material: Material,
+}
+
+/// What a look has found.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What is in force from now on, where it is something else.
+    pub renewed: Option<Material>,
+    /// What can't be used, and has not been told.
+    pub unusable: Vec<Unusable>,
+}
+
+/// Keeps the material of one owner up to date.
+#[derive(Debug)]
+pub struct Keeper {
+    /// Whose it is.
+    pub owner: Owner,
+    sources: Sources,
+    pairs: Vec<Pair>,
+    authorities: Option<(PathBuf, Kept<Vec<CertificateDer<'static>>>)>,
+    /// Folders that can't be read, since when, and whether it was told.
+    unreadable: Vec<(PathBuf, Instant, bool)>,
+}
+
+#[derive(Debug)]
+struct Pair {
+    files: PairFiles,
+    kept: Kept<Certificate>,
+    /// Since when it is not in its folder any more.
+    gone: Option<Instant>,
+}
+
+impl Keeper {
+    /// Keeps what is in force until something else is found.
+    pub fn new(watched: Watched) -> Self {
+        let Watched { owner, sources, material } = watched;
+        let pairs = material.certificates.into_iter().map(|certificate| Pair {
+            files: certificate.files.clone(),
+            kept: Kept::new(Some(certificate)),
+            gone: None,
+        });
+        let authorities = sources.authorities.clone().map(|path| (path, Kept::new(material.authorities)));
+        Self { owner, pairs: pairs.collect(), authorities, sources, unreadable: Vec::new() }
+    }
+
+    /// The files, and those in the folders as of the last look.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let pairs = self.pairs.iter().flat_map(|pair| [&pair.files.cert, &pair.files.key]);
+        pairs.chain(self.authorities.iter().map(|(path, _)| path))
+    }
+
+    /// The folders.
+    pub fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        self.sources.certificates.iter().filter_map(|source| match source {
+            Source::Folder(folder) => Some(folder),
+            Source::Pair(_) => None,
+        })
+    }
+
+    /// Looks at all files. `wall` is the time by which certificates are valid.
+    pub fn look(&mut self, now: Instant, wall: SystemTime) -> Looked {
+        let mut looked = Looked::default();
+        let mut is_new = self.list(now, &mut looked.unusable);
+        for pair in &mut self.pairs {
+            let files = &pair.files;
+            let stamps = || vec![Stamp::of(&files.cert), Stamp::of(&files.key)];
+            let found = pair.kept.look(stamps, now, |in_force| certificate(files, in_force, wall));
+            is_new |= note(found, &mut looked.unusable);
+        }
+        if let Some((path, kept)) = &mut self.authorities {
+            let found = kept.look(|| vec![Stamp::of(path)], now, |_| read::authorities(path));
+            is_new |= note(found, &mut looked.unusable);
+        }
+        looked.renewed = is_new.then(|| self.material());
+        looked
+    }
+
+    fn material(&self) -> Material {
+        Material {
+            certificates: self.pairs.iter().filter_map(|pair| pair.kept.in_force().cloned()).collect(),
+            authorities: self.authorities.as_ref().and_then(|(_, kept)| kept.in_force().cloned()),
+        }
+    }
+
+    /// Takes on which pairs there are now; whether one that was in force is no more. One that is gone stays for [`GRACE`], because some tools take a file
+    /// away before they write the next one; and while nothing else is in force.
+    fn list(&mut self, now: Instant, unusable: &mut Vec<Unusable>) -> bool {
+        let mut listed = Vec::new();
+        for source in &self.sources.certificates {
+            match source.pairs() {
+                Ok(pairs) => listed.extend(pairs),
+                Err(error) => {
+                    let Source::Folder(folder) = source else { continue };
+                    // what was found there stays
+                    listed.extend(
+                        self.pairs
+                            .iter()
+                            .map(|pair| &pair.files)
+                            .filter(|files| files.cert.starts_with(folder))
+                            .cloned(),
+                    );
+                    unusable.extend(told_late(&mut self.unreadable, folder, now).then_some(error));
+                }
+            }
+        }
+        self.unreadable.retain(|(folder, ..)| std::fs::read_dir(folder).is_err());
+        let there: HashSet<&PairFiles> = listed.iter().collect();
+        for pair in &mut self.pairs {
+            pair.gone = if there.contains(&pair.files) { None } else { pair.gone.or(Some(now)) };
+        }
+        let stays = |pair: &Pair| pair.gone.is_none_or(|since| now.duration_since(since) < GRACE);
+        let any_stays = self.pairs.iter().any(|pair| stays(pair) && pair.kept.in_force().is_some());
+        let before = self.pairs.len();
+        self.pairs.retain(|pair| stays(pair) || (!any_stays && pair.kept.in_force().is_some()));
+        let removed = self.pairs.len() != before;
+        let known: HashSet<&PairFiles> = self.pairs.iter().map(|pair| &pair.files).collect();
+        let new: Vec<Pair> = listed
+            .iter()
+            .filter(|files| !known.contains(files))
+            .map(|files| Pair { files: files.clone(), kept: Kept::new(None), gone: None })
+            .collect();
+        self.pairs.extend(new);
+        let place = |pair: &Pair| listed.iter().position(|files| *files == pair.files).unwrap_or(usize::MAX);
+        if removed || self.pairs.iter().map(place).is_sorted() {
+            return removed;
+        }
+        self.pairs.sort_by_cached_key(place);
+        false
+    }
+}
+
+/// Reads a pair; one that is not valid now is not to replace one that is.
+fn certificate(files: &PairFiles, in_force: Option<&Certificate>, wall: SystemTime) -> Reading<Certificate> {
+    let Reading { content, result } = read::pair(files);
+    let result = result.and_then(|next| match in_force {
+        Some(now) if *now != next => next.may_replace(now, wall).map(|()| next),
+        _ => Ok(next),
+    });
+    Reading { content, result }
+}
+
+/// Whether something is new.
+fn note(found: Found, unusable: &mut Vec<Unusable>) -> bool {
+    match found {
+        Found::Nothing => false,
+        Found::New => true,
+        Found::Unusable(one) => {
+            unusable.push(one);
+            false
+        }
+    }
+}
+
+/// Whether it is now to be told that a folder can't be read.
+fn told_late(unreadable: &mut Vec<(PathBuf, Instant, bool)>, folder: &PathBuf, now: Instant) -> bool {
+    match unreadable.iter_mut().find(|(known, ..)| known == folder) {
+        None => {
+            unreadable.push((folder.clone(), now, false));
+            false
+        }
+        Some((_, since, told)) => !*told && now.duration_since(*since) >= GRACE && !std::mem::replace(told, true),
+    }
+}
