@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::answer::{self, Answer};
-use crate::certificate::dates;
 use crate::clock::rfc3339;
-use crate::tls::describe;
 use crate::tls::resolver::ShownCertificate;
+use crate::tls::{Acceptor, describe};
 
 /// All of them, in the order of the configuration.
 pub(super) async fn certificates(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
@@ -25,7 +24,7 @@ pub(super) async fn certificates(extract::State(shared): extract::State<Arc<Shar
 
 fn to_json(listener: &str, shown: &ShownCertificate<'_>, now: SystemTime) -> Value {
     let certificate = shown.certificate;
-    let validity = certificate.and_then(dates::validity);
+    let validity = shown.validity;
     json!({
         "listener": listener,
         "names": shown.names,
@@ -36,7 +35,19 @@ fn to_json(listener: &str, shown: &ShownCertificate<'_>, now: SystemTime) -> Val
         "not_after": validity.map(|(_, to)| rfc3339(to)),
         "days_left": validity.map(|(_, to)| days_left(to, now)),
         "fingerprint_sha256": certificate.map(describe::fingerprint),
+        "stapled": shown.is_stapled,
         "default": shown.is_default,
+    })
+}
+
+/// The certificate of a listener that expires first; null without TLS.
+pub(super) fn first_to_expire(acceptor: Option<&Acceptor>, now: SystemTime) -> Value {
+    let Some(certificates) = acceptor.map(Acceptor::certificates) else { return Value::Null };
+    let dated = certificates.shown().filter_map(|shown| Some((shown.validity?.1, shown)));
+    let first = dated.min_by_key(|(to, _)| *to);
+    first.map_or(Value::Null, |(to, shown)| {
+        let path = shown.path.display().to_string();
+        json!({ "path": path, "names": shown.names, "not_after": rfc3339(to), "days_left": days_left(to, now) })
     })
 }
 

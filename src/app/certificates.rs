@@ -211,7 +211,7 @@ mod tests {
         (params.not_before, params.not_after) = (day(0).into(), day(days).into());
         let chain = vec![params.self_signed(&key).unwrap().der().clone()];
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        let files = PairFiles { cert: path.into(), key: "a.key".into() };
+        let files = PairFiles { cert: path.into(), key: "a.key".into(), ocsp: None };
         let certificate = Arc::new(Certificate::new(chain, key, files).unwrap());
         config.listeners[0].tls = Some(model::ServerTls {
             certificates: vec![certificate],
@@ -219,6 +219,10 @@ mod tests {
             alpn: Vec::new(),
             tls12: true,
             client_auth: model::ClientAuth::Off,
+            ciphers: Vec::new(),
+            groups: Vec::new(),
+            ticket_keys: None,
+            key_log: None,
         });
         config
     }

@@ -33,6 +33,9 @@ pub(super) fn fingerprint(tls: &model::ServerTls) -> u64 {
         (bytes(certificate.chain()), certificate.key.secret_der(), &certificate.certified.ocsp).hash(&mut hasher);
     }
     (&tls.alpn, tls.tls12).hash(&mut hasher);
+    tls.ciphers.iter().for_each(|suite| u16::from(*suite).hash(&mut hasher));
+    tls.groups.iter().for_each(|group| u16::from(*group).hash(&mut hasher));
+    (tls.ticket_keys.as_ref().map(|keys| keys.secrets()), &tls.key_log).hash(&mut hasher);
     match &tls.client_auth {
         ClientAuth::Off => 0.hash(&mut hasher),
         ClientAuth::Optional(ca) => (1, bytes(ca)).hash(&mut hasher),

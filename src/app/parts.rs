@@ -131,7 +131,17 @@ pub(super) fn client_tls(tls: &model::ServerTls) -> ServerSettings<'_> {
         ClientAuth::Optional(ca) => (Some(&ca[..]), false),
         ClientAuth::Required(ca) => (Some(&ca[..]), true),
     };
-    ServerSettings { certificates: &tls.certificates, alpn: &tls.alpn, tls12: tls.tls12, client_ca, client_required }
+    ServerSettings {
+        certificates: &tls.certificates,
+        alpn: &tls.alpn,
+        tls12: tls.tls12,
+        client_ca,
+        client_required,
+        ciphers: &tls.ciphers,
+        groups: &tls.groups,
+        ticket_keys: tls.ticket_keys.as_deref(),
+        key_log: tls.key_log.as_deref(),
+    }
 }
 
 /// The admin address, bound.

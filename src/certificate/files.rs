@@ -15,6 +15,8 @@ pub struct PairFiles {
     pub cert: PathBuf,
     /// The private key; the same file where it holds both.
     pub key: PathBuf,
+    /// The OCSP response that is stapled to it.
+    pub ocsp: Option<PathBuf>,
 }
 
 /// Where certificates come from.
@@ -45,6 +47,8 @@ impl Source {
 /// - `fullchain.pem` with `privkey.pem`, as certbot and other ACME clients write them: then nothing else in that folder counts;
 /// - `NAME.crt`, `NAME.cer` or `NAME.pem` with `NAME.key`, as `tls.crt` and `tls.key` of Kubernetes' secrets;
 /// - `NAME.pem` that holds both, as HAProxy and Caddy read them, or with its key in `NAME.pem.key`.
+///
+/// An OCSP response is beside its certificate, as `NAME.ocsp` or as `NAME.pem.ocsp`.
 ///
 /// Names that begin with a dot are left out (Kubernetes keeps what its links point to in folders of such names), and so are `ca` and `chain`, which have no
 /// key. The order is that of the names.
@@ -87,7 +91,11 @@ fn names(folder: &Path) -> std::io::Result<BTreeMap<String, bool>> {
 
 fn pairs_among(folder: &Path, names: &BTreeMap<String, bool>) -> Vec<PairFiles> {
     let is_file = |name: &str| names.get(name) == Some(&false);
-    let pair = |cert: &str, key: &str| PairFiles { cert: folder.join(cert), key: folder.join(key) };
+    let pair = |cert: &str, key: &str| {
+        let stem = cert.rsplit_once('.').map_or(cert, |(stem, _)| stem);
+        let ocsp = [format!("{stem}.ocsp"), format!("{cert}.ocsp")].into_iter().find(|name| is_file(name));
+        PairFiles { cert: folder.join(cert), key: folder.join(key), ocsp: ocsp.map(|name| folder.join(name)) }
+    };
     if is_file("fullchain.pem") && is_file("privkey.pem") {
         return vec![pair("fullchain.pem", "privkey.pem")];
     }

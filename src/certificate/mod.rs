@@ -5,10 +5,13 @@
 //! out of force: what was read from it before stays ([`kept`]).
 
 pub mod dates;
+mod der;
 pub mod files;
 pub mod keeper;
 pub mod kept;
 pub mod read;
+pub mod staple;
+pub mod ticket_keys;
 pub mod watch;
 
 use std::path::Path;
@@ -75,6 +78,25 @@ impl Certificate {
         Ok(Self { key, certified, names, validity, files })
     }
 
+    /// The same with this OCSP response, or with none.
+    #[must_use]
+    pub fn stapled(&self, response: Option<Vec<u8>>) -> Self {
+        let CertifiedKey { cert, key, .. } = &*self.certified;
+        let certified = CertifiedKey { cert: cert.clone(), key: Arc::clone(key), ocsp: response };
+        Self {
+            key: self.key.clone_key(),
+            certified: Arc::new(certified),
+            names: self.names.clone(),
+            validity: self.validity,
+            files: self.files.clone(),
+        }
+    }
+
+    /// The certificate itself, parsed.
+    fn leaf(&self) -> Option<EndEntityCert<'_>> {
+        EndEntityCert::try_from(self.chain().first()?).ok()
+    }
+
     /// The certificate itself first.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
@@ -102,11 +124,10 @@ impl Certificate {
     }
 }
 
+/// Whether they are the same, whatever is stapled to them.
 impl PartialEq for Certificate {
     fn eq(&self, other: &Self) -> bool {
-        self.chain() == other.chain()
-            && self.key.secret_der() == other.key.secret_der()
-            && self.certified.ocsp == other.certified.ocsp
+        self.chain() == other.chain() && self.key.secret_der() == other.key.secret_der()
     }
 }
 

@@ -26,6 +26,10 @@ pub enum Part {
     Folder,
     /// The one with authorities.
     Authorities,
+    /// The one with an OCSP response.
+    Ocsp,
+    /// The one with the keys of session tickets.
+    TicketKeys,
 }
 
 /// A file that can't be used.

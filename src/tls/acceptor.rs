@@ -1,18 +1,22 @@
 //! TLS towards clients: the handshake, with what is in force when it begins.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::crypto::aws_lc_rs;
+use aws_lc_rs::digest::{Context, SHA256};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs as provided};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::{CipherSuite, RootCertStore, ServerConfig};
+use rustls::{CipherSuite, KeyLog, NamedGroup, RootCertStore, ServerConfig, SupportedCipherSuite};
 use tokio_rustls::server::TlsStream;
 
+use super::key_log::KeyLogFile;
 use super::resolver::Resolver;
+use super::tickets::SharedTickets;
 use crate::certificate::Certificate;
+use crate::certificate::ticket_keys::TicketKeys;
 use crate::io::Socket;
 
 /// The suites that we choose wherever a client offers them: AES-128 with SHA-256 has the strength of the certificates' curve,
@@ -43,6 +47,14 @@ pub struct ServerSettings<'a> {
     pub client_ca: Option<&'a [CertificateDer<'static>]>,
     /// Whether clients without a certificate are refused.
     pub client_required: bool,
+    /// The cipher suites that are spoken, the preferred one first; empty = all that there are.
+    pub ciphers: &'a [CipherSuite],
+    /// The groups of the key exchange, the preferred one first; empty = those of rustls.
+    pub groups: &'a [NamedGroup],
+    /// The keys of session tickets; `None` = there are some for this process alone.
+    pub ticket_keys: Option<&'a TicketKeys>,
+    /// Where the secrets of all connections are written.
+    pub key_log: Option<&'a Path>,
 }
 
 /// Accepts TLS connections. This is a handle: what is in force can be [replaced](Self::replace) for all copies at once, and a handshake goes on with
@@ -55,7 +67,10 @@ struct InForce {
     tls: tokio_rustls::TlsAcceptor,
     resolver: Arc<Resolver>,
     /// A hash of which clients are let in.
-    clients: u64,
+    clients: [u8; 32],
+    /// Whether the keys of tickets are those of a file.
+    shares_tickets: bool,
+    key_log: Option<Arc<KeyLogFile>>,
 }
 
 impl Acceptor {
@@ -101,10 +116,7 @@ impl fmt::Debug for Acceptor {
 
 impl InForce {
     fn new(settings: &ServerSettings<'_>, before: Option<&Self>) -> Result<Self, String> {
-        let mut provider = aws_lc_rs::default_provider();
-        // stable: the rest of rustls's order stays
-        provider.cipher_suites.sort_by_key(|suite| !PREFERRED_SUITES.contains(&suite.suite()));
-        let provider = Arc::new(provider);
+        let provider = Arc::new(provider(settings));
         let resolver = Arc::new(Resolver::new(settings.certificates));
         let versions: &[_] = match settings.tls12 {
             true => &[&rustls::version::TLS13, &rustls::version::TLS12],
@@ -128,29 +140,73 @@ impl InForce {
         config.max_early_data_size = SKIPPED_EARLY_DATA;
         let clients = clients(settings);
         // tickets instead of a session cache: nothing to share or lock between workers
-        config.ticketer = ticketer(clients, before)?;
+        config.ticketer = ticketer(settings, &clients, before)?;
         // each resumed connection brings the next ticket, so one is enough to go on; a second costs a key derivation, an
         // encryption and its bytes on every connection
         config.send_tls13_tickets = 1;
-        Ok(Self { tls: Arc::new(config).into(), resolver, clients })
+        let key_log = key_log(settings, before)?;
+        if let Some(log) = &key_log {
+            config.key_log = Arc::clone(log) as Arc<dyn KeyLog>;
+        }
+        let shares_tickets = settings.ticket_keys.is_some();
+        Ok(Self { tls: Arc::new(config).into(), resolver, clients, shares_tickets, key_log })
     }
 }
 
 /// What makes session tickets. Who resumes a session is not verified again, so tickets are good only while the same clients are let in.
-fn ticketer(clients: u64, before: Option<&InForce>) -> Result<Arc<dyn ProducesTickets>, String> {
+fn ticketer(
+    settings: &ServerSettings<'_>,
+    clients: &[u8; 32],
+    before: Option<&InForce>,
+) -> Result<Arc<dyn ProducesTickets>, String> {
+    if let Some(keys) = settings.ticket_keys {
+        return Ok(Arc::new(SharedTickets::new(keys, clients)?));
+    }
     match before {
-        Some(before) if before.clients == clients => Ok(Arc::clone(&before.tls.config().ticketer)),
-        _ => aws_lc_rs::Ticketer::new().map_err(|e| e.to_string()),
+        Some(before) if before.clients == *clients && !before.shares_tickets => {
+            Ok(Arc::clone(&before.tls.config().ticketer))
+        }
+        _ => provided::Ticketer::new().map_err(|e| e.to_string()),
     }
 }
 
-/// A hash of which clients are let in.
-fn clients(settings: &ServerSettings<'_>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    settings.client_required.hash(&mut hasher);
-    let authorities = settings.client_ca.map(|ca| ca.iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>());
-    authorities.hash(&mut hasher);
-    hasher.finish()
+/// A hash of which clients are let in, the same at every instance.
+fn clients(settings: &ServerSettings<'_>) -> [u8; 32] {
+    let mut digest = Context::new(&SHA256);
+    digest.update(&[u8::from(settings.client_ca.is_some()), u8::from(settings.client_required)]);
+    for authority in settings.client_ca.unwrap_or_default() {
+        digest.update(&authority.len().to_be_bytes());
+        digest.update(authority);
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest.finish().as_ref());
+    hash
+}
+
+/// The suites and groups that are spoken, in the order of our preference.
+fn provider(settings: &ServerSettings<'_>) -> CryptoProvider {
+    let mut provider = provided::default_provider();
+    // stable: the rest of rustls's order stays
+    provider.cipher_suites.sort_by_key(|suite| !PREFERRED_SUITES.contains(&suite.suite()));
+    if !settings.ciphers.is_empty() {
+        let place = |suite: &SupportedCipherSuite| settings.ciphers.iter().position(|one| *one == suite.suite());
+        provider.cipher_suites.retain(|suite| place(suite).is_some());
+        provider.cipher_suites.sort_by_key(place);
+    }
+    if !settings.groups.is_empty() {
+        let place = |group: &&dyn SupportedKxGroup| settings.groups.iter().position(|one| *one == group.name());
+        provider.kx_groups.retain(|group| place(group).is_some());
+        provider.kx_groups.sort_by_key(place);
+    }
+    provider
+}
+
+/// Where secrets are written, where they are.
+fn key_log(settings: &ServerSettings<'_>, before: Option<&InForce>) -> Result<Option<Arc<KeyLogFile>>, String> {
+    let Some(path) = settings.key_log else { return Ok(None) };
+    let known = before.and_then(|before| before.key_log.as_ref()).filter(|known| known.path == path);
+    let opened = || KeyLogFile::open(path).map_err(|error| format!("key_log `{}`: {error}", path.display()));
+    known.map_or_else(|| opened().map(Arc::new), |known| Ok(Arc::clone(known))).map(Some)
 }
 
 /// A store of trust anchors.
@@ -183,7 +239,7 @@ mod tests {
     }
 
     fn client(certificate: &CertificateDer<'static>) -> Arc<ClientConfig> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(provided::default_provider());
         let roots = roots(std::slice::from_ref(certificate)).unwrap();
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
@@ -198,7 +254,7 @@ mod tests {
         key: &PrivateKeyDer<'static>,
         early: u32,
     ) -> Arc<ServerConfig> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(provided::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut config =
             builder.with_no_client_auth().with_single_cert(vec![certificate.clone()], key.clone_key()).unwrap();
@@ -213,12 +269,22 @@ mod tests {
     }
 
     fn parsed(certificate: &CertificateDer<'static>, key: &PrivateKeyDer<'static>) -> Arc<Certificate> {
-        let files = PairFiles { cert: "a.pem".into(), key: "a.key".into() };
+        let files = PairFiles { cert: "a.pem".into(), key: "a.key".into(), ocsp: None };
         Arc::new(Certificate::new(vec![certificate.clone()], key.clone_key(), files).unwrap())
     }
 
     fn settings(certificates: &[Arc<Certificate>], tls12: bool) -> ServerSettings<'_> {
-        ServerSettings { certificates, alpn: &[], tls12, client_ca: None, client_required: false }
+        ServerSettings {
+            certificates,
+            alpn: &[],
+            tls12,
+            client_ca: None,
+            client_required: false,
+            ciphers: &[],
+            groups: &[],
+            ticket_keys: None,
+            key_log: None,
+        }
     }
 
     fn server_config(acceptor: &Acceptor) -> Arc<ServerConfig> {

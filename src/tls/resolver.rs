@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use ahash::AHashMap;
 use rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES;
@@ -35,6 +36,10 @@ pub struct ShownCertificate<'a> {
     pub names: &'a [String],
     /// The file that it came from.
     pub path: &'a Path,
+    /// The first and the last moment at which it is valid; `None` where that can't be read.
+    pub validity: Option<(SystemTime, SystemTime)>,
+    /// Whether an OCSP response is stapled to it.
+    pub is_stapled: bool,
     /// Whether it is shown to clients that ask for none of the names.
     pub is_default: bool,
 }
@@ -69,6 +74,8 @@ impl Resolver {
             certificate: one.chain().first(),
             names: &one.names,
             path: one.path(),
+            validity: one.validity,
+            is_stapled: one.certified.ocsp.is_some(),
             is_default: self.default.contains(&at),
         })
     }

@@ -1,12 +1,14 @@
 //! Certificates that change in their files while clients connect: without a reload, and without a handshake that fails.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use rustls::ClientConfig;
 use serde_json::Value;
 
-use crate::support::certs::{Authority, Identity};
+use crate::support::certs::{Authority, Identity, blind};
 use crate::support::{Client, Origin, Proxy, Scratch, config, wait_until};
 
 /// What a client that asks for `name` is shown.
@@ -20,10 +22,11 @@ fn wait_until_shown(proxy: &Proxy, authority: &Authority, identity: &Identity, n
 
 /// The kinds of the events of certificates so far, with what the last one says.
 fn told(proxy: &Proxy) -> (Vec<String>, Value) {
-    let all: Value = serde_json::from_str(&proxy.admin("/api/v1/events?kind=certificate_*").unwrap().text()).unwrap();
-    let all = all["events"].as_array().unwrap().clone();
-    let kinds = all.iter().map(|event| event["kind"].as_str().unwrap().trim_start_matches("certificate_").to_owned());
-    (kinds.collect(), all.last().cloned().unwrap_or_default())
+    let all: Vec<Value> = serde_json::from_str(&proxy.admin("/api/v1/events").unwrap().text()).unwrap();
+    let kind = |event: &Value| event["kind"].as_str().unwrap().strip_prefix("certificate_").map(str::to_owned);
+    let all: Vec<(String, Value)> = all.into_iter().filter_map(|event| Some((kind(&event)?, event))).collect();
+    let last = all.last().map(|(_, event)| event.clone()).unwrap_or_default();
+    (all.into_iter().map(|(kind, _)| kind).collect(), last)
 }
 
 fn replace(from: &Path, to: &Path) {
@@ -249,4 +252,95 @@ fn the_admin_address_takes_on_its_renewed_certificate() {
     wait_until("it answers", || shown().as_deref() == Some(first.chain.as_ref()));
     let next = authority.sign(&dir, &["admin.example"]);
     wait_until("the new certificate", || shown().as_deref() == Some(next.chain.as_ref()));
+}
+
+/// Whether a GET over a new connection of this client goes over a session that it had before.
+fn resumes(proxy: &Proxy, client: &Arc<ClientConfig>) -> bool {
+    let mut connection = Client::connect_tls(proxy.address(), client, "a.example").unwrap();
+    connection.send("GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    // the ticket comes before the answer
+    assert_eq!(connection.response().status, 200);
+    connection.is_resumed()
+}
+
+#[test]
+fn a_client_resumes_at_another_instance_that_has_the_same_ticket_keys_also_after_a_rotation() {
+    let (authority, origin, dir) = (Authority::shared(), Origin::ok(), Scratch::new());
+    let identity = authority.sign(&dir, &["a.example"]);
+    let line = |byte: u8| data_encoding::BASE64.encode(&[byte; 80]) + "\n";
+    let keys = dir.file("tickets", line(1));
+    let tls = |more: &str| {
+        let certificates = format!("certificates = [{}]", identity.toml());
+        config(&format!("[listener.tls]\n{certificates}\nticket_keys = {keys:?}\n{more}"), "", &[&origin])
+    };
+    let (one, two) = (Proxy::start(&tls("")), Proxy::start(&tls("")));
+    let ca = authority.file(&dir);
+    let picky = Proxy::start(&tls(&format!("client_auth = \"required\"\nclient_ca = {ca:?}")));
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        // in TLS 1.2, what was got at the one is offered to the other as well, because clients know servers by name
+        let client = blind(&[rustls::SignatureScheme::ECDSA_NISTP256_SHA256], &[version]);
+        assert_eq!([resumes(&one, &client), resumes(&two, &client), resumes(&one, &client)], [false, true, true]);
+        // where a certificate is asked for, a ticket that was got without one is worth nothing
+        let mut refused = Client::connect_tls(picky.address(), &client, "a.example");
+        assert!(refused.is_err() || refused.as_mut().is_ok_and(|client| client.is_closed()));
+        assert!(!refused.is_ok_and(|client| client.is_resumed()));
+    }
+    // the new key, and then without the old one: no reload
+    let client = authority.client(&[], None);
+    assert_eq!([resumes(&one, &client), resumes(&two, &client)], [false, true]);
+    let applied = |proxy: &Proxy, count| {
+        wait_until("the keys are taken on", || {
+            proxy.metric("evenkeel_certificate_renewals_total{outcome=\"applied\"}") == count
+        });
+    };
+    dir.file("tickets", line(2) + &line(1));
+    [&one, &two].into_iter().for_each(|proxy| applied(proxy, 1));
+    assert!(resumes(&one, &client));
+    dir.file("tickets", line(2));
+    [&one, &two].into_iter().for_each(|proxy| applied(proxy, 2));
+    assert!(resumes(&two, &client), "its ticket is under the new key by now");
+    // keys that can't be used change nothing
+    dir.file("tickets", "nonsense");
+    wait_until("it is told", || told(&one).0.last().is_some_and(|kind| kind == "refused"));
+    assert!(resumes(&one, &client));
+}
+
+#[test]
+fn what_is_spoken_can_be_chosen() {
+    let (authority, origin, dir) = (Authority::shared(), Origin::ok(), Scratch::new());
+    let identity = authority.sign(&dir, &["a.example"]);
+    let starts = |more: &str| {
+        let certificates = format!("certificates = [{}]", identity.toml());
+        Proxy::start(&config(&format!("[listener.tls]\n{certificates}\n{more}"), "", &[&origin]))
+    };
+    let ec = [rustls::SignatureScheme::ECDSA_NISTP256_SHA256];
+    let speaks =
+        |proxy: &Proxy, version| Client::connect_tls(proxy.address(), &blind(&ec, &[version]), "a.example").is_ok();
+    let (tls13, tls12) = (&rustls::version::TLS13, &rustls::version::TLS12);
+    let modern = starts("preset = \"modern\"");
+    assert_eq!([speaks(&modern, tls13), speaks(&modern, tls12)], [true, false]);
+    let intermediate = starts("preset = \"intermediate\"\ngroups = [\"secp384r1\"]");
+    assert_eq!([speaks(&intermediate, tls13), speaks(&intermediate, tls12)], [true, true]);
+    let few = starts("ciphers = [\"TLS_CHACHA20_POLY1305_SHA256\"]");
+    assert_eq!([speaks(&few, tls13), speaks(&few, tls12)], [true, false]);
+    assert!(few.stderr().contains("none of these is for TLS 1.2"), "{}", few.stderr());
+}
+
+#[test]
+fn a_key_log_has_the_secrets_of_connections_and_is_for_its_owner_only() {
+    let (authority, origin, dir) = (Authority::shared(), Origin::ok(), Scratch::new());
+    let identity = authority.sign(&dir, &["a.example"]);
+    let log = dir.file("keys.log", "");
+    let tls = format!("[listener.tls]\ncertificates = [{}]\nkey_log = {log:?}\n", identity.toml());
+    let proxy = Proxy::start(&config(&tls, "", &[&origin]));
+    assert!(proxy.stderr().contains("CAN BE DECRYPTED"), "{}", proxy.stderr());
+    assert!(!resumes(&proxy, &authority.client(&[], None)));
+    let text = std::fs::read_to_string(&log).unwrap();
+    for label in ["CLIENT_HANDSHAKE_TRAFFIC_SECRET ", "SERVER_TRAFFIC_SECRET_0 "] {
+        let line = text.lines().find(|line| line.starts_with(label)).unwrap();
+        let parts: Vec<&str> = line.split(' ').collect();
+        assert_eq!((parts.len(), parts[1].len()), (3, 64), "{line}");
+        assert!(parts[1..].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit())), "{line}");
+    }
+    assert_eq!(std::fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
 }

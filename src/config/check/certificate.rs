@@ -10,7 +10,7 @@ use super::{Checker, all, all_or_nothing};
 use crate::certificate::files::{PairFiles, Source};
 use crate::certificate::keeper::Sources;
 use crate::certificate::read::{self, Part, Unusable};
-use crate::certificate::{Certificate, dates};
+use crate::certificate::{Certificate, dates, staple};
 use crate::config::model::{ClientAuth, ServerTls, SystemAuthorities};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
@@ -41,22 +41,33 @@ impl Checker<'_> {
         let certificates = certificates.map(|(index, files)| self.certificates(&certificates_at.index(index), files));
         let certificates = all(certificates.collect());
         let client_auth = self.client_auth(at, raw);
+        let choices = self.tls_choices(at, raw);
+        let ticket_keys = raw.ticket_keys.as_ref().map(|file| self.ticket_keys(&at.key("ticket_keys"), file));
+        let key_log = raw.key_log.as_ref().map(|file| self.key_log(&at.key("key_log"), file));
         let (sources, certificates): (Vec<Source>, Vec<_>) = certificates?.into_iter().unzip();
         let authorities = raw.client_ca.as_deref().filter(|_| raw.client_auth != raw::ClientAuth::Off);
-        let sources = Sources { certificates: sources, authorities: authorities.map(|file| self.file(file)) };
+        let sources = Sources {
+            certificates: sources,
+            authorities: authorities.map(|file| self.file(file)),
+            ticket_keys: raw.ticket_keys.as_deref().map(|file| self.file(file)),
+        };
         Some(ServerTls {
             certificates: certificates.concat(),
             sources,
             alpn: raw.alpn.iter().map(|protocol| protocol.as_str().as_bytes().to_vec()).collect(),
-            tls12: raw.min_version == raw::TlsVersion::V1_2,
+            tls12: choices.as_ref()?.tls12,
             client_auth: client_auth?,
+            ciphers: choices.as_ref()?.ciphers.clone(),
+            groups: choices?.groups,
+            ticket_keys: all_or_nothing(ticket_keys)?,
+            key_log,
         })
     }
 
     /// One element of `certificates`: two files, or a folder.
     fn certificates(&mut self, at: &KeyPath, raw: &raw::CertificateFiles) -> Option<Found> {
         if let Some(folder) = &raw.folder {
-            for key in ["cert", "key"] {
+            for key in ["cert", "key", "ocsp"] {
                 if !self.present(&at.key(key)) {
                     continue;
                 }
@@ -79,7 +90,9 @@ impl Checker<'_> {
                 ),
             );
         }
-        let certificate = self.certificate(at, raw.cert.as_deref(), raw.key.as_deref())?;
+        let mut certificate = self.certificate(at, raw.cert.as_deref(), raw.key.as_deref())?;
+        certificate.files.ocsp = raw.ocsp.as_deref().map(|file| self.file(file));
+        let certificate = self.stapled(&at.key("ocsp"), certificate);
         Some((Source::Pair(certificate.files.clone()), vec![Arc::new(certificate)]))
     }
 
@@ -99,7 +112,7 @@ impl Checker<'_> {
             match read::pair(&files).result {
                 Ok(certificate) => {
                     self.dates(at, &certificate);
-                    certificates.push(Arc::new(certificate));
+                    certificates.push(Arc::new(self.stapled(at, certificate)));
                 }
                 Err(unusable) => {
                     let message = match unusable.part {
@@ -118,6 +131,22 @@ impl Checker<'_> {
             return None;
         }
         Some((source, certificates))
+    }
+
+    /// With its OCSP response. One that can't be used is left out: it will be another one soon, and clients do without.
+    fn stapled(&mut self, at: &KeyPath, certificate: Certificate) -> Certificate {
+        let Some(path) = &certificate.files.ocsp else { return certificate };
+        match staple::read(path, &certificate, SystemTime::now()).result {
+            Ok(staple) => certificate.stapled(Some(staple.response)),
+            Err(unusable) => {
+                let mistake = self.mistake(at, unusable.message).warning();
+                self.report(
+                    mistake
+                        .help("it is sent as soon as the file holds one that can be used; nothing has to be reloaded"),
+                );
+                certificate
+            }
+        }
     }
 
     fn client_auth(&mut self, at: &KeyPath, raw: &raw::ListenerTls) -> Option<ClientAuth> {
@@ -153,6 +182,7 @@ impl Checker<'_> {
         let sources = Sources {
             certificates: vec![Source::Pair(certificate.files.clone())],
             authorities: raw.client_ca.as_deref().map(|file| self.file(file)),
+            ticket_keys: None,
         };
         Some(ServerTls {
             certificates: vec![Arc::new(certificate)],
@@ -160,13 +190,17 @@ impl Checker<'_> {
             alpn: Vec::new(),
             tls12: true,
             client_auth,
+            ciphers: Vec::new(),
+            groups: Vec::new(),
+            ticket_keys: None,
+            key_log: None,
         })
     }
 
     /// A certificate with its key; `at` is the table with the keys `cert` and `key`.
     pub(super) fn certificate(&mut self, at: &KeyPath, cert: Option<&str>, key: Option<&str>) -> Option<Certificate> {
         let path = |file: Option<&str>| file.map_or_else(PathBuf::new, |file| self.file(file));
-        let files = PairFiles { cert: path(cert), key: path(key) };
+        let files = PairFiles { cert: path(cert), key: path(key), ocsp: None };
         // both are read, so that one mistake never hides the other
         let chain = cert.map(|_| read::chain(Part::Cert, &files.cert)).transpose();
         let private = key.map(|_| read::key(&files.key)).transpose();
@@ -190,14 +224,14 @@ impl Checker<'_> {
     }
 
     /// `at` is the table with the keys `cert` and `key`, or the key of anything else.
-    fn usable<T>(&mut self, at: &KeyPath, read: Result<T, Unusable>) -> Option<T> {
+    pub(super) fn usable<T>(&mut self, at: &KeyPath, read: Result<T, Unusable>) -> Option<T> {
         match read {
             Ok(good) => Some(good),
             Err(unusable) => {
                 let at = match unusable.part {
                     Part::Cert => at.key("cert"),
                     Part::Key => at.key("key"),
-                    Part::Folder | Part::Authorities => at.clone(),
+                    Part::Folder | Part::Authorities | Part::Ocsp | Part::TicketKeys => at.clone(),
                 };
                 self.unusable(&at, unusable);
                 None

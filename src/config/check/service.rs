@@ -278,6 +278,7 @@ impl Checker<'_> {
         let sources = Sources {
             certificates: client.iter().map(|own| Source::Pair(own.files.clone())).collect(),
             authorities: raw.ca.as_deref().map(|file| self.file(file)),
+            ticket_keys: None,
         };
         Some(ClientTls { server_name, ca: ca?, verify: raw.verify, client, sources })
     }

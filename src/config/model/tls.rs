@@ -1,11 +1,14 @@
 //! TLS on either side: certificates, keys and authorities, read from their files.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
+use rustls::{CipherSuite, NamedGroup};
 
 use crate::certificate::Certificate;
 use crate::certificate::keeper::{Material, Sources};
+use crate::certificate::ticket_keys::TicketKeys;
 
 /// Terminated TLS: `[listener.tls]`, `admin.tls`.
 #[derive(Debug, Clone)]
@@ -20,6 +23,14 @@ pub struct ServerTls {
     pub tls12: bool,
     /// Whether clients show a certificate.
     pub client_auth: ClientAuth,
+    /// The cipher suites that are spoken, the preferred one first; empty = all that there are.
+    pub ciphers: Vec<CipherSuite>,
+    /// The groups of the key exchange, the preferred one first; empty = those of the library.
+    pub groups: Vec<NamedGroup>,
+    /// The keys of session tickets; `None` = the process makes some of its own.
+    pub ticket_keys: Option<Arc<TicketKeys>>,
+    /// Where the secrets of all connections are written, for debugging.
+    pub key_log: Option<PathBuf>,
 }
 
 /// Whether clients show a certificate, and who signs it.
@@ -83,12 +94,14 @@ impl ServerTls {
             ClientAuth::Off => None,
             ClientAuth::Optional(ca) | ClientAuth::Required(ca) => Some(Arc::clone(ca)),
         };
-        Material { certificates: self.certificates.clone(), authorities }
+        let (certificates, ticket_keys) = (self.certificates.clone(), self.ticket_keys.clone());
+        Material { certificates, authorities, ticket_keys }
     }
 
     /// Takes on what the files hold now.
     pub fn renew(&mut self, material: Material) {
         self.certificates = material.certificates;
+        self.ticket_keys = material.ticket_keys;
         match (&mut self.client_auth, material.authorities) {
             (ClientAuth::Optional(ca) | ClientAuth::Required(ca), Some(authorities)) => *ca = authorities,
             (ClientAuth::Off, _) | (_, None) => {}
@@ -103,7 +116,7 @@ impl ClientTls {
             Authorities::File(ca) => Some(Arc::clone(ca)),
             Authorities::System(_) => None,
         };
-        Material { certificates: self.client.iter().cloned().collect(), authorities }
+        Material { certificates: self.client.iter().cloned().collect(), authorities, ticket_keys: None }
     }
 
     /// Takes on what the files hold now.
