@@ -19,12 +19,14 @@ mod inherit;
 #[cfg(test)]
 mod ingress_tests;
 mod listener_events;
+mod listener_tls;
 mod listeners;
 mod names;
 mod parts;
 mod paths;
 mod recovery;
 mod reload;
+mod renewal;
 mod running;
 mod service_manager;
 mod sharing;
@@ -42,6 +44,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 use crate::admin;
+use crate::certificate::watch::Watch;
 use crate::config::{Loaded, model};
 use crate::event::Events;
 use crate::metrics::Registry;
@@ -140,14 +143,35 @@ async fn control(
     let fresh = discoveries.begin(config).await?;
     discoveries.commit(config, fresh, &registry);
     stores.wait().await;
-    let startup =
-        Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, exporter, stores, requests };
+    let (certificate_watch, renewals) = Watch::new();
+    let startup = Startup {
+        loaded,
+        source,
+        registry,
+        events,
+        discoveries,
+        log,
+        recorder: &recorder,
+        exporter,
+        stores,
+        certificate_watch,
+        requests,
+    };
     let system = startup.start(&mut inherited)?;
     inherited.close_the_rest();
 
-    let told = None;
-    let mut running =
-        Running { serving: None, admin, system, signals, invocation, told, reloads, hand_overs, backend_changes };
+    let mut running = Running {
+        serving: None,
+        admin,
+        system,
+        signals,
+        invocation,
+        told: None,
+        reloads,
+        hand_overs,
+        backend_changes,
+        renewals,
+    };
     running.system.recovering.recall_pause().await;
     running.serve_admin()?;
     ready(&running.is_ready());

@@ -22,6 +22,7 @@ pub mod top;
 // the way of an exchange
 pub mod listener;
 pub mod tls;
+pub mod certificate;
 pub mod layer4;
 pub mod protocol;
 pub mod forward;

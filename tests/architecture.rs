@@ -49,6 +49,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("protocol", 3),
     ("record", 3),
     ("operator", 3),
+    ("certificate", 2),
     ("route", 2),
     ("balance", 2),
     ("affinity", 2),

@@ -9,31 +9,45 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::answer::{self, Answer};
 use crate::clock::rfc3339;
-use crate::tls::acceptor::ShownCertificate;
-use crate::tls::describe;
+use crate::tls::resolver::ShownCertificate;
+use crate::tls::{Acceptor, describe};
 
 /// All of them, in the order of the configuration.
 pub(super) async fn certificates(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
     let now = SystemTime::now();
     let listeners = shared.listeners.load();
-    let with_tls = listeners.iter().filter_map(|listener| Some((&*listener.name, listener.acceptor.as_ref()?)));
-    let all = with_tls.flat_map(|(name, acceptor)| acceptor.shown().map(move |shown| to_json(name, &shown, now)));
+    let with_tls =
+        listeners.iter().filter_map(|listener| Some((&*listener.name, listener.acceptor.as_ref()?.certificates())));
+    let all = with_tls.flat_map(|(name, all)| all.shown().map(|shown| to_json(name, &shown, now)).collect::<Vec<_>>());
     answer::json(&all.collect())
 }
 
 fn to_json(listener: &str, shown: &ShownCertificate<'_>, now: SystemTime) -> Value {
     let certificate = shown.certificate;
-    let validity = certificate.and_then(describe::validity);
+    let validity = shown.validity;
     json!({
         "listener": listener,
         "names": shown.names,
+        "path": shown.path.display().to_string(),
         "subject": certificate.map(describe::subject),
         "issuer": certificate.and_then(describe::issuer),
         "not_before": validity.map(|(from, _)| rfc3339(from)),
         "not_after": validity.map(|(_, to)| rfc3339(to)),
         "days_left": validity.map(|(_, to)| days_left(to, now)),
         "fingerprint_sha256": certificate.map(describe::fingerprint),
+        "stapled": shown.is_stapled,
         "default": shown.is_default,
+    })
+}
+
+/// The certificate of a listener that expires first; null without TLS.
+pub(super) fn first_to_expire(acceptor: Option<&Acceptor>, now: SystemTime) -> Value {
+    let Some(certificates) = acceptor.map(Acceptor::certificates) else { return Value::Null };
+    let dated = certificates.shown().filter_map(|shown| Some((shown.validity?.1, shown)));
+    let first = dated.min_by_key(|(to, _)| *to);
+    first.map_or(Value::Null, |(to, shown)| {
+        let path = shown.path.display().to_string();
+        json!({ "path": path, "names": shown.names, "not_after": rfc3339(to), "days_left": days_left(to, now) })
     })
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<Acceptor>, routes: 
 async fn connection(socket: TcpStream, tls: Option<Acceptor>, mut peer: Peer, routes: Router) {
     let Some(tls) = tls else { return requests(socket, peer, routes).await };
     match timeout(PATIENCE, tls.accept(Socket::Tcp(socket))).await {
-        Ok(Ok(stream)) => {
+        Ok(Ok((stream, _))) => {
             let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
             peer.certificate = shown.map(|certificate| describe::subject(certificate).into());
             requests(stream, peer, routes).await

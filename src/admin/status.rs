@@ -14,6 +14,7 @@ use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::backend_reading::{BackendReading, circuit, told_state, work_share};
 use super::backends::no_service;
+use super::certificates::first_to_expire;
 use super::cluster;
 use super::past::{Sample, add_up};
 use super::recovery;
@@ -51,6 +52,7 @@ pub(super) async fn show_metrics(extract::State(shared): extract::State<Arc<Shar
 /// The status, in the form that tools rely on. A member is null where nothing was measured.
 fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
     let snapshot = shared.store.load();
+    let now = SystemTime::now();
     let listeners: Vec<Value> = shared
         .listeners
         .load()
@@ -61,6 +63,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
                 "address": listener.address,
                 "protocol": listener.protocol,
                 "tls": listener.tls,
+                "certificate": first_to_expire(listener.acceptor.as_ref(), now),
                 "connections": listener.metrics.connections(),
             })
         })

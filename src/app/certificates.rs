@@ -1,22 +1,28 @@
 //! The certificates in force, and what is told of them: that they have come or changed, and that they expire.
 
 use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use metrics::gauge;
-use rustls::pki_types::CertificateDer;
 
+use crate::certificate::Certificate;
 use crate::config::Diagnostics;
 use crate::config::model;
 use crate::event::{self, CertificateChange, Events, Kind, Subject};
 use crate::metrics::{Registry, names};
-use crate::tls::describe;
 
-/// A certificate is said to expire when it is valid for less than this, or for less than a quarter of its lifetime where that is less. Who
-/// renews it by ACME does so with a third of the lifetime left.
-const SOON: Duration = Duration::from_secs(14 * 86_400);
+/// A certificate is said to expire when it is valid for less than each of these. Who renews it by ACME does so with a third of its lifetime left.
+const STEPS: [Duration; 3] = [Duration::from_secs(21 * DAY), Duration::from_secs(7 * DAY), Duration::from_secs(DAY)];
+
+/// Seconds.
+const DAY: u64 = 86_400;
+
+/// Of a certificate that is made for less than this, all steps are shorter in proportion, so that the first is a quarter of its lifetime: one for six days
+/// is told of with a day and a half left.
+const LIFETIME: Duration = Duration::from_secs(84 * DAY);
 
 /// The longest time between two looks at the dates: somebody may set the wall's clock.
 const LOOK: Duration = Duration::from_secs(60);
@@ -36,17 +42,9 @@ struct InForce {
     subject: Subject,
     certificate: event::Certificate,
     not_before: SystemTime,
-    chain: Vec<CertificateDer<'static>>,
-    /// The last validity that was told as an event.
-    told: Validity,
-}
-
-/// How near the end of a certificate is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Validity {
-    Good,
-    Expiring,
-    Expired,
+    is: Arc<Certificate>,
+    /// How many of its last dates had passed when that was told as an event.
+    told: usize,
 }
 
 impl Certificates {
@@ -57,14 +55,17 @@ impl Certificates {
 
     /// `config` is in force: tells which certificates are new or have changed since the last call, and which of them expire.
     pub fn commit(&self, config: &model::Config, registry: &Registry, now: SystemTime) {
-        let mut before = self.0.in_force.take();
+        let before = self.0.in_force.take();
+        let mut before: HashMap<_, _> = before.into_iter().map(|one| (one.labels(), one)).collect();
         let mut in_force = shown(config);
+        let mut labels = HashSet::with_capacity(in_force.len());
         for next in &mut in_force {
-            let known = before.iter().position(|old| old.is_of_same_file(next)).map(|at| before.swap_remove(at));
-            self.tell_change(next, known);
+            let of_next = next.labels();
+            self.tell_change(next, before.remove(&of_next));
             next.measure();
+            labels.insert(of_next);
         }
-        let is_shown = |labels: &[String]| in_force.iter().any(|one| one.labels().iter().eq(labels));
+        let is_shown = |of: &[String]| <&[String; 3]>::try_from(of).is_ok_and(|of| labels.contains(of));
         registry.keep(&names::CERTIFICATE_EXPIRY, is_shown);
         *self.0.in_force.borrow_mut() = in_force;
         self.look(now);
@@ -74,7 +75,7 @@ impl Certificates {
     fn tell_change(&self, next: &mut InForce, known: Option<InForce>) {
         let certificate = next.certificate.clone();
         let change = match known {
-            Some(same) if same.chain == next.chain => return next.told = same.told,
+            Some(same) if same.is.chain() == next.is.chain() => return next.told = same.told,
             Some(old) => CertificateChange::Changed { certificate, was_valid_until: old.certificate.not_after },
             None => CertificateChange::Loaded(certificate),
         };
@@ -92,7 +93,7 @@ impl Certificates {
     /// The time until the next date at which there is something to tell, but not more than [`LOOK`].
     fn pause(&self, now: SystemTime) -> Duration {
         let in_force = self.0.in_force.borrow();
-        let dates = in_force.iter().flat_map(|one| [one.expires_soon_from(), one.certificate.not_after]);
+        let dates = in_force.iter().flat_map(InForce::last_dates);
         // one second later, because a certificate is valid in the very last second
         let pauses = dates.filter_map(|date| (date + Duration::from_secs(1)).duration_since(now).ok());
         pauses.min().unwrap_or(LOOK).min(LOOK)
@@ -101,15 +102,15 @@ impl Certificates {
     /// Tells of each certificate that expires soon, or has expired, once.
     fn look(&self, now: SystemTime) {
         for one in self.0.in_force.borrow_mut().iter_mut() {
-            let validity = one.validity(now);
-            if validity <= one.told {
+            let passed = one.passed(now);
+            if passed <= one.told {
                 continue;
             }
-            one.told = validity;
+            one.told = passed;
             let certificate = one.certificate.clone();
-            let change = match validity {
-                Validity::Expired => CertificateChange::Expired(certificate),
-                Validity::Expiring | Validity::Good => CertificateChange::Expiring(certificate),
+            let change = match certificate.not_after.duration_since(now) {
+                Ok(left) => CertificateChange::Expiring { certificate, days_left: left.as_secs() / DAY },
+                Err(_) => CertificateChange::Expired(certificate),
             };
             self.0.events.tell(one.subject.clone(), Kind::Certificate(change));
         }
@@ -118,29 +119,28 @@ impl Certificates {
 
 impl InForce {
     /// `None` where its dates can't be read: rustls and webpki take no such certificate.
-    fn new(subject: Subject, certificate: &model::Certificate) -> Option<Self> {
-        let (not_before, not_after) = describe::validity(certificate.chain.first()?)?;
-        let path = certificate.path.display().to_string();
+    fn new(subject: Subject, certificate: &Arc<Certificate>) -> Option<Self> {
+        let (not_before, not_after) = certificate.validity?;
+        let path = certificate.path().display().to_string();
         let described = event::Certificate { path, names: certificate.names.clone(), not_after };
-        let chain = certificate.chain.clone();
-        Some(Self { subject, certificate: described, not_before, chain, told: Validity::Good })
+        Some(Self { subject, certificate: described, not_before, is: Arc::clone(certificate), told: 0 })
     }
 
-    fn is_of_same_file(&self, other: &Self) -> bool {
-        self.subject == other.subject && self.certificate.path == other.certificate.path
-    }
-
-    fn expires_soon_from(&self) -> SystemTime {
-        let lifetime = self.certificate.not_after.duration_since(self.not_before).unwrap_or_default();
-        self.certificate.not_after.checked_sub(SOON.min(lifetime / 4)).unwrap_or(SystemTime::UNIX_EPOCH)
-    }
-
-    fn validity(&self, now: SystemTime) -> Validity {
-        match () {
-            () if now > self.certificate.not_after => Validity::Expired,
-            () if now > self.expires_soon_from() => Validity::Expiring,
-            () => Validity::Good,
+    /// The dates from which on it expires soon, in their order, and the one on which it expires.
+    fn last_dates(&self) -> [SystemTime; STEPS.len() + 1] {
+        let not_after = self.certificate.not_after;
+        let lifetime = not_after.duration_since(self.not_before).unwrap_or_default();
+        let part = (lifetime.as_secs_f64() / LIFETIME.as_secs_f64()).min(1.0);
+        let mut dates = [not_after; STEPS.len() + 1];
+        for (date, step) in dates.iter_mut().zip(STEPS) {
+            *date = not_after.checked_sub(step.mul_f64(part)).unwrap_or(SystemTime::UNIX_EPOCH);
         }
+        dates
+    }
+
+    /// How many of these dates have passed.
+    fn passed(&self, now: SystemTime) -> usize {
+        self.last_dates().iter().filter(|date| now > **date).count()
     }
 
     /// The values of the labels of its series.
@@ -192,9 +192,11 @@ mod tests {
     use rustls::pki_types::PrivatePkcs8KeyDer;
 
     use super::*;
+    use crate::certificate::files::PairFiles;
+    use crate::certificate::keeper::Sources;
     use crate::config;
 
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_secs(super::DAY);
 
     fn day(number: u32) -> SystemTime {
         SystemTime::UNIX_EPOCH + 10_000 * DAY + number * DAY
@@ -209,12 +211,18 @@ mod tests {
         (params.not_before, params.not_after) = (day(0).into(), day(days).into());
         let chain = vec![params.self_signed(&key).unwrap().der().clone()];
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        let certificate = model::Certificate { chain, key, names: vec!["a.example".to_owned()], path: path.into() };
+        let files = PairFiles { cert: path.into(), key: "a.key".into(), ocsp: None };
+        let certificate = Arc::new(Certificate::new(chain, key, files).unwrap());
         config.listeners[0].tls = Some(model::ServerTls {
             certificates: vec![certificate],
+            sources: Sources::default(),
             alpn: Vec::new(),
             tls12: true,
             client_auth: model::ClientAuth::Off,
+            ciphers: Vec::new(),
+            groups: Vec::new(),
+            ticket_keys: None,
+            key_log: None,
         });
         config
     }
@@ -234,15 +242,47 @@ mod tests {
         commit(&first, day(1));
         commit(&first, day(2));
         assert_eq!(kinds(&certificates), ["loaded"]);
-        certificates.look(day(76));
-        assert_eq!(kinds(&certificates), ["loaded"], "the last two weeks have not begun");
-        assert_eq!(certificates.pause(day(76)), Duration::from_secs(1), "they are about to");
-        [77, 78, 90].into_iter().for_each(|at| certificates.look(day(at)));
+        // three weeks, a week and a day before the end of day 90
+        certificates.look(day(69));
+        assert_eq!(kinds(&certificates), ["loaded"], "the last three weeks have not begun");
+        assert_eq!(certificates.pause(day(69)), Duration::from_secs(1), "they are about to");
+        [70, 71, 83].into_iter().for_each(|at| certificates.look(day(at)));
+        assert_eq!(kinds(&certificates), ["loaded", "expiring"]);
+        commit(&first, day(83));
+        [84, 85, 89].into_iter().for_each(|at| certificates.look(day(at)));
+        assert_eq!(kinds(&certificates), ["loaded", "expiring", "expiring"]);
+        assert_eq!(days_left(&certificates), [20, 6]);
+        certificates.look(day(89) + Duration::from_secs(1));
         commit(&first, day(90));
-        assert_eq!(kinds(&certificates), ["loaded", "expiring"], "on its last day it is valid");
+        assert_eq!(
+            days_left(&certificates),
+            [20, 6, 0],
+            "on its last day it is valid, and a reload tells nothing anew"
+        );
         [91, 92].into_iter().for_each(|at| certificates.look(day(at)));
-        assert_eq!(kinds(&certificates), ["loaded", "expiring", "expired"]);
+        assert_eq!(kinds(&certificates), ["loaded", "expiring", "expiring", "expiring", "expired"]);
         assert_eq!(certificates.pause(day(92)), LOOK);
+    }
+
+    fn days_left(certificates: &Certificates) -> Vec<u64> {
+        let all = certificates.0.events.since(0, usize::MAX).events;
+        let left = all.iter().filter_map(|event| match &event.kind {
+            Kind::Certificate(CertificateChange::Expiring { days_left, .. }) => Some(*days_left),
+            _ => None,
+        });
+        left.collect()
+    }
+
+    #[test]
+    fn a_certificate_that_is_made_for_a_few_days_is_told_of_in_proportion() {
+        let certificates = Certificates::new(Arc::default());
+        let config = valid_until("a.pem", 4);
+        let told_at = |hours: u32| {
+            certificates.commit(&config, &Registry::new(1), day(0) + Duration::from_secs(3600) * hours);
+            kinds(&certificates).len()
+        };
+        // a quarter of its lifetime is left after 72 hours, a twelfth after 88, 69 minutes after 94.9
+        assert_eq!([0, 71, 73, 87, 89, 94, 95, 97].map(told_at), [1, 1, 2, 2, 3, 3, 4, 5]);
     }
 
     #[test]

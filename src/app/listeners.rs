@@ -4,20 +4,18 @@
 //! is connecting notices.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Type};
 
 use super::inherit::{self, Inherited};
-use super::parts;
+use super::{listener_tls, parts};
 use crate::admin;
-use crate::config::model::{self, Address, ClientAuth};
+use crate::config::model::{self, Address};
 use crate::endpoint::Target;
 use crate::io::allow_any_address;
 use crate::io::outbound::SocketOptions;
@@ -129,7 +127,8 @@ impl Listeners {
             let known =
                 current.and_then(|s| s.listeners.iter().find(|l| l.is_at(&target, listener.protocol, &listener.name)));
             let known = known.and_then(|known| self.open.iter().find(|open| open.key == known.key));
-            let tls = tls(listener.tls.as_ref(), known).map_err(|error| unusable(format!("TLS: {error}")))?;
+            let tls = listener_tls::acceptor(listener.tls.as_ref(), known.map(OpenListener::tls))
+                .map_err(|error| unusable(format!("TLS: {error}")))?;
             let fresh = match known {
                 Some(_) => None,
                 None => {
@@ -244,6 +243,19 @@ impl Listeners {
         }
     }
 
+    /// Has the listener of this name make handshakes with these settings from now on.
+    ///
+    /// # Errors
+    ///
+    /// They can't be used, and nothing has changed; for people.
+    pub fn renew(&mut self, name: &str, settings: &model::ServerTls) -> Result<(), String> {
+        let Some(open) = self.open.iter_mut().find(|open| open.name == name) else { return Ok(()) };
+        let Some(acceptor) = &open.settings.load().tls else { return Ok(()) };
+        acceptor.replace(&parts::client_tls(settings))?;
+        open.tls = Some(listener_tls::fingerprint(settings));
+        Ok(())
+    }
+
     /// The listeners as the admin address shows them.
     pub fn shown(&self, current: &Snapshot) -> Vec<admin::Listener> {
         let open = current
@@ -320,6 +332,11 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl OpenListener {
+    /// Its TLS, with a hash of what it was made of.
+    fn tls(&self) -> Option<(u64, Acceptor)> {
+        Some((self.tls?, self.settings.load().tls.clone()?))
+    }
+
     /// Changes what is set of its sockets, which others use already: what can't be set is said, and all goes on without.
     fn set_options(&mut self, options: &SocketOptions) {
         if self.bound.options() == options {
@@ -337,33 +354,6 @@ fn target(bind: &Address) -> (Target, String) {
         Address::Tcp(address) => (Target::Tcp(*address), address.to_string()),
         Address::Unix(path) => (Target::Unix(path.clone()), format!("unix:{}", path.display())),
     }
-}
-
-/// TLS towards clients. What is made of the same settings stays the same object, and with it the keys of the session tickets that
-/// clients hold.
-fn tls(settings: Option<&model::ServerTls>, known: Option<&OpenListener>) -> Result<Option<(u64, Acceptor)>, String> {
-    let Some(settings) = settings else { return Ok(None) };
-    let fingerprint = fingerprint(settings);
-    let same = known.filter(|known| known.tls == Some(fingerprint)).and_then(|known| known.settings.load().tls.clone());
-    let acceptor = same.map_or_else(|| parts::client_tls(settings), Ok)?;
-    Ok(Some((fingerprint, acceptor)))
-}
-
-fn fingerprint(tls: &model::ServerTls) -> u64 {
-    fn bytes<'a>(certificates: &'a [CertificateDer<'static>]) -> Vec<&'a [u8]> {
-        certificates.iter().map(AsRef::as_ref).collect()
-    }
-    let mut hasher = DefaultHasher::new();
-    for certificate in &tls.certificates {
-        (bytes(&certificate.chain), certificate.key.secret_der(), &certificate.names).hash(&mut hasher);
-    }
-    (&tls.alpn, tls.tls12).hash(&mut hasher);
-    match &tls.client_auth {
-        ClientAuth::Off => 0.hash(&mut hasher),
-        ClientAuth::Optional(ca) => (1, bytes(ca)).hash(&mut hasher),
-        ClientAuth::Required(ca) => (2, bytes(ca)).hash(&mut hasher),
-    }
-    hasher.finish()
 }
 
 /// Fails when somebody listens on the address. With `SO_REUSEPORT`, which the listeners have, the kernel lets a second process of

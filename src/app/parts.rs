@@ -39,7 +39,7 @@ pub(super) fn backend_tls(tls: &model::ClientTls, protocol: UpstreamProtocol) ->
             Authorities::System(system) => Trust::System(&system.certificates, system.error.as_deref()),
         },
         verify: tls.verify,
-        client: tls.client.as_ref().map(|own| (&own.chain[..], &own.key)),
+        client: tls.client.as_ref().map(|own| (own.chain(), &own.key)),
         alpn,
     })
 }
@@ -125,19 +125,23 @@ fn affinity_key(file: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// TLS towards clients.
-pub(super) fn client_tls(tls: &model::ServerTls) -> Result<Acceptor, String> {
+pub(super) fn client_tls(tls: &model::ServerTls) -> ServerSettings<'_> {
     let (client_ca, client_required) = match &tls.client_auth {
         ClientAuth::Off => (None, false),
         ClientAuth::Optional(ca) => (Some(&ca[..]), false),
         ClientAuth::Required(ca) => (Some(&ca[..]), true),
     };
-    Acceptor::new(&ServerSettings {
-        certificates: tls.certificates.iter().map(|c| (&c.chain[..], &c.key, &c.names[..])).collect(),
+    ServerSettings {
+        certificates: &tls.certificates,
         alpn: &tls.alpn,
         tls12: tls.tls12,
         client_ca,
         client_required,
-    })
+        ciphers: &tls.ciphers,
+        groups: &tls.groups,
+        ticket_keys: tls.ticket_keys.as_deref(),
+        key_log: tls.key_log.as_deref(),
+    }
 }
 
 /// The admin address, bound.
@@ -153,7 +157,12 @@ pub(super) struct AdminAddress {
 
 /// Binds the admin address, unless its socket was handed to us.
 pub(super) fn admin(admin: &model::Admin, inherited: &mut Inherited) -> Result<AdminAddress, String> {
-    let tls = admin.tls.as_ref().map(client_tls).transpose().map_err(|error| format!("admin: TLS: {error}"))?;
+    let tls = admin
+        .tls
+        .as_ref()
+        .map(|tls| Acceptor::new(&client_tls(tls), None))
+        .transpose()
+        .map_err(|error| format!("admin: TLS: {error}"))?;
     let socket = inherited.admin(&Target::Tcp(admin.bind)).map_or_else(|| TcpListener::bind(admin.bind), Ok);
     let bound = socket.and_then(|socket| {
         socket.set_nonblocking(true)?;
@@ -205,6 +214,7 @@ fn unwritable(destination: &AccessDestination, error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::keeper::Sources;
 
     #[test]
     fn backends_are_offered_what_their_service_speaks() {
@@ -213,6 +223,7 @@ mod tests {
             ca: Authorities::System(Arc::default()),
             verify: false,
             client: None,
+            sources: Sources::default(),
         };
         let alpn = |protocol| backend_tls(&tls, protocol).unwrap().alpn_protocols.clone();
         assert_eq!(alpn(UpstreamProtocol::Http1), [b"http/1.1".to_vec()]);

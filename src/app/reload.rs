@@ -31,6 +31,7 @@ use super::upkeep::Upkeep;
 use super::{parts, service_manager};
 use crate::admin::{self, Refused};
 use crate::backup::Backups;
+use crate::certificate::watch::Watch;
 use crate::clock::Moment;
 use crate::config::{self, Effective, Loaded, model};
 use crate::discover::watch::FileWatch;
@@ -83,6 +84,8 @@ pub(super) struct System {
     pub config: Arc<model::Config>,
     pub discoveries: Discoveries,
     pub certificates: Certificates,
+    /// Watches the files of certificates.
+    pub certificate_watch: Watch,
     pub listeners: Listeners,
     pub workers: DataPlane,
     pub admin: Arc<admin::Shared>,
@@ -140,6 +143,8 @@ impl System {
         let Loaded { mut config, warnings, effective } = self.read().await?;
         // the folder can't change while the process runs, and the key that signs cookies is in it
         config.server.state_dir.clone_from(&self.config.server.state_dir);
+        // nor can the TLS of the admin address, but for what its files hold
+        config.admin.tls.clone_from(&self.config.admin.tls);
         parts::complete(&mut config).map_err(Refused::because)?;
         self.stores.link(&mut config).map_err(Refused::because)?;
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
@@ -184,6 +189,7 @@ impl System {
         self.guard(&config.admin, &effective);
         let before =
             (std::mem::replace(&mut self.effective, Arc::new(effective)), std::mem::replace(&mut self.config, config));
+        self.watch_certificates();
         let current = self.store.load();
         let shown_now = self.listeners.shown(&current);
         listener_events::tell(&shown_before, &shown_now, changes.changed_listeners(), self.store.events());
@@ -197,13 +203,17 @@ impl System {
         // nobody else holds it between two reloads
         let Some(config) = Arc::get_mut(&mut self.config) else { return };
         self.discoveries.fill(config);
-        match build(&self.config, &self.store.load(), &self.registry) {
-            Ok(next) => {
-                config_metrics::count_generation(next.generation);
-                self.put_in_force(next, "discovery");
-            }
-            Err(refused) => tracing::error!("discovered backends can't be used: {}", refused.detail),
+        if let Err(reason) = self.rebuild("discovery") {
+            tracing::error!("discovered backends can't be used: {reason}");
         }
+    }
+
+    /// Makes the configuration, of which something was found to be otherwise, so; `by` says by whom, for the events. The error is for people.
+    pub(super) fn rebuild(&self, by: &'static str) -> Result<(), String> {
+        let next = build(&self.config, &self.store.load(), &self.registry).map_err(|refused| refused.detail)?;
+        config_metrics::count_generation(next.generation);
+        self.put_in_force(next, by);
+        Ok(())
     }
 
     /// Publishes a snapshot whose backends may be others than before; `by` says who has changed them, for the events.
@@ -233,6 +243,7 @@ impl System {
         }
         tokio::task::spawn_local(self.monitor.clone().run());
         tokio::task::spawn_local(self.certificates.clone().watch());
+        self.watch_certificates();
         let (store, operators) = (Arc::clone(&self.store), Arc::clone(&self.operators));
         let dependencies = Dependencies::new(fastrand::u64(..));
         tokio::task::spawn_local(dependencies.clone().run());

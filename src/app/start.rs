@@ -16,6 +16,7 @@ use super::reload::{self, System};
 use super::{listener_events, parts};
 use crate::admin;
 use crate::backup::Backups;
+use crate::certificate::watch::Watch;
 use crate::clock::Moment;
 use crate::config::{Effective, Loaded, model};
 use crate::event::Events;
@@ -53,6 +54,8 @@ pub(super) struct Startup<'a> {
     pub exporter: Exporter,
     /// The stores that sessions are shared through.
     pub stores: Stores,
+    /// Watches the files of certificates.
+    pub certificate_watch: Watch,
     /// Where the admin address asks for what is for the control plane as a whole.
     pub requests: admin::Requests,
 }
@@ -98,6 +101,7 @@ impl Startup<'_> {
             source_hash: self.source.and_then(reload::hash),
             webhooks: webhooks(prepared_webhooks, &store, &registry),
             certificates: certificates(&config, &store, &registry),
+            certificate_watch: self.certificate_watch,
             store,
             registry,
             counters: ReloadCounters::new(),

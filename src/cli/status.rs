@@ -13,6 +13,9 @@ use super::{fail, print};
 /// Of so many backends a line of an algorithm in the shadow has the shares.
 const SHOWN: usize = 8;
 
+/// Certificates that are valid for less than so many days are told of.
+const SOON: i64 = 21;
+
 #[derive(Debug, Args)]
 pub(super) struct Status {
     /// Print the JSON of the admin address
@@ -45,7 +48,8 @@ fn text(status: &Value) -> String {
     for listener in status["listeners"].as_array().into_iter().flatten() {
         let (name, address) = (plain(&listener["name"]), plain(&listener["address"]));
         let (protocol, tls) = (plain(&listener["protocol"]), if listener["tls"] == true { ", TLS" } else { "" });
-        let _ = writeln!(out, "{name}  {address} {protocol}{tls}  {} connections", listener["connections"]);
+        let expiry = expiry(&listener["certificate"]);
+        let _ = writeln!(out, "{name}  {address} {protocol}{tls}  {} connections{expiry}", listener["connections"]);
     }
     out += &backup(&status["ledger_backup"]);
     for (name, service) in status["services"].as_object().into_iter().flatten() {
@@ -86,6 +90,16 @@ fn text(status: &Value) -> String {
         }
     }
     out
+}
+
+/// The certificate of a listener that expires first, where that is soon.
+fn expiry(of: &Value) -> String {
+    let path = plain(&of["path"]);
+    match of["days_left"].as_i64() {
+        Some(..0) => format!("; the certificate {path} HAS EXPIRED on {}", plain(&of["not_after"])),
+        Some(days @ ..SOON) => format!("; the certificate {path} expires in {days} days"),
+        _ => String::new(),
+    }
 }
 
 /// The copies of the ledger, where some are wanted: a line.
@@ -192,6 +206,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_certificate_that_expires_soon_is_told() {
+        let of =
+            |days: i64| expiry(&json!({ "path": "a.pem", "not_after": "2026-01-01T00:00:00Z", "days_left": days }));
+        assert_eq!((of(21), expiry(&Value::Null)), (String::new(), String::new()));
+        assert_eq!(of(20), "; the certificate a.pem expires in 20 days");
+        assert_eq!(of(-1), "; the certificate a.pem HAS EXPIRED on 2026-01-01T00:00:00Z");
+    }
 
     #[test]
     fn what_is_done_about_faults_is_a_line() {

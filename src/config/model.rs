@@ -32,7 +32,7 @@ pub use otlp::{Otlp, OtlpProtocol};
 pub use recovery::{PLACEHOLDERS, Recovery, StrategyMeans};
 pub use service::{Affinity, Backend, Detect, Discover, Service, SessionStore, SharedBy, Sla, Source, StoreAddress};
 pub use state::{BACKUP_PLACE, Backup, BackupPlace};
-pub use tls::{Authorities, Certificate, ClientAuth, ClientTls, ServerTls, SystemAuthorities};
+pub use tls::{Authorities, ClientAuth, ClientTls, ServerTls, SystemAuthorities};
 
 /// A whole configuration.
 #[derive(Debug)]

@@ -111,7 +111,7 @@ const ABSENT: [(&[&str], &str); 12] = [
     ),
     (
         &["acme", "letsencrypt", "certresolver", "cert_resolver"],
-        "Evenkeel does not get certificates by itself; it reads them again at a reload",
+        "Evenkeel does not get certificates by itself; it watches their files, and takes on what an ACME client writes there",
     ),
     (&["mirror", "shadow", "request_mirror"], "Evenkeel does not send a request to two services"),
     (&["lua", "script", "wasm", "plugins", "middlewares", "filters"], "Evenkeel has no scripts and no plugins"),

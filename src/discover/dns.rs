@@ -22,9 +22,9 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::watch::Stamp;
 use super::{Answer, Backend, sorted};
 use crate::endpoint::Target;
+use crate::io::stamp::Stamp;
 
 /// The time that all look-ups of one answer may take together.
 const PATIENCE: Duration = Duration::from_secs(15);

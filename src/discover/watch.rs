@@ -6,17 +6,16 @@
 //! the system says of it ([`Stamp`]), looked at when the folders have been quiet for a moment, and every few seconds besides: network
 //! file systems tell nothing, and a folder may go and come back.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
+
+use crate::io::stamp::{Stamp, folders, is_only_reading};
 
 /// How long nothing may happen in a folder before the file is looked at: an editor's several steps are one change.
 const QUIET: Duration = Duration::from_millis(50);
@@ -34,18 +33,6 @@ pub struct FileWatch {
     /// `None` when the system has no watches left: then the file is looked at now and then.
     watcher: Option<RecommendedWatcher>,
     folders: Vec<PathBuf>,
-}
-
-/// What tells one version of a file from another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp {
-    /// Where it is once links are followed.
-    at: PathBuf,
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 impl FileWatch {
@@ -104,22 +91,6 @@ impl FileWatch {
     }
 }
 
-impl Stamp {
-    /// `None` when there is no such file.
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        let at = path.canonicalize().ok()?;
-        let metadata: Metadata = at.metadata().ok()?;
-        Some(Self {
-            at,
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
-    }
-}
-
 fn watcher(hint: Arc<Notify>) -> Option<RecommendedWatcher> {
     let hear = move |event: notify::Result<notify::Event>| match event {
         // we read the file ourselves
@@ -129,29 +100,4 @@ fn watcher(hint: Arc<Notify>) -> Option<RecommendedWatcher> {
     };
     let made = notify::recommended_watcher(hear);
     made.inspect_err(|error| debug!("files are looked at every few seconds: {error}")).ok()
-}
-
-fn is_only_reading(kind: EventKind) -> bool {
-    match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
-        EventKind::Access(_) => true,
-        _ => false,
-    }
-}
-
-/// The folder that the path names, and the one that the file is in.
-fn folders(path: &Path) -> Vec<PathBuf> {
-    let parent = |path: &Path| match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) => parent.to_owned(),
-        None => path.to_owned(),
-    };
-    let mut folders = vec![parent(path)];
-    if let Ok(real) = path.canonicalize() {
-        let real = parent(&real);
-        if folders[0].canonicalize().ok().as_ref() != Some(&real) {
-            folders.push(real);
-        }
-    }
-    folders
 }

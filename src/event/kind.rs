@@ -206,7 +206,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 82] = [
+pub const NAMES: [&str; 83] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -278,6 +278,7 @@ pub const NAMES: [&str; 82] = [
     "certificate_expiring",
     "certificate_expired",
     "certificate_failed",
+    "certificate_refused",
     "discovery_changed",
     "discovery_failed",
     "discovery_recovered",

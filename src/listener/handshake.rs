@@ -1,21 +1,24 @@
 //! The TLS handshake of a client.
 
+use std::sync::Arc;
+
 use super::peer;
 use crate::io::{Socket, Stream};
 use crate::layer4::proxy_protocol::Peer;
 use crate::protocol::http::Setup;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, Resolver};
 
-/// Makes the TLS handshake. Returns the stream, the name that the client asked for, and whether ALPN chose HTTP/2;
+/// Makes the TLS handshake. Returns the stream, the name that the client asked for with the certificates that there were for it, and whether ALPN chose
+/// HTTP/2;
 /// `None` = the handshake failed.
 pub(super) async fn handshake(
     socket: Socket,
     peer: &mut Peer,
     tls: &Acceptor,
     setup: &Setup,
-) -> Option<(Stream, Option<(String, Acceptor)>, bool)> {
-    let stream = match setup.timers.within(setup.limits.header_timeout, tls.accept(socket)).await {
-        Some(Ok(stream)) => stream,
+) -> Option<(Stream, Option<(String, Arc<Resolver>)>, bool)> {
+    let (stream, certificates) = match setup.timers.within(setup.limits.header_timeout, tls.accept(socket)).await {
+        Some(Ok(done)) => done,
         Some(Err(error)) => {
             tracing::debug!(%error, client = ?peer.address(), "a TLS handshake failed");
             return None;
@@ -27,7 +30,7 @@ pub(super) async fn handshake(
     };
     let session = stream.get_ref().1;
     peer::secured(peer, session);
-    let sni = session.server_name().map(|sni| (sni.to_owned(), tls.clone()));
+    let sni = session.server_name().map(|sni| (sni.to_owned(), certificates));
     let is_h2 = session.alpn_protocol() == Some(b"h2");
     Some((Stream::TlsServer(Box::new(stream)), sni, is_h2))
 }

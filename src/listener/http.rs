@@ -17,7 +17,7 @@ use crate::protocol::h1::server::{self, End};
 use crate::protocol::h2;
 use crate::protocol::http::Setup;
 use crate::protocol::http::fields::Client;
-use crate::tls::{Acceptor, describe};
+use crate::tls::{Resolver, describe};
 
 /// Serves a connection that carries HTTP.
 pub(super) fn serve(
@@ -85,7 +85,7 @@ fn version(stream: &Stream) -> Option<&'static str> {
 fn connection(
     peer: Peer,
     serving: &Accepted,
-    sni: Option<(String, Acceptor)>,
+    sni: Option<(String, Arc<Resolver>)>,
     is_plain_on_tls: bool,
 ) -> Option<Connection> {
     let (snapshot, listener) = serving.ingress.current()?;

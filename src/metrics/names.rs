@@ -256,6 +256,8 @@ metrics! {
         => "Events by their kind; docs/events.md lists them.";
     CERTIFICATE_EXPIRY: Gauge "evenkeel_certificate_expiry_timestamp_seconds" [listener, service, path] Source::Facade(Order::ByLabels)
         => "Until when a certificate in force is valid, in Unix time. Listener and service are empty for the admin address.";
+    CERTIFICATE_RENEWALS: Counter "evenkeel_certificate_renewals_total" [outcome] Source::Facade(Order::AsRegistered)
+        => "Changes of the files of certificates while the process runs: `applied`, or `refused` because what they hold can't be used.";
     PANICS: Counter "evenkeel_panics_total" [] Source::Registry
         => "Panics caught, each a defect of Evenkeel that cost one connection.";
     CONFIG_GENERATION: Gauge "evenkeel_config_generation" [] Source::Facade(Order::ByLabels)

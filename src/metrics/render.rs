@@ -109,6 +109,7 @@ impl Registry {
         }
         self.recorded_to(&names::EVENTS, &mut out);
         self.recorded_to(&names::CERTIFICATE_EXPIRY, &mut out);
+        self.recorded_to(&names::CERTIFICATE_RENEWALS, &mut out);
         out.single(&names::PANICS, &[], self.panics.load(Ordering::Relaxed));
         self.recorded_to(&names::CONFIG_GENERATION, &mut out);
         self.recorded_to(&names::CONFIG_HASH, &mut out);

@@ -1,18 +1,22 @@
-//! TLS towards clients: the handshake, and the choice of a certificate by SNI.
+//! TLS towards clients: the handshake, with what is in force when it begins.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
-use ahash::AHashMap;
-use rustls::crypto::aws_lc_rs::{self, ALL_CIPHER_SUITES};
-use rustls::pki_types::{CertificateDer, IpAddr, PrivateKeyDer, ServerName};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
-use rustls::{CipherSuite, RootCertStore, ServerConfig, SignatureAlgorithm};
+use arc_swap::ArcSwap;
+use aws_lc_rs::digest::{Context, SHA256};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs as provided};
+use rustls::pki_types::CertificateDer;
+use rustls::server::{ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::{CipherSuite, KeyLog, NamedGroup, RootCertStore, ServerConfig, SupportedCipherSuite};
 use tokio_rustls::server::TlsStream;
-use webpki::EndEntityCert;
 
-use super::names;
+use super::key_log::KeyLogFile;
+use super::resolver::Resolver;
+use super::tickets::SharedTickets;
+use crate::certificate::Certificate;
+use crate::certificate::ticket_keys::TicketKeys;
 use crate::io::Socket;
 
 /// The suites that we choose wherever a client offers them: AES-128 with SHA-256 has the strength of the certificates' curve,
@@ -33,8 +37,8 @@ const SKIPPED_EARLY_DATA: u32 = 16 * 1024 * 64 / 2;
 /// What the TLS of a listener is made from.
 #[derive(Debug)]
 pub struct ServerSettings<'a> {
-    /// Chain, key and names of each certificate; the first is for clients that ask for none of the names.
-    pub certificates: Vec<(&'a [CertificateDer<'static>], &'a PrivateKeyDer<'static>, &'a [String])>,
+    /// The first is for clients that ask for none of the names.
+    pub certificates: &'a [Arc<Certificate>],
     /// The protocols that are offered (ALPN), the preferred one first.
     pub alpn: &'a [Vec<u8>],
     /// Whether TLS 1.2 is spoken too.
@@ -43,51 +47,77 @@ pub struct ServerSettings<'a> {
     pub client_ca: Option<&'a [CertificateDer<'static>]>,
     /// Whether clients without a certificate are refused.
     pub client_required: bool,
+    /// The cipher suites that are spoken, the preferred one first; empty = all that there are.
+    pub ciphers: &'a [CipherSuite],
+    /// The groups of the key exchange, the preferred one first; empty = those of rustls.
+    pub groups: &'a [NamedGroup],
+    /// The keys of session tickets; `None` = there are some for this process alone.
+    pub ticket_keys: Option<&'a TicketKeys>,
+    /// Where the secrets of all connections are written.
+    pub key_log: Option<&'a Path>,
 }
 
-/// Accepts TLS connections.
+/// Accepts TLS connections. This is a handle: what is in force can be [replaced](Self::replace) for all copies at once, and a handshake goes on with
+/// what was in force when it began.
 #[derive(Clone)]
-pub struct Acceptor {
-    inner: tokio_rustls::TlsAcceptor,
-    certificates: Arc<Certificates>,
-}
+pub struct Acceptor(Arc<ArcSwap<InForce>>);
 
-/// A certificate that is shown to clients.
-#[derive(Debug)]
-pub struct ShownCertificate<'a> {
-    /// It, without the rest of its chain.
-    pub certificate: Option<&'a CertificateDer<'static>>,
-    /// Its names.
-    pub names: &'a [String],
-    /// Whether it is shown to clients that ask for none of the names.
-    pub is_default: bool,
-}
-
-#[derive(Debug)]
-struct Certificates {
-    all: Vec<ServerCertificate>,
-    /// Indices into `all` by name; those of one name are in the order of [`ServerCertificate::rank`].
-    exact: AHashMap<String, Vec<usize>>,
-    /// Indices by the name behind `*.` of a wildcard.
-    wildcard: AHashMap<String, Vec<usize>>,
-    /// For clients that ask for none of the names: the first in the file, and those of the same name with another kind of key.
-    default: Vec<usize>,
-}
-
-#[derive(Debug)]
-struct ServerCertificate {
-    key: Arc<CertifiedKey>,
-    names: Vec<String>,
+/// What handshakes are made with.
+struct InForce {
+    tls: tokio_rustls::TlsAcceptor,
+    resolver: Arc<Resolver>,
+    /// A hash of which clients are let in.
+    clients: [u8; 32],
+    /// Whether the keys of tickets are those of a file.
+    shares_tickets: bool,
+    key_log: Option<Arc<KeyLogFile>>,
 }
 
 impl Acceptor {
-    /// Builds it; the error is for people.
-    pub fn new(settings: &ServerSettings<'_>) -> Result<Self, String> {
-        let mut provider = aws_lc_rs::default_provider();
-        // stable: the rest of rustls's order stays
-        provider.cipher_suites.sort_by_key(|suite| !PREFERRED_SUITES.contains(&suite.suite()));
-        let provider = Arc::new(provider);
-        let certificates = Arc::new(Certificates::new(settings, &provider)?);
+    /// Builds it; the error is for people. What it has in common with `before` is taken from there: clients that have a session ticket go on with it, unless
+    /// it is others now that are let in.
+    pub fn new(settings: &ServerSettings<'_>, before: Option<&Self>) -> Result<Self, String> {
+        let before = before.map(|before| before.0.load_full());
+        let in_force = InForce::new(settings, before.as_deref())?;
+        Ok(Self(Arc::new(ArcSwap::from_pointee(in_force))))
+    }
+
+    /// Takes on other settings, from the next handshake on.
+    ///
+    /// # Errors
+    ///
+    /// They can't be used, and nothing has changed; for people.
+    pub fn replace(&self, settings: &ServerSettings<'_>) -> Result<(), String> {
+        let next = InForce::new(settings, Some(&self.0.load_full()))?;
+        self.0.store(Arc::new(next));
+        Ok(())
+    }
+
+    /// The handshake on a new connection, and the certificates that it was made with.
+    pub async fn accept(&self, socket: Socket) -> std::io::Result<(TlsStream<Socket>, Arc<Resolver>)> {
+        let (handshake, resolver) = {
+            let in_force = self.0.load();
+            (in_force.tls.accept(socket), Arc::clone(&in_force.resolver))
+        };
+        Ok((handshake.await?, resolver))
+    }
+
+    /// The certificates in force.
+    pub fn certificates(&self) -> Arc<Resolver> {
+        Arc::clone(&self.0.load().resolver)
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").field("certificates", &self.certificates().shown().count()).finish()
+    }
+}
+
+impl InForce {
+    fn new(settings: &ServerSettings<'_>, before: Option<&Self>) -> Result<Self, String> {
+        let provider = Arc::new(provider(settings));
+        let resolver = Arc::new(Resolver::new(settings.certificates));
         let versions: &[_] = match settings.tls12 {
             true => &[&rustls::version::TLS13, &rustls::version::TLS12],
             false => &[&rustls::version::TLS13],
@@ -103,126 +133,80 @@ impl Acceptor {
                 builder.with_client_cert_verifier(verifier.build().map_err(|e| e.to_string())?)
             }
         };
-        let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
+        let mut config = builder.with_cert_resolver(Arc::clone(&resolver) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = settings.alpn.to_vec();
         config.ignore_client_order = true;
         // with tickets, rustls neither accepts nor announces early data: this only limits how much of it is skipped
         config.max_early_data_size = SKIPPED_EARLY_DATA;
+        let clients = clients(settings);
         // tickets instead of a session cache: nothing to share or lock between workers
-        config.ticketer = aws_lc_rs::Ticketer::new().map_err(|e| e.to_string())?;
+        config.ticketer = ticketer(settings, &clients, before)?;
         // each resumed connection brings the next ticket, so one is enough to go on; a second costs a key derivation, an
         // encryption and its bytes on every connection
         config.send_tls13_tickets = 1;
-        Ok(Self { inner: Arc::new(config).into(), certificates })
-    }
-
-    /// The handshake on a new connection.
-    pub async fn accept(&self, socket: Socket) -> std::io::Result<TlsStream<Socket>> {
-        self.inner.accept(socket).await
-    }
-
-    /// The certificates, in the order of the configuration.
-    pub fn shown(&self) -> impl Iterator<Item = ShownCertificate<'_>> {
-        let Certificates { all, default, .. } = &*self.certificates;
-        all.iter().enumerate().map(|(at, one)| ShownCertificate {
-            certificate: one.key.cert.first(),
-            names: &one.names,
-            is_default: default.contains(&at),
-        })
-    }
-
-    /// Whether the certificate that is shown to clients who ask for `sni` is for `host`; where there are several for that name, whichever of
-    /// them is shown. The dot that ends a fully qualified name is in no certificate, and clients leave it out of SNI (RFC 6066, section 3).
-    pub fn same_certificate(&self, sni: &str, host: &str) -> bool {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        let Some(shown) = self.certificates.find(sni) else {
-            return self.certificates.of(&self.certificates.default, host);
-        };
-        sni.eq_ignore_ascii_case(host) || self.certificates.of(shown, host)
-    }
-}
-
-impl fmt::Debug for Acceptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acceptor").field("certificates", &self.certificates.all.len()).finish()
-    }
-}
-
-impl Certificates {
-    fn new(settings: &ServerSettings<'_>, provider: &rustls::crypto::CryptoProvider) -> Result<Self, String> {
-        let mut all = Vec::new();
-        let (mut exact, mut wildcard) = (AHashMap::<_, Vec<usize>>::new(), AHashMap::<_, Vec<usize>>::new());
-        for (at, (chain, key, names)) in settings.certificates.iter().enumerate() {
-            let key = CertifiedKey::from_der(chain.to_vec(), key.clone_key(), provider).map_err(|e| e.to_string())?;
-            for name in *names {
-                let of_name = match name.strip_prefix("*.") {
-                    Some(parent) => wildcard.entry(parent.to_owned()).or_default(),
-                    None => exact.entry(name.clone()).or_default(),
-                };
-                of_name.push(at);
-            }
-            all.push(ServerCertificate { key: Arc::new(key), names: names.to_vec() });
+        let key_log = key_log(settings, before)?;
+        if let Some(log) = &key_log {
+            config.key_log = Arc::clone(log) as Arc<dyn KeyLog>;
         }
-        // stable: of one kind, the first one in the file wins
-        exact.values_mut().chain(wildcard.values_mut()).for_each(|of_name| of_name.sort_by_key(|at| all[*at].rank()));
-        let first = settings.certificates.first().and_then(|(_, _, names)| names.first());
-        let of_first = first.and_then(|name| match name.strip_prefix("*.") {
-            Some(parent) => wildcard.get(parent),
-            None => exact.get(name),
-        });
-        let default = of_first.cloned().unwrap_or(vec![0]);
-        Ok(Self { all, exact, wildcard, default })
-    }
-
-    /// The certificates for a name that a client asks for, if there are any.
-    fn find(&self, sni: &str) -> Option<&Vec<usize>> {
-        let lower = sni.to_ascii_lowercase();
-        self.exact.get(&lower).or_else(|| self.wildcard.get(lower.split_once('.')?.1))
-    }
-
-    /// Whether each of these is for `host`.
-    fn of(&self, shown: &[usize], host: &str) -> bool {
-        let covers =
-            |one: &ServerCertificate| one.names.iter().any(|name| names::covers(name, host)) || one.has_address(host);
-        shown.iter().filter_map(|at| self.all.get(*at)).all(covers)
+        let shares_tickets = settings.ticket_keys.is_some();
+        Ok(Self { tls: Arc::new(config).into(), resolver, clients, shares_tickets, key_log })
     }
 }
 
-impl ServerCertificate {
-    /// Which of several for one name comes first: signing with RSA takes ten times as long as with a curve.
-    fn rank(&self) -> bool {
-        self.key.key.algorithm() == SignatureAlgorithm::RSA
+/// What makes session tickets. Who resumes a session is not verified again, so tickets are good only while the same clients are let in.
+fn ticketer(
+    settings: &ServerSettings<'_>,
+    clients: &[u8; 32],
+    before: Option<&InForce>,
+) -> Result<Arc<dyn ProducesTickets>, String> {
+    if let Some(keys) = settings.ticket_keys {
+        return Ok(Arc::new(SharedTickets::new(keys, clients)?));
     }
-
-    /// Whether the client can verify what this key signs. In TLS 1.2 the suites say that as well: in each of them one kind of key signs.
-    fn suits(&self, hello: &ClientHello<'_>) -> bool {
-        let algorithm = self.key.key.algorithm();
-        let signs = |suite: &CipherSuite| {
-            ALL_CIPHER_SUITES
-                .iter()
-                .any(|known| known.suite() == *suite && known.usable_for_signature_algorithm(algorithm))
-        };
-        self.key.key.choose_scheme(hello.signature_schemes()).is_some() && hello.cipher_suites().iter().any(signs)
-    }
-
-    /// Whether the certificate is for this IP address (RFC 9525, section 6.5), which is in brackets if it is one of IPv6. It is looked
-    /// for in the certificate each time: clients that name a server in TLS hardly ever ask it for an address.
-    fn has_address(&self, host: &str) -> bool {
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let Ok(address) = IpAddr::try_from(host) else { return false };
-        let certificate = self.key.cert.first().and_then(|der| EndEntityCert::try_from(der).ok());
-        certificate.is_some_and(|cert| cert.verify_is_valid_for_subject_name(&ServerName::IpAddress(address)).is_ok())
+    match before {
+        Some(before) if before.clients == *clients && !before.shares_tickets => {
+            Ok(Arc::clone(&before.tls.config().ticketer))
+        }
+        _ => provided::Ticketer::new().map_err(|e| e.to_string()),
     }
 }
 
-impl ResolvesServerCert for Certificates {
-    /// Of the certificates for the name, the first whose key can sign what the client verifies. Where none can, rustls tells the client so.
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let named = hello.server_name().and_then(|sni| self.find(sni)).unwrap_or(&self.default);
-        let mut candidates = named.iter().filter_map(|at| self.all.get(*at));
-        let fitting = candidates.clone().find(|one| one.suits(&hello));
-        fitting.or(candidates.next()).map(|one| Arc::clone(&one.key))
+/// A hash of which clients are let in, the same at every instance.
+fn clients(settings: &ServerSettings<'_>) -> [u8; 32] {
+    let mut digest = Context::new(&SHA256);
+    digest.update(&[u8::from(settings.client_ca.is_some()), u8::from(settings.client_required)]);
+    for authority in settings.client_ca.unwrap_or_default() {
+        digest.update(&authority.len().to_be_bytes());
+        digest.update(authority);
     }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest.finish().as_ref());
+    hash
+}
+
+/// The suites and groups that are spoken, in the order of our preference.
+fn provider(settings: &ServerSettings<'_>) -> CryptoProvider {
+    let mut provider = provided::default_provider();
+    // stable: the rest of rustls's order stays
+    provider.cipher_suites.sort_by_key(|suite| !PREFERRED_SUITES.contains(&suite.suite()));
+    if !settings.ciphers.is_empty() {
+        let place = |suite: &SupportedCipherSuite| settings.ciphers.iter().position(|one| *one == suite.suite());
+        provider.cipher_suites.retain(|suite| place(suite).is_some());
+        provider.cipher_suites.sort_by_key(place);
+    }
+    if !settings.groups.is_empty() {
+        let place = |group: &&dyn SupportedKxGroup| settings.groups.iter().position(|one| *one == group.name());
+        provider.kx_groups.retain(|group| place(group).is_some());
+        provider.kx_groups.sort_by_key(place);
+    }
+    provider
+}
+
+/// Where secrets are written, where they are.
+fn key_log(settings: &ServerSettings<'_>, before: Option<&InForce>) -> Result<Option<Arc<KeyLogFile>>, String> {
+    let Some(path) = settings.key_log else { return Ok(None) };
+    let known = before.and_then(|before| before.key_log.as_ref()).filter(|known| known.path == path);
+    let opened = || KeyLogFile::open(path).map_err(|error| format!("key_log `{}`: {error}", path.display()));
+    known.map_or_else(|| opened().map(Arc::new), |known| Ok(Arc::clone(known))).map(Some)
 }
 
 /// A store of trust anchors.
@@ -240,11 +224,12 @@ mod tests {
 
     use rcgen::{CertificateParams, KeyPair};
     use rustls::client::Resumption;
-    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
     use rustls::server::ServerSessionMemoryCache;
-    use rustls::{ClientConfig, ClientConnection, ServerConnection};
+    use rustls::{ClientConfig, ClientConnection, HandshakeKind, ServerConnection};
 
     use super::*;
+    use crate::certificate::files::PairFiles;
 
     /// A self-signed certificate for `localhost`.
     fn identity() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
@@ -254,7 +239,7 @@ mod tests {
     }
 
     fn client(certificate: &CertificateDer<'static>) -> Arc<ClientConfig> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(provided::default_provider());
         let roots = roots(std::slice::from_ref(certificate)).unwrap();
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
@@ -269,13 +254,41 @@ mod tests {
         key: &PrivateKeyDer<'static>,
         early: u32,
     ) -> Arc<ServerConfig> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(provided::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut config =
             builder.with_no_client_auth().with_single_cert(vec![certificate.clone()], key.clone_key()).unwrap();
         config.max_early_data_size = early;
         config.session_storage = ServerSessionMemoryCache::new(4);
         Arc::new(config)
+    }
+
+    fn acceptor(certificate: &CertificateDer<'static>, key: &PrivateKeyDer<'static>, tls12: bool) -> Acceptor {
+        let certificates = [parsed(certificate, key)];
+        Acceptor::new(&settings(&certificates, tls12), None).unwrap()
+    }
+
+    fn parsed(certificate: &CertificateDer<'static>, key: &PrivateKeyDer<'static>) -> Arc<Certificate> {
+        let files = PairFiles { cert: "a.pem".into(), key: "a.key".into(), ocsp: None };
+        Arc::new(Certificate::new(vec![certificate.clone()], key.clone_key(), files).unwrap())
+    }
+
+    fn settings(certificates: &[Arc<Certificate>], tls12: bool) -> ServerSettings<'_> {
+        ServerSettings {
+            certificates,
+            alpn: &[],
+            tls12,
+            client_ca: None,
+            client_required: false,
+            ciphers: &[],
+            groups: &[],
+            ticket_keys: None,
+            key_log: None,
+        }
+    }
+
+    fn server_config(acceptor: &Acceptor) -> Arc<ServerConfig> {
+        Arc::clone(acceptor.0.load().tls.config())
     }
 
     /// Passes what one side has written to the other, until neither has anything left to say; `None` = one has refused it.
@@ -306,16 +319,7 @@ mod tests {
     #[test]
     fn early_data_with_a_ticket_of_another_server_is_skipped() {
         let (certificate, key) = identity();
-        let chain = [certificate.clone()];
-        let names = ["localhost".to_owned()];
-        let settings = ServerSettings {
-            certificates: vec![(&chain[..], &key, &names[..])],
-            alpn: &[],
-            tls12: true,
-            client_ca: None,
-            client_required: false,
-        };
-        let ours = Acceptor::new(&settings).unwrap();
+        let ours = acceptor(&certificate, &key, true);
         for early in [100, 8 * 1024, 16 * 1024] {
             let config = client(&certificate);
             let connect = || ClientConnection::new(Arc::clone(&config), "localhost".try_into().unwrap()).unwrap();
@@ -325,7 +329,7 @@ mod tests {
             let mut client = connect();
             let sent = client.early_data().expect("its ticket allows it").write(&vec![b'x'; early as usize]).unwrap();
             assert_eq!(sent, early as usize);
-            let mut server = ServerConnection::new(Arc::clone(ours.inner.config())).unwrap();
+            let mut server = ServerConnection::new(server_config(&ours)).unwrap();
             talk(&mut client, &mut server).unwrap_or_else(|| panic!("{early} bytes are too many"));
             assert!(!client.is_early_data_accepted());
             client.writer().write_all(b"said again").unwrap();
@@ -339,20 +343,34 @@ mod tests {
     #[test]
     fn no_ticket_of_ours_allows_early_data() {
         let (certificate, key) = identity();
-        let (chain, names) = ([certificate.clone()], ["localhost".to_owned()]);
-        let settings = ServerSettings {
-            certificates: vec![(&chain[..], &key, &names[..])],
-            alpn: &[],
-            tls12: false,
-            client_ca: None,
-            client_required: false,
-        };
-        let ours = Acceptor::new(&settings).unwrap();
+        let ours = acceptor(&certificate, &key, false);
         let config = client(&certificate);
         for _ in 0..2 {
             let mut client = ClientConnection::new(Arc::clone(&config), "localhost".try_into().unwrap()).unwrap();
             assert!(client.early_data().is_none());
-            talk(&mut client, &mut ServerConnection::new(Arc::clone(ours.inner.config())).unwrap()).unwrap();
+            talk(&mut client, &mut ServerConnection::new(server_config(&ours)).unwrap()).unwrap();
         }
+    }
+
+    #[test]
+    fn a_session_outlives_the_certificate_but_not_a_change_of_who_is_let_in() {
+        let ((first, first_key), (second, second_key)) = (identity(), identity());
+        let ours = acceptor(&first, &first_key, false);
+        let config = client(&first);
+        let resumes = || {
+            let mut client = ClientConnection::new(Arc::clone(&config), "localhost".try_into().unwrap()).unwrap();
+            talk(&mut client, &mut ServerConnection::new(server_config(&ours)).unwrap())?;
+            Some(client.handshake_kind() == Some(HandshakeKind::Resumed))
+        };
+        assert_eq!([resumes(), resumes()], [Some(false), Some(true)]);
+        let certificates = [parsed(&second, &second_key)];
+        ours.replace(&settings(&certificates, false)).unwrap();
+        assert_eq!(ours.certificates().shown().next().unwrap().certificate, Some(&second));
+        assert_eq!(resumes(), Some(true));
+        // the client would not trust the second one: that it is refused says that nothing was resumed
+        let authorities = [first.clone()];
+        let asking = ServerSettings { client_ca: Some(&authorities), ..settings(&certificates, false) };
+        ours.replace(&asking).unwrap();
+        assert_eq!(resumes(), None);
     }
 }

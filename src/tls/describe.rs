@@ -1,10 +1,8 @@
 //! Names of versions and cipher suites as OpenSSL has them, and what stands in a certificate.
 
-use std::time::{Duration, SystemTime};
-
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::CertificateDer;
 use rustls::{CipherSuite, ProtocolVersion};
 
 /// The name of a version of TLS.
@@ -65,24 +63,6 @@ fn common_name_in(mut sets: &[u8]) -> Option<String> {
     None
 }
 
-/// The first and the last moment at which a certificate is valid; `None` where webpki can't read it.
-pub fn validity(certificate: &CertificateDer<'_>) -> Option<(SystemTime, SystemTime)> {
-    let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
-    // webpki tells the dates to whoever asks at a time outside of them, and it looks at them before anything else: nobody has to vouch for
-    // the certificate
-    let at = |seconds| {
-        let (time, usage) = (UnixTime::since_unix_epoch(Duration::from_secs(seconds)), webpki::KeyUsage::server_auth());
-        parsed.verify_for_usage(&[], &[], &[], time, usage, None, None).err()
-    };
-    let Some(webpki::Error::CertExpired { not_after, .. }) = at(u64::MAX) else { return None };
-    let not_before = match at(0) {
-        Some(webpki::Error::CertNotValidYet { not_before, .. }) => not_before,
-        _ => UnixTime::since_unix_epoch(Duration::ZERO),
-    };
-    let time = |time: UnixTime| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(time.as_secs()));
-    Some((time(not_before)?, time(not_after)?))
-}
-
 /// The subject of a certificate for people: its common name, else its first DNS name, else "without a name".
 pub fn subject(certificate: &CertificateDer<'_>) -> String {
     let parsed = || webpki::EndEntityCert::try_from(certificate).ok();
@@ -132,16 +112,6 @@ mod tests {
         let long = "ä".repeat(100);
         assert_eq!(common_name(&certificate(&[(DnType::CommonName, &long)])), Some(long));
         assert_eq!(common_name(&CertificateDer::from(vec![0x30, 0x80])), None);
-    }
-
-    #[test]
-    fn a_certificate_tells_from_when_and_until_when_it_is_valid() {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        let day = |days: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400);
-        (params.not_before, params.not_after) = (day(10_000).into(), day(40_000).into());
-        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        assert_eq!(validity(certificate.der()), Some((day(10_000), day(40_000))));
-        assert_eq!(validity(&CertificateDer::from(vec![0x30, 0x80])), None);
     }
 
     #[test]

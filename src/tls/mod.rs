@@ -5,7 +5,11 @@
 pub mod acceptor;
 pub mod connector;
 pub mod describe;
+mod key_log;
 mod names;
 pub mod pinned;
+pub mod resolver;
+mod tickets;
 
 pub use acceptor::{Acceptor, ServerSettings};
+pub use resolver::Resolver;

@@ -138,6 +138,67 @@ fn certificates_and_keys_must_be_readable_and_fit() {
 }
 
 #[test]
+fn a_folder_of_certificates_needs_one_that_can_be_used_and_tells_of_those_that_can_not() {
+    let folder = Folder::new();
+    let at = "listener[0].tls.certificates[0]";
+    let of = |element: &str| tls_mistakes(&folder, &format!("certificates = [{{ {element} }}]"));
+    std::fs::create_dir_all(folder.path().join("live/a")).unwrap();
+    assert_eq!(of("folder = \"live\""), [format!("{at}.folder: `live` has no certificate that can be used")]);
+    assert_eq!(
+        of("folder = \"gone\""),
+        [format!("{at}.folder: `gone` can't be read: No such file or directory (os error 2)")]
+    );
+    folder.certificate("a", &["a.example"], 2020, 2100);
+    let both = ["a.pem", "a.key"].map(|name| std::fs::read_to_string(folder.path().join(name)).unwrap()).concat();
+    folder.write("live/a.pem", &both);
+    assert_eq!(of("folder = \"live\""), Vec::<String>::new());
+    folder.write("live/b.pem", "nothing");
+    assert_eq!(of("folder = \"live\""), [format!("{at}.folder: left out: `live/b.pem` has no CERTIFICATE")]);
+    assert_eq!(of("folder = \"live\", cert = \"a.pem\"")[0], format!("{at}.cert: `cert` beside `folder`"));
+    assert_eq!(of(""), [format!("{at}: `cert` is missing"), format!("{at}: `key` is missing")]);
+}
+
+#[test]
+fn what_is_spoken_in_tls_must_make_sense() {
+    let folder = Folder::new();
+    folder.certificate("a", &["a.example"], 2020, 2100);
+    folder.write("short", "AAAA");
+    let of = |more: &str| {
+        let told = tls_mistakes(&folder, &format!("certificates = [{{ cert = \"a.pem\", key = \"a.key\" }}], {more}"));
+        told.into_iter().map(|line| line.trim_start_matches("listener[0].tls.").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("preset = \"modern\", min_version = \"1.3\""), Vec::<String>::new());
+    assert_eq!(
+        of("preset = \"modern\", min_version = \"1.2\""),
+        ["min_version: `min_version` can only be \"1.3\" with preset = \"modern\""]
+    );
+    assert_eq!(of("preset = \"old\""), ["preset: `preset` can't be \"old\""]);
+    assert_eq!(
+        of("ciphers = [\"ECDHE-RSA-AES128-GCM-SHA256\"]"),
+        ["ciphers: none of these is for TLS 1.3, which is always spoken"]
+    );
+    assert_eq!(
+        of("ciphers = [\"TLS_AES_128_GCM_SHA256\"]"),
+        ["ciphers: none of these is for TLS 1.2, so that it is not spoken"]
+    );
+    assert_eq!(of("ciphers = [\"AES128-SHA\"]"), ["ciphers[0]: `ciphers` can't be \"AES128-SHA\""]);
+    assert_eq!(of("groups = [\"x25519\", \"x25519\"]"), ["groups[1]: `x25519` stands here twice"]);
+    assert_eq!(of("ticket_keys = \"short\""), ["ticket_keys: `short` has a key of 3 bytes (the 1. one)"]);
+    assert_eq!(
+        of("key_log = \"keys.log\""),
+        ["key_log: ALL TRAFFIC of this listener CAN BE DECRYPTED by whoever gets `keys.log`"]
+    );
+    folder.write("site.ocsp", "nothing");
+    let stapled = tls_mistakes(&folder, "certificates = [{ cert = \"a.pem\", key = \"a.key\", ocsp = \"site.ocsp\" }]");
+    assert_eq!(
+        stapled,
+        [
+            "listener[0].tls.certificates[0].ocsp: the OCSP response in `site.ocsp` is not sent to clients: it is none in DER"
+        ]
+    );
+}
+
+#[test]
 fn a_certificate_out_of_date_is_a_warning() {
     let folder = Folder::new();
     folder.certificate("old", &["old.example"], 2010, 2020);

@@ -6,6 +6,7 @@
 #[allow(dead_code, unused_imports, reason = "the harness serves more than this binary")]
 mod support;
 
+mod certificates;
 mod listeners;
 mod load;
 mod refusals;

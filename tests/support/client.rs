@@ -92,6 +92,14 @@ impl Client {
         }
     }
 
+    /// Whether the TLS session was one that this client had before.
+    pub fn is_resumed(&self) -> bool {
+        match &self.wire.stream {
+            Stream::TlsClient(tls) => tls.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+            _ => panic!("not a TLS connection"),
+        }
+    }
+
     /// The protocol that the server chose by ALPN.
     pub fn alpn(&self) -> Option<Vec<u8>> {
         match &self.wire.stream {

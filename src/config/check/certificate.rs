@@ -1,19 +1,25 @@
 //! Certificates, keys and authorities: they are read, and known to fit each other, before anything is served with them.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::sign::CertifiedKey;
-use rustls::{Error as TlsError, InconsistentKeys};
-use webpki::EndEntityCert;
+use rustls::pki_types::CertificateDer;
 
 use super::{Checker, all, all_or_nothing};
-use crate::config::model::{Certificate, ClientAuth, ServerTls, SystemAuthorities};
+use crate::certificate::files::{PairFiles, Source};
+use crate::certificate::keeper::Sources;
+use crate::certificate::read::{self, Part, Unusable};
+use crate::certificate::{Certificate, dates, staple};
+use crate::config::model::{ClientAuth, ServerTls, SystemAuthorities};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
+
+/// A certificate that is valid for less than this gets a warning. Whatever renews it should have done so long ago.
+const SOON: Duration = Duration::from_secs(7 * 86_400);
+
+/// Certificates with where they came from.
+type Found = (Source, Vec<Arc<Certificate>>);
 
 impl SystemAuthorities {
     /// Reads them as they are now: from the system's store, or from what `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
@@ -29,20 +35,118 @@ impl Checker<'_> {
         let certificates_at = at.key("certificates");
         if raw.certificates.is_empty() && self.findings.removed(&certificates_at).is_none() {
             let mistake = self.mistake(&certificates_at, "there is no certificate");
-            self.report(mistake.expected("at least one { cert = \"...\", key = \"...\" }"));
+            self.report(mistake.expected("at least one { cert = \"...\", key = \"...\" } or { folder = \"...\" }"));
         }
         let certificates = raw.certificates.iter().enumerate();
-        let certificates = certificates.map(|(index, files)| {
-            self.certificate(&certificates_at.index(index), files.cert.as_deref(), files.key.as_deref())
-        });
+        let certificates = certificates.map(|(index, files)| self.certificates(&certificates_at.index(index), files));
         let certificates = all(certificates.collect());
         let client_auth = self.client_auth(at, raw);
+        let choices = self.tls_choices(at, raw);
+        let ticket_keys = raw.ticket_keys.as_ref().map(|file| self.ticket_keys(&at.key("ticket_keys"), file));
+        let key_log = raw.key_log.as_ref().map(|file| self.key_log(&at.key("key_log"), file));
+        let (sources, certificates): (Vec<Source>, Vec<_>) = certificates?.into_iter().unzip();
+        let authorities = raw.client_ca.as_deref().filter(|_| raw.client_auth != raw::ClientAuth::Off);
+        let sources = Sources {
+            certificates: sources,
+            authorities: authorities.map(|file| self.file(file)),
+            ticket_keys: raw.ticket_keys.as_deref().map(|file| self.file(file)),
+        };
         Some(ServerTls {
-            certificates: certificates?,
+            certificates: certificates.concat(),
+            sources,
             alpn: raw.alpn.iter().map(|protocol| protocol.as_str().as_bytes().to_vec()).collect(),
-            tls12: raw.min_version == raw::TlsVersion::V1_2,
+            tls12: choices.as_ref()?.tls12,
             client_auth: client_auth?,
+            ciphers: choices.as_ref()?.ciphers.clone(),
+            groups: choices?.groups,
+            ticket_keys: all_or_nothing(ticket_keys)?,
+            key_log,
         })
+    }
+
+    /// One element of `certificates`: two files, or a folder.
+    fn certificates(&mut self, at: &KeyPath, raw: &raw::CertificateFiles) -> Option<Found> {
+        if let Some(folder) = &raw.folder {
+            for key in ["cert", "key", "ocsp"] {
+                if !self.present(&at.key(key)) {
+                    continue;
+                }
+                let mistake = self.key_mistake(&at.key(key), format!("`{key}` beside `folder`"));
+                self.report(
+                    mistake.help("a folder has its own certificates; write the other one as an element of its own"),
+                );
+            }
+            return self.folder(&at.key("folder"), folder);
+        }
+        let of_folder = self.present(&at.key("folder"));
+        for key in ["cert", "key"] {
+            if of_folder || self.present(&at.key(key)) {
+                continue;
+            }
+            let mistake = self.mistake(at, format!("`{key}` is missing"));
+            self.report(
+                mistake.help(
+                    "a certificate is { cert = \"...\", key = \"...\" }, and a folder of them { folder = \"...\" }",
+                ),
+            );
+        }
+        let mut certificate = self.certificate(at, raw.cert.as_deref(), raw.key.as_deref())?;
+        certificate.files.ocsp = raw.ocsp.as_deref().map(|file| self.file(file));
+        let certificate = self.stapled(&at.key("ocsp"), certificate);
+        Some((Source::Pair(certificate.files.clone()), vec![Arc::new(certificate)]))
+    }
+
+    /// All certificates in a folder. One that can't be used is a warning, because a folder is written by other programs: it may be half way through a
+    /// renewal.
+    fn folder(&mut self, at: &KeyPath, folder: &str) -> Option<Found> {
+        let source = Source::Folder(self.file(folder));
+        let pairs = match source.pairs() {
+            Ok(pairs) => pairs,
+            Err(unusable) => {
+                self.unusable(at, unusable);
+                return None;
+            }
+        };
+        let mut certificates = Vec::new();
+        for files in pairs {
+            match read::pair(&files).result {
+                Ok(certificate) => {
+                    self.dates(at, &certificate);
+                    certificates.push(Arc::new(self.stapled(at, certificate)));
+                }
+                Err(unusable) => {
+                    let message = match unusable.part {
+                        Part::Key => format!("`{}` is left out: {unusable}", files.cert.display()),
+                        _ => format!("left out: {unusable}"),
+                    };
+                    let mistake = self.mistake(at, message).warning();
+                    self.report(mistake.help("it is served as soon as it can be used; nothing has to be reloaded"));
+                }
+            }
+        }
+        if certificates.is_empty() {
+            let mistake = self.mistake(at, format!("`{folder}` has no certificate that can be used"));
+            let pairs = "fullchain.pem with privkey.pem, NAME.crt or NAME.pem with NAME.key, or NAME.pem with both in it; here or one folder below";
+            self.report(mistake.expected(pairs));
+            return None;
+        }
+        Some((source, certificates))
+    }
+
+    /// With its OCSP response. One that can't be used is left out: it will be another one soon, and clients do without.
+    fn stapled(&mut self, at: &KeyPath, certificate: Certificate) -> Certificate {
+        let Some(path) = &certificate.files.ocsp else { return certificate };
+        match staple::read(path, &certificate, SystemTime::now()).result {
+            Ok(staple) => certificate.stapled(Some(staple.response)),
+            Err(unusable) => {
+                let mistake = self.mistake(at, unusable.message).warning();
+                self.report(
+                    mistake
+                        .help("it is sent as soon as the file holds one that can be used; nothing has to be reloaded"),
+                );
+                certificate
+            }
+        }
     }
 
     fn client_auth(&mut self, at: &KeyPath, raw: &raw::ListenerTls) -> Option<ClientAuth> {
@@ -74,32 +178,44 @@ impl Checker<'_> {
         let certificate = self.certificate(at, raw.cert.as_deref(), raw.key.as_deref());
         let authorities = raw.client_ca.as_ref().map(|file| self.authorities(&at.key("client_ca"), file));
         let client_auth = all_or_nothing(authorities)?.map_or(ClientAuth::Off, ClientAuth::Required);
-        Some(ServerTls { certificates: vec![certificate?], alpn: Vec::new(), tls12: true, client_auth })
+        let certificate = certificate?;
+        let sources = Sources {
+            certificates: vec![Source::Pair(certificate.files.clone())],
+            authorities: raw.client_ca.as_deref().map(|file| self.file(file)),
+            ticket_keys: None,
+        };
+        Some(ServerTls {
+            certificates: vec![Arc::new(certificate)],
+            sources,
+            alpn: Vec::new(),
+            tls12: true,
+            client_auth,
+            ciphers: Vec::new(),
+            groups: Vec::new(),
+            ticket_keys: None,
+            key_log: None,
+        })
     }
 
     /// A certificate with its key; `at` is the table with the keys `cert` and `key`.
     pub(super) fn certificate(&mut self, at: &KeyPath, cert: Option<&str>, key: Option<&str>) -> Option<Certificate> {
-        let (cert_at, key_at) = (at.key("cert"), at.key("key"));
-        let chain = cert.map(|file| self.chain(&cert_at, file));
-        let private = key.map(|file| self.private_key(&key_at, file));
-        let (path, chain, private) = (self.file(cert?), chain??, private??);
-        let names = self.names(&cert_at, &path, chain.first()?)?;
-        self.key_fits(at, &chain, &private)?;
-        Some(Certificate { chain, key: private, names, path })
+        let path = |file: Option<&str>| file.map_or_else(PathBuf::new, |file| self.file(file));
+        let files = PairFiles { cert: path(cert), key: path(key), ocsp: None };
+        // both are read, so that one mistake never hides the other
+        let chain = cert.map(|_| read::chain(Part::Cert, &files.cert)).transpose();
+        let private = key.map(|_| read::key(&files.key)).transpose();
+        let chain = self.usable(at, chain);
+        let private = self.usable(at, private);
+        let certificate = Certificate::new(chain??, private??, files);
+        let certificate = self.usable(at, certificate)?;
+        self.dates(&at.key("cert"), &certificate);
+        Some(certificate)
     }
 
     /// Certificates of an authority, which must be fit to verify others against.
-    pub(super) fn authorities(&mut self, at: &KeyPath, file: &str) -> Option<Vec<CertificateDer<'static>>> {
-        let certificates = self.chain(at, file)?;
-        for certificate in &certificates {
-            if let Err(error) = webpki::anchor_from_trusted_cert(certificate) {
-                let message = format!("`{}` has a certificate that can't be used: {error}", self.file(file).display());
-                let mistake = self.mistake(at, message);
-                self.report(mistake.expected("certificates of authorities (X.509 version 3)"));
-                return None;
-            }
-        }
-        Some(certificates)
+    pub(super) fn authorities(&mut self, at: &KeyPath, file: &str) -> Option<Arc<Vec<CertificateDer<'static>>>> {
+        let authorities = read::authorities(&self.file(file)).result;
+        self.usable(at, authorities).map(Arc::new)
     }
 
     /// The authorities that the system trusts, read once for a configuration: so a reload takes on a store that was renewed.
@@ -107,92 +223,48 @@ impl Checker<'_> {
         Arc::clone(self.system.get_or_insert_with(|| Arc::new(SystemAuthorities::read())))
     }
 
-    fn chain(&mut self, at: &KeyPath, file: &str) -> Option<Vec<CertificateDer<'static>>> {
-        let path = self.file(file);
-        let read = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    /// `at` is the table with the keys `cert` and `key`, or the key of anything else.
+    pub(super) fn usable<T>(&mut self, at: &KeyPath, read: Result<T, Unusable>) -> Option<T> {
         match read {
-            Ok(chain) if !chain.is_empty() => Some(chain),
-            Ok(_) => self.bad_pem(at, &path, &pem::Error::NoItemsFound, "CERTIFICATE"),
-            Err(error) => self.bad_pem(at, &path, &error, "CERTIFICATE"),
-        }
-    }
-
-    fn private_key(&mut self, at: &KeyPath, file: &str) -> Option<PrivateKeyDer<'static>> {
-        let path = self.file(file);
-        match PrivateKeyDer::from_pem_file(&path) {
-            Ok(key) => Some(key),
-            Err(error) => self.bad_pem(at, &path, &error, "PRIVATE KEY"),
-        }
-    }
-
-    fn bad_pem<T>(&mut self, at: &KeyPath, path: &Path, error: &pem::Error, section: &str) -> Option<T> {
-        let shown = path.display();
-        let mistake = match error {
-            pem::Error::Io(error) => {
-                self.unreadable(at, path, &error.to_string());
-                return None;
+            Ok(good) => Some(good),
+            Err(unusable) => {
+                let at = match unusable.part {
+                    Part::Cert => at.key("cert"),
+                    Part::Key => at.key("key"),
+                    Part::Folder | Part::Authorities | Part::Ocsp | Part::TicketKeys => at.clone(),
+                };
+                self.unusable(&at, unusable);
+                None
             }
-            pem::Error::NoItemsFound => self.mistake(at, format!("`{shown}` has no {section}")),
-            error => self.mistake(at, format!("`{shown}` can't be read: {error:?}")),
-        };
-        let mistake = mistake.expected(format!("a PEM file with \"-----BEGIN {section}-----\""));
-        self.report(match (error, section) {
-            (pem::Error::NoItemsFound, "PRIVATE KEY") => mistake.help("a key that is encrypted can't be used"),
-            _ => mistake,
-        });
-        None
-    }
-
-    /// The names that a certificate is for; it must be readable, and is better not expired.
-    fn names(&mut self, at: &KeyPath, path: &Path, certificate: &CertificateDer<'static>) -> Option<Vec<String>> {
-        let parsed = match EndEntityCert::try_from(certificate) {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                let message = format!("the certificate in `{}` can't be used: {error}", path.display());
-                let mistake = self.mistake(at, message);
-                self.report(mistake.expected("an X.509 certificate of version 3"));
-                return None;
-            }
-        };
-        if let Some(reason) = not_valid_now(&parsed) {
-            let mistake = self.mistake(at, format!("the certificate in `{}` {reason}", path.display()));
-            self.report(mistake.warning().help("clients that verify it will refuse it"));
         }
-        Some(parsed.valid_dns_names().map(str::to_ascii_lowercase).collect())
     }
 
-    fn key_fits(
-        &mut self,
-        at: &KeyPath,
-        chain: &[CertificateDer<'static>],
-        key: &PrivateKeyDer<'static>,
-    ) -> Option<()> {
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let mistake = match CertifiedKey::from_der(chain.to_vec(), key.clone_key(), &provider) {
-            Ok(_) => return Some(()),
-            Err(TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch)) => self
-                .mistake(&at.key("key"), "this key does not fit the certificate")
-                .help("the first certificate of the file in `cert` must be the server's own"),
-            Err(error) => self
-                .mistake(&at.key("key"), format!("this key can't be used: {error}"))
-                .expected("an RSA, ECDSA or Ed25519 key"),
-        };
+    fn unusable(&mut self, at: &KeyPath, unusable: Unusable) {
+        let mut mistake = self.mistake(at, unusable.message);
+        if let Some(expected) = unusable.expected {
+            mistake = mistake.expected(expected);
+        }
+        if let Some(help) = unusable.help {
+            mistake = mistake.help(help);
+        }
         self.report(mistake);
-        None
     }
-}
 
-/// Why a certificate is not valid at this time. webpki looks at the dates before anything else, so it does not matter
-/// that no authority is given that would vouch for the certificate.
-fn not_valid_now(certificate: &EndEntityCert<'_>) -> Option<String> {
-    let usage = webpki::KeyUsage::server_auth();
-    let verdict = certificate.verify_for_usage(&[], &[], &[], UnixTime::now(), usage, None, None);
-    let date = |time: UnixTime| httpdate::fmt_http_date(std::time::UNIX_EPOCH + Duration::from_secs(time.as_secs()));
-    match verdict {
-        Err(webpki::Error::CertExpired { not_after, .. }) => Some(format!("expired on {}", date(not_after))),
-        Err(webpki::Error::CertNotValidYet { not_before, .. }) => {
-            Some(format!("is not valid before {}", date(not_before)))
+    /// A certificate is better valid, and for some days to come.
+    fn dates(&mut self, at: &KeyPath, certificate: &Certificate) {
+        let (now, shown) = (SystemTime::now(), certificate.path().display());
+        if let Some(reason) = dates::not_valid(certificate.validity, now) {
+            let mistake = self.mistake(at, format!("the certificate in `{shown}` {reason}"));
+            self.report(mistake.warning().help("clients that verify it will refuse it"));
+            return;
         }
-        _ => None,
+        let Some((from, to)) = certificate.validity else { return };
+        // one that is made for a few days only is renewed in its last third
+        let soon = SOON.min(to.duration_since(from).unwrap_or_default() / 4);
+        if to.duration_since(now).is_ok_and(|left| left < soon) {
+            let mistake =
+                self.mistake(at, format!("the certificate in `{shown}` expires on {}", httpdate::fmt_http_date(to)));
+            self.report(mistake.warning().help("renew it: what renews it by itself should have done so by now"));
+        }
     }
 }

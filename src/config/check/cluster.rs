@@ -74,9 +74,9 @@ impl Checker<'_> {
         };
         let client = match (raw.cert, raw.key) {
             (None, None) => Some(None),
-            (cert, key) => {
-                self.certificate(at, cert.as_deref(), key.as_deref()).map(|own| Some(Arc::new((own.chain, own.key))))
-            }
+            (cert, key) => self
+                .certificate(at, cert.as_deref(), key.as_deref())
+                .map(|own| Some(Arc::new((own.chain().to_vec(), own.key.clone_key())))),
         };
         let user = self.etcd_user(at, raw);
         Some(model::Etcd { endpoints: endpoints?.0, ca: ca?, client: client?, user: user? })

@@ -25,6 +25,7 @@ mod route;
 mod service;
 mod sla;
 mod state;
+mod tls_choices;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};

@@ -10,6 +10,8 @@ use rustls::pki_types::ServerName;
 
 use super::network::written;
 use super::{Checker, all, all_or_nothing};
+use crate::certificate::files::Source;
+use crate::certificate::keeper::Sources;
 use crate::config::model::{Address, Authorities, Backend, ClientTls, Service};
 use crate::config::raw;
 use crate::config::syntax::{self, BackendAddress};
@@ -272,7 +274,13 @@ impl Checker<'_> {
         }
         let client = (raw.cert.is_some() && raw.key.is_some())
             .then(|| self.certificate(at, raw.cert.as_deref(), raw.key.as_deref()));
-        Some(ClientTls { server_name, ca: ca?, verify: raw.verify, client: all_or_nothing(client)? })
+        let client = all_or_nothing(client)?.map(Arc::new);
+        let sources = Sources {
+            certificates: client.iter().map(|own| Source::Pair(own.files.clone())).collect(),
+            authorities: raw.ca.as_deref().map(|file| self.file(file)),
+            ticket_keys: None,
+        };
+        Some(ClientTls { server_name, ca: ca?, verify: raw.verify, client, sources })
     }
 }
 

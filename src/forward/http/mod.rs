@@ -35,7 +35,7 @@ use crate::record::access::ExchangeEntry;
 use crate::route::Lookup;
 use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
 use crate::timer::Alarm;
-use crate::tls::Acceptor;
+use crate::tls::Resolver;
 use crate::trace::RequestFacts;
 use crate::upstream::terms::{Dedicated, Terms};
 use crate::upstream::{Answer, ClientPools};
@@ -60,8 +60,8 @@ pub struct Connection {
     pub client: Client,
     /// The version of TLS that the client speaks.
     pub tls_version: Option<&'static str>,
-    /// The name that the client asked for in TLS, and the acceptor that has answered.
-    pub sni: Option<(String, Acceptor)>,
+    /// The name that the client asked for in TLS, and the certificates that there were for it.
+    pub sni: Option<(String, Arc<Resolver>)>,
     /// It speaks plain HTTP on a listener for TLS: its requests are answered with an error that says so.
     pub is_plain_on_tls: bool,
     /// The listener's counters.
@@ -294,9 +294,9 @@ impl Connection {
         if self.is_plain_on_tls {
             return Err(Error::new(Kind::PlainHttp, ""));
         }
-        if let Some((sni, acceptor)) = &self.sni {
+        if let Some((sni, certificates)) = &self.sni {
             let name = crate::route::without_port(host);
-            if !name.is_empty() && !acceptor.same_certificate(sni, name) {
+            if !name.is_empty() && !certificates.same_certificate(sni, name) {
                 return Err(Error::new(Kind::Misdirected, ""));
             }
         }

@@ -134,7 +134,7 @@ async fn a_call_that_is_told_to_end_is_given_up() {
         uri: "http://127.0.0.1:1/".parse().unwrap(),
         time_out: Duration::from_secs(60),
         secret: None,
-        ca: Authorities::File(Vec::new()),
+        ca: Authorities::File(Arc::default()),
     };
     let (tell, cancel) = oneshot::channel();
     drop(tell);

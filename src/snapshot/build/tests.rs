@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::{BuildError, Snapshot, build};
 use crate::balance::Cursors;
 use crate::balance::Pick;
+use crate::certificate::keeper::Sources;
 use crate::clock::Moment;
 use crate::config::model::{self, Address, Authorities, Backend, ClientTls, ServiceId};
 use crate::endpoint::standing;
@@ -165,6 +166,7 @@ fn client_tls(server_name: Option<&str>) -> ClientTls {
         ca: Authorities::System(Arc::default()),
         verify: true,
         client: None,
+        sources: Sources::default(),
     }
 }
 

@@ -58,12 +58,12 @@ pub(super) fn fingerprint(tls: Option<&model::ClientTls>, protocol: UpstreamProt
     let mut hasher = DefaultHasher::new();
     // the protocol decides what ALPN offers
     std::mem::discriminant(&protocol).hash(&mut hasher);
-    if let Some(model::ClientTls { server_name, ca, verify, client }) = tls {
+    if let Some(model::ClientTls { server_name, ca, verify, client, sources: _ }) = tls {
         (server_name, verify).hash(&mut hasher);
         // the system's authorities count too, because a reload may find renewed ones
         ca.certificates().iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>().hash(&mut hasher);
         if let Some(client) = client {
-            client.chain.iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>().hash(&mut hasher);
+            client.chain().iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>().hash(&mut hasher);
             client.key.secret_der().hash(&mut hasher);
         }
     }

@@ -1,0 +1,262 @@
+//! All that one listener, service or the admin address reads from files for its TLS, kept up to date.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use rustls::pki_types::CertificateDer;
+
+use super::Certificate;
+use super::files::{PairFiles, Source};
+use super::kept::{Found, GRACE, Kept};
+use super::read::{self, Part, Reading, Unusable};
+use super::staple::{self, Staple};
+use super::ticket_keys::{self, TicketKeys};
+use crate::io::stamp::Stamp;
+
+/// Whose TLS it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// The listener of this name.
+    Listener(String),
+    /// The service of this name, towards its backends.
+    Service(String),
+    /// The admin address.
+    Admin,
+}
+
+/// The files that something is read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Sources {
+    /// Those of certificates, in their order.
+    pub certificates: Vec<Source>,
+    /// The one with authorities.
+    pub authorities: Option<PathBuf>,
+    /// The one with the keys of session tickets.
+    pub ticket_keys: Option<PathBuf>,
+}
+
+/// What was read from them.
+#[derive(Debug, Clone, Default)]
+pub struct Material {
+    /// The certificates, in the order of the sources.
+    pub certificates: Vec<Arc<Certificate>>,
+    /// The authorities.
+    pub authorities: Option<Arc<Vec<CertificateDer<'static>>>>,
+    /// The keys of session tickets.
+    pub ticket_keys: Option<Arc<TicketKeys>>,
+}
+
+/// Sources, and what is in force of them.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// Whose they are.
+    pub owner: Owner,
+    /// Where it is read from.
+    pub sources: Sources,
+    /// What is in force.
+    pub material: Material,
+}
+
+/// What a look has found.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What is in force from now on, where it is something else.
+    pub renewed: Option<Material>,
+    /// What can't be used, and has not been told.
+    pub unusable: Vec<Unusable>,
+}
+
+/// Keeps the material of one owner up to date.
+#[derive(Debug)]
+pub struct Keeper {
+    /// Whose it is.
+    pub owner: Owner,
+    sources: Sources,
+    pairs: Vec<Pair>,
+    authorities: Option<(PathBuf, Kept<Vec<CertificateDer<'static>>>)>,
+    ticket_keys: Option<(PathBuf, Kept<TicketKeys>)>,
+    /// Folders that can't be read, since when, and whether it was told.
+    unreadable: Vec<(PathBuf, Instant, bool)>,
+}
+
+#[derive(Debug)]
+struct Pair {
+    files: PairFiles,
+    kept: Kept<Certificate>,
+    staple: Kept<Staple>,
+    /// It was told that the time of the staple is over.
+    is_over_told: bool,
+    /// The certificate that is in force, with its staple while that is good.
+    shown: Option<Arc<Certificate>>,
+    /// Since when it is not in its folder any more.
+    gone: Option<Instant>,
+}
+
+impl Pair {
+    fn new(files: PairFiles, shown: Option<Arc<Certificate>>) -> Self {
+        let (kept, staple) = (Kept::new(shown.clone()), Kept::new(None));
+        Self { files, kept, staple, is_over_told: false, shown, gone: None }
+    }
+
+    /// Whether something else is in force now.
+    fn look(&mut self, now: Instant, wall: SystemTime, unusable: &mut Vec<Unusable>) -> bool {
+        let files = &self.files;
+        let stamps = || vec![Stamp::of(&files.cert), Stamp::of(&files.key)];
+        note(self.kept.look(stamps, now, |in_force| certificate(files, in_force, wall)), unusable);
+        let Some(certificate) = self.kept.in_force() else { return false };
+        if let Some(path) = &files.ocsp {
+            // with another certificate, the same response may be about it or not
+            let stamps = || vec![Stamp::of(path), Stamp::of(&files.cert)];
+            let found = self.staple.look(stamps, now, |_| staple::read(path, certificate, wall));
+            self.is_over_told &= found != Found::New;
+            note(found, unusable);
+            if self.staple.in_force().is_some_and(|staple| staple.is_over(wall)) && !self.is_over_told {
+                self.is_over_told = true;
+                let message =
+                    format!("the time of the OCSP response in `{}` is over: it is not sent any more", path.display());
+                unusable.push(Unusable::new(Part::Ocsp, path, message));
+            }
+        }
+        let staple = self.staple.in_force().filter(|staple| staple.is_for(certificate, wall));
+        let response = staple.map(|staple| &staple.response);
+        let is_shown = |shown: &Arc<Certificate>| shown == certificate && shown.certified.ocsp.as_ref() == response;
+        if self.shown.as_ref().is_some_and(is_shown) {
+            return false;
+        }
+        self.shown = Some(Arc::new(certificate.stapled(response.cloned())));
+        true
+    }
+}
+
+impl Keeper {
+    /// Keeps what is in force until something else is found.
+    pub fn new(watched: Watched) -> Self {
+        let Watched { owner, sources, material } = watched;
+        let Material { certificates, authorities, ticket_keys } = material;
+        let pairs = certificates.into_iter().map(|one| Pair::new(one.files.clone(), Some(one))).collect();
+        let authorities = sources.authorities.clone().map(|path| (path, Kept::new(authorities)));
+        let ticket_keys = sources.ticket_keys.clone().map(|path| (path, Kept::new(ticket_keys)));
+        Self { owner, pairs, authorities, ticket_keys, sources, unreadable: Vec::new() }
+    }
+
+    /// The files, and those in the folders as of the last look.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let pairs = self.pairs.iter().map(|pair| &pair.files);
+        let pairs = pairs.flat_map(|files| [&files.cert, &files.key].into_iter().chain(&files.ocsp));
+        let others = self.authorities.iter().map(|(path, _)| path);
+        pairs.chain(others).chain(self.ticket_keys.iter().map(|(path, _)| path))
+    }
+
+    /// The folders.
+    pub fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        self.sources.certificates.iter().filter_map(|source| match source {
+            Source::Folder(folder) => Some(folder),
+            Source::Pair(_) => None,
+        })
+    }
+
+    /// Looks at all files. `wall` is the time by which certificates are valid.
+    pub fn look(&mut self, now: Instant, wall: SystemTime) -> Looked {
+        let mut looked = Looked::default();
+        let mut is_new = self.list(now, &mut looked.unusable);
+        for pair in &mut self.pairs {
+            is_new |= pair.look(now, wall, &mut looked.unusable);
+        }
+        if let Some((path, kept)) = &mut self.authorities {
+            let found = kept.look(|| vec![Stamp::of(path)], now, |_| read::authorities(path));
+            is_new |= note(found, &mut looked.unusable);
+        }
+        if let Some((path, kept)) = &mut self.ticket_keys {
+            let found = kept.look(|| vec![Stamp::of(path)], now, |_| ticket_keys::read(path));
+            is_new |= note(found, &mut looked.unusable);
+        }
+        looked.renewed = is_new.then(|| self.material());
+        looked
+    }
+
+    fn material(&self) -> Material {
+        Material {
+            certificates: self.pairs.iter().filter_map(|pair| pair.shown.clone()).collect(),
+            authorities: self.authorities.as_ref().and_then(|(_, kept)| kept.in_force().cloned()),
+            ticket_keys: self.ticket_keys.as_ref().and_then(|(_, kept)| kept.in_force().cloned()),
+        }
+    }
+
+    /// Takes on which pairs there are now; whether one that was in force is no more. One that is gone stays for [`GRACE`], because some tools take a file
+    /// away before they write the next one; and while nothing else is in force.
+    fn list(&mut self, now: Instant, unusable: &mut Vec<Unusable>) -> bool {
+        let mut listed = Vec::new();
+        for source in &self.sources.certificates {
+            match source.pairs() {
+                Ok(pairs) => listed.extend(pairs),
+                Err(error) => {
+                    let Source::Folder(folder) = source else { continue };
+                    // what was found there stays
+                    listed.extend(
+                        self.pairs
+                            .iter()
+                            .map(|pair| &pair.files)
+                            .filter(|files| files.cert.starts_with(folder))
+                            .cloned(),
+                    );
+                    unusable.extend(told_late(&mut self.unreadable, folder, now).then_some(error));
+                }
+            }
+        }
+        self.unreadable.retain(|(folder, ..)| std::fs::read_dir(folder).is_err());
+        let there: HashSet<&PairFiles> = listed.iter().collect();
+        for pair in &mut self.pairs {
+            pair.gone = if there.contains(&pair.files) { None } else { pair.gone.or(Some(now)) };
+        }
+        let stays = |pair: &Pair| pair.gone.is_none_or(|since| now.duration_since(since) < GRACE);
+        let any_stays = self.pairs.iter().any(|pair| stays(pair) && pair.shown.is_some());
+        let before = self.pairs.len();
+        self.pairs.retain(|pair| stays(pair) || (!any_stays && pair.shown.is_some()));
+        let removed = self.pairs.len() != before;
+        let known: HashSet<&PairFiles> = self.pairs.iter().map(|pair| &pair.files).collect();
+        let new: Vec<Pair> =
+            listed.iter().filter(|files| !known.contains(files)).map(|files| Pair::new(files.clone(), None)).collect();
+        self.pairs.extend(new);
+        let place = |pair: &Pair| listed.iter().position(|files| *files == pair.files).unwrap_or(usize::MAX);
+        if removed || self.pairs.iter().map(place).is_sorted() {
+            return removed;
+        }
+        self.pairs.sort_by_cached_key(place);
+        false
+    }
+}
+
+/// Reads a pair; one that is not valid now is not to replace one that is.
+fn certificate(files: &PairFiles, in_force: Option<&Certificate>, wall: SystemTime) -> Reading<Certificate> {
+    let Reading { content, result } = read::pair(files);
+    let result = result.and_then(|next| match in_force {
+        Some(now) if *now != next => next.may_replace(now, wall).map(|()| next),
+        _ => Ok(next),
+    });
+    Reading { content, result }
+}
+
+/// Whether something is new.
+fn note(found: Found, unusable: &mut Vec<Unusable>) -> bool {
+    match found {
+        Found::Nothing => false,
+        Found::New => true,
+        Found::Unusable(one) => {
+            unusable.push(one);
+            false
+        }
+    }
+}
+
+/// Whether it is now to be told that a folder can't be read.
+fn told_late(unreadable: &mut Vec<(PathBuf, Instant, bool)>, folder: &PathBuf, now: Instant) -> bool {
+    match unreadable.iter_mut().find(|(known, ..)| known == folder) {
+        None => {
+            unreadable.push((folder.clone(), now, false));
+            false
+        }
+        Some((_, since, told)) => !*told && now.duration_since(*since) >= GRACE && !std::mem::replace(told, true),
+    }
+}

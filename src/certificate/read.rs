@@ -1,0 +1,178 @@
+//! Reads certificates, keys and authorities from PEM files.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::Certificate;
+use super::files::PairFiles;
+
+/// The largest file that is read, in bytes. The system's bundle of all authorities has 220 KiB.
+const LARGEST: u64 = 4 << 20;
+
+/// Which of the files is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The one with the chain.
+    Cert,
+    /// The one with the private key.
+    Key,
+    /// A folder of certificates.
+    Folder,
+    /// The one with authorities.
+    Authorities,
+    /// The one with an OCSP response.
+    Ocsp,
+    /// The one with the keys of session tickets.
+    TicketKeys,
+}
+
+/// A file that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// What it is.
+    pub part: Part,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is wrong, for people.
+    pub message: String,
+    /// Completes the sentence "expected ...".
+    pub expected: Option<String>,
+    /// What can be done about it.
+    pub help: Option<&'static str>,
+}
+
+impl Unusable {
+    /// Without more to say of it.
+    pub fn new(part: Part, path: &Path, message: String) -> Self {
+        Self { part, path: path.to_owned(), message, expected: None, help: None }
+    }
+
+    pub(super) fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    pub(super) fn help(mut self, help: &'static str) -> Self {
+        self.help = Some(help);
+        self
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// What files hold, and a hash by which one content is told from another.
+#[derive(Debug)]
+pub struct Reading<T> {
+    /// The hash of all bytes that were read; of what can't be read, 0.
+    pub content: u64,
+    /// What was made of them.
+    pub result: Result<T, Unusable>,
+}
+
+/// Reads a certificate with its key, which has to fit it.
+pub fn pair(files: &PairFiles) -> Reading<Certificate> {
+    let (cert, key) = (bytes(Part::Cert, &files.cert), bytes(Part::Key, &files.key));
+    let hash = |bytes: &Result<Vec<u8>, Unusable>| bytes.as_ref().map_or(0, |bytes| xxh3_64(bytes));
+    let content = hash(&cert).rotate_left(1) ^ hash(&key);
+    let read = || {
+        let chain = chain_in(&cert?, Part::Cert, &files.cert)?;
+        let key = key_in(&key?, &files.key)?;
+        Certificate::new(chain, key, files.clone())
+    };
+    Reading { content, result: read() }
+}
+
+/// Reads a chain of certificates: at least one.
+///
+/// # Errors
+///
+/// Why it can't be used.
+pub fn chain(part: Part, path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+    chain_in(&bytes(part, path)?, part, path)
+}
+
+/// Reads a private key.
+///
+/// # Errors
+///
+/// Why it can't be used.
+pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Unusable> {
+    key_in(&bytes(Part::Key, path)?, path)
+}
+
+/// Reads certificates of authorities, each of which has to be fit to verify others against.
+pub fn authorities(path: &Path) -> Reading<Vec<CertificateDer<'static>>> {
+    let part = Part::Authorities;
+    let read = bytes(part, path);
+    let content = read.as_ref().map_or(0, |bytes| xxh3_64(bytes));
+    let result = read.and_then(|bytes| chain_in(&bytes, part, path)).and_then(|certificates| {
+        match certificates.iter().find_map(|certificate| webpki::anchor_from_trusted_cert(certificate).err()) {
+            None => Ok(certificates),
+            Some(error) => {
+                let message = format!("`{}` has a certificate that can't be used: {error}", path.display());
+                Err(Unusable::new(part, path, message).expected("certificates of authorities (X.509 version 3)"))
+            }
+        }
+    });
+    Reading { content, result }
+}
+
+/// What a file holds.
+///
+/// # Errors
+///
+/// It can't be read, is no file (a pipe could keep us waiting for ever), or is too large.
+pub fn bytes(part: Part, path: &Path) -> Result<Vec<u8>, Unusable> {
+    let load = || {
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() && !metadata.is_dir() {
+            return Err(io::Error::other("it is not a file"));
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+        match bytes.len() as u64 > LARGEST {
+            true => Err(io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20))),
+            false => Ok(bytes),
+        }
+    };
+    load().map_err(|error| {
+        let message = format!("`{}` can't be read: {error}", path.display());
+        Unusable::new(part, path, message).expected("a file that can be read")
+    })
+}
+
+fn chain_in(bytes: &[u8], part: Part, path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+    match CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>() {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        Ok(_) => Err(bad_pem(part, path, &pem::Error::NoItemsFound, "CERTIFICATE")),
+        Err(error) => Err(bad_pem(part, path, &error, "CERTIFICATE")),
+    }
+}
+
+fn key_in(bytes: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, Unusable> {
+    PrivateKeyDer::from_pem_slice(bytes).map_err(|error| bad_pem(Part::Key, path, &error, "PRIVATE KEY"))
+}
+
+fn bad_pem(part: Part, path: &Path, error: &pem::Error, section: &str) -> Unusable {
+    let shown = path.display();
+    let message = match error {
+        pem::Error::NoItemsFound => format!("`{shown}` has no {section}"),
+        error => format!("`{shown}` can't be read: {error:?}"),
+    };
+    let unusable =
+        Unusable::new(part, path, message).expected(format!("a PEM file with \"-----BEGIN {section}-----\""));
+    match (error, section) {
+        (pem::Error::NoItemsFound, "PRIVATE KEY") => unusable.help("a key that is encrypted can't be used"),
+        _ => unusable,
+    }
+}
