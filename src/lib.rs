@@ -25,6 +25,7 @@ pub mod tls;
 pub mod layer4;
 pub mod protocol;
 pub mod forward;
+pub mod auth;
 pub mod why;
 pub mod snapshot;
 pub mod route;

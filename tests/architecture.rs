@@ -50,6 +50,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("record", 3),
     ("operator", 3),
     ("route", 2),
+    ("auth", 2),
     ("balance", 2),
     ("affinity", 2),
     ("load", 2),

@@ -215,6 +215,7 @@ mod tests {
             alpn: Vec::new(),
             tls12: true,
             client_auth: model::ClientAuth::Off,
+            certificate_header: Default::default(),
         });
         config
     }

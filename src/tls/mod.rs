@@ -3,9 +3,11 @@
 //! One [`rustls::ServerConfig`] serves all workers, so that a session ticket given by one is taken by all.
 
 pub mod acceptor;
+mod client_certificate;
 pub mod connector;
 pub mod describe;
 mod names;
 pub mod pinned;
 
 pub use acceptor::{Acceptor, ServerSettings};
+pub use client_certificate::ClientCertificate;

@@ -14,6 +14,7 @@ use super::{Checker, all, all_or_nothing};
 use crate::config::model::{Certificate, ClientAuth, ServerTls, SystemAuthorities};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
+use crate::policy::CertificateHeader;
 
 impl SystemAuthorities {
     /// Reads them as they are now: from the system's store, or from what `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
@@ -37,12 +38,31 @@ impl Checker<'_> {
         });
         let certificates = all(certificates.collect());
         let client_auth = self.client_auth(at, raw);
+        let certificate_header = self.certificate_header(at, raw);
         Some(ServerTls {
             certificates: certificates?,
             alpn: raw.alpn.iter().map(|protocol| protocol.as_str().as_bytes().to_vec()).collect(),
             tls12: raw.min_version == raw::TlsVersion::V1_2,
             client_auth: client_auth?,
+            certificate_header,
         })
+    }
+
+    /// What backends are told of clients' certificates, of which there are none while nobody is asked for one.
+    fn certificate_header(&mut self, at: &KeyPath, raw: &raw::ListenerTls) -> CertificateHeader {
+        let header = match raw.client_cert_header {
+            raw::ClientCertHeader::Off => CertificateHeader::Off,
+            raw::ClientCertHeader::Certificate => CertificateHeader::Certificate,
+            raw::ClientCertHeader::Chain => CertificateHeader::Chain,
+        };
+        let path = at.key("client_cert_header");
+        let is_off = raw.client_auth == raw::ClientAuth::Off && self.findings.removed(&at.key("client_auth")).is_none();
+        if header != CertificateHeader::Off && is_off {
+            let mistake =
+                self.key_mistake(&path, "`client_cert_header` has nothing to tell while client_auth is \"off\"");
+            self.report(mistake.warning().help("set client_auth to \"optional\" or \"required\""));
+        }
+        header
     }
 
     fn client_auth(&mut self, at: &KeyPath, raw: &raw::ListenerTls) -> Option<ClientAuth> {
@@ -74,7 +94,13 @@ impl Checker<'_> {
         let certificate = self.certificate(at, raw.cert.as_deref(), raw.key.as_deref());
         let authorities = raw.client_ca.as_ref().map(|file| self.authorities(&at.key("client_ca"), file));
         let client_auth = all_or_nothing(authorities)?.map_or(ClientAuth::Off, ClientAuth::Required);
-        Some(ServerTls { certificates: vec![certificate?], alpn: Vec::new(), tls12: true, client_auth })
+        Some(ServerTls {
+            certificates: vec![certificate?],
+            alpn: Vec::new(),
+            tls12: true,
+            client_auth,
+            certificate_header: CertificateHeader::Off,
+        })
     }
 
     /// A certificate with its key; `at` is the table with the keys `cert` and `key`.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::policy::CertificateHeader;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Terminated TLS: `[listener.tls]`, `admin.tls`.
@@ -16,6 +17,8 @@ pub struct ServerTls {
     pub tls12: bool,
     /// Whether clients show a certificate.
     pub client_auth: ClientAuth,
+    /// What backends are told of it.
+    pub certificate_header: CertificateHeader,
 }
 
 /// A certificate chain with its key.

@@ -110,6 +110,8 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
         timeout: TimeoutOverride::default(),
+        access: None,
+        auth: None,
     }
 }
 
@@ -125,6 +127,8 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         proxy_protocol: false,
         service: (!services.is_empty()).then_some(ServiceId(0)),
         trusted_proxies: Vec::new(),
+        access: None,
+        paths: PathRules::default(),
         max_connections: 7,
         idle_timeout: Duration::from_secs(75),
         limits: Limits {
