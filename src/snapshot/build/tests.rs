@@ -19,7 +19,8 @@ use crate::config::model::{self, Address, Authorities, Backend, ClientTls, Servi
 use crate::endpoint::standing;
 use crate::metrics::Registry;
 use crate::policy::{
-    self, HeaderChanges, Limits, ListenerProtocol, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol,
+    self, HeaderChanges, Limits, ListenerProtocol, PathRules, Pool, Rewrite, TimeoutOverride, Timeouts,
+    UpstreamProtocol,
 };
 use crate::route::{Conditions, Lookup, Path};
 use crate::snapshot::{Action, Route};
