@@ -61,8 +61,8 @@ fn a_file_of_a_hundred_thousand_networks_is_read_again_when_it_changes_and_a_wro
     dir.file("blocked.txt", format!("{many}127.0.0.0/8\n"));
     wait_until("the change is in force", || proxy.client().ends_at_once());
     assert_eq!(kept.get("/x").status, 403, "a connection that was let in before asks no more");
-    let loaded = events(&proxy, "access_file_loaded");
-    assert_eq!(loaded.last().unwrap()["cause"]["entries"], 100_001);
+    wait_until("it is told", || !events(&proxy, "access_file_loaded").is_empty());
+    assert_eq!(events(&proxy, "access_file_loaded").last().unwrap()["cause"]["entries"], 100_001);
     dir.file("blocked.txt", "10.0.0.0/8\nexample.com\n");
     wait_until("the mistake is told", || !events(&proxy, "access_file_refused").is_empty());
     let refused = &events(&proxy, "access_file_refused")[0];
