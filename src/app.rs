@@ -3,6 +3,7 @@
 //! The calling thread becomes the control plane: it binds, starts the workers, and then obeys signals, reloads, and answers the
 //! admin address until the end.
 
+mod access_files;
 mod accounts;
 mod background;
 mod certificates;

@@ -29,6 +29,10 @@ pub enum Kind {
     Misdirected,
     /// Plain HTTP on a listener that has TLS.
     PlainHttp,
+    /// The client, or its address, may not come in.
+    Denied,
+    /// The client has not said who it is, or not in a way that is believed.
+    Unauthenticated,
     /// The backend did not switch to the protocol that the request asks for.
     NotUpgraded,
     /// No route takes the request.
@@ -140,6 +144,8 @@ impl Kind {
             | Self::UnknownExpectation
             | Self::Misdirected
             | Self::PlainHttp
+            | Self::Denied
+            | Self::Unauthenticated
             // a backend need not switch: it answered like one that does not know the protocol
             | Self::NotUpgraded
             | Self::NoRoute
@@ -176,6 +182,8 @@ impl Kind {
             Self::UnknownExpectation => "unknown expectation",
             Self::Misdirected => "misdirected request",
             Self::PlainHttp => "the plain HTTP request was sent to an HTTPS port",
+            Self::Denied => "not allowed",
+            Self::Unauthenticated => "not authenticated",
             Self::NotUpgraded => "the backend did not upgrade",
             Self::NoRoute => "no route",
             Self::NoBackend => "no backend available",

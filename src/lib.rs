@@ -26,6 +26,7 @@ pub mod certificate;
 pub mod layer4;
 pub mod protocol;
 pub mod forward;
+pub mod auth;
 pub mod why;
 pub mod snapshot;
 pub mod route;

@@ -120,10 +120,40 @@ impl HeaderChanges {
         self.names.is_empty()
     }
 
+    /// The same, and these names beside: others write them, and what a client has sent under a variant of one, or in a trailer, is dropped.
+    #[must_use]
+    pub fn and_names(mut self, more: &[HeaderName]) -> Self {
+        if !more.is_empty() {
+            self.names = self.names.iter().chain(more).cloned().collect();
+        }
+        self
+    }
+
     /// The names of what is changed.
     pub fn names(&self) -> &Arc<[HeaderName]> {
         &self.names
     }
+}
+
+/// How the paths of requests are treated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PathRules {
+    /// Backends get them as they were sent, and not in their normal form.
+    pub passes_as_sent: bool,
+    /// Those that programs read in different ways are refused.
+    pub refuses_ambiguous: bool,
+}
+
+/// What backends are told of a client's certificate (RFC 9440).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CertificateHeader {
+    /// Nothing.
+    #[default]
+    Off,
+    /// The certificate.
+    Certificate,
+    /// The certificate, and those that lead to its authority.
+    Chain,
 }
 
 /// `rewrite = { ... }`

@@ -223,6 +223,7 @@ mod tests {
             groups: Vec::new(),
             ticket_keys: None,
             key_log: None,
+            certificate_header: Default::default(),
         });
         config
     }

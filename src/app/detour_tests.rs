@@ -46,6 +46,7 @@ impl Proxy {
             client: Client::new(None, false, false),
             tls_version: None,
             sni: None,
+            certificate: None,
             is_plain_on_tls: false,
             metrics: registry.listener("web"),
             own: OnceCell::new(),

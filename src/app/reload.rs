@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::access_files::AccessFiles;
 use super::accounts::Accounting;
 use super::background;
 use super::certificates::{self, Certificates};
@@ -86,6 +87,8 @@ pub(super) struct System {
     pub certificates: Certificates,
     /// Watches the files of certificates.
     pub certificate_watch: Watch,
+    /// Watches the files that say who may come in.
+    pub access_files: AccessFiles,
     pub listeners: Listeners,
     pub workers: DataPlane,
     pub admin: Arc<admin::Shared>,
@@ -169,6 +172,7 @@ impl System {
         // from here on nothing can fail
         self.discoveries.commit(&config, fresh, &self.registry);
         self.certificates.commit(&config, &self.registry, SystemTime::now());
+        self.access_files.commit(&config);
         config_metrics::show(&config, effective.hash(), &self.registry);
         if !warnings.is_empty() {
             tracing::warn!("{warnings}");

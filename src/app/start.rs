@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::access_files::AccessFiles;
 use super::accounts::Accounting;
 use super::certificates::Certificates;
 use super::checks::Agents;
@@ -102,6 +103,7 @@ impl Startup<'_> {
             webhooks: webhooks(prepared_webhooks, &store, &registry),
             certificates: certificates(&config, &store, &registry),
             certificate_watch: self.certificate_watch,
+            access_files: access_files(&config, &store),
             store,
             registry,
             counters: ReloadCounters::new(),
@@ -196,6 +198,13 @@ fn certificates(config: &model::Config, store: &Store, registry: &Registry) -> C
     let certificates = Certificates::new(Arc::clone(store.events()));
     certificates.commit(config, registry, SystemTime::now());
     certificates
+}
+
+/// The files that say who may come in, watched.
+fn access_files(config: &model::Config, store: &Store) -> AccessFiles {
+    let mut files = AccessFiles::new(Arc::clone(store.events()));
+    files.commit(config);
+    files
 }
 
 /// The accounts, whose ledger has a copy of what operators said.

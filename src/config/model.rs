@@ -20,10 +20,11 @@ use http::header::{HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 use ipnet::IpNet;
 
+use crate::auth::{AccessList, Auth};
 use crate::event::Filter;
 use crate::io::outbound::SocketOptions;
 use crate::policy::access_log::{AccessDestination, AccessLines};
-use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride};
+use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, PathRules, Rewrite, TimeoutOverride};
 use crate::route::{Conditions, Host};
 
 pub use cluster::{Cluster, Elect, Etcd};
@@ -175,6 +176,10 @@ pub struct Listener {
     pub service: Option<ServiceId>,
     /// The networks whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Who may come in; `None` = everybody.
+    pub access: Option<Arc<AccessList>>,
+    /// How paths are treated.
+    pub paths: PathRules,
     /// Connections at a time; 0 = no limit.
     pub max_connections: usize,
     /// A connection with nothing under way is closed after this time.
@@ -213,6 +218,10 @@ pub struct Route {
     pub response_headers: HeaderChanges,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
+    /// Who may come in by address; `None` = everybody.
+    pub access: Option<Arc<AccessList>>,
+    /// What a client has to show; `None` = nothing.
+    pub auth: Option<Arc<Auth>>,
 }
 
 /// What happens to a request.

@@ -26,7 +26,8 @@ use crate::sla::maintenance::Recurring;
 pub(super) use crate::spelling::nearest;
 
 pub(super) use address::{
-    BackendAddress, ListenAddress, authority, backend, collector, etcd, host, listen, network, socket, webhook,
+    BackendAddress, ListenAddress, NetworkSource, authority, backend, collector, etcd, host, listen, network,
+    network_or_file, socket, webhook,
 };
 pub(super) use endpoint::dependency_endpoint;
 
@@ -71,6 +72,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "regex" => regex(text).map(drop),
         "method" => method(text).map(drop),
         "network" => network(text).map(drop),
+        "network-or-file" => network_or_file(text).map(drop),
         "source" => network::source(text).map(drop),
         "interface" => network::interface(text),
         "path-address" => network::path_address(text).map(drop),

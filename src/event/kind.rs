@@ -3,6 +3,7 @@
 //! Names are a contract, as those of the metrics are: `[[notify]]` and people's tools are written against them. docs/events.md lists them,
 //! which a test looks for.
 
+mod access_file;
 mod backup;
 mod certificate;
 mod cluster;
@@ -23,6 +24,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+pub use access_file::AccessFileChange;
 pub use backup::BackupChange;
 pub use certificate::{Certificate, CertificateChange};
 pub use cluster::ClusterChange;
@@ -87,6 +89,8 @@ pub enum Kind {
     Listener(ListenerChange),
     /// Something happened to a certificate.
     Certificate(CertificateChange),
+    /// A file that says who may come in has changed.
+    AccessFile(AccessFileChange),
     /// Something happened to the source of a service's backends.
     Discovery(DiscoveryChange),
     /// Something happened to a path to a backend that has several.
@@ -206,7 +210,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 83] = [
+pub const NAMES: [&str; 85] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -279,6 +283,8 @@ pub const NAMES: [&str; 83] = [
     "certificate_expired",
     "certificate_failed",
     "certificate_refused",
+    "access_file_loaded",
+    "access_file_refused",
     "discovery_changed",
     "discovery_failed",
     "discovery_recovered",
@@ -332,6 +338,7 @@ impl Kind {
             Self::BackendRemoved { .. } => "backend_removed",
             Self::Listener(change) => change.name(),
             Self::Certificate(change) => change.name(),
+            Self::AccessFile(change) => change.name(),
             Self::Discovery(change) => change.name(),
             Self::Path(change) => change.name(),
             Self::Fault(change) => change.name(),
@@ -369,6 +376,7 @@ impl Kind {
             Self::ServiceDown { .. } | Self::NotReloaded { .. } => Level::Error,
             Self::Listener(change) => change.level(),
             Self::Certificate(change) => change.level(),
+            Self::AccessFile(change) => change.level(),
             Self::Discovery(change) => change.level(),
             Self::Path(change) => change.level(),
             Self::Fault(change) => change.level(),

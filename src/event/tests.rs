@@ -271,6 +271,8 @@ fn after_recovery() -> Vec<Kind> {
         Kind::Certificate(CertificateChange::Expired(certificate())),
         Kind::Certificate(CertificateChange::Failed { key: text(), reason: text() }),
         Kind::Certificate(CertificateChange::Refused { path: text(), reason: text() }),
+        Kind::AccessFile(AccessFileChange::Loaded { file: text(), entries: 1 }),
+        Kind::AccessFile(AccessFileChange::Refused { file: text(), line: Some(1), reason: text() }),
         Kind::Discovery(DiscoveryChange::Changed { backends: 3, added: 2, removed: 1 }),
         Kind::Discovery(DiscoveryChange::Failed { reason: text(), backends: 3 }),
         Kind::Discovery(DiscoveryChange::Recovered { backends: 3 }),

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::placement::queue::{Queues, Slot};
 use super::request_id::RequestIds;
 use super::retry::budget::Budget;
+use crate::auth::basic::Remembered;
 use crate::balance::{BackendSet, Cursor, Cursors};
 use crate::clock::Moment;
 use crate::endpoint::waiters::Waiters;
@@ -60,6 +61,8 @@ pub struct Worker {
     /// Backends that can't take the exchange that is being placed. It is kept here for its memory.
     pub(super) refused: RefCell<BackendSet>,
     pub(super) random: RefCell<fastrand::Rng>,
+    /// The passwords that it has seen verified.
+    pub(super) remembered: Remembered,
     /// The ids that its requests get.
     pub(super) request_ids: RequestIds,
 }
@@ -96,6 +99,7 @@ impl Worker {
             cursors: RefCell::new(Cursors::new(index)),
             shadow_cursors: RefCell::default(),
             random: RefCell::new(fastrand::Rng::new()),
+            remembered: Remembered::default(),
             request_ids: RequestIds::default(),
             timers,
         }

@@ -20,7 +20,7 @@ use crate::clock::{Moment, Throttle};
 use crate::eviction::IdleList;
 use crate::forward::{Ingress, Worker};
 use crate::io::{FailureTiming, Socket};
-use crate::metrics::ListenerMetrics;
+use crate::metrics::{Denial, ListenerMetrics};
 use crate::policy::ListenerProtocol;
 use crate::protocol::http::Setup;
 use crate::shortage;
@@ -60,6 +60,18 @@ impl WorkerListener {
     /// The settings for a connection that is accepted now.
     pub(super) fn next(&mut self) -> Accepted {
         Accepted { ingress: Rc::clone(&self.ingress), settings: Arc::clone(self.settings.load()) }
+    }
+
+    /// Whether who connects from this address may not come in: then the connection is closed before anything is read of it.
+    fn refuses(&self, source: Option<SocketAddr>) -> bool {
+        let Some((snapshot, listener)) = self.ingress.current() else { return false };
+        let listener = &snapshot.listeners[listener];
+        let Some(guard) = listener.guard.as_ref().filter(|_| listener.refuses(source.map(|source| source.ip()))) else {
+            return false;
+        };
+        guard.denied.count(self.ingress.worker().index, Denial::Network);
+        tracing::debug!(listener = %listener.name, ?source, "a connection was refused for its address");
+        true
     }
 
     /// The set-up of a connection, and its protocol.
@@ -140,6 +152,9 @@ pub(super) async fn run(
             // the connection was gone before it was accepted
             Err(_) => continue,
         };
+        if serving.refuses(address) {
+            continue;
+        }
         // above the limit, this connection waits here, and those behind it wait in the kernel's queue
         let accepted = serving.next();
         let place = match &accepted.settings.places {
@@ -160,6 +175,9 @@ pub(super) async fn run(
         return;
     }
     for (socket, address) in listening.queued() {
+        if serving.refuses(address) {
+            continue;
+        }
         let accepted = serving.next();
         let place = match &accepted.settings.places {
             Some(places) => match Arc::clone(places).try_acquire_owned() {

@@ -17,7 +17,7 @@ use crate::protocol::h1::server::{self, End};
 use crate::protocol::h2;
 use crate::protocol::http::Setup;
 use crate::protocol::http::fields::Client;
-use crate::tls::{Resolver, describe};
+use crate::tls::{ClientCertificate, Resolver, describe};
 
 /// Serves a connection that carries HTTP.
 pub(super) fn serve(
@@ -50,7 +50,9 @@ async fn arrive(
         Some(tls) if !is_plain_on_tls => Box::pin(handshake(socket, &mut peer, tls, &setup)).await?,
         _ => (Stream::Plain(socket), None, false),
     };
-    let handler = Connection { tls_version: version(&stream), ..connection(peer, &serving, sni, is_plain_on_tls)? };
+    let connection = connection(peer, &serving, sni, is_plain_on_tls)?;
+    let (tls_version, certificate) = (version(&stream), certificate(&stream, &serving));
+    let handler = Connection { tls_version, certificate, ..connection };
     Some((stream, Rc::new(handler), is_h2))
 }
 
@@ -82,6 +84,14 @@ fn version(stream: &Stream) -> Option<&'static str> {
     }
 }
 
+/// The certificate that the client has shown, in this session or in the one that it resumes.
+fn certificate(stream: &Stream, serving: &Accepted) -> Option<Box<ClientCertificate>> {
+    let Stream::TlsServer(stream) = stream else { return None };
+    let chain = stream.get_ref().1.peer_certificates()?;
+    let (snapshot, listener) = serving.ingress.current()?;
+    ClientCertificate::new(chain, snapshot.listeners[listener].certificate_header).map(Box::new)
+}
+
 fn connection(
     peer: Peer,
     serving: &Accepted,
@@ -97,6 +107,7 @@ fn connection(
         peer,
         tls_version: None,
         sni,
+        certificate: None,
         is_plain_on_tls,
         metrics: Arc::clone(&serving.settings.metrics),
         own: OnceCell::new(),

@@ -12,6 +12,7 @@
 
 pub mod age;
 pub mod collect;
+mod denials;
 mod durations;
 mod exemplar;
 mod family;
@@ -45,6 +46,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 pub use collect::{Bucket, Collect, Histogram, Number};
+pub use denials::{Denial, Denials};
 pub use durations::{Distribution, Durations};
 pub use exemplar::Exemplar;
 pub use format::Format;
@@ -85,6 +87,7 @@ pub struct Registry {
     grpc: Family<1, GrpcCalls>,
     promised: Family<1, PromisedRequests>,
     routes: Family<2, RouteHits>,
+    denials: Family<2, Denials>,
     session_lookups: Family<1, SessionLookups>,
     shadow_picks: Family<3, ShadowPicks>,
     shadow_agreed: Family<2, ShadowPicks>,
@@ -111,6 +114,7 @@ impl Registry {
             grpc: Family::default(),
             promised: Family::default(),
             routes: Family::default(),
+            denials: Family::default(),
             session_lookups: Family::default(),
             shadow_picks: Family::default(),
             shadow_agreed: Family::default(),
@@ -199,6 +203,11 @@ impl Registry {
     /// What a route of a listener has taken, by what tells it apart from the other routes.
     pub fn route_hits(&self, listener: &str, route: &str) -> Arc<RouteHits> {
         self.routes.get([listener, route], || RouteHits::new(self.workers))
+    }
+
+    /// What a listener has not let in, or (where `route` is not empty) one of its routes.
+    pub fn denials(&self, listener: &str, route: &str) -> Arc<Denials> {
+        self.denials.get([listener, route], || Denials::new(self.workers))
     }
 
     /// Looks at the sessions of a service that instances share.

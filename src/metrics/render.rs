@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
+use super::Denial;
 use super::ZONES;
 use super::age;
 use super::collect::{Collect, Number};
@@ -291,6 +292,12 @@ impl Registry {
         for ([listener], metrics) in &listeners {
             for (reason, count) in Refusal::ALL.into_iter().zip(metrics.refusals().into_iter().flatten()) {
                 out.series(&names::PROXY_REFUSED, &[listener, reason.as_str()], count);
+            }
+        }
+        out.announce(&names::ACCESS_DENIED);
+        for ([listener, route], denials) in self.denials.held() {
+            for (reason, count) in Denial::ALL.into_iter().zip(denials.read()) {
+                out.series(&names::ACCESS_DENIED, &[&listener, &route, reason.as_str()], count);
             }
         }
         out.announce(&names::BYTES);

@@ -8,7 +8,7 @@ pub struct Lookup<'a> {
     /// The host as sent: in any case, maybe with a port, maybe with a trailing dot, IPv6 in brackets. Empty when the
     /// request names none.
     pub host: &'a str,
-    /// The path as sent: neither percent-decoded nor with its dot segments resolved (`docs/routing.md` says why).
+    /// The path in the form that is compared ([`meaning`](super::meaning)).
     pub path: &'a str,
     /// What follows the first `?`.
     pub query: Option<&'a str>,

@@ -18,6 +18,7 @@ mod predicates;
 mod conditions;
 mod host;
 mod lookup;
+pub mod meaning;
 mod paths;
 mod table;
 #[cfg(test)]

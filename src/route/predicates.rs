@@ -25,10 +25,16 @@ impl Predicates {
 
     /// Whether all of them hold.
     pub(super) fn hold(&self, request: &Lookup<'_>) -> bool {
-        (self.methods.is_empty() || self.methods.contains(request.method))
+        (self.methods.is_empty() || self.methods.iter().any(|method| is_same(method, request.method)))
             && self.headers.iter().all(|(name, value)| has_field(request, name, value))
             && self.query.iter().all(|(name, value)| has_parameter(request.query.unwrap_or(""), name, value))
     }
+}
+
+/// Whether a method is the one that a condition names. Case makes no difference: to HTTP `post` is not `POST` (RFC 9110, section 9.1), but a backend may
+/// take it for that, and a route that protects must not be got past by it.
+fn is_same(named: &Method, sent: &Method) -> bool {
+    named == sent || named.as_str().eq_ignore_ascii_case(sent.as_str())
 }
 
 /// Whether one of the lines of the field is exactly `value`.
@@ -79,6 +85,15 @@ mod tests {
         let none = HeaderMap::new();
         assert!(predicates.hold(&request(&Method::POST, &none, None)));
         assert!(!predicates.hold(&request(&Method::HEAD, &none, None)));
+    }
+
+    #[test]
+    fn a_method_in_another_case_is_taken_for_the_same() {
+        let (predicates, none) = (ask(&[Method::POST], &[], &[]), HeaderMap::new());
+        for (method, holds) in [("post", true), ("PoSt", true), ("POST1", false), ("PUT", false)] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(predicates.hold(&request(&method, &none, None)), holds, "{method}");
+        }
     }
 
     #[test]

@@ -130,7 +130,7 @@ fn a_shorter_prefix_is_found_behind_longer_ones_that_do_not_fit() {
 }
 
 #[test]
-fn paths_are_compared_as_sent() {
+fn paths_are_compared_as_they_are_given() {
     let table = table(&["- /admin*", "- /a%20b", "- /*"]);
     assert_eq!(get(&table, "h", "/a%20b"), "- /a%20b");
     for path in ["/%61dmin", "/x/../admin", "//admin", "/Admin", "/a b"] {

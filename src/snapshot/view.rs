@@ -1,5 +1,6 @@
 //! What a worker sees: listeners with their routes, and services with their backends. It is immutable.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -11,12 +12,15 @@ use ipnet::IpNet;
 
 use super::service::ServiceSettings;
 use super::{Course, Diverted, RedirectTemplate, Service, Split};
+use crate::auth::{AccessList, Auth};
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
-use crate::metrics::{Requests, RouteHits};
+use crate::metrics::{Denial, Denials, Requests, RouteHits};
 use crate::policy::access_log::AccessLines;
-use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts, Tracing};
+use crate::policy::{
+    CertificateHeader, HeaderChanges, Limits, ListenerProtocol, PathRules, Rewrite, TimeoutOverride, Timeouts, Tracing,
+};
 use crate::route::Table;
 
 /// Everything that an exchange is decided by.
@@ -110,6 +114,16 @@ pub struct Listener {
     pub hits: Vec<Arc<RouteHits>>,
     /// Networks whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Who may come in; `None` = everybody.
+    pub guard: Option<Guard>,
+    /// How paths are treated.
+    pub paths: PathRules,
+    /// What backends are told of clients' certificates.
+    pub certificate_header: CertificateHeader,
+    /// Fields that only the proxy writes: what clients send under these names is dropped.
+    pub own_fields: Vec<HeaderName>,
+    /// A route is protected for some methods only: fields by which a backend may take another method than the request's are dropped.
+    pub guards_methods: bool,
     /// What clients may do.
     pub limits: Limits,
     /// A connection with nothing under way is closed after this time.
@@ -144,6 +158,19 @@ pub struct Route {
     pub hits: Arc<RouteHits>,
     /// Its conditions, in words.
     pub text: Arc<str>,
+    /// Who may come in; `None` = everybody.
+    pub guard: Option<Guard>,
+}
+
+/// Who may come in by a listener, or by a route.
+#[derive(Debug)]
+pub struct Guard {
+    /// By address; `None` = everybody.
+    pub access: Option<Arc<AccessList>>,
+    /// By what a client shows; `None` = nothing is asked for.
+    pub auth: Option<Arc<Auth>>,
+    /// What has not come in.
+    pub denied: Arc<Denials>,
 }
 
 /// What answers a request.
@@ -178,6 +205,16 @@ impl Listener {
         NEXT.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Whether who connects from this address can be refused without a look at what it sends. Proxies that are trusted speak for others.
+    pub fn refuses(&self, source: Option<IpAddr>) -> bool {
+        let Some(access) = self.guard.as_ref().and_then(|guard| guard.access.as_ref()) else { return false };
+        let speaks_for_others = |source: IpAddr| {
+            let source = source.to_canonical();
+            self.trusted_proxies.iter().any(|network| network.contains(&source))
+        };
+        !self.proxy_protocol && !source.is_some_and(speaks_for_others) && !access.admits(source)
+    }
+
     /// Whether it is bound to what `bind` says and `name` still means the same sockets: datagrams have sockets of their own,
     /// and port 0 is another port for each listener, so there the name decides.
     pub fn is_at(&self, bind: &Target, protocol: ListenerProtocol, name: &str) -> bool {
@@ -187,6 +224,17 @@ impl Listener {
         }
         let chosen = matches!(bind, Target::Tcp(address) if address.port() == 0);
         self.bind == *bind && (!chosen || *self.name == *name)
+    }
+}
+
+impl Guard {
+    /// Whether who has this address may come in; a refusal is counted, on the thread of `worker`. `None` = nobody knows the address.
+    pub fn admits(&self, worker: usize, address: impl FnOnce() -> Option<IpAddr>) -> bool {
+        let admits = self.access.as_ref().is_none_or(|access| access.admits(address()));
+        if !admits {
+            self.denied.count(worker, Denial::Network);
+        }
+        admits
     }
 }
 

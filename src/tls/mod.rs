@@ -3,6 +3,7 @@
 //! One [`rustls::ServerConfig`] serves all workers, so that a session ticket given by one is taken by all.
 
 pub mod acceptor;
+mod client_certificate;
 pub mod connector;
 pub mod describe;
 mod key_log;
@@ -12,4 +13,5 @@ pub mod resolver;
 mod tickets;
 
 pub use acceptor::{Acceptor, ServerSettings};
+pub use client_certificate::ClientCertificate;
 pub use resolver::Resolver;

@@ -8,6 +8,7 @@ mod support;
 
 mod access;
 mod access_fields;
+mod admission;
 mod addresses;
 mod affinity;
 mod aging;

@@ -14,6 +14,7 @@ use crate::certificate::{Certificate, dates, staple};
 use crate::config::model::{ClientAuth, ServerTls, SystemAuthorities};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
+use crate::policy::CertificateHeader;
 
 /// A certificate that is valid for less than this gets a warning. Whatever renews it should have done so long ago.
 const SOON: Duration = Duration::from_secs(7 * 86_400);
@@ -41,6 +42,7 @@ impl Checker<'_> {
         let certificates = certificates.map(|(index, files)| self.certificates(&certificates_at.index(index), files));
         let certificates = all(certificates.collect());
         let client_auth = self.client_auth(at, raw);
+        let certificate_header = self.certificate_header(at, raw);
         let choices = self.tls_choices(at, raw);
         let ticket_keys = raw.ticket_keys.as_ref().map(|file| self.ticket_keys(&at.key("ticket_keys"), file));
         let key_log = raw.key_log.as_ref().map(|file| self.key_log(&at.key("key_log"), file));
@@ -57,6 +59,7 @@ impl Checker<'_> {
             alpn: raw.alpn.iter().map(|protocol| protocol.as_str().as_bytes().to_vec()).collect(),
             tls12: choices.as_ref()?.tls12,
             client_auth: client_auth?,
+            certificate_header,
             ciphers: choices.as_ref()?.ciphers.clone(),
             groups: choices?.groups,
             ticket_keys: all_or_nothing(ticket_keys)?,
@@ -194,6 +197,7 @@ impl Checker<'_> {
             groups: Vec::new(),
             ticket_keys: None,
             key_log: None,
+            certificate_header: CertificateHeader::Off,
         })
     }
 

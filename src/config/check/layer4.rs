@@ -14,7 +14,7 @@ use crate::config::tree::KeyPath;
 const REQUEST: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "headers", "query"];
 
 /// What a route may do with a request or an answer.
-const CHANGES: [&str; 5] = ["redirect", "respond", "rewrite", "request_headers", "response_headers"];
+const CHANGES: [&str; 6] = ["redirect", "respond", "rewrite", "request_headers", "response_headers", "auth"];
 
 /// Limits of requests. `header_timeout` is not among them, because it also limits the bytes before a session.
 const LIMITS: [&str; 7] = [
@@ -59,7 +59,10 @@ impl Checker<'_> {
         if raw.protocol == Protocol::Udp && self.root.has(&at.key("limits").key("header_timeout")) {
             self.no_requests(&at.key("limits").key("header_timeout"), "header_timeout", raw.protocol).warn(self);
         }
-        for key in ["request_id", "request_id_header"].into_iter().filter(|key| self.root.has(&at.key(key))) {
+        for key in ["request_id", "request_id_header", "paths", "ambiguous_paths"]
+            .into_iter()
+            .filter(|key| self.root.has(&at.key(key)))
+        {
             self.no_requests(&at.key(key), key, raw.protocol).warn(self);
         }
         for (index, _) in raw.route.iter().enumerate() {

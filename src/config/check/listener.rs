@@ -12,7 +12,7 @@ use crate::config::raw;
 use crate::config::syntax::{self, ListenAddress};
 use crate::config::tree::KeyPath;
 use crate::io;
-use crate::policy::{Limits, ListenerProtocol};
+use crate::policy::{Limits, ListenerProtocol, PathRules};
 
 impl Checker<'_> {
     pub(super) fn listeners(&mut self, raw: &[raw::Listener], admin: Option<SocketAddr>) -> Option<Vec<Listener>> {
@@ -74,6 +74,8 @@ impl Checker<'_> {
         self.has_no_use_of_free_bind(at, raw, bind.as_ref());
         self.layer4(at, raw);
         self.trusts_a_network(at, raw);
+        let access = self.access(at, (&raw.allow, &raw.deny));
+        self.knows_addresses(at, raw);
         let mut tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
         // without an `alpn` in the file no protocol is offered, because the bytes of a session need not be HTTP
         if raw.protocol != raw::ListenerProtocol::Http
@@ -86,6 +88,8 @@ impl Checker<'_> {
         let options = self.listener_options(at, raw);
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
+        self.certificates_are_shown(at, raw);
+        let paths = path_rules(raw);
         let (service, tls, routes) = (all_or_nothing(service), all_or_nothing(tls), all(routes));
         Some(Listener {
             name: raw.name.clone()?,
@@ -96,6 +100,8 @@ impl Checker<'_> {
             proxy_protocol: raw.proxy_protocol == raw::ProxyProtocol::Accept,
             service: service?,
             trusted_proxies: raw.trusted_proxies.iter().filter_map(|text| syntax::network(text).ok()).collect(),
+            access: access?,
+            paths,
             max_connections: raw.max_connections as usize,
             idle_timeout: raw.idle_timeout.0,
             limits: limits(&raw.limits),
@@ -168,7 +174,7 @@ impl Checker<'_> {
 }
 
 /// Whether a field has a meaning of its own for the proxy, so that an id in its place would break messages or be lost.
-fn is_taken(name: &HeaderName) -> bool {
+pub(super) fn is_taken(name: &HeaderName) -> bool {
     const TAKEN: [HeaderName; 18] = [
         header::HOST,
         header::CONNECTION,
@@ -191,6 +197,19 @@ fn is_taken(name: &HeaderName) -> bool {
     ];
     const OTHERS: [&str; 5] = ["keep-alive", "proxy-connection", "proxy-status", "traceparent", "tracestate"];
     TAKEN.contains(name) || OTHERS.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded")
+}
+
+/// How paths are treated: where anything is protected, those that programs read in different ways are refused unless the file says otherwise.
+fn path_rules(raw: &raw::Listener) -> PathRules {
+    let is_protected = |route: &raw::Route| route.auth.is_some() || !route.allow.is_empty() || !route.deny.is_empty();
+    PathRules {
+        passes_as_sent: raw.paths == raw::Paths::AsSent,
+        refuses_ambiguous: match raw.ambiguous_paths {
+            raw::AmbiguousPaths::Refuse => true,
+            raw::AmbiguousPaths::Pass => false,
+            raw::AmbiguousPaths::Auto => raw.route.iter().any(is_protected),
+        },
+    }
 }
 
 pub(super) fn protocol(raw: raw::ListenerProtocol) -> ListenerProtocol {

@@ -6,6 +6,7 @@
 
 mod admin;
 mod affinity;
+mod auth;
 mod balancing;
 mod certificate;
 mod cluster;

@@ -12,7 +12,7 @@ use crate::config::raw;
 use crate::config::syntax;
 use crate::config::tree::KeyPath;
 use crate::policy::{HeaderChanges, Rewrite, TimeoutOverride};
-use crate::route::{Conditions, Path};
+use crate::route::{Conditions, Path, meaning};
 
 const ACTIONS: [&str; 4] = ["service", "split", "redirect", "respond"];
 
@@ -27,6 +27,7 @@ impl Checker<'_> {
     pub(super) fn route(&mut self, at: &KeyPath, raw: &raw::Route) -> Option<Route> {
         let when = self.conditions(at, raw);
         let action = self.action(at, raw);
+        let (access, auth) = (self.access(at, (&raw.allow, &raw.deny)), self.auth(at, raw.auth.as_ref()));
         self.changes_without_effect(at, raw);
         let rewrite = raw.rewrite.as_ref().map(|rewrite| self.rewrite(at, rewrite));
         let request_headers = self.header_changes(&at.key("request_headers"), &raw.request_headers, true);
@@ -39,7 +40,8 @@ impl Checker<'_> {
             queue: raw.timeout.queue.map(|t| t.0),
             queue_length: raw.timeout.queue_length.map(|length| length as usize),
         };
-        Some(Route { when, action: action?, rewrite, request_headers, response_headers, timeout })
+        let (action, access, auth) = (action?, access?, auth?);
+        Some(Route { when, action, rewrite, request_headers, response_headers, timeout, access, auth })
     }
 
     fn conditions(&mut self, at: &KeyPath, raw: &raw::Route) -> Conditions {
@@ -53,8 +55,8 @@ impl Checker<'_> {
             self.may_be_asked_for(&at.key("headers").key(key), &key.to_ascii_lowercase());
         }
         let path = match (&raw.path, &raw.path_prefix, &raw.path_regex) {
-            (Some(path), _, _) => Some(Path::Exact(path.clone())),
-            (None, Some(prefix), _) => Some(Path::Prefix(prefix.clone())),
+            (Some(path), _, _) => Some(Path::Exact(self.compared(&at.key("path"), path, false))),
+            (None, Some(prefix), _) => Some(Path::Prefix(self.compared(&at.key("path_prefix"), prefix, true))),
             (None, None, Some(regex)) => syntax::regex(regex).ok().map(Path::Regex),
             (None, None, None) => None,
         };
@@ -69,6 +71,16 @@ impl Checker<'_> {
                 .collect(),
             query: raw.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         }
+    }
+
+    /// The form of a path in which requests' paths are compared with it: in another one it would take none.
+    fn compared(&mut self, at: &KeyPath, path: &str, is_prefix: bool) -> String {
+        let compared = meaning::condition(path, is_prefix);
+        if compared != path {
+            let mistake = self.mistake(at, format!("`{path}` is compared as `{compared}`")).warning();
+            self.report(mistake.near(Some(compared.as_ref())).help("docs/routing.md says what a path means"));
+        }
+        compared.into_owned()
     }
 
     fn may_be_asked_for(&mut self, at: &KeyPath, name: &str) {

@@ -1,4 +1,4 @@
-//! What is spoken in TLS: versions, cipher suites and groups, by a preset or one by one; and what concerns sessions and debugging.
+//! What is spoken in TLS: versions, cipher suites and groups, by a preset or one by one; and what concerns sessions, debugging and what backends are told.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use super::Checker;
 use crate::certificate::ticket_keys::{self, TicketKeys};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
+use crate::policy::CertificateHeader;
 
 /// What is spoken.
 pub(super) struct Choices {
@@ -21,6 +22,23 @@ pub(super) struct Choices {
 }
 
 impl Checker<'_> {
+    /// What backends are told of clients' certificates, of which there are none while nobody is asked for one.
+    pub(super) fn certificate_header(&mut self, at: &KeyPath, raw: &raw::ListenerTls) -> CertificateHeader {
+        let header = match raw.client_cert_header {
+            raw::ClientCertHeader::Off => CertificateHeader::Off,
+            raw::ClientCertHeader::Certificate => CertificateHeader::Certificate,
+            raw::ClientCertHeader::Chain => CertificateHeader::Chain,
+        };
+        let path = at.key("client_cert_header");
+        let is_off = raw.client_auth == raw::ClientAuth::Off && self.findings.removed(&at.key("client_auth")).is_none();
+        if header != CertificateHeader::Off && is_off {
+            let mistake =
+                self.key_mistake(&path, "`client_cert_header` has nothing to tell while client_auth is \"off\"");
+            self.report(mistake.warning().help("set client_auth to \"optional\" or \"required\""));
+        }
+        header
+    }
+
     /// Mozilla's "modern" is TLS 1.3, and "intermediate" is TLS 1.2 too; all suites and groups that there are are in both, so nothing else has to be chosen (Server Side TLS,
     /// version 5.7). There is no "old": the library speaks neither TLS 1.0 nor CBC.
     pub(super) fn tls_choices(&mut self, at: &KeyPath, raw: &raw::ListenerTls) -> Option<Choices> {

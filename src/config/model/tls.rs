@@ -9,6 +9,7 @@ use rustls::{CipherSuite, NamedGroup};
 use crate::certificate::Certificate;
 use crate::certificate::keeper::{Material, Sources};
 use crate::certificate::ticket_keys::TicketKeys;
+use crate::policy::CertificateHeader;
 
 /// Terminated TLS: `[listener.tls]`, `admin.tls`.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct ServerTls {
     pub ticket_keys: Option<Arc<TicketKeys>>,
     /// Where the secrets of all connections are written, for debugging.
     pub key_log: Option<PathBuf>,
+    /// What backends are told of it.
+    pub certificate_header: CertificateHeader,
 }
 
 /// Whether clients show a certificate, and who signs it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::auth::Auth;
 use super::{section, words};
 use crate::config::units::{Size, TimeSpan};
 
@@ -18,6 +19,16 @@ words! {
 words! {
     /// Whether connections begin with a PROXY header.
     ProxyProtocol { Off = "off", Accept = "accept", }
+}
+
+words! {
+    /// How paths go to backends.
+    Paths { Normalised = "normalised", AsSent = "as_sent", }
+}
+
+words! {
+    /// What happens to requests whose path programs read in different ways.
+    AmbiguousPaths { Auto = "auto", Refuse = "refuse", Pass = "pass", }
 }
 
 section! {
@@ -49,6 +60,17 @@ section! {
         /// Networks whose PROXY header, Forwarded and X-Forwarded-* are believed.
         #[schemars(extend("x-syntax" = "network"))]
         trusted_proxies: Vec<String> = Vec::new(),
+        /// Networks that may come in, or "file:PATH" with one a line; all others may not. The longest network decides.
+        #[schemars(extend("x-syntax" = "network-or-file"))]
+        allow: Vec<String> = Vec::new(),
+        /// Networks that may not come in, or "file:PATH" with one a line.
+        #[schemars(extend("x-syntax" = "network-or-file"))]
+        deny: Vec<String> = Vec::new(),
+        /// How paths go to backends: "normalised" (RFC 3986: what routes have decided by), or "as_sent".
+        paths: Paths = Paths::Normalised,
+        /// Paths that programs read in different ways (%2F, %00, encoded twice): "refuse" = 400, "pass", or "auto" = refuse where
+        /// a route has `auth`, `allow` or `deny`.
+        ambiguous_paths: AmbiguousPaths = AmbiguousPaths::Auto,
         /// "uuidv7": each request gets an id (RFC 9562), which a trusted proxy may have given it before.
         request_id: RequestId = RequestId::Off,
         /// The header that carries it, to backends and back to clients.
@@ -97,6 +119,11 @@ section! {
 words! {
     /// Whether clients show a certificate.
     ClientAuth { Off = "off", Optional = "optional", Required = "required", }
+}
+
+words! {
+    /// What backends are told of a client's certificate.
+    ClientCertHeader { Off = "off", Certificate = "certificate", Chain = "chain", }
 }
 
 words! {
@@ -161,6 +188,8 @@ section! {
         /// For debugging only: a file that the secrets of all connections are written to (SSLKEYLOGFILE), by which whoever has it can read them.
         #[schemars(extend("x-syntax" = "text"))]
         key_log: Option<String> = None,
+        /// Backends get the client's certificate in Client-Cert ("certificate"), and what signs it in Client-Cert-Chain ("chain"): RFC 9440.
+        client_cert_header: ClientCertHeader = ClientCertHeader::Off,
     }
 }
 
@@ -206,6 +235,14 @@ section! {
         /// Requests in which each of these query parameters has this value.
         #[schemars(extend("x-key-syntax" = "text"))]
         query: BTreeMap<String, String> = BTreeMap::new(),
+        /// Networks that may come in, or "file:PATH" with one a line; all others may not. The longest network decides.
+        #[schemars(extend("x-syntax" = "network-or-file"))]
+        allow: Vec<String> = Vec::new(),
+        /// Networks that may not come in, or "file:PATH" with one a line.
+        #[schemars(extend("x-syntax" = "network-or-file"))]
+        deny: Vec<String> = Vec::new(),
+        /// What a client has to show.
+        auth: Option<Auth> = None,
         /// They go to this service.
         service: Option<String> = None,
         /// They go to one of these services at random, by weight.

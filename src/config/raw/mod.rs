@@ -10,6 +10,7 @@
 //! Nothing is required as far as serde is concerned: a required key (`required` in the schema) that is missing has been
 //! reported before, and the checks go on without it.
 
+mod auth;
 mod balancing;
 mod cluster;
 mod detection;
@@ -27,12 +28,14 @@ use std::collections::BTreeMap;
 
 use super::units::TimeSpan;
 
+pub(super) use auth::{Auth, BasicAuth, ClientCert};
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use cluster::{Cluster, Elect};
 pub(super) use detection::{Dependency, Detect};
 pub(super) use listener::{
-    CertificateFiles, Cipher, ClientAuth, Group, HeaderChanges, Limits, Listener, ListenerProtocol, ListenerTls,
-    ProxyProtocol, RequestId, Respond, Rewrite, Route, Share, TlsPreset, TlsVersion,
+    AmbiguousPaths, CertificateFiles, Cipher, ClientAuth, ClientCertHeader, Group, HeaderChanges, Limits, Listener,
+    ListenerProtocol, ListenerTls, Paths, ProxyProtocol, RequestId, Respond, Rewrite, Route, Share, TlsPreset,
+    TlsVersion,
 };
 pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
 pub(super) use notify::Notify;

@@ -211,6 +211,31 @@ pub(in crate::config) fn network(text: &str) -> Result<IpNet> {
     Ok(net)
 }
 
+/// One network, or a file with many.
+#[derive(Debug)]
+pub(in crate::config) enum NetworkSource<'a> {
+    /// The network.
+    Network(IpNet),
+    /// The file, as it is written.
+    File(&'a str),
+}
+
+/// A network, an address, or `file:PATH`.
+pub(in crate::config) fn network_or_file(text: &str) -> Result<NetworkSource<'_>> {
+    const EITHER: &str =
+        "a network such as \"10.0.0.0/8\", one address, or \"file:\" and the path of a file with one a line";
+    match text.strip_prefix("file:") {
+        Some("") => Err(Problem::new("the path of the file is missing", EITHER)),
+        Some(path) => Ok(NetworkSource::File(path)),
+        None => network(text).map(NetworkSource::Network).map_err(|problem| {
+            let meant = (problem.suggestion.is_none() && text.contains(['/', '.']) && text.ends_with(".txt"))
+                .then(|| format!("file:{text}"));
+            let suggestion = problem.suggestion.or(meant);
+            Problem { expected: EITHER.to_owned(), suggestion, ..problem }
+        }),
+    }
+}
+
 /// Where events are posted to.
 pub(in crate::config) fn webhook(text: &str) -> Result<Uri> {
     url(text, "a URL such as \"https://alerts.example.com/hook\"")

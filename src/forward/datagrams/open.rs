@@ -12,7 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::forward::placement::{self, Criteria};
 use crate::forward::retry::state::RetryState;
-use crate::forward::session::{Record, keys, route, services_of};
+use crate::forward::session::{Record, comes_in, keys, route, services_of};
 use crate::layer4::udp::{Payload, Socket, options};
 use crate::metrics::Loss;
 use crate::metrics::retries::RetryResult;
@@ -77,7 +77,9 @@ impl UdpSessions {
         record: &mut Record,
     ) -> Result<Opening> {
         let worker = self.ingress.worker();
-        let route = route(&context.snapshot.listeners[context.listener], None)?;
+        let listener = &context.snapshot.listeners[context.listener];
+        let route = route(listener, None)?;
+        comes_in(listener, route, Some(client), worker)?;
         let (asked, service) = services_of(route, context.snapshot, worker)?;
         record.goes_to(asked, service, context.listener);
         worker.deposit(service, context.now);

@@ -28,6 +28,8 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::UnsupportedVersion => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "evenkeel; error=http_request_error"),
         Kind::UnknownExpectation => (StatusCode::EXPECTATION_FAILED, "evenkeel; error=http_request_error"),
         Kind::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "evenkeel; error=http_request_error"),
+        Kind::Denied => (StatusCode::FORBIDDEN, "evenkeel; error=http_request_denied"),
+        Kind::Unauthenticated => (StatusCode::UNAUTHORIZED, "evenkeel; error=http_request_denied"),
         Kind::NotUpgraded => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_upgrade_failed"),
         Kind::NoRoute => (StatusCode::NOT_FOUND, "evenkeel; error=destination_not_found"),
         Kind::NoBackend => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable"),
@@ -132,6 +134,8 @@ pub fn grpc(kind: Kind, form: HeaderValue) -> Response<Bytes> {
 pub fn grpc_code(kind: Kind) -> Code {
     match kind {
         Kind::NoRoute => Code::Unimplemented,
+        Kind::Denied => Code::PermissionDenied,
+        Kind::Unauthenticated => Code::Unauthenticated,
         Kind::HeadersTooLarge | Kind::TargetTooLong | Kind::BodyTooLarge => Code::ResourceExhausted,
         Kind::MalformedRequest
         | Kind::UnknownTransferCoding

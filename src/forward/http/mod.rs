@@ -2,6 +2,7 @@
 //! more than one), and its answer is given to the client, or one of our own.
 
 mod attempts;
+mod authorize;
 mod body;
 mod error_answer;
 mod exchange;
@@ -25,7 +26,7 @@ use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
 use crate::error::{Error, Kind, Result};
 use crate::layer4::proxy_protocol::Peer;
-use crate::metrics::ListenerMetrics;
+use crate::metrics::{Denial, ListenerMetrics};
 use crate::policy::{ProxyHeader, Tracing};
 use crate::protocol::http::fields::Client;
 use crate::protocol::http::grpc;
@@ -33,9 +34,10 @@ use crate::protocol::http::partial::Partial;
 use crate::protocol::http::{Handler, Request};
 use crate::record::access::ExchangeEntry;
 use crate::route::Lookup;
+use crate::route::meaning::Meaning;
 use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
 use crate::timer::Alarm;
-use crate::tls::Resolver;
+use crate::tls::{ClientCertificate, Resolver};
 use crate::trace::RequestFacts;
 use crate::upstream::terms::{Dedicated, Terms};
 use crate::upstream::{Answer, ClientPools};
@@ -62,6 +64,8 @@ pub struct Connection {
     pub tls_version: Option<&'static str>,
     /// The name that the client asked for in TLS, and the certificates that there were for it.
     pub sni: Option<(String, Arc<Resolver>)>,
+    /// The certificate that the client has shown.
+    pub certificate: Option<Box<ClientCertificate>>,
     /// It speaks plain HTTP on a listener for TLS: its requests are answered with an error that says so.
     pub is_plain_on_tls: bool,
     /// The listener's counters.
@@ -91,7 +95,8 @@ impl Handler for Connection {
         if grpc.is_some() {
             exchange.is_grpc_call();
         }
-        match self.run(&snapshot, listener, request, id.as_ref(), &mut exchange).await {
+        let mut challenge = None;
+        match self.run(&snapshot, listener, request, id.as_ref(), (&mut exchange, &mut challenge)).await {
             Ok(AnsweredBy::Us(response)) => own(response, exchange),
             Ok(AnsweredBy::Backend(response, deadline)) => {
                 exchange.answered(response.status(), response.body().rest());
@@ -108,6 +113,9 @@ impl Handler for Connection {
                     return unrecorded(error.kind());
                 }
                 let mut answer = explained(error.kind(), grpc, &mut exchange);
+                if let Some(challenge) = challenge {
+                    answer.headers_mut().insert(header::WWW_AUTHENTICATE, *challenge);
+                }
                 if let Some(id) = id {
                     id.put(answer.headers_mut());
                 }
@@ -179,6 +187,11 @@ fn passed_on(answer: Answer<Content>, route: &Route, id: Option<&RequestId<'_>>)
     response
 }
 
+/// The form of a request's path that is compared.
+fn compared<'r>(request: &'r Request, meaning: Option<&'r Meaning>) -> &'r str {
+    meaning.map_or(request.uri.path(), |meaning| &meaning.compared)
+}
+
 /// An answer that is not recorded.
 fn unrecorded(kind: Kind) -> Response<Body> {
     error_answer::answer(kind).map(|bytes| Body::new(Content::Own(bytes), None, None))
@@ -197,10 +210,17 @@ impl Connection {
         listener: usize,
         mut request: Box<Request>,
         id: Option<&RequestId<'_>>,
-        exchange: &mut Exchange,
+        (exchange, challenge): (&mut Exchange, &mut Option<Box<HeaderValue>>),
     ) -> Result<AnsweredBy> {
         let listener = &snapshot.listeners[listener];
-        let route = self.route(listener, &request, exchange)?;
+        self.enter(listener, &mut request)?;
+        let meaning = self.meaning(listener, &mut request)?;
+        let route = self.route(listener, &request, meaning.as_ref(), exchange)?;
+        if let Some(guard) = &route.guard {
+            let now = Moment::at(exchange.began());
+            // boxed, because most routes have none
+            Box::pin(self.authorize(guard, listener, &mut request, now, challenge)).await?;
+        }
         let asked = match self.asked(snapshot, route, &mut request)? {
             Ok(service) => service,
             Err(mut response) => {
@@ -208,10 +228,11 @@ impl Connection {
                 return Ok(AnsweredBy::Us(response));
             }
         };
-        let service = self.working(snapshot, asked, request.uri.path(), exchange)?;
+        let service = self.working(snapshot, asked, compared(&request, meaning.as_ref()), exchange)?;
         // before anything is changed: clients are told apart by what they have sent
         let keys = self.keys(listener, service, &request);
-        request::prepare(&mut request, &self.client, route, service.via, exchange.trace().is_some())?;
+        let marks = (service.via, exchange.trace().is_some());
+        request::prepare(&mut request, &self.client, route, marks, meaning.as_ref())?;
         upgrade::complete_handshake(&mut request, &self.worker.random);
         let timeouts = route.timeouts(service);
         let mut deadline = timeouts.total.map(|total| Alarm::new(&self.worker.timers, total));
@@ -288,8 +309,23 @@ impl Connection {
         exchange.begin_trace(self.worker.tracer.begin(tracing, facts, &mut request.headers));
     }
 
+    /// What the path of a request means, where it has other spellings.
+    fn meaning(&self, listener: &Listener, request: &mut Request) -> Result<Option<Meaning>> {
+        request::path::understand(request, listener.paths).inspect_err(|_| {
+            if let Some(guard) = &listener.guard {
+                guard.denied.count(self.worker.index, Denial::AmbiguousPath);
+            }
+        })
+    }
+
     /// The route that takes the request, and counts it.
-    fn route<'s>(&self, listener: &'s Listener, request: &Request, exchange: &mut Exchange) -> Result<&'s Route> {
+    fn route<'s>(
+        &self,
+        listener: &'s Listener,
+        request: &Request,
+        meaning: Option<&Meaning>,
+        exchange: &mut Exchange,
+    ) -> Result<&'s Route> {
         let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
         if self.is_plain_on_tls {
             return Err(Error::new(Kind::PlainHttp, ""));
@@ -302,7 +338,7 @@ impl Connection {
         }
         let lookup = Lookup {
             host,
-            path: request.uri.path(),
+            path: compared(request, meaning),
             query: request.uri.query(),
             method: &request.method,
             headers: &request.headers,

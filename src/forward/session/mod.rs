@@ -174,6 +174,7 @@ async fn connect(
     record: &mut Record,
 ) -> Result<BackendConnection> {
     let route = route(&snapshot.listeners[listener], arrival.server_name.as_deref())?;
+    comes_in(&snapshot.listeners[listener], route, peer.ip(), worker)?;
     let (asked, service) = services_of(route, snapshot, worker)?;
     record.goes_to(asked, service, listener);
     let now = Moment::at(record.began());
@@ -252,6 +253,19 @@ pub(super) fn route<'s>(listener: &'s Listener, server_name: Option<&str>) -> Re
     let lookup = Lookup { host, path: "/", query: None, method: &Method::CONNECT, headers: &headers };
     let route = listener.routes.find(&lookup).or(listener.default.as_ref());
     route.map(|route| &**route).ok_or(Error::new(Kind::NoRoute, ""))
+}
+
+/// Whether who has this address may have a session of this listener, and of its route.
+///
+/// # Errors
+///
+/// [`Kind::Denied`] when it may not.
+pub(super) fn comes_in(listener: &Listener, route: &Route, client: Option<IpAddr>, worker: &Worker) -> Result<()> {
+    let mut guards = listener.guard.iter().chain(&route.guard);
+    match guards.all(|guard| guard.admits(worker.index, || client)) {
+        true => Ok(()),
+        false => Err(Error::new(Kind::Denied, "the address of the client may not come in")),
+    }
 }
 
 /// The service that a session of this route asks for, drawn at random where the route leads to several, and the one whose backends do the

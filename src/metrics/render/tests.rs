@@ -169,6 +169,8 @@ fn everything() -> String {
     [0, 101, 200, 301, 404, 502].into_iter().for_each(|status| requests.count(0, status));
     let durations = registry.durations("api");
     durations.observe(0, Duration::from_millis(1), None);
+    let denials = registry.denials("web", "path /admin");
+    denials.count(0, Denial::Credentials);
     let listener = registry.listener("web");
     listener.opened(1);
     listener.wants_header(1);
@@ -270,7 +272,10 @@ fn everything() -> String {
     };
     let mut text = String::new();
     registry.render(&readings, Format::Prometheus, &mut text);
-    drop((requests, durations, listener, upstream, other, attempts, retries, zone_picks, promised, calls, lookups));
+    drop((
+        denials, requests, durations, listener, upstream, other, attempts, retries, zone_picks, promised, calls,
+        lookups,
+    ));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
 }

@@ -20,6 +20,10 @@ pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-ho
 /// `Proxy-Status` (RFC 9209)
 pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
+/// `Client-Cert` and `Client-Cert-Chain` (RFC 9440)
+pub const CLIENT_CERTIFICATE: [HeaderName; 2] =
+    [HeaderName::from_static("client-cert"), HeaderName::from_static("client-cert-chain")];
+
 /// The value of `Date`, shared by all connections of a worker and formatted anew once a timer tick at most.
 #[derive(Debug, Clone, Default)]
 pub struct Date(Rc<RefCell<CachedDate>>);

@@ -15,6 +15,8 @@ pub enum Code {
     Cancelled = 1,
     /// The time for the call was over.
     DeadlineExceeded = 4,
+    /// The caller may not call this.
+    PermissionDenied = 7,
     /// A limit was exceeded, such as a size or a rate.
     ResourceExhausted = 8,
     /// Nothing serves this method.
@@ -23,6 +25,8 @@ pub enum Code {
     Internal = 13,
     /// The service can't answer now; a later attempt may succeed.
     Unavailable = 14,
+    /// Nobody knows who the caller is.
+    Unauthenticated = 16,
 }
 
 /// The content type of a gRPC request; `None` when the request is not a gRPC call. `application/grpc`, `application/grpc-web` and

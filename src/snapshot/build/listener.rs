@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::HeaderName;
 
-use super::super::{Action, Listener, RedirectTemplate, Route, Split};
+use super::super::{Action, Guard, Listener, RedirectTemplate, Route, Split};
 use super::BuildError;
+use crate::auth::{AccessList, Auth};
 use crate::config::model;
 use crate::endpoint::Target;
-use crate::metrics::{Registry, RouteHits};
-use crate::policy::{HeaderChanges, TimeoutOverride};
+use crate::metrics::{Denials, Registry, RouteHits};
+use crate::policy::{CertificateHeader, HeaderChanges, TimeoutOverride};
+use crate::protocol::http::fields;
 use crate::route::{Conditions, Path, Table};
 
 /// Builds the listener at this place, which is bound to `bind`.
@@ -22,12 +25,20 @@ pub(super) fn build(
 ) -> Result<Listener, BuildError> {
     // a route is the same one after a reload, and goes on counting, while it is for the same requests
     let hits = |listener: &str, conditions: &str| registry.route_hits(listener, conditions);
+    let certificate_header = listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header);
+    let own_fields = own_fields(listener);
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {
-        let built =
-            build_route(number, route, hits(&listener.name, &format!("{:?}", route.when))).map_err(|reason| {
-                BuildError { subject: format!("listener `{}`, route {}", listener.name, number + 1), reason }
-            })?;
+        let built = build_route(
+            number,
+            (listener, &own_fields, route),
+            hits(&listener.name, &format!("{:?}", route.when)),
+            registry,
+        )
+        .map_err(|reason| BuildError {
+            subject: format!("listener `{}`, route {}", listener.name, number + 1),
+            reason,
+        })?;
         routes.push((route.when.clone(), Arc::new(built)));
     }
     let default = listener.service.map(|service| {
@@ -36,11 +47,12 @@ pub(super) fn build(
             action: Action::Service(service.0),
             rewrite: None,
             matched_prefix: None,
-            request_headers: HeaderChanges::default(),
+            request_headers: HeaderChanges::default().and_names(&own_fields),
             response_headers: HeaderChanges::default(),
             timeout: TimeoutOverride::default(),
             hits: hits(&listener.name, ""),
             text: "all others".into(),
+            guard: None,
         })
     });
     Ok(Listener {
@@ -55,6 +67,19 @@ pub(super) fn build(
         routes: Table::new(routes),
         default,
         trusted_proxies: listener.trusted_proxies.clone(),
+        guard: guard(
+            listener.access.as_ref(),
+            None,
+            || registry.denials(&listener.name, ""),
+            listener.paths.refuses_ambiguous,
+        ),
+        paths: listener.paths,
+        certificate_header,
+        own_fields,
+        guards_methods: listener
+            .routes
+            .iter()
+            .any(|route| !route.when.methods.is_empty() && (route.auth.is_some() || route.access.is_some())),
         limits: listener.limits.clone(),
         idle_timeout: listener.idle_timeout,
         max_connections: listener.max_connections,
@@ -72,7 +97,45 @@ fn path_text(when: &Conditions) -> Arc<str> {
     }
 }
 
-fn build_route(place: usize, route: &model::Route, hits: Arc<RouteHits>) -> Result<Route, String> {
+/// What guards a listener or a route. `counts`: it has something to count though everybody may come in.
+fn guard(
+    access: Option<&Arc<AccessList>>,
+    auth: Option<&Arc<Auth>>,
+    denied: impl FnOnce() -> Arc<Denials>,
+    counts: bool,
+) -> Option<Guard> {
+    let is_needed = counts || access.is_some() || auth.is_some();
+    is_needed.then(|| Guard { access: access.cloned(), auth: auth.cloned(), denied: denied() })
+}
+
+/// The fields that tell backends of a client's certificate.
+fn certificate_fields(header: CertificateHeader) -> &'static [HeaderName] {
+    static BOTH: [HeaderName; 2] = fields::CLIENT_CERTIFICATE;
+    match header {
+        CertificateHeader::Off => &[],
+        // a chain that a client makes up is as bad as a certificate
+        CertificateHeader::Certificate | CertificateHeader::Chain => &BOTH,
+    }
+}
+
+/// The fields that only the proxy writes, whichever route takes a request: backends may be asked by several.
+fn own_fields(listener: &model::Listener) -> Vec<HeaderName> {
+    let header = listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header);
+    let user = |route: &model::Route| match route.auth.as_deref() {
+        Some(Auth::Basic(basic)) => basic.user_header.clone(),
+        Some(Auth::ClientCertificate(_)) | None => None,
+    };
+    certificate_fields(header).iter().cloned().chain(listener.routes.iter().filter_map(user)).collect()
+}
+
+fn build_route(
+    place: usize,
+    (listener, own_fields, route): (&model::Listener, &[HeaderName], &model::Route),
+    hits: Arc<RouteHits>,
+    registry: &Registry,
+) -> Result<Route, String> {
+    let text: Arc<str> = route.when.to_string().into();
+    let auth = route.auth.as_ref();
     let action = match &route.action {
         model::Action::Service(id) => Action::Service(id.0),
         model::Action::Split(weights) => {
@@ -94,10 +157,11 @@ fn build_route(place: usize, route: &model::Route, hits: Arc<RouteHits>) -> Resu
             Some(Path::Exact(text) | Path::Prefix(text)) => Some(text.len()),
             Some(Path::Regex(_)) | None => None,
         },
-        request_headers: route.request_headers.clone(),
+        request_headers: route.request_headers.clone().and_names(own_fields),
         response_headers: route.response_headers.clone(),
         timeout: route.timeout,
         hits,
-        text: route.when.to_string().into(),
+        guard: guard(route.access.as_ref(), auth, || registry.denials(&listener.name, &text), false),
+        text,
     })
 }

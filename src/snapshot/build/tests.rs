@@ -20,7 +20,8 @@ use crate::config::model::{self, Address, Authorities, Backend, ClientTls, Servi
 use crate::endpoint::standing;
 use crate::metrics::Registry;
 use crate::policy::{
-    self, HeaderChanges, Limits, ListenerProtocol, Pool, Rewrite, TimeoutOverride, Timeouts, UpstreamProtocol,
+    self, HeaderChanges, Limits, ListenerProtocol, PathRules, Pool, Rewrite, TimeoutOverride, Timeouts,
+    UpstreamProtocol,
 };
 use crate::route::{Conditions, Lookup, Path};
 use crate::snapshot::{Action, Route};
@@ -111,6 +112,8 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
         timeout: TimeoutOverride::default(),
+        access: None,
+        auth: None,
     }
 }
 
@@ -126,6 +129,8 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         proxy_protocol: false,
         service: (!services.is_empty()).then_some(ServiceId(0)),
         trusted_proxies: Vec::new(),
+        access: None,
+        paths: PathRules::default(),
         max_connections: 7,
         idle_timeout: Duration::from_secs(75),
         limits: Limits {

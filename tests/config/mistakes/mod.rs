@@ -1,5 +1,6 @@
 //! Each mistake is found, in its place, and none hides another.
 
+mod access;
 mod affinity;
 mod cluster;
 mod detection;

@@ -7,6 +7,7 @@ use http::uri::PathAndQuery;
 
 use crate::error::{Error, Kind, Result};
 use crate::policy::{HeaderChanges, Rewrite};
+use crate::route::meaning::Meaning;
 
 /// Fields that say how a message is framed, or that are of one hop: no configuration may write them.
 fn is_ours(name: &HeaderName) -> bool {
@@ -26,11 +27,13 @@ pub fn change(headers: &mut HeaderMap, changes: &HeaderChanges) {
     }
 }
 
-/// Replaces the part of the path that the route matched by `rewrite.prefix`.
-pub fn rewrite_path(uri: &mut Uri, rewrite: &Rewrite, matched: Option<usize>) -> Result<()> {
+/// Replaces the part of the path that the route matched by `rewrite.prefix`. `meaning`: what the path means, where it has other spellings.
+pub fn rewrite_path(uri: &mut Uri, rewrite: &Rewrite, matched: Option<usize>, meaning: Option<&Meaning>) -> Result<()> {
     let (Some(prefix), Some(matched)) = (&rewrite.prefix, matched) else { return Ok(()) };
-    let malformed = |_| Error::new(Kind::MalformedRequest, "its path can't be rewritten");
-    let rest = uri.path().get(matched..).unwrap_or_default();
+    let rest = match meaning {
+        Some(meaning) => meaning.rest(matched),
+        None => uri.path().get(matched..).unwrap_or_default(),
+    };
     let mut path = prefix.clone();
     // "/v1/" -> "/" and "/v1" -> "/" both leave one slash between the two parts
     match (path.ends_with('/'), rest.starts_with('/')) {
@@ -44,6 +47,12 @@ pub fn rewrite_path(uri: &mut Uri, rewrite: &Rewrite, matched: Option<usize>) ->
     if !path.starts_with('/') {
         path.insert(0, '/');
     }
+    put_path(uri, path)
+}
+
+/// Replaces the path, and leaves the query.
+pub fn put_path(uri: &mut Uri, mut path: String) -> Result<()> {
+    let malformed = |_| Error::new(Kind::MalformedRequest, "its path can't be rewritten");
     if let Some(query) = uri.query() {
         path.push('?');
         path.push_str(query);

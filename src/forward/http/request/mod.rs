@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod id;
 pub mod max_forwards;
+pub mod path;
 pub mod sender;
 
 use http::header::{self, HeaderValue};
@@ -12,17 +13,24 @@ use crate::error::Result;
 use crate::protocol::http::fields::{self, Client};
 use crate::protocol::http::length::Length;
 use crate::protocol::http::{Request, RequestLine};
+use crate::route::meaning::Meaning;
 use crate::snapshot::{Route, Service};
 use crate::trace::TRACEPARENT;
 use changes::{change, rewrite_path};
 
 /// Takes out what a client may not say, adds who it is, and makes the changes that the route wants. `via`: this proxy names itself in
-/// `Via`. `is_traced`: each attempt says itself which span of the trace asks.
+/// `Via`. `is_traced`: each attempt says itself which span of the trace asks. `meaning`: what its path means, where it has other spellings.
 ///
 /// # Errors
 ///
 /// When the path can't be rewritten as the route wants it.
-pub fn prepare(request: &mut Request, client: &Client, route: &Route, via: bool, is_traced: bool) -> Result<()> {
+pub fn prepare(
+    request: &mut Request,
+    client: &Client,
+    route: &Route,
+    (via, is_traced): (bool, bool),
+    meaning: Option<&Meaning>,
+) -> Result<()> {
     let changes = &route.request_headers;
     client.sift(&mut request.headers, changes.names());
     if changes.is_empty() {
@@ -50,7 +58,7 @@ pub fn prepare(request: &mut Request, client: &Client, route: &Route, via: bool,
         if let Some(host) = &rewrite.host {
             request.host = Some(host.clone());
         }
-        rewrite_path(&mut request.uri, rewrite, route.matched_prefix)?;
+        rewrite_path(&mut request.uri, rewrite, route.matched_prefix, meaning)?;
     }
     Ok(())
 }

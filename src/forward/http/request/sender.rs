@@ -25,6 +25,27 @@ pub fn find(client: &Client, headers: &HeaderMap, trusted: &[IpNet]) -> Option<I
     told.or(client.address)
 }
 
+/// As [`find`], for who is let in or kept out by it: `None` also where a trusted proxy names somebody whom nobody can read. The proxy's own address must not
+/// stand for its clients then.
+pub fn certain(client: &Client, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+    if !client.trusted {
+        return client.address;
+    }
+    let (name, read): (_, fn(&str) -> Option<IpAddr>) = match headers.contains_key(X_FORWARDED_FOR) {
+        true => (X_FORWARDED_FOR, address),
+        false if headers.contains_key(header::FORWARDED) => (header::FORWARDED, node),
+        false => return client.address,
+    };
+    let mut last = None;
+    for hop in elements(headers, name).rev().map(read) {
+        last = Some(hop?);
+        if last.is_some_and(|hop| !trusted.iter().any(|network| network.contains(&hop))) {
+            break;
+        }
+    }
+    last
+}
+
 /// The last address that is not of a trusted proxy; if all are, the first. Reading stops at an element that is no address, since nobody
 /// vouches for what stands before it.
 fn last_untrusted(hops: impl DoubleEndedIterator<Item = Option<IpAddr>>, trusted: &[IpNet]) -> Option<IpAddr> {
@@ -62,6 +83,8 @@ fn address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     /// Who sent a request that 10.0.0.1 passes on with these lines of a field, when 10.0.0.0/8 is believed.
@@ -92,6 +115,31 @@ mod tests {
             assert_eq!(xff(&[nothing]), "10.0.0.1", "{nothing}");
             assert_eq!(xff(&["6.6.6.6", nothing, "10.2.0.1"]), "10.2.0.1", "{nothing}");
         }
+    }
+
+    #[test]
+    fn nobody_comes_in_under_the_address_of_a_proxy_that_names_somebody_whom_nobody_can_read() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let client = Client::new("10.0.0.1".parse().ok(), false, true);
+        let who = |name: &'static str, value: &str| {
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())]);
+            certain(&client, &headers, &trusted).map(|address| address.to_string())
+        };
+        for (value, address) in [
+            ("6.6.6.6, 192.0.2.7", Some("192.0.2.7")),
+            ("192.0.2.7, 10.2.0.1", Some("192.0.2.7")),
+            ("10.3.0.1, 10.2.0.1", Some("10.3.0.1")),
+            ("unknown", None),
+            ("", None),
+            ("10.2.0.1, 6.6.6.6:x, 10.2.0.1", None),
+            ("6.6.6.6, ", None),
+        ] {
+            assert_eq!(who("x-forwarded-for", value).as_deref(), address, "{value}");
+        }
+        assert_eq!(who("forwarded", "for=_hidden"), None);
+        assert_eq!(who("forwarded", "for=192.0.2.7").as_deref(), Some("192.0.2.7"));
+        assert_eq!(who("x-other", "1").as_deref(), Some("10.0.0.1"));
     }
 
     #[test]

@@ -1,0 +1,95 @@
+//! The files that say who may come in: networks and users. They are read again when they change, without a reload of the configuration.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::background;
+use crate::auth::{FileProblem, Watched};
+use crate::config::model;
+use crate::discover::watch::FileWatch;
+use crate::event::{AccessFileChange, Events, Kind, Subject};
+
+/// What is read from a file.
+type Reader = Arc<dyn Watched + Send + Sync>;
+
+/// Watches the files of the configuration in force.
+pub(super) struct AccessFiles {
+    events: Arc<Events>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl AccessFiles {
+    /// Watches nothing yet; what happens is told to `events`.
+    pub fn new(events: Arc<Events>) -> Self {
+        Self { events, tasks: Vec::new() }
+    }
+
+    /// Watches the files of this configuration, and no others any more.
+    pub fn commit(&mut self, config: &model::Config) {
+        self.tasks.drain(..).for_each(|task| task.abort());
+        for (file, readers) in readers(config) {
+            self.tasks.push(tokio::task::spawn_local(watch(file, readers, Arc::clone(&self.events))));
+        }
+    }
+}
+
+/// What is read from each file.
+fn readers(config: &model::Config) -> BTreeMap<PathBuf, Vec<Reader>> {
+    let of_route = |route: &model::Route| {
+        let access = route.access.clone().map(|list| list as Reader);
+        access.into_iter().chain(route.auth.clone().map(|auth| auth as Reader))
+    };
+    let mut by_file: BTreeMap<PathBuf, Vec<Reader>> = BTreeMap::new();
+    for listener in &config.listeners {
+        let access = listener.access.clone().map(|list| list as Reader);
+        for reader in access.into_iter().chain(listener.routes.iter().flat_map(of_route)) {
+            for file in reader.files() {
+                by_file.entry(file.to_owned()).or_default().push(Arc::clone(&reader));
+            }
+        }
+    }
+    by_file
+}
+
+async fn watch(file: PathBuf, readers: Vec<Reader>, events: Arc<Events>) {
+    let mut watch = FileWatch::new(file.clone());
+    // it may have changed since the configuration was read
+    if let Err(problem) = reload(&readers).await {
+        tell(&events, refused(problem));
+    }
+    loop {
+        watch.changed().await;
+        tell(
+            &events,
+            match reload(&readers).await {
+                Ok(entries) => AccessFileChange::Loaded { file: shown(&file), entries },
+                Err(problem) => refused(problem),
+            },
+        );
+    }
+}
+
+fn tell(events: &Events, change: AccessFileChange) {
+    events.tell(Subject::default(), Kind::AccessFile(change));
+}
+
+fn refused(problem: FileProblem) -> AccessFileChange {
+    let FileProblem { file, line, reason } = problem;
+    AccessFileChange::Refused { file: shown(&file), line, reason }
+}
+
+fn shown(file: &Path) -> String {
+    file.display().to_string()
+}
+
+/// Reads everything that a file is a part of. Returns how many entries that has, where the file belongs to several the most of one.
+async fn reload(readers: &[Reader]) -> Result<usize, FileProblem> {
+    let all = readers.to_vec();
+    let read = background::run(move || {
+        all.iter().try_fold(0, |most: usize, reader| reader.reload().map(|entries| most.max(entries)))
+    });
+    read.await.unwrap_or_else(|reason| Err(FileProblem { file: PathBuf::new(), line: None, reason }))
+}

@@ -1,0 +1,84 @@
+//! Who may come in: by address, and by what a client shows.
+//!
+//! [`AccessList`] judges addresses. [`Auth`] is what a route asks for: there is one kind of it for each way in which a client can say who it is. A further kind is
+//! a further variant of [`Auth`], whose key in the configuration is read in `config/check/auth.rs`, and whose requests are judged in
+//! `forward/http/authorize.rs`. What is read from files is read again when they change: a kind with files implements [`Watched`].
+//!
+//! Everything here is made by the control plane. Workers read it: what may change of it is behind one `ArcSwap`.
+
+pub mod access_list;
+pub mod basic;
+pub mod client_certificate;
+mod ranges;
+
+use std::path::Path;
+
+pub use access_list::{AccessList, FileProblem, Networks};
+pub use basic::Basic;
+pub use client_certificate::CertificateRule;
+
+/// What a route asks of a client.
+#[derive(Debug)]
+pub enum Auth {
+    /// A certificate for one of these names (TLS).
+    ClientCertificate(CertificateRule),
+    /// A user and a password (RFC 7617).
+    Basic(Basic),
+}
+
+/// What was read from files.
+pub trait Watched {
+    /// The files.
+    fn files(&self) -> Vec<&Path>;
+
+    /// Reads the files again, and returns how many entries they have. What was read before stays in force when something is wrong.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong.
+    fn reload(&self) -> Result<usize, FileProblem>;
+}
+
+impl Watched for AccessList {
+    fn files(&self) -> Vec<&Path> {
+        Self::files(self).collect()
+    }
+
+    fn reload(&self) -> Result<usize, FileProblem> {
+        Self::reload(self)
+    }
+}
+
+impl Watched for Auth {
+    fn files(&self) -> Vec<&Path> {
+        match self {
+            Self::ClientCertificate(_) => Vec::new(),
+            Self::Basic(basic) => vec![basic.file()],
+        }
+    }
+
+    fn reload(&self) -> Result<usize, FileProblem> {
+        match self {
+            Self::ClientCertificate(_) => Ok(0),
+            Self::Basic(basic) => basic.reload(),
+        }
+    }
+}
+
+/// A file's text, of at most `largest` bytes.
+///
+/// # Errors
+///
+/// Why it can't be read.
+fn text(file: &Path, largest: u64) -> Result<String, FileProblem> {
+    use std::io::Read as _;
+    let problem = |reason: String| FileProblem { file: file.to_owned(), line: None, reason };
+    let mut text = String::new();
+    let opened = access_list::open(file).map_err(problem)?;
+    let read = opened.take(largest + 1).read_to_string(&mut text);
+    read.map_err(|error| problem(error.to_string()))?;
+    match text.len() as u64 > largest {
+        true => Err(problem(format!("it is larger than {} MiB", largest >> 20))),
+        false => Ok(text),
+    }
+}

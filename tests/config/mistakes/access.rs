@@ -1,0 +1,99 @@
+//! Mistakes about who may come in, and about what paths mean.
+
+use crate::support::{Folder, GOOD, SERVICE, bad, good, only_mistake, told};
+
+/// A listener with this key, and a route with that one.
+fn with(listener: &str, route: &str) -> String {
+    format!(
+        "[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:8080\"\nservice = \"app\"\n{listener}\n\
+         [[listener.route]]\npath = \"/a\"\nservice = \"app\"\n{route}\n{SERVICE}"
+    )
+}
+
+#[test]
+fn networks_must_be_networks_or_files_that_are_there() {
+    for (listener, mistake) in [
+        ("allow = [\"10.0.0.1/8\"]", "listener[0].allow[0]: `10.0.0.1/8` is not a network"),
+        ("deny = [\"a.example\"]", "listener[0].deny[0]: `a.example` is not a network"),
+        ("deny = [\"file:\"]", "listener[0].deny[0]: the path of the file is missing"),
+        ("allow = []", "listener[0].allow: an empty `allow` would let everybody in"),
+        ("paths = \"raw\"", "listener[0].paths: `paths` can't be \"raw\""),
+        ("ambiguous_paths = \"block\"", "listener[0].ambiguous_paths: `ambiguous_paths` can't be \"block\""),
+    ] {
+        assert_eq!(only_mistake(&with(listener, "")), mistake, "{listener}");
+    }
+    let missing = only_mistake(&with("", "deny = [\"10.0.0.0/8\", \"file:none.txt\"]"));
+    assert!(missing.starts_with("listener[0].route[0].deny[1]: ") && missing.contains("none.txt"), "{missing}");
+    let unix = with("allow = [\"10.0.0.0/8\"]", "").replace("127.0.0.1:8080", "unix:/tmp/a.sock");
+    assert_eq!(only_mistake(&unix), "listener[0].allow: clients of a Unix socket have no address: nobody comes in");
+    let folder = Folder::new();
+    let file = folder.write("networks.txt", "10.0.0.0/8\n10.1.2.3/8\n");
+    let wrong = only_mistake(&with(&format!("deny = [\"file:{}\"]", file.display()), ""));
+    assert!(
+        wrong.contains("networks.txt, line 2: `10.1.2.3/8` has bits set behind the prefix: `10.0.0.0/8`?"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn networks_that_overlap_are_warned_of() {
+    let warned = |listener: &str| told(&good(&with(listener, "")).warnings).join("\n");
+    assert_eq!(warned("allow = [\"10.0.0.0/8\"]\ndeny = [\"10.1.0.0/16\"]"), "");
+    let twice = warned("allow = [\"10.0.0.0/8\"]\ndeny = [\"10.0.0.0/8\"]");
+    assert!(twice.contains("listener[0].deny[0]: `10.0.0.0/8` is listed already"), "{twice}");
+    let within = warned("deny = [\"10.0.0.0/8\", \"10.1.0.0/16\"]");
+    assert!(within.contains("listener[0].deny[1]: `10.1.0.0/16` is in `10.0.0.0/8` of the same list"), "{within}");
+}
+
+#[test]
+fn auth_asks_for_one_thing_that_somebody_can_show() {
+    for (route, mistake) in [
+        ("auth = {}", "listener[0].route[0].auth: this `auth` asks for nothing"),
+        ("auth = { client_cert = {} }", "listener[0].route[0].auth.client_cert: no certificate may come in"),
+        (
+            "auth = { client_cert = { names = [\"a.example\"] } }",
+            "listener[0].route[0].auth.client_cert: nobody comes in: no client of this listener is asked for a certificate",
+        ),
+        ("auth = { basic = {} }", "listener[0].route[0].auth.basic: `file` is missing"),
+        ("auth = { basci = {} }", "listener[0].route[0].auth.basci: unknown key `basci`"),
+    ] {
+        let mistakes = bad(&with("", route));
+        let all: Vec<String> = mistakes.iter().map(|d| format!("{}: {}", d.path, d.message)).collect();
+        assert!(all.iter().any(|told| told == mistake), "{all:#?}");
+    }
+    let folder = Folder::new();
+    let users = folder.write("users", "ann:secret\n");
+    let wrong = only_mistake(&with("", &format!("auth = {{ basic = {{ file = {users:?} }} }}")));
+    assert!(
+        wrong.contains("users, line 1: user `ann`: its password is neither a bcrypt nor an argon2 hash"),
+        "{wrong}"
+    );
+    let bad_names = with("", "auth = { client_cert = { names = [\"*\"], spiffe = [\"spiffe://TD/a\"] } }");
+    let all: Vec<String> = bad(&bad_names).iter().map(|d| d.message.clone()).collect();
+    assert!(all.contains(&"`*` fits no certificate".to_owned()), "{all:?}");
+    assert!(all.contains(&"`spiffe://TD/a` fits no certificate".to_owned()), "{all:?}");
+}
+
+#[test]
+fn a_listener_that_sees_no_requests_has_networks_and_nothing_else() {
+    let layer4 = |listener: &str, route: &str| {
+        format!(
+            "{GOOD}\n[[listener]]\nname = \"b\"\nbind = \"127.0.0.1:1\"\nprotocol = \"tcp\"\nservice = \"app\"\n{listener}\n\
+             [[listener.route]]\nservice = \"app\"\n{route}\n"
+        )
+    };
+    good(&layer4("allow = [\"10.0.0.0/8\"]", "deny = [\"10.1.0.0/16\"]"));
+    let all = bad(&layer4("", "auth = { client_cert = { names = [\"a.example\"] } }"));
+    let all: Vec<String> = all.iter().map(|d| format!("{}: {}", d.path, d.message)).collect();
+    let expected = "listener[1].route[0].auth: `auth` has no effect: a `tcp` listener sees no requests";
+    assert!(all.iter().any(|told| told == expected), "{all:#?}");
+}
+
+#[test]
+fn a_condition_in_another_spelling_than_paths_are_compared_in_is_warned_of_and_works() {
+    let text = with("", "").replace("path = \"/a\"", "path_prefix = \"/x/../%61dmin//\"");
+    let loaded = good(&text);
+    let warned = told(&loaded.warnings).join("\n");
+    assert!(warned.contains("route[0].path_prefix: `/x/../%61dmin//` is compared as `/admin/`"), "{warned}");
+    assert_eq!(loaded.config.listeners[0].routes[0].when.to_string(), "path_prefix /admin/");
+}
