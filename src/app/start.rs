@@ -13,10 +13,10 @@ use super::inherit::Inherited;
 use super::listeners::Listeners;
 use super::recovery::{self, Recovering};
 use super::reload::{self, System};
+use super::renewal::Renewals;
 use super::{listener_events, parts};
 use crate::admin;
 use crate::backup::Backups;
-use crate::certificate::watch::Watch;
 use crate::clock::Moment;
 use crate::config::{Effective, Loaded, model};
 use crate::event::Events;
@@ -54,8 +54,6 @@ pub(super) struct Startup<'a> {
     pub exporter: Exporter,
     /// The stores that sessions are shared through.
     pub stores: Stores,
-    /// Watches the files of certificates.
-    pub certificate_watch: Watch,
     /// Where the admin address asks for what is for the control plane as a whole.
     pub requests: admin::Requests,
 }
@@ -75,8 +73,8 @@ impl Startup<'_> {
         let DataPlane { config, store, operators, listeners, workers } = served;
         let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
-        let sharing = sharing(&config, &store)?;
-        let accounting = accounting(&config, &registry, &store, &faults, &operators);
+        let (sharing, accounting) =
+            (sharing(&config, &store)?, accounting(&config, &registry, &store, &faults, &operators));
         let recovering =
             recovering(&config, &accounting, &store, &monitor, (&faults, &candidate.leadership(), &sharing));
         let (why, backups) = (why(&monitor, &faults, &recovering), backups(&config, &store, &registry));
@@ -101,7 +99,7 @@ impl Startup<'_> {
             source_hash: self.source.and_then(reload::hash),
             webhooks: webhooks(prepared_webhooks, &store, &registry),
             certificates: certificates(&config, &store, &registry),
-            certificate_watch: self.certificate_watch,
+            renewals: Renewals::new(),
             store,
             registry,
             counters: ReloadCounters::new(),

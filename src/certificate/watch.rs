@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::keeper::{Keeper, Looked, Material, Owner, Watched};
-use super::read::Unusable;
+use super::unusable::Unusable;
 use crate::io::be_nice;
-use crate::io::stamp::{folders, is_only_reading};
+use crate::stamp::{folders, is_only_reading};
 
 /// How long nothing may happen in the folders before the files are looked at: several steps are one change.
 const QUIET: Duration = Duration::from_millis(20);

@@ -154,7 +154,7 @@ fn a_folder_of_certificates_needs_one_that_can_be_used_and_tells_of_those_that_c
     assert_eq!(of("folder = \"live\""), Vec::<String>::new());
     folder.write("live/b.pem", "nothing");
     assert_eq!(of("folder = \"live\""), [format!("{at}.folder: left out: `live/b.pem` has no CERTIFICATE")]);
-    assert_eq!(of("folder = \"live\", cert = \"a.pem\"")[0], format!("{at}.cert: `cert` beside `folder`"));
+    assert!(of("folder = \"live\", cert = \"a.pem\"").contains(&format!("{at}.cert: `cert` beside `folder`")));
     assert_eq!(of(""), [format!("{at}: `cert` is missing"), format!("{at}: `key` is missing")]);
 }
 
