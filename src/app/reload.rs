@@ -26,12 +26,12 @@ use super::inherit::Inherited;
 use super::listener_events;
 use super::listeners::{Listeners, Prepared, Unusable};
 use super::recovery::Recovering;
-use super::renewal::Renewals;
 use super::sharing::Follower;
 use super::upkeep::Upkeep;
 use super::{parts, service_manager};
 use crate::admin::{self, Refused};
 use crate::backup::Backups;
+use crate::certificate::watch::Watch;
 use crate::clock::Moment;
 use crate::config::{self, Effective, Loaded, model};
 use crate::discover::watch::FileWatch;
@@ -84,8 +84,8 @@ pub(super) struct System {
     pub config: Arc<model::Config>,
     pub discoveries: Discoveries,
     pub certificates: Certificates,
-    /// The files of certificates.
-    pub renewals: Renewals,
+    /// Watches the files of certificates.
+    pub certificate_watch: Watch,
     pub listeners: Listeners,
     pub workers: DataPlane,
     pub admin: Arc<admin::Shared>,

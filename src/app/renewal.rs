@@ -4,47 +4,27 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use metrics::counter;
-use tokio::sync::mpsc;
 
 use super::parts;
 use super::reload::System;
 use crate::certificate::keeper::{Material, Owner, Sources, Watched};
 use crate::certificate::unusable::Unusable;
-use crate::certificate::watch::{Finding, Watch};
+use crate::certificate::watch::Finding;
 use crate::config::model;
 use crate::event::{CertificateChange, Kind, Subject};
 use crate::metrics::names;
 use crate::tls::Acceptor;
 
-/// The files of certificates.
-pub(super) struct Renewals {
-    /// Who watches them.
-    watch: Watch,
-    /// What was found in them.
-    pub found: mpsc::Receiver<Finding>,
-}
-
-impl Renewals {
-    /// Nothing is watched yet.
-    pub fn new() -> Self {
-        let (watch, found) = Watch::new();
-        Self { watch, found }
-    }
-}
-
 impl System {
     /// Watches the files of the configuration that runs.
     pub fn watch_certificates(&mut self) {
-        if let Err(error) = self.renewals.watch.set(watched(&self.config)) {
+        if let Err(error) = self.certificate_watch.set(watched(&self.config)) {
             tracing::error!(%error, "the files of certificates can't be watched: reload when they have changed");
         }
     }
 
     /// Takes on what was found in files that have changed. `admin` is the TLS of the admin address.
     pub fn renewed(&mut self, finding: Finding, admin: Option<&Acceptor>) {
-        if !self.renewals.watch.is_current(&finding) {
-            return;
-        }
         let Finding { owner, renewed, unusable, .. } = finding;
         for Unusable { path, message, .. } in unusable {
             self.tell_refused(&owner, path.display().to_string(), message);

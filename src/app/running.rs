@@ -121,7 +121,7 @@ impl Running {
                     false => tracing::debug!("the file was touched, and holds what it held: not reloaded"),
                 },
                 Some(()) = self.backend_changes.recv() => self.system.discovered(),
-                Some(finding) = self.system.renewals.found.recv() => self.system.renewed(finding, self.admin.tls.as_ref()),
+                Some(finding) = self.system.certificate_watch.next() => self.system.renewed(finding, self.admin.tls.as_ref()),
                 _ = sweep.tick() => background::discard(self.system.store.sweep()),
                 outcome = taken_over(&mut successor) => match (outcome, successor.take()) {
                     (Ok(()), Some(successor)) => return Ended::Replaced(successor),

@@ -13,10 +13,10 @@ use super::inherit::Inherited;
 use super::listeners::Listeners;
 use super::recovery::{self, Recovering};
 use super::reload::{self, System};
-use super::renewal::Renewals;
 use super::{listener_events, parts};
 use crate::admin;
 use crate::backup::Backups;
+use crate::certificate::watch::Watch;
 use crate::clock::Moment;
 use crate::config::{Effective, Loaded, model};
 use crate::event::Events;
@@ -67,14 +67,13 @@ impl Startup<'_> {
     pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
         let (registry, discoveries, mut exporter) = (self.registry, self.discoveries, self.exporter);
         let (config, effective) = (self.loaded.config, Arc::new(self.loaded.effective));
-        let prepared_webhooks = notify::prepare(&config.notify)?;
-        exporter.commit(otlp::prepare(config.otlp.as_ref())?);
+        let prepared_webhooks = outward(&config, &mut exporter)?;
         let served = data_plane(config, &effective, &discoveries, &registry, self.events, self.recorder, inherited)?;
         let DataPlane { config, store, operators, listeners, workers } = served;
         let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
-        let (sharing, accounting) =
-            (sharing(&config, &store)?, accounting(&config, &registry, &store, &faults, &operators));
+        let sharing = sharing(&config, &store)?;
+        let accounting = accounting(&config, &registry, &store, &faults, &operators);
         let recovering =
             recovering(&config, &accounting, &store, &monitor, (&faults, &candidate.leadership(), &sharing));
         let (why, backups) = (why(&monitor, &faults, &recovering), backups(&config, &store, &registry));
@@ -99,7 +98,7 @@ impl Startup<'_> {
             source_hash: self.source.and_then(reload::hash),
             webhooks: webhooks(prepared_webhooks, &store, &registry),
             certificates: certificates(&config, &store, &registry),
-            renewals: Renewals::new(),
+            certificate_watch: Watch::default(),
             store,
             registry,
             counters: ReloadCounters::new(),
@@ -125,6 +124,13 @@ impl Startup<'_> {
             discoveries,
         })
     }
+}
+
+/// What others are told by: webhooks, which are prepared, and the exporter, which takes on where it sends to.
+fn outward(config: &model::Config, exporter: &mut Exporter) -> Result<PreparedWebhooks, String> {
+    let webhooks = notify::prepare(&config.notify)?;
+    exporter.commit(otlp::prepare(config.otlp.as_ref())?);
+    Ok(webhooks)
 }
 
 /// What serves clients.

@@ -216,6 +216,23 @@ fn a_certificate_out_of_date_is_a_warning() {
 }
 
 #[test]
+fn a_certificate_that_expires_within_a_week_is_a_warning() {
+    let folder = Folder::new();
+    let day = std::time::Duration::from_secs(86_400);
+    for (days, warnings) in [(3, 1), (30, 0)] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let now = std::time::SystemTime::now();
+        (params.not_before, params.not_after) = ((now - 90 * day).into(), (now + days * day).into());
+        folder.write("a.pem", params.self_signed(&key).unwrap().pem());
+        folder.write("a.key", key.serialize_pem());
+        let told = tls_mistakes(&folder, "certificates = [{ cert = \"a.pem\", key = \"a.key\" }]");
+        assert_eq!(told.len(), warnings, "{told:?}");
+        assert!(told.iter().all(|line| line.contains("the certificate in `a.pem` expires on ")), "{told:?}");
+    }
+}
+
+#[test]
 fn an_admin_address_for_all_needs_a_token_or_tls() {
     let folder = Folder::new();
     folder.certificate("admin", &["admin.example"], 2020, 2100);

@@ -147,8 +147,7 @@ fn a_certificate_is_renewed_in_every_way_and_no_handshake_fails() {
 #[test]
 #[ignore = "minutes"]
 fn a_thousand_certificates_are_renewed_and_no_handshake_fails() {
-    let handshakes = renew_under_load(1000);
-    println!("{handshakes} handshakes");
+    assert!(renew_under_load(1000) > 1000);
 }
 
 #[test]

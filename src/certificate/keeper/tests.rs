@@ -111,7 +111,7 @@ fn pairs_come_to_a_folder_and_go_from_it_but_not_the_last() {
     play.remove("a.pem");
     assert_eq!([play.look(70), play.look(700)].map(|(renewed, _)| renewed), [None, None]);
     play.write("c", &[4]);
-    assert_eq!(play.look(701), names(&["c"]));
+    assert_eq!((play.look(701), play.look(702)), (names(&["c", "a"]), names(&["c"])));
 }
 
 #[test]
