@@ -45,7 +45,6 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 use crate::admin;
-use crate::certificate::watch::Watch;
 use crate::config::{Loaded, model};
 use crate::event::Events;
 use crate::metrics::Registry;
@@ -144,35 +143,14 @@ async fn control(
     let fresh = discoveries.begin(config).await?;
     discoveries.commit(config, fresh, &registry);
     stores.wait().await;
-    let (certificate_watch, renewals) = Watch::new();
-    let startup = Startup {
-        loaded,
-        source,
-        registry,
-        events,
-        discoveries,
-        log,
-        recorder: &recorder,
-        exporter,
-        stores,
-        certificate_watch,
-        requests,
-    };
+    let startup =
+        Startup { loaded, source, registry, events, discoveries, log, recorder: &recorder, exporter, stores, requests };
     let system = startup.start(&mut inherited)?;
     inherited.close_the_rest();
 
-    let mut running = Running {
-        serving: None,
-        admin,
-        system,
-        signals,
-        invocation,
-        told: None,
-        reloads,
-        hand_overs,
-        backend_changes,
-        renewals,
-    };
+    let told = None;
+    let mut running =
+        Running { serving: None, admin, system, signals, invocation, told, reloads, hand_overs, backend_changes };
     running.system.recovering.recall_pause().await;
     running.serve_admin()?;
     ready(&running.is_ready());

@@ -16,7 +16,6 @@ pub mod pipe;
 mod race;
 mod resolve;
 pub mod spare;
-pub mod stamp;
 mod unwatched;
 
 use std::io::{self, Write as _};

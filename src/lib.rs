@@ -76,4 +76,5 @@ pub mod protobuf;
 pub mod etcd;
 pub mod shortage;
 pub mod spelling;
+pub mod stamp;
 pub mod timer;

@@ -78,6 +78,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("policy", 0),
     ("protobuf", 0),
     ("spelling", 0),
+    ("stamp", 0),
     ("timer", 0),
 ];
 

@@ -8,7 +8,7 @@ use metrics::counter;
 use super::parts;
 use super::reload::System;
 use crate::certificate::keeper::{Material, Owner, Sources, Watched};
-use crate::certificate::read::Unusable;
+use crate::certificate::unusable::Unusable;
 use crate::certificate::watch::Finding;
 use crate::config::model;
 use crate::event::{CertificateChange, Kind, Subject};
@@ -25,9 +25,6 @@ impl System {
 
     /// Takes on what was found in files that have changed. `admin` is the TLS of the admin address.
     pub fn renewed(&mut self, finding: Finding, admin: Option<&Acceptor>) {
-        if !self.certificate_watch.is_current(&finding) {
-            return;
-        }
         let Finding { owner, renewed, unusable, .. } = finding;
         for Unusable { path, message, .. } in unusable {
             self.tell_refused(&owner, path.display().to_string(), message);

@@ -12,7 +12,6 @@ use super::signals::{Signal, Signals};
 use super::upgrade::{Invocation, Successor};
 use super::{Ready, background, hand_over, inherit, service_manager};
 use crate::admin::{self, HandOver, Phase, Refused, Reload};
-use crate::certificate::watch::Finding;
 use crate::event::{Kind, Subject};
 use crate::listener::{BacklogOwner, BoundSocket};
 
@@ -48,8 +47,6 @@ pub(super) struct Running {
     pub hand_overs: mpsc::Receiver<HandOver>,
     /// Messages that discovery has found other backends, or a name other addresses.
     pub backend_changes: mpsc::Receiver<()>,
-    /// What was found in the files of certificates.
-    pub renewals: mpsc::Receiver<Finding>,
 }
 
 /// Why it no longer serves.
@@ -124,7 +121,7 @@ impl Running {
                     false => tracing::debug!("the file was touched, and holds what it held: not reloaded"),
                 },
                 Some(()) = self.backend_changes.recv() => self.system.discovered(),
-                Some(finding) = self.renewals.recv() => self.system.renewed(finding, self.admin.tls.as_ref()),
+                Some(finding) = self.system.certificate_watch.next() => self.system.renewed(finding, self.admin.tls.as_ref()),
                 _ = sweep.tick() => background::discard(self.system.store.sweep()),
                 outcome = taken_over(&mut successor) => match (outcome, successor.take()) {
                     (Ok(()), Some(successor)) => return Ended::Replaced(successor),

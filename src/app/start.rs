@@ -55,8 +55,6 @@ pub(super) struct Startup<'a> {
     pub exporter: Exporter,
     /// The stores that sessions are shared through.
     pub stores: Stores,
-    /// Watches the files of certificates.
-    pub certificate_watch: Watch,
     /// Where the admin address asks for what is for the control plane as a whole.
     pub requests: admin::Requests,
 }
@@ -70,8 +68,7 @@ impl Startup<'_> {
     pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
         let (registry, discoveries, mut exporter) = (self.registry, self.discoveries, self.exporter);
         let (config, effective) = (self.loaded.config, Arc::new(self.loaded.effective));
-        let prepared_webhooks = notify::prepare(&config.notify)?;
-        exporter.commit(otlp::prepare(config.otlp.as_ref())?);
+        let prepared_webhooks = outward(&config, &mut exporter)?;
         let served = data_plane(config, &effective, &discoveries, &registry, self.events, self.recorder, inherited)?;
         let DataPlane { config, store, operators, listeners, workers } = served;
         let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
@@ -102,7 +99,7 @@ impl Startup<'_> {
             source_hash: self.source.and_then(reload::hash),
             webhooks: webhooks(prepared_webhooks, &store, &registry),
             certificates: certificates(&config, &store, &registry),
-            certificate_watch: self.certificate_watch,
+            certificate_watch: Watch::default(),
             access_files: access_files(&config, &store),
             store,
             registry,
@@ -129,6 +126,13 @@ impl Startup<'_> {
             discoveries,
         })
     }
+}
+
+/// What others are told by: webhooks, which are prepared, and the exporter, which takes on where it sends to.
+fn outward(config: &model::Config, exporter: &mut Exporter) -> Result<PreparedWebhooks, String> {
+    let webhooks = notify::prepare(&config.notify)?;
+    exporter.commit(otlp::prepare(config.otlp.as_ref())?);
+    Ok(webhooks)
 }
 
 /// What serves clients.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::read::{Part, Unusable};
+use super::unusable::{Part, Unusable};
 
 /// The most pairs that are read from one folder.
 const MOST: usize = 10_000;

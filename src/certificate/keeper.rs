@@ -1,6 +1,6 @@
 //! All that one listener, service or the admin address reads from files for its TLS, kept up to date.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -10,10 +10,11 @@ use rustls::pki_types::CertificateDer;
 use super::Certificate;
 use super::files::{PairFiles, Source};
 use super::kept::{Found, GRACE, Kept};
-use super::read::{self, Part, Reading, Unusable};
+use super::read::{self, Reading};
 use super::staple::{self, Staple};
 use super::ticket_keys::{self, TicketKeys};
-use crate::io::stamp::Stamp;
+use super::unusable::{Part, Unusable};
+use crate::stamp::Stamp;
 
 /// Whose TLS it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,19 +213,20 @@ impl Keeper {
         }
         let stays = |pair: &Pair| pair.gone.is_none_or(|since| now.duration_since(since) < GRACE);
         let any_stays = self.pairs.iter().any(|pair| stays(pair) && pair.shown.is_some());
-        let before = self.pairs.len();
+        let shown = |pairs: &[Pair]| pairs.iter().filter(|pair| pair.shown.is_some()).count();
+        let before = shown(&self.pairs);
         self.pairs.retain(|pair| stays(pair) || (!any_stays && pair.shown.is_some()));
-        let removed = self.pairs.len() != before;
+        let removed = shown(&self.pairs) != before;
         let known: HashSet<&PairFiles> = self.pairs.iter().map(|pair| &pair.files).collect();
         let new: Vec<Pair> =
             listed.iter().filter(|files| !known.contains(files)).map(|files| Pair::new(files.clone(), None)).collect();
         self.pairs.extend(new);
-        let place = |pair: &Pair| listed.iter().position(|files| *files == pair.files).unwrap_or(usize::MAX);
-        if removed || self.pairs.iter().map(place).is_sorted() {
-            return removed;
+        let places: HashMap<&PairFiles, usize> = listed.iter().enumerate().map(|(at, files)| (files, at)).collect();
+        let place = |pair: &Pair| places.get(&pair.files).copied().unwrap_or(usize::MAX);
+        if !self.pairs.iter().map(place).is_sorted() {
+            self.pairs.sort_by_key(place);
         }
-        self.pairs.sort_by_cached_key(place);
-        false
+        removed
     }
 }
 
@@ -260,3 +262,6 @@ fn told_late(unreadable: &mut Vec<(PathBuf, Instant, bool)>, folder: &PathBuf, n
         Some((_, since, told)) => !*told && now.duration_since(*since) >= GRACE && !std::mem::replace(told, true),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::read::{Reading, Unusable};
-use crate::io::stamp::Stamp;
+use super::read::Reading;
+use super::unusable::Unusable;
+use crate::stamp::Stamp;
 
 /// How long files may hold what can't be used before that is told: far longer than it takes to replace two files, far shorter than people wait.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -104,7 +105,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::certificate::read::Part;
+    use crate::certificate::unusable::Part;
 
     /// Files that hold a number, odd ones of which can't be used.
     struct Play {

@@ -12,6 +12,7 @@ pub mod kept;
 pub mod read;
 pub mod staple;
 pub mod ticket_keys;
+pub mod unusable;
 pub mod watch;
 
 use std::path::Path;
@@ -26,7 +27,7 @@ use rustls::{Error as TlsError, InconsistentKeys};
 use webpki::EndEntityCert;
 
 use files::PairFiles;
-use read::{Part, Unusable};
+use unusable::{Part, Unusable};
 
 /// A certificate chain with its key, which fits it.
 #[derive(Debug)]

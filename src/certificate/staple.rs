@@ -15,7 +15,8 @@ use super::Certificate;
 use super::der::{
     CONTEXT_0, CONTEXT_1, ENUMERATED, GENERALIZED_TIME, INTEGER, OBJECT_ID, OCTET_STRING, Reader, SEQUENCE, wrapped,
 };
-use super::read::{self, Part, Reading, Unusable};
+use super::read::{self, Reading};
+use super::unusable::{Part, Unusable};
 
 /// 1.3.6.1.5.5.7.48.1.1 (id-pkix-ocsp-basic)
 const BASIC: &[u8] = &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
@@ -165,7 +166,7 @@ fn time(text: &[u8]) -> Option<SystemTime> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rcgen::{CertificateParams, KeyPair, SerialNumber};
     use rustls::pki_types::PrivatePkcs8KeyDer;
 
@@ -177,7 +178,7 @@ mod tests {
     }
 
     /// A response as `openssl ocsp -respout` writes it, with a signature of nothing.
-    fn response(serial: &[u8], issuer: &[u8], status: &[u8], from: &str, until: Option<&str>) -> Vec<u8> {
+    pub fn response(serial: &[u8], issuer: &[u8], status: &[u8], from: &str, until: Option<&str>) -> Vec<u8> {
         let sequence = |parts: &[Vec<u8>]| wrapped(SEQUENCE, &parts.concat());
         let algorithm = sequence(&[wrapped(OBJECT_ID, &[OID_SHA2, &[1]].concat())]);
         let name = digest(&SHA256, &wrapped(SEQUENCE, issuer));
@@ -247,7 +248,8 @@ mod tests {
         }
     }
 
-    fn certificate_of(serial: &[u8]) -> Certificate {
+    /// A certificate with this serial number.
+    pub fn certificate_of(serial: &[u8]) -> Certificate {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
         params.serial_number = Some(SerialNumber::from(serial.to_vec()));

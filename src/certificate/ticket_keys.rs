@@ -6,7 +6,8 @@ use std::path::Path;
 use data_encoding::BASE64;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::read::{self, Part, Reading, Unusable};
+use super::read::{self, Reading};
+use super::unusable::{Part, Unusable};
 
 /// How long a key may be, in bytes: as nginx (`ssl_session_ticket_key`) and HAProxy (`tls-ticket-keys`) have them.
 const LENGTHS: [usize; 2] = [48, 80];

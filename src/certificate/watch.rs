@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::keeper::{Keeper, Looked, Material, Owner, Watched};
-use super::read::Unusable;
+use super::unusable::Unusable;
 use crate::io::be_nice;
-use crate::io::stamp::{folders, is_only_reading};
+use crate::stamp::{folders, is_only_reading};
 
 /// How long nothing may happen in the folders before the files are looked at: several steps are one change.
 const QUIET: Duration = Duration::from_millis(20);
@@ -31,8 +31,8 @@ const WAITING: usize = 64;
 /// What was found.
 #[derive(Debug)]
 pub struct Finding {
-    /// Which call of [`Watch::set`] it answers: what is found of files that are watched no more is of no use.
-    pub round: u64,
+    /// Which call of [`Watch::set`] it answers.
+    round: u64,
     /// Whose files they are.
     pub owner: Owner,
     /// What is to be in force.
@@ -47,6 +47,7 @@ pub struct Watch {
     /// To the thread, once there is one.
     orders: Option<Sender<Order>>,
     findings: mpsc::Sender<Finding>,
+    found: mpsc::Receiver<Finding>,
     round: u64,
 }
 
@@ -59,13 +60,15 @@ enum Order {
     End,
 }
 
-impl Watch {
-    /// Watches nothing yet. What is found comes out of the receiver.
-    pub fn new() -> (Self, mpsc::Receiver<Finding>) {
+impl Default for Watch {
+    /// Watches nothing yet.
+    fn default() -> Self {
         let (findings, found) = mpsc::channel(WAITING);
-        (Self { orders: None, findings, round: 0 }, found)
+        Self { orders: None, findings, found, round: 0 }
     }
+}
 
+impl Watch {
     /// Watches these files from now on, and no others. The thread begins when there is something to watch for the first time.
     ///
     /// # Errors
@@ -93,9 +96,15 @@ impl Watch {
         Ok(())
     }
 
-    /// Whether a finding is about what is watched now.
-    pub fn is_current(&self, finding: &Finding) -> bool {
-        finding.round == self.round
+    /// Waits for the next finding. Nothing is lost when the wait is given up.
+    pub async fn next(&mut self) -> Option<Finding> {
+        loop {
+            let finding = self.found.recv().await?;
+            // what was found before other files were set, which have been read since, is of no use
+            if finding.round == self.round {
+                return Some(finding);
+            }
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use super::{Answer, Backend, sorted};
 use crate::endpoint::Target;
-use crate::io::stamp::Stamp;
+use crate::stamp::Stamp;
 
 /// The time that all look-ups of one answer may take together.
 const PATIENCE: Duration = Duration::from_secs(15);

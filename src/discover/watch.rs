@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-use crate::io::stamp::{Stamp, folders, is_only_reading};
+use crate::stamp::{Stamp, folders, is_only_reading};
 
 /// How long nothing may happen in a folder before the file is looked at: an editor's several steps are one change.
 const QUIET: Duration = Duration::from_millis(50);
