@@ -34,6 +34,26 @@ fn clients_are_shared_out_and_each_stays_where_it_is() {
 }
 
 #[test]
+fn datagrams_from_a_network_that_may_not_come_in_are_dropped_and_counted() {
+    let origin = UdpOrigin::echo();
+    let deny = "deny = [\"127.0.0.0/8\"]\nallow = [\"127.0.0.2\"]";
+    let proxy = Proxy::start(&config(deny, "", &[origin.address()]));
+    let denied = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for count in 1..4 {
+        denied.send_to(b"?", address(&proxy, "udp")).unwrap();
+        let series = "evenkeel_access_denied_total{listener=\"udp\",route=\"\",reason=\"network\"}";
+        wait_until("it is counted", || proxy.metric(series) == count);
+    }
+    let allowed = UdpSocket::bind("127.0.0.2:0").unwrap();
+    allowed.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    allowed.send_to(b"in", address(&proxy, "udp")).unwrap();
+    let mut answer = [0; 8];
+    let (length, _) = allowed.recv_from(&mut answer).unwrap();
+    assert_eq!(&answer[..length], b"in");
+    assert_eq!(origin.peers().len(), 1);
+}
+
+#[test]
 fn an_empty_datagram_and_the_largest_one_pass() {
     let origin = UdpOrigin::echo();
     let proxy = Proxy::start(&config("", "", &[origin.address()]));

@@ -33,13 +33,18 @@ impl UdpSessions {
         if self.closing.get() {
             return metrics.lost(self.worker(), Loss::Draining, first.count());
         }
+        let (listener, client) = (&context.snapshot.listeners[context.listener], flow.client.ip().to_canonical());
+        // there may be any number of these datagrams: they are counted, and nothing is written of each
+        if route(listener, None)
+            .is_ok_and(|route| comes_in(listener, route, Some(client), self.ingress.worker()).is_err())
+        {
+            return;
+        }
         let Some(permit) = self.permit(context) else {
             return metrics.lost(self.worker(), Loss::NoRoom, first.count());
         };
         let worker = self.ingress.worker();
-        let listener = &context.snapshot.listeners[context.listener];
         let mut record = Record::begin(worker, listener);
-        let client = flow.client.ip().to_canonical();
         if worker.recorder.logs_access() {
             let (protocol, attempts) = (listener.protocol, AttemptLog::default());
             let proxy_header = Vec::new();
@@ -77,9 +82,7 @@ impl UdpSessions {
         record: &mut Record,
     ) -> Result<Opening> {
         let worker = self.ingress.worker();
-        let listener = &context.snapshot.listeners[context.listener];
-        let route = route(listener, None)?;
-        comes_in(listener, route, Some(client), worker)?;
+        let route = route(&context.snapshot.listeners[context.listener], None)?;
         let (asked, service) = services_of(route, context.snapshot, worker)?;
         record.goes_to(asked, service, context.listener);
         worker.deposit(service, context.now);

@@ -51,24 +51,22 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the client may ask anything of a route. `challenge` is what it is told when it has to say who it is.
+    /// Whether the client has shown what a route asks for. `challenge` is what it is told when it has to say who it is.
     ///
     /// # Errors
     ///
     /// [`Kind::Denied`], [`Kind::Unauthenticated`] when it may not; [`Kind::Overload`] when that can't be found out now.
     pub(super) async fn authorize(
         &self,
+        auth: &Auth,
         guard: &Guard,
-        listener: &Listener,
         request: &mut Request,
         now: Moment,
         challenge: &mut Option<Box<HeaderValue>>,
     ) -> Result<()> {
-        self.comes_in(guard, listener, &request.headers)?;
-        let (result, why) = match guard.auth.as_deref() {
-            None => return Ok(()),
-            Some(Auth::ClientCertificate(rule)) => (self.has_certificate(rule), Denial::Certificate),
-            Some(Auth::Basic(basic)) => (self.has_password(basic, request, now, challenge).await, Denial::Credentials),
+        let (result, why) = match auth {
+            Auth::ClientCertificate(rule) => (self.has_certificate(rule), Denial::Certificate),
+            Auth::Basic(basic) => (self.has_password(basic, request, now, challenge).await, Denial::Credentials),
         };
         if let Err(error) = &result
             && matches!(error.kind(), Kind::Denied | Kind::Unauthenticated)
@@ -78,7 +76,8 @@ impl Connection {
         result
     }
 
-    fn comes_in(&self, guard: &Guard, listener: &Listener, headers: &HeaderMap) -> Result<()> {
+    /// Whether the address of the client may come in.
+    pub(super) fn comes_in(&self, guard: &Guard, listener: &Listener, headers: &HeaderMap) -> Result<()> {
         let address = || -> Option<IpAddr> { sender::certain(&self.client, headers, &listener.trusted_proxies) };
         match guard.admits(self.worker.index, address) {
             true => Ok(()),

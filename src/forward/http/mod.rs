@@ -217,9 +217,12 @@ impl Connection {
         let meaning = self.meaning(listener, &mut request)?;
         let route = self.route(listener, &request, meaning.as_ref(), exchange)?;
         if let Some(guard) = &route.guard {
-            let now = Moment::at(exchange.began());
-            // boxed, because most routes have none
-            Box::pin(self.authorize(guard, listener, &mut request, now, challenge)).await?;
+            self.comes_in(guard, listener, &request.headers)?;
+            if let Some(auth) = guard.auth.as_deref() {
+                let now = Moment::at(exchange.began());
+                // boxed, because most routes have none
+                Box::pin(self.authorize(auth, guard, &mut request, now, challenge)).await?;
+            }
         }
         let asked = match self.asked(snapshot, route, &mut request)? {
             Ok(service) => service,

@@ -186,8 +186,9 @@ fn sixty_spellings_of_a_path_and_none_gets_past_a_protected_route() {
         let status = client.response().status;
         assert!(matches!(status, 400 | 401), "{path}: {status}");
     }
-    let over_h2 =
-        PATHS.iter().filter_map(|path| format!("http://a.example{path}").parse::<http::Uri>().ok()).collect::<Vec<_>>();
+    // what is no path, or no URI, can't be sent over HTTP/2 by this client
+    let paths = PATHS.iter().filter(|path| path.starts_with('/'));
+    let over_h2: Vec<http::Uri> = paths.filter_map(|path| format!("http://a.example{path}").parse().ok()).collect();
     assert!(over_h2.len() >= 60, "{}", over_h2.len());
     h2::run(async {
         let client = h2::Client::connect(proxy.address()).await;
