@@ -23,7 +23,8 @@ use ipnet::IpNet;
 use crate::event::Filter;
 use crate::io::outbound::SocketOptions;
 use crate::policy::access_log::{AccessDestination, AccessLines};
-use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride};
+use crate::policy::template::AnswerBody;
+use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite, SplitBy, TimeoutOverride};
 use crate::route::{Conditions, Host};
 
 pub use cluster::{Cluster, Elect, Etcd};
@@ -185,6 +186,12 @@ pub struct Listener {
     pub tls: Option<ServerTls>,
     /// The field that carries the id of each request; `None` = requests get none.
     pub request_id: Option<HeaderName>,
+    /// The field that tells backends the client's address; `None` = none does.
+    pub client_ip_header: Option<HeaderName>,
+    /// Changes to the fields of all requests.
+    pub request_headers: HeaderChanges,
+    /// Changes to the fields of all answers.
+    pub response_headers: HeaderChanges,
     /// The routes, in the order of the file (which settles nothing but a tie).
     pub routes: Vec<Route>,
 }
@@ -205,6 +212,8 @@ pub struct Route {
     pub when: Conditions,
     /// What happens to them.
     pub action: Action,
+    /// What keeps a client on its side of a split; `None` = nothing.
+    pub split_by: Option<SplitBy>,
     /// What changes on the way to the backend.
     pub rewrite: Option<Rewrite>,
     /// Changes to the request's fields.
@@ -222,9 +231,9 @@ pub enum Action {
     Service(ServiceId),
     /// It goes to one of these at random, by weight; the sum of the weights is not 0.
     Split(Vec<(ServiceId, u32)>),
-    /// It is answered with a redirect. `${host}`, `${path}`, `${query}` (with its `?`) in `to` are filled in.
+    /// It is answered with a redirect.
     Redirect {
-        /// The target, a template.
+        /// The target, a template in which variables are filled in.
         to: String,
         /// 301, 302, 303, 307 or 308.
         status: StatusCode,
@@ -234,7 +243,7 @@ pub enum Action {
         /// The status.
         status: StatusCode,
         /// The body.
-        body: Arc<str>,
+        body: AnswerBody,
         /// The `Content-Type`, when there is a body.
         content_type: HeaderValue,
     },

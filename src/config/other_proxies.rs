@@ -205,14 +205,27 @@ pub(super) fn level(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The placeholder that was probably meant by `${name}`, and what to do.
+/// The variable that was probably meant by `${name}`, and what to do.
 pub(super) fn placeholder(name: &str) -> Option<(&'static str, &'static str)> {
-    const HELP: &str =
-        "the redirects of routes fill in ${host}, ${path} and ${query}; other names are of environment variables";
-    let meant = match name.to_ascii_lowercase().as_str() {
-        "hostname" | "http_host" | "server_name" | "request_host" | "domain" | "authority" => "${host}",
-        "uri" | "request_uri" | "document_uri" | "request_path" | "url" => "${path}",
-        "args" | "query_string" | "is_args" | "querystring" => "${query}",
+    const HELP: &str = "variables such as ${host} and ${path} are filled in in header values, redirects and answers; other names are of \
+                        environment variables";
+    let name = name.to_ascii_lowercase();
+    let meant = match name.strip_prefix("http.request.").unwrap_or(&name) {
+        "hostname" | "http_host" | "server_name" | "request_host" | "domain" | "authority" => "host",
+        "uri" | "request_uri" | "document_uri" | "request_path" | "url" => "path",
+        "args" | "query_string" | "is_args" | "querystring" => "query",
+        "remote_addr" | "realip_remote_addr" | "remote_ip" | "remote.host" | "remote_host" | "src" | "ip" => {
+            "client_ip"
+        }
+        "remote_port" | "src_port" | "remote.port" => "client_port",
+        "unique_id" | "req_id" | "uuid" | "x_request_id" => "request_id",
+        "request_method" | "verb" => "method",
+        "proto" | "protocol" => "scheme",
+        "time_iso8601" | "time_local" | "msec" | "now" | "date" => "time",
+        "ssl_protocol" | "tls_version" | "tls_protocol" => "tls.version",
+        "ssl_cipher" | "tls_cipher" | "tls.cipher_suite" => "tls.cipher",
+        "ssl_server_name" | "sni" | "tls.server_name" => "tls.sni",
+        "upstream_addr" | "upstream" | "server" => "backend",
         _ => return None,
     };
     Some((meant, HELP))

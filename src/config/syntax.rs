@@ -22,6 +22,8 @@ use super::other_proxies;
 use super::units::{AUTO, DURATION, LATENCY_FACTOR, SIZE, Size, TimeSpan, UnitError};
 use crate::clock::parse_rfc3339;
 use crate::event::Filter;
+use crate::policy::template::Template;
+use crate::policy::variables::Variable;
 use crate::sla::maintenance::Recurring;
 pub(super) use crate::spelling::nearest;
 
@@ -228,9 +230,14 @@ pub(super) fn header_value(text: &str) -> Result<HeaderValue> {
 }
 
 fn redirect(text: &str) -> Result<()> {
-    let expected = "\"https://...\" or a path, in which ${host}, ${path} and ${query} are filled in";
+    let expected = "\"https://...\" or a path, in which ${host}, ${path}, ${query} and other variables are filled in";
     let bad = || Problem::new(format!("`{text}` is not a target to redirect to"), expected);
-    let filled = text.replace("${host}", "host.example").replace("${path}", "/path").replace("${query}", "?a=b");
+    let filled = Template::parse(text).filled_in(|variable| match variable {
+        Variable::Host => "host.example",
+        Variable::Path => "/path",
+        Variable::Query => "?a=b",
+        _ => "1",
+    });
     let absolute = filled.starts_with("https://") || filled.starts_with("http://");
     if !absolute && !filled.starts_with('/') {
         let near = text.starts_with("www.").then(|| format!("https://{text}"));

@@ -60,6 +60,8 @@ pub struct Worker {
     /// Backends that can't take the exchange that is being placed. It is kept here for its memory.
     pub(super) refused: RefCell<BackendSet>,
     pub(super) random: RefCell<fastrand::Rng>,
+    /// Where the text of a value with variables is put together. It is kept here for its memory.
+    pub(super) scratch: RefCell<Vec<u8>>,
     /// The ids that its requests get.
     pub(super) request_ids: RequestIds,
 }
@@ -96,6 +98,7 @@ impl Worker {
             cursors: RefCell::new(Cursors::new(index)),
             shadow_cursors: RefCell::default(),
             random: RefCell::new(fastrand::Rng::new()),
+            scratch: RefCell::default(),
             request_ids: RequestIds::default(),
             timers,
         }

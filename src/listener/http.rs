@@ -50,7 +50,8 @@ async fn arrive(
         Some(tls) if !is_plain_on_tls => Box::pin(handshake(socket, &mut peer, tls, &setup)).await?,
         _ => (Stream::Plain(socket), None, false),
     };
-    let handler = Connection { tls_version: version(&stream), ..connection(peer, &serving, sni, is_plain_on_tls)? };
+    let (tls_version, tls_cipher) = tls_terms(&stream);
+    let handler = Connection { tls_version, tls_cipher, ..connection(peer, &serving, sni, is_plain_on_tls)? };
     Some((stream, Rc::new(handler), is_h2))
 }
 
@@ -74,12 +75,12 @@ async fn exchanges(stream: Stream, handler: Rc<Connection>, is_h2: bool, setup: 
     }
 }
 
-/// The version of TLS that the client speaks.
-fn version(stream: &Stream) -> Option<&'static str> {
-    match stream {
-        Stream::TlsServer(stream) => stream.get_ref().1.protocol_version().map(describe::version),
-        _ => None,
-    }
+/// The version of TLS that the client speaks, and the cipher suite.
+fn tls_terms(stream: &Stream) -> (Option<&'static str>, Option<&'static str>) {
+    let Stream::TlsServer(stream) = stream else { return (None, None) };
+    let tls = stream.get_ref().1;
+    let cipher = tls.negotiated_cipher_suite().map(|suite| describe::cipher(suite.suite()));
+    (tls.protocol_version().map(describe::version), cipher)
 }
 
 fn connection(
@@ -96,6 +97,7 @@ fn connection(
         client: Client::new(peer.ip(), serving.settings.tls.is_some() && !is_plain_on_tls, trusted),
         peer,
         tls_version: None,
+        tls_cipher: None,
         sni,
         is_plain_on_tls,
         metrics: Arc::clone(&serving.settings.metrics),

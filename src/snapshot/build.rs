@@ -80,7 +80,7 @@ pub fn build(
         let known = previous
             .and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, listener.protocol, &listener.name)));
         let key = known.map_or_else(Listener::new_key, |known| known.key);
-        listeners.push(Arc::new(listener::build(index, key, bind, listener, registry)?));
+        listeners.push(Arc::new(listener::build(index, key, bind, (listener, &services), registry)?));
     }
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
     let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());
@@ -128,6 +128,8 @@ fn build_service(
         detection: detection(service),
         failure_status: service.failure_status.clone(),
         fallback: service.fallback.clone(),
+        request_headers: service.request_headers.clone(),
+        response_headers: service.response_headers.clone(),
         load_reports: service.load_reports,
         waiting: waiters(before, registry),
         abort_on_close: service.abort_on_close,

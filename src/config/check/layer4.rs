@@ -27,6 +27,10 @@ const LIMITS: [&str; 7] = [
     "allow_encoded_controls",
 ];
 
+/// Keys of a listener that mean something for requests only.
+const OF_REQUESTS: [&str; 5] =
+    ["request_id", "request_id_header", "client_ip_header", "request_headers", "response_headers"];
+
 impl Checker<'_> {
     /// Reports the settings of this listener that a protocol without requests can't have.
     pub(super) fn layer4(&mut self, at: &KeyPath, raw: &raw::Listener) {
@@ -59,15 +63,20 @@ impl Checker<'_> {
         if raw.protocol == Protocol::Udp && self.root.has(&at.key("limits").key("header_timeout")) {
             self.no_requests(&at.key("limits").key("header_timeout"), "header_timeout", raw.protocol).warn(self);
         }
-        for key in ["request_id", "request_id_header"].into_iter().filter(|key| self.root.has(&at.key(key))) {
+        for key in OF_REQUESTS.into_iter().filter(|key| self.root.has(&at.key(key))) {
             self.no_requests(&at.key(key), key, raw.protocol).warn(self);
         }
-        for (index, _) in raw.route.iter().enumerate() {
-            self.layer4_route(&at.key("route").index(index), raw.protocol);
+        for (index, route) in raw.route.iter().enumerate() {
+            self.layer4_route(&at.key("route").index(index), route, raw.protocol);
         }
     }
 
-    fn layer4_route(&mut self, at: &KeyPath, protocol: Protocol) {
+    fn layer4_route(&mut self, at: &KeyPath, raw: &raw::Route, protocol: Protocol) {
+        if raw.split_by.as_deref().is_some_and(|by| by != "client_ip") {
+            let message = format!("a `{}` listener sees no requests", super::listener::protocol(protocol).as_str());
+            let mistake = self.mistake(&at.key("split_by"), message);
+            self.report(mistake.expected("\"client_ip\""));
+        }
         let hosts = if protocol == Protocol::Tls { None } else { Some("host") };
         for key in REQUEST.into_iter().chain(CHANGES).chain(hosts) {
             if self.present(&at.key(key)) {

@@ -83,6 +83,10 @@ impl Checker<'_> {
             tls.alpn.clear();
         }
         let request_id = self.request_id(at, raw);
+        let client_ip_header =
+            all_or_nothing(raw.client_ip_header.as_ref().map(|name| self.client_ip_header(at, name)));
+        let request_headers = self.header_changes(&at.key("request_headers"), &raw.request_headers, true);
+        let response_headers = self.header_changes(&at.key("response_headers"), &raw.response_headers, false);
         let options = self.listener_options(at, raw);
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
@@ -102,7 +106,22 @@ impl Checker<'_> {
             tls: tls?,
             routes: routes?,
             request_id: request_id?,
+            client_ip_header: client_ip_header?,
+            request_headers,
+            response_headers,
         })
+    }
+
+    /// The header that tells backends the client's address.
+    fn client_ip_header(&mut self, at: &KeyPath, name: &str) -> Option<HeaderName> {
+        let name = syntax::header_name(name).ok()?;
+        if is_taken(&name) {
+            let path = at.key("client_ip_header");
+            let mistake = self.mistake(&path, format!("`{name}` says something else"));
+            self.report(mistake.expected("a header of its own, such as \"x-real-ip\""));
+            return None;
+        }
+        Some(name)
     }
 
     /// The header that carries the ids of requests: `Some(None)` = they get none.

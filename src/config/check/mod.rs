@@ -12,6 +12,7 @@ mod cluster;
 mod detection;
 mod discover;
 mod failover;
+mod headers;
 mod layer4;
 mod listener;
 mod log;

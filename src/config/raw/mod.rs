@@ -13,6 +13,7 @@
 mod balancing;
 mod cluster;
 mod detection;
+mod headers;
 mod listener;
 mod log;
 mod notify;
@@ -30,9 +31,10 @@ use super::units::TimeSpan;
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use cluster::{Cluster, Elect};
 pub(super) use detection::{Dependency, Detect};
+pub(super) use headers::HeaderChanges;
 pub(super) use listener::{
-    ClientAuth, HeaderChanges, Limits, Listener, ListenerProtocol, ListenerTls, ProxyProtocol, RequestId, Respond,
-    Rewrite, Route, Share, TlsVersion,
+    ClientAuth, Limits, Listener, ListenerProtocol, ListenerTls, ProxyProtocol, RequestId, Respond, Rewrite, Route,
+    Share, TlsVersion,
 };
 pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
 pub(super) use notify::Notify;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::super::{Action, Listener, RedirectTemplate, Route, Split};
+use super::super::{Action, Listener, RedirectTemplate, Route, Service, Split};
 use super::BuildError;
 use crate::config::model;
 use crate::endpoint::Target;
@@ -17,17 +15,18 @@ pub(super) fn build(
     index: usize,
     key: u32,
     bind: Target,
-    listener: &model::Listener,
+    (listener, services): (&model::Listener, &[Arc<Service>]),
     registry: &Registry,
 ) -> Result<Listener, BuildError> {
     // a route is the same one after a reload, and goes on counting, while it is for the same requests
     let hits = |listener: &str, conditions: &str| registry.route_hits(listener, conditions);
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {
-        let built =
-            build_route(number, route, hits(&listener.name, &format!("{:?}", route.when))).map_err(|reason| {
-                BuildError { subject: format!("listener `{}`, route {}", listener.name, number + 1), reason }
-            })?;
+        let hits = hits(&listener.name, &format!("{:?}", route.when));
+        let built = build_route(number, route, services, hits).map_err(|reason| BuildError {
+            subject: format!("listener `{}`, route {}", listener.name, number + 1),
+            reason,
+        })?;
         routes.push((route.when.clone(), Arc::new(built)));
     }
     let default = listener.service.map(|service| {
@@ -43,6 +42,10 @@ pub(super) fn build(
             text: "all others".into(),
         })
     });
+    let own = [&listener.request_headers, &listener.response_headers];
+    let has_variables = own.into_iter().any(HeaderChanges::has_variables)
+        || routes.iter().any(|(_, route)| route.has_variables())
+        || services.iter().any(|service| service.has_variables());
     Ok(Listener {
         key,
         index,
@@ -60,6 +63,10 @@ pub(super) fn build(
         max_connections: listener.max_connections,
         local: registry.requests(&listener.name, "", ""),
         request_id: listener.request_id.clone(),
+        client_ip_header: listener.client_ip_header.clone(),
+        request_headers: listener.request_headers.clone(),
+        response_headers: listener.response_headers.clone(),
+        has_variables,
     })
 }
 
@@ -72,19 +79,23 @@ fn path_text(when: &Conditions) -> Arc<str> {
     }
 }
 
-fn build_route(place: usize, route: &model::Route, hits: Arc<RouteHits>) -> Result<Route, String> {
+fn build_route(
+    place: usize,
+    route: &model::Route,
+    services: &[Arc<Service>],
+    hits: Arc<RouteHits>,
+) -> Result<Route, String> {
     let action = match &route.action {
         model::Action::Service(id) => Action::Service(id.0),
         model::Action::Split(weights) => {
-            let split = Split::new(weights.iter().map(|(id, weight)| (id.0, *weight)));
+            let sides = weights.iter().map(|(id, weight)| (id.0, &*services[id.0].name, *weight));
+            let split = Split::new(sides, route.split_by.clone());
             Action::Split(split.ok_or("the weights of its split are all 0")?)
         }
         model::Action::Redirect { to, status } => Action::Redirect { to: RedirectTemplate::new(to), status: *status },
-        model::Action::Respond { status, body, content_type } => Action::Respond {
-            status: *status,
-            body: Bytes::copy_from_slice(body.as_bytes()),
-            content_type: content_type.clone(),
-        },
+        model::Action::Respond { status, body, content_type } => {
+            Action::Respond { status: *status, body: body.clone(), content_type: content_type.clone() }
+        }
     };
     Ok(Route {
         place: Some(place),

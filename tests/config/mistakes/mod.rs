@@ -3,6 +3,7 @@
 mod affinity;
 mod cluster;
 mod detection;
+mod headers;
 mod listeners;
 mod log;
 mod meant;

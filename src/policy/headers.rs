@@ -1,0 +1,49 @@
+//! What the configuration changes in the fields of a message.
+
+use std::sync::Arc;
+
+use http::header::HeaderName;
+
+use super::template::FieldValue;
+
+/// A field that the configuration writes.
+pub type Field = (HeaderName, FieldValue);
+
+/// `request_headers`, `response_headers`: removed first, then set, then added; last comes what is only there when nobody else has said it.
+#[derive(Debug, Clone, Default)]
+pub struct HeaderChanges {
+    /// Replaced, or added when missing.
+    pub set: Vec<Field>,
+    /// Added beside what is there.
+    pub add: Vec<Field>,
+    /// Added when missing.
+    pub default: Vec<Field>,
+    /// Removed.
+    pub remove: Vec<HeaderName>,
+    /// The names of all changed fields. A body keeps them alone, so that it does not keep the whole route.
+    names: Arc<[HeaderName]>,
+}
+
+impl HeaderChanges {
+    /// These changes.
+    pub fn new(set: Vec<Field>, add: Vec<Field>, default: Vec<Field>, remove: Vec<HeaderName>) -> Self {
+        let written = set.iter().chain(&add).chain(&default);
+        let names = written.map(|(name, _)| name).chain(&remove).cloned().collect();
+        Self { set, add, default, remove, names }
+    }
+
+    /// Whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The names of what is changed.
+    pub fn names(&self) -> &Arc<[HeaderName]> {
+        &self.names
+    }
+
+    /// Whether a value has variables.
+    pub fn has_variables(&self) -> bool {
+        self.set.iter().chain(&self.add).chain(&self.default).any(|(_, value)| value.is_template())
+    }
+}
