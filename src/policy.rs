@@ -5,6 +5,7 @@
 pub mod access_log;
 mod admin;
 mod balancing;
+mod cors;
 mod dependency;
 mod headers;
 mod health;
@@ -19,6 +20,7 @@ use http::header::HeaderValue;
 
 pub use admin::{Access, AdminToken, TokenSecret};
 pub use balancing::{Affinity, Balance, KeyFrom, LoadReports, Ring, SplitBy};
+pub use cors::{Cors, Origin, Origins};
 pub use dependency::{Dependency, DependencyEndpoint, Question};
 pub use headers::{Field, HeaderChanges};
 pub use health::{Check, Health, HttpCheck, Initial};

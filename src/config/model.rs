@@ -24,7 +24,7 @@ use crate::event::Filter;
 use crate::io::outbound::SocketOptions;
 use crate::policy::access_log::{AccessDestination, AccessLines};
 use crate::policy::template::AnswerBody;
-use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite, SplitBy, TimeoutOverride};
+use crate::policy::{AdminToken, Cors, HeaderChanges, Limits, ListenerProtocol, Rewrite, SplitBy, TimeoutOverride};
 use crate::route::{Conditions, Host};
 
 pub use cluster::{Cluster, Elect, Etcd};
@@ -220,6 +220,8 @@ pub struct Route {
     pub request_headers: HeaderChanges,
     /// Changes to the response's fields.
     pub response_headers: HeaderChanges,
+    /// Which pages of other origins may use it; `None` = nothing is said of that.
+    pub cors: Option<Cors>,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
 }

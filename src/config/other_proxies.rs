@@ -5,7 +5,18 @@
 
 /// Keys of other proxies: the words, the key of ours, and what to do. They are suggested only in tables that have our
 /// key.
-const KEYS: [(&[&str], &str, &str); 26] = [
+const KEYS: [(&[&str], &str, &str); 29] = [
+    (&["real_ip_header", "x_real_ip", "real_ip"], "client_ip_header", "write `client_ip_header = \"x-real-ip\"`"),
+    (
+        &["cors_policy", "allow_origin", "access_control_allow_origin"],
+        "cors",
+        "write `cors = { origins = [\"https://...\"] }`",
+    ),
+    (
+        &["add_header", "http_response", "custom_response_headers"],
+        "response_headers",
+        "write `response_headers = { set = { NAME = \"...\" } }`",
+    ),
     (
         &["prefix", "path_beg", "pathprefix", "location"],
         "path_prefix",
@@ -97,7 +108,7 @@ const OF_THE_SERVICE: [(&[&str], &str); 2] = [
 ];
 
 /// Features that other proxies have and this one does not.
-const ABSENT: [(&[&str], &str); 12] = [
+const ABSENT: [(&[&str], &str); 11] = [
     (&["cache", "proxy_cache", "caching"], "Evenkeel has no cache"),
     (
         &["gzip", "compress", "compression", "brotli", "zstd", "encode"],
@@ -115,7 +126,6 @@ const ABSENT: [(&[&str], &str); 12] = [
     ),
     (&["mirror", "shadow", "request_mirror"], "Evenkeel does not send a request to two services"),
     (&["lua", "script", "wasm", "plugins", "middlewares", "filters"], "Evenkeel has no scripts and no plugins"),
-    (&["cors"], "Evenkeel has no CORS of its own; `response_headers` of a route set fields"),
     (
         &["fastcgi", "fastcgi_pass", "uwsgi_pass", "cgi", "ajp"],
         "Evenkeel speaks HTTP to its backends, and no FastCGI, uWSGI or AJP",

@@ -28,7 +28,7 @@ use crate::sla::maintenance::Recurring;
 pub(super) use crate::spelling::nearest;
 
 pub(super) use address::{
-    BackendAddress, ListenAddress, authority, backend, collector, etcd, host, listen, network, socket, webhook,
+    BackendAddress, ListenAddress, authority, backend, collector, etcd, host, listen, network, origin, socket, webhook,
 };
 pub(super) use endpoint::dependency_endpoint;
 
@@ -69,6 +69,8 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "backend" => backend(text).map(drop),
         "host" => host(text).map(drop),
         "authority" => authority(text).map(drop),
+        "origin" if text == "*" => Ok(()),
+        "origin" => origin(text).map(drop),
         "path" => path(text).map(drop),
         "regex" => regex(text).map(drop),
         "method" => method(text).map(drop),

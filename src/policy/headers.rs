@@ -32,6 +32,14 @@ impl HeaderChanges {
         Self { set, add, default, remove, names }
     }
 
+    /// These changes, and the defaults of a preset for what they don't mention.
+    #[must_use]
+    pub fn with_defaults(mut self, preset: Vec<Field>) -> Self {
+        let more: Vec<Field> = preset.into_iter().filter(|(name, _)| !self.names.contains(name)).collect();
+        self.default.extend(more);
+        Self::new(self.set, self.add, self.default, self.remove)
+    }
+
     /// Whether nothing is changed.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()

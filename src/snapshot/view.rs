@@ -16,7 +16,7 @@ use crate::endpoint::{Endpoint, Target};
 use crate::metrics::{Requests, RouteHits};
 use crate::policy::access_log::AccessLines;
 use crate::policy::template::AnswerBody;
-use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts, Tracing};
+use crate::policy::{Cors, HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts, Tracing};
 use crate::route::Table;
 
 /// Everything that an exchange is decided by.
@@ -148,6 +148,8 @@ pub struct Route {
     pub request_headers: HeaderChanges,
     /// Changes to the response's fields.
     pub response_headers: HeaderChanges,
+    /// Which pages of other origins may use it; `None` = nothing is said of that.
+    pub cors: Option<Cors>,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
     /// The requests that it has taken.

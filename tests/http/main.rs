@@ -17,6 +17,7 @@ mod bad_input;
 mod balance;
 mod bodies;
 mod connections;
+mod cors;
 mod detection;
 mod discovery;
 mod discovery_etcd;

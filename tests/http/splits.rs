@@ -53,7 +53,8 @@ fn of_a_thousand_clients_with_a_cookie_none_changes_sides_unless_the_weights_mov
         let grows = canary > 50 || canary == 10 || canary == 50;
         assert_eq!(proxy.reload(&split(100 - canary, canary)).status, 200);
         let after = again(&mut client);
-        let wrong = before.iter().zip(&after).filter(|(before, after)| before != after && (*after == "canary") != grows);
+        let wrong =
+            before.iter().zip(&after).filter(|(before, after)| before != after && (*after == "canary") != grows);
         assert_eq!(wrong.count(), 0, "at {canary} %");
         // six standard deviations of a thousand draws
         let (due, most) = (canary as f64 * 10.0, 6.0 * (canary as f64 * (100 - canary) as f64 / 10.0).sqrt());

@@ -68,7 +68,8 @@ fn what_tls_has_settled_is_known() {
     let (dir, ca) = (Scratch::new(), Authority::shared());
     let site = ca.sign(&dir, &["site.example"]);
     let origin = Origin::ok();
-    let keys = "service = \"api\"\nrequest_headers.set = { x-tls = \"${tls.version} ${tls.cipher} ${tls.sni} ${scheme}\" }";
+    let keys =
+        "service = \"api\"\nrequest_headers.set = { x-tls = \"${tls.version} ${tls.cipher} ${tls.sni} ${scheme}\" }";
     let listener = format!("{}[listener.tls]\ncertificates = [{}]\n", route(keys), site.toml());
     let proxy = Proxy::start(&config(&listener, "", &[&origin]));
     let mut client = Client::connect_tls(proxy.address(), &ca.client(&["http/1.1"], None), "site.example").unwrap();
@@ -92,7 +93,7 @@ fn redirects_and_answers_are_filled_in() {
     assert_eq!(client.get("/html/a'b&c?d=\"e\"").text(), "<p>/html/a&#39;b&amp;c?d=&quot;e&quot;</p>");
     client.send("HEAD /plain HTTP/1.1\r\nHost: a\r\n\r\n");
     let answer = client.response_to("HEAD");
-    assert_eq!((answer.field("content-length"), answer.text().len()), (Some("15"), 0), "HEAD /plain ${x}");
+    assert_eq!((answer.field("content-length"), answer.text().len()), (Some("15"), 0), "HEAD /plain ${{x}}");
 }
 
 #[test]

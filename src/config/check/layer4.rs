@@ -14,7 +14,7 @@ use crate::config::tree::KeyPath;
 const REQUEST: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "headers", "query"];
 
 /// What a route may do with a request or an answer.
-const CHANGES: [&str; 5] = ["redirect", "respond", "rewrite", "request_headers", "response_headers"];
+const CHANGES: [&str; 6] = ["redirect", "respond", "rewrite", "request_headers", "response_headers", "cors"];
 
 /// Limits of requests. `header_timeout` is not among them, because it also limits the bytes before a session.
 const LIMITS: [&str; 7] = [
@@ -28,8 +28,8 @@ const LIMITS: [&str; 7] = [
 ];
 
 /// Keys of a listener that mean something for requests only.
-const OF_REQUESTS: [&str; 5] =
-    ["request_id", "request_id_header", "client_ip_header", "request_headers", "response_headers"];
+const OF_REQUESTS: [&str; 6] =
+    ["request_id", "request_id_header", "client_ip_header", "request_headers", "response_headers", "security_headers"];
 
 impl Checker<'_> {
     /// Reports the settings of this listener that a protocol without requests can't have.

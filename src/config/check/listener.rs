@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use http::header::{self, HeaderName};
 
-use super::{Checker, all, all_or_nothing};
+use super::{Checker, all, all_or_nothing, cors};
 use crate::config::mistake::Mistake;
 use crate::config::model::{Address, Listener};
 use crate::config::raw;
@@ -87,6 +87,7 @@ impl Checker<'_> {
             all_or_nothing(raw.client_ip_header.as_ref().map(|name| self.client_ip_header(at, name)));
         let request_headers = self.header_changes(&at.key("request_headers"), &raw.request_headers, true);
         let response_headers = self.header_changes(&at.key("response_headers"), &raw.response_headers, false);
+        let response_headers = response_headers.with_defaults(cors::preset(raw.security_headers, raw.tls.is_some()));
         let options = self.listener_options(at, raw);
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();

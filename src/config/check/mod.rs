@@ -9,6 +9,7 @@ mod affinity;
 mod balancing;
 mod certificate;
 mod cluster;
+mod cors;
 mod detection;
 mod discover;
 mod failover;

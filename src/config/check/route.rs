@@ -25,6 +25,7 @@ impl Checker<'_> {
         let rewrite = raw.rewrite.as_ref().map(|rewrite| self.rewrite(at, rewrite));
         let request_headers = self.header_changes(&at.key("request_headers"), &raw.request_headers, true);
         let response_headers = self.header_changes(&at.key("response_headers"), &raw.response_headers, false);
+        let cors = all_or_nothing(raw.cors.as_ref().map(|cors| self.cors(at, raw, cors)));
         let timeout = TimeoutOverride {
             connect: raw.timeout.connect.map(|t| t.0),
             response: raw.timeout.response.map(|t| t.0),
@@ -34,7 +35,16 @@ impl Checker<'_> {
             queue_length: raw.timeout.queue_length.map(|length| length as usize),
         };
         let split_by = all_or_nothing(raw.split_by.as_ref().map(|by| self.split_by(at, raw, by)));
-        Some(Route { when, action: action?, split_by: split_by?, rewrite, request_headers, response_headers, timeout })
+        Some(Route {
+            when,
+            action: action?,
+            split_by: split_by?,
+            rewrite,
+            request_headers,
+            response_headers,
+            cors: cors?,
+            timeout,
+        })
     }
 
     fn conditions(&mut self, at: &KeyPath, raw: &raw::Route) -> Conditions {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::headers::HeaderChanges;
+use super::headers::{Cors, HeaderChanges, SecurityHeaders};
 use super::{section, words};
 use crate::config::units::{Size, TimeSpan};
 
@@ -62,6 +62,8 @@ section! {
         request_headers: HeaderChanges = HeaderChanges::default(),
         /// Changes to the headers of all answers, before those of service and route.
         response_headers: HeaderChanges = HeaderChanges::default(),
+        /// "standard", "strict": answers get the headers that keep pages safe, where they have none of their own.
+        security_headers: SecurityHeaders = SecurityHeaders::Off,
         /// Connections at a time, 0 = no limit; over it, connections wait in the kernel's queue, and idle ones of HTTP make room.
         max_connections: u32 = 0,
         /// A client connection with nothing under way is closed after this time.
@@ -189,6 +191,8 @@ section! {
         request_headers: HeaderChanges = HeaderChanges::default(),
         /// Changes to the headers on the way to the client.
         response_headers: HeaderChanges = HeaderChanges::default(),
+        /// Which pages of other origins may use it; not there = backends say that themselves.
+        cors: Option<Cors> = None,
         /// Time-outs that replace those of the service.
         timeout: RouteTimeout = RouteTimeout::default(),
     }

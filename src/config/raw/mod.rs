@@ -31,7 +31,7 @@ use super::units::TimeSpan;
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use cluster::{Cluster, Elect};
 pub(super) use detection::{Dependency, Detect};
-pub(super) use headers::HeaderChanges;
+pub(super) use headers::{Cors, HeaderChanges, SecurityHeaders};
 pub(super) use listener::{
     ClientAuth, Limits, Listener, ListenerProtocol, ListenerTls, ProxyProtocol, RequestId, Respond, Rewrite, Route,
     Share, TlsVersion,

@@ -1,6 +1,6 @@
 //! What is known of a request while it is served, for values with variables and for the changes that listener, service and route want in fields.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt::Display;
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use http::{Method, Response, Uri};
 use super::Connection;
 use super::request::changes::{Message, change};
 use super::request::id::RequestId;
-use super::split;
+use super::{cors, split};
 use crate::clock::rfc3339;
 use crate::policy::template::{AnswerBody, Escape, Piece, Template};
 use crate::policy::variables::Variable;
@@ -30,7 +30,11 @@ pub struct Context<'a> {
     /// Its id, where it has one.
     pub id: Option<RequestId<'a>>,
     /// The route that takes it, once it was found.
-    pub route: Cell<Option<&'a Route>>,
+    route: Cell<Option<&'a Route>>,
+    /// What the answer says of who may read it, where the route says who may: the origin.
+    allowed_origin: OnceCell<HeaderValue>,
+    /// It is a preflight that is answered here.
+    is_preflight: Cell<bool>,
     /// Where the client stands in splits, if the answer is to tell it so.
     pub new_point: Cell<Option<u16>>,
     /// What the request said when it came, before anything was changed. It is kept only where a value has variables, because that costs an
@@ -73,7 +77,30 @@ impl<'a> Context<'a> {
                 client: connection.sender(listener, request),
             })
         });
-        Self { connection, listener, id, route: Cell::new(None), new_point: Cell::new(None), said }
+        Self {
+            connection,
+            listener,
+            id,
+            route: Cell::new(None),
+            allowed_origin: OnceCell::new(),
+            is_preflight: Cell::new(false),
+            new_point: Cell::new(None),
+            said,
+        }
+    }
+
+    /// This route takes the request. Returns the answer to a preflight of a page of another origin.
+    pub fn takes(&self, route: &'a Route, request: &Request) -> Option<Response<Bytes>> {
+        self.route.set(Some(route));
+        let cors = route.cors.as_ref()?;
+        let allowed = cors::allowed(cors, request);
+        let preflight = cors::preflight(cors, request, allowed.is_some());
+        self.is_preflight.set(preflight.is_some());
+        if let Some(origin) = allowed {
+            // it is the first to be set
+            let _ = self.allowed_origin.set(origin);
+        }
+        preflight
     }
 
     /// What variables stand for in requests to this service.
@@ -104,10 +131,14 @@ impl Values<'_, '_> {
         if let Some(point) = context.new_point.get() {
             split::put(headers, point, context.connection.client.is_tls());
         }
+        let route = context.route.get();
+        if let Some(cors) = route.and_then(|route| route.cors.as_ref()) {
+            cors::put(headers, cors, context.allowed_origin.get(), context.is_preflight.get());
+        }
         let layers = [
             Some(&context.listener.response_headers),
             self.service.map(|service| &service.response_headers),
-            context.route.get().map(|route| &route.response_headers),
+            route.map(|route| &route.response_headers),
         ];
         for layer in layers.into_iter().flatten().filter(|layer| !layer.is_empty()) {
             change(headers, layer, message, |template| self.field(template));
@@ -229,5 +260,16 @@ mod tests {
         let mut out = Vec::new();
         put_visible(&mut out, "/a b\r\nset-cookie: x\0ü\x7f~".as_bytes(), Escape::Nothing);
         assert_eq!(String::from_utf8(out).unwrap(), "/a b%0D%0Aset-cookie: x%00%C3%BC%7F~");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_in_a_field_can_be_made_of_it(text in proptest::collection::vec(proptest::num::u8::ANY, 0..40)) {
+            let mut out = Vec::new();
+            put_visible(&mut out, &text, Escape::Nothing);
+            proptest::prop_assert!(out.iter().copied().all(is_visible));
+            let plain: Vec<u8> = text.iter().copied().filter(|byte| is_visible(*byte)).collect();
+            proptest::prop_assert_eq!(out.len(), plain.len() + 3 * (text.len() - plain.len()));
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod attempts;
 mod body;
 mod context;
+mod cors;
 mod error_answer;
 mod exchange;
 mod own_answer;
@@ -227,8 +228,8 @@ impl Connection {
     ) -> Result<AnsweredBy> {
         let listener = context.listener;
         let route = self.route(listener, &request, exchange)?;
-        context.route.set(Some(route));
-        let asked = match asked(snapshot, route, &mut request, context)? {
+        let preflight = context.takes(route, &request);
+        let asked = match preflight.map_or_else(|| asked(snapshot, route, &mut request, context), |p| Ok(Err(p)))? {
             Ok(service) => service,
             Err(mut response) => {
                 context.answering(None).complete(&mut response, Message::Regular);

@@ -113,6 +113,7 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
         rewrite: None,
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
+        cors: None,
         timeout: TimeoutOverride::default(),
     }
 }

@@ -18,12 +18,32 @@ fn advice(text: &str) -> (Option<String>, String) {
 fn an_unknown_variable_is_told_with_the_nearest_name() {
     let at = "listener[0].route[0]";
     for (keys, name, near) in [
-        ("service = 'app'\nrequest_headers.set = { x = '${clientip}' }", "request_headers.set.x: `${clientip}`", Some("${client_ip}")),
-        ("service = 'app'\nrequest_headers.add = { x = '${remote_addr}' }", "request_headers.add.x: `${remote_addr}`", Some("${client_ip}")),
-        ("service = 'app'\nresponse_headers.set = { x = 'a ${bakend}' }", "response_headers.set.x: `${bakend}`", Some("${backend}")),
-        ("service = 'app'\nresponse_headers.default = { x = '${upstream_addr}' }", "response_headers.default.x: `${upstream_addr}`", Some("${backend}")),
+        (
+            "service = 'app'\nrequest_headers.set = { x = '${clientip}' }",
+            "request_headers.set.x: `${clientip}`",
+            Some("${client_ip}"),
+        ),
+        (
+            "service = 'app'\nrequest_headers.add = { x = '${remote_addr}' }",
+            "request_headers.add.x: `${remote_addr}`",
+            Some("${client_ip}"),
+        ),
+        (
+            "service = 'app'\nresponse_headers.set = { x = 'a ${bakend}' }",
+            "response_headers.set.x: `${bakend}`",
+            Some("${backend}"),
+        ),
+        (
+            "service = 'app'\nresponse_headers.default = { x = '${upstream_addr}' }",
+            "response_headers.default.x: `${upstream_addr}`",
+            Some("${backend}"),
+        ),
         ("redirect.to = 'https://${hots}/'", "redirect.to: `${hots}`", Some("${host}")),
-        ("respond = { status = 200, body = '${tls.versoin}' }", "respond.body: `${tls.versoin}`", Some("${tls.version}")),
+        (
+            "respond = { status = 200, body = '${tls.versoin}' }",
+            "respond.body: `${tls.versoin}`",
+            Some("${tls.version}"),
+        ),
         ("respond = { status = 200, body = '${zzzzzzzz}' }", "respond.body: `${zzzzzzzz}`", None),
     ] {
         let text = with_route(keys);
@@ -38,7 +58,11 @@ fn an_unknown_variable_is_told_with_the_nearest_name() {
 fn a_variable_that_is_not_known_at_its_place_is_told_with_the_reason() {
     let at = "listener[0].route[0]";
     for (keys, name, why) in [
-        ("service = 'app'\nrequest_headers.set = { x = '${backend}' }", "request_headers.set.x: `${backend}`", "before a backend is chosen"),
+        (
+            "service = 'app'\nrequest_headers.set = { x = '${backend}' }",
+            "request_headers.set.x: `${backend}`",
+            "before a backend is chosen",
+        ),
         ("redirect.to = 'https://${service}/'", "redirect.to: `${service}`", "goes to no service"),
         ("respond = { status = 200, body = '${backend}' }", "respond.body: `${backend}`", "goes to no service"),
     ] {
@@ -68,17 +92,23 @@ fn changes_are_checked_wherever_they_stand() {
     for (section, at) in [("listener", "listener[0]"), ("service.app", "service.app")] {
         let file = |keys: &str| match section {
             "listener" => GOOD.replace("service = \"app\"", &format!("service = \"app\"\n{keys}")),
-            _ => format!("{GOOD}\n[service.app]\n{keys}\n").replace("[[service.app.backend]]", "[[service.app.backend]]"),
+            _ => {
+                format!("{GOOD}\n[service.app]\n{keys}\n").replace("[[service.app.backend]]", "[[service.app.backend]]")
+            }
         };
         for (keys, mistake) in [
             ("request_headers.set = { te = 'x' }", "request_headers.set.te: `te` can't be changed"),
-            ("response_headers.default = { upgrade = 'x' }", "response_headers.default.upgrade: `upgrade` can't be changed"),
+            (
+                "response_headers.default = { upgrade = 'x' }",
+                "response_headers.default.upgrade: `upgrade` can't be changed",
+            ),
             ("request_headers.set = { x = '${backend}' }", "request_headers.set.x: `${backend}` is not known here"),
             ("request_headers.sett = { x = 'y' }", "request_headers.sett: unknown key `sett`"),
         ] {
             assert_eq!(only_mistake(&file(keys)), format!("{at}.{mistake}"), "{section}");
         }
-        let warned = told(&good(&file("response_headers = { set = { X = 'a' }, default = { x = 'b' } }")).warnings).concat();
+        let warned =
+            told(&good(&file("response_headers = { set = { X = 'a' }, default = { x = 'b' } }")).warnings).concat();
         assert!(warned.ends_with("response_headers.default.x: the default of `x` has no effect"), "{warned}");
     }
 }
@@ -100,9 +130,8 @@ fn the_header_with_the_client_s_address_has_a_name_of_its_own() {
 #[test]
 fn what_keeps_clients_on_their_sides_is_checked() {
     let split = "split = [{ service = 'app', weight = 1 }, { service = 'b', weight = 1 }]";
-    let file = |keys: &str| {
-        with_route(&format!("{split}\n{keys}")) + "\n[[service.b.backend]]\naddress = '127.0.0.1:9002'\n"
-    };
+    let file =
+        |keys: &str| with_route(&format!("{split}\n{keys}")) + "\n[[service.b.backend]]\naddress = '127.0.0.1:9002'\n";
     for by in ["cookie", "client_ip", "header:x-user", "cookie:sid", "query:user"] {
         good(&file(&format!("split_by = '{by}'")));
     }
@@ -114,4 +143,53 @@ fn what_keeps_clients_on_their_sides_is_checked() {
     assert_eq!(advice(&text).0.as_deref(), Some("client_ip"));
     let warned = told(&good(&with_route("service = 'app'\nsplit_by = 'cookie'")).warnings).concat();
     assert!(warned.ends_with("`split_by` has no effect without `split`"), "{warned}");
+}
+
+#[test]
+fn who_may_read_answers_is_checked() {
+    let file = |keys: &str| with_route(&format!("service = 'app'\ncors = {{ {keys} }}"));
+    good(&file("origins = ['*'], headers = ['*'], methods = ['*'], expose = ['*']"));
+    good(&file(
+        "origins = ['https://a.example', 'http://localhost:3000', 'https://*.example.com:8443'], credentials = true",
+    ));
+    for (keys, mistake, near) in [
+        ("origins = ['*'], credentials = true", "origins: `origins` can't be \"*\" together with `credentials`", None),
+        (
+            "origins = ['https://a.example'], headers = ['*'], credentials = true",
+            "headers: `headers` can't be \"*\" together with `credentials`",
+            None,
+        ),
+        (
+            "origins = ['*', 'https://a.example']",
+            "origins: \"*\" is everything: nothing else can stand beside it",
+            None,
+        ),
+        ("origins = []", "origins: no page of another origin may use this route", None),
+        ("origins = ['a.example']", "origins[0]: `a.example` is not an origin", Some("https://a.example")),
+        (
+            "origins = ['https://A.example/']",
+            "origins[0]: `https://A.example/` is not an origin",
+            Some("https://a.example"),
+        ),
+        (
+            "origins = ['https://a.example:443']",
+            "origins[0]: `https://a.example:443` is not an origin",
+            Some("https://a.example"),
+        ),
+        ("origins = ['https://a.example/x']", "origins[0]: `https://a.example/x` is not an origin", None),
+        ("origins = ['null']", "origins[0]: `null` is not an origin", None),
+    ] {
+        let text = file(keys);
+        assert_eq!(only_mistake(&text), format!("listener[0].route[0].cors.{mistake}"));
+        assert_eq!(advice(&text).0.as_deref(), near, "{keys}");
+    }
+    assert_eq!(only_mistake(&file("methods = ['GET']")), "listener[0].route[0].cors: `origins` is missing");
+    let text = with_route("service = 'app'\nmethods = ['GET']\ncors.origins = ['*']");
+    assert!(
+        told(&good(&text).warnings)
+            .concat()
+            .ends_with("cors: the route takes no preflights: they are OPTIONS requests")
+    );
+    let text = GOOD.replace("service = \"app\"", "service = \"app\"\nsecurity_headers = 'standart'");
+    assert_eq!(only_mistake(&text), "listener[0].security_headers: `security_headers` can't be \"standart\"");
 }
