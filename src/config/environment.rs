@@ -148,7 +148,7 @@ impl Expansion<'_> {
         let (near, help) = match other_proxies::placeholder(name) {
             Some((meant, help)) => {
                 let meant = kept.contains(&meant).then(|| format!("${{{meant}}}"));
-                (near.or(meant), help.to_owned())
+                (meant.or(near), help.to_owned())
             }
             None if near.is_none() && !kept.is_empty() => {
                 (near, format!("{} are filled in here; else {help}", filled.list()))

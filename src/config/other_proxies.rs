@@ -217,8 +217,8 @@ pub(super) fn level(text: &str) -> Option<&'static str> {
 
 /// The variable that was probably meant by `${name}`, and what to do.
 pub(super) fn placeholder(name: &str) -> Option<(&'static str, &'static str)> {
-    const HELP: &str = "variables such as ${host} and ${path} are filled in in header values, redirects and answers; other names are of \
-                        environment variables";
+    const HELP: &str = "${host}, ${path} and ${query} are filled in, as other variables are, in header values, redirects and answers; other \
+                        names are of environment variables";
     let name = name.to_ascii_lowercase();
     let meant = match name.strip_prefix("http.request.").unwrap_or(&name) {
         "hostname" | "http_host" | "server_name" | "request_host" | "domain" | "authority" => "host",

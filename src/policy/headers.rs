@@ -20,7 +20,7 @@ pub struct HeaderChanges {
     pub default: Vec<Field>,
     /// Removed.
     pub remove: Vec<HeaderName>,
-    /// The names of all changed fields. A body keeps them alone, so that it does not keep the whole route.
+    /// The names of all changed and guarded fields. A body keeps them alone, so that it does not keep the whole route.
     names: Arc<[HeaderName]>,
 }
 
@@ -40,12 +40,19 @@ impl HeaderChanges {
         Self::new(self.set, self.add, self.default, self.remove)
     }
 
-    /// Whether nothing is changed.
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+    /// These changes, where a field of this name is written by somebody else: no other spelling of it is passed on either.
+    #[must_use]
+    pub fn guarding(mut self, name: &HeaderName) -> Self {
+        self.names = self.names.iter().chain([name]).cloned().collect();
+        self
     }
 
-    /// The names of what is changed.
+    /// Whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.add.is_empty() && self.default.is_empty() && self.remove.is_empty()
+    }
+
+    /// The names of what is changed, or guarded.
     pub fn names(&self) -> &Arc<[HeaderName]> {
         &self.names
     }

@@ -64,15 +64,8 @@ pub fn build(
         previous.iter().flat_map(|snapshot| &snapshot.services).map(|service| (&*service.name, &**service)).collect();
     let mut services = Vec::with_capacity(config.services.len());
     for (index, service) in config.services.iter().enumerate() {
-        services.push(Arc::new(build_service(
-            index,
-            service,
-            before.get(&*service.name).copied(),
-            make_tls,
-            config,
-            previous,
-            registry,
-        )?));
+        let before = before.get(&*service.name).copied();
+        services.push(Arc::new(build_service((index, service), before, make_tls, (config, previous), registry)?));
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
     for (index, listener) in config.listeners.iter().enumerate() {
@@ -90,12 +83,10 @@ pub fn build(
 }
 
 fn build_service(
-    index: usize,
-    service: &model::Service,
+    (index, service): (usize, &model::Service),
     before: Option<&Service>,
     make_tls: MakeTls<'_>,
-    config: &model::Config,
-    previous: Option<&Snapshot>,
+    (config, previous): (&model::Config, Option<&Snapshot>),
     registry: &Registry,
 ) -> Result<Service, BuildError> {
     let failed = |reason: String| BuildError::of_service(service, reason);

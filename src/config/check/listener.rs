@@ -86,6 +86,10 @@ impl Checker<'_> {
         let client_ip_header =
             all_or_nothing(raw.client_ip_header.as_ref().map(|name| self.client_ip_header(at, name)));
         let request_headers = self.header_changes(&at.key("request_headers"), &raw.request_headers, true);
+        let request_headers = match &client_ip_header {
+            Some(Some(name)) => request_headers.guarding(name),
+            _ => request_headers,
+        };
         let response_headers = self.header_changes(&at.key("response_headers"), &raw.response_headers, false);
         let response_headers = response_headers.with_defaults(cors::preset(raw.security_headers, raw.tls.is_some()));
         let options = self.listener_options(at, raw);

@@ -193,3 +193,28 @@ fn who_may_read_answers_is_checked() {
     let text = GOOD.replace("service = \"app\"", "service = \"app\"\nsecurity_headers = 'standart'");
     assert_eq!(only_mistake(&text), "listener[0].security_headers: `security_headers` can't be \"standart\"");
 }
+
+#[test]
+fn a_listener_that_sees_no_requests_tells_clients_apart_by_their_addresses() {
+    let file = |protocol: &str, by: &str| {
+        GOOD.replace("service = \"app\"", &format!("service = \"app\"\nprotocol = \"{protocol}\"")).replace(
+            "[[service.app",
+            &format!(
+                "[[listener.route]]\nsplit = [{{ service = 'app', weight = 1 }}, {{ service = 'b', weight = 1 }}]\nsplit_by = '{by}'\n\
+                 [[service.b.backend]]\naddress = '127.0.0.1:9002'\n[[service.app"
+            ),
+        )
+    };
+    good(&file("tcp", "client_ip"));
+    assert_eq!(
+        only_mistake(&file("udp", "cookie")),
+        "listener[0].route[0].split_by: a `udp` listener sees no requests"
+    );
+    let text =
+        GOOD.replace("service = \"app\"", "service = \"app\"\nprotocol = \"tcp\"\nsecurity_headers = \"strict\"");
+    let warned = told(&good(&text).warnings).concat();
+    assert!(
+        warned.ends_with("security_headers: `security_headers` has no effect: a `tcp` listener sees no requests"),
+        "{warned}"
+    );
+}
